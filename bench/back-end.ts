@@ -8,15 +8,16 @@ import { openDatabase } from '../src/app/open-engines.ts';
 import type { Database } from '../src/db/database.ts';
 import { migrate } from '../src/db/engine/migrate.ts';
 
-/** A data folder and database for a benchmark, and the environment of a server that uses them. */
+/** A data folder and a database for a benchmark. */
 export interface BackEnd {
+  /** Environment of a server that uses them. */
   readonly environment: Readonly<Record<string, string>>;
-  /** Opens and migrates the database. Close it before a server starts: the embedded one allows one process only. */
+  /** Opens and migrates the database. Close it before starting a server: only one process can open the embedded one. */
   readonly open: () => Promise<Database>;
   readonly remove: () => Promise<void>;
 }
 
-/** The PostgreSQL server for the databases, from `BENCH_DATABASE_URL`; `undefined` for the embedded database. */
+/** URL of the PostgreSQL server, from `BENCH_DATABASE_URL`; `undefined` for the embedded database. */
 export const benchDatabaseUrl = process.env['BENCH_DATABASE_URL'];
 
 /** Creates a data folder and, with `BENCH_DATABASE_URL`, a database on that server. */

@@ -2,12 +2,12 @@ import type { Database } from '../src/db/database.ts';
 import { embeddingSpace, fingerprintVersion } from '../src/model/fingerprint.ts';
 
 /**
- * Fills an empty, migrated database with the rows of `count` images of 20 tenants, as if uploaded over ten weeks: one
- * tenant has half of them, 2 % have failed, 4 % were deleted 40 days ago, 10 % are in use. Each completed image has its own
- * fingerprint and embedding. Storage stays empty.
+ * Fills an empty, migrated database with the rows of `count` images of 20 tenants, uploaded over ten weeks. One tenant has
+ * half of them; 2 % have failed, 4 % were deleted 40 days ago, 10 % are in use. Each completed image has a fingerprint and an
+ * embedding. No files are stored.
  */
 export async function fillImages(database: Database, count: number): Promise<void> {
-  // On one connection, because of the temporary table.
+  // The temporary table requires a single connection.
   await database.session(async (run) => {
     for (const statement of statements(count)) await run(statement);
   });
@@ -25,12 +25,12 @@ function statements(count: number): string[] {
      SELECT gen_random_uuid(), tenant, CASE WHEN n % 50 = 0 THEN 'failed' ELSE 'completed' END,
        CASE WHEN n % 50 = 0 THEN 'The image cannot be decoded.' END, CASE WHEN n % 50 = 0 THEN 'picture_damaged' END,
        'product-' || n || '.jpg', hash, 'originals/' || tenant || '/' || left(hash, 2) || '/' || hash, 100000 + n,
-       1200, 1500, 'jpeg', 1, 'RGB', false, 8, arrived, arrived, arrived,
+       1200, 1500, 'jpeg', 1, 'RGB', false, 8, uploaded_at, uploaded_at, uploaded_at,
        CASE WHEN n % 10 = 3 THEN 1 ELSE 0 END
      FROM (
        SELECT n, CASE WHEN n % 2 = 0 THEN 1 ELSE 2 + (n / 2) % 19 END AS tenant,
          encode(sha256(n::text::bytea), 'hex') AS hash,
-         now() - make_interval(secs => 60 * ${minutesApart} * (${count} - n)) AS arrived
+         now() - make_interval(secs => 60 * ${minutesApart} * (${count} - n)) AS uploaded_at
        FROM generate_series(1, ${count}) n) source`,
     `INSERT INTO renditions (image_id, preset, recipe, storage_key, content_hash, bytes, width, height, quality, format,
        created_at)
@@ -49,7 +49,7 @@ function statements(count: number): string[] {
        (SELECT array_agg(tenant_id * (1 << 20)::bigint + (band << 16) + ('x' || substr(content_hash, 1 + 4 * band, 4))::bit(16)::int)
         FROM generate_series(0, 15) band)
      FROM images WHERE status = 'completed'`,
-    // Only a thousand different vectors, because each takes 512 random numbers.
+    // Only a thousand different vectors, because generating 512 random numbers for each image is slow.
     `CREATE TEMPORARY TABLE vectors AS
      SELECT n, array_agg((random() * 200 - 100)::int)::real[]::vector::halfvec AS vector
      FROM generate_series(0, 999) n, generate_series(1, 512) GROUP BY n`,

@@ -6,18 +6,18 @@ import { type StartedServer, startVitrine } from './programs.ts';
 import { median, upload } from './upload.ts';
 
 /**
- * Measures the time of an upload with 1,000, 10,000 and 100,000 existing images: `npm run bench:growth`. The servers of all
- * sizes run side by side and receive the same pictures alternately, so that other load on the machine affects all alike.
- * Uses the PostgreSQL server in `BENCH_DATABASE_URL`, else the embedded database.
+ * Measures the time of an upload with 1,000, 10,000 and 100,000 existing images: `npm run bench:growth`. One server per size
+ * runs all the time, and they receive the same pictures in turn, so that other load affects all equally. Uses the PostgreSQL
+ * server in `BENCH_DATABASE_URL`, or else the embedded database.
  */
 
 const sizes = [1_000, 10_000, 100_000];
 const warmUp = 20;
 const measured = 100;
-/** Largest accepted ratio to the smallest size. */
+/** Largest accepted ratio of the upload time to that with the fewest images. */
 const maxRatio = 1.2;
 
-/** The tenant that uploads. It has half of all images, so queries per tenant search among these. */
+/** The tenant of the uploads. It has half of all images, which makes its queries the slowest. */
 const largeTenant = 'tenant-1';
 
 interface Candidate {
@@ -52,7 +52,7 @@ async function prepare(size: number): Promise<Candidate> {
   return { size, backEnd, server, times: [] };
 }
 
-/** Uploads each picture to every server, starting with a different one each time. */
+/** Uploads each picture to every server, starting with a different server each time. */
 async function uploadAll(candidates: readonly Candidate[], pictures: readonly Buffer[]): Promise<void> {
   for (const [index, picture] of pictures.entries())
     for (let offset = 0; offset < candidates.length; offset++) {

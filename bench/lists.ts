@@ -14,7 +14,7 @@ interface Call {
   readonly name: string;
   readonly path: string;
   readonly method?: 'GET' | 'POST';
-  /** Limit of the 95th percentile, in milliseconds. */
+  /** Limit for the 95th percentile, in milliseconds. */
   readonly limitMs: number;
 }
 

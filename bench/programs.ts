@@ -6,7 +6,7 @@ import { promisify } from 'node:util';
 
 const execute = promisify(execFile);
 
-/** A server that a benchmark started. */
+/** A server started by a benchmark. */
 export interface StartedServer {
   readonly baseUrl: string;
   /** Stops the process and waits until it has exited. */
@@ -22,7 +22,7 @@ export async function findMissingPrograms(programs: readonly string[]): Promise<
   return programs.filter((_, index) => !installed[index]);
 }
 
-/** Some programs fail on `-v`. Only a program that cannot be started is missing. */
+/** Whether a program can be started. Some installed programs exit with an error on `-v`. */
 async function isInstalled(program: string): Promise<boolean> {
   try {
     await execute(program, ['-v']);
@@ -48,15 +48,15 @@ export async function freePort(): Promise<number> {
   return address.port;
 }
 
-/** A program that runs alongside the benchmark. */
+/** A program started by a benchmark. */
 export interface StartedProcess {
-  /** Whether it has exited by itself. */
+  /** Whether it has exited. */
   readonly hasExited: () => boolean;
   /** Stops it and waits until it has exited. */
   readonly stop: () => Promise<void>;
 }
 
-/** Starts a program in the foreground. */
+/** Starts a program that shares the output of the benchmark. */
 export function startProcess(
   program: string,
   args: readonly string[],
@@ -64,7 +64,7 @@ export function startProcess(
 ): StartedProcess {
   const child = spawn(program, args, { env, stdio: ['ignore', 'inherit', 'inherit'] });
   const exited = once(child, 'exit');
-  // An interrupted benchmark must not leave its servers running.
+  // Stops the program if the benchmark is interrupted.
   const terminate = () => child.kill('SIGTERM');
   process.once('exit', terminate);
   return {
@@ -78,7 +78,7 @@ export function startProcess(
   };
 }
 
-/** Starts a server in the foreground and waits until `path` returns a success status. */
+/** Starts a server and waits until `path` returns a success status. */
 export async function startServer(
   program: string,
   args: readonly string[],

@@ -11,7 +11,7 @@ const seconds = 8;
 const connections = 32;
 const targetBytes = 106_000;
 
-/** Compares requests/s of a cached rendition from Vitrine and of the same file from nginx, in alternating rounds. */
+/** Compares the requests per second for a cached rendition in Vitrine and for the same file in nginx, in alternating rounds. */
 async function main(): Promise<number> {
   const missing = await findMissingPrograms(['nginx', 'wrk']);
   if (missing.length > 0) {
@@ -57,12 +57,12 @@ async function startNginx(folder: string, file: Buffer) {
   return startServer('nginx', args, `http://127.0.0.1:${port}`, '/zoom.jpg');
 }
 
-/** Configures nginx to run in the foreground with all paths in its own folder, independent of a system nginx. */
+/** Returns a configuration that runs nginx in the foreground, with all paths in its own folder. */
 function nginxConfiguration(prefix: string, port: number): string {
   const paths = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi']
     .map((kind) => `  ${kind}_temp_path ${prefix}/${kind};`)
     .join('\n');
-  // nginx started by root runs its workers as another user, who cannot read this folder.
+  // If started by root, nginx runs its workers as another user by default, and that user cannot read this folder.
   const user = process.getuid?.() === 0 ? 'user root;' : '';
   return `
 daemon off;
@@ -98,8 +98,8 @@ async function uploadPicture(baseUrl: string, folder: string): Promise<string> {
 }
 
 /**
- * Generates a smooth picture with just enough grain that a 1200 × 1200 JPEG of quality 85 has about the size of a typical
- * product picture's zoom rendition.
+ * Generates a smooth picture with enough grain that its 1200 × 1200 JPEG of quality 85 has about the size of a typical zoom
+ * rendition of a product picture.
  */
 async function makePicture(): Promise<Buffer> {
   const side = 1200;

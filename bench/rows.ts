@@ -10,8 +10,8 @@ import { fillImages } from './fill-images.ts';
 import { median } from './upload.ts';
 
 /**
- * Measures the database alone, without pictures: images recorded, looked up and completed per second; bytes per row; and
- * the time of a similarity search. `npm run bench:rows -- --images 100000`, with `BENCH_DATABASE_URL` on that server.
+ * Measures only the database, without pictures: images ingested per second, bytes per image, and the time of a similarity
+ * search. Run `npm run bench:rows -- --images 100000`; with `BENCH_DATABASE_URL`, it uses that server.
  */
 
 const { values } = parseArgs({
@@ -21,11 +21,9 @@ const { values } = parseArgs({
     concurrency: { type: 'string', default: '8' },
   },
 });
-const [present, added, concurrency] = [values.images, values.add, values.concurrency].map(Number) as [
-  number,
-  number,
-  number,
-];
+const [existingCount, addedCount, concurrency] = [values.images, values.add, values.concurrency].map(
+  Number,
+) as [number, number, number];
 
 const facts: PictureFacts = {
   format: 'jpeg',
@@ -41,8 +39,8 @@ async function main(): Promise<number> {
   const backEnd = await makeBackEnd();
   const database = await backEnd.open();
   try {
-    console.log(`Filling a database with ${present} images …`);
-    await fillImages(database, present);
+    console.log(`Filling a database with ${existingCount} images …`);
+    await fillImages(database, existingCount);
     const queries = makeQueries(database);
     await queries.usage.fold();
     console.log(benchDatabaseUrl === undefined ? 'embedded database' : 'PostgreSQL server');
@@ -61,9 +59,9 @@ async function reportSizes(database: Database): Promise<void> {
     const rows = await run(`SELECT relname AS name, pg_total_relation_size(oid) AS bytes FROM pg_class
       WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace ORDER BY 2 DESC LIMIT 6`);
     const total = rows.reduce((sum, { bytes }) => sum + Number(bytes), 0);
-    console.log(`bytes of rows and indexes per image: ${Math.round(total / present)}`);
+    console.log(`bytes of rows and indexes per image: ${Math.round(total / existingCount)}`);
     for (const { name, bytes } of rows)
-      console.log(`  ${String(name).padEnd(18)} ${Math.round(Number(bytes) / present)}`);
+      console.log(`  ${String(name).padEnd(18)} ${Math.round(Number(bytes) / existingCount)}`);
   });
 }
 
@@ -86,7 +84,7 @@ async function reportSearch({ embeddings, tenants }: Queries): Promise<void> {
 
 async function reportIngest(database: Database, queries: Queries): Promise<void> {
   const { id } = await queries.tenants.ensure('tenant-1');
-  const numbers = Array.from({ length: added }, (_, index) => index).values();
+  const numbers = Array.from({ length: addedCount }, (_, index) => index).values();
   const before = await logPosition(database);
   const startedAt = performance.now();
   await Promise.all(
@@ -97,7 +95,7 @@ async function reportIngest(database: Database, queries: Queries): Promise<void>
   const seconds = (performance.now() - startedAt) / 1000;
   const written = (await logPosition(database)) - before;
   console.log(
-    `${(added / seconds).toFixed(0)} images/s recorded and completed, ${concurrency} at once; ${Math.round(written / added)} bytes of log each`,
+    `${(addedCount / seconds).toFixed(0)} images/s recorded and completed, ${concurrency} at once; ${Math.round(written / addedCount)} bytes of write-ahead log each`,
   );
 }
 

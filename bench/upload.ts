@@ -2,7 +2,7 @@
 export async function upload(baseUrl: string, path: string, jpeg: Buffer, tenant: string): Promise<number> {
   const form = new FormData();
   form.set('file', new Blob([new Uint8Array(jpeg)], { type: 'image/jpeg' }), 'bench.jpg');
-  // One of the two names, depending on `path`.
+  // The name of the field depends on the API of `path`.
   form.set('tenant', tenant);
   form.set('tenant_name', tenant);
   const startedAt = performance.now();
@@ -13,7 +13,7 @@ export async function upload(baseUrl: string, path: string, jpeg: Buffer, tenant
   return performance.now() - startedAt;
 }
 
-/** Returns the median, or 0 for no numbers. */
+/** Returns the median, or 0 if there are no numbers. */
 export function median(numbers: readonly number[]): number {
   const sorted = numbers.toSorted((a, b) => a - b);
   return sorted[Math.floor(sorted.length / 2)] ?? 0;

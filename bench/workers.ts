@@ -4,18 +4,18 @@ import { freePort, type StartedServer, startProcess, startServer } from './progr
 import { median, upload } from './upload.ts';
 
 /**
- * Compares the throughput of queued uploads, until all renditions exist, of two setups on the same cores and PostgreSQL
- * server: one process that does everything, and an API process with two worker processes. Both stay running and are
- * measured alternately, so that both see the same load on the machine.
+ * Compares the throughput of queued uploads, until all renditions exist, of two setups on the same machine and PostgreSQL
+ * server: a single process, and an API process with two worker processes. Both keep running and are measured alternately, so
+ * that other load affects both equally.
  * `BENCH_DATABASE_URL=postgres://… npm run bench:workers`; with `BENCH_REDIS_URL`, Redis wakes the workers.
  */
 
 const pictureCount = 300;
-/** Rounds until the JIT has compiled the code of all processes. Three processes share the work, so this takes longer. */
+/** Rounds until the JIT has compiled the code of all processes. It takes this long because three processes share the work. */
 const warmUps = 12;
 const rounds = 9;
-/** Rounds vary by a tenth on an idle machine, and medians of nine rounds by this much. */
-const noise = 0.03;
+/** Variation between medians of nine rounds on an idle machine. Single rounds vary by 10 %. */
+const tolerance = 0.03;
 const concurrency = 8;
 
 const redisUrl = process.env['BENCH_REDIS_URL'];
@@ -27,7 +27,7 @@ interface Setup {
 
 const setups: readonly Setup[] = [
   { name: 'one process', start: (backEnd) => startApi(backEnd, { ENABLE_WORKER: 'true' }) },
-  { name: 'API and two workers', start: startSplit },
+  { name: 'API and two workers', start: startApiAndWorkers },
 ];
 
 async function startApi(backEnd: BackEnd, more: Record<string, string>): Promise<StartedServer> {
@@ -41,7 +41,7 @@ async function startApi(backEnd: BackEnd, more: Record<string, string>): Promise
   );
 }
 
-async function startSplit(backEnd: BackEnd) {
+async function startApiAndWorkers(backEnd: BackEnd) {
   const api = await startApi(backEnd, { ENABLE_WORKER: 'false' });
   const worker = () =>
     startProcess(
@@ -60,7 +60,7 @@ async function startSplit(backEnd: BackEnd) {
 
 function environmentOf({ environment }: BackEnd, more: Record<string, string>): NodeJS.ProcessEnv {
   const queue = redisUrl === undefined ? {} : { REDIS_URL: redisUrl, QUEUE_NAME: `bench-${process.pid}` };
-  // Every picture must be processed, so renditions must not be reused.
+  // Prevents the reuse of renditions, so that every picture is processed.
   return { ...process.env, ...environment, ...queue, LOG_LEVEL: 'warn', NEAR_DUPLICATES: 'flag', ...more };
 }
 
@@ -129,7 +129,7 @@ function report(running: readonly Running[]): number {
   console.log(
     `ratio ${(split / single).toFixed(2)} (median of ${rounds} rounds, ${pictureCount} images each)`,
   );
-  return split >= (1 - noise) * single ? 0 : 1;
+  return split >= (1 - tolerance) * single ? 0 : 1;
 }
 
 /** Uploads all pictures concurrently and waits until every rendition exists. */

@@ -7,12 +7,12 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 
 /**
- * Packs Vitrine as npm would publish it, installs the package into an empty folder, and uses it there: it must consist of
- * the right files, start, and ingest a picture. Needs the npm registry.
+ * Packs Vitrine as npm would publish it and installs the package into an empty folder. The package must contain the right
+ * files, start a server, and ingest a picture. Needs the npm registry.
  */
 
 const root = fileURLToPath(new URL('../', import.meta.url));
-/** npm runs on the Node that is first in PATH; an older one would not satisfy `engines`. */
+/** Puts this Node first in PATH, because npm might otherwise run on one that does not satisfy `engines`. */
 const env = { ...process.env, PATH: [dirname(process.execPath), process.env['PATH']].join(delimiter) };
 const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { version: string };
 
@@ -28,17 +28,17 @@ function run(folder: string, command: string, ...args: string[]): string {
   });
 }
 
-/** Packs into `folder`. */
+/** Packs Vitrine into `folder`. */
 function pack(folder: string): { readonly tarball: string; readonly files: readonly string[] } {
   const printed = run(root, 'npm', 'pack', '--json', '--pack-destination', folder);
-  // The build, which runs before, may print lines of its own.
+  // The build may print lines before the JSON.
   const [packed] = JSON.parse(printed.slice(printed.search(/^\[/m))) as [
     { filename: string; files: { path: string }[] },
   ];
   return { tarball: join(folder, packed.filename), files: packed.files.map(({ path }) => path) };
 }
 
-/** Files that are missing or do not belong into the package, and relative links that lead to no file of it. */
+/** Returns problems: missing and unexpected files, and relative links to files outside the package. */
 function fileProblems(files: readonly string[]): string[] {
   const links = files
     .filter((file) => file.endsWith('.md'))
@@ -50,14 +50,14 @@ function fileProblems(files: readonly string[]): string[] {
     );
   return [
     ...required.filter((file) => !files.includes(file)).map((file) => `${file} is missing`),
-    ...files.filter((file) => !allowed.test(file)).map((file) => `${file} does not belong into the package`),
+    ...files.filter((file) => !allowed.test(file)).map((file) => `${file} does not belong in the package`),
     ...links
       .filter(({ target }) => !files.includes(target))
       .map(({ file, target }) => `${file} links to ${target}, which is not in the package`),
   ];
 }
 
-/** Starts the installed server, and resolves with its address once it listens. */
+/** Starts the installed server. Resolves with its URL once it listens. */
 async function serve(folder: string): Promise<{ readonly server: ChildProcess; readonly url: string }> {
   const server = spawn('npx', ['vitrine', 'serve'], {
     cwd: folder,
@@ -73,16 +73,16 @@ async function serve(folder: string): Promise<{ readonly server: ChildProcess; r
     await sleep(100);
   }
   stop(server, 'SIGKILL');
-  throw new Error(`The server does not start:\n${log}`);
+  throw new Error(`The server did not start:\n${log}`);
 }
 
-/** Signals npx and the server below it. */
+/** Sends a signal to npx and the server that it started. */
 function stop({ pid = 0 }: ChildProcess, signal: NodeJS.Signals): void {
   process.kill(-pid, signal);
 }
 
-/** Health, and an upload: the decoder processes, which the package starts from `dist`, derive its renditions. */
-async function useServer(url: string): Promise<string[]> {
+/** Checks the health of a server and uploads a picture, whose renditions need the decoder processes. Returns problems. */
+async function checkServer(url: string): Promise<string[]> {
   const health = await fetch(`${url}/healthz`);
   const form = new FormData();
   form.set('file', new Blob([readFileSync(join(root, 'docs/images/sample-products.jpg'))]), 'sample.jpg');
@@ -96,13 +96,14 @@ async function useServer(url: string): Promise<string[]> {
   ];
 }
 
-async function useInstalled(folder: string, tarball: string): Promise<string[]> {
+/** Installs the package, starts it and checks it. Returns problems. */
+async function checkInstalled(folder: string, tarball: string): Promise<string[]> {
   run(folder, 'npm', 'init', '--yes');
   run(folder, 'npm', 'install', '--no-audit', '--no-fund', tarball);
   const printed = run(folder, 'npx', 'vitrine', '--version').trim();
   const { server, url } = await serve(folder);
   try {
-    const problems = await useServer(url);
+    const problems = await checkServer(url);
     return printed === version ? problems : [`vitrine --version prints ${printed}`, ...problems];
   } finally {
     stop(server, 'SIGTERM');
@@ -113,7 +114,7 @@ async function useInstalled(folder: string, tarball: string): Promise<string[]> 
 const folder = mkdtempSync(join(tmpdir(), 'vitrine-package-'));
 try {
   const { tarball, files } = pack(folder);
-  const problems = [...fileProblems(files), ...(await useInstalled(folder, tarball))];
+  const problems = [...fileProblems(files), ...(await checkInstalled(folder, tarball))];
   for (const problem of problems) console.error(problem);
   console.log(`${files.length} files, ${problems.length} problems`);
   process.exitCode = problems.length === 0 ? 0 : 1;

@@ -1,6 +1,6 @@
 import { spawnSync } from 'node:child_process';
 
-/** The steps of `npm run check`, quick ones first. */
+/** The steps of `npm run check`, fastest first. */
 const steps = [
   ['format', 'biome', 'format', '.'],
   ['lint', 'oxlint', '--type-aware'],

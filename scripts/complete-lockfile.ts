@@ -1,9 +1,9 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 
 /**
- * npm omits a platform-specific package from the lockfile if the registry does not have it, and then `npm ci` rejects that
- * lockfile on every machine. This script adds the missing entries and derives their platform from the package name. With
- * `--check` it only reports them.
+ * Adds missing entries of platform-specific packages to the lockfile, with the platform derived from the package name. npm
+ * omits an entry if the registry lacks the package; `npm ci` then rejects the lockfile on every machine. With `--check`, only
+ * reports missing entries.
  */
 
 interface Entry {

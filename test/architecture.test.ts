@@ -3,41 +3,41 @@ import { dirname, join, normalize, relative, sep } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from 'vitest';
 
-/** What a part of `src/` may import of the others. Documented in docs/architecture.md. */
+/** What a part of `src/` may import from the others. Documented in docs/architecture.md. */
 interface Rule {
-  /** Parts whose code it may use. */
-  readonly uses?: readonly string[];
-  /** Parts of which it may know the types only. */
-  readonly knows?: readonly string[];
+  /** Parts from which it may import code and types. */
+  readonly code?: readonly string[];
+  /** Parts from which it may import only types. */
+  readonly types?: readonly string[];
 }
 
-const nouns = ['model', 'errors.ts'];
+const domain = ['model', 'errors.ts'];
 const helpers = ['availability-log.ts', 'timeout.ts'];
 const rules: Readonly<Record<string, Rule>> = {
   model: {},
   'version.ts': {},
   'timeout.ts': {},
-  'errors.ts': { knows: ['model'] },
-  'availability-log.ts': { knows: ['model'] },
-  // Siblings: they never import each other.
-  imaging: { uses: nouns },
-  fetcher: { uses: nouns },
-  storage: { uses: nouns },
-  queue: { uses: [...nouns, ...helpers] },
-  db: { uses: [...nouns, 'version.ts'] },
-  'data-folder': { uses: nouns },
-  config: { uses: nouns },
-  'config.ts': { uses: ['config', 'model'] },
+  'errors.ts': { types: ['model'] },
+  'availability-log.ts': { types: ['model'] },
+  // These never import each other.
+  imaging: { code: domain },
+  fetcher: { code: domain },
+  storage: { code: domain },
+  queue: { code: [...domain, ...helpers] },
+  db: { code: [...domain, 'version.ts'] },
+  'data-folder': { code: domain },
+  config: { code: domain },
+  'config.ts': { code: ['config', 'model'] },
   services: {
-    uses: [...nouns, ...helpers, 'imaging', 'fetcher', 'storage'],
-    knows: ['config.ts', 'db', 'queue', 'telemetry'],
+    code: [...domain, ...helpers, 'imaging', 'fetcher', 'storage'],
+    types: ['config.ts', 'db', 'queue', 'telemetry'],
   },
-  http: { uses: [...nouns, 'version.ts', 'services'], knows: ['config.ts', 'db', 'storage', 'telemetry'] },
-  worker: { uses: [...nouns, 'availability-log.ts'], knows: ['services', 'db', 'queue'] },
-  telemetry: { uses: [...nouns, 'version.ts'], knows: ['config', 'config.ts', 'db', 'imaging', 'storage'] },
+  http: { code: [...domain, 'version.ts', 'services'], types: ['config.ts', 'db', 'storage', 'telemetry'] },
+  worker: { code: [...domain, 'availability-log.ts'], types: ['services', 'db', 'queue'] },
+  telemetry: { code: [...domain, 'version.ts'], types: ['config', 'config.ts', 'db', 'imaging', 'storage'] },
   cli: {
-    uses: [
-      ...nouns,
+    code: [
+      ...domain,
       'version.ts',
       'config.ts',
       'data-folder',
@@ -51,12 +51,22 @@ const rules: Readonly<Record<string, Rule>> = {
     ],
   },
   app: {
-    uses: [...nouns, 'version.ts', 'data-folder', 'db', 'fetcher', 'imaging', 'queue', 'services', 'storage'],
-    knows: ['config.ts'],
+    code: [
+      ...domain,
+      'version.ts',
+      'data-folder',
+      'db',
+      'fetcher',
+      'imaging',
+      'queue',
+      'services',
+      'storage',
+    ],
+    types: ['config.ts'],
   },
   'app.ts': {
-    uses: [
-      ...nouns,
+    code: [
+      ...domain,
       'version.ts',
       'app',
       'data-folder',
@@ -67,13 +77,13 @@ const rules: Readonly<Record<string, Rule>> = {
       'telemetry',
       'worker',
     ],
-    knows: ['config.ts'],
+    types: ['config.ts'],
   },
-  serverless: { uses: [...nouns, 'config.ts', 'telemetry', 'app.ts'] },
-  'main.ts': { uses: ['cli'] },
+  serverless: { code: [...domain, 'config.ts', 'telemetry', 'app.ts'] },
+  'main.ts': { code: ['cli'] },
 };
 
-/** What services may import of the drivers: pure functions. Everything else is injected by `app.ts`. */
+/** The only modules of the drivers that services may import: pure functions. Everything else is injected by `app.ts`. */
 const pureModules = [
   'fetcher/import-url.ts',
   'imaging/formats/identify-format.ts',
@@ -85,9 +95,9 @@ const root = fileURLToPath(new URL('../src/', import.meta.url));
 
 interface Import {
   readonly from: string;
-  /** A file of `src/`, or the name of a package or of a module of Node's. */
+  /** A file in `src/`, or the name of a package or Node module. */
   readonly to: string;
-  readonly isOurs: boolean;
+  readonly isInternal: boolean;
   readonly kind: 'code' | 'types' | 'on demand';
 }
 
@@ -109,16 +119,16 @@ function importsOf(from: string, source: string): Import[] {
 }
 
 function describeImport(from: string, to: string, kind: Import['kind']): Import {
-  const isOurs = to.startsWith('.');
-  const target = isOurs ? relative(root, normalize(join(root, dirname(from), to))) : to;
-  return { from, to: target.split(sep).join('/'), isOurs, kind };
+  const isInternal = to.startsWith('.');
+  const target = isInternal ? relative(root, normalize(join(root, dirname(from), to))) : to;
+  return { from, to: target.split(sep).join('/'), isInternal, kind };
 }
 
 function withoutComments(source: string): string {
   return source.replaceAll(/\/\*[\s\S]*?\*\//g, '').replaceAll(/^\s*\/\/.*$/gm, '');
 }
 
-/** The folder of a file, or the file itself when it lies at the top. */
+/** Returns the top-level folder of a file, or the file itself if it is at the top level. */
 function partOf(file: string): string {
   return file.split('/')[0] ?? file;
 }
@@ -126,46 +136,46 @@ function partOf(file: string): string {
 function isAllowed({ from, to, kind }: Import): boolean {
   const rule = rules[partOf(from)];
   const part = partOf(to);
-  if (part === partOf(from) || rule?.uses?.includes(part)) return true;
-  return kind === 'types' && rule?.knows?.includes(part) === true;
+  if (part === partOf(from) || rule?.code?.includes(part)) return true;
+  return kind === 'types' && rule?.types?.includes(part) === true;
 }
 
-/** Files that are loaded together with `entry`: what types name, and what is imported on demand, is not. */
+/** Returns the files that are loaded with `entry`, without type imports and dynamic imports. */
 function loadedWith(entry: string): Set<string> {
   const loaded = new Set([entry]);
   for (const file of loaded) {
-    for (const { from, to, isOurs, kind } of imports) {
-      if (from === file && isOurs && kind === 'code') loaded.add(to);
+    for (const { from, to, isInternal, kind } of imports) {
+      if (from === file && isInternal && kind === 'code') loaded.add(to);
     }
   }
   return loaded;
 }
 
 const importersOf = (pattern: RegExp) =>
-  new Set(imports.filter(({ to, isOurs }) => !isOurs && pattern.test(to)).map(({ from }) => from));
+  new Set(imports.filter(({ to, isInternal }) => !isInternal && pattern.test(to)).map(({ from }) => from));
 
-test('the scan finds the imports', () => {
+test('finds static, type and dynamic imports', () => {
   expect(imports.length).toBeGreaterThan(200);
-  expect(imports).toContainEqual({ from: 'main.ts', to: 'cli/run.ts', isOurs: true, kind: 'on demand' });
-  expect(imports).toContainEqual({ from: 'app.ts', to: 'config.ts', isOurs: true, kind: 'types' });
-  expect(imports).toContainEqual({ from: 'app.ts', to: 'http/server.ts', isOurs: true, kind: 'code' });
-  const driver = { from: 'app/open-engines.ts', to: 'storage/local.ts', isOurs: true };
+  expect(imports).toContainEqual({ from: 'main.ts', to: 'cli/run.ts', isInternal: true, kind: 'on demand' });
+  expect(imports).toContainEqual({ from: 'app.ts', to: 'config.ts', isInternal: true, kind: 'types' });
+  expect(imports).toContainEqual({ from: 'app.ts', to: 'http/server.ts', isInternal: true, kind: 'code' });
+  const driver = { from: 'app/open-engines.ts', to: 'storage/local.ts', isInternal: true };
   expect(imports).toContainEqual({ ...driver, kind: 'on demand' });
 });
 
-describe('imports go one way', () => {
-  test('every part of src/ has a rule, and every rule a part', () => {
+describe('import direction', () => {
+  test('has a rule for every part of src/, and no others', () => {
     expect([...new Set(files.map(partOf))].sort()).toEqual(Object.keys(rules).sort());
   });
 
-  test.each(Object.keys(rules))('%s imports what it may', (part) => {
-    const broken = imports
-      .filter((entry) => entry.isOurs && partOf(entry.from) === part && !isAllowed(entry))
+  test.each(Object.keys(rules))('is followed by %s', (part) => {
+    const violations = imports
+      .filter((entry) => entry.isInternal && partOf(entry.from) === part && !isAllowed(entry))
       .map(({ from, to, kind }) => `${from} → ${to} (${kind})`);
-    expect(broken).toEqual([]);
+    expect(violations).toEqual([]);
   });
 
-  test('services use pure functions of the drivers only', () => {
+  test('allows services to use only pure functions of the drivers', () => {
     const used = imports
       .filter(
         ({ from, to, kind }) =>
@@ -175,36 +185,39 @@ describe('imports go one way', () => {
     expect([...new Set(used)].sort()).toEqual(pureModules);
   });
 
-  test('commands and functions alone load the composition root', () => {
+  test('allows only commands and serverless functions to load the composition root', () => {
     const importers = imports
-      .filter(({ to, isOurs }) => isOurs && to === 'app.ts')
+      .filter(({ to, isInternal }) => isInternal && to === 'app.ts')
       .map(({ from }) => partOf(from));
     expect([...new Set(importers)]).toEqual(['cli', 'serverless']);
   });
 });
 
-describe('drivers that are not used are not loaded', () => {
-  test.each(['app.ts', 'cli/serve.ts', 'cli/worker.ts'])('%s', (entry) => {
-    const loaded = loadedWith(entry);
-    const heavy = imports.filter(
-      ({ from, to, kind }) =>
-        loaded.has(from) && kind === 'code' && /^(@aws-sdk\/|bullmq|ioredis|@electric-sql\/)/.test(to),
-    );
-    expect(heavy).toEqual([]);
-  });
+describe('drivers', () => {
+  test.each(['app.ts', 'cli/serve.ts', 'cli/worker.ts'])(
+    'are not loaded by %s before their first use',
+    (entry) => {
+      const loaded = loadedWith(entry);
+      const heavy = imports.filter(
+        ({ from, to, kind }) =>
+          loaded.has(from) && kind === 'code' && /^(@aws-sdk\/|bullmq|ioredis|@electric-sql\/)/.test(to),
+      );
+      expect(heavy).toEqual([]);
+    },
+  );
 });
 
-describe('native decoders stay in the children', () => {
-  test('only image code and the drawing of samples import the image library', () => {
-    const strangers = [...importersOf(/^sharp$/)].filter(
+describe('the image library', () => {
+  test('is imported only by image code and the generator of samples', () => {
+    const otherImporters = [...importersOf(/^sharp$/)].filter(
       (file) => !/^imaging\/(?!pool\/)/.test(file) && !file.startsWith('cli/seed/'),
     );
-    expect(strangers).toEqual([]);
+    expect(otherImporters).toEqual([]);
   });
 
   const commands = ['serve.ts', 'worker.ts', 'migrate.ts', 'doctor/doctor.ts', 'import/import-command.ts'];
   test.each(['app.ts', 'serverless/serverless.ts', ...commands.map((file) => `cli/${file}`)])(
-    '%s does not load it',
+    'is not loaded by %s',
     (entry) => {
       const loaded = loadedWith(entry);
       expect(loaded.size).toBeGreaterThan(1);
@@ -215,13 +228,13 @@ describe('native decoders stay in the children', () => {
     },
   );
 
-  test('a decoder child does', () => {
+  test('is loaded by a decoder child', () => {
     expect(loadedWith('imaging/pool/child.ts')).toContain('imaging/decoding/native-library.ts');
   });
 });
 
-describe('each thing in its place', () => {
-  test('the environment is read in one file', () => {
+describe('responsibilities', () => {
+  test('only one file reads the environment', () => {
     const readers = files.filter((file) => {
       const code = withoutComments(sources.get(file) ?? '');
       return (
@@ -231,16 +244,16 @@ describe('each thing in its place', () => {
     expect(readers).toEqual(['cli/environment.ts']);
   });
 
-  test('databases are spoken to in db/', () => {
-    const strangers = [...importersOf(/^(kysely|pg$|@electric-sql\/)/)].filter(
+  test('only db/ imports database libraries', () => {
+    const otherImporters = [...importersOf(/^(kysely|pg$|@electric-sql\/)/)].filter(
       (file) => partOf(file) !== 'db',
     );
-    // Wake-ups have a connection of their own.
-    expect(strangers.filter((file) => !file.startsWith('queue/postgres'))).toEqual([]);
+    // Wake-ups use their own connection.
+    expect(otherImporters.filter((file) => !file.startsWith('queue/postgres'))).toEqual([]);
   });
 
-  test('folders of db/ import in one direction', () => {
-    const below: Readonly<Record<string, readonly string[]>> = {
+  test('the folders of db/ import each other in one direction', () => {
+    const dependencies: Readonly<Record<string, readonly string[]>> = {
       engine: [],
       images: ['engine'],
       jobs: ['engine', 'images'],
@@ -248,33 +261,35 @@ describe('each thing in its place', () => {
       usage: ['engine', 'images'],
     };
     const folderOf = (path: string) => /^db\/([^/]+)\//.exec(path)?.[1];
-    const broken = imports.filter(({ from, to }) => {
+    const violations = imports.filter(({ from, to }) => {
       const [folder, target] = [folderOf(from), folderOf(to)];
-      return folder && target && folder !== target && !below[folder]?.includes(target);
+      return folder && target && folder !== target && !dependencies[folder]?.includes(target);
     });
-    expect(broken).toEqual([]);
+    expect(violations).toEqual([]);
   });
 
-  test('HTTP is spoken in http/; the composition root knows its types', () => {
-    const strangers = [...importersOf(/^(fastify|@fastify\/)/)].filter((file) => partOf(file) !== 'http');
-    expect(strangers).toEqual(['app.ts']);
+  test('only http/ and the composition root import Fastify', () => {
+    const otherImporters = [...importersOf(/^(fastify|@fastify\/)/)].filter(
+      (file) => partOf(file) !== 'http',
+    );
+    expect(otherImporters).toEqual(['app.ts']);
   });
 
-  test('the nouns do no I/O: they import nothing but each other', () => {
-    const reaching = imports.filter(({ from, isOurs }) => partOf(from) === 'model' && !isOurs);
-    expect(reaching).toEqual([]);
+  test('model/ imports no packages', () => {
+    const external = imports.filter(({ from, isInternal }) => partOf(from) === 'model' && !isInternal);
+    expect(external).toEqual([]);
   });
 
-  test('dialects and surfaces hold no driver', () => {
-    const reaching = imports.filter(
+  test('API routes import no drivers', () => {
+    const drivers = imports.filter(
       ({ from, to, kind }) =>
         /^http\/(v1|dialects)\//.test(from) && /^(db|storage|imaging)\//.test(to) && kind !== 'types',
     );
-    expect(reaching).toEqual([]);
+    expect(drivers).toEqual([]);
   });
 
-  test('no file is longer than 300 lines', () => {
-    const long = files.filter((file) => (sources.get(file) ?? '').split('\n').length > 301);
-    expect(long).toEqual([]);
+  test('no file has more than 300 lines', () => {
+    const tooLong = files.filter((file) => (sources.get(file) ?? '').split('\n').length > 301);
+    expect(tooLong).toEqual([]);
   });
 });

@@ -4,14 +4,14 @@ import { problemsOf } from './support/inner/config-problems.ts';
 
 const databaseOf = (env: Record<string, string>) => loadConfig(env).database;
 
-test('uses embedded engines without any setting', () => {
+test('uses the embedded database, queue and storage by default', () => {
   const { database, queue, storage } = loadConfig({ DATA_DIR: '/srv/vitrine' });
   expect(database).toEqual({ kind: 'embedded', path: '/srv/vitrine/db' });
   expect(queue).toEqual({ kind: 'in-process' });
   expect(storage).toMatchObject({ kind: 'local', path: '/srv/vitrine/storage' });
 });
 
-test('accepts the address of a server in all forms of older services', () => {
+test('accepts the URL of a database server in every form that older services use', () => {
   const plain = 'postgres://shop:secret@db:5433/pictures';
   for (const scheme of [
     'postgres',
@@ -40,7 +40,7 @@ test('translates TLS parameters of other drivers to those of libpq', () => {
   expect(urlOf('application_name=shop')).toBe('application_name=shop');
 });
 
-test('uses the parts of an address only if they include a host', () => {
+test('builds the URL from POSTGRES_* settings only if they include a host', () => {
   const parts = {
     POSTGRES_USER: 'shop',
     POSTGRES_PASSWORD: 'p@ss/word',
@@ -57,7 +57,7 @@ test('uses the parts of an address only if they include a host', () => {
   });
 });
 
-test('rejects SQLite with a remedy, under the name that was used', () => {
+test('rejects SQLite with a suggestion, under the name of the variable', () => {
   for (const name of ['DATABASE_URL', 'THUMBFORGE_DATABASE_URL'])
     expect(problemsOf({ [name]: 'sqlite+aiosqlite:///./app.db' })).toEqual([
       expect.stringMatching(
@@ -66,7 +66,7 @@ test('rejects SQLite with a remedy, under the name that was used', () => {
     ]);
 });
 
-test('never repeats a password', () => {
+test('never includes a password in a problem', () => {
   const urls = [
     'hunter2',
     'hunter2:x@db',
@@ -94,7 +94,7 @@ test('uses Redis only with a database server', () => {
   });
 });
 
-test('requires a bucket for S3, and accepts a prefix in the usual spellings', () => {
+test('requires a bucket for S3, and normalises its prefix', () => {
   expect(problemsOf({ STORAGE_TYPE: 's3' })).toEqual([expect.stringMatching(/^S3_BUCKET: is not set/)]);
   const storageOf = (env: Record<string, string>) =>
     loadConfig({ STORAGE_TYPE: 'S3', S3_BUCKET: 'pictures', ...env }).storage;
@@ -118,7 +118,7 @@ test('requires a bucket for S3, and accepts a prefix in the usual spellings', ()
   expect(problemsOf({ S3_ENDPOINT: 'ftp://store' })[0]).toMatch(/^S3_ENDPOINT: .*is not an http/);
 });
 
-test('warns about settings that have no effect because of others', () => {
+test('warns about settings that have no effect', () => {
   const warningsOf = (env: Record<string, string>) => loadConfig(env).warnings;
   expect(warningsOf({})).toEqual([]);
   expect(warningsOf({ POSTGRES_PASSWORD: 'x' })).toEqual([expect.stringMatching(/without POSTGRES_HOST/)]);
@@ -129,7 +129,7 @@ test('warns about settings that have no effect because of others', () => {
   expect(warningsOf({ POSTGRES_HOST: 'db', POSTGRES_PASSWORD: 'x', REDIS_URL: 'redis://cache' })).toEqual([]);
 });
 
-test('rejects an address that an unescaped password breaks', () => {
+test('rejects a URL with an unescaped password or quotes', () => {
   expect(problemsOf({ DATABASE_URL: 'postgres://u:p@ss/word@127.0.0.1/x' })).toEqual([
     expect.stringMatching(/^DATABASE_URL: its value contains more than one @: in a password, write @ as %40/),
   ]);

@@ -23,7 +23,7 @@ test('uses the documented defaults for an empty environment', () => {
 
 test('considers a server exposed by its address or by a public name', () => {
   const isExposed = (env: Record<string, string>) => loadConfig(env).server.isExposed;
-  const alone = [
+  const loopbackHosts = [
     '127.0.0.1',
     ' 127.1.2.3 ',
     'localhost',
@@ -33,21 +33,21 @@ test('considers a server exposed by its address or by a public name', () => {
     '[::1]',
     '::ffff:127.0.0.1',
   ];
-  for (const HOST of alone) expect(isExposed({ HOST }), HOST).toBe(false);
+  for (const HOST of loopbackHosts) expect(isExposed({ HOST }), HOST).toBe(false);
   for (const HOST of ['0.0.0.0', '::', '192.0.2.1', 'pictures.example.com', '127.example', 'not a host'])
     expect(isExposed({ HOST }), HOST).toBe(true);
   expect(
     isExposed({ ALLOWED_HOSTS: 'localhost, app.localhost [::1]', PUBLIC_URL: 'http://localhost:9000' }),
   ).toBe(false);
-  const named: [string, string][] = [
+  const publicNames: [string, string][] = [
     ['ALLOWED_HOSTS', '*'],
     ['ALLOWED_HOSTS', '*.a.example'],
     ['PUBLIC_URL', 'https://a.example'],
   ];
-  for (const [name, value] of named) expect(isExposed({ [name]: value }), value).toBe(true);
+  for (const [name, value] of publicNames) expect(isExposed({ [name]: value }), value).toBe(true);
 });
 
-test('warns about an exposed server, without printing its token', () => {
+test('warns about an exposed server without including its token', () => {
   const warningsOf = (env: Record<string, string>) => loadConfig(env).exposureWarnings.join(' ');
   expect(warningsOf({})).toBe('');
   expect(warningsOf({ HOST: '0.0.0.0' })).toMatch(
@@ -61,7 +61,7 @@ test('warns about an exposed server, without printing its token', () => {
   expect(behindProxy).not.toMatch(/TOKEN|sesame/);
 });
 
-test('parses host names and the public address, and rejects invalid ones', () => {
+test('parses host names and the public URL, and rejects invalid ones', () => {
   const { allowedHosts, publicOrigin } = loadConfig({
     ALLOWED_HOSTS: '"Pictures.Example.com.", "*.shop.example", 192.0.2.1:8000;::1',
     PUBLIC_URL: ' https://Pictures.example.com:8443/ ',
@@ -106,17 +106,17 @@ test('reports all problems together, each with the name of its variable', () => 
   expect(problems.find((problem) => problem.startsWith('PORT'))).toMatch(/"eighty".*0 to 65535/);
 });
 
-test('uses older names of a variable if the current one is unset or empty', () => {
-  const sizes = (env: Record<string, string>) => loadConfig(env).uploads.maxBytes;
-  expect(sizes({ MAX_FILE_SIZE: '2000' })).toBe(2000);
-  expect(sizes({ MAX_FILE_SIZE: '2000', MAX_UPLOAD_BYTES: '3000' })).toBe(3000);
-  expect(sizes({ MAX_FILE_SIZE: '2000', MAX_UPLOAD_BYTES: ' ' })).toBe(2000);
+test('uses an alias of a variable if its current name is unset or blank', () => {
+  const maxBytesOf = (env: Record<string, string>) => loadConfig(env).uploads.maxBytes;
+  expect(maxBytesOf({ MAX_FILE_SIZE: '2000' })).toBe(2000);
+  expect(maxBytesOf({ MAX_FILE_SIZE: '2000', MAX_UPLOAD_BYTES: '3000' })).toBe(3000);
+  expect(maxBytesOf({ MAX_FILE_SIZE: '2000', MAX_UPLOAD_BYTES: ' ' })).toBe(2000);
   for (const name of ['STORAGE_PATH', 'STORAGE_BASE_PATH', 'THUMBFORGE_STORAGE_PATH'])
     expect(loadConfig({ [name]: '/srv/pictures' }).storage, name).toMatchObject({ path: '/srv/pictures' });
   expect(loadConfig({ THUMBFORGE_THUMBNAIL_SIZE: '200' }).presets[0]).toEqual(preset('thumb', 200, 200));
 });
 
-test('accepts words in any case, and the names that other languages use', () => {
+test('accepts words in any case, and the level names of other languages', () => {
   const levels = { INFO: 'info', WARNING: 'warn', Warn: 'warn', CRITICAL: 'fatal', dEbUg: 'debug' };
   for (const [word, level] of Object.entries(levels))
     expect(loadConfig({ LOG_LEVEL: word }).log.level, word).toBe(level);
@@ -127,25 +127,25 @@ test('accepts words in any case, and the names that other languages use', () => 
   expect(loadConfig({ STORAGE_TYPE: 'LOCAL' }).storage.kind).toBe('local');
 });
 
-test('sets the level by DEBUG only if it is a yes', () => {
+test('enables debug logs by DEBUG only if its value means yes', () => {
   for (const word of ['true', 'YES', '1']) expect(loadConfig({ DEBUG: word }).log.level, word).toBe('debug');
   for (const word of ['express:*', 'false', 'release'])
     expect(loadConfig({ DEBUG: word, LOG_LEVEL: 'error' }).log.level, word).toBe('error');
 });
 
-test('rejects names of properties that every object has', () => {
+test('rejects names of built-in object properties', () => {
   expect(problemsOf({ LOG_LEVEL: 'constructor' })).toHaveLength(1);
   expect(problemsOf({ ALLOWED_EXTENSIONS: '.png,tostring,constructor' })).toHaveLength(1);
 });
 
-test('accepts a preset as an edge, a box or an object', () => {
+test('accepts a preset as a number, a pair or an object', () => {
   const PRESETS = '{"thumb": 64, "card": [300, 200], "hero": {"width": 1600, "height": 900, "quality": 70}}';
   expect(loadConfig({ PRESETS }).presets).toEqual([
     preset('thumb', 64, 64),
     preset('card', 300, 200),
     preset('hero', 1600, 900, 70),
   ]);
-  const refused = [
+  const invalid = [
     '[]',
     '{}',
     '{"a":0}',
@@ -155,11 +155,11 @@ test('accepts a preset as an edge, a box or an object', () => {
     '{"A b":9}',
     '{"a":1.5}',
   ];
-  for (const text of [...refused, '{"a":20000}', '{"a":{"width":1,"height":1,"quality":101}}', '{"a":1,'])
+  for (const text of [...invalid, '{"a":20000}', '{"a":{"width":1,"height":1,"quality":101}}', '{"a":1,'])
     expect(problemsOf({ PRESETS: text })[0], text).toMatch(/^PRESETS: .*it accepts a JSON object/);
 });
 
-test('overrides only the preset thumb by THUMBNAIL_SIZE', () => {
+test('overrides only the thumb preset by THUMBNAIL_SIZE', () => {
   for (const text of ['200', '200x200', ' 200 X 200 '])
     expect(loadConfig({ THUMBNAIL_SIZE: text }).presets.slice(0, 2), text).toEqual([
       preset('thumb', 200, 200),
@@ -187,25 +187,25 @@ test('parses networks in TRUSTED_PROXIES', () => {
 
 test('parses networks with and without a port in IMPORT_ALLOWED_NETWORKS', () => {
   const networks = (text: string) => loadConfig({ IMPORT_ALLOWED_NETWORKS: text }).imports.allowedNetworks;
-  const open = (network: string, port?: number) => ({ network, port });
+  const allow = (network: string, port?: number) => ({ network, port });
   expect(networks('none')).toEqual([]);
   expect(networks('10.0.0.0/8, 10.1.2.3:9000;10.1.2.0/24:80')).toEqual([
-    open('10.0.0.0/8'),
-    open('10.1.2.3/32', 9000),
-    open('10.1.2.0/24', 80),
+    allow('10.0.0.0/8'),
+    allow('10.1.2.3/32', 9000),
+    allow('10.1.2.0/24', 80),
   ]);
-  expect(networks('fd00::/8,::1')).toEqual([open('fd00::/8'), open('::1/128')]);
+  expect(networks('fd00::/8,::1')).toEqual([allow('fd00::/8'), allow('::1/128')]);
   expect(networks('[fd00::/8]:9000,[fd01::1]:65535,[fd02::/16]')).toEqual([
-    open('fd00::/8', 9000),
-    open('fd01::1/128', 65_535),
-    open('fd02::/16'),
+    allow('fd00::/8', 9000),
+    allow('fd01::1/128', 65_535),
+    allow('fd02::/16'),
   ]);
-  // Lists of older installations.
+  // Lists in the JSON style of older services.
   expect(networks('["10.0.0.0/8:80", "[fd00::/8]:443"]')).toEqual([
-    open('10.0.0.0/8', 80),
-    open('fd00::/8', 443),
+    allow('10.0.0.0/8', 80),
+    allow('fd00::/8', 443),
   ]);
-  expect(networks('[10.0.0.0/8, fd00::/8]')).toEqual([open('10.0.0.0/8'), open('fd00::/8')]);
+  expect(networks('[10.0.0.0/8, fd00::/8]')).toEqual([allow('10.0.0.0/8'), allow('fd00::/8')]);
   for (const text of ['10.0.0.0/8:', '10.0.0.0/33:80', 'fd00::/8:9000', 'name.example:80', ':80', '[]:80'])
     expect(problemsOf({ IMPORT_ALLOWED_NETWORKS: text })[0], text).toMatch(
       /which is not a network; it accepts comma-separated networks/,
@@ -216,7 +216,7 @@ test('parses networks with and without a port in IMPORT_ALLOWED_NETWORKS', () =>
     );
 });
 
-test('reads a .env file in the working folder, which variables of the environment override', async () => {
+test('reads a .env file in the working folder, and lets environment variables override it', async () => {
   const folder = await mkdtemp(join(tmpdir(), 'vitrine-test-'));
   onTestFinished(() => rm(folder, { recursive: true }));
   await writeFile(join(folder, '.env'), 'PORT=from-the-file\nLOG_LEVEL=from-the-file\n');

@@ -20,7 +20,7 @@ const documents = [
     .map((name) => join('docs', name)),
 ].sort();
 
-/** Rows of a document's tables whose first cell is code, as lists of cells without their backticks. */
+/** Returns the table rows of a document whose first cell is code, as lists of cells without backticks. */
 function tableRows(document: string): string[][] {
   const lines = read(document)
     .split('\n')
@@ -33,20 +33,20 @@ function tableRows(document: string): string[][] {
   );
 }
 
-/** Words in capitals that are no settings of the program. */
-const foreignWords = [
-  // The mark in the folder of a complete database, and what confirms a purge on a machine of one's own.
+/** Words in capitals that documents mention and that are not settings. */
+const otherWords = [
+  // The marker file of a complete database, and the confirmation of a purge on loopback.
   'VITRINE_READY',
   'DELETE_CONFIRMED',
-  // Read by the S3 client; a word of its options.
+  // Variables of the S3 client, and one of its option values.
   'AWS_ACCESS_KEY_ID',
   'AWS_SECRET_ACCESS_KEY',
   'AWS_SESSION_TOKEN',
   'WHEN_REQUIRED',
-  // Read by hosts, by the C library, and by the functions of a host.
+  // A variable and an error code of serverless hosts.
   'CRON_SECRET',
   'FUNCTION_PAYLOAD_TOO_LARGE',
-  // Read by tests and benchmarks.
+  // Variables of tests and benchmarks.
   'TEST_DATABASE_URL',
   'TEST_REDIS_URL',
   'TEST_S3_ENDPOINT',
@@ -59,7 +59,7 @@ const foreignWords = [
 ];
 
 describe('configuration', () => {
-  test('docs/configuration.md is what the settings give', () => {
+  test('docs/configuration.md is up to date with the settings', () => {
     const { status, stderr } = spawnSync(process.execPath, ['scripts/configuration-docs.ts', '--check'], {
       cwd: root,
       encoding: 'utf8',
@@ -68,13 +68,13 @@ describe('configuration', () => {
     expect(status).toBe(0);
   });
 
-  test('every variable that a document names is a setting', () => {
+  test('documents name only existing variables', () => {
     const known = new Set(
       Object.values<Section>(settings)
         .flatMap((section) => Object.values(section))
         .flatMap(({ name, aliases }) => [name, ...aliases]),
     );
-    for (const word of foreignWords) known.add(word);
+    for (const word of otherWords) known.add(word);
     const unknown = documents.flatMap((document) =>
       Array.from(read(document).matchAll(/`([A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+)`/g), ([, name = '']) => name)
         .filter((name) => !known.has(name))
@@ -83,7 +83,7 @@ describe('configuration', () => {
     expect(unknown).toEqual([]);
   });
 
-  test('docs/limits.md gives the defaults that are in force', () => {
+  test('docs/limits.md lists the current defaults', () => {
     const limits = read('docs/limits.md').replaceAll(',', '');
     const { server, uploads, worker, decoder, imports, similarity, purge } = settings;
     for (const { name, fallback } of [
@@ -111,7 +111,7 @@ describe('configuration', () => {
 });
 
 describe('API', () => {
-  test('docs/api/errors.md has every error code with its status, title and class, and no other', () => {
+  test('docs/api/errors.md lists exactly the existing error codes, with status, title and class', () => {
     const documented = tableRows('docs/api/errors.md').filter((row) => row.length === 4);
     const real = Object.entries(errorTable).map(([code, { status, title, failureClass }]) => [
       code,
@@ -122,29 +122,29 @@ describe('API', () => {
     expect(documented).toEqual(real);
   });
 
-  test('docs/api/README.md has every route that the server registers, and no other', async () => {
+  test('docs/api/README.md lists exactly the registered routes', async () => {
     const documented = tableRows('docs/api/README.md')
       .map(([first = '']) => first)
       .filter((call) => /^[A-Z]+ \//.test(call));
     expect(documented.toSorted()).toEqual(await registeredRoutes());
   });
 
-  test('the pages on the API name no call that is not there', async () => {
-    const known = new Set((await registeredRoutes()).map(withoutNames));
+  test('the API pages name only existing calls', async () => {
+    const known = new Set((await registeredRoutes()).map(normalizeCall));
     const pages = documents.filter((document) => document.startsWith('docs/api/'));
     const unknown = pages.flatMap((page) =>
       Array.from(
         read(page).matchAll(/`(GET|POST|PUT|DELETE) (\/[^`\s?]*)/g),
         ([, method = '', path = '']) => path && `${method} ${path}`,
       )
-        .filter((call) => !known.has(withoutNames(call)))
+        .filter((call) => !known.has(normalizeCall(call)))
         .map((call) => `${page}: ${call}`),
     );
     expect(pages.length).toBeGreaterThan(5);
     expect(unknown).toEqual([]);
   });
 
-  test('the pages on the API have every figure for Prometheus, and no other', () => {
+  test('the API pages list exactly the existing Prometheus metrics', () => {
     const source = ['metrics.ts', 'sampler.ts', 'request-times.ts']
       .map((file) => read(`src/telemetry/${file}`))
       .join('');
@@ -157,18 +157,18 @@ describe('API', () => {
   });
 });
 
-/** A call without the names of its parameters, and without a slash at its end. */
-function withoutNames(call: string): string {
+/** Removes parameter names and a trailing slash from a call. */
+function normalizeCall(call: string): string {
   return call.replaceAll(/:\w+/g, ':').replace(/(?<=.)\/$/, '');
 }
 
-/** Routes of the real server, as `GET /path`; those of HEAD follow those of GET. Nothing behind it is called. */
+/** Returns the routes of the server as `GET /path`, without HEAD. No route is called, so the services are empty. */
 async function registeredRoutes(): Promise<string[]> {
   const parts = { services: {}, metrics: {} } as unknown as HttpDependencies;
   const app = makeHttpServer(loadConfig({}), pino({ level: 'silent' }), parts);
   await app.ready();
   try {
-    // Preflights are answered everywhere, and pages load their own files.
+    // Preflight routes, and the asset files of the API pages, are not documented.
     return parseRoutes(app.printRoutes({ commonPrefix: false }))
       .filter((call) => !call.startsWith('OPTIONS ') && !/^GET \/docs(?:\/|\*)/.test(call))
       .toSorted();
@@ -177,7 +177,7 @@ async function registeredRoutes(): Promise<string[]> {
   }
 }
 
-/** Reads Fastify's drawing of its routes: a tree of path segments, four columns for each level. */
+/** Parses Fastify's drawing of its routes: a tree of path segments, indented by four columns per level. */
 function parseRoutes(drawing: string): string[] {
   const routes: string[] = [];
   const path: string[] = [];
@@ -194,7 +194,7 @@ function parseRoutes(drawing: string): string[] {
 }
 
 describe('links', () => {
-  /** Headings as GitHub links to them. */
+  /** Returns the anchors that GitHub generates for the headings of a document. */
   const anchorsOf = (document: string) =>
     Array.from(read(document).matchAll(/^#+ (.+)$/gm), ([, heading = '']) =>
       heading
@@ -204,7 +204,7 @@ describe('links', () => {
         .replaceAll(/\s/g, '-'),
     );
 
-  test.each(documents)('relative links of %s lead somewhere', (document) => {
+  test.each(documents)('relative links in %s have an existing target', (document) => {
     const targets = Array.from(read(document).matchAll(/\]\(([^)\s]+)\)/g), ([, target = '']) => target);
     const broken = targets.filter((target) => {
       if (/^[a-z]+:/.test(target)) return false;
@@ -216,7 +216,7 @@ describe('links', () => {
     expect(broken).toEqual([]);
   });
 
-  test('every decision record is in the index, and the index is linked', () => {
+  test('the index, which is linked, lists every decision record', () => {
     const records = readdirSync(join(root, 'docs/adr')).filter((name) => /^\d{4}-.+\.md$/.test(name));
     const index = read('docs/adr/README.md');
     expect(records.length).toBeGreaterThan(0);
@@ -224,7 +224,7 @@ describe('links', () => {
     expect(read('docs/architecture.md')).toContain('(adr/README.md)');
   });
 
-  test('files of the program that documents name are there', () => {
+  test('documents name only existing source files', () => {
     const folders = ['', 'src/'];
     const missing = documents.flatMap((document) =>
       Array.from(
@@ -238,7 +238,7 @@ describe('links', () => {
   });
 });
 
-test('the command line in the README is the real one', () => {
+test('the README shows the actual help of the command line', () => {
   const { stdout } = spawnSync(process.execPath, ['src/main.ts', '--help'], { cwd: root, encoding: 'utf8' });
   expect(stdout).toContain('serve');
   expect(read('README.md')).toContain(stdout.trim());

@@ -4,7 +4,7 @@ import { toProblem } from '../src/http/responses/problems.ts';
 
 const members = ['picture_cut', 'picture_corrupt', 'picture_unsupported', 'picture_unreadable'] as const;
 
-test('gives all codes of undecodable pictures the family that older clients check for', () => {
+test('assigns every code of undecodable pictures to the family that older clients check for', () => {
   for (const code of members) {
     expect(toProblem(new AppError(code, 'No.'))).toMatchObject({
       code,
@@ -19,7 +19,7 @@ test('gives all codes of undecodable pictures the family that older clients chec
   }
 });
 
-test('expands a family to all of its codes, and another code to itself', () => {
+test('expands a family to all of its codes, and any other code to itself', () => {
   expect(codesMatching('picture_damaged')).toEqual([...members, 'picture_damaged']);
   expect(codesMatching('picture_cut')).toEqual(['picture_cut']);
   expect(codesMatching('a_code_of_another_version')).toEqual(['a_code_of_another_version']);

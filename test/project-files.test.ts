@@ -42,13 +42,13 @@ describe('the CI workflow', () => {
   const commands = job.steps.flatMap(({ run }) => (run === undefined ? [] : [run]));
   const localRun = read('.ci/run');
 
-  test('runs for pull requests, with the permission to read only', () => {
+  test('runs for pull requests with read-only permissions', () => {
     expect(Object.keys(workflow.on)).toContain('pull_request');
     expect(workflow.permissions).toEqual({ contents: 'read' });
     expect(job.permissions).toBeUndefined();
   });
 
-  test('pins every action to a commit, and names its version', () => {
+  test('pins every action to a commit and names its version', () => {
     const actions = Array.from(text.matchAll(/uses: (.+)/g), ([, action]) => action);
     expect(actions.length).toBeGreaterThan(0);
     for (const action of actions) expect(action).toMatch(/^[\w-]+\/[\w-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+$/);
@@ -68,17 +68,17 @@ describe('the CI workflow', () => {
     expect(commands).toContain('npm run check:package');
   });
 
-  test('names every server that tests look for, as .ci/run does', () => {
-    const wanted = Array.from(
+  test('configures every server that tests can use, like .ci/run', () => {
+    const variables = Array.from(
       read('test/support/services.ts').matchAll(/process\.env\['(TEST_\w+)'\]/g),
       ([, name = '']) => name,
     );
-    expect(wanted.length).toBeGreaterThan(3);
-    expect(Object.keys(job.env).toSorted()).toEqual(wanted.toSorted());
-    expect(localRun).toContain(`export ${wanted.join(' ')}`);
+    expect(variables.length).toBeGreaterThan(3);
+    expect(Object.keys(job.env).toSorted()).toEqual(variables.toSorted());
+    expect(localRun).toContain(`export ${variables.join(' ')}`);
   });
 
-  test('publishes each server on the port that the variables name', () => {
+  test('publishes each server on the port in its variable', () => {
     const ports = Object.values(job.services).flatMap((service) => service.ports);
     const published = ports.map((port) => port.split(':')[0] ?? '').toSorted();
     const used = Array.from(
@@ -90,13 +90,13 @@ describe('the CI workflow', () => {
     expect(used.toSorted()).toEqual(published);
   });
 
-  test('uses the images of the contributing guide, and the PostgreSQL of the Compose file', () => {
+  test('uses the images in the contributing guide, and the PostgreSQL image of the Compose file', () => {
     const images = Object.values(job.services).map(({ image }) => image);
     for (const image of images) expect(read('CONTRIBUTING.md')).toContain(image);
     expect(read('deploy/compose/compose.yaml')).toContain(`image: ${job.services['postgres']?.image}`);
   });
 
-  test('uses a Node that the package accepts', () => {
+  test('uses a Node version that the package supports', () => {
     const { engines } = JSON.parse(read('package.json')) as { engines: { node: string } };
     const versions = job.steps.flatMap((step) => step.with?.['node-version'] ?? []);
     expect(versions).toEqual([24]);
@@ -121,12 +121,12 @@ describe('issue forms', () => {
     expect(new Set(inputs.map(({ id }) => id)).size).toBe(inputs.length);
   });
 
-  test('the bug form asks for what the program says about itself', () => {
+  test('the bug form asks for the output of the diagnostic commands', () => {
     const form = read('.github/ISSUE_TEMPLATE/bug.yml');
     for (const command of ['npx vitrine --version', 'npx vitrine doctor']) expect(form).toContain(command);
   });
 
-  test('blank issues are disabled, so that vulnerabilities are not reported in public', () => {
+  test('blank issues are disabled, to avoid public reports of vulnerabilities', () => {
     expect(parse(read('.github/ISSUE_TEMPLATE/config.yml'))).toMatchObject({ blank_issues_enabled: false });
     expect(read('.github/ISSUE_TEMPLATE/bug.yml')).toContain('SECURITY.md');
   });

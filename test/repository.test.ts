@@ -7,14 +7,14 @@ import { describe, expect, test } from 'vitest';
 const root = resolve(fileURLToPath(new URL('../', import.meta.url)));
 const git = (...args: string[]) => execFileSync('git', args, { cwd: root, encoding: 'utf8' });
 
-/** Files that belong to the repository: those that git knows, and new ones that it does not ignore. */
+/** Files in the repository: tracked files, and new ones that git does not ignore. */
 const files = git('ls-files', '-z', '--cached', '--others', '--exclude-standard')
   .split('\0')
   .filter((name) => name !== '' && statSync(join(root, name), { throwIfNoEntry: false })?.isFile());
 const pictures = new Set(['.jpg', '.jpeg', '.png', '.gif', '.webp', '.avif', '.tif', '.tiff', '.bmp']);
 const texts = files.filter((name) => !pictures.has(extname(name)) && name !== 'package-lock.json');
 
-/** Lines of the repository that match, as `file:line: text`. */
+/** Returns the lines in the repository that match, as `file:line: text`. */
 function linesWith(pattern: RegExp, among: readonly string[] = texts): string[] {
   return among.flatMap((name) =>
     readFileSync(join(root, name), 'utf8')
@@ -27,15 +27,15 @@ function linesWith(pattern: RegExp, among: readonly string[] = texts): string[] 
 
 const escaped = (text: string) => text.replaceAll(/[.*+?^${}()|[\]\\]/g, String.raw`\$&`);
 
-describe('the repository speaks of the product alone', () => {
-  test('no path of somebody’s machine', () => {
+describe('the repository mentions only the product', () => {
+  test('contains no path of a home folder', () => {
     expect(linesWith(/(?:\/home\/|\/Users\/|[A-Z]:\\Users\\)\w/)).toEqual([]);
     expect(linesWith(/(?<![\w.$}/-])\/root\//)).toEqual([]);
   });
 
-  test('no path of the folder that this checkout lies in', () => {
+  test('contains no path of the folder above this checkout', () => {
     const parent = dirname(root);
-    // Folders that every machine has say nothing about one.
+    // A common folder does not identify a machine.
     const isCommon = [
       '/',
       '/tmp',
@@ -52,37 +52,37 @@ describe('the repository speaks of the product alone', () => {
     expect(linesWith(new RegExp(String.raw`(?<![\w.$}/*-])${escaped(parent)}/`))).toEqual([]);
   });
 
-  test('no host of a package registry', () => {
+  test('contains no host of a package registry', () => {
     expect(
       linesWith(/registry\.(?:npmjs|yarnpkg)|npm\.pkg\.|(?:deb|snapshot)\.debian|archive\.ubuntu/),
     ).toEqual([]);
   });
 
-  test('no bare issue number', () => {
+  test('contains no bare issue number', () => {
     const code = texts.filter((name) => /\.(?:ts|js|md|sql)$|^\.ci\//.test(name));
     expect(linesWith(/\b(?:issue|fixes|closes|ticket|PR)\s+#?\d+\b/i, code)).toEqual([]);
   });
 
-  test('no credentials', () => {
-    const marks = /-----BEGIN [A-Z ]*PRIVATE KEY|\bAKIA[0-9A-Z]{16}\b|\bghp_\w{30,}|\bnpm_\w{30,}/;
-    expect(linesWith(marks)).toEqual([]);
+  test('contains no credentials', () => {
+    const patterns = /-----BEGIN [A-Z ]*PRIVATE KEY|\bAKIA[0-9A-Z]{16}\b|\bghp_\w{30,}|\bnpm_\w{30,}/;
+    expect(linesWith(patterns)).toEqual([]);
   });
 });
 
-describe('nothing is left over', () => {
+describe('the repository has no leftovers', () => {
   const code = texts.filter((name) => /\.(?:ts|js)$/.test(name));
 
-  test('no marks of unfinished work', () => {
+  test('contains no markers of unfinished work or merge conflicts', () => {
     expect(linesWith(new RegExp(String.raw`\b(?:TO${'DO'}|FIX${'ME'}|XX${'X'})\b`))).toEqual([]);
     expect(linesWith(/^(?:<{7}|>{7}) /)).toEqual([]);
   });
 
-  test('no test is the only one, and none is skipped', () => {
+  test('contains no tests marked only, skip or todo', () => {
     const tests = code.filter((name) => name.startsWith('test/'));
     expect(linesWith(/\b(?:test|it|describe)\.(?:only|skip|todo)\(/, tests)).toEqual([]);
   });
 
-  test('no large file', () => {
+  test('contains no large files', () => {
     const large = files.filter((name) => statSync(join(root, name)).size > 300_000);
     expect(large).toEqual([]);
   });

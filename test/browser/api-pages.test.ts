@@ -19,7 +19,7 @@ describe.runIf(chromiumPath)('API pages in a browser', { timeout: 90_000 }, () =
   });
   afterAll(() => browser.close());
 
-  /** Opens a page. At the end of the test, expects neither errors nor requests to other hosts. */
+  /** Opens a page. At the end of the test, expects no errors and no requests to other hosts. */
   async function open(path: string, ready: string, width = 1440, scheme: 'light' | 'dark' = 'light') {
     const page = await browser.context.newPage();
     const problems: string[] = [];
@@ -89,7 +89,7 @@ describe.runIf(chromiumPath)('API pages in a browser', { timeout: 90_000 }, () =
 
   describe('/docs', () => {
     test.each(schemes.flatMap((scheme) => widths.map((width) => [scheme, width] as const)))(
-      'is readable and branded as the product in %s at %i px',
+      'is readable and shows the product name in %s at %i px',
       async (scheme, width) => {
         const page = await open('/docs', '.opblock', width, scheme);
         const logo = page.locator('.topbar a.link img');
@@ -110,7 +110,7 @@ describe.runIf(chromiumPath)('API pages in a browser', { timeout: 90_000 }, () =
       },
     );
 
-    test('reaches the calls by keyboard', async () => {
+    test('reaches the operations by keyboard', async () => {
       const page = await open('/docs', '.opblock');
       expect(await tabTo(page, '.opblock-summary-control', 12)).toBeDefined();
     });

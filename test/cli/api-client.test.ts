@@ -8,7 +8,7 @@ import { text } from 'node:stream/consumers';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { makeApiClient, ServerFailure } from '../../src/cli/api-client.ts';
 
-interface Scripted {
+interface ScriptedResponse {
   readonly status: number;
   readonly body?: unknown;
   readonly headers?: Record<string, string>;
@@ -19,14 +19,14 @@ const image = { id: 7, uuid: '0198c0de-0000-7000-8000-000000000007', status: 'co
 let folder: string;
 let server: Server;
 let requests: { url: string | undefined; body: string }[];
-let script: Scripted[];
+let script: ScriptedResponse[];
 
-/** Sends one scripted reply after the other and repeats the last one. */
+/** Sends the scripted responses in order and repeats the last one. */
 async function reply(request: IncomingMessage, response: ServerResponse): Promise<void> {
   requests.push({ url: request.url, body: await text(request) });
-  const answer = (script.length > 1 ? script.shift() : script[0]) ?? { status: 500 };
-  response.writeHead(answer.status, { 'content-type': 'application/json', ...answer.headers });
-  response.end(JSON.stringify(answer.body ?? {}));
+  const scripted = (script.length > 1 ? script.shift() : script[0]) ?? { status: 500 };
+  response.writeHead(scripted.status, { 'content-type': 'application/json', ...scripted.headers });
+  response.end(JSON.stringify(scripted.body ?? {}));
 }
 
 beforeEach(async () => {
@@ -62,7 +62,7 @@ describe('an upload', () => {
     expect(requests[0]?.body).toMatch(/name="tenant"\r\n\r\nshop\r\n/);
   });
 
-  test('is queued on request', async () => {
+  test('is queued if requested', async () => {
     script = [{ status: 202, body: { ...image, status: 'pending' } }];
     expect(await client().uploadFile(upload('queued'))).toMatchObject({ outcome: 'new', status: 'pending' });
     expect(requests[0]?.url).toBe('/v1/images?mode=queued');
@@ -77,17 +77,20 @@ describe('an upload', () => {
     expect(await client().uploadFile(upload())).toEqual({ outcome, ...image });
   });
 
-  test.each([400, 413, 507])('reports a refusal with %i and its reason without a retry', async (status) => {
-    script = [{ status, body: { code: 'not_a_picture', detail: 'This is text.' } }];
-    expect(await client().uploadFile(upload())).toEqual({
-      outcome: 'refused',
-      code: 'not_a_picture',
-      reason: 'This is text.',
-    });
-    expect(requests).toHaveLength(1);
-  });
+  test.each([400, 413, 507])(
+    'reports a rejection with %i and its reason, without a retry',
+    async (status) => {
+      script = [{ status, body: { code: 'not_a_picture', detail: 'This is text.' } }];
+      expect(await client().uploadFile(upload())).toEqual({
+        outcome: 'refused',
+        code: 'not_a_picture',
+        reason: 'This is text.',
+      });
+      expect(requests).toHaveLength(1);
+    },
+  );
 
-  test('gives a reason for a refusal without problem details', async () => {
+  test('reports a rejection without problem details', async () => {
     script = [{ status: 403, body: 'forbidden' }];
     expect(await client().uploadFile(upload())).toEqual({
       outcome: 'refused',
@@ -103,10 +106,10 @@ describe('an upload', () => {
   });
 
   test('fails with a message after three retries', async () => {
-    script = [{ status: 503, body: { code: 'unavailable', detail: 'The database is away.' } }];
+    script = [{ status: 503, body: { code: 'unavailable', detail: 'The database is unavailable.' } }];
     const failure = client().uploadFile(upload());
     await expect(failure).rejects.toThrow(ServerFailure);
-    await expect(failure).rejects.toThrow('status 503: The database is away.');
+    await expect(failure).rejects.toThrow('status 503: The database is unavailable.');
     expect(requests).toHaveLength(4);
   });
 
@@ -120,7 +123,7 @@ describe('an upload', () => {
     expect(performance.now() - startedAt).toBeLessThan(30_000);
   });
 
-  test('stops waiting for a retry when aborted', async () => {
+  test('can be aborted while waiting for a retry', async () => {
     script = [{ status: 503 }];
     const abort = new AbortController();
     setTimeout(() => abort.abort(), 50);
@@ -138,8 +141,8 @@ test('names an unreachable address in the error', async () => {
   const { port } = server.address() as AddressInfo;
   server.close();
   await once(server, 'close');
-  const lonely = makeApiClient({ baseUrl: `http://127.0.0.1:${port}`, retryDelays: [1] });
-  await expect(lonely.assertHealthy()).rejects.toThrow(
+  const unconnected = makeApiClient({ baseUrl: `http://127.0.0.1:${port}`, retryDelays: [1] });
+  await expect(unconnected.assertHealthy()).rejects.toThrow(
     `No response from http://127.0.0.1:${port} (connect ECONNREFUSED`,
   );
 });

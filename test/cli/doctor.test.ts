@@ -5,15 +5,15 @@ import { runVitrine } from '../support/process/command.ts';
 import { makeDataFolder, makeFolder, removeFolder } from '../support/process/data-folder.ts';
 import { startServer } from '../support/process/server.ts';
 
-async function folderOfTest(make: () => Promise<string>): Promise<string> {
-  const folder = await make();
+async function temporaryFolder(create: () => Promise<string>): Promise<string> {
+  const folder = await create();
   onTestFinished(() => removeFolder(folder));
   return folder;
 }
 const doctor = (env: Record<string, string>) => runVitrine(['doctor'], env);
 
 test('reports no problems on an unused data folder', async () => {
-  const { code, stdout, stderr } = await doctor({ DATA_DIR: await folderOfTest(makeDataFolder) });
+  const { code, stdout, stderr } = await doctor({ DATA_DIR: await temporaryFolder(makeDataFolder) });
   expect([code, stderr]).toEqual([0, '']);
   for (const subject of ['Vitrine', 'Node', 'decoder', 'privacy', 'database', 'storage', 'disk'])
     expect(stdout).toMatch(new RegExp(`^ok\\s+${subject}\\b`, 'm'));
@@ -21,7 +21,7 @@ test('reports no problems on an unused data folder', async () => {
 });
 
 test('suggests a fix when the disk is nearly full', async () => {
-  const env = { DATA_DIR: await folderOfTest(makeDataFolder), MIN_FREE_DISK_MB: '1000000' };
+  const env = { DATA_DIR: await temporaryFolder(makeDataFolder), MIN_FREE_DISK_MB: '1000000' };
   const { code, stdout } = await doctor(env);
   expect(code).toBe(1);
   expect(stdout).toMatch(/^FAIL {2}disk .*uploads need at least 1000000 MiB free.*\n {6}→ Free up space/m);
@@ -30,7 +30,7 @@ test('suggests a fix when the disk is nearly full', async () => {
 });
 
 test('suggests a fix when the storage is not writable', async () => {
-  const folder = await folderOfTest(makeDataFolder);
+  const folder = await temporaryFolder(makeDataFolder);
   await writeFile(join(folder, 'a-file'), '');
   const { code, stdout } = await doctor({
     DATA_DIR: folder,
@@ -43,7 +43,7 @@ test('suggests a fix when the storage is not writable', async () => {
 });
 
 test('suggests a fix when the data folder cannot be created', async () => {
-  const folder = await folderOfTest(makeFolder);
+  const folder = await temporaryFolder(makeFolder);
   await writeFile(join(folder, 'a-file'), '');
   const { code, stdout } = await doctor({ DATA_DIR: join(folder, 'a-file', 'data') });
   expect(code).toBe(1);
@@ -51,14 +51,14 @@ test('suggests a fix when the data folder cannot be created', async () => {
 });
 
 test('reports a database that cannot be opened', async () => {
-  const folder = await folderOfTest(makeDataFolder);
+  const folder = await temporaryFolder(makeDataFolder);
   await rm(join(folder, 'db', 'base'), { recursive: true });
   const { code, stdout } = await doctor({ DATA_DIR: folder });
   expect(code).toBe(1);
   expect(stdout).toMatch(/^FAIL {2}database .*\n {6}→ Restore .* from a backup/m);
 });
 
-test('checks the running server', async () => {
+test('reports a running server', async () => {
   const { dataDir, pid, url } = await startServer();
   const { code, stdout } = await doctor({ DATA_DIR: dataDir });
   expect(code).toBe(0);

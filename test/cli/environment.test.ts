@@ -7,12 +7,12 @@ const secretSettings = Object.values<Section>(settings)
   .flatMap((section) => Object.values(section))
   .filter(({ isSecret }) => isSecret);
 
-test('recognises every secret setting by each of its names', () => {
+test('recognises every secret setting under each of its names', () => {
   expect(secretSettings.length).toBeGreaterThan(2);
   for (const { name, aliases } of secretSettings) {
-    for (const each of [name, ...aliases]) {
-      const value = each.endsWith('_URL') ? 'redis://user:pa%20ss@host:1/0' : 'value';
-      expect(findSecrets({ [each]: value })).toEqual({ [each]: value });
+    for (const variable of [name, ...aliases]) {
+      const value = variable.endsWith('_URL') ? 'redis://user:pa%20ss@host:1/0' : 'value';
+      expect(findSecrets({ [variable]: value })).toEqual({ [variable]: value });
     }
   }
 });
@@ -44,6 +44,6 @@ test.each([
   ['DATA_DIR', '/var/lib/vitrine', false],
   ['KEYBOARD', 'de', false],
   ['SECRET_KEY', '', false],
-])('%s=%s', (name, value, isSecret) => {
+])('classifies %s=%s as a secret: %s', (name, value, isSecret) => {
   expect(Object.hasOwn(findSecrets({ [name]: value }), name)).toBe(isSecret);
 });

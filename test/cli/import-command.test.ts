@@ -19,30 +19,30 @@ beforeAll(async () => {
 });
 afterAll(() => removeFolder(pictures));
 
-const importing = (args: string[], env: Record<string, string> = {}) =>
+const runImport = (args: string[], env: Record<string, string> = {}) =>
   runVitrine(['import', pictures, ...args], { DATA_DIR: server().dataDir, ...env });
-const imagesOf = async (base: string, tenant: string) =>
+const countImages = async (base: string, tenant: string) =>
   (await call(`${base}/v1/images?tenant=${tenant}`)).body['total'];
 
 test('finds the running server through its data folder and can be repeated', async () => {
-  const first = await importing(['--tenant', 'shop']);
+  const first = await runImport(['--tenant', 'shop']);
   expect(first.code).toBe(0);
   expect(first.stdout).toMatch(/^3 images: 3 new, 0 known, 0 refused/);
-  const again = await importing(['--tenant', 'shop']);
-  expect([again.code, again.stdout]).toMatchObject([0, expect.stringMatching(/0 new, 3 known/)]);
-  expect(await imagesOf(server().url, 'shop')).toBe(3);
+  const second = await runImport(['--tenant', 'shop']);
+  expect([second.code, second.stdout]).toMatchObject([0, expect.stringMatching(/0 new, 3 known/)]);
+  expect(await countImages(server().url, 'shop')).toBe(3);
 });
 
 test('needs no data folder with --url and prints the summary as JSON', async () => {
   const elsewhere = join(pictures, 'more', 'c.jpg', 'no-folder');
   const args = ['--url', server().url, '--tenant', 'by-url', '--queued', '--json'];
-  const { code, stdout } = await importing(args, { DATA_DIR: elsewhere });
+  const { code, stdout } = await runImport(args, { DATA_DIR: elsewhere });
   expect(code).toBe(0);
   expect(JSON.parse(stdout)).toMatchObject({ found: 3, new: 3, refused: [], failed: [], stopped: null });
-  expect(await imagesOf(server().url, 'by-url')).toBe(3);
+  expect(await countImages(server().url, 'by-url')).toBe(3);
 });
 
-test('lists refused files with their reason and exits with 1', async () => {
+test('lists rejected files with their reason and exits with 1', async () => {
   const folder = await makeFolder();
   onTestFinished(() => removeFolder(folder));
   await writeFile(join(folder, 'good.jpg'), await jpeg('good'));
@@ -59,7 +59,7 @@ test('lists refused files with their reason and exits with 1', async () => {
 });
 
 test('reports an unreachable server and says what to do', async () => {
-  const { code, stderr } = await importing(['--url', 'http://127.0.0.1:9']);
+  const { code, stderr } = await runImport(['--url', 'http://127.0.0.1:9']);
   expect(code).toBe(1);
   expect(stderr).toMatch(/No response from http:\/\/127\.0\.0\.1:9 .*\n.*vitrine serve/);
 });
@@ -67,10 +67,10 @@ test('reports an unreachable server and says what to do', async () => {
 test('starts a temporary server if none is running', async () => {
   const folder = await makeDataFolder();
   onTestFinished(() => removeFolder(folder));
-  const first = await importing([], { DATA_DIR: folder });
+  const first = await runImport([], { DATA_DIR: folder });
   expect(first.code).toBe(0);
   expect(first.stderr).toContain(`No server is using ${folder}; starting one for this command.`);
   expect(first.stdout).toMatch(/^3 images: 3 new/);
-  const again = await importing([], { DATA_DIR: folder });
-  expect([again.code, again.stdout]).toMatchObject([0, expect.stringMatching(/0 new, 3 known/)]);
+  const second = await runImport([], { DATA_DIR: folder });
+  expect([second.code, second.stdout]).toMatchObject([0, expect.stringMatching(/0 new, 3 known/)]);
 });

@@ -13,7 +13,7 @@ import { importFiles } from '../../src/cli/import/import-files.ts';
 let folder: string;
 let server: Server;
 let uploads: number;
-let answerUpload: (body: string) => { status: number; body: object };
+let respondToUpload: (body: string) => { status: number; body: object };
 let imageStatus: string;
 
 const record = { id: 1, uuid: 'u', error: null, original_filename: 'a.jpg', renditions: [] };
@@ -22,14 +22,16 @@ async function reply(request: IncomingMessage, response: ServerResponse): Promis
   // An interrupted import aborts its uploads.
   const body = await text(request).catch(() => undefined);
   if (body === undefined) return;
-  let answer: { status: number; body: object } = { status: 200, body: {} };
+  let scripted: { status: number; body: object } = { status: 200, body: {} };
   if (request.method === 'POST') {
     uploads += 1;
-    answer = answerUpload(body);
+    scripted = respondToUpload(body);
   } else if (request.url?.startsWith('/v1/images/')) {
-    answer = { status: 200, body: { ...record, status: imageStatus, error: 'It is damaged.' } };
+    scripted = { status: 200, body: { ...record, status: imageStatus, error: 'It is damaged.' } };
   }
-  response.writeHead(answer.status, { 'content-type': 'application/json' }).end(JSON.stringify(answer.body));
+  response
+    .writeHead(scripted.status, { 'content-type': 'application/json' })
+    .end(JSON.stringify(scripted.body));
 }
 
 beforeEach(async () => {
@@ -46,7 +48,7 @@ afterEach(async () => {
   await rm(folder, { recursive: true });
 });
 
-async function put(count: number): Promise<void> {
+async function writePictures(count: number): Promise<void> {
   await mkdir(folder, { recursive: true });
   for (let index = 0; index < count; index += 1)
     await writeFile(join(folder, `${index}.jpg`), `picture ${index}`);
@@ -58,9 +60,9 @@ function options(inputs = [folder]) {
   return { inputs, client, tenant: 'shop', output: { write: () => true } };
 }
 
-test('reports refused and missing files with their reason', async () => {
-  await put(3);
-  answerUpload = (body) =>
+test('reports rejected and missing files with their reason', async () => {
+  await writePictures(3);
+  respondToUpload = (body) =>
     body.includes('picture 1')
       ? { status: 400, body: { code: 'not_a_picture', detail: 'This is text.' } }
       : { status: 201, body: { ...record, status: 'completed' } };
@@ -76,10 +78,10 @@ test('reports refused and missing files with their reason', async () => {
   });
 });
 
-test('counts a picture that fails after queueing as refused', async () => {
-  await put(1);
+test('counts a picture as refused if its processing fails after queueing', async () => {
+  await writePictures(1);
   imageStatus = 'failed';
-  answerUpload = () => ({ status: 202, body: { ...record, status: 'pending' } });
+  respondToUpload = () => ({ status: 202, body: { ...record, status: 'pending' } });
   const summary = await importFiles({ ...options(), mode: 'queued' });
   expect(summary).toMatchObject({
     new: 0,
@@ -87,19 +89,19 @@ test('counts a picture that fails after queueing as refused', async () => {
   });
 });
 
-test('stops when the server is lost', async () => {
-  await put(40);
-  answerUpload = () => ({ status: 503, body: {} });
+test('stops when the server keeps failing', async () => {
+  await writePictures(40);
+  respondToUpload = () => ({ status: 503, body: {} });
   const summary = await importFiles(options());
   expect(summary.stopped).toBe('server-lost');
   expect(summary.failed.length).toBeLessThan(20);
   expect(summary.failed.length + summary.notFinished).toBe(40);
 });
 
-test('stops on an interrupt and keeps the counts', async () => {
-  await put(30);
+test('stops on an interrupt and reports the counts so far', async () => {
+  await writePictures(30);
   const abort = new AbortController();
-  answerUpload = () => {
+  respondToUpload = () => {
     if (uploads > 10) abort.abort();
     return { status: 201, body: { ...record, status: 'completed' } };
   };
@@ -110,8 +112,8 @@ test('stops on an interrupt and keeps the counts', async () => {
   expect(uploads).toBeLessThan(20);
 });
 
-test('says what to do if there is no server', async () => {
-  await put(1);
+test('suggests how to start a server if none is running', async () => {
+  await writePictures(1);
   const importOptions = options();
   server.close();
   await once(server, 'close');
@@ -123,9 +125,9 @@ test('says what to do if there is no server', async () => {
   );
 });
 
-test('prints the summary as JSON on request', async () => {
-  await put(1);
-  answerUpload = () => ({ status: 200, body: { ...record, status: 'completed' } });
+test('prints the summary as JSON if requested', async () => {
+  await writePictures(1);
+  respondToUpload = () => ({ status: 200, body: { ...record, status: 'completed' } });
   let printed = '';
   const output = { write: (text: string) => (printed += text) };
   const errorOutput = { write: () => true };

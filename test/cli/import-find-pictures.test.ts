@@ -12,7 +12,7 @@ beforeEach(async () => {
 
 afterEach(() => rm(folder, { recursive: true }));
 
-async function put(...paths: string[]): Promise<void> {
+async function writeFiles(...paths: string[]): Promise<void> {
   for (const path of paths) {
     await mkdir(join(folder, path, '..'), { recursive: true });
     await writeFile(join(folder, path), path);
@@ -25,7 +25,7 @@ async function find(...inputs: string[]) {
 }
 
 test('reads folders recursively and in order', async () => {
-  await put('b.png', 'a.JPG', 'shoes/2.webp', 'shoes/1.tiff', 'shoes/red/0.avif');
+  await writeFiles('b.png', 'a.JPG', 'shoes/2.webp', 'shoes/1.tiff', 'shoes/red/0.avif');
   expect(await find('.')).toEqual({
     files: ['a.JPG', 'b.png', 'shoes/1.tiff', 'shoes/2.webp', 'shoes/red/0.avif'],
     skipped: 0,
@@ -33,23 +33,23 @@ test('reads folders recursively and in order', async () => {
   });
 });
 
-test('counts other files in a folder, but not hidden ones', async () => {
-  await put('a.jpg', 'prices.csv', 'README', '.DS_Store', '.cache/b.jpg');
+test('counts other files in a folder as skipped, but not hidden ones', async () => {
+  await writeFiles('a.jpg', 'prices.csv', 'README', '.DS_Store', '.cache/b.jpg');
   expect(await find('.')).toMatchObject({ files: ['a.jpg'], skipped: 2 });
 });
 
 test('always accepts a file given by name', async () => {
-  await put('prices.csv', '.hidden.jpg');
+  await writeFiles('prices.csv', '.hidden.jpg');
   expect((await find('prices.csv', '.hidden.jpg')).files).toEqual(['prices.csv', '.hidden.jpg']);
 });
 
-test('takes a file only once', async () => {
-  await put('a.jpg', 'shoes/b.jpg');
+test('lists each file only once', async () => {
+  await writeFiles('a.jpg', 'shoes/b.jpg');
   expect((await find('shoes', '.', 'a.jpg')).files).toEqual(['shoes/b.jpg', 'a.jpg']);
 });
 
 test('does not follow symbolic links inside a folder', async () => {
-  await put('shop/a.jpg', 'outside/b.jpg');
+  await writeFiles('shop/a.jpg', 'outside/b.jpg');
   await symlink(join(folder, 'shop'), join(folder, 'shop/loop'));
   await symlink(join(folder, 'outside'), join(folder, 'shop/outside'));
   await symlink(join(folder, 'outside/b.jpg'), join(folder, 'shop/b.jpg'));
@@ -57,13 +57,13 @@ test('does not follow symbolic links inside a folder', async () => {
 });
 
 test('follows a symbolic link given by name', async () => {
-  await put('shop/a.jpg');
+  await writeFiles('shop/a.jpg');
   await symlink(join(folder, 'shop'), join(folder, 'link'));
   expect((await find('link')).files).toEqual(['link/a.jpg']);
 });
 
 test('reports a missing path and finds the others', async () => {
-  await put('a.jpg');
+  await writeFiles('a.jpg');
   const found = await find('none', 'a.jpg');
   expect(found.files).toEqual(['a.jpg']);
   expect(found.problems).toEqual([{ file: join(folder, 'none'), reason: 'No such file or folder.' }]);

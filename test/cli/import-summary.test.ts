@@ -2,7 +2,7 @@ import { expect, test } from 'vitest';
 import { describeImport, importExitCode, type ImportSummary } from '../../src/cli/import/import-summary.ts';
 import { formatProgress, startProgress } from '../../src/cli/terminal.ts';
 
-const nothing: ImportSummary = {
+const emptySummary: ImportSummary = {
   found: 0,
   new: 0,
   known: 0,
@@ -24,13 +24,13 @@ function problems(count: number, code: string) {
 }
 
 test('summarises a successful import in one line', () => {
-  const summary = { ...nothing, found: 30, new: 28, known: 2, imagesPerSecond: 15 };
+  const summary = { ...emptySummary, found: 30, new: 28, known: 2, imagesPerSecond: 15 };
   expect(describeImport(summary)).toBe('30 images: 28 new, 2 known, 0 refused (2.0 s, 15.0 images/s)\n');
   expect(importExitCode(summary)).toBe(0);
 });
 
-test('lists a few refusals with file and reason', () => {
-  const summary = { ...nothing, found: 2, refused: problems(2, 'not_a_picture'), skipped: 1 };
+test('lists a few rejected files with their reasons', () => {
+  const summary = { ...emptySummary, found: 2, refused: problems(2, 'not_a_picture'), skipped: 1 };
   expect(describeImport(summary)).toBe(
     '2 images: 0 new, 0 known, 2 refused (2.0 s, 0.0 images/s)\n' +
       'Refused:\n  0.jpg: Reason not_a_picture.\n  1.jpg: Reason not_a_picture.\n' +
@@ -39,27 +39,33 @@ test('lists a few refusals with file and reason', () => {
   expect(importExitCode(summary)).toBe(1);
 });
 
-test('groups many refusals by reason', () => {
+test('groups many rejected files by reason', () => {
   const refused = [...problems(12, 'not_a_picture'), ...problems(1, 'picture_damaged')];
-  const text = describeImport({ ...nothing, found: 13, refused });
+  const text = describeImport({ ...emptySummary, found: 13, refused });
   expect(text).toContain('12 × not_a_picture, for example\n');
   expect(text).toContain('… and 9 more; --json lists them all\n');
   expect(text).toContain('1 × picture_damaged, for example\n    0.jpg: Reason picture_damaged.\n');
 });
 
-test('says how to continue an interrupted import', () => {
-  const summary: ImportSummary = { ...nothing, found: 9, new: 4, notFinished: 5, stopped: 'interrupted' };
+test('reports an interrupted import', () => {
+  const summary: ImportSummary = {
+    ...emptySummary,
+    found: 9,
+    new: 4,
+    notFinished: 5,
+    stopped: 'interrupted',
+  };
   expect(describeImport(summary)).toContain('Interrupted; 5 images not finished.');
   expect(importExitCode(summary)).toBe(130);
 });
 
 test('exits with 1 for failures and unfinished pictures', () => {
-  expect(importExitCode({ ...nothing, failed: problems(1, 'server_failed') })).toBe(1);
-  expect(importExitCode({ ...nothing, stopped: 'server-lost', notFinished: 1 })).toBe(1);
-  expect(describeImport(nothing)).toBe('No images found.\n');
+  expect(importExitCode({ ...emptySummary, failed: problems(1, 'server_failed') })).toBe(1);
+  expect(importExitCode({ ...emptySummary, stopped: 'server-lost', notFinished: 1 })).toBe(1);
+  expect(describeImport(emptySummary)).toBe('No images found.\n');
 });
 
-test('shows rate and remaining time', () => {
+test('shows the rate and the remaining time', () => {
   expect(formatProgress('Importing', 0, 100, 0)).toBe('Importing 0/100  0.0 images/s  starting');
   expect(formatProgress('Importing', 40, 100, 4)).toBe('Importing 40/100  10.0 images/s  6 s left');
   expect(formatProgress('Importing', 10, 1000, 10)).toBe('Importing 10/1000  1.0 images/s  16 min 30 s left');

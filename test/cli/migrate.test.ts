@@ -9,9 +9,9 @@ test('creates the schema once and does nothing the second time', async () => {
   const first = await runVitrine(['migrate'], { DATA_DIR: folder });
   expect([first.code, first.stderr]).toEqual([0, '']);
   expect(first.stdout).toMatch(/^Schema version \d+: applied 0001-/);
-  const again = await runVitrine(['migrate'], { DATA_DIR: folder });
-  expect(again.code).toBe(0);
-  expect(again.stdout).toMatch(/^Schema version \d+: already up to date\.\n$/);
+  const second = await runVitrine(['migrate'], { DATA_DIR: folder });
+  expect(second.code).toBe(0);
+  expect(second.stdout).toMatch(/^Schema version \d+: already up to date\.\n$/);
 });
 
 test('leaves the migration to a running server', async () => {

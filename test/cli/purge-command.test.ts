@@ -13,8 +13,8 @@ const purge = (args: string[], env: Record<string, string> = {}) =>
     PURGE_CONFIRM_TOKEN: 'open sesame',
     ...env,
   });
-const statusOf = async (id: number, tail = '') =>
-  (await call(`${server().url}/v1/images/${id}${tail}`, { method: tail ? 'POST' : 'GET' })).status;
+const statusOf = async (id: number, action = '') =>
+  (await call(`${server().url}/v1/images/${id}${action}`, { method: action ? 'POST' : 'GET' })).status;
 
 async function uploadNew(name: string, tenant = 'shop'): Promise<number> {
   return (await upload(server().url, await jpeg(name), tenant)).body.id;
@@ -22,30 +22,30 @@ async function uploadNew(name: string, tenant = 'shop'): Promise<number> {
 
 test('counts deleted images first and removes them after confirmation', async () => {
   const kept = await uploadNew('kept');
-  const doomed = await uploadNew('doomed');
-  await call(`${server().url}/v1/images/${doomed}`, { method: 'DELETE' });
+  const deleted = await uploadNew('deleted');
+  await call(`${server().url}/v1/images/${deleted}`, { method: 'DELETE' });
 
   const recent = await purge([]);
   expect([recent.code, recent.stdout]).toEqual([0, 'There are no deleted images to remove.\n']);
   const dry = await purge(['--days', '0']);
   expect(dry.code).toBe(0);
   expect(dry.stdout).toMatch(/^Would remove 1 deleted image and free [\d.]+ k?B.* Nothing was removed/);
-  const told = JSON.parse((await purge(['--days', '0', '--json'])).stdout);
-  expect(told).toMatchObject({ dry_run: true, found: 1, deleted_count: 0, deleted_bytes: 0 });
-  expect(told.bytes_to_delete).toBeGreaterThan(0);
-  expect(await statusOf(doomed, '/restore')).toBe(200);
+  const report = JSON.parse((await purge(['--days', '0', '--json'])).stdout);
+  expect(report).toMatchObject({ dry_run: true, found: 1, deleted_count: 0, deleted_bytes: 0 });
+  expect(report.bytes_to_delete).toBeGreaterThan(0);
+  expect(await statusOf(deleted, '/restore')).toBe(200);
 
-  await call(`${server().url}/v1/images/${doomed}`, { method: 'DELETE' });
+  await call(`${server().url}/v1/images/${deleted}`, { method: 'DELETE' });
   const done = await purge(['--days', '0', '--confirm']);
   expect([done.code, done.stdout]).toEqual([
     0,
     expect.stringMatching(/^Removed 1 image and 4 files, freeing /),
   ]);
-  expect(await statusOf(doomed, '/restore')).toBe(404);
+  expect(await statusOf(deleted, '/restore')).toBe(404);
   expect(await statusOf(kept)).toBe(200);
 });
 
-test('purges unused images of one tenant, with a warning, a token and a JSON report', async () => {
+test('purges unused images of one tenant, and warns about unused references', async () => {
   const unused = await uploadNew('unused', 'shelf');
   const used = await uploadNew('used', 'shelf');
   const elsewhere = await uploadNew('elsewhere', 'other');
@@ -81,16 +81,19 @@ test('starts a local server if none is running and needs no token for it', async
     expect(await runVitrine(['purge', '--confirm', ...scope], env)).toMatchObject({ code: 0 });
 });
 
-test('reports invalid arguments and failures in a sentence', async () => {
+test('reports invalid arguments and failures', async () => {
   const tenant = await purge(['--unused', '--tenant', 'nobody']);
   expect([tenant.code, tenant.stderr]).toEqual([1, 'There is no tenant "nobody".\n']);
-  const alone = await purge(['--tenant', 'shop']);
-  expect([alone.code, alone.stderr]).toEqual([2, expect.stringContaining('--tenant requires --unused')]);
+  const incomplete = await purge(['--tenant', 'shop']);
+  expect([incomplete.code, incomplete.stderr]).toEqual([
+    2,
+    expect.stringContaining('--tenant requires --unused'),
+  ]);
   const days = await purge(['--days', 'soon']);
   expect([days.code, days.stderr]).toEqual([
     2,
     expect.stringContaining('--days must be a whole number from 0 to 36500, not "soon".'),
   ]);
-  const nowhere = await purge(['--url', 'http://127.0.0.1:9']);
-  expect([nowhere.code, nowhere.stderr]).toEqual([1, expect.stringContaining('No response from')]);
+  const unreachable = await purge(['--url', 'http://127.0.0.1:9']);
+  expect([unreachable.code, unreachable.stderr]).toEqual([1, expect.stringContaining('No response from')]);
 });

@@ -5,7 +5,7 @@ import { runVitrine } from '../support/process/command.ts';
 import { makeFolder, removeFolder } from '../support/process/data-folder.ts';
 import { startServer } from '../support/process/server.ts';
 
-test('seed draws a catalog and imports it, and exactly its broken file is refused', {
+test('imports a sample catalog, of which only the broken file is rejected', {
   tags: 'slow',
 }, async () => {
   const { url, dataDir } = await startServer();
@@ -22,7 +22,7 @@ test('seed draws a catalog and imports it, and exactly its broken file is refuse
   );
   expect(body.total).toBeGreaterThan(1);
   expect(body.items.every(({ status }) => status === 'completed')).toBe(true);
-  const again = await runVitrine(['seed', '--products', '1', '--tenant', 'sample', '--url', url], {});
-  expect([again.code, again.stdout]).toMatchObject([0, expect.stringMatching(/ 0 new, /)]);
+  const second = await runVitrine(['seed', '--products', '1', '--tenant', 'sample', '--url', url], {});
+  expect([second.code, second.stdout]).toMatchObject([0, expect.stringMatching(/ 0 new, /)]);
   expect((await call(`${url}/v1/images?tenant=sample`)).body['total']).toBe(body.total);
 });

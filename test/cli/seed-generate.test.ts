@@ -25,7 +25,9 @@ async function hashes(directory: string): Promise<Record<string, string>> {
   return Object.fromEntries(await Promise.all(entries));
 }
 
-test('the same seed makes the same files, another seed makes others', { tags: 'slow' }, async () => {
+test('generates the same files for the same seed, and others for another seed', {
+  tags: 'slow',
+}, async () => {
   const [first, second] = [join(folder, 'first'), join(folder, 'second')];
   await generateSampleCatalog({ directory: first, products: 1, seed: '1' });
   await generateSampleCatalog({ directory: second, products: 1, seed: '1' });
@@ -38,14 +40,14 @@ test('the same seed makes the same files, another seed makes others', { tags: 's
 });
 
 test('contains exact copies, near-duplicates and one broken file', async () => {
-  const seen: string[] = [];
+  const reported: string[] = [];
   const catalog = await generateSampleCatalog({
     directory: folder,
     products: 1,
     seed: '1',
-    onFile: (file) => seen.push(file),
+    onFile: (file) => reported.push(file),
   });
-  expect(seen.sort()).toEqual(catalog.files);
+  expect(reported.sort()).toEqual(catalog.files);
   const byName = await hashes(folder);
   expect(Object.keys(byName)).toEqual(catalog.files);
   const [copy = ''] = catalog.exactDuplicates;

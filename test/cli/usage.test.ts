@@ -8,9 +8,9 @@ import { runProgram, runVitrine } from '../support/process/command.ts';
 
 const commands = ['serve', 'worker', 'migrate', 'doctor', 'import', 'purge', 'seed'];
 const launcher = fileURLToPath(new URL('../../bin/vitrine.js', import.meta.url));
-const sentence = /Vitrine needs Node 24\.12 or newer; this is \d+/;
+const versionMessage = /Vitrine needs Node 24\.12 or newer; this is \d+/;
 
-test('lists every command in the help, on standard output', async () => {
+test('prints a help that lists every command', async () => {
   for (const args of [['help'], ['--help'], ['-h'], []]) {
     const { code, stdout, stderr } = await runVitrine(args, {});
     expect([code, stderr]).toEqual([0, '']);
@@ -18,7 +18,7 @@ test('lists every command in the help, on standard output', async () => {
   }
 });
 
-test("lists the options in a command's help", async () => {
+test('lists the options in the help of a command', async () => {
   const { code, stdout } = await runVitrine(['import', '--help'], { PORT: 'not read' });
   expect(code).toBe(0);
   for (const option of ['--url', '--tenant', '--concurrency', '--queued', '--json'])
@@ -65,12 +65,13 @@ function findOldNode(): string | undefined {
 }
 
 const oldNode = findOldNode();
-if (oldNode === undefined) console.log('skipped: no Node older than 24 is in PATH');
+if (oldNode === undefined)
+  console.log('SKIPPED: the test with an old Node. It needs a Node older than 24 in PATH.');
 
-test.skipIf(oldNode === undefined)('says what to do with an old Node', async () => {
+test.skipIf(oldNode === undefined)('prints the required version on an old Node', async () => {
   const { code, stdout, stderr } = await runProgram(oldNode ?? '', [launcher, 'help'], {});
   expect([code, stdout]).toEqual([1, '']);
-  expect(stderr).toMatch(sentence);
+  expect(stderr).toMatch(versionMessage);
   expect(stderr).toMatch(/npx vitrine/);
 });
 

@@ -10,11 +10,11 @@ import {
   modeIfOpen,
 } from '../../src/data-folder/private-folder.ts';
 import { testFolder } from '../support/inner/folders.ts';
-import { keepingLogger } from '../support/inner/logger.ts';
+import { recordingLogger } from '../support/inner/logger.ts';
 
 const modeOf = async (path: string) => ((await lstat(path)).mode & 0o7777).toString(8);
 
-/** A folder with nested files, all readable and writable by everyone. */
+/** Creates a folder with nested files that everyone can read and write. */
 async function openFolder(files = 3) {
   const root = await testFolder();
   const inside = join(root, 'storage');
@@ -27,18 +27,18 @@ async function openFolder(files = 3) {
   return { root, inside };
 }
 
-/** Returns everything in and below a folder on which other users have permissions. */
+/** Returns the files and folders on which other users have permissions. */
 async function openPaths(root: string): Promise<string[]> {
   const names = ['.', ...(await readdir(root, { recursive: true }))];
   const modes = await Promise.all(names.map(async (name) => (await lstat(join(root, name))).mode));
   return names.filter((_, i) => ((modes[i] ?? 0) & 0o077) !== 0);
 }
 
-test("makes an open data folder and its files private and keeps the owner's permissions", async () => {
+test("makes a data folder and its files private and keeps the owner's permissions", async () => {
   const { root, inside } = await openFolder();
   await writeFile(join(root, 'vitrine.lock'), '', { mode: 0o644 });
   await chmod(join(inside, 'aa', '1'), 0o444);
-  const logger = keepingLogger();
+  const logger = recordingLogger();
   protectDataFolder(root, [inside], logger);
   expect(await openPaths(root)).toEqual([]);
   expect(await modeOf(root)).toBe('700');
@@ -47,9 +47,9 @@ test("makes an open data folder and its files private and keeps the owner's perm
   expect(logger.messages('warn')).toEqual([]);
 });
 
-test('makes many files private in the background, and the next start resumes after a stop', async () => {
+test('makes many files private in the background, and resumes at the next start', async () => {
   const { root, inside } = await openFolder(300);
-  const logger = keepingLogger();
+  const logger = recordingLogger();
   const first = protectDataFolder(root, [inside], logger, 0);
   first.stop();
   expect(await modeOf(root)).toBe('700');
@@ -62,15 +62,15 @@ test('makes many files private in the background, and the next start resumes aft
 test('finds open files in private folders below an open data folder', async () => {
   const { root, inside } = await openFolder();
   await chmod(inside, 0o700);
-  protectDataFolder(root, [inside], keepingLogger());
+  protectDataFolder(root, [inside], recordingLogger());
   expect(await openPaths(root)).toEqual([]);
 });
 
-test('does not walk a private folder again', async () => {
+test('does not walk a folder that is already private', async () => {
   const { root, inside } = await openFolder();
   await chmod(inside, 0o700);
   await chmod(root, 0o700);
-  const logger = keepingLogger();
+  const logger = recordingLogger();
   protectDataFolder(root, [inside], logger);
   expect(await openPaths(inside)).not.toEqual([]);
   expect(logger.lines).toEqual([]);
@@ -78,12 +78,12 @@ test('does not walk a private folder again', async () => {
   expect(await openPaths(inside)).toEqual([]);
 });
 
-test('changes neither a link nor its target', async () => {
+test('does not change symbolic links or their targets', async () => {
   const { root, inside } = await openFolder();
   const elsewhere = await openFolder();
   await symlink(elsewhere.root, join(inside, 'folder'));
   await symlink(join(elsewhere.inside, 'aa', '0'), join(inside, 'file'));
-  protectDataFolder(root, [inside], keepingLogger());
+  protectDataFolder(root, [inside], recordingLogger());
   expect(await modeOf(elsewhere.root)).toBe('777');
   expect(await modeOf(join(elsewhere.inside, 'aa', '0'))).toBe('777');
 });
@@ -91,7 +91,7 @@ test('changes neither a link nor its target', async () => {
 test('leaves a shared folder open and warns', async () => {
   const { root, inside } = await openFolder();
   await chmod(root, 0o1777);
-  const logger = keepingLogger();
+  const logger = recordingLogger();
   protectDataFolder(root, [inside], logger);
   expect(await modeOf(root)).toBe('1777');
   expect(logger.messages('warn')[0]).toMatch(/mode 1777.*set DATA_DIR to another folder\.$/);
@@ -99,11 +99,11 @@ test('leaves a shared folder open and warns', async () => {
   expect([canMakePrivate('/'), canMakePrivate(inside)]).toEqual([false, true]);
 });
 
-test('creates a missing data folder as private, if it is used', async () => {
+test('creates a private data folder only if it is used', async () => {
   const root = join(await testFolder(), 'a', 'b');
-  protectDataFolder(root, [], keepingLogger());
+  protectDataFolder(root, [], recordingLogger());
   await expect(lstat(root)).rejects.toThrow('ENOENT');
-  protectDataFolder(root, [join(root, 'storage')], keepingLogger());
+  protectDataFolder(root, [join(root, 'storage')], recordingLogger());
   expect(await modeOf(root)).toBe('700');
 });
 

@@ -4,11 +4,11 @@ import { embeddingSpace } from '../../src/model/fingerprint.ts';
 import { unrestrictedPrincipal, type Principal } from '../../src/model/principal.ts';
 import { openDatabase, rowOf } from '../support/inner/database.ts';
 import { fillDatabase } from '../support/inner/filled-database.ts';
-import { tablesReadWhole, watchDatabase } from '../support/inner/plans.ts';
+import { seqScannedTables, recordQueries } from '../support/inner/plans.ts';
 import { derivedFactsOf, hashOf, uploadOf } from '../support/inner/records.ts';
 
 const filledDatabase = await openDatabase();
-const { database, plansOf } = watchDatabase(filledDatabase);
+const { database, plansOf } = recordQueries(filledDatabase);
 const queries = makeQueries(database);
 const { images, reports, purging, usage, fingerprints, embeddings, jobs, references, storedFiles } = queries;
 const { tenants, deletion, recounting, expiredRows } = queries;
@@ -113,7 +113,7 @@ test.each(Object.entries(operations))('scans no large table for %s', async (_nam
   expect(plans.length).toBeGreaterThan(0);
   for (const plan of plans) {
     expect(
-      tablesReadWhole(plan).filter((table) => largeTables.has(table)),
+      seqScannedTables(plan).filter((table) => largeTables.has(table)),
       plan,
     ).toEqual([]);
   }
@@ -123,7 +123,7 @@ test('detects a plan that scans a table', async () => {
   const [plan] = await plansOf(() =>
     database.sql.selectFrom('images').select('id').where('original_filename', '=', 'x').execute(),
   );
-  expect(tablesReadWhole(plan!)).toEqual(['images']);
+  expect(seqScannedTables(plan!)).toEqual(['images']);
   expect(await rowOf(filledDatabase, 'SELECT count(*) > 29000 AS filled FROM images')).toEqual({
     filled: true,
   });

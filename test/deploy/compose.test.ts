@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { hasRedisServer, privateRedis } from '../support/inner/redis-server.ts';
-import { call, settled, upload, uploadQueued } from '../support/process/client.ts';
+import { call, finishedImage, upload, uploadQueued } from '../support/process/client.ts';
 import { jpeg } from '../support/process/pictures.ts';
 import { services } from '../support/services.ts';
 import {
@@ -11,11 +11,11 @@ import {
 } from './support/backing-services.ts';
 import { type ComposeService, readComposeFile, readExample } from './support/compose-file.ts';
 import {
-  canContain,
+  canRunContainers,
   type Container,
-  type Reached,
+  type HostMapping,
   startContainer,
-  untilHealthy,
+  waitUntilHealthy,
 } from './support/container.ts';
 import { readDockerfile } from './support/dockerfile.ts';
 
@@ -23,10 +23,10 @@ const variables = await readExample();
 const file = await readComposeFile(variables);
 const dockerfile = await readDockerfile();
 const canRun =
-  services.databaseUrl && services.redisUrl && services.s3Endpoint && canContain() && hasRedisServer();
+  services.databaseUrl && services.redisUrl && services.s3Endpoint && canRunContainers() && hasRedisServer();
 
-const ours = Object.entries(file.services).filter(([, { build }]) => build);
-const others = Object.entries(file.services).filter(([, { build }]) => !build);
+const ownServices = Object.entries(file.services).filter(([, { build }]) => build);
+const backingServices = Object.entries(file.services).filter(([, { build }]) => !build);
 
 function serviceOf(name: string): ComposeService {
   const service = file.services[name];
@@ -34,26 +34,26 @@ function serviceOf(name: string): ComposeService {
   return service;
 }
 
-/** The environment of a container: that of the image, overridden by that of the service. */
+/** Returns the environment of a container: that of the image, overridden by the service. */
 function environmentOf({ environment = {} }: ComposeService): Record<string, string> {
   const own = Object.entries(environment).map(([name, value]) => [name, String(value)]);
   return { ...dockerfile.environment, ...(Object.fromEntries(own) as Record<string, string>) };
 }
 
-function startService(name: string, reached: readonly Reached[]): Promise<Container> {
+function startService(name: string, hostMappings: readonly HostMapping[]): Promise<Container> {
   const service = serviceOf(name);
   return startContainer({
     command: service.command ?? [],
     environment: environmentOf(service),
     folder: dockerfile.folder,
     writable: dockerfile.volume,
-    reached,
+    hostMappings,
     ports: [8000, 8001],
   });
 }
 
 describe.runIf(canRun)('compose.yaml', () => {
-  test('runs our start commands with exactly their environment: API, workers and bucket', async () => {
+  test('runs the start commands of API, workers and bucket with only their own environment', async () => {
     const {
       POSTGRES_USER: user = '',
       POSTGRES_PASSWORD: password = '',
@@ -64,26 +64,26 @@ describe.runIf(canRun)('compose.yaml', () => {
     expect(program).toBe('redis-server');
     const redis = await privateRedis(...options);
     await redis.start();
-    const reached = [
+    const hostMappings = [
       { name: 'postgres', port: 5432, target: databaseTarget() },
       { name: 'redis', port: 6379, target: { host: '127.0.0.1', port: redis.port } },
       { name: 's3', port: 8333, target: storeTarget() },
     ];
 
     removeBucketAfterwards('vitrine');
-    const bucket = await startService('bucket', reached);
+    const bucket = await startService('bucket', hostMappings);
     expect(await bucket.ended, bucket.log()).toBe(0);
     expect(bucket.log()).toContain('The bucket vitrine was created.');
-    const again = await startService('bucket', reached);
-    expect(await again.ended, again.log()).toBe(0);
-    expect(again.log()).toContain('The bucket vitrine exists.');
+    const repeated = await startService('bucket', hostMappings);
+    expect(await repeated.ended, repeated.log()).toBe(0);
+    expect(repeated.log()).toContain('The bucket vitrine exists.');
 
     const [api, ...workers] = await Promise.all(
-      ['api', 'worker-1', 'worker-2'].map((name) => startService(name, reached)),
+      ['api', 'worker-1', 'worker-2'].map((name) => startService(name, hostMappings)),
     );
     if (!api) throw new Error('There is no API.');
-    await untilHealthy(api, 8000);
-    for (const worker of workers) await untilHealthy(worker, 8001);
+    await waitUntilHealthy(api, 8000);
+    for (const worker of workers) await waitUntilHealthy(worker, 8001);
     // Like `docker compose up --wait`.
     for (const container of [api, ...workers])
       expect(await container.run(...dockerfile.healthcheck)).toEqual({ status: 0, stdout: '' });
@@ -92,15 +92,15 @@ describe.runIf(canRun)('compose.yaml', () => {
     const inline = await upload(base, await jpeg('compose inline'));
     expect(inline.status).toBe(201);
     const queued = await uploadQueued(base, await jpeg('compose queued'));
-    expect((await settled(base, queued.body.asset_id)).status).toBe('completed');
-    const done = `(image ${queued.body.asset_id}) completed`;
-    // The log arrives asynchronously through a pipe.
-    await expect.poll(() => workers.some((worker) => worker.log().includes(done))).toBe(true);
+    expect((await finishedImage(base, queued.body.asset_id)).status).toBe('completed');
+    const completedLine = `(image ${queued.body.asset_id}) completed`;
+    // The log is read asynchronously from a pipe.
+    await expect.poll(() => workers.some((worker) => worker.log().includes(completedLine))).toBe(true);
     expect(await call(`${base}${inline.body.renditions[0]?.url}`)).toMatchObject({ status: 200 });
 
     for (const worker of workers) {
-      const figures = await call(`${worker.url(8001)}/metrics`);
-      expect(figures.bytes.toString()).toContain('vitrine_build_info');
+      const metrics = await call(`${worker.url(8001)}/metrics`);
+      expect(metrics.bytes.toString()).toContain('vitrine_build_info');
       expect((await call(`${worker.url(8001)}/v1/images`)).status).toBe(404);
     }
     const codes = await Promise.all([api, ...workers].map((container) => container.stop()));
@@ -109,8 +109,8 @@ describe.runIf(canRun)('compose.yaml', () => {
   });
 });
 
-describe('compose.yaml as a file', () => {
-  test('refuses to start without each secret', async () => {
+describe('the contents of compose.yaml', () => {
+  test('require every secret', async () => {
     const secrets = [
       'POSTGRES_PASSWORD',
       'REDIS_PASSWORD',
@@ -123,36 +123,40 @@ describe('compose.yaml as a file', () => {
     }
   });
 
-  test('publishes only the port of the API, and only on this machine', () => {
+  test('publish only the port of the API, and only on loopback', () => {
     const published = Object.entries(file.services).flatMap(([name, { ports = [] }]) =>
       ports.map((port) => `${name} ${port}`),
     );
     expect(published).toEqual(['api 127.0.0.1:8000:8000']);
   });
 
-  test('allows only IP addresses and names of this machine as hosts', () => {
+  test('allow only local names as hosts', () => {
     expect(environmentOf(serviceOf('api'))['ALLOWED_HOSTS']).toBe('localhost,api');
   });
 
-  test('keeps database, Redis and store in an internal network', () => {
+  test('place database, Redis and store in an internal network', () => {
     expect(file.networks['inside']?.internal).toBe(true);
-    for (const [name, { networks }] of others) expect(networks, name).toEqual(['inside']);
+    for (const [name, { networks }] of backingServices) expect(networks, name).toEqual(['inside']);
   });
 
-  test('pins every image and gives every service a health check, limits and a restart policy', () => {
-    for (const [name, service] of others) {
+  test('pin every image and give every service a health check, limits and a restart policy', () => {
+    for (const [name, service] of backingServices) {
       expect(service.image, name).toMatch(/:\d+\.\d+/);
       expect(service.healthcheck?.test, name).toBeDefined();
     }
-    for (const [name, service] of [...others, ...ours.filter(([name]) => name !== 'bucket')]) {
+    for (const [name, service] of [
+      ...backingServices,
+      ...ownServices.filter(([name]) => name !== 'bucket'),
+    ]) {
       expect(service.restart, name).toBe('unless-stopped');
       expect(service.deploy?.resources?.limits?.memory, name).toMatch(/^\d+[MG]$/);
     }
   });
 
-  test('waits for dependencies and refers only to existing services, volumes and networks', () => {
+  test('wait for dependencies and refer only to existing services, volumes and networks', () => {
     for (const [name, { depends_on = {}, networks = [], volumes = [] }] of Object.entries(file.services)) {
-      for (const needed of Object.keys(depends_on)) expect(file.services, name).toHaveProperty(needed);
+      for (const dependency of Object.keys(depends_on))
+        expect(file.services, name).toHaveProperty(dependency);
       for (const network of networks) expect(file.networks, name).toHaveProperty(network);
       for (const volume of volumes.filter((entry) => !entry.startsWith('/')))
         expect(file.volumes, name).toHaveProperty(volume.split(':')[0] ?? '');
@@ -165,7 +169,7 @@ describe('compose.yaml as a file', () => {
       });
   });
 
-  test('gives the store the credentials that the other services use', () => {
+  test('give the store the credentials that the other services use', () => {
     const { identities } = JSON.parse(file.configs['s3-keys']?.content ?? '') as {
       identities: { credentials: { accessKey: string; secretKey: string }[] }[];
     };

@@ -2,17 +2,17 @@ import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, onTestFinished, test } from 'vitest';
-import { settled, upload, uploadQueued } from '../support/process/client.ts';
+import { finishedImage, upload, uploadQueued } from '../support/process/client.ts';
 import { makeDataFolder, removeFolder } from '../support/process/data-folder.ts';
 import { jpeg } from '../support/process/pictures.ts';
-import { canContain, startContainer, untilHealthy } from './support/container.ts';
+import { canRunContainers, startContainer, waitUntilHealthy } from './support/container.ts';
 import { readDockerfile } from './support/dockerfile.ts';
 import { productionPackages } from './support/installation.ts';
 
 const image = await readDockerfile();
 const readRoot = (name: string) => readFile(new URL(`../../${name}`, import.meta.url), 'utf8');
 
-/** A container with only the settings of the image, and its command as process 1. */
+/** Starts a container with only the settings of the image, and its command as process 1. */
 function startImage(command = image.command, shared = '') {
   const { environment, folder, volume: writable } = image;
   return startContainer({
@@ -21,13 +21,13 @@ function startImage(command = image.command, shared = '') {
     folder,
     writable,
     shared,
-    isFirst: true,
-    reached: [],
+    isPid1: true,
+    hostMappings: [],
     ports: [8000, 8001],
   });
 }
 
-/** Kills the decoder children, then prints the zombies that were not reaped. */
+/** Kills the decoder children, then prints how many were killed and how many zombies remain. */
 const killChildren = `
   const { readdirSync, readFileSync } = require('node:fs');
   const list = () => readdirSync('/proc').filter(Number).map((pid) => {
@@ -37,23 +37,23 @@ const killChildren = `
   const children = list().filter(([pid, words]) => pid !== process.pid && words.includes('pool/child.ts'));
   for (const [pid] of children) process.kill(pid, 'SIGKILL');
   setTimeout(() => {
-    const left = list().filter(([, , stat]) => / Z /.test(stat));
-    console.log(JSON.stringify({ killed: children.length, left: left.length }));
+    const zombies = list().filter(([, , stat]) => / Z /.test(stat));
+    console.log(JSON.stringify({ killed: children.length, zombies: zombies.length }));
   }, 500);`;
 
-describe.runIf(canContain())('the image', () => {
-  test('serves with its own command as process 1 and exits with 0', async () => {
+describe.runIf(canRunContainers())('the image', () => {
+  test('serves as process 1, reaps killed children, and exits with 0', async () => {
     const container = await startImage();
-    await untilHealthy(container, 8000);
+    await waitUntilHealthy(container, 8000);
     expect((await container.run(...image.healthcheck)).status).toBe(0);
     const base = container.url(8000);
     expect((await upload(base, await jpeg('docker inline'))).status).toBe(201);
     const { stdout } = await container.run('node', '-e', killChildren);
-    const { killed, left } = JSON.parse(stdout) as { killed: number; left: number };
+    const { killed, zombies } = JSON.parse(stdout) as { killed: number; zombies: number };
     expect(killed).toBeGreaterThan(0);
-    expect(left).toBe(0);
+    expect(zombies).toBe(0);
     const queued = await uploadQueued(base, await jpeg('docker queued'));
-    expect((await settled(base, queued.body.asset_id)).status).toBe('completed');
+    expect((await finishedImage(base, queued.body.asset_id)).status).toBe('completed');
     expect(await container.stop(), container.log()).toBe(0);
     expect(container.log()).toContain('"msg":"stopped"');
   });
@@ -62,7 +62,7 @@ describe.runIf(canContain())('the image', () => {
     const data = await makeDataFolder();
     onTestFinished(() => removeFolder(data));
     const worker = await startImage(['node', 'src/main.ts', 'worker'], data);
-    await untilHealthy(worker, 8001);
+    await waitUntilHealthy(worker, 8001);
     expect((await worker.run(...image.healthcheck)).status).toBe(0);
     expect(await worker.stop(), worker.log()).toBe(0);
   });

@@ -12,7 +12,7 @@ import { freePort } from '../support/inner/redis-server.ts';
 import type { ImageRecord } from '../support/process/client.ts';
 import { jpeg } from '../support/process/pictures.ts';
 import { startServer, useServer } from '../support/process/server.ts';
-import { patienceMs } from '../support/time-scale.ts';
+import { waitTimeoutMs } from '../support/time-scale.ts';
 
 const source = await readFile(new URL('../../deploy/nginx/vitrine.conf', import.meta.url), 'utf8');
 const missing = [
@@ -29,38 +29,38 @@ interface Proxy {
   readonly secure: string;
 }
 
-/** The original file except for ports, folders and the address of the server. */
-function rewrite(
-  place: string,
+/** Returns the configuration with the ports, folders and server address of the test. */
+function adaptConfiguration(
+  folder: string,
   ports: { http: number; https: number },
   target: string,
-  keeps: boolean,
+  isCaching: boolean,
 ): string {
   const conf = source
     .replace('listen 80;', `listen 127.0.0.1:${ports.http};`)
     .replace('listen 443 ssl;', `listen 127.0.0.1:${ports.https} ssl;`)
     .replace('server 127.0.0.1:8000;', `server ${new URL(target).host};`)
-    .replaceAll('/etc/ssl/vitrine', place)
-    .replace('/var/cache/nginx', `${place}/cache`);
-  return keeps ? conf.replace('proxy_cache off;', 'proxy_cache vitrine;') : conf;
+    .replaceAll('/etc/ssl/vitrine', folder)
+    .replace('/var/cache/nginx', `${folder}/cache`);
+  return isCaching ? conf.replace('proxy_cache off;', 'proxy_cache vitrine;') : conf;
 }
 
-/** Runs nginx with the file, included like by its main configuration. */
-async function startNginx(target: string, keeps: boolean): Promise<Proxy> {
-  const place = await mkdtemp(join(tmpdir(), 'vitrine-test-'));
+/** Runs nginx with a main configuration that includes the file. */
+async function startNginx(target: string, isCaching: boolean): Promise<Proxy> {
+  const folder = await mkdtemp(join(tmpdir(), 'vitrine-test-'));
   const ports = { http: await freePort(), https: await freePort() };
-  await mkdir(join(place, 'cache'));
-  await writeFile(join(place, 'vitrine.conf'), rewrite(place, ports, target, keeps));
+  await mkdir(join(folder, 'cache'));
+  await writeFile(join(folder, 'vitrine.conf'), adaptConfiguration(folder, ports, target, isCaching));
   const temporary = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'].map(
-    (kind) => `${kind}_temp_path ${place}/${kind};`,
+    (kind) => `${kind}_temp_path ${folder}/${kind};`,
   );
   const user = process.getuid?.() === 0 ? 'user root;' : '';
   await writeFile(
-    join(place, 'nginx.conf'),
-    `daemon off; ${user} pid ${place}/nginx.pid; error_log ${place}/error.log; events {}
-     http { access_log off; ${temporary.join(' ')} include ${place}/vitrine.conf; }`,
+    join(folder, 'nginx.conf'),
+    `daemon off; ${user} pid ${folder}/nginx.pid; error_log ${folder}/error.log; events {}
+     http { access_log off; ${temporary.join(' ')} include ${folder}/vitrine.conf; }`,
   );
-  const key = ['-keyout', join(place, 'privkey.pem'), '-out', join(place, 'fullchain.pem')];
+  const key = ['-keyout', join(folder, 'privkey.pem'), '-out', join(folder, 'fullchain.pem')];
   const request = [
     'req',
     '-x509',
@@ -73,36 +73,36 @@ async function startNginx(target: string, keeps: boolean): Promise<Proxy> {
     '/CN=pictures.example.com',
   ];
   expect(spawnSync('openssl', [...request, ...key]).status).toBe(0);
-  const args = ['-p', place, '-c', join(place, 'nginx.conf'), '-e', join(place, 'error.log')];
+  const args = ['-p', folder, '-c', join(folder, 'nginx.conf'), '-e', join(folder, 'error.log')];
   const checked = spawnSync('nginx', ['-t', ...args], { encoding: 'utf8' });
   expect(checked.status, checked.stderr).toBe(0);
   expect(checked.stderr).not.toContain('[warn]');
   const child = spawn('nginx', args, { stdio: 'ignore' });
   onTestFinished(async () => {
-    const gone = once(child, 'exit');
+    const exited = once(child, 'exit');
     child.kill('SIGTERM');
-    await gone;
-    await rm(place, { recursive: true, force: true });
+    await exited;
+    await rm(folder, { recursive: true, force: true });
   });
   const proxy = { plain: `http://127.0.0.1:${ports.http}`, secure: `https://127.0.0.1:${ports.https}` };
-  await untilAnswers(proxy.plain);
+  await waitUntilResponding(proxy.plain);
   return proxy;
 }
 
-async function untilAnswers(url: string): Promise<void> {
-  const deadline = performance.now() + patienceMs;
+async function waitUntilResponding(url: string): Promise<void> {
+  const deadline = performance.now() + waitTimeoutMs;
   while (performance.now() < deadline) {
-    const isThere = await fetch(url, { redirect: 'manual' }).then(
+    const isResponding = await fetch(url, { redirect: 'manual' }).then(
       () => true,
       () => false,
     );
-    if (isThere) return;
+    if (isResponding) return;
     await sleep(50);
   }
-  throw new Error(`${url} does not answer.`);
+  throw new Error(`${url} does not respond.`);
 }
 
-/** Accepts the test's own certificate. */
+/** Accepts the self-signed certificate. */
 const dispatcher = new Agent({ connect: { rejectUnauthorized: false } });
 const get = (url: string) => fetch(url, { dispatcher, redirect: 'manual' });
 
@@ -115,16 +115,16 @@ function send(base: string, bytes: Uint8Array) {
 describe.runIf(missing.length === 0)('nginx in front of a server', () => {
   const server = useServer();
 
-  test('redirects to TLS, forwards uploads and pictures, and lets Vitrine reject what is too large', async () => {
+  test('redirects to TLS, forwards requests, and leaves the size limit to Vitrine', async () => {
     const { url } = server();
     const { plain, secure } = await startNginx(url, false);
-    const led = await get(`${plain}/healthz`);
-    expect([led.status, led.headers.get('location')]).toEqual([301, 'https://127.0.0.1/healthz']);
+    const redirect = await get(`${plain}/healthz`);
+    expect([redirect.status, redirect.headers.get('location')]).toEqual([301, 'https://127.0.0.1/healthz']);
     expect((await get(`${secure}/healthz`)).status).toBe(200);
 
-    const answer = await send(secure, await jpeg('nginx'));
-    expect(answer.status).toBe(201);
-    const { renditions } = (await answer.json()) as ImageRecord;
+    const uploaded = await send(secure, await jpeg('nginx'));
+    expect(uploaded.status).toBe(201);
+    const { renditions } = (await uploaded.json()) as ImageRecord;
     const rendition = await get(`${secure}${renditions[0]?.url}`);
     expect(rendition.status).toBe(200);
     expect(rendition.headers.get('cache-control')).toContain('immutable');
@@ -135,19 +135,19 @@ describe.runIf(missing.length === 0)('nginx in front of a server', () => {
     expect(await large.json()).toMatchObject({ code: 'body_too_large' });
   });
 
-  test('forwards the host name, so that same-origin pages may make changes and others may not', async () => {
+  test('forwards the host name, so that only same-origin pages may make changes', async () => {
     const { PUBLIC_URL = '' } = parseEnv(
       await readFile(new URL('../../deploy/systemd/vitrine.env.example', import.meta.url), 'utf8'),
     );
     const { hostname } = new URL(PUBLIC_URL);
     expect(source.match(/(?<=server_name ).+(?=;)/g)).toEqual([hostname, hostname]);
-    const named = await startServer({ PUBLIC_URL });
-    const { secure } = await startNginx(named.url, false);
+    const publicServer = await startServer({ PUBLIC_URL });
+    const { secure } = await startNginx(publicServer.url, false);
     const statusOf = async (host: string, origin: string) => {
       const headers = { host, origin };
-      const answer = await request(`${secure}/nothing-here`, { method: 'POST', headers, dispatcher });
-      await answer.body.dump();
-      return answer.statusCode;
+      const response = await request(`${secure}/nothing-here`, { method: 'POST', headers, dispatcher });
+      await response.body.dump();
+      return response.statusCode;
     };
     expect(await statusOf(hostname, `https://${hostname}`)).toBe(404);
     expect(await statusOf(hostname, 'https://evil.example')).toBe(403);
@@ -157,27 +157,27 @@ describe.runIf(missing.length === 0)('nginx in front of a server', () => {
   test('caches only immutable renditions, if enabled', async () => {
     const { url } = server();
     const { secure } = await startNginx(url, true);
-    const { id, renditions } = (await (await send(secure, await jpeg('kept'))).json()) as ImageRecord;
-    const kept = `${secure}${renditions[0]?.url}`;
+    const { id, renditions } = (await (await send(secure, await jpeg('cached'))).json()) as ImageRecord;
+    const immutable = `${secure}${renditions[0]?.url}`;
     const cacheOf = async (url: string) => {
-      const answer = await get(url);
-      await answer.arrayBuffer();
-      return [answer.status, answer.headers.get('x-cache')];
+      const response = await get(url);
+      await response.arrayBuffer();
+      return [response.status, response.headers.get('x-cache')];
     };
-    expect(await cacheOf(kept)).toEqual([200, 'MISS']);
-    expect(await cacheOf(kept)).toEqual([200, 'HIT']);
-    const changing = `${secure}/v1/images/${id}/renditions/thumb`;
-    expect(await cacheOf(changing)).toEqual([200, 'MISS']);
-    expect(await cacheOf(changing)).toEqual([200, 'MISS']);
+    expect(await cacheOf(immutable)).toEqual([200, 'MISS']);
+    expect(await cacheOf(immutable)).toEqual([200, 'HIT']);
+    const mutable = `${secure}/v1/images/${id}/renditions/thumb`;
+    expect(await cacheOf(mutable)).toEqual([200, 'MISS']);
+    expect(await cacheOf(mutable)).toEqual([200, 'MISS']);
   });
 });
 
 describe('vitrine.conf', () => {
   test('has higher limits than Vitrine', () => {
-    const most = Number(/client_max_body_size (\d+)m;/.exec(source)?.[1]) * 2 ** 20;
-    expect(most).toBeGreaterThan(Number(settings.uploads.maxBytes.fallback));
-    const reads = Number(/proxy_read_timeout (\d+)s;/.exec(source)?.[1]);
-    expect(reads).toBeGreaterThan(Number(settings.server.inlineMs.fallback));
+    const maxBodyBytes = Number(/client_max_body_size (\d+)m;/.exec(source)?.[1]) * 2 ** 20;
+    expect(maxBodyBytes).toBeGreaterThan(Number(settings.uploads.maxBytes.fallback));
+    const readTimeoutSeconds = Number(/proxy_read_timeout (\d+)s;/.exec(source)?.[1]);
+    expect(readTimeoutSeconds).toBeGreaterThan(Number(settings.server.inlineMs.fallback));
     expect(source).toContain('proxy_request_buffering off;');
   });
 });

@@ -3,12 +3,12 @@ import { readFile } from 'node:fs/promises';
 import { describe, expect, test } from 'vitest';
 import { parse } from 'yaml';
 import { hasRedisServer, privateRedis } from '../support/inner/redis-server.ts';
-import { settled, upload, uploadQueued } from '../support/process/client.ts';
+import { finishedImage, upload, uploadQueued } from '../support/process/client.ts';
 import { jpeg } from '../support/process/pictures.ts';
 import { s3Keys } from '../support/process/s3.ts';
 import { services } from '../support/services.ts';
 import { databaseTarget, storeTarget, useBucket, useDatabase } from './support/backing-services.ts';
-import { canContain, type Reached, startContainer, untilHealthy } from './support/container.ts';
+import { canRunContainers, type HostMapping, startContainer, waitUntilHealthy } from './support/container.ts';
 import { readDockerfile } from './support/dockerfile.ts';
 
 interface Variable {
@@ -46,9 +46,9 @@ interface Blueprint {
 
 const text = await readFile(new URL('../../render.yaml', import.meta.url), 'utf8');
 const plain = parse(text) as Blueprint;
-/** Uncomments the optional lines, as the documentation says. */
+/** The blueprint with its optional lines uncommented, as the documentation describes. */
 const withRedis = parse(text.replaceAll('#+', '')) as Blueprint;
-const canRun = services.databaseUrl && services.s3Endpoint && canContain();
+const canRun = services.databaseUrl && services.s3Endpoint && canRunContainers();
 
 /** The values that a user enters in Render. */
 const entered: Record<string, string> = {
@@ -58,7 +58,7 @@ const entered: Record<string, string> = {
   ...s3Keys,
 };
 
-/** The variables that Render sets for a service, each from exactly one source. */
+/** Returns the variables that Render sets for a service. Each has exactly one source. */
 function environmentOf(blueprint: Blueprint, variables: readonly Variable[]): Record<string, string> {
   const pairs = variables.flatMap((variable): [string, string][] => {
     const { key = '', value, sync, generateValue, fromGroup, fromDatabase, fromService } = variable;
@@ -77,16 +77,16 @@ function environmentOf(blueprint: Blueprint, variables: readonly Variable[]): Re
   return Object.fromEntries(pairs);
 }
 
-/** As Render writes it for its private network: without a port. */
+/** Returns the connection string that Render sets in its private network, without a port. */
 function connectionString({ databases: [database] }: Blueprint): string {
   return `postgresql://${database?.user}:password@dpg-test-a/${database?.databaseName}`;
 }
 
-async function startBlueprint(blueprint: Blueprint, more: readonly Reached[]) {
+async function startBlueprint(blueprint: Blueprint, more: readonly HostMapping[]) {
   const [database] = blueprint.databases;
   if (!database) throw new Error('There is no database.');
   await useDatabase({ user: database.user, password: 'password', database: database.databaseName }, 'owner');
-  const reached = [
+  const hostMappings = [
     { name: 'dpg-test-a', port: 5432, target: databaseTarget() },
     { name: 'store', port: 9000, target: storeTarget() },
     ...more,
@@ -96,26 +96,27 @@ async function startBlueprint(blueprint: Blueprint, more: readonly Reached[]) {
       command: command.split(' '),
       environment: environmentOf(blueprint, service.envVars ?? []),
       folder: '/opt/render/project/src',
-      reached,
+      hostMappings,
       ports: [10_000],
     });
   const [web, worker] = blueprint.services;
   if (!web?.preDeployCommand || !worker?.numInstances) throw new Error('A service is missing.');
-  const before = await start(web, web.preDeployCommand);
-  expect(await before.ended, before.log()).toBe(0);
+  const preDeploy = await start(web, web.preDeployCommand);
+  expect(await preDeploy.ended, preDeploy.log()).toBe(0);
   const workers = Array.from({ length: worker.numInstances }, () => start(worker, worker.startCommand));
   return Promise.all([start(web, web.startCommand), ...workers]);
 }
 
-async function tryOut(blueprint: Blueprint, more: readonly Reached[], wake: string): Promise<void> {
+/** Starts a blueprint and ingests pictures. Expects that the API's workers are woken `wake`. */
+async function exercise(blueprint: Blueprint, more: readonly HostMapping[], wake: string): Promise<void> {
   const [api, ...workers] = await startBlueprint(blueprint, more);
   expect(blueprint.services[0]?.healthCheckPath).toBe('/healthz');
-  await untilHealthy(api, 10_000);
+  await waitUntilHealthy(api, 10_000);
   const base = api.url(10_000);
   expect((await upload(base, await jpeg(`render ${wake}`))).status).toBe(201);
   const queued = await uploadQueued(base, await jpeg(`render queued ${wake}`));
-  expect((await settled(base, queued.body.asset_id)).status).toBe('completed');
-  // The log arrives asynchronously through a pipe.
+  expect((await finishedImage(base, queued.body.asset_id)).status).toBe('completed');
+  // The log is read asynchronously from a pipe.
   await expect.poll(() => workers.some((worker) => worker.log().includes('completed in'))).toBe(true);
   expect(api.log()).toContain(`workers are woken ${wake}`);
   const codes = await Promise.all([api, ...workers].map((container) => container.stop()));
@@ -123,23 +124,23 @@ async function tryOut(blueprint: Blueprint, more: readonly Reached[], wake: stri
 }
 
 describe.runIf(canRun)('render.yaml', () => {
-  test('every start command runs with exactly its environment', { tags: 'slow' }, async () => {
+  test('runs every start command with only its own environment', { tags: 'slow' }, async () => {
     await useBucket(entered['S3_BUCKET'] ?? '');
-    await tryOut(plain, [], 'by the database');
+    await exercise(plain, [], 'by the database');
   });
 
-  test.runIf(hasRedisServer())('the same with Redis', { tags: 'slow' }, async () => {
+  test.runIf(hasRedisServer())('runs every start command with Redis', { tags: 'slow' }, async () => {
     await useBucket(entered['S3_BUCKET'] ?? '');
     const keyvalue = withRedis.services.find(({ type }) => type === 'keyvalue');
     const redis = await privateRedis('--maxmemory-policy', keyvalue?.maxmemoryPolicy ?? '');
     await redis.start();
     const target = { host: '127.0.0.1', port: redis.port };
-    await tryOut(withRedis, [{ name: 'red-test', port: 6379, target }], 'by Redis on red-test');
+    await exercise(withRedis, [{ name: 'red-test', port: 6379, target }], 'by Redis on red-test');
   });
 });
 
-describe('render.yaml as a file', () => {
-  test('installs like the image and allows Vitrine enough time to stop', async () => {
+describe('the contents of render.yaml', () => {
+  test('install packages like the image and allow Vitrine enough time to stop', async () => {
     const { install } = await readDockerfile();
     for (const { buildCommand, maxShutdownDelaySeconds } of plain.services) {
       expect(install.join(' ')).toContain(buildCommand);
@@ -147,15 +148,15 @@ describe('render.yaml as a file', () => {
     }
   });
 
-  test('refers only to existing databases, groups and services', () => {
+  test('refer only to existing databases, groups and services', () => {
     for (const blueprint of [plain, withRedis]) {
       const names = [...blueprint.services, ...blueprint.databases, ...blueprint.envVarGroups].map(
         ({ name }) => name,
       );
       const variables = blueprint.services.flatMap(({ envVars }) => envVars ?? []);
       for (const { fromGroup, fromDatabase, fromService } of variables) {
-        const named = fromGroup ?? fromDatabase?.name ?? fromService?.name;
-        if (named !== undefined) expect(names).toContain(named);
+        const name = fromGroup ?? fromDatabase?.name ?? fromService?.name;
+        if (name !== undefined) expect(names).toContain(name);
       }
     }
     expect(withRedis.services).toHaveLength(plain.services.length + 1);

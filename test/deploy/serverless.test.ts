@@ -27,11 +27,11 @@ const importUrl = (base: string, url: string) =>
     body: JSON.stringify({ url }),
   });
 
-/** A source that does not respond until told to. */
-async function startHesitatingSource(bytes: Buffer) {
-  let answers = false;
+/** Starts an origin that does not respond until `enable` is called. */
+async function startDisabledOrigin(bytes: Buffer) {
+  let isEnabled = false;
   const server = createServer((_request, response) => {
-    if (answers) response.end(bytes);
+    if (isEnabled) response.end(bytes);
   });
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
@@ -40,10 +40,10 @@ async function startHesitatingSource(bytes: Buffer) {
     server.close();
   });
   const { port } = server.address() as AddressInfo;
-  return { url: `http://127.0.0.1:${port}/slow.jpg`, answer: () => (answers = true) };
+  return { url: `http://127.0.0.1:${port}/slow.jpg`, enable: () => (isEnabled = true) };
 }
 
-describe.runIf(services.databaseUrl && services.s3Endpoint)('a function', () => {
+describe.runIf(services.databaseUrl && services.s3Endpoint)('a serverless function', () => {
   test('responds to an inline upload and serves its renditions', async () => {
     const host = await startFunction(await functionEnvironment());
     const { status, body } = await upload(host.url, await jpeg('function inline'));
@@ -53,101 +53,101 @@ describe.runIf(services.databaseUrl && services.s3Endpoint)('a function', () => 
     expect(rendition.headers.get('content-type')).toBe('image/jpeg');
     expect((await call(`${host.url}/healthz`)).body).toEqual({ status: 'healthy' });
     expectProblem(await call(`${host.url}/nowhere`), 404, 'route_not_found');
-    await host.afterwards();
+    await host.drain();
   });
 
   test('processes a queued upload in the same invocation, after the response', async () => {
     const host = await startFunction(await functionEnvironment());
     const { body } = await uploadQueued(host.url, await jpeg('function queued'));
-    await host.afterwards();
+    await host.drain();
     expect(await imageOf(host.url, body.asset_id)).toMatchObject({ status: 'completed' });
-    await host.afterwards();
+    await host.drain();
   });
 
-  test('processes an import by URL in the same invocation, even if its source fails at first', async () => {
+  test('processes an import in the same invocation, even if its origin fails at first', async () => {
     const host = await startFunction(await functionEnvironment({ IMPORT_ALLOWED_NETWORKS: '127.0.0.1/32' }));
     const origin = await startOrigin();
     const url = origin.put('/picture.jpg', 503);
     const { status, body } = await importUrl(host.url, url);
     expect(status).toBe(202);
-    await expect.poll(() => origin.asked('/picture.jpg')).toBe(1);
+    await expect.poll(() => origin.requestCount('/picture.jpg')).toBe(1);
     origin.put('/picture.jpg', await jpeg('function import'));
-    await host.afterwards();
+    await host.drain();
     expect(await imageOf(host.url, body.id)).toMatchObject({ status: 'completed' });
-    await host.afterwards();
+    await host.drain();
   });
 
-  test('releases a download that outlasts the invocation, and a cron invocation completes it', async () => {
+  test('releases a download that outlasts the invocation, so that a cron invocation completes it', async () => {
     const environment = await functionEnvironment({ IMPORT_ALLOWED_NETWORKS: '127.0.0.1/32' });
     const host = await startFunction(
       { ...environment, CRON_SECRET: 'a secret of the host' },
       { workMs: 300 },
     );
-    const source = await startHesitatingSource(await jpeg('function slow'));
+    const source = await startDisabledOrigin(await jpeg('function slow'));
     const { body } = await importUrl(host.url, source.url);
-    const began = performance.now();
-    await host.afterwards();
-    expect(performance.now() - began).toBeLessThan(3_000 * timeScale);
+    const startedAt = performance.now();
+    await host.drain();
+    expect(performance.now() - startedAt).toBeLessThan(3_000 * timeScale);
     expect((await imageOf(host.url, body.id)).status).toMatch(/^(pending|processing)$/);
-    source.answer();
+    source.enable();
     const headers = { authorization: 'Bearer a secret of the host' };
     const cron = await call(`${host.url}/api/cron`, { headers });
     expect(cron.body).toEqual({ done: true });
     expect(await imageOf(host.url, body.id)).toMatchObject({ status: 'completed' });
-    await host.afterwards();
+    await host.drain();
   });
 
-  test('authorises cron requests by their secret and processes remaining jobs', async () => {
+  test('requires the secret for cron requests, which process remaining jobs', async () => {
     const environment = await functionEnvironment();
-    const open = await startFunction(environment, { workMs: 0 });
-    const { body } = await uploadQueued(open.url, await jpeg('function cron'));
-    await open.afterwards();
-    expectProblem(await call(`${open.url}/api/cron`), 503, 'unavailable');
+    const withoutSecret = await startFunction(environment, { workMs: 0 });
+    const { body } = await uploadQueued(withoutSecret.url, await jpeg('function cron'));
+    await withoutSecret.drain();
+    expectProblem(await call(`${withoutSecret.url}/api/cron`), 503, 'unavailable');
     const host = await startFunction({ ...environment, CRON_SECRET: 'a secret of the host' });
     expect((await call(`${host.url}/api/cron`)).status).toBe(401);
     const wrong = { headers: { authorization: 'Bearer a secret of the hosT' } };
     expect((await call(`${host.url}/api/cron`, wrong)).status).toBe(401);
     const right = { headers: { authorization: 'Bearer a secret of the host' } };
     expect((await call(`${host.url}/api/cron`, right)).status).toBe(200);
-    expect(await imageOf(open.url, body.asset_id)).toMatchObject({ status: 'completed' });
+    expect(await imageOf(withoutSecret.url, body.asset_id)).toMatchObject({ status: 'completed' });
     const usage = await call<{ totals: { images: number } }>(`${host.url}/v1/metrics`);
     expect(usage.body.totals.images).toBe(1);
-    await Promise.all([open.afterwards(), host.afterwards()]);
+    await Promise.all([withoutSecret.drain(), host.drain()]);
   });
 
-  test('starts two instances with several requests concurrently on an empty database', async () => {
+  test('starts two instances concurrently on an empty database', async () => {
     const environment = await functionEnvironment({}, false);
     const hosts = await Promise.all([startFunction(environment), startFunction(environment)]);
     const bytes = await jpeg('function cold');
-    const answers = await Promise.all([...hosts, ...hosts].map(({ url }) => upload(url, bytes)));
-    expect(answers.map(({ status }) => status).every((status) => [200, 201, 202].includes(status))).toBe(
+    const responses = await Promise.all([...hosts, ...hosts].map(({ url }) => upload(url, bytes)));
+    expect(responses.map(({ status }) => status).every((status) => [200, 201, 202].includes(status))).toBe(
       true,
     );
-    expect(new Set(answers.map(({ body }) => body.id)).size).toBe(1);
-    for (const host of hosts) await host.afterwards();
+    expect(new Set(responses.map(({ body }) => body.id)).size).toBe(1);
+    for (const host of hosts) await host.drain();
   });
 
-  test('retries a failed start with the next request', async () => {
+  test('retries a failed start on the next request', async () => {
     const environment = await functionEnvironment({ DATABASE_WAIT_SECONDS: '0' });
     const name = new URL(environment['DATABASE_URL'] ?? '').pathname.slice(1);
-    await onServer(`ALTER DATABASE ${name} RENAME TO ${name}_away`);
+    await onServer(`ALTER DATABASE ${name} RENAME TO ${name}_hidden`);
     const host = await startFunction({ ...environment, LOG_LEVEL: 'silent' });
     const detail = expectProblem(await call(`${host.url}/v1/images`), 503, 'unavailable');
     expect(detail).not.toContain(name);
-    await onServer(`ALTER DATABASE ${name}_away RENAME TO ${name}`);
+    await onServer(`ALTER DATABASE ${name}_hidden RENAME TO ${name}`);
     expect((await call(`${host.url}/v1/images`)).status).toBe(200);
-    await host.afterwards();
+    await host.drain();
   });
 });
 
-describe('missing settings', () => {
-  test('are all named at once, on every path', async () => {
+describe('the settings of a serverless function', () => {
+  test('are reported together if missing, on every path', async () => {
     const host = await startFunction({});
-    const addresses = ['/', '/healthz', '/v1/images', '/upload/', '/api/v1/health'];
-    for (const address of addresses) {
-      const detail = expectProblem(await call(`${host.url}${address}`), 503, 'unavailable');
-      const named = detail.match(/[A-Z0-9]+_[A-Z0-9_]+(?=: is)/g);
-      expect(named).toEqual([
+    const paths = ['/', '/healthz', '/v1/images', '/upload/', '/api/v1/health'];
+    for (const path of paths) {
+      const detail = expectProblem(await call(`${host.url}${path}`), 503, 'unavailable');
+      const reported = detail.match(/[A-Z0-9]+_[A-Z0-9_]+(?=: is)/g);
+      expect(reported).toEqual([
         'DATABASE_URL',
         'STORAGE_TYPE',
         'S3_BUCKET',
@@ -157,7 +157,7 @@ describe('missing settings', () => {
     }
   });
 
-  test('treat a function as public, regardless of HOST', () => {
+  test('treat it as exposed, regardless of HOST', () => {
     const { server, purge } = loadServerlessConfig({
       HOST: '127.0.0.1',
       DATABASE_URL: 'postgres://database/vitrine',
@@ -168,7 +168,7 @@ describe('missing settings', () => {
     expect([server.isExposed, server.isOnLoopback, purge.confirmToken]).toEqual([true, false, undefined]);
   });
 
-  test('are named together with invalid ones', async () => {
+  test('are reported together if missing or invalid', async () => {
     const host = await startFunction({ STORAGE_TYPE: 's3', PORT: 'many', ...s3Keys });
     const detail = expectProblem(await call(host.url), 503, 'unavailable');
     expect(detail).toContain('DATABASE_URL: is not set');

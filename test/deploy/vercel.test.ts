@@ -11,12 +11,12 @@ import { jpeg } from '../support/process/pictures.ts';
 import { services } from '../support/services.ts';
 import { functionEnvironment } from './support/function-host.ts';
 import { makeBundle, readVercelFile } from './support/vercel-bundle.ts';
-import { patienceMs } from '../support/time-scale.ts';
+import { waitTimeoutMs } from '../support/time-scale.ts';
 
 const file = await readVercelFile();
 const secret = 'a secret of the host';
 
-/** Calls the functions for each request like the host, with the host's request context. */
+/** Calls the functions for each request like Vercel, with its request context. */
 const launcher = `
   import { createServer } from 'node:http';
   const index = (await import('./api/index.js')).default;
@@ -24,45 +24,45 @@ const launcher = `
   const pending = [];
   globalThis[Symbol.for('@vercel/request-context')] = { get: () => ({ waitUntil: (work) => pending.push(work) }) };
   createServer(async (request, response) => {
-    if (request.url === '/afterwards') {
+    if (request.url === '/drain') {
       await Promise.all(pending.splice(0));
       response.end();
     } else await (request.url === '/api/cron' ? cron : index)(request, response);
   }).listen(Number(process.env.LAUNCHER_PORT), '127.0.0.1');`;
 
-/** Starts the bundle in a folder that contains nothing else. */
+/** Starts the bundle in its folder. */
 async function launch(folder: string): Promise<string> {
   const port = await freePort();
   const environment = await functionEnvironment({
     CRON_SECRET: secret,
-    AWS_SESSION_TOKEN: 'not of these keys',
+    AWS_SESSION_TOKEN: 'of other credentials',
   });
   const child = spawn(process.execPath, ['--input-type=module', '--eval', launcher], {
     cwd: folder,
     env: cleanEnvironment({ ...environment, LAUNCHER_PORT: String(port) }),
     stdio: ['ignore', 'inherit', 'inherit'],
   });
-  const gone = once(child, 'exit');
+  const exited = once(child, 'exit');
   onTestFinished(async () => {
     child.kill('SIGKILL');
-    await gone;
+    await exited;
   });
   const url = `http://127.0.0.1:${port}`;
-  const deadline = performance.now() + patienceMs;
+  const deadline = performance.now() + waitTimeoutMs;
   while (performance.now() < deadline) {
-    const isThere = await fetch(`${url}/afterwards`).then(
+    const isResponding = await fetch(`${url}/drain`).then(
       () => true,
       () => false,
     );
-    if (isThere) return url;
+    if (isResponding) return url;
     if (child.exitCode !== null) break;
     await sleep(50);
   }
-  throw new Error('The function does not answer.');
+  throw new Error('The function does not respond.');
 }
 
 describe.runIf(services.databaseUrl && services.s3Endpoint)('the bundled function', () => {
-  test('works with the files that are bundled, and with no others', { tags: 'slow' }, async () => {
+  test('works with only the bundled files', { tags: 'slow' }, async () => {
     const { folder, bytes } = await makeBundle();
     expect(bytes).toBeLessThan(250 * 2 ** 20);
     expect(existsSync(join(folder, 'node_modules/typescript'))).toBe(false);
@@ -71,7 +71,7 @@ describe.runIf(services.databaseUrl && services.s3Endpoint)('the bundled functio
     expect(status).toBe(201);
     expect((await call(`${url}${body.renditions[0]?.url}`)).status).toBe(200);
     const queued = await uploadQueued(url, await jpeg('vercel queued'));
-    await call(`${url}/afterwards`);
+    await call(`${url}/drain`);
     const image = await call<ImageRecord>(`${url}/v1/images/${queued.body.asset_id}`);
     expect(image.body.status).toBe('completed');
     for (const path of ['/', '/docs', '/redoc', '/api/v1/openapi.json', '/api/v1/health', '/metrics'])
@@ -83,7 +83,7 @@ describe.runIf(services.databaseUrl && services.s3Endpoint)('the bundled functio
 });
 
 describe('vercel.json', () => {
-  test('routes every path to the function, and cron requests to its own', () => {
+  test('routes every path to the main function, and cron requests to the cron function', () => {
     expect(file.rewrites).toEqual([{ source: '/(.*)', destination: '/api/index' }]);
     for (const { path } of file.crons)
       expect(existsSync(new URL(`../..${path}.js`, import.meta.url))).toBe(true);
@@ -97,7 +97,7 @@ describe('vercel.json', () => {
     }
   });
 
-  test('publishes no file of the project and does not parse bodies', () => {
+  test('publishes no project files and leaves bodies unparsed', () => {
     expect(file.outputDirectory).toBe('deploy/vercel/public');
     expect(file.build.env).toEqual({ NODEJS_HELPERS: '0' });
   });

@@ -31,18 +31,18 @@ test('serves only health and metrics on WORKER_PORT', async () => {
     status: 'healthy',
     checks: { database: { ok: true }, storage: { ok: true }, queue: { ok: true }, decoders: { ok: true } },
   });
-  const figures = await call(`${url}/metrics`);
-  expect(figures.headers.get('content-type')).toMatch(/^text\/plain/);
-  expect(figures.bytes.toString()).toMatch(/^vitrine_build_info/m);
+  const metrics = await call(`${url}/metrics`);
+  expect(metrics.headers.get('content-type')).toMatch(/^text\/plain/);
+  expect(metrics.bytes.toString()).toMatch(/^vitrine_build_info/m);
   for (const other of [call(`${url}/`), call(`${url}/v1/images`), call(`${url}/healthz`, { method: 'POST' })])
     expect(await other).toMatchObject({
       status: 404,
       body: { code: 'route_not_found', detail: expect.stringMatching(/^This is a worker/) as string },
     });
 
-  const ended = once(child, 'exit');
+  const exited = once(child, 'exit');
   child.kill('SIGTERM');
-  expect(await ended).toEqual([0, null]);
+  expect(await exited).toEqual([0, null]);
 });
 
 test('exits with a message if WORKER_PORT is in use', async () => {

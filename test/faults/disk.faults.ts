@@ -1,23 +1,20 @@
 import { test } from 'vitest';
 import { services } from '../support/services.ts';
-import { fillDiskOfPictures } from './scenarios/disk.ts';
-import { fillDiskOfEmbeddedDatabase } from './scenarios/full-database.ts';
+import { fillPictureDisk } from './scenarios/full-picture-disk.ts';
+import { fillDatabaseDisk } from './scenarios/full-database-disk.ts';
 import { faultRounds } from './support/settings.ts';
-import { hasSmallDisks } from './support/small-disk.ts';
+import { canMountSmallDisks } from './support/small-disk.ts';
 
-const isPossible = hasSmallDisks();
+const canRun = canMountSmallDisks();
 
-test.runIf(isPossible)('the disk of the pictures is full, with the embedded database', async () => {
-  await fillDiskOfPictures(faultRounds, 'embedded');
+test.runIf(canRun)('survives a full picture disk with the embedded database', async () => {
+  await fillPictureDisk(faultRounds, 'embedded');
 });
 
-test.runIf(isPossible && services.databaseUrl)(
-  'the disk of the pictures is full, with PostgreSQL',
-  async () => {
-    await fillDiskOfPictures(faultRounds, 'postgres');
-  },
-);
+test.runIf(canRun && services.databaseUrl)('survives a full picture disk with PostgreSQL', async () => {
+  await fillPictureDisk(faultRounds, 'postgres');
+});
 
-test.runIf(isPossible)('the disk of the embedded database is full', async () => {
-  await fillDiskOfEmbeddedDatabase(faultRounds);
+test.runIf(canRun)('recovers after the disk of the embedded database was full', async () => {
+  await fillDatabaseDisk(faultRounds);
 });

@@ -1,8 +1,8 @@
 import { test } from 'vitest';
 import { services } from '../support/services.ts';
-import { killAndStopWorkers } from './scenarios/workers.ts';
+import { killAndSuspendWorkers } from './scenarios/workers.ts';
 import { faultRounds } from './support/settings.ts';
 
-test.runIf(services.databaseUrl)('one of two workers is killed or stopped under load', async () => {
-  await killAndStopWorkers(faultRounds);
+test.runIf(services.databaseUrl)('takes over jobs of a killed or suspended worker under load', async () => {
+  await killAndSuspendWorkers(faultRounds);
 });

@@ -10,7 +10,7 @@ const onlyLoopback = allow('127.0.0.1/32');
 
 const hostileV4 = [...new Set(specialV4.flatMap(samples))];
 const hostileV6 = [...new Set(specialV6.flatMap(samples))];
-const written = [
+const hostileHosts = [
   ...hostileV4.flatMap(v4Notations),
   ...hostileV4.flatMap(v6Embeddings).map((address) => `[${address}]`),
   ...hostileV6.map((address) => `[${address}]`),
@@ -18,46 +18,46 @@ const written = [
 
 const kindOf = (address: string, rules = noRules) => classifyAddress(address, 80, rules).kind;
 
-/** The host that a URL parser returns for a notation. */
+/** Returns the host that the URL parser derives from a notation. */
 const parsedHost = (host: string) => hostOf(new URL(`http://${host}/`));
 
 describe('special addresses', () => {
-  test('are many', () => {
+  test('cover many ranges and notations', () => {
     expect(hostileV4.length).toBeGreaterThanOrEqual(60);
     expect(hostileV6.length).toBeGreaterThanOrEqual(80);
-    expect(written.length).toBeGreaterThanOrEqual(1_500);
+    expect(hostileHosts.length).toBeGreaterThanOrEqual(1_500);
   });
 
   test('are denied by the classifier in every notation', () => {
-    expect(written.filter((host) => kindOf(parsedHost(host)) !== 'denied')).toEqual([]);
+    expect(hostileHosts.filter((host) => kindOf(parsedHost(host)) !== 'denied')).toEqual([]);
   });
 
-  test('are refused as a URL in every notation', () => {
-    const passed = written.filter((host) => {
+  test('are rejected in URLs in every notation', () => {
+    const accepted = hostileHosts.filter((host) => {
       try {
         return parseImportUrl(`http://${host}/a.jpg`, noRules);
       } catch (error) {
         return (error as { code: string }).code !== 'address_not_allowed';
       }
     });
-    expect(passed).toEqual([]);
+    expect(accepted).toEqual([]);
   });
 
-  test('stay denied when they embed a public address', () => {
+  test('are denied even if they embed a public address', () => {
     const [, , , ...others] = v6Embeddings('8.8.8.8');
     expect(others.filter((address) => kindOf(address) !== 'denied')).toEqual([]);
   });
 });
 
 describe('public addresses', () => {
-  test('are many', () => expect(new Set(publicAddresses).size).toBeGreaterThanOrEqual(50));
+  test('cover many ranges', () => expect(new Set(publicAddresses).size).toBeGreaterThanOrEqual(50));
 
-  test.each(publicAddresses)('%s passes', (address) => {
+  test.each(publicAddresses)('allow %s', (address) => {
     expect(kindOf(address)).toBe('public');
   });
 });
 
-describe('denies invalid addresses', () => {
+describe('invalid addresses', () => {
   test.each([
     'fe80::1%eth0',
     '2606:4700::1%eth0',
@@ -72,14 +72,14 @@ describe('denies invalid addresses', () => {
     ' 1.1.1.1',
     '1.1.1.1\n',
     '[2606:4700::1]',
-  ])('%j', (text) => {
+  ])('deny %j', (text) => {
     expect(kindOf(text)).toBe('denied');
     expect(kindOf(text, allow('0.0.0.0/0', '::/0'))).toBe('denied');
   });
 });
 
 describe('allowed networks', () => {
-  test('127.0.0.1/32 allows 127.0.0.1 in every notation', () => {
+  test('allow 127.0.0.1 in every notation for 127.0.0.1/32', () => {
     const hosts = [...v4Notations('127.0.0.1'), '[::ffff:127.0.0.1]', '[::ffff:7f00:1]'];
     for (const host of hosts) {
       expect(classifyAddress(parsedHost(host), 9000, onlyLoopback)).toEqual({
@@ -89,8 +89,8 @@ describe('allowed networks', () => {
     }
   });
 
-  test('127.0.0.1/32 allows nothing else', () => {
-    const others = written.filter((host) => kindOf(parsedHost(host), onlyLoopback) !== 'denied');
+  test('allow nothing else for 127.0.0.1/32', () => {
+    const others = hostileHosts.filter((host) => kindOf(parsedHost(host), onlyLoopback) !== 'denied');
     expect(others).toEqual([]);
     const embedded = v6Embeddings('127.0.0.1').filter(
       (address) => !address.includes('ffff:127') && !address.includes('ffff:7f'),
@@ -108,14 +108,14 @@ describe('allowed networks', () => {
     }
   });
 
-  test('an IPv6 network allows no IPv4 embedded in IPv6', () => {
+  test('do not allow IPv4 embedded in IPv6 for an IPv6 network', () => {
     const rules = allow('::/0');
     expect(kindOf('::ffff:127.0.0.1', rules)).toBe('denied');
     expect(kindOf('::1', rules)).toBe('exempt');
     expect(kindOf('127.0.0.1', rules)).toBe('denied');
   });
 
-  test('a wide network allows all its addresses', () => {
+  test('allow every address of a wide network', () => {
     const rules = allow('10.1.0.0/16', 'fd00::/8');
     expect(kindOf('10.1.255.255', rules)).toBe('exempt');
     expect(kindOf('10.2.0.0', rules)).toBe('denied');
@@ -125,11 +125,11 @@ describe('allowed networks', () => {
   });
 });
 
-describe('ports', () => {
+describe('ports of allowed networks', () => {
   const kindAt = (address: string, port: number, network: string, open?: number) =>
     classifyAddress(address, port, { allowedNetworks: [{ network, port: open }] }).kind;
 
-  test('a network with a port allows only that port', () => {
+  test('allow only the given port', () => {
     for (const [address, network] of [
       ['10.1.2.3', '10.1.2.3/32'],
       ['::ffff:10.1.2.3', '10.1.2.0/24'],
@@ -141,11 +141,11 @@ describe('ports', () => {
     expect(kindAt('10.1.2.4', 9000, '10.1.2.3/32', 9000)).toBe('denied');
   });
 
-  test('a network without a port allows all ports', () => {
+  test('allow all ports if none is given', () => {
     expect([1, 80, 9000].map((port) => kindAt('10.1.2.3', port, '10.1.2.3/32'))).not.toContain('denied');
   });
 
-  test('a public address stays public on 80 and 443 if other ports are allowed', () => {
+  test('keep a public address public on 80 and 443 if another port is allowed', () => {
     const kinds = [80, 443, 8080, 22].map((port) => kindAt('8.8.8.8', port, '8.8.8.0/24', 8080));
     expect(kinds).toEqual(['public', 'public', 'exempt', 'denied']);
   });

@@ -3,11 +3,11 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import type { Fetcher } from '../../src/fetcher/fetch-picture.ts';
 import { type Canaries, serveCanaries } from './support/canaries.ts';
 import { type DnsServer, fixed, serveDns } from './support/dns-server.ts';
-import { allClosed, download, refusal, testFetcher } from './support/fetching.ts';
+import { untilAllClosed, download, downloadError, testFetcher } from './support/test-fetcher.ts';
 import { serve } from './support/origin.ts';
 import { timeScale } from '../support/time-scale.ts';
 
-// Only 127.0.0.1 is allowed. No packet leaves loopback: the test has its own DNS server.
+// Only 127.0.0.1 is allowed. No packet leaves loopback, because the test runs its own DNS server.
 let canaries: Canaries;
 let origin: Awaited<ReturnType<typeof serve>>;
 let dns: DnsServer;
@@ -18,17 +18,17 @@ const bad = '127.0.0.2';
 
 beforeAll(async () => {
   canaries = await serveCanaries();
-  // /<status>/<redirects>?<target>: this many redirects, the last one to the target.
+  // /<status>/<count>?<target> redirects `count` times, finally to the target.
   origin = await serve((request, response) => {
     const { pathname, search } = new URL(request.url ?? '/', 'http://origin');
-    const [, status, left] = pathname.split('/');
+    const [, status, count] = pathname.split('/');
     if (!Number(status)) return void response.end('a picture');
-    // Raw bytes, like from a server that escapes nothing.
+    // Raw bytes, as sent by a server that does not escape them.
     const target = Buffer.from(decodeURIComponent(search.slice(1))).toString('latin1');
     response.statusCode = Number(status);
-    response.setHeader('location', Number(left) > 1 ? `/${status}/${Number(left) - 1}${search}` : target);
+    response.setHeader('location', Number(count) > 1 ? `/${status}/${Number(count) - 1}${search}` : target);
     // With a text body, Node would encode the head as UTF-8.
-    response.end(Buffer.from('a body that nobody reads'));
+    response.end(Buffer.from('an ignored body'));
   });
   dns = await serveDns({
     'good.test': fixed('good.test', good),
@@ -39,7 +39,7 @@ beforeAll(async () => {
     'compatible.test': fixed('compatible.test', '::127.0.0.1'),
     'zero.test': fixed('zero.test', '0.0.0.0'),
     'mixed.test': fixed('mixed.test', good, bad),
-    'mixed-turned.test': fixed('mixed-turned.test', bad, good),
+    'mixed-reversed.test': fixed('mixed-reversed.test', bad, good),
     'mixed-families.test': fixed('mixed-families.test', good, '::1'),
     localhost: fixed('localhost', bad, '::1'),
     'rebinding.test': (type, nth) => fixed('rebinding.test', nth === 1 ? good : bad)(type, nth),
@@ -48,13 +48,15 @@ beforeAll(async () => {
       { type: 'CNAME', name: 'middle.test', data: 'end.test', ttl: 0 },
       ...(type === 'A' ? [{ type, name: 'end.test', data: bad, ttl: 0 } as const] : []),
     ],
-    'open-chain.test': () => [{ type: 'CNAME', name: 'open-chain.test', data: 'inside.test', ttl: 0 }],
+    'dangling-chain.test': () => [
+      { type: 'CNAME', name: 'dangling-chain.test', data: 'inside.test', ttl: 0 },
+    ],
     'good-chain.test': (type) => [
       { type: 'CNAME', name: 'good-chain.test', data: 'good.test', ttl: 0 },
       ...(type === 'A' ? [{ type, name: 'good.test', data: good, ttl: 0 } as const] : []),
     ],
-    'silent.test': () => 'silence',
-    'silent6.test': (type, nth) => (type === 'AAAA' ? 'silence' : fixed('silent6.test', good)(type, nth)),
+    'silent.test': () => 'no response',
+    'silent6.test': (type, nth) => (type === 'AAAA' ? 'no response' : fixed('silent6.test', good)(type, nth)),
     'failing6.test': (type, nth) => (type === 'AAAA' ? 2 : fixed('failing6.test', good)(type, nth)),
     'empty.test': () => [],
   });
@@ -65,7 +67,7 @@ afterEach(() => expect(canaries.connections()).toBe(0));
 
 afterAll(async () => {
   await fetcher.close();
-  await allClosed(origin);
+  await untilAllClosed(origin);
   // Proves that the canaries count connections.
   await new Promise((resolve) =>
     get(`http://127.0.0.2:${canaries.port}/`, (response) => response.resume().on('end', resolve)),
@@ -78,29 +80,29 @@ afterAll(async () => {
 const redirecting = (status: number, depth: number, target: string) =>
   `http://127.0.0.1:${origin.port}/${status}/${depth}?${encodeURIComponent(target)}`;
 
-const isNotAllowed =
+const notAllowed =
   'is not allowed: imports may only connect to ports 80 and 443 of public addresses, and to the networks in IMPORT_ALLOWED_NETWORKS.';
 
-test('rejects IP addresses', async () => {
+test('rejects the addresses of the canaries', async () => {
   expect(canaries.targets).toHaveLength(15);
   for (const target of canaries.targets) {
-    const { code, message } = await refusal(fetcher, target);
+    const { code, message } = await downloadError(fetcher, target);
     expect([target, code]).toEqual([target, 'address_not_allowed']);
-    expect(message.replace(/^The address \S+ /, '')).toBe(isNotAllowed);
+    expect(message.replace(/^The address \S+ /, '')).toBe(notAllowed);
   }
 });
 
 describe.each([301, 302, 303, 307, 308])('redirects with status %i', (status) => {
-  test.each([1, 2, 3])('do not reach the canaries after %i hops', async (depth) => {
+  test.each([1, 2, 3])('never reach the canaries, even after %i hops', async (depth) => {
     for (const target of canaries.targets) {
-      const { code } = await refusal(fetcher, redirecting(status, depth, target));
+      const { code } = await downloadError(fetcher, redirecting(status, depth, target));
       expect([target, code]).toEqual([target, 'address_not_allowed']);
     }
   });
 
-  test.each([4, 5])('are too many after %i hops', async (depth) => {
+  test.each([4, 5])('fail after %i hops', async (depth) => {
     for (const target of canaries.targets) {
-      expect(await refusal(fetcher, redirecting(status, depth, target))).toEqual({
+      expect(await downloadError(fetcher, redirecting(status, depth, target))).toEqual({
         code: 'source_refused',
         message: 'The server redirected more than 3 times.',
       });
@@ -110,7 +112,10 @@ describe.each([301, 302, 303, 307, 308])('redirects with status %i', (status) =>
   test('to internal names are rejected', async () => {
     const names = ['inside.test', 'inside6.test', 'mapped.test', 'mixed.test', 'chain.test', 'localhost'];
     for (const name of names) {
-      const { code } = await refusal(fetcher, redirecting(status, 1, `http://${name}:${canaries.port}/`));
+      const { code } = await downloadError(
+        fetcher,
+        redirecting(status, 1, `http://${name}:${canaries.port}/`),
+      );
       expect([name, code]).toEqual([name, 'address_not_allowed']);
     }
   });
@@ -122,9 +127,9 @@ describe.each([301, 302, 303, 307, 308])('redirects with status %i', (status) =>
   });
 });
 
-describe('names', () => {
+describe('host names', () => {
   test.each(['good.test', 'both-good.test', 'good-chain.test', 'GOOD.test', 'good.test.'])(
-    '%s is good',
+    'connect to %s',
     async (name) => {
       const { bytes } = await download(fetcher, `http://${name}:${origin.port}/a.jpg`);
       expect(bytes.toString()).toBe('a picture');
@@ -138,62 +143,64 @@ describe('names', () => {
     'compatible.test',
     'zero.test',
     'mixed.test',
-    'mixed-turned.test',
+    'mixed-reversed.test',
     'mixed-families.test',
     'chain.test',
     'localhost',
-  ])('rejects %s without revealing its addresses', async (name) => {
-    expect(await refusal(fetcher, `http://${name}:${canaries.port}/a.jpg`)).toEqual({
+  ])('reject %s without revealing its addresses', async (name) => {
+    expect(await downloadError(fetcher, `http://${name}:${canaries.port}/a.jpg`)).toEqual({
       code: 'address_not_allowed',
-      message: `The address ${name}:${canaries.port} ${isNotAllowed}`,
+      message: `The address ${name}:${canaries.port} ${notAllowed}`,
     });
   });
 
-  test('allows only the port of a network with a port, for names too', async () => {
+  test('connect only to the allowed port of a network', async () => {
     const allowedNetworks = [{ network: '127.0.0.1/32', port: origin.port }];
-    const narrow = testFetcher({ allowedNetworks, dnsServers: [dns.address] });
-    const { bytes } = await download(narrow, `http://good.test:${origin.port}/a.jpg`);
+    const restricted = testFetcher({ allowedNetworks, dnsServers: [dns.address] });
+    const { bytes } = await download(restricted, `http://good.test:${origin.port}/a.jpg`);
     expect(bytes.toString()).toBe('a picture');
     const other = await serve((_request, response) => response.end('another server'));
-    expect(await refusal(narrow, `http://good.test:${other.port}/a.jpg`)).toMatchObject({
+    expect(await downloadError(restricted, `http://good.test:${other.port}/a.jpg`)).toMatchObject({
       code: 'address_not_allowed',
     });
-    // The messages are the same whether or not the name resolves to a server in the operator's network.
-    const [here, elsewhere] = ['good.test', 'inside.test'].map((name) =>
-      refusal(narrow, `http://${name}:80/a.jpg`),
+    // The message does not reveal whether the name resolves to a server in the operator's network.
+    const [allowedHost, otherHost] = ['good.test', 'inside.test'].map((name) =>
+      downloadError(restricted, `http://${name}:80/a.jpg`),
     );
-    expect((await here)?.message.replace('good', 'inside')).toBe((await elsewhere)?.message);
+    expect((await allowedHost)?.message.replace('good', 'inside')).toBe((await otherHost)?.message);
     expect(other.connections()).toBe(0);
     await other.close();
   });
 
-  test('resolves a changing name once per import and checks it each time', async () => {
+  test('are resolved once per import and checked each time', async () => {
     const url = `http://rebinding.test:${origin.port}/a.jpg`;
     expect((await download(fetcher, url)).bytes.toString()).toBe('a picture');
-    expect([dns.asked('rebinding.test', 'A'), dns.asked('rebinding.test', 'AAAA')]).toEqual([1, 1]);
+    expect([dns.queryCount('rebinding.test', 'A'), dns.queryCount('rebinding.test', 'AAAA')]).toEqual([1, 1]);
     for (const port of [origin.port, canaries.port]) {
-      const { code } = await refusal(fetcher, `http://rebinding.test:${port}/a.jpg`);
+      const { code } = await downloadError(fetcher, `http://rebinding.test:${port}/a.jpg`);
       expect(code).toBe('address_not_allowed');
     }
   });
 
-  test.each(['missing.test', 'empty.test', 'open-chain.test', 'failing6.test'])(
-    '%s has no address',
+  test.each(['missing.test', 'empty.test', 'dangling-chain.test', 'failing6.test'])(
+    'fail if %s does not resolve',
     async (name) => {
-      expect(await refusal(fetcher, `http://${name}:${origin.port}/a.jpg`)).toEqual({
+      expect(await downloadError(fetcher, `http://${name}:${origin.port}/a.jpg`)).toEqual({
         code: 'source_unavailable',
         message: `The host name ${name} could not be resolved.`,
       });
     },
   );
 
-  test.each(['silent.test', 'silent6.test'])('gives up on %s after two seconds', async (name) => {
-    const began = performance.now();
-    expect((await refusal(fetcher, `http://${name}:${origin.port}/a.jpg`)).code).toBe('source_unavailable');
-    expect(performance.now() - began).toBeLessThan(3_000 * timeScale);
+  test.each(['silent.test', 'silent6.test'])('time out for %s after two seconds', async (name) => {
+    const startedAt = performance.now();
+    expect((await downloadError(fetcher, `http://${name}:${origin.port}/a.jpg`)).code).toBe(
+      'source_unavailable',
+    );
+    expect(performance.now() - startedAt).toBeLessThan(3_000 * timeScale);
   });
 
-  test('shuts down promptly despite a silent name server', async () => {
+  test('can be aborted while the DNS server does not respond', async () => {
     const signal = AbortSignal.timeout(50);
     await expect(download(fetcher, 'http://silent.test/', signal)).rejects.toMatchObject({
       name: 'TimeoutError',
@@ -205,8 +212,10 @@ test('ignores proxy variables in the environment', async () => {
   const names = ['HTTP_PROXY', 'http_proxy', 'ALL_PROXY'];
   for (const name of names) process.env[name] = `http://127.0.0.2:${canaries.port}`;
   try {
-    const own = testFetcher();
-    expect((await download(own, `http://127.0.0.1:${origin.port}/a.jpg`)).bytes.toString()).toBe('a picture');
+    const fetcher = testFetcher();
+    expect((await download(fetcher, `http://127.0.0.1:${origin.port}/a.jpg`)).bytes.toString()).toBe(
+      'a picture',
+    );
   } finally {
     for (const name of names) delete process.env[name];
   }

@@ -17,7 +17,7 @@ test.each([
   ['443', ['1.1.1.1', '127.0.0.1'], '1.1.1.1'],
   ['8080', ['127.0.0.1', '::ffff:127.0.0.1'], '127.0.0.1'],
   ['8080', ['::ffff:127.0.0.1'], '127.0.0.1'],
-])('connects to port %j of %j at %s', async (port, addresses, chosen) => {
+])('for port %j, chooses from %j the address %s', async (port, addresses, chosen) => {
   expect(await choose(port, ...addresses)).toBe(chosen);
 });
 
@@ -32,14 +32,17 @@ test.each([
   ['', ['192.0.2.1', '1.1.1.1']],
   ['', ['1.1.1.1', 'no address']],
   ['', []],
-])('rejects port %j of %j with a message independent of the addresses', async (port, addresses) => {
-  await expect(choose(port, ...addresses)).rejects.toMatchObject({
-    code: 'address_not_allowed',
-    message: `The address name.test${port && `:${port}`} is not allowed: imports may only connect to ports 80 and 443 of public addresses, and to the networks in IMPORT_ALLOWED_NETWORKS.`,
-  });
-});
+])(
+  'for port %j, rejects %j with a message that does not depend on the addresses',
+  async (port, addresses) => {
+    await expect(choose(port, ...addresses)).rejects.toMatchObject({
+      code: 'address_not_allowed',
+      message: `The address name.test${port && `:${port}`} is not allowed: imports may only connect to ports 80 and 443 of public addresses, and to the networks in IMPORT_ALLOWED_NETWORKS.`,
+    });
+  },
+);
 
-test("gives the operator's log the reason", async () => {
+test('reports the violated rule as the cause, for the log', async () => {
   await expect(choose('', '1.1.1.1', '10.0.0.5')).rejects.toMatchObject({
     cause: { message: '10.0.0.5 is a private address (10.0.0.0/8)' },
   });

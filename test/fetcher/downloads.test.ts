@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { allClosed, download, testFetcher } from './support/fetching.ts';
-import { mebibyte, servePages } from './support/pages.ts';
+import { untilAllClosed, download, testFetcher } from './support/test-fetcher.ts';
+import { mebibyte, servePages } from './support/test-pages.ts';
 
 let origin: Awaited<ReturnType<typeof servePages>>;
 const at = (path: string) => origin.at(path);
@@ -10,18 +10,18 @@ beforeAll(async () => {
 });
 
 afterAll(async () => {
-  await allClosed(origin);
+  await untilAllClosed(origin);
   await origin.close();
 });
 
-test('downloads a picture unchanged over its own connection', async () => {
+test('downloads each picture unchanged over a new connection', async () => {
   const before = origin.connections();
   const fetcher = testFetcher();
   const [first, second] = [await download(fetcher, at('/a.jpg?b')), await download(fetcher, at('/a.jpg?b'))];
   expect([first.bytes.toString(), second.bytes.toString()]).toEqual(['a picture', 'a picture']);
   expect(first).toMatchObject({ filename: 'a.jpg', finalUrl: at('/a.jpg?b') });
   expect(origin.connections() - before).toBe(2);
-  await allClosed(origin);
+  await untilAllClosed(origin);
 });
 
 test('sends a request that accepts anything and does not identify the sender', async () => {
@@ -41,26 +41,26 @@ test('accepts an empty body', async () => {
   expect((await download(testFetcher(), at('/empty'))).bytes).toHaveLength(0);
 });
 
-describe('statuses', () => {
+describe('status codes', () => {
   test.each([101, 201, 204, 206, 300, 304, 400, 401, 403, 404, 410, 416, 451])(
-    'treats %i as permanent',
+    'treat %i as a permanent failure',
     async (status) => {
       const message = `The server returned status ${status} instead of an image.`;
-      expect(await origin.refusal(`/status/${status}`)).toEqual({ code: 'source_refused', message });
+      expect(await origin.downloadError(`/status/${status}`)).toEqual({ code: 'source_refused', message });
     },
   );
 
-  test('accepts 203', async () => {
+  test('accept 203', async () => {
     expect((await download(testFetcher(), at('/status/203'))).bytes.toString()).toBe('x');
   });
 
-  test.each([408, 425, 429, 500, 502, 503, 504])('treats %i as temporary', async (status) => {
+  test.each([408, 425, 429, 500, 502, 503, 504])('treat %i as a temporary failure', async (status) => {
     const message = `The server returned status ${status} instead of an image.`;
-    expect(await origin.refusal(`/status/${status}`)).toEqual({ code: 'source_unavailable', message });
+    expect(await origin.downloadError(`/status/${status}`)).toEqual({ code: 'source_unavailable', message });
   });
 });
 
-describe('rejected redirects', () => {
+describe('invalid redirects', () => {
   test.each([
     ['/no-location', 'The server returned status 302 without a Location header.'],
     [
@@ -73,8 +73,8 @@ describe('rejected redirects', () => {
     ],
     ['/to-nothing', 'The server redirected to an invalid URL.'],
     ['/loop', 'The server redirected more than 3 times.'],
-  ])('%s', async (path, message) => {
-    expect(await origin.refusal(path)).toEqual({ code: 'source_refused', message });
+  ])('fail at %s', async (path, message) => {
+    expect(await origin.downloadError(path)).toEqual({ code: 'source_refused', message });
   });
 });
 
@@ -82,7 +82,7 @@ test.each([0, 1, 5])('follows %i redirects, but not one more', async (maxRedirec
   const fetcher = testFetcher({ maxRedirects });
   expect((await download(fetcher, at(`/redirects/${maxRedirects}`))).bytes.toString()).toBe('a picture');
   const before = origin.requests.length;
-  const { code, message } = await origin.refusal(`/redirects/${maxRedirects + 1}`, { maxRedirects });
+  const { code, message } = await origin.downloadError(`/redirects/${maxRedirects + 1}`, { maxRedirects });
   expect([code, message]).toEqual([
     'source_refused',
     maxRedirects === 0
@@ -92,14 +92,14 @@ test.each([0, 1, 5])('follows %i redirects, but not one more', async (maxRedirec
   expect(origin.requests.length - before).toBe(maxRedirects + 1);
 });
 
-describe('sizes', () => {
+describe('the size limit', () => {
   const tooLarge = {
     code: 'body_too_large',
     message: 'The file at the URL is larger than 1 MiB (1048576 bytes).',
   };
 
-  test('rejects a declared length that is too large before reading a byte', async () => {
-    expect(await origin.refusal('/announced', { maxBytes: mebibyte })).toEqual(tooLarge);
+  test('rejects a declared length above the limit before reading any bytes', async () => {
+    expect(await origin.downloadError('/declared-too-large', { maxBytes: mebibyte })).toEqual(tooLarge);
   });
 
   test('stops an endless body at the limit', async () => {
@@ -113,12 +113,12 @@ describe('sizes', () => {
     };
     await expect(reading()).rejects.toMatchObject(tooLarge);
     expect(received).toBeLessThanOrEqual(mebibyte);
-    await allClosed(origin);
+    await untilAllClosed(origin);
   });
 
   test('accepts a body of exactly the limit', async () => {
     expect((await download(testFetcher({ maxBytes: mebibyte }), at('/exact'))).bytes).toHaveLength(mebibyte);
-    expect((await origin.refusal('/exact', { maxBytes: mebibyte - 1 })).message).toBe(
+    expect((await origin.downloadError('/exact', { maxBytes: mebibyte - 1 })).message).toBe(
       'The file at the URL is larger than 1 MiB (1048575 bytes).',
     );
   });

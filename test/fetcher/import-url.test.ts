@@ -8,14 +8,14 @@ import { allow } from './support/allowed-networks.ts';
 const noRules: AddressRules = { allowedNetworks: [] };
 const loopback = allow('127.0.0.1/32');
 
-function refused(text: string, rules = noRules): Pick<AppError, 'code' | 'message'> {
+function parseError(text: string, rules = noRules): Pick<AppError, 'code' | 'message'> {
   try {
     parseImportUrl(text, rules);
   } catch (error) {
     if (error instanceof AppError) return { code: error.code, message: error.message };
     throw error;
   }
-  throw new Error(`${text} was not refused.`);
+  throw new Error(`${text} was accepted.`);
 }
 
 describe('normalisation', () => {
@@ -36,7 +36,7 @@ describe('normalisation', () => {
     ['https://example.com/a.jpg?b=1&a=2', 'https://example.com/a.jpg?b=1&a=2'],
     ['http://1.1.1.1..:80/', 'http://1.1.1.1/'],
     ['http://example.com:443/', 'http://example.com:443/'],
-  ])('%j', (text, href) => {
+  ])('normalises %j to %s', (text, href) => {
     expect(parseImportUrl(text, noRules)).toEqual({
       href,
       hash: createHash('sha256').update(href).digest('hex'),
@@ -49,18 +49,18 @@ describe('normalisation', () => {
   });
 });
 
-const notWeb = (shown: string) =>
-  `The URL "${shown}" is not valid: it must begin with http:// or https:// and name a host.`;
-const badHost = (shown: string) =>
-  `The URL "${shown}" is not valid: its host is invalid, or its port is above 65535.`;
+const notHttp = (quoted: string) =>
+  `The URL "${quoted}" is not valid: it must begin with http:// or https:// and name a host.`;
+const badHost = (quoted: string) =>
+  `The URL "${quoted}" is not valid: its host is invalid, or its port is above 65535.`;
 
 describe('invalid URLs', () => {
   test.each([
     ['', 'The URL is empty: it must begin with http:// or https://.'],
     ['  ', 'The URL is empty: it must begin with http:// or https://.'],
-    ['not a url', notWeb('not a url')],
-    ['/a.jpg', notWeb('/a.jpg')],
-    ['//example.com/a.jpg', notWeb('//example.com/a.jpg')],
+    ['not a url', notHttp('not a url')],
+    ['/a.jpg', notHttp('/a.jpg')],
+    ['//example.com/a.jpg', notHttp('//example.com/a.jpg')],
     ['http://', badHost('http://')],
     ['http://a b/', badHost('http://a b/')],
     ['http://[fe80::1%25eth0]/', badHost('http://[fe80::1%25eth0]/')],
@@ -77,17 +77,17 @@ describe('invalid URLs', () => {
     ['http://:secret@example.com/', 'The URL must not contain a user name or a password.'],
     ['http://./', "The URL's host is not valid."],
     ['http://example.com../', "The URL's host is not valid."],
-  ])('%j', (text, message) => {
-    expect(refused(text)).toEqual({ code: 'invalid_url', message });
+  ])('rejects %j', (text, message) => {
+    expect(parseError(text)).toEqual({ code: 'invalid_url', message });
   });
 
   test('accepts 2048 characters, but not 2049', () => {
     const start = 'https://example.com/';
     expect(parseImportUrl(start.padEnd(2048, 'a'), noRules).href).toHaveLength(2048);
     const message = 'The URL is longer than 2048 characters (it has 2049).';
-    expect(refused(start.padEnd(2049, 'a'))).toEqual({ code: 'invalid_url', message });
-    // Percent-encoding makes it longer.
-    expect(refused(start.padEnd(1000, 'ä')).message).toBe(
+    expect(parseError(start.padEnd(2049, 'a'))).toEqual({ code: 'invalid_url', message });
+    // The limit applies to the percent-encoded URL.
+    expect(parseError(start.padEnd(1000, 'ä')).message).toBe(
       'The URL is longer than 2048 characters (it has 5900).',
     );
   });
@@ -96,7 +96,7 @@ describe('invalid URLs', () => {
 const notAllowed = (host: string) =>
   `The address ${host} is not allowed: imports may only connect to ports 80 and 443 of public addresses, and to the networks in IMPORT_ALLOWED_NETWORKS.`;
 
-describe('addresses and ports that are rejected at once', () => {
+describe('addresses and ports', () => {
   test.each([
     ['http://10.0.0.5/', '10.0.0.5'],
     ['http://0xa.5/', '10.0.0.5'],
@@ -107,30 +107,30 @@ describe('addresses and ports that are rejected at once', () => {
     ['http://[2606:4700::1]:22/', '[2606:4700::1]:22'],
     ['http://example.com:8080/', 'example.com:8080'],
     ['https://example.com:0/', 'example.com:0'],
-  ])('%s', (text, host) => {
-    expect(refused(text)).toEqual({ code: 'address_not_allowed', message: notAllowed(host) });
+  ])('rejects %s', (text, host) => {
+    expect(parseError(text)).toEqual({ code: 'address_not_allowed', message: notAllowed(host) });
   });
 
-  test('allows the ports of an allowed network and defers those of names to the connection', () => {
+  test('accepts any port of an allowed network, and of a host name, which is checked on connection', () => {
     expect(parseImportUrl('http://127.0.0.1:8080/', loopback).href).toBe('http://127.0.0.1:8080/');
     expect(parseImportUrl('http://[::ffff:127.0.0.1]:8080/', loopback).href).toBe(
       'http://[::ffff:7f00:1]:8080/',
     );
     expect(parseImportUrl('http://example.com:8080/', loopback).href).toBe('http://example.com:8080/');
-    expect(refused('http://1.1.1.1:8080/', loopback).message).toBe(notAllowed('1.1.1.1:8080'));
-    expect(refused('http://127.0.0.2:80/', loopback).code).toBe('address_not_allowed');
+    expect(parseError('http://1.1.1.1:8080/', loopback).message).toBe(notAllowed('1.1.1.1:8080'));
+    expect(parseError('http://127.0.0.2:80/', loopback).code).toBe('address_not_allowed');
   });
 
-  test('allows only the port of a network with a port, for names too', () => {
-    const one = { allowedNetworks: [{ network: '127.0.0.1/32', port: 9000 }] };
-    expect(parseImportUrl('http://127.0.0.1:9000/', one).href).toBe('http://127.0.0.1:9000/');
-    expect(parseImportUrl('http://example.com:9000/', one).href).toBe('http://example.com:9000/');
+  test('accepts only the given port of an allowed network, also for host names', () => {
+    const onePort = { allowedNetworks: [{ network: '127.0.0.1/32', port: 9000 }] };
+    expect(parseImportUrl('http://127.0.0.1:9000/', onePort).href).toBe('http://127.0.0.1:9000/');
+    expect(parseImportUrl('http://example.com:9000/', onePort).href).toBe('http://example.com:9000/');
     for (const host of ['127.0.0.1', '127.0.0.1:9001', 'example.com:9001'])
-      expect(refused(`http://${host}/`, one).message).toBe(notAllowed(host));
+      expect(parseError(`http://${host}/`, onePort).message).toBe(notAllowed(host));
   });
 });
 
-test('quotes no query in errors', () => {
+test('does not quote queries or credentials in errors', () => {
   for (const text of [
     'http://10.0.0.5/?key=secret',
     'http://u@a.example/?key=secret',
@@ -139,12 +139,12 @@ test('quotes no query in errors', () => {
     'http://user:secret@a.example:70000/',
     'nonsense#secret',
   ]) {
-    expect(refused(text).message).not.toContain('secret');
+    expect(parseError(text).message).not.toContain('secret');
   }
 });
 
 test('quotes at most 80 characters of an invalid URL', () => {
-  expect(refused('x'.repeat(999)).message).toBe(notWeb(`${'x'.repeat(79)}…`));
+  expect(parseError('x'.repeat(999)).message).toBe(notHttp(`${'x'.repeat(79)}…`));
 });
 
 test.each([
@@ -154,6 +154,6 @@ test.each([
   ['https://a.example/', undefined],
   ['https://a.example/100%.jpg', '100%.jpg'],
   ['https://a.example/..%2F..%2Fetc%5Cpasswd', 'passwd'],
-])('returns the file name of %s', (href, name) => {
+])('derives the file name of %s', (href, name) => {
   expect(filenameOf(href)).toBe(name);
 });

@@ -1,11 +1,11 @@
 import type { Readable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { allClosed, download, refusal, testFetcher } from './support/fetching.ts';
+import { untilAllClosed, download, downloadError, testFetcher } from './support/test-fetcher.ts';
 import { serveRaw } from './support/origin.ts';
-import { mebibyte, servePages } from './support/pages.ts';
+import { mebibyte, servePages } from './support/test-pages.ts';
 
-const noAnswer = {
+const noResponse = {
   code: 'source_unavailable',
   message:
     'The server sent no HTTP response: it refuses or drops connections, is too slow, or uses a different protocol.',
@@ -19,31 +19,34 @@ beforeAll(async () => {
 });
 
 afterAll(async () => {
-  await allClosed(origin);
+  await untilAllClosed(origin);
   await origin.close();
 });
 
-const closed = (body: Readable) => new Promise((resolve) => body.once('close', resolve));
+const untilClosed = (body: Readable) => new Promise((resolve) => body.once('close', resolve));
 
-describe('deadlines', () => {
+describe('timeouts', () => {
   test.each([
     ['/silent', { headersMs: 200 }, 'The server did not start responding within 0.2 s.'],
     ['/stalled', { idleMs: 200 }, 'The server sent no data for 0.2 s.'],
     ['/drip', { idleMs: 400, totalMs: 500 }, 'The download took longer than 0.5 s.'],
     ['/silent', { totalMs: 200 }, 'The download took longer than 0.2 s.'],
-  ])('end %s under %o', async (path, options, message) => {
-    expect(await origin.refusal(path, options)).toEqual({ code: 'source_unavailable', message });
+  ])('abort %s with %o', async (path, options, message) => {
+    expect(await origin.downloadError(path, options)).toEqual({ code: 'source_unavailable', message });
   });
 
-  test('end a head that arrives byte by byte', async () => {
+  test('abort a response whose head never ends', async () => {
     const server = await serveRaw('HTTP/1.1 200 OK\r\nx: ');
-    const { message } = await refusal(testFetcher({ headersMs: 300 }), `http://127.0.0.1:${server.port}/`);
+    const { message } = await downloadError(
+      testFetcher({ headersMs: 300 }),
+      `http://127.0.0.1:${server.port}/`,
+    );
     expect(message).toBe('The server did not start responding within 0.3 s.');
-    await allClosed(server);
+    await untilAllClosed(server);
     await server.close();
   });
 
-  test('do not count the time that the reader takes', async () => {
+  test('ignore the time that the reader takes', async () => {
     const { body } = await testFetcher({ idleMs: 100 }).fetch(at('/exact'), new AbortController().signal);
     await sleep(400);
     let received = 0;
@@ -51,7 +54,7 @@ describe('deadlines', () => {
     expect(received).toBe(mebibyte);
   });
 
-  test('keep an early error until the reader attaches', async () => {
+  test('report an error to a reader that attaches later', async () => {
     const { body } = await testFetcher({ totalMs: 500 }).fetch(at('/drip'), new AbortController().signal);
     await expect.poll(() => body.errored).toBeTruthy();
     const reading = async () => {
@@ -65,21 +68,21 @@ describe('broken responses', () => {
   test.each([
     ['/cut', '9 of 1000 bytes were received'],
     ['/cut-chunked', '9 bytes were received'],
-  ])('%s', async (path, received) => {
-    expect(await origin.refusal(path)).toEqual({
+  ])('fail with the received size: %s', async (path, received) => {
+    expect(await origin.downloadError(path)).toEqual({
       code: 'source_unavailable',
       message: `The server ended the response too early: ${received}.`,
     });
   });
 
-  test('/reset-midway', async () => {
-    expect(await origin.refusal('/reset-midway')).toEqual({
+  test('fail if the connection is reset', async () => {
+    expect(await origin.downloadError('/reset-midway')).toEqual({
       code: 'source_unavailable',
       message: 'The connection was lost during the download.',
     });
   });
 
-  test('inside an allowed network, all connection failures have the same message', async () => {
+  test('fail with the same message for every connection failure inside an allowed network', async () => {
     const fetcher = testFetcher({ connectMs: 300 });
     const closed = await serveRaw();
     await closed.close();
@@ -92,75 +95,75 @@ describe('broken responses', () => {
       `https://127.0.0.1:${silent.port}/`,
       `https://127.0.0.1:${other.port}/`,
     ];
-    for (const url of urls) expect(await refusal(fetcher, url)).toEqual(noAnswer);
+    for (const url of urls) expect(await downloadError(fetcher, url)).toEqual(noResponse);
     for (const server of [silent, other]) {
-      await allClosed(server);
+      await untilAllClosed(server);
       await server.close();
     }
   });
 });
 
-describe('aborts', () => {
+describe('an abort', () => {
   const reason = new Error('enough');
 
-  test('an already aborted signal', async () => {
+  test('before the download opens no connection', async () => {
     const before = origin.connections();
     await expect(download(testFetcher(), at('/a.jpg'), AbortSignal.abort(reason))).rejects.toBe(reason);
     expect(origin.connections()).toBe(before);
   });
 
-  test.each(['/silent', '/stalled', '/drip', '/endless'])('a signal during %s', async (path) => {
+  test.each(['/silent', '/stalled', '/drip', '/endless'])('during %s closes the connection', async (path) => {
     const controller = new AbortController();
-    const ended = download(testFetcher({ maxBytes: 1e12 }), at(path), controller.signal);
+    const downloading = download(testFetcher({ maxBytes: 1e12 }), at(path), controller.signal);
     setTimeout(() => controller.abort(reason), 100);
-    await expect(ended).rejects.toBe(reason);
-    await allClosed(origin);
+    await expect(downloading).rejects.toBe(reason);
+    await untilAllClosed(origin);
   });
 
-  test('a signal during the handshake', async () => {
+  test('during the TLS handshake closes the connection', async () => {
     const silent = await serveRaw();
     const controller = new AbortController();
     const url = `https://127.0.0.1:${silent.port}/`;
-    const ended = download(testFetcher({ connectMs: 60_000 }), url, controller.signal);
+    const downloading = download(testFetcher({ connectMs: 60_000 }), url, controller.signal);
     setTimeout(() => controller.abort(reason), 100);
-    await expect(ended).rejects.toBe(reason);
-    await allClosed(silent);
+    await expect(downloading).rejects.toBe(reason);
+    await untilAllClosed(silent);
     await silent.close();
   });
 
-  test('a signal without a reader', async () => {
+  test('without a reader destroys the body', async () => {
     const controller = new AbortController();
     const { body } = await testFetcher().fetch(at('/a.jpg'), controller.signal);
     await sleep(50);
     controller.abort(reason);
-    await closed(body);
+    await untilClosed(body);
     expect(body.errored).toBe(reason);
-    await allClosed(origin);
+    await untilAllClosed(origin);
   });
 
-  test('a reason that is not an error', async () => {
+  test('with a reason that is not an error becomes an AppError', async () => {
     const controller = new AbortController();
     const { body } = await testFetcher().fetch(at('/drip'), controller.signal);
     controller.abort('enough');
-    await closed(body);
+    await untilClosed(body);
     expect(body.errored).toMatchObject({ code: 'source_unavailable', message: 'The download was stopped.' });
   });
 
-  test('a reader that stops', async () => {
+  test('by a reader that stops closes the connection', async () => {
     const { body } = await testFetcher().fetch(at('/drip'), new AbortController().signal);
     for await (const _ of body) break;
-    await allClosed(origin);
+    await untilAllClosed(origin);
   });
 
-  test('close aborts running downloads and rejects new ones', async () => {
+  test('by closing the fetcher ends running downloads and rejects new ones', async () => {
     const fetcher = testFetcher();
     const shuttingDown = { code: 'unavailable', message: 'The downloader is shutting down.' };
-    const waiting = expect(refusal(fetcher, at('/silent'))).resolves.toEqual(shuttingDown);
+    const aborted = expect(downloadError(fetcher, at('/silent'))).resolves.toEqual(shuttingDown);
     const { body } = await fetcher.fetch(at('/drip'), new AbortController().signal);
     await fetcher.close();
     expect(body.destroyed).toBe(true);
-    await waiting;
-    await allClosed(origin);
-    expect(await refusal(fetcher, at('/a.jpg'))).toEqual(shuttingDown);
+    await aborted;
+    await untilAllClosed(origin);
+    expect(await downloadError(fetcher, at('/a.jpg'))).toEqual(shuttingDown);
   });
 });

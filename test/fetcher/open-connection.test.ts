@@ -1,27 +1,27 @@
 import type * as Net from 'node:net';
 import { expect, test, vi } from 'vitest';
-import { allClosed, refusal, testFetcher } from './support/fetching.ts';
+import { untilAllClosed, downloadError, testFetcher } from './support/test-fetcher.ts';
 import { serve } from './support/origin.ts';
 
-/** Simulates a layer that connects a socket to another address than the checked one. */
+/** Simulates a layer that connects the socket to a different address than the checked one. */
 vi.mock('node:net', async (importOriginal) => {
   const net = await importOriginal<typeof Net>();
-  const astray = (to: Net.TcpNetConnectOpts) => net.connect({ ...to, host: '127.0.0.2' });
-  return { ...net, connect: astray };
+  const connectElsewhere = (to: Net.TcpNetConnectOpts) => net.connect({ ...to, host: '127.0.0.2' });
+  return { ...net, connect: connectElsewhere };
 });
 
-test('closes a socket connected to another address before sending anything', async () => {
+test('closes a socket that is connected to a different address before sending anything', async () => {
   let requests = 0;
   const server = await serve((_request, response) => {
     requests += 1;
     response.end();
   }, '127.0.0.2');
-  const { code, message } = await refusal(testFetcher(), `http://127.0.0.1:${server.port}/`);
+  const { code, message } = await downloadError(testFetcher(), `http://127.0.0.1:${server.port}/`);
   expect([code, message]).toEqual([
     'address_not_allowed',
     expect.stringMatching(/^The address 127\.0\.0\.1:\d+ is not allowed: /),
   ]);
-  await allClosed(server);
+  await untilAllClosed(server);
   expect([server.connections(), requests]).toEqual([1, 0]);
   await server.close();
 });

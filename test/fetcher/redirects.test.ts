@@ -15,7 +15,7 @@ describe('redirect targets', () => {
     ['http://a.example/c.jpg', 'http://b.example/', 'http://b.example/'],
     ['http://a.example/c.jpg', ['/d.jpg', '/d.jpg'], 'http://a.example/d.jpg'],
     ['http://a.example/c.jpg', '/\u00c3\u00a4.jpg', 'http://a.example/%C3%A4.jpg'],
-  ])('from %s to %s', (from, location, href) => {
+  ])('resolve from %s to %s', (from, location, href) => {
     expect(target(from, location)).toBe(href);
   });
 
@@ -30,7 +30,7 @@ describe('redirect targets', () => {
     ['http://a.example/', undefined, 'source_refused'],
     ['http://a.example/', '', 'source_refused'],
     ['http://a.example/', ['/a', '/b'], 'source_refused'],
-  ])('from %s to %s: rejected', (from, location, code) => {
+  ])('are rejected from %s to %s', (from, location, code) => {
     expect(() => target(from, location)).toThrow(expect.objectContaining({ code }));
   });
 });

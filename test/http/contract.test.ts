@@ -1,5 +1,12 @@
 import { beforeAll, describe, expect, test } from 'vitest';
-import { type Answer, call, form, type ImageRecord, settled, upload } from '../support/process/client.ts';
+import {
+  type ApiResponse,
+  call,
+  form,
+  type ImageRecord,
+  finishedImage,
+  upload,
+} from '../support/process/client.ts';
 import { brokenJpeg, drawing, jpeg } from '../support/process/pictures.ts';
 import { useServer } from '../support/process/server.ts';
 import { document, expectDocumented } from './support/documented.ts';
@@ -21,7 +28,7 @@ async function send<Body = Record<string, unknown>>(
   template: string,
   path = template,
   init: RequestInit = {},
-): Promise<Answer<Body>> {
+): Promise<ApiResponse<Body>> {
   const response = await call<Body>(server().url + path, { method, ...init });
   expectDocumented(method, template, response);
   called.add(`${method} ${template} ${response.status}`);
@@ -55,7 +62,7 @@ describe('/v1', () => {
       await file('later'),
     );
     expect(queued.status).toBe(202);
-    await settled(server().url, queued.body.id);
+    await finishedImage(server().url, queued.body.id);
     for (const [path, body] of [
       ['/v1/uploads', { size_bytes: 1 }],
       ['/v1/images', { upload: image.uuid }],
@@ -147,7 +154,7 @@ describe('/v1', () => {
       json({ url: `${origin()}/a.jpg` }),
     );
     expect(first.status).toBe(202);
-    expect(await settled(server().url, first.body.id)).toMatchObject({ status: 'completed' });
+    expect(await finishedImage(server().url, first.body.id)).toMatchObject({ status: 'completed' });
     const repeated = await send<ImageRecord>(
       'POST',
       '/v1/images',
@@ -173,7 +180,7 @@ describe('/v1', () => {
     ]);
     expect(receipt.headers.get('location')).toBe(receipt.body.url);
 
-    let progress: Answer = await send('GET', '/v1/imports/{id}', receipt.body.url);
+    let progress: ApiResponse = await send('GET', '/v1/imports/{id}', receipt.body.url);
     while (progress.body['finished'] !== true)
       progress = await send('GET', '/v1/imports/{id}', receipt.body.url);
     expect(progress.body).toMatchObject({
@@ -297,7 +304,7 @@ describe('the catalog dialect', () => {
   test('responds to every call as documented', async () => {
     const { body } = await send<{ asset_id: number }>('POST', '/upload', '/upload/', await file('asset'));
     expect((await send('POST', '/upload', '/upload', await file('asset'))).body).not.toHaveProperty('job_id');
-    await settled(server().url, body.asset_id);
+    await finishedImage(server().url, body.asset_id);
     await send('GET', '/retrieve/asset/{asset_id}', `/retrieve/asset/${body.asset_id}`);
     expect((await send('GET', '/retrieve/asset/{asset_id}', '/retrieve/asset/99999')).status).toBe(404);
     const original = `/retrieve/original/${body.asset_id}`;

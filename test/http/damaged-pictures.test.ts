@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { call, expectProblem, settled, upload, uploadQueued } from '../support/process/client.ts';
+import { call, expectProblem, finishedImage, upload, uploadQueued } from '../support/process/client.ts';
 import { brokenJpeg, drawing } from '../support/process/pictures.ts';
 import { useServer } from '../support/process/server.ts';
 
@@ -40,7 +40,7 @@ test('fails an undecodable queued upload, and reports the reason in every respon
   const { url } = server();
   const { status, body } = await uploadQueued(url, await brokenPng('queued'));
   expect(status).toBe(200);
-  const image = await settled(url, body.asset_id);
+  const image = await finishedImage(url, body.asset_id);
   expect(image).toMatchObject({ status: 'failed', renditions: [] });
   const { error_code, error_family } = (await call(`${url}/v1/images/${image.id}`)).body;
   expect([error_code, error_family]).toEqual(['picture_corrupt', 'picture_damaged']);
@@ -61,19 +61,19 @@ test('retries a failed image when the same bytes are uploaded again', async () =
   const { url } = server();
   const bytes = await brokenPng('retried');
   const first = (await uploadQueued(url, bytes)).body;
-  expect(await settled(url, first.asset_id)).toMatchObject({ status: 'failed' });
+  expect(await finishedImage(url, first.asset_id)).toMatchObject({ status: 'failed' });
   const retried = (await uploadQueued(url, bytes)).body;
   expect(retried).toMatchObject({ asset_id: first.asset_id, status: 'uploaded' });
   expect(retried.job_id).toEqual(expect.any(Number));
-  expect(await settled(url, first.asset_id)).toMatchObject({ status: 'failed' });
+  expect(await finishedImage(url, first.asset_id)).toMatchObject({ status: 'failed' });
 });
 
 test('rejects an inline upload of a failed picture and keeps the failed image', async () => {
   const { url } = server();
   const bytes = await brokenJpeg('both ways');
   const { asset_id } = (await uploadQueued(url, bytes)).body;
-  await settled(url, asset_id);
+  await finishedImage(url, asset_id);
   const response = await upload(url, bytes);
   expect([response.status, response.body]).toMatchObject([400, { code: 'picture_cut' }]);
-  expect(await settled(url, asset_id)).toMatchObject({ status: 'failed' });
+  expect(await finishedImage(url, asset_id)).toMatchObject({ status: 'failed' });
 });

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { call, expectProblem, settled, upload, uploadQueued } from '../support/process/client.ts';
+import { call, expectProblem, finishedImage, upload, uploadQueued } from '../support/process/client.ts';
 import { jpeg, sha256 } from '../support/process/pictures.ts';
 import { useServer } from '../support/process/server.ts';
 
@@ -55,7 +55,7 @@ test('keeps an image deleted if its job was pending or running at the deletion',
   );
   expect(deletions.every(({ status }) => status === 204)).toBe(true);
   const remaining = await Promise.all(
-    ids.filter((id) => !deletedIds.includes(id)).map((id) => settled(url, id)),
+    ids.filter((id) => !deletedIds.includes(id)).map((id) => finishedImage(url, id)),
   );
   expect(remaining.every(({ status, renditions }) => status === 'completed' && renditions.length === 3)).toBe(
     true,
@@ -91,7 +91,7 @@ test('leaves one complete image or none after concurrent deletions and uploads o
     for (const image of items) {
       const original = await call(`${url}/v1/images/${image.id}/original`);
       expect(sha256(original.bytes)).toBe(sha256(bytes));
-      expect((await settled(url, image.id)).renditions).toHaveLength(3);
+      expect((await finishedImage(url, image.id)).renditions).toHaveLength(3);
     }
   }
 });

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { call, expectProblem, settled, upload, uploadQueued } from '../support/process/client.ts';
+import { call, expectProblem, finishedImage, upload, uploadQueued } from '../support/process/client.ts';
 import { brokenJpeg, jpeg } from '../support/process/pictures.ts';
 import { useServer } from '../support/process/server.ts';
 
@@ -13,7 +13,7 @@ test('counts images by tenant, preset and status', async () => {
     (await upload(url, await jpeg('c'), 'right')).body,
   ];
   const { asset_id } = (await uploadQueued(url, await brokenJpeg('x'), 'right')).body;
-  await settled(url, asset_id);
+  await finishedImage(url, asset_id);
   const { body } = await call(`${url}/v1/metrics`);
   expect(body).toMatchObject({
     tenant_counts: { left: 2, right: 2 },
@@ -58,6 +58,6 @@ test('describes an asset in the format of the catalog dialect', async () => {
     color_space: 'RGB',
   });
   const { asset_id } = (await uploadQueued(server().url, await brokenJpeg('x'), 'broken')).body;
-  await settled(server().url, asset_id);
+  await finishedImage(server().url, asset_id);
   expect((await call(`${server().url}/retrieve/asset/${asset_id}`)).body).toMatchObject({ renditions: [] });
 });

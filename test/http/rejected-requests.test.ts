@@ -6,14 +6,14 @@ import { call, expectProblem, form } from '../support/process/client.ts';
 import { brokenJpeg, drawing, jpeg } from '../support/process/pictures.ts';
 import { useServer } from '../support/process/server.ts';
 import { boundary, formEnd, partHead } from '../support/process/socket.ts';
-import { patienceMs } from '../support/time-scale.ts';
+import { waitTimeoutMs } from '../support/time-scale.ts';
 
 const server = useServer();
 
 afterAll(async () => {
   // The storage health check occasionally stages a file, so wait until staging is empty.
   const staged = () => stagedFiles(join(server().dataDir, 'storage', '.staging'));
-  await vi.waitFor(async () => expect(await staged()).toEqual([]), patienceMs);
+  await vi.waitFor(async () => expect(await staged()).toEqual([]), waitTimeoutMs);
 });
 
 const post = (body: FormData | string, type?: string, path = '/v1/images') =>

@@ -19,7 +19,7 @@ describe.skipIf(!services.s3Endpoint)('a server with failing S3 storage', () => 
     const proxy = await startProxy();
     const { url } = await startServer(s3Environment({ S3_ENDPOINT: proxy.url, S3_TIMEOUT_SECONDS: '1' }));
     const bytes = await jpeg('rejected at first');
-    for (const fault of ['silent', 'error 500'] as const) {
+    for (const fault of ['no response', 'error 500'] as const) {
       proxy.fault(fault);
       const start = performance.now();
       expectProblem(await send(url, bytes), 503, 'storage_failed');
@@ -52,9 +52,9 @@ describe.skipIf(!services.s3Endpoint)('a server with failing S3 storage', () => 
     }
     // The scheduled check writes at start and every 30 s.
     const seconds = (performance.now() - start) / 1_000;
-    const writes = proxy.answered.filter((request) => request.startsWith('PUT')).length;
+    const writes = proxy.responses.filter((request) => request.startsWith('PUT')).length;
     expect(writes).toBeLessThanOrEqual(3 + seconds / 30);
-    expect(proxy.answered.length).toBeLessThan(20 + 4 * seconds);
+    expect(proxy.responses.length).toBeLessThan(20 + 4 * seconds);
   });
 
   test('starts while the storage is unavailable', async () => {
@@ -70,7 +70,7 @@ describe.skipIf(!services.s3Endpoint)('a server with failing S3 storage', () => 
     const { url } = await startServer(s3Environment({ S3_ENDPOINT: proxy.url, S3_TIMEOUT_SECONDS: '1' }));
     const bytes = await jpeg('aborted', 1_500, 1_500);
     const { id } = (await send(url, bytes)).body as { id: number };
-    for (const fault of ['cut in the body', 'silent in the body'] as const) {
+    for (const fault of ['cut mid-body', 'stalled mid-body'] as const) {
       proxy.fault(fault, ({ method }) => method === 'GET');
       await expect(call(`${url}/v1/images/${id}/original`)).rejects.toThrow();
     }

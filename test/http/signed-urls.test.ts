@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { call, type ImageRecord, settled } from '../support/process/client.ts';
+import { call, type ImageRecord, finishedImage } from '../support/process/client.ts';
 import { jpeg } from '../support/process/pictures.ts';
 import { useServer } from '../support/process/server.ts';
 
@@ -43,8 +43,8 @@ test('fetches and compares URLs with their signatures, but never exposes the sig
   const [found, missing] = [urlOf(`/mug.jpg?${signature}`), urlOf(`/missing.jpg?${signature}&w=1`)];
   const id = await importOne(found);
   const failed = await importOne(missing);
-  expect((await settled(server().url, id)).status).toBe('completed');
-  expect(await settled(server().url, failed)).toMatchObject({
+  expect((await finishedImage(server().url, id)).status).toBe('completed');
+  expect(await finishedImage(server().url, failed)).toMatchObject({
     status: 'failed',
     error: expect.stringContaining('404'),
   });

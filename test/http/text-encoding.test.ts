@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, test } from 'vitest';
-import { type Answer, call, expectProblem } from '../support/process/client.ts';
+import { type ApiResponse, call, expectProblem } from '../support/process/client.ts';
 import { useServer } from '../support/process/server.ts';
 import { connectRaw } from '../support/process/socket.ts';
 import { timeScale } from '../support/time-scale.ts';
@@ -27,7 +27,7 @@ const post = (path: string, body: string | Buffer, type: string) =>
 const postCsv = (body: string | Buffer, type = 'text/csv') => post('/v1/imports', body, type);
 const postJson = (body: string | Buffer, type = 'application/json') => post('/v1/imports', body, type);
 const latin1 = (text: string) => Buffer.from(text, 'latin1');
-const rejectionOf = async (response: Promise<Answer>, status = 400, code = 'invalid_request') =>
+const rejectionOf = async (response: Promise<ApiResponse>, status = 400, code = 'invalid_request') =>
   expectProblem(await response, status, code);
 
 const csv = 'url;reference\nhttps://a.example/1.jpg;Küche\nhttps://a.example/2.jpg;Tisch\n';

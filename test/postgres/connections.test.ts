@@ -3,7 +3,7 @@ import { sql } from 'kysely';
 import { expect, onTestFinished, test, vi } from 'vitest';
 import type { Database } from '../../src/db/database.ts';
 import { openPostgresDatabase, type PostgresSettings } from '../../src/db/engine/postgres.ts';
-import { keepingLogger } from '../support/inner/logger.ts';
+import { recordingLogger } from '../support/inner/logger.ts';
 import {
   fileServerDatabase,
   onServer,
@@ -11,7 +11,7 @@ import {
   urlOfDatabase,
 } from '../support/inner/server-database.ts';
 import { startTcpProxy } from '../support/inner/tcp-proxy.ts';
-import { patienceMs, timeScale } from '../support/time-scale.ts';
+import { waitTimeoutMs, timeScale } from '../support/time-scale.ts';
 
 const { name } = await fileServerDatabase();
 const url = urlOfDatabase(name);
@@ -21,7 +21,7 @@ const query = async (database: Database) => {
 const unavailable = { code: 'database_unavailable', status: 503 };
 
 async function open(settings: Partial<PostgresSettings> = {}): Promise<Database> {
-  const database = await openPostgresDatabase({ ...testSettings, url, ...settings }, keepingLogger());
+  const database = await openPostgresDatabase({ ...testSettings, url, ...settings }, recordingLogger());
   onTestFinished(() => database.close());
   return database;
 }
@@ -48,7 +48,7 @@ test('replaces connections that the server closes, whether idle or in use', asyn
   ]);
   expect(result).toMatchObject({ status: 'rejected', reason: unavailable });
   // A closed connection may be checked out before the pool notices that it was closed.
-  await vi.waitFor(() => query(database), { timeout: patienceMs, interval: 50 });
+  await vi.waitFor(() => query(database), { timeout: waitTimeoutMs, interval: 50 });
 });
 
 test('rolls back a transaction whose connection is lost, and runs the next one', async () => {
@@ -78,7 +78,7 @@ test('times out on a server that stops responding, and uses it again afterwards'
   const { proxy, openDatabase } = await startDatabaseProxy({ statementMs: 500, connectMs: 500 });
   const database = await openDatabase();
   await query(database);
-  proxy.fallSilent();
+  proxy.blackhole();
   const start = performance.now();
   await expect(query(database)).rejects.toMatchObject(unavailable);
   await expect(query(database)).rejects.toMatchObject(unavailable);
@@ -114,7 +114,7 @@ test('fails at startup with an error that does not contain the password', async 
   withPassword.password = 'hunter2';
   const error = await openPostgresDatabase(
     { ...testSettings, url: withPassword.href, waitMs: 0 },
-    keepingLogger(),
+    recordingLogger(),
   ).catch((reason: unknown) => String(reason));
   expect(error).toMatch(/cannot be used: .*Is DATABASE_URL right/s);
   expect(error).not.toContain('hunter2');
@@ -123,7 +123,7 @@ test('fails at startup with an error that does not contain the password', async 
 test('reports immediately that a database does not exist', async () => {
   const opening = openPostgresDatabase(
     { ...testSettings, url: urlOfDatabase('no_such_database') },
-    keepingLogger(),
+    recordingLogger(),
   );
   await expect(opening).rejects.toThrow(/"no_such_database" does not exist\. Create the database/);
 });

@@ -19,7 +19,7 @@ async function startWithDatabaseProxy() {
 test('reports within the timeout that the database stopped responding, and that it has recovered', async () => {
   const { proxy, server } = await startWithDatabaseProxy();
   expect((await call(`${server.url}/healthz`)).status).toBe(200);
-  proxy.fallSilent();
+  proxy.blackhole();
   for (const path of ['/healthz', '/v1/healthz', '/api/v1/health/detailed']) {
     const start = performance.now();
     const { status, bytes } = await call(server.url + path);

@@ -23,9 +23,9 @@ const listActiveJobs = (imageId: number) =>
 async function race(first: () => Promise<unknown>, second: () => Promise<unknown>): Promise<unknown[]> {
   const gate = await closeGate(database, 'AFTER INSERT ON jobs', 'true');
   const firstQuery = first();
-  await gate.waiting(1);
+  await gate.untilBlocked(1);
   const secondQuery = second();
-  await gate.waiting(2, secondQuery);
+  await gate.untilBlocked(2, secondQuery);
   await gate.open();
   return Promise.all([firstQuery, secondQuery]);
 }

@@ -2,7 +2,7 @@ import { expect, onTestFinished, test } from 'vitest';
 import { migrate } from '../../src/db/engine/migrate.ts';
 import { rowsOf } from '../support/inner/database.ts';
 import { openPostgresDatabase } from '../../src/db/engine/postgres.ts';
-import { keepingLogger } from '../support/inner/logger.ts';
+import { recordingLogger } from '../support/inner/logger.ts';
 import {
   createServerDatabase,
   onServer,
@@ -52,7 +52,7 @@ test('tells a user without permission to create tables what to grant', async () 
   await onServer(`CREATE ROLE ${role} LOGIN`);
   const url = new URL(urlOfDatabase(name));
   url.username = role;
-  const database = await openPostgresDatabase({ ...testSettings, url: url.href }, keepingLogger());
+  const database = await openPostgresDatabase({ ...testSettings, url: url.href }, recordingLogger());
   onTestFinished(async () => {
     await database.close();
     await remove();

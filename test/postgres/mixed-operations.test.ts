@@ -5,7 +5,7 @@ import { expect, test } from 'vitest';
 import type { Database } from '../../src/db/database.ts';
 import { makeCatalog } from '../support/inner/catalog.ts';
 import { rowsOf } from '../support/inner/database.ts';
-import { countedUsage, recountedUsage } from '../support/inner/recount.ts';
+import { usageFromCounters, usageFromRows } from '../support/inner/recount.ts';
 import { testServerDatabase, urlOfDatabase } from '../support/inner/server-database.ts';
 
 const execFileAsync = promisify(execFile);
@@ -81,7 +81,7 @@ test('violates no invariant while several processes change the same few pictures
     errors: '',
     violations: {},
   });
-  expect(await countedUsage(database)).toEqual(await recountedUsage(database));
+  expect(await usageFromCounters(database)).toEqual(await usageFromRows(database));
   // Shows that the processes did real work.
   const [completed] = await rowsOf<{ count: number }>(
     database,

@@ -2,14 +2,14 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, onTestFinished, test, vi } from 'vitest';
 import { rowOf, rowsOf } from '../support/inner/database.ts';
 import { testFolder } from '../support/inner/folders.ts';
-import { freshPicture } from '../support/inner/pictures.ts';
+import { uniquePicture } from '../support/inner/pictures.ts';
 import { createServerDatabase, testServerDatabase, urlOfDatabase } from '../support/inner/server-database.ts';
 import { call, form } from '../support/process/client.ts';
 import { runVitrine } from '../support/process/command.ts';
 import { launch, startServer } from '../support/process/server.ts';
 import { startWorker } from '../support/process/worker-process.ts';
 import { services } from '../support/services.ts';
-import { patienceMs, timeScale } from '../support/time-scale.ts';
+import { waitTimeoutMs, timeScale } from '../support/time-scale.ts';
 import { isThorough } from '../support/thoroughness.ts';
 
 /** Creates a database, and the environment of processes that share it and a storage folder. */
@@ -23,7 +23,7 @@ async function sharedEnvironment(settings: Record<string, string> = {}) {
 const queueUpload = async (url: string, tenant: string) => {
   const response = await call(`${url}/upload/`, {
     method: 'POST',
-    body: form(['file', await freshPicture()], ['tenant_name', tenant]),
+    body: form(['file', await uniquePicture()], ['tenant_name', tenant]),
   });
   expect(response.status).toBe(200);
 };
@@ -49,7 +49,7 @@ test.each(wakeUps)(
           "SELECT count(*) AS unfinished FROM jobs WHERE state <> 'completed'",
         );
         expect(unfinished).toBe(0);
-      }, patienceMs);
+      }, waitTimeoutMs);
       await sleep(137);
     }
     const delays = await rowsOf<{ ms: number }>(
@@ -72,12 +72,12 @@ test('does not delay an upload behind another tenant’s long queue', async () =
       "SELECT count(*) AS completed FROM jobs WHERE state = 'completed'",
     );
     expect(completed).toBeGreaterThan(5);
-  }, patienceMs);
+  }, waitTimeoutMs);
   await queueUpload(server.url, 'small');
   const ofSmallTenant = "FROM jobs j JOIN tenants t ON t.id = j.tenant_id WHERE t.name = 'small'";
   await vi.waitFor(async () => {
     expect(await rowOf(database, `SELECT j.state ${ofSmallTenant}`)).toEqual({ state: 'completed' });
-  }, patienceMs);
+  }, waitTimeoutMs);
   const { before } = await rowOf<{ before: number }>(
     database,
     `SELECT count(*) AS before FROM jobs, (SELECT j.created_at, j.started_at ${ofSmallTenant}) small
@@ -115,7 +115,7 @@ test('finishes running jobs when the worker is stopped', async () => {
   await startWorker(env);
   await vi.waitFor(async () => {
     expect(await rowsOf(database, 'SELECT DISTINCT state FROM jobs')).toEqual([{ state: 'completed' }]);
-  }, patienceMs);
+  }, waitTimeoutMs);
 });
 
 test('exits at startup with an error if the database cannot be used', async () => {
@@ -130,6 +130,6 @@ test('stops a server that is waiting for its database', async () => {
   const env = { DATABASE_URL: 'postgres://127.0.0.1:9/x', DATA_DIR: await testFolder() };
   const server = launch(env.DATA_DIR, env);
   onTestFinished(() => server.kill9());
-  await vi.waitFor(() => expect(server.log()).toMatch(/does not respond yet; waiting/), patienceMs);
+  await vi.waitFor(() => expect(server.log()).toMatch(/does not respond yet; waiting/), waitTimeoutMs);
   expect(await server.stop()).toMatchObject({ code: 0 });
 });

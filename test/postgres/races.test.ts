@@ -2,7 +2,7 @@ import { expect, test } from 'vitest';
 import { makeQueries } from '../../src/db/queries.ts';
 import { makeCatalog } from '../support/inner/catalog.ts';
 import { rowsOf, useDatabase } from '../support/inner/database.ts';
-import { countedUsage, recountedUsage } from '../support/inner/recount.ts';
+import { usageFromCounters, usageFromRows } from '../support/inner/recount.ts';
 import { hashOf, uploadOf } from '../support/inner/records.ts';
 
 /** Races between database connections. The embedded engine has only one connection. */
@@ -18,7 +18,7 @@ const concurrently = <T>(count: number, work: (index: number) => Promise<T>): Pr
   Promise.all(Array.from({ length: count }, (_, index) => work(index)));
 
 async function expectExactUsage(): Promise<void> {
-  expect(await countedUsage(database)).toEqual(await recountedUsage(database));
+  expect(await usageFromCounters(database)).toEqual(await usageFromRows(database));
 }
 
 test('creates one image for a hundred concurrent uploads of the same bytes', async () => {
@@ -70,8 +70,8 @@ test('assigns one owner to the files of two duplicates that complete concurrentl
   for (let round = 0; round < rounds; round++) {
     const content = `copies ${round}`;
     const imports = [
-      await catalog.beginImport('https://example.com/1'),
-      await catalog.beginImport('https://example.com/2'),
+      await catalog.claimImport('https://example.com/1'),
+      await catalog.claimImport('https://example.com/2'),
     ];
     for (const job of imports) await catalog.attach(job, content);
     const jobs = imports.map((job) => ({ ...job, original: { key: content, contentHash: hashOf(content) } }));
@@ -89,7 +89,7 @@ test('keeps and counts an upload whose content is purged concurrently', async ()
   for (let round = 0; round < rounds; round++) {
     const content = `contended ${round}`;
     const id = await catalog.add(content);
-    await catalog.hide(id);
+    await catalog.softDelete(id);
     const [, recorded] = await Promise.all([
       catalog.purge(id),
       queries.jobs.enqueueUpload(uploadOf(shop.id, content)),
@@ -104,13 +104,13 @@ test('keeps usage exact while images are added, deleted, restored and reused', a
   const contents = Array.from({ length: 6 }, (_, index) => `image ${index}`);
   const ids = await Promise.all(contents.map((content) => catalog.add(content)));
   const steps = [
-    (id: number) => catalog.hide(id),
+    (id: number) => catalog.softDelete(id),
     (id: number) => catalog.restore(id),
-    (id: number) => catalog.hide(id, true),
+    (id: number) => catalog.softDelete(id, true),
     (id: number) => catalog.restore(id),
     async (id: number) => {
       const job = await catalog.upload(`sharer ${Math.random()}`);
-      await catalog.shareWith(job, contents[ids.indexOf(id)] ?? '', id);
+      await catalog.completeWithDonor(job, contents[ids.indexOf(id)] ?? '', id);
     },
     () => queries.usage.fold(),
   ];

@@ -1,10 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, test } from 'vitest';
 import { testFolder } from '../support/inner/folders.ts';
-import { freshPicture } from '../support/inner/pictures.ts';
+import { uniquePicture } from '../support/inner/pictures.ts';
 import { testServerDatabase, urlOfDatabase } from '../support/inner/server-database.ts';
 import { startTcpProxy } from '../support/inner/tcp-proxy.ts';
-import { call, settled, uploadQueued } from '../support/process/client.ts';
+import { call, finishedImage, uploadQueued } from '../support/process/client.ts';
 import { runVitrine } from '../support/process/command.ts';
 import { s3Environment } from '../support/process/s3.ts';
 import { startServer } from '../support/process/server.ts';
@@ -45,11 +45,11 @@ test.runIf(services.s3Endpoint)('waits at worker startup for unreachable storage
   const { api, proxy, workerEnv } = await startWithStoppedProxy();
   const worker = await startWorker(workerEnv);
   expect(worker.log()).toContain(waitingMessage);
-  const { body } = await uploadQueued(api.url, await freshPicture());
+  const { body } = await uploadQueued(api.url, await uniquePicture());
   await sleep(1_500);
   expect(await call(`${api.url}/v1/images/${body.asset_id}`)).toMatchObject({ body: { status: 'pending' } });
   await proxy.resume();
-  expect(await settled(api.url, body.asset_id)).toMatchObject({ status: 'completed' });
+  expect(await finishedImage(api.url, body.asset_id)).toMatchObject({ status: 'completed' });
   expect(worker.log()).toContain('storage is responding and belongs to this database');
   expect(await worker.stop()).toBe(0);
 });
@@ -59,7 +59,7 @@ test.runIf(services.s3Endpoint)(
   async () => {
     const { api, proxy, workerEnv } = await startWithStoppedProxy();
     const worker = await startWorker({ ...workerEnv, S3_PREFIX: 'other-installation/' });
-    const { body } = await uploadQueued(api.url, await freshPicture());
+    const { body } = await uploadQueued(api.url, await uniquePicture());
     await proxy.resume();
     expect(await worker.exited).toBe(1);
     expect(worker.log()).toMatch(/this process is exiting: This storage does not contain the pictures/);

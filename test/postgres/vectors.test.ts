@@ -7,7 +7,7 @@ import { makeQueries } from '../../src/db/queries.ts';
 import { unrestrictedPrincipal } from '../../src/model/principal.ts';
 import { embeddingSpace } from '../../src/model/fingerprint.ts';
 import { makeCatalog } from '../support/inner/catalog.ts';
-import { keepingLogger } from '../support/inner/logger.ts';
+import { recordingLogger } from '../support/inner/logger.ts';
 import { hashOf } from '../support/inner/records.ts';
 import {
   createServerDatabase,
@@ -26,7 +26,7 @@ async function restrictedDatabase(): Promise<{ database: Database; name: string 
   await runAsAdmin(name, `GRANT CREATE ON SCHEMA public TO ${role}`);
   url.username = role;
   url.password = 'secret';
-  const database = await openPostgresDatabase({ ...testSettings, url: url.href }, keepingLogger());
+  const database = await openPostgresDatabase({ ...testSettings, url: url.href }, recordingLogger());
   onTestFinished(async () => {
     await database.close();
     await remove();
@@ -37,7 +37,7 @@ async function restrictedDatabase(): Promise<{ database: Database; name: string 
 
 /** Runs a statement in a database as the administrator. */
 async function runAsAdmin(name: string, script: string): Promise<void> {
-  const admin = await openPostgresDatabase({ ...testSettings, url: urlOfDatabase(name) }, keepingLogger());
+  const admin = await openPostgresDatabase({ ...testSettings, url: urlOfDatabase(name) }, recordingLogger());
   await admin.runScript(script);
   await admin.close();
 }
@@ -56,7 +56,7 @@ test('works without pgvector, except for similarity search', async () => {
   const catalog = makeCatalog(database, shop.id, vectors);
   const id = await catalog.add('vase');
   expect(await catalog.image(id)).toMatchObject({ status: 'completed', renditions: [{}, {}] });
-  await catalog.hide(id);
+  await catalog.softDelete(id);
   expect(await catalog.purge(id)).toMatchObject({ renditions: 2 });
   await expect(
     queries.embeddings.similarToContent(shop.id, hashOf('vase'), embeddingSpace, options),

@@ -12,7 +12,7 @@ test('prints its address, data folder and embedded parts', async () => {
   expect(server.log()).toContain(`pictures: ${join(server.dataDir, 'storage')}`);
   expect(server.log()).toContain(server.url);
   expect((await call(`${server.url}/healthz`)).status).toBe(200);
-  // Other commands find the same address.
+  // Other commands read the address from this file.
   const { pid, url, dataDir } = server;
   expect(JSON.parse(await readFile(join(dataDir, 'vitrine.pid'), 'utf8'))).toMatchObject({ pid, url });
 });

@@ -10,26 +10,26 @@ interface Metrics {
   readonly status_counts: Readonly<Record<string, number>>;
 }
 
-/** Number of responses each round waits for before the kill. */
+/** Number of acknowledged uploads before the kill in each round. */
 const rounds = isThorough ? [1, 6, 3, 8, 2, 5] : [1, 6, 3];
 
-test('keeps every acknowledged upload exactly once and every deletion, after any number of kills', async () => {
+test('keeps every acknowledged upload once and every deletion, despite repeated kills', async () => {
   const folder = await makeDataFolder();
   onTestFinished(() => removeFolder(folder));
   const ledger = makeLedger('crash');
-  for (const wanted of rounds) {
+  for (const uploads of rounds) {
     const server = launch(folder);
     onTestFinished(() => server.kill9());
     const { url } = await server.ready();
-    const enough = ledger.acknowledged.size + wanted;
+    const target = ledger.acknowledged.size + uploads;
     const killing = new AbortController();
-    const clients = (['inline', 'queued', 'queued', 'inline'] as const).map(async (how, client) => {
+    const clients = (['inline', 'queued', 'queued', 'inline'] as const).map(async (method, client) => {
       for (let count = 0; count < 8 && !killing.signal.aborted; count += 1) {
-        await ledger.upload(url, how);
+        await ledger.upload(url, method);
         if (client === 3) await ledger.deleteOne(url);
       }
     });
-    await expect.poll(() => ledger.acknowledged.size, { interval: 5 }).toBeGreaterThanOrEqual(enough);
+    await expect.poll(() => ledger.acknowledged.size, { interval: 5 }).toBeGreaterThanOrEqual(target);
     killing.abort();
     await server.kill9();
     await Promise.all(clients);
@@ -43,9 +43,9 @@ test('keeps every acknowledged upload exactly once and every deletion, after any
   onTestFinished(() => server.kill9());
   const { url } = await server.ready();
   await ledger.check(url);
-  expect(ledger.acknowledged.size).toBeGreaterThanOrEqual(rounds.reduce((sum, wanted) => sum + wanted));
-  const { completed, ...unsettled } = (await call<Metrics>(`${url}/v1/metrics`)).body.status_counts;
+  expect(ledger.acknowledged.size).toBeGreaterThanOrEqual(rounds.reduce((sum, uploads) => sum + uploads));
+  const { completed, ...unfinished } = (await call<Metrics>(`${url}/v1/metrics`)).body.status_counts;
   expect(completed).toBeGreaterThan(0);
-  expect(Object.values(unsettled).filter((count) => count > 0)).toEqual([]);
+  expect(Object.values(unfinished).filter((count) => count > 0)).toEqual([]);
   await expect.poll(() => stagedFiles(join(folder, 'storage', '.staging'))).toEqual([]);
 });

@@ -4,8 +4,8 @@ import { call, upload, uploadQueued } from '../support/process/client.ts';
 import { jpeg } from '../support/process/pictures.ts';
 import { startServer } from '../support/process/server.ts';
 
-/** Running processes of a process group, by pid. */
-function livingInGroup(group: number): number[] {
+/** Returns the pids of the running processes in a process group. */
+function runningInGroup(group: number): number[] {
   return readdirSync('/proc')
     .filter((name) => /^\d+$/.test(name))
     .map(Number)
@@ -20,20 +20,23 @@ function livingInGroup(group: number): number[] {
     });
 }
 
-test.runIf(process.platform === 'linux')('ends decoder children with their killed server', async () => {
-  const server = await startServer({ WORKER_CONCURRENCY: '2' });
-  const pictures = await Promise.all(Array.from({ length: 4 }, (_, i) => jpeg(`child ${i}`, 2400, 1600)));
-  await Promise.all(pictures.map((bytes) => uploadQueued(server.url, bytes)));
-  expect(livingInGroup(server.pid).length).toBeGreaterThan(2);
-  await server.kill9('server');
-  await expect.poll(() => livingInGroup(server.pid)).toEqual([]);
-});
+test.runIf(process.platform === 'linux')(
+  'ends the decoder children when their server is killed',
+  async () => {
+    const server = await startServer({ WORKER_CONCURRENCY: '2' });
+    const pictures = await Promise.all(Array.from({ length: 4 }, (_, i) => jpeg(`child ${i}`, 2400, 1600)));
+    await Promise.all(pictures.map((bytes) => uploadQueued(server.url, bytes)));
+    expect(runningInGroup(server.pid).length).toBeGreaterThan(2);
+    await server.kill9('server');
+    await expect.poll(() => runningInGroup(server.pid)).toEqual([]);
+  },
+);
 
 test.runIf(process.platform === 'linux')('leaves no process behind after a stop', async () => {
   const server = await startServer({ WORKER_CONCURRENCY: '2' });
   expect((await upload(server.url, await jpeg('stop'))).status).toBe(201);
   expect(await server.stop()).toMatchObject({ code: 0 });
-  expect(livingInGroup(server.pid)).toEqual([]);
+  expect(runningInGroup(server.pid)).toEqual([]);
 });
 
 test.runIf(process.platform === 'linux')('loses no picture when a decoder child is killed', async () => {
@@ -43,16 +46,16 @@ test.runIf(process.platform === 'linux')('loses no picture when a decoder child 
     upload(server.url, await jpeg(`kill ${i}`, 2000, 1500)),
   );
   for (let kills = 0; kills < 3; kills += 1) {
-    const children = livingInGroup(server.pid).filter((pid) => pid !== server.pid);
+    const children = runningInGroup(server.pid).filter((pid) => pid !== server.pid);
     if (children[0] !== undefined) process.kill(children[kills % children.length] ?? children[0], 'SIGKILL');
     await new Promise((resolve) => setTimeout(resolve, 150));
   }
-  // A picture that loses its decoder twice is considered the cause, so each may be uploaded again.
-  for (const answer of await Promise.all(sent)) expect(answer.status).toBeOneOf([201, 202, 400]);
+  // A picture whose decoder dies twice is rejected as the cause; it can be uploaded again.
+  for (const { status } of await Promise.all(sent)) expect(status).toBeOneOf([201, 202, 400]);
   for (let i = 0; i < pictures; i += 1) {
-    const again = await upload(server.url, await jpeg(`kill ${i}`, 2000, 1500));
-    expect(again.status).toBeOneOf([200, 201]);
-    expect(again.body.renditions).toHaveLength(3);
+    const second = await upload(server.url, await jpeg(`kill ${i}`, 2000, 1500));
+    expect(second.status).toBeOneOf([200, 201]);
+    expect(second.body.renditions).toHaveLength(3);
   }
   expect((await call(`${server.url}/v1/images`)).body).toMatchObject({ total: pictures });
 });

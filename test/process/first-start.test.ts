@@ -8,29 +8,29 @@ import { makeDataFolder, makeFolder, removeFolder } from '../support/process/dat
 import { jpeg } from '../support/process/pictures.ts';
 import { launch, startServer } from '../support/process/server.ts';
 import { isThorough } from '../support/thoroughness.ts';
-import { patienceMs } from '../support/time-scale.ts';
+import { waitTimeoutMs } from '../support/time-scale.ts';
 
-/** Waits until the new database has this many files; it has about a thousand when complete. */
+/** Waits until the new database has this many files. A complete database has about a thousand. */
 async function untilFiles(folder: string, files: number): Promise<void> {
-  const deadline = performance.now() + patienceMs;
+  const deadline = performance.now() + waitTimeoutMs;
   while (performance.now() < deadline) {
     if (existsSync(folder) && readdirSync(folder, { recursive: true }).length >= files) return;
     await sleep(10);
   }
-  throw new Error(`There were never ${files} files.`);
+  throw new Error(`The database did not reach ${files} files.`);
 }
 
-/** How many files the database has when the start is killed. */
-const moments = isThorough ? [0, 600, 1015] : [600];
+/** Numbers of database files at which the start is killed. */
+const killPoints = isThorough ? [0, 600, 1015] : [600];
 
-test('starts after the first start was killed at any moment', async () => {
+test('starts after the first start was killed', async () => {
   const folder = await makeFolder();
   onTestFinished(() => removeFolder(folder));
   const database = join(folder, 'db');
-  for (const files of moments) {
-    // A database that the previous round completed would not be a first start.
+  for (const files of killPoints) {
+    // Remove the complete database of the previous round, or this is not a first start.
     await removeFolder(database);
-    // The pictures of another database would be rejected.
+    // The server rejects a storage that belongs to another database.
     await removeFolder(join(folder, 'storage'));
     const server = launch(folder);
     onTestFinished(() => server.kill9());
@@ -50,11 +50,11 @@ test('sets an incomplete database aside and creates a new one', { tags: 'slow' }
   await rm(join(folder, 'db', 'VITRINE_READY'));
   await truncate(join(folder, 'db', 'global', 'pg_control'));
   const { url } = await startServer({}, folder);
-  expect((await upload(url, await jpeg('made anew'))).status).toBe(201);
+  expect((await upload(url, await jpeg('new database'))).status).toBe(201);
   expect(existsSync(join(folder, 'db.unfinished'))).toBe(true);
 });
 
-test('a stop signal during the very first start ends it cleanly', { tags: 'slow' }, async () => {
+test('exits cleanly on a stop signal during the first start', { tags: 'slow' }, async () => {
   const folder = await makeFolder();
   const server = launch(folder);
   onTestFinished(async () => {

@@ -10,7 +10,7 @@ import { jpeg, sha256 } from '../support/process/pictures.ts';
 import { launch, type Server, startServer } from '../support/process/server.ts';
 import { isThorough } from '../support/thoroughness.ts';
 
-async function expectRefused(holder: Server): Promise<void> {
+async function expectRejected(holder: Server): Promise<void> {
   const second = launch(holder.dataDir);
   onTestFinished(() => second.kill9());
   expect(await second.exited).toEqual({ code: 1, signal: null });
@@ -19,27 +19,27 @@ async function expectRefused(holder: Server): Promise<void> {
   expect(second.log()).toMatch(/Stop it first, or set DATA_DIR/);
 }
 
-test('refuses a second server on the same folder without affecting the first', async () => {
+test('rejects a second server on the same folder without affecting the first', async () => {
   const first = await startServer();
   const { id } = (await upload(first.url, await jpeg('kept'))).body;
-  await expectRefused(first);
+  await expectRejected(first);
   expect((await call(`${first.url}/v1/images/${id}`)).status).toBe(200);
   expect((await upload(first.url, await jpeg('more'))).status).toBe(201);
 });
 
 test('keeps the lock of a suspended server', async () => {
   const first = await startServer();
-  // By its first answer it has also written down where it listens.
+  // Once it responds, it has also recorded its address.
   expect((await call(`${first.url}/healthz`)).status).toBe(200);
   process.kill(first.pid, 'SIGSTOP');
-  await expectRefused(first);
+  await expectRejected(first);
   process.kill(first.pid, 'SIGCONT');
   expect((await call(`${first.url}/healthz`)).status).toBe(200);
 });
 
 const starts = isThorough ? 10 : 3;
 
-test('of servers that start at once on one folder, one runs and the others are refused', async () => {
+test('runs only one of several servers that start at once on the same folder', async () => {
   const folder = await makeDataFolder();
   const servers = Array.from({ length: starts }, () => launch(folder));
   onTestFinished(async () => {
@@ -48,8 +48,8 @@ test('of servers that start at once on one folder, one runs and the others are r
   });
   const outcomes = await Promise.allSettled(servers.map((server) => server.ready()));
   expect(outcomes.filter(({ status }) => status === 'fulfilled')).toHaveLength(1);
-  const refused = servers.filter((_, index) => outcomes[index]?.status === 'rejected');
-  for (const server of refused) {
+  const rejected = servers.filter((_, index) => outcomes[index]?.status === 'rejected');
+  for (const server of rejected) {
     expect(await server.exited).toEqual({ code: 1, signal: null });
     expect(server.log()).toMatch(/is in use by/);
   }
@@ -64,8 +64,8 @@ test('releases the lock at once when the server is killed', async () => {
   expect(sha256((await call(`${second.url}/v1/images/${id}/original`)).bytes)).toBe(sha256(bytes));
 });
 
-/** A parent that prints its child's pid and then suspends itself, so that it never reaps the child. */
-const carelessParent = `
+/** Starts a server, prints its pid and never reaps it once suspended. */
+const nonReapingParent = `
 const { spawn } = require('node:child_process');
 const child = spawn(process.execPath, [process.argv[1], 'serve'], { stdio: ['ignore', 'inherit', 'inherit'] });
 console.log('child ' + child.pid);
@@ -73,7 +73,7 @@ console.log('child ' + child.pid);
 
 test.runIf(process.platform === 'linux')('releases the lock of a zombie', async () => {
   const folder = await makeDataFolder();
-  const parent = spawn(process.execPath, ['-e', carelessParent, mainModule], {
+  const parent = spawn(process.execPath, ['-e', nonReapingParent, mainModule], {
     cwd: tmpdir(),
     stdio: ['ignore', 'pipe', 'inherit'],
     env: cleanEnvironment({ HOST: '127.0.0.1', PORT: '0', DATA_DIR: folder }),

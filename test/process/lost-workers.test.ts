@@ -1,12 +1,9 @@
 import { test } from 'vitest';
-import { killAndStopWorkers } from '../faults/scenarios/workers.ts';
+import { killAndSuspendWorkers } from '../faults/scenarios/workers.ts';
 import { services } from '../support/services.ts';
 import { isThorough } from '../support/thoroughness.ts';
 
 /** The short version of a fault test. `npm run test:faults` runs the long one. */
-test.runIf(services.databaseUrl)(
-  'a worker that is killed, and one that is stopped, cost no work',
-  async () => {
-    await killAndStopWorkers(isThorough ? 2 : 1);
-  },
-);
+test.runIf(services.databaseUrl)('completes all jobs although workers are killed and suspended', async () => {
+  await killAndSuspendWorkers(isThorough ? 2 : 1);
+});

@@ -7,14 +7,14 @@ import { makeDataFolder, makeFolder, removeFolder } from '../support/process/dat
 import { jpeg } from '../support/process/pictures.ts';
 import { launch } from '../support/process/server.ts';
 
-/** A shell with a umask that makes every file accessible to everyone. */
-const careless = ['sh', '-c', 'umask 000; exec "$0" "$@"'];
+/** Runs a command with a umask that gives everyone access to new files. */
+const withOpenUmask = ['sh', '-c', 'umask 000; exec "$0" "$@"'];
 
 async function modes(root: string): Promise<[name: string, mode: number][]> {
   const names = ['.', ...(await readdir(root, { recursive: true }))];
   const found = await Promise.all(
     names.map(async (name): Promise<[string, number][]> => {
-      // Decoder inputs and staged files may disappear meanwhile.
+      // Decoder inputs and staged files may be removed at any time.
       const file = await lstat(join(root, name)).catch(() => undefined);
       return file ? [[name, file.mode & 0o7777]] : [];
     }),
@@ -22,8 +22,8 @@ async function modes(root: string): Promise<[name: string, mode: number][]> {
   return found.flat();
 }
 
-/** Returns everything in and below a folder on which other users have permissions. */
-async function openTo(root: string): Promise<string[]> {
+/** Returns the files and folders on which other users have permissions. */
+async function openPaths(root: string): Promise<string[]> {
   return (await modes(root)).filter(([, mode]) => (mode & 0o077) !== 0).map(([name]) => name);
 }
 
@@ -33,52 +33,52 @@ async function dataFolder(): Promise<string> {
   return folder;
 }
 
-async function serveCarelessly(folder: string, env: Record<string, string> = {}) {
-  const server = await launch(folder, env, careless).ready();
+async function serveWithOpenUmask(folder: string, env: Record<string, string> = {}) {
+  const server = await launch(folder, env, withOpenUmask).ready();
   onTestFinished(() => server.kill9());
   return server;
 }
 
-test('makes files of an older version private at startup, and all new files', async () => {
+test('makes existing files private at startup, and creates new ones as private', async () => {
   const folder = await dataFolder();
   await mkdir(join(folder, 'storage', 'originals', 'ab'), { recursive: true });
   for (const [name] of await modes(folder)) await chmod(join(folder, name), 0o777);
-  const server = await serveCarelessly(folder);
-  expect(await openTo(folder)).toEqual([]);
+  const server = await serveWithOpenUmask(folder);
+  expect(await openPaths(folder)).toEqual([]);
   expect((await upload(server.url, await jpeg('private'))).status).toBe(201);
-  expect(await openTo(folder)).toEqual([]);
+  expect(await openPaths(folder)).toEqual([]);
   expect(await server.stop()).toMatchObject({ code: 0 });
-  expect(await openTo(folder)).toEqual([]);
+  expect(await openPaths(folder)).toEqual([]);
   const names = (await readdir(join(folder, 'storage'), { recursive: true })).length;
   expect(names).toBeGreaterThan(6);
 });
 
-test('gives pictures outside the data folder the permissions of their folder, so that a web server can read them', async () => {
+test('gives pictures outside the data folder the permissions of their folder, for web servers', async () => {
   const [folder, pictures] = [await dataFolder(), await makeFolder()];
   onTestFinished(() => removeFolder(pictures));
   await chmod(pictures, 0o2750);
-  const server = await serveCarelessly(folder, { STORAGE_PATH: pictures });
+  const server = await serveWithOpenUmask(folder, { STORAGE_PATH: pictures });
   expect(server.log()).toMatch(/Other users of this machine can access the picture folder .*mode 2750/);
   expect((await upload(server.url, await jpeg('shared'))).status).toBe(201);
   for (const [name, mode] of await modes(pictures))
     if (!name.startsWith('.staging/')) expect([0o2750, 0o640], name).toContain(mode);
-  expect(await openTo(folder)).toEqual([]);
+  expect(await openPaths(folder)).toEqual([]);
   const { code, stdout } = await runVitrine(['doctor'], { DATA_DIR: folder, STORAGE_PATH: pictures });
   expect([code, stdout]).toEqual([0, expect.stringMatching(/^note {2}privacy .*mode 2750/m)]);
 });
 
-test('creates the data folder as private, and doctor reports an open one', {
+test('creates a private data folder, and doctor reports an open one', {
   tags: 'slow',
 }, async () => {
-  const place = await makeFolder();
-  onTestFinished(() => removeFolder(place));
-  const folder = join(place, 'data');
+  const parent = await makeFolder();
+  onTestFinished(() => removeFolder(parent));
+  const folder = join(parent, 'data');
   expect(await runVitrine(['migrate'], { DATA_DIR: folder })).toMatchObject({ code: 0 });
-  expect(await openTo(folder)).toEqual([]);
+  expect(await openPaths(folder)).toEqual([]);
   await chmod(folder, 0o755);
   const { code, stdout } = await runVitrine(['doctor'], { DATA_DIR: folder });
   expect(stdout).toMatch(/^note {2}privacy .*mode 0755\)\n {6}→ Start Vitrine.*chmod -R go-rwx/m);
   expect(code).toBe(0);
   await chmod(folder, 0o700);
-  expect(await openTo(folder)).toEqual([]);
+  expect(await openPaths(folder)).toEqual([]);
 });

@@ -9,7 +9,7 @@ import { startServer } from '../support/process/server.ts';
 
 const linuxOnly = test.runIf(process.platform === 'linux');
 
-/** Environment blocks of a process group, as any process of the same user can read them. */
+/** Returns the environment blocks of a process group, as any process of the same user can read them. */
 function environmentsOfGroup(group: number): string[] {
   return readdirSync('/proc')
     .filter((name) => /^\d+$/.test(name))
@@ -24,19 +24,19 @@ function environmentsOfGroup(group: number): string[] {
     });
 }
 
-linuxOnly('no process of a running server has secrets in its environment, and all of them work', async () => {
+linuxOnly('keeps secrets out of the environment of every process, and still uses them', async () => {
   const secrets = {
-    PURGE_CONFIRM_TOKEN: 'token-kept-away',
-    SECRET_KEY: 'key-kept-away',
-    AWS_SECRET_ACCESS_KEY: 'bucket-kept-away',
-    REDIS_PASSWORD: 'queue-kept-away',
+    PURGE_CONFIRM_TOKEN: 'token-hidden',
+    SECRET_KEY: 'key-hidden',
+    AWS_SECRET_ACCESS_KEY: 'bucket-hidden',
+    REDIS_PASSWORD: 'queue-hidden',
   };
   const server = await startServer(secrets);
   expect((await upload(server.url, await jpeg('secret'))).status).toBe(201);
   const blocks = environmentsOfGroup(server.pid);
   expect(blocks.length).toBeGreaterThan(1);
-  for (const block of blocks) expect(block).not.toContain('kept-away');
-  // The settings that were passed separately arrived.
+  for (const block of blocks) expect(block).not.toContain('hidden');
+  // The server has received the secrets through another channel.
   const purge = (token: string) =>
     call(`${server.url}/v1/purge`, {
       method: 'POST',
@@ -46,10 +46,10 @@ linuxOnly('no process of a running server has secrets in its environment, and al
   expect((await purge('another')).status).toBe(403);
   expect((await purge(secrets.PURGE_CONFIRM_TOKEN)).status).toBe(200);
   expect(await server.stop()).toMatchObject({ code: 0 });
-  expect(server.log()).not.toMatch(/can read|kept-away|execve/);
+  expect(server.log()).not.toMatch(/can read|hidden|execve/);
 });
 
-linuxOnly('no signal opens the debugger of a server', async () => {
+linuxOnly('does not open the debugger on SIGUSR1', async () => {
   const server = await startServer();
   process.kill(server.pid, 'SIGUSR1');
   expect((await call(`${server.url}/v1/healthz`)).status).toBe(200);
@@ -57,22 +57,22 @@ linuxOnly('no signal opens the debugger of a server', async () => {
   expect(server.log()).not.toContain('Debugger');
 });
 
-linuxOnly('where the program cannot be replaced, it says which secrets stay readable', async () => {
+linuxOnly('warns about readable secrets if the process cannot replace itself', async () => {
   const folder = await makeDataFolder();
-  const env = { HOST: '127.0.0.1', PORT: '0', DATA_DIR: folder, SECRET_KEY: 'key-kept-away' };
+  const env = { HOST: '127.0.0.1', PORT: '0', DATA_DIR: folder, SECRET_KEY: 'key-hidden' };
   const server = spawn(process.execPath, [mainModule, 'serve'], {
     env: cleanEnvironment(env),
     stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
   });
-  const ended = new Promise((resolve) => server.once('exit', resolve));
+  const exited = new Promise((resolve) => server.once('exit', resolve));
   onTestFinished(async () => {
     server.kill('SIGKILL');
-    await ended;
+    await exited;
     await removeFolder(folder);
   });
   let log = '';
   for (const stream of [server.stdout, server.stderr]) stream?.on('data', (chunk) => (log += String(chunk)));
   await expect.poll(() => log).toContain('can read SECRET_KEY');
   expect(log).toContain('its IPC channel');
-  expect(log).not.toContain('kept-away');
+  expect(log).not.toContain('hidden');
 });

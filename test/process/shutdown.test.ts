@@ -3,47 +3,47 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, onTestFinished, test } from 'vitest';
-import { call, settled, upload, uploadQueued } from '../support/process/client.ts';
+import { call, finishedImage, upload, uploadQueued } from '../support/process/client.ts';
 import { jpeg, sha256 } from '../support/process/pictures.ts';
 import { type Server, startServer } from '../support/process/server.ts';
 import { connectRaw, formHead, partHead } from '../support/process/socket.ts';
 
-const cleanly = { code: 0, signal: null };
+const cleanExit = { code: 0, signal: null };
 
-/** Settings under which whatever holds a stop up would hold it up for a minute. */
-const patient = { SHUTDOWN_SECONDS: '60', BODY_IDLE_SECONDS: '60', IMPORT_IDLE_SECONDS: '60' };
-/** A stop that takes less waited for nothing. */
-const soonMs = 40_000;
+/** With these settings, anything that blocks a stop blocks it for a minute. */
+const minuteTimeouts = { SHUTDOWN_SECONDS: '60', BODY_IDLE_SECONDS: '60', IMPORT_IDLE_SECONDS: '60' };
+/** A stop that was not blocked takes less. */
+const unblockedStopMs = 40_000;
 
-test('stops cleanly during uploads and keeps every acknowledged one', async () => {
+test('exits cleanly during uploads and keeps every acknowledged one', async () => {
   const first = await startServer({ WORKER_CONCURRENCY: '2' });
   const pictures = await Promise.all(Array.from({ length: 16 }, (_, i) => jpeg(`stop ${i}`, 1600, 1200)));
   const acknowledged = new Map<number, string>();
   const sent = pictures.map(async (bytes, index) => {
-    const answer = await (index % 2 === 0
+    const response = await (index % 2 === 0
       ? upload(first.url, bytes, 'stop').then(({ status, body: { id } }) => ({ status, id }))
       : uploadQueued(first.url, bytes, 'stop').then(({ status, body: { asset_id: id } }) => ({ status, id }))
     ).catch(() => undefined);
-    if (answer && answer.status < 300) acknowledged.set(answer.id, sha256(bytes));
+    if (response && response.status < 300) acknowledged.set(response.id, sha256(bytes));
   });
   await Promise.race(sent);
   const exit = await first.stop();
-  expect(exit).toMatchObject(cleanly);
+  expect(exit).toMatchObject(cleanExit);
   await Promise.all(sent);
   expect(acknowledged.size).toBeGreaterThan(0);
   const second = await startServer({}, first.dataDir);
   for (const [id, hash] of acknowledged) {
-    expect(await settled(second.url, id)).toMatchObject({ status: 'completed', content_hash: hash });
+    expect(await finishedImage(second.url, id)).toMatchObject({ status: 'completed', content_hash: hash });
     expect(sha256((await call(`${second.url}/v1/images/${id}/original`)).bytes)).toBe(hash);
   }
 });
 
-test('stops despite a hanging download and restarts it afterwards', async () => {
+test('stops during a hanging download and repeats it after the restart', async () => {
   const picture = await jpeg('slow origin', 400, 300);
-  const asked = Promise.withResolvers<void>();
+  const requested = Promise.withResolvers<void>();
   let count = 0;
   const origin = createServer((_request, response) => {
-    asked.resolve();
+    requested.resolve();
     // The first request gets no response.
     if (count++ > 0) response.setHeader('content-type', 'image/jpeg').end(picture);
   }).listen(0, '127.0.0.1');
@@ -53,28 +53,28 @@ test('stops despite a hanging download and restarts it afterwards', async () => 
     origin.closeAllConnections();
   });
   const url = `http://127.0.0.1:${(origin.address() as AddressInfo).port}/mug.jpg`;
-  const env = { IMPORT_ALLOWED_NETWORKS: '127.0.0.1/32', ...patient };
+  const env = { IMPORT_ALLOWED_NETWORKS: '127.0.0.1/32', ...minuteTimeouts };
   const first = await startServer(env);
   const { body } = await call<{ id: number }>(`${first.url}/v1/images`, {
     method: 'POST',
     headers: { 'content-type': 'application/json' },
     body: JSON.stringify({ url }),
   });
-  await asked.promise;
+  await requested.promise;
   const exit = await first.stop();
-  expect(exit).toMatchObject(cleanly);
-  expect(exit.ms).toBeLessThan(soonMs);
+  expect(exit).toMatchObject(cleanExit);
+  expect(exit.ms).toBeLessThan(unblockedStopMs);
   const second = await startServer(env, first.dataDir);
-  expect(await settled(second.url, body.id)).toMatchObject({
+  expect(await finishedImage(second.url, body.id)).toMatchObject({
     status: 'completed',
     content_hash: sha256(picture),
   });
 });
 
-/** Delays a stop: an upload whose body arrives slowly. */
-async function holdUp(server: Server) {
+/** Starts an upload that never sends its body, which blocks a stop. */
+async function blockStop(server: Server) {
   const connection = await connectRaw(server.url);
-  // The server responds at once, which shows that it has accepted the request.
+  // The interim response shows that the server has accepted the request.
   const head = formHead('/v1/images', 100_000).replace('\r\n\r\n', '\r\nexpect: 100-continue\r\n\r\n');
   await connection.write(head);
   await connection.until(/100 Continue/);
@@ -82,24 +82,24 @@ async function holdUp(server: Server) {
   return connection;
 }
 
-test('treats the same signal twice within a second as one', async () => {
+test('ignores further stop signals within a second', async () => {
   const server = await startServer({ BODY_IDLE_SECONDS: '2' });
-  await holdUp(server);
+  await blockStop(server);
   const stopping = server.stop();
-  for (let again = 0; again < 3; again += 1) {
+  for (let count = 0; count < 3; count += 1) {
     await sleep(50);
     process.kill(server.pid, 'SIGTERM');
     process.kill(server.pid, 'SIGINT');
   }
   const exit = await stopping;
-  expect(exit).toMatchObject(cleanly);
+  expect(exit).toMatchObject(cleanExit);
   expect(exit.ms).toBeGreaterThan(1_000);
   expect(server.log()).toContain('"msg":"stopped"');
 });
 
-test('exits at once on a later second signal', async () => {
+test('exits at once on a second stop signal after more than a second', async () => {
   const server = await startServer();
-  await holdUp(server);
+  await blockStop(server);
   const stopping = server.stop();
   await sleep(1_300);
   process.kill(server.pid, 'SIGTERM');
@@ -108,7 +108,7 @@ test('exits at once on a later second signal', async () => {
 });
 
 test('stops quickly with idle connections open', async () => {
-  const server = await startServer(patient);
+  const server = await startServer(minuteTimeouts);
   for (let count = 0; count < 5; count += 1) {
     const connection = await connectRaw(server.url);
     await connection.write('GET /healthz HTTP/1.1\r\nhost: localhost\r\n\r\n');
@@ -117,15 +117,15 @@ test('stops quickly with idle connections open', async () => {
   // Also a connection that has never sent a request.
   await connectRaw(server.url);
   const exit = await server.stop('SIGINT');
-  expect(exit).toMatchObject(cleanly);
-  expect(exit.ms).toBeLessThan(soonMs);
+  expect(exit).toMatchObject(cleanExit);
+  expect(exit.ms).toBeLessThan(unblockedStopMs);
 });
 
-test('waits no longer than SHUTDOWN_SECONDS for a request that never ends', async () => {
+test('stops after SHUTDOWN_SECONDS although a request never ends', async () => {
   const server = await startServer({ SHUTDOWN_SECONDS: '2', BODY_IDLE_SECONDS: '60' });
-  const connection = await holdUp(server);
+  const connection = await blockStop(server);
   const exit = await server.stop();
-  expect(exit).toMatchObject(cleanly);
-  expect(exit.ms).toBeLessThan(soonMs);
+  expect(exit).toMatchObject(cleanExit);
+  expect(exit.ms).toBeLessThan(unblockedStopMs);
   await connection.closed();
 });

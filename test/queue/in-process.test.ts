@@ -1,15 +1,15 @@
 import { expect, test } from 'vitest';
 import { makeInProcessQueue } from '../../src/queue/in-process.ts';
-import { describeQueue, due, listen } from './queue-contract.ts';
+import { describeQueue, dueJobs, listen } from './queue-contract.ts';
 
 describeQueue('in-process', {
   open: (count) => Promise.resolve(Array.from({ length: count }, makeInProcessQueue)),
   isShared: false,
 });
 
-test('wakes every listener of the process', () => {
+test('wakes every listener in the process', () => {
   const queue = makeInProcessQueue();
   const [first, second] = [listen(queue), listen(queue)];
-  queue.wake(due());
-  expect([first.looks, second.looks]).toEqual([1, 1]);
+  queue.wake(dueJobs());
+  expect([first.polls, second.polls]).toEqual([1, 1]);
 });

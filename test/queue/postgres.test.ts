@@ -3,33 +3,33 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { ClientConfig } from 'pg';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { makePostgresQueue } from '../../src/queue/postgres.ts';
-import { keepingLogger } from '../support/inner/logger.ts';
+import { recordingLogger } from '../support/inner/logger.ts';
 import { freePort } from '../support/inner/redis-server.ts';
 import { onServer } from '../support/inner/server-database.ts';
 import { startTcpProxy, type TcpProxy } from '../support/inner/tcp-proxy.ts';
 import { services } from '../support/services.ts';
-import { describeQueue, due, listen } from './queue-contract.ts';
+import { describeQueue, dueJobs, listen } from './queue-contract.ts';
 import { timeScale } from '../support/time-scale.ts';
 
 const connectionString = services.databaseUrl ?? '';
 const newChannel = () => `test_${randomBytes(6).toString('hex')}`;
-const soon = { interval: 20 };
-const began =
+const often = { interval: 20 };
+const lostMessage =
   'PostgreSQL notifications are unavailable, reconnecting; no jobs are lost: workers poll every second';
-const ended = 'PostgreSQL notifications are available again';
+const restoredMessage = 'PostgreSQL notifications are available again';
 
 function openQueue(channel: string, connection: ClientConfig = { connectionString }, heartbeatMs = 10_000) {
-  const logger = keepingLogger();
+  const logger = recordingLogger();
   const queue = makePostgresQueue({ connection, logger, channel, heartbeatMs });
   onTestFinished(() => queue.close());
   return { queue, logger };
 }
 
-const ready = (queue: { outageReason(): string | undefined }) =>
-  expect.poll(() => queue.outageReason(), soon).toBeUndefined();
+const untilReady = (queue: { outageReason(): string | undefined }) =>
+  expect.poll(() => queue.outageReason(), often).toBeUndefined();
 
-/** The server as reached through a proxy. */
-function through({ port }: TcpProxy): ClientConfig {
+/** Returns the connection settings of the server behind a proxy. */
+function proxiedConnection({ port }: TcpProxy): ClientConfig {
   const url = new URL(connectionString);
   url.host = `127.0.0.1:${port}`;
   return { connectionString: url.href };
@@ -39,12 +39,12 @@ async function openProxied(heartbeatMs?: number) {
   const { hostname: host, port } = new URL(connectionString);
   const proxy = await startTcpProxy({ host, port: Number(port) });
   const channel = newChannel();
-  const opened = openQueue(channel, through(proxy), heartbeatMs);
-  await ready(opened.queue);
+  const opened = openQueue(channel, proxiedConnection(proxy), heartbeatMs);
+  await untilReady(opened.queue);
   return { ...opened, proxy, channel };
 }
 
-/** Terminates the connections that listen on a channel and returns how many there were. */
+/** Terminates the connections that listen on a channel. Returns their number. */
 async function terminate(channel: string): Promise<number> {
   const rows = await onServer(
     `SELECT pg_terminate_backend(pid) FROM pg_stat_activity
@@ -53,107 +53,107 @@ async function terminate(channel: string): Promise<number> {
   return rows.length;
 }
 
-describe.skipIf(!services.databaseUrl)('on a server', () => {
+describe.skipIf(!services.databaseUrl)('PostgreSQL queue', () => {
   describeQueue('postgres', {
     async open(count) {
       const channel = newChannel();
       const queues = Array.from({ length: count }, () => openQueue(channel).queue);
-      await Promise.all(queues.map(ready));
+      await Promise.all(queues.map(untilReady));
       return queues;
     },
     isShared: true,
   });
 
-  test('does not receive its own wake-ups twice', async () => {
+  test('delivers its own wake-ups once', async () => {
     const { queue } = openQueue(newChannel());
-    await ready(queue);
-    const heard = listen(queue);
-    queue.wake(due());
+    await untilReady(queue);
+    const listener = listen(queue);
+    queue.wake(dueJobs());
     await sleep(300);
-    expect(heard.looks).toBe(1);
+    expect(listener.polls).toBe(1);
   });
 
-  test('replaces a connection terminated by the server, then wakes every listener once', async () => {
+  test('reconnects after the server terminated its connection, then wakes every listener once', async () => {
     const channel = newChannel();
     const [sender, { queue, logger }] = [openQueue(channel), openQueue(channel)];
-    await Promise.all([ready(sender.queue), ready(queue)]);
+    await Promise.all([untilReady(sender.queue), untilReady(queue)]);
     const [derive, imports] = [listen(queue), listen(queue, 'import')];
     expect(await terminate(channel)).toBe(2);
-    await expect.poll(() => logger.messages(), soon).toEqual([began, ended]);
-    await expect.poll(() => [derive.looks, imports.looks], soon).toEqual([1, 1]);
-    await ready(sender.queue);
-    sender.queue.wake(due());
-    await expect.poll(() => [derive.looks, imports.looks], soon).toEqual([2, 1]);
+    await expect.poll(() => logger.messages(), often).toEqual([lostMessage, restoredMessage]);
+    await expect.poll(() => [derive.polls, imports.polls], often).toEqual([1, 1]);
+    await untilReady(sender.queue);
+    sender.queue.wake(dueJobs());
+    await expect.poll(() => [derive.polls, imports.polls], often).toEqual([2, 1]);
   });
 
-  test('blocks nothing during an outage, logs it once, and reconnects', async () => {
+  test('does not block callers while the server is unreachable, logs once, and reconnects', async () => {
     const { queue, logger, proxy, channel } = await openProxied();
     const other = openQueue(channel);
-    await ready(other.queue);
-    const [own, others] = [listen(queue), listen(other.queue)];
+    await untilReady(other.queue);
+    const [localListener, remoteListener] = [listen(queue), listen(other.queue)];
     await proxy.stop();
     await expect
-      .poll(() => queue.outageReason(), soon)
+      .poll(() => queue.outageReason(), often)
       .toMatch(
         /^PostgreSQL notifications are unavailable \(.+\)\. No jobs are lost: workers poll every second\.$/,
       );
-    queue.wake(due());
-    expect(own.looks).toBe(1);
+    queue.wake(dueJobs());
+    expect(localListener.polls).toBe(1);
     await sleep(3_000);
-    expect(others.looks).toBe(0);
+    expect(remoteListener.polls).toBe(0);
     await proxy.resume();
-    await ready(queue);
-    // The wake-ups that could not be sent meanwhile are sent now.
-    await expect.poll(() => others.looks, soon).toBe(1);
-    expect(own.looks).toBe(2);
-    expect(logger.messages()).toEqual([began, ended]);
+    await untilReady(queue);
+    // After reconnecting, the queue sends the pending wake-ups.
+    await expect.poll(() => remoteListener.polls, often).toBe(1);
+    expect(localListener.polls).toBe(2);
+    expect(logger.messages()).toEqual([lostMessage, restoredMessage]);
   });
 
-  test('detects and replaces a connection whose peer went silent', async () => {
+  test('detects a connection that no longer responds and replaces it', async () => {
     const { queue, proxy, channel } = await openProxied(400);
-    const heard = listen(queue);
-    proxy.fallSilent();
+    const listener = listen(queue);
+    proxy.blackhole();
     await expect.poll(() => queue.outageReason()).toContain('timed out after 200 ms');
     await proxy.resume();
-    await ready(queue);
+    await untilReady(queue);
     const other = openQueue(channel);
-    await ready(other.queue);
-    const before = heard.looks;
-    other.queue.wake(due());
-    await expect.poll(() => heard.looks, soon).toBe(before + 1);
+    await untilReady(other.queue);
+    const before = listener.polls;
+    other.queue.wake(dueJobs());
+    await expect.poll(() => listener.polls, often).toBe(before + 1);
   });
 
-  test('closes quickly while the server is silent', async () => {
+  test('closes quickly while the server does not respond', async () => {
     const { queue, proxy } = await openProxied();
-    proxy.fallSilent();
-    queue.wake(due());
-    const start = performance.now();
+    proxy.blackhole();
+    queue.wake(dueJobs());
+    const startedAt = performance.now();
     await queue.close();
-    expect(performance.now() - start).toBeLessThan(1_000 * timeScale);
+    expect(performance.now() - startedAt).toBeLessThan(1_000 * timeScale);
   });
 
-  test('ignores foreign messages', async () => {
+  test('ignores unknown notifications', async () => {
     const channel = newChannel();
     const { queue } = openQueue(channel);
-    await ready(queue);
-    const heard = listen(queue);
+    await untilReady(queue);
+    const listener = listen(queue);
     await onServer(`NOTIFY ${channel}`, `NOTIFY ${channel}, 'other'`, `NOTIFY ${channel}, 'derive'`);
-    await expect.poll(() => heard.looks, soon).toBe(1);
+    await expect.poll(() => listener.polls, often).toBe(1);
     expect(queue.outageReason()).toBeUndefined();
   });
 });
 
-test('fails no call if the server was never reachable, and does not reveal its password', async () => {
+test('accepts calls while the server is unreachable, and does not reveal its password', async () => {
   const connectionString = `postgres://user:secret@127.0.0.1:${await freePort()}/nothing`;
   const { queue, logger } = openQueue(newChannel(), { connectionString });
-  const heard = listen(queue);
-  queue.wake(due());
-  expect(heard.looks).toBe(1);
-  await expect.poll(() => queue.outageReason(), soon).toContain('ECONNREFUSED');
+  const listener = listen(queue);
+  queue.wake(dueJobs());
+  expect(listener.polls).toBe(1);
+  await expect.poll(() => queue.outageReason(), often).toContain('ECONNREFUSED');
   await sleep(1_500);
-  expect(logger.messages()).toEqual([began]);
+  expect(logger.messages()).toEqual([lostMessage]);
   expect(queue.outageReason() + JSON.stringify(logger.lines)).not.toContain('secret');
-  const start = performance.now();
+  const startedAt = performance.now();
   await queue.close();
-  expect(performance.now() - start).toBeLessThan(1_000 * timeScale);
+  expect(performance.now() - startedAt).toBeLessThan(1_000 * timeScale);
 });

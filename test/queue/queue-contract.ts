@@ -4,30 +4,30 @@ import type { DueJob, JobKind } from '../../src/model/job.ts';
 import type { WorkQueue } from '../../src/queue/queue.ts';
 import { timeScale } from '../support/time-scale.ts';
 
-/** A driver under test, and its capabilities. */
+/** A queue driver under test. */
 export interface QueueUnderTest {
-  /** Opens the queues of several processes on the same otherwise unused server, and waits until all are ready. */
+  /** Opens one queue per simulated process with a unique name on the same server, and waits until all are ready. */
   readonly open: (count: number) => Promise<WorkQueue[]>;
-  /** Whether other processes are woken up too. */
+  /** Whether wake-ups reach other processes. */
   readonly isShared: boolean;
 }
 
 /** Returns due jobs with arbitrary ids. */
-export const due = (kind: JobKind = 'derive', count = 1): DueJob[] =>
+export const dueJobs = (kind: JobKind = 'derive', count = 1): DueJob[] =>
   Array.from({ length: count }, (_, id) => ({ id: id + 1, kind }));
 
-/** Registers a listener that counts its polls. */
+/** Registers a listener that counts how often it is woken to poll. */
 export function listen(queue: WorkQueue, kind: JobKind = 'derive') {
-  const heard = { looks: 0, stop: () => undefined as void };
-  heard.stop = queue.onWake(kind, () => Promise.resolve(void heard.looks++));
-  return heard;
+  const listener = { polls: 0, stop: () => undefined as void };
+  listener.stop = queue.onWake(kind, () => Promise.resolve(void listener.polls++));
+  return listener;
 }
 
-/** After this time, no more wake-ups arrive. */
-const quietMs = 400;
-const soon = { interval: 5 };
+/** Time after which all wake-ups have been delivered. */
+const deliveryMs = 400;
+const often = { interval: 5 };
 
-/** The contract tests of every queue driver. */
+/** Defines the contract tests for a queue driver. */
 export function describeQueue(name: string, { open, isShared }: QueueUnderTest): void {
   async function openAll(count: number): Promise<WorkQueue[]> {
     const queues = await open(count);
@@ -46,159 +46,159 @@ export function describeQueue(name: string, { open, isShared }: QueueUnderTest):
       const queue = await openOne();
       const { promise: woken, resolve } = Promise.withResolvers<void>();
       queue.onWake('derive', () => Promise.resolve(resolve()));
-      await sleep(quietMs);
-      const began = performance.now();
-      queue.wake(due());
+      await sleep(deliveryMs);
+      const startedAt = performance.now();
+      queue.wake(dueJobs());
       await woken;
-      expect(performance.now() - began).toBeLessThan(100 * timeScale);
+      expect(performance.now() - startedAt).toBeLessThan(100 * timeScale);
       expect(queue.outageReason()).toBeUndefined();
     });
 
-    test('wakes only listeners of the job kind, or of both kinds', async () => {
+    test('wakes only listeners of the given job kinds', async () => {
       const queue = await openOne();
       const [derive, imports] = [listen(queue), listen(queue, 'import')];
-      await sleep(quietMs);
-      queue.wake(due('import'));
-      await expect.poll(() => imports.looks, soon).toBe(1);
-      await sleep(quietMs);
-      expect(derive.looks).toBe(0);
-      queue.wake([...due('import'), ...due('derive')]);
-      await expect.poll(() => [derive.looks, imports.looks], soon).toEqual([1, 2]);
+      await sleep(deliveryMs);
+      queue.wake(dueJobs('import'));
+      await expect.poll(() => imports.polls, often).toBe(1);
+      await sleep(deliveryMs);
+      expect(derive.polls).toBe(0);
+      queue.wake([...dueJobs('import'), ...dueJobs('derive')]);
+      await expect.poll(() => [derive.polls, imports.polls], often).toEqual([1, 2]);
     });
 
     test('delivers every wake-up, even repeated ones of the same job', async () => {
       const queue = await openOne();
-      const heard = listen(queue);
-      await sleep(quietMs);
-      for (let looks = 1; looks <= 5; looks++) {
-        queue.wake(due());
-        await expect.poll(() => heard.looks, soon).toBe(looks);
+      const listener = listen(queue);
+      await sleep(deliveryMs);
+      for (let polls = 1; polls <= 5; polls++) {
+        queue.wake(dueJobs());
+        await expect.poll(() => listener.polls, often).toBe(polls);
       }
     });
 
-    test('does not wake removed listeners', async () => {
+    test('does not wake a removed listener', async () => {
       const queue = await openOne();
-      const heard = listen(queue);
-      await sleep(quietMs);
-      heard.stop();
-      heard.stop();
-      queue.wake(due());
-      await sleep(quietMs);
-      expect(heard.looks).toBe(0);
+      const listener = listen(queue);
+      await sleep(deliveryMs);
+      listener.stop();
+      listener.stop();
+      queue.wake(dueJobs());
+      await sleep(deliveryMs);
+      expect(listener.polls).toBe(0);
     });
 
     test('delivers a delayed wake-up when it is due', async () => {
       const queue = await openOne();
-      const heard = listen(queue);
-      await sleep(quietMs);
-      const began = performance.now();
-      queue.wake(due(), 700);
-      await expect.poll(() => heard.looks, soon).toBe(1);
-      expect(performance.now() - began).toBeGreaterThan(650);
-      expect(performance.now() - began).toBeLessThan(1_500 * timeScale);
+      const listener = listen(queue);
+      await sleep(deliveryMs);
+      const startedAt = performance.now();
+      queue.wake(dueJobs(), 700);
+      await expect.poll(() => listener.polls, often).toBe(1);
+      expect(performance.now() - startedAt).toBeGreaterThan(650);
+      expect(performance.now() - startedAt).toBeLessThan(1_500 * timeScale);
     });
 
     test('delivers an immediate wake-up before a delayed one', async () => {
       const queue = await openOne();
-      const heard = listen(queue);
-      await sleep(quietMs);
-      queue.wake(due(), 60_000);
-      queue.wake(due());
-      await expect.poll(() => heard.looks, soon).toBe(1);
+      const listener = listen(queue);
+      await sleep(deliveryMs);
+      queue.wake(dueJobs(), 60_000);
+      queue.wake(dueJobs());
+      await expect.poll(() => listener.polls, often).toBe(1);
     });
 
-    test('coalesces a flood of wake-ups into few polls', async () => {
+    test('coalesces many wake-ups into few polls', async () => {
       const queue = await openOne();
-      let looks = 0;
+      let polls = 0;
       queue.onWake('derive', async () => {
-        looks++;
+        polls++;
         await sleep(2);
       });
-      await sleep(quietMs);
-      for (let i = 0; i < 1_000; i++) queue.wake(due());
-      queue.wake(due('derive', 10_000));
-      await expect.poll(() => looks, soon).toBeGreaterThan(0);
-      await sleep(quietMs);
-      expect(looks).toBeLessThanOrEqual(200);
+      await sleep(deliveryMs);
+      for (let i = 0; i < 1_000; i++) queue.wake(dueJobs());
+      queue.wake(dueJobs('derive', 10_000));
+      await expect.poll(() => polls, often).toBeGreaterThan(0);
+      await sleep(deliveryMs);
+      expect(polls).toBeLessThanOrEqual(200);
     });
 
     test('polls again after a wake-up during a poll', async () => {
       const queue = await openOne();
-      const first = Promise.withResolvers<void>();
-      let looks = 0;
-      queue.onWake('derive', () => (++looks === 1 ? first.promise : Promise.resolve()));
-      await sleep(quietMs);
-      queue.wake(due());
-      await expect.poll(() => looks, soon).toBe(1);
-      queue.wake(due());
-      await sleep(quietMs);
-      expect(looks).toBe(1);
-      first.resolve();
-      await expect.poll(() => looks, soon).toBe(2);
+      const firstPoll = Promise.withResolvers<void>();
+      let polls = 0;
+      queue.onWake('derive', () => (++polls === 1 ? firstPoll.promise : Promise.resolve()));
+      await sleep(deliveryMs);
+      queue.wake(dueJobs());
+      await expect.poll(() => polls, often).toBe(1);
+      queue.wake(dueJobs());
+      await sleep(deliveryMs);
+      expect(polls).toBe(1);
+      firstPoll.resolve();
+      await expect.poll(() => polls, often).toBe(2);
     });
 
-    test('closes quickly and repeatedly, and delivers nothing afterwards', async () => {
+    test('closes quickly, can be closed twice, and delivers nothing afterwards', async () => {
       const queue = await openOne();
-      const heard = listen(queue);
-      await sleep(quietMs);
-      queue.wake(due(), 100);
-      const began = performance.now();
+      const listener = listen(queue);
+      await sleep(deliveryMs);
+      queue.wake(dueJobs(), 100);
+      const startedAt = performance.now();
       await Promise.all([queue.close(), queue.close()]);
       await queue.close();
-      expect(performance.now() - began).toBeLessThan(1_000 * timeScale);
-      queue.wake(due());
-      queue.onWake('derive', () => Promise.resolve(void heard.looks++));
-      await sleep(quietMs);
-      expect(heard.looks).toBe(0);
+      expect(performance.now() - startedAt).toBeLessThan(1_000 * timeScale);
+      queue.wake(dueJobs());
+      queue.onWake('derive', () => Promise.resolve(void listener.polls++));
+      await sleep(deliveryMs);
+      expect(listener.polls).toBe(0);
     });
 
-    test('does not wait for listeners when closing', async () => {
+    test('closes without waiting for listeners', async () => {
       const queue = await openOne();
-      let looks = 0;
+      let polls = 0;
       queue.onWake('derive', () => {
-        looks++;
+        polls++;
         return new Promise(() => undefined);
       });
-      await sleep(quietMs);
-      queue.wake(due());
-      await expect.poll(() => looks, soon).toBe(1);
-      const began = performance.now();
+      await sleep(deliveryMs);
+      queue.wake(dueJobs());
+      await expect.poll(() => polls, often).toBe(1);
+      const startedAt = performance.now();
       await queue.close();
-      expect(performance.now() - began).toBeLessThan(1_200 * timeScale);
+      expect(performance.now() - startedAt).toBeLessThan(1_200 * timeScale);
     });
 
     if (!isShared) return;
 
-    test('wakes an idle process from another one', async () => {
+    test('wakes an idle listener in another process', async () => {
       const [sender, idle] = await openAll(2);
-      const heard = listen(idle!);
-      await sleep(quietMs);
-      sender!.wake(due());
-      await expect.poll(() => heard.looks, soon).toBe(1);
+      const listener = listen(idle!);
+      await sleep(deliveryMs);
+      sender!.wake(dueJobs());
+      await expect.poll(() => listener.polls, often).toBe(1);
     });
 
-    test('delivers a wake-up during a stop to the remaining listeners only', async () => {
-      const [sender, leaving, staying] = await openAll(3);
-      const left = listen(leaving!);
-      await sleep(quietMs);
-      left.stop();
-      sender!.wake(due());
-      const heard = listen(staying!);
-      sender!.wake(due());
-      await expect.poll(() => heard.looks, soon).toBeGreaterThan(0);
-      expect(left.looks).toBe(0);
+    test('delivers wake-ups only to the remaining processes when one stops', async () => {
+      const [sender, stopping, remaining] = await openAll(3);
+      const stopped = listen(stopping!);
+      await sleep(deliveryMs);
+      stopped.stop();
+      sender!.wake(dueJobs());
+      const listener = listen(remaining!);
+      sender!.wake(dueJobs());
+      await expect.poll(() => listener.polls, often).toBeGreaterThan(0);
+      expect(stopped.polls).toBe(0);
     });
 
-    test('leaves wake-ups to an idle process while another is busy', async () => {
-      const [sender, full, idle] = await openAll(3);
-      full!.onWake('derive', () => new Promise(() => undefined));
-      const heard = listen(idle!);
-      await sleep(quietMs);
+    test('delivers wake-ups to an idle process while another is busy', async () => {
+      const [sender, busy, idle] = await openAll(3);
+      busy!.onWake('derive', () => new Promise(() => undefined));
+      const listener = listen(idle!);
+      await sleep(deliveryMs);
       for (let i = 0; i < 5; i++) {
-        sender!.wake(due());
+        sender!.wake(dueJobs());
         await sleep(50);
       }
-      await expect.poll(() => heard.looks, soon).toBeGreaterThanOrEqual(4);
+      await expect.poll(() => listener.polls, often).toBeGreaterThanOrEqual(4);
     });
   });
 }

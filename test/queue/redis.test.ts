@@ -2,13 +2,13 @@ import { randomUUID } from 'node:crypto';
 import { Redis } from 'ioredis';
 import { describe, expect, onTestFinished } from 'vitest';
 import { makeRedisQueue } from '../../src/queue/redis.ts';
-import { keepingLogger } from '../support/inner/logger.ts';
+import { recordingLogger } from '../support/inner/logger.ts';
 import { services } from '../support/services.ts';
 import { describeQueue } from './queue-contract.ts';
 
 const url = services.redisUrl ?? '';
 
-/** The server is shared with others. */
+/** Removes the keys of one queue, because other tests use the same server. */
 async function removeQueues(name: string): Promise<void> {
   const client = new Redis(url);
   const keys = await client.keys(`bull:${name}-*`);
@@ -16,12 +16,12 @@ async function removeQueues(name: string): Promise<void> {
   client.disconnect();
 }
 
-describe.skipIf(!services.redisUrl)('on a server', () => {
+describe.skipIf(!services.redisUrl)('on a Redis server', () => {
   describeQueue('redis', {
     async open(count) {
       const name = `vitrine-test-${randomUUID()}`;
       onTestFinished(() => removeQueues(name));
-      const make = () => makeRedisQueue({ url, name, logger: keepingLogger() });
+      const make = () => makeRedisQueue({ url, name, logger: recordingLogger() });
       const queues = Array.from({ length: count }, make);
       for (const queue of queues) await expect.poll(() => queue.outageReason()).toBeUndefined();
       return queues;

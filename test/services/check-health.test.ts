@@ -14,7 +14,7 @@ import { makeStorageHealth } from '../../src/services/storage-health.ts';
 import { makeLocalStorage } from '../../src/storage/local.ts';
 import { testFolder } from '../support/inner/folders.ts';
 import { attemptOf, claimOne, recordPending } from '../support/inner/jobs.ts';
-import { keepingLogger } from '../support/inner/logger.ts';
+import { recordingLogger } from '../support/inner/logger.ts';
 import { freePort } from '../support/inner/redis-server.ts';
 import { derivedFactsOf } from '../support/inner/records.ts';
 import { copyTemplate } from '../support/inner/template-database.ts';
@@ -31,7 +31,7 @@ async function makeHealth(
   const database = await openEmbeddedDatabase(join(folder, 'db'));
   onTestFinished(() => database.close().catch(() => undefined));
   const storage = await makeLocalStorage(join(folder, 'storage'));
-  const logger = keepingLogger();
+  const logger = recordingLogger();
   const pool = {
     size: 1,
     timeoutMs: 5000,
@@ -138,7 +138,7 @@ test('omits the details of an unavailable component, and reports the reason in i
 
 test('warns, but does not fail, if the queue cannot wake workers', async () => {
   const url = `redis://127.0.0.1:${await freePort()}`;
-  const queue = makeRedisQueue({ url, name: 'vitrine-test', logger: keepingLogger() });
+  const queue = makeRedisQueue({ url, name: 'vitrine-test', logger: recordingLogger() });
   onTestFinished(() => queue.close());
   const { check } = await makeHealth(undefined, queue);
   await expect.poll(() => queue.outageReason()).toContain('ECONNREFUSED');

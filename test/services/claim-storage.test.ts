@@ -8,7 +8,7 @@ import { makeLocalStorage } from '../../src/storage/local.ts';
 import { makeStaging } from '../../src/storage/staging.ts';
 import { openTestDatabase, useDatabase } from '../support/inner/database.ts';
 import { testFolder } from '../support/inner/folders.ts';
-import { keepingLogger } from '../support/inner/logger.ts';
+import { recordingLogger } from '../support/inner/logger.ts';
 import type { Database } from '../../src/db/database.ts';
 
 const database = await useDatabase();
@@ -22,7 +22,7 @@ async function start(folder: string, onDatabase: Database = database): Promise<v
     installation: makeInstallationQueries(onDatabase),
     storage,
     staging,
-    logger: keepingLogger(),
+    logger: recordingLogger(),
   })();
 }
 

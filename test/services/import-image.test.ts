@@ -3,7 +3,7 @@ import { expect, test } from 'vitest';
 import { unrestrictedPrincipal } from '../../src/model/principal.ts';
 import { claimOne, makeDue } from '../support/inner/jobs.ts';
 import { startOrigin } from '../support/inner/origin.ts';
-import { brokenPicture, freshPicture } from '../support/inner/pictures.ts';
+import { brokenPicture, uniquePicture } from '../support/inner/pictures.ts';
 import { hashOf } from '../support/inner/records.ts';
 import { makeRig, type Rig, type RigOptions, useEngines } from '../support/inner/rig.ts';
 
@@ -25,7 +25,7 @@ async function importOnce(rig: Rig, url: string, tenantName = 'shop') {
 
 test('downloads, stores and derives a picture, and names it after the last part of its URL', async () => {
   const { rig, origin } = await setUp();
-  const bytes = await freshPicture();
+  const bytes = await uniquePicture();
   const url = origin.put('/pictures/red%20vase.jpg?size=big', bytes);
   const { image, outcome } = await importOnce(rig, url);
   expect(outcome).toMatchObject({ state: 'completed' });
@@ -49,7 +49,7 @@ test('downloads, stores and derives a picture, and names it after the last part 
 
 test('shares content that the tenant already has, without deriving it again', async () => {
   const { rig, origin } = await setUp();
-  const bytes = await freshPicture();
+  const bytes = await uniquePicture();
   const first = (await rig.upload(bytes)).image;
   const stored = await rig.storedKeys();
   // A derivation would fail, because renditions cannot be stored.
@@ -67,7 +67,7 @@ test('shares content that the tenant already has, without deriving it again', as
 
 test('does not share content across tenants', async () => {
   const { rig, origin } = await setUp();
-  const bytes = await freshPicture();
+  const bytes = await uniquePicture();
   const uploaded = (await rig.upload(bytes)).image;
   const { image } = await importOnce(rig, origin.put('/vase.jpg', bytes), 'other');
   expect(image).toMatchObject({ status: 'completed', duplicateOf: null });
@@ -76,7 +76,7 @@ test('does not share content across tenants', async () => {
 
 test('does not download again once the original is stored', async () => {
   const { rig, origin } = await setUp();
-  const bytes = await freshPicture();
+  const bytes = await uniquePicture();
   await writeFile(rig.pathOf('renditions'), 'a file instead of the folder');
   const { id, outcome } = await importOnce(rig, origin.put('/vase.jpg', bytes));
   expect(outcome).toMatchObject({ state: 'retrying', delaySeconds: 2 });
@@ -86,7 +86,7 @@ test('does not download again once the original is stored', async () => {
   const { items } = await rig.reports.list(unrestrictedPrincipal, {}, { limit: 9, offset: 0 });
   await makeDue(database, items[0]!.id);
   expect(await rig.runJob(await claim())).toMatchObject({ state: 'completed' });
-  expect(origin.asked('/vase.jpg')).toBe(1);
+  expect(origin.requestCount('/vase.jpg')).toBe(1);
   expect(await rig.image(id)).toMatchObject({ status: 'completed', filename: 'vase.jpg' });
 });
 
@@ -155,9 +155,9 @@ test('retries when the server is overloaded or unreachable', async () => {
 
 test('does not restore an image that was deleted before its import ran', async () => {
   const { rig, origin } = await setUp();
-  const url = origin.put('/vase.jpg', await freshPicture());
+  const url = origin.put('/vase.jpg', await uniquePicture());
   const { image } = await rig.ingestUrls.one(unrestrictedPrincipal, { url, tenantName: 'shop' });
-  await rig.hide({ id: image.id });
+  await rig.softDelete({ id: image.id });
   await rig.runJob(await claim());
   expect(await rig.image(image.id)).toBeUndefined();
 });

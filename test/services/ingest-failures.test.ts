@@ -3,7 +3,7 @@ import { expect, test } from 'vitest';
 import { type AppError, errorFamily } from '../../src/errors.ts';
 import { rowOf } from '../support/inner/database.ts';
 import { claimOne } from '../support/inner/jobs.ts';
-import { brokenPicture, freshPicture } from '../support/inner/pictures.ts';
+import { brokenPicture, uniquePicture } from '../support/inner/pictures.ts';
 import { makeRig, type Rig, useEngines } from '../support/inner/rig.ts';
 
 const engines = await useEngines();
@@ -73,7 +73,7 @@ test('keeps an undecodable queued upload as failed, and retries it when it is up
 test('rejects uploads with a retryable error while the storage fails', async () => {
   const rig = await makeRig(engines);
   await writeFile(rig.pathOf('originals'), 'a file instead of the folder');
-  const bytes = await freshPicture();
+  const bytes = await uniquePicture();
   await expect(rig.upload(bytes)).rejects.toMatchObject({ code: 'storage_failed', status: 503 });
   await rm(rig.pathOf('originals'));
   await expectNothingStored(rig);
@@ -82,7 +82,7 @@ test('rejects uploads with a retryable error while the storage fails', async () 
 
 test('repairs a missing or truncated original when the same bytes are uploaded again', async () => {
   const rig = await makeRig(engines);
-  const bytes = await freshPicture();
+  const bytes = await uniquePicture();
   const { image } = await rig.upload(bytes);
   const path = rig.pathOf(image.originalKey!);
   for (const damage of [() => rm(path), () => truncate(path, 10)]) {
@@ -96,7 +96,7 @@ test('repairs a missing or truncated original when the same bytes are uploaded a
 
 test('completes an image with a missing original when its bytes are uploaded again', async () => {
   const rig = await makeRig(engines);
-  const bytes = await freshPicture();
+  const bytes = await uniquePicture();
   const { image } = await rig.upload(bytes, queued);
   await rm(rig.pathOf(image.originalKey!));
   await rig.runJob(await claimOne(database));

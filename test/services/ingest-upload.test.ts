@@ -5,7 +5,7 @@ import { unrestrictedPrincipal } from '../../src/model/principal.ts';
 import { originalKey } from '../../src/storage/keys.ts';
 import { rowOf } from '../support/inner/database.ts';
 import { claimOne } from '../support/inner/jobs.ts';
-import { freshPicture } from '../support/inner/pictures.ts';
+import { uniquePicture } from '../support/inner/pictures.ts';
 import { hashOf } from '../support/inner/records.ts';
 import { makeRig, useEngines } from '../support/inner/rig.ts';
 import { countWakes } from '../support/inner/wakes.ts';
@@ -21,7 +21,7 @@ const counts = () =>
 
 test('returns an inline upload with its renditions, and stores the original under its content hash', async () => {
   const rig = await makeRig(engines);
-  const bytes = await freshPicture();
+  const bytes = await uniquePicture();
   const { outcome, image, jobId } = await rig.upload(bytes);
   expect(outcome).toBe('new');
   expect(jobId).toBeGreaterThan(0);
@@ -41,7 +41,7 @@ test('returns an inline upload with its renditions, and stores the original unde
 test('returns a queued upload immediately, and wakes a worker', async () => {
   const rig = await makeRig(engines);
   const wakes = countWakes(rig.queue);
-  const { outcome, image, jobId } = await rig.upload(await freshPicture(), queued);
+  const { outcome, image, jobId } = await rig.upload(await uniquePicture(), queued);
   expect({ outcome, status: image.status, renditions: image.renditions, wakes }).toEqual({
     outcome: 'new',
     status: 'pending',
@@ -54,8 +54,8 @@ test('returns a queued upload immediately, and wakes a worker', async () => {
 
 test('gives inline uploads a higher priority than queued ones', async () => {
   const rig = await makeRig(engines, { inlineMs: 0 });
-  await rig.upload(await freshPicture(), queued);
-  const { image } = await rig.upload(await freshPicture());
+  await rig.upload(await uniquePicture(), queued);
+  const { image } = await rig.upload(await uniquePicture());
   const priorities = await rowOf<{ inline: number; queued: number }>(
     database,
     'SELECT min(priority) AS inline, max(priority) AS queued FROM jobs',
@@ -66,7 +66,7 @@ test('gives inline uploads a higher priority than queued ones', async () => {
 
 test('returns the existing image for known bytes, whatever the filename and mode', async () => {
   const rig = await makeRig(engines);
-  const bytes = await freshPicture();
+  const bytes = await uniquePicture();
   const { image } = await rig.upload(bytes);
   for (const mode of ['inline', 'queued'] as const) {
     const upload = await rig.upload(bytes, { filename: 'other.jpg', mode });
@@ -78,7 +78,7 @@ test('returns the existing image for known bytes, whatever the filename and mode
 
 test('creates one image for forty concurrent uploads of the same bytes', async () => {
   const rig = await makeRig(engines);
-  const bytes = await freshPicture('slow');
+  const bytes = await uniquePicture('slow');
   const uploads = await Promise.all(Array.from({ length: 40 }, () => rig.upload(bytes)));
   expect(uploads.filter(({ outcome }) => outcome === 'new')).toHaveLength(1);
   for (const { image } of uploads) {
@@ -92,7 +92,7 @@ test('creates one image for forty concurrent uploads of the same bytes', async (
 
 test('creates separate images and files for the same bytes of two tenants', async () => {
   const rig = await makeRig(engines);
-  const bytes = await freshPicture();
+  const bytes = await uniquePicture();
   const [ownUpload, otherUpload] = [
     await rig.upload(bytes),
     await rig.upload(bytes, { tenantName: 'other' }),
@@ -104,9 +104,9 @@ test('creates separate images and files for the same bytes of two tenants', asyn
 
 test('creates a new image for the bytes of a deleted one', async () => {
   const rig = await makeRig(engines);
-  const bytes = await freshPicture();
+  const bytes = await uniquePicture();
   const before = await rig.upload(bytes);
-  await rig.hide({ id: before.image.id });
+  await rig.softDelete({ id: before.image.id });
   const after = await rig.upload(bytes);
   expect(after).toMatchObject({ outcome: 'new', image: { status: 'completed' } });
   expect(after.image.id).not.toBe(before.image.id);
@@ -126,7 +126,7 @@ test('creates a new image if the existing one is deleted during the upload', asy
       },
     }),
   });
-  const bytes = await freshPicture();
+  const bytes = await uniquePicture();
   const before = await rig.upload(bytes);
   const after = await rig.upload(bytes);
   expect(after).toMatchObject({ outcome: 'new', image: { status: 'completed' } });
@@ -135,7 +135,7 @@ test('creates a new image if the existing one is deleted during the upload', asy
 
 test('returns an inline upload unfinished at the time limit, and completes it afterwards', async () => {
   const rig = await makeRig(engines, { inlineMs: 100 });
-  const { image } = await rig.upload(await freshPicture('slow'));
+  const { image } = await rig.upload(await uniquePicture('slow'));
   expect(image).toMatchObject({ status: 'processing', renditions: [] });
   await expect.poll(async () => (await rig.image(image.id))?.status).toBe('completed');
 });
@@ -143,7 +143,7 @@ test('returns an inline upload unfinished at the time limit, and completes it af
 test('rejects an invalid tenant name, and stores nothing', async () => {
   const rig = await makeRig(engines);
   for (const tenantName of ['', '../etc', 'ä', 'x'.repeat(65)]) {
-    await expect(rig.upload(await freshPicture(), { tenantName })).rejects.toMatchObject({
+    await expect(rig.upload(await uniquePicture(), { tenantName })).rejects.toMatchObject({
       code: 'invalid_tenant',
       status: 400,
     });

@@ -3,7 +3,7 @@ import { unrestrictedPrincipal } from '../../src/model/principal.ts';
 import { rowsOf } from '../support/inner/database.ts';
 import { claimOne } from '../support/inner/jobs.ts';
 import { startOrigin } from '../support/inner/origin.ts';
-import { freshPicture } from '../support/inner/pictures.ts';
+import { uniquePicture } from '../support/inner/pictures.ts';
 import { makeRig, useEngines } from '../support/inner/rig.ts';
 import { countWakes } from '../support/inner/wakes.ts';
 
@@ -28,7 +28,7 @@ test('records a pending image and a job for a URL, and wakes a worker', async ()
 test('returns the existing image for an equivalent URL, whether its import is active or completed', async () => {
   const rig = await makeRig(engines);
   const origin = await startOrigin();
-  const url = origin.put('/vase.jpg', await freshPicture());
+  const url = origin.put('/vase.jpg', await uniquePicture());
   const first = await rig.ingestUrls.one(unrestrictedPrincipal, { url, tenantName: 'shop' });
   const upperCaseScheme = url.replace('http:', 'HTTP:');
   expect(
@@ -44,7 +44,7 @@ test('returns the existing image for an equivalent URL, whether its import is ac
     outcome: 'known',
     image: { id: first.image.id, status: 'completed' },
   });
-  expect(origin.asked('/vase.jpg')).toBe(1);
+  expect(origin.requestCount('/vase.jpg')).toBe(1);
 });
 
 test('rejects a URL whose import is active, and names its image, with DUPLICATE_HANDLING=reject-active', async () => {
@@ -128,13 +128,13 @@ test('records an import even if all its lines are refused', async () => {
 test('reports completed, failed and deleted images of an import', async () => {
   const rig = await makeRig(engines);
   const origin = await startOrigin();
-  const urls = [origin.put('/a.jpg', await freshPicture()), origin.put('/b.jpg', 404), `${vase}?c`];
+  const urls = [origin.put('/a.jpg', await uniquePicture()), origin.put('/b.jpg', 404), `${vase}?c`];
   const { id, lines } = await rig.ingestUrls.many(
     unrestrictedPrincipal,
     urls.map((url) => ({ url, tenantName: 'shop' })),
   );
   for (const job of await rig.jobs.claimDue('import', 2, 60)) await rig.runJob(job);
-  await rig.hide({ id: lines[2]!.imageId! });
+  await rig.softDelete({ id: lines[2]!.imageId! });
   const report = await rig.imports.find(unrestrictedPrincipal, { id }, page);
   expect(report).toMatchObject({
     total: 3,

@@ -3,7 +3,7 @@ import { expect, test } from 'vitest';
 import { unrestrictedPrincipal } from '../../src/model/principal.ts';
 import { claimOne } from '../support/inner/jobs.ts';
 import { startOrigin } from '../support/inner/origin.ts';
-import { brokenPicture, freshPicture } from '../support/inner/pictures.ts';
+import { brokenPicture, uniquePicture } from '../support/inner/pictures.ts';
 import { makeRig, useEngines } from '../support/inner/rig.ts';
 import { countWakes } from '../support/inner/wakes.ts';
 
@@ -20,7 +20,7 @@ async function setUp() {
 
 test('retries a failed job, which then completes its image', async () => {
   const { rig, wakes, jobs } = await setUp();
-  const { image, jobId } = await rig.upload(await freshPicture(), queued);
+  const { image, jobId } = await rig.upload(await uniquePicture(), queued);
   await rename(rig.pathOf('originals'), rig.pathOf('moved-away'));
   expect(await rig.runJob(await claimOne(database))).toMatchObject({ state: 'failed' });
   await rename(rig.pathOf('moved-away'), rig.pathOf('originals'));
@@ -43,7 +43,7 @@ test('downloads the file again when a failed import is retried', async () => {
   const { image } = await rig.ingestUrls.one(unrestrictedPrincipal, { url, tenantName: 'shop' });
   const job = await claimOne(database, 60, 'import');
   expect(await rig.runJob(job)).toMatchObject({ state: 'failed' });
-  origin.put('/vase.jpg', await freshPicture());
+  origin.put('/vase.jpg', await uniquePicture());
   await jobs.retry(unrestrictedPrincipal, job.id);
   expect(await rig.runJob(await claimOne(database, 60, 'import'))).toMatchObject({ state: 'completed' });
   expect(await rig.image(image.id)).toMatchObject({ status: 'completed', filename: 'vase.jpg' });
@@ -57,7 +57,7 @@ test('reports why a job cannot be retried', async () => {
     message: `Job ${jobId} is pending; only failed jobs can be retried.`,
   });
   await rig.runJob(await claimOne(database));
-  await rig.hide({ id: image.id });
+  await rig.softDelete({ id: image.id });
   wakes.count = 0;
   await expect(jobs.retry(unrestrictedPrincipal, jobId!)).rejects.toMatchObject({
     code: 'job_not_failed',

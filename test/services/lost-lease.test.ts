@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, test } from 'vitest';
 import { rowsOf } from '../support/inner/database.ts';
 import { claimOne } from '../support/inner/jobs.ts';
-import { freshPicture } from '../support/inner/pictures.ts';
+import { uniquePicture } from '../support/inner/pictures.ts';
 import { makeRig, type Rig, useEngines } from '../support/inner/rig.ts';
 import { countWakes } from '../support/inner/wakes.ts';
 
@@ -12,7 +12,7 @@ const { database } = engines;
 
 /** Uploads a slow picture and claims its job. */
 async function claimSlow(rig: Rig) {
-  const { image } = await rig.upload(await freshPicture('slow'), { mode: 'queued' });
+  const { image } = await rig.upload(await uniquePicture('slow'), { mode: 'queued' });
   return { image, job: await claimOne(database) };
 }
 
@@ -41,7 +41,7 @@ test('writes nothing after its lease has been taken over', async () => {
 
 test('records no failure after its lease has been taken over', async () => {
   const rig = await makeRig(engines, { leaseSeconds: 3600 });
-  await rig.upload(await freshPicture('crash'), { mode: 'queued' });
+  await rig.upload(await uniquePicture('crash'), { mode: 'queued' });
   const staleRun = rig.runJob(await claimOne(database));
   await rig.jobs.takeOverLostLeases(10, true);
   const rowsBefore = await allRows();
@@ -81,7 +81,7 @@ test('renews the lease of a job that takes longer than one lease', async () => {
   };
   const leaseSeconds = 1.2;
   const rig = await makeRig({ database, decoders: { ...decoders, derive } }, { leaseSeconds });
-  await rig.upload(await freshPicture(), { mode: 'queued' });
+  await rig.upload(await uniquePicture(), { mode: 'queued' });
   const running = rig.runJob(await claimOne(database, leaseSeconds));
   await sleep(1_500);
   expect(await rig.jobs.takeOverLostLeases(10, false)).toEqual({ requeued: [], failed: 0 });

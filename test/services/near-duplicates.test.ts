@@ -1,14 +1,14 @@
 import { rm, truncate } from 'node:fs/promises';
 import { expect, test } from 'vitest';
 import { claimOne } from '../support/inner/jobs.ts';
-import { labelledPicture, type LabelLook } from '../support/inner/labelled-pictures.ts';
-import { freshPicture, type ProductLook, productPicture } from '../support/inner/pictures.ts';
+import { labelledPicture, type LabelStyle } from '../support/inner/labelled-pictures.ts';
+import { uniquePicture, type ProductStyle, productPicture } from '../support/inner/pictures.ts';
 import { makeRig, type Rig, useEngines } from '../support/inner/rig.ts';
 
 const engines = await useEngines();
 
 /** Uploads a generated product picture and returns the completed image. */
-const add = async (rig: Rig, look?: ProductLook) => (await rig.upload(await productPicture(look))).image;
+const add = async (rig: Rig, look?: ProductStyle) => (await rig.upload(await productPicture(look))).image;
 const keysOf = ({ renditions }: { renditions: readonly { storageKey: string }[] }) =>
   renditions.map(({ storageKey }) => storageKey);
 
@@ -59,7 +59,7 @@ test('makes separate renditions for a copy of a different size', async () => {
 const zoomPreset = [{ name: 'zoom', width: 600, height: 600, quality: 85 }];
 
 /** Uploads a box with a printed label. */
-const addLabel = async (rig: Rig, look?: LabelLook, quality = 90) =>
+const addLabel = async (rig: Rig, look?: LabelStyle, quality = 90) =>
   (await rig.upload(await labelledPicture(look).jpeg({ quality }).toBuffer())).image;
 
 test.each([
@@ -125,8 +125,8 @@ test('does not match a product in another colour or of another shape', async () 
 
 test('does not match pictures without structure, however similar they are', async () => {
   const rig = await makeRig(engines);
-  await rig.upload(await freshPicture());
-  expect((await rig.upload(await freshPicture())).image.nearDuplicates).toEqual([]);
+  await rig.upload(await uniquePicture());
+  expect((await rig.upload(await uniquePicture())).image.nearDuplicates).toEqual([]);
 });
 
 test('never compares pictures of different tenants', async () => {
@@ -190,7 +190,7 @@ test('neither reports a deleted near-duplicate nor reuses its renditions', async
   const rig = await makeRig(engines);
   const first = await add(rig);
   const copy = await add(rig, { quality: 60 });
-  await rig.hide({ id: first.id });
+  await rig.softDelete({ id: first.id });
   expect((await rig.image(copy.id))?.nearDuplicates).toEqual([]);
   const third = await add(rig, { quality: 75 });
   expect(third.nearDuplicates).toMatchObject([{ id: copy.id }]);

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { unrestrictedPrincipal } from '../../src/model/principal.ts';
 import { rowOf } from '../support/inner/database.ts';
-import { freshPicture } from '../support/inner/pictures.ts';
+import { uniquePicture } from '../support/inner/pictures.ts';
 import { makeRig, useEngines } from '../support/inner/rig.ts';
 
 const engines = await useEngines();
@@ -11,7 +11,7 @@ const page = { limit: 50, offset: 0 };
 /** A rig with one image, and the services that manage its references. */
 async function setUp() {
   const rig = await makeRig(engines);
-  const { image } = await rig.upload(await freshPicture());
+  const { image } = await rig.upload(await uniquePicture());
   return {
     rig,
     image,
@@ -131,7 +131,7 @@ test('reports unknown and deleted images, and those of other tenants, as not fou
   await expect(references.add(unrestrictedPrincipal, { id: 424_242 }, 'page')).rejects.toMatchObject(
     notFound,
   );
-  await rig.hide(id);
+  await rig.softDelete(id);
   await expect(references.remove(unrestrictedPrincipal, id, 'page')).rejects.toMatchObject(notFound);
 });
 

@@ -5,7 +5,7 @@ import { expect, test } from 'vitest';
 import { unrestrictedPrincipal, type Principal } from '../../src/model/principal.ts';
 import { makeRenditionCache } from '../../src/services/rendition-cache.ts';
 import { makeRetrieveImage } from '../../src/services/retrieve-image.ts';
-import { freshPicture } from '../support/inner/pictures.ts';
+import { uniquePicture } from '../support/inner/pictures.ts';
 import { makeRig, useEngines } from '../support/inner/rig.ts';
 
 const engines = await useEngines();
@@ -14,7 +14,7 @@ const engines = await useEngines();
 async function setUp(readCacheBytes = 2 ** 20) {
   const rig = await makeRig(engines, { readCacheBytes });
   const { retrieve, deleteImage: remove } = rig.services;
-  const bytes = await freshPicture();
+  const bytes = await uniquePicture();
   const { image } = await rig.upload(bytes);
   const thumb = image.renditions.find(({ preset }) => preset === 'thumb')!;
   return { rig, retrieve, remove, bytes, image, id: { id: image.id }, thumb };
@@ -129,7 +129,7 @@ test('reports why a rendition or an image is not available', async () => {
     code: 'unknown_preset',
     message: 'There is no preset "poster"; the presets are thumb, card.',
   });
-  const pending = await rig.upload(await freshPicture(), { mode: 'queued' });
+  const pending = await rig.upload(await uniquePicture(), { mode: 'queued' });
   await expect(
     retrieve.rendition(unrestrictedPrincipal, { id: pending.image.id }, 'thumb'),
   ).rejects.toMatchObject({

@@ -3,7 +3,7 @@ import { expect, test } from 'vitest';
 import { recipeHash } from '../../src/imaging/renditions/recipe.ts';
 import { rowOf, rowsOf } from '../support/inner/database.ts';
 import { claimOne, makeDue } from '../support/inner/jobs.ts';
-import { brokenPicture, freshPicture } from '../support/inner/pictures.ts';
+import { brokenPicture, uniquePicture } from '../support/inner/pictures.ts';
 import { hashOf } from '../support/inner/records.ts';
 import { makeRig, presets, useEngines } from '../support/inner/rig.ts';
 
@@ -13,7 +13,7 @@ const queued = { mode: 'queued' } as const;
 
 test('records renditions, stores files and logs a completed job', async () => {
   const rig = await makeRig(engines);
-  const bytes = await freshPicture();
+  const bytes = await uniquePicture();
   const { image, jobId } = await rig.upload(bytes, queued);
   expect(await rig.runJob(await claimOne(database))).toMatchObject({ state: 'completed' });
   const completed = await rig.image(image.id);
@@ -51,7 +51,7 @@ test('fails permanently for a broken picture, with a message for users', async (
 
 test('retries after 2, 4 and 8 s while the storage fails, then gives up', async () => {
   const rig = await makeRig(engines);
-  const { image, jobId } = await rig.upload(await freshPicture(), queued);
+  const { image, jobId } = await rig.upload(await uniquePicture(), queued);
   await writeFile(rig.pathOf('renditions'), 'a file instead of the folder');
   for (const delaySeconds of [2, 4, 8]) {
     const job = await claimOne(database);
@@ -84,7 +84,7 @@ test('retries after 2, 4 and 8 s while the storage fails, then gives up', async 
 
 test('wakes a worker for the retry, which completes the job once the storage works again', async () => {
   const rig = await makeRig(engines);
-  const { image } = await rig.upload(await freshPicture(), queued);
+  const { image } = await rig.upload(await uniquePicture(), queued);
   await writeFile(rig.pathOf('renditions'), 'a file instead of the folder');
   const woken = Promise.withResolvers<void>();
   expect(await rig.runJob(await claimOne(database))).toMatchObject({ state: 'retrying' });
@@ -99,7 +99,7 @@ test('wakes a worker for the retry, which completes the job once the storage wor
 
 test('marks an image without its original as damaged and failed, and keeps its row', async () => {
   const rig = await makeRig(engines);
-  const { image, jobId } = await rig.upload(await freshPicture(), queued);
+  const { image, jobId } = await rig.upload(await uniquePicture(), queued);
   await rename(rig.pathOf('originals'), rig.pathOf('moved-away'));
   expect(await rig.runJob(await claimOne(database))).toMatchObject({ state: 'failed' });
   const failed = await rig.image(image.id);
@@ -110,7 +110,7 @@ test('marks an image without its original as damaged and failed, and keeps its r
 
 test('gives up after a picture has crashed the decoder twice', async () => {
   const rig = await makeRig(engines);
-  const { image, jobId } = await rig.upload(await freshPicture('crash'), queued);
+  const { image, jobId } = await rig.upload(await uniquePicture('crash'), queued);
   expect(await rig.runJob(await claimOne(database))).toMatchObject({ state: 'retrying', delaySeconds: 0 });
   expect(await rig.runJob(await claimOne(database))).toMatchObject({ state: 'failed' });
   expect(await rig.jobs.claimDue('derive', 1, 60)).toEqual([]);
@@ -123,7 +123,7 @@ test('gives up after a picture has crashed the decoder twice', async () => {
     `job ${jobId} (image ${image.id}) failed, retrying in 0s (attempt 1/1): ${reason}`,
     `job ${jobId} (image ${image.id}) failed permanently after 1 retry: ${reason}`,
   ]);
-  const { outcome } = await rig.upload(await freshPicture());
+  const { outcome } = await rig.upload(await uniquePicture());
   expect(outcome).toBe('new');
 });
 

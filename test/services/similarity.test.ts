@@ -3,7 +3,7 @@ import { expect, test } from 'vitest';
 import { unrestrictedPrincipal } from '../../src/model/principal.ts';
 import { claimOne } from '../support/inner/jobs.ts';
 import { startOrigin } from '../support/inner/origin.ts';
-import { brokenPicture, type ProductLook, productPicture } from '../support/inner/pictures.ts';
+import { brokenPicture, type ProductStyle, productPicture } from '../support/inner/pictures.ts';
 import { makeRig, type RigOptions, useEngines } from '../support/inner/rig.ts';
 
 const engines = await useEngines();
@@ -13,7 +13,7 @@ const otherTenant = { ...unrestrictedPrincipal, tenantId: 999_999 };
 /** A rig with the services that find similar images. */
 async function setUp(rigOptions?: RigOptions) {
   const rig = await makeRig(engines, rigOptions);
-  const add = async (look?: ProductLook, tenantName = 'shop') =>
+  const add = async (look?: ProductStyle, tenantName = 'shop') =>
     (await rig.upload(await productPicture(look), { tenantName })).image;
   const { findSimilar, findDuplicates, searchByPicture } = rig.services;
   return {
@@ -21,7 +21,7 @@ async function setUp(rigOptions?: RigOptions) {
     add,
     findSimilar: (id: number, options = allMatches) => findSimilar(unrestrictedPrincipal, { id }, options),
     findDuplicates,
-    search: async (look: ProductLook, options = allMatches, tenant = 'shop') =>
+    search: async (look: ProductStyle, options = allMatches, tenant = 'shop') =>
       searchByPicture(unrestrictedPrincipal, tenant, await rig.receive(await productPicture(look)), options),
     searchByPicture,
   };
@@ -56,7 +56,7 @@ test('scores two images the same in both directions, and a re-encoded copy nearl
 test('omits deleted images', async () => {
   const { rig, add, findSimilar } = await setUp();
   const [vase, deleted] = [await add(), await add({ shape: 'mug' })];
-  await rig.hide({ id: deleted.id });
+  await rig.softDelete({ id: deleted.id });
   expect(await findSimilar(vase.id)).toMatchObject({ similar: [], searched: 0 });
 });
 

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { unrestrictedPrincipal } from '../../src/model/principal.ts';
-import { brokenPicture, freshPicture } from '../support/inner/pictures.ts';
+import { brokenPicture, uniquePicture } from '../support/inner/pictures.ts';
 import { makeRig, type Rig, type RigOptions, useEngines } from '../support/inner/rig.ts';
 import { rowOf, rowsOf } from '../support/inner/database.ts';
 
@@ -71,7 +71,7 @@ test('rejects a broken picture that is deleted during its upload, and allows its
   const first = rig.upload(await brokenPicture()).catch((error: unknown) => error);
   await started;
   const { id } = await onlyImage();
-  await rig.hide({ id });
+  await rig.softDelete({ id });
   release();
   // The code depends on which is noticed first, the damage or the deletion.
   expect(await first).toMatchObject({ code: expect.stringMatching(/^(?:picture_|image_deleted)/) as string });
@@ -98,27 +98,29 @@ const deleted = {
 };
 
 test('reports image_deleted if the image is deleted during its upload, and accepts a second upload', async () => {
-  const bytes = await freshPicture();
-  const { rig, upload, release } = await uploadAndDelete(bytes, (rig, id) => rig.hide({ id }));
+  const bytes = await uniquePicture();
+  const { rig, upload, release } = await uploadAndDelete(bytes, (rig, id) => rig.softDelete({ id }));
   expect(await upload).toMatchObject(deleted);
   release();
   expect(await rig.upload(bytes)).toMatchObject({ outcome: 'new', image: { status: 'completed' } });
 });
 
 test('reports image_deleted even if the job finishes before the deletion is noticed', async () => {
-  const { upload, release } = await uploadAndDelete(await freshPicture(), (rig, id) => rig.hide({ id }));
+  const { upload, release } = await uploadAndDelete(await uniquePicture(), (rig, id) =>
+    rig.softDelete({ id }),
+  );
   release();
   expect(await upload).toMatchObject(deleted);
 });
 
 test('ingests an upload as new if the image it waits for is deleted', async () => {
-  const bytes = await freshPicture();
+  const bytes = await uniquePicture();
   const { rig, started, release } = await makePausedRig();
   const first = rig.upload(bytes).catch((error: unknown) => error);
   await started;
   const otherProcess = await makeRig(engines);
   const second = otherProcess.upload(bytes);
-  await rig.hide(await onlyImage());
+  await rig.softDelete(await onlyImage());
   expect(await second).toMatchObject({ outcome: 'new', image: { status: 'completed' } });
   release();
   expect(await first).toMatchObject(deleted);

@@ -4,7 +4,7 @@ import { describe, expect, test } from 'vitest';
 import { AppError } from '../../src/errors.ts';
 import { makeCompletionEvents, makeWaitForImage } from '../../src/services/wait-for-image.ts';
 import { attemptOf, claimOne } from '../support/inner/jobs.ts';
-import { freshPicture } from '../support/inner/pictures.ts';
+import { uniquePicture } from '../support/inner/pictures.ts';
 import { makeRig, type Rig, useEngines } from '../support/inner/rig.ts';
 
 const engines = await useEngines();
@@ -12,7 +12,7 @@ const { database } = engines;
 
 /** Uploads a picture without processing it, and returns the image's id. */
 async function uploadPending(rig: Rig): Promise<number> {
-  return (await rig.upload(await freshPicture(), { mode: 'queued' })).image.id;
+  return (await rig.upload(await uniquePicture(), { mode: 'queued' })).image.id;
 }
 
 /** Waits as another process would: by polling, without completion events. */
@@ -87,7 +87,7 @@ test('rejects when the image is deleted', async () => {
   const id = await uploadPending(rig);
   const waiting = expect(rig.waitForImage(id, 20_000)).rejects.toMatchObject({ name: 'AppError' });
   await sleep(50);
-  await rig.hide({ id });
+  await rig.softDelete({ id });
   await waiting;
 });
 

@@ -7,13 +7,12 @@ import { expect, test } from 'vitest';
 import { testFolder } from '../support/inner/folders.ts';
 
 const run = promisify(execFile);
-const traceable = spawnSync('strace', ['-f', 'true']).status === 0;
-// Needs strace and permission to trace, to observe the order of system calls.
-const whereTraceable = traceable ? test : test.skip;
+/** Observing the order of system calls requires strace and the permission to trace. */
+const canTrace = spawnSync('strace', ['-f', 'true']).status === 0;
 const storageModule = pathToFileURL(join(import.meta.dirname, '../../src/storage/local.ts')).href;
 const stagingModule = pathToFileURL(join(import.meta.dirname, '../../src/storage/staging.ts')).href;
 
-/** Receives and stores a file in a traced process. Returns its file system calls in order, by short names. */
+/** Receives and stores a file in a traced process. Returns short names of its file system calls, in order. */
 async function trace(root: string): Promise<string[]> {
   const output = join(root, 'trace');
   const program = `
@@ -46,24 +45,24 @@ const patterns: ReadonlyArray<readonly [RegExp, string]> = [
   [/f(?:data)?sync\(\d+<.*\/originals\/1\/ab>/, 'sync folder'],
   [/f(?:data)?sync\(\d+<.*\/originals\/1>/, 'sync parent'],
   [/mkdir(?:at)?\(.*\/originals\/1\/ab"/, 'make folder'],
-  [/write\(1<.*"stored"/, 'answer'],
+  [/write\(1<.*"stored"/, 'respond'],
 ];
 
 function shortName(line: string): string[] {
   return patterns.filter(([pattern]) => pattern.test(line)).map(([, name]) => name);
 }
 
-whereTraceable('the file, its name and its folders are on the disk before the answer', async () => {
+test.runIf(canTrace)('syncs the file, its name and its folders to disk before it returns', async () => {
   const root = await testFolder();
   await mkdir(join(root, 'store'));
   await writeFile(join(root, 'trace'), '');
   const calls = await trace(root);
-  // The file may be synced under either name, but its folder only after the link.
+  // The file may be synced by either name, but its folder must be synced after the link.
   expect(calls.toSorted()).toEqual(
-    ['answer', 'link', 'make folder', 'sync file', 'sync folder', 'sync parent'].toSorted(),
+    ['respond', 'link', 'make folder', 'sync file', 'sync folder', 'sync parent'].toSorted(),
   );
   expect(calls.indexOf('make folder')).toBeLessThan(calls.indexOf('sync parent'));
   expect(calls.indexOf('sync parent')).toBeLessThan(calls.indexOf('link'));
   expect(calls.indexOf('link')).toBeLessThan(calls.indexOf('sync folder'));
-  expect(calls.at(-1)).toBe('answer');
+  expect(calls.at(-1)).toBe('respond');
 });

@@ -3,12 +3,12 @@ import { makeAssertFreeSpace } from '../../src/storage/free-space.ts';
 import { makeLocalStorage } from '../../src/storage/local.ts';
 import { testFolder } from '../support/inner/folders.ts';
 
-test('accepts new files while there is space', async () => {
+test('accepts new files while there is enough space', async () => {
   const storage = await makeLocalStorage(await testFolder());
   await expect(makeAssertFreeSpace(storage, 1)()).resolves.toBeUndefined();
 });
 
-test('rejects new files on a nearly full disk, with both sizes', async () => {
+test('rejects new files on a nearly full disk and reports the free and the required space', async () => {
   const storage = await makeLocalStorage(await testFolder());
   const needed = (await storage.freeBytes()) + 2 ** 40;
   await expect(makeAssertFreeSpace(storage, needed)()).rejects.toMatchObject({

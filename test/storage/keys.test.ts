@@ -10,7 +10,7 @@ test('derives keys from tenant and content, and parses them', () => {
   }
 });
 
-test('gives tenants, presets and recipes different keys', () => {
+test('derives different keys for different tenants, presets and recipes', () => {
   const keys = [
     originalKey(1, hash),
     originalKey(2, hash),
@@ -21,7 +21,7 @@ test('gives tenants, presets and recipes different keys', () => {
   expect(new Set(keys).size).toBe(keys.length);
 });
 
-test('attributes the remains of an interrupted replacement to their content', () => {
+test('parses the key of a file left by an interrupted replacement', () => {
   const key = `${originalKey(42, hash)}.0197b2a0-0000-4000-8000-000000000000`;
   expect(parseKey(key)).toEqual({ key, tenantId: 42, contentHash: hash });
 });
@@ -31,4 +31,4 @@ test.each([
   `originals/42/ab/${hash}x`,
   `originals/x/ab/${hash}`,
   `backup/originals/42/ab/${hash}`,
-])('does not parse a foreign file: %s', (key) => expect(parseKey(key)).toBeUndefined());
+])('does not parse the name of another file: %s', (key) => expect(parseKey(key)).toBeUndefined());

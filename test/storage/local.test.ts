@@ -9,17 +9,20 @@ import { describeStorage } from './storage-contract.ts';
 
 describeStorage('local', async () => {
   const root = await testFolder();
-  return { storage: await makeLocalStorage(root), cut: (key, bytes) => truncate(join(root, key), bytes) };
+  return {
+    storage: await makeLocalStorage(root),
+    truncateFile: (key, bytes) => truncate(join(root, key), bytes),
+  };
 });
 
 const key = originalKey(7, 'ab'.repeat(32));
-const failed = { name: 'AppError', code: 'storage_failed', failureClass: 'transient' };
-const nobody = 65_534;
+const storageFailed = { name: 'AppError', code: 'storage_failed', failureClass: 'transient' };
+const nobodyUserId = 65_534;
 
-/** Runs `work` as another user if this one is root, whom permissions do not restrict. */
+/** Runs `work` as an unprivileged user, because permissions do not restrict root. */
 async function withoutRoot<T>(work: () => Promise<T>): Promise<T> {
   if (process.geteuid?.() !== 0) return work();
-  process.seteuid?.(nobody);
+  process.seteuid?.(nobodyUserId);
   try {
     return await work();
   } finally {
@@ -33,14 +36,14 @@ async function staged(folder: string): Promise<string> {
   return path;
 }
 
-test('does not take a folder for a stored file', async () => {
+test('does not report a folder as a stored file', async () => {
   const root = await testFolder();
   const storage = await makeLocalStorage(root);
   await mkdir(join(root, key), { recursive: true });
   expect(await storage.stat(key)).toBeUndefined();
 });
 
-test('recreates a folder that was removed meanwhile', async () => {
+test('recreates a folder that was removed at run time', async () => {
   const root = await testFolder();
   const storage = await makeLocalStorage(root);
   await storage.store([{ path: await staged(root), key }], 'derived');
@@ -53,19 +56,19 @@ test('reports an unwritable store as a transient storage failure', async () => {
   const root = await testFolder();
   const storage = await makeLocalStorage(root);
   const path = await staged(root);
-  await writeFile(join(root, 'originals'), 'a file in the place of a folder');
-  await expect(storage.store([{ path, key }], 'original')).rejects.toMatchObject(failed);
+  await writeFile(join(root, 'originals'), 'a file instead of a folder');
+  await expect(storage.store([{ path, key }], 'original')).rejects.toMatchObject(storageFailed);
   await rm(join(root, 'originals'));
   await storage.store([{ path, key }], 'original');
   expect((await storage.readAll(key)).toString()).toBe('x');
 });
 
-test('reports a missing root folder in its check and its free bytes', async () => {
+test('reports a missing root folder from check and freeBytes', async () => {
   const root = await testFolder();
   const storage = await makeLocalStorage(root);
   await rm(root, { recursive: true });
-  await expect(storage.check()).rejects.toMatchObject(failed);
-  await expect(storage.freeBytes()).rejects.toMatchObject(failed);
+  await expect(storage.check()).rejects.toMatchObject(storageFailed);
+  await expect(storage.freeBytes()).rejects.toMatchObject(storageFailed);
 });
 
 test('reports a folder without permission as a storage failure, not as a missing file', async () => {
@@ -75,7 +78,7 @@ test('reports a folder without permission as a storage failure, not as a missing
   await chmod(root, 0o500);
   await withoutRoot(() =>
     expect(storage.store([{ path, key }], 'original')).rejects.toMatchObject({
-      ...failed,
+      ...storageFailed,
       message: expect.stringContaining('EACCES'),
     }),
   );
@@ -83,7 +86,7 @@ test('reports a folder without permission as a storage failure, not as a missing
   expect(await readdir(join(root, '.staging'))).toHaveLength(1);
 });
 
-test("keeps the system's message, which contains paths, out of the error", async () => {
+test('does not include the system message, which contains paths, in the error', async () => {
   const root = await testFolder();
   const storage = await makeLocalStorage(root);
   const error = await storage.readAll(key).catch((thrown: unknown) => thrown);

@@ -7,7 +7,7 @@ import { AppError } from '../../src/errors.ts';
 import { makeStaging } from '../../src/storage/staging.ts';
 import { testFolder } from '../support/inner/folders.ts';
 
-/** A stream that yields `chunks` and then fails. */
+/** Yields `chunks` and then throws. */
 function* failingAfter(chunks: readonly Buffer[], error: Error): Generator<Buffer> {
   yield* chunks;
   throw error;
@@ -24,15 +24,15 @@ test('receives a file with its size, hash and first bytes', async () => {
   expect(Buffer.from(received.head)).toEqual(bytes.subarray(0, 4100));
 });
 
-test('receives an empty and a tiny file', async () => {
+test('receives an empty file and one of a single byte', async () => {
   const staging = makeStaging(await testFolder());
   const empty = await staging.receive(Readable.from([]));
   expect(empty).toMatchObject({ bytes: 0, contentHash: createHash('sha256').digest('hex') });
-  const tiny = await staging.receive(Readable.from([Buffer.from('x')]));
-  expect(Buffer.from(tiny.head).toString()).toBe('x');
+  const oneByte = await staging.receive(Readable.from([Buffer.from('x')]));
+  expect(Buffer.from(oneByte.head).toString()).toBe('x');
 });
 
-test('keeps concurrent files apart', async () => {
+test('stores concurrently received files separately', async () => {
   const staging = makeStaging(await testFolder());
   const contents = Array.from({ length: 20 }, () => randomBytes(50_000));
   const received = await Promise.all(contents.map((bytes) => staging.receive(Readable.from([bytes]))));
@@ -40,7 +40,7 @@ test('keeps concurrent files apart', async () => {
   for (const [index, { path }] of received.entries()) expect(await readFile(path)).toEqual(contents[index]);
 });
 
-test("removes a file whose sender fails and rethrows the sender's error", async () => {
+test("removes the file of a failing stream and rethrows the stream's error", async () => {
   const folder = await testFolder();
   const reason = new AppError('body_cut_short', 'The body ended too early.');
   const source = Readable.from(failingAfter([randomBytes(5000)], reason));
@@ -55,7 +55,7 @@ test('reports a missing staging folder as a storage failure, not as a missing pi
   await expect(receiving).rejects.toMatchObject({ code: 'storage_failed', failureClass: 'transient' });
 });
 
-test('discards a file, also if it does not exist', async () => {
+test('discards a file, and does nothing if it does not exist', async () => {
   const folder = await testFolder();
   const staging = makeStaging(folder);
   const { path } = await staging.receive(Readable.from([Buffer.from('x')]));
@@ -64,7 +64,7 @@ test('discards a file, also if it does not exist', async () => {
   expect(await readdir(folder)).toEqual([]);
 });
 
-test('sweeps only files older than requested', async () => {
+test('sweeps only files older than the given age', async () => {
   const folder = await testFolder();
   const staging = makeStaging(folder);
   const [old, young] = [

@@ -3,7 +3,7 @@ import { testReading } from './contract/reading.ts';
 import { testStoring } from './contract/storing.ts';
 import type { StorageUnderTest } from './contract/support.ts';
 
-/** The contract tests of every storage driver. `makeStorage` creates an empty store for each test. */
+/** Defines the contract tests for a storage driver. `makeStorage` creates an empty store for each test. */
 export function describeStorage(name: string, makeStorage: () => Promise<StorageUnderTest>): void {
   describe(`storage: ${name}`, () => {
     testReading(makeStorage);

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { removeRunDatabases } from './inner/run-databases.ts';
 import { services } from './services.ts';
 
-const wanted = [
+const serviceVariables = [
   ['TEST_DATABASE_URL', services.databaseUrl, 'PostgreSQL', 'postgres://postgres@127.0.0.1:5432/postgres'],
   ['TEST_REDIS_URL', services.redisUrl, 'Redis', 'redis://127.0.0.1:6379'],
   [
@@ -16,19 +16,21 @@ const wanted = [
   ],
 ] as const;
 
-/** Prints which tests are skipped for want of a service, and how to run them. */
+/** Prints which tests are skipped because their service is not configured, and how to run them. */
 function announceServices(): void {
-  for (const [variable, value, service, example] of wanted)
+  for (const [variable, value, service, example] of serviceVariables)
     if (!value)
-      process.stdout.write(`SKIPPED: tests on ${service}. To run them: ${variable}=${example} npm test\n`);
+      process.stdout.write(
+        `SKIPPED: tests that need ${service}. To run them: ${variable}=${example} npm test\n`,
+      );
 }
 
 /**
- * Runs once before all tests. Creates a folder for what test workers share between files; the teardown removes it,
- * together with the databases that they left on the server.
+ * Runs once before all tests. Creates a folder for the resources that each test worker shares between its files. The
+ * teardown removes the folder and the databases that the workers created on the server.
  */
 export default async function setUp(): Promise<(() => Promise<void>) | undefined> {
-  // Each project inherits this file; the first one does the work for all.
+  // Every project inherits this file. Only the first one sets up.
   if (process.env['TEST_RUN_FOLDER'] !== undefined) return undefined;
   announceServices();
   const id = randomBytes(4).toString('hex');

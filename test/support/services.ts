@@ -1,11 +1,11 @@
-/* oxlint-disable node/no-process-env -- the only place where tests look for services */
+/* oxlint-disable node/no-process-env -- tests read the addresses of services only here */
 
-/** Addresses of real services for tests; each is `undefined` when it was not given, and then its tests are skipped. */
+/** Addresses of real services. Tests of a service are skipped if its address is `undefined`. */
 export const services = {
-  /** A PostgreSQL server on which databases may be created. */
+  /** A PostgreSQL server on which tests may create databases. */
   databaseUrl: process.env['TEST_DATABASE_URL'],
   redisUrl: process.env['TEST_REDIS_URL'],
-  /** An S3-compatible store that takes any keys, with path style, and the bucket to use. */
+  /** An S3-compatible store that accepts any credentials and path-style addresses. */
   s3Endpoint: process.env['TEST_S3_ENDPOINT'],
   s3Bucket: process.env['TEST_S3_BUCKET'] ?? 'vitrine-test',
 } as const;

@@ -1,2 +1,2 @@
-/** Whether all tests run (`npm run test:all`), and not only those of `npm test`. */
+/** Whether this is `npm run test:all`, which runs more rounds and cases than `npm test`. */
 export const isThorough = process.env['TEST_ALL'] === 'true';

@@ -5,7 +5,7 @@ import { makeFolder, removeFolder } from '../../support/process/data-folder.ts';
 
 const names = ['chromium', 'chromium-browser', 'google-chrome', 'google-chrome-stable'];
 
-/** Path of the Chromium to test with: `CHROMIUM_PATH`, or the first one in `PATH`. */
+/** Path of Chromium: `CHROMIUM_PATH`, or the first one found. */
 export const chromiumPath = findChromium();
 
 if (chromiumPath === undefined)
@@ -35,7 +35,7 @@ export interface Browser {
   close(): Promise<void>;
 }
 
-/** Starts Chromium without a window. */
+/** Starts headless Chromium. */
 export async function launchChromium(): Promise<Browser> {
   const profile = await makeFolder();
   const context = await chromium.launchPersistentContext(profile, {

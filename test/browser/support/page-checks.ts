@@ -1,14 +1,14 @@
 import type { Page } from 'playwright-core';
 
-/** A text with too little contrast. */
+/** A text with insufficient contrast. */
 export interface LowContrast {
   readonly text: string;
   readonly ratio: number;
 }
 
 /**
- * Finds visible text with less contrast than WCAG level AA requires. A string, because tests are compiled without the types
- * of a browser.
+ * Finds visible text with less contrast than WCAG level AA requires. It is a string because tests are compiled without DOM
+ * types.
  */
 const findLowContrast = `(() => {
   const canvas = document.createElement('canvas').getContext('2d', { willReadFrequently: true });
@@ -50,19 +50,19 @@ const findLowContrast = `(() => {
   return found;
 })()`;
 
-/** Returns the visible texts of a page with too little contrast. */
+/** Returns the visible texts of a page with insufficient contrast. */
 export function lowContrastOf(page: Page): Promise<readonly LowContrast[]> {
   return page.evaluate(findLowContrast);
 }
 
-/** Returns by how many pixels a page is wider than its window. */
+/** Returns by how many pixels the page overflows its window horizontally. */
 export function overflowOf(page: Page): Promise<number> {
   return page.evaluate('document.documentElement.scrollWidth - document.documentElement.clientWidth');
 }
 
-/** Presses Tab until `selector` has the focus. Returns how often; `undefined` after `maximum` times. */
-export async function tabTo(page: Page, selector: string, maximum: number): Promise<number | undefined> {
-  for (let presses = 1; presses <= maximum; presses += 1) {
+/** Presses Tab until `selector` has the focus. Returns the number of presses, or `undefined` after `maxPresses`. */
+export async function tabTo(page: Page, selector: string, maxPresses: number): Promise<number | undefined> {
+  for (let presses = 1; presses <= maxPresses; presses += 1) {
     await page.keyboard.press('Tab');
     if (await page.evaluate(`document.activeElement.matches(${JSON.stringify(selector)})`)) return presses;
   }

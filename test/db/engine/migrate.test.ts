@@ -3,7 +3,7 @@ import { expect, onTestFinished, test } from 'vitest';
 import { migrate } from '../../../src/db/engine/migrate.ts';
 import { makePurgeQueries } from '../../../src/db/purge/purging.ts';
 import { openEmptyDatabase, rowOf, rowsOf, useDatabase } from '../../support/inner/database.ts';
-import { countedUsage, recountedUsage } from '../../support/inner/recount.ts';
+import { usageFromCounters, usageFromRows } from '../../support/inner/recount.ts';
 
 const database = await useDatabase();
 
@@ -114,8 +114,8 @@ test('counts existing rows when it adds the usage counters', async () => {
     SELECT id, preset, 'r', id || preset, content_hash, 10 * id, 1, 1, 85, 'jpeg'
     FROM images, unnest(ARRAY['thumb', 'card']) preset WHERE status = 'completed'`);
   await migrate(old);
-  const usage = await countedUsage(old);
-  expect(usage).toEqual(await recountedUsage(old));
+  const usage = await usageFromCounters(old);
+  expect(usage).toEqual(await usageFromRows(old));
   expect(usage[1]).toMatchObject({
     tenant: 'shop',
     images: 4,

@@ -26,16 +26,16 @@ async function addOutdated(content: string, vector?: readonly number[]): Promise
 test('queues images with reused renditions and plain pictures again, and moves other embeddings to the new space', async () => {
   const donor = await addOutdated('vase');
   const copyJob = await catalog.upload('copy of the vase');
-  await catalog.shareWith(copyJob, 'copy of the vase', donor);
+  await catalog.completeWithDonor(copyJob, 'copy of the vase', donor);
   // Once the donor is purged, only the storage keys show that the renditions were reused.
   const orphanedCopy = await catalog.upload('copy of a purged vase');
-  await catalog.shareWith(orphanedCopy, 'copy of a purged vase', donor);
+  await catalog.completeWithDonor(orphanedCopy, 'copy of a purged vase', donor);
   await database.runScript(
     `UPDATE images SET renditions_reused_from = NULL WHERE id = ${orphanedCopy.imageId}`,
   );
-  await catalog.hide(orphanedCopy.imageId);
+  await catalog.softDelete(orphanedCopy.imageId);
   const damaged = await catalog.upload('copy without its original');
-  await catalog.shareWith(damaged, 'copy without its original', donor);
+  await catalog.completeWithDonor(damaged, 'copy without its original', donor);
   await catalog.images.markDamaged(damaged.imageId);
   const plain = await addOutdated(
     'swatch',

@@ -8,13 +8,13 @@ import { hashOf } from '../../support/inner/records.ts';
 const database = await useDatabase();
 const shop = await makeTenantQueries(database).ensure('shop');
 const catalog = makeCatalog(database, shop.id);
-const { add, upload, hide, restore, purge, image, references } = catalog;
+const { add, upload, softDelete, restore, purge, image, references } = catalog;
 const otherTenant = { ...unrestrictedPrincipal, tenantId: 999_999 };
 
 /** Imports a duplicate of the image with this content. */
 async function addCopy(content: string, url = content): Promise<number> {
-  const job = await catalog.beginImport(`https://example.com/${url}`);
-  await catalog.shareKnown(job, content);
+  const job = await catalog.claimImport(`https://example.com/${url}`);
+  await catalog.completeAsDuplicate(job, content);
   return job.imageId;
 }
 
@@ -23,7 +23,7 @@ const duplicateOf = async (id: number) => (await image(id))?.duplicateOf;
 test('refuses to delete an image in use, and lists its references', async () => {
   const id = await add('vase');
   for (const reference of ['page 2', 'cart', 'page 1']) await references.add(id, reference);
-  expect(await hide(id)).toMatchObject({
+  expect(await softDelete(id)).toMatchObject({
     outcome: 'in-use',
     image: { id, inUseCount: 3 },
     references: ['cart', 'page 1', 'page 2'],
@@ -36,32 +36,32 @@ test('lists at most a hundred references', async () => {
   await database.runScript(`
     INSERT INTO image_references (image_id, reference) SELECT ${id}, 'page ' || n FROM generate_series(1, 101) n;
     UPDATE images SET in_use_count = 101 WHERE id = ${id}`);
-  const result = await hide(id);
+  const result = await softDelete(id);
   expect(result.outcome === 'in-use' && result.references).toHaveLength(100);
 });
 
 test('deletes an image in use with force, and keeps its references for a later restoration', async () => {
   const id = await add('vase');
   await references.add(id, 'page');
-  expect(await hide(id, true)).toMatchObject({ outcome: 'deleted', image: { id } });
+  expect(await softDelete(id, true)).toMatchObject({ outcome: 'deleted', image: { id } });
   expect(await image(id)).toBeUndefined();
   expect(await references.add(id, 'another page')).toBeUndefined();
   expect(await references.remove(id, 'page')).toBeUndefined();
   await restore(id);
-  expect(await hide(id)).toMatchObject({ outcome: 'in-use', references: ['page'] });
+  expect(await softDelete(id)).toMatchObject({ outcome: 'in-use', references: ['page'] });
 });
 
 test('deletes an image without force once its last reference is removed', async () => {
   const id = await add('vase');
   await references.add(id, 'page');
   await references.remove(id, 'page');
-  expect(await hide(id)).toMatchObject({ outcome: 'deleted' });
+  expect(await softDelete(id)).toMatchObject({ outcome: 'deleted' });
 });
 
 test('restores an image with its renditions', async () => {
   const id = await add('vase');
   const before = await image(id);
-  await hide(id);
+  await softDelete(id);
   expect(await restore(id)).toBe(true);
   const { updatedAt: _updatedAt, ...unchanged } = before!;
   expect(await image(id)).toMatchObject(unchanged);
@@ -76,19 +76,19 @@ test('changes nothing when it restores an image that is not deleted', async () =
 
 test('restores no image that is purged, unknown or of another tenant', async () => {
   const deletedId = await add('vase');
-  await hide(deletedId);
+  await softDelete(deletedId);
   await purge(deletedId);
   expect(await restore(deletedId)).toBe(false);
   expect(await restore(424_242)).toBe(false);
   const lamp = await add('lamp');
-  await hide(lamp);
+  await softDelete(lamp);
   expect(await catalog.deletion.restore(otherTenant, { id: lamp })).toBe(false);
   expect(await image(lamp)).toBeUndefined();
 });
 
 test('restores an image as a duplicate if its content has been uploaded again', async () => {
   const old = await add('vase');
-  await hide(old);
+  await softDelete(old);
   const { imageId } = await upload('vase');
   expect(await restore(old)).toBe(true);
   expect(await image(old)).toMatchObject({ duplicateOf: imageId, status: 'completed' });
@@ -97,9 +97,9 @@ test('restores an image as a duplicate if its content has been uploaded again', 
 
 test('makes the image that is restored first the first image with its content', async () => {
   const first = await add('vase');
-  await hide(first);
+  await softDelete(first);
   const second = await add('vase');
-  await hide(second);
+  await softDelete(second);
   await restore(second);
   await restore(first);
   expect([await duplicateOf(second), await duplicateOf(first)]).toEqual([null, second]);
@@ -109,9 +109,9 @@ test('makes the oldest duplicate the first image when the first image is deleted
   const first = await add('vase');
   const copies = [await addCopy('vase', 'a'), await addCopy('vase', 'b'), await addCopy('vase', 'c')];
   const [oldest, second, third] = copies as [number, number, number];
-  await hide(first);
+  await softDelete(first);
   expect(await Promise.all(copies.map(duplicateOf))).toEqual([null, oldest, oldest]);
-  await hide(oldest);
+  await softDelete(oldest);
   expect([await duplicateOf(second), await duplicateOf(third)]).toEqual([null, second]);
   await restore(first);
   expect(await duplicateOf(first)).toBe(second);
@@ -122,9 +122,9 @@ test('makes the oldest duplicate the first image when the first image is deleted
 test('leaves the first image unchanged when a duplicate is deleted, and does not promote deleted duplicates', async () => {
   const first = await add('vase');
   const [deletedId, kept] = [await addCopy('vase', 'a'), await addCopy('vase', 'b')];
-  await hide(deletedId);
+  await softDelete(deletedId);
   expect([await duplicateOf(first), await duplicateOf(kept)]).toEqual([null, first]);
-  await hide(first);
+  await softDelete(first);
   expect(await duplicateOf(kept)).toBeNull();
   await restore(deletedId);
   expect(await duplicateOf(deletedId)).toBe(kept);
@@ -133,7 +133,7 @@ test('leaves the first image unchanged when a duplicate is deleted, and does not
 test('finds the duplicate that has become the first image by its content', async () => {
   const first = await add('vase');
   const copy = await addCopy('vase');
-  await hide(first);
+  await softDelete(first);
   expect((await catalog.images.findByContent(shop.id, hashOf('vase')))?.id).toBe(copy);
   await expect(upload('vase')).rejects.toThrow('vase is known');
 });
@@ -141,7 +141,7 @@ test('finds the duplicate that has become the first image by its content', async
 test('leaves exactly one first image for the same content after twenty concurrent deletions and restorations', async () => {
   const ids = [await add('vase')];
   for (const url of ['a', 'b', 'c']) ids.push(await addCopy('vase', url));
-  const changes = Array.from({ length: 20 }, (_, n) => (n % 2 === 0 ? hide : restore)(ids[n % 4]!));
+  const changes = Array.from({ length: 20 }, (_, n) => (n % 2 === 0 ? softDelete : restore)(ids[n % 4]!));
   await expect(Promise.all(changes)).resolves.toHaveLength(20);
   const results = await Promise.all(ids.map(image));
   const remaining = results.filter((result) => result !== undefined);

@@ -72,12 +72,12 @@ test('lists no neighbours of another tenant or version, and no deleted images or
   expect(await neighbours(vase.hash, 20, '', other.id)).toEqual([]);
   const older = { ...vase, version: fingerprintVersion + 1 };
   expect(await fingerprints.findNeighbours(shop.id, older, 20, '')).toEqual([]);
-  const job = await catalog.beginImport('https://example.com/vase');
-  await catalog.shareKnown(job, 'vase');
+  const job = await catalog.claimImport('https://example.com/vase');
+  await catalog.completeAsDuplicate(job, 'vase');
   expect(await neighbours(vase.hash, 20)).toEqual([id]);
-  await catalog.hide(id);
+  await catalog.softDelete(id);
   expect(await neighbours(vase.hash, 20)).toEqual([job.imageId]);
-  await catalog.hide(job.imageId);
+  await catalog.softDelete(job.imageId);
   expect(await neighbours(vase.hash, 20)).toEqual([]);
 });
 
@@ -95,7 +95,7 @@ test('reports a pair once with each of its images, but not if the other image is
   expect((await catalog.image(id))?.nearDuplicates).toEqual([reverseMatch]);
   expect((await catalog.image(lamp.id))?.nearDuplicates).toEqual([match]);
   expect(await rowsOf(database, 'SELECT 1 FROM near_duplicates')).toHaveLength(1);
-  await catalog.hide(lamp.id);
+  await catalog.softDelete(lamp.id);
   expect((await catalog.image(id))?.nearDuplicates).toEqual([]);
 });
 

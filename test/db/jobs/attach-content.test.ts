@@ -8,12 +8,12 @@ const database = await useDatabase();
 const tenants = makeTenantQueries(database);
 const shop = await tenants.ensure('shop');
 const catalog = makeCatalog(database, shop.id);
-const { beginImport, attach, add, finish, hide } = catalog;
-const claimImport = () => beginImport('https://example.com/vase.jpg');
+const { claimImport, attach, add, finish, softDelete } = catalog;
+const claimVaseImport = () => claimImport('https://example.com/vase.jpg');
 const imageRows = () => rowsOf(database, 'SELECT * FROM images ORDER BY id');
 
 test('records the content of an import for its next attempt', async () => {
-  const job = await claimImport();
+  const job = await claimVaseImport();
   expect(await attach(job, 'vase')).toBe(true);
   expect(await catalog.image(job.imageId)).toMatchObject({
     contentHash: hashOf('vase'),
@@ -35,7 +35,7 @@ test('records the content of an import for its next attempt', async () => {
 
 test('records an image with known content as a duplicate', async () => {
   const first = await add('vase');
-  const job = await claimImport();
+  const job = await claimVaseImport();
   await attach(job, 'vase');
   expect(await catalog.image(job.imageId)).toMatchObject({ duplicateOf: first });
   await finish(job, 'vase');
@@ -43,15 +43,15 @@ test('records an image with known content as a duplicate', async () => {
 });
 
 test('marks no image as a duplicate of a deleted image or of another tenant’s image', async () => {
-  await hide(await add('vase'));
+  await softDelete(await add('vase'));
   await makeCatalog(database, (await tenants.ensure('other')).id).add('vase');
-  const job = await claimImport();
+  const job = await claimVaseImport();
   await attach(job, 'vase');
   expect(await catalog.image(job.imageId)).toMatchObject({ duplicateOf: null });
 });
 
 test('marks no image as a duplicate when its content is attached twice', async () => {
-  const job = await claimImport();
+  const job = await claimVaseImport();
   await attach(job, 'vase');
   await attach(job, 'vase');
   expect(await catalog.image(job.imageId)).toMatchObject({ duplicateOf: null });
@@ -59,7 +59,7 @@ test('marks no image as a duplicate when its content is attached twice', async (
 
 test('turns ten concurrent imports of the same content into one first image and nine duplicates', async () => {
   const jobs = [];
-  for (let i = 0; i < 10; i++) jobs.push(await claimImport());
+  for (let i = 0; i < 10; i++) jobs.push(await claimVaseImport());
   await Promise.all(jobs.map((job) => attach(job, 'vase')));
   const imported = await Promise.all(jobs.map(({ imageId }) => catalog.image(imageId)));
   const [first, ...more] = imported.filter((image) => image?.duplicateOf === null);
@@ -69,20 +69,20 @@ test('turns ten concurrent imports of the same content into one first image and 
 
 test('attaches and shares nothing after the lease is lost', async () => {
   await add('lamp');
-  const staleJob = await claimImport();
+  const staleJob = await claimVaseImport();
   await catalog.jobs.takeOverLostLeases(10, true);
   const [nextClaim] = await catalog.jobs.claimDue('import', 1, 60);
   const before = await imageRows();
   expect(await attach(staleJob, 'vase')).toBe(false);
-  expect(await catalog.shareKnown(staleJob, 'lamp')).toBeUndefined();
+  expect(await catalog.completeAsDuplicate(staleJob, 'lamp')).toBeUndefined();
   expect(await imageRows()).toEqual(before);
   expect(await attach(nextClaim!, 'vase')).toBe(true);
 });
 
 test('shares known content with all its metadata and renditions', async () => {
   const first = await add('vase');
-  const job = await claimImport();
-  const shared = await catalog.shareKnown(job, 'vase');
+  const job = await claimVaseImport();
+  const shared = await catalog.completeAsDuplicate(job, 'vase');
   const { renditions } = (await catalog.image(first))!;
   expect(shared).toMatchObject({
     id: job.imageId,
@@ -101,14 +101,16 @@ test('shares known content with all its metadata and renditions', async () => {
 
 test('does not share content whose first image is deleted, damaged or unfinished', async () => {
   const changes = {
-    deleted: hide,
+    deleted: softDelete,
     damaged: (id: number) => catalog.images.markDamaged(id),
     unfinished: (id: number) =>
       database.runScript(`UPDATE images SET status = 'processing' WHERE id = ${id}`),
   };
   for (const [content, change] of Object.entries(changes)) {
     await change(await add(content));
-    expect(await catalog.shareKnown(await claimImport(), content), content).toBe('first-unavailable');
+    expect(await catalog.completeAsDuplicate(await claimVaseImport(), content), content).toBe(
+      'first-unavailable',
+    );
   }
 });
 
@@ -125,7 +127,7 @@ test('does not reuse renditions of a donor that was deleted or whose files have 
       'donor-unavailable',
     );
   }
-  await hide(donor);
+  await softDelete(donor);
   expect(await jobs.completeSharing(job, donor, donorRenditions, derivedFactsOf('jugs'))).toBe(
     'donor-unavailable',
   );

@@ -11,7 +11,7 @@ const tenants = makeTenantQueries(database);
 const shop = await tenants.ensure('shop');
 const other = await tenants.ensure('other');
 const catalog = makeCatalog(database, shop.id);
-const { jobs, beginImport, finish, attach } = catalog;
+const { jobs, claimImport, finish, attach } = catalog;
 
 const line = (url: string, reference?: string, tenantId = shop.id): UrlLine => ({
   tenantId,
@@ -33,20 +33,20 @@ const createImage = {
   async pending() {
     return (await record([line(vase)]))[0]!.imageId;
   },
-  processing: async () => (await beginImport(vase)).imageId,
+  processing: async () => (await claimImport(vase)).imageId,
   async completed() {
-    const job = await beginImport(vase);
+    const job = await claimImport(vase);
     await attach(job, 'vase');
     return finish(job, 'vase');
   },
   async failed() {
-    const job = await beginImport(vase);
+    const job = await claimImport(vase);
     await catalog.fail(job);
     return job.imageId;
   },
   async deleted() {
     const id = await createImage.completed();
-    await catalog.hide(id);
+    await catalog.softDelete(id);
     return id;
   },
 };

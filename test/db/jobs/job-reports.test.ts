@@ -33,7 +33,7 @@ beforeEach(async () => {
   await fail(broken, 'permanent');
   crashed = await catalog.upload('crashed');
   await fail(crashed, 'crash');
-  imported = await catalog.beginImport('https://example.com/vase');
+  imported = await catalog.claimImport('https://example.com/vase');
   otherTenantsJob = await otherCatalog.upload('other');
   await fail(otherTenantsJob, 'permanent');
 });
@@ -132,7 +132,7 @@ test('refuses to retry a job that has not failed, and reports an unknown one as 
 });
 
 test('refuses to retry a job whose image has since been deleted, purged or completed', async () => {
-  await catalog.hide(broken.imageId);
+  await catalog.softDelete(broken.imageId);
   expect(await jobs.retry(unrestrictedPrincipal, broken.id)).toBe('not-retryable');
   await catalog.purge(broken.imageId);
   expect(await jobs.retry(unrestrictedPrincipal, broken.id)).toBe('not-retryable');

@@ -45,7 +45,7 @@ const pendingJob = (): Promise<{ jobId: number; imageId: number }> =>
 const claimedJob = (): Promise<ClaimedJob> => catalog.upload('vase');
 
 async function claimedImportJob(): Promise<ClaimedJob> {
-  return catalog.beginImport('https://example.com/vase');
+  return catalog.claimImport('https://example.com/vase');
 }
 
 async function failedJob(): Promise<ClaimedJob> {
@@ -77,7 +77,7 @@ async function completeSharing(job: ClaimedJob, donorId: number) {
   return jobs.completeSharing(job, donorId, donor?.renditions ?? [], facts);
 }
 
-async function candidateOf(imageId: number) {
+async function findPurgeCandidate(imageId: number) {
   const [candidate] = await purging.listDeleted(null, tomorrow(), { limit: 1 });
   expect(candidate?.id).toBe(imageId);
   return candidate!;
@@ -198,28 +198,28 @@ const transitions: Readonly<Record<string, () => Promise<Transition>>> = {
 const withDeletedImage: typeof transitions = {
   'claimDue, deleted image': async () => {
     const rows = await pendingJob();
-    await catalog.hide(rows.imageId);
+    await catalog.softDelete(rows.imageId);
     return { ...rows, run: () => jobs.claimDue('derive', 1, 60) };
   },
   'complete, deleted image': async () => {
     const job = await claimedJob();
-    await catalog.hide(job.imageId);
+    await catalog.softDelete(job.imageId);
     return { ...rowsOfJob(job), run: () => jobs.complete(job, renditions, facts) };
   },
   'recordFailure, deleted image': async () => {
     const job = await claimedJob();
-    await catalog.hide(job.imageId);
+    await catalog.softDelete(job.imageId);
     return { ...rowsOfJob(job), run: () => catalog.fail(job) };
   },
   'takeOverLostLeases, deleted image': async () => {
     const job = await claimedJob();
-    await catalog.hide(job.imageId);
+    await catalog.softDelete(job.imageId);
     return { ...rowsOfJob(job), run: () => jobs.takeOverLostLeases(10, true) };
   },
   'purging.remove, failed job': async () => {
     const job = await failedJob();
-    await catalog.hide(job.imageId);
-    const candidate = await candidateOf(job.imageId);
+    await catalog.softDelete(job.imageId);
+    const candidate = await findPurgeCandidate(job.imageId);
     return { ...rowsOfJob(job), run: () => purging.remove(candidate, { deletedBefore: tomorrow() }) };
   },
 };
@@ -315,7 +315,7 @@ const refusals: Readonly<Record<string, Refusal>> = {
     const donorId = await catalog.add('lamp');
     const donor = await images.find(unrestrictedPrincipal, { id: donorId });
     const job = await claimedJob();
-    await catalog.hide(donorId);
+    await catalog.softDelete(donorId);
     return () => jobs.completeSharing(job, donorId, donor!.renditions, facts);
   },
   'completeSharing: the donor uses other files than those compared': async () => {
@@ -326,7 +326,7 @@ const refusals: Readonly<Record<string, Refusal>> = {
   'completeAsDuplicate: the first image was deleted': async () => {
     const firstId = await catalog.add('lamp');
     const job = await claimedImportJob();
-    await catalog.hide(firstId);
+    await catalog.softDelete(firstId);
     return () => jobs.completeAsDuplicate(job, duplicate);
   },
   'withdraw: the image was acknowledged': async () => {
@@ -341,7 +341,7 @@ const refusals: Readonly<Record<string, Refusal>> = {
   },
   'withdraw: the image was deleted': async () => {
     const job = await claimedJob();
-    await catalog.hide(job.imageId);
+    await catalog.softDelete(job.imageId);
     return withdrawJob(job);
   },
   'takeOverLostLeases: the lease is valid': async () => {
@@ -374,7 +374,7 @@ const refusals: Readonly<Record<string, Refusal>> = {
   },
   'retry: the image was deleted': async () => {
     const { id, imageId } = await failedJob();
-    await catalog.hide(imageId);
+    await catalog.softDelete(imageId);
     return () => jobs.retry(unrestrictedPrincipal, id);
   },
   'retry: the image has a later job': async () => {
@@ -392,14 +392,14 @@ const refusals: Readonly<Record<string, Refusal>> = {
   },
   'purging.remove: a job of the image is pending': async () => {
     const { imageId } = await pendingJob();
-    await catalog.hide(imageId);
-    const candidate = await candidateOf(imageId);
+    await catalog.softDelete(imageId);
+    const candidate = await findPurgeCandidate(imageId);
     return () => purging.remove(candidate, { deletedBefore: tomorrow() });
   },
   'purging.remove: a job of the image is processing': async () => {
     const { imageId } = await claimedJob();
-    await catalog.hide(imageId);
-    const candidate = await candidateOf(imageId);
+    await catalog.softDelete(imageId);
+    const candidate = await findPurgeCandidate(imageId);
     return () => purging.remove(candidate, { deletedBefore: tomorrow() });
   },
   'expiredRows.removeJobs: the job ended too recently': async () => {

@@ -4,7 +4,7 @@ import { unrestrictedPrincipal } from '../../../src/model/principal.ts';
 import { emptyTables, openDatabase, rowOf, rowsOf } from '../../support/inner/database.ts';
 import { recordPending } from '../../support/inner/jobs.ts';
 import { hashOf } from '../../support/inner/records.ts';
-import { countedUsage, recountedUsage } from '../../support/inner/recount.ts';
+import { usageFromCounters, usageFromRows } from '../../support/inner/recount.ts';
 
 const database = await openDatabase();
 const { expiredRows, imports, references, jobs, tenants, usage } = makeQueries(database);
@@ -118,7 +118,7 @@ test('removes images without content, unless they have a reference or are being 
   expect(await expiredRows.removeImagesWithoutContent(90)).toBe(1);
   const remaining = await rowsOf<{ id: number }>(database, 'SELECT id FROM images ORDER BY id');
   expect(remaining.map(({ id }) => id)).toEqual(names.slice(1).map((name) => images.get(name)));
-  expect(await countedUsage(database)).toEqual(await recountedUsage(database));
+  expect(await usageFromCounters(database)).toEqual(await usageFromRows(database));
   const linesWithoutImage = await rowsOf(database, 'SELECT 1 FROM import_lines WHERE image_id IS NULL');
   expect(linesWithoutImage).toHaveLength(1);
 });
@@ -172,7 +172,7 @@ test('removes unused tenants without rows, and leaves the usage unchanged', asyn
     'empty',
     'emptied',
   ]);
-  expect(await countedUsage(database)).toEqual(await recountedUsage(database));
+  expect(await usageFromCounters(database)).toEqual(await usageFromRows(database));
   await usage.fold();
   expect(await rowsOf(database, `SELECT 1 FROM usage_totals WHERE tenant_id = ${idOf('emptied')}`)).toEqual(
     [],

@@ -7,7 +7,7 @@ const database = await useDatabase();
 const shop = await makeTenantQueries(database).ensure('shop');
 const other = await makeTenantQueries(database).ensure('other');
 const catalog = makeCatalog(database, shop.id);
-const { add, upload, hide, restore, purge, purging } = catalog;
+const { add, upload, softDelete, restore, purge, purging } = catalog;
 
 /** Purges all deleted images and checks that the dry-run figures match what was removed. Returns the figures. */
 async function expectExactFigures() {
@@ -30,94 +30,94 @@ async function expectExactFigures() {
 
 /** Imports a duplicate of the image with this content. */
 async function addCopy(content: string): Promise<number> {
-  const job = await catalog.beginImport(`https://example.com/${content}`);
-  await catalog.shareKnown(job, content);
+  const job = await catalog.claimImport(`https://example.com/${content}`);
+  await catalog.completeAsDuplicate(job, content);
   return job.imageId;
 }
 
 /** Adds an image with other content that reuses the renditions of the donor. */
 async function addSharer(content: string, donorId: number): Promise<number> {
   const job = await upload(content);
-  await catalog.shareWith(job, content, donorId);
+  await catalog.completeWithDonor(job, content, donorId);
   return job.imageId;
 }
 
 test('counts only the files of deleted images', async () => {
   const id = await add('vase');
   await add('lamp');
-  await hide(id);
+  await softDelete(id);
   expect(await expectExactFigures()).toEqual({ images: 1, renditions: 2, bytes: 1318 });
 });
 
 test('counts the files of duplicates only when the last duplicate is deleted', async () => {
   const first = await add('vase');
   const copies = [await addCopy('vase'), await addCopy('vase')];
-  await hide(first);
-  await hide(copies[0]!);
+  await softDelete(first);
+  await softDelete(copies[0]!);
   expect((await purging.deletedFigures(null, 0)).bytes).toBe(0);
-  await hide(copies[1]!);
+  await softDelete(copies[1]!);
   expect(await expectExactFigures()).toEqual({ images: 3, renditions: 6, bytes: 1318 });
 });
 
 test('counts the original of a deleted donor, but not the renditions that a near-duplicate reuses', async () => {
   const donor = await add('vase');
   const sharer = await addSharer('jugs', donor);
-  await hide(donor);
+  await softDelete(donor);
   expect(await expectExactFigures()).toEqual({ images: 1, renditions: 2, bytes: 1000 });
-  await hide(sharer);
+  await softDelete(sharer);
   expect(await expectExactFigures()).toEqual({ images: 1, renditions: 2, bytes: 1318 });
 });
 
 test('does not count a restored image until it is deleted again', async () => {
   const id = await add('vase');
-  await hide(id);
+  await softDelete(id);
   await restore(id);
   expect(await purging.deletedFigures(null, 0)).toMatchObject({ images: 0, bytes: 0 });
-  await hide(id);
+  await softDelete(id);
   expect(await expectExactFigures()).toEqual({ images: 1, renditions: 2, bytes: 1318 });
 });
 
 test('counts renditions that are made after the deletion', async () => {
   const job = await upload('vase');
-  await hide(job.imageId);
+  await softDelete(job.imageId);
   await catalog.finish(job, 'vase');
   expect(await expectExactFigures()).toEqual({ images: 1, renditions: 2, bytes: 1318 });
 });
 
 test('counts an original that an import stores after the deletion', async () => {
-  const job = await catalog.beginImport('https://example.com/vase');
-  await hide(job.imageId);
+  const job = await catalog.claimImport('https://example.com/vase');
+  await softDelete(job.imageId);
   await catalog.attach(job, 'vase');
   await catalog.finish(job, 'vase');
   expect(await expectExactFigures()).toEqual({ images: 1, renditions: 2, bytes: 1318 });
 });
 
 test('does not count the files of a deleted image whose content was uploaded again', async () => {
-  await hide(await add('vase'));
+  await softDelete(await add('vase'));
   const second = await add('vase');
   expect(await expectExactFigures()).toEqual({ images: 1, renditions: 2, bytes: 0 });
-  await hide(second);
+  await softDelete(second);
   expect(await expectExactFigures()).toEqual({ images: 1, renditions: 2, bytes: 1318 });
 });
 
 test('counts the bytes of content once if it was uploaded and deleted twice', async () => {
-  await hide(await add('vase'));
-  await hide(await add('vase'));
+  await softDelete(await add('vase'));
+  await softDelete(await add('vase'));
   expect(await expectExactFigures()).toEqual({ images: 2, renditions: 4, bytes: 1318 });
 });
 
 test('does not count the files of a restored donor whose near-duplicate remains deleted', async () => {
   const donor = await add('vase');
   const sharer = await addSharer('jugs', donor);
-  await hide(donor);
-  await hide(sharer);
+  await softDelete(donor);
+  await softDelete(sharer);
   await restore(donor);
   expect(await expectExactFigures()).toEqual({ images: 1, renditions: 2, bytes: 1000 });
 });
 
 test('does not count files of a duplicate that was deleted after the cutoff', async () => {
   const [first, copy] = [await add('vase'), await addCopy('vase')];
-  for (const id of [first, copy]) await hide(id);
+  for (const id of [first, copy]) await softDelete(id);
   await database.runScript(
     `UPDATE images SET deleted_at = date_trunc('milliseconds', now()) - interval '10 days' WHERE id = ${first}`,
   );
@@ -127,7 +127,7 @@ test('does not count files of a duplicate that was deleted after the cutoff', as
 
 test('counts images that were deleted before the cutoff, of one tenant if requested', async () => {
   const [old, recent] = [await add('vase'), await add('lamp')];
-  for (const id of [old, recent]) await hide(id);
+  for (const id of [old, recent]) await softDelete(id);
   await database.runScript(
     `UPDATE images SET deleted_at = date_trunc('milliseconds', now()) - interval '10 days' WHERE id = ${old}`,
   );
@@ -143,7 +143,7 @@ test('counts images that were deleted before the cutoff, of one tenant if reques
 test.each([null, shop.id])(
   'finds renditions older than the cutoff, including those of deleted images (tenant %s)',
   async (tenantId) => {
-    await hide(await add('deleted'));
+    await softDelete(await add('deleted'));
     await add('kept');
     const countFound = async (days: number) => (await purging.deletedFigures(tenantId, days)).renditionsFound;
     expect([await countFound(0), await countFound(1)]).toEqual([4, 0]);

@@ -64,13 +64,13 @@ test('does not list an image in use until its last reference is removed', async 
 test('does not list pending or processing images, or images without content', async () => {
   await catalog.upload('processing');
   await catalog.jobs.enqueueUpload(uploadOf(shop.id, 'pending'));
-  const job = await catalog.beginImport('https://example.com/none');
+  const job = await catalog.claimImport('https://example.com/none');
   await catalog.fail(job);
   expect(await listUnused()).toEqual([completed, failed, otherTenantsImage]);
 });
 
 test('does not list deleted images as unused', async () => {
-  await catalog.hide(completed);
+  await catalog.softDelete(completed);
   expect(await listUnused()).toEqual([failed, otherTenantsImage]);
 });
 
@@ -100,7 +100,7 @@ test('lists unused images page by page across tenants', async () => {
 
 test('lists deleted images page by page in the order of deletion', async () => {
   for (const id of [failed, otherTenantsImage, completed])
-    await (id === otherTenantsImage ? otherCatalog : catalog).hide(id);
+    await (id === otherTenantsImage ? otherCatalog : catalog).softDelete(id);
   // Two were deleted at the same time, so their ids decide.
   await database.runScript(`
     UPDATE images SET deleted_at = date_trunc('milliseconds', now()) - interval '2 days' WHERE id IN (${failed}, ${completed});
@@ -120,6 +120,6 @@ test('lists tenants with images that have never used references', async () => {
   await references.add(completed, 'page');
   await references.remove(completed, 'page');
   expect(await purging.tenantsWithoutReferences(null)).toEqual(['other']);
-  await otherCatalog.hide(otherTenantsImage);
+  await otherCatalog.softDelete(otherTenantsImage);
   expect(await purging.tenantsWithoutReferences(null)).toEqual([]);
 });

@@ -8,7 +8,7 @@ import { hashOf, uploadOf } from '../../support/inner/records.ts';
 const database = await useDatabase();
 const shop = await makeTenantQueries(database).ensure('shop');
 const catalog = makeCatalog(database, shop.id);
-const { add, upload, hide, restore, purge, candidateOf, purging, renditionsOf } = catalog;
+const { add, upload, softDelete, restore, purge, findPurgeCandidate, purging, renditionsOf } = catalog;
 const tomorrow = new Date(Date.now() + 86_400_000);
 
 const originalOf = (content: string) => uploadOf(shop.id, content).originalKey;
@@ -18,15 +18,15 @@ const filesOf = (content: string) => [originalOf(content), ...renditionKeys(cont
 
 /** Imports a duplicate of the image with this content. */
 async function addCopy(content: string): Promise<number> {
-  const job = await catalog.beginImport(`https://example.com/${content}`);
-  await catalog.shareKnown(job, content);
+  const job = await catalog.claimImport(`https://example.com/${content}`);
+  await catalog.completeAsDuplicate(job, content);
   return job.imageId;
 }
 
 /** Adds an image with other content that reuses the renditions of the donor. */
 async function addSharer(content: string, donorId: number): Promise<number> {
   const job = await upload(content);
-  await catalog.shareWith(job, content, donorId);
+  await catalog.completeWithDonor(job, content, donorId);
   return job.imageId;
 }
 
@@ -49,22 +49,22 @@ test('keeps an image that was referenced, restored or requeued after it was list
   const changes = {
     used: (id: number) => catalog.references.add(id, 'page'),
     requeued: (id: number) => catalog.jobs.requeue(id, 50),
-    deleted: (id: number) => hide(id),
+    deleted: (id: number) => softDelete(id),
   };
   for (const [name, change] of Object.entries(changes)) {
     const id = await add(name);
-    const candidate = await candidateOf(id);
+    const candidate = await findPurgeCandidate(id);
     await change(id);
     expect(await purging.remove(candidate!, { unusedForDays: 0 }), name).toBeUndefined();
   }
   const restored = await add('restored');
-  await hide(restored);
-  const candidate = await candidateOf(restored);
+  await softDelete(restored);
+  const candidate = await findPurgeCandidate(restored);
   await restore(restored);
   expect(await purging.remove(candidate!, { deletedBefore: tomorrow })).toBeUndefined();
   const recent = await add('recently deleted');
-  await hide(recent);
-  const recentCandidate = await candidateOf(recent);
+  await softDelete(recent);
+  const recentCandidate = await findPurgeCandidate(recent);
   const cutoff = new Date(Date.now() - 60_000);
   expect(await purging.remove(recentCandidate!, { deletedBefore: cutoff })).toBeUndefined();
   expect((await rowsOf(database, 'SELECT id FROM images')).length).toBe(5);
@@ -72,7 +72,7 @@ test('keeps an image that was referenced, restored or requeued after it was list
 
 test('keeps a deleted image until its job ends', async () => {
   const job = await upload('vase');
-  await hide(job.imageId);
+  await softDelete(job.imageId);
   expect(await purge(job.imageId)).toBeUndefined();
   await catalog.finish(job, 'vase');
   expect(keysOf(await purge(job.imageId))).toEqual(filesOf('vase'));
@@ -82,7 +82,7 @@ test('keeps the files of duplicates until the last one is purged', async () => {
   const ids = [await add('vase'), await addCopy('vase'), await addCopy('vase')];
   expect(await purge(ids[0]!)).toEqual({ renditions: 2, files: [] });
   expect((await catalog.image(ids[1]!))?.duplicateOf).toBeNull();
-  await hide(ids[1]!);
+  await softDelete(ids[1]!);
   expect(await purge(ids[2]!)).toEqual({ renditions: 2, files: [] });
   expect(keysOf(await purge(ids[1]!))).toEqual(filesOf('vase'));
 });
@@ -117,7 +117,7 @@ test('removes fingerprint and embedding with the last image that has the content
   await purge(first);
   expect(await countDescriptions()).toEqual([1, 1]);
   expect(await rowsOf(database, 'SELECT 1 FROM near_duplicates')).toEqual([]);
-  await hide(copy);
+  await softDelete(copy);
   expect(await countDescriptions()).toEqual([1, 1]);
   await purge(copy);
   expect(await countDescriptions()).toEqual([0, 0]);

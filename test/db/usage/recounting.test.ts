@@ -3,8 +3,8 @@ import { makeTenantQueries } from '../../../src/db/tenants.ts';
 import { makeCorrectUsage } from '../../../src/services/sweep/usage-drift.ts';
 import { makeCatalog } from '../../support/inner/catalog.ts';
 import { rowsOf, useDatabase } from '../../support/inner/database.ts';
-import { keepingLogger } from '../../support/inner/logger.ts';
-import { countedUsage, recountedUsage } from '../../support/inner/recount.ts';
+import { recordingLogger } from '../../support/inner/logger.ts';
+import { usageFromCounters, usageFromRows } from '../../support/inner/recount.ts';
 
 const database = await useDatabase();
 const tenants = makeTenantQueries(database);
@@ -16,30 +16,30 @@ const catalog = makeCatalog(database, shop.id);
 async function addImages(): Promise<{ donor: number; sharer: number }> {
   const donor = await catalog.add('donor');
   const sharerJob = await catalog.upload('sharer');
-  await catalog.shareWith(sharerJob, 'donor', donor);
-  await catalog.shareKnown(await catalog.beginImport('https://example.com/1'), 'donor');
-  await catalog.hide(await catalog.add('deleted'));
+  await catalog.completeWithDonor(sharerJob, 'donor', donor);
+  await catalog.completeAsDuplicate(await catalog.claimImport('https://example.com/1'), 'donor');
+  await catalog.softDelete(await catalog.add('deleted'));
   await catalog.upload('pending');
   return { donor, sharer: sharerJob.imageId };
 }
 
 async function correctUsage() {
-  const logger = keepingLogger();
+  const logger = recordingLogger();
   const corrected = await makeCorrectUsage({ recounting: catalog.recounting, logger })();
   return { corrected, errors: logger.messages('error') };
 }
 
 async function expectExactUsage(): Promise<void> {
-  expect(await countedUsage(database)).toEqual(await recountedUsage(database));
+  expect(await usageFromCounters(database)).toEqual(await usageFromRows(database));
 }
 
 test('leaves correct counters unchanged', async () => {
   await addImages();
-  const before = await countedUsage(database);
+  const before = await usageFromCounters(database);
   expect(await correctUsage()).toEqual({ corrected: 0, errors: [] });
   await catalog.usage.fold();
   expect(await correctUsage()).toEqual({ corrected: 0, errors: [] });
-  expect(await countedUsage(database)).toEqual(before);
+  expect(await usageFromCounters(database)).toEqual(before);
 });
 
 test('corrects and reports counters that are wrong, missing or obsolete', async () => {
@@ -78,8 +78,8 @@ test('assigns exactly one owner to a file with two owners or none, and still cou
     );
     expect(owners).toHaveLength(2);
   }
-  await catalog.hide(donor);
-  await catalog.hide(sharer);
+  await catalog.softDelete(donor);
+  await catalog.softDelete(sharer);
   await expectExactUsage();
 });
 
@@ -92,7 +92,7 @@ test('corrects once in concurrent recounts, even while images are added and dele
     catalog.add('added'),
     correctUsage(),
     catalog.usage.fold(),
-    catalog.add('added and deleted').then((id) => catalog.hide(id)),
+    catalog.add('added and deleted').then((id) => catalog.softDelete(id)),
     correctUsage(),
   ]);
   await expectExactUsage();

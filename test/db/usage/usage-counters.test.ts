@@ -3,17 +3,17 @@ import type { ClaimedJob } from '../../../src/model/job.ts';
 import { makeTenantQueries } from '../../../src/db/tenants.ts';
 import { useDatabase } from '../../support/inner/database.ts';
 import { makeCatalog } from '../../support/inner/catalog.ts';
-import { countedUsage, recountedUsage } from '../../support/inner/recount.ts';
+import { usageFromCounters, usageFromRows } from '../../support/inner/recount.ts';
 
 const database = await useDatabase();
 const shop = await makeTenantQueries(database).ensure('shop');
 const catalog = makeCatalog(database, shop.id);
-const { upload, add, finish, beginImport, hide, restore, purge } = catalog;
+const { upload, add, finish, claimImport, softDelete, restore, purge } = catalog;
 
 /** Returns the usage of the shop, after checking the counters against the tables. */
 async function usage() {
-  const counted = await countedUsage(database);
-  expect(counted).toEqual(await recountedUsage(database));
+  const counted = await usageFromCounters(database);
+  expect(counted).toEqual(await usageFromRows(database));
   const { images, renditions, originalBytes, renditionBytes } = counted[0]!;
   return { images, renditions, originalBytes, renditionBytes };
 }
@@ -26,23 +26,25 @@ const imageAndDuplicate = { images: 2, renditions: 4, originalBytes: 1000, rendi
 
 /** Imports a duplicate of the image with this content. */
 async function addCopy(content: string): Promise<number> {
-  const job = await beginImport(`https://example.com/${content}`);
-  expect(await catalog.shareKnown(job, content)).toMatchObject({ status: 'completed' });
+  const job = await claimImport(`https://example.com/${content}`);
+  expect(await catalog.completeAsDuplicate(job, content)).toMatchObject({ status: 'completed' });
   return job.imageId;
 }
 
 /** Adds an image with other content that reuses the renditions of the donor. */
 async function addSharer(content: string, donorId: number): Promise<number> {
   const job = await upload(content);
-  expect(await catalog.shareWith(job, content, donorId)).toMatchObject({ renditionsReusedFrom: donorId });
+  expect(await catalog.completeWithDonor(job, content, donorId)).toMatchObject({
+    renditionsReusedFrom: donorId,
+  });
   return job.imageId;
 }
 
 afterEach(async () => {
   // Folding moves the counts to the totals without changing their sum.
-  const before = await countedUsage(database);
+  const before = await usageFromCounters(database);
   await catalog.usage.fold();
-  expect(await countedUsage(database)).toEqual(before);
+  expect(await usageFromCounters(database)).toEqual(before);
 });
 
 test('counts an upload when it is recorded, and its renditions when they are made', async () => {
@@ -61,7 +63,7 @@ test('counts the original of a failed image, but nothing of a withdrawn one', as
 
 test('does not count a deleted image until it is restored', async () => {
   const id = await add('vase');
-  await hide(id);
+  await softDelete(id);
   expect(await usage()).toEqual(empty);
   await catalog.usage.fold();
   await restore(id);
@@ -69,7 +71,7 @@ test('does not count a deleted image until it is restored', async () => {
 });
 
 test('counts an import when it is recorded, and its bytes when they arrive', async () => {
-  const job = await beginImport('https://example.com/vase');
+  const job = await claimImport('https://example.com/vase');
   expect(await usage()).toEqual({ ...empty, images: 1 });
   await catalog.attach(job, 'vase');
   expect(await usage()).toEqual(onlyOriginal);
@@ -81,11 +83,11 @@ test('counts no bytes for a duplicate until the first image is deleted', async (
   const first = await add('vase');
   const copy = await addCopy('vase');
   expect(await usage()).toEqual(imageAndDuplicate);
-  await hide(first);
+  await softDelete(first);
   expect(await usage()).toEqual(oneImage);
   await restore(first);
   expect(await usage()).toEqual(imageAndDuplicate);
-  await hide(first);
+  await softDelete(first);
   await purge(first);
   expect(await usage()).toEqual(oneImage);
   await purge(copy);
@@ -94,12 +96,12 @@ test('counts no bytes for a duplicate until the first image is deleted', async (
 
 test('counts no bytes for a duplicate that is imported while the first image is processed', async () => {
   const job = await upload('vase');
-  const copy = await beginImport('https://example.com/vase');
+  const copy = await claimImport('https://example.com/vase');
   await catalog.attach(copy, 'vase');
   await finish(job, 'vase');
   await finish(copy, 'vase');
   expect(await usage()).toEqual(imageAndDuplicate);
-  await hide(copy.imageId);
+  await softDelete(copy.imageId);
   expect(await usage()).toEqual(oneImage);
 });
 
@@ -108,7 +110,7 @@ test('counts only the original of a near-duplicate until its donor is deleted', 
   const sharer = await addSharer('jugs', donor);
   const shared = { ...imageAndDuplicate, originalBytes: 2000 };
   expect(await usage()).toEqual(shared);
-  await hide(donor);
+  await softDelete(donor);
   expect(await usage()).toEqual(oneImage);
   await restore(donor);
   expect(await usage()).toEqual(shared);
@@ -124,7 +126,7 @@ test('keeps exactly one owner of shared files, whichever image is deleted', asyn
   const copy = await addCopy('jugs');
   expect(await usage()).toEqual({ images: 4, renditions: 8, originalBytes: 3000, renditionBytes: 318 });
   for (const id of [donor, sharers[0]!, copy]) {
-    await hide(id);
+    await softDelete(id);
     expect((await usage()).renditionBytes).toBe(318);
   }
   await restore(donor);
@@ -134,7 +136,7 @@ test('keeps exactly one owner of shared files, whichever image is deleted', asyn
 
 test('counts an image that was deleted during processing once it is restored', async () => {
   const job = await upload('vase');
-  await hide(job.imageId);
+  await softDelete(job.imageId);
   await finish(job, 'vase');
   expect(await usage()).toEqual(empty);
   await restore(job.imageId);
@@ -143,7 +145,7 @@ test('counts an image that was deleted during processing once it is restored', a
 
 test('counts the bytes of content once if it was deleted and uploaded again, even after a restoration', async () => {
   const first = await add('vase');
-  await hide(first);
+  await softDelete(first);
   await add('vase');
   expect(await usage()).toEqual(oneImage);
   await restore(first);
@@ -189,7 +191,7 @@ test('counts shared files once if their owner is deleted while its renditions ar
   const before = { images: 2, renditions: 4, originalBytes: 2000, renditionBytes: 318 };
   await catalog.jobs.requeue(donor, 50);
   const [job] = await catalog.jobs.claimDue('derive', 1, 60);
-  await hide(donor);
+  await softDelete(donor);
   expect(await usage()).toEqual(before);
   await replaceFiles(job!, 'vase');
   expect(await usage()).toEqual(before);

@@ -4,7 +4,7 @@ import { makeTenantQueries } from '../../../src/db/tenants.ts';
 import type { ClaimedJob } from '../../../src/model/job.ts';
 import { type Catalog, makeCatalog } from '../../support/inner/catalog.ts';
 import { emptyTables, useDatabase } from '../../support/inner/database.ts';
-import { countedUsage, recountedUsage } from '../../support/inner/recount.ts';
+import { usageFromCounters, usageFromRows } from '../../support/inner/recount.ts';
 import { isThorough } from '../../support/thoroughness.ts';
 
 const database = await useDatabase();
@@ -70,14 +70,15 @@ const operations: Record<string, Operation> = {
     images.push({ id: job.imageId, content });
   },
   import: async ({ catalog, images, claimedJobs }, content) => {
-    const job = await catalog.beginImport(`https://example.com/${content}`);
+    const job = await catalog.claimImport(`https://example.com/${content}`);
     claimedJobs.push({ job, content });
     images.push({ id: job.imageId, content });
   },
   complete: (state, _content, choice) =>
     end(state, choice, async ({ job, content }) => {
       const { catalog } = state;
-      if (job.kind === 'import' && (await catalog.shareKnown(job, content)) !== 'first-unavailable') return;
+      if (job.kind === 'import' && (await catalog.completeAsDuplicate(job, content)) !== 'first-unavailable')
+        return;
       if (job.kind === 'import') await catalog.attach(job, content);
       await catalog.finish(job, content);
     }),
@@ -87,13 +88,16 @@ const operations: Record<string, Operation> = {
       if (job.kind === 'import') await catalog.attach(job, content);
       const older = state.images.filter(({ id }) => id < job.imageId);
       const donor = await catalog.image(pick(older, choice)?.id ?? 0);
-      if (!donor?.contentHash || (await catalog.shareWith(job, content, donor.id)) === 'donor-unavailable')
+      if (
+        !donor?.contentHash ||
+        (await catalog.completeWithDonor(job, content, donor.id)) === 'donor-unavailable'
+      )
         await catalog.finish(job, content);
     }),
   fail: (state, _content, choice) => end(state, choice, ({ job }) => state.catalog.fail(job)),
   withdraw: (state, _content, choice) =>
     end(state, choice, ({ job, content }) => state.catalog.withdraw(job, content)),
-  hide: ({ catalog, images }, _content, choice) => catalog.hide(pick(images, choice)?.id ?? 0),
+  softDelete: ({ catalog, images }, _content, choice) => catalog.softDelete(pick(images, choice)?.id ?? 0),
   restore: ({ catalog, images }, _content, choice) => catalog.restore(pick(images, choice)?.id ?? 0),
   purge: ({ catalog, images }, _content, choice) => catalog.purge(pick(images, choice)?.id ?? 0),
   rederive,
@@ -101,7 +105,7 @@ const operations: Record<string, Operation> = {
 };
 
 async function expectExactCounters(): Promise<void> {
-  expect(await countedUsage(database)).toEqual(await recountedUsage(database));
+  expect(await usageFromCounters(database)).toEqual(await usageFromRows(database));
 }
 
 /** Operations that occur more often than the others. */
@@ -114,7 +118,7 @@ const frequent = [
   'share',
   'share',
   'rederive',
-  'hide',
+  'softDelete',
   'restore',
 ];
 

@@ -9,39 +9,39 @@ import { Client } from 'pg';
 import { onTestFinished } from 'vitest';
 import { onServer, urlOfDatabase } from '../../support/inner/server-database.ts';
 import { services } from '../../support/services.ts';
-import type { Reached } from './container.ts';
+import type { HostMapping } from './container.ts';
 
-/** The advisory lock of tests that use the names of the deployments. Differs from the locks of the product. */
+/** Advisory lock of tests that use the names of the deployments. Differs from the locks of the product. */
 const namesLock = 7_239_101;
 
-/** Marks what these tests created. */
-const mark = 'made by tests of deployments';
+/** Comment on the databases that these tests create. */
+const testComment = 'made by tests of deployments';
 
 /**
- * Creates a role and a database with exactly these names in the test server, for one test. The role is either only the
- * owner of the database or a superuser, like the first user of a Docker image.
+ * Creates a role and a database with exactly these names on the test server, for one test. The role owns the database, or is
+ * a superuser like the first user of a Docker image.
  */
 export async function useDatabase(
   names: { readonly user: string; readonly password: string; readonly database: string },
   rights: 'owner' | 'superuser',
 ): Promise<void> {
-  await holdNames();
+  await lockNames();
   const { user, password, database } = names;
   const remove = async () => {
     await onServer(`DROP DATABASE IF EXISTS "${database}" WITH (FORCE)`, `DROP ROLE IF EXISTS "${user}"`);
   };
-  await refuseStrangers(database);
+  await assertOwnDatabase(database);
   await remove();
   await onServer(
     `CREATE ROLE "${user}" LOGIN ${rights === 'superuser' ? 'SUPERUSER' : ''} PASSWORD '${password}'`,
     `CREATE DATABASE "${database}" OWNER "${user}"`,
-    `COMMENT ON DATABASE "${database}" IS '${mark}'`,
+    `COMMENT ON DATABASE "${database}" IS '${testComment}'`,
   );
   if (rights === 'owner') await createExtension(database);
   onTestFinished(remove);
 }
 
-/** As an administrator, because an owner lacks the permission unless a host grants it. */
+/** Creates the extension as the administrator, because the owner of a database may not. */
 async function createExtension(database: string): Promise<void> {
   const client = new Client({ connectionString: urlOfDatabase(database) });
   await client.connect();
@@ -49,20 +49,21 @@ async function createExtension(database: string): Promise<void> {
   await client.end();
 }
 
-/** Only one test at a time may use the names, even across test runs. */
-async function holdNames(): Promise<void> {
+/** Waits for the exclusive use of the names, also across test runs, until the end of the test. */
+async function lockNames(): Promise<void> {
   const client = new Client({ connectionString: services.databaseUrl });
   await client.connect();
   await client.query(`SELECT pg_advisory_lock(${namesLock})`);
   onTestFinished(() => client.end());
 }
 
-async function refuseStrangers(database: string): Promise<void> {
-  const [found] = await onServer<{ words: string | null }>(
-    `SELECT shobj_description(oid, 'pg_database') AS words FROM pg_database WHERE datname = '${database}'`,
+/** Throws if the database exists and was not created by these tests. */
+async function assertOwnDatabase(database: string): Promise<void> {
+  const [existing] = await onServer<{ comment: string | null }>(
+    `SELECT shobj_description(oid, 'pg_database') AS comment FROM pg_database WHERE datname = '${database}'`,
   );
-  if (found && found.words !== mark)
-    throw new Error(`The test server has a database "${database}" that is not of these tests.`);
+  if (existing && existing.comment !== testComment)
+    throw new Error(`The test server has a database "${database}" that these tests did not create.`);
 }
 
 /** Creates a bucket with this name in the test store, for one test. */
@@ -85,23 +86,23 @@ export function removeBucketAfterwards(bucket: string): void {
   const client = storeClient();
   onTestFinished(async () => {
     for (;;) {
-      const { Contents: found = [] } = await client.send(new ListObjectsV2Command({ Bucket: bucket }));
-      if (found.length === 0) break;
-      const Objects = found.map(({ Key }) => ({ Key }));
+      const { Contents: objects = [] } = await client.send(new ListObjectsV2Command({ Bucket: bucket }));
+      if (objects.length === 0) break;
+      const Objects = objects.map(({ Key }) => ({ Key }));
       await client.send(new DeleteObjectsCommand({ Bucket: bucket, Delete: { Objects } }));
     }
     await client.send(new DeleteBucketCommand({ Bucket: bucket }));
   });
 }
 
-/** The local port of a running service. */
-export function targetOf(address: string): Reached['target'] {
-  const { hostname, port } = new URL(address);
+/** Returns host and port of a service. */
+export function targetOf(url: string): HostMapping['target'] {
+  const { hostname, port } = new URL(url);
   return { host: hostname, port: Number(port) };
 }
 
-/** The PostgreSQL test server. */
+/** Returns host and port of the PostgreSQL test server. */
 export const databaseTarget = () => targetOf(urlOfDatabase('postgres'));
 
-/** The test store. */
+/** Returns host and port of the test store. */
 export const storeTarget = () => targetOf(services.s3Endpoint ?? '');

@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { parseEnv } from 'node:util';
 import { parse } from 'yaml';
 
-/** The parts of a service that tests check. */
+/** The fields of a service that tests read. */
 export interface ComposeService {
   readonly image?: string;
   readonly build?: { readonly context: string };
@@ -28,32 +28,32 @@ export interface ComposeFile {
 
 const folder = new URL('../../../deploy/compose/', import.meta.url);
 
-/** The variables of `.env.example`. */
+/** Returns the variables in `.env.example`. */
 export async function readExample(): Promise<Record<string, string>> {
   return parseEnv(await readFile(new URL('.env.example', folder), 'utf8')) as Record<string, string>;
 }
 
-/** Parses compose.yaml. Throws if a required variable is missing, like Compose itself. */
+/** Parses compose.yaml and substitutes variables. Throws if a required one is missing, like Compose. */
 export async function readComposeFile(variables: Readonly<Record<string, string>>): Promise<ComposeFile> {
   const text = await readFile(new URL('compose.yaml', folder), 'utf8');
-  return fillIn(parse(text, { merge: true }), variables) as ComposeFile;
+  return substitute(parse(text, { merge: true }), variables) as ComposeFile;
 }
 
-function fillIn(value: unknown, variables: Readonly<Record<string, string>>): unknown {
-  if (typeof value === 'string') return fillInText(value, variables);
-  if (Array.isArray(value)) return value.map((entry) => fillIn(entry, variables));
+function substitute(value: unknown, variables: Readonly<Record<string, string>>): unknown {
+  if (typeof value === 'string') return substituteInText(value, variables);
+  if (Array.isArray(value)) return value.map((entry) => substitute(entry, variables));
   if (typeof value !== 'object' || value === null) return value;
-  return Object.fromEntries(Object.entries(value).map(([key, entry]) => [key, fillIn(entry, variables)]));
+  return Object.fromEntries(Object.entries(value).map(([key, entry]) => [key, substitute(entry, variables)]));
 }
 
-function fillInText(text: string, variables: Readonly<Record<string, string>>): string {
+function substituteInText(text: string, variables: Readonly<Record<string, string>>): string {
   return text.replaceAll(
     /\$\{(\w+)(?::([?-])([^}]*))?\}/g,
-    (_all, name: string, kind?: string, words = '') => {
+    (_match, name: string, kind?: string, argument = '') => {
       const value = variables[name];
       if (value) return value;
-      if (kind === '-') return words;
-      throw new Error(`${name}: ${words}`);
+      if (kind === '-') return argument;
+      throw new Error(`${name}: ${argument}`);
     },
   );
 }

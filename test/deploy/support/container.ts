@@ -8,29 +8,30 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { onTestFinished } from 'vitest';
 import { forward } from './forward.ts';
-import type { Order, Plan } from './inside.ts';
+import type { ContainerRequest, Plan } from './inside.ts';
 import { copyApplication, productionPackages } from './installation.ts';
-import { patienceMs } from '../../support/time-scale.ts';
+import { waitTimeoutMs } from '../../support/time-scale.ts';
 
-/** Maps a name and a port of a deployment to a port of this machine. */
-export interface Reached {
+/** Maps a host name and port inside a container to a service outside it. */
+export interface HostMapping {
   readonly name: string;
   readonly port: number;
   readonly target: { readonly host: string; readonly port: number };
 }
 
 interface ContainerOptions extends Pick<Plan, 'command' | 'environment' | 'folder'> {
-  readonly isFirst?: boolean;
-  /** A writable folder; containers can share its subfolder `shared`. */
+  readonly isPid1?: boolean;
+  /** Path of the writable folder inside the container. */
   readonly writable?: string;
+  /** Folder of this machine to mount there, which containers can share. */
   readonly shared?: string;
-  readonly reached: readonly Reached[];
+  readonly hostMappings: readonly HostMapping[];
   readonly ports?: readonly number[];
 }
 
-/** A start command that runs like in a container: with its own network, root folder and names, and not as root. */
+/** A process that runs as in a container: with its own network, root folder and host names, and as an unprivileged user. */
 export interface Container {
-  /** Returns the URL of an inner port. */
+  /** Returns the URL of a published port. */
   url(port: number): string;
   log(): string;
   /** Runs another command in the same container. */
@@ -41,12 +42,12 @@ export interface Container {
   stop(): Promise<number>;
 }
 
-const enter = fileURLToPath(new URL('enter.sh', import.meta.url));
+const enterScript = fileURLToPath(new URL('enter.sh', import.meta.url));
 const code = fileURLToPath(new URL('.', import.meta.url));
 const namespaces = ['--mount', '--net', '--pid', '--fork', '--kill-child', '--propagation', 'private'];
 
-/** Whether this machine allows tests to create namespaces. Prints a note if not. */
-export function canContain(): boolean {
+/** Whether tests may create namespaces on this machine. Prints a note if not. */
+export function canRunContainers(): boolean {
   const probe = 'ip link set lo up && mount -t tmpfs tmpfs /mnt && setpriv --reuid=1000 true';
   const { status } = spawnSync('unshare', [...namespaces, 'sh', '-c', probe], { stdio: 'ignore' });
   if (status === 0) return true;
@@ -54,9 +55,9 @@ export function canContain(): boolean {
   return false;
 }
 
-/** Waits until the process inside reports that it is healthy. */
-export async function untilHealthy(container: Container, port: number): Promise<void> {
-  const deadline = performance.now() + patienceMs;
+/** Waits until the server on a published port reports that it is healthy. */
+export async function waitUntilHealthy(container: Container, port: number): Promise<void> {
+  const deadline = performance.now() + waitTimeoutMs;
   while (performance.now() < deadline) {
     const isHealthy = await fetch(`${container.url(port)}/healthz`).then(
       ({ ok }) => ok,
@@ -65,34 +66,37 @@ export async function untilHealthy(container: Container, port: number): Promise<
     if (isHealthy) return;
     await sleep(100);
   }
-  throw new Error(`Not healthy within ${patienceMs / 1_000} s:\n${container.log().slice(-2_000)}`);
+  throw new Error(`Not healthy within ${waitTimeoutMs / 1_000} s:\n${container.log().slice(-2_000)}`);
 }
 
-/** Starts a command of a deployment and stops it at the end of the test. */
+/** Starts a command in a container and kills it at the end of the test. */
 export async function startContainer(options: ContainerOptions): Promise<Container> {
-  const { reached, ports = [] } = options;
-  const place = await preparePlace(options);
+  const { hostMappings, ports = [] } = options;
+  const folders = await prepareFolders(options);
   const servers: Server[] = [];
-  for (const { name, port, target } of reached)
-    servers.push(await forward({ path: join(place.sockets, `${name}-${port}`) }, target));
-  const child = spawn('unshare', [...namespaces, 'sh', ...(await enterArguments(options, place))], {
+  for (const { name, port, target } of hostMappings)
+    servers.push(await forward({ path: join(folders.sockets, `${name}-${port}`) }, target));
+  const child = spawn('unshare', [...namespaces, 'sh', ...(await enterArguments(options, folders))], {
     stdio: ['pipe', 'pipe', 'pipe'],
   });
   const urls = new Map<number, string>();
   for (const port of ports) {
-    const server = await forward({ host: '127.0.0.1', port: 0 }, { path: join(place.sockets, `in-${port}`) });
+    const server = await forward(
+      { host: '127.0.0.1', port: 0 },
+      { path: join(folders.sockets, `in-${port}`) },
+    );
     urls.set(port, `http://127.0.0.1:${(server.address() as AddressInfo).port}`);
     servers.push(server);
   }
   onTestFinished(async () => {
     if (child.exitCode === null) child.kill('SIGKILL');
     for (const server of servers) server.close();
-    await rm(place.folder, { recursive: true, force: true, maxRetries: 5, retryDelay: 100 });
+    await rm(folders.folder, { recursive: true, force: true, maxRetries: 5, retryDelay: 100 });
   });
   return containerOf(child, urls);
 }
 
-interface Place {
+interface ContainerFolders {
   readonly folder: string;
   readonly root: string;
   readonly hosts: string;
@@ -100,37 +104,37 @@ interface Place {
   readonly application: string;
 }
 
-/** Gives each name its own loopback address. */
+/** Returns the loopback address of the nth host name. */
 const addressOf = (index: number) => `127.0.1.${index + 1}`;
 
-async function preparePlace({ reached }: ContainerOptions): Promise<Place> {
+async function prepareFolders({ hostMappings }: ContainerOptions): Promise<ContainerFolders> {
   const folder = await mkdtemp(join(tmpdir(), 'vitrine-test-'));
-  const place = {
+  const folders = {
     folder,
     root: join(folder, 'root'),
     hosts: join(folder, 'hosts'),
     sockets: join(folder, 'sockets'),
     application: join(folder, 'application'),
   };
-  await copyApplication(place.application);
-  await mkdir(place.root);
-  await mkdir(place.sockets);
-  const names = reached.filter(({ name }) => name !== 'localhost');
+  await copyApplication(folders.application);
+  await mkdir(folders.root);
+  await mkdir(folders.sockets);
+  const names = hostMappings.filter(({ name }) => name !== 'localhost');
   const lines = names.map(({ name }, index) => `${addressOf(index)} ${name}`);
-  await writeFile(place.hosts, ['127.0.0.1 localhost', ...lines, ''].join('\n'));
-  return place;
+  await writeFile(folders.hosts, ['127.0.0.1 localhost', ...lines, ''].join('\n'));
+  return folders;
 }
 
-async function enterArguments(options: ContainerOptions, place: Place): Promise<string[]> {
-  const { reached, ports = [], command, environment, folder, isFirst = false } = options;
+async function enterArguments(options: ContainerOptions, folders: ContainerFolders): Promise<string[]> {
+  const { hostMappings, ports = [], command, environment, folder, isPid1 = false } = options;
   const { writable = '', shared = '' } = options;
-  const names = reached.filter(({ name }) => name !== 'localhost');
+  const names = hostMappings.filter(({ name }) => name !== 'localhost');
   const plan: Plan = {
     command,
     environment: { PATH: '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin', ...environment },
     folder,
-    isFirst,
-    reached: reached.map(({ name, port }) => ({
+    isPid1,
+    hostMappings: hostMappings.map(({ name, port }) => ({
       host: name === 'localhost' ? '127.0.0.1' : addressOf(names.findIndex((entry) => entry.name === name)),
       port,
       socket: `/run/sockets/${name}-${port}`,
@@ -138,37 +142,37 @@ async function enterArguments(options: ContainerOptions, place: Place): Promise<
     published: ports.map((port) => ({ port, socket: `/run/sockets/in-${port}` })),
   };
   const modules = join(await productionPackages(), 'node_modules');
-  const folders = [
-    place.root,
+  const mounts = [
+    folders.root,
     process.execPath,
-    place.hosts,
+    folders.hosts,
     code,
-    place.sockets,
-    place.application,
+    folders.sockets,
+    folders.application,
     modules,
   ];
-  return [enter, ...folders, folder, writable, shared, JSON.stringify(plan)];
+  return [enterScript, ...mounts, folder, writable, shared, JSON.stringify(plan)];
 }
 
 function containerOf(child: ChildProcess, urls: ReadonlyMap<number, string>): Container {
   let log = '';
   for (const stream of [child.stdout, child.stderr]) stream?.on('data', (chunk) => (log += String(chunk)));
   const ended = once(child, 'close').then(([status]) => status as number);
-  const order = (given: Order) => child.stdin?.write(`${JSON.stringify(given)}\n`);
+  const send = (request: ContainerRequest) => child.stdin?.write(`${JSON.stringify(request)}\n`);
   return {
     url: (port) => urls.get(port) ?? '',
     log: () => log,
     ended,
     async run(...command) {
-      const before = log.length;
-      order({ run: command });
-      const ran = /^@ran (.+)$/m;
-      while (!ran.test(log.slice(before)))
+      const start = log.length;
+      send({ run: command });
+      const resultLine = /^@ran (.+)$/m;
+      while (!resultLine.test(log.slice(start)))
         await once(child.stdout as NonNullable<typeof child.stdout>, 'data');
-      return JSON.parse(ran.exec(log.slice(before))?.[1] ?? '') as { status: number; stdout: string };
+      return JSON.parse(resultLine.exec(log.slice(start))?.[1] ?? '') as { status: number; stdout: string };
     },
     stop() {
-      order({ signal: 'SIGTERM' });
+      send({ signal: 'SIGTERM' });
       return ended;
     },
   };

@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { connect, createServer, type ListenOptions, type NetConnectOpts, type Server } from 'node:net';
 
-/** Forwards every connection until the returned server is closed. */
+/** Forwards connections until the returned server is closed. */
 export async function forward(from: ListenOptions, to: NetConnectOpts): Promise<Server> {
   const server = createServer((near) => {
     const far = connect(to);

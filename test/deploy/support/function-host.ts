@@ -4,18 +4,18 @@ import type { AddressInfo } from 'node:net';
 import { onTestFinished } from 'vitest';
 import { makeServerlessHandlers, type ServerlessOptions } from '../../../src/serverless/serverless.ts';
 import { createServerDatabase, urlOfDatabase } from '../../support/inner/server-database.ts';
-import { patientDecoding } from '../../support/process/command.ts';
+import { generousDecoderTimeouts } from '../../support/process/command.ts';
 import { s3Environment } from '../../support/process/s3.ts';
-import { patienceMs } from '../../support/time-scale.ts';
+import { waitTimeoutMs } from '../../support/time-scale.ts';
 
-/** A host that calls a function for each request, as serverless hosts do. */
+/** A host that calls a function for each request, like a serverless host. */
 export interface FunctionHost {
   readonly url: string;
-  /** Resolves when all work passed to `waitUntil` has finished. */
-  afterwards(): Promise<void>;
+  /** Resolves when all requests and all work passed to `waitUntil` have finished. */
+  drain(): Promise<void>;
 }
 
-/** Variables of a function with a database and a part of the bucket of its own. */
+/** Returns the variables of a function with a new database and a unique prefix in the bucket. */
 export async function functionEnvironment(
   more: Record<string, string> = {},
   isMigrated = true,
@@ -25,22 +25,22 @@ export async function functionEnvironment(
   return s3Environment({
     DATABASE_URL: urlOfDatabase(name),
     LOG_LEVEL: 'error',
-    ...patientDecoding,
+    ...generousDecoderTimeouts,
     ...more,
   });
 }
 
-/** Starts one instance of the function; `/api/cron` leads to its timetable. */
+/** Starts an instance of the function. Requests to `/api/cron` call its cron handler. */
 export async function startFunction(
   environment: Record<string, string>,
   options: Pick<ServerlessOptions, 'workMs' | 'cronMs'> = {},
 ): Promise<FunctionHost> {
-  const announced: Promise<unknown>[] = [];
-  const waitUntil = (work: Promise<unknown>) => void announced.push(work);
-  const serverless = makeServerlessHandlers({ environment, waitUntil, workMs: patienceMs, ...options });
+  const pending: Promise<unknown>[] = [];
+  const waitUntil = (work: Promise<unknown>) => void pending.push(work);
+  const serverless = makeServerlessHandlers({ environment, waitUntil, workMs: waitTimeoutMs, ...options });
   const server = createServer((request, response) => {
-    const call = request.url === '/api/cron' ? serverless.cron : serverless.handle;
-    announced.push(call(request, response));
+    const handler = request.url === '/api/cron' ? serverless.cron : serverless.handle;
+    pending.push(handler(request, response));
   });
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
@@ -51,8 +51,8 @@ export async function startFunction(
   });
   return {
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
-    async afterwards() {
-      while (announced.length > 0) await Promise.all(announced.splice(0));
+    async drain() {
+      while (pending.length > 0) await Promise.all(pending.splice(0));
     },
   };
 }

@@ -4,50 +4,50 @@ import { readFileSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import { forward } from './forward.ts';
 
-/** A command to run in its own root folder and network namespace. */
+/** A command to run inside a container. */
 export interface Plan {
   readonly command: readonly string[];
   readonly environment: Readonly<Record<string, string>>;
   readonly folder: string;
   /** Whether it runs as process 1 of its own PID namespace. */
-  readonly isFirst: boolean;
-  /** Inner addresses that are forwarded to sockets. */
-  readonly reached: readonly { readonly host: string; readonly port: number; readonly socket: string }[];
-  /** Sockets that are forwarded to inner ports. */
+  readonly isPid1: boolean;
+  /** Addresses inside the container that are forwarded to sockets. */
+  readonly hostMappings: readonly { readonly host: string; readonly port: number; readonly socket: string }[];
+  /** Sockets that are forwarded to ports inside the container. */
   readonly published: readonly { readonly port: number; readonly socket: string }[];
 }
 
-/** Later requests, one per line. */
-export type Order = { readonly signal: NodeJS.Signals } | { readonly run: readonly string[] };
+/** A request to a running container, sent as one line of JSON. */
+export type ContainerRequest = { readonly signal: NodeJS.Signals } | { readonly run: readonly string[] };
 
-const user = ['setpriv', '--reuid=1000', '--regid=1000', '--clear-groups'];
-const alone = ['unshare', '--pid', '--fork', '--kill-child', '--mount-proc'];
+const asUser = ['setpriv', '--reuid=1000', '--regid=1000', '--clear-groups'];
+const inPidNamespace = ['unshare', '--pid', '--fork', '--kill-child', '--mount-proc'];
 
 async function main(plan: Plan): Promise<number> {
-  for (const { host, port, socket } of plan.reached) await forward({ host, port }, { path: socket });
+  for (const { host, port, socket } of plan.hostMappings) await forward({ host, port }, { path: socket });
   for (const { port, socket } of plan.published) await forward({ path: socket }, { host: '127.0.0.1', port });
   const { folder: cwd, environment: env } = plan;
-  const [program = '', ...args] = [...(plan.isFirst ? alone : []), ...user, ...plan.command];
+  const [program = '', ...args] = [...(plan.isPid1 ? inPidNamespace : []), ...asUser, ...plan.command];
   const child = spawn(program, args, { cwd, env, stdio: ['ignore', 'inherit', 'inherit'] });
-  const orders = createInterface({ input: process.stdin });
-  orders.on('line', (line) => obey(JSON.parse(line) as Order, plan, child));
-  orders.on('close', () => process.exit(99));
+  const requests = createInterface({ input: process.stdin });
+  requests.on('line', (line) => handle(JSON.parse(line) as ContainerRequest, plan, child));
+  requests.on('close', () => process.exit(99));
   const [code, signal] = (await once(child, 'exit')) as [number | null, string | null];
   if (signal !== null) process.stdout.write(`ended by ${signal}\n`);
   return code ?? 98;
 }
 
-function obey(order: Order, plan: Plan, child: ChildProcess): void {
-  if ('signal' in order) {
-    process.kill(plan.isFirst ? childOf(child.pid) : (child.pid ?? 0), order.signal);
+function handle(request: ContainerRequest, plan: Plan, child: ChildProcess): void {
+  if ('signal' in request) {
+    process.kill(plan.isPid1 ? childOf(child.pid) : (child.pid ?? 0), request.signal);
     return;
   }
-  void run(order.run, plan);
+  void run(request.run, plan);
 }
 
-/** Prints exit code and output as one line. This process keeps forwarding connections meanwhile. */
+/** Runs a command and prints its exit code and output as one line. Connections are forwarded meanwhile. */
 async function run(command: readonly string[], { folder: cwd, environment: env }: Plan): Promise<void> {
-  const [program = '', ...args] = [...user, ...command];
+  const [program = '', ...args] = [...asUser, ...command];
   const child = spawn(program, args, { cwd, env, stdio: ['ignore', 'pipe', 'inherit'] });
   let stdout = '';
   child.stdout.on('data', (chunk) => (stdout += String(chunk)));

@@ -10,7 +10,7 @@ import { readDockerfile } from './dockerfile.ts';
 
 const root = fileURLToPath(new URL('../../../', import.meta.url));
 
-/** Copies the files that the Dockerfile copies into an image. */
+/** Copies the files that the Dockerfile copies into the image. */
 export async function copyApplication(folder: string): Promise<void> {
   for (const { sources, target } of (await readDockerfile()).copies) {
     for (const source of sources) {
@@ -21,19 +21,19 @@ export async function copyApplication(folder: string): Promise<void> {
   await mkdir(join(folder, 'node_modules'));
 }
 
-/** A folder with the production packages, installed like in the Dockerfile. */
+/** Returns a folder with the production packages, installed as in the Dockerfile and kept between runs. */
 export async function productionPackages(): Promise<string> {
   const files = ['package.json', 'package-lock.json'];
   const hash = createHash('sha256');
   for (const name of files) hash.update(await readFile(join(root, name)));
-  const kept = join(tmpdir(), `vitrine-test-packages-${hash.digest('hex').slice(0, 16)}`);
-  if (existsSync(kept)) return kept;
+  const cached = join(tmpdir(), `vitrine-test-packages-${hash.digest('hex').slice(0, 16)}`);
+  if (existsSync(cached)) return cached;
   const draft = await mkdtemp(join(tmpdir(), 'vitrine-test-packages-draft-'));
   for (const name of files) await cp(join(root, name), join(draft, name));
   const [program = '', ...args] = (await readDockerfile()).install;
-  // Uses this machine's npm configuration: the registry does not matter here.
+  // Uses the npm configuration of this machine.
   await promisify(execFile)(program, args, { cwd: draft });
-  // Another test file may have been faster. Its folder is just as good.
-  await rename(draft, kept).catch(() => rm(draft, { recursive: true, force: true }));
-  return kept;
+  // If another test file has installed them meanwhile, use that folder.
+  await rename(draft, cached).catch(() => rm(draft, { recursive: true, force: true }));
+  return cached;
 }

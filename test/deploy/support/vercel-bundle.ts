@@ -11,7 +11,7 @@ import { productionPackages } from './installation.ts';
 const run = promisify(execFile);
 const root = fileURLToPath(new URL('../../../', import.meta.url));
 
-/** The parts of vercel.json that tests check. */
+/** The fields of vercel.json that tests read. */
 export interface VercelFile {
   readonly buildCommand: string;
   readonly outputDirectory: string;
@@ -37,8 +37,8 @@ export async function readVercelFile(): Promise<VercelFile> {
 }
 
 /**
- * Builds a function like Vercel and copies only the files that its tracer finds and vercel.json includes. Returns the folder
- * and its size in bytes.
+ * Builds the function like Vercel: copies only the files that Vercel's tracer finds and those that vercel.json includes.
+ * Returns the folder and its size in bytes.
  */
 export async function makeBundle(): Promise<{ readonly folder: string; readonly bytes: number }> {
   const project = await mkdtemp(join(tmpdir(), 'vitrine-test-'));
@@ -57,16 +57,16 @@ export async function makeBundle(): Promise<{ readonly folder: string; readonly 
   const folder = join(project, 'bundle');
   let bytes = 0;
   for (const name of new Set([...fileList, ...stdout.trim().split('\n')])) {
-    const found = await stat(join(project, name));
-    if (!found.isFile()) continue;
+    const stats = await stat(join(project, name));
+    if (!stats.isFile()) continue;
     await mkdir(dirname(join(folder, name)), { recursive: true });
     await cp(join(project, name), join(folder, name));
-    bytes += found.size;
+    bytes += stats.size;
   }
   return { folder, bytes };
 }
 
-/** Builds with all packages, like Vercel, and traces with the production packages, which must suffice. */
+/** Builds with all packages, like Vercel, then replaces them with the production packages, which are traced. */
 async function buildIn(project: string): Promise<void> {
   const sources = ['src', 'scripts', 'api', 'deploy', 'package.json', 'tsconfig.json', 'tsconfig.build.json'];
   for (const name of sources) await cp(join(root, name), join(project, name), { recursive: true });

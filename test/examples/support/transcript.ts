@@ -1,16 +1,16 @@
-/** One command of a document, and the output that is written below it. */
+/** A command in a document and the output shown below it. */
 export interface Example {
-  /** Line of the document, from 1. */
+  /** Line number in the document, from 1. */
   readonly line: number;
   readonly command: string;
-  /** What the document shows; empty when it shows nothing. */
+  /** The documented output; may be empty. */
   readonly output: string;
 }
 
-/** Programs whose calls are run; lines of others, such as `npm ci`, are for people. */
+/** Commands that the tests run. Others, such as `npm ci`, are only for readers. */
 const runnable = /^(?:curl|npx vitrine) /;
 
-/** The commands of a document that can be run, in its order: lines with `$ ` in blocks marked `console`. */
+/** Returns the runnable commands of a document in order: lines with `$ ` in blocks marked `console`. */
 export function readExamples(document: string): Example[] {
   const examples: { line: number; command: string; output: string[] }[] = [];
   let inBlock = false;
@@ -22,7 +22,7 @@ export function readExamples(document: string): Example[] {
     } else if (inBlock && text.startsWith('$ ')) {
       current = { line: index + 1, command: text.slice(2), output: [] };
       examples.push(current);
-    } else if (current?.output.length === 0 && isOpen(current.command)) {
+    } else if (current?.output.length === 0 && isIncomplete(current.command)) {
       current.command = `${current.command}\n${text}`;
     } else current?.output.push(text);
   }
@@ -31,18 +31,18 @@ export function readExamples(document: string): Example[] {
     .map(({ line, command, output }) => ({ line, command, output: output.join('\n').trim() }));
 }
 
-/** Whether a command goes on in the next line. */
-function isOpen(command: string): boolean {
+/** Whether a command continues on the next line. */
+function isIncomplete(command: string): boolean {
   return command.endsWith('\\') || command.split("'").length % 2 === 0;
 }
 
-/** Files that a document writes out, by name: blocks whose first line names a file after the language. */
+/** Returns the files in a document by name: blocks whose first line names a file after the language. */
 export function readFiles(document: string): Map<string, string> {
   const blocks = document.matchAll(/^```\w+ (?<name>[\w.-]+)\n(?<text>[\s\S]*?)^```$/gm);
   return new Map(Array.from(blocks, ({ groups }) => [groups?.['name'] ?? '', groups?.['text'] ?? '']));
 }
 
-/** Whether a command only asks: it may be asked again until a worker is done. */
-export function onlyReads(command: string): boolean {
+/** Whether a command only reads, so that it can be repeated until a worker is done. */
+export function isReadOnly(command: string): boolean {
   return command.startsWith('curl ') && !/\s(?:-F|-d|-X|-T|--data(?:-\w+)?|--form|--request)\b/.test(command);
 }

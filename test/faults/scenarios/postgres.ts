@@ -4,11 +4,11 @@ import { promisify } from 'node:util';
 import { onServer } from '../../support/inner/server-database.ts';
 import { startInstallation } from '../support/installation.ts';
 import { runRounds } from '../support/rounds.ts';
-import { timeUntil } from '../support/rows.ts';
+import { timeUntil } from '../support/database.ts';
 
 const run = promisify(execFile);
 
-/** The server is killed as by `kill -9`, stays away for a moment, and recovers. */
+/** Kills the PostgreSQL server with SIGKILL and restarts it after up to 1.5 s. */
 export async function killPostgres(rounds: number, kill: string, start: string): Promise<void> {
   const installation = await startInstallation();
   await runRounds(installation, {
@@ -18,23 +18,27 @@ export async function killPostgres(rounds: number, kill: string, start: string):
       await run('sh', ['-c', kill]);
       await sleep((round % 4) * 500);
       const starting = run('sh', ['-c', start]);
-      await timeUntil('PostgreSQL itself', 60_000, async () => (await onServer('SELECT 1')).length === 1);
+      await timeUntil(
+        'the start of PostgreSQL',
+        60_000,
+        async () => (await onServer('SELECT 1')).length === 1,
+      );
       void starting.catch(() => undefined);
     },
   });
 }
 
-/** The server ends every connection of the installation at once, as a fast shutdown does. */
-export async function cutConnections(rounds: number): Promise<void> {
+/** Terminates all connections of the installation at once, like a fast shutdown of PostgreSQL. */
+export async function terminateConnections(rounds: number): Promise<void> {
   const installation = await startInstallation();
   await runRounds(installation, {
-    name: 'all connections to PostgreSQL ended by the server',
+    name: 'all PostgreSQL connections terminated',
     rounds,
     async fault() {
-      // More than once, to meet statements in every state.
-      for (let cut = 0; cut < 5; cut++) {
+      // Several times, to interrupt statements in every state.
+      for (let count = 0; count < 5; count++) {
         await onServer(terminateAll(installation.database));
-        await sleep(cut * 30);
+        await sleep(count * 30);
       }
     },
   });

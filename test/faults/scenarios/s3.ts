@@ -4,36 +4,35 @@ import { s3Environment } from '../../support/process/s3.ts';
 import { startInstallation } from '../support/installation.ts';
 import { runRounds } from '../support/rounds.ts';
 
-/** What a store may do instead of its work. */
-const troubles = [
+const faults = [
   'error 500',
-  'silent',
+  'no response',
   'error 503',
-  'cut in the body',
-  'refuses connections',
-  'silent in the body',
+  'cut mid-body',
+  'connection refused',
+  'stalled mid-body',
 ] as const;
 
-/** The store answers errors, says nothing, breaks off, or is not there: for shorter than a job's three retries. */
-export async function troubleS3(rounds: number): Promise<void> {
+/** Injects each fault in turn, for less time than the three retries of a job take. */
+export async function injectS3Faults(rounds: number): Promise<void> {
   const store = await startProxy();
   const installation = await startInstallation(s3Environment({ S3_ENDPOINT: store.url }));
   await runRounds(installation, {
-    name: 'S3 in trouble',
+    name: 'S3 faults',
     rounds,
     async fault(round, ledger) {
-      // So much that each place of the workers has a job that meets the trouble.
+      // Enough jobs that every worker is affected by the fault.
       await Promise.all(Array.from({ length: 12 }, () => ledger.upload(installation.url, 'queued')));
-      const trouble = troubles[(round - 1) % troubles.length] ?? 'error 500';
-      const awayMs = 1_000 + (round % 3) * 1_000;
-      if (trouble === 'refuses connections') {
+      const fault = faults[(round - 1) % faults.length] ?? 'error 500';
+      const faultMs = 1_000 + (round % 3) * 1_000;
+      if (fault === 'connection refused') {
         await store.down();
-        await sleep(awayMs);
+        await sleep(faultMs);
         await store.up();
         return;
       }
-      store.fault(trouble);
-      await sleep(awayMs);
+      store.fault(fault);
+      await sleep(faultMs);
       store.fault('none');
     },
   });

@@ -9,31 +9,31 @@ import {
 import { startServer } from '../../support/process/server.ts';
 import { startWorker, type WorkerProcess } from '../../support/process/worker-process.ts';
 
-/** What faults happen to. */
-export interface Victim {
+/** The system into which faults are injected. */
+export interface FaultTarget {
   readonly url: string;
-  /** Processes that nobody ended on purpose and that are gone all the same, with the end of their logs. */
-  lost(): string[];
-  /** Its database, to look at in the end. The caller closes it. */
+  /** Returns the processes that exited without being killed by the test, with the end of their logs. */
+  unexpectedExits(): string[];
+  /** Opens its database for the final checks. The caller must close it. */
   readonly openDatabase: () => Promise<Database>;
 }
 
-/** A whole installation: an API process that runs no queued jobs, and workers, on one database and one storage. */
-export interface Installation extends Victim {
+/** An API process that runs no queued jobs, and workers, sharing a database and storage. */
+export interface Installation extends FaultTarget {
   /** Name of its database. */
   readonly database: string;
   readonly workers: WorkerProcess[];
-  /** Puts a new worker into the place of one that was killed. */
+  /** Starts a new worker in place of a killed one. */
   replaceWorker(index: number): Promise<void>;
 }
 
-/** Starts an installation for one test, with a database of its own. */
+/** Starts an installation with a new database, for one test. */
 export async function startInstallation(
   env: Record<string, string> = {},
   workerCount = 2,
 ): Promise<Installation> {
   const { name, remove } = await createServerDatabase(true);
-  // What is registered first is done last: the processes are gone by then.
+  // Hooks run in reverse order: the database is dropped after the processes have exited.
   onTestFinished(remove);
   const folder = await testFolder();
   const shared = environmentOf(name, folder, env);
@@ -46,7 +46,7 @@ export async function startInstallation(
     async replaceWorker(index) {
       workers[index] = await startWorker(shared);
     },
-    lost: () => lostOf([api, ...workers]),
+    unexpectedExits: () => exitedProcesses([api, ...workers]),
     openDatabase: () => openServerDatabase(name),
   };
 }
@@ -66,16 +66,16 @@ function environmentOf(
   };
 }
 
-/** Those that do not run any more, with the end of their logs. */
-export function lostOf(processes: readonly Pick<WorkerProcess, 'pid' | 'log'>[]): string[] {
+/** Returns the processes that no longer run, with the end of their logs. */
+export function exitedProcesses(processes: readonly Pick<WorkerProcess, 'pid' | 'log'>[]): string[] {
   return processes
     .filter(({ pid }) => !isRunning(pid))
     .map(({ pid, log }) => `${pid}: ${log().slice(-2_000)}`);
 }
 
-/** Holds all processes to it that they outlived every fault. */
-export function expectSameProcesses(victim: Victim): void {
-  expect(victim.lost(), 'processes that ended by themselves').toEqual([]);
+/** Expects that every process survived the faults. */
+export function expectNoUnexpectedExits(target: FaultTarget): void {
+  expect(target.unexpectedExits(), 'unexpected exits').toEqual([]);
 }
 
 function isRunning(pid: number): boolean {

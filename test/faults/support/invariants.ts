@@ -1,26 +1,26 @@
 import { expect } from 'vitest';
 import type { Database } from '../../../src/db/database.ts';
 import { rowsOf } from '../../support/inner/database.ts';
-import { countedUsage, recountedUsage } from '../../support/inner/recount.ts';
-import type { Victim } from './installation.ts';
+import { usageFromCounters, usageFromRows } from '../../support/inner/recount.ts';
+import type { FaultTarget } from './installation.ts';
 
-/** Holds the database to it that every job ended well, that nothing is there twice, and that its counters are right. */
-export async function expectSoundDatabase({ openDatabase }: Victim): Promise<void> {
+/** Expects that every job has completed, that nothing exists twice, and that the counters are correct. */
+export async function expectConsistentDatabase({ openDatabase }: FaultTarget): Promise<void> {
   const database = await openDatabase();
   try {
-    await expectSoundRows(database);
+    await expectConsistentRows(database);
   } finally {
     await database.close();
   }
 }
 
-async function expectSoundRows(database: Database): Promise<void> {
-  const ask = (statement: string) => rowsOf(database, statement);
-  expect(await ask(unfinishedJobs), 'jobs that did not end well').toEqual([]);
-  expect(await ask(unfinishedImages), 'images that are not complete').toEqual([]);
-  expect(await ask(wrongRenditions), 'images without each rendition once').toEqual([]);
-  expect(await ask(doubledContent), 'contents that are there twice').toEqual([]);
-  expect(await countedUsage(database), 'counters of usage').toEqual(await recountedUsage(database));
+async function expectConsistentRows(database: Database): Promise<void> {
+  const query = (statement: string) => rowsOf(database, statement);
+  expect(await query(unfinishedJobs), 'jobs that did not complete').toEqual([]);
+  expect(await query(unfinishedImages), 'images that are not completed').toEqual([]);
+  expect(await query(wrongRenditions), 'images that do not have each rendition once').toEqual([]);
+  expect(await query(duplicateContents), 'contents that exist twice').toEqual([]);
+  expect(await usageFromCounters(database), 'usage counters').toEqual(await usageFromRows(database));
 }
 
 const unfinishedJobs = `
@@ -34,6 +34,6 @@ const wrongRenditions = `
   LEFT JOIN renditions r ON r.image_id = i.id GROUP BY i.id
   HAVING count(*) <> 3 OR count(DISTINCT r.preset) <> 3`;
 
-const doubledContent = `
+const duplicateContents = `
   SELECT tenant_id, content_hash, count(*) FROM images WHERE deleted_at IS NULL AND duplicate_of IS NULL
   GROUP BY tenant_id, content_hash HAVING count(*) > 1`;

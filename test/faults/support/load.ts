@@ -1,41 +1,45 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Answer } from '../../support/process/client.ts';
+import type { ApiResponse } from '../../support/process/client.ts';
 import type { Ledger } from '../../support/process/ledger.ts';
 import { sha256 } from '../../support/process/pictures.ts';
-import type { Way } from '../../support/process/send-picture.ts';
+import type { UploadMethod } from '../../support/process/send-picture.ts';
 
-/** Clients that send pictures, and one that reads them, until they are told to stop. */
+/** Clients that upload pictures, and one that reads originals, until stopped. */
 export interface Load {
-  /** Resolves when each has its last answer. */
+  /** Resolves when each client has received its last response. */
   stop(): Promise<void>;
 }
 
-/** What four clients send, each in a row. */
-const senders: readonly (readonly Way[])[] = [
+/** The methods of four clients. Each repeats its own in order. */
+const senders: readonly (readonly UploadMethod[])[] = [
   ['inline'],
   ['queued', 'inline'],
   ['queued'],
   ['import', 'queued'],
 ];
 
-/** Between two requests of a client: the machine has to run the service as well. */
+/** Pause between two requests of a client, because the service runs on the same machine. */
 const pauseMs = 100;
-/** After an upload that was not taken. */
-const refusedPauseMs = 300;
+/** Pause after a failed upload. */
+const failurePauseMs = 300;
 
-/** Starts sending and reading; whatever the reader is answered goes to `observe`. */
-export function startLoad(ledger: Ledger, base: string, observe: (answer: Answer | Error) => void): Load {
+/** Starts the load. Passes the responses to reads to `observe`. */
+export function startLoad(
+  ledger: Ledger,
+  base: string,
+  observe: (response: ApiResponse | Error) => void,
+): Load {
   const stopping = new AbortController();
-  async function send(ways: readonly Way[]): Promise<void> {
+  async function send(methods: readonly UploadMethod[]): Promise<void> {
     for (let count = 0; !stopping.signal.aborted; count++) {
-      const id = await ledger.upload(base, ways[count % ways.length] ?? 'inline');
-      await sleep(id === undefined ? refusedPauseMs : pauseMs);
+      const id = await ledger.upload(base, methods[count % methods.length] ?? 'inline');
+      await sleep(id === undefined ? failurePauseMs : pauseMs);
     }
   }
   async function read(): Promise<void> {
     for (let count = 0; !stopping.signal.aborted; count++) {
-      const known = [...ledger.acknowledged];
-      const picture = known[(count * 7) % Math.max(1, known.length)];
+      const acknowledged = [...ledger.acknowledged];
+      const picture = acknowledged[(count * 7) % Math.max(1, acknowledged.length)];
       if (picture) await readOriginal(base, picture, observe).catch(observe);
       await sleep(pauseMs);
     }
@@ -49,17 +53,17 @@ export function startLoad(ledger: Ledger, base: string, observe: (answer: Answer
   };
 }
 
-/** An import that has no content yet is answered 404; an answer that breaks off in the middle is noticed by its reader. */
+/** Reads an original. Ignores 404, which an import without content returns, and truncated bodies, which clients detect. */
 async function readOriginal(
   base: string,
   [id, hash]: readonly [number, string],
-  observe: (answer: Answer | Error) => void,
+  observe: (response: ApiResponse | Error) => void,
 ): Promise<void> {
   const signal = AbortSignal.timeout(30_000);
   const { status, headers, ...response } = await fetchHead(`${base}/v1/images/${id}/original`, signal);
   const bytes = await response.bytes().catch(() => undefined);
   if (!bytes || status === 404) return;
-  if (status === 200 && sha256(bytes) !== hash) observe(new Error(`image ${id} came with other bytes`));
+  if (status === 200 && sha256(bytes) !== hash) observe(new Error(`image ${id} has other bytes`));
   else observe({ status, headers, bytes, body: {} });
 }
 

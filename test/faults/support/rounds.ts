@@ -2,84 +2,87 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { call } from '../../support/process/client.ts';
 import { type Ledger, makeLedger } from '../../support/process/ledger.ts';
 import { startPictureOrigin } from '../../support/process/picture-origin.ts';
-import { type AnswerWatch, expectSoundAnswers, watchAnswers } from './answers.ts';
-import { type Comeback, measureComeback } from './comeback.ts';
-import { expectSameProcesses, type Victim } from './installation.ts';
-import { expectSoundDatabase } from './invariants.ts';
+import { type ResponseMonitor, expectAcceptableResponses, monitorResponses } from './responses.ts';
+import { type Recovery, measureRecovery } from './recovery.ts';
+import { expectNoUnexpectedExits, type FaultTarget } from './installation.ts';
+import { expectConsistentDatabase } from './invariants.ts';
 import { startLoad } from './load.ts';
-import { timeUntil } from './rows.ts';
+import { timeUntil } from './database.ts';
 import { timeScale } from '../../support/time-scale.ts';
 
-/** One fault, again and again, under load. */
+/** A fault to inject repeatedly under load. */
 export interface FaultPlan {
-  /** What happens, for the figures. */
+  /** Name of the fault in the report. */
   readonly name: string;
   readonly rounds: number;
   /**
-   * Does harm and undoes it; resolves at the moment from which the service may be held to its promise, with the
-   * milliseconds that others took to finish the work of a dead process, where there is one.
+   * Injects the fault and ends it. Resolves when the recovery time starts. If a process died, resolves with the time that
+   * others took to complete its jobs, in milliseconds.
    */
   readonly fault: (round: number, ledger: Ledger) => Promise<number | void>;
-  /** What holds for this fault beside what holds for each. */
-  readonly judge?: (answers: AnswerWatch) => void | Promise<void>;
+  /** Additional checks for this fault. */
+  readonly verify?: (responses: ResponseMonitor) => void | Promise<void>;
 }
 
-/** A fault begins when the load has run for so long. */
+/** Time under load before the fault. */
 const warmUpMs = 400;
 
-/** After a fault, and with no new work, all jobs have ended within this time: three retries after 2, 4 and 8 s. */
-const quietMs = 45_000 * timeScale;
+/** Time limit for all jobs to end once the load has stopped: three retries after 2, 4 and 8 s. */
+const allJobsEndedMs = 45_000 * timeScale;
 
-/** Figures of one round, or of all: then times are the slowest. */
-interface Figures extends Comeback {
+/** Figures of one round, or totals of all rounds with the slowest times. */
+interface Figures extends Recovery {
   readonly acknowledged: number;
-  /** Uploads without an answer that were sent again. */
-  readonly repeated: number;
+  /** Number of unacknowledged uploads that were resent. */
+  readonly resent: number;
+  /** Time until other processes completed the jobs of a dead one, in milliseconds. */
   readonly takeOver: number;
 }
 
-/** Runs all rounds and holds the installation to what it promises, after each round and in the end. */
-export async function runRounds(victim: Victim, plan: FaultPlan): Promise<void> {
-  const { url } = victim;
-  const answers = watchAnswers();
+/** Runs all rounds. Verifies the guarantees of the service after each round and at the end. */
+export async function runRounds(target: FaultTarget, plan: FaultPlan): Promise<void> {
+  const { url } = target;
+  const responses = monitorResponses();
   const origin = await startPictureOrigin();
-  const ledger = makeLedger('faults', { size: [800, 600], origin, observe: answers.observe });
-  let total: Figures = { acknowledged: 0, repeated: 0, upload: 0, worker: 0, takeOver: 0 };
+  const ledger = makeLedger('faults', { size: [800, 600], origin, observe: responses.observe });
+  let total: Figures = { acknowledged: 0, resent: 0, upload: 0, worker: 0, takeOver: 0 };
   for (let round = 1; round <= plan.rounds; round++) {
-    const figures = await runRound(url, ledger, answers.observe, () => plan.fault(round, ledger));
+    const figures = await runRound(url, ledger, responses.observe, () => plan.fault(round, ledger));
     total = add(total, figures);
-    say(`${plan.name}, round ${round}/${plan.rounds}: ${describe(figures)}`);
-    expectSameProcesses(victim);
-    expectSoundAnswers(answers);
+    print(`${plan.name}, round ${round}/${plan.rounds}: ${describe(figures)}`);
+    expectNoUnexpectedExits(target);
+    expectAcceptableResponses(responses);
   }
   await ledger.check(url);
-  await expectSoundDatabase(victim);
-  await plan.judge?.(answers);
-  say(`${plan.name}: ${plan.rounds} rounds, ${describe(total)} at most; ${told(answers)}; no problem`);
+  await expectConsistentDatabase(target);
+  await plan.verify?.(responses);
+  print(
+    `${plan.name}: ${plan.rounds} rounds, ${describe(total)} at most; ${describeStatuses(responses)}; no problem`,
+  );
 }
 
 async function runRound(
   url: string,
   ledger: Ledger,
-  observe: AnswerWatch['observe'],
+  observe: ResponseMonitor['observe'],
   fault: () => Promise<number | void>,
 ): Promise<Figures> {
   const before = ledger.acknowledged.size;
   const load = startLoad(ledger, url, observe);
   await sleep(warmUpMs);
   const takeOver = (await fault()) ?? 0;
-  const comeback = await measureComeback(ledger, url);
+  const recovery = await measureRecovery(ledger, url);
   await load.stop();
-  await untilQuiet(url);
-  const repeated = await ledger.repeatUnanswered(url);
-  await untilQuiet(url);
-  return { ...comeback, takeOver, repeated, acknowledged: ledger.acknowledged.size - before };
+  await untilAllJobsEnded(url);
+  const resent = await ledger.resendUnacknowledged(url);
+  await untilAllJobsEnded(url);
+  return { ...recovery, takeOver, resent, acknowledged: ledger.acknowledged.size - before };
 }
 
-async function untilQuiet(url: string): Promise<void> {
-  await timeUntil('the end of all jobs', quietMs, async () => {
-    const open = await Promise.all([countJobs(url, 'pending'), countJobs(url, 'processing')]);
-    return open.every((count) => count === 0);
+async function untilAllJobsEnded(url: string): Promise<void> {
+  await timeUntil('the end of all jobs', allJobsEndedMs, async () => {
+    const unfinished = await Promise.all([countJobs(url, 'pending'), countJobs(url, 'processing')]);
+    return unfinished.every((count) => count === 0);
   });
 }
 
@@ -90,23 +93,23 @@ async function countJobs(url: string, state: string): Promise<unknown> {
 function add(total: Figures, round: Figures): Figures {
   return {
     acknowledged: total.acknowledged + round.acknowledged,
-    repeated: total.repeated + round.repeated,
+    resent: total.resent + round.resent,
     upload: Math.max(total.upload, round.upload),
     worker: Math.max(total.worker, round.worker),
     takeOver: Math.max(total.takeOver, round.takeOver),
   };
 }
 
-function describe({ acknowledged, repeated, upload, worker, takeOver }: Figures): string {
-  const taken = takeOver > 0 ? `, taken over and finished after ${Math.round(takeOver)} ms` : '';
-  return `${acknowledged} acknowledged, ${repeated} repeated, upload after ${Math.round(upload)} ms, worker after ${Math.round(worker)} ms${taken}`;
+function describe({ acknowledged, resent, upload, worker, takeOver }: Figures): string {
+  const takeOverText = takeOver > 0 ? `, jobs taken over and completed after ${Math.round(takeOver)} ms` : '';
+  return `${acknowledged} acknowledged, ${resent} resent, upload after ${Math.round(upload)} ms, worker after ${Math.round(worker)} ms${takeOverText}`;
 }
 
-function told(answers: AnswerWatch): string {
-  const counts = [...answers.statuses].sort(([a], [b]) => a - b);
-  return `answers ${counts.map(([status, count]) => `${count} × ${status}`).join(', ')}`;
+function describeStatuses(responses: ResponseMonitor): string {
+  const counts = [...responses.statuses].sort(([a], [b]) => a - b);
+  return `responses ${counts.map(([status, count]) => `${count} × ${status}`).join(', ')}`;
 }
 
-function say(line: string): void {
+function print(line: string): void {
   process.stdout.write(`${line}\n`);
 }

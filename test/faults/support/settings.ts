@@ -1,7 +1,7 @@
-/** How often each fault happens; `FAULT_ROUNDS` says it. */
+/** Number of rounds per fault. */
 export const faultRounds = Number(process.env['FAULT_ROUNDS'] ?? 20);
 
-/** Shell commands that kill the PostgreSQL server of the tests, and start it again. */
+/** Shell commands that kill and start the PostgreSQL test server. */
 export const postgresCommands = {
   kill: process.env['FAULT_POSTGRES_KILL'],
   start: process.env['FAULT_POSTGRES_START'],

@@ -15,56 +15,59 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { onTestFinished } from 'vitest';
 
-/** Bytes of the small disk. */
+/** Size of the small disk, as an option of tmpfs. */
 const size = '160m';
 
-/** Whether a process may have a disk of its own here; says so when it may not. */
-export function hasSmallDisks(): boolean {
+/** Whether tests may mount a disk in a mount namespace. Prints a note if not. */
+export function canMountSmallDisks(): boolean {
   const folder = mkdtempSync(join(tmpdir(), 'vitrine-test-'));
-  const [program, ...args] = ownMounts(folder, 'true');
-  const isThere = spawnSync(program, args, { timeout: 10_000 }).status === 0;
+  const [program, ...args] = mountCommand(folder, 'true');
+  const canMount = spawnSync(program, args, { timeout: 10_000 }).status === 0;
   rmdirSync(folder);
-  if (!isThere)
-    process.stdout.write('SKIPPED: a full disk. It needs "unshare" and the right to mount a tmpfs.\n');
-  return isThere;
+  if (!canMount)
+    process.stdout.write(
+      'SKIPPED: tests with a full disk. They need "unshare" and permission to mount a tmpfs.\n',
+    );
+  return canMount;
 }
 
-/** Mounts a small disk for one process and its children, and then becomes `command`. What lay in the folder stays. */
-function ownMounts(folder: string, ...command: string[]): [string, ...string[]] {
+/** Returns a command that mounts a small disk with the files of `folder` in its own namespace and then executes `command`. */
+function mountCommand(folder: string, ...command: string[]): [string, ...string[]] {
   const script = `keep=$(mktemp -d) && cp -a "$0/." "$keep" && mount -t tmpfs -o size=${size} none "$0" &&
     cp -a "$keep/." "$0" && rm -r "$keep" && echo ready && exec "$@"`;
   return ['unshare', '-m', 'sh', '-c', script, folder, ...command];
 }
 
-/** A small disk on a folder. Only processes that run `through` it see it, so nothing is left behind when they end. */
+/** A small disk mounted on a folder. Only processes started with `wrapper` see it; it disappears when they exit. */
 export interface SmallDisk {
-  /** What a command begins with that is to see the disk. */
-  readonly through: readonly string[];
-  /** Writes until nothing fits any more, and then leaves so many bytes. */
-  fill(leaveBytes: number): void;
-  /** Gives back a part of what was filled. */
-  giveBack(bytes: number): void;
+  /** Prefix of a command that should see the disk. */
+  readonly wrapper: readonly string[];
+  /** Fills the disk except for `freeBytes`. */
+  fill(freeBytes: number): void;
+  /** Frees a part of the filled space. */
+  shrink(bytes: number): void;
+  /** Frees all filled space. */
   free(): void;
 }
 
-/** @see SmallDisk */
+/** Mounts a small disk on `folder` for one test. */
 export async function mountSmallDisk(folder: string): Promise<SmallDisk> {
-  const [program, ...args] = ownMounts(folder, 'sleep', '86400');
+  const [program, ...args] = mountCommand(folder, 'sleep', '86400');
   const holder = spawn(program, args, { stdio: ['ignore', 'pipe', 'inherit'] });
   onTestFinished(() => void holder.kill('SIGKILL'));
   await once(holder.stdout, 'data');
   const root = join(`/proc/${holder.pid}/root`, folder);
   const filler = join(root, 'filler');
   return {
-    through: ['nsenter', `--mount=/proc/${holder.pid}/ns/mnt`],
-    fill(leaveBytes) {
+    wrapper: ['nsenter', `--mount=/proc/${holder.pid}/ns/mnt`],
+    fill(freeBytes) {
       const written = writeUntilFull(filler);
-      truncateSync(filler, Math.max(0, written - leaveBytes));
+      truncateSync(filler, Math.max(0, written - freeBytes));
     },
-    giveBack: (bytes) => truncateSync(filler, Math.max(0, statSync(filler).size - bytes)),
+    shrink: (bytes) => truncateSync(filler, Math.max(0, statSync(filler).size - bytes)),
     free() {
       rmSync(filler, { force: true });
-      if (statfsSync(root).bavail === 0) throw new Error('The disk is full of something else.');
+      if (statfsSync(root).bavail === 0) throw new Error('The disk is full of other files.');
     },
   };
 }

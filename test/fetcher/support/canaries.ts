@@ -1,8 +1,8 @@
 import { serve } from './origin.ts';
 
-/** Servers that no import may reach: they represent an operator's internal network. */
+/** Servers that imports must never reach. They represent an operator's internal network. */
 export interface Canaries {
-  /** URLs of the canaries in many notations, and of addresses that the system maps to this machine. */
+  /** URLs of the canaries in many notations, including addresses that the system maps to this machine. */
   readonly targets: readonly string[];
   /** Port of the canary on 127.0.0.2. */
   readonly port: number;
@@ -11,15 +11,23 @@ export interface Canaries {
   close(): Promise<void>;
 }
 
-const picture = 'no picture must come from here';
+const picture = 'must never be imported';
 
 /** Starts canaries on 127.0.0.2 and, if available, on ::1. */
 export async function serveCanaries(): Promise<Canaries> {
   const v4 = await serve((_request, response) => response.end(picture), '127.0.0.2');
   const v6 = await serve((_request, response) => response.end(picture), '::1').catch(() => undefined);
-  if (!v6) console.log('This machine has no ::1: there is no canary on it.');
-  const inV4 = ['127.0.0.2', '2130706434', '0x7f000002', '0177.0.0.2', '127.2', '127.0.0.2.', '１２７.0.0.2'];
-  const inV6 = [
+  if (!v6) console.log('This machine has no ::1; its canary is left out.');
+  const v4Hosts = [
+    '127.0.0.2',
+    '2130706434',
+    '0x7f000002',
+    '0177.0.0.2',
+    '127.2',
+    '127.0.0.2.',
+    '１２７.0.0.2',
+  ];
+  const v6Hosts = [
     '[::ffff:127.0.0.2]',
     '[::ffff:7f00:2]',
     '[::127.0.0.2]',
@@ -27,10 +35,15 @@ export async function serveCanaries(): Promise<Canaries> {
     '0.0.0.0',
     '[::]',
   ];
-  const ownV6 = ['[::1]', '[0:0:0:0:0:0:0:1]'].map((host) => `http://${host}:${v6?.port ?? 80}/a.jpg`);
+  const loopbackV6Urls = ['[::1]', '[0:0:0:0:0:0:0:1]'].map(
+    (host) => `http://${host}:${v6?.port ?? 80}/a.jpg`,
+  );
   return {
     port: v4.port,
-    targets: [...[...inV4, ...inV6].map((host) => `http://${host}:${v4.port}/a.jpg`), ...ownV6],
+    targets: [
+      ...[...v4Hosts, ...v6Hosts].map((host) => `http://${host}:${v4.port}/a.jpg`),
+      ...loopbackV6Urls,
+    ],
     connections: () => v4.connections() + (v6?.connections() ?? 0),
     async close() {
       await Promise.all([v4.close(), v6?.close()]);

@@ -2,18 +2,18 @@ import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
 import { type Answer, decode, encode } from 'dns-packet';
 
-/** The response for a name: records, none at all, or a DNS error code (3 is NXDOMAIN). */
-export type DnsReply = readonly Answer[] | 'silence' | number;
+/** The response for a name: records, no response at all, or a DNS error code (3 is NXDOMAIN). */
+export type DnsReply = readonly Answer[] | 'no response' | number;
 
 /** Returns the response to the `nth` query (from 1) of one type for one name. */
 export type DnsScript = (type: 'A' | 'AAAA', nth: number) => DnsReply;
 
 /** A DNS server on loopback. */
 export interface DnsServer {
-  /** The address in the format of a resolver. */
+  /** Address and port, as a resolver expects them. */
   readonly address: string;
-  /** Number of queries for `name` and `type`. */
-  asked(name: string, type: 'A' | 'AAAA'): number;
+  /** Returns the number of queries for `name` and `type`. */
+  queryCount(name: string, type: 'A' | 'AAAA'): number;
   close(): void;
 }
 
@@ -28,7 +28,7 @@ export async function serveDns(scripts: Readonly<Record<string, DnsScript>>): Pr
     const nth = (counts.get(key) ?? 0) + 1;
     counts.set(key, nth);
     const reply = scripts[name.toLowerCase()]?.(type as 'A', nth) ?? 3;
-    if (reply === 'silence') return;
+    if (reply === 'no response') return;
     const [flags, answers] = typeof reply === 'number' ? [reply, []] : [0, [...reply]];
     socket.send(encode({ type: 'response', id, flags, questions, answers }), from.port, from.address);
   });
@@ -36,12 +36,12 @@ export async function serveDns(scripts: Readonly<Record<string, DnsScript>>): Pr
   await once(socket, 'listening');
   return {
     address: `127.0.0.1:${socket.address().port}`,
-    asked: (name, type) => counts.get(`${type} ${name}`) ?? 0,
+    queryCount: (name, type) => counts.get(`${type} ${name}`) ?? 0,
     close: () => socket.close(),
   };
 }
 
-/** A name with fixed addresses, IPv4 or IPv6. */
+/** Returns a script that resolves `name` to fixed addresses, IPv4 or IPv6. */
 export function fixed(name: string, ...addresses: readonly string[]): DnsScript {
   return (type) =>
     addresses

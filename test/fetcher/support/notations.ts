@@ -13,10 +13,10 @@ function toBytes(number: bigint, length: number): number[] {
 export function samples([first, last]: readonly [string, string]): string[] {
   const [low, high] = [first, last].map((text) => ipaddr.parse(text).toByteArray());
   const [from, to] = [toNumber(low ?? []), toNumber(high ?? [])];
-  const all = [from, (from + to) / 2n, to].map((number) => {
+  const addresses = [from, (from + to) / 2n, to].map((number) => {
     return ipaddr.fromByteArray(toBytes(number, low?.length ?? 0)).toString();
   });
-  return [...new Set(all)];
+  return [...new Set(addresses)];
 }
 
 /** Returns every notation of an IPv4 address in a URL. */

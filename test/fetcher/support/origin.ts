@@ -17,18 +17,18 @@ export function serve(listener: RequestListener, host = '127.0.0.1'): Promise<Li
   return listen(createHttpServer({ keepAliveTimeout: 60_000 }, listener), host);
 }
 
-/** A server that sends `greeting`, if given, on every connection and keeps it open. */
+/** Starts a server that sends `greeting`, if given, on every connection and keeps the connection open. */
 export function serveRaw(greeting = '', host = '127.0.0.1'): Promise<Listening> {
   const server = createServer((socket) => {
-    // Without reading, the end of the connection would never be noticed.
+    // Without reading, the socket would never report the end of the connection.
     socket.on('error', () => {}).resume();
     if (greeting) socket.write(greeting);
   });
   return listen(server, host);
 }
 
-/** A server that responds to the first bytes of each connection with these pieces, then closes it. */
-export function serveAnswer(pieces: readonly (string | Buffer)[], host = '127.0.0.1'): Promise<Listening> {
+/** Starts a server that responds to the first bytes of each connection with these pieces and closes it. */
+export function serveResponse(pieces: readonly (string | Buffer)[], host = '127.0.0.1'): Promise<Listening> {
   const server = createServer((socket) => {
     socket
       .on('error', () => {})
@@ -42,10 +42,10 @@ export function serveAnswer(pieces: readonly (string | Buffer)[], host = '127.0.
 
 /** Starts `server` on a free port of `host`. */
 export async function listen(server: Server | TcpServer, host = '127.0.0.1'): Promise<Listening> {
-  let made = 0;
+  let connectionCount = 0;
   const sockets = new Set<{ destroy(): void }>();
   server.on('connection', (socket) => {
-    made += 1;
+    connectionCount += 1;
     sockets.add(socket);
     socket.once('close', () => sockets.delete(socket));
   });
@@ -53,7 +53,7 @@ export async function listen(server: Server | TcpServer, host = '127.0.0.1'): Pr
   await once(server, 'listening');
   return {
     port: (server.address() as AddressInfo).port,
-    connections: () => made,
+    connections: () => connectionCount,
     open: () => new Promise((resolve) => server.getConnections((_error, count) => resolve(count))),
     async close() {
       for (const socket of sockets) socket.destroy();

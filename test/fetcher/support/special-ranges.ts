@@ -1,4 +1,4 @@
-/** First and last address of every range of IANA's special-purpose registry for IPv4, of multicast, and of clouds. */
+/** First and last address of every IPv4 range in IANA's special-purpose registry, of multicast, and of cloud services. */
 export const specialV4: readonly (readonly [first: string, last: string])[] = [
   ['0.0.0.0', '0.255.255.255'],
   ['10.0.0.0', '10.255.255.255'],

@@ -1,11 +1,11 @@
 import { expect } from 'vitest';
 import { errorTable } from '../../../src/errors.ts';
-import type { Answer } from '../../support/process/client.ts';
+import type { ApiResponse } from '../../support/process/client.ts';
 import { expectDocumented } from '../support/documented.ts';
 import type { Case } from './requests.ts';
 
 /** Checks a response against the OpenAPI document and the expected outcome. @throws {Error} if a check fails */
-export function checkResponse({ operation, expected }: Case, response: Answer<unknown>): void {
+export function checkResponse({ operation, expected }: Case, response: ApiResponse<unknown>): void {
   expect(response.status, response.bytes.toString('utf8', 0, 300)).toBeLessThan(500);
   expectDocumented(operation.method, operation.path, response);
   expectSafe(response);
@@ -17,12 +17,12 @@ export function checkResponse({ operation, expected }: Case, response: Answer<un
     expect(response.status, response.bytes.toString('utf8', 0, 300)).toBeLessThan(400);
 }
 
-function codeOf(response: Answer<unknown>): unknown {
+function codeOf(response: ApiResponse<unknown>): unknown {
   return (response.body as Record<string, unknown>)['code'];
 }
 
 /** Checks the rules that hold for every error response. */
-export function expectProblem(response: Answer<unknown>): void {
+export function expectProblem(response: ApiResponse<unknown>): void {
   expect(response.headers.get('content-type')).toMatch(/^application\/problem\+json/);
   expect(response.headers.get('cache-control')).toBe('no-store');
   expectSafe(response);
@@ -34,6 +34,6 @@ export function expectProblem(response: Answer<unknown>): void {
   expect(detail).toMatch(/^.{10,}\.$/s);
 }
 
-function expectSafe({ headers }: Answer<unknown>): void {
+function expectSafe({ headers }: ApiResponse<unknown>): void {
   expect(headers.get('x-content-type-options'), 'browsers must not sniff the type').toBe('nosniff');
 }

@@ -1,6 +1,6 @@
 import { Agent, request as send } from 'node:http';
-import type { Answer } from '../../support/process/client.ts';
-import { patienceMs } from '../../support/time-scale.ts';
+import type { ApiResponse } from '../../support/process/client.ts';
+import { waitTimeoutMs } from '../../support/time-scale.ts';
 
 /** A raw request. */
 export interface Request {
@@ -16,12 +16,23 @@ const concurrency = 8;
 const agent = new Agent({ keepAlive: true, maxSockets: concurrency });
 
 /** Sends a request and reads the whole response. */
-export function exchange(base: string, { method, target, headers, body }: Request): Promise<Answer<unknown>> {
+export function exchange(
+  base: string,
+  { method, target, headers, body }: Request,
+): Promise<ApiResponse<unknown>> {
   const { hostname, port } = new URL(base);
-  const { promise, resolve, reject } = Promise.withResolvers<Answer<unknown>>();
+  const { promise, resolve, reject } = Promise.withResolvers<ApiResponse<unknown>>();
   const length = body && { 'content-length': String(body.length) };
   const outgoing = send(
-    { agent, hostname, port, method, path: target, headers: { ...headers, ...length }, timeout: patienceMs },
+    {
+      agent,
+      hostname,
+      port,
+      method,
+      path: target,
+      headers: { ...headers, ...length },
+      timeout: waitTimeoutMs,
+    },
     (incoming) => {
       const chunks: Buffer[] = [];
       incoming.on('data', (chunk: Buffer) => chunks.push(chunk));
@@ -37,7 +48,7 @@ export function exchange(base: string, { method, target, headers, body }: Reques
   return promise;
 }
 
-function responseOf(status: number, raw: readonly string[], bytes: Buffer): Answer<unknown> {
+function responseOf(status: number, raw: readonly string[], bytes: Buffer): ApiResponse<unknown> {
   const headers = new Headers();
   for (let i = 0; i < raw.length; i += 2) headers.append(raw[i] ?? '', raw[i + 1] ?? '');
   return {

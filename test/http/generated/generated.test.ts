@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { type Answer, call } from '../../support/process/client.ts';
+import { type ApiResponse, call } from '../../support/process/client.ts';
 import { brokenJpeg } from '../../support/process/pictures.ts';
 import { useServer } from '../../support/process/server.ts';
 import { document } from '../support/documented.ts';
@@ -56,7 +56,7 @@ afterAll(() => {
 /** Sends all requests. Returns a description of each response that fails `check`. */
 async function sendAll<Sent extends Request>(
   requests: readonly Sent[],
-  check: (request: Sent, response: Answer<unknown>) => void,
+  check: (request: Sent, response: ApiResponse<unknown>) => void,
 ): Promise<string[]> {
   const failures: string[] = [];
   await forEachConcurrently(requests, async (request) => {
@@ -122,8 +122,8 @@ test('responds to HEAD as to GET, without a body', async () => {
     ...invalidCases(operation, sources, 1, seed),
   ]);
   const pairs = getAndHeadPairs(gets);
-  const responses = new Map<Request, Answer<unknown>>();
-  const record = (request: Request, response: Answer<unknown>) => void responses.set(request, response);
+  const responses = new Map<Request, ApiResponse<unknown>>();
+  const record = (request: Request, response: ApiResponse<unknown>) => void responses.set(request, response);
   expectNoFailures(await sendAll(pairs.flat(), record));
   for (const [get, head] of pairs) {
     const [getResponse, headResponse] = [responses.get(get), responses.get(head)];
@@ -136,7 +136,7 @@ test('responds to HEAD as to GET, without a body', async () => {
 });
 
 /** Returns the headers that are the same for GET and HEAD. */
-function stableHeaders(response: Answer<unknown> | undefined): Record<string, string> {
+function stableHeaders(response: ApiResponse<unknown> | undefined): Record<string, string> {
   const variable = new Set(['date', 'content-length', 'connection', 'keep-alive', 'transfer-encoding']);
   return Object.fromEntries([...(response?.headers ?? [])].filter(([name]) => !variable.has(name)));
 }

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { call, type ImageRecord, settled, upload } from '../../support/process/client.ts';
+import { call, type ImageRecord, finishedImage, upload } from '../../support/process/client.ts';
 import { drawing } from '../../support/process/pictures.ts';
-import { patienceMs } from '../../support/time-scale.ts';
+import { waitTimeoutMs } from '../../support/time-scale.ts';
 
 /** The token that confirms a purge. */
 export const confirmToken = 'yes, remove them';
@@ -58,7 +58,9 @@ export async function fillServer(base: string, origin: string, requests: number)
   ];
   for (const { id } of receipts) await waitForImport(base, id);
   const [deletable, deletableOfDefault] = await Promise.all(
-    receipts.slice(0, 2).map(({ lines }) => Promise.all(lines.map((line) => settled(base, line.image_id)))),
+    receipts
+      .slice(0, 2)
+      .map(({ lines }) => Promise.all(lines.map((line) => finishedImage(base, line.image_id)))),
   );
   await deleteSome(base, deletable ?? []);
   return {
@@ -93,13 +95,13 @@ async function importMany(base: string, urls: readonly string[], tenant: string)
 }
 
 async function waitForImport(base: string, id: number): Promise<void> {
-  const deadline = performance.now() + patienceMs;
+  const deadline = performance.now() + waitTimeoutMs;
   while (performance.now() < deadline) {
     const { body } = await call<{ finished: boolean }>(`${base}/v1/imports/${id}`);
     if (body.finished) return;
     await sleep(100);
   }
-  throw new Error(`Import ${id} was not finished within ${patienceMs / 1_000} s.`);
+  throw new Error(`Import ${id} was not finished within ${waitTimeoutMs / 1_000} s.`);
 }
 
 /** Deletes some images, so that lists and purges meet deleted ones. */

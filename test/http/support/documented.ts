@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { Ajv2020 } from 'ajv/dist/2020.js';
 import addFormats from 'ajv-formats';
 import { expect } from 'vitest';
-import type { Answer } from '../../support/process/client.ts';
+import type { ApiResponse } from '../../support/process/client.ts';
 
 /** An operation in the OpenAPI document. */
 interface Operation {
@@ -45,7 +45,7 @@ export function expectSchema(place: readonly string[], value: unknown): void {
 }
 
 /** Expects the document to describe the status, type and body of a response. */
-export function expectDocumented(method: string, path: string, actual: Answer<unknown>): void {
+export function expectDocumented(method: string, path: string, actual: ApiResponse<unknown>): void {
   const call = `${method} ${path}`;
   const operation = document.paths[path]?.[method.toLowerCase()];
   expect(operation, `${call} is documented`).toBeDefined();

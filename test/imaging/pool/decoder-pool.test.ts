@@ -6,7 +6,7 @@ import { expect, test, vi } from 'vitest';
 import { recipeHash } from '../../../src/imaging/renditions/recipe.ts';
 import { limits, presets } from '../fixtures/pictures.ts';
 import { childModule, derivation, faultyPath, faultyPool, pictureFolder } from './setup.ts';
-import { patienceMs, timeScale } from '../../support/time-scale.ts';
+import { waitTimeoutMs, timeScale } from '../../support/time-scale.ts';
 
 test('derives renditions into files', async () => {
   const pool = faultyPool();
@@ -150,7 +150,7 @@ test('kills the child of an aborted running request', async () => {
   const folder = await pictureFolder('good.jpg');
   const controller = new AbortController();
   const running = pool.derive(derivation(folder, 'hang-1.jpg', { signal: controller.signal }));
-  await vi.waitFor(() => expect(pool.stats().busy).toBe(1), patienceMs);
+  await vi.waitFor(() => expect(pool.stats().busy).toBe(1), waitTimeoutMs);
   controller.abort(new Error('aborted'));
   await expect(running).rejects.toThrow('aborted');
   await pool.derive(derivation(folder, 'good.jpg'));
@@ -167,7 +167,7 @@ test('rejects running and queued requests on close', async () => {
     pool.derive(derivation(folder, 'good.jpg')),
   ];
   const outcomes = Promise.allSettled(requests);
-  await vi.waitFor(() => expect(pool.stats().busy).toBe(1), patienceMs);
+  await vi.waitFor(() => expect(pool.stats().busy).toBe(1), waitTimeoutMs);
   await pool.close();
   for (const outcome of await outcomes) {
     expect(outcome).toMatchObject({ status: 'rejected', reason: { code: 'unavailable' } });

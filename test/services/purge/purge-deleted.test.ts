@@ -4,7 +4,7 @@ import { expect, test } from 'vitest';
 import { unrestrictedPrincipal } from '../../../src/model/principal.ts';
 import { rowsOf } from '../../support/inner/database.ts';
 import { claimOne } from '../../support/inner/jobs.ts';
-import { freshPicture, productPicture } from '../../support/inner/pictures.ts';
+import { uniquePicture, productPicture } from '../../support/inner/pictures.ts';
 import { useEngines } from '../../support/inner/rig.ts';
 import { makePurges } from './setup.ts';
 
@@ -18,7 +18,7 @@ const bytesOf = (image: { originalBytes: number | null; renditions: readonly { b
 test('reports what a purge would remove in a dry run, without removing anything', async () => {
   const { rig, purgeDeleted, add } = await makePurges(engines);
   const [deleted, kept] = [await add(), await add()];
-  await rig.hide({ id: deleted.id });
+  await rig.softDelete({ id: deleted.id });
   const stored = await rig.storedKeys();
   const report = await purgeDeleted(unrestrictedPrincipal, { dryRun: true, days: 0 });
   expect(report).toMatchObject({
@@ -40,7 +40,7 @@ test('reports what a purge would remove in a dry run, without removing anything'
 test('removes what the dry run reported, and keeps images that are not deleted', async () => {
   const { rig, purgeDeleted, retrieve, add } = await makePurges(engines);
   const [deleted, kept] = [await add(), await add()];
-  await rig.hide({ id: deleted.id });
+  await rig.softDelete({ id: deleted.id });
   const planned = await purgeDeleted(unrestrictedPrincipal, { dryRun: true, days: 0 });
   expect(await purgeDeleted(unrestrictedPrincipal, purgeNow)).toMatchObject({
     dryRun: false,
@@ -65,7 +65,7 @@ test('removes what the dry run reported, and keeps images that are not deleted',
 test('keeps recently deleted images, which can still be restored', async () => {
   const { rig, purgeDeleted, add } = await makePurges(engines);
   const [old, recent] = [await add(), await add()];
-  for (const { id } of [old, recent]) await rig.hide({ id });
+  for (const { id } of [old, recent]) await rig.softDelete({ id });
   await engines.database.runScript(
     `UPDATE images SET deleted_at = date_trunc('milliseconds', now()) - interval '31 days' WHERE id = ${old.id}`,
   );
@@ -79,15 +79,15 @@ test('purges an image that was deleted with force while in use', async () => {
   const { rig, purgeDeleted, add } = await makePurges(engines);
   const { id } = await add();
   await rig.references.add(id, 'page');
-  await rig.hide({ id }, true);
+  await rig.softDelete({ id }, true);
   expect(await purgeDeleted(unrestrictedPrincipal, purgeNow)).toMatchObject({ images: 1, files: 3 });
   expect(await rowsOf(engines.database, 'SELECT 1 FROM image_references')).toEqual([]);
 });
 
 test('keeps a deleted image until its job ends', async () => {
   const { rig, purgeDeleted } = await makePurges(engines);
-  const { image } = await rig.upload(await freshPicture(), { mode: 'queued' });
-  await rig.hide({ id: image.id });
+  const { image } = await rig.upload(await uniquePicture(), { mode: 'queued' });
+  await rig.softDelete({ id: image.id });
   expect(await purgeDeleted(unrestrictedPrincipal, purgeNow)).toMatchObject({
     imagesToDelete: 1,
     images: 0,
@@ -107,7 +107,7 @@ test('keeps files that another image shares until that image is purged as well',
   const donor = (await rig.upload(await productPicture())).image;
   const sharer = (await rig.upload(await productPicture({ quality: 60 }))).image;
   expect(sharer.renditionsReusedFrom).toBe(donor.id);
-  await rig.hide({ id: donor.id });
+  await rig.softDelete({ id: donor.id });
   expect(await purgeDeleted(unrestrictedPrincipal, purgeNow)).toMatchObject({
     images: 1,
     renditions: 2,
@@ -118,15 +118,15 @@ test('keeps files that another image shares until that image is purged as well',
     const found = await retrieve.rendition(unrestrictedPrincipal, { id: sharer.id }, name);
     expect('body' in found && found.body.length).toBeGreaterThan(0);
   }
-  await rig.hide({ id: sharer.id });
+  await rig.softDelete({ id: sharer.id });
   expect(await purgeDeleted(unrestrictedPrincipal, purgeNow)).toMatchObject({ files: 3 });
   expect(await rig.storedKeys()).toEqual([]);
 });
 
 test('keeps files whose content was uploaded again after the deletion', async () => {
   const { rig, purgeDeleted } = await makePurges(engines);
-  const bytes = await freshPicture();
-  await rig.hide({ id: (await rig.upload(bytes)).image.id });
+  const bytes = await uniquePicture();
+  await rig.softDelete({ id: (await rig.upload(bytes)).image.id });
   const { image } = await rig.upload(bytes);
   expect(await purgeDeleted(unrestrictedPrincipal, purgeNow)).toMatchObject({
     images: 1,
@@ -140,7 +140,7 @@ test('keeps files whose content was uploaded again after the deletion', async ()
 test("purges and counts only images of the caller's tenant", async () => {
   const { rig, purgeDeleted, add } = await makePurges(engines);
   const [ownImage, otherImage] = [await add(), await add('other')];
-  for (const { id } of [ownImage, otherImage]) await rig.hide({ id });
+  for (const { id } of [ownImage, otherImage]) await rig.softDelete({ id });
   const bound = { ...unrestrictedPrincipal, tenantId: ownImage.tenantId };
   expect(await purgeDeleted(bound, purgeNow)).toMatchObject({
     imagesToDelete: 1,
@@ -153,7 +153,7 @@ test("purges and counts only images of the caller's tenant", async () => {
 test('reports a file that cannot be removed, and continues', async () => {
   const { rig, purgeDeleted, add } = await makePurges(engines);
   const [unremovable, removable] = [await add(), await add()];
-  for (const { id } of [unremovable, removable]) await rig.hide({ id });
+  for (const { id } of [unremovable, removable]) await rig.softDelete({ id });
   const path = rig.pathOf(unremovable.renditions[0]!.storageKey);
   await rm(path);
   await mkdir(join(path, 'not empty'), { recursive: true });

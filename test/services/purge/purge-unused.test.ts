@@ -4,7 +4,7 @@ import { expect, test } from 'vitest';
 import { unrestrictedPrincipal } from '../../../src/model/principal.ts';
 import { makeSweepOrphans } from '../../../src/services/sweep/stored-files.ts';
 import { rowsOf } from '../../support/inner/database.ts';
-import { freshPicture } from '../../support/inner/pictures.ts';
+import { uniquePicture } from '../../support/inner/pictures.ts';
 import { useEngines } from '../../support/inner/rig.ts';
 import { makePurges, token } from './setup.ts';
 
@@ -56,7 +56,7 @@ test('removes the rows and files of unused images, and reports them', async () =
   const { rig, purgeUnused, retrieve, add } = await makePurges(engines);
   const [unused, used] = [await add(), await add()];
   await rig.references.add(used.id, 'page');
-  const pending = await rig.upload(await freshPicture(), { mode: 'queued' });
+  const pending = await rig.upload(await uniquePicture(), { mode: 'queued' });
   await retrieve.rendition(unrestrictedPrincipal, { id: unused.id }, 'thumb');
   const bytes =
     unused.originalBytes! + unused.renditions.reduce((sum, rendition) => sum + rendition.bytes, 0);

@@ -1,5 +1,5 @@
 import type { Engines } from '../../support/inner/engines.ts';
-import { freshPicture } from '../../support/inner/pictures.ts';
+import { uniquePicture } from '../../support/inner/pictures.ts';
 import { makeRig } from '../../support/inner/rig.ts';
 
 export const token = 'yes-remove-them';
@@ -20,6 +20,6 @@ export async function makePurges(
     retrieve,
     purgeUnused,
     purgeDeleted,
-    add: async (tenantName = 'shop') => (await rig.upload(await freshPicture(), { tenantName })).image,
+    add: async (tenantName = 'shop') => (await rig.upload(await uniquePicture(), { tenantName })).image,
   };
 }

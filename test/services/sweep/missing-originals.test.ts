@@ -2,7 +2,7 @@ import { readFile, rm, truncate, writeFile } from 'node:fs/promises';
 import { expect, test } from 'vitest';
 import { makeFindMissingOriginals } from '../../../src/services/sweep/stored-files.ts';
 import { rowOf } from '../../support/inner/database.ts';
-import { freshPicture } from '../../support/inner/pictures.ts';
+import { uniquePicture } from '../../support/inner/pictures.ts';
 import { makeRig, useEngines } from '../../support/inner/rig.ts';
 
 const engines = await useEngines();
@@ -10,7 +10,7 @@ const engines = await useEngines();
 test('marks and reports missing and truncated originals, and removes no rows', async () => {
   const rig = await makeRig(engines);
   const images = [];
-  for (let i = 0; i < 3; i++) images.push((await rig.upload(await freshPicture())).image);
+  for (let i = 0; i < 3; i++) images.push((await rig.upload(await uniquePicture())).image);
   const [missing, truncated, intact] = images;
   await rm(rig.pathOf(missing!.originalKey!));
   await truncate(rig.pathOf(truncated!.originalKey!), 10);
@@ -32,7 +32,7 @@ test('marks and reports missing and truncated originals, and removes no rows', a
 
 test('clears the damage mark of a restored original, and reports it once', async () => {
   const rig = await makeRig(engines);
-  const { image } = await rig.upload(await freshPicture());
+  const { image } = await rig.upload(await uniquePicture());
   const path = rig.pathOf(image.originalKey!);
   const bytes = await readFile(path);
   await rm(path);
@@ -51,7 +51,7 @@ test('clears the damage mark of a restored original, and reports it once', async
 
 test('checks several pages of rows', async () => {
   const rig = await makeRig(engines);
-  await rig.upload(await freshPicture(), { mode: 'queued' });
+  await rig.upload(await uniquePicture(), { mode: 'queued' });
   await engines.database.runScript(`
     INSERT INTO images (uuid, tenant_id, status, content_hash, original_key, original_bytes)
     SELECT gen_random_uuid(), tenant_id, 'completed', encode(sha256(n::text::bytea), 'hex'), 'originals/1/00/' || n, 1
@@ -64,7 +64,7 @@ test('marks nothing if the storage is not mounted', async () => {
   const rig = await makeRig(engines);
   const images = [];
   for (let i = 0; i < 22; i++)
-    images.push((await rig.upload(await freshPicture(), { mode: 'queued' })).image);
+    images.push((await rig.upload(await uniquePicture(), { mode: 'queued' })).image);
   for (const { originalKey } of images) await rm(rig.pathOf(originalKey!));
   rig.logger.lines.length = 0;
   await makeFindMissingOriginals({ ...rig, sweepLimit: { fraction: 0.05, count: 10_000 } })();

@@ -5,7 +5,7 @@ import { makeTenantQueries } from '../../../src/db/tenants.ts';
 import { makeSweepOrphans } from '../../../src/services/sweep/stored-files.ts';
 import { originalKey, renditionKey } from '../../../src/storage/keys.ts';
 import { recordPending } from '../../support/inner/jobs.ts';
-import { freshPicture } from '../../support/inner/pictures.ts';
+import { uniquePicture } from '../../support/inner/pictures.ts';
 import { hashOf } from '../../support/inner/records.ts';
 import { makeRig, type Rig, useEngines } from '../../support/inner/rig.ts';
 
@@ -43,10 +43,10 @@ test('removes a file without a row once it is older than any running upload', as
 
 test('never removes a file of a pending, completed or deleted image', async () => {
   const rig = await makeRig(engines);
-  const { image } = await rig.upload(await freshPicture());
-  await rig.upload(await freshPicture(), { mode: 'queued' });
-  const deleted = await rig.upload(await freshPicture());
-  await rig.hide({ id: deleted.image.id });
+  const { image } = await rig.upload(await uniquePicture());
+  await rig.upload(await uniquePicture(), { mode: 'queued' });
+  const deleted = await rig.upload(await uniquePicture());
+  await rig.softDelete({ id: deleted.image.id });
   const before = await rig.storedKeys();
   expect(before).toHaveLength(7);
   const inAYear = new Date(Date.now() + 365 * 86_400_000);
@@ -58,7 +58,7 @@ test('never removes a file of a pending, completed or deleted image', async () =
 
 test('removes a rendition of another recipe than the recorded one, but not the original', async () => {
   const rig = await makeRig(engines);
-  const { image } = await rig.upload(await freshPicture());
+  const { image } = await rig.upload(await uniquePicture());
   const before = await rig.storedKeys();
   await storeFile(rig, renditionKey(image.tenantId, image.contentHash!, 'thumb', 'ffffffffff'));
   expect(await makeSweepOrphans({ ...rig, sweepLimit })()).toMatchObject({ removed: 1 });
@@ -67,7 +67,7 @@ test('removes a rendition of another recipe than the recorded one, but not the o
 
 test('removes an orphan even if another tenant has the same content', async () => {
   const rig = await makeRig(engines);
-  const { image } = await rig.upload(await freshPicture());
+  const { image } = await rig.upload(await uniquePicture());
   const otherFile = await storeFile(rig, originalKey(image.tenantId + 1, image.contentHash!));
   await makeSweepOrphans({ ...rig, sweepLimit })();
   expect(await rig.storedKeys()).not.toContain(otherFile);

@@ -6,7 +6,7 @@ import { makeSweepOrphans } from '../../../src/services/sweep/stored-files.ts';
 import { makeCorrectUsage } from '../../../src/services/sweep/usage-drift.ts';
 import { makeSweeper } from '../../../src/services/sweep/sweeper.ts';
 import { claimOne } from '../../support/inner/jobs.ts';
-import { freshPicture } from '../../support/inner/pictures.ts';
+import { uniquePicture } from '../../support/inner/pictures.ts';
 import { makeRig, useEngines } from '../../support/inner/rig.ts';
 import { countWakes } from '../../support/inner/wakes.ts';
 
@@ -19,7 +19,7 @@ test('wakes workers and logs when it takes over leases, and does neither otherwi
   const takeOver = makeTakeOverLostLeases(rig);
   await takeOver(true);
   expect({ wakes: wakes.count, messages: rig.logger.messages() }).toEqual({ wakes: 0, messages: [] });
-  await rig.upload(await freshPicture(), { mode: 'queued' });
+  await rig.upload(await uniquePicture(), { mode: 'queued' });
   await claimOne(engines.database);
   wakes.count = 0;
   await takeOver(true);
@@ -38,7 +38,7 @@ test('makes the job of a crashed worker due within seconds, and stops immediatel
     findMissingOriginals: makeFindMissingOriginals({ ...rig, sweepLimit: { fraction: 1, count: 9 } }),
   });
   onTestFinished(() => sweeper.stop());
-  const { jobId } = await rig.upload(await freshPicture(), { mode: 'queued' });
+  const { jobId } = await rig.upload(await uniquePicture(), { mode: 'queued' });
   await claimOne(engines.database, 0.1);
   sweeper.start();
   await expect

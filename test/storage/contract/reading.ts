@@ -7,14 +7,14 @@ import { runInNewContext } from 'node:vm';
 import { expect, test } from 'vitest';
 import { originalKey } from '../../../src/storage/keys.ts';
 import { makeStaging } from '../../../src/storage/staging.ts';
-import { listAll, missing, nowhere, put, stage, type StorageUnderTest } from './support.ts';
+import { listAll, fileMissing, missingKey, put, stage, type StorageUnderTest } from './support.ts';
 
 setFlagsFromString('--expose-gc');
 const collectGarbage = runInNewContext('gc') as () => void;
 
-/** The contract tests of reading files. */
+/** Defines the contract tests for reading files. */
 export function testReading(makeStorage: () => Promise<StorageUnderTest>): void {
-  test('returns the stored bytes with every way of reading', async () => {
+  test('returns the stored bytes from every read method', async () => {
     const { storage } = await makeStorage();
     const bytes = randomBytes(5000);
     const key = await put(storage, bytes);
@@ -26,16 +26,16 @@ export function testReading(makeStorage: () => Promise<StorageUnderTest>): void 
     expect(await storage.readAll(key)).toEqual(bytes);
   });
 
-  test('returns size and time of a file without opening it', async () => {
+  test('returns the size and modification time of a file', async () => {
     const { storage } = await makeStorage();
     const key = await put(storage, randomBytes(1234));
-    const found = await storage.stat(key);
-    expect(found).toMatchObject({ key, bytes: 1234 });
-    expect(Math.abs(Date.now() - (found?.modifiedAt.getTime() ?? 0))).toBeLessThan(60_000);
-    expect(await storage.stat(nowhere)).toBeUndefined();
+    const stored = await storage.stat(key);
+    expect(stored).toMatchObject({ key, bytes: 1234 });
+    expect(Math.abs(Date.now() - (stored?.modifiedAt.getTime() ?? 0))).toBeLessThan(60_000);
+    expect(await storage.stat(missingKey)).toBeUndefined();
   });
 
-  test('reads ranges: both ends inclusive, a single byte, the end', async () => {
+  test('reads ranges with inclusive ends', async () => {
     const { storage } = await makeStorage();
     const bytes = randomBytes(1000);
     const key = await put(storage, bytes);
@@ -50,19 +50,19 @@ export function testReading(makeStorage: () => Promise<StorageUnderTest>): void 
     }
   });
 
-  test('throws FileMissing before any byte is sent, with every way of reading', async () => {
+  test('throws FileMissing from every read method before it returns a stream', async () => {
     const { storage } = await makeStorage();
-    await expect(storage.read(nowhere)).rejects.toMatchObject(missing);
-    await expect(storage.readAll(nowhere)).rejects.toMatchObject(missing);
-    await expect(storage.localCopy(nowhere)).rejects.toMatchObject(missing);
+    await expect(storage.read(missingKey)).rejects.toMatchObject(fileMissing);
+    await expect(storage.readAll(missingKey)).rejects.toMatchObject(fileMissing);
+    await expect(storage.localCopy(missingKey)).rejects.toMatchObject(fileMissing);
   });
 
-  test('lists every stored file, but not staging', async () => {
+  test('lists every stored file, but no staged files', async () => {
     const { storage } = await makeStorage();
     expect(await listAll(storage)).toEqual([]);
     const keys = [];
     for (let size = 1; size <= 5; size++) keys.push(await put(storage, randomBytes(size)));
-    await stage(storage, Buffer.from('under way'));
+    await stage(storage, Buffer.from('staged'));
     const listed = await listAll(storage);
     expect(listed.map(({ key }) => key).toSorted()).toEqual(keys.toSorted());
     expect(listed.map(({ bytes }) => bytes).toSorted((a, b) => a - b)).toEqual([1, 2, 3, 4, 5]);
@@ -76,16 +76,16 @@ export function testReading(makeStorage: () => Promise<StorageUnderTest>): void 
     'originals/.hidden',
     '',
     'x',
-  ])('rejects the key %j in every call', async (key) => {
+  ])('rejects the key %j in every method', async (key) => {
     const { storage } = await makeStorage();
     const path = await stage(storage, Buffer.from('x'));
-    const refusal = /is not a storage key/;
-    await expect((async () => storage.store([{ path, key }], 'derived'))()).rejects.toThrow(refusal);
-    await expect((async () => storage.stat(key))()).rejects.toThrow(refusal);
-    await expect((async () => storage.read(key))()).rejects.toThrow(refusal);
-    await expect((async () => storage.readAll(key))()).rejects.toThrow(refusal);
-    await expect((async () => storage.localCopy(key))()).rejects.toThrow(refusal);
-    await expect((async () => storage.remove(key))()).rejects.toThrow(refusal);
+    const invalidKey = /is not a storage key/;
+    await expect((async () => storage.store([{ path, key }], 'derived'))()).rejects.toThrow(invalidKey);
+    await expect((async () => storage.stat(key))()).rejects.toThrow(invalidKey);
+    await expect((async () => storage.read(key))()).rejects.toThrow(invalidKey);
+    await expect((async () => storage.readAll(key))()).rejects.toThrow(invalidKey);
+    await expect((async () => storage.localCopy(key))()).rejects.toThrow(invalidKey);
+    await expect((async () => storage.remove(key))()).rejects.toThrow(invalidKey);
   });
 
   test('streams a large file in constant memory', async () => {
@@ -98,20 +98,20 @@ export function testReading(makeStorage: () => Promise<StorageUnderTest>): void 
     await storage.store([{ path, key }], 'derived');
     collectGarbage();
     const before = process.memoryUsage().arrayBuffers;
-    let [bytes, most, nextLook] = [0, 0, 0];
+    let [bytes, peak, nextSample] = [0, 0, 0];
     for await (const chunk of await storage.read(key)) {
       bytes += (chunk as Buffer).length;
-      if (bytes < nextLook) continue;
-      nextLook += size / 16;
-      // The driver does not retain what was read.
+      if (bytes < nextSample) continue;
+      nextSample += size / 16;
+      // Only memory that the driver retains counts.
       collectGarbage();
-      most = Math.max(most, process.memoryUsage().arrayBuffers - before);
+      peak = Math.max(peak, process.memoryUsage().arrayBuffers - before);
     }
     expect(bytes).toBe(size);
-    expect(most).toBeLessThan(size / 4);
+    expect(peak).toBeLessThan(size / 4);
   });
 
-  test('reports its free bytes, and its check leaves no files behind', async () => {
+  test('reports its free bytes, and leaves no files behind after a check', async () => {
     const { storage } = await makeStorage();
     expect(await storage.freeBytes()).toBeGreaterThan(0);
     await expect(storage.probe()).resolves.toBeUndefined();

@@ -4,22 +4,31 @@ import { readFile } from 'node:fs/promises';
 import { expect, test } from 'vitest';
 import { renditionKey } from '../../../src/storage/keys.ts';
 import { makeStaging } from '../../../src/storage/staging.ts';
-import { hashOf, keyOf, listAll, missing, nowhere, put, stage, type StorageUnderTest } from './support.ts';
+import {
+  hashOf,
+  keyOf,
+  listAll,
+  fileMissing,
+  missingKey,
+  put,
+  stage,
+  type StorageUnderTest,
+} from './support.ts';
 
-/** The contract tests of storing and removing files. */
+/** Defines the contract tests for storing and removing files. */
 export function testStoring(makeStorage: () => Promise<StorageUnderTest>): void {
-  test('moves derived staging files and keeps those of originals', async () => {
+  test('moves staged files of renditions and keeps those of originals', async () => {
     const { storage } = await makeStorage();
     const bytes = randomBytes(100);
-    const [kept, taken] = [await stage(storage, bytes), await stage(storage, bytes)];
-    await storage.store([{ path: kept, key: keyOf(bytes) }], 'original');
-    expect(await readFile(kept)).toEqual(bytes);
-    await storage.store([{ path: taken, key: keyOf(bytes) }], 'derived');
-    expect(existsSync(taken)).toBe(false);
+    const [original, derived] = [await stage(storage, bytes), await stage(storage, bytes)];
+    await storage.store([{ path: original, key: keyOf(bytes) }], 'original');
+    expect(await readFile(original)).toEqual(bytes);
+    await storage.store([{ path: derived, key: keyOf(bytes) }], 'derived');
+    expect(existsSync(derived)).toBe(false);
     expect(await storage.readAll(keyOf(bytes))).toEqual(bytes);
   });
 
-  test('keeps a stored original when its staging file is removed', async () => {
+  test('keeps a stored original when its staged file is removed', async () => {
     const { storage } = await makeStorage();
     const bytes = randomBytes(100);
     const path = await stage(storage, bytes);
@@ -28,16 +37,19 @@ export function testStoring(makeStorage: () => Promise<StorageUnderTest>): void 
     expect(await storage.readAll(keyOf(bytes))).toEqual(bytes);
   });
 
-  test.each(['original', 'derived'] as const)('stores a file twice without a change (%s)', async (kind) => {
-    const { storage } = await makeStorage();
-    const bytes = randomBytes(100);
-    for (let i = 0; i < 2; i++) {
-      await storage.store([{ path: await stage(storage, bytes), key: keyOf(bytes) }], kind);
-    }
-    expect(await listAll(storage)).toMatchObject([{ key: keyOf(bytes), bytes: 100 }]);
-  });
+  test.each(['original', 'derived'] as const)(
+    'stores the same file twice without a change (%s)',
+    async (kind) => {
+      const { storage } = await makeStorage();
+      const bytes = randomBytes(100);
+      for (let i = 0; i < 2; i++) {
+        await storage.store([{ path: await stage(storage, bytes), key: keyOf(bytes) }], kind);
+      }
+      expect(await listAll(storage)).toMatchObject([{ key: keyOf(bytes), bytes: 100 }]);
+    },
+  );
 
-  test('keeps a key complete while many store it at once', async () => {
+  test('always returns the complete file while many callers store it at once', async () => {
     const { storage } = await makeStorage();
     const bytes = randomBytes(200_000);
     const key = await put(storage, bytes);
@@ -52,10 +64,10 @@ export function testStoring(makeStorage: () => Promise<StorageUnderTest>): void 
   test.each(['original', 'derived'] as const)(
     'repairs a truncated file by storing it again (%s)',
     async (kind) => {
-      const { storage, cut } = await makeStorage();
+      const { storage, truncateFile } = await makeStorage();
       const bytes = randomBytes(1000);
       const key = await put(storage, bytes);
-      await cut(key, 300);
+      await truncateFile(key, 300);
       expect((await storage.stat(key))?.bytes).toBe(300);
       await storage.store([{ path: await stage(storage, bytes), key }], kind);
       expect(await storage.readAll(key)).toEqual(bytes);
@@ -84,13 +96,13 @@ export function testStoring(makeStorage: () => Promise<StorageUnderTest>): void 
     expect(await listAll(storage)).toMatchObject([{ key, bytes: 10 }]);
   });
 
-  test('removes a file, also if it does not exist', async () => {
+  test('removes a file, and does nothing if it does not exist', async () => {
     const { storage } = await makeStorage();
     const key = await put(storage, randomBytes(10));
     await storage.remove(key);
     expect(await storage.stat(key)).toBeUndefined();
-    await expect(storage.readAll(key)).rejects.toMatchObject(missing);
+    await expect(storage.readAll(key)).rejects.toMatchObject(fileMissing);
     await expect(storage.remove(key)).resolves.toBeUndefined();
-    await expect(storage.remove(nowhere)).resolves.toBeUndefined();
+    await expect(storage.remove(missingKey)).resolves.toBeUndefined();
   });
 }

@@ -4,17 +4,17 @@ import { originalKey } from '../../../src/storage/keys.ts';
 import type { Storage, StoredFile } from '../../../src/storage/storage.ts';
 import { makeStaging } from '../../../src/storage/staging.ts';
 
-/** An empty store for one test, and a way to damage its files. */
+/** An empty store for one test, and a function that damages its files. */
 export interface StorageUnderTest {
   readonly storage: Storage;
-  /** Truncates the file under `key` to `bytes` bytes, like a media fault. */
-  readonly cut: (key: string, bytes: number) => Promise<void>;
+  /** Truncates the file at `key` to `bytes` bytes, like a media fault. */
+  readonly truncateFile: (key: string, bytes: number) => Promise<void>;
 }
 
-export const missing = { name: 'FileMissing', message: 'The file is missing from storage.' };
+export const fileMissing = { name: 'FileMissing', message: 'The file is missing from storage.' };
 export const hashOf = (bytes: Uint8Array) => createHash('sha256').update(bytes).digest('hex');
 export const keyOf = (bytes: Uint8Array) => originalKey(1, hashOf(bytes));
-export const nowhere = originalKey(1, '0'.repeat(64));
+export const missingKey = originalKey(1, '0'.repeat(64));
 
 /** Writes bytes to staging and returns the path. */
 export async function stage(storage: Storage, bytes: Buffer): Promise<string> {

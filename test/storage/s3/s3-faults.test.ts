@@ -14,11 +14,11 @@ import { testSettings, testStorage } from './support/bucket.ts';
 import { type Fault, type Proxy, startProxy } from './support/proxy.ts';
 import { timeScale } from '../../support/time-scale.ts';
 
-const failed = { name: 'AppError', code: 'storage_failed', failureClass: 'transient' };
+const storageFailed = { name: 'AppError', code: 'storage_failed', failureClass: 'transient' };
 const timeoutMs = 500;
 
-/** A store behind a proxy with two files, one of them far larger than the buffers of a connection. */
-async function begin() {
+/** Opens a store behind a proxy and stores a small file and one far larger than the buffers of a connection. */
+async function openProxiedStore() {
   const proxy = await startProxy();
   const { storage, staging } = await testStorage({ endpoint: proxy.url, timeoutMs });
   const [small, large] = [randomBytes(1_000), randomBytes(12 * 2 ** 20)];
@@ -32,9 +32,9 @@ async function begin() {
   };
 }
 
-/** Makes every kind of call, expects each to fail, and returns how long the slowest took. */
-async function failEach(storage: Storage, key: string): Promise<number> {
-  const began = performance.now();
+/** Calls every method and expects each to fail. Returns the time of the slowest in milliseconds. */
+async function expectAllToFail(storage: Storage, key: string): Promise<number> {
+  const startedAt = performance.now();
   const bytes = randomBytes(2_000);
   const stream = randomBytes(400_000);
   const [path, streamPath] = [await stage(storage, bytes), await stage(storage, stream)];
@@ -49,72 +49,73 @@ async function failEach(storage: Storage, key: string): Promise<number> {
     () => listAll(storage),
     () => storage.check(),
   ];
-  await Promise.all(calls.map((call) => expect(call()).rejects.toMatchObject(failed)));
-  return performance.now() - began;
+  await Promise.all(calls.map((call) => expect(call()).rejects.toMatchObject(storageFailed)));
+  return performance.now() - startedAt;
 }
 
-async function worksAgain(storage: Storage, proxy: Proxy, key: string, bytes: Buffer): Promise<void> {
+/** Ends the fault and expects reads and writes to succeed. */
+async function expectRecovery(storage: Storage, proxy: Proxy, key: string, bytes: Buffer): Promise<void> {
   proxy.fault('none');
   expect(await storage.readAll(key)).toEqual(bytes);
-  const more = randomBytes(300_000);
-  await storage.store([{ path: await stage(storage, more), key: keyOf(more) }], 'original');
-  expect(await storage.readAll(keyOf(more))).toEqual(more);
+  const content = randomBytes(300_000);
+  await storage.store([{ path: await stage(storage, content), key: keyOf(content) }], 'original');
+  expect(await storage.readAll(keyOf(content))).toEqual(content);
 }
 
-describe.skipIf(!services.s3Endpoint)('faults of a store', () => {
-  test('tries three times on status 500, then fails, and recovers', async () => {
-    const { proxy, storage, small, bytes } = await begin();
+describe.skipIf(!services.s3Endpoint)('S3 storage during faults', () => {
+  test('makes three attempts on status 500, then fails, and recovers', async () => {
+    const { proxy, storage, small, bytes } = await openProxiedStore();
     proxy.fault('error 500');
-    const before = proxy.answered.length;
+    const before = proxy.responses.length;
     await expect(storage.readAll(small)).rejects.toMatchObject({
-      ...failed,
+      ...storageFailed,
       message: expect.stringContaining('InternalError'),
     });
-    expect(proxy.answered.slice(before)).toEqual(['GET 500', 'GET 500', 'GET 500']);
-    await failEach(storage, small);
-    await worksAgain(storage, proxy, small, bytes);
+    expect(proxy.responses.slice(before)).toEqual(['GET 500', 'GET 500', 'GET 500']);
+    await expectAllToFail(storage, small);
+    await expectRecovery(storage, proxy, small, bytes);
   });
 
-  test('gives up on a silent store after one timeout and closes its connections', async () => {
-    const { proxy, storage, small, bytes } = await begin();
-    proxy.fault('silent');
-    // An upload has its own timeout, and a failing check also removes its file: the timeout may elapse twice.
-    expect(await failEach(storage, small)).toBeLessThan(4 * timeoutMs * timeScale);
+  test('fails after the timeout if the store does not respond, and closes its connections', async () => {
+    const { proxy, storage, small, bytes } = await openProxiedStore();
+    proxy.fault('no response');
+    // The timeout may elapse twice: an upload has its own timeout, and a failing check also removes its file.
+    expect(await expectAllToFail(storage, small)).toBeLessThan(4 * timeoutMs * timeScale);
     await expect(storage.stat(small)).rejects.toMatchObject({
       message: `The store did not respond within ${timeoutMs / 1000} s.`,
     });
-    await expect.poll(() => proxy.sockets()).toBeLessThan(3);
-    await worksAgain(storage, proxy, small, bytes);
+    await expect.poll(() => proxy.openConnections()).toBeLessThan(3);
+    await expectRecovery(storage, proxy, small, bytes);
   });
 
-  test.each<Fault>(['silent in the body', 'cut in the body'])(
-    'a body that stops in the middle (%s) is an error for its reader, and no copy of it stays',
+  test.each<Fault>(['stalled mid-body', 'cut mid-body'])(
+    'reports an incomplete body (%s) to the reader and leaves no local copy',
     async (fault) => {
-      const { proxy, storage, staging, small, large, bytes } = await begin();
+      const { proxy, storage, staging, small, large, bytes } = await openProxiedStore();
       proxy.fault(fault, ({ method }) => method === 'GET');
-      const began = performance.now();
+      const startedAt = performance.now();
       for (const key of [small, large]) {
-        await expect((async () => buffer(await storage.read(key)))()).rejects.toMatchObject(failed);
-        await expect(storage.readAll(key)).rejects.toMatchObject(failed);
-        await expect(storage.localCopy(key)).rejects.toMatchObject(failed);
+        await expect((async () => buffer(await storage.read(key)))()).rejects.toMatchObject(storageFailed);
+        await expect(storage.readAll(key)).rejects.toMatchObject(storageFailed);
+        await expect(storage.localCopy(key)).rejects.toMatchObject(storageFailed);
       }
-      expect(performance.now() - began).toBeLessThan((6 * timeoutMs + 2_000) * timeScale);
+      expect(performance.now() - startedAt).toBeLessThan((6 * timeoutMs + 2_000) * timeScale);
       expect(await readdir(staging)).toEqual([]);
-      await expect.poll(() => proxy.sockets()).toBeLessThan(3);
-      await worksAgain(storage, proxy, small, bytes);
+      await expect.poll(() => proxy.openConnections()).toBeLessThan(3);
+      await expectRecovery(storage, proxy, small, bytes);
     },
   );
 
-  test('uses a store again at once when it is back', async () => {
-    const { proxy, storage, small, bytes } = await begin();
+  test('recovers as soon as the store accepts connections again', async () => {
+    const { proxy, storage, small, bytes } = await openProxiedStore();
     await proxy.down();
-    await failEach(storage, small);
+    await expectAllToFail(storage, small);
     await proxy.up();
-    await worksAgain(storage, proxy, small, bytes);
+    await expectRecovery(storage, proxy, small, bytes);
   });
 
-  test('waits for a slow reader longer than for the store', async () => {
-    const { storage, large } = await begin();
+  test('does not apply the timeout to a slow reader', async () => {
+    const { storage, large } = await openProxiedStore();
     let bytes = 0;
     let pauses = 0;
     for await (const chunk of await storage.read(large)) {
@@ -127,20 +128,20 @@ describe.skipIf(!services.s3Endpoint)('faults of a store', () => {
     expect(pauses).toBeGreaterThan(1);
   });
 
-  test('frees the connection of a reader that stops', async () => {
-    const { proxy, storage, large } = await begin();
+  test('releases the connection of a reader that stops', async () => {
+    const { proxy, storage, large } = await openProxiedStore();
     for (let round = 0; round < 70; round += 1) {
       const body = await storage.read(large);
       await body.iterator({ destroyOnReturn: true }).next();
       body.destroy();
     }
-    // There are only 64 connections: leaked ones would block this call.
+    // The pool has 64 connections. If they were leaked, this call would block.
     expect(await storage.stat(large)).toBeDefined();
-    await expect.poll(() => proxy.sockets()).toBeLessThan(10);
+    await expect.poll(() => proxy.openConnections()).toBeLessThan(10);
   });
 
   test('fails only the call whose file cannot be read', async () => {
-    const { proxy, storage, staging, small, bytes } = await begin();
+    const { proxy, storage, staging, small, bytes } = await openProxiedStore();
     const settings = await testSettings({ endpoint: proxy.url, timeoutMs });
     const clients = makeS3Clients(settings);
     onTestFinished(() => clients.close());
@@ -148,24 +149,24 @@ describe.skipIf(!services.s3Endpoint)('faults of a store', () => {
     const body = {
       bytes: content.length,
       sha256: createHash('sha256').update(content).digest(),
-      open: () => createReadStream(join(staging, 'not there')),
+      open: () => createReadStream(join(staging, 'missing')),
     };
-    const put = { path: '', key: keyOf(content), body, onlyIfNew: true };
-    await expect(putObject(makeBucket(clients, settings), put)).rejects.toMatchObject({ code: 'ENOENT' });
-    await worksAgain(storage, proxy, small, bytes);
+    const upload = { path: '', key: keyOf(content), body, onlyIfNew: true };
+    await expect(putObject(makeBucket(clients, settings), upload)).rejects.toMatchObject({ code: 'ENOENT' });
+    await expectRecovery(storage, proxy, small, bytes);
   });
 
-  test('leaks no memory in failing calls', async () => {
-    const { proxy, storage, small, bytes } = await begin();
-    proxy.fault('silent in the body', ({ method }) => method === 'GET');
+  test('does not leak memory in failing calls', async () => {
+    const { proxy, storage, small, bytes } = await openProxiedStore();
+    proxy.fault('stalled mid-body', ({ method }) => method === 'GET');
     const failMany = () =>
       Promise.all(
-        Array.from({ length: 60 }, () => expect(storage.readAll(small)).rejects.toMatchObject(failed)),
+        Array.from({ length: 60 }, () => expect(storage.readAll(small)).rejects.toMatchObject(storageFailed)),
       );
     await failMany();
     const before = process.memoryUsage().rss;
     for (let round = 0; round < 4; round += 1) await failMany();
     expect(process.memoryUsage().rss - before).toBeLessThan(64 * 2 ** 20);
-    await worksAgain(storage, proxy, small, bytes);
+    await expectRecovery(storage, proxy, small, bytes);
   });
 });

@@ -10,14 +10,14 @@ import {
 import { describe, expect, test } from 'vitest';
 import { incomingKey, originalKey } from '../../../src/storage/keys.ts';
 import { services } from '../../support/services.ts';
-import { hashOf, keyOf, listAll, nowhere, put, stage } from '../contract/support.ts';
-import { bucketName, cutObject, rawClient, testStorage } from './support/bucket.ts';
+import { hashOf, keyOf, listAll, missingKey, put, stage } from '../contract/support.ts';
+import { bucketName, truncateObject, rawClient, testStorage } from './support/bucket.ts';
 import { startProxy } from './support/proxy.ts';
 import { timeScale } from '../../support/time-scale.ts';
 
-const failed = { name: 'AppError', code: 'storage_failed', failureClass: 'transient' };
+const storageFailed = { name: 'AppError', code: 'storage_failed', failureClass: 'transient' };
 
-describe.skipIf(!services.s3Endpoint)('storage in a bucket', () => {
+describe.skipIf(!services.s3Endpoint)('S3 storage', () => {
   const client = rawClient();
   const uploadsUnder = async (prefix: string) =>
     (await client.send(new ListMultipartUploadsCommand({ Bucket: bucketName, Prefix: prefix }))).Uploads ??
@@ -39,41 +39,41 @@ describe.skipIf(!services.s3Endpoint)('storage in a bucket', () => {
         })),
       );
       await Promise.all(files.map(({ storage, path }) => storage.store([{ path, key }], 'original')));
-      const puts = proxy.answered.filter((answer) => answer.startsWith('PUT')).toSorted();
+      const puts = proxy.responses.filter((response) => response.startsWith('PUT')).toSorted();
       expect(puts).toEqual(['PUT 200', 'PUT 412', 'PUT 412', 'PUT 412']);
       expect(await first.storage.readAll(key)).toEqual(bytes);
     });
 
-    test('retries if the store is busy with the same key', async () => {
+    test('retries after a conflict with a concurrent writer', async () => {
       const proxy = await startProxy();
       const { storage } = await testStorage({ endpoint: proxy.url });
       const bytes = randomBytes(100);
-      proxy.fault('another writer', () => true, 2);
+      proxy.fault('concurrent writer', () => true, 2);
       await storage.store([{ path: await stage(storage, bytes), key: keyOf(bytes) }], 'original');
-      expect(proxy.answered).toEqual(['PUT 409', 'PUT 409', 'PUT 200']);
+      expect(proxy.responses).toEqual(['PUT 409', 'PUT 409', 'PUT 200']);
       expect(await storage.readAll(keyOf(bytes))).toEqual(bytes);
     });
 
-    test('remembers a store without conditional uploads and still repairs a truncated file', async () => {
+    test('tries a conditional write only once if the store does not support it, and still repairs a truncated file', async () => {
       const proxy = await startProxy();
-      proxy.fault('knows no conditions');
+      proxy.fault('no conditional writes');
       const { storage, prefix } = await testStorage({ endpoint: proxy.url });
       for (let round = 0; round < 3; round += 1) {
         const bytes = randomBytes(100);
         await storage.store([{ path: await stage(storage, bytes), key: keyOf(bytes) }], 'original');
         expect(await storage.readAll(keyOf(bytes))).toEqual(bytes);
       }
-      expect(proxy.conditions()).toBe(1);
+      expect(proxy.conditionalRequests()).toBe(1);
       const bytes = randomBytes(1_000);
       const key = await put(storage, bytes);
-      await cutObject(client, `${prefix}${key}`, 10);
+      await truncateObject(client, `${prefix}${key}`, 10);
       await storage.store([{ path: await stage(storage, bytes), key }], 'original');
       expect(await storage.readAll(key)).toEqual(bytes);
     });
   });
 
   describe('large files', () => {
-    test('uploads 40 MiB in parts, returns the same bytes, and changes nothing the second time', async () => {
+    test('are uploaded in parts and read back unchanged, even when stored twice', async () => {
       const { storage, prefix } = await testStorage();
       const bytes = randomBytes(40 * 2 ** 20);
       const key = keyOf(bytes);
@@ -89,17 +89,17 @@ describe.skipIf(!services.s3Endpoint)('storage in a bucket', () => {
       expect(await readdir(storage.stagingDirectory)).toHaveLength(1);
     });
 
-    test('streams more than 256 KiB and retries after a server error', async () => {
+    test('are streamed above 256 KiB and retried after a server error', async () => {
       const proxy = await startProxy();
       const { storage } = await testStorage({ endpoint: proxy.url });
       const bytes = randomBytes(3 * 2 ** 20);
       proxy.fault('error 500', ({ method }) => method === 'PUT', 2);
       await storage.store([{ path: await stage(storage, bytes), key: keyOf(bytes) }], 'original');
-      expect(proxy.answered).toEqual(['PUT 500', 'PUT 500', 'PUT 200']);
+      expect(proxy.responses).toEqual(['PUT 500', 'PUT 500', 'PUT 200']);
       expect(hashOf(await storage.readAll(keyOf(bytes)))).toBe(hashOf(bytes));
     });
 
-    test('leaves neither parts nor an object after a failed upload', async () => {
+    test('leave neither parts nor an object after a failed upload', async () => {
       const proxy = await startProxy();
       const { storage, prefix } = await testStorage({ endpoint: proxy.url });
       const path = join(storage.stagingDirectory, 'large');
@@ -107,45 +107,45 @@ describe.skipIf(!services.s3Endpoint)('storage in a bucket', () => {
       await truncate(path, 40 * 2 ** 20);
       const key = originalKey(1, 'c'.repeat(64));
       proxy.fault('error 500', ({ url }) => /partNumber=[3-9]/.test(url ?? ''));
-      await expect(storage.store([{ path, key }], 'original')).rejects.toMatchObject(failed);
+      await expect(storage.store([{ path, key }], 'original')).rejects.toMatchObject(storageFailed);
       expect(await uploadsUnder(prefix)).toEqual([]);
       expect(await storage.stat(key)).toBeUndefined();
       expect(await readdir(storage.stagingDirectory)).toEqual(['large']);
     });
 
-    test('sweeps old parts that a crash left', async () => {
+    test('left incomplete by a crash are swept', async () => {
       const { storage, prefix } = await testStorage();
-      const name = { Bucket: bucketName, Key: `${prefix}${nowhere}` };
+      const name = { Bucket: bucketName, Key: `${prefix}${missingKey}` };
       await client.send(
         new PutObjectCommand({ ...name, Key: `${prefix}${incomingKey(1, 'a-b')}`, Body: 'x' }),
       );
-      const kept = await put(storage, randomBytes(10));
+      const completeKey = await put(storage, randomBytes(10));
       expect(await storage.sweepUnfinished(60_000)).toBe(0);
-      // The test store reports that all uploads began years ago.
+      // The test store reports a start time years ago for every upload.
       await client.send(new CreateMultipartUploadCommand(name));
       expect(await storage.sweepUnfinished(-60_000)).toBe(2);
       expect(await uploadsUnder(prefix)).toEqual([]);
-      expect((await keysUnder(prefix)).map(({ Key }) => Key)).toEqual([`${prefix}${kept}`]);
+      expect((await keysUnder(prefix)).map(({ Key }) => Key)).toEqual([`${prefix}${completeKey}`]);
     });
   });
 
-  test('isolates installations that share a bucket from each other and from foreign objects', async () => {
-    const [one, other] = [await testStorage(), await testStorage()];
+  test('isolates installations that share a bucket from each other and from unrelated objects', async () => {
+    const [own, other] = [await testStorage(), await testStorage()];
     const bytes = randomBytes(10);
-    const key = await put(one.storage, bytes);
-    for (const strange of ['originals/Not A Key', 'originals/', 'else/x', 'checks/x', 'incoming/1/x']) {
+    const key = await put(own.storage, bytes);
+    for (const unrelated of ['originals/Not A Key', 'originals/', 'else/x', 'checks/x', 'incoming/1/x']) {
       await client.send(
-        new PutObjectCommand({ Bucket: bucketName, Key: `${one.prefix}${strange}`, Body: 'x' }),
+        new PutObjectCommand({ Bucket: bucketName, Key: `${own.prefix}${unrelated}`, Body: 'x' }),
       );
     }
-    expect(await listAll(one.storage)).toMatchObject([{ key, bytes: 10 }]);
+    expect(await listAll(own.storage)).toMatchObject([{ key, bytes: 10 }]);
     expect(await listAll(other.storage)).toEqual([]);
     expect(await other.storage.stat(key)).toBeUndefined();
     await other.storage.remove(key);
-    expect(await one.storage.readAll(key)).toEqual(bytes);
+    expect(await own.storage.readAll(key)).toEqual(bytes);
   });
 
-  test('lists more than one page', async () => {
+  test('lists more objects than fit on one page', async () => {
     const { storage, prefix } = await testStorage();
     const keys = Array.from({ length: 1_050 }, (_, index) => originalKey(1, hashOf(Buffer.from(`${index}`))));
     await Promise.all(
@@ -157,45 +157,47 @@ describe.skipIf(!services.s3Endpoint)('storage in a bucket', () => {
   });
 
   describe('corrupted transfers', () => {
-    test('is rejected by a store that verifies checksums', async () => {
+    test('are rejected by a store that verifies checksums', async () => {
       const proxy = await startProxy();
       const { storage } = await testStorage({ endpoint: proxy.url });
-      proxy.fault('damages bodies');
+      proxy.fault('corrupted bodies');
       for (const size of [1_000, 2 ** 20]) {
         const bytes = randomBytes(size);
         await expect(
           storage.store([{ path: await stage(storage, bytes), key: keyOf(bytes) }], 'original'),
-        ).rejects.toMatchObject({ ...failed, message: expect.stringContaining('BadDigest') });
+        ).rejects.toMatchObject({ ...storageFailed, message: expect.stringContaining('BadDigest') });
         expect(await storage.stat(keyOf(bytes))).toBeUndefined();
       }
     });
 
-    test('is detected when a whole file is read, and leaves no copy behind', async () => {
+    test('are detected when a complete file is read, and leave no local copy', async () => {
       const proxy = await startProxy();
       const { storage, staging } = await testStorage({ endpoint: proxy.url });
       const key = await put(storage, randomBytes(400_000));
-      proxy.fault('damages bodies');
-      await expect(storage.readAll(key)).rejects.toMatchObject(failed);
-      await expect(storage.localCopy(key)).rejects.toMatchObject(failed);
+      proxy.fault('corrupted bodies');
+      await expect(storage.readAll(key)).rejects.toMatchObject(storageFailed);
+      await expect(storage.localCopy(key)).rejects.toMatchObject(storageFailed);
       expect(await readdir(staging)).toEqual([]);
     });
   });
 
-  describe('messages for operators', () => {
-    test('report a missing bucket as such, not as a missing file', async () => {
+  describe('error messages', () => {
+    test('name a missing bucket instead of a missing file', async () => {
       const { storage } = await testStorage({ bucket: 'no-such-bucket-here' });
-      const told = { ...failed, message: expect.stringMatching(/NoSuchBucket.*S3_BUCKET/) };
+      const bucketMissing = { ...storageFailed, message: expect.stringMatching(/NoSuchBucket.*S3_BUCKET/) };
       const bytes = randomBytes(10);
       const path = await stage(storage, bytes);
-      await expect(storage.check()).rejects.toMatchObject(told);
-      await expect(storage.probe()).rejects.toMatchObject(told);
-      await expect(storage.store([{ path, key: nowhere }], 'original')).rejects.toMatchObject(told);
-      await expect(storage.stat(nowhere)).rejects.toMatchObject(told);
-      await expect(storage.readAll(nowhere)).rejects.toMatchObject(told);
-      await expect(listAll(storage)).rejects.toMatchObject(told);
+      await expect(storage.check()).rejects.toMatchObject(bucketMissing);
+      await expect(storage.probe()).rejects.toMatchObject(bucketMissing);
+      await expect(storage.store([{ path, key: missingKey }], 'original')).rejects.toMatchObject(
+        bucketMissing,
+      );
+      await expect(storage.stat(missingKey)).rejects.toMatchObject(bucketMissing);
+      await expect(storage.readAll(missingKey)).rejects.toMatchObject(bucketMissing);
+      await expect(listAll(storage)).rejects.toMatchObject(bucketMissing);
     });
 
-    test('report a full store', async () => {
+    test('report an exceeded quota as a full store', async () => {
       const proxy = await startProxy();
       proxy.fault('quota');
       const { storage } = await testStorage({ endpoint: proxy.url });
@@ -207,23 +209,23 @@ describe.skipIf(!services.s3Endpoint)('storage in a bucket', () => {
 
     test('contain neither keys nor addresses, and keep the cause', async () => {
       const { storage } = await testStorage({ bucket: 'no-such-bucket-here' });
-      const error = (await storage.readAll(nowhere).catch((thrown: unknown) => thrown)) as Error;
+      const error = (await storage.readAll(missingKey).catch((thrown: unknown) => thrown)) as Error;
       expect(error.message).not.toMatch(/no-such-bucket-here|originals|127\.0\.0\.1/);
       expect(error.cause).toBeInstanceOf(Error);
     });
   });
 });
 
-describe('an unreachable store', () => {
-  test('fails every call within the timeout', async () => {
+describe('an unreachable S3 store', () => {
+  test('fails every call before the timeout', async () => {
     const { storage } = await testStorage({ endpoint: 'http://127.0.0.1:9', timeoutMs: 2_000 });
-    const began = performance.now();
+    const startedAt = performance.now();
     await expect(storage.check()).rejects.toMatchObject({
-      ...failed,
+      ...storageFailed,
       message: expect.stringContaining('ECONNREFUSED'),
     });
-    await expect(storage.stat(nowhere)).rejects.toMatchObject(failed);
-    await expect(storage.readAll(nowhere)).rejects.toMatchObject(failed);
-    expect(performance.now() - began).toBeLessThan(4_000 * timeScale);
+    await expect(storage.stat(missingKey)).rejects.toMatchObject(storageFailed);
+    await expect(storage.readAll(missingKey)).rejects.toMatchObject(storageFailed);
+    expect(performance.now() - startedAt).toBeLessThan(4_000 * timeScale);
   });
 });

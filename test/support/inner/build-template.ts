@@ -5,8 +5,8 @@ import type { Database } from '../../../src/db/database.ts';
 import { openEmbeddedDatabase } from '../../../src/db/engine/embedded.ts';
 import { migrate } from '../../../src/db/engine/migrate.ts';
 
-/** Removes the databases `template0` and `template1`: they are two thirds of the files, and nothing uses them. */
-const trim = [
+/** Removes the unused databases `template0` and `template1`, which make up two thirds of the files. */
+const dropBuiltInTemplates = [
   'UPDATE pg_database SET datistemplate = false, datallowconn = true',
   'DROP DATABASE template0',
   'DROP DATABASE template1',
@@ -14,18 +14,22 @@ const trim = [
 
 /** Builds a folder with the embedded databases `empty` and `migrated` at `path`. */
 export async function buildTemplate(path: string): Promise<void> {
-  const building = await mkdtemp(`${path}-building-`);
-  const [empty, migrated] = [join(building, 'empty'), join(building, 'migrated')];
-  await change(empty, async (database) => {
-    for (const statement of trim) await database.runScript(statement);
+  const draft = await mkdtemp(`${path}-building-`);
+  const [empty, migrated] = [join(draft, 'empty'), join(draft, 'migrated')];
+  await withDatabase(empty, async (database) => {
+    for (const statement of dropBuiltInTemplates) await database.runScript(statement);
   });
   cpSync(empty, migrated, { recursive: true });
-  await change(migrated, migrate);
-  // Another test worker may have been faster; its template is as good.
-  await rename(building, path).catch(() => rm(building, { recursive: true, force: true }));
+  await withDatabase(migrated, migrate);
+  // If another test worker has built the template meanwhile, use that one.
+  await rename(draft, path).catch(() => rm(draft, { recursive: true, force: true }));
 }
 
-async function change(directory: string, work: (database: Database) => Promise<unknown>): Promise<void> {
+/** Opens the database in `directory`, runs `work`, and closes it after a checkpoint. */
+async function withDatabase(
+  directory: string,
+  work: (database: Database) => Promise<unknown>,
+): Promise<void> {
   const database = await openEmbeddedDatabase(directory);
   await work(database);
   await database.runScript('CHECKPOINT');

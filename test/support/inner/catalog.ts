@@ -9,10 +9,10 @@ import type { NewRendition } from '../../../src/model/rendition.ts';
 import { attemptOf } from './jobs.ts';
 import { contentOf, derivedFactsOf, hashOf, renditionOf, uploadOf } from './records.ts';
 
-/** What may happen to the images of one tenant, as rows: nothing lies in storage. */
+/** Operations on the images of one tenant. They write database rows only; no files are stored. */
 export type Catalog = ReturnType<typeof makeCatalog>;
 
-/** @see Catalog */
+/** Creates the operations for one tenant. */
 export function makeCatalog(database: Database, tenantId: number, vectors?: VectorSupport) {
   const queries = makeQueries(database, vectors);
   const { jobs, deletion, purging } = queries;
@@ -21,20 +21,24 @@ export function makeCatalog(database: Database, tenantId: number, vectors?: Vect
     renditionOf(tenantId, content, 'card', 300 + content.length),
   ];
 
-  /** Records an upload, its job already in hand. */
+  /** Records an upload whose job is already claimed. */
   async function upload(content: string): Promise<ClaimedJob> {
     const recorded = await jobs.enqueueUpload(uploadOf(tenantId, content, { leaseSeconds: 60 }));
     if (recorded.outcome === 'known') throw new Error(`${content} is known.`);
     return recorded.job;
   }
 
-  async function finish(job: ClaimedJob, content: string, made = renditionsOf(content)): Promise<number> {
-    await jobs.complete(job, made, derivedFactsOf(content));
+  async function finish(
+    job: ClaimedJob,
+    content: string,
+    renditions = renditionsOf(content),
+  ): Promise<number> {
+    await jobs.complete(job, renditions, derivedFactsOf(content));
     return job.imageId;
   }
 
-  /** An import whose job is in hand. */
-  async function beginImport(
+  /** Records an import and claims its job. */
+  async function claimImport(
     url: string,
     { handling = 'allow-retry', reference }: { handling?: DuplicateHandling; reference?: string } = {},
   ): Promise<ClaimedJob> {
@@ -44,7 +48,7 @@ export function makeCatalog(database: Database, tenantId: number, vectors?: Vect
     return job;
   }
 
-  const candidateOf = async (id: number) => {
+  const findPurgeCandidate = async (id: number) => {
     const unused = await purging.listUnused({ tenantId, minAgeDays: 0 }, { limit: 1000 });
     const deleted = await purging.listDeleted(tenantId, future(), { limit: 1000 });
     return [...unused, ...deleted].find((candidate) => candidate.id === id);
@@ -56,27 +60,27 @@ export function makeCatalog(database: Database, tenantId: number, vectors?: Vect
     renditionsOf,
     upload,
     finish,
-    beginImport,
-    candidateOf,
-    /** An upload that is completed. */
+    claimImport,
+    findPurgeCandidate,
+    /** Records a completed upload. Returns the image's id. */
     add: async (content: string): Promise<number> => finish(await upload(content), content),
     fail: (job: ClaimedJob) => jobs.recordFailure(job, attemptOf('permanent'), { state: 'failed' }),
     withdraw: (job: ClaimedJob, content: string) =>
       jobs.withdraw(job, { contentHash: hashOf(content), removeOriginal: () => Promise.resolve() }),
-    /** The import brought content that the tenant has already. */
-    shareKnown: (job: ClaimedJob, content: string) =>
+    /** Completes an import whose content the tenant already has. */
+    completeAsDuplicate: (job: ClaimedJob, content: string) =>
       jobs.completeAsDuplicate(job, { contentHash: hashOf(content), filename: `${content}.jpg` }),
     attach: (job: ClaimedJob, content: string) => jobs.attachContent(job, contentOf(tenantId, content)),
-    /** The image shows the renditions of a near-duplicate. */
-    shareWith: async (job: ClaimedJob, content: string, donorId: number) => {
+    /** Completes a job by reusing the renditions of the donor. */
+    completeWithDonor: async (job: ClaimedJob, content: string, donorId: number) => {
       const donor = await queries.images.find(unrestrictedPrincipal, { id: donorId });
       return jobs.completeSharing(job, donorId, donor?.renditions ?? [], derivedFactsOf(content));
     },
-    hide: (id: number, force = false) => deletion.softDelete(unrestrictedPrincipal, { id }, force),
+    softDelete: (id: number, force = false) => deletion.softDelete(unrestrictedPrincipal, { id }, force),
     restore: (id: number) => deletion.restore(unrestrictedPrincipal, { id }),
-    /** Purges one image, deleted or not; `undefined` when it may not go. */
+    /** Purges an image, deleted or not. Returns `undefined` if it must be kept. */
     purge: async (id: number): Promise<RemovedImage | undefined> => {
-      const candidate = await candidateOf(id);
+      const candidate = await findPurgeCandidate(id);
       if (!candidate) return undefined;
       const reason: PurgeReason = candidate.deletedAt ? { deletedBefore: future() } : { unusedForDays: 0 };
       return purging.remove(candidate, reason);

@@ -1,6 +1,6 @@
 import { ConfigError, loadConfig } from '../../../src/config.ts';
 
-/** What the configuration says of an environment that it does not understand; nothing when it does. */
+/** Returns the problems that the configuration reports for an environment; empty if it is valid. */
 export function problemsOf(env: Record<string, string>): readonly string[] {
   try {
     loadConfig(env);

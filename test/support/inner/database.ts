@@ -7,12 +7,12 @@ import { fileFolder, testFolder } from './folders.ts';
 import { fileServerDatabase, openWorkerServerDatabase, testServerDatabase } from './server-database.ts';
 import { copyTemplate } from './template-database.ts';
 
-/** Whether the tests of this process run on a PostgreSQL server, and not on the embedded one. */
+/** Whether the tests in this process use a PostgreSQL server instead of the embedded database. */
 // oxlint-disable-next-line node/no-process-env -- set by vitest.config.ts
 export const isOnServer = process.env['TEST_ENGINE'] === 'postgres';
 
-/** Every table that a test writes to, except tenants. */
-const emptied = [
+/** Every table that tests write to, except tenants. */
+const truncatedTables = [
   'images',
   'renditions',
   'jobs',
@@ -27,22 +27,22 @@ const emptied = [
   'sweep_passes',
 ].join(', ');
 
-/** The migrated database that the test files of this worker share, one after the other: opening one is slow. */
+/** The migrated database that the test files of this worker share in sequence, because opening one is slow. */
 let shared: Promise<Database> | undefined;
 
 /**
- * A real, migrated database, empty at the start of the file and of each test. Call it while the file is collected.
- * Between tests of a file, tenants stay: services may remember them.
+ * Returns a real, migrated database that is empty at the start of the file and of each test. Call it during collection.
+ * Tenants are kept between the tests of a file, because services may cache them.
  */
 export async function useDatabase(): Promise<Database> {
   const database = await (shared ??= openShared());
-  await database.runScript(`TRUNCATE ${emptied}, tenants`);
+  await database.runScript(`TRUNCATE ${truncatedTables}, tenants`);
   await database.runScript('UPDATE installation SET storage_marked_at = NULL');
   beforeEach(() => emptyTables(database));
   return database;
 }
 
-/** Stays open until the worker ends. The teardown of the run removes its files. */
+/** Opens the shared database. It stays open until the worker exits; the teardown of the run removes its files. */
 async function openShared(): Promise<Database> {
   if (isOnServer) return openWorkerServerDatabase();
   const directory = join(process.env['TEST_RUN_FOLDER'] ?? (await fileFolder()), `db-${process.pid}`);
@@ -50,7 +50,7 @@ async function openShared(): Promise<Database> {
   return openEmbeddedDatabase(directory);
 }
 
-/** A migrated database for one test file; what a test writes stays for those after it. */
+/** Opens a migrated database for one test file. Rows are kept between its tests. */
 export async function openDatabase(): Promise<Database> {
   if (isOnServer) return (await fileServerDatabase()).database;
   const directory = join(await fileFolder(), 'db');
@@ -60,14 +60,14 @@ export async function openDatabase(): Promise<Database> {
   return database;
 }
 
-/** A migrated database for one test, of another installation than the others that are copied from the template. */
+/** Opens a migrated database for one test. It has its own installation id, unlike other copies of the template. */
 export async function openTestDatabase(): Promise<Database> {
   const database = await openForTest(true);
   await database.runScript('UPDATE installation SET id = gen_random_uuid()');
   return database;
 }
 
-/** A database without tables, for one test. */
+/** Opens a database without tables, for one test. */
 export const openEmptyDatabase = (): Promise<Database> => openForTest(false);
 
 async function openForTest(isMigrated: boolean): Promise<Database> {
@@ -79,9 +79,9 @@ async function openForTest(isMigrated: boolean): Promise<Database> {
   return database;
 }
 
-/** Empties all tables but the tenants. */
+/** Truncates all tables except tenants. */
 export async function emptyTables(database: Database): Promise<void> {
-  await database.runScript(`TRUNCATE ${emptied} RESTART IDENTITY`);
+  await database.runScript(`TRUNCATE ${truncatedTables} RESTART IDENTITY`);
   await database.runScript('UPDATE tenants SET uses_references = false WHERE uses_references');
 }
 

@@ -3,7 +3,7 @@ import { fileURLToPath } from 'node:url';
 import type { Database } from '../../../src/db/database.ts';
 import { type DecoderPool, makeDecoderPool } from '../../../src/imaging/pool/decoder-pool.ts';
 import { useDatabase } from './database.ts';
-import { keepingLogger } from './logger.ts';
+import { recordingLogger } from './logger.ts';
 
 export const presets = [
   { name: 'thumb', width: 20, height: 20, quality: 85 },
@@ -17,10 +17,13 @@ export interface Engines {
   readonly decoders: DecoderPool;
 }
 
-/** The decoder pool that the test files of this worker share. Its children end with the worker. */
+/** The decoder pool that the test files of this worker share. Its children exit with the worker. */
 let decoders: DecoderPool | undefined;
 
-/** A database and decoders, which take long to start: files of one worker share them. Call it while the file is collected. */
+/**
+ * Returns the database and the decoder pool that the files of one worker share, because they start slowly. Call it during
+ * collection.
+ */
 export async function useEngines(): Promise<Engines> {
   decoders ??= await startDecoders();
   return { database: await useDatabase(), decoders };
@@ -33,7 +36,7 @@ async function startDecoders(): Promise<DecoderPool> {
     probeTimeoutMs: 20_000,
     memoryMb: 1024,
     maxTasksPerChild: 500,
-    logger: keepingLogger(),
+    logger: recordingLogger(),
     childModule: markedChild,
     ...(process.env['TEST_RUN_FOLDER'] && {
       workDirectory: join(process.env['TEST_RUN_FOLDER'], `decoders-${process.pid}`),

@@ -1,8 +1,8 @@
 import type { Database } from '../../../src/db/database.ts';
 import { embeddingSpace } from '../../../src/model/fingerprint.ts';
 
-/** Most tenants are small; the first has half of all images. */
-const fill = (images: number) => `
+/** Gives half of all images to the first tenant, and few to each of the others. */
+const insertCatalog = (images: number) => `
   INSERT INTO tenants (name, uses_references) SELECT 'tenant-' || n, true FROM generate_series(1, 200) n;
   INSERT INTO images (uuid, tenant_id, status, content_hash, original_key, original_bytes, original_filename, width,
     height, format, frames, source_url, url_hash, created_at, deleted_at, purge_renditions, purge_bytes)
@@ -35,8 +35,8 @@ const fill = (images: number) => `
   INSERT INTO near_duplicates (image_id, match_id, distance, difference, reason)
   SELECT id, id - 1, 1, 1, 'alike' FROM images WHERE id % 100 = 1 AND id > 1;`;
 
-/** Fills an empty database with a catalog of this many images, as the database's own statistics then know. */
+/** Fills an empty database with a catalog of `images` images, and updates its planner statistics. */
 export async function fillDatabase(database: Database, images: number): Promise<void> {
-  await database.runScript(fill(images));
+  await database.runScript(insertCatalog(images));
   await database.runScript('VACUUM (ANALYZE)');
 }

@@ -3,21 +3,21 @@ import { onTestFinished, vi } from 'vitest';
 import type { Database } from '../../../src/db/database.ts';
 import { rowOf } from './database.ts';
 import { urlOfDatabase } from './server-database.ts';
-import { patienceMs } from '../time-scale.ts';
+import { waitTimeoutMs } from '../time-scale.ts';
 
-/** Gates are numbered from here on: no lock of the product has these numbers. */
+/** Advisory lock of the last gate. Gates count up from here; the product uses none of these numbers. */
 let lastGate = 7_239_200;
 
-/** Holds transactions at one point of their work, so that a test meets a window of time that luck seldom finds. */
+/** Blocks transactions at a chosen statement, so that a test can reproduce a race reliably. */
 export interface Gate {
-  /** Ends when `count` connections wait for a lock, at the gate or for each other, or when `work` ends without. */
-  waiting(count: number, work?: Promise<unknown>): Promise<void>;
+  /** Resolves once `count` connections wait for a lock, the gate's or each other's, or once `work` has ended. */
+  untilBlocked(count: number, work?: Promise<unknown>): Promise<void>;
   open(): Promise<void>;
 }
 
 /**
- * Holds every transaction of a server's database that comes to `point` (such as `AFTER DELETE ON images`) with a row for
- * which `condition` holds, until the gate is opened. For one test.
+ * Blocks every transaction that reaches `point` (such as `AFTER DELETE ON images`) with a row that meets `condition`,
+ * until the gate is opened. PostgreSQL servers only. For one test.
  */
 export async function closeGate(database: Database, point: string, condition: string): Promise<Gate> {
   const gate = ++lastGate;
@@ -26,20 +26,20 @@ export async function closeGate(database: Database, point: string, condition: st
   await client.connect();
   onTestFinished(() => client.end());
   await client.query(`SELECT pg_advisory_lock(${gate})`);
-  // The last trigger of its kind, by name: what the product's own ones do is done.
+  // Triggers fire in alphabetical order: with this name, it fires after those of the product.
   await client.query(`
-    CREATE FUNCTION wait_at_${gate}() RETURNS trigger LANGUAGE plpgsql AS $$
+    CREATE FUNCTION wait_at_gate_${gate}() RETURNS trigger LANGUAGE plpgsql AS $$
     BEGIN
       PERFORM pg_advisory_xact_lock_shared(${gate});
       IF TG_OP = 'DELETE' THEN RETURN OLD; END IF;
       RETURN NEW;
     END $$;
-    CREATE TRIGGER zz_gate_${gate} ${point} FOR EACH ROW WHEN (${condition}) EXECUTE FUNCTION wait_at_${gate}()`);
+    CREATE TRIGGER zz_gate_${gate} ${point} FOR EACH ROW WHEN (${condition}) EXECUTE FUNCTION wait_at_gate_${gate}()`);
   onTestFinished(async () => {
-    await client.query(`DROP FUNCTION wait_at_${gate} CASCADE`);
+    await client.query(`DROP FUNCTION wait_at_gate_${gate} CASCADE`);
   });
 
-  async function countWaiting(): Promise<number> {
+  async function countBlocked(): Promise<number> {
     const { rows } = await client.query<{ count: string }>(`
       SELECT count(*) AS count FROM pg_stat_activity
       WHERE datname = current_database() AND wait_event_type = 'Lock'`);
@@ -47,12 +47,12 @@ export async function closeGate(database: Database, point: string, condition: st
   }
 
   return {
-    async waiting(count, work) {
+    async untilBlocked(count, work) {
       let hasEnded = false;
       const end = () => void (hasEnded = true);
       void work?.then(end, end);
-      await vi.waitUntil(async () => hasEnded || (await countWaiting()) >= count, {
-        timeout: patienceMs,
+      await vi.waitUntil(async () => hasEnded || (await countBlocked()) >= count, {
+        timeout: waitTimeoutMs,
         interval: 5,
       });
     },

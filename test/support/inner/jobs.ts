@@ -27,12 +27,12 @@ export async function claimOne(
   return job;
 }
 
-/** A failed attempt of a class. */
+/** Returns a failed attempt of the given class. */
 export function attemptOf(failureClass: FailureClass): Omit<FailedAttempt, 'at'> {
   return { failureClass, stage: 'decode', code: `${failureClass}_code`, error: `A ${failureClass} failure.` };
 }
 
-/** Makes the next attempt of a job due now. */
+/** Makes a job due now. */
 export async function makeDue(database: Database, jobId: number): Promise<void> {
   await database.runScript(`UPDATE jobs SET run_at = now() WHERE id = ${jobId}`);
 }

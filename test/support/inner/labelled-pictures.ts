@@ -3,11 +3,11 @@ import sharp, { type Sharp } from 'sharp';
 /** Red, green and blue, 0 to 255. */
 export type Colour = readonly [number, number, number];
 
-/** How a box with a printed label looks. */
-export interface LabelLook {
-  /** What is printed; digits only. */
+/** Appearance of a box with a printed label. */
+export interface LabelStyle {
+  /** The printed text: digits only. */
   readonly text?: string;
-  /** Height of the digits, at the size of the picture. */
+  /** Height of the digits, in pixels. */
   readonly digitHeight?: number;
   readonly ink?: Colour;
   /** Colour of the patch beside the text. */
@@ -15,7 +15,7 @@ export interface LabelLook {
   readonly width?: number;
 }
 
-/** Segments of a digit (top, upper left, upper right, middle, lower left, lower right, bottom) as shares of its box. */
+/** Segments of a digit (top, upper left, upper right, middle, lower left, lower right, bottom), relative to its box. */
 const segments = [
   [0.1, 0, 0.9, 0.14],
   [0, 0.08, 0.16, 0.5],
@@ -25,7 +25,8 @@ const segments = [
   [0.84, 0.5, 1, 0.92],
   [0.1, 0.86, 0.9, 1],
 ] as const;
-const lit = [
+/** The lit segments of the digits 0 to 9. */
+const litSegments = [
   '1110111',
   '0010010',
   '1011101',
@@ -38,22 +39,22 @@ const lit = [
   '1111011',
 ];
 
-/** A box on white with a printed number and a coloured patch; the same look gives the same pixels. No font is needed. */
-export function labelledPicture(look: LabelLook = {}): Sharp {
-  const { text = '200', digitHeight = 12, ink = [40, 40, 60], shade = [170, 30, 60], width = 600 } = look;
+/** Draws a box on white with a printed number and a coloured patch. The same style gives the same pixels. Needs no font. */
+export function labelledPicture(style: LabelStyle = {}): Sharp {
+  const { text = '200', digitHeight = 12, ink = [40, 40, 60], shade = [170, 30, 60], width = 600 } = style;
   const data = Buffer.alloc(width * width * 3, 255);
   const fill = (left: number, top: number, right: number, bottom: number, colour: Colour) =>
-    fillSoftly(data, width, [left, top, right, bottom], colour);
+    fillRectangle(data, width, [left, top, right, bottom], colour);
   const at = (share: number) => share * width;
   fill(at(0.18), at(0.25), at(0.74), at(0.82), [246, 247, 250]);
   fill(at(0.74), at(0.22), at(0.83), at(0.76), [188, 196, 208]);
   fill(at(0.18), at(0.25), at(0.74), at(0.36), [20, 80, 160]);
   fill(at(0.18), at(0.68), at(0.74), at(0.82), [88, 166, 214]);
   fill(at(0.56), at(0.42), at(0.68), at(0.62), shade);
-  for (const [place, digit] of text.split('').entries()) {
-    const left = at(0.24) + place * digitHeight * 0.8;
+  for (const [position, digit] of text.split('').entries()) {
+    const left = at(0.24) + position * digitHeight * 0.8;
     for (const [index, [x0, y0, x1, y1]] of segments.entries()) {
-      if (lit[Number(digit)]?.[index] !== '1') continue;
+      if (litSegments[Number(digit)]?.[index] !== '1') continue;
       const [across, down] = [digitHeight * 0.55, digitHeight];
       fill(left + x0 * across, at(0.45) + y0 * down, left + x1 * across, at(0.45) + y1 * down, ink);
     }
@@ -61,15 +62,15 @@ export function labelledPicture(look: LabelLook = {}): Sharp {
   return sharp(data, { raw: { width, height: width, channels: 3 } });
 }
 
-/** A rectangle whose borders may lie within pixels; they are covered in part then. */
-function fillSoftly(
+/** Fills a rectangle with anti-aliased edges. */
+function fillRectangle(
   data: Buffer,
   width: number,
   [left, top, right, bottom]: readonly [number, number, number, number],
   colour: Colour,
 ): void {
-  const cover = (place: number, from: number, to: number) =>
-    Math.max(0, Math.min(place + 1, to) - Math.max(place, from));
+  const cover = (position: number, from: number, to: number) =>
+    Math.max(0, Math.min(position + 1, to) - Math.max(position, from));
   for (let y = Math.floor(top); y < bottom; y++) {
     for (let x = Math.floor(left); x < right; x++) {
       const share = cover(x, left, right) * cover(y, top, bottom);

@@ -1,4 +1,4 @@
-// A decoder child that fails in the way which a mark behind the picture asks for, and else does the real work.
+// A real decoder child that also obeys a mark after the picture's last byte: `MARK:crash` aborts it, `MARK:slow` delays it.
 import { readFile } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { handlers, serve } from '../../../src/imaging/pool/serve.ts';
@@ -6,9 +6,9 @@ import { handlers, serve } from '../../../src/imaging/pool/serve.ts';
 serve({
   ...handlers,
   derive: async (request) => {
-    const end = (await readFile(request.path)).subarray(-200).toString('latin1');
-    if (end.includes('MARK:crash')) process.abort();
-    if (end.includes('MARK:slow')) await sleep(1_000);
+    const tail = (await readFile(request.path)).subarray(-200).toString('latin1');
+    if (tail.includes('MARK:crash')) process.abort();
+    if (tail.includes('MARK:slow')) await sleep(1_000);
     return handlers.derive(request);
   },
 });

@@ -3,31 +3,31 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import type { AddressInfo } from 'node:net';
 import { onTestFinished } from 'vitest';
 
-/** What an origin answers on one path: a file, or a status. */
-type Answer = Buffer | number;
+/** The response to one path: a file, or only a status. */
+type Reply = Buffer | number;
 
-/** A web server on loopback that pictures are imported from. */
+/** A web server on loopback from which tests import pictures. */
 export interface Origin {
-  /** Answers `path` from now on, and gives its address. */
-  put(path: string, answer: Answer): string;
-  /** How often a path was asked for. */
-  asked(path: string): number;
+  /** Sets the response to `path` from now on. Returns its URL. */
+  put(path: string, reply: Reply): string;
+  /** Returns the number of requests for `path`. */
+  requestCount(path: string): number;
   close(): Promise<void>;
 }
 
-/** An origin for one test; a path that it does not know is answered 404. */
+/** Starts an origin for one test. It returns 404 for unknown paths. */
 export async function startOrigin(): Promise<Origin> {
-  const answers = new Map<string, Answer>();
-  const asked = new Map<string, number>();
+  const replies = new Map<string, Reply>();
+  const requestCounts = new Map<string, number>();
 
-  function answer({ url: path = '' }: IncomingMessage, response: ServerResponse): void {
-    asked.set(path, (asked.get(path) ?? 0) + 1);
-    const found = answers.get(path) ?? 404;
-    if (typeof found === 'number') response.writeHead(found).end('no picture');
-    else response.writeHead(200, { 'content-type': 'image/jpeg' }).end(found);
+  function handle({ url: path = '' }: IncomingMessage, response: ServerResponse): void {
+    requestCounts.set(path, (requestCounts.get(path) ?? 0) + 1);
+    const reply = replies.get(path) ?? 404;
+    if (typeof reply === 'number') response.writeHead(reply).end('no picture');
+    else response.writeHead(200, { 'content-type': 'image/jpeg' }).end(reply);
   }
 
-  const server = createServer(answer);
+  const server = createServer(handle);
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
   const { port } = server.address() as AddressInfo;
@@ -41,11 +41,11 @@ export async function startOrigin(): Promise<Origin> {
   onTestFinished(close);
 
   return {
-    put(path, given) {
-      answers.set(path, given);
+    put(path, reply) {
+      replies.set(path, reply);
       return `http://127.0.0.1:${port}${path}`;
     },
-    asked: (path) => asked.get(path) ?? 0,
+    requestCount: (path) => requestCounts.get(path) ?? 0,
     close,
   };
 }

@@ -3,8 +3,8 @@ import sharp from 'sharp';
 
 let count = 0;
 
-/** JPEG bytes that no other call gives. `mark` is what `marked-child` looks for behind the picture. */
-export async function freshPicture(mark?: 'crash' | 'slow'): Promise<Buffer> {
+/** Returns JPEG bytes that differ from those of every other call. `mark` makes `marked-child` crash or wait. */
+export async function uniquePicture(mark?: 'crash' | 'slow'): Promise<Buffer> {
   const [r = 0, g = 0, b = 0] = createHash('sha256')
     .update(`${process.pid} ${++count} ${Math.random()}`)
     .digest();
@@ -14,7 +14,7 @@ export async function freshPicture(mark?: 'crash' | 'slow'): Promise<Buffer> {
   return Buffer.concat([jpeg, Buffer.from(`${count} ${Math.random()} ${mark ? `MARK:${mark}` : ''}`)]);
 }
 
-/** A JPEG whose header reads well and whose pixels do not. */
+/** Returns a truncated JPEG: its header is valid, its pixels cannot be decoded. */
 export async function brokenPicture(): Promise<Buffer> {
   const noise = Buffer.from(Array.from({ length: 200 * 200 * 3 }, () => Math.floor(Math.random() * 256)));
   const jpeg = await sharp(noise, { raw: { width: 200, height: 200, channels: 3 } })
@@ -23,11 +23,10 @@ export async function brokenPicture(): Promise<Buffer> {
   return jpeg.subarray(0, Math.floor(jpeg.length / 2));
 }
 
-/** How a drawn product looks, and how its file is made. */
-export interface ProductLook {
+/** Appearance of a drawn product, and size and quality of its file. */
+export interface ProductStyle {
   /** Colour of the body, as in CSS. */
   readonly body?: string;
-  /** Another shape altogether. */
   readonly shape?: 'vase' | 'mug';
   readonly width?: number;
   readonly quality?: number;
@@ -41,9 +40,11 @@ const shapes = {
     <path d="M110 240h90v60h-90zM210 380h110v90h-110z" fill="#222"/>`,
 };
 
-/** A product on white as a JPEG, with structure enough for a hash: the same look gives the same bytes. */
-export async function productPicture(look: ProductLook = {}): Promise<Buffer> {
-  const { body = '#3a8f6d', shape = 'vase', width = 500, quality = 90 } = look;
+/**
+ * Draws a product on white as a JPEG, with enough structure for a perceptual hash. The same style gives the same bytes.
+ */
+export async function productPicture(style: ProductStyle = {}): Promise<Buffer> {
+  const { body = '#3a8f6d', shape = 'vase', width = 500, quality = 90 } = style;
   const svg = `<svg xmlns="http://www.w3.org/2000/svg" width="500" height="600">
     <rect width="500" height="600" fill="#fff"/><g fill="${body}">${shapes[shape]}</g></svg>`;
   return sharp(Buffer.from(svg)).resize(width).flatten({ background: '#fff' }).jpeg({ quality }).toBuffer();

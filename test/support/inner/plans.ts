@@ -1,20 +1,20 @@
 import { CompiledQuery, type KyselyPlugin } from 'kysely';
 import type { Database } from '../../../src/db/database.ts';
 
-/** A database that notes what is asked of it. */
-export interface WatchedDatabase {
+/** A database that records its statements, to explain them. */
+export interface QueryRecorder {
   readonly database: Database;
-  /** Plans of all statements that `work` sends, made with the values that it sends. */
+  /** Runs `work` and returns the query plans of all its statements, with their actual parameters. */
   readonly plansOf: (work: () => Promise<unknown>) => Promise<string[]>;
 }
 
-/** @see WatchedDatabase */
-export function watchDatabase(database: Database): WatchedDatabase {
+/** Wraps a database to record its statements. */
+export function recordQueries(database: Database): QueryRecorder {
   const executor = database.sql.getExecutor();
-  let asked: CompiledQuery[] = [];
-  const noting: KyselyPlugin = {
+  let queries: CompiledQuery[] = [];
+  const recorder: KyselyPlugin = {
     transformQuery({ node, queryId }) {
-      asked.push(executor.compileQuery(node, queryId));
+      queries.push(executor.compileQuery(node, queryId));
       return node;
     },
     transformResult: ({ result }) => Promise.resolve(result),
@@ -27,18 +27,18 @@ export function watchDatabase(database: Database): WatchedDatabase {
   }
 
   return {
-    database: { ...database, sql: database.sql.withPlugin(noting) },
+    database: { ...database, sql: database.sql.withPlugin(recorder) },
     async plansOf(work) {
-      asked = [];
+      queries = [];
       await work();
       const plans: string[] = [];
-      for (const query of asked) plans.push(`${query.sql}\n${await planOf(query)}`);
+      for (const query of queries) plans.push(`${query.sql}\n${await planOf(query)}`);
       return plans;
     },
   };
 }
 
-/** Tables that a plan reads from end to end. */
-export function tablesReadWhole(plan: string): string[] {
+/** Returns the tables that a plan reads with a sequential scan. */
+export function seqScannedTables(plan: string): string[] {
   return [...plan.matchAll(/Seq Scan on (\w+)/g)].map(([, table]) => table ?? '');
 }

@@ -7,7 +7,7 @@ import type { PictureFacts } from '../../../src/model/picture.ts';
 import type { NewRendition } from '../../../src/model/rendition.ts';
 import { originalKey, renditionKey } from '../../../src/storage/keys.ts';
 
-/** SHA-256 of a text, hexadecimal. */
+/** Returns the SHA-256 of a text or bytes in hexadecimal. */
 export function hashOf(content: string | Uint8Array): string {
   return createHash('sha256').update(content).digest('hex');
 }
@@ -22,7 +22,7 @@ const facts: PictureFacts = {
   bitDepth: 8,
 };
 
-/** An upload of some content, as it is recorded; nothing of it lies in storage. */
+/** Returns the record of an upload. No file is stored. */
 export function uploadOf(tenantId: number, content: string, more: Partial<NewUpload> = {}): NewUpload {
   const contentHash = hashOf(content);
   return {
@@ -37,13 +37,13 @@ export function uploadOf(tenantId: number, content: string, more: Partial<NewUpl
   };
 }
 
-/** That content as an import brought it. */
+/** Returns the same content as downloaded by an import. */
 export function contentOf(tenantId: number, content: string): FetchedContent {
   const { contentHash, originalKey: key, bytes, filename } = uploadOf(tenantId, content);
   return { contentHash, originalKey: key, bytes, filename, facts };
 }
 
-/** A rendition of that content, as it is recorded. */
+/** Returns the record of a rendition of that content. */
 export function renditionOf(tenantId: number, content: string, preset: string, bytes = 100): NewRendition {
   const recipe = '0123456789';
   return {
@@ -59,7 +59,7 @@ export function renditionOf(tenantId: number, content: string, preset: string, b
   };
 }
 
-/** What deriving that content gave beside its renditions: a hash that no other content has, and a vector. */
+/** Returns the derived facts of that content: a fingerprint unique to it, and an embedding. */
 export function derivedFactsOf(content: string, more: Partial<DerivedFacts> = {}): DerivedFacts {
   const bytes = createHash('sha256').update(content).digest();
   return {

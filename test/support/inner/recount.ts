@@ -4,31 +4,31 @@ import { unrestrictedPrincipal } from '../../../src/model/principal.ts';
 import type { TenantUsage } from '../../../src/model/tenant.ts';
 import { rowsOf } from './database.ts';
 
-/** What the counters of usage say, for every tenant. */
-export function countedUsage(database: Database): Promise<TenantUsage[]> {
+/** Returns the usage of every tenant according to the counters. */
+export function usageFromCounters(database: Database): Promise<TenantUsage[]> {
   return makeQueries(database).usage.tenants(unrestrictedPrincipal);
 }
 
-/** The same from the tables of images and renditions: living images only, and each file once. */
-export async function recountedUsage(database: Database): Promise<TenantUsage[]> {
+/** Returns the usage of every tenant, computed from images and renditions: without deleted images, and each file once. */
+export async function usageFromRows(database: Database): Promise<TenantUsage[]> {
   const rows = await rowsOf<TenantUsage>(database, recount);
   return rows.map((row) => ({ ...row, bytesByPreset: row.bytesByPreset ?? {} }));
 }
 
 const recount = `
-  WITH living AS (SELECT * FROM images WHERE deleted_at IS NULL),
-  originals AS (SELECT DISTINCT tenant_id, original_key, original_bytes AS bytes FROM living WHERE original_key IS NOT NULL),
-  made AS (SELECT i.tenant_id, r.preset, r.storage_key, r.bytes FROM renditions r JOIN living i ON i.id = r.image_id),
-  files AS (SELECT DISTINCT tenant_id, preset, storage_key, bytes FROM made),
+  WITH live_images AS (SELECT * FROM images WHERE deleted_at IS NULL),
+  originals AS (SELECT DISTINCT tenant_id, original_key, original_bytes AS bytes FROM live_images WHERE original_key IS NOT NULL),
+  live_renditions AS (SELECT i.tenant_id, r.preset, r.storage_key, r.bytes FROM renditions r JOIN live_images i ON i.id = r.image_id),
+  files AS (SELECT DISTINCT tenant_id, preset, storage_key, bytes FROM live_renditions),
   presets AS (SELECT tenant_id, preset, sum(bytes)::int AS bytes FROM files GROUP BY tenant_id, preset)
   SELECT t.id AS "tenantId", t.name AS tenant,
-    (SELECT count(*) FROM living WHERE tenant_id = t.id) AS images,
-    (SELECT count(*) FROM made WHERE tenant_id = t.id) AS renditions,
+    (SELECT count(*) FROM live_images WHERE tenant_id = t.id) AS images,
+    (SELECT count(*) FROM live_renditions WHERE tenant_id = t.id) AS renditions,
     (SELECT coalesce(sum(bytes), 0)::bigint FROM originals WHERE tenant_id = t.id) AS "originalBytes",
     (SELECT coalesce(sum(bytes), 0)::bigint FROM files WHERE tenant_id = t.id) AS "renditionBytes",
     (SELECT json_object_agg(preset, bytes) FROM presets WHERE tenant_id = t.id) AS "bytesByPreset",
     (SELECT json_build_object(
       'pending', count(*) FILTER (WHERE status = 'pending'), 'processing', count(*) FILTER (WHERE status = 'processing'),
       'completed', count(*) FILTER (WHERE status = 'completed'), 'failed', count(*) FILTER (WHERE status = 'failed'))
-      FROM living WHERE tenant_id = t.id) AS "imagesByStatus"
+      FROM live_images WHERE tenant_id = t.id) AS "imagesByStatus"
   FROM tenants t ORDER BY t.name`;

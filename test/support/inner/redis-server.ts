@@ -5,26 +5,27 @@ import { Redis } from 'ioredis';
 import { expect, onTestFinished } from 'vitest';
 import { testFolder } from './folders.ts';
 
-/** A Redis of one test, which may be stopped, killed and emptied. */
+/** A Redis server of one test, which may stop, kill and flush it. */
 export interface PrivateRedis {
   readonly port: number;
   readonly url: string;
-  /** Further options win over those it was reserved with. */
+  /** Starts the server. These options override those given to `privateRedis`. */
   start(...more: string[]): Promise<void>;
-  /** As by `kill -9`: what it held is lost. */
+  /** Kills it with SIGKILL. Unsaved data is lost. */
   kill(): Promise<void>;
   /** Runs one command. */
   command(name: string, ...args: string[]): Promise<unknown>;
 }
 
-/** Whether the server's program is there; says so when it is not. */
+/** Whether `redis-server` is installed. Prints a note if not. */
 export function hasRedisServer(): boolean {
-  const isThere = spawnSync('redis-server', ['--version']).error === undefined;
-  if (!isThere) process.stdout.write('SKIPPED: tests that stop Redis. They need the program redis-server.\n');
-  return isThere;
+  const isInstalled = spawnSync('redis-server', ['--version']).error === undefined;
+  if (!isInstalled)
+    process.stdout.write('SKIPPED: tests that stop Redis. They need the program redis-server.\n');
+  return isInstalled;
 }
 
-/** Reserves a port; nothing listens on it before `start`. Options as on the command line. */
+/** Reserves a port for a Redis server that `start` starts. `options` are command line options. */
 export async function privateRedis(...options: string[]): Promise<PrivateRedis> {
   const port = await freePort();
   const folder = await testFolder();
@@ -32,9 +33,9 @@ export async function privateRedis(...options: string[]): Promise<PrivateRedis> 
 
   async function kill(): Promise<void> {
     if (child?.exitCode !== null || child.signalCode !== null) return;
-    const gone = once(child, 'exit');
+    const exited = once(child, 'exit');
     child.kill('SIGKILL');
-    await gone;
+    await exited;
   }
 
   async function command(name: string, ...args: string[]): Promise<unknown> {
@@ -61,22 +62,22 @@ export async function privateRedis(...options: string[]): Promise<PrivateRedis> 
       child = spawn('redis-server', [...network, '--save', '', '--appendonly', 'no', ...options, ...more], {
         stdio: 'ignore',
       });
-      await expect.poll(() => answers(command), { interval: 20 }).toBe(true);
+      await expect.poll(() => isReady(command), { interval: 20 }).toBe(true);
     },
     kill,
     command,
   };
 }
 
-/** A server that asks for a password answers, too. */
-async function answers(command: PrivateRedis['command']): Promise<boolean> {
+/** A server that requires a password is ready, too. */
+async function isReady(command: PrivateRedis['command']): Promise<boolean> {
   return command('PING').then(
     () => true,
     (error: unknown) => error instanceof Error && error.message.startsWith('NOAUTH'),
   );
 }
 
-/** A port on which nothing listens now. */
+/** Returns a free port. */
 export async function freePort(): Promise<number> {
   const server = createServer().listen(0, '127.0.0.1');
   await once(server, 'listening');

@@ -17,11 +17,11 @@ import { makeLocalStorage } from '../../../src/storage/local.ts';
 import { makeStaging, type ReceivedFile } from '../../../src/storage/staging.ts';
 import { type Engines, presets as usualPresets } from './engines.ts';
 import { testFolder } from './folders.ts';
-import { keepingLogger } from './logger.ts';
+import { recordingLogger } from './logger.ts';
 
 export { presets, useEngines } from './engines.ts';
 
-/** Settings of a rig. */
+/** Options of a rig. */
 export interface RigOptions {
   readonly leaseSeconds?: number;
   readonly inlineMs?: number;
@@ -31,30 +31,30 @@ export interface RigOptions {
   readonly duplicateHandling?: DuplicateHandling;
   readonly confirmToken?: string | undefined;
   readonly isExposed?: boolean;
-  /** Maximum size of a downloaded file. */
+  /** Maximum size of a downloaded file, in bytes. */
   readonly maxDownloadBytes?: number;
-  /** Free disk space below which uploads and imports are refused. */
+  /** Free disk space below which uploads and imports are rejected, in bytes. */
   readonly minFreeBytes?: number;
-  /** Replaces queries, to fail or to act in between. */
+  /** Replaces queries, for example to make one fail. */
   readonly replaceQueries?: (queries: Queries) => Queries;
 }
 
-/** The services of a Vitrine over an empty store, and what tests need to look behind them. */
+/** All services on an empty store, and the parts behind them that tests inspect. */
 export type Rig = Awaited<ReturnType<typeof makeRig>>;
 
-/** Makes a rig for one test. */
+/** Creates a rig for one test. */
 export async function makeRig({ database, decoders }: Engines, options: RigOptions = {}) {
   const { maxDownloadBytes = 2 ** 20, minFreeBytes = 0, replaceQueries = (queries) => queries } = options;
   const config = configOf(options);
   const { presets } = config;
   const root = await testFolder();
-  const logger = keepingLogger();
+  const logger = recordingLogger();
   const storage = await makeLocalStorage(root);
   const staging = makeStaging(storage.stagingDirectory);
   const queue = makeInProcessQueue();
   const queries = replaceQueries(makeQueries(database));
   const { images, deletion, reports } = queries;
-  /** Ended runs as `kind outcome`, as reported to the metrics. */
+  /** Job runs reported to the metrics, as `kind outcome`. */
   const endedRuns: string[] = [];
   const { services, runJob, waitForImage, leases } = composeServices(
     {
@@ -74,10 +74,10 @@ export async function makeRig({ database, decoders }: Engines, options: RigOptio
   );
   onTestFinished(() => leases.stop());
 
-  /** Puts bytes into staging. */
+  /** Writes bytes to staging. */
   const receive = (bytes: Buffer): Promise<ReceivedFile> => staging.receive(Readable.from([bytes]));
 
-  /** Ingests bytes as an upload; inline, unless `more` says otherwise. */
+  /** Ingests bytes as an upload, inline by default. */
   async function upload(bytes: Buffer, more: Partial<Omit<Upload, 'file'>> = {}) {
     const file = await receive(bytes);
     return services.ingestUpload(unrestrictedPrincipal, {
@@ -107,12 +107,11 @@ export async function makeRig({ database, decoders }: Engines, options: RigOptio
     ingestUrls: services.ingestUrls,
     receive,
     upload,
-    hide: (reference: ImageRef, force = false) =>
-      deletion.softDelete(unrestrictedPrincipal, reference, force),
+    softDelete: (ref: ImageRef, force = false) => deletion.softDelete(unrestrictedPrincipal, ref, force),
     image: (id: number): Promise<ImageWithRenditions | undefined> =>
       images.find(unrestrictedPrincipal, { id }),
     report: (jobId: number): Promise<JobReport | undefined> => reports.find(unrestrictedPrincipal, jobId),
-    /** Path of a stored file on the disk. */
+    /** Returns the path of a stored file. */
     pathOf: (key: string) => join(root, key),
     async storedKeys(): Promise<string[]> {
       const keys: string[] = [];
@@ -122,7 +121,7 @@ export async function makeRig({ database, decoders }: Engines, options: RigOptio
   };
 }
 
-/** The default configuration with the options of a rig. */
+/** Returns the default configuration with the options of a rig. */
 function configOf(options: RigOptions): ServiceConfig {
   const config = loadConfig({});
   const { leaseSeconds = 60, inlineMs = 10_000, readCacheBytes = 0, presets = usualPresets } = options;
@@ -139,7 +138,7 @@ function configOf(options: RigOptions): ServiceConfig {
   };
 }
 
-/** A real downloader that may reach this machine, and has no name server. */
+/** Opens a real downloader that may connect to 127.0.0.1 and has no DNS server. */
 function openFetcher({ imports }: ServiceConfig, maxBytes: number) {
   const fetcher = makeFetcher({
     allowedNetworks: imports.allowedNetworks,

@@ -1,7 +1,7 @@
 import { Client } from 'pg';
 import { services } from '../services.ts';
 
-/** Runs statements as the server's administrator; returns the rows of the last one. */
+/** Runs statements on the test server as its administrator. Returns the rows of the last one. */
 export async function onServer<Row>(...statements: string[]): Promise<Row[]> {
   const client = new Client({ connectionString: services.databaseUrl });
   await client.connect();
@@ -15,12 +15,12 @@ export async function onServer<Row>(...statements: string[]): Promise<Row[]> {
   }
 }
 
-/** How the names of databases begin that the workers of one test run share between their files. */
+/** Returns the name prefix of the databases that the workers of a test run share between their files. */
 export function runDatabasePrefix(runId = process.env['TEST_RUN_ID'] ?? 'unknown'): string {
   return `vitrine_test_run_${runId}_`;
 }
 
-/** Removes the databases of a test run. */
+/** Drops the shared databases of a test run. */
 export async function removeRunDatabases(runId: string): Promise<void> {
   if (!services.databaseUrl) return;
   const rows = await onServer<{ name: string }>(

@@ -5,15 +5,15 @@ import type { Database } from '../../../src/db/database.ts';
 import { migrate } from '../../../src/db/engine/migrate.ts';
 import { openPostgresDatabase } from '../../../src/db/engine/postgres.ts';
 import { services } from '../services.ts';
-import { keepingLogger } from './logger.ts';
+import { recordingLogger } from './logger.ts';
 import { onServer, runDatabasePrefix } from './run-databases.ts';
 import { timeScale } from '../time-scale.ts';
 import { templateName } from './template-name.ts';
 
-/** Held while the template is built. Any number that no lock of the product has. */
+/** Advisory lock held while the template is built. Differs from the locks of the product. */
 const templateLock = 7_239_100;
 
-/** Address of a database on the test server. */
+/** Returns the URL of a database on the test server. */
 export function urlOfDatabase(name: string): string {
   const url = new URL(services.databaseUrl ?? 'postgres://localhost');
   url.pathname = `/${name}`;
@@ -31,10 +31,10 @@ export const testSettings = {
 
 /** Opens a database of the test server. */
 export function openServerDatabase(name: string): Promise<Database> {
-  return openPostgresDatabase({ ...testSettings, url: urlOfDatabase(name) }, keepingLogger());
+  return openPostgresDatabase({ ...testSettings, url: urlOfDatabase(name) }, recordingLogger());
 }
 
-/** A new database: with the newest schema, or empty. `remove` it when done. */
+/** Creates a database, with the current schema or empty. The caller must `remove` it. */
 export async function createServerDatabase(
   isMigrated: boolean,
 ): Promise<{ readonly name: string; readonly remove: () => Promise<void> }> {
@@ -49,7 +49,7 @@ export async function createServerDatabase(
 }
 
 /**
- * Creates and opens the database that all test files of this worker share. The teardown of the run removes it.
+ * Creates and opens the database that all test files of this worker share. The teardown of the run drops it.
  */
 export async function openWorkerServerDatabase(): Promise<Database> {
   const name = `${runDatabasePrefix()}${process.pid}`;
@@ -57,7 +57,7 @@ export async function openWorkerServerDatabase(): Promise<Database> {
   return openServerDatabase(name);
 }
 
-/** A database for one test file. Call it while the file is collected. */
+/** Opens a new database for one test file. Call it during collection. */
 export async function fileServerDatabase(isMigrated = true): Promise<{ name: string; database: Database }> {
   const { name, remove } = await createServerDatabase(isMigrated);
   const database = await openServerDatabase(name);
@@ -68,7 +68,7 @@ export async function fileServerDatabase(isMigrated = true): Promise<{ name: str
   return { name, database };
 }
 
-/** A database for one test. */
+/** Opens a new database for one test. */
 export async function testServerDatabase(isMigrated = true): Promise<{ name: string; database: Database }> {
   const { name, remove } = await createServerDatabase(isMigrated);
   const database = await openServerDatabase(name);
@@ -79,7 +79,10 @@ export async function testServerDatabase(isMigrated = true): Promise<{ name: str
   return { name, database };
 }
 
-/** Name of a migrated database without connections. Building one takes a while, so it is kept between runs. */
+/**
+ * Returns the name of a migrated database without connections, and builds it if it is missing. Building is slow, so it is
+ * kept between runs.
+ */
 async function template(): Promise<string> {
   const name = (await templateName()).replaceAll('-', '_');
   const client = new Client({ connectionString: services.databaseUrl });
@@ -95,11 +98,11 @@ async function template(): Promise<string> {
 }
 
 async function makeTemplate(client: Client, name: string): Promise<void> {
-  const building = `${name}_building`;
-  await client.query(`DROP DATABASE IF EXISTS ${building} WITH (FORCE)`);
-  await client.query(`CREATE DATABASE ${building}`);
-  const database = await openServerDatabase(building);
+  const draft = `${name}_building`;
+  await client.query(`DROP DATABASE IF EXISTS ${draft} WITH (FORCE)`);
+  await client.query(`CREATE DATABASE ${draft}`);
+  const database = await openServerDatabase(draft);
   await migrate(database);
   await database.close();
-  await client.query(`ALTER DATABASE ${building} RENAME TO ${name}`);
+  await client.query(`ALTER DATABASE ${draft} RENAME TO ${name}`);
 }

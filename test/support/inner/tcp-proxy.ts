@@ -2,24 +2,24 @@ import { once } from 'node:events';
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 import { onTestFinished } from 'vitest';
 
-/** A port of this machine that passes bytes on to another, for as long as it should. */
+/** A TCP proxy on loopback that can fail on demand. */
 export interface TcpProxy {
   readonly port: number;
-  /** From now on bytes of either side get lost; connections stay open. */
-  readonly fallSilent: () => void;
-  /** Cuts all connections and accepts no more. */
+  /** From now on drops all bytes in both directions and keeps the connections open. */
+  readonly blackhole: () => void;
+  /** Closes all connections and accepts no more. */
   stop(): Promise<void>;
-  /** Passes on again: what comes from now on. */
+  /** Accepts connections and forwards bytes again. */
   resume(): Promise<void>;
 }
 
-/** @see TcpProxy */
+/** Starts a proxy to `target` for one test. */
 export async function startTcpProxy(target: {
   readonly host: string;
   readonly port: number;
 }): Promise<TcpProxy> {
   const sockets = new Set<Socket>();
-  let isSilent = false;
+  let dropsBytes = false;
   const server = createServer((near) => {
     const far = connect(target.port, target.host);
     for (const [from, to] of [
@@ -28,12 +28,12 @@ export async function startTcpProxy(target: {
     ] as const) {
       sockets.add(from);
       from.on('data', (chunk) => {
-        if (!isSilent) to.write(chunk);
+        if (!dropsBytes) to.write(chunk);
       });
       from.on('error', () => undefined);
       from.on('close', () => {
         sockets.delete(from);
-        if (!isSilent) to.destroy();
+        if (!dropsBytes) to.destroy();
       });
     }
   });
@@ -51,10 +51,10 @@ export async function startTcpProxy(target: {
 
   return {
     port,
-    fallSilent: () => (isSilent = true),
+    blackhole: () => (dropsBytes = true),
     stop,
     async resume() {
-      isSilent = false;
+      dropsBytes = false;
       if (server.listening) return;
       server.listen(port, '127.0.0.1');
       await once(server, 'listening');

@@ -1,8 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect } from 'vitest';
-import { patienceMs } from '../time-scale.ts';
+import { waitTimeoutMs } from '../time-scale.ts';
 
-/** What tests read of an image record of `/v1`. */
+/** The fields of an image record of `/v1` that tests read. */
 export interface ImageRecord {
   readonly id: number;
   readonly uuid: string;
@@ -21,21 +21,21 @@ export interface ImageRecord {
   }[];
 }
 
-/** An answer, read to its end. */
-export interface Answer<Body = Record<string, unknown>> {
+/** A response with its complete body. */
+export interface ApiResponse<Body = Record<string, unknown>> {
   readonly status: number;
   readonly headers: Headers;
   readonly bytes: Buffer;
-  /** The body as JSON. */
+  /** The body parsed as JSON. */
   readonly body: Body;
 }
 
-/** Sends a request and reads the whole answer. */
+/** Sends a request and reads the whole response. */
 export async function call<Body = Record<string, unknown>>(
   url: string,
   init: RequestInit = {},
-): Promise<Answer<Body>> {
-  const response = await fetch(url, { signal: AbortSignal.timeout(patienceMs), ...init });
+): Promise<ApiResponse<Body>> {
+  const response = await fetch(url, { signal: AbortSignal.timeout(waitTimeoutMs), ...init });
   const bytes = Buffer.from(await response.arrayBuffer());
   const { status, headers } = response;
   return {
@@ -48,7 +48,7 @@ export async function call<Body = Record<string, unknown>>(
   };
 }
 
-/** A form, its parts in the order given; bytes are files. */
+/** Builds a form with its parts in the given order. Bytes become files. */
 export function form(...parts: [name: string, value: string | Uint8Array, filename?: string][]): FormData {
   const data = new FormData();
   for (const [name, value, filename = 'photo.jpg'] of parts) {
@@ -64,7 +64,7 @@ export function upload(base: string, bytes: Uint8Array, tenant = 'default', quer
   return call<ImageRecord>(`${base}/v1/images${query}`, { method: 'POST', body });
 }
 
-/** An asset as the catalog dialect answers an upload. */
+/** The response of the catalog dialect to an upload. */
 export interface Asset {
   readonly asset_id: number;
   readonly status: 'uploaded' | 'exists';
@@ -72,29 +72,29 @@ export interface Asset {
   readonly job_id?: number;
 }
 
-/** Posts a form to the catalog dialect, which answers before the renditions are made. */
+/** Posts a form to the catalog dialect, which responds before the renditions exist. */
 export function uploadQueued(base: string, bytes: Uint8Array, tenant = 'default') {
   const body = form(['file', bytes], ['tenant_name', tenant]);
   return call<Asset>(`${base}/upload/`, { method: 'POST', body });
 }
 
-/** Polls until the image is in its last state. */
-export async function settled(base: string, id: number): Promise<ImageRecord> {
-  const deadline = performance.now() + patienceMs;
+/** Polls until the image is completed or failed, and returns it. */
+export async function finishedImage(base: string, id: number): Promise<ImageRecord> {
+  const deadline = performance.now() + waitTimeoutMs;
   while (performance.now() < deadline) {
     const { body } = await call<ImageRecord>(`${base}/v1/images/${id}`);
     if (body.status === 'completed' || body.status === 'failed') return body;
     await sleep(50);
   }
-  throw new Error(`Image ${id} was not settled within ${patienceMs / 1_000} s.`);
+  throw new Error(`Image ${id} did not finish within ${waitTimeoutMs / 1_000} s.`);
 }
 
-/** Expects a problem of RFC 9457 with this status and code; answers its sentence. */
-export function expectProblem(answer: Answer, status: number, code: string): string {
-  expect(answer.headers.get('content-type')).toMatch(/^application\/problem\+json/);
-  expect(answer.body).toMatchObject({ status, code, type: `urn:vitrine:error:${code}` });
-  expect(answer.status).toBe(status);
-  const detail = String(answer.body['detail']);
+/** Expects an RFC 9457 problem with this status and code. Returns its `detail`. */
+export function expectProblem(response: ApiResponse, status: number, code: string): string {
+  expect(response.headers.get('content-type')).toMatch(/^application\/problem\+json/);
+  expect(response.body).toMatchObject({ status, code, type: `urn:vitrine:error:${code}` });
+  expect(response.status).toBe(status);
+  const detail = String(response.body['detail']);
   expect(detail).toMatch(/^.{10,}\.$/s);
   return detail;
 }

@@ -1,47 +1,47 @@
 import { spawn } from 'node:child_process';
 import { tmpdir } from 'node:os';
 import { fileURLToPath } from 'node:url';
-import { patienceMs } from '../time-scale.ts';
+import { waitTimeoutMs } from '../time-scale.ts';
 
 /** The program, as `npm start` runs it. */
 export const mainModule = fileURLToPath(new URL('../../../src/main.ts', import.meta.url));
 
-/** Limits of the decoders that a busy machine does not exceed. */
-export const patientDecoding = { DECODE_TIMEOUT_MS: '60000', PROBE_TIMEOUT_MS: '30000' };
+/** Decoder timeouts that are long enough on a busy machine. */
+export const generousDecoderTimeouts = { DECODE_TIMEOUT_MS: '60000', PROBE_TIMEOUT_MS: '30000' };
 
-/** How a process ended, and what it printed. */
-export interface Outcome {
+/** Exit code and output of a process. */
+export interface ProcessResult {
   readonly code: number | null;
   readonly stdout: string;
   readonly stderr: string;
 }
 
-/** Variables for a process that sees nothing of this one's settings. */
+/** Returns an environment without the settings of this process. */
 export function cleanEnvironment(env: Record<string, string>): Record<string, string> {
   return { PATH: process.env['PATH'] ?? '', HOME: process.env['HOME'] ?? '', ...env };
 }
 
-/** Runs `vitrine <args>` to its end. */
+/** Runs `vitrine <args>` until it exits. */
 export function runVitrine(
   args: readonly string[],
   env: Record<string, string>,
   folder = tmpdir(),
-): Promise<Outcome> {
-  return runProgram(process.execPath, [mainModule, ...args], { ...patientDecoding, ...env }, folder);
+): Promise<ProcessResult> {
+  return runProgram(process.execPath, [mainModule, ...args], { ...generousDecoderTimeouts, ...env }, folder);
 }
 
-/** Runs a program to its end; one that hangs is killed, and then has no exit code. */
+/** Runs a program until it exits. A program that hangs is killed; its exit code is then `null`. */
 export function runProgram(
   program: string,
   args: readonly string[],
   env: Record<string, string>,
   folder = tmpdir(),
-): Promise<Outcome> {
+): Promise<ProcessResult> {
   const child = spawn(program, args, {
     cwd: folder,
     env: cleanEnvironment(env),
     stdio: ['ignore', 'pipe', 'pipe'],
-    timeout: 2 * patienceMs,
+    timeout: 2 * waitTimeoutMs,
     killSignal: 'SIGKILL',
   });
   const [stdout, stderr] = [child.stdout, child.stderr].map((stream) => {

@@ -8,19 +8,19 @@ export function makeFolder(): Promise<string> {
   return mkdtemp(join(tmpdir(), 'vitrine-test-'));
 }
 
-/** Removes a folder; retries while a process that just ended still writes there. */
+/** Removes a folder. Retries while an exiting process still writes there. */
 export async function removeFolder(folder: string): Promise<void> {
   await rm(folder, { recursive: true, force: true, maxRetries: 5, retryDelay: 100 });
 }
 
-/** Creates a data folder with an empty, migrated database, copied from a template. */
+/** Creates a data folder with an empty, migrated database copied from the template. */
 export async function makeDataFolder(): Promise<string> {
   const folder = await makeFolder();
   await copyTemplate(join(folder, 'db'));
   return folder;
 }
 
-/** Names of the files in a staging folder, without the subfolder of the decoder children. */
+/** Returns the names of the files in a staging folder, without the decoders' subfolder. */
 export async function stagedFiles(folder: string): Promise<string[]> {
   const entries = await readdir(folder, { withFileTypes: true });
   return entries.filter((entry) => !entry.isDirectory()).map(({ name }) => name);

@@ -1,56 +1,56 @@
 import { expect } from 'vitest';
-import { type Answer, call, type ImageRecord, settled } from './client.ts';
+import { type ApiResponse, call, type ImageRecord, finishedImage } from './client.ts';
 import type { PictureOrigin } from './picture-origin.ts';
 import { jpeg, sha256 } from './pictures.ts';
-import { sendPicture, type Way } from './send-picture.ts';
+import { sendPicture, type UploadMethod } from './send-picture.ts';
 
-/** What a client was told, kept outside of the server: an upload or a deletion counts once it was answered. */
+/** A client-side record of acknowledged requests, to verify that the server loses none of them. */
 export interface Ledger {
-  /** Sends a new picture; `undefined` when the server did not take it, or went away before it answered. */
-  upload(base: string, way: Way): Promise<number | undefined>;
-  /** Sends once more what was never acknowledged, until it is; answers how many these were. */
-  repeatUnanswered(base: string): Promise<number>;
-  /** Deletes an image that was acknowledged before. */
+  /** Uploads a new picture. Returns its image id, or `undefined` if the server rejected it or did not respond. */
+  upload(base: string, method: UploadMethod): Promise<number | undefined>;
+  /** Resends every picture that was never acknowledged, and expects success. Returns their number. */
+  resendUnacknowledged(base: string): Promise<number>;
+  /** Deletes an acknowledged image. */
   deleteOne(base: string): Promise<void>;
-  /** Holds the server to all that it acknowledged. */
+  /** Verifies that the server has kept everything that it acknowledged. */
   check(base: string): Promise<void>;
   readonly acknowledged: ReadonlyMap<number, string>;
 }
 
-/** How a ledger makes pictures, and who else looks at the answers. */
+/** Options of a ledger. */
 export interface LedgerOptions {
-  /** Width and height of its pictures. */
+  /** Width and height of its pictures, in pixels. */
   readonly size?: readonly [width: number, height: number];
-  /** Where imports fetch from; without one there are none. */
+  /** The origin of imports. Required for the method `import`. */
   readonly origin?: PictureOrigin;
-  /** Told of each answer, and of each request without one. */
-  readonly observe?: (answer: Answer | Error) => void;
+  /** Called with each response, or with the error of a request without one. */
+  readonly observe?: (response: ApiResponse | Error) => void;
 }
 
-interface Sent {
+interface SentPicture {
   readonly seed: string;
-  readonly way: Way;
+  readonly method: UploadMethod;
 }
 
-/** A ledger of one tenant, which nobody else writes to. */
+/** Creates a ledger for a tenant that has no other client. */
 export function makeLedger(tenant: string, options: LedgerOptions = {}): Ledger {
   const { size = [1200, 900], origin, observe = () => undefined } = options;
   const acknowledged = new Map<number, string>();
-  const unanswered = new Set<Sent>();
+  const unacknowledged = new Set<SentPicture>();
   const deleted = new Set<number>();
-  /** Asked to be deleted and never answered: these may be there or not. */
-  const unsure = new Set<number>();
-  /** Hashes of everything that was sent: what was never answered may be there as well, but once. */
-  const sent = new Set<string>();
+  /** Images whose deletion was never acknowledged: they may or may not exist. */
+  const unconfirmedDeletes = new Set<number>();
+  /** Hashes of all sent pictures. Unacknowledged ones may exist too, but only once. */
+  const sentHashes = new Set<string>();
   let count = 0;
 
-  async function send(base: string, { seed, way }: Sent): Promise<number | undefined> {
+  async function send(base: string, { seed, method }: SentPicture): Promise<number | undefined> {
     const bytes = await jpeg(seed, ...size);
     const hash = sha256(bytes);
-    sent.add(hash);
+    sentHashes.add(hash);
     try {
-      const { answer, id } = await sendPicture(base, { way, name: seed, bytes, tenant, origin });
-      observe(answer);
+      const { response, id } = await sendPicture(base, { method, name: seed, bytes, tenant, origin });
+      observe(response);
       if (id !== undefined) acknowledged.set(id, hash);
       return id;
     } catch (error) {
@@ -59,60 +59,61 @@ export function makeLedger(tenant: string, options: LedgerOptions = {}): Ledger 
     }
   }
 
-  async function sendNew(base: string, way: Way): Promise<number | undefined> {
-    const picture = { seed: `${tenant} ${count++}`, way };
-    unanswered.add(picture);
+  async function sendNew(base: string, method: UploadMethod): Promise<number | undefined> {
+    const picture = { seed: `${tenant} ${count++}`, method };
+    unacknowledged.add(picture);
     const id = await send(base, picture);
-    if (id !== undefined) unanswered.delete(picture);
+    if (id !== undefined) unacknowledged.delete(picture);
     return id;
   }
 
-  async function repeatUnanswered(base: string): Promise<number> {
-    const pictures = [...unanswered];
+  async function resendUnacknowledged(base: string): Promise<number> {
+    const pictures = [...unacknowledged];
     for (const picture of pictures) {
       const ids = [await send(base, picture), await send(base, picture)];
-      expect(ids[0], `${picture.way} ${picture.seed}, sent again`).toBeDefined();
-      expect(ids[1], `${picture.way} ${picture.seed}, sent twice again`).toBe(ids[0]);
-      unanswered.delete(picture);
+      expect(ids[0], `${picture.method} ${picture.seed}, resent`).toBeDefined();
+      expect(ids[1], `${picture.method} ${picture.seed}, resent twice`).toBe(ids[0]);
+      unacknowledged.delete(picture);
     }
     return pictures.length;
   }
 
   async function deleteOne(base: string): Promise<void> {
     const id = [...acknowledged.keys()].find(
-      (candidate) => !deleted.has(candidate) && !unsure.has(candidate),
+      (candidate) => !deleted.has(candidate) && !unconfirmedDeletes.has(candidate),
     );
     if (id === undefined) return;
-    unsure.add(id);
-    const answer = await call(`${base}/v1/images/${id}`, { method: 'DELETE' }).catch(() => undefined);
-    if (answer?.status !== 204) return;
-    unsure.delete(id);
+    unconfirmedDeletes.add(id);
+    const response = await call(`${base}/v1/images/${id}`, { method: 'DELETE' }).catch(() => undefined);
+    if (response?.status !== 204) return;
+    unconfirmedDeletes.delete(id);
     deleted.add(id);
   }
 
   async function checkList(base: string): Promise<void> {
     const items = await listAll(base, tenant);
     const hashes = items.map(({ content_hash }) => content_hash);
-    expect(new Set(hashes).size, 'nothing is doubled').toBe(hashes.length);
+    expect(new Set(hashes).size, 'no content exists twice').toBe(hashes.length);
     expect(
-      hashes.filter((hash) => !sent.has(hash)),
-      'nothing is invented',
+      hashes.filter((hash) => !sentHashes.has(hash)),
+      'every image was sent by this client',
     ).toEqual([]);
-    // What was never acknowledged is either complete or not there.
+    // An unacknowledged picture is either completed or missing.
     for (const { id, status } of items)
-      if (status !== 'completed') expect(await settled(base, id)).toMatchObject({ status: 'completed' });
+      if (status !== 'completed')
+        expect(await finishedImage(base, id)).toMatchObject({ status: 'completed' });
   }
 
   return {
     acknowledged,
     upload: sendNew,
-    repeatUnanswered,
+    resendUnacknowledged,
     deleteOne,
     async check(base) {
       for (const id of deleted)
         expect((await call(`${base}/v1/images/${id}`)).status, `image ${id} was deleted`).toBe(404);
       for (const [id, hash] of acknowledged)
-        if (!deleted.has(id) && !unsure.has(id)) await checkPictures(base, id, hash);
+        if (!deleted.has(id) && !unconfirmedDeletes.has(id)) await checkPictures(base, id, hash);
       await checkList(base);
     },
   };
@@ -132,7 +133,7 @@ async function listAll(base: string, tenant: string): Promise<ImageRecord[]> {
 }
 
 async function checkPictures(base: string, id: number, hash: string): Promise<void> {
-  const image = await settled(base, id);
+  const image = await finishedImage(base, id);
   expect(image, `image ${id}`).toMatchObject({ status: 'completed', content_hash: hash });
   expect(image.renditions.map(({ preset }) => preset).toSorted()).toEqual(['card', 'thumb', 'zoom']);
   expect(sha256((await call(`${base}/v1/images/${id}/original`)).bytes), `original of ${id}`).toBe(hash);

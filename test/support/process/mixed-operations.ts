@@ -8,9 +8,10 @@ import { attemptOf } from '../inner/jobs.ts';
 import { contentOf, derivedFactsOf, hashOf, uploadOf } from '../inner/records.ts';
 
 /**
- * A process that does to the images of one tenant what clients and workers do, in an order that `seed` gives: with many of
- * its kind, on few contents, so that they meet. Files are rows of the table `stored`, written as services write files: before
- * the commit that names them, and removed after the commit that no longer does. Prints what should not have happened.
+ * Runs random operations of clients and workers on the images of one tenant, in an order given by `seed`. Several such
+ * processes run at once on few contents, so that they conflict. Files are rows of the table `stored`. As in the services, a
+ * file is written before the commit that refers to it, and removed after the commit that drops the last reference. Prints
+ * unexpected errors.
  *
  *   node mixed-operations.ts URL TENANT_ID SEED OPERATIONS
  */
@@ -19,7 +20,7 @@ const [url = '', tenant = '', seed = '', operations = ''] = process.argv.slice(2
 const tenantId = Number(tenant);
 const contents = ['vase', 'lamp', 'mug', 'shirt', 'shoes'];
 
-/** Numbers from 0 up to 1, the same for the same seed (mulberry32). */
+/** Returns a seeded generator of numbers in [0, 1) (mulberry32). */
 function makeRandom(start: number): () => number {
   let state = start;
   return () => {
@@ -43,11 +44,11 @@ await store.connect();
 const catalog = makeCatalog(database, tenantId);
 const { fingerprints, images, jobs, purging, recounting, references, storedFiles, usage } = catalog;
 
-interface InHand {
+interface HeldJob {
   readonly job: ClaimedJob;
   readonly content: string;
 }
-const inHand: InHand[] = [];
+const heldJobs: HeldJob[] = [];
 
 async function put(keys: readonly string[]): Promise<void> {
   await store.query('INSERT INTO stored SELECT unnest($1::text[]) ON CONFLICT DO NOTHING', [keys]);
@@ -63,20 +64,21 @@ async function anyImage(condition = 'true'): Promise<number> {
 }
 const keyOfContent = (content: string) => originalKey(tenantId, hashOf(content));
 
-/** One of the jobs in hand, which is then no longer there. */
-function take(): InHand | undefined {
-  return inHand.splice(Math.floor(random() * inHand.length), 1)[0];
+/** Removes and returns a random held job. */
+function takeHeldJob(): HeldJob | undefined {
+  return heldJobs.splice(Math.floor(random() * heldJobs.length), 1)[0];
 }
 
 async function claim(kind: 'derive' | 'import'): Promise<void> {
   for (const job of await jobs.claimDue(kind, 2, 60)) {
-    const content = contents.find((one) => hashOf(one) === job.original?.contentHash) ?? pick(contents) ?? '';
-    inHand.push({ job, content });
+    const content =
+      contents.find((candidate) => hashOf(candidate) === job.original?.contentHash) ?? pick(contents) ?? '';
+    heldJobs.push({ job, content });
   }
 }
 
-/** Gives an import its content; `undefined` when the lease is lost. */
-async function attached({ job, content }: InHand): Promise<ClaimedJob | undefined> {
+/** Attaches content to an import. Returns `undefined` if the lease is lost. */
+async function attachContent({ job, content }: HeldJob): Promise<ClaimedJob | undefined> {
   if (job.original) return job;
   await put([keyOfContent(content)]);
   if (!(await jobs.attachContent(job, contentOf(tenantId, content)))) return undefined;
@@ -84,7 +86,7 @@ async function attached({ job, content }: InHand): Promise<ClaimedJob | undefine
   return { ...job, original: { key: keyOfContent(content), contentHash: hashOf(content) } };
 }
 
-/** Other contents are near-duplicates of each other. */
+/** Treats all other contents as near-duplicates. */
 async function nearDuplicates(content: string) {
   const { rows } = await store.query<{ id: string; uuid: string }>(
     `SELECT id, uuid FROM images WHERE deleted_at IS NULL AND status = 'completed' AND content_hash <> $1
@@ -94,28 +96,28 @@ async function nearDuplicates(content: string) {
   return rows.map(({ id, uuid }) => ({ id: Number(id), uuid, distance: 1, difference: 1, reason: 'alike' }));
 }
 
-async function complete(held: InHand): Promise<void> {
+async function complete(held: HeldJob): Promise<void> {
   const { content } = held;
   if (held.job.kind === 'import' && !held.job.original && random() < 0.5) {
-    if ((await catalog.shareKnown(held.job, content)) !== 'first-unavailable') return;
+    if ((await catalog.completeAsDuplicate(held.job, content)) !== 'first-unavailable') return;
   }
-  const job = await attached(held);
+  const job = await attachContent(held);
   if (!job) return;
   const near = await nearDuplicates(content);
   const facts = derivedFactsOf(content, { nearDuplicates: near });
   const recipe = random() < 0.7 ? '0123456789' : 'ffffffffff';
-  const made = catalog.renditionsOf(content).map((one) => ({
-    ...one,
+  const renditions = catalog.renditionsOf(content).map((rendition) => ({
+    ...rendition,
     recipe,
-    storageKey: one.storageKey.replace(one.recipe, recipe),
+    storageKey: rendition.storageKey.replace(rendition.recipe, recipe),
   }));
   const donor = near.find(({ id }) => id < job.imageId);
   if (donor && job.isFirstRun && random() < 0.6) {
-    const shared = await catalog.shareWith(job, content, donor.id);
-    if (shared !== 'donor-unavailable') return;
+    const outcome = await catalog.completeWithDonor(job, content, donor.id);
+    if (outcome !== 'donor-unavailable') return;
   }
-  await put(made.map(({ storageKey }) => storageKey));
-  await jobs.complete(job, made, facts);
+  await put(renditions.map(({ storageKey }) => storageKey));
+  await jobs.complete(job, renditions, facts);
   await fingerprints.addNearDuplicates(job.imageId, await nearDuplicates(content));
 }
 
@@ -126,7 +128,7 @@ async function upload(isInline: boolean): Promise<void> {
     uploadOf(tenantId, content, isInline ? { leaseSeconds: 60 } : {}),
   );
   await put([keyOfContent(content)]);
-  if (recorded.outcome !== 'known' && isInline) inHand.push({ job: recorded.job, content });
+  if (recorded.outcome !== 'known' && isInline) heldJobs.push({ job: recorded.job, content });
   if (recorded.outcome === 'known') await images.acknowledge(recorded.imageId);
 }
 
@@ -148,7 +150,7 @@ async function purge(): Promise<void> {
 }
 
 async function withdraw(): Promise<void> {
-  const held = take();
+  const held = takeHeldJob();
   if (!held) return;
   const { job, content } = held;
   const key = keyOfContent(content);
@@ -158,13 +160,13 @@ async function withdraw(): Promise<void> {
   await jobs.recordFailure(job, attemptOf('permanent'), { state: 'failed' });
 }
 
-async function refer(): Promise<void> {
+async function changeReference(): Promise<void> {
   const id = await anyImage();
   const name = `page ${Math.floor(random() * 3)}`;
   await (random() < 0.5 ? references.add(id, name) : references.remove(id, name));
 }
 
-async function beginImports(): Promise<void> {
+async function enqueueImports(): Promise<void> {
   const lines = Array.from({ length: 3 }, () => {
     const path = `https://example.com/${Math.floor(random() * 6)}`;
     return { tenantId, url: path, urlHash: hashOf(path), reference: random() < 0.5 ? 'page' : undefined };
@@ -172,16 +174,16 @@ async function beginImports(): Promise<void> {
   await jobs.enqueueUrls(lines, random() < 0.5 ? 'reuse-completed' : 'allow-retry', 50);
 }
 
-/** Counters are right at each moment, not only at the end. */
+/** Verifies that the counters are always correct, not only at the end. */
 async function recount(): Promise<void> {
   const drifts = await recounting.correctUsage(tenantId);
   if (drifts.length > 0) throw new Error(`Usage drifted: ${JSON.stringify(drifts)}`);
-  const settled = await recounting.repairOwners(tenantId);
-  if (settled > 0) throw new Error(`${settled} images had files with no owner or several.`);
+  const corrected = await recounting.repairOwners(tenantId);
+  if (corrected > 0) throw new Error(`${corrected} images had files with no owner or several.`);
 }
 
 const completeOne = async () => {
-  const held = take();
+  const held = takeHeldJob();
   if (held) await complete(held);
 };
 
@@ -189,7 +191,7 @@ const actions: readonly (() => Promise<unknown>)[] = [
   () => upload(true),
   () => upload(true),
   () => upload(false),
-  beginImports,
+  enqueueImports,
   () => claim('derive'),
   () => claim('derive'),
   () => claim('import'),
@@ -200,10 +202,10 @@ const actions: readonly (() => Promise<unknown>)[] = [
   completeOne,
   completeOne,
   withdraw,
-  refer,
-  refer,
-  async () => catalog.hide(await anyImage(), random() < 0.5),
-  async () => catalog.hide(await anyImage('deleted_at IS NULL'), random() < 0.5),
+  changeReference,
+  changeReference,
+  async () => catalog.softDelete(await anyImage(), random() < 0.5),
+  async () => catalog.softDelete(await anyImage('deleted_at IS NULL'), random() < 0.5),
   async () => catalog.restore(await anyImage('deleted_at IS NOT NULL')),
   purge,
   purge,
@@ -213,12 +215,12 @@ const actions: readonly (() => Promise<unknown>)[] = [
     await store.query("UPDATE jobs SET lease_until = now() WHERE state = 'processing' AND id % 5 = 0");
     await jobs.takeOverLostLeases(10, false);
   },
-  async () => jobs.handBack(inHand.splice(0, 1).map(({ job }) => job)),
+  async () => jobs.handBack(heldJobs.splice(0, 1).map(({ job }) => job)),
   () => usage.fold(),
   recount,
 ];
 
-for (let left = Number(operations); left > 0; left--) {
+for (let remaining = Number(operations); remaining > 0; remaining--) {
   try {
     await pick(actions)?.();
   } catch (error) {
@@ -226,6 +228,6 @@ for (let left = Number(operations); left > 0; left--) {
     process.stdout.write(`${JSON.stringify({ code, cause: cause?.code, error: String(error) })}\n`);
   }
 }
-await jobs.handBack(inHand.map(({ job }) => job));
+await jobs.handBack(heldJobs.map(({ job }) => job));
 await store.end();
 await database.close();

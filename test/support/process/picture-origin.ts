@@ -3,13 +3,13 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { onTestFinished } from 'vitest';
 
-/** A web server on loopback that pictures are imported from. */
+/** A web server on loopback from which tests import pictures. */
 export interface PictureOrigin {
-  /** Answers these bytes from now on; gives their address. */
-  offer(name: string, bytes: Buffer): string;
+  /** Serves these bytes from now on. Returns their URL. */
+  serve(name: string, bytes: Buffer): string;
 }
 
-/** An origin for one test. */
+/** Starts an origin for one test. */
 export async function startPictureOrigin(): Promise<PictureOrigin> {
   const pictures = new Map<string, Buffer>();
   const server = createServer(({ url = '' }, response) => {
@@ -24,7 +24,7 @@ export async function startPictureOrigin(): Promise<PictureOrigin> {
     server.closeAllConnections();
   });
   return {
-    offer(name, bytes) {
+    serve(name, bytes) {
       const path = `/${encodeURIComponent(name)}.jpg`;
       pictures.set(path, bytes);
       return `http://127.0.0.1:${port}${path}`;

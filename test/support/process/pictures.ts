@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import sharp, { type Sharp } from 'sharp';
 
-/** Another seed gives another picture: coarse coloured noise, so that no two look alike. */
+/** Draws coarse coloured noise. Pictures of different seeds do not look alike. */
 export function drawing(seed: string, width = 320, height = 240): Sharp {
   const [columns, rows] = [16, 12];
   const pixels = createHash('shake256', { outputLength: columns * rows * 3 })
@@ -12,18 +12,18 @@ export function drawing(seed: string, width = 320, height = 240): Sharp {
   });
 }
 
-/** A JPEG file. */
+/** Draws the picture of a seed as a JPEG. */
 export function jpeg(seed: string, width?: number, height?: number): Promise<Buffer> {
   return drawing(seed, width, height).jpeg().toBuffer();
 }
 
-/** A JPEG file cut in the middle: its header is fine, its pixels are not. */
+/** Returns a truncated JPEG: its header is valid, its pixels cannot be decoded. */
 export async function brokenJpeg(seed: string): Promise<Buffer> {
-  const whole = await jpeg(seed);
-  return whole.subarray(0, Math.floor(whole.length / 2));
+  const complete = await jpeg(seed);
+  return complete.subarray(0, Math.floor(complete.length / 2));
 }
 
-/** SHA-256, hexadecimal. */
+/** Returns the SHA-256 in hexadecimal. */
 export function sha256(bytes: Uint8Array): string {
   return createHash('sha256').update(bytes).digest('hex');
 }

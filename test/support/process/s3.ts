@@ -1,10 +1,10 @@
 import { randomUUID } from 'node:crypto';
 import { services } from '../services.ts';
 
-/** Keys that the store of these tests takes. */
+/** Credentials that the test store accepts. */
 export const s3Keys = { AWS_ACCESS_KEY_ID: 'test', AWS_SECRET_ACCESS_KEY: 'test' };
 
-/** Settings of a server that keeps its pictures in the store of these tests, under a prefix of its own. */
+/** Returns the settings of a server that keeps its pictures in the test store, under a unique prefix. */
 export function s3Environment(more: Record<string, string> = {}): Record<string, string> {
   return {
     ...s3Keys,

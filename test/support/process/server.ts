@@ -2,20 +2,20 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { tmpdir } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, onTestFinished } from 'vitest';
-import { cleanEnvironment, mainModule, patientDecoding } from './command.ts';
+import { cleanEnvironment, mainModule, generousDecoderTimeouts } from './command.ts';
 import { makeDataFolder, removeFolder } from './data-folder.ts';
-import { patienceMs } from '../time-scale.ts';
+import { waitTimeoutMs } from '../time-scale.ts';
 
-/** A server in a process group of its own. */
+/** A server in its own process group. */
 export interface Server {
   readonly url: string;
   readonly pid: number;
   readonly dataDir: string;
   log(): string;
-  /** Asks it to stop; answers how it ended and how long that took. */
+  /** Sends `signal`. Resolves with the exit status and the time until the exit. */
   stop(signal?: NodeJS.Signals): Promise<Exit & { readonly ms: number }>;
-  /** Kills it with all of its children, or the server alone. */
-  kill9(whom?: 'group' | 'server'): Promise<void>;
+  /** Sends SIGKILL to the whole process group, or to the server alone. */
+  kill9(target?: 'group' | 'server'): Promise<void>;
 }
 
 interface Exit {
@@ -23,76 +23,76 @@ interface Exit {
   readonly signal: NodeJS.Signals | null;
 }
 
-/** A server that may not listen yet, or never will. */
+/** A launched server that may fail to start. */
 export interface StartingServer extends Omit<Server, 'url'> {
   readonly exited: Promise<Exit>;
-  /** Resolves when it says where it listens. @throws when it ends before. */
+  /** Resolves when the server listens. @throws if it exits before. */
   ready(): Promise<Server>;
 }
 
-/** Settings of each server, unless a test gives others: one decoder, and limits that a busy machine does not exceed. */
-const frugal = {
+/** Default settings of test servers: one decoder, and timeouts that are long enough on a busy machine. */
+const defaultSettings = {
   HOST: '127.0.0.1',
   PORT: '0',
   LOG_LEVEL: 'info',
   WORKER_CONCURRENCY: '1',
-  ...patientDecoding,
+  ...generousDecoderTimeouts,
 };
 
-const living = new Set<ChildProcess>();
-process.on('exit', () => living.forEach((child) => killGroup(child, 'SIGKILL')));
+const launchedChildren = new Set<ChildProcess>();
+process.on('exit', () => launchedChildren.forEach((child) => killGroup(child, 'SIGKILL')));
 
 /**
- * Starts `vitrine serve` on `dataDir` and returns at once. The caller ends it.
- * @param through a command that becomes the server in the end, such as `nice`.
+ * Starts `vitrine serve` on `dataDir` and returns at once. The caller must kill it.
+ * @param wrapper a command that executes the server, such as `nice`.
  */
 export function launch(
   dataDir: string,
   env: Record<string, string> = {},
-  through: readonly string[] = [],
+  wrapper: readonly string[] = [],
 ): StartingServer {
-  // A server of a test lives for seconds, and optimising its database engine would not pay.
+  // Test servers run for seconds, so optimising their WebAssembly code does not pay off.
   const server = [process.execPath, '--liftoff-only', mainModule, 'serve'];
-  const [program = '', ...args] = through.concat(server);
+  const [program = '', ...args] = wrapper.concat(server);
   const child = spawn(program, args, {
     cwd: tmpdir(),
     detached: true,
     stdio: ['ignore', 'pipe', 'pipe'],
-    env: cleanEnvironment({ ...frugal, DATA_DIR: dataDir, ...env }),
+    env: cleanEnvironment({ ...defaultSettings, DATA_DIR: dataDir, ...env }),
   });
-  living.add(child);
+  launchedChildren.add(child);
   let log = '';
   for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk) => (log += String(chunk)));
   const exited = new Promise<Exit>((resolve) =>
     child.once('exit', (code, signal) => resolve({ code, signal })),
   );
-  // The end of the log may come after the end of the process; a child that lives on keeps the pipe open.
-  const logged = new Promise<void>((resolve) => child.once('close', () => resolve()));
+  // The end of the log may arrive after the exit. A child that is still running keeps the pipe open.
+  const logClosed = new Promise<void>((resolve) => child.once('close', () => resolve()));
   const starting = {
     pid: child.pid ?? 0,
     dataDir,
     exited,
     log: () => log,
     async stop(signal: NodeJS.Signals = 'SIGTERM') {
-      const began = performance.now();
+      const startedAt = performance.now();
       child.kill(signal);
-      const late = setTimeout(() => killGroup(child, 'SIGKILL'), patienceMs);
+      const killTimer = setTimeout(() => killGroup(child, 'SIGKILL'), waitTimeoutMs);
       const exit = await exited;
-      const ms = performance.now() - began;
-      clearTimeout(late);
-      await Promise.race([logged, sleep(500)]);
+      const ms = performance.now() - startedAt;
+      clearTimeout(killTimer);
+      await Promise.race([logClosed, sleep(500)]);
       return { ...exit, ms };
     },
-    async kill9(whom = 'group') {
-      if (whom === 'group') killGroup(child, 'SIGKILL');
+    async kill9(target = 'group') {
+      if (target === 'group') killGroup(child, 'SIGKILL');
       else child.kill('SIGKILL');
       await exited;
-      if (whom === 'group') living.delete(child);
+      if (target === 'group') launchedChildren.delete(child);
     },
   } satisfies Omit<StartingServer, 'ready'>;
 
   async function ready(): Promise<Server> {
-    const deadline = performance.now() + patienceMs;
+    const deadline = performance.now() + waitTimeoutMs;
     while (performance.now() < deadline) {
       const url = /listens on (http:\/\/[\w.:]+)/.exec(log)?.[1];
       if (url !== undefined) return { ...starting, url };
@@ -108,11 +108,11 @@ function killGroup(child: ChildProcess, signal: NodeJS.Signals): void {
   try {
     process.kill(-(child.pid ?? Number.NaN), signal);
   } catch {
-    // It is gone already.
+    // It has already exited.
   }
 }
 
-/** A running server for one test; `dataDir` stays when it is given, else it is new and removed afterwards. */
+/** Starts a server for one test. Without `dataDir`, it uses a new data folder, which is removed afterwards. */
 export async function startServer(env: Record<string, string> = {}, dataDir?: string): Promise<Server> {
   const folder = dataDir ?? (await makeDataFolder());
   const starting = launch(folder, env);
@@ -123,7 +123,7 @@ export async function startServer(env: Record<string, string> = {}, dataDir?: st
   return starting.ready();
 }
 
-/** One server for all tests of a file. */
+/** Starts one server for all tests of a file. */
 export function useServer(env: Record<string, string> = {}): () => Server {
   let starting: StartingServer | undefined;
   let server: Server | undefined;
@@ -136,7 +136,7 @@ export function useServer(env: Record<string, string> = {}): () => Server {
     if (starting) await removeFolder(starting.dataDir);
   });
   return () => {
-    if (!server) throw new Error('The server was not started.');
+    if (!server) throw new Error('The server has not started.');
     return server;
   };
 }

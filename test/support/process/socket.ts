@@ -1,16 +1,16 @@
 import { connect, type Socket } from 'node:net';
-import { patienceMs } from '../time-scale.ts';
+import { waitTimeoutMs } from '../time-scale.ts';
 
-/** A connection below HTTP: what is written goes out as it is, what comes back is kept. */
+/** A raw TCP connection that records everything received. */
 export interface RawConnection {
   readonly socket: Socket;
-  /** All that came so far, one character for each byte. */
+  /** Everything received so far, as Latin-1. */
   received(): string;
-  /** Writes, and waits until the system took the bytes or the connection ended. */
+  /** Writes bytes. Resolves when they are flushed or the connection is closed. */
   write(bytes: string | Uint8Array): Promise<void>;
-  /** Resolves when `pattern` has come; fails when the connection ends before, or after `milliseconds`. */
-  until(pattern: RegExp, milliseconds?: number): Promise<string>;
-  /** Resolves when the connection is closed, with how long that took. */
+  /** Resolves when `pattern` has been received. Rejects after `timeoutMs`, or if the connection is closed before. */
+  until(pattern: RegExp, timeoutMs?: number): Promise<string>;
+  /** Resolves when the connection is closed, with the time waited, in milliseconds. */
   closed(): Promise<number>;
 }
 
@@ -20,35 +20,35 @@ export async function connectRaw(url: string): Promise<RawConnection> {
   const socket = connect(Number(port), hostname);
   let text = '';
   const events = new EventTarget();
-  const tell = () => events.dispatchEvent(new Event('news'));
+  const notify = () => events.dispatchEvent(new Event('change'));
   socket.on('data', (chunk: Buffer) => {
     text += chunk.toString('latin1');
-    tell();
+    notify();
   });
   socket.on('error', () => undefined);
-  socket.on('close', tell);
-  const end = new Promise<void>((resolve) => socket.once('close', () => resolve()));
-  await Promise.race([end, new Promise((resolve) => socket.once('connect', resolve))]);
+  socket.on('close', notify);
+  const closed = new Promise<void>((resolve) => socket.once('close', () => resolve()));
+  await Promise.race([closed, new Promise((resolve) => socket.once('connect', resolve))]);
 
-  function wait(isDone: () => boolean, milliseconds: number, what: string): Promise<void> {
+  function wait(isDone: () => boolean, timeoutMs: number, what: string): Promise<void> {
     return new Promise((resolve, reject) => {
       const finish = (error?: Error) => {
         clearTimeout(timer);
-        events.removeEventListener('news', look);
+        events.removeEventListener('change', check);
         if (error) reject(error);
         else resolve();
       };
-      const look = () => {
+      const check = () => {
         if (isDone()) finish();
         else if (socket.destroyed)
-          finish(new Error(`The connection ended before ${what}; received: ${text}`));
+          finish(new Error(`The connection was closed before ${what}; received: ${text}`));
       };
       const timer = setTimeout(
-        () => finish(new Error(`${what}: not in ${milliseconds} ms; received: ${text}`)),
-        milliseconds,
+        () => finish(new Error(`${what}: not within ${timeoutMs} ms; received: ${text}`)),
+        timeoutMs,
       );
-      events.addEventListener('news', look);
-      look();
+      events.addEventListener('change', check);
+      check();
     });
   }
 
@@ -56,34 +56,34 @@ export async function connectRaw(url: string): Promise<RawConnection> {
     socket,
     received: () => text,
     write: (bytes) =>
-      Promise.race([end, new Promise<void>((resolve) => void socket.write(bytes, () => resolve()))]),
-    async until(pattern, milliseconds = patienceMs) {
-      await wait(() => pattern.test(text), milliseconds, String(pattern));
+      Promise.race([closed, new Promise<void>((resolve) => void socket.write(bytes, () => resolve()))]),
+    async until(pattern, timeoutMs = waitTimeoutMs) {
+      await wait(() => pattern.test(text), timeoutMs, String(pattern));
       return text;
     },
     async closed() {
-      const began = performance.now();
-      await wait(() => socket.destroyed, patienceMs, 'the end');
-      return performance.now() - began;
+      const startedAt = performance.now();
+      await wait(() => socket.destroyed, waitTimeoutMs, 'it was expected');
+      return performance.now() - startedAt;
     },
   };
 }
 
 export const boundary = 'vitrine-test-boundary';
 
-/** Head of a POST of a form; `length` as Content-Length, else chunked. */
+/** Returns the request head of a form upload, with `length` as Content-Length or else chunked. */
 export function formHead(path: string, length?: number): string {
   const size = length === undefined ? 'transfer-encoding: chunked' : `content-length: ${length}`;
   return `POST ${path} HTTP/1.1\r\nhost: localhost\r\ncontent-type: multipart/form-data; boundary=${boundary}\r\n${size}\r\n\r\n`;
 }
 
-/** What stands before the bytes of the part "file". */
+/** The boundary and headers before the bytes of the part "file". */
 export const partHead = `--${boundary}\r\ncontent-disposition: form-data; name="file"; filename="photo.jpg"\r\ncontent-type: image/jpeg\r\n\r\n`;
 
-/** What ends a form. */
+/** The closing boundary of a form. */
 export const formEnd = `\r\n--${boundary}--\r\n`;
 
-/** One chunk of a chunked body. */
+/** Encodes bytes as one chunk of a chunked body. */
 export function chunk(bytes: string | Uint8Array): Buffer {
   const body = Buffer.from(bytes);
   return Buffer.concat([Buffer.from(`${body.length.toString(16)}\r\n`), body, Buffer.from('\r\n')]);

@@ -2,22 +2,22 @@ import { spawn } from 'node:child_process';
 import { tmpdir } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { onTestFinished } from 'vitest';
-import { cleanEnvironment, mainModule, patientDecoding } from './command.ts';
-import { patienceMs } from '../time-scale.ts';
+import { cleanEnvironment, mainModule, generousDecoderTimeouts } from './command.ts';
+import { waitTimeoutMs } from '../time-scale.ts';
 
-/** A `vitrine worker`. */
+/** A running `vitrine worker`. */
 export interface WorkerProcess {
   readonly pid: number;
   readonly log: () => string;
-  /** Its exit code, when it has ended. */
+  /** Resolves with the exit code. */
   readonly exited: Promise<number | null>;
-  /** Asks it to stop; answers its exit code. */
+  /** Sends SIGTERM. Resolves with the exit code. */
   readonly stop: () => Promise<number | null>;
-  /** As by `kill -9`; its decoder children end by themselves. */
+  /** Sends SIGKILL. Its decoder children exit by themselves. */
   readonly kill9: () => Promise<void>;
 }
 
-/** Starts a worker for one test and waits until it takes jobs. */
+/** Starts a worker for one test and waits until it claims jobs. */
 export async function startWorker(
   env: Record<string, string>,
   ...args: readonly string[]
@@ -25,7 +25,7 @@ export async function startWorker(
   const child = spawn(process.execPath, [mainModule, 'worker', ...args], {
     cwd: tmpdir(),
     stdio: ['ignore', 'pipe', 'pipe'],
-    env: cleanEnvironment({ LOG_LEVEL: 'info', ...patientDecoding, ...env }),
+    env: cleanEnvironment({ LOG_LEVEL: 'info', ...generousDecoderTimeouts, ...env }),
   });
   let log = '';
   for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk) => (log += String(chunk)));
@@ -34,10 +34,10 @@ export async function startWorker(
     child.kill('SIGKILL');
     await exited;
   });
-  const deadline = performance.now() + patienceMs;
+  const deadline = performance.now() + waitTimeoutMs;
   while (!log.includes('worker started')) {
     if (performance.now() > deadline || child.exitCode !== null)
-      throw new Error(`The worker does not start:\n${log}`);
+      throw new Error(`The worker did not start:\n${log}`);
     await sleep(20);
   }
   return {

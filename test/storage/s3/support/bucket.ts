@@ -12,13 +12,13 @@ import type { Storage } from '../../../../src/storage/storage.ts';
 import { testFolder } from '../../../support/inner/folders.ts';
 import { services } from '../../../support/services.ts';
 
-/** The test store accepts any credentials; the SDK requires some in the environment. */
+/** The SDK requires credentials in the environment. The test store accepts any. */
 process.env['AWS_ACCESS_KEY_ID'] ??= 'test';
 process.env['AWS_SECRET_ACCESS_KEY'] ??= 'test';
 
 export const bucketName = services.s3Bucket;
 
-/** A separate client, to inspect the bucket and damage its objects. */
+/** Returns a client that inspects the bucket and damages its objects. */
 export function rawClient(): S3Client {
   const client = makeClient();
   afterAll(() => client.destroy());
@@ -30,7 +30,7 @@ function makeClient(): S3Client {
   return new S3Client({ region: 'us-east-1', endpoint, forcePathStyle: true });
 }
 
-/** Settings with a unique prefix. */
+/** Returns settings with a unique prefix. */
 export async function testSettings(more: Partial<S3StorageSettings> = {}): Promise<S3StorageSettings> {
   return {
     bucket: bucketName,
@@ -45,7 +45,7 @@ export async function testSettings(more: Partial<S3StorageSettings> = {}): Promi
   };
 }
 
-/** A store for one test, empty unless it reuses the prefix of another. */
+/** Opens a store for one test. It is empty unless `more` contains the prefix of another store. */
 export async function testStorage(
   more: Partial<S3StorageSettings> = {},
 ): Promise<{ readonly storage: Storage; readonly prefix: string; readonly staging: string }> {
@@ -56,7 +56,7 @@ export async function testStorage(
   return { storage, prefix: settings.prefix, staging: settings.stagingPath };
 }
 
-/** The test store keeps everything in memory. */
+/** Removes all objects with a prefix, because the test store keeps them in memory. */
 async function emptyPrefix(prefix: string): Promise<void> {
   const client = makeClient();
   let isEmpty = false;
@@ -72,7 +72,7 @@ async function emptyPrefix(prefix: string): Promise<void> {
 }
 
 /** Truncates an object. */
-export async function cutObject(client: S3Client, key: string, bytes: number): Promise<void> {
+export async function truncateObject(client: S3Client, key: string, bytes: number): Promise<void> {
   const name = { Bucket: bucketName, Key: key };
   const { Body } = await client.send(new GetObjectCommand(name));
   const content = await Body?.transformToByteArray();

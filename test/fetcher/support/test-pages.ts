@@ -1,28 +1,28 @@
 import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { FetcherOptions } from '../../../src/fetcher/fetch-picture.ts';
-import { allClosed, refusal, testFetcher } from './fetching.ts';
+import { untilAllClosed, downloadError, testFetcher } from './test-fetcher.ts';
 import { serve } from './origin.ts';
 
 export const mebibyte = 1024 * 1024;
 
-/** Sends one byte at a time until the client disconnects. */
-async function drip(response: ServerResponse, pause: number): Promise<void> {
+/** Sends one byte every `pauseMs` milliseconds until the client disconnects. */
+async function drip(response: ServerResponse, pauseMs: number): Promise<void> {
   while (!response.destroyed) {
     response.write('x');
-    await sleep(pause);
+    await sleep(pauseMs);
   }
 }
 
-function redirect(left: number, response: ServerResponse): void {
-  if (left === 0) response.end('a picture');
-  else response.writeHead(302, { location: left === 1 ? '/a.jpg' : `/redirects/${left - 1}` }).end();
+function redirect(count: number, response: ServerResponse): void {
+  if (count === 0) response.end('a picture');
+  else response.writeHead(302, { location: count === 1 ? '/a.jpg' : `/redirects/${count - 1}` }).end();
 }
 
 const pages: Readonly<Record<string, RequestListener>> = {
   '/a.jpg': (_request, response) => void response.end('a picture'),
   '/empty': (_request, response) => void response.end(),
-  '/announced': (_request, response) => {
+  '/declared-too-large': (_request, response) => {
     response.setHeader('content-length', 2 * mebibyte);
     response.flushHeaders();
   },
@@ -54,8 +54,8 @@ const pages: Readonly<Record<string, RequestListener>> = {
 };
 
 /**
- * Starts a server with valid and broken pages. `/status/<n>` responds with that status; `/redirects/<n>` reaches /a.jpg after
- * n redirects.
+ * Starts a server with valid and broken responses. `/status/<n>` responds with status n. `/redirects/<n>` leads to /a.jpg
+ * after n redirects.
  */
 export async function servePages() {
   const requests: IncomingMessage[] = [];
@@ -73,10 +73,10 @@ export async function servePages() {
     ...server,
     requests,
     at,
-    /** Returns the error of a download with these limits, and checks that its connection is closed. */
-    async refusal(path: string, options: Partial<FetcherOptions> = {}) {
-      const error = await refusal(testFetcher(options), at(path));
-      await allClosed(server);
+    /** Downloads `path`, returns the error, and waits until the connection is closed. */
+    async downloadError(path: string, options: Partial<FetcherOptions> = {}) {
+      const error = await downloadError(testFetcher(options), at(path));
+      await untilAllClosed(server);
       return error;
     },
   };

@@ -6,28 +6,28 @@ import { makeLedger } from '../../support/process/ledger.ts';
 import { launch, type Server, type StartingServer } from '../../support/process/server.ts';
 import { mountSmallDisk, type SmallDisk } from '../support/small-disk.ts';
 
-/** Requests of a thousand rows each that are sent in a round. */
-const mostRequests = 200;
+/** Maximum number of requests per round. Each inserts a thousand rows. */
+const maxRequests = 200;
 
 /**
- * The embedded database lies on the full disk itself. Rows that find no place are refused; when its log finds none, the
- * engine breaks down, the process ends with a sentence, and the next start finds all that was acknowledged.
+ * Fills the disk of the embedded database. Rows that do not fit are rejected. If the write-ahead log does not fit, the engine
+ * crashes and the process exits with a message. The next start has everything that was acknowledged.
  */
-export async function fillDiskOfEmbeddedDatabase(rounds: number): Promise<void> {
-  let [images, imports, breakdowns] = [0, 0, 0];
+export async function fillDatabaseDisk(rounds: number): Promise<void> {
+  let [images, imports, crashes] = [0, 0, 0];
   for (let round = 1; round <= rounds; round++) {
     const figures = await fillOnce(`faults-${round}`);
     images += figures.images;
     imports += figures.imports;
-    breakdowns += figures.breakdowns;
+    crashes += figures.crashes;
   }
-  expect(breakdowns).toBeGreaterThan(0);
+  expect(crashes).toBeGreaterThan(0);
   process.stdout.write(
-    `the disk of the embedded database full: ${rounds} rounds, ${images} images and ${imports} imports acknowledged, ${breakdowns} breakdowns; no problem\n`,
+    `disk of the embedded database full: ${rounds} rounds, ${images} images and ${imports} imports acknowledged, ${crashes} crashes; no problem\n`,
   );
 }
 
-/** One round, with a database and a disk of its own. */
+/** Runs one round with a new database and disk. */
 async function fillOnce(tenant: string) {
   const data = await makeDataFolder();
   const disk = await mountSmallDisk(data);
@@ -36,39 +36,39 @@ async function fillOnce(tenant: string) {
   const server = await first.ready();
   for (let count = 0; count < 4; count++) await ledger.upload(server.url, 'inline');
   const imports = await fillWithRows(server, disk);
-  const breakdowns = await endOf(first);
+  const crashes = await stopOrExpectCrash(first);
   disk.free();
   const second = startOn(disk, data);
   const { url } = await second.ready();
   await ledger.check(url);
   for (const id of imports) expect((await call(`${url}/v1/imports/${id}`)).status, `import ${id}`).toBe(200);
-  expect(await ledger.upload(url, 'inline'), 'an upload with space again').toBeDefined();
+  expect(await ledger.upload(url, 'inline'), 'an upload after space was freed').toBeDefined();
   await second.kill9();
   await removeFolder(data);
-  return { images: ledger.acknowledged.size, imports: imports.length, breakdowns };
+  return { images: ledger.acknowledged.size, imports: imports.length, crashes };
 }
 
 function startOn(disk: SmallDisk, data: string): StartingServer {
-  const starting = launch(data, { MIN_FREE_DISK_MB: '0', WORKER_CONCURRENCY: '1' }, disk.through);
+  const starting = launch(data, { MIN_FREE_DISK_MB: '0', WORKER_CONCURRENCY: '1' }, disk.wrapper);
   onTestFinished(() => starting.kill9());
   return starting;
 }
 
-/** Sends rows without files until the process ends; makes a little room whenever they are refused. */
+/** Inserts rows until the process exits. Frees a little space whenever they are rejected. Returns the accepted imports. */
 async function fillWithRows({ url }: Server, disk: SmallDisk): Promise<number[]> {
   disk.fill(1_000_000);
-  const taken: number[] = [];
-  for (let count = 0; count < mostRequests; count++) {
-    const answer = await sendRows(url).catch(() => undefined);
-    if (!answer) return taken;
-    if (answer.status === 202) taken.push(Number(answer.body['id']));
-    else expectProblem(answer, 507, 'storage_full');
-    if (answer.status === 507) disk.giveBack(1_000_000);
+  const imports: number[] = [];
+  for (let count = 0; count < maxRequests; count++) {
+    const response = await sendRows(url).catch(() => undefined);
+    if (!response) return imports;
+    if (response.status === 202) imports.push(Number(response.body['id']));
+    else expectProblem(response, 507, 'storage_full');
+    if (response.status === 507) disk.shrink(1_000_000);
   }
-  return taken;
+  return imports;
 }
 
-/** Addresses that are refused at once: each leaves a row and asks for no work. */
+/** Requests an import of URLs that are rejected at once: each inserts a row and creates no job. */
 function sendRows(base: string) {
   const items = Array.from({ length: 1_000 }, (_, line) => ({ url: `http://127.0.0.1:9/${line}.jpg` }));
   return call(`${base}/v1/imports`, {
@@ -79,8 +79,8 @@ function sendRows(base: string) {
   });
 }
 
-/** A breakdown of the engine ends the process with a sentence; else it is stopped. Answers the number of breakdowns. */
-async function endOf(server: StartingServer): Promise<number> {
+/** Stops the server, unless the engine has crashed: then expects a message. Returns the number of crashes. */
+async function stopOrExpectCrash(server: StartingServer): Promise<number> {
   const exit = await Promise.race([server.exited, sleep(2_000)]);
   if (!exit) {
     expect(await server.stop()).toMatchObject({ code: 0 });

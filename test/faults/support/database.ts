@@ -2,8 +2,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { Client } from 'pg';
 import { urlOfDatabase } from '../../support/inner/server-database.ts';
 
-/** What a statement answers, asked past Vitrine over a connection of its own. */
-export async function ask<Row>(database: string, statement: string): Promise<Row[]> {
+/** Runs a query directly on the database and returns its rows. */
+export async function queryRows<Row>(database: string, statement: string): Promise<Row[]> {
   const client = new Client({ connectionString: urlOfDatabase(database) });
   client.on('error', () => undefined);
   await client.connect();
@@ -14,25 +14,25 @@ export async function ask<Row>(database: string, statement: string): Promise<Row
   }
 }
 
-/** Waits until `isReached` says so; answers the milliseconds. @throws when that takes longer than `limitMs`. */
+/** Polls until `isReached` resolves with `true`. Returns the time in milliseconds. @throws after `limitMs`. */
 export async function timeUntil(
   what: string,
   limitMs: number,
   isReached: () => Promise<boolean>,
 ): Promise<number> {
-  const began = performance.now();
+  const startedAt = performance.now();
   for (;;) {
     const reached = await isReached().catch(() => false);
-    const ms = performance.now() - began;
+    const ms = performance.now() - startedAt;
     if (reached && ms <= limitMs) return ms;
     if (ms > limitMs) throw new Error(`${what}: not within ${limitMs} ms`);
     await sleep(20);
   }
 }
 
-/** Numbers of jobs that have not ended. */
-export async function openJobs(database: string): Promise<number[]> {
-  const rows = await ask<{ id: string }>(
+/** Returns the ids of pending and processing jobs. */
+export async function unfinishedJobIds(database: string): Promise<number[]> {
+  const rows = await queryRows<{ id: string }>(
     database,
     "SELECT id FROM jobs WHERE state IN ('pending', 'processing') ORDER BY id",
   );

@@ -10,27 +10,27 @@ import {
 } from '../../support/inner/server-database.ts';
 import { makeDataFolder, removeFolder } from '../../support/process/data-folder.ts';
 import { launch, type Server } from '../../support/process/server.ts';
-import { lostOf, type Victim } from '../support/installation.ts';
+import { exitedProcesses, type FaultTarget } from '../support/installation.ts';
 import { runRounds } from '../support/rounds.ts';
 import { mountSmallDisk, type SmallDisk } from '../support/small-disk.ts';
 
-/** The pictures lie on a small disk; the database is elsewhere. */
-export async function fillDiskOfPictures(rounds: number, database: 'embedded' | 'postgres'): Promise<void> {
+/** Fills the disk of the pictures. The database is on another disk. */
+export async function fillPictureDisk(rounds: number, database: 'embedded' | 'postgres'): Promise<void> {
   const storage = await testFolder();
   const data = await makeDataFolder();
   onTestFinished(() => removeFolder(data));
-  const server = database === 'postgres' ? await onPostgres() : undefined;
+  const server = database === 'postgres' ? await createPostgresDatabase() : undefined;
   const disk = await mountSmallDisk(storage);
   const api = await startOn(disk, data, { STORAGE_PATH: storage, ...server?.env });
-  const victim: Victim = {
+  const target: FaultTarget = {
     url: api.url,
-    lost: () => lostOf([api]),
-    openDatabase: server?.open ?? (() => openStopped(api, data)),
+    unexpectedExits: () => exitedProcesses([api]),
+    openDatabase: server?.open ?? (() => stopAndOpenDatabase(api, data)),
   };
-  await fillDisk(`the disk of the pictures full (${database} database)`, rounds, victim, disk);
+  await fillDisk(`picture disk full (${database} database)`, rounds, target, disk);
 }
 
-async function onPostgres() {
+async function createPostgresDatabase() {
   const { name, remove } = await createServerDatabase(true);
   onTestFinished(remove);
   return { env: { DATABASE_URL: urlOfDatabase(name) }, open: () => openServerDatabase(name) };
@@ -38,36 +38,36 @@ async function onPostgres() {
 
 async function startOn(disk: SmallDisk, data: string, env: Record<string, string>): Promise<Server> {
   const shared = {
-    // Nothing but the disk itself says that it is full.
+    // Turns off the check of free space, so that writes really fail.
     MIN_FREE_DISK_MB: '0',
     WORKER_CONCURRENCY: '1',
     INLINE_SECONDS: '5',
     IMPORT_ALLOWED_NETWORKS: '127.0.0.1/32',
     ...env,
   };
-  const starting = launch(data, shared, disk.through);
+  const starting = launch(data, shared, disk.wrapper);
   onTestFinished(() => starting.kill9());
   return starting.ready();
 }
 
-/** The embedded database belongs to one process: who wants to look at it stops the server. */
-async function openStopped(api: Server, data: string) {
+/** Stops the server, because only one process can open the embedded database. */
+async function stopAndOpenDatabase(api: Server, data: string) {
   expect(await api.stop()).toMatchObject({ code: 0 });
   return openEmbeddedDatabase(join(data, 'db'));
 }
 
-async function fillDisk(name: string, rounds: number, victim: Victim, disk: SmallDisk): Promise<void> {
-  await runRounds(victim, {
+async function fillDisk(name: string, rounds: number, target: FaultTarget, disk: SmallDisk): Promise<void> {
+  await runRounds(target, {
     name,
     rounds,
     async fault(round) {
-      // Nothing fits, or an original without its renditions, or a part of an original.
+      // Leaves space for nothing, for a part of an original, or for an original without its renditions.
       disk.fill((round % 4) * 25_000);
       await sleep(1_500);
       disk.free();
     },
-    judge({ statuses }) {
-      expect(statuses.get(507), 'uploads that met the full disk').toBeGreaterThan(0);
+    verify({ statuses }) {
+      expect(statuses.get(507), 'uploads rejected because of the full disk').toBeGreaterThan(0);
     },
   });
 }

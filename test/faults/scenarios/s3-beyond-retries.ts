@@ -4,13 +4,13 @@ import { call } from '../../support/process/client.ts';
 import { makeLedger } from '../../support/process/ledger.ts';
 import { s3Environment } from '../../support/process/s3.ts';
 import { startInstallation } from '../support/installation.ts';
-import { expectSoundDatabase } from '../support/invariants.ts';
-import { ask, timeUntil } from '../support/rows.ts';
+import { expectConsistentDatabase } from '../support/invariants.ts';
+import { queryRows, timeUntil } from '../support/database.ts';
 
 const pictures = 6;
 
-/** The store gives nothing for longer than the three retries of a job: it fails, and an operator's retry finishes it. */
-export async function outlastRetries(): Promise<void> {
+/** Fails all reads until the jobs have used up their three retries. Then an operator retries the jobs, and they complete. */
+export async function failBeyondRetries(): Promise<void> {
   const store = await startProxy();
   const installation = await startInstallation(s3Environment({ S3_ENDPOINT: store.url }));
   const { url, database } = installation;
@@ -18,13 +18,13 @@ export async function outlastRetries(): Promise<void> {
   store.fault('error 500', ({ method }) => method === 'GET');
   for (let count = 0; count < pictures; count++) await ledger.upload(url, 'queued');
   await timeUntil('the failure of all jobs', 60_000, async () => {
-    const failed = await ask(database, "SELECT 1 FROM jobs WHERE state = 'failed' AND retries = 3");
+    const failed = await queryRows(database, "SELECT 1 FROM jobs WHERE state = 'failed' AND retries = 3");
     return failed.length === pictures;
   });
   store.fault('none');
   expect((await retryAll(url)).body).toEqual({ retried: pictures });
   await ledger.check(url);
-  await expectSoundDatabase(installation);
+  await expectConsistentDatabase(installation);
 }
 
 function retryAll(base: string) {

@@ -1,25 +1,29 @@
-/** A value as documents write it: JSON in which `…` stands for what is left out. */
-export type Written =
+/** A JSON value in a document, in which `…` marks omitted parts. */
+export type DocumentedValue =
   | { readonly kind: 'value'; readonly value: string | number | boolean | null }
-  | { readonly kind: 'list'; readonly items: readonly Written[]; readonly isCut: boolean }
-  | { readonly kind: 'object'; readonly members: ReadonlyMap<string, Written>; readonly isCut: boolean };
+  | { readonly kind: 'list'; readonly items: readonly DocumentedValue[]; readonly isAbridged: boolean }
+  | {
+      readonly kind: 'object';
+      readonly members: ReadonlyMap<string, DocumentedValue>;
+      readonly isAbridged: boolean;
+    };
 
-/** The mark for what is left out. */
-export const cut = '…';
+/** The mark for omitted parts. */
+export const ellipsis = '…';
 
-/** A piece of output: a line of text, or a JSON object with all of its lines. */
-export type Piece = { readonly text: string } | { readonly json: Written };
+/** A piece of output: a line of text, or a JSON object of one or more lines. */
+export type Piece = { readonly text: string } | { readonly json: DocumentedValue };
 
-/** Output as pieces. JSON begins at the beginning of a line. */
+/** Splits output into pieces. A JSON object starts at the beginning of a line. */
 export function readPieces(output: string): Piece[] {
   const pieces: Piece[] = [];
   let at = 0;
   while (at < output.length) {
     const end = output.indexOf('\n', at) === -1 ? output.length : output.indexOf('\n', at);
     if (output[at] === '{') {
-      const reader = new Reader(output, at);
-      pieces.push({ json: reader.value() });
-      at = reader.at;
+      const parser = new Parser(output, at);
+      pieces.push({ json: parser.value() });
+      at = parser.at;
     } else {
       const text = output.slice(at, end).trim();
       if (text !== '') pieces.push({ text });
@@ -29,8 +33,8 @@ export function readPieces(output: string): Piece[] {
   return pieces;
 }
 
-/** Reads JSON with marks; commas beside a mark may be missing. */
-class Reader {
+/** Parses JSON with marks. Commas next to a mark are optional. */
+class Parser {
   readonly #text: string;
   at: number;
 
@@ -39,7 +43,7 @@ class Reader {
     this.at = at;
   }
 
-  value(): Written {
+  value(): DocumentedValue {
     this.#skip(/[\s]*/y);
     if (this.#take('{')) return this.#object();
     if (this.#take('[')) return this.#list();
@@ -49,29 +53,29 @@ class Reader {
     return { kind: 'value', value: JSON.parse(literal.replaceAll(/\s*\n\s*/g, ' ')) as string };
   }
 
-  #object(): Written {
-    const members = new Map<string, Written>();
-    const isCut = this.#entries('}', () => {
+  #object(): DocumentedValue {
+    const members = new Map<string, DocumentedValue>();
+    const isAbridged = this.#entries('}', () => {
       const [name = ''] = this.#skip(/"[^"]*"/y);
       this.#skip(/\s*:/y);
       members.set(name.slice(1, -1), this.value());
     });
-    return { kind: 'object', members, isCut };
+    return { kind: 'object', members, isAbridged };
   }
 
-  #list(): Written {
-    const items: Written[] = [];
-    const isCut = this.#entries(']', () => items.push(this.value()));
-    return { kind: 'list', items, isCut };
+  #list(): DocumentedValue {
+    const items: DocumentedValue[] = [];
+    const isAbridged = this.#entries(']', () => items.push(this.value()));
+    return { kind: 'list', items, isAbridged };
   }
 
-  /** Reads entries up to `end`; answers whether some are left out. */
+  /** Parses entries up to `end`. Returns whether some are omitted. */
   #entries(end: string, readEntry: () => unknown): boolean {
-    let isCut = false;
+    let isAbridged = false;
     for (;;) {
       this.#skip(/[\s,]*/y);
-      if (this.#take(end)) return isCut;
-      if (this.#take(cut)) isCut = true;
+      if (this.#take(end)) return isAbridged;
+      if (this.#take(ellipsis)) isAbridged = true;
       else readEntry();
     }
   }
@@ -84,8 +88,8 @@ class Reader {
 
   #skip(pattern: RegExp): readonly string[] {
     pattern.lastIndex = this.at;
-    const found = pattern.exec(this.#text) ?? [];
-    this.at += found[0]?.length ?? 0;
-    return found;
+    const match = pattern.exec(this.#text) ?? [];
+    this.at += match[0]?.length ?? 0;
+    return match;
   }
 }

@@ -14,7 +14,7 @@ export function testFetcher(options: Partial<FetcherOptions> = {}): Fetcher {
     idleMs: 5_000,
     totalMs: 10_000,
     userAgent: 'Vitrine test',
-    // Port 1 never responds, so that the machine's own name servers are not queried.
+    // Nothing listens on port 1: the machine's own DNS servers are never queried.
     dnsServers: ['127.0.0.1:1'],
     ...options,
   });
@@ -28,22 +28,25 @@ export async function download(fetcher: Fetcher, url: string, signal = new Abort
   return { ...picture, bytes: Buffer.concat(chunks) };
 }
 
-/** Returns the error of downloading `url`. */
-export async function refusal(fetcher: Fetcher, url: string): Promise<Pick<AppError, 'code' | 'message'>> {
+/** Downloads `url` and returns the error. Throws if the download succeeds. */
+export async function downloadError(
+  fetcher: Fetcher,
+  url: string,
+): Promise<Pick<AppError, 'code' | 'message'>> {
   try {
     await download(fetcher, url);
   } catch (error) {
     if (error instanceof AppError) return { code: error.code, message: error.message };
     throw error;
   }
-  throw new Error('The download was not refused.');
+  throw new Error('The download succeeded.');
 }
 
-/** Waits until a server has no open connections; fails after two seconds. */
-export async function allClosed(server: { open(): Promise<number> }): Promise<void> {
-  const began = performance.now();
+/** Waits until a server has no open connections. Throws after two seconds. */
+export async function untilAllClosed(server: { open(): Promise<number> }): Promise<void> {
+  const startedAt = performance.now();
   while ((await server.open()) > 0) {
-    if (performance.now() - began > 2_000) throw new Error('Connections are still open.');
+    if (performance.now() - startedAt > 2_000) throw new Error('Connections are still open.');
     await sleep(10);
   }
 }
