@@ -24,7 +24,7 @@ test('suggests a fix when the disk is nearly full', async () => {
   const env = { DATA_DIR: await temporaryFolder(makeDataFolder), MIN_FREE_DISK_MB: '1000000' };
   const { code, stdout } = await doctor(env);
   expect(code).toBe(1);
-  expect(stdout).toMatch(/^FAIL {2}disk .*uploads need at least 1000000 MiB free.*\n {6}→ Free up space/m);
+  expect(stdout).toMatch(/^FAIL {2}disk .*uploads need at least 1000000 MiB.*\n {6}→ Free up space/m);
   expect(stdout).toMatch(/^ok\s+database/m);
   expect(stdout).toMatch(/\n1 problem found\.\n$/);
 });

@@ -22,8 +22,8 @@ test('serves only health and metrics on WORKER_PORT', async () => {
   onTestFinished(() => void child.kill('SIGKILL'));
   let log = '';
   child.stdout.on('data', (chunk) => (log += String(chunk)));
-  await expect.poll(() => log).toMatch(/metrics of this worker: http:\/\/\S+/);
-  const url = /metrics of this worker: (http:\/\/[\w.:]+)/.exec(log)?.[1] ?? '';
+  await expect.poll(() => log).toMatch(/this worker serves http:\/\/\S+/);
+  const url = /this worker serves (http:\/\/[\w.:]+)/.exec(log)?.[1] ?? '';
 
   const health = await call(`${url}/healthz`);
   expect(health.status).toBe(200);

@@ -72,7 +72,7 @@ describe.skipIf(!services.s3Endpoint)('presigned uploads', () => {
 
     const repeated = await post('/v1/images', { upload: offer.id, tenant: 'shop' });
     expect(expectProblem(repeated, 404, 'upload_not_found')).toContain(
-      'was already ingested, or has expired',
+      'has already been ingested, or has expired',
     );
     const second = await send(bytes, { tenant: 'shop' });
     const known = await post<ImageRecord>('/v1/images', { upload: second.id, tenant: 'shop' });

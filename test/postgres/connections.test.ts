@@ -116,7 +116,7 @@ test('fails at startup with an error that does not contain the password', async 
     { ...testSettings, url: withPassword.href, waitMs: 0 },
     recordingLogger(),
   ).catch((reason: unknown) => String(reason));
-  expect(error).toMatch(/cannot be used: .*Is DATABASE_URL right/s);
+  expect(error).toMatch(/cannot be used: .*Check DATABASE_URL/s);
   expect(error).not.toContain('hunter2');
 });
 
