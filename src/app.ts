@@ -8,7 +8,7 @@ import { protectDataFolder } from './data-folder/private-folder.ts';
 import { makeReceiveUploadForm } from './http/bodies/upload-form.ts';
 import { handleRequest, makeHttpServer } from './http/server.ts';
 import { makeWorkerServer } from './http/worker-server.ts';
-import { installedDecoderVersion } from './imaging/library-version.ts';
+import { installedLibraryVersion } from './imaging/library-version.ts';
 import { jobKinds } from './model/job.ts';
 import { whenStorageClaimed } from './services/claim-storage.ts';
 import { composeServices } from './services/compose-services.ts';
@@ -84,7 +84,7 @@ function composeComponents(config: Config, logger: FastifyBaseLogger, resources:
       assertFreeSpace,
       metrics,
       logger,
-      versions: { vitrine: version, node: process.versions.node, sharp: installedDecoderVersion() },
+      versions: { vitrine: version, node: process.versions.node, sharp: installedLibraryVersion() },
     },
     config,
   );

@@ -67,7 +67,7 @@ function isSystemError(error: unknown): error is Error {
 function remedyFor(error: Error): string {
   if (!('code' in error)) return '';
   if (error.code === 'EADDRINUSE')
-    return '\nAnother program listens on that port. Stop it, or set PORT (for a worker: WORKER_PORT) to a different port.';
+    return '\nAnother program is already listening on that port. Stop it, or set PORT (for a worker: WORKER_PORT) to a different port.';
   return '\nCheck DATA_DIR and STORAGE_PATH: they must be folders that this user can write to.';
 }
 

@@ -34,7 +34,7 @@ function tlsMode(word: string): string {
 
 /** The URL of a Redis server. */
 export const redisUrl: Reader<string> = {
-  accepts: '`redis://host:6379/0`, or `rediss://` with TLS; `user:password@` before the host',
+  accepts: '`redis://host:6379/0`, or `rediss://` for TLS, optionally with `user:password@` before the host',
   read(text) {
     assertUnambiguousUrl(text.trim());
     const url = parseUrl(text.trim());
@@ -87,7 +87,7 @@ function parseUrl(text: string): URL {
   return url;
 }
 
-/** A limit on a part of all items: a fraction between 0 and 1, and a number of items. */
+/** A limit given both as a fraction of all items (0 to 1) and as a number of items. */
 export interface FractionAndCount {
   readonly fraction: number;
   readonly count: number;

@@ -1,6 +1,6 @@
 import { availableParallelism } from 'node:os';
-import { duplicateHandlings } from '../model/import.ts';
-import { nearDuplicateHandlings } from '../model/image.ts';
+import { duplicatePolicies } from '../model/import.ts';
+import { nearDuplicatePolicies } from '../model/image.ts';
 import { databaseSettings, queueSettings, storageSettings } from './engine-settings.ts';
 import { allowedNetworkList, hostList, networkList, originList, publicOrigin } from './network-readers.ts';
 import { formatList, presetList, thumbnailSize } from './picture-readers.ts';
@@ -154,7 +154,7 @@ export const settings = {
     maxRedirects: withDefault('IMPORT_MAX_REDIRECTS', wholeNumber(0, 20), '5', {
       about: 'Maximum number of redirects that an import follows; each target is checked like the first URL.',
     }),
-    duplicateHandling: withDefault('DUPLICATE_HANDLING', oneOf(duplicateHandlings), 'reuse-completed', {
+    duplicateHandling: withDefault('DUPLICATE_HANDLING', oneOf(duplicatePolicies), 'reuse-completed', {
       aliases: ['THUMBFORGE_DUPLICATE_HANDLING'],
       about:
         'How to handle a URL that was imported before. `reuse-completed` returns the existing image, unless it failed; `allow-retry` always imports the URL again; `reject-active` does too, but returns 409 while an import of the URL is in progress.',
@@ -183,7 +183,7 @@ export const settings = {
     }),
   },
   similarity: {
-    nearDuplicates: withDefault('NEAR_DUPLICATES', oneOf(nearDuplicateHandlings), 'reuse', {
+    nearDuplicates: withDefault('NEAR_DUPLICATES', oneOf(nearDuplicatePolicies), 'reuse', {
       about:
         '`reuse`: a near-duplicate reuses the renditions of an older image if both have the same pixels up to re-encoding; `flag`: near-duplicates are only reported; `off`: they are not detected.',
     }),

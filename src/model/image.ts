@@ -58,10 +58,10 @@ export interface NearDuplicate {
 }
 
 /** What to do with near-duplicates: share their renditions, only report them, or not search for them. */
-export const nearDuplicateHandlings = ['reuse', 'flag', 'off'] as const;
+export const nearDuplicatePolicies = ['reuse', 'flag', 'off'] as const;
 
-/** @see nearDuplicateHandlings */
-export type NearDuplicateHandling = (typeof nearDuplicateHandlings)[number];
+/** @see nearDuplicatePolicies */
+export type NearDuplicatePolicy = (typeof nearDuplicatePolicies)[number];
 
 /** An image with its current renditions and near-duplicates. */
 export interface ImageWithRenditions extends Image {

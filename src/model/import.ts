@@ -1,7 +1,7 @@
 import type { JobState } from './job.ts';
 
 /** How to handle a URL that was imported before. */
-export const duplicateHandlings = ['reuse-completed', 'allow-retry', 'reject-active'] as const;
+export const duplicatePolicies = ['reuse-completed', 'allow-retry', 'reject-active'] as const;
 
 /**
  * How to handle a URL that was imported before:
@@ -9,7 +9,7 @@ export const duplicateHandlings = ['reuse-completed', 'allow-retry', 'reject-act
  * - `allow-retry`: always start a new run.
  * - `reject-active`: reject it while a run is in progress; otherwise start a new run.
  */
-export type DuplicateHandling = (typeof duplicateHandlings)[number];
+export type DuplicatePolicy = (typeof duplicatePolicies)[number];
 
 /** A non-public network that imports may reach. */
 export interface AllowedNetwork {

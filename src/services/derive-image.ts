@@ -5,7 +5,7 @@ import type { JobQueries } from '../db/jobs/job-queries.ts';
 import { AppError, FileMissing } from '../errors.ts';
 import type { DecoderPool, DerivedPicture } from '../imaging/pool/decoder-pool.ts';
 import type { Fingerprint } from '../model/fingerprint.ts';
-import type { ImageWithRenditions, NearDuplicate, NearDuplicateHandling } from '../model/image.ts';
+import type { ImageWithRenditions, NearDuplicate, NearDuplicatePolicy } from '../model/image.ts';
 import type { ClaimedJob } from '../model/job.ts';
 import type { PictureLimits } from '../model/picture.ts';
 import type { Preset } from '../model/preset.ts';
@@ -23,7 +23,7 @@ interface Dependencies {
   readonly fingerprints: Pick<FingerprintQueries, 'addNearDuplicates'>;
   readonly findNearDuplicates: FindNearDuplicates;
   readonly findDonor: FindDonor;
-  readonly nearDuplicates: NearDuplicateHandling;
+  readonly nearDuplicates: NearDuplicatePolicy;
   readonly storage: Pick<Storage, 'localCopy' | 'store'>;
   readonly staging: Pick<Staging, 'directory' | 'discard'>;
   readonly decoders: Pick<DecoderPool, 'derive'>;

@@ -23,12 +23,12 @@ const minQuality = 50;
 /**
  * Finds a tenant's images that show nearly the same picture. The hashes select candidates; comparing the colour
  * thumbnails decides, because the same product in a different colour has the same hash.
- * @param exceptContent SHA-256 of the picture; images with this content are exact copies and are omitted
+ * @param excludedContentHash SHA-256 of the picture; images with this content are exact copies and are omitted
  */
 export type FindNearDuplicates = (
   tenantId: number,
   fingerprint: Fingerprint,
-  exceptContent: string,
+  excludedContentHash: string,
   /** Ids of images to omit. */
   exceptImages?: readonly number[],
 ) => Promise<NearMatches>;
@@ -44,14 +44,14 @@ export interface NearMatches {
 /** @see FindNearDuplicates */
 export function makeFindNearDuplicates({ fingerprints, similarity }: Dependencies): FindNearDuplicates {
   const { nearDuplicates, hashThreshold } = similarity;
-  return async (tenantId, fingerprint, exceptContent, exceptImages = []) => {
+  return async (tenantId, fingerprint, excludedContentHash, exceptImages = []) => {
     if (nearDuplicates === 'off' || fingerprint.quality < minQuality) return { matches: [], candidates: [] };
     const maxDifferingBits = hashThreshold * 4;
     const neighbours = await fingerprints.findNeighbours(
       tenantId,
       fingerprint,
       maxDifferingBits,
-      exceptContent,
+      excludedContentHash,
       exceptImages,
     );
     const matches = neighbours

@@ -84,7 +84,7 @@ interface TakeOverDependencies {
 
 /**
  * Makes jobs due again if their worker has crashed. A job that keeps losing its worker fails.
- * @param includeUnexpired whether to take over leases that have not expired either, because no other process is running
+ * @param includeUnexpired whether to take over unexpired leases too; only if no other process is running
  */
 export type TakeOverLostLeases = (includeUnexpired: boolean) => Promise<void>;
 

@@ -152,7 +152,7 @@ async function discardImage({ jobs, storage }: Dependencies, job: ClaimedJob): P
   return jobs.withdraw(job, { contentHash, removeOriginal: () => storage.remove(key) });
 }
 
-/** Delay before recording a failure again; short, so that processing resumes soon after a database restart. */
+/** Delay before trying again to record a failure; short, so that processing resumes soon after a database restart. */
 const recordRetryMs = 500;
 
 /**

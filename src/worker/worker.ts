@@ -45,7 +45,7 @@ export function makeWorker(deps: Dependencies): Worker {
   let claiming: Promise<void> | undefined;
   /** Set when a wake-up arrives or a job ends during a claim, which may then miss due jobs or free capacity. */
   let claimAgain = false;
-  /** Resolvers of unhandled wake-ups. The next successful claim that starts from now on calls them. */
+  /** Resolvers of unhandled wake-ups. The next claim that starts after the wake-up and succeeds calls them. */
   let pendingWakeUps: (() => void)[] = [];
   let timer: NodeJS.Timeout | undefined;
   let unsubscribe = (): void => undefined;

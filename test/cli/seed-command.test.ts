@@ -14,7 +14,7 @@ test('imports a sample catalog, of which only the broken file is rejected', {
   const args = ['seed', '--products', '1', '--tenant', 'sample', '--keep', keep];
   const first = await runVitrine(args, { DATA_DIR: dataDir });
   expect(first.code).toBe(0);
-  expect(first.stdout).toMatch(/\d+ pictures: [1-9]\d* new, .* 1 refused/);
+  expect(first.stdout).toMatch(/\d+ images: [1-9]\d* new, .* 1 refused/);
   expect(first.stdout).toMatch(/was refused as intended/);
   expect((await readdir(keep, { recursive: true })).length).toBeGreaterThan(2);
   const { body } = await call<{ total: number; items: { status: string }[] }>(

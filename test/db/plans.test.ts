@@ -50,7 +50,7 @@ const operations: Record<string, () => Promise<unknown>> = {
   'a tenant’s purge figures': () => purging.deletedFigures(5, 0),
   'a purge of one image': async () => {
     const [first] = await purging.listUnused({ tenantId: 1, minAgeDays: 0 }, { limit: 1 });
-    await purging.remove(first!, { unusedForDays: 0 });
+    await purging.remove(first!, { unusedWithMinAgeDays: 0 });
   },
   'overall usage': () => usage.overall(unrestrictedPrincipal),
   'usage of a tenant': () => usage.tenant(unrestrictedPrincipal, 'tenant-7'),

@@ -126,7 +126,7 @@ async function sendLarge(url: string, pid: number, size: number): Promise<number
 }
 
 test.runIf(process.platform === 'linux')(
-  'uses memory independent of the file size',
+  'memory use does not depend on the file size',
   { tags: 'slow' },
   async () => {
     const { url, pid } = await startServer({ MAX_UPLOAD_BYTES: String(mib(300)) });

@@ -17,7 +17,7 @@ test('responds 405 to unsupported methods and lists the allowed ones', async () 
   }
 });
 
-test('responds 404 at unknown paths, whatever the method and body', async () => {
+test('responds with 404 for unknown paths, whatever the method and body', async () => {
   const app = await bareServer();
   for (const url of [
     '/v1',

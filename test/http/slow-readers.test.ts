@@ -52,7 +52,7 @@ describe('a server whose connections are all taken by clients that do not read',
     connection.socket.allowHalfOpen = true;
     await connection.write('not HTTP\r\n\r\n');
     await connection.until(/^HTTP\/1\.1 400 /);
-    // The client keeps its side open, so it notices only by a reset that the server closed the connection.
+    // The client keeps its side open, so only a reset tells it that the server has closed the connection.
     const ended = expect.poll(
       async () => {
         await connection.write('x');
@@ -106,7 +106,7 @@ describe('closing stalled responses', () => {
     ['a streamed response', get('/stream')],
     ['many small responses to pipelined requests', get('/small').repeat(200)],
     ['a response with an unfinished request behind it', `${get('/stream')}GET / HTTP/1.1\r\nx: `],
-  ])('closes the connection of %s that is not read', async (_name, request) => {
+  ])('closes the connection if the client does not read %s', async (_name, request) => {
     const connection = await sendWithoutReading(url, request);
     const start = performance.now();
     await expect.poll(countConnections, { interval: 20 }).toBe(1);

@@ -27,7 +27,7 @@ test('keeps the proportions within a pixel', () => {
   );
 });
 
-test('orders the fitted sizes of a source the same way by width and by height', () => {
+test('a box that yields a greater width never yields a smaller height', () => {
   fc.assert(
     fc.property(size, size, size, (source, firstBox, secondBox) => {
       const [a, b] = [fitInside(source, firstBox), fitInside(source, secondBox)];

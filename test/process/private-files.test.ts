@@ -39,7 +39,7 @@ async function serveWithOpenUmask(folder: string, env: Record<string, string> = 
   return server;
 }
 
-test('makes existing files private at startup, and creates new ones as private', async () => {
+test('makes existing files private at startup, and makes new ones private too', async () => {
   const folder = await dataFolder();
   await mkdir(join(folder, 'storage', 'originals', 'ab'), { recursive: true });
   for (const [name] of await modes(folder)) await chmod(join(folder, name), 0o777);

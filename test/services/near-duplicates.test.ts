@@ -176,7 +176,7 @@ test('keeps reused renditions readable when their donor is purged', async () => 
   const first = await add(rig);
   const copy = await add(rig, { quality: 60 });
   const [candidate] = await rig.purging.listUnused({ tenantId: first.tenantId, minAgeDays: 0 }, { limit: 1 });
-  const removed = await rig.purging.remove(candidate!, { unusedForDays: 0 });
+  const removed = await rig.purging.remove(candidate!, { unusedWithMinAgeDays: 0 });
   expect(removed?.files.map(({ key }) => key)).toEqual([first.originalKey]);
   for (const { key } of removed?.files ?? []) await rig.storage.remove(key);
   const remaining = (await rig.image(copy.id))!;

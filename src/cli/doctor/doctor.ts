@@ -5,7 +5,7 @@ import type { Finding } from './finding.ts';
 import { checkPrivacy, checkStorage } from './storage-checks.ts';
 import type { Output } from '../terminal.ts';
 import type { Config } from '../../config.ts';
-import { minimumDecoder, installedDecoderVersion } from '../../imaging/library-version.ts';
+import { minimumLibrary, installedLibraryVersion } from '../../imaging/library-version.ts';
 import { makeLogger } from '../../telemetry/logger.ts';
 import { isAtLeast, version } from '../../version.ts';
 
@@ -40,7 +40,7 @@ const minNodeVersion = '24.12.0';
 /** Checks the versions of Vitrine, Node and the image library. */
 function checkVersions(): Finding[] {
   const node = process.versions.node;
-  const decoder = installedDecoderVersion();
+  const decoder = installedLibraryVersion();
   return [
     { subject: 'Vitrine', state: version },
     {
@@ -52,8 +52,8 @@ function checkVersions(): Finding[] {
     },
     {
       subject: 'decoder',
-      state: `sharp ${decoder} (needs ${minimumDecoder.version})`,
-      remedy: isAtLeast(decoder, minimumDecoder.version) ? undefined : `Run npm ci: ${minimumDecoder.reason}`,
+      state: `sharp ${decoder} (needs ${minimumLibrary.version})`,
+      remedy: isAtLeast(decoder, minimumLibrary.version) ? undefined : `Run npm ci: ${minimumLibrary.reason}`,
     },
   ];
 }

@@ -34,7 +34,7 @@ export function makeEmbeddingQueries({ sql: db }: Database, vectors: VectorSuppo
     tenantId: number,
     space: string,
     vector: RawBuilder<unknown>,
-    exceptContent: string,
+    excludedContentHash: string,
     { limit, threshold }: SimilarityOptions,
   ): Promise<SimilarRows> {
     assertAvailable();
@@ -44,7 +44,7 @@ export function makeEmbeddingQueries({ sql: db }: Database, vectors: VectorSuppo
         SELECT i.id, greatest(0, least(1, 1 - coalesce(nullif(e.vector <=> ${vector}, 'NaN'), 1))) AS score
         FROM embeddings e JOIN images i ON i.tenant_id = e.tenant_id AND i.content_hash = e.content_hash
           AND i.deleted_at IS NULL AND i.duplicate_of IS NULL AND i.status = 'completed'
-        WHERE e.tenant_id = ${tenantId} AND e.space = ${space} AND e.content_hash <> ${exceptContent}),
+        WHERE e.tenant_id = ${tenantId} AND e.space = ${space} AND e.content_hash <> ${excludedContentHash}),
       best AS (
         SELECT id, score FROM compared WHERE score >= ${threshold} ORDER BY score DESC, id LIMIT ${limit})
       SELECT best.id, best.score, total.searched
@@ -55,7 +55,7 @@ export function makeEmbeddingQueries({ sql: db }: Database, vectors: VectorSuppo
   }
 
   return {
-    /** Finds images similar to a stored content. Returns `undefined` if its embedding is missing. */
+    /** Finds images similar to content that is already stored. Returns `undefined` if its embedding is missing. */
     async similarToContent(
       tenantId: number,
       contentHash: string,
@@ -70,14 +70,20 @@ export function makeEmbeddingQueries({ sql: db }: Database, vectors: VectorSuppo
       return search(tenantId, space, vector, contentHash, options);
     },
 
-    /** Finds images similar to a picture that is not stored. Leaves out images with the content `exceptContent`. */
+    /** Finds images similar to a picture that is not stored. Leaves out images with the content `excludedContentHash`. */
     similarToPicture: (
       tenantId: number,
       embedding: Embedding,
-      exceptContent: string,
+      excludedContentHash: string,
       options: SimilarityOptions,
     ): Promise<SimilarRows> =>
-      search(tenantId, embedding.space, sql`${toHalfVector(embedding)}::halfvec`, exceptContent, options),
+      search(
+        tenantId,
+        embedding.space,
+        sql`${toHalfVector(embedding)}::halfvec`,
+        excludedContentHash,
+        options,
+      ),
 
     async count(space: string): Promise<number> {
       if (!vectors.isAvailable) return 0;

@@ -28,14 +28,14 @@ export function makeFingerprintQueries({ sql: db }: Database) {
   return {
     /**
      * Lists images of a tenant whose hash differs from this one in at most `maxBits` of 256 bits, nearest first, except
-     * those with `exceptContent`. The index finds hashes that share at least one of 16 bands: all hashes that differ in up
+     * those with `excludedContentHash`. The index finds hashes that share at least one of 16 bands: all hashes that differ in up
      * to 15 bits, and 997 of 1,000 that differ in 20.
      */
     async findNeighbours(
       tenantId: number,
       { hash, version }: Pick<Fingerprint, 'hash' | 'version'>,
       maxBits: number,
-      exceptContent: string,
+      excludedContentHash: string,
       exceptImages: readonly number[] = [],
     ): Promise<HashNeighbour[]> {
       const bits = sql`${`x${hash}`}::bit(256)`;
@@ -43,7 +43,7 @@ export function makeFingerprintQueries({ sql: db }: Database) {
         WITH near AS MATERIALIZED (
           SELECT tenant_id, content_hash, bit_count(hash # ${bits}) AS bits FROM fingerprints
           WHERE bands && ${bandKeys(tenantId, hash)}::bigint[] AND version = ${version}
-            AND content_hash <> ${exceptContent}
+            AND content_hash <> ${excludedContentHash}
             AND bit_count(hash # ${bits}) <= ${maxBits}
           ORDER BY bits LIMIT ${maxCandidates})
         SELECT i.id, i.uuid, i.content_hash AS "contentHash", i.has_alpha AS "hasAlpha", f.hash::text AS hash, f.quality, f.aspect,

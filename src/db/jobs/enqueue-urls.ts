@@ -1,6 +1,6 @@
 import { type RawBuilder, sql } from 'kysely';
 import { v7 as uuidv7 } from 'uuid';
-import type { DuplicateHandling } from '../../model/import.ts';
+import type { DuplicatePolicy } from '../../model/import.ts';
 import type { ImportOutcome } from '../../model/import.ts';
 import type { DueJob, JobState } from '../../model/job.ts';
 import type { Database, Queryable } from '../database.ts';
@@ -33,7 +33,7 @@ export function makeEnqueueUrlQueries({ sql: db }: Database) {
      */
     enqueueUrls: (
       lines: readonly UrlLine[],
-      policy: DuplicateHandling,
+      policy: DuplicatePolicy,
       priority: number,
     ): Promise<EnqueuedUrl[]> =>
       retryingTransaction(db, async (transaction) => {
@@ -109,7 +109,7 @@ function lineTable(lines: readonly UrlLine[]): RawBuilder<unknown> {
 }
 
 /** Applies the policy to one line. Adds a new import to `latest`, for the following lines. */
-function decide(line: UrlLine, policy: DuplicateHandling, latest: Map<string, ImportRun>): Decision {
+function decide(line: UrlLine, policy: DuplicatePolicy, latest: Map<string, ImportRun>): Decision {
   const run = latest.get(keyOf(line));
   if (run?.status === 'pending' || run?.status === 'processing') {
     const outcome = policy === 'reject-active' ? 'refused' : 'active';

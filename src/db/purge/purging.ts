@@ -16,7 +16,7 @@ export interface UnusedFilter {
 }
 
 /** The condition under which an image may be purged. It is checked again immediately before the image is removed. */
-export type PurgeReason = { readonly unusedForDays: number } | { readonly deletedBefore: Date };
+export type PurgeReason = { readonly unusedWithMinAgeDays: number } | { readonly deletedBefore: Date };
 
 /** A file of a removed image. */
 export interface RemovedFile {
@@ -139,8 +139,8 @@ async function findRemovable(
   reason: PurgeReason,
 ): Promise<ImageContent | undefined> {
   const reasonHolds =
-    'unusedForDays' in reason
-      ? isUnused({ tenantId: null, minAgeDays: reason.unusedForDays })
+    'unusedWithMinAgeDays' in reason
+      ? isUnused({ tenantId: null, minAgeDays: reason.unusedWithMinAgeDays })
       : sql`i.deleted_at IS NOT NULL AND i.deleted_at <= ${reason.deletedBefore}`;
   const { rows } = await sql<ImageContent>`
     SELECT i.tenant_id AS "tenantId", i.content_hash AS "contentHash" FROM images i

@@ -38,7 +38,7 @@ export function makeRecountQueries({ sql: db }: Database) {
     },
 
     /**
-     * Ensures that each file used by the tenant's images has exactly one owner, which also updates the counters. Returns the
+     * Ensures that each file used by the tenant's images has exactly one owner. Correcting an owner also updates the counters. Returns the
      * number of images with a file that had no owner or several owners.
      */
     async repairOwners(tenantId: number): Promise<number> {

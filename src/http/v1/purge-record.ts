@@ -32,7 +32,7 @@ export const purgeUnusedSchema = z
     deleted_files: z.int(),
     remaining,
     images: z.array(candidateSchema).describe('Details of the candidates.'),
-    warnings: z.array(z.string()).describe('Warnings, such as that a tenant has never used references.'),
+    warnings: z.array(z.string()).describe('Warnings, for example that a tenant has never used references.'),
     errors,
   })
   .meta({ examples: [purgeUnusedExample] });

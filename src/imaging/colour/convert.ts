@@ -35,7 +35,7 @@ export async function convertSamples(samples: Samples, profile: Uint8Array): Pro
   return flattenOntoWhite(await readSamples(image, space, isDeep ? 16 : 8));
 }
 
-/** Flattens samples that are already sRGB (or grey with its curve), with or without alpha, onto white. */
+/** Flattens samples that are already sRGB (or grey with the sRGB transfer curve), with or without alpha, onto white. */
 export function flattenOntoWhite({ width, height, channels, data }: Samples): Pixels {
   const full = data instanceof Uint16Array ? 65_535 : 255;
   const isGrey = channels <= 2;

@@ -9,8 +9,8 @@ import { apply, d50, invert } from './matrix.ts';
 type Range = readonly [from: number, to: number];
 
 /**
- * Returns the ranges of an encoding. Sources: TIFF 6.0, section 23, with Adobe's notes 1 and 4 on 16 bits and ICC
- * L*a*b*; TIFF-FX (RFC 3949, 7.2.1) for ITU L*a*b*.
+ * Returns the ranges of an encoding. Sources: TIFF 6.0, section 23; Adobe Photoshop TIFF
+ * Technical Notes for 16-bit samples and ICC L*a*b*; TIFF-FX (RFC 3949, 7.2.1) for ITU L*a*b*.
  */
 function encodingRanges({ colours, bits }: TiffLayout): readonly [Range, Range, Range] {
   if (colours === 'itulab') {
@@ -44,14 +44,14 @@ export function labToPixels(samples: Samples, layout: TiffLayout): Pixels {
   const toXyz = rgbToXyz(srgbPrimaries);
   const toRgb = toXyz && invert(toXyz);
   if (toRgb === undefined) throw new Error('The sRGB primaries must be invertible.');
-  const [lightness, green, blue] = encodingRanges(layout).map(([from, to]) => (value: number) => {
+  const [decodeLightness, decodeA, decodeB] = encodingRanges(layout).map(([from, to]) => (value: number) => {
     return from + ((to - from) * value) / full;
   }) as [Decode, Decode, Decode];
   const result = Buffer.allocUnsafe(width * height * 3);
   for (let index = 0, to = 0; index < data.length; index += channels, to += 3) {
-    const y = (lightness(data[index] ?? 0) + 16) / 116;
-    const x = y + green(data[index + 1] ?? 0) / 500;
-    const z = y - blue(data[index + 2] ?? 0) / 200;
+    const y = (decodeLightness(data[index] ?? 0) + 16) / 116;
+    const x = y + decodeA(data[index + 1] ?? 0) / 500;
+    const z = y - decodeB(data[index + 2] ?? 0) / 200;
     const rgb = apply(toRgb, [d50[0] * inverseCurve(x), inverseCurve(y), d50[2] * inverseCurve(z)]);
     const alpha = channels > 3 ? (data[index + 3] ?? 0) / full : 1;
     for (let n = 0; n < 3; n++) {

@@ -89,7 +89,7 @@ const [associatedAlpha, unassociatedAlpha] = [1, 2];
 /**
  * Determines how a directory's pixels are stored. Returns `undefined` if required tags are missing, so that the image
  * library reports the error.
- * @throws AppError `picture_unsupported` for samples without a standard meaning as colours.
+ * @throws AppError `picture_unsupported` if the sample layout is not supported or its colours cannot be interpreted.
  */
 export function tiffLayout(file: TiffStructure, directory: TiffDirectory): TiffLayout | undefined {
   const number = (tag: number) => tiffNumber(file, directory, tag);

@@ -9,7 +9,7 @@ import type { TiffLayout } from '../containers/tiff-layout.ts';
 import { explainFailure, explainRejection } from '../damage/explain-failure.ts';
 import type { Size } from '../geometry.ts';
 import { interpret, tiffColour } from './interpretation.ts';
-import { openSource, type SourceOptions } from './open-source.ts';
+import { openPicture, type SourceOptions } from './open-picture.ts';
 import { decodeTo, exactResize, type Pixels } from './pixels.ts';
 import { fromSamples, placeOnScreen, readSamples, type Samples, unpremultiply, to16Bits } from './samples.ts';
 import { openCmyk, readColourChannels, readLabSamples, readYcbcr } from './tiff-channels.ts';
@@ -45,7 +45,7 @@ async function decodeFrame(source: Source, size: Size): Promise<Pixels> {
   const interpretation = interpret(source.bytes, source.format);
   switch (interpretation.kind) {
     case 'library':
-      return decodeTo(openSource(source.bytes, source.format, source.options), size);
+      return decodeTo(openPicture(source.bytes, source.format, source.options), size);
     case 'colour':
       return decodeColour(
         openUnmanaged(source),
@@ -70,7 +70,7 @@ async function decodeFrame(source: Source, size: Size): Promise<Pixels> {
 
 /** Opens the picture upright, without any colour conversion. */
 function openUnmanaged({ bytes, format, options }: Source) {
-  return openSource(bytes, format, { ...options, ignoreIcc: true }).autoOrient();
+  return openPicture(bytes, format, { ...options, ignoreIcc: true }).autoOrient();
 }
 
 async function decodePremultiplied(source: Source, size: Size, colour: FileColour): Promise<Pixels> {

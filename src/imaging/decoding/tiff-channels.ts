@@ -16,7 +16,7 @@ import {
   to16Bits,
   writePlainTiff,
 } from './samples.ts';
-import { type SourceOptions, openSource } from './open-source.ts';
+import { type SourceOptions, openPicture } from './open-picture.ts';
 import { exactResize } from './pixels.ts';
 import { isDeepCmykWithAlpha, isPlanarGrey, type TiffLayout } from '../containers/tiff-layout.ts';
 
@@ -196,5 +196,5 @@ function clip(value: number): number {
 }
 
 function openUnmanaged(bytes: Uint8Array, options: SourceOptions): Sharp {
-  return openSource(bytes, 'tiff', { ...options, ignoreIcc: true }).autoOrient();
+  return openPicture(bytes, 'tiff', { ...options, ignoreIcc: true }).autoOrient();
 }

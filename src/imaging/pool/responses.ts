@@ -181,7 +181,10 @@ function readDerived({ request }: Task<'derive'>, result: unknown, payload: Buff
   const derived = parse(results.derive, result, 'renditions');
   checkFacts(derived.facts, request.limits);
   const plan = planRenditions(derived.facts, request.presets);
-  assertValid(plan.length === derived.renditions.length, `${derived.renditions.length} renditions`);
+  assertValid(
+    plan.length === derived.renditions.length,
+    `${derived.renditions.length} renditions instead of ${plan.length}`,
+  );
   let offset = 0;
   const renditions = plan.map(({ preset, size }, index): EncodedRendition => {
     const declared = derived.renditions[index];
@@ -190,7 +193,7 @@ function readDerived({ request }: Task<'derive'>, result: unknown, payload: Buff
     if (!isPlanned) throw new InvalidResponse(`not the expected rendition ${preset.name}`);
     assertValid(
       declared.bytes <= maxJpegBytes(size.width * size.height),
-      `a rendition of ${declared.bytes} bytes`,
+      `a rendition of ${declared.bytes} bytes, too many for its size`,
     );
     const jpeg = payload.subarray(offset, (offset += declared.bytes));
     assertValid(hasJpegMarkers(jpeg), 'a rendition that is not a JPEG');
@@ -208,7 +211,10 @@ function hasJpegMarkers(jpeg: Buffer): boolean {
 function readTrials({ request }: Task<'tryPresets'>, result: unknown): TaskResult<'tryPresets'> {
   const tried = parse(results.tryPresets, result, 'preset trials');
   checkFacts(tried.facts, request.limits);
-  assertValid(tried.results.length === request.presets.length, `${tried.results.length} trials`);
+  assertValid(
+    tried.results.length === request.presets.length,
+    `${tried.results.length} trials instead of ${request.presets.length}`,
+  );
   for (const [index, preset] of request.presets.entries())
     checkTrial(tried.results[index], preset, tried.facts);
   return tried;

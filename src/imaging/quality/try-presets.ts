@@ -8,7 +8,7 @@ import { type EncodedRendition, makeRenditions } from '../renditions/derive-rend
 import { decodeTo, type Pixels, resizeTo } from '../decoding/pixels.ts';
 import { probe } from '../probe.ts';
 import { planRenditions } from '../renditions/rendition-plan.ts';
-import { openSource } from '../decoding/open-source.ts';
+import { openPicture } from '../decoding/open-picture.ts';
 import { computeSsim } from './metrics.ts';
 
 /** Renditions are compared with the original at the size of the large picture on a product page. */
@@ -49,7 +49,7 @@ async function measureRendition(
   luma: Float32Array,
   original: Pixels,
 ): Promise<PresetTrial> {
-  const decoded = await decodeTo(openSource(jpeg, 'jpeg'), { width, height });
+  const decoded = await decodeTo(openPicture(jpeg, 'jpeg'), { width, height });
   const enlarged = await resizeTo(decoded, { width: original.width, height: original.height });
   const quality = computeSsim(luma, toLuma(enlarged.data), original);
   return { preset: preset.name, width, height, bytes: jpeg.length, quality: Math.max(0, quality) };

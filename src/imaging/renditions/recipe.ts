@@ -1,11 +1,11 @@
 import { createHash } from 'node:crypto';
 import type { Preset } from '../../model/preset.ts';
-import { installedDecoderVersion } from '../library-version.ts';
+import { installedLibraryVersion } from '../library-version.ts';
 
 /** Version of the pipeline. Increment it whenever the same original would yield different rendition bytes. */
 export const pipelineVersion = 2;
 
-const sharpVersion = installedDecoderVersion();
+const sharpVersion = installedLibraryVersion();
 
 /**
  * Returns a hash that identifies how a rendition is made: 10 hex digits, computed from the pipeline version, the image

@@ -39,7 +39,7 @@ export interface UnusedPurgeReport extends PurgeTally {
 }
 
 /**
- * Purges (hard) completed and failed images without references, and their files. Skips images that are being processed
+ * Permanently removes completed and failed images that have no references, and their files. Skips images that are being processed
  * and imports without an original, which have no files. Checks each image again in the transaction that removes it.
  * @throws {AppError} `purge_refused` unless it is confirmed; `tenant_not_found`.
  */
@@ -66,7 +66,7 @@ export function makePurgeUnused(deps: Dependencies): PurgeUnused {
     };
     if (dryRun) return { ...planned, ...emptyTally, remaining: 0 };
     const removal = await removeImages((after) => purging.listUnused(filter, { limit: pageSize, after }), {
-      unusedForDays: minAgeDays,
+      unusedWithMinAgeDays: minAgeDays,
     });
     const { isComplete, ...tally } = removal;
     logger.info(

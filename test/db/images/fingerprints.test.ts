@@ -26,9 +26,14 @@ function flipBits(hash: string, bits: readonly number[]): string {
   return bytes.toString('hex');
 }
 
-const neighbours = async (hash: string, maxBits: number, exceptContent = '', tenantId = shop.id) =>
+const neighbours = async (hash: string, maxBits: number, excludedContentHash = '', tenantId = shop.id) =>
   (
-    await fingerprints.findNeighbours(tenantId, { hash, version: fingerprintVersion }, maxBits, exceptContent)
+    await fingerprints.findNeighbours(
+      tenantId,
+      { hash, version: fingerprintVersion },
+      maxBits,
+      excludedContentHash,
+    )
   ).map((neighbour) => neighbour.id);
 
 test('returns a neighbour with its recorded fingerprint and its renditions', async () => {

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { makeTenantQueries } from '../../../src/db/tenants.ts';
 import type { UrlLine } from '../../../src/db/jobs/enqueue-urls.ts';
-import { type DuplicateHandling, duplicateHandlings } from '../../../src/model/import.ts';
+import { type DuplicatePolicy, duplicatePolicies } from '../../../src/model/import.ts';
 import { makeCatalog } from '../../support/inner/catalog.ts';
 import { rowOf, rowsOf, useDatabase } from '../../support/inner/database.ts';
 import { hashOf } from '../../support/inner/records.ts';
@@ -19,7 +19,7 @@ const line = (url: string, reference?: string, tenantId = shop.id): UrlLine => (
   urlHash: hashOf(url),
   reference,
 });
-const record = (lines: readonly UrlLine[], handling: DuplicateHandling = 'reuse-completed') =>
+const record = (lines: readonly UrlLine[], handling: DuplicatePolicy = 'reuse-completed') =>
   jobs.enqueueUrls(lines, handling, 50);
 const counts = () =>
   rowOf<{ images: number; jobs: number }>(
@@ -66,7 +66,7 @@ test('records a new URL as an image without content and a pending import', async
   expect(await catalog.jobs.claimDue('derive', 9, 60)).toEqual([]);
 });
 
-const policies: Record<DuplicateHandling, Record<keyof typeof createImage, string>> = {
+const policies: Record<DuplicatePolicy, Record<keyof typeof createImage, string>> = {
   'reuse-completed': {
     pending: 'active',
     processing: 'active',
@@ -84,7 +84,7 @@ const policies: Record<DuplicateHandling, Record<keyof typeof createImage, strin
   'allow-retry': { pending: 'new', processing: 'new', completed: 'new', failed: 'new', deleted: 'new' },
 };
 
-describe.each(duplicateHandlings)('with %s', (handling) => {
+describe.each(duplicatePolicies)('with %s', (handling) => {
   test.each(Object.entries(policies[handling]))(
     'records a URL whose image is %s as %s',
     async (state, outcome) => {

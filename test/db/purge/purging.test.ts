@@ -55,7 +55,7 @@ test('keeps an image that was referenced, restored or requeued after it was list
     const id = await add(name);
     const candidate = await findPurgeCandidate(id);
     await change(id);
-    expect(await purging.remove(candidate!, { unusedForDays: 0 }), name).toBeUndefined();
+    expect(await purging.remove(candidate!, { unusedWithMinAgeDays: 0 }), name).toBeUndefined();
   }
   const restored = await add('restored');
   await softDelete(restored);

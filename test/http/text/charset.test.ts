@@ -43,7 +43,7 @@ test('reports the first byte that is not UTF-8, wherever it is', () => {
   );
 });
 
-test('replaces bytes that cannot be decoded in lenient mode', () => {
+test('in lenient mode, replaces bytes that cannot be decoded', () => {
   expect(decodeLeniently(Uint8Array.from(windows1252Bytes))).toEqual({
     text: 'K\uFFFDche',
     problem: 'is not valid UTF-8 (byte 2 is 0xFC)',

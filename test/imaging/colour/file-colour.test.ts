@@ -94,7 +94,7 @@ describe('PNG', () => {
   test.each([
     ['PQ', 16],
     ['HLG', 18],
-  ])('rejects %s with the reason', async (name, transfer) => {
+  ])('rejects %s and says why', async (name, transfer) => {
     const chunks = [cicp(9, transfer, 0, 1)];
     const file = writePng({ ...size, depth: 16, colorType: 2, samples: samplesOf(rgbCells, 16), chunks });
     await expect(probe(file, limits)).rejects.toMatchObject({

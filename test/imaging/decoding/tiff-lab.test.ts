@@ -7,7 +7,7 @@ import { writeTiff } from '../support/write-tiff.ts';
 
 const extraSamples = 338;
 
-describe.each([8, 16] as const)('a TIFF of %i bits', (depth) => {
+describe.each([8, 16] as const)('a TIFF with %i bits per sample', (depth) => {
   /** The photometric interpretation and the encodings of lightness and chroma of each kind of L*a*b*. */
   const labKinds = {
     CIE: [

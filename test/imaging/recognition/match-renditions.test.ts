@@ -84,7 +84,7 @@ describe.each(encodings)('different products are detected, %s', (_, encodeFirst,
     ['a digit', { text: '200' }, { text: '400' }],
     ['a small digit', { text: '200', digitHeight: 10 }, { text: '500', digitHeight: 10 }],
     [
-      'a digit of little contrast',
+      'a low-contrast digit',
       { text: '200', digitHeight: 20, ink: [205, 206, 210] },
       { text: '400', digitHeight: 20, ink: [205, 206, 210] },
     ],

@@ -139,7 +139,7 @@ test('leaves orphaned files to the sweep if the process stops before it removes 
   const { id } = await add();
   const [candidate] = await rig.purging.listUnused({ tenantId: null, minAgeDays: 0 }, { limit: 1 });
   // The process stops after it has removed the rows.
-  await rig.purging.remove(candidate!, { unusedForDays: 0 });
+  await rig.purging.remove(candidate!, { unusedWithMinAgeDays: 0 });
   expect(await rig.image(id)).toBeUndefined();
   expect(await rig.storedKeys()).toHaveLength(3);
   const sweep = makeSweepOrphans({ ...rig, sweepLimit: { fraction: 1, count: 100 } });

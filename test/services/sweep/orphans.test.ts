@@ -56,7 +56,7 @@ test('never removes a file of a pending, completed or deleted image', async () =
   expect(await rig.storage.stat(image.originalKey!)).toBeDefined();
 });
 
-test('removes a rendition of another recipe than the recorded one, but not the original', async () => {
+test('removes a rendition whose recipe differs from the recorded one, but keeps the original', async () => {
   const rig = await makeRig(engines);
   const { image } = await rig.upload(await uniquePicture());
   const before = await rig.storedKeys();

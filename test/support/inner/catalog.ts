@@ -2,7 +2,7 @@ import type { Database } from '../../../src/db/database.ts';
 import type { PurgeReason, RemovedImage } from '../../../src/db/purge/purging.ts';
 import { makeQueries } from '../../../src/db/queries.ts';
 import type { VectorSupport } from '../../../src/db/engine/vectors.ts';
-import type { DuplicateHandling } from '../../../src/model/import.ts';
+import type { DuplicatePolicy } from '../../../src/model/import.ts';
 import type { ClaimedJob } from '../../../src/model/job.ts';
 import { unrestrictedPrincipal } from '../../../src/model/principal.ts';
 import type { NewRendition } from '../../../src/model/rendition.ts';
@@ -40,7 +40,7 @@ export function makeCatalog(database: Database, tenantId: number, vectors?: Vect
   /** Records an import and claims its job. */
   async function claimImport(
     url: string,
-    { handling = 'allow-retry', reference }: { handling?: DuplicateHandling; reference?: string } = {},
+    { handling = 'allow-retry', reference }: { handling?: DuplicatePolicy; reference?: string } = {},
   ): Promise<ClaimedJob> {
     await jobs.enqueueUrls([{ tenantId, url, urlHash: hashOf(url), reference }], handling, 50);
     const [job] = await jobs.claimDue('import', 1, 60);
@@ -82,7 +82,9 @@ export function makeCatalog(database: Database, tenantId: number, vectors?: Vect
     purge: async (id: number): Promise<RemovedImage | undefined> => {
       const candidate = await findPurgeCandidate(id);
       if (!candidate) return undefined;
-      const reason: PurgeReason = candidate.deletedAt ? { deletedBefore: future() } : { unusedForDays: 0 };
+      const reason: PurgeReason = candidate.deletedAt
+        ? { deletedBefore: future() }
+        : { unusedWithMinAgeDays: 0 };
       return purging.remove(candidate, reason);
     },
     image: (id: number) => queries.images.find(unrestrictedPrincipal, { id }),

@@ -4,8 +4,8 @@ import { onTestFinished } from 'vitest';
 import { loadConfig } from '../../../src/config.ts';
 import { makeQueries, type Queries } from '../../../src/db/queries.ts';
 import { makeFetcher } from '../../../src/fetcher/fetch-picture.ts';
-import type { ImageRef, ImageWithRenditions, NearDuplicateHandling } from '../../../src/model/image.ts';
-import type { DuplicateHandling } from '../../../src/model/import.ts';
+import type { ImageRef, ImageWithRenditions, NearDuplicatePolicy } from '../../../src/model/image.ts';
+import type { DuplicatePolicy } from '../../../src/model/import.ts';
 import type { JobReport } from '../../../src/model/job.ts';
 import type { Preset } from '../../../src/model/preset.ts';
 import { unrestrictedPrincipal } from '../../../src/model/principal.ts';
@@ -27,8 +27,8 @@ export interface RigOptions {
   readonly inlineMs?: number;
   readonly readCacheBytes?: number;
   readonly presets?: readonly Preset[];
-  readonly nearDuplicates?: NearDuplicateHandling;
-  readonly duplicateHandling?: DuplicateHandling;
+  readonly nearDuplicates?: NearDuplicatePolicy;
+  readonly duplicateHandling?: DuplicatePolicy;
   readonly confirmToken?: string | undefined;
   readonly isExposed?: boolean;
   /** Maximum size of a downloaded file, in bytes. */

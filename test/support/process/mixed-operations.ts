@@ -141,7 +141,7 @@ async function purge(): Promise<void> {
       : await purging.listDeleted(tenantId, future, { limit: 10 }),
   );
   if (!candidate) return;
-  const reason = isUnused ? { unusedForDays: 0 } : { deletedBefore: future };
+  const reason = isUnused ? { unusedWithMinAgeDays: 0 } : { deletedBefore: future };
   const removed = await purging.remove(candidate, reason);
   for (const { key } of removed?.files ?? []) {
     const file = parseKey(key);

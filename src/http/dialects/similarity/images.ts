@@ -105,7 +105,8 @@ export const similarityImageRoutes: RoutePlugin = (app, { services, receiveUploa
       schema: {
         tags,
         summary: 'Find similar images',
-        description: 'Returns the best matches first, except the image itself and its exact copies.',
+        description:
+          'Returns similar images, best match first. The image itself and its exact copies are left out.',
         params: imageParams,
         querystring: z.object(similarityFields),
         response: responses(

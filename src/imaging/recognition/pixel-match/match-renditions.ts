@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { RenditionMatch } from '../../../model/rendition.ts';
-import { openSource } from '../../decoding/open-source.ts';
+import { openPicture } from '../../decoding/open-picture.ts';
 import { decodeTo, type Pixels } from '../../decoding/pixels.ts';
 import type { Size } from '../../geometry.ts';
 import { cellMeans } from './cells.ts';
@@ -38,7 +38,7 @@ function computeSha256(bytes: Uint8Array): string {
 }
 
 function decode(jpeg: Uint8Array, { width, height }: Size): Promise<Pixels> {
-  return decodeTo(openSource(jpeg, 'jpeg'), { width, height });
+  return decodeTo(openPicture(jpeg, 'jpeg'), { width, height });
 }
 
 /** Where two pictures of the same size differ most, and in which channel. */

@@ -35,7 +35,7 @@ function failOn(format: PictureFormat, isComplete: boolean): SharpOptions['failO
  * Opens the selected frame of a picture for the image library. The caller has checked the limits.
  * @throws AppError those of `decodeBmp` and `selectFrame`. Errors in other formats surface only during decoding.
  */
-export function openSource(
+export function openPicture(
   bytes: Uint8Array,
   format: PictureFormat,
   { isComplete = false, ...libraryOptions }: SourceOptions = {},
