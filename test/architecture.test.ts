@@ -244,6 +244,13 @@ describe('responsibilities', () => {
     expect(readers).toEqual(['cli/environment.ts']);
   });
 
+  test('only commands, and decoder children without a parent, end the process', () => {
+    const callers = files.filter((file) =>
+      /\bprocess\.exit\(/.test(withoutComments(sources.get(file) ?? '')),
+    );
+    expect(callers.filter((file) => partOf(file) !== 'cli')).toEqual(['imaging/pool/serve.ts']);
+  });
+
   test('only db/ imports database libraries', () => {
     const otherImporters = [...importersOf(/^(kysely|pg$|@electric-sql\/)/)].filter(
       (file) => partOf(file) !== 'db',

@@ -13,4 +13,8 @@ function waitUntil(task) {
   globalThis[requestContext]?.get?.()?.waitUntil?.(task);
 }
 
-export const handlers = makeServerlessHandlers({ environment: process.env, waitUntil });
+export const handlers = makeServerlessHandlers({
+  environment: process.env,
+  waitUntil,
+  exitOnFailure: () => process.exit(1),
+});

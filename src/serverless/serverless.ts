@@ -23,6 +23,8 @@ export interface ServerlessOptions {
   readonly environment: Environment;
   /** Keeps the invocation alive after the response, until `work` has finished. */
   readonly waitUntil: (work: Promise<unknown>) => void;
+  /** Ends the process after a failure that only a restart can repair. The host replaces a function that has exited. */
+  readonly exitOnFailure: () => void;
   /** Maximum time to process jobs after a response. Must be below the host's time limit. */
   readonly workMs?: number;
   /** Maximum time to process jobs in a cron invocation. */
@@ -37,13 +39,13 @@ const safeMethods = new Set(['GET', 'HEAD', 'OPTIONS']);
 
 /** Creates the handlers for a host without a long-running process. The first request starts the app. */
 export function makeServerlessHandlers(options: ServerlessOptions): ServerlessHandlers {
-  const { environment, waitUntil, workMs = 40_000, cronMs = 50_000 } = options;
+  const { environment, waitUntil, exitOnFailure, workMs = 40_000, cronMs = 50_000 } = options;
   let starting: Promise<App> | undefined;
   let lastPollAt = Number.NEGATIVE_INFINITY;
 
   /** Returns the app, which concurrent requests start only once. After a failed start, the next request tries again. */
   function getApp(): Promise<App> {
-    starting ??= startApp(environment).catch((error: unknown) => {
+    starting ??= startApp(environment, exitOnFailure).catch((error: unknown) => {
       starting = undefined;
       throw error;
     });
@@ -104,7 +106,7 @@ export function makeServerlessHandlers(options: ServerlessOptions): ServerlessHa
   };
 }
 
-async function startApp(environment: Environment): Promise<App> {
+async function startApp(environment: Environment, exitOnFailure: () => void): Promise<App> {
   try {
     const config = loadServerlessConfig(environment);
     const logger = await makeLogger(config.log);
@@ -113,8 +115,7 @@ async function startApp(environment: Environment): Promise<App> {
       {},
       'The secrets of this function remain in its environment, where decoder processes can read them.',
     );
-    // The host replaces a function that has exited.
-    return await makeApp(config, logger, () => process.exit(1));
+    return await makeApp(config, logger, exitOnFailure);
   } catch (error) {
     const logger = await makeLogger({ level: 'info', format: 'json' });
     logger.error(error instanceof ConfigError ? {} : { err: error }, describeStartFailure(error));

@@ -37,7 +37,13 @@ export async function startFunction(
 ): Promise<FunctionHost> {
   const pending: Promise<unknown>[] = [];
   const waitUntil = (work: Promise<unknown>) => void pending.push(work);
-  const serverless = makeServerlessHandlers({ environment, waitUntil, workMs: waitTimeoutMs, ...options });
+  const serverless = makeServerlessHandlers({
+    environment,
+    waitUntil,
+    exitOnFailure: () => process.exit(1),
+    workMs: waitTimeoutMs,
+    ...options,
+  });
   const server = createServer((request, response) => {
     const handler = request.url === '/api/cron' ? serverless.cron : serverless.handle;
     pending.push(handler(request, response));
