@@ -7,7 +7,7 @@ const database = await useDatabase();
 const shop = await makeTenantQueries(database).ensure('shop');
 const other = await makeTenantQueries(database).ensure('other');
 const catalog = makeCatalog(database, shop.id);
-const { add, upload, softDelete, restore, purge, purging } = catalog;
+const { add, addCopy, addSharer, upload, softDelete, restore, purge, purging } = catalog;
 
 /** Purges all deleted images and checks that the dry-run figures match what was removed. Returns the figures. */
 async function expectExactFigures() {
@@ -26,20 +26,6 @@ async function expectExactFigures() {
   expect({ images, renditions, bytes }).toEqual(removed);
   expect(await purging.deletedFigures(null, 0)).toMatchObject({ images: 0, renditionsToDelete: 0, bytes: 0 });
   return removed;
-}
-
-/** Imports a duplicate of the image with this content. */
-async function addCopy(content: string): Promise<number> {
-  const job = await catalog.claimImport(`https://example.com/${content}`);
-  await catalog.completeAsDuplicate(job, content);
-  return job.imageId;
-}
-
-/** Adds an image with other content that reuses the renditions of the donor. */
-async function addSharer(content: string, donorId: number): Promise<number> {
-  const job = await upload(content);
-  await catalog.completeWithDonor(job, content, donorId);
-  return job.imageId;
 }
 
 test('counts only the files of deleted images', async () => {

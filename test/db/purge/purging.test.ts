@@ -8,27 +8,24 @@ import { hashOf, uploadOf } from '../../support/inner/records.ts';
 const database = await useDatabase();
 const shop = await makeTenantQueries(database).ensure('shop');
 const catalog = makeCatalog(database, shop.id);
-const { add, upload, softDelete, restore, purge, findPurgeCandidate, purging, renditionsOf } = catalog;
+const {
+  add,
+  addCopy,
+  addSharer,
+  upload,
+  softDelete,
+  restore,
+  purge,
+  findPurgeCandidate,
+  purging,
+  renditionsOf,
+} = catalog;
 const tomorrow = new Date(Date.now() + 86_400_000);
 
 const originalOf = (content: string) => uploadOf(shop.id, content).originalKey;
 const renditionKeys = (content: string) => renditionsOf(content).map(({ storageKey }) => storageKey);
 const keysOf = (removed: RemovedImage | undefined) => removed?.files.map(({ key }) => key).toSorted();
 const filesOf = (content: string) => [originalOf(content), ...renditionKeys(content)].toSorted();
-
-/** Imports a duplicate of the image with this content. */
-async function addCopy(content: string): Promise<number> {
-  const job = await catalog.claimImport(`https://example.com/${content}`);
-  await catalog.completeAsDuplicate(job, content);
-  return job.imageId;
-}
-
-/** Adds an image with other content that reuses the renditions of the donor. */
-async function addSharer(content: string, donorId: number): Promise<number> {
-  const job = await upload(content);
-  await catalog.completeWithDonor(job, content, donorId);
-  return job.imageId;
-}
 
 test('removes the rows of an image and returns its files with their sizes', async () => {
   const id = await add('vase');

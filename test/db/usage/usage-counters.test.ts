@@ -8,7 +8,7 @@ import { usageFromCounters, usageFromRows } from '../../support/inner/recount.ts
 const database = await useDatabase();
 const shop = await makeTenantQueries(database).ensure('shop');
 const catalog = makeCatalog(database, shop.id);
-const { upload, add, finish, claimImport, softDelete, restore, purge } = catalog;
+const { upload, add, addCopy, addSharer, finish, claimImport, softDelete, restore, purge } = catalog;
 
 /** Returns the usage of the shop, after checking the counters against the tables. */
 async function usage() {
@@ -23,22 +23,6 @@ const oneImage = { images: 1, renditions: 2, originalBytes: 1000, renditionBytes
 const empty = { images: 0, renditions: 0, originalBytes: 0, renditionBytes: 0 };
 const onlyOriginal = { ...oneImage, renditions: 0, renditionBytes: 0 };
 const imageAndDuplicate = { images: 2, renditions: 4, originalBytes: 1000, renditionBytes: 318 };
-
-/** Imports a duplicate of the image with this content. */
-async function addCopy(content: string): Promise<number> {
-  const job = await claimImport(`https://example.com/${content}`);
-  expect(await catalog.completeAsDuplicate(job, content)).toMatchObject({ status: 'completed' });
-  return job.imageId;
-}
-
-/** Adds an image with other content that reuses the renditions of the donor. */
-async function addSharer(content: string, donorId: number): Promise<number> {
-  const job = await upload(content);
-  expect(await catalog.completeWithDonor(job, content, donorId)).toMatchObject({
-    renditionsReusedFrom: donorId,
-  });
-  return job.imageId;
-}
 
 afterEach(async () => {
   // Folding moves the counts to the totals without changing their sum.

@@ -1,3 +1,4 @@
+import assert from 'node:assert/strict';
 import type { Database } from '../../../src/db/database.ts';
 import type { PurgeReason, RemovedImage } from '../../../src/db/purge/purging.ts';
 import { makeQueries } from '../../../src/db/queries.ts';
@@ -54,9 +55,35 @@ export function makeCatalog(database: Database, tenantId: number, vectors?: Vect
     return [...unused, ...deleted].find((candidate) => candidate.id === id);
   };
 
+  /** Completes an import whose content the tenant already has. */
+  const completeAsDuplicate = (job: ClaimedJob, content: string) =>
+    jobs.completeAsDuplicate(job, { contentHash: hashOf(content), filename: `${content}.jpg` });
+
+  /** Completes a job by reusing the renditions of the donor. */
+  async function completeWithDonor(job: ClaimedJob, content: string, donorId: number) {
+    const donor = await queries.images.find(unrestrictedPrincipal, { id: donorId });
+    return jobs.completeSharing(job, donorId, donor?.renditions ?? [], derivedFactsOf(content));
+  }
+
+  /** Imports a duplicate of the image with this content. */
+  async function addCopy(content: string): Promise<number> {
+    const job = await claimImport(`https://example.com/${content}`);
+    assert.equal(typeof (await completeAsDuplicate(job, content)), 'object');
+    return job.imageId;
+  }
+
+  /** Adds an image with other content that reuses the renditions of the donor. */
+  async function addSharer(content: string, donorId: number): Promise<number> {
+    const job = await upload(content);
+    assert.equal(typeof (await completeWithDonor(job, content, donorId)), 'object');
+    return job.imageId;
+  }
+
   return {
     ...queries,
     tenantId,
+    addCopy,
+    addSharer,
     renditionsOf,
     upload,
     finish,
@@ -67,15 +94,9 @@ export function makeCatalog(database: Database, tenantId: number, vectors?: Vect
     fail: (job: ClaimedJob) => jobs.recordFailure(job, attemptOf('permanent'), { state: 'failed' }),
     withdraw: (job: ClaimedJob, content: string) =>
       jobs.withdraw(job, { contentHash: hashOf(content), removeOriginal: () => Promise.resolve() }),
-    /** Completes an import whose content the tenant already has. */
-    completeAsDuplicate: (job: ClaimedJob, content: string) =>
-      jobs.completeAsDuplicate(job, { contentHash: hashOf(content), filename: `${content}.jpg` }),
+    completeAsDuplicate,
     attach: (job: ClaimedJob, content: string) => jobs.attachContent(job, contentOf(tenantId, content)),
-    /** Completes a job by reusing the renditions of the donor. */
-    completeWithDonor: async (job: ClaimedJob, content: string, donorId: number) => {
-      const donor = await queries.images.find(unrestrictedPrincipal, { id: donorId });
-      return jobs.completeSharing(job, donorId, donor?.renditions ?? [], derivedFactsOf(content));
-    },
+    completeWithDonor,
     softDelete: (id: number, force = false) => deletion.softDelete(unrestrictedPrincipal, { id }, force),
     restore: (id: number) => deletion.restore(unrestrictedPrincipal, { id }),
     /** Purges an image, deleted or not. Returns `undefined` if it must be kept. */
