@@ -1,7 +1,7 @@
 import { mkdir } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import type { Page } from 'playwright-core';
-import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { useServer } from '../support/process/server.ts';
 import { type Browser, chromiumPath, launchChromium } from './support/chromium.ts';
 import { lowContrastOf, overflowOf, tabTo } from './support/page-checks.ts';
@@ -19,37 +19,52 @@ describe.runIf(chromiumPath)('API pages in a browser', { timeout: 90_000 }, () =
   });
   afterAll(() => browser.close());
 
-  /** Opens a page. At the end of the test, expects no errors and no requests to other hosts. */
-  async function open(path: string, ready: string, width = 1440, scheme: 'light' | 'dark' = 'light') {
-    const page = await browser.context.newPage();
+  /**
+   * Opens `path` before the tests of a `describe` block, which share the page, because loading it takes longer than a test.
+   * After each test, expects that there were no errors and no requests to other hosts.
+   */
+  function usePage(path: string, readySelector: string): () => Page {
+    let page: Page;
     const problems: string[] = [];
-    page.on('console', (message) => {
-      if (message.type() === 'error' || message.type() === 'warning') problems.push(message.text());
+    beforeAll(async () => {
+      page = await browser.context.newPage();
+      page.on('console', (message) => {
+        if (message.type() === 'error' || message.type() === 'warning') problems.push(message.text());
+      });
+      page.on('pageerror', (error) => problems.push(String(error)));
+      page.on('requestfailed', (request) => problems.push(`failed: ${request.url()}`));
+      page.on('request', (request) => {
+        if (!request.url().startsWith('data:') && new URL(request.url()).origin !== server().url)
+          problems.push(`other host: ${request.url()}`);
+      });
+      await page.goto(`${server().url}${path}`);
+      await page.locator(readySelector).first().waitFor();
     });
-    page.on('pageerror', (error) => problems.push(String(error)));
-    page.on('requestfailed', (request) => problems.push(`failed: ${request.url()}`));
-    page.on('request', (request) => {
-      if (!request.url().startsWith('data:') && new URL(request.url()).origin !== server().url)
-        problems.push(`other host: ${request.url()}`);
-    });
-    onTestFinished(async () => {
-      await page.close();
-      expect(problems).toEqual([]);
-    });
-    await page.emulateMedia({ colorScheme: scheme });
+    afterAll(() => page.close());
+    afterEach(() => expect(problems.splice(0)).toEqual([]));
+    return () => page;
+  }
+
+  async function resize(page: Page, width: number, colorScheme: 'light' | 'dark' = 'light'): Promise<void> {
+    await page.emulateMedia({ colorScheme });
     await page.setViewportSize({ width, height: 900 });
-    await page.goto(`${server().url}${path}`);
-    await page.locator(ready).first().waitFor();
-    return page;
   }
 
   const screenshot = (page: Page, name: string) => page.screenshot({ path: `${output}${name}.png` });
 
   describe('/redoc', () => {
+    const redoc = usePage('/redoc', 'main');
+    const setDetails = (isOpen: boolean) =>
+      redoc().evaluate(
+        `document.querySelectorAll('details').forEach((details) => (details.open = ${isOpen}))`,
+      );
+
     test.each(schemes.flatMap((scheme) => widths.map((width) => [scheme, width] as const)))(
       'is readable in %s at %i px',
       async (scheme, width) => {
-        const page = await open('/redoc', 'main', width, scheme);
+        const page = redoc();
+        await setDetails(false);
+        await resize(page, width, scheme);
         await screenshot(page, `redoc-${scheme}-${width}`);
         expect(await overflowOf(page)).toBeLessThanOrEqual(0);
         expect(await lowContrastOf(page)).toEqual([]);
@@ -57,16 +72,15 @@ describe.runIf(chromiumPath)('API pages in a browser', { timeout: 90_000 }, () =
         expect(await page.locator('header .brand').innerText()).toBe('Vitrine');
         await page.locator('#post-v1-images').scrollIntoViewIfNeeded();
         await screenshot(page, `redoc-call-${scheme}-${width}`);
-        await page.evaluate(
-          "document.querySelectorAll('details').forEach((details) => (details.open = true))",
-        );
+        await setDetails(true);
         expect(await overflowOf(page)).toBeLessThanOrEqual(0);
         expect(await lowContrastOf(page)).toEqual([]);
       },
     );
 
     test.each(widths)('keeps status codes on one line at %i px', async (width) => {
-      const page = await open('/redoc', 'main', width);
+      const page = redoc();
+      await resize(page, width);
       const statuses = await page.locator('.status').all();
       expect(statuses.length).toBeGreaterThan(100);
       const tallest: number = await page.evaluate(
@@ -76,7 +90,8 @@ describe.runIf(chromiumPath)('API pages in a browser', { timeout: 90_000 }, () =
     });
 
     test('reaches the content and the navigation by keyboard', async () => {
-      const page = await open('/redoc', 'main');
+      const page = redoc();
+      await page.reload();
       expect(await tabTo(page, '.skip', 1)).toBe(1);
       await page.keyboard.press('Enter');
       expect(await page.evaluate('document.activeElement.id')).toBe('content');
@@ -88,10 +103,13 @@ describe.runIf(chromiumPath)('API pages in a browser', { timeout: 90_000 }, () =
   });
 
   describe('/docs', () => {
+    const docs = usePage('/docs', '.opblock');
+
     test.each(schemes.flatMap((scheme) => widths.map((width) => [scheme, width] as const)))(
       'is readable and shows the product name in %s at %i px',
       async (scheme, width) => {
-        const page = await open('/docs', '.opblock', width, scheme);
+        const page = docs();
+        await resize(page, width, scheme);
         const logo = page.locator('.topbar a.link img');
         await logo.waitFor();
         await screenshot(page, `docs-${scheme}-${width}`);
@@ -102,16 +120,21 @@ describe.runIf(chromiumPath)('API pages in a browser', { timeout: 90_000 }, () =
         expect(await page.locator('meta[name=viewport]').count()).toBe(1);
         expect(await overflowOf(page)).toBeLessThanOrEqual(0);
         expect(await lowContrastOf(page)).toEqual([]);
-        await page.locator('.opblock-summary-control').first().click();
+        const firstOperation = page.locator('.opblock-summary-control').first();
+        await firstOperation.click();
         await page.locator('.opblock-body').first().waitFor();
         await screenshot(page, `docs-call-${scheme}-${width}`);
         expect(await overflowOf(page)).toBeLessThanOrEqual(0);
         expect(await lowContrastOf(page)).toEqual([]);
+        await firstOperation.click();
+        await page.locator('.opblock-body').first().waitFor({ state: 'detached' });
       },
     );
 
     test('reaches the operations by keyboard', async () => {
-      const page = await open('/docs', '.opblock');
+      const page = docs();
+      await page.reload();
+      await page.locator('.opblock').first().waitFor();
       expect(await tabTo(page, '.opblock-summary-control', 12)).toBeDefined();
     });
   });
