@@ -13,9 +13,8 @@ const forbiddenParameters = new Set([
 ]);
 
 /**
- * Hook of every route that removes files. Rejects a token in the URL, because URLs end up in logs and browser
- * histories. Schema validation would ignore or reject the parameter without saying where a token belongs, so the hook
- * runs first.
+ * Hook for routes that remove files. Rejects a token in the URL, because URLs end up in logs and browser histories. It
+ * runs before schema validation, which would ignore or reject the parameter without explaining where to send the token.
  */
 export function rejectTokenInUrl(
   { raw }: FastifyRequest,
@@ -34,7 +33,7 @@ export function rejectTokenInUrl(
     );
 }
 
-/** Returns the confirmation tokens that a request contains, in its body and in its header. */
+/** Returns the confirmation tokens from a request's body and header. */
 export function readConfirmTokens(
   { headers }: FastifyRequest,
   bodyToken: string | null | undefined,

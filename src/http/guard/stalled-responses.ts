@@ -3,7 +3,7 @@ import type { FastifyInstance } from 'fastify';
 
 /** Progress of the responses on a connection. */
 interface ResponseProgress {
-  /** Responses in progress; several if requests are pipelined. */
+  /** Number of responses in progress. There can be several if requests are pipelined. */
   pendingResponses: number;
   /** When data stopped flowing, in milliseconds of the monotonic clock; `undefined` while data flows. */
   stalledSince: number | undefined;
@@ -16,9 +16,9 @@ interface ResponseProgress {
 const checksPerTimeout = 10;
 
 /**
- * Closes connections whose client has read nothing of a response for `stallMs`, because they could hold resources
- * forever. A change in the number of buffered bytes counts as progress. Time without buffered bytes does not count: the
- * response is still being prepared or the upload is still arriving, and other limits apply.
+ * Closes connections whose client has not read any of the response for `stallMs`, because they could hold resources
+ * forever. A change in the number of buffered bytes counts as progress. Time without buffered bytes does not count as a
+ * stall, because the response is still being prepared or the upload is still arriving. Other limits apply then.
  */
 export function closeStalledResponses(app: FastifyInstance, stallMs: number): void {
   const interval = stallMs / checksPerTimeout;
@@ -38,9 +38,9 @@ export function closeStalledResponses(app: FastifyInstance, stallMs: number): vo
     response.once('close', () => (progress.pendingResponses -= 1));
   });
 
-  // The event fires after `interval` without traffic in either direction. Its timer also sees how much of a large write
-  // the kernel has accepted, which no stream property exposes. Because of this listener, Node no longer closes idle
-  // sockets.
+  // The event fires after `interval` without traffic in either direction. Traffic includes parts of a large write
+  // that the kernel has accepted, which no stream property shows. Because of this listener, Node no longer closes idle
+  // sockets itself.
   app.server.on('timeout', (socket: Socket) => {
     const progress = progressBySocket.get(socket);
     if (!progress || progress.pendingResponses === 0 || socket.writableFinished) {
