@@ -11,7 +11,9 @@ import type { Services } from '../services/services.ts';
 import type { ServedMetrics } from '../telemetry/metrics.ts';
 import type { ReceiveUploadForm } from './bodies/upload-form.ts';
 
-/** Configuration that the HTTP server needs: its own section, and the sections whose limits and defaults clients see. */
+/**
+ * Configuration that the HTTP server needs: its own section, and the sections whose limits and defaults clients see.
+ */
 export type HttpConfig = Pick<Config, 'server' | 'uploads' | 'presets' | 'similarity' | 'purge'>;
 
 /** Dependencies of the HTTP server. */
@@ -22,8 +24,8 @@ export interface HttpDependencies {
 }
 
 /**
- * Dependencies of all routes. `/v1` and the dialects, which are the APIs of two older services, share the same services,
- * so that business rules are not duplicated.
+ * Dependencies of all routes. `/v1` and the dialects, which are the APIs of two older services, share the same
+ * services, so that business rules are not duplicated.
  */
 export interface RouteDependencies extends HttpDependencies {
   readonly config: HttpConfig;

@@ -9,9 +9,7 @@ import { faviconPath, swaggerTheme } from './swagger-theme.ts';
 /** URL path of the OpenAPI document. */
 export const openApiPath = '/api/v1/openapi.json';
 
-/**
- * Content security policy of Swagger UI, which needs inline styles and images from data URLs. It blocks all other hosts.
- */
+/** Content security policy of Swagger UI, which needs inline styles and images from data URLs, but no other hosts. */
 const swaggerPolicy =
   "default-src 'self'; img-src 'self' data:; style-src 'self' 'unsafe-inline'; object-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 

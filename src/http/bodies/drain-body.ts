@@ -8,9 +8,9 @@ const maxDrainedBytes = 64 * 2 ** 20;
 const lingerMs = 500;
 
 /**
- * Reads and discards the rest of a body, for at most `timeoutMs` and up to `maxBytes`. Returns whether the whole body was
- * read. If the connection were closed while the client is still sending, the client would get a connection reset instead
- * of the response.
+ * Reads and discards the rest of a body, for at most `timeoutMs` and up to `maxBytes`. Returns whether the whole body
+ * was read. If the connection were closed while the client is still sending, the client would get a connection reset
+ * instead of the response.
  */
 export async function drainBody(
   request: IncomingMessage,

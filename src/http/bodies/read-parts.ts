@@ -95,8 +95,9 @@ function waitForEnd(request: IncomingMessage): Promise<void> {
 }
 
 /**
- * Writes the body to the parser. Calls `fail` if the request is aborted, stalls or is too large. Returns a function that
- * stops reading. `pipe` would not work, because it stops at the closing boundary and does not count the bytes after it.
+ * Writes the body to the parser. Calls `fail` if the request is aborted, stalls or is too large. Returns a function
+ * that stops reading. `pipe` would not work, because it stops at the closing boundary and does not count the bytes
+ * after it.
  */
 function pump(
   request: IncomingMessage,

@@ -68,7 +68,7 @@ export function makeReceiveUploadForm(deps: Dependencies): ReceiveUploadForm {
       return await requireFile(form, fieldNames);
     } catch (error) {
       form.reader.abandon(error);
-      // If the disk is full, the file ends early, which looks like a truncated form. The file's error is the real cause.
+      // If the disk is full, the file ends early, which looks like a truncated form. The file's error is the cause.
       let reason = error;
       const receivedFile = await form.received.file?.catch((failure: unknown) => {
         if (failure instanceof AppError) reason = failure;

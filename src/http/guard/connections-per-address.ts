@@ -15,8 +15,8 @@ export function makeTrustedTest(trustedProxies: readonly string[]): AddressTest 
 }
 
 /**
- * Returns a test that matches addresses in `networks` (in CIDR notation). IPv4-mapped IPv6 addresses count as IPv4. Text
- * that is not an address never matches.
+ * Returns a test that matches addresses in `networks` (in CIDR notation). IPv4-mapped IPv6 addresses count as IPv4.
+ * Text that is not an address never matches.
  */
 export function makeAddressTest(networks: readonly string[]): AddressTest {
   const list = new BlockList();

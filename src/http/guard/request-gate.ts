@@ -131,8 +131,8 @@ function quote(text: string): string {
 }
 
 /**
- * Rejects requests with more than one `Host` header, as RFC 9112 §3.2 requires. Node uses the first header, but a
- * proxy may have used the last.
+ * Rejects requests with more than one `Host` header, as RFC 9112 §3.2 requires. Node uses the first header, but a proxy
+ * may have used the last.
  */
 export function rejectMultipleHosts(app: FastifyInstance): void {
   app.addHook('onRequest', (request, _reply, done) => {

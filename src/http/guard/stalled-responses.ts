@@ -38,8 +38,8 @@ export function closeStalledResponses(app: FastifyInstance, stallMs: number): vo
     response.once('close', () => (progress.pendingResponses -= 1));
   });
 
-  // The event fires after `interval` without traffic in either direction. Traffic includes parts of a large write
-  // that the kernel has accepted, which no stream property shows. Because of this listener, Node no longer closes idle
+  // The event fires after `interval` without traffic in either direction. Traffic includes parts of a large write that
+  // the kernel has accepted, which no stream property shows. Because of this listener, Node no longer closes idle
   // sockets itself.
   app.server.on('timeout', (socket: Socket) => {
     const progress = progressBySocket.get(socket);

@@ -46,7 +46,10 @@ export function describeUnknownCharset(label: string): string {
   return `has the charset ${JSON.stringify(label.slice(0, 40))}, which is not supported; use UTF-8, windows-1252 or utf-16le, for example`;
 }
 
-/** Returns `undefined` for an unknown label. Labels follow the WHATWG Encoding Standard, in which latin1 and us-ascii mean windows-1252. */
+/**
+ * Returns `undefined` for an unknown label. Labels follow the WHATWG Encoding Standard, in which latin1 and us-ascii
+ * mean windows-1252.
+ */
 function makeDecoder(label: string, fatal: boolean): TextDecoder | undefined {
   try {
     return new TextDecoder(label, { fatal });

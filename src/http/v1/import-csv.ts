@@ -15,8 +15,8 @@ const charsetAdvice =
 const replacementCharacter = '\uFFFD';
 
 /**
- * Returns the lines below the header of a CSV file. A line that cannot be decoded or parsed is returned with
- * its problem, so that the service rejects only that line. `charset` is the declared charset.
+ * Returns the lines below the header of a CSV file. A line that cannot be decoded or parsed is returned with its
+ * problem, so that the service rejects only that line. `charset` is the declared charset.
  * @throws {AppError} `invalid_request` for a file that is invalid as a whole.
  */
 export function readCsvLines(

@@ -41,8 +41,8 @@ function asText(value: unknown): string | undefined {
 }
 
 /**
- * Replaces control characters and lone surrogates. Rejected lines are also stored and logged, but databases and
- * logs cannot contain these characters.
+ * Replaces control characters and lone surrogates. Rejected lines are also stored and logged, but databases and logs
+ * cannot contain these characters.
  */
 function toPrintable(text: string): string {
   return text.replaceAll(/[\p{Cc}\p{Cs}\uFFFD]/gu, '?');

@@ -34,8 +34,7 @@ const noQuery = z.strictObject({});
 
 /**
  * The native API, mounted at `/v1`. It rejects undeclared bodies and unknown query parameters, so that a misspelled
- * parameter is not silently ignored. The rendition routes, which are the hottest, parse their query
- * themselves.
+ * parameter is not silently ignored. The rendition routes, which are the hottest, parse their query themselves.
  */
 export const v1: RoutePlugin = (app, dependencies) => {
   rejectUndeclaredBodies(app);

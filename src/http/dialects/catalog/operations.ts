@@ -10,13 +10,10 @@ import { toPurgeRecord, purgeSchema, toTenantUsageRecord, tenantUsageSchema } fr
 
 const tenantParams = z.object({ tenant_name: z.string().describe('Name of a tenant.') });
 const purgeQuery = z.object({
-  dry_run: z
-    .unknown()
-    .optional()
-    .meta({
-      type: 'string',
-      description: 'With `false`, assets are purged. With any other value, the request is a dry run.',
-    }),
+  dry_run: z.unknown().optional().meta({
+    type: 'string',
+    description: 'With `false`, assets are purged. With any other value, the request is a dry run.',
+  }),
   days: wholeNumberField(
     0,
     maxDays,

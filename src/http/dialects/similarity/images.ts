@@ -39,8 +39,8 @@ const listResponse = z.object({
 const tags = ['Similarity dialect'];
 
 /**
- * Image routes of the similarity dialect, an API for clients of an older similarity service. It identifies images by UUID
- * and is limited to the tenant `default`.
+ * Image routes of the similarity dialect, an API for clients of an older similarity service. It identifies images by
+ * UUID and is limited to the tenant `default`.
  */
 export const similarityImageRoutes: RoutePlugin = (app, { services, receiveUploadForm, config }) => {
   const getTenantPrincipal = (request: FastifyRequest) =>
