@@ -1,7 +1,10 @@
 import type { FastifyRequest } from 'fastify';
 import { type Caller, unrestrictedPrincipal, type Principal } from '../model/principal.ts';
 
-/** Returns the caller of a request. All routes use this function, so that access control can be added in one place. */
+/**
+ * Returns the principal that sent a request. All routes use this function, so that access control can be added in one
+ * place.
+ */
 export function getPrincipal(request: FastifyRequest): Principal {
   return { ...unrestrictedPrincipal, caller: getCaller(request) };
 }

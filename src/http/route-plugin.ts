@@ -12,7 +12,8 @@ import type { ServedMetrics } from '../telemetry/metrics.ts';
 import type { ReceiveUploadForm } from './bodies/upload-form.ts';
 
 /**
- * Configuration that the HTTP server needs: its own section, and the sections whose limits and defaults clients see.
+ * Configuration that the HTTP server needs: its own section, and the sections whose limits and defaults are visible to
+ * clients.
  */
 export type HttpConfig = Pick<Config, 'server' | 'uploads' | 'presets' | 'similarity' | 'purge'>;
 

@@ -31,7 +31,7 @@ const requestLimits = {
   headerBytes: 16 * 1024,
   headerCount: 100,
   headersTimeoutMs: 10_000,
-  /** In UTF-16 code units. A reference may have 200 characters of two code units each. */
+  /** Maximum length in UTF-16 code units. A reference may have 200 characters of two code units each. */
   urlParameterLength: 400,
 };
 

@@ -67,7 +67,7 @@ export function decodeFilename({ plain, extended }: RawFilename, charset: string
   );
 }
 
-/** Decodes the form `charset'language'value`, in which the value is percent-encoded (RFC 8187 §3.2). */
+/** Decodes text in the format `charset'language'value`, in which the value is percent-encoded (RFC 8187 §3.2). */
 function decodeExtended(value: string): DecodedText {
   const [, charset, escaped] = /^([^']+)'[^']*'(.*)$/s.exec(value) ?? [];
   if (charset === undefined || escaped === undefined || /%(?![\da-f]{2})/i.test(escaped))

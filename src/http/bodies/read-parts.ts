@@ -5,7 +5,7 @@ import { AppError } from '../../errors.ts';
 import { parseHeaderParameters } from '../text/header-parameters.ts';
 import { type PartHead, type PartHeaders, readPartHead } from './part-head.ts';
 
-/** Limits of a whole form. */
+/** Limits for a whole form. */
 export interface FormLimits {
   readonly parts: number;
   /** Maximum size of the body, including boundaries and any bytes before the first part and after the last. */
@@ -14,7 +14,7 @@ export interface FormLimits {
   readonly idleMs: number;
 }
 
-/** Limits of one part. The parser drops excess headers, so the part may end up without a field name. */
+/** Limits for one part. The parser drops excess headers, so the part may end up without a field name. */
 const headerLimits = { maxHeaderPairs: 100, maxHeaderSize: 16 * 1024 };
 
 /** A form that is being read. */

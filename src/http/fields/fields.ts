@@ -7,7 +7,7 @@ import { describeReferenceError, newReferencePattern, referencePattern } from '.
 import type { HttpConfig } from '../route-plugin.ts';
 import { quoteValue } from './validation.ts';
 
-/** Maximum value of parameters that are a number of days. */
+/** Maximum value of parameters that specify a number of days. */
 export const maxDays = 36_500;
 
 /** Tenant name in a filter. */
@@ -60,11 +60,11 @@ function describeInvalidTime(input: unknown): string {
   if (/T[\d:.]+ \d\d:?\d\d$/.test(input))
     return `has a space before its UTC offset ${received}; encode "+" as %2B`;
   if (z.iso.datetime({ local: true }).safeParse(input).success)
-    return `has no time zone ${received}; use the form ${example}`;
+    return `has no time zone ${received}; use the format ${example}`;
   return `must be a timestamp with a time zone, such as ${example} ${received}`;
 }
 
-/** Text without control characters, which cause trouble in databases and logs. */
+/** Text without control characters, which cause problems in databases and logs. */
 export function textField(maximum: number) {
   return z
     .string()
@@ -73,12 +73,12 @@ export function textField(maximum: number) {
 }
 
 const referenceDescription =
-  'Name of what uses the image, such as `product-42`: 1 to 200 printable characters, normalized to NFC.';
+  'Name of something that uses the image, such as `product-42`: 1 to 200 printable characters, normalized to NFC.';
 
-/** Name of a reference to look up. */
+/** Name of an existing reference. */
 export const referenceField = nameField(referencePattern);
 
-/** Name of a reference to add. */
+/** Name of a new reference. */
 export const newReferenceField = nameField(newReferencePattern);
 
 function nameField(pattern: RegExp) {

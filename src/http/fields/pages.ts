@@ -14,16 +14,16 @@ export function writeCursor(next: number | undefined): string | null {
 export function readCursor(text: string): number | undefined {
   if (!cursorPattern.test(text)) return undefined;
   const digits = Buffer.from(text, 'base64url').toString('latin1');
-  const next = Number(digits);
+  const position = Number(digits);
   // Base64 can encode the same bytes in several ways; only the canonical one is accepted.
-  return /^\d{1,15}$/.test(digits) && writeCursor(next) === text ? next : undefined;
+  return /^\d{1,15}$/.test(digits) && writeCursor(position) === text ? position : undefined;
 }
 
 const cursorField = z
   .string()
   .transform((text, context) => {
-    const after = readCursor(text);
-    if (after !== undefined) return after;
+    const position = readCursor(text);
+    if (position !== undefined) return position;
     context.addIssue({ code: 'custom', message: 'must be the "next_cursor" of a previous page' });
     return z.NEVER;
   })

@@ -3,7 +3,7 @@ import { z } from 'zod';
 import { AppError } from '../../errors.ts';
 import { redactSecrets } from '../../model/redact-url.ts';
 
-/** Maximum number of errors listed in a message; the others are only counted. */
+/** Maximum number of errors that a message lists. Further errors are only counted. */
 const maxListed = 5;
 
 /**
@@ -58,7 +58,7 @@ const typeNames: Readonly<Record<string, string>> = {
   object: 'an object',
 };
 
-/** Describes what is wrong with a value and states the limit, in words for shop staff rather than programmers. */
+/** Describes what is wrong with a value and states the limit, in words that shop staff understand. */
 function describeIssue(issue: Issue): string {
   if (issue.code === 'invalid_type') return describeWrongType(issue.expected, issue.input);
   if (issue.code === 'unrecognized_keys') return describeUnknownKeys(issue);

@@ -3,7 +3,7 @@ import { AppError } from '../../errors.ts';
 
 const tokenHeader = 'x-confirm-token';
 
-/** Query parameters in which a client might send the token, in snake case. */
+/** Names of query parameters in which a client might send the token, in snake case. */
 const forbiddenParameters = new Set([
   'confirm_token',
   'confirmtoken',
@@ -13,8 +13,8 @@ const forbiddenParameters = new Set([
 ]);
 
 /**
- * Hook for routes that remove files. Rejects a token in the URL, because URLs end up in logs and browser histories. It
- * runs before schema validation, which would ignore or reject the parameter without explaining where to send the token.
+ * Hook for routes that remove files. Rejects a token in the URL, because URLs end up in logs and browser histories. The
+ * hook runs before schema validation, which would not explain where to send the token.
  */
 export function rejectTokenInUrl(
   { raw }: FastifyRequest,

@@ -46,11 +46,18 @@ export const withoutCors = { cors: false } as const;
 export function makeCrossOriginHeaders({
   corsOrigins,
 }: HttpConfig['server']): (origin: string | undefined) => readonly string[] {
-  const wildcard = ['access-control-allow-origin', '*', 'access-control-expose-headers', exposedHeaders];
-  if (corsOrigins === '*') return () => wildcard;
-  const vary = ['vary', 'Origin'];
-  const allowed = new Map(corsOrigins.map((origin) => [origin, [...vary, ...wildcard.with(1, origin)]]));
-  return (origin) => (origin === undefined ? vary : (allowed.get(origin) ?? vary));
+  const wildcardHeaders = [
+    'access-control-allow-origin',
+    '*',
+    'access-control-expose-headers',
+    exposedHeaders,
+  ];
+  if (corsOrigins === '*') return () => wildcardHeaders;
+  const varyHeaders = ['vary', 'Origin'];
+  const headersByOrigin = new Map(
+    corsOrigins.map((origin) => [origin, [...varyHeaders, ...wildcardHeaders.with(1, origin)]]),
+  );
+  return (origin) => (origin === undefined ? varyHeaders : (headersByOrigin.get(origin) ?? varyHeaders));
 }
 
 /** Sets headers from a flat array of names and values. */

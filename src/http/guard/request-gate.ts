@@ -54,13 +54,13 @@ const maxCachedHosts = 200;
 function makeHostCheck({ isOnLoopback, allowedHosts }: ServerConfig): Rule['rejectionReason'] {
   const isCheckEnabled = (isOnLoopback || allowedHosts.length > 0) && !allowedHosts.includes('*');
   if (!isCheckEnabled) return () => undefined;
-  const cached = new Set<string>();
+  const cachedHosts = new Set<string>();
 
   function isAllowed(authority: string): boolean {
-    if (cached.has(authority)) return true;
+    if (cachedHosts.has(authority)) return true;
     const host = parseHost(authority);
     if (host === undefined || !isServedHost(host, allowedHosts)) return false;
-    if (cached.size < maxCachedHosts) cached.add(authority);
+    if (cachedHosts.size < maxCachedHosts) cachedHosts.add(authority);
     return true;
   }
 
@@ -77,8 +77,8 @@ function makeHostCheck({ isOnLoopback, allowedHosts }: ServerConfig): Rule['reje
 
 function isServedHost(host: string, allowedHosts: readonly string[]): boolean {
   if (isIpAddress(host) || isLoopbackHost(host)) return true;
-  return allowedHosts.some((allowed) =>
-    allowed.startsWith('*.') ? host.endsWith(allowed.slice(1)) : host === allowed,
+  return allowedHosts.some((allowedHost) =>
+    allowedHost.startsWith('*.') ? host.endsWith(allowedHost.slice(1)) : host === allowedHost,
   );
 }
 
@@ -89,30 +89,30 @@ function targetAuthority(target: string | undefined): string | undefined {
 }
 
 /**
- * Returns a check that rejects writes from pages of other origins, based on `Origin`. Local files and sandboxed frames
- * have the origin `null`, which any page can obtain. `*` in `CORS_ORIGINS` does not allow writes.
+ * Returns a check that rejects writes by pages from other origins, based on `Origin`. Local files and sandboxed
+ * frames have the origin `null`, which any page can obtain. `*` in `CORS_ORIGINS` does not allow writes.
  */
 function makeOriginCheck({ corsOrigins, publicOrigin }: ServerConfig): Rule['rejectionReason'] {
-  const allowed = new Set(corsOrigins === '*' ? [] : corsOrigins);
-  if (publicOrigin !== undefined) allowed.add(publicOrigin);
+  const allowedOrigins = new Set(corsOrigins === '*' ? [] : corsOrigins);
+  if (publicOrigin !== undefined) allowedOrigins.add(publicOrigin);
   return ({ raw }) => {
     const { origin, host } = raw.headers;
-    if (origin === undefined || allowed.has(origin)) return undefined;
+    if (origin === undefined || allowedOrigins.has(origin)) return undefined;
     if (hasSameOrigin(origin, targetAuthority(raw.url) ?? host)) return undefined;
     if (origin === 'null')
-      return 'Pages with a null origin (local files, sandboxed frames) may not write: serve the page over HTTP, and add its origin to CORS_ORIGINS.';
-    const wildcard = corsOrigins === '*' ? ' (`*` in CORS_ORIGINS allows reads only)' : '';
-    return `Pages from the origin ${quote(origin)} may not write${wildcard}. To allow them, add the origin to CORS_ORIGINS or, if it is the address of this server behind a proxy, set PUBLIC_URL. Then restart.`;
+      return 'Pages with a null origin (local files, sandboxed frames) may not write. Serve the page over HTTP, and add its origin to CORS_ORIGINS.';
+    const wildcardHint = corsOrigins === '*' ? ' (`*` in CORS_ORIGINS allows reads only)' : '';
+    return `Pages from the origin ${quote(origin)} may not write${wildcardHint}. To allow them, add the origin to CORS_ORIGINS or, if it is the address of this server behind a proxy, set PUBLIC_URL. Then restart.`;
   };
 }
 
 /** Whether `origin` has the same host as the request. The scheme is ignored, because a proxy may terminate TLS. */
 function hasSameOrigin(origin: string, authority: string | undefined): boolean {
   if (!authority || parseHost(authority) === undefined) return false;
-  const page = URL.parse(origin);
-  if (page === null || !/^https?:$/.test(page.protocol)) return false;
+  const pageUrl = URL.parse(origin);
+  if (pageUrl === null || !/^https?:$/.test(pageUrl.protocol)) return false;
   // Both are parsed with the same scheme, so that the default port may be present or absent.
-  return page.host === URL.parse(`${page.protocol}//${authority}`)?.host;
+  return pageUrl.host === URL.parse(`${pageUrl.protocol}//${authority}`)?.host;
 }
 
 /**
@@ -125,7 +125,7 @@ function checkFetchSite({ raw }: FastifyRequest): string | undefined {
   return `A page from a different origin sent this request (Sec-Fetch-Site: ${site}, without Origin); such pages may not write.`;
 }
 
-/** Quotes text from the client for a message; long text is truncated. */
+/** Quotes text from the client for a message. Truncates long text. */
 function quote(text: string): string {
   return JSON.stringify(text.length > 200 ? `${text.slice(0, 200)}…` : text);
 }

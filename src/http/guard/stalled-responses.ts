@@ -5,7 +5,7 @@ import type { FastifyInstance } from 'fastify';
 interface ResponseProgress {
   /** Number of responses in progress. There can be several if requests are pipelined. */
   pendingResponses: number;
-  /** When data stopped flowing, in milliseconds of the monotonic clock; `undefined` while data flows. */
+  /** When data stopped flowing, in milliseconds of the monotonic clock. `undefined` while data flows. */
   stalledSince: number | undefined;
   checkedAt: number;
   /** Bytes in the send buffer at the last check. A change means progress. */
@@ -21,7 +21,7 @@ const checksPerTimeout = 10;
  * stall, because the response is still being prepared or the upload is still arriving. Other limits apply then.
  */
 export function closeStalledResponses(app: FastifyInstance, stallMs: number): void {
-  const interval = stallMs / checksPerTimeout;
+  const intervalMs = stallMs / checksPerTimeout;
   const progressBySocket = new WeakMap<Socket, ResponseProgress>();
 
   app.server.on('request', ({ socket }, response) => {
@@ -34,12 +34,12 @@ export function closeStalledResponses(app: FastifyInstance, stallMs: number): vo
     progressBySocket.set(socket, progress);
     progress.pendingResponses += 1;
     // When the connection becomes idle, Node replaces this with its own timeout.
-    socket.setTimeout(interval);
+    socket.setTimeout(intervalMs);
     response.once('close', () => (progress.pendingResponses -= 1));
   });
 
-  // The event fires after `interval` without traffic in either direction. Traffic includes parts of a large write that
-  // the kernel has accepted, which no stream property shows. Because of this listener, Node no longer closes idle
+  // The event fires after `intervalMs` without traffic in either direction. Traffic includes parts of a large write
+  // that the kernel has accepted, which no stream property shows. Because of this listener, Node no longer closes idle
   // sockets itself.
   app.server.on('timeout', (socket: Socket) => {
     const progress = progressBySocket.get(socket);
@@ -49,17 +49,17 @@ export function closeStalledResponses(app: FastifyInstance, stallMs: number): vo
     }
     const now = performance.now();
     const hasProgressed =
-      progress.bufferedBytes !== socket.writableLength || now - progress.checkedAt > 1.5 * interval;
+      progress.bufferedBytes !== socket.writableLength || now - progress.checkedAt > 1.5 * intervalMs;
     if (hasProgressed) progress.stalledSince = undefined;
     progress.bufferedBytes = socket.writableLength;
     progress.checkedAt = now;
-    if (progress.bufferedBytes > 0) progress.stalledSince ??= now - interval;
+    if (progress.bufferedBytes > 0) progress.stalledSince ??= now - intervalMs;
     if (progress.stalledSince !== undefined && now - progress.stalledSince >= stallMs) {
       app.log.info(
         { stallMs, buffered: progress.bufferedBytes },
         'a client stopped reading a response; closing its connection',
       );
       socket.destroy();
-    } else socket.setTimeout(interval);
+    } else socket.setTimeout(intervalMs);
   });
 }

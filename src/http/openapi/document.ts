@@ -49,10 +49,10 @@ export function describeRoutes(app: FastifyInstance): void {
 
 type Transform = typeof jsonSchemaTransform;
 
-/** Temporary key on operations with an optional body. The Swagger plugin marks all bodies as required. */
+/** Temporary marker for operations with an optional body, because the Swagger plugin marks all bodies as required. */
 const optionalBody = 'x-optional-body';
 
-/** Errors that can occur before the handler of any endpoint that may write or receive a body. */
+/** Errors that can occur before the handler runs, on endpoints that may write or receive a body. */
 const earlyErrors = responses({}, 'origin_not_allowed', 'body_too_large', 'unsupported_body');
 
 function mayHaveBody(method: string | readonly string[]): boolean {
@@ -115,7 +115,7 @@ function markOptionalBodies(paths: Paths): void {
   }
 }
 
-/** Adds the names of all components that `node` refers to, directly or through other components, to `usedNames`. */
+/** Adds to `usedNames` the names of all components that `node` refers to, directly or through other components. */
 function collectReferences(node: unknown, schemas: Record<string, object>, usedNames: Set<string>): void {
   for (const [, name = ''] of JSON.stringify(node).matchAll(/"#\/components\/schemas\/(\w+)"/g)) {
     if (usedNames.has(name)) continue;

@@ -76,8 +76,8 @@ export function text(type: string): Record<string, { readonly schema: z.ZodType 
 }
 
 /**
- * Documents an endpoint's responses, successes by status and errors by code. Responses are not validated at run time,
- * because a mismatch would turn a usable response into a 500. Tests validate them instead.
+ * Documents an endpoint's responses. Successes are keyed by status, and errors are given by code. Responses are not
+ * validated at run time, because a mismatch would turn a usable response into a 500. Tests validate them instead.
  */
 export function responses(
   successes: Readonly<Record<number, DocumentedResponse | z.ZodType>>,

@@ -6,7 +6,7 @@ import { drainBody } from '../bodies/drain-body.ts';
 import { maxBodyBytes } from '../bodies/json-body.ts';
 import type { ExplainMissingRoute } from './missing-routes.ts';
 
-/** How long the rest of a rejected body is read before the response is sent. */
+/** Maximum time to read the rest of a rejected body before the response is sent. */
 const drainMs = 1_500;
 
 /** Error codes for Fastify's own errors. */
@@ -23,8 +23,8 @@ const frameworkSentences: Readonly<Record<string, string>> = {
 };
 
 /**
- * Sends every error as `application/problem+json`; no other code sends errors. Call this before any route is
- * registered, because existing routes, such as those of plugins, keep Fastify's default handler.
+ * Sends all errors as `application/problem+json`. Call this before any route is registered, because existing routes,
+ * such as those of plugins, keep Fastify's default handler.
  */
 export function handleErrors(app: FastifyInstance): void {
   app.setErrorHandler((error, request, reply) => sendProblem(request, reply, toAppError(request, error)));

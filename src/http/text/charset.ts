@@ -1,7 +1,7 @@
 import { isUtf8 } from 'node:buffer';
 import { TextDecoder } from 'node:util';
 
-/** Decoded text, or a problem that completes a sentence about the input, such as "is not valid UTF-8". */
+/** Decoded text, or a problem such as "is not valid UTF-8", which completes a sentence about the input. */
 export type DecodedText = { readonly text: string } | { readonly problem: string };
 
 const utf8 = 'utf-8';

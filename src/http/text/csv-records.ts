@@ -16,7 +16,7 @@ export interface CsvRecord {
 /**
  * Iterates over the records of a CSV file (RFC 4180) and skips empty lines. After a malformed line, the next record
  * begins on the next line, so an unclosed quotation mark does not consume the rest of the file. The time per record is
- * linear in its length, whatever it contains.
+ * linear in its length, regardless of its content.
  */
 export function* readCsvRecords(text: string, delimiter: string): Generator<CsvRecord> {
   const lines = text.split(/\r\n|\n|\r/);

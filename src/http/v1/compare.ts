@@ -23,7 +23,7 @@ const trialsSchema = z
     recommended: z
       .string()
       .describe(
-        'The preset with the smallest file and a quality of at least 0.95. If no preset has this quality, the preset with the best quality.',
+        'The preset with the smallest file among those with a quality of at least 0.95. If there are none, the preset with the best quality.',
       ),
   })
   .meta({ examples: [trialsExample] });

@@ -63,7 +63,7 @@ export const imageRoutes: RoutePlugin = (app, { services }) => {
       schema: {
         tags,
         summary: 'Get an image',
-        description: 'Includes its status, the URLs of its renditions, and its near-duplicates.',
+        description: "Includes the image's status, the URLs of its renditions, and its near-duplicates.",
         params: imageParams,
         response: responses({ 200: json(imageSchema, 'The image.') }, 'invalid_request', 'image_not_found'),
       },
@@ -78,7 +78,7 @@ export const imageRoutes: RoutePlugin = (app, { services }) => {
         tags,
         summary: 'Delete an image',
         description:
-          'Every URL of the image returns 404 immediately. Its files are kept until a purge, and until then it can be restored. An image with references is deleted only with `force=true`. Otherwise, the error lists the references.',
+          'Every URL of the image returns 404 immediately. Its files are kept until a purge, and until then the image can be restored. An image with references is deleted only with `force=true`. Otherwise, the error lists the references.',
         params: imageParams,
         querystring: deleteQuery,
         response: responses({ 204: empty('Deleted.') }, 'invalid_request', 'image_not_found', 'image_in_use'),

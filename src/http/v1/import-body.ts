@@ -18,7 +18,9 @@ const tenant = textField(200).describe("Name of the tenant; defaults to the impo
 const documentedItem = z.strictObject({
   url,
   tenant: tenant.optional(),
-  reference: textField(1_000).optional().describe('Name of what uses the image, such as `product-42`.'),
+  reference: textField(1_000)
+    .optional()
+    .describe('Name of something that uses the image, such as `product-42`.'),
 });
 
 function importBody<Url extends z.ZodType, Item extends z.ZodType>(urlSchema: Url, itemSchema: Item) {
@@ -30,7 +32,7 @@ function importBody<Url extends z.ZodType, Item extends z.ZodType>(urlSchema: Ur
         .min(1)
         .max(maxLines)
         .optional()
-        .describe('URLs with their own tenant and reference. Replaces `urls`.'),
+        .describe('URLs with their own tenant and reference, as an alternative to `urls`.'),
       tenant: tenant
         .optional()
         .describe(

@@ -100,7 +100,7 @@ export function toProgressRecord(
 
 function toLineRecord(line: ImportLine): z.input<typeof lineSchema> {
   const { line: position, tenant, reference, outcome, imageId, code, error } = line;
-  // Older versions stored URLs with their secrets.
+  // Older versions stored URLs without redacting secrets.
   const url = redactSecrets(line.url);
   const family = errorFamily(code);
   return { line: position, url, tenant, reference, outcome, image_id: imageId, code, family, error };

@@ -3,7 +3,7 @@ import { errorFamily } from '../../errors.ts';
 import { type JobReport, jobKinds, jobStates } from '../../model/job.ts';
 import { jobExample, jobWithHistoryExample } from './examples.ts';
 
-/** Failure classes, as named in the API. */
+/** Failure classes, as they appear in the API. */
 export const failureClasses = ['permanent', 'transient', 'crash', 'lease-lost'] as const;
 
 /** Schema of a job in a list. */

@@ -18,7 +18,7 @@ const uploadQuery = z.strictObject({
     .enum(['inline', 'queued'])
     .default('inline')
     .describe(
-      'When to respond to an upload: `inline` once the renditions exist, `queued` immediately. Ignored for imports.',
+      'With `inline`, the response is sent once the renditions exist. With `queued`, it is sent immediately. Ignored for imports.',
     ),
 });
 

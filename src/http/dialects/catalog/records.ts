@@ -17,15 +17,15 @@ export const uploadSchema = z.object({
 
 /** Converts an upload result to JSON. The status is `uploaded` with a job id, or `exists` without a job id. */
 export function toUploadRecord({ outcome, image, jobId }: IngestResult): z.input<typeof uploadSchema> {
-  const exists = outcome === 'known';
+  const isKnown = outcome === 'known';
   return {
     asset_id: image.id,
-    status: exists ? 'exists' : 'uploaded',
-    message: exists
+    status: isKnown ? 'exists' : 'uploaded',
+    message: isKnown
       ? 'This image already exists; its asset is unchanged.'
       : 'The image was uploaded; its renditions are being created.',
     content_hash: image.contentHash,
-    ...(exists ? {} : { job_id: jobId }),
+    ...(isKnown ? {} : { job_id: jobId }),
   };
 }
 
