@@ -15,7 +15,7 @@ export function readCursor(text: string): number | undefined {
   if (!cursorPattern.test(text)) return undefined;
   const digits = Buffer.from(text, 'base64url').toString('latin1');
   const position = Number(digits);
-  // Base64 can encode the same bytes in several ways; only the canonical one is accepted.
+  // Base64 can encode the same bytes in several ways; only the canonical encoding is accepted.
   return /^\d{1,15}$/.test(digits) && writeCursor(position) === text ? position : undefined;
 }
 

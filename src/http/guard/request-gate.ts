@@ -122,7 +122,7 @@ function hasSameOrigin(origin: string, authority: string | undefined): boolean {
 function checkFetchSite({ raw }: FastifyRequest): string | undefined {
   const site = raw.headers['sec-fetch-site'];
   if (raw.headers.origin !== undefined || (site !== 'cross-site' && site !== 'same-site')) return undefined;
-  return `A page from a different origin sent this request (Sec-Fetch-Site: ${site}, without Origin); such pages may not write.`;
+  return `A page from a different origin sent this request (Sec-Fetch-Site: ${site}, without Origin). Pages from other origins may not write.`;
 }
 
 /** Quotes text from the client for a message. Truncates long text. */

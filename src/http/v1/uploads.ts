@@ -47,7 +47,7 @@ export const uploadRoutes: RoutePlugin = (app, dependencies) => {
     tags: ['Images'],
     summary: 'Add an image from a file, a URL or a presigned upload',
     description:
-      "Safe to retry. Uploading the same bytes again returns the tenant's existing image. By default, importing the same URL again does too (`DUPLICATE_HANDLING`).",
+      "Safe to retry. Uploading the same bytes again returns the tenant's existing image. By default, importing the same URL again does the same (see `DUPLICATE_HANDLING`).",
     querystring: uploadQuery,
     bodies: {
       ...pictureForm({ tenant: tenantFormField }),
