@@ -2,12 +2,12 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import Negotiator from 'negotiator';
 import type { Metrics, ServedMetrics } from '../telemetry/metrics.ts';
 
-/** Route label of requests that match no route. */
-const noRoute = 'none';
+/** Route label for requests that match no route. */
+const unmatchedRouteLabel = 'none';
 
 /**
  * Counts every response by its route pattern, including responses that bypass Fastify. The pattern is captured when the
- * route is registered: reading it from the request would cost more than the rest of the hook.
+ * route is registered, because reading it from the request would cost more than the rest of the hook.
  */
 export function countRequests(app: FastifyInstance, metrics: Pick<Metrics, 'requestEnded'>): void {
   app.addHook('onRoute', (route) => {
@@ -30,13 +30,13 @@ export function countRequests(app: FastifyInstance, metrics: Pick<Metrics, 'requ
     if (request.is404) {
       const { method } = request;
       const seconds = reply.elapsedTime / 1_000;
-      metrics.requestEnded({ method, route: noRoute, status: reply.raw.statusCode, seconds });
+      metrics.requestEnded({ method, route: unmatchedRouteLabel, status: reply.raw.statusCode, seconds });
     }
     done();
   });
 }
 
-/** The format that each media type in `Accept` selects on a route that serves both people and scrapers. */
+/** Response format for each media type in `Accept`, on routes that serve both people and scrapers. */
 const formats: Readonly<Record<string, 'prometheus' | 'json'>> = {
   'text/plain': 'prometheus',
   'application/openmetrics-text': 'prometheus',

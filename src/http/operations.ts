@@ -25,7 +25,7 @@ const healthSchema = z.looseObject({
     .describe('Problems that do not affect requests, by component.'),
 });
 
-/** Routes outside `/v1` and the dialects: `/`, `/healthz` for load balancers, `/metrics` for Prometheus. */
+/** Routes outside `/v1` and the dialects: `/`, `/healthz` for load balancers, and `/metrics` for Prometheus. */
 export const operationRoutes: RoutePlugin = (app, { services, metrics }) => {
   const tags = ['Health'];
   const index: z.input<typeof indexSchema> = {
@@ -60,7 +60,7 @@ export const operationRoutes: RoutePlugin = (app, { services, metrics }) => {
           200: json(healthSchema, 'All checks passed.'),
           503: json(
             healthSchema,
-            'At least one check failed. The body has one field per failed check, with the reason.',
+            'At least one check failed. The body contains a field with the reason for each failed check.',
           ),
         }),
       },
@@ -68,9 +68,11 @@ export const operationRoutes: RoutePlugin = (app, { services, metrics }) => {
     async (_request, reply) => {
       const checks = await services.checkHealth.ready();
       const warnings = collectMessages(checks, 'warning');
-      const degraded = Object.keys(warnings).length > 0 ? { warnings } : {};
-      if (isHealthy(checks)) return { status: 'healthy', ...degraded };
-      return reply.code(503).send({ status: 'unhealthy', ...collectMessages(checks, 'error'), ...degraded });
+      const warningField = Object.keys(warnings).length > 0 ? { warnings } : {};
+      if (isHealthy(checks)) return { status: 'healthy', ...warningField };
+      return reply
+        .code(503)
+        .send({ status: 'unhealthy', ...collectMessages(checks, 'error'), ...warningField });
     },
   );
 
@@ -79,12 +81,12 @@ export const operationRoutes: RoutePlugin = (app, { services, metrics }) => {
     {
       schema: {
         tags,
-        summary: 'Prometheus metrics, or usage of every tenant, by `Accept`',
+        summary: 'Prometheus metrics or the usage of all tenants, depending on `Accept`',
         description:
-          'Returns Prometheus metrics of this process if `Accept` lists `text/plain` or `application/openmetrics-text` first. Otherwise returns usage in the format of the catalog dialect.',
+          'Returns the Prometheus metrics of this process if `Accept` lists `text/plain` or `application/openmetrics-text` first. Otherwise, returns the usage of all tenants in the format of the catalog dialect.',
         response: responses({
           200: {
-            description: 'Metrics, or usage of every tenant.',
+            description: 'The metrics, or the usage of all tenants.',
             content: {
               'application/json': { schema: z.object({ tenants: z.array(tenantSchema) }) },
               ...text('text/plain'),

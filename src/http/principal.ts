@@ -1,12 +1,15 @@
 import type { FastifyRequest } from 'fastify';
 import { type Caller, unrestrictedPrincipal, type Principal } from '../model/principal.ts';
 
-/** Returns the sender of a request. Every route calls this, so that access control has a single place. */
+/**
+ * Returns the principal that sent a request. All routes use this function, so that access control can be added in one
+ * place.
+ */
 export function getPrincipal(request: FastifyRequest): Principal {
   return { ...unrestrictedPrincipal, caller: getCaller(request) };
 }
 
-/** Longer than any IP address. A proxy may forward arbitrary text from the client. */
+/** Longer than any IP address. Longer values are truncated, because a proxy may forward arbitrary text. */
 const maxAddressLength = 64;
 
 function getCaller({ raw, headers, ip }: FastifyRequest): Caller {

@@ -11,7 +11,10 @@ import type { Services } from '../services/services.ts';
 import type { ServedMetrics } from '../telemetry/metrics.ts';
 import type { ReceiveUploadForm } from './bodies/upload-form.ts';
 
-/** Configuration that HTTP needs: the server section, and the sections with defaults and limits that clients see. */
+/**
+ * Configuration that the HTTP server needs: its own section, and the sections whose limits and defaults are visible to
+ * clients.
+ */
 export type HttpConfig = Pick<Config, 'server' | 'uploads' | 'presets' | 'similarity' | 'purge'>;
 
 /** Dependencies of the HTTP server. */
@@ -21,7 +24,10 @@ export interface HttpDependencies {
   readonly metrics: ServedMetrics;
 }
 
-/** Dependencies of all routes. `/v1` and the dialects share the services, so that no rule is written twice. */
+/**
+ * Dependencies of all routes. `/v1` and the dialects, which are the APIs of two older services, share the same
+ * services, so that business rules are not duplicated.
+ */
 export interface RouteDependencies extends HttpDependencies {
   readonly config: HttpConfig;
 }

@@ -29,10 +29,10 @@ import { v1 } from './v1/v1.ts';
 /** Limits that apply before routing. */
 const requestLimits = {
   headerBytes: 16 * 1024,
-  headers: 100,
-  headersMs: 10_000,
-  /** In UTF-16 code units: a reference may have 200 characters of two units each. */
-  urlParameter: 400,
+  headerCount: 100,
+  headersTimeoutMs: 10_000,
+  /** Maximum length in UTF-16 code units. A reference may have 200 characters of two code units each. */
+  urlParameterLength: 400,
 };
 
 /** How long a client has to read the response to a malformed request before its connection is closed. */
@@ -51,7 +51,7 @@ export function makeHttpServer(
   const app = makeServer(config.server, isTrusted, logger);
   const explainMissingRoute = collectRoutes(app);
   handleErrors(app);
-  // These run before all other hooks, so that a rejected request costs nothing more.
+  // These run before all other hooks, so that rejected requests cause no further work.
   rejectMultipleHosts(app);
   guardRequests(app, config.server);
   countRequests(app, dependencies.metrics);
@@ -67,7 +67,7 @@ export function makeHttpServer(
   allowOrigins(app, config.server);
   addDefaultHeaders(app);
   describeRoutes(app);
-  // Runs after the hooks above, so that pages of other origins can read a 404 too.
+  // Registered after the hooks above, so that they also run for a 404 and add its CORS headers.
   app.after(() => handleMissingRoutes(app, explainMissingRoute));
   addRoutes(app, { ...dependencies, config });
   return app;
@@ -82,7 +82,7 @@ function makeServer(
     loggerInstance: logger,
     logController: new LogController({ disableRequestLogging: true }),
     bodyLimit: maxBodyBytes,
-    // Any client can send X-Forwarded-For, so only the header of a trusted proxy counts.
+    // Any client can send X-Forwarded-For, so the header is used only if a trusted proxy sent it.
     trustProxy: isTrusted,
     requestTimeout: config.requestMs,
     keepAliveTimeout: keepAliveMs,
@@ -90,18 +90,18 @@ function makeServer(
     return503OnClosing: true,
     http: {
       maxHeaderSize: requestLimits.headerBytes,
-      headersTimeout: Math.min(requestLimits.headersMs, config.requestMs),
-      // Node checks for slow requests every 30 s by default, so a limit of 10 s could take effect after 40 s.
+      headersTimeout: Math.min(requestLimits.headersTimeoutMs, config.requestMs),
+      // Node checks for slow requests every 30 s by default, so a limit of 10 s could take effect only after 40 s.
       connectionsCheckingInterval: 1_000,
     },
-    routerOptions: { ignoreTrailingSlash: true, maxParamLength: requestLimits.urlParameter },
+    routerOptions: { ignoreTrailingSlash: true, maxParamLength: requestLimits.urlParameterLength },
     clientErrorHandler: handleMalformedRequest,
     frameworkErrors: handleFrameworkError,
   });
   app.server.maxConnections = config.maxConnections;
-  app.server.maxHeadersCount = requestLimits.headers;
+  app.server.maxHeadersCount = requestLimits.headerCount;
   app.setValidatorCompiler(validatorCompiler);
-  // Response schemas are documentation, and tests check responses against them. A response that violates its schema is
+  // Response schemas are only documentation; tests check responses against them. A response that violates its schema is
   // still more useful to the client than a 500.
   app.setSerializerCompiler(() => (body) => JSON.stringify(body));
   return app;
@@ -127,8 +127,8 @@ function addRoutes(app: FastifyInstance, dependencies: RouteDependencies): void 
 }
 
 /**
- * Adds a header that prevents MIME sniffing and, unless the route sets `cache-control`, one that prevents caching
- * without revalidation. Responses that bypass Fastify set both themselves.
+ * Adds a header that prevents MIME sniffing. Unless the route sets `cache-control`, also adds a header that prevents
+ * caching without revalidation. Code that bypasses Fastify sets both headers itself.
  */
 function addDefaultHeaders(app: FastifyInstance): void {
   app.addHook('onSend', (_request, reply, payload, done) => {
@@ -138,7 +138,7 @@ function addDefaultHeaders(app: FastifyInstance): void {
   });
 }
 
-/** Leaves forms unparsed: routes stream them from the raw request, so that no file is held in memory. */
+/** Leaves forms unparsed, because routes stream them from the raw request instead of holding files in memory. */
 function acceptForms(app: FastifyInstance): void {
   app.addContentTypeParser(/^multipart\/form-data/i, (request, _payload, done) => {
     if (mustRejectBody(request)) done(unsupportedBodyError(request));
@@ -148,20 +148,20 @@ function acceptForms(app: FastifyInstance): void {
 }
 
 /**
- * Closes connections as they become idle during shutdown. Node closes idle connections only once, so those that are
- * busy at that moment would keep the process alive for the whole keep-alive time. Node does not count a connection as
- * idle if it has never sent a request; browsers open such connections in advance.
+ * Closes connections as they become idle during shutdown. Node closes idle connections only once, so connections that
+ * are busy at that moment would keep the process alive for the whole keep-alive time. Node also does not count a
+ * connection as idle before its first request, and browsers open connections in advance.
  */
 function closeIdleConnectionsOnShutdown(app: FastifyInstance): void {
-  const open = new Set<Socket>();
+  const openSockets = new Set<Socket>();
   app.server.on('connection', (socket: Socket) => {
-    open.add(socket);
-    socket.once('close', () => open.delete(socket));
+    openSockets.add(socket);
+    socket.once('close', () => openSockets.delete(socket));
   });
   app.addHook('preClose', (done) => {
     const timer = setInterval(() => {
       app.server.closeIdleConnections();
-      for (const socket of open) if (socket.bytesRead === 0) socket.destroy();
+      for (const socket of openSockets) if (socket.bytesRead === 0) socket.destroy();
     }, 50);
     app.server.once('close', () => clearInterval(timer));
     done();
@@ -170,7 +170,7 @@ function closeIdleConnectionsOnShutdown(app: FastifyInstance): void {
 
 /** Responds to requests that Node cannot parse; Fastify never sees them. */
 function handleMalformedRequest(error: NodeJS.ErrnoException, socket: Socket): void {
-  // If a response is already being sent, an error can no longer be inserted.
+  // If a response is already being sent, it is too late to send an error response.
   if (error.code === 'ECONNRESET' || !socket.writable || socket.writableLength > 0) {
     socket.destroy();
     return;
@@ -180,7 +180,7 @@ function handleMalformedRequest(error: NodeJS.ErrnoException, socket: Socket): v
   socket.end(
     `HTTP/1.1 ${problem.status} ${problem.title}\r\nconnection: close\r\ncontent-type: application/problem+json\r\nx-content-type-options: nosniff\r\ncontent-length: ${Buffer.byteLength(body)}\r\n\r\n${body}`,
   );
-  // A client that never closes its side would keep the connection open.
+  // Without a timeout, a client that never closes its side would keep the connection open.
   socket.setTimeout(lingerMs);
 }
 
@@ -188,7 +188,7 @@ function malformedRequestError(code: string | undefined): AppError {
   if (code === 'HPE_HEADER_OVERFLOW') {
     return new AppError(
       'headers_too_large',
-      `The request has more than ${requestLimits.headers} headers, or its headers exceed ${requestLimits.headerBytes} bytes.`,
+      `The request has more than ${requestLimits.headerCount} headers, or its headers exceed ${requestLimits.headerBytes} bytes.`,
     );
   }
   if (code === 'HPE_INVALID_URL') {
@@ -203,8 +203,8 @@ function malformedRequestError(code: string | undefined): AppError {
 }
 
 /**
- * Handles one request without a listening server, for hosts that call a function for each request. Resolves once the
- * response has been sent or the connection has been closed.
+ * Handles one request without a listening server, for serverless hosts that call a function for each request. Resolves
+ * once the response has been sent or the connection has been closed.
  */
 export async function handleRequest(
   app: FastifyInstance,
@@ -212,8 +212,8 @@ export async function handleRequest(
   response: ServerResponse,
 ): Promise<void> {
   await app.ready();
-  const ended = Promise.withResolvers<void>();
-  response.once('close', ended.resolve).once('finish', ended.resolve);
+  const completion = Promise.withResolvers<void>();
+  response.once('close', completion.resolve).once('finish', completion.resolve);
   app.routing(request, response);
-  await ended.promise;
+  await completion.promise;
 }

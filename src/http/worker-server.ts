@@ -7,7 +7,7 @@ import { toChecksRecord, isHealthy } from './operations.ts';
 import { handleErrors, handleMissingRoutes } from './responses/problems.ts';
 import type { HttpConfig, HttpDependencies } from './route-plugin.ts';
 
-/** Only probes and scrapers connect to a worker. They are few, and their requests are short. */
+/** Only health probes and metrics scrapers connect to a worker, and they send only a few short requests. */
 const requestMs = 10_000;
 const maxConnections = 64;
 

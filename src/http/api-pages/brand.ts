@@ -5,7 +5,7 @@ const caseShapes =
 /** The icon as an SVG file. */
 export const faviconSvg = `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 32 32">${caseShapes}</svg>`;
 
-/** The icon as inline SVG. Hidden from screen readers, because the product name is next to it. */
+/** The icon as inline SVG. It is hidden from screen readers, because the product name is next to it. */
 export const inlineIcon = `<svg class="icon" viewBox="0 0 32 32" width="32" height="32" aria-hidden="true" focusable="false">${caseShapes}</svg>`;
 
 /** The icon and the product name as an SVG file, with white text for dark backgrounds. */

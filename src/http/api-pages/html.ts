@@ -25,7 +25,7 @@ function toHtml(value: Value): string {
   return escapeText(String(value));
 }
 
-/** Converts text to HTML; text in backticks becomes code. */
+/** Converts text to HTML. Text in backticks becomes code. */
 export function renderText(text: string): Html {
   const parts = text.split('`').map((part, index) => {
     const escaped = escapeText(part);

@@ -9,9 +9,7 @@ import { faviconPath, swaggerTheme } from './swagger-theme.ts';
 /** URL path of the OpenAPI document. */
 export const openApiPath = '/api/v1/openapi.json';
 
-/**
- * Content security policy of Swagger UI, which needs inline styles and images from data URLs. Blocks all other hosts.
- */
+/** Content security policy for Swagger UI, which needs inline styles and images from data URLs, but no other hosts. */
 const swaggerPolicy =
   "default-src 'self'; img-src 'self' data:; style-src 'self' 'unsafe-inline'; object-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
@@ -26,13 +24,13 @@ export function serveApiPages(app: FastifyInstance): void {
     staticCSP: swaggerPolicy,
     uiConfig: { docExpansion: 'list', tryItOutEnabled: true, validatorUrl: null },
   });
-  const hidden = { schema: { hide: true } };
-  app.get(openApiPath, hidden, (_request, reply) =>
+  const hiddenRoute = { schema: { hide: true } };
+  app.get(openApiPath, hiddenRoute, (_request, reply) =>
     reply.header('cache-control', 'no-cache').send(app.swagger()),
   );
   // The page is rendered only once, because routes do not change while the server runs.
   let page: string | undefined;
-  app.get('/redoc', hidden, (_request, reply) => {
+  app.get('/redoc', hiddenRoute, (_request, reply) => {
     page ??= renderReferencePage(app.swagger() as unknown as OpenApiDocument, faviconPath);
     return reply
       .header('content-type', 'text/html; charset=utf-8')

@@ -5,8 +5,8 @@ import { renderContent, renderFields, renderType } from './reference-schema.ts';
 import { referenceStyle } from './reference-style.ts';
 
 /**
- * Renders an OpenAPI document as a single HTML page without scripts. It therefore works under any content security
- * policy, with a keyboard or a screen reader, and on paper.
+ * Renders an OpenAPI document as a single HTML page without scripts. The page therefore works under any content
+ * security policy, with a keyboard or a screen reader, and on paper.
  */
 export function renderReferencePage(document: OpenApiDocument, faviconPath: string): string {
   const { info, tags, components } = document;
@@ -55,7 +55,7 @@ type Group = {
   readonly endpoints: readonly Endpoint[];
 };
 
-/** Lists all endpoints except HEAD, which every GET supports. */
+/** Lists all endpoints except those for HEAD, which every GET endpoint supports. */
 function listEndpoints({ paths }: OpenApiDocument): Endpoint[] {
   return Object.entries(paths).flatMap(([path, methods]) =>
     Object.entries(methods)
@@ -128,7 +128,7 @@ ${rows}</dl>
 `;
 }
 
-/** Renders the errors of a status, one per line. The description has one sentence per code. */
+/** Renders the errors of a status, one per line. The description contains one sentence per error code. */
 function renderErrors(description: string): Html {
   const sentences = description.split(/ (?=`\w+`:)/);
   return html`<ul class="errors">${sentences.map((sentence) => html`<li>${renderText(sentence)}</li>`)}</ul>`;

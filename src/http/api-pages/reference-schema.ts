@@ -25,9 +25,12 @@ ${renderExample(schema)}`;
 }
 
 function renderNested(field: Schema): Html | undefined {
-  const values = typeof field.additionalProperties === 'object' ? field.additionalProperties : undefined;
-  const nested = field.properties ? field : (field.items ?? values);
-  return nested?.properties && html`<details><summary>Fields</summary>${renderFields(nested)}</details>`;
+  const valueSchema = typeof field.additionalProperties === 'object' ? field.additionalProperties : undefined;
+  const nestedSchema = field.properties ? field : (field.items ?? valueSchema);
+  return (
+    nestedSchema?.properties &&
+    html`<details><summary>Fields</summary>${renderFields(nestedSchema)}</details>`
+  );
 }
 
 function renderExample({ examples }: Schema): Html | undefined {

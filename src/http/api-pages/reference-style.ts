@@ -1,6 +1,4 @@
-/**
- * Style sheet of the reference page. The content security policy allows only its hash, and thus no other style sheet.
- */
+/** Style sheet of the reference page. The content security policy allows only a style sheet with its hash. */
 export const referenceStyle = `
 :root {
   color-scheme: light dark;

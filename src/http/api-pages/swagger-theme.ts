@@ -1,7 +1,7 @@
 import type { FastifySwaggerUiOptions } from '@fastify/swagger-ui';
 import { faviconSvg, wordmarkSvg } from './brand.ts';
 
-/** Matches Swagger UI to the reference page. Swagger UI sets the class `dark-mode` according to the colour scheme. */
+/** Makes Swagger UI look like the reference page. Swagger UI sets the class `dark-mode` in the dark colour scheme. */
 const css = `
 body { background: #fff; }
 html.dark-mode, html.dark-mode body { background: #12171d; }
@@ -36,7 +36,7 @@ html:not(.dark-mode) .json-schema-2020-12-expand-deep-button { color: #566273; }
 }
 `;
 
-/** Adds a viewport and an alternative text for the logo, which Swagger UI lacks. */
+/** Adds a viewport and alternative text for the logo, both of which Swagger UI lacks. */
 const script = `
 const viewport = document.createElement('meta');
 viewport.name = 'viewport';

@@ -10,19 +10,22 @@ declare module 'fastify' {
   }
 }
 
-/** Makes all routes registered later on `app` reject bodies that they do not declare. */
+/** Makes all routes that are registered later on `app` reject undeclared bodies. */
 export function rejectUndeclaredBodies(app: FastifyInstance): void {
   app.addHook('onRoute', (route) => {
     route.config = { ...route.config, rejectsUndeclaredBodies: true };
   });
 }
 
-/** Whether a request must not have a body. Dialects ignore undeclared bodies, because their clients send them. */
+/**
+ * Whether a request must not have a body. The dialects ignore undeclared bodies, because clients of the older services
+ * send them.
+ */
 export function mustRejectBody({ routeOptions }: FastifyRequest): boolean {
   return routeOptions.schema?.bodies === undefined && routeOptions.config.rejectsUndeclaredBodies === true;
 }
 
-/** Returns the media type of a request body, without parameters; empty if the request declares none. */
+/** Returns the media type of a request body, without parameters. It is empty if the request declares none. */
 export function readBodyType(request: FastifyRequest): string {
   return parseHeaderParameters(request.headers['content-type'] ?? '').value;
 }

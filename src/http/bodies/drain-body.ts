@@ -1,30 +1,30 @@
 import type { IncomingMessage } from 'node:http';
 import type { FastifyInstance } from 'fastify';
 
-/** Maximum bytes read from a rejected body. Clients send less than this before they read the response. */
+/** Maximum number of bytes to read from a rejected body. Clients usually read the response before they send more. */
 const maxDrainedBytes = 64 * 2 ** 20;
 
 /** How long a client may continue sending after the response before its connection is closed. */
 const lingerMs = 500;
 
 /**
- * Reads and discards the rest of a body, for at most `milliseconds` and `maximum` bytes. Returns whether the whole body
- * was read. If the connection closed while the client was still sending, the client would get a reset instead of the
- * response.
+ * Reads and discards the rest of a body, for at most `timeoutMs` and up to `maxBytes`. Returns whether the whole body
+ * was read. If the connection were closed while the client is still sending, the client would get a connection reset
+ * instead of the response.
  */
 export async function drainBody(
   request: IncomingMessage,
-  milliseconds: number,
-  maximum = maxDrainedBytes,
+  timeoutMs: number,
+  maxBytes = maxDrainedBytes,
 ): Promise<boolean> {
   if (request.readableEnded || request.complete) return true;
   if (request.destroyed) return false;
   const { promise, resolve } = Promise.withResolvers<boolean>();
-  const timer = setTimeout(() => resolve(false), milliseconds);
-  let discarded = 0;
+  const timer = setTimeout(() => resolve(false), timeoutMs);
+  let discardedBytes = 0;
   const discard = (chunk: Buffer) => {
-    discarded += chunk.length;
-    if (discarded > maximum) resolve(false);
+    discardedBytes += chunk.length;
+    if (discardedBytes > maxBytes) resolve(false);
   };
   request.once('end', () => resolve(true));
   request.once('close', () => resolve(request.readableEnded));
@@ -39,7 +39,7 @@ export async function drainBody(
 }
 
 /**
- * Closes a connection if its request body is still incomplete after the response; the client could keep sending
+ * Closes connections whose request body is still incomplete after the response, because the client could keep sending
  * forever.
  */
 export function closeUnreadBodies(app: FastifyInstance): void {
@@ -49,7 +49,7 @@ export function closeUnreadBodies(app: FastifyInstance): void {
   });
 }
 
-/** Gives the client a moment to finish sending and to read the response. */
+/** Closes the connection after a short delay, unless the client has finished sending by then. */
 function closeUnlessComplete(request: IncomingMessage): void {
   setTimeout(() => {
     if (!request.complete) request.destroy();

@@ -13,7 +13,7 @@ const maxDepth = 32;
 
 /**
  * Parses JSON bodies. An empty body is allowed, because many clients send the content type even without a body. Routes
- * that require a body check for it.
+ * must check themselves whether a required body is present.
  */
 export function acceptJson(app: FastifyInstance): void {
   const parse = app.getDefaultJsonParser('error', 'error');
@@ -48,16 +48,16 @@ const backslash = '\\'.charCodeAt(0);
 const openers = new Set(['[', '{'].map((char) => char.charCodeAt(0)));
 const closers = new Set([']', '}'].map((char) => char.charCodeAt(0)));
 
-/** Whether JSON text nests arrays and objects deeper than `maximum`. Makes one pass, without allocating. */
+/** Whether JSON text nests arrays and objects deeper than `maximum`. Scans the text once, without allocating. */
 export function isDeeperThan(json: string, maximum: number): boolean {
   let depth = 0;
-  let isString = false;
+  let isInString = false;
   for (let index = 0; index < json.length; index += 1) {
     const code = json.charCodeAt(index);
-    if (isString) {
+    if (isInString) {
       if (code === backslash) index += 1;
-      else if (code === quote) isString = false;
-    } else if (code === quote) isString = true;
+      else if (code === quote) isInString = false;
+    } else if (code === quote) isInString = true;
     else if (openers.has(code)) {
       depth += 1;
       if (depth > maximum) return true;
@@ -66,18 +66,18 @@ export function isDeeperThan(json: string, maximum: number): boolean {
   return false;
 }
 
-/** Many clients send `{}` to endpoints that accept no body. */
+/** Whether JSON text is `{}`, which many clients send to endpoints that accept no body. */
 function isEmptyObject(text: string): boolean {
   return /^\s*\{\s*\}\s*$/.test(text);
 }
 
-/** Parses the JSON body of a request with a schema; a missing body counts as `{}`. @throws {AppError} */
+/** Parses a request's JSON body with a schema. A missing body counts as `{}`. @throws {AppError} */
 export function readJsonBody<Schema extends z.ZodType>(
   request: FastifyRequest,
   schema: Schema,
 ): z.output<Schema> {
   const type = readBodyType(request);
   if (type !== '' && type !== 'application/json') throw unsupportedBodyError(request);
-  // Not `??`, because `null` is a body and must be rejected.
+  // `??` would also replace `null`, which is a body and must be rejected.
   return parseWith(schema, request.body === undefined ? {} : request.body, 'body');
 }

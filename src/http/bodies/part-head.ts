@@ -2,15 +2,15 @@ import { AppError } from '../../errors.ts';
 import { decodeText, type DecodedText } from '../text/charset.ts';
 import { parseHeaderParameters } from '../text/header-parameters.ts';
 
-/** Headers of a part, keyed by lower-case name and decoded as latin1. */
+/** Headers of a form part, keyed by lower-case name and decoded as latin1. */
 export type PartHeaders = Readonly<Record<string, readonly string[] | undefined>>;
 
-/** Parsed headers of a part. Only `field` is required (RFC 7578 §4.2, §4.4). */
+/** Parsed headers of a form part. Only the field name is required (RFC 7578 §4.2, §4.4). */
 export interface PartHead {
   readonly field: string;
   /** Not decoded yet, because the form may declare its charset after the file. */
   readonly filename: RawFilename | undefined;
-  /** In lower case; `text/plain` if the part declares none. */
+  /** Media type in lower case. It is `text/plain` if the part declares none. */
   readonly type: string;
   /** Charset of the part's text, if declared. */
   readonly charset: string | undefined;
@@ -54,7 +54,7 @@ export function readPartHead(headers: PartHeaders): PartHead | undefined {
 
 /**
  * Decodes a file name and removes folder names, which some clients send. `filename*` takes precedence (RFC 6266 §4.3)
- * unless it cannot be decoded. `charset` is the one that the form declares.
+ * unless it cannot be decoded. `charset` is the form's declared charset.
  * @throws {AppError} `invalid_request` if neither can be decoded.
  */
 export function decodeFilename({ plain, extended }: RawFilename, charset: string | undefined): string {
@@ -67,7 +67,7 @@ export function decodeFilename({ plain, extended }: RawFilename, charset: string
   );
 }
 
-/** Decodes `charset'language'value` with percent-encoding (RFC 8187 §3.2). */
+/** Decodes text in the format `charset'language'value`, in which the value is percent-encoded (RFC 8187 §3.2). */
 function decodeExtended(value: string): DecodedText {
   const [, charset, escaped] = /^([^']+)'[^']*'(.*)$/s.exec(value) ?? [];
   if (charset === undefined || escaped === undefined || /%(?![\da-f]{2})/i.test(escaped))

@@ -5,7 +5,7 @@ import { AppError } from '../../errors.ts';
 import { parseHeaderParameters } from '../text/header-parameters.ts';
 import { type PartHead, type PartHeaders, readPartHead } from './part-head.ts';
 
-/** Limits of a whole form. */
+/** Limits for a whole form. */
 export interface FormLimits {
   readonly parts: number;
   /** Maximum size of the body, including boundaries and any bytes before the first part and after the last. */
@@ -14,12 +14,12 @@ export interface FormLimits {
   readonly idleMs: number;
 }
 
-/** Limits of one part. The parser drops excess headers, so the part may end up without a field name. */
+/** Limits for one part. The parser drops excess headers, so the part may end up without a field name. */
 const headerLimits = { maxHeaderPairs: 100, maxHeaderSize: 16 * 1024 };
 
 /** A form that is being read. */
 export interface PartReader {
-  /** Resolves once the whole body has been received and every part processed. @throws {AppError} */
+  /** Resolves once the whole body has been received and every part has been processed. @throws {AppError} */
   readonly ended: Promise<void>;
   /** Stops reading and destroys the current part with `reason`. */
   abandon(reason: unknown): void;
@@ -38,17 +38,17 @@ export function readParts(
   const parser = makeParser(request);
   const { promise: failed, reject: fail } = Promise.withResolvers<never>();
   const { promise: finished, resolve: finish } = Promise.withResolvers<void>();
-  const pending: Promise<void>[] = [];
-  let parts = 0;
-  let current: Readable | undefined;
+  const pendingParts: Promise<void>[] = [];
+  let partCount = 0;
+  let currentPart: Readable | undefined;
 
   parser.on('part', (part: Readable) => {
-    // A truncated part also emits an error, possibly before it has a reader; unhandled, it would crash the process.
+    // A truncated part also emits an error, possibly before it has a reader. An unhandled error would end the process.
     part.on('error', () => fail(truncatedFormError()));
     part.once('header', (headers: PartHeaders) => {
-      parts += 1;
-      current = part;
-      pending.push(handlePart(headers, part).catch(fail));
+      partCount += 1;
+      currentPart = part;
+      pendingParts.push(handlePart(headers, part).catch(fail));
     });
   });
   parser.once('finish', finish);
@@ -56,20 +56,20 @@ export function readParts(
 
   async function handlePart(headers: PartHeaders, part: Readable): Promise<void> {
     const head = readPartHead(headers);
-    if (parts > limits.parts) throw tooManyPartsError(limits.parts);
+    if (partCount > limits.parts) throw tooManyPartsError(limits.parts);
     if (head) await onPart(head, part);
     else part.resume();
   }
 
   const stop = pump(request, parser, limits, fail);
-  const read = Promise.all([finished, waitForEnd(request)]).then(() => Promise.all(pending));
-  const ended = Promise.race([failed, read]).then(() => undefined);
+  const completed = Promise.all([finished, waitForEnd(request)]).then(() => Promise.all(pendingParts));
+  const ended = Promise.race([failed, completed]).then(() => undefined);
   ended.catch(() => undefined);
   return {
     ended,
     abandon(reason) {
       stop();
-      current?.destroy(reason instanceof Error ? reason : undefined);
+      currentPart?.destroy(reason instanceof Error ? reason : undefined);
     },
   };
 }
@@ -96,7 +96,8 @@ function waitForEnd(request: IncomingMessage): Promise<void> {
 
 /**
  * Writes the body to the parser. Calls `fail` if the request is aborted, stalls or is too large. Returns a function
- * that stops reading. `pipe` is no alternative: it stops at the closing boundary and does not count the bytes after it.
+ * that stops reading. `pipe` would not work, because it stops at the closing boundary and does not count the bytes
+ * after it.
  */
 function pump(
   request: IncomingMessage,
@@ -104,16 +105,16 @@ function pump(
   { bodyBytes, idleMs }: FormLimits,
   fail: (error: AppError) => void,
 ): () => void {
-  let received = 0;
+  let receivedBytes = 0;
   let isFinished = false;
-  const idle = setTimeout(
+  const idleTimer = setTimeout(
     () => fail(new AppError('request_timeout', `No data arrived for ${idleMs / 1000} s.`)),
     idleMs,
   );
   const write = (chunk: Buffer) => {
-    idle.refresh();
-    received += chunk.length;
-    if (received > bodyBytes) fail(bodyTooLargeError(bodyBytes));
+    idleTimer.refresh();
+    receivedBytes += chunk.length;
+    if (receivedBytes > bodyBytes) fail(bodyTooLargeError(bodyBytes));
     else if (!isFinished && !parser.write(chunk)) {
       request.pause();
       parser.once('drain', () => request.resume());
@@ -130,7 +131,7 @@ function pump(
   });
   request.once('error', () => fail(connectionLostError()));
   request.once('close', () => {
-    clearTimeout(idle);
+    clearTimeout(idleTimer);
     if (!request.complete) fail(connectionLostError());
   });
   return () => {

@@ -8,7 +8,7 @@ import { decodeFilename, type PartHead } from './part-head.ts';
 import { connectionLostError, type PartReader, readParts } from './read-parts.ts';
 import { decodeText } from '../text/charset.ts';
 
-/** Limits for everything but the file, far above what any documented request contains. */
+/** Limits for everything except the file. They are far above what documented requests contain. */
 const formLimits = {
   files: 4,
   fields: 20,
@@ -20,13 +20,13 @@ const formLimits = {
 /** Maximum size of a form in addition to its file, in bytes. */
 const maxOverhead = 256 * 1024;
 
-/** The part with this name is the file, whatever its other headers say. */
+/** The part with this name contains the file, regardless of its other headers. */
 const fileField = 'file';
 
 /** The field that declares the charset of other fields and file names (RFC 7578 §4.6). */
 const charsetField = '_charset_';
 
-/** A form with one file in staging. The caller must discard the file. */
+/** A form whose file has been written to staging. The caller must discard the file. */
 export interface UploadForm {
   readonly file: ReceivedFile;
   /** Empty if the form declares no file name. */
@@ -45,15 +45,18 @@ interface Dependencies {
 
 /**
  * Reads a `multipart/form-data` body and streams its `file` to staging. Fields may precede or follow the file. Fields
- * not listed in `names` are ignored, because clients also send fields that are meant for other services.
+ * that are not listed in `fieldNames` are ignored, because clients also send fields that are meant for other services.
  * @throws {AppError} `unsupported_body`, `body_too_large`, `missing_file`, `empty_file`, `body_cut_short`,
  *   `request_timeout`, `invalid_request`, `storage_full`. No staged file is left behind.
  */
-export type ReceiveUploadForm = (request: IncomingMessage, names?: readonly string[]) => Promise<UploadForm>;
+export type ReceiveUploadForm = (
+  request: IncomingMessage,
+  fieldNames?: readonly string[],
+) => Promise<UploadForm>;
 
 /** @see ReceiveUploadForm */
 export function makeReceiveUploadForm(deps: Dependencies): ReceiveUploadForm {
-  return async (request, names = []) => {
+  return async (request, fieldNames = []) => {
     const length = Number(request.headers['content-length'] ?? 0);
     if (length > deps.maxBytes + maxOverhead) throw tooLargeError(deps.maxBytes, length);
     await deps.assertFreeSpace();
@@ -62,15 +65,15 @@ export function makeReceiveUploadForm(deps: Dependencies): ReceiveUploadForm {
     const form = readForm(deps, request);
     try {
       await form.reader.ended;
-      return await requireFile(form, names);
+      return await requireFile(form, fieldNames);
     } catch (error) {
       form.reader.abandon(error);
-      // A full disk ends the file early, which looks like a truncated form. The file's own error is the cause.
+      // If the disk is full, the file ends early, which looks like a truncated form. The file's error is the cause.
       let reason = error;
-      const received = await form.received.file?.catch((failure: unknown) => {
+      const receivedFile = await form.received.file?.catch((failure: unknown) => {
         if (failure instanceof AppError) reason = failure;
       });
-      if (received) await deps.staging.discard(received.path);
+      if (receivedFile) await deps.staging.discard(receivedFile.path);
       throw reason;
     }
   };
@@ -80,9 +83,10 @@ export function makeReceiveUploadForm(deps: Dependencies): ReceiveUploadForm {
 interface ReceivedParts {
   file: Promise<ReceivedFile> | undefined;
   head: PartHead | undefined;
-  /** In order of completion, because a part may still be in progress when the next one begins. */
+  /** Complete fields, in order of completion. A part may still be in progress when the next part begins. */
   readonly fields: { readonly head: PartHead; readonly bytes: Buffer }[];
-  startedFields: number;
+  /** Number of fields, including those in progress. */
+  fieldCount: number;
   readonly otherFiles: string[];
 }
 
@@ -96,7 +100,7 @@ function readForm({ staging, maxBytes, idleMs }: Dependencies, request: Incoming
     file: undefined,
     head: undefined,
     fields: [],
-    startedFields: 0,
+    fieldCount: 0,
     otherFiles: [],
   };
   const limits = { parts: formLimits.parts, bodyBytes: maxBytes + maxOverhead, idleMs };
@@ -111,15 +115,15 @@ function readForm({ staging, maxBytes, idleMs }: Dependencies, request: Incoming
       if (received.otherFiles.length >= formLimits.files) throw tooManyError('files', formLimits.files);
       body.resume();
     } else {
-      received.startedFields += 1;
-      if (received.startedFields > formLimits.fields) throw tooManyError('fields', formLimits.fields);
+      received.fieldCount += 1;
+      if (received.fieldCount > formLimits.fields) throw tooManyError('fields', formLimits.fields);
       received.fields.push({ head, bytes: await readField(head.field, body) });
     }
   });
   return { reader, received };
 }
 
-/** A part with an image type is a file even without a file name. */
+/** Whether a part contains a file. A part with an image type is a file even without a file name. */
 function isOtherFile({ filename, type }: PartHead): boolean {
   return filename !== undefined || type.startsWith('image/');
 }
@@ -150,7 +154,7 @@ async function readField(name: string, body: Readable): Promise<Buffer> {
   return Buffer.concat(chunks);
 }
 
-async function requireFile({ received }: Form, names: readonly string[]): Promise<UploadForm> {
+async function requireFile({ received }: Form, fieldNames: readonly string[]): Promise<UploadForm> {
   const file = await received.file;
   if (!file) {
     const [otherField] = received.otherFiles;
@@ -169,7 +173,7 @@ async function requireFile({ received }: Form, names: readonly string[]): Promis
     file,
     filename: filename === undefined ? '' : decodeFilename(filename, charset || undefined),
     fields: decodeFields(
-      received.fields.filter(({ head }) => names.includes(head.field)),
+      received.fields.filter(({ head }) => fieldNames.includes(head.field)),
       charset || undefined,
     ),
   };
@@ -181,7 +185,7 @@ function isText({ bytes, head }: ReceivedFile, part: PartHead | undefined): bool
   return bytes > 0 && bytes <= head.length && isUtf8(head) && !head.includes(0);
 }
 
-/** Decodes the fields by name. Rejects a field that is repeated with a different value, because it is ambiguous. */
+/** Decodes fields, keyed by name. Rejects a field that is repeated with a different value, because it is ambiguous. */
 function decodeFields(fields: ReceivedParts['fields'], formCharset: string | undefined): Map<string, string> {
   const values = new Map<string, string>();
   for (const { head, bytes } of fields) {

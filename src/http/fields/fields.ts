@@ -7,10 +7,10 @@ import { describeReferenceError, newReferencePattern, referencePattern } from '.
 import type { HttpConfig } from '../route-plugin.ts';
 import { quoteValue } from './validation.ts';
 
-/** Maximum value of every parameter that is a number of days. */
+/** Maximum value of parameters that specify a number of days. */
 export const maxDays = 36_500;
 
-/** Name of a tenant to filter by. */
+/** Tenant name in a filter. */
 export const tenantField = z
   .string()
   .refine(isTenantName, 'must be a tenant name: 1 to 64 letters, digits, ".", "_" or "-"')
@@ -19,7 +19,7 @@ export const tenantField = z
     description: 'Name of a tenant: 1 to 64 letters, digits, `.`, `_` or `-`.',
   });
 
-/** Name of a tenant in a form. Swagger UI fills in the example; without one, it would invent a name. */
+/** Tenant name in a form. Swagger UI fills in the example; without an example, it would invent a name. */
 export const tenantFormField = tenantField
   .meta({ ...tenantField.meta(), examples: [defaultTenant] })
   .optional();
@@ -38,7 +38,7 @@ export const imageRefField = z
 /** Path parameters of routes for a single image. */
 export const imageParams = z.object({ id: imageRefField });
 
-/** Parses an image id or UUID on a route without a schema. @throws {AppError} `invalid_request` */
+/** Parses an image id or UUID, for routes without a schema. @throws {AppError} `invalid_request` */
 export function parseImageRef(text: string): ImageRef {
   const image = parseIdOrUuid(text);
   if (!image) throw new AppError('invalid_request', `params/id: ${describeInvalidRef(text)}.`);
@@ -60,11 +60,11 @@ function describeInvalidTime(input: unknown): string {
   if (/T[\d:.]+ \d\d:?\d\d$/.test(input))
     return `has a space before its UTC offset ${received}; encode "+" as %2B`;
   if (z.iso.datetime({ local: true }).safeParse(input).success)
-    return `has no time zone ${received}; use the form ${example}`;
+    return `has no time zone ${received}; use the format ${example}`;
   return `must be a timestamp with a time zone, such as ${example} ${received}`;
 }
 
-/** Text without control characters, which cause trouble in databases and logs. */
+/** Text without control characters, which cause problems in databases and logs. */
 export function textField(maximum: number) {
   return z
     .string()
@@ -73,19 +73,19 @@ export function textField(maximum: number) {
 }
 
 const referenceDescription =
-  'Name of a user of the image: 1 to 200 printable characters, such as `product-42`. Normalized to NFC.';
+  'Name of something that uses the image, such as `product-42`: 1 to 200 printable characters, normalized to NFC.';
 
-/** Name of a reference to look up. */
+/** Name of an existing reference. */
 export const referenceField = nameField(referencePattern);
 
-/** Name of a reference to add. */
+/** Name of a new reference. */
 export const newReferenceField = nameField(newReferencePattern);
 
-function nameField(form: RegExp) {
+function nameField(pattern: RegExp) {
   return z
     .string()
     .normalize('NFC')
-    .regex(form, { error: ({ input }) => describeReferenceError(String(input)) })
+    .regex(pattern, { error: ({ input }) => describeReferenceError(String(input)) })
     .describe(referenceDescription);
 }
 
@@ -124,9 +124,9 @@ export function wholeNumberField(minimum: number, maximum: number, description: 
 
 /** Number from 0 to 1 in a query. */
 export function fractionField(description: string) {
-  // Programs print all digits of a float: in most languages, 7 * 0.1 prints as 0.7000000000000001.
-  const decimalForm = /^-?(\d{1,15}(\.\d{0,40})?|\.\d{1,40})(e-?\d{1,3})?$/i;
-  return numberField('a number', decimalForm, 0, 1).meta({
+  // Clients may send all digits of a float. For example, most languages print 7 * 0.1 as 0.7000000000000001.
+  const decimalPattern = /^-?(\d{1,15}(\.\d{0,40})?|\.\d{1,40})(e-?\d{1,3})?$/i;
+  return numberField('a number', decimalPattern, 0, 1).meta({
     type: 'number',
     minimum: 0,
     maximum: 1,
@@ -135,10 +135,10 @@ export function fractionField(description: string) {
 }
 
 /** Parses a number. Does not use `z.coerce`, which accepts an empty string, `0x10` and an array with one element. */
-function numberField(kind: string, form: RegExp, minimum: number, maximum: number) {
+function numberField(kind: string, pattern: RegExp, minimum: number, maximum: number) {
   return z.string().transform((text, context) => {
     const value = Number(text);
-    if (form.test(text) && value >= minimum && value <= maximum) return value;
+    if (pattern.test(text) && value >= minimum && value <= maximum) return value;
     const bounds = `from ${minimum.toLocaleString('en-US')} to ${maximum.toLocaleString('en-US')}`;
     context.addIssue({ code: 'custom', message: `must be ${kind} ${bounds} (it is ${quoteValue(text)})` });
     return z.NEVER;

@@ -2,8 +2,8 @@ import { z } from 'zod';
 import type { Page, PageRequest } from '../../model/page.ts';
 import { wholeNumberField } from './fields.ts';
 
-/** Characters and length of a cursor. */
-const cursorForm = /^[A-Za-z0-9_-]{1,20}$/;
+/** Allowed characters and length of a cursor. */
+const cursorPattern = /^[A-Za-z0-9_-]{1,20}$/;
 
 /** Encodes the position of the next page. Clients must treat the cursor as opaque, so that its format can change. */
 export function writeCursor(next: number | undefined): string | null {
@@ -12,52 +12,52 @@ export function writeCursor(next: number | undefined): string | null {
 
 /** Decodes a cursor. Returns `undefined` for text that `writeCursor` did not produce. */
 export function readCursor(text: string): number | undefined {
-  if (!cursorForm.test(text)) return undefined;
+  if (!cursorPattern.test(text)) return undefined;
   const digits = Buffer.from(text, 'base64url').toString('latin1');
-  const next = Number(digits);
-  // Base64 can encode the same bytes in several ways; only the canonical one is accepted.
-  return /^\d{1,15}$/.test(digits) && writeCursor(next) === text ? next : undefined;
+  const position = Number(digits);
+  // Base64 can encode the same bytes in several ways; only the canonical encoding is accepted.
+  return /^\d{1,15}$/.test(digits) && writeCursor(position) === text ? position : undefined;
 }
 
 const cursorField = z
   .string()
   .transform((text, context) => {
-    const after = readCursor(text);
-    if (after !== undefined) return after;
+    const position = readCursor(text);
+    if (position !== undefined) return position;
     context.addIssue({ code: 'custom', message: 'must be the "next_cursor" of a previous page' });
     return z.NEVER;
   })
   .meta({
-    pattern: cursorForm.source,
+    pattern: cursorPattern.source,
     description: '`next_cursor` of the previous page. Takes precedence over `offset`.',
   });
 
 /** Maximum `offset`. Pages beyond it require a cursor, which is as fast on the last page as on the first. */
 const maxOffset = 1_000_000;
 
-/** Query parameters `limit` and `offset` of a list; `limit` is the default page size. */
-export function offsetPageFields(limit: number, maximum = 100) {
+/** Query parameters `limit` and `offset` of a list. */
+export function offsetPageFields(defaultLimit: number, maximum = 100) {
   return {
-    limit: wholeNumberField(1, maximum, `Maximum number of entries; default ${limit}.`).optional(),
+    limit: wholeNumberField(1, maximum, `Maximum number of entries; default ${defaultLimit}.`).optional(),
     offset: wholeNumberField(0, maxOffset, 'Number of entries to skip; default 0.').optional(),
   };
 }
 
-/** Query parameters `limit`, `offset` and `cursor` of a list; `limit` is the default page size. */
-export function pageFields(limit: number, maximum = 100) {
-  return { ...offsetPageFields(limit, maximum), cursor: cursorField.optional() };
+/** Query parameters `limit`, `offset` and `cursor` of a list. */
+export function pageFields(defaultLimit: number, maximum = 100) {
+  return { ...offsetPageFields(defaultLimit, maximum), cursor: cursorField.optional() };
 }
 
-/** Returns the requested page; `limit` is the default page size. */
+/** Converts query parameters to a page request. */
 export function toPageRequest(
   query: {
     readonly limit?: number | undefined;
     readonly offset?: number | undefined;
     readonly cursor?: number | undefined;
   },
-  limit: number,
+  defaultLimit: number,
 ): PageRequest {
-  return { limit: query.limit ?? limit, offset: query.offset ?? 0, after: query.cursor };
+  return { limit: query.limit ?? defaultLimit, offset: query.offset ?? 0, after: query.cursor };
 }
 
 /** Schema of one page of a list. */
@@ -67,7 +67,7 @@ export function pageSchema<Item extends z.ZodType>(item: Item) {
     total: z.int().describe('Number of entries in the whole list.'),
     limit: z.int(),
     offset: z.int(),
-    next_cursor: z.string().nullable().describe('`cursor` of the next page; `null` on the last page.'),
+    next_cursor: z.string().nullable().describe('The `cursor` of the next page; `null` on the last page.'),
   });
 }
 

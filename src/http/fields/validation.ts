@@ -3,11 +3,11 @@ import { z } from 'zod';
 import { AppError } from '../../errors.ts';
 import { redactSecrets } from '../../model/redact-url.ts';
 
-/** Maximum number of errors listed in a message; the others are only counted. */
+/** Maximum number of errors that a message lists. Further errors are only counted. */
 const maxListed = 5;
 
 /**
- * Parses `data` with a schema. Error messages name `location`, the part of the request that contains the data.
+ * Parses `data` with a schema. Error messages start with `location`, the part of the request that contains the data.
  * @throws {AppError} `invalid_request`
  */
 export function parseWith<Schema extends z.ZodType>(
@@ -35,14 +35,16 @@ function toValidationError(location: string, issues: readonly z.core.$ZodIssue[]
   const errors = new Map<string, string>();
   for (const { path, message } of issues) {
     const field = [location, ...path.map(String)].join('/');
-    // A number that is far too large breaks two rules; the first message is enough.
+    // A number that is far too large violates two rules; the first message is enough.
     if (!errors.has(field)) errors.set(field, message);
   }
-  const listed = Array.from(errors, ([field, message]) => `${field}: ${message}`).slice(0, maxListed);
-  const unlisted = errors.size - listed.length;
-  const more =
-    unlisted > 0 ? ` There ${unlisted === 1 ? 'is 1 more error' : `are ${unlisted} more errors`}.` : '';
-  return new AppError('invalid_request', `${listed.join('; ')}.${more}`);
+  const listedErrors = Array.from(errors, ([field, message]) => `${field}: ${message}`).slice(0, maxListed);
+  const unlistedCount = errors.size - listedErrors.length;
+  const suffix =
+    unlistedCount > 0
+      ? ` There ${unlistedCount === 1 ? 'is 1 more error' : `are ${unlistedCount} more errors`}.`
+      : '';
+  return new AppError('invalid_request', `${listedErrors.join('; ')}.${suffix}`);
 }
 
 type Issue = z.core.$ZodRawIssue;
@@ -56,7 +58,7 @@ const typeNames: Readonly<Record<string, string>> = {
   object: 'an object',
 };
 
-/** Describes what is wrong with a value and states the limit, in words for shop staff rather than programmers. */
+/** Describes what is wrong with a value and states the limit, in words that shop staff understand. */
 function describeIssue(issue: Issue): string {
   if (issue.code === 'invalid_type') return describeWrongType(issue.expected, issue.input);
   if (issue.code === 'unrecognized_keys') return describeUnknownKeys(issue);
@@ -69,10 +71,10 @@ function describeIssue(issue: Issue): string {
   return `must be one of ${issue.values.map((allowed) => JSON.stringify(allowed)).join(', ')} (it is ${value})`;
 }
 
-/** Quotes a value in an error message: shortened, with secrets in URLs redacted. */
+/** Quotes a value for an error message. Truncates long values and redacts secrets in URLs. */
 export function quoteValue(value: unknown): string {
   const json = JSON.stringify(value) ?? String(value);
-  // Truncated before redacting, because the value may be as large as the request.
+  // The value may be as large as the request, so it is truncated before it is searched for secrets.
   const text = redactSecrets(json.slice(0, 2_000));
   return text.length <= 60 ? text : `${text.slice(0, 57)}…`;
 }

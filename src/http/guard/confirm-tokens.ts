@@ -3,7 +3,7 @@ import { AppError } from '../../errors.ts';
 
 const tokenHeader = 'x-confirm-token';
 
-/** Query parameters in which a client might send the token, in snake case. */
+/** Names of query parameters in which a client might send the token, in snake case. */
 const forbiddenParameters = new Set([
   'confirm_token',
   'confirmtoken',
@@ -13,9 +13,8 @@ const forbiddenParameters = new Set([
 ]);
 
 /**
- * Hook of every route that removes files. Rejects a token in the URL, because URLs end up in logs and browser
- * histories. Schema validation would ignore or reject the parameter without saying where a token belongs, so the hook
- * runs first.
+ * Hook for routes that remove files. Rejects a token in the URL, because URLs end up in logs and browser histories. The
+ * hook runs before schema validation, which would not explain where to send the token.
  */
 export function rejectTokenInUrl(
   { raw }: FastifyRequest,
@@ -34,7 +33,7 @@ export function rejectTokenInUrl(
     );
 }
 
-/** Returns the confirmation tokens that a request contains, in its body and in its header. */
+/** Returns the confirmation tokens from a request's body and header. */
 export function readConfirmTokens(
   { headers }: FastifyRequest,
   bodyToken: string | null | undefined,

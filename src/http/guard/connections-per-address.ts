@@ -6,17 +6,17 @@ import { AppError } from '../../errors.ts';
 /** Loopback connections come from a local proxy or from the operator. */
 const loopbackNetworks = ['127.0.0.0/8', '::1/128'] as const;
 
-/** Returns whether an IP address, as reported by a socket, belongs to a certain group. */
+/** Tests whether an IP address, as reported by a socket, belongs to a group of addresses. */
 export type AddressTest = (address: string) => boolean;
 
-/** Returns a test for loopback addresses and the configured proxies (CIDR notation). */
+/** Returns a test that matches loopback addresses and the configured proxies (in CIDR notation). */
 export function makeTrustedTest(trustedProxies: readonly string[]): AddressTest {
   return makeAddressTest([...loopbackNetworks, ...trustedProxies]);
 }
 
 /**
- * Returns a test for addresses in `networks` (CIDR notation). IPv4-mapped IPv6 addresses count as IPv4. Text that is
- * not an address never matches.
+ * Returns a test that matches addresses in `networks` (in CIDR notation). IPv4-mapped IPv6 addresses count as IPv4.
+ * Text that is not an address never matches.
  */
 export function makeAddressTest(networks: readonly string[]): AddressTest {
   const list = new BlockList();
@@ -32,24 +32,24 @@ export function makeAddressTest(networks: readonly string[]): AddressTest {
 
 interface Options {
   readonly maxConnections: number;
-  /** Tests for addresses that are not limited because they are trusted or shared by many clients. */
+  /** Matches addresses that are not limited, because they are trusted or shared by many clients. */
   readonly isExempt: AddressTest;
 }
 
-/** Connections beyond the limit that get an error response. Any more are closed immediately. */
+/** Number of connections beyond the limit that get an error response. Further connections are closed immediately. */
 const maxRejected = 16;
 
 /**
  * Limits concurrent connections per address, so that one client cannot exhaust the server's connections. IPv6 addresses
- * are counted by /64 network, because a single customer can use any number of addresses in one. Connections beyond the
- * limit get 429 `too_many_connections` on their first request.
+ * are counted by /64 network, because a single customer usually has a whole /64 network. Connections beyond the limit
+ * get 429 `too_many_connections` on their first request.
  */
 export function limitConnectionsPerAddress(
   app: FastifyInstance,
   { maxConnections, isExempt }: Options,
 ): void {
   const counts = new Map<string, number>();
-  const rejected = new WeakSet<Socket>();
+  const rejectedSockets = new WeakSet<Socket>();
 
   app.server.on('connection', (socket: Socket) => {
     const { remoteAddress } = socket;
@@ -60,7 +60,7 @@ export function limitConnectionsPerAddress(
     counts.set(key, count);
     socket.once('close', () => release(key));
     if (count > maxConnections + maxRejected) socket.destroy();
-    else if (count > maxConnections) rejected.add(socket);
+    else if (count > maxConnections) rejectedSockets.add(socket);
   });
 
   function release(key: string): void {
@@ -70,7 +70,7 @@ export function limitConnectionsPerAddress(
   }
 
   app.addHook('onRequest', (request, reply, done) => {
-    if (!rejected.has(request.raw.socket)) return done();
+    if (!rejectedSockets.has(request.raw.socket)) return done();
     void reply.header('connection', 'close');
     done(tooManyConnectionsError(maxConnections));
   });
@@ -89,6 +89,6 @@ export function addressKey(remoteAddress: string): string {
 function tooManyConnectionsError(maximum: number): AppError {
   return new AppError(
     'too_many_connections',
-    `Your address has more than ${maximum} open connections; close some, or reuse one for several requests.`,
+    `Your address has more than ${maximum} open connections; close some, or reuse a connection for several requests.`,
   );
 }

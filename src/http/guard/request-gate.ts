@@ -3,7 +3,7 @@ import { AppError, type ErrorCode } from '../../errors.ts';
 import { isIpAddress, isLoopbackHost, parseHost } from '../../model/host.ts';
 import type { HttpConfig } from '../route-plugin.ts';
 
-/** A check of every request, whatever its URL. It runs before the body is read. */
+/** A check that applies to all requests, regardless of their URL. It runs before the body is read. */
 interface Rule {
   readonly applies: (method: string) => boolean;
   /** Returns the reason for rejecting the request, or `undefined` if the request passes. */
@@ -13,7 +13,7 @@ interface Rule {
 
 type ServerConfig = HttpConfig['server'];
 
-/** Methods that pages of other origins may use. They cannot read the responses unless `CORS_ORIGINS` allows it. */
+/** Methods that pages from other origins may use. The pages can read the responses only if `CORS_ORIGINS` allows it. */
 const safeMethods = new Set(['GET', 'HEAD', 'OPTIONS']);
 
 const always = (): boolean => true;
@@ -21,13 +21,14 @@ const whenUnsafe = (method: string): boolean => !safeMethods.has(method);
 
 /**
  * Rejects requests that a malicious web page sends through the browser of a visitor who can reach the server. Browsers
- * declare the page's host and origin. Other clients send neither `Origin` nor `Sec-Fetch-Site`, so they pass.
+ * declare the target host and the page's origin. Other clients send neither `Origin` nor `Sec-Fetch-Site`, so they
+ * pass.
  */
 export function guardRequests(app: FastifyInstance, config: ServerConfig): void {
   const rules: readonly Rule[] = [
     { applies: always, rejectionReason: makeHostCheck(config), code: 'host_not_allowed' },
     { applies: whenUnsafe, rejectionReason: makeOriginCheck(config), code: 'origin_not_allowed' },
-    { applies: whenUnsafe, rejectionReason: checkSite, code: 'origin_not_allowed' },
+    { applies: whenUnsafe, rejectionReason: checkFetchSite, code: 'origin_not_allowed' },
   ];
   app.addHook('onRequest', (request, _reply, done) => {
     for (const { applies, rejectionReason, code } of rules) {
@@ -51,33 +52,33 @@ const maxCachedHosts = 200;
  * checked.
  */
 function makeHostCheck({ isOnLoopback, allowedHosts }: ServerConfig): Rule['rejectionReason'] {
-  const isGuarded = (isOnLoopback || allowedHosts.length > 0) && !allowedHosts.includes('*');
-  if (!isGuarded) return () => undefined;
-  const cached = new Set<string>();
+  const isCheckEnabled = (isOnLoopback || allowedHosts.length > 0) && !allowedHosts.includes('*');
+  if (!isCheckEnabled) return () => undefined;
+  const cachedHosts = new Set<string>();
 
   function isAllowed(authority: string): boolean {
-    if (cached.has(authority)) return true;
+    if (cachedHosts.has(authority)) return true;
     const host = parseHost(authority);
     if (host === undefined || !isServedHost(host, allowedHosts)) return false;
-    if (cached.size < maxCachedHosts) cached.add(authority);
+    if (cachedHosts.size < maxCachedHosts) cachedHosts.add(authority);
     return true;
   }
 
   return ({ raw }) => {
-    const rejected = [targetAuthority(raw.url), raw.headers.host].find(
+    const rejectedHost = [targetAuthority(raw.url), raw.headers.host].find(
       // HTTP/1.0 allows requests without a host, but browsers always send one.
       (authority) => authority !== undefined && authority !== '' && !isAllowed(authority),
     );
-    if (rejected === undefined) return undefined;
+    if (rejectedHost === undefined) return undefined;
     const reason = isOnLoopback ? 'it listens on loopback only' : 'it has other host names';
-    return `This server does not serve the host ${quote(rejected)}: ${reason}. To allow this name, add it to ALLOWED_HOSTS or set PUBLIC_URL, then restart.`;
+    return `This server does not serve the host ${quote(rejectedHost)}: ${reason}. To allow this name, add it to ALLOWED_HOSTS or set PUBLIC_URL, then restart.`;
   };
 }
 
 function isServedHost(host: string, allowedHosts: readonly string[]): boolean {
   if (isIpAddress(host) || isLoopbackHost(host)) return true;
-  return allowedHosts.some((allowed) =>
-    allowed.startsWith('*.') ? host.endsWith(allowed.slice(1)) : host === allowed,
+  return allowedHosts.some((allowedHost) =>
+    allowedHost.startsWith('*.') ? host.endsWith(allowedHost.slice(1)) : host === allowedHost,
   );
 }
 
@@ -88,46 +89,49 @@ function targetAuthority(target: string | undefined): string | undefined {
 }
 
 /**
- * Returns a check that rejects writes from pages of other origins, based on `Origin`. Local files and sandboxed frames
- * have the origin `null`, which any page can obtain. `*` in `CORS_ORIGINS` does not allow writes.
+ * Returns a check that rejects writes by pages from other origins, based on `Origin`. Local files and sandboxed
+ * frames have the origin `null`, which any page can obtain. `*` in `CORS_ORIGINS` does not allow writes.
  */
 function makeOriginCheck({ corsOrigins, publicOrigin }: ServerConfig): Rule['rejectionReason'] {
-  const allowed = new Set(corsOrigins === '*' ? [] : corsOrigins);
-  if (publicOrigin !== undefined) allowed.add(publicOrigin);
+  const allowedOrigins = new Set(corsOrigins === '*' ? [] : corsOrigins);
+  if (publicOrigin !== undefined) allowedOrigins.add(publicOrigin);
   return ({ raw }) => {
     const { origin, host } = raw.headers;
-    if (origin === undefined || allowed.has(origin)) return undefined;
+    if (origin === undefined || allowedOrigins.has(origin)) return undefined;
     if (hasSameOrigin(origin, targetAuthority(raw.url) ?? host)) return undefined;
     if (origin === 'null')
-      return 'Pages with a null origin (local files, sandboxed frames) may not write: serve the page over HTTP, and add its origin to CORS_ORIGINS.';
-    const wildcard = corsOrigins === '*' ? ' (`*` in CORS_ORIGINS allows reads only)' : '';
-    return `Pages of the origin ${quote(origin)} may not write${wildcard}. To allow them, add the origin to CORS_ORIGINS or, if it is the address of this server behind a proxy, set PUBLIC_URL. Then restart.`;
+      return 'Pages with a null origin (local files, sandboxed frames) may not write. Serve the page over HTTP, and add its origin to CORS_ORIGINS.';
+    const wildcardHint = corsOrigins === '*' ? ' (`*` in CORS_ORIGINS allows reads only)' : '';
+    return `Pages from the origin ${quote(origin)} may not write${wildcardHint}. To allow them, add the origin to CORS_ORIGINS or, if it is the address of this server behind a proxy, set PUBLIC_URL. Then restart.`;
   };
 }
 
 /** Whether `origin` has the same host as the request. The scheme is ignored, because a proxy may terminate TLS. */
 function hasSameOrigin(origin: string, authority: string | undefined): boolean {
   if (!authority || parseHost(authority) === undefined) return false;
-  const page = URL.parse(origin);
-  if (page === null || !/^https?:$/.test(page.protocol)) return false;
+  const pageUrl = URL.parse(origin);
+  if (pageUrl === null || !/^https?:$/.test(pageUrl.protocol)) return false;
   // Both are parsed with the same scheme, so that the default port may be present or absent.
-  return page.host === URL.parse(`${page.protocol}//${authority}`)?.host;
+  return pageUrl.host === URL.parse(`${pageUrl.protocol}//${authority}`)?.host;
 }
 
-/** Rejects writes from other sites that lack `Origin`: some browser extensions remove it but keep `Sec-Fetch-Site`. */
-function checkSite({ raw }: FastifyRequest): string | undefined {
+/**
+ * Rejects writes without `Origin` if `Sec-Fetch-Site` shows that a page from a different site sent them. Some browser
+ * extensions remove only `Origin`.
+ */
+function checkFetchSite({ raw }: FastifyRequest): string | undefined {
   const site = raw.headers['sec-fetch-site'];
   if (raw.headers.origin !== undefined || (site !== 'cross-site' && site !== 'same-site')) return undefined;
-  return `A page of a different origin sent this request (Sec-Fetch-Site: ${site}, without Origin); such pages may not write.`;
+  return `A page from a different origin sent this request (Sec-Fetch-Site: ${site}, without Origin). Pages from other origins may not write.`;
 }
 
-/** Quotes text from the client for a message; long text is truncated. */
+/** Quotes text from the client for a message. Truncates long text. */
 function quote(text: string): string {
   return JSON.stringify(text.length > 200 ? `${text.slice(0, 200)}…` : text);
 }
 
 /**
- * Rejects requests with more than one `Host` header, as RFC 9112 §3.2 requires. Node uses the first one, but a proxy
+ * Rejects requests with more than one `Host` header, as RFC 9112 §3.2 requires. Node uses the first header, but a proxy
  * may have used the last.
  */
 export function rejectMultipleHosts(app: FastifyInstance): void {

@@ -3,9 +3,9 @@ import type { FastifyInstance } from 'fastify';
 
 /** Progress of the responses on a connection. */
 interface ResponseProgress {
-  /** Responses in progress; several if requests are pipelined. */
+  /** Number of responses in progress. There can be several if requests are pipelined. */
   pendingResponses: number;
-  /** When data stopped flowing, in milliseconds of the monotonic clock; `undefined` while data flows. */
+  /** When data stopped flowing, in milliseconds of the monotonic clock. `undefined` while data flows. */
   stalledSince: number | undefined;
   checkedAt: number;
   /** Bytes in the send buffer at the last check. A change means progress. */
@@ -16,12 +16,12 @@ interface ResponseProgress {
 const checksPerTimeout = 10;
 
 /**
- * Closes connections whose client has read nothing of a response for `stallMs`, because they could hold resources
- * forever. A change in the number of buffered bytes counts as progress. Time without buffered bytes does not count: the
- * response is still being prepared or the upload is still arriving, and other limits apply.
+ * Closes connections whose client has not read any of the response for `stallMs`, because they could hold resources
+ * forever. A change in the number of buffered bytes counts as progress. Time without buffered bytes does not count as a
+ * stall, because the response is still being prepared or the upload is still arriving. Other limits apply then.
  */
 export function closeStalledResponses(app: FastifyInstance, stallMs: number): void {
-  const interval = stallMs / checksPerTimeout;
+  const intervalMs = stallMs / checksPerTimeout;
   const progressBySocket = new WeakMap<Socket, ResponseProgress>();
 
   app.server.on('request', ({ socket }, response) => {
@@ -34,13 +34,13 @@ export function closeStalledResponses(app: FastifyInstance, stallMs: number): vo
     progressBySocket.set(socket, progress);
     progress.pendingResponses += 1;
     // When the connection becomes idle, Node replaces this with its own timeout.
-    socket.setTimeout(interval);
+    socket.setTimeout(intervalMs);
     response.once('close', () => (progress.pendingResponses -= 1));
   });
 
-  // The event fires after `interval` without traffic in either direction. Its timer also sees how much of a large write
-  // the kernel has accepted, which no stream property exposes. Because of this listener, Node no longer closes idle
-  // sockets.
+  // The event fires after `intervalMs` without traffic in either direction. Traffic includes parts of a large write
+  // that the kernel has accepted, which no stream property shows. Because of this listener, Node no longer closes idle
+  // sockets itself.
   app.server.on('timeout', (socket: Socket) => {
     const progress = progressBySocket.get(socket);
     if (!progress || progress.pendingResponses === 0 || socket.writableFinished) {
@@ -49,17 +49,17 @@ export function closeStalledResponses(app: FastifyInstance, stallMs: number): vo
     }
     const now = performance.now();
     const hasProgressed =
-      progress.bufferedBytes !== socket.writableLength || now - progress.checkedAt > 1.5 * interval;
+      progress.bufferedBytes !== socket.writableLength || now - progress.checkedAt > 1.5 * intervalMs;
     if (hasProgressed) progress.stalledSince = undefined;
     progress.bufferedBytes = socket.writableLength;
     progress.checkedAt = now;
-    if (progress.bufferedBytes > 0) progress.stalledSince ??= now - interval;
+    if (progress.bufferedBytes > 0) progress.stalledSince ??= now - intervalMs;
     if (progress.stalledSince !== undefined && now - progress.stalledSince >= stallMs) {
       app.log.info(
         { stallMs, buffered: progress.bufferedBytes },
         'a client stopped reading a response; closing its connection',
       );
       socket.destroy();
-    } else socket.setTimeout(interval);
+    } else socket.setTimeout(intervalMs);
   });
 }

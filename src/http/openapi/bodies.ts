@@ -12,13 +12,13 @@ declare module 'fastify' {
   }
 }
 
-/** Returns the body of a form that has an image in the field `file` and the given other fields. */
+/** Documents a form body with an image in the field `file` and the given additional fields. */
 export function pictureForm(fields: z.ZodRawShape = {}): RequestBodies {
   const file = z.string().meta({ format: 'binary', description: 'The image file.' });
   return { 'multipart/form-data': z.object({ file, ...fields }) };
 }
 
-/** Returns a JSON body. */
+/** Documents a JSON body. */
 export function jsonBody(schema: z.ZodType): RequestBodies {
   return { 'application/json': schema };
 }

@@ -12,7 +12,10 @@ const tags = [
   { name: 'Imports', description: 'Import many URLs in one request.' },
   { name: 'Similarity', description: 'Find similar images and duplicates.' },
   { name: 'Comparison', description: 'Compare images by quality metrics.' },
-  { name: 'Purge', description: 'Permanently remove images and their files. No other calls remove files.' },
+  {
+    name: 'Purge',
+    description: 'Permanently remove images and their files. No other endpoints remove files.',
+  },
   { name: 'Jobs', description: 'Inspect and retry jobs, for operators.' },
   { name: 'Usage', description: 'Storage usage by tenant.' },
   { name: 'Health', description: 'For load balancers, supervisors and Prometheus.' },
@@ -26,7 +29,7 @@ const tags = [
   },
 ];
 
-/** Describes all routes registered later in one OpenAPI document. */
+/** Adds all routes that are registered later to one OpenAPI document. */
 export function describeRoutes(app: FastifyInstance): void {
   app.register(swagger, {
     openapi: {
@@ -46,21 +49,21 @@ export function describeRoutes(app: FastifyInstance): void {
 
 type Transform = typeof jsonSchemaTransform;
 
-/** Temporary mark on operations with an optional body, because the Swagger plugin marks every body as required. */
+/** Temporary marker for operations with an optional body, because the Swagger plugin marks all bodies as required. */
 const optionalBody = 'x-optional-body';
 
-/** Errors that can occur before the handler of any endpoint that may write or receive a body. */
+/** Errors that can occur before the handler runs, on endpoints that may write or receive a body. */
 const earlyErrors = responses({}, 'origin_not_allowed', 'body_too_large', 'unsupported_body');
 
-function mayCarryBody(method: string | readonly string[]): boolean {
+function mayHaveBody(method: string | readonly string[]): boolean {
   return [method].flat().some((name) => name !== 'GET' && name !== 'HEAD');
 }
 
-/** Converts the schema of a route to JSON Schema. */
+/** Converts a route's schemas to JSON Schema. */
 const transform: Transform = (input) => {
   const { bodies, documented, ...schema } = input.schema;
   const response = {
-    ...(mayCarryBody(input.route.method) && earlyErrors),
+    ...(mayHaveBody(input.route.method) && earlyErrors),
     ...(schema.response as object),
   };
   const transformed = jsonSchemaTransform({ ...input, schema: { ...schema, ...documented, response } });
@@ -89,16 +92,16 @@ function toBodyContents(input: Parameters<Transform>[0], bodies: RequestBodies) 
 type Operation = Record<string, unknown> & { requestBody?: { required?: boolean } };
 type Paths = Record<string, Record<string, Operation>>;
 
-/** Completes the document. Sorts its components, and removes those that nothing refers to. */
+/** Completes the document. Sorts the components and removes unused ones. */
 const transformObject: typeof jsonSchemaTransformObject = (input) => {
   const document: { paths?: object; components?: { schemas?: object } } = jsonSchemaTransformObject(input);
   const paths = simplifySchemas(document.paths) as Paths;
   markOptionalBodies(paths);
   // Zod emits every schema twice, for input and for output.
   const schemas = { ...document.components?.schemas } as Record<string, object>;
-  const used = new Set<string>();
-  collectReferences(paths, schemas, used);
-  const components = [...used].toSorted().map((name) => [name, simplifySchemas(schemas[name])]);
+  const usedNames = new Set<string>();
+  collectReferences(paths, schemas, usedNames);
+  const components = [...usedNames].toSorted().map((name) => [name, simplifySchemas(schemas[name])]);
   return Object.assign(document, {
     paths,
     components: { schemas: Object.fromEntries(components) },
@@ -112,12 +115,12 @@ function markOptionalBodies(paths: Paths): void {
   }
 }
 
-/** Adds the names of all components that `from` refers to, directly or through other components. */
-function collectReferences(from: unknown, schemas: Record<string, object>, used: Set<string>): void {
-  for (const [, name = ''] of JSON.stringify(from).matchAll(/"#\/components\/schemas\/(\w+)"/g)) {
-    if (used.has(name)) continue;
-    used.add(name);
-    collectReferences(schemas[name], schemas, used);
+/** Adds to `usedNames` the names of all components that `node` refers to, directly or through other components. */
+function collectReferences(node: unknown, schemas: Record<string, object>, usedNames: Set<string>): void {
+  for (const [, name = ''] of JSON.stringify(node).matchAll(/"#\/components\/schemas\/(\w+)"/g)) {
+    if (usedNames.has(name)) continue;
+    usedNames.add(name);
+    collectReferences(schemas[name], schemas, usedNames);
   }
 }
 

@@ -2,18 +2,18 @@ import { z } from 'zod';
 import { type ErrorCode, errorTable } from '../../errors.ts';
 import { mediaTypes } from '../../model/picture.ts';
 
-/** Schema of an error, the same for `/v1` and the dialects. */
+/** Schema of error responses. It is the same for `/v1` and the dialects. */
 const problemSchema = z
   .looseObject({
     type: z.string().describe('`urn:vitrine:error:` followed by the code.'),
     title: z.string().describe('Short description, the same for every error with this code.'),
     status: z.int().describe('HTTP status.'),
-    detail: z.string().describe('Message for people: what was wrong, the limit and the value.'),
-    code: z.string().describe('Error code, for programs.'),
+    detail: z.string().describe('Human-readable message: what was wrong, the limit and the value.'),
+    code: z.string().describe('Machine-readable error code.'),
     family: z
       .string()
       .optional()
-      .describe('`picture_damaged`, for every code of an image that cannot be decoded.'),
+      .describe('`picture_damaged` if the image cannot be decoded; otherwise absent.'),
   })
   .meta({
     id: 'Problem',
@@ -45,39 +45,39 @@ export function empty(description: string): z.ZodType {
   return z.undefined().describe(description);
 }
 
-const bytes = z.string().meta({ format: 'binary' });
-const unchanged = empty('The client already has this version.');
+const binarySchema = z.string().meta({ format: 'binary' });
+const notModified = empty('The client already has this version.');
 
-const redirected = empty('Redirects to the store (`S3_DELIVERY=redirect`).');
+const redirect = empty('Redirects to the store (`S3_DELIVERY=redirect`).');
 
 /** Successful responses of routes that serve a rendition. */
 export const renditionResponses = {
   200: binary('The rendition.', 'image/jpeg'),
-  302: redirected,
-  304: unchanged,
+  302: redirect,
+  304: notModified,
 };
 
 /** Successful responses of routes that serve an original. */
 export const originalResponses = {
   200: binary('The whole file.', ...Object.values(mediaTypes)),
   206: binary('The requested range.', ...Object.values(mediaTypes)),
-  302: redirected,
-  304: unchanged,
+  302: redirect,
+  304: notModified,
 };
 
 /** Documents a binary response of the given media types. */
 function binary(description: string, ...types: string[]): DocumentedResponse {
-  return { description, content: Object.fromEntries(types.map((type) => [type, { schema: bytes }])) };
+  return { description, content: Object.fromEntries(types.map((type) => [type, { schema: binarySchema }])) };
 }
 
-/** Documents the content of a text response. */
+/** Documents the content of a text response with the given media type. */
 export function text(type: string): Record<string, { readonly schema: z.ZodType }> {
   return { [type]: { schema: z.string() } };
 }
 
 /**
- * Documents an endpoint's responses: successes by status, and errors by code. Responses are not validated at run time,
- * because a mismatch would become a useless 500. Tests check them instead.
+ * Documents an endpoint's responses. Successes are keyed by status, and errors are given by code. Responses are not
+ * validated at run time, because a mismatch would turn a usable response into a 500. Tests validate them instead.
  */
 export function responses(
   successes: Readonly<Record<number, DocumentedResponse | z.ZodType>>,

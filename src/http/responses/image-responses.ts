@@ -7,11 +7,11 @@ import { mediaTypes } from '../../model/picture.ts';
 import type { CachedRendition } from '../../services/rendition-cache.ts';
 import type { Redirect, RetrievedOriginal, RetrievedRendition } from '../../services/retrieve-image.ts';
 
-/** For URLs with the current recipe version, whose content never changes. */
-const immutable = 'public, max-age=31536000, immutable';
+/** For URLs with the current recipe (a hash of the rendition settings), whose content never changes. */
+const immutableCacheControl = 'public, max-age=31536000, immutable';
 
-/** For all other URLs, because the image can be deleted or its rendition remade. */
-const revalidate = 'public, no-cache';
+/** For all other URLs, because the image can be deleted or its rendition recreated. */
+const revalidatingCacheControl = 'public, no-cache';
 
 /** Prevents browsers from sniffing a different type and from running a file as a page. */
 const securityHeaders = {
@@ -21,7 +21,7 @@ const securityHeaders = {
 
 const flatSecurityHeaders = Object.entries(securityHeaders).flat();
 
-/** Sends a rendition. `recipe` is the recipe version in the URL, if any. */
+/** Sends a rendition. `recipe` is the recipe in the URL, if any. */
 export async function sendRendition(
   request: FastifyRequest,
   reply: FastifyReply,
@@ -36,7 +36,7 @@ export async function sendRendition(
   void reply.headers({
     ...securityHeaders,
     etag,
-    'cache-control': recipe === rendition.recipe ? immutable : revalidate,
+    'cache-control': recipe === rendition.recipe ? immutableCacheControl : revalidatingCacheControl,
   });
   if (isNotModified(request.headers['if-none-match'], etag)) return reply.code(304).send();
   void reply.header('content-type', 'image/jpeg');
@@ -56,7 +56,7 @@ export function sendCachedRendition(
   extraHeaders: readonly string[],
 ): FastifyReply {
   reply.hijack();
-  const cacheControl = recipe === currentRecipe ? immutable : revalidate;
+  const cacheControl = recipe === currentRecipe ? immutableCacheControl : revalidatingCacheControl;
   const headers = ['etag', etag, 'cache-control', cacheControl, ...flatSecurityHeaders, ...extraHeaders];
   if (isNotModified(request.headers['if-none-match'], etag)) {
     reply.raw.writeHead(304, headers).end();
@@ -86,7 +86,7 @@ export async function sendOriginal(
   void reply.headers({
     ...securityHeaders,
     etag,
-    'cache-control': revalidate,
+    'cache-control': revalidatingCacheControl,
     'accept-ranges': 'bytes',
     'content-type': contentType,
     'content-disposition': disposition,
@@ -100,7 +100,8 @@ export async function sendOriginal(
 }
 
 /**
- * Redirects the client to the store, which sends the file with `headers`. Only private caches may keep the signed URL.
+ * Redirects the client to the object store, which sends the file with `headers`. Only private caches may store the
+ * redirect, because its URL is signed.
  */
 async function sendRedirect(
   { method }: FastifyRequest,
@@ -143,7 +144,7 @@ function readRange(
 ): { start: number; end: number } | undefined {
   const isStale = headers['if-range'] !== undefined && headers['if-range'] !== etag;
   if (headers.range === undefined || isStale) return undefined;
-  // A suffix longer than the file selects the whole file (RFC 9110 §14.1.2); the parser calls it unsatisfiable.
+  // A suffix longer than the file selects the whole file (RFC 9110 §14.1.2), but the parser rejects it.
   if (Number(/^bytes=-(\d+)$/.exec(headers.range)?.[1]) >= bytes) return { start: 0, end: bytes - 1 };
   const ranges = parseRange(bytes, headers.range, { combine: true });
   if (ranges === -1) {

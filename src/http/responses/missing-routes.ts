@@ -16,34 +16,34 @@ export type ExplainMissingRoute = (
   readonly allow: readonly string[];
 };
 
-/** Collects all routes registered later, so that a wrong method gets 405 instead of 404. */
+/** Collects all routes that are registered later, so that a wrong method gets 405 instead of 404. */
 export function collectRoutes(app: FastifyInstance): ExplainMissingRoute {
   const routes = new Map<string, KnownRoute>();
   app.addHook('onRoute', ({ url, method }) => {
-    // The CORS plugin registers a wildcard for preflights, which must not make every path known.
+    // The CORS plugin registers a wildcard route for preflights. With that route, every path would be known.
     if (url === '*' || url === '/*') return;
     const route = routes.get(url) ?? { pattern: toPattern(url), methods: new Set() };
-    for (const allowed of [method].flat()) route.methods.add(allowed);
+    for (const allowedMethod of [method].flat()) route.methods.add(allowedMethod);
     routes.set(url, route);
   });
   return (method, url) => explain(routes, method, url.split('?')[0] ?? '');
 }
 
 function explain(routes: ReadonlyMap<string, KnownRoute>, method: string, path: string) {
-  const matching = [...routes.values()].filter(({ pattern }) => pattern.test(path));
-  const allow = [...new Set(matching.flatMap(({ methods }) => [...methods]))].toSorted();
+  const matchingRoutes = [...routes.values()].filter(({ pattern }) => pattern.test(path));
+  const allow = [...new Set(matchingRoutes.flatMap(({ methods }) => [...methods]))].toSorted();
   const shortPath = path.slice(0, 200);
-  // A matching route can itself report 404, for example for a missing static file.
+  // A matching route can itself return 404, for example for a missing static file.
   if (allow.length === 0 || allow.includes(method))
     return {
       error: new AppError('route_not_found', `No route matches ${method} ${shortPath}.`),
       allow: [],
     };
-  const sentence = `${shortPath} allows ${allow.join(', ')}, not ${method}.`;
-  return { error: new AppError('method_not_allowed', sentence), allow };
+  const message = `${shortPath} allows ${allow.join(', ')}, not ${method}.`;
+  return { error: new AppError('method_not_allowed', message), allow };
 }
 
-/** Converts `/a/:id/*` to a regular expression that allows a trailing slash. */
+/** Converts a route such as `/a/:id/*` to a regular expression that allows a trailing slash. */
 function toPattern(url: string): RegExp {
   const segments = url
     .split('/')

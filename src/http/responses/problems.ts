@@ -6,7 +6,7 @@ import { drainBody } from '../bodies/drain-body.ts';
 import { maxBodyBytes } from '../bodies/json-body.ts';
 import type { ExplainMissingRoute } from './missing-routes.ts';
 
-/** How long the rest of a rejected body is read before the response is sent. */
+/** Maximum time to read the rest of a rejected body before the response is sent. */
 const drainMs = 1_500;
 
 /** Error codes for Fastify's own errors. */
@@ -16,15 +16,15 @@ const frameworkCodes: Readonly<Record<string, ErrorCode>> = {
   FST_ERR_CTP_INVALID_CONTENT_LENGTH: 'invalid_request',
 };
 
-/** Replaces Fastify's messages that omit the limit or repeat the whole URL. */
+/** Messages that replace Fastify's own, which omit the limit or repeat the whole URL. */
 const frameworkSentences: Readonly<Record<string, string>> = {
   FST_ERR_BAD_URL: 'The URL cannot be decoded: its percent-encoding is not valid UTF-8.',
   FST_ERR_MAX_PARAM_LENGTH: 'A segment of the URL path is too long.',
 };
 
 /**
- * Sends every error as `application/problem+json`; no other code sends errors. Call this before any route is
- * registered, because existing routes, such as those of plugins, keep Fastify's default handler.
+ * Sends all errors as `application/problem+json`. Call this before any route is registered, because existing routes,
+ * such as those of plugins, keep Fastify's default handler.
  */
 export function handleErrors(app: FastifyInstance): void {
   app.setErrorHandler((error, request, reply) => sendProblem(request, reply, toAppError(request, error)));
@@ -37,7 +37,7 @@ export function handleMissingRoutes(app: FastifyInstance, explain: ExplainMissin
     if (allow.length > 0) void reply.header('allow', allow.join(', '));
     return sendProblem(request, reply, error);
   };
-  // A hook responds before the body is parsed, so the body cannot cause a 415 instead of the 404.
+  // This hook responds before the body is parsed, so the body cannot cause a 415 instead of the 404.
   app.addHook('onRequest', async (request, reply) => {
     if (!request.is404) return;
     await sendNotFound(request, reply);
@@ -62,15 +62,15 @@ async function sendProblem(request: FastifyRequest, reply: FastifyReply, error: 
       error.message,
     );
   } else logRejection(request, error);
-  const drained = await drainBody(request.raw, drainMs);
+  const isDrained = await drainBody(request.raw, drainMs);
   // The `onResponse` hook closes the connection.
-  if (!drained) void reply.header('connection', 'close');
+  if (!isDrained) void reply.header('connection', 'close');
   if (isWorthRetrying(error)) void reply.header('retry-after', '2');
   void reply
     .code(error.status)
     .header('content-type', 'application/problem+json; charset=utf-8')
     .header('cache-control', 'no-store')
-    // Errors raised before routing run no `onSend` hook.
+    // No `onSend` hook runs for errors that are raised before routing.
     .header('x-content-type-options', 'nosniff')
     .send(JSON.stringify(toProblem(error)));
 }
@@ -80,7 +80,7 @@ function isWorthRetrying({ status, code }: AppError): boolean {
   return status === 503 || status === 429 || code === 'image_deleted';
 }
 
-/** Logs why a request was rejected, because clients ask their operator about it. */
+/** Logs why a request was rejected, because clients may ask their operator about it. */
 function logRejection(request: FastifyRequest, { status, code, message, cause }: AppError): void {
   const reason = cause instanceof Error ? cause.message : undefined;
   request.log.info(
@@ -108,7 +108,7 @@ function toAppError(request: FastifyRequest, error: unknown): AppError {
   return convertBodyError(request, error) ?? convertFrameworkError(error) ?? asAppError(error);
 }
 
-/** Converts Fastify's errors about bodies. Fastify's messages state neither the size limit nor the accepted types. */
+/** Converts Fastify's errors about request bodies, whose messages lack the size limit and the accepted types. */
 function convertBodyError(request: FastifyRequest, error: unknown): AppError | undefined {
   const { code } = error as Partial<FastifyError>;
   if (code === 'FST_ERR_CTP_INVALID_MEDIA_TYPE') return unsupportedBodyError(request);
@@ -123,8 +123,8 @@ function convertFrameworkError(error: unknown): AppError | undefined {
   if (!(error instanceof Error)) return undefined;
   const { code, statusCode, message } = error as FastifyError;
   const sentence = frameworkSentences[code] ?? message.replace(/\.?$/, '.');
-  const known = frameworkCodes[code];
-  if (known) return new AppError(known, sentence, { cause: error });
+  const knownCode = frameworkCodes[code];
+  if (knownCode) return new AppError(knownCode, sentence, { cause: error });
   if (statusCode !== undefined && statusCode >= 400 && statusCode < 500) {
     return new AppError('invalid_request', sentence, { cause: error });
   }

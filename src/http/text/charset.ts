@@ -1,17 +1,17 @@
 import { isUtf8 } from 'node:buffer';
 import { TextDecoder } from 'node:util';
 
-/** Decoded text, or the problem: a predicate for a sentence about the input, such as "is not valid UTF-8". */
+/** Decoded text, or a problem such as "is not valid UTF-8", which completes a sentence about the input. */
 export type DecodedText = { readonly text: string } | { readonly problem: string };
 
 const utf8 = 'utf-8';
 
 /**
  * Decodes text whose charset may be declared. A byte order mark takes precedence over the declaration, and the default
- * is UTF-8. Invalid bytes are an error: if they were replaced, a name would be stored that no lookup can find.
+ * is UTF-8. Invalid bytes are an error. If they were replaced, a name could be stored that no lookup finds.
  */
-export function decodeText(bytes: Uint8Array, declared?: string): DecodedText {
-  const charset = byteOrderMark(bytes) ?? declared ?? utf8;
+export function decodeText(bytes: Uint8Array, declaredCharset?: string): DecodedText {
+  const charset = byteOrderMark(bytes) ?? declaredCharset ?? utf8;
   const decoder = makeDecoder(charset, true);
   if (!decoder) return { problem: describeUnknownCharset(charset) };
   try {
@@ -29,10 +29,10 @@ export interface LenientText {
 }
 
 /** Like `decodeText`, but replaces invalid bytes. An unknown charset is treated as UTF-8. */
-export function decodeLeniently(bytes: Uint8Array, declared?: string): LenientText {
-  const decoded = decodeText(bytes, declared);
+export function decodeLeniently(bytes: Uint8Array, declaredCharset?: string): LenientText {
+  const decoded = decodeText(bytes, declaredCharset);
   if ('text' in decoded) return { text: decoded.text, problem: undefined };
-  const decoder = makeDecoder(byteOrderMark(bytes) ?? declared ?? utf8, false) ?? new TextDecoder();
+  const decoder = makeDecoder(byteOrderMark(bytes) ?? declaredCharset ?? utf8, false) ?? new TextDecoder();
   return { text: decoder.decode(bytes), problem: decoded.problem };
 }
 
@@ -41,12 +41,15 @@ export function isKnownCharset(label: string): boolean {
   return makeDecoder(label, true) !== undefined;
 }
 
-/** Returns a predicate that describes an unsupported charset. */
+/** Describes an unsupported charset in words that complete a sentence about the input. */
 export function describeUnknownCharset(label: string): string {
   return `has the charset ${JSON.stringify(label.slice(0, 40))}, which is not supported; use UTF-8, windows-1252 or utf-16le, for example`;
 }
 
-/** Labels follow the WHATWG Encoding Standard, where latin1 and us-ascii mean windows-1252. */
+/**
+ * Returns `undefined` for an unknown label. Labels follow the WHATWG Encoding Standard, in which latin1 and us-ascii
+ * mean windows-1252.
+ */
 function makeDecoder(label: string, fatal: boolean): TextDecoder | undefined {
   try {
     return new TextDecoder(label, { fatal });
@@ -71,23 +74,23 @@ function describeInvalidBytes(bytes: Uint8Array, encoding: string): string {
 
 /** Returns the index of the first invalid UTF-8 byte, by bisecting prefixes that end at character boundaries. */
 function findInvalidByte(bytes: Uint8Array): number {
-  let valid = 0;
-  let invalid = bytes.length;
-  while (invalid - valid > 1) {
-    const middle = (valid + invalid) >> 1;
-    if (isUtf8(bytes.subarray(0, characterStart(bytes, middle)))) valid = middle;
-    else invalid = middle;
+  let validEnd = 0;
+  let invalidEnd = bytes.length;
+  while (invalidEnd - validEnd > 1) {
+    const middle = (validEnd + invalidEnd) >> 1;
+    if (isUtf8(bytes.subarray(0, characterStart(bytes, middle)))) validEnd = middle;
+    else invalidEnd = middle;
   }
-  return characterStart(bytes, valid);
+  return characterStart(bytes, validEnd);
 }
 
 /** Returns the start of the character that a prefix of length `end` would split, or `end` if it splits none. */
 function characterStart(bytes: Uint8Array, end: number): number {
-  for (let back = 1; back <= 3 && end - back >= 0; back += 1) {
-    const byte = bytes[end - back] ?? 0;
+  for (let distance = 1; distance <= 3 && end - distance >= 0; distance += 1) {
+    const byte = bytes[end - distance] ?? 0;
     if ((byte & 0xc0) === 0x80) continue;
-    const length = byte >= 0xf0 ? 4 : byte >= 0xe0 ? 3 : byte >= 0xc0 ? 2 : 1;
-    return length > back ? end - back : end;
+    const characterLength = byte >= 0xf0 ? 4 : byte >= 0xe0 ? 3 : byte >= 0xc0 ? 2 : 1;
+    return characterLength > distance ? end - distance : end;
   }
   return end;
 }

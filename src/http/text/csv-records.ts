@@ -1,11 +1,11 @@
 import { type CsvError, parse } from 'csv-parse/sync';
 
-/** Maximum length of a record in characters, several times that of the longest URL. */
+/** Maximum length of a record in characters, several times the maximum length of a URL. */
 const maxRecordLength = 16_384;
 
 /** A record of a CSV file. */
 export interface CsvRecord {
-  /** Number of its first line, counted from 1. */
+  /** Number of the record's first line, counted from 1. */
   readonly line: number;
   /** Empty if the record cannot be parsed. */
   readonly cells: readonly string[];
@@ -14,9 +14,9 @@ export interface CsvRecord {
 }
 
 /**
- * Iterates over the records of a CSV file (RFC 4180) and skips empty lines. A malformed line affects only itself: the
- * next record begins on the next line, so an unclosed quotation mark does not consume the rest of the file. The cost is
- * linear in the length of a record, whatever its content.
+ * Iterates over the records of a CSV file (RFC 4180) and skips empty lines. After a malformed line, the next record
+ * begins on the next line, so an unclosed quotation mark does not consume the rest of the file. The time per record is
+ * linear in its length, regardless of its content.
  */
 export function* readCsvRecords(text: string, delimiter: string): Generator<CsvRecord> {
   const lines = text.split(/\r\n|\n|\r/);
@@ -34,15 +34,15 @@ export function* readCsvRecords(text: string, delimiter: string): Generator<CsvR
   }
 }
 
-/** Returns the end of the record that begins at line `start`. A record includes line breaks between quotation marks. */
+/** Returns the end of the record that begins at line `start`. Line breaks in quotation marks are part of the record. */
 function findRecordEnd(lines: readonly string[], start: number): number {
   let length = 0;
-  let isOpen = false;
+  let isQuoted = false;
   for (let index = start; index < lines.length && length <= maxRecordLength; index += 1) {
     const line = lines[index] ?? '';
     length += line.length;
-    if (countQuotes(line) % 2 === 1) isOpen = !isOpen;
-    if (!isOpen) return index + 1;
+    if (countQuotes(line) % 2 === 1) isQuoted = !isQuoted;
+    if (!isQuoted) return index + 1;
   }
   return start + 1;
 }

@@ -2,24 +2,24 @@
 export interface ParameterizedHeader {
   /** The part before the first semicolon, in lower case. */
   readonly value: string;
-  /** Keyed by lower-case name. A repeated parameter keeps its first value. */
+  /** Values by lower-case name. If a parameter is repeated, its first value is used. */
   readonly parameters: ReadonlyMap<string, string>;
   /** Name of a parameter that is repeated with a different value. */
   readonly conflict: string | undefined;
 }
 
 /** Matches a name, optionally followed by a quoted string or a token. */
-const parameterForm = /;\s*([^\s;="]+)\s*(?:=\s*(?:"((?:[^"\\]|\\.)*)"?|([^;]*)))?/gs;
+const parameterPattern = /;\s*([^\s;="]+)\s*(?:=\s*(?:"((?:[^"\\]|\\.)*)"?|([^;]*)))?/gs;
 
 /**
  * Parses a header with parameters (RFC 9110 §5.6.6). Never throws; invalid parameters are skipped. A backslash escapes
  * only a quotation mark or another backslash, because some clients send unescaped Windows paths.
  */
 export function parseHeaderParameters(header: string): ParameterizedHeader {
-  const end = header.indexOf(';');
+  const valueEnd = header.indexOf(';');
   const parameters = new Map<string, string>();
   let conflict: string | undefined;
-  for (const [, name = '', quoted, token] of header.matchAll(parameterForm)) {
+  for (const [, name = '', quoted, token] of header.matchAll(parameterPattern)) {
     const key = name.toLowerCase();
     const value = quoted?.replaceAll(/\\(["\\])/g, '$1') ?? token?.trim() ?? '';
     const first = parameters.get(key);
@@ -28,7 +28,7 @@ export function parseHeaderParameters(header: string): ParameterizedHeader {
   }
   return {
     value: header
-      .slice(0, end === -1 ? undefined : end)
+      .slice(0, valueEnd === -1 ? undefined : valueEnd)
       .trim()
       .toLowerCase(),
     parameters,

@@ -17,12 +17,14 @@ const trialsSchema = z
         size_bytes: z.int(),
         width: z.int(),
         height: z.int(),
-        quality_metric: z.number().describe('SSIM against the source, at most 1.'),
+        quality_metric: z.number().describe('SSIM compared with the source, at most 1.'),
       }),
     ),
     recommended: z
       .string()
-      .describe('The smallest preset with a quality of at least 0.95; if there is none, the best one.'),
+      .describe(
+        'The preset with the smallest file among those with a quality of at least 0.95. If there are none, the preset with the best quality.',
+      ),
   })
   .meta({ examples: [trialsExample] });
 const comparisonSchema = z
@@ -56,7 +58,7 @@ export const compareRoutes: RoutePlugin = (app, { services, receiveUploadForm })
         tags,
         summary: 'Preview the presets for a file',
         description:
-          'Creates every rendition of the uploaded file and returns its size and quality. Nothing is stored.',
+          'Creates every rendition of the uploaded file and returns the size and quality of each. Nothing is stored.',
         bodies: pictureForm(),
         response: responses(
           { 200: json(trialsSchema, 'Results by preset.') },

@@ -10,7 +10,11 @@ import { imageExample } from './examples.ts';
 const renditionSchema = z.object({
   id: z.int(),
   preset: z.string(),
-  url: z.string().describe('Contains the recipe, so the content never changes.'),
+  url: z
+    .string()
+    .describe(
+      'Contains the recipe (a hash of the rendition settings), so the content at this URL never changes.',
+    ),
   size_bytes: z.int(),
   width: z.int(),
   height: z.int(),
@@ -21,9 +25,9 @@ const renditionSchema = z.object({
 const nearDuplicateSchema = z.object({
   id: z.int(),
   uuid: z.uuid(),
-  distance: z.int().describe('Distance of the perceptual hashes, 0 to 64.'),
-  difference: z.number().describe('Mean colour difference (CIE ΔE) of the two images.'),
-  reason: z.string().describe('Why the two count as near-duplicates.'),
+  distance: z.int().describe('Hamming distance between the perceptual hashes, 0 to 64.'),
+  difference: z.number().describe('Mean colour difference (CIE ΔE) between the two images.'),
+  reason: z.string().describe('Why the two images count as near-duplicates.'),
 });
 
 const metadataSchema = z.object({
@@ -51,11 +55,11 @@ export const imageSchema = z
     error_family: z
       .string()
       .nullable()
-      .describe('`picture_damaged` for every code of an image that cannot be decoded; otherwise `null`.'),
+      .describe('`picture_damaged` if the image cannot be decoded; otherwise `null`.'),
     original_filename: z.string().nullable(),
     original_size_bytes: z.int().nullable(),
-    original_width: z.int().nullable().describe('Of the upright image, in pixels.'),
-    original_height: z.int().nullable().describe('Of the upright image, in pixels.'),
+    original_width: z.int().nullable().describe('Width of the upright image, in pixels.'),
+    original_height: z.int().nullable().describe('Height of the upright image, in pixels.'),
     content_hash: z.string().nullable().describe('SHA-256 of the original.'),
     in_use_count: z.int().describe('Number of references.'),
     near_duplicates: z.array(nearDuplicateSchema),
@@ -63,13 +67,13 @@ export const imageSchema = z
       .int()
       .nullable()
       .describe(
-        'Id of the donor: the near-duplicate with the same pixels whose renditions this image reuses.',
+        'Id of the donor, which is the near-duplicate with the same pixels whose renditions this image reuses.',
       ),
     duplicate_of: z.int().nullable().describe('Id of the first image with this content.'),
     damaged: z
       .boolean()
       .describe(
-        'Whether the original is missing or truncated. To repair the image, upload the file again, or put it back and read the original.',
+        'Whether the original is missing or truncated. To repair the image, upload the file again, or put the file back into storage and download the original.',
       ),
     metadata: metadataSchema,
     created_at: z.iso.datetime(),

@@ -13,8 +13,8 @@ const pageSize = 20;
 const listQuery = z.strictObject({
   tenant: tenantField.optional(),
   status: z.enum(jobStates).optional(),
-  created_after: timeField.optional().describe('Inclusive; with a time zone.'),
-  created_before: timeField.optional().describe('Exclusive; with a time zone.'),
+  created_after: timeField.optional().describe('Earliest creation time (inclusive), with a time zone.'),
+  created_before: timeField.optional().describe('Latest creation time (exclusive), with a time zone.'),
   ...pageFields(pageSize),
 });
 
@@ -63,7 +63,7 @@ export const imageRoutes: RoutePlugin = (app, { services }) => {
       schema: {
         tags,
         summary: 'Get an image',
-        description: 'Includes its status, the URLs of its renditions, and its near-duplicates.',
+        description: "Includes the image's status, the URLs of its renditions, and its near-duplicates.",
         params: imageParams,
         response: responses({ 200: json(imageSchema, 'The image.') }, 'invalid_request', 'image_not_found'),
       },
@@ -78,7 +78,7 @@ export const imageRoutes: RoutePlugin = (app, { services }) => {
         tags,
         summary: 'Delete an image',
         description:
-          'Every URL of the image returns 404 immediately. Its files are kept until a purge; until then, it can be restored. An image with references is only deleted with `force=true`; otherwise the error lists them.',
+          'Every URL of the image returns 404 immediately. Its files are kept until a purge, and until then the image can be restored. An image with references is deleted only with `force=true`. Otherwise, the error lists the references.',
         params: imageParams,
         querystring: deleteQuery,
         response: responses({ 204: empty('Deleted.') }, 'invalid_request', 'image_not_found', 'image_in_use'),
@@ -97,7 +97,8 @@ export const imageRoutes: RoutePlugin = (app, { services }) => {
       schema: {
         tags,
         summary: 'Restore a deleted image',
-        description: 'Works until the image is purged. Has no effect on an image that is not deleted.',
+        description:
+          'An image can be restored until it is purged. Has no effect on an image that is not deleted.',
         params: imageParams,
         response: responses({ 200: json(imageSchema, 'The image.') }, 'invalid_request', 'image_not_found'),
       },

@@ -14,11 +14,13 @@ import { toLine } from './import-line.ts';
 const maxLines = 1_000;
 
 const url = textField(8_192).describe('`http` or `https` URL of the image.');
-const tenant = textField(200).describe('Name of the tenant; defaults to that of the import.');
+const tenant = textField(200).describe("Name of the tenant; defaults to the import's tenant.");
 const documentedItem = z.strictObject({
   url,
   tenant: tenant.optional(),
-  reference: textField(1_000).optional().describe('Name of a user of the image.'),
+  reference: textField(1_000)
+    .optional()
+    .describe('Name of something that uses the image, such as `product-42`.'),
 });
 
 function importBody<Url extends z.ZodType, Item extends z.ZodType>(urlSchema: Url, itemSchema: Item) {
@@ -30,11 +32,11 @@ function importBody<Url extends z.ZodType, Item extends z.ZodType>(urlSchema: Ur
         .min(1)
         .max(maxLines)
         .optional()
-        .describe('Instead of `urls`: URLs with their own tenant and reference.'),
+        .describe('URLs with their own tenant and reference, as an alternative to `urls`.'),
       tenant: tenant
         .optional()
         .describe(
-          'Tenant of lines without one; defaults to the query parameter `tenant`, then to `default`.',
+          'Tenant for lines without a tenant; defaults to the query parameter `tenant`, then to `default`.',
         ),
     })
     .refine(({ urls, items }) => (urls === undefined) !== (items === undefined), {
@@ -43,7 +45,7 @@ function importBody<Url extends z.ZodType, Item extends z.ZodType>(urlSchema: Ur
     .meta({ oneOf: [{ required: ['urls'] }, { required: ['items'] }] });
 }
 
-// The OpenAPI document describes valid lines. The parser also accepts invalid ones, because each is refused separately.
+// The OpenAPI document describes valid lines. The parser also accepts invalid lines, which are rejected individually.
 const documentedBody = importBody(url, documentedItem);
 const acceptedBody = importBody(z.unknown(), z.unknown());
 
@@ -52,19 +54,19 @@ export const importBodies: RequestBodies = {
   'application/json': documentedBody,
   'text/csv': z.string().meta({
     description:
-      'A header line with the columns `url`, `tenant` and `reference` in any order, the last two optional, then one line per image. Delimited by commas, semicolons or tabs. UTF-8, or the charset of the `Content-Type`.',
+      'A header line, followed by one line per image. The columns are `url` and optionally `tenant` and `reference`, in any order. The delimiter is a comma, a semicolon or a tab. The charset is UTF-8 unless `Content-Type` declares a different charset.',
     examples: ['url,tenant,reference\nhttps://example.com/mug.jpg,my-shop,product-42\n'],
   }),
 };
 
-/** Makes Fastify pass CSV bodies on as bytes. */
+/** Makes Fastify pass CSV bodies to routes as bytes. */
 export function acceptCsv(app: FastifyInstance): void {
   app.addContentTypeParser('text/csv', { parseAs: 'buffer' }, (_request, body, done) => done(null, body));
 }
 
 /**
- * Reads the lines of an import from a JSON or CSV body. `tenantName` is the default for lines that name no tenant. The
- * service refuses invalid lines individually.
+ * Reads the lines of an import from a JSON or CSV body. `tenantName` is the default for lines without a tenant. The
+ * service rejects invalid lines individually.
  * @throws {AppError} `invalid_request`, `unsupported_body`
  */
 export function readImportLines(request: FastifyRequest, tenantName = defaultTenant): UrlToImport[] {

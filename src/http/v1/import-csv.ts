@@ -11,12 +11,12 @@ const headerRule = 'The CSV must begin with a header line such as "url,tenant,re
 const charsetAdvice =
   'save the CSV as UTF-8, or declare its charset, such as Content-Type: text/csv; charset=windows-1252';
 
-/** The character with which the decoder replaces bytes that are invalid in the charset. */
+/** The decoder replaces invalid bytes with this character. */
 const replacementCharacter = '\uFFFD';
 
 /**
- * Returns the lines below the header of a CSV file. A line that cannot be decoded or parsed is passed on with its
- * problem, so that the service refuses only that line. `charset` is the declared one.
+ * Returns the lines below the header of a CSV file. A line that cannot be decoded or parsed is returned with its
+ * problem, so that the service rejects only that line. `charset` is the declared charset.
  * @throws {AppError} `invalid_request` for a file that is invalid as a whole.
  */
 export function readCsvLines(
@@ -59,7 +59,7 @@ function findProblem(
   charsetProblem: string | undefined,
 ): string | undefined {
   if (cells.some((cell) => cell.includes(replacementCharacter))) {
-    // In a file that could be decoded, an earlier conversion by another program left the character.
+    // If the file could be decoded, the character comes from an earlier conversion by a different program.
     if (charsetProblem === undefined)
       return 'it contains the character U+FFFD, so text was lost in an earlier conversion';
     return `it contains bytes that cannot be decoded, because the CSV ${charsetProblem}; ${charsetAdvice}`;
@@ -78,7 +78,8 @@ function splitSeparatorLine(text: string): { body: string; delimiter: string } {
 }
 
 /**
- * Detects the delimiter. In many European locales, spreadsheets write semicolons; copied cells are separated by tabs.
+ * Detects the delimiter. In many European locales, spreadsheet programs use semicolons. Copied cells are separated by
+ * tabs.
  */
 function detectDelimiter(header: string): string {
   return [',', ';', '\t'].find((delimiter) => header.includes(delimiter)) ?? ',';
@@ -93,19 +94,19 @@ function readHeader(
   if (header.problem !== undefined)
     throw invalidRequest(`The header line of the CSV cannot be read: ${header.problem}.`);
   const names = header.cells.map((name) => name.toLowerCase());
-  const mayBeOtherCharset = charsetProblem !== undefined || text.includes('\0');
-  const advice = mayBeOtherCharset ? ` The CSV may be in a different charset: ${charsetAdvice}.` : '';
+  const mayHaveWrongCharset = charsetProblem !== undefined || text.includes('\0');
+  const advice = mayHaveWrongCharset ? ` The CSV may be in a different charset: ${charsetAdvice}.` : '';
   if (!names.includes('url')) {
     throw invalidRequest(`${headerRule}; its first line is ${quoteValue(firstLine(text))}.${advice}`);
   }
-  const unknown = names.find((name) => !lineFields.some((field) => field === name));
-  if (unknown !== undefined)
+  const unknownColumn = names.find((name) => !lineFields.some((field) => field === name));
+  if (unknownColumn !== undefined)
     throw invalidRequest(
-      `The CSV has an unknown column ${quoteValue(unknown)}; allowed: ${lineFields.join(', ')}.${advice}`,
+      `The CSV has an unknown column ${quoteValue(unknownColumn)}; allowed: ${lineFields.join(', ')}.${advice}`,
     );
-  const repeated = names.find((name, index) => names.indexOf(name) !== index);
-  if (repeated !== undefined)
-    throw invalidRequest(`The CSV has the column ${quoteValue(repeated)} more than once.`);
+  const repeatedColumn = names.find((name, index) => names.indexOf(name) !== index);
+  if (repeatedColumn !== undefined)
+    throw invalidRequest(`The CSV has the column ${quoteValue(repeatedColumn)} more than once.`);
   return names;
 }
 
@@ -114,12 +115,12 @@ function firstLine(text: string): string {
 }
 
 function takeFirst<T>(values: Iterable<T>, count: number): T[] {
-  const first: T[] = [];
+  const firstValues: T[] = [];
   for (const value of values) {
-    first.push(value);
-    if (first.length === count) break;
+    firstValues.push(value);
+    if (firstValues.length === count) break;
   }
-  return first;
+  return firstValues;
 }
 
 function invalidRequest(message: string): AppError {

@@ -1,12 +1,12 @@
 import type { UrlToImport } from '../../services/ingest-urls.ts';
 import { quoteValue } from '../fields/validation.ts';
 
-/** Fields of a line in an import. */
+/** Fields of an import line. */
 export const lineFields = ['url', 'tenant', 'reference'] as const;
 
 type Fields = Readonly<Record<string, unknown>>;
 
-/** Converts a line to the form that the service expects. The service refuses a line that has a `problem`. */
+/** Converts a line to the format that the service expects. The service rejects a line that has a `problem`. */
 export function toLine(line: unknown, tenantName: string, problem = findProblem(line)): UrlToImport {
   const { url, tenant, reference }: Fields = isObject(line) ? line : { url: line };
   return {
@@ -20,8 +20,8 @@ export function toLine(line: unknown, tenantName: string, problem = findProblem(
 /** Returns what is wrong with the fields of a line, if anything. The service checks the URL itself. */
 function findProblem(line: unknown): string | undefined {
   if (!isObject(line)) return `the line must be an object, not ${quoteValue(line)}`;
-  const unknown = Object.keys(line).find((key) => !lineFields.some((field) => field === key));
-  if (unknown !== undefined) return `the line has an unknown field ${quoteValue(unknown)}`;
+  const unknownField = Object.keys(line).find((key) => !lineFields.some((field) => field === key));
+  if (unknownField !== undefined) return `the line has an unknown field ${quoteValue(unknownField)}`;
   for (const field of lineFields) {
     const value = line[field];
     if (value !== undefined && typeof value !== 'string')
@@ -41,8 +41,8 @@ function asText(value: unknown): string | undefined {
 }
 
 /**
- * Replaces control characters and lone surrogates. Even refused lines are stored and logged, and databases and logs
- * cannot hold these characters.
+ * Replaces control characters and lone surrogates. Rejected lines are also stored and logged, but databases and logs
+ * cannot contain these characters.
  */
 function toPrintable(text: string): string {
   return text.replaceAll(/[\p{Cc}\p{Cs}\uFFFD]/gu, '?');

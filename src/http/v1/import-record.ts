@@ -7,23 +7,26 @@ import { progressExample, receiptExample } from './examples.ts';
 
 const lineSchema = z
   .object({
-    line: z.int().describe('Position in the import, from 1.'),
+    line: z.int().describe('Position in the import, counted from 1.'),
     url: z.string().describe('Secrets such as signatures are replaced with `[hidden]`.'),
     tenant: z.string(),
     reference: z.string().nullable(),
     outcome: z
       .enum(['new', 'known', 'active', 'refused'])
       .describe(
-        '`new`: a new image; `known`: an existing image; `active`: an import of the URL is in progress; `refused`: no image.',
+        '`new`: an image was created; `known`: the image already existed; `active`: an import of the URL is already in progress; `refused`: the line was rejected.',
       ),
     image_id: z.int().nullable(),
     code: z.string().nullable(),
-    family: z.string().nullable().describe('Family of the code: `picture_damaged` or `null`.'),
-    error: z.string().nullable().describe('Why the line was rejected or its image failed.'),
+    family: z
+      .string()
+      .nullable()
+      .describe('`picture_damaged` if the image cannot be decoded; otherwise `null`.'),
+    error: z.string().nullable().describe('Why the line was rejected, or why its image failed.'),
   })
   .meta({ id: 'ImportLine' });
 
-/** Schema of the response to an import. */
+/** Schema of the import response. */
 export const receiptSchema = z
   .object({
     id: z.int(),
@@ -33,22 +36,22 @@ export const receiptSchema = z
     accepted: z.int(),
     refused: z.int(),
     lines: z.array(lineSchema),
-    url: z.string().describe('URL of the progress of the import.'),
+    url: z.string().describe("URL path of the import's progress."),
   })
   .meta({ id: 'ImportReceipt', examples: [receiptExample] });
 
-/** Schema of the progress of an import. */
+/** Schema of an import's progress. */
 export const progressSchema = z
   .object({
     id: z.int(),
     uuid: z.uuid(),
     created_at: z.iso.datetime(),
-    finished: z.boolean().describe('Whether no image is pending or processing any more.'),
+    finished: z.boolean().describe('`true` once no image is pending or being processed.'),
     total: z.int(),
     refused: z.int(),
     images: z
       .object({ pending: z.int(), processing: z.int(), completed: z.int(), failed: z.int() })
-      .describe('Lines with an image, by the current status of the image.'),
+      .describe('Number of lines with an image, by the current status of the image.'),
     failures: z.array(lineSchema).describe('One page of the lines that were rejected or failed.'),
     failures_total: z.int(),
     limit: z.int(),
@@ -57,7 +60,7 @@ export const progressSchema = z
   })
   .meta({ id: 'ImportProgress', examples: [progressExample] });
 
-/** Converts the receipt of an import to JSON. */
+/** Converts an import receipt to JSON. */
 export function toReceiptRecord(receipt: ImportReceipt): z.input<typeof receiptSchema> {
   const { id, uuid, createdAt, lines } = receipt;
   const refused = lines.filter(({ outcome }) => outcome === 'refused').length;
@@ -73,7 +76,7 @@ export function toReceiptRecord(receipt: ImportReceipt): z.input<typeof receiptS
   };
 }
 
-/** Converts the progress of an import to JSON. */
+/** Converts an import's progress to JSON. */
 export function toProgressRecord(
   report: ImportReport,
   page: { readonly limit: number; readonly offset: number },
@@ -97,7 +100,7 @@ export function toProgressRecord(
 
 function toLineRecord(line: ImportLine): z.input<typeof lineSchema> {
   const { line: position, tenant, reference, outcome, imageId, code, error } = line;
-  // Older versions stored URLs unredacted.
+  // Older versions stored URLs without redacting secrets.
   const url = redactSecrets(line.url);
   const family = errorFamily(code);
   return { line: position, url, tenant, reference, outcome, image_id: imageId, code, family, error };

@@ -12,7 +12,7 @@ import { toProgressRecord, progressSchema, toReceiptRecord, receiptSchema } from
 const pageSize = 100;
 
 const importQuery = z.strictObject({
-  tenant: tenantField.optional().describe('Tenant of lines without one; default `default`.'),
+  tenant: tenantField.optional().describe('Tenant for lines without a tenant; defaults to `default`.'),
 });
 
 const importRefField = z
@@ -37,7 +37,7 @@ export const importRoutes: RoutePlugin = (app, { services }) => {
       schema: {
         tags,
         summary: 'Import 1 to 1,000 URLs',
-        description: 'An invalid line is rejected with its reason and does not affect the others.',
+        description: 'An invalid line is rejected with a reason and does not affect other lines.',
         querystring: importQuery,
         bodies: importBodies,
         response: responses(

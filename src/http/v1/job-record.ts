@@ -3,7 +3,7 @@ import { errorFamily } from '../../errors.ts';
 import { type JobReport, jobKinds, jobStates } from '../../model/job.ts';
 import { jobExample, jobWithHistoryExample } from './examples.ts';
 
-/** Failure classes, as named in the API. */
+/** Failure classes, as they appear in the API. */
 export const failureClasses = ['permanent', 'transient', 'crash', 'lease-lost'] as const;
 
 /** Schema of a job in a list. */
@@ -15,17 +15,20 @@ export const jobSchema = z
     image_id: z.int().nullable().describe('`null` if the image was purged.'),
     tenant: z.string(),
     content_hash: z.string().nullable(),
-    priority: z.int().describe('Lower values run first.'),
+    priority: z.int().describe('Jobs with lower values run first.'),
     retries: z.int(),
     crashes: z.int(),
     lease_losses: z.int(),
     failure_class: z.enum(failureClasses).nullable(),
     failure_stage: z.string().nullable(),
     code: z.string().nullable().describe('Code of the last error.'),
-    family: z.string().nullable().describe('Family of the code: `picture_damaged` or `null`.'),
+    family: z
+      .string()
+      .nullable()
+      .describe('`picture_damaged` if the image cannot be decoded; otherwise `null`.'),
     error: z.string().nullable(),
     created_at: z.iso.datetime(),
-    run_at: z.iso.datetime().describe('When the next attempt is due, while the job is pending.'),
+    run_at: z.iso.datetime().describe('When a pending job is due.'),
     started_at: z.iso.datetime().nullable(),
     finished_at: z.iso.datetime().nullable(),
   })

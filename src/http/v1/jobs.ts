@@ -23,7 +23,7 @@ const pageSize = 50;
 const codeField = z
   .string()
   .regex(/^[a-z_]{1,64}$/, 'must be an error code, such as "source_unavailable"')
-  .describe('Error code; `picture_damaged` matches its whole family.');
+  .describe('Error code; `picture_damaged` matches all codes of that family.');
 const listQuery = z.strictObject({
   state: z.enum(jobStates).optional(),
   kind: z.enum(jobKinds).optional(),
@@ -56,7 +56,7 @@ export const jobRoutes: RoutePlugin = (app, { services }) => {
         tags,
         summary: 'List jobs, newest first',
         description:
-          'A job processes one image: `derive` creates its renditions, `import` downloads its original first. Filters are combined with AND.',
+          'A job processes one image. A `derive` job creates its renditions; an `import` job downloads its original first. Filters are combined with AND.',
         querystring: listQuery,
         response: responses(
           { 200: json(pageSchema(jobSchema), 'One page.') },
@@ -81,7 +81,7 @@ export const jobRoutes: RoutePlugin = (app, { services }) => {
       schema: {
         tags,
         summary: 'Get a job with its failed attempts',
-        description: 'Each failed attempt has its time, stage and reason.',
+        description: 'The history contains the time, stage and reason of each failed attempt.',
         params: jobParams,
         response: responses(
           { 200: json(jobWithHistorySchema, 'The job.') },
@@ -102,7 +102,7 @@ export const jobRoutes: RoutePlugin = (app, { services }) => {
         tags,
         summary: 'Retry a failed job',
         description:
-          'Resets the retry budgets of the job and sets its image to `pending`. Only failed jobs can be retried.',
+          "Resets the job's retry budgets and sets the status of its image to `pending`. Only failed jobs can be retried.",
         params: jobParams,
         response: responses(
           { 200: json(jobWithHistorySchema, 'The job.') },
@@ -122,7 +122,7 @@ export const jobRoutes: RoutePlugin = (app, { services }) => {
       schema: {
         tags,
         summary: 'Retry all failed jobs that match a filter',
-        description: 'Fields are combined with AND; at least one is required.',
+        description: 'The fields of the filter are combined with AND. At least one field is required.',
         bodies: jsonBody(filterBody),
         response: responses(
           { 200: json(retriedSchema, 'The number of retried jobs.') },
@@ -138,7 +138,7 @@ export const jobRoutes: RoutePlugin = (app, { services }) => {
   );
 };
 
-/** Returns the numeric id of an image, because job queries do not accept a UUID. */
+/** Returns the numeric id of an image, because job queries do not accept UUIDs. */
 async function resolveImageId(
   services: RouteDependencies['services'],
   principal: Principal,

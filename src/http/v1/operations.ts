@@ -32,7 +32,7 @@ export const operationRoutes: RoutePlugin = (app, { services }) => {
         tags: ['Usage'],
         summary: 'Get the total usage of all tenants',
         description:
-          'Returns images by tenant and status, and bytes by preset. Deleted images are not counted.',
+          'Counts images by tenant and by status, and bytes by preset. Deleted images are not counted.',
         response: responses({ 200: json(metricsSchema, 'The totals.') }, 'invalid_request'),
       },
     },
@@ -62,7 +62,7 @@ export const operationRoutes: RoutePlugin = (app, { services }) => {
         response: responses(
           {
             200: json(healthSchema, 'All checks passed.'),
-            503: json(healthSchema, 'At least one check failed; the body has the reasons.'),
+            503: json(healthSchema, 'At least one check failed. The body contains the reasons.'),
           },
           'invalid_request',
         ),

@@ -8,7 +8,7 @@ import { responses, originalResponses, renditionResponses } from '../openapi/res
 import { getPrincipal } from '../principal.ts';
 import type { RoutePlugin } from '../route-plugin.ts';
 
-/** Route types, declared here because the hottest route has no schema: it validates only what a cache hit needs. */
+/** Route types. They are declared here because the hottest route has no schema and validates only what it uses. */
 interface RenditionRoute {
   readonly Params: { id: string; preset: string };
   /** A repeated query parameter arrives as an array. */
@@ -20,7 +20,12 @@ type RenditionRequest = FastifyRequest<RenditionRoute>;
 const thumbnailPreset = 'thumb';
 
 const recipeQuery = z.object({
-  v: z.string().optional().describe('Recipe. With the current recipe, the response may be cached forever.'),
+  v: z
+    .string()
+    .optional()
+    .describe(
+      'Recipe, a hash of the rendition settings. With the current recipe, the response may be cached forever.',
+    ),
 });
 const tags = ['Pictures'];
 const renditionRouteResponses = responses(
@@ -39,7 +44,7 @@ export const pictureRoutes: RoutePlugin = (app, { services, config: { presets, s
       schema: {
         tags,
         summary: 'Download the original',
-        description: 'Returns the file byte for byte. Supports single byte ranges.',
+        description: 'Returns the file byte for byte. Supports requests for a single byte range.',
         params: imageParams,
         response: responses(
           originalResponses,
@@ -59,14 +64,14 @@ export const pictureRoutes: RoutePlugin = (app, { services, config: { presets, s
       ),
   );
 
-  const corsHeadersFor = makeCrossOriginHeaders(server);
+  const getCorsHeaders = makeCrossOriginHeaders(server);
   const serveRendition = (request: RenditionRequest, reply: FastifyReply, preset: string) => {
     const principal = getPrincipal(request);
     const { id } = request.params;
     const { v } = request.query;
     const recipe = typeof v === 'string' ? v : undefined;
     const cached = services.retrieve.cached(principal, id, preset);
-    const headers = corsHeadersFor(request.headers.origin);
+    const headers = getCorsHeaders(request.headers.origin);
     if (cached) return sendCachedRendition(request, reply, cached, recipe, headers);
     setHeaders(reply, headers);
     return services.retrieve
@@ -82,7 +87,7 @@ export const pictureRoutes: RoutePlugin = (app, { services, config: { presets, s
         tags,
         summary: 'Download a rendition',
         description:
-          'Returns an upright sRGB JPEG without metadata, with transparency composited on white, scaled to fit the preset and never enlarged.',
+          'Returns an upright sRGB JPEG without metadata. It is scaled down to fit the preset, but never enlarged. Transparency is composited on white.',
         documented: {
           params: imageParams.extend({ preset: z.string().describe('Name of a preset.') }),
           querystring: recipeQuery,
@@ -101,7 +106,7 @@ export const pictureRoutes: RoutePlugin = (app, { services, config: { presets, s
       schema: {
         tags,
         summary: `Download the rendition "${thumbnailPreset}"`,
-        description: 'The same file as under `renditions`, at a shorter URL.',
+        description: `Returns the same file as \`renditions/${thumbnailPreset}\`, at a shorter URL.`,
         documented: { params: imageParams, querystring: recipeQuery },
         response: renditionRouteResponses,
       },

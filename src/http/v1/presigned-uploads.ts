@@ -9,7 +9,7 @@ import { getPrincipal } from '../principal.ts';
 import type { RoutePlugin } from '../route-plugin.ts';
 import { offerExample } from './examples.ts';
 
-/** Maximum length of a file name. Long names are stored truncated. */
+/** Maximum length of a file name in a request. Long names are truncated before they are stored. */
 const maxFilenameLength = 1_000;
 
 /** JSON fields for the file name and the tenant. */
@@ -22,7 +22,7 @@ export const uploadFields = {
 };
 
 const offerBody = z.strictObject({
-  size_bytes: z.int().min(1).describe('Exact size of the file; the store rejects any other.'),
+  size_bytes: z.int().min(1).describe('Exact size of the file. The store rejects files of any other size.'),
   ...uploadFields,
 });
 
@@ -39,7 +39,7 @@ const offerSchema = z
   })
   .meta({ id: 'UploadOffer', examples: [offerExample] });
 
-/** Route that presigns uploads, which bypass this server. */
+/** Route that creates presigned URLs, so that uploads can bypass this server. */
 export const presignedUploadRoutes: RoutePlugin = (app, { services }) => {
   app.post(
     '/uploads',
@@ -48,7 +48,7 @@ export const presignedUploadRoutes: RoutePlugin = (app, { services }) => {
         tags: ['Images'],
         summary: 'Create a presigned URL to upload an image directly to the store',
         description:
-          'For hosts that limit the size of requests. Send the file to `url` with `headers`, then send `id` to `POST /v1/images` as `upload`. Requires `STORAGE_TYPE=s3`.',
+          'For hosting platforms that limit the size of requests. Send the file to `url` with `headers`, then send `id` to `POST /v1/images` as `upload`. Requires `STORAGE_TYPE=s3`.',
         bodies: jsonBody(offerBody),
         response: responses(
           { 201: json(offerSchema, 'URL to send the file to.') },
@@ -67,7 +67,7 @@ export const presignedUploadRoutes: RoutePlugin = (app, { services }) => {
         filename,
         tenantName: tenant,
       });
-      // Anyone who knows the URL can upload a file.
+      // The response must not be cached, because anyone who knows the URL can upload a file.
       return reply.code(201).header('cache-control', 'no-store').send(toOfferRecord(offer));
     },
   );

@@ -10,18 +10,20 @@ const errors = z
   .describe('One message for each image or file that could not be removed. All others were removed.');
 const remaining = z
   .int()
-  .describe('Candidates left when the request reached its time limit. Repeat the request to continue.');
+  .describe(
+    'Number of candidates left when the request reached its time limit. Repeat the request to continue.',
+  );
 
 const candidateSchema = z.object({
   id: z.int(),
   uuid: z.uuid(),
   tenant: z.string(),
-  content_hash: z.string().nullable().describe('`null` if it never had an original.'),
+  content_hash: z.string().nullable().describe('`null` if the image never had an original.'),
   size_bytes: z.int(),
   created_at: z.iso.datetime(),
 });
 
-/** Schema of the report on a purge of unused images. */
+/** Schema of the report for a purge of unused images. */
 export const purgeUnusedSchema = z
   .object({
     dry_run: z.boolean(),
@@ -37,7 +39,7 @@ export const purgeUnusedSchema = z
   })
   .meta({ examples: [purgeUnusedExample] });
 
-/** Schema of the report on a purge of deleted images. */
+/** Schema of the report for a purge of deleted images. */
 export const purgeDeletedSchema = z.object({
   dry_run: z.boolean(),
   days: z.int(),
@@ -45,12 +47,14 @@ export const purgeDeletedSchema = z.object({
   images_to_delete: z.int(),
   renditions_found: z
     .int()
-    .describe('Renditions older than the cutoff, including those of images that are not deleted.'),
+    .describe(
+      'Number of renditions older than the cutoff, including renditions of images that are not deleted.',
+    ),
   renditions_to_delete: z.int().describe('The number of `renditions_found` that belong to deleted images.'),
   deleted_count: z.int().describe('Number of purged images; 0 in a dry run.'),
   deleted_renditions: z.int(),
   deleted_files: z.int(),
-  deleted_bytes: z.int().describe('Freed bytes; 0 in a dry run.'),
+  deleted_bytes: z.int().describe('Number of freed bytes; 0 in a dry run.'),
   bytes_to_delete: z
     .int()
     .describe('Bytes that purging `images_to_delete` would free, calculated in advance.'),
@@ -58,7 +62,7 @@ export const purgeDeletedSchema = z.object({
   errors,
 });
 
-/** Converts the report on a purge of unused images to JSON. */
+/** Converts the report for a purge of unused images to JSON. */
 export function toPurgeUnusedRecord(report: UnusedPurgeReport): z.input<typeof purgeUnusedSchema> {
   return {
     dry_run: report.dryRun,
@@ -74,7 +78,7 @@ export function toPurgeUnusedRecord(report: UnusedPurgeReport): z.input<typeof p
   };
 }
 
-/** Converts the report on a purge of deleted images to JSON. */
+/** Converts the report for a purge of deleted images to JSON. */
 export function toPurgeDeletedRecord(
   report: DeletedPurgeReport,
   days: number,

@@ -13,20 +13,20 @@ import {
   purgeUnusedSchema,
 } from './purge-record.ts';
 
-const dryRun = z.boolean().default(true).describe('`true` only reports what would be removed.');
-const confirmToken = textField(1_000).nullish();
+const dryRunField = z.boolean().default(true).describe('If `true`, only reports what would be removed.');
+const confirmTokenField = textField(1_000).nullish();
 const purgeUnusedBody = z.strictObject({
-  dry_run: dryRun,
-  confirm_token: confirmToken.describe(
-    'Value of `PURGE_CONFIRM_TOKEN`. The header `X-Confirm-Token` is accepted instead. Required unless `dry_run` is `true`.',
+  dry_run: dryRunField,
+  confirm_token: confirmTokenField.describe(
+    'Value of `PURGE_CONFIRM_TOKEN`. Can be sent in the header `X-Confirm-Token` instead. Required unless `dry_run` is `true`.',
   ),
-  tenant: tenantField.nullish().describe('Only purges images of this tenant.'),
+  tenant: tenantField.nullish().describe('Tenant whose images are purged; all tenants if absent.'),
   min_age_days: z.int().min(0).max(maxDays).default(0).describe('Minimum age of the images, in days.'),
 });
 const purgeDeletedBody = z.strictObject({
-  dry_run: dryRun,
-  confirm_token: confirmToken.describe(
-    'Value of `PURGE_CONFIRM_TOKEN`. The header `X-Confirm-Token` is accepted instead. Required unless `dry_run` is `true` or the server is reachable only from its own machine.',
+  dry_run: dryRunField,
+  confirm_token: confirmTokenField.describe(
+    'Value of `PURGE_CONFIRM_TOKEN`. Can be sent in the header `X-Confirm-Token` instead. Required unless `dry_run` is `true` or the server is reachable only from its own machine.',
   ),
   days: z
     .int()
@@ -48,10 +48,10 @@ export const purgeRoutes: RoutePlugin = (app, { services, config }) => {
         tags,
         summary: 'Purge unused images',
         description:
-          'Permanently removes images without references, and their files. A dry run unless the body sets `dry_run` to `false`, which requires the confirmation token.',
+          'Permanently removes images without references, and their files. The request is a dry run unless the body sets `dry_run` to `false`, which requires the confirmation token.',
         bodies: jsonBody(purgeUnusedBody),
         response: responses(
-          { 200: json(purgeUnusedSchema, 'What was removed or, in a dry run, would be removed.') },
+          { 200: json(purgeUnusedSchema, 'What was removed or, in a dry run, what would be removed.') },
           'invalid_request',
           'origin_not_allowed',
           'purge_refused',
@@ -80,10 +80,10 @@ export const purgeRoutes: RoutePlugin = (app, { services, config }) => {
         tags,
         summary: 'Purge deleted images',
         description:
-          'Permanently removes images that were deleted at least `days` days ago, and their files. A dry run unless the body sets `dry_run` to `false`, which requires the confirmation token unless the server is reachable only from its own machine.',
+          'Permanently removes images that were deleted at least `days` days ago, and their files. The request is a dry run unless the body sets `dry_run` to `false`, which requires the confirmation token unless the server is reachable only from its own machine.',
         bodies: jsonBody(purgeDeletedBody),
         response: responses(
-          { 200: json(purgeDeletedSchema, 'What was removed or, in a dry run, would be removed.') },
+          { 200: json(purgeDeletedSchema, 'What was removed or, in a dry run, what would be removed.') },
           'invalid_request',
           'origin_not_allowed',
           'purge_refused',

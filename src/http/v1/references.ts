@@ -24,7 +24,7 @@ export const referenceRoutes: RoutePlugin = (app, { services: { references } }) 
       schema: {
         tags,
         summary: 'List the references of an image',
-        description: 'Newest first.',
+        description: 'Returns the newest references first.',
         params: imageParams,
         querystring: z.strictObject(pageFields(pageSize)),
         response: responses(
@@ -50,7 +50,7 @@ export const referenceRoutes: RoutePlugin = (app, { services: { references } }) 
       schema: {
         tags,
         summary: 'Add a reference to an image',
-        description: 'Protects the image: it is only deleted with `force`, and not purged as unused.',
+        description: 'An image with references is deleted only with `force`, and is not purged as unused.',
         params: newReferenceParams,
         response: responses(
           { 200: json(addedSchema, 'The reference already existed.'), 201: json(addedSchema, 'Added.') },

@@ -36,10 +36,10 @@ export const duplicateSchema = imageSummarySchema
 
 /** Fields that state how many images were searched. */
 export const searchFields = {
-  searched: z.int().describe('Number of images compared.'),
+  searched: z.int().describe('Number of images that were compared.'),
   exact: z
     .boolean()
-    .describe('`true` if every image was compared. With an approximate index, some may be skipped.'),
+    .describe('`true` if every image was compared. With an approximate index, some images may be skipped.'),
 };
 
 /** Converts a similar image to the `/v1` JSON format. */

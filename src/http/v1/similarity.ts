@@ -16,13 +16,13 @@ import {
 const similarityQuery = z.strictObject(similarityFields);
 const similarResponse = z.object({
   query: z.object({ id: z.int(), uuid: z.uuid(), limit: z.int(), threshold: z.number() }),
-  similar: z.array(similarSchema).describe('Best first.'),
+  similar: z.array(similarSchema).describe('Best match first.'),
   ...searchFields,
 });
 const duplicatesResponse = z.object({ id: z.int(), uuid: z.uuid(), duplicates: z.array(duplicateSchema) });
 const searchResponse = z.object({
   near_duplicates: z.array(duplicateSchema).describe('Exact copies and near-duplicates, closest first.'),
-  similar: z.array(similarSchema).describe('Best first.'),
+  similar: z.array(similarSchema).describe('Best match first.'),
   ...searchFields,
 });
 const tags = ['Similarity'];
@@ -36,7 +36,7 @@ export const similarityRoutes: RoutePlugin = (app, { services, receiveUploadForm
         tags,
         summary: 'Find similar images',
         description:
-          'Compares embeddings of colour, shape and texture within the tenant and returns the best matches first. Scores rank images; they have no absolute meaning.',
+          'Compares embeddings of colour, shape and texture within the tenant and returns the best matches first. Scores are only meaningful for ranking.',
         params: imageParams,
         querystring: similarityQuery,
         response: responses(
@@ -67,7 +67,7 @@ export const similarityRoutes: RoutePlugin = (app, { services, receiveUploadForm
         tags,
         summary: 'Find duplicates of an image',
         description:
-          'Exact copies have the same bytes. Near-duplicates show the same picture at another size, quality or format.',
+          'Exact copies have the same bytes. Near-duplicates show the same picture in a different size, quality or format.',
         params: imageParams,
         response: responses(
           { 200: json(duplicatesResponse, 'Duplicates with their distance and the reason.') },

@@ -17,10 +17,12 @@ const uploadQuery = z.strictObject({
   mode: z
     .enum(['inline', 'queued'])
     .default('inline')
-    .describe('`inline` responds once the renditions exist, `queued` immediately. Uploads only.'),
+    .describe(
+      'With `inline`, the response is sent once the renditions exist. With `queued`, it is sent immediately. Ignored for imports.',
+    ),
 });
 
-/** Maximum length of a URL in the body; the fetcher accepts less. */
+/** Maximum length of a URL in the body. The fetcher has a lower limit. */
 const maxUrlLength = 8_192;
 
 const urlBody = z.strictObject({
@@ -33,7 +35,7 @@ const urlBody = z.strictObject({
 });
 
 const presignedBody = z.strictObject({
-  upload: z.uuid().describe('`id` from `POST /v1/uploads`, once the file is in the store.'),
+  upload: z.uuid().describe('`id` from `POST /v1/uploads`. The file must already be in the store.'),
   ...uploadFields,
 });
 
@@ -45,7 +47,7 @@ export const uploadRoutes: RoutePlugin = (app, dependencies) => {
     tags: ['Images'],
     summary: 'Add an image from a file, a URL or a presigned upload',
     description:
-      'Safe to retry: uploading the same bytes again returns the existing image of the tenant. So does importing the same URL again, unless `DUPLICATE_HANDLING` says otherwise.',
+      "Safe to retry. Uploading the same bytes again returns the tenant's existing image. By default, importing the same URL again does the same (see `DUPLICATE_HANDLING`).",
     querystring: uploadQuery,
     bodies: {
       ...pictureForm({ tenant: tenantFormField }),
@@ -92,7 +94,7 @@ async function uploadFile(
   return sendIngested(reply, { outcome, image });
 }
 
-/** Handles both JSON bodies. Only that of a presigned upload has the field `upload`. */
+/** Handles both kinds of JSON body. Only the body for a presigned upload has the field `upload`. */
 function addFromJson(dependencies: RouteDependencies, request: AddRequest, reply: FastifyReply) {
   const { body } = request;
   const isPresigned = typeof body === 'object' && body !== null && 'upload' in body;

@@ -61,10 +61,10 @@ export const usageRoutes: RoutePlugin = (app, { services: { usage } }) => {
       schema: {
         tags,
         summary: 'Get the usage of a tenant',
-        description: 'Counts its images, renditions and bytes. Deleted images are not counted.',
+        description: "Counts the tenant's images, renditions and bytes. Deleted images are not counted.",
         params: z.object({ tenant: z.string().describe('Name of a tenant.') }),
         response: responses(
-          { 200: json(tenantUsageSchema, 'Usage of the tenant.') },
+          { 200: json(tenantUsageSchema, "The tenant's usage.") },
           'invalid_request',
           'tenant_not_found',
         ),

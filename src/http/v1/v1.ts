@@ -29,13 +29,12 @@ const routes: readonly RoutePlugin[] = [
   operationRoutes,
 ];
 
-/** Query schema of routes without parameters. */
+/** Query schema for routes without query parameters. */
 const noQuery = z.strictObject({});
 
 /**
  * The native API, mounted at `/v1`. It rejects undeclared bodies and unknown query parameters, so that a misspelled
- * parameter does not silently get its default. The rendition routes, which are the hottest, parse their query
- * themselves.
+ * parameter is not silently ignored. The rendition routes, which are the hottest, parse their query themselves.
  */
 export const v1: RoutePlugin = (app, dependencies) => {
   rejectUndeclaredBodies(app);

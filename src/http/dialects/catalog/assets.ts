@@ -19,7 +19,7 @@ const assetParams = z.object({ asset_id: imageRefField });
 const renditionParams = assetParams.extend({ preset: z.string().max(64).describe('Name of a preset.') });
 const tags = ['Catalog dialect'];
 
-/** Asset routes of the catalog dialect. */
+/** Asset routes of the catalog dialect, an API for clients of an older catalog service. */
 export const assetRoutes: RoutePlugin = (app, { services, receiveUploadForm }) => {
   app.post(
     '/upload',
@@ -28,10 +28,10 @@ export const assetRoutes: RoutePlugin = (app, { services, receiveUploadForm }) =
         tags,
         summary: 'Upload an image',
         description:
-          'A worker creates the renditions. If the tenant already has the same bytes, `status` is `exists` and there is no job.',
+          'A worker creates the renditions. If the tenant already has an image with the same bytes, `status` is `exists` and there is no job.',
         bodies: pictureForm({ tenant_name: tenantFormField }),
         response: responses(
-          { 200: json(uploadSchema, '`uploaded`, or `exists` for known content.') },
+          { 200: json(uploadSchema, 'The status is `uploaded`, or `exists` for known content.') },
           'invalid_request',
           'invalid_tenant',
           ...fileErrors,
@@ -53,7 +53,7 @@ export const assetRoutes: RoutePlugin = (app, { services, receiveUploadForm }) =
       schema: {
         tags,
         summary: 'Get an asset with its renditions',
-        description: 'After an upload, poll until it lists the renditions.',
+        description: 'After an upload, poll this endpoint until it lists the renditions.',
         params: assetParams,
         response: responses({ 200: json(assetSchema, 'The asset.') }, 'invalid_request', 'image_not_found'),
       },
@@ -68,7 +68,7 @@ export const assetRoutes: RoutePlugin = (app, { services, receiveUploadForm }) =
       schema: {
         tags,
         summary: 'Download the original',
-        description: 'Returns the file byte for byte. Supports single byte ranges.',
+        description: 'Returns the file byte for byte. Supports requests for a single byte range.',
         params: assetParams,
         response: responses(
           originalResponses,

@@ -10,10 +10,10 @@ import { toPurgeRecord, purgeSchema, toTenantUsageRecord, tenantUsageSchema } fr
 
 const tenantParams = z.object({ tenant_name: z.string().describe('Name of a tenant.') });
 const purgeQuery = z.object({
-  dry_run: z
-    .unknown()
-    .optional()
-    .meta({ type: 'string', description: 'Only `false` purges; any other value is a dry run.' }),
+  dry_run: z.unknown().optional().meta({
+    type: 'string',
+    description: 'With `false`, assets are purged. With any other value, the request is a dry run.',
+  }),
   days: wholeNumberField(
     0,
     maxDays,
@@ -25,12 +25,12 @@ const purgeBody = z.looseObject({
     .string()
     .nullish()
     .describe(
-      'Value of `PURGE_CONFIRM_TOKEN`. The header `X-Confirm-Token` is accepted instead. Required unless it is a dry run or the server is reachable only from its own machine.',
+      'Value of `PURGE_CONFIRM_TOKEN`. Can be sent in the header `X-Confirm-Token` instead. Required unless the request is a dry run or the server is reachable only from its own machine.',
     ),
 });
 const tags = ['Catalog dialect'];
 
-/** Usage and purge routes of the catalog dialect. */
+/** Usage and purge routes of the catalog dialect, an API for clients of an older catalog service. */
 export const catalogOperationRoutes: RoutePlugin = (app, { services, config }) => {
   app.get(
     '/metrics/tenant/:tenant_name',
@@ -38,10 +38,10 @@ export const catalogOperationRoutes: RoutePlugin = (app, { services, config }) =
       schema: {
         tags,
         summary: 'Get the usage of a tenant',
-        description: 'Counts its assets, renditions and bytes. Deleted assets are not counted.',
+        description: "Counts the tenant's assets, renditions and bytes. Deleted assets are not counted.",
         params: tenantParams,
         response: responses(
-          { 200: json(tenantUsageSchema, 'Usage of the tenant.') },
+          { 200: json(tenantUsageSchema, "The tenant's usage.") },
           'invalid_request',
           'tenant_not_found',
         ),
@@ -58,11 +58,12 @@ export const catalogOperationRoutes: RoutePlugin = (app, { services, config }) =
       schema: {
         tags,
         summary: 'Purge deleted assets',
-        description: 'A dry run unless `dry_run=false`. Counts renditions, not assets.',
+        description:
+          'The request is a dry run unless `dry_run` is `false`. The response counts renditions, not assets.',
         querystring: purgeQuery,
         bodies: jsonBody(purgeBody),
         response: responses(
-          { 200: json(purgeSchema, 'What was removed or, in a dry run, would be removed.') },
+          { 200: json(purgeSchema, 'What was removed or, in a dry run, what would be removed.') },
           'invalid_request',
           'origin_not_allowed',
           'purge_refused',

@@ -6,7 +6,7 @@ import type { IngestResult } from '../../../services/ingest-upload.ts';
 import type { DeletedPurgeReport } from '../../../services/purge/purge-deleted.ts';
 import { comparisonNote, metricsNote, roundTo } from '../../responses/comparison-notes.ts';
 
-/** Schema of the response to an upload. */
+/** Schema of the upload response. */
 export const uploadSchema = z.object({
   asset_id: z.int(),
   status: z.enum(['uploaded', 'exists']),
@@ -15,17 +15,17 @@ export const uploadSchema = z.object({
   job_id: z.int().optional().describe('Absent if the status is `exists`.'),
 });
 
-/** Converts an upload to its JSON response: `uploaded` with the job id, or `exists` without it. */
+/** Converts an upload result to JSON. The status is `uploaded` with a job id, or `exists` without a job id. */
 export function toUploadRecord({ outcome, image, jobId }: IngestResult): z.input<typeof uploadSchema> {
-  const exists = outcome === 'known';
+  const isKnown = outcome === 'known';
   return {
     asset_id: image.id,
-    status: exists ? 'exists' : 'uploaded',
-    message: exists
+    status: isKnown ? 'exists' : 'uploaded',
+    message: isKnown
       ? 'This image already exists; its asset is unchanged.'
       : 'The image was uploaded; its renditions are being created.',
     content_hash: image.contentHash,
-    ...(exists ? {} : { job_id: jobId }),
+    ...(isKnown ? {} : { job_id: jobId }),
   };
 }
 
@@ -53,7 +53,7 @@ export const assetSchema = z.object({
     .describe('Renditions that exist.'),
 });
 
-/** Converts an image to the JSON format of the older catalog service, with the renditions made so far. */
+/** Converts an image to the JSON format of the older catalog service, with the renditions created so far. */
 export function toAssetRecord(image: ImageWithRenditions): z.input<typeof assetSchema> {
   return {
     asset_id: image.id,
@@ -88,7 +88,7 @@ export const comparisonSchema = z.object({
         note: z.string(),
       }),
     )
-    .describe('By name: `original` and each preset with a rendition.'),
+    .describe('Comparisons by name. The names are `original` and each preset that has a rendition.'),
   note: z.string(),
 });
 
@@ -114,7 +114,7 @@ export function toComparisonRecord({
   };
 }
 
-/** Schema of a tenant in the usage of all tenants. */
+/** Schema of a tenant's usage in a list of all tenants. */
 export const tenantSchema = z.object({
   tenant_id: z.int(),
   tenant_name: z.string(),
@@ -123,7 +123,7 @@ export const tenantSchema = z.object({
   total_bytes: z.int(),
 });
 
-/** Converts a tenant in the usage of all tenants to JSON. */
+/** Converts a tenant's usage to JSON, for a list of all tenants. */
 export function toTenantRecord(usage: TenantUsage): z.input<typeof tenantSchema> {
   return {
     tenant_id: usage.tenantId,
@@ -146,19 +146,19 @@ export function toTenantUsageRecord(usage: TenantUsage): z.input<typeof tenantUs
   };
 }
 
-/** Schema of the report on a purge. */
+/** Schema of a purge report. */
 export const purgeSchema = z.object({
   dry_run: z.boolean(),
   purge_days: z.int(),
   cutoff_date: z.iso.datetime(),
-  renditions_found: z.int().describe('Renditions older than the cutoff.'),
-  renditions_to_delete: z.int().describe('Renditions of the assets to purge.'),
+  renditions_found: z.int().describe('Number of renditions older than the cutoff.'),
+  renditions_to_delete: z.int().describe('Number of renditions of the assets to purge.'),
   deleted_count: z.int().describe('Number of purged renditions; 0 in a dry run.'),
-  deleted_bytes: z.int().describe('Bytes freed; in a dry run, bytes that would be freed.'),
+  deleted_bytes: z.int().describe('Bytes that were freed or, in a dry run, would be freed.'),
   errors: z.array(z.string()).nullable(),
 });
 
-/** Converts the report on a purge to JSON. This dialect counts renditions, not images. */
+/** Converts a purge report to JSON. This dialect counts renditions, not images. */
 export function toPurgeRecord(report: DeletedPurgeReport, days: number): z.input<typeof purgeSchema> {
   return {
     dry_run: report.dryRun,

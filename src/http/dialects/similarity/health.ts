@@ -21,17 +21,19 @@ const detailedSchema = summarySchema.extend({
   uptime_seconds: z.number(),
   checks: checksSchema,
   warnings: z.array(z.string()).optional().describe('Warnings about the configuration.'),
-  system: z.looseObject({ memory_bytes: z.int() }).describe('Process and component versions.'),
+  system: z
+    .looseObject({ memory_bytes: z.int() })
+    .describe('Memory, platform and component versions of the process.'),
   database: componentSchema,
   queue: componentSchema,
   storage: componentSchema,
   decoders: componentSchema,
-  embeddings: z.looseObject({}).describe('Statistics of the embeddings.'),
+  embeddings: z.looseObject({}).describe('Embedding statistics.'),
 });
 const tags = ['Similarity dialect'];
-const failed = 'At least one check failed.';
+const failureDescription = 'At least one check failed.';
 
-/** Health routes of the similarity dialect. */
+/** Health routes of the similarity dialect, an API for clients of an older similarity service. */
 export const similarityHealthRoutes: RoutePlugin = (app, { services: { checkHealth } }) => {
   app.get(
     '/api/v1/health',
@@ -41,7 +43,7 @@ export const similarityHealthRoutes: RoutePlugin = (app, { services: { checkHeal
         summary: 'Health',
         response: responses({
           200: json(summarySchema, 'All checks passed.'),
-          503: json(summarySchema, failed),
+          503: json(summarySchema, failureDescription),
         }),
       },
     },
@@ -69,7 +71,10 @@ export const similarityHealthRoutes: RoutePlugin = (app, { services: { checkHeal
       schema: {
         tags,
         summary: 'Readiness',
-        response: responses({ 200: json(readySchema, 'All checks passed.'), 503: json(readySchema, failed) }),
+        response: responses({
+          200: json(readySchema, 'All checks passed.'),
+          503: json(readySchema, failureDescription),
+        }),
       },
     },
     async (_request, reply) => {
@@ -89,10 +94,10 @@ export const similarityHealthRoutes: RoutePlugin = (app, { services: { checkHeal
       schema: {
         tags,
         summary: 'Health and statistics by component',
-        description: 'For troubleshooting; load balancers should use `ready`.',
+        description: 'For troubleshooting. Load balancers should use `/api/v1/health/ready`.',
         response: responses({
           200: json(detailedSchema, 'All checks passed.'),
-          503: json(detailedSchema, failed),
+          503: json(detailedSchema, failureDescription),
         }),
       },
     },
@@ -151,7 +156,7 @@ function toDetailedRecord(details: HealthDetails): z.input<typeof detailedSchema
   };
 }
 
-/** Converts the state of a component to JSON, with its statistics if they could be read. */
+/** Converts a component's health to JSON, with its statistics if they could be read. */
 function toComponentRecord(
   checks: readonly HealthCheck[],
   component: HealthCheck['name'],

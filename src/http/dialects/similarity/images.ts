@@ -26,7 +26,7 @@ const imageParams = z.object({
 });
 const similarResponse = z.object({
   query_image_id: z.uuid(),
-  similar_images: z.array(similarSchema).describe('Best first.'),
+  similar_images: z.array(similarSchema).describe('Best match first.'),
   total_results: z.int(),
   search_timestamp: z.iso.datetime(),
 });
@@ -38,7 +38,10 @@ const listResponse = z.object({
 });
 const tags = ['Similarity dialect'];
 
-/** Image routes of the similarity dialect, which identifies images by UUID and is limited to the tenant `default`. */
+/**
+ * Image routes of the similarity dialect, an API for clients of an older similarity service. It identifies images by
+ * UUID and is limited to the tenant `default`.
+ */
 export const similarityImageRoutes: RoutePlugin = (app, { services, receiveUploadForm, config }) => {
   const getTenantPrincipal = (request: FastifyRequest) =>
     services.bindToTenant(getPrincipal(request), defaultTenant);
@@ -106,7 +109,7 @@ export const similarityImageRoutes: RoutePlugin = (app, { services, receiveUploa
         tags,
         summary: 'Find similar images',
         description:
-          'Returns similar images, best match first. The image itself and its exact copies are left out.',
+          'Returns similar images, best match first. Excludes the image itself and its exact copies.',
         params: imageParams,
         querystring: z.object(similarityFields),
         response: responses(
@@ -137,7 +140,7 @@ export const similarityImageRoutes: RoutePlugin = (app, { services, receiveUploa
         tags,
         summary: 'Delete an image',
         description:
-          'Hides the image immediately; until it is purged, `/v1` can restore it. An image in use is not deleted.',
+          'Hides the image immediately. Until the image is purged, it can be restored through `/v1`. An image that is in use is not deleted.',
         params: imageParams,
         response: responses(
           { 200: json(z.object({ message: z.string() }), 'Deleted.') },
@@ -155,7 +158,7 @@ export const similarityImageRoutes: RoutePlugin = (app, { services, receiveUploa
   );
 };
 
-/** Returns a reference to the image, with its UUID in lower case as in all responses. */
+/** Returns the image's UUID in lower case, as it appears in all responses. */
 function toImageRef({ image_id: uuid }: z.output<typeof imageParams>): { readonly uuid: string } {
   return { uuid: uuid.toLowerCase() };
 }

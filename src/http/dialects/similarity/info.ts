@@ -30,12 +30,12 @@ const infoSchema = z.object({
   presets: z.record(z.string(), z.object({ width: z.int(), height: z.int(), quality: z.int() })),
 });
 
-/** Route that returns the effective limits. */
+/** Route that returns the effective limits and the accepted formats. */
 export const infoRoutes: RoutePlugin = (app, { config }) => {
   const schema = {
     tags: ['Similarity dialect'],
     summary: 'Get the effective limits and accepted formats',
-    response: responses({ 200: json(infoSchema, 'The limits.') }),
+    response: responses({ 200: json(infoSchema, 'The limits and formats.') }),
   };
   const info = toInfoRecord(config);
   app.get('/info', { schema }, () => info);

@@ -4,7 +4,7 @@ import { jobStates } from '../../../model/job.ts';
 import { mediaTypes } from '../../../model/picture.ts';
 import type { SimilarImage } from '../../../model/similarity.ts';
 
-/** Schema of the response to an upload. */
+/** Schema of the upload response. */
 export const uploadSchema = z.object({
   id: z.uuid(),
   filename: z.string(),
@@ -45,7 +45,7 @@ export const similarSchema = z.object({
   upload_timestamp: z.iso.datetime(),
 });
 
-/** Converts an uploaded image to the JSON response. */
+/** Converts an uploaded image to the JSON of the upload response. */
 export function toUploadRecord(image: Image): z.input<typeof uploadSchema> {
   return {
     id: image.uuid,
@@ -96,7 +96,7 @@ export function toSimilarRecord({ image, score }: SimilarImage): z.input<typeof 
   };
 }
 
-/** Returns the file name or, for imported images without one, the UUID. */
+/** Returns the file name, or the UUID if an imported image has no file name. */
 function displayFilename({ filename, uuid }: Image): string {
   return filename ?? uuid;
 }
