@@ -37,13 +37,16 @@ export function toLab(rgb: Uint8Array): LabPixels {
   return lab;
 }
 
-/** Cube root, with a linear part near 0. */
+/** Returns the cube root, or a linear function of the ratio near 0. */
 function exactCurve(ratio: number): number {
   return ratio > 216 / 24389 ? Math.cbrt(ratio) : ((24389 / 27) * ratio + 16) / 116;
 }
 
 const curveSteps = 4096;
-/** The curve from 0 to slightly above 1. Cube roots are slow; linear interpolation has an error below 1e-4. */
+/**
+ * Precomputed values of the curve from 0 to slightly above 1, because cube roots are slow. Linear interpolation between
+ * these values has an error below 1e-4.
+ */
 const curveTable = Float64Array.from({ length: curveSteps + 64 }, (_, step) => exactCurve(step / curveSteps));
 
 function curve(ratio: number): number {

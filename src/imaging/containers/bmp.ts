@@ -5,12 +5,12 @@ import { corrupt, truncated, unsupported, type Verdict, verdictError } from '../
 export interface BmpHeader {
   readonly width: number;
   readonly height: number;
-  /** Whether rows are stored from top to bottom; most files store them from bottom to top. */
+  /** Whether rows are stored from top to bottom. Most files store them from bottom to top. */
   readonly isTopDown: boolean;
   /** Bits per pixel: 1, 2, 4, 8, 16, 24 or 32. */
   readonly bits: number;
   readonly coding: 'plain' | 'rle4' | 'rle8';
-  /** Bit masks of red, green, blue and alpha for 16 and 32 bits; an alpha mask of 0 means opaque. */
+  /** Bit masks of red, green, blue and alpha for 16 and 32 bits. If the alpha mask is 0, the picture is opaque. */
   readonly masks: readonly [number, number, number, number];
   readonly palette: { readonly offset: number; readonly entryBytes: 3 | 4; readonly length: number };
   readonly pixelOffset: number;
@@ -23,7 +23,7 @@ const codings = { 0: 'plain', 1: 'rle8', 2: 'rle4', 3: 'plain', 6: 'plain' } as 
 const bitFieldCodings: ReadonlySet<number> = new Set([3, 6]);
 const bitsByCoding = { plain: [1, 2, 4, 8, 16, 24, 32], rle8: [8], rle4: [4] } as const;
 
-/** Returns the error for a rejected BMP. The verdict's reason completes "it …". */
+/** Returns the error for a rejected BMP. The verdict's reason completes a sentence that begins with "it". */
 export function bmpError({ code, reason }: Verdict): AppError {
   return verdictError({ code, reason: `it ${reason}` }, 'bmp');
 }
@@ -32,8 +32,8 @@ export function bmpError({ code, reason }: Verdict): AppError {
  * Parses the headers of a BMP: Windows (BITMAPINFOHEADER to V5) and OS/2 (12, 16 and 64 bytes). Allocates no memory
  * based on sizes declared in the file. Layout: Microsoft, "Bitmap Storage"; OS/2 2.0 Presentation Manager,
  * BITMAPINFOHEADER2.
- * @throws AppError `picture_cut`, `picture_corrupt` for contradictions, `picture_unsupported`, or `format_not_allowed`
- *   for an embedded JPEG or PNG.
+ * @throws AppError `picture_cut`, `picture_corrupt` for contradictory headers, `picture_unsupported`, or
+ *   `format_not_allowed` for an embedded JPEG or PNG.
  */
 export function readBmpHeader(file: Uint8Array): BmpHeader {
   const view = new DataView(file.buffer, file.byteOffset, file.byteLength);
@@ -88,7 +88,7 @@ function parseCoding(compression: number, headerBytes: number): BmpHeader['codin
   const coding = codings[compression as keyof typeof codings];
   // In OS/2's 64-byte header, 3 means Huffman coding for fax pages.
   if (coding === undefined || (compression === 3 && headerBytes === 64)) {
-    throw bmpError(unsupported(`has the compression ${compression}, which is not supported`));
+    throw bmpError(unsupported(`uses compression ${compression}, which is not supported`));
   }
   return coding;
 }
@@ -119,15 +119,15 @@ function validate(view: DataView, header: Omit<BmpHeader, 'pixelOffset'>): BmpHe
   return { ...header, palette: clipPalette(header, pixelOffset), pixelOffset };
 }
 
-/** Clips the palette to the entries that fit between the headers and the pixels, whatever length the file declares. */
+/** Clips the palette to the entries that fit between the headers and the pixels. */
 function clipPalette(
   { bits, palette }: Omit<BmpHeader, 'pixelOffset'>,
   pixelOffset: number,
 ): BmpHeader['palette'] {
   if (bits > 8) return { ...palette, length: 0 };
-  const room = Math.max(0, Math.floor((pixelOffset - palette.offset) / palette.entryBytes));
-  const declared = palette.length === 0 ? 2 ** bits : palette.length;
-  const length = Math.min(declared, 2 ** bits, room);
+  const availableLength = Math.max(0, Math.floor((pixelOffset - palette.offset) / palette.entryBytes));
+  const declaredLength = palette.length === 0 ? 2 ** bits : palette.length;
+  const length = Math.min(declaredLength, 2 ** bits, availableLength);
   if (length === 0) throw bmpError(corrupt('has no colour palette'));
   return { ...palette, length };
 }

@@ -10,7 +10,7 @@ export interface Box {
   readonly isComplete: boolean;
 }
 
-/** A reference from an item to others: `auxl` from an alpha picture, `prem` from a premultiplied picture … */
+/** A reference from an item to other items: `auxl` from an alpha picture, `prem` from a premultiplied picture … */
 export interface ItemReference {
   readonly type: string;
   readonly from: number;
@@ -40,7 +40,7 @@ export interface IsobmffStructure {
   readonly references: readonly ItemReference[];
 }
 
-/** Parser limits. Real pictures stay far below: a grid of 256 tiles has about 260 items with 5 properties each. */
+/** Parser limits. Real pictures stay far below them: a grid of 256 tiles has about 260 items with 5 properties each. */
 const maxBoxes = 16_384;
 const maxItems = 16_384;
 
@@ -71,7 +71,7 @@ export function readBoxes(bytes: Uint8Array, start: number, end: number): Box[] 
   return boxes;
 }
 
-/** Parses brands, movie and items; `undefined` if the file does not start with `ftyp`. */
+/** Parses the brands and items of a file. Returns `undefined` if it does not start with an `ftyp` box. */
 export function readIsobmff(bytes: Uint8Array): IsobmffStructure | undefined {
   if (bytes.length < 16 || textAt(bytes, 4) !== 'ftyp') return undefined;
   const boxes = readBoxes(bytes, 0, bytes.length);
@@ -261,7 +261,7 @@ interface FieldReader {
   readonly readLong: (size: number) => number;
   /** Returns the current offset in the file. */
   readonly offset: () => number;
-  /** Whether a read went past the end. */
+  /** Returns whether a read went past the end. */
   readonly hasOverrun: () => boolean;
 }
 
