@@ -131,8 +131,8 @@ export function readStillCodec(bytes: Uint8Array): string | undefined {
 const derivedItemTypes = new Set(['grid', 'iovl', 'iden', 'tmap']);
 
 /**
- * Returns the codec of the primary item. For a grid, an overlay or a rotated copy, returns the codec of its first source
- * item.
+ * Returns the codec of the primary item. For a grid, an overlay or a rotated copy, returns the codec of its first
+ * source item.
  */
 function primaryItemCodec({ items, primaryItem, references }: IsobmffStructure): string | undefined {
   let item = items.get(primaryItem ?? -1);

@@ -41,8 +41,8 @@ export function writeFrame(stream: Writable, message: object, payload: readonly 
 
 /**
  * Returns a function that accepts chunks from the channel as they arrive, and calls `onFrame` for each complete frame.
- * Used instead of Node's IPC because the peer may be malicious, and Node's IPC buffers messages of any length and accepts
- * handles.
+ * Used instead of Node's IPC because the peer may be malicious, and Node's IPC buffers messages of any length and
+ * accepts handles.
  * @throws {Error} from the returned function if a frame is too large or is not JSON; the channel is then unusable.
  */
 export function makeFrameReader({ maxPayloadBytes, onFrame }: FrameReaderOptions): (chunk: Buffer) => void {
@@ -60,7 +60,8 @@ export function makeFrameReader({ maxPayloadBytes, onFrame }: FrameReaderOptions
   function readLengths(): void {
     const header = joinChunks();
     const [message, payload] = [header.readUInt32BE(0), header.readUInt32BE(4)];
-    if (message > maxMessageBytes) throw new Error(`a message of ${message} bytes, more than ${maxMessageBytes}`);
+    if (message > maxMessageBytes)
+      throw new Error(`a message of ${message} bytes, more than ${maxMessageBytes}`);
     const limit = maxPayloadBytes();
     if (payload > limit) throw new Error(`a payload of ${payload} bytes, more than ${limit}`);
     lengths = { message, payload };

@@ -20,7 +20,8 @@ export interface ChildCommandOptions {
   readonly launcher: readonly string[];
 }
 
-// Nothing is inherited from the parent's environment, because it contains passwords and a child decodes untrusted input.
+// Nothing is inherited from the parent's environment, because it contains passwords and a child decodes untrusted
+// input.
 const environment = {
   LANG: 'C.UTF-8',
   // With one glibc arena per thread, the memory of freed pictures would not be returned to the system.
@@ -52,8 +53,8 @@ const permissionFlags = [
   // The built-in SQLite opens files without checking the permission model (Node 24.21).
   '--no-experimental-sqlite',
   '--disable-sigusr1',
-  // Flags that this Node version does not support are omitted, because Node would refuse to start. The sandbox test shows
-  // what a child can access without them.
+  // Flags that this Node version does not support are omitted, because Node would refuse to start. The sandbox test
+  // shows what a child can access without them.
 ].filter((flag) => process.allowedNodeEnvironmentFlags.has(flag.split('=')[0] ?? flag));
 
 /** Returns the command that starts a decoder child. */

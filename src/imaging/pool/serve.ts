@@ -24,8 +24,8 @@ import {
   type TaskTypes,
 } from './messages.ts';
 
-// Runs in a decoder child. The parent validates results with a schema library, which this module must not import: a
-// child starts faster without it.
+// This module runs in a decoder child. It must not import the schema library with which the parent validates results,
+// because a child starts faster without it.
 
 /** One function for each kind of task. */
 export type Handlers = {
@@ -33,7 +33,7 @@ export type Handlers = {
 };
 
 /**
- * The task handlers of a real child. They read whole files, because only the library's in-memory loaders are enabled.
+ * The task handlers that a child uses. They read whole files, because only the library's in-memory loaders are enabled.
  */
 export const handlers: Handlers = {
   probe: async ({ path, limits }) => probe(readFileSync(path), limits),
@@ -64,7 +64,7 @@ interface Response {
 /** Performs the parent's tasks until the parent kills the child or exits. */
 export function serve(implementation: Handlers): void {
   dropAddonPermission();
-  // Ctrl-C reaches the whole process group; the parent first finishes its work, and then kills its children.
+  // Ctrl-C signals the whole process group. The parent first finishes its work, and then kills its children.
   process.on('SIGINT', () => undefined);
   process.on('SIGTERM', () => undefined);
   const channel = new Socket({ fd: channelFd, readable: true, writable: true });
@@ -79,16 +79,17 @@ export function serve(implementation: Handlers): void {
   send({ message: { type: 'ready' } });
 }
 
-/** Prevents loading further native code. Code that is already loaded still works. Available since about Node 24.14. */
+/** Prevents loading further native code. Code that is already loaded still works. Older Node versions ignore this. */
 function dropAddonPermission(): void {
   const permission = process.permission as { drop?: (scope: string) => void } | undefined;
   permission?.drop?.('addon');
 }
 
 function exitImmediately(): void {
-  // exit() alone would wait for native threads, one of which may hang.
+  // exit() alone would wait for native threads, which may hang.
   process.kill(process.pid, 'SIGKILL');
-  // Reached only by the first process of a PID namespace, which the kernel protects from its own signals.
+  // Reached only in the first process of a PID namespace, because the kernel protects that process from its own
+  // signals.
   process.exit(1);
 }
 
@@ -137,7 +138,7 @@ function isReportable(code: string): code is ReportableCode {
   return (reportableCodes as readonly string[]).includes(code);
 }
 
-/** Makes a message printable: it may quote bytes of the file, and the parent accepts only short, printable text. */
+/** Makes a message short and printable, as the parent requires. It may quote bytes from the file. */
 function toPrintable(message: string): string {
   return message.replaceAll(/\p{Cc}+/gu, ' ').slice(0, maxErrorLength);
 }
