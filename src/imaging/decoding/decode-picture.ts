@@ -17,7 +17,7 @@ import { openCmyk, readColourChannels, readLabSamples, readYcbcr } from './tiff-
 /**
  * Decodes a picture to exactly `size`. If the library rejects the file but its structure proves that all pixels are
  * present, decodes it anyway, as browsers do.
- * @throws AppError of the `picture_damaged` family.
+ * @throws AppError with a code of the `picture_damaged` family.
  */
 export async function decodePicture(bytes: Uint8Array, facts: PictureFacts, size: Size): Promise<Pixels> {
   const { format } = facts;

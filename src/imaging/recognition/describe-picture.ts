@@ -7,7 +7,7 @@ import { probe } from '../probe.ts';
 import { computeEmbedding } from './embedding/embedding.ts';
 import { computeFingerprint } from './fingerprint.ts';
 
-/** The data by which a picture is recognised. */
+/** The data used to recognise a picture. */
 export interface Description {
   readonly fingerprint: Fingerprint;
   readonly embedding: Embedding;
@@ -33,7 +33,7 @@ export function describePixels(pixels: Pixels, facts: Size): Description {
 
 /**
  * Returns pixels at the description size. Resizes the smallest of `candidates` (sorted largest first) that has this
- * size or is at least twice as large, otherwise the largest. Returns `undefined` if all are too small.
+ * size or is at least twice as large. If there is none, resizes the largest. Returns `undefined` if all are too small.
  */
 export async function resizeToDescribe(
   candidates: readonly Pixels[],
@@ -48,7 +48,7 @@ export async function resizeToDescribe(
 
 /**
  * Decodes a picture to its description size.
- * @throws AppError of the family `picture_damaged`.
+ * @throws AppError with a code of the `picture_damaged` family.
  */
 export async function decodeToDescribe(bytes: Uint8Array, facts: PictureFacts): Promise<Pixels> {
   return resizeTo(await decodePicture(bytes, facts, fitInside(facts, decodeBox)), descriptionSize(facts));
@@ -56,7 +56,7 @@ export async function decodeToDescribe(bytes: Uint8Array, facts: PictureFacts): 
 
 /**
  * Computes the facts, the fingerprint and the embedding of a picture that is not stored.
- * @throws AppError those of `probe`, and the family `picture_damaged`.
+ * @throws AppError as `probe` does, or with a code of the `picture_damaged` family.
  */
 export async function describePicture(
   bytes: Uint8Array,

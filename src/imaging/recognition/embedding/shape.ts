@@ -8,8 +8,8 @@ const cellSide = contentSide / cells;
 const blurDeviation = 0.7;
 
 /**
- * Distance beyond which two shapes count as dissimilar. Unrelated shapes have a distance of about 1.2, the same view of
- * a product in a different colour about 0.3.
+ * Distance beyond which two shapes count as dissimilar. Unrelated shapes have a distance of about 1.2. The same view of
+ * a product in a different colour has a distance of about 0.3.
  */
 const maxShapeDistance = 0.45;
 /** Number of shape features. */
@@ -17,8 +17,8 @@ export const shapeDimensions = 280;
 const mapEdges = makeRandomFeatures(cells * cells * directions, shapeDimensions, maxShapeDistance);
 
 /**
- * Describes the shape of the content. Only similar shapes have a dot product well above 0. Returns 280 numbers with
- * length 1; all of them are 0 if there are no edges.
+ * Describes the shape of the content. Only similar shapes have a dot product well above 0. Returns 280 numbers, scaled
+ * to a vector of length 1. All of them are 0 if there are no edges.
  */
 export function shapeFeatures(content: Content): Float64Array {
   const edges = computeEdges(content);
@@ -28,8 +28,8 @@ export function shapeFeatures(content: Content): Float64Array {
 /**
  * Returns the positions and directions of edges: a histogram of lightness gradients in 8 × 8 cells × 4 directions, each
  * distributed over adjacent cells and directions. Subtracts the blurred neighbourhood from the square roots, because
- * the edges of people and of packages are similar overall and only the differences distinguish them. Scales the
- * result to length 1. Based on Dalal, Triggs, "Histograms of oriented gradients for human detection", 2005.
+ * all people, for example, have similar edges overall, and only the differences distinguish them. Scales the result to
+ * length 1. Based on Dalal, Triggs, "Histograms of oriented gradients for human detection", 2005.
  */
 function computeEdges({ lab }: Content): Float64Array {
   const histogram = new Float64Array(borderedCells * borderedCells * directions);
@@ -44,7 +44,7 @@ function computeEdges({ lab }: Content): Float64Array {
   return toUnitLength(subtractNeighbourhood(signedRoots(removeBorder(histogram))));
 }
 
-/** Cells per side, including a border of one cell, which collects the parts outside the picture and is discarded. */
+/** Cells per side, including a border of one cell for the parts outside the picture. The border is discarded. */
 const borderedCells = cells + 2;
 
 /**

@@ -14,7 +14,7 @@ export function toUnitLength(values: Float64Array): Float64Array {
   return length > 0 ? values.map((value) => value / length) : values;
 }
 
-/** Maps vectors to vectors of length 1, such that the dot product of two results is near `exp(-distance² / width²)`. */
+/** Maps a vector to a vector of length 1. The dot product of two results is near `exp(-distance² / width²)`. */
 export type RandomFeatures = (values: Float64Array) => Float64Array;
 
 /**

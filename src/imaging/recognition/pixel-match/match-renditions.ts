@@ -17,11 +17,11 @@ export interface EncodedPair extends Size {
 }
 
 /**
- * Decides whether two images' renditions have the same pixels, apart from re-encoding. Compares the renditions of every
- * preset: although small renditions are computed from larger ones, only reading a stored file verifies that it matches
- * its database row.
- * @param pairs are read one at a time. Width and height are those of the new rendition; if the stored rendition differs
- *   in size due to rounding, it is resized.
+ * Decides whether two images' renditions have the same pixels, apart from re-encoding. Compares the renditions of all
+ * presets. Although small renditions are computed from larger ones, each stored file must be read to verify that it
+ * matches its database row.
+ * @param pairs pairs to compare, read one at a time. Width and height are those of the new rendition. If the stored
+ *   rendition has a different size due to rounding, it is resized.
  */
 export async function matchRenditions(pairs: Iterable<EncodedPair>): Promise<RenditionMatch> {
   for (const pair of pairs) {
