@@ -11,7 +11,7 @@ const testColours = Uint8Array.from(
 
 /**
  * Returns whether an RGB profile changes any colour. If not, it is sRGB or invalid. The image library ignores such a
- * profile only when converting 8-bit samples; with 16-bit samples, it would replace an invalid profile with Display P3.
+ * profile only when converting 8-bit samples. With 16-bit samples, it would replace an invalid profile with Display P3.
  */
 export async function changesColours(profile: Uint8Array): Promise<boolean> {
   const size = { width: testColours.length / 3, height: 1 };

@@ -46,24 +46,24 @@ export function readBmpHeader(file: Uint8Array): BmpHeader {
     throw bmpError(corrupt(`has a header of unknown length ${headerBytes}`));
   }
   if (view.byteLength < fileHeaderBytes + headerBytes) throw bmpError(truncated('ends within its header'));
-  return isCore ? readCore(view) : readInfo(view, headerBytes);
+  return isCore ? readCoreHeader(view) : readInfoHeader(view, headerBytes);
 }
 
-function readCore(view: DataView): BmpHeader {
+function readCoreHeader(view: DataView): BmpHeader {
   const size = { width: view.getUint16(18, true), height: view.getUint16(20, true), isTopDown: false };
   const bits = view.getUint16(24, true);
   const palette = { offset: fileHeaderBytes + coreHeaderBytes, entryBytes: 3, length: 0 } as const;
   return validate(view, { ...size, bits, coding: 'plain', masks: defaultMasks(bits), palette });
 }
 
-function readInfo(view: DataView, headerBytes: number): BmpHeader {
+function readInfoHeader(view: DataView, headerBytes: number): BmpHeader {
   // Short OS/2 headers omit trailing fields, which are then 0.
-  const field = (offset: number) =>
+  const readField = (offset: number) =>
     offset + 4 <= headerBytes ? view.getUint32(fileHeaderBytes + offset, true) : 0;
   const signedHeight = view.getInt32(22, true);
   const bits = view.getUint16(28, true);
-  const compression = field(16);
-  // A 40-byte header is followed by its masks; a longer header contains them, at the same offset in the file.
+  const compression = readField(16);
+  // A 40-byte header is followed by its masks. A longer header contains them, at the same offset in the file.
   const hasMasks = bitFieldCodings.has(compression);
   const maskBytes = hasMasks && headerBytes === infoHeaderBytes ? (compression === 6 ? 16 : 12) : 0;
   return validate(view, {
@@ -73,7 +73,7 @@ function readInfo(view: DataView, headerBytes: number): BmpHeader {
     bits,
     coding: parseCoding(compression, headerBytes),
     masks: hasMasks ? readMasks(view, headerBytes, compression) : defaultMasks(bits),
-    palette: { offset: fileHeaderBytes + headerBytes + maskBytes, entryBytes: 4, length: field(32) },
+    palette: { offset: fileHeaderBytes + headerBytes + maskBytes, entryBytes: 4, length: readField(32) },
   });
 }
 
@@ -98,8 +98,8 @@ function readMasks(view: DataView, headerBytes: number, compression: number): Bm
   const hasAlpha = headerBytes >= 56 || compression === 6;
   if (start + (hasAlpha ? 16 : 12) > view.byteLength)
     throw bmpError(truncated('ends within its colour masks'));
-  const mask = (index: number) => view.getUint32(start + index * 4, true);
-  return [mask(0), mask(1), mask(2), hasAlpha ? mask(3) : 0];
+  const readMask = (index: number) => view.getUint32(start + index * 4, true);
+  return [readMask(0), readMask(1), readMask(2), hasAlpha ? readMask(3) : 0];
 }
 
 function defaultMasks(bits: number): BmpHeader['masks'] {

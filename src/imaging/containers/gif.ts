@@ -9,7 +9,7 @@ export interface GifFrame {
   readonly height: number;
   /** Offset of the LZW minimum code size, which precedes the data blocks. */
   readonly dataStart: number;
-  /** End of the last data block; the end of the file if truncated. */
+  /** End of the last data block, or of the file if it is truncated. */
   readonly end: number;
   /** Whether the file contains all data blocks, including the terminating block. */
   readonly isComplete: boolean;
@@ -134,8 +134,8 @@ export function checkGifPixels(bytes: Uint8Array, frame: GifFrame): 'complete' |
   let knownCodes = clear + 2;
   let codeSize = codeBits + 1;
   let previousLength = 0;
-  let pixels = 0;
-  while (pixels < requiredPixels) {
+  let pixelCount = 0;
+  while (pixelCount < requiredPixels) {
     const code = nextCode(codeSize);
     if (code === undefined || code === clear + 1) return 'truncated';
     if (code > knownCodes) return 'corrupt';
@@ -152,7 +152,7 @@ export function checkGifPixels(bytes: Uint8Array, frame: GifFrame): 'complete' |
       if (knownCodes === 2 ** codeSize && codeSize < 12) codeSize++;
     }
     previousLength = stringLengths[code] ?? 0;
-    pixels += previousLength;
+    pixelCount += previousLength;
   }
   return 'complete';
 }

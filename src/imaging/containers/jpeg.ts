@@ -25,7 +25,7 @@ export interface JpegScan {
     readonly dcTable: number;
     readonly acTable: number;
   }>;
-  /** First and last coefficient of the scan (progressive). */
+  /** First and last coefficient of a progressive scan. */
   readonly from: number;
   readonly to: number;
   /** Successive approximation: the previous bit position (0 in the first scan) and the current one. */

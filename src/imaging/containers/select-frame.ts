@@ -50,7 +50,7 @@ function selectPngFrame(bytes: Uint8Array): SelectedFrame | undefined {
   return { frames, size: { width, height }, bytes, position: {} };
 }
 
-/** Counts the actual frames in the file, not the number that the animation header declares. */
+/** Counts the frames in the file. The animation header may declare a different number. */
 function countPngFrames(bytes: Uint8Array): number {
   let frames = 0;
   for (const { type } of pngChunks(bytes)) if (type === 'fcTL') frames++;

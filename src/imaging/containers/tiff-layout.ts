@@ -29,7 +29,7 @@ export interface TiffLayout {
   readonly isJpeg: boolean;
   /** Whether the channels are stored in separate planes. */
   readonly isPlanar: boolean;
-  /** Whether 0 is white. */
+  /** Whether the sample value 0 means white. */
   readonly isInverted: boolean;
   /** Whether the chroma of Y'CbCr is subsampled. */
   readonly isSubsampled: boolean;

@@ -1,13 +1,13 @@
 /** An entry of a TIFF directory. Its values are at `offset`, inside the entry or elsewhere in the file. */
 export interface TiffEntry {
   readonly tag: number;
-  /** Field type of TIFF 6.0: 1 byte, 2 text, 3 short, 4 long, 5 rational … 16 long8. */
+  /** Field type (TIFF 6.0): 1 byte, 2 text, 3 short, 4 long, 5 rational … 16 long8. */
   readonly type: number;
   readonly count: number;
   readonly offset: number;
 }
 
-/** A directory (IFD): a picture, a reduced copy of one, or a set of further tags. */
+/** A directory (IFD): a picture, a reduced copy of a picture, or a set of additional tags. */
 export interface TiffDirectory {
   readonly offset: number;
   readonly entries: ReadonlyMap<number, TiffEntry>;

@@ -12,7 +12,7 @@ export interface Samples extends Size {
 /** Colour spaces whose samples the image library returns unchanged. */
 export type SampleSpace = 'srgb' | 'rgb16' | 'grey16' | 'cmyk' | 'multiband';
 
-/** Runs a pipeline of the image library and returns its samples, without any profile conversion. */
+/** Runs an image library pipeline and returns its samples, without any profile conversion. */
 export async function readSamples(image: Sharp, space: SampleSpace, bits: 8 | 16): Promise<Samples> {
   const chain = space === 'cmyk' ? image.pipelineColourspace('cmyk') : image;
   const { data, info } = await chain
@@ -24,7 +24,7 @@ export async function readSamples(image: Sharp, space: SampleSpace, bits: 8 | 16
   return { width, height, channels, data: new Uint16Array(data.buffer, data.byteOffset, data.length / 2) };
 }
 
-/** Starts a pipeline of the image library with grey or RGB samples, with or without alpha. */
+/** Starts an image library pipeline with grey or RGB samples, with or without alpha. */
 export function fromSamples({ data, width, height, channels }: Samples): Sharp {
   return sharp(data, { raw: { width, height, channels: channels as 1 | 2 | 3 | 4 } });
 }

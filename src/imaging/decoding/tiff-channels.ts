@@ -57,7 +57,7 @@ function interleavedSpace({ colours, bits }: TiffLayout): SampleSpace {
   return colours === 'grey' ? 'grey16' : 'rgb16';
 }
 
-/** The library assigns no colour space to only two channels that are declared as RGB. */
+/** The library assigns no colour space to pictures that are declared as RGB but have only two channels. */
 function planarSpace(channels: number, bits: number): SampleSpace {
   if (channels === 2) return 'multiband';
   return bits === 16 ? 'rgb16' : 'srgb';

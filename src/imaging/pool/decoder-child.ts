@@ -91,8 +91,8 @@ function readFrames(channel: Duplex, events: DecoderChildEvents): void {
 }
 
 /**
- * Returns the descendants of `pid` from Linux's /proc, each followed by its own descendants. Returns an empty
- * array on other systems and on kernels without CONFIG_PROC_CHILDREN.
+ * Returns the descendants of `pid` from Linux's /proc, each followed by its own descendants. Returns an empty array
+ * on other systems and on kernels without CONFIG_PROC_CHILDREN.
  */
 function findDescendants(pid: number): number[] {
   try {

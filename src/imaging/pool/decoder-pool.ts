@@ -58,7 +58,7 @@ export interface Scheduling {
   readonly priority: number;
   /** The tenant that owns the picture. Workers are shared fairly between tenants. */
   readonly tenant?: TenantKey;
-  /** Aborting it cancels a waiting request, or kills the child that performs a running request. */
+  /** Aborting this signal cancels a waiting request, or kills the child that performs a running request. */
   readonly signal?: AbortSignal;
 }
 
@@ -83,7 +83,7 @@ export interface DecoderPoolStats extends Readonly<PoolCounters> {
  * fails.
  */
 export interface DecoderPool {
-  /** Starts the children and returns before they are ready; requests wait for them. */
+  /** Starts the children and returns before they are ready. Requests wait for them. */
   start(): Promise<void>;
   /**
    * Reads a picture's facts from its header. Probes never wait for other tasks.

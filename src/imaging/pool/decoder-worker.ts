@@ -65,12 +65,12 @@ interface RunningTask extends PromiseWithResolvers<TaskResult> {
 const maxStartMs = 10_000;
 const failedStartsUntilBroken = 3;
 const maxRestartPauseMs = 5000;
-/** If a child holds more memory than this (in MB) after a task, it is replaced to return memory to the system. */
+/** If a child uses more memory than this (in MB) after a task, it is replaced to return memory to the system. */
 const maxMemoryAfterTaskMb = 256;
 /** An idle child is also replaced if its memory has grown by more than this (in MB) since its start. */
 const maxIdleGrowthMb = 128;
 const idleCheckMs = 3000;
-/** Idle time after which the child of a spare worker is killed, because it holds about 70 MB. */
+/** Idle time after which the child of a spare worker is killed, because it uses about 70 MB of memory. */
 const spareIdleMs = 10_000;
 
 /** Keeps one decoder child running, and assigns it one task at a time. */
@@ -104,7 +104,7 @@ export class DecoderWorker {
     return hasNoChild && this.#failedStarts >= failedStartsUntilBroken;
   }
 
-  /** Starts a child unless one is running. */
+  /** Starts a child unless it is already running. */
   start(): void {
     if (this.#isClosed || this.#child !== undefined) return;
     this.#state = 'starting';
@@ -170,7 +170,7 @@ export class DecoderWorker {
       await removeInputs();
     } catch (error) {
       if (!isCurrent()) return;
-      // The task was not sent, so the child is ready for the next one.
+      // The task was not sent, so the child is ready for the next task.
       this.#forgetTask(runningTask);
       runningTask.reject(toFileError(error) ?? error);
       this.#becomeIdle();

@@ -15,7 +15,7 @@ export interface InputFiles {
   readonly others?: readonly { readonly name: string; readonly path: string }[];
 }
 
-/** Requests the facts of a picture, from its header alone. */
+/** Requests the facts of a picture, which are read from its header. */
 export interface ProbeRequest extends InputFiles {
   readonly limits: PictureLimits;
 }

@@ -9,6 +9,7 @@ import { toFileError } from './file-errors.ts';
 export interface RenditionFile {
   /** Name of the preset. */
   readonly preset: string;
+  /** Hash that identifies how the rendition was made. */
   readonly recipe: string;
   readonly path: string;
   readonly width: number;

@@ -140,7 +140,7 @@ const maxLoggedCause = 4000;
 /** Logs the cause of a reported failure, and returns the error for the caller. */
 export function readError({ code, message, cause }: FailureMessage, logger: Logger): AppError {
   if (cause !== undefined) {
-    // Invalid pictures are routine; any other error deserves a warning.
+    // Errors caused by invalid pictures are routine. All other errors are logged as warnings.
     const level = errorFamily(code) === null ? 'warn' : 'info';
     logger[level]({ code, cause: cause.slice(0, maxLoggedCause) }, 'A decoder child reported an error');
   }

@@ -79,7 +79,9 @@ export function serve(implementation: Handlers): void {
   send({ message: { type: 'ready' } });
 }
 
-/** Prevents loading further native code. Code that is already loaded still works. Older Node versions ignore this. */
+/**
+ * Prevents loading further native code. Code that is already loaded still works. Has no effect in older Node versions.
+ */
 function dropAddonPermission(): void {
   const permission = process.permission as { drop?: (scope: string) => void } | undefined;
   permission?.drop?.('addon');
@@ -88,8 +90,7 @@ function dropAddonPermission(): void {
 function exitImmediately(): void {
   // exit() alone would wait for native threads, which may hang.
   process.kill(process.pid, 'SIGKILL');
-  // Reached only in the first process of a PID namespace, because the kernel protects that process from its own
-  // signals.
+  // This is reached only in the first process of a PID namespace, which cannot kill itself with a signal.
   process.exit(1);
 }
 

@@ -29,9 +29,7 @@ export interface PlacedTask<Kind extends TaskKind> {
 /** A folder that no process has touched for this long was left behind by a crash. */
 const abandonedMs = 24 * 3_600_000;
 
-/**
- * Error codes of `link` for a different file system or owner, or missing support for hard links. A copy may succeed.
- */
+/** Error codes of `link` after which copying may succeed: hard links are not supported, or not for this file. */
 const copyFallbackCodes = ['EXDEV', 'EPERM', 'EACCES', 'EMLINK', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS'];
 
 /** Returns a work folder below `root`, without creating it. Inputs are hard-linked if possible, otherwise copied. */
@@ -43,7 +41,7 @@ export function makeWorkFolder(root: string): WorkFolder {
     const placedPaths: string[] = [];
     const removeInputs = async () => void (await Promise.allSettled(placedPaths.map((file) => unlink(file))));
     const placeFile = async (source: string): Promise<string> => {
-      // The name shows administrators which file a child is processing; the number makes it unique.
+      // The name shows administrators which file a child is processing. The number makes the name unique.
       const target = join(path, `${basename(source).slice(0, 80)}.${++fileCount}`);
       placedPaths.push(target);
       await linkOrCopy(source, target).catch(async (error: unknown) => {

@@ -6,7 +6,7 @@ import { scaleArea, scalePicture } from '../area-mean.ts';
 /** Width and height of the pixels from which an embedding is computed. */
 export const contentSide = 128;
 
-/** Minimum weight in the mask for a pixel to count. */
+/** Minimum mask weight for a pixel to count as content. */
 export const minWeight = 0.05;
 
 /** Weight of each pixel: 0 for background, 1 for content, and a value in between for soft edges. */

@@ -19,8 +19,8 @@ export type RandomFeatures = (values: Float64Array) => Float64Array;
 
 /**
  * Creates a map to random Fourier features of a Gaussian kernel. The dot product of unmapped vectors is high even for
- * many pairs that are only moderately similar. After mapping, it is high for close vectors only, and near 0 for all
- * others. The directions are the same in every process.
+ * many pairs that are only moderately similar. After mapping, it is high only for vectors that are close to each
+ * other, and near 0 for all others. The directions are the same in every process.
  * Source: Rahimi, Recht, "Random features for large-scale kernel machines", 2007. The directions are orthogonal, which
  * reduces the error: Yu et al., "Orthogonal random features", 2016.
  * @param dimensions number of features; must be even.

@@ -84,7 +84,7 @@ function chromaContrast(a: CellMeans, b: CellMeans, rectangle: CellRectangle): n
   return Math.min(contrast(a), contrast(b));
 }
 
-/** Yields squares of `side` cells. Neighbours overlap by half; the last squares are aligned with the picture's edge. */
+/** Yields squares of `side` cells. Neighbours overlap by half. The last squares are aligned with the picture's edge. */
 function* overlappingSquares({ columns, rows }: Plane, side: number): Generator<CellRectangle> {
   const size = { columns: Math.min(side, columns), rows: Math.min(side, rows) };
   const step = Math.max(1, side >> 1);
