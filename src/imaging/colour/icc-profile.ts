@@ -13,10 +13,10 @@ export function rgbToXyz({ white, red, green, blue }: Chromaticities): Matrix | 
   if (w === undefined || r === undefined || g === undefined || b === undefined) return undefined;
   const columns: Matrix = [r[0], g[0], b[0], r[1], g[1], b[1], r[2], g[2], b[2]];
   const inverse = invert(columns);
-  const adapt = adaptationMatrix(w, d50);
-  if (inverse === undefined || adapt === undefined) return undefined;
+  const adaptation = adaptationMatrix(w, d50);
+  if (inverse === undefined || adaptation === undefined) return undefined;
   const [sr, sg, sb] = apply(inverse, w);
-  return multiply(adapt, multiply(columns, [sr, 0, 0, 0, sg, 0, 0, 0, sb]));
+  return multiply(adaptation, multiply(columns, [sr, 0, 0, 0, sg, 0, 0, 0, sb]));
 }
 
 /** Converts xy chromaticity to XYZ with Y = 1. */

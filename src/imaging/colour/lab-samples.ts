@@ -55,7 +55,7 @@ export function labToPixels(samples: Samples, layout: TiffLayout): Pixels {
     const rgb = apply(toRgb, [d50[0] * inverseCurve(x), inverseCurve(y), d50[2] * inverseCurve(z)]);
     const alpha = channels > 3 ? (data[index + 3] ?? 0) / maxValue : 1;
     for (let n = 0; n < 3; n++) {
-      result[to + n] = Math.round(255 * (1 - alpha + alpha * encode(rgb[n] ?? 0)));
+      result[to + n] = Math.round(255 * (1 - alpha + alpha * encodeSrgb(rgb[n] ?? 0)));
     }
   }
   return { width, height, data: result };
@@ -69,7 +69,7 @@ function inverseCurve(value: number): number {
 }
 
 /** Encodes linear light with the curve of IEC 61966-2-1, clipped to 0–1. */
-function encode(linear: number): number {
+function encodeSrgb(linear: number): number {
   if (linear <= 0) return 0;
   if (linear >= 1) return 1;
   return linear <= 0.0031308 ? linear * 12.92 : 1.055 * linear ** (1 / 2.4) - 0.055;

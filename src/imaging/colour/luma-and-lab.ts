@@ -27,9 +27,9 @@ export function toLab(rgb: Uint8Array): LabPixels {
     const red = linearValues[rgb[index] ?? 0] ?? 0;
     const green = linearValues[rgb[index + 1] ?? 0] ?? 0;
     const blue = linearValues[rgb[index + 2] ?? 0] ?? 0;
-    const x = curve((0.4124564 * red + 0.3575761 * green + 0.1804375 * blue) / whiteX);
-    const y = curve(0.2126729 * red + 0.7151522 * green + 0.072175 * blue);
-    const z = curve((0.0193339 * red + 0.119192 * green + 0.9503041 * blue) / whiteZ);
+    const x = interpolateCurve((0.4124564 * red + 0.3575761 * green + 0.1804375 * blue) / whiteX);
+    const y = interpolateCurve(0.2126729 * red + 0.7151522 * green + 0.072175 * blue);
+    const z = interpolateCurve((0.0193339 * red + 0.119192 * green + 0.9503041 * blue) / whiteZ);
     lab[index] = 116 * y - 16;
     lab[index + 1] = 500 * (x - y);
     lab[index + 2] = 200 * (y - z);
@@ -49,7 +49,7 @@ const curveSteps = 4096;
  */
 const curveTable = Float64Array.from({ length: curveSteps + 64 }, (_, step) => exactCurve(step / curveSteps));
 
-function curve(ratio: number): number {
+function interpolateCurve(ratio: number): number {
   const position = ratio * curveSteps;
   const step = Math.floor(position);
   const below = curveTable[step] ?? 0;

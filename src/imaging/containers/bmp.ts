@@ -79,10 +79,10 @@ function readInfoHeader(view: DataView, headerBytes: number): BmpHeader {
 
 function parseCoding(compression: number, headerBytes: number): BmpHeader['coding'] {
   if (compression === 4 || compression === 5) {
-    const embedded = compression === 4 ? 'JPEG' : 'PNG';
+    const embeddedFormat = compression === 4 ? 'JPEG' : 'PNG';
     throw new AppError(
       'format_not_allowed',
-      `This BMP only contains an embedded ${embedded}; save it as an ordinary BMP.`,
+      `This BMP only contains an embedded ${embeddedFormat}; save it as an ordinary BMP.`,
     );
   }
   const coding = codings[compression as keyof typeof codings];

@@ -128,19 +128,19 @@ export function checkGifPixels(bytes: Uint8Array, frame: GifFrame): 'complete' |
   const codeBits = bytes[frame.dataStart] ?? 0;
   if (codeBits < 1 || codeBits > 11) return frame.dataStart < bytes.length ? 'corrupt' : 'truncated';
   const requiredPixels = frame.width * frame.height;
-  const clear = 2 ** codeBits;
-  const stringLengths = new Uint32Array(4096).fill(1, 0, clear);
+  const clearCode = 2 ** codeBits;
+  const stringLengths = new Uint32Array(4096).fill(1, 0, clearCode);
   const nextCode = makeCodeReader(bytes, frame.dataStart + 1, frame.end);
-  let knownCodes = clear + 2;
+  let knownCodes = clearCode + 2;
   let codeSize = codeBits + 1;
   let previousLength = 0;
   let pixelCount = 0;
   while (pixelCount < requiredPixels) {
     const code = nextCode(codeSize);
-    if (code === undefined || code === clear + 1) return 'truncated';
+    if (code === undefined || code === clearCode + 1) return 'truncated';
     if (code > knownCodes) return 'corrupt';
-    if (code === clear) {
-      knownCodes = clear + 2;
+    if (code === clearCode) {
+      knownCodes = clearCode + 2;
       codeSize = codeBits + 1;
       previousLength = 0;
       continue;

@@ -94,11 +94,11 @@ export function makeAcRefinementReader(
    * Skips `zeros` coefficients that are still 0, and one bit for each nonzero coefficient. Returns the next position.
    */
   function skipZeros(block: number, from: number, zeros: number): number {
-    let remaining = zeros;
+    let remainingZeros = zeros;
     let k = from;
     for (; k <= scan.to; k++) {
       if (isNonZero(nonZero, block, k)) reader.readBits(1);
-      else if (remaining-- === 0) break;
+      else if (remainingZeros-- === 0) break;
     }
     return k;
   }

@@ -16,34 +16,34 @@ export interface EntropyReader {
 /** A Huffman table prepared for decoding. */
 export interface HuffmanDecoder {
   /** Indexed by the next 8 bits: the length of the code × 256, plus its value; 0 for longer codes. */
-  readonly short: Uint16Array;
+  readonly shortCodes: Uint16Array;
   /** Indexed by code length: the offset from a code to the index of its value, and the largest code. */
   readonly offsets: Int32Array;
-  readonly largest: Int32Array;
+  readonly largestCodes: Int32Array;
   readonly values: Uint8Array;
 }
 
 /** Prepares a table for decoding (ITU-T T.81, annex C and F.2.2.3). */
 export function makeHuffmanDecoder({ counts, values }: HuffmanTable): HuffmanDecoder {
-  const short = new Uint16Array(256);
+  const shortCodes = new Uint16Array(256);
   const offsets = new Int32Array(17);
-  const largest = new Int32Array(17).fill(-1);
+  const largestCodes = new Int32Array(17).fill(-1);
   let code = 0;
   let index = 0;
   for (let length = 1; length <= 16; length++) {
     const count = counts[length - 1] ?? 0;
     offsets[length] = index - code;
-    if (count > 0) largest[length] = code + count - 1;
+    if (count > 0) largestCodes[length] = code + count - 1;
     if (length <= 8) {
       for (let n = 0; n < count; n++) {
         const first = (code + n) << (8 - length);
-        short.fill(length * 256 + (values[index + n] ?? 0), first, first + 2 ** (8 - length));
+        shortCodes.fill(length * 256 + (values[index + n] ?? 0), first, first + 2 ** (8 - length));
       }
     }
     index += count;
     code = (code + count) * 2;
   }
-  return { short, offsets, largest, values };
+  return { shortCodes, offsets, largestCodes, values };
 }
 
 /** Returns a reader that starts at `start`. */
@@ -77,14 +77,14 @@ export function makeEntropyReader(bytes: Uint8Array, start: number): EntropyRead
   return {
     readSymbol(table) {
       if (bitCount < 16) fill();
-      const entry = table.short[(buffer >>> (bitCount - 8)) & 255] ?? 0;
+      const entry = table.shortCodes[(buffer >>> (bitCount - 8)) & 255] ?? 0;
       if (entry > 0) {
         bitCount -= entry >> 8;
         return entry & 255;
       }
       for (let length = 9; length <= 16; length++) {
         const code = (buffer >>> (bitCount - length)) & (2 ** length - 1);
-        if (code > (table.largest[length] ?? -1)) continue;
+        if (code > (table.largestCodes[length] ?? -1)) continue;
         bitCount -= length;
         return table.values[code + (table.offsets[length] ?? 0)] ?? -1;
       }

@@ -25,9 +25,9 @@ export function selectTiffPage(file: TiffStructure): TiffPage {
   const fullPage = file.directories.findIndex((directory) => isFullPicture(file, directory));
   const page = Math.max(0, fullPage);
   const directory = file.directories[page] ?? first;
-  const larger = largestSubDirectory(file, directory);
+  const largerPicture = largestSubDirectory(file, directory);
   const size = readSize(file, directory);
-  if (larger !== undefined) return { ...larger, page };
+  if (largerPicture !== undefined) return { ...largerPicture, page };
   if (fullPage < 0 && directory.entries.has(tiffTags.subDirectories)) throw previewOnlyError(size);
   return { directory, page, subDirectory: undefined, size };
 }

@@ -73,13 +73,13 @@ const bytesByType = [0, 1, 1, 2, 4, 8, 1, 1, 2, 4, 8, 4, 8, 4, 0, 0, 8, 8, 8];
 export function readTiff(bytes: Uint8Array): TiffStructure | undefined {
   const header = readHeader(bytes);
   if (header === undefined) return undefined;
-  const visited = new Set<number>();
+  const visitedOffsets = new Set<number>();
   const directories: TiffDirectory[] = [];
   let entries = 0;
   let offset = offsetAt(header, header.isBig ? 8 : 4);
-  while (offset !== 0 && !visited.has(offset)) {
+  while (offset !== 0 && !visitedOffsets.has(offset)) {
     if (directories.length >= maxDirectories || entries >= maxChainEntries) break;
-    visited.add(offset);
+    visitedOffsets.add(offset);
     const current = readDirectory(header, offset);
     if (current === undefined) break;
     directories.push(current.directory);
@@ -116,8 +116,8 @@ export function tiffNumbers(
   const readNumber = numberReaders[entry?.type ?? 0];
   if (entry === undefined || readNumber === undefined) return [];
   const size = bytesByType[entry.type] ?? 1;
-  const available = Math.floor((file.bytes.length - entry.offset) / size);
-  const count = Math.max(0, Math.min(entry.count, limit, available));
+  const availableCount = Math.floor((file.bytes.length - entry.offset) / size);
+  const count = Math.max(0, Math.min(entry.count, limit, availableCount));
   const view = toDataView(file.bytes);
   return Array.from({ length: count }, (_, n) =>
     readNumber(view, entry.offset + n * size, file.isLittleEndian),
@@ -169,9 +169,9 @@ function readDirectory(
   const count = isBig ? offsetAt(header, offset) : view.getUint16(offset, isLittleEndian);
   const entryBytes = isBig ? 20 : 12;
   const first = offset + countBytes;
-  const available = Math.min(count, Math.floor((bytes.length - first) / entryBytes));
+  const availableCount = Math.min(count, Math.floor((bytes.length - first) / entryBytes));
   const entries = new Map<number, TiffEntry>();
-  for (let n = 0; n < Math.min(available, maxEntries); n++) {
+  for (let n = 0; n < Math.min(availableCount, maxEntries); n++) {
     const entry = readEntry(header, first + n * entryBytes);
     // For duplicate tags, the first entry applies, as in libtiff.
     if (!entries.has(entry.tag)) entries.set(entry.tag, entry);
@@ -179,7 +179,7 @@ function readDirectory(
   const end = first + count * entryBytes;
   const hasNext = end + (isBig ? 8 : 4) <= bytes.length;
   return {
-    directory: { offset, entries, isComplete: available === count },
+    directory: { offset, entries, isComplete: availableCount === count },
     next: hasNext ? offsetAt(header, end) : undefined,
   };
 }

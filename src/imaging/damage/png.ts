@@ -43,8 +43,8 @@ export function repackPng(bytes: Uint8Array): Uint8Array {
   const options = { ...allowTruncation, maxOutputLength: requiredBytes + 65_536 };
   const rows = inflateSync(Buffer.concat(readPixelData(bytes)), options).subarray(0, requiredBytes);
   const pixels = deflateSync(rows, { level: 1 });
-  const before = bytes.subarray(0, first.start - 8);
-  return Buffer.concat([before, makeChunk('IDAT', pixels), makeChunk('IEND', Buffer.alloc(0))]);
+  const leadingBytes = bytes.subarray(0, first.start - 8);
+  return Buffer.concat([leadingBytes, makeChunk('IDAT', pixels), makeChunk('IEND', Buffer.alloc(0))]);
 }
 
 function makeChunk(type: string, data: Uint8Array): Buffer {

@@ -16,16 +16,16 @@ export interface RawPicture {
  * @throws AppError `picture_cut` if pixels are missing.
  */
 export function decodeBmp(file: Uint8Array, header: BmpHeader): RawPicture {
-  if (header.coding !== 'plain') return fromPalette(file, header, readRunLengths(file, header));
+  if (header.coding !== 'plain') return applyPalette(file, header, readRunLengths(file, header));
   const stride = Math.ceil((header.width * header.bits) / 32) * 4;
   const pixels = file.subarray(header.pixelOffset);
   // The padding after the last row may be missing.
   const requiredBytes = stride * (header.height - 1) + Math.ceil((header.width * header.bits) / 8);
   if (pixels.length < requiredBytes)
     throw bmpError(truncated(`ends after ${pixels.length} of ${requiredBytes} bytes of pixel data`));
-  if (header.bits <= 8) return fromPalette(file, header, unpackIndices(pixels, header, stride));
-  if (header.bits === 24) return fromBgr(pixels, header, stride);
-  return fromMasks(pixels, header, stride);
+  if (header.bits <= 8) return applyPalette(file, header, unpackIndices(pixels, header, stride));
+  if (header.bits === 24) return decodeBgr(pixels, header, stride);
+  return decodeWithMasks(pixels, header, stride);
 }
 
 function unpackIndices(pixels: Uint8Array, header: BmpHeader, stride: number): Uint8Array {
@@ -43,7 +43,7 @@ function unpackIndices(pixels: Uint8Array, header: BmpHeader, stride: number): U
   return indices;
 }
 
-function fromPalette(file: Uint8Array, header: BmpHeader, indices: Uint8Array): RawPicture {
+function applyPalette(file: Uint8Array, header: BmpHeader, indices: Uint8Array): RawPicture {
   const { width, height, palette } = header;
   const data = new Uint8Array(width * height * 3);
   for (let row = 0; row < height; row++) {
@@ -61,7 +61,7 @@ function fromPalette(file: Uint8Array, header: BmpHeader, indices: Uint8Array): 
   return { width, height, channels: 3, data };
 }
 
-function fromBgr(pixels: Uint8Array, header: BmpHeader, stride: number): RawPicture {
+function decodeBgr(pixels: Uint8Array, header: BmpHeader, stride: number): RawPicture {
   const { width, height } = header;
   const data = new Uint8Array(width * height * 3);
   for (let row = 0; row < height; row++) {
@@ -76,7 +76,7 @@ function fromBgr(pixels: Uint8Array, header: BmpHeader, stride: number): RawPict
   return { width, height, channels: 3, data };
 }
 
-function fromMasks(pixels: Uint8Array, header: BmpHeader, stride: number): RawPicture {
+function decodeWithMasks(pixels: Uint8Array, header: BmpHeader, stride: number): RawPicture {
   const { width, height, bits, masks } = header;
   const view = new DataView(pixels.buffer, pixels.byteOffset, pixels.byteLength);
   const [red, green, blue, alpha] = masks.map(channelReader) as [

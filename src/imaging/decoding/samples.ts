@@ -14,8 +14,8 @@ export type SampleSpace = 'srgb' | 'rgb16' | 'grey16' | 'cmyk' | 'multiband';
 
 /** Runs an image library pipeline and returns its samples, without any profile conversion. */
 export async function readSamples(image: Sharp, space: SampleSpace, bits: 8 | 16): Promise<Samples> {
-  const chain = space === 'cmyk' ? image.pipelineColourspace('cmyk') : image;
-  const { data, info } = await chain
+  const pipeline = space === 'cmyk' ? image.pipelineColourspace('cmyk') : image;
+  const { data, info } = await pipeline
     .toColourspace(space)
     .raw({ depth: bits === 16 ? 'ushort' : 'uchar' })
     .toBuffer({ resolveWithObject: true });

@@ -97,8 +97,8 @@ function namePcx(view: DataView): string | undefined {
   if (view.byteLength < 128 || view.getUint8(0) !== 10) return undefined;
   const isVersionValid = [0, 2, 3, 4, 5].includes(view.getUint8(1)) && view.getUint8(2) <= 1;
   const isDepthValid = [1, 2, 4, 8].includes(view.getUint8(3)) && [1, 2, 3, 4].includes(view.getUint8(65));
-  const corner = (offset: number) => view.getUint16(offset, true);
-  const isWindowValid = corner(8) >= corner(4) && corner(10) >= corner(6);
+  const readCorner = (offset: number) => view.getUint16(offset, true);
+  const isWindowValid = readCorner(8) >= readCorner(4) && readCorner(10) >= readCorner(6);
   return isVersionValid && isDepthValid && isWindowValid ? 'a PCX image' : undefined;
 }
 

@@ -70,9 +70,9 @@ export function makeFrameReader({ maxPayloadBytes, onFrame }: FrameReaderOptions
   function emitFrame({ message, payload }: NonNullable<typeof lengths>): void {
     const buffered = joinChunks();
     const bodyStart = headerBytes + message;
-    const remaining = buffered.subarray(bodyStart + payload);
-    chunks = [remaining];
-    bufferedBytes = remaining.length;
+    const remainingBytes = buffered.subarray(bodyStart + payload);
+    chunks = [remainingBytes];
+    bufferedBytes = remainingBytes.length;
     lengths = undefined;
     const parsedMessage: unknown = JSON.parse(buffered.toString('utf8', headerBytes, bodyStart));
     onFrame({ message: parsedMessage, payload: buffered.subarray(bodyStart, bodyStart + payload) });

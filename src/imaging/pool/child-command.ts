@@ -60,8 +60,8 @@ const permissionFlags = [
 /** Returns the command that starts a decoder child. */
 export function childCommand({ module, folder, launcher }: ChildCommandOptions): ChildCommand {
   const readablePaths = [...codeFolders(), dirname(module), folder].map((path) => join(path, '*'));
-  const grants = [...readablePaths, ...packageFiles].map((path) => `--allow-fs-read=${path}`);
-  const node = [process.execPath, ...memoryFlags, ...permissionFlags, ...grants, module];
+  const readPermissionFlags = [...readablePaths, ...packageFiles].map((path) => `--allow-fs-read=${path}`);
+  const node = [process.execPath, ...memoryFlags, ...permissionFlags, ...readPermissionFlags, module];
   const [command = '', ...args] = [...launcher.map((word) => word.replaceAll('{folder}', folder)), ...node];
   return { command, args, env: environment };
 }

@@ -135,10 +135,10 @@ function preferForOomKill(pid: number): void {
 function logStderr(stream: NodeJS.ReadableStream | null, pid: number | undefined, logger: Logger): void {
   if (stream === null) return;
   if (stream instanceof Socket) stream.unref();
-  let remaining = maxStderrLength;
+  let remainingLength = maxStderrLength;
   stream.on('data', (chunk: Buffer) => {
-    const output = chunk.toString('utf8').slice(0, remaining).trim();
-    remaining = Math.max(0, remaining - chunk.length);
+    const output = chunk.toString('utf8').slice(0, remainingLength).trim();
+    remainingLength = Math.max(0, remainingLength - chunk.length);
     if (output === '') return;
     // The message quotes the output, because human-readable logs omit other fields and launchers report errors here.
     const excerpt = output.replaceAll(/\p{Cc}+/gu, ' ').slice(0, maxExcerptLength);

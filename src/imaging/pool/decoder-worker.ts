@@ -277,8 +277,8 @@ export class DecoderWorker {
     if (runningTask === undefined) return;
     this.#forgetTask(runningTask);
     if (runningTask.stopped === undefined) this.#options.counters.crashes++;
-    const crash = new AppError('decoder_crashed', `The decoder crashed on this image (${exitReason}).`);
-    runningTask.reject(runningTask.stopped ? runningTask.stopped.reason : crash);
+    const crashError = new AppError('decoder_crashed', `The decoder crashed on this image (${exitReason}).`);
+    runningTask.reject(runningTask.stopped ? runningTask.stopped.reason : crashError);
   }
 
   #onTimeout(kind: TaskKind): void {

@@ -158,7 +158,7 @@ export function readResult(task: Task, result: unknown, payload: Buffer): TaskRe
     case 'probe':
       return checkFacts(parse(results.probe, result, 'facts'), task.request.limits);
     case 'derive':
-      return readDerived(task, result, payload);
+      return readEncodedPicture(task, result, payload);
     case 'describe': {
       const describedPicture = parse(results.describe, result, 'a description');
       checkFacts(describedPicture.facts, task.request.limits);
@@ -177,7 +177,7 @@ export function readResult(task: Task, result: unknown, payload: Buffer): TaskRe
   }
 }
 
-function readDerived({ request }: Task<'derive'>, result: unknown, payload: Buffer): EncodedPicture {
+function readEncodedPicture({ request }: Task<'derive'>, result: unknown, payload: Buffer): EncodedPicture {
   const encodedPicture = parse(results.derive, result, 'renditions');
   checkFacts(encodedPicture.facts, request.limits);
   const plan = planRenditions(encodedPicture.facts, request.presets);

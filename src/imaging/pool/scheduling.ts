@@ -38,9 +38,9 @@ export function makeFairQueue<Item extends SchedulingKey>(): FairQueue<Item> {
   function nextStartTag({ priority, tenant }: SchedulingKey): number {
     const hasSamePriority = ({ item }: Entry<Item>) => item.priority === priority;
     const first = entries.find(hasSamePriority)?.startTag ?? 1;
-    const lastOwnTag =
+    const lastTenantTag =
       entries.findLast((entry) => hasSamePriority(entry) && entry.item.tenant === tenant)?.startTag ?? 0;
-    return Math.max(lastOwnTag + 1, first);
+    return Math.max(lastTenantTag + 1, first);
   }
 
   function removeAt(index: number): Item | undefined {
@@ -53,12 +53,12 @@ export function makeFairQueue<Item extends SchedulingKey>(): FairQueue<Item> {
     },
     add(item) {
       const startTag = nextStartTag(item);
-      const before = entries.findLastIndex(
+      const previousIndex = entries.findLastIndex(
         (entry) =>
           entry.item.priority < item.priority ||
           (entry.item.priority === item.priority && entry.startTag <= startTag),
       );
-      entries.splice(before + 1, 0, { item, startTag });
+      entries.splice(previousIndex + 1, 0, { item, startTag });
     },
     next: (mayRun) => removeAt(entries.findIndex(({ item }) => mayRun(item.tenant))),
     remove: (item) => removeAt(entries.findIndex((entry) => entry.item === item)) !== undefined,

@@ -71,7 +71,7 @@ export function serve(implementation: Handlers): void {
   const send = ({ message, payload }: Response) => writeFrame(channel, message, payload);
   const readChunk = makeFrameReader({
     maxPayloadBytes: () => 0,
-    onFrame: ({ message }) => void perform(implementation, message as TaskMessage).then(send),
+    onFrame: ({ message }) => void performTask(implementation, message as TaskMessage).then(send),
   });
   channel.on('data', readChunk);
   channel.on('error', () => undefined);
@@ -94,16 +94,16 @@ function exitImmediately(): void {
   process.exit(1);
 }
 
-async function perform(implementation: Handlers, { id, task }: TaskMessage): Promise<Response> {
+async function performTask(implementation: Handlers, { id, task }: TaskMessage): Promise<Response> {
   try {
-    const { result, payload } = packResult(task.kind, await handle(implementation, task));
+    const { result, payload } = packResult(task.kind, await runHandler(implementation, task));
     return { message: { type: 'done', id, result }, payload };
   } catch (error) {
     return { message: { type: 'failed', id, ...describeFailure(error) } };
   }
 }
 
-function handle<Kind extends TaskKind>(
+function runHandler<Kind extends TaskKind>(
   implementation: Handlers,
   task: Task<Kind>,
 ): Promise<TaskResult<Kind>> {

@@ -87,34 +87,34 @@ export function makeWorkerGroup<Kinds extends TaskKind>(options: WorkerGroupOpti
       if (worker.state !== 'idle') continue;
       const queuedTask = queue.next(mayRun);
       if (queuedTask === undefined) break;
-      run(queuedTask, worker);
+      runTask(queuedTask, worker);
     }
     // A child that is already starting will be ready sooner than a new child.
     if (queue.length === 0 || workers.some((worker) => worker.state === 'starting')) return;
     workers.find((worker) => worker.state === 'unstarted')?.start();
   }
 
-  function run(queuedTask: QueuedTask, worker: DecoderWorker): void {
+  function runTask(queuedTask: QueuedTask, worker: DecoderWorker): void {
     runningTasks.add(queuedTask);
     queuedTask.handle = worker.run(queuedTask.task);
     queuedTask.handle.result.then(
-      (result) => end(queuedTask, () => queuedTask.resolve(result)),
+      (result) => endTask(queuedTask, () => queuedTask.resolve(result)),
       (error: unknown) => {
         if (error instanceof AppError && error.code === 'decoder_crashed')
           options.throttledTenants.throttle(queuedTask.tenant);
-        end(queuedTask, () => queuedTask.reject(error));
+        endTask(queuedTask, () => queuedTask.reject(error));
       },
     );
   }
 
-  function end(queuedTask: QueuedTask, settle: () => void): void {
+  function endTask(queuedTask: QueuedTask, settle: () => void): void {
     runningTasks.delete(queuedTask);
     settle();
     // When the worker became idle, this task still counted as running, so a throttled tenant's next task had to wait.
     dispatch();
   }
 
-  function abort(queuedTask: QueuedTask, reason: unknown): void {
+  function abortTask(queuedTask: QueuedTask, reason: unknown): void {
     if (queue.remove(queuedTask)) queuedTask.reject(reason);
     else queuedTask.handle?.stop(reason);
   }
@@ -125,7 +125,7 @@ export function makeWorkerGroup<Kinds extends TaskKind>(options: WorkerGroupOpti
     if (isClosed) throw shuttingDownError();
     start();
     const queuedTask: QueuedTask = { ...Promise.withResolvers<TaskResult>(), task, priority, tenant };
-    const onAbort = () => abort(queuedTask, signal?.reason);
+    const onAbort = () => abortTask(queuedTask, signal?.reason);
     signal?.addEventListener('abort', onAbort, { once: true });
     watchdog.acquire();
     queue.add(queuedTask);
@@ -167,16 +167,16 @@ const watchdogPeriodMs = 100;
  * alive for this long. Idle children do not keep it alive, so a finished program can exit without closing the pool.
  */
 function makeWatchdog(check: () => void): { acquire(): void; release(): void } {
-  let users = 0;
+  let userCount = 0;
   let timer: NodeJS.Timeout | undefined;
   return {
     acquire() {
-      users++;
+      userCount++;
       timer ??= setInterval(check, watchdogPeriodMs);
     },
     release() {
-      users--;
-      if (users > 0) return;
+      userCount--;
+      if (userCount > 0) return;
       clearInterval(timer);
       timer = undefined;
     },

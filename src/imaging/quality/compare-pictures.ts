@@ -70,8 +70,8 @@ async function compareWith(
 }
 
 function commonSize(a: Size, b: Size): Size {
-  const smaller = a.width * a.height <= b.width * b.height ? a : b;
-  return fitInside(smaller, comparisonBox);
+  const smallerSize = a.width * a.height <= b.width * b.height ? a : b;
+  return fitInside(smallerSize, comparisonBox);
 }
 
 /** Decodes a picture once, at a size that is large enough for all of `sizes` and for its hash. */

@@ -49,8 +49,8 @@ async function measureRendition(
   luma: Float32Array,
   original: Pixels,
 ): Promise<PresetTrial> {
-  const decoded = await decodeTo(openPicture(jpeg, 'jpeg'), { width, height });
-  const enlarged = await resizeTo(decoded, { width: original.width, height: original.height });
-  const quality = computeSsim(luma, toLuma(enlarged.data), original);
+  const decodedPixels = await decodeTo(openPicture(jpeg, 'jpeg'), { width, height });
+  const enlargedPixels = await resizeTo(decodedPixels, { width: original.width, height: original.height });
+  const quality = computeSsim(luma, toLuma(enlargedPixels.data), original);
   return { preset: preset.name, width, height, bytes: jpeg.length, quality: Math.max(0, quality) };
 }

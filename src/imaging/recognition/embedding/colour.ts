@@ -28,16 +28,16 @@ function addColour(histogram: Float64Array, weight: number, lightness: number, a
   const chroma = Math.sqrt(a * a + b * b);
   // Up to a chroma of 6, a pixel is grey; from 18, it has a hue. Up to 25, the hue is pale; from 45, it is strong.
   const greyFraction = clamp((18 - chroma) / 12, 0, 1);
-  const lower = weight * (1 - fraction);
-  const upper = weight * fraction;
-  add(histogram, below * binsPerStep, lower * greyFraction);
-  add(histogram, above * binsPerStep, upper * greyFraction);
+  const lowerWeight = weight * (1 - fraction);
+  const upperWeight = weight * fraction;
+  add(histogram, below * binsPerStep, lowerWeight * greyFraction);
+  add(histogram, above * binsPerStep, upperWeight * greyFraction);
   if (greyFraction === 1) return;
   const angle = Math.atan2(b, a) / (2 * Math.PI);
   const hue = (angle < 0 ? angle + 1 : angle) * hueBins;
   const strongFraction = clamp((chroma - 25) / 20, 0, 1);
-  addHue(histogram, below * binsPerStep, lower * (1 - greyFraction), hue, strongFraction);
-  addHue(histogram, above * binsPerStep, upper * (1 - greyFraction), hue, strongFraction);
+  addHue(histogram, below * binsPerStep, lowerWeight * (1 - greyFraction), hue, strongFraction);
+  addHue(histogram, above * binsPerStep, upperWeight * (1 - greyFraction), hue, strongFraction);
 }
 
 function addHue(
@@ -50,9 +50,9 @@ function addHue(
   const first = Math.floor(hue) % hueBins;
   const second = (first + 1) % hueBins;
   const fraction = hue - Math.floor(hue);
-  const pale = weight * (1 - strongFraction);
-  add(histogram, start + 1 + first, pale * (1 - fraction));
-  add(histogram, start + 1 + second, pale * fraction);
+  const paleWeight = weight * (1 - strongFraction);
+  add(histogram, start + 1 + first, paleWeight * (1 - fraction));
+  add(histogram, start + 1 + second, paleWeight * fraction);
   if (strongFraction === 0) return;
   add(histogram, start + 1 + hueBins + first, weight * strongFraction * (1 - fraction));
   add(histogram, start + 1 + hueBins + second, weight * strongFraction * fraction);

@@ -27,10 +27,10 @@ const searchBox = { width: 100, height: 100 };
 
 /** Finds the content of a picture: the part that differs from the colour of its border. */
 export function extractContent(pixels: Pixels): Content {
-  const small = scalePicture(pixels, fitInside(pixels, searchBox));
-  const lab = toLab(small.data);
-  const background = findBorderColour(lab, small);
-  const area = scaleRectangle(findContentArea(makeMask(lab, background), small), small, pixels);
+  const smallPixels = scalePicture(pixels, fitInside(pixels, searchBox));
+  const lab = toLab(smallPixels.data);
+  const background = findBorderColour(lab, smallPixels);
+  const area = scaleRectangle(findContentArea(makeMask(lab, background), smallPixels), smallPixels, pixels);
   const content = scaleArea(pixels, area, { width: contentSide, height: contentSide });
   const contentLab = toLab(content.data);
   const aspect = area.width / area.height;

@@ -67,16 +67,16 @@ function addGradient(histogram: Float64Array, x: number, y: number, across: numb
   const first = Math.floor(direction) % directions;
   const second = (first + 1) % directions;
   const secondWeight = direction - Math.floor(direction);
-  const right = nextCellWeight[x] ?? 0;
-  const below = nextCellWeight[y] ?? 0;
+  const rightWeight = nextCellWeight[x] ?? 0;
+  const belowWeight = nextCellWeight[y] ?? 0;
   const start = ((cellBefore[y] ?? 0) * borderedCells + (cellBefore[x] ?? 0)) * directions;
   const next = start + borderedCells * directions;
-  const upper = strength * (1 - below);
-  const lower = strength * below;
-  addToCell(histogram, start, upper * (1 - right), first, second, secondWeight);
-  addToCell(histogram, start + directions, upper * right, first, second, secondWeight);
-  addToCell(histogram, next, lower * (1 - right), first, second, secondWeight);
-  addToCell(histogram, next + directions, lower * right, first, second, secondWeight);
+  const upperStrength = strength * (1 - belowWeight);
+  const lowerStrength = strength * belowWeight;
+  addToCell(histogram, start, upperStrength * (1 - rightWeight), first, second, secondWeight);
+  addToCell(histogram, start + directions, upperStrength * rightWeight, first, second, secondWeight);
+  addToCell(histogram, next, lowerStrength * (1 - rightWeight), first, second, secondWeight);
+  addToCell(histogram, next + directions, lowerStrength * rightWeight, first, second, secondWeight);
 }
 
 function addToCell(
@@ -107,8 +107,8 @@ const taps = Float64Array.from({ length: 2 * radius + 1 }, (_, index) =>
 const tapSum = taps.reduce((sum, tap) => sum + tap, 0);
 
 function subtractNeighbourhood(histogram: Float64Array): Float64Array {
-  const blurred = blurAlong(blurAlong(histogram, 'columns'), 'rows');
-  return histogram.map((value, index) => value - (blurred[index] ?? 0));
+  const blurredHistogram = blurAlong(blurAlong(histogram, 'columns'), 'rows');
+  return histogram.map((value, index) => value - (blurredHistogram[index] ?? 0));
 }
 
 /**

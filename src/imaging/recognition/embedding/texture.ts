@@ -22,8 +22,8 @@ const meanRoots = [
 const classByPattern = Uint8Array.from({ length: 256 }, (_, pattern) => {
   const bit = (position: number) => (pattern >> (position & 7)) & 1;
   const positions = [0, 1, 2, 3, 4, 5, 6, 7];
-  const changes = positions.filter((position) => bit(position) !== bit(position + 1)).length;
-  return changes <= 2 ? positions.filter((position) => bit(position) === 1).length : patternClasses - 1;
+  const changeCount = positions.filter((position) => bit(position) !== bit(position + 1)).length;
+  return changeCount <= 2 ? positions.filter((position) => bit(position) === 1).length : patternClasses - 1;
 });
 
 /**

@@ -47,19 +47,19 @@ export function makeRandomFeatures(inputs: number, dimensions: number, width: nu
  */
 function orthogonalRows(count: number, length: number, scale: number): readonly Float64Array[] {
   const gaussian = makeGaussian();
-  const random = Array.from({ length: count }, () => Float64Array.from({ length }, gaussian));
-  const units: Float64Array[] = [];
-  for (const row of random) {
+  const randomRows = Array.from({ length: count }, () => Float64Array.from({ length }, gaussian));
+  const unitRows: Float64Array[] = [];
+  for (const row of randomRows) {
     const residual = row.slice();
-    for (const unit of units.slice(units.length - (units.length % length))) {
+    for (const unit of unitRows.slice(unitRows.length - (unitRows.length % length))) {
       const projection = dot(unit, residual);
       for (let index = 0; index < length; index++)
         residual[index] = (residual[index] ?? 0) - projection * (unit[index] ?? 0);
     }
-    units.push(toUnitLength(residual));
+    unitRows.push(toUnitLength(residual));
   }
-  return units.map((unit, index) => {
-    const row = random[index] ?? unit;
+  return unitRows.map((unit, index) => {
+    const row = randomRows[index] ?? unit;
     return unit.map((value) => value * Math.sqrt(dot(row, row)) * scale);
   });
 }

@@ -32,7 +32,7 @@ export interface CellMeans {
  * quantise in this space, so their noise is roughly uniform. CIE L*a*b* would magnify the noise in dark, saturated
  * areas.
  */
-export function cellMeans({ data, width, height }: Pixels): CellMeans {
+export function computeCellMeans({ data, width, height }: Pixels): CellMeans {
   const columnStarts = cellStarts(width);
   const rowStarts = cellStarts(height);
   const size = { columns: columnStarts.length - 1, rows: rowStarts.length - 1 };

@@ -39,31 +39,31 @@ const scales: readonly { side: number; luma: Allowance; chroma: Allowance }[] = 
  * cause. The less noise there is, the smaller the allowances: variants of a drawing that were exported in the same way
  * have no noise, so a slight difference is already significant.
  */
-export function worstBlock(a: CellMeans, b: CellMeans): Block {
+export function findWorstBlock(a: CellMeans, b: CellMeans): Block {
   const fraction = allowanceFraction(measureNoise(a, b));
   const [luma, blue, red] = [
     makeMeanLookup(subtractPlanes(a.luma, b.luma)),
     makeMeanLookup(subtractPlanes(a.blue, b.blue)),
     makeMeanLookup(subtractPlanes(a.red, b.red)),
   ];
-  let worst: Block = { column: 0, row: 0, columns: 1, rows: 1, excess: 0, channel: 'lightness' };
+  let worstBlock: Block = { column: 0, row: 0, columns: 1, rows: 1, excess: 0, channel: 'lightness' };
   for (const scale of scales) {
     for (const rectangle of overlappingSquares(a.luma, scale.side)) {
       const lightness = Math.abs(luma(rectangle));
       const colour = Math.hypot(blue(rectangle), red(rectangle));
       // Contrast can only raise the allowance, so most blocks are skipped without computing their contrast.
       const maxExcess = Math.max(lightness / scale.luma.base, colour / scale.chroma.base) / fraction;
-      if (maxExcess <= worst.excess) continue;
+      if (maxExcess <= worstBlock.excess) continue;
       const lightnessExcess =
         lightness / fraction / computeAllowance(scale.luma, lumaContrast(a, b, rectangle));
       const colourExcess =
         colour / fraction / computeAllowance(scale.chroma, chromaContrast(a, b, rectangle));
       const excess = Math.max(lightnessExcess, colourExcess);
       const channel = lightnessExcess >= colourExcess ? 'lightness' : 'colour';
-      if (excess > worst.excess) worst = { ...rectangle, excess, channel };
+      if (excess > worstBlock.excess) worstBlock = { ...rectangle, excess, channel };
     }
   }
-  return worst;
+  return worstBlock;
 }
 
 function computeAllowance({ base, slope }: Allowance, contrast: number): number {
