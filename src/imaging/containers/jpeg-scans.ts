@@ -111,11 +111,11 @@ function readScan(
   const run = { blocks: 0 };
   const units = countUnits(frame, scan);
   const possibleReaders = scan.components.map((component) => {
-    const decoder = (id: number) => {
+    const findDecoder = (id: number) => {
       const table = tables.get(id);
       return table && makeHuffmanDecoder(table);
     };
-    const [dc, ac] = [decoder(component.dcTable), decoder(component.acTable + 16)];
+    const [dc, ac] = [findDecoder(component.dcTable), findDecoder(component.acTable + 16)];
     if (frame.process !== 2) return dc && ac && makeSequentialReader(reader, dc, ac);
     if (scan.from === 0)
       return scan.high > 0 ? makeDcRefinementReader(reader) : dc && makeFirstDcReader(reader, dc);

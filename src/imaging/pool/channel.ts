@@ -48,7 +48,7 @@ export function writeFrame(stream: Writable, message: object, payload: readonly 
 export function makeFrameReader({ maxPayloadBytes, onFrame }: FrameReaderOptions): (chunk: Buffer) => void {
   let chunks: Buffer[] = [];
   let bufferedBytes = 0;
-  let lengths: { readonly message: number; readonly payload: number } | undefined;
+  let lengths: { readonly messageBytes: number; readonly payloadBytes: number } | undefined;
 
   function joinChunks(): Buffer {
     const [first = Buffer.alloc(0)] = chunks;
@@ -59,23 +59,23 @@ export function makeFrameReader({ maxPayloadBytes, onFrame }: FrameReaderOptions
 
   function readLengths(): void {
     const header = joinChunks();
-    const [message, payload] = [header.readUInt32BE(0), header.readUInt32BE(4)];
-    if (message > maxMessageBytes)
-      throw new Error(`a message of ${message} bytes, more than ${maxMessageBytes}`);
+    const [messageBytes, payloadBytes] = [header.readUInt32BE(0), header.readUInt32BE(4)];
+    if (messageBytes > maxMessageBytes)
+      throw new Error(`a message of ${messageBytes} bytes, more than ${maxMessageBytes}`);
     const limit = maxPayloadBytes();
-    if (payload > limit) throw new Error(`a payload of ${payload} bytes, more than ${limit}`);
-    lengths = { message, payload };
+    if (payloadBytes > limit) throw new Error(`a payload of ${payloadBytes} bytes, more than ${limit}`);
+    lengths = { messageBytes, payloadBytes };
   }
 
-  function emitFrame({ message, payload }: NonNullable<typeof lengths>): void {
+  function emitFrame({ messageBytes, payloadBytes }: NonNullable<typeof lengths>): void {
     const buffered = joinChunks();
-    const bodyStart = headerBytes + message;
-    const remainingBytes = buffered.subarray(bodyStart + payload);
+    const bodyStart = headerBytes + messageBytes;
+    const remainingBytes = buffered.subarray(bodyStart + payloadBytes);
     chunks = [remainingBytes];
     bufferedBytes = remainingBytes.length;
     lengths = undefined;
     const parsedMessage: unknown = JSON.parse(buffered.toString('utf8', headerBytes, bodyStart));
-    onFrame({ message: parsedMessage, payload: buffered.subarray(bodyStart, bodyStart + payload) });
+    onFrame({ message: parsedMessage, payload: buffered.subarray(bodyStart, bodyStart + payloadBytes) });
   }
 
   return (chunk) => {
@@ -83,7 +83,8 @@ export function makeFrameReader({ maxPayloadBytes, onFrame }: FrameReaderOptions
     bufferedBytes += chunk.length;
     for (;;) {
       if (lengths === undefined && bufferedBytes >= headerBytes) readLengths();
-      if (lengths === undefined || bufferedBytes < headerBytes + lengths.message + lengths.payload) return;
+      if (lengths === undefined || bufferedBytes < headerBytes + lengths.messageBytes + lengths.payloadBytes)
+        return;
       emitFrame(lengths);
     }
   };
