@@ -17,7 +17,7 @@ export type FileColour =
   /** The file contains an ICC profile. */
   | { readonly kind: 'embedded'; readonly profile: Uint8Array }
   /** The file declares primaries and a curve. `profile` is equivalent to them. */
-  | { readonly kind: 'named'; readonly profile: Uint8Array; readonly isNarrowRange?: boolean };
+  | { readonly kind: 'declared'; readonly profile: Uint8Array; readonly isNarrowRange?: boolean };
 
 /** Encoding exponents outside this range are implausible. */
 const [minGamma, maxGamma] = [0.1, 10];
@@ -45,7 +45,7 @@ export function pngColour(png: PngStructure): FileColour {
   const isSrgbGamma = !isGammaUsable || Math.abs(gamma - srgbGamma) < 0.0005;
   if (isSrgbGamma && areSrgbPrimaries(primaries)) return { kind: 'srgb' };
   const profile = writeRgbProfile(primaries, isGammaUsable ? gammaCurve(1 / gamma) : srgbCurve);
-  return profile === undefined ? { kind: 'srgb' } : { kind: 'named', profile };
+  return profile === undefined ? { kind: 'srgb' } : { kind: 'declared', profile };
 }
 
 /**
@@ -78,5 +78,5 @@ function resolveCodePoints({ primaries, transfer, isFullRange }: CodePoints, for
   const range = isFullRange ? {} : { isNarrowRange: true };
   if (meaning.curve === srgbCurve && meaning.primaries === srgbPrimaries) return { kind: 'srgb', ...range };
   const profile = writeRgbProfile(meaning.primaries, meaning.curve);
-  return profile === undefined ? { kind: 'srgb', ...range } : { kind: 'named', profile, ...range };
+  return profile === undefined ? { kind: 'srgb', ...range } : { kind: 'declared', profile, ...range };
 }

@@ -101,8 +101,7 @@ export function tiffLayout(file: TiffStructure, directory: TiffDirectory): TiffL
   if (colours === undefined) {
     throw unsupported(unsupportedPhotometrics[photometric] ?? `has an unknown colour model (${photometric})`);
   }
-  if (colours === 'cmyk' && (number(inkSet) ?? 1) !== 1)
-    throw unsupported('is separated into inks other than CMYK');
+  if (colours === 'cmyk' && (number(inkSet) ?? 1) !== 1) throw unsupported('uses inks other than CMYK');
   const bits = readBits(file, directory, channels, colours);
   const colourChannels = colourChannelCounts[colours];
   if (channels < colourChannels) return undefined;

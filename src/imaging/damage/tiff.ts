@@ -27,7 +27,7 @@ const compressionNames: Readonly<Record<number, string>> = {
   34_677: 'SGI LogLuv',
   34_712: 'JPEG 2000',
   34_887: 'LERC',
-  34_892: 'lossy JPEG of DNG',
+  34_892: 'DNG lossy JPEG',
   34_925: 'LZMA',
   34_933: 'PNG',
   34_934: 'JPEG XR',

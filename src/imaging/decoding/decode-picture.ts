@@ -146,7 +146,7 @@ async function decodeSamples(samples: Samples, size: Size, colour: FileColour): 
 /** Returns the profile to convert with; `undefined` if it is sRGB, is invalid or does not match the channels. */
 async function usableProfile(colour: FileColour, kind: SampleKind): Promise<Uint8Array | undefined> {
   if (colour.kind === 'srgb') return undefined;
-  if (colour.kind === 'named') return colour.profile;
+  if (colour.kind === 'declared') return colour.profile;
   const space = profileColourSpace(colour.profile);
   if (space === 'GRAY') return kind.isGrey ? colour.profile : undefined;
   return space === 'RGB ' && (await changesColours(colour.profile)) ? colour.profile : undefined;

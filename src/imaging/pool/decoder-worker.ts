@@ -63,7 +63,7 @@ interface RunningTask extends PromiseWithResolvers<TaskResult> {
 }
 
 const maxStartMs = 10_000;
-const failedStartsUntilBroken = 3;
+const maxFailedStarts = 3;
 const maxRestartPauseMs = 5000;
 /** If a child uses more memory than this (in MB) after a task, it is replaced to return memory to the system. */
 const maxMemoryAfterTaskMb = 256;
@@ -101,7 +101,7 @@ export class DecoderWorker {
   /** Whether several children in a row exited without completing a task. */
   get isBroken(): boolean {
     const hasNoChild = this.#state === 'down' || this.#state === 'starting';
-    return hasNoChild && this.#failedStarts >= failedStartsUntilBroken;
+    return hasNoChild && this.#failedStarts >= maxFailedStarts;
   }
 
   /** Starts a child unless it is already running. */

@@ -35,7 +35,7 @@ export function describePixels(pixels: Pixels, facts: Size): Description {
  * Returns pixels at the description size. Resizes the smallest of `candidates` (sorted largest first) that has this
  * size or is at least twice as large. If there is none, resizes the largest. Returns `undefined` if all are too small.
  */
-export async function resizeToDescribe(
+export async function resizeForDescription(
   candidates: readonly Pixels[],
   facts: Size,
 ): Promise<Pixels | undefined> {
@@ -50,7 +50,7 @@ export async function resizeToDescribe(
  * Decodes a picture to its description size.
  * @throws AppError with a code of the `picture_damaged` family.
  */
-export async function decodeToDescribe(bytes: Uint8Array, facts: PictureFacts): Promise<Pixels> {
+export async function decodeForDescription(bytes: Uint8Array, facts: PictureFacts): Promise<Pixels> {
   return resizeTo(await decodePicture(bytes, facts, fitInside(facts, decodeBox)), descriptionSize(facts));
 }
 
@@ -63,5 +63,5 @@ export async function describePicture(
   limits: PictureLimits,
 ): Promise<Description & { readonly facts: PictureFacts }> {
   const facts = await probe(bytes, limits);
-  return { facts, ...describePixels(await decodeToDescribe(bytes, facts), facts) };
+  return { facts, ...describePixels(await decodeForDescription(bytes, facts), facts) };
 }

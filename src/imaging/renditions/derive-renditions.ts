@@ -5,10 +5,10 @@ import { encodeJpeg, type Pixels, resizeTo } from '../decoding/pixels.ts';
 import { fitInside } from '../geometry.ts';
 import { probe } from '../probe.ts';
 import {
-  decodeToDescribe,
+  decodeForDescription,
   describePixels,
   type Description,
-  resizeToDescribe,
+  resizeForDescription,
 } from '../recognition/describe-picture.ts';
 import { type PlannedRendition, planRenditions } from './rendition-plan.ts';
 
@@ -43,8 +43,8 @@ export async function deriveRenditions(
   const { pixels, encoded } = await makeRenditions(base, plan);
   const [renditions, description] = await Promise.all([
     encoded,
-    resizeToDescribe([base, ...pixels], facts)
-      .then((resized) => resized ?? decodeToDescribe(bytes, facts))
+    resizeForDescription([base, ...pixels], facts)
+      .then((resized) => resized ?? decodeForDescription(bytes, facts))
       .then((resized) => describePixels(resized, facts)),
   ]);
   return { facts, renditions, ...description };
