@@ -18,12 +18,12 @@ export interface Rectangle extends Size {
 export function fitInside(source: Size, box: Size): Size {
   const scale = Math.min(1, box.width / source.width, box.height / source.height);
   return {
-    width: scaledSide(source.width, scale, box.width),
-    height: scaledSide(source.height, scale, box.height),
+    width: scaleSide(source.width, scale, box.width),
+    height: scaleSide(source.height, scale, box.height),
   };
 }
 
-function scaledSide(side: number, scale: number, max: number): number {
+function scaleSide(side: number, scale: number, max: number): number {
   return Math.max(1, Math.min(Math.round(side * scale), max));
 }
 

@@ -1,7 +1,7 @@
 import { AppError } from '../errors.ts';
 import type { PictureFacts, PictureLimits } from '../model/picture.ts';
 
-/** Maximum width and height in pixels. No product photo is larger, and few decoders are tested beyond it. */
+/** Maximum width and height in pixels. Product photos are smaller, and few decoders are tested with larger images. */
 export const maxSide = 16_383;
 
 /**

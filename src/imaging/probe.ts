@@ -23,10 +23,10 @@ const bitsByDepth: Readonly<Record<string, number>> = {
 };
 
 /**
- * Reads the facts of a picture from its header, without decoding pixels. Width and height are those of the upright
- * picture. Checks the limits against the container before the image library receives the file.
- * @throws AppError `empty_file`, `not_a_picture`, `format_not_allowed`, `picture_too_large`, or a code of the family
- *   `picture_damaged`.
+ * Reads a picture's facts from its header, without decoding pixels. Width and height are those of the upright picture.
+ * Checks the limits against the container before the image library receives the file.
+ * @throws AppError `empty_file`, `not_a_picture`, `format_not_allowed`, `picture_too_large`, or a code of the
+ *   `picture_damaged` family.
  */
 export async function probe(bytes: Uint8Array, limits: PictureLimits): Promise<PictureFacts> {
   const { format } = await sniffFormat(bytes, limits.allowedFormats);
@@ -61,8 +61,8 @@ async function readLibraryFacts(
 }
 
 /**
- * Returns a version of the file that the library opens at the correct size. The library rejects 8-bit Lab, and enlarges
- * some GIFs.
+ * Returns a copy of the file that the library opens at the correct size, or the file itself. Without the changes, the
+ * library would reject 8-bit Lab and enlarge some GIFs.
  */
 function makeOpenable(bytes: Uint8Array, interpretation: Interpretation): Uint8Array {
   if (interpretation.kind === 'lab') return declareAsRgb(bytes, interpretation.layout);
@@ -79,7 +79,7 @@ async function readMetadata({ bytes, position }: SelectedFrame, format: PictureF
   }
 }
 
-/** Returns whether the picture has alpha. The library reports every extra channel of a TIFF as alpha. */
+/** Returns whether the picture has an alpha channel. The library reports every extra channel of a TIFF as alpha. */
 function hasRealAlpha({ hasAlpha }: Metadata, interpretation: Interpretation): boolean {
   return 'layout' in interpretation ? interpretation.layout.alpha !== undefined : hasAlpha;
 }

@@ -16,22 +16,22 @@ const d65 = [0.3127, 0.329] as const;
 const illuminantC = [0.31, 0.316] as const;
 
 /** Primaries of sRGB and BT.709. */
-export const srgbPrimaries: Chromaticities = primaries(d65, [0.64, 0.33], [0.3, 0.6], [0.15, 0.06]);
+export const srgbPrimaries: Chromaticities = makePrimaries(d65, [0.64, 0.33], [0.3, 0.6], [0.15, 0.06]);
 
-const smpte170m = primaries(d65, [0.63, 0.34], [0.31, 0.595], [0.155, 0.07]);
+const smpte170m = makePrimaries(d65, [0.63, 0.34], [0.31, 0.595], [0.155, 0.07]);
 
 /** Colour primaries of ITU-T H.273, table 2, by value. */
 const primariesByCode: ReadonlyMap<number, Chromaticities> = new Map([
   [1, srgbPrimaries],
-  [4, primaries(illuminantC, [0.67, 0.33], [0.21, 0.71], [0.14, 0.08])],
-  [5, primaries(d65, [0.64, 0.33], [0.29, 0.6], [0.15, 0.06])],
+  [4, makePrimaries(illuminantC, [0.67, 0.33], [0.21, 0.71], [0.14, 0.08])],
+  [5, makePrimaries(d65, [0.64, 0.33], [0.29, 0.6], [0.15, 0.06])],
   [6, smpte170m],
   [7, smpte170m],
-  [8, primaries(illuminantC, [0.681, 0.319], [0.243, 0.692], [0.145, 0.049])],
-  [9, primaries(d65, [0.708, 0.292], [0.17, 0.797], [0.131, 0.046])],
-  [11, primaries([0.314, 0.351], [0.68, 0.32], [0.265, 0.69], [0.15, 0.06])],
-  [12, primaries(d65, [0.68, 0.32], [0.265, 0.69], [0.15, 0.06])],
-  [22, primaries(d65, [0.63, 0.34], [0.295, 0.605], [0.155, 0.077])],
+  [8, makePrimaries(illuminantC, [0.681, 0.319], [0.243, 0.692], [0.145, 0.049])],
+  [9, makePrimaries(d65, [0.708, 0.292], [0.17, 0.797], [0.131, 0.046])],
+  [11, makePrimaries([0.314, 0.351], [0.68, 0.32], [0.265, 0.69], [0.15, 0.06])],
+  [12, makePrimaries(d65, [0.68, 0.32], [0.265, 0.69], [0.15, 0.06])],
+  [22, makePrimaries(d65, [0.63, 0.34], [0.295, 0.605], [0.155, 0.077])],
 ]);
 
 /** The sRGB transfer curve (IEC 61966-2-1). */
@@ -54,8 +54,8 @@ const smpte240mCurve: TransferCurve = {
 };
 
 /**
- * Transfer characteristics of ITU-T H.273, table 3, by value. BT.709 and its equivalents (1, 6, 11, 12) describe a
- * camera; still pictures that declare them were made on sRGB displays, and browsers use the sRGB curve.
+ * Transfer characteristics of ITU-T H.273, table 3, by value. BT.709 and its equivalents (1, 6, 11, 12) describe
+ * cameras. Still pictures that declare them were made on sRGB displays, so the sRGB curve is used, as in browsers.
  */
 const curvesByCode: ReadonlyMap<number, TransferCurve> = new Map([
   [1, srgbCurve],
@@ -71,16 +71,16 @@ const curvesByCode: ReadonlyMap<number, TransferCurve> = new Map([
   [15, bt2020Curve],
 ]);
 
-/** Transfer characteristics whose conversion to sRGB is not supported. */
+/** Transfer characteristics that cannot be converted to sRGB. */
 const unsupportedCurves: Readonly<Record<number, string>> = {
   9: 'a logarithmic transfer curve',
   10: 'a logarithmic transfer curve',
   16: 'high dynamic range (PQ, SMPTE ST 2084)',
-  17: 'the transfer curve of digital cinema (SMPTE ST 428-1)',
+  17: 'the digital cinema transfer curve (SMPTE ST 428-1)',
   18: 'high dynamic range (HLG, ARIB STD-B67)',
 };
 
-/** Primaries and curve of two code points, or a noun for the unsupported property. */
+/** The primaries and curve that two code points stand for, or a noun phrase for the unsupported property. */
 export type CodePointMeaning =
   | { readonly primaries: Chromaticities; readonly curve: TransferCurve }
   | { readonly unsupported: string };
@@ -89,7 +89,7 @@ export type CodePointMeaning =
 export function interpretCodePoints(primariesCode: number, transferCode: number): CodePointMeaning {
   const unsupported = unsupportedCurves[transferCode];
   if (unsupported !== undefined) return { unsupported };
-  if (primariesCode === 10) return { unsupported: 'the XYZ primaries of digital cinema (SMPTE ST 428-1)' };
+  if (primariesCode === 10) return { unsupported: 'the digital cinema XYZ primaries (SMPTE ST 428-1)' };
   return {
     primaries: primariesByCode.get(primariesCode) ?? srgbPrimaries,
     curve: curvesByCode.get(transferCode) ?? srgbCurve,
@@ -101,14 +101,14 @@ export function gammaCurve(exponent: number): TransferCurve {
   return { g: exponent, a: 1, b: 0, c: 0, d: 0 };
 }
 
-/** Returns whether chromaticities are the sRGB primaries, allowing for rounding in the file. */
+/** Returns whether chromaticities are those of sRGB, allowing for rounding in the file. */
 export function areSrgbPrimaries(chromaticities: Chromaticities): boolean {
   return (['white', 'red', 'green', 'blue'] as const).every((name) =>
     chromaticities[name].every((value, n) => Math.abs(value - (srgbPrimaries[name][n] ?? 0)) < 0.002),
   );
 }
 
-function primaries(
+function makePrimaries(
   white: readonly [number, number],
   red: readonly [number, number],
   green: readonly [number, number],

@@ -2,7 +2,7 @@ import { sharp } from '../decoding/native-library.ts';
 import type { Pixels } from '../decoding/pixels.ts';
 import { readSamples, type Samples, writePlainTiff } from '../decoding/samples.ts';
 
-/** Colours that show whether a profile changes anything: corners, greys and muted colours. */
+/** Colours with which a profile is tested: the corners of the RGB cube, greys and muted colours. */
 const testColours = Uint8Array.from(
   [0, 51, 128, 204, 255].flatMap((red) =>
     [0, 77, 128, 230, 255].flatMap((green) => [0, 64, 128, 179, 255].flatMap((blue) => [red, green, blue])),
@@ -11,7 +11,7 @@ const testColours = Uint8Array.from(
 
 /**
  * Returns whether an RGB profile changes any colour. If not, it is sRGB or invalid. The image library ignores such a
- * profile only when converting 8-bit samples; with 16-bit samples, it would replace an invalid profile with Display P3.
+ * profile only when converting 8-bit samples. With 16-bit samples, it would replace an invalid profile with Display P3.
  */
 export async function changesColours(profile: Uint8Array): Promise<boolean> {
   const size = { width: testColours.length / 3, height: 1 };
@@ -25,44 +25,44 @@ export async function changesColours(profile: Uint8Array): Promise<boolean> {
  * have checked the profile with `changesColours`.
  */
 export async function convertSamples(samples: Samples, profile: Uint8Array): Promise<Pixels> {
-  const isDeep = samples.data instanceof Uint16Array;
+  const is16Bit = samples.data instanceof Uint16Array;
   const isGrey = samples.channels <= 2;
   const file = writePlainTiff(samples, isGrey ? 'grey' : 'rgb', profile);
-  // Ignores the embedded profile on input, where the image library would convert 16-bit samples to Display P3, clip
-  // them, and leave 16-bit grey unchanged. The conversion on output is correct.
+  // The embedded profile is ignored on input, because the image library would convert 16-bit samples to Display P3 and
+  // clip them, and would leave 16-bit grey unchanged. Its conversion on output is correct.
   const image = sharp(file, { ignoreIcc: true, limitInputPixels: false }).withIccProfile('srgb');
-  const space = isDeep ? (isGrey ? 'grey16' : 'rgb16') : 'srgb';
-  return flattenOntoWhite(await readSamples(image, space, isDeep ? 16 : 8));
+  const space = is16Bit ? (isGrey ? 'grey16' : 'rgb16') : 'srgb';
+  return flattenOntoWhite(await readSamples(image, space, is16Bit ? 16 : 8));
 }
 
 /** Flattens samples that are already sRGB (or grey with the sRGB transfer curve), with or without alpha, onto white. */
 export function flattenOntoWhite({ width, height, channels, data }: Samples): Pixels {
-  const full = data instanceof Uint16Array ? 65_535 : 255;
+  const maxValue = data instanceof Uint16Array ? 65_535 : 255;
   const isGrey = channels <= 2;
   const hasAlpha = channels === 2 || channels === 4;
   const result = Buffer.allocUnsafe(width * height * 3);
-  let to = 0;
+  let target = 0;
   for (let index = 0; index < data.length; index += channels) {
-    const alpha = hasAlpha ? (data[index + channels - 1] ?? 0) / full : 1;
+    const alpha = hasAlpha ? (data[index + channels - 1] ?? 0) / maxValue : 1;
     for (let n = 0; n < 3; n++) {
-      const value = (data[isGrey ? index : index + n] ?? 0) / full;
-      result[to++] = Math.round(255 * (1 - alpha + alpha * value));
+      const value = (data[isGrey ? index : index + n] ?? 0) / maxValue;
+      result[target++] = Math.round(255 * (1 - alpha + alpha * value));
     }
   }
   return { width, height, data: result };
 }
 
-/** Expands narrow-range video samples (16–235 of 256) to the full range; alpha is always full-range. */
+/** Expands narrow-range video samples (16–235 of 256) to the full range. Alpha always has the full range. */
 export function expandToFullRange(samples: Samples): Samples {
   const { channels, data } = samples;
   const unit = data instanceof Uint16Array ? 256 : 1;
-  const full = data instanceof Uint16Array ? 65_535 : 255;
-  const colours = channels - (channels === 2 || channels === 4 ? 1 : 0);
+  const maxValue = data instanceof Uint16Array ? 65_535 : 255;
+  const colourChannels = channels - (channels === 2 || channels === 4 ? 1 : 0);
   const result = data.slice();
   for (let index = 0; index < data.length; index += channels) {
-    for (let n = 0; n < colours; n++) {
-      const value = (((data[index + n] ?? 0) - 16 * unit) * full) / (219 * unit);
-      result[index + n] = Math.max(0, Math.min(full, Math.round(value)));
+    for (let n = 0; n < colourChannels; n++) {
+      const value = (((data[index + n] ?? 0) - 16 * unit) * maxValue) / (219 * unit);
+      result[index + n] = Math.max(0, Math.min(maxValue, Math.round(value)));
     }
   }
   return { ...samples, data: result };

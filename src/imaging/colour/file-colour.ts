@@ -16,8 +16,8 @@ export type FileColour =
   | { readonly kind: 'srgb'; readonly isNarrowRange?: boolean }
   /** The file contains an ICC profile. */
   | { readonly kind: 'embedded'; readonly profile: Uint8Array }
-  /** The file declares primaries and a curve; `profile` is equivalent to them. */
-  | { readonly kind: 'named'; readonly profile: Uint8Array; readonly isNarrowRange?: boolean };
+  /** The file declares primaries and a curve. `profile` is equivalent to them. */
+  | { readonly kind: 'declared'; readonly profile: Uint8Array; readonly isNarrowRange?: boolean };
 
 /** Encoding exponents outside this range are implausible. */
 const [minGamma, maxGamma] = [0.1, 10];
@@ -26,31 +26,32 @@ const [minGamma, maxGamma] = [0.1, 10];
 const srgbGamma = 0.45455;
 
 /**
- * Returns the colour information of a PNG: the first valid chunk of cICP, iCCP, sRGB, and gAMA with cHRM (PNG, third
- * edition, 4.3 and 13.1). A gAMA of 1/2.2 with the sRGB primaries or without cHRM means sRGB: the specification
- * requires it in sRGB files.
+ * Returns the colour information of a PNG from the first valid chunk: cICP, iCCP, sRGB, or gAMA with cHRM (PNG, third
+ * edition, 4.3 and 13.1). A gAMA of 1/2.2 with the sRGB primaries or without cHRM means sRGB, because the specification
+ * requires this value in sRGB files.
  * @throws AppError `picture_unsupported` for high dynamic range.
  */
 export function pngColour(png: PngStructure): FileColour {
   const { cicp, isSrgb, gamma, chromaticities } = png;
-  // PNG allows no other matrix.
+  // PNG allows only matrix 0.
   if (cicp !== undefined && cicp.matrix === 0) return resolveCodePoints(cicp, 'PNG');
   const { iccProfile } = png;
   if (iccProfile !== undefined && isIccProfile(iccProfile)) return { kind: 'embedded', profile: iccProfile };
   const isGammaUsable = gamma !== undefined && gamma >= minGamma && gamma <= maxGamma;
   if (isSrgb || (!isGammaUsable && chromaticities === undefined)) return { kind: 'srgb' };
-  // Grey has no primaries.
+  // Grey pictures have no primaries.
   const isGrey = png.header.colorType === 0 || png.header.colorType === 4;
   const primaries = isGrey ? srgbPrimaries : (chromaticities ?? srgbPrimaries);
   const isSrgbGamma = !isGammaUsable || Math.abs(gamma - srgbGamma) < 0.0005;
   if (isSrgbGamma && areSrgbPrimaries(primaries)) return { kind: 'srgb' };
   const profile = writeRgbProfile(primaries, isGammaUsable ? gammaCurve(1 / gamma) : srgbCurve);
-  return profile === undefined ? { kind: 'srgb' } : { kind: 'named', profile };
+  return profile === undefined ? { kind: 'srgb' } : { kind: 'declared', profile };
 }
 
 /**
- * Returns the colour information of an AVIF's primary picture: an ICC profile, else code points, else sRGB (MIAF,
- * ISO/IEC 23000-22, 7.3.6.4). The decoder has already applied matrix and range.
+ * Returns the colour information of an AVIF's primary picture from its ICC profile or, without one, its code points. If
+ * both are missing, the colours are sRGB (MIAF, ISO/IEC 23000-22, 7.3.6.4). The decoder has already applied the matrix
+ * and the range.
  * @throws AppError `picture_unsupported` for high dynamic range.
  */
 export function avifColour(bytes: Uint8Array, avif: IsobmffStructure): FileColour {
@@ -77,5 +78,5 @@ function resolveCodePoints({ primaries, transfer, isFullRange }: CodePoints, for
   const range = isFullRange ? {} : { isNarrowRange: true };
   if (meaning.curve === srgbCurve && meaning.primaries === srgbPrimaries) return { kind: 'srgb', ...range };
   const profile = writeRgbProfile(meaning.primaries, meaning.curve);
-  return profile === undefined ? { kind: 'srgb', ...range } : { kind: 'named', profile, ...range };
+  return profile === undefined ? { kind: 'srgb', ...range } : { kind: 'declared', profile, ...range };
 }

@@ -13,10 +13,10 @@ export function rgbToXyz({ white, red, green, blue }: Chromaticities): Matrix | 
   if (w === undefined || r === undefined || g === undefined || b === undefined) return undefined;
   const columns: Matrix = [r[0], g[0], b[0], r[1], g[1], b[1], r[2], g[2], b[2]];
   const inverse = invert(columns);
-  const adapt = adaptationMatrix(w, d50);
-  if (inverse === undefined || adapt === undefined) return undefined;
+  const adaptation = adaptationMatrix(w, d50);
+  if (inverse === undefined || adaptation === undefined) return undefined;
   const [sr, sg, sb] = apply(inverse, w);
-  return multiply(adapt, multiply(columns, [sr, 0, 0, 0, sg, 0, 0, 0, sb]));
+  return multiply(adaptation, multiply(columns, [sr, 0, 0, 0, sg, 0, 0, 0, sb]));
 }
 
 /** Converts xy chromaticity to XYZ with Y = 1. */
@@ -25,7 +25,7 @@ function toXyz([x, y]: readonly [number, number]): Triple | undefined {
 }
 
 /**
- * Writes an ICC profile (version 4, matrix and curves) for an RGB space, to be used by the image library. Returns
+ * Writes an ICC profile (version 4, matrix and curves) that describes an RGB space to the image library. Returns
  * `undefined` for degenerate chromaticities.
  */
 export function writeRgbProfile(chromaticities: Chromaticities, curve: TransferCurve): Buffer | undefined {
@@ -46,12 +46,12 @@ export function writeRgbProfile(chromaticities: Chromaticities, curve: TransferC
   ]);
 }
 
-/** Returns whether bytes have the header and tag table of an ICC profile. Browsers ignore invalid profiles too. */
+/** Returns whether bytes have the header and tag table of an ICC profile. Browsers also ignore invalid profiles. */
 export function isIccProfile(bytes: Uint8Array): boolean {
   if (bytes.length < headerBytes + 4) return false;
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const tags = view.getUint32(headerBytes);
-  // "acsp", at the same offset in every version of the format.
+  // The signature "acsp" has the same offset in every version of the format.
   if (view.getUint32(36) !== 0x61637370 || view.getUint32(0) > bytes.length) return false;
   return tags > 0 && headerBytes + 4 + tags * 12 <= bytes.length;
 }
@@ -80,30 +80,33 @@ function writeProfile(tags: readonly (readonly [name: string, data: Buffer])[]):
   // Strict readers reject profiles without a date.
   for (const [n, part] of [2026, 1, 1].entries()) header.writeUInt16BE(part, 24 + n * 2);
   header.write('acsp', 36, 'latin1');
-  xyz(d50).copy(header, 68);
+  encodeXyz(d50).copy(header, 68);
   return Buffer.concat([header, table, ...parts]);
 }
 
 function curveTag({ g, a, b, c, d }: TransferCurve): Buffer {
-  return Buffer.concat([Buffer.from('para\0\0\0\0\0\x03\0\0', 'latin1'), ...[g, a, b, c, d].map(fixed)]);
+  return Buffer.concat([
+    Buffer.from('para\0\0\0\0\0\x03\0\0', 'latin1'),
+    ...[g, a, b, c, d].map(encodeFixed),
+  ]);
 }
 
 function xyzTag(value: Triple): Buffer {
-  return Buffer.concat([Buffer.from('XYZ \0\0\0\0', 'latin1'), xyz(value)]);
+  return Buffer.concat([Buffer.from('XYZ \0\0\0\0', 'latin1'), encodeXyz(value)]);
 }
 
-function xyz(value: Triple): Buffer {
-  return Buffer.concat(value.map(fixed));
+function encodeXyz(value: Triple): Buffer {
+  return Buffer.concat(value.map(encodeFixed));
 }
 
 /** Encodes an s15Fixed16Number. */
-function fixed(value: number): Buffer {
+function encodeFixed(value: number): Buffer {
   const bytes = Buffer.alloc(4);
   bytes.writeInt32BE(Math.max(-(2 ** 31), Math.min(2 ** 31 - 1, Math.round(value * 65_536))));
   return bytes;
 }
 
-/** Encodes a multiLocalizedUnicodeType with one English text, padded to four bytes. */
+/** Encodes a multiLocalizedUnicodeType with one English text, padded to a multiple of four bytes. */
 function textTag(text: string): Buffer {
   const body = Buffer.from(text, 'utf16le').swap16();
   const header = Buffer.alloc(28);

@@ -5,11 +5,11 @@ import { srgbPrimaries } from './code-points.ts';
 import { rgbToXyz } from './icc-profile.ts';
 import { apply, d50, invert } from './matrix.ts';
 
-/** The values of L*, a* or b* at the smallest and the largest sample value. */
+/** The values of L*, a* or b* that the smallest and the largest sample value represent. */
 type Range = readonly [from: number, to: number];
 
 /**
- * Returns the ranges of an encoding. Sources: TIFF 6.0, section 23; Adobe Photoshop TIFF
+ * Returns the ranges of L*, a* and b* in an encoding. Sources: TIFF 6.0, section 23; Adobe Photoshop TIFF
  * Technical Notes for 16-bit samples and ICC L*a*b*; TIFF-FX (RFC 3949, 7.2.1) for ITU L*a*b*.
  */
 function encodingRanges({ colours, bits }: TiffLayout): readonly [Range, Range, Range] {
@@ -20,8 +20,8 @@ function encodingRanges({ colours, bits }: TiffLayout): readonly [Range, Range, 
       [-75, 125],
     ];
   }
-  const largest = bits === 8 ? 127 : 65_535 / 256 - 128;
-  const chroma: Range = [-128, largest];
+  const maxChroma = bits === 8 ? 127 : 65_535 / 256 - 128;
+  const chroma: Range = [-128, maxChroma];
   const lightness: Range = [0, colours === 'icclab' && bits === 16 ? (100 * 65_535) / 65_280 : 100];
   return [lightness, chroma, chroma];
 }
@@ -40,12 +40,12 @@ export function offsetChroma({ data, channels }: Samples): void {
 /** Converts L*a*b* under D50 (unsigned samples, with or without alpha) to opaque 8-bit sRGB on white. */
 export function labToPixels(samples: Samples, layout: TiffLayout): Pixels {
   const { width, height, channels, data } = samples;
-  const full = data instanceof Uint16Array ? 65_535 : 255;
+  const maxValue = data instanceof Uint16Array ? 65_535 : 255;
   const toXyz = rgbToXyz(srgbPrimaries);
   const toRgb = toXyz && invert(toXyz);
   if (toRgb === undefined) throw new Error('The sRGB primaries must be invertible.');
   const [decodeLightness, decodeA, decodeB] = encodingRanges(layout).map(([from, to]) => (value: number) => {
-    return from + ((to - from) * value) / full;
+    return from + ((to - from) * value) / maxValue;
   }) as [Decode, Decode, Decode];
   const result = Buffer.allocUnsafe(width * height * 3);
   for (let index = 0, to = 0; index < data.length; index += channels, to += 3) {
@@ -53,9 +53,9 @@ export function labToPixels(samples: Samples, layout: TiffLayout): Pixels {
     const x = y + decodeA(data[index + 1] ?? 0) / 500;
     const z = y - decodeB(data[index + 2] ?? 0) / 200;
     const rgb = apply(toRgb, [d50[0] * inverseCurve(x), inverseCurve(y), d50[2] * inverseCurve(z)]);
-    const alpha = channels > 3 ? (data[index + 3] ?? 0) / full : 1;
+    const alpha = channels > 3 ? (data[index + 3] ?? 0) / maxValue : 1;
     for (let n = 0; n < 3; n++) {
-      result[to + n] = Math.round(255 * (1 - alpha + alpha * encode(rgb[n] ?? 0)));
+      result[to + n] = Math.round(255 * (1 - alpha + alpha * encodeSrgb(rgb[n] ?? 0)));
     }
   }
   return { width, height, data: result };
@@ -69,7 +69,7 @@ function inverseCurve(value: number): number {
 }
 
 /** Encodes linear light with the curve of IEC 61966-2-1, clipped to 0–1. */
-function encode(linear: number): number {
+function encodeSrgb(linear: number): number {
   if (linear <= 0) return 0;
   if (linear >= 1) return 1;
   return linear <= 0.0031308 ? linear * 12.92 : 1.055 * linear ** (1 / 2.4) - 0.055;

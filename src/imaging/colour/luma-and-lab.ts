@@ -27,9 +27,9 @@ export function toLab(rgb: Uint8Array): LabPixels {
     const red = linearValues[rgb[index] ?? 0] ?? 0;
     const green = linearValues[rgb[index + 1] ?? 0] ?? 0;
     const blue = linearValues[rgb[index + 2] ?? 0] ?? 0;
-    const x = curve((0.4124564 * red + 0.3575761 * green + 0.1804375 * blue) / whiteX);
-    const y = curve(0.2126729 * red + 0.7151522 * green + 0.072175 * blue);
-    const z = curve((0.0193339 * red + 0.119192 * green + 0.9503041 * blue) / whiteZ);
+    const x = interpolateCurve((0.4124564 * red + 0.3575761 * green + 0.1804375 * blue) / whiteX);
+    const y = interpolateCurve(0.2126729 * red + 0.7151522 * green + 0.072175 * blue);
+    const z = interpolateCurve((0.0193339 * red + 0.119192 * green + 0.9503041 * blue) / whiteZ);
     lab[index] = 116 * y - 16;
     lab[index + 1] = 500 * (x - y);
     lab[index + 2] = 200 * (y - z);
@@ -37,16 +37,19 @@ export function toLab(rgb: Uint8Array): LabPixels {
   return lab;
 }
 
-/** Cube root, with a linear part near 0. */
+/** Returns the cube root, or a linear function of the ratio near 0. */
 function exactCurve(ratio: number): number {
   return ratio > 216 / 24389 ? Math.cbrt(ratio) : ((24389 / 27) * ratio + 16) / 116;
 }
 
 const curveSteps = 4096;
-/** The curve from 0 to slightly above 1. Cube roots are slow; linear interpolation has an error below 1e-4. */
+/**
+ * Precomputed values of the curve from 0 to slightly above 1, because cube roots are slow. Linear interpolation between
+ * these values has an error below 1e-4.
+ */
 const curveTable = Float64Array.from({ length: curveSteps + 64 }, (_, step) => exactCurve(step / curveSteps));
 
-function curve(ratio: number): number {
+function interpolateCurve(ratio: number): number {
   const position = ratio * curveSteps;
   const step = Math.floor(position);
   const below = curveTable[step] ?? 0;

@@ -1,10 +1,10 @@
 /** A 3 × 3 matrix, row by row. */
 export type Matrix = readonly [number, number, number, number, number, number, number, number, number];
 
-/** Three numbers: XYZ, or R, G and B. */
+/** Three numbers: X, Y and Z, or R, G and B. */
 export type Triple = readonly [number, number, number];
 
-/** XYZ of the ICC profile white point (ICC.1:2022, 7.2.16). */
+/** XYZ values of the ICC profile white point (ICC.1:2022, 7.2.16). */
 export const d50: Triple = [0.9642, 1, 0.8249];
 
 const bradford: Matrix = [0.8951, 0.2664, -0.1614, -0.7502, 1.7135, 0.0367, 0.0389, -0.0685, 1.0296];

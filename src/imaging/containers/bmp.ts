@@ -5,12 +5,12 @@ import { corrupt, truncated, unsupported, type Verdict, verdictError } from '../
 export interface BmpHeader {
   readonly width: number;
   readonly height: number;
-  /** Whether rows are stored from top to bottom; most files store them from bottom to top. */
+  /** Whether rows are stored from top to bottom. Most files store them from bottom to top. */
   readonly isTopDown: boolean;
   /** Bits per pixel: 1, 2, 4, 8, 16, 24 or 32. */
   readonly bits: number;
   readonly coding: 'plain' | 'rle4' | 'rle8';
-  /** Bit masks of red, green, blue and alpha for 16 and 32 bits; an alpha mask of 0 means opaque. */
+  /** Bit masks of red, green, blue and alpha for 16 and 32 bits. If the alpha mask is 0, the picture is opaque. */
   readonly masks: readonly [number, number, number, number];
   readonly palette: { readonly offset: number; readonly entryBytes: 3 | 4; readonly length: number };
   readonly pixelOffset: number;
@@ -23,7 +23,7 @@ const codings = { 0: 'plain', 1: 'rle8', 2: 'rle4', 3: 'plain', 6: 'plain' } as 
 const bitFieldCodings: ReadonlySet<number> = new Set([3, 6]);
 const bitsByCoding = { plain: [1, 2, 4, 8, 16, 24, 32], rle8: [8], rle4: [4] } as const;
 
-/** Returns the error for a rejected BMP. The verdict's reason completes "it …". */
+/** Returns the error for a rejected BMP. The verdict's reason completes a sentence that begins with "it". */
 export function bmpError({ code, reason }: Verdict): AppError {
   return verdictError({ code, reason: `it ${reason}` }, 'bmp');
 }
@@ -32,8 +32,8 @@ export function bmpError({ code, reason }: Verdict): AppError {
  * Parses the headers of a BMP: Windows (BITMAPINFOHEADER to V5) and OS/2 (12, 16 and 64 bytes). Allocates no memory
  * based on sizes declared in the file. Layout: Microsoft, "Bitmap Storage"; OS/2 2.0 Presentation Manager,
  * BITMAPINFOHEADER2.
- * @throws AppError `picture_cut`, `picture_corrupt` for contradictions, `picture_unsupported`, or `format_not_allowed`
- *   for an embedded JPEG or PNG.
+ * @throws AppError `picture_cut`, `picture_corrupt` for contradictory headers, `picture_unsupported`, or
+ *   `format_not_allowed` for an embedded JPEG or PNG.
  */
 export function readBmpHeader(file: Uint8Array): BmpHeader {
   const view = new DataView(file.buffer, file.byteOffset, file.byteLength);
@@ -46,24 +46,24 @@ export function readBmpHeader(file: Uint8Array): BmpHeader {
     throw bmpError(corrupt(`has a header of unknown length ${headerBytes}`));
   }
   if (view.byteLength < fileHeaderBytes + headerBytes) throw bmpError(truncated('ends within its header'));
-  return isCore ? readCore(view) : readInfo(view, headerBytes);
+  return isCore ? readCoreHeader(view) : readInfoHeader(view, headerBytes);
 }
 
-function readCore(view: DataView): BmpHeader {
+function readCoreHeader(view: DataView): BmpHeader {
   const size = { width: view.getUint16(18, true), height: view.getUint16(20, true), isTopDown: false };
   const bits = view.getUint16(24, true);
   const palette = { offset: fileHeaderBytes + coreHeaderBytes, entryBytes: 3, length: 0 } as const;
   return validate(view, { ...size, bits, coding: 'plain', masks: defaultMasks(bits), palette });
 }
 
-function readInfo(view: DataView, headerBytes: number): BmpHeader {
+function readInfoHeader(view: DataView, headerBytes: number): BmpHeader {
   // Short OS/2 headers omit trailing fields, which are then 0.
-  const field = (offset: number) =>
+  const readField = (offset: number) =>
     offset + 4 <= headerBytes ? view.getUint32(fileHeaderBytes + offset, true) : 0;
   const signedHeight = view.getInt32(22, true);
   const bits = view.getUint16(28, true);
-  const compression = field(16);
-  // A 40-byte header is followed by its masks; a longer header contains them, at the same offset in the file.
+  const compression = readField(16);
+  // A 40-byte header is followed by its masks. A longer header contains them, at the same offset in the file.
   const hasMasks = bitFieldCodings.has(compression);
   const maskBytes = hasMasks && headerBytes === infoHeaderBytes ? (compression === 6 ? 16 : 12) : 0;
   return validate(view, {
@@ -73,22 +73,22 @@ function readInfo(view: DataView, headerBytes: number): BmpHeader {
     bits,
     coding: parseCoding(compression, headerBytes),
     masks: hasMasks ? readMasks(view, headerBytes, compression) : defaultMasks(bits),
-    palette: { offset: fileHeaderBytes + headerBytes + maskBytes, entryBytes: 4, length: field(32) },
+    palette: { offset: fileHeaderBytes + headerBytes + maskBytes, entryBytes: 4, length: readField(32) },
   });
 }
 
 function parseCoding(compression: number, headerBytes: number): BmpHeader['coding'] {
   if (compression === 4 || compression === 5) {
-    const embedded = compression === 4 ? 'JPEG' : 'PNG';
+    const embeddedFormat = compression === 4 ? 'JPEG' : 'PNG';
     throw new AppError(
       'format_not_allowed',
-      `This BMP only contains an embedded ${embedded}; save it as an ordinary BMP.`,
+      `This BMP only contains an embedded ${embeddedFormat}; save it as an ordinary BMP.`,
     );
   }
   const coding = codings[compression as keyof typeof codings];
   // In OS/2's 64-byte header, 3 means Huffman coding for fax pages.
   if (coding === undefined || (compression === 3 && headerBytes === 64)) {
-    throw bmpError(unsupported(`has the compression ${compression}, which is not supported`));
+    throw bmpError(unsupported(`uses compression ${compression}, which is not supported`));
   }
   return coding;
 }
@@ -98,8 +98,8 @@ function readMasks(view: DataView, headerBytes: number, compression: number): Bm
   const hasAlpha = headerBytes >= 56 || compression === 6;
   if (start + (hasAlpha ? 16 : 12) > view.byteLength)
     throw bmpError(truncated('ends within its colour masks'));
-  const mask = (index: number) => view.getUint32(start + index * 4, true);
-  return [mask(0), mask(1), mask(2), hasAlpha ? mask(3) : 0];
+  const readMask = (index: number) => view.getUint32(start + index * 4, true);
+  return [readMask(0), readMask(1), readMask(2), hasAlpha ? readMask(3) : 0];
 }
 
 function defaultMasks(bits: number): BmpHeader['masks'] {
@@ -119,15 +119,15 @@ function validate(view: DataView, header: Omit<BmpHeader, 'pixelOffset'>): BmpHe
   return { ...header, palette: clipPalette(header, pixelOffset), pixelOffset };
 }
 
-/** Clips the palette to the entries that fit between the headers and the pixels, whatever length the file declares. */
+/** Clips the palette to the entries that fit between the headers and the pixels. */
 function clipPalette(
   { bits, palette }: Omit<BmpHeader, 'pixelOffset'>,
   pixelOffset: number,
 ): BmpHeader['palette'] {
   if (bits > 8) return { ...palette, length: 0 };
-  const room = Math.max(0, Math.floor((pixelOffset - palette.offset) / palette.entryBytes));
-  const declared = palette.length === 0 ? 2 ** bits : palette.length;
-  const length = Math.min(declared, 2 ** bits, room);
+  const availableLength = Math.max(0, Math.floor((pixelOffset - palette.offset) / palette.entryBytes));
+  const declaredLength = palette.length === 0 ? 2 ** bits : palette.length;
+  const length = Math.min(declaredLength, 2 ** bits, availableLength);
   if (length === 0) throw bmpError(corrupt('has no colour palette'));
   return { ...palette, length };
 }

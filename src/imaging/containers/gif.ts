@@ -9,9 +9,9 @@ export interface GifFrame {
   readonly height: number;
   /** Offset of the LZW minimum code size, which precedes the data blocks. */
   readonly dataStart: number;
-  /** End of the last data block; the end of the file if truncated. */
+  /** End of the last data block, or of the file if it is truncated. */
   readonly end: number;
-  /** Whether the file contains the data up to the terminating block. */
+  /** Whether the file contains all data blocks, including the terminating block. */
   readonly isComplete: boolean;
 }
 
@@ -35,8 +35,8 @@ const screenBytes = 13;
 const descriptorBytes = 10;
 
 /**
- * Parses the blocks of a GIF (CompuServe, GIF89a) in one pass. A byte that does not start a block ends the picture, as
- * in browsers. Returns `undefined` if there is no logical screen.
+ * Parses the blocks of a GIF (CompuServe, GIF89a) in one pass. As in browsers, the picture ends at a byte that does not
+ * start a block. Returns `undefined` if there is no logical screen.
  */
 export function readGif(bytes: Uint8Array): GifStructure | undefined {
   if (bytes.length < screenBytes || !isGif(bytes)) return undefined;
@@ -121,38 +121,38 @@ function skipBlocks(
 }
 
 /**
- * Checks, without decoding pixels, whether the LZW data of a frame yields all of them: a frame whose last block is
+ * Checks whether a frame's LZW data contains all of its pixels, without decoding them. A frame whose last block is
  * truncated may still be complete. Returns `corrupt` if the data becomes inconsistent before the last pixel.
  */
 export function checkGifPixels(bytes: Uint8Array, frame: GifFrame): 'complete' | 'truncated' | 'corrupt' {
   const codeBits = bytes[frame.dataStart] ?? 0;
   if (codeBits < 1 || codeBits > 11) return frame.dataStart < bytes.length ? 'corrupt' : 'truncated';
   const requiredPixels = frame.width * frame.height;
-  const clear = 2 ** codeBits;
-  const lengths = new Uint32Array(4096).fill(1, 0, clear);
+  const clearCode = 2 ** codeBits;
+  const stringLengths = new Uint32Array(4096).fill(1, 0, clearCode);
   const nextCode = makeCodeReader(bytes, frame.dataStart + 1, frame.end);
-  let knownCodes = clear + 2;
-  let size = codeBits + 1;
-  let previous = 0;
-  let pixels = 0;
-  while (pixels < requiredPixels) {
-    const code = nextCode(size);
-    if (code === undefined || code === clear + 1) return 'truncated';
+  let knownCodes = clearCode + 2;
+  let codeSize = codeBits + 1;
+  let previousLength = 0;
+  let pixelCount = 0;
+  while (pixelCount < requiredPixels) {
+    const code = nextCode(codeSize);
+    if (code === undefined || code === clearCode + 1) return 'truncated';
     if (code > knownCodes) return 'corrupt';
-    if (code === clear) {
-      knownCodes = clear + 2;
-      size = codeBits + 1;
-      previous = 0;
+    if (code === clearCode) {
+      knownCodes = clearCode + 2;
+      codeSize = codeBits + 1;
+      previousLength = 0;
       continue;
     }
-    // `previous` is the length of the previous string. The first code after a clear adds no table entry.
-    if (previous > 0 && knownCodes < 4096) {
-      lengths[knownCodes] = previous + 1;
+    // The first code after a clear code adds no table entry.
+    if (previousLength > 0 && knownCodes < 4096) {
+      stringLengths[knownCodes] = previousLength + 1;
       knownCodes++;
-      if (knownCodes === 2 ** size && size < 12) size++;
+      if (knownCodes === 2 ** codeSize && codeSize < 12) codeSize++;
     }
-    previous = lengths[code] ?? 0;
-    pixels += previous;
+    previousLength = stringLengths[code] ?? 0;
+    pixelCount += previousLength;
   }
   return 'complete';
 }

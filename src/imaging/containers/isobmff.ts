@@ -10,7 +10,7 @@ export interface Box {
   readonly isComplete: boolean;
 }
 
-/** A reference from an item to others: `auxl` from an alpha picture, `prem` from a premultiplied picture … */
+/** A reference from an item to other items: `auxl` from an alpha picture, `prem` from a premultiplied picture … */
 export interface ItemReference {
   readonly type: string;
   readonly from: number;
@@ -40,7 +40,7 @@ export interface IsobmffStructure {
   readonly references: readonly ItemReference[];
 }
 
-/** Parser limits. Real pictures stay far below: a grid of 256 tiles has about 260 items with 5 properties each. */
+/** Parser limits. Real pictures stay far below them: a grid of 256 tiles has about 260 items with 5 properties each. */
 const maxBoxes = 16_384;
 const maxItems = 16_384;
 
@@ -71,7 +71,7 @@ export function readBoxes(bytes: Uint8Array, start: number, end: number): Box[] 
   return boxes;
 }
 
-/** Parses brands, movie and items; `undefined` if the file does not start with `ftyp`. */
+/** Parses the brands and items of a file. Returns `undefined` if it does not start with an `ftyp` box. */
 export function readIsobmff(bytes: Uint8Array): IsobmffStructure | undefined {
   if (bytes.length < 16 || textAt(bytes, 4) !== 'ftyp') return undefined;
   const boxes = readBoxes(bytes, 0, bytes.length);
@@ -103,15 +103,15 @@ function readMeta(
   meta: Box,
 ): Pick<IsobmffStructure, 'primaryItem' | 'items' | 'references'> {
   const boxes = readBoxes(bytes, meta.start + 4, meta.end);
-  const find = (type: string) => boxes.find((box) => box.type === type);
-  const types = readItemTypes(bytes, find('iinf'));
-  const properties = readItemProperties(bytes, find('iprp'));
+  const findBox = (type: string) => boxes.find((box) => box.type === type);
+  const types = readItemTypes(bytes, findBox('iinf'));
+  const properties = readItemProperties(bytes, findBox('iprp'));
   const items = new Map<number, Item>();
   for (const [id, type] of types) items.set(id, { id, type, properties: properties.get(id) ?? [] });
   return {
-    primaryItem: readPrimaryItem(bytes, find('pitm')),
+    primaryItem: readPrimaryItem(bytes, findBox('pitm')),
     items,
-    references: readItemReferences(bytes, find('iref')),
+    references: readItemReferences(bytes, findBox('iref')),
   };
 }
 
@@ -141,7 +141,7 @@ function readItemTypes(bytes: Uint8Array, box: Box | undefined): Map<number, str
     if (types.size >= maxItems) break;
     if (entry.type !== 'infe') continue;
     const info = openFullBox(bytes, entry);
-    // Versions 0 and 1 of this box contain no type; picture files use version 2 or 3.
+    // Versions 0 and 1 of this box contain no type. Picture files use version 2 or 3.
     if (info.version < 2) continue;
     const id = info.fields.readUint(info.version === 2 ? 2 : 4);
     info.fields.readUint(2);
@@ -150,18 +150,18 @@ function readItemTypes(bytes: Uint8Array, box: Box | undefined): Map<number, str
   return types;
 }
 
-/** `ipco` lists all properties; `ipma` lists the 1-based indexes of each item's properties. */
+/** Returns the properties of each item. `ipco` lists all properties, and `ipma` the 1-based indexes for each item. */
 function readItemProperties(bytes: Uint8Array, box: Box | undefined): Map<number, Box[]> {
   const byItem = new Map<number, Box[]>();
   if (box === undefined) return byItem;
-  const inner = readBoxes(bytes, box.start, box.end);
-  const container = inner.find(({ type }) => type === 'ipco');
+  const childBoxes = readBoxes(bytes, box.start, box.end);
+  const container = childBoxes.find(({ type }) => type === 'ipco');
   if (container === undefined) return byItem;
   const properties = readBoxes(bytes, container.start, container.end);
-  for (const associations of inner.filter(({ type }) => type === 'ipma')) {
+  for (const associations of childBoxes.filter(({ type }) => type === 'ipma')) {
     const { version, flags, fields } = openFullBox(bytes, associations);
-    const items = fields.readUint(4);
-    for (let n = 0; n < items && !fields.hasOverrun() && byItem.size < maxItems; n++) {
+    const itemCount = fields.readUint(4);
+    for (let n = 0; n < itemCount && !fields.hasOverrun() && byItem.size < maxItems; n++) {
       const id = fields.readUint(version === 0 ? 2 : 4);
       const count = fields.readUint(1);
       const itemProperties: Box[] = byItem.get(id) ?? [];
@@ -205,9 +205,13 @@ export function readItemExtents(bytes: Uint8Array, file: IsobmffStructure): Item
   const box = meta && readBoxes(bytes, meta.start + 4, meta.end).find(({ type }) => type === 'iloc');
   if (box === undefined) return [];
   const { version, fields } = openFullBox(bytes, box);
-  const sizes = fields.readUint(2);
-  const [offsetBytes, lengthBytes, baseBytes] = [sizes >> 12, (sizes >> 8) & 15, (sizes >> 4) & 15];
-  const indexBytes = version > 0 ? sizes & 15 : 0;
+  const packedSizes = fields.readUint(2);
+  const [offsetBytes, lengthBytes, baseBytes] = [
+    packedSizes >> 12,
+    (packedSizes >> 8) & 15,
+    (packedSizes >> 4) & 15,
+  ];
+  const indexBytes = version > 0 ? packedSizes & 15 : 0;
   const count = Math.min(fields.readUint(version < 2 ? 2 : 4), maxItems);
   const extents: ItemExtent[] = [];
   for (let n = 0; n < count && !fields.hasOverrun(); n++) {
@@ -261,7 +265,7 @@ interface FieldReader {
   readonly readLong: (size: number) => number;
   /** Returns the current offset in the file. */
   readonly offset: () => number;
-  /** Whether a read went past the end. */
+  /** Returns whether a read went past the end. */
   readonly hasOverrun: () => boolean;
 }
 

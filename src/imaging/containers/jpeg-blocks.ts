@@ -4,7 +4,7 @@ import type { EntropyReader, HuffmanDecoder } from './jpeg-entropy.ts';
 /** Skips the data of one block. Returns `false` if the data is inconsistent. */
 export type BlockReader = (block: number) => boolean;
 
-/** Returns a reader for the blocks of a sequential scan, which contain all coefficients. */
+/** Returns a reader for the blocks of a sequential scan. Each block contains all of its coefficients. */
 export function makeSequentialReader(
   reader: EntropyReader,
   dc: HuffmanDecoder,
@@ -51,6 +51,7 @@ export interface AcScan {
   readonly scan: JpegScan;
   /** Number of further blocks covered by the last end-of-band code. */
   readonly run: { blocks: number };
+  /** Bits for the nonzero coefficients that earlier scans contained: two 32-bit words per block. */
   readonly nonZero: Uint32Array;
 }
 
@@ -77,7 +78,7 @@ export function makeFirstAcReader(
       k += zeros;
       if (k > 63) return false;
       reader.readBits(bits);
-      if (bits > 0) mark(nonZero, block, k);
+      if (bits > 0) markNonZero(nonZero, block, k);
     }
     return true;
   };
@@ -93,11 +94,11 @@ export function makeAcRefinementReader(
    * Skips `zeros` coefficients that are still 0, and one bit for each nonzero coefficient. Returns the next position.
    */
   function skipZeros(block: number, from: number, zeros: number): number {
-    let remaining = zeros;
+    let remainingZeros = zeros;
     let k = from;
     for (; k <= scan.to; k++) {
-      if (isMarked(nonZero, block, k)) reader.readBits(1);
-      else if (remaining-- === 0) break;
+      if (isNonZero(nonZero, block, k)) reader.readBits(1);
+      else if (remainingZeros-- === 0) break;
     }
     return k;
   }
@@ -116,7 +117,7 @@ export function makeAcRefinementReader(
       if (bits > 1) return false;
       reader.readBits(bits);
       k = skipZeros(block, k, zeros);
-      if (bits > 0 && k <= scan.to) mark(nonZero, block, k);
+      if (bits > 0 && k <= scan.to) markNonZero(nonZero, block, k);
       k++;
     }
     if (run.blocks > 0) {
@@ -127,11 +128,11 @@ export function makeAcRefinementReader(
   };
 }
 
-function mark(nonZero: Uint32Array, block: number, k: number): void {
+function markNonZero(nonZero: Uint32Array, block: number, k: number): void {
   const word = block * 2 + (k >> 5);
   nonZero[word] = (nonZero[word] ?? 0) | (1 << (k & 31));
 }
 
-function isMarked(nonZero: Uint32Array, block: number, k: number): boolean {
+function isNonZero(nonZero: Uint32Array, block: number, k: number): boolean {
   return ((nonZero[block * 2 + (k >> 5)] ?? 0) & (1 << (k & 31))) !== 0;
 }

@@ -19,11 +19,11 @@ import {
 } from './jpeg-blocks.ts';
 import { type EntropyReader, makeEntropyReader, makeHuffmanDecoder } from './jpeg-entropy.ts';
 
-/** Result of checking the data of a JPEG. */
+/** Result of checking a JPEG's data. */
 export type JpegContent =
   /** All pixels are present. The data ends at `end`, where an end marker belongs. */
   | { readonly kind: 'complete'; readonly end: number; readonly frame: JpegFrame }
-  /** The data ends before all pixels are present. */
+  /** The data ends before the last pixel. */
   | { readonly kind: 'truncated' }
   /** `problem` completes a sentence that begins with "its data". */
   | { readonly kind: 'corrupt'; readonly problem: string }
@@ -33,16 +33,16 @@ export type JpegContent =
 /** Result of reading one scan. */
 type ScanOutcome = 'complete' | 'truncated' | 'contradiction';
 
-/** Progressive pictures have about ten scans. More than this limit would be an attempt to exhaust CPU time. */
+/** Progressive pictures have about ten scans. A file with far more is an attempt to exhaust CPU time. */
 const maxScans = 500;
 
-/** Bounds the memory for the state of all blocks. */
+/** Limits the memory for the state of all blocks. */
 const maxPixels = 2 ** 28;
 
 /**
- * Checks whether the scans of a Huffman-coded JPEG are complete, without decoding pixels, in a fraction of the time of
- * a decode. This is meant for files that a decoder has rejected: a file without an end marker is often complete, and a
- * truncated file to which an end marker was added is not.
+ * Checks whether the scans of a Huffman-coded JPEG are complete. This takes a fraction of the time of decoding, because
+ * no pixels are computed. It is meant for files that a decoder has rejected: a file without an end marker is often
+ * complete, whereas a truncated file to which an end marker was added is not.
  * Source: ITU-T T.81, annexes F and G.
  */
 export function readJpegContent(bytes: Uint8Array): JpegContent {
@@ -57,8 +57,8 @@ export function readJpegContent(bytes: Uint8Array): JpegContent {
     const { marker, start } = segment;
     offset = segment.end;
     if (marker === jpegMarkers.eoi) {
-      // Some encoders omit the finest details. Such a file is complete without them.
-      if (frame !== undefined && coverage?.hasBegun() === true)
+      // Some encoders omit the finest details. The file is complete without them.
+      if (frame !== undefined && coverage?.hasStarted() === true)
         return { kind: 'complete', end: start - 2, frame };
       return { kind: 'truncated' };
     }
@@ -90,7 +90,7 @@ export function readJpegContent(bytes: Uint8Array): JpegContent {
   }
 }
 
-/** Returns whether no segment but the end marker follows. */
+/** Returns whether nothing but an end marker follows. */
 function isAtEnd(bytes: Uint8Array, offset: number): boolean {
   const next = nextJpegSegment(bytes, offset);
   return next === undefined || next.marker === jpegMarkers.eoi || !next.isComplete;
@@ -109,13 +109,13 @@ function readScan(
   { tables, restartInterval, coverage }: ScanContext,
 ): ScanOutcome {
   const run = { blocks: 0 };
-  const units = scanUnits(frame, scan);
+  const units = countUnits(frame, scan);
   const possibleReaders = scan.components.map((component) => {
-    const decoder = (id: number) => {
+    const findDecoder = (id: number) => {
       const table = tables.get(id);
       return table && makeHuffmanDecoder(table);
     };
-    const [dc, ac] = [decoder(component.dcTable), decoder(component.acTable + 16)];
+    const [dc, ac] = [findDecoder(component.dcTable), findDecoder(component.acTable + 16)];
     if (frame.process !== 2) return dc && ac && makeSequentialReader(reader, dc, ac);
     if (scan.from === 0)
       return scan.high > 0 ? makeDcRefinementReader(reader) : dc && makeFirstDcReader(reader, dc);
@@ -134,7 +134,7 @@ function readScan(
     for (let index = 0; index < readers.length; index++) {
       for (let n = units.blocks[index] ?? 1; n > 0; n--) {
         const isConsistent = readers[index]?.(unit) ?? false;
-        // Beyond the end, all bits are 0, which may look inconsistent.
+        // Bits beyond the end are read as 0, which may look inconsistent.
         if (reader.hasOverrun()) return 'truncated';
         if (!isConsistent) return 'contradiction';
       }
@@ -144,50 +144,50 @@ function readScan(
 }
 
 /**
- * Returns the number of units in a scan, and the number of blocks of each component per unit. In a scan of one
- * component, each unit is one block, and the blocks that pad the last unit of an interleaved scan are absent.
+ * Returns the number of units in a scan, and the number of blocks of each component per unit. In a scan with only one
+ * component, each unit is one block, and there are no padding blocks at the edges.
  */
-function scanUnits(
+function countUnits(
   { width, height, components }: JpegFrame,
   scan: JpegScan,
 ): { readonly count: number; readonly blocks: readonly number[] } {
   const horizontal = Math.max(...components.map((component) => component.horizontal));
   const vertical = Math.max(...components.map((component) => component.vertical));
-  const scanned = scan.components.flatMap(({ index }) => components[index] ?? []);
-  const [only] = scanned;
-  if (only !== undefined && scanned.length === 1) {
-    const columns = Math.ceil(Math.ceil((width * only.horizontal) / horizontal) / 8);
-    const rows = Math.ceil(Math.ceil((height * only.vertical) / vertical) / 8);
+  const scannedComponents = scan.components.flatMap(({ index }) => components[index] ?? []);
+  const [singleComponent] = scannedComponents;
+  if (singleComponent !== undefined && scannedComponents.length === 1) {
+    const columns = Math.ceil(Math.ceil((width * singleComponent.horizontal) / horizontal) / 8);
+    const rows = Math.ceil(Math.ceil((height * singleComponent.vertical) / vertical) / 8);
     return { count: columns * rows, blocks: [1] };
   }
   return {
     count: Math.ceil(width / (8 * horizontal)) * Math.ceil(height / (8 * vertical)),
-    blocks: scanned.map((component) => component.horizontal * component.vertical),
+    blocks: scannedComponents.map((component) => component.horizontal * component.vertical),
   };
 }
 
 /** Tracks which coefficients of each component have been read so far, and at what precision. */
 interface Coverage {
   readonly add: (scan: JpegScan) => void;
-  readonly hasBegun: () => boolean;
+  readonly hasStarted: () => boolean;
   readonly isFull: () => boolean;
   /** Bits for the nonzero coefficients of a component's blocks: two 32-bit words per block. */
   readonly nonZero: (index: number, blocks: number) => Uint32Array;
 }
 
-/** Returns the coverage of a frame before its first scan. */
+/** Returns the empty coverage of a frame before its first scan. */
 function makeCoverage({ process, components }: JpegFrame): Coverage {
   const isProgressive = process === 2;
   // The lowest bit position read so far for each coefficient; 255 if none has been read.
   const positions = components.map(() => new Uint8Array(64).fill(255));
-  const words: Uint32Array[] = [];
+  const nonZeroWords: Uint32Array[] = [];
   return {
     add(scan) {
       const range = isProgressive ? [scan.from, scan.to + 1] : [0, 64];
       for (const { index } of scan.components) positions[index]?.fill(isProgressive ? scan.low : 0, ...range);
     },
-    hasBegun: () => positions.every(([dc]) => dc !== 255),
-    isFull: () => positions.every((read) => read.every((position) => position === 0)),
-    nonZero: (index, blocks) => (words[index] ??= new Uint32Array(blocks * 2)),
+    hasStarted: () => positions.every(([dc]) => dc !== 255),
+    isFull: () => positions.every((coefficients) => coefficients.every((position) => position === 0)),
+    nonZero: (index, blocks) => (nonZeroWords[index] ??= new Uint32Array(blocks * 2)),
   };
 }

@@ -25,7 +25,7 @@ export interface JpegScan {
     readonly dcTable: number;
     readonly acTable: number;
   }>;
-  /** First and last coefficient of the scan (progressive). */
+  /** First and last coefficient of a progressive scan. */
   readonly from: number;
   readonly to: number;
   /** Successive approximation: the previous bit position (0 in the first scan) and the current one. */
@@ -51,8 +51,8 @@ export interface JpegSegment {
 export const jpegMarkers = { dht: 0xc4, soi: 0xd8, eoi: 0xd9, sos: 0xda, dnl: 0xdc, dri: 0xdd } as const;
 
 /**
- * Returns the next marker segment at or after `at`; `undefined` if the file ends first. Skips padding, stuffed bytes
- * and other bytes that are not markers, as decoders do.
+ * Returns the next marker segment at or after `offset`; `undefined` if the file ends first. Like decoders, skips
+ * padding, stuffed bytes and other bytes that are not markers.
  */
 export function nextJpegSegment(bytes: Uint8Array, offset: number): JpegSegment | undefined {
   for (let position = offset; position + 1 < bytes.length; position++) {
@@ -98,33 +98,33 @@ export function readJpegFrame(bytes: Uint8Array, segment: JpegSegment): JpegFram
   };
 }
 
-/** Parses a scan header; `undefined` if it is inconsistent, or contradicts the frame. */
+/** Parses a scan header; `undefined` if it is inconsistent or contradicts the frame. */
 export function readJpegScan(
   bytes: Uint8Array,
   { start, end }: JpegSegment,
   frame: JpegFrame,
 ): JpegScan | undefined {
   const count = bytes[start] ?? 0;
-  const parametersAt = start + 1 + count * 2;
-  if (count < 1 || count > 4 || parametersAt + 3 > end) return undefined;
+  const parametersOffset = start + 1 + count * 2;
+  if (count < 1 || count > 4 || parametersOffset + 3 > end) return undefined;
   const components: JpegScan['components'][number][] = [];
-  for (let offset = start + 1; offset < parametersAt; offset += 2) {
+  for (let offset = start + 1; offset < parametersOffset; offset += 2) {
     const index = frame.components.findIndex(({ id }) => id === bytes[offset]);
     const tables = bytes[offset + 1] ?? 0;
     if (index < 0) return undefined;
     components.push({ index, dcTable: tables >> 4, acTable: tables & 15 });
   }
-  const approximation = bytes[parametersAt + 2] ?? 0;
+  const approximation = bytes[parametersOffset + 2] ?? 0;
   return {
     components,
-    from: bytes[parametersAt] ?? 0,
-    to: bytes[parametersAt + 1] ?? 0,
+    from: bytes[parametersOffset] ?? 0,
+    to: bytes[parametersOffset + 1] ?? 0,
     high: approximation >> 4,
     low: approximation & 15,
   };
 }
 
-/** Reads the tables of a DHT segment into `tables`: DC tables at their numbers, AC tables at their numbers + 16. */
+/** Reads the tables of a DHT segment into `tables`. The key is the table's number, plus 16 for AC tables. */
 export function readHuffmanTables(
   bytes: Uint8Array,
   { start, end }: JpegSegment,

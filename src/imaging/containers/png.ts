@@ -27,7 +27,7 @@ export interface CodePoints {
   readonly isFullRange: boolean;
 }
 
-/** CIE xy of a white point and three primaries. */
+/** CIE xy coordinates of a white point and three primaries. */
 export interface Chromaticities {
   readonly white: readonly [number, number];
   readonly red: readonly [number, number];
@@ -35,7 +35,7 @@ export interface Chromaticities {
   readonly blue: readonly [number, number];
 }
 
-/** The information in the chunks before a PNG's pixels. Chunks that are truncated or too short are ignored. */
+/** The information in the chunks before a PNG's pixels. Truncated chunks and chunks that are too short are ignored. */
 export interface PngStructure {
   readonly header: PngHeader;
   /** Chunks before the first IDAT, in file order. */
@@ -49,17 +49,17 @@ export interface PngStructure {
   /** The ICC profile in iCCP. It is decompressed on each access. */
   readonly iccProfile: Uint8Array | undefined;
   readonly isSrgb: boolean;
-  /** Encoding exponent of gAMA: 0.45455 for the usual 2.2. */
+  /** Encoding exponent from gAMA: 0.45455 for the usual gamma of 2.2. */
   readonly gamma: number | undefined;
   readonly chromaticities: Chromaticities | undefined;
 }
 
 const signature = [0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a];
 
-/** No writer puts this many chunks before the pixels. Bounds the time to parse a file with a million empty chunks. */
+/** No writer puts this many chunks before the pixels. The limit protects against files with a million empty chunks. */
 const maxChunksBeforePixels = 4096;
 
-/** Printer profiles reach a few megabytes. A compressed profile could expand to any size. */
+/** Printer profiles have up to a few megabytes. Without a limit, a compressed profile could expand to any size. */
 const maxProfileBytes = 16 * 1024 * 1024;
 
 /** Returns whether the bytes start with the PNG signature. */
@@ -145,8 +145,8 @@ function readCodePoints(data: DataView | undefined): CodePoints | undefined {
 }
 
 /**
- * Decompresses the profile in iCCP. Layout: a name of at most 79 bytes, 0, the method (0: deflate), the compressed
- * profile.
+ * Decompresses the profile in iCCP. The chunk contains a name of at most 79 bytes, a zero byte, the compression method
+ * (0 for deflate) and the compressed profile.
  */
 function readProfile(data: DataView | undefined): Uint8Array | undefined {
   if (data === undefined) return undefined;

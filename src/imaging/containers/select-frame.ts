@@ -11,29 +11,29 @@ import { verdictError } from '../damage/verdict.ts';
 import type { Size } from '../geometry.ts';
 import { selectTiffPage } from './tiff-pages.ts';
 
-/** The frame of a file that is decoded, as determined from the container before a decoder receives the file. */
+/** The frame to decode. It is determined from the container before a decoder receives the file. */
 export interface SelectedFrame {
   /** Number of frames or pages in the file. */
   readonly frames: number;
-  /** Size declared by the container, before orientation; `undefined` if only the image library can read it. */
+  /** Declared size, before applying the orientation; `undefined` if only the image library can read it. */
   readonly size: Size | undefined;
   /** The input for the image library: the file, or a copy with only this frame. */
   readonly bytes: Uint8Array;
-  /** Position of the frame in `bytes`, as options of the image library. */
+  /** Position of the frame in `bytes`, as options for the image library. */
   readonly position: { readonly page?: number; readonly tiff?: { readonly subifd: number } };
 }
 
 /**
  * Counts the frames of a file and selects the frame to decode, in one pass over the container. The library receives
- * only the first frame of an animation: it would read all frames before reporting their number, in some formats in
- * quadratic time.
+ * only the first frame of an animation, because it would otherwise read all frames before reporting their number. In
+ * some formats, this takes quadratic time.
  * @throws AppError `picture_unsupported` or `picture_cut` if no frame can be decoded.
  */
 export function selectFrame(bytes: Uint8Array, format: PictureFormat): SelectedFrame {
   return selectors[format]?.(bytes) ?? { frames: 1, size: undefined, bytes, position: {} };
 }
 
-/** These return `undefined` for an invalid container. The library then rejects the file, and its error is explained. */
+/** Selectors return `undefined` for an invalid container. The library then rejects the file with its own error. */
 const selectors: Partial<Record<PictureFormat, (bytes: Uint8Array) => SelectedFrame | undefined>> = {
   png: selectPngFrame,
   gif: selectGifFrame,
@@ -50,7 +50,7 @@ function selectPngFrame(bytes: Uint8Array): SelectedFrame | undefined {
   return { frames, size: { width, height }, bytes, position: {} };
 }
 
-/** Counts the actual frames in the file, not the number that the animation header declares. */
+/** Counts the frames in the file. The animation header may declare a different number. */
 function countPngFrames(bytes: Uint8Array): number {
   let frames = 0;
   for (const { type } of pngChunks(bytes)) if (type === 'fcTL') frames++;
@@ -107,8 +107,9 @@ function selectAvifFrame(bytes: Uint8Array): SelectedFrame | undefined {
 }
 
 /**
- * Returns a file that the library can open: it accepts only some major brands, and fails if the file also contains a
- * movie. Replaces the brands and the movie's box type in a copy; all are four-byte names, so no offset changes.
+ * Returns a file that the library can open. The library accepts only some major brands, and fails if the file also
+ * contains a movie. The brands and the movie's box type are replaced in a copy. All of them are four-byte names, so no
+ * offset changes.
  */
 function toStillAvif(bytes: Uint8Array, { brands, boxes, hasMovie }: IsobmffStructure): Uint8Array {
   if (brands[0] === 'avif' && !brands.includes('avis') && !hasMovie) return bytes;

@@ -29,7 +29,7 @@ export interface TiffLayout {
   readonly isJpeg: boolean;
   /** Whether the channels are stored in separate planes. */
   readonly isPlanar: boolean;
-  /** Whether 0 is white. */
+  /** Whether the sample value 0 means white. */
   readonly isInverted: boolean;
   /** Whether the chroma of Y'CbCr is subsampled. */
   readonly isSubsampled: boolean;
@@ -74,16 +74,16 @@ const sampleFormats: Readonly<Record<number, string>> = {
 };
 
 /**
- * Maximum number of channels. Photoshop writes at most 56. All of them must fit into memory before the colours are
+ * Maximum number of channels. Photoshop writes at most 56. All channels must fit into memory before the colours are
  * extracted.
  */
 const maxChannels = 64;
 
-/** Further tags that describe channels. */
+/** Additional tags that describe channels. */
 const inkSet = 332;
 const chromaSubsampling = 530;
 
-/** Values of ExtraSamples (TIFF 6.0, section 18); 0 is unspecified. */
+/** Values of ExtraSamples (TIFF 6.0, section 18). The value 0 means unspecified. */
 const [associatedAlpha, unassociatedAlpha] = [1, 2];
 
 /**
@@ -101,13 +101,12 @@ export function tiffLayout(file: TiffStructure, directory: TiffDirectory): TiffL
   if (colours === undefined) {
     throw unsupported(unsupportedPhotometrics[photometric] ?? `has an unknown colour model (${photometric})`);
   }
-  if (colours === 'cmyk' && (number(inkSet) ?? 1) !== 1)
-    throw unsupported('is separated into inks other than CMYK');
+  if (colours === 'cmyk' && (number(inkSet) ?? 1) !== 1) throw unsupported('uses inks other than CMYK');
   const bits = readBits(file, directory, channels, colours);
   const colourChannels = colourChannelCounts[colours];
   if (channels < colourChannels) return undefined;
-  const extras = readExtraSamples(file, directory, channels - colourChannels, colours);
-  const alphaIndex = extras.findIndex((kind) => kind === associatedAlpha || kind === unassociatedAlpha);
+  const extraSamples = readExtraSamples(file, directory, channels - colourChannels, colours);
+  const alphaIndex = extraSamples.findIndex((kind) => kind === associatedAlpha || kind === unassociatedAlpha);
   const compression = number(tiffTags.compression);
   return {
     file,
@@ -117,7 +116,7 @@ export function tiffLayout(file: TiffStructure, directory: TiffDirectory): TiffL
     channels,
     colourChannels,
     alpha: alphaIndex < 0 ? undefined : colourChannels + alphaIndex,
-    isPremultiplied: extras[alphaIndex] === associatedAlpha,
+    isPremultiplied: extraSamples[alphaIndex] === associatedAlpha,
     isJpeg: compression === 6 || compression === 7,
     isPlanar: number(tiffTags.planarConfiguration) === 2,
     isInverted: photometric === 0,
@@ -127,13 +126,13 @@ export function tiffLayout(file: TiffStructure, directory: TiffDirectory): TiffL
   };
 }
 
-/** Returns whether a grey picture has extra channels in separate planes, which the image library misreads. */
+/** Returns whether a grey picture has extra channels in separate planes. The image library misreads such pictures. */
 export function isPlanarGrey({ colours, channels, isPlanar }: TiffLayout): boolean {
   return isPlanar && channels > 1 && colours === 'grey';
 }
 
-/** Returns whether a 16-bit CMYK picture has alpha, for which the image library assumes 8-bit samples. */
-export function isDeepCmykWithAlpha({ colours, bits, alpha }: TiffLayout): boolean {
+/** Returns whether a picture is 16-bit CMYK with alpha. The image library treats its samples as 8-bit samples. */
+export function is16BitCmykWithAlpha({ colours, bits, alpha }: TiffLayout): boolean {
   return colours === 'cmyk' && bits === 16 && alpha !== undefined;
 }
 
@@ -146,7 +145,7 @@ function readBits(
   const depths = tiffNumbers(file, directory, tiffTags.bitsPerSample);
   const bits = depths[0] ?? 1;
   const format = tiffNumbers(file, directory, tiffTags.sampleFormat).find((kind) => sampleFormats[kind]);
-  // Some writers declare that a* and b* are signed, which they are.
+  // Some writers correctly declare that a* and b* are signed integers.
   if (format !== undefined && !(format === 2 && colours === 'lab')) {
     throw unsupported(`stores ${bits}-bit ${sampleFormats[format]} of unspecified range`);
   }
@@ -162,8 +161,8 @@ function readBits(
 }
 
 /**
- * Returns the kind of each channel after the colours. RGB with one undeclared channel was written before the tag
- * existed: that channel is alpha, as in libtiff.
+ * Returns the kind of each channel after the colours. An RGB picture with one undeclared channel was written before the
+ * tag existed, and the channel is alpha, as in libtiff.
  */
 function readExtraSamples(
   file: TiffStructure,

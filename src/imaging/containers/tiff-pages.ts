@@ -2,7 +2,7 @@ import { AppError } from '../../errors.ts';
 import { type TiffDirectory, tiffNumber, type TiffStructure, tiffSubDirectories, tiffTags } from './tiff.ts';
 import type { Size } from '../geometry.ts';
 
-/** The page of a TIFF that is decoded. */
+/** The page of a TIFF to decode. */
 export interface TiffPage {
   readonly directory: TiffDirectory;
   /** Index of the page in the chain of directories. */
@@ -25,9 +25,9 @@ export function selectTiffPage(file: TiffStructure): TiffPage {
   const fullPage = file.directories.findIndex((directory) => isFullPicture(file, directory));
   const page = Math.max(0, fullPage);
   const directory = file.directories[page] ?? first;
-  const larger = largestSubDirectory(file, directory);
+  const largerPicture = largestSubDirectory(file, directory);
   const size = readSize(file, directory);
-  if (larger !== undefined) return { ...larger, page };
+  if (largerPicture !== undefined) return { ...largerPicture, page };
   if (fullPage < 0 && directory.entries.has(tiffTags.subDirectories)) throw previewOnlyError(size);
   return { directory, page, subDirectory: undefined, size };
 }
@@ -49,7 +49,7 @@ function isFullPicture(file: TiffStructure, directory: TiffDirectory): boolean {
 
 /**
  * Returns the largest sub-directory that is larger than the page itself. In a pyramid, sub-directories contain smaller
- * copies. Cameras and some editors store the full picture there; the page is then a preview.
+ * copies. Cameras and some editors store the full picture in a sub-directory. The page is then a preview.
  */
 function largestSubDirectory(file: TiffStructure, page: TiffDirectory): Omit<TiffPage, 'page'> | undefined {
   let largest: Omit<TiffPage, 'page'> | undefined;

@@ -1,13 +1,13 @@
 /** An entry of a TIFF directory. Its values are at `offset`, inside the entry or elsewhere in the file. */
 export interface TiffEntry {
   readonly tag: number;
-  /** Field type of TIFF 6.0: 1 byte, 2 text, 3 short, 4 long, 5 rational … 16 long8. */
+  /** Field type (TIFF 6.0): 1 byte, 2 text, 3 short, 4 long, 5 rational … 16 long8. */
   readonly type: number;
   readonly count: number;
   readonly offset: number;
 }
 
-/** A directory (IFD): a picture, a reduced copy of one, or a set of further tags. */
+/** A directory (IFD): a picture, a reduced copy of a picture, or a set of additional tags. */
 export interface TiffDirectory {
   readonly offset: number;
   readonly entries: ReadonlyMap<number, TiffEntry>;
@@ -19,11 +19,11 @@ export interface TiffDirectory {
 export interface TiffStructure {
   readonly bytes: Uint8Array;
   readonly isLittleEndian: boolean;
-  /** BigTIFF: 64-bit offsets. */
+  /** Whether the file is a BigTIFF, with 64-bit offsets. */
   readonly isBig: boolean;
   /** The chain of directories, starting with the first. */
   readonly directories: readonly [TiffDirectory, ...TiffDirectory[]];
-  /** Whether the chain has an end. False if it points outside the file, loops or is too long. */
+  /** Whether the chain has an end. False if the chain points outside the file, loops or is too long. */
   readonly isChainComplete: boolean;
 }
 
@@ -58,11 +58,11 @@ export const tiffTags = {
   dngVersion: 50706,
 } as const;
 
-/** Scanned books have hundreds of pages. Files that exceed `MAX_FRAMES` are counted too. */
+/** Maximum directories in the chain. Scanned books have hundreds of pages. The limit `MAX_FRAMES` is checked later. */
 const maxDirectories = 65_536;
 /** Maximum entries per directory. Real directories have a few dozen, maker notes a few hundred. */
 const maxEntries = 4096;
-/** Maximum entries in the whole chain. Directories may overlap, so the file size does not limit the number. */
+/** Maximum entries in the whole chain. Directories may overlap, so the file size does not limit their number. */
 const maxChainEntries = 131_072;
 /** Maximum sub-directories of one entry. */
 const maxSubDirectories = 64;
@@ -73,25 +73,25 @@ const bytesByType = [0, 1, 1, 2, 4, 8, 1, 1, 2, 4, 8, 4, 8, 4, 0, 0, 8, 8, 8];
 export function readTiff(bytes: Uint8Array): TiffStructure | undefined {
   const header = readHeader(bytes);
   if (header === undefined) return undefined;
-  const visited = new Set<number>();
+  const visitedOffsets = new Set<number>();
   const directories: TiffDirectory[] = [];
   let entries = 0;
   let offset = offsetAt(header, header.isBig ? 8 : 4);
-  while (offset !== 0 && !visited.has(offset)) {
+  while (offset !== 0 && !visitedOffsets.has(offset)) {
     if (directories.length >= maxDirectories || entries >= maxChainEntries) break;
-    visited.add(offset);
-    const read = readDirectory(header, offset);
-    if (read === undefined) break;
-    directories.push(read.directory);
-    entries += read.directory.entries.size;
-    offset = read.next ?? offset;
+    visitedOffsets.add(offset);
+    const current = readDirectory(header, offset);
+    if (current === undefined) break;
+    directories.push(current.directory);
+    entries += current.directory.entries.size;
+    offset = current.next ?? offset;
   }
   const [first, ...others] = directories;
   if (first === undefined) return undefined;
   return { ...header, directories: [first, ...others], isChainComplete: offset === 0 };
 }
 
-/** Returns the directories that an entry of `directory` refers to: by default SubIFDs (330). */
+/** Returns the directories that an entry of `directory` refers to, by default those in SubIFDs (330). */
 export function tiffSubDirectories(
   file: TiffStructure,
   directory: TiffDirectory,
@@ -99,7 +99,7 @@ export function tiffSubDirectories(
 ): TiffDirectory[] {
   return tiffNumbers(file, directory, tag, maxSubDirectories)
     .map((offset) => readDirectory(file, offset)?.directory)
-    .filter((found) => found !== undefined);
+    .filter((subDirectory) => subDirectory !== undefined);
 }
 
 /**
@@ -113,13 +113,15 @@ export function tiffNumbers(
   limit = 256,
 ): number[] {
   const entry = directory.entries.get(tag);
-  const read = numberReaders[entry?.type ?? 0];
-  if (entry === undefined || read === undefined) return [];
+  const readNumber = numberReaders[entry?.type ?? 0];
+  if (entry === undefined || readNumber === undefined) return [];
   const size = bytesByType[entry.type] ?? 1;
-  const available = Math.floor((file.bytes.length - entry.offset) / size);
-  const count = Math.max(0, Math.min(entry.count, limit, available));
+  const availableCount = Math.floor((file.bytes.length - entry.offset) / size);
+  const count = Math.max(0, Math.min(entry.count, limit, availableCount));
   const view = toDataView(file.bytes);
-  return Array.from({ length: count }, (_, n) => read(view, entry.offset + n * size, file.isLittleEndian));
+  return Array.from({ length: count }, (_, n) =>
+    readNumber(view, entry.offset + n * size, file.isLittleEndian),
+  );
 }
 
 /** Returns the first number of an entry. */
@@ -167,9 +169,9 @@ function readDirectory(
   const count = isBig ? offsetAt(header, offset) : view.getUint16(offset, isLittleEndian);
   const entryBytes = isBig ? 20 : 12;
   const first = offset + countBytes;
-  const available = Math.min(count, Math.floor((bytes.length - first) / entryBytes));
+  const availableCount = Math.min(count, Math.floor((bytes.length - first) / entryBytes));
   const entries = new Map<number, TiffEntry>();
-  for (let n = 0; n < Math.min(available, maxEntries); n++) {
+  for (let n = 0; n < Math.min(availableCount, maxEntries); n++) {
     const entry = readEntry(header, first + n * entryBytes);
     // For duplicate tags, the first entry applies, as in libtiff.
     if (!entries.has(entry.tag)) entries.set(entry.tag, entry);
@@ -177,7 +179,7 @@ function readDirectory(
   const end = first + count * entryBytes;
   const hasNext = end + (isBig ? 8 : 4) <= bytes.length;
   return {
-    directory: { offset, entries, isComplete: available === count },
+    directory: { offset, entries, isComplete: availableCount === count },
     next: hasNext ? offsetAt(header, end) : undefined,
   };
 }
@@ -187,9 +189,9 @@ function readEntry(header: Header, position: number): TiffEntry {
   const view = toDataView(bytes);
   const type = view.getUint16(position + 2, isLittleEndian);
   const count = isBig ? offsetAt(header, position + 4) : view.getUint32(position + 4, isLittleEndian);
-  const valueAt = position + (isBig ? 12 : 8);
-  const isInside = count * (bytesByType[type] ?? 0) <= (isBig ? 8 : 4);
-  const offset = isInside ? valueAt : offsetAt(header, valueAt);
+  const valueOffset = position + (isBig ? 12 : 8);
+  const isInline = count * (bytesByType[type] ?? 0) <= (isBig ? 8 : 4);
+  const offset = isInline ? valueOffset : offsetAt(header, valueOffset);
   return { tag: view.getUint16(position, isLittleEndian), type, count, offset };
 }
 
@@ -212,7 +214,7 @@ const long: NumberReader = (view, position, little) => view.getUint32(position, 
 const signedLong: NumberReader = (view, position, little) => view.getInt32(position, little);
 const long8: NumberReader = (view, position, little) => Number(view.getBigUint64(position, little));
 
-/** Readers by field type. Text (2) is not numeric; the type "undefined" (7) is read as bytes. */
+/** Readers by field type. Text (2) is not numeric. The type named "undefined" (7) is read as bytes. */
 const numberReaders: readonly (NumberReader | undefined)[] = [
   undefined,
   byte,

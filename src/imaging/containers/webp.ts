@@ -12,11 +12,11 @@ export interface WebpStructure {
   readonly size: { readonly width: number; readonly height: number } | undefined;
   readonly isAnimated: boolean;
   readonly frames: number;
-  /** The chunks needed to decode the first frame, in file order: headers, colour profile, one frame. */
+  /** The chunks needed to decode the first frame, in file order: headers, colour profile and one frame. */
   readonly firstFrame: readonly WebpChunk[];
   /** Whether the file contains all chunks with pixels. */
   readonly hasAllPixels: boolean;
-  /** Whether all chunks are complete, and their total matches the declared length of the file. */
+  /** Whether all chunks are complete, and their total length matches the declared length of the file. */
   readonly isWellFormed: boolean;
 }
 
@@ -25,7 +25,7 @@ const chunkHeaderBytes = 8;
 const pixelChunks = new Set(['VP8 ', 'VP8L', 'ANMF']);
 /** Chunks needed for decoding, in addition to the pixels. */
 const auxiliaryChunks = new Set(['VP8X', 'ICCP', 'ANIM', 'ALPH', 'EXIF']);
-/** Chunk names as numbers. An animation may have a million chunks, and comparing strings would dominate the cost. */
+/** Chunk types by number. An animation may have a million chunks, and decoding each type to a string would be slow. */
 const knownTypes = new Map(
   [...pixelChunks, ...auxiliaryChunks].map((type) => [Buffer.from(type, 'latin1').readUInt32BE(), type]),
 );
@@ -44,7 +44,7 @@ export function readWebp(bytes: Uint8Array): WebpStructure | undefined {
     const chunk = readChunk(view, offset);
     const hasPixels = pixelChunks.has(chunk.type);
     if (hasPixels) frames++;
-    // EXIF follows the pixels; it may contain the orientation.
+    // EXIF, which may contain the orientation, follows the pixels.
     const isNeeded = hasPixels ? frames === 1 : auxiliaryChunks.has(chunk.type) && chunk.isComplete;
     if (isNeeded && !firstFrame.has(chunk.type)) firstFrame.set(chunk.type, chunk);
     isComplete &&= chunk.isComplete;
@@ -70,7 +70,7 @@ export function isWebp(bytes: Uint8Array): boolean {
   return textAt(bytes, 0) === 'RIFF' && textAt(bytes, 8) === 'WEBP';
 }
 
-/** Returns a copy of the file with the first frame only, and with the correct length in its header. */
+/** Returns a copy of the file that contains only the first frame, with the correct length in its header. */
 export function extractFirstWebpFrame(bytes: Uint8Array, { firstFrame }: WebpStructure): Uint8Array {
   const parts = firstFrame.flatMap(({ start, length }) => [
     bytes.subarray(start - chunkHeaderBytes, start + length),

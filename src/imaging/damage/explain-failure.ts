@@ -16,14 +16,14 @@ const diagnosers: Readonly<Record<PictureFormat, (bytes: Uint8Array) => Diagnosi
   webp: diagnoseWebp,
   avif: diagnoseAvif,
   tiff: diagnoseTiff,
-  // Our own BMP decoder reports the exact problem itself.
+  // Vitrine's own BMP decoder already reports the exact problem.
   bmp: () => unreadable(),
 };
 
 /**
  * Determines from a file's structure why the image library rejected it. The library's message is only the `cause`, for
- * the log: it refers to the library's source code, changes between versions, and describes unsupported features as
- * damage. Valid files are never checked, so they are not delayed.
+ * the log, because it refers to the library's source code, changes between versions, and describes unsupported features
+ * as damage. Valid files are never checked, so they are not delayed.
  * @returns the error, or `undefined` if the file contains all of its pixels.
  */
 export async function explainFailure(
@@ -37,7 +37,8 @@ export async function explainFailure(
 }
 
 /**
- * Like `explainFailure`, after the decoder has rejected a header, or a complete file twice. Always returns an error.
+ * Like `explainFailure`, but always returns an error. Used after the decoder has rejected a header, or has rejected a
+ * complete file twice.
  */
 export async function explainRejection(
   error: unknown,
@@ -64,7 +65,7 @@ function diagnoseUnsupportedJpeg({ process, precision, height }: JpegFrame): Dia
   return height === 0 ? unsupported('its height is not stored in the header') : unreadable();
 }
 
-/** A GIF is complete if its last frame is complete: a missing trailer or a truncated comment does not matter. */
+/** A GIF is complete if its last frame is complete. A missing trailer or a truncated comment does not matter. */
 export function diagnoseGif(bytes: Uint8Array): Diagnosis {
   const gif = readGif(bytes);
   if (gif === undefined) return truncated();
@@ -74,22 +75,22 @@ export function diagnoseGif(bytes: Uint8Array): Diagnosis {
       ? truncated('the file ends before its first frame')
       : unreadable();
   }
-  const pixels = checkGifPixels(bytes, last.isComplete ? first : last);
-  if (pixels === 'corrupt' || (pixels === 'truncated' && last.isComplete)) {
+  const pixelStatus = checkGifPixels(bytes, last.isComplete ? first : last);
+  if (pixelStatus === 'corrupt' || (pixelStatus === 'truncated' && last.isComplete)) {
     return corrupt('its compressed pixels are damaged');
   }
-  if (pixels === 'truncated') return truncated();
+  if (pixelStatus === 'truncated') return truncated();
   return last.isComplete ? unreadable() : 'complete';
 }
 
-/** WebP has no checksums: a complete file that cannot be decoded is corrupt. */
+/** WebP has no checksums, so a complete file that cannot be decoded is corrupt. */
 function diagnoseWebp(bytes: Uint8Array): Diagnosis {
   const webp = readWebp(bytes);
   if (webp === undefined || webp.size === undefined) return bytes.length < 30 ? truncated() : unreadable();
   return webp.hasAllPixels ? corrupt('its compressed pixels are damaged') : truncated();
 }
 
-/** AVIF has no checksums: a complete file that cannot be decoded is corrupt. */
+/** AVIF has no checksums, so a complete file that cannot be decoded is corrupt. */
 function diagnoseAvif(bytes: Uint8Array): Diagnosis {
   const file = readIsobmff(bytes);
   if (file === undefined) return bytes.length < 16 ? truncated() : unreadable();

@@ -3,13 +3,13 @@ import { constants, crc32, createInflate, deflateSync, inflateSync } from 'node:
 import { isPng, type PngChunk, pngChunks, type PngHeader, readPng } from '../containers/png.ts';
 import { corrupt, truncated, type Diagnosis, unreadable, unsupported, type Verdict } from './verdict.ts';
 
-/** Decompresses truncated data as far as possible. */
+/** Makes zlib decompress truncated data as far as possible. */
 const allowTruncation = { finishFlush: constants.Z_SYNC_FLUSH };
 
-/** Above this, two copies of a picture's rows and other data would not fit into a decoder child's memory. */
+/** Above this size, two copies of a picture's rows and other data would not fit into a decoder child's memory. */
 const maxRepackedBytes = 2 ** 28;
 
-/** Determines why a PNG was rejected. Checks the CRCs first: a damaged length makes a complete file look truncated. */
+/** Determines why a PNG was rejected. Checks the CRCs first, since a damaged length makes a file look truncated. */
 export async function diagnosePng(bytes: Uint8Array): Promise<Diagnosis> {
   if (!isPng(bytes)) return unreadable();
   let hasEnd = false;
@@ -43,16 +43,16 @@ export function repackPng(bytes: Uint8Array): Uint8Array {
   const options = { ...allowTruncation, maxOutputLength: requiredBytes + 65_536 };
   const rows = inflateSync(Buffer.concat(readPixelData(bytes)), options).subarray(0, requiredBytes);
   const pixels = deflateSync(rows, { level: 1 });
-  const before = bytes.subarray(0, first.start - 8);
-  return Buffer.concat([before, makeChunk('IDAT', pixels), makeChunk('IEND', Buffer.alloc(0))]);
+  const leadingBytes = bytes.subarray(0, first.start - 8);
+  return Buffer.concat([leadingBytes, makeChunk('IDAT', pixels), makeChunk('IEND', Buffer.alloc(0))]);
 }
 
 function makeChunk(type: string, data: Uint8Array): Buffer {
   const body = Buffer.concat([Buffer.from(type, 'latin1'), data]);
-  const numbers = Buffer.alloc(8);
-  numbers.writeUInt32BE(data.length, 0);
-  numbers.writeUInt32BE(crc32(body), 4);
-  return Buffer.concat([numbers.subarray(0, 4), body, numbers.subarray(4)]);
+  const lengthAndChecksum = Buffer.alloc(8);
+  lengthAndChecksum.writeUInt32BE(data.length, 0);
+  lengthAndChecksum.writeUInt32BE(crc32(body), 4);
+  return Buffer.concat([lengthAndChecksum.subarray(0, 4), body, lengthAndChecksum.subarray(4)]);
 }
 
 function checkChunk(bytes: Uint8Array, { type, start, length, isComplete }: PngChunk): Verdict | undefined {
@@ -67,7 +67,7 @@ function checkChunk(bytes: Uint8Array, { type, start, length, isComplete }: PngC
 
 const channelsByType: Readonly<Record<number, number>> = { 0: 1, 2: 3, 3: 1, 4: 2, 6: 4 };
 
-/** Adam7: start and step of each pass. */
+/** Horizontal and vertical start and step of each Adam7 pass. */
 const passes = [
   [0, 0, 8, 8],
   [4, 0, 8, 8],
@@ -96,17 +96,19 @@ function readPixelData(bytes: Uint8Array): Uint8Array[] {
   return chunks.map(({ start, length }) => bytes.subarray(start, start + length)).toArray();
 }
 
-/** Returns whether the data contains all rows before it ends or becomes inconsistent. Keeps no pixels in memory. */
+/**
+ * Returns whether the data contains all rows before it ends or becomes inconsistent. Does not keep pixels in memory.
+ */
 async function hasAllRows(bytes: Uint8Array, requiredBytes: number): Promise<boolean> {
-  let decompressed = 0;
+  let decompressedBytes = 0;
   const rows = Readable.from(readPixelData(bytes)).pipe(createInflate(allowTruncation));
   try {
     for await (const part of rows as AsyncIterable<Uint8Array>) {
-      decompressed += part.length;
-      if (decompressed >= requiredBytes) break;
+      decompressedBytes += part.length;
+      if (decompressedBytes >= requiredBytes) break;
     }
   } catch {
     return false;
   }
-  return decompressed >= requiredBytes;
+  return decompressedBytes >= requiredBytes;
 }

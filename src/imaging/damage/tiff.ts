@@ -27,7 +27,7 @@ const compressionNames: Readonly<Record<number, string>> = {
   34_677: 'SGI LogLuv',
   34_712: 'JPEG 2000',
   34_887: 'LERC',
-  34_892: 'lossy JPEG of DNG',
+  34_892: 'DNG lossy JPEG',
   34_925: 'LZMA',
   34_933: 'PNG',
   34_934: 'JPEG XR',
@@ -39,7 +39,7 @@ const compressionNames: Readonly<Record<number, string>> = {
 /** Maximum number of strips or tiles to check. No picture within the limits has more. */
 const maxStrips = 1_048_576;
 
-/** Determines why a TIFF was rejected: it is truncated or corrupt, or its compression is not supported. */
+/** Determines why a TIFF was rejected: it is truncated, it is corrupt, or its compression is not supported. */
 export function diagnoseTiff(bytes: Uint8Array): Diagnosis {
   const file = readTiff(bytes);
   if (file === undefined) return diagnoseDirectory(bytes);
@@ -82,10 +82,10 @@ function checkTruncation(file: TiffStructure, directory: TiffDirectory): Verdict
     ? ([tiffTags.tileOffsets, tiffTags.tileByteCounts] as const)
     : ([tiffTags.stripOffsets, tiffTags.stripByteCounts] as const);
   const [offsets, lengths] = tags.map((tag) => tiffNumbers(file, directory, tag, maxStrips));
-  const declared = directory.entries.get(tags[0])?.count ?? 0;
+  const declaredCount = directory.entries.get(tags[0])?.count ?? 0;
   if (offsets === undefined || lengths === undefined) return undefined;
   const isTruncated =
-    offsets.length < Math.min(declared, maxStrips) ||
+    offsets.length < Math.min(declaredCount, maxStrips) ||
     offsets.some((offset, n) => offset + (lengths[n] ?? 0) > file.bytes.length);
   return isTruncated ? truncated('the file ends before its last pixels') : undefined;
 }

@@ -10,22 +10,22 @@ export interface RawPicture {
 }
 
 /**
- * Decodes a BMP, for which the image library has no decoder. The caller has parsed the header and checked its size
- * against the limits. Ignores the fourth byte of 32-bit pixels unless there is an alpha mask, and ignores a mask that
- * would make the whole picture invisible.
+ * Decodes a BMP, because the image library has no decoder for it. The caller has parsed the header and checked the
+ * declared size against the limits. Ignores the fourth byte of 32-bit pixels unless there is an alpha mask, and ignores
+ * a mask that would make the whole picture invisible.
  * @throws AppError `picture_cut` if pixels are missing.
  */
 export function decodeBmp(file: Uint8Array, header: BmpHeader): RawPicture {
-  if (header.coding !== 'plain') return fromPalette(file, header, readRunLengths(file, header));
+  if (header.coding !== 'plain') return applyPalette(file, header, readRunLengths(file, header));
   const stride = Math.ceil((header.width * header.bits) / 32) * 4;
   const pixels = file.subarray(header.pixelOffset);
   // The padding after the last row may be missing.
-  const required = stride * (header.height - 1) + Math.ceil((header.width * header.bits) / 8);
-  if (pixels.length < required)
-    throw bmpError(truncated(`ends after ${pixels.length} of ${required} bytes of pixels`));
-  if (header.bits <= 8) return fromPalette(file, header, unpackIndices(pixels, header, stride));
-  if (header.bits === 24) return fromBgr(pixels, header, stride);
-  return fromMasks(pixels, header, stride);
+  const requiredBytes = stride * (header.height - 1) + Math.ceil((header.width * header.bits) / 8);
+  if (pixels.length < requiredBytes)
+    throw bmpError(truncated(`ends after ${pixels.length} of ${requiredBytes} bytes of pixel data`));
+  if (header.bits <= 8) return applyPalette(file, header, unpackIndices(pixels, header, stride));
+  if (header.bits === 24) return decodeBgr(pixels, header, stride);
+  return decodeWithMasks(pixels, header, stride);
 }
 
 function unpackIndices(pixels: Uint8Array, header: BmpHeader, stride: number): Uint8Array {
@@ -43,13 +43,13 @@ function unpackIndices(pixels: Uint8Array, header: BmpHeader, stride: number): U
   return indices;
 }
 
-function fromPalette(file: Uint8Array, header: BmpHeader, indices: Uint8Array): RawPicture {
+function applyPalette(file: Uint8Array, header: BmpHeader, indices: Uint8Array): RawPicture {
   const { width, height, palette } = header;
   const data = new Uint8Array(width * height * 3);
   for (let row = 0; row < height; row++) {
     let target = targetRow(header, row) * width * 3;
     for (let x = 0; x < width; x++) {
-      // An index outside the palette is black, as in other decoders.
+      // As in other decoders, an index outside the palette means black.
       const index = indices[row * width + x] ?? 0;
       const entry = palette.offset + index * palette.entryBytes;
       const isKnown = index < palette.length;
@@ -61,7 +61,7 @@ function fromPalette(file: Uint8Array, header: BmpHeader, indices: Uint8Array): 
   return { width, height, channels: 3, data };
 }
 
-function fromBgr(pixels: Uint8Array, header: BmpHeader, stride: number): RawPicture {
+function decodeBgr(pixels: Uint8Array, header: BmpHeader, stride: number): RawPicture {
   const { width, height } = header;
   const data = new Uint8Array(width * height * 3);
   for (let row = 0; row < height; row++) {
@@ -76,7 +76,7 @@ function fromBgr(pixels: Uint8Array, header: BmpHeader, stride: number): RawPict
   return { width, height, channels: 3, data };
 }
 
-function fromMasks(pixels: Uint8Array, header: BmpHeader, stride: number): RawPicture {
+function decodeWithMasks(pixels: Uint8Array, header: BmpHeader, stride: number): RawPicture {
   const { width, height, bits, masks } = header;
   const view = new DataView(pixels.buffer, pixels.byteOffset, pixels.byteLength);
   const [red, green, blue, alpha] = masks.map(channelReader) as [
@@ -130,25 +130,25 @@ const endOfBitmap = 1;
 const delta = 2;
 
 /**
- * Decodes RLE4 and RLE8 to palette indices, one byte per pixel, rows in the file's order. Skipped pixels get index 0.
- * Truncates runs that exceed their row, which some encoders write.
+ * Decodes RLE4 and RLE8 to palette indices, with one byte per pixel and the rows in the file's order. Skipped pixels
+ * get index 0. Some encoders write runs that exceed their row; such runs are truncated.
  * Source: Microsoft, "Bitmap Compression".
  * @throws AppError `picture_cut` if the file ends before its last row is complete.
  */
 function readRunLengths(file: Uint8Array, header: BmpHeader): Uint8Array {
   const canvas = makeCanvas(header);
   let offset = header.pixelOffset;
-  while (offset + 1 < file.length && canvas.hasRoom()) {
+  while (offset + 1 < file.length && canvas.hasRowsLeft()) {
     const count = file[offset] ?? 0;
     const value = file[offset + 1] ?? 0;
     offset += 2;
-    if (count > 0) canvas.run(count, value);
-    else if (value === endOfLine) canvas.nextLine();
+    if (count > 0) canvas.writeRun(count, value);
+    else if (value === endOfLine) canvas.startNextLine();
     else if (value === endOfBitmap) return canvas.indices;
     else if (value === delta) {
-      canvas.skip(file[offset] ?? 0, file[offset + 1] ?? 0);
+      canvas.skipPixels(file[offset] ?? 0, file[offset + 1] ?? 0);
       offset += 2;
-    } else offset += canvas.literal(value, file.subarray(offset));
+    } else offset += canvas.writeLiteral(value, file.subarray(offset));
   }
   if (!canvas.isComplete()) throw bmpError(truncated('ends before its last row is complete'));
   return canvas.indices;
@@ -156,33 +156,34 @@ function readRunLengths(file: Uint8Array, header: BmpHeader): Uint8Array {
 
 function makeCanvas({ width, height, coding }: BmpHeader) {
   const indices: Uint8Array = new Uint8Array(width * height);
-  const isNibbles = coding === 'rle4';
+  const isRle4 = coding === 'rle4';
   let x = 0;
   let y = 0;
-  const put = (index: number) => {
+  const writeIndex = (index: number) => {
     if (x < width) indices[y * width + x] = index;
     x++;
   };
-  const nibble = (byte: number, position: number) => (position % 2 === 0 ? byte >> 4 : byte & 15);
+  const readNibble = (byte: number, position: number) => (position % 2 === 0 ? byte >> 4 : byte & 15);
   return {
     indices,
-    hasRoom: () => y < height,
+    hasRowsLeft: () => y < height,
     isComplete: () => y >= height || (y === height - 1 && x >= width),
-    run(count: number, value: number) {
-      // Writes only the part inside the row: a file full of overlong runs must not take longer than its pixels.
-      const room = Math.min(count, width - x);
-      for (let i = 0; i < room; i++) put(isNibbles ? nibble(value, i) : value);
+    writeRun(count: number, value: number) {
+      // Only the part inside the row is written, so that overlong runs do not take extra time.
+      const visibleCount = Math.min(count, width - x);
+      for (let i = 0; i < visibleCount; i++) writeIndex(isRle4 ? readNibble(value, i) : value);
     },
-    /** Copies `count` indices; returns the number of bytes they occupy, which is even. */
-    literal(count: number, bytes: Uint8Array): number {
-      for (let i = 0; i < count; i++) put(isNibbles ? nibble(bytes[i >> 1] ?? 0, i) : (bytes[i] ?? 0));
-      return Math.ceil((isNibbles ? Math.ceil(count / 2) : count) / 2) * 2;
+    /** Copies `count` indices. Returns the number of bytes that they occupy, which is always even. */
+    writeLiteral(count: number, bytes: Uint8Array): number {
+      for (let i = 0; i < count; i++)
+        writeIndex(isRle4 ? readNibble(bytes[i >> 1] ?? 0, i) : (bytes[i] ?? 0));
+      return Math.ceil((isRle4 ? Math.ceil(count / 2) : count) / 2) * 2;
     },
-    nextLine() {
+    startNextLine() {
       x = 0;
       y++;
     },
-    skip(right: number, down: number) {
+    skipPixels(right: number, down: number) {
       x += right;
       y += down;
     },

@@ -17,15 +17,15 @@ import { openCmyk, readColourChannels, readLabSamples, readYcbcr } from './tiff-
 /**
  * Decodes a picture to exactly `size`. If the library rejects the file but its structure proves that all pixels are
  * present, decodes it anyway, as browsers do.
- * @throws AppError of the family `picture_damaged`.
+ * @throws AppError with a code of the `picture_damaged` family.
  */
 export async function decodePicture(bytes: Uint8Array, facts: PictureFacts, size: Size): Promise<Pixels> {
   const { format } = facts;
   try {
     return await decodeFrame({ bytes, format, options: {} }, size);
   } catch (error) {
-    const reason = await explainFailure(error, bytes, format);
-    if (reason !== undefined) throw reason;
+    const explanation = await explainFailure(error, bytes, format);
+    if (explanation !== undefined) throw explanation;
   }
   try {
     return await decodeFrame({ bytes, format, options: { isComplete: true } }, size);
@@ -68,14 +68,14 @@ async function decodeFrame(source: Source, size: Size): Promise<Pixels> {
   }
 }
 
-/** Opens the picture upright, without any colour conversion. */
+/** Opens a picture upright, without any colour conversion. */
 function openUnmanaged({ bytes, format, options }: Source) {
   return openPicture(bytes, format, { ...options, ignoreIcc: true }).autoOrient();
 }
 
 async function decodePremultiplied(source: Source, size: Size, colour: FileColour): Promise<Pixels> {
-  const { isDeep } = await readSampleKind(openUnmanaged(source));
-  const samples = await readSamples(openUnmanaged(source), isDeep ? 'rgb16' : 'srgb', isDeep ? 16 : 8);
+  const { is16Bit } = await readSampleKind(openUnmanaged(source));
+  const samples = await readSamples(openUnmanaged(source), is16Bit ? 'rgb16' : 'srgb', is16Bit ? 16 : 8);
   if (samples.channels === 4) unpremultiply(samples);
   return decodeSamples(samples, size, colour);
 }
@@ -100,27 +100,26 @@ async function decodeLab({ bytes, options }: Source, size: Size, layout: TiffLay
   const samples = await readLabSamples(bytes, layout, options);
   if (layout.colours === 'lab') offsetChroma(samples);
   // Resizing premultiplies the colours. With 8 bits, the rounding would shift the hue.
-  const precise = layout.alpha === undefined ? samples : to16Bits(samples);
-  const isDeep = precise.data instanceof Uint16Array;
-  const resized = fromSamples(precise).resize(exactResize(size));
-  return labToPixels(await readSamples(resized, isDeep ? 'rgb16' : 'srgb', isDeep ? 16 : 8), layout);
+  const preciseSamples = layout.alpha === undefined ? samples : to16Bits(samples);
+  const is16Bit = preciseSamples.data instanceof Uint16Array;
+  const resized = fromSamples(preciseSamples).resize(exactResize(size));
+  return labToPixels(await readSamples(resized, is16Bit ? 'rgb16' : 'srgb', is16Bit ? 16 : 8), layout);
 }
 
 /** How the image library represents the samples of a source. */
 interface SampleKind {
-  /** Whether the samples have 16 bits. */
-  readonly isDeep: boolean;
+  readonly is16Bit: boolean;
   readonly isGrey: boolean;
 }
 
 async function readSampleKind(source: Sharp): Promise<SampleKind> {
   const { depth, space } = await source.metadata();
-  return { isDeep: depth === 'ushort', isGrey: space === 'b-w' || space === 'grey16' };
+  return { is16Bit: depth === 'ushort', isGrey: space === 'b-w' || space === 'grey16' };
 }
 
 /**
- * Converts the raw samples of a source to opaque sRGB of exactly `size`. Resizes first, because the conversion is
- * slower than the resize, and 16-bit grey would otherwise lose its profile.
+ * Converts a source's raw samples to opaque sRGB of exactly `size`. Resizes first, because the conversion is slower
+ * than the resize, and because 16-bit grey would otherwise lose its profile.
  */
 async function decodeColour(
   source: Sharp,
@@ -132,22 +131,22 @@ async function decodeColour(
   const isNarrowRange = colour.kind !== 'embedded' && colour.isNarrowRange === true;
   if (profile === undefined && !isNarrowRange) return decodeTo(source, size);
   const isGreyProfile = profile !== undefined && profileColourSpace(profile) === 'GRAY';
-  const space = kind.isDeep ? (isGreyProfile ? 'grey16' : 'rgb16') : 'srgb';
-  const resized = await readSamples(source.resize(exactResize(size)), space, kind.isDeep ? 16 : 8);
+  const space = kind.is16Bit ? (isGreyProfile ? 'grey16' : 'rgb16') : 'srgb';
+  const resized = await readSamples(source.resize(exactResize(size)), space, kind.is16Bit ? 16 : 8);
   const samples = isNarrowRange ? expandToFullRange(resized) : resized;
   return profile === undefined ? flattenOntoWhite(samples) : convertSamples(samples, profile);
 }
 
 /** Like `decodeColour`, for grey or RGB samples in memory. */
 async function decodeSamples(samples: Samples, size: Size, colour: FileColour): Promise<Pixels> {
-  const kind = { isDeep: samples.data instanceof Uint16Array, isGrey: samples.channels <= 2 };
+  const kind = { is16Bit: samples.data instanceof Uint16Array, isGrey: samples.channels <= 2 };
   return decodeColour(fromSamples(samples), kind, size, colour);
 }
 
 /** Returns the profile to convert with; `undefined` if it is sRGB, is invalid or does not match the channels. */
 async function usableProfile(colour: FileColour, kind: SampleKind): Promise<Uint8Array | undefined> {
   if (colour.kind === 'srgb') return undefined;
-  if (colour.kind === 'named') return colour.profile;
+  if (colour.kind === 'declared') return colour.profile;
   const space = profileColourSpace(colour.profile);
   if (space === 'GRAY') return kind.isGrey ? colour.profile : undefined;
   return space === 'RGB ' && (await changesColours(colour.profile)) ? colour.profile : undefined;

@@ -6,14 +6,19 @@ import { readIsobmff } from '../containers/isobmff.ts';
 import { readPng } from '../containers/png.ts';
 import { readTiff } from '../containers/tiff.ts';
 import type { Size } from '../geometry.ts';
-import { isDeepCmykWithAlpha, isPlanarGrey, type TiffLayout, tiffLayout } from '../containers/tiff-layout.ts';
+import {
+  is16BitCmykWithAlpha,
+  isPlanarGrey,
+  type TiffLayout,
+  tiffLayout,
+} from '../containers/tiff-layout.ts';
 import { selectTiffPage } from '../containers/tiff-pages.ts';
 
 /** How to convert a file's samples to colours. */
 export type Interpretation =
   /** The image library converts them correctly. */
   | { readonly kind: 'library' }
-  /** The raw samples need a conversion that the library gets wrong. */
+  /** The raw samples need a conversion that the library does not perform correctly. */
   | { readonly kind: 'colour'; readonly colour: FileColour }
   /** Like `colour`, but the samples are premultiplied. */
   | { readonly kind: 'premultiplied'; readonly colour: FileColour }
@@ -23,7 +28,7 @@ export type Interpretation =
   | { readonly kind: 'lab'; readonly layout: TiffLayout }
   /**
    * A GIF whose first frame does not exactly cover its screen. The library fills uncovered areas with black, and
-   * enlarges the picture to include areas outside the screen; browsers only show the screen.
+   * enlarges the picture to include areas outside the screen. Browsers only show the screen.
    */
   | { readonly kind: 'screen'; readonly screen: Size; readonly frame: GifFrame }
   /** A TIFF in Y'CbCr that the library does not convert. */
@@ -47,7 +52,7 @@ function interpretGif(bytes: Uint8Array): Interpretation {
   const gif = readGif(bytes);
   if (gif?.first === undefined) return library;
   const { left, top, width, height } = gif.first;
-  // A frame that is larger than the screen determines its size, as in browsers.
+  // As in browsers, a frame that is larger than the screen determines the screen size.
   const screen = { width: Math.max(gif.width, width), height: Math.max(gif.height, height) };
   const coversScreen = left === 0 && top === 0 && width === screen.width && height === screen.height;
   return coversScreen ? library : { kind: 'screen', screen, frame: gif.first };
@@ -58,7 +63,7 @@ function interpretPng(bytes: Uint8Array): Interpretation {
   if (png === undefined) return library;
   const declaresColours =
     png.cicp !== undefined || png.gamma !== undefined || png.chromaticities !== undefined;
-  // The library converts embedded profiles correctly only for pictures with 8 bits.
+  // The library converts embedded profiles correctly only for pictures with 8 bits per channel.
   if (!declaresColours && png.header.bitDepth <= 8) return library;
   const colour = pngColour(png);
   if (colour.kind === 'embedded' && png.header.bitDepth <= 8) return library;
@@ -73,10 +78,10 @@ function interpretAvif(bytes: Uint8Array): Interpretation {
   if (avif.references.some(({ type, from }) => type === 'prem' && from === avif.primaryItem)) {
     return { kind: 'premultiplied', colour };
   }
-  const isDeep = [...avif.items.values()].some(({ properties }) =>
+  const isHighBitDepth = [...avif.items.values()].some(({ properties }) =>
     properties.some(({ type, start }) => type === 'av1C' && ((bytes[start + 2] ?? 0) & 0x40) !== 0),
   );
-  if (colour.kind === 'srgb' || (colour.kind === 'embedded' && !isDeep)) return library;
+  if (colour.kind === 'srgb' || (colour.kind === 'embedded' && !isHighBitDepth)) return library;
   return { kind: 'colour', colour };
 }
 
@@ -90,7 +95,7 @@ function interpretTiff(bytes: Uint8Array): Interpretation {
   if (colours === 'ycbcr') return layout.isJpeg || layout.isSubsampled ? library : { kind: 'ycbcr', layout };
   const isPlain =
     channels === colourChannels || (alpha === colourChannels && channels === colourChannels + 1);
-  if (!isPlain || isPlanarGrey(layout) || isDeepCmykWithAlpha(layout)) return { kind: 'channels', layout };
+  if (!isPlain || isPlanarGrey(layout) || is16BitCmykWithAlpha(layout)) return { kind: 'channels', layout };
   if (bits < 16 || colours === 'cmyk') return library;
   return layout.profile === undefined ? library : { kind: 'colour', colour: tiffColour(layout) };
 }
@@ -100,7 +105,7 @@ export function isLab({ colours }: TiffLayout): boolean {
   return colours === 'lab' || colours === 'icclab' || colours === 'itulab';
 }
 
-/** Returns the colours that a TIFF's profile declares. */
+/** Returns the colour information in a TIFF's profile. */
 export function tiffColour({ profile }: TiffLayout): FileColour {
   return profile !== undefined && isIccProfile(profile) ? { kind: 'embedded', profile } : { kind: 'srgb' };
 }

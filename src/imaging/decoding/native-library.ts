@@ -1,9 +1,9 @@
 import sharp from 'sharp';
 
-// Only for code that runs in a decoder child: a crash in native code kills the whole process.
+// Import this module only in a decoder child, because a crash in native code kills the whole process.
 //
-// Blocks every loader, then enables those of the accepted formats, for bytes in memory only. A disguised file cannot
-// reach the loader of a different format (SVG, PDF, raw memory dumps, the HDR gain map of JPEGs …).
+// All loaders are blocked except the in-memory loaders for the accepted formats. A disguised file therefore cannot
+// reach the loader for a different format (SVG, PDF, raw memory dumps, the HDR gain map of JPEGs …).
 sharp.block({ operation: ['VipsForeignLoad'] });
 sharp.unblock({
   operation: [
@@ -18,7 +18,7 @@ sharp.unblock({
 
 // The same picture is not decoded twice in a row, so an operation cache would only waste memory.
 sharp.cache(false);
-// One thread per operation: the pool runs one child per core.
+// One thread per operation is enough, because the pool runs one child per core.
 sharp.concurrency(1);
 
 export { sharp };

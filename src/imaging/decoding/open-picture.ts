@@ -11,29 +11,30 @@ const options: SharpOptions = {
   limitInputPixels: false,
   // All pixels are needed in memory at once, so the line cache of sequential reads has no benefit.
   sequentialRead: false,
-  // A TIFF may have any number of spot colours and masks; its size is bounded by the pixel and memory limits.
+  // A TIFF may have any number of spot colours and masks. The pixel and memory limits already bound its size.
   limitInputChannels: false,
 };
 
-/** Options of a source. */
+/** Options for opening a picture. */
 export interface SourceOptions extends Pick<SharpOptions, 'ignoreIcc'> {
   /** Whether the file is known to have all of its pixels, so that errors can be ignored. */
   readonly isComplete?: boolean;
 }
 
 /**
- * Returns the minimum severity of problems at which the library fails. Warnings (odd padding, a wrong CRC in an
- * ancillary chunk) are common in valid files. In a JPEG, however, a warning is the only sign of truncation if an end
- * marker was added: `decodePicture` then checks the file, and decodes it again if it is complete.
+ * Returns the lowest severity of problems at which the library fails. Warnings (odd padding, a wrong CRC in an
+ * ancillary chunk) are common in valid files. In a truncated JPEG to which an end marker was added, however, a warning
+ * is the only sign of the truncation. After a warning, `decodePicture` checks the file, and decodes it again if it is
+ * complete.
  */
-function failOn(format: PictureFormat, isComplete: boolean): SharpOptions['failOn'] {
+function failureSeverity(format: PictureFormat, isComplete: boolean): SharpOptions['failOn'] {
   if (isComplete) return 'none';
   return format === 'jpeg' ? 'warning' : 'error';
 }
 
 /**
- * Opens the selected frame of a picture for the image library. The caller has checked the limits.
- * @throws AppError those of `decodeBmp` and `selectFrame`. Errors in other formats surface only during decoding.
+ * Opens the selected frame of a picture with the image library. The caller has checked the limits.
+ * @throws AppError as `decodeBmp` and `selectFrame` do. Errors in other formats surface only during decoding.
  */
 export function openPicture(
   bytes: Uint8Array,
@@ -50,6 +51,6 @@ export function openPicture(
     ...options,
     ...libraryOptions,
     ...frame.position,
-    failOn: failOn(format, isComplete),
+    failOn: failureSeverity(format, isComplete),
   });
 }

@@ -18,7 +18,7 @@ export async function decodeTo(source: Sharp, size: Size): Promise<Pixels> {
   );
 }
 
-/** Resize options for exactly `size`. Disables fast shrink-on-load, which blurs. */
+/** Returns resize options for exactly `size`. Fast shrink-on-load is disabled because it blurs the picture. */
 export function exactResize(size: Size): ResizeOptions {
   return { width: size.width, height: size.height, fit: 'fill', fastShrinkOnLoad: false };
 }

@@ -12,10 +12,10 @@ export interface Samples extends Size {
 /** Colour spaces whose samples the image library returns unchanged. */
 export type SampleSpace = 'srgb' | 'rgb16' | 'grey16' | 'cmyk' | 'multiband';
 
-/** Runs a pipeline of the image library and returns its samples, without any profile conversion. */
+/** Runs an image library pipeline and returns its samples, without any profile conversion. */
 export async function readSamples(image: Sharp, space: SampleSpace, bits: 8 | 16): Promise<Samples> {
-  const chain = space === 'cmyk' ? image.pipelineColourspace('cmyk') : image;
-  const { data, info } = await chain
+  const pipeline = space === 'cmyk' ? image.pipelineColourspace('cmyk') : image;
+  const { data, info } = await pipeline
     .toColourspace(space)
     .raw({ depth: bits === 16 ? 'ushort' : 'uchar' })
     .toBuffer({ resolveWithObject: true });
@@ -24,12 +24,12 @@ export async function readSamples(image: Sharp, space: SampleSpace, bits: 8 | 16
   return { width, height, channels, data: new Uint16Array(data.buffer, data.byteOffset, data.length / 2) };
 }
 
-/** Starts a pipeline of the image library with grey or RGB samples, with or without alpha. */
+/** Starts an image library pipeline with grey or RGB samples, with or without alpha. */
 export function fromSamples({ data, width, height, channels }: Samples): Sharp {
   return sharp(data, { raw: { width, height, channels: channels as 1 | 2 | 3 | 4 } });
 }
 
-/** Returns a buffer for samples of the same size and depth. */
+/** Returns an empty buffer for samples of the same size and depth, with a different number of channels. */
 export function emptyLike({ width, height, data }: Samples, channels: number): Uint8Array | Uint16Array {
   const length = width * height * channels;
   return data instanceof Uint16Array ? new Uint16Array(length) : new Uint8Array(length);
@@ -51,21 +51,21 @@ export function keepChannels(samples: Samples, indices: readonly number[]): Samp
 
 function moveChannels(samples: Samples, indices: readonly number[], result: Samples['data']): Samples {
   const { data, channels } = samples;
-  let to = 0;
+  let target = 0;
   for (let index = 0; index < data.length; index += channels) {
-    for (const channel of indices) result[to++] = data[index + channel] ?? 0;
+    for (const channel of indices) result[target++] = data[index + channel] ?? 0;
   }
   return { ...samples, channels: indices.length, data: result };
 }
 
-/** Un-premultiplies the colours by alpha, the last channel, in place. */
+/** Divides premultiplied colours by alpha (the last channel), in place. */
 export function unpremultiply({ data, channels }: Samples): void {
-  const full = data instanceof Uint16Array ? 65_535 : 255;
+  const maxValue = data instanceof Uint16Array ? 65_535 : 255;
   for (let index = 0; index < data.length; index += channels) {
     const alpha = data[index + channels - 1] ?? 0;
     for (let n = 0; n < channels - 1; n++) {
-      const value = alpha === 0 ? 0 : Math.round(((data[index + n] ?? 0) * full) / alpha);
-      data[index + n] = Math.min(full, value);
+      const value = alpha === 0 ? 0 : Math.round(((data[index + n] ?? 0) * maxValue) / alpha);
+      data[index + n] = Math.min(maxValue, value);
     }
   }
 }
@@ -90,9 +90,9 @@ export function placeOnScreen(
 export function to16Bits(samples: Samples): Samples {
   const { data } = samples;
   if (data instanceof Uint16Array) return samples;
-  const wide = new Uint16Array(data.length);
-  for (let index = 0; index < data.length; index++) wide[index] = (data[index] ?? 0) * 257;
-  return { ...samples, data: wide };
+  const result = new Uint16Array(data.length);
+  for (let index = 0; index < data.length; index++) result[index] = (data[index] ?? 0) * 257;
+  return { ...samples, data: result };
 }
 
 /** Converts samples to 8 bits. */
@@ -110,35 +110,35 @@ type Photometric = 'grey' | 'rgb' | 'cmyk';
 const photometricCodes = { grey: 1, rgb: 2, cmyk: 5 } as const;
 const colourCounts = { grey: 1, rgb: 3, cmyk: 4 } as const;
 
-/** Space for the header and the largest directory written here, with 12 bytes per entry. */
+/** Space for the header and the largest directory that is written here, with 12 bytes per entry. */
 const directoryBytes = 256;
 
 /**
- * Writes samples as an uncompressed TIFF with an ICC profile: the only form in which the image library accepts raw
- * samples together with a profile. A channel after the colours is alpha.
+ * Writes samples as an uncompressed TIFF with an ICC profile. The image library accepts raw samples with a profile only
+ * in this form. A channel after the colours is alpha.
  */
 export function writePlainTiff(samples: Samples, photometric: Photometric, profile?: Uint8Array): Buffer {
   const { width, height, channels, data } = samples;
   const bits = data.BYTES_PER_ELEMENT * 8;
   const pixels = Buffer.from(data.buffer, data.byteOffset, data.byteLength);
-  const depthsAt = directoryBytes;
-  const pixelsAt = depthsAt + channels * 2 + (profile?.length ?? 0) + ((profile?.length ?? 0) & 1);
-  const file = Buffer.alloc(pixelsAt + pixels.length);
+  const depthsOffset = directoryBytes;
+  const pixelsOffset = depthsOffset + channels * 2 + (profile?.length ?? 0) + ((profile?.length ?? 0) & 1);
+  const file = Buffer.alloc(pixelsOffset + pixels.length);
   const tags: (readonly [tag: number, type: 3 | 4 | 7, count: number, value: number])[] = [
     [256, 4, 1, width],
     [257, 4, 1, height],
-    [258, 3, channels, channels > 2 ? depthsAt : bits | (channels > 1 ? bits << 16 : 0)],
+    [258, 3, channels, channels > 2 ? depthsOffset : bits | (channels > 1 ? bits << 16 : 0)],
     [259, 3, 1, 1],
     [262, 3, 1, photometricCodes[photometric]],
-    [273, 4, 1, pixelsAt],
+    [273, 4, 1, pixelsOffset],
     [277, 3, 1, channels],
     [278, 4, 1, height],
     [279, 4, 1, pixels.length],
   ];
   if (channels > colourCounts[photometric]) tags.push([338, 3, 1, 2]);
   if (profile !== undefined) {
-    tags.push([34_675, 7, profile.length, depthsAt + channels * 2]);
-    file.set(profile, depthsAt + channels * 2);
+    tags.push([34_675, 7, profile.length, depthsOffset + channels * 2]);
+    file.set(profile, depthsOffset + channels * 2);
   }
   // Pixels are in native byte order, which is little-endian on every platform that Node supports.
   file.write('II*\0', 0, 'latin1');
@@ -150,7 +150,7 @@ export function writePlainTiff(samples: Samples, photometric: Photometric, profi
     file.writeUInt32LE(count, 14 + n * 12);
     file.writeUInt32LE(value, 18 + n * 12);
   }
-  for (let n = 0; n < channels; n++) file.writeUInt16LE(bits, depthsAt + n * 2);
-  pixels.copy(file, pixelsAt);
+  for (let n = 0; n < channels; n++) file.writeUInt16LE(bits, depthsOffset + n * 2);
+  pixels.copy(file, pixelsOffset);
   return file;
 }

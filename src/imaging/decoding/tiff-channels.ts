@@ -18,11 +18,11 @@ import {
 } from './samples.ts';
 import { type SourceOptions, openPicture } from './open-picture.ts';
 import { exactResize } from './pixels.ts';
-import { isDeepCmykWithAlpha, isPlanarGrey, type TiffLayout } from '../containers/tiff-layout.ts';
+import { is16BitCmykWithAlpha, isPlanarGrey, type TiffLayout } from '../containers/tiff-layout.ts';
 
 /**
  * Reads the colours and the alpha channel of a TIFF without its other channels, upright and at full size. Returns grey
- * with a profile as 16 bits and CMYK with alpha as 8 bits, because the library converts them at no other depth.
+ * with a profile as 16 bits and CMYK with alpha as 8 bits, the only depths at which the library converts them.
  */
 export async function readColourChannels(
   bytes: Uint8Array,
@@ -32,22 +32,22 @@ export async function readColourChannels(
   const { colours, bits, colourChannels, alpha, channels } = layout;
   const isGrey = colours === 'grey';
   const isPlanar = isPlanarGrey(layout);
-  const isDeepCmyk = isDeepCmykWithAlpha(layout);
+  const is16BitCmyk = is16BitCmykWithAlpha(layout);
   const space = isPlanar ? planarSpace(channels, bits) : interleavedSpace(layout);
-  const readable = isPlanar
+  const readableBytes = isPlanar
     ? declareAsRgb(bytes, layout)
-    : isDeepCmyk
+    : is16BitCmyk
       ? declareStraightAlpha(bytes, layout)
       : bytes;
-  const all = await readSamples(openUnmanaged(readable, options), space, bits === 16 ? 16 : 8);
+  const allSamples = await readSamples(openUnmanaged(readableBytes, options), space, bits === 16 ? 16 : 8);
   // The library returns three channels for 8-bit grey and for a palette.
   const returnedColours = space === 'srgb' && !isPlanar ? 3 : colourChannels;
   const colourIndices = Array.from({ length: isGrey ? 1 : returnedColours }, (_, n) => n);
   const alphaChannels = alpha === undefined ? [] : [alpha - colourChannels + returnedColours];
-  const samples = keepChannels(all, [...colourIndices, ...alphaChannels]);
-  if ((isPlanar || isDeepCmyk) && layout.isPremultiplied) unpremultiply(samples);
-  if (isPlanar && layout.isInverted) invertFirst(samples);
-  if (isDeepCmyk) return to8Bits(samples);
+  const samples = keepChannels(allSamples, [...colourIndices, ...alphaChannels]);
+  if ((isPlanar || is16BitCmyk) && layout.isPremultiplied) unpremultiply(samples);
+  if (isPlanar && layout.isInverted) invertFirstChannel(samples);
+  if (is16BitCmyk) return to8Bits(samples);
   return isGrey && layout.profile !== undefined ? to16Bits(samples) : samples;
 }
 
@@ -57,20 +57,21 @@ function interleavedSpace({ colours, bits }: TiffLayout): SampleSpace {
   return colours === 'grey' ? 'grey16' : 'rgb16';
 }
 
-/** For the library, two channels declared as RGB have no colour space; more channels are RGB and extra channels. */
+/** The library assigns no colour space to pictures that are declared as RGB but have only two channels. */
 function planarSpace(channels: number, bits: number): SampleSpace {
   if (channels === 2) return 'multiband';
   return bits === 16 ? 'rgb16' : 'srgb';
 }
 
-function invertFirst({ data, channels }: Samples): void {
-  const full = data instanceof Uint16Array ? 65_535 : 255;
-  for (let index = 0; index < data.length; index += channels) data[index] = full - (data[index] ?? 0);
+function invertFirstChannel({ data, channels }: Samples): void {
+  const maxValue = data instanceof Uint16Array ? 65_535 : 255;
+  for (let index = 0; index < data.length; index += channels) data[index] = maxValue - (data[index] ?? 0);
 }
 
 /**
- * Opens CMYK samples with their profile, for conversion by the library. Resizes them first if there is no alpha,
- * because converting inks is the slowest step. Resizes black separately, because the library does not accept raw CMYK.
+ * Opens CMYK samples with their profile, for conversion by the library. Resizes the samples first if there is no alpha,
+ * because converting inks is the slowest step. Black is resized separately, because the library does not accept raw
+ * CMYK.
  */
 export async function openCmyk(samples: Samples, { profile }: TiffLayout, size: Size): Promise<Sharp> {
   const file = writePlainTiff(
@@ -82,23 +83,23 @@ export async function openCmyk(samples: Samples, { profile }: TiffLayout, size: 
 }
 
 async function resizeInks(samples: Samples, size: Size): Promise<Samples> {
-  const isDeep = samples.data instanceof Uint16Array;
+  const is16Bit = samples.data instanceof Uint16Array;
   const resized = async (channels: readonly number[]) => {
     const image = fromSamples(pickChannels(samples, channels)).resize(exactResize(size));
-    return readSamples(image, isDeep ? 'rgb16' : 'srgb', isDeep ? 16 : 8);
+    return readSamples(image, is16Bit ? 'rgb16' : 'srgb', is16Bit ? 16 : 8);
   };
   const [inks, black] = [await resized([0, 1, 2]), await resized([3])];
   const data = emptyLike(inks, 4);
-  for (let from = 0, to = 0; from < inks.data.length; from += 3, to += 4) {
-    for (let n = 0; n < 3; n++) data[to + n] = inks.data[from + n] ?? 0;
-    data[to + 3] = black.data[from] ?? 0;
+  for (let source = 0, target = 0; source < inks.data.length; source += 3, target += 4) {
+    for (let n = 0; n < 3; n++) data[target + n] = inks.data[source + n] ?? 0;
+    data[target + 3] = black.data[source] ?? 0;
   }
   return { ...inks, channels: 4, data };
 }
 
 /**
- * Reads L*a*b* samples, upright and at full size. The library supports only some variants, so it receives the file
- * declared as RGB, whose samples have the same layout.
+ * Reads L*a*b* samples, upright and at full size. The library supports only some variants, so the file is declared as
+ * RGB, whose samples have the same layout.
  */
 export async function readLabSamples(
   bytes: Uint8Array,
@@ -112,13 +113,13 @@ export async function readLabSamples(
         'straight alpha or without transparency.',
     );
   }
-  const isDeep = layout.bits === 16;
-  const all = await readSamples(
+  const is16Bit = layout.bits === 16;
+  const allSamples = await readSamples(
     openUnmanaged(declareAsRgb(bytes, layout), options),
-    isDeep ? 'rgb16' : 'srgb',
-    isDeep ? 16 : 8,
+    is16Bit ? 'rgb16' : 'srgb',
+    is16Bit ? 16 : 8,
   );
-  return keepChannels(all, [0, 1, 2, ...(layout.alpha === undefined ? [] : [layout.alpha])]);
+  return keepChannels(allSamples, [0, 1, 2, ...(layout.alpha === undefined ? [] : [layout.alpha])]);
 }
 
 /** Returns a copy of a TIFF that declares its colours as RGB and its alpha as straight. */
@@ -159,8 +160,8 @@ export async function readYcbcr(
   layout: TiffLayout,
   options: SourceOptions,
 ): Promise<Samples> {
-  const all = await readSamples(openUnmanaged(declareAsRgb(bytes, layout), options), 'srgb', 8);
-  const samples = keepChannels(all, [0, 1, 2, ...(layout.alpha === undefined ? [] : [layout.alpha])]);
+  const allSamples = await readSamples(openUnmanaged(declareAsRgb(bytes, layout), options), 'srgb', 8);
+  const samples = keepChannels(allSamples, [0, 1, 2, ...(layout.alpha === undefined ? [] : [layout.alpha])]);
   const { red, green, blue, black, white } = ycbcrParameters(layout);
   const { data, channels } = samples;
   for (let index = 0; index < data.length; index += channels) {

@@ -12,15 +12,15 @@ const sensorPhotometrics = new Set([32_803, 34_892]);
 /** Compressions that only cameras use, such as those of Kodak, Sony, Epson, Samsung, Nikon and Pentax. */
 const cameraCompressions = new Set([262, 32_767, 32_769, 32_770, 32_772, 34_713, 65_000, 65_024, 65_535]);
 
-const filterTags = [33_421, 33_422, 50_710];
+const colourFilterTags = [33_421, 33_422, 50_710];
 
-/** Maximum number of directories to check. Raw files have a few. */
+/** Maximum number of directories to check. Raw files have only a few. */
 const maxDirectories = 16;
 
 /**
  * Returns whether a TIFF contains sensor data (DNG, NEF, ARW, CR2, PEF, SRW, 3FR, IIQ …). A TIFF reader would find only
- * a preview of a few hundred pixels. Checks the structure, not the maker's name: camera makers' software also exports
- * ordinary TIFFs.
+ * a preview of a few hundred pixels. Checks the structure instead of the maker's name, because camera makers' software
+ * also exports ordinary TIFFs.
  * Sources: TIFF/EP (ISO 12234-2), DNG 1.7, LibRaw's compression table.
  */
 export function isCameraRaw(file: TiffStructure): boolean {
@@ -44,6 +44,6 @@ function isSensorData(file: TiffStructure, directory: TiffDirectory): boolean {
   return (
     sensorPhotometrics.has(photometric) ||
     cameraCompressions.has(compression) ||
-    filterTags.some((tag) => directory.entries.has(tag))
+    colourFilterTags.some((tag) => directory.entries.has(tag))
   );
 }

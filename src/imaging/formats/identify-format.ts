@@ -9,7 +9,7 @@ import { isText } from './text-files.ts';
 /**
  * Identifies a picture's format from the first bytes of its file (`headBytes` are enough), ignoring the file name. An
  * animated PNG counts as PNG.
- * @throws AppError `empty_file`, `not_a_picture` or `format_not_allowed`. The messages name the apparent file type.
+ * @throws AppError `empty_file`, `not_a_picture` or `format_not_allowed`. The messages contain the apparent file type.
  */
 export async function sniffFormat(
   firstBytes: Uint8Array,
@@ -19,7 +19,7 @@ export async function sniffFormat(
   const sample = firstBytes.subarray(0, headBytes);
   const format = detectFormat(sample);
   if (format === undefined) {
-    if (hasConvertedLineEndings(sample)) throw new AppError('picture_corrupt', convertedPng);
+    if (hasConvertedLineEndings(sample)) throw new AppError('picture_corrupt', convertedPngMessage);
     const { name, isPicture } = await describeUnsupportedFile(sample);
     if (isPicture) throw formatNotAllowed(name, allowedFormats);
     throw new AppError('not_a_picture', describeRejection(name, allowedFormats));
@@ -45,7 +45,7 @@ export function rejectUnsupportedContent(
   if (unsupported !== undefined) throw formatNotAllowed(unsupported, allowedFormats);
 }
 
-/** Returns the error for an unsupported format; `fileType` is a noun such as "an HEIC image". */
+/** Returns the error for an unsupported format; `fileType` is a noun phrase such as "an HEIC image". */
 function formatNotAllowed(fileType: string, allowedFormats: readonly PictureFormat[]): AppError {
   return new AppError('format_not_allowed', describeRejection(fileType, allowedFormats));
 }
@@ -58,18 +58,18 @@ function describeRejection(fileType: string, allowedFormats: readonly PictureFor
 }
 
 /**
- * Returns whether a text-mode transfer has damaged a PNG. Its signature contains both kinds of line endings to reveal
- * this (PNG, third edition, 5.2).
+ * Returns whether a text-mode transfer has damaged a PNG. The PNG signature contains both kinds of line endings so that
+ * this damage can be detected (PNG, third edition, 5.2).
  */
 function hasConvertedLineEndings(firstBytes: Uint8Array): boolean {
   const text = Buffer.from(firstBytes.subarray(0, 12)).toString('latin1');
   return text.startsWith('\x89PNG') && /^[\r\n]{1,4}$/.test(text.slice(4, text.indexOf('\x1a')));
 }
 
-const convertedPng =
+const convertedPngMessage =
   'The PNG image is corrupt: a text-mode transfer has converted its line endings. Transfer it in binary mode.';
 
-/** Checks full signatures, because their first bytes often occur at the start of text files. */
+/** Checks complete signatures, because text files often start with the same first few bytes. */
 function detectFormat(firstBytes: Uint8Array): PictureFormat | undefined {
   const magic = Buffer.from(
     firstBytes.buffer,

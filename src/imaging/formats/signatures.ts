@@ -6,7 +6,7 @@ interface Signature {
   readonly name: string;
 }
 
-/** Name of camera raw files in any format. */
+/** Name for camera raw files of any format. */
 export const cameraRaw = 'a camera raw image';
 
 /** Signatures that are long enough to be conclusive. */
@@ -36,32 +36,32 @@ const signatures: readonly Signature[] = [
 /** Returns the name of the picture format whose signature the file starts with. */
 export function namePictureBySignature(firstBytes: Uint8Array): string | undefined {
   const text = toLatin1(firstBytes);
-  const found = signatures.find(({ bytes, offset = 0 }) => text.startsWith(bytes, offset));
-  return found?.name ?? portableMap(text) ?? postScriptDrawing(text);
+  const signature = signatures.find(({ bytes, offset = 0 }) => text.startsWith(bytes, offset));
+  return signature?.name ?? namePortableMap(text) ?? namePostScriptDrawing(text);
 }
 
-function portableMap(text: string): string | undefined {
+function namePortableMap(text: string): string | undefined {
   const kind = /^P([1-7])\s(?:\s|#[^\n]*\n)*(?:\d+\s+\d+|WIDTH\s)/.exec(text)?.[1];
   if (kind === undefined) return undefined;
   if (kind === '7') return 'a portable map (PAM)';
   return ['a portable pixmap (PPM)', 'a portable bitmap (PBM)', 'a portable greymap (PGM)'][Number(kind) % 3];
 }
 
-function postScriptDrawing(text: string): string | undefined {
+function namePostScriptDrawing(text: string): string | undefined {
   return /^%!PS-Adobe-\d\.\d EPSF/.test(text) ? 'a PostScript drawing' : undefined;
 }
 
 /**
  * Returns the name of a picture format without a conclusive signature, if all header fields are plausible. An
- * uncompressed true-colour TGA starts like a Windows cursor, which is therefore checked first.
+ * uncompressed true-colour TGA starts like a Windows cursor, so cursors are checked first.
  */
 export function namePictureByHeader(firstBytes: Uint8Array): string | undefined {
   const view = new DataView(firstBytes.buffer, firstBytes.byteOffset, firstBytes.byteLength);
-  return windowsIcon(view) ?? targa(view) ?? pcx(view) ?? sgi(view);
+  return nameWindowsIcon(view) ?? nameTarga(view) ?? namePcx(view) ?? nameSgi(view);
 }
 
-/** ICO and CUR: a directory of pictures, followed by their data. */
-function windowsIcon(view: DataView): string | undefined {
+/** ICO and CUR files contain a directory of pictures, followed by their data. */
+function nameWindowsIcon(view: DataView): string | undefined {
   if (view.byteLength < 8 || view.getUint16(0) !== 0) return undefined;
   const kind = view.getUint16(2, true);
   const count = view.getUint16(4, true);
@@ -76,8 +76,8 @@ function windowsIcon(view: DataView): string | undefined {
 const targaTypes = { withMap: new Set([1, 9]), withoutMap: new Set([2, 3, 10, 11]) };
 const targaDepths = new Set([8, 15, 16, 24, 32]);
 
-/** Truevision TGA 2.0, section "The Image File Header". */
-function targa(view: DataView): string | undefined {
+/** Source: Truevision TGA 2.0, section "The Image File Header". */
+function nameTarga(view: DataView): string | undefined {
   if (view.byteLength < 18) return undefined;
   const hasMap = view.getUint8(1);
   const type = view.getUint8(2);
@@ -92,18 +92,18 @@ function targa(view: DataView): string | undefined {
   return isMapValid && isTypeValid && hasSize && isPixelValid ? 'a TGA image' : undefined;
 }
 
-/** ZSoft PCX, technical reference: a header of 128 bytes. */
-function pcx(view: DataView): string | undefined {
+/** PCX files have a header of 128 bytes. Source: ZSoft PCX technical reference. */
+function namePcx(view: DataView): string | undefined {
   if (view.byteLength < 128 || view.getUint8(0) !== 10) return undefined;
   const isVersionValid = [0, 2, 3, 4, 5].includes(view.getUint8(1)) && view.getUint8(2) <= 1;
   const isDepthValid = [1, 2, 4, 8].includes(view.getUint8(3)) && [1, 2, 3, 4].includes(view.getUint8(65));
-  const corner = (offset: number) => view.getUint16(offset, true);
-  const isWindowValid = corner(8) >= corner(4) && corner(10) >= corner(6);
+  const readCorner = (offset: number) => view.getUint16(offset, true);
+  const isWindowValid = readCorner(8) >= readCorner(4) && readCorner(10) >= readCorner(6);
   return isVersionValid && isDepthValid && isWindowValid ? 'a PCX image' : undefined;
 }
 
-/** Silicon Graphics image file format: magic number, storage, bytes per channel, dimensions. */
-function sgi(view: DataView): string | undefined {
+/** SGI files start with a magic number, the storage, the bytes per channel and the number of dimensions. */
+function nameSgi(view: DataView): string | undefined {
   if (view.byteLength < 12 || view.getUint16(0) !== 0x01da) return undefined;
   const isValid = view.getUint8(2) <= 1 && [1, 2].includes(view.getUint8(3));
   return isValid && [1, 2, 3].includes(view.getUint16(4)) ? 'an SGI image' : undefined;

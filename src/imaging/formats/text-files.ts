@@ -1,6 +1,6 @@
 /** Description of an unsupported file. */
 export interface UnsupportedFile {
-  /** With an indefinite article: "a PDF document". */
+  /** Name with an indefinite article, such as "a PDF document". */
   readonly name: string;
   /** Whether it is a picture in an unsupported format. */
   readonly isPicture: boolean;
@@ -24,17 +24,17 @@ export function isText(firstBytes: Uint8Array): boolean {
 /** Everything before the first element: declarations, comments and processing instructions. */
 const prologue = /^(?:\s+|<\?[^]*?\?>|<!--[^]*?-->|<!doctype(?:[^<>[]|\[[^\]]*\])*>)+/i;
 
-/** Describes a file by its first element only: HTML pages may contain drawings, and text may mention elements. */
+/** Describes a file by its first element, because HTML pages may contain drawings and text may mention elements. */
 function describeMarkup(text: string): UnsupportedFile | undefined {
   if (!text.startsWith('<')) return undefined;
-  const before = prologue.exec(text)?.[0] ?? '';
-  const element = /^<(?:\w+:)?([\w-]+)[\s/>]/.exec(text.slice(before.length))?.[1]?.toLowerCase();
+  const prologueText = prologue.exec(text)?.[0] ?? '';
+  const element = /^<(?:\w+:)?([\w-]+)[\s/>]/.exec(text.slice(prologueText.length))?.[1]?.toLowerCase();
   if (element === 'svg') return { name: 'an SVG drawing', isPicture: true };
-  if (/<!doctype\s+html/i.test(before) || isHtmlElement(element)) {
+  if (/<!doctype\s+html/i.test(prologueText) || isHtmlElement(element)) {
     return { name: 'an HTML page', isPicture: false };
   }
   // If the prologue is longer than the available bytes, there is no element.
-  if (/^<!doctype\s+svg/i.test(text) || /<!doctype\s+svg/i.test(before)) {
+  if (/^<!doctype\s+svg/i.test(text) || /<!doctype\s+svg/i.test(prologueText)) {
     return { name: 'an SVG drawing', isPicture: true };
   }
   return /^<\?xml/i.test(text) ? { name: 'an XML document', isPicture: false } : undefined;

@@ -7,7 +7,7 @@ import { cameraRaw, namePictureByHeader, namePictureBySignature } from './signat
 
 const heic = 'an HEIC image';
 
-/** Picture formats that the detection library recognises, except those in `signatures.ts`. */
+/** Names of the picture formats that the detection library recognises, except those in `signatures.ts`. */
 const picturesByExtension: Readonly<Record<string, string>> = {
   jp2: 'a JPEG 2000 image',
   j2c: 'a JPEG 2000 image',
@@ -47,12 +47,12 @@ const othersByExtension: Readonly<Record<string, string>> = {
   mp3: 'an MP3 recording',
 };
 
-/** Detections to ignore: they rely on two bytes, or on a bit pattern that also occurs in random data. */
+/** Ignored detections. They rely on only two bytes, or on a bit pattern that also occurs in random data. */
 const unreliableExtensions = new Set(
   'ac3 dmg exe Z cpio arj asar mts mp1 mp2 aac ico cur bmp gif jpg xml'.split(' '),
 );
 
-/** Codecs of still pictures in the HEIF container, with the common names of such files. */
+/** Codecs of still pictures in the HEIF container, with the common names of files that use them. */
 const codecNames: Readonly<Record<string, string>> = {
   hvc1: heic,
   hev1: heic,
@@ -71,13 +71,13 @@ const heifBrands = ['mif1', 'mif2', 'mif3', 'msf1', 'miaf'];
 
 /** Describes a file that does not have the signature of an accepted format. */
 export async function describeUnsupportedFile(firstBytes: Uint8Array): Promise<UnsupportedFile> {
-  const signed = namePictureBySignature(firstBytes) ?? nameUnsupportedHeif(firstBytes);
-  if (signed !== undefined) return { name: signed, isPicture: true };
+  const pictureName = namePictureBySignature(firstBytes) ?? nameUnsupportedHeif(firstBytes);
+  if (pictureName !== undefined) return { name: pictureName, isPicture: true };
   const text = describeText(firstBytes);
   if (text !== undefined) return text;
   const picture = namePictureByHeader(firstBytes);
   if (picture !== undefined) return { name: picture, isPicture: true };
-  // Imported on demand: otherwise it would add 10 % to a decoder child's startup time.
+  // Imported on demand, because it would otherwise add 10 % to a decoder child's startup time.
   const { fileTypeFromBuffer } = await import('file-type');
   const extension = (await fileTypeFromBuffer(firstBytes).catch(() => undefined))?.ext;
   if (
@@ -97,7 +97,7 @@ function isUnreliableMp3(extension: string, firstBytes: Uint8Array): boolean {
   return extension === 'mp3' && !Buffer.from(firstBytes.subarray(0, 3)).equals(Buffer.from('ID3'));
 }
 
-/** Names the actual format of a file that only uses the container of `format`; `undefined` if the format matches. */
+/** Returns the actual format of a file that only uses the container of `format`; `undefined` if the format matches. */
 export function nameUnsupportedContent(bytes: Uint8Array, format: PictureFormat): string | undefined {
   if (format === 'tiff') {
     const file = readTiff(bytes);
@@ -118,22 +118,25 @@ function nameUnsupportedHeif(bytes: Uint8Array): string | undefined {
 export function readStillCodec(bytes: Uint8Array): string | undefined {
   const file = readIsobmff(bytes);
   if (file === undefined) return undefined;
-  const has = (brands: readonly string[]) => file.brands.some((brand) => brands.includes(brand));
-  if (!has([...avifBrands, ...heicBrands, ...heifBrands])) return undefined;
+  const hasBrand = (brands: readonly string[]) => file.brands.some((brand) => brands.includes(brand));
+  if (!hasBrand([...avifBrands, ...heicBrands, ...heifBrands])) return undefined;
   const codec = primaryItemCodec(file);
   if (codec !== undefined) return codec;
-  if (has(avifBrands)) return 'av01';
-  if (has(heicBrands)) return 'hvc1';
+  if (hasBrand(avifBrands)) return 'av01';
+  if (hasBrand(heicBrands)) return 'hvc1';
   const hasMeta = file.boxes.some(({ type, isComplete }) => type === 'meta' && isComplete);
   return hasMeta ? 'heif' : 'av01';
 }
 
-const derivedItems = new Set(['grid', 'iovl', 'iden', 'tmap']);
+const derivedItemTypes = new Set(['grid', 'iovl', 'iden', 'tmap']);
 
-/** Returns the codec of the primary item or, if that is a grid, an overlay or a rotated copy, of its source items. */
+/**
+ * Returns the codec of the primary item. For a grid, an overlay or a rotated copy, returns the codec of its first
+ * source item.
+ */
 function primaryItemCodec({ items, primaryItem, references }: IsobmffStructure): string | undefined {
   let item = items.get(primaryItem ?? -1);
-  for (let depth = 0; item !== undefined && derivedItems.has(item.type) && depth < 8; depth++) {
+  for (let depth = 0; item !== undefined && derivedItemTypes.has(item.type) && depth < 8; depth++) {
     const from = item.id;
     const source = references.find((reference) => reference.type === 'dimg' && reference.from === from);
     item = items.get(source?.to[0] ?? -1);

@@ -1,16 +1,16 @@
 import type { Writable } from 'node:stream';
 
-/** File descriptor of the channel in a child: one end of a socket pair whose other end is in the parent. */
+/** File descriptor of the channel in a child. It is one end of a socket pair, whose other end is in the parent. */
 export const channelFd = 3;
 
 /**
- * Maximum size of a message without its payload. The largest valid message (512 numbers and a thumbnail) takes 20 KB.
+ * Maximum size of a message without its payload. The largest valid message (512 numbers and a thumbnail) has 20 KB.
  */
 const maxMessageBytes = 2 ** 20;
 /** Length of the header: the JSON length and the payload length, both unsigned 32-bit big-endian numbers. */
 const headerBytes = 8;
 
-/** One frame of the channel. */
+/** A frame sent through the channel. */
 export interface Frame {
   /** Parsed JSON, not validated. */
   readonly message: unknown;
@@ -18,7 +18,7 @@ export interface Frame {
   readonly payload: Buffer;
 }
 
-/** Settings of one end of the channel. */
+/** Options for reading frames at one end of the channel. */
 export interface FrameReaderOptions {
   /** Returns the maximum payload that is currently accepted. */
   readonly maxPayloadBytes: () => number;
@@ -40,47 +40,51 @@ export function writeFrame(stream: Writable, message: object, payload: readonly 
 }
 
 /**
- * Returns a function that accepts chunks of the channel as they arrive, and calls `onFrame` for each complete frame.
- * Used instead of Node's IPC, which buffers messages of any length and accepts handles: the peer may be malicious.
+ * Returns a function that accepts chunks from the channel as they arrive, and calls `onFrame` for each complete frame.
+ * Used instead of Node's IPC because the peer may be malicious, and Node's IPC buffers messages of any length and
+ * accepts handles.
  * @throws {Error} from the returned function if a frame is too large or is not JSON; the channel is then unusable.
  */
 export function makeFrameReader({ maxPayloadBytes, onFrame }: FrameReaderOptions): (chunk: Buffer) => void {
   let chunks: Buffer[] = [];
-  let available = 0;
-  let lengths: { readonly message: number; readonly payload: number } | undefined;
+  let bufferedBytes = 0;
+  let lengths: { readonly messageBytes: number; readonly payloadBytes: number } | undefined;
 
   function joinChunks(): Buffer {
     const [first = Buffer.alloc(0)] = chunks;
-    const all = chunks.length === 1 ? first : Buffer.concat(chunks, available);
-    chunks = [all];
-    return all;
+    const buffered = chunks.length === 1 ? first : Buffer.concat(chunks, bufferedBytes);
+    chunks = [buffered];
+    return buffered;
   }
 
   function readLengths(): void {
     const header = joinChunks();
-    const [message, payload] = [header.readUInt32BE(0), header.readUInt32BE(4)];
-    if (message > maxMessageBytes) throw new Error(`a message of ${message} bytes`);
-    if (payload > maxPayloadBytes()) throw new Error(`a payload of ${payload} bytes`);
-    lengths = { message, payload };
+    const [messageBytes, payloadBytes] = [header.readUInt32BE(0), header.readUInt32BE(4)];
+    if (messageBytes > maxMessageBytes)
+      throw new Error(`a message of ${messageBytes} bytes, more than ${maxMessageBytes}`);
+    const limit = maxPayloadBytes();
+    if (payloadBytes > limit) throw new Error(`a payload of ${payloadBytes} bytes, more than ${limit}`);
+    lengths = { messageBytes, payloadBytes };
   }
 
-  function emitFrame({ message, payload }: NonNullable<typeof lengths>): void {
-    const all = joinChunks();
-    const bodyStart = headerBytes + message;
-    const remaining = all.subarray(bodyStart + payload);
-    chunks = [remaining];
-    available = remaining.length;
+  function emitFrame({ messageBytes, payloadBytes }: NonNullable<typeof lengths>): void {
+    const buffered = joinChunks();
+    const bodyStart = headerBytes + messageBytes;
+    const remainingBytes = buffered.subarray(bodyStart + payloadBytes);
+    chunks = [remainingBytes];
+    bufferedBytes = remainingBytes.length;
     lengths = undefined;
-    const json: unknown = JSON.parse(all.toString('utf8', headerBytes, bodyStart));
-    onFrame({ message: json, payload: all.subarray(bodyStart, bodyStart + payload) });
+    const parsedMessage: unknown = JSON.parse(buffered.toString('utf8', headerBytes, bodyStart));
+    onFrame({ message: parsedMessage, payload: buffered.subarray(bodyStart, bodyStart + payloadBytes) });
   }
 
   return (chunk) => {
     chunks.push(chunk);
-    available += chunk.length;
+    bufferedBytes += chunk.length;
     for (;;) {
-      if (lengths === undefined && available >= headerBytes) readLengths();
-      if (lengths === undefined || available < headerBytes + lengths.message + lengths.payload) return;
+      if (lengths === undefined && bufferedBytes >= headerBytes) readLengths();
+      if (lengths === undefined || bufferedBytes < headerBytes + lengths.messageBytes + lengths.payloadBytes)
+        return;
       emitFrame(lengths);
     }
   };

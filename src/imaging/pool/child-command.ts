@@ -20,46 +20,48 @@ export interface ChildCommandOptions {
   readonly launcher: readonly string[];
 }
 
-// Contains nothing from the parent's environment: that holds passwords, and a child decodes untrusted input.
+// Nothing is inherited from the parent's environment, because it contains passwords and a child decodes untrusted
+// input.
 const environment = {
   LANG: 'C.UTF-8',
   // With one glibc arena per thread, the memory of freed pictures would not be returned to the system.
   MALLOC_ARENA_MAX: '2',
-  // Reuses the buffers of a typical picture for the next one instead of mapping and clearing memory each time
-  // (measured: saves a tenth of the time). A child that keeps too much memory is replaced.
+  // With these thresholds, the buffers of a typical picture are reused for the next picture, instead of mapping and
+  // clearing memory each time (measured: 10 % faster). A child that keeps too much memory is replaced.
   MALLOC_MMAP_THRESHOLD_: String(32 * 2 ** 20),
   MALLOC_TRIM_THRESHOLD_: String(64 * 2 ** 20),
   // The search path for launchers does not depend on the server's environment.
   PATH: '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin',
   UV_THREADPOOL_SIZE: '4',
   VIPS_BLOCK_UNTRUSTED: '1',
-  // Keeps large pictures in memory, where the watchdog measures them. On disk, a killed child would leave temporary
-  // files behind.
+  // Large pictures stay in memory, where the watchdog measures them. If they were written to disk, a killed child would
+  // leave temporary files behind.
   VIPS_DISC_THRESHOLD: '16g',
 };
 
 // Pictures are stored outside the JavaScript heap, so the heap can be small. The young generation has room for the
-// garbage from describing one picture: with 4 MB the collector runs twice as often (measured: 2 ms per picture).
+// garbage from describing one picture. With 4 MB, the garbage collector would run twice as often (measured: 2 ms per
+// picture).
 const memoryFlags = ['--max-old-space-size=128', '--max-semi-space-size=16'];
 
 const permissionFlags = [
-  // Denies everything that is not granted: writing, processes, worker threads, WASI, the inspector.
+  // Everything that is not granted is denied: writing, processes, worker threads, WASI and the inspector.
   '--permission',
-  // The image library is an addon. `serve` drops the permission once it is loaded.
+  // The image library is an addon. `serve` drops this permission once the library is loaded.
   '--allow-addons',
   '--disable-warning=SecurityWarning',
   // The built-in SQLite opens files without checking the permission model (Node 24.21).
   '--no-experimental-sqlite',
   '--disable-sigusr1',
-  // Omits flags that this Node version does not know, since Node would refuse to start. The sandbox test shows what a
-  // child can then access.
+  // Flags that this Node version does not support are omitted, because Node would refuse to start. The sandbox test
+  // shows what a child can access without them.
 ].filter((flag) => process.allowedNodeEnvironmentFlags.has(flag.split('=')[0] ?? flag));
 
 /** Returns the command that starts a decoder child. */
 export function childCommand({ module, folder, launcher }: ChildCommandOptions): ChildCommand {
-  const readable = [...codeFolders(), dirname(module), folder].map((path) => join(path, '*'));
-  const grants = [...readable, ...packageFiles].map((path) => `--allow-fs-read=${path}`);
-  const node = [process.execPath, ...memoryFlags, ...permissionFlags, ...grants, module];
+  const readablePaths = [...codeFolders(), dirname(module), folder].map((path) => join(path, '*'));
+  const readPermissionFlags = [...readablePaths, ...packageFiles].map((path) => `--allow-fs-read=${path}`);
+  const node = [process.execPath, ...memoryFlags, ...permissionFlags, ...readPermissionFlags, module];
   const [command = '', ...args] = [...launcher.map((word) => word.replaceAll('{folder}', folder)), ...node];
   return { command, args, env: environment };
 }
@@ -73,9 +75,7 @@ const packages = ['sharp', 'file-type'];
 
 let cachedCodeFolders: readonly string[] | undefined;
 
-/**
- * Returns the folders of Vitrine's code and of its packages, wherever they are installed; never their parent folders.
- */
+/** Returns the folders that contain Vitrine's code and its packages, wherever they are installed. */
 function codeFolders(): readonly string[] {
   cachedCodeFolders ??= [
     ...new Set([
@@ -91,10 +91,10 @@ function resolvePackageFolder(name: string): string[] {
   return path === undefined ? [] : [dirname(realpathSync(path))];
 }
 
-/** Returns the `node_modules` folders that Node searches from `from`. */
-function packageFolders(from: string): string[] {
-  const folder = join(from, 'node_modules');
-  const own = existsSync(folder) ? [folder, realpathSync(folder)] : [];
-  const parent = dirname(from);
-  return parent === from ? own : [...own, ...packageFolders(parent)];
+/** Returns the `node_modules` folders that Node searches for imports from the folder `start`. */
+function packageFolders(start: string): string[] {
+  const folder = join(start, 'node_modules');
+  const ownFolders = existsSync(folder) ? [folder, realpathSync(folder)] : [];
+  const parent = dirname(start);
+  return parent === start ? ownFolders : [...ownFolders, ...packageFolders(parent)];
 }

@@ -1,4 +1,4 @@
-// Entry module of a decoder child: the only process that loads native decoders.
+// Entry module of a decoder child. Only decoder children load native decoders.
 import { handlers, serve } from './serve.ts';
 
 serve(handlers);

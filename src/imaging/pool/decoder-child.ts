@@ -7,18 +7,18 @@ import { channelFd, type Frame, makeFrameReader, writeFrame } from './channel.ts
 import { childCommand, type ChildCommandOptions } from './child-command.ts';
 import type { TaskMessage } from './messages.ts';
 
-/** A running decoder child, seen from the parent. */
+/** A running decoder child, as seen from the parent. */
 export interface DecoderChild {
   /** Returns the ID of the process that decodes, which may be a descendant of a launcher. */
   pid(): number | undefined;
   send(message: TaskMessage): void;
-  /** Kills the child immediately; `onExit` follows. */
+  /** Kills the child immediately. `onExit` is called once it has exited. */
   kill(): void;
   /**
    * Returns the resident memory of the process that decodes, in MB (2^20 bytes); 0 on systems without Linux's /proc.
    */
   memoryMb(): number;
-  /** Makes the Linux kernel kill the child, not the server or its database, if memory runs out. */
+  /** Makes the Linux kernel kill the child instead of the server or its database if memory runs out. */
   preferForOomKill(): void;
 }
 
@@ -26,11 +26,11 @@ export interface DecoderChild {
 export interface DecoderChildEvents {
   /** Maximum payload that the child may currently send. */
   readonly maxPayloadBytes: () => number;
-  /** The frame has not been validated. */
+  /** Called for each frame. The frame has not been validated. */
   readonly onFrame: (frame: Frame) => void;
-  /** The child has sent invalid data; no further frame follows. */
+  /** Called if the child has sent invalid data. No further frame follows. */
   onBrokenChannel(reason: string): void;
-  /** `exitReason` is the signal or the exit code, to be quoted in a sentence. */
+  /** `exitReason` is the signal or the exit code, worded for use in a sentence. */
   onExit(exitReason: string): void;
 }
 
@@ -49,7 +49,7 @@ export function spawnDecoderChild(
   child.unref();
   logStderr(child.stderr, child.pid, logger);
   const channel = child.stdio[channelFd] as Duplex | null | undefined;
-  if (channel) readChannel(channel, events);
+  if (channel) readFrames(channel, events);
   let hasExited = false;
   const reportExit = (exitReason: string) => {
     if (!hasExited) events.onExit(exitReason);
@@ -75,7 +75,7 @@ export function spawnDecoderChild(
   };
 }
 
-function readChannel(channel: Duplex, events: DecoderChildEvents): void {
+function readFrames(channel: Duplex, events: DecoderChildEvents): void {
   if (channel instanceof Socket) channel.unref();
   const readChunk = makeFrameReader(events);
   channel.on('data', (chunk: Buffer) => {
@@ -86,13 +86,13 @@ function readChannel(channel: Duplex, events: DecoderChildEvents): void {
       events.onBrokenChannel(error instanceof Error ? error.message : String(error));
     }
   });
-  // The exit of a child is reported by the event 'exit', not by a failed write.
+  // A child's exit is reported by its 'exit' event instead of a failed write.
   channel.on('error', () => undefined);
 }
 
 /**
- * Returns the descendants of `pid` from Linux's /proc, each followed by its own descendants. Returns none on other
- * systems and on kernels without CONFIG_PROC_CHILDREN.
+ * Returns the descendants of `pid` from Linux's /proc, each followed by its own descendants. Returns an empty array
+ * on other systems and on kernels without CONFIG_PROC_CHILDREN.
  */
 function findDescendants(pid: number): number[] {
   try {
@@ -103,7 +103,7 @@ function findDescendants(pid: number): number[] {
   }
 }
 
-// Linux reports a number of pages. Some ARM kernels have larger pages; the result is then too low, but never too high.
+// Linux reports memory in pages. Some ARM kernels use larger pages, so the result may be too low, but never too high.
 const pageBytes = 4096;
 
 function residentMemoryMb(pid: number | undefined): number {
@@ -128,17 +128,17 @@ function preferForOomKill(pid: number): void {
   try {
     writeFileSync(`/proc/${pid}/oom_score_adj`, '1000');
   } catch {
-    // Other systems do not have the file, and a launcher may have changed its owner.
+    // The file does not exist on other systems, and a launcher may have changed its owner.
   }
 }
 
 function logStderr(stream: NodeJS.ReadableStream | null, pid: number | undefined, logger: Logger): void {
   if (stream === null) return;
   if (stream instanceof Socket) stream.unref();
-  let remaining = maxStderrLength;
+  let remainingLength = maxStderrLength;
   stream.on('data', (chunk: Buffer) => {
-    const output = chunk.toString('utf8').slice(0, remaining).trim();
-    remaining = Math.max(0, remaining - chunk.length);
+    const output = chunk.toString('utf8').slice(0, remainingLength).trim();
+    remainingLength = Math.max(0, remainingLength - chunk.length);
     if (output === '') return;
     // The message quotes the output, because human-readable logs omit other fields and launchers report errors here.
     const excerpt = output.replaceAll(/\p{Cc}+/gu, ' ').slice(0, maxExcerptLength);

@@ -39,7 +39,7 @@ export interface DecoderPoolOptions {
   /** Number of tasks after which a child is replaced. */
   readonly maxTasksPerChild: number;
   readonly logger: Logger;
-  /** Replaces the module that the children run; it must use the same messages. */
+  /** Module that the children run instead of the default. It must use the same messages. */
   readonly childModule?: string;
   /** Program and arguments that launch each child's Node. `{folder}` expands to the child's input folder. */
   readonly launcher?: readonly string[];
@@ -58,7 +58,7 @@ export interface Scheduling {
   readonly priority: number;
   /** The tenant that owns the picture. Workers are shared fairly between tenants. */
   readonly tenant?: TenantKey;
-  /** Aborting it cancels a waiting request, or kills the child of a running one. */
+  /** Aborting this signal cancels a waiting request, or kills the child that performs a running request. */
   readonly signal?: AbortSignal;
 }
 
@@ -83,105 +83,114 @@ export interface DecoderPoolStats extends Readonly<PoolCounters> {
  * fails.
  */
 export interface DecoderPool {
-  /** Starts the children and returns before they are ready; requests wait for them. */
+  /** Starts the children and returns before they are ready. Requests wait for them. */
   start(): Promise<void>;
   /**
-   * Reads the facts of a picture from its header. Probes never wait for other tasks.
-   * @throws AppError those of the header check, `decoder_crashed`, `unavailable`; or the signal's reason.
+   * Reads a picture's facts from its header. Probes never wait for other tasks.
+   * @throws AppError with a code of the header check, `decoder_crashed` or `unavailable`; or the abort reason.
    */
   probe(request: ProbeRequest & Omit<Scheduling, 'priority'>): Promise<PictureFacts>;
   /**
    * Derives all renditions of a picture from one decode, and writes them into `outputDirectory` under new names. On
-   * failure no file is left behind.
-   * @throws AppError those of the pipeline, `storage_failed`, `storage_full`, `decoder_crashed`, `unavailable`; or the
-   *   signal's reason.
+   * failure, no file is left behind.
+   * @throws AppError with a code of the pipeline, `storage_failed`, `storage_full`, `decoder_crashed` or `unavailable`;
+   *   or the abort reason.
    */
   derive(request: DeriveRequest & Scheduling & { readonly outputDirectory: string }): Promise<DerivedPicture>;
   /**
    * Computes the fingerprint and the embedding of a picture, whether it is stored or not.
-   * @throws AppError those of the pipeline, `storage_failed`, `decoder_crashed`, `unavailable`; or the signal's reason.
+   * @throws AppError with a code of the pipeline, `storage_failed`, `decoder_crashed` or `unavailable`; or the abort
+   *   reason.
    */
   describe(request: DescribeRequest & Scheduling): Promise<DescribedPicture>;
   /**
    * Measures the quality of each picture in `others` against the picture at `path`. The limits apply to all pictures.
-   * @throws AppError those of `describe`.
+   * @throws AppError as `describe` does.
    */
   compare(request: CompareRequest & Scheduling): Promise<ComparedPicture>;
   /**
    * Measures the rendition that each preset would produce. Encodes in memory and stores nothing.
-   * @throws AppError those of `describe`.
+   * @throws AppError as `describe` does.
    */
   tryPresets(request: TryPresetsRequest & Scheduling): Promise<TriedPresets>;
   /**
    * Decides whether the renditions of two images have the same pixels, apart from re-encoding.
-   * @throws AppError `storage_failed`, `decoder_crashed`, `unavailable`; or the signal's reason.
+   * @throws AppError `storage_failed`, `decoder_crashed` or `unavailable`; or the abort reason.
    */
   matchRenditions(request: MatchRenditionsRequest & Scheduling): Promise<RenditionMatch>;
   stats(): DecoderPoolStats;
-  /** Kills the children; pending requests reject with `unavailable`. */
+  /** Kills the children. Pending requests reject with `unavailable`. */
   close(): Promise<void>;
 }
 
-// The build compiles .ts to .js, so the entry module of the children has the same extension as this file.
+// The build compiles .ts to .js, so the children's entry module has the same extension as this file.
 const defaultChild = fileURLToPath(new URL(`./child${extname(import.meta.url)}`, import.meta.url));
 
-/** Number of workers that probe. With only one, a file that takes the whole probe timeout would delay every upload. */
+/** Number of workers that probe. With one worker, a file that uses up the probe timeout would delay every upload. */
 const probeWorkers = 2;
 
 /** Interval at which input folders are marked as in use. Folders that are not marked for a day count as abandoned. */
 const touchIntervalMs = 3_600_000;
 
 /**
- * Creates a pool, whose workers start with `start` or with the first request. Probes have their own workers, so that
- * uploads get a response while long decodes run. All other tasks share the remaining workers.
+ * Creates a pool. Its workers are started by `start` or by the first request. Probes have their own workers, so that
+ * uploads get a response while other pictures are being decoded. All other tasks share the remaining workers.
  */
 export function makeDecoderPool(options: DecoderPoolOptions): DecoderPool {
   const counters: PoolCounters = { recycled: 0, crashes: 0, timeouts: 0, memoryKills: 0 };
   const { childModule = defaultChild, launcher = [], isOnlyProcess = false } = options;
   const workDirectory = options.workDirectory ?? join(tmpdir(), `vitrine-decoders-${randomUUID()}`);
-  const throttled = makeThrottledTenants();
-  const common = { ...options, childModule, launcher, workDirectory, counters, throttled };
-  const probing = makeWorkerGroup<'probe'>({
-    ...common,
+  const throttledTenants = makeThrottledTenants();
+  const commonOptions = { ...options, childModule, launcher, workDirectory, counters, throttledTenants };
+  const probeGroup = makeWorkerGroup<'probe'>({
+    ...commonOptions,
     size: probeWorkers,
     // The second worker costs memory and startup time, and is rarely needed.
     permanentWorkers: 1,
     timeoutMs: options.probeTimeoutMs,
   });
-  const decoding = makeWorkerGroup<Exclude<TaskKind, 'probe'>>(common);
+  const decodeGroup = makeWorkerGroup<Exclude<TaskKind, 'probe'>>(commonOptions);
   let touchTimer: NodeJS.Timeout | undefined;
 
   function start(): Promise<void> {
     sweepWorkFolders(workDirectory, isOnlyProcess);
-    probing.start();
-    decoding.start();
+    probeGroup.start();
+    decodeGroup.start();
     touchTimer ??= setInterval(
-      () => [probing, decoding].forEach((group) => group.touchFolders()),
+      () => [probeGroup, decodeGroup].forEach((group) => group.touchFolders()),
       touchIntervalMs,
     ).unref();
     return Promise.resolve();
   }
 
-  const derive: DecoderPool['derive'] = async (job) => {
-    const { priority, tenant, signal, outputDirectory, ...request } = job;
-    const derived = await decoding.submit({ task: { kind: 'derive', request }, priority, tenant, signal });
-    return { ...derived, renditions: await writeRenditions(outputDirectory, derived.renditions) };
+  const derive: DecoderPool['derive'] = async (parameters) => {
+    const { priority, tenant, signal, outputDirectory, ...request } = parameters;
+    const encodedPicture = await decodeGroup.submit({
+      task: { kind: 'derive', request },
+      priority,
+      tenant,
+      signal,
+    });
+    return {
+      ...encodedPicture,
+      renditions: await writeRenditions(outputDirectory, encodedPicture.renditions),
+    };
   };
 
   async function close(): Promise<void> {
     clearInterval(touchTimer);
-    await Promise.all([probing.close(), decoding.close()]);
+    await Promise.all([probeGroup.close(), decodeGroup.close()]);
     if (options.workDirectory === undefined) await rm(workDirectory, { recursive: true, force: true });
   }
 
   function stats(): DecoderPoolStats {
-    const [probes, decodes] = [probing.counts(), decoding.counts()];
+    const [probeCounts, decodeCounts] = [probeGroup.counts(), decodeGroup.counts()];
     return {
-      size: probes.size + decodes.size,
-      alive: probes.alive + decodes.alive,
-      busy: probes.busy + decodes.busy,
-      waiting: probes.waiting + decodes.waiting,
-      isBroken: probes.isBroken || decodes.isBroken,
+      size: probeCounts.size + decodeCounts.size,
+      alive: probeCounts.alive + decodeCounts.alive,
+      busy: probeCounts.busy + decodeCounts.busy,
+      waiting: probeCounts.waiting + decodeCounts.waiting,
+      isBroken: probeCounts.isBroken || decodeCounts.isBroken,
       ...counters,
     };
   }
@@ -189,16 +198,16 @@ export function makeDecoderPool(options: DecoderPoolOptions): DecoderPool {
   return {
     start,
     probe: ({ tenant, signal, ...request }) =>
-      probing.submit({ task: { kind: 'probe', request }, priority: 0, tenant, signal }),
+      probeGroup.submit({ task: { kind: 'probe', request }, priority: 0, tenant, signal }),
     derive,
     describe: ({ priority, tenant, signal, ...request }) =>
-      decoding.submit({ task: { kind: 'describe', request }, priority, tenant, signal }),
+      decodeGroup.submit({ task: { kind: 'describe', request }, priority, tenant, signal }),
     compare: ({ priority, tenant, signal, ...request }) =>
-      decoding.submit({ task: { kind: 'compare', request }, priority, tenant, signal }),
+      decodeGroup.submit({ task: { kind: 'compare', request }, priority, tenant, signal }),
     tryPresets: ({ priority, tenant, signal, ...request }) =>
-      decoding.submit({ task: { kind: 'tryPresets', request }, priority, tenant, signal }),
+      decodeGroup.submit({ task: { kind: 'tryPresets', request }, priority, tenant, signal }),
     matchRenditions: ({ priority, tenant, signal, ...request }) =>
-      decoding.submit({ task: { kind: 'matchRenditions', request }, priority, tenant, signal }),
+      decodeGroup.submit({ task: { kind: 'matchRenditions', request }, priority, tenant, signal }),
     stats,
     close,
   };

@@ -19,7 +19,7 @@ export interface DecoderWorkerOptions extends Pick<ChildCommandOptions, 'launche
   /** Maximum resident memory of a busy child, in MB. */
   readonly memoryMb: number;
   readonly maxTasksPerChild: number;
-  /** Whether the child is killed after some idle time; `start` then starts a new one. */
+  /** Whether the child is killed after it has been idle for some time. `start` then starts a new child. */
   readonly isSpare: boolean;
   readonly logger: Logger;
   readonly counters: PoolCounters;
@@ -40,17 +40,17 @@ export interface PoolCounters {
  * - `unstarted`: the worker has no child until `start` is called.
  * - `starting`: the child has not yet reported that it is ready.
  * - `idle` or `busy`: the child is waiting for a task, or performing one.
- * - `recycling`: the child is being killed; a new one starts immediately.
- * - `retiring`: the idle child of a spare worker is being killed; the next state is `unstarted`.
- * - `down`: the child died while it had no task; a new one starts after a pause.
+ * - `recycling`: the child is being killed, and a new child starts immediately.
+ * - `retiring`: the idle child of a spare worker is being killed, and the next state is `unstarted`.
+ * - `down`: the child exited while it had no task, and a new child starts after a pause.
  */
 export type WorkerState = 'unstarted' | 'starting' | 'idle' | 'busy' | 'recycling' | 'retiring' | 'down';
 
 /** A running task. */
 export interface TaskHandle {
-  /** Rejects with the error that the child reported, or with `decoder_crashed` if the child died. */
+  /** Rejects with the error that the child reported, or with `decoder_crashed` if the child exited. */
   readonly result: Promise<TaskResult>;
-  /** Kills the child; `result` then rejects with `reason`. Does nothing once the task has ended. */
+  /** Kills the child, so that `result` rejects with `reason`. Does nothing once the task has ended. */
   stop(reason: unknown): void;
 }
 
@@ -63,23 +63,23 @@ interface RunningTask extends PromiseWithResolvers<TaskResult> {
 }
 
 const maxStartMs = 10_000;
-const failedStartsUntilBroken = 3;
+const maxFailedStarts = 3;
 const maxRestartPauseMs = 5000;
-/** If a child holds more memory than this (in MB) after a task, it is replaced to return memory to the system. */
+/** If a child uses more memory than this (in MB) after a task, it is replaced to return memory to the system. */
 const maxMemoryAfterTaskMb = 256;
-/** An idle child is replaced too if its memory has grown by more than this (in MB) since its start. */
+/** An idle child is also replaced if its memory has grown by more than this (in MB) since its start. */
 const maxIdleGrowthMb = 128;
 const idleCheckMs = 3000;
-/** Idle time after which the child of a spare worker is killed, because it holds about 70 MB. */
+/** Idle time after which the child of a spare worker is killed, because it uses about 70 MB of memory. */
 const spareIdleMs = 10_000;
 
-/** Keeps one decoder child alive and gives it one task at a time. */
+/** Keeps one decoder child running, and assigns it one task at a time. */
 export class DecoderWorker {
   readonly #options: DecoderWorkerOptions;
   readonly #folder: WorkFolder;
   #child: DecoderChild | undefined;
   #state: WorkerState = 'unstarted';
-  #running: RunningTask | undefined;
+  #runningTask: RunningTask | undefined;
   #lastTaskId = 0;
   #completedByChild = 0;
   #initialMemoryMb = 0;
@@ -98,20 +98,20 @@ export class DecoderWorker {
     return this.#state;
   }
 
-  /** Whether several children in a row died without completing a task. */
+  /** Whether several children in a row exited without completing a task. */
   get isBroken(): boolean {
     const hasNoChild = this.#state === 'down' || this.#state === 'starting';
-    return hasNoChild && this.#failedStarts >= failedStartsUntilBroken;
+    return hasNoChild && this.#failedStarts >= maxFailedStarts;
   }
 
-  /** Starts a child unless one is running. */
+  /** Starts a child unless it is already running. */
   start(): void {
     if (this.#isClosed || this.#child !== undefined) return;
     this.#state = 'starting';
     this.#folder.ensure();
     const { childModule: module, launcher, logger } = this.#options;
     this.#child = spawnDecoderChild({ module, launcher, folder: this.#folder.path }, logger, {
-      maxPayloadBytes: () => (this.#running === undefined ? 0 : maxPayloadBytes(this.#running.task)),
+      maxPayloadBytes: () => (this.#runningTask === undefined ? 0 : maxPayloadBytes(this.#runningTask.task)),
       onFrame: (frame) => this.#onFrame(frame),
       onBrokenChannel: (reason) => this.#onInvalidResponse(reason),
       onExit: (exitReason) => this.#onExit(exitReason),
@@ -125,10 +125,13 @@ export class DecoderWorker {
     this.#state = 'busy';
     const id = ++this.#lastTaskId;
     const timer = setTimeout(() => this.#onTimeout(task.kind), this.#options.timeoutMs).unref();
-    const running: RunningTask = { ...Promise.withResolvers<TaskResult>(), id, task, timer };
-    this.#running = running;
-    void this.#sendTask(running);
-    return { result: running.promise, stop: (reason) => this.#running === running && this.#stop(reason) };
+    const runningTask: RunningTask = { ...Promise.withResolvers<TaskResult>(), id, task, timer };
+    this.#runningTask = runningTask;
+    void this.#sendTask(runningTask);
+    return {
+      result: runningTask.promise,
+      stop: (reason) => this.#runningTask === runningTask && this.#stop(reason),
+    };
   }
 
   /** Marks the input folder as in use. */
@@ -138,15 +141,15 @@ export class DecoderWorker {
 
   /** Stops the running task if the child exceeds its memory limit. */
   checkMemory(): void {
-    if (this.#running === undefined || this.#running.stopped) return;
-    const used = this.#memoryMb();
-    if (used <= this.#options.memoryMb) return;
-    const figures = `${Math.round(used)} MB of memory; the limit is ${this.#options.memoryMb} MB`;
-    const message = `Decoding the image was stopped because it used ${figures}.`;
+    if (this.#runningTask === undefined || this.#runningTask.stopped) return;
+    const usedMb = this.#memoryMb();
+    if (usedMb <= this.#options.memoryMb) return;
+    const memoryUse = `${Math.round(usedMb)} MB of memory; the limit is ${this.#options.memoryMb} MB`;
+    const message = `Decoding the image was stopped because it used ${memoryUse}.`;
     this.#stop(new AppError('decoder_crashed', message), 'memoryKills');
   }
 
-  /** Kills the child; resolves once it has exited. */
+  /** Kills the child. Resolves once it has exited. */
   async close(): Promise<void> {
     this.#isClosed = true;
     clearTimeout(this.#timer);
@@ -158,30 +161,32 @@ export class DecoderWorker {
   }
 
   /** Places the input files in the child's folder, sends the task, and removes the files after the task. */
-  async #sendTask(running: RunningTask): Promise<void> {
-    const isCurrent = () => this.#running === running && running.stopped === undefined;
+  async #sendTask(runningTask: RunningTask): Promise<void> {
+    const isCurrent = () => this.#runningTask === runningTask && runningTask.stopped === undefined;
     try {
-      const { task, removeInputs } = await this.#folder.place(running.task);
-      if (isCurrent()) this.#child?.send({ id: running.id, task });
-      await running.promise.catch(() => undefined);
+      const { task, removeInputs } = await this.#folder.place(runningTask.task);
+      if (isCurrent()) this.#child?.send({ id: runningTask.id, task });
+      await runningTask.promise.catch(() => undefined);
       await removeInputs();
     } catch (error) {
       if (!isCurrent()) return;
-      // The task was not sent, so the child is ready for the next one.
-      this.#forgetTask(running);
-      running.reject(toFileError(error) ?? error);
+      // The task was not sent, so the child is ready for the next task.
+      this.#forgetTask(runningTask);
+      runningTask.reject(toFileError(error) ?? error);
       this.#becomeIdle();
     }
   }
 
-  #forgetTask(running: RunningTask): void {
-    clearTimeout(running.timer);
-    this.#running = undefined;
+  #forgetTask(runningTask: RunningTask): void {
+    clearTimeout(runningTask.timer);
+    this.#runningTask = undefined;
   }
 
-  /** Whether the child is being killed. Anything it still sends is then ignored. */
+  /** Returns whether the child is being killed. Anything that it still sends is ignored. */
   #isKillingChild(): boolean {
-    return ['recycling', 'retiring', 'down'].includes(this.#state) || this.#running?.stopped !== undefined;
+    return (
+      ['recycling', 'retiring', 'down'].includes(this.#state) || this.#runningTask?.stopped !== undefined
+    );
   }
 
   #onFrame({ message: content, payload }: Frame): void {
@@ -204,11 +209,11 @@ export class DecoderWorker {
   }
 
   #onResponse(message: Exclude<ChildMessage, { type: 'ready' }>, payload: Buffer): void {
-    const running = this.#running;
-    if (running?.id !== message.id) throw new InvalidResponse('a response without a request');
-    if (message.type === 'done') running.resolve(readResult(running.task, message.result, payload));
-    else running.reject(readError(message, this.#options.logger));
-    this.#forgetTask(running);
+    const runningTask = this.#runningTask;
+    if (runningTask?.id !== message.id) throw new InvalidResponse('a response without a request');
+    if (message.type === 'done') runningTask.resolve(readResult(runningTask.task, message.result, payload));
+    else runningTask.reject(readError(message, this.#options.logger));
+    this.#forgetTask(runningTask);
     this.#failedStarts = 0;
     this.#completedByChild++;
     const hasReachedLimit = this.#completedByChild >= this.#options.maxTasksPerChild;
@@ -216,7 +221,7 @@ export class DecoderWorker {
     else this.#becomeIdle();
   }
 
-  /** Kills the child, because a malicious picture may control it. */
+  /** Kills the child, because it may be controlled by a malicious picture. */
   #onInvalidResponse(problem: string): void {
     if (this.#isKillingChild()) return;
     this.#options.logger.warn(
@@ -224,7 +229,7 @@ export class DecoderWorker {
       'A decoder child sent an invalid response; killing it',
     );
     this.#options.counters.crashes++;
-    if (this.#running === undefined) this.#kill('down');
+    if (this.#runningTask === undefined) this.#kill('down');
     else this.#stop(new AppError('decoder_crashed', 'The decoder sent an invalid response and was stopped.'));
   }
 
@@ -256,21 +261,24 @@ export class DecoderWorker {
     this.#options.onChange();
   }
 
-  /** Starts a new child after a pause that grows with each failure, because the cause may be permanent. */
+  /** Starts a new child after a pause. The pause grows with each failure, because the cause may be permanent. */
   #startLater(exitReason: string): void {
     const pauseMs = Math.min(100 * 2 ** this.#failedStarts, maxRestartPauseMs);
     this.#failedStarts++;
-    this.#options.logger.error({ exitReason, pauseMs }, 'A decoder child died without a task; restarting it');
+    this.#options.logger.error(
+      { exitReason, pauseMs },
+      'A decoder child exited while it had no task; restarting it',
+    );
     this.#setTimer(() => this.start(), pauseMs);
   }
 
   #rejectTask(exitReason: string): void {
-    const running = this.#running;
-    if (running === undefined) return;
-    this.#forgetTask(running);
-    if (running.stopped === undefined) this.#options.counters.crashes++;
-    const crash = new AppError('decoder_crashed', `The decoder crashed on this image (${exitReason}).`);
-    running.reject(running.stopped ? running.stopped.reason : crash);
+    const runningTask = this.#runningTask;
+    if (runningTask === undefined) return;
+    this.#forgetTask(runningTask);
+    if (runningTask.stopped === undefined) this.#options.counters.crashes++;
+    const crashError = new AppError('decoder_crashed', `The decoder crashed on this image (${exitReason}).`);
+    runningTask.reject(runningTask.stopped ? runningTask.stopped.reason : crashError);
   }
 
   #onTimeout(kind: TaskKind): void {
@@ -283,9 +291,9 @@ export class DecoderWorker {
   }
 
   #stop(reason: unknown, counter?: keyof PoolCounters): void {
-    if (this.#running === undefined || this.#running.stopped) return;
+    if (this.#runningTask === undefined || this.#runningTask.stopped) return;
     if (counter !== undefined) this.#options.counters[counter]++;
-    this.#running.stopped = { reason };
+    this.#runningTask.stopped = { reason };
     this.#child?.kill();
   }
 

@@ -2,7 +2,7 @@ import { AppError } from '../../errors.ts';
 
 const diskFullCodes = new Set(['ENOSPC', 'EDQUOT', 'EFBIG']);
 
-/** Maps a file operation's error to an `AppError`; returns `undefined` for any other error. */
+/** Converts an error from a file operation to an `AppError`; returns `undefined` for any other error. */
 export function toFileError(error: unknown): AppError | undefined {
   if (!(error instanceof Error) || !('code' in error) || typeof error.code !== 'string') return undefined;
   if (diskFullCodes.has(error.code)) {

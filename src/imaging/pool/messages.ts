@@ -7,15 +7,15 @@ import type { RenditionMatch } from '../../model/rendition.ts';
 import type { EncodedRendition } from '../renditions/derive-renditions.ts';
 
 /**
- * Files that a request reads. Before the parent sends a request, it replaces all paths, including those of a
- * `RenditionPair`, with paths in the child's own folder (`work-folder.ts`): the child cannot read any other file.
+ * Input files of a request. Before the parent sends a request, it replaces all paths, including those of a
+ * `RenditionPair`, with paths in the child's own folder (`work-folder.ts`), because the child cannot read other files.
  */
 export interface InputFiles {
   readonly path: string;
   readonly others?: readonly { readonly name: string; readonly path: string }[];
 }
 
-/** Requests the facts of a picture, from its header alone. */
+/** Requests the facts of a picture, which are read from its header. */
 export interface ProbeRequest extends InputFiles {
   readonly limits: PictureLimits;
 }
@@ -36,14 +36,14 @@ export interface DescribeRequest extends InputFiles {
   readonly limits: PictureLimits;
 }
 
-/** The facts of a picture, and the data by which it is recognised. */
+/** The facts of a picture, and the data used to recognise it. */
 export interface DescribedPicture {
   readonly facts: PictureFacts;
   readonly fingerprint: Fingerprint;
   readonly embedding: Embedding;
 }
 
-/** Requests a comparison of the quality of other pictures with the picture at `path`. */
+/** Requests the quality of other pictures, compared with the picture at `path`. */
 export interface CompareRequest extends InputFiles {
   readonly limits: PictureLimits;
   /** Originals or renditions, as local files. */
@@ -95,7 +95,7 @@ export interface TaskTypes {
   readonly matchRenditions: { readonly request: MatchRenditionsRequest; readonly result: RenditionMatch };
 }
 
-/** Name of a kind of task. */
+/** The kind of a task. */
 export type TaskKind = keyof TaskTypes;
 
 /** A task for a child. */
@@ -106,7 +106,7 @@ export type Task<Kind extends TaskKind = TaskKind> = {
 /** Result of a task. */
 export type TaskResult<Kind extends TaskKind = TaskKind> = TaskTypes[Kind]['result'];
 
-/** Parent → child. A child has one task at a time, so that a crash has exactly one cause. */
+/** Message from the parent to a child. A child has only one task at a time, so that the cause of a crash is clear. */
 export interface TaskMessage {
   readonly id: number;
   readonly task: Task;
@@ -133,7 +133,7 @@ export type ReportableCode = (typeof reportableCodes)[number];
 /** Maximum length of an error message, in UTF-16 code units. */
 export const maxErrorLength = 500;
 
-/** A failed task. `cause` is for the log only. */
+/** Reports a failed task. `cause` is only for the log. */
 export interface FailureMessage {
   readonly type: 'failed';
   readonly id: number;
@@ -142,7 +142,7 @@ export interface FailureMessage {
   readonly cause?: string;
 }
 
-/** Child → parent. `result` is JSON; the bytes of renditions follow as the payload of the frame. */
+/** Message from a child to the parent. `result` is JSON. The bytes of renditions follow in the frame's payload. */
 export type ChildMessage =
   | { readonly type: 'ready' }
   | { readonly type: 'done'; readonly id: number; readonly result: unknown }

@@ -9,6 +9,7 @@ import { toFileError } from './file-errors.ts';
 export interface RenditionFile {
   /** Name of the preset. */
   readonly preset: string;
+  /** Hash that identifies how the rendition was made. */
   readonly recipe: string;
   readonly path: string;
   readonly width: number;
@@ -19,24 +20,27 @@ export interface RenditionFile {
   readonly sha256: string;
 }
 
-/** Up to this length, hashing on the event loop (0.2 ms) costs less than passing the bytes to the thread pool. */
+/** Up to this length, hashing on the event loop (0.2 ms) takes less time than passing the bytes to the thread pool. */
 const maxSyncHashBytes = 2 ** 18;
 
 /**
- * Writes renditions into `directory` under new names. On failure no file is left behind. The parent process writes and
- * hashes the files itself: a child could keep files open and change them after they were stored.
+ * Writes renditions into `directory` under new names. On failure, no file is left behind. The parent process writes and
+ * hashes the files itself, because a child could keep files open and change them after they were stored.
  * @throws {AppError} `storage_failed`, `storage_full`.
  */
 export async function writeRenditions(
   directory: string,
   renditions: readonly EncodedRendition[],
 ): Promise<RenditionFile[]> {
-  const named = renditions.map((rendition) => ({ ...rendition, path: join(directory, randomUUID()) }));
-  const written = await Promise.allSettled(named.map(writeRendition));
-  const failed = written.find((result) => result.status === 'rejected');
-  if (failed === undefined) return written.flatMap((result) => ('value' in result ? [result.value] : []));
-  await Promise.allSettled(named.map(({ path }) => rm(path, { force: true })));
-  throw toFileError(failed.reason) ?? failed.reason;
+  const renditionsWithPaths = renditions.map((rendition) => ({
+    ...rendition,
+    path: join(directory, randomUUID()),
+  }));
+  const results = await Promise.allSettled(renditionsWithPaths.map(writeRendition));
+  const failure = results.find((result) => result.status === 'rejected');
+  if (failure === undefined) return results.flatMap((result) => ('value' in result ? [result.value] : []));
+  await Promise.allSettled(renditionsWithPaths.map(({ path }) => rm(path, { force: true })));
+  throw toFileError(failure.reason) ?? failure.reason;
 }
 
 async function writeRendition({
@@ -46,7 +50,7 @@ async function writeRendition({
   jpeg,
   path,
 }: EncodedRendition & { readonly path: string }): Promise<RenditionFile> {
-  // Not synced here: the storage code decides what must survive a power failure.
+  // The file is not synced here, because the storage code decides what must survive a power failure.
   const [sha256] = await Promise.all([computeSha256(jpeg), writeFile(path, jpeg, { flag: 'wx' })]);
   return { preset: preset.name, recipe: recipeHash(preset), path, width, height, bytes: jpeg.length, sha256 };
 }

@@ -33,7 +33,7 @@ export function maxPayloadBytes({ kind, request }: Task): number {
 
 /**
  * Returns the maximum size of a rendition. A baseline JPEG encodes a sample in at most 26 bits (a 16-bit code and a
- * 10-bit value), so a pixel in at most 9.75 bytes. The remainder covers headers and byte stuffing.
+ * 10-bit value) and therefore a pixel in at most 9.75 bytes. The remainder covers headers and byte stuffing.
  */
 function maxJpegBytes(pixels: number): number {
   return pixels * 10 + 65_536;
@@ -134,13 +134,13 @@ export function readChildMessage(message: unknown): ChildMessage {
   return parse(childMessage, message, 'a message');
 }
 
-/** Maximum length of a child's stack trace in the log. */
+/** Maximum length of a reported cause in the log. */
 const maxLoggedCause = 4000;
 
 /** Logs the cause of a reported failure, and returns the error for the caller. */
 export function readError({ code, message, cause }: FailureMessage, logger: Logger): AppError {
   if (cause !== undefined) {
-    // Invalid pictures are routine; any other error deserves a warning.
+    // Errors caused by invalid pictures are routine. All other errors are logged as warnings.
     const level = errorFamily(code) === null ? 'warn' : 'info';
     logger[level]({ code, cause: cause.slice(0, maxLoggedCause) }, 'A decoder child reported an error');
   }
@@ -148,8 +148,8 @@ export function readError({ code, message, cause }: FailureMessage, logger: Logg
 }
 
 /**
- * Validates the result of a task against its request: only requested presets, each with the size that follows from the
- * facts, numbers within their ranges, and exactly the declared number of bytes.
+ * Validates the result of a task against its request. It must contain only the requested presets, each with the size
+ * that follows from the facts, numbers within their ranges, and exactly the declared number of bytes.
  * @throws {InvalidResponse}
  */
 export function readResult(task: Task, result: unknown, payload: Buffer): TaskResult {
@@ -158,17 +158,17 @@ export function readResult(task: Task, result: unknown, payload: Buffer): TaskRe
     case 'probe':
       return checkFacts(parse(results.probe, result, 'facts'), task.request.limits);
     case 'derive':
-      return readDerived(task, result, payload);
+      return readEncodedPicture(task, result, payload);
     case 'describe': {
-      const described = parse(results.describe, result, 'a description');
-      checkFacts(described.facts, task.request.limits);
-      return described;
+      const describedPicture = parse(results.describe, result, 'a description');
+      checkFacts(describedPicture.facts, task.request.limits);
+      return describedPicture;
     }
     case 'compare': {
-      const compared = parse(results.compare, result, 'comparisons');
-      checkFacts(compared.facts, task.request.limits);
-      checkNames(compared.comparisons, task.request.others);
-      return compared;
+      const comparedPicture = parse(results.compare, result, 'comparisons');
+      checkFacts(comparedPicture.facts, task.request.limits);
+      checkNames(comparedPicture.comparisons, task.request.others);
+      return comparedPicture;
     }
     case 'tryPresets':
       return readTrials(task, result);
@@ -177,30 +177,32 @@ export function readResult(task: Task, result: unknown, payload: Buffer): TaskRe
   }
 }
 
-function readDerived({ request }: Task<'derive'>, result: unknown, payload: Buffer): EncodedPicture {
-  const derived = parse(results.derive, result, 'renditions');
-  checkFacts(derived.facts, request.limits);
-  const plan = planRenditions(derived.facts, request.presets);
+function readEncodedPicture({ request }: Task<'derive'>, result: unknown, payload: Buffer): EncodedPicture {
+  const encodedPicture = parse(results.derive, result, 'renditions');
+  checkFacts(encodedPicture.facts, request.limits);
+  const plan = planRenditions(encodedPicture.facts, request.presets);
   assertValid(
-    plan.length === derived.renditions.length,
-    `${derived.renditions.length} renditions instead of ${plan.length}`,
+    plan.length === encodedPicture.renditions.length,
+    `an unexpected number of renditions: ${encodedPicture.renditions.length} instead of ${plan.length}`,
   );
   let offset = 0;
   const renditions = plan.map(({ preset, size }, index): EncodedRendition => {
-    const declared = derived.renditions[index];
+    const declaredRendition = encodedPicture.renditions[index];
     const isPlanned =
-      declared?.preset === preset.name && declared.width === size.width && declared.height === size.height;
-    if (!isPlanned) throw new InvalidResponse(`not the expected rendition ${preset.name}`);
+      declaredRendition?.preset === preset.name &&
+      declaredRendition.width === size.width &&
+      declaredRendition.height === size.height;
+    if (!isPlanned) throw new InvalidResponse(`an unexpected rendition instead of ${preset.name}`);
     assertValid(
-      declared.bytes <= maxJpegBytes(size.width * size.height),
-      `a rendition of ${declared.bytes} bytes, too many for its size`,
+      declaredRendition.bytes <= maxJpegBytes(size.width * size.height),
+      `a rendition of ${declaredRendition.bytes} bytes, too many for its width and height`,
     );
-    const jpeg = payload.subarray(offset, (offset += declared.bytes));
+    const jpeg = payload.subarray(offset, (offset += declaredRendition.bytes));
     assertValid(hasJpegMarkers(jpeg), 'a rendition that is not a JPEG');
     return { preset, ...size, jpeg };
   });
   assertValid(offset === payload.length, `${payload.length} bytes for ${offset} bytes of renditions`);
-  return { ...derived, renditions };
+  return { ...encodedPicture, renditions };
 }
 
 /** Checks the markers SOI at the start and EOI at the end. The data between them is not verified. */
@@ -209,15 +211,15 @@ function hasJpegMarkers(jpeg: Buffer): boolean {
 }
 
 function readTrials({ request }: Task<'tryPresets'>, result: unknown): TaskResult<'tryPresets'> {
-  const tried = parse(results.tryPresets, result, 'preset trials');
-  checkFacts(tried.facts, request.limits);
+  const triedPresets = parse(results.tryPresets, result, 'preset trials');
+  checkFacts(triedPresets.facts, request.limits);
   assertValid(
-    tried.results.length === request.presets.length,
-    `${tried.results.length} trials instead of ${request.presets.length}`,
+    triedPresets.results.length === request.presets.length,
+    `an unexpected number of trials: ${triedPresets.results.length} instead of ${request.presets.length}`,
   );
   for (const [index, preset] of request.presets.entries())
-    checkTrial(tried.results[index], preset, tried.facts);
-  return tried;
+    checkTrial(triedPresets.results[index], preset, triedPresets.facts);
+  return triedPresets;
 }
 
 function readMatch({ request }: Task<'matchRenditions'>, result: unknown): TaskResult<'matchRenditions'> {
@@ -237,17 +239,17 @@ function checkTrial(
   const isExpected = trial?.preset === preset.name && trial.width === width && trial.height === height;
   assertValid(
     isExpected && trial.bytes <= maxJpegBytes(width * height),
-    `not the expected trial of ${preset.name}`,
+    `an unexpected trial instead of ${preset.name}`,
   );
 }
 
 function checkNames(comparisons: readonly { name: string }[], requested: readonly { name: string }[]): void {
   const hasSameLength = comparisons.length === requested.length;
   const isExpected = hasSameLength && comparisons.every(({ name }, index) => name === requested[index]?.name);
-  assertValid(isExpected, 'not the requested comparisons');
+  assertValid(isExpected, 'comparisons that were not requested');
 }
 
-/** Rejects facts that exceed the limits: a child checks the limits before it decodes, so the response is invalid. */
+/** Rejects facts that exceed the limits. They are invalid, because a child checks the limits before it decodes. */
 function checkFacts(facts: PictureFacts, limits: PictureLimits): PictureFacts {
   assertValid(
     limits.allowedFormats.includes(facts.format),
@@ -256,7 +258,7 @@ function checkFacts(facts: PictureFacts, limits: PictureLimits): PictureFacts {
   try {
     checkLimits(facts, limits);
   } catch (error) {
-    throw new InvalidResponse('facts beyond the limits', { cause: error });
+    throw new InvalidResponse('facts that exceed the limits', { cause: error });
   }
   return facts;
 }

@@ -1,7 +1,7 @@
 /** Identifies a tenant to the scheduler. Requests without a tenant share the key `undefined`. */
 export type TenantKey = number | undefined;
 
-/** Determines when a request runs: lower priority values first, and fairly between tenants within a priority. */
+/** Determines when a request runs. Lower priority values run first. Within a priority, tenants take turns. */
 export interface SchedulingKey {
   readonly priority: number;
   readonly tenant: TenantKey;
@@ -11,7 +11,9 @@ export interface SchedulingKey {
 export interface FairQueue<Item extends SchedulingKey> {
   readonly length: number;
   add(item: Item): void;
-  /** Removes and returns the first item whose tenant passes `mayRun`; `undefined` if there is none. */
+  /**
+   * Removes and returns the first item for whose tenant `mayRun` returns true; `undefined` if there is no such item.
+   */
   next(mayRun: (tenant: TenantKey) => boolean): Item | undefined;
   /** Removes an item. Returns whether the queue contained it. */
   remove(item: Item): boolean;
@@ -27,8 +29,8 @@ interface Entry<Item> {
 /**
  * Creates a queue with start-time fair queueing (P. Goyal, H. Vin, H. Cheng, 1996). Within a priority, items are sorted
  * by start tag. A new item's tag is one more than the tag of its tenant's last item, and at least the tag of the first
- * item in the queue. The column `turn` of the jobs table follows the same rule. The rule is needed here as well:
- * otherwise a claimed job, a probe or a search would wait for all earlier requests of another tenant.
+ * item in the queue. The `turn` column of the jobs table follows the same rule. The rule is also needed here, because a
+ * claimed job, a probe or a search would otherwise wait for all earlier requests from other tenants.
  */
 export function makeFairQueue<Item extends SchedulingKey>(): FairQueue<Item> {
   const entries: Entry<Item>[] = [];
@@ -36,9 +38,9 @@ export function makeFairQueue<Item extends SchedulingKey>(): FairQueue<Item> {
   function nextStartTag({ priority, tenant }: SchedulingKey): number {
     const hasSamePriority = ({ item }: Entry<Item>) => item.priority === priority;
     const first = entries.find(hasSamePriority)?.startTag ?? 1;
-    const lastOwnTag =
+    const lastTenantTag =
       entries.findLast((entry) => hasSamePriority(entry) && entry.item.tenant === tenant)?.startTag ?? 0;
-    return Math.max(lastOwnTag + 1, first);
+    return Math.max(lastTenantTag + 1, first);
   }
 
   function removeAt(index: number): Item | undefined {
@@ -51,12 +53,12 @@ export function makeFairQueue<Item extends SchedulingKey>(): FairQueue<Item> {
     },
     add(item) {
       const startTag = nextStartTag(item);
-      const before = entries.findLastIndex(
+      const previousIndex = entries.findLastIndex(
         (entry) =>
           entry.item.priority < item.priority ||
           (entry.item.priority === item.priority && entry.startTag <= startTag),
       );
-      entries.splice(before + 1, 0, { item, startTag });
+      entries.splice(previousIndex + 1, 0, { item, startTag });
     },
     next: (mayRun) => removeAt(entries.findIndex(({ item }) => mayRun(item.tenant))),
     remove: (item) => removeAt(entries.findIndex((entry) => entry.item === item)) !== undefined,
@@ -64,7 +66,7 @@ export function makeFairQueue<Item extends SchedulingKey>(): FairQueue<Item> {
   };
 }
 
-/** Tenants that are limited to one worker per group, because one of their recent files killed a child. */
+/** Tenants that are limited to one worker per group, because one of their recent files crashed a child. */
 export interface ThrottledTenants {
   /** Records that one of this tenant's files exceeded a limit or crashed a child. */
   throttle(tenant: TenantKey): void;
@@ -72,8 +74,8 @@ export interface ThrottledTenants {
 }
 
 /**
- * How long a tenant stays throttled. This is long enough for both attempts at every harmful file in a batch, and short
- * enough that a tenant with a single such file soon returns to full speed.
+ * How long a tenant stays throttled. This is long enough for both attempts at each harmful file in a batch, but short
+ * enough that a tenant with a single harmful file soon returns to full speed.
  */
 const throttleMs = 60_000;
 
@@ -85,8 +87,8 @@ export function makeThrottledTenants(now: () => number = () => performance.now()
   const throttledUntil = new Map<TenantKey, number>();
   return {
     throttle(tenant) {
-      // Removing expired entries here limits the map to the tenants throttled within a minute.
-      for (const [other, end] of throttledUntil) if (end <= now()) throttledUntil.delete(other);
+      // Removing expired entries here limits the map to the tenants throttled within the last minute.
+      for (const [otherTenant, end] of throttledUntil) if (end <= now()) throttledUntil.delete(otherTenant);
       throttledUntil.set(tenant, now() + throttleMs);
     },
     isThrottled: (tenant) => (throttledUntil.get(tenant) ?? 0) > now(),

@@ -24,8 +24,8 @@ import {
   type TaskTypes,
 } from './messages.ts';
 
-// Runs in a decoder child. The parent validates results with a schema library, which this module must not import: a
-// child starts faster without it.
+// This module runs in a decoder child. It must not import the schema library with which the parent validates results,
+// because a child starts faster without it.
 
 /** One function for each kind of task. */
 export type Handlers = {
@@ -33,7 +33,7 @@ export type Handlers = {
 };
 
 /**
- * The task handlers of a real child. They read whole files, because only the library's in-memory loaders are enabled.
+ * The task handlers that a child uses. They read whole files, because only the library's in-memory loaders are enabled.
  */
 export const handlers: Handlers = {
   probe: async ({ path, limits }) => probe(readFileSync(path), limits),
@@ -64,14 +64,14 @@ interface Response {
 /** Performs the parent's tasks until the parent kills the child or exits. */
 export function serve(implementation: Handlers): void {
   dropAddonPermission();
-  // Ctrl-C reaches the whole process group; the parent first finishes its work, and then kills its children.
+  // Ctrl-C signals the whole process group. The parent first finishes its work, and then kills its children.
   process.on('SIGINT', () => undefined);
   process.on('SIGTERM', () => undefined);
   const channel = new Socket({ fd: channelFd, readable: true, writable: true });
   const send = ({ message, payload }: Response) => writeFrame(channel, message, payload);
   const readChunk = makeFrameReader({
     maxPayloadBytes: () => 0,
-    onFrame: ({ message }) => void perform(implementation, message as TaskMessage).then(send),
+    onFrame: ({ message }) => void performTask(implementation, message as TaskMessage).then(send),
   });
   channel.on('data', readChunk);
   channel.on('error', () => undefined);
@@ -79,29 +79,31 @@ export function serve(implementation: Handlers): void {
   send({ message: { type: 'ready' } });
 }
 
-/** Prevents loading further native code. Code that is already loaded still works. Available since about Node 24.14. */
+/**
+ * Prevents loading further native code. Code that is already loaded still works. Has no effect in older Node versions.
+ */
 function dropAddonPermission(): void {
   const permission = process.permission as { drop?: (scope: string) => void } | undefined;
   permission?.drop?.('addon');
 }
 
 function exitImmediately(): void {
-  // exit() alone would wait for native threads, one of which may hang.
+  // exit() alone would wait for native threads, which may hang.
   process.kill(process.pid, 'SIGKILL');
-  // Reached only by the first process of a PID namespace, which the kernel protects from its own signals.
+  // This is reached only in the first process of a PID namespace, which cannot kill itself with a signal.
   process.exit(1);
 }
 
-async function perform(implementation: Handlers, { id, task }: TaskMessage): Promise<Response> {
+async function performTask(implementation: Handlers, { id, task }: TaskMessage): Promise<Response> {
   try {
-    const { result, payload } = packResult(task.kind, await handle(implementation, task));
+    const { result, payload } = packResult(task.kind, await runHandler(implementation, task));
     return { message: { type: 'done', id, result }, payload };
   } catch (error) {
     return { message: { type: 'failed', id, ...describeFailure(error) } };
   }
 }
 
-function handle<Kind extends TaskKind>(
+function runHandler<Kind extends TaskKind>(
   implementation: Handlers,
   task: Task<Kind>,
 ): Promise<TaskResult<Kind>> {
@@ -137,7 +139,7 @@ function isReportable(code: string): code is ReportableCode {
   return (reportableCodes as readonly string[]).includes(code);
 }
 
-/** Makes a message printable: it may quote bytes of the file, and the parent accepts only short, printable text. */
+/** Makes a message short and printable, as the parent requires. It may quote bytes from the file. */
 function toPrintable(message: string): string {
   return message.replaceAll(/\p{Cc}+/gu, ' ').slice(0, maxErrorLength);
 }

@@ -8,7 +8,7 @@ import type { InputFiles, MatchRenditionsRequest, RenditionPair, Task, TaskKind 
 export interface WorkFolder {
   readonly path: string;
   /**
-   * Creates the folder if it is missing. Never throws: on failure, the first task rejects with the system's error.
+   * Creates the folder if it is missing. Never throws. On failure, the first task rejects with the system's error.
    */
   ensure(): void;
   /** Places a task's input files in the folder. On failure, removes them again and rejects with the system's error. */
@@ -19,17 +19,17 @@ export interface WorkFolder {
   remove(): Promise<void>;
 }
 
-/** A task whose paths are in the child's folder. */
+/** A task whose input files are in the child's folder. */
 export interface PlacedTask<Kind extends TaskKind> {
   readonly task: Task<Kind>;
   /** Removes the inputs. Never rejects. */
   readonly removeInputs: () => Promise<void>;
 }
 
-/** Folders that no process has touched for this long were left behind by a crash. */
+/** A folder that no process has touched for this long was left behind by a crash. */
 const abandonedMs = 24 * 3_600_000;
 
-/** Error codes of `link` after which a copy may succeed: different file system or owner, no support for hard links. */
+/** Error codes of `link` after which copying may succeed: hard links are not supported, or not for this file. */
 const copyFallbackCodes = ['EXDEV', 'EPERM', 'EACCES', 'EMLINK', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS'];
 
 /** Returns a work folder below `root`, without creating it. Inputs are hard-linked if possible, otherwise copied. */
@@ -41,12 +41,12 @@ export function makeWorkFolder(root: string): WorkFolder {
     const placedPaths: string[] = [];
     const removeInputs = async () => void (await Promise.allSettled(placedPaths.map((file) => unlink(file))));
     const placeFile = async (source: string): Promise<string> => {
-      // The name shows administrators which file a child is processing; the number makes it unique.
+      // The name shows administrators which file a child is processing. The number makes the name unique.
       const target = join(path, `${basename(source).slice(0, 80)}.${++fileCount}`);
       placedPaths.push(target);
       await linkOrCopy(source, target).catch(async (error: unknown) => {
         if (!hasCode(error, 'ENOENT')) throw error;
-        // Either the folder or `source` is missing. If it is `source`, the second attempt fails too.
+        // Either the folder or `source` is missing. If `source` is missing, the second attempt also fails.
         await mkdir(path, { recursive: true });
         await linkOrCopy(source, target);
       });
@@ -73,8 +73,8 @@ export function makeWorkFolder(root: string): WorkFolder {
 }
 
 /**
- * Removes work folders below `root` that a crash left behind: all of them if `isOnlyProcess`, otherwise those not
- * touched for a day.
+ * Removes work folders below `root` that a crash left behind: all folders if `isOnlyProcess`, otherwise those that were
+ * not touched for a day.
  */
 export function sweepWorkFolders(root: string, isOnlyProcess: boolean): void {
   ignoreErrors(() => {

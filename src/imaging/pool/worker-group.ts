@@ -8,17 +8,17 @@ export interface WorkerGroupOptions extends Omit<DecoderWorkerOptions, 'onChange
   /** Maximum number of workers. */
   readonly size: number;
   /**
-   * Number of workers that always have a child. The others start a child if none is idle, and kill it once it has been
-   * idle for a while. Default: all.
+   * Number of workers that always have a child. Each of the others starts a child when no other child is idle, and
+   * kills it once it has been idle for a while. Default: all workers.
    */
   readonly permanentWorkers?: number;
-  readonly throttled: ThrottledTenants;
+  readonly throttledTenants: ThrottledTenants;
 }
 
 /** Decoder workers that perform the same kinds of tasks and share a queue. */
 export interface WorkerGroup<Kinds extends TaskKind> {
   start(): void;
-  /** Queues a task; resolves with its result. */
+  /** Queues a task. Resolves with its result. */
   submit<Kind extends Kinds>(submission: Submission<Kind>): Promise<TaskResult<Kind>>;
   counts(): {
     /** Workers that have been started. */
@@ -46,7 +46,7 @@ interface QueuedTask extends PromiseWithResolvers<TaskResult>, SchedulingKey {
   handle?: TaskHandle;
 }
 
-/** Creates a group, which starts with `start` or with its first task. */
+/** Creates a group. Its workers are started by `start` or by the first task. */
 export function makeWorkerGroup<Kinds extends TaskKind>(options: WorkerGroupOptions): WorkerGroup<Kinds> {
   const queue = makeFairQueue<QueuedTask>();
   const { size, permanentWorkers = size } = options;
@@ -54,7 +54,7 @@ export function makeWorkerGroup<Kinds extends TaskKind>(options: WorkerGroupOpti
     { length: size },
     (_, index) => new DecoderWorker({ ...options, isSpare: index >= permanentWorkers, onChange: dispatch }),
   );
-  const running = new Set<QueuedTask>();
+  const runningTasks = new Set<QueuedTask>();
   const watchdog = makeWatchdog(() => workers.forEach((worker) => worker.checkMemory()));
   let isStarted = false;
   let isClosed = false;
@@ -67,70 +67,71 @@ export function makeWorkerGroup<Kinds extends TaskKind>(options: WorkerGroupOpti
 
   function mayRun(tenant: TenantKey): boolean {
     return (
-      !options.throttled.isThrottled(tenant) || !running.values().some((queued) => queued.tenant === tenant)
+      !options.throttledTenants.isThrottled(tenant) ||
+      !runningTasks.values().some((queuedTask) => queuedTask.tenant === tenant)
     );
   }
 
-  /** Returns whether all started workers are broken. The others are assumed to fail in the same way. */
+  /** Returns whether all started workers are broken. Any other worker is expected to fail in the same way. */
   function isBroken(): boolean {
-    const started = workers.filter((worker) => worker.state !== 'unstarted');
-    return started.length > 0 && started.every((worker) => worker.isBroken);
+    const startedWorkers = workers.filter((worker) => worker.state !== 'unstarted');
+    return startedWorkers.length > 0 && startedWorkers.every((worker) => worker.isBroken);
   }
 
-  /** Assigns queued tasks to idle workers; rejects them all if no worker can keep a child alive. */
+  /** Assigns queued tasks to idle workers, or rejects all of them if no worker can keep a child alive. */
   function dispatch(): void {
     if (isBroken()) {
-      for (const queued of queue.clear()) queued.reject(cannotStart());
+      for (const queuedTask of queue.clear()) queuedTask.reject(startFailedError());
     }
     for (const worker of workers) {
       if (worker.state !== 'idle') continue;
-      const queued = queue.next(mayRun);
-      if (queued === undefined) break;
-      run(queued, worker);
+      const queuedTask = queue.next(mayRun);
+      if (queuedTask === undefined) break;
+      runTask(queuedTask, worker);
     }
-    // A child that is already starting will be ready sooner than a new one.
+    // A child that is already starting will be ready sooner than a new child.
     if (queue.length === 0 || workers.some((worker) => worker.state === 'starting')) return;
     workers.find((worker) => worker.state === 'unstarted')?.start();
   }
 
-  function run(queued: QueuedTask, worker: DecoderWorker): void {
-    running.add(queued);
-    queued.handle = worker.run(queued.task);
-    queued.handle.result.then(
-      (result) => end(queued, () => queued.resolve(result)),
+  function runTask(queuedTask: QueuedTask, worker: DecoderWorker): void {
+    runningTasks.add(queuedTask);
+    queuedTask.handle = worker.run(queuedTask.task);
+    queuedTask.handle.result.then(
+      (result) => endTask(queuedTask, () => queuedTask.resolve(result)),
       (error: unknown) => {
         if (error instanceof AppError && error.code === 'decoder_crashed')
-          options.throttled.throttle(queued.tenant);
-        end(queued, () => queued.reject(error));
+          options.throttledTenants.throttle(queuedTask.tenant);
+        endTask(queuedTask, () => queuedTask.reject(error));
       },
     );
   }
 
-  function end(queued: QueuedTask, settle: () => void): void {
-    running.delete(queued);
+  function endTask(queuedTask: QueuedTask, settle: () => void): void {
+    runningTasks.delete(queuedTask);
     settle();
     // When the worker became idle, this task still counted as running, so a throttled tenant's next task had to wait.
     dispatch();
   }
 
-  function abort(queued: QueuedTask, reason: unknown): void {
-    if (queue.remove(queued)) queued.reject(reason);
-    else queued.handle?.stop(reason);
+  function abortTask(queuedTask: QueuedTask, reason: unknown): void {
+    if (queue.remove(queuedTask)) queuedTask.reject(reason);
+    else queuedTask.handle?.stop(reason);
   }
 
   async function submit<Kind extends Kinds>(submission: Submission<Kind>): Promise<TaskResult<Kind>> {
     const { task, priority, tenant, signal } = submission;
     signal?.throwIfAborted();
-    if (isClosed) throw shuttingDown();
+    if (isClosed) throw shuttingDownError();
     start();
-    const queued: QueuedTask = { ...Promise.withResolvers<TaskResult>(), task, priority, tenant };
-    const onAbort = () => abort(queued, signal?.reason);
+    const queuedTask: QueuedTask = { ...Promise.withResolvers<TaskResult>(), task, priority, tenant };
+    const onAbort = () => abortTask(queuedTask, signal?.reason);
     signal?.addEventListener('abort', onAbort, { once: true });
     watchdog.acquire();
-    queue.add(queued);
+    queue.add(queuedTask);
     dispatch();
     try {
-      return await queued.promise;
+      return await queuedTask.promise;
     } finally {
       watchdog.release();
       signal?.removeEventListener('abort', onAbort);
@@ -139,7 +140,7 @@ export function makeWorkerGroup<Kinds extends TaskKind>(options: WorkerGroupOpti
 
   async function close(): Promise<void> {
     isClosed = true;
-    for (const queued of queue.clear()) queued.reject(shuttingDown());
+    for (const queuedTask of queue.clear()) queuedTask.reject(shuttingDownError());
     watchdog.acquire();
     await Promise.all(workers.map((worker) => worker.close())).finally(() => watchdog.release());
   }
@@ -163,29 +164,29 @@ const watchdogPeriodMs = 100;
 
 /**
  * Calls `check` periodically while at least one task is queued or running. Its timer also keeps the parent process
- * alive for exactly that long. The children do not, so a finished program can exit without closing the pool.
+ * alive for this long. Idle children do not keep it alive, so a finished program can exit without closing the pool.
  */
 function makeWatchdog(check: () => void): { acquire(): void; release(): void } {
-  let users = 0;
+  let userCount = 0;
   let timer: NodeJS.Timeout | undefined;
   return {
     acquire() {
-      users++;
+      userCount++;
       timer ??= setInterval(check, watchdogPeriodMs);
     },
     release() {
-      users--;
-      if (users > 0) return;
+      userCount--;
+      if (userCount > 0) return;
       clearInterval(timer);
       timer = undefined;
     },
   };
 }
 
-function cannotStart(): AppError {
+function startFailedError(): AppError {
   return new AppError('unavailable', 'The decoder could not be started; see the log for details.');
 }
 
-function shuttingDown(): AppError {
+function shuttingDownError(): AppError {
   return new AppError('unavailable', 'The decoder is shutting down.');
 }

@@ -26,9 +26,9 @@ interface ProbedPicture {
 
 /**
  * Measures the quality of each picture in `others` against a source. Compares each pair at the size of the picture with
- * fewer pixels, at most 2048 × 2048: both upright, on white, and resized with Lanczos. The allowed formats apply only
- * to the source, because renditions are always JPEG.
- * @throws AppError those of `probe`, and the family `picture_damaged`.
+ * fewer pixels, at most 2048 × 2048. Both pictures are upright, on white, and resized with Lanczos. The allowed formats
+ * apply only to the source, because renditions are always JPEG.
+ * @throws AppError as `probe` does, or with a code of the `picture_damaged` family.
  */
 export async function comparePictures(
   bytes: Uint8Array,
@@ -36,16 +36,17 @@ export async function comparePictures(
   others: readonly OtherPicture[],
 ): Promise<{ readonly facts: PictureFacts; readonly comparisons: readonly PictureComparison[] }> {
   const facts = await probe(bytes, limits);
-  const anyFormat = { ...limits, allowedFormats: pictureFormats };
-  const probed: (ProbedPicture & { readonly name: string })[] = [];
-  for (const other of others) probed.push({ ...other, facts: await probe(other.bytes, anyFormat) });
-  const source = await decodeFor(
+  const limitsForAnyFormat = { ...limits, allowedFormats: pictureFormats };
+  const probedPictures: (ProbedPicture & { readonly name: string })[] = [];
+  for (const other of others)
+    probedPictures.push({ ...other, facts: await probe(other.bytes, limitsForAnyFormat) });
+  const source = await decodeOnce(
     { bytes, facts },
-    probed.map((other) => commonSize(facts, other.facts)),
+    probedPictures.map((other) => commonSize(facts, other.facts)),
   );
   const comparisons: PictureComparison[] = [];
-  // One after the other, so that only one other picture is in memory at a time.
-  for (const other of probed) comparisons.push(await compareWith(source, facts, other));
+  // Pictures are decoded one after the other, so that only the source and one other picture are in memory at a time.
+  for (const other of probedPictures) comparisons.push(await compareWith(source, facts, other));
   return { facts, comparisons };
 }
 
@@ -55,7 +56,7 @@ async function compareWith(
   other: ProbedPicture & { readonly name: string },
 ): Promise<PictureComparison> {
   const size = commonSize(facts, other.facts);
-  const pixels = await decodeFor(other, [size]);
+  const pixels = await decodeOnce(other, [size]);
   const [a, b] = [await resizeTo(source, size), await resizeTo(pixels, size)];
   const { width, height } = other.facts;
   return {
@@ -69,19 +70,19 @@ async function compareWith(
 }
 
 function commonSize(a: Size, b: Size): Size {
-  const smaller = a.width * a.height <= b.width * b.height ? a : b;
-  return fitInside(smaller, comparisonBox);
+  const smallerSize = a.width * a.height <= b.width * b.height ? a : b;
+  return fitInside(smallerSize, comparisonBox);
 }
 
-/** Decodes a picture once, large enough for all of `sizes` and for its hash. */
-async function decodeFor({ bytes, facts }: ProbedPicture, sizes: readonly Size[]): Promise<Pixels> {
-  const needed = [...sizes, descriptionSize(facts)];
-  const largest = needed.reduce((max, size) =>
+/** Decodes a picture once, at a size that is large enough for all of `sizes` and for its hash. */
+async function decodeOnce({ bytes, facts }: ProbedPicture, sizes: readonly Size[]): Promise<Pixels> {
+  const requiredSizes = [...sizes, descriptionSize(facts)];
+  const largest = requiredSizes.reduce((max, size) =>
     size.width * size.height > max.width * max.height ? size : max,
   );
   // If the proportions differ, the size with the most pixels may be too narrow or too low for another size.
-  const isEnough = needed.every((size) => isAsLargeAs(largest, size));
-  return decodePicture(bytes, facts, isEnough ? largest : fitInside(facts, comparisonBox));
+  const isLargeEnough = requiredSizes.every((size) => isAsLargeAs(largest, size));
+  return decodePicture(bytes, facts, isLargeEnough ? largest : fitInside(facts, comparisonBox));
 }
 
 async function computeHash(pixels: Pixels, facts: PictureFacts): Promise<string> {

@@ -1,6 +1,6 @@
 import type { Size } from '../geometry.ts';
 
-/** PSNR of identical pixels, for which the formula yields infinity. */
+/** PSNR for identical pixels, for which the formula would yield infinity. */
 const maxDecibels = 100;
 
 /**
@@ -29,7 +29,7 @@ export function computeSsim(a: Float32Array, b: Float32Array, { width, height }:
   const horizontalTaps = gaussianTaps(width);
   const verticalTaps = gaussianTaps(height);
   const columns = width - horizontalTaps.length + 1;
-  // A ring buffer with the sums of each row under the window, five per column.
+  // A ring buffer that contains the sums for each row under the window, five per column.
   const rows = Array.from({ length: verticalTaps.length }, () => new Float64Array(columns * 5));
   let total = 0;
   for (let y = 0; y < height; y++) {
@@ -77,7 +77,7 @@ function sumRow(
   }
 }
 
-/** Returns the sum of the similarities of one row of windows. `oldest` is the index of the oldest row in the ring. */
+/** Returns the sum of the similarities of one row of windows. `oldest` is the index of the oldest row in `rows`. */
 function sumSimilarities(
   rows: readonly Float64Array[],
   oldest: number,

@@ -11,14 +11,14 @@ import { planRenditions } from '../renditions/rendition-plan.ts';
 import { openPicture } from '../decoding/open-picture.ts';
 import { computeSsim } from './metrics.ts';
 
-/** Renditions are compared with the original at the size of the large picture on a product page. */
+/** Renditions are compared with the original at the usual size of the large picture on a product page. */
 const comparisonBox = { width: 1200, height: 1200 };
 
 /**
  * Measures the rendition that each preset would produce from a picture, in the order of `presets`. The quality is the
  * SSIM between the picture, scaled down to at most 1200 × 1200 pixels, and the rendition, enlarged to the same size
  * with Lanczos. It shows how much detail a viewer would lose.
- * @throws AppError those of `probe`, and the family `picture_damaged`.
+ * @throws AppError as `probe` does, or with a code of the `picture_damaged` family.
  */
 export async function tryPresets(
   bytes: Uint8Array,
@@ -49,8 +49,8 @@ async function measureRendition(
   luma: Float32Array,
   original: Pixels,
 ): Promise<PresetTrial> {
-  const decoded = await decodeTo(openPicture(jpeg, 'jpeg'), { width, height });
-  const enlarged = await resizeTo(decoded, { width: original.width, height: original.height });
-  const quality = computeSsim(luma, toLuma(enlarged.data), original);
+  const decodedPixels = await decodeTo(openPicture(jpeg, 'jpeg'), { width, height });
+  const enlargedPixels = await resizeTo(decodedPixels, { width: original.width, height: original.height });
+  const quality = computeSsim(luma, toLuma(enlargedPixels.data), original);
   return { preset: preset.name, width, height, bytes: jpeg.length, quality: Math.max(0, quality) };
 }

@@ -1,7 +1,7 @@
 import type { Rectangle, Size } from '../geometry.ts';
 import type { Pixels } from '../decoding/pixels.ts';
 
-/** The source pixels that one result pixel averages, and the weights of the first and last of them. */
+/** The source pixels that are averaged for one result pixel, and the weights of the first and the last source pixel. */
 interface Span {
   readonly first: number;
   readonly count: number;
@@ -10,18 +10,18 @@ interface Span {
 }
 
 /**
- * Scales a part of a picture to exactly `size`; each result pixel is the mean of the area that it covers. Used for the
- * small pictures from which descriptions are computed: at these sizes a call to the image library costs more than the
- * computation itself.
+ * Scales a part of a picture to exactly `size`. Each result pixel is the mean of the area that it covers. Used for the
+ * small pictures from which descriptions are computed. At these sizes, a call to the image library would take longer
+ * than the computation itself.
  */
-export function areaMean(pixels: Pixels, area: Rectangle, size: Size): Pixels {
+export function scaleArea(pixels: Pixels, area: Rectangle, size: Size): Pixels {
   const rows = averageColumns(pixels, area, computeSpans(area.width, size.width));
   return { ...size, data: averageRows(rows, size.width, computeSpans(area.height, size.height)) };
 }
 
 /** Scales the whole picture to exactly `size`. */
-export function wholeAreaMean(pixels: Pixels, size: Size): Pixels {
-  return areaMean(pixels, { left: 0, top: 0, width: pixels.width, height: pixels.height }, size);
+export function scalePicture(pixels: Pixels, size: Size): Pixels {
+  return scaleArea(pixels, { left: 0, top: 0, width: pixels.width, height: pixels.height }, size);
 }
 
 function computeSpans(sourceLength: number, resultLength: number): Span[] {
@@ -42,19 +42,19 @@ function computeSpans(sourceLength: number, resultLength: number): Span[] {
 }
 
 /**
- * Buffer that is reused for every picture: a new buffer each time makes the garbage collector run twice as often
+ * Buffer that is reused for every picture. With a new buffer each time, the garbage collector would run twice as often
  * (measured: 1 ms per picture). Reuse is safe because there is no `await` between writing and reading the buffer.
  */
 let sharedRows = new Float32Array(0);
 
-function rowsBuffer(length: number): Float32Array {
+function acquireRows(length: number): Float32Array {
   if (sharedRows.length < length) sharedRows = new Float32Array(length);
   return sharedRows.subarray(0, length);
 }
 
 /** Averages each row of the area horizontally. */
 function averageColumns({ data, width }: Pixels, area: Rectangle, spans: readonly Span[]): Float32Array {
-  const result = rowsBuffer(area.height * spans.length * 3);
+  const result = acquireRows(area.height * spans.length * 3);
   const innerWeight = spans.length / area.width;
   let target = 0;
   for (let y = 0; y < area.height; y++) {

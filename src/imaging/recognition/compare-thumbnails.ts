@@ -12,25 +12,25 @@ export interface ThumbnailVerdict {
 
 /**
  * Maximum differences between two versions of one picture. Re-encoding a photograph at JPEG quality 40 yields a mean
- * difference of at most 1.3, `chroma99` 3, `maxChroma` 4 and `lightness99` 1.
+ * difference of at most 1.3, a `chroma99` of 3, a `maxChroma` of 4 and a `lightness99` of 1.
  */
 const bounds = {
-  /** Ratio of the aspect ratios. Above 1, because the sides of small copies are rounded to whole pixels. */
+  /** Ratio of the two aspect ratios. It may exceed 1, because the sides of small copies are rounded to whole pixels. */
   aspect: 1.03,
   meanDifference: 3,
-  /** Chroma difference (a*, b*): 99th percentile, and any single pixel, since coloured details are small. */
+  /** Chroma difference (a*, b*): the 99th percentile, and the maximum, because coloured details are small. */
   chroma99: 8,
   maxChroma: 18,
-  /** Difference of L*: 99th percentile. */
+  /** Difference in L*: the 99th percentile. */
   lightness99: 8,
 };
 
 /**
  * Decides from the colours of their thumbnails whether two pictures are near-duplicates. Hashes find the candidates;
  * this check decides which of them are reported. It never decides whether renditions are reused, because thumbnails do
- * not show small print or slight changes of shade. It compensates for a change of exposure (a common factor and offset
- * of L*, a common factor of chroma), and rejects a product in a different colour even if only a small detail is
- * coloured. The bounds were tuned on photographs of products in several colours.
+ * not show small print or slight changes of shade. It compensates for a change in exposure (a factor and an offset for
+ * L*, a factor for chroma). It rejects a product in a different colour, including a product with only a small coloured
+ * detail. The bounds were tuned on photographs of products in several colours.
  */
 export function compareThumbnails(a: Fingerprint, b: Fingerprint): ThumbnailVerdict {
   // The exposure is always fitted in the same direction, so that the order of the arguments does not matter.
@@ -58,19 +58,21 @@ function decodeThumbnail({ thumbnail }: Fingerprint): Float64Array {
 
 /** Adapts `from` to the exposure of `to` by least squares, within the range of plausible exposure edits. */
 function fitExposure(from: Float64Array, to: Float64Array): Float64Array {
-  const lightness = (_: number, index: number) => index % 3 === 0;
-  const chroma = (_: number, index: number) => index % 3 !== 0;
-  const [x, y] = [from.filter(lightness), to.filter(lightness)];
-  const [meanX, meanY] = [average(x), average(y)];
-  const variance = average(x.map((value) => (value - meanX) ** 2));
-  const covariance = average(x.map((value, index) => (value - meanX) * ((y[index] ?? 0) - meanY)));
+  const isLightness = (_: number, index: number) => index % 3 === 0;
+  const isChroma = (_: number, index: number) => index % 3 !== 0;
+  const [fromLightness, toLightness] = [from.filter(isLightness), to.filter(isLightness)];
+  const [fromMean, toMean] = [average(fromLightness), average(toLightness)];
+  const variance = average(fromLightness.map((value) => (value - fromMean) ** 2));
+  const covariance = average(
+    fromLightness.map((value, index) => (value - fromMean) * ((toLightness[index] ?? 0) - toMean)),
+  );
   const gain = clamp(variance > 1 ? covariance / variance : 1, 0.8, 1.25);
-  const offset = clamp(meanY - gain * meanX, -12, 12);
-  const [u, v] = [from.filter(chroma), to.filter(chroma)];
-  const power = average(u.map((value) => value * value));
-  const common = average(u.map((value, index) => value * (v[index] ?? 0)));
-  const strength = power > 0.5 ? clamp(common / power, 0.85, 1.18) : 1;
-  return from.map((value, index) => (index % 3 === 0 ? gain * value + offset : strength * value));
+  const offset = clamp(toMean - gain * fromMean, -12, 12);
+  const [fromChroma, toChroma] = [from.filter(isChroma), to.filter(isChroma)];
+  const meanSquare = average(fromChroma.map((value) => value * value));
+  const meanProduct = average(fromChroma.map((value, index) => value * (toChroma[index] ?? 0)));
+  const saturation = meanSquare > 0.5 ? clamp(meanProduct / meanSquare, 0.85, 1.18) : 1;
+  return from.map((value, index) => (index % 3 === 0 ? gain * value + offset : saturation * value));
 }
 
 interface Residuals {

@@ -7,7 +7,7 @@ import { probe } from '../probe.ts';
 import { computeEmbedding } from './embedding/embedding.ts';
 import { computeFingerprint } from './fingerprint.ts';
 
-/** The data by which a picture is recognised. */
+/** The data used to recognise a picture. */
 export interface Description {
   readonly fingerprint: Fingerprint;
   readonly embedding: Embedding;
@@ -33,9 +33,9 @@ export function describePixels(pixels: Pixels, facts: Size): Description {
 
 /**
  * Returns pixels at the description size. Resizes the smallest of `candidates` (sorted largest first) that has this
- * size or is at least twice as large, otherwise the largest. Returns `undefined` if all are too small.
+ * size or is at least twice as large. If there is none, resizes the largest. Returns `undefined` if all are too small.
  */
-export async function resizeToDescribe(
+export async function resizeForDescription(
   candidates: readonly Pixels[],
   facts: Size,
 ): Promise<Pixels | undefined> {
@@ -48,20 +48,20 @@ export async function resizeToDescribe(
 
 /**
  * Decodes a picture to its description size.
- * @throws AppError of the family `picture_damaged`.
+ * @throws AppError with a code of the `picture_damaged` family.
  */
-export async function decodeToDescribe(bytes: Uint8Array, facts: PictureFacts): Promise<Pixels> {
+export async function decodeForDescription(bytes: Uint8Array, facts: PictureFacts): Promise<Pixels> {
   return resizeTo(await decodePicture(bytes, facts, fitInside(facts, decodeBox)), descriptionSize(facts));
 }
 
 /**
  * Computes the facts, the fingerprint and the embedding of a picture that is not stored.
- * @throws AppError those of `probe`, and the family `picture_damaged`.
+ * @throws AppError as `probe` does, or with a code of the `picture_damaged` family.
  */
 export async function describePicture(
   bytes: Uint8Array,
   limits: PictureLimits,
 ): Promise<Description & { readonly facts: PictureFacts }> {
   const facts = await probe(bytes, limits);
-  return { facts, ...describePixels(await decodeToDescribe(bytes, facts), facts) };
+  return { facts, ...describePixels(await decodeForDescription(bytes, facts), facts) };
 }

@@ -1,5 +1,5 @@
 import { type Fingerprint, fingerprintVersion, thumbnailSide } from '../../model/fingerprint.ts';
-import { wholeAreaMean } from './area-mean.ts';
+import { scalePicture } from './area-mean.ts';
 import type { Size } from '../geometry.ts';
 import { toLab, toLuma } from '../colour/luma-and-lab.ts';
 import { hashSide, computePerceptualHash } from './perceptual-hash.ts';
@@ -14,15 +14,15 @@ const minSide = 5;
  * @param original size of the picture itself, which determines the aspect ratio.
  */
 export function computeFingerprint(pixels: Pixels, original: Size = pixels): Fingerprint {
-  const small = wholeAreaMean(pixels, { width: hashSide, height: hashSide });
-  const { hash, quality } = computePerceptualHash(toLuma(small.data));
+  const scaledPixels = scalePicture(pixels, { width: hashSide, height: hashSide });
+  const { hash, quality } = computePerceptualHash(toLuma(scaledPixels.data));
   const isTiny = Math.min(original.width, original.height) < minSide;
   return {
     version: fingerprintVersion,
     hash,
     quality: isTiny ? 0 : quality,
     aspect: original.width / original.height,
-    thumbnail: makeThumbnail(toLab(small.data)).toString('base64'),
+    thumbnail: makeThumbnail(toLab(scaledPixels.data)).toString('base64'),
   };
 }
 

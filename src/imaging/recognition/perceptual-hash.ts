@@ -2,9 +2,11 @@
 export const hashSide = 64;
 
 const frequencies = 16;
-/** Smaller coefficients are rounding noise in a picture without structure. */
+/** In a picture without structure, smaller coefficients are only rounding noise. */
 const maxNoise = 1e-3;
-/** Row i contains the cosine of frequency i + 1. Frequency 0, the mean, is omitted: it depends on the exposure. */
+/**
+ * Row i contains the cosine of frequency i + 1. Frequency 0, the mean, is omitted because it depends on the exposure.
+ */
 const cosines = Float64Array.from({ length: frequencies * hashSide }, (_, index) => {
   const frequency = Math.floor(index / hashSide) + 1;
   const position = index % hashSide;
@@ -20,8 +22,8 @@ export interface PerceptualHash {
 /**
  * Computes the 256-bit hash of 64 × 64 luma: the discrete cosine transform at frequencies 1 to 16 in both directions,
  * and one bit per coefficient, set if the coefficient is above the median.
- * Source: PDQ, "The TMK+PDQF Video-Hashing Algorithm and the PDQ Image-Hashing Algorithm", Facebook 2019. Not
- * bit-compatible with other implementations: the downscaling and the order of the bits are different.
+ * Source: PDQ, "The TMK+PDQF Video-Hashing Algorithm and the PDQ Image-Hashing Algorithm", Facebook 2019. The hash
+ * is not bit-compatible with other implementations, because the downscaling and the bit order are different.
  */
 export function computePerceptualHash(luma: Float32Array): PerceptualHash {
   return { hash: toHex(toBits(computeCoefficients(luma))), quality: computeQuality(luma) };
@@ -61,15 +63,16 @@ function toHex(bits: readonly boolean[]): string {
   return hex;
 }
 
-/** Returns PDQ's quality: the sum of the differences between adjacent pixels, in whole percent, ÷ 90; at most 100. */
+/** Returns PDQ's quality: the sum of the differences between adjacent pixels in whole percent, ÷ 90, at most 100. */
 function computeQuality(luma: Float32Array): number {
   let sum = 0;
-  const step = (from: number, to: number) => Math.trunc(Math.abs((luma[to] ?? 0) - (luma[from] ?? 0)) / 2.55);
+  const difference = (from: number, to: number) =>
+    Math.trunc(Math.abs((luma[to] ?? 0) - (luma[from] ?? 0)) / 2.55);
   for (let y = 0; y < hashSide; y++) {
     for (let x = 0; x < hashSide; x++) {
       const index = y * hashSide + x;
-      if (x + 1 < hashSide) sum += step(index, index + 1);
-      if (y + 1 < hashSide) sum += step(index, index + hashSide);
+      if (x + 1 < hashSide) sum += difference(index, index + 1);
+      if (y + 1 < hashSide) sum += difference(index, index + hashSide);
     }
   }
   return Math.min(100, Math.floor(sum / 90));

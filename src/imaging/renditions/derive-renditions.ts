@@ -5,10 +5,10 @@ import { encodeJpeg, type Pixels, resizeTo } from '../decoding/pixels.ts';
 import { fitInside } from '../geometry.ts';
 import { probe } from '../probe.ts';
 import {
-  decodeToDescribe,
+  decodeForDescription,
   describePixels,
   type Description,
-  resizeToDescribe,
+  resizeForDescription,
 } from '../recognition/describe-picture.ts';
 import { type PlannedRendition, planRenditions } from './rendition-plan.ts';
 
@@ -21,7 +21,7 @@ export interface EncodedRendition {
 }
 
 /** Everything that is derived from a picture. */
-export interface DerivedPixels extends Description {
+export interface DerivationResult extends Description {
   readonly facts: PictureFacts;
   readonly renditions: readonly EncodedRendition[];
 }
@@ -30,21 +30,21 @@ export interface DerivedPixels extends Description {
  * Runs the pipeline. Decodes the picture once, at the size of the largest rendition, and derives everything else from
  * those pixels. Computes the description while the renditions are being encoded. Decodes a second time only if all
  * presets are too small for a description.
- * @throws AppError those of `probe`, and the family `picture_damaged` if the pixels cannot be decoded.
+ * @throws AppError as `probe` does, or with a code of the `picture_damaged` family if the pixels cannot be decoded.
  */
 export async function deriveRenditions(
   bytes: Uint8Array,
   limits: PictureLimits,
   presets: readonly Preset[],
-): Promise<DerivedPixels> {
+): Promise<DerivationResult> {
   const facts = await probe(bytes, limits);
   const plan = planRenditions(facts, presets);
   const base = await decodePicture(bytes, facts, plan[0]?.size ?? fitInside(facts, facts));
   const { pixels, encoded } = await makeRenditions(base, plan);
   const [renditions, description] = await Promise.all([
     encoded,
-    resizeToDescribe([base, ...pixels], facts)
-      .then((resized) => resized ?? decodeToDescribe(bytes, facts))
+    resizeForDescription([base, ...pixels], facts)
+      .then((resized) => resized ?? decodeForDescription(bytes, facts))
       .then((resized) => describePixels(resized, facts)),
   ]);
   return { facts, renditions, ...description };
@@ -52,7 +52,7 @@ export async function deriveRenditions(
 
 /** Resized renditions, and a promise of their encoded bytes. */
 export interface PendingRenditions {
-  /** In the order of the plan. */
+  /** Resized pixels, in the order of the plan. */
   readonly pixels: readonly Pixels[];
   readonly encoded: Promise<readonly EncodedRendition[]>;
 }

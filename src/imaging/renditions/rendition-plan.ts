@@ -6,30 +6,31 @@ export interface PlannedRendition {
   readonly preset: Preset;
   /** Exact size, computed from the original so that rounding errors do not accumulate. */
   readonly size: Size;
-  /** Index in the plan of the rendition to resize from. The first rendition, the base, has its own index. */
+  /** Index in the plan of the rendition to resize from. For the first rendition (the base), this is its own index. */
   readonly sourceIndex: number;
 }
 
 /**
- * Plans a picture's renditions, largest first. The first is the base, at whose size the picture is decoded. All sizes
+ * Plans a picture's renditions, largest first. The picture is decoded at the size of the first, the base. All sizes
  * have the picture's proportions, so the base is at least as wide and as high as every other rendition.
  */
 export function planRenditions(source: Size, presets: readonly Preset[]): readonly PlannedRendition[] {
-  const sized = presets
+  const sortedEntries = presets
     .map((preset) => ({ preset, size: fitInside(source, preset) }))
     .sort((a, b) => b.size.width * b.size.height - a.size.width * a.size.height);
-  return sized.map(({ preset, size }, index) => {
-    const larger = sized.slice(0, index).map((entry) => entry.size);
-    return { preset, size, sourceIndex: smallestSource(larger, size) };
+  return sortedEntries.map(({ preset, size }, index) => {
+    const largerSizes = sortedEntries.slice(0, index).map((entry) => entry.size);
+    return { preset, size, sourceIndex: smallestSourceIndex(largerSizes, size) };
   });
 }
 
 /**
  * Returns the index of the smallest rendition that has the same size or is at least twice as large; otherwise the index
- * of the base. A smaller factor would blur: several small resizes lose more detail than one large resize.
+ * of the base. A smaller factor would blur the picture, because several small resizes lose more detail than one large
+ * resize.
  */
-function smallestSource(larger: readonly Size[], size: Size): number {
-  const index = larger.findLastIndex(
+function smallestSourceIndex(largerSizes: readonly Size[], size: Size): number {
+  const index = largerSizes.findLastIndex(
     (other) => (other.width === size.width && other.height === size.height) || isAsLargeAs(other, size, 2),
   );
   return Math.max(index, 0);

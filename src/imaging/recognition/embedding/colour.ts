@@ -8,7 +8,7 @@ const binsPerStep = 1 + 2 * hueBins;
 /**
  * Computes a colour histogram of the content, without the background. It has 8 steps of lightness × (grey, 12 pale
  * hues, 12 strong hues). Each pixel is distributed over adjacent bins, so that a small colour change has a small
- * effect. Returns the square roots of the bins (for the Hellinger kernel) as a vector of 200 numbers with length 1.
+ * effect. Returns 200 numbers: the square roots of the bins (for the Hellinger kernel), scaled to a vector of length 1.
  */
 export function colourFeatures({ lab, mask }: Content): Float64Array {
   const histogram = new Float64Array(lightnessBins * binsPerStep);
@@ -27,29 +27,35 @@ function addColour(histogram: Float64Array, weight: number, lightness: number, a
   const above = Math.min(lightnessBins - 1, below + 1);
   const chroma = Math.sqrt(a * a + b * b);
   // Up to a chroma of 6, a pixel is grey; from 18, it has a hue. Up to 25, the hue is pale; from 45, it is strong.
-  const grey = clamp((18 - chroma) / 12, 0, 1);
-  const lower = weight * (1 - fraction);
-  const upper = weight * fraction;
-  add(histogram, below * binsPerStep, lower * grey);
-  add(histogram, above * binsPerStep, upper * grey);
-  if (grey === 1) return;
+  const greyFraction = clamp((18 - chroma) / 12, 0, 1);
+  const lowerWeight = weight * (1 - fraction);
+  const upperWeight = weight * fraction;
+  add(histogram, below * binsPerStep, lowerWeight * greyFraction);
+  add(histogram, above * binsPerStep, upperWeight * greyFraction);
+  if (greyFraction === 1) return;
   const angle = Math.atan2(b, a) / (2 * Math.PI);
   const hue = (angle < 0 ? angle + 1 : angle) * hueBins;
-  const strong = clamp((chroma - 25) / 20, 0, 1);
-  addHue(histogram, below * binsPerStep, lower * (1 - grey), hue, strong);
-  addHue(histogram, above * binsPerStep, upper * (1 - grey), hue, strong);
+  const strongFraction = clamp((chroma - 25) / 20, 0, 1);
+  addHue(histogram, below * binsPerStep, lowerWeight * (1 - greyFraction), hue, strongFraction);
+  addHue(histogram, above * binsPerStep, upperWeight * (1 - greyFraction), hue, strongFraction);
 }
 
-function addHue(histogram: Float64Array, start: number, weight: number, hue: number, strong: number): void {
+function addHue(
+  histogram: Float64Array,
+  start: number,
+  weight: number,
+  hue: number,
+  strongFraction: number,
+): void {
   const first = Math.floor(hue) % hueBins;
   const second = (first + 1) % hueBins;
   const fraction = hue - Math.floor(hue);
-  const pale = weight * (1 - strong);
-  add(histogram, start + 1 + first, pale * (1 - fraction));
-  add(histogram, start + 1 + second, pale * fraction);
-  if (strong === 0) return;
-  add(histogram, start + 1 + hueBins + first, weight * strong * (1 - fraction));
-  add(histogram, start + 1 + hueBins + second, weight * strong * fraction);
+  const paleWeight = weight * (1 - strongFraction);
+  add(histogram, start + 1 + first, paleWeight * (1 - fraction));
+  add(histogram, start + 1 + second, paleWeight * fraction);
+  if (strongFraction === 0) return;
+  add(histogram, start + 1 + hueBins + first, weight * strongFraction * (1 - fraction));
+  add(histogram, start + 1 + hueBins + second, weight * strongFraction * fraction);
 }
 
 function add(histogram: Float64Array, bin: number, amount: number): void {

@@ -1,15 +1,15 @@
 import { type LabPixels, toLab } from '../../colour/luma-and-lab.ts';
 import type { Pixels } from '../../decoding/pixels.ts';
 import { fitInside, type Rectangle, type Size } from '../../geometry.ts';
-import { areaMean, wholeAreaMean } from '../area-mean.ts';
+import { scaleArea, scalePicture } from '../area-mean.ts';
 
 /** Width and height of the pixels from which an embedding is computed. */
 export const contentSide = 128;
 
-/** Minimum weight in the mask for a pixel to count. */
+/** Minimum mask weight for a pixel to count as content. */
 export const minWeight = 0.05;
 
-/** Weight of each pixel: 0 for background, 1 for content, a value in between for soft edges. */
+/** Weight of each pixel: 0 for background, 1 for content, and a value in between for soft edges. */
 export type Mask = Float32Array;
 
 /** Input of an embedding: a picture's content, scaled to 128 × 128 pixels without keeping its proportions. */
@@ -22,20 +22,20 @@ export interface Content {
   readonly aspect: number;
 }
 
-/** The content is located in a copy of this size, in which dust is no longer visible. */
+/** The content is located in a copy of at most this size, in which dust is no longer visible. */
 const searchBox = { width: 100, height: 100 };
 
 /** Finds the content of a picture: the part that differs from the colour of its border. */
 export function extractContent(pixels: Pixels): Content {
-  const small = wholeAreaMean(pixels, fitInside(pixels, searchBox));
-  const lab = toLab(small.data);
-  const background = borderColour(lab, small);
-  const area = scaleRectangle(findContentArea(makeMask(lab, background), small), small, pixels);
-  const content = areaMean(pixels, area, { width: contentSide, height: contentSide });
+  const smallPixels = scalePicture(pixels, fitInside(pixels, searchBox));
+  const lab = toLab(smallPixels.data);
+  const background = findBorderColour(lab, smallPixels);
+  const area = scaleRectangle(findContentArea(makeMask(lab, background), smallPixels), smallPixels, pixels);
+  const content = scaleArea(pixels, area, { width: contentSide, height: contentSide });
   const contentLab = toLab(content.data);
   const aspect = area.width / area.height;
   const mask = makeMask(contentLab, background);
-  // A swatch is all background. Without its colour, only its proportions would be described.
+  // A colour swatch consists only of background. If its colour were ignored, only its proportions would be described.
   const isPlain = mask.every((weight) => weight < minWeight);
   return { lab: contentLab, mask: isPlain ? mask.fill(1) : mask, isPlain, aspect };
 }
@@ -57,18 +57,18 @@ function scaleRectangle(area: Rectangle, from: Size, to: Size): Rectangle {
 /** Colour difference (ΔE) from the background up to which a pixel is background, and from which it is content. */
 const maxBackgroundDifference = 4;
 const minContentDifference = 16;
-/** Minimum fraction of content in a row or column; less is dust or compression noise. */
-const minContent = 0.01;
+/** Minimum fraction of content in a row or column. Anything less is dust or compression noise. */
+const minContentFraction = 0.01;
 const minAreaSide = 4;
 
 /** Returns the background colour: the median colour of the border, whose width is 1/50 of the shorter side. */
-function borderColour(lab: LabPixels, { width, height }: Size): readonly number[] {
-  const depth = Math.max(1, Math.round(Math.min(width, height) / 50));
+function findBorderColour(lab: LabPixels, { width, height }: Size): readonly number[] {
+  const borderWidth = Math.max(1, Math.round(Math.min(width, height) / 50));
   const border: number[] = [];
   for (let y = 0; y < height; y++) {
-    const isEdge = y < depth || y >= height - depth;
+    const isBorderRow = y < borderWidth || y >= height - borderWidth;
     for (let x = 0; x < width; x++) {
-      if (isEdge || x < depth || x >= width - depth) border.push((y * width + x) * 3);
+      if (isBorderRow || x < borderWidth || x >= width - borderWidth) border.push((y * width + x) * 3);
     }
   }
   return [0, 1, 2].map((channel) => median(border.map((index) => lab[index + channel] ?? 0)));
@@ -93,7 +93,7 @@ function makeMask(lab: LabPixels, background: readonly number[]): Mask {
   return mask;
 }
 
-/** Returns the smallest rectangle around all content; the whole picture if there is hardly any content. */
+/** Returns the smallest rectangle around all content, or the whole picture if there is hardly any content. */
 function findContentArea(mask: Mask, { width, height }: Size): Rectangle {
   const columns = new Float64Array(width);
   const rows = new Float64Array(height);
@@ -104,8 +104,8 @@ function findContentArea(mask: Mask, { width, height }: Size): Rectangle {
       rows[y] = (rows[y] ?? 0) + weight;
     }
   }
-  const [left, right] = findExtent(columns, height * minContent);
-  const [top, bottom] = findExtent(rows, width * minContent);
+  const [left, right] = findExtent(columns, height * minContentFraction);
+  const [top, bottom] = findExtent(rows, width * minContentFraction);
   const area = { left, top, width: right - left, height: bottom - top };
   const isTiny = area.width < minAreaSide || area.height < minAreaSide;
   return isTiny ? { left: 0, top: 0, width, height } : area;

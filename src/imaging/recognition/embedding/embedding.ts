@@ -9,18 +9,18 @@ import { makeRandomFeatures, toUnitLength } from './vectors.ts';
 /**
  * Weight of each group of features in a score. Colour and shape are balanced so that either of them finds the other
  * pictures of a product: the same colour from a different side, or the same view in a different colour. Proportions are
- * nearly the same for all pictures. They raise the scores, so that most pictures of one product score above 0.6, and
- * 99 % of the pictures of other products below 0.7.
+ * nearly the same for all pictures. They raise all scores, so that most pictures of the same product score above 0.6,
+ * and 99 % of the pictures of other products score below 0.7.
  */
 const weights = { colour: 0.55, shape: 0.45, texture: 0.1, proportion: 0.66 };
 
-/** Six decimal places; further digits differ between machines. */
+/** Numbers are rounded to six decimal places, because further digits differ between machines. */
 const precision = 1e6;
 
 /**
  * Computes the built-in embedding of a picture, from its pixels or from a smaller version of the whole picture
- * (`descriptionSize`). It describes the colour, shape, texture and proportions of the content without the background;
- * a picture with a single colour is all content. It captures appearance, not meaning.
+ * (`descriptionSize`). It describes the colour, shape, texture and proportions of the content without the background.
+ * In a picture with a single colour, everything counts as content. An embedding captures appearance, not meaning.
  */
 export function computeEmbedding(pixels: Pixels): Embedding {
   const content = extractContent(pixels);
@@ -46,9 +46,10 @@ const maxColourDistance = 12;
 const mapMeanColour = makeRandomFeatures(3, shapeDimensions, maxColourDistance);
 
 /**
- * Describes the mean colour of a picture without shape. Replaces the shape features, and distinguishes the shades of
- * one product, for which the colour features are too coarse. The dot product with shape features is near 0, so a swatch
- * is more similar to plain pictures of its colour than to products of that colour. Returns 280 numbers with length 1.
+ * Describes the mean colour of a picture that has no shape. These features replace the shape features. They distinguish
+ * the shades of a product, because the colour features are too coarse for that. Their dot product with shape features
+ * is near 0, so a swatch is more similar to other swatches of its colour than to products of that colour. Returns 280
+ * numbers, scaled to a vector of length 1.
  */
 function plainColourFeatures({ lab }: Content): Float64Array {
   const mean = new Float64Array(3);

@@ -8,8 +8,8 @@ const cellSide = contentSide / cells;
 const blurDeviation = 0.7;
 
 /**
- * Distance beyond which two shapes count as dissimilar. Unrelated shapes have a distance of about 1.2, the same view of
- * a product in a different colour about 0.3.
+ * Distance beyond which two shapes count as dissimilar. Unrelated shapes have a distance of about 1.2. The same view of
+ * a product in a different colour has a distance of about 0.3.
  */
 const maxShapeDistance = 0.45;
 /** Number of shape features. */
@@ -17,8 +17,8 @@ export const shapeDimensions = 280;
 const mapEdges = makeRandomFeatures(cells * cells * directions, shapeDimensions, maxShapeDistance);
 
 /**
- * Describes the shape of the content. Only similar shapes have a dot product well above 0. Returns 280 numbers with
- * length 1; all of them are 0 if there are no edges.
+ * Describes the shape of the content. Only similar shapes have a dot product well above 0. Returns 280 numbers, scaled
+ * to a vector of length 1. All of them are 0 if there are no edges.
  */
 export function shapeFeatures(content: Content): Float64Array {
   const edges = computeEdges(content);
@@ -28,8 +28,8 @@ export function shapeFeatures(content: Content): Float64Array {
 /**
  * Returns the positions and directions of edges: a histogram of lightness gradients in 8 × 8 cells × 4 directions, each
  * distributed over adjacent cells and directions. Subtracts the blurred neighbourhood from the square roots, because
- * the edges of people and of packages are similar overall and only the differences distinguish them. Scales the
- * result to length 1. Based on Dalal, Triggs, "Histograms of oriented gradients for human detection", 2005.
+ * all people, for example, have similar edges overall, and only the differences distinguish them. Scales the result to
+ * length 1. Based on Dalal, Triggs, "Histograms of oriented gradients for human detection", 2005.
  */
 function computeEdges({ lab }: Content): Float64Array {
   const histogram = new Float64Array(borderedCells * borderedCells * directions);
@@ -44,7 +44,7 @@ function computeEdges({ lab }: Content): Float64Array {
   return toUnitLength(subtractNeighbourhood(signedRoots(removeBorder(histogram))));
 }
 
-/** Cells per side, including a border of one cell, which collects the parts outside the picture and is discarded. */
+/** Cells per side, including a border of one cell for the parts outside the picture. The border is discarded. */
 const borderedCells = cells + 2;
 
 /**
@@ -67,16 +67,16 @@ function addGradient(histogram: Float64Array, x: number, y: number, across: numb
   const first = Math.floor(direction) % directions;
   const second = (first + 1) % directions;
   const secondWeight = direction - Math.floor(direction);
-  const right = nextCellWeight[x] ?? 0;
-  const below = nextCellWeight[y] ?? 0;
+  const rightWeight = nextCellWeight[x] ?? 0;
+  const belowWeight = nextCellWeight[y] ?? 0;
   const start = ((cellBefore[y] ?? 0) * borderedCells + (cellBefore[x] ?? 0)) * directions;
   const next = start + borderedCells * directions;
-  const upper = strength * (1 - below);
-  const lower = strength * below;
-  addToCell(histogram, start, upper * (1 - right), first, second, secondWeight);
-  addToCell(histogram, start + directions, upper * right, first, second, secondWeight);
-  addToCell(histogram, next, lower * (1 - right), first, second, secondWeight);
-  addToCell(histogram, next + directions, lower * right, first, second, secondWeight);
+  const upperStrength = strength * (1 - belowWeight);
+  const lowerStrength = strength * belowWeight;
+  addToCell(histogram, start, upperStrength * (1 - rightWeight), first, second, secondWeight);
+  addToCell(histogram, start + directions, upperStrength * rightWeight, first, second, secondWeight);
+  addToCell(histogram, next, lowerStrength * (1 - rightWeight), first, second, secondWeight);
+  addToCell(histogram, next + directions, lowerStrength * rightWeight, first, second, secondWeight);
 }
 
 function addToCell(
@@ -107,8 +107,8 @@ const taps = Float64Array.from({ length: 2 * radius + 1 }, (_, index) =>
 const tapSum = taps.reduce((sum, tap) => sum + tap, 0);
 
 function subtractNeighbourhood(histogram: Float64Array): Float64Array {
-  const blurred = blurAlong(blurAlong(histogram, 'columns'), 'rows');
-  return histogram.map((value, index) => value - (blurred[index] ?? 0));
+  const blurredHistogram = blurAlong(blurAlong(histogram, 'columns'), 'rows');
+  return histogram.map((value, index) => value - (blurredHistogram[index] ?? 0));
 }
 
 /**

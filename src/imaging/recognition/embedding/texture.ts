@@ -3,9 +3,9 @@ import { signedRoots, toUnitLength } from './vectors.ts';
 
 const radii = [1, 2, 4];
 const patternClasses = 10;
-/** Samples every second pixel of every second row: a quarter of the patterns yields nearly the same histogram. */
+/** Only every second pixel of every second row is sampled, because this yields nearly the same histogram. */
 const stride = 2;
-/** Minimum difference in L* for a pixel to count as lighter; less is noise. */
+/** Minimum difference in L* for a pixel to count as lighter. Anything less is noise. */
 const minStep = 0.5;
 
 /**
@@ -22,17 +22,17 @@ const meanRoots = [
 const classByPattern = Uint8Array.from({ length: 256 }, (_, pattern) => {
   const bit = (position: number) => (pattern >> (position & 7)) & 1;
   const positions = [0, 1, 2, 3, 4, 5, 6, 7];
-  const changes = positions.filter((position) => bit(position) !== bit(position + 1)).length;
-  return changes <= 2 ? positions.filter((position) => bit(position) === 1).length : patternClasses - 1;
+  const changeCount = positions.filter((position) => bit(position) !== bit(position + 1)).length;
+  return changeCount <= 2 ? positions.filter((position) => bit(position) === 1).length : patternClasses - 1;
 });
 
 /**
  * Describes the surface of the content independently of its colour, with uniform, rotation-invariant local binary
  * patterns of the lightness. Computes one normalised histogram for each distance of 1, 2 and 4 pixels, and subtracts
- * their means from the square roots of the bins. Returns 30 numbers with length 1; all of them are 0 if there is
- * content only near the edge.
+ * their means from the square roots of the bins. Returns 30 numbers, scaled to a vector of length 1. All of them are 0
+ * if there is content only near the edge.
  * Source: Ojala, Pietikäinen, Mäenpää, "Multiresolution gray-scale and rotation invariant texture classification with
- * local binary patterns", 2002; but with neighbours on a square instead of a circle.
+ * local binary patterns", 2002. Here, however, the neighbours are on a square instead of a circle.
  */
 export function textureFeatures(content: Content): Float64Array {
   const lightness = extractLightness(content);

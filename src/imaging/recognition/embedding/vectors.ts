@@ -14,13 +14,13 @@ export function toUnitLength(values: Float64Array): Float64Array {
   return length > 0 ? values.map((value) => value / length) : values;
 }
 
-/** Maps vectors to vectors of length 1, such that the dot product of two results is near `exp(-distance² / width²)`. */
+/** Maps a vector to a vector of length 1. The dot product of two results is near `exp(-distance² / width²)`. */
 export type RandomFeatures = (values: Float64Array) => Float64Array;
 
 /**
  * Creates a map to random Fourier features of a Gaussian kernel. The dot product of unmapped vectors is high even for
- * many pairs that are only moderately similar. After mapping, it is high for close vectors only, and near 0 for all
- * others. The directions are the same in every process.
+ * many pairs that are only moderately similar. After mapping, it is high only for vectors that are close to each
+ * other, and near 0 for all others. The directions are the same in every process.
  * Source: Rahimi, Recht, "Random features for large-scale kernel machines", 2007. The directions are orthogonal, which
  * reduces the error: Yu et al., "Orthogonal random features", 2016.
  * @param dimensions number of features; must be even.
@@ -47,19 +47,19 @@ export function makeRandomFeatures(inputs: number, dimensions: number, width: nu
  */
 function orthogonalRows(count: number, length: number, scale: number): readonly Float64Array[] {
   const gaussian = makeGaussian();
-  const random = Array.from({ length: count }, () => Float64Array.from({ length }, gaussian));
-  const units: Float64Array[] = [];
-  for (const row of random) {
+  const randomRows = Array.from({ length: count }, () => Float64Array.from({ length }, gaussian));
+  const unitRows: Float64Array[] = [];
+  for (const row of randomRows) {
     const residual = row.slice();
-    for (const unit of units.slice(units.length - (units.length % length))) {
+    for (const unit of unitRows.slice(unitRows.length - (unitRows.length % length))) {
       const projection = dot(unit, residual);
       for (let index = 0; index < length; index++)
         residual[index] = (residual[index] ?? 0) - projection * (unit[index] ?? 0);
     }
-    units.push(toUnitLength(residual));
+    unitRows.push(toUnitLength(residual));
   }
-  return units.map((unit, index) => {
-    const row = random[index] ?? unit;
+  return unitRows.map((unit, index) => {
+    const row = randomRows[index] ?? unit;
     return unit.map((value) => value * Math.sqrt(dot(row, row)) * scale);
   });
 }

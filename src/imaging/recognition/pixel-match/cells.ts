@@ -15,7 +15,9 @@ export interface CellRectangle {
   readonly rows: number;
 }
 
-/** Side of a cell in pixels. If the picture's size is not a multiple of it, some cells are larger; none are smaller. */
+/**
+ * Side of a cell in pixels. If the picture's size is not a multiple of it, some cells are larger, but never smaller.
+ */
 const cellSide = 4;
 
 /** Means of a picture's cells on an 8-bit scale: luma, and the two chroma channels of JPEG, centred on 0. */
@@ -26,10 +28,11 @@ export interface CellMeans {
 }
 
 /**
- * Returns the means of 4 × 4 pixels in JPEG's colour space (JFIF 1.02: ITU-R BT.601, full range). Encoders quantise in
- * this space, so their noise is roughly uniform; CIE L*a*b* would magnify the noise of dark, saturated areas.
+ * Returns the means of cells of 4 × 4 pixels in JPEG's colour space (JFIF 1.02: ITU-R BT.601, full range). Encoders
+ * quantise in this space, so their noise is roughly uniform. CIE L*a*b* would magnify the noise in dark, saturated
+ * areas.
  */
-export function cellMeans({ data, width, height }: Pixels): CellMeans {
+export function computeCellMeans({ data, width, height }: Pixels): CellMeans {
   const columnStarts = cellStarts(width);
   const rowStarts = cellStarts(height);
   const size = { columns: columnStarts.length - 1, rows: rowStarts.length - 1 };
@@ -64,12 +67,12 @@ function cellStarts(length: number): Int32Array {
   return Int32Array.from({ length: count + 1 }, (_, cell) => Math.floor((cell * length) / count));
 }
 
-/** Returns `b` minus `a`, cell by cell. Both have the same size. */
+/** Returns `b` minus `a`, cell by cell. Both planes have the same size. */
 export function subtractPlanes(a: Plane, b: Plane): Plane {
   return { ...a, values: a.values.map((value, cell) => (b.values[cell] ?? 0) - value) };
 }
 
-/** Returns a function that computes the mean of a rectangle in constant time (summed-area table: Crow, 1984). */
+/** Returns a function that computes the mean of a rectangle in constant time (summed-area table; Crow, 1984). */
 export function makeMeanLookup({ columns, rows, values }: Plane): (rectangle: CellRectangle) => number {
   const width = columns + 1;
   const sums = new Float64Array(width * (rows + 1));
@@ -91,7 +94,7 @@ export function makeMeanLookup({ columns, rows, values }: Plane): (rectangle: Ce
   };
 }
 
-/** Returns the largest minus the smallest value in a rectangle and the cells adjacent to it. */
+/** Returns the difference between the largest and the smallest value in a rectangle and its adjacent cells. */
 export function contrastAround({ columns, rows, values }: Plane, rectangle: CellRectangle): number {
   const right = Math.min(columns, rectangle.column + rectangle.columns + 1);
   const bottom = Math.min(rows, rectangle.row + rectangle.rows + 1);

@@ -6,7 +6,7 @@ export interface Displacement {
   readonly down: number;
 }
 
-/** A smaller displacement changes no block mean. */
+/** A smaller displacement does not change the means of blocks. */
 const minDisplacement = 0.05;
 /** Image libraries shift enlarged pictures by up to a pixel. A larger displacement means a different crop. */
 const maxDisplacement = 1.25;
@@ -35,7 +35,7 @@ export function estimateDisplacement(a: Pixels, b: Pixels): Displacement | undef
   }
   const determinant = xx * yy - xy * xy;
   if (!(determinant > 0)) return undefined;
-  // Doubled, because one pixel at half size corresponds to two pixels of the picture.
+  // The result is doubled, because one pixel at half size corresponds to two pixels of the picture.
   const right = (2 * (xd * yy - yd * xy)) / determinant;
   const down = (2 * (yd * xx - xd * xy)) / determinant;
   const distance = Math.max(Math.abs(right), Math.abs(down));
@@ -69,7 +69,7 @@ function sumOfFour(data: Uint8Array, index: number, row: number): number {
   );
 }
 
-/** Shifts the content of a picture back by a displacement (bilinear). Border pixels are repeated. */
+/** Shifts a picture's content back by a displacement, with bilinear interpolation. Border pixels are repeated. */
 export function undoDisplacement({ data, width, height }: Pixels, { right, down }: Displacement): Pixels {
   const result = Buffer.allocUnsafe(data.length);
   const columns = interpolationSources(width, right);
@@ -95,11 +95,11 @@ export function undoDisplacement({ data, width, height }: Pixels, { right, down 
 
 /** Returns two source positions for each position along a dimension, and the weight of the second. */
 function interpolationSources(length: number, distance: number) {
-  const whole = Math.floor(distance);
+  const wholePixels = Math.floor(distance);
   const clamp = (position: number) => Math.max(0, Math.min(length - 1, position));
   return {
-    first: Int32Array.from({ length }, (_, position) => clamp(position + whole)),
-    second: Int32Array.from({ length }, (_, position) => clamp(position + whole + 1)),
-    weight: distance - whole,
+    first: Int32Array.from({ length }, (_, position) => clamp(position + wholePixels)),
+    second: Int32Array.from({ length }, (_, position) => clamp(position + wholePixels + 1)),
+    weight: distance - wholePixels,
   };
 }

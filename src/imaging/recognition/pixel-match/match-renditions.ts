@@ -3,9 +3,9 @@ import type { RenditionMatch } from '../../../model/rendition.ts';
 import { openPicture } from '../../decoding/open-picture.ts';
 import { decodeTo, type Pixels } from '../../decoding/pixels.ts';
 import type { Size } from '../../geometry.ts';
-import { cellMeans } from './cells.ts';
+import { computeCellMeans } from './cells.ts';
 import { estimateDisplacement, undoDisplacement } from './displacement.ts';
-import { type Block, worstBlock } from './worst-block.ts';
+import { type Block, findWorstBlock } from './worst-block.ts';
 
 /** Two renditions made with the same preset: a new one, and a stored one that belongs to a different image. */
 export interface EncodedPair extends Size {
@@ -17,11 +17,11 @@ export interface EncodedPair extends Size {
 }
 
 /**
- * Decides whether two images' renditions have the same pixels, apart from re-encoding. Compares the renditions of every
- * preset: although small renditions are computed from larger ones, only reading a stored file verifies that it matches
- * its database row.
- * @param pairs are read one at a time. Width and height are those of the new rendition; if the stored rendition differs
- *   in size due to rounding, it is resized.
+ * Decides whether two images' renditions have the same pixels, apart from re-encoding. Compares the renditions of all
+ * presets. Although small renditions are computed from larger ones, each stored file must be read to verify that it
+ * matches its database row.
+ * @param pairs pairs to compare, read one at a time. Width and height are those of the new rendition. If the stored
+ *   rendition has a different size due to rounding, it is resized.
  */
 export async function matchRenditions(pairs: Iterable<EncodedPair>): Promise<RenditionMatch> {
   for (const pair of pairs) {
@@ -55,13 +55,14 @@ interface PixelDifference {
  * is not averaged out.
  */
 function findPixelDifference(a: Pixels, b: Pixels): PixelDifference | undefined {
-  const means = cellMeans(a);
-  const worst = worstBlock(means, cellMeans(b));
-  if (worst.excess <= 1) return undefined;
+  const means = computeCellMeans(a);
+  const worstBlock = findWorstBlock(means, computeCellMeans(b));
+  if (worstBlock.excess <= 1) return undefined;
   const displacement = estimateDisplacement(a, b);
-  const worstAligned = displacement && worstBlock(means, cellMeans(undoDisplacement(b, displacement)));
-  if (worstAligned && worstAligned.excess <= 1) return undefined;
-  const { channel, column, row, columns, rows } = worst;
+  const worstAlignedBlock =
+    displacement && findWorstBlock(means, computeCellMeans(undoDisplacement(b, displacement)));
+  if (worstAlignedBlock && worstAlignedBlock.excess <= 1) return undefined;
+  const { channel, column, row, columns, rows } = worstBlock;
   const percent = (middle: number, length: number) => Math.round((middle / length) * 100);
   return {
     channel,

@@ -22,9 +22,9 @@ interface Allowance {
 
 /**
  * Allowances by the side of a block, in cells of 4 pixels. Small blocks detect a changed stroke, large blocks a changed
- * shade. Measured (ADR 0025): JPEG at quality 60 with 4:2:0 changes a photograph by less than 0.8 of the allowances; a
- * changed digit exceeds them at least threefold. They depend on the contrast because resampling and chroma subsampling
- * change an edge in proportion to its contrast.
+ * shade. In measurements (ADR 0025), JPEG at quality 60 with 4:2:0 changed a photograph by less than 0.8 of the
+ * allowances. A changed digit exceeded them at least threefold. They depend on the contrast because resampling and
+ * chroma subsampling change an edge in proportion to its contrast.
  */
 const scales: readonly { side: number; luma: Allowance; chroma: Allowance }[] = [
   { side: 1, luma: { base: 9, slope: 0.12 }, chroma: { base: 18, slope: 0.4 } },
@@ -37,40 +37,42 @@ const scales: readonly { side: number; luma: Allowance; chroma: Allowance }[] = 
 /**
  * Returns the block in which two pictures of the same size differ most, relative to the difference that re-encoding may
  * cause. The less noise there is, the smaller the allowances: variants of a drawing that were exported in the same way
- * have no noise, so even a slight difference is significant.
+ * have no noise, so a slight difference is already significant.
  */
-export function worstBlock(a: CellMeans, b: CellMeans): Block {
+export function findWorstBlock(a: CellMeans, b: CellMeans): Block {
   const fraction = allowanceFraction(measureNoise(a, b));
   const [luma, blue, red] = [
     makeMeanLookup(subtractPlanes(a.luma, b.luma)),
     makeMeanLookup(subtractPlanes(a.blue, b.blue)),
     makeMeanLookup(subtractPlanes(a.red, b.red)),
   ];
-  let worst: Block = { column: 0, row: 0, columns: 1, rows: 1, excess: 0, channel: 'lightness' };
+  let worstBlock: Block = { column: 0, row: 0, columns: 1, rows: 1, excess: 0, channel: 'lightness' };
   for (const scale of scales) {
-    for (const rectangle of squaresOf(a.luma, scale.side)) {
+    for (const rectangle of overlappingSquares(a.luma, scale.side)) {
       const lightness = Math.abs(luma(rectangle));
       const colour = Math.hypot(blue(rectangle), red(rectangle));
-      // Contrast only raises the allowance, so most blocks are rejected without computing it.
+      // Contrast can only raise the allowance, so most blocks are skipped without computing their contrast.
       const maxExcess = Math.max(lightness / scale.luma.base, colour / scale.chroma.base) / fraction;
-      if (maxExcess <= worst.excess) continue;
-      const lightnessExcess = lightness / fraction / allowed(scale.luma, lumaContrast(a, b, rectangle));
-      const colourExcess = colour / fraction / allowed(scale.chroma, chromaContrast(a, b, rectangle));
+      if (maxExcess <= worstBlock.excess) continue;
+      const lightnessExcess =
+        lightness / fraction / computeAllowance(scale.luma, lumaContrast(a, b, rectangle));
+      const colourExcess =
+        colour / fraction / computeAllowance(scale.chroma, chromaContrast(a, b, rectangle));
       const excess = Math.max(lightnessExcess, colourExcess);
       const channel = lightnessExcess >= colourExcess ? 'lightness' : 'colour';
-      if (excess > worst.excess) worst = { ...rectangle, excess, channel };
+      if (excess > worstBlock.excess) worstBlock = { ...rectangle, excess, channel };
     }
   }
-  return worst;
+  return worstBlock;
 }
 
-function allowed({ base, slope }: Allowance, contrast: number): number {
+function computeAllowance({ base, slope }: Allowance, contrast: number): number {
   return base + slope * contrast;
 }
 
 /**
- * Returns the contrast of the picture that has less of it: detail in only one picture is a difference, not contrast
- * that re-encoding blurs.
+ * Returns the lower of the two pictures' contrasts. Detail in only one picture is a difference, not contrast that
+ * re-encoding has blurred.
  */
 function lumaContrast(a: CellMeans, b: CellMeans, rectangle: CellRectangle): number {
   return Math.min(contrastAround(a.luma, rectangle), contrastAround(b.luma, rectangle));
@@ -82,8 +84,8 @@ function chromaContrast(a: CellMeans, b: CellMeans, rectangle: CellRectangle): n
   return Math.min(contrast(a), contrast(b));
 }
 
-/** Yields squares of `side` cells. Neighbours overlap by half; the last squares are aligned with the picture's edge. */
-function* squaresOf({ columns, rows }: Plane, side: number): Generator<CellRectangle> {
+/** Yields squares of `side` cells. Neighbours overlap by half. The last squares are aligned with the picture's edge. */
+function* overlappingSquares({ columns, rows }: Plane, side: number): Generator<CellRectangle> {
   const size = { columns: Math.min(side, columns), rows: Math.min(side, rows) };
   const step = Math.max(1, side >> 1);
   for (let row = 0; ; row = Math.min(row + step, rows - size.rows)) {
@@ -100,7 +102,8 @@ const minNoisyContrast = 12;
 
 /**
  * Returns the upper quartile of the differences, in luma or chroma, of the cells with contrast in both pictures; 0 if
- * there are none. The median would be too low: most blocks of a JPEG saved again at the same quality are unchanged.
+ * there are no such cells. The median would be too low, because most blocks of a JPEG that is saved again at the same
+ * quality are unchanged.
  */
 function measureNoise(a: CellMeans, b: CellMeans): number {
   const { columns, rows } = a.luma;
@@ -119,11 +122,11 @@ function measureNoise(a: CellMeans, b: CellMeans): number {
   return Float32Array.from(noise).sort()[Math.floor(noise.length * 0.75)] ?? 0;
 }
 
-/** Fraction of the allowances for a pair without noise, and the noise at which they apply in full. */
+/** The fraction of the allowances that applies without noise, and the noise at which they apply in full. */
 const minFraction = 0.3;
 const fullNoise = 0.875;
 
-/** Returns the fraction of the allowances that applies at this noise. */
+/** Returns the fraction of the allowances that applies at a noise level. */
 function allowanceFraction(noise: number): number {
   return Math.min(1, minFraction + (1 - minFraction) * (noise / fullNoise));
 }
