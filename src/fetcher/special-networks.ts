@@ -8,7 +8,8 @@ interface SpecialNetwork {
 
 /**
  * IANA's special-purpose networks, multicast, and the addresses at which cloud providers serve a virtual machine's
- * credentials. A network precedes the wider one that contains it, so that the log shows the narrowest.
+ * credentials. A network is listed before any larger network that contains it, so that the log shows the most specific
+ * match.
  */
 export const specialNetworks: readonly SpecialNetwork[] = [
   ...describe('a cloud metadata address', [

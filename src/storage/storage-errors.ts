@@ -19,7 +19,7 @@ export function toReadError(error: unknown): unknown {
   return isMissing(error) ? new FileMissing({ cause: error }) : toWriteError(error);
 }
 
-/** Converts the error of any other operation. A missing path is then a missing folder and not a missing file. */
+/** Converts the error of any other operation. In this case, a missing path means that a folder is missing, not a file. */
 export function toWriteError(error: unknown): unknown {
   if (error instanceof AppError || error instanceof FileMissing) return error;
   const code = systemCode(error);
@@ -32,7 +32,7 @@ export function toWriteError(error: unknown): unknown {
   return new AppError('storage_failed', `A storage operation failed (${code}).`, { cause: error });
 }
 
-/** Removes a file, if it exists. Does not use `rm`, which checks the path twice before removing it. */
+/** Removes a file, if it exists. Uses `unlink`, because `rm` checks the path twice before removing it. */
 export async function removeIfExists(path: string): Promise<void> {
   try {
     await unlink(path);

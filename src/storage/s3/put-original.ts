@@ -5,7 +5,7 @@ import { type Bucket, objectName } from './client.ts';
 import { type FileBody, putObject, readFileBody } from './put-object.ts';
 import { errorName, httpStatus } from './s3-errors.ts';
 
-/** Stores an original, which is complete and durable when this returns. */
+/** Stores an original. When this returns, the stored file is complete and durable. */
 export type PutOriginal = (file: StagedFile) => Promise<void>;
 
 /** Maximum number of attempts if a concurrent upload or removal of the same key interferes. */
@@ -15,9 +15,9 @@ const maxAttempts = 5;
 const unsupportedCodes = new Set(['NotImplemented', 'InvalidArgument', 'InvalidRequest', 'NotSupported']);
 
 /**
- * Creates a function that uploads originals on the condition that the object does not exist yet, so that an existing
- * original is only overwritten if it is damaged. If the store does not support the condition, this and all later originals
- * are uploaded without it. This is harmless, because the key identifies the content.
+ * Creates a function that uploads originals on the condition that the object does not exist yet. An existing original
+ * is only overwritten if it is damaged. If the store does not support the condition, this and all later originals are
+ * uploaded without it. This is harmless, because the key identifies the content.
  */
 export function makePutOriginal(bucket: Bucket): PutOriginal {
   let supportsConditions = true;
@@ -75,13 +75,13 @@ async function compareStored(
   });
   if (!head) return 'missing';
   if (head.ContentLength !== bytes) return 'damaged';
-  const stored = fullObjectChecksum(head.ChecksumSHA256);
-  return stored === undefined || stored === sha256.toString('base64') ? 'intact' : 'damaged';
+  const storedChecksum = fullObjectChecksum(head.ChecksumSHA256);
+  return storedChecksum === undefined || storedChecksum === sha256.toString('base64') ? 'intact' : 'damaged';
 }
 
 /**
- * Returns `checksum` if it covers the whole object. For a multipart object it does not: it is a checksum of the parts'
- * checksums, and ends with `-` and the number of parts.
+ * Returns `checksum` if it covers the whole object. The checksum of a multipart object does not: it is calculated from
+ * the checksums of the parts and ends with `-` and the number of parts.
  */
 export function fullObjectChecksum(checksum: string | undefined): string | undefined {
   return checksum?.includes('-') ? undefined : checksum;

@@ -51,17 +51,17 @@ export function verifyBody(source: Readable, timeoutMs: number, expected: Expect
   });
   source.on('error', fail);
   source.once('close', () => {
-    if (!source.readableEnded) fail(truncated());
+    if (!source.readableEnded) fail(truncatedError());
   });
   return body;
 }
 
 function verify(expected: ExpectedBody, bytes: number, sha256: string | undefined): AppError | undefined {
-  if (expected.bytes !== undefined && bytes !== expected.bytes) return truncated();
+  if (expected.bytes !== undefined && bytes !== expected.bytes) return truncatedError();
   if (sha256 === expected.sha256) return undefined;
   return new AppError('storage_failed', 'The file read from storage does not match its checksum.');
 }
 
-function truncated(): AppError {
+function truncatedError(): AppError {
   return new AppError('storage_failed', 'The store ended its response too early.');
 }
