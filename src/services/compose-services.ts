@@ -79,7 +79,7 @@ export function composeServices(parts: ServiceParts, config: ServiceConfig): Com
   return { services, runJob, waitForImage: shared.waitForImage, leases };
 }
 
-type Shared = ReturnType<typeof composeShared>;
+type SharedServices = ReturnType<typeof composeShared>;
 
 /** Composes the services that other services use. */
 function composeShared(
@@ -112,7 +112,7 @@ function composeShared(
 }
 
 /** Composes the components that run jobs, in workers and for inline uploads. */
-function composeJobs(parts: ServiceParts, config: ServiceConfig, shared: Shared) {
+function composeJobs(parts: ServiceParts, config: ServiceConfig, shared: SharedServices) {
   const { queries, storage, staging, decoders, queue, fetchPicture, assertFreeSpace, metrics, logger } =
     parts;
   const { images, jobs, fingerprints } = queries;
@@ -156,7 +156,12 @@ function composeJobs(parts: ServiceParts, config: ServiceConfig, shared: Shared)
   return { runJob, leases };
 }
 
-function composeApi(parts: ServiceParts, config: ServiceConfig, shared: Shared, runJob: RunJob): Services {
+function composeApi(
+  parts: ServiceParts,
+  config: ServiceConfig,
+  shared: SharedServices,
+  runJob: RunJob,
+): Services {
   const { queries, queue } = parts;
   const { images, imports, references, reports, tenants, usage, embeddings, jobs } = queries;
   return {
@@ -176,7 +181,12 @@ function composeApi(parts: ServiceParts, config: ServiceConfig, shared: Shared, 
   };
 }
 
-function composeIngestion(parts: ServiceParts, config: ServiceConfig, shared: Shared, runJob: RunJob) {
+function composeIngestion(
+  parts: ServiceParts,
+  config: ServiceConfig,
+  shared: SharedServices,
+  runJob: RunJob,
+) {
   const { queries, storage, staging, queue, assertFreeSpace, logger } = parts;
   const { tenants, images, jobs, imports } = queries;
   const { inspectPicture, waitForImage } = shared;
@@ -222,7 +232,7 @@ function composeIngestion(parts: ServiceParts, config: ServiceConfig, shared: Sh
 function composePictureTools(
   { queries, decoders, storage, staging }: ServiceParts,
   { uploads: limits, presets }: ServiceConfig,
-  { inspectPicture, findNearDuplicates, retrieve }: Shared,
+  { inspectPicture, findNearDuplicates, retrieve }: SharedServices,
 ) {
   const { tenants, images, embeddings } = queries;
   return {
@@ -244,7 +254,7 @@ function composePictureTools(
 function composeDeletion(
   { queries, storage, logger }: ServiceParts,
   { purge, server }: ServiceConfig,
-  { cache, retrieve }: Shared,
+  { cache, retrieve }: SharedServices,
 ) {
   const { deletion, purging, storedFiles, tenants } = queries;
   const removeImages = makeRemoveImages({ purging, storedFiles, storage, cache, logger });

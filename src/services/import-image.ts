@@ -77,7 +77,7 @@ async function shareExisting(
   return image === 'first-unavailable' ? undefined : (image ?? 'lease-lost');
 }
 
-/** Inspects and stores new content, and derives its renditions, as for an upload. */
+/** Inspects and stores new content and derives its renditions, as for an upload. */
 async function ingest(
   deps: Dependencies,
   job: ClaimedJob,
@@ -100,7 +100,7 @@ async function ingest(
   return original ? deriveImage({ ...job, original }, signal, file.path) : 'lease-lost';
 }
 
-/** Inspects the file. Errors say that the file came from the URL, because the client has never seen it. */
+/** Inspects the file. Error messages mention the URL, because the client has never seen the file. */
 async function inspect({ inspectPicture }: Dependencies, file: ReceivedFile, tenantId: number) {
   try {
     return await inspectPicture(file, tenantId);
