@@ -54,8 +54,9 @@ export interface RetrieveImage {
   /** Returns an image. @throws {AppError} `image_not_found`. */
   find(principal: Principal, image: ImageRef): Promise<ImageWithRenditions>;
   /**
-   * Returns the rendition if it is in memory. Synchronous, because this is the most frequent kind of read.
-   * @param idOrUuid of the image, as in the URL
+   * Returns the rendition if it is in memory. This method is synchronous, because this is the most frequent kind of
+   * read.
+   * @param idOrUuid the image's id or UUID, as in the URL
    */
   cached(principal: Principal, idOrUuid: string, preset: string): CachedRendition | undefined;
   /**
@@ -103,7 +104,7 @@ export function makeRetrieveImage(deps: Dependencies): RetrieveImage {
   async function load(principal: Principal, imageRef: ImageRef, preset: string): Promise<RetrievedRendition> {
     const image = await findForPreset(principal, imageRef, preset);
     const rendition = image.renditions.find((candidate) => candidate.preset === preset);
-    // The preset was added after this image's renditions had been made.
+    // The preset was added after the renditions of this image had been created.
     if (!rendition && image.status === 'completed') return remake(image, preset);
     if (!rendition) throw noRendition(image, preset);
     // Checking that the file exists would cost as much as sending it.
@@ -130,10 +131,10 @@ export function makeRetrieveImage(deps: Dependencies): RetrieveImage {
     },
 
     async rendition(principal, imageRef, preset) {
-      const cacheLoaded = cache.beginLoad();
+      const cacheRendition = cache.beginLoad();
       const loaded = await load(principal, imageRef, preset);
       if ('body' in loaded)
-        cacheLoaded(String('id' in imageRef ? imageRef.id : imageRef.uuid), preset, loaded);
+        cacheRendition(String('id' in imageRef ? imageRef.id : imageRef.uuid), preset, loaded);
       return loaded;
     },
 
@@ -151,7 +152,7 @@ export function makeRetrieveImage(deps: Dependencies): RetrieveImage {
           `The original of image ${image.id} ${problem}; the image has been marked as damaged.`,
         );
       }
-      // The file has been restored.
+      // The file has since been restored.
       if (image.damagedAt) await images.clearDamaged(image.id);
       return {
         image,

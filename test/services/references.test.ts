@@ -69,7 +69,7 @@ test('treats all Unicode forms of a name as one reference', async () => {
 test('rejects names with lost or invisible characters, but removes existing ones', async () => {
   const { rig, id, references } = await setUp();
   for (const [name, message] of [
-    ['K\uFFFDche', /U\+FFFD, which stands for text that was lost/],
+    ['K\uFFFDche', /U\+FFFD, which replaces text that was lost/],
     ['a\u202Eb', /U\+202E, which is invisible/],
     ['\uFEFFa', /U\+FEFF, which is invisible/],
   ] as const) {

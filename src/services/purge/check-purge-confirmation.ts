@@ -55,7 +55,7 @@ function rejectionReason(expected: string | undefined, tokens: readonly string[]
 }
 
 /** Compares digests, which have equal lengths, so that the response time reveals nothing about the token. */
-function equalsInConstantTime(given: string, expected: string): boolean {
+function equalsInConstantTime(token: string, expected: string): boolean {
   const digest = (text: string) => createHash('sha256').update(text.trim()).digest();
-  return timingSafeEqual(digest(given), digest(expected));
+  return timingSafeEqual(digest(token), digest(expected));
 }

@@ -8,7 +8,7 @@ interface Dependencies {
   readonly logger: Logger;
 }
 
-/** Removes expired rows: finished jobs, imports and their images that never got an original, and empty tenants. */
+/** Removes expired rows: finished jobs, imports and their images that never received an original, and empty tenants. */
 export interface ExpiredRowSweeps {
   jobs(): Promise<void>;
   imports(): Promise<void>;

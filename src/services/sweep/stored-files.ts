@@ -10,7 +10,7 @@ import type { Storage, StoredFile } from '../../storage/storage.ts';
 /** Safety limit: a fraction of all items, between 0 and 1, and a number of items. */
 type SweepLimit = Config['storage']['sweepLimit'];
 
-/** The fraction is only checked above this number of items, because one of two items is already half. */
+/** The fraction is only checked above this number of items, because with two items, one is already half of them. */
 const minForFraction = 20;
 
 /**
@@ -89,11 +89,11 @@ async function removeAll(
   { storedFiles, storage }: OrphanDependencies,
   orphans: readonly ContentFile[],
 ): Promise<number> {
-  let removed = 0;
+  let removedCount = 0;
   for (const orphan of orphans) {
-    if (await storedFiles.removeUnused(orphan, () => storage.remove(orphan.key))) removed++;
+    if (await storedFiles.removeUnused(orphan, () => storage.remove(orphan.key))) removedCount++;
   }
-  return removed;
+  return removedCount;
 }
 
 async function* collectPages(files: AsyncIterable<StoredFile>): AsyncGenerator<StoredFile[]> {
@@ -116,9 +116,9 @@ interface OriginalDependencies {
 }
 
 /**
- * Finds images whose original is missing or differs in size from its record. Marks the images as damaged and logs them,
- * but never removes them: uploading the picture again or restoring the file repairs an image. Marks nothing if the
- * number of images exceeds the safety limit.
+ * Finds images whose original is missing or has a different size than recorded. Marks the images as damaged and logs
+ * them, but never removes them, because uploading the picture again or restoring the file repairs an image. Marks
+ * nothing if the number of images exceeds the safety limit.
  * @returns the number of images that were not marked before
  */
 export type FindMissingOriginals = () => Promise<number>;
@@ -138,7 +138,7 @@ export function makeFindMissingOriginals(deps: OriginalDependencies): FindMissin
     if (exceedsLimit(sweepLimit, damaged.length, checked)) {
       logger.error(
         { checked, missing: damaged.length },
-        `${damaged.length} of ${checked} originals look missing or changed, more than ORPHAN_BRAKE allows; no image was marked. Is storage mounted?`,
+        `${damaged.length} of ${checked} originals look missing or changed, more than ORPHAN_BRAKE allows; no image was marked as damaged. Is storage mounted?`,
       );
       return damaged.length;
     }
