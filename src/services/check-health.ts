@@ -46,7 +46,7 @@ export interface HealthDetails {
         readonly failed: number;
         /** Age of the oldest pending job, in seconds; `null` if there is none. */
         readonly oldestPendingSeconds: number | null;
-        /** Why the queue cannot wake workers, so that they only poll; `null` if it works. */
+        /** Why the queue cannot wake workers; `null` if it can. Workers that are not woken still poll. */
         readonly trouble: string | null;
       }
     | undefined;

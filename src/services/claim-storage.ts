@@ -97,11 +97,11 @@ function describeMismatch(markerId: string | undefined, id: string): StorageMism
   if (markerId === id) return undefined;
   if (markerId === undefined)
     return {
-      problem: `This storage does not contain the pictures of this database: the file ${installationKey} is missing.`,
-      remedy: `Check that STORAGE_PATH, S3_BUCKET and S3_PREFIX are correct and that the disk is mounted. If the pictures were moved here without that file, create it with this line: ${id}`,
+      problem: `This storage location does not contain the images of this database: the file ${installationKey} is missing.`,
+      remedy: `Check that STORAGE_PATH, S3_BUCKET and S3_PREFIX are correct and that the disk is mounted. If the images were moved here without that file, create it with this line: ${id}`,
     };
   return {
-    problem: `This storage belongs to a different database: the file ${installationKey} contains a different installation id.`,
+    problem: `This storage location belongs to a different database: the file ${installationKey} contains a different installation id.`,
     remedy: `Set STORAGE_PATH or S3_PREFIX to a location that only this database uses. If the other database no longer exists, replace the contents of that file with this line: ${id}`,
   };
 }

@@ -69,7 +69,7 @@ export function makeIngestUrls(deps: Dependencies): IngestUrls {
   const { duplicateHandling } = deps.config;
   return {
     async one(principal, urlToImport) {
-      // A full disk can store neither the picture nor the rows of an embedded database.
+      // If the disk is full, neither the picture nor the rows of an embedded database can be stored.
       await assertFreeSpace();
       const line = await parseLine(deps, principal, urlToImport);
       const [enqueuedUrl] = await jobs.enqueueUrls([line], duplicateHandling, priorities.single);
@@ -131,8 +131,8 @@ async function tryParseLine(
   }
 }
 
-function collectJobs(enqueued: readonly EnqueuedUrl[]): DueJob[] {
-  return enqueued.flatMap(({ job }) => job ?? []);
+function collectJobs(enqueuedUrls: readonly EnqueuedUrl[]): DueJob[] {
+  return enqueuedUrls.flatMap(({ job }) => job ?? []);
 }
 
 function toReceiptLine(
@@ -168,8 +168,8 @@ function excerpt(input: string, maxLength: number): string {
   return characters.length <= maxLength ? text : `${characters.slice(0, maxLength - 1).join('')}…`;
 }
 
-function activeError(enqueued: EnqueuedUrl | undefined): AppError | undefined {
-  return enqueued?.outcome === 'refused' ? alreadyActive(enqueued.imageId) : undefined;
+function activeError(enqueuedUrl: EnqueuedUrl | undefined): AppError | undefined {
+  return enqueuedUrl?.outcome === 'refused' ? alreadyActive(enqueuedUrl.imageId) : undefined;
 }
 
 function alreadyActive(imageId: number): AppError {

@@ -18,11 +18,11 @@ export interface FailedJobFilter {
   readonly tenant?: string | undefined;
 }
 
-/** Lets operators inspect jobs and retry failed ones. */
+/** Lets operators inspect jobs and retry failed jobs. */
 export interface Jobs {
   /** Lists jobs, newest first. */
   readonly list: JobReportQueries['list'];
-  /** @throws {AppError} `job_not_found`. */
+  /** Returns a job. @throws {AppError} `job_not_found`. */
   find(principal: Principal, id: number): Promise<JobReport>;
   /**
    * Requeues a failed job and resets its retries.

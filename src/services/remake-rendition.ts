@@ -15,7 +15,7 @@ interface Dependencies {
 /** Requeues the job of an image that lacks a rendition. Always throws `rendition_not_ready`. */
 export type RemakeRendition = (image: Image, preset: string) => Promise<never>;
 
-/** How long to wait before the next run after a run that did not create the rendition, in milliseconds. */
+/** Minimum delay before another run if a run did not create the rendition, in milliseconds. */
 const retryPauseMs = 60_000;
 
 /** Maximum number of renditions whose requests are tracked. */

@@ -59,7 +59,7 @@ export function makeRenditionCache(maxBytes: number, presets: readonly string[])
   };
 }
 
-/** Estimated memory of a cache entry apart from its file. */
+/** Estimated memory per cache entry, excluding the file. */
 const overheadBytes = 512;
 
 function makeLru(maxBytes: number): LRUCache<string, CachedRendition> {

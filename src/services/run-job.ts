@@ -27,7 +27,7 @@ interface Dependencies {
   readonly logger: Logger;
 }
 
-/** How a run of a job ended. */
+/** How a job run ended. */
 export type JobOutcome =
   | { readonly state: 'completed'; readonly image: ImageWithRenditions }
   | { readonly state: 'retrying'; readonly delaySeconds: number; readonly error: AppError }
@@ -35,7 +35,7 @@ export type JobOutcome =
   /** This run recorded nothing, because the lease was lost or handed back or the image was removed. */
   | { readonly state: 'dropped' };
 
-/** Options of a run. */
+/** Options for a job run. */
 export interface RunOptions {
   /** Path of the original on this machine, if available. */
   readonly localPath?: string;

@@ -5,7 +5,7 @@ interface Dependencies {
   readonly times?: StorageHealthTimes;
 }
 
-/** How often storage is checked, in milliseconds. */
+/** Times that determine how often storage is checked, in milliseconds. */
 export interface StorageHealthTimes {
   /** How long the result of a read-only check is reused. */
   readonly readResultMs: number;

@@ -23,7 +23,7 @@ import type { ByteRange, Storage, StoredFile } from './storage.ts';
 
 /** Options of local storage. */
 interface LocalStorageOptions {
-  /** Whether new files and folders get the root's permissions for group and others, regardless of the umask. */
+  /** Whether new files and folders receive the root's permissions for group and others, regardless of the umask. */
   readonly inheritRootMode?: boolean;
 }
 
@@ -35,7 +35,7 @@ export async function makeLocalStorage(root: string, options: LocalStorageOption
   await ensureStagingFolder(stagingDirectory, modes?.folder);
   const linker = makeDurableLinker(root, modes?.folder);
 
-  const pathOf = (key: string): string => {
+  const toPath = (key: string): string => {
     assertKey(key);
     return join(root, key);
   };
@@ -45,24 +45,24 @@ export async function makeLocalStorage(root: string, options: LocalStorageOption
     store: (files, kind) =>
       mapWriteErrors(async () => {
         if (modes) await Promise.all(files.map(({ path }) => chmod(path, modes.file)));
-        const moves = files.map(({ path, key }) => ({ from: path, to: pathOf(key) }));
+        const moves = files.map(({ path, key }) => ({ from: path, to: toPath(key) }));
         return kind === 'original' ? linker.linkDurably(moves) : linker.move(moves);
       }),
     async stat(key) {
-      const stats = await stat(pathOf(key)).catch((error: unknown) => {
+      const stats = await stat(toPath(key)).catch((error: unknown) => {
         if (isMissing(error)) return undefined;
         throw toReadError(error);
       });
       return stats?.isFile() ? { key, bytes: stats.size, modifiedAt: stats.mtime } : undefined;
     },
-    read: (key, range) => mapReadErrors(() => openStream(pathOf(key), range)),
-    readAll: (key) => mapReadErrors(() => readFile(pathOf(key))),
+    read: (key, range) => mapReadErrors(() => openStream(toPath(key), range)),
+    readAll: (key) => mapReadErrors(() => readFile(toPath(key))),
     localCopy: (key) =>
       mapReadErrors(async () => {
-        await access(pathOf(key));
-        return { path: pathOf(key), release: () => Promise.resolve() };
+        await access(toPath(key));
+        return { path: toPath(key), release: () => Promise.resolve() };
       }),
-    remove: (key) => mapWriteErrors(() => removeIfExists(pathOf(key))),
+    remove: (key) => mapWriteErrors(() => removeIfExists(toPath(key))),
     list: () => listFiles(root, localStagingName),
     async freeBytes() {
       const { bavail, bsize } = await mapWriteErrors(() => statfs(root));

@@ -25,9 +25,9 @@ export interface DeletedPurge {
 export interface DeletedPurgeReport extends PurgeTally {
   readonly dryRun: boolean;
   readonly cutoff: Date;
-  /** Renditions made before the cutoff, including those of images that are not deleted. */
+  /** Renditions created before the cutoff, including those of images that are not deleted. */
   readonly renditionsFound: number;
-  /** Renditions among these whose image was deleted before the cutoff. */
+  /** The renditions among these whose image was deleted before the cutoff. */
   readonly renditionsToDelete: number;
   readonly imagesToDelete: number;
   /** Bytes that the purge would free, calculated before it starts. */

@@ -5,12 +5,12 @@ import type { Logger } from '../../model/logger.ts';
 import { parseKey } from '../../storage/keys.ts';
 import type { Storage, StoredFile } from '../../storage/storage.ts';
 
-/** Compares rows and stored files in both directions: finds files without rows, and rows without files. */
+// This module compares rows with stored files in both directions: it finds files without rows, and rows without files.
 
 /** Safety limit: a fraction of all items, between 0 and 1, and a number of items. */
 type SweepLimit = Config['storage']['sweepLimit'];
 
-/** The fraction is only checked above this number of items, because with two items, one is already half of them. */
+/** The fraction is only checked above this number of suspects, because in a small store, a single file can exceed it. */
 const minForFraction = 20;
 
 /**

@@ -36,7 +36,7 @@ export interface Sweeper {
 
 interface Pass {
   readonly name: string;
-  /** Delay before the first run; less than a day, because a server may restart every night. */
+  /** Delay before the first run. It is less than a day, because a server may restart every night. */
   readonly firstDelayMs: number;
   readonly intervalMs: number;
   /** Whether the pass runs in only one of several processes, because it reads all data. */
