@@ -34,14 +34,14 @@ export type AddressClass = AllowedAddress | DeniedAddress;
 export function classifyAddress(text: string, port: number, rules: AddressRules): AddressClass {
   // A zone ID selects a network interface of this machine.
   if (isIP(text) === 0 || text.includes('%')) return deny('is not an IP address, or has a zone ID');
-  const parsed = parseAddress(text);
-  const address = unmapIPv4(parsed);
+  const parsedAddress = parseAddress(text);
+  const address = unmapIPv4(parsedAddress);
   const isExempt = rules.allowedNetworks.some(
     (allowed) => (allowed.port ?? port) === port && isInNetwork(address, allowed.network),
   );
   if (isExempt) return { kind: 'exempt', address: address.toString() };
   // Checks the address as written, because attackers use the IPv4-mapped form to bypass checks. No server needs it.
-  const reason = denialReason(parsed) ?? (isWebPort(port) ? undefined : notWebPortReason);
+  const reason = denialReason(parsedAddress) ?? (isWebPort(port) ? undefined : notWebPortReason);
   return reason === undefined ? { kind: 'public', address: address.toString() } : deny(reason);
 }
 
@@ -56,8 +56,8 @@ const deny = (reason: string) => ({ kind: 'denied', reason }) as const;
 
 /** Returns why `address` is not public, or `undefined` if it is. */
 function denialReason(address: ParsedAddress): string | undefined {
-  const special = specialNetworks.find(({ network }) => isInNetwork(address, network));
-  if (special) return `is ${special.description} (${special.network})`;
+  const specialNetwork = specialNetworks.find(({ network }) => isInNetwork(address, network));
+  if (specialNetwork) return `is ${specialNetwork.description} (${specialNetwork.network})`;
   if (address instanceof ipaddr.IPv6) {
     if (!isInNetwork(address, globalUnicast)) return `is not a global unicast address (${globalUnicast})`;
     if (isIsatap(address)) return 'is an IPv6 address with an embedded IPv4 address (ISATAP)';

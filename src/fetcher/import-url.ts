@@ -121,11 +121,11 @@ function unparseableUrl(text: string): AppError {
  * fragment.
  */
 function shorten(text: string): string {
-  const safe = text
+  const safeText = text
     .replace(/[?#].*$/s, '')
     .replace(/\/\/[^/]*@/, '//…@')
     .toWellFormed();
-  return safe.length <= maxQuotedLength ? safe : `${safe.slice(0, maxQuotedLength - 1)}…`;
+  return safeText.length <= maxQuotedLength ? safeText : `${safeText.slice(0, maxQuotedLength - 1)}…`;
 }
 
 function invalidUrl(message: string): AppError {
@@ -134,9 +134,9 @@ function invalidUrl(message: string): AppError {
 
 /** Returns the file name at the end of a URL's path, or `undefined` if the path ends with a slash. */
 export function filenameOf(href: string): string | undefined {
-  const decoded = decode(new URL(href).pathname);
+  const decodedPath = decode(new URL(href).pathname);
   // Splits the path after decoding it, because a slash may be percent-encoded.
-  return decoded.split(/[/\\]/).at(-1) || undefined;
+  return decodedPath.split(/[/\\]/).at(-1) || undefined;
 }
 
 /** Decodes percent-encoding. Returns `path` unchanged if it contains an invalid escape. */

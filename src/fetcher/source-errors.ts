@@ -75,9 +75,9 @@ export function toHeadError(
       `The server did not start responding within ${formatSeconds(context.headersMs)}.`,
       error,
     );
-  if (context.isExempt && (errorCode(error) === notHttp || malformedResponse(error) === undefined))
+  if (context.isExempt && (errorCode(error) === notHttpCode || malformedResponse(error) === undefined))
     return noHttpResponse(error);
-  if (errorCode(error) === notHttp) return sourceUnavailable("The server's response is not HTTP.", error);
+  if (errorCode(error) === notHttpCode) return sourceUnavailable("The server's response is not HTTP.", error);
   return (
     malformedResponse(error) ??
     sourceUnavailable('The server closed the connection before it responded.', error)
@@ -85,7 +85,7 @@ export function toHeadError(
 }
 
 /** The parser's error code for a response in a different protocol. */
-const notHttp = 'HPE_INVALID_CONSTANT';
+const notHttpCode = 'HPE_INVALID_CONSTANT';
 
 function noHttpResponse(cause: unknown): AppError {
   return sourceUnavailable(

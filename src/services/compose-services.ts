@@ -73,10 +73,10 @@ export interface ComposedServices {
 
 /** Wires all services. */
 export function composeServices(parts: ServiceParts, config: ServiceConfig): ComposedServices {
-  const shared = composeShared(parts, config);
-  const { runJob, leases } = composeJobs(parts, config, shared);
-  const services = composeApi(parts, config, shared, runJob);
-  return { services, runJob, waitForImage: shared.waitForImage, leases };
+  const sharedServices = composeShared(parts, config);
+  const { runJob, leases } = composeJobs(parts, config, sharedServices);
+  const services = composeApi(parts, config, sharedServices, runJob);
+  return { services, runJob, waitForImage: sharedServices.waitForImage, leases };
 }
 
 type SharedServices = ReturnType<typeof composeShared>;
@@ -112,11 +112,11 @@ function composeShared(
 }
 
 /** Composes the components that run jobs, in workers and for inline uploads. */
-function composeJobs(parts: ServiceParts, config: ServiceConfig, shared: SharedServices) {
+function composeJobs(parts: ServiceParts, config: ServiceConfig, sharedServices: SharedServices) {
   const { queries, storage, staging, decoders, queue, fetchPicture, assertFreeSpace, metrics, logger } =
     parts;
   const { images, jobs, fingerprints } = queries;
-  const { inspectPicture, findNearDuplicates, completionEvents } = shared;
+  const { inspectPicture, findNearDuplicates, completionEvents } = sharedServices;
   const { leaseSeconds } = config.worker;
   const leases = makeLeaseKeeper({ jobs, queue, leaseSeconds, logger });
   const deriveImage = makeDeriveImage({
@@ -159,17 +159,17 @@ function composeJobs(parts: ServiceParts, config: ServiceConfig, shared: SharedS
 function composeApi(
   parts: ServiceParts,
   config: ServiceConfig,
-  shared: SharedServices,
+  sharedServices: SharedServices,
   runJob: RunJob,
 ): Services {
   const { queries, queue } = parts;
   const { images, imports, references, reports, tenants, usage, embeddings, jobs } = queries;
   return {
-    ...composeIngestion(parts, config, shared, runJob),
-    ...composePictureTools(parts, config, shared),
-    ...composeDeletion(parts, config, shared),
+    ...composeIngestion(parts, config, sharedServices, runJob),
+    ...composePictureTools(parts, config, sharedServices),
+    ...composeDeletion(parts, config, sharedServices),
     bindToTenant: makeBindToTenant({ tenants }),
-    retrieve: shared.retrieve,
+    retrieve: sharedServices.retrieve,
     references: makeReferences({ images, references }),
     listImages: (principal, filter, page) => images.list(principal, filter, page),
     findImport: makeFindImport({ imports }),
@@ -184,12 +184,12 @@ function composeApi(
 function composeIngestion(
   parts: ServiceParts,
   config: ServiceConfig,
-  shared: SharedServices,
+  sharedServices: SharedServices,
   runJob: RunJob,
 ) {
   const { queries, storage, staging, queue, assertFreeSpace, logger } = parts;
   const { tenants, images, jobs, imports } = queries;
-  const { inspectPicture, waitForImage } = shared;
+  const { inspectPicture, waitForImage } = sharedServices;
   const maxUploadBytes = config.uploads.maxBytes;
   const ingestUpload = makeIngestUpload({
     tenants,

@@ -41,10 +41,11 @@ export function makeDeleteImage({ deletion, cache, logger }: DeleteDependencies)
 
 function imageInUse({ id, inUseCount }: Image, references: readonly string[]): AppError {
   const firstReferences = references.slice(0, 3).map((reference) => JSON.stringify(reference));
-  const more = inUseCount > firstReferences.length ? ` and ${inUseCount - firstReferences.length} more` : '';
+  const remainder =
+    inUseCount > firstReferences.length ? ` and ${inUseCount - firstReferences.length} more` : '';
   return new AppError(
     'image_in_use',
-    `Image ${id} is used by ${firstReferences.join(', ')}${more}. Remove these references first, or send DELETE /v1/images/${id}?force=true.`,
+    `Image ${id} is used by ${firstReferences.join(', ')}${remainder}. Remove these references first, or send DELETE /v1/images/${id}?force=true.`,
     { details: { in_use_count: inUseCount, references } },
   );
 }

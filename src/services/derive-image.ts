@@ -51,7 +51,7 @@ export function makeDeriveImage(deps: Dependencies): DeriveImage {
     const { original } = job;
     if (!original) return 'image-removed';
     const derived = await atStage('decode', () => decode(deps, job, original.key, signal, localPath));
-    return finish(deps, job, original.contentHash, derived, signal);
+    return storeOrShareRenditions(deps, job, original.contentHash, derived, signal);
   };
 }
 
@@ -100,7 +100,7 @@ async function openOriginal(
  * If there is a donor (a near-duplicate with the same renditions), records its renditions for the image. Otherwise,
  * stores and records the derived files. Discards files that are not stored.
  */
-async function finish(
+async function storeOrShareRenditions(
   deps: Dependencies,
   job: ClaimedJob,
   contentHash: string,

@@ -71,8 +71,8 @@ async function shareExisting(
   job: ClaimedJob,
   { file: { contentHash }, filename }: Download,
 ): Promise<DerivationOutcome | undefined> {
-  const existing = await images.findByContent(job.tenantId, contentHash);
-  if (existing?.status !== 'completed' || existing.damaged) return undefined;
+  const existingImage = await images.findByContent(job.tenantId, contentHash);
+  if (existingImage?.status !== 'completed' || existingImage.damaged) return undefined;
   const image = await jobs.completeAsDuplicate(job, { contentHash, filename });
   return image === 'first-unavailable' ? undefined : (image ?? 'lease-lost');
 }

@@ -75,7 +75,7 @@ export function makeIngestUrls(deps: Dependencies): IngestUrls {
       const [enqueuedUrl] = await jobs.enqueueUrls([line], duplicateHandling, priorities.single);
       if (!enqueuedUrl) throw new Error('Expected one image for each URL.');
       const { outcome, imageId } = enqueuedUrl;
-      if (outcome === 'refused') throw alreadyActive(imageId);
+      if (outcome === 'refused') throw importAlreadyActive(imageId);
       queue.wake(collectJobs([enqueuedUrl]));
       const image = await images.find(principal, { id: imageId });
       if (!image) throw imageDeleted(imageId);
@@ -169,10 +169,10 @@ function excerpt(input: string, maxLength: number): string {
 }
 
 function activeError(enqueuedUrl: EnqueuedUrl | undefined): AppError | undefined {
-  return enqueuedUrl?.outcome === 'refused' ? alreadyActive(enqueuedUrl.imageId) : undefined;
+  return enqueuedUrl?.outcome === 'refused' ? importAlreadyActive(enqueuedUrl.imageId) : undefined;
 }
 
-function alreadyActive(imageId: number): AppError {
+function importAlreadyActive(imageId: number): AppError {
   return new AppError(
     'import_active',
     `This URL is already being imported as image ${imageId}. Try again when that import has finished.`,

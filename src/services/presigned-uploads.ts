@@ -46,7 +46,7 @@ export function makePresignUpload({ tenants, storage, maxUploadBytes }: PresignD
     if (bytes > maxUploadBytes) {
       throw new AppError(
         'body_too_large',
-        `The file has ${bytes} bytes; the limit is ${maxUploadBytes} bytes (${toMib(maxUploadBytes)} MiB).`,
+        `The file has ${bytes} bytes; the limit is ${maxUploadBytes} bytes (${toMiB(maxUploadBytes)} MiB).`,
       );
     }
     const tenant = await ensureTenant(tenants, principal, tenantName);
@@ -66,7 +66,7 @@ function requireDirectAccess({ direct }: Pick<Storage, 'direct'>): DirectAccess 
 }
 
 /** Converts bytes to MiB, rounded to two decimals. */
-function toMib(bytes: number): number {
+function toMiB(bytes: number): number {
   return Math.round((bytes / 2 ** 20) * 100) / 100;
 }
 
@@ -103,7 +103,7 @@ export function makeIngestPresigned(deps: IngestDependencies): IngestPresigned {
     await deps.assertFreeSpace();
     const key = incomingKey(tenant.id, id);
     const upload = await directAccess.openUpload(key).catch((error: unknown) => {
-      throw error instanceof FileMissing ? notFound(id, tenantName) : error;
+      throw error instanceof FileMissing ? uploadNotFound(id, tenantName) : error;
     });
     const file = await receive(deps, upload);
     const name = filename ?? upload.filename ?? 'unnamed';
@@ -131,7 +131,7 @@ async function* limitSize(body: Readable, maxBytes: number): AsyncGenerator<Buff
     if (bytes > maxBytes) {
       throw new AppError(
         'body_too_large',
-        `The file exceeds the limit of ${maxBytes} bytes (${toMib(maxBytes)} MiB).`,
+        `The file exceeds the limit of ${maxBytes} bytes (${toMiB(maxBytes)} MiB).`,
       );
     }
     yield chunk;
@@ -150,7 +150,7 @@ async function removeIngested({ storage, logger }: IngestDependencies, key: stri
   }
 }
 
-function notFound(id: string, tenantName: string): AppError {
+function uploadNotFound(id: string, tenantName: string): AppError {
   return new AppError(
     'upload_not_found',
     `There is no upload ${id} for tenant ${JSON.stringify(tenantName)}: the file has not been sent yet, has already been ingested, or has expired.`,

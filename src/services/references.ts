@@ -27,9 +27,9 @@ function normalizeReference(text: string): string {
 
 /** Normalises and validates a new reference. @throws {AppError} `invalid_request`. */
 export function parseNewReference(text: string): string {
-  const normalized = normalizeReference(text);
-  if (newReferencePattern.test(normalized)) return normalized;
-  throw new AppError('invalid_request', `A reference ${describeReferenceError(normalized)}.`);
+  const normalizedText = normalizeReference(text);
+  if (newReferencePattern.test(normalizedText)) return normalizedText;
+  throw new AppError('invalid_request', `A reference ${describeReferenceError(normalizedText)}.`);
 }
 
 /** Returns why a text is not a valid new reference, as a clause without a subject. */

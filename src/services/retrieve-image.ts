@@ -132,10 +132,10 @@ export function makeRetrieveImage(deps: Dependencies): RetrieveImage {
 
     async rendition(principal, imageRef, preset) {
       const cacheRendition = cache.beginLoad();
-      const loaded = await load(principal, imageRef, preset);
-      if ('body' in loaded)
-        cacheRendition(String('id' in imageRef ? imageRef.id : imageRef.uuid), preset, loaded);
-      return loaded;
+      const loadedRendition = await load(principal, imageRef, preset);
+      if ('body' in loadedRendition)
+        cacheRendition(String('id' in imageRef ? imageRef.id : imageRef.uuid), preset, loadedRendition);
+      return loadedRendition;
     },
 
     async original(principal, imageRef) {
@@ -143,10 +143,10 @@ export function makeRetrieveImage(deps: Dependencies): RetrieveImage {
       if (!image) throw imageNotFound(imageRef);
       const { originalKey: key, contentHash } = image;
       if (!key || !contentHash) throw noOriginal(image);
-      const stored = await storage.stat(key);
-      if (stored?.bytes !== image.originalBytes) {
+      const storedFile = await storage.stat(key);
+      if (storedFile?.bytes !== image.originalBytes) {
         await images.markDamaged(image.id);
-        const problem = stored ? 'has changed in size' : 'is missing from storage';
+        const problem = storedFile ? 'has changed in size' : 'is missing from storage';
         throw new AppError(
           'original_missing',
           `The original of image ${image.id} ${problem}; the image has been marked as damaged.`,
@@ -156,7 +156,7 @@ export function makeRetrieveImage(deps: Dependencies): RetrieveImage {
       if (image.damagedAt) await images.clearDamaged(image.id);
       return {
         image,
-        bytes: stored.bytes,
+        bytes: storedFile.bytes,
         etag: `"${contentHash.slice(0, 32)}"`,
         open: (range) => storage.read(key, range).catch(throwOriginalMissing),
         redirect: redirectTo(key),

@@ -84,13 +84,13 @@ export function makeDurableLinker(root: string, folderMode?: number) {
 
 /** Renames files. Returns the moves that failed because the target folder is missing. */
 async function tryRenames(moves: readonly Move[]): Promise<Move[]> {
-  const failed = await Promise.all(
+  const failedMoves = await Promise.all(
     moves.map(async (move) => {
       const isMoved = await rename(move.from, move.to).then(() => true, ignoreCode('ENOENT'));
       return isMoved ? [] : [move];
     }),
   );
-  return failed.flat();
+  return failedMoves.flat();
 }
 
 /**
@@ -104,11 +104,11 @@ async function linkOrReplace(from: string, to: string): Promise<void> {
     if (!hasCode(error, 'EEXIST')) throw error;
     await syncPath(from);
     // The temporary link is in staging, where a sweep removes files left behind by a crash.
-    const temporary = `${from}.${randomUUID()}`;
-    await link(from, temporary);
-    await rename(temporary, to);
+    const temporaryPath = `${from}.${randomUUID()}`;
+    await link(from, temporaryPath);
+    await rename(temporaryPath, to);
     // If both paths are links to the same file, `rename` does nothing and keeps both.
-    await removeIfExists(temporary);
+    await removeIfExists(temporaryPath);
   }
 }
 

@@ -12,7 +12,7 @@ export function isMissing(error: unknown): boolean {
   return code === 'ENOENT' || code === 'ENOTDIR';
 }
 
-const fullCodes = new Set(['ENOSPC', 'EDQUOT', 'EFBIG']);
+const diskFullCodes = new Set(['ENOSPC', 'EDQUOT', 'EFBIG']);
 
 /** Converts a read error. The system's message, which contains paths, is only kept as the cause. */
 export function toReadError(error: unknown): unknown {
@@ -24,7 +24,7 @@ export function toWriteError(error: unknown): unknown {
   if (error instanceof AppError || error instanceof FileMissing) return error;
   const code = systemCode(error);
   if (code === undefined) return error;
-  if (fullCodes.has(code)) {
+  if (diskFullCodes.has(code)) {
     return new AppError('storage_full', 'The storage disk is full. The file was not stored.', {
       cause: error,
     });

@@ -50,7 +50,7 @@ export interface UnusedPurgeReport extends PurgeTally {
 export type PurgeUnused = (principal: Principal, purge: UnusedPurge) => Promise<UnusedPurgeReport>;
 
 /** Maximum number of candidates in a report. */
-const maxListed = 1_000;
+const maxListedCandidates = 1_000;
 
 /** Number of candidates per query. */
 const pageSize = 200;
@@ -61,7 +61,7 @@ export function makePurgeUnused(deps: Dependencies): PurgeUnused {
   return async (principal, { dryRun, confirmTokens = [], tenantName, minAgeDays }) => {
     if (!dryRun) deps.checkPurgeConfirmation(principal, { scope: 'unused', tokens: confirmTokens });
     const filter = { tenantId: await findTenantId(deps, principal, tenantName), minAgeDays };
-    const candidates = await purging.listUnused(filter, { limit: maxListed });
+    const candidates = await purging.listUnused(filter, { limit: maxListedCandidates });
     const plan = {
       dryRun,
       candidates,

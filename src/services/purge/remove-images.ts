@@ -62,12 +62,12 @@ async function removeImage(
   tally: Tally,
 ): Promise<void> {
   try {
-    const removed = await deps.purging.remove(candidate, reason);
-    if (!removed) return;
+    const removedImage = await deps.purging.remove(candidate, reason);
+    if (!removedImage) return;
     tally.images++;
-    tally.renditions += removed.renditions;
+    tally.renditions += removedImage.renditions;
     deps.cache.evict(candidate);
-    for (const file of removed.files) await removeFile(deps, file, tally);
+    for (const file of removedImage.files) await removeFile(deps, file, tally);
   } catch (error) {
     addError(deps, tally, `Image ${candidate.id} could not be removed and is unchanged.`, error);
   }

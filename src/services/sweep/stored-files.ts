@@ -11,14 +11,14 @@ import type { Storage, StoredFile } from '../../storage/storage.ts';
 type SweepLimit = Config['storage']['sweepLimit'];
 
 /** The fraction is only checked above this number of suspects, because in a small store, a single file can exceed it. */
-const minForFraction = 20;
+const minSuspectsForFraction = 20;
 
 /**
  * Whether so many items look wrong that the cause is probably elsewhere, such as an older database that was restored or
  * storage that is not mounted. Acting on these items could then destroy data.
  */
 function exceedsLimit({ fraction, count }: SweepLimit, suspects: number, total: number): boolean {
-  return suspects > count || (suspects > minForFraction && suspects / total > fraction);
+  return suspects > count || (suspects > minSuspectsForFraction && suspects / total > fraction);
 }
 
 /** Number of files or rows per query. */
@@ -159,21 +159,21 @@ async function findNewlyDamaged(
 ): Promise<{ checked: number; damaged: DamagedImage[] }> {
   const { storedFiles, storage, sweepLimit } = deps;
   const newlyDamaged: DamagedImage[] = [];
-  let checked = 0;
+  let checkedCount = 0;
   let lastId = 0;
   for (;;) {
     const page = await storedFiles.listOriginalsAfter(lastId, pageSize);
     for (const { id, key, bytes, damaged } of page) {
       lastId = id;
-      checked++;
-      const stored = await storage.stat(key);
-      const isIntact = stored?.bytes === bytes;
+      checkedCount++;
+      const storedFile = await storage.stat(key);
+      const isIntact = storedFile?.bytes === bytes;
       if (isIntact && damaged) await clearMark(deps, id);
       if (!isIntact && !damaged)
-        newlyDamaged.push({ id, key, problem: stored ? 'has changed in size' : 'is missing' });
+        newlyDamaged.push({ id, key, problem: storedFile ? 'has changed in size' : 'is missing' });
     }
     if (page.length < pageSize || newlyDamaged.length > sweepLimit.count)
-      return { checked, damaged: newlyDamaged };
+      return { checked: checkedCount, damaged: newlyDamaged };
   }
 }
 

@@ -49,12 +49,12 @@ const hour = 3_600 * second;
 const day = 24 * hour;
 
 /** Passes with an interval shorter than this are frequent. They run only one query when there is nothing to do. */
-const frequentMs = 60 * second;
+const frequentThresholdMs = 60 * second;
 
 /** Maximum duration of an upload, either to this process or to the store. */
-const uploadAgeMs = day;
+const maxUploadDurationMs = day;
 
-const daily = { firstDelayMs: hour, intervalMs: day, isShared: true };
+const dailySchedule = { firstDelayMs: hour, intervalMs: day, isShared: true };
 
 /** @see Sweeper */
 export function makeSweeper(deps: Dependencies): Sweeper {
@@ -71,21 +71,21 @@ export function makeSweeper(deps: Dependencies): Sweeper {
       name: 'staging files',
       firstDelayMs: hour,
       intervalMs: hour,
-      run: () => deps.staging.sweep(uploadAgeMs),
+      run: () => deps.staging.sweep(maxUploadDurationMs),
     },
     {
       name: 'unfinished uploads',
       firstDelayMs: hour,
       intervalMs: hour,
       isShared: true,
-      run: () => deps.storage.sweepUnfinished(uploadAgeMs),
+      run: () => deps.storage.sweepUnfinished(maxUploadDurationMs),
     },
-    { ...daily, name: 'old jobs', run: () => deps.expiredRowSweeps.jobs() },
-    { ...daily, name: 'old imports', run: () => deps.expiredRowSweeps.imports() },
-    { ...daily, name: 'empty tenants', run: () => deps.expiredRowSweeps.tenants() },
-    { ...daily, name: 'missing originals', run: () => deps.findMissingOriginals() },
-    { ...daily, name: 'usage drift', firstDelayMs: 1.5 * hour, run: () => deps.correctUsage() },
-    { ...daily, name: 'orphaned files', firstDelayMs: 2 * hour, run: () => deps.sweepOrphans() },
+    { ...dailySchedule, name: 'old jobs', run: () => deps.expiredRowSweeps.jobs() },
+    { ...dailySchedule, name: 'old imports', run: () => deps.expiredRowSweeps.imports() },
+    { ...dailySchedule, name: 'empty tenants', run: () => deps.expiredRowSweeps.tenants() },
+    { ...dailySchedule, name: 'missing originals', run: () => deps.findMissingOriginals() },
+    { ...dailySchedule, name: 'usage drift', firstDelayMs: 1.5 * hour, run: () => deps.correctUsage() },
+    { ...dailySchedule, name: 'orphaned files', firstDelayMs: 2 * hour, run: () => deps.sweepOrphans() },
     { name: 'dead rows', firstDelayMs: 3 * hour, intervalMs: day, run: () => deps.installation.vacuum() },
   ];
   const stopController = new AbortController();
@@ -115,7 +115,7 @@ export function makeSweeper(deps: Dependencies): Sweeper {
     },
     async runOnce(scope) {
       for (const pass of passes) {
-        if (pass.intervalMs < frequentMs || (scope === 'all' && pass.isShared)) await runPass(pass);
+        if (pass.intervalMs < frequentThresholdMs || (scope === 'all' && pass.isShared)) await runPass(pass);
       }
     },
     async stop() {

@@ -12,7 +12,12 @@ export type PutOriginal = (file: StagedFile) => Promise<void>;
 const maxAttempts = 5;
 
 /** Error names of stores that do not support conditional uploads. */
-const unsupportedCodes = new Set(['NotImplemented', 'InvalidArgument', 'InvalidRequest', 'NotSupported']);
+const unsupportedConditionErrors = new Set([
+  'NotImplemented',
+  'InvalidArgument',
+  'InvalidRequest',
+  'NotSupported',
+]);
 
 /**
  * Creates a function that uploads originals on the condition that the object does not exist yet. An existing original
@@ -59,7 +64,7 @@ export function makePutOriginal(bucket: Bucket): PutOriginal {
 
 function isUnsupportedCondition(error: unknown): boolean {
   const status = httpStatus(error);
-  return status === 501 || (status === 400 && unsupportedCodes.has(errorName(error)));
+  return status === 501 || (status === 400 && unsupportedConditionErrors.has(errorName(error)));
 }
 
 /** Compares the stored object with the file by size and, if the store reports it, by SHA-256. */

@@ -53,7 +53,7 @@ export function isTransient(error: unknown): boolean {
   return ['ECONNRESET', 'ECONNREFUSED', 'EPIPE', 'ETIMEDOUT'].includes(errorName(error));
 }
 
-const fullErrors = new Set(['QuotaExceeded', 'XMinioStorageFull', 'InsufficientStorage']);
+const storeFullErrors = new Set(['QuotaExceeded', 'XMinioStorageFull', 'InsufficientStorage']);
 
 /** Explanations and remedies for operators, by error name. */
 const hints: Readonly<Record<string, string>> = {
@@ -74,7 +74,7 @@ export function toStorageError(error: unknown): unknown {
   if (error instanceof StorageTimeout) return new AppError('storage_failed', error.message, { cause: error });
   if (isMissingObject(error)) return new FileMissing({ cause: error });
   const [name, cause] = [errorName(error), withoutSecrets(error)];
-  if (fullErrors.has(name) || httpStatus(error) === 507) {
+  if (storeFullErrors.has(name) || httpStatus(error) === 507) {
     return new AppError('storage_full', `The store is full (${name}). The file was not stored.`, {
       cause,
     });
