@@ -30,7 +30,7 @@ export interface Redirect {
   /** How long the redirect may be cached. The URL remains valid for at least as long after that. */
   readonly maxAgeSeconds: number;
   /** Creates the URL, without checking that the file exists. */
-  address(options: Pick<ReadUrlOptions, 'method' | 'contentType' | 'contentDisposition'>): Promise<string>;
+  createUrl(options: Pick<ReadUrlOptions, 'method' | 'contentType' | 'contentDisposition'>): Promise<string>;
 }
 
 /** A rendition to send: from memory, as a redirect, or as a stream. */
@@ -185,6 +185,6 @@ function makeRedirectTo(
   const cacheControl = `private, max-age=${maxAgeSeconds}`;
   return (key) => ({
     maxAgeSeconds,
-    address: (options) => direct.presignRead(key, { ...options, seconds, cacheControl }),
+    createUrl: (options) => direct.presignRead(key, { ...options, seconds, cacheControl }),
   });
 }
