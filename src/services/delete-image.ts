@@ -45,7 +45,7 @@ function imageInUse({ id, inUseCount }: Image, references: readonly string[]): A
     inUseCount > firstReferences.length ? ` and ${inUseCount - firstReferences.length} more` : '';
   return new AppError(
     'image_in_use',
-    `Image ${id} is used by ${firstReferences.join(', ')}${remainder}. Remove these references first, or send DELETE /v1/images/${id}?force=true.`,
+    `Image ${id} is used by ${firstReferences.join(', ')}${remainder}. Remove its references first, or send DELETE /v1/images/${id}?force=true.`,
     { details: { in_use_count: inUseCount, references } },
   );
 }
