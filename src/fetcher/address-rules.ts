@@ -9,7 +9,7 @@ export interface AddressRules {
   readonly allowedNetworks: readonly AllowedNetwork[];
 }
 
-/** An address that may be connected to. */
+/** An address to which connections are allowed. */
 export interface AllowedAddress {
   /** `exempt` addresses are in a network that the operator allows. */
   readonly kind: 'public' | 'exempt';
@@ -17,7 +17,7 @@ export interface AllowedAddress {
   readonly address: string;
 }
 
-/** An address that must not be connected to. */
+/** An address to which connections are not allowed. */
 interface DeniedAddress {
   readonly kind: 'denied';
   /** Completes the sentence "the address …". Only shown in the operator's log. */
@@ -40,7 +40,8 @@ export function classifyAddress(text: string, port: number, rules: AddressRules)
     (allowed) => (allowed.port ?? port) === port && isInNetwork(address, allowed.network),
   );
   if (isExempt) return { kind: 'exempt', address: address.toString() };
-  // Checks the address as written, because attackers use the IPv4-mapped form to bypass checks. No server needs it.
+  // Checks the address as written, because attackers use the IPv4-mapped form to bypass checks, and legitimate servers
+  // do not need this form.
   const reason = denialReason(parsedAddress) ?? (isWebPort(port) ? undefined : notWebPortReason);
   return reason === undefined ? { kind: 'public', address: address.toString() } : deny(reason);
 }

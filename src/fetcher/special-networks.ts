@@ -2,7 +2,7 @@
 interface SpecialNetwork {
   /** CIDR notation. */
   readonly network: string;
-  /** Completes "the address is …". */
+  /** Completes the sentence "the address is …". */
   readonly description: string;
 }
 
