@@ -4,12 +4,12 @@ import { AppError } from '../errors.ts';
 import type { AllowedNetwork } from '../model/import.ts';
 import { specialNetworks } from './special-networks.ts';
 
-/** What the operator allows in addition to the public internet. */
+/** The networks that the operator allows in addition to the public internet. */
 export interface AddressRules {
   readonly allowedNetworks: readonly AllowedNetwork[];
 }
 
-/** An address that may be connected to. */
+/** An address to which connections are allowed. */
 export interface AllowedAddress {
   /** `exempt` addresses are in a network that the operator allows. */
   readonly kind: 'public' | 'exempt';
@@ -17,10 +17,10 @@ export interface AllowedAddress {
   readonly address: string;
 }
 
-/** An address that must not be connected to. */
+/** An address to which connections are not allowed. */
 interface DeniedAddress {
   readonly kind: 'denied';
-  /** Completes "the address …". For the operator's log only. */
+  /** Completes the sentence "the address …". Only shown in the operator's log. */
   readonly reason: string;
 }
 
@@ -28,21 +28,22 @@ interface DeniedAddress {
 export type AddressClass = AllowedAddress | DeniedAddress;
 
 /**
- * Classifies an IPv4 address (four decimal parts) or IPv6 address together with a port. Every address that is not known to
- * be public is denied, because a blocklist allows whatever it omits.
+ * Classifies an IPv4 address (in dotted-decimal notation) or an IPv6 address, together with a port. Every address that
+ * is not known to be public is denied, because a blocklist allows whatever it omits.
  */
 export function classifyAddress(text: string, port: number, rules: AddressRules): AddressClass {
-  // A zone identifies a network interface of this machine.
-  if (isIP(text) === 0 || text.includes('%')) return denied('is not an IP address, or has a zone');
-  const parsed = parseAddress(text);
-  const address = unmapIPv4(parsed);
+  // A zone ID selects a network interface of this machine.
+  if (isIP(text) === 0 || text.includes('%')) return deny('is not an IP address, or has a zone ID');
+  const parsedAddress = parseAddress(text);
+  const address = unmapIPv4(parsedAddress);
   const isExempt = rules.allowedNetworks.some(
     (allowed) => (allowed.port ?? port) === port && isInNetwork(address, allowed.network),
   );
   if (isExempt) return { kind: 'exempt', address: address.toString() };
-  // Checks the address as written: attackers use the mapped form to bypass such checks, and no server needs it.
-  const reason = denialReason(parsed) ?? (isWebPort(port) ? undefined : notWebPort);
-  return reason === undefined ? { kind: 'public', address: address.toString() } : denied(reason);
+  // Checks the address as written, because attackers use the IPv4-mapped form to bypass checks, and legitimate servers
+  // do not need this form.
+  const reason = denialReason(parsedAddress) ?? (isWebPort(port) ? undefined : notWebPortReason);
+  return reason === undefined ? { kind: 'public', address: address.toString() } : deny(reason);
 }
 
 /** Whether imports may connect to `port` of any public address. */
@@ -50,26 +51,29 @@ export function isWebPort(port: number): boolean {
   return port === 80 || port === 443;
 }
 
-const notWebPort = 'is public, and imports may only use ports 80 and 443 of public addresses';
+const notWebPortReason = 'is public, but imports may only use ports 80 and 443 of public addresses';
 
-const denied = (reason: string) => ({ kind: 'denied', reason }) as const;
+const deny = (reason: string) => ({ kind: 'denied', reason }) as const;
 
 /** Returns why `address` is not public, or `undefined` if it is. */
 function denialReason(address: ParsedAddress): string | undefined {
-  const special = specialNetworks.find(({ network }) => isInNetwork(address, network));
-  if (special) return `is ${special.description} (${special.network})`;
+  const specialNetwork = specialNetworks.find(({ network }) => isInNetwork(address, network));
+  if (specialNetwork) return `is ${specialNetwork.description} (${specialNetwork.network})`;
   if (address instanceof ipaddr.IPv6) {
     if (!isInNetwork(address, globalUnicast)) return `is not a global unicast address (${globalUnicast})`;
     if (isIsatap(address)) return 'is an IPv6 address with an embedded IPv4 address (ISATAP)';
   }
-  // Covers ranges that became special after the table was written.
+  // Covers ranges that became special after `specialNetworks` was written.
   return address.range() === 'unicast' ? undefined : `is not a unicast address (${address.range()})`;
 }
 
 /** The IPv6 range from which public addresses are allocated. */
 const globalUnicast = '2000::/3';
 
-/** Whether packets are tunnelled to the IPv4 address in the last 32 bits. The two masked bits may have any value. */
+/**
+ * Whether packets to this address are tunnelled to the IPv4 address in its last 32 bits. The two masked bits may have
+ * any value.
+ */
 function isIsatap({ parts }: ipaddr.IPv6): boolean {
   return ((parts[4] ?? 0) & 0xfcff) === 0 && parts[5] === 0x5efe;
 }
@@ -82,23 +86,23 @@ function isInNetwork(address: ParsedAddress, network: string): boolean {
   return base.kind() === address.kind() && address.match(base, bits);
 }
 
-/** Parses a valid address without brackets. */
+/** Parses a valid IP address without brackets. */
 export function parseAddress(text: string): ParsedAddress {
   // ipaddr.js confuses `::a.b.c.d` with `::ffff:a.b.c.d`. The URL parser rewrites both in hexadecimal first.
   const hostname = text.includes(':') ? new URL(`http://[${text}]`).hostname.slice(1, -1) : text;
   return ipaddr.parse(hostname);
 }
 
-/** Converts an IPv4-mapped address to IPv4: for `::ffff:a.b.c.d`, the system connects to a.b.c.d. */
+/** Converts an IPv4-mapped address to IPv4, because the system connects to a.b.c.d for `::ffff:a.b.c.d`. */
 export function unmapIPv4(address: ParsedAddress): ParsedAddress {
   return address instanceof ipaddr.IPv6 && address.isIPv4MappedAddress() ? address.toIPv4Address() : address;
 }
 
 /**
  * Creates the error for a denied address. Its message is the same for IP addresses, host names, ports and all kinds of
- * networks: different messages would reveal the operator's DNS records.
+ * networks, because different messages would reveal the operator's DNS records.
  * @param url the URL from the caller or a redirect
- * @param reason for the operator's log
+ * @param reason why the address is denied, for the operator's log
  */
 export function addressNotAllowed(url: URL, reason: string): AppError {
   return new AppError(

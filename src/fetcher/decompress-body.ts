@@ -9,16 +9,17 @@ import {
 } from 'node:zlib';
 import { AppError } from '../errors.ts';
 
-/** Number of bytes needed to identify every format below. */
+/** Number of bytes needed to identify any of the formats below. */
 const signatureBytes = 12;
 
-/** The limit that RFC 9659 sets for HTTP: 8 MiB of memory. */
-const zstdWindowBits = 23;
+/** Base-2 logarithm of the maximum window size. RFC 9659 sets this limit for HTTP: 8 MiB. */
+const maxZstdWindowLog = 23;
 
 /**
- * Decompresses a body that was sent with content codings. The first bytes decide, because buckets return whatever coding
- * their users entered (`utf-8`, `base64`, `aws-chunked`): compressed data is decompressed once, other data is not changed.
- * The window size of each format limits the memory used. The caller limits the decompressed size.
+ * Decompresses a body that was sent with content codings. Detects the format from the first bytes, because buckets
+ * return whatever coding their users entered (`utf-8`, `base64`, `aws-chunked`). Compressed data is decompressed once,
+ * and other data is returned unchanged. The window size of each format limits the memory used. The caller must limit
+ * the decompressed size.
  * @param codings lower-case names from the response headers
  */
 export async function decompressBody(body: Readable, codings: readonly string[]): Promise<Readable> {
@@ -65,7 +66,7 @@ async function* prepend(bytes: Buffer, source: AsyncIterator<Buffer>): AsyncGene
 
 const decompressors = {
   gzip: () => createGunzip(),
-  zstd: () => createZstdDecompress({ params: { [constants.ZSTD_d_windowLogMax]: zstdWindowBits } }),
+  zstd: () => createZstdDecompress({ params: { [constants.ZSTD_d_windowLogMax]: maxZstdWindowLog } }),
   deflate: () => createInflate(),
   'raw deflate': () => createInflateRaw(),
   br: () => createBrotliDecompress(),
@@ -94,7 +95,7 @@ function isZlib(bytes: Buffer): boolean {
   return bytes.length >= 2 && ((bytes[0] ?? 0) & 0x0f) === 8 && bytes.readUInt16BE() % 31 === 0;
 }
 
-/** Recognises JPEG, PNG, GIF, WebP, TIFF, BMP, and AVIF and its relatives. */
+/** Recognises JPEG, PNG, GIF, WebP, TIFF, BMP, AVIF and formats with the same container as AVIF. */
 function isImageStart(bytes: Buffer): boolean {
   return (
     /^(\xff\xd8\xff|\x89PNG|GIF8|RIFF|II[*+]\0|MM\0[*+]|BM)/.test(bytes.toString('latin1')) ||

@@ -52,7 +52,10 @@ async function openDownload(href: string, options: DownloadOptions, signal: Abor
   }
 }
 
-/** Limits both the received and the decompressed size: a small body may decompress endlessly, and a huge one to nothing. */
+/**
+ * Limits both the received and the decompressed size, because a small body may decompress to a huge file, and a huge
+ * body to almost nothing.
+ */
 async function openBody(response: SourceResponse, limits: BodyLimits): Promise<Readable> {
   assertSuccess(response.head);
   const codings = contentCodings(response.head);
@@ -60,7 +63,7 @@ async function openBody(response: SourceResponse, limits: BodyLimits): Promise<R
   return codings.length === 0 ? body : limitBody(await decompressBody(body, codings), limits);
 }
 
-/** The 4xx statuses after which a retry may succeed: timeout, too early, too many requests. */
+/** The 4xx statuses after which a retry may succeed: Request Timeout, Too Early and Too Many Requests. */
 const temporaryStatuses = new Set([408, 425, 429]);
 
 /**
@@ -88,28 +91,28 @@ interface BodyLimits {
 
 /**
  * Limits the size of `body`, which is destroyed as soon as the returned stream closes.
- * @returns a stream that fails with an error of `body`, `body_too_large` or the abort reason
+ * @returns a stream that fails with the error of `body`, with `body_too_large` or with the abort reason
  */
 function limitBody(body: Readable, { maxBytes, signal }: BodyLimits): Readable {
-  const limited = byteLimit(maxBytes);
-  const stop = () => limited.destroy(abortReason(signal));
+  const limitedBody = makeByteLimiter(maxBytes);
+  const stop = () => limitedBody.destroy(abortReason(signal));
   signal.addEventListener('abort', stop, { once: true });
-  body.once('error', (error) => limited.destroy(error));
-  limited.once('close', () => {
+  body.once('error', (error) => limitedBody.destroy(error));
+  limitedBody.once('close', () => {
     signal.removeEventListener('abort', stop);
     body.destroy();
   });
-  // An error that occurs before the reader listens must not end the process. The stream keeps it for the reader.
-  limited.on('error', () => {});
-  return body.pipe(limited);
+  // An error that occurs before the reader listens must not end the process. The reader receives it later.
+  limitedBody.on('error', () => {});
+  return body.pipe(limitedBody);
 }
 
-function byteLimit(maxBytes: number): Transform {
-  let received = 0;
+function makeByteLimiter(maxBytes: number): Transform {
+  let receivedBytes = 0;
   return new Transform({
     transform(chunk: Buffer, _encoding, done) {
-      received += chunk.length;
-      if (received > maxBytes) done(bodyTooLarge(maxBytes));
+      receivedBytes += chunk.length;
+      if (receivedBytes > maxBytes) done(bodyTooLarge(maxBytes));
       else done(null, chunk);
     },
   });

@@ -32,7 +32,7 @@ export interface SourceResponse {
    * @throws {AppError} `body_too_large` if the declared length exceeds `maxBytes`.
    */
   readonly readBody: (maxBytes: number) => Readable;
-  /** Closes the connection. The caller must always call it. */
+  /** Closes the connection. The caller must always call this. */
   readonly close: () => Promise<void>;
 }
 
@@ -50,7 +50,8 @@ export function headerList({ headers }: ResponseHead, name: string): string[] {
 }
 
 /**
- * Sends a GET request on a new connection, which is never reused: its address was checked for this URL only.
+ * Sends a GET request on a new connection. The connection is never reused, because its address was only checked for
+ * this URL.
  * @throws {AppError} `address_not_allowed`, `source_refused`, `source_unavailable`; the abort reason of `signal`.
  */
 export async function sendRequest(
@@ -61,13 +62,13 @@ export async function sendRequest(
   signal.throwIfAborted();
   const url = new URL(href);
   const { socket, isExempt } = await openConnection(url, { ...options, signal });
-  const closed = whenClosed(socket);
+  const socketClosed = whenClosed(socket);
   const stop = () => void socket.destroy(abortReason(signal));
   signal.addEventListener('abort', stop, { once: true });
   const close = () => {
     signal.removeEventListener('abort', stop);
     socket.destroy();
-    return closed;
+    return socketClosed;
   };
   try {
     const message = await receiveHead(socket, url, options);
@@ -93,9 +94,9 @@ function whenClosed(socket: Socket): Promise<void> {
 }
 
 /**
- * Sends the request and waits for the response head. `accept` allows any type, because an import needs the file as
- * stored: some servers reject `image/*`, and others convert the file to a newer format that the client lists. Compression
- * is declined, so that the bytes counted are the bytes stored.
+ * Sends the request and waits for the response head. The `accept` header allows any type, because some servers reject
+ * `image/*` and others convert the file to a newer format that the client lists. Compression is declined, so that the
+ * number of received bytes is the file size.
  */
 async function receiveHead(
   socket: Socket,
@@ -103,38 +104,40 @@ async function receiveHead(
   { userAgent, headersMs }: ExchangeOptions,
 ): Promise<IncomingMessage> {
   const { promise, resolve, reject } = Promise.withResolvers<IncomingMessage>();
-  const outgoing = request({
+  const clientRequest = request({
     createConnection: () => socket,
     path: url.pathname + url.search,
     headers: { host: url.host, 'user-agent': userAgent, accept: '*/*', 'accept-encoding': 'identity' },
     maxHeaderSize: maxHeadBytes,
-    // The servers of real shops violate the specification. Lenient parsing is safe for a connection with one response.
+    // Many servers violate the HTTP specification. Lenient parsing is safe, because each connection has only one response.
     insecureHTTPParser: true,
   });
-  // The number of headers is unlimited: their total size is limited instead.
-  outgoing.maxHeadersCount = 0;
-  outgoing.once('response', (response) => {
-    // Bytes after a complete body cause an error on the request, which is ignored.
-    outgoing.on('error', (error) => response.complete || response.destroy(error));
-    // Without a listener, Node discards an error that arrives together with the head.
+  // The number of headers is not limited, because their total size is.
+  clientRequest.maxHeadersCount = 0;
+  clientRequest.once('response', (response) => {
+    // Bytes after a complete body cause an error on the request. That error is ignored.
+    clientRequest.on('error', (error) => response.complete || response.destroy(error));
+    // Without a listener, Node discards an error that occurs together with the head.
     response.on('error', () => {});
     resolve(response);
   });
   // Status 101 accepts an upgrade that was not requested. `assertSuccess` rejects it.
-  outgoing.once('upgrade', resolve).on('error', reject);
+  clientRequest.once('upgrade', resolve).on('error', reject);
   const timer = setTimeout(() => reject(new HeadTimeout()), headersMs);
-  outgoing.end();
+  clientRequest.end();
   return promise.finally(() => clearTimeout(timer));
 }
 
 /**
- * Streams the body of a response and converts its errors. Closing the stream closes the connection.
+ * Streams a response body and converts its errors. Closing the stream closes the connection.
  * @param idleMs maximum time without data while the reader waits, in milliseconds
  */
 function streamBody(response: IncomingMessage, idleMs: number): Readable {
   const { socket } = response;
-  const declared = response.headers['transfer-encoding'] ? undefined : response.headers['content-length'];
-  let received = 0;
+  const declaredBytes = response.headers['transfer-encoding']
+    ? undefined
+    : response.headers['content-length'];
+  let receivedBytes = 0;
   const body = new Readable({
     read: () => void response.resume(),
     destroy(error, done) {
@@ -144,14 +147,15 @@ function streamBody(response: IncomingMessage, idleMs: number): Readable {
     },
   });
   response.on('data', (chunk: Buffer) => {
-    received += chunk.length;
+    receivedBytes += chunk.length;
     if (!body.push(chunk)) response.pause();
   });
   response.once('end', () => void body.push(null));
-  // Node reports every early end as ECONNRESET. Only the socket shows whether the connection was actually reset.
+  // Node reports every early end of a response as ECONNRESET. Only the socket shows whether the connection was actually
+  // reset.
   const fail = (error: Error) => {
     const isEarlyEnd = errorCode(error) === 'ECONNRESET' && !socket.errored;
-    body.destroy(isEarlyEnd ? truncatedBody(received, declared) : toBodyError(error));
+    body.destroy(isEarlyEnd ? truncatedBody(receivedBytes, declaredBytes) : toBodyError(error));
   };
   if (response.errored) fail(response.errored);
   else response.once('error', fail);
@@ -159,7 +163,7 @@ function streamBody(response: IncomingMessage, idleMs: number): Readable {
     if (response.isPaused()) socket.setTimeout(idleMs);
     else body.destroy(idleTimeout(idleMs));
   });
-  // An error that occurs before the reader listens must not end the process. The stream keeps it for the reader.
+  // An error that occurs before the reader listens must not end the process. The reader receives it later.
   body.on('error', () => {});
   return body;
 }

@@ -8,8 +8,8 @@ import { filenameOf } from './import-url.ts';
 /** A download in progress. */
 export interface FetchedPicture {
   /**
-   * The bytes of the file, decompressed if the server compressed them. The stream fails with an `AppError` or the
-   * signal's abort reason.
+   * The file's bytes, decompressed if the server compressed them. The stream fails with an `AppError` or the signal's
+   * abort reason.
    */
   readonly body: Readable;
   /** Last segment of the final URL's path; `undefined` if empty. */
@@ -19,21 +19,21 @@ export interface FetchedPicture {
 }
 
 /**
- * Starts to download `href` and returns once the response head has been accepted. The caller must read or destroy the
+ * Starts downloading `href` and returns once the response head has been accepted. The caller must read or destroy the
  * body.
  * @throws {AppError} `invalid_url`, `address_not_allowed`, `source_refused`, `source_unavailable`, `body_too_large`;
  *   the abort reason of `signal`.
  */
 export type FetchPicture = (href: string, signal: AbortSignal) => Promise<FetchedPicture>;
 
-/** The downloader. */
+/** Downloads pictures. */
 export interface Fetcher {
   readonly fetch: FetchPicture;
   /** Aborts all downloads and waits until their connections are closed. */
   close(): Promise<void>;
 }
 
-/** Options of the downloader. Times are in milliseconds. */
+/** Options of a downloader. Times are in milliseconds. */
 export interface FetcherOptions {
   readonly allowedNetworks: readonly AllowedNetwork[];
   /** Maximum file size, in bytes. */
@@ -56,25 +56,25 @@ export interface FetcherOptions {
 /** Creates a downloader that connects to public addresses and to `allowedNetworks` only. */
 export function makeFetcher({ allowedNetworks, dnsServers, ...limits }: FetcherOptions): Fetcher {
   const options = { ...limits, rules: { allowedNetworks }, resolveHost: makeHostResolver(dnsServers) };
-  const closing = new AbortController();
+  const shutdown = new AbortController();
   const downloads = new Set<Promise<void>>();
 
   async function fetch(href: string, signal: AbortSignal): Promise<FetchedPicture> {
-    const ended = Promise.withResolvers<void>();
-    downloads.add(ended.promise);
-    void ended.promise.then(() => downloads.delete(ended.promise));
+    const completion = Promise.withResolvers<void>();
+    downloads.add(completion.promise);
+    void completion.promise.then(() => downloads.delete(completion.promise));
     try {
-      const { body, finalUrl } = await startDownload(href, options, [signal, closing.signal]);
-      body.once('close', ended.resolve);
+      const { body, finalUrl } = await startDownload(href, options, [signal, shutdown.signal]);
+      body.once('close', completion.resolve);
       return { body, finalUrl, filename: filenameOf(finalUrl) };
     } catch (error) {
-      ended.resolve();
+      completion.resolve();
       throw error;
     }
   }
 
   async function close(): Promise<void> {
-    closing.abort(new AppError('unavailable', 'The downloader is shutting down.'));
+    shutdown.abort(new AppError('unavailable', 'The downloader is shutting down.'));
     await Promise.all(downloads);
   }
 

@@ -14,17 +14,18 @@ export interface ImportUrl {
 export const maxUrlLength = 2048;
 
 /** Maximum number of characters that an error message quotes from an invalid URL. */
-const maxQuoted = 80;
+const maxQuotedLength = 80;
 
 /**
- * Parses a URL. Rejects everything that can be rejected without a DNS lookup. A host name with an unusual port is accepted
- * if any allowed network includes that port: whether the name resolves to an address in that network is checked later.
+ * Parses a URL. Rejects everything that can be rejected without a DNS lookup. A host name with an unusual port is
+ * accepted if any allowed network includes that port. Whether the name resolves to an address in that network is
+ * checked later.
  * @throws {AppError} `invalid_url` if it is not an HTTP(S) URL, contains credentials or is longer than 2048 characters;
  *   `address_not_allowed` if its IP address or port is not allowed.
  */
 export function parseImportUrl(text: string, rules: AddressRules): ImportUrl {
   assertLength(text);
-  assertNoInvisible(text);
+  assertNoInvisibleCharacters(text);
   const url = URL.parse(text);
   if (!url) throw unparseableUrl(text);
   assertScheme(url);
@@ -53,10 +54,11 @@ function assertLength(text: string): void {
 }
 
 /**
- * Invisible characters that get copied along with a URL from a file, a spreadsheet or a chat. They would become part of
- * the URL, and the server would not find the file. The joiners used by emoji and some scripts are allowed.
+ * Invisible characters that are often copied together with a URL from a file, a spreadsheet or a chat. They would
+ * become part of the URL, and the server would not find the file. The joiners used by emoji and some scripts are
+ * allowed.
  */
-const invisible = /[\u00A0\u00AD\u200B\u200E\u200F\u202A-\u202F\u2060-\u2064\u2066-\u2069\uFEFF]/u;
+const invisibleCharacter = /[\u00A0\u00AD\u200B\u200E\u200F\u202A-\u202F\u2060-\u2064\u2066-\u2069\uFEFF]/u;
 
 const invisibleNames: Readonly<Record<string, string>> = {
   '\u00A0': 'a no-break space',
@@ -65,8 +67,8 @@ const invisibleNames: Readonly<Record<string, string>> = {
   '\uFEFF': 'a byte order mark',
 };
 
-function assertNoInvisible(text: string): void {
-  const match = invisible.exec(text);
+function assertNoInvisibleCharacters(text: string): void {
+  const match = invisibleCharacter.exec(text);
   if (!match) return;
   const [character] = match;
   const code = character.charCodeAt(0).toString(16).toUpperCase().padStart(4, '0');
@@ -83,7 +85,10 @@ function assertScheme({ protocol, username, password }: URL): void {
   if (username || password) throw invalidUrl('The URL must not contain a user name or a password.');
 }
 
-/** `example.com.` and `example.com` are the same host. More than one trailing dot is invalid. */
+/**
+ * Removes the trailing dot of the host name, because `example.com.` and `example.com` are the same host. More than one
+ * trailing dot is invalid.
+ */
 function stripTrailingDot(url: URL): void {
   if (url.hostname.endsWith('.')) url.hostname = url.hostname.slice(0, -1);
   if (url.hostname.endsWith('.')) throw invalidUrl("The URL's host is not valid.");
@@ -107,17 +112,20 @@ function unparseableUrl(text: string): AppError {
   if (text.trim() === '') return invalidUrl('The URL is empty: it must begin with http:// or https://.');
   const reason = /^\s*https?:/i.test(text)
     ? 'its host is invalid, or its port is above 65535.'
-    : 'it must begin with http:// or https:// and name a host.';
+    : 'it must begin with http:// or https:// and include a host.';
   return invalidUrl(`The URL ${JSON.stringify(shorten(text))} is not valid: ${reason}`);
 }
 
-/** Shortens a URL for an error message and removes parts that may be secret: the query and the credentials. */
+/**
+ * Shortens a URL for an error message and removes the parts that may be secret: the credentials, the query and the
+ * fragment.
+ */
 function shorten(text: string): string {
-  const safe = text
+  const safeText = text
     .replace(/[?#].*$/s, '')
     .replace(/\/\/[^/]*@/, '//…@')
     .toWellFormed();
-  return safe.length <= maxQuoted ? safe : `${safe.slice(0, maxQuoted - 1)}…`;
+  return safeText.length <= maxQuotedLength ? safeText : `${safeText.slice(0, maxQuotedLength - 1)}…`;
 }
 
 function invalidUrl(message: string): AppError {
@@ -126,9 +134,9 @@ function invalidUrl(message: string): AppError {
 
 /** Returns the file name at the end of a URL's path, or `undefined` if the path ends with a slash. */
 export function filenameOf(href: string): string | undefined {
-  const decoded = decode(new URL(href).pathname);
-  // Splits after decoding, because an escape may encode a slash.
-  return decoded.split(/[/\\]/).at(-1) || undefined;
+  const decodedPath = decode(new URL(href).pathname);
+  // Splits the path after decoding it, because a slash may be percent-encoded.
+  return decodedPath.split(/[/\\]/).at(-1) || undefined;
 }
 
 /** Decodes percent-encoding. Returns `path` unchanged if it contains an invalid escape. */

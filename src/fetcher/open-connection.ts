@@ -28,8 +28,8 @@ interface Connection {
 }
 
 /**
- * Connects to the server of `url`, with TLS for HTTPS. The host name is resolved once, and the socket connects to the
- * address that was checked: DNS cannot return a different address between the check and the connection.
+ * Connects to the server of `url`, with TLS for HTTPS. The host name is resolved only once, and the socket connects to
+ * the address that was checked, so that DNS cannot return a different address in between.
  * @throws {AppError} `address_not_allowed`, `source_refused`, `source_unavailable`; the abort reason of `signal`.
  */
 export async function openConnection(url: URL, deps: Dependencies): Promise<Connection> {
@@ -46,8 +46,8 @@ export async function openConnection(url: URL, deps: Dependencies): Promise<Conn
 }
 
 /**
- * Resolves the host of `url` and returns the address to connect to. All addresses of a host name must be allowed:
- * otherwise an attacker could add a denied address to the name and retry until it is chosen.
+ * Resolves the host of `url` and returns the address to connect to. All addresses of a host name must be allowed.
+ * Otherwise, an attacker could add a denied address to the name and retry until it is chosen.
  * @throws {AppError} `address_not_allowed` or `source_unavailable`.
  */
 export async function chooseAddress(
@@ -67,7 +67,10 @@ function assertAllowed(address: string, url: URL, rules: AddressRules): AllowedA
   return result;
 }
 
-/** Uses the host name only to verify the certificate. Does not resume TLS sessions, which would skip that check. */
+/**
+ * Starts connecting to `address`. The host name is only used to verify the certificate. TLS sessions are not resumed,
+ * because that would skip the verification.
+ */
 function startSocket(url: URL, address: string): Socket {
   const target = { host: address, port: portOf(url) };
   if (url.protocol !== 'https:') return connectTcp(target);
@@ -81,7 +84,7 @@ function startSocket(url: URL, address: string): Socket {
 
 async function whenConnected(socket: Socket, url: URL, { connectMs, signal }: Dependencies): Promise<Socket> {
   const { promise, resolve, reject } = Promise.withResolvers<Socket>();
-  // This listener stays: without one, an error after the connection is established would end the process.
+  // This listener is never removed. Without it, an error on the established connection would end the process.
   socket.on('error', reject);
   socket.once('close', () => reject(new Error('The connection was closed.')));
   socket.once(url.protocol === 'https:' ? 'secureConnect' : 'connect', () => resolve(socket));

@@ -12,20 +12,20 @@ interface FinalResponse {
 }
 
 /**
- * Requests `first` and follows redirects. Each target is checked like the first URL.
- * @throws {AppError} as {@link sendRequest}, and `source_refused` for a redirect that cannot be followed.
+ * Requests `initialUrl` and follows redirects. Each target is checked in the same way as the initial URL.
+ * @throws {AppError} the errors of {@link sendRequest}; `source_refused` for a redirect that cannot be followed.
  */
 export async function requestWithRedirects(
-  first: ImportUrl,
+  initialUrl: ImportUrl,
   options: ExchangeOptions & { readonly maxRedirects: number },
   signal: AbortSignal,
 ): Promise<FinalResponse> {
-  let url = first;
-  for (let followed = 0; ; followed += 1) {
+  let url = initialUrl;
+  for (let redirectCount = 0; ; redirectCount += 1) {
     const response = await sendRequest(url.href, options, signal);
     if (!redirectStatuses.has(response.head.status)) return { url, response };
     await response.close();
-    if (followed === options.maxRedirects) throw tooManyRedirects(options.maxRedirects);
+    if (redirectCount === options.maxRedirects) throw tooManyRedirects(options.maxRedirects);
     url = redirectTarget(url.href, response.head, options.rules);
   }
 }
@@ -40,9 +40,9 @@ export function redirectTarget(
   { status, headers }: ResponseHead,
   rules: AddressRules,
 ): ImportUrl {
-  const [location, ...others] = new Set(headers['location']);
+  const [location, ...otherLocations] = new Set(headers['location']);
   if (!location) throw sourceRefused(`The server returned status ${status} without a Location header.`);
-  if (others.length > 0)
+  if (otherLocations.length > 0)
     throw sourceRefused(`The server returned status ${status} with several different Location headers.`);
   // Node decodes headers as Latin-1, but a server that does not percent-encode the URL sends UTF-8.
   const target = URL.parse(Buffer.from(location, 'latin1').toString(), from);
@@ -53,7 +53,7 @@ export function redirectTarget(
   return parseTarget(target.href, rules);
 }
 
-/** Parses the target. Reports an invalid one as the server's fault, because the caller's own URL was valid. */
+/** Parses a redirect target. Reports an invalid target as the server's fault, because the caller's own URL was valid. */
 function parseTarget(href: string, rules: AddressRules): ImportUrl {
   try {
     return parseImportUrl(href, rules);

@@ -1,20 +1,20 @@
 import { Resolver } from 'node:dns/promises';
 import { AppError } from '../errors.ts';
 
-/** Resolves a host name to all its addresses, IPv4 first. Aborting `signal` cancels the query at once. */
+/** Resolves a host name to all its addresses, IPv4 addresses first. Aborting `signal` cancels the queries immediately. */
 export type ResolveHost = (name: string, signal: AbortSignal) => Promise<readonly string[]>;
 
-/** Deadline for the queries of both address families, which run concurrently, in milliseconds. */
+/** Deadline for the IPv4 and IPv6 queries, which run concurrently, in milliseconds. */
 const timeoutMs = 2_000;
 
 /**
- * Creates a resolver that queries name servers directly. The system resolver is not used: it blocks threads that file
- * access needs, and resolves names from this machine's hosts file.
+ * Creates a resolver that queries name servers directly. The system resolver is not used, because it blocks threads
+ * that are needed for file access and uses this machine's hosts file.
  * @param servers addresses of name servers, e.g. `127.0.0.1:53`. Default: those configured on this machine.
  */
 export function makeHostResolver(servers?: readonly string[]): ResolveHost {
   return async (name, signal) => {
-    // One resolver per call, because `cancel` cancels all queries of a resolver.
+    // Each call uses its own resolver, because `cancel` cancels all queries of a resolver.
     const resolver = new Resolver({ timeout: timeoutMs / 2, tries: 2 });
     if (servers) resolver.setServers(servers);
     const cancel = () => resolver.cancel();
@@ -29,13 +29,13 @@ export function makeHostResolver(servers?: readonly string[]): ResolveHost {
   };
 }
 
-/** Requires a response for both families: a name whose IPv6 addresses are unknown cannot be checked. */
+/** Queries the IPv4 and IPv6 addresses. Both queries must succeed, because unknown addresses cannot be checked. */
 async function resolveAll(resolver: Resolver, name: string): Promise<readonly string[]> {
-  const families = [resolver.resolve4(name), resolver.resolve6(name)].map((query) =>
+  const queries = [resolver.resolve4(name), resolver.resolve6(name)].map((query) =>
     query.catch(emptyIfNoData),
   );
   try {
-    const addresses = (await Promise.all(families)).flat();
+    const addresses = (await Promise.all(queries)).flat();
     if (addresses.length > 0) return addresses;
   } catch (error) {
     throw unresolvedHost(name, error);
@@ -43,7 +43,7 @@ async function resolveAll(resolver: Resolver, name: string): Promise<readonly st
   throw unresolvedHost(name);
 }
 
-/** Returns no addresses for a name that exists but has none in this family. */
+/** Returns an empty list if the name exists but has no address of this family. */
 function emptyIfNoData(error: unknown): string[] {
   if (error instanceof Error && 'code' in error && error.code === 'ENODATA') return [];
   throw error;

@@ -47,8 +47,8 @@ interface ConnectionContext {
 }
 
 /**
- * Converts an error that occurred before the connection was established. In allowed private networks, a closed port, a
- * filtered port and a different protocol have the same message, so that imports cannot be used to scan ports.
+ * Converts an error that occurred before the connection was established. In allowed private networks, closed ports,
+ * filtered ports and other protocols all result in the same message, so that imports cannot be used to scan ports.
  */
 export function toConnectionError(error: unknown, { connectMs, isExempt }: ConnectionContext): AppError {
   const code = errorCode(error);
@@ -59,7 +59,7 @@ export function toConnectionError(error: unknown, { connectMs, isExempt }: Conne
   }
   if (isExempt) return noHttpResponse(error);
   if (error instanceof ConnectTimeout)
-    return sourceUnavailable(`Could not connect to the server within ${seconds(connectMs)}.`, error);
+    return sourceUnavailable(`Could not connect to the server within ${formatSeconds(connectMs)}.`, error);
   const message = connectionMessages.find(([codes]) => codes.test(code))?.[1];
   return sourceUnavailable(message ?? 'The connection to the server was lost before it responded.', error);
 }
@@ -72,12 +72,12 @@ export function toHeadError(
   if (error instanceof AppError) return error;
   if (error instanceof HeadTimeout)
     return sourceUnavailable(
-      `The server did not start responding within ${seconds(context.headersMs)}.`,
+      `The server did not start responding within ${formatSeconds(context.headersMs)}.`,
       error,
     );
-  if (context.isExempt && (errorCode(error) === notHttp || malformedResponse(error) === undefined))
+  if (context.isExempt && (errorCode(error) === notHttpCode || malformedResponse(error) === undefined))
     return noHttpResponse(error);
-  if (errorCode(error) === notHttp) return sourceUnavailable("The server's response is not HTTP.", error);
+  if (errorCode(error) === notHttpCode) return sourceUnavailable("The server's response is not HTTP.", error);
   return (
     malformedResponse(error) ??
     sourceUnavailable('The server closed the connection before it responded.', error)
@@ -85,7 +85,7 @@ export function toHeadError(
 }
 
 /** The parser's error code for a response in a different protocol. */
-const notHttp = 'HPE_INVALID_CONSTANT';
+const notHttpCode = 'HPE_INVALID_CONSTANT';
 
 function noHttpResponse(cause: unknown): AppError {
   return sourceUnavailable(
@@ -100,20 +100,23 @@ export function toBodyError(error: Error): Error {
   return malformedResponse(error) ?? sourceUnavailable('The connection was lost during the download.', error);
 }
 
-/** Creates the error for a truncated body. @param declared the Content-Length header, if any */
-export function truncatedBody(received: number, declared: string | undefined): AppError {
-  const total = declared === undefined ? '' : ` of ${declared}`;
+/**
+ * Creates the error for a truncated body.
+ * @param declaredBytes the Content-Length header, if any
+ */
+export function truncatedBody(receivedBytes: number, declaredBytes: string | undefined): AppError {
+  const total = declaredBytes === undefined ? '' : ` of ${declaredBytes}`;
   return sourceUnavailable(
-    `The server ended the response too early: ${received}${total} bytes were received.`,
+    `The server ended the response too early: ${receivedBytes}${total} bytes were received.`,
   );
 }
 
 /** Creates the error for a server that stopped sending data. */
 export function idleTimeout(idleMs: number): AppError {
-  return sourceUnavailable(`The server sent no data for ${seconds(idleMs)}.`);
+  return sourceUnavailable(`The server sent no data for ${formatSeconds(idleMs)}.`);
 }
 
-/** Returns a signal's abort reason as an `Error`, which streams require. */
+/** Returns a signal's abort reason as an `Error`, because streams require an `Error`. */
 export function abortReason(signal: AbortSignal): Error {
   const { reason } = signal as { readonly reason: unknown };
   return reason instanceof Error ? reason : sourceUnavailable('The download was stopped.', reason);
@@ -121,7 +124,7 @@ export function abortReason(signal: AbortSignal): Error {
 
 /** Creates the error for a download that exceeded its deadline. */
 export function totalTimeout(totalMs: number): AppError {
-  return sourceUnavailable(`The download took longer than ${seconds(totalMs)}.`);
+  return sourceUnavailable(`The download took longer than ${formatSeconds(totalMs)}.`);
 }
 
 const mebibyte = 1024 * 1024;
@@ -150,7 +153,7 @@ const certificateReasons: readonly (readonly [codes: RegExp, reason: string])[] 
   [/^(ERR_TLS_CERT_|CERT_|UNABLE_TO_|INVALID_)/, 'it cannot be verified'],
 ];
 
-/** Error codes of the operating system and of OpenSSL for failed connections. */
+/** Operating system and OpenSSL error codes for failed connections. */
 const connectionMessages: readonly (readonly [codes: RegExp, message: string])[] = [
   [/^ECONNREFUSED$/, 'The server refused the connection.'],
   [/^E(HOST|NET)(UNREACH|DOWN)$/, 'There is no route to the server.'],
@@ -167,4 +170,4 @@ export function errorCode(error: unknown): string {
   return error instanceof Error && 'code' in error ? String(error.code) : '';
 }
 
-const seconds = (ms: number) => `${ms / 1000} s`;
+const formatSeconds = (ms: number) => `${ms / 1000} s`;

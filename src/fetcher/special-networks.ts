@@ -2,13 +2,14 @@
 interface SpecialNetwork {
   /** CIDR notation. */
   readonly network: string;
-  /** Completes "the address is …". */
+  /** Completes the sentence "the address is …". */
   readonly description: string;
 }
 
 /**
  * IANA's special-purpose networks, multicast, and the addresses at which cloud providers serve a virtual machine's
- * credentials. A network precedes the wider one that contains it, so that the log shows the narrowest.
+ * credentials. A network is listed before any larger network that contains it, so that the log shows the most specific
+ * match.
  */
 export const specialNetworks: readonly SpecialNetwork[] = [
   ...describe('a cloud metadata address', [

@@ -17,6 +17,7 @@ interface Dependencies {
   readonly storageHealth: Pick<StorageHealth, 'assert'>;
   readonly queue: Pick<WorkQueue, 'kind' | 'outageReason'>;
   readonly decoders: Pick<DecoderPool, 'stats'>;
+  /** The current embedding space. */
   readonly space: { readonly name: string; readonly dimension: number };
   readonly versions: Readonly<Record<string, string>>;
   /** Warnings about the configuration. */
@@ -24,7 +25,7 @@ interface Dependencies {
   readonly logger: Logger;
 }
 
-/** Result of a health check. The check passed if `error` is `undefined`, even with a warning. */
+/** Result of a health check. The check has passed if `error` is `undefined`. A warning does not make it fail. */
 export interface HealthCheck {
   readonly name: 'database' | 'storage' | 'queue' | 'decoders';
   readonly error: string | undefined;
@@ -45,7 +46,7 @@ export interface HealthDetails {
         readonly failed: number;
         /** Age of the oldest pending job, in seconds; `null` if there is none. */
         readonly oldestPendingSeconds: number | null;
-        /** Why the queue cannot wake workers, so that they only poll; `null` if it works. */
+        /** Why the queue cannot wake workers; `null` if it can. Workers that are not woken still poll. */
         readonly trouble: string | null;
       }
     | undefined;
@@ -60,7 +61,7 @@ export interface HealthDetails {
   readonly uptimeSeconds: number;
 }
 
-/** Runs a quick check of every component. Does not write to storage on each request. Never rejects. */
+/** Runs quick checks of all components. Never rejects. Does not write to storage on every request. */
 export interface CheckHealth {
   /** Runs the checks that decide whether this process should receive requests. */
   ready(): Promise<readonly HealthCheck[]>;
@@ -94,41 +95,41 @@ export function makeCheckHealth(deps: Dependencies): CheckHealth {
       return {
         name,
         error: hasTimedOut
-          ? `The ${name} did not respond within ${checkTimeoutMs} ms.`
+          ? `The ${name} check did not finish within ${checkTimeoutMs} ms.`
           : asAppError(error).message,
       };
     }
   }
 
   const ready = async () => {
-    let depth: readonly QueueDepth[] = [];
+    let depths: readonly QueueDepth[] = [];
     const checks = await Promise.all([
       runCheck('database', installation.ping),
       runCheck('storage', storageHealth.assert),
-      runCheck('queue', async () => (depth = await reports.depth())),
+      runCheck('queue', async () => (depths = await reports.depth())),
       runCheck('decoders', () => assertDecodersWork(decoders)),
     ]);
-    const warning = [queue.outageReason(), ...depth.map(stalledQueueWarning)].filter(Boolean).join(' ');
+    const warning = [queue.outageReason(), ...depths.map(stalledQueueWarning)].filter(Boolean).join(' ');
     return checks.map((result) => (result.name === 'queue' && warning ? { ...result, warning } : result));
   };
 
   return {
     ready,
     async detailed() {
-      const [checks, database, depth, failed, freeBytes, count] = await Promise.all([
+      const [checks, database, depths, failed, freeBytes, count] = await Promise.all([
         ready(),
-        orUndefined(installation.describe()),
-        orUndefined(reports.depth()),
-        orUndefined(reports.countFailed()),
-        orUndefined(storage.freeBytes()),
-        orUndefined(embeddings.count(space.name)),
+        undefinedOnFailure(installation.describe()),
+        undefinedOnFailure(reports.depth()),
+        undefinedOnFailure(reports.countFailed()),
+        undefinedOnFailure(storage.freeBytes()),
+        undefinedOnFailure(embeddings.count(space.name)),
       ]);
       return {
         checks,
         database,
         queue:
-          depth && failed !== undefined
-            ? { kind: queue.kind, failed, ...sumDepths(depth), trouble: queue.outageReason() ?? null }
+          depths && failed !== undefined
+            ? { kind: queue.kind, failed, ...sumDepths(depths), trouble: queue.outageReason() ?? null }
             : undefined,
         storage: freeBytes === undefined ? undefined : { kind: storage.kind, freeBytes },
         decoders: decoders.stats(),
@@ -142,15 +143,15 @@ export function makeCheckHealth(deps: Dependencies): CheckHealth {
   };
 }
 
-/** Time limit of a check, so that the response is quick even if a server does not respond. */
+/** Time limit of a check, so that a health request returns soon even if a server does not respond. */
 const checkTimeoutMs = 5_000;
 
 /** A running worker starts due jobs well within this time, because it polls every second. */
 const maxWaitSeconds = 60;
 
 /**
- * Returns a warning if jobs of a kind are waiting but none is being processed: no worker is running, or none can reach
- * the database.
+ * Returns a warning if jobs of this kind are waiting but none is being processed. Either no worker is running, or no
+ * worker can connect to the database.
  */
 export function stalledQueueWarning({
   kind,
@@ -172,8 +173,8 @@ function assertDecodersWork(decoders: Dependencies['decoders']): void {
   throw new AppError('unavailable', 'Decoder processes keep failing; see the log for details.');
 }
 
-/** Returns `undefined` on failure, because the checks report the reason. */
-async function orUndefined<T>(detail: Promise<T>): Promise<T | undefined> {
+/** Resolves to `undefined` on failure, because the checks already report the reason. */
+async function undefinedOnFailure<T>(detail: Promise<T>): Promise<T | undefined> {
   return withTimeout(detail, checkTimeoutMs).catch(() => undefined);
 }
 

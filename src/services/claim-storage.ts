@@ -16,7 +16,7 @@ interface Dependencies {
 }
 
 /**
- * Checks that the database and storage belong together, using a marker file in storage, which is written on first use.
+ * Checks that the database and storage belong together, using a marker file in storage that is written on first use.
  * With a wrong folder, bucket or prefix, or an unmounted disk, every original would appear to be missing. With storage
  * that belongs to a different database, every file would appear to be orphaned.
  * @returns true once storage is claimed; false if storage does not respond, in which case the caller should try again
@@ -52,20 +52,23 @@ export interface StorageMismatch {
   readonly remedy: string;
 }
 
-/** Checks that the database and storage belong together, without writing. @throws if one of them does not respond. */
+/**
+ * Checks whether the database and storage belong together, without writing to either.
+ * @throws if one of them does not respond.
+ */
 export async function findStorageMismatch(
   deps: Pick<Dependencies, 'storage'> & { readonly installation: Pick<InstallationQueries, 'find'> },
 ): Promise<StorageMismatch | undefined> {
   const { id, isStorageMarked } = await deps.installation.find();
-  const markedId = await readMarker(deps);
-  return markedId === undefined && !isStorageMarked ? undefined : describeMismatch(markedId, id);
+  const markerId = await readMarker(deps);
+  return markerId === undefined && !isStorageMarked ? undefined : describeMismatch(markerId, id);
 }
 
 async function claim(deps: Dependencies): Promise<void> {
   const { installation } = deps;
   const { id, isStorageMarked } = await installation.find();
-  const markedId = (await readMarker(deps)) ?? (isStorageMarked ? undefined : await writeMarker(deps, id));
-  const mismatch = describeMismatch(markedId, id);
+  const markerId = (await readMarker(deps)) ?? (isStorageMarked ? undefined : await writeMarker(deps, id));
+  const mismatch = describeMismatch(markerId, id);
   if (mismatch) throw new StartRefused(`${mismatch.problem} ${mismatch.remedy}`);
   if (!isStorageMarked) await installation.recordStorageMarked();
 }
@@ -90,24 +93,24 @@ async function writeMarker(deps: Dependencies, id: string): Promise<string | und
   return readMarker(deps);
 }
 
-function describeMismatch(markedId: string | undefined, id: string): StorageMismatch | undefined {
-  if (markedId === id) return undefined;
-  if (markedId === undefined)
+function describeMismatch(markerId: string | undefined, id: string): StorageMismatch | undefined {
+  if (markerId === id) return undefined;
+  if (markerId === undefined)
     return {
-      problem: `This storage does not contain the pictures of this database: the file ${installationKey} is missing.`,
-      remedy: `Check that STORAGE_PATH, S3_BUCKET and S3_PREFIX are correct and that the disk is mounted. If the pictures were moved here without that file, create it with this line: ${id}`,
+      problem: `This storage location does not contain the images of this database: the file ${installationKey} is missing.`,
+      remedy: `Check that STORAGE_PATH, S3_BUCKET and S3_PREFIX are correct and that the disk is mounted. If the images were moved here without that file, create it with this line: ${id}`,
     };
   return {
-    problem: `This storage belongs to a different database: the file ${installationKey} contains a different installation id.`,
+    problem: `This storage location belongs to a different database: the file ${installationKey} contains a different installation id.`,
     remedy: `Set STORAGE_PATH or S3_PREFIX to a location that only this database uses. If the other database no longer exists, replace the contents of that file with this line: ${id}`,
   };
 }
 
-/** Delay before trying again to claim storage that does not respond. */
+/** Delay before trying again to claim storage, in milliseconds. */
 const retryMs = 500;
 
 /**
- * Calls `onClaimed` once storage is claimed, retrying until it responds.
+ * Calls `onClaimed` once storage is claimed, retrying until then.
  * @param onMismatch called if storage belongs to a different database
  * @returns a function that stops waiting
  */
@@ -116,11 +119,11 @@ export function whenStorageClaimed(
   onClaimed: () => void,
   onMismatch: (error: StartRefused) => void,
 ): () => void {
-  const stopping = new AbortController();
+  const stopController = new AbortController();
 
   async function wait(): Promise<void> {
-    while (!(await isClaimed())) await sleep(retryMs, undefined, stopping);
-    if (!stopping.signal.aborted) onClaimed();
+    while (!(await isClaimed())) await sleep(retryMs, undefined, stopController);
+    if (!stopController.signal.aborted) onClaimed();
   }
 
   async function isClaimed(): Promise<boolean> {
@@ -129,12 +132,12 @@ export function whenStorageClaimed(
     } catch (error) {
       // Any other error means that the database does not respond.
       if (!(error instanceof StartRefused)) return false;
-      stopping.abort();
+      stopController.abort();
       onMismatch(error);
       return false;
     }
   }
 
   void wait().catch(() => undefined);
-  return () => stopping.abort();
+  return () => stopController.abort();
 }

@@ -78,7 +78,7 @@ function listFiles(image: ImageWithRenditions) {
   ];
 }
 
-/** Returns `undefined` for a missing file. The next request that reads the file deals with that. */
+/** Returns `undefined` for a missing file. Requests for the file itself report and repair the problem. */
 async function openIfStored(storage: Dependencies['storage'], key: string): Promise<LocalCopy | undefined> {
   try {
     return await storage.localCopy(key);

@@ -73,13 +73,13 @@ export interface ComposedServices {
 
 /** Wires all services. */
 export function composeServices(parts: ServiceParts, config: ServiceConfig): ComposedServices {
-  const shared = composeShared(parts, config);
-  const { runJob, leases } = composeJobs(parts, config, shared);
-  const services = composeApi(parts, config, shared, runJob);
-  return { services, runJob, waitForImage: shared.waitForImage, leases };
+  const sharedServices = composeShared(parts, config);
+  const { runJob, leases } = composeJobs(parts, config, sharedServices);
+  const services = composeApi(parts, config, sharedServices, runJob);
+  return { services, runJob, waitForImage: sharedServices.waitForImage, leases };
 }
 
-type Shared = ReturnType<typeof composeShared>;
+type SharedServices = ReturnType<typeof composeShared>;
 
 /** Composes the services that other services use. */
 function composeShared(
@@ -112,11 +112,11 @@ function composeShared(
 }
 
 /** Composes the components that run jobs, in workers and for inline uploads. */
-function composeJobs(parts: ServiceParts, config: ServiceConfig, shared: Shared) {
+function composeJobs(parts: ServiceParts, config: ServiceConfig, sharedServices: SharedServices) {
   const { queries, storage, staging, decoders, queue, fetchPicture, assertFreeSpace, metrics, logger } =
     parts;
   const { images, jobs, fingerprints } = queries;
-  const { inspectPicture, findNearDuplicates, completionEvents } = shared;
+  const { inspectPicture, findNearDuplicates, completionEvents } = sharedServices;
   const { leaseSeconds } = config.worker;
   const leases = makeLeaseKeeper({ jobs, queue, leaseSeconds, logger });
   const deriveImage = makeDeriveImage({
@@ -156,15 +156,20 @@ function composeJobs(parts: ServiceParts, config: ServiceConfig, shared: Shared)
   return { runJob, leases };
 }
 
-function composeApi(parts: ServiceParts, config: ServiceConfig, shared: Shared, runJob: RunJob): Services {
+function composeApi(
+  parts: ServiceParts,
+  config: ServiceConfig,
+  sharedServices: SharedServices,
+  runJob: RunJob,
+): Services {
   const { queries, queue } = parts;
   const { images, imports, references, reports, tenants, usage, embeddings, jobs } = queries;
   return {
-    ...composeIngestion(parts, config, shared, runJob),
-    ...composePictureTools(parts, config, shared),
-    ...composeDeletion(parts, config, shared),
+    ...composeIngestion(parts, config, sharedServices, runJob),
+    ...composePictureTools(parts, config, sharedServices),
+    ...composeDeletion(parts, config, sharedServices),
     bindToTenant: makeBindToTenant({ tenants }),
-    retrieve: shared.retrieve,
+    retrieve: sharedServices.retrieve,
     references: makeReferences({ images, references }),
     listImages: (principal, filter, page) => images.list(principal, filter, page),
     findImport: makeFindImport({ imports }),
@@ -176,10 +181,15 @@ function composeApi(parts: ServiceParts, config: ServiceConfig, shared: Shared, 
   };
 }
 
-function composeIngestion(parts: ServiceParts, config: ServiceConfig, shared: Shared, runJob: RunJob) {
+function composeIngestion(
+  parts: ServiceParts,
+  config: ServiceConfig,
+  sharedServices: SharedServices,
+  runJob: RunJob,
+) {
   const { queries, storage, staging, queue, assertFreeSpace, logger } = parts;
   const { tenants, images, jobs, imports } = queries;
-  const { inspectPicture, waitForImage } = shared;
+  const { inspectPicture, waitForImage } = sharedServices;
   const maxUploadBytes = config.uploads.maxBytes;
   const ingestUpload = makeIngestUpload({
     tenants,
@@ -222,7 +232,7 @@ function composeIngestion(parts: ServiceParts, config: ServiceConfig, shared: Sh
 function composePictureTools(
   { queries, decoders, storage, staging }: ServiceParts,
   { uploads: limits, presets }: ServiceConfig,
-  { inspectPicture, findNearDuplicates, retrieve }: Shared,
+  { inspectPicture, findNearDuplicates, retrieve }: SharedServices,
 ) {
   const { tenants, images, embeddings } = queries;
   return {
@@ -244,7 +254,7 @@ function composePictureTools(
 function composeDeletion(
   { queries, storage, logger }: ServiceParts,
   { purge, server }: ServiceConfig,
-  { cache, retrieve }: Shared,
+  { cache, retrieve }: SharedServices,
 ) {
   const { deletion, purging, storedFiles, tenants } = queries;
   const removeImages = makeRemoveImages({ purging, storedFiles, storage, cache, logger });

@@ -35,7 +35,7 @@ interface Dependencies {
 export type DerivationOutcome = ImageWithRenditions | 'image-removed' | 'lease-lost';
 
 /**
- * Makes an image's renditions and fingerprint: decodes the original once, stores the files, and records everything in
+ * Creates an image's renditions and fingerprint: decodes the original once, stores the files and records everything in
  * one transaction.
  * @param localPath path of the original on this machine, if available
  */
@@ -51,7 +51,7 @@ export function makeDeriveImage(deps: Dependencies): DeriveImage {
     const { original } = job;
     if (!original) return 'image-removed';
     const derived = await atStage('decode', () => decode(deps, job, original.key, signal, localPath));
-    return finish(deps, job, original.contentHash, derived, signal);
+    return storeOrShareRenditions(deps, job, original.contentHash, derived, signal);
   };
 }
 
@@ -79,7 +79,7 @@ async function decode(
 }
 
 /**
- * Gets a local copy of the original. Marks the image as damaged if it is missing.
+ * Opens the original. Marks the image as damaged if the original is missing.
  * @throws {AppError} `original_missing`.
  */
 async function openOriginal(
@@ -97,10 +97,10 @@ async function openOriginal(
 }
 
 /**
- * Records a donor's renditions, if there is a donor; otherwise stores and records the derived files. Discards files
- * that are not stored.
+ * If there is a donor (a near-duplicate with the same renditions), records its renditions for the image. Otherwise,
+ * stores and records the derived files. Discards files that are not stored.
  */
-async function finish(
+async function storeOrShareRenditions(
   deps: Dependencies,
   job: ClaimedJob,
   contentHash: string,
@@ -110,16 +110,17 @@ async function finish(
   const { jobs, staging } = deps;
   let isStored = false;
   try {
-    const near = await deps.findNearDuplicates(job.tenantId, derived.fingerprint, contentHash);
-    const { donor, matches } = await findDonorIfWanted(deps, job, derived, near.matches, signal);
+    const search = await deps.findNearDuplicates(job.tenantId, derived.fingerprint, contentHash);
+    const { donor, matches } = await findDonorIfWanted(deps, job, derived, search.matches, signal);
     const facts = toDerivedFacts(derived, matches);
     const sharedOutcome = donor && (await shareRenditions(deps, job, donor, facts));
     if (typeof sharedOutcome === 'string') return sharedOutcome;
-    if (sharedOutcome) return await addLateMatches(deps, sharedOutcome, derived.fingerprint, near.candidates);
+    if (sharedOutcome)
+      return await addLateMatches(deps, sharedOutcome, derived.fingerprint, search.candidates);
     const renditions = await atStage('store', () => storeRenditions(deps, job, contentHash, derived));
     isStored = true;
     const image = await jobs.complete(job, renditions, facts);
-    return image ? await addLateMatches(deps, image, derived.fingerprint, near.candidates) : 'lease-lost';
+    return image ? await addLateMatches(deps, image, derived.fingerprint, search.candidates) : 'lease-lost';
   } finally {
     // Stored files have been moved out of staging.
     if (!isStored) await Promise.all(derived.renditions.map(({ path }) => staging.discard(path)));
@@ -128,17 +129,18 @@ async function finish(
 
 /**
  * Repeats the search for near-duplicates after the commit. Two near-duplicates that are derived at the same time cannot
- * find each other before they are recorded; this search for the one recorded last finds the other.
- * @param exceptImages ids of the candidates of the first search
+ * find each other before they are recorded. The repeated search for the image that is recorded last finds the other
+ * image.
+ * @param excludedImages ids of the images that the first search has already compared
  */
 async function addLateMatches(
   { findNearDuplicates, fingerprints }: Dependencies,
   image: ImageWithRenditions,
   fingerprint: Fingerprint,
-  exceptImages: readonly number[],
+  excludedImages: readonly number[],
 ): Promise<ImageWithRenditions> {
   const { tenantId, contentHash } = image;
-  const { matches } = await findNearDuplicates(tenantId, fingerprint, contentHash ?? '', exceptImages);
+  const { matches } = await findNearDuplicates(tenantId, fingerprint, contentHash ?? '', excludedImages);
   if (matches.length === 0) return image;
   const lateMatches = matches.map(toNearDuplicate);
   await fingerprints.addNearDuplicates(image.id, lateMatches);
@@ -161,8 +163,8 @@ function toDerivedFacts(
 }
 
 /**
- * Only the first derivation may share renditions: a later one may be restoring files that are missing from the donor
- * too.
+ * Searches for a donor if renditions may be shared. Only an image's first derivation may share renditions, because a
+ * later derivation may be restoring files that the donor also lacks.
  */
 async function findDonorIfWanted(
   { findDonor, nearDuplicates }: Dependencies,
@@ -182,13 +184,13 @@ async function shareRenditions(
   { match, pairs }: NonNullable<DonorSearch['donor']>,
   facts: DerivedFacts,
 ): Promise<DerivationOutcome | undefined> {
-  const comparedRenditions = pairs.map(({ donated: { preset, storageKey, contentHash } }) => ({
+  const comparedRenditions = pairs.map(({ donorRendition: { preset, storageKey, contentHash } }) => ({
     preset,
     storageKey,
     contentHash,
   }));
-  const shared = await jobs.completeSharing(job, match.id, comparedRenditions, facts);
-  return shared === 'donor-unavailable' ? undefined : (shared ?? 'lease-lost');
+  const result = await jobs.completeSharing(job, match.id, comparedRenditions, facts);
+  return result === 'donor-unavailable' ? undefined : (result ?? 'lease-lost');
 }
 
 async function storeRenditions(

@@ -13,23 +13,23 @@ interface Dependencies {
   readonly logger: Logger;
 }
 
-/** A new rendition that was made for the image itself. */
+/** A new rendition that was derived from the image's own original. */
 type OwnRendition = Size & Pick<Rendition, 'preset' | 'recipe'>;
 
-/** An image that may use a donor's renditions instead of its own. */
-export interface OwnPicture<Own extends OwnRendition> {
+/** An image that may share the renditions of a donor instead of storing its own. */
+export interface SharingImage<Own extends OwnRendition> {
   readonly imageId: number;
   readonly hasAlpha: boolean;
   readonly renditions: readonly Own[];
 }
 
-/** A rendition of the image, and the donor's rendition that could replace it. */
+/** A rendition of the image and the donor's rendition that could replace it. */
 export interface SharablePair<Own extends OwnRendition> {
-  readonly own: Own;
-  readonly donated: Rendition;
+  readonly ownRendition: Own;
+  readonly donorRendition: Rendition;
 }
 
-/** A near-duplicate that could donate all renditions of an image if the pixels are the same. */
+/** A near-duplicate that could donate all renditions of an image, if the pixels are the same. */
 export interface PossibleDonor<Own extends OwnRendition> {
   readonly match: NearMatch;
   readonly pairs: readonly SharablePair<Own>[];
@@ -40,16 +40,19 @@ type Donor = PossibleDonor<DerivedPicture['renditions'][number]>;
 /** The result of the search for a donor. */
 export interface DonorSearch {
   readonly donor: Donor | undefined;
-  /** The given matches. If a match's renditions differ, its reason says where. */
+  /** The matches that were passed in. If a match has different renditions, its reason describes where they differ. */
   readonly matches: readonly NearMatch[];
 }
 
-/** Limits the comparisons: each costs as much as a small derivation, and a tenant may have many similar pictures. */
-const maxCompared = 4;
+/**
+ * Maximum number of near-duplicates to compare. Each comparison costs as much as a small derivation, and a tenant may
+ * have many similar pictures.
+ */
+const maxComparisons = 4;
 
 /**
- * Finds a near-duplicate whose renditions have the same pixels as the new ones, by comparing the renditions themselves.
- * If that fails or takes too long, nothing is shared: an extra rendition only costs space, but a wrong one shows the
+ * Finds a donor: a near-duplicate whose renditions have the same pixels as the new renditions. If the comparison fails
+ * or takes too long, nothing is shared, because an extra rendition only costs space, but a wrong rendition shows the
  * wrong product.
  */
 export type FindDonor = (
@@ -63,11 +66,11 @@ export type FindDonor = (
 export function makeFindDonor(deps: Dependencies): FindDonor {
   return async (job, derived, matches, signal) => {
     const { renditions, facts } = derived;
-    const own = { imageId: job.imageId, hasAlpha: facts.hasAlpha, renditions };
+    const image = { imageId: job.imageId, hasAlpha: facts.hasAlpha, renditions };
     const reasonsByMatch = new Map<NearMatch, string>();
     const withReasons = () =>
       matches.map((match) => ({ ...match, reason: reasonsByMatch.get(match) ?? match.reason }));
-    for (const donor of possibleDonors(matches, own).slice(0, maxCompared)) {
+    for (const donor of possibleDonors(matches, image).slice(0, maxComparisons)) {
       const result = await compare(deps, job, donor, signal);
       if (result.verdict === 'same') return { donor, matches: withReasons() };
       if (result.verdict === 'different') reasonsByMatch.set(donor.match, describeDifference(result));
@@ -80,30 +83,30 @@ export function makeFindDonor(deps: Dependencies): FindDonor {
 const sizeTolerance = 1;
 
 /**
- * Returns the near-duplicates that, judging by their records, could donate all renditions of an image: the recipes and
+ * Returns the near-duplicates that could donate all renditions of an image according to their records: the recipes and
  * sizes match, and either both originals have an alpha channel or neither has. Does not compare pixels.
  */
 export function possibleDonors<Own extends OwnRendition>(
   matches: readonly NearMatch[],
-  { imageId, hasAlpha, renditions }: OwnPicture<Own>,
+  { imageId, hasAlpha, renditions }: SharingImage<Own>,
 ): PossibleDonor<Own>[] {
   return matches.flatMap((match) => {
-    // A donor must be older: if two images used each other's renditions, neither would have files.
+    // A donor must be older than the image. If two images used each other's renditions, neither would have files.
     if (match.id >= imageId || match.hasAlpha !== hasAlpha) return [];
-    const pairs = renditions.flatMap((own) => {
-      const donated = match.renditions.find((rendition) => canReplace(rendition, own));
-      return donated ? [{ own, donated }] : [];
+    const pairs = renditions.flatMap((ownRendition) => {
+      const donorRendition = match.renditions.find((rendition) => canReplace(rendition, ownRendition));
+      return donorRendition ? [{ ownRendition, donorRendition }] : [];
     });
     return pairs.length > 0 && pairs.length === renditions.length ? [{ match, pairs }] : [];
   });
 }
 
-function canReplace(donated: Rendition, own: OwnRendition): boolean {
+function canReplace(donorRendition: Rendition, ownRendition: OwnRendition): boolean {
   return (
-    donated.preset === own.preset &&
-    donated.recipe === own.recipe &&
-    Math.abs(donated.width - own.width) <= sizeTolerance &&
-    Math.abs(donated.height - own.height) <= sizeTolerance
+    donorRendition.preset === ownRendition.preset &&
+    donorRendition.recipe === ownRendition.recipe &&
+    Math.abs(donorRendition.width - ownRendition.width) <= sizeTolerance &&
+    Math.abs(donorRendition.height - ownRendition.height) <= sizeTolerance
   );
 }
 
@@ -120,11 +123,18 @@ async function compare(
   const copies: LocalCopy[] = [];
   try {
     const files = [];
-    for (const { own, donated } of pairs) {
-      const copy = await storage.localCopy(donated.storageKey);
+    for (const { ownRendition, donorRendition } of pairs) {
+      const copy = await storage.localCopy(donorRendition.storageKey);
       copies.push(copy);
-      const { preset, path, width, height } = own;
-      files.push({ preset, path, width, height, storedPath: copy.path, storedSha256: donated.contentHash });
+      const { preset, path, width, height } = ownRendition;
+      files.push({
+        preset,
+        path,
+        width,
+        height,
+        storedPath: copy.path,
+        storedSha256: donorRendition.contentHash,
+      });
     }
     return await decoders.matchRenditions({ pairs: files, priority, tenant, signal });
   } catch (error) {

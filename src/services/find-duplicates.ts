@@ -20,13 +20,13 @@ export function makeFindDuplicates({ images }: Dependencies): FindDuplicates {
     const image = await images.find(principal, imageRef);
     if (!image) throw imageNotFound(imageRef);
     const copies = image.contentHash ? await images.listByContent(image.tenantId, image.contentHash) : [];
-    const others = copies.filter(({ id }) => id !== image.id);
-    const near = await loadNearDuplicates(images, principal, image.nearDuplicates);
-    return { image, duplicates: [...others.map(toExactDuplicate), ...near] };
+    const otherCopies = copies.filter(({ id }) => id !== image.id);
+    const nearDuplicates = await loadNearDuplicates(images, principal, image.nearDuplicates);
+    return { image, duplicates: [...otherCopies.map(toExactDuplicate), ...nearDuplicates] };
   };
 }
 
-/** Returns an image with the same bytes as an exact duplicate. */
+/** Converts an image that has the same bytes to an exact duplicate. */
 export function toExactDuplicate(image: Image): Duplicate {
   return { image, kind: 'exact', distance: 0, difference: 0, reason: 'the same bytes' };
 }
@@ -38,8 +38,8 @@ export async function loadNearDuplicates(
   matches: readonly NearDuplicate[],
 ): Promise<Duplicate[]> {
   const byId = new Map(matches.map((match) => [match.id, match]));
-  const found = await images.listByIds(principal, [...byId.keys()]);
-  return found.flatMap((image) => {
+  const loadedImages = await images.listByIds(principal, [...byId.keys()]);
+  return loadedImages.flatMap((image) => {
     const match = byId.get(image.id);
     if (!match) return [];
     const { distance, difference, reason } = match;

@@ -17,12 +17,12 @@ export interface NearMatch extends NearDuplicate {
   readonly renditions: readonly Rendition[];
 }
 
-/** Below this quality, the hash is meaningless: all plain pictures have similar hashes. */
+/** Minimum quality of a hash. Below it, hashes are meaningless, because all plain pictures have similar hashes. */
 const minQuality = 50;
 
 /**
- * Finds a tenant's images that show nearly the same picture. The hashes select candidates; comparing the colour
- * thumbnails decides, because the same product in a different colour has the same hash.
+ * Finds a tenant's images that show nearly the same picture. Images with similar hashes are candidates. Their colour
+ * thumbnails are then compared, because the same product in a different colour has the same hash.
  * @param excludedContentHash SHA-256 of the picture; images with this content are exact copies and are omitted
  */
 export type FindNearDuplicates = (
@@ -30,7 +30,7 @@ export type FindNearDuplicates = (
   fingerprint: Fingerprint,
   excludedContentHash: string,
   /** Ids of images to omit. */
-  exceptImages?: readonly number[],
+  excludedImages?: readonly number[],
 ) => Promise<NearMatches>;
 
 /** The result of a search for near-duplicates. */
@@ -44,7 +44,7 @@ export interface NearMatches {
 /** @see FindNearDuplicates */
 export function makeFindNearDuplicates({ fingerprints, similarity }: Dependencies): FindNearDuplicates {
   const { nearDuplicates, hashThreshold } = similarity;
-  return async (tenantId, fingerprint, excludedContentHash, exceptImages = []) => {
+  return async (tenantId, fingerprint, excludedContentHash, excludedImages = []) => {
     if (nearDuplicates === 'off' || fingerprint.quality < minQuality) return { matches: [], candidates: [] };
     const maxDifferingBits = hashThreshold * 4;
     const neighbours = await fingerprints.findNeighbours(
@@ -52,7 +52,7 @@ export function makeFindNearDuplicates({ fingerprints, similarity }: Dependencie
       fingerprint,
       maxDifferingBits,
       excludedContentHash,
-      exceptImages,
+      excludedImages,
     );
     const matches = neighbours
       .flatMap((candidate) => matchCandidate(candidate, fingerprint))

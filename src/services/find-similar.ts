@@ -48,12 +48,12 @@ export async function loadSimilar(
   { found, searched }: SimilarRows,
 ): Promise<SimilaritySearch> {
   const scores = new Map(found.map(({ id, score }) => [id, Math.round(score * 1e4) / 1e4]));
-  const loaded = await images.listByIds(principal, [...scores.keys()]);
-  const similar = loaded.map((image) => ({ image, score: scores.get(image.id) ?? 0 }));
+  const loadedImages = await images.listByIds(principal, [...scores.keys()]);
+  const similar = loadedImages.map((image) => ({ image, score: scores.get(image.id) ?? 0 }));
   return { similar, searched, exact: true };
 }
 
-/** Requeues an image whose embedding is from an older version. Always throws `fingerprint_not_ready`. */
+/** Requeues an image whose embedding was computed by an older version. Always throws `fingerprint_not_ready`. */
 async function requeue({ jobs, queue }: Dependencies, image: Image): Promise<never> {
   const job = await jobs.requeue(image.id, priorities.single);
   if (job) queue.wake([job]);

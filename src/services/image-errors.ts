@@ -37,7 +37,7 @@ export function noRendition(image: Image, preset: string): AppError {
   );
 }
 
-/** Describes the state of an image, as the end of a sentence including the full stop. */
+/** Describes an image's state, as the end of a sentence including the full stop. */
 export function describeState({ status, error }: Pick<Image, 'status' | 'error'>): string {
   if (status !== 'failed') return `it is ${status}.`;
   return `its processing failed: ${(error ?? 'the reason is unknown').replace(/\.?$/, '.')}`;

@@ -71,13 +71,13 @@ async function shareExisting(
   job: ClaimedJob,
   { file: { contentHash }, filename }: Download,
 ): Promise<DerivationOutcome | undefined> {
-  const existing = await images.findByContent(job.tenantId, contentHash);
-  if (existing?.status !== 'completed' || existing.damaged) return undefined;
+  const existingImage = await images.findByContent(job.tenantId, contentHash);
+  if (existingImage?.status !== 'completed' || existingImage.damaged) return undefined;
   const image = await jobs.completeAsDuplicate(job, { contentHash, filename });
   return image === 'first-unavailable' ? undefined : (image ?? 'lease-lost');
 }
 
-/** Inspects and stores new content, and derives its renditions, as for an upload. */
+/** Inspects and stores new content and derives its renditions, as for an upload. */
 async function ingest(
   deps: Dependencies,
   job: ClaimedJob,
@@ -100,7 +100,7 @@ async function ingest(
   return original ? deriveImage({ ...job, original }, signal, file.path) : 'lease-lost';
 }
 
-/** Inspects the file. Errors say that the file came from the URL, because the client has never seen it. */
+/** Inspects the file. Error messages mention the URL, because the client has never seen the file. */
 async function inspect({ inspectPicture }: Dependencies, file: ReceivedFile, tenantId: number) {
   try {
     return await inspectPicture(file, tenantId);

@@ -38,7 +38,7 @@ export interface Upload {
   readonly file: ReceivedFile;
   readonly filename: string;
   readonly tenantName: string;
-  /** `inline`: respond when the renditions are ready. `queued`: respond immediately and let a worker make them. */
+  /** `inline`: respond when the renditions are ready. `queued`: respond immediately and let a worker create them. */
   readonly mode: 'inline' | 'queued';
 }
 
@@ -51,58 +51,59 @@ export interface IngestResult {
 }
 
 /**
- * Ingests an upload: stores the original, records the image with its job, and runs the job or wakes a worker.
- * Idempotent: the same bytes uploaded for the same tenant yield the same image. Always discards the received file.
+ * Ingests an upload: stores the original, records the image with its job, and runs the job or wakes a worker. This is
+ * idempotent: uploading the same bytes again for the same tenant yields the same image. The received file is always
+ * discarded.
  * @throws {AppError} if the file is not a valid picture, in which case nothing is kept unless another client has
  *   received the same image; `image_deleted` if the image was deleted before this returned.
  */
 export type IngestUpload = (principal: Principal, upload: Upload) => Promise<IngestResult>;
 
 /**
- * Maximum number of attempts to ingest an upload whose existing image keeps being removed. Each process that receives
- * the same corrupt picture concurrently can cost the others an attempt.
+ * Maximum number of attempts to ingest an upload if the existing image with this content keeps being removed. Other
+ * processes that receive the same corrupt picture at the same time can each use up one attempt.
  */
 const maxAttempts = 20;
 
 /** An upload whose job may still be running. */
 interface StartedUpload extends Omit<IngestResult, 'image'> {
   readonly image: ImageWithRenditions | Promise<ImageWithRenditions>;
-  /** Resolves when the received file is no longer being read; `undefined` if it is not being read. */
-  readonly finished?: Promise<unknown>;
+  /** Resolves when no job reads the received file anymore; `undefined` if no job reads it. */
+  readonly whenFinished?: Promise<unknown>;
 }
 
 /** @see IngestUpload */
 export function makeIngestUpload(deps: Dependencies): IngestUpload {
   return async (principal, upload) => {
-    let started: StartedUpload | undefined;
+    let startedUpload: StartedUpload | undefined;
     try {
-      started = await startUpload(deps, principal, upload);
-      const { outcome, jobId } = started;
-      return { outcome, jobId, image: await started.image };
+      startedUpload = await startUpload(deps, principal, upload);
+      const { outcome, jobId } = startedUpload;
+      return { outcome, jobId, image: await startedUpload.image };
     } finally {
-      await discardFile(deps, upload.file, started?.finished);
+      await discardFile(deps, upload.file, startedUpload?.whenFinished);
     }
   };
 }
 
 /**
- * Discards the received file, once a job that outlives the response no longer reads it. A sweep of staging removes
- * files that are left behind when the process stops.
+ * Discards the received file as soon as no job reads it anymore, which may be after the response. If the process stops
+ * before that, a sweep of staging removes the file.
  */
 async function discardFile(
   { staging }: Dependencies,
   { path }: ReceivedFile,
-  finished: Promise<unknown> | undefined,
+  whenFinished: Promise<unknown> | undefined,
 ): Promise<void> {
-  if (!finished) return staging.discard(path);
-  void finished.then(() => staging.discard(path)).catch(() => undefined);
+  if (!whenFinished) return staging.discard(path);
+  void whenFinished.then(() => staging.discard(path)).catch(() => undefined);
 }
 
 async function startUpload(deps: Dependencies, principal: Principal, upload: Upload): Promise<StartedUpload> {
   const { id: tenantId } = await ensureTenant(deps.tenants, principal, upload.tenantName);
   for (let attempt = 0; attempt < maxAttempts; attempt++) {
-    const started = await tryUpload(deps, upload, tenantId);
-    if (started) return started;
+    const startedUpload = await tryUpload(deps, upload, tenantId);
+    if (startedUpload) return startedUpload;
   }
   throw new AppError(
     'unavailable',
@@ -110,23 +111,24 @@ async function startUpload(deps: Dependencies, principal: Principal, upload: Upl
   );
 }
 
-/** Returns `undefined` if the existing image with this content has been removed, so that the caller can try again. */
+/** Returns `undefined` if the existing image with this content has been removed. The caller can then try again. */
 async function tryUpload(
   deps: Dependencies,
   upload: Upload,
   tenantId: number,
 ): Promise<StartedUpload | undefined> {
-  const known = await deps.images.findByContent(tenantId, upload.file.contentHash);
-  if (known && known.status !== 'failed' && !known.damaged) return returnKnown(deps, upload, known.id);
+  const knownImage = await deps.images.findByContent(tenantId, upload.file.contentHash);
+  if (knownImage && knownImage.status !== 'failed' && !knownImage.damaged)
+    return returnKnown(deps, upload, knownImage.id);
   const facts = await deps.inspectPicture(upload.file, tenantId);
-  const enqueued = await storeOriginal(deps.storage, tenantId, upload.file, (originalKey) =>
+  const enqueuedUpload = await storeOriginal(deps.storage, tenantId, upload.file, (originalKey) =>
     enqueue(deps, upload, tenantId, originalKey, facts),
   );
-  if (enqueued.outcome === 'known') {
-    await deps.images.clearDamaged(enqueued.imageId);
-    return returnKnown(deps, upload, enqueued.imageId);
+  if (enqueuedUpload.outcome === 'known') {
+    await deps.images.clearDamaged(enqueuedUpload.imageId);
+    return returnKnown(deps, upload, enqueuedUpload.imageId);
   }
-  const { outcome, job } = enqueued;
+  const { outcome, job } = enqueuedUpload;
   if (upload.mode === 'inline')
     return { outcome, jobId: job.id, ...runInline(deps, upload.file, job, outcome === 'new') };
   deps.queue.wake([job]);
@@ -161,12 +163,12 @@ async function returnKnown(
   { mode }: Upload,
   imageId: number,
 ): Promise<StartedUpload | undefined> {
-  const known = await deps.images.find(systemPrincipal, { id: imageId });
-  if (!known) return undefined;
+  const knownImage = await deps.images.find(systemPrincipal, { id: imageId });
+  if (!knownImage) return undefined;
   const image =
-    isUnfinished(known) && mode === 'inline'
-      ? await catchDeleted(deps.waitForImage(imageId, deps.inlineMs))
-      : known;
+    isUnfinished(knownImage) && mode === 'inline'
+      ? await undefinedIfDeleted(deps.waitForImage(imageId, deps.inlineMs))
+      : knownImage;
   if (!image) return undefined;
   if (isUnfinished(image) && (await deps.images.acknowledge(imageId)) !== 'acknowledged') return undefined;
   return { outcome: 'known', image, jobId: undefined };
@@ -175,7 +177,7 @@ async function returnKnown(
 /** Starts an upload's job in this process. Removes a new image if its job fails permanently. */
 function runInline(deps: Dependencies, { path }: ReceivedFile, job: ClaimedJob, isNew: boolean) {
   const run = deps.runJob(job, { localPath: path, discardOnFailure: isNew });
-  return { image: waitForRun(deps, job.imageId, run), finished: run };
+  return { image: waitForRun(deps, job.imageId, run), whenFinished: run };
 }
 
 /**
@@ -189,14 +191,14 @@ async function waitForRun(
   run: Promise<JobOutcome>,
 ): Promise<ImageWithRenditions> {
   // This wait ends at the time limit or when the image is deleted. If this run loses its lease, it waits for the worker
-  // that takes the job over.
-  const waiting = deps.waitForImage(imageId, deps.inlineMs);
-  const result = run.then((outcome) => {
+  // that takes over the job.
+  const imageWait = deps.waitForImage(imageId, deps.inlineMs);
+  const runResult = run.then((outcome) => {
     if (outcome.state === 'completed') return assertNotDeleted(outcome.image);
     if (outcome.state === 'failed') throw outcome.error;
-    return waiting;
+    return imageWait;
   });
-  const image = await catchDeleted(Promise.race([result, waiting]));
+  const image = await undefinedIfDeleted(Promise.race([runResult, imageWait]));
   if (image && !isUnfinished(image)) return image;
   const state = await deps.images.acknowledge(imageId);
   if (state === 'acknowledged') return image ?? loadImage(deps, imageId);
@@ -207,7 +209,10 @@ async function waitForRun(
 
 const isUnfinished = ({ status }: ImageWithRenditions) => status === 'pending' || status === 'processing';
 
-async function catchDeleted(image: Promise<ImageWithRenditions>): Promise<ImageWithRenditions | undefined> {
+/** Resolves to `undefined` if the image has been deleted. */
+async function undefinedIfDeleted(
+  image: Promise<ImageWithRenditions>,
+): Promise<ImageWithRenditions | undefined> {
   try {
     return await image;
   } catch (error) {

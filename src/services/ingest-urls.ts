@@ -33,7 +33,7 @@ export interface UrlToImport {
   readonly tenantName: string;
   /** Reference to add to the image. */
   readonly reference?: string | undefined;
-  /** Why the line cannot be parsed, as a clause. Such a line is rejected. */
+  /** Why the line cannot be parsed, as a clause. If this is set, the line is rejected. */
   readonly parseError?: string | undefined;
 }
 
@@ -56,7 +56,10 @@ export interface IngestUrls {
     principal: Principal,
     line: UrlToImport,
   ): Promise<{ readonly outcome: 'new' | 'known' | 'active'; readonly image: ImageWithRenditions }>;
-  /** Imports up to 1,000 URLs. An invalid line is rejected, with the reason in the receipt; the others are imported. */
+  /**
+   * Imports up to 1,000 URLs. Invalid lines are rejected, with the reason in the receipt, and the other lines are
+   * imported.
+   */
   many(principal: Principal, lines: readonly UrlToImport[]): Promise<ImportReceipt>;
 }
 
@@ -65,31 +68,33 @@ export function makeIngestUrls(deps: Dependencies): IngestUrls {
   const { images, jobs, imports, queue, assertFreeSpace } = deps;
   const { duplicateHandling } = deps.config;
   return {
-    async one(principal, toImport) {
-      // A full disk can store neither the picture nor the rows of an embedded database.
+    async one(principal, urlToImport) {
+      // If the disk is full, neither the picture nor the rows of an embedded database can be stored.
       await assertFreeSpace();
-      const line = await parseLine(deps, principal, toImport);
-      const [enqueued] = await jobs.enqueueUrls([line], duplicateHandling, priorities.single);
-      if (!enqueued) throw new Error('A URL must yield one image.');
-      const { outcome, imageId } = enqueued;
-      if (outcome === 'refused') throw alreadyActive(imageId);
-      queue.wake(collectJobs([enqueued]));
+      const line = await parseLine(deps, principal, urlToImport);
+      const [enqueuedUrl] = await jobs.enqueueUrls([line], duplicateHandling, priorities.single);
+      if (!enqueuedUrl) throw new Error('Expected one image for each URL.');
+      const { outcome, imageId } = enqueuedUrl;
+      if (outcome === 'refused') throw importAlreadyActive(imageId);
+      queue.wake(collectJobs([enqueuedUrl]));
       const image = await images.find(principal, { id: imageId });
       if (!image) throw imageDeleted(imageId);
       return { outcome, image };
     },
 
-    async many(principal, toImport) {
+    async many(principal, urlsToImport) {
       await assertFreeSpace();
-      const parsed = await Promise.all(toImport.map((line) => tryParseLine(deps, principal, line)));
-      const accepted = parsed.filter((line): line is UrlLine => !(line instanceof AppError));
-      const enqueued =
-        accepted.length > 0 ? await jobs.enqueueUrls(accepted, duplicateHandling, priorities.batch) : [];
-      const outcomes = new Map(accepted.map((line, index) => [line, enqueued[index]]));
-      const lines = parsed.map((line, index) =>
-        receiptLine(index + 1, toImport[index], line instanceof AppError ? line : outcomes.get(line)),
+      const parsedLines = await Promise.all(urlsToImport.map((line) => tryParseLine(deps, principal, line)));
+      const acceptedLines = parsedLines.filter((line): line is UrlLine => !(line instanceof AppError));
+      const enqueuedUrls =
+        acceptedLines.length > 0
+          ? await jobs.enqueueUrls(acceptedLines, duplicateHandling, priorities.batch)
+          : [];
+      const outcomes = new Map(acceptedLines.map((line, index) => [line, enqueuedUrls[index]]));
+      const lines = parsedLines.map((line, index) =>
+        toReceiptLine(index + 1, urlsToImport[index], line instanceof AppError ? line : outcomes.get(line)),
       );
-      queue.wake(collectJobs(enqueued));
+      queue.wake(collectJobs(enqueuedUrls));
       return { ...(await imports.record(principal, lines)), lines };
     },
   };
@@ -109,7 +114,8 @@ async function parseLine(
 }
 
 /**
- * Returns the error if the line is invalid. Other errors, such as a lost database connection, fail the whole import.
+ * Parses a line. Returns the error if the line is invalid. Other errors, such as a lost database connection, make the
+ * whole import fail.
  */
 async function tryParseLine(
   deps: Dependencies,
@@ -125,11 +131,11 @@ async function tryParseLine(
   }
 }
 
-function collectJobs(enqueued: readonly EnqueuedUrl[]): DueJob[] {
-  return enqueued.flatMap(({ job }) => job ?? []);
+function collectJobs(enqueuedUrls: readonly EnqueuedUrl[]): DueJob[] {
+  return enqueuedUrls.flatMap(({ job }) => job ?? []);
 }
 
-function receiptLine(
+function toReceiptLine(
   line: number,
   source: UrlToImport | undefined,
   result: EnqueuedUrl | AppError | undefined,
@@ -137,10 +143,10 @@ function receiptLine(
   const error = result instanceof AppError ? result : activeError(result);
   return {
     line,
-    // Only the image keeps the signatures in the URL, because the download needs them.
+    // Signatures are removed from the URL. Only the image keeps them, because the download needs them.
     url: redactSecrets(excerpt(source?.url ?? '', maxUrlLength)),
-    tenant: excerpt(source?.tenantName ?? '', maxEchoLength),
-    reference: source?.reference === undefined ? null : excerpt(source.reference, maxEchoLength),
+    tenant: excerpt(source?.tenantName ?? '', maxReportedLength),
+    reference: source?.reference === undefined ? null : excerpt(source.reference, maxReportedLength),
     outcome: error ? 'refused' : (result as EnqueuedUrl).outcome,
     imageId: result instanceof AppError ? null : (result?.imageId ?? null),
     code: error?.code ?? null,
@@ -149,11 +155,11 @@ function receiptLine(
 }
 
 /** Maximum length of a line's tenant and reference in a report, in characters. */
-const maxEchoLength = 200;
+const maxReportedLength = 200;
 
 /**
  * Truncates a text and removes bidirectional control characters, which could garble the surrounding text. Rejected
- * lines are also stored, and they may contain anything.
+ * lines are stored as well, and they may contain any text.
  */
 function excerpt(input: string, maxLength: number): string {
   const text = input.replaceAll(/[\u202A-\u202E\u2066-\u2069]/g, '');
@@ -162,11 +168,11 @@ function excerpt(input: string, maxLength: number): string {
   return characters.length <= maxLength ? text : `${characters.slice(0, maxLength - 1).join('')}…`;
 }
 
-function activeError(enqueued: EnqueuedUrl | undefined): AppError | undefined {
-  return enqueued?.outcome === 'refused' ? alreadyActive(enqueued.imageId) : undefined;
+function activeError(enqueuedUrl: EnqueuedUrl | undefined): AppError | undefined {
+  return enqueuedUrl?.outcome === 'refused' ? importAlreadyActive(enqueuedUrl.imageId) : undefined;
 }
 
-function alreadyActive(imageId: number): AppError {
+function importAlreadyActive(imageId: number): AppError {
   return new AppError(
     'import_active',
     `This URL is already being imported as image ${imageId}. Try again when that import has finished.`,

@@ -5,7 +5,10 @@ export type Stage = 'fetch' | 'inspect' | 'decode' | 'store' | 'record';
 
 const stages = new WeakMap<object, Stage>();
 
-/** Runs `work`. If it throws an error, remembers `stage` as the error's stage. The innermost of nested calls wins. */
+/**
+ * Runs `work`. If it throws an error, records `stage` as the stage of that error. If calls are nested, the innermost
+ * stage is recorded.
+ */
 export async function atStage<T>(stage: Stage, work: () => Promise<T>): Promise<T> {
   try {
     return await work();

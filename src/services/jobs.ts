@@ -12,25 +12,25 @@ interface Dependencies {
 }
 
 /** Selects failed jobs. A job must match every field that is set. */
-export interface FailureCause {
+export interface FailedJobFilter {
   readonly code?: string | undefined;
   readonly failureClass?: FailureClass | undefined;
   readonly tenant?: string | undefined;
 }
 
-/** Lets operators inspect jobs and retry failed ones. */
+/** Lets operators inspect jobs and retry failed jobs. */
 export interface Jobs {
   /** Lists jobs, newest first. */
   readonly list: JobReportQueries['list'];
-  /** @throws {AppError} `job_not_found`. */
+  /** Returns a job. @throws {AppError} `job_not_found`. */
   find(principal: Principal, id: number): Promise<JobReport>;
   /**
-   * Makes a failed job due again, with its retries reset.
+   * Requeues a failed job and resets its retries.
    * @throws {AppError} `job_not_found`; `job_not_failed`, also if its image has since been deleted or completed.
    */
   retry(principal: Principal, id: number): Promise<JobReport>;
-  /** Retries all failed jobs that match `cause`. Returns their number. */
-  retryAll(principal: Principal, cause: FailureCause): Promise<number>;
+  /** Retries all failed jobs that match `filter`. Returns the number of jobs. */
+  retryAll(principal: Principal, filter: FailedJobFilter): Promise<number>;
 }
 
 /** @see Jobs */
@@ -51,10 +51,10 @@ export function makeJobs({ jobs, reports, queue }: Dependencies): Jobs {
       queue.wake([job]);
       return job;
     },
-    async retryAll(principal, cause) {
-      const retried = await jobs.retryAll(principal, cause);
-      queue.wake(retried);
-      return retried.length;
+    async retryAll(principal, filter) {
+      const retriedJobs = await jobs.retryAll(principal, filter);
+      queue.wake(retriedJobs);
+      return retriedJobs.length;
     },
   };
 }

@@ -19,21 +19,21 @@ interface HeldLease {
   release(): void;
 }
 
-/** Keeps the leases of the jobs that this process is running. */
+/** Manages the leases of the jobs that this process is running. */
 export interface LeaseKeeper {
   /** Renews the lease of `job` until it is released. */
   hold(job: ClaimedJob): HeldLease;
-  /** Aborts running jobs, of one kind if given, and makes them due again so that other processes take them over. */
+  /** Aborts running jobs, or only those of one kind, and requeues them so that other processes can take them over. */
   handBack(kind?: JobKind): Promise<void>;
   stop(): void;
 }
 
-/** Four heartbeats per lease, so that three may fail before another worker takes the job over. */
+/** Number of heartbeats per lease. Three may fail before another worker takes over the job. */
 const heartbeatsPerLease = 4;
 
 /** @see LeaseKeeper */
 export function makeLeaseKeeper({ jobs, queue, leaseSeconds, logger }: Dependencies): LeaseKeeper {
-  const held = new Map<ClaimedJob, AbortController>();
+  const controllers = new Map<ClaimedJob, AbortController>();
   const availability = makeAvailabilityLog(logger, {
     level: 'warn',
     lost: 'failed to renew leases; retrying',
@@ -41,11 +41,12 @@ export function makeLeaseKeeper({ jobs, queue, leaseSeconds, logger }: Dependenc
   });
 
   async function renew(): Promise<void> {
-    const running = [...held.keys()];
-    if (running.length === 0) return;
-    const renewed = await jobs.renewLeases(running, leaseSeconds);
+    const runningJobs = [...controllers.keys()];
+    if (runningJobs.length === 0) return;
+    const renewedJobs = await jobs.renewLeases(runningJobs, leaseSeconds);
     availability.restored();
-    for (const job of running) if (!renewed.has(job)) held.get(job)?.abort('its lease was lost');
+    for (const job of runningJobs)
+      if (!renewedJobs.has(job)) controllers.get(job)?.abort('its lease was lost');
   }
 
   const intervalMs = (leaseSeconds * 1000) / heartbeatsPerLease;
@@ -55,16 +56,16 @@ export function makeLeaseKeeper({ jobs, queue, leaseSeconds, logger }: Dependenc
   return {
     hold(job) {
       const controller = new AbortController();
-      held.set(job, controller);
-      return { signal: controller.signal, release: () => held.delete(job) };
+      controllers.set(job, controller);
+      return { signal: controller.signal, release: () => controllers.delete(job) };
     },
     async handBack(kind) {
-      const running = [...held.keys()].filter((job) => kind === undefined || job.kind === kind);
-      for (const job of running) held.get(job)?.abort('it was handed back to the queue');
-      if (running.length === 0) return;
+      const runningJobs = [...controllers.keys()].filter((job) => kind === undefined || job.kind === kind);
+      for (const job of runningJobs) controllers.get(job)?.abort('it was handed back to the queue');
+      if (runningJobs.length === 0) return;
       try {
-        await jobs.handBack(running);
-        queue.wake(running);
+        await jobs.handBack(runningJobs);
+        queue.wake(runningJobs);
       } catch (error) {
         logger.warn(
           { err: error },
@@ -83,8 +84,9 @@ interface TakeOverDependencies {
 }
 
 /**
- * Makes jobs due again if their worker has crashed. A job that keeps losing its worker fails.
- * @param includeUnexpired whether to take over unexpired leases too; only if no other process is running
+ * Requeues jobs whose worker has crashed. A job that keeps losing its worker fails.
+ * @param includeUnexpired whether to take over unexpired leases as well, which is only safe if no other process is
+ *   running
  */
 export type TakeOverLostLeases = (includeUnexpired: boolean) => Promise<void>;
 

@@ -32,9 +32,9 @@ export interface PresignedUpload extends UploadUrl {
 }
 
 /**
- * Creates a presigned URL for uploading one file of a known size to the store. Records nothing: a sweep removes files
+ * Creates a presigned URL for uploading one file of a known size to the store. Records nothing. A sweep removes files
  * that are never ingested.
- * @throws {AppError} `upload_not_offered` if the storage driver has no presigned URLs, `body_too_large`,
+ * @throws {AppError} `upload_not_offered` if this kind of storage does not support presigned URLs, `body_too_large`,
  *   `invalid_tenant`.
  */
 export type PresignUpload = (principal: Principal, request: UploadRequest) => Promise<PresignedUpload>;
@@ -46,14 +46,14 @@ export function makePresignUpload({ tenants, storage, maxUploadBytes }: PresignD
     if (bytes > maxUploadBytes) {
       throw new AppError(
         'body_too_large',
-        `The file has ${bytes} bytes; the limit is ${maxUploadBytes} bytes (${toMib(maxUploadBytes)} MiB).`,
+        `The file has ${bytes} bytes; the limit is ${maxUploadBytes} bytes (${toMiB(maxUploadBytes)} MiB).`,
       );
     }
     const tenant = await ensureTenant(tenants, principal, tenantName);
     const id = randomUUID();
     const name = filename === undefined ? undefined : cleanFilename(filename);
-    const address = await directAccess.presignUpload(incomingKey(tenant.id, id), { bytes, filename: name });
-    return { ...address, id, maxBytes: maxUploadBytes };
+    const uploadUrl = await directAccess.presignUpload(incomingKey(tenant.id, id), { bytes, filename: name });
+    return { ...uploadUrl, id, maxBytes: maxUploadBytes };
   };
 }
 
@@ -66,7 +66,7 @@ function requireDirectAccess({ direct }: Pick<Storage, 'direct'>): DirectAccess 
 }
 
 /** Converts bytes to MiB, rounded to two decimals. */
-function toMib(bytes: number): number {
+function toMiB(bytes: number): number {
   return Math.round((bytes / 2 ** 20) * 100) / 100;
 }
 
@@ -89,8 +89,8 @@ export interface SentUpload extends Pick<Upload, 'tenantName' | 'mode'> {
 }
 
 /**
- * Ingests a file that was sent to a presigned URL, then removes the uploaded copy. Keeps a file that is rejected, so
- * that a retry gets the same response.
+ * Ingests a file that was sent to a presigned URL, then removes the uploaded copy. A rejected file is kept, so that a
+ * retry gets the same response.
  * @throws {AppError} `upload_not_offered`, `upload_not_found`, and the errors of `IngestUpload`.
  */
 export type IngestPresigned = (principal: Principal, sent: SentUpload) => Promise<IngestResult>;
@@ -102,14 +102,14 @@ export function makeIngestPresigned(deps: IngestDependencies): IngestPresigned {
     const tenant = await findTenant(deps.tenants, principal, tenantName);
     await deps.assertFreeSpace();
     const key = incomingKey(tenant.id, id);
-    const opened = await directAccess.openUpload(key).catch((error: unknown) => {
-      throw error instanceof FileMissing ? notFound(id, tenantName) : error;
+    const upload = await directAccess.openUpload(key).catch((error: unknown) => {
+      throw error instanceof FileMissing ? uploadNotFound(id, tenantName) : error;
     });
-    const file = await receive(deps, opened);
-    const name = filename ?? opened.filename ?? 'unnamed';
-    const ingested = await deps.ingestUpload(principal, { file, filename: name, tenantName, mode });
+    const file = await receive(deps, upload);
+    const name = filename ?? upload.filename ?? 'unnamed';
+    const result = await deps.ingestUpload(principal, { file, filename: name, tenantName, mode });
     await removeIngested(deps, key);
-    return ingested;
+    return result;
   };
 }
 
@@ -131,7 +131,7 @@ async function* limitSize(body: Readable, maxBytes: number): AsyncGenerator<Buff
     if (bytes > maxBytes) {
       throw new AppError(
         'body_too_large',
-        `The file exceeds the limit of ${maxBytes} bytes (${toMib(maxBytes)} MiB).`,
+        `The file exceeds the limit of ${maxBytes} bytes (${toMiB(maxBytes)} MiB).`,
       );
     }
     yield chunk;
@@ -150,7 +150,7 @@ async function removeIngested({ storage, logger }: IngestDependencies, key: stri
   }
 }
 
-function notFound(id: string, tenantName: string): AppError {
+function uploadNotFound(id: string, tenantName: string): AppError {
   return new AppError(
     'upload_not_found',
     `There is no upload ${id} for tenant ${JSON.stringify(tenantName)}: the file has not been sent yet, has already been ingested, or has expired.`,

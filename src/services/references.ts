@@ -7,14 +7,15 @@ import type { Principal } from '../model/principal.ts';
 import { imageNotFound } from './image-errors.ts';
 
 /**
- * Pattern of a reference: 1 to 200 printable characters. The HTTP API uses the same pattern for URL paths, so every
- * stored reference can be addressed.
+ * Pattern of a reference: 1 to 200 printable characters. The HTTP API uses the same pattern for URL paths, so that
+ * every stored reference can be part of a URL.
  */
 export const referencePattern = /^(?=.*\S)[^\p{Cc}\p{Cs}\p{Zl}\p{Zp}]{1,200}$/u;
 
 /**
- * Pattern of a new reference, which must not contain U+FFFD (text lost in a conversion), byte order marks or
- * bidirectional control characters either. Existing references that contain them can still be removed.
+ * Pattern of a new reference. In addition to the characters above, it must not contain U+FFFD (which replaces text that
+ * was lost in a conversion), byte order marks or bidirectional control characters. Existing references that contain
+ * these characters can still be removed.
  */
 export const newReferencePattern =
   /^(?=.*\S)[^\p{Cc}\p{Cs}\p{Zl}\p{Zp}\uFFFD\uFEFF\u202A-\u202E\u2066-\u2069]{1,200}$/u;
@@ -26,19 +27,20 @@ function normalizeReference(text: string): string {
 
 /** Normalises and validates a new reference. @throws {AppError} `invalid_request`. */
 export function parseNewReference(text: string): string {
-  const normalized = normalizeReference(text);
-  if (newReferencePattern.test(normalized)) return normalized;
-  throw new AppError('invalid_request', `A reference ${describeReferenceError(normalized)}.`);
+  const normalizedText = normalizeReference(text);
+  if (newReferencePattern.test(normalizedText)) return normalizedText;
+  throw new AppError('invalid_request', `A reference ${describeReferenceError(normalizedText)}.`);
 }
 
 /** Returns why a text is not a valid new reference, as a clause without a subject. */
 export function describeReferenceError(text: string): string {
   const [forbidden] = /[\uFFFD\uFEFF\u202A-\u202E\u2066-\u2069]/u.exec(text) ?? [];
   if (forbidden === '\uFFFD')
-    return 'must not contain the character U+FFFD, which stands for text that was lost in a conversion';
+    return 'must not contain the character U+FFFD, which replaces text that was lost in a conversion';
   if (forbidden !== undefined && referencePattern.test(text))
     return `must not contain the character U+${forbidden.charCodeAt(0).toString(16).toUpperCase()}, which is invisible`;
-  return `must have 1 to 200 printable characters, not only spaces (it has ${Array.from(text).length} characters)`;
+  const { length } = Array.from(text);
+  return `must have 1 to 200 printable characters and must not consist only of spaces (it has ${length} ${length === 1 ? 'character' : 'characters'})`;
 }
 
 interface Dependencies {
@@ -47,14 +49,14 @@ interface Dependencies {
 }
 
 /** A reference and when it was added. */
-export interface UsedBy {
+export interface ReferenceEntry {
   readonly reference: string;
   readonly createdAt: Date;
 }
 
 /**
- * Manages references, which name the users of an image. An image with references is not purged, and is deleted only by
- * force.
+ * Manages references, which identify the users of an image. An image with references is not purged, and can only be
+ * deleted with `force`.
  */
 export interface References {
   /**
@@ -70,7 +72,7 @@ export interface References {
   /** Removes a reference if it exists. Returns the number of references left. @throws {AppError} `image_not_found`. */
   remove(principal: Principal, image: ImageRef, reference: string): Promise<{ count: number }>;
   /** Lists an image's references. @throws {AppError} `image_not_found`. */
-  list(principal: Principal, image: ImageRef, page: PageRequest): Promise<Page<UsedBy>>;
+  list(principal: Principal, image: ImageRef, page: PageRequest): Promise<Page<ReferenceEntry>>;
 }
 
 /** @see References */
@@ -83,11 +85,11 @@ export function makeReferences({ images, references }: Dependencies): References
 
   return {
     async add(principal, image, reference) {
-      const normalized = parseNewReference(reference);
+      const newReference = parseNewReference(reference);
       const { id } = await find(principal, image);
-      const change = await references.add(id, normalized);
+      const change = await references.add(id, newReference);
       if (!change) throw imageNotFound(image);
-      return { reference: normalized, added: change.changed, count: change.count };
+      return { reference: newReference, added: change.changed, count: change.count };
     },
     async remove(principal, image, reference) {
       const { id } = await find(principal, image);

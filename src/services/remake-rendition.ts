@@ -15,19 +15,23 @@ interface Dependencies {
 /** Requeues the job of an image that lacks a rendition. Always throws `rendition_not_ready`. */
 export type RemakeRendition = (image: Image, preset: string) => Promise<never>;
 
-/** After a run that did not make the rendition, no further run is started for this long. */
-const pauseMs = 60_000;
+/** Minimum delay before another run if a run did not create the rendition, in milliseconds. */
+const retryPauseMs = 60_000;
 
-/** Maximum number of renditions to remember. */
-const maxRemembered = 1_000;
+/** Maximum number of renditions whose requests are tracked. */
+const maxTrackedRenditions = 1_000;
 
 /**
- * A rendition that is missing or truncated in storage is made again from its original. If a run does not make it, the
- * worker probably uses different presets or different storage, and starting a run on every read would waste its time.
+ * Creates a function that re-creates renditions that are missing or truncated in storage. If a run does not create the
+ * rendition, the worker probably uses different presets or different storage. Starting a run for every read would then
+ * waste the worker's time.
  */
 export function makeRemakeRendition({ jobs, queue, logger }: Dependencies): RemakeRendition {
-  /** When the image had last been processed, for each rendition that was requested recently. */
-  const requests = new LRUCache<string, { readonly lastRun: number }>({ max: maxRemembered, ttl: pauseMs });
+  /** For each rendition that was requested recently, when its image had last been processed. */
+  const requests = new LRUCache<string, { readonly lastRun: number }>({
+    max: maxTrackedRenditions,
+    ttl: retryPauseMs,
+  });
 
   return async (image, preset) => {
     const key = `${image.id}/${preset}`;
@@ -39,19 +43,19 @@ export function makeRemakeRendition({ jobs, queue, logger }: Dependencies): Rema
     if (job) queue.wake([job]);
     throw new AppError(
       'rendition_not_ready',
-      `The rendition "${preset}" of image ${image.id} is missing and is being re-created again from the original.`,
+      `The rendition "${preset}" of image ${image.id} is missing and is being re-created from the original.`,
     );
   };
 
   function stillMissing({ id }: Image, preset: string): AppError {
-    const sentence = `The rendition "${preset}" of image ${id} is still missing after a run that should have made it`;
+    const sentence = `The rendition "${preset}" of image ${id} is still missing after a job that should have created it`;
     logger.warn(
       { image: id, preset },
-      `${sentence}. Do all processes use the same PRESETS and the same storage?`,
+      `${sentence}. Do all processes use the same PRESETS and the same storage location?`,
     );
     return new AppError(
       'rendition_not_ready',
-      `${sentence}. The next attempt is possible ${pauseMs / 1000} s after that run. A worker may use different PRESETS or different storage than this process.`,
+      `${sentence}. The next attempt is possible ${retryPauseMs / 1000} s later. A worker may use different PRESETS or a different storage location than this process.`,
     );
   }
 }

@@ -11,7 +11,7 @@ export interface CachedRendition {
   readonly tenantId: number;
 }
 
-/** Caches small renditions in a bounded amount of memory, evicting the least recently used. */
+/** Caches small renditions in a limited amount of memory and evicts the least recently used renditions. */
 export interface RenditionCache {
   /** Maximum size of a cached file. */
   readonly maxFileBytes: number;
@@ -19,17 +19,23 @@ export interface RenditionCache {
   get(image: string, preset: string): CachedRendition | undefined;
   /**
    * Call this before loading a rendition. The returned function caches the rendition, unless any image has been evicted
-   * in the meantime: caching it could then make an image available that has just been deleted.
+   * in the meantime. Otherwise, an image that has just been deleted could become available again.
    */
   beginLoad(): (image: string, preset: string, rendition: CachedRendition) => void;
-  /** Evicts every rendition of an image, under its id and its UUID. */
+  /** Evicts all renditions of an image, which may be cached under its id and its UUID. */
   evict(image: Pick<Image, 'id' | 'uuid'>): void;
 }
 
-/** Limits how long this process serves an image that another process has deleted. Its own deletions call `evict`. */
+/**
+ * Lifetime of a cached rendition. It limits how long this process serves an image that another process has deleted.
+ * Images that this process deletes are evicted immediately.
+ */
 const lifetimeMs = 1_000;
 
-/** @param maxBytes memory for all files combined; `0` disables the cache */
+/**
+ * Creates a rendition cache.
+ * @param maxBytes memory for all files combined; `0` disables the cache
+ */
 export function makeRenditionCache(maxBytes: number, presets: readonly string[]): RenditionCache {
   const maxFileBytes = Math.floor(maxBytes / 8);
   const cache = maxBytes > 0 ? makeLru(maxBytes) : undefined;
@@ -53,7 +59,7 @@ export function makeRenditionCache(maxBytes: number, presets: readonly string[])
   };
 }
 
-/** Estimated memory of a cache entry apart from its file. */
+/** Estimated memory per cache entry, excluding the file. */
 const overheadBytes = 512;
 
 function makeLru(maxBytes: number): LRUCache<string, CachedRendition> {

@@ -30,7 +30,7 @@ export interface Redirect {
   /** How long the redirect may be cached. The URL remains valid for at least as long after that. */
   readonly maxAgeSeconds: number;
   /** Creates the URL, without checking that the file exists. */
-  address(options: Pick<ReadUrlOptions, 'method' | 'contentType' | 'contentDisposition'>): Promise<string>;
+  createUrl(options: Pick<ReadUrlOptions, 'method' | 'contentType' | 'contentDisposition'>): Promise<string>;
 }
 
 /** A rendition to send: from memory, as a redirect, or as a stream. */
@@ -54,8 +54,9 @@ export interface RetrieveImage {
   /** Returns an image. @throws {AppError} `image_not_found`. */
   find(principal: Principal, image: ImageRef): Promise<ImageWithRenditions>;
   /**
-   * Returns the rendition if it is in memory. Synchronous, because this is the most frequent kind of read.
-   * @param idOrUuid of the image, as in the URL
+   * Returns the rendition if it is in memory. This method is synchronous, because this is the most frequent kind of
+   * read.
+   * @param idOrUuid the image's id or UUID, as in the URL
    */
   cached(principal: Principal, idOrUuid: string, preset: string): CachedRendition | undefined;
   /**
@@ -103,7 +104,7 @@ export function makeRetrieveImage(deps: Dependencies): RetrieveImage {
   async function load(principal: Principal, imageRef: ImageRef, preset: string): Promise<RetrievedRendition> {
     const image = await findForPreset(principal, imageRef, preset);
     const rendition = image.renditions.find((candidate) => candidate.preset === preset);
-    // The preset was added after this image's renditions had been made.
+    // The preset was added after the renditions of this image had been created.
     if (!rendition && image.status === 'completed') return remake(image, preset);
     if (!rendition) throw noRendition(image, preset);
     // Checking that the file exists would cost as much as sending it.
@@ -130,11 +131,11 @@ export function makeRetrieveImage(deps: Dependencies): RetrieveImage {
     },
 
     async rendition(principal, imageRef, preset) {
-      const cacheLoaded = cache.beginLoad();
-      const loaded = await load(principal, imageRef, preset);
-      if ('body' in loaded)
-        cacheLoaded(String('id' in imageRef ? imageRef.id : imageRef.uuid), preset, loaded);
-      return loaded;
+      const cacheRendition = cache.beginLoad();
+      const loadedRendition = await load(principal, imageRef, preset);
+      if ('body' in loadedRendition)
+        cacheRendition(String('id' in imageRef ? imageRef.id : imageRef.uuid), preset, loadedRendition);
+      return loadedRendition;
     },
 
     async original(principal, imageRef) {
@@ -142,20 +143,20 @@ export function makeRetrieveImage(deps: Dependencies): RetrieveImage {
       if (!image) throw imageNotFound(imageRef);
       const { originalKey: key, contentHash } = image;
       if (!key || !contentHash) throw noOriginal(image);
-      const stored = await storage.stat(key);
-      if (stored?.bytes !== image.originalBytes) {
+      const storedFile = await storage.stat(key);
+      if (storedFile?.bytes !== image.originalBytes) {
         await images.markDamaged(image.id);
-        const problem = stored ? 'has changed in size' : 'is missing from storage';
+        const problem = storedFile ? 'has changed in size' : 'is missing from storage';
         throw new AppError(
           'original_missing',
           `The original of image ${image.id} ${problem}; the image has been marked as damaged.`,
         );
       }
-      // The file has been restored.
+      // The file has since been restored.
       if (image.damagedAt) await images.clearDamaged(image.id);
       return {
         image,
-        bytes: stored.bytes,
+        bytes: storedFile.bytes,
         etag: `"${contentHash.slice(0, 32)}"`,
         open: (range) => storage.read(key, range).catch(throwOriginalMissing),
         redirect: redirectTo(key),
@@ -184,6 +185,6 @@ function makeRedirectTo(
   const cacheControl = `private, max-age=${maxAgeSeconds}`;
   return (key) => ({
     maxAgeSeconds,
-    address: (options) => direct.presignRead(key, { ...options, seconds, cacheControl }),
+    createUrl: (options) => direct.presignRead(key, { ...options, seconds, cacheControl }),
   });
 }

@@ -15,7 +15,7 @@ import type { CompletionEvents } from './wait-for-image.ts';
 interface Dependencies {
   readonly jobs: Pick<JobQueries, 'recordFailure' | 'withdraw'>;
   readonly storage: Pick<Storage, 'remove'>;
-  /** The work of each kind of job. */
+  /** The function that runs each kind of job. */
   readonly work: Readonly<
     Record<JobKind, (job: ClaimedJob, signal: AbortSignal, localPath?: string) => Promise<DerivationOutcome>>
   >;
@@ -27,20 +27,21 @@ interface Dependencies {
   readonly logger: Logger;
 }
 
-/** How a run of a job ended. */
+/** How a job run ended. */
 export type JobOutcome =
   | { readonly state: 'completed'; readonly image: ImageWithRenditions }
   | { readonly state: 'retrying'; readonly delaySeconds: number; readonly error: AppError }
   | { readonly state: 'failed'; readonly error: AppError }
-  /** The lease was lost or handed back, or the image was removed: this run recorded nothing. */
+  /** This run recorded nothing, because the lease was lost or handed back or the image was removed. */
   | { readonly state: 'dropped' };
 
-/** Options of a run. */
+/** Options for a job run. */
 export interface RunOptions {
   /** Path of the original on this machine, if available. */
   readonly localPath?: string;
   /**
-   * Removes the image on a permanent failure instead of keeping it as failed, unless other clients can already see it.
+   * Whether to remove the image on a permanent failure instead of keeping it as failed. An image that other clients can
+   * already see is always kept.
    */
   readonly discardOnFailure?: boolean;
 }
@@ -52,9 +53,9 @@ export type RunJob = (job: ClaimedJob, options?: RunOptions) => Promise<JobOutco
 export function makeRunJob(deps: Dependencies): RunJob {
   const { metrics } = deps;
   return async (job, options = {}) => {
-    const started = performance.now();
+    const startTime = performance.now();
     const outcome = await runOnce(deps, job, options);
-    const seconds = (performance.now() - started) / 1000;
+    const seconds = (performance.now() - startTime) / 1000;
     metrics.jobEnded({ kind: job.kind, outcome: outcome.state, seconds });
     return outcome;
   };
@@ -63,11 +64,11 @@ export function makeRunJob(deps: Dependencies): RunJob {
 async function runOnce(deps: Dependencies, job: ClaimedJob, options: RunOptions): Promise<JobOutcome> {
   const { work, leases, logger, completionEvents } = deps;
   const lease = leases.hold(job);
-  const started = performance.now();
+  const startTime = performance.now();
   try {
     const image = await work[job.kind](job, lease.signal, options.localPath);
     if (typeof image === 'string') return drop(logger, job, dropReasons[image]);
-    const ms = Math.round(performance.now() - started);
+    const ms = Math.round(performance.now() - startTime);
     logger.info(
       { job: job.id, image: job.imageId, ms },
       `job ${job.id} (image ${job.imageId}) completed in ${ms} ms`,
@@ -143,7 +144,8 @@ async function recordFailure(
 }
 
 /**
- * Removes the image, its job and its original. Returns false if the lease was lost or other clients can see the image.
+ * Removes the image, its job and its original. Returns false if nothing was removed because the lease was lost or other
+ * clients can see the image.
  */
 async function discardImage({ jobs, storage }: Dependencies, job: ClaimedJob): Promise<boolean> {
   const { original } = job;
@@ -152,12 +154,12 @@ async function discardImage({ jobs, storage }: Dependencies, job: ClaimedJob): P
   return jobs.withdraw(job, { contentHash, removeOriginal: () => storage.remove(key) });
 }
 
-/** Delay before trying again to record a failure; short, so that processing resumes soon after a database restart. */
+/** Delay before trying again to record a failure. It is short, so that processing resumes soon after a database restart. */
 const recordRetryMs = 500;
 
 /**
- * Calls `record` until it succeeds, because a lost database connection must not cost the lease. Stops after the
- * duration of one lease or when `signal` aborts; another worker then takes the job over.
+ * Calls `record` until it succeeds, so that a job does not lose its lease because of a lost database connection. Stops
+ * when `signal` aborts or the duration of one lease has passed. Another worker then takes over the job.
  * @returns the result of `record`; `undefined` if it did not succeed
  */
 async function retryUntilRecorded<T>(
@@ -203,8 +205,9 @@ function logFailure(logger: Logger, job: ClaimedJob, error: AppError, verdict: V
     return;
   }
   const { retriesUsed } = verdict;
-  const after = retriesUsed > 0 ? ` after ${retriesUsed} ${retriesUsed === 1 ? 'retry' : 'retries'}` : '';
-  // An invalid picture concerns the client. A crashed decoder or exhausted retries concern the operator.
+  const afterRetries =
+    retriesUsed > 0 ? ` after ${retriesUsed} ${retriesUsed === 1 ? 'retry' : 'retries'}` : '';
+  // An invalid picture is the client's problem. Decoder crashes and exhausted retries are the operator's problem.
   const log = error.failureClass === 'permanent' ? logger.warn : logger.error;
-  log.call(logger, fields, `${subject} failed permanently${after}: ${error.message}`);
+  log.call(logger, fields, `${subject} failed permanently${afterRetries}: ${error.message}`);
 }

@@ -24,7 +24,7 @@ interface Dependencies {
   readonly limits: PictureLimits;
 }
 
-/** Images of a tenant that resemble a picture. */
+/** A tenant's images that resemble a picture. */
 export interface PictureSearch extends SimilaritySearch {
   /** Exact copies, then near-duplicates, nearest first. */
   readonly duplicates: readonly Duplicate[];
@@ -50,10 +50,10 @@ export function makeSearchByPicture(deps: Dependencies): SearchByPicture {
       const { fingerprint, embedding } = await describe(deps, file, tenantId);
       const copies = await images.listByContent(tenantId, file.contentHash);
       const { matches } = await findNearDuplicates(tenantId, fingerprint, file.contentHash);
-      const near = await loadNearDuplicates(images, principal, matches);
+      const nearDuplicates = await loadNearDuplicates(images, principal, matches);
       const rows = await embeddings.similarToPicture(tenantId, embedding, file.contentHash, options);
       const search = await loadSimilar(images, principal, rows);
-      return { ...search, duplicates: [...copies.map(toExactDuplicate), ...near] };
+      return { ...search, duplicates: [...copies.map(toExactDuplicate), ...nearDuplicates] };
     } finally {
       await staging.discard(file.path);
     }

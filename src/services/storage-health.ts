@@ -5,7 +5,7 @@ interface Dependencies {
   readonly times?: StorageHealthTimes;
 }
 
-/** How often storage is checked, in milliseconds. */
+/** Times that determine how often storage is checked, in milliseconds. */
 export interface StorageHealthTimes {
   /** How long the result of a read-only check is reused. */
   readonly readResultMs: number;
@@ -27,7 +27,7 @@ const defaultTimes: StorageHealthTimes = {
  * number of requests is not limited. Write checks run on a schedule.
  */
 export interface StorageHealth {
-  /** Throws if storage does not work. @throws {AppError} with the reason. */
+  /** Throws the reason if storage does not work. @throws {AppError} */
   assert(): Promise<void>;
   /**
    * Starts the schedule. If it is not started, as in a serverless function, `assert` runs a write check when the last
@@ -72,14 +72,14 @@ export function makeStorageHealth({ storage, times = defaultTimes }: Dependencie
 
 /** Reuses the last result of `check` for `lifetimeMs`. Concurrent callers share one run. */
 function cacheResult(check: () => Promise<void>, lifetimeMs: (hasFailed: boolean) => number) {
-  let running: Promise<void> | undefined;
-  let last: { readonly result: Promise<void>; readonly validUntil: number } | undefined;
+  let currentRun: Promise<void> | undefined;
+  let lastCheck: { readonly result: Promise<void>; readonly validUntil: number } | undefined;
 
   function refresh(): Promise<void> {
-    running ??= run().finally(() => {
-      running = undefined;
+    currentRun ??= run().finally(() => {
+      currentRun = undefined;
     });
-    return running;
+    return currentRun;
   }
 
   async function run(): Promise<void> {
@@ -88,12 +88,13 @@ function cacheResult(check: () => Promise<void>, lifetimeMs: (hasFailed: boolean
       () => false,
       () => true,
     );
-    last = { result, validUntil: performance.now() + lifetimeMs(hasFailed) };
+    lastCheck = { result, validUntil: performance.now() + lifetimeMs(hasFailed) };
     return result;
   }
 
   return {
     refresh,
-    latest: (): Promise<void> => (last && performance.now() < last.validUntil ? last.result : refresh()),
+    latest: (): Promise<void> =>
+      lastCheck && performance.now() < lastCheck.validUntil ? lastCheck.result : refresh(),
   };
 }

@@ -14,12 +14,12 @@ export async function storeOriginal<T>(
   file: ReceivedFile,
   record: (originalKey: string) => Promise<T>,
 ): Promise<T> {
-  const staged = { path: file.path, key: originalKey(tenantId, file.contentHash) };
-  const store = () => atStage('store', () => storage.store([staged], 'original'));
+  const stagedFile = { path: file.path, key: originalKey(tenantId, file.contentHash) };
+  const store = () => atStage('store', () => storage.store([stagedFile], 'original'));
   await store();
-  const result = await record(staged.key);
+  const result = await record(stagedFile.key);
   // A purge of the same content may have removed the file just before the row was committed. The row now protects the
   // file from being removed again.
-  if (result && !(await storage.stat(staged.key))) await store();
+  if (result && !(await storage.stat(stagedFile.key))) await store();
   return result;
 }

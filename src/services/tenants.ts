@@ -56,7 +56,7 @@ function assertTenantName(name: string): void {
   if (isTenantName(name)) return;
   throw new AppError(
     'invalid_tenant',
-    `A tenant name is 1 to 64 letters, digits, dots, underscores or hyphens; this one is ${JSON.stringify(name.slice(0, 80))}.`,
+    `The tenant name ${JSON.stringify(name.slice(0, 80))} is not valid: it must consist of 1 to 64 letters, digits, dots, underscores or hyphens.`,
   );
 }
 

@@ -27,7 +27,7 @@ export interface PresetTrials {
 /** Tries every preset on an uploaded picture. Discards the received file. @throws the errors of `InspectPicture`. */
 export type TryPresets = (file: ReceivedFile) => Promise<PresetTrials>;
 
-/** At this SSIM or above, a rendition is hard to tell from its source. */
+/** Minimum SSIM for good quality. Above it, a rendition is hard to distinguish from its original. */
 const goodQuality = 0.95;
 
 /** @see TryPresets */
@@ -50,10 +50,10 @@ export function makeTryPresets(deps: Dependencies): TryPresets {
 }
 
 function recommend(results: readonly PresetTrial[]): string {
-  const good = results.filter(({ quality }) => quality >= goodQuality);
+  const goodTrials = results.filter(({ quality }) => quality >= goodQuality);
   const [best] =
-    good.length > 0
-      ? good.toSorted((a, b) => a.bytes - b.bytes)
+    goodTrials.length > 0
+      ? goodTrials.toSorted((a, b) => a.bytes - b.bytes)
       : results.toSorted((a, b) => b.quality - a.quality || a.bytes - b.bytes);
   return best?.preset ?? '';
 }

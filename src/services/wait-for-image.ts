@@ -81,7 +81,7 @@ function getImage(completion: Completion): ImageWithRenditions {
 }
 
 /**
- * Returns the error that was recorded for a failed image. A code that this version does not know becomes
+ * Returns the error that was recorded for a failed image. Replaces an error code that this version does not define with
  * `picture_damaged`.
  */
 function toRecordedError({ errorCode, error }: ImageWithRenditions): AppError {

@@ -10,14 +10,15 @@ interface Move {
 }
 
 /**
- * Creates functions that move finished files to their final paths. Originals are first linked and then synced together with
- * their folders, so that a journaling file system writes its journal once per file instead of twice. A power cut in between
- * leaves behind a truncated file that no row refers to yet. Storing the content again replaces it.
+ * Creates functions that move finished files to their final paths. Originals are first linked and then synced together
+ * with their folders, so that a journaling file system writes its journal once per file instead of twice. A power
+ * failure in between may leave behind a truncated file. No row refers to this file yet, and storing the same content
+ * again replaces it.
  * @param root existing folder that contains all final paths
  * @param folderMode mode of new folders. Default: the mode that the umask allows.
  */
 export function makeDurableLinker(root: string, folderMode?: number) {
-  /** Folders that exist and whose entries in their parents have been synced. */
+  /** Existing folders whose entries in their parent folders have been synced. */
   const syncedFolders = new Set<string>([root]);
 
   async function ensureFolder(folder: string): Promise<void> {
@@ -50,7 +51,7 @@ export function makeDurableLinker(root: string, folderMode?: number) {
   }
 
   return {
-    /** Links originals. When this returns, their bytes and names are on disk. The links in staging remain. */
+    /** Links originals to their final paths. When this returns, their bytes and names are on disk. Staging files remain. */
     async linkDurably(moves: readonly Move[]): Promise<void> {
       const folders = [...new Set(moves.map(({ to }) => dirname(to)))];
       for (const folder of folders) await withFolder(folder);
@@ -83,18 +84,18 @@ export function makeDurableLinker(root: string, folderMode?: number) {
 
 /** Renames files. Returns the moves that failed because the target folder is missing. */
 async function tryRenames(moves: readonly Move[]): Promise<Move[]> {
-  const failed = await Promise.all(
+  const failedMoves = await Promise.all(
     moves.map(async (move) => {
       const isMoved = await rename(move.from, move.to).then(() => true, ignoreCode('ENOENT'));
       return isMoved ? [] : [move];
     }),
   );
-  return failed.flat();
+  return failedMoves.flat();
 }
 
 /**
- * Links `from` as `to`. If `to` exists, a row may refer to it. The new file is therefore synced first and then replaces it
- * atomically, which repairs a truncated file and never loses an intact one.
+ * Links `from` as `to`. If `to` exists, a row may already refer to it. The new file is therefore synced before it
+ * atomically replaces the existing file. This repairs a truncated file and never loses an intact file.
  */
 async function linkOrReplace(from: string, to: string): Promise<void> {
   try {
@@ -102,12 +103,12 @@ async function linkOrReplace(from: string, to: string): Promise<void> {
   } catch (error) {
     if (!hasCode(error, 'EEXIST')) throw error;
     await syncPath(from);
-    // This link is in staging, where a sweep removes files left behind by a crash.
-    const temporary = `${from}.${randomUUID()}`;
-    await link(from, temporary);
-    await rename(temporary, to);
-    // If both names refer to the same file, `rename` does nothing and keeps both.
-    await removeIfExists(temporary);
+    // The temporary link is in staging, where a sweep removes files left behind by a crash.
+    const temporaryPath = `${from}.${randomUUID()}`;
+    await link(from, temporaryPath);
+    await rename(temporaryPath, to);
+    // If both paths are links to the same file, `rename` does nothing and keeps both.
+    await removeIfExists(temporaryPath);
   }
 }
 

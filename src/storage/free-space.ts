@@ -4,7 +4,7 @@ import type { Storage } from './storage.ts';
 /** Throws if the disk is nearly full. @throws {AppError} `storage_full` */
 export type AssertFreeSpace = () => Promise<void>;
 
-/** Creates a check for at least `minFreeBytes` of free space. */
+/** Creates a check that at least `minFreeBytes` are free. */
 export function makeAssertFreeSpace(
   storage: Pick<Storage, 'freeBytes'>,
   minFreeBytes: number,

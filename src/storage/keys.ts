@@ -1,14 +1,18 @@
-/** Key of the marker file with the id of the installation that owns the storage location. */
+/** Key of the marker file, which contains the id of the installation that owns the storage location. */
 export const installationKey = 'installation/id';
 
-/** Returns the content-addressed key of an original. Tenants never share files, so that none learns what another has. */
+/**
+ * Returns the content-addressed key of an original. Tenants never share files, so that no tenant can find out which
+ * files other tenants have stored.
+ */
 export function originalKey(tenantId: number, contentHash: string): string {
   return `originals/${tenantId}/${contentHash.slice(0, 2)}/${contentHash}`;
 }
 
 /**
- * Returns the key of a rendition. It is derived from the original and the recipe, so that deriving the rendition again
- * replaces the same file. All renditions of a content are in the same folder.
+ * Returns the key of a rendition. It contains the content hash of the original and the recipe (a hash of everything
+ * else that determines the rendition), so that deriving the rendition again replaces the same file. All renditions of
+ * an original are in the same folder.
  */
 export function renditionKey(tenantId: number, contentHash: string, preset: string, recipe: string): string {
   return `renditions/${tenantId}/${contentHash.slice(0, 2)}/${contentHash}-${preset}-${recipe}.jpg`;
@@ -27,12 +31,15 @@ export function isKey(key: string): boolean {
   return keyPattern.test(key);
 }
 
-/** Throws if `key` is not a storage key, because it could lead out of the storage folder. Only a bug can cause this. */
+/**
+ * Throws if `key` is not a storage key, because it could refer to a file outside the storage folder. This only happens
+ * if there is a bug.
+ */
 export function assertKey(key: string): void {
   if (!isKey(key)) throw new Error(`"${key}" is not a storage key.`);
 }
 
-// In the name of a file left behind by a crash during a replacement, a dot follows the hash.
+// The name of a file left behind by a crash during a replacement has a dot after the hash.
 const contentInKey = /^(?:originals|renditions)\/(\d+)\/[0-9a-f]{2}\/([0-9a-f]{64})(?:[-.]|$)/;
 
 /** Parses the tenant and content hash in a key. Returns `undefined` for a file that Vitrine did not store. */

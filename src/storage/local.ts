@@ -23,7 +23,7 @@ import type { ByteRange, Storage, StoredFile } from './storage.ts';
 
 /** Options of local storage. */
 interface LocalStorageOptions {
-  /** Whether new files and folders get the root's permissions for group and others, regardless of the umask. */
+  /** Whether new files and folders receive the root's permissions for group and others, regardless of the umask. */
   readonly inheritRootMode?: boolean;
 }
 
@@ -35,7 +35,7 @@ export async function makeLocalStorage(root: string, options: LocalStorageOption
   await ensureStagingFolder(stagingDirectory, modes?.folder);
   const linker = makeDurableLinker(root, modes?.folder);
 
-  const pathOf = (key: string): string => {
+  const toPath = (key: string): string => {
     assertKey(key);
     return join(root, key);
   };
@@ -45,24 +45,24 @@ export async function makeLocalStorage(root: string, options: LocalStorageOption
     store: (files, kind) =>
       mapWriteErrors(async () => {
         if (modes) await Promise.all(files.map(({ path }) => chmod(path, modes.file)));
-        const moves = files.map(({ path, key }) => ({ from: path, to: pathOf(key) }));
+        const moves = files.map(({ path, key }) => ({ from: path, to: toPath(key) }));
         return kind === 'original' ? linker.linkDurably(moves) : linker.move(moves);
       }),
     async stat(key) {
-      const stats = await stat(pathOf(key)).catch((error: unknown) => {
+      const stats = await stat(toPath(key)).catch((error: unknown) => {
         if (isMissing(error)) return undefined;
         throw toReadError(error);
       });
       return stats?.isFile() ? { key, bytes: stats.size, modifiedAt: stats.mtime } : undefined;
     },
-    read: (key, range) => mapReadErrors(() => openStream(pathOf(key), range)),
-    readAll: (key) => mapReadErrors(() => readFile(pathOf(key))),
+    read: (key, range) => mapReadErrors(() => openStream(toPath(key), range)),
+    readAll: (key) => mapReadErrors(() => readFile(toPath(key))),
     localCopy: (key) =>
       mapReadErrors(async () => {
-        await access(pathOf(key));
-        return { path: pathOf(key), release: () => Promise.resolve() };
+        await access(toPath(key));
+        return { path: toPath(key), release: () => Promise.resolve() };
       }),
-    remove: (key) => mapWriteErrors(() => removeIfExists(pathOf(key))),
+    remove: (key) => mapWriteErrors(() => removeIfExists(toPath(key))),
     list: () => listFiles(root, localStagingName),
     async freeBytes() {
       const { bavail, bsize } = await mapWriteErrors(() => statfs(root));
@@ -71,7 +71,7 @@ export async function makeLocalStorage(root: string, options: LocalStorageOption
     // With the trailing dot, this fails if the path is a file instead of a folder.
     probe: () => mapWriteErrors(() => access(`${stagingDirectory}/.`, constants.W_OK | constants.X_OK)),
     check: () => mapWriteErrors(() => checkFolder(stagingDirectory)),
-    // Incomplete files are in staging only, which has its own sweep.
+    // Incomplete files only exist in staging, which is swept separately.
     sweepUnfinished: () => Promise.resolve(0),
     direct: undefined,
     close: () => Promise.resolve(),
@@ -85,11 +85,11 @@ export async function makeLocalStorage(root: string, options: LocalStorageOption
 async function readModes(root: string): Promise<{ file: number; folder: number } | undefined> {
   const { mode } = await stat(root);
   if ((mode & 0o077) === 0) return undefined;
-  // The setgid bit (02000) is kept.
+  // The setgid bit (02000) is preserved.
   return { file: (mode & 0o066) | 0o600, folder: (mode & 0o2077) | 0o700 };
 }
 
-/** Creates the folder, which may already exist and belong to a different user. Its mode is then not changed. */
+/** Creates the folder and sets its mode. The mode of an existing folder that belongs to a different user is not changed. */
 async function ensureStagingFolder(folder: string, mode: number | undefined): Promise<void> {
   await mkdir(folder, { recursive: true });
   if (mode === undefined) return;
@@ -134,7 +134,10 @@ async function checkFolder(folder: string): Promise<void> {
   }
 }
 
-/** Iterates over all files below `root`, of which there may be millions, except those in the folder `excludedFolder`. */
+/**
+ * Iterates over all files below `root`, except those in `excludedFolder`. Lists the files one at a time, because there
+ * may be millions.
+ */
 async function* listFiles(root: string, excludedFolder: string, prefix = ''): AsyncGenerator<StoredFile> {
   const folder = await opendir(join(root, prefix)).catch((error: unknown) => {
     if (isMissing(error)) return undefined;

@@ -17,7 +17,7 @@ export interface ReceivedFile {
 /** The folder where files are written before they are stored. */
 export interface Staging {
   readonly directory: string;
-  /** Writes a stream to a new file in constant memory. Removes the file if this fails. */
+  /** Writes a stream to a new file, using constant memory. Removes the file if this fails. */
   receive(source: AsyncIterable<Buffer>): Promise<ReceivedFile>;
   /** Removes a file, if it exists. */
   discard(path: string): Promise<void>;
@@ -43,13 +43,13 @@ export function makeStaging(directory: string): Staging {
       }
     },
     async sweep(olderThanMs) {
-      let removed = 0;
+      let removedCount = 0;
       for await (const entry of await opendir(directory)) {
         if (!entry.isFile() || !(await isOlder(join(directory, entry.name), olderThanMs))) continue;
         await removeIfExists(join(directory, entry.name));
-        removed++;
+        removedCount++;
       }
-      return removed;
+      return removedCount;
     },
   };
 }

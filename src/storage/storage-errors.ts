@@ -12,19 +12,19 @@ export function isMissing(error: unknown): boolean {
   return code === 'ENOENT' || code === 'ENOTDIR';
 }
 
-const fullCodes = new Set(['ENOSPC', 'EDQUOT', 'EFBIG']);
+const diskFullCodes = new Set(['ENOSPC', 'EDQUOT', 'EFBIG']);
 
 /** Converts a read error. The system's message, which contains paths, is only kept as the cause. */
 export function toReadError(error: unknown): unknown {
   return isMissing(error) ? new FileMissing({ cause: error }) : toWriteError(error);
 }
 
-/** Converts the error of any other operation. A missing path is then a missing folder and not a missing file. */
+/** Converts the error of any other operation. In this case, a missing path means that a folder is missing, not a file. */
 export function toWriteError(error: unknown): unknown {
   if (error instanceof AppError || error instanceof FileMissing) return error;
   const code = systemCode(error);
   if (code === undefined) return error;
-  if (fullCodes.has(code)) {
+  if (diskFullCodes.has(code)) {
     return new AppError('storage_full', 'The storage disk is full. The file was not stored.', {
       cause: error,
     });
@@ -32,7 +32,7 @@ export function toWriteError(error: unknown): unknown {
   return new AppError('storage_failed', `A storage operation failed (${code}).`, { cause: error });
 }
 
-/** Removes a file, if it exists. Does not use `rm`, which checks the path twice before removing it. */
+/** Removes a file, if it exists. Uses `unlink`, because `rm` checks the path twice before removing it. */
 export async function removeIfExists(path: string): Promise<void> {
   try {
     await unlink(path);

@@ -13,7 +13,7 @@ export interface ByteRange {
   readonly last: number;
 }
 
-/** A stored file as a local path, for the decoder. Call `release` when done. */
+/** A stored file at a local path, for the decoder. Call `release` when the path is no longer needed. */
 export interface LocalCopy {
   readonly path: string;
   release(): Promise<void>;
@@ -56,7 +56,7 @@ export interface OpenUpload {
   readonly filename: string | undefined;
 }
 
-/** Access by presigned URLs: clients read and upload files without going through this process. */
+/** Access through presigned URLs: clients read and upload files without going through this process. */
 export interface DirectAccess {
   /** Returns a URL for reading a stored file. Does not check that the file exists. */
   presignRead(key: string, options: ReadUrlOptions): Promise<string>;
@@ -67,16 +67,17 @@ export interface DirectAccess {
 }
 
 /**
- * Stores originals and renditions. Keys come from `keys.ts` and identify content, so storing a key twice is harmless. Except
- * for a missing file, errors have the code `storage_failed` or `storage_full`.
+ * Stores originals and renditions. Keys are created by `keys.ts` and identify content, so storing a key twice is
+ * harmless. All errors except `FileMissing` have the code `storage_failed` or `storage_full`.
  */
 export interface Storage {
   readonly kind: string;
   /** Local folder where files are written before they are stored. */
   readonly stagingDirectory: string;
   /**
-   * Stores finished staging files. Once this returns, originals survive a power cut. Their staging files remain, so that
-   * storing can be repeated. Derived files are moved, and regenerated from the original if they are lost in a power cut.
+   * Stores finished staging files. Once this returns, originals survive a power failure. Their staging files remain, so
+   * that storing them can be repeated. Derived files are moved. They may be lost in a power failure, and are then
+   * derived from the original again.
    */
   store(files: readonly StagedFile[], kind: 'original' | 'derived'): Promise<void>;
   /** Returns `undefined` if the file does not exist. */
@@ -85,13 +86,13 @@ export interface Storage {
   read(key: string, range?: ByteRange): Promise<Readable>;
   /** Reads a whole small file into memory. @throws {FileMissing} */
   readAll(key: string): Promise<Buffer>;
-  /** Provides a file under a local path. @throws {FileMissing} */
+  /** Makes a file available at a local path. @throws {FileMissing} */
   localCopy(key: string): Promise<LocalCopy>;
   /** Removes a file, if it exists. */
   remove(key: string): Promise<void>;
   /** Iterates over all originals and renditions, in no particular order. */
   list(): AsyncIterable<StoredFile>;
-  /** Returns the free space on the local disk that new files need, in bytes. */
+  /** Returns the free space on the local disk to which new files are written, in bytes. */
   freeBytes(): Promise<number>;
   /**
    * Checks that storage responds, without writing to it. Also checks that a local folder is writable. For a bucket, only
@@ -102,7 +103,7 @@ export interface Storage {
   check(): Promise<void>;
   /** Removes unfinished uploads older than `olderThanMs` from the store. Returns the number of uploads removed. */
   sweepUnfinished(olderThanMs: number): Promise<number>;
-  /** Access by presigned URLs; `undefined` if this kind of storage does not support it. */
+  /** Access through presigned URLs; `undefined` if this kind of storage does not support it. */
   readonly direct: DirectAccess | undefined;
   /** Closes all connections. No method may be called afterwards. */
   close(): Promise<void>;

@@ -50,7 +50,7 @@ describe('normalisation', () => {
 });
 
 const notHttp = (quoted: string) =>
-  `The URL "${quoted}" is not valid: it must begin with http:// or https:// and name a host.`;
+  `The URL "${quoted}" is not valid: it must begin with http:// or https:// and include a host.`;
 const badHost = (quoted: string) =>
   `The URL "${quoted}" is not valid: its host is invalid, or its port is above 65535.`;
 

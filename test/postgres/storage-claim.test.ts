@@ -23,7 +23,7 @@ test('refuses to start with unmarked storage, and exits immediately', async () =
   const start = performance.now();
   const { code, stderr } = await runVitrine(['worker'], { ...env, DATA_DIR: await testFolder() });
   expect(code).toBe(1);
-  expect(stderr).toMatch(/does not contain the pictures of this database/);
+  expect(stderr).toMatch(/does not contain the images of this database/);
   // Open connections would delay the exit by a minute.
   expect(performance.now() - start).toBeLessThan(45_000);
 });

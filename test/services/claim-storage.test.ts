@@ -46,7 +46,7 @@ test('refuses a different or unmounted folder, and suggests a remedy', async () 
   await expect(start(await testFolder())).rejects.toThrow(StartRefused);
   await rm(join(folder, 'installation'), { recursive: true });
   await expect(start(folder)).rejects.toThrow(
-    /does not contain the pictures of this database: .* STORAGE_PATH, S3_BUCKET and S3_PREFIX are correct/,
+    /does not contain the images of this database: .* STORAGE_PATH, S3_BUCKET and S3_PREFIX are correct/,
   );
 });
 

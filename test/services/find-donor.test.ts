@@ -67,7 +67,7 @@ test('tolerates rounding differences, and pairs only the presets of the image', 
     renditions: ownRenditions,
   });
   expect(donor?.pairs).toEqual([
-    { own: ownRenditions[0], donated: donorRenditions[2] },
-    { own: ownRenditions[1], donated: donorRenditions[1] },
+    { ownRendition: ownRenditions[0], donorRendition: donorRenditions[2] },
+    { ownRendition: ownRenditions[1], donorRendition: donorRenditions[1] },
   ]);
 });

@@ -106,7 +106,7 @@ test('refuses each invalid line with its reason, and records the others', async 
   expect(receipt.lines[1]).toMatchObject({
     url: 'nonsense',
     imageId: null,
-    error: 'The URL "nonsense" is not valid: it must begin with http:// or https:// and name a host.',
+    error: 'The URL "nonsense" is not valid: it must begin with http:// or https:// and include a host.',
   });
   const report = await rig.imports.find(unrestrictedPrincipal, { uuid: receipt.uuid }, page);
   expect(report).toMatchObject({

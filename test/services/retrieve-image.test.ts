@@ -182,7 +182,7 @@ test('makes a rendition of a new preset on request, and still returns those of r
     await expect(retrieve.rendition(unrestrictedPrincipal, id, 'hero')).rejects.toMatchObject({
       code: 'rendition_not_ready',
       message: expect.stringMatching(
-        /still missing after a run .* A worker may use different PRESETS/,
+        /still missing after a job .* A worker may use different PRESETS/,
       ) as string,
     });
   expect(await rig.jobs.claimDue('derive', 10, 60)).toEqual([]);

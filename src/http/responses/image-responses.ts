@@ -109,7 +109,7 @@ async function sendRedirect(
   redirect: Redirect,
   headers: { readonly contentType: string; readonly contentDisposition?: string },
 ): Promise<FastifyReply> {
-  const location = await redirect.address({ ...headers, method: method === 'HEAD' ? 'HEAD' : 'GET' });
+  const location = await redirect.createUrl({ ...headers, method: method === 'HEAD' ? 'HEAD' : 'GET' });
   return reply
     .code(302)
     .headers({ location, 'cache-control': `private, max-age=${redirect.maxAgeSeconds}` })

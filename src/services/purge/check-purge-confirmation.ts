@@ -20,8 +20,8 @@ interface PurgeRequest {
 }
 
 /**
- * Checks that a purge is confirmed. A purge of unused images always requires a token. A purge of deleted images
- * requires one only if other machines can reach the server, because older local clients do not send a token.
+ * Checks that a purge is confirmed. A purge of unused images always requires a token. A purge of deleted images only
+ * requires a token if other machines can reach the server, because older local clients do not send a token.
  * @throws {AppError} `purge_refused`
  */
 export type CheckPurgeConfirmation = (principal: Principal, request: PurgeRequest) => void;
@@ -47,7 +47,7 @@ function rejectionReason(expected: string | undefined, tokens: readonly string[]
     return 'Other machines can reach this server, and PURGE_CONFIRM_TOKEN is not set. Set it and restart the server, then send its value as confirm_token in the body or in the X-Confirm-Token header.';
   if (tokens.length === 0)
     return 'A purge must be confirmed: send the value of PURGE_CONFIRM_TOKEN as confirm_token in the body or in the X-Confirm-Token header, or use a dry run to see what would be removed.';
-  // Compares all tokens, so that the response time does not reveal which one is wrong.
+  // Compares all tokens, so that the response time does not reveal which token is wrong.
   const wrongTokens = tokens.filter((token) => !equalsInConstantTime(token, expected));
   return wrongTokens.length === 0
     ? undefined
@@ -55,7 +55,7 @@ function rejectionReason(expected: string | undefined, tokens: readonly string[]
 }
 
 /** Compares digests, which have equal lengths, so that the response time reveals nothing about the token. */
-function equalsInConstantTime(given: string, expected: string): boolean {
+function equalsInConstantTime(token: string, expected: string): boolean {
   const digest = (text: string) => createHash('sha256').update(text.trim()).digest();
-  return timingSafeEqual(digest(given), digest(expected));
+  return timingSafeEqual(digest(token), digest(expected));
 }

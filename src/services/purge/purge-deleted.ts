@@ -25,24 +25,24 @@ export interface DeletedPurge {
 export interface DeletedPurgeReport extends PurgeTally {
   readonly dryRun: boolean;
   readonly cutoff: Date;
-  /** Renditions made before the cutoff, including those of images that are not deleted. */
+  /** Renditions created before the cutoff, including those of images that are not deleted. */
   readonly renditionsFound: number;
-  /** Renditions among these whose image was deleted before the cutoff. */
+  /** The renditions among these whose image was deleted before the cutoff. */
   readonly renditionsToDelete: number;
   readonly imagesToDelete: number;
   /** Bytes that the purge would free, calculated before it starts. */
   readonly bytesToDelete: number;
-  /** Images that were not purged because the time limit of a request was reached. Another request purges them. */
+  /** Images that were not purged because the time limit of the request was reached. Repeat the request to purge them. */
   readonly remaining: number;
 }
 
 /**
- * Purges (hard) images that were deleted long enough ago, with the files that no other image uses.
- * @throws {AppError} `purge_refused` if confirmation is required and missing.
+ * Permanently removes images that were deleted long enough ago, and those of their files that no other image uses.
+ * @throws {AppError} `purge_refused` if confirmation is required but missing.
  */
 export type PurgeDeleted = (principal: Principal, purge: DeletedPurge) => Promise<DeletedPurgeReport>;
 
-/** Candidates per query. */
+/** Number of candidates per query. */
 const pageSize = 200;
 
 /** @see PurgeDeleted */
@@ -56,8 +56,8 @@ export function makePurgeDeleted({
     if (!dryRun) checkPurgeConfirmation(principal, { scope: 'deleted', tokens: confirmTokens });
     const { tenantId } = principal;
     const { images, bytes, ...figures } = await purging.deletedFigures(tenantId, days);
-    const planned = { dryRun, ...figures, imagesToDelete: images, bytesToDelete: bytes };
-    if (dryRun) return { ...planned, images: 0, renditions: 0, files: 0, bytes: 0, errors: [], remaining: 0 };
+    const plan = { dryRun, ...figures, imagesToDelete: images, bytesToDelete: bytes };
+    if (dryRun) return { ...plan, images: 0, renditions: 0, files: 0, bytes: 0, errors: [], remaining: 0 };
     const { isComplete, ...tally } = await removeImages(
       (after) => purging.listDeleted(tenantId, figures.cutoff, { limit: pageSize, after }),
       { deletedBefore: figures.cutoff },
@@ -67,6 +67,6 @@ export function makePurgeDeleted({
       `purge finished; deleted images removed: ${tally.images}`,
     );
     const remaining = isComplete ? 0 : (await purging.deletedFigures(tenantId, days)).images;
-    return { ...planned, ...tally, remaining };
+    return { ...plan, ...tally, remaining };
   };
 }

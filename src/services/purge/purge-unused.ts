@@ -32,23 +32,27 @@ export interface UnusedPurgeReport extends PurgeTally {
   /** At most 1,000. */
   readonly candidates: readonly PurgeCandidate[];
   readonly candidatesTotal: number;
-  /** Candidates that were not purged because the time limit of a request was reached. Another request purges them. */
+  /**
+   * Candidates that were not purged because the time limit of the request was reached. Repeat the request to purge
+   * them.
+   */
   readonly remaining: number;
-  /** Warnings, one sentence each, such as that a tenant has never used references. */
+  /** Warnings, one sentence each, for example if a tenant has never used references. */
   readonly warnings: readonly string[];
 }
 
 /**
- * Permanently removes completed and failed images that have no references, and their files. Skips images that are being processed
- * and imports without an original, which have no files. Checks each image again in the transaction that removes it.
- * @throws {AppError} `purge_refused` unless it is confirmed; `tenant_not_found`.
+ * Permanently removes completed and failed images that have no references, and their files. Skips images that are being
+ * processed and imports without an original, which have no files. Checks each image again in the transaction that
+ * removes it.
+ * @throws {AppError} `purge_refused` if the purge is not confirmed; `tenant_not_found`.
  */
 export type PurgeUnused = (principal: Principal, purge: UnusedPurge) => Promise<UnusedPurgeReport>;
 
 /** Maximum number of candidates in a report. */
-const maxListed = 1_000;
+const maxListedCandidates = 1_000;
 
-/** Candidates per query. */
+/** Number of candidates per query. */
 const pageSize = 200;
 
 /** @see PurgeUnused */
@@ -57,14 +61,14 @@ export function makePurgeUnused(deps: Dependencies): PurgeUnused {
   return async (principal, { dryRun, confirmTokens = [], tenantName, minAgeDays }) => {
     if (!dryRun) deps.checkPurgeConfirmation(principal, { scope: 'unused', tokens: confirmTokens });
     const filter = { tenantId: await findTenantId(deps, principal, tenantName), minAgeDays };
-    const candidates = await purging.listUnused(filter, { limit: maxListed });
-    const planned = {
+    const candidates = await purging.listUnused(filter, { limit: maxListedCandidates });
+    const plan = {
       dryRun,
       candidates,
       candidatesTotal: await purging.countUnused(filter),
       warnings: await findWarnings(deps, filter),
     };
-    if (dryRun) return { ...planned, ...emptyTally, remaining: 0 };
+    if (dryRun) return { ...plan, ...emptyTally, remaining: 0 };
     const removal = await removeImages((after) => purging.listUnused(filter, { limit: pageSize, after }), {
       unusedWithMinAgeDays: minAgeDays,
     });
@@ -73,7 +77,7 @@ export function makePurgeUnused(deps: Dependencies): PurgeUnused {
       { ...tally, tenant: tenantName ?? 'all', ...callerFields(principal) },
       `purge finished; unused images removed: ${tally.images}`,
     );
-    return { ...planned, ...tally, remaining: isComplete ? 0 : await purging.countUnused(filter) };
+    return { ...plan, ...tally, remaining: isComplete ? 0 : await purging.countUnused(filter) };
   };
 }
 

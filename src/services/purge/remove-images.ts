@@ -14,7 +14,7 @@ interface Dependencies {
   readonly logger: Logger;
 }
 
-/** Returns the next candidates after the given one, or an empty page at the end. */
+/** Returns the page of candidates that follows the given candidate. The page after the last candidate is empty. */
 type NextPage = (after: PurgeCandidate | undefined) => Promise<readonly PurgeCandidate[]>;
 
 /** The result of removing images. */
@@ -30,8 +30,8 @@ const timeLimitMs = 45_000;
 const maxErrors = 100;
 
 /**
- * Removes images: first the rows, in a transaction that checks the reason again, then the files that no row refers to
- * any longer. Reports failures and continues with the next image.
+ * Removes images: first the rows, in a transaction that checks the reason again, then the files that are no longer in
+ * use. Reports failures and continues with the next image.
  */
 export type RemoveImages = (nextPage: NextPage, reason: PurgeReason) => Promise<Removal>;
 
@@ -62,12 +62,12 @@ async function removeImage(
   tally: Tally,
 ): Promise<void> {
   try {
-    const removed = await deps.purging.remove(candidate, reason);
-    if (!removed) return;
+    const removedImage = await deps.purging.remove(candidate, reason);
+    if (!removedImage) return;
     tally.images++;
-    tally.renditions += removed.renditions;
+    tally.renditions += removedImage.renditions;
     deps.cache.evict(candidate);
-    for (const file of removed.files) await removeFile(deps, file, tally);
+    for (const file of removedImage.files) await removeFile(deps, file, tally);
   } catch (error) {
     addError(deps, tally, `Image ${candidate.id} could not be removed and is unchanged.`, error);
   }

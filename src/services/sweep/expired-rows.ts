@@ -8,7 +8,7 @@ interface Dependencies {
   readonly logger: Logger;
 }
 
-/** Removes expired rows: finished jobs, imports and their images that never got an original, and empty tenants. */
+/** Removes expired rows: finished jobs, imports and their images that never received an original, and empty tenants. */
 export interface ExpiredRowSweeps {
   jobs(): Promise<void>;
   imports(): Promise<void>;
@@ -17,8 +17,8 @@ export interface ExpiredRowSweeps {
 
 /** @see ExpiredRowSweeps */
 export function makeExpiredRowSweeps({ expiredRows, retention, logger }: Dependencies): ExpiredRowSweeps {
-  const report = (removed: number, rows: string, days: number) => {
-    if (removed > 0) logger.info({ removed }, `${rows} older than ${days} d removed: ${removed}`);
+  const report = (removed: number, rowDescription: string, days: number) => {
+    if (removed > 0) logger.info({ removed }, `${rowDescription} older than ${days} d removed: ${removed}`);
   };
   return {
     async jobs() {

@@ -5,20 +5,20 @@ import type { Logger } from '../../model/logger.ts';
 import { parseKey } from '../../storage/keys.ts';
 import type { Storage, StoredFile } from '../../storage/storage.ts';
 
-/** Compares rows and stored files in both directions: finds files without rows, and rows without files. */
+// This module compares rows with stored files in both directions: it finds files without rows, and rows without files.
 
 /** Safety limit: a fraction of all items, between 0 and 1, and a number of items. */
 type SweepLimit = Config['storage']['sweepLimit'];
 
-/** The fraction is only checked above this number of items, because one of two items is already half. */
-const minForFraction = 20;
+/** The fraction is only checked above this number of suspects, because in a small store, a single file can exceed it. */
+const minSuspectsForFraction = 20;
 
 /**
  * Whether so many items look wrong that the cause is probably elsewhere, such as an older database that was restored or
  * storage that is not mounted. Acting on these items could then destroy data.
  */
 function exceedsLimit({ fraction, count }: SweepLimit, suspects: number, total: number): boolean {
-  return suspects > count || (suspects > minForFraction && suspects / total > fraction);
+  return suspects > count || (suspects > minSuspectsForFraction && suspects / total > fraction);
 }
 
 /** Number of files or rows per query. */
@@ -89,11 +89,11 @@ async function removeAll(
   { storedFiles, storage }: OrphanDependencies,
   orphans: readonly ContentFile[],
 ): Promise<number> {
-  let removed = 0;
+  let removedCount = 0;
   for (const orphan of orphans) {
-    if (await storedFiles.removeUnused(orphan, () => storage.remove(orphan.key))) removed++;
+    if (await storedFiles.removeUnused(orphan, () => storage.remove(orphan.key))) removedCount++;
   }
-  return removed;
+  return removedCount;
 }
 
 async function* collectPages(files: AsyncIterable<StoredFile>): AsyncGenerator<StoredFile[]> {
@@ -116,9 +116,9 @@ interface OriginalDependencies {
 }
 
 /**
- * Finds images whose original is missing or differs in size from its record. Marks the images as damaged and logs them,
- * but never removes them: uploading the picture again or restoring the file repairs an image. Marks nothing if the
- * number of images exceeds the safety limit.
+ * Finds images whose original is missing or has a different size than recorded. Marks the images as damaged and logs
+ * them, but never removes them, because uploading the picture again or restoring the file repairs an image. Marks
+ * nothing if the number of images exceeds the safety limit.
  * @returns the number of images that were not marked before
  */
 export type FindMissingOriginals = () => Promise<number>;
@@ -138,7 +138,7 @@ export function makeFindMissingOriginals(deps: OriginalDependencies): FindMissin
     if (exceedsLimit(sweepLimit, damaged.length, checked)) {
       logger.error(
         { checked, missing: damaged.length },
-        `${damaged.length} of ${checked} originals look missing or changed, more than ORPHAN_BRAKE allows; no image was marked. Is storage mounted?`,
+        `${damaged.length} of ${checked} originals look missing or changed, more than ORPHAN_BRAKE allows; no image was marked as damaged. Is storage mounted?`,
       );
       return damaged.length;
     }
@@ -159,21 +159,21 @@ async function findNewlyDamaged(
 ): Promise<{ checked: number; damaged: DamagedImage[] }> {
   const { storedFiles, storage, sweepLimit } = deps;
   const newlyDamaged: DamagedImage[] = [];
-  let checked = 0;
+  let checkedCount = 0;
   let lastId = 0;
   for (;;) {
     const page = await storedFiles.listOriginalsAfter(lastId, pageSize);
     for (const { id, key, bytes, damaged } of page) {
       lastId = id;
-      checked++;
-      const stored = await storage.stat(key);
-      const isIntact = stored?.bytes === bytes;
+      checkedCount++;
+      const storedFile = await storage.stat(key);
+      const isIntact = storedFile?.bytes === bytes;
       if (isIntact && damaged) await clearMark(deps, id);
       if (!isIntact && !damaged)
-        newlyDamaged.push({ id, key, problem: stored ? 'has changed in size' : 'is missing' });
+        newlyDamaged.push({ id, key, problem: storedFile ? 'has changed in size' : 'is missing' });
     }
     if (page.length < pageSize || newlyDamaged.length > sweepLimit.count)
-      return { checked, damaged: newlyDamaged };
+      return { checked: checkedCount, damaged: newlyDamaged };
   }
 }
 

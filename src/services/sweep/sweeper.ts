@@ -25,18 +25,21 @@ interface Dependencies {
 /** Removes expired data and repairs what crashes leave behind, on a schedule. */
 export interface Sweeper {
   start(): void;
-  /** Runs the frequent passes, or all passes that are due, once, for a short-lived process. Never rejects. */
-  runOnce(which: 'frequent' | 'all'): Promise<void>;
+  /**
+   * Runs either the frequent passes or all passes that are due, once. Intended for short-lived processes. Never
+   * rejects.
+   */
+  runOnce(scope: 'frequent' | 'all'): Promise<void>;
   /** Stops the schedule and waits for running passes. */
   stop(): Promise<void>;
 }
 
 interface Pass {
   readonly name: string;
-  /** Delay before the first run; less than a day, because a server may restart every night. */
-  readonly firstMs: number;
-  readonly everyMs: number;
-  /** Whether only one of several processes runs the pass, because it reads all data. */
+  /** Delay before the first run. It is less than a day, because a server may restart every night. */
+  readonly firstDelayMs: number;
+  readonly intervalMs: number;
+  /** Whether the pass runs in only one of several processes, because it reads all data. */
   readonly isShared?: boolean;
   readonly run: () => Promise<unknown>;
 }
@@ -45,13 +48,13 @@ const second = 1_000;
 const hour = 3_600 * second;
 const day = 24 * hour;
 
-/** Passes with a shorter interval are frequent. They cost one query when there is nothing to do. */
-const frequentMs = 60 * second;
+/** Passes with an interval shorter than this are frequent. They run only one query when there is nothing to do. */
+const frequentThresholdMs = 60 * second;
 
-/** Maximum time that an upload can take to arrive, here or in the store. */
-const uploadAgeMs = day;
+/** Maximum duration of an upload, either to this process or to the store. */
+const maxUploadDurationMs = day;
 
-const daily = { firstMs: hour, everyMs: day, isShared: true };
+const dailySchedule = { firstDelayMs: hour, intervalMs: day, isShared: true };
 
 /** @see Sweeper */
 export function makeSweeper(deps: Dependencies): Sweeper {
@@ -59,33 +62,38 @@ export function makeSweeper(deps: Dependencies): Sweeper {
     {
       name: 'lost leases',
       // The first run is immediate, because this process may replace one that crashed.
-      firstMs: second / 2,
-      everyMs: 5 * second,
+      firstDelayMs: second / 2,
+      intervalMs: 5 * second,
       run: () => deps.takeOverLostLeases(false),
     },
-    { name: 'usage', firstMs: 10 * second, everyMs: 10 * second, run: () => deps.usage.fold() },
-    { name: 'staging files', firstMs: hour, everyMs: hour, run: () => deps.staging.sweep(uploadAgeMs) },
+    { name: 'usage', firstDelayMs: 10 * second, intervalMs: 10 * second, run: () => deps.usage.fold() },
+    {
+      name: 'staging files',
+      firstDelayMs: hour,
+      intervalMs: hour,
+      run: () => deps.staging.sweep(maxUploadDurationMs),
+    },
     {
       name: 'unfinished uploads',
-      firstMs: hour,
-      everyMs: hour,
+      firstDelayMs: hour,
+      intervalMs: hour,
       isShared: true,
-      run: () => deps.storage.sweepUnfinished(uploadAgeMs),
+      run: () => deps.storage.sweepUnfinished(maxUploadDurationMs),
     },
-    { ...daily, name: 'old jobs', run: () => deps.expiredRowSweeps.jobs() },
-    { ...daily, name: 'old imports', run: () => deps.expiredRowSweeps.imports() },
-    { ...daily, name: 'empty tenants', run: () => deps.expiredRowSweeps.tenants() },
-    { ...daily, name: 'missing originals', run: () => deps.findMissingOriginals() },
-    { ...daily, name: 'usage drift', firstMs: 1.5 * hour, run: () => deps.correctUsage() },
-    { ...daily, name: 'orphaned files', firstMs: 2 * hour, run: () => deps.sweepOrphans() },
-    { name: 'dead rows', firstMs: 3 * hour, everyMs: day, run: () => deps.installation.vacuum() },
+    { ...dailySchedule, name: 'old jobs', run: () => deps.expiredRowSweeps.jobs() },
+    { ...dailySchedule, name: 'old imports', run: () => deps.expiredRowSweeps.imports() },
+    { ...dailySchedule, name: 'empty tenants', run: () => deps.expiredRowSweeps.tenants() },
+    { ...dailySchedule, name: 'missing originals', run: () => deps.findMissingOriginals() },
+    { ...dailySchedule, name: 'usage drift', firstDelayMs: 1.5 * hour, run: () => deps.correctUsage() },
+    { ...dailySchedule, name: 'orphaned files', firstDelayMs: 2 * hour, run: () => deps.sweepOrphans() },
+    { name: 'dead rows', firstDelayMs: 3 * hour, intervalMs: day, run: () => deps.installation.vacuum() },
   ];
-  const stopping = new AbortController();
+  const stopController = new AbortController();
   const loops: Promise<void>[] = [];
 
-  async function runPass({ name, everyMs, isShared, run }: Pass): Promise<void> {
+  async function runPass({ name, intervalMs, isShared, run }: Pass): Promise<void> {
     try {
-      if (isShared && !(await deps.installation.claimSweepPass(name, everyMs / second))) return;
+      if (isShared && !(await deps.installation.claimSweepPass(name, intervalMs / second))) return;
       await run();
     } catch (error) {
       deps.logger.error({ err: error }, `the sweep for ${name} failed; it will run again later`);
@@ -94,10 +102,10 @@ export function makeSweeper(deps: Dependencies): Sweeper {
 
   /** Runs a pass repeatedly. Waits a full interval after each run, so that slow runs never overlap. */
   async function repeat(pass: Pass): Promise<void> {
-    let shouldContinue = await pause(pass.firstMs, stopping.signal);
+    let shouldContinue = await pause(pass.firstDelayMs, stopController.signal);
     while (shouldContinue) {
       await runPass(pass);
-      shouldContinue = await pause(pass.everyMs, stopping.signal);
+      shouldContinue = await pause(pass.intervalMs, stopController.signal);
     }
   }
 
@@ -105,13 +113,13 @@ export function makeSweeper(deps: Dependencies): Sweeper {
     start() {
       for (const pass of passes) loops.push(repeat(pass));
     },
-    async runOnce(which) {
+    async runOnce(scope) {
       for (const pass of passes) {
-        if (pass.everyMs < frequentMs || (which === 'all' && pass.isShared)) await runPass(pass);
+        if (pass.intervalMs < frequentThresholdMs || (scope === 'all' && pass.isShared)) await runPass(pass);
       }
     },
     async stop() {
-      stopping.abort();
+      stopController.abort();
       await Promise.all(loops);
     },
   };

@@ -7,8 +7,8 @@ interface Dependencies {
 }
 
 /**
- * Recounts each tenant's usage from the rows. Corrects and logs counters that differ, which always indicates a bug.
- * Returns the number of counters corrected.
+ * Recounts each tenant's usage from the rows. Corrects and logs counters that differ. A difference always indicates a
+ * bug. Returns the number of counters corrected.
  */
 export type CorrectUsage = () => Promise<number>;
 
@@ -18,7 +18,7 @@ const pageSize = 500;
 /** @see CorrectUsage */
 export function makeCorrectUsage({ recounting, logger }: Dependencies): CorrectUsage {
   return async () => {
-    let corrected = 0;
+    let correctedCount = 0;
     let lastId = 0;
     for (;;) {
       const tenants = await recounting.listTenantsAfter(lastId, pageSize);
@@ -29,14 +29,14 @@ export function makeCorrectUsage({ recounting, logger }: Dependencies): CorrectU
         if (images > 0)
           logger.error(
             { tenant: name, images },
-            `images of tenant ${name} using a file that did not have exactly one owner: ${images}; repaired`,
+            `repaired images of tenant ${name} that used a file without exactly one owner: ${images}`,
           );
         for (const drift of await recounting.correctUsage(id)) {
-          corrected++;
+          correctedCount++;
           report(logger, name, drift);
         }
       }
-      if (tenants.length < pageSize) return corrected;
+      if (tenants.length < pageSize) return correctedCount;
     }
   };
 }

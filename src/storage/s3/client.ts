@@ -4,7 +4,7 @@ import { S3Client, type S3ClientConfig } from '@aws-sdk/client-s3';
 import { assertKey } from '../keys.ts';
 import { isTimeout, StorageTimeout } from './s3-errors.ts';
 
-/** Location of the store, and timeouts. */
+/** The location of the store and the timeout. */
 export interface S3ClientSettings {
   readonly region: string;
   /** `undefined` for AWS. */
@@ -16,7 +16,7 @@ export interface S3ClientSettings {
 
 /** Two clients that share connections but have different timeouts. */
 interface S3Clients {
-  /** For requests with a small body or none. The response must start within the timeout. */
+  /** For requests with a small body or without a body. The response must start within the timeout. */
   readonly client: S3Client;
   /** For large request bodies. The connection must not be idle for longer than the timeout. */
   readonly uploadClient: S3Client;
@@ -26,7 +26,7 @@ interface S3Clients {
 /** Maximum number of connections to the store. Further requests wait for a free connection. */
 const maxSockets = 64;
 
-/** Maximum number of attempts per request, after status 5xx or 429 or a lost connection. */
+/** Maximum number of attempts per request. The SDK retries after status 429 or 5xx and after a lost connection. */
 const maxAttempts = 3;
 
 /** Creates the clients without connecting. Credentials come from the standard AWS variables, files or roles. */
@@ -72,7 +72,7 @@ function commonConfig({ region, endpoint, forcePathStyle }: S3ClientSettings): S
     forcePathStyle,
     ...(endpoint === undefined ? {} : { endpoint }),
     maxAttempts,
-    // Every file is sent with its SHA-256. Some stores do not support additional checksums.
+    // Every file is already sent with its SHA-256, and some stores do not support additional checksums.
     requestChecksumCalculation: 'WHEN_REQUIRED',
     responseChecksumValidation: 'WHEN_REQUIRED',
     // With `Expect: 100-continue`, each large body would use a separate connection.
@@ -82,7 +82,7 @@ function commonConfig({ region, endpoint, forcePathStyle }: S3ClientSettings): S
   };
 }
 
-/** Prevents retries after a timeout, because a request would then take a multiple of the timeout. */
+/** Prevents retries after a timeout, because a request could then take several times as long as the timeout. */
 function failOnTimeout(client: S3Client, timeoutMs: number): void {
   client.middlewareStack.add(
     (next) => async (args) => {

@@ -8,7 +8,10 @@ import { withStorageErrors } from './s3-errors.ts';
 /** Header with the client's file name, which is percent-encoded because headers are limited to ASCII. */
 const filenameHeader = 'x-amz-meta-filename';
 
-/** Creates functions that presign URLs for `bucket`. @param uploadSeconds how long upload URLs are valid */
+/**
+ * Creates functions that presign URLs for `bucket`.
+ * @param uploadSeconds how long upload URLs are valid, in seconds
+ */
 export function makeDirectAccess(bucket: Bucket, uploadSeconds: number): DirectAccess {
   return {
     presignRead: (key, options) => withStorageErrors(() => signRead(bucket, key, options)),
@@ -28,13 +31,16 @@ function signRead(bucket: Bucket, key: string, options: ReadUrlOptions): Promise
     ResponseContentDisposition: contentDisposition,
     ResponseCacheControl: options.cacheControl,
   };
-  // The signature includes the method.
+  // The signature covers the HTTP method.
   return method === 'HEAD'
     ? getSignedUrl(bucket.client, new HeadObjectCommand(input), { expiresIn: seconds })
     : getSignedUrl(bucket.client, new GetObjectCommand(input), { expiresIn: seconds });
 }
 
-/** Signs the length and the file name as headers: the store rejects any other length, and stores the name. */
+/**
+ * Signs the length and the file name as headers, so that the store rejects files of a different length and stores the
+ * name.
+ */
 async function signUpload(
   bucket: Bucket,
   key: string,
@@ -60,7 +66,7 @@ async function signUpload(
   return { url, headers, expiresAt };
 }
 
-/** Returns `undefined` if the encoding is invalid, because a client can send anything. */
+/** Decodes a file name. Returns `undefined` if the encoding is invalid, because a client can send anything. */
 function decodeFilename(encoded: string | undefined): string | undefined {
   try {
     return encoded === undefined ? undefined : decodeURIComponent(encoded);

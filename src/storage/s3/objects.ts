@@ -26,8 +26,8 @@ export function statObject(bucket: Bucket, key: string): Promise<StoredFile | un
 }
 
 /**
- * Throws if the bucket does not exist. A 404 to a HEAD request does not say what is missing: without this check, a wrong
- * bucket name would look like the loss of all files.
+ * Throws if the bucket does not exist. A 404 response to a HEAD request does not show whether the object or the bucket
+ * is missing. Without this check, a wrong bucket name would look as if all files had been lost.
  */
 async function assertBucketExists({ client, name }: Bucket): Promise<void> {
   try {

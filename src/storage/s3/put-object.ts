@@ -46,7 +46,10 @@ async function putOnce(bucket: Bucket, put: PutRequest, content: Buffer | Readab
   else await bucket.client.send(command);
 }
 
-/** Sends a stream. Aborts the request if the file cannot be read: if unhandled, that error would end the process. */
+/**
+ * Sends a stream. Aborts the request if the file cannot be read. Without an error listener, a failed read would end the
+ * process.
+ */
 async function sendStream(bucket: Bucket, command: PutObjectCommand, content: Readable): Promise<void> {
   const readFailure = new AbortController();
   content.once('error', (error) => readFailure.abort(error));
@@ -83,13 +86,14 @@ function uploadParameters(bucket: Bucket, { key, body, onlyIfNew }: PutRequest) 
   return {
     ...objectName(bucket, key),
     ContentLength: body.bytes,
-    // For people who browse the bucket. Vitrine sets its own content type when it serves or presigns a file.
+    // This type is only for people who browse the bucket. Vitrine sets its own content type when it serves or presigns
+    // a file.
     ContentType: key.endsWith('.jpg') ? 'image/jpeg' : 'application/octet-stream',
     ...(onlyIfNew ? { IfNoneMatch: '*' } : {}),
   };
 }
 
-const partBytes = 8 * 2 ** 20;
+const minPartBytes = 8 * 2 ** 20;
 
 /** The maximum number of parts that S3 allows. */
 const maxParts = 10_000;
@@ -100,7 +104,7 @@ const maxParallelParts = 2;
 /** Uploads a large file in parts, each with its SHA-256. Removes the parts if the upload fails. */
 async function putMultipart(bucket: Bucket, put: PutRequest): Promise<void> {
   const { path, body } = put;
-  const partSize = Math.max(partBytes, Math.ceil(body.bytes / maxParts));
+  const partSize = Math.max(minPartBytes, Math.ceil(body.bytes / maxParts));
   const content = createReadStream(path, { highWaterMark: 2 ** 20 });
   const upload = new Upload({
     client: bucket.uploadClient,

@@ -5,19 +5,24 @@ import { type Bucket, objectName } from './client.ts';
 import { type FileBody, putObject, readFileBody } from './put-object.ts';
 import { errorName, httpStatus } from './s3-errors.ts';
 
-/** Stores an original, which is complete and durable when this returns. */
+/** Stores an original. When this returns, the stored file is complete and durable. */
 export type PutOriginal = (file: StagedFile) => Promise<void>;
 
 /** Maximum number of attempts if a concurrent upload or removal of the same key interferes. */
 const maxAttempts = 5;
 
 /** Error names of stores that do not support conditional uploads. */
-const unsupportedCodes = new Set(['NotImplemented', 'InvalidArgument', 'InvalidRequest', 'NotSupported']);
+const unsupportedConditionErrors = new Set([
+  'NotImplemented',
+  'InvalidArgument',
+  'InvalidRequest',
+  'NotSupported',
+]);
 
 /**
- * Creates a function that uploads originals on the condition that the object does not exist yet, so that an existing
- * original is only overwritten if it is damaged. If the store does not support the condition, this and all later originals
- * are uploaded without it. This is harmless, because the key identifies the content.
+ * Creates a function that uploads originals on the condition that the object does not exist yet. An existing original
+ * is only overwritten if it is damaged. If the store does not support the condition, this and all later originals are
+ * uploaded without it. This is harmless, because the key identifies the content.
  */
 export function makePutOriginal(bucket: Bucket): PutOriginal {
   let supportsConditions = true;
@@ -59,7 +64,7 @@ export function makePutOriginal(bucket: Bucket): PutOriginal {
 
 function isUnsupportedCondition(error: unknown): boolean {
   const status = httpStatus(error);
-  return status === 501 || (status === 400 && unsupportedCodes.has(errorName(error)));
+  return status === 501 || (status === 400 && unsupportedConditionErrors.has(errorName(error)));
 }
 
 /** Compares the stored object with the file by size and, if the store reports it, by SHA-256. */
@@ -75,13 +80,13 @@ async function compareStored(
   });
   if (!head) return 'missing';
   if (head.ContentLength !== bytes) return 'damaged';
-  const stored = fullObjectChecksum(head.ChecksumSHA256);
-  return stored === undefined || stored === sha256.toString('base64') ? 'intact' : 'damaged';
+  const storedChecksum = fullObjectChecksum(head.ChecksumSHA256);
+  return storedChecksum === undefined || storedChecksum === sha256.toString('base64') ? 'intact' : 'damaged';
 }
 
 /**
- * Returns `checksum` if it covers the whole object. For a multipart object it does not: it is a checksum of the parts'
- * checksums, and ends with `-` and the number of parts.
+ * Returns `checksum` if it covers the whole object. The checksum of a multipart object does not: it is calculated from
+ * the checksums of the parts and ends with `-` and the number of parts.
  */
 export function fullObjectChecksum(checksum: string | undefined): string | undefined {
   return checksum?.includes('-') ? undefined : checksum;

@@ -32,13 +32,19 @@ export function openObject(bucket: Bucket, key: string, range?: ByteRange): Prom
   });
 }
 
-/** Reads a whole object into memory. Verifies its checksum if the store has one. @throws as `openObject` */
+/**
+ * Reads a whole object into memory. Verifies its checksum if the store has one.
+ * @throws the same errors as `openObject`
+ */
 export function readObject(bucket: Bucket, key: string): Promise<Buffer> {
   const name = objectName(bucket, key);
   return withStorageErrors(async () => buffer(await openVerified(bucket, name)));
 }
 
-/** Copies an object to a file in `folder`. Verifies its checksum if the store has one. @throws as `openObject`; `storage_full` */
+/**
+ * Copies an object to a file in `folder`. Verifies its checksum if the store has one.
+ * @throws the same errors as `openObject`; {AppError} `storage_full`
+ */
 export function copyObject(bucket: Bucket, key: string, folder: string): Promise<LocalCopy> {
   const name = objectName(bucket, key);
   return withStorageErrors(async () => {

@@ -1,7 +1,10 @@
 import { AppError, FileMissing } from '../../errors.ts';
 import { toWriteError } from '../storage-errors.ts';
 
-/** Thrown if the store exceeds the timeout. The SDK does not retry after this error, because it does not know it. */
+/**
+ * Thrown if the store exceeds the timeout. The SDK does not retry after this error, because it only retries known
+ * errors.
+ */
 export class StorageTimeout extends Error {
   override readonly name = 'StorageTimeout';
 
@@ -26,15 +29,18 @@ export function httpStatus(error: unknown): number | undefined {
   return (error as S3Error).$metadata?.httpStatusCode;
 }
 
-/** Returns the store's error name, e.g. `NoSuchKey`, or a system error code, e.g. `ECONNREFUSED`, or `Error`. */
+/** Returns the store's error name (e.g. `NoSuchKey`), a system error code (e.g. `ECONNREFUSED`) or `Error`. */
 export function errorName(error: unknown): string {
   const { name, code } = error as S3Error;
   const rawName = typeof code === 'string' ? code : name;
-  // The name is used in messages, but a store may send any text.
+  // The name is used in messages, but a store may send any text as the name.
   return typeof rawName === 'string' && /^\w[\w.-]{0,60}$/.test(rawName) ? rawName : 'Error';
 }
 
-/** Whether an error means that the object does not exist. The status 404 alone is not enough: a proxy may have sent it. */
+/**
+ * Whether an error means that the object does not exist. Status 404 alone is not enough, because a proxy may have sent
+ * it.
+ */
 export function isMissingObject(error: unknown): boolean {
   return errorName(error) === 'NoSuchKey';
 }
@@ -47,7 +53,7 @@ export function isTransient(error: unknown): boolean {
   return ['ECONNRESET', 'ECONNREFUSED', 'EPIPE', 'ETIMEDOUT'].includes(errorName(error));
 }
 
-const fullErrors = new Set(['QuotaExceeded', 'XMinioStorageFull', 'InsufficientStorage']);
+const storeFullErrors = new Set(['QuotaExceeded', 'XMinioStorageFull', 'InsufficientStorage']);
 
 /** Explanations and remedies for operators, by error name. */
 const hints: Readonly<Record<string, string>> = {
@@ -62,13 +68,13 @@ const hints: Readonly<Record<string, string>> = {
   RequestTimeTooSkewed: 'the clock of this machine is wrong',
 };
 
-/** Converts the error of a request. The message contains no key, address or secret. */
+/** Converts a request error. The message contains no key, address or secret. */
 export function toStorageError(error: unknown): unknown {
   if (error instanceof AppError || error instanceof FileMissing) return error;
   if (error instanceof StorageTimeout) return new AppError('storage_failed', error.message, { cause: error });
   if (isMissingObject(error)) return new FileMissing({ cause: error });
   const [name, cause] = [errorName(error), withoutSecrets(error)];
-  if (fullErrors.has(name) || httpStatus(error) === 507) {
+  if (storeFullErrors.has(name) || httpStatus(error) === 507) {
     return new AppError('storage_full', `The store is full (${name}). The file was not stored.`, {
       cause,
     });

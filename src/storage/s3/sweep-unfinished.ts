@@ -6,47 +6,47 @@ import { withStorageErrors } from './s3-errors.ts';
 /** Folders with stored files. Multipart uploads in other folders may belong to other applications. */
 export const storedFolders = ['originals/', 'renditions/'] as const;
 
-/** Folders with temporary files: direct uploads that have not been ingested yet, and test files of storage checks. */
+/** Folders with temporary files: direct uploads that have not been ingested yet, and the test files of storage checks. */
 const temporaryFolders = ['incoming/', 'checks/'] as const;
 
 /** Removes unfinished multipart uploads and temporary files older than `olderThanMs`. Returns the number removed. */
 export async function sweepUnfinished(bucket: Bucket, olderThanMs: number): Promise<number> {
   const cutoff = new Date(Date.now() - olderThanMs);
-  let removed = 0;
-  for (const folder of temporaryFolders) removed += await removeOldFiles(bucket, folder, cutoff);
-  // Uploads come last, because some stores cannot list them and the sweep then fails.
-  for (const folder of storedFolders) removed += await abortOldUploads(bucket, folder, cutoff);
-  return removed;
+  let removedCount = 0;
+  for (const folder of temporaryFolders) removedCount += await removeOldFiles(bucket, folder, cutoff);
+  // Multipart uploads are processed last, because some stores cannot list them, which makes the sweep fail.
+  for (const folder of storedFolders) removedCount += await abortOldUploads(bucket, folder, cutoff);
+  return removedCount;
 }
 
 async function removeOldFiles(bucket: Bucket, folder: string, cutoff: Date): Promise<number> {
-  let removed = 0;
+  let removedCount = 0;
   for await (const { key, modifiedAt } of listObjects(bucket, folder)) {
     if (modifiedAt >= cutoff) continue;
     await removeObject(bucket, key);
-    removed++;
+    removedCount++;
   }
-  return removed;
+  return removedCount;
 }
 
 async function abortOldUploads(bucket: Bucket, folder: string, cutoff: Date): Promise<number> {
-  let aborted = 0;
+  let abortedCount = 0;
   let markers: PageMarkers | undefined = {};
   while (markers) {
     const page = await listUploads(bucket, folder, markers);
     for (const { Key, UploadId, Initiated } of page.Uploads ?? []) {
       if (!Initiated || Initiated >= cutoff) continue;
       await abortUpload(bucket, Key, UploadId);
-      aborted++;
+      abortedCount++;
     }
     markers = page.IsTruncated
       ? { KeyMarker: page.NextKeyMarker, UploadIdMarker: page.NextUploadIdMarker }
       : undefined;
   }
-  return aborted;
+  return abortedCount;
 }
 
-/** Position of the next page of a list of uploads. */
+/** Position of the next page in the list of uploads. */
 interface PageMarkers {
   readonly KeyMarker?: string | undefined;
   readonly UploadIdMarker?: string | undefined;

@@ -16,7 +16,7 @@ export interface ExpectedBody {
  */
 export function verifyBody(source: Readable, timeoutMs: number, expected: ExpectedBody): Readable {
   const hash = expected.sha256 === undefined ? undefined : createHash('sha256');
-  let received = 0;
+  let receivedBytes = 0;
   let timer: NodeJS.Timeout | undefined;
   const fail = (error: unknown) => void body.destroy(toStorageError(error) as Error);
   const restartTimer = () => {
@@ -36,7 +36,7 @@ export function verifyBody(source: Readable, timeoutMs: number, expected: Expect
   });
 
   source.on('data', (chunk: Buffer) => {
-    received += chunk.length;
+    receivedBytes += chunk.length;
     hash?.update(chunk);
     if (body.push(chunk)) return restartTimer();
     // The reader is busy until it calls `read` again.
@@ -45,23 +45,23 @@ export function verifyBody(source: Readable, timeoutMs: number, expected: Expect
   });
   source.once('end', () => {
     clearTimeout(timer);
-    const error = verify(expected, received, hash?.digest('base64'));
+    const error = verify(expected, receivedBytes, hash?.digest('base64'));
     if (error) fail(error);
     else body.push(null);
   });
   source.on('error', fail);
   source.once('close', () => {
-    if (!source.readableEnded) fail(truncated());
+    if (!source.readableEnded) fail(truncatedError());
   });
   return body;
 }
 
 function verify(expected: ExpectedBody, bytes: number, sha256: string | undefined): AppError | undefined {
-  if (expected.bytes !== undefined && bytes !== expected.bytes) return truncated();
+  if (expected.bytes !== undefined && bytes !== expected.bytes) return truncatedError();
   if (sha256 === expected.sha256) return undefined;
   return new AppError('storage_failed', 'The file read from storage does not match its checksum.');
 }
 
-function truncated(): AppError {
+function truncatedError(): AppError {
   return new AppError('storage_failed', 'The store ended its response too early.');
 }

@@ -69,7 +69,9 @@ test('assigns exactly one owner to a file with two owners or none, and still cou
       UPDATE renditions SET shared = ${shared} WHERE image_id IN (${donor}, ${sharer});
       ALTER TABLE renditions ENABLE TRIGGER USER`);
     const { errors } = await correctUsage();
-    expect(errors[0]).toMatch(/^images of tenant shop using a file that did not have exactly one owner: 3/);
+    expect(errors[0]).toMatch(
+      /^repaired images of tenant shop that used a file without exactly one owner: 3/,
+    );
     await expectExactUsage();
     const owners = await rowsOf(
       database,
