@@ -4,11 +4,11 @@ import {
   composeQueue,
   composeStorage,
   type DatabaseConfig,
-  engineProblems,
-  engineWarnings,
+  backEndProblems,
+  backEndWarnings,
   type QueueConfig,
   type StorageConfig,
-} from './config/engines.ts';
+} from './config/back-ends.ts';
 import {
   composeConfirmToken,
   composeExposure,
@@ -21,7 +21,7 @@ import type { Section, Setting } from './config/setting.ts';
 import { settings, type SettingValues } from './config/settings.ts';
 import type { Preset } from './model/preset.ts';
 
-/** Sections of the configuration that are identical to those of the settings table. */
+/** Sections of the configuration that are the same as in the settings table. */
 type PlainSections = Omit<SettingValues, 'data' | 'database' | 'queue' | 'storage' | 'renditions'>;
 
 /** The configuration of a process, read once. Each component receives only the sections that it needs. */
@@ -38,7 +38,7 @@ export interface Config extends PlainSections {
   readonly exposureWarnings: readonly string[];
 }
 
-/** Thrown when settings are invalid. Reports all problems at once, one sentence each. */
+/** Thrown if settings are invalid. Contains a sentence for each problem. */
 export class ConfigError extends Error {
   override readonly name = 'ConfigError';
   readonly problems: readonly string[];
@@ -56,12 +56,12 @@ export type Environment = Readonly<Record<string, string | undefined>>;
 
 /**
  * Reads the configuration from `env`. Unknown variables are ignored.
- * @throws {ConfigError} with every invalid variable and what it accepts.
+ * @throws {ConfigError} that lists every invalid variable and what it accepts.
  */
 export function loadConfig(env: Environment): Config {
   const problems: string[] = [];
   const values = readSettings(env, problems);
-  problems.push(...engineProblems(values));
+  problems.push(...backEndProblems(values));
   if (problems.length > 0) throw new ConfigError(problems);
   return composeConfig(values);
 }
@@ -109,7 +109,7 @@ function composeConfig(values: SettingValues): Config {
     presets: withThumbnailSize(values.renditions),
     purge: { ...purge, confirmToken: composeConfirmToken(values, exposure) },
     log: { ...log, level: readYesNo(log.debug ?? '') ? 'debug' : log.level },
-    warnings: engineWarnings(values),
+    warnings: backEndWarnings(values),
     exposureWarnings: exposureWarnings(values, exposure),
   };
 }
@@ -119,7 +119,7 @@ function withThumbnailSize({ presets, thumbnailSize }: SettingValues['renditions
   return presets.map((preset) => (preset.name === 'thumb' ? { ...preset, ...thumbnailSize } : preset));
 }
 
-/** Returns the configuration of a private server that a command starts, on a free port of the loopback address. */
+/** Returns the configuration of a server that a command starts for itself, on a free port of the loopback address. */
 export function loopbackConfig(config: Config): Config {
   const { confirmToken = documentedConfirmToken } = config.purge;
   return {

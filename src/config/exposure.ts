@@ -15,7 +15,7 @@ export interface Exposure {
   readonly isExposed: boolean;
 }
 
-/** The token that confirms purges while only this machine can reach the server. Older clients send it. */
+/** The default token that confirms purges if only this machine can reach the server. Older clients send it. */
 export const documentedConfirmToken = 'DELETE_CONFIRMED';
 
 /** @see Exposure */
@@ -38,7 +38,7 @@ function isLoopbackSetting(setting: string): boolean {
   return host !== undefined && isLoopbackHost(host);
 }
 
-/** Returns the token that confirms purges; `undefined` if purges that require a token are rejected. */
+/** Returns the token that confirms purges. `undefined` means that purges that require a token are rejected. */
 export function composeConfirmToken({ purge }: SettingValues, { isExposed }: Exposure): string | undefined {
   return purge.confirmToken || (isExposed ? undefined : documentedConfirmToken);
 }

@@ -13,16 +13,17 @@ export const networkList: Reader<readonly string[]> = {
 /** Networks in CIDR notation, each with its allowed port. Without a port, every port is allowed. */
 export const allowedNetworkList: Reader<readonly AllowedNetwork[]> = {
   accepts:
-    'comma-separated networks, each with or without a port, such as `10.1.2.3/32:9000,[fd00::/8]:443,10.2.0.0/16`, or `none`',
+    'comma-separated networks, each with an optional port, such as `10.1.2.3/32:9000,[fd00::/8]:443,10.2.0.0/16`, or `none`',
   read: (text) => splitList(text).map(readAllowedNetwork),
 };
 
-/** An IPv6 network with a port must be in brackets, because both contain colons. */
+/** Parses a network and its port. If there is a port, an IPv6 network must be in brackets because of its colons. */
 function readAllowedNetwork(word: string): AllowedNetwork {
-  const [, bracketed, bare, digits] = /^(?:\[([^\]]*)\]|([^:]*))(?::(\d+))?$/.exec(word) ?? [];
-  const network = readNetwork(bracketed ?? bare ?? word);
-  if (digits === undefined) return { network, port: undefined };
-  const port = Number(digits);
+  const [, bracketedNetwork, plainNetwork, portText] =
+    /^(?:\[([^\]]*)\]|([^:]*))(?::(\d+))?$/.exec(word) ?? [];
+  const network = readNetwork(bracketedNetwork ?? plainNetwork ?? word);
+  if (portText === undefined) return { network, port: undefined };
+  const port = Number(portText);
   if (port < 1 || port > 65_535) throw new Error(`contains "${word}", whose port is not between 1 and 65535`);
   return { network, port };
 }
@@ -43,7 +44,7 @@ export const originList: Reader<readonly string[] | '*'> = {
   },
 };
 
-/** The origin under which clients reach the server. */
+/** The origin at which clients reach the server. */
 export const publicOrigin: Reader<string> = {
   accepts: 'a URL without a path, such as `https://pictures.example.com`',
   read(text) {
@@ -74,11 +75,11 @@ function readOrigin(word: string): string {
 }
 
 /**
- * Splits a list. Also accepts a JSON array, as in older installations. Brackets around an item belong to an IPv6
- * network.
+ * Splits a list. Also accepts a JSON array, which older installations use. Keeps brackets around a single item, because
+ * they belong to an IPv6 network.
  */
 function splitList(text: string): string[] {
-  const unwrapped = text.trim().replace(/^\[([^[\]]*|\s*["'][\s\S]*)\]$/, '$1');
-  const items = unwrapped.split(/[\s,;]+/).map((word) => word.replace(/^["']|["']$/g, ''));
+  const itemText = text.trim().replace(/^\[([^[\]]*|\s*["'][\s\S]*)\]$/, '$1');
+  const items = itemText.split(/[\s,;]+/).map((word) => word.replace(/^["']|["']$/g, ''));
   return items.filter((word) => word !== '' && word.toLowerCase() !== 'none');
 }

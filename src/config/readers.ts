@@ -5,14 +5,14 @@ export interface Reader<T> {
   read(text: string): T;
 }
 
-const yes = new Set(['1', 'true', 'yes', 'on', 'y', 't']);
-const no = new Set(['0', 'false', 'no', 'off', 'n', 'f']);
+const yesWords = new Set(['1', 'true', 'yes', 'on', 'y', 't']);
+const noWords = new Set(['0', 'false', 'no', 'off', 'n', 'f']);
 
 /** Parses a boolean in any of the usual spellings. Returns `undefined` for other text. */
 export function readYesNo(text: string): boolean | undefined {
   const word = text.trim().toLowerCase();
-  if (yes.has(word)) return true;
-  return no.has(word) ? false : undefined;
+  if (yesWords.has(word)) return true;
+  return noWords.has(word) ? false : undefined;
 }
 
 /** A boolean. */
@@ -39,12 +39,13 @@ export function wholeNumber(min: number, max: number): Reader<number> {
 }
 
 /** A whole number of seconds from `min` to `max`, converted to milliseconds. */
-export const seconds = (min: number, max: number): Reader<number> => scaled(wholeNumber(min, max), 1000);
+export const seconds = (min: number, max: number): Reader<number> => scaleReader(wholeNumber(min, max), 1000);
 
 /** A whole number of MiB from `min` to `max`, converted to bytes. */
-export const mebibytes = (min: number, max: number): Reader<number> => scaled(wholeNumber(min, max), 2 ** 20);
+export const mebibytes = (min: number, max: number): Reader<number> =>
+  scaleReader(wholeNumber(min, max), 2 ** 20);
 
-function scaled(reader: Reader<number>, factor: number): Reader<number> {
+function scaleReader(reader: Reader<number>, factor: number): Reader<number> {
   return { accepts: reader.accepts, read: (text) => reader.read(text) * factor };
 }
 
@@ -85,13 +86,13 @@ export const anyText: Reader<string> = { accepts: 'text', read: (text) => text }
 
 const shellWord = /(?:"[^"]*"|'[^']*'|[^\s"'])+/g;
 
-/** A program and its arguments. Quotes group words with spaces; there is no other shell syntax. */
+/** A program and its arguments. An argument that contains spaces must be quoted. No other shell syntax is supported. */
 export const commandWords: Reader<readonly string[]> = {
   accepts: 'a program and its arguments; quote an argument that contains spaces',
   read(text) {
     if (/["']/.test(text.replaceAll(/"[^"]*"|'[^']*'/g, ''))) throw new Error('contains an unclosed quote');
     const words = text.match(shellWord) ?? [];
-    return words.map((each) => each.replaceAll(/"([^"]*)"|'([^']*)'/g, '$1$2'));
+    return words.map((quoted) => quoted.replaceAll(/"([^"]*)"|'([^']*)'/g, '$1$2'));
   },
 };
 
@@ -108,7 +109,7 @@ const levels = {
   silent: 'silent',
 } as const;
 
-/** A log level of pino. The setting also accepts Python's names. */
+/** A log level of pino. The setting also accepts Python's level names. */
 export type LogLevel = (typeof levels)[keyof typeof levels];
 
 /** A log level, case-insensitive. */

@@ -3,8 +3,8 @@ import type { Reader } from './readers.ts';
 const postgresScheme = /^postgres(?:ql)?(?:\+[a-z0-9]+)?:\/\//i;
 
 /**
- * The URL of a PostgreSQL server. Accepts SQLAlchemy's driver names and TLS parameters and translates them to libpq's,
- * where `sslmode=require` encrypts without verifying the host name.
+ * The URL of a PostgreSQL server. Also accepts SQLAlchemy's driver names and TLS parameters. TLS parameters are
+ * translated to those of libpq, where `sslmode=require` encrypts without verifying the host name.
  */
 export const databaseUrl: Reader<string> = {
   accepts: '`postgres://user:password@host:5432/database`, also `postgresql://` and `postgresql+asyncpg://`',
@@ -12,7 +12,7 @@ export const databaseUrl: Reader<string> = {
     const trimmed = text.trim();
     if (/^sqlite/i.test(trimmed))
       throw new Error(
-        'is an SQLite URL, which is not supported: leave it unset to use the embedded PostgreSQL in DATA_DIR',
+        'is an SQLite URL, which is not supported: leave the variable unset to use the embedded PostgreSQL in DATA_DIR',
       );
     assertUnambiguousUrl(trimmed);
     if (!postgresScheme.test(trimmed)) throw new Error('is not the URL of a PostgreSQL server');
@@ -20,14 +20,14 @@ export const databaseUrl: Reader<string> = {
     const tls = url.searchParams.get('sslmode') ?? url.searchParams.get('ssl');
     url.searchParams.delete('ssl');
     if (tls !== null) {
-      url.searchParams.set('sslmode', tlsMode(tls));
+      url.searchParams.set('sslmode', toSslMode(tls));
       url.searchParams.set('uselibpqcompat', 'true');
     }
     return url.href;
   },
 };
 
-function tlsMode(word: string): string {
+function toSslMode(word: string): string {
   if (/^(true|1)$/i.test(word)) return 'require';
   return /^(false|0)$/i.test(word) ? 'disable' : word.toLowerCase();
 }
@@ -50,12 +50,12 @@ export const s3Endpoint: Reader<string> = {
   read(text) {
     const url = parseUrl(text.trim());
     if (url.protocol !== 'http:' && url.protocol !== 'https:') throw new Error('is not an http(s) URL');
-    if (url.username || url.password) throw new Error('contains a user name or a password');
+    if (url.username || url.password) throw new Error('contains a user name or password');
     return url.href.replace(/\/$/, '');
   },
 };
 
-/** The prefix of all keys. The result is empty or ends with a slash. */
+/** The prefix of all storage keys. The result is empty or ends with a slash. */
 export const s3Prefix: Reader<string> = {
   accepts: "letters, digits and `!_.*'()-`, in segments separated by `/`",
   read(text) {
