@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { z } from 'zod';
 import { jobStates } from '../model/job.ts';
 
-/** When the server responds to an upload: `inline` once the renditions are ready, `queued` immediately. */
+/** Whether the server responds to an upload once the renditions are ready (`inline`) or immediately (`queued`). */
 export type UploadMode = 'inline' | 'queued';
 
 /** One file to upload. */
@@ -17,7 +17,7 @@ export interface Upload {
   readonly signal?: AbortSignal | undefined;
 }
 
-/** Result of an upload: a new image, an image that the tenant already had, or a refused file and the reason. */
+/** The result of an upload: a new image, an image that the tenant already had, or a rejected file with the reason. */
 export type UploadResult =
   | ({ readonly outcome: 'new' | 'known' } & UploadedImage)
   | { readonly outcome: 'refused'; readonly code: string; readonly reason: string };
@@ -55,12 +55,12 @@ type UploadedImage = Readonly<z.infer<typeof uploadedImage>>;
 /** The fields of an image that the command line uses. */
 export type ImageRecord = Readonly<z.infer<typeof imageRecord>>;
 
-/** The server is unreachable, or it still fails after all retries. The message is meant for users. */
+/** Thrown if the server is unreachable or still fails after all retries. The message is shown to users. */
 export class ServerFailure extends Error {
   override readonly name = 'ServerFailure';
 }
 
-/** The server rejected the request. The message comes from the server. */
+/** Thrown if the server rejects a request. The message comes from the server. */
 export class RequestRejected extends Error {
   override readonly name = 'RequestRejected';
 }
@@ -68,11 +68,12 @@ export class RequestRejected extends Error {
 /** A client for Vitrine's HTTP API. Every request is safe to repeat, so failed requests are retried. */
 export type ApiClient = ReturnType<typeof makeApiClient>;
 
-/** URL of the server and, for tests, the `fetch` function and the pauses between retries. */
+/** Options of an API client. Only tests set `fetch` and `retryDelays`. */
 export interface ApiClientOptions {
+  /** URL of the server. */
   readonly baseUrl: string;
   readonly fetch?: typeof globalThis.fetch;
-  /** Pause before each retry, in milliseconds; one retry per entry. */
+  /** Pauses before the retries, in milliseconds. Each entry adds one retry. */
   readonly retryDelays?: readonly number[];
 }
 
@@ -84,7 +85,7 @@ export function makeApiClient(options: ApiClientOptions) {
   const { fetch = globalThis.fetch, retryDelays = defaultRetryDelays } = options;
   const baseUrl = options.baseUrl.replace(/\/+$/, '');
 
-  /** Sends a request, with retries. Calls `makeBody` for each attempt, because an attempt consumes the body. */
+  /** Sends a request, with retries. Calls `makeBody` for each attempt, because sending a body consumes it. */
   async function send(
     path: string,
     signal?: AbortSignal,
@@ -101,7 +102,7 @@ export function makeApiClient(options: ApiClientOptions) {
     }
   }
 
-  /** Makes one attempt; returns the response or the connection error. Throws only if aborted. */
+  /** Makes one attempt. Returns the response or the connection error. Throws only if aborted. */
   async function sendOnce(
     url: string,
     headers: Readonly<Record<string, string>>,
@@ -170,12 +171,12 @@ async function makeUploadForm({ path, filename, tenant }: Upload): Promise<FormD
   return form;
 }
 
-/** Whether to retry a request. 507 is not retried, because a full disk stays full for longer than a few seconds. */
+/** Whether to retry a request. 507 is not retried, because a full disk does not recover within seconds. */
 function isRetryable(status: number): boolean {
   return status === 408 || status === 429 || (status >= 500 && status !== 507);
 }
 
-/** Returns the server's Retry-After, or else `fallback`, in milliseconds. */
+/** Returns the server's Retry-After in milliseconds, or `fallback` if there is none. */
 function retryDelay(outcome: Response | Error, fallback: number): number {
   const seconds = outcome instanceof Response ? Number(outcome.headers.get('retry-after') ?? NaN) : NaN;
   return Number.isFinite(seconds) && seconds >= 0 ? Math.min(seconds * 1000, maxRetryAfterMs) : fallback;

@@ -10,7 +10,7 @@ import { CommandRefused } from './server-connection.ts';
 /** Exit codes for shells and supervisors. */
 const exitCodes = { success: 0, failure: 1, invalidUsage: 2 } as const;
 
-/** Runs the command named in `args` and returns the exit code. */
+/** Runs the command that `args` specifies and returns the exit code. */
 export async function run(args: readonly string[], environment: Environment): Promise<number> {
   const [name = 'help', ...commandArgs] = args;
   if (name === '--version' || name === 'version') return printVersion();
@@ -59,7 +59,7 @@ function reportError(name: string, error: unknown): number {
   throw error;
 }
 
-/** Whether the operating system reported the error, such as a port in use or a folder without permissions. */
+/** Whether the operating system reported the error, for example because a port is in use. */
 function isSystemError(error: unknown): error is Error {
   return error instanceof Error && 'syscall' in error;
 }

@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs';
-import { openStorage } from '../../app/open-engines.ts';
+import { openStorage } from '../../app/open-back-ends.ts';
 import { runCheck, type Finding } from './finding.ts';
 import type { Config } from '../../config.ts';
 import {
@@ -34,22 +34,22 @@ export async function checkStorage(config: Config): Promise<Finding[]> {
 }
 
 async function checkDisk(storage: Storage, minFreeBytes: number): Promise<Finding> {
-  const free = Math.floor((await storage.freeBytes()) / 2 ** 20);
+  const freeMiB = Math.floor((await storage.freeBytes()) / 2 ** 20);
   return runCheck(
     'disk',
-    `${free} MiB free (uploads need at least ${minFreeBytes / 2 ** 20} MiB)`,
+    `${freeMiB} MiB free (uploads need at least ${minFreeBytes / 2 ** 20} MiB)`,
     'Free up space, or purge deleted images.',
     makeAssertFreeSpace(storage, minFreeBytes),
   );
 }
 
-/** Checks whether other users of this machine can read Vitrine's files. Changes nothing; startup fixes file modes. */
+/** Checks whether other users of this machine can read Vitrine's files. Does not fix file modes, as startup does. */
 export function checkPrivacy({ dataDir, storage }: Config): Finding[] {
   const pictureWarning = storage.kind === 'local' && describeOpenPictureFolder(storage.path, dataDir);
   return [
     checkDataFolder(dataDir),
     pictureWarning
-      ? warning(pictureWarning, 'Leave this only if a web server or a backup must read the images.')
+      ? warning(pictureWarning, 'Ignore this if a web server or a backup must read the images.')
       : [],
   ].flat();
 }

@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { type ApiClient, ServerFailure, RequestRejected } from '../api-client.ts';
 import { describeServerFailure } from '../import/import-command.ts';
 import type { Output } from '../terminal.ts';
-import { describePurge, formatPurgeJson } from './purge-summary.ts';
+import { countImages, describePurge, formatPurgeJson } from './purge-summary.ts';
 
 /** Options of `vitrine purge`. */
 export interface PurgeCommandOptions {
@@ -36,7 +36,7 @@ const commonFields = {
 const unusedReport = z.object({ ...commonFields, candidates_total: z.int(), warnings: z.array(z.string()) });
 const deletedReport = z.object({ ...commonFields, images_to_delete: z.int(), bytes_to_delete: z.int() });
 
-/** The totals of one or more requests. */
+/** The combined result of one or more purge requests. */
 export interface PurgeReport {
   readonly dryRun: boolean;
   /** Number of images found by the first request. */
@@ -54,7 +54,7 @@ export interface PurgeReport {
 }
 
 interface RequestReport extends PurgeReport {
-  /** Number of images left for the next request. */
+  /** Number of images that the next request still has to remove. */
   readonly remaining: number;
 }
 
@@ -74,11 +74,11 @@ export async function runPurgeCommand(options: PurgeCommandOptions): Promise<num
   }
 }
 
-/** Repeats the request until no images remain, because the server limits the time of a single request. */
+/** Repeats the request until no images remain, because the server limits the duration of each request. */
 async function purgeAll(options: PurgeCommandOptions): Promise<PurgeReport> {
   let report: RequestReport = await purgeOnce(options);
   while (!report.dryRun && report.remaining > 0) {
-    options.errorOutput.write(`Removed ${report.removed} images; ${report.remaining} remaining …\n`);
+    options.errorOutput.write(`Removed ${countImages(report.removed)}; ${report.remaining} remaining …\n`);
     const next = await purgeOnce(options);
     const hasProgressed = next.remaining < report.remaining;
     report = mergeReports(report, next);
