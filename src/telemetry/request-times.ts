@@ -11,15 +11,15 @@ interface Series {
   readonly method: string;
   readonly route: string;
   readonly status: number;
-  /** Number of requests per bucket. The last bucket counts requests above all bounds. */
+  /** Number of requests per bucket. The last bucket counts requests that exceed all bounds. */
   readonly buckets: number[];
-  /** Total duration. */
+  /** Total duration of the requests. */
   seconds: number;
 }
 
 /**
  * Creates a recorder of request counts and durations. prom-client looks up a series by its labels on every observation,
- * which would account for much of the cost of a cached response. This recorder needs a single map lookup and converts
+ * which would be a large part of the cost of a cached response. This recorder needs a single map lookup and converts
  * the data to prom-client's format on each scrape.
  */
 export function makeRequestRecorder(registry: Registry): Metrics['requestEnded'] {
