@@ -11,7 +11,7 @@ const seconds = 8;
 const connections = 32;
 const targetBytes = 106_000;
 
-/** Compares the requests per second for a cached rendition in Vitrine and for the same file in nginx, in alternating rounds. */
+/** Compares how many requests per second Vitrine serves for a cached rendition and nginx for the same file. */
 async function main(): Promise<number> {
   const missing = await findMissingPrograms(['nginx', 'wrk']);
   if (missing.length > 0) {
@@ -62,7 +62,7 @@ function nginxConfiguration(prefix: string, port: number): string {
   const paths = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi']
     .map((kind) => `  ${kind}_temp_path ${prefix}/${kind};`)
     .join('\n');
-  // If started by root, nginx runs its workers as another user by default, and that user cannot read this folder.
+  // By default, an nginx that root starts runs its workers as a different user, who cannot read this folder.
   const user = process.getuid?.() === 0 ? 'user root;' : '';
   return `
 daemon off;
@@ -90,7 +90,7 @@ async function uploadPicture(baseUrl: string, folder: string): Promise<string> {
   await writeFile(path, await makePicture());
   const client = makeApiClient({ baseUrl });
   const upload = await client.uploadFile({ path, filename: 'picture.jpg', tenant: 'bench', mode: 'inline' });
-  if (upload.outcome === 'refused') throw new Error(`The picture was refused: ${upload.reason}`);
+  if (upload.outcome === 'refused') throw new Error(`The picture was rejected: ${upload.reason}`);
   const { renditions } = await client.getImage(upload.id);
   const zoom = renditions.find(({ preset }) => preset === 'zoom');
   if (!zoom) throw new Error('The image has no zoom rendition.');
@@ -98,8 +98,8 @@ async function uploadPicture(baseUrl: string, folder: string): Promise<string> {
 }
 
 /**
- * Generates a smooth picture with enough grain that its 1200 × 1200 JPEG of quality 85 has about the size of a typical zoom
- * rendition of a product picture.
+ * Generates a smooth picture with grain. There is enough grain that a JPEG of 1200 × 1200 pixels with quality 85 is
+ * about as large as a typical zoom rendition of a product picture.
  */
 async function makePicture(): Promise<Buffer> {
   const side = 1200;
