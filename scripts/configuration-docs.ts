@@ -33,7 +33,7 @@ Every setting is an environment variable. No setting is required.
 
 - **Precedence.** Environment variables override the \`.env\` file in the working directory, which overrides the defaults.
   An empty or blank value means the default; in the environment, it also overrides the \`.env\` file.
-- **Aliases.** Some settings have aliases from older services. If several are set, the first one in the table is used.
+- **Aliases.** Some settings have aliases from older services. If several are set, the first in the table is used.
 - **\`.env\`.** One \`NAME=value\` per line; \`#\` starts a comment. The file is read once, at startup.
 - **Invalid values.** Startup fails with exit code 2 and a message that lists every invalid variable and what it accepts.
   Unknown variables are ignored.
@@ -52,22 +52,22 @@ PRESETS={"thumb":[100,100],"card":[400,400],"zoom":{"width":2000,"height":2000,"
 [Limits](limits.md) lists the limits that are not configurable.
 `;
 
-function row({ name, aliases, fallback, fallbackWords, reader, about }: Setting<unknown>): string {
+function formatRow({ name, aliases, fallback, fallbackWords, parser, about }: Setting<unknown>): string {
   const names = [name, ...aliases].map((variable) => `\`${variable}\``).join(', ');
   const defaultValue = fallbackWords ?? (fallback === undefined ? 'not set' : `\`${fallback}\``);
-  const cells = [names, defaultValue, reader.accepts, about];
+  const cells = [names, defaultValue, parser.accepts, about];
   return `| ${cells.map((cell) => cell.replaceAll('|', String.raw`\|`)).join(' | ')} |`;
 }
 
-function section(key: keyof typeof settings): string {
-  const rows = Object.values<Setting<unknown>>(settings[key]).map(row);
+function formatSection(key: keyof typeof settings): string {
+  const rows = Object.values<Setting<unknown>>(settings[key]).map(formatRow);
   return `\n## ${sectionTitles[key]}\n\n| Variable | Default | Accepts | What it does |\n|---|---|---|---|\n${rows.join('\n')}\n`;
 }
 
 const sectionKeys = Object.keys(sectionTitles) as (keyof typeof settings)[];
 
 function main(checkOnly: boolean): number {
-  const expected = introduction + sectionKeys.map(section).join('');
+  const expected = introduction + sectionKeys.map(formatSection).join('');
   if (!checkOnly) {
     writeFileSync(file, expected);
     return 0;

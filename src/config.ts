@@ -4,8 +4,8 @@ import {
   composeQueue,
   composeStorage,
   type DatabaseConfig,
-  backEndProblems,
-  backEndWarnings,
+  findBackEndProblems,
+  findBackEndWarnings,
   type QueueConfig,
   type StorageConfig,
 } from './config/back-ends.ts';
@@ -14,9 +14,9 @@ import {
   composeExposure,
   documentedConfirmToken,
   type Exposure,
-  exposureWarnings,
+  findExposureWarnings,
 } from './config/exposure.ts';
-import { readYesNo } from './config/readers.ts';
+import { parseYesNo } from './config/parsers.ts';
 import type { Section, Setting } from './config/setting.ts';
 import { settings, type SettingValues } from './config/settings.ts';
 import type { Preset } from './model/preset.ts';
@@ -61,7 +61,7 @@ export type Environment = Readonly<Record<string, string | undefined>>;
 export function loadConfig(env: Environment): Config {
   const problems: string[] = [];
   const values = readSettings(env, problems);
-  problems.push(...backEndProblems(values));
+  problems.push(...findBackEndProblems(values));
   if (problems.length > 0) throw new ConfigError(problems);
   return composeConfig(values);
 }
@@ -81,11 +81,11 @@ function readSetting(env: Environment, setting: Setting<unknown>, problems: stri
   const text = (name && env[name]) ?? setting.fallback;
   if (text === undefined) return undefined;
   try {
-    return setting.reader.read(text);
+    return setting.parser.parse(text);
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
     const value = setting.isSecret ? 'its value' : `"${text}"`;
-    problems.push(`${name ?? setting.name}: ${value} ${reason}; it accepts ${setting.reader.accepts}.`);
+    problems.push(`${name ?? setting.name}: ${value} ${reason}; it accepts ${setting.parser.accepts}.`);
     return undefined;
   }
 }
@@ -108,9 +108,9 @@ function composeConfig(values: SettingValues): Config {
     storage: composeStorage(values),
     presets: withThumbnailSize(values.renditions),
     purge: { ...purge, confirmToken: composeConfirmToken(values, exposure) },
-    log: { ...log, level: readYesNo(log.debug ?? '') ? 'debug' : log.level },
-    warnings: backEndWarnings(values),
-    exposureWarnings: exposureWarnings(values, exposure),
+    log: { ...log, level: parseYesNo(log.debug ?? '') ? 'debug' : log.level },
+    warnings: findBackEndWarnings(values),
+    exposureWarnings: findExposureWarnings(values, exposure),
   };
 }
 
@@ -120,7 +120,7 @@ function withThumbnailSize({ presets, thumbnailSize }: SettingValues['renditions
 }
 
 /** Returns the configuration of a server that a command starts for itself, on a free port of the loopback address. */
-export function loopbackConfig(config: Config): Config {
+export function makeLoopbackConfig(config: Config): Config {
   const { confirmToken = documentedConfirmToken } = config.purge;
   return {
     ...config,

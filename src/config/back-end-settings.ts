@@ -1,5 +1,5 @@
-import { databaseUrl, redisUrl, s3Endpoint, s3Prefix, fractionAndCount } from './back-end-readers.ts';
-import { anyText, mebibytes, oneOf, seconds, wholeNumber, yesNo } from './readers.ts';
+import { databaseUrl, redisUrl, s3Endpoint, s3Prefix, fractionAndCount } from './back-end-parsers.ts';
+import { anyText, mebibytes, oneOf, seconds, wholeNumber, yesNo } from './parsers.ts';
 import { optional, withDefault } from './setting.ts';
 
 /** Settings of the database server. */
@@ -12,7 +12,7 @@ export const databaseSettings = {
   }),
   host: optional('POSTGRES_HOST', anyText, {
     about:
-      'Host of the PostgreSQL server, as an alternative to `DATABASE_URL`. The other `POSTGRES_` settings only apply if this one is set.',
+      'Host of the PostgreSQL server, as an alternative to `DATABASE_URL`. The other `POSTGRES_` settings only apply if this setting is set.',
   }),
   port: withDefault('POSTGRES_PORT', wholeNumber(1, 65_535), '5432', {
     about: 'Port of the PostgreSQL server.',

@@ -75,13 +75,13 @@ export function composeStorage({ storage, data }: SettingValues): StorageConfig 
 }
 
 /** Returns a sentence for each problem with the combination of settings. */
-export function backEndProblems({ storage }: SettingValues): string[] {
+export function findBackEndProblems({ storage }: SettingValues): string[] {
   const lacksBucket = storage.type === 's3' && !storage.bucket;
   return lacksBucket ? ['S3_BUCKET: is not set; STORAGE_TYPE=s3 requires a bucket.'] : [];
 }
 
 /** Returns a warning for each group of settings that is set but has no effect because of other settings. */
-export function backEndWarnings({ database, queue, storage }: SettingValues): string[] {
+export function findBackEndWarnings({ database, queue, storage }: SettingValues): string[] {
   const isEmbedded = database.url === undefined && database.host === undefined;
   const warnings: string[] = [];
   if (isEmbedded && (database.password ?? database.name) !== undefined)

@@ -44,7 +44,7 @@ export function composeConfirmToken({ purge }: SettingValues, { isExposed }: Exp
 }
 
 /** Returns warnings for the operator of a server that other machines can reach. */
-export function exposureWarnings(
+export function findExposureWarnings(
   { server, purge }: SettingValues,
   { isOnLoopback, isExposed }: Exposure,
 ): string[] {

@@ -2,8 +2,8 @@ import { availableParallelism } from 'node:os';
 import { duplicatePolicies } from '../model/import.ts';
 import { nearDuplicatePolicies } from '../model/image.ts';
 import { databaseSettings, queueSettings, storageSettings } from './back-end-settings.ts';
-import { allowedNetworkList, hostList, networkList, originList, publicOrigin } from './network-readers.ts';
-import { formatList, presetList, thumbnailSize } from './picture-readers.ts';
+import { allowedNetworkList, hostList, networkList, originList, publicOrigin } from './network-parsers.ts';
+import { formatList, presetList, thumbnailSize } from './picture-parsers.ts';
 import {
   anyText,
   commandWords,
@@ -15,20 +15,20 @@ import {
   seconds,
   wholeNumber,
   yesNo,
-} from './readers.ts';
+} from './parsers.ts';
 import { optional, type Section, type ValuesOf, withDefault } from './setting.ts';
 
 const cores = String(availableParallelism());
 
 /**
  * All settings, by section and property. `Config` and docs/configuration.md are derived from this table, so a new
- * setting only needs an entry here. Readers convert units, so a property such as `requestMs` is in milliseconds.
+ * setting only needs an entry here. Parsers convert units, so a property such as `requestMs` is in milliseconds.
  */
 export const settings = {
   server: {
     host: withDefault('HOST', anyText, '127.0.0.1', {
       about:
-        'Address to listen on. `0.0.0.0` exposes the service to the network: put a proxy with access control in front of it.',
+        'Address to listen on. `0.0.0.0` exposes the service to the network, so put a proxy with access control in front of it.',
     }),
     port: withDefault('PORT', wholeNumber(0, 65_535), '8000', {
       about: 'Port to listen on; `0` picks a free port.',
@@ -38,7 +38,7 @@ export const settings = {
     }),
     maxConnectionsPerAddress: withDefault('MAX_CONNECTIONS_PER_ADDRESS', wholeNumber(1, 100_000), '256', {
       about:
-        'Maximum number of open connections per client address (per /64 for IPv6); further requests get 429. Loopback and `TRUSTED_PROXIES` are not counted.',
+        'Maximum number of open connections per client address (per /64 for IPv6); further requests get 429. Connections from loopback addresses and `TRUSTED_PROXIES` are not counted.',
     }),
     requestMs: withDefault('REQUEST_SECONDS', seconds(1, 86_400), '120', {
       about: 'Time limit for receiving a request, including its body; after that, the request gets 408.',
@@ -92,7 +92,8 @@ export const settings = {
   storage: storageSettings,
   worker: {
     enabled: withDefault('ENABLE_WORKER', yesNo, 'true', {
-      about: 'If `false`, this process only serves requests; queued jobs wait for another worker.',
+      about:
+        'If `false`, this process only serves requests; queued jobs wait for a worker in a different process.',
     }),
     concurrency: withDefault('WORKER_CONCURRENCY', wholeNumber(1, 256), cores, {
       about: 'Number of decoder workers, and therefore of images decoded concurrently.',
