@@ -9,13 +9,13 @@ import { embeddingSpace, fingerprintVersion } from '../src/model/fingerprint.ts'
 export async function fillImages(database: Database, count: number): Promise<void> {
   // The temporary table requires a single connection.
   await database.session(async (run) => {
-    for (const statement of statements(count)) await run(statement);
+    for (const statement of makeStatements(count)) await run(statement);
   });
 }
 
 const weeks = 10;
 
-function statements(count: number): string[] {
+function makeStatements(count: number): string[] {
   const minutesApart = (weeks * 7 * 24 * 60) / count;
   return [
     `INSERT INTO tenants (name, uses_references) SELECT 'tenant-' || n, n % 2 = 0 FROM generate_series(1, 20) n`,

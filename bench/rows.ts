@@ -131,7 +131,7 @@ async function ingest(queries: Queries, tenantId: number, content: string): Prom
   };
   await queries.fingerprints.findNeighbours(tenantId, fingerprint, 20, contentHash);
   const vector = Array.from({ length: embeddingDimension }, (_, index) => (bytes[index % 32] ?? 0) / 255);
-  await queries.jobs.complete(upload.job, renditions(tenantId, contentHash), {
+  await queries.jobs.complete(upload.job, makeRenditions(tenantId, contentHash), {
     fingerprint,
     embedding: { space: embeddingSpace, vector },
     nearDuplicates: [],
@@ -139,7 +139,7 @@ async function ingest(queries: Queries, tenantId: number, content: string): Prom
   await queries.fingerprints.findNeighbours(tenantId, fingerprint, 20, contentHash);
 }
 
-function renditions(tenantId: number, contentHash: string) {
+function makeRenditions(tenantId: number, contentHash: string) {
   return (['thumb', 'card', 'zoom'] as const).map((preset) => ({
     preset,
     recipe: '0123456789',

@@ -1,6 +1,6 @@
 import { type BackEnd, benchDatabaseUrl, makeBackEnd } from './back-end.ts';
 import { drawPictures } from './pictures.ts';
-import { freePort, type StartedServer, startProcess, startServer } from './programs.ts';
+import { findFreePort, type StartedServer, startProcess, startServer } from './programs.ts';
 import { median, upload } from './upload.ts';
 
 /**
@@ -33,7 +33,7 @@ const setups: readonly Setup[] = [
 ];
 
 async function startApi(backEnd: BackEnd, overrides: Record<string, string>): Promise<StartedServer> {
-  const port = await freePort();
+  const port = await findFreePort();
   return startServer(
     process.execPath,
     ['src/main.ts', 'serve'],

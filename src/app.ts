@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { FastifyBaseLogger } from 'fastify';
-import { isOnlyProcess, largeFoldersInside, openResources, type Resources } from './app/open-resources.ts';
+import { isOnlyProcess, findLargeFolders, openResources, type Resources } from './app/open-resources.ts';
 import type { Config } from './config.ts';
 import { type DataFolderLock, lockDataFolder } from './data-folder/lock.ts';
 import { protectDataFolder } from './data-folder/private-folder.ts';
@@ -52,7 +52,7 @@ export async function makeApp(
   exitOnFailure: () => void,
 ): Promise<App> {
   const lock = isOnlyProcess(config) ? lockDataFolder(config.dataDir) : undefined;
-  const modeRepair = protectDataFolder(config.dataDir, largeFoldersInside(config), logger);
+  const modeRepair = protectDataFolder(config.dataDir, findLargeFolders(config), logger);
   const unlock = (): void => {
     modeRepair.stop();
     lock?.release();

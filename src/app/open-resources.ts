@@ -15,7 +15,7 @@ import { openDatabase, openQueue, openStorage } from './open-back-ends.ts';
 export type Resources = Awaited<ReturnType<typeof openResources>>;
 
 /**
- * Opens all resources and migrates the database. If one fails, closes those that are already open.
+ * Opens all resources and migrates the database. If this fails, closes the resources that are already open.
  * @param onBroken called if the embedded database fails
  */
 export async function openResources(config: Config, logger: Logger, onBroken: () => void) {
@@ -25,7 +25,7 @@ export async function openResources(config: Config, logger: Logger, onBroken: ()
       size: config.worker.concurrency,
       ...config.decoder,
       logger,
-      workDirectory: decoderDirectory(config),
+      workDirectory: getDecoderDirectory(config),
       isOnlyProcess: isOnlyProcess(config),
     });
     cleanup.defer(() => decoders.close());
@@ -63,7 +63,7 @@ export function isOnlyProcess({ database }: Pick<Config, 'database'>): boolean {
 }
 
 /** Returns the folder for decoder inputs. It is in the staging folder, so that originals can be hard-linked into it. */
-function decoderDirectory({ storage }: Config): string {
+function getDecoderDirectory({ storage }: Config): string {
   const staging = storage.kind === 'local' ? join(storage.path, localStagingName) : storage.stagingPath;
   return join(staging, 'decoders');
 }
@@ -97,7 +97,7 @@ function warnIfPicturesAreExposed({ storage, dataDir }: Config, logger: Logger):
  * Returns the subfolders of the data folder that contain many files, except for the database folder, which is made
  * private once the database is open.
  */
-export function largeFoldersInside({ dataDir, storage }: Config): string[] {
+export function findLargeFolders({ dataDir, storage }: Config): string[] {
   const path = storage.kind === 'local' ? storage.path : storage.stagingPath;
   return isBelow(path, dataDir) ? [path] : [];
 }

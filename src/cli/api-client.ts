@@ -6,7 +6,7 @@ import { jobStates } from '../model/job.ts';
 /** Whether the server responds to an upload once the renditions are ready (`inline`) or immediately (`queued`). */
 export type UploadMode = 'inline' | 'queued';
 
-/** One file to upload. */
+/** A file to upload. */
 export interface Upload {
   /** Path of the file on this machine. */
   readonly path: string;
@@ -22,7 +22,7 @@ export type UploadResult =
   | ({ readonly outcome: 'new' | 'known' } & UploadedImage)
   | { readonly outcome: 'refused'; readonly code: string; readonly reason: string };
 
-const uploadedImage = z.object({
+const uploadedImageSchema = z.object({
   id: z.number(),
   uuid: z.string(),
   status: z.enum(jobStates),
@@ -32,7 +32,7 @@ const uploadedImage = z.object({
     .transform((error) => error ?? null),
 });
 
-const rendition = z.object({
+const renditionSchema = z.object({
   id: z.number(),
   preset: z.string(),
   url: z.string(),
@@ -43,17 +43,17 @@ const rendition = z.object({
   format: z.string(),
 });
 
-const imageRecord = uploadedImage.extend({
+const imageRecordSchema = uploadedImageSchema.extend({
   original_filename: z.string().nullish(),
-  renditions: z.array(rendition),
+  renditions: z.array(renditionSchema),
 });
 
-const problem = z.object({ code: z.string().optional(), detail: z.string().optional() });
+const problemSchema = z.object({ code: z.string().optional(), detail: z.string().optional() });
 
-type UploadedImage = Readonly<z.infer<typeof uploadedImage>>;
+type UploadedImage = Readonly<z.infer<typeof uploadedImageSchema>>;
 
 /** The fields of an image that the command line uses. */
-export type ImageRecord = Readonly<z.infer<typeof imageRecord>>;
+export type ImageRecord = Readonly<z.infer<typeof imageRecordSchema>>;
 
 /** Thrown if the server is unreachable or still fails after all retries. The message is shown to users. */
 export class ServerFailure extends Error {
@@ -98,11 +98,11 @@ export function makeApiClient(options: ApiClientOptions) {
       if (outcome instanceof Response && !isRetryable(outcome.status)) return outcome;
       const delay = retryDelays[attempt];
       if (delay === undefined) throw await toServerFailure(outcome, baseUrl);
-      await sleep(retryDelay(outcome, delay), undefined, { signal });
+      await sleep(chooseRetryDelay(outcome, delay), undefined, { signal });
     }
   }
 
-  /** Makes one attempt. Returns the response or the connection error. Throws only if aborted. */
+  /** Sends a request once. Returns the response or the connection error. Throws only if aborted. */
   async function sendOnce(
     url: string,
     headers: Readonly<Record<string, string>>,
@@ -121,12 +121,14 @@ export function makeApiClient(options: ApiClientOptions) {
   return {
     baseUrl,
 
-    /** Uploads a file from disk. @throws {ServerFailure} if the server is unreachable or keeps failing. */
+    /**
+     * Uploads a file from disk. @throws {ServerFailure} if the server is unreachable or still fails after all retries.
+     */
     async uploadFile(upload: Upload): Promise<UploadResult> {
       const query = upload.mode === 'queued' ? '?mode=queued' : '';
       const response = await send(`/v1/images${query}`, upload.signal, () => makeUploadForm(upload));
       if (!response.ok) return readRejection(response);
-      const image = await readJson(response, uploadedImage);
+      const image = await readJson(response, uploadedImageSchema);
       return { outcome: response.status === 200 ? 'known' : 'new', ...image };
     },
 
@@ -134,7 +136,7 @@ export function makeApiClient(options: ApiClientOptions) {
     async getImage(id: number, signal?: AbortSignal): Promise<ImageRecord> {
       const response = await send(`/v1/images/${id}`, signal);
       if (!response.ok) throw new ServerFailure((await readRejection(response)).reason);
-      return readJson(response, imageRecord);
+      return readJson(response, imageRecordSchema);
     },
 
     /** Posts `value` as JSON and parses the response with `schema`. @throws {RequestRejected} */
@@ -177,7 +179,7 @@ function isRetryable(status: number): boolean {
 }
 
 /** Returns the server's Retry-After in milliseconds, or `fallback` if there is none. */
-function retryDelay(outcome: Response | Error, fallback: number): number {
+function chooseRetryDelay(outcome: Response | Error, fallback: number): number {
   const seconds = outcome instanceof Response ? Number(outcome.headers.get('retry-after') ?? NaN) : NaN;
   return Number.isFinite(seconds) && seconds >= 0 ? Math.min(seconds * 1000, maxRetryAfterMs) : fallback;
 }
@@ -209,16 +211,16 @@ function describeConnectionError(error: Error): string {
   return cause instanceof Error ? cause.message || cause.name : error.message;
 }
 
-async function readProblem(response: Response): Promise<z.infer<typeof problem>> {
+async function readProblem(response: Response): Promise<z.infer<typeof problemSchema>> {
   const body: unknown = await response.json().catch(() => null);
-  const parsed = problem.safeParse(body);
-  return parsed.success ? parsed.data : {};
+  const result = problemSchema.safeParse(body);
+  return result.success ? result.data : {};
 }
 
 async function readJson<Schema extends z.ZodType>(response: Response, schema: Schema) {
   const body: unknown = await response.json().catch(() => null);
-  const parsed = schema.safeParse(body);
-  if (parsed.success) return parsed.data;
+  const result = schema.safeParse(body);
+  if (result.success) return result.data;
   throw new ServerFailure(
     `${new URL(response.url).origin} sent an unexpected response. Is it a Vitrine server?`,
   );

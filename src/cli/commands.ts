@@ -60,8 +60,8 @@ export const commands: Readonly<Record<string, Command>> = {
     },
     run: async (config, values) => {
       const concurrency = readNumber(values, 'concurrency', config.worker.concurrency, 256);
-      const { work } = await import('./worker.ts');
-      return work({ ...config, worker: { ...config.worker, concurrency } });
+      const { runWorker } = await import('./worker.ts');
+      return runWorker({ ...config, worker: { ...config.worker, concurrency } });
     },
   },
   migrate: {

@@ -20,9 +20,7 @@ export interface Environment {
   readonly warning: string | undefined;
 }
 
-/**
- * Name of a variable that is set after re-execution. Standard input is then a file that contains the secrets.
- */
+/** Name of a variable that is set after re-execution. Standard input is then a file that contains the secrets. */
 const reexecutedMarker = 'VITRINE_SECRETS_ON_STDIN';
 
 /**
@@ -58,7 +56,7 @@ export function findSecrets(variables: NodeJS.ProcessEnv): Record<string, string
   );
 }
 
-/** Re-executes this process without `secrets` in its environment block. Returns the reason if that is impossible. */
+/** Re-executes this process without `secrets` in its environment block. Returns a warning if that is impossible. */
 function reexecuteWithout(secrets: Record<string, string>, variables: NodeJS.ProcessEnv): string | undefined {
   const names = Object.keys(secrets);
   if (names.length === 0) return undefined;

@@ -18,16 +18,17 @@ export async function run(args: readonly string[], environment: Environment): Pr
   if (!command) return printOverview(name);
   if (commandArgs.includes('--help') || commandArgs.includes('-h')) return printHelp(name, command);
   try {
-    const parsed = parse(command, commandArgs);
+    const parsedArgs = parseCommandArgs(command, commandArgs);
     return (
-      (await command.run(readConfig(environment), parsed.values, parsed.positionals)) ?? exitCodes.success
+      (await command.run(readConfig(environment), parsedArgs.values, parsedArgs.positionals)) ??
+      exitCodes.success
     );
   } catch (error) {
     return reportError(name, error);
   }
 }
 
-function parse(command: Command, args: string[]) {
+function parseCommandArgs(command: Command, args: string[]) {
   try {
     return parseArgs({ args, options: command.options, allowPositionals: command.acceptsInputs ?? false });
   } catch (error) {
@@ -53,7 +54,7 @@ function reportError(name: string, error: unknown): number {
     error instanceof StartRefused ||
     isSystemError(error)
   ) {
-    process.stderr.write(`${error.message}${remedyFor(error)}\n`);
+    process.stderr.write(`${error.message}${describeRemedy(error)}\n`);
     return error instanceof ConfigError ? exitCodes.invalidUsage : exitCodes.failure;
   }
   throw error;
@@ -64,7 +65,7 @@ function isSystemError(error: unknown): error is Error {
   return error instanceof Error && 'syscall' in error;
 }
 
-function remedyFor(error: Error): string {
+function describeRemedy(error: Error): string {
   if (!('code' in error)) return '';
   if (error.code === 'EADDRINUSE')
     return '\nAnother program is already listening on that port. Stop it, or set PORT (for a worker: WORKER_PORT) to a different port.';

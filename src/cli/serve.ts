@@ -43,9 +43,9 @@ export async function startApp(
   stopSignal: Promise<NodeJS.Signals>,
 ): Promise<App> {
   for (const warning of config.warnings) logger.warn({}, warning);
-  const starting = makeApp(config, logger, exitOnFailure);
-  if (config.database.kind === 'embedded') return starting;
-  const result = await Promise.race([starting, stopSignal]);
+  const appPromise = makeApp(config, logger, exitOnFailure);
+  if (config.database.kind === 'embedded') return appPromise;
+  const result = await Promise.race([appPromise, stopSignal]);
   if (typeof result !== 'string') return result;
   logger.info({ signal: result }, `${result}: stopped during startup`);
   process.exit(0);

@@ -1,4 +1,4 @@
-import { type Config, loopbackConfig } from '../config.ts';
+import { type Config, makeLoopbackConfig } from '../config.ts';
 import { findHolder } from '../data-folder/lock.ts';
 import { makeLogger } from '../telemetry/logger.ts';
 import { type ApiClient, makeApiClient } from './api-client.ts';
@@ -38,7 +38,7 @@ export async function connectToServer(
   const { makeApp } = await import('../app.ts');
   // The command prints its own progress, so the server should log only errors.
   const level = config.log.level === 'info' ? 'error' : config.log.level;
-  const localConfig = loopbackConfig(config);
+  const localConfig = makeLoopbackConfig(config);
   const app = await makeApp(localConfig, await makeLogger({ ...config.log, level }), exitOnFailure);
   const baseUrl = await app.listen();
   await app.work();

@@ -9,7 +9,7 @@ import { waitForStopSignal } from './stop-signals.ts';
  * Runs `vitrine worker`: a worker without the API. Any number of workers can share a PostgreSQL server. The embedded
  * database allows only one process, so a worker can finish the jobs of a stopped server but not run at the same time.
  */
-export async function work(config: Config): Promise<void> {
+export async function runWorker(config: Config): Promise<void> {
   // Signal handlers are installed first, so that a signal during a long first startup also stops the process cleanly.
   const stopSignal = waitForStopSignal();
   const logger = await makeLogger(config.log);

@@ -82,7 +82,7 @@ export function describeOpenPictureFolder(folder: string, dataDir: string): stri
  * none or the folder is missing.
  */
 export function modeIfOpen(folder: string): string | undefined {
-  const mode = modeOf(folder);
+  const mode = readMode(folder);
   if (!hasModes || mode === undefined || (mode & otherUsersBits) === 0) return undefined;
   return (mode & 0o7777).toString(8).padStart(4, '0');
 }
@@ -101,7 +101,7 @@ export function isBelow(path: string, folder: string): boolean {
 /** Whether this system has file modes. */
 export const hasModes = process.platform !== 'win32';
 
-function modeOf(path: string): number | undefined {
+function readMode(path: string): number | undefined {
   try {
     return statSync(path).mode;
   } catch {
@@ -113,7 +113,7 @@ function modeOf(path: string): number | undefined {
 /** Whether a folder may be made private. A file-system root or a shared folder may not. */
 export function canMakePrivate(folder: string): boolean {
   const realPath = realpathSync(folder);
-  return realPath !== parse(realPath).root && ((modeOf(realPath) ?? 0) & stickyBit) === 0;
+  return realPath !== parse(realPath).root && ((readMode(realPath) ?? 0) & stickyBit) === 0;
 }
 
 function chmodIfAllowed(path: string): void {

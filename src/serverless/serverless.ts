@@ -40,18 +40,18 @@ const safeMethods = new Set(['GET', 'HEAD', 'OPTIONS']);
 /** Creates the handlers for a host without long-running processes. The first request starts the app. */
 export function makeServerlessHandlers(options: ServerlessOptions): ServerlessHandlers {
   const { environment, waitUntil, exitOnFailure, workMs = 40_000, cronMs = 50_000 } = options;
-  let starting: Promise<App> | undefined;
+  let appPromise: Promise<App> | undefined;
   let lastPollAt = Number.NEGATIVE_INFINITY;
 
   /**
    * Returns the app, which concurrent requests start only once. If the start fails, the next request starts it again.
    */
   function getApp(): Promise<App> {
-    starting ??= startApp(environment, exitOnFailure).catch((error: unknown) => {
-      starting = undefined;
+    appPromise ??= startApp(environment, exitOnFailure).catch((error: unknown) => {
+      appPromise = undefined;
       throw error;
     });
-    return starting;
+    return appPromise;
   }
 
   async function withApp(response: ServerResponse, work: (app: App) => Promise<void>): Promise<void> {
@@ -103,7 +103,7 @@ export function makeServerlessHandlers(options: ServerlessOptions): ServerlessHa
       });
     },
     async close() {
-      await (await starting?.catch(() => undefined))?.close();
+      await (await appPromise?.catch(() => undefined))?.close();
     },
   };
 }

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { type Config, ConfigError, type Environment, loadConfig } from '../config.ts';
 
 /** Returns defaults for settings whose usual defaults are unsuitable for a serverless function. */
-function serverlessDefaults(): Environment {
+function makeServerlessDefaults(): Environment {
   return {
     // The temporary folder is the only writable folder.
     DATA_DIR: join(tmpdir(), 'vitrine'),
@@ -26,7 +26,7 @@ export function loadServerlessConfig(environment: Environment): Config {
   const missingProblems = describeMissingSettings(definedSettings);
   try {
     // A function is public, regardless of HOST.
-    const config = loadConfig({ ...serverlessDefaults(), ...definedSettings, HOST: '0.0.0.0' });
+    const config = loadConfig({ ...makeServerlessDefaults(), ...definedSettings, HOST: '0.0.0.0' });
     if (missingProblems.length > 0) throw new ConfigError(missingProblems);
     return { ...config, queue: { kind: 'in-process' } };
   } catch (error) {
@@ -37,7 +37,7 @@ export function loadServerlessConfig(environment: Environment): Config {
   }
 }
 
-/** Returns the name of the setting that a problem starts with. */
+/** Returns the setting name at the start of a problem. */
 function getSettingName(problem: string): string {
   return problem.split(':', 1)[0] ?? '';
 }

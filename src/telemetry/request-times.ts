@@ -84,15 +84,15 @@ class RequestHistogram extends Histogram<Label> {
 function toPromValues({ method, route, status, buckets, seconds }: Series) {
   const { name } = histogram;
   const labels = { method, route, status: String(status) };
-  let cumulative = 0;
+  let cumulativeCount = 0;
   const bucketValues = [...bounds, '+Inf'].map((le, bucket) => {
-    cumulative += buckets[bucket] ?? 0;
-    return { metricName: `${name}_bucket`, labels: { le }, sharedLabels: labels, value: cumulative };
+    cumulativeCount += buckets[bucket] ?? 0;
+    return { metricName: `${name}_bucket`, labels: { le }, sharedLabels: labels, value: cumulativeCount };
   });
   return [
     ...bucketValues,
     { metricName: `${name}_sum`, sharedLabels: labels, value: seconds },
-    { metricName: `${name}_count`, sharedLabels: labels, value: cumulative },
+    { metricName: `${name}_count`, sharedLabels: labels, value: cumulativeCount },
   ];
 }
 

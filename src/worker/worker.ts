@@ -29,7 +29,7 @@ export interface Worker {
 /** Interval between two claims if no wake-up arrives. */
 const pollIntervalMs = 1_000;
 
-/** Each interval is shortened by a random fraction up to this one, so that workers do not all poll at the same time. */
+/** Maximum fraction by which an interval is randomly shortened, so that workers do not all poll at the same time. */
 const pollJitter = 0.2;
 
 /** @see Worker */

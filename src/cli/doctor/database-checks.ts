@@ -46,7 +46,7 @@ async function checkEmbedded(config: Config, directory: string): Promise<Finding
   }
   try {
     const storageFindings: Finding[] = [];
-    const opened = await runCheck(
+    const databaseFinding = await runCheck(
       subject,
       `embedded, in ${directory}; no server is using it`,
       remedy,
@@ -59,7 +59,7 @@ async function checkEmbedded(config: Config, directory: string): Promise<Finding
         await database.close();
       },
     );
-    return [opened, ...storageFindings];
+    return [databaseFinding, ...storageFindings];
   } finally {
     lock.release();
   }
@@ -107,8 +107,8 @@ function describeSchema({ version, needed, mayChange }: SchemaState): Finding {
   if (version > needed)
     return {
       subject,
-      state: `version ${version}; this Vitrine supports up to ${needed}`,
-      remedy: 'Install a newer Vitrine.',
+      state: `version ${version}; this version of Vitrine supports versions up to ${needed}`,
+      remedy: 'Install a newer version of Vitrine.',
     };
   const state = `${version === 0 ? 'not created yet' : `version ${version}`}; the next start migrates it to version ${needed}`;
   if (mayChange) return { subject, state };

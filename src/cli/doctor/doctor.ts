@@ -48,7 +48,7 @@ function checkVersions(): Finding[] {
       state: `${nodeVersion} (needs ${minNodeVersion})`,
       remedy: isAtLeast(nodeVersion, minNodeVersion)
         ? undefined
-        : 'Install a newer Node, or use the npm scripts, which use the Node in node_modules.',
+        : 'Install a newer version of Node, or use the npm scripts, which use the version in node_modules.',
     },
     {
       subject: 'decoder',

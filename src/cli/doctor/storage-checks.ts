@@ -49,7 +49,7 @@ export function checkPrivacy({ dataDir, storage }: Config): Finding[] {
   return [
     checkDataFolder(dataDir),
     pictureWarning
-      ? warning(pictureWarning, 'Ignore this if a web server or a backup must read the images.')
+      ? makeWarning(pictureWarning, 'Ignore this if a web server or a backup must read the images.')
       : [],
   ].flat();
 }
@@ -60,7 +60,7 @@ function checkDataFolder(folder: string): Finding {
   if (!hasModes) return { subject: 'privacy', state: describeMissingModes(folder) };
   const mode = modeIfOpen(folder);
   if (mode === undefined) return { subject: 'privacy', state: `${folder} is private` };
-  return warning(
+  return makeWarning(
     `other users of this machine can access ${folder} (mode ${mode})`,
     canMakePrivate(folder)
       ? `Start Vitrine as the owner of the folder, which makes it private, or run chmod -R go-rwx ${folder}.`
@@ -68,6 +68,6 @@ function checkDataFolder(folder: string): Finding {
   );
 }
 
-function warning(state: string, remedy: string): Finding {
+function makeWarning(state: string, remedy: string): Finding {
   return { subject: 'privacy', state, remedy, isWarning: true };
 }

@@ -35,7 +35,7 @@ export function importExitCode(summary: ImportSummary): number {
 }
 
 /** Maximum number of problems to list individually. Larger numbers are grouped by code. */
-const maxListed = 10;
+const maxListedProblems = 10;
 const examplesPerGroup = 3;
 
 /** Formats the summary as text. */
@@ -73,7 +73,7 @@ function describeStop({ stopped, notFinished }: ImportSummary): string {
  */
 function describeProblems(title: string, problems: readonly FileProblem[]): string[] {
   if (problems.length === 0) return [];
-  if (problems.length <= maxListed) {
+  if (problems.length <= maxListedProblems) {
     return [`${title}:`, ...problems.map(describeProblem)];
   }
   const groups = Object.entries(Object.groupBy(problems, ({ code }) => code));
@@ -81,11 +81,11 @@ function describeProblems(title: string, problems: readonly FileProblem[]): stri
 }
 
 function describeGroup(code: string, group: readonly FileProblem[]): string[] {
-  const omitted = group.length - examplesPerGroup;
+  const omittedCount = group.length - examplesPerGroup;
   return [
     `  ${group.length} × ${code}, for example`,
     ...group.slice(0, examplesPerGroup).map((problem) => `  ${describeProblem(problem)}`),
-    ...(omitted > 0 ? [`    … and ${omitted} more; --json lists them all`] : []),
+    ...(omittedCount > 0 ? [`    … and ${omittedCount} more; --json lists them all`] : []),
   ];
 }
 

@@ -79,9 +79,9 @@ async function purgeAll(options: PurgeCommandOptions): Promise<PurgeReport> {
   let report: RequestReport = await purgeOnce(options);
   while (!report.dryRun && report.remaining > 0) {
     options.errorOutput.write(`Removed ${countImages(report.removed)}; ${report.remaining} remaining …\n`);
-    const next = await purgeOnce(options);
-    const hasProgressed = next.remaining < report.remaining;
-    report = mergeReports(report, next);
+    const nextReport = await purgeOnce(options);
+    const hasProgressed = nextReport.remaining < report.remaining;
+    report = mergeReports(report, nextReport);
     if (!hasProgressed) break;
   }
   const { remaining: _remaining, ...total } = report;
@@ -106,7 +106,7 @@ async function purgeUnused({
     body,
     unusedReport,
     signal,
-    confirmationHeader(confirm, token),
+    makeConfirmationHeader(confirm, token),
   );
   return { ...toReport(response), found: response.candidates_total, warnings: response.warnings };
 }
@@ -123,7 +123,7 @@ async function purgeDeleted({
     { dry_run: !confirm, days },
     deletedReport,
     signal,
-    confirmationHeader(confirm, token),
+    makeConfirmationHeader(confirm, token),
   );
   return {
     ...toReport(response),
@@ -134,7 +134,7 @@ async function purgeDeleted({
 }
 
 /** Returns the header that confirms a purge, encoded as UTF-8. A dry run does not send the token. */
-function confirmationHeader(confirm: boolean, token: string | undefined): Record<string, string> {
+function makeConfirmationHeader(confirm: boolean, token: string | undefined): Record<string, string> {
   if (!confirm || token === undefined) return {};
   return { 'x-confirm-token': Buffer.from(token, 'utf8').toString('latin1') };
 }
