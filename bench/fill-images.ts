@@ -49,7 +49,7 @@ function makeStatements(count: number): string[] {
        (SELECT array_agg(tenant_id * (1 << 20)::bigint + (band << 16) + ('x' || substr(content_hash, 1 + 4 * band, 4))::bit(16)::int)
         FROM generate_series(0, 15) band)
      FROM images WHERE status = 'completed'`,
-    // Only a thousand different vectors, because generating 512 random numbers for each image is slow.
+    // There are only a thousand different vectors, because generating 512 random numbers for each image is slow.
     `CREATE TEMPORARY TABLE vectors AS
      SELECT n, array_agg((random() * 200 - 100)::int)::real[]::vector::halfvec AS vector
      FROM generate_series(0, 999) n, generate_series(1, 512) GROUP BY n`,

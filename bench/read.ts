@@ -62,7 +62,7 @@ function makeNginxConfiguration(prefix: string, port: number): string {
   const paths = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi']
     .map((kind) => `  ${kind}_temp_path ${prefix}/${kind};`)
     .join('\n');
-  // By default, an nginx that root starts runs its workers as a different user, who cannot read this folder.
+  // If nginx is started by root, its workers run as a different user by default, which cannot read this folder.
   const user = process.getuid?.() === 0 ? 'user root;' : '';
   return `
 daemon off;

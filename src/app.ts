@@ -35,7 +35,7 @@ export interface App {
    */
   workFor(milliseconds: number): Promise<void>;
   /** Runs the sweeps that are due. A short-lived process calls this instead of `work`. */
-  sweep(which: 'frequent' | 'all'): Promise<void>;
+  sweep(sweeps: 'frequent' | 'all'): Promise<void>;
   /**
    * Stops accepting requests and jobs, and hands back the jobs that do not finish in time. Can be called repeatedly.
    */
@@ -98,7 +98,7 @@ function composeComponents(config: Config, logger: FastifyBaseLogger, resources:
     config,
     logger,
   });
-  // There are twice as many jobs as decoders, so that a picture is decoded while a different one is stored.
+  // There are twice as many jobs as decoders, so that the decoders stay busy while other pictures are stored.
   const capacities = { derive: 2 * config.worker.concurrency, import: config.imports.concurrency };
   const { leaseSeconds } = config.worker;
   const workers = jobKinds.map((kind) =>
@@ -206,8 +206,8 @@ function makeLifecycle(parts: LifecycleParts): App {
     },
     handle: (request, response) => handleRequest(http, request, response),
     workFor,
-    async sweep(which) {
-      if (await resources.claimStorage()) await sweeper.runOnce(which);
+    async sweep(sweeps) {
+      if (await resources.claimStorage()) await sweeper.runOnce(sweeps);
     },
     close: () => (closePromise ??= close()),
   };

@@ -72,18 +72,18 @@ export async function openStorage({
 /** Describes the database, queue and storage for the log, without passwords. */
 export function describeBackEnds({ database, queue, storage }: Config): string {
   const databaseText =
-    database.kind === 'embedded' ? `embedded in ${database.path}` : hostAndPath(database.url);
+    database.kind === 'embedded' ? `embedded in ${database.path}` : getHostAndPath(database.url);
   const localQueues = { 'in-process': 'in this process', postgres: 'by the database' };
   const queueText =
-    queue.kind === 'redis' ? `by Redis on ${hostAndPath(queue.url)}` : localQueues[queue.kind];
+    queue.kind === 'redis' ? `by Redis on ${getHostAndPath(queue.url)}` : localQueues[queue.kind];
   const storageText =
     storage.kind === 'local'
       ? storage.path
-      : `bucket ${storage.bucket}${storage.prefix ? ` under ${storage.prefix}` : ''}${storage.endpoint ? ` on ${hostAndPath(storage.endpoint)}` : ''}`;
+      : `bucket ${storage.bucket}${storage.prefix ? ` under ${storage.prefix}` : ''}${storage.endpoint ? ` on ${getHostAndPath(storage.endpoint)}` : ''}`;
   return `database: ${databaseText}; workers are woken ${queueText}; pictures: ${storageText}`;
 }
 
-function hostAndPath(url: string): string {
+function getHostAndPath(url: string): string {
   const { host, pathname } = new URL(url);
   return `${host}${pathname === '/' ? '' : pathname}`;
 }

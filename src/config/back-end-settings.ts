@@ -78,7 +78,7 @@ export const storageSettings = {
     fallbackWords: "AWS's own",
   }),
   forcePathStyle: optional('S3_FORCE_PATH_STYLE', yesNo, {
-    about: 'Whether URLs contain the bucket in the path instead of the host name.',
+    about: 'Whether URLs contain the bucket in the path instead of in the host name.',
     fallbackWords: '`true` if `S3_ENDPOINT` is set',
   }),
   prefix: withDefault('S3_PREFIX', s3Prefix, '', {

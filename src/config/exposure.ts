@@ -31,7 +31,7 @@ export function composeExposure({ server }: SettingValues): Exposure {
   };
 }
 
-/** @param setting a host name or an IP address; IPv6 with or without brackets */
+/** Whether a host name or IP address is a loopback address. Accepts IPv6 addresses with or without brackets. */
 function isLoopbackSetting(setting: string): boolean {
   const text = setting.trim();
   const host = parseHost(isIPv6(text) ? `[${text}]` : text);

@@ -75,8 +75,8 @@ function parseOrigin(word: string): string {
 }
 
 /**
- * Splits a list. Also accepts a JSON array, which older installations use. Keeps brackets around a single item, because
- * they belong to an IPv6 network.
+ * Splits a list. Also accepts a JSON array, which older installations use. Keeps brackets around an individual item,
+ * because they belong to an IPv6 network.
  */
 function splitList(text: string): string[] {
   const itemText = text.trim().replace(/^\[([^[\]]*|\s*["'][\s\S]*)\]$/, '$1');

@@ -50,7 +50,7 @@ export const settings = {
       about: 'A client that stops reading a response for this long is disconnected.',
     }),
     inlineMs: withDefault('INLINE_SECONDS', seconds(1, 600), '14', {
-      about: 'An inline upload that takes longer gets 202, and its processing continues.',
+      about: 'An inline upload that takes longer than this gets 202, and its processing continues.',
     }),
     shutdownMs: withDefault('SHUTDOWN_SECONDS', seconds(1, 300), '15', {
       about:
@@ -78,7 +78,7 @@ export const settings = {
     }),
     trustedProxies: withDefault('TRUSTED_PROXIES', networkList, 'none', {
       about:
-        'Networks of the proxies in front of this server; this machine is always trusted. Their connections are exempt from the limit per address, and the log also contains the client address that they send in `X-Forwarded-For`.',
+        'Networks of trusted proxies, in addition to this machine. Their connections are exempt from `MAX_CONNECTIONS_PER_ADDRESS`, and the log also contains the client address in their `X-Forwarded-For` header.',
     }),
   },
   data: {
@@ -206,7 +206,7 @@ export const settings = {
   purge: {
     days: withDefault('PURGE_DAYS', wholeNumber(0, 36_500), '30', {
       about:
-        'A purge of deleted images removes those that were deleted at least this long ago, unless the request sets `days`. Until they are purged, they can be restored.',
+        'A purge of deleted images removes images that were deleted at least this many days ago, unless the request sets `days`. Deleted images can be restored until they are purged.',
     }),
     confirmToken: optional('PURGE_CONFIRM_TOKEN', printableText, {
       isSecret: true,
@@ -225,7 +225,7 @@ export const settings = {
     }),
     importDays: withDefault('IMPORTS_KEEP_DAYS', wholeNumber(1, 36_500), '90', {
       about:
-        'Bulk imports are deleted after this many days, and with them failed images that have neither an original nor a reference. All other images are kept.',
+        'Bulk imports are deleted after this many days, together with failed images that have neither an original nor a reference. All other images are kept.',
     }),
     // The minimum is 2, because a presigned upload may stay in the store for a day before it is ingested for its
     // tenant.

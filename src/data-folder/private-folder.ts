@@ -110,7 +110,7 @@ function readMode(path: string): number | undefined {
   }
 }
 
-/** Whether a folder may be made private. A file-system root or a shared folder may not. */
+/** Whether a folder may be made private. File-system roots and shared folders must not. */
 export function canMakePrivate(folder: string): boolean {
   const realPath = realpathSync(folder);
   return realPath !== parse(realPath).root && ((readMode(realPath) ?? 0) & stickyBit) === 0;

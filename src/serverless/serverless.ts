@@ -44,7 +44,7 @@ export function makeServerlessHandlers(options: ServerlessOptions): ServerlessHa
   let lastPollAt = Number.NEGATIVE_INFINITY;
 
   /**
-   * Returns the app, which concurrent requests start only once. If the start fails, the next request starts it again.
+   * Returns the app. Concurrent requests share a single start. If it fails, the next request starts the app again.
    */
   function getApp(): Promise<App> {
     appPromise ??= startApp(environment, exitOnFailure).catch((error: unknown) => {

@@ -6,7 +6,7 @@ const bounds = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5,
 
 type Label = 'method' | 'route' | 'status';
 
-/** The requests with one method, route and status. */
+/** The requests with the same method, route and status. */
 interface Series {
   readonly method: string;
   readonly route: string;

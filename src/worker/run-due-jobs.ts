@@ -26,7 +26,7 @@ const retryMs = 500;
 export function makeRunDueJobs({ capacities, jobs, runJob, leaseSeconds, logger }: Dependencies): RunDueJobs {
   const runningJobs = new Map<Promise<unknown>, JobKind>();
   const kinds = Object.keys(capacities) as JobKind[];
-  /** Times at which the retries of failed jobs are due, in the unit of `performance.now()`. */
+  /** Times at which retries of failed jobs are due, comparable with `performance.now()`. */
   let retryTimes: number[] = [];
 
   function launch(job: ClaimedJob): void {
@@ -38,8 +38,8 @@ export function makeRunDueJobs({ capacities, jobs, runJob, leaseSeconds, logger 
   }
 
   async function claim(kind: JobKind): Promise<void> {
-    const runningOfKind = [...runningJobs.values()].filter((runningKind) => runningKind === kind).length;
-    const freeCapacity = capacities[kind] - runningOfKind;
+    const runningCount = [...runningJobs.values()].filter((runningKind) => runningKind === kind).length;
+    const freeCapacity = capacities[kind] - runningCount;
     if (freeCapacity <= 0) return;
     for (const job of await jobs.claimDue(kind, freeCapacity, leaseSeconds)) launch(job);
   }

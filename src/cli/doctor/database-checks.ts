@@ -41,7 +41,8 @@ async function checkEmbedded(config: Config, directory: string): Promise<Finding
   const remedy = `Restore ${directory} from a backup, or move it away to start with an empty database.`;
   const lock = tryLock(config.dataDir);
   if (typeof lock === 'string') {
-    const lockRemedy = 'Check the owner and permissions of the folder, or set DATA_DIR to a different one.';
+    const lockRemedy =
+      'Check the owner and permissions of the folder, or set DATA_DIR to a different folder.';
     return [{ subject, state: lock, remedy: lockRemedy }];
   }
   try {
@@ -75,7 +76,7 @@ function tryLock(dataDir: string): DataFolderLock | string {
 }
 
 const unreachableRemedy =
-  'Check DATABASE_URL, and that the server is running and accepts connections from this user.';
+  'Check DATABASE_URL, and make sure that the server is running and accepts connections from this user.';
 
 /** Checks the server, the schema, permissions and pgvector. Does not migrate, because a check must not change data. */
 export async function checkPostgres(config: Config): Promise<Finding[]> {

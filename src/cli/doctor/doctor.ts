@@ -73,7 +73,7 @@ async function checkQueue(config: Config): Promise<Finding[]> {
     for (let waitedMs = 0; queue.outageReason() !== undefined && waitedMs < connectTimeoutMs; waitedMs += 100)
       await sleep(100);
     const outageReason = queue.outageReason();
-    const remedy = `Check ${config.queue.kind === 'redis' ? 'REDIS_URL' : 'DATABASE_URL'} and that the server is running.`;
+    const remedy = `Check ${config.queue.kind === 'redis' ? 'REDIS_URL' : 'DATABASE_URL'}, and make sure that the server is running.`;
     return [
       outageReason === undefined
         ? { subject: 'queue', state: `${queueServerNames[config.queue.kind]} notifies workers of new jobs` }

@@ -21,7 +21,7 @@ export async function checkStorage(config: Config): Promise<Finding[]> {
     `${location} is readable and writable`,
     config.storage.kind === 'local'
       ? 'Check the owner and permissions of the folder.'
-      : 'Check the settings S3_* and AWS_*, and that the bucket exists.',
+      : 'Check the S3_* and AWS_* settings, and make sure that the bucket exists.',
     async () => (await opening).check(),
   );
   const storage = await opening.catch(() => undefined);
@@ -43,7 +43,7 @@ async function checkDisk(storage: Storage, minFreeBytes: number): Promise<Findin
   );
 }
 
-/** Checks whether other users of this machine can read Vitrine's files. Does not fix file modes, as startup does. */
+/** Checks whether other users of this machine can read Vitrine's files. Unlike startup, does not change modes. */
 export function checkPrivacy({ dataDir, storage }: Config): Finding[] {
   const pictureWarning = storage.kind === 'local' && describeOpenPictureFolder(storage.path, dataDir);
   return [

@@ -112,7 +112,7 @@ interface ImportTally {
 
 const maxConsecutiveFailures = 8;
 
-/** Creates an empty tally and starts its clock. */
+/** Creates an empty tally. The duration of the import is measured from this point. */
 export function makeImportTally(): ImportTally {
   const startedAt = performance.now();
   const counts = { new: 0, known: 0 };

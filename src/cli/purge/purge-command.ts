@@ -45,16 +45,16 @@ export interface PurgeReport {
   readonly removed: number;
   /** Number of removed files. */
   readonly files: number;
-  /** Freed bytes. */
+  /** Number of freed bytes. */
   readonly bytes: number;
-  /** Bytes that removing all found images would free, if the server reports them. */
+  /** Bytes that would be freed by removing all found images. Absent if the server does not report them. */
   readonly bytesToDelete?: number;
   readonly warnings: readonly string[];
   readonly errors: readonly string[];
 }
 
 interface RequestReport extends PurgeReport {
-  /** Number of images that the next request still has to remove. */
+  /** Number of images that remain to be removed. */
   readonly remaining: number;
 }
 
