@@ -35,7 +35,7 @@ const requests: readonly MeasuredRequest[] = [
     path: `/v1/images?tenant=tenant-7&created_before=${tomorrow}`,
     limitMs: 50,
   },
-  { name: 'list in the similarity API', path: '/api/v1/images/', limitMs: 50 },
+  { name: 'list in the similarity dialect', path: '/api/v1/images/', limitMs: 50 },
   { name: 'jobs', path: '/v1/jobs', limitMs: 50 },
   { name: 'jobs by error', path: '/v1/jobs?state=failed&code=picture_damaged', limitMs: 50 },
   { name: 'purge of unused, dry run', path: '/v1/purge', method: 'POST', limitMs: 50 },
