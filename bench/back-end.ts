@@ -4,15 +4,17 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Client } from 'pg';
 import { loadConfig } from '../src/config.ts';
-import { openDatabase } from '../src/app/open-engines.ts';
+import { openDatabase } from '../src/app/open-back-ends.ts';
 import type { Database } from '../src/db/database.ts';
 import { migrate } from '../src/db/engine/migrate.ts';
 
 /** A data folder and a database for a benchmark. */
 export interface BackEnd {
-  /** Environment of a server that uses them. */
+  /** Environment variables for a server that uses the data folder and the database. */
   readonly environment: Readonly<Record<string, string>>;
-  /** Opens and migrates the database. Close it before starting a server: only one process can open the embedded one. */
+  /**
+   * Opens and migrates the database. Close it before starting a server: an embedded database allows only one process.
+   */
   readonly open: () => Promise<Database>;
   readonly remove: () => Promise<void>;
 }
@@ -28,9 +30,11 @@ export async function makeBackEnd(): Promise<BackEnd> {
   return {
     environment,
     async open() {
-      const opened = await openDatabase(loadConfig(environment), silent, () => process.exit(1));
-      await migrate(opened);
-      return opened;
+      const migratedDatabase = await openDatabase(loadConfig(environment), silentLogger, () =>
+        process.exit(1),
+      );
+      await migrate(migratedDatabase);
+      return migratedDatabase;
     },
     async remove() {
       await database?.drop();
@@ -40,7 +44,7 @@ export async function makeBackEnd(): Promise<BackEnd> {
 }
 
 const discard = () => undefined;
-const silent = { debug: discard, info: discard, warn: discard, error: discard };
+const silentLogger = { debug: discard, info: discard, warn: discard, error: discard };
 
 async function createDatabase(serverUrl: string): Promise<{ url: string; drop: () => Promise<void> }> {
   const name = `vitrine_bench_${randomBytes(6).toString('hex')}`;

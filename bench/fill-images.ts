@@ -2,20 +2,20 @@ import type { Database } from '../src/db/database.ts';
 import { embeddingSpace, fingerprintVersion } from '../src/model/fingerprint.ts';
 
 /**
- * Fills an empty, migrated database with the rows of `count` images of 20 tenants, uploaded over ten weeks. One tenant has
- * half of them; 2 % have failed, 4 % were deleted 40 days ago, 10 % are in use. Each completed image has a fingerprint and an
- * embedding. No files are stored.
+ * Fills an empty, migrated database with the rows of `count` images, which 20 tenants uploaded over ten weeks. One
+ * tenant has half of the images. 2 % of the images have failed, 4 % were deleted 40 days ago, and 10 % are in use. Each
+ * completed image has a fingerprint and an embedding. No files are stored.
  */
 export async function fillImages(database: Database, count: number): Promise<void> {
   // The temporary table requires a single connection.
   await database.session(async (run) => {
-    for (const statement of statements(count)) await run(statement);
+    for (const statement of makeStatements(count)) await run(statement);
   });
 }
 
 const weeks = 10;
 
-function statements(count: number): string[] {
+function makeStatements(count: number): string[] {
   const minutesApart = (weeks * 7 * 24 * 60) / count;
   return [
     `INSERT INTO tenants (name, uses_references) SELECT 'tenant-' || n, n % 2 = 0 FROM generate_series(1, 20) n`,
@@ -49,7 +49,7 @@ function statements(count: number): string[] {
        (SELECT array_agg(tenant_id * (1 << 20)::bigint + (band << 16) + ('x' || substr(content_hash, 1 + 4 * band, 4))::bit(16)::int)
         FROM generate_series(0, 15) band)
      FROM images WHERE status = 'completed'`,
-    // Only a thousand different vectors, because generating 512 random numbers for each image is slow.
+    // There are only a thousand different vectors, because generating 512 random numbers for each image is slow.
     `CREATE TEMPORARY TABLE vectors AS
      SELECT n, array_agg((random() * 200 - 100)::int)::real[]::vector::halfvec AS vector
      FROM generate_series(0, 999) n, generate_series(1, 512) GROUP BY n`,

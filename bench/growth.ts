@@ -6,18 +6,19 @@ import { type StartedServer, startVitrine } from './programs.ts';
 import { median, upload } from './upload.ts';
 
 /**
- * Measures the time of an upload with 1,000, 10,000 and 100,000 existing images: `npm run bench:growth`. One server per size
- * runs all the time, and they receive the same pictures in turn, so that other load affects all equally. Uses the PostgreSQL
- * server in `BENCH_DATABASE_URL`, or else the embedded database.
+ * Measures the duration of uploads with 1,000, 10,000 and 100,000 existing images: `npm run bench:growth`. There is a
+ * server for each size. All servers run at the same time and receive the same pictures in turn, so that other load on
+ * the machine affects them equally. Uses the PostgreSQL server in `BENCH_DATABASE_URL` or, if it is not set, the
+ * embedded database.
  */
 
 const sizes = [1_000, 10_000, 100_000];
-const warmUp = 20;
-const measured = 100;
-/** Largest accepted ratio of the upload time to that with the fewest images. */
+const warmUpCount = 20;
+const measuredCount = 100;
+/** Maximum ratio between the upload time of a server and that of the server with the fewest images. */
 const maxRatio = 1.2;
 
-/** The tenant of the uploads. It has half of all images, which makes its queries the slowest. */
+/** The tenant of the uploads. Its queries are the slowest, because it has half of all images. */
 const largeTenant = 'tenant-1';
 
 interface Candidate {
@@ -31,7 +32,7 @@ async function main(): Promise<number> {
   const candidates: Candidate[] = [];
   try {
     for (const size of sizes) candidates.push(await prepare(size));
-    await uploadAll(candidates, await drawPictures(warmUp + measured));
+    await uploadAll(candidates, await drawPictures(warmUpCount + measuredCount));
     return report(candidates);
   } finally {
     for (const { server, backEnd } of candidates) {
@@ -59,22 +60,22 @@ async function uploadAll(candidates: readonly Candidate[], pictures: readonly Bu
       const candidate = candidates[(index + offset) % candidates.length];
       if (!candidate) continue;
       const time = await upload(candidate.server.baseUrl, '/v1/images', picture, largeTenant);
-      if (index >= warmUp) candidate.times.push(time);
+      if (index >= warmUpCount) candidate.times.push(time);
     }
 }
 
 function report(candidates: readonly Candidate[]): number {
   const baseline = median(candidates[0]?.times ?? []);
-  const engine = benchDatabaseUrl === undefined ? 'embedded database' : 'PostgreSQL server';
-  console.log(`\n${engine}; ${measured} sequential inline uploads each`);
+  const databaseName = benchDatabaseUrl === undefined ? 'embedded database' : 'PostgreSQL server';
+  console.log(`\n${databaseName}; ${measuredCount} sequential inline uploads per size`);
   console.log(`${'existing images'.padStart(15)} ${'median ms'.padStart(10)} ${'ratio'.padStart(7)}`);
   for (const { size, times } of candidates)
     console.log(
       `${size.toLocaleString('en').padStart(15)} ${median(times).toFixed(1).padStart(10)} ${(median(times) / baseline).toFixed(2).padStart(7)}`,
     );
-  const worst = Math.max(...candidates.map(({ times }) => median(times) / baseline));
-  console.log(`\nlargest ratio ${worst.toFixed(2)}; limit ${maxRatio}`);
-  return worst <= maxRatio ? 0 : 1;
+  const largestRatio = Math.max(...candidates.map(({ times }) => median(times) / baseline));
+  console.log(`\nlargest ratio ${largestRatio.toFixed(2)}; limit ${maxRatio}`);
+  return largestRatio <= maxRatio ? 0 : 1;
 }
 
 process.exitCode = await main();

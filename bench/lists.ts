@@ -10,7 +10,7 @@ import { startVitrine } from './programs.ts';
 const count = Number(process.argv[2] ?? 100_000);
 const rounds = 100;
 
-interface Call {
+interface MeasuredRequest {
   readonly name: string;
   readonly path: string;
   readonly method?: 'GET' | 'POST';
@@ -19,35 +19,35 @@ interface Call {
 }
 
 const tomorrow = new Date(Date.now() + 864e5).toISOString();
-const monthAgo = new Date(Date.now() - 30 * 864e5).toISOString();
+const lastMonth = new Date(Date.now() - 30 * 864e5).toISOString();
 
-const calls: readonly Call[] = [
+const requests: readonly MeasuredRequest[] = [
   { name: 'list', path: '/v1/images', limitMs: 50 },
-  { name: 'list, 100 a page', path: '/v1/images?limit=100', limitMs: 50 },
-  { name: 'list, half-way by offset', path: `/v1/images?offset=${count / 2}`, limitMs: 50 },
+  { name: 'list, 100 per page', path: '/v1/images?limit=100', limitMs: 50 },
+  { name: 'list, half-way, by offset', path: `/v1/images?offset=${count / 2}`, limitMs: 50 },
   { name: 'list of a large tenant', path: '/v1/images?tenant=tenant-1', limitMs: 50 },
   { name: 'list of a small tenant', path: '/v1/images?tenant=tenant-7', limitMs: 50 },
   { name: 'list of failed images', path: '/v1/images?status=failed', limitMs: 50 },
-  { name: 'list until a month ago', path: `/v1/images?created_before=${monthAgo}`, limitMs: 50 },
+  { name: 'list until a month ago', path: `/v1/images?created_before=${lastMonth}`, limitMs: 50 },
   { name: 'list until tomorrow', path: `/v1/images?created_before=${tomorrow}`, limitMs: 50 },
   {
     name: 'list of a tenant until tomorrow',
     path: `/v1/images?tenant=tenant-7&created_before=${tomorrow}`,
     limitMs: 50,
   },
-  { name: 'list of the similarity dialect', path: '/api/v1/images/', limitMs: 50 },
+  { name: 'list in the similarity dialect', path: '/api/v1/images/', limitMs: 50 },
   { name: 'jobs', path: '/v1/jobs', limitMs: 50 },
   { name: 'jobs by error', path: '/v1/jobs?state=failed&code=picture_damaged', limitMs: 50 },
-  { name: 'purge of unused, dry', path: '/v1/purge', method: 'POST', limitMs: 50 },
-  { name: 'purge of deleted, dry', path: '/v1/purge/deleted', method: 'POST', limitMs: 50 },
-  { name: 'catalog purge, dry', path: '/purge/?days=30', method: 'POST', limitMs: 50 },
-  { name: 'catalog purge of everything, dry', path: '/purge/?days=0', method: 'POST', limitMs: 50 },
+  { name: 'purge of unused, dry run', path: '/v1/purge', method: 'POST', limitMs: 50 },
+  { name: 'purge of deleted, dry run', path: '/v1/purge/deleted', method: 'POST', limitMs: 50 },
+  { name: 'catalog purge, dry run', path: '/purge/?days=30', method: 'POST', limitMs: 50 },
+  { name: 'catalog purge of all, dry run', path: '/purge/?days=0', method: 'POST', limitMs: 50 },
   { name: 'usage', path: '/v1/metrics', limitMs: 20 },
   { name: 'usage of every tenant', path: '/metrics/', limitMs: 20 },
   { name: 'usage of a tenant', path: '/metrics/tenant/tenant-1', limitMs: 20 },
 ];
 
-/** Measures lists, dry runs and usage over HTTP, with many images in an embedded database. */
+/** Measures requests for lists, dry runs and usage over HTTP, with many images in an embedded database. */
 async function main(): Promise<number> {
   const folder = await mkdtemp(join(tmpdir(), 'vitrine-lists-'));
   try {
@@ -73,24 +73,24 @@ async function fill(directory: string): Promise<void> {
 }
 
 async function measureAll(baseUrl: string): Promise<number> {
-  let tooSlow = 0;
+  let slowCount = 0;
   console.log(
-    `${'call'.padEnd(36)} ${'p50'.padStart(7)} ${'p95'.padStart(7)}  limit   (ms, ${rounds} calls each)`,
+    `${'request'.padEnd(36)} ${'p50'.padStart(7)} ${'p95'.padStart(7)}  limit   (ms, ${rounds} rounds)`,
   );
-  for (const call of calls) {
-    const { p50, p95 } = await measure(baseUrl, call);
-    if (p95 > call.limitMs) tooSlow++;
-    const verdict = p95 > call.limitMs ? '  TOO SLOW' : '';
+  for (const request of requests) {
+    const { p50, p95 } = await measure(baseUrl, request);
+    if (p95 > request.limitMs) slowCount++;
+    const verdict = p95 > request.limitMs ? '  TOO SLOW' : '';
     console.log(
-      `${call.name.padEnd(36)} ${p50.toFixed(1).padStart(7)} ${p95.toFixed(1).padStart(7)}  ${call.limitMs}${verdict}`,
+      `${request.name.padEnd(36)} ${p50.toFixed(1).padStart(7)} ${p95.toFixed(1).padStart(7)}  ${request.limitMs}${verdict}`,
     );
   }
-  return tooSlow === 0 ? 0 : 1;
+  return slowCount === 0 ? 0 : 1;
 }
 
 async function measure(
   baseUrl: string,
-  { path, method = 'GET' }: Call,
+  { path, method = 'GET' }: MeasuredRequest,
 ): Promise<{ p50: number; p95: number }> {
   const times: number[] = [];
   for (let round = 0; round < rounds; round++) {
@@ -101,8 +101,8 @@ async function measure(
     times.push(performance.now() - startedAt);
   }
   times.sort((a, b) => a - b);
-  const at = (share: number) => times[Math.ceil(share * times.length) - 1] ?? 0;
-  return { p50: at(0.5), p95: at(0.95) };
+  const percentile = (fraction: number) => times[Math.ceil(fraction * times.length) - 1] ?? 0;
+  return { p50: percentile(0.5), p95: percentile(0.95) };
 }
 
 process.exitCode = await main();

@@ -3,18 +3,20 @@ import { runParallel } from '../src/cli/import/run-parallel.ts';
 import { planCatalog } from '../src/cli/seed/catalog-plan.ts';
 import { drawPicture } from '../src/cli/seed/draw-picture.ts';
 
-/** Draws `count` different product pictures as JPEG files of `longSide` pixels. Every call returns the same pictures. */
+/**
+ * Draws `count` different product pictures as JPEG files of `longSide` pixels. Every call returns the same pictures.
+ */
 export async function drawPictures(count: number, longSide = 1200): Promise<Buffer[]> {
-  // A product has at least five pictures.
-  const planned = planCatalog(Math.ceil(count / 5), 'bench').slice(0, count);
-  const drawn: Buffer[] = [];
+  // Each product has at least five pictures.
+  const plannedPictures = planCatalog(Math.ceil(count / 5), 'bench').slice(0, count);
+  const jpegs: Buffer[] = [];
   await runParallel(
-    [...planned.entries()],
+    [...plannedPictures.entries()],
     availableParallelism(),
     () => false,
     async ([index, picture]) => {
-      drawn[index] = await drawPicture({ ...picture, longSide });
+      jpegs[index] = await drawPicture({ ...picture, longSide });
     },
   );
-  return drawn;
+  return jpegs;
 }

@@ -16,13 +16,13 @@ export interface StartedServer {
 const startTimeoutMs = 30_000;
 const stopTimeoutMs = 10_000;
 
-/** Returns those of `programs` that are not installed. */
+/** Finds the programs that are not installed. */
 export async function findMissingPrograms(programs: readonly string[]): Promise<string[]> {
-  const installed = await Promise.all(programs.map((program) => isInstalled(program)));
-  return programs.filter((_, index) => !installed[index]);
+  const installedFlags = await Promise.all(programs.map((program) => isInstalled(program)));
+  return programs.filter((_, index) => !installedFlags[index]);
 }
 
-/** Whether a program can be started. Some installed programs exit with an error on `-v`. */
+/** Whether a program can be started. Ignores its exit code, because some programs fail if called with `-v`. */
 async function isInstalled(program: string): Promise<boolean> {
   try {
     await execute(program, ['-v']);
@@ -37,22 +37,22 @@ export async function run(program: string, args: readonly string[]): Promise<str
   return (await execute(program, args)).stdout;
 }
 
-/** Returns a free port of the loopback address. */
-export async function freePort(): Promise<number> {
+/** Finds a free port on the loopback address. */
+export async function findFreePort(): Promise<number> {
   const server = createServer().listen(0, '127.0.0.1');
   await once(server, 'listening');
   const address = server.address();
   server.close();
   await once(server, 'close');
-  if (address === null || typeof address === 'string') throw new Error('No free port.');
+  if (address === null || typeof address === 'string') throw new Error('No port is free.');
   return address.port;
 }
 
 /** A program started by a benchmark. */
 export interface StartedProcess {
-  /** Whether it has exited. */
+  /** Whether the program has exited. */
   readonly hasExited: () => boolean;
-  /** Stops it and waits until it has exited. */
+  /** Stops the program and waits until it has exited. */
   readonly stop: () => Promise<void>;
 }
 
@@ -63,7 +63,7 @@ export function startProcess(
   env: NodeJS.ProcessEnv = process.env,
 ): StartedProcess {
   const child = spawn(program, args, { env, stdio: ['ignore', 'inherit', 'inherit'] });
-  const exited = once(child, 'exit');
+  const exit = once(child, 'exit');
   // Stops the program if the benchmark is interrupted.
   const terminate = () => child.kill('SIGTERM');
   process.once('exit', terminate);
@@ -73,7 +73,7 @@ export function startProcess(
       process.removeListener('exit', terminate);
       terminate();
       const timeout = sleep(stopTimeoutMs, 'timeout', { ref: false });
-      if ((await Promise.race([exited, timeout])) === 'timeout') child.kill('SIGKILL');
+      if ((await Promise.race([exit, timeout])) === 'timeout') child.kill('SIGKILL');
     },
   };
 }
@@ -100,7 +100,7 @@ export async function startServer(
 
 /** Starts `vitrine serve` with these settings on a free port, and waits until it is healthy. */
 export async function startVitrine(environment: Readonly<Record<string, string>>): Promise<StartedServer> {
-  const port = await freePort();
+  const port = await findFreePort();
   return startServer(process.execPath, ['src/main.ts', 'serve'], `http://127.0.0.1:${port}`, '/v1/healthz', {
     ...process.env,
     LOG_LEVEL: 'warn',

@@ -4,18 +4,18 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import sharp from 'sharp';
 import { makeApiClient } from '../src/cli/api-client.ts';
-import { findMissingPrograms, freePort, run, startServer } from './programs.ts';
+import { findMissingPrograms, findFreePort, run, startServer } from './programs.ts';
 
 const rounds = 3;
 const seconds = 8;
 const connections = 32;
 const targetBytes = 106_000;
 
-/** Compares the requests per second for a cached rendition in Vitrine and for the same file in nginx, in alternating rounds. */
+/** Compares how many requests per second Vitrine serves for a cached rendition and nginx for the same file. */
 async function main(): Promise<number> {
-  const missing = await findMissingPrograms(['nginx', 'wrk']);
-  if (missing.length > 0) {
-    console.log(`Missing: ${missing.join(', ')}. Install with: apt-get install nginx-light wrk`);
+  const missingPrograms = await findMissingPrograms(['nginx', 'wrk']);
+  if (missingPrograms.length > 0) {
+    console.log(`Missing: ${missingPrograms.join(', ')}. Install with: apt-get install nginx-light wrk`);
     return 2;
   }
   const folder = await mkdtemp(join(tmpdir(), 'vitrine-bench-'));
@@ -36,7 +36,7 @@ async function main(): Promise<number> {
 }
 
 async function startVitrine(folder: string) {
-  const port = await freePort();
+  const port = await findFreePort();
   const dataDir = join(folder, 'data');
   return startServer(process.execPath, ['src/main.ts', 'serve'], `http://127.0.0.1:${port}`, '/v1/healthz', {
     ...process.env,
@@ -48,21 +48,21 @@ async function startVitrine(folder: string) {
 }
 
 async function startNginx(folder: string, file: Buffer) {
-  const port = await freePort();
+  const port = await findFreePort();
   const prefix = join(folder, 'nginx');
   await mkdir(join(prefix, 'files'), { recursive: true });
   await writeFile(join(prefix, 'files', 'zoom.jpg'), file);
-  await writeFile(join(prefix, 'nginx.conf'), nginxConfiguration(prefix, port));
+  await writeFile(join(prefix, 'nginx.conf'), makeNginxConfiguration(prefix, port));
   const args = ['-p', prefix, '-c', join(prefix, 'nginx.conf'), '-e', join(prefix, 'error.log')];
   return startServer('nginx', args, `http://127.0.0.1:${port}`, '/zoom.jpg');
 }
 
 /** Returns a configuration that runs nginx in the foreground, with all paths in its own folder. */
-function nginxConfiguration(prefix: string, port: number): string {
+function makeNginxConfiguration(prefix: string, port: number): string {
   const paths = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi']
     .map((kind) => `  ${kind}_temp_path ${prefix}/${kind};`)
     .join('\n');
-  // If started by root, nginx runs its workers as another user by default, and that user cannot read this folder.
+  // If nginx is started by root, its workers run as a different user by default, which cannot read this folder.
   const user = process.getuid?.() === 0 ? 'user root;' : '';
   return `
 daemon off;
@@ -90,7 +90,7 @@ async function uploadPicture(baseUrl: string, folder: string): Promise<string> {
   await writeFile(path, await makePicture());
   const client = makeApiClient({ baseUrl });
   const upload = await client.uploadFile({ path, filename: 'picture.jpg', tenant: 'bench', mode: 'inline' });
-  if (upload.outcome === 'refused') throw new Error(`The picture was refused: ${upload.reason}`);
+  if (upload.outcome === 'refused') throw new Error(`The picture was rejected: ${upload.reason}`);
   const { renditions } = await client.getImage(upload.id);
   const zoom = renditions.find(({ preset }) => preset === 'zoom');
   if (!zoom) throw new Error('The image has no zoom rendition.');
@@ -98,8 +98,8 @@ async function uploadPicture(baseUrl: string, folder: string): Promise<string> {
 }
 
 /**
- * Generates a smooth picture with enough grain that its 1200 × 1200 JPEG of quality 85 has about the size of a typical zoom
- * rendition of a product picture.
+ * Generates a smooth picture with grain. There is enough grain that a JPEG of 1200 × 1200 pixels with quality 85 is
+ * about as large as a typical zoom rendition of a product picture.
  */
 async function makePicture(): Promise<Buffer> {
   const side = 1200;
@@ -128,8 +128,8 @@ async function compare(vitrineUrl: string, nginxUrl: string): Promise<void> {
   console.log(`${vitrineUrl}: ${size} bytes, ${connections} connections, ${seconds} s per run`);
   const ratios: number[] = [];
   for (let round = 1; round <= rounds; round += 1) {
-    const vitrine = await requestsPerSecond(vitrineUrl);
-    const nginx = await requestsPerSecond(nginxUrl);
+    const vitrine = await measureRequestsPerSecond(vitrineUrl);
+    const nginx = await measureRequestsPerSecond(nginxUrl);
     ratios.push(vitrine / nginx);
     console.log(
       `round ${round}: vitrine ${vitrine.toFixed(0)}/s, nginx ${nginx.toFixed(0)}/s, ratio ${(vitrine / nginx).toFixed(2)}`,
@@ -138,7 +138,7 @@ async function compare(vitrineUrl: string, nginxUrl: string): Promise<void> {
   console.log(`median ratio: ${median(ratios).toFixed(2)}`);
 }
 
-async function requestsPerSecond(url: string): Promise<number> {
+async function measureRequestsPerSecond(url: string): Promise<number> {
   const report = await run('wrk', ['-t1', `-c${connections}`, `-d${seconds}s`, url]);
   const failures = /(Socket errors|Non-2xx).*/.exec(report);
   if (failures) throw new Error(`wrk reports for ${url}: ${failures[0]}`);

@@ -10,8 +10,8 @@ import { fillImages } from './fill-images.ts';
 import { median } from './upload.ts';
 
 /**
- * Measures only the database, without pictures: images ingested per second, bytes per image, and the time of a similarity
- * search. Run `npm run bench:rows -- --images 100000`; with `BENCH_DATABASE_URL`, it uses that server.
+ * Measures only the database, without pictures: images recorded per second, bytes per image, and the duration of a
+ * similarity search. Run `npm run bench:rows -- --images 100000`. If `BENCH_DATABASE_URL` is set, it uses that server.
  */
 
 const { values } = parseArgs({
@@ -85,7 +85,7 @@ async function reportSearch({ embeddings, tenants }: Queries): Promise<void> {
 async function reportIngest(database: Database, queries: Queries): Promise<void> {
   const { id } = await queries.tenants.ensure('tenant-1');
   const numbers = Array.from({ length: addedCount }, (_, index) => index).values();
-  const before = await logPosition(database);
+  const startPosition = await readLogPosition(database);
   const startedAt = performance.now();
   await Promise.all(
     Array.from({ length: concurrency }, async () => {
@@ -93,25 +93,25 @@ async function reportIngest(database: Database, queries: Queries): Promise<void>
     }),
   );
   const seconds = (performance.now() - startedAt) / 1000;
-  const written = (await logPosition(database)) - before;
+  const writtenBytes = (await readLogPosition(database)) - startPosition;
   console.log(
-    `${(addedCount / seconds).toFixed(0)} images/s recorded and completed, ${concurrency} at once; ${Math.round(written / addedCount)} bytes of write-ahead log each`,
+    `${(addedCount / seconds).toFixed(0)} images/s recorded and completed, ${concurrency} concurrently; ${Math.round(writtenBytes / addedCount)} bytes of write-ahead log per image`,
   );
 }
 
-async function logPosition(database: Database): Promise<number> {
+async function readLogPosition(database: Database): Promise<number> {
   const [row] = await database.session((run) =>
     run("SELECT pg_wal_lsn_diff(pg_current_wal_insert_lsn(), '0/0')::float8 AS position"),
   );
   return Number(row?.['position']);
 }
 
-/** Runs the statements of an inline upload, including its reads. */
+/** Runs all statements of an inline upload. */
 async function ingest(queries: Queries, tenantId: number, content: string): Promise<void> {
   const bytes = createHash('sha256').update(content).digest();
   const contentHash = bytes.toString('hex');
   await queries.images.findByContent(tenantId, contentHash);
-  const recorded = await queries.jobs.enqueueUpload({
+  const upload = await queries.jobs.enqueueUpload({
     tenantId,
     contentHash,
     filename: 'bench.jpg',
@@ -121,7 +121,7 @@ async function ingest(queries: Queries, tenantId: number, content: string): Prom
     priority: 10,
     leaseSeconds: 60,
   });
-  if (recorded.outcome === 'known') return;
+  if (upload.outcome === 'known') return;
   const fingerprint = {
     version: fingerprintVersion,
     hash: contentHash,
@@ -131,7 +131,7 @@ async function ingest(queries: Queries, tenantId: number, content: string): Prom
   };
   await queries.fingerprints.findNeighbours(tenantId, fingerprint, 20, contentHash);
   const vector = Array.from({ length: embeddingDimension }, (_, index) => (bytes[index % 32] ?? 0) / 255);
-  await queries.jobs.complete(recorded.job, renditions(tenantId, contentHash), {
+  await queries.jobs.complete(upload.job, makeRenditions(tenantId, contentHash), {
     fingerprint,
     embedding: { space: embeddingSpace, vector },
     nearDuplicates: [],
@@ -139,7 +139,7 @@ async function ingest(queries: Queries, tenantId: number, content: string): Prom
   await queries.fingerprints.findNeighbours(tenantId, fingerprint, 20, contentHash);
 }
 
-function renditions(tenantId: number, contentHash: string) {
+function makeRenditions(tenantId: number, contentHash: string) {
   return (['thumb', 'card', 'zoom'] as const).map((preset) => ({
     preset,
     recipe: '0123456789',

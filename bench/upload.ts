@@ -2,7 +2,7 @@
 export async function upload(baseUrl: string, path: string, jpeg: Buffer, tenant: string): Promise<number> {
   const form = new FormData();
   form.set('file', new Blob([new Uint8Array(jpeg)], { type: 'image/jpeg' }), 'bench.jpg');
-  // The name of the field depends on the API of `path`.
+  // The APIs use different names for the tenant field.
   form.set('tenant', tenant);
   form.set('tenant_name', tenant);
   const startedAt = performance.now();

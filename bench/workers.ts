@@ -1,20 +1,22 @@
 import { type BackEnd, benchDatabaseUrl, makeBackEnd } from './back-end.ts';
 import { drawPictures } from './pictures.ts';
-import { freePort, type StartedServer, startProcess, startServer } from './programs.ts';
+import { findFreePort, type StartedServer, startProcess, startServer } from './programs.ts';
 import { median, upload } from './upload.ts';
 
 /**
- * Compares the throughput of queued uploads, until all renditions exist, of two setups on the same machine and PostgreSQL
- * server: a single process, and an API process with two worker processes. Both keep running and are measured alternately, so
- * that other load affects both equally.
- * `BENCH_DATABASE_URL=postgres://… npm run bench:workers`; with `BENCH_REDIS_URL`, Redis wakes the workers.
+ * Compares two setups on the same machine and PostgreSQL server: a single process, and an API process with two worker
+ * processes. Measures how many queued uploads per second they process until all renditions exist. Both setups keep
+ * running and are measured alternately, so that other load on the machine affects them equally. Run
+ * `BENCH_DATABASE_URL=postgres://… npm run bench:workers`. If `BENCH_REDIS_URL` is set, Redis wakes the workers.
  */
 
 const pictureCount = 300;
-/** Rounds until the JIT has compiled the code of all processes. It takes this long because three processes share the work. */
-const warmUps = 12;
+/**
+ * Number of unmeasured rounds, during which the JIT compiles the code of all processes. Three processes need this many.
+ */
+const warmUpRounds = 12;
 const rounds = 9;
-/** Variation between medians of nine rounds on an idle machine. Single rounds vary by 10 %. */
+/** Variation between medians of nine rounds on an idle machine. Individual rounds vary by 10 %. */
 const tolerance = 0.03;
 const concurrency = 8;
 
@@ -30,59 +32,67 @@ const setups: readonly Setup[] = [
   { name: 'API and two workers', start: startApiAndWorkers },
 ];
 
-async function startApi(backEnd: BackEnd, more: Record<string, string>): Promise<StartedServer> {
-  const port = await freePort();
+async function startApi(backEnd: BackEnd, overrides: Record<string, string>): Promise<StartedServer> {
+  const port = await findFreePort();
   return startServer(
     process.execPath,
     ['src/main.ts', 'serve'],
     `http://127.0.0.1:${port}`,
     '/v1/healthz',
-    environmentOf(backEnd, { PORT: String(port), HOST: '127.0.0.1', ...more }),
+    makeEnvironment(backEnd, { PORT: String(port), HOST: '127.0.0.1', ...overrides }),
   );
 }
 
 async function startApiAndWorkers(backEnd: BackEnd) {
   const api = await startApi(backEnd, { ENABLE_WORKER: 'false' });
-  const worker = () =>
+  const startWorker = () =>
     startProcess(
       process.execPath,
       ['src/main.ts', 'worker', '--concurrency', '1'],
-      environmentOf(backEnd, {}),
+      makeEnvironment(backEnd, {}),
     );
-  const workers = [worker(), worker()];
+  const workers = [startWorker(), startWorker()];
   return {
     baseUrl: api.baseUrl,
     stop: async () => {
-      await Promise.all([api, ...workers].map((each) => each.stop()));
+      await Promise.all([api, ...workers].map(({ stop }) => stop()));
     },
   };
 }
 
-function environmentOf({ environment }: BackEnd, more: Record<string, string>): NodeJS.ProcessEnv {
+function makeEnvironment({ environment }: BackEnd, overrides: Record<string, string>): NodeJS.ProcessEnv {
   const queue = redisUrl === undefined ? {} : { REDIS_URL: redisUrl, QUEUE_NAME: `bench-${process.pid}` };
   // Prevents the reuse of renditions, so that every picture is processed.
-  return { ...process.env, ...environment, ...queue, LOG_LEVEL: 'warn', NEAR_DUPLICATES: 'flag', ...more };
+  return {
+    ...process.env,
+    ...environment,
+    ...queue,
+    LOG_LEVEL: 'warn',
+    NEAR_DUPLICATES: 'flag',
+    ...overrides,
+  };
 }
 
 async function main(): Promise<number> {
   if (benchDatabaseUrl === undefined) {
     console.error(
-      'Set BENCH_DATABASE_URL to a PostgreSQL server: the embedded database allows one process only.',
+      'Set BENCH_DATABASE_URL to a PostgreSQL server: the embedded database allows only one process.',
     );
     return 2;
   }
   const pictures = await drawPictures(pictureCount);
-  const running: Running[] = [];
+  const runningSetups: RunningSetup[] = [];
   try {
-    for (const setup of setups) running.push(await open(setup));
-    for (let round = 0; round < warmUps + rounds; round++) await runRound(running, round, pictures);
+    for (const setup of setups) runningSetups.push(await startSetup(setup));
+    for (let round = 0; round < warmUpRounds + rounds; round++)
+      await runRound(runningSetups, round, pictures);
   } finally {
-    for (const each of running) await each.stop();
+    for (const setup of runningSetups) await setup.stop();
   }
-  return report(running);
+  return report(runningSetups);
 }
 
-interface Running {
+interface RunningSetup {
   readonly name: string;
   readonly baseUrl: string;
   /** Images per second of each measured round. */
@@ -90,7 +100,7 @@ interface Running {
   readonly stop: () => Promise<void>;
 }
 
-async function open({ name, start }: Setup): Promise<Running> {
+async function startSetup({ name, start }: Setup): Promise<RunningSetup> {
   const backEnd = await makeBackEnd();
   const { baseUrl, stop } = await start(backEnd);
   return {
@@ -105,40 +115,40 @@ async function open({ name, start }: Setup): Promise<Running> {
 }
 
 async function runRound(
-  running: readonly Running[],
+  runningSetups: readonly RunningSetup[],
   round: number,
   pictures: readonly Buffer[],
 ): Promise<void> {
-  for (const { name, baseUrl, rates } of running) {
+  for (const { name, baseUrl, rates } of runningSetups) {
     const startedAt = performance.now();
-    // One tenant per round: the same pictures are new to each tenant.
+    // Each round has its own tenant, for which the same pictures are new.
     await ingest(baseUrl, `round-${round}`, pictures);
     const rate = (pictures.length * 1000) / (performance.now() - startedAt);
-    if (round >= warmUps) rates.push(rate);
+    if (round >= warmUpRounds) rates.push(rate);
     console.log(
-      `${round < warmUps ? 'warm-up' : `round ${round - warmUps + 1}`}, ${name}: ${rate.toFixed(1)} images/s`,
+      `${round < warmUpRounds ? 'warm-up' : `round ${round - warmUpRounds + 1}`}, ${name}: ${rate.toFixed(1)} images/s`,
     );
   }
 }
 
-function report(running: readonly Running[]): number {
-  const [single = 0, split = 0] = running.map(({ rates }) => median(rates));
+function report(runningSetups: readonly RunningSetup[]): number {
+  const [singleRate = 0, splitRate = 0] = runningSetups.map(({ rates }) => median(rates));
   console.log(
-    `\none process ${single.toFixed(1)} images/s, API and two workers ${split.toFixed(1)} images/s`,
+    `\none process ${singleRate.toFixed(1)} images/s, API and two workers ${splitRate.toFixed(1)} images/s`,
   );
   console.log(
-    `ratio ${(split / single).toFixed(2)} (median of ${rounds} rounds, ${pictureCount} images each)`,
+    `ratio ${(splitRate / singleRate).toFixed(2)} (median of ${rounds} rounds, ${pictureCount} images each)`,
   );
-  return split >= (1 - tolerance) * single ? 0 : 1;
+  return splitRate >= (1 - tolerance) * singleRate ? 0 : 1;
 }
 
 /** Uploads all pictures concurrently and waits until every rendition exists. */
 async function ingest(baseUrl: string, tenant: string, pictures: readonly Buffer[]): Promise<void> {
   const remaining = pictures.values();
-  const client = async () => {
+  const uploadRemaining = async () => {
     for (const picture of remaining) await upload(baseUrl, '/upload/', picture, tenant);
   };
-  await Promise.all(Array.from({ length: concurrency }, client));
+  await Promise.all(Array.from({ length: concurrency }, uploadRemaining));
   for (;;) {
     const response = await fetch(`${baseUrl}/metrics/tenant/${tenant}`);
     const { rendition_count: count } = (await response.json()) as { rendition_count: number };

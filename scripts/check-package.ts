@@ -7,17 +7,24 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 
 /**
- * Packs Vitrine as npm would publish it and installs the package into an empty folder. The package must contain the right
- * files, start a server, and ingest a picture. Needs the npm registry.
+ * Packs Vitrine as npm would publish it and installs the package into an empty folder. Checks that the package contains
+ * the right files and that its server starts and ingests a picture. Requires access to the npm registry.
  */
 
 const root = fileURLToPath(new URL('../', import.meta.url));
-/** Puts this Node first in PATH, because npm might otherwise run on one that does not satisfy `engines`. */
+/** PATH starts with this Node, because npm might otherwise run on a version that does not satisfy `engines`. */
 const env = { ...process.env, PATH: [dirname(process.execPath), process.env['PATH']].join(delimiter) };
 const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { version: string };
 
-const required = ['package.json', 'README.md', 'LICENSE', 'CHANGELOG.md', 'bin/vitrine.js', 'dist/main.js'];
-const allowed = /^(?:package\.json|LICENSE|[A-Z_]+\.md|bin\/vitrine\.js|docs\/.+|dist\/.+\.(?:js|sql))$/;
+const requiredFiles = [
+  'package.json',
+  'README.md',
+  'LICENSE',
+  'CHANGELOG.md',
+  'bin/vitrine.js',
+  'dist/main.js',
+];
+const allowedFiles = /^(?:package\.json|LICENSE|[A-Z_]+\.md|bin\/vitrine\.js|docs\/.+|dist\/.+\.(?:js|sql))$/;
 
 function run(folder: string, command: string, ...args: string[]): string {
   return execFileSync(command, args, {
@@ -30,16 +37,16 @@ function run(folder: string, command: string, ...args: string[]): string {
 
 /** Packs Vitrine into `folder`. */
 function pack(folder: string): { readonly tarball: string; readonly files: readonly string[] } {
-  const printed = run(root, 'npm', 'pack', '--json', '--pack-destination', folder);
+  const output = run(root, 'npm', 'pack', '--json', '--pack-destination', folder);
   // The build may print lines before the JSON.
-  const [packed] = JSON.parse(printed.slice(printed.search(/^\[/m))) as [
+  const [summary] = JSON.parse(output.slice(output.search(/^\[/m))) as [
     { filename: string; files: { path: string }[] },
   ];
-  return { tarball: join(folder, packed.filename), files: packed.files.map(({ path }) => path) };
+  return { tarball: join(folder, summary.filename), files: summary.files.map(({ path }) => path) };
 }
 
-/** Returns problems: missing and unexpected files, and relative links to files outside the package. */
-function fileProblems(files: readonly string[]): string[] {
+/** Returns a sentence for each missing or unexpected file and each link to a file outside the package. */
+function findFileProblems(files: readonly string[]): string[] {
   const links = files
     .filter((file) => file.endsWith('.md'))
     .flatMap((file) =>
@@ -49,8 +56,10 @@ function fileProblems(files: readonly string[]): string[] {
       ),
     );
   return [
-    ...required.filter((file) => !files.includes(file)).map((file) => `${file} is missing`),
-    ...files.filter((file) => !allowed.test(file)).map((file) => `${file} does not belong in the package`),
+    ...requiredFiles.filter((file) => !files.includes(file)).map((file) => `${file} is missing`),
+    ...files
+      .filter((file) => !allowedFiles.test(file))
+      .map((file) => `${file} does not belong in the package`),
     ...links
       .filter(({ target }) => !files.includes(target))
       .map(({ file, target }) => `${file} links to ${target}, which is not in the package`),
@@ -67,7 +76,7 @@ async function serve(folder: string): Promise<{ readonly server: ChildProcess; r
   });
   let log = '';
   for (const stream of [server.stdout, server.stderr]) stream.on('data', (chunk) => (log += String(chunk)));
-  for (let tries = 0; tries < 1_200 && server.exitCode === null; tries++) {
+  for (let attempt = 0; attempt < 1_200 && server.exitCode === null; attempt++) {
     const url = /listens on (http:\/\/[\w.:]+)/.exec(log)?.[1];
     if (url !== undefined) return { server, url };
     await sleep(100);
@@ -81,7 +90,7 @@ function stop({ pid = 0 }: ChildProcess, signal: NodeJS.Signals): void {
   process.kill(-pid, signal);
 }
 
-/** Checks the health of a server and uploads a picture, whose renditions need the decoder processes. Returns problems. */
+/** Checks that a server is healthy and that an upload, which uses the decoder processes, succeeds. Returns problems. */
 async function checkServer(url: string): Promise<string[]> {
   const health = await fetch(`${url}/healthz`);
   const form = new FormData();
@@ -96,15 +105,17 @@ async function checkServer(url: string): Promise<string[]> {
   ];
 }
 
-/** Installs the package, starts it and checks it. Returns problems. */
+/** Installs the package, starts its server and checks it. Returns problems. */
 async function checkInstalled(folder: string, tarball: string): Promise<string[]> {
   run(folder, 'npm', 'init', '--yes');
   run(folder, 'npm', 'install', '--no-audit', '--no-fund', tarball);
-  const printed = run(folder, 'npx', 'vitrine', '--version').trim();
+  const printedVersion = run(folder, 'npx', 'vitrine', '--version').trim();
   const { server, url } = await serve(folder);
   try {
     const problems = await checkServer(url);
-    return printed === version ? problems : [`vitrine --version prints ${printed}`, ...problems];
+    return printedVersion === version
+      ? problems
+      : [`vitrine --version prints ${printedVersion}`, ...problems];
   } finally {
     stop(server, 'SIGTERM');
     await once(server, 'close');
@@ -114,7 +125,7 @@ async function checkInstalled(folder: string, tarball: string): Promise<string[]
 const folder = mkdtempSync(join(tmpdir(), 'vitrine-package-'));
 try {
   const { tarball, files } = pack(folder);
-  const problems = [...fileProblems(files), ...(await checkInstalled(folder, tarball))];
+  const problems = [...findFileProblems(files), ...(await checkInstalled(folder, tarball))];
   for (const problem of problems) console.error(problem);
   console.log(`${files.length} files, ${problems.length} problems`);
   process.exitCode = problems.length === 0 ? 0 : 1;

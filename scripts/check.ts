@@ -13,13 +13,13 @@ const steps = [
   ['generated OpenAPI document', 'node', 'scripts/openapi-docs.ts', '--check'],
 ] as const;
 
-let failed = 0;
+let failureCount = 0;
 for (const [name, command, ...args] of steps) {
   const startedAt = performance.now();
   const { status } = spawnSync(command, args, { stdio: ['ignore', 'inherit', 'inherit'] });
-  if (status !== 0) failed++;
+  if (status !== 0) failureCount++;
   console.log(
     `${status === 0 ? 'ok  ' : 'FAIL'} ${name} (${((performance.now() - startedAt) / 1000).toFixed(1)} s)`,
   );
 }
-process.exitCode = failed === 0 ? 0 : 1;
+process.exitCode = failureCount === 0 ? 0 : 1;

@@ -1,9 +1,9 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 
 /**
- * Adds missing entries of platform-specific packages to the lockfile, with the platform derived from the package name. npm
- * omits an entry if the registry lacks the package; `npm ci` then rejects the lockfile on every machine. With `--check`, only
- * reports missing entries.
+ * Adds missing entries for platform-specific packages to the lockfile. The platform is derived from the package name.
+ * npm omits an entry if the registry does not have the package, and `npm ci` then rejects the lockfile on every
+ * machine. With `--check`, only reports missing entries.
  */
 
 interface Entry {
@@ -17,15 +17,18 @@ const lock = JSON.parse(readFileSync(path, 'utf8')) as { packages: Record<string
 const systems = new Set(['android', 'darwin', 'linux', 'freebsd', 'win32', 'openharmony']);
 const processors = new Set(['arm', 'arm64', 'x64', 'ia32', 'ppc64', 'riscv64', 's390x', 'wasm32', 'loong64']);
 
-function missingEntries(): [string, object][] {
+function findMissingEntries(): [string, object][] {
   return Object.values(lock.packages).flatMap(({ optionalDependencies = {}, dev }) =>
     Object.entries(optionalDependencies)
       .filter(([name, version]) => !lock.packages[`node_modules/${name}`] && /^\d/.test(version))
-      .map(([name, version]): [string, object] => [`node_modules/${name}`, describe(name, version, dev)]),
+      .map(([name, version]): [string, object] => [
+        `node_modules/${name}`,
+        describePackage(name, version, dev),
+      ]),
   );
 }
 
-function describe(name: string, version: string, dev: boolean | undefined): object {
+function describePackage(name: string, version: string, dev: boolean | undefined): object {
   const nameParts = name.replace(/^@[^/]+\//, '').split('-');
   const cpu = nameParts.find((part) => processors.has(part));
   const os = nameParts.find((part) => systems.has(part));
@@ -39,15 +42,15 @@ function describe(name: string, version: string, dev: boolean | undefined): obje
   };
 }
 
-const missing = missingEntries();
-const names = missing.map(([key]) => key.replace('node_modules/', ''));
-if (missing.length > 0 && process.argv.includes('--check')) {
-  console.error(`package-lock.json lacks ${names.join(', ')}. Run: node scripts/complete-lockfile.ts`);
+const missingEntries = findMissingEntries();
+const missingNames = missingEntries.map(([key]) => key.replace('node_modules/', ''));
+if (missingEntries.length > 0 && process.argv.includes('--check')) {
+  console.error(`package-lock.json lacks ${missingNames.join(', ')}. Run: node scripts/complete-lockfile.ts`);
   process.exitCode = 1;
-} else if (missing.length > 0) {
-  const { '': root, ...rest } = { ...lock.packages, ...Object.fromEntries(missing) };
-  const sorted = Object.entries(rest).toSorted(([a], [b]) => a.localeCompare(b, 'en'));
-  const packages = { '': root, ...Object.fromEntries(sorted) };
+} else if (missingEntries.length > 0) {
+  const { '': root, ...dependencies } = { ...lock.packages, ...Object.fromEntries(missingEntries) };
+  const sortedEntries = Object.entries(dependencies).toSorted(([a], [b]) => a.localeCompare(b, 'en'));
+  const packages = { '': root, ...Object.fromEntries(sortedEntries) };
   writeFileSync(path, `${JSON.stringify({ ...lock, packages }, null, 2)}\n`);
-  console.log(`added ${names.length} entries`);
+  console.log(`Added ${missingNames.length} ${missingNames.length === 1 ? 'entry' : 'entries'}.`);
 }

@@ -9,7 +9,7 @@ import type { HttpDependencies } from '../src/http/route-plugin.ts';
 
 const file = fileURLToPath(new URL('../docs/openapi.json', import.meta.url));
 
-/** Returns the document of a server with the default configuration. No route is called, so the services are empty. */
+/** Generates the document for the default configuration. The services are empty, because no route is called. */
 async function generateDocument(): Promise<string> {
   const parts = { services: {}, metrics: {} } as unknown as HttpDependencies;
   const app = makeHttpServer(loadConfig({}), pino({ level: 'silent' }), parts);

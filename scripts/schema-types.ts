@@ -7,7 +7,8 @@ import { openEmbeddedDatabase } from '../src/db/engine/embedded.ts';
 import { migrate } from '../src/db/engine/migrate.ts';
 
 /**
- * Writes `src/db/schema.ts`, the row types of a migrated database; with `--check`, checks that the file is up to date.
+ * Writes `src/db/schema.ts`, which contains the row types of a migrated database. With `--check`, only checks that the
+ * file is up to date.
  */
 
 const file = fileURLToPath(new URL('../src/db/schema.ts', import.meta.url));
@@ -21,7 +22,7 @@ import type { ColorSpace, PictureFormat } from '../model/picture.ts';
 export interface Schema {
 `;
 
-/** Columns whose values are known more precisely than their SQL type says. A view has the types of its table. */
+/** Types of columns that are more precise than the SQL types. Columns of views are listed separately. */
 const preciseTypes: Readonly<Record<string, string>> = {
   'images.status': 'JobState',
   'images.format': 'PictureFormat',
@@ -37,7 +38,7 @@ const preciseTypes: Readonly<Record<string, string>> = {
   'import_lines.outcome': 'ImportOutcome',
 };
 
-/** What the driver returns for each SQL type. */
+/** The types that the driver returns, by SQL type. */
 const driverTypes: Readonly<Record<string, string>> = {
   bigint: 'number',
   'bigint[]': 'string[]',
@@ -90,7 +91,7 @@ function describeColumn({ table, name, type, isNullable }: Column): string {
 
 function describeTables(columns: readonly Column[]): string {
   return [...Map.groupBy(columns, ({ table }) => table)]
-    .map(([table, own]) => `  ${table}: {\n${own.map(describeColumn).join('')}  };\n`)
+    .map(([table, tableColumns]) => `  ${table}: {\n${tableColumns.map(describeColumn).join('')}  };\n`)
     .join('');
 }
 

@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { FastifyBaseLogger } from 'fastify';
-import { isOnlyProcess, largeFoldersInside, openResources, type Resources } from './app/open-resources.ts';
+import { isOnlyProcess, findLargeFolders, openResources, type Resources } from './app/open-resources.ts';
 import type { Config } from './config.ts';
 import { type DataFolderLock, lockDataFolder } from './data-folder/lock.ts';
 import { protectDataFolder } from './data-folder/private-folder.ts';
@@ -17,7 +17,7 @@ import { composeSweeper } from './services/sweep/compose-sweeper.ts';
 import { makeAssertFreeSpace } from './storage/free-space.ts';
 import { makeMetrics } from './telemetry/metrics.ts';
 import { version } from './version.ts';
-import { makeWorkOff } from './worker/work-off.ts';
+import { makeRunDueJobs } from './worker/run-due-jobs.ts';
 import { makeWorker } from './worker/worker.ts';
 
 /** A running Vitrine process. */
@@ -35,14 +35,16 @@ export interface App {
    */
   workFor(milliseconds: number): Promise<void>;
   /** Runs the sweeps that are due. A short-lived process calls this instead of `work`. */
-  sweep(which: 'frequent' | 'all'): Promise<void>;
-  /** Stops accepting requests and jobs, lets running ones finish, and hands back the rest. Can be called repeatedly. */
+  sweep(sweeps: 'frequent' | 'all'): Promise<void>;
+  /**
+   * Stops accepting requests and jobs, and hands back the jobs that do not finish in time. Can be called repeatedly.
+   */
   close(): Promise<void>;
 }
 
 /**
- * The composition root. With the embedded database, the app locks the data folder until it is closed.
- * @param exitOnFailure called after a failure that only a restart can repair, once it has been logged
+ * Creates all components of the app. With the embedded database, locks the data folder until the app is closed.
+ * @param exitOnFailure called once a failure that only a restart can repair has been logged
  */
 export async function makeApp(
   config: Config,
@@ -50,9 +52,9 @@ export async function makeApp(
   exitOnFailure: () => void,
 ): Promise<App> {
   const lock = isOnlyProcess(config) ? lockDataFolder(config.dataDir) : undefined;
-  const repair = protectDataFolder(config.dataDir, largeFoldersInside(config), logger);
+  const modeRepair = protectDataFolder(config.dataDir, findLargeFolders(config), logger);
   const unlock = (): void => {
-    repair.stop();
+    modeRepair.stop();
     lock?.release();
   };
   try {
@@ -65,7 +67,7 @@ export async function makeApp(
   }
 }
 
-/** Wires the services, and the servers and workers that call them. */
+/** Creates the services, and the servers and workers that call them. */
 function composeComponents(config: Config, logger: FastifyBaseLogger, resources: Resources) {
   const { decoders, storage, staging, queue, queries, fetcher } = resources;
   const { usage, reports, jobs } = queries;
@@ -96,13 +98,13 @@ function composeComponents(config: Config, logger: FastifyBaseLogger, resources:
     config,
     logger,
   });
-  // Twice as many jobs as decoders, so that one picture is decoded while another is stored and recorded.
+  // There are twice as many jobs as decoders, so that the decoders stay busy while other pictures are stored.
   const capacities = { derive: 2 * config.worker.concurrency, import: config.imports.concurrency };
   const { leaseSeconds } = config.worker;
   const workers = jobKinds.map((kind) =>
     makeWorker({ kind, capacity: capacities[kind], jobs, queue, runJob, leaseSeconds, logger }),
   );
-  const workOff = makeWorkOff({ capacities, jobs, runJob, leaseSeconds, logger });
+  const runDueJobs = makeRunDueJobs({ capacities, jobs, runJob, leaseSeconds, logger });
   const receiveUploadForm = makeReceiveUploadForm({
     staging,
     assertFreeSpace,
@@ -111,7 +113,7 @@ function composeComponents(config: Config, logger: FastifyBaseLogger, resources:
   });
   const http = makeHttpServer(config, logger, { services, receiveUploadForm, metrics });
   const workerServer = makeWorkerServer(config.server, logger, { services, metrics });
-  return { http, workerServer, workers, workOff, sweeper, leases, takeOverLostLeases, storageHealth };
+  return { http, workerServer, workers, runDueJobs, sweeper, leases, takeOverLostLeases, storageHealth };
 }
 
 interface LifecycleParts {
@@ -127,20 +129,20 @@ interface LifecycleParts {
 /** Starts and stops the components in the right order. */
 function makeLifecycle(parts: LifecycleParts): App {
   const { config, logger, resources, components, lock, unlock, exitOnFailure } = parts;
-  const { http, workerServer, workers, workOff, sweeper, leases, takeOverLostLeases, storageHealth } =
+  const { http, workerServer, workers, runDueJobs, sweeper, leases, takeOverLostLeases, storageHealth } =
     components;
-  let closing: Promise<void> | undefined;
+  let closePromise: Promise<void> | undefined;
   let stopWaitingForStorage = (): void => undefined;
 
-  /** Lets requests and jobs finish within `shutdownMs`, and hands back the jobs that do not. */
+  /** Gives requests and jobs `shutdownMs` to finish, and hands back the remaining jobs. */
   async function drain(): Promise<void> {
     stopWaitingForStorage();
     storageHealth.stop();
-    const drained = Promise.all([http.close(), sweeper.stop(), ...workers.map((worker) => worker.stop())]);
-    // Downloads depend on third-party servers, so shutdown does not wait for them. Another worker restarts them.
+    const allStopped = Promise.all([http.close(), sweeper.stop(), ...workers.map((worker) => worker.stop())]);
+    // Downloads depend on third-party servers, so shutdown does not wait for them. A different worker restarts them.
     await leases.handBack('import');
     const isDrained = await Promise.race([
-      drained.then(() => true),
+      allStopped.then(() => true),
       sleep(config.server.shutdownMs, false, { ref: false }),
     ]);
     await leases.handBack();
@@ -151,7 +153,7 @@ function makeLifecycle(parts: LifecycleParts): App {
   async function workFor(milliseconds: number): Promise<void> {
     if (!(await resources.claimStorage())) return;
     const timer = setTimeout(() => void leases.handBack('import'), milliseconds);
-    await workOff(milliseconds);
+    await runDueJobs(milliseconds);
     clearTimeout(timer);
   }
 
@@ -204,9 +206,9 @@ function makeLifecycle(parts: LifecycleParts): App {
     },
     handle: (request, response) => handleRequest(http, request, response),
     workFor,
-    async sweep(which) {
-      if (await resources.claimStorage()) await sweeper.runOnce(which);
+    async sweep(sweeps) {
+      if (await resources.claimStorage()) await sweeper.runOnce(sweeps);
     },
-    close: () => (closing ??= close()),
+    close: () => (closePromise ??= close()),
   };
 }

@@ -2,9 +2,9 @@ import type { Logger } from './model/logger.ts';
 
 /** Logs once when a dependency becomes unavailable, and once when it is available again. */
 export interface AvailabilityLog {
-  /** Call this on every failure. Only the first one in a row is logged. */
+  /** Call this on every failure. Only the first of several consecutive failures is logged. */
   readonly lost: (error: unknown) => void;
-  /** Call this on every success. Only the first one after a failure is logged. */
+  /** Call this on every success. Only the first success after a failure is logged. */
   restored(): void;
   isLost(): boolean;
 }

@@ -4,24 +4,24 @@ import {
   composeQueue,
   composeStorage,
   type DatabaseConfig,
-  engineProblems,
-  engineWarnings,
+  findBackEndProblems,
+  findBackEndWarnings,
   type QueueConfig,
   type StorageConfig,
-} from './config/engines.ts';
+} from './config/back-ends.ts';
 import {
   composeConfirmToken,
   composeExposure,
   documentedConfirmToken,
   type Exposure,
-  exposureWarnings,
+  findExposureWarnings,
 } from './config/exposure.ts';
-import { readYesNo } from './config/readers.ts';
+import { parseYesNo } from './config/parsers.ts';
 import type { Section, Setting } from './config/setting.ts';
 import { settings, type SettingValues } from './config/settings.ts';
 import type { Preset } from './model/preset.ts';
 
-/** Sections of the configuration that are identical to those of the settings table. */
+/** Sections of the configuration that are the same as in the settings table. */
 type PlainSections = Omit<SettingValues, 'data' | 'database' | 'queue' | 'storage' | 'renditions'>;
 
 /** The configuration of a process, read once. Each component receives only the sections that it needs. */
@@ -38,7 +38,7 @@ export interface Config extends PlainSections {
   readonly exposureWarnings: readonly string[];
 }
 
-/** Thrown when settings are invalid. Reports all problems at once, one sentence each. */
+/** Thrown if settings are invalid. Contains a sentence for each problem. */
 export class ConfigError extends Error {
   override readonly name = 'ConfigError';
   readonly problems: readonly string[];
@@ -56,12 +56,12 @@ export type Environment = Readonly<Record<string, string | undefined>>;
 
 /**
  * Reads the configuration from `env`. Unknown variables are ignored.
- * @throws {ConfigError} with every invalid variable and what it accepts.
+ * @throws {ConfigError} that lists every invalid variable and what it accepts.
  */
 export function loadConfig(env: Environment): Config {
   const problems: string[] = [];
   const values = readSettings(env, problems);
-  problems.push(...engineProblems(values));
+  problems.push(...findBackEndProblems(values));
   if (problems.length > 0) throw new ConfigError(problems);
   return composeConfig(values);
 }
@@ -81,11 +81,11 @@ function readSetting(env: Environment, setting: Setting<unknown>, problems: stri
   const text = (name && env[name]) ?? setting.fallback;
   if (text === undefined) return undefined;
   try {
-    return setting.reader.read(text);
+    return setting.parser.parse(text);
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
     const value = setting.isSecret ? 'its value' : `"${text}"`;
-    problems.push(`${name ?? setting.name}: ${value} ${reason}; it accepts ${setting.reader.accepts}.`);
+    problems.push(`${name ?? setting.name}: ${value} ${reason}; it accepts ${setting.parser.accepts}.`);
     return undefined;
   }
 }
@@ -108,9 +108,9 @@ function composeConfig(values: SettingValues): Config {
     storage: composeStorage(values),
     presets: withThumbnailSize(values.renditions),
     purge: { ...purge, confirmToken: composeConfirmToken(values, exposure) },
-    log: { ...log, level: readYesNo(log.debug ?? '') ? 'debug' : log.level },
-    warnings: engineWarnings(values),
-    exposureWarnings: exposureWarnings(values, exposure),
+    log: { ...log, level: parseYesNo(log.debug ?? '') ? 'debug' : log.level },
+    warnings: findBackEndWarnings(values),
+    exposureWarnings: findExposureWarnings(values, exposure),
   };
 }
 
@@ -119,8 +119,8 @@ function withThumbnailSize({ presets, thumbnailSize }: SettingValues['renditions
   return presets.map((preset) => (preset.name === 'thumb' ? { ...preset, ...thumbnailSize } : preset));
 }
 
-/** Returns the configuration of a private server that a command starts, on a free port of the loopback address. */
-export function loopbackConfig(config: Config): Config {
+/** Returns the configuration of a server that a command starts for itself, on a free port of the loopback address. */
+export function makeLoopbackConfig(config: Config): Config {
   const { confirmToken = documentedConfirmToken } = config.purge;
   return {
     ...config,

@@ -1,8 +1,8 @@
 import type { FailureClass } from './model/job.ts';
 
 /**
- * All error codes, each with its HTTP status, its title, and the class that decides whether a job is retried. Codes are
- * mapped to statuses nowhere else.
+ * All error codes, each with its HTTP status, its title, and the class that determines whether a job is retried. Codes
+ * are mapped to statuses nowhere else.
  */
 export const errorTable = {
   invalid_request: { status: 400, title: 'The request is not valid', failureClass: 'permanent' },
@@ -131,11 +131,11 @@ interface ErrorRow {
   readonly status: number;
   readonly title: string;
   readonly failureClass: FailureClass;
-  /** The code that earlier versions used for this error and related ones. */
+  /** The code that earlier versions used for this error and related errors. */
   readonly family?: ErrorFamily;
 }
 
-/** An earlier code that has been split into several. Responses also contain it, for clients that check for it. */
+/** An earlier code that has been split into several codes. Responses contain both, because clients may check for it. */
 export type ErrorFamily = 'picture_damaged';
 
 /** The machine-readable code of an error. */
@@ -154,7 +154,7 @@ export function codesMatching(code: string): string[] {
   return family.length > 0 ? family : [code];
 }
 
-/** An error with a code. `message` is shown to users: a sentence that states the cause, and any limit and value. */
+/** An error with a code. `message` is shown to users and states the cause, including any limit and actual value. */
 export class AppError extends Error {
   readonly code: ErrorCode;
   override readonly name = 'AppError';
@@ -181,13 +181,13 @@ export class AppError extends Error {
     return errorTable[this.code].title;
   }
 
-  /** Decides whether a job that fails with this error is retried. */
+  /** Determines whether a job that fails with this error is retried. */
   get failureClass(): FailureClass {
     return errorTable[this.code].failureClass;
   }
 }
 
-/** Thrown by storage if a key has no file. Callers translate it into an `AppError`. */
+/** Thrown by storage if there is no file for a key. Callers translate it into an `AppError`. */
 export class FileMissing extends Error {
   override readonly name = 'FileMissing';
 
@@ -196,7 +196,7 @@ export class FileMissing extends Error {
   }
 }
 
-/** Thrown if the process must not start. The message says why and what to do about it. */
+/** Thrown if the process must not start. The message explains why and what to do. */
 export class StartRefused extends Error {
   override readonly name: string = 'StartRefused';
 }

@@ -1,9 +1,9 @@
-/** Thrown when work takes longer than its time limit. */
+/** Thrown if work takes longer than its time limit. */
 export class TimeoutError extends Error {
   override readonly name = 'TimeoutError';
 }
 
-/** Waits for `work` for at most `ms` milliseconds. Does not cancel it. @throws {TimeoutError} */
+/** Waits for `work` for at most `ms` milliseconds, but does not cancel it. @throws {TimeoutError} */
 export async function withTimeout<T>(work: Promise<T>, ms: number): Promise<T> {
   const { promise: timeout, reject } = Promise.withResolvers<never>();
   const timer = setTimeout(() => reject(new TimeoutError(`timed out after ${ms} ms`)), ms);

@@ -7,7 +7,7 @@ const packageJson = JSON.parse(readFileSync(new URL('../package.json', import.me
 /** The version of Vitrine, from its package.json. */
 export const version = packageJson.version;
 
-/** Whether version `installed` is at least `required`. Both are dotted numbers; a suffix after a hyphen is ignored. */
+/** Whether version `installed` is at least version `required`. Ignores a suffix after a hyphen. */
 export function isAtLeast(installed: string, required: string): boolean {
   const [numbers, minimums] = [parseVersion(installed), parseVersion(required)];
   for (const [index, minimum] of minimums.entries()) {

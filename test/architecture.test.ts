@@ -159,7 +159,7 @@ test('finds static, type and dynamic imports', () => {
   expect(imports).toContainEqual({ from: 'main.ts', to: 'cli/run.ts', isInternal: true, kind: 'on demand' });
   expect(imports).toContainEqual({ from: 'app.ts', to: 'config.ts', isInternal: true, kind: 'types' });
   expect(imports).toContainEqual({ from: 'app.ts', to: 'http/server.ts', isInternal: true, kind: 'code' });
-  const driver = { from: 'app/open-engines.ts', to: 'storage/local.ts', isInternal: true };
+  const driver = { from: 'app/open-back-ends.ts', to: 'storage/local.ts', isInternal: true };
   expect(imports).toContainEqual({ ...driver, kind: 'on demand' });
 });
 

@@ -1,10 +1,11 @@
-// Exits with 0 if this container is healthy. Checks the API on PORT and the worker on WORKER_PORT, whichever is listening.
+// Exits with 0 if this container is healthy. Checks the API on PORT and the worker on WORKER_PORT, whichever is
+// listening.
 import process from 'node:process';
 
-/** Below the five seconds that Docker allows. */
+/** Must be below the five seconds that Docker allows. */
 const timeoutMs = 4_000;
 
-/** Prints a line for `docker inspect`. */
+/** Prints a line, which `docker inspect` shows. */
 function print(text) {
   process.stdout.write(`${text}\n`);
 }

@@ -2,10 +2,10 @@
 import process from 'node:process';
 import { makeServerlessHandlers } from '../../dist/serverless/serverless.js';
 
-// Vercel may set a token of its own, which does not match the access keys of the bucket.
+// Vercel may set its own session token, which does not match the access keys of the bucket.
 delete process.env.AWS_SESSION_TOKEN;
 
-/** Key of Vercel's context of the current request, which Vercel's `@vercel/functions` package also reads. */
+/** Key of Vercel's request context. Vercel's own package `@vercel/functions` also uses it. */
 const requestContext = Symbol.for('@vercel/request-context');
 
 /** Keeps the function running until `task` settles. */

@@ -9,36 +9,36 @@ import type { Logger } from '../model/logger.ts';
 import { makeClaimStorage } from '../services/claim-storage.ts';
 import { localStagingName, makeStaging } from '../storage/staging.ts';
 import { version } from '../version.ts';
-import { openDatabase, openQueue, openStorage } from './open-engines.ts';
+import { openDatabase, openQueue, openStorage } from './open-back-ends.ts';
 
-/** The child processes, files and connections that a running app holds open. */
+/** The child processes, files and connections that a running app keeps open. */
 export type Resources = Awaited<ReturnType<typeof openResources>>;
 
 /**
- * Opens all resources and migrates the database. If one fails, closes those that are already open.
+ * Opens all resources and migrates the database. If this fails, closes the resources that are already open.
  * @param onBroken called if the embedded database fails
  */
 export async function openResources(config: Config, logger: Logger, onBroken: () => void) {
-  const opened = new AsyncDisposableStack();
+  const cleanup = new AsyncDisposableStack();
   try {
     const decoders = makeDecoderPool({
       size: config.worker.concurrency,
       ...config.decoder,
       logger,
-      workDirectory: decoderDirectory(config),
+      workDirectory: getDecoderDirectory(config),
       isOnlyProcess: isOnlyProcess(config),
     });
-    opened.defer(() => decoders.close());
+    cleanup.defer(() => decoders.close());
     // The decoder processes load their library while the database opens.
     await decoders.start();
     const storage = await openStorage(config);
     warnIfPicturesAreExposed(config, logger);
-    opened.defer(() => storage.close());
+    cleanup.defer(() => storage.close());
     const staging = makeStaging(storage.stagingDirectory);
     // No other process uses the folder, so a crash must have left these files behind.
     if (isOnlyProcess(config)) await staging.sweep(0);
-    const { database, queries } = await openMigrated(config, logger, onBroken);
-    opened.defer(() => database.close());
+    const { database, queries } = await openMigratedDatabase(config, logger, onBroken);
+    cleanup.defer(() => database.close());
     const { installation } = queries;
     const claimStorage = makeClaimStorage({ installation, storage, staging, logger });
     await claimStorage();
@@ -52,23 +52,23 @@ export async function openResources(config: Config, logger: Logger, onBroken: ()
     return { decoders, storage, staging, database, queries, queue, fetcher, claimStorage };
   } catch (error) {
     // Open resources would keep the process running. The startup error matters more than an error while closing.
-    await opened.disposeAsync().catch(() => undefined);
+    await cleanup.disposeAsync().catch(() => undefined);
     throw error;
   }
 }
 
-/** Whether no other process can use the same data, because the embedded database belongs to one process. */
+/** Whether no other process can use the same data, because only one process can open the embedded database. */
 export function isOnlyProcess({ database }: Pick<Config, 'database'>): boolean {
   return database.kind === 'embedded';
 }
 
-/** The folder is in staging, so that inputs are on the same file system as originals and can be hard-linked. */
-function decoderDirectory({ storage }: Config): string {
+/** Returns the folder for decoder inputs. It is in the staging folder, so that originals can be hard-linked into it. */
+function getDecoderDirectory({ storage }: Config): string {
   const staging = storage.kind === 'local' ? join(storage.path, localStagingName) : storage.stagingPath;
   return join(staging, 'decoders');
 }
 
-async function openMigrated(config: Config, logger: Logger, onBroken: () => void) {
+async function openMigratedDatabase(config: Config, logger: Logger, onBroken: () => void) {
   const database = await openDatabase(config, logger, onBroken);
   try {
     const { vectors } = await migrate(database);
@@ -94,10 +94,10 @@ function warnIfPicturesAreExposed({ storage, dataDir }: Config, logger: Logger):
 }
 
 /**
- * Returns the subfolders of the data folder that contain many files, except that of the database, which is made private
- * once it is open.
+ * Returns the subfolders of the data folder that contain many files, except for the database folder, which is made
+ * private once the database is open.
  */
-export function largeFoldersInside({ dataDir, storage }: Config): string[] {
+export function findLargeFolders({ dataDir, storage }: Config): string[] {
   const path = storage.kind === 'local' ? storage.path : storage.stagingPath;
   return isBelow(path, dataDir) ? [path] : [];
 }

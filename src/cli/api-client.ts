@@ -3,10 +3,10 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { z } from 'zod';
 import { jobStates } from '../model/job.ts';
 
-/** When the server responds to an upload: `inline` once the renditions are ready, `queued` immediately. */
+/** Whether the server responds to an upload once the renditions are ready (`inline`) or immediately (`queued`). */
 export type UploadMode = 'inline' | 'queued';
 
-/** One file to upload. */
+/** A file to upload. */
 export interface Upload {
   /** Path of the file on this machine. */
   readonly path: string;
@@ -17,12 +17,12 @@ export interface Upload {
   readonly signal?: AbortSignal | undefined;
 }
 
-/** Result of an upload: a new image, an image that the tenant already had, or a refused file and the reason. */
+/** The result of an upload: a new image, an image that the tenant already had, or a rejected file with the reason. */
 export type UploadResult =
   | ({ readonly outcome: 'new' | 'known' } & UploadedImage)
   | { readonly outcome: 'refused'; readonly code: string; readonly reason: string };
 
-const uploadedImage = z.object({
+const uploadedImageSchema = z.object({
   id: z.number(),
   uuid: z.string(),
   status: z.enum(jobStates),
@@ -32,7 +32,7 @@ const uploadedImage = z.object({
     .transform((error) => error ?? null),
 });
 
-const rendition = z.object({
+const renditionSchema = z.object({
   id: z.number(),
   preset: z.string(),
   url: z.string(),
@@ -43,24 +43,24 @@ const rendition = z.object({
   format: z.string(),
 });
 
-const imageRecord = uploadedImage.extend({
+const imageRecordSchema = uploadedImageSchema.extend({
   original_filename: z.string().nullish(),
-  renditions: z.array(rendition),
+  renditions: z.array(renditionSchema),
 });
 
-const problem = z.object({ code: z.string().optional(), detail: z.string().optional() });
+const problemSchema = z.object({ code: z.string().optional(), detail: z.string().optional() });
 
-type UploadedImage = Readonly<z.infer<typeof uploadedImage>>;
+type UploadedImage = Readonly<z.infer<typeof uploadedImageSchema>>;
 
 /** The fields of an image that the command line uses. */
-export type ImageRecord = Readonly<z.infer<typeof imageRecord>>;
+export type ImageRecord = Readonly<z.infer<typeof imageRecordSchema>>;
 
-/** The server is unreachable, or it still fails after all retries. The message is meant for users. */
+/** Thrown if the server is unreachable or still fails after all retries. The message is shown to users. */
 export class ServerFailure extends Error {
   override readonly name = 'ServerFailure';
 }
 
-/** The server rejected the request. The message comes from the server. */
+/** Thrown if the server rejects a request. The message comes from the server. */
 export class RequestRejected extends Error {
   override readonly name = 'RequestRejected';
 }
@@ -68,11 +68,12 @@ export class RequestRejected extends Error {
 /** A client for Vitrine's HTTP API. Every request is safe to repeat, so failed requests are retried. */
 export type ApiClient = ReturnType<typeof makeApiClient>;
 
-/** URL of the server and, for tests, the `fetch` function and the pauses between retries. */
+/** Options of an API client. Only tests set `fetch` and `retryDelays`. */
 export interface ApiClientOptions {
+  /** URL of the server. */
   readonly baseUrl: string;
   readonly fetch?: typeof globalThis.fetch;
-  /** Pause before each retry, in milliseconds; one retry per entry. */
+  /** Pauses before the retries, in milliseconds. Each entry adds one retry. */
   readonly retryDelays?: readonly number[];
 }
 
@@ -84,7 +85,7 @@ export function makeApiClient(options: ApiClientOptions) {
   const { fetch = globalThis.fetch, retryDelays = defaultRetryDelays } = options;
   const baseUrl = options.baseUrl.replace(/\/+$/, '');
 
-  /** Sends a request, with retries. Calls `makeBody` for each attempt, because an attempt consumes the body. */
+  /** Sends a request, with retries. Calls `makeBody` for each attempt, because sending a body consumes it. */
   async function send(
     path: string,
     signal?: AbortSignal,
@@ -97,11 +98,11 @@ export function makeApiClient(options: ApiClientOptions) {
       if (outcome instanceof Response && !isRetryable(outcome.status)) return outcome;
       const delay = retryDelays[attempt];
       if (delay === undefined) throw await toServerFailure(outcome, baseUrl);
-      await sleep(retryDelay(outcome, delay), undefined, { signal });
+      await sleep(chooseRetryDelay(outcome, delay), undefined, { signal });
     }
   }
 
-  /** Makes one attempt; returns the response or the connection error. Throws only if aborted. */
+  /** Sends a request once. Returns the response or the connection error. Throws only if aborted. */
   async function sendOnce(
     url: string,
     headers: Readonly<Record<string, string>>,
@@ -120,12 +121,14 @@ export function makeApiClient(options: ApiClientOptions) {
   return {
     baseUrl,
 
-    /** Uploads a file from disk. @throws {ServerFailure} if the server is unreachable or keeps failing. */
+    /**
+     * Uploads a file from disk. @throws {ServerFailure} if the server is unreachable or still fails after all retries.
+     */
     async uploadFile(upload: Upload): Promise<UploadResult> {
       const query = upload.mode === 'queued' ? '?mode=queued' : '';
       const response = await send(`/v1/images${query}`, upload.signal, () => makeUploadForm(upload));
       if (!response.ok) return readRejection(response);
-      const image = await readJson(response, uploadedImage);
+      const image = await readJson(response, uploadedImageSchema);
       return { outcome: response.status === 200 ? 'known' : 'new', ...image };
     },
 
@@ -133,7 +136,7 @@ export function makeApiClient(options: ApiClientOptions) {
     async getImage(id: number, signal?: AbortSignal): Promise<ImageRecord> {
       const response = await send(`/v1/images/${id}`, signal);
       if (!response.ok) throw new ServerFailure((await readRejection(response)).reason);
-      return readJson(response, imageRecord);
+      return readJson(response, imageRecordSchema);
     },
 
     /** Posts `value` as JSON and parses the response with `schema`. @throws {RequestRejected} */
@@ -170,13 +173,13 @@ async function makeUploadForm({ path, filename, tenant }: Upload): Promise<FormD
   return form;
 }
 
-/** Whether to retry a request. 507 is not retried, because a full disk stays full for longer than a few seconds. */
+/** Whether to retry a request. 507 is not retried, because a full disk does not recover within seconds. */
 function isRetryable(status: number): boolean {
   return status === 408 || status === 429 || (status >= 500 && status !== 507);
 }
 
-/** Returns the server's Retry-After, or else `fallback`, in milliseconds. */
-function retryDelay(outcome: Response | Error, fallback: number): number {
+/** Returns the server's Retry-After in milliseconds, or `fallback` if there is none. */
+function chooseRetryDelay(outcome: Response | Error, fallback: number): number {
   const seconds = outcome instanceof Response ? Number(outcome.headers.get('retry-after') ?? NaN) : NaN;
   return Number.isFinite(seconds) && seconds >= 0 ? Math.min(seconds * 1000, maxRetryAfterMs) : fallback;
 }
@@ -208,16 +211,16 @@ function describeConnectionError(error: Error): string {
   return cause instanceof Error ? cause.message || cause.name : error.message;
 }
 
-async function readProblem(response: Response): Promise<z.infer<typeof problem>> {
+async function readProblem(response: Response): Promise<z.infer<typeof problemSchema>> {
   const body: unknown = await response.json().catch(() => null);
-  const parsed = problem.safeParse(body);
-  return parsed.success ? parsed.data : {};
+  const result = problemSchema.safeParse(body);
+  return result.success ? result.data : {};
 }
 
 async function readJson<Schema extends z.ZodType>(response: Response, schema: Schema) {
   const body: unknown = await response.json().catch(() => null);
-  const parsed = schema.safeParse(body);
-  if (parsed.success) return parsed.data;
+  const result = schema.safeParse(body);
+  if (result.success) return result.data;
   throw new ServerFailure(
     `${new URL(response.url).origin} sent an unexpected response. Is it a Vitrine server?`,
   );

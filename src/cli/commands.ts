@@ -3,7 +3,7 @@ import { defaultTenant } from '../model/tenant.ts';
 import { connectToServer } from './server-connection.ts';
 import { abortOnInterrupt } from './stop-signals.ts';
 
-/** A command was called with invalid arguments. */
+/** Thrown if a command is called with invalid arguments. */
 export class UsageError extends Error {
   override readonly name = 'UsageError';
 }
@@ -13,11 +13,11 @@ interface Option {
   readonly description: string;
 }
 
-type Values = Readonly<Record<string, string | boolean | (string | boolean)[] | undefined>>;
+type OptionValues = Readonly<Record<string, string | boolean | (string | boolean)[] | undefined>>;
 
 /** One command of `vitrine`. */
 export interface Command {
-  /** Synopsis of the arguments, with a leading space; shown after the command's name. */
+  /** Synopsis of the arguments with a leading space, shown after the command name. */
   readonly usage: string;
   readonly description: string;
   readonly options: Readonly<Record<string, Option>>;
@@ -27,7 +27,7 @@ export interface Command {
    * Runs the command and returns its exit code, by default 0. Loads its modules on demand, so that other commands start
    * faster.
    */
-  run(config: Config, values: Values, inputs: readonly string[]): Promise<number | void>;
+  run(config: Config, values: OptionValues, inputs: readonly string[]): Promise<number | void>;
 }
 
 const url: Option = {
@@ -35,7 +35,10 @@ const url: Option = {
   description: 'URL of the server; default: the server that uses DATA_DIR.',
 };
 const tenant: Option = { type: 'string', description: `Tenant of the images; default: ${defaultTenant}.` };
-const concurrency: Option = { type: 'string', description: 'Concurrent uploads, 1 to 64; default: 4.' };
+const concurrency: Option = {
+  type: 'string',
+  description: 'Number of concurrent uploads, 1 to 64; default: 4.',
+};
 
 /** All commands of `vitrine`, in the order of the help text. */
 export const commands: Readonly<Record<string, Command>> = {
@@ -50,12 +53,15 @@ export const commands: Readonly<Record<string, Command>> = {
     description:
       'Run a worker without the API. Any number of workers can share a PostgreSQL server; the embedded database allows only one process.',
     options: {
-      concurrency: { type: 'string', description: 'Concurrent jobs, 1 to 256; default: WORKER_CONCURRENCY.' },
+      concurrency: {
+        type: 'string',
+        description: 'Number of concurrent jobs, 1 to 256; default: WORKER_CONCURRENCY.',
+      },
     },
     run: async (config, values) => {
       const concurrency = readNumber(values, 'concurrency', config.worker.concurrency, 256);
-      const { work } = await import('./worker.ts');
-      return work({ ...config, worker: { ...config.worker, concurrency } });
+      const { runWorker } = await import('./worker.ts');
+      return runWorker({ ...config, worker: { ...config.worker, concurrency } });
     },
   },
   migrate: {
@@ -116,7 +122,7 @@ export const commands: Readonly<Record<string, Command>> = {
       products: { type: 'string', description: 'Number of products, 1 to 500; default: 12.' },
       seed: {
         type: 'string',
-        description: 'Seed of the random generator; each seed gives a different catalog; default: 1.',
+        description: 'Random seed, which determines the catalog; default: 1.',
       },
       keep: { type: 'string', description: 'Folder in which to keep the generated files.' },
     },
@@ -124,7 +130,11 @@ export const commands: Readonly<Record<string, Command>> = {
   },
 };
 
-async function importPictures(config: Config, values: Values, inputs: readonly string[]): Promise<number> {
+async function importPictures(
+  config: Config,
+  values: OptionValues,
+  inputs: readonly string[],
+): Promise<number> {
   if (inputs.length === 0) throw new UsageError('Specify the files or folders to import.');
   const { runImportCommand } = await import('./import/import-command.ts');
   return withServer(config, values, (sharedOptions) =>
@@ -137,7 +147,7 @@ async function importPictures(config: Config, values: Values, inputs: readonly s
   );
 }
 
-async function seedSampleCatalog(config: Config, values: Values): Promise<number> {
+async function seedSampleCatalog(config: Config, values: OptionValues): Promise<number> {
   const products = readNumber(values, 'products', 12, 500);
   const { runSeedCommand } = await import('./seed/seed-command.ts');
   return withServer(config, values, (sharedOptions) =>
@@ -150,12 +160,12 @@ async function seedSampleCatalog(config: Config, values: Values): Promise<number
   );
 }
 
-async function purgeImages(config: Config, values: Values): Promise<number> {
+async function purgeImages(config: Config, values: OptionValues): Promise<number> {
   const { runPurgeCommand } = await import('./purge/purge-command.ts');
-  const unused = values['unused'] === true;
-  if (!unused && values['tenant'] !== undefined)
+  const purgesUnused = values['unused'] === true;
+  if (!purgesUnused && values['tenant'] !== undefined)
     throw new UsageError(
-      '--tenant requires --unused, because deleted images are purged for all tenants together.',
+      '--tenant requires --unused, because deleted images are always purged for all tenants.',
     );
   const token = readText(values, 'token');
   if (token !== undefined && /\p{Cc}/u.test(token))
@@ -164,9 +174,9 @@ async function purgeImages(config: Config, values: Values): Promise<number> {
   try {
     return await runPurgeCommand({
       client: connection.client,
-      scope: unused ? 'unused' : 'deleted',
+      scope: purgesUnused ? 'unused' : 'deleted',
       tenant: readText(values, 'tenant'),
-      days: readNumber(values, 'days', unused ? 0 : config.purge.days, 36_500, 0),
+      days: readNumber(values, 'days', purgesUnused ? 0 : config.purge.days, 36_500, 0),
       confirm: values['confirm'] === true,
       token: token ?? connection.confirmToken,
       json: values['json'] === true,
@@ -179,10 +189,10 @@ async function purgeImages(config: Config, values: Values): Promise<number> {
   }
 }
 
-/** Runs `work` with the options that import and seed share, and closes the server connection afterwards. */
+/** Connects to a server, runs `work` with the options that import and seed share, and then disconnects. */
 async function withServer<T>(
   config: Config,
-  values: Values,
+  values: OptionValues,
   work: (sharedOptions: SharedOptions) => Promise<T>,
 ): Promise<T> {
   const sharedOptions = {
@@ -210,12 +220,12 @@ interface SharedOptions {
   readonly errorOutput: NodeJS.WriteStream;
 }
 
-function readText(values: Values, option: string): string | undefined {
+function readText(values: OptionValues, option: string): string | undefined {
   const value = values[option];
   return typeof value === 'string' ? value : undefined;
 }
 
-function readNumber(values: Values, option: string, fallback: number, max: number, min = 1): number {
+function readNumber(values: OptionValues, option: string, fallback: number, max: number, min = 1): number {
   const text = readText(values, option);
   const value = text === undefined ? fallback : Number(text);
   if (Number.isInteger(value) && value >= min && value <= max) return value;

@@ -16,22 +16,21 @@ import { loadEnvFile } from 'node:process';
 /** The environment variables of this process. */
 export interface Environment {
   readonly variables: NodeJS.ProcessEnv;
-  /** A sentence for the log if secrets remain readable in the environment block of this process. */
+  /** A warning for the log if other processes can still read secrets in this process's environment block. */
   readonly warning: string | undefined;
 }
 
-/**
- * Name of a variable that is set after re-execution. The secrets are then in the file that is open as standard input.
- */
+/** Name of a variable that is set after re-execution. Standard input is then a file that contains the secrets. */
 const reexecutedMarker = 'VITRINE_SECRETS_ON_STDIN';
 
 /**
- * Reads the environment; no other code does. Variables that are already set take precedence over the `.env` file.
+ * Reads the environment. No other code accesses `process.env`. Variables that are already set take precedence over the
+ * `.env` file.
  *
- * Every process of the same user can read the initial environment block of a running process in `/proc/<pid>/environ`;
- * removing a variable later does not change it. If the block contains secrets, this function re-executes the program
- * with a block without them and does not return. The process id stays the same, so supervisors are unaffected. After
- * re-execution, the function restores the secrets to `process.env`, which Node keeps on the heap.
+ * Every process of the same user can read the initial environment block of a running process in `/proc/<pid>/environ`.
+ * Removing a variable later does not change that block. If it contains secrets, this function re-executes the program
+ * without them and does not return. The process id stays the same, so supervisors are unaffected. The re-executed
+ * program restores the secrets to `process.env`, which stores new values on the heap.
  */
 export function readEnvironment(): Environment {
   // oxlint-disable-next-line node/no-process-env -- see above
@@ -47,7 +46,7 @@ const secretNames =
   /SECRET|PASSWORD|PASSWD|PASSPHRASE|TOKEN|CREDENTIAL|PRIVATE|(^|_)(API|ACCESS)?_?KEYS?($|_)/i;
 const secretValues = /:\/\/\S*:\S*@|[?&;\s]password=/i;
 
-/** Returns the variables that are likely secrets, based on their name or because their value contains a password. */
+/** Returns the variables that are probably secrets, because of their name or a password in their value. */
 export function findSecrets(variables: NodeJS.ProcessEnv): Record<string, string> {
   return Object.fromEntries(
     Object.entries(variables).filter((entry): entry is [string, string] => {
@@ -57,13 +56,13 @@ export function findSecrets(variables: NodeJS.ProcessEnv): Record<string, string
   );
 }
 
-/** Re-executes this process without `secrets` in its environment block. Returns the reason if that is impossible. */
+/** Re-executes this process without `secrets` in its environment block. Returns a warning if that is impossible. */
 function reexecuteWithout(secrets: Record<string, string>, variables: NodeJS.ProcessEnv): string | undefined {
   const names = Object.keys(secrets);
   if (names.length === 0) return undefined;
   const obstacle = findObstacle() ?? replaceStdin(JSON.stringify(secrets));
   if (obstacle !== undefined) {
-    return `Other processes of this user, such as a compromised decoder, can read ${names.join(', ')} in the environment of this process: ${obstacle}.`;
+    return `Other processes of this user, such as a compromised decoder, can read ${names.join(', ')} in the environment of this process, because ${obstacle}.`;
   }
   const publicVariables = Object.fromEntries(
     Object.entries(variables).filter(([name]) => !Object.hasOwn(secrets, name)),
@@ -76,14 +75,16 @@ function reexecuteWithout(secrets: Record<string, string>, variables: NodeJS.Pro
 }
 
 /**
- * Returns what would prevent re-execution, if anything. Must be checked, because a failing execve aborts the process.
+ * Returns the reason why re-execution is impossible, if there is one. This must be checked first, because a failing
+ * execve aborts the process.
  */
 function findObstacle(): string | undefined {
   if (process.platform === 'win32' || process.execve === undefined) {
     return 'this system cannot re-execute a running process';
   }
-  // If a supervisor forked this process, execve would close their IPC channel, without which Node does not start.
-  if (process.send !== undefined) return 'its IPC channel would be lost';
+  // If a supervisor forked this process, execve would close the IPC channel between them, and Node does not start
+  // without it.
+  if (process.send !== undefined) return 'it would lose its IPC channel if it were re-executed';
   if (!isExecutable(process.execPath)) return `${process.execPath} is not executable`;
   return undefined;
 }
@@ -100,7 +101,7 @@ function isExecutable(path: string): boolean {
 /**
  * Replaces standard input with an unlinked file that contains `text`, because only descriptors 0, 1 and 2 survive
  * Node's execve. The file is unlinked before it is written, so that no other process can open it and no crash leaves it
- * behind. Returns the reason if no file could be created.
+ * behind. Returns the reason if this fails.
  */
 function replaceStdin(text: string): string | undefined {
   closeSync(0);
@@ -109,14 +110,14 @@ function replaceStdin(text: string): string | undefined {
     if (fd === 0) {
       const bytes = Buffer.from(text);
       // Positional writes leave the file offset at 0, where the new process starts reading.
-      for (let written = 0; written < bytes.length; )
-        written += writeSync(fd, bytes, written, bytes.length - written, written);
+      for (let position = 0; position < bytes.length; )
+        position += writeSync(fd, bytes, position, bytes.length - position, position);
       return undefined;
     }
     if (fd !== undefined) closeSync(fd);
   }
   openSync('/dev/null', 'r');
-  return 'no file to pass them on could be created in /dev/shm or the temporary folder';
+  return 'no file for passing them on could be created in /dev/shm or the temporary folder';
 }
 
 function openUnlinked(folder: string): number | undefined {
@@ -134,6 +135,6 @@ function restoreSecrets(variables: NodeJS.ProcessEnv): void {
   Object.assign(variables, JSON.parse(readFileSync(0, 'utf8')));
   delete variables[reexecutedMarker];
   closeSync(0);
-  // The next file opened must not get descriptor 0: libraries treat it as standard input.
+  // The next opened file must not get descriptor 0, because libraries treat that as standard input.
   openSync('/dev/null', 'r');
 }

@@ -1,4 +1,4 @@
-import { openDatabase } from '../app/open-engines.ts';
+import { openDatabase } from '../app/open-back-ends.ts';
 import type { Config } from '../config.ts';
 import { findHolder, lockDataFolder } from '../data-folder/lock.ts';
 import { makePrivate } from '../data-folder/private-folder.ts';

@@ -10,7 +10,7 @@ import { CommandRefused } from './server-connection.ts';
 /** Exit codes for shells and supervisors. */
 const exitCodes = { success: 0, failure: 1, invalidUsage: 2 } as const;
 
-/** Runs the command named in `args` and returns the exit code. */
+/** Runs the command that `args` specifies and returns the exit code. */
 export async function run(args: readonly string[], environment: Environment): Promise<number> {
   const [name = 'help', ...commandArgs] = args;
   if (name === '--version' || name === 'version') return printVersion();
@@ -18,16 +18,17 @@ export async function run(args: readonly string[], environment: Environment): Pr
   if (!command) return printOverview(name);
   if (commandArgs.includes('--help') || commandArgs.includes('-h')) return printHelp(name, command);
   try {
-    const parsed = parse(command, commandArgs);
+    const parsedArgs = parseCommandArgs(command, commandArgs);
     return (
-      (await command.run(readConfig(environment), parsed.values, parsed.positionals)) ?? exitCodes.success
+      (await command.run(readConfig(environment), parsedArgs.values, parsedArgs.positionals)) ??
+      exitCodes.success
     );
   } catch (error) {
     return reportError(name, error);
   }
 }
 
-function parse(command: Command, args: string[]) {
+function parseCommandArgs(command: Command, args: string[]) {
   try {
     return parseArgs({ args, options: command.options, allowPositionals: command.acceptsInputs ?? false });
   } catch (error) {
@@ -53,18 +54,18 @@ function reportError(name: string, error: unknown): number {
     error instanceof StartRefused ||
     isSystemError(error)
   ) {
-    process.stderr.write(`${error.message}${remedyFor(error)}\n`);
+    process.stderr.write(`${error.message}${describeRemedy(error)}\n`);
     return error instanceof ConfigError ? exitCodes.invalidUsage : exitCodes.failure;
   }
   throw error;
 }
 
-/** Whether the operating system reported the error, such as a port in use or a folder without permissions. */
+/** Whether the operating system reported the error, for example because a port is in use. */
 function isSystemError(error: unknown): error is Error {
   return error instanceof Error && 'syscall' in error;
 }
 
-function remedyFor(error: Error): string {
+function describeRemedy(error: Error): string {
   if (!('code' in error)) return '';
   if (error.code === 'EADDRINUSE')
     return '\nAnother program is already listening on that port. Stop it, or set PORT (for a worker: WORKER_PORT) to a different port.';

@@ -1,27 +1,27 @@
 import { type App, makeApp } from '../app.ts';
-import { describeEngines } from '../app/open-engines.ts';
-import { exitOnFailure, untilStopped } from './stop-signals.ts';
+import { describeBackEnds } from '../app/open-back-ends.ts';
+import { exitOnFailure, waitForStopSignal } from './stop-signals.ts';
 import type { Config } from '../config.ts';
 import { makeLogger } from '../telemetry/logger.ts';
 
 /** Runs `vitrine serve`: the API, with a worker in the same process unless `ENABLE_WORKER` is false. */
 export async function serve(config: Config): Promise<void> {
-  // Handlers are installed first, so that a signal during a long first startup also stops the process cleanly.
-  const stopped = untilStopped();
+  // Signal handlers are installed first, so that a signal during a long first startup also stops the process cleanly.
+  const stopSignal = waitForStopSignal();
   const logger = await makeLogger(config.log);
   for (const warning of config.exposureWarnings) logger.warn({}, warning);
-  const app = await startApp(config, logger, stopped);
+  const app = await startApp(config, logger, stopSignal);
   await startServing(app, config);
-  logger.info({}, describeEngines(config));
+  logger.info({}, describeBackEnds(config));
   if (!config.worker.enabled)
     logger.warn({}, 'ENABLE_WORKER is false: queued jobs wait for a process that runs "vitrine worker"');
-  const signal = await stopped;
-  logger.info({ signal }, `${signal}: finishing requests and jobs in progress, releasing the rest`);
+  const signal = await stopSignal;
+  logger.info({ signal }, `${signal}: finishing requests and jobs in progress`);
   await app.close();
   logger.info({}, 'stopped');
 }
 
-/** Starts listening and working. If the port is in use, closes the app, so that the data folder is unlocked. */
+/** Starts the HTTP server and the worker. If the port is in use, closes the app, which unlocks the data folder. */
 async function startServing(app: App, config: Config): Promise<void> {
   try {
     await app.listen();
@@ -33,19 +33,19 @@ async function startServing(app: App, config: Config): Promise<void> {
 }
 
 /**
- * Creates the app of a long-running process. Startup can spend a long time waiting for a database server. A stop signal
- * ends the process immediately, because no work is in progress yet and a migration is a single transaction. Startup of
- * the embedded database is not interrupted.
+ * Creates the app of a long-running process. Because startup may wait a long time for a database server, a stop signal
+ * ends the process immediately. That is safe: no work is in progress yet, and a migration is a single transaction. The
+ * startup of the embedded database is not interrupted.
  */
 export async function startApp(
   config: Config,
   logger: Parameters<typeof makeApp>[1],
-  stopped: Promise<NodeJS.Signals>,
+  stopSignal: Promise<NodeJS.Signals>,
 ): Promise<App> {
   for (const warning of config.warnings) logger.warn({}, warning);
-  const starting = makeApp(config, logger, exitOnFailure);
-  if (config.database.kind === 'embedded') return starting;
-  const result = await Promise.race([starting, stopped]);
+  const appPromise = makeApp(config, logger, exitOnFailure);
+  if (config.database.kind === 'embedded') return appPromise;
+  const result = await Promise.race([appPromise, stopSignal]);
   if (typeof result !== 'string') return result;
   logger.info({ signal: result }, `${result}: stopped during startup`);
   process.exit(0);

@@ -1,4 +1,4 @@
-import { type Config, loopbackConfig } from '../config.ts';
+import { type Config, makeLoopbackConfig } from '../config.ts';
 import { findHolder } from '../data-folder/lock.ts';
 import { makeLogger } from '../telemetry/logger.ts';
 import { type ApiClient, makeApiClient } from './api-client.ts';
@@ -14,8 +14,8 @@ interface ServerConnection {
 }
 
 /**
- * Connects to the server at `url` or, by default, to the server that has locked the data folder. If there is none,
- * starts a server in this process for the duration of the command.
+ * Connects to the server at `url` or, by default, to the server that has locked the data folder. If no server has
+ * locked it, starts a server in this process for the duration of the command.
  */
 export async function connectToServer(
   config: Config,
@@ -23,22 +23,22 @@ export async function connectToServer(
   output: Output,
 ): Promise<ServerConnection> {
   const isEmbedded = config.database.kind === 'embedded';
-  const runningUrl = url ?? (isEmbedded ? findServerUrl(config.dataDir) : undefined);
-  if (runningUrl !== undefined)
+  const serverUrl = url ?? (isEmbedded ? findServerUrl(config.dataDir) : undefined);
+  if (serverUrl !== undefined)
     return {
-      client: makeApiClient({ baseUrl: runningUrl }),
+      client: makeApiClient({ baseUrl: serverUrl }),
       confirmToken: config.purge.confirmToken,
       close: () => Promise.resolve(),
     };
   output.write(
     isEmbedded
       ? `No server is using ${config.dataDir}; starting one for this command.\n`
-      : 'No --url given; starting a server for this command, on the same database.\n',
+      : 'No --url was given; starting a server for this command on the same database.\n',
   );
   const { makeApp } = await import('../app.ts');
   // The command prints its own progress, so the server should log only errors.
   const level = config.log.level === 'info' ? 'error' : config.log.level;
-  const localConfig = loopbackConfig(config);
+  const localConfig = makeLoopbackConfig(config);
   const app = await makeApp(localConfig, await makeLogger({ ...config.log, level }), exitOnFailure);
   const baseUrl = await app.listen();
   await app.work();
@@ -50,11 +50,11 @@ function findServerUrl(dataDir: string): string | undefined {
   const holder = findHolder(dataDir);
   if (!holder || holder.url !== undefined) return holder?.url;
   throw new CommandRefused(
-    `Process ${holder.pid} uses ${dataDir} but serves no requests (it is starting, stopping, or a worker). Try again later, or specify a server with --url.`,
+    `Process ${holder.pid} uses ${dataDir} but is not serving requests (it is starting or stopping, or it is a worker). Try again later, or specify a server with --url.`,
   );
 }
 
-/** A command cannot run in the current state of the system. The message says what to do. */
+/** Thrown if a command cannot run in the current state of the system. The message explains what to do. */
 export class CommandRefused extends Error {
   override readonly name = 'CommandRefused';
 }

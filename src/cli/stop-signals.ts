@@ -1,11 +1,11 @@
-/** Signals within this time count as one, because npm forwards a Ctrl-C that the terminal has already sent. */
+/** Signals within this time count as one, because npm also forwards a Ctrl-C that the terminal has already sent. */
 const duplicateSignalMs = 1_000;
 
 /**
- * Resolves with the first SIGTERM or SIGINT. If another one follows more than a second later, exits immediately,
- * because a user who presses Ctrl-C again does not want to wait.
+ * Resolves with the first SIGTERM or SIGINT. If a second signal arrives more than a second later, the process exits
+ * immediately, because a user who presses Ctrl-C again does not want to wait.
  */
-export function untilStopped(): Promise<NodeJS.Signals> {
+export function waitForStopSignal(): Promise<NodeJS.Signals> {
   const { promise, resolve } = Promise.withResolvers<NodeJS.Signals>();
   let firstAt: number | undefined;
   const onSignal = (signal: NodeJS.Signals): void => {
@@ -18,10 +18,10 @@ export function untilStopped(): Promise<NodeJS.Signals> {
   return promise;
 }
 
-/** Returns a signal that aborts on the first SIGINT or SIGTERM. Another one ends the process immediately. */
+/** Returns a signal that aborts on the first SIGINT or SIGTERM. A second one ends the process immediately. */
 export function abortOnInterrupt(): AbortSignal {
   const controller = new AbortController();
-  void untilStopped().then((signal) => controller.abort(signal));
+  void waitForStopSignal().then((signal) => controller.abort(signal));
   return controller.signal;
 }
 

@@ -13,7 +13,7 @@ export interface ProgressDisplay {
   stop(): void;
 }
 
-/** Interval between lines if the output is not a terminal. */
+/** Interval between progress lines if the output is not a terminal. */
 const lineIntervalMs = 2000;
 /** Maximum width of a progress bar, in columns. */
 const maxBarWidth = 30;
@@ -21,25 +21,26 @@ const maxBarWidth = 30;
 /** Displays progress towards `total`, as a bar on a terminal or else as a line every two seconds. */
 export function startProgress(label: string, total: number, output: Output): ProgressDisplay {
   const startedAt = performance.now();
-  const format = (done: number) => formatProgress(label, done, total, (performance.now() - startedAt) / 1000);
+  const format = (count: number) =>
+    formatProgress(label, count, total, (performance.now() - startedAt) / 1000);
   return output.isTTY ? startBar(total, output, format) : startLines(output, format);
 }
 
-/** Formats the count, the rate and the remaining time, for example `Importing 40/100  12.5 images/s  5 s left`. */
-export function formatProgress(label: string, done: number, total: number, seconds: number): string {
-  const rate = seconds > 0 ? done / seconds : 0;
-  const remaining = rate > 0 ? `${formatDuration((total - done) / rate)} left` : 'starting';
-  return `${label} ${done}/${total}  ${rate.toFixed(1)} images/s  ${done === total ? 'done' : remaining}`;
+/** Formats the count, rate and remaining time, for example `Importing 40/100  12.5 images/s  5 s left`. */
+export function formatProgress(label: string, count: number, total: number, seconds: number): string {
+  const rate = seconds > 0 ? count / seconds : 0;
+  const remaining = rate > 0 ? `${formatDuration((total - count) / rate)} left` : 'starting';
+  return `${label} ${count}/${total}  ${rate.toFixed(1)} images/s  ${count === total ? 'done' : remaining}`;
 }
 
 function formatDuration(seconds: number): string {
-  const whole = Math.ceil(seconds);
-  if (whole < 60) return `${whole} s`;
-  if (whole < 3600) return `${Math.floor(whole / 60)} min ${whole % 60} s`;
-  return `${Math.floor(whole / 3600)} h ${Math.floor((whole % 3600) / 60)} min`;
+  const wholeSeconds = Math.ceil(seconds);
+  if (wholeSeconds < 60) return `${wholeSeconds} s`;
+  if (wholeSeconds < 3600) return `${Math.floor(wholeSeconds / 60)} min ${wholeSeconds % 60} s`;
+  return `${Math.floor(wholeSeconds / 3600)} h ${Math.floor((wholeSeconds % 3600) / 60)} min`;
 }
 
-function startBar(total: number, output: Output, format: (done: number) => string): ProgressDisplay {
+function startBar(total: number, output: Output, format: (count: number) => string): ProgressDisplay {
   const bar = new cliProgress.SingleBar(
     {
       // The bar writes only text and escape sequences, which every Output supports.
@@ -52,7 +53,7 @@ function startBar(total: number, output: Output, format: (done: number) => strin
         return `${cliProgress.Format.BarFormat(progress, { ...options, barsize })}  ${line}`;
       },
       hideCursor: true,
-      // The caller handles interrupts; a second handler would conflict.
+      // The caller handles interrupts. A second handler would conflict with it.
       gracefulExit: false,
     },
     cliProgress.Presets.shades_classic,
@@ -61,16 +62,16 @@ function startBar(total: number, output: Output, format: (done: number) => strin
   return { advance: () => bar.increment(), stop: () => bar.stop() };
 }
 
-function startLines(output: Output, format: (done: number) => string): ProgressDisplay {
-  let done = 0;
-  const timer = setInterval(() => output.write(`${format(done)}\n`), lineIntervalMs);
+function startLines(output: Output, format: (count: number) => string): ProgressDisplay {
+  let count = 0;
+  const timer = setInterval(() => output.write(`${format(count)}\n`), lineIntervalMs);
   return {
     advance: () => {
-      done += 1;
+      count += 1;
     },
     stop: () => {
       clearInterval(timer);
-      output.write(`${format(done)}\n`);
+      output.write(`${format(count)}\n`);
     },
   };
 }

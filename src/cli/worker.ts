@@ -1,24 +1,24 @@
-import { describeEngines } from '../app/open-engines.ts';
+import { describeBackEnds } from '../app/open-back-ends.ts';
 import type { App } from '../app.ts';
 import type { Config } from '../config.ts';
 import { makeLogger } from '../telemetry/logger.ts';
 import { startApp } from './serve.ts';
-import { untilStopped } from './stop-signals.ts';
+import { waitForStopSignal } from './stop-signals.ts';
 
 /**
  * Runs `vitrine worker`: a worker without the API. Any number of workers can share a PostgreSQL server. The embedded
- * database allows only one process: a worker can finish the jobs of a stopped server, but cannot run next to a server.
+ * database allows only one process, so a worker can finish the jobs of a stopped server but not run at the same time.
  */
-export async function work(config: Config): Promise<void> {
-  // Handlers are installed first, so that a signal during a long first startup also stops the process cleanly.
-  const stopped = untilStopped();
+export async function runWorker(config: Config): Promise<void> {
+  // Signal handlers are installed first, so that a signal during a long first startup also stops the process cleanly.
+  const stopSignal = waitForStopSignal();
   const logger = await makeLogger(config.log);
-  const app = await startApp(config, logger, stopped);
+  const app = await startApp(config, logger, stopSignal);
   await startWorking(app, config);
   const { concurrency } = config.worker;
-  logger.info({ concurrency }, `worker started, concurrency ${concurrency}; ${describeEngines(config)}`);
-  const signal = await stopped;
-  logger.info({ signal }, `${signal}: finishing jobs in progress, releasing the rest`);
+  logger.info({ concurrency }, `worker started, concurrency ${concurrency}; ${describeBackEnds(config)}`);
+  const signal = await stopSignal;
+  logger.info({ signal }, `${signal}: finishing jobs in progress`);
   await app.close();
   logger.info({}, 'stopped');
 }

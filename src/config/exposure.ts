@@ -15,7 +15,7 @@ export interface Exposure {
   readonly isExposed: boolean;
 }
 
-/** The token that confirms purges while only this machine can reach the server. Older clients send it. */
+/** The default token that confirms purges if only this machine can reach the server. Older clients send it. */
 export const documentedConfirmToken = 'DELETE_CONFIRMED';
 
 /** @see Exposure */
@@ -31,20 +31,20 @@ export function composeExposure({ server }: SettingValues): Exposure {
   };
 }
 
-/** @param setting a host name or an IP address; IPv6 with or without brackets */
+/** Whether a host name or IP address is a loopback address. Accepts IPv6 addresses with or without brackets. */
 function isLoopbackSetting(setting: string): boolean {
   const text = setting.trim();
   const host = parseHost(isIPv6(text) ? `[${text}]` : text);
   return host !== undefined && isLoopbackHost(host);
 }
 
-/** Returns the token that confirms purges; `undefined` if purges that require a token are rejected. */
+/** Returns the token that confirms purges. `undefined` means that purges that require a token are rejected. */
 export function composeConfirmToken({ purge }: SettingValues, { isExposed }: Exposure): string | undefined {
   return purge.confirmToken || (isExposed ? undefined : documentedConfirmToken);
 }
 
 /** Returns warnings for the operator of a server that other machines can reach. */
-export function exposureWarnings(
+export function findExposureWarnings(
   { server, purge }: SettingValues,
   { isOnLoopback, isExposed }: Exposure,
 ): string[] {

@@ -1,16 +1,16 @@
-import type { Reader } from './readers.ts';
+import type { Parser } from './parsers.ts';
 
-/** An environment variable, as the loader and the documentation need it. */
+/** An environment variable, with everything that the loader and the documentation need. */
 export interface Setting<T> {
   readonly name: string;
-  /** Alternative names of the variable. The first name that is set takes precedence. */
+  /** Alternative names of the variable. The first name that is set is used. */
   readonly aliases: readonly string[];
   /** What the setting does, in Markdown. */
   readonly about: string;
-  readonly reader: Reader<T>;
-  /** Text to parse when the variable is unset or empty. If there is none, the value is `undefined`. */
+  readonly parser: Parser<T>;
+  /** Text to parse if the variable is unset or empty. Without a fallback, the value is then `undefined`. */
   readonly fallback: string | undefined;
-  /** The default as documented, if it depends on the machine or on other settings. */
+  /** Description of the default, if the default depends on the machine or on other settings. */
   readonly fallbackWords?: string;
   /** Whether the value may contain a secret, so that messages must not repeat it. */
   readonly isSecret?: boolean;
@@ -29,14 +29,14 @@ type SettingOptions = Pick<Setting<unknown>, 'about' | 'fallbackWords' | 'isSecr
 };
 
 /** A setting that always has a value. */
-export function withDefault<T>(name: string, reader: Reader<T>, fallback: string, options: SettingOptions) {
-  return { name, reader, fallback, aliases: [], ...options } satisfies Setting<T>;
+export function withDefault<T>(name: string, parser: Parser<T>, fallback: string, options: SettingOptions) {
+  return { name, parser, fallback, aliases: [], ...options } satisfies Setting<T>;
 }
 
-/** A setting that may be left out. */
-export function optional<T>(name: string, reader: Reader<T>, options: SettingOptions) {
-  const orUndefined: Reader<T | undefined> = reader;
-  return { name, reader: orUndefined, fallback: undefined, aliases: [], ...options } satisfies Setting<
+/** A setting that may be unset. */
+export function optional<T>(name: string, parser: Parser<T>, options: SettingOptions) {
+  const orUndefined: Parser<T | undefined> = parser;
+  return { name, parser: orUndefined, fallback: undefined, aliases: [], ...options } satisfies Setting<
     T | undefined
   >;
 }

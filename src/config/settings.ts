@@ -1,9 +1,9 @@
 import { availableParallelism } from 'node:os';
 import { duplicatePolicies } from '../model/import.ts';
 import { nearDuplicatePolicies } from '../model/image.ts';
-import { databaseSettings, queueSettings, storageSettings } from './engine-settings.ts';
-import { allowedNetworkList, hostList, networkList, originList, publicOrigin } from './network-readers.ts';
-import { formatList, presetList, thumbnailSize } from './picture-readers.ts';
+import { databaseSettings, queueSettings, storageSettings } from './back-end-settings.ts';
+import { allowedNetworkList, hostList, networkList, originList, publicOrigin } from './network-parsers.ts';
+import { formatList, presetList, thumbnailSize } from './picture-parsers.ts';
 import {
   anyText,
   commandWords,
@@ -15,46 +15,46 @@ import {
   seconds,
   wholeNumber,
   yesNo,
-} from './readers.ts';
+} from './parsers.ts';
 import { optional, type Section, type ValuesOf, withDefault } from './setting.ts';
 
 const cores = String(availableParallelism());
 
 /**
- * All settings, by section and property. `Config` and docs/configuration.md are derived from this table, so adding a
- * setting only takes an entry here. Readers convert units: a property such as `requestMs` is in milliseconds.
+ * All settings, by section and property. `Config` and docs/configuration.md are derived from this table, so a new
+ * setting only needs an entry here. Parsers convert units, so a property such as `requestMs` is in milliseconds.
  */
 export const settings = {
   server: {
     host: withDefault('HOST', anyText, '127.0.0.1', {
       about:
-        'Address to listen on. `0.0.0.0` exposes the service to the network: put a proxy with access control in front of it.',
+        'Address to listen on. `0.0.0.0` exposes the service to the network, so put a proxy with access control in front of it.',
     }),
     port: withDefault('PORT', wholeNumber(0, 65_535), '8000', {
-      about: 'Port to listen on; `0` picks a free one.',
+      about: 'Port to listen on; `0` picks a free port.',
     }),
     maxConnections: withDefault('MAX_CONNECTIONS', wholeNumber(1, 100_000), '1024', {
-      about: 'Maximum number of open connections; further ones are closed immediately.',
+      about: 'Maximum number of open connections; additional connections are closed immediately.',
     }),
     maxConnectionsPerAddress: withDefault('MAX_CONNECTIONS_PER_ADDRESS', wholeNumber(1, 100_000), '256', {
       about:
-        'Maximum number of open connections per client address (per /64 for IPv6); further requests get 429. Loopback and `TRUSTED_PROXIES` are not counted.',
+        'Maximum number of open connections per client address (per /64 for IPv6); further requests get 429. Connections from loopback addresses and `TRUSTED_PROXIES` are not counted.',
     }),
     requestMs: withDefault('REQUEST_SECONDS', seconds(1, 86_400), '120', {
-      about: 'Time limit for receiving a request, including its body; after that, it gets 408.',
+      about: 'Time limit for receiving a request, including its body; after that, the request gets 408.',
     }),
     bodyIdleMs: withDefault('BODY_IDLE_SECONDS', seconds(1, 3_600), '15', {
-      about: 'Longest pause during an upload; after that, it gets 408.',
+      about: 'Maximum pause during an upload; after that, the upload gets 408.',
     }),
     responseStallMs: withDefault('RESPONSE_STALL_SECONDS', seconds(1, 3_600), '20', {
       about: 'A client that stops reading a response for this long is disconnected.',
     }),
     inlineMs: withDefault('INLINE_SECONDS', seconds(1, 600), '14', {
-      about: 'An inline upload that takes longer gets 202; processing continues.',
+      about: 'An inline upload that takes longer than this gets 202, and its processing continues.',
     }),
     shutdownMs: withDefault('SHUTDOWN_SECONDS', seconds(1, 300), '15', {
       about:
-        'How long running requests and jobs may take to finish after SIGTERM; unfinished jobs are then handed back.',
+        'Time limit for finishing requests and jobs after SIGTERM; unfinished jobs are then handed back to the queue.',
     }),
     readCacheBytes: withDefault('READ_CACHE_MB', mebibytes(0, 65_536), '64', {
       about: 'Size of the in-memory rendition cache, in MiB; `0` disables it.',
@@ -65,26 +65,26 @@ export const settings = {
       'http://localhost:3000,http://localhost:8080,http://localhost:8000',
       {
         about:
-          'Origins whose pages may call the API from a browser; `none` allows none. `*` lets pages of every origin read, but not write.',
+          'Origins whose pages may call the API from a browser; `none` means no origin. `*` allows pages of all origins to read but not to write.',
       },
     ),
     publicOrigin: optional('PUBLIC_URL', publicOrigin, {
       about:
-        'URL that clients use if a proxy is in front of this server. Requests for its host are accepted, and its pages may write.',
+        'URL that clients use if a proxy is in front of this server. Requests for its host are accepted, and pages from it may write.',
     }),
     allowedHosts: withDefault('ALLOWED_HOSTS', hostList, 'none', {
       about:
-        'Additional host names of this server. Requests for other host names get 421 if `HOST` is a loopback address, or if this or `PUBLIC_URL` is set. Loopback names and IP addresses are always accepted.',
+        'Additional host names of this server. Requests for other host names get 421 if `HOST` is a loopback address, or if this setting or `PUBLIC_URL` is set. Loopback names and IP addresses are always accepted.',
     }),
     trustedProxies: withDefault('TRUSTED_PROXIES', networkList, 'none', {
       about:
-        'Networks of the proxies in front of this server; this machine is always trusted. Their connections are exempt from the limit per address, and the log also contains the client address that they send in `X-Forwarded-For`.',
+        'Networks of trusted proxies, in addition to this machine. Their connections are exempt from `MAX_CONNECTIONS_PER_ADDRESS`, and the log also contains the client address in their `X-Forwarded-For` header.',
     }),
   },
   data: {
     dir: withDefault('DATA_DIR', anyText, './data', {
       about:
-        'Folder of the embedded database, locally stored images and staging files. Vitrine makes it private to its user (mode 0700) at startup, so keep nothing else in it. With the embedded database, only one process can use it at a time.',
+        'Folder of the embedded database, locally stored images and staging files. At startup, Vitrine makes it accessible only to its own user (mode 0700), so keep nothing else in it. With the embedded database, only one process can use it at a time.',
     }),
   },
   database: databaseSettings,
@@ -92,7 +92,8 @@ export const settings = {
   storage: storageSettings,
   worker: {
     enabled: withDefault('ENABLE_WORKER', yesNo, 'true', {
-      about: 'If `false`, this process only serves requests; queued jobs wait for another worker.',
+      about:
+        'If `false`, this process only serves requests; queued jobs wait for a worker in a different process.',
     }),
     concurrency: withDefault('WORKER_CONCURRENCY', wholeNumber(1, 256), cores, {
       about: 'Number of decoder workers, and therefore of images decoded concurrently.',
@@ -100,7 +101,7 @@ export const settings = {
     }),
     port: optional('WORKER_PORT', wholeNumber(0, 65_535), {
       about:
-        'Port on which `vitrine worker` serves `/healthz` and Prometheus `/metrics`, at the address `HOST`; `0` picks a free one. If not set, it does not listen.',
+        'Port on which `vitrine worker` serves `/healthz` and Prometheus `/metrics`, on the address `HOST`; `0` picks a free port. If not set, the worker does not listen.',
     }),
     leaseSeconds: withDefault('LEASE_SECONDS', wholeNumber(2, 3_600), '60', {
       about: 'A worker that sends no heartbeat for this long loses its jobs to other workers.',
@@ -134,16 +135,18 @@ export const settings = {
       about: 'Maximum number of pixels (width × height) of the frame that is used.',
     }),
     maxAvifPixels: withDefault('MAX_AVIF_PIXELS', wholeNumber(1, 268_402_689), '24000000', {
-      about: 'The same for AVIF, if lower than `MAX_PIXELS`: a kilobyte of AVIF can take seconds to decode.',
+      about: 'The same limit for AVIF, if it is lower: a kilobyte of AVIF can take seconds to decode.',
     }),
     maxFrames: withDefault('MAX_FRAMES', wholeNumber(1, 100_000), '1000', {
-      about: 'Maximum number of frames of an animation or pages of a TIFF.',
+      about: 'Maximum number of frames in an animation or pages in a TIFF.',
     }),
     allowedFormats: withDefault(
       'ALLOWED_EXTENSIONS',
       formatList,
       '.jpg,.jpeg,.png,.gif,.bmp,.webp,.avif,.tif,.tiff',
-      { about: 'Accepted formats. The format of a file is detected from its content, not its name.' },
+      {
+        about: 'Accepted formats. The format of a file is detected from its content, regardless of its name.',
+      },
     ),
   },
   imports: {
@@ -157,7 +160,7 @@ export const settings = {
     duplicateHandling: withDefault('DUPLICATE_HANDLING', oneOf(duplicatePolicies), 'reuse-completed', {
       aliases: ['THUMBFORGE_DUPLICATE_HANDLING'],
       about:
-        'How to handle a URL that was imported before. `reuse-completed` returns the existing image, unless it failed; `allow-retry` always imports the URL again; `reject-active` does too, but returns 409 while an import of the URL is in progress.',
+        'How to handle a URL that was imported before. `reuse-completed` returns the existing image, unless it failed; `allow-retry` always imports the URL again; `reject-active` does the same, but returns 409 while an import of the URL is in progress.',
     }),
     concurrency: withDefault('IMPORT_CONCURRENCY', wholeNumber(1, 1_000), '16', {
       about: 'Maximum number of concurrent downloads per worker.',
@@ -175,7 +178,7 @@ export const settings = {
   },
   renditions: {
     presets: withDefault('PRESETS', presetList, '{"thumb":[100,100],"card":[400,400],"zoom":1200}', {
-      about: 'Renditions of every image. Each is scaled down to fit its box, and never enlarged.',
+      about: 'Renditions of every image. An image is scaled down to fit each box, but never enlarged.',
     }),
     thumbnailSize: optional('THUMBNAIL_SIZE', thumbnailSize, {
       aliases: ['THUMBFORGE_THUMBNAIL_SIZE'],
@@ -185,10 +188,10 @@ export const settings = {
   similarity: {
     nearDuplicates: withDefault('NEAR_DUPLICATES', oneOf(nearDuplicatePolicies), 'reuse', {
       about:
-        '`reuse`: a near-duplicate reuses the renditions of an older image if both have the same pixels up to re-encoding; `flag`: near-duplicates are only reported; `off`: they are not detected.',
+        '`reuse`: a near-duplicate reuses the renditions of an older image if the two have the same pixels apart from re-encoding; `flag`: near-duplicates are only reported; `off`: they are not detected.',
     }),
     hashThreshold: withDefault('PHASH_HAMMING_THRESHOLD', wholeNumber(0, 16), '5', {
-      about: 'Maximum distance of the perceptual hashes of near-duplicates, out of 64 bits.',
+      about: 'Maximum distance between the perceptual hashes of near-duplicates, out of 64 bits.',
     }),
     embeddingDimension: withDefault('EMBEDDING_DIMENSION', wholeNumber(512, 512), '512', {
       about: 'Number of dimensions of an embedding. The built-in embedding has 512.',
@@ -203,7 +206,7 @@ export const settings = {
   purge: {
     days: withDefault('PURGE_DAYS', wholeNumber(0, 36_500), '30', {
       about:
-        'A purge of deleted images removes those that were deleted at least this long ago, unless the request sets `days`. Until they are purged, they can be restored.',
+        'A purge of deleted images removes images that were deleted at least this many days ago, unless the request sets `days`. Deleted images can be restored until they are purged.',
     }),
     confirmToken: optional('PURGE_CONFIRM_TOKEN', printableText, {
       isSecret: true,
@@ -222,11 +225,12 @@ export const settings = {
     }),
     importDays: withDefault('IMPORTS_KEEP_DAYS', wholeNumber(1, 36_500), '90', {
       about:
-        'Bulk imports are deleted after this many days, and with them failed images that have neither an original nor a reference. All other images are kept.',
+        'Bulk imports are deleted after this many days, together with failed images that have neither an original nor a reference. All other images are kept.',
     }),
-    // At least 2: a presigned upload may stay in the store for a day before it is ingested for its tenant.
+    // The minimum is 2, because a presigned upload may stay in the store for a day before it is ingested for its
+    // tenant.
     emptyTenantDays: withDefault('EMPTY_TENANTS_KEEP_DAYS', wholeNumber(2, 36_500), '30', {
-      about: 'A tenant without images, jobs and imports is deleted after this many days without a write.',
+      about: 'A tenant without images, jobs or imports is deleted this many days after its last write.',
     }),
   },
   log: {
@@ -236,7 +240,7 @@ export const settings = {
         '`json`: one JSON object per line; `text`: human-readable lines; `auto`: text on a terminal, JSON elsewhere.',
     }),
     debug: optional('DEBUG', anyText, {
-      about: '`true`, or another word for yes, means `LOG_LEVEL=debug`; other values are left to libraries.',
+      about: '`true`, `1`, `yes` or `on` means `LOG_LEVEL=debug`; other values are left to libraries.',
     }),
   },
 } as const satisfies Readonly<Record<string, Section>>;

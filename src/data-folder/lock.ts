@@ -18,7 +18,7 @@ export interface DataFolderLock {
   release(): void;
 }
 
-/** Thrown when another process holds the lock on the data folder. */
+/** Thrown if a different process holds the lock on the data folder. */
 export class DataFolderInUse extends Error {
   override readonly name = 'DataFolderInUse';
   readonly holder: LockHolder | undefined;
@@ -28,20 +28,19 @@ export class DataFolderInUse extends Error {
       ? `process ${holder.pid}${holder.url ? `, which listens on ${holder.url}` : ''}`
       : 'another process';
     super(
-      `The data folder ${folder} is in use by ${holderText}. Stop it first, or set DATA_DIR to another folder. The embedded database allows one process only: to run an API and workers side by side, set DATABASE_URL to a PostgreSQL server.`,
+      `The data folder ${folder} is in use by ${holderText}. Stop that process first, or set DATA_DIR to a different folder. The embedded database allows only one process. To run an API and workers side by side, set DATABASE_URL to a PostgreSQL server.`,
     );
     this.holder = holder;
   }
 }
 
-/** Two files, because a locked file cannot be read on Windows, and the holder's URL must be readable. */
+/** The holder is in a separate file, because Windows does not allow other processes to read a locked file. */
 const lockPath = (folder: string) => join(folder, 'vitrine.lock');
 const holderPath = (folder: string) => join(folder, 'vitrine.pid');
 
 /**
- * Locks the data folder for this process. The kernel releases the lock when the process ends for any reason, even
- * before a zombie is reaped, and never while the process exists, even if it is suspended. A pid file cannot guarantee
- * either.
+ * Locks the data folder for this process. The kernel releases the lock when the process ends for any reason, even if it
+ * remains as a zombie. The kernel never releases the lock of a suspended process. A pid file cannot guarantee either.
  * @throws {DataFolderInUse}
  */
 export function lockDataFolder(folder: string): DataFolderLock {
@@ -64,8 +63,8 @@ export function lockDataFolder(folder: string): DataFolderLock {
 }
 
 /**
- * Retries briefly: `findHolder` in another process holds the lock for a moment, which must not prevent a server from
- * starting.
+ * Tries repeatedly for up to 100 ms, because `findHolder` in a different process may hold the lock for a moment. That
+ * must not prevent a server from starting.
  */
 function tryLockWithRetries(fd: number): boolean {
   for (let attempt = 0; attempt < 5; attempt++) {

@@ -10,8 +10,8 @@ const otherUsersBits = 0o077;
 const stickyBit = 0o1000;
 
 /**
- * How long startup waits for existing files to become private. The rest become private in the background, since the
- * folders above them already keep other users out.
+ * How long startup waits for existing files to become private. The remaining files become private in the background.
+ * Until then, the folders above them keep other users out.
  */
 const defaultWaitMs = 200;
 
@@ -25,25 +25,25 @@ export interface Repair {
 }
 
 /**
- * Removes other users' permissions on the data folder, which alone protects everything below it. Then also makes the
- * folders `inside` private, since they may be moved or copied: all of them if the data folder was open, otherwise only
- * those that are open themselves, because visiting every picture at each start would take too long. Logs a warning if a
- * mode cannot be changed.
+ * Removes other users' permissions on the data folder, which already protects everything below it. Then also makes the
+ * given subfolders private, because they may be moved or copied later. If the data folder was private before, skips
+ * subfolders that are private too, because visiting every picture at each start would take too long. Logs a warning if
+ * the data folder cannot be made private.
  */
 export function protectDataFolder(
   folder: string,
-  inside: readonly string[],
+  subfolders: readonly string[],
   logger: Logger,
   maxWaitMs = defaultWaitMs,
 ): Repair {
-  if (inside.length > 0) mkdirSync(folder, { recursive: true, mode: 0o700 });
+  if (subfolders.length > 0) mkdirSync(folder, { recursive: true, mode: 0o700 });
   const wasOpen = modeIfOpen(folder) !== undefined;
   if (wasOpen && canMakePrivate(folder)) chmodIfAllowed(folder);
   const warning = describeOpenFolder(folder);
   if (warning !== undefined) logger.warn({}, warning);
   for (const name of ['vitrine.lock', 'vitrine.pid']) restrict(join(folder, name));
-  // If the data folder was open, anything below it may be open too.
-  const openFolders = wasOpen ? inside : inside.filter((path) => modeIfOpen(path) !== undefined);
+  // If other users could access the data folder, they may still have access to anything below it.
+  const openFolders = wasOpen ? subfolders : subfolders.filter((path) => modeIfOpen(path) !== undefined);
   return repair(openFolders, maxWaitMs, logger);
 }
 
@@ -53,15 +53,15 @@ export function makePrivate(folder: string): void {
 }
 
 /**
- * Returns a warning if other users can still access the data folder after startup tried to make it private; otherwise
- * `undefined`.
+ * Returns a warning if other users can still access the data folder although startup tried to make it private.
+ * Otherwise returns `undefined`.
  */
 function describeOpenFolder(folder: string): string | undefined {
   if (!hasModes) return describeMissingModes(folder);
   const mode = modeIfOpen(folder);
   return (
     mode &&
-    `Other users of this machine can access ${folder} (mode ${mode}), and this process cannot or must not change that: the folder belongs to a different user, is shared, or is on a file system without modes. Run chmod 700 ${folder} as its owner, or set DATA_DIR to another folder.`
+    `Other users of this machine can access ${folder} (mode ${mode}), and this process cannot or must not change that: the folder belongs to a different user, is shared, or is on a file system without modes. Run chmod 700 ${folder} as its owner, or set DATA_DIR to a different folder.`
   );
 }
 
@@ -82,52 +82,55 @@ export function describeOpenPictureFolder(folder: string, dataDir: string): stri
  * none or the folder is missing.
  */
 export function modeIfOpen(folder: string): string | undefined {
-  const mode = modeOf(folder);
+  const mode = readMode(folder);
   if (!hasModes || mode === undefined || (mode & otherUsersBits) === 0) return undefined;
   return (mode & 0o7777).toString(8).padStart(4, '0');
 }
 
 /** Whether `path` is below `folder`. Both are absolute. */
 export function isBelow(path: string, folder: string): boolean {
-  const relation = relative(folder, path);
+  const relativePath = relative(folder, path);
   return (
-    relation !== '' && relation !== '..' && !relation.startsWith(`..${sep}`) && parse(relation).root === ''
+    relativePath !== '' &&
+    relativePath !== '..' &&
+    !relativePath.startsWith(`..${sep}`) &&
+    parse(relativePath).root === ''
   );
 }
 
 /** Whether this system has file modes. */
 export const hasModes = process.platform !== 'win32';
 
-function modeOf(path: string): number | undefined {
+function readMode(path: string): number | undefined {
   try {
     return statSync(path).mode;
   } catch {
-    // The path is missing or not a folder. The code that uses it reports that.
+    // The path does not exist or cannot be accessed. Code that uses it reports the error.
     return undefined;
   }
 }
 
-/** Whether a folder may be made private: it is neither a file-system root nor shared with other users. */
+/** Whether a folder may be made private. File-system roots and shared folders must not. */
 export function canMakePrivate(folder: string): boolean {
-  const real = realpathSync(folder);
-  return real !== parse(real).root && ((modeOf(real) ?? 0) & stickyBit) === 0;
+  const realPath = realpathSync(folder);
+  return realPath !== parse(realPath).root && ((readMode(realPath) ?? 0) & stickyBit) === 0;
 }
 
 function chmodIfAllowed(path: string): void {
   try {
     chmodSync(path, 0o700);
   } catch {
-    // The folder has a different owner, or the file system has no modes. The check that follows reports it.
+    // The folder has a different owner, or the file system has no modes. The subsequent check reports that.
   }
 }
 
 function repair(folders: readonly string[], maxWaitMs: number, logger: Logger): Repair {
   if (folders.length === 0) return { stop: () => undefined };
   const steps = restrictTrees(folders);
-  const stopping = new AbortController();
+  const controller = new AbortController();
   if (advance(steps, maxWaitMs)) logger.info({ folders }, 'made existing files in the data folder private');
-  else void continueInBackground(steps, stopping.signal, logger).catch(() => undefined);
-  return { stop: () => stopping.abort() };
+  else void continueInBackground(steps, controller.signal, logger).catch(() => undefined);
+  return { stop: () => controller.abort() };
 }
 
 async function continueInBackground(
@@ -163,7 +166,7 @@ function* restrictTree(folder: string): Generator<void> {
   for (const entry of listEntries(folder)) {
     const path = join(folder, entry.name);
     if (entry.isDirectory()) yield* restrictTree(path);
-    // A symbolic link's mode is meaningless, and its target may be anywhere.
+    // Symbolic links are skipped, because their modes are meaningless and their targets may be anywhere.
     else if (!entry.isSymbolicLink()) restrict(path);
     yield;
   }

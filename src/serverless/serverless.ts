@@ -9,7 +9,7 @@ import { makeLogger } from '../telemetry/logger.ts';
 /** A handler that the host calls for each request. */
 type ServerlessHandler = (request: IncomingMessage, response: ServerResponse) => Promise<void>;
 
-/** The handlers of a function instance. They share one app. */
+/** The handlers of a serverless function instance. They share one app. */
 interface ServerlessHandlers {
   /** Handles a request for any route. Queued jobs are processed after the response, within the same invocation. */
   readonly handle: ServerlessHandler;
@@ -37,19 +37,21 @@ const minPollIntervalMs = 10_000;
 /** Methods that never queue jobs. */
 const safeMethods = new Set(['GET', 'HEAD', 'OPTIONS']);
 
-/** Creates the handlers for a host without a long-running process. The first request starts the app. */
+/** Creates the handlers for a host without long-running processes. The first request starts the app. */
 export function makeServerlessHandlers(options: ServerlessOptions): ServerlessHandlers {
   const { environment, waitUntil, exitOnFailure, workMs = 40_000, cronMs = 50_000 } = options;
-  let starting: Promise<App> | undefined;
+  let appPromise: Promise<App> | undefined;
   let lastPollAt = Number.NEGATIVE_INFINITY;
 
-  /** Returns the app, which concurrent requests start only once. After a failed start, the next request tries again. */
+  /**
+   * Returns the app. Concurrent requests share a single start. If it fails, the next request starts the app again.
+   */
   function getApp(): Promise<App> {
-    starting ??= startApp(environment, exitOnFailure).catch((error: unknown) => {
-      starting = undefined;
+    appPromise ??= startApp(environment, exitOnFailure).catch((error: unknown) => {
+      appPromise = undefined;
       throw error;
     });
-    return starting;
+    return appPromise;
   }
 
   async function withApp(response: ServerResponse, work: (app: App) => Promise<void>): Promise<void> {
@@ -101,7 +103,7 @@ export function makeServerlessHandlers(options: ServerlessOptions): ServerlessHa
       });
     },
     async close() {
-      await (await starting?.catch(() => undefined))?.close();
+      await (await appPromise?.catch(() => undefined))?.close();
     },
   };
 }
@@ -110,7 +112,7 @@ async function startApp(environment: Environment, exitOnFailure: () => void): Pr
   try {
     const config = loadServerlessConfig(environment);
     const logger = await makeLogger(config.log);
-    // The host owns the process, so it cannot be re-executed without secrets as `vitrine serve` is.
+    // Unlike `vitrine serve`, this process cannot be re-executed without its secrets, because the host controls it.
     logger.info(
       {},
       'The secrets of this function remain in its environment, where decoder processes can read them.',
@@ -125,11 +127,13 @@ async function startApp(environment: Environment, exitOnFailure: () => void): Pr
 
 /** Compares two texts in constant time. */
 function isEqual(given: string, expected: string): boolean {
-  const [left, right] = [given, expected].map((text) => createHash('sha256').update(text).digest());
-  return left !== undefined && right !== undefined && timingSafeEqual(left, right);
+  const [givenHash, expectedHash] = [given, expected].map((text) =>
+    createHash('sha256').update(text).digest(),
+  );
+  return givenHash !== undefined && expectedHash !== undefined && timingSafeEqual(givenHash, expectedHash);
 }
 
-/** Sends an error in the standard format, for requests that do not reach the app. */
+/** Sends an error in the standard format. Used for requests that do not reach the app. */
 function sendProblem(response: ServerResponse, status: 401 | 503, detail: string): void {
   const problem =
     status === 503
@@ -143,7 +147,7 @@ function sendProblem(response: ServerResponse, status: 401 | 503, detail: string
   response.end(JSON.stringify({ ...problem, status, detail }));
 }
 
-/** Describes a failed start for clients. Discloses only configuration problems; other errors are only logged. */
+/** Describes a failed start for clients. Reveals only configuration problems. Other errors are only logged. */
 function describeStartFailure(error: unknown): string {
   if (error instanceof ConfigError) return error.message.replaceAll(/\s*\n\s*/g, ' ');
   return 'Vitrine could not start; see the log for details.';

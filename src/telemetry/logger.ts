@@ -21,7 +21,7 @@ export async function makeLogger({
       paths: ['*.headers.authorization', '*.headers.cookie', '*.password', '*.connectionString'],
       censor: '[hidden]',
     },
-    // Signatures and passwords in URLs are redacted anywhere in a line.
+    // This redacts signatures and passwords in URLs anywhere in a line.
     hooks: { streamWrite: redactSecrets },
   };
   return isText ? pino(options, await makeTextStream()) : pino(options);

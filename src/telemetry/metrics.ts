@@ -4,7 +4,7 @@ import { version } from '../version.ts';
 import { makeRequestRecorder } from './request-times.ts';
 import { makeSampler, type MetricSources } from './sampler.ts';
 
-/** Counts requests and jobs. Never throws. */
+/** Records requests and jobs. Never throws. */
 export interface Metrics {
   /** @param request `route` is the pattern of the path, such as `/v1/images/:id` */
   requestEnded(request: {
@@ -22,7 +22,7 @@ export interface Metrics {
 
 /** Metrics that can be exposed to Prometheus. */
 export interface ServedMetrics extends Metrics {
-  /** Returns all metrics in the Prometheus text format. Omits those of a source that fails. */
+  /** Returns all metrics in the Prometheus text format. Omits the metrics of a source that fails. */
   render(): Promise<{ readonly contentType: string; readonly text: string }>;
 }
 

@@ -6,20 +6,20 @@ const bounds = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5,
 
 type Label = 'method' | 'route' | 'status';
 
-/** The requests with one method, route and status. */
+/** The requests with the same method, route and status. */
 interface Series {
   readonly method: string;
   readonly route: string;
   readonly status: number;
-  /** Number of requests per bucket. The last bucket counts requests above all bounds. */
+  /** Number of requests per bucket. The last bucket counts requests that exceed all bounds. */
   readonly buckets: number[];
-  /** Total duration. */
+  /** Total duration of the requests. */
   seconds: number;
 }
 
 /**
  * Creates a recorder of request counts and durations. prom-client looks up a series by its labels on every observation,
- * which would account for much of the cost of a cached response. This recorder needs a single map lookup and converts
+ * which would be a large part of the cost of a cached response. This recorder needs a single map lookup and converts
  * the data to prom-client's format on each scrape.
  */
 export function makeRequestRecorder(registry: Registry): Metrics['requestEnded'] {
@@ -84,15 +84,15 @@ class RequestHistogram extends Histogram<Label> {
 function toPromValues({ method, route, status, buckets, seconds }: Series) {
   const { name } = histogram;
   const labels = { method, route, status: String(status) };
-  let cumulative = 0;
+  let cumulativeCount = 0;
   const bucketValues = [...bounds, '+Inf'].map((le, bucket) => {
-    cumulative += buckets[bucket] ?? 0;
-    return { metricName: `${name}_bucket`, labels: { le }, sharedLabels: labels, value: cumulative };
+    cumulativeCount += buckets[bucket] ?? 0;
+    return { metricName: `${name}_bucket`, labels: { le }, sharedLabels: labels, value: cumulativeCount };
   });
   return [
     ...bucketValues,
     { metricName: `${name}_sum`, sharedLabels: labels, value: seconds },
-    { metricName: `${name}_count`, sharedLabels: labels, value: cumulative },
+    { metricName: `${name}_count`, sharedLabels: labels, value: cumulativeCount },
   ];
 }
 

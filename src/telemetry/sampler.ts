@@ -19,8 +19,8 @@ export interface MetricSources {
 const sourceTimeoutMs = 2_000;
 
 /**
- * Creates a function that copies the values of all sources to metrics in `registry`. Those of a failed source stay
- * empty.
+ * Creates a function that copies the values of all sources to metrics in `registry`. The metrics of a failed source
+ * stay empty.
  */
 export function makeSampler(sources: MetricSources, registry: Registry): () => Promise<void> {
   const { usage, reports, decoders, storage } = sources;
@@ -45,7 +45,7 @@ interface Gauges<Values> {
   set(values: Values): void;
 }
 
-/** Resets and sets the gauges synchronously, so that a concurrent scrape never sees only some of the values. */
+/** Resets and sets the gauges synchronously, so that a concurrent scrape never contains only some of the values. */
 async function sample<Values>(query: () => Values | Promise<Values>, gauges: Gauges<Values>): Promise<void> {
   const values = await valueOrTimeout(query);
   for (const gauge of gauges.all) gauge.reset();
@@ -58,34 +58,34 @@ async function valueOrTimeout<T>(query: () => T | Promise<T>): Promise<T | undef
   try {
     return await Promise.race([Promise.try(query), timeout]);
   } catch {
-    // The health check reports the same failure with its reason.
+    // The health check reports the same failure and its reason.
     return undefined;
   } finally {
     clearTimeout(timer);
   }
 }
 
-// Every gauge has a label: after a reset, a gauge without labels would be 0 instead of absent.
+/** Creates a gauge with labels, because a gauge without labels would be 0 instead of absent after a reset. */
 function makeGauge<Label extends string>(registry: Registry, name: string, help: string, ...labels: Label[]) {
   return new Gauge({ name, help, labelNames: labels, registers: [registry] });
 }
 
 function makeQueueGauges(registry: Registry): Gauges<readonly QueueDepth[]> {
   const jobs = makeGauge(registry, 'vitrine_jobs', 'Jobs that are pending or in progress.', 'kind', 'state');
-  const oldest = makeGauge(
+  const oldestAge = makeGauge(
     registry,
     'vitrine_oldest_pending_job_seconds',
     'Age of the oldest pending job; 0 if no job is pending.',
     'kind',
   );
   return {
-    all: [jobs, oldest],
+    all: [jobs, oldestAge],
     set(depths) {
       for (const kind of jobKinds) {
         const depth = depths.find((candidate) => candidate.kind === kind);
         jobs.set({ kind, state: 'pending' }, depth?.pending ?? 0);
         jobs.set({ kind, state: 'processing' }, depth?.processing ?? 0);
-        oldest.set({ kind }, depth?.oldestPendingSeconds ?? 0);
+        oldestAge.set({ kind }, depth?.oldestPendingSeconds ?? 0);
       }
     },
   };
@@ -128,7 +128,7 @@ function makeFreeBytesGauge(registry: Registry): Gauges<number> {
   return {
     all: [freeBytes],
     set(bytes) {
-      // Storage without a limit, such as a bucket, has no such metric.
+      // Storage without a size limit, such as a bucket, has no free bytes to report.
       if (Number.isFinite(bytes)) freeBytes.set({ volume: 'pictures' }, bytes);
     },
   };

@@ -26,59 +26,59 @@ export interface Worker {
   stop(): Promise<void>;
 }
 
-/** Maximum interval between two claims if no wake-up arrives. */
-const pollMs = 1_000;
+/** Interval between two claims if no wake-up arrives. */
+const pollIntervalMs = 1_000;
 
-/** The interval is shortened by up to this fraction, at random, so that many workers do not poll at the same time. */
+/** Maximum fraction by which an interval is randomly shortened, so that workers do not all poll at the same time. */
 const pollJitter = 0.2;
 
 /** @see Worker */
 export function makeWorker(deps: Dependencies): Worker {
   const { kind, jobs, queue, runJob, capacity, leaseSeconds, logger } = deps;
-  const running = new Set<Promise<unknown>>();
+  const runningJobs = new Set<Promise<unknown>>();
   const availability = makeAvailabilityLog(logger, {
     level: 'error',
     lost: 'failed to claim jobs; retrying',
     restored: 'claiming jobs again',
   });
   let isStopped = true;
-  let claiming: Promise<void> | undefined;
-  /** Set when a wake-up arrives or a job ends during a claim, which may then miss due jobs or free capacity. */
+  let currentClaim: Promise<void> | undefined;
+  /** Set if a wake-up arrives or a job ends during a claim, because that claim may miss due jobs or free capacity. */
   let claimAgain = false;
-  /** Resolvers of unhandled wake-ups. The next claim that starts after the wake-up and succeeds calls them. */
+  /** Resolve functions of unhandled wake-ups. A claim that starts after a wake-up calls them once it succeeds. */
   let pendingWakeUps: (() => void)[] = [];
   let timer: NodeJS.Timeout | undefined;
   let unsubscribe = (): void => undefined;
 
   function launch(job: ClaimedJob): void {
     const run = runJob(job);
-    running.add(run);
+    runningJobs.add(run);
     void run.then(() => {
-      running.delete(run);
+      runningJobs.delete(run);
       fill();
     });
   }
 
   async function claim(): Promise<void> {
-    const freeCapacity = capacity - running.size;
+    const freeCapacity = capacity - runningJobs.size;
     if (isStopped || freeCapacity <= 0) return;
-    const handled = pendingWakeUps.splice(0);
+    const wakeUps = pendingWakeUps.splice(0);
     try {
       for (const job of await jobs.claimDue(kind, freeCapacity, leaseSeconds)) launch(job);
-      for (const resolve of handled) resolve();
+      for (const resolve of wakeUps) resolve();
       availability.restored();
     } catch (error) {
-      // The queue delivers no further wake-ups until these resolve, so none is lost while the database is unavailable.
-      pendingWakeUps.push(...handled);
+      // The queue delivers no further wake-ups until these resolve, so that none is lost during a database outage.
+      pendingWakeUps.push(...wakeUps);
       availability.lost(error);
     }
   }
 
-  /** Claims jobs for the free capacity: now, or again after the current claim. */
+  /** Claims jobs for the free capacity, either now or after the current claim. */
   function fill(): void {
-    claimAgain = claiming !== undefined;
-    claiming ??= claim().finally(() => {
-      claiming = undefined;
+    claimAgain = currentClaim !== undefined;
+    currentClaim ??= claim().finally(() => {
+      currentClaim = undefined;
       if (claimAgain && !isStopped) fill();
     });
   }
@@ -94,7 +94,7 @@ export function makeWorker(deps: Dependencies): Worker {
 
   function poll(): void {
     fill();
-    timer = setTimeout(poll, pollMs * (1 - pollJitter * Math.random()));
+    timer = setTimeout(poll, pollIntervalMs * (1 - pollJitter * Math.random()));
   }
 
   return {
@@ -107,10 +107,10 @@ export function makeWorker(deps: Dependencies): Worker {
       isStopped = true;
       unsubscribe();
       clearTimeout(timer);
-      // This claim may still launch jobs.
-      await claiming;
+      // A claim in progress may still launch jobs.
+      await currentClaim;
       for (const resolve of pendingWakeUps.splice(0)) resolve();
-      while (running.size > 0) await Promise.all(running);
+      while (runningJobs.size > 0) await Promise.all(runningJobs);
     },
   };
 }

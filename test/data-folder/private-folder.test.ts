@@ -94,7 +94,7 @@ test('leaves a shared folder open and warns', async () => {
   const logger = recordingLogger();
   protectDataFolder(root, [inside], logger);
   expect(await modeOf(root)).toBe('1777');
-  expect(logger.messages('warn')[0]).toMatch(/mode 1777.*set DATA_DIR to another folder\.$/);
+  expect(logger.messages('warn')[0]).toMatch(/mode 1777.*set DATA_DIR to a different folder\.$/);
   expect(await openPaths(inside)).toEqual([]);
   expect([canMakePrivate('/'), canMakePrivate(inside)]).toEqual([false, true]);
 });

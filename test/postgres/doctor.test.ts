@@ -25,7 +25,7 @@ test('reports server, schema and pgvector without changing anything', async () =
   );
   await database.runScript("INSERT INTO schema_migrations (version, name) VALUES (9999, 'from-the-future')");
   expect((await runDoctor(urlOfDatabase(name))).stdout).toMatch(
-    /^FAIL\s+schema\s+version 9999; this Vitrine supports up to \d+\n\s+→ Install a newer Vitrine/m,
+    /^FAIL\s+schema\s+version 9999; this version of Vitrine supports versions up to \d+\n\s+→ Install a newer version of Vitrine/m,
   );
 });
 

@@ -16,7 +16,7 @@ async function expectRejected(holder: Server): Promise<void> {
   expect(await second.exited).toEqual({ code: 1, signal: null });
   expect(second.log()).toContain(`process ${holder.pid}`);
   expect(second.log()).toContain(holder.url);
-  expect(second.log()).toMatch(/Stop it first, or set DATA_DIR/);
+  expect(second.log()).toMatch(/Stop that process first, or set DATA_DIR/);
 }
 
 test('rejects a second server on the same folder without affecting the first', async () => {

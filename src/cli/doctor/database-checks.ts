@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs';
-import { openDatabase, openStorage } from '../../app/open-engines.ts';
+import { openDatabase, openStorage } from '../../app/open-back-ends.ts';
 import { makeApiClient } from '../api-client.ts';
 import { exitOnFailure } from '../stop-signals.ts';
 import { runCheck, type Finding } from './finding.ts';
@@ -15,7 +15,7 @@ import { stalledQueueWarning } from '../../services/check-health.ts';
 import { findStorageMismatch } from '../../services/claim-storage.ts';
 import { makeLogger } from '../../telemetry/logger.ts';
 
-/** Checks the database or, if a running server has it open, that server. */
+/** Checks the database or, if a running server uses it, that server. */
 export async function checkDatabase(config: Config): Promise<Finding[]> {
   if (config.database.kind === 'postgres') return checkPostgres(config);
   const holder = findHolder(config.dataDir);
@@ -25,7 +25,7 @@ export async function checkDatabase(config: Config): Promise<Finding[]> {
 async function checkServer({ pid, url }: LockHolder): Promise<Finding> {
   const subject = 'server';
   if (url === undefined)
-    return { subject, state: `process ${pid} uses the data folder but serves no requests` };
+    return { subject, state: `process ${pid} uses the data folder but is not serving requests` };
   return runCheck(
     subject,
     `process ${pid} responds at ${url}; its database and storage are healthy`,
@@ -41,14 +41,15 @@ async function checkEmbedded(config: Config, directory: string): Promise<Finding
   const remedy = `Restore ${directory} from a backup, or move it away to start with an empty database.`;
   const lock = tryLock(config.dataDir);
   if (typeof lock === 'string') {
-    const lockRemedy = 'Check the owner and permissions of the folder, or set DATA_DIR to a different one.';
+    const lockRemedy =
+      'Check the owner and permissions of the folder, or set DATA_DIR to a different folder.';
     return [{ subject, state: lock, remedy: lockRemedy }];
   }
   try {
     const storageFindings: Finding[] = [];
-    const opened = await runCheck(
+    const databaseFinding = await runCheck(
       subject,
-      `embedded, in ${directory}; no server is running on it`,
+      `embedded, in ${directory}; no server is using it`,
       remedy,
       async () => {
         const database = await openEmbeddedDatabase(directory);
@@ -59,7 +60,7 @@ async function checkEmbedded(config: Config, directory: string): Promise<Finding
         await database.close();
       },
     );
-    return [opened, ...storageFindings];
+    return [databaseFinding, ...storageFindings];
   } finally {
     lock.release();
   }
@@ -75,9 +76,9 @@ function tryLock(dataDir: string): DataFolderLock | string {
 }
 
 const unreachableRemedy =
-  'Check DATABASE_URL, and that the server is running and accepts connections from this user.';
+  'Check DATABASE_URL, and make sure that the server is running and accepts connections from this user.';
 
-/** Checks server, schema, permissions and pgvector. Does not migrate, because a check must not change the database. */
+/** Checks the server, the schema, permissions and pgvector. Does not migrate, because a check must not change data. */
 export async function checkPostgres(config: Config): Promise<Finding[]> {
   const withoutWaiting = { ...config, database: { ...config.database, waitMs: 0 } };
   const opening = openDatabase(
@@ -107,8 +108,8 @@ function describeSchema({ version, needed, mayChange }: SchemaState): Finding {
   if (version > needed)
     return {
       subject,
-      state: `version ${version}; this Vitrine supports up to ${needed}`,
-      remedy: 'Install a newer Vitrine.',
+      state: `version ${version}; this version of Vitrine supports versions up to ${needed}`,
+      remedy: 'Install a newer version of Vitrine.',
     };
   const state = `${version === 0 ? 'not created yet' : `version ${version}`}; the next start migrates it to version ${needed}`;
   if (mayChange) return { subject, state };
@@ -124,7 +125,7 @@ function describePgvector(version: string | null, schema: SchemaState): Finding 
   const subject = 'pgvector';
   if (version !== null) return { subject, state: `version ${version}` };
   if (schema.version === 0)
-    return { subject, state: 'not created yet; the first start creates it if permitted' };
+    return { subject, state: 'not created yet; the first start creates it if permissions allow' };
   return {
     subject,
     state: 'not installed: similarity search is unavailable',
@@ -132,13 +133,13 @@ function describePgvector(version: string | null, schema: SchemaState): Finding 
   };
 }
 
-/** Runs the checks that need an up-to-date schema: storage matches the database, and jobs are being processed. */
+/** Runs the checks that require an up-to-date schema: whether storage matches the database and jobs are processed. */
 async function checkStorageAndJobs(config: Config, database: Database): Promise<Finding[]> {
   return [...(await checkStorageMatch(config, database)), ...(await checkJobs(database))];
 }
 
 /**
- * Checks that the storage location belongs to this database. Storage failures are reported by `checkStorage` instead.
+ * Checks that the storage location belongs to this database. Ignores storage failures, which `checkStorage` reports.
  */
 export async function checkStorageMatch(config: Config, database: Database): Promise<Finding[]> {
   const storage = await openStorage(config).catch(() => undefined);

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { openQueue } from '../../app/open-engines.ts';
+import { openQueue } from '../../app/open-back-ends.ts';
 import { checkDatabase } from './database-checks.ts';
 import type { Finding } from './finding.ts';
 import { checkPrivacy, checkStorage } from './storage-checks.ts';
@@ -13,19 +13,19 @@ import { isAtLeast, version } from '../../version.ts';
 export async function diagnose(config: Config, output: Output): Promise<number> {
   const storage = await checkStorage(config);
   const database = await checkDatabase(config);
-  // An unreachable database server is reported only once, and not as a failing queue too.
+  // If the database server is unreachable, the queue check is skipped, because it would report the same problem again.
   const isReachable = !database.some(({ subject, remedy }) => subject === 'database' && remedy !== undefined);
   const queue = isReachable || config.queue.kind === 'redis' ? await checkQueue(config) : [];
   const findings = [...checkVersions(), ...checkPrivacy(config), ...database, ...storage, ...queue];
   for (const finding of findings) output.write(formatFinding(finding));
   for (const warning of [...config.exposureWarnings, ...config.warnings]) output.write(`note  ${warning}\n`);
-  const failed = findings.filter(({ remedy, isWarning }) => remedy !== undefined && !isWarning).length;
+  const failureCount = findings.filter(({ remedy, isWarning }) => remedy !== undefined && !isWarning).length;
   output.write(
-    failed === 0
+    failureCount === 0
       ? '\nEverything is fine.\n'
-      : `\n${failed === 1 ? '1 problem' : `${failed} problems`} found.\n`,
+      : `\n${failureCount === 1 ? '1 problem' : `${failureCount} problems`} found.\n`,
   );
-  return failed === 0 ? 0 : 1;
+  return failureCount === 0 ? 0 : 1;
 }
 
 function formatFinding({ subject, state, remedy, isWarning = false }: Finding): string {
@@ -34,48 +34,50 @@ function formatFinding({ subject, state, remedy, isWarning = false }: Finding): 
   return remedy === undefined ? line : `${line}      → ${remedy}\n`;
 }
 
-/** Minimum version. Older ones do not support type stripping, or print warnings about it. */
+/** Minimum Node version. Older versions do not support type stripping or print warnings about it. */
 const minNodeVersion = '24.12.0';
 
 /** Checks the versions of Vitrine, Node and the image library. */
 function checkVersions(): Finding[] {
-  const node = process.versions.node;
-  const decoder = installedLibraryVersion();
+  const nodeVersion = process.versions.node;
+  const sharpVersion = installedLibraryVersion();
   return [
     { subject: 'Vitrine', state: version },
     {
       subject: 'Node',
-      state: `${node} (needs ${minNodeVersion})`,
-      remedy: isAtLeast(node, minNodeVersion)
+      state: `${nodeVersion} (needs ${minNodeVersion})`,
+      remedy: isAtLeast(nodeVersion, minNodeVersion)
         ? undefined
-        : 'Install a newer Node, or use the npm scripts, which use the Node in node_modules.',
+        : 'Install a newer version of Node, or use the npm scripts, which use the version in node_modules.',
     },
     {
       subject: 'decoder',
-      state: `sharp ${decoder} (needs ${minimumLibrary.version})`,
-      remedy: isAtLeast(decoder, minimumLibrary.version) ? undefined : `Run npm ci: ${minimumLibrary.reason}`,
+      state: `sharp ${sharpVersion} (needs ${minimumLibrary.version})`,
+      remedy: isAtLeast(sharpVersion, minimumLibrary.version)
+        ? undefined
+        : `Run npm ci: ${minimumLibrary.reason}`,
     },
   ];
 }
 
-const queueNames = { redis: 'Redis', postgres: 'PostgreSQL' };
+const queueServerNames = { redis: 'Redis', postgres: 'PostgreSQL' };
 
 /** Maximum time to wait for the queue to connect. */
-const connectMs = 3_000;
+const connectTimeoutMs = 3_000;
 
 /** Checks the server that notifies workers of new jobs, if there is one. */
 async function checkQueue(config: Config): Promise<Finding[]> {
   if (config.queue.kind === 'in-process') return [];
   const queue = await openQueue(config, await makeLogger({ ...config.log, level: 'silent' }));
   try {
-    for (let waited = 0; queue.outageReason() !== undefined && waited < connectMs; waited += 100)
+    for (let waitedMs = 0; queue.outageReason() !== undefined && waitedMs < connectTimeoutMs; waitedMs += 100)
       await sleep(100);
-    const trouble = queue.outageReason();
-    const remedy = `Check ${config.queue.kind === 'redis' ? 'REDIS_URL' : 'DATABASE_URL'} and that the server is running.`;
+    const outageReason = queue.outageReason();
+    const remedy = `Check ${config.queue.kind === 'redis' ? 'REDIS_URL' : 'DATABASE_URL'}, and make sure that the server is running.`;
     return [
-      trouble === undefined
-        ? { subject: 'queue', state: `${queueNames[config.queue.kind]} notifies workers of new jobs` }
-        : { subject: 'queue', state: trouble, remedy },
+      outageReason === undefined
+        ? { subject: 'queue', state: `${queueServerNames[config.queue.kind]} notifies workers of new jobs` }
+        : { subject: 'queue', state: outageReason, remedy },
     ];
   } finally {
     await queue.close();

@@ -9,7 +9,7 @@ export interface Finding {
   readonly isWarning?: boolean;
 }
 
-/** Runs a check. Returns `state` if the check passes, or else the error message with `remedy`. */
+/** Runs a check. The finding contains `state` if the check passes, otherwise the error message and `remedy`. */
 export async function runCheck(
   subject: string,
   state: string,

@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs';
-import { openStorage } from '../../app/open-engines.ts';
+import { openStorage } from '../../app/open-back-ends.ts';
 import { runCheck, type Finding } from './finding.ts';
 import type { Config } from '../../config.ts';
 import {
@@ -21,7 +21,7 @@ export async function checkStorage(config: Config): Promise<Finding[]> {
     `${location} is readable and writable`,
     config.storage.kind === 'local'
       ? 'Check the owner and permissions of the folder.'
-      : 'Check the settings S3_* and AWS_*, and that the bucket exists.',
+      : 'Check the S3_* and AWS_* settings, and make sure that the bucket exists.',
     async () => (await opening).check(),
   );
   const storage = await opening.catch(() => undefined);
@@ -34,22 +34,22 @@ export async function checkStorage(config: Config): Promise<Finding[]> {
 }
 
 async function checkDisk(storage: Storage, minFreeBytes: number): Promise<Finding> {
-  const free = Math.floor((await storage.freeBytes()) / 2 ** 20);
+  const freeMiB = Math.floor((await storage.freeBytes()) / 2 ** 20);
   return runCheck(
     'disk',
-    `${free} MiB free (uploads need at least ${minFreeBytes / 2 ** 20} MiB)`,
+    `${freeMiB} MiB free (uploads need at least ${minFreeBytes / 2 ** 20} MiB)`,
     'Free up space, or purge deleted images.',
     makeAssertFreeSpace(storage, minFreeBytes),
   );
 }
 
-/** Checks whether other users of this machine can read Vitrine's files. Changes nothing; startup fixes file modes. */
+/** Checks whether other users of this machine can read Vitrine's files. Unlike startup, does not change modes. */
 export function checkPrivacy({ dataDir, storage }: Config): Finding[] {
   const pictureWarning = storage.kind === 'local' && describeOpenPictureFolder(storage.path, dataDir);
   return [
     checkDataFolder(dataDir),
     pictureWarning
-      ? warning(pictureWarning, 'Leave this only if a web server or a backup must read the images.')
+      ? makeWarning(pictureWarning, 'Ignore this if a web server or a backup must read the images.')
       : [],
   ].flat();
 }
@@ -60,7 +60,7 @@ function checkDataFolder(folder: string): Finding {
   if (!hasModes) return { subject: 'privacy', state: describeMissingModes(folder) };
   const mode = modeIfOpen(folder);
   if (mode === undefined) return { subject: 'privacy', state: `${folder} is private` };
-  return warning(
+  return makeWarning(
     `other users of this machine can access ${folder} (mode ${mode})`,
     canMakePrivate(folder)
       ? `Start Vitrine as the owner of the folder, which makes it private, or run chmod -R go-rwx ${folder}.`
@@ -68,6 +68,6 @@ function checkDataFolder(folder: string): Finding {
   );
 }
 
-function warning(state: string, remedy: string): Finding {
+function makeWarning(state: string, remedy: string): Finding {
   return { subject: 'privacy', state, remedy, isWarning: true };
 }

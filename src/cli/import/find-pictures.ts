@@ -17,7 +17,7 @@ const pictureExtensions = new Set(
 );
 
 /**
- * Finds the image files to import. Includes every file in `inputs`, and scans folders recursively for image extensions.
+ * Finds the files to import: every file in `inputs`, and files with an image extension in its folders and subfolders.
  */
 export async function findPictures(inputs: readonly string[]): Promise<FoundPictures> {
   const paths = new Map<string, string>();
@@ -37,7 +37,8 @@ export async function findPictures(inputs: readonly string[]): Promise<FoundPict
       if (entry.name.startsWith('.')) continue;
       const path = join(folder, entry.name);
       if (entry.isDirectory()) await visitOrRecordError(path, visitFolder);
-      // Symbolic links are skipped: they lead out of the tree, into a loop, or to a file that is visited anyway.
+      // Symbolic links are skipped, because they lead out of the tree, into a loop, or to a file that is visited
+      // anyway.
       else if (entry.isFile() && hasPictureExtension(entry.name)) paths.set(resolve(path), path);
       else skipped += 1;
     }

@@ -10,7 +10,7 @@ export interface ImportCommandOptions extends Omit<ImportOptions, 'output' | 'cl
   readonly output: Output;
   /** Receives progress and errors, so that `output` stays machine-readable. */
   readonly errorOutput: Output;
-  /** Print the summary as JSON. */
+  /** Whether to print the summary as JSON. */
   readonly json?: boolean;
 }
 

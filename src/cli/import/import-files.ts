@@ -7,7 +7,7 @@ import { runParallel } from './run-parallel.ts';
 import { type Output, type ProgressDisplay, startProgress } from '../terminal.ts';
 import type { JobState } from '../../model/job.ts';
 
-/** What to import, and how. */
+/** Options of an import. */
 export interface ImportOptions {
   /** Files and folders. */
   readonly inputs: readonly string[];
@@ -23,18 +23,18 @@ export interface ImportOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
-type Accepted = Exclude<UploadResult, { outcome: 'refused' }>;
+type AcceptedUpload = Exclude<UploadResult, { outcome: 'refused' }>;
 
 const defaultConcurrency = 4;
 
 /**
- * Uploads images and waits until all are processed. Safe to repeat: images that the tenant already has count as known.
+ * Uploads images and waits until all are processed. Can be repeated safely, because existing images count as known.
  * @throws {ServerFailure} if the server is unreachable at the start.
  */
 export async function importFiles(options: ImportOptions): Promise<ImportSummary> {
   const { files, problems, skipped } = await findPictures(options.inputs);
   const run = makeImportRun(options);
-  for (const { file, reason } of problems) run.tally.add(file, failed('unreadable', reason));
+  for (const { file, reason } of problems) run.tally.add(file, makeFailure('unreadable', reason));
   if (files.length > 0) {
     await options.client.assertHealthy(options.signal);
     await run.upload(files);
@@ -46,8 +46,8 @@ export async function importFiles(options: ImportOptions): Promise<ImportSummary
 function makeImportRun(options: ImportOptions) {
   const { client, tenant, concurrency = defaultConcurrency, mode = 'inline', output, signal } = options;
   const tally = makeImportTally();
-  /** Files that were uploaded but not yet processed: normal in queued mode, rare in inline mode. */
-  const unfinished: [file: string, accepted: Accepted][] = [];
+  /** Uploads that are not processed yet. This is normal in queued mode and rare in inline mode. */
+  const unfinishedUploads: [file: string, upload: AcceptedUpload][] = [];
   const isStopped = () => signal?.aborted === true || tally.isServerDown();
 
   async function runWithProgress<Item>(
@@ -64,8 +64,8 @@ function makeImportRun(options: ImportOptions) {
   }
 
   /**
-   * Runs a step for a file and counts the result. If it returns `null`, the result follows later. Interrupted
-   * steps are not counted.
+   * Runs a step for a file and counts the result. Does not count interrupted steps, or steps that return `null` because
+   * a later step determines the result.
    */
   async function tallyStep(file: string, step: () => Promise<FileResult | null>, progress: ProgressDisplay) {
     const result = await step().catch((error: unknown) => (signal?.aborted ? undefined : toFailure(error)));
@@ -74,15 +74,15 @@ function makeImportRun(options: ImportOptions) {
   }
 
   async function uploadOne(file: string): Promise<FileResult | null> {
-    const uploaded = await client.uploadFile({ path: file, filename: basename(file), tenant, mode, signal });
-    if (uploaded.outcome === 'refused') return uploaded;
-    if (isFinished(uploaded)) return toFileResult(uploaded, uploaded);
-    unfinished.push([file, uploaded]);
+    const result = await client.uploadFile({ path: file, filename: basename(file), tenant, mode, signal });
+    if (result.outcome === 'refused') return result;
+    if (isFinished(result)) return toFileResult(result, result);
+    unfinishedUploads.push([file, result]);
     return null;
   }
 
-  async function waitForOne(accepted: Accepted): Promise<FileResult> {
-    return toFileResult(accepted, await waitUntilFinished(client, accepted, signal));
+  async function waitForOne(upload: AcceptedUpload): Promise<FileResult> {
+    return toFileResult(upload, await waitUntilFinished(client, upload, signal));
   }
 
   return {
@@ -92,9 +92,9 @@ function makeImportRun(options: ImportOptions) {
         tallyStep(file, () => uploadOne(file), progress),
       ),
     async waitForAccepted() {
-      if (unfinished.length === 0 || isStopped()) return;
-      await runWithProgress('Finishing', unfinished, ([file, accepted], progress) =>
-        tallyStep(file, () => waitForOne(accepted), progress),
+      if (unfinishedUploads.length === 0 || isStopped()) return;
+      await runWithProgress('Finishing', unfinishedUploads, ([file, upload], progress) =>
+        tallyStep(file, () => waitForOne(upload), progress),
       );
     },
     stopReason(): ImportSummary['stopped'] {
@@ -106,7 +106,7 @@ function makeImportRun(options: ImportOptions) {
 
 /** Converts the final state of an image to a result. If it could not be processed, the file counts as refused. */
 function toFileResult(
-  { outcome }: Accepted,
+  { outcome }: AcceptedUpload,
   { status, error }: { status: string; error: string | null },
 ): FileResult {
   if (status !== 'failed') return { outcome };
@@ -118,11 +118,11 @@ function toFileResult(
 }
 
 function toFailure(error: unknown): FileResult {
-  if (error instanceof ServerFailure) return failed('server_failed', error.message);
-  return failed('unreadable', describePathError(error));
+  if (error instanceof ServerFailure) return makeFailure('server_failed', error.message);
+  return makeFailure('unreadable', describePathError(error));
 }
 
-function failed(code: string, reason: string): FileResult {
+function makeFailure(code: string, reason: string): FileResult {
   return { outcome: 'failed', code, reason };
 }
 
@@ -133,19 +133,19 @@ interface ImageState {
   readonly error: string | null;
 }
 
-/** The pause between polls grows from the minimum to the maximum. */
+/** The pause between polls increases from the minimum to the maximum. */
 const minPollPauseMs = 200;
 const maxPollPauseMs = 2000;
 const maxWaitMs = 10 * 60_000;
 
-/** Polls until the image is `completed` or `failed`. With retries on the server, that can take up to a minute. */
+/** Polls until the image is `completed` or `failed`. If the server retries it, that can take up to a minute. */
 async function waitUntilFinished(
   client: Pick<ApiClient, 'getImage'>,
-  uploaded: ImageState,
+  initialState: ImageState,
   signal?: AbortSignal,
 ): Promise<ImageState> {
   const deadline = performance.now() + maxWaitMs;
-  let image = uploaded;
+  let image = initialState;
   for (let pause = minPollPauseMs; !isFinished(image); pause = Math.min(pause * 1.5, maxPollPauseMs)) {
     if (performance.now() > deadline)
       throw new ServerFailure('The upload succeeded, but the server is still processing the image.');

@@ -1,4 +1,4 @@
-/** A file that was not imported, and why. */
+/** A file that was not imported, with the reason. */
 interface FileProblem {
   readonly file: string;
   /** Machine-readable reason, such as `not_a_picture`. */
@@ -34,8 +34,8 @@ export function importExitCode(summary: ImportSummary): number {
   return summary.refused.length + summary.failed.length + summary.notFinished > 0 ? 1 : 0;
 }
 
-/** Maximum number of problems to list individually. More are grouped by code. */
-const maxListed = 10;
+/** Maximum number of problems to list individually. Larger numbers are grouped by code. */
+const maxListedProblems = 10;
 const examplesPerGroup = 3;
 
 /** Formats the summary as text. */
@@ -69,11 +69,11 @@ function describeStop({ stopped, notFinished }: ImportSummary): string {
 }
 
 /**
- * Lists a few problems individually but groups many, because repeating the same reason a hundred times does not help.
+ * Lists a few problems individually but groups many problems by code, so that the same reason is not repeated.
  */
 function describeProblems(title: string, problems: readonly FileProblem[]): string[] {
   if (problems.length === 0) return [];
-  if (problems.length <= maxListed) {
+  if (problems.length <= maxListedProblems) {
     return [`${title}:`, ...problems.map(describeProblem)];
   }
   const groups = Object.entries(Object.groupBy(problems, ({ code }) => code));
@@ -81,11 +81,11 @@ function describeProblems(title: string, problems: readonly FileProblem[]): stri
 }
 
 function describeGroup(code: string, group: readonly FileProblem[]): string[] {
-  const omitted = group.length - examplesPerGroup;
+  const omittedCount = group.length - examplesPerGroup;
   return [
     `  ${group.length} × ${code}, for example`,
     ...group.slice(0, examplesPerGroup).map((problem) => `  ${describeProblem(problem)}`),
-    ...(omitted > 0 ? [`    … and ${omitted} more; --json lists them all`] : []),
+    ...(omittedCount > 0 ? [`    … and ${omittedCount} more; --json lists them all`] : []),
   ];
 }
 
@@ -105,14 +105,14 @@ export type FileResult =
 /** Counts the results of an import. */
 interface ImportTally {
   add(file: string, result: FileResult): void;
-  /** Whether so many consecutive uploads failed that the server must be down. */
+  /** Whether so many consecutive uploads have failed that the server is presumably down. */
   isServerDown(): boolean;
   summary(scan: Pick<ImportSummary, 'found' | 'skipped' | 'stopped'>): ImportSummary;
 }
 
 const maxConsecutiveFailures = 8;
 
-/** Creates an empty tally and starts its clock. */
+/** Creates an empty tally. The duration of the import is measured from this point. */
 export function makeImportTally(): ImportTally {
   const startedAt = performance.now();
   const counts = { new: 0, known: 0 };
@@ -129,10 +129,17 @@ export function makeImportTally(): ImportTally {
     },
     isServerDown: () => consecutiveFailures >= maxConsecutiveFailures,
     summary(scan) {
-      const done = counts.new + counts.known + problems.refused.length + problems.failed.length;
+      const finishedCount = counts.new + counts.known + problems.refused.length + problems.failed.length;
       const seconds = (performance.now() - startedAt) / 1000;
       const imagesPerSecond = (counts.new + counts.known) / Math.max(seconds, 0.001);
-      return { ...scan, ...counts, ...problems, notFinished: scan.found - done, seconds, imagesPerSecond };
+      return {
+        ...scan,
+        ...counts,
+        ...problems,
+        notFinished: scan.found - finishedCount,
+        seconds,
+        imagesPerSecond,
+      };
     },
   };
 }

@@ -5,7 +5,7 @@ export async function runParallel<Item>(
   isStopped: () => boolean,
   work: (item: Item) => Promise<void>,
 ): Promise<void> {
-  // All runners share one iterator, so that each takes the next remaining item.
+  // All runners share one iterator, so that each item is processed once.
   const remaining = items.values();
   async function runner(): Promise<void> {
     for (const item of remaining) {

@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { type ApiClient, ServerFailure, RequestRejected } from '../api-client.ts';
 import { describeServerFailure } from '../import/import-command.ts';
 import type { Output } from '../terminal.ts';
-import { describePurge, formatPurgeJson } from './purge-summary.ts';
+import { countImages, describePurge, formatPurgeJson } from './purge-summary.ts';
 
 /** Options of `vitrine purge`. */
 export interface PurgeCommandOptions {
@@ -36,7 +36,7 @@ const commonFields = {
 const unusedReport = z.object({ ...commonFields, candidates_total: z.int(), warnings: z.array(z.string()) });
 const deletedReport = z.object({ ...commonFields, images_to_delete: z.int(), bytes_to_delete: z.int() });
 
-/** The totals of one or more requests. */
+/** The combined result of one or more purge requests. */
 export interface PurgeReport {
   readonly dryRun: boolean;
   /** Number of images found by the first request. */
@@ -45,16 +45,16 @@ export interface PurgeReport {
   readonly removed: number;
   /** Number of removed files. */
   readonly files: number;
-  /** Freed bytes. */
+  /** Number of freed bytes. */
   readonly bytes: number;
-  /** Bytes that removing all found images would free, if the server reports them. */
+  /** Bytes that would be freed by removing all found images. Absent if the server does not report them. */
   readonly bytesToDelete?: number;
   readonly warnings: readonly string[];
   readonly errors: readonly string[];
 }
 
 interface RequestReport extends PurgeReport {
-  /** Number of images left for the next request. */
+  /** Number of images that remain to be removed. */
   readonly remaining: number;
 }
 
@@ -74,14 +74,14 @@ export async function runPurgeCommand(options: PurgeCommandOptions): Promise<num
   }
 }
 
-/** Repeats the request until no images remain, because the server limits the time of a single request. */
+/** Repeats the request until no images remain, because the server limits the duration of each request. */
 async function purgeAll(options: PurgeCommandOptions): Promise<PurgeReport> {
   let report: RequestReport = await purgeOnce(options);
   while (!report.dryRun && report.remaining > 0) {
-    options.errorOutput.write(`Removed ${report.removed} images; ${report.remaining} remaining …\n`);
-    const next = await purgeOnce(options);
-    const hasProgressed = next.remaining < report.remaining;
-    report = mergeReports(report, next);
+    options.errorOutput.write(`Removed ${countImages(report.removed)}; ${report.remaining} remaining …\n`);
+    const nextReport = await purgeOnce(options);
+    const hasProgressed = nextReport.remaining < report.remaining;
+    report = mergeReports(report, nextReport);
     if (!hasProgressed) break;
   }
   const { remaining: _remaining, ...total } = report;
@@ -106,7 +106,7 @@ async function purgeUnused({
     body,
     unusedReport,
     signal,
-    confirmationHeader(confirm, token),
+    makeConfirmationHeader(confirm, token),
   );
   return { ...toReport(response), found: response.candidates_total, warnings: response.warnings };
 }
@@ -123,7 +123,7 @@ async function purgeDeleted({
     { dry_run: !confirm, days },
     deletedReport,
     signal,
-    confirmationHeader(confirm, token),
+    makeConfirmationHeader(confirm, token),
   );
   return {
     ...toReport(response),
@@ -134,7 +134,7 @@ async function purgeDeleted({
 }
 
 /** Returns the header that confirms a purge, encoded as UTF-8. A dry run does not send the token. */
-function confirmationHeader(confirm: boolean, token: string | undefined): Record<string, string> {
+function makeConfirmationHeader(confirm: boolean, token: string | undefined): Record<string, string> {
   if (!confirm || token === undefined) return {};
   return { 'x-confirm-token': Buffer.from(token, 'utf8').toString('latin1') };
 }

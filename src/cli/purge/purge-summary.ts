@@ -18,7 +18,7 @@ export function formatPurgeJson(report: PurgeReport): string {
     deleted_count: report.removed,
     deleted_files: report.files,
     deleted_bytes: report.bytes,
-    // Undefined, and thus omitted, if the server does not report it.
+    // JSON omits this field if the server does not report it.
     bytes_to_delete: report.bytesToDelete,
     warnings: report.warnings,
     errors: report.errors,
@@ -36,7 +36,8 @@ function describeRun({ removed, files, bytes }: PurgeReport): string {
   return `Removed ${countImages(removed)} and ${files} ${files === 1 ? 'file' : 'files'}, freeing ${formatBytes(bytes)}.`;
 }
 
-function countImages(count: number, scope?: string): string {
+/** Formats a number of images, such as `3 unused images`. */
+export function countImages(count: number, scope?: string): string {
   const qualifier = scope === undefined ? '' : `${scope} `;
   return `${count} ${qualifier}${count === 1 ? 'image' : 'images'}`;
 }

@@ -14,7 +14,7 @@ export interface PlannedPicture {
   readonly kind: ProductKind;
   readonly colour: Colour;
   readonly view: View;
-  /** Seed of the product's shape, the same for all its images. */
+  /** Random seed of the product's shape, which is the same for all its images. */
   readonly shapeSeed: string;
   /** Length of the longer side in pixels. */
   readonly longSide: number;
@@ -22,7 +22,7 @@ export interface PlannedPicture {
 
 const kinds: readonly [ProductKind, ...ProductKind[]] = [shoe, mug, shirt, lamp, bottle, watch];
 
-/** Plans the images of `products` products, each in two or three colours with two or three views per colour. */
+/** Plans a catalog. Each product has two or three colours, and each colour two or three views. */
 export function planCatalog(products: number, seed: string): PlannedPicture[] {
   return Array.from({ length: products }, (_, index) => planProduct(index, seed)).flat();
 }
@@ -34,7 +34,7 @@ function planProduct(index: number, seed: string): PlannedPicture[] {
   const longSide = random.pick([1200, 1300, 1400, 1500, 1600]);
   const productColours = chooseColours(random, 2 + (index % 2));
   return productColours.flatMap((colour, position) => {
-    // Like a real shop, photographs the detail in only one colour.
+    // As in a real shop, only one colour has a picture of the detail.
     const views: View[] = position === 0 ? ['main', 'back', 'detail'] : ['main', 'back'];
     return views.map((view) => ({
       filename: `${sku}-${colour.name}_${view}.jpg`,
@@ -48,7 +48,7 @@ function planProduct(index: number, seed: string): PlannedPicture[] {
 }
 
 function chooseColours(random: Random, count: number): Colour[] {
-  const chosen = new Set<Colour>();
-  while (chosen.size < count) chosen.add(random.pick(colours));
-  return [...chosen];
+  const chosenColours = new Set<Colour>();
+  while (chosenColours.size < count) chosenColours.add(random.pick(colours));
+  return [...chosenColours];
 }

@@ -3,7 +3,7 @@ export interface Colour {
   readonly name: string;
   /** In the form `#rrggbb`. */
   readonly hex: string;
-  /** Colour of trims that matches the product colour. */
+  /** Colour of trims, chosen to match the product colour. */
   readonly accent: string;
 }
 
@@ -25,11 +25,11 @@ export const colours: readonly [Colour, ...Colour[]] = [
 export function mix(from: string, to: string, fraction: number): string {
   const channel = (hex: string, index: number) =>
     Number.parseInt(hex.slice(1 + index * 2, 3 + index * 2), 16);
-  const mixed = [0, 1, 2].map((index) => {
+  const channels = [0, 1, 2].map((index) => {
     const value = channel(from, index) * (1 - fraction) + channel(to, index) * fraction;
     return Math.round(value).toString(16).padStart(2, '0');
   });
-  return `#${mixed.join('')}`;
+  return `#${channels.join('')}`;
 }
 
 /** Mixes `hex` with white. */

@@ -16,7 +16,7 @@ export async function drawPicture(planned: PlannedPicture): Promise<Buffer> {
     .toBuffer();
 }
 
-/** Re-encodes an image as a different export would, at half the width and with stronger compression. */
+/** Re-encodes an image at half the width and with stronger compression, as an export for the web would. */
 export async function reencode(jpeg: Buffer): Promise<Buffer> {
   const image = await openImage(jpeg);
   const { width } = await image.metadata();
@@ -38,7 +38,7 @@ interface PictureSize {
   readonly height: number;
 }
 
-/** Returns the image size for a kind of product; `longSide` is the longer side. */
+/** Returns the image size for a kind of product. `longSide` is the length of the longer side. */
 function pictureSize(kind: ProductKind, view: View, longSide: number): PictureSize {
   const aspect = view === 'detail' ? 1 : kind.aspect;
   return {

@@ -21,7 +21,7 @@ export interface Drawing {
   readonly floorContact?: { readonly x: number; readonly y: number; readonly radius: number };
 }
 
-/** A kind of product. `random` determines the shape, so every view must request the same numbers in the same order. */
+/** A kind of product. `random` determines the shape, so all views must draw the same numbers in the same order. */
 export interface ProductKind {
   readonly name: string;
   /** SKU prefix of this kind. */
@@ -51,8 +51,10 @@ export function defineGradient(
   direction: 'across' | 'down' = 'across',
 ): string {
   const vector = direction === 'across' ? 'x1="0" y1="0" x2="1" y2="0"' : 'x1="0" y1="0" x2="0" y2="1"';
-  const list = stops.map(([offset, colour]) => `<stop offset="${offset}" stop-color="${colour}"/>`).join('');
-  return `<defs><linearGradient id="${id}" ${vector}>${list}</linearGradient></defs>`;
+  const stopElements = stops
+    .map(([offset, colour]) => `<stop offset="${offset}" stop-color="${colour}"/>`)
+    .join('');
+  return `<defs><linearGradient id="${id}" ${vector}>${stopElements}</linearGradient></defs>`;
 }
 
 /** A range of rows on the canvas. */
@@ -62,8 +64,8 @@ interface Rows {
 }
 
 /**
- * Defines a blur for elements within `rows`. A filter region relative to an element's own box would clip flat elements
- * and omit straight lines. A region of the whole canvas always works but is slow.
+ * Defines a blur for elements within a range of rows. A filter region relative to an element's own box would clip flat
+ * elements and omit straight lines. A region that covers the whole canvas always works but is slow.
  */
 export function defineBlur(
   id: string,
@@ -77,7 +79,7 @@ export function defineBlur(
 /** A soft light or dark stroke along a path, for example a fold, a crease or a reflection. */
 export type SoftStroke = readonly [path: string, colour: string, width: number, opacity: number];
 
-/** Draws soft strokes with a single blur, because each blur costs as much as the rest of the image. */
+/** Draws soft strokes with a single blur, because each blur takes as long as the rest of the image. */
 export function drawSoftStrokes(blurId: string, strokes: readonly SoftStroke[]): string {
   const paths = strokes.map(
     ([path, colour, width, opacity]) =>
@@ -86,7 +88,7 @@ export function drawSoftStrokes(blurId: string, strokes: readonly SoftStroke[]):
   return `<g fill="none" stroke-linecap="round" filter="url(#${blurId})">${paths.join('')}</g>`;
 }
 
-/** Clips elements to an outline, so that shading does not extend beyond the product. */
+/** Clips elements to an outline, for example so that shading does not extend beyond the product. */
 export function clipTo(id: string, outline: string, elements: string): string {
   return `<defs><clipPath id="${id}"><path d="${outline}"/></clipPath></defs><g clip-path="url(#${id})">${elements}</g>`;
 }

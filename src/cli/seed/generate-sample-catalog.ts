@@ -21,7 +21,7 @@ export interface SampleCatalog {
   readonly files: readonly string[];
   readonly exactDuplicates: readonly string[];
   readonly nearDuplicates: readonly string[];
-  /** The only file that the server must reject. */
+  /** Name of the only file that the server must reject. */
   readonly corrupt: string;
 }
 
@@ -34,7 +34,7 @@ interface Variant {
 
 const corruptFilename = 'broken-upload.jpg';
 
-/** Draws a catalog of product images with realistic flaws: exact copies, re-exports and a corrupt file. */
+/** Draws a catalog of product images with realistic flaws: exact copies, re-encoded copies and a corrupt file. */
 export async function generateSampleCatalog(options: SampleCatalogOptions): Promise<SampleCatalog> {
   const { directory, products, seed, onFile, signal } = options;
   const pictures = planCatalog(products, seed);
@@ -63,19 +63,19 @@ export async function generateSampleCatalog(options: SampleCatalogOptions): Prom
   return { ...variants.names, files: files.sort() };
 }
 
-/** Selects images from all over the catalog to copy, re-export or truncate. */
+/** Selects images from all parts of the catalog to copy, re-encode or truncate. */
 function planVariants(pictures: readonly PlannedPicture[]) {
   const mainViews = pictures.filter(({ view }) => view === 'main');
-  const everyNth = (step: number, first: number) => mainViews.filter((_, index) => index % step === first);
-  const exact = everyNth(12, 0).map(planExactCopy);
-  const near = everyNth(9, 1).map(planWebExport);
-  const corrupt = mainViews.slice(0, 1).map(planTruncatedCopy);
+  const everyNth = (step: number, start: number) => mainViews.filter((_, index) => index % step === start);
+  const exactCopies = everyNth(12, 0).map(planExactCopy);
+  const webExports = everyNth(9, 1).map(planWebExport);
+  const corruptFiles = mainViews.slice(0, 1).map(planTruncatedCopy);
   const names = {
-    exactDuplicates: exact.map(({ filename }) => filename),
-    nearDuplicates: near.map(({ filename }) => filename),
+    exactDuplicates: exactCopies.map(({ filename }) => filename),
+    nearDuplicates: webExports.map(({ filename }) => filename),
     corrupt: corruptFilename,
   };
-  return { all: [...exact, ...near, ...corrupt], names };
+  return { all: [...exactCopies, ...webExports, ...corruptFiles], names };
 }
 
 function planExactCopy(source: PlannedPicture): Variant {
@@ -86,7 +86,7 @@ function planWebExport(source: PlannedPicture): Variant {
   return { filename: source.filename.replace(/\.jpg$/, '_web.jpg'), source, derive: reencode };
 }
 
-/** Plans a file that was truncated by an interrupted upload. */
+/** Plans a truncated file, as an interrupted upload would leave behind. */
 function planTruncatedCopy(source: PlannedPicture): Variant {
   return {
     filename: corruptFilename,

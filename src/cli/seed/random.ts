@@ -1,4 +1,4 @@
-/** Pseudo-random choices. The same seed gives the same choices on every machine. */
+/** A pseudo-random generator. The same seed produces the same choices on every machine. */
 export interface Random {
   /** Returns a number from `low` (inclusive) to `high` (exclusive). */
   between(low: number, high: number): number;
@@ -8,7 +8,7 @@ export interface Random {
   chance(probability: number): boolean;
 }
 
-/** Creates a generator from any text. Uses mulberry32, seeded with an FNV-1a hash of the text. */
+/** Creates a generator that uses mulberry32, seeded with the FNV-1a hash of a text. */
 export function makeRandom(seed: string): Random {
   let state = fnv1a(seed);
   function next(): number {

@@ -28,14 +28,14 @@ export async function runSeedCommand(options: SeedCommandOptions): Promise<numbe
   }
 }
 
-/** What to generate and where to import it. */
+/** Options of the generator and the import. */
 interface SeedOptions extends Pick<ImportOptions, 'client' | 'tenant' | 'concurrency' | 'signal'> {
   readonly output: Output;
   /** Receives progress; by default `output`. */
   readonly errorOutput?: Output;
   readonly products?: number;
   readonly seed?: string;
-  /** Folder in which to keep the generated files. By default, they are in a temporary folder and removed afterwards. */
+  /** Folder in which to keep the generated files. By default, a temporary folder is used and removed afterwards. */
   readonly keepDirectory?: string | undefined;
 }
 
@@ -70,7 +70,7 @@ async function seedCatalog(options: SeedOptions): Promise<SeedResult> {
 
 async function generateWithProgress(directory: string, options: SeedOptions): Promise<SampleCatalog> {
   const { products = defaultProducts, seed = defaultSeed, output, errorOutput = output, signal } = options;
-  // The few additional flawed files take too little time to be counted.
+  // Only drawn pictures count as progress, because the few derived files take very little time.
   const pictures = planCatalog(products, seed);
   const pictureNames = new Set(pictures.map(({ filename }) => filename));
   const progress = startProgress('Drawing', pictures.length, errorOutput);
@@ -87,10 +87,10 @@ function isCorruptFile(file: string, catalog: SampleCatalog): boolean {
 }
 
 function seedExitCode(summary: ImportSummary, catalog: SampleCatalog): number {
-  const unexpected = summary.refused.filter(({ file }) => !isCorruptFile(file, catalog));
-  const wasCorruptRefused = summary.refused.length - unexpected.length === 1;
-  if (!wasCorruptRefused) return importExitCode(summary) || 1;
-  return importExitCode({ ...summary, refused: unexpected });
+  const unexpectedRefusals = summary.refused.filter(({ file }) => !isCorruptFile(file, catalog));
+  const wasCorruptFileRefused = summary.refused.length - unexpectedRefusals.length === 1;
+  if (!wasCorruptFileRefused) return importExitCode(summary) || 1;
+  return importExitCode({ ...summary, refused: unexpectedRefusals });
 }
 
 function describeSeed(

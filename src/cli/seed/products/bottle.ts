@@ -53,11 +53,11 @@ function chooseShape(random: Random): BottleShape {
 
 function drawBody({ body, neck, shoulder, capHeight }: BottleShape, colour: Colour): string {
   const neckY = top + capHeight;
-  const [l, r, nl, nr] = [middle - body, middle + body, middle - neck, middle + neck];
+  const [left, right, neckLeft, neckRight] = [middle - body, middle + body, middle - neck, middle + neck];
   const outline =
-    `M ${nl} ${neckY} v 30 C ${nl} ${neckY + shoulder * 0.5}, ${l} ${neckY + shoulder * 0.45}, ${l} ${neckY + shoulder} ` +
-    `V ${floor - 30} Q ${l} ${floor}, ${l + 30} ${floor + 4} Q ${middle} ${floor + 18}, ${r - 30} ${floor + 4} Q ${r} ${floor}, ${r} ${floor - 30} ` +
-    `V ${neckY + shoulder} C ${r} ${neckY + shoulder * 0.45}, ${nr} ${neckY + shoulder * 0.5}, ${nr} ${neckY + 30} v -30 Z`;
+    `M ${neckLeft} ${neckY} v 30 C ${neckLeft} ${neckY + shoulder * 0.5}, ${left} ${neckY + shoulder * 0.45}, ${left} ${neckY + shoulder} ` +
+    `V ${floor - 30} Q ${left} ${floor}, ${left + 30} ${floor + 4} Q ${middle} ${floor + 18}, ${right - 30} ${floor + 4} Q ${right} ${floor}, ${right} ${floor - 30} ` +
+    `V ${neckY + shoulder} C ${right} ${neckY + shoulder * 0.45}, ${neckRight} ${neckY + shoulder * 0.5}, ${neckRight} ${neckY + 30} v -30 Z`;
   const shineX = middle - body * 0.5;
   return (
     defineRoundShading('bottle', colour.hex) +
@@ -67,7 +67,7 @@ function drawBody({ body, neck, shoulder, capHeight }: BottleShape, colour: Colo
     drawSoftStrokes('soft', [
       [`M ${middle + body * 0.84} ${neckY + shoulder + 10} V ${floor - 40}`, '#ffffff', 7, 0.3],
     ]) +
-    `<path d="M ${l + 2} ${floor - 48} Q ${middle} ${floor - 30}, ${r - 2} ${floor - 48}" fill="none" stroke="#000" stroke-width="3" opacity="0.3"/>`
+    `<path d="M ${left + 2} ${floor - 48} Q ${middle} ${floor - 30}, ${right - 2} ${floor - 48}" fill="none" stroke="#000" stroke-width="3" opacity="0.3"/>`
   );
 }
 
@@ -75,20 +75,20 @@ function drawMark({ body, mark }: BottleShape, colour: Colour, view: string): st
   if (view === 'back') return drawScale(body, colour);
   const shading = defineRoundShading('mark', colour.accent);
   const fill = 'fill="url(#mark)"';
-  const [l, width] = [middle - body, body * 2];
+  const [left, width] = [middle - body, body * 2];
   const drawings: Record<BottleShape['mark'], () => string> = {
     label: () =>
-      `${shading}<path d="M ${l} 520 q ${body} 22 ${width} 0 v 190 q ${-body} 22 ${-width} 0 Z" ${fill}/>` +
+      `${shading}<path d="M ${left} 520 q ${body} 22 ${width} 0 v 190 q ${-body} 22 ${-width} 0 Z" ${fill}/>` +
       `<g fill="${darker(colour.hex, 0.2)}"><circle cx="${middle}" cy="590" r="34"/><rect x="${middle - 62}" y="648" width="124" height="12" rx="6"/><rect x="${middle - 40}" y="674" width="80" height="8" rx="4"/></g>`,
     peak: () =>
       `${shading}<path d="M ${middle - 70} 660 l 62 -118 28 48 18 -28 54 98 Z" ${fill}/><rect x="${middle - 70}" y="680" width="162" height="9" rx="4" ${fill}/>`,
     ring: () =>
-      `${shading}<path d="M ${l} 470 q ${body} 22 ${width} 0 v 46 q ${-body} 22 ${-width} 0 Z" ${fill}/><path d="M ${l} 540 q ${body} 22 ${width} 0 v 14 q ${-body} 22 ${-width} 0 Z" ${fill}/>`,
+      `${shading}<path d="M ${left} 470 q ${body} 22 ${width} 0 v 46 q ${-body} 22 ${-width} 0 Z" ${fill}/><path d="M ${left} 540 q ${body} 22 ${width} 0 v 14 q ${-body} 22 ${-width} 0 Z" ${fill}/>`,
   };
   return drawings[mark]();
 }
 
-/** Draws the scale on the back: one line per 100 ml. */
+/** Draws the scale on the back, with one line per 100 ml. */
 function drawScale(body: number, colour: Colour): string {
   return Array.from({ length: 7 }, (_, line) => {
     const length = line % 2 === 0 ? 46 : 26;
@@ -99,8 +99,8 @@ function drawScale(body: number, colour: Colour): string {
 function drawCap({ neck, capHeight }: BottleShape): string {
   const [x, width] = [middle - neck - 8, neck * 2 + 16];
   const grooves = Array.from({ length: 15 }, (_, index) => {
-    const across = middle + Math.sin(((index + 0.5) / 15 - 0.5) * Math.PI) * (neck + 6);
-    return `<rect x="${across}" y="${top + 16}" width="3" height="${capHeight - 28}" fill="#000" opacity="0.28"/>`;
+    const grooveX = middle + Math.sin(((index + 0.5) / 15 - 0.5) * Math.PI) * (neck + 6);
+    return `<rect x="${grooveX}" y="${top + 16}" width="3" height="${capHeight - 28}" fill="#000" opacity="0.28"/>`;
   }).join('');
   const steel = defineGradient('steel', [
     [0, '#77797d'],

@@ -88,8 +88,8 @@ function drawSeam(colour: Colour): string {
 function drawThreads(lower: number): string {
   const count = 90;
   return Array.from({ length: count }, (_, index) => {
-    const across = (index / count) * 2 - 1;
-    return `<path d="M ${middle + across * lower * 0.8} ${shadeTop} L ${middle + across * lower} 520" stroke="${index % 2 ? '#fff' : '#000'}" stroke-width="1.3" opacity="0.09"/>`;
+    const offset = (index / count) * 2 - 1;
+    return `<path d="M ${middle + offset * lower * 0.8} ${shadeTop} L ${middle + offset * lower} 520" stroke="${index % 2 ? '#fff' : '#000'}" stroke-width="1.3" opacity="0.09"/>`;
   }).join('');
 }
 

@@ -45,16 +45,16 @@ function chooseShape(random: Random): ShirtShape {
     halfWidth: random.between(215, 250),
     sleeve: random.pick(['short', 'short', 'long']),
     neck,
-    // A polo shirt has a pocket instead of a print, because its buttons would cut through the print.
+    // A polo shirt has a pocket instead of a print, because its buttons would overlap the print.
     print: neck === 'polo' ? 'pocket' : print,
   };
 }
 
 function bodyOutline({ halfWidth }: ShirtShape): string {
-  const [l, r] = [middle - halfWidth, middle + halfWidth];
+  const [left, right] = [middle - halfWidth, middle + halfWidth];
   return (
-    `M ${middle - 105} ${top} Q ${middle} ${top + 34}, ${middle + 105} ${top} L ${r - 6} ${top + 58} Q ${r - 20} ${top + 170}, ${r} ${top + 240} ` +
-    `Q ${r + 8} ${hem - 200}, ${r - 4} ${hem - 8} Q ${middle} ${hem + 16}, ${l + 4} ${hem - 8} Q ${l - 8} ${hem - 200}, ${l} ${top + 240} Q ${l + 20} ${top + 170}, ${l + 6} ${top + 58} Z`
+    `M ${middle - 105} ${top} Q ${middle} ${top + 34}, ${middle + 105} ${top} L ${right - 6} ${top + 58} Q ${right - 20} ${top + 170}, ${right} ${top + 240} ` +
+    `Q ${right + 8} ${hem - 200}, ${right - 4} ${hem - 8} Q ${middle} ${hem + 16}, ${left + 4} ${hem - 8} Q ${left - 8} ${hem - 200}, ${left} ${top + 240} Q ${left + 20} ${top + 170}, ${left + 6} ${top + 58} Z`
   );
 }
 

@@ -51,22 +51,22 @@ function chooseShape(random: Random): WatchShape {
 
 function drawStrap({ strap, radius, metal }: WatchShape, colour: Colour, view: View): string {
   const hex = view === 'back' ? lighter(darker(colour.hex, 0.15), 0.18) : colour.hex;
-  const [l, r, narrow] = [middle - strap, middle + strap, strap * 0.8];
-  const upper = `M ${l} ${500 - radius * 0.8} L ${middle - narrow} 70 Q ${middle} 40, ${middle + narrow} 70 L ${r} ${500 - radius * 0.8} Z`;
-  const lower = `M ${l} ${500 + radius * 0.8} L ${middle - narrow} 880 Q ${middle} 990, ${middle + narrow} 880 L ${r} ${500 + radius * 0.8} Z`;
+  const [left, right, endHalfWidth] = [middle - strap, middle + strap, strap * 0.8];
+  const upper = `M ${left} ${500 - radius * 0.8} L ${middle - endHalfWidth} 70 Q ${middle} 40, ${middle + endHalfWidth} 70 L ${right} ${500 - radius * 0.8} Z`;
+  const lower = `M ${left} ${500 + radius * 0.8} L ${middle - endHalfWidth} 880 Q ${middle} 990, ${middle + endHalfWidth} 880 L ${right} ${500 + radius * 0.8} Z`;
   const drawSeam = (side: number) =>
     drawStitching(
-      `M ${middle + side * (strap - 16)} ${500 - radius * 0.95} L ${middle + side * (narrow - 15)} 92`,
+      `M ${middle + side * (strap - 16)} ${500 - radius * 0.95} L ${middle + side * (endHalfWidth - 15)} 92`,
       colour.accent,
     ) +
     drawStitching(
-      `M ${middle + side * (strap - 16)} ${500 + radius * 0.95} L ${middle + side * (narrow - 15)} 880`,
+      `M ${middle + side * (strap - 16)} ${500 + radius * 0.95} L ${middle + side * (endHalfWidth - 15)} 880`,
       colour.accent,
     );
   const holes = [740, 785, 830, 875].map(
     (y) => `<ellipse cx="${middle}" cy="${y}" rx="9" ry="10" fill="${darker(hex, 0.75)}"/>`,
   );
-  const buckle = `<rect x="${middle - narrow - 16}" y="48" width="${narrow * 2 + 32}" height="44" rx="12" fill="none" stroke="${metals[metal]}" stroke-width="13"/>`;
+  const buckle = `<rect x="${middle - endHalfWidth - 16}" y="48" width="${endHalfWidth * 2 + 32}" height="44" rx="12" fill="none" stroke="${metals[metal]}" stroke-width="13"/>`;
   return `${defineRoundShading('strap', hex)}<path d="${upper}" fill="url(#strap)"/><path d="${lower}" fill="url(#strap)"/>${drawSeam(-1)}${drawSeam(1)}${holes.join('')}${buckle}`;
 }
 

@@ -2,32 +2,33 @@ import { isIPv6 } from 'node:net';
 import ipaddr from 'ipaddr.js';
 import type { AllowedNetwork } from '../model/import.ts';
 import { parseHost } from '../model/host.ts';
-import type { Reader } from './readers.ts';
+import type { Parser } from './parsers.ts';
 
 /** Networks in CIDR notation. A single address means a network of one address; `none` means an empty list. */
-export const networkList: Reader<readonly string[]> = {
+export const networkList: Parser<readonly string[]> = {
   accepts: 'comma-separated networks, such as `10.1.0.0/16,fd00::/8`, or `none`',
-  read: (text) => splitList(text).map(readNetwork),
+  parse: (text) => splitList(text).map(parseNetwork),
 };
 
 /** Networks in CIDR notation, each with its allowed port. Without a port, every port is allowed. */
-export const allowedNetworkList: Reader<readonly AllowedNetwork[]> = {
+export const allowedNetworkList: Parser<readonly AllowedNetwork[]> = {
   accepts:
-    'comma-separated networks, each with or without a port, such as `10.1.2.3/32:9000,[fd00::/8]:443,10.2.0.0/16`, or `none`',
-  read: (text) => splitList(text).map(readAllowedNetwork),
+    'comma-separated networks, each with an optional port, such as `10.1.2.3/32:9000,[fd00::/8]:443,10.2.0.0/16`, or `none`',
+  parse: (text) => splitList(text).map(parseAllowedNetwork),
 };
 
-/** An IPv6 network with a port must be in brackets, because both contain colons. */
-function readAllowedNetwork(word: string): AllowedNetwork {
-  const [, bracketed, bare, digits] = /^(?:\[([^\]]*)\]|([^:]*))(?::(\d+))?$/.exec(word) ?? [];
-  const network = readNetwork(bracketed ?? bare ?? word);
-  if (digits === undefined) return { network, port: undefined };
-  const port = Number(digits);
+/** Parses a network and its port. If there is a port, an IPv6 network must be in brackets because of its colons. */
+function parseAllowedNetwork(word: string): AllowedNetwork {
+  const [, bracketedNetwork, plainNetwork, portText] =
+    /^(?:\[([^\]]*)\]|([^:]*))(?::(\d+))?$/.exec(word) ?? [];
+  const network = parseNetwork(bracketedNetwork ?? plainNetwork ?? word);
+  if (portText === undefined) return { network, port: undefined };
+  const port = Number(portText);
   if (port < 1 || port > 65_535) throw new Error(`contains "${word}", whose port is not between 1 and 65535`);
   return { network, port };
 }
 
-function readNetwork(word: string): string {
+function parseNetwork(word: string): string {
   if (ipaddr.isValidCIDR(word)) return word;
   if (!ipaddr.IPv4.isValidFourPartDecimal(word) && !ipaddr.IPv6.isValid(word))
     throw new Error(`contains "${word}", which is not a network`);
@@ -35,29 +36,29 @@ function readNetwork(word: string): string {
 }
 
 /** Origins of web pages. `*` means every origin; `none` means an empty list. */
-export const originList: Reader<readonly string[] | '*'> = {
+export const originList: Parser<readonly string[] | '*'> = {
   accepts: 'comma-separated origins, such as `https://shop.example`; `*`; or `none`',
-  read(text) {
+  parse(text) {
     const origins = splitList(text);
-    return origins.includes('*') ? '*' : origins.map(readOrigin);
+    return origins.includes('*') ? '*' : origins.map(parseOrigin);
   },
 };
 
-/** The origin under which clients reach the server. */
-export const publicOrigin: Reader<string> = {
+/** The origin at which clients reach the server. */
+export const publicOrigin: Parser<string> = {
   accepts: 'a URL without a path, such as `https://pictures.example.com`',
-  read(text) {
-    return readOrigin(text.trim());
+  parse(text) {
+    return parseOrigin(text.trim());
   },
 };
 
 /** Host names. `*.example.com` means all subdomains, `*` every name, and `none` an empty list. Ports are ignored. */
-export const hostList: Reader<readonly string[]> = {
+export const hostList: Parser<readonly string[]> = {
   accepts: 'comma-separated host names, such as `pictures.example.com,*.shop.example`; `*`; or `none`',
-  read: (text) => splitList(text).map(readHostPattern),
+  parse: (text) => splitList(text).map(parseHostPattern),
 };
 
-function readHostPattern(word: string): string {
+function parseHostPattern(word: string): string {
   if (word === '*') return word;
   const name = word.replace(/^\*\./, '');
   const host = parseHost(isIPv6(name) ? `[${name}]` : name);
@@ -66,7 +67,7 @@ function readHostPattern(word: string): string {
   return word.startsWith('*.') ? `*.${host}` : host;
 }
 
-function readOrigin(word: string): string {
+function parseOrigin(word: string): string {
   const url = URL.canParse(word) ? new URL(word) : undefined;
   if (!url || !/^https?:$/.test(url.protocol) || url.pathname !== '/' || url.search || url.hash)
     throw new Error(`contains "${word}", which is not an origin`);
@@ -74,11 +75,11 @@ function readOrigin(word: string): string {
 }
 
 /**
- * Splits a list. Also accepts a JSON array, as in older installations. Brackets around an item belong to an IPv6
- * network.
+ * Splits a list. Also accepts a JSON array, which older installations use. Keeps brackets around an individual item,
+ * because they belong to an IPv6 network.
  */
 function splitList(text: string): string[] {
-  const unwrapped = text.trim().replace(/^\[([^[\]]*|\s*["'][\s\S]*)\]$/, '$1');
-  const items = unwrapped.split(/[\s,;]+/).map((word) => word.replace(/^["']|["']$/g, ''));
+  const itemText = text.trim().replace(/^\[([^[\]]*|\s*["'][\s\S]*)\]$/, '$1');
+  const items = itemText.split(/[\s,;]+/).map((word) => word.replace(/^["']|["']$/g, ''));
   return items.filter((word) => word !== '' && word.toLowerCase() !== 'none');
 }

@@ -17,34 +17,34 @@ interface Dependencies {
  * Runs due jobs in a short-lived process until none are left or the time is up. Also waits for retries that become due
  * within that time. Concurrent calls share the capacities. Never rejects.
  */
-export type WorkOff = (milliseconds: number) => Promise<void>;
+export type RunDueJobs = (milliseconds: number) => Promise<void>;
 
-/** Delay after a failed claim. */
+/** Delay before a failed claim is repeated. */
 const retryMs = 500;
 
-/** @see WorkOff */
-export function makeWorkOff({ capacities, jobs, runJob, leaseSeconds, logger }: Dependencies): WorkOff {
-  const running = new Map<Promise<unknown>, JobKind>();
+/** @see RunDueJobs */
+export function makeRunDueJobs({ capacities, jobs, runJob, leaseSeconds, logger }: Dependencies): RunDueJobs {
+  const runningJobs = new Map<Promise<unknown>, JobKind>();
   const kinds = Object.keys(capacities) as JobKind[];
-  /** When the retries of jobs that failed here are due, on the scale of `performance.now()`. */
+  /** Times at which retries of failed jobs are due, comparable with `performance.now()`. */
   let retryTimes: number[] = [];
 
   function launch(job: ClaimedJob): void {
     const run = runJob(job).then((outcome) => {
-      running.delete(run);
+      runningJobs.delete(run);
       if (outcome.state === 'retrying') retryTimes.push(performance.now() + outcome.delaySeconds * 1000);
     });
-    running.set(run, job.kind);
+    runningJobs.set(run, job.kind);
   }
 
   async function claim(kind: JobKind): Promise<void> {
-    const runningOfKind = [...running.values()].filter((runningKind) => runningKind === kind).length;
-    const freeCapacity = capacities[kind] - runningOfKind;
+    const runningCount = [...runningJobs.values()].filter((runningKind) => runningKind === kind).length;
+    const freeCapacity = capacities[kind] - runningCount;
     if (freeCapacity <= 0) return;
     for (const job of await jobs.claimDue(kind, freeCapacity, leaseSeconds)) launch(job);
   }
 
-  /** Returns false if jobs could not be claimed. */
+  /** Claims due jobs of all kinds. Returns false if that fails. */
   async function claimAll(): Promise<boolean> {
     try {
       for (const kind of kinds) await claim(kind);
@@ -57,9 +57,9 @@ export function makeWorkOff({ capacities, jobs, runJob, leaseSeconds, logger }: 
 
   /** Waits until a job ends, a retry is due, or it is time to repeat a failed claim. */
   async function pause(deadline: number, hasClaimed: boolean): Promise<void> {
-    const nextClaim = hasClaimed ? Number.POSITIVE_INFINITY : performance.now() + retryMs;
-    const milliseconds = Math.max(0, Math.min(deadline, nextClaim, ...retryTimes) - performance.now());
-    await Promise.race([sleep(milliseconds), ...running.keys()]);
+    const nextClaimAt = hasClaimed ? Number.POSITIVE_INFINITY : performance.now() + retryMs;
+    const milliseconds = Math.max(0, Math.min(deadline, nextClaimAt, ...retryTimes) - performance.now());
+    await Promise.race([sleep(milliseconds), ...runningJobs.keys()]);
     retryTimes = retryTimes.filter((time) => time > performance.now());
   }
 
@@ -68,9 +68,9 @@ export function makeWorkOff({ capacities, jobs, runJob, leaseSeconds, logger }: 
     while (performance.now() < deadline) {
       const hasClaimed = await claimAll();
       const hasRetry = retryTimes.some((time) => time < deadline);
-      if (hasClaimed && running.size === 0 && !hasRetry) return;
+      if (hasClaimed && runningJobs.size === 0 && !hasRetry) return;
       await pause(deadline, hasClaimed);
     }
-    await Promise.all(running.keys());
+    await Promise.all(runningJobs.keys());
   };
 }

@@ -1,5 +1,5 @@
-import { databaseUrl, redisUrl, s3Endpoint, s3Prefix, fractionAndCount } from './engine-readers.ts';
-import { anyText, mebibytes, oneOf, seconds, wholeNumber, yesNo } from './readers.ts';
+import { databaseUrl, redisUrl, s3Endpoint, s3Prefix, fractionAndCount } from './back-end-parsers.ts';
+import { anyText, mebibytes, oneOf, seconds, wholeNumber, yesNo } from './parsers.ts';
 import { optional, withDefault } from './setting.ts';
 
 /** Settings of the database server. */
@@ -12,7 +12,7 @@ export const databaseSettings = {
   }),
   host: optional('POSTGRES_HOST', anyText, {
     about:
-      'Host of the PostgreSQL server, as an alternative to `DATABASE_URL`. The other `POSTGRES_` settings only apply if this one is set.',
+      'Host of the PostgreSQL server, as an alternative to `DATABASE_URL`. The other `POSTGRES_` settings only apply if this setting is set.',
   }),
   port: withDefault('POSTGRES_PORT', wholeNumber(1, 65_535), '5432', {
     about: 'Port of the PostgreSQL server.',
@@ -28,10 +28,10 @@ export const databaseSettings = {
   }),
   poolSize: withDefault('DATABASE_POOL_SIZE', wholeNumber(2, 1_000), '10', {
     about:
-      'Maximum number of pooled connections per process. Each process opens one more to listen for wake-ups.',
+      'Maximum number of pooled connections per process. Each process opens an additional connection to listen for wake-ups.',
   }),
   connectMs: withDefault('DATABASE_CONNECT_SECONDS', seconds(1, 300), '5', {
-    about: 'Longest wait for a connection; after that, the request gets 503.',
+    about: 'Maximum time to wait for a connection; after that, the request gets 503.',
   }),
   statementMs: withDefault('DATABASE_STATEMENT_SECONDS', seconds(1, 3_600), '30', {
     about: 'Time limit for one statement; after that, the server cancels it.',
@@ -41,13 +41,13 @@ export const databaseSettings = {
   }),
 } as const;
 
-/** Settings of the queue, which wakes workers. */
+/** Settings of the queue, which notifies workers of new jobs. */
 export const queueSettings = {
   redisUrl: optional('REDIS_URL', redisUrl, {
     aliases: ['THUMBFORGE_REDIS_URL'],
     isSecret: true,
     about:
-      'URL of a Redis server, version 6.2 or newer, that wakes workers (through BullMQ). Jobs stay in the database, so losing Redis loses nothing. Requires a PostgreSQL server; if not set, PostgreSQL wakes the workers.',
+      'URL of a Redis server, version 6.2 or newer, which wakes workers through BullMQ. Jobs are stored in the database, so nothing is lost if Redis fails. Requires a PostgreSQL server. If not set, PostgreSQL wakes the workers.',
   }),
   name: withDefault('QUEUE_NAME', anyText, 'vitrine', {
     aliases: ['THUMBFORGE_QUEUE_NAME'],
@@ -58,15 +58,15 @@ export const queueSettings = {
 /** Settings of the file storage. */
 export const storageSettings = {
   type: withDefault('STORAGE_TYPE', oneOf(['local', 's3']), 'local', {
-    about: 'Where images are stored: `local` on disk, `s3` in a bucket of an S3-compatible store.',
+    about: 'Where images are stored: on disk (`local`) or in a bucket of an S3-compatible store (`s3`).',
   }),
   path: optional('STORAGE_PATH', anyText, {
     aliases: ['STORAGE_BASE_PATH', 'THUMBFORGE_STORAGE_PATH'],
     about:
-      'Folder of locally stored images; the same for all processes. If it is outside `DATA_DIR`, new files inherit the permissions that the group and others have on it.',
+      'Folder of locally stored images. It must be the same for all processes. If it is outside `DATA_DIR`, new files inherit the permissions that the group and others have on it.',
     fallbackWords: '`DATA_DIR/storage`',
   }),
-  bucket: optional('S3_BUCKET', anyText, { about: 'Bucket of the images. It must exist.' }),
+  bucket: optional('S3_BUCKET', anyText, { about: 'Bucket in which images are stored. It must exist.' }),
   region: withDefault('S3_REGION', anyText, 'us-east-1', {
     aliases: ['AWS_REGION', 'AWS_DEFAULT_REGION'],
     about:
@@ -78,7 +78,7 @@ export const storageSettings = {
     fallbackWords: "AWS's own",
   }),
   forcePathStyle: optional('S3_FORCE_PATH_STYLE', yesNo, {
-    about: 'Whether to put the bucket into the path of URLs instead of the host name.',
+    about: 'Whether URLs contain the bucket in the path instead of in the host name.',
     fallbackWords: '`true` if `S3_ENDPOINT` is set',
   }),
   prefix: withDefault('S3_PREFIX', s3Prefix, '', {
@@ -98,10 +98,10 @@ export const storageSettings = {
   }),
   minFreeBytes: withDefault('MIN_FREE_DISK_MB', mebibytes(0, 1_000_000), '100', {
     about:
-      'Minimum free space on the disk of the images (with S3: of the staging files), in MiB; below it, uploads get 507.',
+      'Minimum free space, in MiB, on the disk that holds the images (with S3: the staging files); below it, uploads get 507.',
   }),
   sweepLimit: withDefault('ORPHAN_BRAKE', fractionAndCount, '5%/10000', {
     about:
-      'Safety limit of sweeps: if more than this share of all files, or more than this number, look orphaned, the sweep deletes nothing and reports it.',
+      'Safety limit of sweeps. If more than this percentage or this number of all files appear to be orphaned, the sweep deletes none of them and reports the problem.',
   }),
 } as const;

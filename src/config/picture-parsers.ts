@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { type PictureFormat, pictureFormats } from '../model/picture.ts';
 import type { Preset } from '../model/preset.ts';
-import type { Reader } from './readers.ts';
+import type { Parser } from './parsers.ts';
 
 const extensions: Readonly<Record<string, PictureFormat>> = {
   jpg: 'jpeg',
@@ -20,13 +20,14 @@ const extensions: Readonly<Record<string, PictureFormat>> = {
 };
 
 /** Picture formats, given as file extensions. */
-export const formatList: Reader<readonly PictureFormat[]> = {
+export const formatList: Parser<readonly PictureFormat[]> = {
   accepts: `comma-separated extensions from ${Object.keys(extensions).join(', ')}`,
-  read(text) {
+  parse(text) {
     const words = text.toLowerCase().split(/[\s,;]+/);
     const names = words.map((word) => word.replace(/^\./, '')).filter(Boolean);
-    const unknown = names.filter((word) => !Object.hasOwn(extensions, word));
-    if (unknown.length > 0) throw new Error(`contains ${unknown.join(', ')}, which Vitrine does not support`);
+    const unknownNames = names.filter((word) => !Object.hasOwn(extensions, word));
+    if (unknownNames.length > 0)
+      throw new Error(`contains ${unknownNames.join(', ')}, which Vitrine does not support`);
     if (names.length === 0) throw new Error('contains no format');
     return pictureFormats.filter((format) => names.some((word) => extensions[word] === format));
   },
@@ -53,14 +54,14 @@ const presetsSchema = z
   .refine((presets) => Object.keys(presets).length <= 16, 'there must be at most 16 presets')
   .refine((presets) => !('original' in presets), '`original` is reserved for the original');
 
-/** JPEG quality of a preset that does not set one. */
+/** JPEG quality of presets that do not set it. */
 export const defaultQuality = 85;
 
 /** Presets as a JSON object. */
-export const presetList: Reader<readonly Preset[]> = {
+export const presetList: Parser<readonly Preset[]> = {
   accepts:
-    'a JSON object that maps each preset name to a side (`1200`), a box (`[100, 100]`) or `{"width": 400, "height": 400, "quality": 85}`',
-  read(text) {
+    'a JSON object that maps each preset name to a side length (`1200`), a box (`[100, 100]`) or `{"width": 400, "height": 400, "quality": 85}`',
+  parse(text) {
     const result = presetsSchema.safeParse(parseJson(text));
     if (!result.success)
       throw new Error(`is invalid: ${z.prettifyError(result.error).replaceAll('\n', ' ')}`);
@@ -81,10 +82,10 @@ function parseJson(text: string): unknown {
   }
 }
 
-/** The size of a box, written `200` or `200x200`. */
-export const thumbnailSize: Reader<{ width: number; height: number }> = {
-  accepts: 'a size in pixels, `100` or `100x100`',
-  read(text) {
+/** The size of a box in pixels, such as `200` or `200x200`. */
+export const thumbnailSize: Parser<{ width: number; height: number }> = {
+  accepts: 'a size in pixels, such as `100` or `100x100`',
+  parse(text) {
     const match = /^\s*(\d{1,5})(?:\s*[x,×]\s*(\d{1,5}))?\s*$/i.exec(text);
     const width = Number(match?.[1]);
     const height = Number(match?.[2] ?? match?.[1]);

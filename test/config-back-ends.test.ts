@@ -61,7 +61,7 @@ test('rejects SQLite with a suggestion, under the name of the variable', () => {
   for (const name of ['DATABASE_URL', 'THUMBFORGE_DATABASE_URL'])
     expect(problemsOf({ [name]: 'sqlite+aiosqlite:///./app.db' })).toEqual([
       expect.stringMatching(
-        `^${name}: its value is an SQLite URL, which is not supported: leave it unset to use the embedded`,
+        `^${name}: its value is an SQLite URL, which is not supported: leave the variable unset to use the embedded`,
       ),
     ]);
 });

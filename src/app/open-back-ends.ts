@@ -7,13 +7,13 @@ import type { WorkQueue } from '../queue/queue.ts';
 import type { Storage } from '../storage/storage.ts';
 
 /**
- * Chooses the drivers of the database, the queue and the storage. Only this file imports drivers, each on demand:
- * loading all of them would make startup several times slower.
+ * Chooses the drivers for database, queue and storage. Only this file imports drivers. It imports each driver on
+ * demand, because loading all of them would make startup several times slower.
  */
 
 /**
  * Opens the database. Its schema may be outdated or missing.
- * @param onBroken called if the embedded database fails, once the error has been logged; the process should then exit
+ * @param onBroken called once a failure of the embedded database has been logged; the process should then exit
  */
 export async function openDatabase(
   { database }: Pick<Config, 'database'>,
@@ -23,10 +23,10 @@ export async function openDatabase(
   if (database.kind === 'embedded') {
     const { openEmbeddedDatabase } = await import('../db/engine/embedded.ts');
     return openEmbeddedDatabase(database.path, (error) => {
-      // It no longer responds, even once disk space has been freed. Only a restart helps.
+      // A failed embedded database does not respond again, even after disk space has been freed.
       logger.error(
         { err: error },
-        `the embedded database failed, so this process is exiting: ${error.message}. No acknowledged data is lost; free space on the disk that holds DATA_DIR, then restart`,
+        `the embedded database failed, so this process is exiting: ${error.message}. No acknowledged data is lost; free up space on the disk that holds DATA_DIR, then restart`,
       );
       onBroken();
     });
@@ -35,7 +35,7 @@ export async function openDatabase(
   return openPostgresDatabase(database, logger);
 }
 
-/** Opens the queue. A server that does not respond is not an error: workers poll until it does. */
+/** Opens the queue. Does not fail if its server does not respond, because workers also poll. */
 export async function openQueue(
   { queue, database }: Pick<Config, 'queue' | 'database'>,
   logger: Logger,
@@ -69,21 +69,21 @@ export async function openStorage({
   return makeS3Storage(storage);
 }
 
-/** Describes the engines for the log, without passwords. */
-export function describeEngines({ database, queue, storage }: Config): string {
+/** Describes the database, queue and storage for the log, without passwords. */
+export function describeBackEnds({ database, queue, storage }: Config): string {
   const databaseText =
-    database.kind === 'embedded' ? `embedded in ${database.path}` : hostAndPath(database.url);
+    database.kind === 'embedded' ? `embedded in ${database.path}` : getHostAndPath(database.url);
   const localQueues = { 'in-process': 'in this process', postgres: 'by the database' };
   const queueText =
-    queue.kind === 'redis' ? `by Redis on ${hostAndPath(queue.url)}` : localQueues[queue.kind];
+    queue.kind === 'redis' ? `by Redis on ${getHostAndPath(queue.url)}` : localQueues[queue.kind];
   const storageText =
     storage.kind === 'local'
       ? storage.path
-      : `bucket ${storage.bucket}${storage.prefix ? ` under ${storage.prefix}` : ''}${storage.endpoint ? ` on ${hostAndPath(storage.endpoint)}` : ''}`;
+      : `bucket ${storage.bucket}${storage.prefix ? ` under ${storage.prefix}` : ''}${storage.endpoint ? ` on ${getHostAndPath(storage.endpoint)}` : ''}`;
   return `database: ${databaseText}; workers are woken ${queueText}; pictures: ${storageText}`;
 }
 
-function hostAndPath(url: string): string {
+function getHostAndPath(url: string): string {
   const { host, pathname } = new URL(url);
   return `${host}${pathname === '/' ? '' : pathname}`;
 }

@@ -1,35 +1,35 @@
-/** Parses the text of a variable. Throws an error whose message completes the sentence "The value …". */
-export interface Reader<T> {
+/** Parses the text of a variable. If it is invalid, throws an error whose message completes "The value …". */
+export interface Parser<T> {
   /** What the variable accepts, for error messages and the documentation. */
   readonly accepts: string;
-  read(text: string): T;
+  parse(text: string): T;
 }
 
-const yes = new Set(['1', 'true', 'yes', 'on', 'y', 't']);
-const no = new Set(['0', 'false', 'no', 'off', 'n', 'f']);
+const yesWords = new Set(['1', 'true', 'yes', 'on', 'y', 't']);
+const noWords = new Set(['0', 'false', 'no', 'off', 'n', 'f']);
 
 /** Parses a boolean in any of the usual spellings. Returns `undefined` for other text. */
-export function readYesNo(text: string): boolean | undefined {
+export function parseYesNo(text: string): boolean | undefined {
   const word = text.trim().toLowerCase();
-  if (yes.has(word)) return true;
-  return no.has(word) ? false : undefined;
+  if (yesWords.has(word)) return true;
+  return noWords.has(word) ? false : undefined;
 }
 
 /** A boolean. */
-export const yesNo: Reader<boolean> = {
+export const yesNo: Parser<boolean> = {
   accepts: '`true` or `false` (also `1`/`0`, `yes`/`no`, `on`/`off`)',
-  read(text) {
-    const value = readYesNo(text);
+  parse(text) {
+    const value = parseYesNo(text);
     if (value === undefined) throw new Error('is not a boolean');
     return value;
   },
 };
 
 /** A whole number from `min` to `max`. Also accepts forms such as `50e6` and `1_000`. */
-export function wholeNumber(min: number, max: number): Reader<number> {
+export function wholeNumber(min: number, max: number): Parser<number> {
   return {
     accepts: `a whole number from ${min} to ${max}`,
-    read(text) {
+    parse(text) {
       const value = Number(text.trim().replaceAll('_', '') || Number.NaN);
       if (!Number.isInteger(value)) throw new Error('is not a whole number');
       if (value < min || value > max) throw new Error('is out of range');
@@ -39,19 +39,20 @@ export function wholeNumber(min: number, max: number): Reader<number> {
 }
 
 /** A whole number of seconds from `min` to `max`, converted to milliseconds. */
-export const seconds = (min: number, max: number): Reader<number> => scaled(wholeNumber(min, max), 1000);
+export const seconds = (min: number, max: number): Parser<number> => scaleParser(wholeNumber(min, max), 1000);
 
 /** A whole number of MiB from `min` to `max`, converted to bytes. */
-export const mebibytes = (min: number, max: number): Reader<number> => scaled(wholeNumber(min, max), 2 ** 20);
+export const mebibytes = (min: number, max: number): Parser<number> =>
+  scaleParser(wholeNumber(min, max), 2 ** 20);
 
-function scaled(reader: Reader<number>, factor: number): Reader<number> {
-  return { accepts: reader.accepts, read: (text) => reader.read(text) * factor };
+function scaleParser(parser: Parser<number>, factor: number): Parser<number> {
+  return { accepts: parser.accepts, parse: (text) => parser.parse(text) * factor };
 }
 
 /** A number from 0 to 1. */
-export const fraction: Reader<number> = {
+export const fraction: Parser<number> = {
   accepts: 'a number from 0 to 1',
-  read(text) {
+  parse(text) {
     const value = Number(text.trim() || Number.NaN);
     if (!Number.isFinite(value)) throw new Error('is not a number');
     if (value < 0 || value > 1) throw new Error('is out of range');
@@ -60,10 +61,10 @@ export const fraction: Reader<number> = {
 };
 
 /** One of `words`, case-insensitive. */
-export function oneOf<const T extends string>(words: readonly T[]): Reader<T> {
+export function oneOf<const T extends string>(words: readonly T[]): Parser<T> {
   return {
     accepts: words.map((word) => `\`${word}\``).join(', '),
-    read(text) {
+    parse(text) {
       const word = words.find((candidate) => candidate === text.trim().toLowerCase());
       if (word === undefined) throw new Error('is not one of the allowed values');
       return word;
@@ -72,26 +73,26 @@ export function oneOf<const T extends string>(words: readonly T[]): Reader<T> {
 }
 
 /** Text that fits into an HTTP header. Surrounding spaces are ignored. */
-export const printableText: Reader<string> = {
+export const printableText: Parser<string> = {
   accepts: 'text without control characters',
-  read(text) {
+  parse(text) {
     if (/\p{Cc}/u.test(text.trim())) throw new Error('contains control characters');
     return text.trim();
   },
 };
 
 /** Text without restrictions. */
-export const anyText: Reader<string> = { accepts: 'text', read: (text) => text };
+export const anyText: Parser<string> = { accepts: 'text', parse: (text) => text };
 
 const shellWord = /(?:"[^"]*"|'[^']*'|[^\s"'])+/g;
 
-/** A program and its arguments. Quotes group words with spaces; there is no other shell syntax. */
-export const commandWords: Reader<readonly string[]> = {
+/** A program and its arguments. An argument that contains spaces must be quoted. No other shell syntax is supported. */
+export const commandWords: Parser<readonly string[]> = {
   accepts: 'a program and its arguments; quote an argument that contains spaces',
-  read(text) {
+  parse(text) {
     if (/["']/.test(text.replaceAll(/"[^"]*"|'[^']*'/g, ''))) throw new Error('contains an unclosed quote');
     const words = text.match(shellWord) ?? [];
-    return words.map((each) => each.replaceAll(/"([^"]*)"|'([^']*)'/g, '$1$2'));
+    return words.map((quoted) => quoted.replaceAll(/"([^"]*)"|'([^']*)'/g, '$1$2'));
   },
 };
 
@@ -108,14 +109,14 @@ const levels = {
   silent: 'silent',
 } as const;
 
-/** A log level of pino. The setting also accepts Python's names. */
+/** A log level of pino. The setting also accepts Python's level names. */
 export type LogLevel = (typeof levels)[keyof typeof levels];
 
 /** A log level, case-insensitive. */
-export const logLevel: Reader<LogLevel> = {
+export const logLevel: Parser<LogLevel> = {
   accepts:
     '`trace`, `debug`, `info`, `warn` (`warning`), `error`, `fatal` (`critical`) or `silent`, in any case',
-  read(text) {
+  parse(text) {
     const word = text.trim().toLowerCase();
     const level = Object.hasOwn(levels, word) ? levels[word as keyof typeof levels] : undefined;
     if (!level) throw new Error('is not a log level');

@@ -18,18 +18,18 @@ export type QueueConfig =
 /** Where pictures are stored. */
 export type StorageConfig = LocalStorageConfig | S3Config;
 
-type LocalStorageConfig = { readonly kind: 'local'; readonly path: string } & AnyStorageConfig;
+type LocalStorageConfig = { readonly kind: 'local'; readonly path: string } & CommonStorageConfig;
 
-type AnyStorageConfig = Pick<SettingValues['storage'], 'minFreeBytes' | 'sweepLimit'>;
+type CommonStorageConfig = Pick<SettingValues['storage'], 'minFreeBytes' | 'sweepLimit'>;
 
 /** A bucket of an S3-compatible store. */
 export interface S3Config
-  extends AnyStorageConfig,
+  extends CommonStorageConfig,
     Pick<SettingValues['storage'], 'region' | 'endpoint' | 'prefix' | 'timeoutMs' | 'presignSeconds'> {
   readonly kind: 's3';
   readonly bucket: string;
   readonly forcePathStyle: boolean;
-  /** How long the presigned URLs of redirects are valid; `undefined` if files are streamed instead. */
+  /** How long presigned URLs in redirects are valid; `undefined` if files are streamed instead. */
   readonly redirectSeconds: number | undefined;
   /** Local folder for staging files. */
   readonly stagingPath: string;
@@ -74,14 +74,14 @@ export function composeStorage({ storage, data }: SettingValues): StorageConfig 
   };
 }
 
-/** Returns the problems with the combination of settings, one sentence each. */
-export function engineProblems({ storage }: SettingValues): string[] {
+/** Returns a sentence for each problem with the combination of settings. */
+export function findBackEndProblems({ storage }: SettingValues): string[] {
   const lacksBucket = storage.type === 's3' && !storage.bucket;
-  return lacksBucket ? ['S3_BUCKET: is not set; STORAGE_TYPE=s3 needs the name of a bucket.'] : [];
+  return lacksBucket ? ['S3_BUCKET: is not set; STORAGE_TYPE=s3 requires a bucket.'] : [];
 }
 
 /** Returns a warning for each group of settings that is set but has no effect because of other settings. */
-export function engineWarnings({ database, queue, storage }: SettingValues): string[] {
+export function findBackEndWarnings({ database, queue, storage }: SettingValues): string[] {
   const isEmbedded = database.url === undefined && database.host === undefined;
   const warnings: string[] = [];
   if (isEmbedded && (database.password ?? database.name) !== undefined)
@@ -92,7 +92,7 @@ export function engineWarnings({ database, queue, storage }: SettingValues): str
     );
   if (storage.type === 'local' && (storage.bucket ?? storage.endpoint) !== undefined)
     warnings.push(
-      'S3_ settings have no effect without STORAGE_TYPE=s3: pictures are stored on the local disk.',
+      'S3_ settings have no effect without STORAGE_TYPE=s3: images are stored on the local disk.',
     );
   return warnings;
 }

@@ -1,18 +1,18 @@
-import type { Reader } from './readers.ts';
+import type { Parser } from './parsers.ts';
 
 const postgresScheme = /^postgres(?:ql)?(?:\+[a-z0-9]+)?:\/\//i;
 
 /**
- * The URL of a PostgreSQL server. Accepts SQLAlchemy's driver names and TLS parameters and translates them to libpq's,
- * where `sslmode=require` encrypts without verifying the host name.
+ * The URL of a PostgreSQL server. Also accepts SQLAlchemy's driver names and TLS parameters. TLS parameters are
+ * translated to those of libpq, where `sslmode=require` encrypts without verifying the host name.
  */
-export const databaseUrl: Reader<string> = {
+export const databaseUrl: Parser<string> = {
   accepts: '`postgres://user:password@host:5432/database`, also `postgresql://` and `postgresql+asyncpg://`',
-  read(text) {
+  parse(text) {
     const trimmed = text.trim();
     if (/^sqlite/i.test(trimmed))
       throw new Error(
-        'is an SQLite URL, which is not supported: leave it unset to use the embedded PostgreSQL in DATA_DIR',
+        'is an SQLite URL, which is not supported: leave the variable unset to use the embedded PostgreSQL in DATA_DIR',
       );
     assertUnambiguousUrl(trimmed);
     if (!postgresScheme.test(trimmed)) throw new Error('is not the URL of a PostgreSQL server');
@@ -20,22 +20,22 @@ export const databaseUrl: Reader<string> = {
     const tls = url.searchParams.get('sslmode') ?? url.searchParams.get('ssl');
     url.searchParams.delete('ssl');
     if (tls !== null) {
-      url.searchParams.set('sslmode', tlsMode(tls));
+      url.searchParams.set('sslmode', toSslMode(tls));
       url.searchParams.set('uselibpqcompat', 'true');
     }
     return url.href;
   },
 };
 
-function tlsMode(word: string): string {
+function toSslMode(word: string): string {
   if (/^(true|1)$/i.test(word)) return 'require';
   return /^(false|0)$/i.test(word) ? 'disable' : word.toLowerCase();
 }
 
 /** The URL of a Redis server. */
-export const redisUrl: Reader<string> = {
+export const redisUrl: Parser<string> = {
   accepts: '`redis://host:6379/0`, or `rediss://` for TLS, optionally with `user:password@` before the host',
-  read(text) {
+  parse(text) {
     assertUnambiguousUrl(text.trim());
     const url = parseUrl(text.trim());
     if (url.protocol !== 'redis:' && url.protocol !== 'rediss:')
@@ -45,20 +45,20 @@ export const redisUrl: Reader<string> = {
 };
 
 /** The endpoint URL of an S3-compatible store. */
-export const s3Endpoint: Reader<string> = {
+export const s3Endpoint: Parser<string> = {
   accepts: 'a URL such as `https://s3.example.com` or `http://127.0.0.1:9000`',
-  read(text) {
+  parse(text) {
     const url = parseUrl(text.trim());
     if (url.protocol !== 'http:' && url.protocol !== 'https:') throw new Error('is not an http(s) URL');
-    if (url.username || url.password) throw new Error('contains a user name or a password');
+    if (url.username || url.password) throw new Error('contains a user name or password');
     return url.href.replace(/\/$/, '');
   },
 };
 
-/** The prefix of all keys. The result is empty or ends with a slash. */
-export const s3Prefix: Reader<string> = {
+/** The prefix of all storage keys. The result is empty or ends with a slash. */
+export const s3Prefix: Parser<string> = {
   accepts: "letters, digits and `!_.*'()-`, in segments separated by `/`",
-  read(text) {
+  parse(text) {
     const prefix = text.trim().replace(/^\/+|\/+$/g, '');
     if (prefix === '') return '';
     if (prefix.length > 200) throw new Error('is longer than 200 characters');
@@ -94,9 +94,9 @@ export interface FractionAndCount {
 }
 
 /** @see FractionAndCount */
-export const fractionAndCount: Reader<FractionAndCount> = {
+export const fractionAndCount: Parser<FractionAndCount> = {
   accepts: 'a percentage and a number, such as `5%/10000`',
-  read(text) {
+  parse(text) {
     const match = /^\s*(\d{1,3}(?:\.\d+)?)\s*%\s*\/\s*([\d,_]+)\s*$/.exec(text);
     const fraction = Number(match?.[1]) / 100;
     const count = Number(match?.[2]?.replaceAll(/[,_]/g, ''));
