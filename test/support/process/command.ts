@@ -6,6 +6,12 @@ import { waitTimeoutMs } from '../time-scale.ts';
 /** The program, as `npm start` runs it. */
 export const mainModule = fileURLToPath(new URL('../../../src/main.ts', import.meta.url));
 
+/**
+ * Options of Node in tests. Their processes run for seconds, so optimising the WebAssembly code of the embedded database does
+ * not pay off.
+ */
+export const nodeOptions = ['--liftoff-only'];
+
 /** Decoder timeouts that are long enough on a busy machine. */
 export const generousDecoderTimeouts = { DECODE_TIMEOUT_MS: '60000', PROBE_TIMEOUT_MS: '30000' };
 
@@ -27,7 +33,8 @@ export function runVitrine(
   env: Record<string, string>,
   folder = tmpdir(),
 ): Promise<ProcessResult> {
-  return runProgram(process.execPath, [mainModule, ...args], { ...generousDecoderTimeouts, ...env }, folder);
+  const argv = [...nodeOptions, mainModule, ...args];
+  return runProgram(process.execPath, argv, { ...generousDecoderTimeouts, ...env }, folder);
 }
 
 /** Runs a program until it exits. A program that hangs is killed; its exit code is then `null`. */

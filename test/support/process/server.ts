@@ -2,7 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { tmpdir } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, onTestFinished } from 'vitest';
-import { cleanEnvironment, mainModule, generousDecoderTimeouts } from './command.ts';
+import { cleanEnvironment, generousDecoderTimeouts, mainModule, nodeOptions } from './command.ts';
 import { makeDataFolder, removeFolder } from './data-folder.ts';
 import { waitTimeoutMs } from '../time-scale.ts';
 
@@ -51,8 +51,7 @@ export function launch(
   env: Record<string, string> = {},
   wrapper: readonly string[] = [],
 ): StartingServer {
-  // Test servers run for seconds, so optimising their WebAssembly code does not pay off.
-  const server = [process.execPath, '--liftoff-only', mainModule, 'serve'];
+  const server = [process.execPath, ...nodeOptions, mainModule, 'serve'];
   const [program = '', ...args] = wrapper.concat(server);
   const child = spawn(program, args, {
     cwd: tmpdir(),
