@@ -11,6 +11,6 @@ export interface Page<Item> {
   readonly items: readonly Item[];
   /** Number of items in the whole list. */
   readonly total: number;
-  /** `after` for the next page; `undefined` on the last page. */
+  /** Value of `after` for the next page; `undefined` on the last page. */
   readonly next: number | undefined;
 }
