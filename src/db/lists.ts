@@ -7,7 +7,7 @@ export function isVisibleTo({ tenantId }: Pick<Principal, 'tenantId'>, column: s
   return tenantId === null ? sql`true` : sql`${sql.ref(column)} = ${tenantId}`;
 }
 
-/** Combines conditions with `AND`. Ignores those that are `undefined`. */
+/** Combines conditions with `AND`. Ignores `undefined`. */
 export function allOf(conditions: readonly (RawBuilder<unknown> | undefined)[]): RawBuilder<boolean> {
   const definedConditions = conditions.filter((condition) => condition !== undefined);
   return definedConditions.length > 0 ? sql`${sql.join(definedConditions, sql` AND `)}` : sql`true`;

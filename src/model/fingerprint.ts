@@ -12,7 +12,7 @@ export const embeddingDimension = 512;
 
 /** Data that identifies a picture regardless of its size, format and compression. */
 export interface Fingerprint {
-  /** The `fingerprintVersion` at the time of computation. Fingerprints of different versions cannot be compared. */
+  /** The `fingerprintVersion` with which it was computed. Fingerprints of different versions cannot be compared. */
   readonly version: number;
   /**
    * Perceptual hash: 256 bits as 64 lower-case hex digits. The first digit contains bits 0 to 3, with bit 0 as the most

@@ -57,7 +57,10 @@ export interface NearDuplicate {
   readonly reason: string;
 }
 
-/** What to do with near-duplicates: share their renditions, only report them (`flag`), or not search for them (`off`). */
+/**
+ * What to do with near-duplicates: share their renditions (`reuse`), only report them (`flag`), or not search for them
+ * (`off`).
+ */
 export const nearDuplicatePolicies = ['reuse', 'flag', 'off'] as const;
 
 /** @see nearDuplicatePolicies */

@@ -5,11 +5,11 @@ export const jobStates = ['pending', 'processing', 'completed', 'failed'] as con
 export type JobState = (typeof jobStates)[number];
 
 /**
- * Why a job failed, which decides whether it is retried:
+ * Why a job failed. This determines whether it is retried:
  * - `permanent`: the input is invalid or exceeds a limit. The job is not retried.
  * - `transient`: a timeout, or a failure of the network, storage or the database. The job is retried after 2, 4 and 8 s.
  * - `crash`: the decoder process crashed or was killed. The job is retried once.
- * - `lease-lost`: the worker crashed. Another worker takes over the job, which fails after losing its worker ten times.
+ * - `lease-lost`: the worker crashed. Another worker takes over the job. A job that loses its worker ten times fails.
  */
 export type FailureClass = 'permanent' | 'transient' | 'crash' | 'lease-lost';
 
@@ -36,7 +36,7 @@ export const priorities = {
   inline: 10,
   /** A single upload or import. */
   single: 50,
-  /** One line of an import of many URLs. */
+  /** A line of a bulk import. */
   batch: 100,
 } as const;
 

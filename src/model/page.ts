@@ -2,7 +2,7 @@
 export interface PageRequest {
   readonly limit: number;
   readonly offset: number;
-  /** Id of the last item of the previous page. Takes precedence over `offset`. */
+  /** Id of the last item on the previous page. Takes precedence over `offset`. */
   readonly after?: number | undefined;
 }
 

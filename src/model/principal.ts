@@ -18,7 +18,7 @@ export interface Principal {
   /** The only tenant that the principal may access; `null` allows all tenants. */
   readonly tenantId: number | null;
   readonly permissions: ReadonlySet<Permission>;
-  /** The origin of the request. Absent outside a request. */
+  /** The origin of the request, if there is one. */
   readonly caller?: Caller;
 }
 

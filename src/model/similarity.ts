@@ -13,7 +13,7 @@ export interface SimilaritySearch {
   readonly similar: readonly SimilarImage[];
   /** Number of images that were compared. */
   readonly searched: number;
-  /** Whether every image was compared. A search in an index may miss images. */
+  /** Whether every image was compared. An index search may miss some images. */
   readonly exact: boolean;
 }
 

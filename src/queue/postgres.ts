@@ -25,9 +25,9 @@ const messagePauseMs = 50;
 const closeTimeoutMs = 250;
 
 /**
- * Creates a queue for processes that share a PostgreSQL server. Wake-ups reach this process directly and all others through
- * NOTIFY. The queue needs its own direct connection to the server, because LISTEN does not work through poolers that share
- * connections.
+ * Creates a queue for processes that share a PostgreSQL server. Wake-ups reach this process directly, and all other processes
+ * through NOTIFY. The queue needs its own direct connection to the server, because LISTEN does not work through poolers that
+ * share connections.
  */
 export function makePostgresQueue({ connection, logger, ...options }: Dependencies): WorkQueue {
   const { channel: channelName = 'vitrine_jobs', heartbeatMs = 10_000 } = options;

@@ -1,7 +1,7 @@
 import type { DueJob, JobKind } from '../model/job.ts';
 
 /**
- * Wakes workers when jobs are due. Wake-ups do not contain the work, because the jobs table is the source of truth. If a
+ * Wakes workers when jobs are due. Wake-ups are only hints, because the jobs table is the source of truth. If a
  * wake-up is lost, workers find the job at their next poll. If a wake-up is duplicated, they find nothing to do.
  */
 export interface WorkQueue {

@@ -72,7 +72,7 @@ export function makeRedisProducer({ client, queueName, onSent, onFailed }: Depen
 
 type Message = ReturnType<typeof toMessage>;
 
-/** Creates a message without an id, because BullMQ drops messages with a known id, but a job may be due several times. */
+/** Creates a message without an id. A job may be due several times, but BullMQ would drop a message with a known id. */
 function toMessage({ id, kind }: DueJob, delayMs: number) {
   return { name: kind, data: { id }, opts: { delay: Math.max(0, Math.round(delayMs)) } };
 }

@@ -15,12 +15,12 @@ const unreachableCodes = new Set([
   'ENETUNREACH',
 ]);
 
-/** Matches the messages of `pg` errors that have no code, if the connection was lost or could not be opened. */
-const lostMessages =
+/** Matches the messages of `pg` errors without a code that mean that a connection was lost or could not be opened. */
+const lostConnectionMessages =
   /^(?:Connection terminated|timeout exceeded when trying to connect|Client (?:was closed|has encountered a connection error)|Query read timeout|Connection ended)/;
 
-/** Matches the error of a prepared statement that is older than a schema change. It can be executed on a new connection. */
-const stalePlan = /^cached plan must not change result type/;
+/** Matches the error for a prepared statement that was planned before a schema change. It works on a new connection. */
+const stalePlanMessage = /^cached plan must not change result type/;
 
 /** Messages by SQLSTATE code, for errors caused by load or other transactions. The same request may succeed later. */
 const transientMessages: Readonly<Record<string, string>> = {
@@ -42,7 +42,7 @@ export function isConnectionLost(error: unknown): boolean {
   const code = errorCode(error);
   if (lostConnectionStates.test(code) || unreachableCodes.has(code)) return true;
   const message = error instanceof Error ? error.message : '';
-  return lostMessages.test(message) || stalePlan.test(message);
+  return lostConnectionMessages.test(message) || stalePlanMessage.test(message);
 }
 
 /** Converts expected errors, such as an unreachable server, to an `AppError`. Returns other errors unchanged. */

@@ -15,8 +15,7 @@ const readyMarker = 'VITRINE_READY';
 /**
  * Opens the embedded PostgreSQL database in `directory`, or creates it. The caller must hold the data folder's lock, because
  * two processes would corrupt the database.
- * @param onPanic called if PostgreSQL panics. It then executes no more queries, but the database recovers when a new process
- *   opens it.
+ * @param onPanic called if PostgreSQL panics. No more queries can then be executed until a new process opens the database.
  */
 export async function openEmbeddedDatabase(
   directory: string,

@@ -52,7 +52,7 @@ function makeStatementNames(): (text: string) => string | undefined {
   };
 }
 
-/** Checks out a client. When it is released, it is destroyed if its connection was lost. */
+/** Checks out a client. A client that has lost its connection is destroyed when it is released. */
 async function checkOut(
   pool: Pool,
   statementName: (text: string) => string | undefined,

@@ -5,9 +5,8 @@ import type { Schema } from '../schema.ts';
 import { errorCode } from './database-errors.ts';
 
 /**
- * SQLSTATE codes that only a concurrent transaction can cause: a serialization failure, a deadlock, or a
- * constraint violation by a row that was removed or inserted after this transaction checked for it. A retry sees the
- * committed rows.
+ * SQLSTATE codes that only a concurrent transaction can cause: a serialization failure, a deadlock, or a constraint violation
+ * because a row was removed or inserted after this transaction had checked for it. A retry sees the committed rows.
  */
 const conflictStates = new Set(['40001', '40P01', '23503', '23505']);
 

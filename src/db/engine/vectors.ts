@@ -14,7 +14,7 @@ const createTable = `
   CREATE TABLE IF NOT EXISTS embeddings (
     tenant_id integer NOT NULL REFERENCES tenants (id),
     content_hash text NOT NULL,
-    -- Version of the embedding. Vectors of different spaces are never compared.
+    -- Version of the embedding. Vectors in different spaces are never compared.
     space text NOT NULL,
     vector halfvec NOT NULL,
     -- content_hash precedes space, because a purge deletes the vectors of one content in all spaces.

@@ -27,18 +27,21 @@ export async function lockContent(
 
 /**
  * Locks the files of these images by locking the content that the files belong to: the images' own content, the content whose
- * hash is in the names of their rendition files, and `additional`. A file is guarded by one lock, even if several images share
- * it. All transactions take these locks in the same order, so that they cannot deadlock.
+ * hash is in the names of their rendition files, and `additionalContents`. A file is guarded by one lock, even if several
+ * images share it. All transactions take these locks in the same order, so that they cannot deadlock.
  *
- * Call this before the transaction takes any other lock or writes anything. If the images' files change while it waits, the
- * transaction is retried.
+ * Call this before the transaction takes any other lock or writes anything. If the images' files change while this function
+ * waits, the transaction is retried.
  */
 export async function lockImageFiles(
   transaction: Queryable,
   imageIds: readonly number[],
-  additional: readonly Content[] = [],
+  additionalContents: readonly Content[] = [],
 ): Promise<void> {
-  const locks = await takeLocks(transaction, [...additional, ...(await listContents(transaction, imageIds))]);
+  const locks = await takeLocks(transaction, [
+    ...additionalContents,
+    ...(await listContents(transaction, imageIds)),
+  ]);
   await assertAllLocked(transaction, imageIds, locks);
 }
 

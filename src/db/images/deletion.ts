@@ -10,7 +10,7 @@ import { softDeleteImage, assignOwners } from './removal.ts';
 /** Queries that delete and restore images. They change only images that the principal may see. */
 export type DeletionQueries = ReturnType<typeof makeDeletionQueries>;
 
-/** Result of a deletion. If the image is in use, it contains up to 100 of the image's references. */
+/** Result of a deletion. If the image is in use, the result contains up to 100 of its references. */
 export type DeletionResult =
   | { readonly outcome: 'deleted'; readonly image: Image }
   | { readonly outcome: 'in-use'; readonly image: Image; readonly references: readonly string[] }

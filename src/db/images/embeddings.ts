@@ -5,7 +5,7 @@ import type { SimilarityOptions } from '../../model/similarity.ts';
 import type { Database } from '../database.ts';
 import type { VectorSupport } from '../engine/vectors.ts';
 
-/** A similar image. */
+/** A similar image and its score. */
 export interface SimilarRow {
   readonly id: number;
   readonly score: number;

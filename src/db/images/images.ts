@@ -97,7 +97,7 @@ export function makeImageQueries({ sql: db }: Database) {
       return row.deleted ? 'deleted' : 'acknowledged';
     },
 
-    /** Marks an image as damaged: its original is missing or truncated. */
+    /** Marks an image as damaged, because its original is missing or changed. */
     async markDamaged(imageId: number): Promise<void> {
       await sql`
         UPDATE images SET damaged_at = now(), updated_at = now() WHERE id = ${imageId} AND damaged_at IS NULL`.execute(

@@ -3,7 +3,10 @@ import type { Page, PageRequest } from '../../model/page.ts';
 import type { Database } from '../database.ts';
 import { isAfterCursor, limitTo, pageOf } from '../lists.ts';
 
-/** Queries for references, which name the users of an image. Each change also updates the image's reference count. */
+/**
+ * Queries for references. A reference is the client's name for something that uses an image. Each change also updates the
+ * image's reference count.
+ */
 export type ReferenceQueries = ReturnType<typeof makeReferenceQueries>;
 
 /** Whether an image's references changed, and how many references it has now. */

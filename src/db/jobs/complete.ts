@@ -35,7 +35,7 @@ export function makeCompleteQueries({ sql: db }: Database, { isAvailable: hasEmb
       facts: DerivedFacts,
     ): Promise<ImageWithRenditions | undefined> => {
       const completeWith = (queryable: Queryable) =>
-        completeJob(queryable, job, { renditions: newRenditions(renditions), facts, hasEmbeddings });
+        completeJob(queryable, job, { renditions: selectNewRenditions(renditions), facts, hasEmbeddings });
       // On its first run, an image has no files whose ownership could change, so a single statement suffices.
       if (job.isFirstRun) return retrying(() => completeWith(db));
       return retryingTransaction(db, async (transaction) => {
@@ -58,7 +58,7 @@ export function makeCompleteQueries({ sql: db }: Database, { isAvailable: hasEmb
         await lockImageFiles(transaction, [job.imageId, donorId]);
         if (!(await stillUses(transaction, donorId, comparedRenditions))) return 'donor-unavailable';
         const presets = comparedRenditions.map(({ preset }) => preset);
-        const renditions = sharedRenditions(donorId, presets);
+        const renditions = selectSharedRenditions(donorId, presets);
         return completeJob(transaction, job, { renditions, facts, hasEmbeddings, donorId });
       }),
 
@@ -84,7 +84,7 @@ export function makeCompleteQueries({ sql: db }: Database, { isAvailable: hasEmb
           FROM images first_image WHERE images.id = ${job.imageId} AND first_image.id = ${firstId}`.execute(
           transaction,
         );
-        return completeJob(transaction, job, { renditions: sharedRenditions(firstId), hasEmbeddings });
+        return completeJob(transaction, job, { renditions: selectSharedRenditions(firstId), hasEmbeddings });
       }),
   };
 }
@@ -98,8 +98,10 @@ async function stillUses(
   if (renditions.length === 0) return false;
   const { rows } = await sql<{ count: number }>`
     SELECT count(*) AS count FROM renditions r JOIN images i ON i.id = r.image_id AND i.deleted_at IS NULL
-    JOIN jsonb_to_recordset(${JSON.stringify(renditions)}::jsonb) AS compared (preset text, "storageKey" text, "contentHash" text)
-      ON compared.preset = r.preset AND compared."storageKey" = r.storage_key AND compared."contentHash" = r.content_hash
+    JOIN jsonb_to_recordset(${JSON.stringify(renditions)}::jsonb) AS compared_rendition
+      (preset text, "storageKey" text, "contentHash" text)
+      ON compared_rendition.preset = r.preset AND compared_rendition."storageKey" = r.storage_key
+        AND compared_rendition."contentHash" = r.content_hash
     WHERE r.image_id = ${imageId}`.execute(transaction);
   return rows[0]?.count === renditions.length;
 }
@@ -184,7 +186,7 @@ function updateJob(job: ClaimedJob): RawBuilder<unknown> {
 }
 
 /** Selects rows for new renditions. Marks files that another image owns as shared. */
-function newRenditions(renditions: readonly NewRendition[]): RawBuilder<unknown> {
+function selectNewRenditions(renditions: readonly NewRendition[]): RawBuilder<unknown> {
   return sql`
     SELECT completed_job.image_id, rendition.*, is_owned_elsewhere(rendition."storageKey", completed_job.image_id)
     FROM completed_job CROSS JOIN jsonb_to_recordset(${JSON.stringify(renditions)}::jsonb) AS rendition
@@ -193,7 +195,7 @@ function newRenditions(renditions: readonly NewRendition[]): RawBuilder<unknown>
 }
 
 /** Selects rows that share an image's renditions: all of them, or those with the given presets. */
-function sharedRenditions(imageId: number, presets?: readonly string[]): RawBuilder<unknown> {
+function selectSharedRenditions(imageId: number, presets?: readonly string[]): RawBuilder<unknown> {
   return sql`
     SELECT completed_job.image_id, r.preset, r.recipe, r.storage_key, r.content_hash, r.bytes, r.width, r.height,
       r.quality, r.format, true
@@ -212,18 +214,18 @@ function upsertRenditions(rows: RawBuilder<unknown>): RawBuilder<unknown> {
 }
 
 /**
- * Transfers each owned file that the image no longer uses to the oldest image that shares it. This is skipped if the file has
- * a different owner: a deleted image is still marked as an owner, although its deletion made another image the owner.
+ * Transfers each owned file that the image no longer uses to the oldest image that shares it. A file is skipped if another
+ * image already owns it. A deleted image remains marked as an owner, although its deletion made another image the owner.
  */
 function transferReplacedFiles(): RawBuilder<unknown> {
   return sql`
     UPDATE renditions SET shared = false WHERE id IN (
       SELECT DISTINCT ON (next_owner.storage_key) next_owner.id FROM written_renditions
-      JOIN renditions replaced ON replaced.image_id = written_renditions.image_id
-        AND replaced.preset = written_renditions.preset AND NOT replaced.shared
-        AND replaced.storage_key <> written_renditions.storage_key
-        AND NOT is_owned_elsewhere(replaced.storage_key, replaced.image_id)
-      JOIN renditions next_owner ON next_owner.storage_key = replaced.storage_key AND next_owner.shared
+      JOIN renditions replaced_rendition ON replaced_rendition.image_id = written_renditions.image_id
+        AND replaced_rendition.preset = written_renditions.preset AND NOT replaced_rendition.shared
+        AND replaced_rendition.storage_key <> written_renditions.storage_key
+        AND NOT is_owned_elsewhere(replaced_rendition.storage_key, replaced_rendition.image_id)
+      JOIN renditions next_owner ON next_owner.storage_key = replaced_rendition.storage_key AND next_owner.shared
         AND next_owner.image_id <> written_renditions.image_id
       JOIN images i ON i.id = next_owner.image_id AND i.deleted_at IS NULL
       ORDER BY next_owner.storage_key, next_owner.id)`;
@@ -232,14 +234,15 @@ function transferReplacedFiles(): RawBuilder<unknown> {
 function updateImage(donorId: number | undefined): RawBuilder<unknown> {
   return sql`
     UPDATE images SET status = 'completed', error = NULL, error_code = NULL, processed_at = now(), updated_at = now(),
-      renditions_reused_from = ${originalDonor(donorId)}
+      renditions_reused_from = ${selectOriginalDonor(donorId)}
     FROM completed_job WHERE images.id = completed_job.image_id RETURNING images.*`;
 }
 
-/** SQL expression for the image whose job made the renditions: the donor's own donor unless it was deleted, else the donor. */
-function originalDonor(donorId: number | undefined): RawBuilder<unknown> {
+/** SQL expression for the image whose job made the renditions: the donor's own donor if not deleted, otherwise the donor. */
+function selectOriginalDonor(donorId: number | undefined): RawBuilder<unknown> {
   return donorId === undefined
     ? sql`NULL`
-    : sql`coalesce((SELECT original.id FROM images donor JOIN images original ON original.id = donor.renditions_reused_from
-        WHERE donor.id = ${donorId} AND original.deleted_at IS NULL), ${donorId}::bigint)`;
+    : sql`coalesce((SELECT original_donor.id FROM images donor
+        JOIN images original_donor ON original_donor.id = donor.renditions_reused_from
+        WHERE donor.id = ${donorId} AND original_donor.deleted_at IS NULL), ${donorId}::bigint)`;
 }

@@ -60,11 +60,11 @@ export function makeEnqueueUrlQueries({ sql: db }: Database) {
   };
 }
 
-/** An image that was or is being imported from a URL. */
+/** An image that has been imported or is being imported from a URL. */
 interface ImportedImage {
   readonly id: number;
   readonly status: JobState;
-  /** The earlier decision in this call that inserts the image, whose `id` is not known yet. */
+  /** The decision for the earlier line that inserts the image, if the image does not have an id yet. */
   readonly decision?: Decision;
 }
 

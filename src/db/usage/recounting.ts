@@ -61,7 +61,7 @@ export function makeRecountQueries({ sql: db }: Database) {
     /**
      * Corrects the tenant's counters to match its rows. Returns the counters that were wrong. Counters and rows are read in
      * one snapshot, in which a change and its delta are either both visible or both invisible. If two recounts run
-     * concurrently, only one adds its correction. The other one fails with a serialization error and is retried.
+     * concurrently, only one adds its correction. The other fails with a serialization error and is retried.
      */
     correctUsage: (tenantId: number): Promise<UsageDrift[]> =>
       retrying(() =>

@@ -59,7 +59,7 @@ export function makeUsageQueries({ sql: db }: Database) {
       return addUp(await readUsage(principal));
     },
 
-    /** Adds the recorded deltas to the totals, so that queries read few rows. Skipped while another process does this. */
+    /** Adds the recorded deltas to the totals, so that queries read few rows. Does nothing if another process is doing so. */
     fold: (): Promise<void> =>
       db.transaction().execute(async (transaction) => {
         const { rows } = await sql<{ hasLock: boolean }>`
