@@ -70,16 +70,16 @@ async function reportSearch({ embeddings, tenants }: Queries): Promise<void> {
   const { id } = await tenants.ensure('tenant-1');
   const vector = Array.from({ length: embeddingDimension }, (_, index) => Math.sin(index * 7.3));
   const times: number[] = [];
-  let searched = 0;
+  let searchedCount = 0;
   for (let round = 0; round < 10; round++) {
     const startedAt = performance.now();
-    ({ searched } = await embeddings.similarToPicture(id, { space: embeddingSpace, vector }, '', {
+    ({ searchedCount } = await embeddings.similarToPicture(id, { space: embeddingSpace, vector }, '', {
       limit: 10,
       threshold: 0,
     }));
     times.push(performance.now() - startedAt);
   }
-  console.log(`search among ${searched} images: ${median(times).toFixed(0)} ms`);
+  console.log(`search among ${searchedCount} images: ${median(times).toFixed(0)} ms`);
 }
 
 async function reportIngest(database: Database, queries: Queries): Promise<void> {

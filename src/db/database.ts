@@ -8,7 +8,7 @@ export type RunScript = (script: string) => Promise<Record<string, unknown>[]>;
 export interface Database {
   readonly kind: 'embedded' | 'postgres';
   readonly sql: Kysely<Schema>;
-  /** Lets `work` run scripts one after the other on one connection, so that they can share a transaction. */
+  /** Calls `work` with a function that runs scripts on one connection, so that they can share a transaction. */
   session<T>(work: (run: RunScript) => Promise<T>): Promise<T>;
   /** Runs one script on any connection. */
   runScript(script: string): Promise<void>;

@@ -6,7 +6,7 @@ import type { Principal } from '../model/principal.ts';
 import type { Database } from './database.ts';
 import { isVisibleTo } from './lists.ts';
 
-/** Queries on imports, each of which has many URLs. */
+/** Queries for imports. One import can have many URLs. */
 export type ImportQueries = ReturnType<typeof makeImportQueries>;
 
 /** @see ImportQueries */
@@ -27,9 +27,9 @@ export function makeImportQueries({ sql: db }: Database) {
           FROM inserted_import CROSS JOIN jsonb_to_recordset(${JSON.stringify(lines)}::jsonb) AS l
             (line int, url text, tenant text, reference text, outcome text, "imageId" bigint, code text, error text))
         SELECT id, uuid, created_at AS "createdAt" FROM inserted_import`.execute(db);
-      const [inserted] = rows;
-      if (!inserted) throw new Error('The import was not recorded.');
-      return inserted;
+      const [insertedImport] = rows;
+      if (!insertedImport) throw new Error('The import was not recorded.');
+      return insertedImport;
     },
 
     /** Finds an import and one page of its failed lines. */
@@ -41,12 +41,12 @@ export function makeImportQueries({ sql: db }: Database) {
       const { rows } = await sql<Pick<ImportReport, 'id' | 'uuid' | 'total' | 'createdAt'>>`
         SELECT id, uuid, total, created_at AS "createdAt" FROM imports
         WHERE ${identifiedBy(ref)} AND ${isVisibleTo(principal, 'tenant_id')}`.execute(db);
-      const [found] = rows;
-      if (!found) return undefined;
-      const { refused = 0, ...images } = await countOutcomes(found.id);
-      const failures = await listFailures(found.id, page);
+      const [row] = rows;
+      if (!row) return undefined;
+      const { refused = 0, ...images } = await countOutcomes(row.id);
+      const failures = await listFailures(row.id, page);
       return {
-        ...found,
+        ...row,
         refused,
         images: { pending: 0, processing: 0, completed: 0, failed: 0, ...images },
         failures,
@@ -55,7 +55,7 @@ export function makeImportQueries({ sql: db }: Database) {
     },
   };
 
-  /** Counts rejected lines, and the other lines by image status. Leaves out lines whose image was deleted. */
+  /** Counts the rejected lines, and the other lines by image status. Lines whose image was deleted are left out. */
   async function countOutcomes(importId: number): Promise<Partial<Record<JobState | 'refused', number>>> {
     const { rows } = await sql<{ state: JobState | 'refused'; count: number }>`
       SELECT CASE WHEN l.outcome = 'refused' THEN 'refused' ELSE i.status END AS state, count(*) AS count

@@ -1,7 +1,7 @@
 import { sql } from 'kysely';
 import type { Database } from './database.ts';
 
-/** Queries on the database as a whole: its id, version and maintenance. */
+/** Queries for the database as a whole: its id, version and maintenance. */
 export type InstallationQueries = ReturnType<typeof makeInstallationQueries>;
 
 /** @see InstallationQueries */
@@ -16,7 +16,7 @@ export function makeInstallationQueries({ sql: db, kind }: Database) {
       return row;
     },
 
-    /** Records that storage has been marked. From now on, a storage location without the marker is the wrong one. */
+    /** Records that storage has been marked. From then on, a storage location without the mark is the wrong location. */
     async recordStorageMarked(): Promise<void> {
       await sql`UPDATE installation SET storage_marked_at = now() WHERE storage_marked_at IS NULL`.execute(
         db,
@@ -38,7 +38,7 @@ export function makeInstallationQueries({ sql: db, kind }: Database) {
 
     /**
      * Claims a sweep pass over all data for this process. Returns false if any process started this pass less than 0.9 ×
-     * `everySeconds` ago. The factor keeps inexact timers from skipping a pass.
+     * `everySeconds` ago. Without the factor, a timer that fires slightly early would skip a pass.
      */
     async claimSweepPass(name: string, everySeconds: number): Promise<boolean> {
       const { rows } = await sql`

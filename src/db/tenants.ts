@@ -3,7 +3,7 @@ import { LRUCache } from 'lru-cache';
 import type { Tenant } from '../model/tenant.ts';
 import type { Database } from './database.ts';
 
-/** Queries on tenants. Results are cached for an hour, because a tenant is only removed after days without use. */
+/** Queries for tenants. Results are cached for an hour, because a tenant is removed only after days without use. */
 export type TenantQueries = ReturnType<typeof makeTenantQueries>;
 
 const cacheMs = 3_600_000;
@@ -11,7 +11,7 @@ const cacheMs = 3_600_000;
 /** @see TenantQueries */
 export function makeTenantQueries({ sql: db }: Database) {
   const tenantsByName = new LRUCache<string, Tenant>({ max: 10_000, ttl: cacheMs });
-  /** Tenants whose use this process has recorded within the last hour. */
+  /** Tenants that this process has recorded as used within the last hour. */
   const recentlyUsed = new LRUCache<string, Tenant>({ max: 10_000, ttl: cacheMs });
 
   async function find(name: string): Promise<Tenant | undefined> {
@@ -24,8 +24,8 @@ export function makeTenantQueries({ sql: db }: Database) {
   }
 
   /**
-   * Records the tenant's use, which protects it from removal, and only then reads it: a single statement could return a
-   * row that a sweep is removing.
+   * Records that the tenant is in use, which protects it from removal, and then reads it. A single statement for both could
+   * return a row that a sweep is removing.
    */
   async function recordUse(name: string): Promise<Tenant | undefined> {
     await sql`

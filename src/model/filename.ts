@@ -5,18 +5,19 @@ const maxLength = 255;
 const extensionPattern = /\.[\p{L}\p{N}]{1,16}$/u;
 
 /**
- * Characters to remove: control characters, line breaks, bidirectional control characters (which can disguise the
+ * Matches characters to remove: control characters, line breaks, bidirectional control characters (which can disguise the
  * extension), byte order marks, and lone surrogates.
  */
-const invisible = /[\p{Cc}\p{Cs}\p{Zl}\p{Zp}\u202A-\u202E\u2066-\u2069\uFEFF]/gu;
+const invisiblePattern = /[\p{Cc}\p{Cs}\p{Zl}\p{Zp}\u202A-\u202E\u2066-\u2069\uFEFF]/gu;
 
 /**
- * Cleans a file name so that it can be stored and displayed. Removes invisible characters, replaces U+FFFD (bytes lost
- * in an earlier conversion), and truncates the name to 255 characters, before the extension and between graphemes.
+ * Cleans a file name so that it can be stored and displayed. Removes invisible characters, replaces U+FFFD (which marks
+ * bytes lost in an earlier conversion), and truncates the name to 255 characters. Truncation keeps the extension and does not
+ * split graphemes.
  */
 export function cleanFilename(name: string): string {
-  const visible = name.replaceAll(invisible, '').replaceAll('\uFFFD', '_').trim();
-  return truncate(visible) || 'unnamed';
+  const visibleName = name.replaceAll(invisiblePattern, '').replaceAll('\uFFFD', '_').trim();
+  return truncate(visibleName) || 'unnamed';
 }
 
 function truncate(name: string): string {
@@ -27,11 +28,11 @@ function truncate(name: string): string {
   return (takeGraphemes(stem, stemLength) || Array.from(stem).slice(0, stemLength).join('')) + extension;
 }
 
-/** Truncates `text` to whole graphemes of at most `length` characters in total. Returns '' if the first is longer. */
+/** Truncates `text` to at most `length` characters, between graphemes. Returns '' if the first grapheme is longer. */
 function takeGraphemes(text: string, length: number): string {
   let end = 0;
   let remaining = length;
-  // Segmenting only this part saves time. A surrogate pair that is split at the end would not fit anyway.
+  // Only the start of the text is segmented, to save time. A surrogate pair split at its end would not fit anyway.
   for (const { segment } of new Intl.Segmenter().segment(text.slice(0, 2 * length + 2))) {
     remaining -= countCharacters(segment);
     if (remaining < 0) break;

@@ -4,7 +4,7 @@ import type { Rendition } from './rendition.ts';
 
 /**
  * The record of a tenant's picture. Throughout the code, "image" means this record and "picture" means visual content:
- * a file or its pixels. `null` means that the value is not known yet.
+ * a file or its pixels. `null` means that the value is unknown or does not apply.
  */
 export interface Image {
   readonly id: number;
@@ -22,7 +22,7 @@ export interface Image {
   /** Storage key of the original. */
   readonly originalKey: string | null;
   readonly originalBytes: number | null;
-  /** In pixels, after applying the orientation tag. */
+  /** Width in pixels, after applying the orientation tag. */
   readonly width: number | null;
   readonly height: number | null;
   readonly format: PictureFormat | null;
@@ -34,30 +34,33 @@ export interface Image {
   readonly duplicateOf: number | null;
   /** Id of the donor: the near-duplicate with the same pixels whose renditions this image shares. */
   readonly renditionsReusedFrom: number | null;
-  /** Number of references. */
+  /** Number of the image's references. */
   readonly inUseCount: number;
   /** When the original was found to be missing or changed. */
   readonly damagedAt: Date | null;
   readonly createdAt: Date;
   readonly updatedAt: Date;
   readonly processedAt: Date | null;
-  /** When the image was deleted (soft). */
+  /** When the image was soft-deleted. */
   readonly deletedAt: Date | null;
 }
 
-/** Another image of the tenant that shows nearly the same picture. */
+/** Another image of the same tenant that shows nearly the same picture. */
 export interface NearDuplicate {
   readonly id: number;
   readonly uuid: string;
   /** Distance between the perceptual hashes, 0–64; 0 if they are identical. */
   readonly distance: number;
-  /** Mean colour difference (CIE ΔE) of corresponding pixels. */
+  /** Mean colour difference (CIE ΔE) between corresponding pixels. */
   readonly difference: number;
-  /** Why they are near-duplicates, as a clause. */
+  /** Why the two images are near-duplicates, as a clause. */
   readonly reason: string;
 }
 
-/** What to do with near-duplicates: share their renditions, only report them, or not search for them. */
+/**
+ * What to do with near-duplicates: share their renditions (`reuse`), only report them (`flag`), or not search for them
+ * (`off`).
+ */
 export const nearDuplicatePolicies = ['reuse', 'flag', 'off'] as const;
 
 /** @see nearDuplicatePolicies */
@@ -75,11 +78,11 @@ export type ImageRef = { readonly id: number } | { readonly uuid: string };
 const uuidPattern = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;
 const numberPattern = /^[0-9]{1,15}$/;
 
-/** Pattern of an id or a UUID, for JSON Schema, which has no flags. */
+/** Pattern of an id or a UUID, for JSON Schema, whose patterns have no flags. */
 export const idOrUuidPattern =
   '^([0-9]{1,15}|[0-9A-Fa-f]{8}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{12})$';
 
-/** Parses an id or a UUID. Returns `undefined` for other text. */
+/** Parses an id or a UUID. Returns `undefined` for any other text. */
 export function parseIdOrUuid(text: string): ImageRef | undefined {
   if (numberPattern.test(text)) return { id: Number(text) };
   return uuidPattern.test(text) ? { uuid: text.toLowerCase() } : undefined;

@@ -1,19 +1,19 @@
 import type { JobState } from './job.ts';
 
-/** How to handle a URL that was imported before. */
+/** @see DuplicatePolicy */
 export const duplicatePolicies = ['reuse-completed', 'allow-retry', 'reject-active'] as const;
 
 /**
  * How to handle a URL that was imported before:
- * - `reuse-completed`: return its image if that is completed or in progress; start a new run after a failure.
- * - `allow-retry`: always start a new run.
- * - `reject-active`: reject it while a run is in progress; otherwise start a new run.
+ * - `reuse-completed`: return the existing image if it is completed or in progress; import the URL again after a failure.
+ * - `allow-retry`: always import the URL again.
+ * - `reject-active`: reject the URL while an import of it is in progress; otherwise import it again.
  */
 export type DuplicatePolicy = (typeof duplicatePolicies)[number];
 
 /** A non-public network that imports may reach. */
 export interface AllowedNetwork {
-  /** CIDR notation. */
+  /** Network in CIDR notation. */
   readonly network: string;
   /** The only allowed port; `undefined` allows every port. */
   readonly port: number | undefined;
@@ -22,9 +22,9 @@ export interface AllowedNetwork {
 /** The outcome of a line: a new image, an existing image, an image in progress, or a rejection. */
 export type ImportOutcome = 'new' | 'known' | 'active' | 'refused';
 
-/** A line of an import, as it was recorded. */
+/** A recorded line of an import. */
 export interface ImportLine {
-  /** Position in the import, from 1. */
+  /** Position in the import, starting at 1. */
   readonly line: number;
   readonly url: string;
   readonly tenant: string;
@@ -45,9 +45,9 @@ export interface ImportReport {
   readonly createdAt: Date;
   readonly total: number;
   readonly refused: number;
-  /** Number of lines by the current status of their image. Lines whose image was deleted are not counted. */
+  /** Number of lines by current image status. Lines whose image was deleted are not counted. */
   readonly images: Readonly<Record<JobState, number>>;
-  /** Rejected lines and lines whose image failed, in the order of the import. */
+  /** Rejected lines and lines whose image failed, in import order. */
   readonly failures: readonly ImportLine[];
   readonly failuresTotal: number;
 }

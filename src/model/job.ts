@@ -1,15 +1,15 @@
-/** States of a job and of an image. The database, HTTP and logs use the same words. */
+/** States of jobs and images. The database, the HTTP API and the logs use the same words. */
 export const jobStates = ['pending', 'processing', 'completed', 'failed'] as const;
 
 /** @see jobStates */
 export type JobState = (typeof jobStates)[number];
 
 /**
- * Why a job failed, which decides whether it is retried:
- * - `permanent`: the input is invalid or exceeds a limit. No retry.
- * - `transient`: a timeout, or a failure of the network, storage or the database. Retried after 2, 4 and 8 s.
- * - `crash`: the decoder process crashed or was killed. Two attempts.
- * - `lease-lost`: the worker crashed. Another worker takes the job over, up to ten times.
+ * Why a job failed. This determines whether it is retried:
+ * - `permanent`: the input is invalid or exceeds a limit. The job is not retried.
+ * - `transient`: a timeout, or a failure of the network, storage or the database. The job is retried after 2, 4 and 8 s.
+ * - `crash`: the decoder process crashed or was killed. The job is retried once.
+ * - `lease-lost`: the worker crashed. Another worker takes over the job. A job that loses its worker ten times fails.
  */
 export type FailureClass = 'permanent' | 'transient' | 'crash' | 'lease-lost';
 
@@ -24,19 +24,19 @@ export interface FailedAttempt {
   readonly error: string;
 }
 
-/** Kinds of jobs: `derive` makes an image's renditions; `import` first downloads the original from a URL. */
+/** Job kinds. A `derive` job makes an image's renditions. An `import` job first downloads the original from a URL. */
 export const jobKinds = ['derive', 'import'] as const;
 
 /** @see jobKinds */
 export type JobKind = (typeof jobKinds)[number];
 
-/** Priorities of jobs, and of pictures waiting for a decoder. Lower numbers go first. */
+/** Priorities of jobs, and of pictures that wait for a decoder. Lower numbers are processed first. */
 export const priorities = {
   /** A client is waiting for the response. */
   inline: 10,
   /** A single upload or import. */
   single: 50,
-  /** One line of an import of many URLs. */
+  /** A line of a bulk import. */
   batch: 100,
 } as const;
 
@@ -46,7 +46,7 @@ export interface DueJob {
   readonly kind: JobKind;
 }
 
-/** A job that a worker holds under a lease. */
+/** A job that a worker has claimed under a lease. */
 export interface ClaimedJob {
   readonly id: number;
   readonly kind: JobKind;
@@ -58,7 +58,7 @@ export interface ClaimedJob {
   readonly sourceUrl: string | null;
   /** Whether the image has never been completed. */
   readonly isFirstRun: boolean;
-  /** Fencing token: every write checks it, so that a worker that has lost the lease cannot write. */
+  /** Fencing token. Every write checks it, so that a worker that has lost its lease cannot write. */
   readonly leaseToken: number;
   /** @see priorities */
   readonly priority: number;
@@ -67,7 +67,7 @@ export interface ClaimedJob {
   readonly leaseLosses: number;
 }
 
-/** A job as operators see it. */
+/** A job as reported to operators. */
 export interface JobReport {
   readonly id: number;
   readonly kind: JobKind;
@@ -86,7 +86,7 @@ export interface JobReport {
   /** Failed attempts, oldest first. */
   readonly history: readonly FailedAttempt[];
   readonly createdAt: Date;
-  /** When the next attempt is due, while the job is pending. */
+  /** When the next attempt is due, if the job is pending. */
   readonly runAt: Date;
   readonly startedAt: Date | null;
   readonly finishedAt: Date | null;

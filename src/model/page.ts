@@ -2,7 +2,7 @@
 export interface PageRequest {
   readonly limit: number;
   readonly offset: number;
-  /** Id of the last item of the previous page. Takes precedence over `offset`. */
+  /** Id of the last item on the previous page. Takes precedence over `offset`. */
   readonly after?: number | undefined;
 }
 
@@ -11,6 +11,6 @@ export interface Page<Item> {
   readonly items: readonly Item[];
   /** Number of items in the whole list. */
   readonly total: number;
-  /** `after` for the next page; `undefined` on the last page. */
+  /** Value of `after` for the next page; `undefined` on the last page. */
   readonly next: number | undefined;
 }

@@ -26,16 +26,16 @@ export const mediaTypes: Readonly<Record<PictureFormat, string>> = {
   bmp: 'image/bmp',
 };
 
-/** Number of bytes at the start of a file that suffice to identify its format. */
+/** Number of bytes at the start of a file that are enough to identify its format. */
 export const headBytes = 4100;
 
-/** Colour spaces of originals, under the names that older clients use. */
+/** Colour spaces of originals. Older clients expect these names. */
 export const colorSpaces = ['RGB', 'RGBA', 'L', 'LA', 'CMYK', 'P', 'I;16', 'LAB'] as const;
 
 /** @see colorSpaces */
 export type ColorSpace = (typeof colorSpaces)[number];
 
-/** Facts from a picture's header. Width and height are those after applying the orientation tag. */
+/** Facts from a picture's header. The width and height are given after applying the orientation tag. */
 export interface PictureFacts {
   readonly format: PictureFormat;
   readonly width: number;
@@ -43,15 +43,15 @@ export interface PictureFacts {
   readonly frames: number;
   readonly colorSpace: ColorSpace;
   readonly hasAlpha: boolean;
-  /** Bits per channel in the original: 1, 8, 16 … */
+  /** Bits per channel in the original, such as 8 or 16. */
   readonly bitDepth: number;
 }
 
 /** Limits that are checked before a picture is decoded. */
 export interface PictureLimits {
-  /** Maximum number of pixels (width × height) of the frame that is used. */
+  /** Maximum number of pixels (width × height) in the selected frame. */
   readonly maxPixels: number;
-  /** The same for AVIF, whose decoder is the slowest per pixel. */
+  /** `maxPixels` for AVIF pictures, which take the longest to decode. */
   readonly maxAvifPixels: number;
   readonly maxFrames: number;
   readonly allowedFormats: readonly PictureFormat[];

@@ -7,7 +7,7 @@ export interface PurgeCandidate {
   readonly tenantId: number;
   readonly tenant: string;
   readonly status: JobState;
-  /** SHA-256 of the original, hexadecimal; `null` if the image never had one. */
+  /** SHA-256 of the original, hexadecimal; `null` if the image never had an original. */
   readonly contentHash: string | null;
   readonly originalBytes: number;
   readonly createdAt: Date;
@@ -18,9 +18,9 @@ export interface PurgeCandidate {
 export interface PurgeTally {
   readonly images: number;
   readonly renditions: number;
-  /** Removed files: originals and renditions that no other image used. */
+  /** Number of removed files: originals and renditions that no other image used. */
   readonly files: number;
-  /** Bytes of those files. */
+  /** Total size of these files in bytes. */
   readonly bytes: number;
   /** Images and files that could not be removed, one sentence each. */
   readonly errors: readonly string[];

@@ -1,4 +1,4 @@
-/** How closely a picture matches a source. */
+/** How closely a picture matches a source picture. */
 export interface PictureQuality {
   /** Peak signal-to-noise ratio over red, green and blue, in dB; 100 for identical pixels. */
   readonly psnr: number;
@@ -8,7 +8,7 @@ export interface PictureQuality {
   readonly hashDistance: number;
 }
 
-/** The comparison of one picture with a source. */
+/** The comparison of a picture with a source picture. */
 export interface PictureComparison extends PictureQuality {
   /** The name that the caller gave the picture. */
   readonly name: string;
@@ -19,12 +19,12 @@ export interface PictureComparison extends PictureQuality {
 
 /** The rendition that a preset would yield for a picture. */
 export interface PresetTrial {
-  /** Name of the preset. */
+  /** Preset name. */
   readonly preset: string;
   readonly width: number;
   readonly height: number;
-  /** Size of the encoded rendition. */
+  /** Size of the encoded rendition in bytes. */
   readonly bytes: number;
-  /** SSIM of the enlarged rendition against the source, both at most 1200 px wide and high; 1 is best. */
+  /** SSIM between the enlarged rendition and the source, both at most 1200 px wide and high. 1 is best. */
   readonly quality: number;
 }

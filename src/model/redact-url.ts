@@ -1,19 +1,19 @@
 const placeholder = '[hidden]';
 
 /**
- * Names of parameters that contain credentials, reduced to lower-case letters and digits: signatures, tokens and keys
- * of AWS, Google Cloud, Azure, CloudFront, Alibaba, Tencent, Akamai, Dropbox, Facebook and Discord, and names that are
- * common in APIs.
+ * Matches the names of parameters that contain credentials, reduced to lower-case letters and digits. Covers the signatures,
+ * tokens and keys of AWS, Google Cloud, Azure, CloudFront, Alibaba, Tencent, Akamai, Dropbox, Facebook and Discord, and names
+ * that are common in APIs.
  */
 const secretNames =
   /^(?:sig|sign|policy|keypairid|qak|googleaccessid|hdn(?:ea|ts|tl)|hmac|hm|oh|gda|verify|md5|st|rlkey|jwt|sid|session(?:id)?|key|auth(?:key|orization)?|pwd|pass|bearer|otp)$/;
 
-/** Words that mark a longer name as secret, such as `X-Amz-Security-Token` and `client_secret`. */
+/** Matches words that mark a longer name as secret, as in `X-Amz-Security-Token` and `client_secret`. */
 const secretWords = /signature|token|secret|passw|credential|apikey|accesskey|privatekey|sessionkey/;
 
 /**
- * Matches the start of a parameter, up to its `=`. Also matches within a parameter that contains a URL, escaped any
- * number of times.
+ * Matches the start of a parameter, up to its `=`. Also matches the parameters of a URL that is itself a parameter value,
+ * even if it was escaped several times.
  */
 const parameterStart =
   /(?:[?&;#]|%(?:25)*(?:3f|26|3b|23))((?:[^=&;#?%\s"]|%(?!(?:25)*(?:3d|26|3f|3b|23))[\da-f]{2}){1,100})(=|%(?:25)*3d)/gi;
@@ -22,8 +22,8 @@ const parameterStart =
 const userInfo = /([a-z][a-z\d+.-]{1,20}:[/\\]{1,4}|https?:)[^/\\?#\s"']{0,500}@/gi;
 
 /**
- * Redacts signatures, tokens and passwords in the URLs of a text. Call this wherever the URL of an import is logged or
- * shown; only the download needs the whole URL.
+ * Redacts signatures, tokens and passwords in all URLs in a text. Call this wherever an imported URL is logged or displayed.
+ * Only the download needs the complete URL.
  */
 export function redactSecrets(text: string): string {
   if (!/[@=]|%(?:25)*3d/i.test(text)) return text;
@@ -32,21 +32,21 @@ export function redactSecrets(text: string): string {
 
 function redactParameters(text: string): string {
   let redacted = '';
-  let from = 0;
+  let position = 0;
   for (const match of text.matchAll(parameterStart)) {
     const start = match.index + match[0].length;
     // This match is within a value that has already been redacted.
-    if (match.index < from) continue;
-    // The check needs only a prefix of the value. Finding its end is only worthwhile if it is secret.
+    if (match.index < position) continue;
+    // The check needs only the start of the value. Its end is searched for only if the value is secret.
     if (!isSecret(match[1] ?? '', text.slice(start, start + 100))) continue;
-    const end = endOfValue(text, start, match[2] !== '=');
-    redacted += text.slice(from, start) + placeholder;
-    from = end;
+    const end = findValueEnd(text, start, match[2] !== '=');
+    redacted += text.slice(position, start) + placeholder;
+    position = end;
   }
-  return redacted + text.slice(from);
+  return redacted + text.slice(position);
 }
 
-function endOfValue(text: string, start: number, isEscaped: boolean): number {
+function findValueEnd(text: string, start: number, isEscaped: boolean): number {
   const end = isEscaped ? /[&#\s"'<>\\]|%(?:25)*(?:26|23)|$/gi : /[&#\s"'<>\\]|$/g;
   end.lastIndex = start;
   return end.exec(text)?.index ?? text.length;
@@ -58,7 +58,7 @@ function isSecret(name: string, value: string): boolean {
     .toLowerCase()
     .replaceAll(/[^a-z\d]/g, '');
   if (secretNames.test(plainName) || secretWords.test(plainName)) return /^[^&#\s"]/.test(value);
-  // An imgix signature in `s`, or a JWT in any parameter.
+  // The parameter `s` may contain an imgix signature, and any parameter may contain a JWT.
   return plainName === 's' ? /^[\da-f]{32}(?![\da-z])/i.test(value) : /^eyJ[\w-]{8,}\.[\w-]+/.test(value);
 }
 

@@ -18,8 +18,8 @@ export interface Rendition {
 export type NewRendition = Omit<Rendition, 'id'>;
 
 /**
- * Whether two images' renditions have the same pixels, apart from re-encoding. `unknown` if a rendition is damaged and
- * so cannot be compared.
+ * Whether two images' renditions have the same pixels, apart from differences caused by re-encoding. The verdict is `unknown`
+ * if a rendition is damaged and cannot be compared.
  */
 export type RenditionMatch =
   | { readonly verdict: 'same' | 'unknown' }
@@ -29,7 +29,7 @@ export type RenditionMatch =
       readonly preset: string;
       /** The channel with the largest difference. */
       readonly channel: 'lightness' | 'colour';
-      /** Position of the largest difference, as a percentage of the width and of the height. */
+      /** Position of the largest difference, as a percentage of the width and the height. */
       readonly left: number;
       readonly top: number;
     };

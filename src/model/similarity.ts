@@ -3,17 +3,17 @@ import type { Image, NearDuplicate } from './image.ts';
 /** An image that resembles the query image. */
 export interface SimilarImage {
   readonly image: Image;
-  /** Cosine similarity of the embeddings: 0 for unrelated images, 1 for identical ones. */
+  /** Cosine similarity of the embeddings, from 0 (unrelated images) to 1 (identical images). */
   readonly score: number;
 }
 
 /** Result of a similarity search. */
 export interface SimilaritySearch {
-  /** Best first. */
+  /** Similar images, most similar first. */
   readonly similar: readonly SimilarImage[];
   /** Number of images that were compared. */
   readonly searched: number;
-  /** Whether every image was compared; an index may miss some. */
+  /** Whether every image was compared. An index search may miss some images. */
   readonly exact: boolean;
 }
 
@@ -25,7 +25,7 @@ export interface SimilarityOptions {
   readonly threshold: number;
 }
 
-/** An image with the same picture, byte for byte or nearly. */
+/** An image with exactly or nearly the same picture. */
 export interface Duplicate extends Pick<NearDuplicate, 'distance' | 'difference' | 'reason'> {
   readonly image: Image;
   readonly kind: 'exact' | 'near';

@@ -1,6 +1,6 @@
 import type { JobState } from './job.ts';
 
-/** A customer of the installation. Images, usage and duplicates are separate for each tenant. */
+/** A customer of the installation. Each tenant has separate images, usage and duplicates. */
 export interface Tenant {
   readonly id: number;
   readonly name: string;
@@ -18,9 +18,9 @@ export function isTenantName(name: string): boolean {
 }
 
 /**
- * Storage usage of images that are not deleted. Every image and every rendition is counted. The bytes of a file that
- * several images share are counted once, for the image that owns the file. Exact copies share the original and the
- * renditions; near-duplicates can share the renditions.
+ * Storage usage of images that are not deleted. Every image and every rendition is counted. If several images share a file,
+ * its bytes are counted once, for the image that owns it. Exact copies share the original and the renditions.
+ * Near-duplicates can share the renditions.
  */
 interface Usage {
   readonly images: number;

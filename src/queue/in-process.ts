@@ -1,22 +1,22 @@
 import { type DueJob, type JobKind, jobKinds } from '../model/job.ts';
 import type { WorkQueue } from './queue.ts';
 
-/** Creates a queue for a process that is both API and worker. */
+/** Creates a queue for a process that both serves requests and runs jobs. */
 export function makeInProcessQueue(): WorkQueue {
   const listeners = makeListeners();
-  const delays = makeDelayedActions();
+  const delayedActions = makeDelayedActions();
   let isClosed = false;
   return {
     kind: 'in-process',
     wake(jobs, delayMs = 0) {
       if (isClosed) return;
-      for (const kind of distinctKinds(jobs)) delays.run(() => listeners.wake(kind), delayMs);
+      for (const kind of distinctKinds(jobs)) delayedActions.run(() => listeners.wake(kind), delayMs);
     },
     onWake: listeners.add,
     outageReason: () => undefined,
     close() {
       isClosed = true;
-      delays.clear();
+      delayedActions.clear();
       listeners.clear();
       return Promise.resolve();
     },
@@ -50,7 +50,7 @@ export function makeListeners(): Listeners {
   };
 }
 
-/** Coalesces the wake-ups that arrive during a poll: a single poll afterwards finds all jobs that they announced. */
+/** Coalesces the wake-ups that arrive during a poll into a single further poll, which finds all announced jobs. */
 function coalesce(poll: Poll): () => void {
   let isPolling = false;
   let isPollNeeded = false;
@@ -73,7 +73,7 @@ export function distinctKinds(jobs: readonly DueJob[]): Set<JobKind> {
   return new Set(jobs.map(({ kind }) => kind));
 }
 
-/** Delayed actions. They do not keep the process alive, because polling finds the jobs that they would have announced. */
+/** Actions that run after a delay. They do not keep the process alive, because workers also find due jobs by polling. */
 interface DelayedActions {
   /** Runs `action` after `delayMs`, or immediately if that is 0. */
   run(action: () => void, delayMs: number): void;

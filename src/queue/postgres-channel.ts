@@ -6,13 +6,13 @@ import { withTimeout } from '../timeout.ts';
 interface Dependencies {
   readonly connection: ClientConfig;
   readonly channel: string;
-  /** Time between heartbeats. The server must respond within half of it. */
+  /** Time between heartbeats. The server must respond within half of this time. */
   readonly heartbeatMs: number;
   /** Called with each message from another process. */
   readonly onMessage: (message: string) => void;
-  /** Called each time the channel is connected. Earlier messages may have been missed. */
+  /** Called whenever the channel has connected. Messages sent before that may have been missed. */
   readonly onUp: () => void;
-  /** Called each time connecting fails or the connection is lost. */
+  /** Called whenever a connection attempt fails or the connection is lost. */
   readonly onDown: (error: unknown) => void;
 }
 
@@ -24,17 +24,18 @@ export interface PostgresChannel {
   close(): Promise<void>;
 }
 
-/** Pause between connection attempts. It doubles with each attempt. */
+/** Pause before the second connection attempt. It doubles with each attempt, up to `maxPauseMs`. */
 const minPauseMs = 250;
 const maxPauseMs = 2_000;
-/** Deadline for a connection attempt. The channel uses a restarted server again after this time plus one pause at most. */
+/** Timeout for a connection attempt. After a server restart, the channel reconnects within this time plus one pause. */
 const connectTimeoutMs = 3_000;
+/** How long `close` waits for the connection to end. */
 const closeTimeoutMs = 250;
 
 /** Opens a channel and keeps it connected. */
 export function openPostgresChannel({ connection, channel, ...deps }: Dependencies): PostgresChannel {
   const { heartbeatMs, onMessage, onUp, onDown } = deps;
-  const stopping = new AbortController();
+  const abortController = new AbortController();
   let socket: Socket | undefined;
   let connectedClient: Client | undefined;
   let pauseMs = minPauseMs;
@@ -46,7 +47,7 @@ export function openPostgresChannel({ connection, channel, ...deps }: Dependenci
       ...connection,
       keepAlive: true,
       keepAliveInitialDelayMillis: 10_000,
-      // Uses a socket that `run` and `close` can destroy in any state of the connection, because closing a client may hang.
+      // `keepConnected` and `close` destroy this socket, because closing the client may hang.
       stream: () => stream,
     });
   }
@@ -55,13 +56,13 @@ export function openPostgresChannel({ connection, channel, ...deps }: Dependenci
     await client.connect();
     const { rows } = await client.query<{ pid: number }>('SELECT pg_backend_pid() AS pid');
     client.on('notification', ({ processId, payload }) => {
-      // PostgreSQL also delivers the messages sent by this process.
+      // PostgreSQL also delivers messages to the process that sent them.
       if (processId !== rows[0]?.pid && payload !== undefined) onMessage(payload);
     });
     await client.query(`LISTEN ${client.escapeIdentifier(channel)}`);
   }
 
-  /** Sends heartbeats, which are the only way to detect a peer that vanished without closing the connection. */
+  /** Sends heartbeats, which are the only way to detect a server that vanished without closing the connection. */
   async function sendHeartbeats(client: Client): Promise<never> {
     for (;;) {
       await sleep(heartbeatMs, undefined, { ref: false });
@@ -69,39 +70,41 @@ export function openPostgresChannel({ connection, channel, ...deps }: Dependenci
     }
   }
 
-  /** Runs one query at a time, because the client must not receive a query while it waits for a result. */
+  /** Runs queries one at a time, because the client must not start a query while another one is running. */
   function query(client: Client, text: string, values?: unknown[]): Promise<unknown> {
     lastQuery = lastQuery.catch(() => undefined).then(() => client.query(text, values));
     return lastQuery;
   }
 
-  /** Connects and stays connected. Rejects when the connection is lost. */
-  async function stayConnected(stream: Socket): Promise<never> {
+  /** Connects, and sends heartbeats until the connection is lost. Always rejects with the reason. */
+  async function connectUntilLost(stream: Socket): Promise<never> {
     const client = makeClient(stream);
-    const lost = new Promise<never>((_resolve, reject) => {
+    const connectionLoss = new Promise<never>((_resolve, reject) => {
       client.on('error', reject);
       client.on('end', () => reject(new Error('the connection was closed')));
     });
-    await Promise.race([withTimeout(connect(client), connectTimeoutMs), lost]);
+    await Promise.race([withTimeout(connect(client), connectTimeoutMs), connectionLoss]);
     connectedClient = client;
     lastQuery = Promise.resolve();
     pauseMs = minPauseMs;
     onUp();
-    return Promise.race([sendHeartbeats(client), lost]);
+    return Promise.race([sendHeartbeats(client), connectionLoss]);
   }
 
-  async function run(): Promise<void> {
-    while (!stopping.signal.aborted) {
+  async function keepConnected(): Promise<void> {
+    while (!abortController.signal.aborted) {
       socket = new Socket();
-      await stayConnected(socket).catch((error: unknown) => stopping.signal.aborted || onDown(error));
+      await connectUntilLost(socket).catch(
+        (error: unknown) => abortController.signal.aborted || onDown(error),
+      );
       connectedClient = undefined;
       socket.destroy();
-      await sleep(pauseMs, undefined, { signal: stopping.signal }).catch(() => undefined);
+      await sleep(pauseMs, undefined, { signal: abortController.signal }).catch(() => undefined);
       pauseMs = Math.min(2 * pauseMs, maxPauseMs);
     }
   }
 
-  const running = run();
+  const connectionLoop = keepConnected();
   return {
     isUp: () => connectedClient !== undefined,
     async send(messages) {
@@ -112,10 +115,10 @@ export function openPostgresChannel({ connection, channel, ...deps }: Dependenci
       ]);
     },
     async close() {
-      stopping.abort();
+      abortController.abort();
       await withTimeout(connectedClient?.end() ?? Promise.resolve(), closeTimeoutMs).catch(() => undefined);
       socket?.destroy();
-      await running;
+      await connectionLoop;
     },
   };
 }

@@ -9,7 +9,7 @@ import { failureReason, type WorkQueue } from './queue.ts';
 import { withTimeout } from '../timeout.ts';
 
 interface Dependencies {
-  /** Contains credentials: must not appear in logs or messages. */
+  /** Contains credentials, so it must not appear in logs or messages. */
   readonly connection: ClientConfig;
   readonly logger: Logger;
   readonly channel?: string;
@@ -17,32 +17,32 @@ interface Dependencies {
 }
 
 /**
- * Pause after each message, which limits the load: the server sends each message to all processes, and busy workers poll
- * without being woken. After an idle period, the first message is sent immediately.
+ * Pause after sending messages. It limits the load, because the server delivers each message to all processes. Busy workers
+ * do not need the messages, because they poll anyway. After an idle period, the first message is sent immediately.
  */
 const messagePauseMs = 50;
 /** How long `close` waits for messages that are being sent. */
 const closeTimeoutMs = 250;
 
 /**
- * Creates a queue for processes that share a PostgreSQL server. Wake-ups reach this process directly and all others through
- * NOTIFY. The queue needs its own direct connection to the server, because LISTEN does not work through poolers that share
- * connections.
+ * Creates a queue for processes that share a PostgreSQL server. Wake-ups reach this process directly, and all other processes
+ * through NOTIFY. The queue needs its own direct connection to the server, because LISTEN does not work through poolers that
+ * share connections.
  */
 export function makePostgresQueue({ connection, logger, ...options }: Dependencies): WorkQueue {
-  const { channel: name = 'vitrine_jobs', heartbeatMs = 10_000 } = options;
+  const { channel: channelName = 'vitrine_jobs', heartbeatMs = 10_000 } = options;
   const listeners = makeListeners();
-  const delays = makeDelayedActions();
+  const delayedActions = makeDelayedActions();
   const availability = makeAvailabilityLog(logger, {
     level: 'warn',
-    lost: 'PostgreSQL notifications are unavailable, reconnecting; no jobs are lost: workers poll every second',
+    lost: 'PostgreSQL notifications are unavailable, reconnecting; no jobs are lost, because workers poll every second',
     restored: 'PostgreSQL notifications are available again',
   });
   let reason = 'not connected yet';
   let isClosed = false;
   const channel = openPostgresChannel({
     connection,
-    channel: name,
+    channel: channelName,
     heartbeatMs,
     onMessage: (message) => jobKinds.filter((kind) => kind === message).forEach(listeners.wake),
     onUp() {
@@ -62,7 +62,7 @@ export function makePostgresQueue({ connection, logger, ...options }: Dependenci
     wake(jobs, delayMs = 0) {
       if (isClosed) return;
       for (const kind of distinctKinds(jobs)) {
-        delays.run(() => {
+        delayedActions.run(() => {
           listeners.wake(kind);
           outbox.add(kind);
         }, delayMs);
@@ -72,11 +72,11 @@ export function makePostgresQueue({ connection, logger, ...options }: Dependenci
     outageReason: () =>
       channel.isUp()
         ? undefined
-        : `PostgreSQL notifications are unavailable (${reason}). No jobs are lost: workers poll every second.`,
+        : `PostgreSQL notifications are unavailable (${reason}). No jobs are lost, because workers poll every second.`,
     async close() {
       if (isClosed) return;
       isClosed = true;
-      delays.clear();
+      delayedActions.clear();
       listeners.clear();
       await outbox.finish();
       await channel.close();
@@ -84,10 +84,10 @@ export function makePostgresQueue({ connection, logger, ...options }: Dependenci
   };
 }
 
-/** Creates the set of job kinds that are still to be announced. A kind that was added several times is sent only once. */
+/** Creates an outbox of job kinds to announce. A kind that is added several times before it is sent is sent only once. */
 function makeOutbox(channel: Pick<PostgresChannel, 'isUp' | 'send'>) {
   const unsent = new Set<JobKind>();
-  let sending: Promise<void> | undefined;
+  let pendingSend: Promise<void> | undefined;
 
   async function send(): Promise<void> {
     while (unsent.size > 0 && channel.isUp()) {
@@ -100,7 +100,7 @@ function makeOutbox(channel: Pick<PostgresChannel, 'isUp' | 'send'>) {
   }
 
   function flush(): void {
-    sending ??= send().finally(() => (sending = undefined));
+    pendingSend ??= send().finally(() => (pendingSend = undefined));
   }
 
   return {
@@ -109,6 +109,6 @@ function makeOutbox(channel: Pick<PostgresChannel, 'isUp' | 'send'>) {
       flush();
     },
     flush,
-    finish: () => withTimeout(sending ?? Promise.resolve(), closeTimeoutMs).catch(() => undefined),
+    finish: () => withTimeout(pendingSend ?? Promise.resolve(), closeTimeoutMs).catch(() => undefined),
   };
 }

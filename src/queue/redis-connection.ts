@@ -8,7 +8,7 @@ import { failureReason } from './queue.ts';
 export interface RedisConnection {
   readonly client: Redis;
   /** Resolves when the server has been reached for the first time. */
-  readonly reached: Promise<RedisServerInfo>;
+  readonly serverInfo: Promise<RedisServerInfo>;
   /** Call this when the server has accepted a message. */
   readonly onSuccess: () => void;
   /** Call this when a message could not be sent. */
@@ -18,17 +18,17 @@ export interface RedisConnection {
   close(): void;
 }
 
-/** Opens a connection that reconnects indefinitely. Logs a line when the server becomes unavailable, and when it is back. */
+/** Opens a connection that reconnects indefinitely. Logs when the server becomes unavailable and available again. */
 export function openRedisConnection(url: string, logger: Logger): RedisConnection {
   const { host } = new URL(url);
-  // Without a connection, messages fail immediately instead of waiting, because they would be useless later.
+  // Without a connection, messages fail immediately instead of waiting, because a late message would be useless.
   const client = openRedisClient(url, { enableOfflineQueue: false, maxRetriesPerRequest: 0 });
   const availability = makeAvailabilityLog(logger, {
     level: 'warn',
-    lost: `Redis at ${host} is unavailable, reconnecting; no jobs are lost: workers poll every second`,
+    lost: `Redis at ${host} is unavailable, reconnecting; no jobs are lost, because workers poll every second`,
     restored: `Redis at ${host} is available again`,
   });
-  const { promise: reached, resolve } = Promise.withResolvers<RedisServerInfo>();
+  const { promise: serverInfo, resolve } = Promise.withResolvers<RedisServerInfo>();
   const loggedWarnings = new Set<string>();
   let reason = 'not connected yet';
   let isAvailable = false;
@@ -41,19 +41,19 @@ export function openRedisConnection(url: string, logger: Logger): RedisConnectio
   function markUnavailable(newReason: string): void {
     isAvailable = false;
     reason = newReason;
-    // Only the reason is logged, because the client's errors contain sent commands, including passwords.
+    // Only the reason is logged, because the client's errors contain the commands that it sent, including passwords.
     availability.lost(newReason);
   }
 
   async function onReady(): Promise<void> {
-    // If the selected database does not exist, the client silently uses database 0, which another application may own.
+    // If the selected database does not exist, the client silently uses database 0, which another application may use.
     const reply = await client.select(client.options.db ?? 0).catch(failureReason);
     if (reply !== 'OK') return markUnavailable(reply);
     markAvailable();
-    const server = await inspectServer(client);
-    for (const warning of server.warnings) if (!loggedWarnings.has(warning)) logger.warn({}, warning);
-    server.warnings.forEach((warning) => loggedWarnings.add(warning));
-    resolve(server);
+    const info = await inspectServer(client);
+    for (const warning of info.warnings) if (!loggedWarnings.has(warning)) logger.warn({}, warning);
+    info.warnings.forEach((warning) => loggedWarnings.add(warning));
+    resolve(info);
   }
 
   client.on('ready', () => void onReady());
@@ -61,7 +61,7 @@ export function openRedisConnection(url: string, logger: Logger): RedisConnectio
   client.on('close', () => isAvailable && markUnavailable('the connection was closed'));
   return {
     client,
-    reached,
+    serverInfo,
     onSuccess: markAvailable,
     onFailure(error) {
       // Without a connection, the reason is already known.
@@ -70,7 +70,7 @@ export function openRedisConnection(url: string, logger: Logger): RedisConnectio
     outageReason: () =>
       isAvailable
         ? undefined
-        : `Redis at ${host} is unavailable (${reason}). No jobs are lost: workers poll every second.`,
+        : `Redis at ${host} is unavailable (${reason}). No jobs are lost, because workers poll every second.`,
     close() {
       client.removeAllListeners('close');
       client.disconnect();
@@ -78,15 +78,15 @@ export function openRedisConnection(url: string, logger: Logger): RedisConnectio
   };
 }
 
-/** Time between heartbeats. The server must respond within half of it. */
+/** Time between heartbeats. The server must respond within half of this time. */
 const heartbeatMs = 6_000;
-/** Interval of handshake checks. A handshake that lasts through two of them has failed. */
+/** Time between handshake checks. A handshake that is in progress at two consecutive checks has failed. */
 const handshakeCheckMs = 1_500;
-/** Pause between connection attempts. It doubles with each attempt. */
+/** Pause before the second connection attempt. It doubles with each attempt, up to `maxPauseMs`. */
 const minPauseMs = 250;
 const maxPauseMs = 2_000;
 
-/** Opens a client that reconnects indefinitely, even if the server vanished without closing the connection. */
+/** Opens a client that reconnects indefinitely, even if the server vanishes without closing the connection. */
 export function openRedisClient(url: string, options: RedisOptions): Redis {
   const client = new Redis(url, {
     connectTimeout: 3_000,
@@ -109,7 +109,7 @@ async function sendHeartbeat(client: Redis): Promise<void> {
   await withTimeout(client.ping(), heartbeatMs / 2).catch(() => client.disconnect(true));
 }
 
-/** Reconnects a client if the server accepts the connection but never responds. No other timeout covers this. */
+/** Reconnects a client if the server accepts the connection but never responds. No other timeout covers this case. */
 export function watchHandshake(client: {
   readonly status: string;
   disconnect(reconnect?: boolean): void;
@@ -127,13 +127,13 @@ export function watchHandshake(client: {
 export interface RedisServerInfo {
   /** Whether the server reports its version. */
   readonly hasVersion: boolean;
-  /** Sentences about problems with the version or configuration. */
+  /** Warnings about the version or configuration, as sentences. */
   readonly warnings: readonly string[];
 }
 
 const minVersion = [6, 2] as const;
 
-/** Checks the server's version and configuration. Accepts a server that does not report them. */
+/** Checks the server's version and configuration, unless the server does not report them. */
 async function inspectServer(client: Redis): Promise<RedisServerInfo> {
   const info = await client.info().catch(() => '');
   const version = /^redis_version:(\S+)/m.exec(info)?.[1];

@@ -14,28 +14,28 @@ interface Dependencies {
   readonly logger: Logger;
 }
 
-/** Receives the messages of a queue, one at a time. */
+/** Receives a queue's messages, one at a time. */
 export interface RedisConsumer {
   close(): Promise<void>;
 }
 
-/** Pause after a failure, and between BullMQ's own retries. It is short, so that a restarted server is soon used again. */
+/** Pause after a failure, and between BullMQ's own retries. It is short, so that the consumer soon reconnects. */
 const retryPauseMs = 1_000;
-/** How long a blocking read waits for messages. It can delay a stop, and the detection of an unresponsive server. */
+/** How long a blocking read waits for messages. It can delay shutdown and the detection of an unresponsive server. */
 const blockSeconds = 1;
 /** How long `close` waits for the message in progress. */
 const closeTimeoutMs = 400;
 
-/** Starts receiving messages, and calls `poll` for each. */
+/** Starts receiving messages, and calls `poll` for each message. */
 export function startRedisConsumer({ client, queueName, server, poll, logger }: Dependencies): RedisConsumer {
-  const stopping = new AbortController();
+  const abortController = new AbortController();
 
   /**
-   * Handles a message. BullMQ keeps receiving messages until it has closed: during a stop, they go back to the queue, for
-   * another process.
+   * Handles a message. BullMQ receives messages until it is closed. Messages that arrive during shutdown are returned to
+   * the queue for another process.
    */
   async function handle(message: Job, token?: string): Promise<void> {
-    if (!stopping.signal.aborted) return poll();
+    if (!abortController.signal.aborted) return poll();
     await message.moveToWait(token);
     throw new WaitingError();
   }
@@ -46,20 +46,20 @@ export function startRedisConsumer({ client, queueName, server, poll, logger }: 
     concurrency: 1,
     runRetryDelay: retryPauseMs,
     drainDelay: blockSeconds,
-    // The check would print warnings to the console, and would fail if the server hides its version.
+    // BullMQ's version check would print warnings to the console, and would fail if the server does not report its version.
     skipVersionCheck: !server.hasVersion || server.warnings.length > 0,
     removeOnComplete: { count: 0 },
     removeOnFail: { count: 0 },
   });
-  // Such errors are expected when Redis restarts or is flushed. `RedisConnection` logs the connection state.
+  // Errors are expected when Redis restarts or is flushed. `RedisConnection` logs the connection state.
   worker.on('error', (error) =>
     logger.debug({ reason: failureReason(error) }, 'failed to read a wake-up from Redis'),
   );
 
   async function run(): Promise<void> {
-    while (!stopping.signal.aborted) {
+    while (!abortController.signal.aborted) {
       await worker.run().catch(() => undefined);
-      await sleep(retryPauseMs, undefined, stopping).catch(() => undefined);
+      await sleep(retryPauseMs, undefined, abortController).catch(() => undefined);
     }
   }
 
@@ -71,9 +71,9 @@ export function startRedisConsumer({ client, queueName, server, poll, logger }: 
   void run();
   return {
     async close() {
-      stopping.abort();
+      abortController.abort();
       void handshakeWatch?.then((stop) => stop?.());
-      // A graceful close would wait for an unreachable server indefinitely.
+      // A graceful close would wait indefinitely for an unreachable server.
       const isGraceful = client.status === 'ready';
       await withTimeout(worker.close(!isGraceful), closeTimeoutMs).catch(() => worker.disconnect());
     },

@@ -12,25 +12,25 @@ interface Dependencies {
   readonly onFailed: (error: unknown) => void;
 }
 
-/** Sends messages to a queue. Drops messages that would be useless. */
+/** Sends messages to a queue. Drops them if Redis is unavailable, or if enough messages are already waiting. */
 export interface RedisProducer {
   send(jobs: readonly DueJob[], delayMs: number): void;
-  /** Waits for messages that are being sent, for a limited time. */
+  /** Waits a limited time for messages that are being sent. */
   finish(): Promise<void>;
 }
 
-/** Maximum number of messages in a batch. More are useless, because a worker that is awake continues until no job is due. */
+/** Maximum number of messages in a batch. More are useless, because a woken worker continues until no job is due. */
 const maxBatch = 100;
-/** Number of waiting messages in Redis above which none are sent. It is enough to wake every process. */
+/** Sending pauses if more messages than this are waiting in Redis, because they are enough to wake every process. */
 const maxWaiting = 1_000;
-/** How long sending pauses once that number is exceeded. */
+/** How long sending pauses if more than `maxWaiting` messages are waiting. */
 const fullPauseMs = 1_000;
-/** Deadline for sending a batch. */
+/** Timeout for sending a batch. */
 const sendTimeoutMs = 250;
 
-/** Creates a producer. */
+/** Creates a producer for one queue. */
 export function makeRedisProducer({ client, queueName, onSent, onFailed }: Dependencies): RedisProducer {
-  // `RedisConnection` has already checked the version, and an old server can receive wake-ups too.
+  // `RedisConnection` has already checked the version. Wake-ups can also be sent to an old server.
   const queue = new Queue(queueName, {
     connection: client,
     skipVersionCheck: true,
@@ -39,7 +39,7 @@ export function makeRedisProducer({ client, queueName, onSent, onFailed }: Depen
   // `RedisConnection` logs the connection state.
   queue.on('error', () => undefined);
   let unsent: Message[] = [];
-  let sending: Promise<void> | undefined;
+  let pendingSend: Promise<void> | undefined;
   let pausedUntil = 0;
 
   async function deliver(batch: Message[]): Promise<void> {
@@ -64,15 +64,15 @@ export function makeRedisProducer({ client, queueName, onSent, onFailed }: Depen
     send(jobs, delayMs) {
       if (client.status !== 'ready' || performance.now() < pausedUntil) return;
       unsent.push(...jobs.slice(0, maxBatch - unsent.length).map((job) => toMessage(job, delayMs)));
-      sending ??= send().finally(() => (sending = undefined));
+      pendingSend ??= send().finally(() => (pendingSend = undefined));
     },
-    finish: async () => sending,
+    finish: async () => pendingSend,
   };
 }
 
 type Message = ReturnType<typeof toMessage>;
 
-/** Creates a message without an id: BullMQ drops messages with a known id, but a job may be due repeatedly. */
+/** Creates a message without an id. A job may be due several times, but BullMQ would drop a message with a known id. */
 function toMessage({ id, kind }: DueJob, delayMs: number) {
   return { name: kind, data: { id }, opts: { delay: Math.max(0, Math.round(delayMs)) } };
 }

@@ -8,9 +8,9 @@ import { makeRedisProducer } from './redis-producer.ts';
 import { withTimeout } from '../timeout.ts';
 
 interface Dependencies {
-  /** May contain a password: must not appear in logs or messages. */
+  /** May contain a password, so it must not appear in logs or messages. */
   readonly url: string;
-  /** Prefix of the queue names in Redis; each job kind has its own queue. */
+  /** Prefix of the queue names in Redis. Each job kind has its own queue. */
   readonly name: string;
   readonly logger: Logger;
 }
@@ -21,14 +21,14 @@ type QueueNameFor = (kind: JobKind) => string;
 /** How long `close` waits for Redis in total. */
 const closeTimeoutMs = 800;
 
-/** Creates a queue for several processes, on Redis with BullMQ. Each message goes to one process with free capacity. */
+/** Creates a queue for several processes, using BullMQ on Redis. Each message is sent to one process with free capacity. */
 export function makeRedisQueue({ url, name, logger }: Dependencies): WorkQueue {
   // BullMQ does not allow colons in queue names.
   const queueNameFor: QueueNameFor = (kind) => `${name.replaceAll(':', '-')}-${kind}`;
   const connection = openRedisConnection(url, logger);
   const producers = openProducers(connection, queueNameFor);
   const consumers = openConsumers(connection, url, queueNameFor, logger);
-  let closing: Promise<void> | undefined;
+  let closePromise: Promise<void> | undefined;
 
   async function close(): Promise<void> {
     await withTimeout(Promise.all([producers.finish(), consumers.close()]), closeTimeoutMs).catch(
@@ -41,23 +41,23 @@ export function makeRedisQueue({ url, name, logger }: Dependencies): WorkQueue {
   return {
     kind: 'redis',
     wake(jobs, delayMs = 0) {
-      if (!closing) producers.send(jobs, delayMs);
+      if (!closePromise) producers.send(jobs, delayMs);
     },
-    onWake: (kind, poll) => (closing ? () => undefined : consumers.add(kind, poll)),
+    onWake: (kind, poll) => (closePromise ? () => undefined : consumers.add(kind, poll)),
     outageReason: connection.outageReason,
-    close: () => (closing ??= close()),
+    close: () => (closePromise ??= close()),
   };
 }
 
 /** Creates a producer for each job kind as soon as Redis has been reached. */
 function openProducers(
-  { client, reached, onSuccess, onFailure }: RedisConnection,
+  { client, serverInfo, onSuccess, onFailure }: RedisConnection,
   queueNameFor: QueueNameFor,
 ) {
-  const make = (kind: JobKind) =>
+  const makeProducer = (kind: JobKind) =>
     makeRedisProducer({ client, queueName: queueNameFor(kind), onSent: onSuccess, onFailed: onFailure });
-  let producers: ReadonlyMap<JobKind, ReturnType<typeof make>> = new Map();
-  void reached.then(() => (producers = new Map(jobKinds.map((kind) => [kind, make(kind)]))));
+  let producers: ReadonlyMap<JobKind, ReturnType<typeof makeProducer>> = new Map();
+  void serverInfo.then(() => (producers = new Map(jobKinds.map((kind) => [kind, makeProducer(kind)]))));
   return {
     send(jobs: readonly DueJob[], delayMs: number): void {
       for (const [kind, producer] of producers) {
@@ -70,43 +70,43 @@ function openProducers(
 }
 
 /**
- * Starts a consumer for each listener as soon as Redis has been reached. Consumers share a connection, and each also has
- * its own for blocking reads.
+ * Starts a consumer for each listener as soon as Redis has been reached. All consumers share one connection, and each has a
+ * second connection of its own for blocking reads.
  */
 function openConsumers(
-  { reached }: RedisConnection,
+  { serverInfo }: RedisConnection,
   url: string,
   queueNameFor: QueueNameFor,
   logger: Logger,
 ) {
-  const stops = new Set<() => void>();
-  const closing = new Set<Promise<void>>();
+  const stopFunctions = new Set<() => void>();
+  const pendingCloses = new Set<Promise<void>>();
   let client: Redis | undefined;
 
-  function open(): Redis {
-    // Ignores errors, because `RedisConnection` logs the state of the server.
+  function openClient(): Redis {
+    // Errors are ignored, because `RedisConnection` logs the server's state.
     return openRedisClient(url, { maxRetriesPerRequest: null }).on('error', () => undefined);
   }
 
   function add(kind: JobKind, poll: () => Promise<void>): () => void {
     let consumer: RedisConsumer | undefined;
-    void reached.then((server) => {
-      if (!stops.has(stop)) return;
-      client ??= open();
+    void serverInfo.then((server) => {
+      if (!stopFunctions.has(stop)) return;
+      client ??= openClient();
       consumer = startRedisConsumer({ client, queueName: queueNameFor(kind), server, poll, logger });
     });
     function stop(): void {
-      if (stops.delete(stop) && consumer) closing.add(consumer.close());
+      if (stopFunctions.delete(stop) && consumer) pendingCloses.add(consumer.close());
     }
-    stops.add(stop);
+    stopFunctions.add(stop);
     return stop;
   }
 
   return {
     add,
     async close(): Promise<void> {
-      for (const stop of stops) stop();
-      await Promise.all(closing);
+      for (const stop of stopFunctions) stop();
+      await Promise.all(pendingCloses);
     },
     disconnect: () => client?.disconnect(),
   };

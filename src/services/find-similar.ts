@@ -45,12 +45,12 @@ export function makeFindSimilar(deps: Dependencies): FindSimilar {
 export async function loadSimilar(
   images: Pick<ImageQueries, 'listByIds'>,
   principal: Principal,
-  { found, searched }: SimilarRows,
+  { matches, searchedCount }: SimilarRows,
 ): Promise<SimilaritySearch> {
-  const scores = new Map(found.map(({ id, score }) => [id, Math.round(score * 1e4) / 1e4]));
+  const scores = new Map(matches.map(({ id, score }) => [id, Math.round(score * 1e4) / 1e4]));
   const loadedImages = await images.listByIds(principal, [...scores.keys()]);
   const similar = loadedImages.map((image) => ({ image, score: scores.get(image.id) ?? 0 }));
-  return { similar, searched, exact: true };
+  return { similar, searched: searchedCount, exact: true };
 }
 
 /** Requeues an image whose embedding was computed by an older version. Always throws `fingerprint_not_ready`. */

@@ -15,7 +15,7 @@ const connectionString = services.databaseUrl ?? '';
 const newChannel = () => `test_${randomBytes(6).toString('hex')}`;
 const often = { interval: 20 };
 const lostMessage =
-  'PostgreSQL notifications are unavailable, reconnecting; no jobs are lost: workers poll every second';
+  'PostgreSQL notifications are unavailable, reconnecting; no jobs are lost, because workers poll every second';
 const restoredMessage = 'PostgreSQL notifications are available again';
 
 function openQueue(channel: string, connection: ClientConfig = { connectionString }, heartbeatMs = 10_000) {
@@ -95,7 +95,7 @@ describe.skipIf(!services.databaseUrl)('PostgreSQL queue', () => {
     await expect
       .poll(() => queue.outageReason(), often)
       .toMatch(
-        /^PostgreSQL notifications are unavailable \(.+\)\. No jobs are lost: workers poll every second\.$/,
+        /^PostgreSQL notifications are unavailable \(.+\)\. No jobs are lost, because workers poll every second\.$/,
       );
     queue.wake(dueJobs());
     expect(localListener.polls).toBe(1);

@@ -1,10 +1,10 @@
 import { AppError, StartRefused } from '../../errors.ts';
 
-/** SQLSTATE codes after which a connection is unusable. */
-const lostStates = /^(?:08...|57P0[1235]|25006|26000)$/;
+/** Matches the SQLSTATE codes after which a connection is unusable. */
+const lostConnectionStates = /^(?:08...|57P0[1235]|25006|26000)$/;
 
 /** System error codes that mean that the server cannot be reached. */
-const unreachable = new Set([
+const unreachableCodes = new Set([
   'ECONNREFUSED',
   'ECONNRESET',
   'EPIPE',
@@ -15,15 +15,15 @@ const unreachable = new Set([
   'ENETUNREACH',
 ]);
 
-/** Messages of `pg` errors without a code, for a connection that was lost or could not be opened. */
-const lostMessages =
+/** Matches the messages of `pg` errors without a code that mean that a connection was lost or could not be opened. */
+const lostConnectionMessages =
   /^(?:Connection terminated|timeout exceeded when trying to connect|Client (?:was closed|has encountered a connection error)|Query read timeout|Connection ended)/;
 
-/** The error of a prepared statement that is older than a schema change. The statement works on a new connection. */
-const stalePlan = /^cached plan must not change result type/;
+/** Matches the error for a prepared statement that was planned before a schema change. It works on a new connection. */
+const stalePlanMessage = /^cached plan must not change result type/;
 
-/** Messages by SQLSTATE code, for errors caused by load or other transactions: the same request may succeed later. */
-const transientStates: Readonly<Record<string, string>> = {
+/** Messages by SQLSTATE code, for errors caused by load or other transactions. The same request may succeed later. */
+const transientMessages: Readonly<Record<string, string>> = {
   '40001': 'Another request changed the same rows at the same time; try again.',
   '40P01': 'Another request locked the same rows in a different order; try again.',
   '53200': 'The database is out of memory; try again.',
@@ -32,7 +32,7 @@ const transientStates: Readonly<Record<string, string>> = {
   '57014': 'The statement exceeded DATABASE_STATEMENT_SECONDS; try again.',
 };
 
-/** Returns an error's SQLSTATE (five characters) or system error code. Empty if it has neither. */
+/** Returns an error's SQLSTATE (five characters) or system error code, or an empty string if it has neither. */
 export function errorCode(error: unknown): string {
   return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : '';
 }
@@ -40,9 +40,9 @@ export function errorCode(error: unknown): string {
 /** Returns whether the connection must be destroyed after `error`. */
 export function isConnectionLost(error: unknown): boolean {
   const code = errorCode(error);
-  if (lostStates.test(code) || unreachable.has(code)) return true;
+  if (lostConnectionStates.test(code) || unreachableCodes.has(code)) return true;
   const message = error instanceof Error ? error.message : '';
-  return lostMessages.test(message) || stalePlan.test(message);
+  return lostConnectionMessages.test(message) || stalePlanMessage.test(message);
 }
 
 /** Converts expected errors, such as an unreachable server, to an `AppError`. Returns other errors unchanged. */
@@ -50,7 +50,7 @@ export function toAppError(error: unknown): unknown {
   if (error instanceof AppError) return error;
   const code = errorCode(error);
   if (code === '53100') return new AppError('storage_full', 'The database disk is full.', { cause: error });
-  const message = transientStates[code];
+  const message = transientMessages[code];
   if (message !== undefined) return new AppError('database_unavailable', message, { cause: error });
   if (!isConnectionLost(error)) return error;
   return new AppError('database_unavailable', 'The database cannot be reached; try again.', { cause: error });

@@ -9,14 +9,13 @@ import type { Database } from '../database.ts';
 import { DatabaseRefused } from './database-errors.ts';
 import { makeQueryBuilder, runSession, typeParsers } from './pool.ts';
 
-/** Marker file in the database directory. It exists once the database has been created completely. */
+/** Marker file in the database directory. It exists if the database was created completely. */
 const readyMarker = 'VITRINE_READY';
 
 /**
- * Opens the embedded PostgreSQL database in `directory`, or creates one. The caller must hold the data folder's lock: two
- * processes would corrupt the database.
- * @param onPanic called if the engine panics. It then executes no more queries, but a new process that opens the database
- *   recovers it.
+ * Opens the embedded PostgreSQL database in `directory`, or creates it. The caller must hold the data folder's lock, because
+ * two processes would corrupt the database.
+ * @param onPanic called if PostgreSQL panics. No more queries can then be executed until a new process opens the database.
  */
 export async function openEmbeddedDatabase(
   directory: string,
@@ -27,8 +26,8 @@ export async function openEmbeddedDatabase(
   await assertFreeSpace(directory);
   const pglite = await PGlite.create({ dataDir: directory, extensions: { vector } });
   await markReady(directory);
-  // The engine has a single session. With a pool of one connection, only one caller uses it at a time: otherwise a query
-  // could run within another caller's transaction.
+  // PGlite has a single session. The pool has one connection, so that only one caller uses the session at a time. Otherwise,
+  // a query could run within another caller's transaction.
   const pool = new Pool(
     Object.assign(createPgConfig(pglite), { max: 1, idleTimeoutMillis: 0, types: typeParsers }),
   );
@@ -48,10 +47,10 @@ export async function openEmbeddedDatabase(
   };
 }
 
-/** Opening may need a new segment of the write-ahead log (16 MiB) and some space for data. */
+/** Opening a database may need a new write-ahead log segment (16 MiB) and some space for data. */
 const minFreeMiB = 32;
 
-/** Checks the free space first, because on a full disk the engine hangs instead of failing. */
+/** Throws if too little space is free, because PGlite would hang on a full disk instead of failing. */
 async function assertFreeSpace(directory: string): Promise<void> {
   const { bavail, bsize } = await statfs(directory);
   const freeMiB = Math.floor((bavail * bsize) / 2 ** 20);
@@ -67,8 +66,9 @@ function isPanic(error: unknown): error is Error {
 }
 
 /**
- * Moves aside a database that was not created completely and can never be opened. A process that is killed during its first
- * start leaves one behind. The files are kept, because a directory without the marker may also be a restored backup.
+ * Moves aside a database that was not created completely, because it can never be opened. A process that is killed during its
+ * first start leaves such a database behind. Its files are kept, because a directory without the marker may also be a restored
+ * backup.
  */
 async function moveIncompleteAside(directory: string): Promise<void> {
   if (!existsSync(directory) || existsSync(join(directory, readyMarker))) return;

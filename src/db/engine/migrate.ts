@@ -3,29 +3,31 @@ import type { Database, RunScript } from '../database.ts';
 import { errorCode, DatabaseRefused } from './database-errors.ts';
 import { enableVectors, type VectorSupport } from './vectors.ts';
 
-const folder = new URL('../migrations/', import.meta.url);
+const migrationsFolder = new URL('../migrations/', import.meta.url);
 
-/** Key of an advisory lock; no other lock uses it. */
-const migrationLock = 7_239_002;
+/** Key of the advisory lock that `migrate` takes. No other lock uses this key. */
+const migrationLockKey = 7_239_002;
 
-/** Result of `migrate`: the schema version, and the names of the migrations that this call applied. */
+/** Result of `migrate`. */
 export interface MigrationReport {
+  /** The schema version after the migration. */
   readonly version: number;
+  /** Names of the migrations that were applied. */
   readonly applied: readonly string[];
   readonly vectors: VectorSupport;
 }
 
 /**
- * Migrates the schema to the newest version in one transaction: if the process is killed, the schema does not change. If
- * several processes start concurrently, one migrates and the others wait.
+ * Migrates the schema to the newest version in one transaction, so that the schema does not change if the process is killed.
+ * If several processes start concurrently, one migrates and the others wait.
  * @throws {DatabaseRefused} if the schema is newer than this program, or the database user may not change it.
  */
 export function migrate(database: Database): Promise<MigrationReport> {
   return database.session(async (run) => {
-    // The timeouts are meant for requests: a migration, or waiting for another process to finish it, may take longer. The
-    // lock belongs to the transaction, because session locks do not work behind a pooler in transaction mode.
+    // The usual timeouts are meant for requests. A migration, or waiting for another process to finish it, may take longer.
+    // The lock is held until the transaction ends, because session locks do not work behind a pooler in transaction mode.
     await run('BEGIN; SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = 0');
-    await run(`SELECT pg_advisory_xact_lock(${migrationLock})`);
+    await run(`SELECT pg_advisory_xact_lock(${migrationLockKey})`);
     const applied = await applyMissing(run).catch((error: unknown) => {
       throw errorCode(error) === '42501' ? insufficientPrivilege(error) : error;
     });
@@ -47,20 +49,20 @@ async function applyMissing(run: RunScript): Promise<Omit<MigrationReport, 'vect
   await run(
     'CREATE TABLE IF NOT EXISTS schema_migrations (version integer PRIMARY KEY, name text NOT NULL, applied_at timestamptz NOT NULL DEFAULT now())',
   );
-  const current = await readVersion(run);
-  const files = await migrationFiles();
-  const newest = newestOf(files);
-  if (current > newest) {
+  const currentVersion = await readVersion(run);
+  const files = await listMigrationFiles();
+  const neededVersion = newestVersion(files);
+  if (currentVersion > neededVersion) {
     throw new DatabaseRefused(
-      `The database has schema version ${current}, but this version of Vitrine only supports versions up to ${newest}. Install a newer version of Vitrine.`,
+      `The database has schema version ${currentVersion}, but this version of Vitrine only supports versions up to ${neededVersion}. Install a newer version of Vitrine.`,
     );
   }
-  const missing = files.filter((name) => versionOf(name) > current);
-  for (const name of missing) {
-    await run(await readFile(new URL(name, folder), 'utf8'));
-    await run(`INSERT INTO schema_migrations (version, name) VALUES (${versionOf(name)}, '${name}')`);
+  const missingFiles = files.filter((name) => parseVersion(name) > currentVersion);
+  for (const name of missingFiles) {
+    await run(await readFile(new URL(name, migrationsFolder), 'utf8'));
+    await run(`INSERT INTO schema_migrations (version, name) VALUES (${parseVersion(name)}, '${name}')`);
   }
-  return { version: newest, applied: missing };
+  return { version: neededVersion, applied: missingFiles };
 }
 
 async function readVersion(run: RunScript): Promise<number> {
@@ -68,40 +70,40 @@ async function readVersion(run: RunScript): Promise<number> {
   return Number(row?.['version']);
 }
 
-async function migrationFiles(): Promise<string[]> {
-  return (await readdir(folder)).filter((name) => name.endsWith('.sql')).toSorted();
+async function listMigrationFiles(): Promise<string[]> {
+  return (await readdir(migrationsFolder)).filter((name) => name.endsWith('.sql')).toSorted();
 }
 
-function newestOf(files: readonly string[]): number {
-  return Math.max(...files.map(versionOf));
+function newestVersion(files: readonly string[]): number {
+  return Math.max(...files.map(parseVersion));
 }
 
-function versionOf(file: string): number {
+function parseVersion(file: string): number {
   return Number(/^\d{4}/.exec(file)?.[0]);
 }
 
 /** A database's schema version, compared with the version that this program needs. */
 export interface SchemaState {
-  /** Schema version of the database; 0 if it has no schema yet. */
+  /** The database's schema version, or 0 if it has no schema yet. */
   readonly version: number;
-  /** Schema version that this program needs. */
+  /** The schema version that this program needs. */
   readonly needed: number;
-  /** Whether the database user may create missing tables and change existing ones. */
+  /** Whether the database user may create missing tables and change existing tables. */
   readonly mayChange: boolean;
 }
 
-/** Reads the state of the schema without changing it. */
+/** Reads the schema state without changing the schema. */
 export function readSchemaState(database: Pick<Database, 'session'>): Promise<SchemaState> {
   return database.session(async (run) => {
-    const [rights] = await run(`
+    const [row] = await run(`
       SELECT to_regclass('schema_migrations') IS NOT NULL AS exists,
         coalesce(has_schema_privilege(current_schema(), 'CREATE'), false) AND NOT EXISTS (
           SELECT 1 FROM pg_tables WHERE schemaname = current_schema() AND tablename IN ('images', 'jobs', 'schema_migrations')
             AND NOT pg_has_role(tableowner, 'MEMBER')) AS "mayChange"`);
     return {
-      version: rights?.['exists'] ? await readVersion(run) : 0,
-      needed: newestOf(await migrationFiles()),
-      mayChange: rights?.['mayChange'] === true,
+      version: row?.['exists'] ? await readVersion(run) : 0,
+      needed: newestVersion(await listMigrationFiles()),
+      mayChange: row?.['mayChange'] === true,
     };
   });
 }

@@ -7,7 +7,7 @@ import type { Schema } from '../schema.ts';
 import { isConnectionLost, toAppError } from './database-errors.ts';
 
 /**
- * Creates a Kysely instance on a pool of connections to a PostgreSQL server or to the embedded engine.
+ * Creates a Kysely instance for a pool of connections to a PostgreSQL server or to the embedded database.
  * @param onError called with each error, before it is converted to an `AppError`.
  */
 export function makeQueryBuilder(
@@ -15,12 +15,12 @@ export function makeQueryBuilder(
   onError: (error: unknown) => void = () => undefined,
 ): Kysely<Schema> {
   const statementName = makeStatementNames();
-  const namingPool: PostgresPool = {
+  const kyselyPool: PostgresPool = {
     options: pool.options,
     end: () => pool.end(),
     connect: () => checkOut(pool, statementName, onError),
   };
-  return new Kysely<Schema>({ dialect: new PostgresDialect({ pool: namingPool }) });
+  return new Kysely<Schema>({ dialect: new PostgresDialect({ pool: kyselyPool }) });
 }
 
 /** Parses `bigint` (ids, counts, bytes) as a number, because the values stay far below 2^53. `pg` parses the other types. */
@@ -29,30 +29,30 @@ export const typeParsers: CustomTypesConfig = {
     type === types.builtins.INT8 ? Number : types.getTypeParser(type, format),
 };
 
-/** Maximum number of prepared statements. A query with a list has a different text for each length of the list. */
+/** Maximum number of prepared statements. A query that contains a list has a different text for each list length. */
 const maxPrepared = 100;
 
 /**
  * Returns a function that names the statements to prepare, so that each connection parses and plans them once. A statement
- * is prepared when it runs for the second time: preparing statements that run only once would waste memory.
+ * is prepared when it runs for the second time, because preparing statements that run only once would waste memory.
  */
 function makeStatementNames(): (text: string) => string | undefined {
-  const seen = new LRUCache<string, string>({ max: 10 * maxPrepared });
-  const names = new Map<string, string>();
+  const seenTexts = new LRUCache<string, string>({ max: 10 * maxPrepared });
+  const namesByText = new Map<string, string>();
   return (text) => {
-    const name = names.get(text);
-    if (name !== undefined || names.size >= maxPrepared) return name;
-    if (!seen.has(text)) {
-      seen.set(text, text);
+    const name = namesByText.get(text);
+    if (name !== undefined || namesByText.size >= maxPrepared) return name;
+    if (!seenTexts.has(text)) {
+      seenTexts.set(text, text);
       return undefined;
     }
     const newName = createHash('sha256').update(text).digest('base64url').slice(0, 32);
-    names.set(text, newName);
+    namesByText.set(text, newName);
     return newName;
   };
 }
 
-/** Checks out a client; destroys it on release if its connection was lost. */
+/** Checks out a client. A client that has lost its connection is destroyed when it is released. */
 async function checkOut(
   pool: Pool,
   statementName: (text: string) => string | undefined,
@@ -72,10 +72,10 @@ async function checkOut(
   return { query, release: () => client.release(isLost) } as unknown as PostgresPoolClient;
 }
 
-/** Script timeout. The pool's timeout is meant for requests: a migration may take longer, or wait for another process. */
+/** Script timeout. The pool's timeout is meant for requests. A migration may take longer, or wait for another process. */
 const scriptTimeoutMs = 3_600_000;
 
-/** Lets `work` run scripts on one connection of `pool`. If one fails, rolls back the open transaction. */
+/** Calls `work` with a function that runs scripts on one connection. If `work` fails, rolls back the open transaction. */
 export async function runSession<T>(pool: Pool, work: (run: RunScript) => Promise<T>): Promise<T> {
   const client = await withAppErrors(() => pool.connect());
   let isLost = false;

@@ -7,7 +7,7 @@ import { makeQueryBuilder, runSession, typeParsers } from './pool.ts';
 
 /** Connection settings for a PostgreSQL server. */
 export interface PostgresSettings {
-  /** Contains the password: must not appear in logs or error messages. */
+  /** Contains the password, so it must not appear in logs or error messages. */
   readonly url: string;
   readonly poolSize: number;
   readonly connectMs: number;
@@ -53,9 +53,9 @@ function makePool({ url, poolSize, connectMs, statementMs }: PostgresSettings, l
     keepAlive: true,
     statement_timeout: statementMs,
     lock_timeout: statementMs,
-    // Releases the locks of a process that was suspended during a transaction.
+    // Makes the server release the locks of a process that was suspended during a transaction.
     idle_in_transaction_session_timeout: 2 * statementMs,
-    // Covers a server that stopped responding (network failure, frozen machine): it cannot enforce `statement_timeout`.
+    // A server that stopped responding (network failure, frozen machine) cannot enforce `statement_timeout`.
     query_timeout: statementMs + 2_000,
     types: typeParsers,
   });
@@ -107,9 +107,11 @@ function toDatabaseRefused(error: unknown, waitedMs?: number): DatabaseRefused {
   if (error instanceof DatabaseRefused) return error;
   const reason =
     error instanceof Error && error.message ? error.message : errorCode(error) || 'unknown reason';
-  const waitNote = waitedMs ? ` after ${waitedMs / 1000} s (DATABASE_WAIT_SECONDS)` : '';
+  const summary = waitedMs
+    ? `did not become available within ${waitedMs / 1000} s (DATABASE_WAIT_SECONDS)`
+    : 'cannot be used';
   const remedy = remedies[errorCode(error)] ?? 'Check DATABASE_URL, and that the server is running.';
-  return new DatabaseRefused(`The database server cannot be used${waitNote}: ${reason}. ${remedy}`, {
+  return new DatabaseRefused(`The database server ${summary}: ${reason}. ${remedy}`, {
     cause: error,
   });
 }

@@ -5,13 +5,12 @@ import type { Schema } from '../schema.ts';
 import { errorCode } from './database-errors.ts';
 
 /**
- * SQLSTATE codes that only a concurrent transaction can cause: a serialization failure, a deadlock, or a
- * constraint violation by a row that was removed or inserted after this transaction checked for it. A retry sees the
- * committed rows.
+ * SQLSTATE codes that only a concurrent transaction can cause: a serialization failure, a deadlock, or a constraint violation
+ * because a row was removed or inserted after this transaction had checked for it. A retry sees the committed rows.
  */
 const conflictStates = new Set(['40001', '40P01', '23503', '23505']);
 
-/** Each attempt lets a concurrent transaction finish. An error that persists through all of them has a different cause. */
+/** Each attempt gives concurrent transactions time to finish. If all attempts fail, the error has a different cause. */
 const maxAttempts = 8;
 
 /** Maximum pause before the second attempt. It doubles with each attempt, up to `maxPauseMs`. */
@@ -19,8 +18,8 @@ const firstPauseMs = 10;
 const maxPauseMs = 320;
 
 /**
- * Runs a transaction, and retries it from the beginning after a conflict with another one. PostgreSQL rolls back a failed
- * attempt, so `work` may have side effects outside the database only after its last statement.
+ * Runs a transaction, and retries it from the beginning after a conflict with another transaction. PostgreSQL rolls back the
+ * changes of a failed attempt, so `work` may have side effects outside the database only after its last statement.
  */
 export function retryingTransaction<T>(
   db: Kysely<Schema>,
@@ -29,7 +28,7 @@ export function retryingTransaction<T>(
   return retrying(() => db.transaction().execute(work));
 }
 
-/** Runs a single statement, which is its own transaction, and retries it in the same cases. */
+/** Runs a single statement or a whole transaction, and retries it after a conflict with another transaction. */
 export async function retrying<T>(work: () => Promise<T>): Promise<T> {
   for (let attempt = 1; ; attempt++) {
     try {
@@ -43,7 +42,7 @@ export async function retrying<T>(work: () => Promise<T>): Promise<T> {
   }
 }
 
-/** Returns the error that a transaction throws to be retried, because rows that it relied on have changed. */
+/** Returns the error that a transaction throws if rows that it relied on have changed. The transaction is then retried. */
 export function rowsChanged(cause: unknown = serializationFailure()): AppError {
   return new AppError(
     'database_unavailable',
@@ -56,7 +55,7 @@ function serializationFailure(): Error {
   return Object.assign(new Error('Rows changed between two reads.'), { code: '40001' });
 }
 
-/** Whether a concurrent transaction caused the error. The SQLSTATE of an `AppError` is in its cause. */
+/** Whether a concurrent transaction caused the error. An `AppError` has the SQLSTATE in its cause. */
 function isConflict(error: unknown): boolean {
   const cause = error instanceof AppError ? error.cause : error;
   return conflictStates.has(errorCode(cause));

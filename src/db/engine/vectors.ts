@@ -14,10 +14,10 @@ const createTable = `
   CREATE TABLE IF NOT EXISTS embeddings (
     tenant_id integer NOT NULL REFERENCES tenants (id),
     content_hash text NOT NULL,
-    -- Version of the embedding. Vectors of different spaces are never compared.
+    -- Version of the embedding. Vectors in different spaces are never compared.
     space text NOT NULL,
     vector halfvec NOT NULL,
-    -- The content precedes the space, because a purge deletes the vectors of a content in all spaces.
+    -- content_hash precedes space, because a purge deletes the vectors of one content in all spaces.
     PRIMARY KEY (tenant_id, content_hash, space)
   )`;
 
@@ -26,23 +26,23 @@ const createTable = `
  * because pgvector may be installed or updated long after the schema was migrated.
  */
 export async function enableVectors(run: RunScript): Promise<VectorSupport> {
-  const installed = (await installedVersion(run)) ?? (await install(run));
-  if (typeof installed !== 'string') return { isAvailable: false, reason: installed.reason };
-  if (!isAtLeast(installed, minVersion))
+  const version = (await readInstalledVersion(run)) ?? (await install(run));
+  if (typeof version !== 'string') return { isAvailable: false, reason: version.reason };
+  if (!isAtLeast(version, minVersion))
     return {
       isAvailable: false,
-      reason: `pgvector ${installed} is too old: install version ${minVersion.slice(0, 3)} or later and run ALTER EXTENSION vector UPDATE`,
+      reason: `pgvector ${version} is too old: install version ${minVersion.slice(0, 3)} or later and run ALTER EXTENSION vector UPDATE`,
     };
   await run(createTable);
   return { isAvailable: true };
 }
 
-async function installedVersion(run: RunScript): Promise<string | undefined> {
+async function readInstalledVersion(run: RunScript): Promise<string | undefined> {
   const [row] = await run("SELECT extversion AS version FROM pg_extension WHERE extname = 'vector'");
   return row && String(row['version']);
 }
 
-/** Creates the extension in a savepoint, so that a failure does not abort the surrounding transaction. Returns its version. */
+/** Installs pgvector in a savepoint, so that a failure does not abort the transaction. Returns the installed version. */
 async function install(run: RunScript): Promise<string | { readonly reason: string }> {
   await run('SAVEPOINT before_vector');
   try {
@@ -51,7 +51,7 @@ async function install(run: RunScript): Promise<string | { readonly reason: stri
     await run('ROLLBACK TO before_vector');
     return { reason: explainFailure(error) };
   }
-  return (await installedVersion(run)) ?? { reason: 'pgvector is missing although it was just created' };
+  return (await readInstalledVersion(run)) ?? { reason: 'pgvector is missing although it was just created' };
 }
 
 const notInstalledStates = new Set(['0A000', '58P01']);
@@ -59,7 +59,7 @@ const notInstalledStates = new Set(['0A000', '58P01']);
 function explainFailure(error: unknown): string {
   const code = errorCode(error);
   if (notInstalledStates.has(code))
-    return "pgvector is not installed on the server: install its package for the server's version of PostgreSQL";
+    return "pgvector is not installed on the server: install its package for the server's PostgreSQL version";
   if (code === '42501')
     return 'the database user may not create the extension: have an administrator run CREATE EXTENSION vector in this database';
   return `pgvector could not be created: ${error instanceof Error ? error.message : String(error)}`;

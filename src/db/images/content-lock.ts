@@ -9,14 +9,14 @@ export interface Content {
 }
 
 /**
- * SQL expression that locks a content until the transaction ends. All transactions that record or remove the content take
- * this lock. Otherwise, one that checks whether a file is still in use could miss a row that is not yet committed.
+ * SQL expression that locks content until the transaction ends. Every transaction that records or removes this content takes
+ * the lock. Otherwise, a transaction that checks whether a file is still in use could miss a row that is not committed yet.
  */
 export function contentLock(tenantId: number, contentHash: string): RawBuilder<unknown> {
   return sql`pg_advisory_xact_lock(${tenantId}::int, ${contentKey(contentHash)}::int)`;
 }
 
-/** Locks a content. Call it at the start of a transaction. */
+/** Locks content until the transaction ends. Call this at the start of a transaction. */
 export async function lockContent(
   transaction: Queryable,
   tenantId: number,
@@ -26,23 +26,26 @@ export async function lockContent(
 }
 
 /**
- * Locks all contents that determine who owns the files of these images: their own contents, the contents in the names of
- * their rendition files, and `additional`. One lock guards a file even if several images share it. All transactions take
- * these locks in the same order, so that they cannot deadlock.
+ * Locks the files of these images by locking the content that the files belong to: the images' own content, the content whose
+ * hash is in the names of their rendition files, and `additionalContents`. A file is guarded by one lock, even if several
+ * images share it. All transactions take these locks in the same order, so that they cannot deadlock.
  *
- * Call it before any other lock or write of the transaction. If the images' files change while it waits, the transaction is
- * retried.
+ * Call this before the transaction takes any other lock or writes anything. If the images' files change while this function
+ * waits, the transaction is retried.
  */
 export async function lockImageFiles(
   transaction: Queryable,
   imageIds: readonly number[],
-  additional: readonly Content[] = [],
+  additionalContents: readonly Content[] = [],
 ): Promise<void> {
-  const locks = await takeLocks(transaction, [...additional, ...(await listContents(transaction, imageIds))]);
+  const locks = await takeLocks(transaction, [
+    ...additionalContents,
+    ...(await listContents(transaction, imageIds)),
+  ]);
   await assertAllLocked(transaction, imageIds, locks);
 }
 
-/** Locks the files of one image, then its row. Every transaction uses this order. */
+/** Locks an image's files, and then its row. Every transaction uses this order. */
 export async function lockImageAndFiles(transaction: Queryable, imageId: number): Promise<void> {
   const locks = await takeLocks(transaction, await listContents(transaction, [imageId]));
   await sql`SELECT 1 FROM images WHERE id = ${imageId} FOR UPDATE`.execute(transaction);
@@ -55,12 +58,12 @@ async function assertAllLocked(
   imageIds: readonly number[],
   locks: readonly LockKeys[],
 ): Promise<void> {
-  const locked = new Set(locks.map(String));
-  const needed = inLockOrder(await listContents(transaction, imageIds));
-  if (needed.some((keys) => !locked.has(String(keys)))) throw rowsChanged();
+  const lockedKeys = new Set(locks.map(String));
+  const neededLocks = toLockKeys(await listContents(transaction, imageIds));
+  if (neededLocks.some((keys) => !lockedKeys.has(String(keys)))) throw rowsChanged();
 }
 
-/** Lists the contents of the images, and the contents in the names of their rendition files. */
+/** Lists the images' own content, and the content whose hash is in the names of their rendition files. */
 async function listContents(transaction: Queryable, imageIds: readonly number[]): Promise<Content[]> {
   const { rows } = await sql<Content>`
     SELECT tenant_id AS "tenantId", content_hash AS "contentHash" FROM images
@@ -75,22 +78,23 @@ async function listContents(transaction: Queryable, imageIds: readonly number[])
 /** The two keys of an advisory lock. */
 type LockKeys = readonly [tenantId: number, content: number];
 
-function inLockOrder(contents: readonly Content[]): LockKeys[] {
+/** Returns the keys in the order in which all transactions take the locks. */
+function toLockKeys(contents: readonly Content[]): LockKeys[] {
   const locks = contents.map(({ tenantId, contentHash }): LockKeys => [tenantId, contentKey(contentHash)]);
-  // Sorts by the lock keys, because several contents may have the same key.
+  // The keys themselves are sorted, because different content may have the same key.
   return locks.toSorted(([tenantA, a], [tenantB, b]) => tenantA - tenantB || a - b);
 }
 
 async function takeLocks(transaction: Queryable, contents: readonly Content[]): Promise<LockKeys[]> {
-  const locks = inLockOrder(contents);
+  const locks = toLockKeys(contents);
   await sql`
     SELECT pg_advisory_xact_lock(tenant, content)
     FROM unnest(${locks.map(([tenant]) => tenant)}::int[], ${locks.map(([, content]) => content)}::int[])
-      AS lock (tenant, content)`.execute(transaction);
+      AS lock_keys (tenant, content)`.execute(transaction);
   return locks;
 }
 
-/** Returns a 31-bit number from the start of the hash. A collision is harmless: the two contents merely share a lock. */
+/** Returns a 31-bit number from the start of the hash. A collision only makes two files share a lock. */
 function contentKey(contentHash: string): number {
   return Number.parseInt(contentHash.slice(0, 8), 16) & 0x7f_ff_ff_ff;
 }

@@ -10,7 +10,7 @@ import { softDeleteImage, assignOwners } from './removal.ts';
 /** Queries that delete and restore images. They change only images that the principal may see. */
 export type DeletionQueries = ReturnType<typeof makeDeletionQueries>;
 
-/** Result of a deletion. If the image is in use, it contains up to 100 of the image's references. */
+/** Result of a deletion. If the image is in use, the result contains up to 100 of its references. */
 export type DeletionResult =
   | { readonly outcome: 'deleted'; readonly image: Image }
   | { readonly outcome: 'in-use'; readonly image: Image; readonly references: readonly string[] }
@@ -23,7 +23,7 @@ const maxListedReferences = 100;
 export function makeDeletionQueries({ sql: db }: Database) {
   return {
     /**
-     * Soft-deletes an image: it is hidden at once, but its files remain until a purge. An image in use is only deleted if
+     * Soft-deletes an image: it is hidden immediately, but its files remain until a purge. An image in use is deleted only if
      * `force` is set.
      */
     softDelete: (principal: Principal, ref: ImageRef, force: boolean): Promise<DeletionResult> =>
@@ -38,18 +38,18 @@ export function makeDeletionQueries({ sql: db }: Database) {
         return { outcome: 'deleted', image };
       }),
 
-    /** Restores an image if it is deleted. Returns false if there is no such image. */
+    /** Restores an image if it is deleted. Returns false if the image does not exist. */
     restore: (principal: Principal, ref: ImageRef): Promise<boolean> =>
       retryingTransaction(db, async (transaction) => {
         const image = await lockImage(transaction, principal, ref);
         if (!image?.deletedAt) return image !== undefined;
-        // If the same content has been uploaded again since, the restored image becomes a duplicate of the new image.
+        // If the same content has since been uploaded again, the restored image becomes a duplicate of the new image.
         await sql`
           UPDATE images SET deleted_at = NULL, purge_renditions = NULL, purge_bytes = NULL, has_relatives = false,
             updated_at = now(), duplicate_of = (
-            SELECT first.id FROM images first WHERE first.tenant_id = images.tenant_id
-              AND first.content_hash = images.content_hash AND first.deleted_at IS NULL AND first.duplicate_of IS NULL
-              AND first.id <> images.id)
+              SELECT first_image.id FROM images first_image
+              WHERE first_image.tenant_id = images.tenant_id AND first_image.content_hash = images.content_hash
+                AND first_image.deleted_at IS NULL AND first_image.duplicate_of IS NULL AND first_image.id <> images.id)
           WHERE id = ${image.id}`.execute(transaction);
         await assignOwners(transaction, image.id);
         return true;
@@ -57,17 +57,17 @@ export function makeDeletionQueries({ sql: db }: Database) {
   };
 }
 
-/** Locks an image, deleted or not, and its files. Returns its state after locking. */
+/** Locks an image and its files, whether or not the image is deleted. Returns the image as it is after locking. */
 async function lockImage(
   transaction: Queryable,
   principal: Principal,
   ref: ImageRef,
 ): Promise<Image | undefined> {
-  const [before] = await selectImages(transaction, principal, identifiedBy(ref));
-  if (!before) return undefined;
-  await lockImageAndFiles(transaction, before.id);
-  const [locked] = await selectImages(transaction, principal, identifiedBy(ref));
-  return locked;
+  const [image] = await selectImages(transaction, principal, identifiedBy(ref));
+  if (!image) return undefined;
+  await lockImageAndFiles(transaction, image.id);
+  const [lockedImage] = await selectImages(transaction, principal, identifiedBy(ref));
+  return lockedImage;
 }
 
 async function listReferences(transaction: Queryable, imageId: number): Promise<string[]> {

@@ -5,23 +5,23 @@ import type { SimilarityOptions } from '../../model/similarity.ts';
 import type { Database } from '../database.ts';
 import type { VectorSupport } from '../engine/vectors.ts';
 
-/** A similar image. */
+/** A similar image and its score. */
 export interface SimilarRow {
   readonly id: number;
   readonly score: number;
 }
 
-/** Result of a search: the similar images, and the number of images compared. */
+/** Result of a search: the similar images, and the number of images that were compared. */
 export interface SimilarRows {
-  readonly found: readonly SimilarRow[];
-  readonly searched: number;
+  readonly matches: readonly SimilarRow[];
+  readonly searchedCount: number;
 }
 
-/** Queries on embeddings. */
+/** Queries that search and count embeddings. */
 export type EmbeddingQueries = ReturnType<typeof makeEmbeddingQueries>;
 
 /**
- * Creates queries on embeddings. A search compares all vectors of the tenant: it is exact, and fast enough for tens of
+ * Creates the embedding queries. A search compares all of the tenant's vectors, so it is exact. It is fast enough for tens of
  * thousands of images per tenant.
  */
 export function makeEmbeddingQueries({ sql: db }: Database, vectors: VectorSupport = { isAvailable: true }) {
@@ -38,24 +38,24 @@ export function makeEmbeddingQueries({ sql: db }: Database, vectors: VectorSuppo
     { limit, threshold }: SimilarityOptions,
   ): Promise<SimilarRows> {
     assertAvailable();
-    // The distance to a zero vector (an image without features) is NaN, which counts as not similar.
-    const { rows } = await sql<{ id: number | null; score: number; searched: number }>`
-      WITH compared AS MATERIALIZED (
+    // The distance to a zero vector (an image without features) is NaN, which is treated as not similar.
+    const { rows } = await sql<{ id: number | null; score: number; searchedCount: number }>`
+      WITH scored_images AS MATERIALIZED (
         SELECT i.id, greatest(0, least(1, 1 - coalesce(nullif(e.vector <=> ${vector}, 'NaN'), 1))) AS score
         FROM embeddings e JOIN images i ON i.tenant_id = e.tenant_id AND i.content_hash = e.content_hash
           AND i.deleted_at IS NULL AND i.duplicate_of IS NULL AND i.status = 'completed'
         WHERE e.tenant_id = ${tenantId} AND e.space = ${space} AND e.content_hash <> ${excludedContentHash}),
-      best AS (
-        SELECT id, score FROM compared WHERE score >= ${threshold} ORDER BY score DESC, id LIMIT ${limit})
-      SELECT best.id, best.score, total.searched
-      FROM (SELECT count(*) AS searched FROM compared) total LEFT JOIN best ON true
-      ORDER BY best.score DESC, best.id`.execute(db);
-    const found = rows.flatMap(({ id, score }) => (id === null ? [] : [{ id, score }]));
-    return { found, searched: rows[0]?.searched ?? 0 };
+      best_images AS (
+        SELECT id, score FROM scored_images WHERE score >= ${threshold} ORDER BY score DESC, id LIMIT ${limit})
+      SELECT best_images.id, best_images.score, total.count AS "searchedCount"
+      FROM (SELECT count(*) AS count FROM scored_images) total LEFT JOIN best_images ON true
+      ORDER BY best_images.score DESC, best_images.id`.execute(db);
+    const matches = rows.flatMap(({ id, score }) => (id === null ? [] : [{ id, score }]));
+    return { matches, searchedCount: rows[0]?.searchedCount ?? 0 };
   }
 
   return {
-    /** Finds images similar to content that is already stored. Returns `undefined` if its embedding is missing. */
+    /** Finds images similar to stored content. Returns `undefined` if the content has no embedding. */
     async similarToContent(
       tenantId: number,
       contentHash: string,
@@ -63,14 +63,14 @@ export function makeEmbeddingQueries({ sql: db }: Database, vectors: VectorSuppo
       options: SimilarityOptions,
     ): Promise<SimilarRows | undefined> {
       assertAvailable();
-      const isOwn = sql`tenant_id = ${tenantId} AND space = ${space} AND content_hash = ${contentHash}`;
-      const { rows } = await sql`SELECT 1 FROM embeddings WHERE ${isOwn}`.execute(db);
+      const matchesContent = sql`tenant_id = ${tenantId} AND space = ${space} AND content_hash = ${contentHash}`;
+      const { rows } = await sql`SELECT 1 FROM embeddings WHERE ${matchesContent}`.execute(db);
       if (rows.length === 0) return undefined;
-      const vector = sql`(SELECT vector FROM embeddings WHERE ${isOwn})`;
+      const vector = sql`(SELECT vector FROM embeddings WHERE ${matchesContent})`;
       return search(tenantId, space, vector, contentHash, options);
     },
 
-    /** Finds images similar to a picture that is not stored. Leaves out images with the content `excludedContentHash`. */
+    /** Finds images similar to a picture that is not stored. Excludes images whose content hash is `excludedContentHash`. */
     similarToPicture: (
       tenantId: number,
       embedding: Embedding,
@@ -80,7 +80,7 @@ export function makeEmbeddingQueries({ sql: db }: Database, vectors: VectorSuppo
       search(
         tenantId,
         embedding.space,
-        sql`${toHalfVector(embedding)}::halfvec`,
+        sql`${formatHalfVector(embedding)}::halfvec`,
         excludedContentHash,
         options,
       ),
@@ -96,19 +96,19 @@ export function makeEmbeddingQueries({ sql: db }: Database, vectors: VectorSuppo
 
 /**
  * Returns the `INSERT` statement for an image's embedding.
- * @param image table expression with one row of `images`.
+ * @param image table expression that yields one row of `images`.
  */
 export function upsertEmbedding(image: RawBuilder<unknown>, embedding: Embedding): RawBuilder<unknown> {
   return sql`
     INSERT INTO embeddings (tenant_id, content_hash, space, vector)
-    SELECT tenant_id, content_hash, ${embedding.space}, ${toHalfVector(embedding)}::halfvec FROM ${image}
+    SELECT tenant_id, content_hash, ${embedding.space}, ${formatHalfVector(embedding)}::halfvec FROM ${image}
     ON CONFLICT (tenant_id, space, content_hash) DO UPDATE SET vector = excluded.vector`;
 }
 
 /** Half-precision floats represent integers up to this value exactly. PostgreSQL parses integers faster than fractions. */
-const exactInHalf = 2_048;
+const maxExactInteger = 2_048;
 
 /** Formats a vector for the database. Only its direction matters, so it is scaled to integers. */
-function toHalfVector({ vector }: Embedding): string {
-  return `[${vector.map((value) => Math.round(value * exactInHalf)).join(',')}]`;
+function formatHalfVector({ vector }: Embedding): string {
+  return `[${vector.map((value) => Math.round(value * maxExactInteger)).join(',')}]`;
 }

@@ -11,13 +11,13 @@ export interface HashNeighbour {
   readonly id: number;
   readonly uuid: string;
   readonly contentHash: string;
-  /** Whether its original has an alpha channel. */
+  /** Whether the original has an alpha channel. */
   readonly hasAlpha: boolean | null;
   readonly fingerprint: Fingerprint;
   readonly renditions: readonly Rendition[];
 }
 
-/** Queries on fingerprints and near-duplicates. */
+/** Queries for fingerprints and near-duplicates. */
 export type FingerprintQueries = ReturnType<typeof makeFingerprintQueries>;
 
 /** Maximum number of hashes whose images are returned. */
@@ -27,20 +27,20 @@ const maxCandidates = 50;
 export function makeFingerprintQueries({ sql: db }: Database) {
   return {
     /**
-     * Lists images of a tenant whose hash differs from this one in at most `maxBits` of 256 bits, nearest first, except
-     * those with `excludedContentHash`. The index finds hashes that share at least one of 16 bands: all hashes that differ in up
-     * to 15 bits, and 997 of 1,000 that differ in 20.
+     * Lists the tenant's images whose hash differs from `hash` in at most `maxBits` of 256 bits, nearest first. Images with
+     * `excludedContentHash` or in `excludedIds` are left out. The index finds hashes that have at least one of 16 bands in
+     * common. These are all hashes that differ in up to 15 bits, and 99.7 % of those that differ in 20.
      */
     async findNeighbours(
       tenantId: number,
       { hash, version }: Pick<Fingerprint, 'hash' | 'version'>,
       maxBits: number,
       excludedContentHash: string,
-      exceptImages: readonly number[] = [],
+      excludedIds: readonly number[] = [],
     ): Promise<HashNeighbour[]> {
       const bits = sql`${`x${hash}`}::bit(256)`;
       const { rows } = await sql<HashNeighbour & Omit<Fingerprint, 'version'>>`
-        WITH near AS MATERIALIZED (
+        WITH near_hashes AS MATERIALIZED (
           SELECT tenant_id, content_hash, bit_count(hash # ${bits}) AS bits FROM fingerprints
           WHERE bands && ${bandKeys(tenantId, hash)}::bigint[] AND version = ${version}
             AND content_hash <> ${excludedContentHash}
@@ -50,18 +50,18 @@ export function makeFingerprintQueries({ sql: db }: Database) {
           translate(encode(f.thumbnail, 'base64'), E'\\n', '') AS thumbnail,
           coalesce((SELECT json_agg(json_build_object(${renditionFields('r')})) FROM renditions r WHERE r.image_id = i.id),
             '[]'::json) AS renditions
-        FROM near JOIN fingerprints f ON f.tenant_id = near.tenant_id AND f.content_hash = near.content_hash
-        JOIN images i ON i.tenant_id = near.tenant_id AND i.content_hash = near.content_hash
+        FROM near_hashes JOIN fingerprints f ON f.tenant_id = near_hashes.tenant_id AND f.content_hash = near_hashes.content_hash
+        JOIN images i ON i.tenant_id = near_hashes.tenant_id AND i.content_hash = near_hashes.content_hash
           AND i.deleted_at IS NULL AND i.duplicate_of IS NULL AND i.status = 'completed'
-          AND i.id <> ALL (${exceptImages}::bigint[])
-        ORDER BY near.bits, i.id`.execute(db);
+          AND i.id <> ALL (${excludedIds}::bigint[])
+        ORDER BY near_hashes.bits, i.id`.execute(db);
       return rows.map(({ hash: neighbourHash, quality, aspect, thumbnail, ...image }) => ({
         ...image,
         fingerprint: { version, hash: toHex(neighbourHash), quality, aspect, thumbnail },
       }));
     },
 
-    /** Records near-duplicates found after the image was completed. */
+    /** Records near-duplicates that were found after the image was completed. */
     async addNearDuplicates(imageId: number, nearDuplicates: readonly NearDuplicate[]): Promise<void> {
       const image = sql`(SELECT id FROM images WHERE id = ${imageId})`;
       await retrying(() => upsertNearDuplicates(image, nearDuplicates).execute(db));
@@ -71,7 +71,7 @@ export function makeFingerprintQueries({ sql: db }: Database) {
 
 /**
  * Returns the `INSERT` statement for an image's fingerprint.
- * @param image table expression with one row of `images`.
+ * @param image table expression that yields one row of `images`.
  */
 export function upsertFingerprint(
   image: RawBuilder<unknown>,
@@ -90,7 +90,7 @@ export function upsertFingerprint(
 
 /**
  * Returns the `INSERT` statement for an image's near-duplicates. Each pair is stored once, under the id of the newer image.
- * @param image table expression with one row and the column `id`.
+ * @param image table expression that yields one row with the column `id`.
  */
 export function upsertNearDuplicates(
   image: RawBuilder<unknown>,
@@ -98,16 +98,16 @@ export function upsertNearDuplicates(
 ): RawBuilder<unknown> {
   return sql`
     INSERT INTO near_duplicates (image_id, match_id, distance, difference, reason)
-    SELECT greatest(image.id, found.id), least(image.id, found.id), found.distance, found.difference, found.reason
-    FROM ${image} image CROSS JOIN jsonb_to_recordset(${JSON.stringify(nearDuplicates)}::jsonb) AS found
+    SELECT greatest(image.id, match.id), least(image.id, match.id), match.distance, match.difference, match.reason
+    FROM ${image} image CROSS JOIN jsonb_to_recordset(${JSON.stringify(nearDuplicates)}::jsonb) AS match
       (id bigint, distance smallint, difference real, reason text)
     -- The match may have been purged since it was found.
-    WHERE found.id <> image.id AND (SELECT true FROM images WHERE images.id = found.id)
+    WHERE match.id <> image.id AND (SELECT true FROM images WHERE images.id = match.id)
     ON CONFLICT (image_id, match_id) DO UPDATE SET distance = excluded.distance, difference = excluded.difference,
       reason = excluded.reason`;
 }
 
-/** Returns the index keys of a hash. They contain the tenant's id, so that a search reads only this tenant's entries. */
+/** Returns a hash's index keys. They contain the tenant id, so that a search reads only this tenant's index entries. */
 function bandKeys(tenantId: number, hash: string): number[] {
   return hashBands(hash).map((band) => tenantId * 2 ** 20 + band);
 }

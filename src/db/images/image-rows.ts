@@ -6,7 +6,7 @@ import type { Queryable } from '../database.ts';
 import { isVisibleTo } from '../lists.ts';
 import type { Schema } from '../schema.ts';
 
-/** A row of `images` with the name of its tenant. */
+/** A row of `images` with its tenant's name. */
 export type ImageRow = Schema['images'] & { readonly tenant: string };
 
 /** A row of `images` with its renditions and near-duplicates. */
@@ -25,7 +25,7 @@ export async function selectImages(
   return rows.map(toImage);
 }
 
-/** Selects images as `selectImages` does, with their renditions and near-duplicates. */
+/** Selects images like `selectImages`, with their renditions and near-duplicates. */
 export async function selectCompleteImages(
   db: Queryable,
   principal: Pick<Principal, 'tenantId'>,
@@ -43,7 +43,7 @@ export async function selectCompleteImages(
   }));
 }
 
-/** Condition on `images` that selects the image identified by `ref`. */
+/** Condition on `images` that is true for the image identified by `ref`. */
 export function identifiedBy(ref: ImageRef): RawBuilder<boolean> {
   return 'id' in ref ? sql`images.id = ${ref.id}` : sql`images.uuid = ${ref.uuid}`;
 }
@@ -70,25 +70,25 @@ const renditionColumns: Readonly<Record<keyof Rendition, keyof Schema['rendition
   format: 'format',
 };
 
-/** Column with the renditions of a row of `images`, smallest first. */
+/** Column that contains an image's renditions, smallest first. */
 const renditionsColumn = sql<Rendition[]>`coalesce((
     SELECT json_agg(json_build_object(${renditionFields('r')}) ORDER BY r.width, r.preset)
     FROM renditions r WHERE r.image_id = images.id), '[]'::json)`;
 
 /**
- * Column with the near-duplicates of a row of `images`, nearest first, without deleted ones. A pair is listed for both of
- * its images. A subquery looks up the other image of each pair, because with a join, a planner that overestimates the number
- * of pairs scans all images.
+ * Column that contains an image's near-duplicates, nearest first. Deleted images are left out. Each pair is listed for both
+ * images. The other image of a pair is looked up in a subquery. With a join, the planner would scan all images if it
+ * overestimated the number of pairs.
  */
 const nearDuplicatesColumn = sql<NearDuplicate[]>`coalesce((
     SELECT json_agg(json_build_object('id', pair.other_id, 'uuid', pair.uuid, 'distance', pair.distance,
       'difference', pair.difference, 'reason', pair.reason) ORDER BY pair.distance, pair.difference, pair.other_id)
     FROM (
-      SELECT n.*, (SELECT other.uuid FROM images other WHERE other.id = n.other_id AND other.deleted_at IS NULL LIMIT 1) AS uuid
+      SELECT near_duplicate.*, (SELECT other.uuid FROM images other WHERE other.id = near_duplicate.other_id AND other.deleted_at IS NULL LIMIT 1) AS uuid
       FROM (
         SELECT match_id AS other_id, distance, difference, reason FROM near_duplicates WHERE image_id = images.id
         UNION ALL
-        SELECT image_id, distance, difference, reason FROM near_duplicates WHERE match_id = images.id) n) pair
+        SELECT image_id, distance, difference, reason FROM near_duplicates WHERE match_id = images.id) near_duplicate) pair
     WHERE pair.uuid IS NOT NULL), '[]'::json)`;
 
 export function toImage(row: ImageRow): Image {

@@ -7,7 +7,7 @@ import type { Database, Queryable } from '../database.ts';
 import { allOf, isAfterCursor, isVisibleTo, limitTo, pageOf } from '../lists.ts';
 import { identifiedBy, selectCompleteImages, selectImages } from './image-rows.ts';
 
-/** Filter of an image list. All given fields must match. */
+/** Filter for a list of images. All given fields must match. */
 export interface ImageFilter {
   readonly tenant?: string | undefined;
   readonly status?: JobState | undefined;
@@ -22,7 +22,7 @@ export interface KnownContent {
   readonly damaged: boolean;
 }
 
-/** Queries on images that are not deleted. Those with a principal return only images that it may see. */
+/** Queries for images that are not deleted. Those with a principal return only images that the principal may see. */
 export type ImageQueries = ReturnType<typeof makeImageQueries>;
 
 /** @see ImageQueries */
@@ -32,12 +32,12 @@ export function makeImageQueries({ sql: db }: Database) {
       return (await selectCompleteImages(db, principal, notDeleted(identifiedBy(ref))))[0];
     },
 
-    /** Finds an image without reading its renditions: a single key look-up, for hot paths. */
+    /** Finds an image without its renditions. This is a single key look-up, for hot paths. */
     async findWithoutRenditions(principal: Principal, ref: ImageRef): Promise<Image | undefined> {
       return (await selectImages(db, principal, notDeleted(identifiedBy(ref))))[0];
     },
 
-    /** Finds the tenant's first image with this content. The result decides whether the content must be stored. */
+    /** Finds the tenant's first image with this content. The result determines whether the content must be stored. */
     async findByContent(tenantId: number, contentHash: string): Promise<KnownContent | undefined> {
       const { rows } = await sql<KnownContent>`
         SELECT id, status, damaged_at IS NOT NULL AS damaged FROM images
@@ -56,12 +56,12 @@ export function makeImageQueries({ sql: db }: Database) {
         sql`ORDER BY images.id LIMIT 100`,
       ),
 
-    /** Lists images in the order of `ids`, without deleted ones. */
+    /** Lists images in the order of `ids`. Deleted images are left out. */
     async listByIds(principal: Principal, ids: readonly number[]): Promise<Image[]> {
       if (ids.length === 0) return [];
       const images = await selectImages(db, principal, notDeleted(sql`images.id IN (${sql.join(ids)})`));
-      const byId = new Map(images.map((image) => [image.id, image]));
-      return ids.flatMap((id) => byId.get(id) ?? []);
+      const imagesById = new Map(images.map((image) => [image.id, image]));
+      return ids.flatMap((id) => imagesById.get(id) ?? []);
     },
 
     /** Lists images, newest first. */
@@ -70,8 +70,8 @@ export function makeImageQueries({ sql: db }: Database) {
       filter: ImageFilter,
       page: PageRequest,
     ): Promise<Page<ImageWithRenditions>> {
-      // Selects the ids first, so that renditions and near-duplicates are only read for the images on this page.
-      const onPage = sql`images.id IN (
+      // The ids are selected first, so that renditions and near-duplicates are read only for the images on this page.
+      const isOnPage = sql`images.id IN (
         SELECT images.id FROM images
         WHERE ${isVisibleTo(principal, 'images.tenant_id')} AND ${notDeleted(matches(filter))}
           AND ${isAfterCursor(page, 'images.id')}
@@ -79,14 +79,14 @@ export function makeImageQueries({ sql: db }: Database) {
       const images = await selectCompleteImages(
         db,
         principal,
-        notDeleted(onPage),
+        notDeleted(isOnPage),
         sql`ORDER BY images.id DESC`,
       );
       const total = await countImages(db, principal, filter);
       return pageOf(images, page.limit, total, (image) => image);
     },
 
-    /** Records that a client knows an image that is still being processed, so that it is no longer withdrawn. */
+    /** Records that a client knows about an image that is still being processed. The image can then no longer be withdrawn. */
     async acknowledge(imageId: number): Promise<'acknowledged' | 'deleted' | 'missing'> {
       const { rows } = await sql<{ deleted: boolean }>`
         UPDATE images SET acknowledged = true WHERE id = ${imageId} RETURNING deleted_at IS NOT NULL AS deleted`.execute(
@@ -97,7 +97,7 @@ export function makeImageQueries({ sql: db }: Database) {
       return row.deleted ? 'deleted' : 'acknowledged';
     },
 
-    /** Marks an image as damaged: its original is missing or truncated. */
+    /** Marks an image as damaged, because its original is missing or changed. */
     async markDamaged(imageId: number): Promise<void> {
       await sql`
         UPDATE images SET damaged_at = now(), updated_at = now() WHERE id = ${imageId} AND damaged_at IS NULL`.execute(
@@ -116,7 +116,7 @@ function notDeleted(condition: RawBuilder<unknown>): RawBuilder<boolean> {
   return sql`images.deleted_at IS NULL AND ${condition}`;
 }
 
-/** Condition on `images` for a filter. */
+/** Condition on `images` that is true for the images that match the filter. */
 function matches({ tenant, status, createdAfter, createdBefore }: ImageFilter): RawBuilder<boolean> {
   return allOf([
     tenant === undefined ? undefined : isTenantNamed(tenant),
@@ -132,8 +132,8 @@ function isTenantNamed(name: string): RawBuilder<boolean> {
 }
 
 /**
- * Counts the images that match. Without a time range, the count comes from the usage counters and the small index of
- * unfinished images: counting a hundred thousand rows would be the slowest part of a list request.
+ * Counts the images that match the filter. Without a time range, the count is computed from the usage counters and the small
+ * index of unfinished images, because counting a hundred thousand rows would be the slowest part of a list request.
  */
 async function countImages(db: Queryable, principal: Principal, filter: ImageFilter): Promise<number> {
   const { tenant, status, createdAfter, createdBefore } = filter;
@@ -142,7 +142,7 @@ async function countImages(db: Queryable, principal: Principal, filter: ImageFil
   const isUnfinished = sql<boolean>`status <> 'completed' AND ${isInTenant}`;
   if (status !== undefined && status !== 'completed')
     return countRows(db, principal, sql`${isUnfinished} AND status = ${status}`);
-  const total = await countByUsage(db, principal, tenant);
+  const total = await countFromUsage(db, principal, tenant);
   return status === undefined ? total : total - (await countRows(db, principal, isUnfinished));
 }
 
@@ -157,7 +157,7 @@ async function countRows(
   return rows[0]?.count ?? 0;
 }
 
-async function countByUsage(
+async function countFromUsage(
   db: Queryable,
   principal: Principal,
   tenant: string | undefined,

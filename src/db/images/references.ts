@@ -3,11 +3,14 @@ import type { Page, PageRequest } from '../../model/page.ts';
 import type { Database } from '../database.ts';
 import { isAfterCursor, limitTo, pageOf } from '../lists.ts';
 
-/** Queries on references, the names of an image's users. Each change also updates the image's counter. */
+/**
+ * Queries for references. A reference is the client's name for something that uses an image. Each change also updates the
+ * image's reference count.
+ */
 export type ReferenceQueries = ReturnType<typeof makeReferenceQueries>;
 
-/** Whether an image's references changed, and how many it has now. */
-interface Change {
+/** Whether an image's references changed, and how many references it has now. */
+interface ReferenceChange {
   readonly changed: boolean;
   readonly count: number;
 }
@@ -16,42 +19,42 @@ interface Change {
 export function makeReferenceQueries({ sql: db }: Database) {
   return {
     /** Adds a reference unless the image already has it. Returns `undefined` if the image is missing or deleted. */
-    async add(imageId: number, reference: string): Promise<Change | undefined> {
-      const { rows } = await sql<Change>`
+    async add(imageId: number, reference: string): Promise<ReferenceChange | undefined> {
+      const { rows } = await sql<ReferenceChange>`
         WITH locked_image AS (
           SELECT id, tenant_id FROM images WHERE id = ${imageId} AND deleted_at IS NULL FOR UPDATE),
         inserted_reference AS (
           INSERT INTO image_references (image_id, reference) SELECT id, ${reference} FROM locked_image
           ON CONFLICT DO NOTHING RETURNING image_id),
-        counted_image AS (
+        updated_image AS (
           UPDATE images SET in_use_count = in_use_count + (SELECT count(*) FROM inserted_reference)
           FROM locked_image WHERE images.id = locked_image.id RETURNING images.in_use_count),
         updated_tenant AS (
           UPDATE tenants SET uses_references = true FROM locked_image
           WHERE tenants.id = locked_image.tenant_id AND NOT tenants.uses_references)
-        SELECT EXISTS (SELECT 1 FROM inserted_reference) AS changed, in_use_count AS count FROM counted_image`.execute(
+        SELECT EXISTS (SELECT 1 FROM inserted_reference) AS changed, in_use_count AS count FROM updated_image`.execute(
         db,
       );
       return rows[0];
     },
 
     /** Removes a reference if the image has it. Returns `undefined` if the image is missing or deleted. */
-    async remove(imageId: number, reference: string): Promise<Change | undefined> {
-      const { rows } = await sql<Change>`
+    async remove(imageId: number, reference: string): Promise<ReferenceChange | undefined> {
+      const { rows } = await sql<ReferenceChange>`
         WITH locked_image AS (SELECT id FROM images WHERE id = ${imageId} AND deleted_at IS NULL FOR UPDATE),
         removed_reference AS (
           DELETE FROM image_references USING locked_image
           WHERE image_id = locked_image.id AND reference = ${reference} RETURNING image_id),
-        counted_image AS (
+        updated_image AS (
           UPDATE images SET in_use_count = in_use_count - (SELECT count(*) FROM removed_reference)
           FROM locked_image WHERE images.id = locked_image.id RETURNING images.in_use_count)
-        SELECT EXISTS (SELECT 1 FROM removed_reference) AS changed, in_use_count AS count FROM counted_image`.execute(
+        SELECT EXISTS (SELECT 1 FROM removed_reference) AS changed, in_use_count AS count FROM updated_image`.execute(
         db,
       );
       return rows[0];
     },
 
-    /** Lists references, newest first. @param total the image's counter */
+    /** Lists references, newest first. @param total the image's reference count */
     async list(
       imageId: number,
       total: number,

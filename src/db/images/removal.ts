@@ -2,12 +2,13 @@ import { sql } from 'kysely';
 import type { Queryable } from '../database.ts';
 
 /*
- * Deletion, purge and withdrawal all soft-delete the image first. `softDeleteImage` makes other images take over its role as
- * the first image with its content, and the ownership of its files. The caller must have locked the image's files
- * (`lockImageFiles`). Otherwise, two images that share files could transfer ownership to each other while both are removed.
+ * Deletion, purge and withdrawal all soft-delete the image first. If other images have the same content, `softDeleteImage`
+ * makes one of them the first image with this content. It also transfers the ownership of files that other images share.
+ * The caller must have locked the image's files (`lockImageFiles`). Otherwise, two images that share files could transfer
+ * ownership to each other while both are being removed.
  */
 
-/** Removes the rows of an image. Soft-deletes it first unless `isDeleted` is set. */
+/** Removes an image's rows. Soft-deletes the image first unless `isDeleted` is set. */
 export async function removeImage(
   transaction: Queryable,
   { id, isDeleted }: { readonly id: number; readonly isDeleted: boolean },
@@ -18,7 +19,7 @@ export async function removeImage(
 
 /** Soft-deletes an image and transfers the ownership of shared files. */
 export async function softDeleteImage(transaction: Queryable, imageId: number): Promise<void> {
-  // Truncates the time to milliseconds, because the cursor of a list of deleted images has that precision.
+  // The time is truncated to milliseconds, because the cursor for listing deleted images has this precision.
   await sql`
     UPDATE images SET deleted_at = date_trunc('milliseconds', now()), updated_at = now() WHERE id = ${imageId}`.execute(
     transaction,
@@ -32,35 +33,38 @@ export async function softDeleteImage(transaction: Queryable, imageId: number): 
   await recordPurgeFigures(transaction, imageId);
 }
 
-/** Records what a purge of the image would remove, and whether other images have the same content or files. */
+/** Records what a purge of the image would remove, and whether other images share its content or files. */
 async function recordPurgeFigures(transaction: Queryable, imageId: number): Promise<void> {
   await sql`
-    WITH sharing_images AS MATERIALIZED (
+    WITH images_sharing_files AS MATERIALIZED (
       SELECT DISTINCT other.image_id AS id FROM renditions own JOIN renditions other ON other.storage_key = own.storage_key
       WHERE own.image_id = ${imageId} AND other.image_id <> ${imageId}),
-    updated_relatives AS (
+    updated_images AS (
       UPDATE images SET has_relatives = true
-      WHERE id = ANY (ARRAY(SELECT id FROM sharing_images)) AND deleted_at IS NOT NULL AND NOT has_relatives)
+      WHERE id = ANY (ARRAY(SELECT id FROM images_sharing_files)) AND deleted_at IS NOT NULL AND NOT has_relatives)
     UPDATE images SET
       purge_renditions = (SELECT count(*) FROM renditions r WHERE r.image_id = images.id),
       purge_bytes = coalesce(original_bytes, 0)
         + (SELECT coalesce(sum(r.bytes), 0) FROM renditions r WHERE r.image_id = images.id),
-      has_relatives = EXISTS (SELECT 1 FROM sharing_images) OR EXISTS (
+      has_relatives = EXISTS (SELECT 1 FROM images_sharing_files) OR EXISTS (
         SELECT 1 FROM images other WHERE other.tenant_id = images.tenant_id AND other.content_hash = images.content_hash
           AND other.id <> images.id)
     WHERE id = ${imageId}`.execute(transaction);
 }
 
 /**
- * Ensures that each file of the image has exactly one owner among the images that use it and are not deleted: the current
- * owner if possible, otherwise the oldest of these images. The bytes of a file count towards its owner's usage.
+ * Ensures that each of the image's files has exactly one owner among the images that use it and are not deleted. The current
+ * owner is kept if possible; otherwise, the oldest of these images becomes the owner. A file's bytes are counted only for its
+ * owner.
  */
 export async function assignOwners(transaction: Queryable, imageId: number): Promise<void> {
   await sql`
-    UPDATE renditions SET shared = ranked.rank > 1
+    UPDATE renditions SET shared = ranked_renditions.rank > 1
     FROM (
       SELECT r.id, row_number() OVER (PARTITION BY r.storage_key ORDER BY r.shared, r.id) AS rank
       FROM renditions r JOIN images i ON i.id = r.image_id AND i.deleted_at IS NULL
-      WHERE r.storage_key IN (SELECT storage_key FROM renditions WHERE image_id = ${imageId})) ranked
-    WHERE renditions.id = ranked.id AND renditions.shared <> (ranked.rank > 1)`.execute(transaction);
+      WHERE r.storage_key IN (SELECT storage_key FROM renditions WHERE image_id = ${imageId})) ranked_renditions
+    WHERE renditions.id = ranked_renditions.id AND renditions.shared <> (ranked_renditions.rank > 1)`.execute(
+    transaction,
+  );
 }

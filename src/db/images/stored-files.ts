@@ -18,24 +18,24 @@ export interface RecordedOriginal {
   readonly id: number;
   readonly key: string;
   readonly bytes: number;
-  /** Whether the image is marked as damaged: its original was missing or truncated. */
+  /** Whether the image is marked as damaged, because its original was missing or changed. */
   readonly damaged: boolean;
 }
 
 /** @see StoredFileQueries */
 export function makeStoredFileQueries({ sql: db }: Database) {
   return {
-    /** Returns the files that no row uses. Files of soft-deleted images are in use. */
+    /** Returns the files that no row uses. Files of soft-deleted images count as used. */
     async listUnused(files: readonly ContentFile[]): Promise<ContentFile[]> {
       const { rows } = await sql<{ key: string }>`
         SELECT f.key FROM jsonb_to_recordset(${JSON.stringify(files)}::jsonb)
           AS f (key text, "tenantId" int, "contentHash" text)
         WHERE ${isUsed(sql`f.key`, sql`f."tenantId"`, sql`f."contentHash"`)}`.execute(db);
-      const used = new Set(rows.map(({ key }) => key));
-      return files.filter(({ key }) => !used.has(key));
+      const usedKeys = new Set(rows.map(({ key }) => key));
+      return files.filter(({ key }) => !usedKeys.has(key));
     },
 
-    /** Lists originals whose image id is greater than `id`, in the order of these ids. */
+    /** Lists originals whose image id is greater than `id`, ordered by this id. */
     async listOriginalsAfter(id: number, limit: number): Promise<RecordedOriginal[]> {
       const { rows } = await sql<RecordedOriginal>`
         SELECT id, original_key AS key, original_bytes AS bytes, damaged_at IS NOT NULL AS damaged FROM images
@@ -44,8 +44,8 @@ export function makeStoredFileQueries({ sql: db }: Database) {
     },
 
     /**
-     * Calls `remove` unless a row uses the file, or an active job may be about to record it. Locks the content until `remove`
-     * is done, so that the file is not recorded at the same time. Returns whether the file was removed.
+     * Calls `remove` unless a row uses the file or an active job may be about to record it. The content is locked until
+     * `remove` has finished, so that the file is not recorded at the same time. Returns whether the file was removed.
      */
     removeUnused: (
       { tenantId, contentHash, key }: ContentFile,
@@ -64,7 +64,7 @@ export function makeStoredFileQueries({ sql: db }: Database) {
   };
 }
 
-/** Condition that a row uses the file: an image with this content as its original, or any image as a rendition. */
+/** Condition that a row uses the file, either as the original of an image with this content or as a rendition. */
 function isUsed(
   key: RawBuilder<unknown>,
   tenantId: RawBuilder<unknown>,

@@ -15,7 +15,7 @@ export interface FetchedContent {
   readonly facts: PictureFacts;
 }
 
-/** Creates the query that records an import's downloaded original: processing → processing. */
+/** Creates the query that records an import's downloaded original. The job stays in `processing`. */
 export function makeAttachContentQueries({ sql: db }: Database) {
   return {
     /**
@@ -33,9 +33,9 @@ export function makeAttachContentQueries({ sql: db }: Database) {
             height = ${facts.height}, format = ${facts.format}, frames = ${facts.frames},
             color_space = ${facts.colorSpace}, has_alpha = ${facts.hasAlpha}, bit_depth = ${facts.bitDepth},
             updated_at = now(), duplicate_of = (
-              SELECT first.id FROM images first WHERE first.tenant_id = ${job.tenantId}
-                AND first.content_hash = ${content.contentHash} AND first.deleted_at IS NULL AND first.duplicate_of IS NULL
-                AND first.id <> images.id)
+              SELECT first_image.id FROM images first_image
+              WHERE first_image.tenant_id = ${job.tenantId} AND first_image.content_hash = ${content.contentHash}
+                AND first_image.deleted_at IS NULL AND first_image.duplicate_of IS NULL AND first_image.id <> images.id)
           WHERE id = ${job.imageId}`.execute(transaction);
         return true;
       }),

@@ -8,16 +8,16 @@ import type { Schema } from '../schema.ts';
 type ClaimedRow = Schema['jobs'] &
   Pick<Schema['images'], 'original_key' | 'content_hash' | 'source_url'> & { readonly is_first_run: boolean };
 
-/** Creates the query that claims jobs: pending → processing. */
+/** Creates the query that claims jobs (pending → processing). */
 export function makeClaimQueries({ sql: db }: Database) {
   return {
     /**
-     * Claims up to `limit` due jobs of one kind, with a lease, by priority and alternating between tenants. Each claim
-     * increments the job's token. Returns the claimed jobs in that order.
+     * Claims up to `limit` due jobs of one kind under a lease. Jobs are claimed and returned by priority, alternating between
+     * tenants. Each claim increments the job's lease token.
      */
     async claimDue(kind: JobKind, limit: number, leaseSeconds: number): Promise<ClaimedJob[]> {
       const query = sql<ClaimedRow>`
-        -- Materialized, because the planner could run a subquery once per row, and each run would lock further jobs.
+        -- Materialized, because the planner might run a subquery once per row, and each run would lock more jobs.
         WITH due_jobs AS MATERIALIZED (
           SELECT id FROM jobs WHERE state = 'pending' AND kind = ${kind} AND run_at <= now()
           ORDER BY priority, turn, id LIMIT ${limit} FOR UPDATE SKIP LOCKED),
@@ -33,14 +33,14 @@ export function makeClaimQueries({ sql: db }: Database) {
           NOT EXISTS (SELECT 1 FROM renditions WHERE renditions.image_id = images.id) AS is_first_run
         FROM claimed_jobs JOIN images ON images.id = claimed_jobs.image_id
         ORDER BY claimed_jobs.priority, claimed_jobs.turn, claimed_jobs.id`;
-      // A deletion updates an image and its copies, possibly in a different order, so a deadlock is possible.
+      // A deletion may update the same images in a different order, so a deadlock is possible.
       const { rows } = await retrying(() => query.execute(db));
       return rows.map(toClaimedJob);
     },
   };
 }
 
-/** Converts a row. A claimed job always has an image, because only finished jobs can outlive theirs. */
+/** Converts a row. A claimed job always has an image, because only finished jobs remain after their image is removed. */
 function toClaimedJob(row: ClaimedRow): ClaimedJob {
   if (row.image_id === null) throw new Error(`Job ${row.id} was claimed without an image.`);
   const { original_key: key, content_hash: contentHash } = row;

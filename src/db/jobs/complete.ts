@@ -12,18 +12,18 @@ import { upsertFingerprint, upsertNearDuplicates } from '../images/fingerprints.
 import { type ImageRow, renditionFields, toImage } from '../images/image-rows.ts';
 import { heldBy, lockHeldJob } from './fence.ts';
 
-/** Facts derived from a picture together with its renditions. */
+/** Facts derived from a picture, in addition to its renditions. */
 export interface DerivedFacts {
   readonly fingerprint: Fingerprint;
   readonly embedding: Embedding;
   readonly nearDuplicates: readonly NearDuplicate[];
 }
 
-/** A donor's rendition, as it was at the time of the comparison. */
+/** A rendition of the donor (the image whose renditions are shared), as it was when the renditions were compared. */
 export type ComparedRendition = Pick<Rendition, 'preset' | 'storageKey' | 'contentHash'>;
 
 /**
- * Creates the queries that complete a job: processing → completed. Renditions, fingerprint, image and job are committed
+ * Creates the queries that complete a job (processing → completed). Renditions, fingerprint, image and job are committed
  * together. Each query returns the completed image, or `undefined` if the lease was lost.
  */
 export function makeCompleteQueries({ sql: db }: Database, { isAvailable: hasEmbeddings }: VectorSupport) {
@@ -34,37 +34,37 @@ export function makeCompleteQueries({ sql: db }: Database, { isAvailable: hasEmb
       renditions: readonly NewRendition[],
       facts: DerivedFacts,
     ): Promise<ImageWithRenditions | undefined> => {
-      const completeOn = (on: Queryable) =>
-        completeJob(on, job, { renditions: newRenditions(renditions), facts, hasEmbeddings });
+      const completeWith = (queryable: Queryable) =>
+        completeJob(queryable, job, { renditions: selectNewRenditions(renditions), facts, hasEmbeddings });
       // On its first run, an image has no files whose ownership could change, so a single statement suffices.
-      if (job.isFirstRun) return retrying(() => completeOn(db));
+      if (job.isFirstRun) return retrying(() => completeWith(db));
       return retryingTransaction(db, async (transaction) => {
         await lockImageFiles(transaction, [job.imageId]);
-        return completeOn(transaction);
+        return completeWith(transaction);
       });
     },
 
     /**
-     * Completes a job with renditions of the donor. Returns `donor-unavailable` if the donor was deleted or no longer uses
-     * exactly the files in `compared`. The image then needs its own renditions.
+     * Completes a job with the donor's renditions. Returns `donor-unavailable` if the donor was deleted or no longer uses
+     * exactly the files in `comparedRenditions`. The image then needs its own renditions.
      */
     completeSharing: (
       job: ClaimedJob,
       donorId: number,
-      compared: readonly ComparedRendition[],
+      comparedRenditions: readonly ComparedRendition[],
       facts: DerivedFacts,
     ): Promise<ImageWithRenditions | undefined | 'donor-unavailable'> =>
       retryingTransaction(db, async (transaction) => {
         await lockImageFiles(transaction, [job.imageId, donorId]);
-        if (!(await stillUses(transaction, donorId, compared))) return 'donor-unavailable';
-        const presets = compared.map(({ preset }) => preset);
-        const renditions = sharedRenditions(donorId, presets);
+        if (!(await stillUses(transaction, donorId, comparedRenditions))) return 'donor-unavailable';
+        const presets = comparedRenditions.map(({ preset }) => preset);
+        const renditions = selectSharedRenditions(donorId, presets);
         return completeJob(transaction, job, { renditions, facts, hasEmbeddings, donorId });
       }),
 
     /**
-     * Completes an import whose content the tenant already has: the image shares the files of the first image with this
-     * content. Returns `first-unavailable` if there is no such image that is completed and intact.
+     * Completes an import whose content the tenant already has. The image shares the files of the first image with this
+     * content. Returns `first-unavailable` unless that image exists and is completed and intact.
      */
     completeAsDuplicate: (
       job: ClaimedJob,
@@ -72,15 +72,19 @@ export function makeCompleteQueries({ sql: db }: Database, { isAvailable: hasEmb
     ): Promise<ImageWithRenditions | undefined | 'first-unavailable'> =>
       retryingTransaction(db, async (transaction) => {
         const content = { tenantId: job.tenantId, contentHash };
-        const firstId = await lockFirst(transaction, content, job.imageId);
+        const firstId = await lockFirstImage(transaction, content, job.imageId);
         if (firstId === undefined) return 'first-unavailable';
         if (!(await lockHeldJob(transaction, job))) return undefined;
         await sql`
-          UPDATE images SET original_filename = ${filename}, duplicate_of = first.id, content_hash = first.content_hash,
-            original_key = first.original_key, original_bytes = first.original_bytes, width = first.width, height = first.height, format = first.format,
-            frames = first.frames, color_space = first.color_space, has_alpha = first.has_alpha, bit_depth = first.bit_depth
-          FROM images first WHERE images.id = ${job.imageId} AND first.id = ${firstId}`.execute(transaction);
-        return completeJob(transaction, job, { renditions: sharedRenditions(firstId), hasEmbeddings });
+          UPDATE images SET original_filename = ${filename}, duplicate_of = first_image.id,
+            content_hash = first_image.content_hash, original_key = first_image.original_key,
+            original_bytes = first_image.original_bytes, width = first_image.width, height = first_image.height,
+            format = first_image.format, frames = first_image.frames, color_space = first_image.color_space,
+            has_alpha = first_image.has_alpha, bit_depth = first_image.bit_depth
+          FROM images first_image WHERE images.id = ${job.imageId} AND first_image.id = ${firstId}`.execute(
+          transaction,
+        );
+        return completeJob(transaction, job, { renditions: selectSharedRenditions(firstId), hasEmbeddings });
       }),
   };
 }
@@ -89,32 +93,34 @@ export function makeCompleteQueries({ sql: db }: Database, { isAvailable: hasEmb
 async function stillUses(
   transaction: Queryable,
   imageId: number,
-  compared: readonly ComparedRendition[],
+  renditions: readonly ComparedRendition[],
 ): Promise<boolean> {
-  if (compared.length === 0) return false;
+  if (renditions.length === 0) return false;
   const { rows } = await sql<{ count: number }>`
     SELECT count(*) AS count FROM renditions r JOIN images i ON i.id = r.image_id AND i.deleted_at IS NULL
-    JOIN jsonb_to_recordset(${JSON.stringify(compared)}::jsonb) AS compared (preset text, "storageKey" text, "contentHash" text)
-      ON compared.preset = r.preset AND compared."storageKey" = r.storage_key AND compared."contentHash" = r.content_hash
+    JOIN jsonb_to_recordset(${JSON.stringify(renditions)}::jsonb) AS compared_rendition
+      (preset text, "storageKey" text, "contentHash" text)
+      ON compared_rendition.preset = r.preset AND compared_rendition."storageKey" = r.storage_key
+        AND compared_rendition."contentHash" = r.content_hash
     WHERE r.image_id = ${imageId}`.execute(transaction);
-  return rows[0]?.count === compared.length;
+  return rows[0]?.count === renditions.length;
 }
 
-/** Finds the first image with this content, if it is completed. Locks its files and those of `imageId`. */
-async function lockFirst(
+/** Finds the first image with this content if it is completed and intact. Locks its files and those of `imageId`. */
+async function lockFirstImage(
   transaction: Queryable,
   content: Content,
   imageId: number,
 ): Promise<number | undefined> {
-  const firstBeforeLock = await findFirst(transaction, content);
-  const imageIds = firstBeforeLock === undefined ? [imageId] : [imageId, firstBeforeLock];
+  const idBeforeLock = await findFirstImageId(transaction, content);
+  const imageIds = idBeforeLock === undefined ? [imageId] : [imageId, idBeforeLock];
   await lockImageFiles(transaction, imageIds, [content]);
-  const first = await findFirst(transaction, content);
-  if (first !== undefined && first !== firstBeforeLock) throw rowsChanged();
-  return first;
+  const id = await findFirstImageId(transaction, content);
+  if (id !== undefined && id !== idBeforeLock) throw rowsChanged();
+  return id;
 }
 
-async function findFirst(
+async function findFirstImageId(
   transaction: Queryable,
   { tenantId, contentHash }: Content,
 ): Promise<number | undefined> {
@@ -125,7 +131,7 @@ async function findFirst(
 }
 
 interface Completion {
-  /** `SELECT` statement for the rows to insert into `renditions`. It reads from `completed_job`. */
+  /** `SELECT` statement that yields the rows to insert into `renditions`. It reads from `completed_job`. */
   readonly renditions: RawBuilder<unknown>;
   readonly facts?: DerivedFacts;
   /** Whether the database has the embeddings table. */
@@ -167,7 +173,7 @@ async function completeJob(
   return row && { ...toImage(row), renditions: row.renditions ?? [], nearDuplicates };
 }
 
-/** Locks the content, because only one of several concurrently completed images with it may own the files. */
+/** Locks the content. If several images with it are completed concurrently, only one of them may own the files. */
 function lockJobContent({ original, tenantId }: ClaimedJob): RawBuilder<unknown> {
   return original ? contentLock(tenantId, original.contentHash) : sql`1`;
 }
@@ -180,7 +186,7 @@ function updateJob(job: ClaimedJob): RawBuilder<unknown> {
 }
 
 /** Selects rows for new renditions. Marks files that another image owns as shared. */
-function newRenditions(renditions: readonly NewRendition[]): RawBuilder<unknown> {
+function selectNewRenditions(renditions: readonly NewRendition[]): RawBuilder<unknown> {
   return sql`
     SELECT completed_job.image_id, rendition.*, is_owned_elsewhere(rendition."storageKey", completed_job.image_id)
     FROM completed_job CROSS JOIN jsonb_to_recordset(${JSON.stringify(renditions)}::jsonb) AS rendition
@@ -189,7 +195,7 @@ function newRenditions(renditions: readonly NewRendition[]): RawBuilder<unknown>
 }
 
 /** Selects rows that share an image's renditions: all of them, or those with the given presets. */
-function sharedRenditions(imageId: number, presets?: readonly string[]): RawBuilder<unknown> {
+function selectSharedRenditions(imageId: number, presets?: readonly string[]): RawBuilder<unknown> {
   return sql`
     SELECT completed_job.image_id, r.preset, r.recipe, r.storage_key, r.content_hash, r.bytes, r.width, r.height,
       r.quality, r.format, true
@@ -208,18 +214,18 @@ function upsertRenditions(rows: RawBuilder<unknown>): RawBuilder<unknown> {
 }
 
 /**
- * Transfers each owned file that the image no longer uses to the oldest image that shares it. A deleted
- * image keeps its mark as the owner although its deletion has made another image the owner, hence the check for one.
+ * Transfers each owned file that the image no longer uses to the oldest image that shares it. A file is skipped if another
+ * image already owns it. A deleted image remains marked as an owner, although its deletion made another image the owner.
  */
 function transferReplacedFiles(): RawBuilder<unknown> {
   return sql`
     UPDATE renditions SET shared = false WHERE id IN (
       SELECT DISTINCT ON (next_owner.storage_key) next_owner.id FROM written_renditions
-      JOIN renditions replaced ON replaced.image_id = written_renditions.image_id
-        AND replaced.preset = written_renditions.preset AND NOT replaced.shared
-        AND replaced.storage_key <> written_renditions.storage_key
-        AND NOT is_owned_elsewhere(replaced.storage_key, replaced.image_id)
-      JOIN renditions next_owner ON next_owner.storage_key = replaced.storage_key AND next_owner.shared
+      JOIN renditions replaced_rendition ON replaced_rendition.image_id = written_renditions.image_id
+        AND replaced_rendition.preset = written_renditions.preset AND NOT replaced_rendition.shared
+        AND replaced_rendition.storage_key <> written_renditions.storage_key
+        AND NOT is_owned_elsewhere(replaced_rendition.storage_key, replaced_rendition.image_id)
+      JOIN renditions next_owner ON next_owner.storage_key = replaced_rendition.storage_key AND next_owner.shared
         AND next_owner.image_id <> written_renditions.image_id
       JOIN images i ON i.id = next_owner.image_id AND i.deleted_at IS NULL
       ORDER BY next_owner.storage_key, next_owner.id)`;
@@ -228,14 +234,15 @@ function transferReplacedFiles(): RawBuilder<unknown> {
 function updateImage(donorId: number | undefined): RawBuilder<unknown> {
   return sql`
     UPDATE images SET status = 'completed', error = NULL, error_code = NULL, processed_at = now(), updated_at = now(),
-      renditions_reused_from = ${originalDonor(donorId)}
+      renditions_reused_from = ${selectOriginalDonor(donorId)}
     FROM completed_job WHERE images.id = completed_job.image_id RETURNING images.*`;
 }
 
-/** Returns the id of the image whose job made the renditions: the donor's own donor unless it was deleted, else the donor. */
-function originalDonor(donorId: number | undefined): RawBuilder<unknown> {
+/** SQL expression for the image whose job made the renditions: the donor's own donor if not deleted, otherwise the donor. */
+function selectOriginalDonor(donorId: number | undefined): RawBuilder<unknown> {
   return donorId === undefined
     ? sql`NULL`
-    : sql`coalesce((SELECT first.id FROM images donor JOIN images first ON first.id = donor.renditions_reused_from
-        WHERE donor.id = ${donorId} AND first.deleted_at IS NULL), ${donorId}::bigint)`;
+    : sql`coalesce((SELECT original_donor.id FROM images donor
+        JOIN images original_donor ON original_donor.id = donor.renditions_reused_from
+        WHERE donor.id = ${donorId} AND original_donor.deleted_at IS NULL), ${donorId}::bigint)`;
 }

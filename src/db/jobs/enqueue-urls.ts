@@ -16,7 +16,7 @@ export interface UrlLine {
   readonly reference: string | undefined;
 }
 
-/** Outcome of one line. `refused`: the URL is already being imported, and the policy rejects a second import. */
+/** Outcome of one line. `refused` means that the URL is already being imported, and the policy rejects a second import. */
 export interface EnqueuedUrl {
   readonly outcome: ImportOutcome;
   readonly imageId: number;
@@ -24,7 +24,7 @@ export interface EnqueuedUrl {
   readonly job: DueJob | undefined;
 }
 
-/** Creates the query that inserts import jobs: – → pending. */
+/** Creates the query that inserts pending import jobs. */
 export function makeEnqueueUrlQueries({ sql: db }: Database) {
   return {
     /**
@@ -37,34 +37,34 @@ export function makeEnqueueUrlQueries({ sql: db }: Database) {
       priority: number,
     ): Promise<EnqueuedUrl[]> =>
       retryingTransaction(db, async (transaction) => {
-        await lockUrls(transaction, lines);
-        const latest =
+        await lockImports(transaction, lines);
+        const latestImages =
           policy === 'allow-retry'
-            ? new Map<string, ImportRun>()
-            : await findLatestImports(transaction, lines);
-        const decisions = lines.map((line) => decide(line, policy, latest));
+            ? new Map<string, ImportedImage>()
+            : await findLatestImages(transaction, lines);
+        const decisions = lines.map((line) => decide(line, policy, latestImages));
         const newDecisions = decisions.filter(({ outcome }) => outcome === 'new');
-        const inserted = await insertImports(
+        const insertedImports = await insertImports(
           transaction,
           newDecisions.map(({ line }) => line),
           priority,
         );
-        newDecisions.forEach((decision, index) => Object.assign(decision, inserted[index]));
+        newDecisions.forEach((decision, index) => Object.assign(decision, insertedImports[index]));
         await addReferences(transaction, decisions);
-        return decisions.map(({ outcome, job, imageId, sameAs }) => ({
+        return decisions.map(({ outcome, job, imageId, earlierDecision }) => ({
           outcome,
-          imageId: sameAs?.imageId ?? imageId,
+          imageId: earlierDecision?.imageId ?? imageId,
           job,
         }));
       }),
   };
 }
 
-/** An image that was or is being imported from a URL. */
-interface ImportRun {
+/** An image that has been imported or is being imported from a URL. */
+interface ImportedImage {
   readonly id: number;
   readonly status: JobState;
-  /** Set if an earlier line of this call inserts the image. Its `id` is not known yet. */
+  /** The decision for the earlier line that inserts the image, if the image does not have an id yet. */
   readonly decision?: Decision;
 }
 
@@ -74,33 +74,33 @@ interface Decision {
   imageId: number;
   job?: DueJob | undefined;
   /** The decision for an earlier line with the same URL, whose image this line shares. */
-  readonly sameAs?: Decision | undefined;
+  readonly earlierDecision?: Decision | undefined;
 }
 
-/** Serialises imports into the same tenant. Otherwise, two requests with the same URL would both insert an image. */
-async function lockUrls(transaction: Queryable, lines: readonly UrlLine[]): Promise<void> {
+/** Serialises imports for the same tenant. Otherwise, two requests with the same URL would both insert an image. */
+async function lockImports(transaction: Queryable, lines: readonly UrlLine[]): Promise<void> {
   // All transactions take these locks in the same order, so that two imports cannot deadlock.
   const tenants = [...new Set(lines.map(({ tenantId }) => tenantId))].toSorted((a, b) => a - b);
   for (const tenant of tenants)
-    await sql`SELECT pg_advisory_xact_lock(${urlLock}::int, ${tenant}::int)`.execute(transaction);
+    await sql`SELECT pg_advisory_xact_lock(${importLockKey}::int, ${tenant}::int)`.execute(transaction);
 }
 
-/** First key of these advisory locks. In a content lock, it is a tenant's id, which is positive. */
-const urlLock = -1;
+/** First key of these advisory locks. The first key of a content lock is a tenant id, which is positive. */
+const importLockKey = -1;
 
-const keyOf = ({ tenantId, urlHash }: Pick<UrlLine, 'tenantId' | 'urlHash'>) => `${tenantId}/${urlHash}`;
+const urlKey = ({ tenantId, urlHash }: Pick<UrlLine, 'tenantId' | 'urlHash'>) => `${tenantId}/${urlHash}`;
 
-/** Returns the latest image of each URL, by tenant and URL. */
-async function findLatestImports(
+/** Returns the latest image of each URL. The keys identify the tenant and the URL. */
+async function findLatestImages(
   transaction: Queryable,
   lines: readonly UrlLine[],
-): Promise<Map<string, ImportRun>> {
-  const { rows } = await sql<ImportRun & { tenantId: number; urlHash: string }>`
+): Promise<Map<string, ImportedImage>> {
+  const { rows } = await sql<ImportedImage & { tenantId: number; urlHash: string }>`
     SELECT DISTINCT ON (i.tenant_id, i.url_hash) i.tenant_id AS "tenantId", i.url_hash AS "urlHash", i.id, i.status
     FROM ${lineTable(lines)} JOIN images i
       ON i.tenant_id = line."tenantId" AND i.url_hash = line."urlHash" AND i.deleted_at IS NULL
     ORDER BY i.tenant_id, i.url_hash, i.id DESC`.execute(transaction);
-  return new Map(rows.map((row) => [keyOf(row), row]));
+  return new Map(rows.map((row) => [urlKey(row), row]));
 }
 
 function lineTable(lines: readonly UrlLine[]): RawBuilder<unknown> {
@@ -108,30 +108,30 @@ function lineTable(lines: readonly UrlLine[]): RawBuilder<unknown> {
     AS line ("tenantId" int, url text, "urlHash" text, uuid uuid, reference text, position int)`;
 }
 
-/** Applies the policy to one line. Adds a new import to `latest`, for the following lines. */
-function decide(line: UrlLine, policy: DuplicatePolicy, latest: Map<string, ImportRun>): Decision {
-  const run = latest.get(keyOf(line));
-  if (run?.status === 'pending' || run?.status === 'processing') {
+/** Applies the policy to one line. Adds a new import to `latestImages`, where the following lines find it. */
+function decide(line: UrlLine, policy: DuplicatePolicy, latestImages: Map<string, ImportedImage>): Decision {
+  const image = latestImages.get(urlKey(line));
+  if (image?.status === 'pending' || image?.status === 'processing') {
     const outcome = policy === 'reject-active' ? 'refused' : 'active';
-    return { line, outcome, imageId: run.id, sameAs: run.decision };
+    return { line, outcome, imageId: image.id, earlierDecision: image.decision };
   }
-  if (run?.status === 'completed' && policy === 'reuse-completed')
-    return { line, outcome: 'known', imageId: run.id };
+  if (image?.status === 'completed' && policy === 'reuse-completed')
+    return { line, outcome: 'known', imageId: image.id };
   const decision: Decision = { line, outcome: 'new', imageId: 0 };
-  if (policy !== 'allow-retry') latest.set(keyOf(line), { id: 0, status: 'pending', decision });
+  if (policy !== 'allow-retry') latestImages.set(urlKey(line), { id: 0, status: 'pending', decision });
   return decision;
 }
 
-/** Inserts images and their jobs. Returns them in the order of the lines. */
+/** Inserts images and their jobs. Returns them in line order. */
 async function insertImports(
   transaction: Queryable,
   lines: readonly UrlLine[],
   priority: number,
 ): Promise<{ imageId: number; job: DueJob }[]> {
   if (lines.length === 0) return [];
-  const numbered = lines.map((line, position) => ({ ...line, position, uuid: uuidv7() }));
+  const numberedLines = lines.map((line, position) => ({ ...line, position, uuid: uuidv7() }));
   const { rows } = await sql<{ imageId: number; jobId: number }>`
-    WITH line AS (SELECT * FROM ${lineTable(numbered)}),
+    WITH line AS (SELECT * FROM ${lineTable(numberedLines)}),
     inserted_images AS (
       INSERT INTO images (uuid, tenant_id, status, source_url, url_hash)
       SELECT uuid, "tenantId", 'pending', url, "urlHash" FROM line ORDER BY position
@@ -147,31 +147,31 @@ async function insertImports(
   return rows.map(({ imageId, jobId }) => ({ imageId, job: { id: jobId, kind: 'import' } }));
 }
 
-/** Adds the lines' references to their images. The transaction is retried if an existing image was removed. */
+/** Adds the lines' references to their images. If an existing image has been removed, the transaction is retried. */
 async function addReferences(transaction: Queryable, decisions: readonly Decision[]): Promise<void> {
-  const requested = decisions
+  const requestedReferences = decisions
     .filter(({ outcome, line }) => outcome !== 'refused' && line.reference !== undefined)
     .map((decision) => ({
-      imageId: (decision.sameAs ?? decision).imageId,
+      imageId: (decision.earlierDecision ?? decision).imageId,
       reference: decision.line.reference,
     }));
-  if (requested.length === 0) return;
-  const imageIds = [...new Set(requested.map(({ imageId }) => imageId))];
-  const locked = await sql`
+  if (requestedReferences.length === 0) return;
+  const imageIds = [...new Set(requestedReferences.map(({ imageId }) => imageId))];
+  const lockedImages = await sql`
     SELECT 1 FROM images WHERE id = ANY (${imageIds}::bigint[]) AND deleted_at IS NULL
     ORDER BY id FOR UPDATE`.execute(transaction);
-  if (locked.rows.length < imageIds.length) throw rowsChanged();
+  if (lockedImages.rows.length < imageIds.length) throw rowsChanged();
   await sql`
-    WITH requested AS (
+    WITH requested_references AS (
       SELECT DISTINCT "imageId" AS image_id, reference
-      FROM jsonb_to_recordset(${JSON.stringify(requested)}::jsonb) AS line ("imageId" bigint, reference text)),
+      FROM jsonb_to_recordset(${JSON.stringify(requestedReferences)}::jsonb) AS line ("imageId" bigint, reference text)),
     inserted_references AS (
-      INSERT INTO image_references (image_id, reference) SELECT image_id, reference FROM requested
+      INSERT INTO image_references (image_id, reference) SELECT image_id, reference FROM requested_references
       ON CONFLICT DO NOTHING RETURNING image_id),
-    counted_images AS (
-      UPDATE images SET in_use_count = in_use_count + added.count
-      FROM (SELECT image_id, count(*) AS count FROM inserted_references GROUP BY image_id) added
-      WHERE images.id = added.image_id RETURNING images.tenant_id)
+    updated_images AS (
+      UPDATE images SET in_use_count = in_use_count + new_references.count
+      FROM (SELECT image_id, count(*) AS count FROM inserted_references GROUP BY image_id) new_references
+      WHERE images.id = new_references.image_id RETURNING images.tenant_id)
     UPDATE tenants SET uses_references = true
-    WHERE id IN (SELECT tenant_id FROM counted_images) AND NOT uses_references`.execute(transaction);
+    WHERE id IN (SELECT tenant_id FROM updated_images) AND NOT uses_references`.execute(transaction);
 }

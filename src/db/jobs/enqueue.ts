@@ -16,7 +16,7 @@ export interface NewUpload {
   readonly bytes: number;
   readonly facts: PictureFacts;
   readonly priority: number;
-  /** If set, this process claims the job at once, with a lease of this length. */
+  /** If set, this process claims the job immediately, with a lease of this length. */
   readonly leaseSeconds?: number | undefined;
 }
 
@@ -25,10 +25,10 @@ export type EnqueuedUpload =
   | { readonly outcome: 'new' | 'retried'; readonly imageId: number; readonly job: ClaimedJob }
   | { readonly outcome: 'known'; readonly imageId: number };
 
-/** Creates the queries that insert a job: – → pending or processing. */
+/** Creates the queries that insert a pending or processing job. */
 export function makeEnqueueQueries({ sql: db }: Database) {
   return {
-    /** Records an upload: image and job. Waits for concurrent transactions on the same content. */
+    /** Records an upload as an image and a job. Waits for concurrent transactions on the same content. */
     async enqueueUpload(upload: NewUpload): Promise<EnqueuedUpload> {
       const inserted = await retrying(() => insertImageAndJob(db, upload));
       if (inserted) return toEnqueuedUpload(upload, inserted);
@@ -36,8 +36,8 @@ export function makeEnqueueQueries({ sql: db }: Database) {
     },
 
     /**
-     * Adds a job that makes a completed image's renditions again. Returns `undefined` if a job of the image is pending
-     * or processing, or if the image is not completed.
+     * Adds a job that makes a completed image's renditions again. Returns `undefined` if the image is not completed, or if it
+     * already has a pending or processing job.
      */
     async requeue(imageId: number, priority: number): Promise<DueJob | undefined> {
       const query = sql<DueJob>`
@@ -46,22 +46,22 @@ export function makeEnqueueQueries({ sql: db }: Database) {
         WHERE id = ${imageId} AND status = 'completed' AND original_key IS NOT NULL AND NOT EXISTS (
           SELECT 1 FROM jobs WHERE image_id = images.id AND state IN ('pending', 'processing'))
         RETURNING id, kind`;
-      // Between the check and the insertion, the image may be purged or get a job: a unique index rejects a second one.
+      // Between the check and the insertion, the image may be purged or receive a job. A unique index rejects a second job.
       const { rows } = await retrying(() => query.execute(db));
       return rows[0];
     },
   };
 }
 
-interface Inserted {
+interface InsertedRows {
   readonly imageId: number;
   readonly jobId: number;
 }
 
-/** Uses a single statement, because every new upload runs it. Returns `undefined` if the tenant already has the content. */
-async function insertImageAndJob(db: Queryable, upload: NewUpload): Promise<Inserted | undefined> {
+/** Inserts both rows in a single statement, for speed. Returns `undefined` if the tenant already has the content. */
+async function insertImageAndJob(db: Queryable, upload: NewUpload): Promise<InsertedRows | undefined> {
   const { facts } = upload;
-  const { rows } = await sql<Inserted>`
+  const { rows } = await sql<InsertedRows>`
     WITH locked_content AS MATERIALIZED (SELECT ${contentLock(upload.tenantId, upload.contentHash)}),
     inserted_image AS (
       INSERT INTO images (uuid, tenant_id, status, original_filename, content_hash, original_key, original_bytes,
@@ -79,7 +79,7 @@ async function insertImageAndJob(db: Queryable, upload: NewUpload): Promise<Inse
   return rows[0];
 }
 
-/** Returns the `INSERT` statement for the upload's job. @param image table expression with one row and the column `id` */
+/** Returns the `INSERT` statement for the upload's job. @param image table expression that yields a row with an `id` */
 function insertJob(upload: NewUpload, image: RawBuilder<unknown>): RawBuilder<{ id: number }> {
   const isClaimed = upload.leaseSeconds !== undefined;
   return sql`
@@ -90,7 +90,7 @@ function insertJob(upload: NewUpload, image: RawBuilder<unknown>): RawBuilder<{ 
     FROM ${image} RETURNING id`;
 }
 
-/** Processes a failed image again, with the bytes just uploaded. Leaves other images unchanged. */
+/** Retries a failed image with the newly uploaded bytes. Leaves an image in any other state unchanged. */
 async function enqueueKnownContent(transaction: Queryable, upload: NewUpload): Promise<EnqueuedUpload> {
   await lockContent(transaction, upload.tenantId, upload.contentHash);
   const { rows } = await sql<Pick<Schema['images'], 'id' | 'status'>>`
@@ -98,23 +98,23 @@ async function enqueueKnownContent(transaction: Queryable, upload: NewUpload): P
     WHERE tenant_id = ${upload.tenantId} AND content_hash = ${upload.contentHash}
       AND deleted_at IS NULL AND duplicate_of IS NULL
     FOR UPDATE`.execute(transaction);
-  const [known] = rows;
-  if (!known) {
+  const [knownImage] = rows;
+  if (!knownImage) {
     // The image was deleted or withdrawn between the two statements.
     const inserted = await insertImageAndJob(transaction, upload);
-    if (!inserted) throw new Error(`Content ${upload.contentHash} is neither known nor new.`);
+    if (!inserted) throw new Error(`Content ${upload.contentHash} was neither found nor inserted.`);
     return toEnqueuedUpload(upload, inserted);
   }
-  if (known.status !== 'failed') return { outcome: 'known', imageId: known.id };
+  if (knownImage.status !== 'failed') return { outcome: 'known', imageId: knownImage.id };
   await sql`
     UPDATE images SET status = ${initialState(upload)}, error = NULL, error_code = NULL, damaged_at = NULL, updated_at = now()
-    WHERE id = ${known.id}`.execute(transaction);
-  const job = await insertJob(upload, sql`(SELECT ${known.id}::bigint AS id) known_image`).execute(
+    WHERE id = ${knownImage.id}`.execute(transaction);
+  const job = await insertJob(upload, sql`(SELECT ${knownImage.id}::bigint AS id) known_image`).execute(
     transaction,
   );
   const [insertedJob] = job.rows;
-  if (!insertedJob) throw new Error(`No job was inserted for image ${known.id}.`);
-  return toEnqueuedUpload(upload, { imageId: known.id, jobId: insertedJob.id }, 'retried');
+  if (!insertedJob) throw new Error(`No job was inserted for image ${knownImage.id}.`);
+  return toEnqueuedUpload(upload, { imageId: knownImage.id, jobId: insertedJob.id }, 'retried');
 }
 
 function initialState({ leaseSeconds }: NewUpload): 'pending' | 'processing' {
@@ -127,7 +127,7 @@ function initialToken({ leaseSeconds }: NewUpload): number {
 
 function toEnqueuedUpload(
   upload: NewUpload,
-  { imageId, jobId }: Inserted,
+  { imageId, jobId }: InsertedRows,
   outcome: 'new' | 'retried' = 'new',
 ): EnqueuedUpload {
   const job: ClaimedJob = {

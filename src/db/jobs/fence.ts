@@ -3,8 +3,8 @@ import type { ClaimedJob } from '../../model/job.ts';
 import type { Queryable } from '../database.ts';
 
 /**
- * The fence: a condition on `jobs` that holds while these claims are valid. All writes of a worker depend on it, so that a
- * worker that lost its lease changes nothing. Requires at least one claim.
+ * Condition on `jobs` that is true while these claims are valid. Every write by a worker depends on it, so that a worker that
+ * has lost its lease changes nothing. Requires at least one claim.
  */
 export function heldBy(...claims: readonly ClaimedJob[]): RawBuilder<boolean> {
   const tokens = claims.map(({ id, leaseToken }) => sql`(${id}::bigint, ${leaseToken}::bigint)`);
@@ -12,8 +12,8 @@ export function heldBy(...claims: readonly ClaimedJob[]): RawBuilder<boolean> {
 }
 
 /**
- * Locks a claimed job until the transaction ends. Returns false if the claim is no longer valid. Call it before locking the
- * row of the job's image: all transactions use this order.
+ * Locks a claimed job until the transaction ends. Returns false if the claim is no longer valid. Call this before locking the
+ * job's image, because all transactions use this order.
  */
 export async function lockHeldJob(transaction: Queryable, job: ClaimedJob): Promise<boolean> {
   const { rows } = await sql`SELECT 1 FROM jobs WHERE ${heldBy(job)} FOR UPDATE`.execute(transaction);

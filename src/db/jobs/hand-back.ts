@@ -4,18 +4,18 @@ import type { Database } from '../database.ts';
 import { retrying } from '../engine/retrying.ts';
 import { heldBy } from './fence.ts';
 
-/** Creates the query with which a stopping worker returns its jobs: processing → pending. */
+/** Creates the query with which a stopping worker returns its jobs (processing → pending). */
 export function makeHandBackQueries({ sql: db }: Database) {
   return {
     /** Returns unfinished jobs to the queue, due immediately. This does not count as a retry. */
     async handBack(jobs: readonly ClaimedJob[]): Promise<void> {
       if (jobs.length === 0) return;
       const query = sql`
-        WITH pending_jobs AS (
+        WITH returned_jobs AS (
           UPDATE jobs SET state = 'pending', lease_until = NULL, run_at = now()
           WHERE ${heldBy(...jobs)} RETURNING image_id)
         UPDATE images SET status = 'pending'
-        WHERE id IN (SELECT image_id FROM pending_jobs) AND status = 'processing'`;
+        WHERE id IN (SELECT image_id FROM returned_jobs) AND status = 'processing'`;
       await retrying(() => query.execute(db));
     },
   };

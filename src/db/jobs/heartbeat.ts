@@ -3,10 +3,10 @@ import type { ClaimedJob } from '../../model/job.ts';
 import type { Database } from '../database.ts';
 import { heldBy } from './fence.ts';
 
-/** Creates the query that renews leases: processing → processing. */
+/** Creates the query that renews leases. The jobs stay in `processing`. */
 export function makeHeartbeatQueries({ sql: db }: Database) {
   return {
-    /** Renews the leases of these jobs, of which there must be at least one. Returns the jobs that are still claimed. */
+    /** Renews the leases of these jobs. Requires at least one job. Returns the jobs whose claims are still valid. */
     async renewLeases(jobs: readonly ClaimedJob[], leaseSeconds: number): Promise<Set<ClaimedJob>> {
       const { rows } = await sql<{ id: number; token: number }>`
         UPDATE jobs SET lease_until = now() + make_interval(secs => ${leaseSeconds})

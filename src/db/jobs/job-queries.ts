@@ -16,8 +16,8 @@ import { makeWithdrawQueries } from './withdraw.ts';
 export type JobQueries = ReturnType<typeof makeJobQueries>;
 
 /**
- * Creates the queries that change the state of a job. Each transition has its own file: see docs/state-machine.md. The
- * job's row is the only record of its lease: whether it is claimed, until when, and with which token.
+ * Creates the queries that change the state of a job. There is one file per transition, as described in
+ * docs/state-machine.md. A job's lease is recorded only in its row, which contains the state, the expiry time and the token.
  */
 export function makeJobQueries(database: Database, vectors: VectorSupport = { isAvailable: true }) {
   return {

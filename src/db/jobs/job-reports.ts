@@ -6,13 +6,13 @@ import type { Principal } from '../../model/principal.ts';
 import type { Database } from '../database.ts';
 import { allOf, isAfterCursor, isVisibleTo, limitTo, pageOf } from '../lists.ts';
 
-/** Filter of a job list. All given fields must match. */
+/** Filter for a list of jobs. All given fields must match. */
 export interface JobFilter {
   readonly state?: JobState | undefined;
   readonly kind?: JobKind | undefined;
   readonly tenant?: string | undefined;
   readonly imageId?: number | undefined;
-  /** Code of the last error, or the family of codes that contains it. */
+  /** Code of the last error, or a family of codes that includes it. */
   readonly code?: string | undefined;
   readonly failureClass?: FailureClass | undefined;
 }
@@ -22,7 +22,7 @@ export interface QueueDepth {
   readonly kind: JobKind;
   readonly pending: number;
   readonly processing: number;
-  /** How long the oldest pending job has been due: 0 if none is due yet, `null` if none is pending. */
+  /** How long the oldest pending job has been due: 0 if no job is due yet, `null` if no job is pending. */
   readonly oldestPendingSeconds: number | null;
 }
 
@@ -83,12 +83,12 @@ export function makeJobReportQueries({ sql: db }: Database) {
   };
 }
 
-/** Converts the time to UTC: in JSON, the database writes it in the server's time zone. */
+/** Converts the time to UTC, because the database formats times in JSON in the server's time zone. */
 function withUtcTime(attempt: FailedAttempt): FailedAttempt {
   return { ...attempt, at: new Date(attempt.at).toISOString() };
 }
 
-/** Condition on `jobs j` for a filter. */
+/** Condition on `jobs j` that is true for the jobs that match `filter`. */
 export function matches(filter: JobFilter): RawBuilder<boolean> {
   const { state, kind, imageId, code, failureClass, tenant } = filter;
   return allOf([

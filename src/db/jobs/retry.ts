@@ -7,17 +7,17 @@ import { isVisibleTo } from '../lists.ts';
 import { type JobFilter, makeJobReportQueries, matches } from './job-reports.ts';
 
 /**
- * Outcome of a retry. `not-retryable`: the job has not failed, its image was deleted or has since been completed, or the
- * image has a newer job.
+ * Outcome of a retry. `not-retryable` means that the job has not failed, that its image was deleted or has since been
+ * completed, or that the image has a newer job.
  */
 export type RetryOutcome = 'retried' | 'not-retryable' | 'not-found';
 
-/** Creates the queries with which an operator retries failed jobs: failed → pending. */
+/** Creates the queries with which an operator retries failed jobs (failed → pending). */
 export function makeRetryQueries(database: Database) {
   const { sql: db } = database;
   const reports = makeJobReportQueries(database);
 
-  /** Resets failed jobs that are the newest job of their image. */
+  /** Resets failed jobs that match the condition. A job is skipped if its image has a newer job. */
   async function retryWhere(condition: RawBuilder<boolean>): Promise<DueJob[]> {
     const query = sql<DueJob>`
       WITH pending_jobs AS (
@@ -26,7 +26,7 @@ export function makeRetryQueries(database: Database) {
         WHERE id IN (
           SELECT j.id FROM jobs j JOIN images i ON i.id = j.image_id
           WHERE j.state = 'failed' AND i.deleted_at IS NULL AND i.status = 'failed' AND ${condition}
-            AND NOT EXISTS (SELECT 1 FROM jobs later WHERE later.image_id = j.image_id AND later.id > j.id)
+            AND NOT EXISTS (SELECT 1 FROM jobs newer_job WHERE newer_job.image_id = j.image_id AND newer_job.id > j.id)
           FOR UPDATE OF j SKIP LOCKED)
         RETURNING id, kind, image_id),
       pending_images AS (
@@ -39,14 +39,14 @@ export function makeRetryQueries(database: Database) {
   }
 
   return {
-    /** Retries a failed job and resets its counters of retries and crashes. */
+    /** Retries a failed job and resets its failure counters. */
     async retry(principal: Principal, id: number): Promise<RetryOutcome> {
-      const retried = await retryWhere(sql`j.id = ${id} AND ${isVisibleTo(principal, 'j.tenant_id')}`);
-      if (retried.length > 0) return 'retried';
+      const retriedJobs = await retryWhere(sql`j.id = ${id} AND ${isVisibleTo(principal, 'j.tenant_id')}`);
+      if (retriedJobs.length > 0) return 'retried';
       return (await reports.find(principal, id)) ? 'not-retryable' : 'not-found';
     },
 
-    /** Retries all failed jobs that match the filter. Returns them. */
+    /** Retries all failed jobs that match the filter. Returns the retried jobs. */
     retryAll: (principal: Principal, filter: JobFilter): Promise<DueJob[]> =>
       retryWhere(sql`${isVisibleTo(principal, 'j.tenant_id')} AND ${matches(filter)}`),
   };

@@ -4,18 +4,18 @@ import type { Database } from '../database.ts';
 import { retrying } from '../engine/retrying.ts';
 import { appendAttempt } from './fail.ts';
 
-/** Jobs that are pending again, and the number of jobs that failed. */
+/** The jobs that are pending again, and the number of jobs that failed. */
 export interface TakeOverResult {
   readonly requeued: DueJob[];
   readonly failed: number;
 }
 
-/** Creates the query with which any process takes over jobs of lost workers: processing → pending or failed. */
+/** Creates the query with which any process takes over the jobs of lost workers (processing → pending or failed). */
 export function makeTakeOverQueries({ sql: db }: Database) {
   return {
     /**
      * Takes over jobs whose lease has expired. This does not count as a retry, but a job that loses its worker
-     * `maxLosses` times fails, because it is probably the cause.
+     * `maxLosses` times fails, because the job is probably the cause.
      * @param includeUnexpired also takes over jobs with a valid lease. Set it only if no other process is running.
      */
     async takeOverLostLeases(maxLosses: number, includeUnexpired: boolean): Promise<TakeOverResult> {
@@ -28,7 +28,7 @@ export function makeTakeOverQueries({ sql: db }: Database) {
         error: 'The worker stopped unexpectedly.',
       });
       const query = sql<DueJob & { state: JobState }>`
-        -- Skips locked rows, because a worker suspended during a transaction may keep a row locked for a long time.
+        -- Locked rows are skipped, because a worker suspended during a transaction may keep a row locked for a long time.
         WITH lost_jobs AS MATERIALIZED (
           SELECT id FROM jobs WHERE state = 'processing' ${includeUnexpired ? sql`` : sql`AND lease_until < now()`}
           FOR UPDATE SKIP LOCKED),
@@ -48,7 +48,7 @@ export function makeTakeOverQueries({ sql: db }: Database) {
             error = CASE WHEN released_jobs.state = 'failed' THEN ${message} END,
             error_code = CASE WHEN released_jobs.state = 'failed' THEN 'worker_lost' END
           FROM released_jobs WHERE images.id = released_jobs.image_id
-            -- An image that is processed again stays completed until a failure is final.
+            -- An image that is processed again stays completed unless the last attempt fails.
             AND (released_jobs.state = 'failed' OR images.status = 'processing'))
         SELECT id, kind, state FROM released_jobs`;
       const { rows } = await retrying(() => query.execute(db));

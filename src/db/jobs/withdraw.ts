@@ -6,13 +6,13 @@ import { lockImageFiles } from '../images/content-lock.ts';
 import { removeImage } from '../images/removal.ts';
 import { lockHeldJob } from './fence.ts';
 
-/** Creates the query with which a worker removes a job and its image: processing → –. */
+/** Creates the query with which a worker removes a processing job and its image. */
 export function makeWithdrawQueries({ sql: db }: Database) {
   return {
     /**
      * Removes an inline upload that cannot be decoded: its job, its image, and its original unless another image has the same
-     * content. Returns false and changes nothing if the lease was lost, or if other clients may know the image because it
-     * was acknowledged, referenced or deleted.
+     * content. Returns false and changes nothing if the lease was lost, or if other clients may know about the image
+     * because it was acknowledged, referenced or deleted.
      */
     withdraw: (
       job: ClaimedJob,
@@ -36,7 +36,7 @@ export function makeWithdrawQueries({ sql: db }: Database) {
   };
 }
 
-/** Locks the image. Returns false if other clients may know it. */
+/** Locks the image. Returns false if other clients may know about it. */
 async function lockUnknownImage(transaction: Queryable, imageId: number): Promise<boolean> {
   const { rows } = await sql`
     SELECT 1 FROM images WHERE id = ${imageId} AND deleted_at IS NULL AND NOT acknowledged AND in_use_count = 0

@@ -5,27 +5,30 @@ import type { VectorSupport } from '../engine/vectors.ts';
 /** Queries that remove expired rows in batches. Each returns the number of rows removed. */
 export type ExpiredRowQueries = ReturnType<typeof makeExpiredRowQueries>;
 
-/** Rows removed per statement. Removing millions at once would exceed the statement timeout. */
+/** Number of rows removed per statement. Removing millions at once would exceed the statement timeout. */
 const batchSize = 5_000;
 
-/** Imports removed per statement. Each removal cascades to up to 1,000 lines. */
+/** Number of imports removed per statement. Each removal cascades to up to 1,000 lines. */
 const importBatchSize = 50;
 
 /** @see ExpiredRowQueries */
 export function makeExpiredRowQueries({ sql: db }: Database, vectors: VectorSupport) {
   /** Repeats a statement until it removes fewer rows than a full batch. */
-  async function inBatches(size: number, remove: (limit: number) => RawBuilder<unknown>): Promise<number> {
-    for (let removed = 0; ; ) {
+  async function removeInBatches(
+    size: number,
+    remove: (limit: number) => RawBuilder<unknown>,
+  ): Promise<number> {
+    for (let removedCount = 0; ; ) {
       const { rows } = await remove(size).execute(db);
-      removed += rows.length;
-      if (rows.length < size) return removed;
+      removedCount += rows.length;
+      if (rows.length < size) return removedCount;
     }
   }
 
   return {
-    /** Removes jobs that reached this state more than `days` ago. */
+    /** Removes jobs that reached this state more than `days` days ago. */
     removeJobs: (state: 'completed' | 'failed', days: number): Promise<number> =>
-      inBatches(
+      removeInBatches(
         batchSize,
         (limit) => sql`
           DELETE FROM jobs WHERE id = ANY (ARRAY(
@@ -36,7 +39,7 @@ export function makeExpiredRowQueries({ sql: db }: Database, vectors: VectorSupp
 
     /** Removes imports and their lines, but not their images. Keeps imports with images that are still being processed. */
     removeImports: (days: number): Promise<number> =>
-      inBatches(
+      removeInBatches(
         importBatchSize,
         (limit) => sql`
           DELETE FROM imports WHERE id = ANY (ARRAY(
@@ -47,11 +50,11 @@ export function makeExpiredRowQueries({ sql: db }: Database, vectors: VectorSupp
           RETURNING id`,
       ),
 
-    /** Removes unreferenced images whose import failed before it received any bytes. They have no files. */
+    /** Removes unreferenced images whose import failed before it received any bytes. These images have no files. */
     removeImagesWithoutContent: (days: number): Promise<number> => {
       const isExpired = sql`status = 'failed' AND content_hash IS NULL AND deleted_at IS NULL AND in_use_count = 0
         AND updated_at < ${daysAgo(days)}`;
-      return inBatches(
+      return removeInBatches(
         batchSize,
         (limit) => sql`
           -- The condition is repeated, because the import may be retried before its row is locked.
@@ -62,20 +65,21 @@ export function makeExpiredRowQueries({ sql: db }: Database, vectors: VectorSupp
     },
 
     /**
-     * Removes tenants without recent writes that have no images (including deleted ones), jobs or imports. Their names can
-     * be used again for new tenants. Each write for a tenant first records its use, which protects it from removal.
+     * Removes tenants without recent writes that have no images (not even deleted images), jobs or imports. Their names can
+     * be used again for new tenants. Each write first records that its tenant is in use, which protects the tenant from
+     * removal.
      */
     removeTenants: (days: number): Promise<number> => {
       const contentTables = vectors.isAvailable ? ['fingerprints', 'embeddings'] : ['fingerprints'];
-      const hasRows = ['images', 'jobs', 'imports', ...contentTables].map(
+      const rowConditions = ['images', 'jobs', 'imports', ...contentTables].map(
         (table) => sql`EXISTS (SELECT 1 FROM ${sql.table(table)} WHERE tenant_id = tenants.id)`,
       );
-      return inBatches(
+      return removeInBatches(
         batchSize,
         (limit) => sql`
           WITH removed_tenants AS (
             DELETE FROM tenants WHERE used_at < ${daysAgo(days)} AND id = ANY (ARRAY(
-              SELECT id FROM tenants WHERE used_at < ${daysAgo(days)} AND NOT (${sql.join(hasRows, sql` OR `)})
+              SELECT id FROM tenants WHERE used_at < ${daysAgo(days)} AND NOT (${sql.join(rowConditions, sql` OR `)})
                 -- Tenants with deltas are kept until the deltas have been added to usage_totals.
                 AND id <> ALL (ARRAY(SELECT tenant_id FROM usage_deltas))
               ORDER BY used_at LIMIT ${limit}))

@@ -6,15 +6,15 @@ import { isVisibleTo } from '../lists.ts';
 export interface DeletedFigures {
   readonly cutoff: Date;
   readonly images: number;
-  /** Number of renditions created before the cutoff, of all images, whether deleted or not. */
+  /** Number of renditions created before the cutoff. Includes the renditions of images that are not deleted. */
   readonly renditionsFound: number;
   readonly renditionsToDelete: number;
   readonly bytes: number;
 }
 
 /**
- * Computes the figures from those recorded by each deletion. Reads rows only for deleted images with relatives, which are
- * other images with the same content or files.
+ * Adds up the figures that each deletion recorded. Reads rows only for deleted images with relatives, which are other images
+ * with the same content or files.
  */
 export async function readDeletedFigures(
   db: Queryable,
@@ -22,12 +22,12 @@ export async function readDeletedFigures(
   days: number,
 ): Promise<DeletedFigures> {
   const { rows } = await sql<Omit<DeletedFigures, 'renditionsFound'>>`
-    WITH bound AS MATERIALIZED (SELECT now() - make_interval(days => ${days}::int) AS cutoff)
-    SELECT bound.cutoff, count(i.id) AS images, coalesce(sum(i.purge_renditions), 0) AS "renditionsToDelete",
+    WITH purge_cutoff AS MATERIALIZED (SELECT now() - make_interval(days => ${days}::int) AS cutoff)
+    SELECT purge_cutoff.cutoff, count(i.id) AS images, coalesce(sum(i.purge_renditions), 0) AS "renditionsToDelete",
       coalesce(sum(i.purge_bytes) FILTER (WHERE NOT i.has_relatives), 0)::bigint AS bytes
-    FROM bound LEFT JOIN images i ON i.deleted_at IS NOT NULL AND i.deleted_at <= bound.cutoff
+    FROM purge_cutoff LEFT JOIN images i ON i.deleted_at IS NOT NULL AND i.deleted_at <= purge_cutoff.cutoff
       AND ${isVisibleTo({ tenantId }, 'i.tenant_id')}
-    GROUP BY bound.cutoff`.execute(db);
+    GROUP BY purge_cutoff.cutoff`.execute(db);
   const [figures] = rows;
   if (!figures) throw new Error('The query of the purge figures returned no row.');
   const { cutoff } = figures;
@@ -38,24 +38,25 @@ export async function readDeletedFigures(
   };
 }
 
-/** Counts the bytes freed by purging images that have relatives: their files that no remaining image uses. */
+/** Counts the bytes freed by purging images with relatives. A file is freed if no remaining image uses it. */
 async function countFreedBytes(db: Queryable, tenantId: number | null, cutoff: Date): Promise<number> {
   const { rows } = await sql<{ bytes: number }>`
-    WITH purged AS MATERIALIZED (
+    WITH purged_images AS MATERIALIZED (
       SELECT i.id, i.tenant_id, i.content_hash, i.original_key, i.original_bytes FROM images i
       WHERE i.deleted_at IS NOT NULL AND i.has_relatives AND i.deleted_at <= ${cutoff}
         AND ${isVisibleTo({ tenantId }, 'i.tenant_id')}),
     freed_originals AS (
-      SELECT original_key, min(original_bytes) AS bytes FROM purged
+      SELECT original_key, min(original_bytes) AS bytes FROM purged_images
       WHERE original_key IS NOT NULL AND (
-        SELECT true FROM images kept WHERE kept.tenant_id = purged.tenant_id AND kept.content_hash = purged.content_hash
-          AND (kept.deleted_at IS NULL OR kept.deleted_at > ${cutoff}) LIMIT 1) IS NULL
+        SELECT true FROM images remaining_image WHERE remaining_image.tenant_id = purged_images.tenant_id
+          AND remaining_image.content_hash = purged_images.content_hash
+          AND (remaining_image.deleted_at IS NULL OR remaining_image.deleted_at > ${cutoff}) LIMIT 1) IS NULL
       GROUP BY original_key),
     freed_renditions AS (
-      SELECT r.storage_key, min(r.bytes) AS bytes FROM purged JOIN renditions r ON r.image_id = purged.id
+      SELECT r.storage_key, min(r.bytes) AS bytes FROM purged_images JOIN renditions r ON r.image_id = purged_images.id
       WHERE (
-        SELECT true FROM renditions kept WHERE kept.storage_key = r.storage_key
-          AND (SELECT i.deleted_at IS NULL OR i.deleted_at > ${cutoff} FROM images i WHERE i.id = kept.image_id)
+        SELECT true FROM renditions remaining_rendition WHERE remaining_rendition.storage_key = r.storage_key
+          AND (SELECT i.deleted_at IS NULL OR i.deleted_at > ${cutoff} FROM images i WHERE i.id = remaining_rendition.image_id)
         LIMIT 1) IS NULL
       GROUP BY r.storage_key)
     SELECT ((SELECT coalesce(sum(bytes), 0) FROM freed_originals)
@@ -65,7 +66,7 @@ async function countFreedBytes(db: Queryable, tenantId: number | null, cutoff: D
 
 /**
  * Counts renditions created before the cutoff. For all tenants, subtracts the newer renditions, which are usually few, from
- * the usage counters. For one tenant, counts the rows, which are few.
+ * the usage counters. For a single tenant, counts the rows themselves.
  */
 async function countOlderRenditions(db: Queryable, tenantId: number | null, cutoff: Date): Promise<number> {
   const { rows } = await (tenantId === null

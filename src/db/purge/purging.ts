@@ -28,14 +28,14 @@ export interface RemovedFile {
 export interface RemovedImage {
   /** Number of the image's renditions. */
   readonly renditions: number;
-  /** Files that no row uses any more. They are removed after the commit, so that a crash never leaves a row without its file. */
+  /** Files that no row uses any more. They are removed after the commit, so that no crash leaves a row without its file. */
   readonly files: readonly RemovedFile[];
 }
 
 /** Queries that list purge candidates and remove their rows. */
 export type PurgeQueries = ReturnType<typeof makePurgeQueries>;
 
-interface CandidatePage {
+interface CandidatePageRequest {
   readonly limit: number;
   readonly after?: PurgeCandidate | undefined;
 }
@@ -49,20 +49,20 @@ export function makePurgeQueries(
 
   async function listCandidates(
     condition: RawBuilder<unknown>,
-    order: RawBuilder<unknown>,
-    { limit }: CandidatePage,
+    orderBy: RawBuilder<unknown>,
+    { limit }: CandidatePageRequest,
   ): Promise<PurgeCandidate[]> {
     const { rows } = await sql<PurgeCandidate>`
       SELECT i.id, i.uuid, i.tenant_id AS "tenantId", t.name AS tenant, i.status, i.content_hash AS "contentHash",
         coalesce(i.original_bytes, 0) AS "originalBytes", i.created_at AS "createdAt", i.deleted_at AS "deletedAt"
       FROM images i JOIN tenants t ON t.id = i.tenant_id
-      WHERE ${condition} ORDER BY ${order} LIMIT ${limit}`.execute(db);
+      WHERE ${condition} ORDER BY ${orderBy} LIMIT ${limit}`.execute(db);
     return rows;
   }
 
   return {
     /** Lists unused images, ordered by tenant and id. */
-    listUnused(filter: UnusedFilter, page: CandidatePage): Promise<PurgeCandidate[]> {
+    listUnused(filter: UnusedFilter, page: CandidatePageRequest): Promise<PurgeCandidate[]> {
       const { after } = page;
       const isAfter = after ? sql`(i.tenant_id, i.id) > (${after.tenantId}, ${after.id})` : sql`true`;
       return listCandidates(sql`${isUnused(filter)} AND ${isAfter}`, sql`i.tenant_id, i.id`, page);
@@ -74,7 +74,7 @@ export function makePurgeQueries(
       return rows[0]?.count ?? 0;
     },
 
-    /** Returns up to 20 names of tenants that have images but no references, so that all their images look unused. */
+    /** Returns the names of up to 20 tenants that have images but no references. All images of such a tenant look unused. */
     async tenantsWithoutReferences(tenantId: number | null): Promise<string[]> {
       const { rows } = await sql<{ name: string }>`
         SELECT t.name FROM tenants t
@@ -85,7 +85,11 @@ export function makePurgeQueries(
     },
 
     /** Lists images that were deleted before the cutoff, oldest deletion first. */
-    listDeleted(tenantId: number | null, cutoff: Date, page: CandidatePage): Promise<PurgeCandidate[]> {
+    listDeleted(
+      tenantId: number | null,
+      cutoff: Date,
+      page: CandidatePageRequest,
+    ): Promise<PurgeCandidate[]> {
       const { after } = page;
       const isAfter = after ? sql`(i.deleted_at, i.id) > (${after.deletedAt}, ${after.id})` : sql`true`;
       return listCandidates(
@@ -96,11 +100,11 @@ export function makePurgeQueries(
       );
     },
 
-    /** Computes what a purge of images deleted at least `days` ago would remove. */
+    /** Computes what a purge of images that were deleted at least `days` days ago would remove. */
     deletedFigures: (tenantId: number | null, days: number) => readDeletedFigures(db, tenantId, days),
 
     /**
-     * Removes an image's rows. Returns `undefined` and changes nothing if the reason no longer holds, for example because
+     * Removes an image's rows. Returns `undefined` and changes nothing if the reason no longer applies, for example because
      * the image has since been restored, or if the image has a pending or processing job.
      */
     remove: (candidate: PurgeCandidate, reason: PurgeReason): Promise<RemovedImage | undefined> =>
@@ -117,7 +121,7 @@ export function makePurgeQueries(
   };
 }
 
-/** Condition on `images i`. The index `images_unused` covers its first four parts. */
+/** Condition on `images i`. The index `images_unused` covers the first four parts. */
 function isUnused({ tenantId, minAgeDays }: UnusedFilter): RawBuilder<boolean> {
   const isOldEnough =
     minAgeDays > 0 ? sql`i.created_at <= now() - make_interval(days => ${minAgeDays}::int)` : sql`true`;
@@ -129,22 +133,22 @@ function isUnused({ tenantId, minAgeDays }: UnusedFilter): RawBuilder<boolean> {
 type ImageContent = Pick<Content, 'tenantId'> & { readonly contentHash: string | null };
 
 /**
- * Returns the image's content if the reason still holds and the image has no pending or processing job, otherwise
- * `undefined`. This is a separate statement after taking the locks: a statement that waits for a lock does not see a job
- * recorded during the wait, and that job would lose its image.
+ * Returns the image's content if the reason still applies and the image has no pending or processing job, otherwise
+ * `undefined`. This statement runs after the locks have been taken, because a statement that waits for a lock does not see
+ * jobs recorded during the wait. Such a job would lose its image.
  */
 async function findRemovable(
   transaction: Queryable,
   imageId: number,
   reason: PurgeReason,
 ): Promise<ImageContent | undefined> {
-  const reasonHolds =
+  const reasonApplies =
     'unusedWithMinAgeDays' in reason
       ? isUnused({ tenantId: null, minAgeDays: reason.unusedWithMinAgeDays })
       : sql`i.deleted_at IS NOT NULL AND i.deleted_at <= ${reason.deletedBefore}`;
   const { rows } = await sql<ImageContent>`
     SELECT i.tenant_id AS "tenantId", i.content_hash AS "contentHash" FROM images i
-    WHERE i.id = ${imageId} AND ${reasonHolds} AND NOT EXISTS (
+    WHERE i.id = ${imageId} AND ${reasonApplies} AND NOT EXISTS (
       SELECT 1 FROM jobs WHERE jobs.image_id = i.id AND jobs.state IN ('pending', 'processing'))`.execute(
     transaction,
   );
@@ -162,7 +166,7 @@ async function listFiles(transaction: Queryable, imageId: number): Promise<Image
   return rows;
 }
 
-/** Removes the content's fingerprint and embeddings if no image has it any more. */
+/** Removes the content's fingerprint and embeddings if no image has this content any more. */
 async function removeUnusedContent(
   transaction: Queryable,
   tables: readonly string[],
@@ -170,7 +174,7 @@ async function removeUnusedContent(
 ): Promise<void> {
   for (const table of tables)
     await sql`
-      DELETE FROM ${sql.table(table)} derived WHERE derived.tenant_id = ${tenantId} AND derived.content_hash = ${contentHash}
+      DELETE FROM ${sql.table(table)} WHERE tenant_id = ${tenantId} AND content_hash = ${contentHash}
         AND NOT EXISTS (SELECT 1 FROM images i WHERE i.tenant_id = ${tenantId} AND i.content_hash = ${contentHash})`.execute(
       transaction,
     );

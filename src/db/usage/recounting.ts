@@ -4,7 +4,7 @@ import type { Database, Queryable } from '../database.ts';
 import { assignOwners } from '../images/removal.ts';
 import { retrying, retryingTransaction } from '../engine/retrying.ts';
 
-/** Queries that check and correct the usage counters and the owners of files. */
+/** Queries that check and correct usage counters and file ownership. */
 export type RecountQueries = ReturnType<typeof makeRecountQueries>;
 
 /** A counter's value. */
@@ -13,24 +13,25 @@ interface CounterValue {
   readonly bytes: number;
 }
 
-/** A counter that differs from the rows: its value, and the value computed from the rows. */
+/** A usage counter that differs from the value computed from the rows. */
 export interface UsageDrift {
   readonly kind: 'image' | 'rendition';
   /** Empty for images. */
   readonly preset: string;
-  readonly counted: CounterValue;
-  readonly real: CounterValue;
+  readonly counterValue: CounterValue;
+  /** The value computed from the rows. */
+  readonly actualValue: CounterValue;
 }
 
 type Counter = CounterValue & Pick<UsageDrift, 'kind' | 'preset'>;
 
-/** Images read per statement. More would block the embedded engine for too long. */
+/** Number of images read per statement. A larger page would block the embedded database for too long. */
 const pageSize = 1_000;
 
 /** @see RecountQueries */
 export function makeRecountQueries({ sql: db }: Database) {
   return {
-    /** Lists tenants with an id greater than `id`, in the order of their ids. */
+    /** Lists tenants whose id is greater than `id`, ordered by id. */
     async listTenantsAfter(id: number, limit: number): Promise<{ id: number; name: string }[]> {
       const { rows } = await sql<{ id: number; name: string }>`
         SELECT id, name FROM tenants WHERE id > ${id} ORDER BY id LIMIT ${limit}`.execute(db);
@@ -38,27 +39,29 @@ export function makeRecountQueries({ sql: db }: Database) {
     },
 
     /**
-     * Ensures that each file used by the tenant's images has exactly one owner. Correcting an owner also updates the counters. Returns the
-     * number of images with a file that had no owner or several owners.
+     * Ensures that each file used by the tenant's images has exactly one owner. Correcting an owner also updates the
+     * counters. Returns the number of images that had a file with no owner or several owners.
      */
     async repairOwners(tenantId: number): Promise<number> {
-      let repaired = 0;
-      for await (const { ids } of pages((before) => findWithWrongOwners(db, tenantId, before))) {
+      let repairedCount = 0;
+      for await (const { ids } of readPages((beforeId) =>
+        findImagesWithWrongOwners(db, tenantId, beforeId),
+      )) {
         for (const id of ids) {
           await retryingTransaction(db, async (transaction) => {
             await lockImageAndFiles(transaction, id);
             await assignOwners(transaction, id);
           });
         }
-        repaired += ids.length;
+        repairedCount += ids.length;
       }
-      return repaired;
+      return repairedCount;
     },
 
     /**
-     * Corrects the tenant's counters from its rows. Returns the counters that were wrong. Counters and rows are read in the
-     * same snapshot, where a change and its delta are either both visible or both invisible. If two recounts run concurrently, only
-     * one adds its correction: the other fails with a serialization error and is retried.
+     * Corrects the tenant's counters to match its rows. Returns the counters that were wrong. Counters and rows are read in
+     * one snapshot, in which a change and its delta are either both visible or both invisible. If two recounts run
+     * concurrently, only one adds its correction. The other fails with a serialization error and is retried.
      */
     correctUsage: (tenantId: number): Promise<UsageDrift[]> =>
       retrying(() =>
@@ -77,40 +80,40 @@ export function makeRecountQueries({ sql: db }: Database) {
   };
 }
 
-/** Reads pages of images, newest first, until a page is empty. `last` is a page's smallest id, or `null` if it is empty. */
-async function* pages<Page extends { readonly last: number | null }>(
-  read: (before: number) => Promise<Page>,
+/** Reads pages of images, newest first, until a page is empty. `lastId` is a page's smallest id, or `null` if it is empty. */
+async function* readPages<Page extends { readonly lastId: number | null }>(
+  readPage: (beforeId: number) => Promise<Page>,
 ): AsyncGenerator<Page> {
-  let before: number | null = Number.MAX_SAFE_INTEGER;
-  while (before !== null) {
-    const page: Page = await read(before);
+  let beforeId: number | null = Number.MAX_SAFE_INTEGER;
+  while (beforeId !== null) {
+    const page: Page = await readPage(beforeId);
     yield page;
-    before = page.last;
+    beforeId = page.lastId;
   }
 }
 
-function pageOfImages(tenantId: number, before: number) {
+function selectPage(tenantId: number, beforeId: number) {
   return sql`
     SELECT i.id, own_bytes(i) AS bytes FROM images i
-    WHERE i.tenant_id = ${tenantId} AND i.deleted_at IS NULL AND i.id < ${before} ORDER BY i.id DESC LIMIT ${pageSize}`;
+    WHERE i.tenant_id = ${tenantId} AND i.deleted_at IS NULL AND i.id < ${beforeId} ORDER BY i.id DESC LIMIT ${pageSize}`;
 }
 
-/** Finds images with a file that has no owner or several. `OFFSET 0` keeps the planner from scanning the table. */
-async function findWithWrongOwners(
+/** Finds images that have a file with no owner or several owners. `OFFSET 0` keeps the planner from scanning the table. */
+async function findImagesWithWrongOwners(
   db: Queryable,
   tenantId: number,
-  before: number,
-): Promise<{ ids: number[]; last: number | null }> {
-  const { rows } = await sql<{ ids: number[]; last: number | null }>`
-    WITH page AS MATERIALIZED (${pageOfImages(tenantId, before)})
-    SELECT (SELECT min(id) FROM page) AS last, ARRAY(
-      SELECT page.id FROM page WHERE EXISTS (
-        SELECT 1 FROM renditions r WHERE r.image_id = page.id AND (
+  beforeId: number,
+): Promise<{ ids: number[]; lastId: number | null }> {
+  const { rows } = await sql<{ ids: number[]; lastId: number | null }>`
+    WITH page_images AS MATERIALIZED (${selectPage(tenantId, beforeId)})
+    SELECT (SELECT min(id) FROM page_images) AS "lastId", ARRAY(
+      SELECT page_images.id FROM page_images WHERE EXISTS (
+        SELECT 1 FROM renditions r WHERE r.image_id = page_images.id AND (
           SELECT count(*) FROM renditions owner WHERE owner.storage_key = r.storage_key AND NOT owner.shared
             AND (SELECT i.deleted_at IS NULL FROM images i WHERE i.id = owner.image_id)) <> 1
         OFFSET 0)
-      ORDER BY page.id) AS ids`.execute(db);
-  return rows[0] ?? { ids: [], last: null };
+      ORDER BY page_images.id) AS ids`.execute(db);
+  return rows[0] ?? { ids: [], lastId: null };
 }
 
 async function readCounters(transaction: Queryable, tenantId: number): Promise<Counter[]> {
@@ -121,10 +124,10 @@ async function readCounters(transaction: Queryable, tenantId: number): Promise<C
 
 async function recountTenant(transaction: Queryable, tenantId: number): Promise<Counter[]> {
   const totals = new Map<string, Counter>();
-  for await (const { counters } of pages((before) => recountPage(transaction, tenantId, before))) {
+  for await (const { counters } of readPages((beforeId) => recountPage(transaction, tenantId, beforeId))) {
     for (const counter of counters) {
-      const sum = totals.get(keyOf(counter)) ?? { count: 0, bytes: 0 };
-      totals.set(keyOf(counter), {
+      const sum = totals.get(counterKey(counter)) ?? { count: 0, bytes: 0 };
+      totals.set(counterKey(counter), {
         ...counter,
         count: sum.count + counter.count,
         bytes: sum.bytes + counter.bytes,
@@ -137,47 +140,53 @@ async function recountTenant(transaction: Queryable, tenantId: number): Promise<
 async function recountPage(
   transaction: Queryable,
   tenantId: number,
-  before: number,
-): Promise<{ counters: Counter[]; last: number | null }> {
-  const { rows } = await sql<Counter & { last: number | null }>`
-    WITH page AS MATERIALIZED (${pageOfImages(tenantId, before)})
-    SELECT 'image' AS kind, '' AS preset, count(*) AS count, coalesce(sum(bytes), 0)::bigint AS bytes, min(id) AS last
-    FROM page
+  beforeId: number,
+): Promise<{ counters: Counter[]; lastId: number | null }> {
+  const { rows } = await sql<Counter & { lastId: number | null }>`
+    WITH page_images AS MATERIALIZED (${selectPage(tenantId, beforeId)})
+    SELECT 'image' AS kind, '' AS preset, count(*) AS count, coalesce(sum(bytes), 0)::bigint AS bytes, min(id) AS "lastId"
+    FROM page_images
     UNION ALL
     SELECT 'rendition', r.preset, count(*), coalesce(sum(r.bytes) FILTER (WHERE NOT r.shared), 0)::bigint, NULL
-    FROM page CROSS JOIN LATERAL (SELECT * FROM renditions WHERE image_id = page.id OFFSET 0) r
+    FROM page_images CROSS JOIN LATERAL (SELECT * FROM renditions WHERE image_id = page_images.id OFFSET 0) r
     GROUP BY r.preset`.execute(transaction);
-  const last = rows.find(({ kind }) => kind === 'image')?.last ?? null;
-  return { counters: rows.map(({ kind, preset, count, bytes }) => ({ kind, preset, count, bytes })), last };
+  const lastId = rows.find(({ kind }) => kind === 'image')?.lastId ?? null;
+  return { counters: rows.map(({ kind, preset, count, bytes }) => ({ kind, preset, count, bytes })), lastId };
 }
 
-const keyOf = ({ kind, preset }: Pick<Counter, 'kind' | 'preset'>) => `${kind} ${preset}`;
+const counterKey = ({ kind, preset }: Pick<Counter, 'kind' | 'preset'>) => `${kind} ${preset}`;
 
-function findDrifts(counters: readonly Counter[], recounted: readonly Counter[]): UsageDrift[] {
+function findDrifts(storedCounters: readonly Counter[], actualCounters: readonly Counter[]): UsageDrift[] {
   const zero = { count: 0, bytes: 0 };
-  const valuesByKey = (all: readonly Counter[]) =>
-    new Map(all.map((counter) => [keyOf(counter), { count: counter.count, bytes: counter.bytes }]));
-  const counted = valuesByKey(counters);
-  const real = valuesByKey(recounted);
-  const byKey = new Map([...counters, ...recounted].map((counter) => [keyOf(counter), counter]));
-  return [...byKey]
+  const toValuesByKey = (counters: readonly Counter[]) =>
+    new Map(counters.map((counter) => [counterKey(counter), { count: counter.count, bytes: counter.bytes }]));
+  const storedValues = toValuesByKey(storedCounters);
+  const actualValues = toValuesByKey(actualCounters);
+  const countersByKey = new Map(
+    [...storedCounters, ...actualCounters].map((counter) => [counterKey(counter), counter]),
+  );
+  return [...countersByKey]
     .map(([key, { kind, preset }]) => ({
       kind,
       preset,
-      counted: counted.get(key) ?? zero,
-      real: real.get(key) ?? zero,
+      counterValue: storedValues.get(key) ?? zero,
+      actualValue: actualValues.get(key) ?? zero,
     }))
-    .filter((drift) => drift.counted.count !== drift.real.count || drift.counted.bytes !== drift.real.bytes);
+    .filter(
+      ({ counterValue, actualValue }) =>
+        counterValue.count !== actualValue.count || counterValue.bytes !== actualValue.bytes,
+    );
 }
 
 async function addCorrection(
   transaction: Queryable,
   tenantId: number,
-  { kind, preset, counted, real }: UsageDrift,
+  { kind, preset, counterValue, actualValue }: UsageDrift,
 ): Promise<void> {
   await sql`
     INSERT INTO usage_totals (tenant_id, kind, preset, count, bytes)
-    VALUES (${tenantId}, ${kind}, ${preset}, ${real.count - counted.count}, ${real.bytes - counted.bytes})
+    VALUES (${tenantId}, ${kind}, ${preset}, ${actualValue.count - counterValue.count},
+      ${actualValue.bytes - counterValue.bytes})
     ON CONFLICT (tenant_id, kind, preset) DO UPDATE SET count = usage_totals.count + excluded.count,
       bytes = usage_totals.bytes + excluded.bytes`.execute(transaction);
 }

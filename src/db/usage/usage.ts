@@ -5,7 +5,7 @@ import type { TenantUsage, OverallUsage } from '../../model/tenant.ts';
 import type { Database } from '../database.ts';
 import { isVisibleTo } from '../lists.ts';
 
-/** Queries on usage. Those with a principal return only the usage of tenants that it may see. */
+/** Usage queries. Those with a principal return only the usage of tenants that the principal may see. */
 export type UsageQueries = ReturnType<typeof makeUsageQueries>;
 
 interface Counter {
@@ -22,15 +22,12 @@ interface UnfinishedCount {
   readonly count: number;
 }
 
-/** Key of an advisory lock; no other lock uses it. */
-const foldLock = 7_239_001;
+/** Key of the advisory lock that `fold` takes. No other lock uses this key. */
+const foldLockKey = 7_239_001;
 
-/**
- * Creates queries on usage. They read the counters and the small index of unfinished images, but never the whole images
- * table.
- */
+/** Creates the usage queries. They read only the counters and the small index of unfinished images. */
 export function makeUsageQueries({ sql: db }: Database) {
-  async function read(principal: Principal, name?: string): Promise<TenantUsage[]> {
+  async function readUsage(principal: Principal, name?: string): Promise<TenantUsage[]> {
     const isSelected = sql`${isVisibleTo(principal, 't.id')} AND ${name === undefined ? sql`true` : sql`t.name = ${name}`}`;
     const tenants = await sql<{ id: number; name: string }>`
       SELECT t.id, t.name FROM tenants t WHERE ${isSelected} ORDER BY t.name`.execute(db);
@@ -46,28 +43,28 @@ export function makeUsageQueries({ sql: db }: Database) {
     const countersByTenant = Map.groupBy(counters.rows, ({ tenantId }) => tenantId);
     const unfinishedByTenant = Map.groupBy(unfinished.rows, ({ tenantId }) => tenantId);
     return tenants.rows.map(({ id, name: tenant }) =>
-      usageOf(id, tenant, countersByTenant.get(id) ?? [], unfinishedByTenant.get(id) ?? []),
+      toTenantUsage(id, tenant, countersByTenant.get(id) ?? [], unfinishedByTenant.get(id) ?? []),
     );
   }
 
   return {
-    /** Returns the usage of each tenant, ordered by name. */
-    tenants: (principal: Principal): Promise<TenantUsage[]> => read(principal),
+    /** Returns the usage of each tenant, ordered by tenant name. */
+    tenants: (principal: Principal): Promise<TenantUsage[]> => readUsage(principal),
 
     async tenant(principal: Principal, name: string): Promise<TenantUsage | undefined> {
-      return (await read(principal, name))[0];
+      return (await readUsage(principal, name))[0];
     },
 
     async overall(principal: Principal): Promise<OverallUsage> {
-      return addUp(await read(principal));
+      return addUp(await readUsage(principal));
     },
 
-    /** Adds the recorded deltas to the totals, so that queries read few rows. Does nothing while another process does this. */
+    /** Adds the recorded deltas to the totals, so that queries read few rows. Does nothing if another process is doing so. */
     fold: (): Promise<void> =>
       db.transaction().execute(async (transaction) => {
-        const { rows } = await sql<{ isLocked: boolean }>`
-          SELECT pg_try_advisory_xact_lock(${foldLock}) AS "isLocked"`.execute(transaction);
-        if (!rows[0]?.isLocked) return;
+        const { rows } = await sql<{ hasLock: boolean }>`
+          SELECT pg_try_advisory_xact_lock(${foldLockKey}) AS "hasLock"`.execute(transaction);
+        if (!rows[0]?.hasLock) return;
         await sql`
           WITH moved_deltas AS (DELETE FROM usage_deltas RETURNING tenant_id, kind, preset, count, bytes)
           INSERT INTO usage_totals (tenant_id, kind, preset, count, bytes)
@@ -78,27 +75,27 @@ export function makeUsageQueries({ sql: db }: Database) {
   };
 }
 
-function usageOf(
+function toTenantUsage(
   tenantId: number,
   tenant: string,
   counters: readonly Counter[],
   unfinished: readonly UnfinishedCount[],
 ): TenantUsage {
-  const image = counters.find(({ kind }) => kind === 'image');
-  const renditions = counters.filter(
+  const imageCounter = counters.find(({ kind }) => kind === 'image');
+  const renditionCounters = counters.filter(
     ({ kind, count, bytes }) => kind === 'rendition' && (count > 0 || bytes > 0),
   );
-  const images = image?.count ?? 0;
+  const images = imageCounter?.count ?? 0;
   const byStatus = { pending: 0, processing: 0, failed: 0 };
   for (const { status, count } of unfinished) if (status !== 'completed') byStatus[status] = count;
   return {
     tenantId,
     tenant,
     images,
-    renditions: sum(renditions.map(({ count }) => count)),
-    originalBytes: image?.bytes ?? 0,
-    renditionBytes: sum(renditions.map(({ bytes }) => bytes)),
-    bytesByPreset: Object.fromEntries(renditions.map(({ preset, bytes }) => [preset, bytes])),
+    renditions: sum(renditionCounters.map(({ count }) => count)),
+    originalBytes: imageCounter?.bytes ?? 0,
+    renditionBytes: sum(renditionCounters.map(({ bytes }) => bytes)),
+    bytesByPreset: Object.fromEntries(renditionCounters.map(({ preset, bytes }) => [preset, bytes])),
     imagesByStatus: {
       ...byStatus,
       completed: images - byStatus.pending - byStatus.processing - byStatus.failed,
@@ -107,7 +104,7 @@ function usageOf(
 }
 
 function addUp(tenants: readonly TenantUsage[]): OverallUsage {
-  const total = (figure: (usage: TenantUsage) => number) => sum(tenants.map(figure));
+  const total = (getValue: (usage: TenantUsage) => number) => sum(tenants.map(getValue));
   const presets = [...new Set(tenants.flatMap(({ bytesByPreset }) => Object.keys(bytesByPreset)))].toSorted();
   return {
     images: total(({ images }) => images),

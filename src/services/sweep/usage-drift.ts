@@ -41,10 +41,14 @@ export function makeCorrectUsage({ recounting, logger }: Dependencies): CorrectU
   };
 }
 
-function report(logger: Logger, tenant: string, { kind, preset, counted, real }: UsageDrift): void {
+function report(
+  logger: Logger,
+  tenant: string,
+  { kind, preset, counterValue, actualValue }: UsageDrift,
+): void {
   const items = kind === 'image' ? 'images' : `renditions "${preset}"`;
   logger.error(
-    { tenant, kind, preset, counted, real },
-    `corrected the usage of tenant ${tenant}: ${items} ${counted.count} → ${real.count}, bytes ${counted.bytes} → ${real.bytes}`,
+    { tenant, kind, preset, counterValue, actualValue },
+    `corrected the usage of tenant ${tenant}: ${items} ${counterValue.count} → ${actualValue.count}, bytes ${counterValue.bytes} → ${actualValue.bytes}`,
   );
 }

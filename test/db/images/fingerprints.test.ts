@@ -110,12 +110,12 @@ test('finds nothing similar to a zero vector, without an error', async () => {
   await jobs.complete(job, [], derivedFactsOf('blank', { embedding: { space: embeddingSpace, vector } }));
   const options = { limit: 10, threshold: 0.01 };
   const toVase = await embeddings.similarToContent(shop.id, hashOf('vase'), embeddingSpace, options);
-  expect(toVase).toEqual({ found: [], searched: 1 });
+  expect(toVase).toEqual({ matches: [], searchedCount: 1 });
   const toBlank = await embeddings.similarToContent(shop.id, hashOf('blank'), embeddingSpace, options);
-  expect(toBlank).toEqual({ found: [], searched: 1 });
+  expect(toBlank).toEqual({ matches: [], searchedCount: 1 });
   const vaseEmbedding = { space: embeddingSpace, vector: derivedFactsOf('vase').embedding.vector };
   const toPicture = await embeddings.similarToPicture(shop.id, vaseEmbedding, '', options);
-  expect(toPicture.found).toMatchObject([{ id }]);
-  expect(toPicture.found[0]?.score).toBeCloseTo(1, 3);
+  expect(toPicture.matches).toMatchObject([{ id }]);
+  expect(toPicture.matches[0]?.score).toBeCloseTo(1, 3);
   expect(await embeddings.count(embeddingSpace)).toBe(2);
 });
