@@ -44,7 +44,7 @@ function inUse({ id, inUseCount }: Image, references: readonly string[]): AppErr
   const more = inUseCount > listed.length ? ` and ${inUseCount - listed.length} more` : '';
   return new AppError(
     'image_in_use',
-    `Image ${id} is used by ${listed.join(', ')}${more}. Remove these references first, or delete the image with \`force\` in /v1.`,
+    `Image ${id} is used by ${listed.join(', ')}${more}. Remove its references first, or send DELETE /v1/images/${id}?force=true.`,
     { details: { in_use_count: inUseCount, references } },
   );
 }

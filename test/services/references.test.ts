@@ -141,7 +141,7 @@ test('deletes an image in use only with force, and names its references when it 
   await expect(remove(unrestrictedPrincipal, id, { force: false })).rejects.toMatchObject({
     code: 'image_in_use',
     status: 409,
-    message: `Image ${image.id} is used by "a", "b", "c" and 2 more. Remove these references first, or delete the image with \`force\` in /v1.`,
+    message: `Image ${image.id} is used by "a", "b", "c" and 2 more. Remove its references first, or send DELETE /v1/images/${image.id}?force=true.`,
     details: { in_use_count: 5, references: ['a', 'b', 'c', 'd', 'e'] },
   });
   expect(await remove(unrestrictedPrincipal, id, { force: true })).toMatchObject({ id: image.id });
