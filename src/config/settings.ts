@@ -31,30 +31,30 @@ export const settings = {
         'Address to listen on. `0.0.0.0` exposes the service to the network: put a proxy with access control in front of it.',
     }),
     port: withDefault('PORT', wholeNumber(0, 65_535), '8000', {
-      about: 'Port to listen on; `0` picks a free port.',
+      about: 'Port to listen on; `0` picks a free one.',
     }),
     maxConnections: withDefault('MAX_CONNECTIONS', wholeNumber(1, 100_000), '1024', {
-      about: 'Maximum number of open connections; further connections are closed immediately.',
+      about: 'Maximum number of open connections; further ones are closed immediately.',
     }),
     maxConnectionsPerAddress: withDefault('MAX_CONNECTIONS_PER_ADDRESS', wholeNumber(1, 100_000), '256', {
       about:
         'Maximum number of open connections per client address (per /64 for IPv6); further requests get 429. Loopback and `TRUSTED_PROXIES` are not counted.',
     }),
     requestMs: withDefault('REQUEST_SECONDS', seconds(1, 86_400), '120', {
-      about: 'Time limit for receiving a request, including its body; after that, the response is 408.',
+      about: 'Time limit for receiving a request, including its body; after that, it gets 408.',
     }),
     bodyIdleMs: withDefault('BODY_IDLE_SECONDS', seconds(1, 3_600), '15', {
-      about: 'Longest pause during an upload; after that, the response is 408.',
+      about: 'Longest pause during an upload; after that, it gets 408.',
     }),
     responseStallMs: withDefault('RESPONSE_STALL_SECONDS', seconds(1, 3_600), '20', {
       about: 'A client that stops reading a response for this long is disconnected.',
     }),
     inlineMs: withDefault('INLINE_SECONDS', seconds(1, 600), '14', {
-      about: 'If an inline upload takes longer than this, the response is 202 and processing continues.',
+      about: 'An inline upload that takes longer gets 202; processing continues.',
     }),
     shutdownMs: withDefault('SHUTDOWN_SECONDS', seconds(1, 300), '15', {
       about:
-        'Time that requests and jobs in progress have to finish after SIGTERM; unfinished jobs are then handed back.',
+        'How long running requests and jobs may take to finish after SIGTERM; unfinished jobs are then handed back.',
     }),
     readCacheBytes: withDefault('READ_CACHE_MB', mebibytes(0, 65_536), '64', {
       about: 'Size of the in-memory rendition cache, in MiB; `0` disables it.',
@@ -65,20 +65,20 @@ export const settings = {
       'http://localhost:3000,http://localhost:8080,http://localhost:8000',
       {
         about:
-          'Origins whose pages may use the API from a browser; `none` allows no origins. `*` lets pages from every origin read, but not write.',
+          'Origins whose pages may call the API from a browser; `none` allows none. `*` lets pages of every origin read, but not write.',
       },
     ),
     publicOrigin: optional('PUBLIC_URL', publicOrigin, {
       about:
-        'URL that clients use if a proxy is in front of this server. Requests for its host are accepted, and pages from this URL may write.',
+        'URL that clients use if a proxy is in front of this server. Requests for its host are accepted, and its pages may write.',
     }),
     allowedHosts: withDefault('ALLOWED_HOSTS', hostList, 'none', {
       about:
-        'Additional host names of this server. Requests for other host names get 421 if `HOST` is a loopback address, or if this setting or `PUBLIC_URL` is set. Loopback names and IP addresses are always accepted.',
+        'Additional host names of this server. Requests for other host names get 421 if `HOST` is a loopback address, or if this or `PUBLIC_URL` is set. Loopback names and IP addresses are always accepted.',
     }),
     trustedProxies: withDefault('TRUSTED_PROXIES', networkList, 'none', {
       about:
-        'Networks of the proxies in front of this server; this machine is always trusted. Connections from them are exempt from the limit per address, and the log also contains the client address that they send in `X-Forwarded-For`.',
+        'Networks of the proxies in front of this server; this machine is always trusted. Their connections are exempt from the limit per address, and the log also contains the client address that they send in `X-Forwarded-For`.',
     }),
   },
   data: {
@@ -92,16 +92,15 @@ export const settings = {
   storage: storageSettings,
   worker: {
     enabled: withDefault('ENABLE_WORKER', yesNo, 'true', {
-      about:
-        'If `false`, this process only serves requests; queued jobs wait for a worker in a different process.',
+      about: 'If `false`, this process only serves requests; queued jobs wait for another worker.',
     }),
     concurrency: withDefault('WORKER_CONCURRENCY', wholeNumber(1, 256), cores, {
-      about: 'Number of decoder workers, and therefore of images that are decoded concurrently.',
+      about: 'Number of decoder workers, and therefore of images decoded concurrently.',
       fallbackWords: 'number of processor cores',
     }),
     port: optional('WORKER_PORT', wholeNumber(0, 65_535), {
       about:
-        'Port on which `vitrine worker` serves `/healthz` and Prometheus `/metrics`, at the address `HOST`; `0` picks a free port. If not set, the worker does not listen on a port.',
+        'Port on which `vitrine worker` serves `/healthz` and Prometheus `/metrics`, at the address `HOST`; `0` picks a free one. If not set, it does not listen.',
     }),
     leaseSeconds: withDefault('LEASE_SECONDS', wholeNumber(2, 3_600), '60', {
       about: 'A worker that sends no heartbeat for this long loses its jobs to other workers.',
@@ -132,11 +131,10 @@ export const settings = {
       about: 'Maximum file size, in bytes; larger files get 413.',
     }),
     maxPixels: withDefault('MAX_PIXELS', wholeNumber(1, 268_402_689), '70000000', {
-      about: 'Maximum number of pixels (width × height) of the frame from which renditions are made.',
+      about: 'Maximum number of pixels (width × height) of the frame that is used.',
     }),
     maxAvifPixels: withDefault('MAX_AVIF_PIXELS', wholeNumber(1, 268_402_689), '24000000', {
-      about:
-        'Maximum number of pixels of an AVIF, if lower than `MAX_PIXELS`: an AVIF of one kilobyte can take seconds to decode.',
+      about: 'The same for AVIF, if lower than `MAX_PIXELS`: a kilobyte of AVIF can take seconds to decode.',
     }),
     maxFrames: withDefault('MAX_FRAMES', wholeNumber(1, 100_000), '1000', {
       about: 'Maximum number of frames of an animation or pages of a TIFF.',
@@ -145,13 +143,13 @@ export const settings = {
       'ALLOWED_EXTENSIONS',
       formatList,
       '.jpg,.jpeg,.png,.gif,.bmp,.webp,.avif,.tif,.tiff',
-      { about: 'Accepted formats. The format of a file is detected from its content and not from its name.' },
+      { about: 'Accepted formats. The format of a file is detected from its content, not its name.' },
     ),
   },
   imports: {
     allowedNetworks: withDefault('IMPORT_ALLOWED_NETWORKS', allowedNetworkList, 'none', {
       about:
-        'Non-public networks that imports may connect to, each with an allowed port (`10.1.2.3/32:9000`); without a port, all ports are allowed. Anyone who can import URLs can then send HTTP requests to these networks. All other private, local and special addresses are rejected.',
+        'Non-public networks that imports may connect to, each with an allowed port (`10.1.2.3/32:9000`); without a port, all ports are allowed. Anyone who can import URLs can then send HTTP requests there. All other private, local and special addresses are rejected.',
     }),
     maxRedirects: withDefault('IMPORT_MAX_REDIRECTS', wholeNumber(0, 20), '5', {
       about: 'Maximum number of redirects that an import follows; each target is checked like the first URL.',
@@ -159,7 +157,7 @@ export const settings = {
     duplicateHandling: withDefault('DUPLICATE_HANDLING', oneOf(duplicatePolicies), 'reuse-completed', {
       aliases: ['THUMBFORGE_DUPLICATE_HANDLING'],
       about:
-        'How to handle a URL that was imported before. `reuse-completed` returns the existing image, unless it failed; `allow-retry` always imports the URL again; `reject-active` also imports it again, but returns 409 while an import of the URL is in progress.',
+        'How to handle a URL that was imported before. `reuse-completed` returns the existing image, unless it failed; `allow-retry` always imports the URL again; `reject-active` does too, but returns 409 while an import of the URL is in progress.',
     }),
     concurrency: withDefault('IMPORT_CONCURRENCY', wholeNumber(1, 1_000), '16', {
       about: 'Maximum number of concurrent downloads per worker.',
@@ -172,7 +170,7 @@ export const settings = {
       about: 'Time limit for receiving the response headers, and for each pause between two packets.',
     }),
     totalMs: withDefault('IMPORT_TOTAL_SECONDS', seconds(1, 3_600), '60', {
-      about: 'Time limit for an entire download, including redirects.',
+      about: 'Time limit for a whole download, including redirects.',
     }),
   },
   renditions: {
@@ -187,10 +185,10 @@ export const settings = {
   similarity: {
     nearDuplicates: withDefault('NEAR_DUPLICATES', oneOf(nearDuplicatePolicies), 'reuse', {
       about:
-        '`reuse`: a near-duplicate reuses the renditions of an older image if both have the same pixels except for differences that re-encoding causes; `flag`: near-duplicates are only reported; `off`: they are not detected.',
+        '`reuse`: a near-duplicate reuses the renditions of an older image if both have the same pixels up to re-encoding; `flag`: near-duplicates are only reported; `off`: they are not detected.',
     }),
     hashThreshold: withDefault('PHASH_HAMMING_THRESHOLD', wholeNumber(0, 16), '5', {
-      about: 'Maximum distance between the perceptual hashes of near-duplicates, on a scale of 64 bits.',
+      about: 'Maximum distance of the perceptual hashes of near-duplicates, out of 64 bits.',
     }),
     embeddingDimension: withDefault('EMBEDDING_DIMENSION', wholeNumber(512, 512), '512', {
       about: 'Number of dimensions of an embedding. The built-in embedding has 512.',
@@ -205,7 +203,7 @@ export const settings = {
   purge: {
     days: withDefault('PURGE_DAYS', wholeNumber(0, 36_500), '30', {
       about:
-        'A purge of deleted images only removes images that were deleted at least this many days ago, unless the request sets `days`. Deleted images can be restored until they are purged.',
+        'A purge of deleted images removes those that were deleted at least this long ago, unless the request sets `days`. Until they are purged, they can be restored.',
     }),
     confirmToken: optional('PURGE_CONFIRM_TOKEN', printableText, {
       isSecret: true,
@@ -224,9 +222,9 @@ export const settings = {
     }),
     importDays: withDefault('IMPORTS_KEEP_DAYS', wholeNumber(1, 36_500), '90', {
       about:
-        'Bulk imports are deleted after this many days, together with their failed images that have neither an original nor a reference. All other images are kept.',
+        'Bulk imports are deleted after this many days, and with them failed images that have neither an original nor a reference. All other images are kept.',
     }),
-    // At least 2: a presigned upload may stay in the bucket for a day before it is imported for its tenant.
+    // At least 2: a presigned upload may stay in the store for a day before it is ingested for its tenant.
     emptyTenantDays: withDefault('EMPTY_TENANTS_KEEP_DAYS', wholeNumber(2, 36_500), '30', {
       about: 'A tenant without images, jobs and imports is deleted after this many days without a write.',
     }),
@@ -238,8 +236,7 @@ export const settings = {
         '`json`: one JSON object per line; `text`: human-readable lines; `auto`: text on a terminal, JSON elsewhere.',
     }),
     debug: optional('DEBUG', anyText, {
-      about:
-        '`true` (or `1`, `yes`, `on`) means `LOG_LEVEL=debug`; other values are ignored, because some libraries use this variable.',
+      about: '`true`, or another word for yes, means `LOG_LEVEL=debug`; other values are left to libraries.',
     }),
   },
 } as const satisfies Readonly<Record<string, Section>>;

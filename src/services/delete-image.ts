@@ -14,7 +14,7 @@ interface DeleteDependencies {
 }
 
 /**
- * Deletes an image (soft). It is no longer served, but its files remain until a purge.
+ * Soft-deletes an image: it is no longer served, but its files remain until a purge.
  * @throws {AppError} `image_not_found`; `image_in_use` if it has references and `force` is not set.
  */
 export type DeleteImage = (
@@ -28,7 +28,7 @@ export function makeDeleteImage({ deletion, cache, logger }: DeleteDependencies)
   return async (principal, imageRef, { force }) => {
     const result = await deletion.softDelete(principal, imageRef, force);
     if (result.outcome === 'not-found') throw imageNotFound(imageRef);
-    if (result.outcome === 'in-use') throw inUse(result.image, result.references);
+    if (result.outcome === 'in-use') throw imageInUse(result.image, result.references);
     cache.evict(result.image);
     const { id, uuid, tenant } = result.image;
     logger.info(
@@ -39,12 +39,13 @@ export function makeDeleteImage({ deletion, cache, logger }: DeleteDependencies)
   };
 }
 
-function inUse({ id, inUseCount }: Image, references: readonly string[]): AppError {
-  const listed = references.slice(0, 3).map((reference) => JSON.stringify(reference));
-  const more = inUseCount > listed.length ? ` and ${inUseCount - listed.length} more` : '';
+function imageInUse({ id, inUseCount }: Image, references: readonly string[]): AppError {
+  const firstReferences = references.slice(0, 3).map((reference) => JSON.stringify(reference));
+  const remainder =
+    inUseCount > firstReferences.length ? ` and ${inUseCount - firstReferences.length} more` : '';
   return new AppError(
     'image_in_use',
-    `Image ${id} is used by ${listed.join(', ')}${more}. Remove its references first, or send DELETE /v1/images/${id}?force=true.`,
+    `Image ${id} is used by ${firstReferences.join(', ')}${remainder}. Remove its references first, or send DELETE /v1/images/${id}?force=true.`,
     { details: { in_use_count: inUseCount, references } },
   );
 }
