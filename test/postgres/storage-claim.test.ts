@@ -17,7 +17,7 @@ async function sharedEnvironment(settings: Record<string, string> = {}) {
   return { DATABASE_URL: urlOfDatabase(name), WORKER_CONCURRENCY: '1', ...settings };
 }
 
-test('refuses to start with unmarked storage, and exits immediately', async () => {
+test('exits immediately if the storage is not marked as belonging to the database', async () => {
   const env = await sharedEnvironment();
   await startServer(env, await testFolder());
   const start = performance.now();
@@ -28,7 +28,7 @@ test('refuses to start with unmarked storage, and exits immediately', async () =
   expect(performance.now() - start).toBeLessThan(45_000);
 });
 
-/** Starts an API server on a bucket. Workers with `workerEnv` reach the bucket through a proxy that is stopped at first. */
+/** Starts an API server with a bucket. Workers with `workerEnv` access the bucket through a proxy, which is stopped at first. */
 async function startWithStoppedProxy() {
   const env = await sharedEnvironment(s3Environment());
   const api = await startServer({ ...env, ENABLE_WORKER: 'false' }, await testFolder());
@@ -41,7 +41,7 @@ async function startWithStoppedProxy() {
 
 const waitingMessage = 'jobs and sweeps are paused until it does';
 
-test.runIf(services.s3Endpoint)('waits at worker startup for unreachable storage', async () => {
+test.runIf(services.s3Endpoint)('waits for unreachable storage when a worker starts', async () => {
   const { api, proxy, workerEnv } = await startWithStoppedProxy();
   const worker = await startWorker(workerEnv);
   expect(worker.log()).toContain(waitingMessage);
@@ -55,7 +55,7 @@ test.runIf(services.s3Endpoint)('waits at worker startup for unreachable storage
 });
 
 test.runIf(services.s3Endpoint)(
-  'stops a worker whose storage belongs to another installation before it writes anything',
+  'stops a worker before it writes anything if its storage belongs to a different installation',
   async () => {
     const { api, proxy, workerEnv } = await startWithStoppedProxy();
     const worker = await startWorker({ ...workerEnv, S3_PREFIX: 'other-installation/' });

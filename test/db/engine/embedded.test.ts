@@ -23,9 +23,9 @@ test('sets an incomplete folder aside and creates a new database', async () => {
   const directory = join(await testFolder(), 'db');
   await mkdir(directory);
   await writeFile(join(directory, 'PG_VERSION'), 'incomplete');
-  const created = await openEmbeddedDatabase(directory);
-  onTestFinished(() => created.close());
-  expect((await migrate(created)).applied).not.toEqual([]);
+  const database = await openEmbeddedDatabase(directory);
+  onTestFinished(() => database.close());
+  expect((await migrate(database)).applied).not.toEqual([]);
   expect(await readFile(join(`${directory}.unfinished`, 'PG_VERSION'), 'utf8')).toBe('incomplete');
   expect(existsSync(join(directory, 'VITRINE_READY'))).toBe(true);
 });

@@ -9,7 +9,7 @@ const database = await useDatabase();
 const shop = await makeTenantQueries(database).ensure('shop');
 const catalog = makeCatalog(database, shop.id);
 const { add, upload, softDelete, restore, purge, image, references } = catalog;
-const otherTenant = { ...unrestrictedPrincipal, tenantId: 999_999 };
+const otherPrincipal = { ...unrestrictedPrincipal, tenantId: 999_999 };
 
 /** Imports a duplicate of the image with this content. */
 async function addCopy(content: string, url = content): Promise<number> {
@@ -74,28 +74,28 @@ test('changes nothing when it restores an image that is not deleted', async () =
   expect(await image(id)).toEqual(before);
 });
 
-test('restores no image that is purged, unknown or of another tenant', async () => {
+test('does not restore an image that is purged, unknown or owned by another tenant', async () => {
   const deletedId = await add('vase');
   await softDelete(deletedId);
   await purge(deletedId);
   expect(await restore(deletedId)).toBe(false);
   expect(await restore(424_242)).toBe(false);
-  const lamp = await add('lamp');
-  await softDelete(lamp);
-  expect(await catalog.deletion.restore(otherTenant, { id: lamp })).toBe(false);
-  expect(await image(lamp)).toBeUndefined();
+  const lampId = await add('lamp');
+  await softDelete(lampId);
+  expect(await catalog.deletion.restore(otherPrincipal, { id: lampId })).toBe(false);
+  expect(await image(lampId)).toBeUndefined();
 });
 
 test('restores an image as a duplicate if its content has been uploaded again', async () => {
-  const old = await add('vase');
-  await softDelete(old);
+  const oldId = await add('vase');
+  await softDelete(oldId);
   const { imageId } = await upload('vase');
-  expect(await restore(old)).toBe(true);
-  expect(await image(old)).toMatchObject({ duplicateOf: imageId, status: 'completed' });
+  expect(await restore(oldId)).toBe(true);
+  expect(await image(oldId)).toMatchObject({ duplicateOf: imageId, status: 'completed' });
   expect((await catalog.images.findByContent(shop.id, hashOf('vase')))?.id).toBe(imageId);
 });
 
-test('makes the image that is restored first the first image with its content', async () => {
+test('marks the image that is restored later as the duplicate', async () => {
   const first = await add('vase');
   await softDelete(first);
   const second = await add('vase');
@@ -105,7 +105,7 @@ test('makes the image that is restored first the first image with its content', 
   expect([await duplicateOf(second), await duplicateOf(first)]).toEqual([null, second]);
 });
 
-test('makes the oldest duplicate the first image when the first image is deleted', async () => {
+test('promotes the oldest duplicate when the first image is deleted', async () => {
   const first = await add('vase');
   const copies = [await addCopy('vase', 'a'), await addCopy('vase', 'b'), await addCopy('vase', 'c')];
   const [oldest, second, third] = copies as [number, number, number];
@@ -121,16 +121,16 @@ test('makes the oldest duplicate the first image when the first image is deleted
 
 test('leaves the first image unchanged when a duplicate is deleted, and does not promote deleted duplicates', async () => {
   const first = await add('vase');
-  const [deletedId, kept] = [await addCopy('vase', 'a'), await addCopy('vase', 'b')];
+  const [deletedId, keptId] = [await addCopy('vase', 'a'), await addCopy('vase', 'b')];
   await softDelete(deletedId);
-  expect([await duplicateOf(first), await duplicateOf(kept)]).toEqual([null, first]);
+  expect([await duplicateOf(first), await duplicateOf(keptId)]).toEqual([null, first]);
   await softDelete(first);
-  expect(await duplicateOf(kept)).toBeNull();
+  expect(await duplicateOf(keptId)).toBeNull();
   await restore(deletedId);
-  expect(await duplicateOf(deletedId)).toBe(kept);
+  expect(await duplicateOf(deletedId)).toBe(keptId);
 });
 
-test('finds the duplicate that has become the first image by its content', async () => {
+test('finds a promoted duplicate by its content', async () => {
   const first = await add('vase');
   const copy = await addCopy('vase');
   await softDelete(first);
@@ -138,7 +138,7 @@ test('finds the duplicate that has become the first image by its content', async
   await expect(upload('vase')).rejects.toThrow('vase is known');
 });
 
-test('leaves exactly one first image for the same content after twenty concurrent deletions and restorations', async () => {
+test('leaves exactly one first image per content after twenty concurrent deletions and restorations', async () => {
   const ids = [await add('vase')];
   for (const url of ['a', 'b', 'c']) ids.push(await addCopy('vase', url));
   const changes = Array.from({ length: 20 }, (_, n) => (n % 2 === 0 ? softDelete : restore)(ids[n % 4]!));

@@ -71,16 +71,16 @@ test('creates one image and one job for a hundred concurrent uploads with the sa
   expect(await counts()).toEqual({ images: 1, jobs: 1 });
 });
 
-test('creates two images for the same content of two tenants', async () => {
-  const [ofShop, ofOther] = await Promise.all(
+test('creates one image per tenant for the same content', async () => {
+  const [shopResult, otherResult] = await Promise.all(
     [shop, other].map((tenant) => jobs.enqueueUpload(uploadOf(tenant.id, 'shared'))),
   );
-  expect(ofShop?.outcome).toBe('new');
-  expect(ofOther?.outcome).toBe('new');
-  expect(ofShop?.imageId).not.toBe(ofOther?.imageId);
+  expect(shopResult?.outcome).toBe('new');
+  expect(otherResult?.outcome).toBe('new');
+  expect(shopResult?.imageId).not.toBe(otherResult?.imageId);
 });
 
-test('queues a failed image again when its content is uploaded again', async () => {
+test('requeues a failed image when its content is uploaded again', async () => {
   const first = await jobs.enqueueUpload(uploadOf(shop.id, 'failed', { leaseSeconds: 60 }));
   if (first.outcome === 'known') throw new Error('The content is known.');
   const attempt = {
@@ -102,7 +102,7 @@ test('queues a failed image again when its content is uploaded again', async () 
   expect(claimed?.id).not.toBe(first.job.id);
 });
 
-test('creates a new image for the content of a deleted one', async () => {
+test('creates a new image for the content of a deleted image', async () => {
   const first = await jobs.enqueueUpload(uploadOf(shop.id, 'deleted'));
   await makeDeletionQueries(database).softDelete(unrestrictedPrincipal, { id: first.imageId }, false);
   const second = await jobs.enqueueUpload(uploadOf(shop.id, 'deleted'));

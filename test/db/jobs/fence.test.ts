@@ -22,7 +22,7 @@ const retry = { state: 'pending', delaySeconds: 2, budget: 'retries' } as const;
 let staleJob: ClaimedJob;
 let currentJob: ClaimedJob;
 
-/** `staleJob` has lost its lease; `currentJob` is a newer claim of the same job. */
+/** `staleJob` has lost its lease, and `currentJob` is a newer claim of the same job. */
 beforeEach(async () => {
   await recordPending(database, shop.id, 'vase');
   staleJob = await claimOne(database);
@@ -38,7 +38,7 @@ const allRows = async () => ({
   embeddings: await rowsOf(database, 'SELECT * FROM embeddings'),
 });
 
-test('completes nothing after the lease has been taken over', async () => {
+test('does not complete the job after the lease has been taken over', async () => {
   const before = await allRows();
   expect(await complete(staleJob, [thumb], facts)).toBeUndefined();
   expect(await allRows()).toEqual(before);
@@ -60,7 +60,7 @@ test('does not hand back the job after the lease has been taken over', async () 
   expect(await allRows()).toEqual(before);
 });
 
-test('changes nothing while the job is pending again', async () => {
+test('changes nothing after the job has been handed back', async () => {
   await jobs.handBack([currentJob]);
   const before = await allRows();
   expect(await complete(currentJob, [thumb], facts)).toBeUndefined();
@@ -69,7 +69,7 @@ test('changes nothing while the job is pending again', async () => {
   expect(await allRows()).toEqual(before);
 });
 
-test('completes renditions, image and job of the current claim together', async () => {
+test('stores the renditions and completes the image and the job together', async () => {
   const completed = await complete(
     currentJob,
     [renditionOf(shop.id, 'vase', 'card', 400), renditionOf(shop.id, 'vase', 'thumb', 100)],
@@ -101,7 +101,7 @@ test('completes a job only once', async () => {
   expect(await allRows()).toEqual(before);
 });
 
-test('replaces the rendition of the same preset', async () => {
+test('replaces an existing rendition with the same preset', async () => {
   await complete(currentJob, [thumb], facts);
   await database.runScript("UPDATE jobs SET state = 'pending'; UPDATE images SET status = 'pending'");
   const completed = await complete(

@@ -10,13 +10,13 @@ const database = await openDatabase();
 const { expiredRows, imports, references, jobs, tenants, usage } = makeQueries(database);
 const page = { limit: 10, offset: 0 };
 
-/** Removes the rows of earlier tests. Keeps their tenants and marks them as just used. */
+/** Removes the rows of earlier tests, except for tenants, which are marked as just used. */
 async function reset(): Promise<void> {
   await emptyTables(database);
   await database.runScript('UPDATE tenants SET used_at = now()');
 }
 
-/** Records an import of one image, made `days` ago. */
+/** Records an import of one image, created `days` ago. */
 async function recordImport(
   tenantId: number,
   name: string,
@@ -40,7 +40,7 @@ async function recordImport(
 const completeImage = (imageId: number) =>
   database.runScript(`UPDATE images SET status = 'completed' WHERE id = ${imageId}`);
 const findImport = (id: number) => imports.find(unrestrictedPrincipal, { id }, page);
-const ageTenant = (name: string, days: number) =>
+const setLastUse = (name: string, days: number) =>
   database.runScript(`UPDATE tenants SET used_at = now() - interval '${days} days' WHERE name = '${name}'`);
 
 test('removes only completed and failed jobs, each after its retention period', async () => {
@@ -73,7 +73,7 @@ test('removes only completed and failed jobs, each after its retention period', 
   expect((await rowOf<{ count: number }>(database, 'SELECT count(*) FROM images')).count).toBe(9);
 });
 
-test('removes finished imports with their lines, but not their images', async () => {
+test('removes finished imports and their lines, but not their images', async () => {
   await reset();
   const { id: tenantId } = await tenants.ensure('shop');
   const [old, recent, processing, deleted] = [
@@ -123,7 +123,7 @@ test('removes images without content, unless they have a reference or are being 
   expect(linesWithoutImage).toHaveLength(1);
 });
 
-test('removes more imports than fit into one batch', async () => {
+test('removes more imports than one batch contains', async () => {
   await reset();
   await database.runScript(`
     INSERT INTO imports (uuid, total, created_at)
@@ -131,7 +131,7 @@ test('removes more imports than fit into one batch', async () => {
   expect(await expiredRows.removeImports(90)).toBe(120);
 });
 
-test('removes unused tenants without rows, and leaves the usage unchanged', async () => {
+test('removes unused tenants without any rows, and leaves the usage unchanged', async () => {
   await reset();
   const names = [
     'with image',
@@ -147,7 +147,7 @@ test('removes unused tenants without rows, and leaves the usage unchanged', asyn
   for (const name of names) {
     const { id } = await tenants.ensure(name.replaceAll(' ', '-'));
     ids.set(name, id);
-    if (name !== 'in use') await ageTenant(name.replaceAll(' ', '-'), 31);
+    if (name !== 'in use') await setLastUse(name.replaceAll(' ', '-'), 31);
   }
   const idOf = (name: string) => ids.get(name) ?? 0;
   await recordPending(database, idOf('with image'), 'image');
@@ -182,12 +182,13 @@ test('removes unused tenants without rows, and leaves the usage unchanged', asyn
 test('keeps a tenant that is used again, and creates a new tenant for a removed name', async () => {
   await reset();
   const first = await tenants.ensure('returning');
-  await ageTenant('returning', 31);
-  // This process has just recorded the use and does so at most once an hour. Another process records it again.
+  await setLastUse('returning', 31);
+  // A process records the use of a tenant at most once an hour, and this process has just done so. A different process
+  // records the use again.
   const otherProcess = makeQueries(database);
   expect(await otherProcess.tenants.ensure('returning')).toEqual(first);
   expect(await expiredRows.removeTenants(30)).toBe(0);
-  await ageTenant('returning', 31);
+  await setLastUse('returning', 31);
   expect(await expiredRows.removeTenants(30)).toBe(1);
   const { tenants: laterProcess } = makeQueries(database);
   expect(await laterProcess.find('returning')).toBeUndefined();
@@ -196,12 +197,12 @@ test('keeps a tenant that is used again, and creates a new tenant for a removed 
   await recordPending(database, second.id, 'new');
 });
 
-test('never removes a tenant that gets an image during the sweep', async () => {
+test('never removes a tenant to which an image is added during the sweep', async () => {
   await reset();
   for (let round = 0; round < 10; round += 1) {
     const name = `raced-${round}`;
     await tenants.ensure(name);
-    await ageTenant(name, 31);
+    await setLastUse(name, 31);
     const writer = makeQueries(database);
     const [, tenant] = await Promise.all([expiredRows.removeTenants(30), writer.tenants.ensure(name)]);
     await recordPending(database, tenant.id, name);

@@ -9,19 +9,19 @@ const other = await makeTenantQueries(database).ensure('other');
 const catalog = makeCatalog(database, shop.id);
 const { add, addCopy, addSharer, upload, softDelete, restore, purge, purging } = catalog;
 
-/** Purges all deleted images and checks that the dry-run figures match what was removed. Returns the figures. */
+/** Purges all deleted images, checks that the dry-run figures match the removed rows and files, and returns the figures. */
 async function expectExactFigures() {
   const { images, renditionsToDelete: renditions, bytes } = await purging.deletedFigures(null, 0);
-  const deleted = await rowsOf<{ id: number }>(
+  const deletedImages = await rowsOf<{ id: number }>(
     database,
     'SELECT id FROM images WHERE deleted_at IS NOT NULL ORDER BY deleted_at, id',
   );
   const removed = { images: 0, renditions: 0, bytes: 0 };
-  for (const { id } of deleted) {
-    const purged = await purge(id);
+  for (const { id } of deletedImages) {
+    const removedImage = await purge(id);
     removed.images++;
-    removed.renditions += purged?.renditions ?? 0;
-    removed.bytes += purged?.files.reduce((sum, file) => sum + file.bytes, 0) ?? 0;
+    removed.renditions += removedImage?.renditions ?? 0;
+    removed.bytes += removedImage?.files.reduce((sum, file) => sum + file.bytes, 0) ?? 0;
   }
   expect({ images, renditions, bytes }).toEqual(removed);
   expect(await purging.deletedFigures(null, 0)).toMatchObject({ images: 0, renditionsToDelete: 0, bytes: 0 });
@@ -63,14 +63,14 @@ test('does not count a restored image until it is deleted again', async () => {
   expect(await expectExactFigures()).toEqual({ images: 1, renditions: 2, bytes: 1318 });
 });
 
-test('counts renditions that are made after the deletion', async () => {
+test('counts renditions that are created after the deletion', async () => {
   const job = await upload('vase');
   await softDelete(job.imageId);
   await catalog.finish(job, 'vase');
   expect(await expectExactFigures()).toEqual({ images: 1, renditions: 2, bytes: 1318 });
 });
 
-test('counts an original that an import stores after the deletion', async () => {
+test('counts an original that is imported after the deletion', async () => {
   const job = await catalog.claimImport('https://example.com/vase');
   await softDelete(job.imageId);
   await catalog.attach(job, 'vase');
@@ -111,7 +111,7 @@ test('does not count files of a duplicate that was deleted after the cutoff', as
   expect(await expectExactFigures()).toEqual({ images: 2, renditions: 4, bytes: 1318 });
 });
 
-test('counts images that were deleted before the cutoff, of one tenant if requested', async () => {
+test('counts only images that were deleted before the cutoff, optionally of one tenant', async () => {
   const [old, recent] = [await add('vase'), await add('lamp')];
   for (const id of [old, recent]) await softDelete(id);
   await database.runScript(
@@ -131,9 +131,10 @@ test.each([null, shop.id])(
   async (tenantId) => {
     await softDelete(await add('deleted'));
     await add('kept');
-    const countFound = async (days: number) => (await purging.deletedFigures(tenantId, days)).renditionsFound;
-    expect([await countFound(0), await countFound(1)]).toEqual([4, 0]);
+    const countRenditions = async (days: number) =>
+      (await purging.deletedFigures(tenantId, days)).renditionsFound;
+    expect([await countRenditions(0), await countRenditions(1)]).toEqual([4, 0]);
     await database.runScript("UPDATE renditions SET created_at = now() - interval '3 days' WHERE id <= 3");
-    expect([await countFound(0), await countFound(2), await countFound(4)]).toEqual([4, 3, 0]);
+    expect([await countRenditions(0), await countRenditions(2), await countRenditions(4)]).toEqual([4, 3, 0]);
   },
 );

@@ -42,7 +42,7 @@ test('removes the rows of an image and returns its files with their sizes', asyn
   ).toEqual({ images: 0, renditions: 0 });
 });
 
-test('keeps an image that was referenced, restored or requeued after it was listed', async () => {
+test('keeps an image that has changed since it was listed', async () => {
   const changes = {
     used: (id: number) => catalog.references.add(id, 'page'),
     requeued: (id: number) => catalog.jobs.requeue(id, 50),
@@ -54,14 +54,14 @@ test('keeps an image that was referenced, restored or requeued after it was list
     await change(id);
     expect(await purging.remove(candidate!, { unusedWithMinAgeDays: 0 }), name).toBeUndefined();
   }
-  const restored = await add('restored');
-  await softDelete(restored);
-  const candidate = await findPurgeCandidate(restored);
-  await restore(restored);
+  const restoredId = await add('restored');
+  await softDelete(restoredId);
+  const candidate = await findPurgeCandidate(restoredId);
+  await restore(restoredId);
   expect(await purging.remove(candidate!, { deletedBefore: tomorrow })).toBeUndefined();
-  const recent = await add('recently deleted');
-  await softDelete(recent);
-  const recentCandidate = await findPurgeCandidate(recent);
+  const recentId = await add('recently deleted');
+  await softDelete(recentId);
+  const recentCandidate = await findPurgeCandidate(recentId);
   const cutoff = new Date(Date.now() - 60_000);
   expect(await purging.remove(recentCandidate!, { deletedBefore: cutoff })).toBeUndefined();
   expect((await rowsOf(database, 'SELECT id FROM images')).length).toBe(5);
@@ -75,7 +75,7 @@ test('keeps a deleted image until its job ends', async () => {
   expect(keysOf(await purge(job.imageId))).toEqual(filesOf('vase'));
 });
 
-test('keeps the files of duplicates until the last one is purged', async () => {
+test('keeps the files of duplicates until the last duplicate is purged', async () => {
   const ids = [await add('vase'), await addCopy('vase'), await addCopy('vase')];
   expect(await purge(ids[0]!)).toEqual({ renditions: 2, files: [] });
   expect((await catalog.image(ids[1]!))?.duplicateOf).toBeNull();
@@ -84,7 +84,7 @@ test('keeps the files of duplicates until the last one is purged', async () => {
   expect(keysOf(await purge(ids[1]!))).toEqual(filesOf('vase'));
 });
 
-test('keeps renditions that a near-duplicate reuses when the donor is purged, but not the original', async () => {
+test('purges the donor’s original, but keeps the renditions that a near-duplicate reuses', async () => {
   const donor = await add('vase');
   const sharer = await addSharer('jugs', donor);
   expect(keysOf(await purge(donor))).toEqual([originalOf('vase')]);
@@ -94,13 +94,13 @@ test('keeps renditions that a near-duplicate reuses when the donor is purged, bu
   expect(keysOf(await purge(sharer))).toEqual([originalOf('jugs'), ...renditionKeys('vase')].toSorted());
 });
 
-test('removes the files even if another tenant has the same content', async () => {
+test('removes the files if only another tenant has the same content', async () => {
   const other = makeCatalog(database, (await makeTenantQueries(database).ensure('other')).id);
   await other.add('vase');
   expect(keysOf(await purge(await add('vase')))).toEqual(filesOf('vase'));
 });
 
-test('removes fingerprint and embedding with the last image that has the content, and near-duplicate pairs with either image', async () => {
+test('removes the fingerprint and embedding with the last image of that content, and near-duplicate pairs with either image', async () => {
   const countDescriptions = async () => [
     (await rowsOf(database, `SELECT 1 FROM fingerprints WHERE content_hash = '${hashOf('vase')}'`)).length,
     (await rowsOf(database, `SELECT 1 FROM embeddings WHERE content_hash = '${hashOf('vase')}'`)).length,
@@ -130,7 +130,7 @@ test('keeps the failed jobs of a purged image for diagnosis', async () => {
   ]);
 });
 
-test('makes the oldest duplicate the first image when an unused image is purged', async () => {
+test('promotes the oldest duplicate when an unused first image is purged', async () => {
   const first = await add('vase');
   const copy = await addCopy('vase');
   await purge(first);

@@ -60,7 +60,7 @@ test('corrects and reports counters that are wrong, missing or obsolete', async 
   expect(await correctUsage()).toEqual({ corrected: 0, errors: [] });
 });
 
-test('assigns exactly one owner to a file with two owners or none, and still counts its bytes when that owner is deleted', async () => {
+test('assigns one owner to a file that has none or two, and keeps counting its bytes until the last image that uses it is deleted', async () => {
   const { donor, sharer } = await addImages();
   for (const shared of [false, true]) {
     // Simulates a bug by bypassing the counting triggers.
@@ -83,7 +83,7 @@ test('assigns exactly one owner to a file with two owners or none, and still cou
   await expectExactUsage();
 });
 
-test('corrects once in concurrent recounts, even while images are added and deleted', async () => {
+test('corrects the counters only once in concurrent recounts while images are added and deleted', async () => {
   await addImages();
   await database.runScript(`
     INSERT INTO usage_deltas (tenant_id, kind, preset, count, bytes) VALUES (${shop.id}, 'image', '', 5, 999)`);
@@ -98,7 +98,7 @@ test('corrects once in concurrent recounts, even while images are added and dele
   await expectExactUsage();
 });
 
-test('recounts more images than one batch holds', async () => {
+test('recounts more images than one batch contains', async () => {
   await database.runScript(`
     INSERT INTO images (uuid, tenant_id, status, original_key, original_bytes)
     SELECT gen_random_uuid(), ${shop.id}, 'completed', 'k/' || n, 10 FROM generate_series(1, 2500) n;

@@ -10,17 +10,17 @@ const shop = await makeTenantQueries(database).ensure('shop');
 const catalog = makeCatalog(database, shop.id);
 const { upload, add, addCopy, addSharer, finish, claimImport, softDelete, restore, purge } = catalog;
 
-/** Returns the usage of the shop, after checking the counters against the tables. */
+/** Checks the counters against the tables and returns the shop’s usage. */
 async function usage() {
-  const counted = await usageFromCounters(database);
-  expect(counted).toEqual(await usageFromRows(database));
-  const { images, renditions, originalBytes, renditionBytes } = counted[0]!;
+  const counters = await usageFromCounters(database);
+  expect(counters).toEqual(await usageFromRows(database));
+  const { images, renditions, originalBytes, renditionBytes } = counters[0]!;
   return { images, renditions, originalBytes, renditionBytes };
 }
 
-/** One image whose name has four letters: an original of 1000 bytes, and renditions of 14 and 304. */
+/** An image whose name has four letters has an original of 1000 bytes and renditions of 14 and 304 bytes. */
 const oneImage = { images: 1, renditions: 2, originalBytes: 1000, renditionBytes: 318 };
-const empty = { images: 0, renditions: 0, originalBytes: 0, renditionBytes: 0 };
+const noUsage = { images: 0, renditions: 0, originalBytes: 0, renditionBytes: 0 };
 const onlyOriginal = { ...oneImage, renditions: 0, renditionBytes: 0 };
 const imageAndDuplicate = { images: 2, renditions: 4, originalBytes: 1000, renditionBytes: 318 };
 
@@ -31,14 +31,14 @@ afterEach(async () => {
   expect(await usageFromCounters(database)).toEqual(before);
 });
 
-test('counts an upload when it is recorded, and its renditions when they are made', async () => {
+test('counts an upload when it is recorded, and its renditions when they are created', async () => {
   const job = await upload('vase');
   expect(await usage()).toEqual(onlyOriginal);
   await finish(job, 'vase');
   expect(await usage()).toEqual(oneImage);
 });
 
-test('counts the original of a failed image, but nothing of a withdrawn one', async () => {
+test('counts the original of a failed image, but nothing for a withdrawn upload', async () => {
   await catalog.fail(await upload('vase'));
   expect(await usage()).toEqual(onlyOriginal);
   await catalog.withdraw(await upload('lamp'), 'lamp');
@@ -48,15 +48,15 @@ test('counts the original of a failed image, but nothing of a withdrawn one', as
 test('does not count a deleted image until it is restored', async () => {
   const id = await add('vase');
   await softDelete(id);
-  expect(await usage()).toEqual(empty);
+  expect(await usage()).toEqual(noUsage);
   await catalog.usage.fold();
   await restore(id);
   expect(await usage()).toEqual(oneImage);
 });
 
-test('counts an import when it is recorded, and its bytes when they arrive', async () => {
+test('counts an import when it is recorded, and its bytes when its content is attached', async () => {
   const job = await claimImport('https://example.com/vase');
-  expect(await usage()).toEqual({ ...empty, images: 1 });
+  expect(await usage()).toEqual({ ...noUsage, images: 1 });
   await catalog.attach(job, 'vase');
   expect(await usage()).toEqual(onlyOriginal);
   await finish(job, 'vase');
@@ -75,7 +75,7 @@ test('counts no bytes for a duplicate until the first image is deleted', async (
   await purge(first);
   expect(await usage()).toEqual(oneImage);
   await purge(copy);
-  expect(await usage()).toEqual(empty);
+  expect(await usage()).toEqual(noUsage);
 });
 
 test('counts no bytes for a duplicate that is imported while the first image is processed', async () => {
@@ -92,16 +92,16 @@ test('counts no bytes for a duplicate that is imported while the first image is 
 test('counts only the original of a near-duplicate until its donor is deleted', async () => {
   const donor = await add('vase');
   const sharer = await addSharer('jugs', donor);
-  const shared = { ...imageAndDuplicate, originalBytes: 2000 };
-  expect(await usage()).toEqual(shared);
+  const usageWithSharer = { ...imageAndDuplicate, originalBytes: 2000 };
+  expect(await usage()).toEqual(usageWithSharer);
   await softDelete(donor);
   expect(await usage()).toEqual(oneImage);
   await restore(donor);
-  expect(await usage()).toEqual(shared);
+  expect(await usage()).toEqual(usageWithSharer);
   await purge(donor);
   expect(await usage()).toEqual(oneImage);
   await purge(sharer);
-  expect(await usage()).toEqual(empty);
+  expect(await usage()).toEqual(noUsage);
 });
 
 test('keeps exactly one owner of shared files, whichever image is deleted', async () => {
@@ -122,12 +122,12 @@ test('counts an image that was deleted during processing once it is restored', a
   const job = await upload('vase');
   await softDelete(job.imageId);
   await finish(job, 'vase');
-  expect(await usage()).toEqual(empty);
+  expect(await usage()).toEqual(noUsage);
   await restore(job.imageId);
   expect(await usage()).toEqual(oneImage);
 });
 
-test('counts the bytes of content once if it was deleted and uploaded again, even after a restoration', async () => {
+test('counts the bytes of content once if it is deleted, uploaded again and then restored', async () => {
   const first = await add('vase');
   await softDelete(first);
   await add('vase');
@@ -138,28 +138,28 @@ test('counts the bytes of content once if it was deleted and uploaded again, eve
   expect(await usage()).toEqual(oneImage);
 });
 
-test('counts renditions that are made again with their new sizes', async () => {
+test('counts rederived renditions with their new sizes', async () => {
   const id = await add('vase');
   await catalog.jobs.requeue(id, 50);
   const [job] = await catalog.jobs.claimDue('derive', 1, 60);
-  const larger = catalog
+  const largerRenditions = catalog
     .renditionsOf('vase')
     .map((rendition) => ({ ...rendition, bytes: rendition.bytes + 1 }));
-  await finish(job!, 'vase', larger);
+  await finish(job!, 'vase', largerRenditions);
   expect(await usage()).toEqual({ ...oneImage, renditionBytes: 320 });
 });
 
-/** Makes the renditions of a job again with another recipe, so that their files have other names. */
+/** Completes a job with a different recipe, so that the rendition files have different names. */
 async function replaceFiles(job: ClaimedJob, content: string): Promise<void> {
-  const replaced = catalog.renditionsOf(content).map((rendition) => ({
+  const newRenditions = catalog.renditionsOf(content).map((rendition) => ({
     ...rendition,
     recipe: 'ffffffffff',
     storageKey: rendition.storageKey.replace(rendition.recipe, 'ffffffffff'),
   }));
-  await finish(job, content, replaced);
+  await finish(job, content, newRenditions);
 }
 
-test('keeps counting replaced files that another image still uses', async () => {
+test('still counts replaced files that another image uses', async () => {
   const donor = await add('vase');
   await addSharer('jugs', donor);
   await catalog.jobs.requeue(donor, 50);
@@ -168,7 +168,7 @@ test('keeps counting replaced files that another image still uses', async () => 
   expect(await usage()).toEqual({ images: 2, renditions: 4, originalBytes: 2000, renditionBytes: 636 });
 });
 
-test('counts shared files once if their owner is deleted while its renditions are made again', async () => {
+test('counts shared files once if their owner is deleted while it is processed again', async () => {
   const donor = await add('vase');
   await addSharer('jugs', donor);
   await addSharer('cups', donor);
