@@ -225,11 +225,11 @@ test('imports a URL again when its image is deleted concurrently', async () => {
   const gate = await closeGate(database, 'AFTER UPDATE ON images', 'NEW.deleted_at IS NOT NULL');
   const deletion = catalog.softDelete(first.imageId);
   await gate.untilBlocked(1);
-  const enqueuing = catalog.jobs.enqueueUrls([line], 'reuse-completed', 50);
+  const importResults = catalog.jobs.enqueueUrls([line], 'reuse-completed', 50);
   await gate.untilBlocked(2);
   await gate.open();
   expect(await deletion).toMatchObject({ outcome: 'deleted' });
-  const [recorded] = await enqueuing;
+  const [recorded] = await importResults;
   expect(recorded).toMatchObject({ outcome: 'new' });
   expect(
     await rowOf(database, `SELECT in_use_count AS count FROM images WHERE id = ${recorded!.imageId}`),
