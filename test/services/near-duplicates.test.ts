@@ -8,24 +8,24 @@ import { makeRig, type Rig, useEngines } from '../support/inner/rig.ts';
 const engines = await useEngines();
 
 /** Uploads a generated product picture and returns the completed image. */
-const add = async (rig: Rig, look?: ProductStyle) => (await rig.upload(await productPicture(look))).image;
-const keysOf = ({ renditions }: { renditions: readonly { storageKey: string }[] }) =>
+const add = async (rig: Rig, style?: ProductStyle) => (await rig.upload(await productPicture(style))).image;
+const renditionKeys = ({ renditions }: { renditions: readonly { storageKey: string }[] }) =>
   renditions.map(({ storageKey }) => storageKey);
 
 test('finds a re-encoded copy and reuses the renditions of the first image', async () => {
   const rig = await makeRig(engines);
   const first = await add(rig);
-  const stored = await rig.storedKeys();
+  const storedKeys = await rig.storedKeys();
   const copy = await add(rig, { quality: 60 });
   expect(copy).toMatchObject({ status: 'completed', renditionsReusedFrom: first.id, duplicateOf: null });
   expect(copy.nearDuplicates).toMatchObject([{ id: first.id, uuid: first.uuid }]);
-  expect(keysOf(copy)).toEqual(keysOf(first));
-  expect(await rig.storedKeys()).toEqual([...stored, copy.originalKey!].toSorted());
+  expect(renditionKeys(copy)).toEqual(renditionKeys(first));
+  expect(await rig.storedKeys()).toEqual([...storedKeys, copy.originalKey!].toSorted());
   // Both images list the pair.
   expect((await rig.image(first.id))?.nearDuplicates).toMatchObject([{ id: copy.id }]);
 });
 
-test('finds near-duplicates that are derived concurrently', async () => {
+test('finds near-duplicates that are processed concurrently', async () => {
   const rig = await makeRig(engines);
   const copies = await Promise.all([50, 60, 70, 80, 90].map((quality) => add(rig, { quality })));
   const ids = copies.map(({ id }) => id).toSorted((a, b) => a - b);
@@ -35,13 +35,13 @@ test('finds near-duplicates that are derived concurrently', async () => {
   }
 });
 
-test('names the first donor when a copy matches an image with reused renditions', async () => {
+test('reports the original donor when a copy matches an image with reused renditions', async () => {
   const rig = await makeRig(engines);
   const first = await add(rig);
   const second = await add(rig, { quality: 60 });
   const third = await add(rig, { quality: 59 });
   expect([second.renditionsReusedFrom, third.renditionsReusedFrom]).toEqual([first.id, first.id]);
-  expect(keysOf(third)).toEqual(keysOf(first));
+  expect(renditionKeys(third)).toEqual(renditionKeys(first));
 });
 
 test('makes separate renditions for a copy of a different size', async () => {
@@ -55,12 +55,12 @@ test('makes separate renditions for a copy of a different size', async () => {
   expect((await add(rig, { width: 450 })).renditionsReusedFrom).toBe(large.id);
 });
 
-/** Large enough to keep print legible. */
+/** A preset that is large enough to keep printed text legible. */
 const zoomPreset = [{ name: 'zoom', width: 600, height: 600, quality: 85 }];
 
 /** Uploads a box with a printed label. */
-const addLabel = async (rig: Rig, look?: LabelStyle, quality = 90) =>
-  (await rig.upload(await labelledPicture(look).jpeg({ quality }).toBuffer())).image;
+const addLabel = async (rig: Rig, style?: LabelStyle, quality = 90) =>
+  (await rig.upload(await labelledPicture(style).jpeg({ quality }).toBuffer())).image;
 
 test.each([
   ['digit', { text: '400' }, /lightness differs at 2\d % from the left and 4\d % from the top/],
@@ -70,18 +70,18 @@ test.each([
     /(lightness|colour) differs at [56]\d % from the left and [45]\d % from the top/,
   ],
 ] as const)(
-  'reports where a product with another %s differs, and does not reuse renditions',
-  async (_, look, reason) => {
+  'reports where a product with a different %s differs, and does not reuse renditions',
+  async (_, style, reason) => {
     const rig = await makeRig(engines, { presets: zoomPreset });
     const first = await addLabel(rig);
-    const other = await addLabel(rig, look);
+    const other = await addLabel(rig, style);
     expect(other.nearDuplicates).toMatchObject([
       { id: first.id, reason: expect.stringMatching(reason) as string },
     ]);
     expect(other.renditionsReusedFrom).toBeNull();
-    expect(keysOf(other)).not.toEqual(keysOf(first));
+    expect(renditionKeys(other)).not.toEqual(renditionKeys(first));
     // A copy of the second image matches both, and reuses the renditions of the second.
-    const copy = await addLabel(rig, look, 70);
+    const copy = await addLabel(rig, style, 70);
     expect(copy.nearDuplicates).toHaveLength(2);
     expect(copy.renditionsReusedFrom).toBe(other.id);
   },
@@ -113,17 +113,17 @@ test('reuses renditions across file formats, but not if only one original has an
   expect(transparent.renditionsReusedFrom).toBeNull();
 });
 
-test('does not match a product in another colour or of another shape', async () => {
+test('does not match a product with a different colour or shape', async () => {
   const rig = await makeRig(engines);
   const first = await add(rig);
-  for (const look of [{ body: '#b23a48' }, { shape: 'mug' }] as const) {
-    const other = await add(rig, look);
+  for (const style of [{ body: '#b23a48' }, { shape: 'mug' }] as const) {
+    const other = await add(rig, style);
     expect(other).toMatchObject({ nearDuplicates: [], renditionsReusedFrom: null });
-    expect(keysOf(other)).not.toEqual(keysOf(first));
+    expect(renditionKeys(other)).not.toEqual(renditionKeys(first));
   }
 });
 
-test('does not match pictures without structure, however similar they are', async () => {
+test('does not match similar pictures without structure', async () => {
   const rig = await makeRig(engines);
   await rig.upload(await uniquePicture());
   expect((await rig.upload(await uniquePicture())).image.nearDuplicates).toEqual([]);
@@ -136,13 +136,13 @@ test('never compares pictures of different tenants', async () => {
   expect(image).toMatchObject({ nearDuplicates: [], renditionsReusedFrom: null });
 });
 
-test('reports near-duplicates without reusing renditions with NEAR_DUPLICATES=flag', async () => {
+test('reports near-duplicates but does not reuse renditions with NEAR_DUPLICATES=flag', async () => {
   const rig = await makeRig(engines, { nearDuplicates: 'flag' });
   const first = await add(rig);
   const copy = await add(rig, { quality: 60 });
   expect(copy.nearDuplicates).toMatchObject([{ id: first.id }]);
   expect(copy.renditionsReusedFrom).toBeNull();
-  expect(keysOf(copy)).not.toEqual(keysOf(first));
+  expect(renditionKeys(copy)).not.toEqual(renditionKeys(first));
 });
 
 test('does not look for near-duplicates with NEAR_DUPLICATES=off', async () => {
@@ -151,7 +151,7 @@ test('does not look for near-duplicates with NEAR_DUPLICATES=off', async () => {
   expect(await add(rig, { quality: 60 })).toMatchObject({ nearDuplicates: [], renditionsReusedFrom: null });
 });
 
-test('makes separate files when a copy is derived again, even if the first attempt fails', async () => {
+test('makes separate files when a copy is processed again, including after a failed attempt', async () => {
   const rig = await makeRig(engines);
   const first = await add(rig);
   const copy = await add(rig, { quality: 60 });
@@ -165,10 +165,10 @@ test('makes separate files when a copy is derived again, even if the first attem
   const next = { state: 'pending', delaySeconds: 0, budget: 'retries' } as const;
   await rig.jobs.recordFailure(await claimOne(engines.database), attempt, next);
   expect(await rig.runJob(await claimOne(engines.database))).toMatchObject({ state: 'completed' });
-  const rederived = (await rig.image(copy.id))!;
-  expect(rederived.renditionsReusedFrom).toBeNull();
-  expect(keysOf(rederived)).not.toEqual(keysOf(first));
-  for (const key of keysOf(rederived)) expect(await rig.storage.stat(key)).toBeDefined();
+  const rederivedImage = (await rig.image(copy.id))!;
+  expect(rederivedImage.renditionsReusedFrom).toBeNull();
+  expect(renditionKeys(rederivedImage)).not.toEqual(renditionKeys(first));
+  for (const key of renditionKeys(rederivedImage)) expect(await rig.storage.stat(key)).toBeDefined();
 });
 
 test('keeps reused renditions readable when their donor is purged', async () => {
@@ -179,9 +179,9 @@ test('keeps reused renditions readable when their donor is purged', async () => 
   const removed = await rig.purging.remove(candidate!, { unusedWithMinAgeDays: 0 });
   expect(removed?.files.map(({ key }) => key)).toEqual([first.originalKey]);
   for (const { key } of removed?.files ?? []) await rig.storage.remove(key);
-  const remaining = (await rig.image(copy.id))!;
-  expect(remaining).toMatchObject({ renditionsReusedFrom: null, nearDuplicates: [] });
-  for (const { storageKey, bytes } of remaining.renditions) {
+  const remainingImage = (await rig.image(copy.id))!;
+  expect(remainingImage).toMatchObject({ renditionsReusedFrom: null, nearDuplicates: [] });
+  for (const { storageKey, bytes } of remainingImage.renditions) {
     expect((await rig.storage.readAll(storageKey)).length).toBe(bytes);
   }
 });
