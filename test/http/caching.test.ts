@@ -23,7 +23,7 @@ const get = (path: string, headers: Record<string, string> = {}, method = 'GET')
 
 test('sends a strong ETag, type, length and nosniff with every picture', async () => {
   for (const path of paths) {
-    // Twice: the first comes from storage, the second possibly from the cache.
+    // The first response comes from storage, and the second may come from the cache.
     for (const { status, headers, bytes } of [await get(path), await get(path)]) {
       expect(status, path).toBe(200);
       expect(headers.get('etag'), path).toMatch(/^"[0-9a-f]{32}"$/);
@@ -42,7 +42,7 @@ test('ignores a repeated version parameter', async () => {
   }
 });
 
-test('responds 304 to a matching If-None-Match in every form', async () => {
+test('returns 304 for a matching If-None-Match in every form', async () => {
   for (const path of paths) {
     const etag = (await get(path)).headers.get('etag') ?? '';
     for (const header of [etag, `W/${etag}`, `"other", ${etag}`, `"a",W/"b" , W/${etag}`, '*', ' * ']) {
@@ -84,12 +84,14 @@ test('responds to HEAD with the headers of GET and no body', async () => {
   }
 });
 
-test('sends the same ETag for identical renditions, and different ETags for different ones', async () => {
-  const other = (await upload(server().url, await jpeg('other', 1600, 1600))).body;
-  const same = (await upload(server().url, await jpeg('cached', 1600, 1600), 'twin')).body;
-  const [etag, etagOfSame, etagOfOther] = await Promise.all(
-    [image, same, other].map(async ({ id }) => (await get(`/v1/images/${id}/thumbnail`)).headers.get('etag')),
+test('sends the same ETag for identical renditions, and different ETags for different renditions', async () => {
+  const otherUpload = (await upload(server().url, await jpeg('other', 1600, 1600))).body;
+  const sameUpload = (await upload(server().url, await jpeg('cached', 1600, 1600), 'twin')).body;
+  const [etag, sameEtag, otherEtag] = await Promise.all(
+    [image, sameUpload, otherUpload].map(async ({ id }) =>
+      (await get(`/v1/images/${id}/thumbnail`)).headers.get('etag'),
+    ),
   );
-  expect(etagOfSame).toBe(etag);
-  expect(etagOfOther).not.toBe(etag);
+  expect(sameEtag).toBe(etag);
+  expect(otherEtag).not.toBe(etag);
 });

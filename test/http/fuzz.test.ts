@@ -29,7 +29,7 @@ const paths = [
   '*',
 ];
 
-/** A nearly valid request with a few bytes overwritten at random. */
+/** Generates a nearly valid request and overwrites a few random bytes. */
 function makeRequest(random: (below: number) => number): Buffer {
   const pick = <T>(from: readonly T[]) => from[random(from.length)] as T;
   const noise = () => Buffer.from(Array.from({ length: random(60) }, () => random(256))).toString('latin1');
@@ -38,22 +38,22 @@ function makeRequest(random: (below: number) => number): Buffer {
   const plain = `${pick(methods)} ${pick(paths)}?${pick(['limit=', 'v=', 'mode=', '%'])}${encodeURIComponent(noise().slice(0, 5))} HTTP/1.1\r\nhost: localhost\r\nrange: bytes=${noise().replaceAll(/[^\d,-]/g, '')}-\r\nif-none-match: ${noise().replaceAll(/[^\x21-\x7e]/g, '')}\r\n\r\n`;
   const badBody = `POST /v1/images HTTP/1.1\r\nhost: localhost\r\ncontent-type: multipart/form-data; boundary=${pick([boundary, '', '"', noise()])}\r\ntransfer-encoding: chunked\r\n\r\n${pick(['5\r\nhello', 'ffffffff\r\n', '0\r\n', 'zz\r\n'])}\r\n`;
   const bytes = Buffer.from(pick([garbage, form, plain, plain, badBody]), 'latin1');
-  for (let flips = random(4); flips > 0 && bytes.length > 0; flips -= 1)
+  for (let changes = random(4); changes > 0 && bytes.length > 0; changes -= 1)
     bytes[random(bytes.length)] = random(256);
   return bytes;
 }
 
-test('handles three hundred corrupted requests without a 5xx', async () => {
+test('handles three hundred corrupted requests without a 5xx response', async () => {
   const { url } = server();
   await upload(url, await jpeg('before'));
   const seed = randomBytes(4).readUInt32LE();
   const random = seededRandom(seed);
   const requests = Array.from({ length: 300 }, () => makeRequest(random));
   const responses: string[] = [];
-  const remaining = requests.values();
+  const remainingRequests = requests.values();
   await Promise.all(
     Array.from({ length: 30 }, async () => {
-      for (const bytes of remaining) {
+      for (const bytes of remainingRequests) {
         const connection = await connectRaw(url);
         await connection.write(bytes);
         connection.socket.end();
@@ -71,7 +71,7 @@ test('handles three hundred corrupted requests without a 5xx', async () => {
   expect(server().log()).not.toContain('"level":"error"');
 });
 
-test('responds to unusual but valid URLs without a 5xx', async () => {
+test('handles unusual but valid URLs without a 5xx response', async () => {
   const { url } = server();
   const targets = [
     '/v1/images/%2e%2e%2f',

@@ -3,6 +3,8 @@ import { call, expectProblem, finishedImage, upload, uploadQueued } from '../sup
 import { brokenJpeg, jpeg } from '../support/process/pictures.ts';
 import { useServer } from '../support/process/server.ts';
 
+/** Tests operations of `/v1` and of the catalog dialect, one of two older APIs that Vitrine also serves. */
+
 const server = useServer();
 
 test('counts images by tenant, preset and status', async () => {

@@ -134,7 +134,7 @@ test('reports why a rendition or an image is not available', async () => {
     retrieve.rendition(unrestrictedPrincipal, { id: pendingUpload.image.id }, 'thumb'),
   ).rejects.toMatchObject({
     code: 'rendition_not_ready',
-    message: expect.stringMatching(/is pendingUpload/) as string,
+    message: expect.stringMatching(/is pending/) as string,
   });
   await expect(retrieve.find(unrestrictedPrincipal, { id: 424_242 })).rejects.toMatchObject({
     code: 'image_not_found',

@@ -93,7 +93,7 @@ const deletedError = {
   code: 'image_deleted',
   status: 409,
   message: expect.stringMatching(
-    /^Image \d+ was deletedError while it was being processed\. Upload it again/,
+    /^Image \d+ was deleted while it was being processed\. Upload it again/,
   ) as string,
 };
 
