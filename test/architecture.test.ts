@@ -83,7 +83,7 @@ const rules: Readonly<Record<string, Rule>> = {
   'main.ts': { code: ['cli'] },
 };
 
-/** The only driver modules that services may import. They contain pure functions; `app.ts` injects everything else. */
+/** The only driver modules that services may import. They contain pure functions. Everything else is injected by `app.ts`. */
 const pureModules = [
   'fetcher/import-url.ts',
   'imaging/formats/identify-format.ts',

@@ -61,7 +61,7 @@ test('builds the URL from POSTGRES_* settings only if they include a host', () =
   });
 });
 
-test('rejects an SQLite URL with the variable name and a suggestion', () => {
+test('rejects an SQLite URL, and reports the variable name and a suggestion', () => {
   for (const name of ['DATABASE_URL', 'THUMBFORGE_DATABASE_URL'])
     expect(problemsOf({ [name]: 'sqlite+aiosqlite:///./app.db' })).toEqual([
       expect.stringMatching(

@@ -68,7 +68,7 @@ describe('configuration', () => {
     expect(status).toBe(0);
   });
 
-  test('documents mention only existing variables', () => {
+  test('the documents mention only existing variables', () => {
     const knownNames = new Set(
       Object.values<Section>(settings)
         .flatMap((section) => Object.values(section))
@@ -164,7 +164,7 @@ function normalizeEndpoint(endpoint: string): string {
   return endpoint.replaceAll(/:\w+/g, ':').replace(/(?<=.)\/$/, '');
 }
 
-/** Returns the server's routes as `GET /path`, without HEAD routes. No route is called, so the services can be empty. */
+/** Returns the server's routes as `GET /path`, without HEAD routes. No route is called, so no services are needed. */
 async function registeredRoutes(): Promise<string[]> {
   const dependencies = { services: {}, metrics: {} } as unknown as HttpDependencies;
   const app = makeHttpServer(loadConfig({}), pino({ level: 'silent' }), dependencies);
@@ -226,7 +226,7 @@ describe('links', () => {
     expect(read('docs/architecture.md')).toContain('(adr/README.md)');
   });
 
-  test('documents mention only existing source files', () => {
+  test('the documents mention only existing source files', () => {
     const folders = ['', 'src/'];
     const missingFiles = documents.flatMap((document) =>
       Array.from(

@@ -121,18 +121,18 @@ describe('issue forms', () => {
     expect(new Set(inputs.map(({ id }) => id)).size).toBe(inputs.length);
   });
 
-  test('the bug form asks for the output of the diagnostic commands', () => {
+  test('the bug form requests the output of the diagnostic commands', () => {
     const form = read('.github/ISSUE_TEMPLATE/bug.yml');
     for (const command of ['npx vitrine --version', 'npx vitrine doctor']) expect(form).toContain(command);
   });
 
-  test('blank issues are disabled, to avoid public reports of vulnerabilities', () => {
+  test('blank issues are disabled to avoid public vulnerability reports', () => {
     expect(parse(read('.github/ISSUE_TEMPLATE/config.yml'))).toMatchObject({ blank_issues_enabled: false });
     expect(read('.github/ISSUE_TEMPLATE/bug.yml')).toContain('SECURITY.md');
   });
 });
 
-test('.editorconfig agrees with the formatter', () => {
+test('.editorconfig matches the formatter settings', () => {
   const { formatter } = JSON.parse(read('biome.json')) as {
     formatter: { indentStyle: string; indentWidth: number; lineWidth: number };
   };

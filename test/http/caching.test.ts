@@ -21,7 +21,7 @@ beforeAll(async () => {
 const get = (path: string, headers: Record<string, string> = {}, method = 'GET') =>
   call(server().url + path, { headers, method });
 
-test('sends a strong ETag, type, length and nosniff with every picture', async () => {
+test('sends a strong ETag, a content type, a length and nosniff with every picture', async () => {
   for (const path of paths) {
     // The first response comes from storage, and the second may come from the cache.
     for (const { status, headers, bytes } of [await get(path), await get(path)]) {

@@ -26,7 +26,7 @@ async function startLimitedServer(maxConnections: number, isExempt: AddressTest 
     await app.close();
   });
 
-  /** Sends a request and keeps its connection open. Returns the response, or the connection's error code. */
+  /** Sends a request and keeps the connection open. Returns the response or the connection's error code. */
   function connectFrom(
     localAddress: string,
   ): Promise<{ status: number | string; body: string; close: () => Promise<void> }> {

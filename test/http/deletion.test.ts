@@ -44,7 +44,7 @@ test('creates a new image when the bytes of a deleted image are uploaded again',
   expectProblem(await call(`${url}/v1/images/${first.id}`), 404, 'image_not_found');
 });
 
-test('keeps an image deleted if its job was pending or running during the deletion', async () => {
+test('does not restore a deleted image when its pending or running job ends', async () => {
   const { url } = server();
   const pictures = await Promise.all(Array.from({ length: 12 }, (_, i) => jpeg(`queued ${i}`, 1500, 1000)));
   const assets = await Promise.all(pictures.map((bytes) => uploadQueued(url, bytes, 'queue')));

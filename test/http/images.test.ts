@@ -90,7 +90,7 @@ test.each([
   'status=done',
   'created_after=yesterday',
   'limit=1&limit=2',
-])('rejects a list with %s and reports the parameter', async (query) => {
+])('rejects the list parameter %s and reports its name', async (query) => {
   const detail = expectProblem(await call(`${server().url}/v1/images?${query}`), 400, 'invalid_request');
   expect(detail).toContain(query.split('=')[0]);
 });

@@ -44,7 +44,7 @@ test('rejects a body without a length as soon as it exceeds the limit', async ()
   connection.socket.destroy();
 });
 
-test('responds while a client keeps sending 30 MB, and then closes the connection', async () => {
+test('responds to a client that keeps sending data, and then closes the connection', async () => {
   for (const length of [mib(30), undefined]) {
     const connection = await connectRaw(server().url);
     await connection.write(formHead('/v1/images', length));

@@ -103,7 +103,7 @@ test('counts requests and their durations by route, method and status', async ()
   expect(body).not.toContain('abc');
 });
 
-test('counts a duration that equals an upper bound in the bucket with that bound', async () => {
+test('includes a duration that equals the upper bound of a bucket in that bucket', async () => {
   const metrics = makeMetrics(sources);
   for (const seconds of [0, 0.001, 0.0011, 0.3, 31])
     metrics.requestEnded({ method: 'GET', route: '/x', status: 200, seconds });

@@ -101,7 +101,7 @@ describe('a server that other machines can reach', () => {
     expect(exposedServer().log()).not.toContain('wrong');
   });
 
-  test('warns that it is exposed in its log, in its health report and in vitrine doctor', async () => {
+  test('reports that it is exposed in its log, in the health report and in vitrine doctor', async () => {
     const { url, dataDir } = exposedServer();
     expect(exposedServer().log()).toMatch(/"level":"warn".*HOST is 0\.0\.0\.0.*no access control/);
     const detailed = await call<{ warnings: string[] }>(`${url}/api/v1/health/detailed`);

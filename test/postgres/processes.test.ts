@@ -42,7 +42,7 @@ test.each(wakeUps)(
     await startWorker(env);
     for (let i = 0; i < 10; i++) {
       await queueUpload(server.url, 'shop');
-      // Waits until the worker is idle. The delay then avoids uploading at the same time as the worker polls.
+      // Waits until the worker is idle. The delay prevents the uploads from coinciding with the worker's polls.
       await vi.waitFor(async () => {
         const { unfinished } = await rowOf<{ unfinished: number }>(
           database,

@@ -162,7 +162,7 @@ test.each(['match', 'image'])(
   },
 );
 
-test('does not reuse renditions of a donor that is purged during the completion', async () => {
+test('does not reuse renditions of a donor that is purged concurrently', async () => {
   const donor = await catalog.add('donor');
   const job = await catalog.upload('sharer');
   const gate = await closeGate(database, 'AFTER DELETE ON images', `OLD.id = ${donor}`);

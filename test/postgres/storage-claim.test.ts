@@ -17,7 +17,7 @@ async function sharedEnvironment(settings: Record<string, string> = {}) {
   return { DATABASE_URL: urlOfDatabase(name), WORKER_CONCURRENCY: '1', ...settings };
 }
 
-test('exits immediately if the storage is not marked as belonging to the database', async () => {
+test('exits immediately if storage is not marked as belonging to the database', async () => {
   const env = await sharedEnvironment();
   await startServer(env, await testFolder());
   const start = performance.now();

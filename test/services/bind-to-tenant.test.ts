@@ -12,7 +12,7 @@ test('restricts an unbound principal to the tenant', async () => {
   });
 });
 
-test('matches no tenant until the tenant exists', async () => {
+test('returns a principal that matches no tenant if the tenant does not exist', async () => {
   expect((await bindToTenant(unrestrictedPrincipal, 'new')).tenantId).toBe(0);
 });
 

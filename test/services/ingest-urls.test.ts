@@ -25,7 +25,7 @@ test('records a pending image and a job for a URL, and wakes a worker', async ()
   expect(await claimOne(engines.database, 60, 'import')).toMatchObject({ imageId: image.id });
 });
 
-test('returns the existing image for an equivalent URL, whether its import is active or completed', async () => {
+test('returns the existing image for an equivalent URL whose import is active or completed', async () => {
   const rig = await makeRig(engines);
   const origin = await startOrigin();
   const url = origin.put('/vase.jpg', await uniquePicture());
@@ -125,7 +125,7 @@ test('records an import whose lines are all rejected', async () => {
   expect(await rig.imports.find(unrestrictedPrincipal, { id }, page)).toMatchObject({ total: 1, refused: 1 });
 });
 
-test('reports how many images of an import are completed or failed, without deleted images', async () => {
+test('counts the completed and failed images of an import, but no deleted images', async () => {
   const rig = await makeRig(engines);
   const origin = await startOrigin();
   const urls = [origin.put('/a.jpg', await uniquePicture()), origin.put('/b.jpg', 404), `${vase}?c`];

@@ -44,7 +44,7 @@ test('reports the original donor when a copy matches an image with reused rendit
   expect(renditionKeys(third)).toEqual(renditionKeys(first));
 });
 
-test('makes separate renditions for a copy of a different size', async () => {
+test('makes separate renditions for a copy with a different size', async () => {
   const rig = await makeRig(engines, { presets: [{ name: 'card', width: 400, height: 400, quality: 85 }] });
   const large = await add(rig, { width: 500 });
   const small = await add(rig, { width: 250 });
@@ -151,7 +151,7 @@ test('does not look for near-duplicates with NEAR_DUPLICATES=off', async () => {
   expect(await add(rig, { quality: 60 })).toMatchObject({ nearDuplicates: [], renditionsReusedFrom: null });
 });
 
-test('makes separate files when a copy is processed again, including after a failed attempt', async () => {
+test('makes separate files when a copy is processed again after a failed attempt', async () => {
   const rig = await makeRig(engines);
   const first = await add(rig);
   const copy = await add(rig, { quality: 60 });

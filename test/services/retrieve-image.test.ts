@@ -51,7 +51,7 @@ test('streams a rendition that does not fit into the cache', async () => {
   expect(retrieve.cached(unrestrictedPrincipal, String(image.id), 'thumb')).toBeUndefined();
 });
 
-test('does not return a cached rendition by id or UUID after its image is deleted', async () => {
+test('does not return a cached rendition after its image is deleted', async () => {
   const { retrieve, remove, image, id } = await setUp();
   const refs = [id, { uuid: image.uuid }];
   for (const ref of refs) await retrieve.rendition(unrestrictedPrincipal, ref, 'thumb');

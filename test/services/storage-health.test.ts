@@ -5,7 +5,7 @@ import { makeStorageHealth, type StorageHealthTimes } from '../../src/services/s
 import { makeLocalStorage } from '../../src/storage/local.ts';
 import { testFolder } from '../support/inner/folders.ts';
 
-/** Creates health checks for local storage. They are counted, and a test can make the write check fail. */
+/** Creates health checks for local storage, which count their calls. `setWriteError` makes the write check fail. */
 async function setUp(times: Partial<StorageHealthTimes> = {}) {
   const storage = await makeLocalStorage(await testFolder());
   const counts = { probes: 0, writes: 0 };

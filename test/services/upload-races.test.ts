@@ -27,7 +27,7 @@ const findOnlyImage = () => rowOf<{ id: number }>(database, 'SELECT id FROM imag
 const decodeFailure = { code: expect.stringMatching(/^picture_/), status: 400 } as const;
 const queued = { mode: 'queued' } as const;
 
-test('keeps a broken picture as a failed image with its reference if it was returned to another client', async () => {
+test('keeps a broken picture as a failed image if another client has received the image', async () => {
   const { rig, started, release } = await makePausedRig();
   const bytes = await brokenPicture();
   const first = expect(rig.upload(bytes)).rejects.toMatchObject(decodeFailure);
@@ -45,7 +45,7 @@ test('keeps a broken picture as a failed image with its reference if it was retu
   expect(await rig.storage.readAll(second.image.originalKey!)).toEqual(bytes);
 });
 
-test('keeps a broken picture that has a reference', async () => {
+test('keeps a broken picture as a failed image if the image has a reference', async () => {
   const { rig, started, release } = await makePausedRig();
   const first = expect(rig.upload(await brokenPicture())).rejects.toMatchObject(decodeFailure);
   await started;
@@ -56,7 +56,7 @@ test('keeps a broken picture that has a reference', async () => {
   expect(await rig.image(id)).toMatchObject({ status: 'failed', inUseCount: 1 });
 });
 
-test('keeps a broken picture if the unfinished image was returned to the client', async () => {
+test('keeps a broken picture as a failed image if the client has received the unfinished image', async () => {
   const { rig, started, release } = await makePausedRig({ inlineMs: 50 });
   const upload = rig.upload(await brokenPicture());
   await started;

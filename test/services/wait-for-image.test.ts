@@ -82,7 +82,7 @@ test('reports the message of a failure with an unknown code', async () => {
   });
 });
 
-test('rejects when the image is deleted', async () => {
+test('rejects if the image is deleted', async () => {
   const rig = await makeRig(engines);
   const id = await uploadPending(rig);
   const imagePromise = expect(rig.waitForImage(id, 20_000)).rejects.toMatchObject({ name: 'AppError' });

@@ -5,7 +5,7 @@ import { makeFolder, removeFolder } from '../../support/process/data-folder.ts';
 
 const executableNames = ['chromium', 'chromium-browser', 'google-chrome', 'google-chrome-stable'];
 
-/** Path of the Chromium executable, from `CHROMIUM_PATH` or a search of the usual folders. */
+/** Path of the Chromium executable, from `CHROMIUM_PATH` or the usual folders. */
 export const chromiumPath = findChromium();
 
 if (chromiumPath === undefined)

@@ -60,7 +60,10 @@ export function measureOverflow(page: Page): Promise<number> {
   return page.evaluate('document.documentElement.scrollWidth - document.documentElement.clientWidth');
 }
 
-/** Presses Tab until an element that matches `selector` has focus. Returns the number of presses, if not above the limit. */
+/**
+ * Presses Tab until an element that matches `selector` has focus. Returns the number of presses, or `undefined` if
+ * `maxPresses` is not enough.
+ */
 export async function focusWithTab(
   page: Page,
   selector: string,

@@ -20,7 +20,7 @@ async function addCopy(content: string, url = content): Promise<number> {
 
 const duplicateOf = async (id: number) => (await image(id))?.duplicateOf;
 
-test('refuses to delete an image in use, and lists its references', async () => {
+test('does not delete an image in use, and lists its references', async () => {
   const id = await add('vase');
   for (const reference of ['page 2', 'cart', 'page 1']) await references.add(id, reference);
   expect(await softDelete(id)).toMatchObject({
@@ -67,7 +67,7 @@ test('restores an image with its renditions', async () => {
   expect(await image(id)).toMatchObject(unchanged);
 });
 
-test('changes nothing when it restores an image that is not deleted', async () => {
+test('changes nothing when restoring an image that is not deleted', async () => {
   const id = await add('vase');
   const before = await image(id);
   expect(await restore(id)).toBe(true);
@@ -95,7 +95,7 @@ test('restores an image as a duplicate if its content has been uploaded again', 
   expect((await catalog.images.findByContent(shop.id, hashOf('vase')))?.id).toBe(imageId);
 });
 
-test('marks the image that is restored later as the duplicate', async () => {
+test('marks the image that is restored second as the duplicate', async () => {
   const first = await add('vase');
   await softDelete(first);
   const second = await add('vase');

@@ -42,7 +42,7 @@ test('returns a neighbour with its stored fingerprint and renditions', async () 
   expect(found?.renditions.map(({ preset }) => preset).toSorted()).toEqual(['card', 'thumb']);
 });
 
-test('finds a neighbour if, and only if, the number of differing bits is within the limit', async () => {
+test('finds a neighbour only if the number of differing bits is within the limit', async () => {
   const bits = fc.uniqueArray(fc.nat(255), { minLength: 0, maxLength: 15 });
   await fc.assert(
     fc.asyncProperty(bits, async (flippedBits) => {

@@ -83,7 +83,7 @@ test.each<ImageFilter>([{}, { tenant: 'other' }, { status: 'completed' }, { crea
   },
 );
 
-test('returns no cursor on the last page, even if it is full', async () => {
+test('returns no cursor on a full last page', async () => {
   const { total } = await rowOf<{ total: number }>(
     database,
     'SELECT count(*) AS total FROM images WHERE deleted_at IS NULL',

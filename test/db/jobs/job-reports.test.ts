@@ -25,7 +25,7 @@ let crashedJob: ClaimedJob;
 let importJob: ClaimedJob;
 let otherTenantJob: ClaimedJob;
 
-/** Adds the shop’s jobs in the order above: one completed, two failed and a running import. Then adds a failed job of the other tenant. */
+/** Adds the jobs above in this order. Each belongs to a different image. */
 beforeEach(async () => {
   completedJob = await catalog.upload('completed');
   await catalog.finish(completedJob, 'completed');
@@ -44,7 +44,7 @@ async function list(filter: JobFilter, principal = unrestrictedPrincipal) {
   return items.map(({ id }) => id);
 }
 
-test('lists jobs newest first, with the fields an operator needs', async () => {
+test('lists jobs newest first, with the fields that an operator needs', async () => {
   expect(await list({})).toEqual(
     [otherTenantJob, importJob, crashedJob, brokenJob, completedJob].map(({ id }) => id),
   );

@@ -428,7 +428,7 @@ function queryOf(name: string): string {
   return name.replace(/,.*$/, '');
 }
 
-/** Describes the result of a query in the words of the document. */
+/** Describes the result of a query as the document does. */
 function describeResult(result: unknown): unknown {
   if (Array.isArray(result) && result.length === 0) return 'nothing';
   if (result instanceof Set && result.size === 0) return 'nothing';
@@ -446,7 +446,7 @@ async function statesOf({ jobId, imageId }: Rows) {
   return { job: job?.state ?? '–', image: image?.status ?? '–' };
 }
 
-/** Runs a transition. Returns the states of job and image before and after it. */
+/** Runs a transition and returns the states of the job and the image before and after it. */
 async function runTransition(prepare: () => Promise<Transition>) {
   const { run, ...rows } = await prepare();
   const before = await statesOf(rows);

@@ -131,7 +131,7 @@ test('removes more imports than one batch contains', async () => {
   expect(await expiredRows.removeImports(90)).toBe(120);
 });
 
-test('removes unused tenants without any rows, and leaves the usage unchanged', async () => {
+test('removes unused tenants that have no rows, and leaves the usage unchanged', async () => {
   await reset();
   const names = [
     'with image',

@@ -35,7 +35,7 @@ beforeEach(async () => {
   otherTenantImageId = await otherCatalog.add('completed');
 });
 
-test('lists unused completed and failed images, with the fields for a report', async () => {
+test('lists unused completed and failed images, with the fields that a report needs', async () => {
   expect(await listUnused()).toEqual([completedId, failedId, otherTenantImageId]);
   const [first] = await purging.listUnused(allTenants, fullPage);
   expect(first).toEqual({
@@ -115,7 +115,7 @@ test('lists deleted images page by page in the order of deletion', async () => {
   expect(await listDeletedIds(daysAgo(0), shop.id)).toEqual([completedId, failedId]);
 });
 
-test('lists tenants with images that have never used references', async () => {
+test('lists tenants that have images but have never used references', async () => {
   await tenants.ensure('without images');
   expect(await purging.tenantsWithoutReferences(null)).toEqual(['other', 'shop']);
   expect(await purging.tenantsWithoutReferences(other.id)).toEqual(['other']);

@@ -100,7 +100,7 @@ test('removes the files if only another tenant has the same content', async () =
   expect(keysOf(await purge(await add('vase')))).toEqual(filesOf('vase'));
 });
 
-test('removes the fingerprint and embedding with the last image of that content, and near-duplicate pairs with either image', async () => {
+test('removes a fingerprint and embedding with the last image of the content, and a near-duplicate pair with either image', async () => {
   const countDescriptions = async () => [
     (await rowsOf(database, `SELECT 1 FROM fingerprints WHERE content_hash = '${hashOf('vase')}'`)).length,
     (await rowsOf(database, `SELECT 1 FROM embeddings WHERE content_hash = '${hashOf('vase')}'`)).length,

@@ -60,7 +60,7 @@ test('corrects and reports counters that are wrong, missing or obsolete', async 
   expect(await correctUsage()).toEqual({ corrected: 0, errors: [] });
 });
 
-test('assigns one owner to a file that has none or two, and keeps counting its bytes until the last image that uses it is deleted', async () => {
+test('assigns one owner to a file that has none or two, and then counts the bytes of the file correctly', async () => {
   const { donor, sharer } = await addImages();
   for (const shared of [false, true]) {
     // Simulates a bug by bypassing the counting triggers.
@@ -83,7 +83,7 @@ test('assigns one owner to a file that has none or two, and keeps counting its b
   await expectExactUsage();
 });
 
-test('corrects the counters only once in concurrent recounts while images are added and deleted', async () => {
+test('corrects the counters once when recounts and other changes run concurrently', async () => {
   await addImages();
   await database.runScript(`
     INSERT INTO usage_deltas (tenant_id, kind, preset, count, bytes) VALUES (${shop.id}, 'image', '', 5, 999)`);

@@ -104,7 +104,7 @@ test('counts only the original of a near-duplicate until its donor is deleted', 
   expect(await usage()).toEqual(noUsage);
 });
 
-test('keeps exactly one owner of shared files, whichever image is deleted', async () => {
+test('keeps exactly one owner for shared files, regardless of which image is deleted', async () => {
   const donor = await add('vase');
   const sharers = [await addSharer('jugs', donor), await addSharer('bowl', donor)];
   const copy = await addCopy('jugs');

@@ -33,7 +33,7 @@ const pick = <T>(elements: readonly T[], choice: number): T | undefined => eleme
 
 type Operation = (state: State, content: string, choice: number) => Promise<unknown>;
 
-/** Ends one of the claimed jobs with `finish`, if there is any. */
+/** Ends one of the claimed jobs with `finish`, if there are any. */
 async function endJob(
   state: State,
   choice: number,
@@ -45,7 +45,7 @@ async function endJob(
   state.claimedJobs.splice(state.claimedJobs.indexOf(claimed), 1);
 }
 
-/** Derives a completed image again, with one of two recipes. */
+/** Derives the renditions of a completed image again, with one of two recipes. */
 async function rederive({ catalog, images }: State, _content: string, choice: number): Promise<void> {
   const image = pick(images, choice);
   if (!image) return;

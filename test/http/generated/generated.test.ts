@@ -116,7 +116,7 @@ test('rejects unknown paths', async () => {
   expectNoFailures(failures);
 });
 
-test('responds to HEAD like to GET, but without a body', async () => {
+test('responds to HEAD and GET with the same status and headers', async () => {
   const getRequests = operations.flatMap((operation) => [
     ...validCases(operation, sources, 3, seed),
     ...invalidCases(operation, sources, 1, seed),

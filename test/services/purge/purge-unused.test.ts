@@ -138,7 +138,7 @@ test('reports a file that cannot be removed, leaves it to the sweep, and continu
   expect(rig.logger.messages('error')).toEqual(report.errors);
 });
 
-test('leaves orphaned files to the sweep if the process stops before removing them', async () => {
+test('removes the files during the next sweep if the process stops before removing them', async () => {
   const { rig, add } = await makePurges(engines);
   const { id } = await add();
   const [candidate] = await rig.purging.listUnused({ tenantId: null, minAgeDays: 0 }, { limit: 1 });

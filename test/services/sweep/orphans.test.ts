@@ -107,7 +107,7 @@ test.each([
   ['fraction', { fraction: 0.05, count: 10_000 }, 21],
   ['number', { fraction: 1, count: 3 }, 4],
 ])(
-  'removes nothing and logs the reason if the %s of orphaned files exceeds the safety limit',
+  'removes nothing and logs the reason if the %s of orphaned files exceeds the limit',
   async (_measure, limit, count) => {
     const rig = await makeRig(engines);
     for (let i = 0; i < count; i++) await storeOrphan(rig, `lost ${i}`);
@@ -124,7 +124,7 @@ test.each([
   },
 );
 
-test('removes a small number of orphaned files, regardless of their fraction of all files', async () => {
+test('removes a small number of orphaned files when no other files are stored', async () => {
   const rig = await makeRig(engines);
   for (let i = 0; i < 20; i++) await storeOrphan(rig, `few ${i}`);
   expect(await makeSweepOrphans({ ...rig, sweepLimit })()).toMatchObject({ removed: 20, stopped: false });

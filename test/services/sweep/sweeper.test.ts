@@ -47,7 +47,7 @@ test('requeues the job of a crashed worker within seconds, and stops immediately
       state: 'pending',
       leaseLosses: 1,
     });
-  // Stopping does not wait for the next pass, which would start after 5 s.
+  // The next pass would start after 5 s. The sweeper must stop without waiting for it.
   const start = performance.now();
   await sweeper.stop();
   expect(performance.now() - start).toBeLessThan(4_000);
