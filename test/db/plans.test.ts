@@ -50,8 +50,8 @@ const operations: Record<string, () => Promise<unknown>> = {
   'purge figures': () => purging.deletedFigures(null, 30),
   'a tenant’s purge figures': () => purging.deletedFigures(5, 0),
   'a purge of one image': async () => {
-    const [first] = await purging.listUnused({ tenantId: 1, minAgeDays: 0 }, { limit: 1 });
-    await purging.remove(first!, { unusedWithMinAgeDays: 0 });
+    const [candidate] = await purging.listUnused({ tenantId: 1, minAgeDays: 0 }, { limit: 1 });
+    await purging.remove(candidate!, { unusedWithMinAgeDays: 0 });
   },
   'the overall usage': () => usage.overall(unrestrictedPrincipal),
   'a tenant’s usage': () => usage.tenant(unrestrictedPrincipal, 'tenant-7'),
@@ -78,8 +78,8 @@ const operations: Record<string, () => Promise<unknown>> = {
       50,
     ),
   'a completion': async () => {
-    const recorded = await jobs.enqueueUpload(uploadOf(1, 'done', { leaseSeconds: 60 }));
-    if ('job' in recorded) await jobs.complete(recorded.job, [], derivedFactsOf('done'));
+    const upload = await jobs.enqueueUpload(uploadOf(1, 'done', { leaseSeconds: 60 }));
+    if ('job' in upload) await jobs.complete(upload.job, [], derivedFactsOf('done'));
   },
   'an added reference': () => references.add(vase.id, 'page'),
   'a deletion': () => deletion.softDelete(unrestrictedPrincipal, { id: 4_001 }, true),
@@ -97,14 +97,14 @@ const operations: Record<string, () => Promise<unknown>> = {
   'a repair of file owners': () => recounting.repairOwners(5),
   'a list of tenants to recount': () => recounting.listTenantsAfter(0, 500),
   'a withdrawal': async () => {
-    const recorded = await jobs.enqueueUpload(uploadOf(1, 'broken', { leaseSeconds: 60 }));
-    if (!('job' in recorded)) throw new Error('The content is known.');
+    const upload = await jobs.enqueueUpload(uploadOf(1, 'broken', { leaseSeconds: 60 }));
+    if (!('job' in upload)) throw new Error('The content is known.');
     const removeOriginal = () => Promise.resolve();
-    await jobs.withdraw(recorded.job, { contentHash: hashOf('broken'), removeOriginal });
+    await jobs.withdraw(upload.job, { contentHash: hashOf('broken'), removeOriginal });
   },
   'a purge of one deleted image': async () => {
-    const [first] = await purging.listDeleted(null, hourAgo, { limit: 1 });
-    await purging.remove(first!, { deletedBefore: new Date() });
+    const [candidate] = await purging.listDeleted(null, hourAgo, { limit: 1 });
+    await purging.remove(candidate!, { deletedBefore: new Date() });
   },
   'a tenant lookup': () => tenants.find('tenant-9'),
 };

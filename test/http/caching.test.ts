@@ -68,19 +68,19 @@ test('marks only URLs with the current recipe as immutable', async () => {
     const expected = path.includes('?v=') ? 'public, max-age=31536000, immutable' : 'public, no-cache';
     expect((await get(path)).headers.get('cache-control'), path).toBe(expected);
   }
-  const [first = ''] = paths;
+  const [firstPath = ''] = paths;
   for (const query of ['?v=', '?v=other', '?v=a&v=b', `?v=${'x'.repeat(300)}`, '?w=1'])
-    expect((await get(first.split('?')[0] + query)).headers.get('cache-control'), query).toBe(
+    expect((await get(firstPath.split('?')[0] + query)).headers.get('cache-control'), query).toBe(
       'public, no-cache',
     );
 });
 
 test('responds to HEAD with the headers of GET and no body', async () => {
   for (const path of paths) {
-    const [full, head] = [await get(path), await get(path, {}, 'HEAD')];
-    expect([head.status, head.bytes.length], path).toEqual([200, 0]);
+    const [getResponse, headResponse] = [await get(path), await get(path, {}, 'HEAD')];
+    expect([headResponse.status, headResponse.bytes.length], path).toEqual([200, 0]);
     for (const name of ['etag', 'content-length', 'content-type', 'cache-control'])
-      expect(head.headers.get(name), `${path} ${name}`).toBe(full.headers.get(name));
+      expect(headResponse.headers.get(name), `${path} ${name}`).toBe(getResponse.headers.get(name));
   }
 });
 

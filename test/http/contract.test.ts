@@ -150,21 +150,21 @@ describe('/v1', () => {
   });
 
   test('imports from JSON and CSV, and reports the progress', async () => {
-    const first = await send<ImageRecord>(
+    const firstImport = await send<ImageRecord>(
       'POST',
       '/v1/images',
       undefined,
       json({ url: `${origin()}/a.jpg` }),
     );
-    expect(first.status).toBe(202);
-    expect(await finishedImage(server().url, first.body.id)).toMatchObject({ status: 'completed' });
+    expect(firstImport.status).toBe(202);
+    expect(await finishedImage(server().url, firstImport.body.id)).toMatchObject({ status: 'completed' });
     const repeatedImport = await send<ImageRecord>(
       'POST',
       '/v1/images',
       undefined,
       json({ url: `${origin()}/a.jpg` }),
     );
-    expect([repeatedImport.status, repeatedImport.body.id]).toEqual([200, first.body.id]);
+    expect([repeatedImport.status, repeatedImport.body.id]).toEqual([200, firstImport.body.id]);
 
     const csv = `reference,url,tenant\r\nproduct-1,${origin()}/a.jpg,csv\r\n,ftp://x/y,csv\r\n,${origin()}/broken.jpg,csv\r\n,${origin()}/none.jpg,\r\n,${origin()}/b.jpg,a b\r\n`;
     const headers = { 'content-type': 'text/csv; charset=utf-8' };

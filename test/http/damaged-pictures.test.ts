@@ -60,12 +60,12 @@ test('fails an undecodable queued upload, and reports the reason in every respon
 test('retries a failed image when the same bytes are uploaded again', async () => {
   const { url } = server();
   const bytes = await brokenPng('retried');
-  const first = (await uploadQueued(url, bytes)).body;
-  expect(await finishedImage(url, first.asset_id)).toMatchObject({ status: 'failed' });
+  const firstUpload = (await uploadQueued(url, bytes)).body;
+  expect(await finishedImage(url, firstUpload.asset_id)).toMatchObject({ status: 'failed' });
   const retriedUpload = (await uploadQueued(url, bytes)).body;
-  expect(retriedUpload).toMatchObject({ asset_id: first.asset_id, status: 'uploaded' });
+  expect(retriedUpload).toMatchObject({ asset_id: firstUpload.asset_id, status: 'uploaded' });
   expect(retriedUpload.job_id).toEqual(expect.any(Number));
-  expect(await finishedImage(url, first.asset_id)).toMatchObject({ status: 'failed' });
+  expect(await finishedImage(url, firstUpload.asset_id)).toMatchObject({ status: 'failed' });
 });
 
 test('rejects an inline upload of a failed picture and keeps the failed image', async () => {

@@ -33,15 +33,15 @@ test('returns 404 at every path of a deleted image that was cached', async () =>
 test('creates a new image when the bytes of a deleted image are uploaded again', async () => {
   const { url } = server();
   const bytes = await jpeg('uploaded twice');
-  const first = (await upload(url, bytes)).body;
-  await call(`${url}/v1/images/${first.id}`, { method: 'DELETE' });
-  const second = await upload(url, bytes);
-  expect(second.status).toBe(201);
-  expect(second.body.id).not.toBe(first.id);
-  expect(second.body.uuid).not.toBe(first.uuid);
-  expect(second.body.renditions).toHaveLength(3);
-  expect(sha256((await call(`${url}/v1/images/${second.body.id}/original`)).bytes)).toBe(sha256(bytes));
-  expectProblem(await call(`${url}/v1/images/${first.id}`), 404, 'image_not_found');
+  const firstImage = (await upload(url, bytes)).body;
+  await call(`${url}/v1/images/${firstImage.id}`, { method: 'DELETE' });
+  const secondUpload = await upload(url, bytes);
+  expect(secondUpload.status).toBe(201);
+  expect(secondUpload.body.id).not.toBe(firstImage.id);
+  expect(secondUpload.body.uuid).not.toBe(firstImage.uuid);
+  expect(secondUpload.body.renditions).toHaveLength(3);
+  expect(sha256((await call(`${url}/v1/images/${secondUpload.body.id}/original`)).bytes)).toBe(sha256(bytes));
+  expectProblem(await call(`${url}/v1/images/${firstImage.id}`), 404, 'image_not_found');
 });
 
 test('does not restore a deleted image when its pending or running job ends', async () => {
@@ -81,11 +81,11 @@ test('leaves at most one image, with all its files, after concurrent deletions a
   const bytes = await jpeg('contended');
   for (let round = 0; round < 5; round += 1) {
     const { id } = (await upload(url, bytes, 'contended')).body;
-    const [, second] = await Promise.all([
+    const [, secondUpload] = await Promise.all([
       call(`${url}/v1/images/${id}`, { method: 'DELETE' }),
       upload(url, bytes, 'contended'),
     ]);
-    expect(second.status).toBeLessThan(500);
+    expect(secondUpload.status).toBeLessThan(500);
     const { items } = (await call<{ items: { id: number }[] }>(`${url}/v1/images?tenant=contended`)).body;
     expect(items.length).toBeLessThanOrEqual(1);
     for (const image of items) {

@@ -33,11 +33,14 @@ const paths = [
 function makeRequest(random: (below: number) => number): Buffer {
   const pick = <T>(from: readonly T[]) => from[random(from.length)] as T;
   const noise = () => Buffer.from(Array.from({ length: random(60) }, () => random(256))).toString('latin1');
-  const garbage = pick([noise, () => `${noise()}\r\n\r\n`])();
-  const form = `${formHead(pick(paths), random(400))}${partHead}${noise()}${formEnd}`;
-  const plain = `${pick(methods)} ${pick(paths)}?${pick(['limit=', 'v=', 'mode=', '%'])}${encodeURIComponent(noise().slice(0, 5))} HTTP/1.1\r\nhost: localhost\r\nrange: bytes=${noise().replaceAll(/[^\d,-]/g, '')}-\r\nif-none-match: ${noise().replaceAll(/[^\x21-\x7e]/g, '')}\r\n\r\n`;
-  const badBody = `POST /v1/images HTTP/1.1\r\nhost: localhost\r\ncontent-type: multipart/form-data; boundary=${pick([boundary, '', '"', noise()])}\r\ntransfer-encoding: chunked\r\n\r\n${pick(['5\r\nhello', 'ffffffff\r\n', '0\r\n', 'zz\r\n'])}\r\n`;
-  const bytes = Buffer.from(pick([garbage, form, plain, plain, badBody]), 'latin1');
+  const garbageRequest = pick([noise, () => `${noise()}\r\n\r\n`])();
+  const formRequest = `${formHead(pick(paths), random(400))}${partHead}${noise()}${formEnd}`;
+  const getRequest = `${pick(methods)} ${pick(paths)}?${pick(['limit=', 'v=', 'mode=', '%'])}${encodeURIComponent(noise().slice(0, 5))} HTTP/1.1\r\nhost: localhost\r\nrange: bytes=${noise().replaceAll(/[^\d,-]/g, '')}-\r\nif-none-match: ${noise().replaceAll(/[^\x21-\x7e]/g, '')}\r\n\r\n`;
+  const requestWithBadBody = `POST /v1/images HTTP/1.1\r\nhost: localhost\r\ncontent-type: multipart/form-data; boundary=${pick([boundary, '', '"', noise()])}\r\ntransfer-encoding: chunked\r\n\r\n${pick(['5\r\nhello', 'ffffffff\r\n', '0\r\n', 'zz\r\n'])}\r\n`;
+  const bytes = Buffer.from(
+    pick([garbageRequest, formRequest, getRequest, getRequest, requestWithBadBody]),
+    'latin1',
+  );
   for (let changes = random(4); changes > 0 && bytes.length > 0; changes -= 1)
     bytes[random(bytes.length)] = random(256);
   return bytes;

@@ -66,12 +66,12 @@ test('fetches and compares URLs with their signatures, but never exposes the sig
     }),
   );
   outputs.push(bytes.toString());
-  for (const rejected of [
+  for (const rejection of [
     await post('/v1/images', JSON.stringify({ url: { href: `https://a.example/?sig=${secret}` } })),
     await post('/v1/imports', `https://a.example/?sig=${secret}\n`, 'text/csv'),
   ]) {
-    expect(rejected.status).toBe(400);
-    outputs.push(rejected.bytes.toString());
+    expect(rejection.status).toBe(400);
+    outputs.push(rejection.bytes.toString());
   }
   // Only the invalid line is rejected, not the whole CSV import.
   const csv = await post('/v1/imports', `url\n"https://a.example/"?sig=${secret}"\n`, 'text/csv');

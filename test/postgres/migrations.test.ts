@@ -23,9 +23,10 @@ test('applies the migrations once when ten processes start concurrently', async 
   expect(reports.map((report) => report.version)).toEqual(reports.map(() => version));
   const appliedMigrations = reports.map((report) => report.applied).filter(({ length }) => length > 0);
   expect(appliedMigrations).toHaveLength(1);
-  const [first] = databases;
+  const [firstDatabase] = databases;
   const versions =
-    first && (await rowsOf<{ version: number }>(first, 'SELECT version FROM schema_migrations'));
+    firstDatabase &&
+    (await rowsOf<{ version: number }>(firstDatabase, 'SELECT version FROM schema_migrations'));
   expect(versions).toHaveLength(appliedMigrations.flat().length);
 });
 

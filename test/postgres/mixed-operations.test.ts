@@ -52,12 +52,12 @@ const violations: Record<string, string> = {
 };
 
 async function findViolations(database: Database): Promise<Record<string, unknown[]>> {
-  const found: Record<string, unknown[]> = {};
+  const foundViolations: Record<string, unknown[]> = {};
   for (const [violation, query] of Object.entries(violations)) {
     const rows = await rowsOf(database, query);
-    if (rows.length > 0) found[violation] = rows;
+    if (rows.length > 0) foundViolations[violation] = rows;
   }
-  return found;
+  return foundViolations;
 }
 
 test('violates no invariant while several processes change the same few images', async () => {

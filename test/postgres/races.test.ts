@@ -22,9 +22,9 @@ async function expectExactUsage(): Promise<void> {
 }
 
 test('creates one image for a hundred concurrent uploads of the same content', async () => {
-  const recorded = await concurrently(100, () => queries.jobs.enqueueUpload(uploadOf(shop.id, 'same')));
-  expect(recorded.filter(({ outcome }) => outcome === 'new')).toHaveLength(1);
-  expect(new Set(recorded.map(({ imageId }) => imageId)).size).toBe(1);
+  const results = await concurrently(100, () => queries.jobs.enqueueUpload(uploadOf(shop.id, 'same')));
+  expect(results.filter(({ outcome }) => outcome === 'new')).toHaveLength(1);
+  expect(new Set(results.map(({ imageId }) => imageId)).size).toBe(1);
 });
 
 test('imports a URL once for a hundred concurrent requests', async () => {
@@ -34,8 +34,8 @@ test('imports a URL once for a hundred concurrent requests', async () => {
     urlHash: hashOf('a'),
     reference: undefined,
   };
-  const recorded = await concurrently(100, () => queries.jobs.enqueueUrls([line], 'reuse-completed', 50));
-  expect(new Set(recorded.map(([first]) => first?.imageId)).size).toBe(1);
+  const results = await concurrently(100, () => queries.jobs.enqueueUrls([line], 'reuse-completed', 50));
+  expect(new Set(results.map(([first]) => first?.imageId)).size).toBe(1);
 });
 
 test('creates one tenant for many concurrent first uses', async () => {
@@ -90,12 +90,12 @@ test('keeps and counts an upload whose content is purged concurrently', async ()
     const content = `contended ${round}`;
     const id = await catalog.add(content);
     await catalog.softDelete(id);
-    const [, recorded] = await Promise.all([
+    const [, upload] = await Promise.all([
       catalog.purge(id),
       queries.jobs.enqueueUpload(uploadOf(shop.id, content)),
     ]);
-    expect(recorded.outcome).toBe('new');
-    expect(await catalog.image(recorded.imageId)).toMatchObject({ contentHash: hashOf(content) });
+    expect(upload.outcome).toBe('new');
+    expect(await catalog.image(upload.imageId)).toMatchObject({ contentHash: hashOf(content) });
   }
   await expectExactUsage();
 });

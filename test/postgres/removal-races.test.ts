@@ -27,7 +27,7 @@ async function addSharer(content: string, donorId: number, donorContent: string)
   return job.imageId;
 }
 
-const nearDuplicatesOf = (id: number, uuid = '') => [
+const makeNearDuplicates = (id: number, uuid = '') => [
   { id, uuid, distance: 1, difference: 1, reason: 'alike' },
 ];
 
@@ -136,7 +136,7 @@ test('completes a near-duplicate whose match is purged concurrently', async () =
   const gate = await closeGate(database, 'AFTER DELETE ON images', `OLD.id = ${match}`);
   const purge = catalog.purge(match);
   await gate.untilBlocked(1);
-  const facts = derivedFactsOf('near', { nearDuplicates: nearDuplicatesOf(match) });
+  const facts = derivedFactsOf('near', { nearDuplicates: makeNearDuplicates(match) });
   const completion = catalog.jobs.complete(job, catalog.renditionsOf('near'), facts);
   await gate.untilBlocked(2);
   await gate.open();
@@ -153,7 +153,7 @@ test.each(['match', 'image'])(
     const gate = await closeGate(database, 'AFTER DELETE ON images', `OLD.id = ${purgedId}`);
     const purge = catalog.purge(purgedId);
     await gate.untilBlocked(1);
-    const insertion = catalog.fingerprints.addNearDuplicates(ids.image, nearDuplicatesOf(ids.match));
+    const insertion = catalog.fingerprints.addNearDuplicates(ids.image, makeNearDuplicates(ids.match));
     await gate.untilBlocked(2);
     await gate.open();
     expect(await purge).toBeDefined();
@@ -229,10 +229,10 @@ test('imports a URL again when its image is deleted concurrently', async () => {
   await gate.untilBlocked(2);
   await gate.open();
   expect(await deletion).toMatchObject({ outcome: 'deleted' });
-  const [recorded] = await importResults;
-  expect(recorded).toMatchObject({ outcome: 'new' });
+  const [lineResult] = await importResults;
+  expect(lineResult).toMatchObject({ outcome: 'new' });
   expect(
-    await rowOf(database, `SELECT in_use_count AS count FROM images WHERE id = ${recorded!.imageId}`),
+    await rowOf(database, `SELECT in_use_count AS count FROM images WHERE id = ${lineResult!.imageId}`),
   ).toEqual({ count: 1 });
 });
 

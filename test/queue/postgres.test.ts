@@ -88,9 +88,9 @@ describe.skipIf(!services.databaseUrl)('PostgreSQL queue', () => {
 
   test('does not block callers while the server is unreachable, logs once, and reconnects', async () => {
     const { queue, logger, proxy, channel } = await openProxied();
-    const other = openQueue(channel);
-    await waitUntilReady(other.queue);
-    const [localListener, remoteListener] = [listen(queue), listen(other.queue)];
+    const otherQueue = openQueue(channel);
+    await waitUntilReady(otherQueue.queue);
+    const [localListener, remoteListener] = [listen(queue), listen(otherQueue.queue)];
     await proxy.stop();
     await expect
       .poll(() => queue.outageReason(), frequently)
@@ -116,10 +116,10 @@ describe.skipIf(!services.databaseUrl)('PostgreSQL queue', () => {
     await expect.poll(() => queue.outageReason()).toContain('timed out after 200 ms');
     await proxy.resume();
     await waitUntilReady(queue);
-    const other = openQueue(channel);
-    await waitUntilReady(other.queue);
+    const otherQueue = openQueue(channel);
+    await waitUntilReady(otherQueue.queue);
     const pollsBefore = listener.polls;
-    other.queue.wake(dueJobs());
+    otherQueue.queue.wake(dueJobs());
     await expect.poll(() => listener.polls, frequently).toBe(pollsBefore + 1);
   });
 

@@ -50,7 +50,7 @@ test('downloads, stores and processes a picture, and names it after the last par
 test('reuses content that the tenant already has, without processing it again', async () => {
   const { rig, origin } = await setUp();
   const bytes = await uniquePicture();
-  const first = (await rig.upload(bytes)).image;
+  const firstImage = (await rig.upload(bytes)).image;
   const storedKeys = await rig.storedKeys();
   // Processing would fail, because renditions cannot be stored.
   await rm(rig.pathOf('renditions'), { recursive: true });
@@ -58,9 +58,13 @@ test('reuses content that the tenant already has, without processing it again', 
   const { image, outcome } = await importOnce(rig, origin.put('/vase.jpg', bytes));
   await rm(rig.pathOf('renditions'));
   expect(outcome).toMatchObject({ state: 'completed' });
-  expect(image).toMatchObject({ duplicateOf: first.id, originalKey: first.originalKey, width: 160 });
+  expect(image).toMatchObject({
+    duplicateOf: firstImage.id,
+    originalKey: firstImage.originalKey,
+    width: 160,
+  });
   expect(image.renditions.map(({ storageKey }) => storageKey)).toEqual(
-    first.renditions.map(({ storageKey }) => storageKey),
+    firstImage.renditions.map(({ storageKey }) => storageKey),
   );
   expect(storedKeys).toContain(image.originalKey);
 });

@@ -54,20 +54,20 @@ test('rejects a file that is not a picture before storing anything', async () =>
 test('keeps an undecodable queued upload as a failed image, and retries it when the picture is uploaded again', async () => {
   const rig = await makeRig(engines);
   const bytes = await brokenPicture();
-  const first = await rig.upload(bytes, queued);
+  const firstUpload = await rig.upload(bytes, queued);
   await rig.runJob(await claimOne(database));
   const error = 'The JPEG image is truncated: the file ends too early.';
-  expect(await rig.image(first.image.id)).toMatchObject({ status: 'failed', error });
-  const second = await rig.upload(bytes, queued);
-  expect(second).toMatchObject({
+  expect(await rig.image(firstUpload.image.id)).toMatchObject({ status: 'failed', error });
+  const secondUpload = await rig.upload(bytes, queued);
+  expect(secondUpload).toMatchObject({
     outcome: 'retried',
-    image: { id: first.image.id, status: 'pending', error: null },
+    image: { id: firstUpload.image.id, status: 'pending', error: null },
   });
-  expect(second.jobId).not.toBe(first.jobId);
+  expect(secondUpload.jobId).not.toBe(firstUpload.jobId);
   // An inline upload also keeps the failed image, because the image existed before this request.
   await rig.runJob(await claimOne(database));
   await expect(rig.upload(bytes)).rejects.toMatchObject({ code: 'picture_cut', message: error });
-  expect(await rig.image(first.image.id)).toMatchObject({ status: 'failed', error });
+  expect(await rig.image(firstUpload.image.id)).toMatchObject({ status: 'failed', error });
 });
 
 test('rejects uploads with a retryable error while storage is failing', async () => {

@@ -29,20 +29,20 @@ test('returns the existing image for an equivalent URL whose import is active or
   const rig = await makeRig(engines);
   const origin = await startOrigin();
   const url = origin.put('/vase.jpg', await uniquePicture());
-  const first = await rig.ingestUrls.one(unrestrictedPrincipal, { url, tenantName: 'shop' });
+  const firstImport = await rig.ingestUrls.one(unrestrictedPrincipal, { url, tenantName: 'shop' });
   const upperCaseScheme = url.replace('http:', 'HTTP:');
   expect(
     await rig.ingestUrls.one(unrestrictedPrincipal, { url: upperCaseScheme, tenantName: 'shop' }),
   ).toMatchObject({
     outcome: 'active',
-    image: { id: first.image.id },
+    image: { id: firstImport.image.id },
   });
   await rig.runJob(await claimOne(engines.database, 60, 'import'));
   expect(
     await rig.ingestUrls.one(unrestrictedPrincipal, { url: `${url}#2`, tenantName: 'shop' }),
   ).toMatchObject({
     outcome: 'known',
-    image: { id: first.image.id, status: 'completed' },
+    image: { id: firstImport.image.id, status: 'completed' },
   });
   expect(origin.requestCount('/vase.jpg')).toBe(1);
 });

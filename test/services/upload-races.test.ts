@@ -30,29 +30,29 @@ const queued = { mode: 'queued' } as const;
 test('keeps a broken picture as a failed image if another client has received the image', async () => {
   const { rig, started, release } = await makePausedRig();
   const bytes = await brokenPicture();
-  const first = expect(rig.upload(bytes)).rejects.toMatchObject(decodeFailure);
+  const firstUpload = expect(rig.upload(bytes)).rejects.toMatchObject(decodeFailure);
   await started;
-  const second = await rig.upload(bytes, queued);
-  expect(second).toMatchObject({ outcome: 'known', image: { status: 'processing' } });
-  await rig.references.add(second.image.id, 'product-42');
+  const secondUpload = await rig.upload(bytes, queued);
+  expect(secondUpload).toMatchObject({ outcome: 'known', image: { status: 'processing' } });
+  await rig.references.add(secondUpload.image.id, 'product-42');
   release();
-  await first;
-  expect(await rig.image(second.image.id)).toMatchObject({
+  await firstUpload;
+  expect(await rig.image(secondUpload.image.id)).toMatchObject({
     status: 'failed',
     errorCode: decodeFailure.code,
     inUseCount: 1,
   });
-  expect(await rig.storage.readAll(second.image.originalKey!)).toEqual(bytes);
+  expect(await rig.storage.readAll(secondUpload.image.originalKey!)).toEqual(bytes);
 });
 
 test('keeps a broken picture as a failed image if the image has a reference', async () => {
   const { rig, started, release } = await makePausedRig();
-  const first = expect(rig.upload(await brokenPicture())).rejects.toMatchObject(decodeFailure);
+  const firstUpload = expect(rig.upload(await brokenPicture())).rejects.toMatchObject(decodeFailure);
   await started;
   const { id } = await findOnlyImage();
   await rig.references.add(id, 'product-42');
   release();
-  await first;
+  await firstUpload;
   expect(await rig.image(id)).toMatchObject({ status: 'failed', inUseCount: 1 });
 });
 
@@ -68,13 +68,15 @@ test('keeps a broken picture as a failed image if the client has received the un
 
 test('rejects a broken picture whose image is deleted during the upload, and allows it to be restored', async () => {
   const { rig, started, release } = await makePausedRig();
-  const first = rig.upload(await brokenPicture()).catch((error: unknown) => error);
+  const firstUpload = rig.upload(await brokenPicture()).catch((error: unknown) => error);
   await started;
   const { id } = await findOnlyImage();
   await rig.softDelete({ id });
   release();
   // The code depends on whether the damage or the deletion is detected first.
-  expect(await first).toMatchObject({ code: expect.stringMatching(/^(?:picture_|image_deleted)/) as string });
+  expect(await firstUpload).toMatchObject({
+    code: expect.stringMatching(/^(?:picture_|image_deleted)/) as string,
+  });
   await expect.poll(() => rowsOf(database, "SELECT 1 FROM jobs WHERE state = 'processing'")).toEqual([]);
   await rig.deletion.restore(unrestrictedPrincipal, { id });
   expect(await rig.image(id)).toMatchObject({ status: 'failed' });
@@ -116,26 +118,26 @@ test('reports image_deleted if the job finishes before the deletion is detected'
 test('treats an upload as new if the image that it waits for is deleted', async () => {
   const bytes = await uniquePicture();
   const { rig, started, release } = await makePausedRig();
-  const first = rig.upload(bytes).catch((error: unknown) => error);
+  const firstUpload = rig.upload(bytes).catch((error: unknown) => error);
   await started;
   const otherProcess = await makeRig(engines);
-  const second = otherProcess.upload(bytes);
+  const secondUpload = otherProcess.upload(bytes);
   await rig.softDelete(await findOnlyImage());
-  expect(await second).toMatchObject({ outcome: 'new', image: { status: 'completed' } });
+  expect(await secondUpload).toMatchObject({ outcome: 'new', image: { status: 'completed' } });
   release();
-  expect(await first).toMatchObject(deletedError);
+  expect(await firstUpload).toMatchObject(deletedError);
 });
 
 test('rejects uploads that wait for another process to decode the same broken bytes, with the reason', async () => {
   const bytes = await brokenPicture();
   const { rig, started, release } = await makePausedRig();
-  const first = rig.upload(bytes).catch((error: unknown) => error);
+  const firstUpload = rig.upload(bytes).catch((error: unknown) => error);
   await started;
   const otherProcess = await makeRig(engines);
   const others = [otherProcess.upload(bytes), otherProcess.upload(bytes)].map((upload) =>
     upload.catch((error: unknown) => error),
   );
   release();
-  for (const result of [first, ...others]) expect(await result).toMatchObject(decodeFailure);
+  for (const result of [firstUpload, ...others]) expect(await result).toMatchObject(decodeFailure);
   expect(await rowsOf(database, 'SELECT 1 FROM images')).toEqual([]);
 });

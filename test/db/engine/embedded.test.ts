@@ -11,12 +11,12 @@ import { copyTemplate } from '../../support/inner/template-database.ts';
 test('keeps its rows when the database is reopened', async () => {
   const directory = join(await testFolder(), 'db');
   await copyTemplate(directory);
-  const before = await openEmbeddedDatabase(directory);
-  const { id } = await makeTenantQueries(before).ensure('kept');
-  await before.close();
-  const after = await openEmbeddedDatabase(directory);
-  onTestFinished(() => after.close());
-  expect(await makeTenantQueries(after).find('kept')).toEqual({ id, name: 'kept' });
+  const firstDatabase = await openEmbeddedDatabase(directory);
+  const { id } = await makeTenantQueries(firstDatabase).ensure('kept');
+  await firstDatabase.close();
+  const reopenedDatabase = await openEmbeddedDatabase(directory);
+  onTestFinished(() => reopenedDatabase.close());
+  expect(await makeTenantQueries(reopenedDatabase).find('kept')).toEqual({ id, name: 'kept' });
 });
 
 test('sets an incomplete folder aside and creates a new database', async () => {

@@ -11,8 +11,11 @@ test('does not apply a migration twice', async () => {
   const { version, applied } = await migrate(database);
   expect(applied).toEqual([]);
   expect(version).toBeGreaterThanOrEqual(1);
-  const recorded = await rowsOf<{ version: number }>(database, 'SELECT version FROM schema_migrations');
-  expect(recorded.map((row) => row.version)).toContain(version);
+  const recordedMigrations = await rowsOf<{ version: number }>(
+    database,
+    'SELECT version FROM schema_migrations',
+  );
+  expect(recordedMigrations.map((row) => row.version)).toContain(version);
 });
 
 test('rejects a database that is newer than the program', async () => {
@@ -75,11 +78,11 @@ test('requeues pictures that older versions may have decoded incorrectly', async
       ('gif', 8, 'completed', NULL), ('avif', 10, 'completed', NULL), ('gif', 8, 'failed', NULL),
       ('tiff', 16, 'completed', now())) v (format, bits, status, damaged)`);
   await migrate(oldDatabase);
-  const pending = await rowsOf<{ format: string }>(
+  const pendingJobs = await rowsOf<{ format: string }>(
     oldDatabase,
     "SELECT format FROM jobs JOIN images i ON i.id = image_id WHERE state = 'pending' AND kind = 'derive' ORDER BY image_id",
   );
-  expect(pending.map(({ format }) => format)).toEqual(['png', 'tiff', 'gif', 'avif']);
+  expect(pendingJobs.map(({ format }) => format)).toEqual(['png', 'tiff', 'gif', 'avif']);
 });
 
 /** Opens an empty database and migrates it only up to an older version. */

@@ -45,11 +45,15 @@ test('requeues images with reused renditions and plain pictures, and moves the o
   await database.runScript(await readFile(migration, 'utf8'));
   await database.runScript(await readFile(migration, 'utf8'));
 
-  const pending = await rowsOf<{ image_id: number }>(
+  const pendingJobs = await rowsOf<{ image_id: number }>(
     database,
     "SELECT image_id::int FROM jobs WHERE state = 'pending' ORDER BY image_id",
   );
-  expect(pending.map((job) => job.image_id)).toEqual([copyJob.imageId, orphanedCopy.imageId, plainImageId]);
+  expect(pendingJobs.map((job) => job.image_id)).toEqual([
+    copyJob.imageId,
+    orphanedCopy.imageId,
+    plainImageId,
+  ]);
   const spaces = await rowsOf<{ space: string }>(
     database,
     `SELECT space FROM embeddings WHERE content_hash IN ('${hashOf('vase')}', '${hashOf('swatch')}')`,

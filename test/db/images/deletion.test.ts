@@ -60,18 +60,18 @@ test('deletes an image without force once its last reference is removed', async 
 
 test('restores an image with its renditions', async () => {
   const id = await add('vase');
-  const before = await image(id);
+  const imageBefore = await image(id);
   await softDelete(id);
   expect(await restore(id)).toBe(true);
-  const { updatedAt: _updatedAt, ...unchanged } = before!;
+  const { updatedAt: _updatedAt, ...unchanged } = imageBefore!;
   expect(await image(id)).toMatchObject(unchanged);
 });
 
 test('changes nothing when restoring an image that is not deleted', async () => {
   const id = await add('vase');
-  const before = await image(id);
+  const imageBefore = await image(id);
   expect(await restore(id)).toBe(true);
-  expect(await image(id)).toEqual(before);
+  expect(await image(id)).toEqual(imageBefore);
 });
 
 test('does not restore an image that is purged, unknown or owned by another tenant', async () => {
@@ -96,45 +96,45 @@ test('restores an image as a duplicate if its content has been uploaded again', 
 });
 
 test('marks the image that is restored second as the duplicate', async () => {
-  const first = await add('vase');
-  await softDelete(first);
-  const second = await add('vase');
-  await softDelete(second);
-  await restore(second);
-  await restore(first);
-  expect([await duplicateOf(second), await duplicateOf(first)]).toEqual([null, second]);
+  const firstId = await add('vase');
+  await softDelete(firstId);
+  const secondId = await add('vase');
+  await softDelete(secondId);
+  await restore(secondId);
+  await restore(firstId);
+  expect([await duplicateOf(secondId), await duplicateOf(firstId)]).toEqual([null, secondId]);
 });
 
 test('promotes the oldest duplicate when the first image is deleted', async () => {
-  const first = await add('vase');
-  const copies = [await addCopy('vase', 'a'), await addCopy('vase', 'b'), await addCopy('vase', 'c')];
-  const [oldest, second, third] = copies as [number, number, number];
-  await softDelete(first);
-  expect(await Promise.all(copies.map(duplicateOf))).toEqual([null, oldest, oldest]);
-  await softDelete(oldest);
-  expect([await duplicateOf(second), await duplicateOf(third)]).toEqual([null, second]);
-  await restore(first);
-  expect(await duplicateOf(first)).toBe(second);
-  await restore(oldest);
-  expect(await duplicateOf(oldest)).toBe(second);
+  const firstId = await add('vase');
+  const copyIds = [await addCopy('vase', 'a'), await addCopy('vase', 'b'), await addCopy('vase', 'c')];
+  const [oldestId, secondId, thirdId] = copyIds as [number, number, number];
+  await softDelete(firstId);
+  expect(await Promise.all(copyIds.map(duplicateOf))).toEqual([null, oldestId, oldestId]);
+  await softDelete(oldestId);
+  expect([await duplicateOf(secondId), await duplicateOf(thirdId)]).toEqual([null, secondId]);
+  await restore(firstId);
+  expect(await duplicateOf(firstId)).toBe(secondId);
+  await restore(oldestId);
+  expect(await duplicateOf(oldestId)).toBe(secondId);
 });
 
 test('leaves the first image unchanged when a duplicate is deleted, and does not promote deleted duplicates', async () => {
-  const first = await add('vase');
+  const firstId = await add('vase');
   const [deletedId, keptId] = [await addCopy('vase', 'a'), await addCopy('vase', 'b')];
   await softDelete(deletedId);
-  expect([await duplicateOf(first), await duplicateOf(keptId)]).toEqual([null, first]);
-  await softDelete(first);
+  expect([await duplicateOf(firstId), await duplicateOf(keptId)]).toEqual([null, firstId]);
+  await softDelete(firstId);
   expect(await duplicateOf(keptId)).toBeNull();
   await restore(deletedId);
   expect(await duplicateOf(deletedId)).toBe(keptId);
 });
 
 test('finds a promoted duplicate by its content', async () => {
-  const first = await add('vase');
-  const copy = await addCopy('vase');
-  await softDelete(first);
-  expect((await catalog.images.findByContent(shop.id, hashOf('vase')))?.id).toBe(copy);
+  const firstId = await add('vase');
+  const copyId = await addCopy('vase');
+  await softDelete(firstId);
+  expect((await catalog.images.findByContent(shop.id, hashOf('vase')))?.id).toBe(copyId);
   await expect(upload('vase')).rejects.toThrow('vase is known');
 });
 

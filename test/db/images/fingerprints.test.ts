@@ -37,9 +37,9 @@ const neighbours = async (hash: string, maxBits: number, excludedContentHash = '
   ).map((neighbour) => neighbour.id);
 
 test('returns a neighbour with its stored fingerprint and renditions', async () => {
-  const [found] = await fingerprints.findNeighbours(shop.id, vase, 0, '');
-  expect(found).toMatchObject({ id, contentHash: hashOf('vase'), fingerprint: vase });
-  expect(found?.renditions.map(({ preset }) => preset).toSorted()).toEqual(['card', 'thumb']);
+  const [neighbour] = await fingerprints.findNeighbours(shop.id, vase, 0, '');
+  expect(neighbour).toMatchObject({ id, contentHash: hashOf('vase'), fingerprint: vase });
+  expect(neighbour?.renditions.map(({ preset }) => preset).toSorted()).toEqual(['card', 'thumb']);
 });
 
 test('finds a neighbour only if the number of differing bits is within the limit', async () => {
@@ -67,10 +67,10 @@ test('lists the nearest neighbours first, without the excluded content', async (
     await jobs.complete(job, [], derivedFactsOf(content, { fingerprint: { ...vase, hash } }));
     idByDistance.set(distance, job.imageId);
   }
-  const [near, middle, far] = [idByDistance.get(3), idByDistance.get(6), idByDistance.get(9)];
-  expect(await neighbours(vase.hash, 20)).toEqual([id, near, middle, far]);
-  expect(await neighbours(vase.hash, 20, hashOf('vase'))).toEqual([near, middle, far]);
-  expect(await neighbours(vase.hash, 6, hashOf('vase'))).toEqual([near, middle]);
+  const [nearId, middleId, farId] = [idByDistance.get(3), idByDistance.get(6), idByDistance.get(9)];
+  expect(await neighbours(vase.hash, 20)).toEqual([id, nearId, middleId, farId]);
+  expect(await neighbours(vase.hash, 20, hashOf('vase'))).toEqual([nearId, middleId, farId]);
+  expect(await neighbours(vase.hash, 6, hashOf('vase'))).toEqual([nearId, middleId]);
 });
 
 test('lists no neighbours from other tenants or fingerprint versions, and no deleted images or duplicates', async () => {
@@ -93,10 +93,10 @@ test('stores a near-duplicate pair once, and reports it for both images unless o
   const facts = derivedFactsOf('lamp', { nearDuplicates: [match, { ...match, id: 424_242 }] });
   await jobs.complete(job, [], facts);
   await catalog.jobs.requeue(id, 50);
-  const [requeued] = await catalog.jobs.claimDue('derive', 1, 60);
+  const [requeuedJob] = await catalog.jobs.claimDue('derive', 1, 60);
   const lamp = (await catalog.image(job.imageId))!;
   const reverseMatch = { ...match, id: lamp.id, uuid: lamp.uuid };
-  await jobs.complete(requeued!, [], derivedFactsOf('vase', { nearDuplicates: [reverseMatch] }));
+  await jobs.complete(requeuedJob!, [], derivedFactsOf('vase', { nearDuplicates: [reverseMatch] }));
   expect((await catalog.image(id))?.nearDuplicates).toEqual([reverseMatch]);
   expect((await catalog.image(lamp.id))?.nearDuplicates).toEqual([match]);
   expect(await rowsOf(database, 'SELECT 1 FROM near_duplicates')).toHaveLength(1);

@@ -95,10 +95,18 @@ test('returns no cursor on a full last page', async () => {
 });
 
 test('returns the same page by cursor after newer images are added', async () => {
-  const first = await images.list(unrestrictedPrincipal, {}, { limit: 10, offset: 0 });
-  const before = await images.list(unrestrictedPrincipal, {}, { limit: 10, offset: 0, after: first.next });
+  const firstPage = await images.list(unrestrictedPrincipal, {}, { limit: 10, offset: 0 });
+  const pageBefore = await images.list(
+    unrestrictedPrincipal,
+    {},
+    { limit: 10, offset: 0, after: firstPage.next },
+  );
   await database.runScript(`
     INSERT INTO images (uuid, tenant_id, status) VALUES (gen_random_uuid(), ${shop.id}, 'pending')`);
-  const { items } = await images.list(unrestrictedPrincipal, {}, { limit: 10, offset: 0, after: first.next });
-  expect(items).toEqual(before.items);
+  const { items } = await images.list(
+    unrestrictedPrincipal,
+    {},
+    { limit: 10, offset: 0, after: firstPage.next },
+  );
+  expect(items).toEqual(pageBefore.items);
 });

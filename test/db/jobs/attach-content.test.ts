@@ -26,8 +26,8 @@ test('records the content of an import for its next attempt', async () => {
     status: 'processing',
   });
   await catalog.jobs.handBack([job]);
-  const [reclaimed] = await catalog.jobs.claimDue('import', 1, 60);
-  expect(reclaimed?.original).toEqual({
+  const [reclaimedJob] = await catalog.jobs.claimDue('import', 1, 60);
+  expect(reclaimedJob?.original).toEqual({
     key: uploadOf(shop.id, 'vase').originalKey,
     contentHash: hashOf('vase'),
   });
@@ -72,19 +72,19 @@ test('neither attaches nor shares content after the lease is lost', async () => 
   const staleJob = await claimVaseImport();
   await catalog.jobs.takeOverLostLeases(10, true);
   const [nextClaim] = await catalog.jobs.claimDue('import', 1, 60);
-  const before = await imageRows();
+  const rowsBefore = await imageRows();
   expect(await attach(staleJob, 'vase')).toBe(false);
   expect(await catalog.completeAsDuplicate(staleJob, 'lamp')).toBeUndefined();
-  expect(await imageRows()).toEqual(before);
+  expect(await imageRows()).toEqual(rowsBefore);
   expect(await attach(nextClaim!, 'vase')).toBe(true);
 });
 
 test('completes an import of known content with the metadata and renditions of the first image', async () => {
   const first = await add('vase');
   const job = await claimVaseImport();
-  const shared = await catalog.completeAsDuplicate(job, 'vase');
+  const sharedImage = await catalog.completeAsDuplicate(job, 'vase');
   const { renditions } = (await catalog.image(first))!;
-  expect(shared).toMatchObject({
+  expect(sharedImage).toMatchObject({
     id: job.imageId,
     status: 'completed',
     duplicateOf: first,
@@ -94,9 +94,9 @@ test('completes an import of known content with the metadata and renditions of t
     url: 'https://example.com/vase.jpg',
     renditionsReusedFrom: null,
   });
-  expect(typeof shared === 'object' && shared.renditions.map(({ storageKey }) => storageKey)).toEqual(
-    renditions.map(({ storageKey }) => storageKey),
-  );
+  expect(
+    typeof sharedImage === 'object' && sharedImage.renditions.map(({ storageKey }) => storageKey),
+  ).toEqual(renditions.map(({ storageKey }) => storageKey));
 });
 
 test('does not share content whose first image is deleted, damaged or unfinished', async () => {
@@ -138,6 +138,6 @@ test('reuses only the renditions that were compared', async () => {
   const donor = await add('pots');
   const [first] = (await catalog.image(donor))!.renditions;
   const job = await catalog.upload('pans');
-  const shared = await catalog.jobs.completeSharing(job, donor, [first!], derivedFactsOf('pans'));
-  expect(shared).toMatchObject({ renditionsReusedFrom: donor, renditions: [{ preset: first!.preset }] });
+  const sharedImage = await catalog.jobs.completeSharing(job, donor, [first!], derivedFactsOf('pans'));
+  expect(sharedImage).toMatchObject({ renditionsReusedFrom: donor, renditions: [{ preset: first!.preset }] });
 });

@@ -52,9 +52,9 @@ const createImage = {
 };
 
 test('records a new URL as an image without content and a pending import', async () => {
-  const [recorded] = await record([line(vase)]);
-  expect(recorded?.outcome).toBe('new');
-  expect(await catalog.image(recorded!.imageId)).toMatchObject({
+  const [result] = await record([line(vase)]);
+  expect(result?.outcome).toBe('new');
+  expect(await catalog.image(result!.imageId)).toMatchObject({
     status: 'pending',
     url: vase,
     contentHash: null,
@@ -62,7 +62,7 @@ test('records a new URL as an image without content and a pending import', async
     originalBytes: null,
   });
   const [job] = await catalog.jobs.claimDue('import', 9, 60);
-  expect(job).toMatchObject({ imageId: recorded?.imageId, sourceUrl: vase, original: null });
+  expect(job).toMatchObject({ imageId: result?.imageId, sourceUrl: vase, original: null });
   expect(await catalog.jobs.claimDue('derive', 9, 60)).toEqual([]);
 });
 
@@ -88,10 +88,10 @@ describe.each(duplicatePolicies)('with %s', (policy) => {
   test.each(Object.entries(policies[policy]))(
     'records a URL whose image is %s as %s',
     async (state, outcome) => {
-      const before = await createImage[state as keyof typeof createImage]();
-      const [recorded] = await record([line(vase)], policy);
-      expect(recorded?.outcome).toBe(outcome);
-      expect(recorded?.imageId === before).toBe(outcome !== 'new');
+      const imageId = await createImage[state as keyof typeof createImage]();
+      const [result] = await record([line(vase)], policy);
+      expect(result?.outcome).toBe(outcome);
+      expect(result?.imageId === imageId).toBe(outcome !== 'new');
       expect(await counts()).toMatchObject({ images: outcome === 'new' ? 2 : 1 });
     },
   );
@@ -99,44 +99,44 @@ describe.each(duplicatePolicies)('with %s', (policy) => {
 
 test('considers only the latest import of a URL', async () => {
   await createImage.completed();
-  const [second] = await record([line(vase)], 'allow-retry');
+  const [secondResult] = await record([line(vase)], 'allow-retry');
   expect(await record([line(vase)])).toEqual([
-    { outcome: 'active', imageId: second?.imageId, job: undefined },
+    { outcome: 'active', imageId: secondResult?.imageId, job: undefined },
   ]);
 });
 
 test('imports a repeated URL once, and queues jobs in the order of the lines', async () => {
-  const recorded = await record([line(vase), line('https://example.com/b'), line(vase)]);
-  expect(recorded.map(({ outcome }) => outcome)).toEqual(['new', 'new', 'active']);
-  expect(recorded[2]?.imageId).toBe(recorded[0]?.imageId);
-  expect(recorded[1]!.imageId).toBeGreaterThan(recorded[0]!.imageId);
+  const results = await record([line(vase), line('https://example.com/b'), line(vase)]);
+  expect(results.map(({ outcome }) => outcome)).toEqual(['new', 'new', 'active']);
+  expect(results[2]?.imageId).toBe(results[0]?.imageId);
+  expect(results[1]!.imageId).toBeGreaterThan(results[0]!.imageId);
   expect(await counts()).toEqual({ images: 2, jobs: 2 });
 });
 
 test('rejects a repeated URL with reject-active, and imports it again with allow-retry', async () => {
-  const rejected = await record([line(vase), line(vase)], 'reject-active');
-  expect(rejected).toEqual([
-    { outcome: 'new', imageId: rejected[0]?.imageId, job: { id: expect.any(Number), kind: 'import' } },
-    { outcome: 'refused', imageId: rejected[0]?.imageId },
+  const results = await record([line(vase), line(vase)], 'reject-active');
+  expect(results).toEqual([
+    { outcome: 'new', imageId: results[0]?.imageId, job: { id: expect.any(Number), kind: 'import' } },
+    { outcome: 'refused', imageId: results[0]?.imageId },
   ]);
-  const retried = await record([line(vase), line(vase)], 'allow-retry');
-  expect(retried.map(({ outcome }) => outcome)).toEqual(['new', 'new']);
-  expect(new Set(retried.map(({ imageId }) => imageId)).size).toBe(2);
+  const retriedResults = await record([line(vase), line(vase)], 'allow-retry');
+  expect(retriedResults.map(({ outcome }) => outcome)).toEqual(['new', 'new']);
+  expect(new Set(retriedResults.map(({ imageId }) => imageId)).size).toBe(2);
 });
 
 test('creates one image per tenant for the same URL in one import', async () => {
-  const recorded = await record([line(vase), line(vase, undefined, other.id)]);
-  expect(recorded.map(({ outcome }) => outcome)).toEqual(['new', 'new']);
+  const results = await record([line(vase), line(vase, undefined, other.id)]);
+  expect(results.map(({ outcome }) => outcome)).toEqual(['new', 'new']);
   expect(await record([line(vase, undefined, other.id)])).toEqual([
-    { outcome: 'active', imageId: recorded[1]?.imageId },
+    { outcome: 'active', imageId: results[1]?.imageId },
   ]);
 });
 
 test('creates one image and one job for forty concurrent imports of a URL', async () => {
   const batches = await Promise.all(Array.from({ length: 40 }, () => record([line(vase)])));
-  const recorded = batches.flat();
-  expect(new Set(recorded.map(({ imageId }) => imageId)).size).toBe(1);
-  expect(recorded.filter(({ outcome }) => outcome === 'new')).toHaveLength(1);
+  const results = batches.flat();
+  expect(new Set(results.map(({ imageId }) => imageId)).size).toBe(1);
+  expect(results.filter(({ outcome }) => outcome === 'new')).toHaveLength(1);
   expect(await counts()).toEqual({ images: 1, jobs: 1 });
 });
 
@@ -152,11 +152,11 @@ test('adds each reference once to the image of its line', async () => {
   await record([line(vase, 'page 1'), line(vase, 'page 1'), line(vase, 'page 2'), line(vase)]);
   await record([line(vase, 'page 2'), line(vase, 'page 3')]);
   expect(await catalog.image(knownId)).toMatchObject({ inUseCount: 3 });
-  const [added] = await record([line('https://example.com/b', 'page 1')]);
+  const [addedResult] = await record([line('https://example.com/b', 'page 1')]);
   const references = await rowsOf(database, 'SELECT image_id, reference FROM image_references ORDER BY 1, 2');
   expect(references).toEqual([
     ...['page 1', 'page 2', 'page 3'].map((reference) => ({ image_id: knownId, reference })),
-    { image_id: added?.imageId, reference: 'page 1' },
+    { image_id: addedResult?.imageId, reference: 'page 1' },
   ]);
   expect(await catalog.purging.tenantsWithoutReferences(shop.id)).toEqual([]);
 });

@@ -63,7 +63,7 @@ test('lists jobs newest first, with the fields that an operator needs', async ()
 });
 
 test('applies each filter to the list and its total', async () => {
-  const ids = (...claimed: ClaimedJob[]) => claimed.map(({ id }) => id);
+  const ids = (...claimedJobs: ClaimedJob[]) => claimedJobs.map(({ id }) => id);
   expect(await list({ state: 'failed' })).toEqual(ids(otherTenantJob, crashedJob, brokenJob));
   expect(await list({ kind: 'import' })).toEqual(ids(importJob));
   expect(await list({ tenant: 'other' })).toEqual(ids(otherTenantJob));
@@ -120,9 +120,9 @@ test('resets the retry budgets of a retried job, and keeps its history', async (
   });
   const image = await catalog.image(crashedJob.imageId);
   expect(image).toMatchObject({ status: 'pending', error: null, errorCode: null, processedAt: null });
-  const [claimed] = await jobs.claimDue('derive', 9, 60);
-  expect(claimed).toMatchObject({ id: crashedJob.id, retries: 0, crashes: 0, leaseToken: 2 });
-  await catalog.finish(claimed!, 'crashed');
+  const [claimedJob] = await jobs.claimDue('derive', 9, 60);
+  expect(claimedJob).toMatchObject({ id: crashedJob.id, retries: 0, crashes: 0, leaseToken: 2 });
+  await catalog.finish(claimedJob!, 'crashed');
   expect(await catalog.image(crashedJob.imageId)).toMatchObject({ status: 'completed' });
 });
 

@@ -236,11 +236,11 @@ const leaseLosses: Readonly<Record<string, (job: ClaimedJob) => Promise<unknown>
   'the job is failed': (job) => catalog.fail(job),
 };
 
-const writesWithLease: Readonly<Record<string, (job: ClaimedJob, lampId: number) => Promise<unknown>>> = {
+const writesWithLease: Readonly<Record<string, (job: ClaimedJob, donorId: number) => Promise<unknown>>> = {
   renewLeases: (job) => jobs.renewLeases([job], 60),
   attachContent: (job) => jobs.attachContent(job, contentOf(shop.id, 'vase')),
   complete: (job) => jobs.complete(job, renditions, facts),
-  completeSharing: (job, lampId) => completeSharing(job, lampId),
+  completeSharing: (job, donorId) => completeSharing(job, donorId),
   completeAsDuplicate: (job) => jobs.completeAsDuplicate(job, duplicate),
   recordFailure: (job) => catalog.fail(job),
   handBack: async (job) => {
@@ -424,7 +424,7 @@ function tableBelow(heading: string): Row[] {
 }
 
 /** Returns the query of a row such as `claimDue, first run`. */
-function queryOf(name: string): string {
+function findQuery(name: string): string {
   return name.replace(/,.*$/, '');
 }
 
@@ -437,7 +437,7 @@ function describeResult(result: unknown): unknown {
   return 'outcome' in result ? result.outcome : result;
 }
 
-async function statesOf({ jobId, imageId }: Rows) {
+async function readStates({ jobId, imageId }: Rows) {
   const [job] = await rowsOf<{ state: string }>(database, `SELECT state FROM jobs WHERE id = ${jobId ?? 0}`);
   const [image] = await rowsOf<{ status: string }>(
     database,
@@ -449,10 +449,10 @@ async function statesOf({ jobId, imageId }: Rows) {
 /** Runs a transition and returns the states of the job and the image before and after it. */
 async function runTransition(prepare: () => Promise<Transition>) {
   const { run, ...rows } = await prepare();
-  const before = await statesOf(rows);
+  const before = await readStates(rows);
   const result = (await run()) as { job?: { id: number }; imageId?: number } | undefined;
   const isInserted = rows.jobId === undefined && result?.job;
-  const after = await statesOf(isInserted ? { jobId: result.job!.id, imageId: result.imageId! } : rows);
+  const after = await readStates(isInserted ? { jobId: result.job!.id, imageId: result.imageId! } : rows);
   return { job: `${before.job} → ${after.job}`, image: `${before.image} → ${after.image}` };
 }
 
@@ -474,7 +474,7 @@ describe('transitions', () => {
     const inDiagram = Array.from(arrows, ([, from = '', to = '', queries = '']) =>
       queries.split(', ').map((query) => `${query.split(' ')[0]}: ${from} → ${to}`.replace('[*]', '–')),
     );
-    const inTable = documented.map(([name, job]) => `${queryOf(name)}: ${job}`);
+    const inTable = documented.map(([name, job]) => `${findQuery(name)}: ${job}`);
     expect(inDiagram.flat().toSorted()).toEqual([...new Set(inTable)].toSorted());
   });
 
@@ -485,7 +485,7 @@ describe('transitions', () => {
   test.each(documented)('%s is implemented in the documented file, with the documented fence', (...row) => {
     const [name, , , , file, fence] = row;
     const source = readFileSync(new URL(`../../../src/db/jobs/${file}`, import.meta.url), 'utf8');
-    const query = queryOf(name).replace(/^.*\./, '');
+    const query = findQuery(name).replace(/^.*\./, '');
     expect(source).toMatch(new RegExp(`^    (async )?${query}[:(]`, 'm'));
     expect(/\b(heldBy|lockHeldJob)\(/.test(source)).toBe(fence === 'token');
   });
@@ -509,7 +509,7 @@ describe('after losing the lease', () => {
 
   test('is documented for every query that checks the lease token', () => {
     const fenced = tableBelow('Transitions').filter(([, , , , , fence]) => fence === 'token');
-    const queries = new Set(fenced.map(([name]) => queryOf(name)));
+    const queries = new Set(fenced.map(([name]) => findQuery(name)));
     expect(new Set(documented.map(([name]) => name))).toEqual(queries);
     expect(documented.map(([name]) => name)).toEqual(Object.keys(writesWithLease));
   });
@@ -519,14 +519,14 @@ describe('after losing the lease', () => {
   );
 
   test.each(cases)('%s returns %s and changes nothing when %s', async (name, result, loss) => {
-    const lampId = await catalog.add('lamp');
+    const donorId = await catalog.add('lamp');
     const job =
       name === 'attachContent' || name === 'completeAsDuplicate'
         ? await claimedImportJob()
         : await claimedJob();
     await leaseLosses[loss]!(job);
     const before = await allRows();
-    expect(describeResult(await writesWithLease[name]!(job, lampId))).toBe(result);
+    expect(describeResult(await writesWithLease[name]!(job, donorId))).toBe(result);
     expect(await allRows()).toEqual(before);
   });
 });

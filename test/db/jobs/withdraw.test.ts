@@ -13,9 +13,9 @@ const shop = await makeTenantQueries(database).ensure('shop');
 
 /** Records an upload and claims its job. */
 async function recordClaimed(content: string): Promise<ClaimedJob> {
-  const recorded = await jobs.enqueueUpload(uploadOf(shop.id, content, { leaseSeconds: 60 }));
-  if (recorded.outcome === 'known') throw new Error('The content is known.');
-  return recorded.job;
+  const result = await jobs.enqueueUpload(uploadOf(shop.id, content, { leaseSeconds: 60 }));
+  if (result.outcome === 'known') throw new Error('The content is known.');
+  return result.job;
 }
 
 /** Withdraws an upload. Returns whether it was withdrawn and how often its original was removed. */
@@ -49,8 +49,8 @@ test('keeps the original while a deleted image has the same content', async () =
 });
 
 test('removes the original if only another tenant has the same content', async () => {
-  const other = await makeTenantQueries(database).ensure('other');
-  await jobs.enqueueUpload(uploadOf(other.id, 'both'));
+  const otherTenant = await makeTenantQueries(database).ensure('other');
+  await jobs.enqueueUpload(uploadOf(otherTenant.id, 'both'));
   expect(await withdraw(await recordClaimed('both'), 'both')).toEqual({ withdrawn: true, removals: 1 });
 });
 
@@ -58,8 +58,8 @@ test('withdraws nothing after the lease has been taken over', async () => {
   const job = await recordClaimed('taken');
   await makeJobQueries(database).takeOverLostLeases(10, true);
   expect(await withdraw(job, 'taken')).toEqual({ withdrawn: false, removals: 0 });
-  const [claimed] = await makeJobQueries(database).claimDue('derive', 1, 60);
-  expect(claimed?.id).toBe(job.id);
+  const [claimedJob] = await makeJobQueries(database).claimDue('derive', 1, 60);
+  expect(claimedJob?.id).toBe(job.id);
   expect(await withdraw(job, 'taken')).toEqual({ withdrawn: false, removals: 0 });
   expect(await counts()).toEqual({ images: 1, jobs: 1 });
 });
@@ -88,13 +88,13 @@ test('creates a new image for the same content uploaded during a withdrawal', as
     },
   });
   await removalStarted.promise;
-  const upload = jobs.enqueueUpload(uploadOf(shop.id, 'race')).then((recorded) => {
+  const upload = jobs.enqueueUpload(uploadOf(shop.id, 'race')).then((result) => {
     events.push('recorded');
-    return recorded;
+    return result;
   });
   await withdrawal;
-  const recorded = await upload;
-  expect(recorded.outcome).toBe('new');
-  expect(recorded.imageId).not.toBe(job.imageId);
+  const result = await upload;
+  expect(result.outcome).toBe('new');
+  expect(result.imageId).not.toBe(job.imageId);
   expect(events).toEqual(['removing', 'removed', 'recorded']);
 });

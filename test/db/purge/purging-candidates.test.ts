@@ -37,8 +37,8 @@ beforeEach(async () => {
 
 test('lists unused completed and failed images, with the fields that a report needs', async () => {
   expect(await listUnused()).toEqual([completedId, failedId, otherTenantImageId]);
-  const [first] = await purging.listUnused(allTenants, fullPage);
-  expect(first).toEqual({
+  const [firstCandidate] = await purging.listUnused(allTenants, fullPage);
+  expect(firstCandidate).toEqual({
     id: completedId,
     uuid: expect.stringMatching(/^[0-9a-f-]{36}$/) as string,
     tenantId: shop.id,

@@ -35,11 +35,11 @@ async function expectExactUsage(): Promise<void> {
 
 test('leaves correct counters unchanged', async () => {
   await addImages();
-  const before = await usageFromCounters(database);
+  const usageBefore = await usageFromCounters(database);
   expect(await correctUsage()).toEqual({ corrected: 0, errors: [] });
   await catalog.usage.fold();
   expect(await correctUsage()).toEqual({ corrected: 0, errors: [] });
-  expect(await usageFromCounters(database)).toEqual(before);
+  expect(await usageFromCounters(database)).toEqual(usageBefore);
 });
 
 test('corrects and reports counters that are wrong, missing or obsolete', async () => {
@@ -62,11 +62,11 @@ test('corrects and reports counters that are wrong, missing or obsolete', async 
 
 test('assigns one owner to a file that has none or two, and then counts the bytes of the file correctly', async () => {
   const { donor, sharer } = await addImages();
-  for (const shared of [false, true]) {
+  for (const isShared of [false, true]) {
     // Simulates a bug by bypassing the counting triggers.
     await database.runScript(`
       ALTER TABLE renditions DISABLE TRIGGER USER;
-      UPDATE renditions SET shared = ${shared} WHERE image_id IN (${donor}, ${sharer});
+      UPDATE renditions SET shared = ${isShared} WHERE image_id IN (${donor}, ${sharer});
       ALTER TABLE renditions ENABLE TRIGGER USER`);
     const { errors } = await correctUsage();
     expect(errors[0]).toMatch(/^images of tenant shop using a file that did not have exactly one owner: 3/);

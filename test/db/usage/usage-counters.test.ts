@@ -26,9 +26,9 @@ const imageAndDuplicate = { images: 2, renditions: 4, originalBytes: 1000, rendi
 
 afterEach(async () => {
   // Folding moves the counts to the totals without changing their sum.
-  const before = await usageFromCounters(database);
+  const usageBefore = await usageFromCounters(database);
   await catalog.usage.fold();
-  expect(await usageFromCounters(database)).toEqual(before);
+  expect(await usageFromCounters(database)).toEqual(usageBefore);
 });
 
 test('counts an upload when it is recorded, and its renditions when they are created', async () => {
@@ -64,57 +64,57 @@ test('counts an import when it is recorded, and its bytes when its content is at
 });
 
 test('counts no bytes for a duplicate until the first image is deleted', async () => {
-  const first = await add('vase');
-  const copy = await addCopy('vase');
+  const firstId = await add('vase');
+  const copyId = await addCopy('vase');
   expect(await usage()).toEqual(imageAndDuplicate);
-  await softDelete(first);
+  await softDelete(firstId);
   expect(await usage()).toEqual(oneImage);
-  await restore(first);
+  await restore(firstId);
   expect(await usage()).toEqual(imageAndDuplicate);
-  await softDelete(first);
-  await purge(first);
+  await softDelete(firstId);
+  await purge(firstId);
   expect(await usage()).toEqual(oneImage);
-  await purge(copy);
+  await purge(copyId);
   expect(await usage()).toEqual(noUsage);
 });
 
 test('counts no bytes for a duplicate that is imported while the first image is processed', async () => {
   const job = await upload('vase');
-  const copy = await claimImport('https://example.com/vase');
-  await catalog.attach(copy, 'vase');
+  const copyJob = await claimImport('https://example.com/vase');
+  await catalog.attach(copyJob, 'vase');
   await finish(job, 'vase');
-  await finish(copy, 'vase');
+  await finish(copyJob, 'vase');
   expect(await usage()).toEqual(imageAndDuplicate);
-  await softDelete(copy.imageId);
+  await softDelete(copyJob.imageId);
   expect(await usage()).toEqual(oneImage);
 });
 
 test('counts only the original of a near-duplicate until its donor is deleted', async () => {
-  const donor = await add('vase');
-  const sharer = await addSharer('jugs', donor);
+  const donorId = await add('vase');
+  const sharerId = await addSharer('jugs', donorId);
   const usageWithSharer = { ...imageAndDuplicate, originalBytes: 2000 };
   expect(await usage()).toEqual(usageWithSharer);
-  await softDelete(donor);
+  await softDelete(donorId);
   expect(await usage()).toEqual(oneImage);
-  await restore(donor);
+  await restore(donorId);
   expect(await usage()).toEqual(usageWithSharer);
-  await purge(donor);
+  await purge(donorId);
   expect(await usage()).toEqual(oneImage);
-  await purge(sharer);
+  await purge(sharerId);
   expect(await usage()).toEqual(noUsage);
 });
 
 test('keeps exactly one owner for shared files, regardless of which image is deleted', async () => {
-  const donor = await add('vase');
-  const sharers = [await addSharer('jugs', donor), await addSharer('bowl', donor)];
-  const copy = await addCopy('jugs');
+  const donorId = await add('vase');
+  const sharerIds = [await addSharer('jugs', donorId), await addSharer('bowl', donorId)];
+  const copyId = await addCopy('jugs');
   expect(await usage()).toEqual({ images: 4, renditions: 8, originalBytes: 3000, renditionBytes: 318 });
-  for (const id of [donor, sharers[0]!, copy]) {
+  for (const id of [donorId, sharerIds[0]!, copyId]) {
     await softDelete(id);
     expect((await usage()).renditionBytes).toBe(318);
   }
-  await restore(donor);
-  await purge(sharers[1]!);
+  await restore(donorId);
+  await purge(sharerIds[1]!);
   expect(await usage()).toEqual(oneImage);
 });
 
@@ -128,13 +128,13 @@ test('counts an image that was deleted during processing once it is restored', a
 });
 
 test('counts the bytes of content once if it is deleted, uploaded again and then restored', async () => {
-  const first = await add('vase');
-  await softDelete(first);
+  const firstId = await add('vase');
+  await softDelete(firstId);
   await add('vase');
   expect(await usage()).toEqual(oneImage);
-  await restore(first);
+  await restore(firstId);
   expect(await usage()).toEqual(imageAndDuplicate);
-  await purge(first);
+  await purge(firstId);
   expect(await usage()).toEqual(oneImage);
 });
 
@@ -160,23 +160,23 @@ async function replaceFiles(job: ClaimedJob, content: string): Promise<void> {
 }
 
 test('still counts replaced files that another image uses', async () => {
-  const donor = await add('vase');
-  await addSharer('jugs', donor);
-  await catalog.jobs.requeue(donor, 50);
+  const donorId = await add('vase');
+  await addSharer('jugs', donorId);
+  await catalog.jobs.requeue(donorId, 50);
   const [job] = await catalog.jobs.claimDue('derive', 1, 60);
   await replaceFiles(job!, 'vase');
   expect(await usage()).toEqual({ images: 2, renditions: 4, originalBytes: 2000, renditionBytes: 636 });
 });
 
 test('counts shared files once if their owner is deleted while it is processed again', async () => {
-  const donor = await add('vase');
-  await addSharer('jugs', donor);
-  await addSharer('cups', donor);
-  const before = { images: 2, renditions: 4, originalBytes: 2000, renditionBytes: 318 };
-  await catalog.jobs.requeue(donor, 50);
+  const donorId = await add('vase');
+  await addSharer('jugs', donorId);
+  await addSharer('cups', donorId);
+  const usageBefore = { images: 2, renditions: 4, originalBytes: 2000, renditionBytes: 318 };
+  await catalog.jobs.requeue(donorId, 50);
   const [job] = await catalog.jobs.claimDue('derive', 1, 60);
-  await softDelete(donor);
-  expect(await usage()).toEqual(before);
+  await softDelete(donorId);
+  expect(await usage()).toEqual(usageBefore);
   await replaceFiles(job!, 'vase');
-  expect(await usage()).toEqual(before);
+  expect(await usage()).toEqual(usageBefore);
 });

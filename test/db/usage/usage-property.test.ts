@@ -37,12 +37,12 @@ type Operation = (state: State, content: string, choice: number) => Promise<unkn
 async function endJob(
   state: State,
   choice: number,
-  finish: (claimed: JobWithContent) => Promise<unknown>,
+  finish: (claimedJob: JobWithContent) => Promise<unknown>,
 ): Promise<void> {
-  const claimed = pick(state.claimedJobs, choice);
-  if (!claimed) return;
-  await finish(claimed);
-  state.claimedJobs.splice(state.claimedJobs.indexOf(claimed), 1);
+  const claimedJob = pick(state.claimedJobs, choice);
+  if (!claimedJob) return;
+  await finish(claimedJob);
+  state.claimedJobs.splice(state.claimedJobs.indexOf(claimedJob), 1);
 }
 
 /** Derives the renditions of a completed image again, with one of two recipes. */

@@ -12,7 +12,7 @@ const database = await useDatabase();
 const usage = makeUsageQueries(database);
 const tenants = makeTenantQueries(database);
 const shop = await tenants.ensure('shop');
-const empty = await tenants.ensure('empty');
+const emptyTenant = await tenants.ensure('empty');
 let vaseId: number;
 
 /** Adds a completed vase of 1000 bytes with renditions of 100 and 400 bytes, and a pending lamp of 500 bytes. */
@@ -57,7 +57,7 @@ test('lists a tenant without images with zero counts, and returns nothing for an
     imagesByStatus: noStates,
   };
   expect(await usage.tenants(unrestrictedPrincipal)).toEqual([
-    { tenantId: empty.id, tenant: 'empty', ...noUsage },
+    { tenantId: emptyTenant.id, tenant: 'empty', ...noUsage },
     shopUsage,
   ]);
   expect(await usage.tenant(unrestrictedPrincipal, 'unknown')).toBeUndefined();
@@ -77,7 +77,7 @@ test('does not count deleted images', async () => {
 });
 
 test('adds up the usage of all tenants by tenant, preset and status', async () => {
-  await recordPending(database, empty.id, 'vase', { leaseSeconds: 60 });
+  await recordPending(database, emptyTenant.id, 'vase', { leaseSeconds: 60 });
   expect(await usage.overall(unrestrictedPrincipal)).toEqual({
     images: 3,
     renditions: 2,
@@ -90,7 +90,7 @@ test('adds up the usage of all tenants by tenant, preset and status', async () =
 });
 
 test('returns only the usage of the principal’s tenant', async () => {
-  const boundPrincipal = { ...unrestrictedPrincipal, tenantId: empty.id };
+  const boundPrincipal = { ...unrestrictedPrincipal, tenantId: emptyTenant.id };
   expect((await usage.tenants(boundPrincipal)).map(({ tenant }) => tenant)).toEqual(['empty']);
   expect(await usage.tenant(boundPrincipal, 'shop')).toBeUndefined();
   expect((await usage.overall(boundPrincipal)).imagesByTenant).toEqual({ empty: 0 });

@@ -135,9 +135,9 @@ export function rejectedBodies({ bodies, needsBody }: Operation): fc.Arbitrary<B
   const tooLarge: [string, string] = [jsonType, JSON.stringify({ a: 'x'.repeat(2 ** 20) })];
   const wrongTypes = otherTypes.map((type): [string, string] => [type, '{}']);
   const wrongValues = jsonType in bodies ? nonObjects.map((text): [string, string] => [jsonType, text]) : [];
-  const empty: [string, string][] = needsBody ? [[jsonType, '']] : [];
+  const emptyBody: [string, string][] = needsBody ? [[jsonType, '']] : [];
   return fc
-    .constantFrom(...texts, ...wrongTypes, ...wrongValues, ...empty, tooLarge)
+    .constantFrom(...texts, ...wrongTypes, ...wrongValues, ...emptyBody, tooLarge)
     .map(([type, text]) => ({ type, bytes: Buffer.from(text), validity: 'invalid' }));
 }
 

@@ -45,8 +45,8 @@ test('never removes a file of a pending, completed or deleted image', async () =
   const rig = await makeRig(engines);
   const { image } = await rig.upload(await uniquePicture());
   await rig.upload(await uniquePicture(), { mode: 'queued' });
-  const deleted = await rig.upload(await uniquePicture());
-  await rig.softDelete({ id: deleted.image.id });
+  const deletedUpload = await rig.upload(await uniquePicture());
+  await rig.softDelete({ id: deletedUpload.image.id });
   const keysBefore = await rig.storedKeys();
   expect(keysBefore).toHaveLength(7);
   const nextYear = new Date(Date.now() + 365 * 86_400_000);
