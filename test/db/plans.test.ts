@@ -30,7 +30,7 @@ const vase = { id: 12_345 };
 
 const operations: Record<string, () => Promise<unknown>> = {
   'a list of images': () => images.list(unrestrictedPrincipal, {}, page),
-  'a later page': () => images.list(unrestrictedPrincipal, {}, { ...page, after: 9_000 }),
+  'a later page of images': () => images.list(unrestrictedPrincipal, {}, { ...page, after: 9_000 }),
   'a tenant’s list': () => images.list(unrestrictedPrincipal, { tenant: 'tenant-7' }, page),
   'a list for a tenant’s principal': () => images.list(smallTenant, {}, page),
   'a list by state': () => images.list(unrestrictedPrincipal, { status: 'failed' }, page),

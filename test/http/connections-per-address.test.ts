@@ -85,7 +85,7 @@ describe('connections per address', () => {
 
   test('are closed without a response if they far exceed the limit', async () => {
     const { app, port } = await startLimitedServer(1);
-    // The clients send nothing, so that the server closes no connection before the last client connects.
+    // The clients send nothing. Otherwise, the server would close connections before the last client connects.
     const sockets = Array.from({ length: 30 }, () =>
       connect({ port, host: '127.0.0.1', localAddress: '127.0.0.4' }),
     );

@@ -8,11 +8,11 @@ import { boundary, connectRaw, formEnd, formHead, partHead } from '../support/pr
 const server = useServer({ BODY_IDLE_SECONDS: '1' });
 
 /** Returns a seeded random generator, so that failures can be reproduced. */
-function seededRandom(seed: number): (below: number) => number {
+function seededRandom(seed: number): (limit: number) => number {
   let state = seed;
-  return (below) => {
+  return (limit) => {
     state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0;
-    return Math.floor((state / 2 ** 32) * below);
+    return Math.floor((state / 2 ** 32) * limit);
   };
 }
 
@@ -30,8 +30,8 @@ const paths = [
 ];
 
 /** Generates a nearly valid request and overwrites a few random bytes. */
-function makeRequest(random: (below: number) => number): Buffer {
-  const pick = <T>(from: readonly T[]) => from[random(from.length)] as T;
+function makeRequest(random: (limit: number) => number): Buffer {
+  const pick = <T>(choices: readonly T[]) => choices[random(choices.length)] as T;
   const noise = () => Buffer.from(Array.from({ length: random(60) }, () => random(256))).toString('latin1');
   const garbageRequest = pick([noise, () => `${noise()}\r\n\r\n`])();
   const formRequest = `${formHead(pick(paths), random(400))}${partHead}${noise()}${formEnd}`;

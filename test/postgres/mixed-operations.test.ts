@@ -15,7 +15,7 @@ const script = fileURLToPath(new URL('../support/process/mixed-operations.ts', i
 const operationCount = Number(process.env['MIXED_OPERATIONS'] ?? 200);
 const processCount = 3;
 
-/** Violations of the invariants that hold while no operation runs. Each statement returns the rows with that violation. */
+/** Queries for the rows that violate an invariant. The invariants hold while no operation runs. */
 const violations: Record<string, string> = {
   'a pending or processing image without a job': `
     SELECT id, status FROM images WHERE status IN ('pending', 'processing') AND NOT EXISTS (

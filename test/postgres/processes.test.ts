@@ -13,7 +13,7 @@ import { waitTimeoutMs, timeScale } from '../support/time-scale.ts';
 import { isThorough } from '../support/thoroughness.ts';
 
 /** Creates a database and a storage folder, and returns the environment of processes that share both. */
-async function sharedEnvironment(settings: Record<string, string> = {}) {
+async function makeSharedEnvironment(settings: Record<string, string> = {}) {
   const { name, database } = await testServerDatabase();
   const folder = await testFolder();
   const env = { DATABASE_URL: urlOfDatabase(name), DATA_DIR: folder, WORKER_CONCURRENCY: '1', ...settings };
@@ -34,7 +34,7 @@ if (services.redisUrl) wakeUps.push(['Redis', { REDIS_URL: services.redisUrl }])
 test.each(wakeUps)(
   'starts a job on an idle worker within 100 ms of the commit, using wake-ups from %s',
   async (_source, settings) => {
-    const { database, env, folder } = await sharedEnvironment({
+    const { database, env, folder } = await makeSharedEnvironment({
       ...settings,
       QUEUE_NAME: `test-${process.pid}-${Date.now()}`,
     });
@@ -62,7 +62,7 @@ test.each(wakeUps)(
 );
 
 test('does not delay an upload behind another tenant’s long queue', async () => {
-  const { database, env, folder } = await sharedEnvironment();
+  const { database, env, folder } = await makeSharedEnvironment();
   const server = await startServer({ ...env, ENABLE_WORKER: 'false' }, folder);
   for (let i = 0; i < 30; i++) await queueUpload(server.url, 'busy');
   await Promise.all([startWorker(env, '--concurrency', '1'), startWorker(env, '--concurrency', '1')]);
@@ -105,7 +105,7 @@ test('applies the migrations once when migrate commands run concurrently', async
 });
 
 test('finishes running jobs when the worker is stopped', async () => {
-  const { database, env, folder } = await sharedEnvironment();
+  const { database, env, folder } = await makeSharedEnvironment();
   const server = await startServer({ ...env, ENABLE_WORKER: 'false' }, folder);
   const worker = await startWorker(env);
   for (let i = 0; i < 12; i++) await queueUpload(server.url, 'shop');

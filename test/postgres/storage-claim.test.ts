@@ -12,13 +12,13 @@ import { startWorker } from '../support/process/worker-process.ts';
 import { services } from '../support/services.ts';
 
 /** Creates a database and returns the environment of processes that share it. */
-async function sharedEnvironment(settings: Record<string, string> = {}) {
+async function makeSharedEnvironment(settings: Record<string, string> = {}) {
   const { name } = await testServerDatabase();
   return { DATABASE_URL: urlOfDatabase(name), WORKER_CONCURRENCY: '1', ...settings };
 }
 
 test('exits immediately if storage is not marked as belonging to the database', async () => {
-  const env = await sharedEnvironment();
+  const env = await makeSharedEnvironment();
   await startServer(env, await testFolder());
   const start = performance.now();
   const { code, stderr } = await runVitrine(['worker'], { ...env, DATA_DIR: await testFolder() });
@@ -30,7 +30,7 @@ test('exits immediately if storage is not marked as belonging to the database', 
 
 /** Starts an API server with a bucket. Workers with `workerEnv` access the bucket through a proxy, which is stopped at first. */
 async function startWithStoppedProxy() {
-  const env = await sharedEnvironment(s3Environment());
+  const env = await makeSharedEnvironment(s3Environment());
   const api = await startServer({ ...env, ENABLE_WORKER: 'false' }, await testFolder());
   const endpoint = new URL(services.s3Endpoint ?? '');
   const proxy = await startTcpProxy({ host: endpoint.hostname, port: Number(endpoint.port) });

@@ -13,7 +13,7 @@ import { timeScale } from '../support/time-scale.ts';
 
 const connectionString = services.databaseUrl ?? '';
 const makeChannelName = () => `test_${randomBytes(6).toString('hex')}`;
-const frequently = { interval: 20 };
+const pollOptions = { interval: 20 };
 const lostMessage =
   'PostgreSQL notifications are unavailable, reconnecting; no jobs are lost: workers poll every second';
 const restoredMessage = 'PostgreSQL notifications are available again';
@@ -26,20 +26,20 @@ function openQueue(channel: string, connection: ClientConfig = { connectionStrin
 }
 
 const waitUntilReady = (queue: { outageReason(): string | undefined }) =>
-  expect.poll(() => queue.outageReason(), frequently).toBeUndefined();
+  expect.poll(() => queue.outageReason(), pollOptions).toBeUndefined();
 
 /** Returns the settings for a connection to the server through a proxy. */
-function proxiedConnection({ port }: TcpProxy): ClientConfig {
+function proxyConnection({ port }: TcpProxy): ClientConfig {
   const url = new URL(connectionString);
   url.host = `127.0.0.1:${port}`;
   return { connectionString: url.href };
 }
 
-async function openProxied(heartbeatMs?: number) {
+async function openQueueThroughProxy(heartbeatMs?: number) {
   const { hostname: host, port } = new URL(connectionString);
   const proxy = await startTcpProxy({ host, port: Number(port) });
   const channel = makeChannelName();
-  const connected = openQueue(channel, proxiedConnection(proxy), heartbeatMs);
+  const connected = openQueue(channel, proxyConnection(proxy), heartbeatMs);
   await waitUntilReady(connected.queue);
   return { ...connected, proxy, channel };
 }
@@ -79,21 +79,21 @@ describe.skipIf(!services.databaseUrl)('PostgreSQL queue', () => {
     await Promise.all([waitUntilReady(sender.queue), waitUntilReady(queue)]);
     const [deriveListener, importListener] = [listen(queue), listen(queue, 'import')];
     expect(await terminateListeners(channel)).toBe(2);
-    await expect.poll(() => logger.messages(), frequently).toEqual([lostMessage, restoredMessage]);
-    await expect.poll(() => [deriveListener.polls, importListener.polls], frequently).toEqual([1, 1]);
+    await expect.poll(() => logger.messages(), pollOptions).toEqual([lostMessage, restoredMessage]);
+    await expect.poll(() => [deriveListener.polls, importListener.polls], pollOptions).toEqual([1, 1]);
     await waitUntilReady(sender.queue);
     sender.queue.wake(dueJobs());
-    await expect.poll(() => [deriveListener.polls, importListener.polls], frequently).toEqual([2, 1]);
+    await expect.poll(() => [deriveListener.polls, importListener.polls], pollOptions).toEqual([2, 1]);
   });
 
   test('does not block callers while the server is unreachable, logs once, and reconnects', async () => {
-    const { queue, logger, proxy, channel } = await openProxied();
+    const { queue, logger, proxy, channel } = await openQueueThroughProxy();
     const otherQueue = openQueue(channel);
     await waitUntilReady(otherQueue.queue);
     const [localListener, remoteListener] = [listen(queue), listen(otherQueue.queue)];
     await proxy.stop();
     await expect
-      .poll(() => queue.outageReason(), frequently)
+      .poll(() => queue.outageReason(), pollOptions)
       .toMatch(
         /^PostgreSQL notifications are unavailable \(.+\)\. No jobs are lost: workers poll every second\.$/,
       );
@@ -104,13 +104,13 @@ describe.skipIf(!services.databaseUrl)('PostgreSQL queue', () => {
     await proxy.resume();
     await waitUntilReady(queue);
     // After reconnecting, the queue sends the pending wake-ups.
-    await expect.poll(() => remoteListener.polls, frequently).toBe(1);
+    await expect.poll(() => remoteListener.polls, pollOptions).toBe(1);
     expect(localListener.polls).toBe(2);
     expect(logger.messages()).toEqual([lostMessage, restoredMessage]);
   });
 
   test('replaces a connection that no longer responds', async () => {
-    const { queue, proxy, channel } = await openProxied(400);
+    const { queue, proxy, channel } = await openQueueThroughProxy(400);
     const listener = listen(queue);
     proxy.blackhole();
     await expect.poll(() => queue.outageReason()).toContain('timed out after 200 ms');
@@ -120,11 +120,11 @@ describe.skipIf(!services.databaseUrl)('PostgreSQL queue', () => {
     await waitUntilReady(otherQueue.queue);
     const pollsBefore = listener.polls;
     otherQueue.queue.wake(dueJobs());
-    await expect.poll(() => listener.polls, frequently).toBe(pollsBefore + 1);
+    await expect.poll(() => listener.polls, pollOptions).toBe(pollsBefore + 1);
   });
 
   test('closes quickly while the server does not respond', async () => {
-    const { queue, proxy } = await openProxied();
+    const { queue, proxy } = await openQueueThroughProxy();
     proxy.blackhole();
     queue.wake(dueJobs());
     const startedAt = performance.now();
@@ -138,7 +138,7 @@ describe.skipIf(!services.databaseUrl)('PostgreSQL queue', () => {
     await waitUntilReady(queue);
     const listener = listen(queue);
     await onServer(`NOTIFY ${channel}`, `NOTIFY ${channel}, 'other'`, `NOTIFY ${channel}, 'derive'`);
-    await expect.poll(() => listener.polls, frequently).toBe(1);
+    await expect.poll(() => listener.polls, pollOptions).toBe(1);
     expect(queue.outageReason()).toBeUndefined();
   });
 });
@@ -149,7 +149,7 @@ test('accepts wake-ups while the server is unreachable, and does not reveal the 
   const listener = listen(queue);
   queue.wake(dueJobs());
   expect(listener.polls).toBe(1);
-  await expect.poll(() => queue.outageReason(), frequently).toContain('ECONNREFUSED');
+  await expect.poll(() => queue.outageReason(), pollOptions).toContain('ECONNREFUSED');
   await sleep(1_500);
   expect(logger.messages()).toEqual([lostMessage]);
   expect(queue.outageReason() + JSON.stringify(logger.lines)).not.toContain('secret');

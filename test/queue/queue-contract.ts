@@ -25,7 +25,7 @@ export function listen(queue: WorkQueue, kind: JobKind = 'derive') {
 
 /** Time within which all wake-ups are delivered. */
 const deliveryMs = 400;
-const frequently = { interval: 5 };
+const pollOptions = { interval: 5 };
 
 /** Defines the contract tests for a queue driver. */
 export function describeQueue(name: string, { open, isShared }: QueueUnderTest): void {
@@ -59,11 +59,11 @@ export function describeQueue(name: string, { open, isShared }: QueueUnderTest):
       const [deriveListener, importListener] = [listen(queue), listen(queue, 'import')];
       await sleep(deliveryMs);
       queue.wake(dueJobs('import'));
-      await expect.poll(() => importListener.polls, frequently).toBe(1);
+      await expect.poll(() => importListener.polls, pollOptions).toBe(1);
       await sleep(deliveryMs);
       expect(deriveListener.polls).toBe(0);
       queue.wake([...dueJobs('import'), ...dueJobs('derive')]);
-      await expect.poll(() => [deriveListener.polls, importListener.polls], frequently).toEqual([1, 2]);
+      await expect.poll(() => [deriveListener.polls, importListener.polls], pollOptions).toEqual([1, 2]);
     });
 
     test('delivers every repeated wake-up for the same job', async () => {
@@ -72,7 +72,7 @@ export function describeQueue(name: string, { open, isShared }: QueueUnderTest):
       await sleep(deliveryMs);
       for (let polls = 1; polls <= 5; polls++) {
         queue.wake(dueJobs());
-        await expect.poll(() => listener.polls, frequently).toBe(polls);
+        await expect.poll(() => listener.polls, pollOptions).toBe(polls);
       }
     });
 
@@ -93,7 +93,7 @@ export function describeQueue(name: string, { open, isShared }: QueueUnderTest):
       await sleep(deliveryMs);
       const startedAt = performance.now();
       queue.wake(dueJobs(), 700);
-      await expect.poll(() => listener.polls, frequently).toBe(1);
+      await expect.poll(() => listener.polls, pollOptions).toBe(1);
       expect(performance.now() - startedAt).toBeGreaterThan(650);
       expect(performance.now() - startedAt).toBeLessThan(1_500 * timeScale);
     });
@@ -104,7 +104,7 @@ export function describeQueue(name: string, { open, isShared }: QueueUnderTest):
       await sleep(deliveryMs);
       queue.wake(dueJobs(), 60_000);
       queue.wake(dueJobs());
-      await expect.poll(() => listener.polls, frequently).toBe(1);
+      await expect.poll(() => listener.polls, pollOptions).toBe(1);
     });
 
     test('combines many wake-ups into a few polls', async () => {
@@ -117,7 +117,7 @@ export function describeQueue(name: string, { open, isShared }: QueueUnderTest):
       await sleep(deliveryMs);
       for (let i = 0; i < 1_000; i++) queue.wake(dueJobs());
       queue.wake(dueJobs('derive', 10_000));
-      await expect.poll(() => polls, frequently).toBeGreaterThan(0);
+      await expect.poll(() => polls, pollOptions).toBeGreaterThan(0);
       await sleep(deliveryMs);
       expect(polls).toBeLessThanOrEqual(200);
     });
@@ -129,12 +129,12 @@ export function describeQueue(name: string, { open, isShared }: QueueUnderTest):
       queue.onWake('derive', () => (++polls === 1 ? firstPoll.promise : Promise.resolve()));
       await sleep(deliveryMs);
       queue.wake(dueJobs());
-      await expect.poll(() => polls, frequently).toBe(1);
+      await expect.poll(() => polls, pollOptions).toBe(1);
       queue.wake(dueJobs());
       await sleep(deliveryMs);
       expect(polls).toBe(1);
       firstPoll.resolve();
-      await expect.poll(() => polls, frequently).toBe(2);
+      await expect.poll(() => polls, pollOptions).toBe(2);
     });
 
     test('closes quickly, can be closed twice, and delivers nothing afterwards', async () => {
@@ -161,7 +161,7 @@ export function describeQueue(name: string, { open, isShared }: QueueUnderTest):
       });
       await sleep(deliveryMs);
       queue.wake(dueJobs());
-      await expect.poll(() => polls, frequently).toBe(1);
+      await expect.poll(() => polls, pollOptions).toBe(1);
       const startedAt = performance.now();
       await queue.close();
       expect(performance.now() - startedAt).toBeLessThan(1_200 * timeScale);
@@ -174,7 +174,7 @@ export function describeQueue(name: string, { open, isShared }: QueueUnderTest):
       const listener = listen(idle!);
       await sleep(deliveryMs);
       sender!.wake(dueJobs());
-      await expect.poll(() => listener.polls, frequently).toBe(1);
+      await expect.poll(() => listener.polls, pollOptions).toBe(1);
     });
 
     test('delivers wake-ups only to the remaining processes after one process stops', async () => {
@@ -185,7 +185,7 @@ export function describeQueue(name: string, { open, isShared }: QueueUnderTest):
       sender!.wake(dueJobs());
       const listener = listen(remaining!);
       sender!.wake(dueJobs());
-      await expect.poll(() => listener.polls, frequently).toBeGreaterThan(0);
+      await expect.poll(() => listener.polls, pollOptions).toBeGreaterThan(0);
       expect(stoppedListener.polls).toBe(0);
     });
 
@@ -198,7 +198,7 @@ export function describeQueue(name: string, { open, isShared }: QueueUnderTest):
         sender!.wake(dueJobs());
         await sleep(50);
       }
-      await expect.poll(() => listener.polls, frequently).toBeGreaterThanOrEqual(4);
+      await expect.poll(() => listener.polls, pollOptions).toBeGreaterThanOrEqual(4);
     });
   });
 }

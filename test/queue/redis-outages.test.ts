@@ -12,7 +12,7 @@ import { dueJobs, listen } from './queue-contract.ts';
 import { timeScale } from '../support/time-scale.ts';
 
 const closeQueueModule = fileURLToPath(new URL('./fixtures/close-queue.ts', import.meta.url));
-const frequently = { interval: 20 };
+const pollOptions = { interval: 20 };
 
 function openQueue(url: string) {
   const logger = recordingLogger();
@@ -31,7 +31,7 @@ async function openConnectedQueue(redis: PrivateRedis) {
 }
 
 async function expectWoken(queue: ReturnType<typeof makeRedisQueue>, listener: { polls: number }) {
-  await expect.poll(() => queue.outageReason(), frequently).toBeUndefined();
+  await expect.poll(() => queue.outageReason(), pollOptions).toBeUndefined();
   const pollsBefore = listener.polls;
   await expect
     .poll(
@@ -74,7 +74,7 @@ describe.skipIf(!hasRedisServer())('Redis queue', () => {
     const redis = await privateRedis();
     const { queue, logger, listener } = await openConnectedQueue(redis);
     await redis.kill();
-    await expect.poll(() => queue.outageReason(), frequently).toBeDefined();
+    await expect.poll(() => queue.outageReason(), pollOptions).toBeDefined();
     queue.wake(dueJobs());
     await sleep(2_000);
     await redis.start();
@@ -101,20 +101,20 @@ describe.skipIf(!hasRedisServer())('Redis queue', () => {
     const { queue } = openQueue(redis.url);
     const endPolls: (() => void)[] = [];
     queue.onWake('derive', () => new Promise((resolve) => endPolls.push(resolve)));
-    await expect.poll(() => queue.outageReason(), frequently).toBeUndefined();
+    await expect.poll(() => queue.outageReason(), pollOptions).toBeUndefined();
     await sleep(300);
     for (let i = 0; i < 5; i++) queue.wake(dueJobs('derive', 5));
-    await expect.poll(() => endPolls.length, frequently).toBe(1);
+    await expect.poll(() => endPolls.length, pollOptions).toBe(1);
     await redis.command('FLUSHALL');
     await redis.command('SCRIPT', 'FLUSH');
     endPolls[0]?.();
     await sleep(300);
     queue.wake(dueJobs());
-    await expect.poll(() => endPolls.length, frequently).toBe(2);
+    await expect.poll(() => endPolls.length, pollOptions).toBe(2);
     endPolls[1]?.();
     await sleep(300);
     queue.wake(dueJobs());
-    await expect.poll(() => endPolls.length, frequently).toBe(3);
+    await expect.poll(() => endPolls.length, pollOptions).toBe(3);
     endPolls[2]?.();
   });
 
@@ -137,7 +137,7 @@ describe.skipIf(!hasRedisServer())('Redis queue', () => {
     const redis = await privateRedis('--requirepass', 'right');
     await redis.start();
     const { queue, logger } = openQueue(redis.url.replace('://', '://:wrong@'));
-    await expect.poll(() => queue.outageReason(), frequently).toContain('WRONGPASS');
+    await expect.poll(() => queue.outageReason(), pollOptions).toContain('WRONGPASS');
     await sleep(1_000);
     expect(logger.messages()).toEqual([logLines(redis.port).lost]);
     expect(queue.outageReason() + JSON.stringify(logger.lines)).not.toContain('wrong@');
@@ -148,7 +148,7 @@ describe.skipIf(!hasRedisServer())('Redis queue', () => {
     const redis = await privateRedis();
     await redis.start();
     const { queue } = openQueue(`${redis.url}/99`);
-    await expect.poll(() => queue.outageReason(), frequently).toContain('DB index is out of range');
+    await expect.poll(() => queue.outageReason(), pollOptions).toContain('DB index is out of range');
     queue.wake(dueJobs());
     await sleep(1_000);
     expect(queue.outageReason()).toContain('DB index is out of range');
@@ -160,10 +160,10 @@ describe.skipIf(!hasRedisServer())('Redis queue', () => {
     const { queue, listener, logger } = await openConnectedQueue(redis);
     await redis.command('CONFIG', 'SET', 'maxmemory', '1');
     queue.wake(dueJobs());
-    await expect.poll(() => queue.outageReason(), frequently).toContain('OOM');
+    await expect.poll(() => queue.outageReason(), pollOptions).toContain('OOM');
     await redis.command('CONFIG', 'SET', 'maxmemory', '0');
     queue.wake(dueJobs());
-    await expect.poll(() => queue.outageReason(), frequently).toBeUndefined();
+    await expect.poll(() => queue.outageReason(), pollOptions).toBeUndefined();
     await expectWoken(queue, listener);
     expect(logger.messages('warn')).toHaveLength(1);
   });
@@ -192,7 +192,7 @@ describe.skipIf(!hasRedisServer())('Redis queue', () => {
     const redis = await privateRedis();
     await redis.start();
     const { queue } = openQueue(redis.url);
-    await expect.poll(() => queue.outageReason(), frequently).toBeUndefined();
+    await expect.poll(() => queue.outageReason(), pollOptions).toBeUndefined();
     for (let i = 0; i < 100; i++) {
       queue.wake(dueJobs('derive', 100));
       await sleep(5);

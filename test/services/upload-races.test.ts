@@ -134,10 +134,10 @@ test('rejects uploads that wait for another process to decode the same broken by
   const firstUpload = rig.upload(bytes).catch((error: unknown) => error);
   await started;
   const otherProcess = await makeRig(engines);
-  const others = [otherProcess.upload(bytes), otherProcess.upload(bytes)].map((upload) =>
+  const otherUploads = [otherProcess.upload(bytes), otherProcess.upload(bytes)].map((upload) =>
     upload.catch((error: unknown) => error),
   );
   release();
-  for (const result of [firstUpload, ...others]) expect(await result).toMatchObject(decodeFailure);
+  for (const result of [firstUpload, ...otherUploads]) expect(await result).toMatchObject(decodeFailure);
   expect(await rowsOf(database, 'SELECT 1 FROM images')).toEqual([]);
 });

@@ -66,7 +66,7 @@ test('records a new URL as an image without content and a pending import', async
   expect(await catalog.jobs.claimDue('derive', 9, 60)).toEqual([]);
 });
 
-const policies: Record<DuplicatePolicy, Record<keyof typeof createImage, string>> = {
+const expectedOutcomes: Record<DuplicatePolicy, Record<keyof typeof createImage, string>> = {
   'reuse-completed': {
     pending: 'active',
     processing: 'active',
@@ -85,7 +85,7 @@ const policies: Record<DuplicatePolicy, Record<keyof typeof createImage, string>
 };
 
 describe.each(duplicatePolicies)('with %s', (policy) => {
-  test.each(Object.entries(policies[policy]))(
+  test.each(Object.entries(expectedOutcomes[policy]))(
     'records a URL whose image is %s as %s',
     async (state, outcome) => {
       const imageId = await createImage[state as keyof typeof createImage]();

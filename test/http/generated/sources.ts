@@ -13,9 +13,9 @@ export function makeSources(
   // The initial data uses the first paths.
   const urls = picturePaths.slice(-50).map((path) => origin + path);
   let callCount = 0;
-  const next = <Item>(from: readonly Item[]): Item => {
+  const next = <Item>(choices: readonly Item[]): Item => {
     callCount += 1;
-    return from[callCount % from.length] as Item;
+    return choices[callCount % choices.length] as Item;
   };
   return {
     knownValues: {
@@ -34,7 +34,7 @@ export function makeSources(
   };
 }
 
-type Next = <Item>(from: readonly Item[]) => Item;
+type Next = <Item>(choices: readonly Item[]) => Item;
 
 function valueFor(
   serverData: ServerData,
