@@ -3,11 +3,11 @@ import { dirname, join, normalize, relative, sep } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from 'vitest';
 
-/** What a part of `src/` may import from the others. Documented in docs/architecture.md. */
+/** What a part of `src/` may import from other parts, as documented in docs/architecture.md. */
 interface Rule {
-  /** Parts from which it may import code and types. */
+  /** Parts from which code and types may be imported. */
   readonly code?: readonly string[];
-  /** Parts from which it may import only types. */
+  /** Parts from which only types may be imported. */
   readonly types?: readonly string[];
 }
 
@@ -19,7 +19,7 @@ const rules: Readonly<Record<string, Rule>> = {
   'timeout.ts': {},
   'errors.ts': { types: ['model'] },
   'availability-log.ts': { types: ['model'] },
-  // These never import each other.
+  // These parts never import each other.
   imaging: { code: domain },
   fetcher: { code: domain },
   storage: { code: domain },
@@ -83,7 +83,7 @@ const rules: Readonly<Record<string, Rule>> = {
   'main.ts': { code: ['cli'] },
 };
 
-/** The only modules of the drivers that services may import: pure functions. Everything else is injected by `app.ts`. */
+/** The only driver modules that services may import. They contain pure functions. Everything else is injected by `app.ts`. */
 const pureModules = [
   'fetcher/import-url.ts',
   'imaging/formats/identify-format.ts',
@@ -106,15 +106,15 @@ const files = readdirSync(root, { recursive: true, encoding: 'utf8' })
   .map((name) => name.split(sep).join('/'))
   .sort();
 const sources = new Map(files.map((file) => [file, readFileSync(join(root, file), 'utf8')]));
-const imports = files.flatMap((file) => importsOf(file, sources.get(file) ?? ''));
+const imports = files.flatMap((file) => findImports(file, sources.get(file) ?? ''));
 
-function importsOf(from: string, source: string): Import[] {
-  const code = withoutComments(source);
+function findImports(from: string, source: string): Import[] {
+  const code = stripComments(source);
   const statements = code.matchAll(/^(?:import|export)\s(?:(type)\s)?(?:[^;'"]*?\sfrom\s)?\s*'([^']+)'/gm);
-  const calls = code.matchAll(/\bimport\('([^']+)'\)/g);
+  const dynamicImports = code.matchAll(/\bimport\('([^']+)'\)/g);
   return [
     ...Array.from(statements, ([, type, to = '']) => describeImport(from, to, type ? 'types' : 'code')),
-    ...Array.from(calls, ([, to = '']) => describeImport(from, to, 'on demand')),
+    ...Array.from(dynamicImports, ([, to = '']) => describeImport(from, to, 'on demand')),
   ];
 }
 
@@ -124,7 +124,7 @@ function describeImport(from: string, to: string, kind: Import['kind']): Import 
   return { from, to: target.split(sep).join('/'), isInternal, kind };
 }
 
-function withoutComments(source: string): string {
+function stripComments(source: string): string {
   return source.replaceAll(/\/\*[\s\S]*?\*\//g, '').replaceAll(/^\s*\/\/.*$/gm, '');
 }
 
@@ -141,7 +141,7 @@ function isAllowed({ from, to, kind }: Import): boolean {
 }
 
 /** Returns the files that are loaded with `entry`, without type imports and dynamic imports. */
-function loadedWith(entry: string): Set<string> {
+function filesLoadedWith(entry: string): Set<string> {
   const loaded = new Set([entry]);
   for (const file of loaded) {
     for (const { from, to, isInternal, kind } of imports) {
@@ -151,7 +151,7 @@ function loadedWith(entry: string): Set<string> {
   return loaded;
 }
 
-const importersOf = (pattern: RegExp) =>
+const findImporters = (pattern: RegExp) =>
   new Set(imports.filter(({ to, isInternal }) => !isInternal && pattern.test(to)).map(({ from }) => from));
 
 test('finds static, type and dynamic imports', () => {
@@ -164,7 +164,7 @@ test('finds static, type and dynamic imports', () => {
 });
 
 describe('import direction', () => {
-  test('has a rule for every part of src/, and no others', () => {
+  test('has a rule for every part of src/ and for nothing else', () => {
     expect([...new Set(files.map(partOf))].sort()).toEqual(Object.keys(rules).sort());
   });
 
@@ -175,14 +175,14 @@ describe('import direction', () => {
     expect(violations).toEqual([]);
   });
 
-  test('allows services to use only pure functions of the drivers', () => {
-    const used = imports
+  test('allows services to import only pure functions from the drivers', () => {
+    const usedModules = imports
       .filter(
         ({ from, to, kind }) =>
           partOf(from) === 'services' && kind !== 'types' && /^(imaging|fetcher|storage)\//.test(to),
       )
       .map(({ to }) => to);
-    expect([...new Set(used)].sort()).toEqual(pureModules);
+    expect([...new Set(usedModules)].sort()).toEqual(pureModules);
   });
 
   test('allows only commands and serverless functions to load the composition root', () => {
@@ -197,19 +197,19 @@ describe('drivers', () => {
   test.each(['app.ts', 'cli/serve.ts', 'cli/worker.ts'])(
     'are not loaded by %s before their first use',
     (entry) => {
-      const loaded = loadedWith(entry);
-      const heavy = imports.filter(
+      const loaded = filesLoadedWith(entry);
+      const heavyImports = imports.filter(
         ({ from, to, kind }) =>
           loaded.has(from) && kind === 'code' && /^(@aws-sdk\/|bullmq|ioredis|@electric-sql\/)/.test(to),
       );
-      expect(heavy).toEqual([]);
+      expect(heavyImports).toEqual([]);
     },
   );
 });
 
 describe('the image library', () => {
-  test('is imported only by image code and the generator of samples', () => {
-    const otherImporters = [...importersOf(/^sharp$/)].filter(
+  test('is imported only by the imaging code and the sample generator', () => {
+    const otherImporters = [...findImporters(/^sharp$/)].filter(
       (file) => !/^imaging\/(?!pool\/)/.test(file) && !file.startsWith('cli/seed/'),
     );
     expect(otherImporters).toEqual([]);
@@ -219,24 +219,24 @@ describe('the image library', () => {
   test.each(['app.ts', 'serverless/serverless.ts', ...commands.map((file) => `cli/${file}`)])(
     'is not loaded by %s',
     (entry) => {
-      const loaded = loadedWith(entry);
+      const loaded = filesLoadedWith(entry);
       expect(loaded.size).toBeGreaterThan(1);
-      const native = imports.filter(
+      const nativeImports = imports.filter(
         ({ from, to, kind }) => loaded.has(from) && to === 'sharp' && kind === 'code',
       );
-      expect(native).toEqual([]);
+      expect(nativeImports).toEqual([]);
     },
   );
 
-  test('is loaded by a decoder child', () => {
-    expect(loadedWith('imaging/pool/child.ts')).toContain('imaging/decoding/native-library.ts');
+  test('is loaded by a decoder child process', () => {
+    expect(filesLoadedWith('imaging/pool/child.ts')).toContain('imaging/decoding/native-library.ts');
   });
 });
 
 describe('responsibilities', () => {
   test('only one file reads the environment', () => {
     const readers = files.filter((file) => {
-      const code = withoutComments(sources.get(file) ?? '');
+      const code = stripComments(sources.get(file) ?? '');
       return (
         /\bprocess\.env\b/.test(code) || /import\s*\{[^}]*\benv\b[^}]*\}\s*from 'node:process'/.test(code)
       );
@@ -244,22 +244,20 @@ describe('responsibilities', () => {
     expect(readers).toEqual(['cli/environment.ts']);
   });
 
-  test('only commands, and decoder children without a parent, end the process', () => {
-    const callers = files.filter((file) =>
-      /\bprocess\.exit\(/.test(withoutComments(sources.get(file) ?? '')),
-    );
+  test('only commands, and decoder children that have lost their parent, end the process', () => {
+    const callers = files.filter((file) => /\bprocess\.exit\(/.test(stripComments(sources.get(file) ?? '')));
     expect(callers.filter((file) => partOf(file) !== 'cli')).toEqual(['imaging/pool/serve.ts']);
   });
 
   test('only db/ imports database libraries', () => {
-    const otherImporters = [...importersOf(/^(kysely|pg$|@electric-sql\/)/)].filter(
+    const otherImporters = [...findImporters(/^(kysely|pg$|@electric-sql\/)/)].filter(
       (file) => partOf(file) !== 'db',
     );
-    // Wake-ups use their own connection.
+    // The PostgreSQL queue uses a separate connection for wake-ups.
     expect(otherImporters.filter((file) => !file.startsWith('queue/postgres'))).toEqual([]);
   });
 
-  test('the folders of db/ import each other in one direction', () => {
+  test('the folders in db/ import each other in one direction only', () => {
     const dependencies: Readonly<Record<string, readonly string[]>> = {
       engine: [],
       images: ['engine'],
@@ -267,36 +265,36 @@ describe('responsibilities', () => {
       purge: ['engine', 'images'],
       usage: ['engine', 'images'],
     };
-    const folderOf = (path: string) => /^db\/([^/]+)\//.exec(path)?.[1];
+    const databaseFolder = (path: string) => /^db\/([^/]+)\//.exec(path)?.[1];
     const violations = imports.filter(({ from, to }) => {
-      const [folder, target] = [folderOf(from), folderOf(to)];
+      const [folder, target] = [databaseFolder(from), databaseFolder(to)];
       return folder && target && folder !== target && !dependencies[folder]?.includes(target);
     });
     expect(violations).toEqual([]);
   });
 
   test('only http/ and the composition root import Fastify', () => {
-    const otherImporters = [...importersOf(/^(fastify|@fastify\/)/)].filter(
+    const otherImporters = [...findImporters(/^(fastify|@fastify\/)/)].filter(
       (file) => partOf(file) !== 'http',
     );
     expect(otherImporters).toEqual(['app.ts']);
   });
 
   test('model/ imports no packages', () => {
-    const external = imports.filter(({ from, isInternal }) => partOf(from) === 'model' && !isInternal);
-    expect(external).toEqual([]);
+    const externalImports = imports.filter(({ from, isInternal }) => partOf(from) === 'model' && !isInternal);
+    expect(externalImports).toEqual([]);
   });
 
   test('API routes import no drivers', () => {
-    const drivers = imports.filter(
+    const driverImports = imports.filter(
       ({ from, to, kind }) =>
         /^http\/(v1|dialects)\//.test(from) && /^(db|storage|imaging)\//.test(to) && kind !== 'types',
     );
-    expect(drivers).toEqual([]);
+    expect(driverImports).toEqual([]);
   });
 
   test('no file has more than 300 lines', () => {
-    const tooLong = files.filter((file) => (sources.get(file) ?? '').split('\n').length > 301);
-    expect(tooLong).toEqual([]);
+    const longFiles = files.filter((file) => (sources.get(file) ?? '').split('\n').length > 301);
+    expect(longFiles).toEqual([]);
   });
 });

@@ -2,7 +2,7 @@ import { expect, test } from 'vitest';
 import { loadConfig } from '../src/config.ts';
 import { problemsOf } from './support/inner/config-problems.ts';
 
-const databaseOf = (env: Record<string, string>) => loadConfig(env).database;
+const loadDatabaseConfig = (env: Record<string, string>) => loadConfig(env).database;
 
 test('uses the embedded database, queue and storage by default', () => {
   const { database, queue, storage } = loadConfig({ DATA_DIR: '/srv/vitrine' });
@@ -11,8 +11,8 @@ test('uses the embedded database, queue and storage by default', () => {
   expect(storage).toMatchObject({ kind: 'local', path: '/srv/vitrine/storage' });
 });
 
-test('accepts the URL of a database server in every form that older services use', () => {
-  const plain = 'postgres://shop:secret@db:5433/pictures';
+test('accepts database server URLs in every form that older services use', () => {
+  const normalizedUrl = 'postgres://shop:secret@db:5433/pictures';
   for (const scheme of [
     'postgres',
     'postgresql',
@@ -21,23 +21,25 @@ test('accepts the URL of a database server in every form that older services use
     'PostgreSQL+psycopg',
   ])
     for (const name of ['DATABASE_URL', 'THUMBFORGE_DATABASE_URL'])
-      expect(databaseOf({ [name]: plain.replace('postgres', scheme) }), scheme).toMatchObject({
-        kind: 'postgres',
-        url: plain,
-        poolSize: 10,
-      });
+      expect(loadDatabaseConfig({ [name]: normalizedUrl.replace('postgres', scheme) }), scheme).toMatchObject(
+        {
+          kind: 'postgres',
+          url: normalizedUrl,
+          poolSize: 10,
+        },
+      );
 });
 
-test('translates TLS parameters of other drivers to those of libpq', () => {
-  const urlOf = (query: string) => {
-    const database = databaseOf({ DATABASE_URL: `postgresql+asyncpg://db/x?${query}` });
+test('translates the TLS parameters of other drivers to libpq parameters', () => {
+  const translateQuery = (query: string) => {
+    const database = loadDatabaseConfig({ DATABASE_URL: `postgresql+asyncpg://db/x?${query}` });
     return database.kind === 'postgres' ? new URL(database.url).searchParams.toString() : '';
   };
-  expect(urlOf('ssl=require')).toBe('sslmode=require&uselibpqcompat=true');
-  expect(urlOf('ssl=true')).toBe('sslmode=require&uselibpqcompat=true');
-  expect(urlOf('ssl=false')).toBe('sslmode=disable&uselibpqcompat=true');
-  expect(urlOf('sslmode=verify-full')).toBe('sslmode=verify-full&uselibpqcompat=true');
-  expect(urlOf('application_name=shop')).toBe('application_name=shop');
+  expect(translateQuery('ssl=require')).toBe('sslmode=require&uselibpqcompat=true');
+  expect(translateQuery('ssl=true')).toBe('sslmode=require&uselibpqcompat=true');
+  expect(translateQuery('ssl=false')).toBe('sslmode=disable&uselibpqcompat=true');
+  expect(translateQuery('sslmode=verify-full')).toBe('sslmode=verify-full&uselibpqcompat=true');
+  expect(translateQuery('application_name=shop')).toBe('application_name=shop');
 });
 
 test('builds the URL from POSTGRES_* settings only if they include a host', () => {
@@ -47,17 +49,19 @@ test('builds the URL from POSTGRES_* settings only if they include a host', () =
     POSTGRES_DB: 'pictures',
     POSTGRES_PORT: '5433',
   };
-  expect(databaseOf(parts).kind).toBe('embedded');
-  expect(databaseOf({ ...parts, POSTGRES_HOST: 'db' })).toMatchObject({
+  expect(loadDatabaseConfig(parts).kind).toBe('embedded');
+  expect(loadDatabaseConfig({ ...parts, POSTGRES_HOST: 'db' })).toMatchObject({
     url: 'postgres://shop:p%40ss%2Fword@db:5433/pictures',
   });
-  expect(databaseOf({ POSTGRES_HOST: 'db' })).toMatchObject({ url: 'postgres://postgres@db:5432/postgres' });
-  expect(databaseOf({ POSTGRES_HOST: 'db', DATABASE_URL: 'postgres://other/x' })).toMatchObject({
+  expect(loadDatabaseConfig({ POSTGRES_HOST: 'db' })).toMatchObject({
+    url: 'postgres://postgres@db:5432/postgres',
+  });
+  expect(loadDatabaseConfig({ POSTGRES_HOST: 'db', DATABASE_URL: 'postgres://other/x' })).toMatchObject({
     url: 'postgres://other/x',
   });
 });
 
-test('rejects SQLite with a suggestion, under the name of the variable', () => {
+test('rejects an SQLite URL, and reports the variable name and a suggestion', () => {
   for (const name of ['DATABASE_URL', 'THUMBFORGE_DATABASE_URL'])
     expect(problemsOf({ [name]: 'sqlite+aiosqlite:///./app.db' })).toEqual([
       expect.stringMatching(
@@ -66,7 +70,7 @@ test('rejects SQLite with a suggestion, under the name of the variable', () => {
     ]);
 });
 
-test('never includes a password in a problem', () => {
+test('never includes a password in a reported problem', () => {
   const urls = [
     'hunter2',
     'hunter2:x@db',
@@ -94,11 +98,11 @@ test('uses Redis only with a database server', () => {
   });
 });
 
-test('requires a bucket for S3, and normalises its prefix', () => {
+test('requires a bucket for S3, and normalises the prefix', () => {
   expect(problemsOf({ STORAGE_TYPE: 's3' })).toEqual([expect.stringMatching(/^S3_BUCKET: is not set/)]);
-  const storageOf = (env: Record<string, string>) =>
+  const loadStorageConfig = (env: Record<string, string>) =>
     loadConfig({ STORAGE_TYPE: 'S3', S3_BUCKET: 'pictures', ...env }).storage;
-  expect(storageOf({})).toMatchObject({
+  expect(loadStorageConfig({})).toMatchObject({
     kind: 's3',
     region: 'us-east-1',
     endpoint: undefined,
@@ -107,10 +111,12 @@ test('requires a bucket for S3, and normalises its prefix', () => {
     redirectSeconds: undefined,
   });
   for (const S3_PREFIX of ['shop/a', '/shop/a/', 'shop/a/'])
-    expect(storageOf({ S3_PREFIX }), S3_PREFIX).toMatchObject({ prefix: 'shop/a/' });
+    expect(loadStorageConfig({ S3_PREFIX }), S3_PREFIX).toMatchObject({ prefix: 'shop/a/' });
   for (const S3_PREFIX of ['a//b', '../a', 'a b', 'x'.repeat(201)])
     expect(problemsOf({ S3_PREFIX })[0], S3_PREFIX).toMatch(/^S3_PREFIX: /);
-  expect(storageOf({ AWS_ENDPOINT_URL: 'http://127.0.0.1:9000/', S3_DELIVERY: 'redirect' })).toMatchObject({
+  expect(
+    loadStorageConfig({ AWS_ENDPOINT_URL: 'http://127.0.0.1:9000/', S3_DELIVERY: 'redirect' }),
+  ).toMatchObject({
     endpoint: 'http://127.0.0.1:9000',
     forcePathStyle: true,
     redirectSeconds: 300,
@@ -119,14 +125,16 @@ test('requires a bucket for S3, and normalises its prefix', () => {
 });
 
 test('warns about settings that have no effect', () => {
-  const warningsOf = (env: Record<string, string>) => loadConfig(env).warnings;
-  expect(warningsOf({})).toEqual([]);
-  expect(warningsOf({ POSTGRES_PASSWORD: 'x' })).toEqual([expect.stringMatching(/without POSTGRES_HOST/)]);
-  expect(warningsOf({ REDIS_URL: 'redis://cache' })).toEqual([
+  const loadWarnings = (env: Record<string, string>) => loadConfig(env).warnings;
+  expect(loadWarnings({})).toEqual([]);
+  expect(loadWarnings({ POSTGRES_PASSWORD: 'x' })).toEqual([expect.stringMatching(/without POSTGRES_HOST/)]);
+  expect(loadWarnings({ REDIS_URL: 'redis://cache' })).toEqual([
     expect.stringMatching(/^REDIS_URL has no effect/),
   ]);
-  expect(warningsOf({ S3_BUCKET: 'pictures' })).toEqual([expect.stringMatching(/without STORAGE_TYPE=s3/)]);
-  expect(warningsOf({ POSTGRES_HOST: 'db', POSTGRES_PASSWORD: 'x', REDIS_URL: 'redis://cache' })).toEqual([]);
+  expect(loadWarnings({ S3_BUCKET: 'pictures' })).toEqual([expect.stringMatching(/without STORAGE_TYPE=s3/)]);
+  expect(loadWarnings({ POSTGRES_HOST: 'db', POSTGRES_PASSWORD: 'x', REDIS_URL: 'redis://cache' })).toEqual(
+    [],
+  );
 });
 
 test('rejects a URL with an unescaped password or quotes', () => {

@@ -21,7 +21,7 @@ test('uses the documented defaults for an empty environment', () => {
   expect(presets).toEqual([preset('thumb', 100, 100), preset('card', 400, 400), preset('zoom', 1200, 1200)]);
 });
 
-test('considers a server exposed by its address or by a public name', () => {
+test('considers a server exposed if its address or host name is public', () => {
   const isExposed = (env: Record<string, string>) => loadConfig(env).server.isExposed;
   const loopbackHosts = [
     '127.0.0.1',
@@ -48,20 +48,20 @@ test('considers a server exposed by its address or by a public name', () => {
 });
 
 test('warns about an exposed server without including its token', () => {
-  const warningsOf = (env: Record<string, string>) => loadConfig(env).exposureWarnings.join(' ');
-  expect(warningsOf({})).toBe('');
-  expect(warningsOf({ HOST: '0.0.0.0' })).toMatch(
+  const loadWarnings = (env: Record<string, string>) => loadConfig(env).exposureWarnings.join(' ');
+  expect(loadWarnings({})).toBe('');
+  expect(loadWarnings({ HOST: '0.0.0.0' })).toMatch(
     /HOST is 0\.0\.0\.0.*no access control.*PURGE_CONFIRM_TOKEN is not set.*ALLOWED_HOSTS is not set/,
   );
-  expect(warningsOf({ HOST: '::', PURGE_CONFIRM_TOKEN: 'DELETE_CONFIRMED' })).toContain(
+  expect(loadWarnings({ HOST: '::', PURGE_CONFIRM_TOKEN: 'DELETE_CONFIRMED' })).toContain(
     'publicly documented',
   );
-  const behindProxy = warningsOf({ PUBLIC_URL: 'https://a.example', PURGE_CONFIRM_TOKEN: 'open sesame' });
+  const behindProxy = loadWarnings({ PUBLIC_URL: 'https://a.example', PURGE_CONFIRM_TOKEN: 'open sesame' });
   expect(behindProxy).toMatch(/^PUBLIC_URL or ALLOWED_HOSTS contains a public host.*no access control.*\.$/);
   expect(behindProxy).not.toMatch(/TOKEN|sesame/);
 });
 
-test('parses host names and the public URL, and rejects invalid ones', () => {
+test('parses host names and the public URL, and rejects invalid values', () => {
   const { allowedHosts, publicOrigin } = loadConfig({
     ALLOWED_HOSTS: '"Pictures.Example.com.", "*.shop.example", 192.0.2.1:8000;::1',
     PUBLIC_URL: ' https://Pictures.example.com:8443/ ',
@@ -90,7 +90,7 @@ test('parses host names and the public URL, and rejects invalid ones', () => {
   );
 });
 
-test('reports all problems together, each with the name of its variable', () => {
+test('reports all problems together, each with its variable name', () => {
   const problems = problemsOf({
     PORT: 'eighty',
     LOG_LEVEL: 'loud',
@@ -99,24 +99,24 @@ test('reports all problems together, each with the name of its variable', () => 
     MAX_FILE_SIZE: '-1',
     DATABASE_URL: 'sqlite:///x.db',
   });
-  const named = new Set(problems.map((problem) => problem.split(':')[0]));
-  const expected = ['PORT', 'LOG_LEVEL', 'PRESETS', 'ENABLE_WORKER', 'MAX_FILE_SIZE', 'DATABASE_URL'];
-  expect(named).toEqual(new Set(expected));
-  expect(problems).toHaveLength(expected.length);
+  const reportedNames = new Set(problems.map((problem) => problem.split(':')[0]));
+  const expectedNames = ['PORT', 'LOG_LEVEL', 'PRESETS', 'ENABLE_WORKER', 'MAX_FILE_SIZE', 'DATABASE_URL'];
+  expect(reportedNames).toEqual(new Set(expectedNames));
+  expect(problems).toHaveLength(expectedNames.length);
   expect(problems.find((problem) => problem.startsWith('PORT'))).toMatch(/"eighty".*0 to 65535/);
 });
 
-test('uses an alias of a variable if its current name is unset or blank', () => {
-  const maxBytesOf = (env: Record<string, string>) => loadConfig(env).uploads.maxBytes;
-  expect(maxBytesOf({ MAX_FILE_SIZE: '2000' })).toBe(2000);
-  expect(maxBytesOf({ MAX_FILE_SIZE: '2000', MAX_UPLOAD_BYTES: '3000' })).toBe(3000);
-  expect(maxBytesOf({ MAX_FILE_SIZE: '2000', MAX_UPLOAD_BYTES: ' ' })).toBe(2000);
+test('uses an alias of a variable if the variable itself is unset or blank', () => {
+  const loadMaxBytes = (env: Record<string, string>) => loadConfig(env).uploads.maxBytes;
+  expect(loadMaxBytes({ MAX_FILE_SIZE: '2000' })).toBe(2000);
+  expect(loadMaxBytes({ MAX_FILE_SIZE: '2000', MAX_UPLOAD_BYTES: '3000' })).toBe(3000);
+  expect(loadMaxBytes({ MAX_FILE_SIZE: '2000', MAX_UPLOAD_BYTES: ' ' })).toBe(2000);
   for (const name of ['STORAGE_PATH', 'STORAGE_BASE_PATH', 'THUMBFORGE_STORAGE_PATH'])
     expect(loadConfig({ [name]: '/srv/pictures' }).storage, name).toMatchObject({ path: '/srv/pictures' });
   expect(loadConfig({ THUMBFORGE_THUMBNAIL_SIZE: '200' }).presets[0]).toEqual(preset('thumb', 200, 200));
 });
 
-test('accepts words in any case, and the level names of other languages', () => {
+test('accepts words in any case, and log level names from other languages', () => {
   const levels = { INFO: 'info', WARNING: 'warn', Warn: 'warn', CRITICAL: 'fatal', dEbUg: 'debug' };
   for (const [word, level] of Object.entries(levels))
     expect(loadConfig({ LOG_LEVEL: word }).log.level, word).toBe(level);
@@ -127,7 +127,7 @@ test('accepts words in any case, and the level names of other languages', () => 
   expect(loadConfig({ STORAGE_TYPE: 'LOCAL' }).storage.kind).toBe('local');
 });
 
-test('enables debug logs by DEBUG only if its value means yes', () => {
+test('enables debug logs only if DEBUG has a true value', () => {
   for (const word of ['true', 'YES', '1']) expect(loadConfig({ DEBUG: word }).log.level, word).toBe('debug');
   for (const word of ['express:*', 'false', 'release'])
     expect(loadConfig({ DEBUG: word, LOG_LEVEL: 'error' }).log.level, word).toBe('error');
@@ -159,7 +159,7 @@ test('accepts a preset as a number, a pair or an object', () => {
     expect(problemsOf({ PRESETS: text })[0], text).toMatch(/^PRESETS: .*it accepts a JSON object/);
 });
 
-test('overrides only the thumb preset by THUMBNAIL_SIZE', () => {
+test('overrides only the thumb preset with THUMBNAIL_SIZE', () => {
   for (const text of ['200', '200x200', ' 200 X 200 '])
     expect(loadConfig({ THUMBNAIL_SIZE: text }).presets.slice(0, 2), text).toEqual([
       preset('thumb', 200, 200),
@@ -200,7 +200,7 @@ test('parses networks with and without a port in IMPORT_ALLOWED_NETWORKS', () =>
     allow('fd01::1/128', 65_535),
     allow('fd02::/16'),
   ]);
-  // Lists in the JSON style of older services.
+  // Older services use lists in JSON style.
   expect(networks('["10.0.0.0/8:80", "[fd00::/8]:443"]')).toEqual([
     allow('10.0.0.0/8', 80),
     allow('fd00::/8', 443),
@@ -226,11 +226,11 @@ test('reads a .env file in the working folder, and lets environment variables ov
   expect(stderr).not.toContain('LOG_LEVEL');
 });
 
-test('parses a launcher with quoted arguments, and rejects an unclosed quote', () => {
-  const launcherOf = (text: string) => loadConfig({ DECODER_LAUNCHER: text }).decoder.launcher;
+test('parses a launcher command with quoted arguments, and rejects an unclosed quote', () => {
+  const loadLauncher = (text: string) => loadConfig({ DECODER_LAUNCHER: text }).decoder.launcher;
   expect(loadConfig({}).decoder.launcher).toEqual([]);
-  expect(launcherOf('unshare --net  --map-root-user')).toEqual(['unshare', '--net', '--map-root-user']);
-  expect(launcherOf(`bwrap --bind "/my data" '/my data' {folder}`)).toEqual([
+  expect(loadLauncher('unshare --net  --map-root-user')).toEqual(['unshare', '--net', '--map-root-user']);
+  expect(loadLauncher(`bwrap --bind "/my data" '/my data' {folder}`)).toEqual([
     'bwrap',
     '--bind',
     '/my data',

@@ -33,9 +33,9 @@ function tableRows(document: string): string[][] {
   );
 }
 
-/** Words in capitals that documents mention and that are not settings. */
+/** Names in capitals that documents mention but that are not settings. */
 const otherWords = [
-  // The marker file of a complete database, and the confirmation of a purge on loopback.
+  // The marker file of a complete database, and the purge confirmation on loopback.
   'VITRINE_READY',
   'DELETE_CONFIRMED',
   // Variables of the S3 client, and one of its option values.
@@ -59,7 +59,7 @@ const otherWords = [
 ];
 
 describe('configuration', () => {
-  test('docs/configuration.md is up to date with the settings', () => {
+  test('docs/configuration.md matches the settings', () => {
     const { status, stderr } = spawnSync(process.execPath, ['scripts/configuration-docs.ts', '--check'], {
       cwd: root,
       encoding: 'utf8',
@@ -68,19 +68,19 @@ describe('configuration', () => {
     expect(status).toBe(0);
   });
 
-  test('documents name only existing variables', () => {
-    const known = new Set(
+  test('the documents mention only existing variables', () => {
+    const knownNames = new Set(
       Object.values<Section>(settings)
         .flatMap((section) => Object.values(section))
         .flatMap(({ name, aliases }) => [name, ...aliases]),
     );
-    for (const word of otherWords) known.add(word);
-    const unknown = documents.flatMap((document) =>
+    for (const word of otherWords) knownNames.add(word);
+    const unknownNames = documents.flatMap((document) =>
       Array.from(read(document).matchAll(/`([A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+)`/g), ([, name = '']) => name)
-        .filter((name) => !known.has(name))
+        .filter((name) => !knownNames.has(name))
         .map((name) => `${document}: ${name}`),
     );
-    expect(unknown).toEqual([]);
+    expect(unknownNames).toEqual([]);
   });
 
   test('docs/limits.md lists the current defaults', () => {
@@ -113,71 +113,73 @@ describe('configuration', () => {
 describe('API', () => {
   test('docs/api/errors.md lists exactly the existing error codes, with status, title and class', () => {
     const documented = tableRows('docs/api/errors.md').filter((row) => row.length === 4);
-    const real = Object.entries(errorTable).map(([code, { status, title, failureClass }]) => [
+    const actualErrors = Object.entries(errorTable).map(([code, { status, title, failureClass }]) => [
       code,
       String(status),
       title,
       failureClass,
     ]);
-    expect(documented).toEqual(real);
+    expect(documented).toEqual(actualErrors);
   });
 
   test('docs/api/README.md lists exactly the registered routes', async () => {
     const documented = tableRows('docs/api/README.md')
       .map(([first = '']) => first)
-      .filter((call) => /^[A-Z]+ \//.test(call));
+      .filter((endpoint) => /^[A-Z]+ \//.test(endpoint));
     expect(documented.toSorted()).toEqual(await registeredRoutes());
   });
 
-  test('the API pages name only existing calls', async () => {
-    const known = new Set((await registeredRoutes()).map(normalizeCall));
+  test('the API pages mention only existing endpoints', async () => {
+    const knownNames = new Set((await registeredRoutes()).map(normalizeEndpoint));
     const pages = documents.filter((document) => document.startsWith('docs/api/'));
-    const unknown = pages.flatMap((page) =>
+    const unknownNames = pages.flatMap((page) =>
       Array.from(
         read(page).matchAll(/`(GET|POST|PUT|DELETE) (\/[^`\s?]*)/g),
         ([, method = '', path = '']) => path && `${method} ${path}`,
       )
-        .filter((call) => !known.has(normalizeCall(call)))
-        .map((call) => `${page}: ${call}`),
+        .filter((endpoint) => !knownNames.has(normalizeEndpoint(endpoint)))
+        .map((endpoint) => `${page}: ${endpoint}`),
     );
     expect(pages.length).toBeGreaterThan(5);
-    expect(unknown).toEqual([]);
+    expect(unknownNames).toEqual([]);
   });
 
   test('the API pages list exactly the existing Prometheus metrics', () => {
     const source = ['metrics.ts', 'sampler.ts', 'request-times.ts']
       .map((file) => read(`src/telemetry/${file}`))
       .join('');
-    const real = [...new Set(Array.from(source.matchAll(/'(vitrine_[a-z_]+)'/g), ([, name = '']) => name))];
+    const actualMetrics = [
+      ...new Set(Array.from(source.matchAll(/'(vitrine_[a-z_]+)'/g), ([, name = '']) => name)),
+    ];
     const documented = tableRows('docs/api/usage-and-operations.md')
       .map(([first = '']) => first)
       .filter((name) => name.startsWith('vitrine_'));
-    expect(real.length).toBeGreaterThan(8);
-    expect(documented.toSorted()).toEqual(real.toSorted());
+    expect(actualMetrics.length).toBeGreaterThan(8);
+    expect(documented.toSorted()).toEqual(actualMetrics.toSorted());
   });
 });
 
-/** Removes parameter names and a trailing slash from a call. */
-function normalizeCall(call: string): string {
-  return call.replaceAll(/:\w+/g, ':').replace(/(?<=.)\/$/, '');
+/** Removes parameter names and a trailing slash from an endpoint. */
+function normalizeEndpoint(endpoint: string): string {
+  return endpoint.replaceAll(/:\w+/g, ':').replace(/(?<=.)\/$/, '');
 }
 
-/** Returns the routes of the server as `GET /path`, without HEAD. No route is called, so the services are empty. */
+/** Returns the server's routes as `GET /path`, without HEAD routes. No route is called, so no services are needed. */
 async function registeredRoutes(): Promise<string[]> {
-  const parts = { services: {}, metrics: {} } as unknown as HttpDependencies;
-  const app = makeHttpServer(loadConfig({}), pino({ level: 'silent' }), parts);
+  const dependencies = { services: {}, metrics: {} } as unknown as HttpDependencies;
+  const app = makeHttpServer(loadConfig({}), pino({ level: 'silent' }), dependencies);
   await app.ready();
   try {
-    // Preflight routes, and the asset files of the API pages, are not documented.
+    // Preflight routes and the assets of the API pages are not documented.
     return parseRoutes(app.printRoutes({ commonPrefix: false }))
-      .filter((call) => !call.startsWith('OPTIONS ') && !/^GET \/docs(?:\/|\*)/.test(call))
+      .filter((endpoint) => !endpoint.startsWith('OPTIONS ') && !/^GET \/docs(?:\/|\*)/.test(endpoint))
       .toSorted();
   } finally {
     await app.close();
   }
 }
 
-/** Parses Fastify's drawing of its routes: a tree of path segments, indented by four columns per level. */
+/** Parses Fastify's route drawing, a tree of path segments in which each level is indented by four columns. */
 function parseRoutes(drawing: string): string[] {
   const routes: string[] = [];
   const path: string[] = [];
@@ -195,7 +197,7 @@ function parseRoutes(drawing: string): string[] {
 
 describe('links', () => {
   /** Returns the anchors that GitHub generates for the headings of a document. */
-  const anchorsOf = (document: string) =>
+  const findAnchors = (document: string) =>
     Array.from(read(document).matchAll(/^#+ (.+)$/gm), ([, heading = '']) =>
       heading
         .toLowerCase()
@@ -206,17 +208,17 @@ describe('links', () => {
 
   test.each(documents)('relative links in %s have an existing target', (document) => {
     const targets = Array.from(read(document).matchAll(/\]\(([^)\s]+)\)/g), ([, target = '']) => target);
-    const broken = targets.filter((target) => {
+    const brokenLinks = targets.filter((target) => {
       if (/^[a-z]+:/.test(target)) return false;
       const [path = '', anchor] = target.split('#');
       const file = path === '' ? document : relative(root, join(root, dirname(document), path));
       if (!existsSync(join(root, file))) return true;
-      return anchor !== undefined && !anchorsOf(file).includes(anchor);
+      return anchor !== undefined && !findAnchors(file).includes(anchor);
     });
-    expect(broken).toEqual([]);
+    expect(brokenLinks).toEqual([]);
   });
 
-  test('the index, which is linked, lists every decision record', () => {
+  test('the index of decision records is complete and is linked from the architecture page', () => {
     const records = readdirSync(join(root, 'docs/adr')).filter((name) => /^\d{4}-.+\.md$/.test(name));
     const index = read('docs/adr/README.md');
     expect(records.length).toBeGreaterThan(0);
@@ -224,9 +226,9 @@ describe('links', () => {
     expect(read('docs/architecture.md')).toContain('(adr/README.md)');
   });
 
-  test('documents name only existing source files', () => {
+  test('the documents mention only existing source files', () => {
     const folders = ['', 'src/'];
-    const missing = documents.flatMap((document) =>
+    const missingFiles = documents.flatMap((document) =>
       Array.from(
         read(document).matchAll(/`([\w-]+(?:\/[\w.-]+)+\.(?:ts|js|md|sql))`/g),
         ([, path = '']) => path,
@@ -234,11 +236,11 @@ describe('links', () => {
         .filter((path) => !folders.some((folder) => existsSync(join(root, folder, path))))
         .map((path) => `${document}: ${path}`),
     );
-    expect(missing).toEqual([]);
+    expect(missingFiles).toEqual([]);
   });
 });
 
-test('the README shows the actual help of the command line', () => {
+test('the README shows the current command-line help', () => {
   const { stdout } = spawnSync(process.execPath, ['src/main.ts', '--help'], { cwd: root, encoding: 'utf8' });
   expect(stdout).toContain('serve');
   expect(read('README.md')).toContain(stdout.trim());

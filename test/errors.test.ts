@@ -2,10 +2,10 @@ import { expect, test } from 'vitest';
 import { AppError, codesMatching, errorFamily } from '../src/errors.ts';
 import { toProblem } from '../src/http/responses/problems.ts';
 
-const members = ['picture_cut', 'picture_corrupt', 'picture_unsupported', 'picture_unreadable'] as const;
+const familyCodes = ['picture_cut', 'picture_corrupt', 'picture_unsupported', 'picture_unreadable'] as const;
 
-test('assigns every code of undecodable pictures to the family that older clients check for', () => {
-  for (const code of members) {
+test('assigns every error code for an undecodable picture to the family that older clients check for', () => {
+  for (const code of familyCodes) {
     expect(toProblem(new AppError(code, 'No.'))).toMatchObject({
       code,
       family: 'picture_damaged',
@@ -20,7 +20,7 @@ test('assigns every code of undecodable pictures to the family that older client
 });
 
 test('expands a family to all of its codes, and any other code to itself', () => {
-  expect(codesMatching('picture_damaged')).toEqual([...members, 'picture_damaged']);
+  expect(codesMatching('picture_damaged')).toEqual([...familyCodes, 'picture_damaged']);
   expect(codesMatching('picture_cut')).toEqual(['picture_cut']);
   expect(codesMatching('a_code_of_another_version')).toEqual(['a_code_of_another_version']);
 });

@@ -48,7 +48,7 @@ describe('the CI workflow', () => {
     expect(job.permissions).toBeUndefined();
   });
 
-  test('pins every action to a commit and names its version', () => {
+  test('pins every action to a commit, with the version in a comment', () => {
     const actions = Array.from(text.matchAll(/uses: (.+)/g), ([, action]) => action);
     expect(actions.length).toBeGreaterThan(0);
     for (const action of actions) expect(action).toMatch(/^[\w-]+\/[\w-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+$/);
@@ -68,7 +68,7 @@ describe('the CI workflow', () => {
     expect(commands).toContain('npm run check:package');
   });
 
-  test('configures every server that tests can use, like .ci/run', () => {
+  test('configures the same test servers as .ci/run', () => {
     const variables = Array.from(
       read('test/support/services.ts').matchAll(/process\.env\['(TEST_\w+)'\]/g),
       ([, name = '']) => name,
@@ -78,19 +78,19 @@ describe('the CI workflow', () => {
     expect(localRun).toContain(`export ${variables.join(' ')}`);
   });
 
-  test('publishes each server on the port in its variable', () => {
+  test('publishes each server on the port in its URL', () => {
     const ports = Object.values(job.services).flatMap((service) => service.ports);
-    const published = ports.map((port) => port.split(':')[0] ?? '').toSorted();
-    const used = Array.from(
+    const publishedPorts = ports.map((port) => port.split(':')[0] ?? '').toSorted();
+    const usedPorts = Array.from(
       Object.values(job.env)
         .join(' ')
         .matchAll(/127\.0\.0\.1:(\d+)/g),
       ([, port = '']) => port,
     );
-    expect(used.toSorted()).toEqual(published);
+    expect(usedPorts.toSorted()).toEqual(publishedPorts);
   });
 
-  test('uses the images in the contributing guide, and the PostgreSQL image of the Compose file', () => {
+  test('uses the same images as the contributing guide, and the same PostgreSQL image as the Compose file', () => {
     const images = Object.values(job.services).map(({ image }) => image);
     for (const image of images) expect(read('CONTRIBUTING.md')).toContain(image);
     expect(read('deploy/compose/compose.yaml')).toContain(`image: ${job.services['postgres']?.image}`);
@@ -105,9 +105,9 @@ describe('the CI workflow', () => {
 });
 
 describe('issue forms', () => {
-  const names = readdirSync(join(root, '.github/ISSUE_TEMPLATE')).filter((name) => name !== 'config.yml');
+  const formFiles = readdirSync(join(root, '.github/ISSUE_TEMPLATE')).filter((name) => name !== 'config.yml');
 
-  test.each(names)('%s is a valid form', (name) => {
+  test.each(formFiles)('%s is a valid form', (name) => {
     const { name: title, description, body } = parse(read(`.github/ISSUE_TEMPLATE/${name}`)) as Form;
     expect([title, description].every(Boolean)).toBe(true);
     const inputs = body.filter(({ type }) => type !== 'markdown');
@@ -121,23 +121,23 @@ describe('issue forms', () => {
     expect(new Set(inputs.map(({ id }) => id)).size).toBe(inputs.length);
   });
 
-  test('the bug form asks for the output of the diagnostic commands', () => {
+  test('the bug form requests the output of the diagnostic commands', () => {
     const form = read('.github/ISSUE_TEMPLATE/bug.yml');
     for (const command of ['npx vitrine --version', 'npx vitrine doctor']) expect(form).toContain(command);
   });
 
-  test('blank issues are disabled, to avoid public reports of vulnerabilities', () => {
+  test('blank issues are disabled to avoid public vulnerability reports', () => {
     expect(parse(read('.github/ISSUE_TEMPLATE/config.yml'))).toMatchObject({ blank_issues_enabled: false });
     expect(read('.github/ISSUE_TEMPLATE/bug.yml')).toContain('SECURITY.md');
   });
 });
 
-test('.editorconfig agrees with the formatter', () => {
+test('.editorconfig matches the formatter settings', () => {
   const { formatter } = JSON.parse(read('biome.json')) as {
     formatter: { indentStyle: string; indentWidth: number; lineWidth: number };
   };
-  const [, general = ''] = read('.editorconfig').split('[*]');
-  expect(general).toContain(`indent_style = ${formatter.indentStyle}`);
-  expect(general).toContain(`indent_size = ${formatter.indentWidth}`);
-  expect(general).toContain(`max_line_length = ${formatter.lineWidth}`);
+  const [, generalSection = ''] = read('.editorconfig').split('[*]');
+  expect(generalSection).toContain(`indent_style = ${formatter.indentStyle}`);
+  expect(generalSection).toContain(`indent_size = ${formatter.indentWidth}`);
+  expect(generalSection).toContain(`max_line_length = ${formatter.lineWidth}`);
 });

@@ -4,9 +4,9 @@ import type { Page } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { useServer } from '../support/process/server.ts';
 import { type Browser, chromiumPath, launchChromium } from './support/chromium.ts';
-import { lowContrastOf, overflowOf, tabTo } from './support/page-checks.ts';
+import { findLowContrast, measureOverflow, focusWithTab } from './support/page-checks.ts';
 
-const output = fileURLToPath(new URL('../../test-output/api-pages/', import.meta.url));
+const screenshotFolder = fileURLToPath(new URL('../../test-output/api-pages/', import.meta.url));
 const widths = [390, 768, 1440];
 const schemes = ['light', 'dark'] as const;
 
@@ -14,17 +14,32 @@ describe.runIf(chromiumPath)('API pages in a browser', { timeout: 90_000 }, () =
   const server = useServer();
   let browser: Browser;
   beforeAll(async () => {
-    await mkdir(output, { recursive: true });
+    await mkdir(screenshotFolder, { recursive: true });
     browser = await launchChromium();
   });
   afterAll(() => browser.close());
 
+<<<<<<< found
   /**
    * Opens `path` before the tests of a `describe` block, which share the page, because loading it takes longer than a test.
    * After each test, expects that there were no errors and no requests to other hosts.
    */
   function usePage(path: string, readySelector: string): () => Page {
     let page: Page;
+||||||| expected
+  /** Opens a page. At the end of the test, expects no errors and no requests to other hosts. */
+  async function open(path: string, ready: string, width = 1440, scheme: 'light' | 'dark' = 'light') {
+    const page = await browser.context.newPage();
+=======
+  /** Opens a page. When the test ends, expects that there were no errors and no requests to other hosts. */
+  async function openPage(
+    path: string,
+    readySelector: string,
+    width = 1440,
+    scheme: 'light' | 'dark' = 'light',
+  ) {
+    const page = await browser.context.newPage();
+>>>>>>> replacement
     const problems: string[] = [];
     beforeAll(async () => {
       page = await browser.context.newPage();
@@ -48,9 +63,20 @@ describe.runIf(chromiumPath)('API pages in a browser', { timeout: 90_000 }, () =
   async function resize(page: Page, width: number, colorScheme: 'light' | 'dark' = 'light'): Promise<void> {
     await page.emulateMedia({ colorScheme });
     await page.setViewportSize({ width, height: 900 });
+<<<<<<< found
+||||||| expected
+    await page.goto(`${server().url}${path}`);
+    await page.locator(ready).first().waitFor();
+    return page;
+=======
+    await page.goto(`${server().url}${path}`);
+    await page.locator(readySelector).first().waitFor();
+    return page;
+>>>>>>> replacement
   }
 
-  const screenshot = (page: Page, name: string) => page.screenshot({ path: `${output}${name}.png` });
+  const screenshot = (page: Page, name: string) =>
+    page.screenshot({ path: `${screenshotFolder}${name}.png` });
 
   describe('/redoc', () => {
     const redoc = usePage('/redoc', 'main');
@@ -62,41 +88,67 @@ describe.runIf(chromiumPath)('API pages in a browser', { timeout: 90_000 }, () =
     test.each(schemes.flatMap((scheme) => widths.map((width) => [scheme, width] as const)))(
       'is readable in %s at %i px',
       async (scheme, width) => {
+<<<<<<< found
         const page = redoc();
         await setDetails(false);
         await resize(page, width, scheme);
         await screenshot(page, `redoc-${scheme}-${width}`);
         expect(await overflowOf(page)).toBeLessThanOrEqual(0);
-        expect(await lowContrastOf(page)).toEqual([]);
+||||||| expected
+        const page = await open('/redoc', 'main', width, scheme);
+        await screenshot(page, `redoc-${scheme}-${width}`);
+        expect(await overflowOf(page)).toBeLessThanOrEqual(0);
+=======
+        const page = await openPage('/redoc', 'main', width, scheme);
+        await screenshot(page, `redoc-${scheme}-${width}`);
+        expect(await measureOverflow(page)).toBeLessThanOrEqual(0);
+>>>>>>> replacement
+        expect(await findLowContrast(page)).toEqual([]);
         expect(await page.title()).toBe('Vitrine API');
         expect(await page.locator('header .brand').innerText()).toBe('Vitrine');
         await page.locator('#post-v1-images').scrollIntoViewIfNeeded();
         await screenshot(page, `redoc-call-${scheme}-${width}`);
         await setDetails(true);
-        expect(await overflowOf(page)).toBeLessThanOrEqual(0);
-        expect(await lowContrastOf(page)).toEqual([]);
+        expect(await measureOverflow(page)).toBeLessThanOrEqual(0);
+        expect(await findLowContrast(page)).toEqual([]);
       },
     );
 
     test.each(widths)('keeps status codes on one line at %i px', async (width) => {
+<<<<<<< found
       const page = redoc();
       await resize(page, width);
+||||||| expected
+      const page = await open('/redoc', 'main', width);
+=======
+      const page = await openPage('/redoc', 'main', width);
+>>>>>>> replacement
       const statuses = await page.locator('.status').all();
       expect(statuses.length).toBeGreaterThan(100);
-      const tallest: number = await page.evaluate(
+      const maxHeight: number = await page.evaluate(
         "Math.max(...[...document.querySelectorAll('.status')].map((status) => { const range = document.createRange(); range.selectNodeContents(status); return range.getBoundingClientRect().height; }))",
       );
-      expect(tallest).toBeLessThan(30);
+      expect(maxHeight).toBeLessThan(30);
     });
 
+<<<<<<< found
     test('reaches the content and the navigation by keyboard', async () => {
       const page = redoc();
       await page.reload();
       expect(await tabTo(page, '.skip', 1)).toBe(1);
+||||||| expected
+    test('reaches the content and the navigation by keyboard', async () => {
+      const page = await open('/redoc', 'main');
+      expect(await tabTo(page, '.skip', 1)).toBe(1);
+=======
+    test('makes the content and the navigation reachable by keyboard', async () => {
+      const page = await openPage('/redoc', 'main');
+      expect(await focusWithTab(page, '.skip', 1)).toBe(1);
+>>>>>>> replacement
       await page.keyboard.press('Enter');
       expect(await page.evaluate('document.activeElement.id')).toBe('content');
       await page.reload();
-      expect(await tabTo(page, 'nav a', 8)).toBeDefined();
+      expect(await focusWithTab(page, 'nav a', 8)).toBeDefined();
       await page.keyboard.press('Enter');
       expect(new URL(page.url()).hash).not.toBe('');
     });
@@ -108,8 +160,14 @@ describe.runIf(chromiumPath)('API pages in a browser', { timeout: 90_000 }, () =
     test.each(schemes.flatMap((scheme) => widths.map((width) => [scheme, width] as const)))(
       'is readable and shows the product name in %s at %i px',
       async (scheme, width) => {
+<<<<<<< found
         const page = docs();
         await resize(page, width, scheme);
+||||||| expected
+        const page = await open('/docs', '.opblock', width, scheme);
+=======
+        const page = await openPage('/docs', '.opblock', width, scheme);
+>>>>>>> replacement
         const logo = page.locator('.topbar a.link img');
         await logo.waitFor();
         await screenshot(page, `docs-${scheme}-${width}`);
@@ -118,24 +176,34 @@ describe.runIf(chromiumPath)('API pages in a browser', { timeout: 90_000 }, () =
         expect(await page.locator('.topbar a.link svg').count()).toBe(0);
         expect(await page.locator('link[rel=icon]').getAttribute('href')).toContain('favicon.svg');
         expect(await page.locator('meta[name=viewport]').count()).toBe(1);
-        expect(await overflowOf(page)).toBeLessThanOrEqual(0);
-        expect(await lowContrastOf(page)).toEqual([]);
+        expect(await measureOverflow(page)).toBeLessThanOrEqual(0);
+        expect(await findLowContrast(page)).toEqual([]);
         const firstOperation = page.locator('.opblock-summary-control').first();
         await firstOperation.click();
         await page.locator('.opblock-body').first().waitFor();
         await screenshot(page, `docs-call-${scheme}-${width}`);
-        expect(await overflowOf(page)).toBeLessThanOrEqual(0);
-        expect(await lowContrastOf(page)).toEqual([]);
+        expect(await measureOverflow(page)).toBeLessThanOrEqual(0);
+        expect(await findLowContrast(page)).toEqual([]);
         await firstOperation.click();
         await page.locator('.opblock-body').first().waitFor({ state: 'detached' });
       },
     );
 
+<<<<<<< found
     test('reaches the operations by keyboard', async () => {
       const page = docs();
       await page.reload();
       await page.locator('.opblock').first().waitFor();
       expect(await tabTo(page, '.opblock-summary-control', 12)).toBeDefined();
+||||||| expected
+    test('reaches the operations by keyboard', async () => {
+      const page = await open('/docs', '.opblock');
+      expect(await tabTo(page, '.opblock-summary-control', 12)).toBeDefined();
+=======
+    test('makes the operations reachable by keyboard', async () => {
+      const page = await openPage('/docs', '.opblock');
+      expect(await focusWithTab(page, '.opblock-summary-control', 12)).toBeDefined();
+>>>>>>> replacement
     });
   });
 });

@@ -5,17 +5,17 @@ import { useDatabase } from '../support/inner/database.ts';
 const database = await useDatabase();
 const installation = makeInstallationQueries(database);
 
-test('lets only one of many concurrent processes claim a sweep pass', async () => {
+test('allows only one of many concurrent processes to claim a sweep pass', async () => {
   const results = await Promise.all(
     Array.from({ length: 10 }, () => installation.claimSweepPass('orphans', 3600)),
   );
   expect(results.filter(Boolean)).toHaveLength(1);
 });
 
-test('lets a pass be claimed again after its interval, independently of other passes', async () => {
+test('allows a pass to be claimed again after its interval, independently of other passes', async () => {
   expect(await installation.claimSweepPass('daily', 3600)).toBe(true);
   expect(await installation.claimSweepPass('daily', 3600)).toBe(false);
-  expect(await installation.claimSweepPass('another', 3600)).toBe(true);
+  expect(await installation.claimSweepPass('hourly', 3600)).toBe(true);
   await database.runScript("UPDATE sweep_passes SET begun_at = now() - interval '55 minutes'");
   expect(await installation.claimSweepPass('daily', 3600)).toBe(true);
 });

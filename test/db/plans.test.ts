@@ -8,7 +8,7 @@ import { seqScannedTables, recordQueries } from '../support/inner/plans.ts';
 import { derivedFactsOf, hashOf, uploadOf } from '../support/inner/records.ts';
 
 const filledDatabase = await openDatabase();
-const { database, plansOf } = recordQueries(filledDatabase);
+const { database, plansOf: recordPlans } = recordQueries(filledDatabase);
 const queries = makeQueries(database);
 const { images, reports, purging, usage, fingerprints, embeddings, jobs, references, storedFiles } = queries;
 const { tenants, deletion, recounting, expiredRows } = queries;
@@ -30,40 +30,41 @@ const vase = { id: 12_345 };
 
 const operations: Record<string, () => Promise<unknown>> = {
   'a list of images': () => images.list(unrestrictedPrincipal, {}, page),
-  'a later page': () => images.list(unrestrictedPrincipal, {}, { ...page, after: 9_000 }),
+  'a later page of images': () => images.list(unrestrictedPrincipal, {}, { ...page, after: 9_000 }),
   'a tenant’s list': () => images.list(unrestrictedPrincipal, { tenant: 'tenant-7' }, page),
   'a list for a tenant’s principal': () => images.list(smallTenant, {}, page),
   'a list by state': () => images.list(unrestrictedPrincipal, { status: 'failed' }, page),
   'a tenant’s list by state': () => images.list(smallTenant, { status: 'pending' }, page),
   'a tenant’s list of completed images': () => images.list(smallTenant, { status: 'completed' }, page),
   'a list by time': () => images.list(unrestrictedPrincipal, { createdAfter: hourAgo }, page),
-  'an image': () => images.find(unrestrictedPrincipal, vase),
-  'an image by its content': () => images.findByContent(1, hashOf('x')),
-  'all images with the same content': () => images.listByContent(1, hashOf('x')),
-  'images by their ids': () => images.listByIds(unrestrictedPrincipal, [1, 2, 3]),
-  'unused images': () => purging.listUnused({ tenantId: null, minAgeDays: 0 }, { limit: 200 }),
+  'an image lookup': () => images.find(unrestrictedPrincipal, vase),
+  'an image lookup by content': () => images.findByContent(1, hashOf('x')),
+  'a list of images with the same content': () => images.listByContent(1, hashOf('x')),
+  'an image lookup by ids': () => images.listByIds(unrestrictedPrincipal, [1, 2, 3]),
+  'a list of unused images': () => purging.listUnused({ tenantId: null, minAgeDays: 0 }, { limit: 200 }),
   'a count of unused images': () => purging.countUnused({ tenantId: null, minAgeDays: 1 }),
-  'a tenant’s unused images': () => purging.listUnused({ tenantId: 5, minAgeDays: 1 }, { limit: 200 }),
-  'tenants without references': () => purging.tenantsWithoutReferences(null),
-  'deleted images': () => purging.listDeleted(null, hourAgo, { limit: 200 }),
-  'the figures of a purge': () => purging.deletedFigures(null, 30),
+  'a tenant’s list of unused images': () =>
+    purging.listUnused({ tenantId: 5, minAgeDays: 1 }, { limit: 200 }),
+  'a list of tenants without references': () => purging.tenantsWithoutReferences(null),
+  'a list of deleted images': () => purging.listDeleted(null, hourAgo, { limit: 200 }),
+  'purge figures': () => purging.deletedFigures(null, 30),
   'a tenant’s purge figures': () => purging.deletedFigures(5, 0),
   'a purge of one image': async () => {
-    const [first] = await purging.listUnused({ tenantId: 1, minAgeDays: 0 }, { limit: 1 });
-    await purging.remove(first!, { unusedWithMinAgeDays: 0 });
+    const [candidate] = await purging.listUnused({ tenantId: 1, minAgeDays: 0 }, { limit: 1 });
+    await purging.remove(candidate!, { unusedWithMinAgeDays: 0 });
   },
-  'overall usage': () => usage.overall(unrestrictedPrincipal),
-  'usage of a tenant': () => usage.tenant(unrestrictedPrincipal, 'tenant-7'),
-  neighbours: () => fingerprints.findNeighbours(5, derivedFactsOf('x').fingerprint, 20, ''),
-  'similar pictures of a small tenant': () =>
+  'the overall usage': () => usage.overall(unrestrictedPrincipal),
+  'a tenant’s usage': () => usage.tenant(unrestrictedPrincipal, 'tenant-7'),
+  'a neighbour search': () => fingerprints.findNeighbours(5, derivedFactsOf('x').fingerprint, 20, ''),
+  'a similarity search for a small tenant': () =>
     embeddings.similarToPicture(5, { space: embeddingSpace, vector: [1, 0, 0] }, '', {
       limit: 10,
       threshold: 0.5,
     }),
-  'jobs by state': () => reports.list(unrestrictedPrincipal, { state: 'failed' }, page),
-  'jobs of a tenant': () => reports.list(smallTenant, {}, page),
-  'jobs by error': () => reports.list(unrestrictedPrincipal, { code: 'picture_damaged' }, page),
-  'jobs of an image': () => reports.list(unrestrictedPrincipal, { imageId: 77 }, page),
+  'a list of jobs by state': () => reports.list(unrestrictedPrincipal, { state: 'failed' }, page),
+  'a tenant’s list of jobs': () => reports.list(smallTenant, {}, page),
+  'a list of jobs by error': () => reports.list(unrestrictedPrincipal, { code: 'picture_damaged' }, page),
+  'a list of an image’s jobs': () => reports.list(unrestrictedPrincipal, { imageId: 77 }, page),
   'the queue depth': () => reports.depth(),
   'a count of failed jobs': () => reports.countFailed(),
   'a retry': () => jobs.retry(unrestrictedPrincipal, 3),
@@ -77,39 +78,39 @@ const operations: Record<string, () => Promise<unknown>> = {
       50,
     ),
   'a completion': async () => {
-    const recorded = await jobs.enqueueUpload(uploadOf(1, 'done', { leaseSeconds: 60 }));
-    if ('job' in recorded) await jobs.complete(recorded.job, [], derivedFactsOf('done'));
+    const upload = await jobs.enqueueUpload(uploadOf(1, 'done', { leaseSeconds: 60 }));
+    if ('job' in upload) await jobs.complete(upload.job, [], derivedFactsOf('done'));
   },
-  'a reference': () => references.add(vase.id, 'page'),
+  'an added reference': () => references.add(vase.id, 'page'),
   'a deletion': () => deletion.softDelete(unrestrictedPrincipal, { id: 4_001 }, true),
   'a restoration': () => deletion.restore(unrestrictedPrincipal, { id: 4_001 }),
-  'lost leases': () => jobs.takeOverLostLeases(10, false),
-  'old jobs': () => expiredRows.removeJobs('completed', 7),
-  'old imports': () => expiredRows.removeImports(90),
-  'images without content': () => expiredRows.removeImagesWithoutContent(90),
-  'tenants without images': () => expiredRows.removeTenants(30),
-  'originals to check': () => storedFiles.listOriginalsAfter(10_000, 500),
-  'files to check': () =>
+  'a takeover of lost leases': () => jobs.takeOverLostLeases(10, false),
+  'a removal of old jobs': () => expiredRows.removeJobs('completed', 7),
+  'a removal of old imports': () => expiredRows.removeImports(90),
+  'a removal of images without content': () => expiredRows.removeImagesWithoutContent(90),
+  'a removal of tenants without images': () => expiredRows.removeTenants(30),
+  'a list of originals to check': () => storedFiles.listOriginalsAfter(10_000, 500),
+  'a list of files to check': () =>
     storedFiles.listUnused([{ key: 'originals/1/00/5', tenantId: 1, contentHash: hashOf('x') }]),
   'a recount of a small tenant': () => recounting.correctUsage(5),
   'a recount of a large tenant': () => recounting.correctUsage(1),
-  'the owners of a tenant’s files': () => recounting.repairOwners(5),
-  'tenants to recount': () => recounting.listTenantsAfter(0, 500),
+  'a repair of file owners': () => recounting.repairOwners(5),
+  'a list of tenants to recount': () => recounting.listTenantsAfter(0, 500),
   'a withdrawal': async () => {
-    const recorded = await jobs.enqueueUpload(uploadOf(1, 'broken', { leaseSeconds: 60 }));
-    if (!('job' in recorded)) throw new Error('The content is known.');
+    const upload = await jobs.enqueueUpload(uploadOf(1, 'broken', { leaseSeconds: 60 }));
+    if (!('job' in upload)) throw new Error('The content is known.');
     const removeOriginal = () => Promise.resolve();
-    await jobs.withdraw(recorded.job, { contentHash: hashOf('broken'), removeOriginal });
+    await jobs.withdraw(upload.job, { contentHash: hashOf('broken'), removeOriginal });
   },
   'a purge of one deleted image': async () => {
-    const [first] = await purging.listDeleted(null, hourAgo, { limit: 1 });
-    await purging.remove(first!, { deletedBefore: new Date() });
+    const [candidate] = await purging.listDeleted(null, hourAgo, { limit: 1 });
+    await purging.remove(candidate!, { deletedBefore: new Date() });
   },
-  'a tenant': () => tenants.find('tenant-9'),
+  'a tenant lookup': () => tenants.find('tenant-9'),
 };
 
-test.each(Object.entries(operations))('scans no large table for %s', async (_name, run) => {
-  const plans = await plansOf(run);
+test.each(Object.entries(operations))('does not scan a large table for %s', async (_name, run) => {
+  const plans = await recordPlans(run);
   expect(plans.length).toBeGreaterThan(0);
   for (const plan of plans) {
     expect(
@@ -120,7 +121,7 @@ test.each(Object.entries(operations))('scans no large table for %s', async (_nam
 });
 
 test('detects a plan that scans a table', async () => {
-  const [plan] = await plansOf(() =>
+  const [plan] = await recordPlans(() =>
     database.sql.selectFrom('images').select('id').where('original_filename', '=', 'x').execute(),
   );
   expect(seqScannedTables(plan!)).toEqual(['images']);

@@ -4,7 +4,7 @@ import { rowOf, useDatabase } from '../support/inner/database.ts';
 
 const database = await useDatabase();
 
-test('creates a tenant on first use, and finds it afterwards in every process', async () => {
+test('creates a tenant on first use, and finds it in every process afterwards', async () => {
   const tenant = await makeTenantQueries(database).ensure('shop');
   expect(await makeTenantQueries(database).ensure('shop')).toEqual(tenant);
   expect(await makeTenantQueries(database).find('shop')).toEqual(tenant);
@@ -12,17 +12,17 @@ test('creates a tenant on first use, and finds it afterwards in every process', 
 
 test('distinguishes names by case', async () => {
   const tenants = makeTenantQueries(database);
-  const [lower, upper] = [await tenants.ensure('case'), await tenants.ensure('CASE')];
-  expect(lower.id).not.toBe(upper.id);
+  const [lowerCaseTenant, upperCaseTenant] = [await tenants.ensure('case'), await tenants.ensure('CASE')];
+  expect(lowerCaseTenant.id).not.toBe(upperCaseTenant.id);
 });
 
-test('does not create a tenant when it looks one up', async () => {
+test('does not create a tenant when looking up an unknown name', async () => {
   expect(await makeTenantQueries(database).find('unknown')).toBeUndefined();
   expect(await rowOf(database, "SELECT count(*) FROM tenants WHERE name = 'unknown'")).toEqual({ count: 0 });
 });
 
 test('creates one tenant for many concurrent first uses', async () => {
   const processes = Array.from({ length: 20 }, () => makeTenantQueries(database));
-  const created = await Promise.all(processes.map((tenants) => tenants.ensure('concurrent')));
-  expect(new Set(created.map(({ id }) => id)).size).toBe(1);
+  const createdTenants = await Promise.all(processes.map((tenants) => tenants.ensure('concurrent')));
+  expect(new Set(createdTenants.map(({ id }) => id)).size).toBe(1);
 });

@@ -21,9 +21,9 @@ beforeAll(async () => {
 const get = (path: string, headers: Record<string, string> = {}, method = 'GET') =>
   call(server().url + path, { headers, method });
 
-test('sends a strong ETag, type, length and nosniff with every picture', async () => {
+test('sends a strong ETag, a content type, a length and nosniff with every picture', async () => {
   for (const path of paths) {
-    // Twice: the first comes from storage, the second possibly from the cache.
+    // The first response comes from storage, and the second may come from the cache.
     for (const { status, headers, bytes } of [await get(path), await get(path)]) {
       expect(status, path).toBe(200);
       expect(headers.get('etag'), path).toMatch(/^"[0-9a-f]{32}"$/);
@@ -42,7 +42,7 @@ test('ignores a repeated version parameter', async () => {
   }
 });
 
-test('responds 304 to a matching If-None-Match in every form', async () => {
+test('returns 304 for a matching If-None-Match in every form', async () => {
   for (const path of paths) {
     const etag = (await get(path)).headers.get('etag') ?? '';
     for (const header of [etag, `W/${etag}`, `"other", ${etag}`, `"a",W/"b" , W/${etag}`, '*', ' * ']) {
@@ -68,28 +68,30 @@ test('marks only URLs with the current recipe as immutable', async () => {
     const expected = path.includes('?v=') ? 'public, max-age=31536000, immutable' : 'public, no-cache';
     expect((await get(path)).headers.get('cache-control'), path).toBe(expected);
   }
-  const [first = ''] = paths;
+  const [firstPath = ''] = paths;
   for (const query of ['?v=', '?v=other', '?v=a&v=b', `?v=${'x'.repeat(300)}`, '?w=1'])
-    expect((await get(first.split('?')[0] + query)).headers.get('cache-control'), query).toBe(
+    expect((await get(firstPath.split('?')[0] + query)).headers.get('cache-control'), query).toBe(
       'public, no-cache',
     );
 });
 
 test('responds to HEAD with the headers of GET and no body', async () => {
   for (const path of paths) {
-    const [full, head] = [await get(path), await get(path, {}, 'HEAD')];
-    expect([head.status, head.bytes.length], path).toEqual([200, 0]);
+    const [getResponse, headResponse] = [await get(path), await get(path, {}, 'HEAD')];
+    expect([headResponse.status, headResponse.bytes.length], path).toEqual([200, 0]);
     for (const name of ['etag', 'content-length', 'content-type', 'cache-control'])
-      expect(head.headers.get(name), `${path} ${name}`).toBe(full.headers.get(name));
+      expect(headResponse.headers.get(name), `${path} ${name}`).toBe(getResponse.headers.get(name));
   }
 });
 
-test('sends the same ETag for identical renditions, and different ETags for different ones', async () => {
-  const other = (await upload(server().url, await jpeg('other', 1600, 1600))).body;
-  const same = (await upload(server().url, await jpeg('cached', 1600, 1600), 'twin')).body;
-  const [etag, etagOfSame, etagOfOther] = await Promise.all(
-    [image, same, other].map(async ({ id }) => (await get(`/v1/images/${id}/thumbnail`)).headers.get('etag')),
+test('sends the same ETag for identical renditions, and different ETags for different renditions', async () => {
+  const otherUpload = (await upload(server().url, await jpeg('other', 1600, 1600))).body;
+  const sameUpload = (await upload(server().url, await jpeg('cached', 1600, 1600), 'twin')).body;
+  const [etag, sameEtag, otherEtag] = await Promise.all(
+    [image, sameUpload, otherUpload].map(async ({ id }) =>
+      (await get(`/v1/images/${id}/thumbnail`)).headers.get('etag'),
+    ),
   );
-  expect(etagOfSame).toBe(etag);
-  expect(etagOfOther).not.toBe(etag);
+  expect(sameEtag).toBe(etag);
+  expect(otherEtag).not.toBe(etag);
 });

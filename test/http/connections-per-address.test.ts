@@ -12,8 +12,8 @@ import { handleErrors } from '../../src/http/responses/problems.ts';
 import { call } from '../support/process/client.ts';
 import { useServer } from '../support/process/server.ts';
 
-/** Starts a server that limits loopback connections, too. Clients can connect from any loopback address. */
-async function startLimited(maxConnections: number, isExempt: AddressTest = () => false) {
+/** Starts a server that also limits loopback connections, so that clients can connect from different loopback addresses. */
+async function startLimitedServer(maxConnections: number, isExempt: AddressTest = () => false) {
   const app = Fastify();
   limitConnectionsPerAddress(app, { maxConnections, isExempt });
   handleErrors(app);
@@ -26,7 +26,7 @@ async function startLimited(maxConnections: number, isExempt: AddressTest = () =
     await app.close();
   });
 
-  /** Sends a request and keeps its connection open. Returns the response, or the connection's error code. */
+  /** Sends a request and keeps the connection open. Returns the response or the connection's error code. */
   function connectFrom(
     localAddress: string,
   ): Promise<{ status: number | string; body: string; close: () => Promise<void> }> {
@@ -57,48 +57,48 @@ async function startLimited(maxConnections: number, isExempt: AddressTest = () =
   return { app, port, connectFrom };
 }
 
-const countOpen = (app: {
+const countOpenConnections = (app: {
   server: { getConnections(callback: (error: unknown, count: number) => void): void };
 }) => new Promise<number>((resolve) => app.server.getConnections((_error, count) => resolve(count)));
 
 describe('connections per address', () => {
-  test('are limited for each address, and no longer count once closed', async () => {
-    const { app, connectFrom } = await startLimited(3);
+  test('are limited, and closed connections no longer count', async () => {
+    const { app, connectFrom } = await startLimitedServer(3);
     const connections = [
       await connectFrom('127.0.0.2'),
       await connectFrom('127.0.0.2'),
       await connectFrom('127.0.0.2'),
     ];
     expect(connections.map(({ status }) => status)).toEqual([200, 200, 200]);
-    const rejected = await connectFrom('127.0.0.2');
-    expect(rejected.status).toBe(429);
-    expect(JSON.parse(rejected.body)).toMatchObject({
+    const rejectedConnection = await connectFrom('127.0.0.2');
+    expect(rejectedConnection.status).toBe(429);
+    expect(JSON.parse(rejectedConnection.body)).toMatchObject({
       code: 'too_many_connections',
       detail: expect.stringContaining('more than 3 open connections'),
     });
     expect((await connectFrom('127.0.0.3')).status).toBe(200);
     await connections[0]?.close();
-    await expect.poll(() => countOpen(app), { interval: 10 }).toBe(3);
+    await expect.poll(() => countOpenConnections(app), { interval: 10 }).toBe(3);
     expect((await connectFrom('127.0.0.2')).status).toBe(200);
     expect((await connectFrom('127.0.0.2')).status).toBe(429);
   });
 
-  test('are closed without a response far beyond the limit', async () => {
-    const { app, port } = await startLimited(1);
-    // They send nothing, so the server does not respond to and close any of them before the last one connects.
+  test('are closed without a response if they far exceed the limit', async () => {
+    const { app, port } = await startLimitedServer(1);
+    // The clients send nothing. Otherwise, the server would close connections before the last client connects.
     const sockets = Array.from({ length: 30 }, () =>
       connect({ port, host: '127.0.0.1', localAddress: '127.0.0.4' }),
     );
     for (const socket of sockets) socket.on('error', () => {}).resume();
-    const closed = () => sockets.filter((socket) => socket.closed).length;
-    await expect.poll(closed, { interval: 10 }).toBe(30 - 1 - 16);
-    expect(await countOpen(app)).toBe(1 + 16);
+    const countClosed = () => sockets.filter((socket) => socket.closed).length;
+    await expect.poll(countClosed, { interval: 10 }).toBe(30 - 1 - 16);
+    expect(await countOpenConnections(app)).toBe(1 + 16);
     for (const socket of sockets) socket.destroy();
-    await expect.poll(() => countOpen(app), { interval: 10 }).toBe(0);
+    await expect.poll(() => countOpenConnections(app), { interval: 10 }).toBe(0);
   });
 
   test('are not limited for trusted proxies', async () => {
-    const { connectFrom } = await startLimited(1, makeAddressTest(['127.0.0.5/32']));
+    const { connectFrom } = await startLimitedServer(1, makeAddressTest(['127.0.0.5/32']));
     expect([(await connectFrom('127.0.0.5')).status, (await connectFrom('127.0.0.5')).status]).toEqual([
       200, 200,
     ]);
@@ -130,7 +130,7 @@ test.each([
 
 test('matches addresses in IPv4 and IPv6 networks', () => {
   const isProxy = makeAddressTest(['10.1.0.0/16', 'fd00::/8', '192.0.2.7/32']);
-  const matching = ['10.1.2.3', '::ffff:10.1.2.3', 'fd12::1', '192.0.2.7'].map(isProxy);
-  expect(matching).toEqual([true, true, true, true]);
+  const matches = ['10.1.2.3', '::ffff:10.1.2.3', 'fd12::1', '192.0.2.7'].map(isProxy);
+  expect(matches).toEqual([true, true, true, true]);
   expect(['10.2.0.1', '192.0.2.8', '::1', '2001:db8::1'].map(isProxy)).toEqual([false, false, false, false]);
 });

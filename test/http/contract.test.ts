@@ -12,7 +12,10 @@ import { useServer } from '../support/process/server.ts';
 import { document, expectDocumented } from './support/documented.ts';
 import { useOrigin } from './support/origin.ts';
 
-/** Checks every response of every call against the OpenAPI document: status, type and all fields. */
+/**
+ * Checks the status, type and fields of every response against the OpenAPI document, in `/v1` and in both dialects (older
+ * APIs that Vitrine also serves).
+ */
 
 const server = useServer({ IMPORT_ALLOWED_NETWORKS: '127.0.0.1/32', PURGE_CONFIRM_TOKEN: 'yes' });
 const origin = useOrigin(async () => ({
@@ -20,7 +23,7 @@ const origin = useOrigin(async () => ({
   '/b.jpg': await jpeg('b'),
   '/broken.jpg': await brokenJpeg('c'),
 }));
-const called = new Set<string>();
+const coveredResponses = new Set<string>();
 
 /** Sends a request to `path`, documented as `template`, and checks the response against the document. */
 async function send<Body = Record<string, unknown>>(
@@ -31,7 +34,7 @@ async function send<Body = Record<string, unknown>>(
 ): Promise<ApiResponse<Body>> {
   const response = await call<Body>(server().url + path, { method, ...init });
   expectDocumented(method, template, response);
-  called.add(`${method} ${template} ${response.status}`);
+  coveredResponses.add(`${method} ${template} ${response.status}`);
   return response;
 }
 const json = (value: unknown): RequestInit => ({
@@ -55,14 +58,14 @@ describe('/v1', () => {
     expect((await send('POST', '/v1/images', undefined, await file('new', ['tenant', 'shop']))).status).toBe(
       200,
     );
-    const queued = await send<ImageRecord>(
+    const queuedUpload = await send<ImageRecord>(
       'POST',
       '/v1/images',
       '/v1/images?mode=queued',
       await file('later'),
     );
-    expect(queued.status).toBe(202);
-    await finishedImage(server().url, queued.body.id);
+    expect(queuedUpload.status).toBe(202);
+    await finishedImage(server().url, queuedUpload.body.id);
     for (const [path, body] of [
       ['/v1/uploads', { size_bytes: 1 }],
       ['/v1/images', { upload: image.uuid }],
@@ -80,9 +83,9 @@ describe('/v1', () => {
   });
 
   test('lists every image once across cursor pages', async () => {
-    const all = (await send<{ items: { id: number }[] }>('GET', '/v1/images', '/v1/images?limit=100')).body
-      .items;
-    const listed: number[] = [];
+    const allImages = (await send<{ items: { id: number }[] }>('GET', '/v1/images', '/v1/images?limit=100'))
+      .body.items;
+    const listedIds: number[] = [];
     for (let cursor: string | null = ''; cursor !== null; ) {
       const next: string = cursor === '' ? '' : `&cursor=${cursor}`;
       const page = await send<{ items: { id: number }[]; next_cursor: string | null }>(
@@ -90,10 +93,10 @@ describe('/v1', () => {
         '/v1/images',
         `/v1/images?limit=1${next}`,
       );
-      listed.push(...page.body.items.map(({ id }) => id));
+      listedIds.push(...page.body.items.map(({ id }) => id));
       cursor = page.body.next_cursor;
     }
-    expect(listed).toEqual(all.map(({ id }) => id));
+    expect(listedIds).toEqual(allImages.map(({ id }) => id));
   });
 
   test('sends originals and renditions, with ranges and conditions', async () => {
@@ -117,7 +120,7 @@ describe('/v1', () => {
     await send('GET', '/v1/images/{id}/thumbnail', `/v1/images/${image.id}/thumbnail`);
   });
 
-  test('refuses to delete an image with references unless forced, and restores a deleted one', async () => {
+  test('does not delete an image with references unless forced, and restores a deleted image', async () => {
     const template = '/v1/images/{id}/references/{ref}';
     const name = 'Überwurf / № 42 🪑';
     const path = `/v1/images/${image.id}/references/${encodeURIComponent(name)}`;
@@ -129,17 +132,17 @@ describe('/v1', () => {
       `/v1/images/${image.id}/references`,
     );
     expect(list.body.items.map(({ reference }) => reference)).toEqual([name]);
-    const refused = await send('DELETE', '/v1/images/{id}', `/v1/images/${image.id}`);
-    expect(refused.status).toBe(409);
-    expect(refused.body).toMatchObject({ code: 'image_in_use', in_use_count: 1, references: [name] });
+    const rejection = await send('DELETE', '/v1/images/{id}', `/v1/images/${image.id}`);
+    expect(rejection.status).toBe(409);
+    expect(rejection.body).toMatchObject({ code: 'image_in_use', in_use_count: 1, references: [name] });
     expect((await send('DELETE', '/v1/images/{id}', `/v1/images/${image.id}?force=true`)).status).toBe(204);
     expect((await send('GET', '/v1/images/{id}', `/v1/images/${image.id}`)).status).toBe(404);
-    const restored = await send<ImageRecord>(
+    const restoredImage = await send<ImageRecord>(
       'POST',
       '/v1/images/{id}/restore',
       `/v1/images/${image.id}/restore`,
     );
-    expect([restored.status, restored.body.id]).toEqual([200, image.id]);
+    expect([restoredImage.status, restoredImage.body.id]).toEqual([200, image.id]);
     expect((await send('DELETE', template, path)).body).toEqual({ in_use_count: 0 });
     expect((await send('DELETE', template, path)).body).toEqual({ in_use_count: 0 });
     expect((await send('PUT', template, '/v1/images/99999/references/x')).status).toBe(404);
@@ -147,21 +150,21 @@ describe('/v1', () => {
   });
 
   test('imports from JSON and CSV, and reports the progress', async () => {
-    const first = await send<ImageRecord>(
+    const firstImport = await send<ImageRecord>(
       'POST',
       '/v1/images',
       undefined,
       json({ url: `${origin()}/a.jpg` }),
     );
-    expect(first.status).toBe(202);
-    expect(await finishedImage(server().url, first.body.id)).toMatchObject({ status: 'completed' });
-    const repeated = await send<ImageRecord>(
+    expect(firstImport.status).toBe(202);
+    expect(await finishedImage(server().url, firstImport.body.id)).toMatchObject({ status: 'completed' });
+    const repeatedImport = await send<ImageRecord>(
       'POST',
       '/v1/images',
       undefined,
       json({ url: `${origin()}/a.jpg` }),
     );
-    expect([repeated.status, repeated.body.id]).toEqual([200, first.body.id]);
+    expect([repeatedImport.status, repeatedImport.body.id]).toEqual([200, firstImport.body.id]);
 
     const csv = `reference,url,tenant\r\nproduct-1,${origin()}/a.jpg,csv\r\n,ftp://x/y,csv\r\n,${origin()}/broken.jpg,csv\r\n,${origin()}/none.jpg,\r\n,${origin()}/b.jpg,a b\r\n`;
     const headers = { 'content-type': 'text/csv; charset=utf-8' };
@@ -198,28 +201,28 @@ describe('/v1', () => {
   });
 
   test('reports jobs with their history, and retries them', async () => {
-    const failed = await send<{ items: { id: number; code: string }[] }>(
+    const failedJobs = await send<{ items: { id: number; code: string }[] }>(
       'GET',
       '/v1/jobs',
       '/v1/jobs?state=failed&kind=import&tenant=csv',
     );
-    expect(failed.body.items.length).toBeGreaterThan(0);
-    const id = failed.body.items[0]?.id ?? 0;
+    expect(failedJobs.body.items.length).toBeGreaterThan(0);
+    const id = failedJobs.body.items[0]?.id ?? 0;
     const job = await send<{ history: unknown[] }>('GET', '/v1/jobs/{id}', `/v1/jobs/${id}`);
     expect(job.body.history.length).toBeGreaterThan(0);
     await send('GET', '/v1/jobs', `/v1/jobs?image=${image.uuid}`);
     expect((await send('POST', '/v1/jobs/{id}/retry', `/v1/jobs/${id}/retry`)).status).toBe(200);
-    const derive = await send<{ items: { id: number }[] }>(
+    const completedJobs = await send<{ items: { id: number }[] }>(
       'GET',
       '/v1/jobs',
       '/v1/jobs?state=completed&limit=1',
     );
-    const completed = derive.body.items[0]?.id ?? 0;
-    expect((await send('POST', '/v1/jobs/{id}/retry', `/v1/jobs/${completed}/retry`)).status).toBe(409);
+    const completedJobId = completedJobs.body.items[0]?.id ?? 0;
+    expect((await send('POST', '/v1/jobs/{id}/retry', `/v1/jobs/${completedJobId}/retry`)).status).toBe(409);
     expect((await send('POST', '/v1/jobs/{id}/retry', '/v1/jobs/99999/retry')).status).toBe(404);
     expect((await send('GET', '/v1/jobs/{id}', '/v1/jobs/99999')).status).toBe(404);
-    const all = await send('POST', '/v1/jobs/retry', undefined, json({ tenant: 'unknown' }));
-    expect(all.body).toEqual({ retried: 0 });
+    const retryReport = await send('POST', '/v1/jobs/retry', undefined, json({ tenant: 'unknown' }));
+    expect(retryReport.body).toEqual({ retried: 0 });
     expect((await send('POST', '/v1/jobs/retry', undefined, json({}))).status).toBe(400);
   });
 
@@ -231,13 +234,13 @@ describe('/v1', () => {
     await send('GET', '/v1/images/{id}/duplicates', `${path}/duplicates`);
     expect((await send('GET', '/v1/images/{id}/similar', `${path}/similar?threshold=2`)).status).toBe(400);
     expect((await send('GET', '/v1/images/{id}/duplicates', '/v1/images/99999/duplicates')).status).toBe(404);
-    const found = await send<{ near_duplicates: { kind: string }[] }>(
+    const searchResult = await send<{ near_duplicates: { kind: string }[] }>(
       'POST',
       '/v1/search',
       '/v1/search?threshold=0',
       await file('first', ['tenant', 'shop']),
     );
-    expect(found.body.near_duplicates[0]).toMatchObject({ kind: 'exact' });
+    expect(searchResult.body.near_duplicates[0]).toMatchObject({ kind: 'exact' });
     expect((await send('POST', '/v1/search', undefined, await file('x', ['tenant', 'unknown']))).status).toBe(
       404,
     );
@@ -246,24 +249,29 @@ describe('/v1', () => {
 
   test('compares pictures with presets and images', async () => {
     await send('POST', '/v1/compare', undefined, await file('first'));
-    const same = await send<{ comparisons: { name: string; psnr_db: number; note: string }[] }>(
+    const comparison = await send<{ comparisons: { name: string; psnr_db: number; note: string }[] }>(
       'POST',
       '/v1/images/{id}/compare',
       `/v1/images/${image.id}/compare`,
       await file('first'),
     );
-    expect(same.body.comparisons.map(({ name }) => name)).toEqual(['original', 'thumb', 'card', 'zoom']);
-    expect(same.body.comparisons[0]).toMatchObject({
+    expect(comparison.body.comparisons.map(({ name }) => name)).toEqual([
+      'original',
+      'thumb',
+      'card',
+      'zoom',
+    ]);
+    expect(comparison.body.comparisons[0]).toMatchObject({
       psnr_db: 100,
       note: 'identical pixels; identical image',
     });
-    const missing = await send(
+    const unknownImage = await send(
       'POST',
       '/v1/images/{id}/compare',
       '/v1/images/99999/compare',
       await file('first'),
     );
-    expect(missing.status).toBe(404);
+    expect(unknownImage.status).toBe(404);
     expect((await send('POST', '/v1/compare', undefined, json({}))).status).toBe(415);
   });
 
@@ -272,11 +280,16 @@ describe('/v1', () => {
       dry_run: true,
       deleted_count: 0,
     });
-    const refused = await send('POST', '/v1/purge', undefined, json({ dry_run: false, confirm_token: 'no' }));
-    expect(refused.status).toBe(403);
+    const rejection = await send(
+      'POST',
+      '/v1/purge',
+      undefined,
+      json({ dry_run: false, confirm_token: 'no' }),
+    );
+    expect(rejection.status).toBe(403);
     const image = (await upload(server().url, await jpeg('unused'), 'purged')).body;
-    const ofTenant = json({ dry_run: false, confirm_token: 'yes', tenant: 'purged' });
-    expect((await send('POST', '/v1/purge', undefined, ofTenant)).body).toMatchObject({
+    const tenantPurge = json({ dry_run: false, confirm_token: 'yes', tenant: 'purged' });
+    expect((await send('POST', '/v1/purge', undefined, tenantPurge)).body).toMatchObject({
       deleted_count: 1,
       candidates: [image.content_hash],
     });
@@ -301,7 +314,7 @@ describe('/v1', () => {
 });
 
 describe('the catalog dialect', () => {
-  test('responds to every call as documented', async () => {
+  test('responds to every request as documented', async () => {
     const { body } = await send<{ asset_id: number }>('POST', '/upload', '/upload/', await file('asset'));
     expect((await send('POST', '/upload', '/upload', await file('asset'))).body).not.toHaveProperty('job_id');
     await finishedImage(server().url, body.asset_id);
@@ -314,13 +327,13 @@ describe('the catalog dialect', () => {
     const rendition = '/retrieve/rendition/{asset_id}/{preset}';
     await send('GET', rendition, `/retrieve/rendition/${body.asset_id}/card`);
     expect((await send('GET', rendition, `/retrieve/rendition/${body.asset_id}/none`)).status).toBe(400);
-    const compared = await send(
+    const comparison = await send(
       'POST',
       '/compare/{asset_id}',
       `/compare/${body.asset_id}`,
       await file('asset'),
     );
-    expect(Object.keys(compared.body['comparisons'] ?? {})).toEqual(['original', 'thumb', 'card', 'zoom']);
+    expect(Object.keys(comparison.body['comparisons'] ?? {})).toEqual(['original', 'thumb', 'card', 'zoom']);
     await send('GET', '/metrics', '/metrics/');
     await send('GET', '/metrics/tenant/{tenant_name}', '/metrics/tenant/default');
     expect((await send('GET', '/metrics/tenant/{tenant_name}', '/metrics/tenant/unknown')).status).toBe(404);
@@ -349,7 +362,7 @@ describe('the catalog dialect', () => {
 });
 
 describe('the similarity dialect', () => {
-  test('responds to every call as documented', async () => {
+  test('responds to every request as documented', async () => {
     const { body } = await send<{ id: string }>(
       'POST',
       '/api/v1/images/upload',
@@ -374,20 +387,20 @@ describe('the similarity dialect', () => {
   });
 
   test('hides images of other tenants, and does not delete an image in use', async () => {
-    const other = (await upload(server().url, await jpeg('theirs'), 'other')).body;
-    const path = `/api/v1/images/${other.uuid}`;
+    const otherImage = (await upload(server().url, await jpeg('theirs'), 'other')).body;
+    const path = `/api/v1/images/${otherImage.uuid}`;
     expect((await send('GET', '/api/v1/images/{image_id}', path)).status).toBe(404);
     expect((await send('GET', '/api/v1/images/{image_id}/similar', `${path}/similar`)).status).toBe(404);
     expect((await send('DELETE', '/api/v1/images/{image_id}', path)).status).toBe(404);
     expect((await send('GET', '/api/v1/images/{image_id}', '/api/v1/images/1')).status).toBe(400);
-    const own = (await upload(server().url, await jpeg('used'))).body;
-    await call(`${server().url}/v1/images/${own.id}/references/page`, { method: 'PUT' });
-    const used = await send('DELETE', '/api/v1/images/{image_id}', `/api/v1/images/${own.uuid}`);
-    expect([used.status, used.body['code']]).toEqual([409, 'image_in_use']);
+    const ownImage = (await upload(server().url, await jpeg('used'))).body;
+    await call(`${server().url}/v1/images/${ownImage.id}/references/page`, { method: 'PUT' });
+    const imageInUse = await send('DELETE', '/api/v1/images/{image_id}', `/api/v1/images/${ownImage.uuid}`);
+    expect([imageInUse.status, imageInUse.body['code']]).toEqual([409, 'image_in_use']);
   });
 });
 
-test('covers every documented call and every success response', () => {
+test('covers every documented success response of every operation', () => {
   const documented = Object.entries(document.paths).flatMap(([path, methods]) =>
     Object.entries(methods).flatMap(([method, { responses }]) =>
       Object.keys(responses)
@@ -395,11 +408,11 @@ test('covers every documented call and every success response', () => {
         .map((status) => `${method.toUpperCase()} ${path} ${status}`),
     ),
   );
-  // Redirects and presigned uploads need object storage that clients can reach; other tests cover them.
+  // Redirects and presigned uploads need object storage that clients can access. Other tests cover these responses.
   const needsObjectStorage = (response: string) =>
     response.endsWith(' 302') || response === 'POST /v1/uploads 201';
   const expected = documented.filter(
     (response) => !response.endsWith(' 304') && !needsObjectStorage(response),
   );
-  expect(expected.filter((response) => !called.has(response))).toEqual([]);
+  expect(expected.filter((response) => !coveredResponses.has(response))).toEqual([]);
 });

@@ -15,19 +15,21 @@ test('sends CORS headers only to configured origins, with Vary', async () => {
     [allowOrigin]: shop,
     vary: 'Origin',
   });
-  const rejected = await app.inject(requestFrom(otherOrigin));
-  expect(rejected.headers).toMatchObject({ vary: 'Origin' });
-  expect(rejected.headers).not.toHaveProperty(allowOrigin);
-  for (const similar of [`${shop}.evil.example`, 'http://shop.example', 'null', `${shop}:444`])
-    expect((await app.inject(requestFrom(similar))).headers, similar).not.toHaveProperty(allowOrigin);
+  const rejectedResponse = await app.inject(requestFrom(otherOrigin));
+  expect(rejectedResponse.headers).toMatchObject({ vary: 'Origin' });
+  expect(rejectedResponse.headers).not.toHaveProperty(allowOrigin);
+  for (const similarOrigin of [`${shop}.evil.example`, 'http://shop.example', 'null', `${shop}:444`])
+    expect((await app.inject(requestFrom(similarOrigin))).headers, similarOrigin).not.toHaveProperty(
+      allowOrigin,
+    );
 });
 
-test('lets every origin read with a wildcard', async () => {
+test('allows every origin to read with a wildcard', async () => {
   const app = await bareServer({ CORS_ORIGINS: '*' });
   expect((await app.inject(requestFrom(otherOrigin))).headers).toMatchObject({ [allowOrigin]: '*' });
 });
 
-test('responds to preflights of configured origins with the allowed methods', async () => {
+test('responds to preflights from configured origins with the allowed methods', async () => {
   const app = await bareServer({ CORS_ORIGINS: shop });
   const preflight = (origin: string) =>
     app.inject({
@@ -39,15 +41,15 @@ test('responds to preflights of configured origins with the allowed methods', as
         'access-control-request-headers': 'content-type',
       },
     });
-  const granted = await preflight(shop);
-  expect(granted.statusCode).toBe(204);
-  expect(granted.headers[allowOrigin]).toBe(shop);
-  expect(granted.headers['access-control-allow-methods']).toMatch(/DELETE/);
-  expect(granted.headers['access-control-allow-headers']).toBe('content-type');
+  const allowedPreflight = await preflight(shop);
+  expect(allowedPreflight.statusCode).toBe(204);
+  expect(allowedPreflight.headers[allowOrigin]).toBe(shop);
+  expect(allowedPreflight.headers['access-control-allow-methods']).toMatch(/DELETE/);
+  expect(allowedPreflight.headers['access-control-allow-headers']).toBe('content-type');
   expect((await preflight(otherOrigin)).headers).not.toHaveProperty(allowOrigin);
 });
 
-test('lets pages of configured origins read errors', async () => {
+test('allows pages from configured origins to read errors', async () => {
   const retrieve = { cached: () => undefined };
   const app = await bareServer({ CORS_ORIGINS: shop }, { services: { retrieve } });
   for (const url of ['/v1/nothing', '/v1/images/abc', '/v1/images/abc/thumbnail', '/v1/images?limit=x']) {
@@ -60,20 +62,20 @@ test('lets pages of configured origins read errors', async () => {
 test('sends the same CORS headers with cached and uncached pictures in both APIs', async () => {
   const { url } = await startServer({ CORS_ORIGINS: shop });
   const { id } = (await upload(url, await jpeg('shared'))).body;
-  for (const address of [
+  for (const path of [
     `/v1/images/${id}/renditions/card`,
     `/v1/images/${id}/thumbnail`,
     `/retrieve/rendition/${id}/card`,
     `/v1/images/${id}/original`,
   ]) {
     for (const source of ['storage', 'cache']) {
-      const fromShop = await call(url + address, { headers: { origin: shop } });
-      expect(fromShop.headers.get(allowOrigin), `${address} ${source}`).toBe(shop);
-      expect(fromShop.headers.get('access-control-expose-headers')).toContain('etag');
+      const shopResponse = await call(url + path, { headers: { origin: shop } });
+      expect(shopResponse.headers.get(allowOrigin), `${path} ${source}`).toBe(shop);
+      expect(shopResponse.headers.get('access-control-expose-headers')).toContain('etag');
       for (const headers of [{}, { origin: otherOrigin }]) {
-        const fromElsewhere = await call(url + address, { headers });
-        expect(fromElsewhere.headers.get(allowOrigin)).toBeNull();
-        expect(fromElsewhere.headers.get('vary')).toBe('Origin');
+        const otherResponse = await call(url + path, { headers });
+        expect(otherResponse.headers.get(allowOrigin)).toBeNull();
+        expect(otherResponse.headers.get('vary')).toBe('Origin');
       }
     }
   }

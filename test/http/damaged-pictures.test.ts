@@ -5,7 +5,7 @@ import { useServer } from '../support/process/server.ts';
 
 const server = useServer();
 
-/** A PNG with a valid header and unreadable pixels. */
+/** Creates a PNG with a valid header and corrupt pixel data. */
 async function brokenPng(seed: string): Promise<Buffer> {
   const bytes = await drawing(seed).png().toBuffer();
   bytes.fill(0xa5, Math.floor(bytes.length / 3), Math.floor(bytes.length / 2));
@@ -15,7 +15,7 @@ async function brokenPng(seed: string): Promise<Buffer> {
 const countImages = async () => (await call(`${server().url}/v1/images`)).body['total'];
 
 test('rejects an undecodable inline upload and stores nothing', async () => {
-  const before = await countImages();
+  const countBefore = await countImages();
   for (const [code, bytes] of [
     ['picture_cut', await brokenJpeg('inline')],
     ['picture_corrupt', await brokenPng('inline')],
@@ -23,7 +23,7 @@ test('rejects an undecodable inline upload and stores nothing', async () => {
     const { status, body } = await upload(server().url, bytes);
     expect([status, body]).toMatchObject([400, { code, family: 'picture_damaged' }]);
   }
-  expect(await countImages()).toBe(before);
+  expect(await countImages()).toBe(countBefore);
   expect((await call(`${server().url}/v1/metrics`)).body['tenant_counts']).toMatchObject({ default: 0 });
 });
 
@@ -52,20 +52,20 @@ test('fails an undecodable queued upload, and reports the reason in every respon
     const response = await call(url + path);
     expect(expectProblem(response, 404, 'rendition_not_ready'), path).toContain(reason.replace(/\.$/, ''));
   }
-  const failed = await call(`${url}/v1/images?status=failed`);
-  expect(failed.body).toMatchObject({ total: 1, items: [{ id: image.id, error: reason }] });
+  const failedImages = await call(`${url}/v1/images?status=failed`);
+  expect(failedImages.body).toMatchObject({ total: 1, items: [{ id: image.id, error: reason }] });
   expect((await call(`${url}/v1/images/${image.id}/original`)).status).toBe(200);
 });
 
 test('retries a failed image when the same bytes are uploaded again', async () => {
   const { url } = server();
   const bytes = await brokenPng('retried');
-  const first = (await uploadQueued(url, bytes)).body;
-  expect(await finishedImage(url, first.asset_id)).toMatchObject({ status: 'failed' });
-  const retried = (await uploadQueued(url, bytes)).body;
-  expect(retried).toMatchObject({ asset_id: first.asset_id, status: 'uploaded' });
-  expect(retried.job_id).toEqual(expect.any(Number));
-  expect(await finishedImage(url, first.asset_id)).toMatchObject({ status: 'failed' });
+  const firstUpload = (await uploadQueued(url, bytes)).body;
+  expect(await finishedImage(url, firstUpload.asset_id)).toMatchObject({ status: 'failed' });
+  const retriedUpload = (await uploadQueued(url, bytes)).body;
+  expect(retriedUpload).toMatchObject({ asset_id: firstUpload.asset_id, status: 'uploaded' });
+  expect(retriedUpload.job_id).toEqual(expect.any(Number));
+  expect(await finishedImage(url, firstUpload.asset_id)).toMatchObject({ status: 'failed' });
 });
 
 test('rejects an inline upload of a failed picture and keeps the failed image', async () => {

@@ -6,22 +6,22 @@ import { useServer } from '../support/process/server.ts';
 const server = useServer();
 
 /** Returns every path that serves the image. */
-function pathsOf(id: number, uuid: string): string[] {
-  const native = [id, uuid].flatMap((ref) =>
+function imagePaths(id: number, uuid: string): string[] {
+  const v1Paths = [id, uuid].flatMap((ref) =>
     ['', '/original', '/thumbnail', '/renditions/card'].map((tail) => `/v1/images/${ref}${tail}`),
   );
-  return [...native, `/retrieve/asset/${id}`, `/retrieve/original/${id}`, `/retrieve/rendition/${id}/zoom`];
+  return [...v1Paths, `/retrieve/asset/${id}`, `/retrieve/original/${id}`, `/retrieve/rendition/${id}/zoom`];
 }
 
-test('responds 404 at every path of a deleted image, even if it was cached', async () => {
+test('returns 404 at every path of a deleted image that was cached', async () => {
   const { url } = server();
   const { id, uuid } = (await upload(url, await jpeg('deleted'), 'deleted')).body;
-  // Read twice, so that the second responses come from the cache.
-  for (const path of [...pathsOf(id, uuid), ...pathsOf(id, uuid)])
+  // Each path is read twice, so that the second response comes from the cache.
+  for (const path of [...imagePaths(id, uuid), ...imagePaths(id, uuid)])
     expect((await call(url + path)).status, path).toBe(200);
-  const deleted = await call(`${url}/v1/images/${uuid}`, { method: 'DELETE' });
-  expect([deleted.status, deleted.bytes.length]).toEqual([204, 0]);
-  for (const path of pathsOf(id, uuid)) {
+  const deletion = await call(`${url}/v1/images/${uuid}`, { method: 'DELETE' });
+  expect([deletion.status, deletion.bytes.length]).toEqual([204, 0]);
+  for (const path of imagePaths(id, uuid)) {
     expectProblem(await call(url + path), 404, 'image_not_found');
     expectProblem(await call(url + path, { headers: { 'if-none-match': '*' } }), 404, 'image_not_found');
   }
@@ -30,21 +30,21 @@ test('responds 404 at every path of a deleted image, even if it was cached', asy
   expect((await call(`${url}/v1/metrics`)).body['tenant_counts']).toMatchObject({ deleted: 0 });
 });
 
-test('creates a new image when the bytes of a deleted one are uploaded again', async () => {
+test('creates a new image when the bytes of a deleted image are uploaded again', async () => {
   const { url } = server();
   const bytes = await jpeg('uploaded twice');
-  const first = (await upload(url, bytes)).body;
-  await call(`${url}/v1/images/${first.id}`, { method: 'DELETE' });
-  const second = await upload(url, bytes);
-  expect(second.status).toBe(201);
-  expect(second.body.id).not.toBe(first.id);
-  expect(second.body.uuid).not.toBe(first.uuid);
-  expect(second.body.renditions).toHaveLength(3);
-  expect(sha256((await call(`${url}/v1/images/${second.body.id}/original`)).bytes)).toBe(sha256(bytes));
-  expectProblem(await call(`${url}/v1/images/${first.id}`), 404, 'image_not_found');
+  const firstImage = (await upload(url, bytes)).body;
+  await call(`${url}/v1/images/${firstImage.id}`, { method: 'DELETE' });
+  const secondUpload = await upload(url, bytes);
+  expect(secondUpload.status).toBe(201);
+  expect(secondUpload.body.id).not.toBe(firstImage.id);
+  expect(secondUpload.body.uuid).not.toBe(firstImage.uuid);
+  expect(secondUpload.body.renditions).toHaveLength(3);
+  expect(sha256((await call(`${url}/v1/images/${secondUpload.body.id}/original`)).bytes)).toBe(sha256(bytes));
+  expectProblem(await call(`${url}/v1/images/${firstImage.id}`), 404, 'image_not_found');
 });
 
-test('keeps an image deleted if its job was pending or running at the deletion', async () => {
+test('does not restore a deleted image when its pending or running job ends', async () => {
   const { url } = server();
   const pictures = await Promise.all(Array.from({ length: 12 }, (_, i) => jpeg(`queued ${i}`, 1500, 1000)));
   const assets = await Promise.all(pictures.map((bytes) => uploadQueued(url, bytes, 'queue')));
@@ -54,12 +54,12 @@ test('keeps an image deleted if its job was pending or running at the deletion',
     deletedIds.map((id) => call(`${url}/v1/images/${id}`, { method: 'DELETE' })),
   );
   expect(deletions.every(({ status }) => status === 204)).toBe(true);
-  const remaining = await Promise.all(
+  const remainingImages = await Promise.all(
     ids.filter((id) => !deletedIds.includes(id)).map((id) => finishedImage(url, id)),
   );
-  expect(remaining.every(({ status, renditions }) => status === 'completed' && renditions.length === 3)).toBe(
-    true,
-  );
+  expect(
+    remainingImages.every(({ status, renditions }) => status === 'completed' && renditions.length === 3),
+  ).toBe(true);
   for (const id of deletedIds) expect((await call(`${url}/v1/images/${id}`)).status).toBe(404);
   expect((await call(`${url}/v1/images?tenant=queue`)).body).toMatchObject({ total: 6 });
 });
@@ -76,16 +76,16 @@ test('confirms exactly one of many concurrent deletions', async () => {
   ]);
 });
 
-test('leaves one complete image or none after concurrent deletions and uploads of the same bytes', async () => {
+test('leaves at most one image, with all its files, after concurrent deletions and uploads of the same bytes', async () => {
   const { url } = server();
   const bytes = await jpeg('contended');
   for (let round = 0; round < 5; round += 1) {
     const { id } = (await upload(url, bytes, 'contended')).body;
-    const [, second] = await Promise.all([
+    const [, secondUpload] = await Promise.all([
       call(`${url}/v1/images/${id}`, { method: 'DELETE' }),
       upload(url, bytes, 'contended'),
     ]);
-    expect(second.status).toBeLessThan(500);
+    expect(secondUpload.status).toBeLessThan(500);
     const { items } = (await call<{ items: { id: number }[] }>(`${url}/v1/images?tenant=contended`)).body;
     expect(items.length).toBeLessThanOrEqual(1);
     for (const image of items) {

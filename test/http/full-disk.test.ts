@@ -9,21 +9,21 @@ import { makeStaging } from '../../src/storage/staging.ts';
 import { testFolder } from '../support/inner/folders.ts';
 import { form } from '../support/process/client.ts';
 
-/** Staging on a disk that fills up in the middle of a file. Removing the partial file takes a moment. */
-async function fullStaging() {
+/** Creates staging on a disk that fills up while a file is received. Removing the partial file takes a moment. */
+async function makeFullStaging() {
   return {
     ...makeStaging(await testFolder()),
     async receive(source: AsyncIterable<Buffer>): Promise<never> {
       for await (const chunk of source) if (chunk.length > 0) break;
       await sleep(20);
-      throw new AppError('storage_full', 'The disk of the storage is full.');
+      throw new AppError('storage_full', 'The storage disk is full.');
     },
   };
 }
 
-test('reports a disk that fills up in the middle of a file as full, not the form as truncated', async () => {
+test('reports a full disk instead of a truncated form if the disk fills up while a file is received', async () => {
   const receive = makeReceiveUploadForm({
-    staging: await fullStaging(),
+    staging: await makeFullStaging(),
     assertFreeSpace: () => Promise.resolve(),
     maxBytes: 2 ** 20,
     idleMs: 5_000,

@@ -8,11 +8,11 @@ import { boundary, connectRaw, formEnd, formHead, partHead } from '../support/pr
 const server = useServer({ BODY_IDLE_SECONDS: '1' });
 
 /** Returns a seeded random generator, so that failures can be reproduced. */
-function seededRandom(seed: number): (below: number) => number {
+function seededRandom(seed: number): (limit: number) => number {
   let state = seed;
-  return (below) => {
+  return (limit) => {
     state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0;
-    return Math.floor((state / 2 ** 32) * below);
+    return Math.floor((state / 2 ** 32) * limit);
   };
 }
 
@@ -29,31 +29,34 @@ const paths = [
   '*',
 ];
 
-/** A nearly valid request with a few bytes overwritten at random. */
-function makeRequest(random: (below: number) => number): Buffer {
-  const pick = <T>(from: readonly T[]) => from[random(from.length)] as T;
+/** Generates a nearly valid request and overwrites a few random bytes. */
+function makeRequest(random: (limit: number) => number): Buffer {
+  const pick = <T>(choices: readonly T[]) => choices[random(choices.length)] as T;
   const noise = () => Buffer.from(Array.from({ length: random(60) }, () => random(256))).toString('latin1');
-  const garbage = pick([noise, () => `${noise()}\r\n\r\n`])();
-  const form = `${formHead(pick(paths), random(400))}${partHead}${noise()}${formEnd}`;
-  const plain = `${pick(methods)} ${pick(paths)}?${pick(['limit=', 'v=', 'mode=', '%'])}${encodeURIComponent(noise().slice(0, 5))} HTTP/1.1\r\nhost: localhost\r\nrange: bytes=${noise().replaceAll(/[^\d,-]/g, '')}-\r\nif-none-match: ${noise().replaceAll(/[^\x21-\x7e]/g, '')}\r\n\r\n`;
-  const badBody = `POST /v1/images HTTP/1.1\r\nhost: localhost\r\ncontent-type: multipart/form-data; boundary=${pick([boundary, '', '"', noise()])}\r\ntransfer-encoding: chunked\r\n\r\n${pick(['5\r\nhello', 'ffffffff\r\n', '0\r\n', 'zz\r\n'])}\r\n`;
-  const bytes = Buffer.from(pick([garbage, form, plain, plain, badBody]), 'latin1');
-  for (let flips = random(4); flips > 0 && bytes.length > 0; flips -= 1)
+  const garbageRequest = pick([noise, () => `${noise()}\r\n\r\n`])();
+  const formRequest = `${formHead(pick(paths), random(400))}${partHead}${noise()}${formEnd}`;
+  const getRequest = `${pick(methods)} ${pick(paths)}?${pick(['limit=', 'v=', 'mode=', '%'])}${encodeURIComponent(noise().slice(0, 5))} HTTP/1.1\r\nhost: localhost\r\nrange: bytes=${noise().replaceAll(/[^\d,-]/g, '')}-\r\nif-none-match: ${noise().replaceAll(/[^\x21-\x7e]/g, '')}\r\n\r\n`;
+  const requestWithBadBody = `POST /v1/images HTTP/1.1\r\nhost: localhost\r\ncontent-type: multipart/form-data; boundary=${pick([boundary, '', '"', noise()])}\r\ntransfer-encoding: chunked\r\n\r\n${pick(['5\r\nhello', 'ffffffff\r\n', '0\r\n', 'zz\r\n'])}\r\n`;
+  const bytes = Buffer.from(
+    pick([garbageRequest, formRequest, getRequest, getRequest, requestWithBadBody]),
+    'latin1',
+  );
+  for (let changes = random(4); changes > 0 && bytes.length > 0; changes -= 1)
     bytes[random(bytes.length)] = random(256);
   return bytes;
 }
 
-test('handles three hundred corrupted requests without a 5xx', async () => {
+test('handles three hundred corrupted requests without a 5xx response', async () => {
   const { url } = server();
   await upload(url, await jpeg('before'));
   const seed = randomBytes(4).readUInt32LE();
   const random = seededRandom(seed);
   const requests = Array.from({ length: 300 }, () => makeRequest(random));
   const responses: string[] = [];
-  const remaining = requests.values();
+  const remainingRequests = requests.values();
   await Promise.all(
     Array.from({ length: 30 }, async () => {
-      for (const bytes of remaining) {
+      for (const bytes of remainingRequests) {
         const connection = await connectRaw(url);
         await connection.write(bytes);
         connection.socket.end();
@@ -71,7 +74,7 @@ test('handles three hundred corrupted requests without a 5xx', async () => {
   expect(server().log()).not.toContain('"level":"error"');
 });
 
-test('responds to unusual but valid URLs without a 5xx', async () => {
+test('handles unusual but valid URLs without a 5xx response', async () => {
   const { url } = server();
   const targets = [
     '/v1/images/%2e%2e%2f',

@@ -30,7 +30,7 @@ test('finds an image by id and by UUID in any case', async () => {
   }
 });
 
-test('responds 400 to an invalid id at every path of an image', async () => {
+test('returns 400 for an invalid id at every image path', async () => {
   const tails = ['', '/original', '/thumbnail', '/renditions/thumb'];
   for (const ref of ['abc', '1.5', '-1', '0x1', "1'--", '%00', '9'.repeat(40)]) {
     for (const tail of tails) {
@@ -41,7 +41,7 @@ test('responds 400 to an invalid id at every path of an image', async () => {
   }
 });
 
-test('responds 404 for an unknown image', async () => {
+test('returns 404 for an unknown image', async () => {
   const unknownRefs = ['999999', '0', '999999999999999', '00000000-0000-7000-8000-000000000000'];
   for (const ref of unknownRefs) {
     for (const path of [
@@ -54,7 +54,7 @@ test('responds 404 for an unknown image', async () => {
   expectProblem(await call(`${server().url}/v1/images/999999`, { method: 'DELETE' }), 404, 'image_not_found');
 });
 
-test('responds 400 to an unknown preset and lists the presets', async () => {
+test('returns 400 for an unknown preset and lists the presets', async () => {
   for (const path of [
     `/v1/images/${images[0]?.id}/renditions/poster`,
     `/retrieve/rendition/${images[0]?.id}/poster`,
@@ -90,7 +90,7 @@ test.each([
   'status=done',
   'created_after=yesterday',
   'limit=1&limit=2',
-])('rejects %s in the list and names the parameter', async (query) => {
+])('rejects the list parameter %s and reports its name', async (query) => {
   const detail = expectProblem(await call(`${server().url}/v1/images?${query}`), 400, 'invalid_request');
   expect(detail).toContain(query.split('=')[0]);
 });

@@ -28,10 +28,10 @@ const post = <Body = Receipt>(body: string, type: string, query = '') =>
   });
 const postCsv = (body: string, query?: string) => post(body, 'text/csv', query);
 const postJson = (body: unknown, query?: string) => post(JSON.stringify(body), 'application/json', query);
-const rejectionOf = async (body: string, type = 'text/csv', status = 400, code = 'invalid_request') =>
+const expectRejection = async (body: string, type = 'text/csv', status = 400, code = 'invalid_request') =>
   expectProblem(await post<Record<string, unknown>>(body, type), status, code);
 
-test('refuses only the CSV lines without a URL or with too many cells', async () => {
+test('rejects only the CSV lines without a URL or with too many cells', async () => {
   const { status, body } = await postCsv(
     'url,tenant,reference\n,shop,a\nhttps://a.example/1.jpg\nhttps://a.example/2.jpg,shop,b,c\n,,\n\nhttps://a.example/3.jpg,shop,b\n',
   );
@@ -47,7 +47,7 @@ test('refuses only the CSV lines without a URL or with too many cells', async ()
   expect(body.lines[2]?.error).toContain('the line has 4 cells but the header has 3');
 });
 
-test('refuses only the JSON items of the wrong shape', async () => {
+test('rejects only the invalid JSON items', async () => {
   const url = 'https://a.example/4.jpg';
   const items = [
     { url },
@@ -78,43 +78,43 @@ test('refuses only the JSON items of the wrong shape', async () => {
   });
 });
 
-test('uses the tenant in the query for lines without one', async () => {
-  const tenantsOf = async (response: ReturnType<typeof postCsv>) =>
+test('uses the tenant in the query for lines without a tenant', async () => {
+  const listTenants = async (response: ReturnType<typeof postCsv>) =>
     (await response).body.lines.map(({ tenant }) => tenant);
   const csv = 'url\ttenant\nhttps://b.example/1.jpg\t\nhttps://b.example/2.jpg\tother\n';
-  expect(await tenantsOf(postCsv(csv, '?tenant=shop'))).toEqual(['shop', 'other']);
+  expect(await listTenants(postCsv(csv, '?tenant=shop'))).toEqual(['shop', 'other']);
   const urls = ['https://b.example/3.jpg'];
-  expect(await tenantsOf(postJson({ urls }, '?tenant=shop'))).toEqual(['shop']);
-  expect(await tenantsOf(postJson({ urls, tenant: 'top' }, '?tenant=shop'))).toEqual(['top']);
+  expect(await listTenants(postJson({ urls }, '?tenant=shop'))).toEqual(['shop']);
+  expect(await listTenants(postJson({ urls, tenant: 'top' }, '?tenant=shop'))).toEqual(['top']);
   expect((await postCsv(csv, '?tenant=a%20b')).status).toBe(400);
 });
 
-test('explains in one sentence why it rejects a whole CSV', async () => {
-  expect(await rejectionOf('https://a.example/a.jpg\nhttps://a.example/b.jpg\n')).toBe(
+test('explains in one sentence why a whole CSV import is rejected', async () => {
+  expect(await expectRejection('https://a.example/a.jpg\nhttps://a.example/b.jpg\n')).toBe(
     'The CSV must begin with a header line such as "url,tenant,reference"; its first line is "https://a.example/a.jpg".',
   );
-  expect(await rejectionOf('')).toContain('it is empty');
-  expect(await rejectionOf('url,tenant\n')).toContain('no lines below its header');
-  expect(await rejectionOf('url,Tenant,tenant\na,b,c\n')).toBe(
+  expect(await expectRejection('')).toContain('it is empty');
+  expect(await expectRejection('url,tenant\n')).toContain('no lines below its header');
+  expect(await expectRejection('url,Tenant,tenant\na,b,c\n')).toBe(
     'The CSV has the column "tenant" more than once.',
   );
-  expect(await rejectionOf('url,colour\na,red\n')).toContain(
+  expect(await expectRejection('url,colour\na,red\n')).toContain(
     'unknown column "colour"; allowed: url, tenant, reference.',
   );
-  expect(await rejectionOf(`url\n${'x\n'.repeat(1_001)}`)).toContain('more than 1,000 lines');
-  expect(await rejectionOf('x', 'text/plain', 415, 'unsupported_body')).toBe(
+  expect(await expectRejection(`url\n${'x\n'.repeat(1_001)}`)).toContain('more than 1,000 lines');
+  expect(await expectRejection('x', 'text/plain', 415, 'unsupported_body')).toBe(
     'The body must be application/json or text/csv (received text/plain).',
   );
 });
 
 test('reports the limit and the size of a body that is too large', async () => {
   const body = JSON.stringify({ urls: ['x'.repeat(2 ** 20)] });
-  expect(await rejectionOf(body, 'application/json', 413, 'body_too_large')).toBe(
+  expect(await expectRejection(body, 'application/json', 413, 'body_too_large')).toBe(
     `The body has ${body.length} bytes; the limit is 1048576 bytes (1 MiB).`,
   );
 });
 
-test('rejects a body on operations that take none', async () => {
+test('rejects a body for an operation that does not accept a body', async () => {
   const restore = (type: string, body: string) =>
     call(`${server().url}/v1/images/1/restore`, { method: 'POST', body, headers: { 'content-type': type } });
   for (const type of [

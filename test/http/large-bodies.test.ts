@@ -11,14 +11,14 @@ import { boundary, chunk, connectRaw, formEnd, formHead, partHead } from '../sup
 const server = useServer({ MAX_UPLOAD_BYTES: String(2 ** 20) });
 const mib = (number: number) => number * 2 ** 20;
 
-const filesInStaging = (of: Server) => stagedFiles(join(of.dataDir, 'storage', '.staging'));
+const listStagedFiles = ({ dataDir }: Server) => stagedFiles(join(dataDir, 'storage', '.staging'));
 
 test('accepts a file of exactly the maximum size and rejects one byte more', async () => {
   const { url } = server();
   const picture = await jpeg('limit');
-  const padded = Buffer.concat([picture, Buffer.alloc(mib(1) - picture.length)]);
-  expect((await upload(url, padded)).status).toBe(201);
-  const body = form(['file', Buffer.concat([padded, Buffer.of(0)])]);
+  const paddedPicture = Buffer.concat([picture, Buffer.alloc(mib(1) - picture.length)]);
+  expect((await upload(url, paddedPicture)).status).toBe(201);
+  const body = form(['file', Buffer.concat([paddedPicture, Buffer.of(0)])]);
   const detail = expectProblem(
     await call(`${url}/v1/images`, { method: 'POST', body }),
     413,
@@ -27,7 +27,7 @@ test('accepts a file of exactly the maximum size and rejects one byte more', asy
   expect(detail).toMatch(/1048576 bytes \(1 MiB\)/);
 });
 
-test('rejects a body by its Content-Length before reading it', async () => {
+test('rejects a body based on its Content-Length before reading it', async () => {
   const connection = await connectRaw(server().url);
   await connection.write(formHead('/v1/images', mib(30)));
   const response = await connection.until(/"code":"body_too_large"/);
@@ -44,13 +44,13 @@ test('rejects a body without a length as soon as it exceeds the limit', async ()
   connection.socket.destroy();
 });
 
-test('responds to a client that keeps sending 30 MB, then closes the connection', async () => {
+test('responds to a client that keeps sending data, and then closes the connection', async () => {
   for (const length of [mib(30), undefined]) {
     const connection = await connectRaw(server().url);
     await connection.write(formHead('/v1/images', length));
     const block = Buffer.alloc(mib(0.25));
     await connection.write(length === undefined ? chunk(partHead) : partHead);
-    // Paced like a typical connection, so that the client is still sending when the response arrives.
+    // The client sends at a typical speed, so that it is still sending when the response arrives.
     let sent = 0;
     for (; sent < 120 && !connection.socket.destroyed; sent += 1) {
       await connection.write(length === undefined ? chunk(block) : block);
@@ -62,7 +62,7 @@ test('responds to a client that keeps sending 30 MB, then closes the connection'
   }
 });
 
-test('keeps the response readable for a client that sends 30 MB before it reads', async () => {
+test('keeps the response readable for a client that sends 30 MB before reading', async () => {
   for (const length of [mib(30) + partHead.length, undefined]) {
     const connection = await connectRaw(server().url);
     // A reset during the upload would discard the response before the client reads it.
@@ -89,8 +89,8 @@ test('reuses a connection after receiving a rejected body completely', async () 
   connection.socket.destroy();
 });
 
-test('leaves nothing of a rejected body in staging', async () => {
-  await expect.poll(() => filesInStaging(server())).toEqual([]);
+test('removes rejected bodies from staging', async () => {
+  await expect.poll(() => listStagedFiles(server())).toEqual([]);
 });
 
 test('rejects uploads with 507 while the disk is nearly full', async () => {
@@ -99,7 +99,7 @@ test('rejects uploads with 507 while the disk is nearly full', async () => {
   const detail = expectProblem(await call(`${url}/v1/images`, { method: 'POST', body }), 507, 'storage_full');
   expect(detail).toMatch(/MiB left, but uploads need at least 1000000 MiB/);
   expect((await call(`${url}/v1/images`)).body).toMatchObject({ total: 0 });
-  await expect.poll(() => filesInStaging({ url, ...fullServer })).toEqual([]);
+  await expect.poll(() => listStagedFiles({ url, ...fullServer })).toEqual([]);
 });
 
 /** Returns the resident memory of a process, in MiB. */
@@ -107,33 +107,33 @@ function residentMib(pid: number): number {
   return Number(/^VmRSS:\s+(\d+) kB/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]) / 1024;
 }
 
-/** Sends a file of `size` MiB that begins like a PNG. Returns the peak memory of the server during the upload, in MiB. */
-async function sendLarge(url: string, pid: number, size: number): Promise<number> {
+/** Sends a file of `size` MiB that begins like a PNG. Returns the server’s peak memory during the upload, in MiB. */
+async function sendLargeFile(url: string, pid: number, size: number): Promise<number> {
   const head = Buffer.concat([Buffer.from(partHead), Buffer.from('\x89PNG\r\n\x1a\n', 'latin1')]);
   const connection = await connectRaw(url);
   await connection.write(formHead('/v1/images', head.length + mib(size) + formEnd.length));
   await connection.write(head);
   const block = Buffer.alloc(mib(1), boundary);
-  let peak = 0;
+  let peakMib = 0;
   for (let sent = 0; sent < size; sent += 1) {
     await connection.write(block);
-    peak = Math.max(peak, residentMib(pid));
+    peakMib = Math.max(peakMib, residentMib(pid));
   }
   await connection.write(formEnd);
   expect(await connection.until(/"code":"[a-z_]+"/)).toMatch(/^HTTP\/1\.1 400 .*PNG/s);
   connection.socket.destroy();
-  return Math.max(peak, residentMib(pid));
+  return Math.max(peakMib, residentMib(pid));
 }
 
 test.runIf(process.platform === 'linux')(
-  'memory use does not depend on the file size',
+  'uses no more memory for a larger file',
   { tags: 'slow' },
   async () => {
     const { url, pid } = await startServer({ MAX_UPLOAD_BYTES: String(mib(300)) });
-    // Warm-up: later uploads reuse the memory of the first.
-    await sendLarge(url, pid, 100);
-    const small = await sendLarge(url, pid, 40);
-    // A server that buffered files would need 250 MiB more; garbage collection may account for 100 MiB.
-    expect((await sendLarge(url, pid, 290)) - small).toBeLessThan(180);
+    // The first upload is not measured, because later uploads reuse its memory.
+    await sendLargeFile(url, pid, 100);
+    const smallFilePeak = await sendLargeFile(url, pid, 40);
+    // A server that buffers files would need 250 MiB more. Garbage collection can account for 100 MiB.
+    expect((await sendLargeFile(url, pid, 290)) - smallFilePeak).toBeLessThan(180);
   },
 );

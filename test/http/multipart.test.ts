@@ -58,7 +58,7 @@ interface Outcome {
 }
 type Part = [head: string | Buffer, body: string | Buffer];
 
-/** Sends a form with these parts, byte for byte, between two texts outside the boundaries. */
+/** Sends a form with these parts unchanged. `before` and `after` are placed outside the boundaries. */
 async function send(parts: readonly Part[], [before, after] = ['', '']): Promise<Outcome> {
   const body = parts.flatMap(([head, bytes]) => [
     Buffer.from(`--${boundary}\r\n`),
@@ -76,7 +76,7 @@ async function send(parts: readonly Part[], [before, after] = ['', '']): Promise
 }
 
 const disposition = 'Content-Disposition: form-data; ';
-const file = (rest: string): Part => [`${disposition}name="file"${rest}`, picture];
+const file = (parameters: string): Part => [`${disposition}name="file"${parameters}`, picture];
 const latin1 = (text: string) => Buffer.from(text, 'latin1');
 
 test.each([
@@ -92,7 +92,7 @@ test.each([
   [`; filename*=utf-8'de'K%C3%BCche.jpg`, 'Küche.jpg'],
   [`; filename*=ISO-8859-1''K%FCche.jpg`, 'Küche.jpg'],
   [`; filename*="UTF-8''K%C3%BCche.jpg"`, 'Küche.jpg'],
-  // Falls back to the plain name if the extended one cannot be decoded.
+  // The plain name is used if the extended name cannot be decoded.
   [`; filename="foto.jpg"; filename*=UTF-8''K%FCche.jpg`, 'foto.jpg'],
   [`; filename="foto.jpg"; filename*=cp850''K%81che.jpg`, 'foto.jpg'],
   [`; filename="foto.jpg"; filename*=K%C3%BCche.jpg`, 'foto.jpg'],
@@ -102,8 +102,8 @@ test.each([
   ['; filename=".."', ''],
   ['; filename="24%22 TV; rot.jpg"', '24" TV; rot.jpg'],
   [String.raw`; filename="24\" TV.jpg"`, '24" TV.jpg'],
-])('accepts the file part name="file"%s', async (rest, filename) => {
-  expect(await send([file(rest)])).toEqual({ filename, bytes: picture.length, isIntact: true });
+])('accepts the file part name="file"%s', async (parameters, filename) => {
+  expect(await send([file(parameters)])).toEqual({ filename, bytes: picture.length, isIntact: true });
 });
 
 test.each<[string, Part[], string, RegExp]>([
@@ -144,19 +144,19 @@ test.each<[string, Part[], string, RegExp]>([
     /"cp850", which is not supported/,
   ],
   [
-    'two values of a field',
+    'two values for a field',
     [file(''), [`${disposition}name="tenant"`, 'a'], [`${disposition}name="tenant"`, 'b']],
     'invalid_request',
     /"tenant" more than once/,
   ],
   [
-    'a file in another field',
+    'a file in a different field',
     [[`${disposition}name="image"\r\nContent-Type: image/png`, picture]],
     'missing_file',
     /the file is in the field "image"/,
   ],
   [
-    'binary data in another field',
+    'binary data in a different field',
     [[`${disposition}name="image"`, picture]],
     'invalid_request',
     /"image" is longer than 8192 bytes; send the image in the field "file"/,
@@ -183,7 +183,7 @@ test.each<[string, Part[], string, RegExp]>([
   expect(outcome.message).toMatch(message);
 });
 
-test('applies the charset of a form to fields and file name, even if it is declared after the file', async () => {
+test('applies the charset of a form to its fields and file name if the charset follows the file', async () => {
   const charset: Part = [`${disposition}name="_charset_"`, 'windows-1252'];
   const namedFile: Part = [latin1(`${disposition}name="file"; filename="Küche.jpg"`), picture];
   expect(await send([namedFile, [`${disposition}name="tenant"`, latin1('Küche')], charset])).toMatchObject({
@@ -208,12 +208,12 @@ test('ignores invalid and repeated fields that the operation does not use', asyn
 
 test('skips bytes outside the boundaries, but counts them towards the limit', async () => {
   expect(await send([file('')], ['preamble\r\n', '\r\nepilogue'])).toMatchObject({ isIntact: true });
-  const padding = 'x'.repeat(2 ** 20 + 2 ** 18);
-  for (const outside of [
-    [`${padding}\r\n`, ''],
-    ['', padding],
+  const longText = 'x'.repeat(2 ** 20 + 2 ** 18);
+  for (const padding of [
+    [`${longText}\r\n`, ''],
+    ['', longText],
   ])
-    expect(await send([file('')], outside as [string, string])).toMatchObject({ code: 'body_too_large' });
+    expect(await send([file('')], padding as [string, string])).toMatchObject({ code: 'body_too_large' });
 });
 
 test.each([

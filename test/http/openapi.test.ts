@@ -11,18 +11,18 @@ const operations = Object.entries(document.paths).flatMap(([path, methods]) =>
 );
 
 describe('docs/openapi.json', () => {
-  test('matches the routes, whatever the environment', () => {
+  test('matches the routes, regardless of the environment', () => {
     const env = { ...process.env, PORT: '4242', PURGE_DAYS: '7', MAX_SIMILAR_RESULTS: '3' };
-    const check = spawnSync(process.execPath, ['scripts/openapi-docs.ts', '--check'], {
+    const docsCheck = spawnSync(process.execPath, ['scripts/openapi-docs.ts', '--check'], {
       cwd: root,
       encoding: 'utf8',
       env,
     });
-    expect(check.stderr).toBe('');
-    expect(check.status).toBe(0);
+    expect(docsCheck.stderr).toBe('');
+    expect(docsCheck.status).toBe(0);
   });
 
-  test('gives every operation a summary, a tag and a described success response', () => {
+  test('contains a summary, a tag and a described success response for every operation', () => {
     expect(operations.length).toBeGreaterThan(40);
     for (const { path, method, operation } of operations) {
       expect(operation.summary, `${method} ${path}`).toMatch(/^.{4,}[^.]$/);
@@ -54,7 +54,7 @@ describe('docs/openapi.json', () => {
     expect(paths.filter((path) => path.startsWith('/docs') || path.includes('*'))).toEqual([]);
   });
 
-  test('has only examples that match their schemas and references that resolve', () => {
+  test('contains only examples that match their schemas and references that resolve', () => {
     for (const [name, { examples = [] }] of Object.entries(document.components.schemas))
       for (const example of examples) expectSchema(['components', 'schemas', name], example);
     for (const { path, method, operation } of operations) {
@@ -73,10 +73,10 @@ describe('docs/openapi.json', () => {
 });
 
 describe('the documentation pages', () => {
-  test('load nothing from other hosts at /docs, which serves the same document', async () => {
+  test('load nothing from other hosts at /docs', async () => {
     const app = await bareServer();
-    const served = await app.inject('/api/v1/openapi.json');
-    expect(served.json()).toEqual(document);
+    const servedDocument = await app.inject('/api/v1/openapi.json');
+    expect(servedDocument.json()).toEqual(document);
     for (const path of ['/docs', '/docs/']) {
       const page = await app.inject(path);
       expect(page.headers['content-type']).toMatch(/^text\/html/);
@@ -91,7 +91,7 @@ describe('the documentation pages', () => {
     }
   });
 
-  test('list every operation and schema at /redoc, without scripts and with only the style that its policy allows', async () => {
+  test('list every operation and schema at /redoc, without scripts and without styles that the policy forbids', async () => {
     const page = await (await bareServer()).inject('/redoc');
     expect(page.headers['content-type']).toMatch(/^text\/html/);
     expect(page.body).not.toMatch(/<script|\son\w+=|\sstyle=/i);

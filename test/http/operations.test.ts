@@ -3,6 +3,8 @@ import { call, expectProblem, finishedImage, upload, uploadQueued } from '../sup
 import { brokenJpeg, jpeg } from '../support/process/pictures.ts';
 import { useServer } from '../support/process/server.ts';
 
+/** Tests operations of `/v1` and of the catalog dialect, one of two older APIs that Vitrine also serves. */
+
 const server = useServer();
 
 test('counts images by tenant, preset and status', async () => {
@@ -27,12 +29,12 @@ test('counts images by tenant, preset and status', async () => {
 
 test('reports the usage of one tenant and of all tenants in the catalog dialect', async () => {
   const { url } = server();
-  const left = { tenant_name: 'left', asset_count: 2, rendition_count: 6 };
+  const leftUsage = { tenant_name: 'left', asset_count: 2, rendition_count: 6 };
   const { body } = await call(`${url}/metrics/tenant/left`);
-  expect(body).toMatchObject(left);
+  expect(body).toMatchObject(leftUsage);
   expect(body['total_bytes']).toBe(Number(body['asset_bytes']) + Number(body['rendition_bytes']));
   expect((await call<{ tenants: unknown[] }>(`${url}/metrics`)).body.tenants).toContainEqual(
-    expect.objectContaining(left),
+    expect.objectContaining(leftUsage),
   );
   for (const name of ['unknown', 'LEFT', 'a%20b', '%00'])
     expectProblem(await call(`${url}/metrics/tenant/${name}`), 404, 'tenant_not_found');

@@ -38,7 +38,7 @@ test.each([
   ['the last bytes', 'bytes=-300', (size: number) => [size - 300, size - 1]],
   ['a suffix longer than the file', 'bytes=-99999999', (size: number) => [0, size - 1]],
   ['an end beyond the file', 'bytes=100-99999999', (size: number) => [100, size - 1]],
-])('sends a range: %s', async (_case, range, limits) => {
+])('sends %s for a range request', async (_case, range, limits) => {
   const [first = 0, last = 0] = limits(bytes.length);
   for (const response of await get({ range })) {
     expect(response.status).toBe(206);
@@ -73,7 +73,7 @@ test('ignores a range if If-Range does not match the ETag', async () => {
     expect(await statuses(header), header).toEqual([200, 200, 200]);
 });
 
-test('responds to HEAD of an original with its size and no body', async () => {
+test('responds to HEAD for an original with its size and no body', async () => {
   for (const response of await get({}, 'HEAD')) {
     expect([response.status, response.bytes.length]).toEqual([200, 0]);
     expect(response.headers.get('content-length')).toBe(String(bytes.length));
@@ -89,12 +89,12 @@ test.each([
   ['../../etc/passwd', 'filename=passwd', 'passwd'],
 ])(
   'offers a file named %s for download under a name that every client can read',
-  async (name, expected, stored) => {
+  async (name, disposition, storedName) => {
     const image = await uploadNamed(name, await jpeg(`named ${name}`));
-    expect(image.original_filename).toBe(stored);
+    expect(image.original_filename).toBe(storedName);
     const response = await call(`${server().url}/v1/images/${image.id}/original`);
-    expect(response.headers.get('content-disposition')).toContain(expected);
-    // Headers may contain only Latin-1 without line breaks.
+    expect(response.headers.get('content-disposition')).toContain(disposition);
+    // Headers may contain only Latin-1 characters without line breaks.
     expect(response.headers.get('content-disposition')).toMatch(/^[\x20-\x7e\xa0-\xff]+$/);
   },
 );

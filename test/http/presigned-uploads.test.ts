@@ -34,7 +34,7 @@ describe.skipIf(!services.s3Endpoint)('presigned uploads', () => {
     return response;
   }
 
-  /** Requests a presigned URL and uploads bytes to it. The S3 server of these tests does not check sizes. */
+  /** Requests a presigned URL and uploads bytes to it. The S3 server in these tests does not check sizes. */
   async function send(
     bytes: Buffer,
     fields: Record<string, string> = {},
@@ -42,10 +42,12 @@ describe.skipIf(!services.s3Endpoint)('presigned uploads', () => {
   ): Promise<Offer> {
     const { status, body, headers } = await post<Offer>('/v1/uploads', { size_bytes: size, ...fields });
     expect([status, headers.get('cache-control')]).toEqual([201, 'no-store']);
-    const { 'Content-Length': length, ...others } = body.headers;
+    const { 'Content-Length': length, ...otherHeaders } = body.headers;
     expect(Number(length)).toBe(size);
     const { method, url } = body;
-    expect((await fetch(url, { method, headers: others, body: new Uint8Array(bytes) })).status).toBe(200);
+    expect((await fetch(url, { method, headers: otherHeaders, body: new Uint8Array(bytes) })).status).toBe(
+      200,
+    );
     return body;
   }
 
@@ -58,25 +60,25 @@ describe.skipIf(!services.s3Endpoint)('presigned uploads', () => {
     expect(searchParams.get('X-Amz-SignedHeaders')).toBe('content-length;host;x-amz-meta-filename');
     expect(searchParams.get('X-Amz-Expires')).toBe('60');
 
-    const completed = await post<ImageRecord>('/v1/images', { upload: offer.id, tenant: 'shop' });
-    expect(completed.status).toBe(201);
-    expect(completed.headers.get('location')).toBe(`/v1/images/${completed.body.id}`);
-    expect(completed.body).toMatchObject({
+    const createdImage = await post<ImageRecord>('/v1/images', { upload: offer.id, tenant: 'shop' });
+    expect(createdImage.status).toBe(201);
+    expect(createdImage.headers.get('location')).toBe(`/v1/images/${createdImage.body.id}`);
+    expect(createdImage.body).toMatchObject({
       status: 'completed',
       tenant: 'shop',
       original_filename: 'große Tasse.jpg',
       original_width: 300,
     });
-    const original = await call(`${server().url}/v1/images/${completed.body.id}/original`);
+    const original = await call(`${server().url}/v1/images/${createdImage.body.id}/original`);
     expect(original.bytes.equals(bytes)).toBe(true);
 
-    const repeated = await post('/v1/images', { upload: offer.id, tenant: 'shop' });
-    expect(expectProblem(repeated, 404, 'upload_not_found')).toContain(
+    const repeatedRequest = await post('/v1/images', { upload: offer.id, tenant: 'shop' });
+    expect(expectProblem(repeatedRequest, 404, 'upload_not_found')).toContain(
       'has already been ingested, or has expired',
     );
-    const second = await send(bytes, { tenant: 'shop' });
-    const known = await post<ImageRecord>('/v1/images', { upload: second.id, tenant: 'shop' });
-    expect([known.status, known.body.id]).toEqual([200, completed.body.id]);
+    const secondOffer = await send(bytes, { tenant: 'shop' });
+    const secondImage = await post<ImageRecord>('/v1/images', { upload: secondOffer.id, tenant: 'shop' });
+    expect([secondImage.status, secondImage.body.id]).toEqual([200, createdImage.body.id]);
   });
 
   test('accepts mode=queued and a file name when the upload is ingested', async () => {
@@ -96,7 +98,7 @@ describe.skipIf(!services.s3Endpoint)('presigned uploads', () => {
     expect(responses[0]?.body.id).toBe(responses[1]?.body.id);
   });
 
-  test('rejects an upload of another tenant, and ids that are not uploads', async () => {
+  test('rejects another tenant’s upload, and ids that are not uploads', async () => {
     const { id } = await send(await jpeg('shop'), { tenant: 'shop' });
     await send(await jpeg('other'), { tenant: 'other' });
     expectProblem(await post('/v1/images', { upload: id, tenant: 'other' }), 404, 'upload_not_found');
@@ -108,7 +110,7 @@ describe.skipIf(!services.s3Endpoint)('presigned uploads', () => {
     expect((await post('/v1/images', { upload: id, tenant: 'shop' })).status).toBe(201);
   });
 
-  test('rejects a file that is too large, both before the upload and after it', async () => {
+  test('rejects a file that is too large before and after the upload', async () => {
     const response = await post('/v1/uploads', { size_bytes: maxBytes + 1 });
     expect(expectProblem(response, 413, 'body_too_large')).toBe(
       `The file has ${maxBytes + 1} bytes; the limit is ${maxBytes} bytes (1 MiB).`,
@@ -118,12 +120,12 @@ describe.skipIf(!services.s3Endpoint)('presigned uploads', () => {
     expect(await stagedFiles(join(server().dataDir, 'staging'))).toEqual([]);
   });
 
-  test('rejects a file that is not a picture, every time', async () => {
+  test('rejects a file that is not a picture on every attempt', async () => {
     const { id } = await send(Buffer.from('not a picture'));
     for (let round = 0; round < 2; round += 1)
       expectProblem(await post('/v1/images', { upload: id }), 400, 'not_a_picture');
-    const empty = await send(Buffer.alloc(0), {}, 1);
-    expectProblem(await post('/v1/images', { upload: empty.id }), 400, 'empty_file');
+    const emptyOffer = await send(Buffer.alloc(0), {}, 1);
+    expectProblem(await post('/v1/images', { upload: emptyOffer.id }), 400, 'empty_file');
   });
 
   test.each([
@@ -145,7 +147,7 @@ describe.skipIf(!services.s3Endpoint)('presigned uploads', () => {
 describe('presigned uploads with local storage', () => {
   const server = useServer();
 
-  test('are rejected with advice', async () => {
+  test('are rejected with a suggestion', async () => {
     const response = await call(`${server().url}/v1/uploads`, {
       method: 'POST',
       headers: { 'content-type': 'application/json' },

@@ -30,11 +30,11 @@ const sources = {
   decoders: { stats: () => ({ ...decoderStats, isBroken: false }) },
   storage: { freeBytes: () => Promise.resolve(77) },
 } as unknown as MetricSources;
-const fail = () => {
+const throwUnavailable = () => {
   throw new Error('unavailable');
 };
 
-test('writes every metric and omits those of failed or slow sources', async () => {
+test('writes every metric, and omits metrics whose source fails or is slow', async () => {
   const { text, contentType } = await makeMetrics(sources).render();
   expect(contentType).toMatch(/^text\/plain; version=0\.0\.4/);
   for (const line of [
@@ -52,39 +52,39 @@ test('writes every metric and omits those of failed or slow sources', async () =
   expect(text).toMatch(/^nodejs_eventloop_lag_p99_seconds /m);
   expect(text).toMatch(/^process_resident_memory_bytes /m);
 
-  const broken = makeMetrics({
+  const brokenMetrics = makeMetrics({
     ...sources,
-    usage: { overall: fail },
-    decoders: { stats: fail },
+    usage: { overall: throwUnavailable },
+    decoders: { stats: throwUnavailable },
     storage: { freeBytes: () => new Promise<number>(() => undefined) },
   });
-  const rest = (await broken.render()).text;
-  expect(rest).toContain('vitrine_jobs{kind="import",state="pending"} 3');
-  expect(rest).not.toMatch(
+  const brokenText = (await brokenMetrics.render()).text;
+  expect(brokenText).toContain('vitrine_jobs{kind="import",state="pending"} 3');
+  expect(brokenText).not.toMatch(
     /^vitrine_(images|storage_bytes|storage_free_bytes|decoders|decoder_ends_total)[{ ]/m,
   );
 });
 
-test('updates a metric with its source and removes it when the source fails', async () => {
-  let free: () => Promise<number> = () => Promise.resolve(1);
-  const metrics = makeMetrics({ ...sources, storage: { freeBytes: () => free() } });
-  const line = async () => /^vitrine_storage_free_bytes\{.*$/m.exec((await metrics.render()).text)?.[0];
-  expect(await line()).toMatch(/ 1$/);
-  free = () => Promise.resolve(2);
-  expect(await line()).toMatch(/ 2$/);
-  free = fail;
-  expect(await line()).toBeUndefined();
-  free = () => Promise.resolve(Number.POSITIVE_INFINITY);
-  expect(await line()).toBeUndefined();
+test('updates a metric from its source, and removes the metric when the source fails', async () => {
+  let readFreeBytes: () => Promise<number> = () => Promise.resolve(1);
+  const metrics = makeMetrics({ ...sources, storage: { freeBytes: () => readFreeBytes() } });
+  const findLine = async () => /^vitrine_storage_free_bytes\{.*$/m.exec((await metrics.render()).text)?.[0];
+  expect(await findLine()).toMatch(/ 1$/);
+  readFreeBytes = () => Promise.resolve(2);
+  expect(await findLine()).toMatch(/ 2$/);
+  readFreeBytes = throwUnavailable;
+  expect(await findLine()).toBeUndefined();
+  readFreeBytes = () => Promise.resolve(Number.POSITIVE_INFINITY);
+  expect(await findLine()).toBeUndefined();
 });
 
-test('does not count counters of decoder processes twice when they are read concurrently', async () => {
+test('does not count decoder events twice when the metrics are read concurrently', async () => {
   const metrics = makeMetrics(sources);
   const texts = await Promise.all(Array.from({ length: 5 }, () => metrics.render()));
   for (const { text } of texts) expect(text).toContain('vitrine_decoder_ends_total{reason="crash"} 6');
 });
 
-test('counts requests by pattern, method and status, with their duration', async () => {
+test('counts requests and their durations by route, method and status', async () => {
   const metrics = makeMetrics(sources);
   const app = await bareServer({}, { metrics, services: { usage: { tenants: () => Promise.resolve([]) } } });
   for (const url of ['/info', '/info/', '/v1/images/abc', '/v1/images/def', '/nothing', '/nothing/else'])
@@ -103,7 +103,7 @@ test('counts requests by pattern, method and status, with their duration', async
   expect(body).not.toContain('abc');
 });
 
-test('counts a duration in the bucket of its upper bound', async () => {
+test('includes a duration that equals the upper bound of a bucket in that bucket', async () => {
   const metrics = makeMetrics(sources);
   for (const seconds of [0, 0.001, 0.0011, 0.3, 31])
     metrics.requestEnded({ method: 'GET', route: '/x', status: 200, seconds });
@@ -124,7 +124,7 @@ test('counts a duration in the bucket of its upper bound', async () => {
   expect(text).toContain('vitrine_job_runs_total{kind="derive",outcome="completed"} 1');
 });
 
-test('sends text to scrapers and the JSON of the dialect to other clients', async () => {
+test('sends Prometheus text to scrapers, and JSON to other clients', async () => {
   const app = await bareServer(
     {},
     { metrics: makeMetrics(sources), services: { usage: { tenants: () => Promise.resolve([]) } } },

@@ -6,10 +6,10 @@ import { startServer, useServer } from '../support/process/server.ts';
 
 const token = 'öffne dich';
 /** Encodes non-ASCII text in a header as HTTP clients do. */
-const asHeader = (text: string) => ({ 'x-confirm-token': Buffer.from(text, 'utf8').toString('latin1') });
+const tokenHeader = (text: string) => ({ 'x-confirm-token': Buffer.from(text, 'utf8').toString('latin1') });
 const exposedServer = useServer({ HOST: '0.0.0.0', PURGE_CONFIRM_TOKEN: token, LOG_FORMAT: 'json' });
 
-/** Every operation that removes files, without a dry run. */
+/** Requests that remove files, one for each operation. */
 const purges = [
   { path: '/v1/purge', body: { dry_run: false } },
   { path: '/v1/purge/deleted', body: { dry_run: false, days: 0 } },
@@ -23,13 +23,13 @@ const post = (url: string, value: object, headers: Record<string, string> = {}) 
     headers: { 'content-type': 'application/json', ...headers },
   });
 
-/** Whether an image can still be restored. Restores it if so. */
-async function canRestore(base: string, id: number): Promise<boolean> {
+/** Restores an image and returns whether this succeeded. */
+async function restoreImage(base: string, id: number): Promise<boolean> {
   return (await call(`${base}/v1/images/${id}/restore`, { method: 'POST' })).status === 200;
 }
 
-/** Uploads an image and deletes it. Returns its id. */
-async function uploadDeleted(base: string, name: string): Promise<number> {
+/** Uploads an image, deletes it, and returns its id. */
+async function uploadAndDelete(base: string, name: string): Promise<number> {
   const { id } = (await upload(base, await jpeg(name), 'purged')).body;
   await call(`${base}/v1/images/${id}`, { method: 'DELETE' });
   return id;
@@ -38,34 +38,34 @@ async function uploadDeleted(base: string, name: string): Promise<number> {
 describe('a server that other machines can reach', () => {
   test.each(purges)('requires the token at $path', async ({ path, body }) => {
     const base = exposedServer().url;
-    const id = await uploadDeleted(base, path);
-    const rejected = [
+    const id = await uploadAndDelete(base, path);
+    const rejectedRequests = [
       post(base + path, body),
       post(base + path, { ...body, confirm_token: 'DELETE_CONFIRMED' }),
       post(base + path, { ...body, confirm_token: '' }),
-      post(base + path, body, asHeader('wrong')),
-      post(base + path, { ...body, confirm_token: 'wrong' }, asHeader(token)),
-      post(base + path, { ...body, confirm_token: token }, asHeader('wrong')),
+      post(base + path, body, tokenHeader('wrong')),
+      post(base + path, { ...body, confirm_token: 'wrong' }, tokenHeader(token)),
+      post(base + path, { ...body, confirm_token: token }, tokenHeader('wrong')),
     ];
-    for (const response of await Promise.all(rejected)) {
+    for (const response of await Promise.all(rejectedRequests)) {
       const detail = expectProblem(response, 403, 'purge_refused');
       expect(detail).toMatch(/confirm_token/);
       expect(detail).not.toContain(token);
     }
-    expect(await canRestore(base, id)).toBe(true);
+    expect(await restoreImage(base, id)).toBe(true);
 
     const urlPrefix = `${base}${path}${path.includes('?') ? '&' : '?'}`;
     for (const name of ['confirm_token', 'Confirm-Token', 'x-confirm-token', '%63onfirm_token', 'token'])
-      for (const headers of [{}, asHeader(token)]) {
+      for (const headers of [{}, tokenHeader(token)]) {
         const response = await post(`${urlPrefix}${name}=${encodeURIComponent(token)}`, body, headers);
         expect(expectProblem(response, 400, 'invalid_request'), name).toMatch(/header X-Confirm-Token/);
       }
-    expect(await canRestore(base, id)).toBe(true);
+    expect(await restoreImage(base, id)).toBe(true);
 
     for (const [value, headers] of [
       [{ ...body, confirm_token: token }, {}],
-      [body, asHeader(token)],
-      [{ ...body, confirm_token: token }, asHeader(token)],
+      [body, tokenHeader(token)],
+      [{ ...body, confirm_token: token }, tokenHeader(token)],
     ] as const)
       expect((await post(base + path, value, headers)).status).toBe(200);
   });
@@ -76,7 +76,7 @@ describe('a server that other machines can reach', () => {
       expect((await call(base + path, { method: 'POST' })).body['dry_run'], path).toBe(true);
   });
 
-  test('rejects every purge without a configured token and names the setting', async () => {
+  test('rejects every purge without a configured token, and reports the setting', async () => {
     const { url } = await startServer({ PUBLIC_URL: 'https://pictures.example.com' });
     for (const { path, body } of purges) {
       const response = await post(url + path, { ...body, confirm_token: 'DELETE_CONFIRMED' });
@@ -86,22 +86,22 @@ describe('a server that other machines can reach', () => {
 
   test('accepts the token that the command line sends in a header', async () => {
     const { url } = exposedServer();
-    const id = await uploadDeleted(url, 'purged by command');
+    const id = await uploadAndDelete(url, 'purged by command');
     const purge = (...args: string[]) =>
       runVitrine(['purge', '--url', url, '--days', '0', '--confirm', ...args], { LOG_LEVEL: 'silent' });
     expect(await purge('--token', 'wrong')).toMatchObject({
       code: 1,
       stderr: expect.stringContaining('does not match PURGE_CONFIRM_TOKEN') as string,
     });
-    expect(await canRestore(url, id)).toBe(true);
+    expect(await restoreImage(url, id)).toBe(true);
     await call(`${url}/v1/images/${id}`, { method: 'DELETE' });
     expect(await purge('--token', token)).toMatchObject({ code: 0 });
-    expect(await canRestore(url, id)).toBe(false);
+    expect(await restoreImage(url, id)).toBe(false);
     expect(exposedServer().log()).not.toContain(token);
     expect(exposedServer().log()).not.toContain('wrong');
   });
 
-  test('warns at start, in its health report and in vitrine doctor that it is exposed', async () => {
+  test('reports that it is exposed in its log, in the health report and in vitrine doctor', async () => {
     const { url, dataDir } = exposedServer();
     expect(exposedServer().log()).toMatch(/"level":"warn".*HOST is 0\.0\.0\.0.*no access control/);
     const detailed = await call<{ warnings: string[] }>(`${url}/api/v1/health/detailed`);
@@ -111,16 +111,16 @@ describe('a server that other machines can reach', () => {
   });
 });
 
-test('requires the token on loopback to purge unused images, but not deleted ones', async () => {
+test('requires a token on loopback to purge unused images, but not to purge deleted images', async () => {
   const { url } = await startServer();
   expect((await post(`${url}/v1/purge`, { dry_run: false })).status).toBe(403);
   for (const { path, body } of purges.slice(1)) expect((await post(url + path, body)).status, path).toBe(200);
-  const confirmed = { dry_run: false, confirm_token: 'DELETE_CONFIRMED' };
-  expect((await post(`${url}/v1/purge`, confirmed)).status).toBe(200);
+  const confirmedPurge = { dry_run: false, confirm_token: 'DELETE_CONFIRMED' };
+  expect((await post(`${url}/v1/purge`, confirmedPurge)).status).toBe(200);
   expect((await call(`${url}/api/v1/health/detailed`)).body).not.toHaveProperty('warnings');
 });
 
-test('logs deletions, restorations and purges with count, tenant and caller', async () => {
+test('logs deletions, restorations and purges with their count, tenant and caller', async () => {
   const { url } = exposedServer();
   const { id } = (await upload(url, await jpeg('logged'), 'logged')).body;
   const forwardedHeaders = { 'x-forwarded-for': '203.0.113.9, 198.51.100.7' };
@@ -131,9 +131,9 @@ test('logs deletions, restorations and purges with count, tenant and caller', as
   await post(
     `${url}/v1/purge/deleted`,
     { dry_run: false, days: 0 },
-    { ...asHeader(token), ...forwardedHeaders },
+    { ...tokenHeader(token), ...forwardedHeaders },
   );
-  const lines = () =>
+  const readLogLines = () =>
     exposedServer()
       .log()
       .split('\n')
@@ -152,8 +152,14 @@ test('logs deletions, restorations and purges with count, tenant and caller', as
     { images: 1, days: 0, ...forwarded, msg: 'purge finished; deleted images removed: 1' },
   ];
   for (const line of expected)
-    await expect.poll(lines).toContainEqual(expect.objectContaining(line) as Record<string, unknown>);
-  const refused = { scope: 'deleted', address: '127.0.0.1', msg: 'a purge of deleted images was rejected' };
+    await expect.poll(readLogLines).toContainEqual(expect.objectContaining(line) as Record<string, unknown>);
+  const rejectedPurge = {
+    scope: 'deleted',
+    address: '127.0.0.1',
+    msg: 'a purge of deleted images was rejected',
+  };
   await post(`${url}/v1/purge/deleted`, { dry_run: false });
-  await expect.poll(lines).toContainEqual(expect.objectContaining(refused) as Record<string, unknown>);
+  await expect
+    .poll(readLogLines)
+    .toContainEqual(expect.objectContaining(rejectedPurge) as Record<string, unknown>);
 });

@@ -11,9 +11,9 @@ import { waitTimeoutMs } from '../support/time-scale.ts';
 const server = useServer();
 
 afterAll(async () => {
-  // The storage health check occasionally stages a file, so wait until staging is empty.
-  const staged = () => stagedFiles(join(server().dataDir, 'storage', '.staging'));
-  await vi.waitFor(async () => expect(await staged()).toEqual([]), waitTimeoutMs);
+  // The storage health check occasionally stages a file, so the test waits until staging is empty.
+  const listStagedFiles = () => stagedFiles(join(server().dataDir, 'storage', '.staging'));
+  await vi.waitFor(async () => expect(await listStagedFiles()).toEqual([]), waitTimeoutMs);
 });
 
 const post = (body: FormData | string, type?: string, path = '/v1/images') =>
@@ -35,7 +35,7 @@ test.each([
     'not_a_picture',
     /accepts JPEG, PNG/,
   ],
-])('rejects %s, and says what it is or what is accepted', async (_name, bytes, code, message) => {
+])('rejects %s, and reports its type or the accepted formats', async (_name, bytes, code, message) => {
   expect(expectProblem(await postFile(bytes), 400, code)).toMatch(message);
 });
 
@@ -57,7 +57,7 @@ test('rejects a picture over the pixel limit before decoding it', async () => {
   );
 });
 
-test('names the expected field if a form has no file in it', async () => {
+test('rejects a form without a file in the expected field', async () => {
   expectProblem(await post(form(['tenant', 'shop'])), 400, 'missing_file');
   expect(expectProblem(await post(form(['image', await jpeg('x')])), 400, 'missing_file')).toMatch(/"image"/);
   expectProblem(await post(form(['file', 'text instead of a file'])), 400, 'missing_file');
@@ -68,11 +68,11 @@ test('rejects a second file and a misspelled filter instead of ignoring them', a
   const picture = await jpeg('twice');
   const twoFiles = await post(form(['file', picture, 'a.jpg'], ['file', picture, 'b.jpg']));
   expect(expectProblem(twoFiles, 400, 'invalid_request')).toMatch(/more than one file/);
-  const misspelled = await call(`${server().url}/v1/images?tenannt=shop`);
-  expect(expectProblem(misspelled, 400, 'invalid_request')).toMatch(/tenannt/);
+  const misspelledFilter = await call(`${server().url}/v1/images?tenannt=shop`);
+  expect(expectProblem(misspelledFilter, 400, 'invalid_request')).toMatch(/tenannt/);
 });
 
-test('rejects a form without a closing boundary, in the file or after it', async () => {
+test('rejects a form without a closing boundary', async () => {
   const type = `multipart/form-data; boundary=${boundary}`;
   const unclosed = `${partHead}some bytes`;
   const forms = [
@@ -92,25 +92,25 @@ test('rejects a form without a closing boundary, in the file or after it', async
 });
 
 test('rejects too many fields, parts or files, and fields that are too long', async () => {
-  const many = (count: number, value: string | Uint8Array) =>
+  const makeForm = (count: number, value: string | Uint8Array) =>
     form(...Array.from({ length: count }, (_, i) => [`f${i}`, value] as [string, string | Uint8Array]));
   for (const body of [
-    many(21, 'x'),
-    many(500, 'x'),
-    many(5, new Uint8Array(9)),
+    makeForm(21, 'x'),
+    makeForm(500, 'x'),
+    makeForm(5, new Uint8Array(9)),
     form(['tenant', 'x'.repeat(9_000)]),
   ])
     expectProblem(await post(body), 400, 'invalid_request');
 });
 
-test('rejects an invalid tenant name and states the rule', async () => {
+test('rejects an invalid tenant name and explains the rule', async () => {
   for (const name of ['', 'a b', '../up', 'x'.repeat(65), 'ä']) {
     const response = await post(form(['tenant', name], ['file', await jpeg('tenant')]));
     expect(expectProblem(response, 400, 'invalid_tenant'), name).toMatch(/1 to 64 letters/);
   }
 });
 
-test('responds 415 to another content type and 400 to malformed JSON', async () => {
+test('returns 415 for an unsupported content type and 400 for malformed JSON', async () => {
   for (const type of ['text/plain', 'image/jpeg', 'application/x-www-form-urlencoded', 'multipart/form-data'])
     expectProblem(await post('a=b', type), 415, 'unsupported_body');
   expectProblem(await post('{"url":', 'application/json'), 400, 'invalid_request');

@@ -6,12 +6,20 @@ import { bareServer } from './support/bare-server.ts';
 
 const otherOrigin = 'https://evil.example';
 
-/** Sends a request that needs no services. Past the gate, safe methods get 200 and unsafe ones 404. */
-async function statusOf(app: FastifyInstance, headers: Record<string, string>, options: InjectOptions = {}) {
+/** Sends a request that needs no services. An allowed request returns 200 for a safe method and 404 for an unsafe method. */
+async function requestStatus(
+  app: FastifyInstance,
+  headers: Record<string, string>,
+  options: InjectOptions = {},
+) {
   return (await app.inject({ url: '/info', headers, ...options })).statusCode;
 }
 
-async function codeOf(app: FastifyInstance, headers: Record<string, string>, options: InjectOptions) {
+async function requestErrorCode(
+  app: FastifyInstance,
+  headers: Record<string, string>,
+  options: InjectOptions,
+) {
   return (await app.inject({ headers, ...options })).json<{ code: string }>().code;
 }
 
@@ -29,7 +37,7 @@ describe('the host of a request', () => {
       ALLOWED_HOSTS: 'Pictures.example.com, *.shop.example',
       PUBLIC_URL: 'https://public.example:8443',
     });
-    const allowed = [
+    const allowedHosts = [
       'localhost',
       'LOCALHOST:8000',
       'localhost.',
@@ -47,8 +55,8 @@ describe('the host of a request', () => {
       'a.b.shop.example:80',
       'public.example',
     ];
-    for (const host of allowed) expect(await statusOf(app, { host }), host).toBe(200);
-    const notAllowed = [
+    for (const host of allowedHosts) expect(await requestStatus(app, { host }), host).toBe(200);
+    const rejectedHosts = [
       'evil.example',
       'evil.example:8000',
       'localhost.evil.example',
@@ -65,10 +73,10 @@ describe('the host of a request', () => {
       'two words',
       '[::1',
     ];
-    for (const host of notAllowed) expect(await statusOf(app, { host }), host).toBe(421);
+    for (const host of rejectedHosts) expect(await requestStatus(app, { host }), host).toBe(421);
   });
 
-  test('is rejected in every API and for every method, with the host and the setting in the message', async () => {
+  test('is rejected if not allowed, in every API and for every method, with a message that contains the setting', async () => {
     const app = await bareServer();
     const requests = [
       ['GET', '/'],
@@ -109,20 +117,20 @@ describe('the host of a request', () => {
     expect(await statusLine('GET /info HTTP/1.1\r\n\r\n')).toContain('400');
   });
 
-  test('is checked beyond loopback once hosts are configured', async () => {
+  test('is checked on other addresses only if hosts are configured', async () => {
     const unrestricted = await bareServer({ HOST: '0.0.0.0' });
     const restricted = await bareServer({ HOST: '0.0.0.0', PUBLIC_URL: 'https://pictures.example.com' });
     const wildcard = await bareServer({ HOST: '127.0.0.1', ALLOWED_HOSTS: '*' });
-    expect(await statusOf(unrestricted, { host: 'any.example' })).toBe(200);
-    expect(await statusOf(restricted, { host: 'any.example' })).toBe(421);
-    expect(await statusOf(restricted, { host: 'pictures.example.com' })).toBe(200);
-    expect(await statusOf(restricted, { host: '10.1.2.3:10000' })).toBe(200);
-    expect(await statusOf(wildcard, { host: 'any.example' })).toBe(200);
+    expect(await requestStatus(unrestricted, { host: 'any.example' })).toBe(200);
+    expect(await requestStatus(restricted, { host: 'any.example' })).toBe(421);
+    expect(await requestStatus(restricted, { host: 'pictures.example.com' })).toBe(200);
+    expect(await requestStatus(restricted, { host: '10.1.2.3:10000' })).toBe(200);
+    expect(await requestStatus(wildcard, { host: 'any.example' })).toBe(200);
   });
 });
 
 describe('the origin of a request', () => {
-  const unsafe = [
+  const unsafeRequests = [
     ['POST', '/v1/purge'],
     ['POST', '/v1/purge/deleted'],
     ['POST', '/purge/?dry_run=false&days=0'],
@@ -136,7 +144,7 @@ describe('the origin of a request', () => {
     ['PATCH', '/nothing-here'],
   ] as const;
 
-  test('must not differ for writes, whatever the path', async () => {
+  test('must match for writes, regardless of the path', async () => {
     const environments: Record<string, string>[] = [
       {},
       { HOST: '0.0.0.0' },
@@ -145,7 +153,7 @@ describe('the origin of a request', () => {
     ];
     for (const env of environments) {
       const app = await bareServer(env);
-      for (const [method, url] of unsafe) {
+      for (const [method, url] of unsafeRequests) {
         const origins: Record<string, string>[] = [
           { origin: otherOrigin, 'sec-fetch-site': 'cross-site' },
           { origin: otherOrigin, 'sec-fetch-site': 'same-origin' },
@@ -161,13 +169,13 @@ describe('the origin of a request', () => {
         for (const origin of origins) {
           const headers = { host: 'localhost', 'content-type': 'text/plain', ...origin };
           const description = `${JSON.stringify(env)} ${method} ${url} ${JSON.stringify(origin)}`;
-          expect(await statusOf(app, headers, { method, url }), description).toBe(403);
+          expect(await requestStatus(app, headers, { method, url }), description).toBe(403);
         }
       }
     }
   });
 
-  test('is named in the error message, with the settings that allow it', async () => {
+  test('is included in the error message, with the settings that can allow it', async () => {
     const app = await bareServer({ CORS_ORIGINS: '*' });
     const response = await app.inject({ method: 'POST', url: '/v1/purge', headers: { origin: otherOrigin } });
     const { code, detail } = response.json<{ code: string; detail: string }>();
@@ -178,12 +186,12 @@ describe('the origin of a request', () => {
   test('does not restrict reads', async () => {
     const app = await bareServer();
     const headers = { host: 'localhost', origin: otherOrigin, 'sec-fetch-site': 'cross-site' };
-    expect(await statusOf(app, headers)).toBe(200);
-    expect(await statusOf(app, headers, { method: 'HEAD' })).toBe(200);
-    expect(await statusOf(app, headers, { method: 'OPTIONS' })).toBe(204);
+    expect(await requestStatus(app, headers)).toBe(200);
+    expect(await requestStatus(app, headers, { method: 'HEAD' })).toBe(200);
+    expect(await requestStatus(app, headers, { method: 'OPTIONS' })).toBe(204);
   });
 
-  test('may be that of the server or a configured one, whatever Sec-Fetch-Site says', async () => {
+  test('may be the server’s origin or a configured origin, regardless of Sec-Fetch-Site', async () => {
     const app = await bareServer({
       CORS_ORIGINS: 'https://shop.example',
       PUBLIC_URL: 'https://pictures.example.com:8443',
@@ -206,7 +214,7 @@ describe('the origin of a request', () => {
     for (const origin of origins) {
       const request = { method: 'POST', url: '/nothing-here' } as const;
       const headers = origin as Record<string, string>;
-      expect(await codeOf(app, headers, request), JSON.stringify(origin)).toBe('route_not_found');
+      expect(await requestErrorCode(app, headers, request), JSON.stringify(origin)).toBe('route_not_found');
     }
   });
 
@@ -216,7 +224,7 @@ describe('the origin of a request', () => {
     expect(await sendRaw(app, head)).toMatch(/^HTTP\/1\.1 403 .*origin_not_allowed/s);
   });
 
-  test('may differ for reads only with CORS_ORIGINS=*', async () => {
+  test('may differ only for reads with CORS_ORIGINS=*', async () => {
     const app = await bareServer({ CORS_ORIGINS: '*' });
     const headers = { origin: otherOrigin, 'access-control-request-method': 'POST' };
     const preflight = await app.inject({ method: 'OPTIONS', url: '/v1/images', headers });

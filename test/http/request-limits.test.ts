@@ -14,25 +14,25 @@ async function send(...lines: string[]): Promise<string> {
   return response;
 }
 
-const headers = (count: number) => Array.from({ length: count }, (_, i) => `x-${i}: 1`);
+const makeHeaders = (count: number) => Array.from({ length: count }, (_, i) => `x-${i}: 1`);
 
 /** Returns the row for `name` in the table of docs/limits.md. */
-async function documentedLimit(name: string): Promise<string> {
+async function findDocumentedLimit(name: string): Promise<string> {
   const page = await readFile(new URL('../../docs/limits.md', import.meta.url), 'utf8');
   return page.split('\n').find((line) => line.startsWith(`| ${name} |`)) ?? '';
 }
 
 test('accepts 100 headers and rejects 101 with 431, as documented', async () => {
-  expect(await documentedLimit('Number of headers')).toMatch(/\| 100, .*431 `headers_too_large`/);
-  expect(await send('host: localhost', ...headers(99))).toMatch(/^HTTP\/1\.1 200 /);
-  const rejected = await send('host: localhost', ...headers(100));
-  expect(rejected).toMatch(
+  expect(await findDocumentedLimit('Number of headers')).toMatch(/\| 100, .*431 `headers_too_large`/);
+  expect(await send('host: localhost', ...makeHeaders(99))).toMatch(/^HTTP\/1\.1 200 /);
+  const rejection = await send('host: localhost', ...makeHeaders(100));
+  expect(rejection).toMatch(
     /^HTTP\/1\.1 431 .*The request has more than 100 headers, or its headers exceed 16384 bytes/s,
   );
 });
 
 test('rejects two Host headers with 400, as documented', async () => {
-  expect(await documentedLimit('`Host` headers')).toMatch(/\| 1 .*400 `invalid_request`/);
+  expect(await findDocumentedLimit('`Host` headers')).toMatch(/\| 1 .*400 `invalid_request`/);
   for (const hosts of [
     ['Host: a', 'Host: b'],
     ['host: a', 'HOST: a'],
@@ -41,7 +41,7 @@ test('rejects two Host headers with 400, as documented', async () => {
   expect(await send('accept: */*')).toMatch(/^HTTP\/1\.1 400 /);
 });
 
-test('limits the URL length only by the total size of the headers', async () => {
+test('limits the URL length only by the total header size', async () => {
   const connection = await connectRaw(server().url);
   await connection.write(`GET /v1/images?${'x'.repeat(1_000_000)} HTTP/1.1\r\nhost: localhost\r\n\r\n`);
   expect(await connection.until(/headers_too_large/)).toMatch(/^HTTP\/1\.1 431 /);
@@ -49,7 +49,7 @@ test('limits the URL length only by the total size of the headers', async () => 
 });
 
 test.each(['/v1/images', '/healthz', '/'])(
-  'closes the connection of an endless body to %s, which takes none',
+  'closes the connection if a request to %s has an endless body',
   async (path) => {
     const connection = await connectRaw(server().url);
     await connection.write(`GET ${path} HTTP/1.1\r\nhost: localhost\r\ntransfer-encoding: chunked\r\n\r\n`);

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { bareServer } from './support/bare-server.ts';
 
-test('responds 405 to unsupported methods and lists the allowed ones', async () => {
+test('returns 405 for an unsupported method and lists the allowed methods', async () => {
   const app = await bareServer();
   for (const [method, url, allow] of [
     ['PATCH', '/v1/images', 'GET, HEAD, POST'],
@@ -17,7 +17,7 @@ test('responds 405 to unsupported methods and lists the allowed ones', async () 
   }
 });
 
-test('responds with 404 for unknown paths, whatever the method and body', async () => {
+test('returns 404 for an unknown path, regardless of the method and body', async () => {
   const app = await bareServer();
   for (const url of [
     '/v1',

@@ -32,10 +32,10 @@ describe.skipIf(!services.s3Endpoint)('redirects to pictures in a bucket', () =>
   const request = (path: string, method: string) => call(server().url + path, { method, redirect: 'manual' });
 
   test.each(['GET', 'HEAD'])(
-    'are sent for %s at every path, with a short-lived URL of the bucket',
+    'are sent for %s at every path, with a short-lived bucket URL',
     async (method) => {
       for (const [template, path] of paths) {
-        // Twice: the server does not cache redirects.
+        // Each path is requested twice, because the server must not cache redirects.
         for (const response of [await request(path, method), await request(path, method)]) {
           expect(response.status, path).toBe(302);
           expect(response.headers.get('cache-control'), path).toBe('private, max-age=30');
@@ -46,7 +46,7 @@ describe.skipIf(!services.s3Endpoint)('redirects to pictures in a bucket', () =>
           if (method === 'GET') expectDocumented(method, template, response);
           const object = await call(location.href, { method });
           expect(object.status, path).toBe(200);
-          // The S3 server of these tests ignores these parameters.
+          // The S3 server in these tests ignores these parameters.
           expect(location.searchParams.get('response-content-type'), path).toBe('image/jpeg');
           expect(location.searchParams.get('response-cache-control'), path).toBe('private, max-age=30');
         }
@@ -69,9 +69,9 @@ describe.skipIf(!services.s3Endpoint)('redirects to pictures in a bucket', () =>
   test('are not sent for missing images', async () => {
     for (const path of ['/v1/images/999/original', '/v1/images/999/thumbnail'])
       expectProblem(await request(path, 'GET'), 404, 'image_not_found');
-    const other = await uploadNamed(server().url, await jpeg('to be deleted'));
-    await call(`${server().url}/v1/images/${other.id}`, { method: 'DELETE' });
-    expectProblem(await request(`/v1/images/${other.id}/thumbnail`, 'GET'), 404, 'image_not_found');
+    const deletedImage = await uploadNamed(server().url, await jpeg('to be deleted'));
+    await call(`${server().url}/v1/images/${deletedImage.id}`, { method: 'DELETE' });
+    expectProblem(await request(`/v1/images/${deletedImage.id}/thumbnail`, 'GET'), 404, 'image_not_found');
   });
 });
 
@@ -90,7 +90,7 @@ describe.skipIf(!services.s3Endpoint)('proxied pictures from a bucket', () => {
     expect([thumbnail.status, thumbnail.headers.get('etag')]).toEqual([200, expect.stringMatching(/^"/)]);
   });
 
-  test('are removed by a purge, and the bucket is part of the health check', async () => {
+  test('are removed by a purge', async () => {
     const image = await uploadNamed(server().url, await jpeg('purged'));
     await call(`${server().url}/v1/images/${image.id}`, { method: 'DELETE' });
     const { status, body } = await call(`${server().url}/v1/purge/deleted`, {

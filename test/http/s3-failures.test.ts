@@ -57,7 +57,7 @@ describe.skipIf(!services.s3Endpoint)('a server with failing S3 storage', () => 
     expect(proxy.responses.length).toBeLessThan(20 + 4 * seconds);
   });
 
-  test('starts while the storage is unavailable', async () => {
+  test('starts while storage is unavailable', async () => {
     const { url } = await startServer(
       s3Environment({ S3_ENDPOINT: 'http://127.0.0.1:9', S3_TIMEOUT_SECONDS: '1' }),
     );
@@ -65,7 +65,7 @@ describe.skipIf(!services.s3Endpoint)('a server with failing S3 storage', () => 
     expect((await call(`${url}/v1/images`)).status).toBe(200);
   });
 
-  test('aborts the response when the storage aborts an original', async () => {
+  test('aborts the response if the S3 server aborts the download of an original', async () => {
     const proxy = await startProxy();
     const { url } = await startServer(s3Environment({ S3_ENDPOINT: proxy.url, S3_TIMEOUT_SECONDS: '1' }));
     const bytes = await jpeg('aborted', 1_500, 1_500);

@@ -9,13 +9,13 @@ import { useServer } from '../support/process/server.ts';
 const server = useServer({ IMPORT_ALLOWED_NETWORKS: '127.0.0.1/32', LOG_LEVEL: 'debug' });
 const secret = 'c0ffee5ecre7';
 const signature = `X-Amz-Date=20261127T000000Z&X-Amz-Signature=${secret}`;
-const requested: string[] = [];
+const requestedUrls: string[] = [];
 let origin: Server;
 
 beforeAll(async () => {
   const picture = await jpeg('mug');
   origin = createServer(({ url = '' }, response) => {
-    requested.push(url);
+    requestedUrls.push(url);
     if (url.startsWith('/mug.jpg')) response.end(picture);
     else response.writeHead(404).end();
   }).listen(0, '127.0.0.1');
@@ -27,7 +27,7 @@ afterAll(() => {
   origin.closeAllConnections();
 });
 
-const urlOf = (path: string) => `http://127.0.0.1:${(origin.address() as AddressInfo).port}${path}`;
+const originUrl = (path: string) => `http://127.0.0.1:${(origin.address() as AddressInfo).port}${path}`;
 
 async function post<Body>(path: string, body: string, type = 'application/json') {
   return call<Body>(`${server().url}${path}`, { method: 'POST', body, headers: { 'content-type': type } });
@@ -40,37 +40,40 @@ test('fetches and compares URLs with their signatures, but never exposes the sig
     outputs.push(bytes.toString());
     return body.id;
   };
-  const [found, missing] = [urlOf(`/mug.jpg?${signature}`), urlOf(`/missing.jpg?${signature}&w=1`)];
-  const id = await importOne(found);
-  const failed = await importOne(missing);
+  const [existingUrl, missingUrl] = [
+    originUrl(`/mug.jpg?${signature}`),
+    originUrl(`/missing.jpg?${signature}&w=1`),
+  ];
+  const id = await importOne(existingUrl);
+  const failedId = await importOne(missingUrl);
   expect((await finishedImage(server().url, id)).status).toBe('completed');
-  expect(await finishedImage(server().url, failed)).toMatchObject({
+  expect(await finishedImage(server().url, failedId)).toMatchObject({
     status: 'failed',
     error: expect.stringContaining('404'),
   });
-  expect(requested).toContain(`/mug.jpg?${signature}`);
-  expect(await importOne(found)).toBe(id);
-  expect(await importOne(urlOf('/mug.jpg?X-Amz-Signature=another'))).not.toBe(id);
+  expect(requestedUrls).toContain(`/mug.jpg?${signature}`);
+  expect(await importOne(existingUrl)).toBe(id);
+  expect(await importOne(originUrl('/mug.jpg?X-Amz-Signature=other'))).not.toBe(id);
 
   const { body: receipt, bytes } = await post<{ url: string }>(
     '/v1/imports',
     JSON.stringify({
       items: [
-        { url: missing },
+        { url: missingUrl },
         { url: `ftp://user:${secret}@a.example/?sig=${secret}` },
         { url: [`https://a.example/?sig=${secret}`] },
       ],
     }),
   );
   outputs.push(bytes.toString());
-  for (const rejected of [
+  for (const rejection of [
     await post('/v1/images', JSON.stringify({ url: { href: `https://a.example/?sig=${secret}` } })),
     await post('/v1/imports', `https://a.example/?sig=${secret}\n`, 'text/csv'),
   ]) {
-    expect(rejected.status).toBe(400);
-    outputs.push(rejected.bytes.toString());
+    expect(rejection.status).toBe(400);
+    outputs.push(rejection.bytes.toString());
   }
-  // Only the invalid line is refused, not the whole CSV.
+  // Only the invalid line is rejected, not the whole CSV import.
   const csv = await post('/v1/imports', `url\n"https://a.example/"?sig=${secret}"\n`, 'text/csv');
   expect(csv.status).toBe(202);
   outputs.push(csv.bytes.toString());
@@ -79,7 +82,7 @@ test('fetches and compares URLs with their signatures, but never exposes the sig
     '/v1/images',
     receipt.url,
     '/v1/jobs',
-    `/v1/jobs?image=${failed}`,
+    `/v1/jobs?image=${failedId}`,
     '/api/v1/images/',
     `/api/v1/images/${id}`,
     `/retrieve/asset/${id}`,

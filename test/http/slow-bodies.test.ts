@@ -13,15 +13,15 @@ beforeAll(async () => {
   picture = await jpeg('slow');
 });
 
-const filesInStaging = () => stagedFiles(join(server().dataDir, 'storage', '.staging'));
+const listStagedFiles = () => stagedFiles(join(server().dataDir, 'storage', '.staging'));
 const expectAlive = async () => expect((await call(`${server().url}/healthz`)).status).toBe(200);
 
 /** Waits until staging is empty. Files are removed when their request ends. */
 async function expectNothingStaged(): Promise<void> {
-  await expect.poll(filesInStaging).toEqual([]);
+  await expect.poll(listStagedFiles).toEqual([]);
 }
 
-test('responds 408 to a stalled body', async () => {
+test('returns 408 for a stalled body', async () => {
   const responses = ['', partHead, `${partHead}some bytes of a file`].map(async (sent) => {
     const connection = await connectRaw(server().url);
     await connection.write(formHead('/v1/images', 50_000) + sent);
@@ -33,10 +33,10 @@ test('responds 408 to a stalled body', async () => {
   await expectNothingStaged();
 });
 
-test('responds 408 to a body that trickles forever', async () => {
+test('returns 408 for a body that arrives too slowly', async () => {
   const connection = await connectRaw(server().url);
   await connection.write(formHead('/upload/', 50_000) + partHead);
-  for (let tries = 0; tries < 25 && !connection.socket.destroyed; tries += 1) {
+  for (let writes = 0; writes < 25 && !connection.socket.destroyed; writes += 1) {
     await connection.write('x');
     await sleep(300);
   }
@@ -58,22 +58,22 @@ test('accepts a slow body with short pauses', async () => {
 });
 
 test.each([
-  ['by a FIN', false],
-  ['by a RST', true],
-])('handles a body that is aborted %s, and leaves nothing behind', async (_signal, reset) => {
+  ['by closing the connection', false],
+  ['by resetting the connection', true],
+])('handles a body that is aborted %s, and leaves nothing behind', async (_signal, isReset) => {
   for (let round = 0; round < 10; round += 1) {
     const connection = await connectRaw(server().url);
     await connection.write(formHead('/v1/images', 500_000) + partHead);
     await connection.write(picture.subarray(0, 1_000 * round));
     if (round % 2 === 0) await sleep(30);
-    if (reset) connection.socket.resetAndDestroy();
+    if (isReset) connection.socket.resetAndDestroy();
     else connection.socket.destroy();
   }
   await expectNothingStaged();
   await expectAlive();
 });
 
-test('ends a form at its closing boundary, even if more bytes follow in a separate packet', async () => {
+test('ends a form at its closing boundary if more bytes follow in a separate packet', async () => {
   for (const epilogue of ['\r\n', 'text after the end', '\r\n\r\n']) {
     const connection = await connectRaw(server().url);
     await connection.write(formHead('/v1/images'));
@@ -98,14 +98,14 @@ test('parses a body that arrives byte by byte around its boundaries', async () =
   connection.socket.destroy();
 });
 
-test('responds 408 to unfinished headers and closes the connection', async () => {
+test('returns 408 for unfinished headers and closes the connection', async () => {
   const connection = await connectRaw(server().url);
   await connection.write('GET /healthz HTTP/1.1\r\nhost: localhost\r\nx-slow: ');
   expect(await connection.until(/request_timeout/)).toMatch(/^HTTP\/1\.1 408 /);
   await connection.closed();
 });
 
-test('responds 431 to headers that are too large', async () => {
+test('returns 431 for headers that are too large', async () => {
   for (const headers of [`x-large: ${'x'.repeat(20_000)}\r\n`, 'x-many: 0123456789\r\n'.repeat(2_000)]) {
     const connection = await connectRaw(server().url);
     await connection.write(`GET /healthz HTTP/1.1\r\nhost: localhost\r\n${headers}\r\n`);

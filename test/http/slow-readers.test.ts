@@ -13,7 +13,7 @@ import { timeScale } from '../support/time-scale.ts';
 const mebibyte = 2 ** 20;
 const get = (path: string) => `GET ${path} HTTP/1.1\r\nhost: 127.0.0.1\r\n\r\n`;
 
-/** Sends a request and reads nothing of the response. */
+/** Sends a request without reading the response. */
 async function sendWithoutReading(url: string, request: string) {
   const connection = await connectRaw(url);
   connection.socket.pause();
@@ -21,19 +21,19 @@ async function sendWithoutReading(url: string, request: string) {
   return connection;
 }
 
-describe('a server whose connections are all taken by clients that do not read', () => {
+describe('a server whose connections are all used by clients that do not read', () => {
   const server = useServer({ MAX_CONNECTIONS: '6', RESPONSE_STALL_SECONDS: '1' });
 
   test('soon serves other clients again', async () => {
     const { url } = server();
-    // The response must exceed the socket buffers of the kernel.
+    // The response must be larger than the kernel’s socket buffers.
     const noise = { width: 1_900, height: 1_600, channels: 3, background: '#888' } as const;
     const pixels = sharp({ create: { ...noise, noise: { type: 'gaussian', mean: 128, sigma: 60 } } });
     const { body } = await upload(url, await pixels.png({ compressionLevel: 0 }).toBuffer());
     const path = `/v1/images/${body.id}/original`;
-    // One more than the limit fills the server even if the upload connection closes in the meantime.
-    const stalled: Awaited<ReturnType<typeof sendWithoutReading>>[] = [];
-    for (let i = 0; i < 7; i += 1) stalled.push(await sendWithoutReading(url, get(path)));
+    // Opens one connection more than the limit, so that the server is also full after the upload connection is closed.
+    const stalledConnections: Awaited<ReturnType<typeof sendWithoutReading>>[] = [];
+    for (let i = 0; i < 7; i += 1) stalledConnections.push(await sendWithoutReading(url, get(path)));
     const isServed = async () => {
       const connection = await connectRaw(url);
       await connection.write(get('/healthz'));
@@ -44,23 +44,23 @@ describe('a server whose connections are all taken by clients that do not read',
     expect(await isServed()).toBe(false);
     await expect.poll(isServed, { interval: 50 }).toBe(true);
     expect(server().log()).toContain('a client stopped reading a response');
-    for (const { socket } of stalled) socket.destroy();
+    for (const { socket } of stalledConnections) socket.destroy();
   });
 
-  test('closes the connection after an invalid request, even if the client keeps it open', async () => {
+  test('closes the connection after an invalid request if the client keeps it open', async () => {
     const connection = await connectRaw(server().url);
     connection.socket.allowHalfOpen = true;
     await connection.write('not HTTP\r\n\r\n');
     await connection.until(/^HTTP\/1\.1 400 /);
-    // The client keeps its side open, so only a reset tells it that the server has closed the connection.
-    const ended = expect.poll(
+    // The client keeps its side open, so only a reset shows that the server has closed the connection.
+    const closing = expect.poll(
       async () => {
         await connection.write('x');
         return connection.socket.destroyed;
       },
       { interval: 200 },
     );
-    await ended.toBe(true);
+    await closing.toBe(true);
   });
 });
 
@@ -68,12 +68,12 @@ describe('closing stalled responses', () => {
   const stallMs = 500;
   let app: FastifyInstance;
   let url: string;
-  const large = Buffer.alloc(12 * mebibyte, 'x');
+  const largeBody = Buffer.alloc(12 * mebibyte, 'x');
 
   beforeAll(async () => {
     app = Fastify({ keepAliveTimeout: 700 });
     closeStalledResponses(app, stallMs);
-    app.get('/memory', () => large);
+    app.get('/memory', () => largeBody);
     app.get('/stream', (_request, reply) =>
       reply.send(
         Readable.from(
@@ -105,7 +105,7 @@ describe('closing stalled responses', () => {
     ['a large response from memory', get('/memory')],
     ['a streamed response', get('/stream')],
     ['many small responses to pipelined requests', get('/small').repeat(200)],
-    ['a response with an unfinished request behind it', `${get('/stream')}GET / HTTP/1.1\r\nx: `],
+    ['a response that is followed by an unfinished request', `${get('/stream')}GET / HTTP/1.1\r\nx: `],
   ])('closes the connection if the client does not read %s', async (_name, request) => {
     const connection = await sendWithoutReading(url, request);
     const start = performance.now();
@@ -121,13 +121,13 @@ describe('closing stalled responses', () => {
     const socket = connect(Number(new URL(url).port), '127.0.0.1');
     socket.write(get(path));
     const start = performance.now();
-    let received = 0;
+    let receivedBytes = 0;
     // Small reads keep the transfer progressing, because the kernel accepts large writes in parts.
-    while (received < large.length && !socket.destroyed) {
+    while (receivedBytes < largeBody.length && !socket.destroyed) {
       await sleep(8);
-      received += (socket.read() as Buffer | null)?.length ?? 0;
+      receivedBytes += (socket.read() as Buffer | null)?.length ?? 0;
     }
-    expect(received).toBeGreaterThanOrEqual(large.length);
+    expect(receivedBytes).toBeGreaterThanOrEqual(largeBody.length);
     expect(performance.now() - start).toBeGreaterThan(2 * stallMs);
     socket.destroy();
   });

@@ -27,7 +27,7 @@ const post = (path: string, body: string | Buffer, type: string) =>
 const postCsv = (body: string | Buffer, type = 'text/csv') => post('/v1/imports', body, type);
 const postJson = (body: string | Buffer, type = 'application/json') => post('/v1/imports', body, type);
 const latin1 = (text: string) => Buffer.from(text, 'latin1');
-const rejectionOf = async (response: Promise<ApiResponse>, status = 400, code = 'invalid_request') =>
+const expectRejection = async (response: Promise<ApiResponse>, status = 400, code = 'invalid_request') =>
   expectProblem(await response, status, code);
 
 const csv = 'url;reference\nhttps://a.example/1.jpg;Küche\nhttps://a.example/2.jpg;Tisch\n';
@@ -40,13 +40,13 @@ test.each([
   ['UTF-16 with a byte order mark', Buffer.from(`\uFEFF${csv}`, 'utf16le'), 'text/csv'],
   ['big-endian UTF-16', Buffer.from(`\uFEFF${csv}`, 'utf16le').swap16(), 'text/csv; charset=utf-16'],
   ['UTF-16 with a declared charset', Buffer.from(csv, 'utf16le'), 'text/csv; charset=utf-16le'],
-  ['UTF-8 with a line that names the delimiter', Buffer.from(`sep=;\r\n${csv}`), 'text/csv'],
-])('reads CSV in %s', async (_case, bytes, type) => {
+  ['UTF-8 with a line that specifies the delimiter', Buffer.from(`sep=;\r\n${csv}`), 'text/csv'],
+])('accepts CSV in %s', async (_case, bytes, type) => {
   const { status, body } = await postCsv(bytes, type);
   expect([status, body.lines.map(({ reference }) => reference)]).toEqual([202, ['Küche', 'Tisch']]);
 });
 
-test('refuses only the lines of a CSV that are not valid UTF-8, with advice', async () => {
+test('rejects only the CSV lines that are not valid UTF-8, and suggests a fix', async () => {
   const { status, body } = await postCsv(latin1(csv));
   expect([status, body.lines.map(({ outcome }) => outcome === 'refused')]).toEqual([202, [true, false]]);
   expect(body.lines[0]?.error).toMatch(
@@ -62,21 +62,23 @@ test('reports replacement characters as lost text, not as invalid UTF-8', async 
   expect(body.lines[0]?.error).not.toContain('not valid UTF-8');
 });
 
-test('rejects an unknown charset and names it', async () => {
+test('rejects an unknown charset and reports its name', async () => {
   for (const [type, body] of [
     ['text/csv', csv],
     ['application/json', '{}'],
   ] as const)
     expect(
-      await rejectionOf(post('/v1/imports', body, `${type}; charset=cp850`), 415, 'unsupported_body'),
+      await expectRejection(post('/v1/imports', body, `${type}; charset=cp850`), 415, 'unsupported_body'),
     ).toMatch(/^The body has the charset "cp850", which is not supported; use UTF-8, windows-1252/);
 });
 
-test('suggests another charset if the header line cannot be read', async () => {
-  expect(await rejectionOf(postCsv(Buffer.from(csv, 'utf16le')))).toContain('may be in a different charset');
+test('suggests a different charset if the header line cannot be parsed', async () => {
+  expect(await expectRejection(postCsv(Buffer.from(csv, 'utf16le')))).toContain(
+    'may be in a different charset',
+  );
 });
 
-test('refuses only the line with a bad quotation mark', async () => {
+test('rejects only the lines with a misplaced quotation mark', async () => {
   const { body } = await postCsv(
     'url,reference\nhttps://a.example/4.jpg,TV 55"\nhttps://a.example/5.jpg,"open\nhttps://a.example/6.jpg,Küche\n',
   );
@@ -94,19 +96,19 @@ test.each([
   ['https://a.example/\u200B8.jpg', /U\+200B .* at character 19\b/],
   ['https://a.example/8.jpg\u00A0', /U\+00A0 .* at character 24\b/],
   ['https://a.example/K\uFFFDche.jpg', /control characters, or text was lost/],
-])('names the invisible character in the URL %j', async (url, message) => {
+])('reports the invisible character in the URL %j', async (url, message) => {
   const { body } = await postJson(JSON.stringify({ urls: [url] }));
   expect(body.lines[0]).toMatchObject({ outcome: 'refused', error: expect.stringMatching(message) });
 });
 
-test('reports a refused line without bidirectional control characters', async () => {
+test('reports a rejected line without its bidirectional control characters', async () => {
   const items = [{ url: 'https://a.example/\u202Egpj.exe', reference: 'a\u2066b' }];
   const { bytes, body } = await postJson(JSON.stringify({ items }));
   expect(body.lines[0]?.error).toContain('U+202E');
   expect(bytes.toString()).not.toMatch(/[\u202A-\u202E\u2066-\u2069]/);
 });
 
-test('names a byte order mark in front of a later CSV line', async () => {
+test('reports a byte order mark at the start of a later CSV line', async () => {
   const { body } = await postCsv('\uFEFFurl\nhttps://a.example/9.jpg\n\uFEFFhttps://a.example/10.jpg\n');
   expect(body.lines.map(({ outcome }) => outcome)).toEqual(['new', 'refused']);
   expect(body.lines[1]?.error).toContain('byte order mark');
@@ -114,7 +116,7 @@ test('names a byte order mark in front of a later CSV line', async () => {
 
 test('rejects JSON that is not UTF-8 unless its charset is declared', async () => {
   const json = '{"items":[{"url":"https://a.example/11.jpg","reference":"Küche"}]}';
-  expect(await rejectionOf(postJson(latin1(json)))).toMatch(
+  expect(await expectRejection(postJson(latin1(json)))).toMatch(
     /^The body is not valid UTF-8 \(byte \d+ is 0xFC\)\.$/,
   );
   for (const [bytes, type] of [
@@ -127,9 +129,9 @@ test('rejects JSON that is not UTF-8 unless its charset is declared', async () =
 
 test('requires percent-encoded UTF-8 in URLs', async () => {
   const { url } = server();
-  expect(await rejectionOf(call<Body>(`${url}/v1/images/1/references/K%FCche`, { method: 'PUT' }))).toContain(
-    'UTF-8',
-  );
+  expect(
+    await expectRejection(call<Body>(`${url}/v1/images/1/references/K%FCche`, { method: 'PUT' })),
+  ).toContain('UTF-8');
   expect((await call(`${url}/v1/images?tenant=K%FCche`)).status).toBe(400);
   const connection = await connectRaw(url);
   await connection.write(latin1('PUT /v1/images/1/references/Küche HTTP/1.1\r\nhost: localhost\r\n\r\n'));
@@ -140,13 +142,13 @@ test('requires percent-encoded UTF-8 in URLs', async () => {
 /** Returns the longest duration of a small request while `work` runs, in milliseconds. */
 async function slowestResponse(work: Promise<unknown>): Promise<number> {
   const ended = work.then(() => true);
-  let longest = 0;
+  let longestMs = 0;
   do {
     const start = performance.now();
     await call(`${server().url}/api/v1/health/live`);
-    longest = Math.max(longest, performance.now() - start);
+    longestMs = Math.max(longestMs, performance.now() - start);
   } while (!(await Promise.race([ended, sleep(1, false)])));
-  return longest;
+  return longestMs;
 }
 
 test.each([
@@ -167,15 +169,15 @@ test.each([
   ['quotation marks', '"'.repeat(1_000_000), 'text/csv', /1,000,000 characters/],
 ])('rejects many %s quickly, without blocking other clients', async (_case, body, type, message) => {
   const response = post('/v1/imports', body, type);
-  const longest = await slowestResponse(response);
-  expect(await rejectionOf(response)).toMatch(message);
-  expect(longest).toBeLessThan(1_000 * timeScale);
+  const longestMs = await slowestResponse(response);
+  expect(await expectRejection(response)).toMatch(message);
+  expect(longestMs).toBeLessThan(1_000 * timeScale);
 });
 
-test('limits the JSON depth of other operations, too', async () => {
+test('also limits the JSON depth for other operations', async () => {
   for (const path of ['/v1/images', '/v1/uploads', '/v1/purge', '/v1/purge/deleted'])
     expect(
-      await rejectionOf(
+      await expectRejection(
         post(path, `{"a":${'['.repeat(1_000)}${']'.repeat(1_000)}}`, 'application/json'),
         400,
       ),
@@ -184,9 +186,9 @@ test('limits the JSON depth of other operations, too', async () => {
 
 test('rejects a URL of a million characters without storing or echoing it', async () => {
   const url = `https://a.example/${'x'.repeat(1_000_000)}`;
-  const single = await post('/v1/images', JSON.stringify({ url }), 'application/json');
-  expect(single.status).toBe(400);
-  expect(single.bytes.length).toBeLessThan(1_000);
+  const singleImport = await post('/v1/images', JSON.stringify({ url }), 'application/json');
+  expect(singleImport.status).toBe(400);
+  expect(singleImport.bytes.length).toBeLessThan(1_000);
   const responses = [
     await postJson(JSON.stringify({ urls: [url] })),
     await postJson(JSON.stringify({ items: [{ url: 'https://a.example/12.jpg', tenant: url }] })),

@@ -43,7 +43,7 @@ describe('redactSecrets', () => {
     expect(redactSecrets(redacted)).toBe(redacted);
   });
 
-  test('keeps everything but the secrets', () => {
+  test('keeps everything except the secrets', () => {
     expect(redactSecrets(`https://a.example/b.jpg?w=1&sig=${secret}&h=2#top`)).toBe(
       'https://a.example/b.jpg?w=1&sig=[hidden]&h=2#top',
     );
@@ -55,13 +55,13 @@ describe('redactSecrets', () => {
     );
   });
 
-  test('redacts an imgix signature, but not a size in the same parameter', () => {
+  test('redacts hash-like signatures, but not a size in a parameter of the same name', () => {
     for (const name of ['__gda__', 'verify', 'md5', 'st'])
       expect(redactSecrets(`https://a.example/b.jpg?${name}=0a1b2c`)).toBe(
         `https://a.example/b.jpg?${name}=[hidden]`,
       );
-    const signed = 'https://a.imgix.net/b.jpg?w=1&s=0123456789abcdef0123456789abcdef';
-    expect(redactSecrets(signed)).toBe('https://a.imgix.net/b.jpg?w=1&s=[hidden]');
+    const signedUrl = 'https://a.imgix.net/b.jpg?w=1&s=0123456789abcdef0123456789abcdef';
+    expect(redactSecrets(signedUrl)).toBe('https://a.imgix.net/b.jpg?w=1&s=[hidden]');
     expect(redactSecrets('https://a.example/b.jpg?s=200')).toBe('https://a.example/b.jpg?s=200');
   });
 });
@@ -79,7 +79,7 @@ test.each([
   expect(redactSecrets(text)).toBe(text);
 });
 
-test('redacts hostile text quickly', () => {
+test('redacts malicious text quickly', () => {
   const redactAll = () => {
     for (const text of ['http:', '?a=', '?token', 'a@', '%25', '?sig=%26', 'eyJ'])
       redactSecrets(text.repeat(20_000));

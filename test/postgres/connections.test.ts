@@ -26,22 +26,22 @@ async function open(settings: Partial<PostgresSettings> = {}): Promise<Database>
   return database;
 }
 
-/** Starts a proxy that the test can stop and resume. `openDatabase` connects through it. */
+/** Starts a proxy that the test can stop and resume. `openDatabase` connects through the proxy. */
 async function startDatabaseProxy(settings: Partial<PostgresSettings> = {}) {
   const { hostname, port } = new URL(url);
   const proxy = await startTcpProxy({ host: hostname, port: Number(port) });
-  const proxied = new URL(url);
-  proxied.host = `127.0.0.1:${proxy.port}`;
-  return { proxy, url: proxied.href, openDatabase: () => open({ url: proxied.href, ...settings }) };
+  const proxyUrl = new URL(url);
+  proxyUrl.host = `127.0.0.1:${proxy.port}`;
+  return { proxy, url: proxyUrl.href, openDatabase: () => open({ url: proxyUrl.href, ...settings }) };
 }
 
-test('replaces connections that the server closes, whether idle or in use', async () => {
+test('replaces idle and active connections that the server closes', async () => {
   const database = await open();
   await Promise.all(Array.from({ length: 8 }, () => query(database)));
-  const sleeping = sql`SELECT pg_sleep(10)`.execute(database.sql);
+  const sleepQuery = sql`SELECT pg_sleep(10)`.execute(database.sql);
   await sleep(200);
   const [result] = await Promise.allSettled([
-    sleeping,
+    sleepQuery,
     onServer(
       `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '${name}' AND pid <> pg_backend_pid()`,
     ),
@@ -51,7 +51,7 @@ test('replaces connections that the server closes, whether idle or in use', asyn
   await vi.waitFor(() => query(database), { timeout: waitTimeoutMs, interval: 50 });
 });
 
-test('rolls back a transaction whose connection is lost, and runs the next one', async () => {
+test('rolls back a transaction whose connection is lost, and runs the next query', async () => {
   const database = await open();
   const lostTransaction = database.sql.transaction().execute(async (transaction) => {
     await sql`INSERT INTO tenants (name) VALUES ('rolled back 1')`.execute(transaction);
@@ -74,7 +74,7 @@ test('reports a statement that exceeds its timeout', async () => {
   await query(database);
 });
 
-test('times out on a server that stops responding, and uses it again afterwards', async () => {
+test('times out if the server stops responding, and recovers when the server responds again', async () => {
   const { proxy, openDatabase } = await startDatabaseProxy({ statementMs: 500, connectMs: 500 });
   const database = await openDatabase();
   await query(database);
@@ -87,7 +87,7 @@ test('times out on a server that stops responding, and uses it again afterwards'
   await expect(query(database)).resolves.toBeUndefined();
 });
 
-test('fails every query immediately while the server is down, and recovers when it is back', async () => {
+test('fails every query immediately while the server is down, and recovers when the server is up again', async () => {
   const { proxy, openDatabase } = await startDatabaseProxy({ connectMs: 60_000 });
   const database = await openDatabase();
   await proxy.stop();
@@ -98,22 +98,22 @@ test('fails every query immediately while the server is down, and recovers when 
   await expect(query(database)).resolves.toBeUndefined();
 });
 
-test('waits at startup for a server that starts later', async () => {
+test('waits at startup until the server starts', async () => {
   const { proxy, openDatabase } = await startDatabaseProxy();
   await proxy.stop();
-  const opening = openDatabase();
+  const databaseOpened = openDatabase();
   await sleep(1_200);
   await proxy.resume();
-  await query(await opening);
+  await query(await databaseOpened);
 });
 
-test('fails at startup with an error that does not contain the password', async () => {
-  const { proxy, url: proxied } = await startDatabaseProxy();
+test('does not include the password in a startup error', async () => {
+  const { proxy, url: proxyUrl } = await startDatabaseProxy();
   await proxy.stop();
-  const withPassword = new URL(proxied);
-  withPassword.password = 'hunter2';
+  const urlWithPassword = new URL(proxyUrl);
+  urlWithPassword.password = 'hunter2';
   const error = await openPostgresDatabase(
-    { ...testSettings, url: withPassword.href, waitMs: 0 },
+    { ...testSettings, url: urlWithPassword.href, waitMs: 0 },
     recordingLogger(),
   ).catch((reason: unknown) => String(reason));
   expect(error).toMatch(/cannot be used: .*Check DATABASE_URL/s);
@@ -121,11 +121,11 @@ test('fails at startup with an error that does not contain the password', async 
 });
 
 test('reports immediately that a database does not exist', async () => {
-  const opening = openPostgresDatabase(
+  const databaseOpened = openPostgresDatabase(
     { ...testSettings, url: urlOfDatabase('no_such_database') },
     recordingLogger(),
   );
-  await expect(opening).rejects.toThrow(/"no_such_database" does not exist\. Create the database/);
+  await expect(databaseOpened).rejects.toThrow(/"no_such_database" does not exist\. Create the database/);
 });
 
 test('queues callers when all connections are in use', async () => {

@@ -11,7 +11,7 @@ async function runDoctor(url: string) {
   return runVitrine(['doctor'], { DATA_DIR: await testFolder(), DATABASE_URL: url });
 }
 
-test('reports server, schema and pgvector without changing anything', async () => {
+test('reports the server, schema and pgvector versions without changing anything', async () => {
   const { name, database } = await testServerDatabase();
   const { code, stdout } = await runDoctor(urlOfDatabase(name));
   expect(code, stdout).toBe(0);
@@ -43,7 +43,7 @@ test('reports a user without permission to create tables', async () => {
   );
 });
 
-test('reports storage of another database and jobs that no worker claims', async () => {
+test('reports storage that belongs to a different database, and jobs that no worker claims', async () => {
   const { name, database } = await testServerDatabase();
   await makeInstallationQueries(database).recordStorageMarked();
   const shop = await makeTenantQueries(database).ensure('shop');
@@ -59,5 +59,5 @@ test('suggests a fix if the server is unreachable', async () => {
   const { code, stdout } = await runDoctor(`postgres://127.0.0.1:${await freePort()}/shop`);
   expect(code).toBe(1);
   expect(stdout).toMatch(/^FAIL\s+database .*\n\s+→ Check DATABASE_URL/m);
-  expect(stdout, 'reported once').not.toMatch(/queue/);
+  expect(stdout, 'the outage is reported once').not.toMatch(/queue/);
 });

@@ -16,7 +16,7 @@ async function startWithDatabaseProxy() {
   return { proxy, server: await startServer(env, await testFolder()) };
 }
 
-test('reports within the timeout that the database stopped responding, and that it has recovered', async () => {
+test('reports within the timeout that the database has stopped responding, and later that it has recovered', async () => {
   const { proxy, server } = await startWithDatabaseProxy();
   expect((await call(`${server.url}/healthz`)).status).toBe(200);
   proxy.blackhole();

@@ -6,7 +6,7 @@ import { closeGate } from '../support/inner/gate.ts';
 import { attemptOf } from '../support/inner/jobs.ts';
 import { uploadOf } from '../support/inner/records.ts';
 
-/** Races between queries that create a job for the same image. */
+/** Tests races between queries that create a job for the same image. */
 
 const database = await useDatabase();
 const shop = await makeCatalog(database, 1).tenants.ensure('shop');
@@ -19,7 +19,7 @@ const listActiveJobs = (imageId: number) =>
     `SELECT id FROM jobs WHERE image_id = ${imageId} AND state IN ('pending', 'processing') ORDER BY id`,
   );
 
-/** Blocks the transaction that inserts the first job until the second query waits as well or has ended. */
+/** Blocks the transaction that inserts the first job until the second query is blocked as well or has ended. */
 async function race(first: () => Promise<unknown>, second: () => Promise<unknown>): Promise<unknown[]> {
   const gate = await closeGate(database, 'AFTER INSERT ON jobs', 'true');
   const firstQuery = first();
@@ -30,7 +30,7 @@ async function race(first: () => Promise<unknown>, second: () => Promise<unknown
   return Promise.all([firstQuery, secondQuery]);
 }
 
-test('creates one job for a failed image that is uploaded again while its job is retried', async () => {
+test('creates one job when a failed image is uploaded again while its job is retried', async () => {
   const job = await catalog.upload('vase');
   await jobs.recordFailure(job, attemptOf('permanent'), { state: 'failed' });
   await race(
@@ -40,7 +40,7 @@ test('creates one job for a failed image that is uploaded again while its job is
   expect(await listActiveJobs(job.imageId)).toHaveLength(1);
 });
 
-test('creates one job for an image that is requeued twice concurrently', async () => {
+test('creates one job when an image is requeued twice concurrently', async () => {
   const imageId = await catalog.add('lamp');
   const requeue = () => jobs.requeue(imageId, 50);
   const results = await race(requeue, requeue);

@@ -9,14 +9,16 @@ const { jobs, tenants } = makeQueries(database);
 const shop = await tenants.ensure('shop');
 
 test('takes over other jobs while a suspended worker holds a row lock', async () => {
-  const suspended = await recordPending(database, shop.id, 'suspended');
-  const other = await recordPending(database, shop.id, 'other');
+  const suspendedJob = await recordPending(database, shop.id, 'suspended');
+  const otherJob = await recordPending(database, shop.id, 'other');
   await jobs.claimDue('derive', 2, 60);
   await database.sql.transaction().execute(async (transaction) => {
-    await sql`SELECT 1 FROM jobs WHERE id = ${suspended.jobId} FOR UPDATE`.execute(transaction);
-    expect((await jobs.takeOverLostLeases(10, true)).requeued).toEqual([{ id: other.jobId, kind: 'derive' }]);
+    await sql`SELECT 1 FROM jobs WHERE id = ${suspendedJob.jobId} FOR UPDATE`.execute(transaction);
+    expect((await jobs.takeOverLostLeases(10, true)).requeued).toEqual([
+      { id: otherJob.jobId, kind: 'derive' },
+    ]);
   });
   expect((await jobs.takeOverLostLeases(10, true)).requeued).toEqual([
-    { id: suspended.jobId, kind: 'derive' },
+    { id: suspendedJob.jobId, kind: 'derive' },
   ]);
 });

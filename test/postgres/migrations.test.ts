@@ -11,7 +11,7 @@ import {
   urlOfDatabase,
 } from '../support/inner/server-database.ts';
 
-test('migrates once when ten processes start concurrently', async () => {
+test('applies the migrations once when ten processes start concurrently', async () => {
   const { name, remove } = await createServerDatabase(false);
   const databases = await Promise.all(Array.from({ length: 10 }, () => openServerDatabase(name)));
   onTestFinished(async () => {
@@ -21,22 +21,23 @@ test('migrates once when ten processes start concurrently', async () => {
   const reports = await Promise.all(databases.map((database) => migrate(database)));
   const [version] = reports.map((report) => report.version);
   expect(reports.map((report) => report.version)).toEqual(reports.map(() => version));
-  const applied = reports.map((report) => report.applied).filter(({ length }) => length > 0);
-  expect(applied).toHaveLength(1);
-  const [first] = databases;
+  const appliedMigrations = reports.map((report) => report.applied).filter(({ length }) => length > 0);
+  expect(appliedMigrations).toHaveLength(1);
+  const [firstDatabase] = databases;
   const versions =
-    first && (await rowsOf<{ version: number }>(first, 'SELECT version FROM schema_migrations'));
-  expect(versions).toHaveLength(applied.flat().length);
+    firstDatabase &&
+    (await rowsOf<{ version: number }>(firstDatabase, 'SELECT version FROM schema_migrations'));
+  expect(versions).toHaveLength(appliedMigrations.flat().length);
 });
 
-test('leaves nothing of a failed migration, and releases the lock', async () => {
+test('rolls back a failed migration, and releases the lock', async () => {
   const { name, remove } = await createServerDatabase(false);
   const database = await openServerDatabase(name);
   onTestFinished(async () => {
     await database.close();
     await remove();
   });
-  // A migration creates a table of the same name.
+  // A migration creates a table with the same name.
   await database.runScript('CREATE TABLE renditions (id int)');
   await expect(migrate(database)).rejects.toThrow(/already exists/);
   expect(
@@ -46,7 +47,7 @@ test('leaves nothing of a failed migration, and releases the lock', async () => 
   expect((await migrate(database)).applied.length).toBeGreaterThan(0);
 });
 
-test('tells a user without permission to create tables what to grant', async () => {
+test('reports the missing permission if the user may not create tables', async () => {
   const { name, remove } = await createServerDatabase(false);
   const role = `vitrine_test_${process.pid}`;
   await onServer(`CREATE ROLE ${role} LOGIN`);

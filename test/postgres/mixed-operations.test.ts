@@ -12,15 +12,15 @@ const execFileAsync = promisify(execFile);
 const script = fileURLToPath(new URL('../support/process/mixed-operations.ts', import.meta.url));
 // For a longer run: MIXED_OPERATIONS=20000 npx vitest run test/postgres/mixed-operations.test.ts
 // oxlint-disable-next-line node/no-process-env -- not a setting of the product
-const operations = Number(process.env['MIXED_OPERATIONS'] ?? 200);
-const processes = 3;
+const operationCount = Number(process.env['MIXED_OPERATIONS'] ?? 200);
+const processCount = 3;
 
-/** Invariants that hold while no operation runs. Each statement returns the rows that violate one. */
+/** Queries for the rows that violate an invariant. The invariants hold while no operation runs. */
 const violations: Record<string, string> = {
-  'a processing image without a job': `
+  'a pending or processing image without a job': `
     SELECT id, status FROM images WHERE status IN ('pending', 'processing') AND NOT EXISTS (
       SELECT 1 FROM jobs WHERE image_id = images.id AND state IN ('pending', 'processing'))`,
-  'a processing job without an image': `
+  'a pending or processing job without an image': `
     SELECT id, kind, state FROM jobs WHERE state IN ('pending', 'processing') AND image_id IS NULL`,
   'a completed image without renditions': `
     SELECT id FROM images WHERE status = 'completed' AND NOT EXISTS (SELECT 1 FROM renditions WHERE image_id = images.id)`,
@@ -28,11 +28,11 @@ const violations: Record<string, string> = {
     SELECT image_id, storage_key FROM renditions WHERE storage_key NOT IN (SELECT key FROM stored)`,
   'an image without its original': `
     SELECT id, deleted_at, status FROM images WHERE original_key NOT IN (SELECT key FROM stored)`,
-  'a duplicate whose first image is deleted or has other content': `
+  'a duplicate whose first image is deleted or has different content': `
     SELECT copy.id, copy.duplicate_of FROM images copy WHERE copy.deleted_at IS NULL AND copy.duplicate_of IS NOT NULL
       AND NOT EXISTS (SELECT 1 FROM images first WHERE first.id = copy.duplicate_of AND first.deleted_at IS NULL
         AND first.duplicate_of IS NULL AND first.content_hash = copy.content_hash)`,
-  'a wrong count of references': `
+  'a wrong reference count': `
     SELECT id, in_use_count FROM images
     WHERE in_use_count <> (SELECT count(*) FROM image_references WHERE image_id = images.id)`,
   'a fingerprint whose content has no image': `
@@ -52,27 +52,27 @@ const violations: Record<string, string> = {
 };
 
 async function findViolations(database: Database): Promise<Record<string, unknown[]>> {
-  const found: Record<string, unknown[]> = {};
+  const foundViolations: Record<string, unknown[]> = {};
   for (const [violation, query] of Object.entries(violations)) {
     const rows = await rowsOf(database, query);
-    if (rows.length > 0) found[violation] = rows;
+    if (rows.length > 0) foundViolations[violation] = rows;
   }
-  return found;
+  return foundViolations;
 }
 
-test('violates no invariant while several processes change the same few pictures', async () => {
+test('violates no invariant while several processes change the same few images', async () => {
   const { name, database } = await testServerDatabase();
   await database.runScript('CREATE TABLE stored (key text PRIMARY KEY)');
   const { id } = await makeCatalog(database, 1).tenants.ensure('shop');
   const seed = Math.floor(Math.random() * 1e6);
   const outputs = await Promise.all(
-    Array.from({ length: processes }, (_, index) =>
+    Array.from({ length: processCount }, (_, index) =>
       execFileAsync(process.execPath, [
         script,
         urlOfDatabase(name),
         String(id),
         String(seed + index),
-        String(operations),
+        String(operationCount),
       ]),
     ),
   );
@@ -82,10 +82,10 @@ test('violates no invariant while several processes change the same few pictures
     violations: {},
   });
   expect(await usageFromCounters(database)).toEqual(await usageFromRows(database));
-  // Shows that the processes did real work.
-  const [completed] = await rowsOf<{ count: number }>(
+  // Checks that the processes completed jobs and did not only fail.
+  const [completedJobs] = await rowsOf<{ count: number }>(
     database,
     "SELECT count(*) AS count FROM jobs WHERE state = 'completed'",
   );
-  expect(completed!.count).toBeGreaterThan(20);
+  expect(completedJobs!.count).toBeGreaterThan(20);
 });

@@ -12,8 +12,8 @@ import { services } from '../support/services.ts';
 import { waitTimeoutMs, timeScale } from '../support/time-scale.ts';
 import { isThorough } from '../support/thoroughness.ts';
 
-/** Creates a database, and the environment of processes that share it and a storage folder. */
-async function sharedEnvironment(settings: Record<string, string> = {}) {
+/** Creates a database and a storage folder, and returns the environment of processes that share both. */
+async function makeSharedEnvironment(settings: Record<string, string> = {}) {
   const { name, database } = await testServerDatabase();
   const folder = await testFolder();
   const env = { DATABASE_URL: urlOfDatabase(name), DATA_DIR: folder, WORKER_CONCURRENCY: '1', ...settings };
@@ -32,9 +32,9 @@ const wakeUps: [string, Record<string, string>][] = [['the database', {}]];
 if (services.redisUrl) wakeUps.push(['Redis', { REDIS_URL: services.redisUrl }]);
 
 test.each(wakeUps)(
-  'starts a job on an idle worker within 100 ms of the commit, woken by %s',
+  'starts a job on an idle worker within 100 ms of the commit, using wake-ups from %s',
   async (_source, settings) => {
-    const { database, env, folder } = await sharedEnvironment({
+    const { database, env, folder } = await makeSharedEnvironment({
       ...settings,
       QUEUE_NAME: `test-${process.pid}-${Date.now()}`,
     });
@@ -42,7 +42,7 @@ test.each(wakeUps)(
     await startWorker(env);
     for (let i = 0; i < 10; i++) {
       await queueUpload(server.url, 'shop');
-      // Waits until the worker is idle, and then stays out of step with its polling.
+      // Waits until the worker is idle. The delay prevents the uploads from coinciding with the worker's polls.
       await vi.waitFor(async () => {
         const { unfinished } = await rowOf<{ unfinished: number }>(
           database,
@@ -56,13 +56,13 @@ test.each(wakeUps)(
       database,
       'SELECT (1000 * extract(epoch FROM started_at - created_at))::float8 AS ms FROM jobs ORDER BY 1',
     );
-    // Allows one of ten to be delayed by other processes. Without wake-ups, the worker polls once a second.
+    // Other processes may delay one of the ten jobs. Without wake-ups, the worker polls once a second.
     expect(delays[8]?.ms).toBeLessThan(Math.min(100 * timeScale, 700));
   },
 );
 
 test('does not delay an upload behind another tenant’s long queue', async () => {
-  const { database, env, folder } = await sharedEnvironment();
+  const { database, env, folder } = await makeSharedEnvironment();
   const server = await startServer({ ...env, ENABLE_WORKER: 'false' }, folder);
   for (let i = 0; i < 30; i++) await queueUpload(server.url, 'busy');
   await Promise.all([startWorker(env, '--concurrency', '1'), startWorker(env, '--concurrency', '1')]);
@@ -74,22 +74,22 @@ test('does not delay an upload behind another tenant’s long queue', async () =
     expect(completed).toBeGreaterThan(5);
   }, waitTimeoutMs);
   await queueUpload(server.url, 'small');
-  const ofSmallTenant = "FROM jobs j JOIN tenants t ON t.id = j.tenant_id WHERE t.name = 'small'";
+  const smallTenantJobs = "FROM jobs j JOIN tenants t ON t.id = j.tenant_id WHERE t.name = 'small'";
   await vi.waitFor(async () => {
-    expect(await rowOf(database, `SELECT j.state ${ofSmallTenant}`)).toEqual({ state: 'completed' });
+    expect(await rowOf(database, `SELECT j.state ${smallTenantJobs}`)).toEqual({ state: 'completed' });
   }, waitTimeoutMs);
-  const { before } = await rowOf<{ before: number }>(
+  const { earlierJobs } = await rowOf<{ earlierJobs: number }>(
     database,
-    `SELECT count(*) AS before FROM jobs, (SELECT j.created_at, j.started_at ${ofSmallTenant}) small
+    `SELECT count(*) AS "earlierJobs" FROM jobs, (SELECT j.created_at, j.started_at ${smallTenantJobs}) small
      WHERE jobs.started_at > small.created_at AND jobs.started_at < small.started_at`,
   );
-  // Two workers with one decoder each claim up to two jobs per decoder.
-  expect(before).toBeLessThanOrEqual(2 * 2);
+  // There are two workers with one decoder each, and a worker claims up to two jobs per decoder.
+  expect(earlierJobs).toBeLessThanOrEqual(2 * 2);
 });
 
 const commandCount = isThorough ? 10 : 4;
 
-test('migrates once with concurrent migrate commands', async () => {
+test('applies the migrations once when migrate commands run concurrently', async () => {
   const { name, remove } = await createServerDatabase(false);
   try {
     const env = { DATABASE_URL: urlOfDatabase(name), DATA_DIR: await testFolder() };
@@ -105,7 +105,7 @@ test('migrates once with concurrent migrate commands', async () => {
 });
 
 test('finishes running jobs when the worker is stopped', async () => {
-  const { database, env, folder } = await sharedEnvironment();
+  const { database, env, folder } = await makeSharedEnvironment();
   const server = await startServer({ ...env, ENABLE_WORKER: 'false' }, folder);
   const worker = await startWorker(env);
   for (let i = 0; i < 12; i++) await queueUpload(server.url, 'shop');

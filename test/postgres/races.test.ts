@@ -5,7 +5,7 @@ import { rowsOf, useDatabase } from '../support/inner/database.ts';
 import { usageFromCounters, usageFromRows } from '../support/inner/recount.ts';
 import { hashOf, uploadOf } from '../support/inner/records.ts';
 
-/** Races between database connections. The embedded engine has only one connection. */
+/** Tests races between database connections. The embedded database has only one connection, so they cannot occur there. */
 
 const database = await useDatabase();
 const queries = makeQueries(database);
@@ -21,21 +21,21 @@ async function expectExactUsage(): Promise<void> {
   expect(await usageFromCounters(database)).toEqual(await usageFromRows(database));
 }
 
-test('creates one image for a hundred concurrent uploads of the same bytes', async () => {
-  const recorded = await concurrently(100, () => queries.jobs.enqueueUpload(uploadOf(shop.id, 'same')));
-  expect(recorded.filter(({ outcome }) => outcome === 'new')).toHaveLength(1);
-  expect(new Set(recorded.map(({ imageId }) => imageId)).size).toBe(1);
+test('creates one image for a hundred concurrent uploads of the same content', async () => {
+  const results = await concurrently(100, () => queries.jobs.enqueueUpload(uploadOf(shop.id, 'same')));
+  expect(results.filter(({ outcome }) => outcome === 'new')).toHaveLength(1);
+  expect(new Set(results.map(({ imageId }) => imageId)).size).toBe(1);
 });
 
-test('imports a URL once in a hundred concurrent requests', async () => {
+test('imports a URL once for a hundred concurrent requests', async () => {
   const line = {
     tenantId: shop.id,
     url: 'https://example.com/a.jpg',
     urlHash: hashOf('a'),
     reference: undefined,
   };
-  const recorded = await concurrently(100, () => queries.jobs.enqueueUrls([line], 'reuse-completed', 50));
-  expect(new Set(recorded.map(([first]) => first?.imageId)).size).toBe(1);
+  const results = await concurrently(100, () => queries.jobs.enqueueUrls([line], 'reuse-completed', 50));
+  expect(new Set(results.map(([first]) => first?.imageId)).size).toBe(1);
 });
 
 test('creates one tenant for many concurrent first uses', async () => {
@@ -43,18 +43,18 @@ test('creates one tenant for many concurrent first uses', async () => {
   expect(new Set(tenants.map(({ id }) => id)).size).toBe(1);
 });
 
-test('gives each job to exactly one of many workers', async () => {
+test('assigns each job to exactly one of many workers', async () => {
   for (let i = 0; i < 200; i++) await queries.jobs.enqueueUpload(uploadOf(shop.id, `job ${i}`));
-  const claimed: number[] = [];
+  const claimedIds: number[] = [];
   await concurrently(20, async () => {
     for (;;) {
       const jobs = await queries.jobs.claimDue('derive', 3, 60);
       if (jobs.length === 0) return;
-      claimed.push(...jobs.map(({ id }) => id));
+      claimedIds.push(...jobs.map(({ id }) => id));
     }
   });
-  expect(claimed).toHaveLength(200);
-  expect(new Set(claimed).size).toBe(200);
+  expect(claimedIds).toHaveLength(200);
+  expect(new Set(claimedIds).size).toBe(200);
 });
 
 test('takes over each lost lease once', async () => {
@@ -66,7 +66,7 @@ test('takes over each lost lease once', async () => {
   expect(losses).toEqual(losses.map(() => ({ losses: 1 })));
 });
 
-test('assigns one owner to the files of two duplicates that complete concurrently', async () => {
+test('assigns exactly one owner to the files of two duplicates that complete concurrently', async () => {
   for (let round = 0; round < rounds; round++) {
     const content = `copies ${round}`;
     const imports = [
@@ -90,17 +90,17 @@ test('keeps and counts an upload whose content is purged concurrently', async ()
     const content = `contended ${round}`;
     const id = await catalog.add(content);
     await catalog.softDelete(id);
-    const [, recorded] = await Promise.all([
+    const [, upload] = await Promise.all([
       catalog.purge(id),
       queries.jobs.enqueueUpload(uploadOf(shop.id, content)),
     ]);
-    expect(recorded.outcome).toBe('new');
-    expect(await catalog.image(recorded.imageId)).toMatchObject({ contentHash: hashOf(content) });
+    expect(upload.outcome).toBe('new');
+    expect(await catalog.image(upload.imageId)).toMatchObject({ contentHash: hashOf(content) });
   }
   await expectExactUsage();
 });
 
-test('keeps usage exact while images are added, deleted, restored and reused', async () => {
+test('keeps the usage exact while images are added, deleted, restored and reused', async () => {
   const contents = Array.from({ length: 6 }, (_, index) => `image ${index}`);
   const ids = await Promise.all(contents.map((content) => catalog.add(content)));
   const steps = [

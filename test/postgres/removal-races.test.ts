@@ -7,12 +7,12 @@ import { attemptOf } from '../support/inner/jobs.ts';
 import { derivedFactsOf, hashOf } from '../support/inner/records.ts';
 import { usageFromCounters, usageFromRows } from '../support/inner/recount.ts';
 
-/** Races of removals with each other and with rows that are recorded concurrently. */
+/** Tests races between removals, and between removals and concurrent inserts. */
 
 const database = await useDatabase();
 const shop = await makeCatalog(database, 1).tenants.ensure('shop');
 const catalog = makeCatalog(database, shop.id);
-// Detects deadlocks quickly: PostgreSQL looks for them only after this timeout.
+// PostgreSQL checks for deadlocks only after this timeout. A short timeout makes the tests fast.
 await database.runScript(`
   DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET deadlock_timeout = ''20ms''', current_database()); END $$`);
 
@@ -20,14 +20,14 @@ async function expectExactUsage(): Promise<void> {
   expect(await usageFromCounters(database)).toEqual(await usageFromRows(database));
 }
 
-/** Adds an image that reuses the renditions of another one. */
+/** Adds an image that reuses the renditions of the donor image. */
 async function addSharer(content: string, donorId: number, donorContent: string): Promise<number> {
   const job = await catalog.upload(content);
   await catalog.completeWithDonor(job, donorContent, donorId);
   return job.imageId;
 }
 
-const nearDuplicatesOf = (id: number, uuid = '') => [
+const makeNearDuplicates = (id: number, uuid = '') => [
   { id, uuid, distance: 1, difference: 1, reason: 'alike' },
 ];
 
@@ -65,7 +65,7 @@ test.each(pairs)(
   },
 );
 
-test('reassigns the files of a removed donor while another image gets renditions of its own', async () => {
+test('reassigns the files of a deleted donor while a sharing image is given its own renditions', async () => {
   const donor = await catalog.add('donor');
   const sharer = await addSharer('sharer', donor, 'donor');
   await addSharer('third', donor, 'donor');
@@ -74,20 +74,20 @@ test('reassigns the files of a removed donor while another image gets renditions
   const gate = await closeGate(database, 'AFTER UPDATE ON renditions', `NEW.image_id = ${sharer}`);
   const deletion = catalog.softDelete(donor);
   await gate.untilBlocked(1);
-  const completing = catalog.finish(job!, 'sharer');
-  await gate.untilBlocked(2, completing);
+  const completion = catalog.finish(job!, 'sharer');
+  await gate.untilBlocked(2, completion);
   await gate.open();
-  await Promise.all([deletion, completing]);
+  await Promise.all([deletion, completion]);
   await expectExactUsage();
 });
 
-test('makes an import the first image when the upload of the same bytes is withdrawn', async () => {
+test('promotes an import to the first image when the upload of the same content is withdrawn', async () => {
   const job = await catalog.upload('broken');
   const imports = [];
   for (const url of ['https://example.com/1', 'https://example.com/2']) {
-    const imported = await catalog.claimImport(url);
-    await catalog.attach(imported, 'broken');
-    imports.push(imported);
+    const importJob = await catalog.claimImport(url);
+    await catalog.attach(importJob, 'broken');
+    imports.push(importJob);
   }
   expect(await catalog.withdraw(job, 'broken')).toBe(true);
   expect(await catalog.image(job.imageId)).toBeUndefined();
@@ -97,19 +97,19 @@ test('makes an import the first image when the upload of the same bytes is withd
   await expectExactUsage();
 });
 
-test('attaches imports while the upload of the same bytes is withdrawn', async () => {
+test('attaches content to imports while the upload of the same content is withdrawn', async () => {
   const job = await catalog.upload('broken');
   const imports = [];
   for (const url of ['https://example.com/1', 'https://example.com/2'])
     imports.push(await catalog.claimImport(url));
   const gate = await closeGate(database, 'AFTER DELETE ON jobs', `OLD.id = ${job.id}`);
-  const withdrawing = catalog.withdraw(job, 'broken');
+  const withdrawal = catalog.withdraw(job, 'broken');
   await gate.untilBlocked(1);
-  const attaching = Promise.all(imports.map((imported) => catalog.attach(imported, 'broken')));
+  const attachment = Promise.all(imports.map((importJob) => catalog.attach(importJob, 'broken')));
   await gate.untilBlocked(3);
   await gate.open();
-  expect(await withdrawing).toBe(true);
-  expect(await attaching).toEqual([true, true]);
+  expect(await withdrawal).toBe(true);
+  expect(await attachment).toEqual([true, true]);
   const firstImages = await rowsOf(database, 'SELECT 1 FROM images WHERE duplicate_of IS NULL');
   expect(firstImages).toHaveLength(1);
   await expectExactUsage();
@@ -118,7 +118,7 @@ test('attaches imports while the upload of the same bytes is withdrawn', async (
 test('reports an upload as missing if it is acknowledged while it is withdrawn', async () => {
   const job = await catalog.upload('broken');
   const gate = await closeGate(database, 'AFTER DELETE ON jobs', `OLD.id = ${job.id}`);
-  const withdrawing = catalog.withdraw(job, 'broken');
+  const withdrawal = catalog.withdraw(job, 'broken');
   await gate.untilBlocked(1);
   const lateChanges = Promise.all([
     catalog.images.acknowledge(job.imageId),
@@ -126,94 +126,94 @@ test('reports an upload as missing if it is acknowledged while it is withdrawn',
   ]);
   await gate.untilBlocked(3);
   await gate.open();
-  expect(await withdrawing).toBe(true);
+  expect(await withdrawal).toBe(true);
   expect(await lateChanges).toEqual(['missing', undefined]);
 });
 
-test('completes a near-duplicate without an error when its match is purged', async () => {
+test('completes a near-duplicate whose match is purged concurrently', async () => {
   const match = await catalog.add('match');
   const job = await catalog.upload('near');
   const gate = await closeGate(database, 'AFTER DELETE ON images', `OLD.id = ${match}`);
-  const purging = catalog.purge(match);
+  const purge = catalog.purge(match);
   await gate.untilBlocked(1);
-  const facts = derivedFactsOf('near', { nearDuplicates: nearDuplicatesOf(match) });
-  const completing = catalog.jobs.complete(job, catalog.renditionsOf('near'), facts);
+  const facts = derivedFactsOf('near', { nearDuplicates: makeNearDuplicates(match) });
+  const completion = catalog.jobs.complete(job, catalog.renditionsOf('near'), facts);
   await gate.untilBlocked(2);
   await gate.open();
-  expect(await purging).toBeDefined();
-  expect(await completing).toMatchObject({ id: job.imageId, status: 'completed' });
+  expect(await purge).toBeDefined();
+  expect(await completion).toMatchObject({ id: job.imageId, status: 'completed' });
   expect(await catalog.image(job.imageId)).toMatchObject({ nearDuplicates: [] });
 });
 
 test.each(['match', 'image'])(
   'records no near-duplicate pair when its %s is purged concurrently',
-  async (purged) => {
+  async (purgedImage) => {
     const ids = { match: await catalog.add('match'), image: await catalog.add('image') };
-    const purgedId = purged === 'match' ? ids.match : ids.image;
+    const purgedId = purgedImage === 'match' ? ids.match : ids.image;
     const gate = await closeGate(database, 'AFTER DELETE ON images', `OLD.id = ${purgedId}`);
-    const purging = catalog.purge(purgedId);
+    const purge = catalog.purge(purgedId);
     await gate.untilBlocked(1);
-    const adding = catalog.fingerprints.addNearDuplicates(ids.image, nearDuplicatesOf(ids.match));
+    const insertion = catalog.fingerprints.addNearDuplicates(ids.image, makeNearDuplicates(ids.match));
     await gate.untilBlocked(2);
     await gate.open();
-    expect(await purging).toBeDefined();
-    await adding;
+    expect(await purge).toBeDefined();
+    await insertion;
     expect(await rowsOf(database, 'SELECT 1 FROM near_duplicates')).toEqual([]);
   },
 );
 
-test('does not reuse renditions of a donor that is purged during the completion', async () => {
+test('does not reuse renditions of a donor that is purged concurrently', async () => {
   const donor = await catalog.add('donor');
   const job = await catalog.upload('sharer');
   const gate = await closeGate(database, 'AFTER DELETE ON images', `OLD.id = ${donor}`);
-  const purging = catalog.purge(donor);
+  const purge = catalog.purge(donor);
   await gate.untilBlocked(1);
-  const sharing = catalog.completeWithDonor(job, 'donor', donor);
+  const completion = catalog.completeWithDonor(job, 'donor', donor);
   await gate.untilBlocked(2);
   await gate.open();
-  await purging;
-  expect(await sharing).toBe('donor-unavailable');
+  await purge;
+  expect(await completion).toBe('donor-unavailable');
   await catalog.finish(job, 'sharer');
   await expectExactUsage();
 });
 
-test('completes a retry and a purge of one image that lock each other’s rows', async () => {
+test('does not deadlock when an image is retried and purged concurrently', async () => {
   const job = await catalog.upload('failed');
   await catalog.jobs.recordFailure(job, attemptOf('permanent'), { state: 'failed' });
   const gate = await closeGate(database, 'BEFORE UPDATE ON jobs', `NEW.state = 'pending'`);
-  const retrying = catalog.jobs.retry(unrestrictedPrincipal, job.id);
+  const retry = catalog.jobs.retry(unrestrictedPrincipal, job.id);
   await gate.untilBlocked(1);
-  const purging = catalog.purge(job.imageId);
+  const purge = catalog.purge(job.imageId);
   await gate.untilBlocked(2);
   await gate.open();
-  const [retried, purged] = await Promise.all([retrying, purging]);
-  // Either may come first: a purged image is not retried, and a pending one is not purged.
-  expect(retried === 'retried').toBe(purged === undefined);
+  const [retryResult, purgeResult] = await Promise.all([retry, purge]);
+  // Either operation may run first. A purged image is not retried, and a pending image is not purged.
+  expect(retryResult === 'retried').toBe(purgeResult === undefined);
 });
 
-test('does not purge an image that was requeued', async () => {
+test('does not purge an image that is requeued concurrently', async () => {
   const id = await catalog.add('vase');
   const gate = await closeGate(database, 'AFTER INSERT ON jobs', `NEW.image_id = ${id}`);
-  const requeuing = catalog.jobs.requeue(id, 50);
+  const requeue = catalog.jobs.requeue(id, 50);
   await gate.untilBlocked(1);
-  const purging = catalog.purge(id);
+  const purge = catalog.purge(id);
   await gate.untilBlocked(2);
   await gate.open();
-  expect(await requeuing).toBeDefined();
-  expect(await purging).toBeUndefined();
+  expect(await requeue).toBeDefined();
+  expect(await purge).toBeUndefined();
   expect(await rowsOf(database, 'SELECT 1 FROM jobs WHERE image_id IS NULL')).toEqual([]);
 });
 
-test('requeues nothing for an image that is purged concurrently', async () => {
+test('does not requeue an image that is purged concurrently', async () => {
   const id = await catalog.add('vase');
   const gate = await closeGate(database, 'AFTER DELETE ON images', `OLD.id = ${id}`);
-  const purging = catalog.purge(id);
+  const purge = catalog.purge(id);
   await gate.untilBlocked(1);
-  const requeuing = catalog.jobs.requeue(id, 50);
+  const requeue = catalog.jobs.requeue(id, 50);
   await gate.untilBlocked(2);
   await gate.open();
-  expect(await purging).toBeDefined();
-  expect(await requeuing).toBeUndefined();
+  expect(await purge).toBeDefined();
+  expect(await requeue).toBeUndefined();
 });
 
 test('imports a URL again when its image is deleted concurrently', async () => {
@@ -225,33 +225,33 @@ test('imports a URL again when its image is deleted concurrently', async () => {
   const gate = await closeGate(database, 'AFTER UPDATE ON images', 'NEW.deleted_at IS NOT NULL');
   const deletion = catalog.softDelete(first.imageId);
   await gate.untilBlocked(1);
-  const importing = catalog.jobs.enqueueUrls([line], 'reuse-completed', 50);
+  const importResults = catalog.jobs.enqueueUrls([line], 'reuse-completed', 50);
   await gate.untilBlocked(2);
   await gate.open();
   expect(await deletion).toMatchObject({ outcome: 'deleted' });
-  const [recorded] = await importing;
-  expect(recorded).toMatchObject({ outcome: 'new' });
+  const [lineResult] = await importResults;
+  expect(lineResult).toMatchObject({ outcome: 'new' });
   expect(
-    await rowOf(database, `SELECT in_use_count AS count FROM images WHERE id = ${recorded!.imageId}`),
+    await rowOf(database, `SELECT in_use_count AS count FROM images WHERE id = ${lineResult!.imageId}`),
   ).toEqual({ count: 1 });
 });
 
-test('makes the next import the first image when one is deleted while its content is attached', async () => {
+test('makes the next import the first image when the first import is deleted while its content is attached', async () => {
   const job = await catalog.claimImport('https://example.com/1');
   const nextJob = await catalog.claimImport('https://example.com/2');
   const contentGate = await closeGate(database, 'AFTER UPDATE ON images', 'OLD.content_hash IS NULL');
   const deletionGate = await closeGate(database, 'AFTER UPDATE ON images', 'NEW.deleted_at IS NOT NULL');
-  const attaching = catalog.attach(job, 'shared');
+  const attachment = catalog.attach(job, 'shared');
   await contentGate.untilBlocked(1);
   const deletion = catalog.softDelete(job.imageId);
   await contentGate.untilBlocked(2);
   await contentGate.open();
-  await attaching;
+  await attachment;
   await deletionGate.untilBlocked(1);
-  const attachingNext = catalog.attach(nextJob, 'shared');
-  await deletionGate.untilBlocked(2, attachingNext);
+  const nextAttachment = catalog.attach(nextJob, 'shared');
+  await deletionGate.untilBlocked(2, nextAttachment);
   await deletionGate.open();
-  await Promise.all([deletion, attachingNext]);
+  await Promise.all([deletion, nextAttachment]);
   expect(await catalog.image(nextJob.imageId)).toMatchObject({ duplicateOf: null });
   await expectExactUsage();
 });

@@ -12,13 +12,13 @@ import { startWorker } from '../support/process/worker-process.ts';
 import { services } from '../support/services.ts';
 
 /** Creates a database and returns the environment of processes that share it. */
-async function sharedEnvironment(settings: Record<string, string> = {}) {
+async function makeSharedEnvironment(settings: Record<string, string> = {}) {
   const { name } = await testServerDatabase();
   return { DATABASE_URL: urlOfDatabase(name), WORKER_CONCURRENCY: '1', ...settings };
 }
 
-test('refuses to start with unmarked storage, and exits immediately', async () => {
-  const env = await sharedEnvironment();
+test('exits immediately if storage is not marked as belonging to the database', async () => {
+  const env = await makeSharedEnvironment();
   await startServer(env, await testFolder());
   const start = performance.now();
   const { code, stderr } = await runVitrine(['worker'], { ...env, DATA_DIR: await testFolder() });
@@ -28,9 +28,9 @@ test('refuses to start with unmarked storage, and exits immediately', async () =
   expect(performance.now() - start).toBeLessThan(45_000);
 });
 
-/** Starts an API server on a bucket. Workers with `workerEnv` reach the bucket through a proxy that is stopped at first. */
+/** Starts an API server with a bucket. Workers with `workerEnv` access the bucket through a proxy, which is stopped at first. */
 async function startWithStoppedProxy() {
-  const env = await sharedEnvironment(s3Environment());
+  const env = await makeSharedEnvironment(s3Environment());
   const api = await startServer({ ...env, ENABLE_WORKER: 'false' }, await testFolder());
   const endpoint = new URL(services.s3Endpoint ?? '');
   const proxy = await startTcpProxy({ host: endpoint.hostname, port: Number(endpoint.port) });
@@ -41,7 +41,7 @@ async function startWithStoppedProxy() {
 
 const waitingMessage = 'jobs and sweeps are paused until it does';
 
-test.runIf(services.s3Endpoint)('waits at worker startup for unreachable storage', async () => {
+test.runIf(services.s3Endpoint)('waits for unreachable storage when a worker starts', async () => {
   const { api, proxy, workerEnv } = await startWithStoppedProxy();
   const worker = await startWorker(workerEnv);
   expect(worker.log()).toContain(waitingMessage);
@@ -55,7 +55,7 @@ test.runIf(services.s3Endpoint)('waits at worker startup for unreachable storage
 });
 
 test.runIf(services.s3Endpoint)(
-  'stops a worker whose storage belongs to another installation before it writes anything',
+  'stops a worker before it writes anything if its storage belongs to a different installation',
   async () => {
     const { api, proxy, workerEnv } = await startWithStoppedProxy();
     const worker = await startWorker({ ...workerEnv, S3_PREFIX: 'other-installation/' });

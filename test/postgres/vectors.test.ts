@@ -17,8 +17,8 @@ import {
   urlOfDatabase,
 } from '../support/inner/server-database.ts';
 
-/** Creates a database, and connects to it as a user who may not create extensions. */
-async function restrictedDatabase(): Promise<{ database: Database; name: string }> {
+/** Creates a database and connects as a user who may not create extensions. */
+async function openRestrictedDatabase(): Promise<{ database: Database; name: string }> {
   const { name, remove } = await createServerDatabase(false);
   const role = `vitrine_test_${randomBytes(4).toString('hex')}`;
   await onServer(`CREATE ROLE ${role} LOGIN PASSWORD 'secret'`);
@@ -35,7 +35,7 @@ async function restrictedDatabase(): Promise<{ database: Database; name: string 
   return { database, name };
 }
 
-/** Runs a statement in a database as the administrator. */
+/** Runs a statement in a database as an administrator. */
 async function runAsAdmin(name: string, script: string): Promise<void> {
   const admin = await openPostgresDatabase({ ...testSettings, url: urlOfDatabase(name) }, recordingLogger());
   await admin.runScript(script);
@@ -45,7 +45,7 @@ async function runAsAdmin(name: string, script: string): Promise<void> {
 const options = { limit: 5, threshold: 0 };
 
 test('works without pgvector, except for similarity search', async () => {
-  const { database } = await restrictedDatabase();
+  const { database } = await openRestrictedDatabase();
   const { vectors } = await migrate(database);
   expect(vectors).toEqual({
     isAvailable: false,
@@ -65,7 +65,7 @@ test('works without pgvector, except for similarity search', async () => {
 });
 
 test('uses the extension at the next start after an administrator has created it', async () => {
-  const { database, name } = await restrictedDatabase();
+  const { database, name } = await openRestrictedDatabase();
   expect((await migrate(database)).vectors.isAvailable).toBe(false);
   await runAsAdmin(name, 'CREATE EXTENSION vector');
   const { vectors, applied } = await migrate(database);
@@ -77,9 +77,9 @@ test('uses the extension at the next start after an administrator has created it
   expect(await queries.embeddings.count(embeddingSpace)).toBe(1);
 });
 
-test('reports the version of a pgvector that is too old', async () => {
+test('reports a pgvector version that is too old', async () => {
   const { database } = await testServerDatabase(false);
-  // Only one version is installed, so the test changes its row to an older version.
+  // Only one version of pgvector is installed, so the test overwrites the recorded version with an older one.
   await database.runScript(
     "CREATE EXTENSION vector; UPDATE pg_extension SET extversion = '0.6.2' WHERE extname = 'vector'",
   );

@@ -9,7 +9,7 @@ describeQueue('in-process', {
 
 test('wakes every listener in the process', () => {
   const queue = makeInProcessQueue();
-  const [first, second] = [listen(queue), listen(queue)];
+  const [firstListener, secondListener] = [listen(queue), listen(queue)];
   queue.wake(dueJobs());
-  expect([first.polls, second.polls]).toEqual([1, 1]);
+  expect([firstListener.polls, secondListener.polls]).toEqual([1, 1]);
 });

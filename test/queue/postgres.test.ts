@@ -12,8 +12,8 @@ import { describeQueue, dueJobs, listen } from './queue-contract.ts';
 import { timeScale } from '../support/time-scale.ts';
 
 const connectionString = services.databaseUrl ?? '';
-const newChannel = () => `test_${randomBytes(6).toString('hex')}`;
-const often = { interval: 20 };
+const makeChannelName = () => `test_${randomBytes(6).toString('hex')}`;
+const pollOptions = { interval: 20 };
 const lostMessage =
   'PostgreSQL notifications are unavailable, reconnecting; no jobs are lost, because workers poll every second';
 const restoredMessage = 'PostgreSQL notifications are available again';
@@ -25,27 +25,27 @@ function openQueue(channel: string, connection: ClientConfig = { connectionStrin
   return { queue, logger };
 }
 
-const untilReady = (queue: { outageReason(): string | undefined }) =>
-  expect.poll(() => queue.outageReason(), often).toBeUndefined();
+const waitUntilReady = (queue: { outageReason(): string | undefined }) =>
+  expect.poll(() => queue.outageReason(), pollOptions).toBeUndefined();
 
-/** Returns the connection settings of the server behind a proxy. */
-function proxiedConnection({ port }: TcpProxy): ClientConfig {
+/** Returns the settings for a connection to the server through a proxy. */
+function proxyConnection({ port }: TcpProxy): ClientConfig {
   const url = new URL(connectionString);
   url.host = `127.0.0.1:${port}`;
   return { connectionString: url.href };
 }
 
-async function openProxied(heartbeatMs?: number) {
+async function openQueueThroughProxy(heartbeatMs?: number) {
   const { hostname: host, port } = new URL(connectionString);
   const proxy = await startTcpProxy({ host, port: Number(port) });
-  const channel = newChannel();
-  const opened = openQueue(channel, proxiedConnection(proxy), heartbeatMs);
-  await untilReady(opened.queue);
-  return { ...opened, proxy, channel };
+  const channel = makeChannelName();
+  const connected = openQueue(channel, proxyConnection(proxy), heartbeatMs);
+  await waitUntilReady(connected.queue);
+  return { ...connected, proxy, channel };
 }
 
-/** Terminates the connections that listen on a channel. Returns their number. */
-async function terminate(channel: string): Promise<number> {
+/** Terminates the connections that listen on a channel and returns the number of connections. */
+async function terminateListeners(channel: string): Promise<number> {
   const rows = await onServer(
     `SELECT pg_terminate_backend(pid) FROM pg_stat_activity
      WHERE application_name = 'vitrine queue' AND query LIKE '%${channel}%'`,
@@ -56,44 +56,44 @@ async function terminate(channel: string): Promise<number> {
 describe.skipIf(!services.databaseUrl)('PostgreSQL queue', () => {
   describeQueue('postgres', {
     async open(count) {
-      const channel = newChannel();
+      const channel = makeChannelName();
       const queues = Array.from({ length: count }, () => openQueue(channel).queue);
-      await Promise.all(queues.map(untilReady));
+      await Promise.all(queues.map(waitUntilReady));
       return queues;
     },
     isShared: true,
   });
 
   test('delivers its own wake-ups once', async () => {
-    const { queue } = openQueue(newChannel());
-    await untilReady(queue);
+    const { queue } = openQueue(makeChannelName());
+    await waitUntilReady(queue);
     const listener = listen(queue);
     queue.wake(dueJobs());
     await sleep(300);
     expect(listener.polls).toBe(1);
   });
 
-  test('reconnects after the server terminated its connection, then wakes every listener once', async () => {
-    const channel = newChannel();
+  test('reconnects after the server has terminated the connection, and then wakes every listener once', async () => {
+    const channel = makeChannelName();
     const [sender, { queue, logger }] = [openQueue(channel), openQueue(channel)];
-    await Promise.all([untilReady(sender.queue), untilReady(queue)]);
-    const [derive, imports] = [listen(queue), listen(queue, 'import')];
-    expect(await terminate(channel)).toBe(2);
-    await expect.poll(() => logger.messages(), often).toEqual([lostMessage, restoredMessage]);
-    await expect.poll(() => [derive.polls, imports.polls], often).toEqual([1, 1]);
-    await untilReady(sender.queue);
+    await Promise.all([waitUntilReady(sender.queue), waitUntilReady(queue)]);
+    const [deriveListener, importListener] = [listen(queue), listen(queue, 'import')];
+    expect(await terminateListeners(channel)).toBe(2);
+    await expect.poll(() => logger.messages(), pollOptions).toEqual([lostMessage, restoredMessage]);
+    await expect.poll(() => [deriveListener.polls, importListener.polls], pollOptions).toEqual([1, 1]);
+    await waitUntilReady(sender.queue);
     sender.queue.wake(dueJobs());
-    await expect.poll(() => [derive.polls, imports.polls], often).toEqual([2, 1]);
+    await expect.poll(() => [deriveListener.polls, importListener.polls], pollOptions).toEqual([2, 1]);
   });
 
   test('does not block callers while the server is unreachable, logs once, and reconnects', async () => {
-    const { queue, logger, proxy, channel } = await openProxied();
-    const other = openQueue(channel);
-    await untilReady(other.queue);
-    const [localListener, remoteListener] = [listen(queue), listen(other.queue)];
+    const { queue, logger, proxy, channel } = await openQueueThroughProxy();
+    const otherQueue = openQueue(channel);
+    await waitUntilReady(otherQueue.queue);
+    const [localListener, remoteListener] = [listen(queue), listen(otherQueue.queue)];
     await proxy.stop();
     await expect
-      .poll(() => queue.outageReason(), often)
+      .poll(() => queue.outageReason(), pollOptions)
       .toMatch(
         /^PostgreSQL notifications are unavailable \(.+\)\. No jobs are lost, because workers poll every second\.$/,
       );
@@ -102,29 +102,29 @@ describe.skipIf(!services.databaseUrl)('PostgreSQL queue', () => {
     await sleep(3_000);
     expect(remoteListener.polls).toBe(0);
     await proxy.resume();
-    await untilReady(queue);
+    await waitUntilReady(queue);
     // After reconnecting, the queue sends the pending wake-ups.
-    await expect.poll(() => remoteListener.polls, often).toBe(1);
+    await expect.poll(() => remoteListener.polls, pollOptions).toBe(1);
     expect(localListener.polls).toBe(2);
     expect(logger.messages()).toEqual([lostMessage, restoredMessage]);
   });
 
-  test('detects a connection that no longer responds and replaces it', async () => {
-    const { queue, proxy, channel } = await openProxied(400);
+  test('replaces a connection that no longer responds', async () => {
+    const { queue, proxy, channel } = await openQueueThroughProxy(400);
     const listener = listen(queue);
     proxy.blackhole();
     await expect.poll(() => queue.outageReason()).toContain('timed out after 200 ms');
     await proxy.resume();
-    await untilReady(queue);
-    const other = openQueue(channel);
-    await untilReady(other.queue);
-    const before = listener.polls;
-    other.queue.wake(dueJobs());
-    await expect.poll(() => listener.polls, often).toBe(before + 1);
+    await waitUntilReady(queue);
+    const otherQueue = openQueue(channel);
+    await waitUntilReady(otherQueue.queue);
+    const pollsBefore = listener.polls;
+    otherQueue.queue.wake(dueJobs());
+    await expect.poll(() => listener.polls, pollOptions).toBe(pollsBefore + 1);
   });
 
   test('closes quickly while the server does not respond', async () => {
-    const { queue, proxy } = await openProxied();
+    const { queue, proxy } = await openQueueThroughProxy();
     proxy.blackhole();
     queue.wake(dueJobs());
     const startedAt = performance.now();
@@ -133,23 +133,23 @@ describe.skipIf(!services.databaseUrl)('PostgreSQL queue', () => {
   });
 
   test('ignores unknown notifications', async () => {
-    const channel = newChannel();
+    const channel = makeChannelName();
     const { queue } = openQueue(channel);
-    await untilReady(queue);
+    await waitUntilReady(queue);
     const listener = listen(queue);
     await onServer(`NOTIFY ${channel}`, `NOTIFY ${channel}, 'other'`, `NOTIFY ${channel}, 'derive'`);
-    await expect.poll(() => listener.polls, often).toBe(1);
+    await expect.poll(() => listener.polls, pollOptions).toBe(1);
     expect(queue.outageReason()).toBeUndefined();
   });
 });
 
-test('accepts calls while the server is unreachable, and does not reveal its password', async () => {
+test('accepts wake-ups while the server is unreachable, and does not reveal the password', async () => {
   const connectionString = `postgres://user:secret@127.0.0.1:${await freePort()}/nothing`;
-  const { queue, logger } = openQueue(newChannel(), { connectionString });
+  const { queue, logger } = openQueue(makeChannelName(), { connectionString });
   const listener = listen(queue);
   queue.wake(dueJobs());
   expect(listener.polls).toBe(1);
-  await expect.poll(() => queue.outageReason(), often).toContain('ECONNREFUSED');
+  await expect.poll(() => queue.outageReason(), pollOptions).toContain('ECONNREFUSED');
   await sleep(1_500);
   expect(logger.messages()).toEqual([lostMessage]);
   expect(queue.outageReason() + JSON.stringify(logger.lines)).not.toContain('secret');

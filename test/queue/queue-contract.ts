@@ -6,7 +6,7 @@ import { timeScale } from '../support/time-scale.ts';
 
 /** A queue driver under test. */
 export interface QueueUnderTest {
-  /** Opens one queue per simulated process with a unique name on the same server, and waits until all are ready. */
+  /** Opens one queue per simulated process, all with the same unique name, and waits until they are ready. */
   readonly open: (count: number) => Promise<WorkQueue[]>;
   /** Whether wake-ups reach other processes. */
   readonly isShared: boolean;
@@ -16,16 +16,16 @@ export interface QueueUnderTest {
 export const dueJobs = (kind: JobKind = 'derive', count = 1): DueJob[] =>
   Array.from({ length: count }, (_, id) => ({ id: id + 1, kind }));
 
-/** Registers a listener that counts how often it is woken to poll. */
+/** Registers a listener that counts how often it is called. */
 export function listen(queue: WorkQueue, kind: JobKind = 'derive') {
   const listener = { polls: 0, stop: () => undefined as void };
   listener.stop = queue.onWake(kind, () => Promise.resolve(void listener.polls++));
   return listener;
 }
 
-/** Time after which all wake-ups have been delivered. */
+/** Time within which all wake-ups are delivered. */
 const deliveryMs = 400;
-const often = { interval: 5 };
+const pollOptions = { interval: 5 };
 
 /** Defines the contract tests for a queue driver. */
 export function describeQueue(name: string, { open, isShared }: QueueUnderTest): void {
@@ -54,25 +54,25 @@ export function describeQueue(name: string, { open, isShared }: QueueUnderTest):
       expect(queue.outageReason()).toBeUndefined();
     });
 
-    test('wakes only listeners of the given job kinds', async () => {
+    test('wakes only the listeners for the given job kinds', async () => {
       const queue = await openOne();
-      const [derive, imports] = [listen(queue), listen(queue, 'import')];
+      const [deriveListener, importListener] = [listen(queue), listen(queue, 'import')];
       await sleep(deliveryMs);
       queue.wake(dueJobs('import'));
-      await expect.poll(() => imports.polls, often).toBe(1);
+      await expect.poll(() => importListener.polls, pollOptions).toBe(1);
       await sleep(deliveryMs);
-      expect(derive.polls).toBe(0);
+      expect(deriveListener.polls).toBe(0);
       queue.wake([...dueJobs('import'), ...dueJobs('derive')]);
-      await expect.poll(() => [derive.polls, imports.polls], often).toEqual([1, 2]);
+      await expect.poll(() => [deriveListener.polls, importListener.polls], pollOptions).toEqual([1, 2]);
     });
 
-    test('delivers every wake-up, even repeated ones of the same job', async () => {
+    test('delivers every repeated wake-up for the same job', async () => {
       const queue = await openOne();
       const listener = listen(queue);
       await sleep(deliveryMs);
       for (let polls = 1; polls <= 5; polls++) {
         queue.wake(dueJobs());
-        await expect.poll(() => listener.polls, often).toBe(polls);
+        await expect.poll(() => listener.polls, pollOptions).toBe(polls);
       }
     });
 
@@ -93,21 +93,21 @@ export function describeQueue(name: string, { open, isShared }: QueueUnderTest):
       await sleep(deliveryMs);
       const startedAt = performance.now();
       queue.wake(dueJobs(), 700);
-      await expect.poll(() => listener.polls, often).toBe(1);
+      await expect.poll(() => listener.polls, pollOptions).toBe(1);
       expect(performance.now() - startedAt).toBeGreaterThan(650);
       expect(performance.now() - startedAt).toBeLessThan(1_500 * timeScale);
     });
 
-    test('delivers an immediate wake-up before a delayed one', async () => {
+    test('delivers an immediate wake-up without waiting for a delayed one', async () => {
       const queue = await openOne();
       const listener = listen(queue);
       await sleep(deliveryMs);
       queue.wake(dueJobs(), 60_000);
       queue.wake(dueJobs());
-      await expect.poll(() => listener.polls, often).toBe(1);
+      await expect.poll(() => listener.polls, pollOptions).toBe(1);
     });
 
-    test('coalesces many wake-ups into few polls', async () => {
+    test('combines many wake-ups into a few polls', async () => {
       const queue = await openOne();
       let polls = 0;
       queue.onWake('derive', async () => {
@@ -117,24 +117,24 @@ export function describeQueue(name: string, { open, isShared }: QueueUnderTest):
       await sleep(deliveryMs);
       for (let i = 0; i < 1_000; i++) queue.wake(dueJobs());
       queue.wake(dueJobs('derive', 10_000));
-      await expect.poll(() => polls, often).toBeGreaterThan(0);
+      await expect.poll(() => polls, pollOptions).toBeGreaterThan(0);
       await sleep(deliveryMs);
       expect(polls).toBeLessThanOrEqual(200);
     });
 
-    test('polls again after a wake-up during a poll', async () => {
+    test('polls again if a wake-up arrives during a poll', async () => {
       const queue = await openOne();
       const firstPoll = Promise.withResolvers<void>();
       let polls = 0;
       queue.onWake('derive', () => (++polls === 1 ? firstPoll.promise : Promise.resolve()));
       await sleep(deliveryMs);
       queue.wake(dueJobs());
-      await expect.poll(() => polls, often).toBe(1);
+      await expect.poll(() => polls, pollOptions).toBe(1);
       queue.wake(dueJobs());
       await sleep(deliveryMs);
       expect(polls).toBe(1);
       firstPoll.resolve();
-      await expect.poll(() => polls, often).toBe(2);
+      await expect.poll(() => polls, pollOptions).toBe(2);
     });
 
     test('closes quickly, can be closed twice, and delivers nothing afterwards', async () => {
@@ -161,7 +161,7 @@ export function describeQueue(name: string, { open, isShared }: QueueUnderTest):
       });
       await sleep(deliveryMs);
       queue.wake(dueJobs());
-      await expect.poll(() => polls, often).toBe(1);
+      await expect.poll(() => polls, pollOptions).toBe(1);
       const startedAt = performance.now();
       await queue.close();
       expect(performance.now() - startedAt).toBeLessThan(1_200 * timeScale);
@@ -174,22 +174,22 @@ export function describeQueue(name: string, { open, isShared }: QueueUnderTest):
       const listener = listen(idle!);
       await sleep(deliveryMs);
       sender!.wake(dueJobs());
-      await expect.poll(() => listener.polls, often).toBe(1);
+      await expect.poll(() => listener.polls, pollOptions).toBe(1);
     });
 
-    test('delivers wake-ups only to the remaining processes when one stops', async () => {
+    test('delivers wake-ups only to the remaining processes after one process stops', async () => {
       const [sender, stopping, remaining] = await openAll(3);
-      const stopped = listen(stopping!);
+      const stoppedListener = listen(stopping!);
       await sleep(deliveryMs);
-      stopped.stop();
+      stoppedListener.stop();
       sender!.wake(dueJobs());
       const listener = listen(remaining!);
       sender!.wake(dueJobs());
-      await expect.poll(() => listener.polls, often).toBeGreaterThan(0);
-      expect(stopped.polls).toBe(0);
+      await expect.poll(() => listener.polls, pollOptions).toBeGreaterThan(0);
+      expect(stoppedListener.polls).toBe(0);
     });
 
-    test('delivers wake-ups to an idle process while another is busy', async () => {
+    test('delivers wake-ups to an idle process while another process is busy', async () => {
       const [sender, busy, idle] = await openAll(3);
       busy!.onWake('derive', () => new Promise(() => undefined));
       const listener = listen(idle!);
@@ -198,7 +198,7 @@ export function describeQueue(name: string, { open, isShared }: QueueUnderTest):
         sender!.wake(dueJobs());
         await sleep(50);
       }
-      await expect.poll(() => listener.polls, often).toBeGreaterThanOrEqual(4);
+      await expect.poll(() => listener.polls, pollOptions).toBeGreaterThanOrEqual(4);
     });
   });
 }

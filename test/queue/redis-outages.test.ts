@@ -12,7 +12,7 @@ import { dueJobs, listen } from './queue-contract.ts';
 import { timeScale } from '../support/time-scale.ts';
 
 const closeQueueModule = fileURLToPath(new URL('./fixtures/close-queue.ts', import.meta.url));
-const often = { interval: 20 };
+const pollOptions = { interval: 20 };
 
 function openQueue(url: string) {
   const logger = recordingLogger();
@@ -21,18 +21,18 @@ function openQueue(url: string) {
   return { queue, logger };
 }
 
-/** Starts Redis and opens a queue with a listener, and waits until the listener has been woken. */
+/** Starts Redis, opens a queue with a listener, and waits until the listener has been woken. */
 async function openConnectedQueue(redis: PrivateRedis) {
   await redis.start();
-  const opened = openQueue(redis.url);
-  const listener = listen(opened.queue);
-  await expectWoken(opened.queue, listener);
-  return { ...opened, listener };
+  const connected = openQueue(redis.url);
+  const listener = listen(connected.queue);
+  await expectWoken(connected.queue, listener);
+  return { ...connected, listener };
 }
 
 async function expectWoken(queue: ReturnType<typeof makeRedisQueue>, listener: { polls: number }) {
-  await expect.poll(() => queue.outageReason(), often).toBeUndefined();
-  const before = listener.polls;
+  await expect.poll(() => queue.outageReason(), pollOptions).toBeUndefined();
+  const pollsBefore = listener.polls;
   await expect
     .poll(
       () => {
@@ -41,10 +41,10 @@ async function expectWoken(queue: ReturnType<typeof makeRedisQueue>, listener: {
       },
       { interval: 100 },
     )
-    .toBeGreaterThan(before);
+    .toBeGreaterThan(pollsBefore);
 }
 
-const linesOf = (port: number) => ({
+const logLines = (port: number) => ({
   // The reason follows in parentheses.
   lost: expect.stringContaining(
     `Redis at 127.0.0.1:${port} is unavailable, reconnecting; no jobs are lost, because workers poll every second (`,
@@ -62,26 +62,26 @@ describe.skipIf(!hasRedisServer())('Redis queue', () => {
     expect(queue.outageReason()).toBe(
       `Redis at 127.0.0.1:${redis.port} is unavailable (ECONNREFUSED). No jobs are lost, because workers poll every second.`,
     );
-    expect(logger.messages()).toEqual([linesOf(redis.port).lost]);
+    expect(logger.messages()).toEqual([logLines(redis.port).lost]);
     await redis.start();
     await redis.command('ACL', 'SETUSER', 'user', 'on', '>secret', '~*', '&*', '+@all');
     await expectWoken(queue, listener);
-    expect(logger.messages()).toEqual([linesOf(redis.port).lost, linesOf(redis.port).restored]);
+    expect(logger.messages()).toEqual([logLines(redis.port).lost, logLines(redis.port).restored]);
     expect(JSON.stringify(logger.lines)).not.toContain('secret');
   });
 
-  test('reconnects after Redis was killed and restarted empty, and logs two lines', async () => {
+  test('reconnects after Redis is killed and restarts empty, and logs two lines', async () => {
     const redis = await privateRedis();
     const { queue, logger, listener } = await openConnectedQueue(redis);
     await redis.kill();
-    await expect.poll(() => queue.outageReason(), often).toBeDefined();
+    await expect.poll(() => queue.outageReason(), pollOptions).toBeDefined();
     queue.wake(dueJobs());
     await sleep(2_000);
     await redis.start();
     await expectWoken(queue, listener);
     expect(logger.messages().filter((line) => !line.startsWith('failed to read a wake-up'))).toEqual([
-      linesOf(redis.port).lost,
-      linesOf(redis.port).restored,
+      logLines(redis.port).lost,
+      logLines(redis.port).restored,
     ]);
   });
 
@@ -95,30 +95,30 @@ describe.skipIf(!hasRedisServer())('Redis queue', () => {
     expect(logger.messages('warn')).toEqual([]);
   });
 
-  test('survives a flush of Redis during a poll', async () => {
+  test('continues after Redis is flushed during a poll', async () => {
     const redis = await privateRedis();
     await redis.start();
     const { queue } = openQueue(redis.url);
     const endPolls: (() => void)[] = [];
     queue.onWake('derive', () => new Promise((resolve) => endPolls.push(resolve)));
-    await expect.poll(() => queue.outageReason(), often).toBeUndefined();
+    await expect.poll(() => queue.outageReason(), pollOptions).toBeUndefined();
     await sleep(300);
     for (let i = 0; i < 5; i++) queue.wake(dueJobs('derive', 5));
-    await expect.poll(() => endPolls.length, often).toBe(1);
+    await expect.poll(() => endPolls.length, pollOptions).toBe(1);
     await redis.command('FLUSHALL');
     await redis.command('SCRIPT', 'FLUSH');
     endPolls[0]?.();
     await sleep(300);
     queue.wake(dueJobs());
-    await expect.poll(() => endPolls.length, often).toBe(2);
+    await expect.poll(() => endPolls.length, pollOptions).toBe(2);
     endPolls[1]?.();
     await sleep(300);
     queue.wake(dueJobs());
-    await expect.poll(() => endPolls.length, often).toBe(3);
+    await expect.poll(() => endPolls.length, pollOptions).toBe(3);
     endPolls[2]?.();
   });
 
-  test('detects a Redis that no longer responds, and reconnects afterwards', {
+  test('detects that Redis no longer responds, and reconnects afterwards', {
     tags: 'slow',
   }, async () => {
     const redis = await privateRedis();
@@ -137,33 +137,33 @@ describe.skipIf(!hasRedisServer())('Redis queue', () => {
     const redis = await privateRedis('--requirepass', 'right');
     await redis.start();
     const { queue, logger } = openQueue(redis.url.replace('://', '://:wrong@'));
-    await expect.poll(() => queue.outageReason(), often).toContain('WRONGPASS');
+    await expect.poll(() => queue.outageReason(), pollOptions).toContain('WRONGPASS');
     await sleep(1_000);
-    expect(logger.messages()).toEqual([linesOf(redis.port).lost]);
+    expect(logger.messages()).toEqual([logLines(redis.port).lost]);
     expect(queue.outageReason() + JSON.stringify(logger.lines)).not.toContain('wrong@');
     expect(JSON.stringify(logger.lines)).not.toContain('"wrong"');
   });
 
-  test('reports an invalid database number and uses no other database', async () => {
+  test('reports an invalid database number and does not use a different database', async () => {
     const redis = await privateRedis();
     await redis.start();
     const { queue } = openQueue(`${redis.url}/99`);
-    await expect.poll(() => queue.outageReason(), often).toContain('DB index is out of range');
+    await expect.poll(() => queue.outageReason(), pollOptions).toContain('DB index is out of range');
     queue.wake(dueJobs());
     await sleep(1_000);
     expect(queue.outageReason()).toContain('DB index is out of range');
     expect(await redis.command('DBSIZE')).toBe(0);
   });
 
-  test('reports that Redis is out of memory until it accepts wake-ups again', async () => {
+  test('reports that Redis is out of memory until Redis accepts wake-ups again', async () => {
     const redis = await privateRedis();
     const { queue, listener, logger } = await openConnectedQueue(redis);
     await redis.command('CONFIG', 'SET', 'maxmemory', '1');
     queue.wake(dueJobs());
-    await expect.poll(() => queue.outageReason(), often).toContain('OOM');
+    await expect.poll(() => queue.outageReason(), pollOptions).toContain('OOM');
     await redis.command('CONFIG', 'SET', 'maxmemory', '0');
     queue.wake(dueJobs());
-    await expect.poll(() => queue.outageReason(), often).toBeUndefined();
+    await expect.poll(() => queue.outageReason(), pollOptions).toBeUndefined();
     await expectWoken(queue, listener);
     expect(logger.messages('warn')).toHaveLength(1);
   });
@@ -179,7 +179,7 @@ describe.skipIf(!hasRedisServer())('Redis queue', () => {
     ]);
   });
 
-  test('works without permission to read the version and configuration of Redis', async () => {
+  test('works without permission to read the Redis version and configuration', async () => {
     const redis = await privateRedis();
     await redis.start();
     await redis.command('ACL', 'SETUSER', 'user', 'on', '>secret', '~*', '&*', '+@all', '-info', '-config');
@@ -192,7 +192,7 @@ describe.skipIf(!hasRedisServer())('Redis queue', () => {
     const redis = await privateRedis();
     await redis.start();
     const { queue } = openQueue(redis.url);
-    await expect.poll(() => queue.outageReason(), often).toBeUndefined();
+    await expect.poll(() => queue.outageReason(), pollOptions).toBeUndefined();
     for (let i = 0; i < 100; i++) {
       queue.wake(dueJobs('derive', 100));
       await sleep(5);
@@ -201,7 +201,7 @@ describe.skipIf(!hasRedisServer())('Redis queue', () => {
   });
 
   test.each(['was never reachable', 'is running', 'was killed'])(
-    'closes at once if Redis %s, and the process exits',
+    'closes quickly if Redis %s, and lets the process exit',
     async (state) => {
       const redis = await privateRedis();
       if (state !== 'was never reachable') await redis.start();
@@ -216,8 +216,8 @@ describe.skipIf(!hasRedisServer())('Redis queue', () => {
       const startedAt = performance.now();
       const [code] = (await once(child, 'exit')) as [number | null];
       expect(code).toBe(0);
-      const closedIn = Number(/closed in (\d+) ms/.exec(await output)?.[1]);
-      expect(closedIn).toBeLessThan(1_000 * timeScale);
+      const closeMs = Number(/closed in (\d+) ms/.exec(await output)?.[1]);
+      expect(closeMs).toBeLessThan(1_000 * timeScale);
       expect(performance.now() - startedAt).toBeLessThan(4_000 * timeScale);
     },
   );

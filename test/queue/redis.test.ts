@@ -8,8 +8,8 @@ import { describeQueue } from './queue-contract.ts';
 
 const url = services.redisUrl ?? '';
 
-/** Removes the keys of one queue, because other tests use the same server. */
-async function removeQueues(name: string): Promise<void> {
+/** Removes the keys of one queue. Other tests use the same server. */
+async function removeQueueKeys(name: string): Promise<void> {
   const client = new Redis(url);
   const keys = await client.keys(`bull:${name}-*`);
   if (keys.length > 0) await client.del(...keys);
@@ -20,7 +20,7 @@ describe.skipIf(!services.redisUrl)('on a Redis server', () => {
   describeQueue('redis', {
     async open(count) {
       const name = `vitrine-test-${randomUUID()}`;
-      onTestFinished(() => removeQueues(name));
+      onTestFinished(() => removeQueueKeys(name));
       const make = () => makeRedisQueue({ url, name, logger: recordingLogger() });
       const queues = Array.from({ length: count }, make);
       for (const queue of queues) await expect.poll(() => queue.outageReason()).toBeUndefined();

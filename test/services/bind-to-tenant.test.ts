@@ -12,12 +12,12 @@ test('restricts an unbound principal to the tenant', async () => {
   });
 });
 
-test('matches no tenant until the tenant exists', async () => {
+test('returns a principal that matches no tenant if the tenant does not exist', async () => {
   expect((await bindToTenant(unrestrictedPrincipal, 'new')).tenantId).toBe(0);
 });
 
-test('refuses to bind a principal of another tenant', async () => {
-  const bound = { ...unrestrictedPrincipal, tenantId: 8 };
-  await expect(bindToTenant(bound, 'shop')).rejects.toMatchObject({ code: 'tenant_not_found' });
-  expect(await bindToTenant({ ...bound, tenantId: 7 }, 'shop')).toMatchObject({ tenantId: 7 });
+test('rejects a principal that is bound to a different tenant', async () => {
+  const boundPrincipal = { ...unrestrictedPrincipal, tenantId: 8 };
+  await expect(bindToTenant(boundPrincipal, 'shop')).rejects.toMatchObject({ code: 'tenant_not_found' });
+  expect(await bindToTenant({ ...boundPrincipal, tenantId: 7 }, 'shop')).toMatchObject({ tenantId: 7 });
 });

@@ -21,7 +21,7 @@ import { copyTemplate } from '../support/inner/template-database.ts';
 
 const exitingChild = fileURLToPath(new URL('../imaging/fixtures/exiting-child.ts', import.meta.url));
 
-/** Health checks over real components that a test can break. */
+/** Creates health checks for real components that a test can break. */
 async function makeHealth(
   childModule?: string,
   queue: Pick<WorkQueue, 'kind' | 'outageReason'> = makeInProcessQueue(),
@@ -61,32 +61,32 @@ async function makeHealth(
   return { check, database, storage, logger, decoders, ...queries };
 }
 
-const passed = ['database', 'storage', 'queue', 'decoders'].map((name) => ({ name, error: undefined }));
+const passedChecks = ['database', 'storage', 'queue', 'decoders'].map((name) => ({ name, error: undefined }));
 
-test('checks database, storage, queue and decoders independently', async () => {
+test('checks the database, storage, queue and decoders independently', async () => {
   const { check, database, storage, logger } = await makeHealth();
-  expect(await check.ready()).toEqual(passed);
+  expect(await check.ready()).toEqual(passedChecks);
   await rm(storage.stagingDirectory, { recursive: true });
   await writeFile(storage.stagingDirectory, 'a file instead of the folder');
   expect(await check.ready()).toEqual([
-    passed[0],
+    passedChecks[0],
     { name: 'storage', error: 'A storage operation failed (ENOTDIR).' },
-    ...passed.slice(2),
+    ...passedChecks.slice(2),
   ]);
   await database.close();
-  const [closed, , queue, decoders] = await check.ready();
-  expect(closed?.error).toBe('An internal error occurred; see the log for details.');
-  expect(queue?.error).toBeDefined();
-  expect(decoders).toEqual(passed[3]);
+  const [databaseCheck, , queueCheck, decoderCheck] = await check.ready();
+  expect(databaseCheck?.error).toBe('An internal error occurred; see the log for details.');
+  expect(queueCheck?.error).toBeDefined();
+  expect(decoderCheck).toEqual(passedChecks[3]);
   expect(logger.messages('error')).toContain('health check failed: database');
 });
 
-test('reports only the decoders if they keep exiting', async () => {
+test('reports only the decoders as failed if they keep exiting', async () => {
   const { check } = await makeHealth(exitingChild);
-  const broken = 'Decoder processes keep failing; see the log for details.';
+  const decoderError = 'Decoder processes keep failing; see the log for details.';
   await expect
     .poll(async () => (await check.ready()).map(({ error }) => error), { timeout: 20_000, interval: 200 })
-    .toEqual([undefined, undefined, undefined, broken]);
+    .toEqual([undefined, undefined, undefined, decoderError]);
 });
 
 test('includes the queue, embeddings, free space and versions in the details', async () => {
@@ -102,7 +102,7 @@ test('includes the queue, embeddings, free space and versions in the details', a
   await recordPending(database, shop.id, 'newer');
   const details = await check.detailed();
   expect(details).toMatchObject({
-    checks: passed,
+    checks: passedChecks,
     database: { kind: 'embedded', version: expect.stringMatching(/^\d+\.\d+/) as string },
     queue: { kind: 'in-process', pending: 2, processing: 1, failed: 1 },
     storage: { kind: 'local' },
@@ -144,7 +144,7 @@ test('warns, but does not fail, if the queue cannot wake workers', async () => {
   await expect.poll(() => queue.outageReason()).toContain('ECONNREFUSED');
   const details = await check.detailed();
   expect(details.queue).toMatchObject({ kind: 'redis', trouble: queue.outageReason() });
-  const checks = passed.map((result) =>
+  const checks = passedChecks.map((result) =>
     result.name === 'queue' ? { ...result, warning: queue.outageReason() } : result,
   );
   expect(details.checks).toEqual(checks);
@@ -154,15 +154,15 @@ test('warns about waiting jobs if no worker seems to be running', async () => {
   const { check, database, tenants } = await makeHealth();
   const shop = await tenants.ensure('shop');
   const { jobId } = await recordPending(database, shop.id, 'waiting');
-  expect(await check.ready()).toEqual(passed);
+  expect(await check.ready()).toEqual(passedChecks);
   await database.runScript(`UPDATE jobs SET run_at = now() - interval '90 s' WHERE id = ${jobId}`);
   const queue = (await check.ready()).find(({ name }) => name === 'queue');
   expect(queue).toMatchObject({ error: undefined });
   expect(queue?.warning).toMatch(/^1 derive job has been waiting for 9\d s\. Is a worker running\?$/);
-  // One running job shows that a worker is alive, however long the queue is.
+  // A running job shows that a worker is alive, regardless of how long the queue is.
   await database.runScript(`UPDATE jobs SET run_at = now() WHERE id = ${jobId}`);
   await recordPending(database, shop.id, 'running', { leaseSeconds: 60 });
   await database.runScript(`UPDATE jobs SET run_at = now() - interval '90 s'`);
   await recordPending(database, shop.id, 'newest');
-  expect(await check.ready()).toEqual(passed);
+  expect(await check.ready()).toEqual(passedChecks);
 });

@@ -26,7 +26,7 @@ async function start(folder: string, onDatabase: Database = database): Promise<v
   })();
 }
 
-test('marks the storage on the first start, and recognises it on later ones', async () => {
+test('marks the storage on the first start, and recognises it on later starts', async () => {
   const folder = await testFolder();
   await start(folder);
   await start(folder);
@@ -40,7 +40,7 @@ test('marks the storage once when many processes start at the same time', async 
   await start(folder);
 });
 
-test('refuses a different or unmounted folder, and suggests a remedy', async () => {
+test('does not start with a different or unmounted folder, and suggests a fix', async () => {
   const folder = await testFolder();
   await start(folder);
   await expect(start(await testFolder())).rejects.toThrow(StartRefused);
@@ -50,9 +50,9 @@ test('refuses a different or unmounted folder, and suggests a remedy', async () 
   );
 });
 
-test('refuses the storage of another database, whose files would look orphaned', async () => {
+test('does not start with storage that belongs to a different database', async () => {
   const folder = await testFolder();
   await start(folder);
-  const other = await openTestDatabase();
-  await expect(start(folder, other)).rejects.toThrow(/belongs to a different database/);
+  const otherDatabase = await openTestDatabase();
+  await expect(start(folder, otherDatabase)).rejects.toThrow(/belongs to a different database/);
 });

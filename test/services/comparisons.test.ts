@@ -8,7 +8,7 @@ import { makeRig, useEngines } from '../support/inner/rig.ts';
 
 const engines = await useEngines();
 
-/** A rig with one completed image, and the service that compares pictures with it. */
+/** Creates a test rig with one completed image and a function that compares pictures with this image. */
 async function setUp() {
   const rig = await makeRig(engines);
   const { image } = await rig.upload(await productPicture());
@@ -39,13 +39,13 @@ test('rates the same picture as identical to the original and close to the rendi
   expect(await readdir(rig.staging.directory)).toEqual([]);
 });
 
-test('rates a different picture lower than a re-encoded one', async () => {
+test('rates a different picture lower than a re-encoded copy', async () => {
   const { compareWith } = await setUp();
-  const reencoded = (await compareWith(await productPicture({ quality: 50 }))).comparisons[0]!;
-  const different = (await compareWith(await productPicture({ shape: 'mug' }))).comparisons[0]!;
-  expect(reencoded.psnr).toBeGreaterThan(different.psnr);
-  expect(reencoded.ssim).toBeGreaterThan(different.ssim);
-  expect(reencoded.hashDistance).toBeLessThan(different.hashDistance);
+  const reencodedRating = (await compareWith(await productPicture({ quality: 50 }))).comparisons[0]!;
+  const differentRating = (await compareWith(await productPicture({ shape: 'mug' }))).comparisons[0]!;
+  expect(reencodedRating.psnr).toBeGreaterThan(differentRating.psnr);
+  expect(reencodedRating.ssim).toBeGreaterThan(differentRating.ssim);
+  expect(reencodedRating.hashDistance).toBeLessThan(differentRating.hashDistance);
 });
 
 test('omits a file that is missing from storage', async () => {
@@ -59,22 +59,22 @@ test('rejects unknown images, images without an original and files that are not 
   const { rig, image, compareWith } = await setUp();
   const origin = await startOrigin();
   const url = origin.put('/vase.jpg', 503);
-  const pending = await rig.ingestUrls.one(unrestrictedPrincipal, { url, tenantName: 'shop' });
+  const pendingImport = await rig.ingestUrls.one(unrestrictedPrincipal, { url, tenantName: 'shop' });
   const picture = await productPicture();
-  await expect(compareWith(picture, pending.image.id)).rejects.toMatchObject({
+  await expect(compareWith(picture, pendingImport.image.id)).rejects.toMatchObject({
     code: 'rendition_not_ready',
-    message: `Image ${pending.image.id} has no original yet: it is pending.`,
+    message: `Image ${pendingImport.image.id} has no original yet: it is pending.`,
   });
   await expect(compareWith(picture, 424_242)).rejects.toMatchObject({ code: 'image_not_found' });
-  const otherTenant = { ...unrestrictedPrincipal, tenantId: 999_999 };
-  await expect(compareWith(picture, image.id, otherTenant)).rejects.toMatchObject({
+  const otherPrincipal = { ...unrestrictedPrincipal, tenantId: 999_999 };
+  await expect(compareWith(picture, image.id, otherPrincipal)).rejects.toMatchObject({
     code: 'image_not_found',
   });
   await expect(compareWith(Buffer.from('no picture'))).rejects.toMatchObject({ code: 'not_a_picture' });
   expect(await readdir(rig.staging.directory)).toEqual([]);
 });
 
-/** Tries presets on a product picture. */
+/** Tries presets on a picture, and checks that nothing is stored. */
 async function tryPresets(presets: readonly Preset[], bytes?: Buffer) {
   const rig = await makeRig(engines, { presets });
   const trials = await rig.services.tryPresets(await rig.receive(bytes ?? (await productPicture())));

@@ -22,40 +22,40 @@ const match = (id: number, renditions = ownRenditions): NearMatch => ({
   renditions,
 });
 
-const donorsOf = (matches: readonly NearMatch[], hasAlpha = false) =>
+const findDonorIds = (matches: readonly NearMatch[], hasAlpha = false) =>
   possibleDonors(matches, { imageId: 9, hasAlpha, renditions: ownRenditions }).map(({ match: { id } }) => id);
 
-test('returns matches that have every rendition, in order', () => {
-  expect(donorsOf([match(3), match(2)])).toEqual([3, 2]);
-  expect(donorsOf([])).toEqual([]);
+test('returns the matches that have every rendition, in order', () => {
+  expect(findDonorIds([match(3), match(2)])).toEqual([3, 2]);
+  expect(findDonorIds([])).toEqual([]);
 });
 
 test("excludes newer images, because two images that reuse each other's renditions would have no files", () => {
-  expect(donorsOf([match(10), match(9)])).toEqual([]);
-  expect(donorsOf([match(10), match(4)])).toEqual([4]);
+  expect(findDonorIds([match(10), match(9)])).toEqual([]);
+  expect(findDonorIds([match(10), match(4)])).toEqual([4]);
 });
 
 test('excludes a transparent original for an opaque image, and vice versa', () => {
-  expect(donorsOf([{ ...match(1), hasAlpha: true }])).toEqual([]);
-  expect(donorsOf([match(1)], true)).toEqual([]);
-  expect(donorsOf([{ ...match(1), hasAlpha: null }])).toEqual([]);
-  expect(donorsOf([{ ...match(1), hasAlpha: true }], true)).toEqual([1]);
+  expect(findDonorIds([{ ...match(1), hasAlpha: true }])).toEqual([]);
+  expect(findDonorIds([match(1)], true)).toEqual([]);
+  expect(findDonorIds([{ ...match(1), hasAlpha: null }])).toEqual([]);
+  expect(findDonorIds([{ ...match(1), hasAlpha: true }], true)).toEqual([1]);
 });
 
 test.each([
   ['a preset is missing', [rendition('card', 400, 320)]],
   [
-    'a rendition was made with another recipe',
+    'a rendition was made with a different recipe',
     [rendition('thumb', 100, 80), rendition('card', 400, 320, 'r0')],
   ],
   ['a rendition is narrower', [rendition('thumb', 100, 80), rendition('card', 398, 320)]],
   ['a rendition is shorter', [rendition('thumb', 100, 78), rendition('card', 400, 320)]],
   ['a rendition is larger', [rendition('thumb', 100, 80), rendition('card', 800, 640)]],
 ])('excludes a match if %s', (_reason, renditions) => {
-  expect(donorsOf([match(1, renditions)])).toEqual([]);
+  expect(findDonorIds([match(1, renditions)])).toEqual([]);
 });
 
-test('tolerates rounding differences, and pairs only the presets of the image', () => {
+test('tolerates rounding differences, and pairs only the image’s presets', () => {
   const donorRenditions = [
     rendition('zoom', 900, 800),
     rendition('card', 400, 319),

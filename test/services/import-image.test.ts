@@ -11,7 +11,7 @@ const engines = await useEngines();
 const { database } = engines;
 const claim = () => claimOne(database, 60, 'import');
 
-/** A rig, and a web server to import from. */
+/** Creates a test rig and a web server to import from. */
 async function setUp(options?: RigOptions) {
   return { rig: await makeRig(engines, options), origin: await startOrigin() };
 }
@@ -23,7 +23,7 @@ async function importOnce(rig: Rig, url: string, tenantName = 'shop') {
   return { id: image.id, outcome, image: (await rig.image(image.id))! };
 }
 
-test('downloads, stores and derives a picture, and names it after the last part of its URL', async () => {
+test('downloads, stores and processes a picture, and names it after the last part of its URL', async () => {
   const { rig, origin } = await setUp();
   const bytes = await uniquePicture();
   const url = origin.put('/pictures/red%20vase.jpg?size=big', bytes);
@@ -47,31 +47,35 @@ test('downloads, stores and derives a picture, and names it after the last part 
   expect(rig.endedRuns).toEqual(['import completed']);
 });
 
-test('shares content that the tenant already has, without deriving it again', async () => {
+test('reuses content that the tenant already has, without processing it again', async () => {
   const { rig, origin } = await setUp();
   const bytes = await uniquePicture();
-  const first = (await rig.upload(bytes)).image;
-  const stored = await rig.storedKeys();
-  // A derivation would fail, because renditions cannot be stored.
+  const firstImage = (await rig.upload(bytes)).image;
+  const storedKeys = await rig.storedKeys();
+  // Processing would fail, because renditions cannot be stored.
   await rm(rig.pathOf('renditions'), { recursive: true });
   await writeFile(rig.pathOf('renditions'), 'a file instead of the folder');
   const { image, outcome } = await importOnce(rig, origin.put('/vase.jpg', bytes));
   await rm(rig.pathOf('renditions'));
   expect(outcome).toMatchObject({ state: 'completed' });
-  expect(image).toMatchObject({ duplicateOf: first.id, originalKey: first.originalKey, width: 160 });
+  expect(image).toMatchObject({
+    duplicateOf: firstImage.id,
+    originalKey: firstImage.originalKey,
+    width: 160,
+  });
   expect(image.renditions.map(({ storageKey }) => storageKey)).toEqual(
-    first.renditions.map(({ storageKey }) => storageKey),
+    firstImage.renditions.map(({ storageKey }) => storageKey),
   );
-  expect(stored).toContain(image.originalKey);
+  expect(storedKeys).toContain(image.originalKey);
 });
 
-test('does not share content across tenants', async () => {
+test('does not reuse content across tenants', async () => {
   const { rig, origin } = await setUp();
   const bytes = await uniquePicture();
-  const uploaded = (await rig.upload(bytes)).image;
+  const uploadedImage = (await rig.upload(bytes)).image;
   const { image } = await importOnce(rig, origin.put('/vase.jpg', bytes), 'other');
   expect(image).toMatchObject({ status: 'completed', duplicateOf: null });
-  expect(image.originalKey).not.toBe(uploaded.originalKey);
+  expect(image.originalKey).not.toBe(uploadedImage.originalKey);
 });
 
 test('does not download again once the original is stored', async () => {
@@ -90,7 +94,7 @@ test('does not download again once the original is stored', async () => {
   expect(await rig.image(id)).toMatchObject({ status: 'completed', filename: 'vase.jpg' });
 });
 
-const permanent: [string, () => Promise<Buffer> | Buffer | number, string, string][] = [
+const permanentFailures: [string, () => Promise<Buffer> | Buffer | number, string, string][] = [
   [
     'a URL without a file',
     () => 404,
@@ -118,18 +122,18 @@ const permanent: [string, () => Promise<Buffer> | Buffer | number, string, strin
   ],
 ];
 
-test.each(permanent)('fails permanently for %s', async (name, make, code, sentence) => {
+test.each(permanentFailures)('fails permanently for %s', async (name, makeBody, code, message) => {
   const { rig, origin } = await setUp(name.includes('too large') ? { maxDownloadBytes: 2500 } : {});
-  const { image, outcome } = await importOnce(rig, origin.put('/vase.jpg', await make()));
+  const { image, outcome } = await importOnce(rig, origin.put('/vase.jpg', await makeBody()));
   expect(outcome).toMatchObject({ state: 'failed' });
   expect(image).toMatchObject({ status: 'failed', errorCode: code });
-  expect(image.error?.startsWith(sentence), image.error ?? '').toBe(true);
+  expect(image.error?.startsWith(message), image.error ?? '').toBe(true);
   const { items } = await rig.reports.list(unrestrictedPrincipal, {}, { limit: 9, offset: 0 });
   expect(items).toMatchObject([{ state: 'failed', failureClass: 'permanent', retries: 0 }]);
   expect(await readdir(rig.staging.directory)).toEqual([]);
 });
 
-test('retries when the server is overloaded or unreachable', async () => {
+test('retries if the server is overloaded or unreachable', async () => {
   const { rig, origin } = await setUp();
   const url = origin.put('/vase.jpg', 503);
   const { id, outcome } = await importOnce(rig, url);

@@ -51,26 +51,26 @@ test('rejects a file that is not a picture before storing anything', async () =>
   await expectNothingStored(rig);
 });
 
-test('keeps an undecodable queued upload as failed, and retries it when it is uploaded again', async () => {
+test('keeps an undecodable queued upload as a failed image, and retries it when the picture is uploaded again', async () => {
   const rig = await makeRig(engines);
   const bytes = await brokenPicture();
-  const first = await rig.upload(bytes, queued);
+  const firstUpload = await rig.upload(bytes, queued);
   await rig.runJob(await claimOne(database));
   const error = 'The JPEG image is truncated: the file ends too early.';
-  expect(await rig.image(first.image.id)).toMatchObject({ status: 'failed', error });
-  const second = await rig.upload(bytes, queued);
-  expect(second).toMatchObject({
+  expect(await rig.image(firstUpload.image.id)).toMatchObject({ status: 'failed', error });
+  const secondUpload = await rig.upload(bytes, queued);
+  expect(secondUpload).toMatchObject({
     outcome: 'retried',
-    image: { id: first.image.id, status: 'pending', error: null },
+    image: { id: firstUpload.image.id, status: 'pending', error: null },
   });
-  expect(second.jobId).not.toBe(first.jobId);
-  // An inline upload keeps the failed image, too, because the image is older than this request.
+  expect(secondUpload.jobId).not.toBe(firstUpload.jobId);
+  // An inline upload also keeps the failed image, because the image existed before this request.
   await rig.runJob(await claimOne(database));
   await expect(rig.upload(bytes)).rejects.toMatchObject({ code: 'picture_cut', message: error });
-  expect(await rig.image(first.image.id)).toMatchObject({ status: 'failed', error });
+  expect(await rig.image(firstUpload.image.id)).toMatchObject({ status: 'failed', error });
 });
 
-test('rejects uploads with a retryable error while the storage fails', async () => {
+test('rejects uploads with a retryable error while storage is failing', async () => {
   const rig = await makeRig(engines);
   await writeFile(rig.pathOf('originals'), 'a file instead of the folder');
   const bytes = await uniquePicture();
@@ -88,8 +88,8 @@ test('repairs a missing or truncated original when the same bytes are uploaded a
   for (const damage of [() => rm(path), () => truncate(path, 10)]) {
     await damage();
     await rig.images.markDamaged(image.id);
-    const repaired = await rig.upload(bytes);
-    expect(repaired).toMatchObject({ outcome: 'known', image: { id: image.id, damagedAt: null } });
+    const repairedUpload = await rig.upload(bytes);
+    expect(repairedUpload).toMatchObject({ outcome: 'known', image: { id: image.id, damagedAt: null } });
     expect(await rig.storage.readAll(image.originalKey!)).toEqual(bytes);
   }
 });

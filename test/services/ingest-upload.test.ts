@@ -52,7 +52,7 @@ test('returns a queued upload immediately, and wakes a worker', async () => {
   expect(await readdir(rig.staging.directory)).toEqual([]);
 });
 
-test('gives inline uploads a higher priority than queued ones', async () => {
+test('gives inline uploads a higher priority than queued uploads', async () => {
   const rig = await makeRig(engines, { inlineMs: 0 });
   await rig.upload(await uniquePicture(), queued);
   const { image } = await rig.upload(await uniquePicture());
@@ -64,7 +64,7 @@ test('gives inline uploads a higher priority than queued ones', async () => {
   await rig.waitForImage(image.id, 10_000);
 });
 
-test('returns the existing image for known bytes, whatever the filename and mode', async () => {
+test('returns the existing image for known bytes, regardless of the filename and mode', async () => {
   const rig = await makeRig(engines);
   const bytes = await uniquePicture();
   const { image } = await rig.upload(bytes);
@@ -90,7 +90,7 @@ test('creates one image for forty concurrent uploads of the same bytes', async (
   expect(await rig.storedKeys()).toHaveLength(3);
 });
 
-test('creates separate images and files for the same bytes of two tenants', async () => {
+test('creates separate images and files if two tenants upload the same bytes', async () => {
   const rig = await makeRig(engines);
   const bytes = await uniquePicture();
   const [ownUpload, otherUpload] = [
@@ -102,38 +102,39 @@ test('creates separate images and files for the same bytes of two tenants', asyn
   expect(await rig.storedKeys()).toHaveLength(6);
 });
 
-test('creates a new image for the bytes of a deleted one', async () => {
+test('creates a new image for the bytes of a deleted image', async () => {
   const rig = await makeRig(engines);
   const bytes = await uniquePicture();
-  const before = await rig.upload(bytes);
-  await rig.softDelete({ id: before.image.id });
-  const after = await rig.upload(bytes);
-  expect(after).toMatchObject({ outcome: 'new', image: { status: 'completed' } });
-  expect(after.image.id).not.toBe(before.image.id);
+  const firstUpload = await rig.upload(bytes);
+  await rig.softDelete({ id: firstUpload.image.id });
+  const secondUpload = await rig.upload(bytes);
+  expect(secondUpload).toMatchObject({ outcome: 'new', image: { status: 'completed' } });
+  expect(secondUpload.image.id).not.toBe(firstUpload.image.id);
 });
 
-test('creates a new image if the existing one is deleted during the upload', async () => {
+test('creates a new image if the existing image is deleted during the upload', async () => {
   const rig = await makeRig(engines, {
     replaceQueries: (queries) => ({
       ...queries,
       images: {
         ...queries.images,
         async findByContent(tenantId, contentHash) {
-          const known = await queries.images.findByContent(tenantId, contentHash);
-          if (known) await queries.deletion.softDelete(unrestrictedPrincipal, { id: known.id }, false);
-          return known;
+          const existingImage = await queries.images.findByContent(tenantId, contentHash);
+          if (existingImage)
+            await queries.deletion.softDelete(unrestrictedPrincipal, { id: existingImage.id }, false);
+          return existingImage;
         },
       },
     }),
   });
   const bytes = await uniquePicture();
-  const before = await rig.upload(bytes);
-  const after = await rig.upload(bytes);
-  expect(after).toMatchObject({ outcome: 'new', image: { status: 'completed' } });
-  expect(after.image.id).not.toBe(before.image.id);
+  const firstUpload = await rig.upload(bytes);
+  const secondUpload = await rig.upload(bytes);
+  expect(secondUpload).toMatchObject({ outcome: 'new', image: { status: 'completed' } });
+  expect(secondUpload.image.id).not.toBe(firstUpload.image.id);
 });
 
-test('returns an inline upload unfinished at the time limit, and completes it afterwards', async () => {
+test('returns an unfinished image when an inline upload reaches its time limit, and completes it afterwards', async () => {
   const rig = await makeRig(engines, { inlineMs: 100 });
   const { image } = await rig.upload(await uniquePicture('slow'));
   expect(image).toMatchObject({ status: 'processing', renditions: [] });

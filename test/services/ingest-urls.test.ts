@@ -25,29 +25,29 @@ test('records a pending image and a job for a URL, and wakes a worker', async ()
   expect(await claimOne(engines.database, 60, 'import')).toMatchObject({ imageId: image.id });
 });
 
-test('returns the existing image for an equivalent URL, whether its import is active or completed', async () => {
+test('returns the existing image for an equivalent URL whose import is active or completed', async () => {
   const rig = await makeRig(engines);
   const origin = await startOrigin();
   const url = origin.put('/vase.jpg', await uniquePicture());
-  const first = await rig.ingestUrls.one(unrestrictedPrincipal, { url, tenantName: 'shop' });
+  const firstImport = await rig.ingestUrls.one(unrestrictedPrincipal, { url, tenantName: 'shop' });
   const upperCaseScheme = url.replace('http:', 'HTTP:');
   expect(
     await rig.ingestUrls.one(unrestrictedPrincipal, { url: upperCaseScheme, tenantName: 'shop' }),
   ).toMatchObject({
     outcome: 'active',
-    image: { id: first.image.id },
+    image: { id: firstImport.image.id },
   });
   await rig.runJob(await claimOne(engines.database, 60, 'import'));
   expect(
     await rig.ingestUrls.one(unrestrictedPrincipal, { url: `${url}#2`, tenantName: 'shop' }),
   ).toMatchObject({
     outcome: 'known',
-    image: { id: first.image.id, status: 'completed' },
+    image: { id: firstImport.image.id, status: 'completed' },
   });
   expect(origin.requestCount('/vase.jpg')).toBe(1);
 });
 
-test('rejects a URL whose import is active, and names its image, with DUPLICATE_HANDLING=reject-active', async () => {
+test('rejects a URL that is being imported, and reports its image, with DUPLICATE_HANDLING=reject-active', async () => {
   const rig = await makeRig(engines, { duplicateHandling: 'reject-active' });
   const { image } = await rig.ingestUrls.one(unrestrictedPrincipal, { url: vase, tenantName: 'shop' });
   await expect(
@@ -73,10 +73,10 @@ test.each([
 });
 
 test.each([
-  ['empty', ''],
-  ['too long', 'x'.repeat(201)],
-  ['malformed by a control character', 'page\u0007'],
-])('rejects a reference that is %s', async (_case, reference) => {
+  ['is empty', ''],
+  ['is too long', 'x'.repeat(201)],
+  ['contains a control character', 'page\u0007'],
+])('rejects a reference that %s', async (_case, reference) => {
   const rig = await makeRig(engines);
   const line = { url: vase, tenantName: 'shop', reference };
   await expect(rig.ingestUrls.one(unrestrictedPrincipal, line)).rejects.toMatchObject({
@@ -84,7 +84,7 @@ test.each([
   });
 });
 
-test('refuses each invalid line with its reason, and records the others', async () => {
+test('rejects each invalid line with a reason, and records the other lines', async () => {
   const rig = await makeRig(engines);
   const receipt = await rig.ingestUrls.many(unrestrictedPrincipal, [
     { url: vase, tenantName: 'shop', reference: 'page 1' },
@@ -119,13 +119,13 @@ test('refuses each invalid line with its reason, and records the others', async 
   expect(report?.failures.map(({ line }) => line)).toEqual([2, 4, 5]);
 });
 
-test('records an import even if all its lines are refused', async () => {
+test('records an import whose lines are all rejected', async () => {
   const rig = await makeRig(engines);
   const { id } = await rig.ingestUrls.many(unrestrictedPrincipal, [{ url: 'nonsense', tenantName: 'shop' }]);
   expect(await rig.imports.find(unrestrictedPrincipal, { id }, page)).toMatchObject({ total: 1, refused: 1 });
 });
 
-test('reports completed, failed and deleted images of an import', async () => {
+test('counts the completed and failed images of an import, but no deleted images', async () => {
   const rig = await makeRig(engines);
   const origin = await startOrigin();
   const urls = [origin.put('/a.jpg', await uniquePicture()), origin.put('/b.jpg', 404), `${vase}?c`];
@@ -148,16 +148,18 @@ test('reports completed, failed and deleted images of an import', async () => {
 test('hides an import from callers of other tenants', async () => {
   const rig = await makeRig(engines);
   const shop = await rig.tenants.ensure('shop');
-  const bound = { ...unrestrictedPrincipal, tenantId: shop.id };
+  const boundPrincipal = { ...unrestrictedPrincipal, tenantId: shop.id };
   const lines = [{ url: vase, tenantName: 'shop' }];
-  const [unbound, own] = [
+  const [unboundImport, ownImport] = [
     await rig.ingestUrls.many(unrestrictedPrincipal, lines),
-    await rig.ingestUrls.many(bound, lines),
+    await rig.ingestUrls.many(boundPrincipal, lines),
   ];
-  expect(await rig.imports.find(bound, { id: unbound.id }, page)).toBeUndefined();
-  expect(await rig.imports.find(bound, { id: own.id }, page)).toMatchObject({ id: own.id });
-  const otherTenant = await rig.ingestUrls.many(bound, [{ url: vase, tenantName: 'other' }]);
-  expect(otherTenant.lines[0]).toMatchObject({ outcome: 'refused', code: 'tenant_not_found' });
+  expect(await rig.imports.find(boundPrincipal, { id: unboundImport.id }, page)).toBeUndefined();
+  expect(await rig.imports.find(boundPrincipal, { id: ownImport.id }, page)).toMatchObject({
+    id: ownImport.id,
+  });
+  const otherTenantImport = await rig.ingestUrls.many(boundPrincipal, [{ url: vase, tenantName: 'other' }]);
+  expect(otherTenantImport.lines[0]).toMatchObject({ outcome: 'refused', code: 'tenant_not_found' });
 });
 
 test('rejects URLs while the disk is nearly full, and records nothing', async () => {

@@ -11,14 +11,14 @@ const engines = await useEngines();
 const { database } = engines;
 const queued = { mode: 'queued' } as const;
 
-/** A rig, its job service, and a counter of worker wake-ups. */
+/** Creates a test rig with its job service and a counter of worker wake-ups. */
 async function setUp() {
   const rig = await makeRig(engines);
   const wakes = countWakes(rig.queue);
   return { rig, wakes, jobs: rig.services.jobs };
 }
 
-test('retries a failed job, which then completes its image', async () => {
+test('retries a failed job and completes its image', async () => {
   const { rig, wakes, jobs } = await setUp();
   const { image, jobId } = await rig.upload(await uniquePicture(), queued);
   await rename(rig.pathOf('originals'), rig.pathOf('moved-away'));
@@ -70,7 +70,7 @@ test('reports why a job cannot be retried', async () => {
   expect(wakes.count).toBe(0);
 });
 
-test('retries all failed jobs with the given cause, and wakes workers if there are any', async () => {
+test('retries all failed jobs with the given cause, and wakes workers if any job is retried', async () => {
   const { rig, wakes, jobs } = await setUp();
   for (let i = 0; i < 3; i++) {
     await rig.upload(await brokenPicture(), { ...queued, tenantName: i === 0 ? 'other' : 'shop' });

@@ -11,7 +11,7 @@ const engines = await useEngines();
 const { database } = engines;
 
 /** Uploads a slow picture and claims its job. */
-async function claimSlow(rig: Rig) {
+async function claimSlowJob(rig: Rig) {
   const { image } = await rig.upload(await uniquePicture('slow'), { mode: 'queued' });
   return { image, job: await claimOne(database) };
 }
@@ -23,9 +23,9 @@ const allRows = async () => ({
 });
 
 test('writes nothing after its lease has been taken over', async () => {
-  // The lease is so long that no heartbeat is due during the job: this worker does not notice the takeover.
+  // The lease is so long that no heartbeat is due during the job, so this worker does not detect the takeover.
   const rig = await makeRig(engines, { leaseSeconds: 3600 });
-  const { image, job } = await claimSlow(rig);
+  const { image, job } = await claimSlowJob(rig);
   const staleRun = rig.runJob(job);
   await rig.jobs.takeOverLostLeases(10, true);
   const nextClaim = await claimOne(database);
@@ -49,9 +49,9 @@ test('records no failure after its lease has been taken over', async () => {
   expect(await allRows()).toEqual(rowsBefore);
 });
 
-test('stops decoding as soon as it notices the lost lease', async () => {
+test('stops decoding as soon as the lost lease is detected', async () => {
   const rig = await makeRig(engines, { leaseSeconds: 0.6 });
-  const { image, job } = await claimSlow(rig);
+  const { image, job } = await claimSlowJob(rig);
   const staleRun = rig.runJob(job);
   await rig.jobs.takeOverLostLeases(10, true);
   expect(await staleRun).toEqual({ state: 'dropped' });
@@ -61,9 +61,9 @@ test('stops decoding as soon as it notices the lost lease', async () => {
   expect(await readdir(rig.staging.directory)).toEqual([]);
 });
 
-test('notices a lost lease even if the same worker has claimed the job again', async () => {
+test('detects a lost lease when the same worker has claimed the job again', async () => {
   const rig = await makeRig(engines, { leaseSeconds: 0.6 });
-  const { job } = await claimSlow(rig);
+  const { job } = await claimSlowJob(rig);
   const staleRun = rig.runJob(job);
   await rig.jobs.takeOverLostLeases(10, true);
   const secondRun = rig.runJob(await claimOne(database, 60));
@@ -72,57 +72,57 @@ test('notices a lost lease even if the same worker has claimed the job again', a
   expect(await secondRun).toMatchObject({ state: 'completed' });
 });
 
-test('renews the lease of a job that takes longer than one lease', async () => {
-  const released = Promise.withResolvers<void>();
+test('renews the lease of a job that runs for longer than one lease', async () => {
+  const gate = Promise.withResolvers<void>();
   const { decoders } = engines;
   const derive: typeof decoders.derive = async (request) => {
-    await released.promise;
+    await gate.promise;
     return decoders.derive(request);
   };
   const leaseSeconds = 1.2;
   const rig = await makeRig({ database, decoders: { ...decoders, derive } }, { leaseSeconds });
   await rig.upload(await uniquePicture(), { mode: 'queued' });
-  const running = rig.runJob(await claimOne(database, leaseSeconds));
+  const run = rig.runJob(await claimOne(database, leaseSeconds));
   await sleep(1_500);
   expect(await rig.jobs.takeOverLostLeases(10, false)).toEqual({ requeued: [], failed: 0 });
-  released.resolve();
-  expect(await running).toMatchObject({ state: 'completed' });
+  gate.resolve();
+  expect(await run).toMatchObject({ state: 'completed' });
 });
 
 test('aborts a job that is handed back, makes it due without using up a retry, and wakes workers', async () => {
   const rig = await makeRig(engines);
   const wakes = countWakes(rig.queue);
-  const { job } = await claimSlow(rig);
-  const running = rig.runJob(job);
+  const { job } = await claimSlowJob(rig);
+  const run = rig.runJob(job);
   wakes.count = 0;
   await rig.leases.handBack();
   expect(wakes.count).toBe(1);
-  expect(await running).toEqual({ state: 'dropped' });
+  expect(await run).toEqual({ state: 'dropped' });
   expect(await claimOne(database)).toMatchObject({ id: job.id, retries: 0, crashes: 0, leaseLosses: 0 });
 });
 
-test('logs once when leases cannot be renewed, and once when renewal works again', async () => {
+test('logs once when leases cannot be renewed, and once when they can be renewed again', async () => {
   const rig = await makeRig(engines, { leaseSeconds: 1.2 });
-  const { job } = await claimSlow(rig);
-  const running = rig.runJob(job);
+  const { job } = await claimSlowJob(rig);
+  const run = rig.runJob(job);
   await database.runScript('ALTER TABLE jobs RENAME TO jobs_away');
   await expect.poll(() => rig.logger.messages()).toContain('failed to renew leases; retrying');
   await database.runScript('ALTER TABLE jobs_away RENAME TO jobs');
-  await running;
+  await run;
   expect(rig.logger.messages().filter((line) => /renew/.test(line))).toEqual([
     'failed to renew leases; retrying',
     'renewing leases again',
   ]);
 });
 
-test('stops while the database is unavailable, and lets the leases expire', async () => {
+test('stops without handing back jobs if the database is unavailable', async () => {
   const rig = await makeRig(engines);
-  const { job } = await claimSlow(rig);
-  const running = rig.runJob(job);
+  const { job } = await claimSlowJob(rig);
+  const run = rig.runJob(job);
   await database.runScript('ALTER TABLE jobs RENAME TO jobs_away');
   await rig.leases.handBack();
   await database.runScript('ALTER TABLE jobs_away RENAME TO jobs');
-  expect(await running).toEqual({ state: 'dropped' });
+  expect(await run).toEqual({ state: 'dropped' });
   expect(rig.logger.messages('warn')).toContain(
     'failed to hand back jobs; other workers will take them over when their leases expire',
   );

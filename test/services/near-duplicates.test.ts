@@ -8,59 +8,62 @@ import { makeRig, type Rig, useEngines } from '../support/inner/rig.ts';
 const engines = await useEngines();
 
 /** Uploads a generated product picture and returns the completed image. */
-const add = async (rig: Rig, look?: ProductStyle) => (await rig.upload(await productPicture(look))).image;
-const keysOf = ({ renditions }: { renditions: readonly { storageKey: string }[] }) =>
+const add = async (rig: Rig, style?: ProductStyle) => (await rig.upload(await productPicture(style))).image;
+const renditionKeys = ({ renditions }: { renditions: readonly { storageKey: string }[] }) =>
   renditions.map(({ storageKey }) => storageKey);
 
 test('finds a re-encoded copy and reuses the renditions of the first image', async () => {
   const rig = await makeRig(engines);
-  const first = await add(rig);
-  const stored = await rig.storedKeys();
+  const firstImage = await add(rig);
+  const storedKeys = await rig.storedKeys();
   const copy = await add(rig, { quality: 60 });
-  expect(copy).toMatchObject({ status: 'completed', renditionsReusedFrom: first.id, duplicateOf: null });
-  expect(copy.nearDuplicates).toMatchObject([{ id: first.id, uuid: first.uuid }]);
-  expect(keysOf(copy)).toEqual(keysOf(first));
-  expect(await rig.storedKeys()).toEqual([...stored, copy.originalKey!].toSorted());
+  expect(copy).toMatchObject({ status: 'completed', renditionsReusedFrom: firstImage.id, duplicateOf: null });
+  expect(copy.nearDuplicates).toMatchObject([{ id: firstImage.id, uuid: firstImage.uuid }]);
+  expect(renditionKeys(copy)).toEqual(renditionKeys(firstImage));
+  expect(await rig.storedKeys()).toEqual([...storedKeys, copy.originalKey!].toSorted());
   // Both images list the pair.
-  expect((await rig.image(first.id))?.nearDuplicates).toMatchObject([{ id: copy.id }]);
+  expect((await rig.image(firstImage.id))?.nearDuplicates).toMatchObject([{ id: copy.id }]);
 });
 
-test('finds near-duplicates that are derived concurrently', async () => {
+test('finds near-duplicates that are processed concurrently', async () => {
   const rig = await makeRig(engines);
   const copies = await Promise.all([50, 60, 70, 80, 90].map((quality) => add(rig, { quality })));
   const ids = copies.map(({ id }) => id).toSorted((a, b) => a - b);
   for (const id of ids) {
     const others = (await rig.image(id))?.nearDuplicates.map((match) => match.id).toSorted((a, b) => a - b);
-    expect(others, `image ${id}`).toEqual(ids.filter((other) => other !== id));
+    expect(others, `image ${id}`).toEqual(ids.filter((otherId) => otherId !== id));
   }
 });
 
-test('names the first donor when a copy matches an image with reused renditions', async () => {
+test('reports the original donor when a copy matches an image with reused renditions', async () => {
   const rig = await makeRig(engines);
-  const first = await add(rig);
-  const second = await add(rig, { quality: 60 });
-  const third = await add(rig, { quality: 59 });
-  expect([second.renditionsReusedFrom, third.renditionsReusedFrom]).toEqual([first.id, first.id]);
-  expect(keysOf(third)).toEqual(keysOf(first));
+  const firstImage = await add(rig);
+  const secondImage = await add(rig, { quality: 60 });
+  const thirdImage = await add(rig, { quality: 59 });
+  expect([secondImage.renditionsReusedFrom, thirdImage.renditionsReusedFrom]).toEqual([
+    firstImage.id,
+    firstImage.id,
+  ]);
+  expect(renditionKeys(thirdImage)).toEqual(renditionKeys(firstImage));
 });
 
-test('makes separate renditions for a copy of a different size', async () => {
+test('makes separate renditions for a copy with a different size', async () => {
   const rig = await makeRig(engines, { presets: [{ name: 'card', width: 400, height: 400, quality: 85 }] });
-  const large = await add(rig, { width: 500 });
-  const small = await add(rig, { width: 250 });
-  expect(small.nearDuplicates).toMatchObject([{ id: large.id }]);
-  expect(small.renditionsReusedFrom).toBeNull();
-  expect([large.renditions[0]?.height, small.renditions[0]?.height]).toEqual([400, 300]);
+  const largeImage = await add(rig, { width: 500 });
+  const smallImage = await add(rig, { width: 250 });
+  expect(smallImage.nearDuplicates).toMatchObject([{ id: largeImage.id }]);
+  expect(smallImage.renditionsReusedFrom).toBeNull();
+  expect([largeImage.renditions[0]?.height, smallImage.renditions[0]?.height]).toEqual([400, 300]);
   // Both originals are larger than the preset's box, so their renditions have the same size.
-  expect((await add(rig, { width: 450 })).renditionsReusedFrom).toBe(large.id);
+  expect((await add(rig, { width: 450 })).renditionsReusedFrom).toBe(largeImage.id);
 });
 
-/** Large enough to keep print legible. */
+/** A preset that is large enough to keep printed text legible. */
 const zoomPreset = [{ name: 'zoom', width: 600, height: 600, quality: 85 }];
 
 /** Uploads a box with a printed label. */
-const addLabel = async (rig: Rig, look?: LabelStyle, quality = 90) =>
-  (await rig.upload(await labelledPicture(look).jpeg({ quality }).toBuffer())).image;
+const addLabel = async (rig: Rig, style?: LabelStyle, quality = 90) =>
+  (await rig.upload(await labelledPicture(style).jpeg({ quality }).toBuffer())).image;
 
 test.each([
   ['digit', { text: '400' }, /lightness differs at 2\d % from the left and 4\d % from the top/],
@@ -70,20 +73,20 @@ test.each([
     /(lightness|colour) differs at [56]\d % from the left and [45]\d % from the top/,
   ],
 ] as const)(
-  'reports where a product with another %s differs, and does not reuse renditions',
-  async (_, look, reason) => {
+  'reports where a product with a different %s differs, and does not reuse renditions',
+  async (_, style, reason) => {
     const rig = await makeRig(engines, { presets: zoomPreset });
-    const first = await addLabel(rig);
-    const other = await addLabel(rig, look);
-    expect(other.nearDuplicates).toMatchObject([
-      { id: first.id, reason: expect.stringMatching(reason) as string },
+    const firstImage = await addLabel(rig);
+    const otherImage = await addLabel(rig, style);
+    expect(otherImage.nearDuplicates).toMatchObject([
+      { id: firstImage.id, reason: expect.stringMatching(reason) as string },
     ]);
-    expect(other.renditionsReusedFrom).toBeNull();
-    expect(keysOf(other)).not.toEqual(keysOf(first));
+    expect(otherImage.renditionsReusedFrom).toBeNull();
+    expect(renditionKeys(otherImage)).not.toEqual(renditionKeys(firstImage));
     // A copy of the second image matches both, and reuses the renditions of the second.
-    const copy = await addLabel(rig, look, 70);
+    const copy = await addLabel(rig, style, 70);
     expect(copy.nearDuplicates).toHaveLength(2);
-    expect(copy.renditionsReusedFrom).toBe(other.id);
+    expect(copy.renditionsReusedFrom).toBe(otherImage.id);
   },
 );
 
@@ -92,11 +95,11 @@ test.each([
   ['truncated', (path: string) => truncate(path, 300)],
 ] as const)("does not reuse renditions if one of the donor's files is %s", async (_, damage) => {
   const rig = await makeRig(engines);
-  const first = await add(rig);
-  await damage(rig.pathOf(first.renditions.find(({ preset }) => preset === 'card')!.storageKey));
+  const firstImage = await add(rig);
+  await damage(rig.pathOf(firstImage.renditions.find(({ preset }) => preset === 'card')!.storageKey));
   const copy = await add(rig, { quality: 60 });
   expect(copy.nearDuplicates).toMatchObject([
-    { id: first.id, reason: 'the same colours in the same places' },
+    { id: firstImage.id, reason: 'the same colours in the same places' },
   ]);
   expect(copy).toMatchObject({ status: 'completed', renditionsReusedFrom: null });
 });
@@ -105,25 +108,25 @@ test('reuses renditions across file formats, but not if only one original has an
   const rig = await makeRig(engines, { presets: zoomPreset });
   const lossless = (picture: ReturnType<typeof labelledPicture>) =>
     picture.webp({ lossless: true }).toBuffer();
-  const { image: first } = await rig.upload(await labelledPicture().png().toBuffer());
+  const { image: firstImage } = await rig.upload(await labelledPicture().png().toBuffer());
   const { image: copy } = await rig.upload(await lossless(labelledPicture()));
-  expect(copy.renditionsReusedFrom).toBe(first.id);
+  expect(copy.renditionsReusedFrom).toBe(firstImage.id);
   const { image: transparent } = await rig.upload(await lossless(labelledPicture().ensureAlpha(0.99)));
-  expect(transparent.nearDuplicates.map(({ id }) => id)).toContain(first.id);
+  expect(transparent.nearDuplicates.map(({ id }) => id)).toContain(firstImage.id);
   expect(transparent.renditionsReusedFrom).toBeNull();
 });
 
-test('does not match a product in another colour or of another shape', async () => {
+test('does not match a product with a different colour or shape', async () => {
   const rig = await makeRig(engines);
-  const first = await add(rig);
-  for (const look of [{ body: '#b23a48' }, { shape: 'mug' }] as const) {
-    const other = await add(rig, look);
-    expect(other).toMatchObject({ nearDuplicates: [], renditionsReusedFrom: null });
-    expect(keysOf(other)).not.toEqual(keysOf(first));
+  const firstImage = await add(rig);
+  for (const style of [{ body: '#b23a48' }, { shape: 'mug' }] as const) {
+    const otherImage = await add(rig, style);
+    expect(otherImage).toMatchObject({ nearDuplicates: [], renditionsReusedFrom: null });
+    expect(renditionKeys(otherImage)).not.toEqual(renditionKeys(firstImage));
   }
 });
 
-test('does not match pictures without structure, however similar they are', async () => {
+test('does not match similar pictures without structure', async () => {
   const rig = await makeRig(engines);
   await rig.upload(await uniquePicture());
   expect((await rig.upload(await uniquePicture())).image.nearDuplicates).toEqual([]);
@@ -136,13 +139,13 @@ test('never compares pictures of different tenants', async () => {
   expect(image).toMatchObject({ nearDuplicates: [], renditionsReusedFrom: null });
 });
 
-test('reports near-duplicates without reusing renditions with NEAR_DUPLICATES=flag', async () => {
+test('reports near-duplicates but does not reuse renditions with NEAR_DUPLICATES=flag', async () => {
   const rig = await makeRig(engines, { nearDuplicates: 'flag' });
-  const first = await add(rig);
+  const firstImage = await add(rig);
   const copy = await add(rig, { quality: 60 });
-  expect(copy.nearDuplicates).toMatchObject([{ id: first.id }]);
+  expect(copy.nearDuplicates).toMatchObject([{ id: firstImage.id }]);
   expect(copy.renditionsReusedFrom).toBeNull();
-  expect(keysOf(copy)).not.toEqual(keysOf(first));
+  expect(renditionKeys(copy)).not.toEqual(renditionKeys(firstImage));
 });
 
 test('does not look for near-duplicates with NEAR_DUPLICATES=off', async () => {
@@ -151,9 +154,9 @@ test('does not look for near-duplicates with NEAR_DUPLICATES=off', async () => {
   expect(await add(rig, { quality: 60 })).toMatchObject({ nearDuplicates: [], renditionsReusedFrom: null });
 });
 
-test('makes separate files when a copy is derived again, even if the first attempt fails', async () => {
+test('makes separate files when a copy is processed again after a failed attempt', async () => {
   const rig = await makeRig(engines);
-  const first = await add(rig);
+  const firstImage = await add(rig);
   const copy = await add(rig, { quality: 60 });
   await rig.jobs.requeue(copy.id, 50);
   const attempt = {
@@ -162,37 +165,40 @@ test('makes separate files when a copy is derived again, even if the first attem
     code: 'storage_failed',
     error: 'Unavailable.',
   } as const;
-  const next = { state: 'pending', delaySeconds: 0, budget: 'retries' } as const;
-  await rig.jobs.recordFailure(await claimOne(engines.database), attempt, next);
+  const nextState = { state: 'pending', delaySeconds: 0, budget: 'retries' } as const;
+  await rig.jobs.recordFailure(await claimOne(engines.database), attempt, nextState);
   expect(await rig.runJob(await claimOne(engines.database))).toMatchObject({ state: 'completed' });
-  const rederived = (await rig.image(copy.id))!;
-  expect(rederived.renditionsReusedFrom).toBeNull();
-  expect(keysOf(rederived)).not.toEqual(keysOf(first));
-  for (const key of keysOf(rederived)) expect(await rig.storage.stat(key)).toBeDefined();
+  const rederivedImage = (await rig.image(copy.id))!;
+  expect(rederivedImage.renditionsReusedFrom).toBeNull();
+  expect(renditionKeys(rederivedImage)).not.toEqual(renditionKeys(firstImage));
+  for (const key of renditionKeys(rederivedImage)) expect(await rig.storage.stat(key)).toBeDefined();
 });
 
 test('keeps reused renditions readable when their donor is purged', async () => {
   const rig = await makeRig(engines);
-  const first = await add(rig);
+  const firstImage = await add(rig);
   const copy = await add(rig, { quality: 60 });
-  const [candidate] = await rig.purging.listUnused({ tenantId: first.tenantId, minAgeDays: 0 }, { limit: 1 });
-  const removed = await rig.purging.remove(candidate!, { unusedWithMinAgeDays: 0 });
-  expect(removed?.files.map(({ key }) => key)).toEqual([first.originalKey]);
-  for (const { key } of removed?.files ?? []) await rig.storage.remove(key);
-  const remaining = (await rig.image(copy.id))!;
-  expect(remaining).toMatchObject({ renditionsReusedFrom: null, nearDuplicates: [] });
-  for (const { storageKey, bytes } of remaining.renditions) {
+  const [candidate] = await rig.purging.listUnused(
+    { tenantId: firstImage.tenantId, minAgeDays: 0 },
+    { limit: 1 },
+  );
+  const removedImage = await rig.purging.remove(candidate!, { unusedWithMinAgeDays: 0 });
+  expect(removedImage?.files.map(({ key }) => key)).toEqual([firstImage.originalKey]);
+  for (const { key } of removedImage?.files ?? []) await rig.storage.remove(key);
+  const remainingImage = (await rig.image(copy.id))!;
+  expect(remainingImage).toMatchObject({ renditionsReusedFrom: null, nearDuplicates: [] });
+  for (const { storageKey, bytes } of remainingImage.renditions) {
     expect((await rig.storage.readAll(storageKey)).length).toBe(bytes);
   }
 });
 
 test('neither reports a deleted near-duplicate nor reuses its renditions', async () => {
   const rig = await makeRig(engines);
-  const first = await add(rig);
+  const firstImage = await add(rig);
   const copy = await add(rig, { quality: 60 });
-  await rig.softDelete({ id: first.id });
+  await rig.softDelete({ id: firstImage.id });
   expect((await rig.image(copy.id))?.nearDuplicates).toEqual([]);
-  const third = await add(rig, { quality: 75 });
-  expect(third.nearDuplicates).toMatchObject([{ id: copy.id }]);
-  expect(third.renditionsReusedFrom).toBe(copy.id);
+  const thirdImage = await add(rig, { quality: 75 });
+  expect(thirdImage.nearDuplicates).toMatchObject([{ id: copy.id }]);
+  expect(thirdImage.renditionsReusedFrom).toBe(copy.id);
 });

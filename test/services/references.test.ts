@@ -5,10 +5,10 @@ import { uniquePicture } from '../support/inner/pictures.ts';
 import { makeRig, useEngines } from '../support/inner/rig.ts';
 
 const engines = await useEngines();
-const otherTenant = { ...unrestrictedPrincipal, tenantId: 999_999 };
+const otherPrincipal = { ...unrestrictedPrincipal, tenantId: 999_999 };
 const page = { limit: 50, offset: 0 };
 
-/** A rig with one image, and the services that manage its references. */
+/** Creates a test rig with one image and the services that manage its references. */
 async function setUp() {
   const rig = await makeRig(engines);
   const { image } = await rig.upload(await uniquePicture());
@@ -34,39 +34,42 @@ test('adds, counts, lists and removes references', async () => {
     count: 2,
   });
   expect(await references.add(unrestrictedPrincipal, id, 'page 2')).toMatchObject({ added: false, count: 2 });
-  const listed = await references.list(unrestrictedPrincipal, id, page);
-  expect(listed).toMatchObject({
+  const firstPage = await references.list(unrestrictedPrincipal, id, page);
+  expect(firstPage).toMatchObject({
     items: [{ reference: 'page 1' }, { reference: 'page 2' }],
     total: 2,
     next: undefined,
   });
-  expect(listed.items[0]?.createdAt).toBeInstanceOf(Date);
+  expect(firstPage.items[0]?.createdAt).toBeInstanceOf(Date);
   expect((await rig.image(image.id))?.inUseCount).toBe(2);
   expect(await references.remove(unrestrictedPrincipal, id, 'page 2')).toEqual({ count: 1 });
   expect(await references.remove(unrestrictedPrincipal, id, 'page 2')).toEqual({ count: 1 });
 });
 
-test('treats all Unicode forms of a name as one reference', async () => {
+test('treats all Unicode forms of a name as the same reference', async () => {
   const { rig, id, references } = await setUp();
-  const [composed, decomposed] = ['Küche-42', 'Ku\u0308che-42'];
-  expect(await references.add(unrestrictedPrincipal, id, decomposed)).toMatchObject({
-    reference: composed,
+  const [composedName, decomposedName] = ['Küche-42', 'Ku\u0308che-42'];
+  expect(await references.add(unrestrictedPrincipal, id, decomposedName)).toMatchObject({
+    reference: composedName,
     count: 1,
   });
-  expect(await references.add(unrestrictedPrincipal, id, composed)).toMatchObject({ added: false, count: 1 });
+  expect(await references.add(unrestrictedPrincipal, id, composedName)).toMatchObject({
+    added: false,
+    count: 1,
+  });
   const line = (url: string, reference: string) => ({ url, tenantName: 'shop', reference });
   const { lines } = await rig.ingestUrls.many(unrestrictedPrincipal, [
-    line('http://127.0.0.1:9/a.jpg', decomposed),
-    line('http://127.0.0.1:9/a.jpg', composed),
+    line('http://127.0.0.1:9/a.jpg', decomposedName),
+    line('http://127.0.0.1:9/a.jpg', composedName),
     line('http://127.0.0.1:9/b.jpg', 'K\uFFFDche'),
   ]);
   expect(lines.map(({ outcome }) => outcome)).toEqual(['new', 'active', 'refused']);
-  const imported = await rig.image(lines[0]?.imageId ?? 0);
-  expect(imported?.inUseCount).toBe(1);
-  expect(await references.remove(unrestrictedPrincipal, id, decomposed)).toEqual({ count: 0 });
+  const importedImage = await rig.image(lines[0]?.imageId ?? 0);
+  expect(importedImage?.inUseCount).toBe(1);
+  expect(await references.remove(unrestrictedPrincipal, id, decomposedName)).toEqual({ count: 0 });
 });
 
-test('rejects names with lost or invisible characters, but removes existing ones', async () => {
+test('rejects a name with lost or invisible characters, but removes an existing reference with that name', async () => {
   const { rig, id, references } = await setUp();
   for (const [name, message] of [
     ['K\uFFFDche', /U\+FFFD, which replaces text that was lost/],
@@ -79,21 +82,21 @@ test('rejects names with lost or invisible characters, but removes existing ones
   }
 });
 
-test('continues each page where the previous one ended', async () => {
+test('continues each page where the previous page ended', async () => {
   const { id, references } = await setUp();
   const names = Array.from({ length: 7 }, (_, n) => `page ${n}`);
   for (const name of names.toReversed()) await references.add(unrestrictedPrincipal, id, name);
-  const listed: string[] = [];
+  const listedNames: string[] = [];
   let after: number | undefined;
   do {
     const nextPage = await references.list(unrestrictedPrincipal, id, { limit: 3, offset: 0, after });
     expect(nextPage.total).toBe(7);
-    listed.push(...nextPage.items.map(({ reference }) => reference));
+    listedNames.push(...nextPage.items.map(({ reference }) => reference));
     after = nextPage.next;
   } while (after !== undefined);
-  expect(listed).toEqual(names);
-  const atOffset = await references.list(unrestrictedPrincipal, id, { limit: 3, offset: 5 });
-  expect(atOffset.items.map(({ reference }) => reference)).toEqual(['page 5', 'page 6']);
+  expect(listedNames).toEqual(names);
+  const pageByOffset = await references.list(unrestrictedPrincipal, id, { limit: 3, offset: 5 });
+  expect(pageByOffset.items.map(({ reference }) => reference)).toEqual(['page 5', 'page 6']);
 });
 
 test('keeps the counter consistent during thirty concurrent changes', async () => {
@@ -123,11 +126,11 @@ test('rejects invalid names, and accepts 200 characters of any script', async ()
   expect(await references.add(unrestrictedPrincipal, id, '頁'.repeat(200))).toMatchObject({ added: true });
 });
 
-test('reports unknown and deleted images, and those of other tenants, as not found', async () => {
+test('reports unknown images, deleted images and other tenants’ images as not found', async () => {
   const { rig, id, references } = await setUp();
   const notFound = { code: 'image_not_found' };
-  await expect(references.add(otherTenant, id, 'page')).rejects.toMatchObject(notFound);
-  await expect(references.list(otherTenant, id, page)).rejects.toMatchObject(notFound);
+  await expect(references.add(otherPrincipal, id, 'page')).rejects.toMatchObject(notFound);
+  await expect(references.list(otherPrincipal, id, page)).rejects.toMatchObject(notFound);
   await expect(references.add(unrestrictedPrincipal, { id: 424_242 }, 'page')).rejects.toMatchObject(
     notFound,
   );
@@ -135,7 +138,7 @@ test('reports unknown and deleted images, and those of other tenants, as not fou
   await expect(references.remove(unrestrictedPrincipal, id, 'page')).rejects.toMatchObject(notFound);
 });
 
-test('deletes an image in use only with force, and names its references when it refuses', async () => {
+test('deletes an image in use only with force, and otherwise reports its references', async () => {
   const { image, id, references, remove } = await setUp();
   for (const name of ['a', 'b', 'c', 'd', 'e']) await references.add(unrestrictedPrincipal, id, name);
   await expect(remove(unrestrictedPrincipal, id, { force: false })).rejects.toMatchObject({
@@ -147,14 +150,14 @@ test('deletes an image in use only with force, and names its references when it 
   expect(await remove(unrestrictedPrincipal, id, { force: true })).toMatchObject({ id: image.id });
 });
 
-test('restores a deleted image with its renditions, and reports an unknown one', async () => {
+test('restores a deleted image with its renditions, and reports an unknown image as not found', async () => {
   const { rig, image, id, remove, restore } = await setUp();
   await remove(unrestrictedPrincipal, id, { force: false });
   expect(await rig.image(image.id)).toBeUndefined();
-  await expect(restore(otherTenant, id)).rejects.toMatchObject({ code: 'image_not_found' });
-  const restored = await restore(unrestrictedPrincipal, { uuid: image.uuid });
-  expect(restored.renditions).toEqual(image.renditions);
-  expect(await restore(unrestrictedPrincipal, id)).toEqual(restored);
+  await expect(restore(otherPrincipal, id)).rejects.toMatchObject({ code: 'image_not_found' });
+  const restoredImage = await restore(unrestrictedPrincipal, { uuid: image.uuid });
+  expect(restoredImage.renditions).toEqual(image.renditions);
+  expect(await restore(unrestrictedPrincipal, id)).toEqual(restoredImage);
   await expect(restore(unrestrictedPrincipal, { id: 424_242 })).rejects.toMatchObject({
     code: 'image_not_found',
   });

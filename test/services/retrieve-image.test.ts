@@ -10,7 +10,7 @@ import { makeRig, useEngines } from '../support/inner/rig.ts';
 
 const engines = await useEngines();
 
-/** A rig with one completed image, and the services that read and delete it. */
+/** Creates a test rig with one completed image and the services that retrieve and delete it. */
 async function setUp(readCacheBytes = 2 ** 20) {
   const rig = await makeRig(engines, { readCacheBytes });
   const { retrieve, deleteImage: remove } = rig.services;
@@ -20,38 +20,38 @@ async function setUp(readCacheBytes = 2 ** 20) {
   return { rig, retrieve, remove, bytes, image, id: { id: image.id }, thumb };
 }
 
-const otherTenant: Principal = { ...unrestrictedPrincipal, subject: 'other', tenantId: 999_999 };
+const otherPrincipal: Principal = { ...unrestrictedPrincipal, subject: 'other', tenantId: 999_999 };
 
 test('reads a rendition once and then returns it from the cache', async () => {
   const { rig, retrieve, image, id, thumb } = await setUp();
   expect(retrieve.cached(unrestrictedPrincipal, String(image.id), 'thumb')).toBeUndefined();
-  const found = await retrieve.rendition(unrestrictedPrincipal, id, 'thumb');
-  if (!('body' in found)) throw new Error('The rendition was not cached.');
-  expect(found.body).toEqual(await rig.storage.readAll(thumb.storageKey));
-  expect(found.etag).toBe(`"${thumb.contentHash.slice(0, 32)}"`);
-  expect(retrieve.cached(unrestrictedPrincipal, String(image.id), 'thumb')).toEqual(found);
+  const rendition = await retrieve.rendition(unrestrictedPrincipal, id, 'thumb');
+  if (!('body' in rendition)) throw new Error('The rendition was not cached.');
+  expect(rendition.body).toEqual(await rig.storage.readAll(thumb.storageKey));
+  expect(rendition.etag).toBe(`"${thumb.contentHash.slice(0, 32)}"`);
+  expect(retrieve.cached(unrestrictedPrincipal, String(image.id), 'thumb')).toEqual(rendition);
   expect(retrieve.cached(unrestrictedPrincipal, String(image.id), 'card')).toBeUndefined();
 });
 
 test('does not return a cached rendition to another tenant', async () => {
   const { retrieve, image, id } = await setUp();
   await retrieve.rendition(unrestrictedPrincipal, id, 'thumb');
-  expect(retrieve.cached(otherTenant, String(image.id), 'thumb')).toBeUndefined();
-  await expect(retrieve.rendition(otherTenant, id, 'thumb')).rejects.toMatchObject({
+  expect(retrieve.cached(otherPrincipal, String(image.id), 'thumb')).toBeUndefined();
+  await expect(retrieve.rendition(otherPrincipal, id, 'thumb')).rejects.toMatchObject({
     code: 'image_not_found',
   });
-  await expect(retrieve.original(otherTenant, id)).rejects.toMatchObject({ code: 'image_not_found' });
+  await expect(retrieve.original(otherPrincipal, id)).rejects.toMatchObject({ code: 'image_not_found' });
 });
 
 test('streams a rendition that does not fit into the cache', async () => {
   const { rig, retrieve, image, id, thumb } = await setUp(0);
-  const found = await retrieve.rendition(unrestrictedPrincipal, id, 'thumb');
-  if (!('open' in found)) throw new Error('The rendition was cached.');
-  expect(await buffer(await found.open())).toEqual(await rig.storage.readAll(thumb.storageKey));
+  const rendition = await retrieve.rendition(unrestrictedPrincipal, id, 'thumb');
+  if (!('open' in rendition)) throw new Error('The rendition was cached.');
+  expect(await buffer(await rendition.open())).toEqual(await rig.storage.readAll(thumb.storageKey));
   expect(retrieve.cached(unrestrictedPrincipal, String(image.id), 'thumb')).toBeUndefined();
 });
 
-test('does not return a deleted image by id or UUID, not even from the cache', async () => {
+test('does not return a cached rendition after its image is deleted', async () => {
   const { retrieve, remove, image, id } = await setUp();
   const refs = [id, { uuid: image.uuid }];
   for (const ref of refs) await retrieve.rendition(unrestrictedPrincipal, ref, 'thumb');
@@ -75,10 +75,10 @@ test('does not cache a rendition whose image is deleted during the read', async 
   // A named pipe instead of the file makes the read wait for data.
   await rm(path);
   execFileSync('mkfifo', [path]);
-  const reading = retrieve.rendition(unrestrictedPrincipal, id, 'thumb');
+  const pendingRead = retrieve.rendition(unrestrictedPrincipal, id, 'thumb');
   await remove(unrestrictedPrincipal, id, { force: false });
   await writeFile(path, Buffer.alloc(thumb.bytes));
-  await reading;
+  await pendingRead;
   expect(retrieve.cached(unrestrictedPrincipal, String(image.id), 'thumb')).toBeUndefined();
 });
 
@@ -129,9 +129,9 @@ test('reports why a rendition or an image is not available', async () => {
     code: 'unknown_preset',
     message: 'There is no preset "poster"; the presets are thumb, card.',
   });
-  const pending = await rig.upload(await uniquePicture(), { mode: 'queued' });
+  const pendingUpload = await rig.upload(await uniquePicture(), { mode: 'queued' });
   await expect(
-    retrieve.rendition(unrestrictedPrincipal, { id: pending.image.id }, 'thumb'),
+    retrieve.rendition(unrestrictedPrincipal, { id: pendingUpload.image.id }, 'thumb'),
   ).rejects.toMatchObject({
     code: 'rendition_not_ready',
     message: expect.stringMatching(/is pending/) as string,
@@ -143,28 +143,28 @@ test('reports why a rendition or an image is not available', async () => {
 });
 
 test.each(['missing', 'truncated'])(
-  'makes a rendition that is %s in storage again, with the same bytes',
-  async (fault) => {
+  'regenerates a rendition that is %s in storage, with the same bytes',
+  async (damage) => {
     const { rig, retrieve, id, thumb } = await setUp();
     const path = rig.pathOf(thumb.storageKey);
-    const before = await rig.storage.readAll(thumb.storageKey);
-    await (fault === 'truncated' ? truncate(path, 10) : rm(path));
+    const bytesBefore = await rig.storage.readAll(thumb.storageKey);
+    await (damage === 'truncated' ? truncate(path, 10) : rm(path));
     for (let requests = 0; requests < 2; requests++) {
       await expect(retrieve.rendition(unrestrictedPrincipal, id, 'thumb')).rejects.toMatchObject({
         code: 'rendition_not_ready',
       });
     }
-    const claimed = await rig.jobs.claimDue('derive', 10, 60);
+    const claimedJobs = await rig.jobs.claimDue('derive', 10, 60);
     expect(
-      claimed.map(({ imageId }) => imageId),
-      'one job, however many requests',
+      claimedJobs.map(({ imageId }) => imageId),
+      'one job for all requests',
     ).toEqual([id.id]);
-    expect(await rig.runJob(claimed[0]!)).toMatchObject({ state: 'completed' });
-    expect(await retrieve.rendition(unrestrictedPrincipal, id, 'thumb')).toMatchObject({ body: before });
+    expect(await rig.runJob(claimedJobs[0]!)).toMatchObject({ state: 'completed' });
+    expect(await retrieve.rendition(unrestrictedPrincipal, id, 'thumb')).toMatchObject({ body: bytesBefore });
   },
 );
 
-test('makes a rendition of a new preset on request, and still returns those of removed presets', async () => {
+test('generates a rendition for a new preset on request, and still returns renditions of removed presets', async () => {
   const { rig, image, id } = await setUp();
   const cache = makeRenditionCache(0, []);
   const hero = { name: 'hero', width: 50, height: 50, quality: 85 };
@@ -172,11 +172,11 @@ test('makes a rendition of a new preset on request, and still returns those of r
   await expect(retrieve.rendition(unrestrictedPrincipal, id, 'hero')).rejects.toMatchObject({
     code: 'rendition_not_ready',
   });
-  const claimed = await rig.jobs.claimDue('derive', 10, 60);
-  expect(claimed.map(({ imageId }) => imageId)).toEqual([image.id]);
+  const claimedJobs = await rig.jobs.claimDue('derive', 10, 60);
+  expect(claimedJobs.map(({ imageId }) => imageId)).toEqual([image.id]);
 
-  // This worker does not have the preset, so further reads must not queue further jobs.
-  expect(await rig.runJob(claimed[0]!)).toMatchObject({ state: 'completed' });
+  // This worker does not have the preset, so later reads must not queue more jobs.
+  expect(await rig.runJob(claimedJobs[0]!)).toMatchObject({ state: 'completed' });
   rig.logger.lines.length = 0;
   for (let read = 0; read < 2; read++)
     await expect(retrieve.rendition(unrestrictedPrincipal, id, 'hero')).rejects.toMatchObject({

@@ -11,16 +11,16 @@ const engines = await useEngines();
 const { database } = engines;
 const queued = { mode: 'queued' } as const;
 
-test('records renditions, stores files and logs a completed job', async () => {
+test('records the renditions, stores the files and logs the completed job', async () => {
   const rig = await makeRig(engines);
   const bytes = await uniquePicture();
   const { image, jobId } = await rig.upload(bytes, queued);
   expect(await rig.runJob(await claimOne(database))).toMatchObject({ state: 'completed' });
-  const completed = await rig.image(image.id);
-  expect(completed).toMatchObject({ status: 'completed', error: null, contentHash: hashOf(bytes) });
-  const sizes = completed?.renditions.map(({ preset, width, height }) => `${preset} ${width}×${height}`);
+  const completedImage = await rig.image(image.id);
+  expect(completedImage).toMatchObject({ status: 'completed', error: null, contentHash: hashOf(bytes) });
+  const sizes = completedImage?.renditions.map(({ preset, width, height }) => `${preset} ${width}×${height}`);
   expect(sizes).toEqual(['thumb 20×15', 'card 40×30']);
-  for (const rendition of completed?.renditions ?? []) {
+  for (const rendition of completedImage?.renditions ?? []) {
     const file = await rig.storage.readAll(rendition.storageKey);
     expect(rendition).toMatchObject({ bytes: file.length, contentHash: hashOf(file), quality: 85 });
     expect(rendition.recipe).toBe(recipeHash(presets.find(({ name }) => name === rendition.preset)!));
@@ -35,21 +35,21 @@ test('fails permanently for a broken picture, with a message for users', async (
   const rig = await makeRig(engines);
   const { image, jobId } = await rig.upload(await brokenPicture(), queued);
   expect(await rig.runJob(await claimOne(database))).toMatchObject({ state: 'failed' });
-  const failed = await rig.image(image.id);
-  expect(failed).toMatchObject({ status: 'failed', errorCode: 'picture_cut', renditions: [] });
-  expect(failed?.error).toBe('The JPEG image is truncated: the file ends too early.');
+  const failedImage = await rig.image(image.id);
+  expect(failedImage).toMatchObject({ status: 'failed', errorCode: 'picture_cut', renditions: [] });
+  expect(failedImage?.error).toBe('The JPEG image is truncated: the file ends too early.');
   expect(await rig.report(jobId!)).toMatchObject({
     state: 'failed',
     retries: 0,
     failureClass: 'permanent',
-    history: [{ stage: 'decode', code: 'picture_cut', error: failed?.error }],
+    history: [{ stage: 'decode', code: 'picture_cut', error: failedImage?.error }],
   });
   expect(rig.logger.messages('warn')).toEqual([
-    `job ${jobId} (image ${image.id}) failed permanently: ${failed?.error}`,
+    `job ${jobId} (image ${image.id}) failed permanently: ${failedImage?.error}`,
   ]);
 });
 
-test('retries after 2, 4 and 8 s while the storage fails, then gives up', async () => {
+test('retries after 2, 4 and 8 s while storage is failing, and then gives up', async () => {
   const rig = await makeRig(engines);
   const { image, jobId } = await rig.upload(await uniquePicture(), queued);
   await writeFile(rig.pathOf('renditions'), 'a file instead of the folder');
@@ -82,29 +82,29 @@ test('retries after 2, 4 and 8 s while the storage fails, then gives up', async 
   expect(await readdir(rig.staging.directory)).toEqual([]);
 });
 
-test('wakes a worker for the retry, which completes the job once the storage works again', async () => {
+test('wakes a worker for the retry, and completes the job once storage works again', async () => {
   const rig = await makeRig(engines);
   const { image } = await rig.upload(await uniquePicture(), queued);
   await writeFile(rig.pathOf('renditions'), 'a file instead of the folder');
-  const woken = Promise.withResolvers<void>();
+  const workerWoken = Promise.withResolvers<void>();
   expect(await rig.runJob(await claimOne(database))).toMatchObject({ state: 'retrying' });
   const start = performance.now();
-  rig.queue.onWake('derive', () => Promise.resolve(woken.resolve()));
+  rig.queue.onWake('derive', () => Promise.resolve(workerWoken.resolve()));
   await rm(rig.pathOf('renditions'));
-  await woken.promise;
+  await workerWoken.promise;
   expect(performance.now() - start).toBeGreaterThan(1_800);
   expect(await rig.runJob(await claimOne(database))).toMatchObject({ state: 'completed' });
   expect(await rig.image(image.id)).toMatchObject({ status: 'completed', error: null, errorCode: null });
 });
 
-test('marks an image without its original as damaged and failed, and keeps its row', async () => {
+test('marks an image with a missing original as damaged and failed, and keeps its row', async () => {
   const rig = await makeRig(engines);
   const { image, jobId } = await rig.upload(await uniquePicture(), queued);
   await rename(rig.pathOf('originals'), rig.pathOf('moved-away'));
   expect(await rig.runJob(await claimOne(database))).toMatchObject({ state: 'failed' });
-  const failed = await rig.image(image.id);
-  expect(failed).toMatchObject({ status: 'failed', errorCode: 'original_missing' });
-  expect(failed?.damagedAt).toBeInstanceOf(Date);
+  const failedImage = await rig.image(image.id);
+  expect(failedImage).toMatchObject({ status: 'failed', errorCode: 'original_missing' });
+  expect(failedImage?.damagedAt).toBeInstanceOf(Date);
   expect(await rig.report(jobId!)).toMatchObject({ state: 'failed', failureClass: 'permanent' });
 });
 
@@ -116,8 +116,8 @@ test('gives up after a picture has crashed the decoder twice', async () => {
   expect(await rig.jobs.claimDue('derive', 1, 60)).toEqual([]);
   const reason = 'The decoder crashed on this image (SIGABRT).';
   expect(await rig.image(image.id)).toMatchObject({ status: 'failed', error: reason });
-  const poison = await rowsOf(database, 'SELECT id, failure_class, crashes, retries FROM poison_jobs');
-  expect(poison).toEqual([{ id: jobId, failure_class: 'crash', crashes: 1, retries: 0 }]);
+  const poisonJobs = await rowsOf(database, 'SELECT id, failure_class, crashes, retries FROM poison_jobs');
+  expect(poisonJobs).toEqual([{ id: jobId, failure_class: 'crash', crashes: 1, retries: 0 }]);
   expect((await rig.report(jobId!))?.history).toHaveLength(2);
   expect(rig.logger.messages()).toEqual([
     `job ${jobId} (image ${image.id}) failed, retrying in 0s (attempt 1/1): ${reason}`,
@@ -127,9 +127,9 @@ test('gives up after a picture has crashed the decoder twice', async () => {
   expect(outcome).toBe('new');
 });
 
-/** A rig whose first `times` attempts to record a failure fail. */
+/** Creates a test rig in which the first `times` attempts to record a failure throw an error. */
 async function makeFailingRig(times: number, leaseSeconds = 60) {
-  let tries = 0;
+  let attempts = 0;
   const rig = await makeRig(engines, {
     leaseSeconds,
     replaceQueries: (queries) => ({
@@ -137,13 +137,13 @@ async function makeFailingRig(times: number, leaseSeconds = 60) {
       jobs: {
         ...queries.jobs,
         recordFailure: async (...record) => {
-          if (++tries <= times) throw new Error('the database is unavailable');
+          if (++attempts <= times) throw new Error('the database is unavailable');
           return queries.jobs.recordFailure(...record);
         },
       },
     }),
   });
-  return { rig, runJob: rig.runJob, tries: () => tries };
+  return { rig, runJob: rig.runJob, attempts: () => attempts };
 }
 
 test('records a failure once the database works again, and logs the problem once', async () => {
@@ -157,20 +157,20 @@ test('records a failure once the database works again, and logs the problem once
 });
 
 test('drops the job if its failure cannot be recorded before the lease expires', async () => {
-  const { rig, runJob, tries } = await makeFailingRig(99, 1.2);
+  const { rig, runJob, attempts } = await makeFailingRig(99, 1.2);
   await rig.upload(await brokenPicture(), queued);
   expect(await runJob(await claimOne(database, 60))).toEqual({ state: 'dropped' });
-  expect(tries()).toBeGreaterThan(1);
-  expect(tries()).toBeLessThan(5);
+  expect(attempts()).toBeGreaterThan(1);
+  expect(attempts()).toBeLessThan(5);
 });
 
-test('does not keep trying to record a failure when the process stops', async () => {
-  const { rig, runJob, tries } = await makeFailingRig(99);
+test('stops trying to record a failure when the process stops', async () => {
+  const { rig, runJob, attempts } = await makeFailingRig(99);
   await rig.upload(await brokenPicture(), queued);
-  const running = runJob(await claimOne(database));
-  await expect.poll(tries).toBe(1);
+  const run = runJob(await claimOne(database));
+  await expect.poll(attempts).toBe(1);
   await rig.leases.handBack();
-  expect(await running).toEqual({ state: 'dropped' });
-  expect(tries()).toBe(1);
+  expect(await run).toEqual({ state: 'dropped' });
+  expect(attempts()).toBe(1);
   expect(await claimOne(database)).toMatchObject({ retries: 0 });
 });

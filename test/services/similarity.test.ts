@@ -8,26 +8,26 @@ import { makeRig, type RigOptions, useEngines } from '../support/inner/rig.ts';
 
 const engines = await useEngines();
 const allMatches = { limit: 10, threshold: 0 };
-const otherTenant = { ...unrestrictedPrincipal, tenantId: 999_999 };
+const otherPrincipal = { ...unrestrictedPrincipal, tenantId: 999_999 };
 
-/** A rig with the services that find similar images. */
+/** Creates a test rig with the services that find similar images. */
 async function setUp(rigOptions?: RigOptions) {
   const rig = await makeRig(engines, rigOptions);
-  const add = async (look?: ProductStyle, tenantName = 'shop') =>
-    (await rig.upload(await productPicture(look), { tenantName })).image;
+  const add = async (style?: ProductStyle, tenantName = 'shop') =>
+    (await rig.upload(await productPicture(style), { tenantName })).image;
   const { findSimilar, findDuplicates, searchByPicture } = rig.services;
   return {
     rig,
     add,
     findSimilar: (id: number, options = allMatches) => findSimilar(unrestrictedPrincipal, { id }, options),
     findDuplicates,
-    search: async (look: ProductStyle, options = allMatches, tenant = 'shop') =>
-      searchByPicture(unrestrictedPrincipal, tenant, await rig.receive(await productPicture(look)), options),
+    search: async (style: ProductStyle, options = allMatches, tenant = 'shop') =>
+      searchByPicture(unrestrictedPrincipal, tenant, await rig.receive(await productPicture(style)), options),
     searchByPicture,
   };
 }
 
-test('returns similar images of the tenant, best first, without the image itself', async () => {
+test('returns the tenant’s similar images, best match first, without the image itself', async () => {
   const { add, findSimilar } = await setUp();
   const vase = await add();
   const red = await add({ body: '#b23a48' });
@@ -38,14 +38,14 @@ test('returns similar images of the tenant, best first, without the image itself
   expect(similar.map(({ image: match }) => match.id)).toEqual([red.id, mug.id]);
   expect(similar[0]!.score).toBeGreaterThan(similar[1]!.score);
   expect({ searched, exact }).toEqual({ searched: 2, exact: true });
-  const limited = await findSimilar(vase.id, { limit: 1, threshold: 0 });
-  expect(limited.similar).toHaveLength(1);
-  expect(limited.searched).toBe(2);
+  const limitedResult = await findSimilar(vase.id, { limit: 1, threshold: 0 });
+  expect(limitedResult.similar).toHaveLength(1);
+  expect(limitedResult.searched).toBe(2);
   const threshold = (similar[0]!.score + similar[1]!.score) / 2;
   expect((await findSimilar(vase.id, { limit: 10, threshold })).similar).toHaveLength(1);
 });
 
-test('scores two images the same in both directions, and a re-encoded copy nearly 1', async () => {
+test('gives two images the same score in both directions, and a re-encoded copy a score of nearly 1', async () => {
   const { add, findSimilar } = await setUp();
   const [vase, copy] = [await add(), await add({ quality: 70 })];
   const [fromVase, fromCopy] = [await findSimilar(vase.id), await findSimilar(copy.id)];
@@ -55,30 +55,30 @@ test('scores two images the same in both directions, and a re-encoded copy nearl
 
 test('omits deleted images', async () => {
   const { rig, add, findSimilar } = await setUp();
-  const [vase, deleted] = [await add(), await add({ shape: 'mug' })];
-  await rig.softDelete({ id: deleted.id });
+  const [vase, deletedImage] = [await add(), await add({ shape: 'mug' })];
+  await rig.softDelete({ id: deletedImage.id });
   expect(await findSimilar(vase.id)).toMatchObject({ similar: [], searched: 0 });
 });
 
-test('reports why an image has no embedding, and queues a job for it if possible', async () => {
+test('reports why an image has no embedding, and queues a job to create it if possible', async () => {
   const { rig, add, findSimilar } = await setUp();
-  const pending = await rig.upload(await productPicture(), { mode: 'queued' });
-  await expect(findSimilar(pending.image.id)).rejects.toMatchObject({
+  const pendingUpload = await rig.upload(await productPicture(), { mode: 'queued' });
+  await expect(findSimilar(pendingUpload.image.id)).rejects.toMatchObject({
     code: 'fingerprint_not_ready',
-    message: `Image ${pending.image.id} has no embedding: it is pending.`,
+    message: `Image ${pendingUpload.image.id} has no embedding: it is pending.`,
   });
   await rig.runJob(await claimOne(engines.database));
-  const broken = await rig.upload(await brokenPicture(), { mode: 'queued' });
+  const brokenUpload = await rig.upload(await brokenPicture(), { mode: 'queued' });
   await rig.runJob(await claimOne(engines.database));
-  await expect(findSimilar(broken.image.id)).rejects.toMatchObject({
+  await expect(findSimilar(brokenUpload.image.id)).rejects.toMatchObject({
     message: expect.stringMatching(/its processing failed: The JPEG image is truncated/) as string,
   });
-  const outdated = await add({ shape: 'mug' });
+  const outdatedImage = await add({ shape: 'mug' });
   await engines.database.runScript("UPDATE embeddings SET space = 'older-0'");
   for (let requests = 0; requests < 2; requests++)
-    await expect(findSimilar(outdated.id)).rejects.toMatchObject({ code: 'fingerprint_not_ready' });
+    await expect(findSimilar(outdatedImage.id)).rejects.toMatchObject({ code: 'fingerprint_not_ready' });
   await rig.runJob(await claimOne(engines.database));
-  expect(await findSimilar(outdated.id)).toMatchObject({ similar: [] });
+  expect(await findSimilar(outdatedImage.id)).toMatchObject({ similar: [] });
   await expect(findSimilar(424_242)).rejects.toMatchObject({ code: 'image_not_found' });
 });
 
@@ -97,12 +97,12 @@ test('returns exact copies before near-duplicates', async () => {
     { image: { id: copy.id, duplicateOf: vase.id }, kind: 'exact', distance: 0, difference: 0 },
     { image: { id: near.id }, kind: 'near', reason: 'the same colours in the same places' },
   ]);
-  await expect(findDuplicates(otherTenant, { id: vase.id })).rejects.toMatchObject({
+  await expect(findDuplicates(otherPrincipal, { id: vase.id })).rejects.toMatchObject({
     code: 'image_not_found',
   });
 });
 
-test('finds copies and similar images of a picture without storing it', async () => {
+test('finds copies of a picture and similar images without storing the picture', async () => {
   const { rig, add, search } = await setUp();
   const vase = await add();
   const mug = await add({ shape: 'mug' });
@@ -128,7 +128,7 @@ test('rejects a search with a broken picture or an unknown tenant, and stores no
   ).rejects.toMatchObject({ code: 'picture_cut' });
   for (const [principal, name] of [
     [unrestrictedPrincipal, 'unknown'],
-    [otherTenant, 'shop'],
+    [otherPrincipal, 'shop'],
   ] as const) {
     const file = await rig.receive(await productPicture());
     await expect(searchByPicture(principal, name, file, allMatches)).rejects.toMatchObject({

@@ -5,11 +5,11 @@ import { makeStorageHealth, type StorageHealthTimes } from '../../src/services/s
 import { makeLocalStorage } from '../../src/storage/local.ts';
 import { testFolder } from '../support/inner/folders.ts';
 
-/** Health checks over a real storage. Counts the calls; a test can make the write check fail. */
+/** Creates health checks for local storage, which count their calls. `setWriteError` makes the write check fail. */
 async function setUp(times: Partial<StorageHealthTimes> = {}) {
   const storage = await makeLocalStorage(await testFolder());
   const counts = { probes: 0, writes: 0 };
-  let fault: AppError | undefined;
+  let writeError: AppError | undefined;
   const health = makeStorageHealth({
     storage: {
       probe: async () => {
@@ -18,17 +18,17 @@ async function setUp(times: Partial<StorageHealthTimes> = {}) {
       },
       check: async () => {
         counts.writes += 1;
-        if (fault) throw fault;
+        if (writeError) throw writeError;
         await storage.check();
       },
     },
     times: { readResultMs: 60_000, writeIntervalMs: 60_000, writeRetryMs: 60_000, ...times },
   });
   onTestFinished(() => health.stop());
-  const fail = (message: string | undefined) => {
-    fault = message === undefined ? undefined : new AppError('storage_full', message);
+  const setWriteError = (message: string | undefined) => {
+    writeError = message === undefined ? undefined : new AppError('storage_full', message);
   };
-  return { storage, counts, health, fail };
+  return { storage, counts, health, setWriteError };
 }
 
 test('writes once and probes once for a thousand concurrent requests', async () => {
@@ -39,24 +39,28 @@ test('writes once and probes once for a thousand concurrent requests', async () 
   expect(await readdir(storage.stagingDirectory)).toEqual([]);
 });
 
-test('writes only on schedule once started, and notices full storage without any request', async () => {
-  const { counts, health, fail } = await setUp({ writeIntervalMs: 20, writeRetryMs: 10, readResultMs: 5 });
+test('writes only on schedule after it is started, and detects full storage', async () => {
+  const { counts, health, setWriteError } = await setUp({
+    writeIntervalMs: 20,
+    writeRetryMs: 10,
+    readResultMs: 5,
+  });
   health.start();
   await health.assert();
-  fail('The disk is full.');
+  setWriteError('The disk is full.');
   await expect
     .poll(() => health.assert().catch((error: unknown) => String(error)))
     .toMatch(/The disk is full\./);
-  fail(undefined);
+  setWriteError(undefined);
   await expect.poll(() => health.assert().catch((error: unknown) => error)).toBeUndefined();
   expect(counts.writes).toBeGreaterThan(2);
 });
 
 test('repeats the check sooner after a failure than after a success', async () => {
-  const { counts, health, fail } = await setUp({ writeRetryMs: 1 });
-  fail('The disk is full.');
+  const { counts, health, setWriteError } = await setUp({ writeRetryMs: 1 });
+  setWriteError('The disk is full.');
   await expect(health.assert()).rejects.toThrow('The disk is full.');
-  fail(undefined);
+  setWriteError(undefined);
   await expect.poll(() => health.assert().catch((error: unknown) => error)).toBeUndefined();
   await health.assert();
   expect(counts.writes).toBe(2);
@@ -65,7 +69,7 @@ test('repeats the check sooner after a failure than after a success', async () =
 test('detects an unusable staging folder without writing', async () => {
   const { health, storage } = await setUp({ readResultMs: 0 });
   await health.assert();
-  // Permissions would not do: root may write anywhere.
+  // A file replaces the folder, because changing the permissions would have no effect for root.
   await rename(storage.stagingDirectory, `${storage.stagingDirectory}.away`);
   await writeFile(storage.stagingDirectory, '');
   await expect(health.assert()).rejects.toMatchObject({ code: 'storage_failed' });

@@ -4,59 +4,59 @@ import { brokenPicture, uniquePicture } from '../support/inner/pictures.ts';
 import { makeRig, type Rig, type RigOptions, useEngines } from '../support/inner/rig.ts';
 import { rowOf, rowsOf } from '../support/inner/database.ts';
 
-/** Concurrent changes to an image while its upload is being processed. */
+/** Tests concurrent changes to an image while its upload is being processed. */
 
 const engines = await useEngines();
 const { database } = engines;
 
-/** A rig whose derivations wait until they are released. `started` resolves when the first one starts. */
+/** Creates a test rig that pauses processing until `release` is called. `started` resolves when processing starts. */
 async function makePausedRig(options: RigOptions = {}) {
   const started = Promise.withResolvers<void>();
-  const released = Promise.withResolvers<void>();
+  const gate = Promise.withResolvers<void>();
   const { decoders } = engines;
   const derive: typeof decoders.derive = async (request) => {
     started.resolve();
-    await released.promise;
+    await gate.promise;
     return decoders.derive(request);
   };
   const rig = await makeRig({ database, decoders: { ...decoders, derive } }, options);
-  return { rig, started: started.promise, release: () => released.resolve() };
+  return { rig, started: started.promise, release: () => gate.resolve() };
 }
 
-const onlyImage = () => rowOf<{ id: number }>(database, 'SELECT id FROM images');
+const findOnlyImage = () => rowOf<{ id: number }>(database, 'SELECT id FROM images');
 const decodeFailure = { code: expect.stringMatching(/^picture_/), status: 400 } as const;
 const queued = { mode: 'queued' } as const;
 
-test('keeps a broken picture as failed, with its reference, if another client has seen the image', async () => {
+test('keeps a broken picture as a failed image if another client has received the image', async () => {
   const { rig, started, release } = await makePausedRig();
   const bytes = await brokenPicture();
-  const first = expect(rig.upload(bytes)).rejects.toMatchObject(decodeFailure);
+  const firstUpload = expect(rig.upload(bytes)).rejects.toMatchObject(decodeFailure);
   await started;
-  const second = await rig.upload(bytes, queued);
-  expect(second).toMatchObject({ outcome: 'known', image: { status: 'processing' } });
-  await rig.references.add(second.image.id, 'product-42');
+  const secondUpload = await rig.upload(bytes, queued);
+  expect(secondUpload).toMatchObject({ outcome: 'known', image: { status: 'processing' } });
+  await rig.references.add(secondUpload.image.id, 'product-42');
   release();
-  await first;
-  expect(await rig.image(second.image.id)).toMatchObject({
+  await firstUpload;
+  expect(await rig.image(secondUpload.image.id)).toMatchObject({
     status: 'failed',
     errorCode: decodeFailure.code,
     inUseCount: 1,
   });
-  expect(await rig.storage.readAll(second.image.originalKey!)).toEqual(bytes);
+  expect(await rig.storage.readAll(secondUpload.image.originalKey!)).toEqual(bytes);
 });
 
-test('keeps a broken picture that has a reference', async () => {
+test('keeps a broken picture as a failed image if the image has a reference', async () => {
   const { rig, started, release } = await makePausedRig();
-  const first = expect(rig.upload(await brokenPicture())).rejects.toMatchObject(decodeFailure);
+  const firstUpload = expect(rig.upload(await brokenPicture())).rejects.toMatchObject(decodeFailure);
   await started;
-  const { id } = await onlyImage();
+  const { id } = await findOnlyImage();
   await rig.references.add(id, 'product-42');
   release();
-  await first;
+  await firstUpload;
   expect(await rig.image(id)).toMatchObject({ status: 'failed', inUseCount: 1 });
 });
 
-test('keeps a broken picture if its client was sent the unfinished image', async () => {
+test('keeps a broken picture as a failed image if the client has received the unfinished image', async () => {
   const { rig, started, release } = await makePausedRig({ inlineMs: 50 });
   const upload = rig.upload(await brokenPicture());
   await started;
@@ -66,30 +66,32 @@ test('keeps a broken picture if its client was sent the unfinished image', async
   await expect.poll(() => rig.image(image.id)).toMatchObject({ status: 'failed' });
 });
 
-test('rejects a broken picture that is deleted during its upload, and allows its restoration', async () => {
+test('rejects a broken picture whose image is deleted during the upload, and allows it to be restored', async () => {
   const { rig, started, release } = await makePausedRig();
-  const first = rig.upload(await brokenPicture()).catch((error: unknown) => error);
+  const firstUpload = rig.upload(await brokenPicture()).catch((error: unknown) => error);
   await started;
-  const { id } = await onlyImage();
+  const { id } = await findOnlyImage();
   await rig.softDelete({ id });
   release();
-  // The code depends on which is noticed first, the damage or the deletion.
-  expect(await first).toMatchObject({ code: expect.stringMatching(/^(?:picture_|image_deleted)/) as string });
+  // The code depends on whether the damage or the deletion is detected first.
+  expect(await firstUpload).toMatchObject({
+    code: expect.stringMatching(/^(?:picture_|image_deleted)/) as string,
+  });
   await expect.poll(() => rowsOf(database, "SELECT 1 FROM jobs WHERE state = 'processing'")).toEqual([]);
   await rig.deletion.restore(unrestrictedPrincipal, { id });
   expect(await rig.image(id)).toMatchObject({ status: 'failed' });
 });
 
-/** Uploads a picture and deletes its image while it is being derived. */
+/** Uploads a picture and removes its image while the image is being processed. */
 async function uploadAndDelete(bytes: Buffer, remove: (rig: Rig, id: number) => Promise<unknown>) {
   const { rig, started, release } = await makePausedRig();
   const upload = rig.upload(bytes).catch((error: unknown) => error);
   await started;
-  await remove(rig, (await onlyImage()).id);
+  await remove(rig, (await findOnlyImage()).id);
   return { rig, upload, release };
 }
 
-const deleted = {
+const deletedError = {
   code: 'image_deleted',
   status: 409,
   message: expect.stringMatching(
@@ -100,42 +102,42 @@ const deleted = {
 test('reports image_deleted if the image is deleted during its upload, and accepts a second upload', async () => {
   const bytes = await uniquePicture();
   const { rig, upload, release } = await uploadAndDelete(bytes, (rig, id) => rig.softDelete({ id }));
-  expect(await upload).toMatchObject(deleted);
+  expect(await upload).toMatchObject(deletedError);
   release();
   expect(await rig.upload(bytes)).toMatchObject({ outcome: 'new', image: { status: 'completed' } });
 });
 
-test('reports image_deleted even if the job finishes before the deletion is noticed', async () => {
+test('reports image_deleted if the job finishes before the deletion is detected', async () => {
   const { upload, release } = await uploadAndDelete(await uniquePicture(), (rig, id) =>
     rig.softDelete({ id }),
   );
   release();
-  expect(await upload).toMatchObject(deleted);
+  expect(await upload).toMatchObject(deletedError);
 });
 
-test('ingests an upload as new if the image it waits for is deleted', async () => {
+test('treats an upload as new if the image that it waits for is deleted', async () => {
   const bytes = await uniquePicture();
   const { rig, started, release } = await makePausedRig();
-  const first = rig.upload(bytes).catch((error: unknown) => error);
+  const firstUpload = rig.upload(bytes).catch((error: unknown) => error);
   await started;
   const otherProcess = await makeRig(engines);
-  const second = otherProcess.upload(bytes);
-  await rig.softDelete(await onlyImage());
-  expect(await second).toMatchObject({ outcome: 'new', image: { status: 'completed' } });
+  const secondUpload = otherProcess.upload(bytes);
+  await rig.softDelete(await findOnlyImage());
+  expect(await secondUpload).toMatchObject({ outcome: 'new', image: { status: 'completed' } });
   release();
-  expect(await first).toMatchObject(deleted);
+  expect(await firstUpload).toMatchObject(deletedError);
 });
 
-test('rejects uploads that wait for the same broken bytes in another process, with the reason', async () => {
+test('rejects uploads that wait for another process to decode the same broken bytes, with the reason', async () => {
   const bytes = await brokenPicture();
   const { rig, started, release } = await makePausedRig();
-  const first = rig.upload(bytes).catch((error: unknown) => error);
+  const firstUpload = rig.upload(bytes).catch((error: unknown) => error);
   await started;
   const otherProcess = await makeRig(engines);
-  const others = [otherProcess.upload(bytes), otherProcess.upload(bytes)].map((upload) =>
+  const otherUploads = [otherProcess.upload(bytes), otherProcess.upload(bytes)].map((upload) =>
     upload.catch((error: unknown) => error),
   );
   release();
-  for (const result of [first, ...others]) expect(await result).toMatchObject(decodeFailure);
+  for (const result of [firstUpload, ...otherUploads]) expect(await result).toMatchObject(decodeFailure);
   expect(await rowsOf(database, 'SELECT 1 FROM images')).toEqual([]);
 });

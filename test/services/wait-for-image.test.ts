@@ -15,7 +15,7 @@ async function uploadPending(rig: Rig): Promise<number> {
   return (await rig.upload(await uniquePicture(), { mode: 'queued' })).image.id;
 }
 
-/** Waits as another process would: by polling, without completion events. */
+/** Waits by polling, as a different process would, without receiving completion events. */
 const waitInOtherProcess = (rig: Rig) =>
   makeWaitForImage({ images: rig.images, completionEvents: makeCompletionEvents() });
 
@@ -32,24 +32,24 @@ test('resolves as soon as the job ends', async () => {
   const rig = await makeRig(engines, {
     replaceQueries: (queries) => ({
       ...queries,
-      images: { ...queries.images, find: (...which) => (reads++, queries.images.find(...which)) },
+      images: { ...queries.images, find: (...args) => (reads++, queries.images.find(...args)) },
     }),
   });
   const id = await uploadPending(rig);
-  const waiting = rig.waitForImage(id, 20_000);
+  const imagePromise = rig.waitForImage(id, 20_000);
   await rig.runJob(await claimOne(database));
-  const before = reads;
-  expect(await waiting).toMatchObject({ id, status: 'completed' });
-  // The event causes one read; without it, the wait would continue until the next poll.
-  expect(reads - before).toBeLessThanOrEqual(1);
+  const readsBefore = reads;
+  expect(await imagePromise).toMatchObject({ id, status: 'completed' });
+  // The event causes one read. Without the event, the wait would continue until the next poll.
+  expect(reads - readsBefore).toBeLessThanOrEqual(1);
 });
 
-test('notices a job that another process has finished', async () => {
+test('detects that another process has finished the job', async () => {
   const rig = await makeRig(engines);
   const id = await uploadPending(rig);
-  const waiting = waitInOtherProcess(rig)(id, 20_000);
+  const imagePromise = waitInOtherProcess(rig)(id, 20_000);
   await rig.runJob(await claimOne(database));
-  expect(await waiting).toMatchObject({ id, status: 'completed' });
+  expect(await imagePromise).toMatchObject({ id, status: 'completed' });
 });
 
 test('reports the same code and message in every process', async () => {
@@ -82,19 +82,19 @@ test('reports the message of a failure with an unknown code', async () => {
   });
 });
 
-test('rejects when the image is deleted', async () => {
+test('rejects if the image is deleted', async () => {
   const rig = await makeRig(engines);
   const id = await uploadPending(rig);
-  const waiting = expect(rig.waitForImage(id, 20_000)).rejects.toMatchObject({ name: 'AppError' });
+  const imagePromise = expect(rig.waitForImage(id, 20_000)).rejects.toMatchObject({ name: 'AppError' });
   await sleep(50);
   await rig.softDelete({ id });
-  await waiting;
+  await imagePromise;
 });
 
 describe('completion events', () => {
   const error = new AppError('picture_damaged', 'No.');
 
-  test('notifies all listeners of an image, and no others', async () => {
+  test('notifies all listeners of an image, and no other listeners', async () => {
     const completionEvents = makeCompletionEvents();
     const [first, second, other] = [
       completionEvents.listen(1),
@@ -108,21 +108,21 @@ describe('completion events', () => {
 
   test('does not notify listeners that were added too late or have stopped', async () => {
     const completionEvents = makeCompletionEvents();
-    const stopped = completionEvents.listen(1);
-    stopped.stop();
+    const stoppedListener = completionEvents.listen(1);
+    stoppedListener.stop();
     completionEvents.publish(1, { error });
-    const late = completionEvents.listen(1);
-    for (const { completion } of [stopped, late]) {
+    const lateListener = completionEvents.listen(1);
+    for (const { completion } of [stoppedListener, lateListener]) {
       expect(await Promise.race([completion, Promise.resolve('nothing')])).toBe('nothing');
     }
   });
 
-  test('still notifies the other listeners when one stops', async () => {
+  test('still notifies the other listeners when one listener stops', async () => {
     const completionEvents = makeCompletionEvents();
-    const [stopped, listening] = [completionEvents.listen(1), completionEvents.listen(1)];
-    stopped.stop();
-    stopped.stop();
+    const [stoppedListener, activeListener] = [completionEvents.listen(1), completionEvents.listen(1)];
+    stoppedListener.stop();
+    stoppedListener.stop();
     completionEvents.publish(1, { error });
-    expect(await listening.completion).toEqual({ error });
+    expect(await activeListener.completion).toEqual({ error });
   });
 });

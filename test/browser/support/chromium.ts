@@ -3,21 +3,21 @@ import { delimiter, join } from 'node:path';
 import { type BrowserContext, chromium } from 'playwright-core';
 import { makeFolder, removeFolder } from '../../support/process/data-folder.ts';
 
-const names = ['chromium', 'chromium-browser', 'google-chrome', 'google-chrome-stable'];
+const executableNames = ['chromium', 'chromium-browser', 'google-chrome', 'google-chrome-stable'];
 
-/** Path of Chromium: `CHROMIUM_PATH`, or the first one found. */
+/** Path of the Chromium executable, from `CHROMIUM_PATH` or the usual folders. */
 export const chromiumPath = findChromium();
 
 if (chromiumPath === undefined)
   process.stdout.write(
-    'SKIPPED: tests in a browser. They need Chromium: apt-get install chromium, or set CHROMIUM_PATH.\n',
+    'SKIPPED: browser tests. Install Chromium (apt-get install chromium), or set CHROMIUM_PATH.\n',
   );
 
 function findChromium(): string | undefined {
-  const configured = process.env['CHROMIUM_PATH'];
-  if (configured) return configured;
+  const configuredPath = process.env['CHROMIUM_PATH'];
+  if (configuredPath) return configuredPath;
   const folders = [...(process.env['PATH'] ?? '').split(delimiter), '/usr/bin', '/snap/bin'];
-  return folders.flatMap((folder) => names.map((name) => join(folder, name))).find(isExecutable);
+  return folders.flatMap((folder) => executableNames.map((name) => join(folder, name))).find(isExecutable);
 }
 
 function isExecutable(path: string): boolean {

@@ -1,16 +1,16 @@
 import type { Page } from 'playwright-core';
 
-/** A text with insufficient contrast. */
+/** Text with insufficient contrast. */
 export interface LowContrast {
   readonly text: string;
   readonly ratio: number;
 }
 
 /**
- * Finds visible text with less contrast than WCAG level AA requires. It is a string because tests are compiled without DOM
- * types.
+ * A script that finds visible text with less contrast than WCAG level AA requires. It is a string because tests are compiled
+ * without DOM types.
  */
-const findLowContrast = `(() => {
+const lowContrastScript = `(() => {
   const canvas = document.createElement('canvas').getContext('2d', { willReadFrequently: true });
   const parsed = new Map();
   const parse = (color) => {
@@ -22,7 +22,7 @@ const findLowContrast = `(() => {
     parsed.set(color, [r, g, b, a / 255]);
     return [r, g, b, a / 255];
   };
-  const over = ([r, g, b, a], below) => [r, g, b].map((c, i) => c * a + below[i] * (1 - a)).concat(1);
+  const blend = ([r, g, b, a], below) => [r, g, b].map((c, i) => c * a + below[i] * (1 - a)).concat(1);
   const luminance = (color) => {
     const [r, g, b] = color.slice(0, 3).map((c) => (c /= 255) <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4);
     return 0.2126 * r + 0.7152 * g + 0.0722 * b;
@@ -31,9 +31,9 @@ const findLowContrast = `(() => {
     const layers = [];
     for (let e = element; e; e = e.parentElement) layers.push(parse(getComputedStyle(e).backgroundColor));
     const base = parse(matchMedia('(prefers-color-scheme: dark)').matches ? '#121212' : '#fff');
-    return layers.reduceRight((below, layer) => over(layer, below), base);
+    return layers.reduceRight((below, layer) => blend(layer, below), base);
   };
-  const found = [];
+  const results = [];
   const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
   while (walker.nextNode()) {
     const text = walker.currentNode.data.trim();
@@ -41,27 +41,34 @@ const findLowContrast = `(() => {
     if (text === '' || /^(script|style|option)$/i.test(element.tagName) || !element.checkVisibility({ visibilityProperty: true })) continue;
     const style = getComputedStyle(element);
     const below = backdrop(element);
-    const [low, high] = [luminance(below), luminance(over(parse(style.color), below))].sort((a, b) => a - b);
+    const [low, high] = [luminance(below), luminance(blend(parse(style.color), below))].sort((a, b) => a - b);
     const ratio = (high + 0.05) / (low + 0.05);
     const size = parseFloat(style.fontSize);
     const isLarge = size >= 24 || (size >= 18.66 && Number(style.fontWeight) >= 700);
-    if (ratio < (isLarge ? 3 : 4.5)) found.push({ text: text.slice(0, 60), ratio: Math.round(ratio * 100) / 100 });
+    if (ratio < (isLarge ? 3 : 4.5)) results.push({ text: text.slice(0, 60), ratio: Math.round(ratio * 100) / 100 });
   }
-  return found;
+  return results;
 })()`;
 
-/** Returns the visible texts of a page with insufficient contrast. */
-export function lowContrastOf(page: Page): Promise<readonly LowContrast[]> {
-  return page.evaluate(findLowContrast);
+/** Returns the visible text on a page that has insufficient contrast. */
+export function findLowContrast(page: Page): Promise<readonly LowContrast[]> {
+  return page.evaluate(lowContrastScript);
 }
 
-/** Returns by how many pixels the page overflows its window horizontally. */
-export function overflowOf(page: Page): Promise<number> {
+/** Returns the number of pixels by which the page overflows its window horizontally. */
+export function measureOverflow(page: Page): Promise<number> {
   return page.evaluate('document.documentElement.scrollWidth - document.documentElement.clientWidth');
 }
 
-/** Presses Tab until `selector` has the focus. Returns the number of presses, or `undefined` after `maxPresses`. */
-export async function tabTo(page: Page, selector: string, maxPresses: number): Promise<number | undefined> {
+/**
+ * Presses Tab until an element that matches `selector` has focus. Returns the number of presses, or `undefined` if
+ * `maxPresses` is not enough.
+ */
+export async function focusWithTab(
+  page: Page,
+  selector: string,
+  maxPresses: number,
+): Promise<number | undefined> {
   for (let presses = 1; presses <= maxPresses; presses += 1) {
     await page.keyboard.press('Tab');
     if (await page.evaluate(`document.activeElement.matches(${JSON.stringify(selector)})`)) return presses;

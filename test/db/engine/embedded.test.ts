@@ -11,21 +11,21 @@ import { copyTemplate } from '../../support/inner/template-database.ts';
 test('keeps its rows when the database is reopened', async () => {
   const directory = join(await testFolder(), 'db');
   await copyTemplate(directory);
-  const before = await openEmbeddedDatabase(directory);
-  const { id } = await makeTenantQueries(before).ensure('kept');
-  await before.close();
-  const after = await openEmbeddedDatabase(directory);
-  onTestFinished(() => after.close());
-  expect(await makeTenantQueries(after).find('kept')).toEqual({ id, name: 'kept' });
+  const firstDatabase = await openEmbeddedDatabase(directory);
+  const { id } = await makeTenantQueries(firstDatabase).ensure('kept');
+  await firstDatabase.close();
+  const reopenedDatabase = await openEmbeddedDatabase(directory);
+  onTestFinished(() => reopenedDatabase.close());
+  expect(await makeTenantQueries(reopenedDatabase).find('kept')).toEqual({ id, name: 'kept' });
 });
 
 test('sets an incomplete folder aside and creates a new database', async () => {
   const directory = join(await testFolder(), 'db');
   await mkdir(directory);
   await writeFile(join(directory, 'PG_VERSION'), 'incomplete');
-  const created = await openEmbeddedDatabase(directory);
-  onTestFinished(() => created.close());
-  expect((await migrate(created)).applied).not.toEqual([]);
+  const database = await openEmbeddedDatabase(directory);
+  onTestFinished(() => database.close());
+  expect((await migrate(database)).applied).not.toEqual([]);
   expect(await readFile(join(`${directory}.unfinished`, 'PG_VERSION'), 'utf8')).toBe('incomplete');
   expect(existsSync(join(directory, 'VITRINE_READY'))).toBe(true);
 });

@@ -7,12 +7,15 @@ import { usageFromCounters, usageFromRows } from '../../support/inner/recount.ts
 
 const database = await useDatabase();
 
-test('applies no migration twice', async () => {
+test('does not apply a migration twice', async () => {
   const { version, applied } = await migrate(database);
   expect(applied).toEqual([]);
   expect(version).toBeGreaterThanOrEqual(1);
-  const recorded = await rowsOf<{ version: number }>(database, 'SELECT version FROM schema_migrations');
-  expect(recorded.map((row) => row.version)).toContain(version);
+  const recordedMigrations = await rowsOf<{ version: number }>(
+    database,
+    'SELECT version FROM schema_migrations',
+  );
+  expect(recordedMigrations.map((row) => row.version)).toContain(version);
 });
 
 test('rejects a database that is newer than the program', async () => {
@@ -23,16 +26,16 @@ test('rejects a database that is newer than the program', async () => {
   );
 });
 
-test('leaves nothing of a migration that fails midway', async () => {
+test('rolls back a migration that fails midway', async () => {
   const script = 'BEGIN; CREATE TABLE incomplete (id int); SELECT 1 / 0; COMMIT;';
   await expect(database.runScript(script)).rejects.toThrow(/division by zero/);
   await database.runScript('ROLLBACK');
   expect(await rowOf(database, "SELECT to_regclass('incomplete') AS found")).toEqual({ found: null });
 });
 
-test('merges references whose names differ only in Unicode form, and recounts them', async () => {
-  const old = await openMigratedTo(7);
-  await old.runScript(String.raw`
+test('merges references that differ only in Unicode form, and recounts them', async () => {
+  const oldDatabase = await openMigratedTo(7);
+  await oldDatabase.runScript(String.raw`
     INSERT INTO tenants (name) VALUES ('shop');
     INSERT INTO images (uuid, tenant_id, status, original_filename) SELECT gen_random_uuid(), 1, 'completed', name
     FROM unnest(ARRAY[U&'photo\202Egpj.exe', 'plain.jpg', U&'\202E']) name;
@@ -41,9 +44,9 @@ test('merges references whose names differ only in Unicode form, and recounts th
       (2, U&'Ku\0308che', '2026-01-04'), (2, U&'A\030A', '2026-01-05'), (2, U&'\212B', '2026-01-06'), (2, U&'\00C5', '2026-01-07'),
       (3, 'Tisch', '2026-01-08');
     UPDATE images SET in_use_count = (SELECT count(*) FROM image_references WHERE image_id = images.id)`);
-  await migrate(old);
+  await migrate(oldDatabase);
   const references = await rowsOf<{ image: number; reference: string; day: string }>(
-    old,
+    oldDatabase,
     "SELECT image_id AS image, reference, to_char(created_at, 'DD') AS day FROM image_references ORDER BY id",
   );
   expect(references.map(({ image, reference, day }) => [image, reference, day])).toEqual([
@@ -54,7 +57,7 @@ test('merges references whose names differ only in Unicode form, and recounts th
     [3, 'Tisch', '08'],
   ]);
   const images = await rowsOf<{ count: number; name: string }>(
-    old,
+    oldDatabase,
     'SELECT in_use_count AS count, original_filename AS name FROM images ORDER BY id',
   );
   expect(images).toEqual([
@@ -64,9 +67,9 @@ test('merges references whose names differ only in Unicode form, and recounts th
   ]);
 });
 
-test('queues pictures again that older versions may have decoded incorrectly', async () => {
-  const old = await openMigratedTo(9);
-  await old.runScript(`
+test('requeues pictures that older versions may have decoded incorrectly', async () => {
+  const oldDatabase = await openMigratedTo(9);
+  await oldDatabase.runScript(`
     INSERT INTO tenants (name) VALUES ('shop');
     INSERT INTO images (uuid, tenant_id, status, original_filename, original_key, content_hash, format, bit_depth, damaged_at)
     SELECT gen_random_uuid(), 1, status, 'x', CASE WHEN status <> 'pending' THEN format END, md5(format || bits || status) || md5(''),
@@ -74,36 +77,36 @@ test('queues pictures again that older versions may have decoded incorrectly', a
     FROM (VALUES ('jpeg', 8, 'completed', NULL), ('png', 16, 'completed', NULL), ('tiff', 8, 'completed', NULL),
       ('gif', 8, 'completed', NULL), ('avif', 10, 'completed', NULL), ('gif', 8, 'failed', NULL),
       ('tiff', 16, 'completed', now())) v (format, bits, status, damaged)`);
-  await migrate(old);
-  const pending = await rowsOf<{ format: string }>(
-    old,
+  await migrate(oldDatabase);
+  const pendingJobs = await rowsOf<{ format: string }>(
+    oldDatabase,
     "SELECT format FROM jobs JOIN images i ON i.id = image_id WHERE state = 'pending' AND kind = 'derive' ORDER BY image_id",
   );
-  expect(pending.map(({ format }) => format)).toEqual(['png', 'tiff', 'gif', 'avif']);
+  expect(pendingJobs.map(({ format }) => format)).toEqual(['png', 'tiff', 'gif', 'avif']);
 });
 
 /** Opens an empty database and migrates it only up to an older version. */
 async function openMigratedTo(version: number) {
   const folder = new URL('../../../src/db/migrations/', import.meta.url);
-  const names = (await readdir(folder)).filter((name) => Number(name.slice(0, 4)) <= version).toSorted();
-  const old = await openEmptyDatabase();
-  await old.runScript(
+  const fileNames = (await readdir(folder)).filter((name) => Number(name.slice(0, 4)) <= version).toSorted();
+  const oldDatabase = await openEmptyDatabase();
+  await oldDatabase.runScript(
     'CREATE TABLE schema_migrations (version integer PRIMARY KEY, name text NOT NULL, applied_at timestamptz NOT NULL DEFAULT now())',
   );
-  for (const name of names) {
-    await old.runScript(await readFile(new URL(name, folder), 'utf8'));
-    await old.runScript(
-      `INSERT INTO schema_migrations (version, name) VALUES (${Number(name.slice(0, 4))}, '${name}')`,
+  for (const fileName of fileNames) {
+    await oldDatabase.runScript(await readFile(new URL(fileName, folder), 'utf8'));
+    await oldDatabase.runScript(
+      `INSERT INTO schema_migrations (version, name) VALUES (${Number(fileName.slice(0, 4))}, '${fileName}')`,
     );
   }
-  return old;
+  return oldDatabase;
 }
 
-test('counts existing rows when it adds the usage counters', async () => {
-  const old = await openEmptyDatabase();
-  const first = new URL('../../../src/db/migrations/0001-core.sql', import.meta.url);
-  await old.runScript(await readFile(first, 'utf8'));
-  await old.runScript(`
+test('counts the existing rows when the usage counters are added', async () => {
+  const oldDatabase = await openEmptyDatabase();
+  const firstMigration = new URL('../../../src/db/migrations/0001-core.sql', import.meta.url);
+  await oldDatabase.runScript(await readFile(firstMigration, 'utf8'));
+  await oldDatabase.runScript(`
     CREATE TABLE schema_migrations (version integer PRIMARY KEY, name text NOT NULL, applied_at timestamptz NOT NULL DEFAULT now());
     INSERT INTO schema_migrations (version, name) VALUES (1, '0001-core.sql');
     INSERT INTO tenants (name) VALUES ('shop'), ('empty');
@@ -113,9 +116,9 @@ test('counts existing rows when it adds the usage counters', async () => {
     INSERT INTO renditions (image_id, preset, recipe, storage_key, content_hash, bytes, width, height, quality, format)
     SELECT id, preset, 'r', id || preset, content_hash, 10 * id, 1, 1, 85, 'jpeg'
     FROM images, unnest(ARRAY['thumb', 'card']) preset WHERE status = 'completed'`);
-  await migrate(old);
-  const usage = await usageFromCounters(old);
-  expect(usage).toEqual(await usageFromRows(old));
+  await migrate(oldDatabase);
+  const usage = await usageFromCounters(oldDatabase);
+  expect(usage).toEqual(await usageFromRows(oldDatabase));
   expect(usage[1]).toMatchObject({
     tenant: 'shop',
     images: 4,
@@ -123,7 +126,7 @@ test('counts existing rows when it adds the usage counters', async () => {
     originalBytes: 4010,
     renditionBytes: 120,
   });
-  const purging = makePurgeQueries(old);
+  const purging = makePurgeQueries(oldDatabase);
   expect(await purging.deletedFigures(null, 0)).toMatchObject({
     images: 1,
     renditionsToDelete: 2,

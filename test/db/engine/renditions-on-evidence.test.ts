@@ -10,34 +10,34 @@ const { id: tenantId } = await makeTenantQueries(database).ensure('shop');
 const catalog = makeCatalog(database, tenantId);
 const migration = new URL('../../../src/db/migrations/0007-renditions-on-evidence.sql', import.meta.url);
 
-/** Adds an image with an embedding of the previous space. */
+/** Adds an image with an embedding in the previous embedding space. */
 async function addOutdated(content: string, vector?: readonly number[]): Promise<number> {
   const job = await catalog.upload(content);
   const { embedding } = derivedFactsOf(content);
-  const embeddingOfOldSpace = { space: 'classic-1', vector: vector ?? embedding.vector };
+  const oldEmbedding = { space: 'classic-1', vector: vector ?? embedding.vector };
   await catalog.jobs.complete(
     job,
     catalog.renditionsOf(content),
-    derivedFactsOf(content, { embedding: embeddingOfOldSpace }),
+    derivedFactsOf(content, { embedding: oldEmbedding }),
   );
   return job.imageId;
 }
 
-test('queues images with reused renditions and plain pictures again, and moves other embeddings to the new space', async () => {
-  const donor = await addOutdated('vase');
+test('requeues images with reused renditions and plain pictures, and moves the other embeddings to the new space', async () => {
+  const donorId = await addOutdated('vase');
   const copyJob = await catalog.upload('copy of the vase');
-  await catalog.completeWithDonor(copyJob, 'copy of the vase', donor);
+  await catalog.completeWithDonor(copyJob, 'copy of the vase', donorId);
   // Once the donor is purged, only the storage keys show that the renditions were reused.
   const orphanedCopy = await catalog.upload('copy of a purged vase');
-  await catalog.completeWithDonor(orphanedCopy, 'copy of a purged vase', donor);
+  await catalog.completeWithDonor(orphanedCopy, 'copy of a purged vase', donorId);
   await database.runScript(
     `UPDATE images SET renditions_reused_from = NULL WHERE id = ${orphanedCopy.imageId}`,
   );
   await catalog.softDelete(orphanedCopy.imageId);
-  const damaged = await catalog.upload('copy without its original');
-  await catalog.completeWithDonor(damaged, 'copy without its original', donor);
-  await catalog.images.markDamaged(damaged.imageId);
-  const plain = await addOutdated(
+  const damagedCopy = await catalog.upload('copy without its original');
+  await catalog.completeWithDonor(damagedCopy, 'copy without its original', donorId);
+  await catalog.images.markDamaged(damagedCopy.imageId);
+  const plainImageId = await addOutdated(
     'swatch',
     Array.from({ length: 512 }, (_, i) => (i < 500 ? 0 : 1)),
   );
@@ -45,11 +45,15 @@ test('queues images with reused renditions and plain pictures again, and moves o
   await database.runScript(await readFile(migration, 'utf8'));
   await database.runScript(await readFile(migration, 'utf8'));
 
-  const pending = await rowsOf<{ image_id: number }>(
+  const pendingJobs = await rowsOf<{ image_id: number }>(
     database,
     "SELECT image_id::int FROM jobs WHERE state = 'pending' ORDER BY image_id",
   );
-  expect(pending.map((job) => job.image_id)).toEqual([copyJob.imageId, orphanedCopy.imageId, plain]);
+  expect(pendingJobs.map((job) => job.image_id)).toEqual([
+    copyJob.imageId,
+    orphanedCopy.imageId,
+    plainImageId,
+  ]);
   const spaces = await rowsOf<{ space: string }>(
     database,
     `SELECT space FROM embeddings WHERE content_hash IN ('${hashOf('vase')}', '${hashOf('swatch')}')`,

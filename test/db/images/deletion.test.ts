@@ -9,7 +9,7 @@ const database = await useDatabase();
 const shop = await makeTenantQueries(database).ensure('shop');
 const catalog = makeCatalog(database, shop.id);
 const { add, upload, softDelete, restore, purge, image, references } = catalog;
-const otherTenant = { ...unrestrictedPrincipal, tenantId: 999_999 };
+const otherPrincipal = { ...unrestrictedPrincipal, tenantId: 999_999 };
 
 /** Imports a duplicate of the image with this content. */
 async function addCopy(content: string, url = content): Promise<number> {
@@ -20,7 +20,7 @@ async function addCopy(content: string, url = content): Promise<number> {
 
 const duplicateOf = async (id: number) => (await image(id))?.duplicateOf;
 
-test('refuses to delete an image in use, and lists its references', async () => {
+test('does not delete an image in use, and lists its references', async () => {
   const id = await add('vase');
   for (const reference of ['page 2', 'cart', 'page 1']) await references.add(id, reference);
   expect(await softDelete(id)).toMatchObject({
@@ -60,85 +60,85 @@ test('deletes an image without force once its last reference is removed', async 
 
 test('restores an image with its renditions', async () => {
   const id = await add('vase');
-  const before = await image(id);
+  const imageBefore = await image(id);
   await softDelete(id);
   expect(await restore(id)).toBe(true);
-  const { updatedAt: _updatedAt, ...unchanged } = before!;
+  const { updatedAt: _updatedAt, ...unchanged } = imageBefore!;
   expect(await image(id)).toMatchObject(unchanged);
 });
 
-test('changes nothing when it restores an image that is not deleted', async () => {
+test('changes nothing when restoring an image that is not deleted', async () => {
   const id = await add('vase');
-  const before = await image(id);
+  const imageBefore = await image(id);
   expect(await restore(id)).toBe(true);
-  expect(await image(id)).toEqual(before);
+  expect(await image(id)).toEqual(imageBefore);
 });
 
-test('restores no image that is purged, unknown or of another tenant', async () => {
+test('does not restore an image that is purged, unknown or owned by another tenant', async () => {
   const deletedId = await add('vase');
   await softDelete(deletedId);
   await purge(deletedId);
   expect(await restore(deletedId)).toBe(false);
   expect(await restore(424_242)).toBe(false);
-  const lamp = await add('lamp');
-  await softDelete(lamp);
-  expect(await catalog.deletion.restore(otherTenant, { id: lamp })).toBe(false);
-  expect(await image(lamp)).toBeUndefined();
+  const lampId = await add('lamp');
+  await softDelete(lampId);
+  expect(await catalog.deletion.restore(otherPrincipal, { id: lampId })).toBe(false);
+  expect(await image(lampId)).toBeUndefined();
 });
 
 test('restores an image as a duplicate if its content has been uploaded again', async () => {
-  const old = await add('vase');
-  await softDelete(old);
+  const oldId = await add('vase');
+  await softDelete(oldId);
   const { imageId } = await upload('vase');
-  expect(await restore(old)).toBe(true);
-  expect(await image(old)).toMatchObject({ duplicateOf: imageId, status: 'completed' });
+  expect(await restore(oldId)).toBe(true);
+  expect(await image(oldId)).toMatchObject({ duplicateOf: imageId, status: 'completed' });
   expect((await catalog.images.findByContent(shop.id, hashOf('vase')))?.id).toBe(imageId);
 });
 
-test('makes the image that is restored first the first image with its content', async () => {
-  const first = await add('vase');
-  await softDelete(first);
-  const second = await add('vase');
-  await softDelete(second);
-  await restore(second);
-  await restore(first);
-  expect([await duplicateOf(second), await duplicateOf(first)]).toEqual([null, second]);
+test('marks the image that is restored second as the duplicate', async () => {
+  const firstId = await add('vase');
+  await softDelete(firstId);
+  const secondId = await add('vase');
+  await softDelete(secondId);
+  await restore(secondId);
+  await restore(firstId);
+  expect([await duplicateOf(secondId), await duplicateOf(firstId)]).toEqual([null, secondId]);
 });
 
-test('makes the oldest duplicate the first image when the first image is deleted', async () => {
-  const first = await add('vase');
-  const copies = [await addCopy('vase', 'a'), await addCopy('vase', 'b'), await addCopy('vase', 'c')];
-  const [oldest, second, third] = copies as [number, number, number];
-  await softDelete(first);
-  expect(await Promise.all(copies.map(duplicateOf))).toEqual([null, oldest, oldest]);
-  await softDelete(oldest);
-  expect([await duplicateOf(second), await duplicateOf(third)]).toEqual([null, second]);
-  await restore(first);
-  expect(await duplicateOf(first)).toBe(second);
-  await restore(oldest);
-  expect(await duplicateOf(oldest)).toBe(second);
+test('promotes the oldest duplicate when the first image is deleted', async () => {
+  const firstId = await add('vase');
+  const copyIds = [await addCopy('vase', 'a'), await addCopy('vase', 'b'), await addCopy('vase', 'c')];
+  const [oldestId, secondId, thirdId] = copyIds as [number, number, number];
+  await softDelete(firstId);
+  expect(await Promise.all(copyIds.map(duplicateOf))).toEqual([null, oldestId, oldestId]);
+  await softDelete(oldestId);
+  expect([await duplicateOf(secondId), await duplicateOf(thirdId)]).toEqual([null, secondId]);
+  await restore(firstId);
+  expect(await duplicateOf(firstId)).toBe(secondId);
+  await restore(oldestId);
+  expect(await duplicateOf(oldestId)).toBe(secondId);
 });
 
 test('leaves the first image unchanged when a duplicate is deleted, and does not promote deleted duplicates', async () => {
-  const first = await add('vase');
-  const [deletedId, kept] = [await addCopy('vase', 'a'), await addCopy('vase', 'b')];
+  const firstId = await add('vase');
+  const [deletedId, keptId] = [await addCopy('vase', 'a'), await addCopy('vase', 'b')];
   await softDelete(deletedId);
-  expect([await duplicateOf(first), await duplicateOf(kept)]).toEqual([null, first]);
-  await softDelete(first);
-  expect(await duplicateOf(kept)).toBeNull();
+  expect([await duplicateOf(firstId), await duplicateOf(keptId)]).toEqual([null, firstId]);
+  await softDelete(firstId);
+  expect(await duplicateOf(keptId)).toBeNull();
   await restore(deletedId);
-  expect(await duplicateOf(deletedId)).toBe(kept);
+  expect(await duplicateOf(deletedId)).toBe(keptId);
 });
 
-test('finds the duplicate that has become the first image by its content', async () => {
-  const first = await add('vase');
-  const copy = await addCopy('vase');
-  await softDelete(first);
-  expect((await catalog.images.findByContent(shop.id, hashOf('vase')))?.id).toBe(copy);
+test('finds a promoted duplicate by its content', async () => {
+  const firstId = await add('vase');
+  const copyId = await addCopy('vase');
+  await softDelete(firstId);
+  expect((await catalog.images.findByContent(shop.id, hashOf('vase')))?.id).toBe(copyId);
   await expect(upload('vase')).rejects.toThrow('vase is known');
 });
 
-test('leaves exactly one first image for the same content after twenty concurrent deletions and restorations', async () => {
+test('leaves exactly one first image per content after twenty concurrent deletions and restorations', async () => {
   const ids = [await add('vase')];
   for (const url of ['a', 'b', 'c']) ids.push(await addCopy('vase', url));
   const changes = Array.from({ length: 20 }, (_, n) => (n % 2 === 0 ? softDelete : restore)(ids[n % 4]!));

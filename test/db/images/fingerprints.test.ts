@@ -36,27 +36,27 @@ const neighbours = async (hash: string, maxBits: number, excludedContentHash = '
     )
   ).map((neighbour) => neighbour.id);
 
-test('returns a neighbour with its recorded fingerprint and its renditions', async () => {
-  const [found] = await fingerprints.findNeighbours(shop.id, vase, 0, '');
-  expect(found).toMatchObject({ id, contentHash: hashOf('vase'), fingerprint: vase });
-  expect(found?.renditions.map(({ preset }) => preset).toSorted()).toEqual(['card', 'thumb']);
+test('returns a neighbour with its stored fingerprint and renditions', async () => {
+  const [neighbour] = await fingerprints.findNeighbours(shop.id, vase, 0, '');
+  expect(neighbour).toMatchObject({ id, contentHash: hashOf('vase'), fingerprint: vase });
+  expect(neighbour?.renditions.map(({ preset }) => preset).toSorted()).toEqual(['card', 'thumb']);
 });
 
-test('finds a neighbour whichever 15 bits differ, but none that differs in more bits than allowed', async () => {
+test('finds a neighbour only if the number of differing bits is within the limit', async () => {
   const bits = fc.uniqueArray(fc.nat(255), { minLength: 0, maxLength: 15 });
   await fc.assert(
-    fc.asyncProperty(bits, async (flipped) => {
-      const hash = flipBits(vase.hash, flipped);
-      expect(hashDistance(hash, vase.hash)).toBe(Math.ceil(flipped.length / 4));
-      expect(await neighbours(hash, flipped.length)).toEqual([id]);
-      if (flipped.length > 0) expect(await neighbours(hash, flipped.length - 1)).toEqual([]);
+    fc.asyncProperty(bits, async (flippedBits) => {
+      const hash = flipBits(vase.hash, flippedBits);
+      expect(hashDistance(hash, vase.hash)).toBe(Math.ceil(flippedBits.length / 4));
+      expect(await neighbours(hash, flippedBits.length)).toEqual([id]);
+      if (flippedBits.length > 0) expect(await neighbours(hash, flippedBits.length - 1)).toEqual([]);
     }),
     { numRuns: 60 },
   );
 });
 
-test('lists neighbours nearest first, without the excluded content', async () => {
-  const added = new Map<number, number>();
+test('lists the nearest neighbours first, without the excluded content', async () => {
+  const idByDistance = new Map<number, number>();
   for (const distance of [9, 3, 6]) {
     const content = `copy ${distance}`;
     const job = await catalog.upload(content);
@@ -65,18 +65,18 @@ test('lists neighbours nearest first, without the excluded content', async () =>
       Array.from({ length: distance }, (_, n) => n * 20),
     );
     await jobs.complete(job, [], derivedFactsOf(content, { fingerprint: { ...vase, hash } }));
-    added.set(distance, job.imageId);
+    idByDistance.set(distance, job.imageId);
   }
-  const [near, middle, far] = [added.get(3), added.get(6), added.get(9)];
-  expect(await neighbours(vase.hash, 20)).toEqual([id, near, middle, far]);
-  expect(await neighbours(vase.hash, 20, hashOf('vase'))).toEqual([near, middle, far]);
-  expect(await neighbours(vase.hash, 6, hashOf('vase'))).toEqual([near, middle]);
+  const [nearId, middleId, farId] = [idByDistance.get(3), idByDistance.get(6), idByDistance.get(9)];
+  expect(await neighbours(vase.hash, 20)).toEqual([id, nearId, middleId, farId]);
+  expect(await neighbours(vase.hash, 20, hashOf('vase'))).toEqual([nearId, middleId, farId]);
+  expect(await neighbours(vase.hash, 6, hashOf('vase'))).toEqual([nearId, middleId]);
 });
 
-test('lists no neighbours of another tenant or version, and no deleted images or duplicates', async () => {
+test('lists no neighbours from other tenants or fingerprint versions, and no deleted images or duplicates', async () => {
   expect(await neighbours(vase.hash, 20, '', other.id)).toEqual([]);
-  const older = { ...vase, version: fingerprintVersion + 1 };
-  expect(await fingerprints.findNeighbours(shop.id, older, 20, '')).toEqual([]);
+  const otherVersion = { ...vase, version: fingerprintVersion + 1 };
+  expect(await fingerprints.findNeighbours(shop.id, otherVersion, 20, '')).toEqual([]);
   const job = await catalog.claimImport('https://example.com/vase');
   await catalog.completeAsDuplicate(job, 'vase');
   expect(await neighbours(vase.hash, 20)).toEqual([id]);
@@ -86,17 +86,17 @@ test('lists no neighbours of another tenant or version, and no deleted images or
   expect(await neighbours(vase.hash, 20)).toEqual([]);
 });
 
-test('reports a pair once with each of its images, but not if the other image is deleted', async () => {
+test('stores a near-duplicate pair once, and reports it for both images unless one is deleted', async () => {
   const job = await catalog.upload('lamp');
   const { uuid } = (await catalog.image(id))!;
   const match = { id, uuid, distance: 2, difference: 1.5, reason: 'alike' };
   const facts = derivedFactsOf('lamp', { nearDuplicates: [match, { ...match, id: 424_242 }] });
   await jobs.complete(job, [], facts);
   await catalog.jobs.requeue(id, 50);
-  const [requeued] = await catalog.jobs.claimDue('derive', 1, 60);
+  const [requeuedJob] = await catalog.jobs.claimDue('derive', 1, 60);
   const lamp = (await catalog.image(job.imageId))!;
   const reverseMatch = { ...match, id: lamp.id, uuid: lamp.uuid };
-  await jobs.complete(requeued!, [], derivedFactsOf('vase', { nearDuplicates: [reverseMatch] }));
+  await jobs.complete(requeuedJob!, [], derivedFactsOf('vase', { nearDuplicates: [reverseMatch] }));
   expect((await catalog.image(id))?.nearDuplicates).toEqual([reverseMatch]);
   expect((await catalog.image(lamp.id))?.nearDuplicates).toEqual([match]);
   expect(await rowsOf(database, 'SELECT 1 FROM near_duplicates')).toHaveLength(1);
@@ -104,7 +104,7 @@ test('reports a pair once with each of its images, but not if the other image is
   expect((await catalog.image(id))?.nearDuplicates).toEqual([]);
 });
 
-test('finds nothing similar to a zero vector, without an error', async () => {
+test('finds nothing similar to a zero vector', async () => {
   const job = await catalog.upload('blank');
   const vector = derivedFactsOf('vase').embedding.vector.map(() => 0);
   await jobs.complete(job, [], derivedFactsOf('blank', { embedding: { space: embeddingSpace, vector } }));

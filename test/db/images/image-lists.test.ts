@@ -10,10 +10,10 @@ const images = makeImageQueries(database);
 const tenants = makeTenantQueries(database);
 const shop = await tenants.ensure('shop');
 const other = await tenants.ensure('other');
-const ofShop: Principal = { ...unrestrictedPrincipal, tenantId: shop.id };
+const shopPrincipal: Principal = { ...unrestrictedPrincipal, tenantId: shop.id };
 const day = (number: number) => new Date(Date.UTC(2026, 0, 1 + number));
 
-/** Adds 300 images of two tenants, one per hour, in all states. Some are deleted. */
+/** Adds 300 images of two tenants, created an hour apart and in every state. Some are deleted. */
 beforeAll(async () => {
   await database.runScript(`
     INSERT INTO images (uuid, tenant_id, status, created_at, deleted_at)
@@ -33,7 +33,7 @@ const filters: ImageFilter[] = [undefined, 'shop', 'other', 'unknown'].flatMap((
   [undefined, ...jobStates].flatMap((status) => ranges.map((range) => ({ tenant, status, ...range }))),
 );
 
-/** Returns the ids of the images that match a filter, by a plain scan of the table. */
+/** Finds the ids of the images that match a filter by scanning the whole table. */
 async function scan(filter: ImageFilter, principal: Principal): Promise<number[]> {
   const { tenant, status, createdAfter, createdBefore } = filter;
   const rows = await rowsOf<{ id: number }>(
@@ -49,7 +49,7 @@ async function scan(filter: ImageFilter, principal: Principal): Promise<number[]
 
 test.each([
   ['all tenants', unrestrictedPrincipal],
-  ['one tenant', ofShop],
+  ['one tenant', shopPrincipal],
 ] as const)('lists and counts the same images as a scan of the table, for %s', async (_, principal) => {
   expect(filters).toHaveLength(80);
   for (const filter of filters) {
@@ -67,38 +67,46 @@ test.each([
 test.each<ImageFilter>([{}, { tenant: 'other' }, { status: 'completed' }, { createdBefore: day(9) }])(
   'returns the same pages by cursor as by offset: %o',
   async (filter) => {
-    const all = await scan(filter, unrestrictedPrincipal);
-    const listed: number[] = [];
+    const allIds = await scan(filter, unrestrictedPrincipal);
+    const listedIds: number[] = [];
     let after: number | undefined;
     do {
       const page = await images.list(unrestrictedPrincipal, filter, { limit: 17, offset: 0, after });
       expect(page).toEqual(
-        await images.list(unrestrictedPrincipal, filter, { limit: 17, offset: listed.length }),
+        await images.list(unrestrictedPrincipal, filter, { limit: 17, offset: listedIds.length }),
       );
-      expect(page.total).toBe(all.length);
-      listed.push(...page.items.map(({ id }) => id));
+      expect(page.total).toBe(allIds.length);
+      listedIds.push(...page.items.map(({ id }) => id));
       after = page.next;
     } while (after !== undefined);
-    expect(listed).toEqual(all);
+    expect(listedIds).toEqual(allIds);
   },
 );
 
-test('returns no cursor on the last page, even if it is full', async () => {
+test('returns no cursor on a full last page', async () => {
   const { total } = await rowOf<{ total: number }>(
     database,
     'SELECT count(*) AS total FROM images WHERE deleted_at IS NULL',
   );
   const fullPage = await images.list(unrestrictedPrincipal, {}, { limit: total, offset: 0 });
   expect({ next: fullPage.next, length: fullPage.items.length }).toEqual({ next: undefined, length: total });
-  const oneLess = await images.list(unrestrictedPrincipal, {}, { limit: total - 1, offset: 0 });
-  expect(oneLess.next).toBe(oneLess.items.at(-1)?.id);
+  const shorterPage = await images.list(unrestrictedPrincipal, {}, { limit: total - 1, offset: 0 });
+  expect(shorterPage.next).toBe(shorterPage.items.at(-1)?.id);
 });
 
 test('returns the same page by cursor after newer images are added', async () => {
-  const first = await images.list(unrestrictedPrincipal, {}, { limit: 10, offset: 0 });
-  const before = await images.list(unrestrictedPrincipal, {}, { limit: 10, offset: 0, after: first.next });
+  const firstPage = await images.list(unrestrictedPrincipal, {}, { limit: 10, offset: 0 });
+  const pageBefore = await images.list(
+    unrestrictedPrincipal,
+    {},
+    { limit: 10, offset: 0, after: firstPage.next },
+  );
   await database.runScript(`
     INSERT INTO images (uuid, tenant_id, status) VALUES (gen_random_uuid(), ${shop.id}, 'pending')`);
-  const { items } = await images.list(unrestrictedPrincipal, {}, { limit: 10, offset: 0, after: first.next });
-  expect(items).toEqual(before.items);
+  const { items } = await images.list(
+    unrestrictedPrincipal,
+    {},
+    { limit: 10, offset: 0, after: firstPage.next },
+  );
+  expect(items).toEqual(pageBefore.items);
 });

@@ -13,11 +13,11 @@ const images = makeImageQueries(database);
 const deletion = makeDeletionQueries(database);
 const tenants = makeTenantQueries(database);
 const [shop, other] = [await tenants.ensure('shop'), await tenants.ensure('other')];
-const ofShop: Principal = { ...unrestrictedPrincipal, subject: 'key', tenantId: shop.id };
+const shopPrincipal: Principal = { ...unrestrictedPrincipal, subject: 'key', tenantId: shop.id };
 const fullPage = { limit: 50, offset: 0 };
 const ids: number[] = [];
 
-/** Adds five images, a day apart. The first is completed; the last belongs to the other tenant. */
+/** Adds five images, created a day apart. The first is completed, and the last belongs to the other tenant. */
 beforeEach(async () => {
   ids.length = 0;
   for (const name of ['a', 'b', 'c', 'd', 'e']) {
@@ -49,7 +49,7 @@ test('lists images newest first, with their renditions', async () => {
   expect(items.at(-1)?.renditions.map(({ preset }) => preset)).toEqual(['card', 'thumb']);
 });
 
-test('returns a page of the list and the total of the whole list', async () => {
+test('returns one page of the list, and the total of the whole list', async () => {
   expect(await list({}, { limit: 2, offset: 1 })).toEqual({ ids: [ids[3], ids[2]], total: 5 });
   expect(await list({}, { limit: 2, offset: 9 })).toEqual({ ids: [], total: 5 });
 });
@@ -58,7 +58,7 @@ test('filters the list and its total by tenant, status and time', async () => {
   expect(await list({ tenant: 'other' })).toEqual({ ids: [ids[4]], total: 1 });
   expect(await list({ tenant: 'unknown' })).toEqual({ ids: [], total: 0 });
   expect(await list({ status: 'completed' })).toEqual({ ids: [ids[0]], total: 1 });
-  // The start is inclusive, the end exclusive.
+  // The start is inclusive, and the end is exclusive.
   expect(await list({ createdAfter: day(2), createdBefore: day(4) })).toEqual({
     ids: [ids[2], ids[1]],
     total: 2,
@@ -71,11 +71,11 @@ test('filters the list and its total by tenant, status and time', async () => {
   });
 });
 
-test('returns only its tenant’s images to a principal of one tenant', async () => {
-  expect(await list({}, fullPage, ofShop)).toEqual({ ids: ids.slice(0, 4).toReversed(), total: 4 });
-  expect(await images.find(ofShop, { id: ids[4]! })).toBeUndefined();
-  expect(await images.findWithoutRenditions(ofShop, { id: ids[4]! })).toBeUndefined();
-  expect(await deletion.softDelete(ofShop, { id: ids[4]! }, true)).toEqual({ outcome: 'not-found' });
+test('returns only images of the principal’s tenant', async () => {
+  expect(await list({}, fullPage, shopPrincipal)).toEqual({ ids: ids.slice(0, 4).toReversed(), total: 4 });
+  expect(await images.find(shopPrincipal, { id: ids[4]! })).toBeUndefined();
+  expect(await images.findWithoutRenditions(shopPrincipal, { id: ids[4]! })).toBeUndefined();
+  expect(await deletion.softDelete(shopPrincipal, { id: ids[4]! }, true)).toEqual({ outcome: 'not-found' });
   expect(await images.find(unrestrictedPrincipal, { id: ids[4]! })).toBeDefined();
 });
 
@@ -83,8 +83,10 @@ test('finds an image by its id and by its UUID', async () => {
   const image = await images.find(unrestrictedPrincipal, { id: ids[0]! });
   expect(image?.contentHash).toBe(hashOf('a'));
   expect(await images.find(unrestrictedPrincipal, { uuid: image!.uuid })).toEqual(image);
-  const { renditions: _renditions, nearDuplicates: _nearDuplicates, ...bare } = image!;
-  expect(await images.findWithoutRenditions(unrestrictedPrincipal, { uuid: image!.uuid })).toEqual(bare);
+  const { renditions: _renditions, nearDuplicates: _nearDuplicates, ...imageWithoutRelations } = image!;
+  expect(await images.findWithoutRenditions(unrestrictedPrincipal, { uuid: image!.uuid })).toEqual(
+    imageWithoutRelations,
+  );
 });
 
 test('hides a deleted image from every query, and deletes it only once', async () => {
@@ -102,14 +104,14 @@ test('hides a deleted image from every query, and deletes it only once', async (
   expect(await list({ tenant: 'shop' })).toEqual({ ids: [ids[3], ids[2], ids[1]], total: 3 });
 });
 
-test('reports one of many concurrent deletions of an image as successful', async () => {
+test('reports only one of many concurrent deletions of an image as successful', async () => {
   const results = await Promise.all(
     Array.from({ length: 10 }, () => deletion.softDelete(unrestrictedPrincipal, { id: ids[1]! }, false)),
   );
   expect(results.filter(({ outcome }) => outcome === 'deleted')).toHaveLength(1);
 });
 
-test('records the time when damage was found first, and clears it', async () => {
+test('records when damage was first found, and clears it', async () => {
   const [id] = ids as [number];
   await images.markDamaged(id);
   const damagedAt = (await images.findWithoutRenditions(unrestrictedPrincipal, { id }))?.damagedAt;

@@ -26,8 +26,8 @@ test('records the content of an import for its next attempt', async () => {
     status: 'processing',
   });
   await catalog.jobs.handBack([job]);
-  const [reclaimed] = await catalog.jobs.claimDue('import', 1, 60);
-  expect(reclaimed?.original).toEqual({
+  const [reclaimedJob] = await catalog.jobs.claimDue('import', 1, 60);
+  expect(reclaimedJob?.original).toEqual({
     key: uploadOf(shop.id, 'vase').originalKey,
     contentHash: hashOf('vase'),
   });
@@ -42,7 +42,7 @@ test('records an image with known content as a duplicate', async () => {
   expect((await catalog.images.findByContent(shop.id, hashOf('vase')))?.id).toBe(first);
 });
 
-test('marks no image as a duplicate of a deleted image or of another tenant’s image', async () => {
+test('does not mark an image as a duplicate of a deleted image or of another tenant’s image', async () => {
   await softDelete(await add('vase'));
   await makeCatalog(database, (await tenants.ensure('other')).id).add('vase');
   const job = await claimVaseImport();
@@ -50,7 +50,7 @@ test('marks no image as a duplicate of a deleted image or of another tenant’s 
   expect(await catalog.image(job.imageId)).toMatchObject({ duplicateOf: null });
 });
 
-test('marks no image as a duplicate when its content is attached twice', async () => {
+test('does not mark an image as a duplicate when its content is attached twice', async () => {
   const job = await claimVaseImport();
   await attach(job, 'vase');
   await attach(job, 'vase');
@@ -61,30 +61,30 @@ test('turns ten concurrent imports of the same content into one first image and 
   const jobs = [];
   for (let i = 0; i < 10; i++) jobs.push(await claimVaseImport());
   await Promise.all(jobs.map((job) => attach(job, 'vase')));
-  const imported = await Promise.all(jobs.map(({ imageId }) => catalog.image(imageId)));
-  const [first, ...more] = imported.filter((image) => image?.duplicateOf === null);
-  expect(more).toEqual([]);
-  expect(imported.filter((image) => image?.duplicateOf === first?.id)).toHaveLength(9);
+  const importedImages = await Promise.all(jobs.map(({ imageId }) => catalog.image(imageId)));
+  const [first, ...otherFirstImages] = importedImages.filter((image) => image?.duplicateOf === null);
+  expect(otherFirstImages).toEqual([]);
+  expect(importedImages.filter((image) => image?.duplicateOf === first?.id)).toHaveLength(9);
 });
 
-test('attaches and shares nothing after the lease is lost', async () => {
+test('neither attaches nor shares content after the lease is lost', async () => {
   await add('lamp');
   const staleJob = await claimVaseImport();
   await catalog.jobs.takeOverLostLeases(10, true);
   const [nextClaim] = await catalog.jobs.claimDue('import', 1, 60);
-  const before = await imageRows();
+  const rowsBefore = await imageRows();
   expect(await attach(staleJob, 'vase')).toBe(false);
   expect(await catalog.completeAsDuplicate(staleJob, 'lamp')).toBeUndefined();
-  expect(await imageRows()).toEqual(before);
+  expect(await imageRows()).toEqual(rowsBefore);
   expect(await attach(nextClaim!, 'vase')).toBe(true);
 });
 
-test('shares known content with all its metadata and renditions', async () => {
+test('completes an import of known content with the metadata and renditions of the first image', async () => {
   const first = await add('vase');
   const job = await claimVaseImport();
-  const shared = await catalog.completeAsDuplicate(job, 'vase');
+  const sharedImage = await catalog.completeAsDuplicate(job, 'vase');
   const { renditions } = (await catalog.image(first))!;
-  expect(shared).toMatchObject({
+  expect(sharedImage).toMatchObject({
     id: job.imageId,
     status: 'completed',
     duplicateOf: first,
@@ -94,9 +94,9 @@ test('shares known content with all its metadata and renditions', async () => {
     url: 'https://example.com/vase.jpg',
     renditionsReusedFrom: null,
   });
-  expect(typeof shared === 'object' && shared.renditions.map(({ storageKey }) => storageKey)).toEqual(
-    renditions.map(({ storageKey }) => storageKey),
-  );
+  expect(
+    typeof sharedImage === 'object' && sharedImage.renditions.map(({ storageKey }) => storageKey),
+  ).toEqual(renditions.map(({ storageKey }) => storageKey));
 });
 
 test('does not share content whose first image is deleted, damaged or unfinished', async () => {
@@ -114,16 +114,16 @@ test('does not share content whose first image is deleted, damaged or unfinished
   }
 });
 
-test('does not reuse renditions of a donor that was deleted or whose files have changed since the comparison', async () => {
+test('does not reuse renditions if the donor is deleted or its files have changed since the comparison', async () => {
   const donor = await add('vase');
   const { jobs } = catalog;
   const job = await catalog.upload('jugs');
   const donorRenditions = (await catalog.image(donor))!.renditions;
   for (const change of [{ preset: 'huge' }, { storageKey: 'renditions/1/aa/other' }, { contentHash: 'ff' }]) {
-    const compared = donorRenditions.map((rendition, index) =>
+    const comparedRenditions = donorRenditions.map((rendition, index) =>
       index === 0 ? { ...rendition, ...change } : rendition,
     );
-    expect(await jobs.completeSharing(job, donor, compared, derivedFactsOf('jugs'))).toBe(
+    expect(await jobs.completeSharing(job, donor, comparedRenditions, derivedFactsOf('jugs'))).toBe(
       'donor-unavailable',
     );
   }
@@ -138,6 +138,6 @@ test('reuses only the renditions that were compared', async () => {
   const donor = await add('pots');
   const [first] = (await catalog.image(donor))!.renditions;
   const job = await catalog.upload('pans');
-  const shared = await catalog.jobs.completeSharing(job, donor, [first!], derivedFactsOf('pans'));
-  expect(shared).toMatchObject({ renditionsReusedFrom: donor, renditions: [{ preset: first!.preset }] });
+  const sharedImage = await catalog.jobs.completeSharing(job, donor, [first!], derivedFactsOf('pans'));
+  expect(sharedImage).toMatchObject({ renditionsReusedFrom: donor, renditions: [{ preset: first!.preset }] });
 });

@@ -21,7 +21,7 @@ const claimIds = async (count: number, kind: 'derive' | 'import' = 'derive') => 
   return ids;
 };
 
-test('claims urgent jobs first, then older ones', async () => {
+test('claims jobs by priority, then by age', async () => {
   const batch = await record('batch', 100);
   const single = await record('single', 50);
   const inline = await record('inline', 10);
@@ -29,15 +29,15 @@ test('claims urgent jobs first, then older ones', async () => {
   expect(await claimIds(4)).toEqual([inline.jobId, single.jobId, later.jobId, batch.jobId]);
 });
 
-test('alternates between tenants, so that a long queue of one does not delay the others', async () => {
+test('alternates between tenants, so that one tenant’s long queue does not delay the others', async () => {
   const [mall, kiosk] = [await tenants.ensure('mall'), await tenants.ensure('kiosk')];
-  const recordOf = (tenantId: number, content: string) =>
+  const recordFor = (tenantId: number, content: string) =>
     recordPending(database, tenantId, content, { priority: 50 });
   const shopJobs: number[] = [];
-  for (let i = 0; i < 20; i++) shopJobs.push((await recordOf(shop.id, `long ${i}`)).jobId);
+  for (let i = 0; i < 20; i++) shopJobs.push((await recordFor(shop.id, `long ${i}`)).jobId);
   expect(await claimIds(3)).toEqual(shopJobs.slice(0, 3));
-  const mallJobs = [(await recordOf(mall.id, 'first')).jobId, (await recordOf(mall.id, 'second')).jobId];
-  const kioskJobs = [(await recordOf(kiosk.id, 'only')).jobId];
+  const mallJobs = [(await recordFor(mall.id, 'first')).jobId, (await recordFor(mall.id, 'second')).jobId];
+  const kioskJobs = [(await recordFor(kiosk.id, 'only')).jobId];
   expect(await claimIds(7)).toEqual([
     shopJobs[3],
     mallJobs[0],
@@ -49,19 +49,19 @@ test('alternates between tenants, so that a long queue of one does not delay the
   ]);
 });
 
-test('does not let new jobs of one tenant repeatedly overtake those of another', async () => {
+test('does not let one tenant’s new jobs repeatedly overtake another tenant’s waiting jobs', async () => {
   const mall = await tenants.ensure('mall');
   for (let i = 0; i < 5; i++) await record(`waiting ${i}`);
-  let overtaken = 0;
+  let overtakenCount = 0;
   for (let i = 0; i < 5; i++) {
     await recordPending(database, mall.id, `new ${i}`, { priority: 50 });
     const [job] = await jobs.claimDue('derive', 1, 60);
-    if (job?.tenantId === mall.id) overtaken++;
+    if (job?.tenantId === mall.id) overtakenCount++;
   }
-  expect(overtaken).toBeLessThanOrEqual(3);
+  expect(overtakenCount).toBeLessThanOrEqual(3);
 });
 
-test('puts a job that an operator retries at the end of the queue', async () => {
+test('puts a manually retried job at the end of the queue', async () => {
   const { jobId } = await record('failed once');
   await jobs.recordFailure(await claimOne(database), attemptOf('permanent'), { state: 'failed' });
   const others = [await record('other 1'), await record('other 2')];
@@ -72,9 +72,9 @@ test('puts a job that an operator retries at the end of the queue', async () => 
 test('claims the most urgent jobs up to its limit', async () => {
   for (let i = 0; i < 5; i++) await record(`late ${i}`, 100);
   const urgent = await record('urgent', 10);
-  const claimed = await jobs.claimDue('derive', 3, 60);
-  expect(claimed).toHaveLength(3);
-  expect(claimed[0]?.id).toBe(urgent.jobId);
+  const claimedJobs = await jobs.claimDue('derive', 3, 60);
+  expect(claimedJobs).toHaveLength(3);
+  expect(claimedJobs[0]?.id).toBe(urgent.jobId);
   expect(await jobs.claimDue('derive', 9, 60)).toHaveLength(3);
 });
 
@@ -84,7 +84,7 @@ test('does not claim a job before it is due', async () => {
   expect(await jobs.claimDue('derive', 9, 60)).toEqual([]);
 });
 
-test('returns what the worker needs, and sets the image to processing', async () => {
+test('returns the data that a worker needs, and sets the image status to processing', async () => {
   const { jobId, imageId } = await record('facts');
   expect(await claimOne(database)).toEqual({
     id: jobId,
@@ -104,7 +104,7 @@ test('returns what the worker needs, and sets the image to processing', async ()
   expect(image?.status).toBe('processing');
 });
 
-test('never gives the same job to two concurrent claims', async () => {
+test('never returns the same job to two concurrent claims', async () => {
   for (let i = 0; i < 30; i++) await record(`job ${i}`);
   const claims = await Promise.all(Array.from({ length: 20 }, () => jobs.claimDue('derive', 2, 60)));
   const ids = claims.flat().map(({ id }) => id);
@@ -112,29 +112,29 @@ test('never gives the same job to two concurrent claims', async () => {
   expect(new Set(ids).size).toBe(30);
 });
 
-test('grants a lease of the given duration by the database’s clock, and renews it', async () => {
+test('grants and renews a lease of the given duration, measured by the database clock', async () => {
   await record('lease');
   const job = await claimOne(database, 60);
-  const remaining = () =>
+  const remainingLease = () =>
     rowOf<{ seconds: number }>(
       database,
       `SELECT extract(epoch FROM lease_until - now())::float8 AS seconds FROM jobs WHERE id = ${job.id}`,
     );
-  expect((await remaining()).seconds).toBeCloseTo(60, -1);
+  expect((await remainingLease()).seconds).toBeCloseTo(60, -1);
   expect(await jobs.renewLeases([job], 500)).toEqual(new Set([job]));
-  expect((await remaining()).seconds).toBeGreaterThan(400);
+  expect((await remainingLease()).seconds).toBeGreaterThan(400);
 });
 
 test('does not renew a lost lease', async () => {
   await record('kept');
-  const kept = await claimOne(database);
+  const keptJob = await claimOne(database);
   await record('lost');
-  const lost = await claimOne(database);
-  await jobs.handBack([lost]);
-  expect(await jobs.renewLeases([kept, lost], 60)).toEqual(new Set([kept]));
+  const lostJob = await claimOne(database);
+  await jobs.handBack([lostJob]);
+  expect(await jobs.renewLeases([keptJob, lostJob], 60)).toEqual(new Set([keptJob]));
   const nextClaim = await claimOne(database);
-  expect(nextClaim.id).toBe(lost.id);
-  expect(await jobs.renewLeases([kept, lost], 60)).toEqual(new Set([kept]));
+  expect(nextClaim.id).toBe(lostJob.id);
+  expect(await jobs.renewLeases([keptJob, lostJob], 60)).toEqual(new Set([keptJob]));
 });
 
 test('makes a handed-back job due immediately, without using up a retry', async () => {
@@ -153,6 +153,6 @@ test('makes a handed-back job due immediately, without using up a retry', async 
   expect(await claimOne(database)).toMatchObject({ id: job.id, leaseToken: 2 });
 });
 
-test('accepts an empty list to hand back', async () => {
+test('accepts an empty list of jobs to hand back', async () => {
   await expect(jobs.handBack([])).resolves.toBeUndefined();
 });

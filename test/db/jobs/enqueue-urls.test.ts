@@ -19,8 +19,8 @@ const line = (url: string, reference?: string, tenantId = shop.id): UrlLine => (
   urlHash: hashOf(url),
   reference,
 });
-const record = (lines: readonly UrlLine[], handling: DuplicatePolicy = 'reuse-completed') =>
-  jobs.enqueueUrls(lines, handling, 50);
+const record = (lines: readonly UrlLine[], policy: DuplicatePolicy = 'reuse-completed') =>
+  jobs.enqueueUrls(lines, policy, 50);
 const counts = () =>
   rowOf<{ images: number; jobs: number }>(
     database,
@@ -28,7 +28,7 @@ const counts = () =>
   );
 const vase = 'https://example.com/vase.jpg';
 
-/** Creates an image of the URL in the named state. Returns its id. */
+/** Functions that create an image of the URL in one state and return its id. */
 const createImage = {
   async pending() {
     return (await record([line(vase)]))[0]!.imageId;
@@ -52,9 +52,9 @@ const createImage = {
 };
 
 test('records a new URL as an image without content and a pending import', async () => {
-  const [recorded] = await record([line(vase)]);
-  expect(recorded?.outcome).toBe('new');
-  expect(await catalog.image(recorded!.imageId)).toMatchObject({
+  const [result] = await record([line(vase)]);
+  expect(result?.outcome).toBe('new');
+  expect(await catalog.image(result!.imageId)).toMatchObject({
     status: 'pending',
     url: vase,
     contentHash: null,
@@ -62,11 +62,11 @@ test('records a new URL as an image without content and a pending import', async
     originalBytes: null,
   });
   const [job] = await catalog.jobs.claimDue('import', 9, 60);
-  expect(job).toMatchObject({ imageId: recorded?.imageId, sourceUrl: vase, original: null });
+  expect(job).toMatchObject({ imageId: result?.imageId, sourceUrl: vase, original: null });
   expect(await catalog.jobs.claimDue('derive', 9, 60)).toEqual([]);
 });
 
-const policies: Record<DuplicatePolicy, Record<keyof typeof createImage, string>> = {
+const expectedOutcomes: Record<DuplicatePolicy, Record<keyof typeof createImage, string>> = {
   'reuse-completed': {
     pending: 'active',
     processing: 'active',
@@ -84,63 +84,63 @@ const policies: Record<DuplicatePolicy, Record<keyof typeof createImage, string>
   'allow-retry': { pending: 'new', processing: 'new', completed: 'new', failed: 'new', deleted: 'new' },
 };
 
-describe.each(duplicatePolicies)('with %s', (handling) => {
-  test.each(Object.entries(policies[handling]))(
+describe.each(duplicatePolicies)('with %s', (policy) => {
+  test.each(Object.entries(expectedOutcomes[policy]))(
     'records a URL whose image is %s as %s',
     async (state, outcome) => {
-      const before = await createImage[state as keyof typeof createImage]();
-      const [recorded] = await record([line(vase)], handling);
-      expect(recorded?.outcome).toBe(outcome);
-      expect(recorded?.imageId === before).toBe(outcome !== 'new');
+      const imageId = await createImage[state as keyof typeof createImage]();
+      const [result] = await record([line(vase)], policy);
+      expect(result?.outcome).toBe(outcome);
+      expect(result?.imageId === imageId).toBe(outcome !== 'new');
       expect(await counts()).toMatchObject({ images: outcome === 'new' ? 2 : 1 });
     },
   );
 });
 
-test('looks only at the latest import of a URL', async () => {
+test('considers only the latest import of a URL', async () => {
   await createImage.completed();
-  const [second] = await record([line(vase)], 'allow-retry');
+  const [secondResult] = await record([line(vase)], 'allow-retry');
   expect(await record([line(vase)])).toEqual([
-    { outcome: 'active', imageId: second?.imageId, job: undefined },
+    { outcome: 'active', imageId: secondResult?.imageId, job: undefined },
   ]);
 });
 
 test('imports a repeated URL once, and queues jobs in the order of the lines', async () => {
-  const recorded = await record([line(vase), line('https://example.com/b'), line(vase)]);
-  expect(recorded.map(({ outcome }) => outcome)).toEqual(['new', 'new', 'active']);
-  expect(recorded[2]?.imageId).toBe(recorded[0]?.imageId);
-  expect(recorded[1]!.imageId).toBeGreaterThan(recorded[0]!.imageId);
+  const results = await record([line(vase), line('https://example.com/b'), line(vase)]);
+  expect(results.map(({ outcome }) => outcome)).toEqual(['new', 'new', 'active']);
+  expect(results[2]?.imageId).toBe(results[0]?.imageId);
+  expect(results[1]!.imageId).toBeGreaterThan(results[0]!.imageId);
   expect(await counts()).toEqual({ images: 2, jobs: 2 });
 });
 
-test('refuses a repeated URL with reject-active, and imports it again with allow-retry', async () => {
-  const rejected = await record([line(vase), line(vase)], 'reject-active');
-  expect(rejected).toEqual([
-    { outcome: 'new', imageId: rejected[0]?.imageId, job: { id: expect.any(Number), kind: 'import' } },
-    { outcome: 'refused', imageId: rejected[0]?.imageId },
+test('rejects a repeated URL with reject-active, and imports it again with allow-retry', async () => {
+  const results = await record([line(vase), line(vase)], 'reject-active');
+  expect(results).toEqual([
+    { outcome: 'new', imageId: results[0]?.imageId, job: { id: expect.any(Number), kind: 'import' } },
+    { outcome: 'refused', imageId: results[0]?.imageId },
   ]);
-  const retried = await record([line(vase), line(vase)], 'allow-retry');
-  expect(retried.map(({ outcome }) => outcome)).toEqual(['new', 'new']);
-  expect(new Set(retried.map(({ imageId }) => imageId)).size).toBe(2);
+  const retriedResults = await record([line(vase), line(vase)], 'allow-retry');
+  expect(retriedResults.map(({ outcome }) => outcome)).toEqual(['new', 'new']);
+  expect(new Set(retriedResults.map(({ imageId }) => imageId)).size).toBe(2);
 });
 
-test('creates two images for the same URL of two tenants, even in one import', async () => {
-  const recorded = await record([line(vase), line(vase, undefined, other.id)]);
-  expect(recorded.map(({ outcome }) => outcome)).toEqual(['new', 'new']);
+test('creates one image per tenant for the same URL in one import', async () => {
+  const results = await record([line(vase), line(vase, undefined, other.id)]);
+  expect(results.map(({ outcome }) => outcome)).toEqual(['new', 'new']);
   expect(await record([line(vase, undefined, other.id)])).toEqual([
-    { outcome: 'active', imageId: recorded[1]?.imageId },
+    { outcome: 'active', imageId: results[1]?.imageId },
   ]);
 });
 
 test('creates one image and one job for forty concurrent imports of a URL', async () => {
   const batches = await Promise.all(Array.from({ length: 40 }, () => record([line(vase)])));
-  const recorded = batches.flat();
-  expect(new Set(recorded.map(({ imageId }) => imageId)).size).toBe(1);
-  expect(recorded.filter(({ outcome }) => outcome === 'new')).toHaveLength(1);
+  const results = batches.flat();
+  expect(new Set(results.map(({ imageId }) => imageId)).size).toBe(1);
+  expect(results.filter(({ outcome }) => outcome === 'new')).toHaveLength(1);
   expect(await counts()).toEqual({ images: 1, jobs: 1 });
 });
 
-test('does not deadlock on the same URLs in different orders', async () => {
+test('does not deadlock when concurrent imports list the same URLs in different orders', async () => {
   const urls = Array.from({ length: 10 }, (_, n) => `https://example.com/${n}`);
   const lines = urls.flatMap((url) => [line(url), line(url, undefined, other.id)]);
   await Promise.all([record(lines), record(lines.toReversed()), record(lines), record(lines.toReversed())]);
@@ -148,20 +148,20 @@ test('does not deadlock on the same URLs in different orders', async () => {
 });
 
 test('adds each reference once to the image of its line', async () => {
-  const known = await createImage.completed();
+  const knownId = await createImage.completed();
   await record([line(vase, 'page 1'), line(vase, 'page 1'), line(vase, 'page 2'), line(vase)]);
   await record([line(vase, 'page 2'), line(vase, 'page 3')]);
-  expect(await catalog.image(known)).toMatchObject({ inUseCount: 3 });
-  const [added] = await record([line('https://example.com/b', 'page 1')]);
-  const listed = await rowsOf(database, 'SELECT image_id, reference FROM image_references ORDER BY 1, 2');
-  expect(listed).toEqual([
-    ...['page 1', 'page 2', 'page 3'].map((reference) => ({ image_id: known, reference })),
-    { image_id: added?.imageId, reference: 'page 1' },
+  expect(await catalog.image(knownId)).toMatchObject({ inUseCount: 3 });
+  const [addedResult] = await record([line('https://example.com/b', 'page 1')]);
+  const references = await rowsOf(database, 'SELECT image_id, reference FROM image_references ORDER BY 1, 2');
+  expect(references).toEqual([
+    ...['page 1', 'page 2', 'page 3'].map((reference) => ({ image_id: knownId, reference })),
+    { image_id: addedResult?.imageId, reference: 'page 1' },
   ]);
   expect(await catalog.purging.tenantsWithoutReferences(shop.id)).toEqual([]);
 });
 
-test('does not add the reference of a refused line', async () => {
+test('does not add the reference of a rejected line', async () => {
   await createImage.pending();
   await record([line(vase, 'page')], 'reject-active');
   expect(await rowsOf(database, 'SELECT 1 FROM image_references')).toEqual([]);

@@ -20,9 +20,9 @@ const counts = () =>
   );
 
 test('records a new picture as an image with a pending job', async () => {
-  const recorded = await jobs.enqueueUpload(uploadOf(shop.id, 'vase'));
-  expect(recorded.outcome).toBe('new');
-  const image = await images.find(unrestrictedPrincipal, { id: recorded.imageId });
+  const upload = await jobs.enqueueUpload(uploadOf(shop.id, 'vase'));
+  expect(upload.outcome).toBe('new');
+  const image = await images.find(unrestrictedPrincipal, { id: upload.imageId });
   expect(image).toMatchObject({
     tenant: 'shop',
     status: 'pending',
@@ -37,25 +37,25 @@ test('records a new picture as an image with a pending job', async () => {
     renditions: [],
   });
   expect(image?.uuid).toMatch(/^[0-9a-f]{8}-[0-9a-f]{4}-7/);
-  const [claimed] = await jobs.claimDue('derive', 9, 60);
-  expect(claimed).toMatchObject({ imageId: recorded.imageId, original: { contentHash: hashOf('vase') } });
+  const [claimedJob] = await jobs.claimDue('derive', 9, 60);
+  expect(claimedJob).toMatchObject({ imageId: upload.imageId, original: { contentHash: hashOf('vase') } });
 });
 
 test('records an inline upload with a claimed job', async () => {
-  const recorded = await jobs.enqueueUpload(uploadOf(shop.id, 'inline', { leaseSeconds: 60 }));
+  const upload = await jobs.enqueueUpload(uploadOf(shop.id, 'inline', { leaseSeconds: 60 }));
   expect(await jobs.claimDue('derive', 9, 60)).toEqual([]);
-  expect(await images.find(unrestrictedPrincipal, { id: recorded.imageId })).toMatchObject({
+  expect(await images.find(unrestrictedPrincipal, { id: upload.imageId })).toMatchObject({
     status: 'processing',
   });
-  if (recorded.outcome === 'known') throw new Error('The content is known.');
-  expect(await jobs.renewLeases([recorded.job], 60)).toEqual(new Set([recorded.job]));
+  if (upload.outcome === 'known') throw new Error('The content is known.');
+  expect(await jobs.renewLeases([upload.job], 60)).toEqual(new Set([upload.job]));
 });
 
 test('adds nothing if the tenant already has the content', async () => {
-  const first = await jobs.enqueueUpload(uploadOf(shop.id, 'twice'));
+  const firstUpload = await jobs.enqueueUpload(uploadOf(shop.id, 'twice'));
   expect(await jobs.enqueueUpload(uploadOf(shop.id, 'twice'))).toEqual({
     outcome: 'known',
-    imageId: first.imageId,
+    imageId: firstUpload.imageId,
   });
   expect(await counts()).toEqual({ images: 1, jobs: 1 });
 });
@@ -71,42 +71,42 @@ test('creates one image and one job for a hundred concurrent uploads with the sa
   expect(await counts()).toEqual({ images: 1, jobs: 1 });
 });
 
-test('creates two images for the same content of two tenants', async () => {
-  const [ofShop, ofOther] = await Promise.all(
+test('creates one image per tenant for the same content', async () => {
+  const [shopResult, otherResult] = await Promise.all(
     [shop, other].map((tenant) => jobs.enqueueUpload(uploadOf(tenant.id, 'shared'))),
   );
-  expect(ofShop?.outcome).toBe('new');
-  expect(ofOther?.outcome).toBe('new');
-  expect(ofShop?.imageId).not.toBe(ofOther?.imageId);
+  expect(shopResult?.outcome).toBe('new');
+  expect(otherResult?.outcome).toBe('new');
+  expect(shopResult?.imageId).not.toBe(otherResult?.imageId);
 });
 
-test('queues a failed image again when its content is uploaded again', async () => {
-  const first = await jobs.enqueueUpload(uploadOf(shop.id, 'failed', { leaseSeconds: 60 }));
-  if (first.outcome === 'known') throw new Error('The content is known.');
+test('requeues a failed image when its content is uploaded again', async () => {
+  const firstUpload = await jobs.enqueueUpload(uploadOf(shop.id, 'failed', { leaseSeconds: 60 }));
+  if (firstUpload.outcome === 'known') throw new Error('The content is known.');
   const attempt = {
     failureClass: 'permanent',
     stage: 'decode',
     code: 'picture_damaged',
     error: 'No.',
   } as const;
-  await jobs.recordFailure(first.job, attempt, { state: 'failed' });
-  const second = await jobs.enqueueUpload(uploadOf(shop.id, 'failed'));
-  expect(second).toMatchObject({ outcome: 'retried', imageId: first.imageId });
-  expect(await images.find(unrestrictedPrincipal, { id: first.imageId })).toMatchObject({
+  await jobs.recordFailure(firstUpload.job, attempt, { state: 'failed' });
+  const secondUpload = await jobs.enqueueUpload(uploadOf(shop.id, 'failed'));
+  expect(secondUpload).toMatchObject({ outcome: 'retried', imageId: firstUpload.imageId });
+  expect(await images.find(unrestrictedPrincipal, { id: firstUpload.imageId })).toMatchObject({
     status: 'pending',
     error: null,
     errorCode: null,
   });
-  const [claimed] = await jobs.claimDue('derive', 9, 60);
-  expect(claimed).toMatchObject({ imageId: first.imageId, retries: 0 });
-  expect(claimed?.id).not.toBe(first.job.id);
+  const [claimedJob] = await jobs.claimDue('derive', 9, 60);
+  expect(claimedJob).toMatchObject({ imageId: firstUpload.imageId, retries: 0 });
+  expect(claimedJob?.id).not.toBe(firstUpload.job.id);
 });
 
-test('creates a new image for the content of a deleted one', async () => {
-  const first = await jobs.enqueueUpload(uploadOf(shop.id, 'deleted'));
-  await makeDeletionQueries(database).softDelete(unrestrictedPrincipal, { id: first.imageId }, false);
-  const second = await jobs.enqueueUpload(uploadOf(shop.id, 'deleted'));
-  expect(second.outcome).toBe('new');
-  expect(second.imageId).not.toBe(first.imageId);
-  expect((await images.findByContent(shop.id, hashOf('deleted')))?.id).toBe(second.imageId);
+test('creates a new image for the content of a deleted image', async () => {
+  const firstUpload = await jobs.enqueueUpload(uploadOf(shop.id, 'deleted'));
+  await makeDeletionQueries(database).softDelete(unrestrictedPrincipal, { id: firstUpload.imageId }, false);
+  const secondUpload = await jobs.enqueueUpload(uploadOf(shop.id, 'deleted'));
+  expect(secondUpload.outcome).toBe('new');
+  expect(secondUpload.imageId).not.toBe(firstUpload.imageId);
+  expect((await images.findByContent(shop.id, hashOf('deleted')))?.id).toBe(secondUpload.imageId);
 });

@@ -11,24 +11,24 @@ import { hashOf } from '../../support/inner/records.ts';
 const database = await useDatabase();
 const jobs = makeJobQueries(database);
 const shop = await makeTenantQueries(database).ensure('shop');
-const reportOf = (id: number) => makeJobReportQueries(database).find(unrestrictedPrincipal, id);
-const imageOf = (id: number) => makeImageQueries(database).find(unrestrictedPrincipal, { id });
+const findReport = (id: number) => makeJobReportQueries(database).find(unrestrictedPrincipal, id);
+const findImage = (id: number) => makeImageQueries(database).find(unrestrictedPrincipal, { id });
 
-test('schedules each retry exactly after its delay, by the database’s clock', async () => {
+test('schedules each retry after exactly its delay, measured by the database clock', async () => {
   const { jobId, imageId } = await recordPending(database, shop.id, 'retried');
   for (const [index, delaySeconds] of [2, 4, 8].entries()) {
     const job = await claimOne(database);
     expect(job.retries).toBe(index);
-    const next = { state: 'pending', delaySeconds, budget: 'retries' } as const;
-    expect(await jobs.recordFailure(job, attemptOf('transient'), next)).toBe(true);
-    // The same statement writes the history entry, so its time is that of the failure.
+    const nextState = { state: 'pending', delaySeconds, budget: 'retries' } as const;
+    expect(await jobs.recordFailure(job, attemptOf('transient'), nextState)).toBe(true);
+    // The same statement writes the history entry, so the entry contains the time of the failure.
     const { pause } = await rowOf<{ pause: number }>(
       database,
       `SELECT extract(epoch FROM run_at - (history->-1->>'at')::timestamptz)::float8 AS pause FROM jobs`,
     );
     expect(pause).toBeCloseTo(delaySeconds, 5);
     expect(await jobs.claimDue('derive', 1, 60)).toEqual([]);
-    expect(await imageOf(imageId)).toMatchObject({ status: 'pending', error: null, processedAt: null });
+    expect(await findImage(imageId)).toMatchObject({ status: 'pending', error: null, processedAt: null });
     await makeDue(database, jobId);
   }
   expect(await claimOne(database)).toMatchObject({ id: jobId, retries: 3, crashes: 0 });
@@ -36,8 +36,8 @@ test('schedules each retry exactly after its delay, by the database’s clock', 
 
 test('does not claim a retry before it is due', async () => {
   await recordPending(database, shop.id, 'delayed');
-  const next = { state: 'pending', delaySeconds: 0.4, budget: 'retries' } as const;
-  await jobs.recordFailure(await claimOne(database), attemptOf('transient'), next);
+  const nextState = { state: 'pending', delaySeconds: 0.4, budget: 'retries' } as const;
+  await jobs.recordFailure(await claimOne(database), attemptOf('transient'), nextState);
   const start = performance.now();
   await expect.poll(() => jobs.claimDue('derive', 1, 60), { interval: 20 }).toHaveLength(1);
   expect(performance.now() - start).toBeGreaterThan(350);
@@ -45,15 +45,15 @@ test('does not claim a retry before it is due', async () => {
 
 test('counts crashes separately from retries', async () => {
   const { jobId } = await recordPending(database, shop.id, 'crash');
-  const next = { state: 'pending', delaySeconds: 0, budget: 'crashes' } as const;
-  await jobs.recordFailure(await claimOne(database), attemptOf('crash'), next);
+  const nextState = { state: 'pending', delaySeconds: 0, budget: 'crashes' } as const;
+  await jobs.recordFailure(await claimOne(database), attemptOf('crash'), nextState);
   expect(await claimOne(database)).toMatchObject({ id: jobId, retries: 0, crashes: 1 });
 });
 
-test('records a final failure with the image, and leaves nothing to claim', async () => {
+test('records a final failure on the image, and leaves no job to claim', async () => {
   const { imageId } = await recordPending(database, shop.id, 'final');
   await jobs.recordFailure(await claimOne(database), attemptOf('permanent'), { state: 'failed' });
-  const image = await imageOf(imageId);
+  const image = await findImage(imageId);
   expect(image).toMatchObject({
     status: 'failed',
     error: 'A permanent failure.',
@@ -63,12 +63,12 @@ test('records a final failure with the image, and leaves nothing to claim', asyn
   expect(await jobs.claimDue('derive', 1, 60)).toEqual([]);
 });
 
-test('keeps every failed attempt in the history, with class, stage, reason and time', async () => {
+test('records every failed attempt in the history, with its class, stage, reason and time', async () => {
   const { jobId } = await recordPending(database, shop.id, 'history');
-  const next = { state: 'pending', delaySeconds: 0, budget: 'retries' } as const;
-  await jobs.recordFailure(await claimOne(database), attemptOf('transient'), next);
+  const nextState = { state: 'pending', delaySeconds: 0, budget: 'retries' } as const;
+  await jobs.recordFailure(await claimOne(database), attemptOf('transient'), nextState);
   await jobs.recordFailure(await claimOne(database), attemptOf('crash'), { state: 'failed' });
-  const report = await reportOf(jobId);
+  const report = await findReport(jobId);
   expect(report?.history).toMatchObject([
     { failureClass: 'transient', stage: 'decode', code: 'transient_code', error: 'A transient failure.' },
     { failureClass: 'crash', stage: 'decode', code: 'crash_code', error: 'A crash failure.' },
@@ -78,12 +78,12 @@ test('keeps every failed attempt in the history, with class, stage, reason and t
   }
 });
 
-test('lists failed jobs with their history in poison_jobs, and no others', async () => {
+test('lists only failed jobs in poison_jobs, with their history', async () => {
   const { jobId, imageId } = await recordPending(database, shop.id, 'poison');
   await jobs.recordFailure(await claimOne(database), attemptOf('crash'), { state: 'failed' });
   await recordPending(database, shop.id, 'healthy');
-  const poison = await rowsOf<Record<string, unknown>>(database, 'SELECT * FROM poison_jobs');
-  expect(poison).toMatchObject([
+  const poisonJobs = await rowsOf<Record<string, unknown>>(database, 'SELECT * FROM poison_jobs');
+  expect(poisonJobs).toMatchObject([
     {
       id: jobId,
       image_id: imageId,
@@ -94,9 +94,9 @@ test('lists failed jobs with their history in poison_jobs, and no others', async
       history: [{ failureClass: 'crash' }],
     },
   ]);
-  expect(poison[0]?.['failed_at']).toBeInstanceOf(Date);
+  expect(poisonJobs[0]?.['failed_at']).toBeInstanceOf(Date);
 });
 
-test('returns no report of an unknown job', async () => {
-  expect(await reportOf(123_456)).toBeUndefined();
+test('returns no report for an unknown job', async () => {
+  expect(await findReport(123_456)).toBeUndefined();
 });

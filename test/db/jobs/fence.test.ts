@@ -22,7 +22,7 @@ const retry = { state: 'pending', delaySeconds: 2, budget: 'retries' } as const;
 let staleJob: ClaimedJob;
 let currentJob: ClaimedJob;
 
-/** `staleJob` has lost its lease; `currentJob` is a newer claim of the same job. */
+/** `staleJob` has lost its lease, and `currentJob` is a newer claim of the same job. */
 beforeEach(async () => {
   await recordPending(database, shop.id, 'vase');
   staleJob = await claimOne(database);
@@ -38,55 +38,55 @@ const allRows = async () => ({
   embeddings: await rowsOf(database, 'SELECT * FROM embeddings'),
 });
 
-test('completes nothing after the lease has been taken over', async () => {
-  const before = await allRows();
+test('does not complete the job after the lease has been taken over', async () => {
+  const rowsBefore = await allRows();
   expect(await complete(staleJob, [thumb], facts)).toBeUndefined();
-  expect(await allRows()).toEqual(before);
-  expect(before.renditions).toEqual([]);
+  expect(await allRows()).toEqual(rowsBefore);
+  expect(rowsBefore.renditions).toEqual([]);
 });
 
 test.each([
   ['a final failure', finalFailure],
   ['a failure to be retried', retry],
 ])('does not record %s after the lease has been taken over', async (_name, next) => {
-  const before = await allRows();
+  const rowsBefore = await allRows();
   expect(await jobs.recordFailure(staleJob, attemptOf('permanent'), next)).toBe(false);
-  expect(await allRows()).toEqual(before);
+  expect(await allRows()).toEqual(rowsBefore);
 });
 
 test('does not hand back the job after the lease has been taken over', async () => {
-  const before = await allRows();
+  const rowsBefore = await allRows();
   await jobs.handBack([staleJob]);
-  expect(await allRows()).toEqual(before);
+  expect(await allRows()).toEqual(rowsBefore);
 });
 
-test('changes nothing while the job is pending again', async () => {
+test('changes nothing after the job has been handed back', async () => {
   await jobs.handBack([currentJob]);
-  const before = await allRows();
+  const rowsBefore = await allRows();
   expect(await complete(currentJob, [thumb], facts)).toBeUndefined();
   expect(await jobs.recordFailure(currentJob, attemptOf('permanent'), finalFailure)).toBe(false);
   expect(await jobs.renewLeases([currentJob], 60)).toEqual(new Set());
-  expect(await allRows()).toEqual(before);
+  expect(await allRows()).toEqual(rowsBefore);
 });
 
-test('completes renditions, image and job of the current claim together', async () => {
-  const completed = await complete(
+test('stores the renditions and completes the image and the job together', async () => {
+  const completedImage = await complete(
     currentJob,
     [renditionOf(shop.id, 'vase', 'card', 400), renditionOf(shop.id, 'vase', 'thumb', 100)],
     facts,
   );
-  expect(completed).toMatchObject({
+  expect(completedImage).toMatchObject({
     id: currentJob.imageId,
     status: 'completed',
     tenant: 'shop',
     error: null,
   });
-  expect(completed?.processedAt).toBeInstanceOf(Date);
-  expect(completed?.renditions.map(({ preset, bytes }) => [preset, bytes])).toEqual([
+  expect(completedImage?.processedAt).toBeInstanceOf(Date);
+  expect(completedImage?.renditions.map(({ preset, bytes }) => [preset, bytes])).toEqual([
     ['card', 400],
     ['thumb', 100],
   ]);
-  expect(await images.find(unrestrictedPrincipal, { id: currentJob.imageId })).toEqual(completed);
+  expect(await images.find(unrestrictedPrincipal, { id: currentJob.imageId })).toEqual(completedImage);
   expect(await makeJobReportQueries(database).find(unrestrictedPrincipal, currentJob.id)).toMatchObject({
     state: 'completed',
     leaseLosses: 1,
@@ -95,19 +95,19 @@ test('completes renditions, image and job of the current claim together', async 
 
 test('completes a job only once', async () => {
   await complete(currentJob, [thumb], facts);
-  const before = await allRows();
+  const rowsBefore = await allRows();
   expect(await complete(currentJob, [renditionOf(shop.id, 'vase', 'zoom')], facts)).toBeUndefined();
   expect(await jobs.recordFailure(currentJob, attemptOf('crash'), finalFailure)).toBe(false);
-  expect(await allRows()).toEqual(before);
+  expect(await allRows()).toEqual(rowsBefore);
 });
 
-test('replaces the rendition of the same preset', async () => {
+test('replaces an existing rendition with the same preset', async () => {
   await complete(currentJob, [thumb], facts);
   await database.runScript("UPDATE jobs SET state = 'pending'; UPDATE images SET status = 'pending'");
-  const completed = await complete(
+  const completedImage = await complete(
     await claimOne(database),
     [{ ...thumb, bytes: 77, recipe: 'newer' }],
     facts,
   );
-  expect(completed?.renditions).toMatchObject([{ preset: 'thumb', bytes: 77, recipe: 'newer' }]);
+  expect(completedImage?.renditions).toMatchObject([{ preset: 'thumb', bytes: 77, recipe: 'newer' }]);
 });

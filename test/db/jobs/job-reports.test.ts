@@ -14,28 +14,28 @@ const other = await tenants.ensure('other');
 const catalog = makeCatalog(database, shop.id);
 const otherCatalog = makeCatalog(database, other.id);
 const { reports, jobs } = catalog;
-const ofShop: Principal = { ...unrestrictedPrincipal, tenantId: shop.id };
+const shopPrincipal: Principal = { ...unrestrictedPrincipal, tenantId: shop.id };
 
 const fail = (job: ClaimedJob, failureClass: FailureClass) =>
   jobs.recordFailure(job, attemptOf(failureClass), { state: 'failed' });
 
-let completed: ClaimedJob;
-let broken: ClaimedJob;
-let crashed: ClaimedJob;
-let imported: ClaimedJob;
-let otherTenantsJob: ClaimedJob;
+let completedJob: ClaimedJob;
+let brokenJob: ClaimedJob;
+let crashedJob: ClaimedJob;
+let importJob: ClaimedJob;
+let otherTenantJob: ClaimedJob;
 
-/** Adds, in this order: a completed job, two failed ones and a running import of the shop, and a failed job of the other tenant. */
+/** Adds the jobs above in this order. Each belongs to a different image. */
 beforeEach(async () => {
-  completed = await catalog.upload('completed');
-  await catalog.finish(completed, 'completed');
-  broken = await catalog.upload('broken');
-  await fail(broken, 'permanent');
-  crashed = await catalog.upload('crashed');
-  await fail(crashed, 'crash');
-  imported = await catalog.claimImport('https://example.com/vase');
-  otherTenantsJob = await otherCatalog.upload('other');
-  await fail(otherTenantsJob, 'permanent');
+  completedJob = await catalog.upload('completed');
+  await catalog.finish(completedJob, 'completed');
+  brokenJob = await catalog.upload('broken');
+  await fail(brokenJob, 'permanent');
+  crashedJob = await catalog.upload('crashed');
+  await fail(crashedJob, 'crash');
+  importJob = await catalog.claimImport('https://example.com/vase');
+  otherTenantJob = await otherCatalog.upload('other');
+  await fail(otherTenantJob, 'permanent');
 });
 
 async function list(filter: JobFilter, principal = unrestrictedPrincipal) {
@@ -44,13 +44,15 @@ async function list(filter: JobFilter, principal = unrestrictedPrincipal) {
   return items.map(({ id }) => id);
 }
 
-test('lists jobs newest first, with the fields an operator needs', async () => {
-  expect(await list({})).toEqual([otherTenantsJob, imported, crashed, broken, completed].map(({ id }) => id));
-  expect(await reports.find(unrestrictedPrincipal, crashed.id)).toMatchObject({
+test('lists jobs newest first, with the fields that an operator needs', async () => {
+  expect(await list({})).toEqual(
+    [otherTenantJob, importJob, crashedJob, brokenJob, completedJob].map(({ id }) => id),
+  );
+  expect(await reports.find(unrestrictedPrincipal, crashedJob.id)).toMatchObject({
     kind: 'derive',
     state: 'failed',
     tenant: 'shop',
-    imageId: crashed.imageId,
+    imageId: crashedJob.imageId,
     failureClass: 'crash',
     failureStage: 'decode',
     errorCode: 'crash_code',
@@ -61,50 +63,50 @@ test('lists jobs newest first, with the fields an operator needs', async () => {
 });
 
 test('applies each filter to the list and its total', async () => {
-  const ids = (...claimed: ClaimedJob[]) => claimed.map(({ id }) => id);
-  expect(await list({ state: 'failed' })).toEqual(ids(otherTenantsJob, crashed, broken));
-  expect(await list({ kind: 'import' })).toEqual(ids(imported));
-  expect(await list({ tenant: 'other' })).toEqual(ids(otherTenantsJob));
+  const ids = (...claimedJobs: ClaimedJob[]) => claimedJobs.map(({ id }) => id);
+  expect(await list({ state: 'failed' })).toEqual(ids(otherTenantJob, crashedJob, brokenJob));
+  expect(await list({ kind: 'import' })).toEqual(ids(importJob));
+  expect(await list({ tenant: 'other' })).toEqual(ids(otherTenantJob));
   expect(await list({ tenant: 'unknown' })).toEqual([]);
-  expect(await list({ imageId: broken.imageId })).toEqual(ids(broken));
-  expect(await list({ code: 'permanent_code' })).toEqual(ids(otherTenantsJob, broken));
-  expect(await list({ failureClass: 'crash' })).toEqual(ids(crashed));
-  expect(await list({ state: 'failed', tenant: 'shop', code: 'permanent_code' })).toEqual(ids(broken));
+  expect(await list({ imageId: brokenJob.imageId })).toEqual(ids(brokenJob));
+  expect(await list({ code: 'permanent_code' })).toEqual(ids(otherTenantJob, brokenJob));
+  expect(await list({ failureClass: 'crash' })).toEqual(ids(crashedJob));
+  expect(await list({ state: 'failed', tenant: 'shop', code: 'permanent_code' })).toEqual(ids(brokenJob));
 });
 
-test('returns and retries only its tenant’s jobs for a principal of one tenant', async () => {
-  expect(await list({}, ofShop)).toHaveLength(4);
-  expect(await list({ tenant: 'other' }, ofShop)).toEqual([]);
-  expect(await reports.find(ofShop, otherTenantsJob.id)).toBeUndefined();
-  expect(await jobs.retry(ofShop, otherTenantsJob.id)).toBe('not-found');
-  expect(await jobs.retryAll(ofShop, { code: 'permanent_code' })).toEqual([
-    { id: broken.id, kind: 'derive' },
+test('returns and retries only jobs of the principal’s tenant', async () => {
+  expect(await list({}, shopPrincipal)).toHaveLength(4);
+  expect(await list({ tenant: 'other' }, shopPrincipal)).toEqual([]);
+  expect(await reports.find(shopPrincipal, otherTenantJob.id)).toBeUndefined();
+  expect(await jobs.retry(shopPrincipal, otherTenantJob.id)).toBe('not-found');
+  expect(await jobs.retryAll(shopPrincipal, { code: 'permanent_code' })).toEqual([
+    { id: brokenJob.id, kind: 'derive' },
   ]);
-  expect(await reports.find(unrestrictedPrincipal, otherTenantsJob.id)).toMatchObject({ state: 'failed' });
+  expect(await reports.find(unrestrictedPrincipal, otherTenantJob.id)).toMatchObject({ state: 'failed' });
 });
 
 test('returns the same pages by cursor as by offset, and no cursor on the last page', async () => {
-  const all = await list({});
-  const byCursor: number[] = [];
+  const allIds = await list({});
+  const idsByCursor: number[] = [];
   let after: number | undefined;
   do {
-    const offset = byCursor.length;
+    const offset = idsByCursor.length;
     const page = await reports.list(unrestrictedPrincipal, {}, { limit: 2, offset: 0, after });
     const pageByOffset = await reports.list(unrestrictedPrincipal, {}, { limit: 2, offset });
     expect(page).toEqual(pageByOffset);
     expect(page.total).toBe(5);
-    byCursor.push(...page.items.map(({ id }) => id));
+    idsByCursor.push(...page.items.map(({ id }) => id));
     after = page.next;
   } while (after !== undefined);
-  expect(byCursor).toEqual(all);
+  expect(idsByCursor).toEqual(allIds);
 });
 
 test('resets the retry budgets of a retried job, and keeps its history', async () => {
   await database.runScript(
-    `UPDATE jobs SET retries = 3, crashes = 1, lease_losses = 2 WHERE id = ${crashed.id}`,
+    `UPDATE jobs SET retries = 3, crashes = 1, lease_losses = 2 WHERE id = ${crashedJob.id}`,
   );
-  expect(await jobs.retry(unrestrictedPrincipal, crashed.id)).toBe('retried');
-  expect(await reports.find(unrestrictedPrincipal, crashed.id)).toMatchObject({
+  expect(await jobs.retry(unrestrictedPrincipal, crashedJob.id)).toBe('retried');
+  expect(await reports.find(unrestrictedPrincipal, crashedJob.id)).toMatchObject({
     state: 'pending',
     retries: 0,
     crashes: 0,
@@ -116,35 +118,35 @@ test('resets the retry budgets of a retried job, and keeps its history', async (
     finishedAt: null,
     history: [{ failureClass: 'crash' }],
   });
-  const image = await catalog.image(crashed.imageId);
+  const image = await catalog.image(crashedJob.imageId);
   expect(image).toMatchObject({ status: 'pending', error: null, errorCode: null, processedAt: null });
-  const [claimed] = await jobs.claimDue('derive', 9, 60);
-  expect(claimed).toMatchObject({ id: crashed.id, retries: 0, crashes: 0, leaseToken: 2 });
-  await catalog.finish(claimed!, 'crashed');
-  expect(await catalog.image(crashed.imageId)).toMatchObject({ status: 'completed' });
+  const [claimedJob] = await jobs.claimDue('derive', 9, 60);
+  expect(claimedJob).toMatchObject({ id: crashedJob.id, retries: 0, crashes: 0, leaseToken: 2 });
+  await catalog.finish(claimedJob!, 'crashed');
+  expect(await catalog.image(crashedJob.imageId)).toMatchObject({ status: 'completed' });
 });
 
-test('refuses to retry a job that has not failed, and reports an unknown one as not found', async () => {
-  for (const { id } of [completed, imported])
+test('does not retry a job that has not failed, and reports an unknown job as not found', async () => {
+  for (const { id } of [completedJob, importJob])
     expect(await jobs.retry(unrestrictedPrincipal, id)).toBe('not-retryable');
   expect(await jobs.retry(unrestrictedPrincipal, 424_242)).toBe('not-found');
-  expect(await reports.find(unrestrictedPrincipal, completed.id)).toMatchObject({ state: 'completed' });
+  expect(await reports.find(unrestrictedPrincipal, completedJob.id)).toMatchObject({ state: 'completed' });
 });
 
-test('refuses to retry a job whose image has since been deleted, purged or completed', async () => {
-  await catalog.softDelete(broken.imageId);
-  expect(await jobs.retry(unrestrictedPrincipal, broken.id)).toBe('not-retryable');
-  await catalog.purge(broken.imageId);
-  expect(await jobs.retry(unrestrictedPrincipal, broken.id)).toBe('not-retryable');
+test('does not retry a job whose image has since been deleted, purged or completed', async () => {
+  await catalog.softDelete(brokenJob.imageId);
+  expect(await jobs.retry(unrestrictedPrincipal, brokenJob.id)).toBe('not-retryable');
+  await catalog.purge(brokenJob.imageId);
+  expect(await jobs.retry(unrestrictedPrincipal, brokenJob.id)).toBe('not-retryable');
   await catalog.finish(await catalog.upload('crashed'), 'crashed');
-  expect(await jobs.retry(unrestrictedPrincipal, crashed.id)).toBe('not-retryable');
+  expect(await jobs.retry(unrestrictedPrincipal, crashedJob.id)).toBe('not-retryable');
 });
 
 test('retries only the last job of an image', async () => {
   const secondJob = await catalog.upload('broken');
   await fail(secondJob, 'transient');
-  expect(secondJob.imageId).toBe(broken.imageId);
-  expect(await jobs.retry(unrestrictedPrincipal, broken.id)).toBe('not-retryable');
+  expect(secondJob.imageId).toBe(brokenJob.imageId);
+  expect(await jobs.retry(unrestrictedPrincipal, brokenJob.id)).toBe('not-retryable');
   expect(await jobs.retryAll(unrestrictedPrincipal, { tenant: 'shop', failureClass: 'permanent' })).toEqual(
     [],
   );
@@ -163,9 +165,9 @@ test.each<[JobFilter, number]>([
   expect(await jobs.claimDue('derive', 9, 60)).toHaveLength(count);
 });
 
-test('requeues a job once for twenty concurrent retries', async () => {
+test('requeues a job only once for twenty concurrent retries', async () => {
   const results = await Promise.all(
-    Array.from({ length: 20 }, () => jobs.retry(unrestrictedPrincipal, broken.id)),
+    Array.from({ length: 20 }, () => jobs.retry(unrestrictedPrincipal, brokenJob.id)),
   );
   expect(results.filter((result) => result === 'retried')).toHaveLength(1);
   expect(await jobs.claimDue('derive', 9, 60)).toHaveLength(1);
@@ -176,7 +178,7 @@ test('counts pending and processing jobs by kind', async () => {
     { kind: 'import', pending: 0, processing: 1, oldestPendingSeconds: null },
   ]);
   await jobs.retryAll(unrestrictedPrincipal, {});
-  await database.runScript(`UPDATE jobs SET run_at = now() - interval '100 s' WHERE id = ${broken.id}`);
+  await database.runScript(`UPDATE jobs SET run_at = now() - interval '100 s' WHERE id = ${brokenJob.id}`);
   const [derive] = await reports.depth();
   expect(derive).toMatchObject({ kind: 'derive', pending: 3, processing: 0 });
   expect(derive?.oldestPendingSeconds).toBeCloseTo(100, -1);

@@ -9,26 +9,26 @@ const { id: tenantId } = await makeTenantQueries(database).ensure('shop');
 const catalog = makeCatalog(database, tenantId);
 const migration = new URL('../../../src/db/migrations/0011-one-active-job.sql', import.meta.url);
 
-test('rejects a second active job of an image', async () => {
+test('rejects a second active job for an image', async () => {
   const { imageId } = await catalog.upload('vase');
   await expect(insertPendingJob(imageId)).rejects.toMatchObject({ code: '23505' });
 });
 
-test('keeps the processing job of an image in the migration, or else its newest one', async () => {
-  const claimed = await catalog.upload('vase');
+test('keeps the processing job of an image during the migration, or its newest job if none is processing', async () => {
+  const claimedJob = await catalog.upload('vase');
   const completedId = await catalog.add('lamp');
   await database.runScript('DROP INDEX jobs_one_active');
-  await insertPendingJob(claimed.imageId);
+  await insertPendingJob(claimedJob.imageId);
   await insertPendingJob(completedId);
-  const newest = await insertPendingJob(completedId);
+  const newestId = await insertPendingJob(completedId);
 
   await database.runScript(await readFile(migration, 'utf8'));
 
-  const active = await rowsOf<{ id: number }>(
+  const activeJobs = await rowsOf<{ id: number }>(
     database,
     "SELECT id FROM jobs WHERE state IN ('pending', 'processing') ORDER BY image_id",
   );
-  expect(active.map(({ id }) => id)).toEqual([claimed.id, newest]);
+  expect(activeJobs.map(({ id }) => id)).toEqual([claimedJob.id, newestId]);
 });
 
 async function insertPendingJob(imageId: number): Promise<number> {

@@ -15,7 +15,7 @@ const other = await tenants.ensure('other');
 const catalog = makeCatalog(database, shop.id);
 const { expiredRows, images, jobs, purging, references } = catalog;
 
-/** A job and its image. Before the job exists, only the image may be known. */
+/** The ids of a job and its image. The job id is unknown until the job exists. */
 interface Rows {
   readonly jobId?: number;
   readonly imageId?: number;
@@ -68,7 +68,7 @@ async function secondJob(): Promise<ClaimedJob> {
 }
 
 /** Makes a job older than any retention period. */
-async function age({ id }: ClaimedJob): Promise<void> {
+async function makeExpired({ id }: ClaimedJob): Promise<void> {
   await database.runScript(`UPDATE jobs SET finished_at = now() - interval '100 days' WHERE id = ${id}`);
 }
 
@@ -185,12 +185,12 @@ const transitions: Readonly<Record<string, () => Promise<Transition>>> = {
   }),
   'expiredRows.removeJobs, completed': async () => {
     const job = await completedJob();
-    await age(job);
+    await makeExpired(job);
     return { ...rowsOfJob(job), run: () => expiredRows.removeJobs('completed', 30) };
   },
   'expiredRows.removeJobs, failed': async () => {
     const job = await failedJob();
-    await age(job);
+    await makeExpired(job);
     return { ...rowsOfJob(job), run: () => expiredRows.removeJobs('failed', 30) };
   },
 };
@@ -226,7 +226,7 @@ const withDeletedImage: typeof transitions = {
 
 /** Ways in which a worker loses its lease. */
 const leaseLosses: Readonly<Record<string, (job: ClaimedJob) => Promise<unknown>>> = {
-  'another process holds the job': async ({ kind }) => {
+  'another process has claimed the job': async ({ kind }) => {
     await jobs.takeOverLostLeases(10, true);
     await claimOne(database, 60, kind);
   },
@@ -236,11 +236,11 @@ const leaseLosses: Readonly<Record<string, (job: ClaimedJob) => Promise<unknown>
   'the job is failed': (job) => catalog.fail(job),
 };
 
-const writesWithLease: Readonly<Record<string, (job: ClaimedJob, lampId: number) => Promise<unknown>>> = {
+const writesWithLease: Readonly<Record<string, (job: ClaimedJob, donorId: number) => Promise<unknown>>> = {
   renewLeases: (job) => jobs.renewLeases([job], 60),
   attachContent: (job) => jobs.attachContent(job, contentOf(shop.id, 'vase')),
   complete: (job) => jobs.complete(job, renditions, facts),
-  completeSharing: (job, lampId) => completeSharing(job, lampId),
+  completeSharing: (job, donorId) => completeSharing(job, donorId),
   completeAsDuplicate: (job) => jobs.completeAsDuplicate(job, duplicate),
   recordFailure: (job) => catalog.fail(job),
   handBack: async (job) => {
@@ -250,12 +250,12 @@ const writesWithLease: Readonly<Record<string, (job: ClaimedJob, lampId: number)
   withdraw: (job) => jobs.withdraw(job, removal),
 };
 
-type Refusal = () => Promise<() => Promise<unknown>>;
+type PrepareCase = () => Promise<() => Promise<unknown>>;
 const claim = () => jobs.claimDue('derive', 1, 60);
 const enqueueAgain = () => jobs.enqueueUpload(uploadOf(shop.id, 'vase'));
 const withdrawJob = (job: ClaimedJob) => () => jobs.withdraw(job, removal);
 
-const refusals: Readonly<Record<string, Refusal>> = {
+const casesWithoutTransition: Readonly<Record<string, PrepareCase>> = {
   'enqueueUpload: the image with this content is pending': async () => {
     await pendingJob();
     return enqueueAgain;
@@ -291,11 +291,11 @@ const refusals: Readonly<Record<string, Refusal>> = {
     const { imageId } = await failedJob();
     return () => jobs.requeue(imageId, 50);
   },
-  'claimDue: the job waits for its retry': async () => {
+  'claimDue: the job is waiting for its retry': async () => {
     await jobs.recordFailure(await claimedJob(), attemptOf('transient'), retryLater);
     return claim;
   },
-  'claimDue: the job is of another kind': async () => {
+  'claimDue: the job has a different kind': async () => {
     await jobs.enqueueUrls([url], 'reuse-completed', 100);
     return claim;
   },
@@ -318,7 +318,7 @@ const refusals: Readonly<Record<string, Refusal>> = {
     await catalog.softDelete(donorId);
     return () => jobs.completeSharing(job, donorId, donor!.renditions, facts);
   },
-  'completeSharing: the donor uses other files than those compared': async () => {
+  'completeSharing: the donor’s files differ from the compared files': async () => {
     const donorId = await catalog.add('lamp');
     const job = await claimedJob();
     return () => jobs.completeSharing(job, donorId, [renditionOf(shop.id, 'chair', 'thumb')], facts);
@@ -424,11 +424,11 @@ function tableBelow(heading: string): Row[] {
 }
 
 /** Returns the query of a row such as `claimDue, first run`. */
-function queryOf(name: string): string {
+function findQuery(name: string): string {
   return name.replace(/,.*$/, '');
 }
 
-/** Describes the result of a query in the words of the document. */
+/** Describes the result of a query as the document does. */
 function describeResult(result: unknown): unknown {
   if (Array.isArray(result) && result.length === 0) return 'nothing';
   if (result instanceof Set && result.size === 0) return 'nothing';
@@ -437,7 +437,7 @@ function describeResult(result: unknown): unknown {
   return 'outcome' in result ? result.outcome : result;
 }
 
-async function statesOf({ jobId, imageId }: Rows) {
+async function readStates({ jobId, imageId }: Rows) {
   const [job] = await rowsOf<{ state: string }>(database, `SELECT state FROM jobs WHERE id = ${jobId ?? 0}`);
   const [image] = await rowsOf<{ status: string }>(
     database,
@@ -446,17 +446,17 @@ async function statesOf({ jobId, imageId }: Rows) {
   return { job: job?.state ?? '–', image: image?.status ?? '–' };
 }
 
-/** Runs a transition. Returns the states of job and image before and after it. */
+/** Runs a transition and returns the states of the job and the image before and after it. */
 async function runTransition(prepare: () => Promise<Transition>) {
   const { run, ...rows } = await prepare();
-  const before = await statesOf(rows);
+  const before = await readStates(rows);
   const result = (await run()) as { job?: { id: number }; imageId?: number } | undefined;
   const isInserted = rows.jobId === undefined && result?.job;
-  const after = await statesOf(isInserted ? { jobId: result.job!.id, imageId: result.imageId! } : rows);
+  const after = await readStates(isInserted ? { jobId: result.job!.id, imageId: result.imageId! } : rows);
   return { job: `${before.job} → ${after.job}`, image: `${before.image} → ${after.image}` };
 }
 
-/** Reads all rows that a refused query must leave unchanged. */
+/** Returns all rows that a query without a transition must leave unchanged. */
 async function allRows() {
   const tables = ['jobs', 'images', 'renditions', 'fingerprints', 'near_duplicates', 'image_references'];
   return Promise.all(tables.map((table) => rowsOf(database, `SELECT * FROM ${table} ORDER BY 1, 2`)));
@@ -470,22 +470,22 @@ describe('transitions', () => {
   });
 
   test('are the same in the diagram and in the table', () => {
-    const edges = document.matchAll(/^  (\S+) --> (\S+): (.+)$/gm);
-    const inDiagram = Array.from(edges, ([, from = '', to = '', queries = '']) =>
+    const arrows = document.matchAll(/^  (\S+) --> (\S+): (.+)$/gm);
+    const inDiagram = Array.from(arrows, ([, from = '', to = '', queries = '']) =>
       queries.split(', ').map((query) => `${query.split(' ')[0]}: ${from} → ${to}`.replace('[*]', '–')),
     );
-    const inTable = documented.map(([name, job]) => `${queryOf(name)}: ${job}`);
+    const inTable = documented.map(([name, job]) => `${findQuery(name)}: ${job}`);
     expect(inDiagram.flat().toSorted()).toEqual([...new Set(inTable)].toSorted());
   });
 
-  test.each(documented)('%s: the job is %s, the image %s', async (name, job, image) => {
+  test.each(documented)('%s: job %s, image %s', async (name, job, image) => {
     expect(await runTransition(transitions[name]!)).toEqual({ job, image });
   });
 
-  test.each(documented)('%s is in the documented file, with the documented fence', (...row) => {
+  test.each(documented)('%s is implemented in the documented file, with the documented fence', (...row) => {
     const [name, , , , file, fence] = row;
     const source = readFileSync(new URL(`../../../src/db/jobs/${file}`, import.meta.url), 'utf8');
-    const query = queryOf(name).replace(/^.*\./, '');
+    const query = findQuery(name).replace(/^.*\./, '');
     expect(source).toMatch(new RegExp(`^    (async )?${query}[:(]`, 'm'));
     expect(/\b(heldBy|lockHeldJob)\(/.test(source)).toBe(fence === 'token');
   });
@@ -498,7 +498,7 @@ describe('deleted images', () => {
     expect(documented.map(([name]) => name)).toEqual(Object.keys(withDeletedImage));
   });
 
-  test.each(documented)('%s: the job is %s, the image %s', async (name, job, image) => {
+  test.each(documented)('%s: job %s, image %s', async (name, job, image) => {
     expect(await runTransition(withDeletedImage[name]!)).toEqual({ job, image });
     expect(await rowsOf(database, 'SELECT 1 FROM images WHERE deleted_at IS NULL')).toEqual([]);
   });
@@ -509,7 +509,7 @@ describe('after losing the lease', () => {
 
   test('is documented for every query that checks the lease token', () => {
     const fenced = tableBelow('Transitions').filter(([, , , , , fence]) => fence === 'token');
-    const queries = new Set(fenced.map(([name]) => queryOf(name)));
+    const queries = new Set(fenced.map(([name]) => findQuery(name)));
     expect(new Set(documented.map(([name]) => name))).toEqual(queries);
     expect(documented.map(([name]) => name)).toEqual(Object.keys(writesWithLease));
   });
@@ -519,14 +519,14 @@ describe('after losing the lease', () => {
   );
 
   test.each(cases)('%s returns %s and changes nothing when %s', async (name, result, loss) => {
-    const lampId = await catalog.add('lamp');
+    const donorId = await catalog.add('lamp');
     const job =
       name === 'attachContent' || name === 'completeAsDuplicate'
         ? await claimedImportJob()
         : await claimedJob();
     await leaseLosses[loss]!(job);
     const before = await allRows();
-    expect(describeResult(await writesWithLease[name]!(job, lampId))).toBe(result);
+    expect(describeResult(await writesWithLease[name]!(job, donorId))).toBe(result);
     expect(await allRows()).toEqual(before);
   });
 });
@@ -537,18 +537,18 @@ describe('cases without a transition', () => {
   );
 
   test('are documented exactly as tested here', () => {
-    expect(documented.map(([name]) => name)).toEqual(Object.keys(refusals));
+    expect(documented.map(([name]) => name)).toEqual(Object.keys(casesWithoutTransition));
   });
 
   test.each(documented)('%s → %s', async (name, result) => {
-    const run = await refusals[name]!();
+    const run = await casesWithoutTransition[name]!();
     const before = await allRows();
     expect(describeResult(await run())).toBe(result);
     expect(await allRows()).toEqual(before);
   });
 });
 
-test('increases the lease token by one with each claim', async () => {
+test('increments the lease token with each claim', async () => {
   const job = await claimedJob();
   await jobs.handBack([job]);
   expect(await claimOne(database)).toMatchObject({ id: job.id, leaseToken: job.leaseToken + 1 });

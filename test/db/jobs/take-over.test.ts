@@ -10,21 +10,26 @@ import { derivedFactsOf } from '../../support/inner/records.ts';
 const database = await useDatabase();
 const jobs = makeJobQueries(database);
 const shop = await makeTenantQueries(database).ensure('shop');
-const imageOf = (id: number) => makeImageQueries(database).find(unrestrictedPrincipal, { id });
+const findImage = (id: number) => makeImageQueries(database).find(unrestrictedPrincipal, { id });
 
 test('takes over only expired leases, without using up a retry', async () => {
   const { imageId } = await recordPending(database, shop.id, 'expired');
-  const expired = await claimOne(database, 0.05);
+  const expiredJob = await claimOne(database, 0.05);
   await recordPending(database, shop.id, 'active');
-  const active = await claimOne(database, 60);
+  const activeJob = await claimOne(database, 60);
   await new Promise((resolve) => setTimeout(resolve, 100));
   expect(await jobs.takeOverLostLeases(10, false)).toEqual({
-    requeued: [{ id: expired.id, kind: 'derive' }],
+    requeued: [{ id: expiredJob.id, kind: 'derive' }],
     failed: 0,
   });
-  expect(await imageOf(imageId)).toMatchObject({ status: 'pending', error: null });
-  expect(await claimOne(database)).toMatchObject({ id: expired.id, retries: 0, crashes: 0, leaseLosses: 1 });
-  expect(await jobs.renewLeases([active], 60)).toEqual(new Set([active]));
+  expect(await findImage(imageId)).toMatchObject({ status: 'pending', error: null });
+  expect(await claimOne(database)).toMatchObject({
+    id: expiredJob.id,
+    retries: 0,
+    crashes: 0,
+    leaseLosses: 1,
+  });
+  expect(await jobs.renewLeases([activeJob], 60)).toEqual(new Set([activeJob]));
 });
 
 test('takes over every lease if no other process can be running', async () => {
@@ -43,7 +48,7 @@ test('leaves pending and finished jobs unchanged', async () => {
   expect(await claimOne(database)).toMatchObject({ leaseLosses: 0 });
 });
 
-test('fails a job that has lost its worker ten times', async () => {
+test('fails a job whose worker has been lost ten times', async () => {
   const { jobId, imageId } = await recordPending(database, shop.id, 'crashes its worker');
   for (let loss = 1; loss <= 9; loss++) {
     await claimOne(database);
@@ -52,13 +57,13 @@ test('fails a job that has lost its worker ten times', async () => {
   await claimOne(database);
   expect(await jobs.takeOverLostLeases(10, true)).toEqual({ requeued: [], failed: 1 });
   const error = 'The worker stopped unexpectedly 10 times while processing this image.';
-  expect(await imageOf(imageId)).toMatchObject({
+  expect(await findImage(imageId)).toMatchObject({
     status: 'failed',
     error,
     errorCode: 'worker_lost',
   });
   expect(await jobs.claimDue('derive', 9, 60)).toEqual([]);
-  const [poison] = await rowsOf<{ id: number; history: unknown[] }>(database, 'SELECT * FROM poison_jobs');
-  expect(poison).toMatchObject({ id: jobId, failure_class: 'lease-lost', error, lease_losses: 10 });
-  expect(poison?.history).toHaveLength(10);
+  const [poisonJob] = await rowsOf<{ id: number; history: unknown[] }>(database, 'SELECT * FROM poison_jobs');
+  expect(poisonJob).toMatchObject({ id: jobId, failure_class: 'lease-lost', error, lease_losses: 10 });
+  expect(poisonJob?.history).toHaveLength(10);
 });

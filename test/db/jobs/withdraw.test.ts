@@ -13,19 +13,19 @@ const shop = await makeTenantQueries(database).ensure('shop');
 
 /** Records an upload and claims its job. */
 async function recordClaimed(content: string): Promise<ClaimedJob> {
-  const recorded = await jobs.enqueueUpload(uploadOf(shop.id, content, { leaseSeconds: 60 }));
-  if (recorded.outcome === 'known') throw new Error('The content is known.');
-  return recorded.job;
+  const result = await jobs.enqueueUpload(uploadOf(shop.id, content, { leaseSeconds: 60 }));
+  if (result.outcome === 'known') throw new Error('The content is known.');
+  return result.job;
 }
 
 /** Withdraws an upload. Returns whether it was withdrawn and how often its original was removed. */
 async function withdraw(job: ClaimedJob, content: string) {
-  let removed = 0;
+  let removals = 0;
   const withdrawn = await jobs.withdraw(job, {
     contentHash: hashOf(content),
-    removeOriginal: () => Promise.resolve(void removed++),
+    removeOriginal: () => Promise.resolve(void removals++),
   });
-  return { withdrawn, removed };
+  return { withdrawn, removals };
 }
 
 const counts = () =>
@@ -36,65 +36,65 @@ const counts = () =>
 
 test('removes the image, its job and its original', async () => {
   const job = await recordClaimed('broken');
-  expect(await withdraw(job, 'broken')).toEqual({ withdrawn: true, removed: 1 });
+  expect(await withdraw(job, 'broken')).toEqual({ withdrawn: true, removals: 1 });
   expect(await counts()).toEqual({ images: 0, jobs: 0 });
 });
 
 test('keeps the original while a deleted image has the same content', async () => {
-  const before = await recordClaimed('kept');
-  await makeDeletionQueries(database).softDelete(unrestrictedPrincipal, { id: before.imageId }, false);
+  const deletedJob = await recordClaimed('kept');
+  await makeDeletionQueries(database).softDelete(unrestrictedPrincipal, { id: deletedJob.imageId }, false);
   const job = await recordClaimed('kept');
-  expect(await withdraw(job, 'kept')).toEqual({ withdrawn: true, removed: 0 });
+  expect(await withdraw(job, 'kept')).toEqual({ withdrawn: true, removals: 0 });
   expect(await counts()).toEqual({ images: 1, jobs: 1 });
 });
 
-test('removes the original even if another tenant has the same content', async () => {
-  const other = await makeTenantQueries(database).ensure('other');
-  await jobs.enqueueUpload(uploadOf(other.id, 'both'));
-  expect(await withdraw(await recordClaimed('both'), 'both')).toEqual({ withdrawn: true, removed: 1 });
+test('removes the original if only another tenant has the same content', async () => {
+  const otherTenant = await makeTenantQueries(database).ensure('other');
+  await jobs.enqueueUpload(uploadOf(otherTenant.id, 'both'));
+  expect(await withdraw(await recordClaimed('both'), 'both')).toEqual({ withdrawn: true, removals: 1 });
 });
 
 test('withdraws nothing after the lease has been taken over', async () => {
   const job = await recordClaimed('taken');
   await makeJobQueries(database).takeOverLostLeases(10, true);
-  expect(await withdraw(job, 'taken')).toEqual({ withdrawn: false, removed: 0 });
-  const [claimed] = await makeJobQueries(database).claimDue('derive', 1, 60);
-  expect(claimed?.id).toBe(job.id);
-  expect(await withdraw(job, 'taken')).toEqual({ withdrawn: false, removed: 0 });
+  expect(await withdraw(job, 'taken')).toEqual({ withdrawn: false, removals: 0 });
+  const [claimedJob] = await makeJobQueries(database).claimDue('derive', 1, 60);
+  expect(claimedJob?.id).toBe(job.id);
+  expect(await withdraw(job, 'taken')).toEqual({ withdrawn: false, removals: 0 });
   expect(await counts()).toEqual({ images: 1, jobs: 1 });
 });
 
 test('keeps the image if the original cannot be removed', async () => {
   const job = await recordClaimed('stuck');
-  const failing = jobs.withdraw(job, {
+  const withdrawal = jobs.withdraw(job, {
     contentHash: hashOf('stuck'),
     removeOriginal: () => Promise.reject(new Error('The disk is unavailable.')),
   });
-  await expect(failing).rejects.toThrow('The disk is unavailable.');
+  await expect(withdrawal).rejects.toThrow('The disk is unavailable.');
   expect(await counts()).toEqual({ images: 1, jobs: 1 });
 });
 
 test('creates a new image for the same content uploaded during a withdrawal', async () => {
   const job = await recordClaimed('race');
-  const order: string[] = [];
-  const removing = Promise.withResolvers<void>();
-  const withdrawing = jobs.withdraw(job, {
+  const events: string[] = [];
+  const removalStarted = Promise.withResolvers<void>();
+  const withdrawal = jobs.withdraw(job, {
     contentHash: hashOf('race'),
     removeOriginal: async () => {
-      order.push('removing');
-      removing.resolve();
+      events.push('removing');
+      removalStarted.resolve();
       await new Promise((resolve) => setTimeout(resolve, 50));
-      order.push('removed');
+      events.push('removed');
     },
   });
-  await removing.promise;
-  const recording = jobs.enqueueUpload(uploadOf(shop.id, 'race')).then((recorded) => {
-    order.push('recorded');
-    return recorded;
+  await removalStarted.promise;
+  const upload = jobs.enqueueUpload(uploadOf(shop.id, 'race')).then((result) => {
+    events.push('recorded');
+    return result;
   });
-  await withdrawing;
-  const recorded = await recording;
-  expect(recorded.outcome).toBe('new');
-  expect(recorded.imageId).not.toBe(job.imageId);
-  expect(order).toEqual(['removing', 'removed', 'recorded']);
+  await withdrawal;
+  const result = await upload;
+  expect(result.outcome).toBe('new');
+  expect(result.imageId).not.toBe(job.imageId);
+  expect(events).toEqual(['removing', 'removed', 'recorded']);
 });

@@ -10,25 +10,25 @@ const database = await openDatabase();
 const { expiredRows, imports, references, jobs, tenants, usage } = makeQueries(database);
 const page = { limit: 10, offset: 0 };
 
-/** Removes the rows of earlier tests. Keeps their tenants and marks them as just used. */
+/** Removes the rows of earlier tests, except for tenants, which are marked as just used. */
 async function reset(): Promise<void> {
   await emptyTables(database);
   await database.runScript('UPDATE tenants SET used_at = now()');
 }
 
-/** Records an import of one image, made `days` ago. */
+/** Records an import of one image, created `days` ago. */
 async function recordImport(
   tenantId: number,
   name: string,
   days: number,
 ): Promise<{ id: number; imageId: number }> {
   const url = `https://a.example/${name}.jpg`;
-  const [recorded] = await jobs.enqueueUrls(
+  const [result] = await jobs.enqueueUrls(
     [{ tenantId, url, urlHash: hashOf(url), reference: undefined }],
     'reuse-completed',
     50,
   );
-  const imageId = recorded?.imageId ?? 0;
+  const imageId = result?.imageId ?? 0;
   const line = { line: 1, url, tenant: 'shop', reference: null, code: null, error: null };
   const { id } = await imports.record(unrestrictedPrincipal, [{ ...line, outcome: 'new', imageId }]);
   await database.runScript(
@@ -40,7 +40,7 @@ async function recordImport(
 const completeImage = (imageId: number) =>
   database.runScript(`UPDATE images SET status = 'completed' WHERE id = ${imageId}`);
 const findImport = (id: number) => imports.find(unrestrictedPrincipal, { id }, page);
-const ageTenant = (name: string, days: number) =>
+const setLastUse = (name: string, days: number) =>
   database.runScript(`UPDATE tenants SET used_at = now() - interval '${days} days' WHERE name = '${name}'`);
 
 test('removes only completed and failed jobs, each after its retention period', async () => {
@@ -58,11 +58,11 @@ test('removes only completed and failed jobs, each after its retention period', 
   expect([await expiredRows.removeJobs('completed', 7), await expiredRows.removeJobs('failed', 30)]).toEqual([
     2, 1,
   ]);
-  const remaining = await rowsOf<{ state: string; age: number }>(
+  const remainingRows = await rowsOf<{ state: string; age: number }>(
     database,
     'SELECT state, extract(day FROM now() - created_at)::int AS age FROM jobs ORDER BY state, age',
   );
-  expect(remaining.map((job) => [job.state, job.age])).toEqual([
+  expect(remainingRows.map((job) => [job.state, job.age])).toEqual([
     ['completed', 6],
     ['failed', 6],
     ['failed', 8],
@@ -73,27 +73,29 @@ test('removes only completed and failed jobs, each after its retention period', 
   expect((await rowOf<{ count: number }>(database, 'SELECT count(*) FROM images')).count).toBe(9);
 });
 
-test('removes finished imports with their lines, but not their images', async () => {
+test('removes finished imports and their lines, but not their images', async () => {
   await reset();
   const { id: tenantId } = await tenants.ensure('shop');
-  const [old, recent, processing, deleted] = [
+  const [oldImport, recentImport, processingImport, deletedImport] = [
     await recordImport(tenantId, 'old', 91),
     await recordImport(tenantId, 'recent', 89),
     await recordImport(tenantId, 'processing', 91),
     await recordImport(tenantId, 'deleted', 91),
   ];
-  await completeImage(old.imageId);
-  await completeImage(recent.imageId);
-  await database.runScript(`UPDATE images SET deleted_at = now() WHERE id = ${deleted.imageId}`);
+  await completeImage(oldImport.imageId);
+  await completeImage(recentImport.imageId);
+  await database.runScript(`UPDATE images SET deleted_at = now() WHERE id = ${deletedImport.imageId}`);
   expect(await expiredRows.removeImports(90)).toBe(2);
   expect(
     await Promise.all(
-      [old, recent, processing, deleted].map(async ({ id }) => Boolean(await findImport(id))),
+      [oldImport, recentImport, processingImport, deletedImport].map(async ({ id }) =>
+        Boolean(await findImport(id)),
+      ),
     ),
   ).toEqual([false, true, true, false]);
   expect(await rowsOf(database, 'SELECT DISTINCT import_id AS id FROM import_lines ORDER BY id')).toEqual([
-    { id: recent.id },
-    { id: processing.id },
+    { id: recentImport.id },
+    { id: processingImport.id },
   ]);
   expect((await rowOf<{ count: number }>(database, 'SELECT count(*) FROM images')).count).toBe(4);
 });
@@ -116,14 +118,14 @@ test('removes images without content, unless they have a reference or are being 
   await setColumns('with content', `content_hash = '${hashOf('content')}'`);
   await setColumns('deleted', 'deleted_at = now()');
   expect(await expiredRows.removeImagesWithoutContent(90)).toBe(1);
-  const remaining = await rowsOf<{ id: number }>(database, 'SELECT id FROM images ORDER BY id');
-  expect(remaining.map(({ id }) => id)).toEqual(names.slice(1).map((name) => images.get(name)));
+  const remainingRows = await rowsOf<{ id: number }>(database, 'SELECT id FROM images ORDER BY id');
+  expect(remainingRows.map(({ id }) => id)).toEqual(names.slice(1).map((name) => images.get(name)));
   expect(await usageFromCounters(database)).toEqual(await usageFromRows(database));
   const linesWithoutImage = await rowsOf(database, 'SELECT 1 FROM import_lines WHERE image_id IS NULL');
   expect(linesWithoutImage).toHaveLength(1);
 });
 
-test('removes more imports than fit into one batch', async () => {
+test('removes more imports than one batch contains', async () => {
   await reset();
   await database.runScript(`
     INSERT INTO imports (uuid, total, created_at)
@@ -131,7 +133,7 @@ test('removes more imports than fit into one batch', async () => {
   expect(await expiredRows.removeImports(90)).toBe(120);
 });
 
-test('removes unused tenants without rows, and leaves the usage unchanged', async () => {
+test('removes unused tenants that have no rows, and leaves the usage unchanged', async () => {
   await reset();
   const names = [
     'with image',
@@ -147,61 +149,61 @@ test('removes unused tenants without rows, and leaves the usage unchanged', asyn
   for (const name of names) {
     const { id } = await tenants.ensure(name.replaceAll(' ', '-'));
     ids.set(name, id);
-    if (name !== 'in use') await ageTenant(name.replaceAll(' ', '-'), 31);
+    if (name !== 'in use') await setLastUse(name.replaceAll(' ', '-'), 31);
   }
-  const idOf = (name: string) => ids.get(name) ?? 0;
-  await recordPending(database, idOf('with image'), 'image');
-  const deleted = await recordPending(database, idOf('with deleted image'), 'deleted');
-  await database.runScript(`UPDATE images SET deleted_at = now() WHERE id = ${deleted.imageId}`);
+  const findTenantId = (name: string) => ids.get(name) ?? 0;
+  await recordPending(database, findTenantId('with image'), 'image');
+  const deletedImport = await recordPending(database, findTenantId('with deleted image'), 'deleted');
+  await database.runScript(`UPDATE images SET deleted_at = now() WHERE id = ${deletedImport.imageId}`);
   for (const name of ['with job', 'emptied']) {
-    const { imageId, jobId } = await recordPending(database, idOf(name), name);
+    const { imageId, jobId } = await recordPending(database, findTenantId(name), name);
     await database.runScript(`DELETE FROM images WHERE id = ${imageId}`);
     if (name === 'emptied') await database.runScript(`DELETE FROM jobs WHERE id = ${jobId}`);
   }
   await database.runScript(
-    `INSERT INTO imports (uuid, tenant_id, total) VALUES (gen_random_uuid(), ${idOf('with import')}, 0)`,
+    `INSERT INTO imports (uuid, tenant_id, total) VALUES (gen_random_uuid(), ${findTenantId('with import')}, 0)`,
   );
   await usage.fold();
   await database.runScript(
-    `INSERT INTO usage_deltas (tenant_id, kind, preset, count, bytes) VALUES (${idOf('with delta')}, 'image', '', 0, 0)`,
+    `INSERT INTO usage_deltas (tenant_id, kind, preset, count, bytes) VALUES (${findTenantId('with delta')}, 'image', '', 0, 0)`,
   );
   // Earlier tests may have left tenants without images, but those were used recently.
   expect(await expiredRows.removeTenants(30)).toBe(2);
-  const remaining = await rowsOf<{ name: string }>(database, 'SELECT name FROM tenants');
-  expect(names.filter((name) => !remaining.some((row) => row.name === name.replaceAll(' ', '-')))).toEqual([
-    'empty',
-    'emptied',
-  ]);
+  const remainingRows = await rowsOf<{ name: string }>(database, 'SELECT name FROM tenants');
+  expect(
+    names.filter((name) => !remainingRows.some((row) => row.name === name.replaceAll(' ', '-'))),
+  ).toEqual(['empty', 'emptied']);
   expect(await usageFromCounters(database)).toEqual(await usageFromRows(database));
   await usage.fold();
-  expect(await rowsOf(database, `SELECT 1 FROM usage_totals WHERE tenant_id = ${idOf('emptied')}`)).toEqual(
-    [],
-  );
+  expect(
+    await rowsOf(database, `SELECT 1 FROM usage_totals WHERE tenant_id = ${findTenantId('emptied')}`),
+  ).toEqual([]);
 });
 
 test('keeps a tenant that is used again, and creates a new tenant for a removed name', async () => {
   await reset();
-  const first = await tenants.ensure('returning');
-  await ageTenant('returning', 31);
-  // This process has just recorded the use and does so at most once an hour. Another process records it again.
+  const firstTenant = await tenants.ensure('returning');
+  await setLastUse('returning', 31);
+  // A process records the use of a tenant at most once an hour, and this process has just done so. A different process
+  // records the use again.
   const otherProcess = makeQueries(database);
-  expect(await otherProcess.tenants.ensure('returning')).toEqual(first);
+  expect(await otherProcess.tenants.ensure('returning')).toEqual(firstTenant);
   expect(await expiredRows.removeTenants(30)).toBe(0);
-  await ageTenant('returning', 31);
+  await setLastUse('returning', 31);
   expect(await expiredRows.removeTenants(30)).toBe(1);
   const { tenants: laterProcess } = makeQueries(database);
   expect(await laterProcess.find('returning')).toBeUndefined();
-  const second = await laterProcess.ensure('returning');
-  expect(second.id).toBeGreaterThan(first.id);
-  await recordPending(database, second.id, 'new');
+  const secondTenant = await laterProcess.ensure('returning');
+  expect(secondTenant.id).toBeGreaterThan(firstTenant.id);
+  await recordPending(database, secondTenant.id, 'new');
 });
 
-test('never removes a tenant that gets an image during the sweep', async () => {
+test('never removes a tenant to which an image is added during the sweep', async () => {
   await reset();
   for (let round = 0; round < 10; round += 1) {
     const name = `raced-${round}`;
     await tenants.ensure(name);
-    await ageTenant(name, 31);
+    await setLastUse(name, 31);
     const writer = makeQueries(database);
     const [, tenant] = await Promise.all([expiredRows.removeTenants(30), writer.tenants.ensure(name)]);
     await recordPending(database, tenant.id, name);

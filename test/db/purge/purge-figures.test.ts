@@ -9,23 +9,23 @@ const other = await makeTenantQueries(database).ensure('other');
 const catalog = makeCatalog(database, shop.id);
 const { add, addCopy, addSharer, upload, softDelete, restore, purge, purging } = catalog;
 
-/** Purges all deleted images and checks that the dry-run figures match what was removed. Returns the figures. */
+/** Purges all deleted images, checks that the dry-run figures match the removed rows and files, and returns the figures. */
 async function expectExactFigures() {
   const { images, renditionsToDelete: renditions, bytes } = await purging.deletedFigures(null, 0);
-  const deleted = await rowsOf<{ id: number }>(
+  const deletedImages = await rowsOf<{ id: number }>(
     database,
     'SELECT id FROM images WHERE deleted_at IS NOT NULL ORDER BY deleted_at, id',
   );
-  const removed = { images: 0, renditions: 0, bytes: 0 };
-  for (const { id } of deleted) {
-    const purged = await purge(id);
-    removed.images++;
-    removed.renditions += purged?.renditions ?? 0;
-    removed.bytes += purged?.files.reduce((sum, file) => sum + file.bytes, 0) ?? 0;
+  const removedFigures = { images: 0, renditions: 0, bytes: 0 };
+  for (const { id } of deletedImages) {
+    const removedImage = await purge(id);
+    removedFigures.images++;
+    removedFigures.renditions += removedImage?.renditions ?? 0;
+    removedFigures.bytes += removedImage?.files.reduce((sum, file) => sum + file.bytes, 0) ?? 0;
   }
-  expect({ images, renditions, bytes }).toEqual(removed);
+  expect({ images, renditions, bytes }).toEqual(removedFigures);
   expect(await purging.deletedFigures(null, 0)).toMatchObject({ images: 0, renditionsToDelete: 0, bytes: 0 });
-  return removed;
+  return removedFigures;
 }
 
 test('counts only the files of deleted images', async () => {
@@ -36,21 +36,21 @@ test('counts only the files of deleted images', async () => {
 });
 
 test('counts the files of duplicates only when the last duplicate is deleted', async () => {
-  const first = await add('vase');
-  const copies = [await addCopy('vase'), await addCopy('vase')];
-  await softDelete(first);
-  await softDelete(copies[0]!);
+  const firstId = await add('vase');
+  const copyIds = [await addCopy('vase'), await addCopy('vase')];
+  await softDelete(firstId);
+  await softDelete(copyIds[0]!);
   expect((await purging.deletedFigures(null, 0)).bytes).toBe(0);
-  await softDelete(copies[1]!);
+  await softDelete(copyIds[1]!);
   expect(await expectExactFigures()).toEqual({ images: 3, renditions: 6, bytes: 1318 });
 });
 
 test('counts the original of a deleted donor, but not the renditions that a near-duplicate reuses', async () => {
-  const donor = await add('vase');
-  const sharer = await addSharer('jugs', donor);
-  await softDelete(donor);
+  const donorId = await add('vase');
+  const sharerId = await addSharer('jugs', donorId);
+  await softDelete(donorId);
   expect(await expectExactFigures()).toEqual({ images: 1, renditions: 2, bytes: 1000 });
-  await softDelete(sharer);
+  await softDelete(sharerId);
   expect(await expectExactFigures()).toEqual({ images: 1, renditions: 2, bytes: 1318 });
 });
 
@@ -63,14 +63,14 @@ test('does not count a restored image until it is deleted again', async () => {
   expect(await expectExactFigures()).toEqual({ images: 1, renditions: 2, bytes: 1318 });
 });
 
-test('counts renditions that are made after the deletion', async () => {
+test('counts renditions that are created after the deletion', async () => {
   const job = await upload('vase');
   await softDelete(job.imageId);
   await catalog.finish(job, 'vase');
   expect(await expectExactFigures()).toEqual({ images: 1, renditions: 2, bytes: 1318 });
 });
 
-test('counts an original that an import stores after the deletion', async () => {
+test('counts an original that is imported after the deletion', async () => {
   const job = await catalog.claimImport('https://example.com/vase');
   await softDelete(job.imageId);
   await catalog.attach(job, 'vase');
@@ -80,9 +80,9 @@ test('counts an original that an import stores after the deletion', async () => 
 
 test('does not count the files of a deleted image whose content was uploaded again', async () => {
   await softDelete(await add('vase'));
-  const second = await add('vase');
+  const secondId = await add('vase');
   expect(await expectExactFigures()).toEqual({ images: 1, renditions: 2, bytes: 0 });
-  await softDelete(second);
+  await softDelete(secondId);
   expect(await expectExactFigures()).toEqual({ images: 1, renditions: 2, bytes: 1318 });
 });
 
@@ -93,29 +93,29 @@ test('counts the bytes of content once if it was uploaded and deleted twice', as
 });
 
 test('does not count the files of a restored donor whose near-duplicate remains deleted', async () => {
-  const donor = await add('vase');
-  const sharer = await addSharer('jugs', donor);
-  await softDelete(donor);
-  await softDelete(sharer);
-  await restore(donor);
+  const donorId = await add('vase');
+  const sharerId = await addSharer('jugs', donorId);
+  await softDelete(donorId);
+  await softDelete(sharerId);
+  await restore(donorId);
   expect(await expectExactFigures()).toEqual({ images: 1, renditions: 2, bytes: 1000 });
 });
 
 test('does not count files of a duplicate that was deleted after the cutoff', async () => {
-  const [first, copy] = [await add('vase'), await addCopy('vase')];
-  for (const id of [first, copy]) await softDelete(id);
+  const [firstId, copyId] = [await add('vase'), await addCopy('vase')];
+  for (const id of [firstId, copyId]) await softDelete(id);
   await database.runScript(
-    `UPDATE images SET deleted_at = date_trunc('milliseconds', now()) - interval '10 days' WHERE id = ${first}`,
+    `UPDATE images SET deleted_at = date_trunc('milliseconds', now()) - interval '10 days' WHERE id = ${firstId}`,
   );
   expect(await purging.deletedFigures(null, 9)).toMatchObject({ images: 1, bytes: 0 });
   expect(await expectExactFigures()).toEqual({ images: 2, renditions: 4, bytes: 1318 });
 });
 
-test('counts images that were deleted before the cutoff, of one tenant if requested', async () => {
-  const [old, recent] = [await add('vase'), await add('lamp')];
-  for (const id of [old, recent]) await softDelete(id);
+test('counts only images that were deleted before the cutoff, optionally of one tenant', async () => {
+  const [oldId, recentId] = [await add('vase'), await add('lamp')];
+  for (const id of [oldId, recentId]) await softDelete(id);
   await database.runScript(
-    `UPDATE images SET deleted_at = date_trunc('milliseconds', now()) - interval '10 days' WHERE id = ${old}`,
+    `UPDATE images SET deleted_at = date_trunc('milliseconds', now()) - interval '10 days' WHERE id = ${oldId}`,
   );
   expect(await purging.deletedFigures(null, 9)).toMatchObject({ images: 1, bytes: 1318 });
   expect(await purging.deletedFigures(null, 11)).toMatchObject({ images: 0, bytes: 0 });
@@ -131,9 +131,10 @@ test.each([null, shop.id])(
   async (tenantId) => {
     await softDelete(await add('deleted'));
     await add('kept');
-    const countFound = async (days: number) => (await purging.deletedFigures(tenantId, days)).renditionsFound;
-    expect([await countFound(0), await countFound(1)]).toEqual([4, 0]);
+    const countRenditions = async (days: number) =>
+      (await purging.deletedFigures(tenantId, days)).renditionsFound;
+    expect([await countRenditions(0), await countRenditions(1)]).toEqual([4, 0]);
     await database.runScript("UPDATE renditions SET created_at = now() - interval '3 days' WHERE id <= 3");
-    expect([await countFound(0), await countFound(2), await countFound(4)]).toEqual([4, 3, 0]);
+    expect([await countRenditions(0), await countRenditions(2), await countRenditions(4)]).toEqual([4, 3, 0]);
   },
 );

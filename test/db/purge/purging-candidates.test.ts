@@ -22,24 +22,24 @@ const listUnused = async (filter = allTenants as Parameters<typeof purging.listU
   return candidates.map(({ id }) => id);
 };
 
-let completed: number;
-let failed: number;
-let otherTenantsImage: number;
+let completedId: number;
+let failedId: number;
+let otherTenantImageId: number;
 
-/** Adds a completed and a failed image of the shop, and one of the other tenant. All are unused. */
+/** Adds a completed and a failed image of the shop, and a completed image of the other tenant. All are unused. */
 beforeEach(async () => {
-  completed = await catalog.add('completed');
+  completedId = await catalog.add('completed');
   const job = await catalog.upload('failed');
   await catalog.fail(job);
-  failed = job.imageId;
-  otherTenantsImage = await otherCatalog.add('completed');
+  failedId = job.imageId;
+  otherTenantImageId = await otherCatalog.add('completed');
 });
 
-test('lists unused completed and failed images, with the fields of a report', async () => {
-  expect(await listUnused()).toEqual([completed, failed, otherTenantsImage]);
-  const [first] = await purging.listUnused(allTenants, fullPage);
-  expect(first).toEqual({
-    id: completed,
+test('lists unused completed and failed images, with the fields that a report needs', async () => {
+  expect(await listUnused()).toEqual([completedId, failedId, otherTenantImageId]);
+  const [firstCandidate] = await purging.listUnused(allTenants, fullPage);
+  expect(firstCandidate).toEqual({
+    id: completedId,
     uuid: expect.stringMatching(/^[0-9a-f-]{36}$/) as string,
     tenantId: shop.id,
     tenant: 'shop',
@@ -52,13 +52,13 @@ test('lists unused completed and failed images, with the fields of a report', as
 });
 
 test('does not list an image in use until its last reference is removed', async () => {
-  await references.add(completed, 'page');
-  await references.add(completed, 'cart');
-  expect(await listUnused()).toEqual([failed, otherTenantsImage]);
-  await references.remove(completed, 'page');
-  expect(await listUnused()).toEqual([failed, otherTenantsImage]);
-  await references.remove(completed, 'cart');
-  expect(await listUnused()).toEqual([completed, failed, otherTenantsImage]);
+  await references.add(completedId, 'page');
+  await references.add(completedId, 'cart');
+  expect(await listUnused()).toEqual([failedId, otherTenantImageId]);
+  await references.remove(completedId, 'page');
+  expect(await listUnused()).toEqual([failedId, otherTenantImageId]);
+  await references.remove(completedId, 'cart');
+  expect(await listUnused()).toEqual([completedId, failedId, otherTenantImageId]);
 });
 
 test('does not list pending or processing images, or images without content', async () => {
@@ -66,23 +66,25 @@ test('does not list pending or processing images, or images without content', as
   await catalog.jobs.enqueueUpload(uploadOf(shop.id, 'pending'));
   const job = await catalog.claimImport('https://example.com/none');
   await catalog.fail(job);
-  expect(await listUnused()).toEqual([completed, failed, otherTenantsImage]);
+  expect(await listUnused()).toEqual([completedId, failedId, otherTenantImageId]);
 });
 
 test('does not list deleted images as unused', async () => {
-  await catalog.softDelete(completed);
-  expect(await listUnused()).toEqual([failed, otherTenantsImage]);
+  await catalog.softDelete(completedId);
+  expect(await listUnused()).toEqual([failedId, otherTenantImageId]);
 });
 
 test('filters candidates by tenant and age', async () => {
-  await database.runScript(`UPDATE images SET created_at = now() - interval '10 days' WHERE id = ${failed}`);
-  expect(await listUnused({ tenantId: shop.id, minAgeDays: 0 })).toEqual([completed, failed]);
-  expect(await listUnused({ tenantId: null, minAgeDays: 9 })).toEqual([failed]);
+  await database.runScript(
+    `UPDATE images SET created_at = now() - interval '10 days' WHERE id = ${failedId}`,
+  );
+  expect(await listUnused({ tenantId: shop.id, minAgeDays: 0 })).toEqual([completedId, failedId]);
+  expect(await listUnused({ tenantId: null, minAgeDays: 9 })).toEqual([failedId]);
   expect(await listUnused({ tenantId: null, minAgeDays: 11 })).toEqual([]);
   expect(await listUnused({ tenantId: other.id, minAgeDays: 9 })).toEqual([]);
 });
 
-/** Reads all candidates page by page. Returns their ids. */
+/** Reads all candidates page by page and returns their ids. */
 async function readPages(next: (after?: PurgeCandidate) => Promise<PurgeCandidate[]>): Promise<number[]> {
   const candidates: PurgeCandidate[] = [];
   for (;;) {
@@ -93,33 +95,33 @@ async function readPages(next: (after?: PurgeCandidate) => Promise<PurgeCandidat
 }
 
 test('lists unused images page by page across tenants', async () => {
-  const late = await catalog.add('late');
+  const newestId = await catalog.add('late');
   const ids = await readPages((after) => purging.listUnused(allTenants, { limit: 1, after }));
-  expect(ids).toEqual([completed, failed, late, otherTenantsImage]);
+  expect(ids).toEqual([completedId, failedId, newestId, otherTenantImageId]);
 });
 
 test('lists deleted images page by page in the order of deletion', async () => {
-  for (const id of [failed, otherTenantsImage, completed])
-    await (id === otherTenantsImage ? otherCatalog : catalog).softDelete(id);
-  // Two were deleted at the same time, so their ids decide.
+  for (const id of [failedId, otherTenantImageId, completedId])
+    await (id === otherTenantImageId ? otherCatalog : catalog).softDelete(id);
+  // Two images were deleted at the same time and are ordered by their ids.
   await database.runScript(`
-    UPDATE images SET deleted_at = date_trunc('milliseconds', now()) - interval '2 days' WHERE id IN (${failed}, ${completed});
-    UPDATE images SET deleted_at = date_trunc('milliseconds', now()) - interval '5 days' WHERE id = ${otherTenantsImage}`);
-  const deleted = (cutoff: Date, tenantId: number | null = null) =>
+    UPDATE images SET deleted_at = date_trunc('milliseconds', now()) - interval '2 days' WHERE id IN (${failedId}, ${completedId});
+    UPDATE images SET deleted_at = date_trunc('milliseconds', now()) - interval '5 days' WHERE id = ${otherTenantImageId}`);
+  const listDeletedIds = (cutoff: Date, tenantId: number | null = null) =>
     readPages((after) => purging.listDeleted(tenantId, cutoff, { limit: 1, after }));
-  expect(await deleted(daysAgo(0))).toEqual([otherTenantsImage, completed, failed]);
-  expect(await deleted(daysAgo(3))).toEqual([otherTenantsImage]);
-  expect(await deleted(daysAgo(6))).toEqual([]);
-  expect(await deleted(daysAgo(0), shop.id)).toEqual([completed, failed]);
+  expect(await listDeletedIds(daysAgo(0))).toEqual([otherTenantImageId, completedId, failedId]);
+  expect(await listDeletedIds(daysAgo(3))).toEqual([otherTenantImageId]);
+  expect(await listDeletedIds(daysAgo(6))).toEqual([]);
+  expect(await listDeletedIds(daysAgo(0), shop.id)).toEqual([completedId, failedId]);
 });
 
-test('lists tenants with images that have never used references', async () => {
+test('lists tenants that have images but have never used references', async () => {
   await tenants.ensure('without images');
   expect(await purging.tenantsWithoutReferences(null)).toEqual(['other', 'shop']);
   expect(await purging.tenantsWithoutReferences(other.id)).toEqual(['other']);
-  await references.add(completed, 'page');
-  await references.remove(completed, 'page');
+  await references.add(completedId, 'page');
+  await references.remove(completedId, 'page');
   expect(await purging.tenantsWithoutReferences(null)).toEqual(['other']);
-  await otherCatalog.softDelete(otherTenantsImage);
+  await otherCatalog.softDelete(otherTenantImageId);
   expect(await purging.tenantsWithoutReferences(null)).toEqual([]);
 });

@@ -22,18 +22,19 @@ const {
 } = catalog;
 const tomorrow = new Date(Date.now() + 86_400_000);
 
-const originalOf = (content: string) => uploadOf(shop.id, content).originalKey;
+const originalKeyFor = (content: string) => uploadOf(shop.id, content).originalKey;
 const renditionKeys = (content: string) => renditionsOf(content).map(({ storageKey }) => storageKey);
-const keysOf = (removed: RemovedImage | undefined) => removed?.files.map(({ key }) => key).toSorted();
-const filesOf = (content: string) => [originalOf(content), ...renditionKeys(content)].toSorted();
+const removedKeys = (removedImage: RemovedImage | undefined) =>
+  removedImage?.files.map(({ key }) => key).toSorted();
+const expectedKeys = (content: string) => [originalKeyFor(content), ...renditionKeys(content)].toSorted();
 
 test('removes the rows of an image and returns its files with their sizes', async () => {
   const id = await add('vase');
-  const removed = await purge(id);
-  expect(removed).toEqual({ renditions: 2, files: expect.any(Array) as unknown });
-  expect(removed?.files).toHaveLength(3);
-  expect(removed?.files).toContainEqual({ key: originalOf('vase'), bytes: 1000 });
-  expect(keysOf(removed)).toEqual(filesOf('vase'));
+  const removedImage = await purge(id);
+  expect(removedImage).toEqual({ renditions: 2, files: expect.any(Array) as unknown });
+  expect(removedImage?.files).toHaveLength(3);
+  expect(removedImage?.files).toContainEqual({ key: originalKeyFor('vase'), bytes: 1000 });
+  expect(removedKeys(removedImage)).toEqual(expectedKeys('vase'));
   expect(
     await rowOf(
       database,
@@ -42,7 +43,7 @@ test('removes the rows of an image and returns its files with their sizes', asyn
   ).toEqual({ images: 0, renditions: 0 });
 });
 
-test('keeps an image that was referenced, restored or requeued after it was listed', async () => {
+test('keeps an image that has changed since it was listed', async () => {
   const changes = {
     used: (id: number) => catalog.references.add(id, 'page'),
     requeued: (id: number) => catalog.jobs.requeue(id, 50),
@@ -54,14 +55,14 @@ test('keeps an image that was referenced, restored or requeued after it was list
     await change(id);
     expect(await purging.remove(candidate!, { unusedWithMinAgeDays: 0 }), name).toBeUndefined();
   }
-  const restored = await add('restored');
-  await softDelete(restored);
-  const candidate = await findPurgeCandidate(restored);
-  await restore(restored);
+  const restoredId = await add('restored');
+  await softDelete(restoredId);
+  const candidate = await findPurgeCandidate(restoredId);
+  await restore(restoredId);
   expect(await purging.remove(candidate!, { deletedBefore: tomorrow })).toBeUndefined();
-  const recent = await add('recently deleted');
-  await softDelete(recent);
-  const recentCandidate = await findPurgeCandidate(recent);
+  const recentId = await add('recently deleted');
+  await softDelete(recentId);
+  const recentCandidate = await findPurgeCandidate(recentId);
   const cutoff = new Date(Date.now() - 60_000);
   expect(await purging.remove(recentCandidate!, { deletedBefore: cutoff })).toBeUndefined();
   expect((await rowsOf(database, 'SELECT id FROM images')).length).toBe(5);
@@ -72,51 +73,55 @@ test('keeps a deleted image until its job ends', async () => {
   await softDelete(job.imageId);
   expect(await purge(job.imageId)).toBeUndefined();
   await catalog.finish(job, 'vase');
-  expect(keysOf(await purge(job.imageId))).toEqual(filesOf('vase'));
+  expect(removedKeys(await purge(job.imageId))).toEqual(expectedKeys('vase'));
 });
 
-test('keeps the files of duplicates until the last one is purged', async () => {
+test('keeps the files of duplicates until the last duplicate is purged', async () => {
   const ids = [await add('vase'), await addCopy('vase'), await addCopy('vase')];
   expect(await purge(ids[0]!)).toEqual({ renditions: 2, files: [] });
   expect((await catalog.image(ids[1]!))?.duplicateOf).toBeNull();
   await softDelete(ids[1]!);
   expect(await purge(ids[2]!)).toEqual({ renditions: 2, files: [] });
-  expect(keysOf(await purge(ids[1]!))).toEqual(filesOf('vase'));
+  expect(removedKeys(await purge(ids[1]!))).toEqual(expectedKeys('vase'));
 });
 
-test('keeps renditions that a near-duplicate reuses when the donor is purged, but not the original', async () => {
-  const donor = await add('vase');
-  const sharer = await addSharer('jugs', donor);
-  expect(keysOf(await purge(donor))).toEqual([originalOf('vase')]);
-  const remaining = await catalog.image(sharer);
-  expect(remaining).toMatchObject({ renditionsReusedFrom: null });
-  expect(remaining?.renditions.map(({ storageKey }) => storageKey)).toEqual(renditionKeys('vase').toSorted());
-  expect(keysOf(await purge(sharer))).toEqual([originalOf('jugs'), ...renditionKeys('vase')].toSorted());
+test('purges the donor’s original, but keeps the renditions that a near-duplicate reuses', async () => {
+  const donorId = await add('vase');
+  const sharerId = await addSharer('jugs', donorId);
+  expect(removedKeys(await purge(donorId))).toEqual([originalKeyFor('vase')]);
+  const remainingImage = await catalog.image(sharerId);
+  expect(remainingImage).toMatchObject({ renditionsReusedFrom: null });
+  expect(remainingImage?.renditions.map(({ storageKey }) => storageKey)).toEqual(
+    renditionKeys('vase').toSorted(),
+  );
+  expect(removedKeys(await purge(sharerId))).toEqual(
+    [originalKeyFor('jugs'), ...renditionKeys('vase')].toSorted(),
+  );
 });
 
-test('removes the files even if another tenant has the same content', async () => {
-  const other = makeCatalog(database, (await makeTenantQueries(database).ensure('other')).id);
-  await other.add('vase');
-  expect(keysOf(await purge(await add('vase')))).toEqual(filesOf('vase'));
+test('removes the files if only another tenant has the same content', async () => {
+  const otherCatalog = makeCatalog(database, (await makeTenantQueries(database).ensure('other')).id);
+  await otherCatalog.add('vase');
+  expect(removedKeys(await purge(await add('vase')))).toEqual(expectedKeys('vase'));
 });
 
-test('removes fingerprint and embedding with the last image that has the content, and near-duplicate pairs with either image', async () => {
+test('removes a fingerprint and embedding with the last image of the content, and a near-duplicate pair with either image', async () => {
   const countDescriptions = async () => [
     (await rowsOf(database, `SELECT 1 FROM fingerprints WHERE content_hash = '${hashOf('vase')}'`)).length,
     (await rowsOf(database, `SELECT 1 FROM embeddings WHERE content_hash = '${hashOf('vase')}'`)).length,
   ];
-  const first = await add('vase');
-  const copy = await addCopy('vase');
+  const firstId = await add('vase');
+  const copyId = await addCopy('vase');
   await add('lamp');
   await database.runScript(`
     INSERT INTO near_duplicates (image_id, match_id, distance, difference, reason)
-    VALUES (${copy}, ${first}, 1, 1, 'alike'), (${first}, ${copy}, 1, 1, 'alike')`);
-  await purge(first);
+    VALUES (${copyId}, ${firstId}, 1, 1, 'alike'), (${firstId}, ${copyId}, 1, 1, 'alike')`);
+  await purge(firstId);
   expect(await countDescriptions()).toEqual([1, 1]);
   expect(await rowsOf(database, 'SELECT 1 FROM near_duplicates')).toEqual([]);
-  await softDelete(copy);
+  await softDelete(copyId);
   expect(await countDescriptions()).toEqual([1, 1]);
-  await purge(copy);
+  await purge(copyId);
   expect(await countDescriptions()).toEqual([0, 0]);
   expect(await rowsOf(database, 'SELECT 1 FROM fingerprints')).toHaveLength(1);
 });
@@ -130,10 +135,10 @@ test('keeps the failed jobs of a purged image for diagnosis', async () => {
   ]);
 });
 
-test('makes the oldest duplicate the first image when an unused image is purged', async () => {
-  const first = await add('vase');
-  const copy = await addCopy('vase');
-  await purge(first);
-  expect((await catalog.images.findByContent(shop.id, hashOf('vase')))?.id).toBe(copy);
+test('promotes the oldest duplicate when an unused first image is purged', async () => {
+  const firstId = await add('vase');
+  const copyId = await addCopy('vase');
+  await purge(firstId);
+  expect((await catalog.images.findByContent(shop.id, hashOf('vase')))?.id).toBe(copyId);
   await expect(upload('vase')).rejects.toThrow('vase is known');
 });

@@ -35,11 +35,11 @@ async function expectExactUsage(): Promise<void> {
 
 test('leaves correct counters unchanged', async () => {
   await addImages();
-  const before = await usageFromCounters(database);
+  const usageBefore = await usageFromCounters(database);
   expect(await correctUsage()).toEqual({ corrected: 0, errors: [] });
   await catalog.usage.fold();
   expect(await correctUsage()).toEqual({ corrected: 0, errors: [] });
-  expect(await usageFromCounters(database)).toEqual(before);
+  expect(await usageFromCounters(database)).toEqual(usageBefore);
 });
 
 test('corrects and reports counters that are wrong, missing or obsolete', async () => {
@@ -60,13 +60,13 @@ test('corrects and reports counters that are wrong, missing or obsolete', async 
   expect(await correctUsage()).toEqual({ corrected: 0, errors: [] });
 });
 
-test('assigns exactly one owner to a file with two owners or none, and still counts its bytes when that owner is deleted', async () => {
+test('assigns one owner to a file that has none or two, and then counts the bytes of the file correctly', async () => {
   const { donor, sharer } = await addImages();
-  for (const shared of [false, true]) {
+  for (const isShared of [false, true]) {
     // Simulates a bug by bypassing the counting triggers.
     await database.runScript(`
       ALTER TABLE renditions DISABLE TRIGGER USER;
-      UPDATE renditions SET shared = ${shared} WHERE image_id IN (${donor}, ${sharer});
+      UPDATE renditions SET shared = ${isShared} WHERE image_id IN (${donor}, ${sharer});
       ALTER TABLE renditions ENABLE TRIGGER USER`);
     const { errors } = await correctUsage();
     expect(errors[0]).toMatch(
@@ -85,7 +85,7 @@ test('assigns exactly one owner to a file with two owners or none, and still cou
   await expectExactUsage();
 });
 
-test('corrects once in concurrent recounts, even while images are added and deleted', async () => {
+test('corrects the counters once when recounts and other changes run concurrently', async () => {
   await addImages();
   await database.runScript(`
     INSERT INTO usage_deltas (tenant_id, kind, preset, count, bytes) VALUES (${shop.id}, 'image', '', 5, 999)`);
@@ -100,7 +100,7 @@ test('corrects once in concurrent recounts, even while images are added and dele
   await expectExactUsage();
 });
 
-test('recounts more images than one batch holds', async () => {
+test('recounts more images than one batch contains', async () => {
   await database.runScript(`
     INSERT INTO images (uuid, tenant_id, status, original_key, original_bytes)
     SELECT gen_random_uuid(), ${shop.id}, 'completed', 'k/' || n, 10 FROM generate_series(1, 2500) n;

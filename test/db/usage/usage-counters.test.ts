@@ -10,35 +10,35 @@ const shop = await makeTenantQueries(database).ensure('shop');
 const catalog = makeCatalog(database, shop.id);
 const { upload, add, addCopy, addSharer, finish, claimImport, softDelete, restore, purge } = catalog;
 
-/** Returns the usage of the shop, after checking the counters against the tables. */
+/** Checks the counters against the tables and returns the shop’s usage. */
 async function usage() {
-  const counted = await usageFromCounters(database);
-  expect(counted).toEqual(await usageFromRows(database));
-  const { images, renditions, originalBytes, renditionBytes } = counted[0]!;
+  const counters = await usageFromCounters(database);
+  expect(counters).toEqual(await usageFromRows(database));
+  const { images, renditions, originalBytes, renditionBytes } = counters[0]!;
   return { images, renditions, originalBytes, renditionBytes };
 }
 
-/** One image whose name has four letters: an original of 1000 bytes, and renditions of 14 and 304. */
+/** An image whose name has four letters has an original of 1000 bytes and renditions of 14 and 304 bytes. */
 const oneImage = { images: 1, renditions: 2, originalBytes: 1000, renditionBytes: 318 };
-const empty = { images: 0, renditions: 0, originalBytes: 0, renditionBytes: 0 };
+const noUsage = { images: 0, renditions: 0, originalBytes: 0, renditionBytes: 0 };
 const onlyOriginal = { ...oneImage, renditions: 0, renditionBytes: 0 };
 const imageAndDuplicate = { images: 2, renditions: 4, originalBytes: 1000, renditionBytes: 318 };
 
 afterEach(async () => {
   // Folding moves the counts to the totals without changing their sum.
-  const before = await usageFromCounters(database);
+  const usageBefore = await usageFromCounters(database);
   await catalog.usage.fold();
-  expect(await usageFromCounters(database)).toEqual(before);
+  expect(await usageFromCounters(database)).toEqual(usageBefore);
 });
 
-test('counts an upload when it is recorded, and its renditions when they are made', async () => {
+test('counts an upload when it is recorded, and its renditions when they are created', async () => {
   const job = await upload('vase');
   expect(await usage()).toEqual(onlyOriginal);
   await finish(job, 'vase');
   expect(await usage()).toEqual(oneImage);
 });
 
-test('counts the original of a failed image, but nothing of a withdrawn one', async () => {
+test('counts the original of a failed image, but nothing for a withdrawn upload', async () => {
   await catalog.fail(await upload('vase'));
   expect(await usage()).toEqual(onlyOriginal);
   await catalog.withdraw(await upload('lamp'), 'lamp');
@@ -48,15 +48,15 @@ test('counts the original of a failed image, but nothing of a withdrawn one', as
 test('does not count a deleted image until it is restored', async () => {
   const id = await add('vase');
   await softDelete(id);
-  expect(await usage()).toEqual(empty);
+  expect(await usage()).toEqual(noUsage);
   await catalog.usage.fold();
   await restore(id);
   expect(await usage()).toEqual(oneImage);
 });
 
-test('counts an import when it is recorded, and its bytes when they arrive', async () => {
+test('counts an import when it is recorded, and its bytes when its content is attached', async () => {
   const job = await claimImport('https://example.com/vase');
-  expect(await usage()).toEqual({ ...empty, images: 1 });
+  expect(await usage()).toEqual({ ...noUsage, images: 1 });
   await catalog.attach(job, 'vase');
   expect(await usage()).toEqual(onlyOriginal);
   await finish(job, 'vase');
@@ -64,57 +64,57 @@ test('counts an import when it is recorded, and its bytes when they arrive', asy
 });
 
 test('counts no bytes for a duplicate until the first image is deleted', async () => {
-  const first = await add('vase');
-  const copy = await addCopy('vase');
+  const firstId = await add('vase');
+  const copyId = await addCopy('vase');
   expect(await usage()).toEqual(imageAndDuplicate);
-  await softDelete(first);
+  await softDelete(firstId);
   expect(await usage()).toEqual(oneImage);
-  await restore(first);
+  await restore(firstId);
   expect(await usage()).toEqual(imageAndDuplicate);
-  await softDelete(first);
-  await purge(first);
+  await softDelete(firstId);
+  await purge(firstId);
   expect(await usage()).toEqual(oneImage);
-  await purge(copy);
-  expect(await usage()).toEqual(empty);
+  await purge(copyId);
+  expect(await usage()).toEqual(noUsage);
 });
 
 test('counts no bytes for a duplicate that is imported while the first image is processed', async () => {
   const job = await upload('vase');
-  const copy = await claimImport('https://example.com/vase');
-  await catalog.attach(copy, 'vase');
+  const copyJob = await claimImport('https://example.com/vase');
+  await catalog.attach(copyJob, 'vase');
   await finish(job, 'vase');
-  await finish(copy, 'vase');
+  await finish(copyJob, 'vase');
   expect(await usage()).toEqual(imageAndDuplicate);
-  await softDelete(copy.imageId);
+  await softDelete(copyJob.imageId);
   expect(await usage()).toEqual(oneImage);
 });
 
 test('counts only the original of a near-duplicate until its donor is deleted', async () => {
-  const donor = await add('vase');
-  const sharer = await addSharer('jugs', donor);
-  const shared = { ...imageAndDuplicate, originalBytes: 2000 };
-  expect(await usage()).toEqual(shared);
-  await softDelete(donor);
+  const donorId = await add('vase');
+  const sharerId = await addSharer('jugs', donorId);
+  const usageWithSharer = { ...imageAndDuplicate, originalBytes: 2000 };
+  expect(await usage()).toEqual(usageWithSharer);
+  await softDelete(donorId);
   expect(await usage()).toEqual(oneImage);
-  await restore(donor);
-  expect(await usage()).toEqual(shared);
-  await purge(donor);
+  await restore(donorId);
+  expect(await usage()).toEqual(usageWithSharer);
+  await purge(donorId);
   expect(await usage()).toEqual(oneImage);
-  await purge(sharer);
-  expect(await usage()).toEqual(empty);
+  await purge(sharerId);
+  expect(await usage()).toEqual(noUsage);
 });
 
-test('keeps exactly one owner of shared files, whichever image is deleted', async () => {
-  const donor = await add('vase');
-  const sharers = [await addSharer('jugs', donor), await addSharer('bowl', donor)];
-  const copy = await addCopy('jugs');
+test('keeps exactly one owner for shared files, regardless of which image is deleted', async () => {
+  const donorId = await add('vase');
+  const sharerIds = [await addSharer('jugs', donorId), await addSharer('bowl', donorId)];
+  const copyId = await addCopy('jugs');
   expect(await usage()).toEqual({ images: 4, renditions: 8, originalBytes: 3000, renditionBytes: 318 });
-  for (const id of [donor, sharers[0]!, copy]) {
+  for (const id of [donorId, sharerIds[0]!, copyId]) {
     await softDelete(id);
     expect((await usage()).renditionBytes).toBe(318);
   }
-  await restore(donor);
-  await purge(sharers[1]!);
+  await restore(donorId);
+  await purge(sharerIds[1]!);
   expect(await usage()).toEqual(oneImage);
 });
 
@@ -122,61 +122,61 @@ test('counts an image that was deleted during processing once it is restored', a
   const job = await upload('vase');
   await softDelete(job.imageId);
   await finish(job, 'vase');
-  expect(await usage()).toEqual(empty);
+  expect(await usage()).toEqual(noUsage);
   await restore(job.imageId);
   expect(await usage()).toEqual(oneImage);
 });
 
-test('counts the bytes of content once if it was deleted and uploaded again, even after a restoration', async () => {
-  const first = await add('vase');
-  await softDelete(first);
+test('counts the bytes of content once if it is deleted, uploaded again and then restored', async () => {
+  const firstId = await add('vase');
+  await softDelete(firstId);
   await add('vase');
   expect(await usage()).toEqual(oneImage);
-  await restore(first);
+  await restore(firstId);
   expect(await usage()).toEqual(imageAndDuplicate);
-  await purge(first);
+  await purge(firstId);
   expect(await usage()).toEqual(oneImage);
 });
 
-test('counts renditions that are made again with their new sizes', async () => {
+test('counts rederived renditions with their new sizes', async () => {
   const id = await add('vase');
   await catalog.jobs.requeue(id, 50);
   const [job] = await catalog.jobs.claimDue('derive', 1, 60);
-  const larger = catalog
+  const largerRenditions = catalog
     .renditionsOf('vase')
     .map((rendition) => ({ ...rendition, bytes: rendition.bytes + 1 }));
-  await finish(job!, 'vase', larger);
+  await finish(job!, 'vase', largerRenditions);
   expect(await usage()).toEqual({ ...oneImage, renditionBytes: 320 });
 });
 
-/** Makes the renditions of a job again with another recipe, so that their files have other names. */
+/** Completes a job with a different recipe, so that the rendition files have different names. */
 async function replaceFiles(job: ClaimedJob, content: string): Promise<void> {
-  const replaced = catalog.renditionsOf(content).map((rendition) => ({
+  const newRenditions = catalog.renditionsOf(content).map((rendition) => ({
     ...rendition,
     recipe: 'ffffffffff',
     storageKey: rendition.storageKey.replace(rendition.recipe, 'ffffffffff'),
   }));
-  await finish(job, content, replaced);
+  await finish(job, content, newRenditions);
 }
 
-test('keeps counting replaced files that another image still uses', async () => {
-  const donor = await add('vase');
-  await addSharer('jugs', donor);
-  await catalog.jobs.requeue(donor, 50);
+test('still counts replaced files that another image uses', async () => {
+  const donorId = await add('vase');
+  await addSharer('jugs', donorId);
+  await catalog.jobs.requeue(donorId, 50);
   const [job] = await catalog.jobs.claimDue('derive', 1, 60);
   await replaceFiles(job!, 'vase');
   expect(await usage()).toEqual({ images: 2, renditions: 4, originalBytes: 2000, renditionBytes: 636 });
 });
 
-test('counts shared files once if their owner is deleted while its renditions are made again', async () => {
-  const donor = await add('vase');
-  await addSharer('jugs', donor);
-  await addSharer('cups', donor);
-  const before = { images: 2, renditions: 4, originalBytes: 2000, renditionBytes: 318 };
-  await catalog.jobs.requeue(donor, 50);
+test('counts shared files once if their owner is deleted while it is processed again', async () => {
+  const donorId = await add('vase');
+  await addSharer('jugs', donorId);
+  await addSharer('cups', donorId);
+  const usageBefore = { images: 2, renditions: 4, originalBytes: 2000, renditionBytes: 318 };
+  await catalog.jobs.requeue(donorId, 50);
   const [job] = await catalog.jobs.claimDue('derive', 1, 60);
-  await softDelete(donor);
-  expect(await usage()).toEqual(before);
+  await softDelete(donorId);
+  expect(await usage()).toEqual(usageBefore);
   await replaceFiles(job!, 'vase');
-  expect(await usage()).toEqual(before);
+  expect(await usage()).toEqual(usageBefore);
 });

@@ -15,7 +15,7 @@ const catalogs = [
 ];
 const contents = ['vase', 'lamps', 'shirts'];
 
-/** A claimed job with its content. */
+/** A claimed job and its content. */
 interface JobWithContent {
   readonly job: ClaimedJob;
   readonly content: string;
@@ -33,19 +33,19 @@ const pick = <T>(elements: readonly T[], choice: number): T | undefined => eleme
 
 type Operation = (state: State, content: string, choice: number) => Promise<unknown>;
 
-/** Ends a claimed job with `finish`, if there is one. */
-async function end(
+/** Ends one of the claimed jobs with `finish`, if there are any. */
+async function endJob(
   state: State,
   choice: number,
-  finish: (claimed: JobWithContent) => Promise<unknown>,
+  finish: (claimedJob: JobWithContent) => Promise<unknown>,
 ): Promise<void> {
-  const claimed = pick(state.claimedJobs, choice);
-  if (!claimed) return;
-  await finish(claimed);
-  state.claimedJobs.splice(state.claimedJobs.indexOf(claimed), 1);
+  const claimedJob = pick(state.claimedJobs, choice);
+  if (!claimedJob) return;
+  await finish(claimedJob);
+  state.claimedJobs.splice(state.claimedJobs.indexOf(claimedJob), 1);
 }
 
-/** Derives a completed image again, with one of two recipes. */
+/** Derives the renditions of a completed image again, with one of two recipes. */
 async function rederive({ catalog, images }: State, _content: string, choice: number): Promise<void> {
   const image = pick(images, choice);
   if (!image) return;
@@ -75,7 +75,7 @@ const operations: Record<string, Operation> = {
     images.push({ id: job.imageId, content });
   },
   complete: (state, _content, choice) =>
-    end(state, choice, async ({ job, content }) => {
+    endJob(state, choice, async ({ job, content }) => {
       const { catalog } = state;
       if (job.kind === 'import' && (await catalog.completeAsDuplicate(job, content)) !== 'first-unavailable')
         return;
@@ -83,20 +83,20 @@ const operations: Record<string, Operation> = {
       await catalog.finish(job, content);
     }),
   share: (state, _content, choice) =>
-    end(state, choice, async ({ job, content }) => {
+    endJob(state, choice, async ({ job, content }) => {
       const { catalog } = state;
       if (job.kind === 'import') await catalog.attach(job, content);
-      const older = state.images.filter(({ id }) => id < job.imageId);
-      const donor = await catalog.image(pick(older, choice)?.id ?? 0);
+      const olderImages = state.images.filter(({ id }) => id < job.imageId);
+      const donor = await catalog.image(pick(olderImages, choice)?.id ?? 0);
       if (
         !donor?.contentHash ||
         (await catalog.completeWithDonor(job, content, donor.id)) === 'donor-unavailable'
       )
         await catalog.finish(job, content);
     }),
-  fail: (state, _content, choice) => end(state, choice, ({ job }) => state.catalog.fail(job)),
+  fail: (state, _content, choice) => endJob(state, choice, ({ job }) => state.catalog.fail(job)),
   withdraw: (state, _content, choice) =>
-    end(state, choice, ({ job, content }) => state.catalog.withdraw(job, content)),
+    endJob(state, choice, ({ job, content }) => state.catalog.withdraw(job, content)),
   softDelete: ({ catalog, images }, _content, choice) => catalog.softDelete(pick(images, choice)?.id ?? 0),
   restore: ({ catalog, images }, _content, choice) => catalog.restore(pick(images, choice)?.id ?? 0),
   purge: ({ catalog, images }, _content, choice) => catalog.purge(pick(images, choice)?.id ?? 0),
@@ -109,7 +109,7 @@ async function expectExactCounters(): Promise<void> {
 }
 
 /** Operations that occur more often than the others. */
-const frequent = [
+const frequentOperations = [
   'upload',
   'upload',
   'import',
@@ -123,8 +123,8 @@ const frequent = [
 ];
 
 const step = fc.record({
-  name: fc.constantFrom(...Object.keys(operations), ...frequent),
-  // Mostly one tenant, so that images interact.
+  name: fc.constantFrom(...Object.keys(operations), ...frequentOperations),
+  // Most steps use the same tenant, so that images interact.
   tenant: fc.constantFrom(0, 0, 0, 1),
   content: fc.constantFrom(...contents),
   choice: fc.nat(11),

@@ -12,12 +12,12 @@ const database = await useDatabase();
 const usage = makeUsageQueries(database);
 const tenants = makeTenantQueries(database);
 const shop = await tenants.ensure('shop');
-const empty = await tenants.ensure('empty');
-let vase: number;
+const emptyTenant = await tenants.ensure('empty');
+let vaseId: number;
 
 /** Adds a completed vase of 1000 bytes with renditions of 100 and 400 bytes, and a pending lamp of 500 bytes. */
 beforeEach(async () => {
-  vase = (await recordPending(database, shop.id, 'vase', { bytes: 1000 })).imageId;
+  vaseId = (await recordPending(database, shop.id, 'vase', { bytes: 1000 })).imageId;
   await makeJobQueries(database).complete(
     await claimOne(database),
     [renditionOf(shop.id, 'vase', 'thumb', 100), renditionOf(shop.id, 'vase', 'card', 400)],
@@ -38,17 +38,17 @@ const shopUsage = {
 };
 const noStates = { pending: 0, processing: 0, completed: 0, failed: 0 };
 
-test('counts images, renditions and bytes of a tenant', async () => {
+test('counts the images, renditions and bytes of a tenant', async () => {
   expect(await usage.tenant(unrestrictedPrincipal, 'shop')).toEqual(shopUsage);
 });
 
-test('counts nothing for content that is uploaded again', async () => {
+test('does not count content that is uploaded again', async () => {
   await makeJobQueries(database).enqueueUpload(uploadOf(shop.id, 'vase', { bytes: 1000 }));
   expect(await usage.tenant(unrestrictedPrincipal, 'shop')).toEqual(shopUsage);
 });
 
-test('lists a tenant without images with zeros, and returns nothing for an unknown tenant', async () => {
-  const nothing = {
+test('lists a tenant without images with zero counts, and returns nothing for an unknown tenant', async () => {
+  const noUsage = {
     images: 0,
     renditions: 0,
     originalBytes: 0,
@@ -57,14 +57,14 @@ test('lists a tenant without images with zeros, and returns nothing for an unkno
     imagesByStatus: noStates,
   };
   expect(await usage.tenants(unrestrictedPrincipal)).toEqual([
-    { tenantId: empty.id, tenant: 'empty', ...nothing },
+    { tenantId: emptyTenant.id, tenant: 'empty', ...noUsage },
     shopUsage,
   ]);
   expect(await usage.tenant(unrestrictedPrincipal, 'unknown')).toBeUndefined();
 });
 
 test('does not count deleted images', async () => {
-  await makeDeletionQueries(database).softDelete(unrestrictedPrincipal, { id: vase }, false);
+  await makeDeletionQueries(database).softDelete(unrestrictedPrincipal, { id: vaseId }, false);
   expect(await usage.tenant(unrestrictedPrincipal, 'shop')).toEqual({
     ...shopUsage,
     images: 1,
@@ -76,8 +76,8 @@ test('does not count deleted images', async () => {
   });
 });
 
-test('sums up tenants, presets and states', async () => {
-  await recordPending(database, empty.id, 'vase', { leaseSeconds: 60 });
+test('adds up the usage of all tenants by tenant, preset and status', async () => {
+  await recordPending(database, emptyTenant.id, 'vase', { leaseSeconds: 60 });
   expect(await usage.overall(unrestrictedPrincipal)).toEqual({
     images: 3,
     renditions: 2,
@@ -89,9 +89,9 @@ test('sums up tenants, presets and states', async () => {
   });
 });
 
-test('returns only its tenant’s usage to a principal of one tenant', async () => {
-  const bound = { ...unrestrictedPrincipal, tenantId: empty.id };
-  expect((await usage.tenants(bound)).map(({ tenant }) => tenant)).toEqual(['empty']);
-  expect(await usage.tenant(bound, 'shop')).toBeUndefined();
-  expect((await usage.overall(bound)).imagesByTenant).toEqual({ empty: 0 });
+test('returns only the usage of the principal’s tenant', async () => {
+  const boundPrincipal = { ...unrestrictedPrincipal, tenantId: emptyTenant.id };
+  expect((await usage.tenants(boundPrincipal)).map(({ tenant }) => tenant)).toEqual(['empty']);
+  expect(await usage.tenant(boundPrincipal, 'shop')).toBeUndefined();
+  expect((await usage.overall(boundPrincipal)).imagesByTenant).toEqual({ empty: 0 });
 });

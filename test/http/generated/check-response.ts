@@ -11,13 +11,13 @@ export function checkResponse({ operation, expected }: Case, response: ApiRespon
   expectSafe(response);
   if (response.status >= 400) expectProblem(response);
   if (expected === 'rejection') expect(response.status, 'a rejection').toBeGreaterThanOrEqual(400);
-  // The document does not say whether the storage supports presigned uploads.
-  const isUploadNotOffered = response.status === 409 && codeOf(response) === 'upload_not_offered';
+  // The document does not specify whether the server offers presigned uploads.
+  const isUploadNotOffered = response.status === 409 && errorCode(response) === 'upload_not_offered';
   if (expected === 'success' && !isUploadNotOffered)
     expect(response.status, response.bytes.toString('utf8', 0, 300)).toBeLessThan(400);
 }
 
-function codeOf(response: ApiResponse<unknown>): unknown {
+function errorCode(response: ApiResponse<unknown>): unknown {
   return (response.body as Record<string, unknown>)['code'];
 }
 

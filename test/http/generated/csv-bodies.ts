@@ -4,11 +4,11 @@ import type { Body } from './json-bodies.ts';
 /** URLs that the server does not fetch. */
 const unusableUrls = ['ftp://nowhere/x', 'no url', '', 'http://127.0.0.1/\u0000', 'x'.repeat(9_000)];
 
-/** Generates valid CSV imports. Their URLs need not be valid: the server refuses single lines. */
+/** Generates valid CSV imports. They can contain invalid URLs, because the server rejects only those lines. */
 export function validCsv(urls: readonly string[]): fc.Arbitrary<Body> {
-  const text = fc.constantFrom('shop-a', 'product-1', '', '"a ""quoted"" name"', 'ünïcode');
+  const cellText = fc.constantFrom('shop-a', 'product-1', '', '"a ""quoted"" name"', 'ünïcode');
   const url = fc.constantFrom(...urls, ...unusableUrls);
-  const line = fc.record({ url, tenant: text, reference: text });
+  const line = fc.record({ url, tenant: cellText, reference: cellText });
   const columns = fc.shuffledSubarray(['url', 'tenant', 'reference'] as const, { minLength: 1 });
   return fc
     .tuple(
@@ -19,7 +19,7 @@ export function validCsv(urls: readonly string[]): fc.Arbitrary<Body> {
     )
     .map(([names, lines, separator, lineEnd]) => {
       const rows = [names, ...lines.map((cell) => names.map((name) => cell[name]))];
-      return asCsv(rows.map((row) => row.join(names.length > 1 ? separator : ',')).join(lineEnd), 'valid');
+      return csvBody(rows.map((row) => row.join(names.length > 1 ? separator : ',')).join(lineEnd), 'valid');
     });
 }
 
@@ -38,11 +38,11 @@ const invalidTexts = [
   '\uFEFF',
 ];
 
-/** CSV that the server rejects as a whole. */
+/** CSV imports that the server rejects as a whole. */
 export const invalidCsv: fc.Arbitrary<Body> = fc
   .constantFrom(...invalidTexts)
-  .map((csv) => asCsv(csv, 'invalid'));
+  .map((csv) => csvBody(csv, 'invalid'));
 
-function asCsv(text: string, validity: Body['validity']): Body {
+function csvBody(text: string, validity: Body['validity']): Body {
   return { type: 'text/csv; charset=utf-8', bytes: Buffer.from(text), validity };
 }

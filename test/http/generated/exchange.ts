@@ -5,7 +5,7 @@ import { waitTimeoutMs } from '../../support/time-scale.ts';
 /** A raw request. */
 export interface Request {
   readonly method: string;
-  /** Path and query, sent unchanged: a client that normalizes URLs would alter some of them. */
+  /** Path and query, which are sent unchanged. A client that normalizes URLs would alter some of them. */
   readonly target: string;
   readonly headers: Readonly<Record<string, string>>;
   readonly body?: Uint8Array | undefined;
@@ -17,10 +17,10 @@ const agent = new Agent({ keepAlive: true, maxSockets: concurrency });
 
 /** Sends a request and reads the whole response. */
 export function exchange(
-  base: string,
+  baseUrl: string,
   { method, target, headers, body }: Request,
 ): Promise<ApiResponse<unknown>> {
-  const { hostname, port } = new URL(base);
+  const { hostname, port } = new URL(baseUrl);
   const { promise, resolve, reject } = Promise.withResolvers<ApiResponse<unknown>>();
   const length = body && { 'content-length': String(body.length) };
   const outgoing = send(
@@ -38,7 +38,7 @@ export function exchange(
       incoming.on('data', (chunk: Buffer) => chunks.push(chunk));
       incoming.once('error', reject);
       incoming.once('end', () =>
-        resolve(responseOf(incoming.statusCode ?? 0, incoming.rawHeaders, Buffer.concat(chunks))),
+        resolve(makeResponse(incoming.statusCode ?? 0, incoming.rawHeaders, Buffer.concat(chunks))),
       );
     },
   );
@@ -48,9 +48,9 @@ export function exchange(
   return promise;
 }
 
-function responseOf(status: number, raw: readonly string[], bytes: Buffer): ApiResponse<unknown> {
+function makeResponse(status: number, rawHeaders: readonly string[], bytes: Buffer): ApiResponse<unknown> {
   const headers = new Headers();
-  for (let i = 0; i < raw.length; i += 2) headers.append(raw[i] ?? '', raw[i + 1] ?? '');
+  for (let i = 0; i < rawHeaders.length; i += 2) headers.append(rawHeaders[i] ?? '', rawHeaders[i + 1] ?? '');
   return {
     status,
     headers,
@@ -66,10 +66,10 @@ export async function forEachConcurrently<Item>(
   items: readonly Item[],
   work: (item: Item) => Promise<void>,
 ): Promise<void> {
-  const remaining = items.values();
+  const remainingItems = items.values();
   await Promise.all(
     Array.from({ length: concurrency }, async () => {
-      for (const item of remaining) await work(item);
+      for (const item of remainingItems) await work(item);
     }),
   );
 }

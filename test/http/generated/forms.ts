@@ -11,7 +11,7 @@ export interface FormParts {
   readonly schema: Schema;
   readonly pictures: readonly Buffer[];
   /** The first half of a picture. */
-  readonly broken: Buffer;
+  readonly brokenPicture: Buffer;
   readonly tenants: readonly string[];
 }
 
@@ -29,12 +29,12 @@ function fieldPart(name: string, value: string): Part {
 }
 
 function encodeForm(parts: readonly Part[]): Buffer {
-  const encoded = parts.flatMap(({ head, bytes }) => [
+  const encodedParts = parts.flatMap(({ head, bytes }) => [
     Buffer.from(`--${boundary}\r\ncontent-disposition: ${head}\r\n\r\n`),
     bytes,
     Buffer.from('\r\n'),
   ]);
-  return Buffer.concat([...encoded, Buffer.from(`--${boundary}--\r\n`)]);
+  return Buffer.concat([...encodedParts, Buffer.from(`--${boundary}--\r\n`)]);
 }
 
 const filenames = [
@@ -74,8 +74,8 @@ export function validForm({ schema, pictures, tenants }: FormParts): fc.Arbitrar
 }
 
 /** Generates invalid forms, each for a different reason. */
-export function invalidForm({ schema, pictures, broken }: FormParts): fc.Arbitrary<Body> {
-  const [picture = broken, otherPicture = broken] = pictures;
+export function invalidForm({ schema, pictures, brokenPicture }: FormParts): fc.Arbitrary<Body> {
+  const [picture = brokenPicture, otherPicture = brokenPicture] = pictures;
   const validBytes = encodeForm([filePart(picture)]);
   const fieldName = tenantField(schema);
   const invalidTenants = ['a b', '', 'x'.repeat(65), 'ü', '../x', 'a\u0000'];
@@ -92,19 +92,19 @@ export function invalidForm({ schema, pictures, broken }: FormParts): fc.Arbitra
     [filePart(Buffer.alloc(0))],
     [filePart(Buffer.from('not a picture'))],
     [filePart(picture.subarray(0, 12))],
-    [filePart(broken)],
+    [filePart(brokenPicture)],
     [filePart(Buffer.alloc(maxFileBytes + 1, picture))],
     [filePart(Buffer.alloc(5 * maxFileBytes, picture))],
     [filePart(picture), ...Array.from({ length: 30 }, (_, i) => fieldPart(`field ${i}`, 'x'))],
     [fieldPart('note', 'x'.repeat(9_000)), filePart(picture)],
     ...invalidTenantForms,
   ];
-  const truncated = [0, 1, 20, validBytes.length >> 1, validBytes.length - 8].map(
+  const truncatedForms = [0, 1, 20, validBytes.length >> 1, validBytes.length - 8].map(
     (length): [string, Buffer] => [formType, validBytes.subarray(0, length)],
   );
   const wrongTypes = [
     'multipart/form-data',
-    'multipart/form-data; boundary=another',
+    'multipart/form-data; boundary=other',
     'multipart/mixed; boundary=x',
     'image/png',
     'text/plain',
@@ -113,11 +113,15 @@ export function invalidForm({ schema, pictures, broken }: FormParts): fc.Arbitra
     fc
       .constantFrom<[string, Buffer]>(
         ...forms.map((parts): [string, Buffer] => [formType, encodeForm(parts)]),
-        ...truncated,
+        ...truncatedForms,
         ...wrongTypes.map((type): [string, Buffer] => [type, validBytes]),
       )
       // A worker detects a broken picture only after the response to a queued upload.
-      .map(([type, bytes]) => ({ type, bytes, validity: bytes.includes(broken) ? 'unsure' : 'invalid' }))
+      .map(([type, bytes]) => ({
+        type,
+        bytes,
+        validity: bytes.includes(brokenPicture) ? 'unsure' : 'invalid',
+      }))
   );
 }
 

@@ -7,17 +7,17 @@ import { useOrigin } from '../support/origin.ts';
 import { exchange, forEachConcurrently, type Request, describeRequest } from './exchange.ts';
 import { maxFileBytes } from './forms.ts';
 import { checkResponse, expectProblem } from './check-response.ts';
-import { type Operation, operationsOf } from './operations.ts';
+import { type Operation, listOperations } from './operations.ts';
 import { getAndHeadPairs, preflights, undocumentedMethods, unknownPaths } from './other-requests.ts';
 import { type Case, invalidCases, type Sources, validCases } from './requests.ts';
 import { makeSources } from './sources.ts';
 import { confirmToken, makePictures, fillServer, picturePaths } from './server-data.ts';
 import { isThorough } from '../../support/thoroughness.ts';
 
-/** Generates requests from the OpenAPI document of a server and checks every response against it. */
+/** Generates requests from a server’s OpenAPI document and checks every response against the document. */
 
 const seed = Number(process.env['GENERATED_SEED'] ?? 20_261_120);
-/** Requests of each kind for each operation; at most 90. */
+/** Number of requests of each kind for each operation, at most 90. */
 const count = Number(process.env['GENERATED_COUNT'] ?? (isThorough ? 24 : 2));
 
 const server = useServer({
@@ -33,19 +33,19 @@ const origin = useOrigin(async () => {
 
 let operations: Operation[] = [];
 let sources: Sources;
-const tally = new Map<string, number>();
+const countsByStatusClass = new Map<string, number>();
 
 beforeAll(async () => {
-  const served = (await call(`${server().url}/api/v1/openapi.json`)).body;
-  expect(served).toEqual(document);
-  operations = operationsOf(served);
+  const servedDocument = (await call(`${server().url}/api/v1/openapi.json`)).body;
+  expect(servedDocument).toEqual(document);
+  operations = listOperations(servedDocument);
   const serverData = await fillServer(server().url, origin(), count);
   sources = makeSources(serverData, await makePictures(28), await brokenJpeg('broken'));
 });
 
 afterAll(() => {
-  const total = [...tally.values()].reduce((sum, times) => sum + times, 0);
-  const statusClasses = [...tally]
+  const total = [...countsByStatusClass.values()].reduce((sum, times) => sum + times, 0);
+  const statusClasses = [...countsByStatusClass]
     .toSorted(([a], [b]) => a.localeCompare(b))
     .map(([status, times]) => `${status} ${times}`);
   console.log(
@@ -53,7 +53,7 @@ afterAll(() => {
   );
 });
 
-/** Sends all requests. Returns a description of each response that fails `check`. */
+/** Sends all requests and returns a description of each response that fails `check`. */
 async function sendAll<Sent extends Request>(
   requests: readonly Sent[],
   check: (request: Sent, response: ApiResponse<unknown>) => void,
@@ -63,7 +63,7 @@ async function sendAll<Sent extends Request>(
     try {
       const response = await exchange(server().url, request);
       const statusClass = `${Math.floor(response.status / 100)}xx`;
-      tally.set(statusClass, (tally.get(statusClass) ?? 0) + 1);
+      countsByStatusClass.set(statusClass, (countsByStatusClass.get(statusClass) ?? 0) + 1);
       check(request, response);
     } catch (error) {
       failures.push(`${describeRequest(request)}\n  ${String(error).slice(0, 900)}`);
@@ -76,28 +76,28 @@ function expectNoFailures(failures: readonly string[]): void {
   expect(failures.slice(0, 20), `${failures.length} failures; GENERATED_SEED=${seed}`).toEqual([]);
 }
 
-/** Sorts deletions and purges, which remove data of other operations, to the end. */
-function orderOf({ method, path }: Operation): number {
+/** Returns a sort rank that puts deletions and purges last, because they remove data that other operations need. */
+function sortRank({ method, path }: Operation): number {
   return path.includes('purge') ? 2 : Number(method === 'DELETE');
 }
 
 test('responds to valid and invalid requests as documented', async () => {
-  const ordered = operations.toSorted((a, b) => orderOf(a) - orderOf(b));
+  const orderedOperations = operations.toSorted((a, b) => sortRank(a) - sortRank(b));
   const failures: string[] = [];
-  let sent = 0;
-  for (const [index, operation] of ordered.entries()) {
+  let requestCount = 0;
+  for (const [index, operation] of orderedOperations.entries()) {
     const cases: Case[] = [
       ...validCases(operation, sources, count, seed + index),
       ...invalidCases(operation, sources, count, seed + index),
     ];
-    sent += cases.length;
+    requestCount += cases.length;
     failures.push(...(await sendAll(cases, checkResponse)));
   }
   expectNoFailures(failures);
-  expect(sent).toBeGreaterThan(80 * count);
+  expect(requestCount).toBeGreaterThan(80 * count);
 });
 
-test('rejects unsupported methods and lists the allowed ones', async () => {
+test('rejects unsupported methods and lists the allowed methods', async () => {
   const requests = undocumentedMethods(operations);
   expect(requests.length).toBeGreaterThan(200);
   const failures = await sendAll(requests, ({ method, allow }, response) => {
@@ -116,12 +116,12 @@ test('rejects unknown paths', async () => {
   expectNoFailures(failures);
 });
 
-test('responds to HEAD as to GET, without a body', async () => {
-  const gets = operations.flatMap((operation) => [
+test('responds to HEAD and GET with the same status and headers', async () => {
+  const getRequests = operations.flatMap((operation) => [
     ...validCases(operation, sources, 3, seed),
     ...invalidCases(operation, sources, 1, seed),
   ]);
-  const pairs = getAndHeadPairs(gets);
+  const pairs = getAndHeadPairs(getRequests);
   const responses = new Map<Request, ApiResponse<unknown>>();
   const record = (request: Request, response: ApiResponse<unknown>) => void responses.set(request, response);
   expectNoFailures(await sendAll(pairs.flat(), record));
@@ -137,16 +137,22 @@ test('responds to HEAD as to GET, without a body', async () => {
 
 /** Returns the headers that are the same for GET and HEAD. */
 function stableHeaders(response: ApiResponse<unknown> | undefined): Record<string, string> {
-  const variable = new Set(['date', 'content-length', 'connection', 'keep-alive', 'transfer-encoding']);
-  return Object.fromEntries([...(response?.headers ?? [])].filter(([name]) => !variable.has(name)));
+  const variableHeaders = new Set([
+    'date',
+    'content-length',
+    'connection',
+    'keep-alive',
+    'transfer-encoding',
+  ]);
+  return Object.fromEntries([...(response?.headers ?? [])].filter(([name]) => !variableHeaders.has(name)));
 }
 
-test('responds to preflights everywhere, but allows only configured origins', async () => {
-  for (const [site, allowed] of [
+test('responds to preflights at every path, but allows only configured origins', async () => {
+  for (const [siteOrigin, allowed] of [
     ['http://localhost:3000', 'http://localhost:3000'],
     ['https://other.example', null],
   ] as const) {
-    const failures = await sendAll(preflights(operations, site), ({ headers }, response) => {
+    const failures = await sendAll(preflights(operations, siteOrigin), ({ headers }, response) => {
       expect(response.status).toBe(204);
       expect(response.headers.get('access-control-allow-origin')).toBe(allowed);
       const methods = response.headers.get('access-control-allow-methods');

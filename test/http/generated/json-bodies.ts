@@ -8,7 +8,7 @@ import { type KnownValues, validValue } from './values.ts';
 export interface Body {
   readonly type: string | undefined;
   readonly bytes: Uint8Array;
-  /** `unsure`: the schema allows it, but the server may reject it. */
+  /** `unsure` means that the schema allows the body but the server may reject it. */
   readonly validity: 'valid' | 'invalid' | 'unsure';
 }
 
@@ -16,19 +16,19 @@ const ajv = new Ajv2020({ strict: false });
 (addFormats as unknown as { default: (ajv: Ajv2020) => void }).default(ajv);
 
 /** Generates JSON bodies that both the schema and the server accept. */
-export function validJson(schema: Schema, known: KnownValues): fc.Arbitrary<Body> {
+export function validJson(schema: Schema, knownValues: KnownValues): fc.Arbitrary<Body> {
   const types = ['application/json', 'application/json; charset=utf-8', 'Application/JSON'];
   return fc
-    .tuple(validValue(schema, '', known), fc.constantFrom(...types))
+    .tuple(validValue(schema, '', knownValues), fc.constantFrom(...types))
     .map(([value, type]) => ({ type, bytes: encode(value), validity: 'valid' }));
 }
 
 /** Generates JSON bodies with one changed value. The schema decides whether they are valid. */
-export function mutatedJson(schema: Schema, known: KnownValues): fc.Arbitrary<Body> {
+export function mutatedJson(schema: Schema, knownValues: KnownValues): fc.Arbitrary<Body> {
   const isValid = ajv.compile(schema);
   return fc
     .tuple(
-      validValue(schema, '', known),
+      validValue(schema, '', knownValues),
       fc.nat(),
       fc.constantFrom(...mutations),
       fc.constantFrom(...replacements),
@@ -47,7 +47,7 @@ export function mutatedJson(schema: Schema, known: KnownValues): fc.Arbitrary<Bo
     });
 }
 
-/** Imports are accepted even if single lines are refused. */
+/** Returns whether a body is an import. Imports are accepted even if some of their lines are rejected. */
 function isImport(value: unknown): boolean {
   const { urls, items } = (value ?? {}) as Fields;
   return Array.isArray(urls) || Array.isArray(items);
@@ -55,14 +55,14 @@ function isImport(value: unknown): boolean {
 
 type Fields = Record<string, unknown>;
 
-/** Changes the value or one nested in it, chosen by `place`. */
+/** Changes the value or a value nested in it, depending on `place`. */
 function changeWithin(value: unknown, place: number, change: (part: Fields) => unknown): unknown {
   const fields = value as Fields;
   const key = keyAt(fields, place);
   const inner = fields[key];
   if (place % 3 !== 0 || inner === null || typeof inner !== 'object') return change(fields);
-  const changed = changeWithin(inner, place >> 1, change);
-  return Array.isArray(value) ? value.with(Number(key), changed) : { ...fields, [key]: changed };
+  const changedValue = changeWithin(inner, place >> 1, change);
+  return Array.isArray(value) ? value.with(Number(key), changedValue) : { ...fields, [key]: changedValue };
 }
 type Mutation = (value: Fields, place: number, replacement: unknown) => unknown;
 
@@ -76,8 +76,8 @@ const mutations: readonly Mutation[] = [
     [keyAt(value, place)]: { [keyAt(value, place)]: replacement },
   }),
   (value, place) => {
-    const { [keyAt(value, place)]: _removed, ...rest } = value;
-    return rest;
+    const { [keyAt(value, place)]: _removed, ...remainingFields } = value;
+    return remainingFields;
   },
 ];
 
@@ -86,7 +86,7 @@ function keyAt(value: Fields, place: number): string {
   return keys[place % keys.length] ?? 'missing';
 }
 
-/** Deep enough to exhaust the stack of a recursive parser. */
+/** An array that is nested deeply enough to exhaust the stack of a recursive parser. */
 const deeplyNested = JSON.parse(`${'['.repeat(900)}${']'.repeat(900)}`) as unknown;
 
 // None of these is a usable URL, so the server fetches nothing.
@@ -129,15 +129,15 @@ const otherTypes = [
   'x',
 ];
 
-/** Generates bodies that operations with a JSON body, or without a body, must reject. */
+/** Generates bodies that an operation must reject if it accepts JSON or no body. */
 export function rejectedBodies({ bodies, needsBody }: Operation): fc.Arbitrary<Body> {
   const texts = malformed.map((text): [string, string] => [jsonType, text]);
   const tooLarge: [string, string] = [jsonType, JSON.stringify({ a: 'x'.repeat(2 ** 20) })];
   const wrongTypes = otherTypes.map((type): [string, string] => [type, '{}']);
   const wrongValues = jsonType in bodies ? nonObjects.map((text): [string, string] => [jsonType, text]) : [];
-  const empty: [string, string][] = needsBody ? [[jsonType, '']] : [];
+  const emptyBody: [string, string][] = needsBody ? [[jsonType, '']] : [];
   return fc
-    .constantFrom(...texts, ...wrongTypes, ...wrongValues, ...empty, tooLarge)
+    .constantFrom(...texts, ...wrongTypes, ...wrongValues, ...emptyBody, tooLarge)
     .map(([type, text]) => ({ type, bytes: Buffer.from(text), validity: 'invalid' }));
 }
 

@@ -17,7 +17,7 @@ export interface Schema {
   readonly oneOf?: readonly Schema[];
 }
 
-/** A parameter of a path or query. */
+/** A path or query parameter. */
 export interface Parameter {
   readonly name: string;
   readonly in: 'path' | 'query';
@@ -55,7 +55,7 @@ interface ServedDocument {
 }
 
 /** Returns every operation in a document. */
-export function operationsOf(document: unknown): Operation[] {
+export function listOperations(document: unknown): Operation[] {
   return Object.entries((document as ServedDocument).paths).flatMap(([path, methods]) =>
     Object.entries(methods).map(([method, { parameters = [], requestBody }]) => ({
       method: method.toUpperCase(),
@@ -74,7 +74,7 @@ export function parametersIn({ parameters }: Operation, part: Parameter['in']): 
   return parameters.filter((parameter) => parameter.in === part);
 }
 
-/** Whether an operation rejects unknown query parameters. */
+/** Returns whether an operation rejects unknown query parameters. */
 export function rejectsUnknownKeys({ path, parameters }: Operation): boolean {
   // Operations with a version parameter, `v`, ignore unknown parameters.
   return path.startsWith('/v1/') && !parameters.some(({ name }) => name === 'v');

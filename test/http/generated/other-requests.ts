@@ -5,7 +5,7 @@ import type { Operation } from './operations.ts';
 /** Methods that a client might try. */
 const methods = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'TRACE', 'PROPFIND'];
 
-/** A request with an unsupported method, and the allowed ones. */
+/** A request with an unsupported method, and the methods that are allowed. */
 export interface WrongMethod extends Request {
   readonly allow: readonly string[];
 }
@@ -28,15 +28,15 @@ function examplePath(path: string): string {
   return path.replaceAll(/\{\w+\}/g, '1');
 }
 
-/** Whether `target` matches a path template. It may match several: `/v1/jobs/retry` looks like a job with the id "retry". */
+/** Returns whether `target` matches a path template. Several templates can match: `/v1/jobs/retry` also looks like a job id. */
 function matches(path: string, target: string): boolean {
   return new RegExp(`^${path.replaceAll(/\{\w+\}/g, '[^/]+')}$`).test(target);
 }
 
-/** Generates requests for unknown paths: known ones with a segment added or replaced. */
+/** Generates requests for unknown paths by adding or replacing a segment of a known path. */
 export function unknownPaths(operations: readonly Operation[], count: number, seed: number): Request[] {
-  const known = operations.map(({ path }) => examplePath(path)).filter((path) => path !== '/');
-  const words = [
+  const knownPaths = operations.map(({ path }) => examplePath(path)).filter((path) => path !== '/');
+  const segments = [
     'nothing',
     '%00',
     '%2e%2e%2fetc%2fpasswd',
@@ -51,14 +51,14 @@ export function unknownPaths(operations: readonly Operation[], count: number, se
   ];
   const target = fc
     .tuple(
-      fc.constantFrom(...known),
-      fc.constantFrom(...words.map(encodeURI)),
+      fc.constantFrom(...knownPaths),
+      fc.constantFrom(...segments.map(encodeURI)),
       fc.constantFrom('replace', 'before', 'after'),
     )
-    .map(([path, word, where]) => {
-      if (where === 'before') return `/${word}${path}`;
-      // Two segments after a complete path: one alone could be the value of a parameter.
-      return where === 'after' ? `${path}/${word}/${word}` : path.replace(/^\/[^/]+/, `/${word}`);
+    .map(([path, segment, position]) => {
+      if (position === 'before') return `/${segment}${path}`;
+      // Two segments are added at the end, because a single segment could be the value of a parameter.
+      return position === 'after' ? `${path}/${segment}/${segment}` : path.replace(/^\/[^/]+/, `/${segment}`);
     });
   const requests = fc.record({
     method: fc.constantFrom('GET', 'POST', 'PUT', 'DELETE', 'PATCH', 'HEAD'),

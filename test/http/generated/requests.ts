@@ -6,12 +6,12 @@ import { type Body, mutatedJson, rejectedBodies, validJson } from './json-bodies
 import { type Operation, type Parameter, parametersIn, rejectsUnknownKeys } from './operations.ts';
 import { canBeInvalid, invalidText, type KnownValues, validValue } from './values.ts';
 
-/** Inputs of the generator in addition to the document. */
+/** The generator’s inputs in addition to the document. */
 export interface Sources {
-  readonly known: KnownValues;
+  readonly knownValues: KnownValues;
   readonly urls: readonly string[];
   readonly forms: Omit<FormParts, 'schema'>;
-  /** Returns an existing id or name for a path parameter. Some can be used only once. */
+  /** Returns an existing id or name for a path parameter. Some ids can be used only once. */
   take(operation: Operation, parameter: Parameter): string;
 }
 
@@ -29,21 +29,21 @@ interface Draft {
   readonly path?: Readonly<Record<string, string>>;
 }
 
-/** Generates valid requests: `count` per kind of body. */
+/** Generates `count` valid requests per kind of body. */
 export function validCases(operation: Operation, sources: Sources, count: number, seed: number): Case[] {
-  const { known } = sources;
+  const { knownValues } = sources;
   return validBodies(operation, sources).flatMap((body) => {
     const drafts = fc.record({
-      query: validQuery(operation, known),
+      query: validQuery(operation, knownValues),
       headers: fc.constantFrom(...harmlessHeaders),
       body,
-      path: validPath(operation, known),
+      path: validPath(operation, knownValues),
     });
-    return sample(drafts, count, seed).map((draft) => complete(operation, sources, draft, 'success'));
+    return sample(drafts, count, seed).map((draft) => completeCase(operation, sources, draft, 'success'));
   });
 }
 
-/** Generates requests with one invalid part: `count` per kind of part. */
+/** Generates `count` requests per kind of invalid part. */
 export function invalidCases(operation: Operation, sources: Sources, count: number, seed: number): Case[] {
   const bodies = validBodies(operation, sources);
   const targets = [invalidPaths(operation), invalidQueries(operation)]
@@ -53,13 +53,13 @@ export function invalidCases(operation: Operation, sources: Sources, count: numb
     );
   return [...targets, ...invalidBodies(operation, sources)].flatMap((drafts) =>
     sample(drafts, count, seed).map((draft) => {
-      const unsure = draft.body?.validity === 'unsure';
-      return complete(operation, sources, draft, unsure ? 'any' : 'rejection');
+      const isUnsure = draft.body?.validity === 'unsure';
+      return completeCase(operation, sources, draft, isUnsure ? 'any' : 'rejection');
     }),
   );
 }
 
-/** Samples evenly. By default, the generator prefers the first items. */
+/** Samples values evenly. By default, fast-check prefers the first values. */
 function sample<Value>(from: fc.Arbitrary<Value>, count: number, seed: number): Value[] {
   return fc.sample(fc.noBias(from), { numRuns: count, seed });
 }
@@ -79,21 +79,21 @@ const harmlessHeaders: readonly Record<string, string>[] = [
   { 'accept-encoding': 'gzip, br' },
 ];
 
-function validQuery(operation: Operation, known: KnownValues): fc.Arbitrary<string> {
+function validQuery(operation: Operation, knownValues: KnownValues): fc.Arbitrary<string> {
   const parameters = parametersIn(operation, 'query');
   const pairs = parameters.map(({ name, schema }) =>
     fc.option(
-      validValue(schema, name, known).map((value) => `${name}=${encodeURIComponent(String(value))}`),
+      validValue(schema, name, knownValues).map((value) => `${name}=${encodeURIComponent(String(value))}`),
       { nil: undefined },
     ),
   );
-  return fc.tuple(...pairs).map((chosen) => chosen.filter((pair) => pair !== undefined).join('&'));
+  return fc.tuple(...pairs).map((chosenPairs) => chosenPairs.filter((pair) => pair !== undefined).join('&'));
 }
 
-function validPath(operation: Operation, known: KnownValues): fc.Arbitrary<Record<string, string>> {
+function validPath(operation: Operation, knownValues: KnownValues): fc.Arbitrary<Record<string, string>> {
   const freeText = parametersIn(operation, 'path').filter(({ name }) => name === 'ref');
   const values = freeText.map(({ name, schema }) => {
-    const text = validValue(schema, name, known).filter((value) => !/^\.{1,2}$/.test(String(value)));
+    const text = validValue(schema, name, knownValues).filter((value) => !/^\.{1,2}$/.test(String(value)));
     return [name, text.map((value) => encodeURIComponent(String(value)))] as const;
   });
   return fc.record(Object.fromEntries(values));
@@ -103,7 +103,7 @@ function validBodies({ bodies, needsBody }: Operation, sources: Sources): fc.Arb
   const generators = Object.entries(bodies).map(([type, schema]) => {
     if (type === 'text/csv') return validCsv(sources.urls);
     return type === 'application/json'
-      ? validJson(schema, sources.known)
+      ? validJson(schema, sources.knownValues)
       : validForm({ ...sources.forms, schema });
   });
   return needsBody ? generators : [fc.constant(undefined), ...generators];
@@ -116,14 +116,17 @@ function invalidPaths(operation: Operation): fc.Arbitrary<Draft>[] {
 }
 
 function invalidQueries(operation: Operation): fc.Arbitrary<Draft>[] {
-  const invalid = parametersIn(operation, 'query')
+  const invalidDrafts = parametersIn(operation, 'query')
     .filter(canBeInvalid)
     .flatMap((parameter) => {
       const text = invalidText(parameter);
-      const single = text.map((value) => ({ query: `${parameter.name}=${value}` }));
-      return [single, text.map((value) => ({ query: `${parameter.name}=${value}&${parameter.name}=1` }))];
+      const singleValue = text.map((value) => ({ query: `${parameter.name}=${value}` }));
+      return [
+        singleValue,
+        text.map((value) => ({ query: `${parameter.name}=${value}&${parameter.name}=1` })),
+      ];
     });
-  if (!rejectsUnknownKeys(operation)) return invalid;
+  if (!rejectsUnknownKeys(operation)) return invalidDrafts;
   const keys = [
     'limits=1',
     'LIMIT=1',
@@ -134,7 +137,7 @@ function invalidQueries(operation: Operation): fc.Arbitrary<Draft>[] {
     'tenant[a]=b',
     '=1',
   ];
-  return [...invalid, fc.constantFrom(...keys).map((query) => ({ query }))];
+  return [...invalidDrafts, fc.constantFrom(...keys).map((query) => ({ query }))];
 }
 
 function invalidBodies(operation: Operation, sources: Sources): fc.Arbitrary<Draft>[] {
@@ -142,13 +145,18 @@ function invalidBodies(operation: Operation, sources: Sources): fc.Arbitrary<Dra
   const generators = Object.entries(operation.bodies).flatMap(([type, schema]) => {
     if (type === 'text/csv') return [invalidCsv];
     if (type !== 'application/json') return [invalidForm({ ...sources.forms, schema })];
-    return [mutatedJson(schema, sources.known), rejectedBodies(operation)];
+    return [mutatedJson(schema, sources.knownValues), rejectedBodies(operation)];
   });
-  const all = generators.length === 0 ? [rejectedBodies(operation)] : generators;
-  return all.map((generator) => generator.map((body) => ({ query: '', body })));
+  const allGenerators = generators.length === 0 ? [rejectedBodies(operation)] : generators;
+  return allGenerators.map((generator) => generator.map((body) => ({ query: '', body })));
 }
 
-function complete(operation: Operation, sources: Sources, draft: Draft, expected: Case['expected']): Case {
+function completeCase(
+  operation: Operation,
+  sources: Sources,
+  draft: Draft,
+  expected: Case['expected'],
+): Case {
   const { method, path } = operation;
   const filledPath = parametersIn(operation, 'path').reduce(
     (target, parameter) =>

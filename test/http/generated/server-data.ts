@@ -21,9 +21,9 @@ export interface ServerData {
   readonly tenants: readonly string[];
   /** Completed images with a reference, so that purges keep them. */
   readonly referenced: readonly ImageRecord[];
-  /** Images to delete: of a tenant of their own, and of the tenant `default`. */
+  /** Images to delete in a separate tenant, and in the tenant `default`. */
   readonly deletable: ImageRecord[];
-  readonly deletableOfDefault: ImageRecord[];
+  readonly deletableInDefault: ImageRecord[];
   readonly failedJobs: number[];
   readonly imports: readonly (number | string)[];
   readonly cursor: string;
@@ -43,35 +43,35 @@ export function makePictures(count: number): Promise<Buffer[]> {
 /** Paths of pictures on the origin server. */
 export const picturePaths = Array.from({ length: 400 }, (_, index) => `/pictures/${index}.jpg`);
 
-/** Fills a server through its API, with enough images and jobs for `requests` destructive requests to each operation. */
-export async function fillServer(base: string, origin: string, requests: number): Promise<ServerData> {
+/** Fills a server through its API with enough images and jobs for `requests` destructive requests to each operation. */
+export async function fillServer(baseUrl: string, origin: string, requests: number): Promise<ServerData> {
   const tenants = ['default', 'shop-a', 'shop.B_2'];
   const referenced = await Promise.all(
-    [...tenants, ...tenants].map((tenant, i) => uploadReferenced(base, tenant, i)),
+    [...tenants, ...tenants].map((tenant, i) => uploadReferenced(baseUrl, tenant, i)),
   );
   const count = requests + 10;
   const urls = picturePaths.map((path) => origin + path);
   const receipts = [
-    await importMany(base, urls.slice(0, count), 'disposable'),
-    await importMany(base, urls.slice(count, 2 * count), 'default'),
-    await importMany(base, missingUrls(origin, count), 'shop-a'),
+    await importMany(baseUrl, urls.slice(0, count), 'disposable'),
+    await importMany(baseUrl, urls.slice(count, 2 * count), 'default'),
+    await importMany(baseUrl, missingUrls(origin, count), 'shop-a'),
   ];
-  for (const { id } of receipts) await waitForImport(base, id);
-  const [deletable, deletableOfDefault] = await Promise.all(
+  for (const { id } of receipts) await waitForImport(baseUrl, id);
+  const [deletable, deletableInDefault] = await Promise.all(
     receipts
       .slice(0, 2)
-      .map(({ lines }) => Promise.all(lines.map((line) => finishedImage(base, line.image_id)))),
+      .map(({ lines }) => Promise.all(lines.map((line) => finishedImage(baseUrl, line.image_id)))),
   );
-  await deleteSome(base, deletable ?? []);
+  await deleteSome(baseUrl, deletable ?? []);
   return {
     origin,
     tenants,
     referenced,
     deletable: deletable ?? [],
-    deletableOfDefault: deletableOfDefault ?? [],
-    failedJobs: await failedJobs(base),
+    deletableInDefault: deletableInDefault ?? [],
+    failedJobs: await listFailedJobs(baseUrl),
     imports: receipts.flatMap(({ id, uuid }) => [id, uuid]),
-    cursor: await firstCursor(base),
+    cursor: await findFirstCursor(baseUrl),
   };
 }
 
@@ -79,14 +79,14 @@ function missingUrls(origin: string, length: number): string[] {
   return Array.from({ length }, (_, index) => `${origin}/missing/${index}.jpg`);
 }
 
-async function uploadReferenced(base: string, tenant: string, index: number): Promise<ImageRecord> {
-  const { body } = await upload(base, await drawing(`referenced ${index}`).jpeg().toBuffer(), tenant);
-  await call(`${base}/v1/images/${body.id}/references/page`, { method: 'PUT' });
+async function uploadReferenced(baseUrl: string, tenant: string, index: number): Promise<ImageRecord> {
+  const { body } = await upload(baseUrl, await drawing(`referenced ${index}`).jpeg().toBuffer(), tenant);
+  await call(`${baseUrl}/v1/images/${body.id}/references/page`, { method: 'PUT' });
   return body;
 }
 
-async function importMany(base: string, urls: readonly string[], tenant: string): Promise<Receipt> {
-  const response = await call<Receipt>(`${base}/v1/imports`, {
+async function importMany(baseUrl: string, urls: readonly string[], tenant: string): Promise<Receipt> {
+  const response = await call<Receipt>(`${baseUrl}/v1/imports`, {
     method: 'POST',
     headers: { 'content-type': 'application/json' },
     body: JSON.stringify({ urls, tenant }),
@@ -94,28 +94,28 @@ async function importMany(base: string, urls: readonly string[], tenant: string)
   return response.body;
 }
 
-async function waitForImport(base: string, id: number): Promise<void> {
+async function waitForImport(baseUrl: string, id: number): Promise<void> {
   const deadline = performance.now() + waitTimeoutMs;
   while (performance.now() < deadline) {
-    const { body } = await call<{ finished: boolean }>(`${base}/v1/imports/${id}`);
+    const { body } = await call<{ finished: boolean }>(`${baseUrl}/v1/imports/${id}`);
     if (body.finished) return;
     await sleep(100);
   }
   throw new Error(`Import ${id} was not finished within ${waitTimeoutMs / 1_000} s.`);
 }
 
-/** Deletes some images, so that lists and purges meet deleted ones. */
-async function deleteSome(base: string, images: ImageRecord[]): Promise<void> {
-  for (const { id } of images.splice(0, 5)) await call(`${base}/v1/images/${id}`, { method: 'DELETE' });
+/** Deletes some images, so that lists and purges are also tested with deleted images. */
+async function deleteSome(baseUrl: string, images: ImageRecord[]): Promise<void> {
+  for (const { id } of images.splice(0, 5)) await call(`${baseUrl}/v1/images/${id}`, { method: 'DELETE' });
 }
 
-async function failedJobs(base: string): Promise<number[]> {
+async function listFailedJobs(baseUrl: string): Promise<number[]> {
   const { body } = await call<{ items: { id: number }[] }>(
-    `${base}/v1/jobs?state=failed&kind=import&limit=100`,
+    `${baseUrl}/v1/jobs?state=failed&kind=import&limit=100`,
   );
   return body.items.map(({ id }) => id);
 }
 
-async function firstCursor(base: string): Promise<string> {
-  return (await call<{ next_cursor: string }>(`${base}/v1/images?limit=1`)).body.next_cursor;
+async function findFirstCursor(baseUrl: string): Promise<string> {
+  return (await call<{ next_cursor: string }>(`${baseUrl}/v1/images?limit=1`)).body.next_cursor;
 }

@@ -4,17 +4,21 @@ import type { Sources } from './requests.ts';
 import { confirmToken, picturePaths, type ServerData } from './server-data.ts';
 
 /** Returns the ids and files that requests need. */
-export function makeSources(serverData: ServerData, pictures: readonly Buffer[], broken: Buffer): Sources {
+export function makeSources(
+  serverData: ServerData,
+  pictures: readonly Buffer[],
+  brokenPicture: Buffer,
+): Sources {
   const { origin, tenants, referenced, cursor } = serverData;
   // The initial data uses the first paths.
   const urls = picturePaths.slice(-50).map((path) => origin + path);
-  let calls = 0;
-  const next = <Item>(from: readonly Item[]): Item => {
-    calls += 1;
-    return from[calls % from.length] as Item;
+  let callCount = 0;
+  const next = <Item>(choices: readonly Item[]): Item => {
+    callCount += 1;
+    return choices[callCount % choices.length] as Item;
   };
   return {
-    known: {
+    knownValues: {
       tenant: tenants,
       url: urls,
       urls,
@@ -24,13 +28,13 @@ export function makeSources(serverData: ServerData, pictures: readonly Buffer[],
       code: Object.keys(errorTable),
     },
     urls,
-    forms: { pictures, broken, tenants },
+    forms: { pictures, brokenPicture, tenants },
     take: (operation, parameter) =>
       encodeURIComponent(String(valueFor(serverData, operation, parameter, next))),
   };
 }
 
-type Next = <Item>(from: readonly Item[]) => Item;
+type Next = <Item>(choices: readonly Item[]) => Item;
 
 function valueFor(
   serverData: ServerData,
@@ -38,7 +42,7 @@ function valueFor(
   { name }: Parameter,
   next: Next,
 ): number | string {
-  const { referenced, tenants, imports, failedJobs, deletable, deletableOfDefault } = serverData;
+  const { referenced, tenants, imports, failedJobs, deletable, deletableInDefault } = serverData;
   if (name === 'preset') return next(['thumb', 'card', 'zoom']);
   if (name.startsWith('tenant')) return next(tenants);
   if (name === 'ref') return next(['unknown reference', 'product-42']);
@@ -47,7 +51,7 @@ function valueFor(
   if (path.endsWith('/retry')) return failedJobs.pop() ?? 'none left';
   if (path.startsWith('/v1/jobs/')) return next(failedJobs);
   if (method === 'DELETE' && path === '/v1/images/{id}') return deletable.pop()?.id ?? 'none left';
-  if (method === 'DELETE' && name === 'image_id') return deletableOfDefault.pop()?.uuid ?? 'none left';
+  if (method === 'DELETE' && name === 'image_id') return deletableInDefault.pop()?.uuid ?? 'none left';
   if (name === 'image_id') return next(referenced.filter(({ tenant }) => tenant === 'default')).uuid;
   const { id, uuid } = next(referenced);
   return next([id, uuid, uuid.toUpperCase()]);

@@ -4,18 +4,18 @@ import type { Parameter, Schema } from './operations.ts';
 /** Values that exist on the server, by field name. */
 export type KnownValues = Readonly<Record<string, readonly unknown[]>>;
 
-/** Generates valid values of a schema; known ones for fields that must name something on the server. */
-export function validValue(schema: Schema, name: string, known: KnownValues): fc.Arbitrary<unknown> {
-  const choice = known[name];
-  if (choice && schema.type !== 'array') return fc.constantFrom(...choice);
+/** Generates valid values for a schema. Fields that must refer to something on the server are given known values. */
+export function validValue(schema: Schema, name: string, knownValues: KnownValues): fc.Arbitrary<unknown> {
+  const knownChoices = knownValues[name];
+  if (knownChoices && schema.type !== 'array') return fc.constantFrom(...knownChoices);
   if (schema.enum) return fc.constantFrom(...schema.enum);
-  if (schema.anyOf) return fc.oneof(...schema.anyOf.map((option) => validValue(option, name, known)));
+  if (schema.anyOf) return fc.oneof(...schema.anyOf.map((option) => validValue(option, name, knownValues)));
   if (schema.type === 'integer') return wholeNumber(schema);
   if (schema.type === 'number') return fraction(schema);
   if (schema.type === 'boolean') return fc.boolean();
   if (schema.type === 'null') return fc.constant(null);
-  if (schema.type === 'array') return list(schema, name, known);
-  return schema.type === 'object' ? record(schema, known) : text(schema);
+  if (schema.type === 'array') return list(schema, name, knownValues);
+  return schema.type === 'object' ? record(schema, knownValues) : text(schema);
 }
 
 function wholeNumber({ minimum: min = 0, maximum: max = 2 ** 31 }: Schema): fc.Arbitrary<number> {
@@ -26,8 +26,8 @@ function fraction({ minimum: min = 0, maximum: max = 1 }: Schema): fc.Arbitrary<
   return fc.oneof(fc.constantFrom(min, max, 0.1, 7 * 0.1, 1e-7), fc.double({ min, max, noNaN: true }));
 }
 
-function list(schema: Schema, name: string, known: KnownValues): fc.Arbitrary<unknown[]> {
-  return fc.array(validValue(schema.items ?? {}, name, known), {
+function list(schema: Schema, name: string, knownValues: KnownValues): fc.Arbitrary<unknown[]> {
+  return fc.array(validValue(schema.items ?? {}, name, knownValues), {
     minLength: schema.minItems ?? 0,
     maxLength: 4,
   });
@@ -37,17 +37,19 @@ function list(schema: Schema, name: string, known: KnownValues): fc.Arbitrary<un
 const alwaysPresent = ['confirm_token'];
 
 /** Generates an object for each alternative of its schema. */
-function record(schema: Schema, known: KnownValues): fc.Arbitrary<object> {
+function record(schema: Schema, knownValues: KnownValues): fc.Arbitrary<object> {
   const { properties = {}, required = [], oneOf, minProperties = 0 } = schema;
   const alternatives = oneOf?.map((alternative) => alternative.required ?? []) ?? [[]];
   return fc
     .constantFrom(...alternatives)
-    .chain((chosen) => {
-      const others = new Set(alternatives.flat().filter((name) => !chosen.includes(name)));
-      const fields = Object.entries(properties).filter(([name]) => !others.has(name));
-      const values = fields.map(([name, field]) => [name, validValue(field, name, known)] as const);
-      const always = alwaysPresent.filter((name) => name in properties);
-      return fc.record(Object.fromEntries(values), { requiredKeys: [...required, ...chosen, ...always] });
+    .chain((chosenFields) => {
+      const otherFields = new Set(alternatives.flat().filter((name) => !chosenFields.includes(name)));
+      const fields = Object.entries(properties).filter(([name]) => !otherFields.has(name));
+      const values = fields.map(([name, field]) => [name, validValue(field, name, knownValues)] as const);
+      const alwaysPresentFields = alwaysPresent.filter((name) => name in properties);
+      return fc.record(Object.fromEntries(values), {
+        requiredKeys: [...required, ...chosenFields, ...alwaysPresentFields],
+      });
     })
     .filter((fields) => Object.keys(fields).length >= minProperties);
 }
@@ -76,7 +78,7 @@ function text(schema: Schema): fc.Arbitrary<string> {
   );
 }
 
-/** Whether text matches a string schema. Covers only the keywords that the document uses. */
+/** Returns whether text matches a string schema. Supports only the keywords that the document uses. */
 function matchesSchema(
   { pattern, format, maxLength = Number.POSITIVE_INFINITY, enum: words }: Schema,
   value: string,
@@ -88,7 +90,7 @@ function matchesSchema(
 }
 
 /** Invalid values, URL-encoded. */
-const garbage = [
+const invalidValues = [
   '%00',
   '%ff',
   '%C3%28',
@@ -118,25 +120,25 @@ const garbage = [
 
 /** Generates invalid, URL-encoded values of a parameter. */
 export function invalidText({ name, in: part, schema }: Parameter): fc.Arbitrary<string> {
-  const notAllowed = garbage.filter((value) => !isAllowed(schema, value));
+  const notAllowed = invalidValues.filter((value) => !isAllowed(schema, value));
   const outOfRange =
     schema.minimum === undefined ? [] : [schema.minimum - 1, (schema.maximum ?? 0) + 1].map(String);
-  // A path without the value would belong to another operation.
-  const missing = part === 'query' ? [''] : [];
-  // Unknown ids are rejected, too.
+  // A path without the value would belong to a different operation.
+  const emptyValue = part === 'query' ? [''] : [];
+  // Unknown ids are also rejected.
   const unknownIds =
     part === 'path' && name.endsWith('id') ? ['999999999', '01a1fb5b-5201-72ab-9fbd-000000000000'] : [];
   return fc.constantFrom(
     ...notAllowed,
     ...outOfRange,
-    ...missing.filter(() => !isAllowed(schema, '')),
+    ...emptyValue.filter(() => !isAllowed(schema, '')),
     ...unknownIds,
   );
 }
 
 function isAllowed(schema: Schema, encoded: string): boolean {
   if (schema.type === 'integer' || schema.type === 'number') return false;
-  // Free text allows every value, but none of these names exists.
+  // Every value is valid free text, but nothing on the server has one of these names.
   if (!schema.pattern && !schema.format && !schema.enum) return false;
   try {
     return matchesSchema(schema, decodeURIComponent(encoded));
@@ -145,7 +147,7 @@ function isAllowed(schema: Schema, encoded: string): boolean {
   }
 }
 
-/** Whether a query parameter can be invalid. Free text cannot. */
+/** Returns whether a query parameter can be invalid. Free text is always valid. */
 export function canBeInvalid({ schema }: Parameter): boolean {
   const { type, pattern, format, enum: words } = schema;
   return type !== 'string' || pattern !== undefined || format !== undefined || words !== undefined;

@@ -5,14 +5,14 @@ import { loadConfig } from '../../../src/config.ts';
 import { makeHttpServer } from '../../../src/http/server.ts';
 import type { HttpDependencies } from '../../../src/http/route-plugin.ts';
 
-/** Returns an HTTP server whose routes have no services except those in `parts`. */
+/** Returns an HTTP server whose routes have no services except those in `dependencies`. */
 export async function bareServer(
   env: Record<string, string> = {},
-  parts: { [Part in keyof HttpDependencies]?: object } = {},
+  dependencies: { [Name in keyof HttpDependencies]?: object } = {},
 ): Promise<FastifyInstance> {
   const defaults = { services: {}, metrics: { requestEnded: () => undefined } };
-  const allParts = { ...defaults, ...parts } as unknown as HttpDependencies;
-  const app = makeHttpServer(loadConfig(env), pino({ level: 'silent' }), allParts);
+  const allDependencies = { ...defaults, ...dependencies } as unknown as HttpDependencies;
+  const app = makeHttpServer(loadConfig(env), pino({ level: 'silent' }), allDependencies);
   onTestFinished(async () => app.close());
   await app.ready();
   return app;

@@ -17,7 +17,7 @@ interface Document {
   readonly components: { readonly schemas: Readonly<Record<string, { readonly examples?: unknown[] }>> };
 }
 
-/** `docs/openapi.json`. */
+/** The content of `docs/openapi.json`. */
 export const document = JSON.parse(
   readFileSync(new URL('../../../docs/openapi.json', import.meta.url), 'utf8'),
 ) as Document;
@@ -25,15 +25,17 @@ export const document = JSON.parse(
 const ajv = new Ajv2020({ strict: false, allErrors: true });
 // The types of this CommonJS module do not match its default export.
 (addFormats as unknown as { default: (ajv: Ajv2020) => void }).default(ajv);
-ajv.addSchema(closeObjects(document) as object, 'api');
+ajv.addSchema(forbidUndocumentedFields(document) as object, 'api');
 
-/** Returns the schema with undocumented fields forbidden in all objects. */
-function closeObjects(part: unknown): unknown {
-  if (Array.isArray(part)) return part.map(closeObjects);
+/** Returns the schema with undocumented fields forbidden in every object. */
+function forbidUndocumentedFields(part: unknown): unknown {
+  if (Array.isArray(part)) return part.map(forbidUndocumentedFields);
   if (part === null || typeof part !== 'object') return part;
-  const closed = Object.fromEntries(Object.entries(part).map(([key, value]) => [key, closeObjects(value)]));
+  const closedPart = Object.fromEntries(
+    Object.entries(part).map(([key, value]) => [key, forbidUndocumentedFields(value)]),
+  );
   const isOpen = 'additionalProperties' in part || !('properties' in part);
-  return isOpen ? closed : { ...closed, additionalProperties: false };
+  return isOpen ? closedPart : { ...closedPart, additionalProperties: false };
 }
 
 /** Expects a value to match the schema at a path in the document. */
@@ -46,20 +48,20 @@ export function expectSchema(place: readonly string[], value: unknown): void {
 
 /** Expects the document to describe the status, type and body of a response. */
 export function expectDocumented(method: string, path: string, actual: ApiResponse<unknown>): void {
-  const call = `${method} ${path}`;
+  const operationName = `${method} ${path}`;
   const operation = document.paths[path]?.[method.toLowerCase()];
-  expect(operation, `${call} is documented`).toBeDefined();
+  expect(operation, `${operationName} is documented`).toBeDefined();
   const response = operation?.responses[actual.status];
   expect(
     response,
-    `${call} ${actual.status} is documented: ${actual.bytes.toString('latin1', 0, 300)}`,
+    `${operationName} ${actual.status} is documented: ${actual.bytes.toString('latin1', 0, 300)}`,
   ).toBeDefined();
   if (!response?.content) {
-    expect(actual.bytes.length, `${call} has no body`).toBe(0);
+    expect(actual.bytes.length, `${operationName} has no body`).toBe(0);
     return;
   }
   const type = actual.headers.get('content-type')?.split(';')[0] ?? '';
-  expect(Object.keys(response.content), `${call} type`).toContain(type);
+  expect(Object.keys(response.content), `${operationName} type`).toContain(type);
   if (!type.includes('json')) return;
   const place = ['paths', path, method.toLowerCase(), 'responses', String(actual.status), 'content', type];
   expectSchema([...place, 'schema'], actual.body);

@@ -2,16 +2,16 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterAll, beforeAll } from 'vitest';
 
-/** Starts a web server on loopback that serves files by path, for all tests of a file. Returns its URL. */
+/** Starts a web server on loopback that serves `files` to all tests in a test file. Returns a function that returns its URL. */
 export function useOrigin(files: () => Promise<Readonly<Record<string, Buffer>>>): () => string {
-  let served: Readonly<Record<string, Buffer>> = {};
+  let servedFiles: Readonly<Record<string, Buffer>> = {};
   const server = createServer((request, response) => {
-    const file = served[request.url ?? ''];
+    const file = servedFiles[request.url ?? ''];
     response.statusCode = file ? 200 : 404;
     response.end(file ?? 'There is no such file.');
   });
   beforeAll(async () => {
-    served = await files();
+    servedFiles = await files();
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', () => resolve()));
   });
   afterAll(async () => {

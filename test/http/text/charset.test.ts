@@ -33,17 +33,17 @@ test.each([
   expect(decodeText(Uint8Array.from(bytes), charset)).toEqual({ problem });
 });
 
-test('reports the first byte that is not UTF-8, wherever it is', () => {
+test('reports the position of the first byte that is not valid UTF-8', () => {
   fc.assert(
     fc.property(fc.string({ unit: 'grapheme' }), fc.string({ unit: 'grapheme' }), (before, after) => {
       const prefix = Buffer.from(before);
-      const decoded = decodeText(Buffer.concat([prefix, Buffer.of(0xff), Buffer.from(after)]));
-      expect(decoded).toEqual({ problem: `is not valid UTF-8 (byte ${prefix.length + 1} is 0xFF)` });
+      const result = decodeText(Buffer.concat([prefix, Buffer.of(0xff), Buffer.from(after)]));
+      expect(result).toEqual({ problem: `is not valid UTF-8 (byte ${prefix.length + 1} is 0xFF)` });
     }),
   );
 });
 
-test('in lenient mode, replaces bytes that cannot be decoded', () => {
+test('replaces bytes that cannot be decoded in lenient mode', () => {
   expect(decodeLeniently(Uint8Array.from(windows1252Bytes))).toEqual({
     text: 'K\uFFFDche',
     problem: 'is not valid UTF-8 (byte 2 is 0xFC)',

@@ -25,12 +25,12 @@ test.each<[string, string, Record<string, string>]>([
   ]);
 });
 
-test('reports a parameter with two different values, but not a repeated one', () => {
+test('reports a parameter with two different values, but not with the same value twice', () => {
   expect(parseHeaderParameters('form-data; name=a; name="a"').conflict).toBeUndefined();
   expect(parseHeaderParameters('form-data; name=a; NAME=b')).toMatchObject({ conflict: 'name' });
 });
 
-test('parses a hostile header in linear time', () => {
+test('parses a malicious header in linear time', () => {
   const parseAll = () => {
     for (const unit of [';', '; ', ';a', '; a="', String.raw`;a="\"`, '='])
       parseHeaderParameters(unit.repeat(8_000));

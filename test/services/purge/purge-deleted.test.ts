@@ -10,51 +10,53 @@ import { makePurges } from './setup.ts';
 
 const engines = await useEngines();
 const purgeNow = { dryRun: false, days: 0 };
-const rowIds = async () =>
+const listImageIds = async () =>
   (await rowsOf<{ id: number }>(engines.database, 'SELECT id FROM images ORDER BY id')).map(({ id }) => id);
-const bytesOf = (image: { originalBytes: number | null; renditions: readonly { bytes: number }[] }) =>
+const countBytes = (image: { originalBytes: number | null; renditions: readonly { bytes: number }[] }) =>
   image.renditions.reduce((sum, rendition) => sum + rendition.bytes, image.originalBytes ?? 0);
 
-test('reports what a purge would remove in a dry run, without removing anything', async () => {
+test('reports in a dry run what a purge would remove, without removing anything', async () => {
   const { rig, purgeDeleted, add } = await makePurges(engines);
-  const [deleted, kept] = [await add(), await add()];
-  await rig.softDelete({ id: deleted.id });
-  const stored = await rig.storedKeys();
+  const [deletedImage, keptImage] = [await add(), await add()];
+  await rig.softDelete({ id: deletedImage.id });
+  const storedKeys = await rig.storedKeys();
   const report = await purgeDeleted(unrestrictedPrincipal, { dryRun: true, days: 0 });
   expect(report).toMatchObject({
     dryRun: true,
     imagesToDelete: 1,
     renditionsToDelete: 2,
     renditionsFound: 4,
-    bytesToDelete: bytesOf(deleted),
+    bytesToDelete: countBytes(deletedImage),
     bytes: 0,
     images: 0,
     files: 0,
     remaining: 0,
   });
   expect(Math.abs(Date.now() - report.cutoff.getTime())).toBeLessThan(60_000);
-  expect(await rowIds()).toEqual([deleted.id, kept.id]);
-  expect(await rig.storedKeys()).toEqual(stored);
+  expect(await listImageIds()).toEqual([deletedImage.id, keptImage.id]);
+  expect(await rig.storedKeys()).toEqual(storedKeys);
 });
 
-test('removes what the dry run reported, and keeps images that are not deleted', async () => {
+test('removes what the dry run reported, and keeps all other images', async () => {
   const { rig, purgeDeleted, retrieve, add } = await makePurges(engines);
-  const [deleted, kept] = [await add(), await add()];
-  await rig.softDelete({ id: deleted.id });
-  const planned = await purgeDeleted(unrestrictedPrincipal, { dryRun: true, days: 0 });
+  const [deletedImage, keptImage] = [await add(), await add()];
+  await rig.softDelete({ id: deletedImage.id });
+  const plannedPurge = await purgeDeleted(unrestrictedPrincipal, { dryRun: true, days: 0 });
   expect(await purgeDeleted(unrestrictedPrincipal, purgeNow)).toMatchObject({
     dryRun: false,
     imagesToDelete: 1,
     images: 1,
-    renditions: planned.renditionsToDelete,
+    renditions: plannedPurge.renditionsToDelete,
     files: 3,
-    bytes: planned.bytesToDelete,
+    bytes: plannedPurge.bytesToDelete,
     errors: [],
     remaining: 0,
   });
-  expect(await rowIds()).toEqual([kept.id]);
+  expect(await listImageIds()).toEqual([keptImage.id]);
   expect(await rig.storedKeys()).toHaveLength(3);
-  expect(await retrieve.rendition(unrestrictedPrincipal, { id: kept.id }, 'thumb')).toHaveProperty('body');
+  expect(await retrieve.rendition(unrestrictedPrincipal, { id: keptImage.id }, 'thumb')).toHaveProperty(
+    'body',
+  );
   expect(await purgeDeleted(unrestrictedPrincipal, purgeNow)).toMatchObject({
     imagesToDelete: 0,
     images: 0,
@@ -62,17 +64,17 @@ test('removes what the dry run reported, and keeps images that are not deleted',
   });
 });
 
-test('keeps recently deleted images, which can still be restored', async () => {
+test('keeps recently deleted images, so that they can be restored', async () => {
   const { rig, purgeDeleted, add } = await makePurges(engines);
-  const [old, recent] = [await add(), await add()];
-  for (const { id } of [old, recent]) await rig.softDelete({ id });
+  const [oldImage, recentImage] = [await add(), await add()];
+  for (const { id } of [oldImage, recentImage]) await rig.softDelete({ id });
   await engines.database.runScript(
-    `UPDATE images SET deleted_at = date_trunc('milliseconds', now()) - interval '31 days' WHERE id = ${old.id}`,
+    `UPDATE images SET deleted_at = date_trunc('milliseconds', now()) - interval '31 days' WHERE id = ${oldImage.id}`,
   );
   expect(await purgeDeleted(unrestrictedPrincipal, { dryRun: false, days: 30 })).toMatchObject({ images: 1 });
-  expect(await rowIds()).toEqual([recent.id]);
-  expect(await rig.deletion.restore(unrestrictedPrincipal, { id: recent.id })).toBe(true);
-  expect(await rig.image(recent.id)).toMatchObject({ renditions: recent.renditions });
+  expect(await listImageIds()).toEqual([recentImage.id]);
+  expect(await rig.deletion.restore(unrestrictedPrincipal, { id: recentImage.id })).toBe(true);
+  expect(await rig.image(recentImage.id)).toMatchObject({ renditions: recentImage.renditions });
 });
 
 test('purges an image that was deleted with force while in use', async () => {
@@ -102,7 +104,7 @@ test('keeps a deleted image until its job ends', async () => {
   expect(await rig.storedKeys()).toEqual([]);
 });
 
-test('keeps files that another image shares until that image is purged as well', async () => {
+test('keeps files shared with another image until that image is purged as well', async () => {
   const { rig, purgeDeleted, retrieve } = await makePurges(engines);
   const donor = (await rig.upload(await productPicture())).image;
   const sharer = (await rig.upload(await productPicture({ quality: 60 }))).image;
@@ -115,8 +117,8 @@ test('keeps files that another image shares until that image is purged as well',
     bytes: donor.originalBytes,
   });
   for (const { name } of rig.presets) {
-    const found = await retrieve.rendition(unrestrictedPrincipal, { id: sharer.id }, name);
-    expect('body' in found && found.body.length).toBeGreaterThan(0);
+    const rendition = await retrieve.rendition(unrestrictedPrincipal, { id: sharer.id }, name);
+    expect('body' in rendition && rendition.body.length).toBeGreaterThan(0);
   }
   await rig.softDelete({ id: sharer.id });
   expect(await purgeDeleted(unrestrictedPrincipal, purgeNow)).toMatchObject({ files: 3 });
@@ -141,13 +143,13 @@ test("purges and counts only images of the caller's tenant", async () => {
   const { rig, purgeDeleted, add } = await makePurges(engines);
   const [ownImage, otherImage] = [await add(), await add('other')];
   for (const { id } of [ownImage, otherImage]) await rig.softDelete({ id });
-  const bound = { ...unrestrictedPrincipal, tenantId: ownImage.tenantId };
-  expect(await purgeDeleted(bound, purgeNow)).toMatchObject({
+  const boundPrincipal = { ...unrestrictedPrincipal, tenantId: ownImage.tenantId };
+  expect(await purgeDeleted(boundPrincipal, purgeNow)).toMatchObject({
     imagesToDelete: 1,
     renditionsFound: 2,
     images: 1,
   });
-  expect(await rowIds()).toEqual([otherImage.id]);
+  expect(await listImageIds()).toEqual([otherImage.id]);
 });
 
 test('reports a file that cannot be removed, and continues', async () => {
@@ -160,5 +162,5 @@ test('reports a file that cannot be removed, and continues', async () => {
   const report = await purgeDeleted(unrestrictedPrincipal, purgeNow);
   expect(report).toMatchObject({ images: 2, files: 5, remaining: 0 });
   expect(report.errors).toEqual([expect.stringContaining(unremovable.renditions[0]!.storageKey)]);
-  expect(await rowIds()).toEqual([]);
+  expect(await listImageIds()).toEqual([]);
 });

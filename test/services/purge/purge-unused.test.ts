@@ -11,36 +11,40 @@ import { makePurges, token } from './setup.ts';
 const engines = await useEngines();
 const purgeNow = { dryRun: false, confirmTokens: [token], minAgeDays: 0 };
 const dryRun = { dryRun: true, minAgeDays: 0 };
-const rowIds = async () =>
+const listImageIds = async () =>
   (await rowsOf<{ id: number }>(engines.database, 'SELECT id FROM images ORDER BY id')).map(({ id }) => id);
 
 test.each([
   ['without a token', token, undefined, 'A purge must be confirmed'],
   ['with a wrong token', token, 'yes', 'does not match PURGE_CONFIRM_TOKEN'],
   ['on a server without a token', null, 'anything', 'PURGE_CONFIRM_TOKEN is not set'],
-])('refuses a purge %s, and removes nothing', async (_case, expected, given, message) => {
-  const { rig, purgeUnused, add } = await makePurges(engines, { confirmToken: expected });
+])('rejects a purge %s, and removes nothing', async (_case, configuredToken, givenToken, message) => {
+  const { rig, purgeUnused, add } = await makePurges(engines, { confirmToken: configuredToken });
   const { id } = await add();
-  const stored = await rig.storedKeys();
+  const storedKeys = await rig.storedKeys();
   await expect(
-    purgeUnused(unrestrictedPrincipal, { dryRun: false, confirmTokens: given ? [given] : [], minAgeDays: 0 }),
+    purgeUnused(unrestrictedPrincipal, {
+      dryRun: false,
+      confirmTokens: givenToken ? [givenToken] : [],
+      minAgeDays: 0,
+    }),
   ).rejects.toMatchObject({
     code: 'purge_refused',
     status: 403,
     message: expect.stringContaining(message) as string,
   });
-  expect(await rowIds()).toEqual([id]);
-  expect(await rig.storedKeys()).toEqual(stored);
+  expect(await listImageIds()).toEqual([id]);
+  expect(await rig.storedKeys()).toEqual(storedKeys);
 });
 
 test('lists the candidates in a dry run, without a token and without removing anything', async () => {
   const { rig, purgeUnused, add } = await makePurges(engines, { confirmToken: null });
-  const [unused, used] = [await add(), await add()];
-  await rig.references.add(used.id, 'page');
-  const stored = await rig.storedKeys();
+  const [unusedImage, usedImage] = [await add(), await add()];
+  await rig.references.add(usedImage.id, 'page');
+  const storedKeys = await rig.storedKeys();
   expect(await purgeUnused(unrestrictedPrincipal, dryRun)).toMatchObject({
     dryRun: true,
-    candidates: [{ id: unused.id, tenant: 'shop' }],
+    candidates: [{ id: unusedImage.id, tenant: 'shop' }],
     candidatesTotal: 1,
     images: 0,
     files: 0,
@@ -48,18 +52,18 @@ test('lists the candidates in a dry run, without a token and without removing an
     remaining: 0,
     warnings: [],
   });
-  expect(await rowIds()).toEqual([unused.id, used.id]);
-  expect(await rig.storedKeys()).toEqual(stored);
+  expect(await listImageIds()).toEqual([unusedImage.id, usedImage.id]);
+  expect(await rig.storedKeys()).toEqual(storedKeys);
 });
 
 test('removes the rows and files of unused images, and reports them', async () => {
   const { rig, purgeUnused, retrieve, add } = await makePurges(engines);
-  const [unused, used] = [await add(), await add()];
-  await rig.references.add(used.id, 'page');
-  const pending = await rig.upload(await uniquePicture(), { mode: 'queued' });
-  await retrieve.rendition(unrestrictedPrincipal, { id: unused.id }, 'thumb');
+  const [unusedImage, usedImage] = [await add(), await add()];
+  await rig.references.add(usedImage.id, 'page');
+  const pendingUpload = await rig.upload(await uniquePicture(), { mode: 'queued' });
+  await retrieve.rendition(unrestrictedPrincipal, { id: unusedImage.id }, 'thumb');
   const bytes =
-    unused.originalBytes! + unused.renditions.reduce((sum, rendition) => sum + rendition.bytes, 0);
+    unusedImage.originalBytes! + unusedImage.renditions.reduce((sum, rendition) => sum + rendition.bytes, 0);
   expect(await purgeUnused(unrestrictedPrincipal, purgeNow)).toMatchObject({
     dryRun: false,
     candidatesTotal: 1,
@@ -70,14 +74,14 @@ test('removes the rows and files of unused images, and reports them', async () =
     errors: [],
     remaining: 0,
   });
-  expect(await rowIds()).toEqual([used.id, pending.image.id]);
+  expect(await listImageIds()).toEqual([usedImage.id, pendingUpload.image.id]);
   const keptKeys = [
-    used.originalKey,
-    ...used.renditions.map((rendition) => rendition.storageKey),
-    pending.image.originalKey,
+    usedImage.originalKey,
+    ...usedImage.renditions.map((rendition) => rendition.storageKey),
+    pendingUpload.image.originalKey,
   ];
   expect(await rig.storedKeys()).toEqual(keptKeys.map(String).toSorted());
-  expect(retrieve.cached(unrestrictedPrincipal, String(unused.id), 'thumb')).toBeUndefined();
+  expect(retrieve.cached(unrestrictedPrincipal, String(unusedImage.id), 'thumb')).toBeUndefined();
   expect(rig.logger.messages('info')).toContain('purge finished; unused images removed: 1');
 });
 
@@ -87,15 +91,15 @@ test('filters by tenant and age, and warns about tenants without references', as
   expect(await purgeUnused(unrestrictedPrincipal, { ...purgeNow, minAgeDays: 1 })).toMatchObject({
     images: 0,
   });
-  const all = await purgeUnused(unrestrictedPrincipal, dryRun);
-  expect(all.warnings).toHaveLength(2);
-  expect(all.warnings[0]).toBe(
+  const dryRunReport = await purgeUnused(unrestrictedPrincipal, dryRun);
+  expect(dryRunReport.warnings).toHaveLength(2);
+  expect(dryRunReport.warnings[0]).toBe(
     'The tenant "other" has never used references, so every one of its images is a candidate.',
   );
   expect(await purgeUnused(unrestrictedPrincipal, { ...purgeNow, tenantName: 'other' })).toMatchObject({
     images: 1,
   });
-  expect(await rowIds()).toEqual([ownImage.id]);
+  expect(await listImageIds()).toEqual([ownImage.id]);
   expect(otherImage.id).not.toBe(ownImage.id);
   await expect(
     purgeUnused(unrestrictedPrincipal, { ...dryRun, tenantName: 'unknown' }),
@@ -107,12 +111,12 @@ test('filters by tenant and age, and warns about tenants without references', as
 test('does not let a caller purge images of another tenant', async () => {
   const { purgeUnused, add } = await makePurges(engines);
   const [ownImage, otherImage] = [await add(), await add('other')];
-  const bound = { ...unrestrictedPrincipal, tenantId: ownImage.tenantId };
-  await expect(purgeUnused(bound, { ...purgeNow, tenantName: 'other' })).rejects.toMatchObject({
+  const boundPrincipal = { ...unrestrictedPrincipal, tenantId: ownImage.tenantId };
+  await expect(purgeUnused(boundPrincipal, { ...purgeNow, tenantName: 'other' })).rejects.toMatchObject({
     code: 'tenant_not_found',
   });
-  expect(await purgeUnused(bound, purgeNow)).toMatchObject({ images: 1, candidatesTotal: 1 });
-  expect(await rowIds()).toEqual([otherImage.id]);
+  expect(await purgeUnused(boundPrincipal, purgeNow)).toMatchObject({ images: 1, candidatesTotal: 1 });
+  expect(await listImageIds()).toEqual([otherImage.id]);
 });
 
 test('reports a file that cannot be removed, leaves it to the sweep, and continues', async () => {
@@ -129,12 +133,12 @@ test('reports a file that cannot be removed, leaves it to the sweep, and continu
       `The file ${unremovable.originalKey} could not be removed; the sweep for orphaned files will try again.`,
     ],
   });
-  expect(await rowIds()).toEqual([]);
+  expect(await listImageIds()).toEqual([]);
   expect(await rig.storage.stat(removable.originalKey!)).toBeUndefined();
   expect(rig.logger.messages('error')).toEqual(report.errors);
 });
 
-test('leaves orphaned files to the sweep if the process stops before it removes them', async () => {
+test('removes the files during the next sweep if the process stops before removing them', async () => {
   const { rig, add } = await makePurges(engines);
   const { id } = await add();
   const [candidate] = await rig.purging.listUnused({ tenantId: null, minAgeDays: 0 }, { limit: 1 });
@@ -147,7 +151,7 @@ test('leaves orphaned files to the sweep if the process stops before it removes 
   expect(await rig.storedKeys()).toEqual([]);
 });
 
-test('removes several pages of images in one call', async () => {
+test('removes several pages of images in one purge', async () => {
   const { purgeUnused, add } = await makePurges(engines);
   const { tenantId } = await add();
   await engines.database.runScript(`
@@ -157,5 +161,5 @@ test('removes several pages of images in one call', async () => {
     candidatesTotal: 451,
     images: 451,
   });
-  expect(await rowIds()).toEqual([]);
+  expect(await listImageIds()).toEqual([]);
 });

@@ -11,26 +11,26 @@ test('marks and reports missing and truncated originals, and removes no rows', a
   const rig = await makeRig(engines);
   const images = [];
   for (let i = 0; i < 3; i++) images.push((await rig.upload(await uniquePicture())).image);
-  const [missing, truncated, intact] = images;
-  await rm(rig.pathOf(missing!.originalKey!));
-  await truncate(rig.pathOf(truncated!.originalKey!), 10);
+  const [missingImage, truncatedImage, intactImage] = images;
+  await rm(rig.pathOf(missingImage!.originalKey!));
+  await truncate(rig.pathOf(truncatedImage!.originalKey!), 10);
   rig.logger.lines.length = 0;
   const findMissing = makeFindMissingOriginals({ ...rig, sweepLimit: { fraction: 0.05, count: 10_000 } });
   expect(await findMissing()).toBe(2);
-  expect((await rig.image(missing!.id))?.damagedAt).toBeInstanceOf(Date);
-  expect((await rig.image(truncated!.id))?.damagedAt).toBeInstanceOf(Date);
-  expect((await rig.image(intact!.id))?.damagedAt).toBeNull();
+  expect((await rig.image(missingImage!.id))?.damagedAt).toBeInstanceOf(Date);
+  expect((await rig.image(truncatedImage!.id))?.damagedAt).toBeInstanceOf(Date);
+  expect((await rig.image(intactImage!.id))?.damagedAt).toBeNull();
   expect(await rowOf(engines.database, 'SELECT count(*) FROM images')).toEqual({ count: 3 });
   expect(rig.logger.messages('error')).toEqual([
-    `the original of image ${missing!.id} is missing; marked the image as damaged`,
-    `the original of image ${truncated!.id} has changed in size; marked the image as damaged`,
+    `the original of image ${missingImage!.id} is missing; marked the image as damaged`,
+    `the original of image ${truncatedImage!.id} has changed in size; marked the image as damaged`,
   ]);
   // Known damage is not reported again.
   expect(await findMissing()).toBe(0);
-  expect(await rig.storage.stat(truncated!.originalKey!)).toBeDefined();
+  expect(await rig.storage.stat(truncatedImage!.originalKey!)).toBeDefined();
 });
 
-test('clears the damage mark of a restored original, and reports it once', async () => {
+test('clears the damage mark on a restored original, and logs this once', async () => {
   const rig = await makeRig(engines);
   const { image } = await rig.upload(await uniquePicture());
   const path = rig.pathOf(image.originalKey!);
@@ -60,7 +60,7 @@ test('checks several pages of rows', async () => {
   expect(await makeFindMissingOriginals({ ...rig, sweepLimit })()).toBe(1100);
 });
 
-test('marks nothing if the storage is not mounted', async () => {
+test('marks no image if storage is not mounted', async () => {
   const rig = await makeRig(engines);
   const images = [];
   for (let i = 0; i < 22; i++)

@@ -14,7 +14,7 @@ const shop = await makeTenantQueries(engines.database).ensure('shop');
 const sweepLimit = { fraction: 0.05, count: 10_000 };
 const daysAgo = (days: number) => new Date(Date.now() - days * 86_400_000);
 
-/** Stores a file that no row names, `days` old. */
+/** Stores a file that no row refers to and that was modified `days` ago. */
 async function storeFile(rig: Rig, key: string, days = 2): Promise<string> {
   const path = rig.pathOf(key);
   await mkdir(dirname(path), { recursive: true });
@@ -27,17 +27,17 @@ const storeOrphan = (rig: Rig, name: string, days?: number) =>
 
 test('removes a file without a row once it is older than any running upload', async () => {
   const rig = await makeRig(engines);
-  const recent = await storeOrphan(rig, 'recent', 0.9);
-  const rendition = renditionKey(shop.id, hashOf('old'), 'thumb', '0123456789');
+  const recentKey = await storeOrphan(rig, 'recent', 0.9);
+  const renditionFileKey = renditionKey(shop.id, hashOf('old'), 'thumb', '0123456789');
   await storeOrphan(rig, 'old', 1.1);
-  await storeFile(rig, rendition);
+  await storeFile(rig, renditionFileKey);
   await storeFile(
     rig,
     `${originalKey(shop.id, hashOf('half replaced'))}.0197b2a0-0000-4000-8000-000000000000`,
   );
   const report = await makeSweepOrphans({ ...rig, sweepLimit })();
   expect(report).toEqual({ files: 4, orphans: 3, removed: 3, stopped: false });
-  expect(await rig.storedKeys()).toEqual([recent]);
+  expect(await rig.storedKeys()).toEqual([recentKey]);
   expect(rig.logger.messages()).toEqual(['orphaned files removed: 3']);
 });
 
@@ -45,27 +45,27 @@ test('never removes a file of a pending, completed or deleted image', async () =
   const rig = await makeRig(engines);
   const { image } = await rig.upload(await uniquePicture());
   await rig.upload(await uniquePicture(), { mode: 'queued' });
-  const deleted = await rig.upload(await uniquePicture());
-  await rig.softDelete({ id: deleted.image.id });
-  const before = await rig.storedKeys();
-  expect(before).toHaveLength(7);
-  const inAYear = new Date(Date.now() + 365 * 86_400_000);
-  const report = await makeSweepOrphans({ ...rig, sweepLimit })(inAYear);
+  const deletedUpload = await rig.upload(await uniquePicture());
+  await rig.softDelete({ id: deletedUpload.image.id });
+  const keysBefore = await rig.storedKeys();
+  expect(keysBefore).toHaveLength(7);
+  const nextYear = new Date(Date.now() + 365 * 86_400_000);
+  const report = await makeSweepOrphans({ ...rig, sweepLimit })(nextYear);
   expect(report).toEqual({ files: 7, orphans: 0, removed: 0, stopped: false });
-  expect(await rig.storedKeys()).toEqual(before);
+  expect(await rig.storedKeys()).toEqual(keysBefore);
   expect(await rig.storage.stat(image.originalKey!)).toBeDefined();
 });
 
-test('removes a rendition whose recipe differs from the recorded one, but keeps the original', async () => {
+test('removes a rendition whose recipe differs from the recorded recipe, but keeps the original', async () => {
   const rig = await makeRig(engines);
   const { image } = await rig.upload(await uniquePicture());
-  const before = await rig.storedKeys();
+  const keysBefore = await rig.storedKeys();
   await storeFile(rig, renditionKey(image.tenantId, image.contentHash!, 'thumb', 'ffffffffff'));
   expect(await makeSweepOrphans({ ...rig, sweepLimit })()).toMatchObject({ removed: 1 });
-  expect(await rig.storedKeys()).toEqual(before);
+  expect(await rig.storedKeys()).toEqual(keysBefore);
 });
 
-test('removes an orphan even if another tenant has the same content', async () => {
+test('removes an orphaned file if only another tenant has the same content', async () => {
   const rig = await makeRig(engines);
   const { image } = await rig.upload(await uniquePicture());
   const otherFile = await storeFile(rig, originalKey(image.tenantId + 1, image.contentHash!));
@@ -84,7 +84,7 @@ test('keeps files that Vitrine did not store', async () => {
 test('keeps a file that is recorded between the listing and the removal', async () => {
   const rig = await makeRig(engines);
   const key = await storeOrphan(rig, 'recorded late');
-  // An upload of the same content is recorded just before the removal; everything else is the real sweep.
+  // Records an upload of the same content just before the removal.
   const removeUnused: typeof rig.storedFiles.removeUnused = async (file, remove) => {
     await recordPending(engines.database, shop.id, 'recorded late');
     return rig.storedFiles.removeUnused(file, remove);
@@ -104,10 +104,10 @@ test('keeps a rendition that a job is about to record', async () => {
 });
 
 test.each([
-  ['share', { fraction: 0.05, count: 10_000 }, 21],
+  ['fraction', { fraction: 0.05, count: 10_000 }, 21],
   ['number', { fraction: 1, count: 3 }, 4],
 ])(
-  'removes nothing and logs the reason if the %s of orphans exceeds the safety limit',
+  'removes nothing and logs the reason if the %s of orphaned files exceeds the limit',
   async (_measure, limit, count) => {
     const rig = await makeRig(engines);
     for (let i = 0; i < count; i++) await storeOrphan(rig, `lost ${i}`);
@@ -124,7 +124,7 @@ test.each([
   },
 );
 
-test('removes a small number of orphans, whatever their share', async () => {
+test('removes a small number of orphaned files when no other files are stored', async () => {
   const rig = await makeRig(engines);
   for (let i = 0; i < 20; i++) await storeOrphan(rig, `few ${i}`);
   expect(await makeSweepOrphans({ ...rig, sweepLimit })()).toMatchObject({ removed: 20, stopped: false });

@@ -13,7 +13,7 @@ import { countWakes } from '../../support/inner/wakes.ts';
 const engines = await useEngines();
 const retention = { completedJobDays: 7, failedJobDays: 30, importDays: 90, emptyTenantDays: 30 };
 
-test('wakes workers and logs when it takes over leases, and does neither otherwise', async () => {
+test('wakes workers and logs only if it takes over leases', async () => {
   const rig = await makeRig(engines);
   const wakes = countWakes(rig.queue);
   const takeOver = makeTakeOverLostLeases(rig);
@@ -27,7 +27,7 @@ test('wakes workers and logs when it takes over leases, and does neither otherwi
   expect(rig.logger.messages()).toEqual(['requeued jobs that had lost their worker: 1']);
 });
 
-test('makes the job of a crashed worker due within seconds, and stops immediately', async () => {
+test('requeues the job of a crashed worker within seconds, and stops immediately', async () => {
   const rig = await makeRig(engines);
   const sweeper = makeSweeper({
     ...rig,
@@ -47,7 +47,7 @@ test('makes the job of a crashed worker due within seconds, and stops immediatel
       state: 'pending',
       leaseLosses: 1,
     });
-  // Without the stop, the next pass would start after 5 s.
+  // The next pass would start after 5 s. The sweeper must stop without waiting for it.
   const start = performance.now();
   await sweeper.stop();
   expect(performance.now() - start).toBeLessThan(4_000);
