@@ -9,7 +9,7 @@ const blue = [0, 0, 255] as const;
 const white = [255, 255, 255] as const;
 const palette = [red, green, blue, white];
 
-// The upright picture in every test: red green / blue white.
+// Every test decodes this picture: red and green in the first row, blue and white in the second.
 const upright = [...red, ...green, ...blue, ...white];
 const indexRows = [
   [2, 3],
@@ -56,7 +56,7 @@ test('decodes rows stored from top to bottom', () => {
   expect([...decode({ width: 2, height: -2, bits: 24, pixels }).data]).toEqual(upright);
 });
 
-test('decodes 16 bits as 5-5-5 unless masks are given', () => {
+test('decodes 16-bit colour as 5-5-5 unless the header contains masks', () => {
   const rows555 = [
     [0x001f, 0x7fff],
     [0x7c00, 0x03e0],
@@ -94,10 +94,10 @@ test('ignores an alpha mask that would make the whole picture invisible', () => 
 
 test('decodes RLE8 runs, literals and skips', () => {
   const pixels = Buffer.from([0, 4, 2, 3, 0, 0, 0, 0, 1, 0, 1, 1, 0, 1]);
-  // The run of four is cut off at the end of the row.
+  // The run of four is truncated at the end of the row.
   expect([...decode({ ...size, bits: 8, compression: 1, palette, pixels }).data]).toEqual(upright);
-  const skipping = Buffer.from([1, 2, 0, 2, 0, 1, 1, 1, 0, 1]);
-  const picture = decode({ ...size, bits: 8, compression: 1, palette, pixels: skipping });
+  const pixelsWithSkips = Buffer.from([1, 2, 0, 2, 0, 1, 1, 1, 0, 1]);
+  const picture = decode({ ...size, bits: 8, compression: 1, palette, pixels: pixelsWithSkips });
   expect([...picture.data]).toEqual([...red, ...green, ...blue, ...red]);
 });
 
@@ -122,7 +122,7 @@ test.each<[string, string, BmpParts]>([
     'picture_cut',
     { ...size, bits: 8, compression: 1, palette, pixels: Buffer.from([1, 2]) },
   ],
-])('rejects %s with %s', (_name, code, parts) => {
+])('rejects %s with the code %s', (_name, code, parts) => {
   expect(() => decode(parts)).toThrow(expect.objectContaining({ code }) as Error);
 });
 
@@ -135,8 +135,10 @@ test('rejects a file truncated at any point with a specific error', () => {
     pixels: Buffer.from([2, 0x23, 0, 0, 2, 1, 0, 1]),
   });
   for (let length = 0; length < file.length - 2; length++) {
-    const cut = file.subarray(0, length);
-    expect(() => decodeBmp(cut, readBmpHeader(cut))).toThrow(/^The BMP image is (truncated|corrupt): it /);
+    const truncatedFile = file.subarray(0, length);
+    expect(() => decodeBmp(truncatedFile, readBmpHeader(truncatedFile))).toThrow(
+      /^The BMP image is (truncated|corrupt): it /,
+    );
   }
 });
 

@@ -7,7 +7,7 @@ const bytesOf = (...bytes: readonly number[]) => Buffer.from(bytes);
 const text = (content: string) => Buffer.from(content, 'latin1');
 const padded = (head: Uint8Array, length = 200) => Buffer.concat([head, Buffer.alloc(length)]);
 
-/** The header of an uncompressed true-colour TGA. It starts like that of a Windows cursor. */
+/** The header of an uncompressed true-colour TGA. It starts like the header of a Windows cursor. */
 const targa = padded(bytesOf(0, 0, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 96, 0, 72, 0, 24, 32));
 const icon = (kind: number) =>
   padded(bytesOf(0, 0, kind, 0, 1, 0, 32, 32, 0, 0, 3, 0, 3, 0, 91, 1, 0, 0, 22, 0, 0, 0));
@@ -43,7 +43,7 @@ describe('unsupported formats', () => {
     ['an HEIC image', fileWithBrands('mif1', 'heic')],
     ['an SVG drawing', text('<!-- <html> --><svg:svg xmlns:svg="http://www.w3.org/2000/svg"/>')],
     ['an SVG drawing', Buffer.from('\ufeff<svg xmlns="http://www.w3.org/2000/svg"/>', 'utf16le')],
-  ])('are rejected by name: %s', async (name, head) => {
+  ])('are rejected with a message that names %s', async (name, head) => {
     await expect(sniffFormat(head, pictureFormats)).rejects.toMatchObject({
       code: 'format_not_allowed',
       message: expect.stringContaining(`This is ${name}; `) as string,
@@ -73,7 +73,7 @@ describe('files that begin like a picture', () => {
 
 describe('AVIF', () => {
   test.each(['mif1', 'miaf', 'msf1', 'MA1A', 'MA1B', 'avis'])(
-    'is identified with the major brand %s',
+    'is identified if its major brand is %s',
     async (brand) => {
       const bytes = await gradientPicture(64, 48).avif().toBuffer();
       bytes.write(brand, 8, 'latin1');
@@ -81,7 +81,7 @@ describe('AVIF', () => {
     },
   );
 
-  test('is identified by the codec of its picture if the brands are inconclusive', async () => {
+  test('is identified by its codec if the brands are inconclusive', async () => {
     const bytes = await gradientPicture(64, 48).avif().toBuffer();
     const end = bytes.readUInt32BE(0);
     for (let offset = 8; offset < end; offset += 4) if (offset !== 12) bytes.write('mif1', offset, 'latin1');
