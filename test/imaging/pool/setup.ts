@@ -44,7 +44,7 @@ export async function pictureFolder(...names: string[]): Promise<string> {
 
 type DeriveRequest = Parameters<DecoderPool['derive']>[0];
 
-/** Returns a request to derive the picture `name` of a folder into that folder. See `faultyPath`. */
+/** Returns a request to derive the renditions of picture `name` into its own folder. See `faultyPath`. */
 export function derivation(
   folder: string,
   name: string,
@@ -60,7 +60,7 @@ export function derivation(
   };
 }
 
-/** Returns the path of a file. Creates it if its name requests a fault of `faulty-child`, such as `hang-1.jpg`. */
+/** Returns the path of a file. Creates the file if its name requests a fault, such as `hang-1.jpg`. */
 export function faultyPath(folder: string, name: string): string {
   const path = join(folder, name);
   if (/-\d+\.jpg$/.test(name)) writeFileSync(path, '', { flag: 'a' });

@@ -22,21 +22,28 @@ const png: Encode = (picture) => picture.png().toBuffer();
 
 /** Derives the renditions of two originals and matches them. */
 async function match(current: Buffer, stored: Buffer) {
-  const [ownResult, donorResult] = await Promise.all(
+  const [currentResult, storedResult] = await Promise.all(
     [current, stored].map((bytes) => deriveRenditions(bytes, limits, presets)),
   );
   return matchRenditions(
-    ownResult!.renditions.map(({ preset, width, height, jpeg: bytes }) => {
-      const donor = donorResult!.renditions.find((rendition) => rendition.preset === preset)!;
-      const storedSha256 = createHash('sha256').update(donor.jpeg).digest('hex');
-      return { preset: preset.name, width, height, current: bytes, stored: donor.jpeg, storedSha256 };
+    currentResult!.renditions.map(({ preset, width, height, jpeg: bytes }) => {
+      const storedRendition = storedResult!.renditions.find((rendition) => rendition.preset === preset)!;
+      const storedSha256 = createHash('sha256').update(storedRendition.jpeg).digest('hex');
+      return {
+        preset: preset.name,
+        width,
+        height,
+        current: bytes,
+        stored: storedRendition.jpeg,
+        storedSha256,
+      };
     }),
   );
 }
 
 const label = await png(labelledPicture());
 const shirt = await productPicture();
-/** Its saturated edges lose chroma with each encoding. */
+/** The saturated edges of this picture lose chroma each time it is encoded. */
 const saturated = await png(labelledPicture({ shade: [255, 90, 20], ink: [230, 20, 40], digitHeight: 40 }));
 const pictures = [
   ['a label', label],
@@ -72,11 +79,11 @@ describe.each(pictures)('%s matches', (_, original) => {
 });
 
 const encodings = [
-  ['both encoded the same way', jpeg(90), jpeg(90)],
-  ['the second compressed more', jpeg(92), jpeg(60)],
+  ['the same way', jpeg(90), jpeg(90)],
+  ['with different quality', jpeg(92), jpeg(60)],
 ] as const;
 
-describe.each(encodings)('different products are detected, %s', (_, encodeFirst, encodeSecond) => {
+describe.each(encodings)('different products encoded %s', (_, encodeFirst, encodeSecond) => {
   const matchLabels = async (first: Parameters<typeof labelledPicture>[0], second: typeof first) =>
     match(await encodeFirst(labelledPicture(first)), await encodeSecond(labelledPicture(second)));
 
@@ -88,13 +95,13 @@ describe.each(encodings)('different products are detected, %s', (_, encodeFirst,
       { text: '200', digitHeight: 20, ink: [205, 206, 210] },
       { text: '400', digitHeight: 20, ink: [205, 206, 210] },
     ],
-    ['one more digit', { text: '20' }, { text: '200' }],
+    ['an additional digit', { text: '20' }, { text: '200' }],
     [
       'a digit on a large picture',
       { width: 900, digitHeight: 20 },
       { width: 900, digitHeight: 20, text: '100' },
     ],
-  ] as const)('by %s', async (_difference, first, second) => {
+  ] as const)('are distinguished by %s', async (_difference, first, second) => {
     expect(await matchLabels(first, second)).toMatchObject({
       verdict: 'different',
       left: expect.closeTo(27, -1) as number,
@@ -109,7 +116,7 @@ describe.each(encodings)('different products are detected, %s', (_, encodeFirst,
     [176, 45, 66],
     [189, 54, 72],
   ];
-  test.each([1, 2, 3])('by shade %s of a lipstick', async (next) => {
+  test.each([1, 2, 3])('are distinguished by lipstick shade %s', async (next) => {
     expect(await matchLabels({ shade: shades[next - 1]! }, { shade: shades[next]! })).toMatchObject({
       verdict: 'different',
       left: expect.closeTo(62, -1) as number,
@@ -117,12 +124,12 @@ describe.each(encodings)('different products are detected, %s', (_, encodeFirst,
   });
 });
 
-test('detects two muted colours of one product as different', async () => {
-  const other = await productPicture({ body: [72, 152, 126] });
-  expect(await match(await jpeg(80)(sharp(other)), shirt)).toMatchObject({ verdict: 'different' });
+test('distinguishes two muted colours of one product', async () => {
+  const recoloured = await productPicture({ body: [72, 152, 126] });
+  expect(await match(await jpeg(80)(sharp(recoloured)), shirt)).toMatchObject({ verdict: 'different' });
 });
 
-test('returns unknown if the stored bytes do not match the recorded hash', async () => {
+test('returns the verdict unknown if the stored bytes do not match the recorded hash', async () => {
   const { renditions } = await deriveRenditions(label, limits, presets);
   const pairs = renditions.map(({ preset, width, height, jpeg: bytes }) => ({
     preset: preset.name,

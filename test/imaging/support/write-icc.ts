@@ -19,7 +19,7 @@ export function decodeSrgb(value: number): number {
   return value <= 0.04045 ? value / 12.92 : ((value + 0.055) / 1.055) ** 2.4;
 }
 
-/** Converts XYZ under D50 to 8-bit sRGB, clipped. */
+/** Converts XYZ under D50 to clipped 8-bit sRGB. */
 export function toSrgb([x = 0, y = 0, z = 0]: readonly number[]): number[] {
   const linear = [
     3.1341 * x - 1.6174 * y - 0.4907 * z,
@@ -147,5 +147,5 @@ function uint16(...values: readonly number[]): Buffer {
 /** Returns a power curve with this exponent. */
 export const gamma = (exponent: number) => (value: number) => value ** exponent;
 
-/** The curve of ProPhoto RGB. */
+/** The ProPhoto RGB curve. */
 export const prophoto = (value: number) => (value < 1 / 32 ? value / 16 : value ** 1.8);
