@@ -10,6 +10,6 @@ test.runIf(canRun)('survives errors, timeouts and aborted responses of S3 under 
   await injectS3Faults(faultRounds);
 });
 
-test.runIf(canRun)('completes jobs after S3 failed for longer than their retries', async () => {
+test.runIf(canRun)('completes jobs that an operator retries after a long S3 failure', async () => {
   await failBeyondRetries();
 });

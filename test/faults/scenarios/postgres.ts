@@ -17,13 +17,13 @@ export async function killPostgres(rounds: number, kill: string, start: string):
     async fault(round) {
       await run('sh', ['-c', kill]);
       await sleep((round % 4) * 500);
-      const starting = run('sh', ['-c', start]);
+      const startCommand = run('sh', ['-c', start]);
       await timeUntil(
         'the start of PostgreSQL',
         60_000,
         async () => (await onServer('SELECT 1')).length === 1,
       );
-      void starting.catch(() => undefined);
+      void startCommand.catch(() => undefined);
     },
   });
 }
@@ -35,7 +35,7 @@ export async function terminateConnections(rounds: number): Promise<void> {
     name: 'all PostgreSQL connections terminated',
     rounds,
     async fault() {
-      // Several times, to interrupt statements in every state.
+      // Repeating this interrupts statements in every state.
       for (let count = 0; count < 5; count++) {
         await onServer(terminateAll(installation.database));
         await sleep(count * 30);

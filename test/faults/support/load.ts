@@ -4,13 +4,13 @@ import type { Ledger } from '../../support/process/ledger.ts';
 import { sha256 } from '../../support/process/pictures.ts';
 import type { UploadMethod } from '../../support/process/send-picture.ts';
 
-/** Clients that upload pictures, and one that reads originals, until stopped. */
+/** Clients that upload pictures and read originals until they are stopped. */
 export interface Load {
   /** Resolves when each client has received its last response. */
   stop(): Promise<void>;
 }
 
-/** The methods of four clients. Each repeats its own in order. */
+/** The upload methods of four clients. Each client repeats its methods in order. */
 const senders: readonly (readonly UploadMethod[])[] = [
   ['inline'],
   ['queued', 'inline'],
@@ -18,12 +18,12 @@ const senders: readonly (readonly UploadMethod[])[] = [
   ['import', 'queued'],
 ];
 
-/** Pause between two requests of a client, because the service runs on the same machine. */
+/** Pause between a client's requests. It leaves CPU time for the service, which runs on the same machine. */
 const pauseMs = 100;
 /** Pause after a failed upload. */
 const failurePauseMs = 300;
 
-/** Starts the load. Passes the responses to reads to `observe`. */
+/** Starts the load. Passes the response to each read to `observe`. */
 export function startLoad(
   ledger: Ledger,
   base: string,
@@ -63,7 +63,7 @@ async function readOriginal(
   const { status, headers, ...response } = await fetchHead(`${base}/v1/images/${id}/original`, signal);
   const bytes = await response.bytes().catch(() => undefined);
   if (!bytes || status === 404) return;
-  if (status === 200 && sha256(bytes) !== hash) observe(new Error(`image ${id} has other bytes`));
+  if (status === 200 && sha256(bytes) !== hash) observe(new Error(`image ${id} has different bytes`));
   else observe({ status, headers, bytes, body: {} });
 }
 

@@ -3,7 +3,7 @@ import type { Ledger } from '../../support/process/ledger.ts';
 import { timeUntil } from './database.ts';
 import { timeScale } from '../../support/time-scale.ts';
 
-/** Documented limit: the service recovers within this time after its dependencies are available again. */
+/** Documented limit within which the service recovers after its dependencies are available again. */
 export const recoveryLimitMs = 10_000 * timeScale;
 
 /** Recovery times after the end of a fault, in milliseconds. */
@@ -14,7 +14,7 @@ export interface Recovery {
   readonly worker: number;
 }
 
-/** Measures the recovery from now on. @throws if it exceeds the limit. */
+/** Measures how long the recovery takes. @throws if it exceeds the limit. */
 export async function measureRecovery(ledger: Ledger, base: string): Promise<Recovery> {
   const [upload, worker] = await Promise.all([
     timeUntil('an inline upload', recoveryLimitMs, async () => {

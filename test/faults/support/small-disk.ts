@@ -18,7 +18,7 @@ import { onTestFinished } from 'vitest';
 /** Size of the small disk, as an option of tmpfs. */
 const size = '160m';
 
-/** Whether tests may mount a disk in a mount namespace. Prints a note if not. */
+/** Returns whether tests can mount a disk in a mount namespace. Prints a note if they cannot. */
 export function canMountSmallDisks(): boolean {
   const folder = mkdtempSync(join(tmpdir(), 'vitrine-test-'));
   const [program, ...args] = mountCommand(folder, 'true');
@@ -38,13 +38,13 @@ function mountCommand(folder: string, ...command: string[]): [string, ...string[
   return ['unshare', '-m', 'sh', '-c', script, folder, ...command];
 }
 
-/** A small disk mounted on a folder. Only processes started with `wrapper` see it; it disappears when they exit. */
+/** A small disk mounted on a folder. Only processes started with `wrapper` can see it. It disappears when they exit. */
 export interface SmallDisk {
-  /** Prefix of a command that should see the disk. */
+  /** Prefix for commands that use the disk. */
   readonly wrapper: readonly string[];
   /** Fills the disk except for `freeBytes`. */
   fill(freeBytes: number): void;
-  /** Frees a part of the filled space. */
+  /** Frees part of the filled space. */
   shrink(bytes: number): void;
   /** Frees all filled space. */
   free(): void;
@@ -67,7 +67,7 @@ export async function mountSmallDisk(folder: string): Promise<SmallDisk> {
     shrink: (bytes) => truncateSync(filler, Math.max(0, statSync(filler).size - bytes)),
     free() {
       rmSync(filler, { force: true });
-      if (statfsSync(root).bavail === 0) throw new Error('The disk is full of other files.');
+      if (statfsSync(root).bavail === 0) throw new Error('Other files fill the disk.');
     },
   };
 }

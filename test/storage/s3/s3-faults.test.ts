@@ -88,7 +88,7 @@ describe.skipIf(!services.s3Endpoint)('S3 storage during faults', () => {
     await expectRecovery(storage, proxy, small, bytes);
   });
 
-  test.each<Fault>(['stalled mid-body', 'cut mid-body'])(
+  test.each<Fault>(['stalled body', 'truncated body'])(
     'reports an incomplete body (%s) to the reader and leaves no local copy',
     async (fault) => {
       const { proxy, storage, staging, small, large, bytes } = await openProxiedStore();
@@ -158,7 +158,7 @@ describe.skipIf(!services.s3Endpoint)('S3 storage during faults', () => {
 
   test('does not leak memory in failing calls', async () => {
     const { proxy, storage, small, bytes } = await openProxiedStore();
-    proxy.fault('stalled mid-body', ({ method }) => method === 'GET');
+    proxy.fault('stalled body', ({ method }) => method === 'GET');
     const failMany = () =>
       Promise.all(
         Array.from({ length: 60 }, () => expect(storage.readAll(small)).rejects.toMatchObject(storageFailed)),

@@ -11,8 +11,8 @@ export type Fault =
   | 'error 500'
   | 'error 503'
   | 'no response'
-  | 'stalled mid-body'
-  | 'cut mid-body'
+  | 'stalled body'
+  | 'truncated body'
   | 'no conditional writes'
   | 'concurrent writer'
   | 'corrupted bodies'
@@ -119,9 +119,9 @@ async function respond(
   const checksum = isFile ? { 'x-amz-checksum-sha256': sha256(body) } : {};
   outgoing.writeHead(response.statusCode ?? 500, { ...response.headers, ...checksum });
   if (fault === 'corrupted bodies') corrupt(body);
-  if (fault !== 'stalled mid-body' && fault !== 'cut mid-body') return void outgoing.end(body);
+  if (fault !== 'stalled body' && fault !== 'truncated body') return void outgoing.end(body);
   outgoing.write(body.subarray(0, body.length / 2), () => {
-    if (fault === 'cut mid-body') outgoing.destroy();
+    if (fault === 'truncated body') outgoing.destroy();
   });
 }
 
