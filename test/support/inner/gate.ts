@@ -5,19 +5,19 @@ import { rowOf } from './database.ts';
 import { urlOfDatabase } from './server-database.ts';
 import { waitTimeoutMs } from '../time-scale.ts';
 
-/** Advisory lock of the last gate. Gates count up from here; the product uses none of these numbers. */
+/** Number of the last gate's advisory lock. Each gate uses the next number. Vitrine itself uses none of them. */
 let lastGate = 7_239_200;
 
 /** Blocks transactions at a chosen statement, so that a test can reproduce a race reliably. */
 export interface Gate {
-  /** Resolves once `count` connections wait for a lock, the gate's or each other's, or once `work` has ended. */
+  /** Resolves when `count` connections are waiting for any lock, or when `work` has ended. */
   untilBlocked(count: number, work?: Promise<unknown>): Promise<void>;
   open(): Promise<void>;
 }
 
 /**
  * Blocks every transaction that reaches `point` (such as `AFTER DELETE ON images`) with a row that meets `condition`,
- * until the gate is opened. PostgreSQL servers only. For one test.
+ * until the gate is opened. Requires a PostgreSQL server. The gate is removed at the end of the test.
  */
 export async function closeGate(database: Database, point: string, condition: string): Promise<Gate> {
   const gate = ++lastGate;
@@ -26,7 +26,7 @@ export async function closeGate(database: Database, point: string, condition: st
   await client.connect();
   onTestFinished(() => client.end());
   await client.query(`SELECT pg_advisory_lock(${gate})`);
-  // Triggers fire in alphabetical order: with this name, it fires after those of the product.
+  // Triggers fire in alphabetical order, so with this name the trigger fires after Vitrine's own triggers.
   await client.query(`
     CREATE FUNCTION wait_at_gate_${gate}() RETURNS trigger LANGUAGE plpgsql AS $$
     BEGIN

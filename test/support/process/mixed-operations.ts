@@ -8,10 +8,10 @@ import { attemptOf } from '../inner/jobs.ts';
 import { contentOf, derivedFactsOf, hashOf, uploadOf } from '../inner/records.ts';
 
 /**
- * Runs random operations of clients and workers on the images of one tenant, in an order given by `seed`. Several such
- * processes run at once on few contents, so that they conflict. Files are rows of the table `stored`. As in the services, a
- * file is written before the commit that refers to it, and removed after the commit that drops the last reference. Prints
- * unexpected errors.
+ * Runs random client and worker operations on one tenant's images. `seed` determines their order. Several of these
+ * processes run concurrently with a few contents, so that they conflict. Files are rows in the table `stored`. As in the
+ * services, a file is written before the commit that refers to it, and removed after the commit that removes the last
+ * reference. Prints unexpected errors.
  *
  *   node mixed-operations.ts URL TENANT_ID SEED OPERATIONS
  */
@@ -50,10 +50,10 @@ interface HeldJob {
 }
 const heldJobs: HeldJob[] = [];
 
-async function put(keys: readonly string[]): Promise<void> {
+async function putFiles(keys: readonly string[]): Promise<void> {
   await store.query('INSERT INTO stored SELECT unnest($1::text[]) ON CONFLICT DO NOTHING', [keys]);
 }
-async function remove(key: string): Promise<void> {
+async function removeFile(key: string): Promise<void> {
   await store.query('DELETE FROM stored WHERE key = $1', [key]);
 }
 async function anyImage(condition = 'true'): Promise<number> {
@@ -62,7 +62,7 @@ async function anyImage(condition = 'true'): Promise<number> {
   );
   return Number(pick(rows)?.id ?? 0);
 }
-const keyOfContent = (content: string) => originalKey(tenantId, hashOf(content));
+const originalKeyFor = (content: string) => originalKey(tenantId, hashOf(content));
 
 /** Removes and returns a random held job. */
 function takeHeldJob(): HeldJob | undefined {
@@ -80,10 +80,10 @@ async function claim(kind: 'derive' | 'import'): Promise<void> {
 /** Attaches content to an import. Returns `undefined` if the lease is lost. */
 async function attachContent({ job, content }: HeldJob): Promise<ClaimedJob | undefined> {
   if (job.original) return job;
-  await put([keyOfContent(content)]);
+  await putFiles([originalKeyFor(content)]);
   if (!(await jobs.attachContent(job, contentOf(tenantId, content)))) return undefined;
-  await put([keyOfContent(content)]);
-  return { ...job, original: { key: keyOfContent(content), contentHash: hashOf(content) } };
+  await putFiles([originalKeyFor(content)]);
+  return { ...job, original: { key: originalKeyFor(content), contentHash: hashOf(content) } };
 }
 
 /** Treats all other contents as near-duplicates. */
@@ -96,40 +96,38 @@ async function nearDuplicates(content: string) {
   return rows.map(({ id, uuid }) => ({ id: Number(id), uuid, distance: 1, difference: 1, reason: 'alike' }));
 }
 
-async function complete(held: HeldJob): Promise<void> {
-  const { content } = held;
-  if (held.job.kind === 'import' && !held.job.original && random() < 0.5) {
-    if ((await catalog.completeAsDuplicate(held.job, content)) !== 'first-unavailable') return;
+async function complete(heldJob: HeldJob): Promise<void> {
+  const { content } = heldJob;
+  if (heldJob.job.kind === 'import' && !heldJob.job.original && random() < 0.5) {
+    if ((await catalog.completeAsDuplicate(heldJob.job, content)) !== 'first-unavailable') return;
   }
-  const job = await attachContent(held);
+  const job = await attachContent(heldJob);
   if (!job) return;
-  const near = await nearDuplicates(content);
-  const facts = derivedFactsOf(content, { nearDuplicates: near });
+  const similarImages = await nearDuplicates(content);
+  const facts = derivedFactsOf(content, { nearDuplicates: similarImages });
   const recipe = random() < 0.7 ? '0123456789' : 'ffffffffff';
   const renditions = catalog.renditionsOf(content).map((rendition) => ({
     ...rendition,
     recipe,
     storageKey: rendition.storageKey.replace(rendition.recipe, recipe),
   }));
-  const donor = near.find(({ id }) => id < job.imageId);
+  const donor = similarImages.find(({ id }) => id < job.imageId);
   if (donor && job.isFirstRun && random() < 0.6) {
     const outcome = await catalog.completeWithDonor(job, content, donor.id);
     if (outcome !== 'donor-unavailable') return;
   }
-  await put(renditions.map(({ storageKey }) => storageKey));
+  await putFiles(renditions.map(({ storageKey }) => storageKey));
   await jobs.complete(job, renditions, facts);
   await fingerprints.addNearDuplicates(job.imageId, await nearDuplicates(content));
 }
 
 async function upload(isInline: boolean): Promise<void> {
   const content = pick(contents) ?? '';
-  await put([keyOfContent(content)]);
-  const recorded = await jobs.enqueueUpload(
-    uploadOf(tenantId, content, isInline ? { leaseSeconds: 60 } : {}),
-  );
-  await put([keyOfContent(content)]);
-  if (recorded.outcome !== 'known' && isInline) heldJobs.push({ job: recorded.job, content });
-  if (recorded.outcome === 'known') await images.acknowledge(recorded.imageId);
+  await putFiles([originalKeyFor(content)]);
+  const result = await jobs.enqueueUpload(uploadOf(tenantId, content, isInline ? { leaseSeconds: 60 } : {}));
+  await putFiles([originalKeyFor(content)]);
+  if (result.outcome !== 'known' && isInline) heldJobs.push({ job: result.job, content });
+  if (result.outcome === 'known') await images.acknowledge(result.imageId);
 }
 
 async function purge(): Promise<void> {
@@ -142,20 +140,20 @@ async function purge(): Promise<void> {
   );
   if (!candidate) return;
   const reason = isUnused ? { unusedWithMinAgeDays: 0 } : { deletedBefore: future };
-  const removed = await purging.remove(candidate, reason);
-  for (const { key } of removed?.files ?? []) {
+  const removedImage = await purging.remove(candidate, reason);
+  for (const { key } of removedImage?.files ?? []) {
     const file = parseKey(key);
-    if (file) await storedFiles.removeUnused(file, () => remove(key));
+    if (file) await storedFiles.removeUnused(file, () => removeFile(key));
   }
 }
 
 async function withdraw(): Promise<void> {
-  const held = takeHeldJob();
-  if (!held) return;
-  const { job, content } = held;
-  const key = keyOfContent(content);
+  const heldJob = takeHeldJob();
+  if (!heldJob) return;
+  const { job, content } = heldJob;
+  const key = originalKeyFor(content);
   const isInline = job.kind === 'derive' && job.isFirstRun;
-  const removeOriginal = () => remove(key);
+  const removeOriginal = () => removeFile(key);
   if (isInline && (await jobs.withdraw(job, { contentHash: hashOf(content), removeOriginal }))) return;
   await jobs.recordFailure(job, attemptOf('permanent'), { state: 'failed' });
 }
@@ -174,17 +172,18 @@ async function enqueueImports(): Promise<void> {
   await jobs.enqueueUrls(lines, random() < 0.5 ? 'reuse-completed' : 'allow-retry', 50);
 }
 
-/** Verifies that the counters are always correct, not only at the end. */
+/** Verifies that the counters are also correct between the operations. */
 async function recount(): Promise<void> {
   const drifts = await recounting.correctUsage(tenantId);
   if (drifts.length > 0) throw new Error(`Usage drifted: ${JSON.stringify(drifts)}`);
   const corrected = await recounting.repairOwners(tenantId);
-  if (corrected > 0) throw new Error(`${corrected} images had files with no owner or several.`);
+  if (corrected > 0)
+    throw new Error(`${corrected} images had files without an owner or with several owners.`);
 }
 
 const completeOne = async () => {
-  const held = takeHeldJob();
-  if (held) await complete(held);
+  const heldJob = takeHeldJob();
+  if (heldJob) await complete(heldJob);
 };
 
 const actions: readonly (() => Promise<unknown>)[] = [
