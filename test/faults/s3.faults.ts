@@ -6,7 +6,7 @@ import { faultRounds } from './support/settings.ts';
 
 const canRun = Boolean(services.databaseUrl && services.s3Endpoint);
 
-test.runIf(canRun)('survives errors, timeouts and aborted responses of S3 under load', async () => {
+test.runIf(canRun)('survives S3 errors, timeouts and aborted responses under load', async () => {
   await injectS3Faults(faultRounds);
 });
 

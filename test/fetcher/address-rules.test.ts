@@ -108,7 +108,7 @@ describe('allowed networks', () => {
     }
   });
 
-  test('do not allow an IPv4 address embedded in IPv6 for an IPv6 network', () => {
+  test('do not allow embedded IPv4 addresses for an IPv6 network', () => {
     const rules = allow('::/0');
     expect(addressKind('::ffff:127.0.0.1', rules)).toBe('denied');
     expect(addressKind('::1', rules)).toBe('exempt');
@@ -125,11 +125,11 @@ describe('allowed networks', () => {
   });
 });
 
-describe('allowed networks with a port', () => {
+describe('the port of an allowed network', () => {
   const addressKindOnPort = (address: string, port: number, network: string, allowedPort?: number) =>
     classifyAddress(address, port, { allowedNetworks: [{ network, port: allowedPort }] }).kind;
 
-  test('allow only that port', () => {
+  test('is the only allowed port', () => {
     for (const [address, network] of [
       ['10.1.2.3', '10.1.2.3/32'],
       ['::ffff:10.1.2.3', '10.1.2.0/24'],
@@ -141,13 +141,13 @@ describe('allowed networks with a port', () => {
     expect(addressKindOnPort('10.1.2.4', 9000, '10.1.2.3/32', 9000)).toBe('denied');
   });
 
-  test('allow all ports if the port is missing', () => {
+  test('is not restricted if it is not given', () => {
     expect([1, 80, 9000].map((port) => addressKindOnPort('10.1.2.3', port, '10.1.2.3/32'))).not.toContain(
       'denied',
     );
   });
 
-  test('do not restrict a public address on ports 80 and 443', () => {
+  test('does not restrict a public address on ports 80 and 443', () => {
     const kinds = [80, 443, 8080, 22].map((port) => addressKindOnPort('8.8.8.8', port, '8.8.8.0/24', 8080));
     expect(kinds).toEqual(['public', 'public', 'exempt', 'denied']);
   });

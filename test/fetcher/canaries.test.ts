@@ -112,7 +112,7 @@ describe.each([301, 302, 303, 307, 308])('redirects with status %i', (status) =>
     }
   });
 
-  test('to internal names are rejected', async () => {
+  test('are rejected if they lead to an internal name', async () => {
     const names = ['inside.test', 'inside6.test', 'mapped.test', 'mixed.test', 'chain.test', 'localhost'];
     for (const name of names) {
       const { code } = await downloadError(
@@ -123,7 +123,7 @@ describe.each([301, 302, 303, 307, 308])('redirects with status %i', (status) =>
     }
   });
 
-  test('to an allowed address are followed', async () => {
+  test('are followed if they lead to an allowed address', async () => {
     const final = `http://good.test:${origin.port}/pictures/b%20c.jpg`;
     const { bytes, finalUrl, filename } = await download(fetcher, redirecting(status, 3, final));
     expect([bytes.toString(), finalUrl, filename]).toEqual(['a picture', final, 'b c.jpg']);

@@ -46,18 +46,18 @@ test('accepts an empty body', async () => {
 
 describe('status codes', () => {
   test.each([101, 201, 204, 206, 300, 304, 400, 401, 403, 404, 410, 416, 451])(
-    'report %i as a permanent failure',
+    'cause a permanent failure: %i',
     async (status) => {
       const message = `The server returned status ${status} instead of an image.`;
       expect(await origin.downloadError(`/status/${status}`)).toEqual({ code: 'source_refused', message });
     },
   );
 
-  test('accept 203', async () => {
+  test('are accepted: 203', async () => {
     expect((await download(testFetcher(), pageUrl('/status/203'))).bytes.toString()).toBe('x');
   });
 
-  test.each([408, 425, 429, 500, 502, 503, 504])('report %i as a temporary failure', async (status) => {
+  test.each([408, 425, 429, 500, 502, 503, 504])('cause a temporary failure: %i', async (status) => {
     const message = `The server returned status ${status} instead of an image.`;
     expect(await origin.downloadError(`/status/${status}`)).toEqual({ code: 'source_unavailable', message });
   });

@@ -61,24 +61,27 @@ describe('JPEG', () => {
     expect(await decodeResult(Buffer.concat([file(name), Buffer.alloc(999, 7)]))).toEqual(intact);
   });
 
-  test.each(jpegs)('%s is truncated if data is missing, with or without an end marker', async (name) => {
-    const { length } = file(name);
-    for (const end of [
-      length - 3,
-      length - 9,
-      ...[0.98, 0.7, 0.5, 0.2].map((fraction) => Math.floor(length * fraction)),
-    ]) {
-      const truncatedFile = file(name).subarray(0, end);
-      expect(await decodeResult(truncatedFile), `${end}`).toMatch(
-        /^picture_cut: The JPEG image is truncated: the file ends too early\.$/,
-      );
-      // With an end marker, the library does not report that the last lines are missing.
-      if (end < length * 0.9)
-        expect(await decodeResult(Buffer.concat([truncatedFile, endOfImage]))).toMatch(/^picture_cut: /);
-    }
-  });
+  test.each(jpegs)(
+    '%s is reported as truncated if data is missing, with or without an end marker',
+    async (name) => {
+      const { length } = file(name);
+      for (const end of [
+        length - 3,
+        length - 9,
+        ...[0.98, 0.7, 0.5, 0.2].map((fraction) => Math.floor(length * fraction)),
+      ]) {
+        const truncatedFile = file(name).subarray(0, end);
+        expect(await decodeResult(truncatedFile), `${end}`).toMatch(
+          /^picture_cut: The JPEG image is truncated: the file ends too early\.$/,
+        );
+        // With an end marker, the library does not report that the last lines are missing.
+        if (end < length * 0.9)
+          expect(await decodeResult(Buffer.concat([truncatedFile, endOfImage]))).toMatch(/^picture_cut: /);
+      }
+    },
+  );
 
-  test('is corrupt if its declared restart markers are missing', async () => {
+  test('is reported as corrupt if its declared restart markers are missing', async () => {
     const scan = file('444').indexOf(Buffer.from([0xff, 0xda]));
     const interval = Buffer.from([0xff, 0xdd, 0, 4, 0, 8]);
     const bytes = Buffer.concat([file('444').subarray(0, scan), interval, file('444').subarray(scan)]);
@@ -105,7 +108,7 @@ describe('JPEG', () => {
 });
 
 describe('PNG', () => {
-  test('is decoded without IEND, and with bytes after it', async () => {
+  test('is decoded without IEND, and with bytes after IEND', async () => {
     for (const name of ['png', 'interlaced']) {
       const intact = await decodeResult(file(name));
       expect(intact).toMatch(/^pixels /);
@@ -115,7 +118,7 @@ describe('PNG', () => {
     }
   });
 
-  test('is truncated if pixels are missing', async () => {
+  test('is reported as truncated if pixels are missing', async () => {
     for (const end of [60, Math.floor(file('png').length / 2), file('png').length - 100]) {
       expect(await decodeResult(file('png').subarray(0, end))).toBe(
         'picture_cut: The PNG image is truncated: the file ends too early.',
@@ -123,7 +126,7 @@ describe('PNG', () => {
     }
   });
 
-  test.each(['IHDR', 'IDAT'])('is corrupt if the checksum of %s is wrong', async (chunk) => {
+  test.each(['IHDR', 'IDAT'])('is reported as corrupt if the checksum of %s is wrong', async (chunk) => {
     const bytes = Buffer.from(file('png'));
     const typeOffset = bytes.indexOf(chunk);
     const end = typeOffset + 4 + bytes.readUInt32BE(typeOffset - 4);
@@ -142,7 +145,7 @@ describe('PNG', () => {
 });
 
 describe('GIF', () => {
-  test('is decoded without a trailer, and with other bytes instead', async () => {
+  test('is decoded without a trailer, and with other bytes in its place', async () => {
     for (const name of ['gif', 'animation']) {
       const intact = await decodeResult(file(name));
       expect(intact).toMatch(/^pixels /);
@@ -154,7 +157,7 @@ describe('GIF', () => {
     expect(await decodeResult(file('gif').subarray(0, -2))).toEqual(await decodeResult(file('gif')));
   });
 
-  test('is truncated if it ends inside any frame', async () => {
+  test('is reported as truncated if it ends inside any frame', async () => {
     for (const name of ['gif', 'animation']) {
       for (const end of [400, Math.floor(file(name).length / 2), file(name).length - 60]) {
         expect(await decodeResult(file(name).subarray(0, end)), `${name} ${end}`).toMatch(
@@ -164,7 +167,7 @@ describe('GIF', () => {
     }
   });
 
-  test('is corrupt if its compressed data is damaged', async () => {
+  test('is reported as corrupt if its compressed data is damaged', async () => {
     const bytes = Buffer.from(file('gif'));
     const start = readGif(bytes)?.first?.dataStart ?? 0;
     bytes.fill(0xff, start + 60, start + 160);
@@ -187,7 +190,7 @@ describe('WebP', () => {
     );
   });
 
-  test('is truncated if it ends inside its pixels', async () => {
+  test('is reported as truncated if it ends inside its pixels', async () => {
     for (const name of ['webp', 'animated webp']) {
       const truncatedFile = file(name).subarray(0, Math.floor(file(name).length * 0.9));
       expect(await decodeResult(truncatedFile)).toBe(
@@ -197,7 +200,7 @@ describe('WebP', () => {
   });
 });
 
-test('AVIF is truncated if picture data is missing at the end', async () => {
+test('AVIF is reported as truncated if picture data is missing at the end', async () => {
   expect(await decodeResult(file('avif'))).toMatch(/^pixels /);
   expect(await decodeResult(file('avif').subarray(0, -40))).toBe(
     'picture_cut: The AVIF image is truncated: the file ends too early.',
@@ -207,7 +210,7 @@ test('AVIF is truncated if picture data is missing at the end', async () => {
 describe('TIFF', () => {
   const page = { width: 40, height: 30, colour: [1, 2, 3] } as const;
 
-  test('is truncated if it ends before its directory, inside its directory or inside its pixels', async () => {
+  test('is reported as truncated if it ends before its directory, inside its directory or inside its pixels', async () => {
     const bytes = writeTiffPages([page]);
     expect(await decodeResult(bytes.subarray(0, 2000))).toContain(
       'picture_cut: The TIFF image is truncated: the file ends before its directory.',
@@ -235,7 +238,7 @@ describe('TIFF', () => {
     });
   });
 
-  test('is corrupt if its pixels are damaged', async () => {
+  test('is reported as corrupt if its pixels are damaged', async () => {
     const bytes = Buffer.from(file('tiff'));
     bytes.fill(0xa5, bytes.length >> 1, (bytes.length >> 1) + 200);
     expect(await decodeResult(bytes)).toBe(
@@ -251,7 +254,7 @@ test("does not expose the image library's own messages", async () => {
       damagedFile.fill(0xa5, Math.floor(bytes.length * fraction), Math.floor(bytes.length * fraction) + 60);
       const result = await decodeResult(damagedFile);
       expect(result).toMatch(
-        /^(pixels \d+$|(picture_(truncatedFile|corrupt|unsupported|unreadable|too_large)|format_not_allowed|not_a_picture): )/,
+        /^(pixels \d+$|(picture_(cut|corrupt|unsupported|unreadable|too_large)|format_not_allowed|not_a_picture): )/,
       );
       expect(result).not.toMatch(/vips|Unknown error|heif|tiff2|libpng|source:/i);
     }

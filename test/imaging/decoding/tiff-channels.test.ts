@@ -26,7 +26,7 @@ function tiff(input: ChannelInput): Buffer {
   return writeTiff({ ...size, depth: 8, ...input });
 }
 
-describe.each([8, 16] as const)('a TIFF of %i bits', (depth) => {
+describe.each([8, 16] as const)('a TIFF with %i-bit samples', (depth) => {
   // The kinds of extra samples are 0 (unspecified), 1 (premultiplied alpha) and 2 (straight alpha).
   test.each([
     [[0], [0], 255],
@@ -136,7 +136,7 @@ test.each([
   });
 });
 
-test('rejects inkTiff other than CMYK, and too many channels', async () => {
+test('rejects inks other than CMYK, and too many channels', async () => {
   const cells = rgbCells.map((cell) => [...cell, 1, 2, 3]);
   const inkTiff = tiff({ photometric: 5, channels: 6, samples: toSamples(cells, 8), tags: [[332, 3, [2]]] });
   await expect(probe(inkTiff, limits)).rejects.toMatchObject({ code: 'picture_unsupported' });

@@ -7,7 +7,7 @@ import { writeTiff } from '../support/write-tiff.ts';
 
 const extraSamples = 338;
 
-describe.each([8, 16] as const)('a TIFF with %i bits per sample', (depth) => {
+describe.each([8, 16] as const)('a TIFF with %i-bit samples', (depth) => {
   /** For each kind of L*a*b*, the photometric interpretation and the functions that encode lightness and chroma. */
   const labKinds = {
     CIE: [

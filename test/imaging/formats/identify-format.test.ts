@@ -60,7 +60,7 @@ test('rejects an empty file', async () => {
   await expect(sniffFormat(new Uint8Array(), pictureFormats)).rejects.toMatchObject({ code: 'empty_file' });
 });
 
-test('names the detected format and the accepted formats in the message', async () => {
+test('includes the detected format and the accepted formats in the message', async () => {
   const bytes = await sharp({ create: { width: 2, height: 2, channels: 3, background: 'red' } })
     .gif()
     .toBuffer();

@@ -145,7 +145,7 @@ test('removes an aborted request from the queue', async () => {
   expect(pool.stats()).toMatchObject({ crashes: 0, waiting: 0 });
 });
 
-test('kills the child of an aborted running request', async () => {
+test('kills the child if a running request is aborted', async () => {
   const pool = faultyPool();
   const folder = await pictureFolder('good.jpg');
   const controller = new AbortController();

@@ -12,7 +12,7 @@ const comparisonTask = (path: string, ...others: string[]): Task<'compare'> => (
   request: { path, limits, others: others.map((other, i) => ({ name: String(i), path: other })) },
 });
 
-test('links the inputs into the folder for the duration of the task', async () => {
+test('links the inputs into the work folder during the task', async () => {
   const root = await pictureFolder('a.jpg', 'b.jpg');
   const folder = makeWorkFolder(join(root, 'decoders'));
   const [a, b] = [join(root, 'a.jpg'), join(root, 'b.jpg')];
