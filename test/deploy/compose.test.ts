@@ -84,7 +84,7 @@ describe.runIf(canRun)('compose.yaml', () => {
     if (!api) throw new Error('There is no API.');
     await waitUntilHealthy(api, 8000);
     for (const worker of workers) await waitUntilHealthy(worker, 8001);
-    // These are the checks for which `docker compose up --wait` waits.
+    // `docker compose up --wait` waits for the same health checks.
     for (const container of [api, ...workers])
       expect(await container.run(...dockerfile.healthcheck)).toEqual({ status: 0, stdout: '' });
 

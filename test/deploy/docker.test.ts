@@ -27,7 +27,7 @@ function startImage(command = image.command, sharedFolder = '') {
   });
 }
 
-/** Kills the decoder children, then prints how many were killed and how many zombies remain. */
+/** Kills the decoder children, and prints how many were killed and how many zombie processes remain. */
 const killChildren = `
   const { readdirSync, readFileSync } = require('node:fs');
   const list = () => readdirSync('/proc').filter(Number).map((pid) => {

@@ -110,7 +110,7 @@ describe('the contents of the systemd units', () => {
     onTestFinished(() => rm(temporaryFolder, { recursive: true, force: true }));
     for (const name of units) {
       const text = await readFile(new URL(name, folder), 'utf8');
-      // The path of Node differs between machines.
+      // The path to Node differs between machines.
       await writeFile(join(temporaryFolder, name), text.replace('/usr/local/bin/node', process.execPath));
     }
     const { status, stderr } = spawnSync(

@@ -65,7 +65,7 @@ describe('with sample pictures', { tags: 'slow' }, () => {
   );
 });
 
-/** Runs an example and returns the differences. Repeats a read-only command until there are none or time has run out. */
+/** Runs an example and returns the differences. Repeats a read-only command until there are none or a timeout. */
 async function findDifferences(
   workspace: Workspace,
   comparison: Comparison,

@@ -3,7 +3,7 @@ import { expect, test, vi } from 'vitest';
 import { untilAllClosed, downloadError, testFetcher } from './support/test-fetcher.ts';
 import { serve } from './support/origin.ts';
 
-/** Simulates a network layer that connects a socket to a different address than the checked address. */
+/** Simulates a network layer that connects a socket to a different address than the address that was checked. */
 vi.mock('node:net', async (importOriginal) => {
   const net = await importOriginal<typeof Net>();
   const connectToWrongAddress = (to: Net.TcpNetConnectOpts) => net.connect({ ...to, host: '127.0.0.2' });

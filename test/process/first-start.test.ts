@@ -20,7 +20,7 @@ async function waitForFiles(folder: string, files: number): Promise<void> {
   throw new Error(`The database did not reach ${files} files.`);
 }
 
-/** The start is killed when the database has this many files. */
+/** The start is killed when the database has this number of files. */
 const killPoints = isThorough ? [0, 600, 1015] : [600];
 
 test('starts again if the first start was killed', async () => {
@@ -28,7 +28,7 @@ test('starts again if the first start was killed', async () => {
   onTestFinished(() => removeFolder(folder));
   const database = join(folder, 'db');
   for (const files of killPoints) {
-    // Without the previous round's database, this is a first start again.
+    // The start must not find the complete database of the previous round.
     await removeFolder(database);
     // The server rejects a storage folder that belongs to a different database.
     await removeFolder(join(folder, 'storage'));

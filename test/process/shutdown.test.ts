@@ -77,7 +77,7 @@ test('stops during a hanging download and repeats it after the restart', async (
   });
 });
 
-/** Starts an upload that never sends its body, which blocks a stop. */
+/** Blocks a stop by starting an upload that never sends its body. */
 async function blockStop(server: Server) {
   const connection = await connectRaw(server.url);
   // The interim response shows that the server has accepted the request.

@@ -6,7 +6,7 @@ const referenceMs = 110;
 const workload =
   '(() => { let n = 1; for (let i = 0; i < 5e7; i++) n = (Math.imul(n, 31) + i) | 0; process.exitCode = n & 0; })()';
 
-/** The minimum factor, because tests run in parallel and each test may start several processes. */
+/** The minimum factor. Tests run in parallel, and each test may start several processes. */
 const minTimeScale = 3;
 
 /** Runs the workload and returns by which factor time limits must be extended on this machine. */

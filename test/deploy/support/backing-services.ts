@@ -18,8 +18,8 @@ const namesLock = 7_239_101;
 const testComment = 'made by tests of deployments';
 
 /**
- * Creates a role and a database with exactly these names on the test server, for one test. The role owns the database, or is
- * a superuser like the first user in a Docker image.
+ * Creates a role and a database with exactly these names on the test server, for one test. The role owns the database,
+ * or is a superuser like the first user in a Docker image.
  */
 export async function useDatabase(
   names: { readonly user: string; readonly password: string; readonly database: string },

@@ -11,7 +11,7 @@ export type DocumentedValue =
 /** The mark for omitted parts. */
 export const ellipsis = '…';
 
-/** A piece of output: a line of text, or a JSON object of one or more lines. */
+/** A piece of output, which is a line of text or a JSON object. */
 export type Piece = { readonly text: string } | { readonly json: DocumentedValue };
 
 /** Splits output into pieces. A JSON object starts at the beginning of a line. */
@@ -69,7 +69,7 @@ class Parser {
     return { kind: 'list', items, isAbridged };
   }
 
-  /** Parses entries up to `end`. Returns whether some are omitted. */
+  /** Parses entries up to `end`. Returns whether entries are omitted. */
   #entries(end: string, readEntry: () => unknown): boolean {
     let isAbridged = false;
     for (;;) {

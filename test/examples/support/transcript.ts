@@ -7,7 +7,7 @@ export interface Example {
   readonly output: string;
 }
 
-/** Commands that the tests run. Others, such as `npm ci`, are only for readers. */
+/** Commands that the tests run. Other commands, such as `npm ci`, are only for readers. */
 const runnablePattern = /^(?:curl|npx vitrine) /;
 
 /** Returns the runnable commands in a document. They are lines that start with `$ ` in `console` blocks. */

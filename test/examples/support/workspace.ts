@@ -22,7 +22,7 @@ export interface Workspace {
   run(command: string): Promise<ProcessResult>;
 }
 
-/** Creates a workspace for one test, with the files in `document` and the pictures in the folder `samples`, if given. */
+/** Creates a workspace for one test, with the files in `document` and, if given, the pictures in `samples`. */
 export async function makeWorkspace(document: string, samples?: string): Promise<Workspace> {
   const folder = await makeFolder();
   onTestFinished(() => removeFolder(folder));

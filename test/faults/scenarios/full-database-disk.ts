@@ -10,8 +10,9 @@ import { mountSmallDisk, type SmallDisk } from '../support/small-disk.ts';
 const maxRequests = 200;
 
 /**
- * Fills the embedded database's disk. Rows that do not fit are rejected. If the write-ahead log does not fit, the embedded
- * database crashes and the process exits with a message. All acknowledged data still exists after the next start.
+ * Fills the embedded database's disk. Rows that do not fit are rejected. If the write-ahead log does not fit, the
+ * embedded database crashes and the process exits with a message. All acknowledged data still exists after the next
+ * start.
  */
 export async function fillDatabaseDisk(rounds: number): Promise<void> {
   let [images, imports, crashes] = [0, 0, 0];

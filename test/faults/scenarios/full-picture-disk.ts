@@ -61,7 +61,7 @@ async function fillDisk(name: string, rounds: number, target: FaultTarget, disk:
     name,
     rounds,
     async fault(round) {
-      // The free space is enough for nothing, for part of an original, or for an original without its renditions.
+      // The free space fits no file, part of an original, or an original without its renditions.
       disk.fill((round % 4) * 25_000);
       await sleep(1_500);
       disk.free();

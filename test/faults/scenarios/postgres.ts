@@ -28,14 +28,14 @@ export async function killPostgres(rounds: number, kill: string, start: string):
   });
 }
 
-/** Terminates all connections of the installation at once, like a fast shutdown of PostgreSQL. */
+/** Terminates all of the installation's connections, as a fast shutdown of PostgreSQL does. */
 export async function terminateConnections(rounds: number): Promise<void> {
   const installation = await startInstallation();
   await runRounds(installation, {
     name: 'all PostgreSQL connections terminated',
     rounds,
     async fault() {
-      // Repeating this interrupts statements in every state.
+      // Several terminations interrupt statements in different states.
       for (let count = 0; count < 5; count++) {
         await onServer(terminateAll(installation.database));
         await sleep(count * 30);

@@ -9,7 +9,7 @@ import { queryRows, timeUntil } from '../support/database.ts';
 
 const pictureCount = 6;
 
-/** Fails all reads until the jobs have used up their three retries. Then an operator retries the jobs, and they complete. */
+/** Fails all reads until the jobs have used up their three retries. The jobs complete after a manual retry. */
 export async function failBeyondRetries(): Promise<void> {
   const store = await startProxy();
   const installation = await startInstallation(s3Environment({ S3_ENDPOINT: store.url }));

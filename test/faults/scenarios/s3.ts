@@ -21,7 +21,7 @@ export async function injectS3Faults(rounds: number): Promise<void> {
     name: 'S3 faults',
     rounds,
     async fault(round, ledger) {
-      // These are enough jobs for the fault to affect every worker.
+      // With this many jobs, the fault affects every worker.
       await Promise.all(Array.from({ length: 12 }, () => ledger.upload(installation.url, 'queued')));
       const fault = faults[(round - 1) % faults.length] ?? 'error 500';
       const faultMs = 1_000 + (round % 3) * 1_000;

@@ -53,7 +53,7 @@ export function startLoad(
   };
 }
 
-/** Reads an original. Ignores 404, which an import without content returns, and truncated bodies, which clients detect. */
+/** Reads an original. Ignores status 404, because an import may not have content yet, and truncated bodies. */
 async function readOriginal(
   base: string,
   [id, hash]: readonly [number, string],

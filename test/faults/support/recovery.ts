@@ -3,14 +3,14 @@ import type { Ledger } from '../../support/process/ledger.ts';
 import { timeUntil } from './database.ts';
 import { timeScale } from '../../support/time-scale.ts';
 
-/** Documented limit within which the service recovers after its dependencies are available again. */
+/** Documented time limit for the service to recover after its dependencies are available again. */
 export const recoveryLimitMs = 10_000 * timeScale;
 
 /** Recovery times after the end of a fault, in milliseconds. */
 export interface Recovery {
-  /** Until an inline upload succeeded. */
+  /** Time until an inline upload succeeded. */
   readonly upload: number;
-  /** Until a worker completed a queued upload. */
+  /** Time until a worker completed a queued upload. */
   readonly worker: number;
 }
 

@@ -16,8 +16,8 @@ export interface FaultPlan {
   readonly name: string;
   readonly rounds: number;
   /**
-   * Injects the fault and ends it. Resolves when the recovery time starts. If a process died, resolves with the time that
-   * other processes took to complete its jobs, in milliseconds.
+   * Injects the fault and ends it. Resolves when the recovery time starts. If a process died, resolves with the time
+   * that other processes took to complete its jobs, in milliseconds.
    */
   readonly fault: (round: number, ledger: Ledger) => Promise<number | void>;
   /** Additional checks for this fault. */

@@ -15,7 +15,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { onTestFinished } from 'vitest';
 
-/** Size of the small disk, as an option of tmpfs. */
+/** Size of the small disk, as a tmpfs option. */
 const size = '160m';
 
 /** Returns whether tests can mount a disk in a mount namespace. Prints a note if they cannot. */
@@ -31,7 +31,7 @@ export function canMountSmallDisks(): boolean {
   return canMount;
 }
 
-/** Returns a command that mounts a small disk with the files of `folder` in its own namespace and then executes `command`. */
+/** Returns a command that mounts a small disk with the files in `folder` in a new namespace and executes `command`. */
 function mountCommand(folder: string, ...command: string[]): [string, ...string[]] {
   const script = `keep=$(mktemp -d) && cp -a "$0/." "$keep" && mount -t tmpfs -o size=${size} none "$0" &&
     cp -a "$keep/." "$0" && rm -r "$keep" && echo ready && exec "$@"`;

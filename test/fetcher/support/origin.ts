@@ -27,7 +27,7 @@ export function serveRaw(greeting = '', host = '127.0.0.1'): Promise<ListeningSe
   return listen(server, host);
 }
 
-/** Starts a server that responds to the first bytes of each connection with these pieces and closes it. */
+/** Starts a server that sends `pieces` after the first bytes of each connection, and then closes the connection. */
 export function serveResponse(
   pieces: readonly (string | Buffer)[],
   host = '127.0.0.1',

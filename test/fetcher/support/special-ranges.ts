@@ -1,4 +1,4 @@
-/** Special IPv4 ranges: those in IANA's special-purpose registry, multicast, and addresses of cloud services. */
+/** Special IPv4 ranges from IANA's special-purpose registry, multicast ranges, and cloud service addresses. */
 export const specialV4: readonly (readonly [first: string, last: string])[] = [
   ['0.0.0.0', '0.255.255.255'],
   ['10.0.0.0', '10.255.255.255'],

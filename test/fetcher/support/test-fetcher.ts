@@ -14,7 +14,7 @@ export function testFetcher(options: Partial<FetcherOptions> = {}): Fetcher {
     idleMs: 5_000,
     totalMs: 10_000,
     userAgent: 'Vitrine test',
-    // Nothing listens on port 1, and the machine's own DNS servers are never queried.
+    // Nothing listens on port 1, so no real DNS server is queried.
     dnsServers: ['127.0.0.1:1'],
     ...options,
   });

@@ -109,7 +109,7 @@ describe('readTiff', () => {
   });
 
   it('limits the number of entries in overlapping directories', () => {
-    // Each pair of bytes is the entry count of one directory and belongs to the entries of earlier directories.
+    // Each pair of bytes is the entry count of one directory and part of the entries of earlier directories.
     const file = Buffer.alloc(2_000_000, 8);
     file.write('II*\0');
     const structure = readTiff(file);

@@ -7,7 +7,7 @@ import { gradient, gradientPicture, limits } from '../fixtures/pictures.ts';
 import { pngChunk, uint32 } from '../support/write-png.ts';
 import { timeScale } from '../../support/time-scale.ts';
 
-/** Creates an animation whose first frame is red and whose others are blue. */
+/** Creates an animation whose first frame is red and whose other frames are blue. */
 async function animation(format: 'gif' | 'webp', frames: number): Promise<Buffer> {
   const [width, height] = [24, 16];
   const data = Buffer.alloc(width * height * frames * 3, Buffer.of(0, 0, 255));

@@ -93,7 +93,7 @@ describe('JPEG', () => {
   test('is decoded if an unusual scan header causes a decoder warning', async () => {
     const bytes = Buffer.from(file('jpeg'));
     const scan = bytes.indexOf(Buffer.from([0xff, 0xda]));
-    // A sequential scan should declare 63 as its last coefficient; some cameras write 0.
+    // A sequential scan should declare 63 as its last coefficient, but some cameras write 0.
     bytes[scan + 4 + 1 + 3 * 2 + 1] = 0;
     expect(await decodeResult(bytes)).toEqual(await decodeResult(file('jpeg')));
   });

@@ -34,7 +34,7 @@ export function faultyPool(options: Partial<DecoderPoolOptions> = {}): DecoderPo
   return pool;
 }
 
-/** Creates a folder with pictures of the given names. Removes it when the test ends. */
+/** Creates a folder with pictures that have the given names. Removes it when the test ends. */
 export async function pictureFolder(...names: string[]): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), 'decoder-pool-'));
   onTestFinished(() => rm(folder, { recursive: true, force: true }));

@@ -39,7 +39,7 @@ const isSeparateDisk =
   existsSync(memoryDisk) && statSync(memoryDisk).dev !== statSync(import.meta.dirname).dev;
 if (!isSeparateDisk) console.log('skipped: /dev/shm is not a separate file system');
 
-test.skipIf(!isSeparateDisk)('copies an input from another file system', async () => {
+test.skipIf(!isSeparateDisk)('copies an input from a different file system', async () => {
   const root = await pictureFolder('a.jpg');
   const otherDisk = await mkdtemp(join(memoryDisk, 'decoders-'));
   onTestFinished(() => rm(otherDisk, { recursive: true }));

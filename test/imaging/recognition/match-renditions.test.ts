@@ -109,7 +109,7 @@ describe.each(encodings)('different products encoded %s', (_, encodeFirst, encod
     });
   });
 
-  // Each shade differs from the previous one by about ΔE 5 (CIE 1976).
+  // Each shade differs from the previous shade by about ΔE 5 (CIE 1976).
   const shades: readonly Colour[] = [
     [170, 30, 60],
     [174, 33, 66],

@@ -103,7 +103,7 @@ export function testReading(makeStorage: () => Promise<StorageUnderTest>): void 
       bytes += (chunk as Buffer).length;
       if (bytes < nextSample) continue;
       nextSample += size / 16;
-      // Without garbage, only the memory that the storage driver retains is counted.
+      // Garbage is collected first, so that only memory retained by the storage driver is counted.
       collectGarbage();
       peakBytes = Math.max(peakBytes, process.memoryUsage().arrayBuffers - bytesBefore);
     }

@@ -17,7 +17,7 @@ import { timeScale } from '../../support/time-scale.ts';
 const storageFailed = { name: 'AppError', code: 'storage_failed', failureClass: 'transient' };
 const timeoutMs = 500;
 
-/** Opens a store behind a proxy. Stores a small file, and a file that does not fit the buffers of a connection. */
+/** Opens a store behind a proxy. Stores a small file, and a file that is larger than a connection's buffers. */
 async function openProxiedStore() {
   const proxy = await startProxy();
   const { storage, staging } = await testStorage({ endpoint: proxy.url, timeoutMs });
@@ -79,7 +79,7 @@ describe.skipIf(!services.s3Endpoint)('S3 storage during faults', () => {
   test('fails after the timeout if the store does not respond, and closes its connections', async () => {
     const { proxy, storage, small, bytes } = await openProxiedStore();
     proxy.fault('no response');
-    // The timeout may elapse twice: an upload has its own timeout, and a failing check also removes its file.
+    // The timeout may elapse twice, because an upload has its own timeout and a failing check also removes its file.
     expect(await expectAllToFail(storage, small)).toBeLessThan(4 * timeoutMs * timeScale);
     await expect(storage.stat(small)).rejects.toMatchObject({
       message: `The store did not respond within ${timeoutMs / 1000} s.`,

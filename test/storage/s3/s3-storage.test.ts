@@ -121,7 +121,7 @@ describe.skipIf(!services.s3Endpoint)('S3 storage', () => {
       );
       const completeKey = await put(storage, randomBytes(10));
       expect(await storage.sweepUnfinished(60_000)).toBe(0);
-      // The test store reports a start time years ago for every upload.
+      // The test store reports that every upload started years ago.
       await client.send(new CreateMultipartUploadCommand(name));
       expect(await storage.sweepUnfinished(-60_000)).toBe(2);
       expect(await listUploads(prefix)).toEqual([]);

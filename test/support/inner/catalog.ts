@@ -10,7 +10,7 @@ import type { NewRendition } from '../../../src/model/rendition.ts';
 import { attemptOf } from './jobs.ts';
 import { contentOf, derivedFactsOf, hashOf, renditionOf, uploadOf } from './records.ts';
 
-/** Operations on the images of one tenant. They write only database rows. No files are stored. */
+/** Operations on one tenant's images. They write only database rows. No files are stored. */
 export type Catalog = ReturnType<typeof makeCatalog>;
 
 /** Creates the operations for one tenant. */

@@ -27,7 +27,7 @@ const truncatedTables = [
   'sweep_passes',
 ].join(', ');
 
-/** The migrated database that the test files of this worker share in sequence, because opening one is slow. */
+/** The migrated database that the test files of this worker share in sequence, because opening a database is slow. */
 let sharedDatabase: Promise<Database> | undefined;
 
 /**

@@ -57,7 +57,7 @@ export async function openWorkerServerDatabase(): Promise<Database> {
   return openServerDatabase(name);
 }
 
-/** Opens a new database for one test file. Call it during collection. */
+/** Opens a new database for one test file. Call this function during test collection. */
 export async function fileServerDatabase(isMigrated = true): Promise<{ name: string; database: Database }> {
   const { name, remove } = await createServerDatabase(isMigrated);
   const database = await openServerDatabase(name);

@@ -6,8 +6,8 @@ import { templateName } from './template-name.ts';
 let templatePath: Promise<string> | undefined;
 
 /**
- * Returns the folder of the closed databases `migrated` and `empty`, and builds it if it is missing. Building takes seconds,
- * so the databases are kept between runs.
+ * Returns the folder of the closed databases `migrated` and `empty`, and builds it if it is missing. Building takes
+ * seconds, so the databases are kept between runs.
  */
 async function findTemplate(): Promise<string> {
   const path = join(tmpdir(), await templateName());

@@ -8,7 +8,7 @@ import { sendPicture, type UploadMethod } from './send-picture.ts';
 export interface Ledger {
   /** Uploads a new picture. Returns its image id, or `undefined` if the server rejected it or did not respond. */
   upload(base: string, method: UploadMethod): Promise<number | undefined>;
-  /** Resends every picture that was never acknowledged, and expects success. Returns how many there were. */
+  /** Resends every picture that was never acknowledged, and expects success. Returns the number of pictures. */
   resendUnacknowledged(base: string): Promise<number>;
   /** Deletes an acknowledged image. */
   deleteOne(base: string): Promise<void>;

@@ -123,7 +123,7 @@ export async function startServer(env: Record<string, string> = {}, dataDir?: st
   return startingServer.ready();
 }
 
-/** Starts one server for all tests of a file. */
+/** Starts one server for all tests in a file. */
 export function useServer(env: Record<string, string> = {}): () => Server {
   let startingServer: StartingServer | undefined;
   let server: Server | undefined;

@@ -8,9 +8,9 @@ export interface RawConnection {
   received(): string;
   /** Writes bytes. Resolves when they are flushed or the connection is closed. */
   write(bytes: string | Uint8Array): Promise<void>;
-  /** Resolves when `pattern` has been received. Rejects after `timeoutMs`, or if the connection is closed before that. */
+  /** Resolves when `pattern` has been received. Rejects after `timeoutMs` or if the connection is closed first. */
   until(pattern: RegExp, timeoutMs?: number): Promise<string>;
-  /** Resolves with the waiting time in milliseconds when the connection is closed. */
+  /** Resolves when the connection is closed, with the elapsed time in milliseconds. */
   closed(): Promise<number>;
 }
 
