@@ -77,13 +77,13 @@ test.each([
   { isTTY: true, columns: 100, hasBar: true },
   { isTTY: true, columns: 40, hasBar: false },
 ])('adapts the progress display to its output: %o', ({ isTTY, columns, hasBar }) => {
-  let written = '';
-  const output = { isTTY, columns, write: (text: string) => (written += text) };
+  let writtenText = '';
+  const output = { isTTY, columns, write: (text: string) => (writtenText += text) };
   const progress = startProgress('Importing', 2, output);
   progress.advance();
   progress.advance();
   progress.stop();
-  expect(written).toContain('Importing 2/2');
-  expect(written.includes('█')).toBe(hasBar);
-  expect(written.endsWith('\n')).toBe(true);
+  expect(writtenText).toContain('Importing 2/2');
+  expect(writtenText.includes('█')).toBe(hasBar);
+  expect(writtenText.endsWith('\n')).toBe(true);
 });

@@ -33,14 +33,14 @@ describe('special addresses', () => {
   });
 
   test('are rejected in URLs in every notation', () => {
-    const accepted = hostileHosts.filter((host) => {
+    const acceptedHosts = hostileHosts.filter((host) => {
       try {
         return parseImportUrl(`http://${host}/a.jpg`, noRules);
       } catch (error) {
         return (error as { code: string }).code !== 'address_not_allowed';
       }
     });
-    expect(accepted).toEqual([]);
+    expect(acceptedHosts).toEqual([]);
   });
 
   test('are denied if they embed a public address', () => {
@@ -90,13 +90,15 @@ describe('allowed networks', () => {
   });
 
   test('allow nothing else for 127.0.0.1/32', () => {
-    const others = hostileHosts.filter((host) => addressKind(parsedHost(host), onlyLoopback) !== 'denied');
-    expect(others).toEqual([]);
-    const embedded = v6Embeddings('127.0.0.1').filter(
+    const acceptedHosts = hostileHosts.filter(
+      (host) => addressKind(parsedHost(host), onlyLoopback) !== 'denied',
+    );
+    expect(acceptedHosts).toEqual([]);
+    const embeddings = v6Embeddings('127.0.0.1').filter(
       (address) => !address.includes('ffff:127') && !address.includes('ffff:7f'),
     );
     for (const address of [
-      ...embedded,
+      ...embeddings,
       '127.0.0.2',
       '127.0.0.0',
       '::1',

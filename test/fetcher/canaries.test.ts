@@ -80,7 +80,7 @@ afterAll(async () => {
   dns.close();
 });
 
-const redirecting = (status: number, depth: number, target: string) =>
+const redirectUrl = (status: number, depth: number, target: string) =>
   `http://127.0.0.1:${origin.port}/${status}/${depth}?${encodeURIComponent(target)}`;
 
 const notAllowed =
@@ -98,14 +98,14 @@ test('rejects the canary addresses', async () => {
 describe.each([301, 302, 303, 307, 308])('redirects with status %i', (status) => {
   test.each([1, 2, 3])('do not reach the canaries after %i hops', async (depth) => {
     for (const target of canaries.targets) {
-      const { code } = await downloadError(fetcher, redirecting(status, depth, target));
+      const { code } = await downloadError(fetcher, redirectUrl(status, depth, target));
       expect([target, code]).toEqual([target, 'address_not_allowed']);
     }
   });
 
   test.each([4, 5])('fail after %i hops', async (depth) => {
     for (const target of canaries.targets) {
-      expect(await downloadError(fetcher, redirecting(status, depth, target))).toEqual({
+      expect(await downloadError(fetcher, redirectUrl(status, depth, target))).toEqual({
         code: 'source_refused',
         message: 'The server redirected more than 3 times.',
       });
@@ -117,7 +117,7 @@ describe.each([301, 302, 303, 307, 308])('redirects with status %i', (status) =>
     for (const name of names) {
       const { code } = await downloadError(
         fetcher,
-        redirecting(status, 1, `http://${name}:${canaries.port}/`),
+        redirectUrl(status, 1, `http://${name}:${canaries.port}/`),
       );
       expect([name, code]).toEqual([name, 'address_not_allowed']);
     }
@@ -125,7 +125,7 @@ describe.each([301, 302, 303, 307, 308])('redirects with status %i', (status) =>
 
   test('are followed if they lead to an allowed address', async () => {
     const final = `http://good.test:${origin.port}/pictures/b%20c.jpg`;
-    const { bytes, finalUrl, filename } = await download(fetcher, redirecting(status, 3, final));
+    const { bytes, finalUrl, filename } = await download(fetcher, redirectUrl(status, 3, final));
     expect([bytes.toString(), finalUrl, filename]).toEqual(['a picture', final, 'b c.jpg']);
   });
 });

@@ -96,13 +96,13 @@ test.each([0, 1, 5])('follows at most %i redirects', async (maxRedirects) => {
 });
 
 describe('the size limit', () => {
-  const tooLarge = {
+  const tooLargeError = {
     code: 'body_too_large',
     message: 'The file at the URL is larger than 1 MiB (1048576 bytes).',
   };
 
   test('rejects a declared length above the limit before reading the body', async () => {
-    expect(await origin.downloadError('/declared-too-large', { maxBytes: mebibyte })).toEqual(tooLarge);
+    expect(await origin.downloadError('/declared-too-large', { maxBytes: mebibyte })).toEqual(tooLargeError);
   });
 
   test('stops an endless body at the limit', async () => {
@@ -110,12 +110,12 @@ describe('the size limit', () => {
       pageUrl('/endless'),
       new AbortController().signal,
     );
-    let received = 0;
+    let receivedBytes = 0;
     const readBody = async () => {
-      for await (const chunk of body) received += (chunk as Buffer).length;
+      for await (const chunk of body) receivedBytes += (chunk as Buffer).length;
     };
-    await expect(readBody()).rejects.toMatchObject(tooLarge);
-    expect(received).toBeLessThanOrEqual(mebibyte);
+    await expect(readBody()).rejects.toMatchObject(tooLargeError);
+    expect(receivedBytes).toBeLessThanOrEqual(mebibyte);
     await untilAllClosed(origin);
   });
 

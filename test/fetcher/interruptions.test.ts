@@ -5,7 +5,7 @@ import { untilAllClosed, download, downloadError, testFetcher } from './support/
 import { serveRaw } from './support/origin.ts';
 import { mebibyte, servePages } from './support/test-pages.ts';
 
-const noResponse = {
+const noResponseError = {
   code: 'source_unavailable',
   message:
     'The server sent no HTTP response: it refuses or drops connections, is too slow, or uses a different protocol.',
@@ -52,9 +52,9 @@ describe('timeouts', () => {
       new AbortController().signal,
     );
     await sleep(400);
-    let received = 0;
-    for await (const chunk of body) received += (chunk as Buffer).length;
-    expect(received).toBe(mebibyte);
+    let receivedBytes = 0;
+    for await (const chunk of body) receivedBytes += (chunk as Buffer).length;
+    expect(receivedBytes).toBe(mebibyte);
   });
 
   test('report an error to a reader that attaches later', async () => {
@@ -101,7 +101,7 @@ describe('interrupted responses', () => {
       `https://127.0.0.1:${silentServer.port}/`,
       `https://127.0.0.1:${sshServer.port}/`,
     ];
-    for (const url of urls) expect(await downloadError(fetcher, url)).toEqual(noResponse);
+    for (const url of urls) expect(await downloadError(fetcher, url)).toEqual(noResponseError);
     for (const server of [silentServer, sshServer]) {
       await untilAllClosed(server);
       await server.close();
@@ -120,9 +120,9 @@ describe('an abort', () => {
 
   test.each(['/silent', '/stalled', '/drip', '/endless'])('closes the connection during %s', async (path) => {
     const controller = new AbortController();
-    const downloading = download(testFetcher({ maxBytes: 1e12 }), pageUrl(path), controller.signal);
+    const downloadPromise = download(testFetcher({ maxBytes: 1e12 }), pageUrl(path), controller.signal);
     setTimeout(() => controller.abort(reason), 100);
-    await expect(downloading).rejects.toBe(reason);
+    await expect(downloadPromise).rejects.toBe(reason);
     await untilAllClosed(origin);
   });
 
@@ -130,9 +130,9 @@ describe('an abort', () => {
     const silentServer = await serveRaw();
     const controller = new AbortController();
     const url = `https://127.0.0.1:${silentServer.port}/`;
-    const downloading = download(testFetcher({ connectMs: 60_000 }), url, controller.signal);
+    const downloadPromise = download(testFetcher({ connectMs: 60_000 }), url, controller.signal);
     setTimeout(() => controller.abort(reason), 100);
-    await expect(downloading).rejects.toBe(reason);
+    await expect(downloadPromise).rejects.toBe(reason);
     await untilAllClosed(silentServer);
     await silentServer.close();
   });
@@ -163,13 +163,13 @@ describe('an abort', () => {
 
   test('ends running downloads and prevents new downloads if the fetcher is closed', async () => {
     const fetcher = testFetcher();
-    const shuttingDown = { code: 'unavailable', message: 'The downloader is shutting down.' };
-    const rejection = expect(downloadError(fetcher, pageUrl('/silent'))).resolves.toEqual(shuttingDown);
+    const shutdownError = { code: 'unavailable', message: 'The downloader is shutting down.' };
+    const rejection = expect(downloadError(fetcher, pageUrl('/silent'))).resolves.toEqual(shutdownError);
     const { body } = await fetcher.fetch(pageUrl('/drip'), new AbortController().signal);
     await fetcher.close();
     expect(body.destroyed).toBe(true);
     await rejection;
     await untilAllClosed(origin);
-    expect(await downloadError(fetcher, pageUrl('/a.jpg'))).toEqual(shuttingDown);
+    expect(await downloadError(fetcher, pageUrl('/a.jpg'))).toEqual(shutdownError);
   });
 });

@@ -41,7 +41,7 @@ const malformed = (reason: string) =>
   });
 
 describe('unusual but harmless responses', () => {
-  const chunked = Buffer.concat([
+  const chunkedBody = Buffer.concat([
     Buffer.from(`${picture.length.toString(16)} ;name=value\r\n`),
     picture,
     Buffer.from('\r\n0\r\nTrailer: x\r\n\r\n'),
@@ -64,8 +64,10 @@ describe('unusual but harmless responses', () => {
   });
 
   test('are accepted: chunks with a Content-Length, and chunk extensions', async () => {
-    expect(await downloadWith([contentLength, 'Transfer-Encoding: chunked'], chunked)).toEqual(picture);
-    expect(await downloadWith(['Content-Length: 3', 'TRANSFER-ENCODING:Chunked'], chunked)).toEqual(picture);
+    expect(await downloadWith([contentLength, 'Transfer-Encoding: chunked'], chunkedBody)).toEqual(picture);
+    expect(await downloadWith(['Content-Length: 3', 'TRANSFER-ENCODING:Chunked'], chunkedBody)).toEqual(
+      picture,
+    );
   });
 
   test('are accepted: LF line ends, no reason phrase, interim responses, HTTP/1.0', async () => {

@@ -26,10 +26,10 @@ test('receives a file with its size, hash and first bytes', async () => {
 
 test('receives an empty file and a file of one byte', async () => {
   const staging = makeStaging(await testFolder());
-  const empty = await staging.receive(Readable.from([]));
-  expect(empty).toMatchObject({ bytes: 0, contentHash: createHash('sha256').digest('hex') });
-  const oneByte = await staging.receive(Readable.from([Buffer.from('x')]));
-  expect(Buffer.from(oneByte.head).toString()).toBe('x');
+  const emptyFile = await staging.receive(Readable.from([]));
+  expect(emptyFile).toMatchObject({ bytes: 0, contentHash: createHash('sha256').digest('hex') });
+  const oneByteFile = await staging.receive(Readable.from([Buffer.from('x')]));
+  expect(Buffer.from(oneByteFile.head).toString()).toBe('x');
 });
 
 test('stores concurrently received files separately', async () => {
@@ -52,8 +52,8 @@ test('removes the file if the stream fails, and rethrows the error', async () =>
 test('reports a missing staging folder as a storage failure', async () => {
   const folder = await testFolder();
   await rm(folder, { recursive: true });
-  const receiving = makeStaging(folder).receive(Readable.from([Buffer.from('x')]));
-  await expect(receiving).rejects.toMatchObject({ code: 'storage_failed', failureClass: 'transient' });
+  const receivePromise = makeStaging(folder).receive(Readable.from([Buffer.from('x')]));
+  await expect(receivePromise).rejects.toMatchObject({ code: 'storage_failed', failureClass: 'transient' });
 });
 
 test('discards a file, and does nothing if it does not exist', async () => {

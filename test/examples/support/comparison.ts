@@ -64,7 +64,7 @@ export function makeComparison(): Comparison {
     actual: Extract<DocumentedValue, { kind: 'object' }>,
     path: string,
   ): string[] {
-    const undocumented = documented.isAbridged
+    const undocumentedKeys = documented.isAbridged
       ? []
       : [...actual.members.keys()].filter((key) => !documented.members.has(key));
     const foundDifferences = Array.from(documented.members, ([key, member]) =>
@@ -72,7 +72,7 @@ export function makeComparison(): Comparison {
     );
     return [
       ...foundDifferences.flat(),
-      ...undocumented.map((key) => `${path}.${key} is not in the document`),
+      ...undocumentedKeys.map((key) => `${path}.${key} is not in the document`),
     ];
   }
 

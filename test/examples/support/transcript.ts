@@ -14,17 +14,17 @@ const runnablePattern = /^(?:curl|npx vitrine) /;
 export function readExamples(document: string): Example[] {
   const examples: { line: number; command: string; output: string[] }[] = [];
   let inBlock = false;
-  let current: (typeof examples)[number] | undefined;
+  let currentExample: (typeof examples)[number] | undefined;
   for (const [index, text] of document.split('\n').entries()) {
     if (text.startsWith('```')) {
       inBlock = text === '```console';
-      current = undefined;
+      currentExample = undefined;
     } else if (inBlock && text.startsWith('$ ')) {
-      current = { line: index + 1, command: text.slice(2), output: [] };
-      examples.push(current);
-    } else if (current?.output.length === 0 && isIncomplete(current.command)) {
-      current.command = `${current.command}\n${text}`;
-    } else current?.output.push(text);
+      currentExample = { line: index + 1, command: text.slice(2), output: [] };
+      examples.push(currentExample);
+    } else if (currentExample?.output.length === 0 && isIncomplete(currentExample.command)) {
+      currentExample.command = `${currentExample.command}\n${text}`;
+    } else currentExample?.output.push(text);
   }
   return examples
     .filter(({ command }) => runnablePattern.test(command))

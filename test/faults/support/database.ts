@@ -22,9 +22,9 @@ export async function timeUntil(
 ): Promise<number> {
   const startedAt = performance.now();
   for (;;) {
-    const reached = await isReached().catch(() => false);
+    const isDone = await isReached().catch(() => false);
     const ms = performance.now() - startedAt;
-    if (reached && ms <= limitMs) return ms;
+    if (isDone && ms <= limitMs) return ms;
     if (ms > limitMs) throw new Error(`${event} did not happen within ${limitMs} ms`);
     await sleep(20);
   }

@@ -29,26 +29,26 @@ export function startLoad(
   base: string,
   observe: (response: ApiResponse | Error) => void,
 ): Load {
-  const stopping = new AbortController();
+  const stopController = new AbortController();
   async function send(methods: readonly UploadMethod[]): Promise<void> {
-    for (let count = 0; !stopping.signal.aborted; count++) {
+    for (let count = 0; !stopController.signal.aborted; count++) {
       const id = await ledger.upload(base, methods[count % methods.length] ?? 'inline');
       await sleep(id === undefined ? failurePauseMs : pauseMs);
     }
   }
   async function read(): Promise<void> {
-    for (let count = 0; !stopping.signal.aborted; count++) {
+    for (let count = 0; !stopController.signal.aborted; count++) {
       const acknowledged = [...ledger.acknowledged];
       const picture = acknowledged[(count * 7) % Math.max(1, acknowledged.length)];
       if (picture) await readOriginal(base, picture, observe).catch(observe);
       await sleep(pauseMs);
     }
   }
-  const running = [...senders.map(send), read()];
+  const clientLoops = [...senders.map(send), read()];
   return {
     async stop() {
-      stopping.abort();
-      await Promise.all(running);
+      stopController.abort();
+      await Promise.all(clientLoops);
     },
   };
 }

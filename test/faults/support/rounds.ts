@@ -81,8 +81,8 @@ async function runRound(
 
 async function untilAllJobsEnded(url: string): Promise<void> {
   await timeUntil('the end of all jobs', allJobsEndedMs, async () => {
-    const unfinished = await Promise.all([countJobs(url, 'pending'), countJobs(url, 'processing')]);
-    return unfinished.every((count) => count === 0);
+    const counts = await Promise.all([countJobs(url, 'pending'), countJobs(url, 'processing')]);
+    return counts.every((count) => count === 0);
   });
 }
 

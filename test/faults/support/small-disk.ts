@@ -61,8 +61,8 @@ export async function mountSmallDisk(folder: string): Promise<SmallDisk> {
   return {
     wrapper: ['nsenter', `--mount=/proc/${holder.pid}/ns/mnt`],
     fill(freeBytes) {
-      const written = writeUntilFull(filler);
-      truncateSync(filler, Math.max(0, written - freeBytes));
+      const writtenBytes = writeUntilFull(filler);
+      truncateSync(filler, Math.max(0, writtenBytes - freeBytes));
     },
     shrink: (bytes) => truncateSync(filler, Math.max(0, statSync(filler).size - bytes)),
     free() {
@@ -75,12 +75,12 @@ export async function mountSmallDisk(folder: string): Promise<SmallDisk> {
 function writeUntilFull(path: string): number {
   const file = openSync(path, 'w');
   const block = Buffer.alloc(65_536);
-  let written = 0;
+  let writtenBytes = 0;
   try {
-    for (;;) written += writeSync(file, block);
+    for (;;) writtenBytes += writeSync(file, block);
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'ENOSPC') throw error;
-    return written;
+    return writtenBytes;
   } finally {
     closeSync(file);
   }

@@ -54,8 +54,8 @@ const pages: Readonly<Record<string, RequestListener>> = {
 };
 
 /**
- * Starts a server that sends valid and invalid responses. `/status/<n>` responds with status n. `/redirects/<n>` leads to
- * /a.jpg after n redirects.
+ * Starts a server that sends valid and invalid responses. `/status/<n>` responds with status n. `/redirects/<n>` leads
+ * to /a.jpg after n redirects.
  */
 export async function servePages() {
   const requests: IncomingMessage[] = [];

@@ -141,7 +141,7 @@ describe.each([8, 16] as const)('%i bits', (depth) => {
     const cells = rgbCells.map((_, n) =>
       [n & 1, (n >> 1) & 1, (n >> 2) & 1, n >> 3].map((value) => value * 255),
     );
-    const premultiplied = cells.map((cell) => cell.map((value) => Math.round((value * 128) / 255)));
+    const premultipliedCells = cells.map((cell) => cell.map((value) => Math.round((value * 128) / 255)));
     for (const [kinds, extra, alpha] of [
       [[], [], 255],
       [[0], [255], 255],
@@ -157,7 +157,7 @@ describe.each([8, 16] as const)('%i bits', (depth) => {
         depth,
         channels: 4 + extra.length,
         photometric: 5,
-        samples: toSamples(isPremultiplied ? premultiplied : cells, depth, extra),
+        samples: toSamples(isPremultiplied ? premultipliedCells : cells, depth, extra),
         tags: [[34_675, 7, space.profile], ...(kinds.length > 0 ? ([[338, 3, kinds]] as const) : [])],
       });
       expect(await probe(file, limits)).toMatchObject({ colorSpace: 'CMYK', hasAlpha: alpha < 255 });
@@ -168,10 +168,10 @@ describe.each([8, 16] as const)('%i bits', (depth) => {
   test.each(['corrupt', 'truncated', 'for a different colour model'])(
     'ignores a profile that is %s',
     async (defect) => {
-      const valid = rgbSpace('prophoto', prophoto).profile;
+      const validProfile = rgbSpace('prophoto', prophoto).profile;
       const profile = {
-        corrupt: Buffer.concat([valid.subarray(0, 200), Buffer.alloc(valid.length - 200)]),
-        truncated: valid.subarray(0, 300),
+        corrupt: Buffer.concat([validProfile.subarray(0, 200), Buffer.alloc(validProfile.length - 200)]),
+        truncated: validProfile.subarray(0, 300),
         'for a different colour model': greySpace('grey', gamma(1)).profile,
       }[defect];
       if (profile === undefined) throw new Error(defect);

@@ -100,12 +100,12 @@ describe('readTiff', () => {
 
   it('stops if the directory chain loops or points outside the file', () => {
     const file = writeTiff({ width: 1, height: 1, depth: 8, channels: 1, photometric: 1, samples: [1] });
-    const first = file.readUInt32LE(4);
-    const next = first + 2 + 12 * file.readUInt16LE(first);
-    file.writeUInt32LE(first, next);
-    expect(readTiff(file)).toMatchObject({ directories: [{ offset: first }], isChainComplete: false });
+    const firstOffset = file.readUInt32LE(4);
+    const next = firstOffset + 2 + 12 * file.readUInt16LE(firstOffset);
+    file.writeUInt32LE(firstOffset, next);
+    expect(readTiff(file)).toMatchObject({ directories: [{ offset: firstOffset }], isChainComplete: false });
     file.writeUInt32LE(0xfffffff0, next);
-    expect(readTiff(file)).toMatchObject({ directories: [{ offset: first }], isChainComplete: false });
+    expect(readTiff(file)).toMatchObject({ directories: [{ offset: firstOffset }], isChainComplete: false });
   });
 
   it('limits the number of entries in overlapping directories', () => {
@@ -165,14 +165,14 @@ describe('readIsobmff', () => {
   });
 
   it('parses boxes with 64-bit sizes and boxes that extend to the end of the file', () => {
-    const large = Buffer.concat([
+    const boxes = Buffer.concat([
       uint32(1),
       Buffer.from('free'),
       uint32(0, 20, 7),
       Buffer.from([0, 0, 0, 0]),
       Buffer.from('mdat'),
     ]);
-    expect(readBoxes(large, 0, large.length)).toEqual([
+    expect(readBoxes(boxes, 0, boxes.length)).toEqual([
       { type: 'free', start: 16, end: 20, isComplete: true },
       { type: 'mdat', start: 28, end: 28, isComplete: true },
     ]);

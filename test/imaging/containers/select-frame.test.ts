@@ -69,15 +69,15 @@ describe('animations', () => {
   test('counts the frames in a PNG instead of trusting the declared count', async () => {
     const png = await gradientPicture(20, 10).png().toBuffer();
     const frameControl = () => pngChunk('fcTL', Buffer.alloc(26));
-    const animated = (frames: number) =>
+    const animatedPng = (frames: number) =>
       Buffer.concat([
         png.subarray(0, 33),
         pngChunk('acTL', uint32(9_999_999, 0)),
         ...Array.from({ length: frames }, frameControl),
         png.subarray(33),
       ]);
-    expect(await probe(animated(3), limits)).toMatchObject({ frames: 3 });
-    await expect(probe(animated(1001), limits)).rejects.toMatchObject({ code: 'picture_too_large' });
+    expect(await probe(animatedPng(3), limits)).toMatchObject({ frames: 3 });
+    await expect(probe(animatedPng(1001), limits)).rejects.toMatchObject({ code: 'picture_too_large' });
   });
 });
 
@@ -100,12 +100,12 @@ describe('the pixel limit', () => {
     const header = Buffer.from(png.subarray(16, 29));
     header.writeUInt32BE(16_000, 0);
     header.writeUInt32BE(16_000, 4);
-    const oversized = Buffer.concat([
+    const oversizedPng = Buffer.concat([
       png.subarray(0, 8),
       pngChunk('IHDR', header),
       pngChunk('IDAT', Buffer.of(1)),
     ]);
-    await expect(probe(oversized, limits)).rejects.toMatchObject({ code: 'picture_too_large' });
+    await expect(probe(oversizedPng, limits)).rejects.toMatchObject({ code: 'picture_too_large' });
   });
 });
 
@@ -115,11 +115,11 @@ describe('AVIF', () => {
   test('is decoded to its still picture if it also contains a movie', async () => {
     const bytes = await stillAvif();
     const movie = Buffer.concat([uint32(16), Buffer.from('moov', 'latin1'), Buffer.alloc(8)]);
-    const animated = Buffer.concat([bytes, movie]);
-    animated.write('avis', 8, 'latin1');
-    const facts = await probe(animated, limits);
+    const animatedAvif = Buffer.concat([bytes, movie]);
+    animatedAvif.write('avis', 8, 'latin1');
+    const facts = await probe(animatedAvif, limits);
     expect(facts).toMatchObject({ format: 'avif', width: 64, height: 48, frames: 1 });
-    const { data } = await decodePicture(animated, facts, facts);
+    const { data } = await decodePicture(animatedAvif, facts, facts);
     const expected = gradient(64, 48);
     const maxError = data.reduce((max, value, i) => Math.max(max, Math.abs(value - (expected[i] ?? 0))), 0);
     expect(maxError).toBeLessThan(6);

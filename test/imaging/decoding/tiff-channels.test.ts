@@ -40,9 +40,9 @@ describe.each([8, 16] as const)('a TIFF with %i-bit samples', (depth) => {
     [[1, 0], [128, 99], 128],
     [[0, 2, 0], [0, 128, 0], 128],
   ])('decodes extra samples of kinds %j', async (kinds, extra, alpha) => {
-    const premultiplied = kinds.includes(1);
+    const isPremultiplied = kinds.includes(1);
     const multiply = (cells: readonly (readonly number[])[]) =>
-      premultiplied ? cells.map((cell) => cell.map((value) => Math.round((value * alpha) / 255))) : cells;
+      isPremultiplied ? cells.map((cell) => cell.map((value) => Math.round((value * alpha) / 255))) : cells;
     for (const [cells, photometric] of [
       [rgbCells, 2],
       [greyCells, 1],
@@ -60,7 +60,7 @@ describe.each([8, 16] as const)('a TIFF with %i-bit samples', (depth) => {
         });
         expect(await probe(file, limits)).toMatchObject({ hasAlpha: alpha < 255, bitDepth: depth });
         expectColours(await decodeCells(file), expected);
-        expectColours(await decodeCells(file, true), expected, premultiplied ? 4 : 3);
+        expectColours(await decodeCells(file, true), expected, isPremultiplied ? 4 : 3);
       }
     }
   });
@@ -90,13 +90,13 @@ describe.each([8, 16] as const)('a TIFF with %i-bit samples', (depth) => {
   });
 
   test('decodes inverted grey', async () => {
-    const inverted = greyCells.map((cell) => cell.map((value) => 255 - value));
+    const invertedCells = greyCells.map((cell) => cell.map((value) => 255 - value));
     for (const extra of [[], [0]]) {
       const file = tiff({
         depth,
         photometric: 0,
         channels: 1 + extra.length,
-        samples: toSamples(inverted, depth, extra),
+        samples: toSamples(invertedCells, depth, extra),
         tags: extra.length > 0 ? [[extraSamples, 3, [0]]] : [],
       });
       expectColours(await decodeCells(file), toSrgbCells(undefined, greyCells));

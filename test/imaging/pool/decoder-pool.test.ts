@@ -34,8 +34,8 @@ test('probes a picture from its header', async () => {
 
 test("logs the image library's message, but does not include it in the error", async () => {
   const info = vi.fn();
-  const silent = () => undefined;
-  const pool = faultyPool({ logger: { debug: silent, info, warn: silent, error: silent } });
+  const ignore = () => undefined;
+  const pool = faultyPool({ logger: { debug: ignore, info, warn: ignore, error: ignore } });
   const folder = await pictureFolder('good.jpg');
   const completeFile = await readFile(join(folder, 'good.jpg'));
   await writeFile(join(folder, 'truncated.jpg'), completeFile.subarray(0, completeFile.length / 2));
@@ -100,11 +100,11 @@ test('runs probes while derivations are running', async () => {
   const folder = await pictureFolder('good.jpg', 'slow-1.jpg');
   await pool.probe({ path: join(folder, 'good.jpg'), limits });
   const slowDerivation = pool.derive(derivation(folder, 'slow-1.jpg'));
-  const first = await Promise.race([
+  const firstResult = await Promise.race([
     slowDerivation.then(() => 'derivation'),
     pool.probe({ path: join(folder, 'good.jpg'), limits }).then(() => 'probe'),
   ]);
-  expect(first).toBe('probe');
+  expect(firstResult).toBe('probe');
   await slowDerivation;
 });
 
@@ -178,8 +178,8 @@ test('rejects running and queued requests on close', async () => {
 
 test('rejects requests quickly if no child can start, and does not restart children endlessly', async () => {
   const error = vi.fn<(details: object, message: string) => void>();
-  const silent = () => undefined;
-  const logger = { debug: silent, info: silent, warn: silent, error };
+  const ignore = () => undefined;
+  const logger = { debug: ignore, info: ignore, warn: ignore, error };
   const pool = faultyPool({ childModule: childModule('exiting-child'), logger });
   const folder = await pictureFolder('good.jpg');
   await expect(pool.derive(derivation(folder, 'good.jpg'))).rejects.toMatchObject({ code: 'unavailable' });

@@ -11,7 +11,7 @@ import { limits } from '../fixtures/pictures.ts';
 import type { Targets } from '../fixtures/hostile-child.ts';
 import { childModule, faultyPool, pictureFolder } from './setup.ts';
 
-const denied = 'ERR_ACCESS_DENIED';
+const deniedCode = 'ERR_ACCESS_DENIED';
 const projectFolder = fileURLToPath(new URL('../../..', import.meta.url));
 
 /** Starts a server that accepts connections and sends nothing. */
@@ -72,11 +72,11 @@ async function attack(
   launcher: readonly string[] = [],
 ): Promise<Record<string, string>> {
   let output = '';
-  const silent = () => undefined;
+  const ignore = () => undefined;
   const warn = (fields: object) => void (output += 'output' in fields ? String(fields.output) : '');
   const pool = faultyPool({
     childModule: childModule('hostile-child'),
-    logger: { debug: silent, info: silent, warn, error: silent },
+    logger: { debug: ignore, info: ignore, warn, error: ignore },
     workDirectory: join(folder, 'decoders'),
     launcher,
   });
@@ -93,35 +93,35 @@ test('allows a child to read only its input and code, to write no files and to s
   onTestFinished(() => void vi.unstubAllEnvs());
   const setup = await setUpAttack();
   const outcomes = await attack(setup);
-  const unrestricted = new Set(['tcp', 'unix', 'signal']);
-  if (outcomes['drop'] === 'function') expect(outcomes['addon']).toBe(denied);
-  else unrestricted.add('addon');
+  const unrestrictedAttempts = new Set(['tcp', 'unix', 'signal']);
+  if (outcomes['drop'] === 'function') expect(outcomes['addon']).toBe(deniedCode);
+  else unrestrictedAttempts.add('addon');
   const isCode = (name: string) => name.startsWith('addon: ');
-  const unexpected = Object.entries(outcomes).filter(
-    ([name, outcome]) => outcome === 'succeeded' && !unrestricted.has(name) && !isCode(name),
+  const unexpectedSuccesses = Object.entries(outcomes).filter(
+    ([name, outcome]) => outcome === 'succeeded' && !unrestrictedAttempts.has(name) && !isCode(name),
   );
-  expect(unexpected).toEqual([]);
+  expect(unexpectedSuccesses).toEqual([]);
   expect(outcomes).toMatchObject({
-    '.env: readFile': denied,
-    'secret: open': denied,
-    'original: readFile': denied,
-    'original: hard link': denied,
-    'secret: symbolic link': denied,
-    'parent environment': denied,
-    'parent memory': denied,
-    'list other children': denied,
-    'change input': denied,
-    writeFile: denied,
-    process: denied,
-    worker: denied,
-    inspector: denied,
+    '.env: readFile': deniedCode,
+    'secret: open': deniedCode,
+    'original: readFile': deniedCode,
+    'original: hard link': deniedCode,
+    'secret: symbolic link': deniedCode,
+    'parent environment': deniedCode,
+    'parent memory': deniedCode,
+    'list other children': deniedCode,
+    'change input': deniedCode,
+    writeFile: deniedCode,
+    process: deniedCode,
+    worker: deniedCode,
+    inspector: deniedCode,
     database: 'ERR_UNKNOWN_BUILTIN_MODULE',
     environment: expect.not.stringMatching(/SERVER_PASSWORD/) as string,
   });
   expect(readdirSync(setup.output)).toEqual([]);
   // As documented, connections and signals are not prevented without a launcher. Node 25 adds a network permission.
   const isNetworkLimited = process.allowedNodeEnvironmentFlags.has('--allow-net');
-  expect(outcomes).toMatchObject({ tcp: isNetworkLimited ? denied : 'succeeded', signal: 'succeeded' });
+  expect(outcomes).toMatchObject({ tcp: isNetworkLimited ? deniedCode : 'succeeded', signal: 'succeeded' });
 });
 
 /** The command in `docs/decoder-sandbox.md`, with the paths of this checkout. */
@@ -177,9 +177,9 @@ describe.each([
 
 test('rejects requests if the launcher cannot be started, and logs the reason', async () => {
   const reasons: unknown[] = [];
-  const silent = () => undefined;
+  const ignore = () => undefined;
   const warn = (fields: object) => void reasons.push('err' in fields ? fields.err : undefined);
-  const logger = { debug: silent, info: silent, warn, error: silent };
+  const logger = { debug: ignore, info: ignore, warn, error: ignore };
   const pool = faultyPool({ launcher: ['no-such-launcher'], logger });
   const folder = await pictureFolder('good.jpg');
   await expect(pool.probe({ path: join(folder, 'good.jpg'), limits })).rejects.toMatchObject({

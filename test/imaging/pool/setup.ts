@@ -11,7 +11,7 @@ import {
 } from '../../../src/imaging/pool/decoder-pool.ts';
 import { gradientPicture, limits, presets } from '../fixtures/pictures.ts';
 
-const silent = () => undefined;
+const ignore = () => undefined;
 
 /** Returns the path of a child module in the `fixtures` folder. */
 export function childModule(name: string): string {
@@ -26,7 +26,7 @@ export function faultyPool(options: Partial<DecoderPoolOptions> = {}): DecoderPo
     probeTimeoutMs: 30_000,
     memoryMb: 1024,
     maxTasksPerChild: 500,
-    logger: { debug: silent, info: silent, warn: silent, error: silent },
+    logger: { debug: ignore, info: ignore, warn: ignore, error: ignore },
     childModule: childModule('faulty-child'),
     ...options,
   });

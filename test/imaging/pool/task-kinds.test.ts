@@ -32,8 +32,8 @@ const kinds: ReadonlyArray<readonly [string, SendRequest]> = [
   [
     'matchRenditions',
     (pool, folder, name, signal) => {
-      const stored = { storedPath: faultyPath(folder, name), storedSha256: '' };
-      const pair = { preset: 'card', path: join(folder, 'good.jpg'), width: 300, height: 200, ...stored };
+      const storedFile = { storedPath: faultyPath(folder, name), storedSha256: '' };
+      const pair = { preset: 'card', path: join(folder, 'good.jpg'), width: 300, height: 200, ...storedFile };
       return pool.matchRenditions({ pairs: [pair], priority: 0, ...(signal && { signal }) });
     },
   ],
@@ -83,6 +83,6 @@ test.each(kinds)('rejects on a crash, for a missing file and on abort: %s', asyn
   const folder = await pictureFolder('good.jpg');
   await expect(request(pool, folder, 'crash-1.jpg')).rejects.toMatchObject({ code: 'decoder_crashed' });
   await expect(request(pool, folder, 'none.jpg')).rejects.toMatchObject({ code: 'storage_failed' });
-  const aborted = AbortSignal.abort(new Error('aborted'));
-  await expect(request(pool, folder, 'good.jpg', aborted)).rejects.toThrow('aborted');
+  const abortedSignal = AbortSignal.abort(new Error('aborted'));
+  await expect(request(pool, folder, 'good.jpg', abortedSignal)).rejects.toThrow('aborted');
 });

@@ -39,11 +39,11 @@ test('stops a hanging probe at the probe time limit, and runs other probes in th
   const goodRequest = { path: join(folder, 'good.jpg'), limits, tenant: 2 };
   await pool.probe(goodRequest);
   const hangingProbe = pool.probe({ path: faultyPath(folder, 'hang-1.jpg'), limits, tenant: 1 });
-  const first = await Promise.race([
+  const firstResult = await Promise.race([
     hangingProbe.catch(() => 'hang'),
     pool.probe(goodRequest).then(() => 'good'),
   ]);
-  expect(first).toBe('good');
+  expect(firstResult).toBe('good');
   await expect(hangingProbe).rejects.toMatchObject({
     code: 'decoder_crashed',
     message: `Reading the image's header took longer than ${timeScale / 2} s and was stopped.`,
@@ -67,13 +67,13 @@ test('starts the spare probe worker on demand, and stops it when idle', {
 
 test('stops throttling a tenant after a minute', () => {
   let now = 0;
-  const throttled = makeThrottledTenants(() => now);
-  expect(throttled.isThrottled(7)).toBe(false);
-  throttled.throttle(7);
+  const throttledTenants = makeThrottledTenants(() => now);
+  expect(throttledTenants.isThrottled(7)).toBe(false);
+  throttledTenants.throttle(7);
   now = 59_999;
-  expect([throttled.isThrottled(7), throttled.isThrottled(8)]).toEqual([true, false]);
+  expect([throttledTenants.isThrottled(7), throttledTenants.isThrottled(8)]).toEqual([true, false]);
   now = 60_000;
-  expect(throttled.isThrottled(7)).toBe(false);
+  expect(throttledTenants.isThrottled(7)).toBe(false);
 });
 
 function makeAbortable() {

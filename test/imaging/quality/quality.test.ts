@@ -45,8 +45,11 @@ describe('SSIM', () => {
     [255, 255],
   ])('equals the luminance term for plain pictures with values %i and %i', (a, b) => {
     const size = { width: 20, height: 13 };
-    const plain = (value: number) => new Float32Array(size.width * size.height).fill(value);
-    expect(computeSsim(plain(a), plain(b), size)).toBeCloseTo((2 * a * b + c1) / (a * a + b * b + c1), 9);
+    const plainPicture = (value: number) => new Float32Array(size.width * size.height).fill(value);
+    expect(computeSsim(plainPicture(a), plainPicture(b), size)).toBeCloseTo(
+      (2 * a * b + c1) / (a * a + b * b + c1),
+      9,
+    );
   });
 
   test.each([
@@ -55,8 +58,8 @@ describe('SSIM', () => {
     [41, 12],
   ])('matches the definition for pictures of %i × %i pixels', (width, height) => {
     const [a, b] = [noise(width, height, 3), noise(width, height, 5)];
-    const similar = a.map((value, i) => value * 0.9 + (b[i] ?? 0) * 0.1);
-    for (const other of [b, similar]) {
+    const similarPicture = a.map((value, i) => value * 0.9 + (b[i] ?? 0) * 0.1);
+    for (const other of [b, similarPicture]) {
       expect(computeSsim(a, other, { width, height })).toBeCloseTo(referenceSsim(a, other, width, height), 8);
     }
     expect(computeSsim(a, a, { width, height })).toBeCloseTo(1, 12);
@@ -109,17 +112,19 @@ describe('comparePictures', () => {
   });
 
   test('compares pictures with different proportions and in formats that are not accepted for uploads', async () => {
-    const wide = await sharp(await productPicture())
+    const widePicture = await sharp(await productPicture())
       .resize(900, 20, { fit: 'fill' })
       .webp()
       .toBuffer();
     const onlyPng = { ...limits, allowedFormats: ['png'] as const };
     const { comparisons } = await comparePictures(await productPicture(), onlyPng, [
-      { name: 'a', bytes: wide },
+      { name: 'a', bytes: widePicture },
     ]);
     expect(comparisons[0]).toMatchObject({ name: 'a', width: 900, height: 20 });
     expect(Number.isFinite(comparisons[0]!.psnr)).toBe(true);
-    await expect(comparePictures(wide, onlyPng, [])).rejects.toMatchObject({ code: 'format_not_allowed' });
+    await expect(comparePictures(widePicture, onlyPng, [])).rejects.toMatchObject({
+      code: 'format_not_allowed',
+    });
   });
 });
 

@@ -60,8 +60,8 @@ describe('scores', () => {
 
   test('are close to 1 for a copy with a margin', async () => {
     const padding = { left: 120, right: 120, top: 90, bottom: 90, background: '#fff' };
-    const padded = await sharp(shirt).extend(padding).jpeg({ quality: 85 }).toBuffer();
-    expect(score(await computeVector(padded), shirtVector)).toBeGreaterThan(0.9);
+    const paddedCopy = await sharp(shirt).extend(padding).jpeg({ quality: 85 }).toBuffer();
+    expect(score(await computeVector(paddedCopy), shirtVector)).toBeGreaterThan(0.9);
   });
 
   test('are higher if the shape or the colour is the same', async () => {
@@ -88,14 +88,14 @@ describe('plain pictures', () => {
 
   test('score high for the same colour and low for different colours, regardless of size and compression', async () => {
     const red = await computeJpegVector(swatch(190, 30, 45));
-    const others: readonly (readonly [number, number, number])[] = [
+    const otherColours: readonly (readonly [number, number, number])[] = [
       [30, 60, 170],
       [255, 255, 255],
       [10, 10, 12],
       [190, 60, 30],
     ];
-    for (const other of others)
-      expect(score(await computeJpegVector(swatch(...other)), red), String(other)).toBeLessThan(0.75);
+    for (const colour of otherColours)
+      expect(score(await computeJpegVector(swatch(...colour)), red), String(colour)).toBeLessThan(0.75);
     expect(score(await computeJpegVector(swatch(190, 30, 45, 600), 50), red)).toBeGreaterThan(0.95);
     expect(score(await computeJpegVector(swatch(189, 33, 47)), red)).toBeGreaterThan(0.95);
   });
@@ -113,14 +113,14 @@ describe('plain pictures', () => {
         return Math.round([70, 160, 120][i % 3]! * wave);
       }),
     );
-    const striped = sharp(stripes, { raw: { width: 300, height: 300, channels: 3 } });
-    expect(score(await computeJpegVector(striped), green)).toBeLessThan(0.75);
+    const stripedPicture = sharp(stripes, { raw: { width: 300, height: 300, channels: 3 } });
+    expect(score(await computeJpegVector(stripedPicture), green)).toBeLessThan(0.75);
     expect(score(shirtVector, green)).toBeLessThan(0.75);
   });
 });
 
 const grey = () => gradientPicture(90, 60).greyscale().toColourspace('b-w').png();
-const transparent = {
+const transparentInput = {
   create: { width: 30, height: 20, channels: 4, background: { r: 0, g: 0, b: 0, alpha: 0 } },
 } as const;
 
@@ -130,7 +130,7 @@ test.each([
   ['5000 × 1', () => gradientPicture(5000, 1).png()],
   ['grey', grey],
   ['CMYK', () => gradientPicture(90, 60).toColourspace('cmyk').jpeg()],
-  ['fully transparent', () => sharp(transparent).png()],
+  ['fully transparent', () => sharp(transparentInput).png()],
 ])('computes a finite vector of length 1: %s', async (_, createPicture) => {
   const vector = await computeVector(await createPicture().toBuffer());
   expect(vector.every((value) => Number.isFinite(value))).toBe(true);

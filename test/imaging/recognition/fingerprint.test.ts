@@ -49,10 +49,10 @@ describe('hashes', () => {
     const flips = uniqueArray(integer({ min: 0, max: 255 }), { maxLength: 15 });
     assert(
       property(hashes, flips, (digits, bits) => {
-        const changed = digits.slice();
-        for (const bit of bits) changed[bit >> 2] = changed[bit >> 2]! ^ (8 >> (bit & 3));
+        const changedDigits = digits.slice();
+        for (const bit of bits) changedDigits[bit >> 2] = changedDigits[bit >> 2]! ^ (8 >> (bit & 3));
         const keys = new Set(hashBands(hex(digits)));
-        expect(hashBands(hex(changed)).some((key) => keys.has(key))).toBe(true);
+        expect(hashBands(hex(changedDigits)).some((key) => keys.has(key))).toBe(true);
       }),
     );
   });
@@ -94,8 +94,8 @@ describe('a different picture', () => {
   ] as ReadonlyArray<readonly [string, Partial<Look>]>)(
     'is distinguished by its colours: %s',
     async (_, look) => {
-      const recoloured = await fingerprint(await productPicture(look));
-      expect(compareThumbnails(recoloured, shirtFingerprint)).toMatchObject({ same: false });
+      const recolouredFingerprint = await fingerprint(await productPicture(look));
+      expect(compareThumbnails(recolouredFingerprint, shirtFingerprint)).toMatchObject({ same: false });
     },
   );
 
@@ -106,8 +106,10 @@ describe('a different picture', () => {
   });
 
   test('differs in its proportions if it is stretched', async () => {
-    const wide = await fingerprint(await sharp(shirt).resize(700, 750, { fit: 'fill' }).png().toBuffer());
-    expect(compareThumbnails(wide, shirtFingerprint)).toMatchObject({
+    const wideFingerprint = await fingerprint(
+      await sharp(shirt).resize(700, 750, { fit: 'fill' }).png().toBuffer(),
+    );
+    expect(compareThumbnails(wideFingerprint, shirtFingerprint)).toMatchObject({
       same: false,
       reason: 'different proportions',
     });
@@ -126,13 +128,16 @@ test.each([
 });
 
 test('computes an empty hash with quality 0 for a plain picture', async () => {
-  const plain = sharp({ create: { width: 600, height: 400, channels: 3, background: '#c8a' } });
-  expect(await fingerprint(await plain.png().toBuffer())).toMatchObject({ hash: '0'.repeat(64), quality: 0 });
+  const plainPicture = sharp({ create: { width: 600, height: 400, channels: 3, background: '#c8a' } });
+  expect(await fingerprint(await plainPicture.png().toBuffer())).toMatchObject({
+    hash: '0'.repeat(64),
+    quality: 0,
+  });
 });
 
 test('treats transparency as white', async () => {
-  const transparent = await sharp(shirt).unflatten().png().toBuffer();
-  const copy = await fingerprint(transparent);
+  const transparentPicture = await sharp(shirt).unflatten().png().toBuffer();
+  const copy = await fingerprint(transparentPicture);
   expect(hashDistance(copy.hash, shirtFingerprint.hash)).toBeLessThanOrEqual(1);
   expect(compareThumbnails(copy, shirtFingerprint).same).toBe(true);
 });

@@ -44,11 +44,13 @@ async function match(current: Buffer, stored: Buffer) {
 const label = await png(labelledPicture());
 const shirt = await productPicture();
 /** The saturated edges of this picture lose chroma each time it is encoded. */
-const saturated = await png(labelledPicture({ shade: [255, 90, 20], ink: [230, 20, 40], digitHeight: 40 }));
+const saturatedLabel = await png(
+  labelledPicture({ shade: [255, 90, 20], ink: [230, 20, 40], digitHeight: 40 }),
+);
 const pictures = [
   ['a label', label],
   ['a product', shirt],
-  ['a label in saturated colours', saturated],
+  ['a label in saturated colours', saturatedLabel],
 ] as const;
 
 const copies: ReadonlyArray<readonly [string, (original: Sharp) => Promise<Buffer>]> = [
@@ -71,10 +73,10 @@ describe.each(pictures)('%s matches', (_, original) => {
   });
 
   test('its enlarged copy', async () => {
-    const large = await png(sharp(original).resize(800));
+    const largePicture = await png(sharp(original).resize(800));
     // Enlarging shifts a picture by a fraction of a pixel.
-    const larger = await jpeg(80)(sharp(large).resize(923));
-    expect(await match(larger, large)).toEqual({ verdict: 'same' });
+    const enlargedCopy = await jpeg(80)(sharp(largePicture).resize(923));
+    expect(await match(enlargedCopy, largePicture)).toEqual({ verdict: 'same' });
   });
 });
 
@@ -125,8 +127,10 @@ describe.each(encodings)('different products encoded %s', (_, encodeFirst, encod
 });
 
 test('distinguishes two muted colours of one product', async () => {
-  const recoloured = await productPicture({ body: [72, 152, 126] });
-  expect(await match(await jpeg(80)(sharp(recoloured)), shirt)).toMatchObject({ verdict: 'different' });
+  const recolouredPicture = await productPicture({ body: [72, 152, 126] });
+  expect(await match(await jpeg(80)(sharp(recolouredPicture)), shirt)).toMatchObject({
+    verdict: 'different',
+  });
 });
 
 test('returns the verdict unknown if the stored bytes do not match the recorded hash', async () => {
@@ -148,8 +152,10 @@ test.each([
   [1, 700],
   [7, 5],
 ])('compares pictures of %s × %s pixels', async (width, height) => {
-  const plain = (red: number) =>
+  const plainPicture = (red: number) =>
     png(sharp({ create: { width, height, channels: 3, background: { r: red, g: 90, b: 90 } } }));
-  expect(await match(await plain(200), await plain(200))).toEqual({ verdict: 'same' });
-  expect(await match(await plain(200), await plain(120))).toMatchObject({ verdict: 'different' });
+  expect(await match(await plainPicture(200), await plainPicture(200))).toEqual({ verdict: 'same' });
+  expect(await match(await plainPicture(200), await plainPicture(120))).toMatchObject({
+    verdict: 'different',
+  });
 });

@@ -14,7 +14,7 @@ import {
 
 const width = 300;
 const height = 200;
-const upright = gradient(width, height);
+const uprightPixels = gradient(width, height);
 
 /** Returns the pixels of the `zoom` rendition, which has the size of the source in these tests. */
 async function zoomPixels(bytes: Uint8Array): Promise<Buffer> {
@@ -42,11 +42,11 @@ function storedPosition(orientation: number, x: number, y: number): readonly [nu
 async function orientedJpeg(orientation: number): Promise<Buffer> {
   const swapsSides = orientation >= 5;
   const size = swapsSides ? { width: height, height: width } : { width, height };
-  const storedPixels = Buffer.alloc(upright.length);
+  const storedPixels = Buffer.alloc(uprightPixels.length);
   for (let y = 0; y < height; y++) {
     for (let x = 0; x < width; x++) {
       const [column, row] = storedPosition(orientation, x, y);
-      upright.copy(
+      uprightPixels.copy(
         storedPixels,
         (row * size.width + column) * 3,
         (y * width + x) * 3,
@@ -63,7 +63,7 @@ async function orientedJpeg(orientation: number): Promise<Buffer> {
 test.each([1, 2, 3, 4, 5, 6, 7, 8])('turns a picture with orientation %i upright', async (orientation) => {
   const bytes = await orientedJpeg(orientation);
   expect(await probe(bytes, limits)).toMatchObject({ width, height });
-  expect(meanDifference(await zoomPixels(bytes), upright)).toBeLessThan(2);
+  expect(meanDifference(await zoomPixels(bytes), uprightPixels)).toBeLessThan(2);
 });
 
 describe('conversion to 8-bit sRGB', () => {
@@ -85,7 +85,7 @@ describe('conversion to 8-bit sRGB', () => {
   test('converts 16-bit colour', async () => {
     const bytes = await gradientPicture(width, height).toColourspace('rgb16').png().toBuffer();
     expect(await probe(bytes, limits)).toMatchObject({ colorSpace: 'RGB', bitDepth: 16 });
-    expect(meanDifference(await zoomPixels(bytes), upright)).toBeLessThan(2);
+    expect(meanDifference(await zoomPixels(bytes), uprightPixels)).toBeLessThan(2);
   });
 
   test('converts 8-bit and 16-bit grey', async () => {
@@ -122,11 +122,11 @@ describe('conversion to 8-bit sRGB', () => {
       .toFormat(format, format === 'png' ? {} : { quality: 95 })
       .toBuffer();
     expect(await probe(bytes, limits)).toMatchObject({ format, width, height, colorSpace: 'RGB' });
-    expect(meanDifference(await zoomPixels(bytes), upright)).toBeLessThan(3);
+    expect(meanDifference(await zoomPixels(bytes), uprightPixels)).toBeLessThan(3);
   });
 
   test('converts BMP', async () => {
-    const pixels = await sharp(upright, { raw: { width, height, channels: 3 } })
+    const pixels = await sharp(uprightPixels, { raw: { width, height, channels: 3 } })
       .flip()
       .recomb([
         [0, 0, 1],
@@ -137,7 +137,7 @@ describe('conversion to 8-bit sRGB', () => {
       .toBuffer();
     const bytes = bmpFile({ width, height, bits: 24, pixels });
     expect(await probe(bytes, limits)).toMatchObject({ format: 'bmp', width, height, colorSpace: 'RGB' });
-    expect(meanDifference(await zoomPixels(bytes), upright)).toBeLessThan(2);
+    expect(meanDifference(await zoomPixels(bytes), uprightPixels)).toBeLessThan(2);
   });
 });
 

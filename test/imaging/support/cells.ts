@@ -77,11 +77,11 @@ export function toSrgbCells(
   alpha = 255,
 ): number[][] {
   return cells.map((channels) => {
-    const opaque =
+    const opaqueColour =
       space === undefined
         ? [0, 1, 2].map((n) => channels[n] ?? channels[0] ?? 0)
         : toSrgb(space.toXyz(channels.map((value) => value / 255)));
-    return opaque.map((value) => Math.round(255 + ((value - 255) * alpha) / 255));
+    return opaqueColour.map((value) => Math.round(255 + ((value - 255) * alpha) / 255));
   });
 }
 

@@ -99,9 +99,9 @@ function writeDirectory(
       : number(overflowOffset, word, order);
     entries.push(number(tag, 2, order), number(type, 2, order), number(values.length, word, order), value);
     if (fitsInline) continue;
-    const padded = Buffer.concat([bytes, Buffer.alloc(bytes.length & 1)]);
-    overflow.push(padded);
-    overflowOffset += padded.length;
+    const paddedBytes = Buffer.concat([bytes, Buffer.alloc(bytes.length & 1)]);
+    overflow.push(paddedBytes);
+    overflowOffset += paddedBytes.length;
   }
   return Buffer.concat([
     number(tags.length, isBig ? 8 : 2, order),

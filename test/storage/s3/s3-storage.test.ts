@@ -133,9 +133,9 @@ describe.skipIf(!services.s3Endpoint)('S3 storage', () => {
     const [ownStore, otherStore] = [await testStorage(), await testStorage()];
     const bytes = randomBytes(10);
     const key = await put(ownStore.storage, bytes);
-    for (const unrelated of ['originals/Not A Key', 'originals/', 'else/x', 'checks/x', 'incoming/1/x']) {
+    for (const unrelatedKey of ['originals/Not A Key', 'originals/', 'else/x', 'checks/x', 'incoming/1/x']) {
       await client.send(
-        new PutObjectCommand({ Bucket: bucketName, Key: `${ownStore.prefix}${unrelated}`, Body: 'x' }),
+        new PutObjectCommand({ Bucket: bucketName, Key: `${ownStore.prefix}${unrelatedKey}`, Body: 'x' }),
       );
     }
     expect(await listAll(ownStore.storage)).toMatchObject([{ key, bytes: 10 }]);

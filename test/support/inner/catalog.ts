@@ -50,9 +50,9 @@ export function makeCatalog(database: Database, tenantId: number, vectors?: Vect
   }
 
   const findPurgeCandidate = async (id: number) => {
-    const unused = await purging.listUnused({ tenantId, minAgeDays: 0 }, { limit: 1000 });
-    const deleted = await purging.listDeleted(tenantId, future(), { limit: 1000 });
-    return [...unused, ...deleted].find((candidate) => candidate.id === id);
+    const unusedImages = await purging.listUnused({ tenantId, minAgeDays: 0 }, { limit: 1000 });
+    const deletedImages = await purging.listDeleted(tenantId, future(), { limit: 1000 });
+    return [...unusedImages, ...deletedImages].find((candidate) => candidate.id === id);
   };
 
   /** Completes an import whose content the tenant already has. */

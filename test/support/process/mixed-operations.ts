@@ -9,9 +9,9 @@ import { contentOf, derivedFactsOf, hashOf, uploadOf } from '../inner/records.ts
 
 /**
  * Runs random client and worker operations on one tenant's images. `seed` determines their order. Several of these
- * processes run concurrently with a few contents, so that they conflict. Files are rows in the table `stored`. As in the
- * services, a file is written before the commit that refers to it, and removed after the commit that removes the last
- * reference. Prints unexpected errors.
+ * processes run concurrently with a few contents, so that they conflict. Files are rows in the table `stored`. As in
+ * the services, a file is written before the commit that refers to it, and removed after the commit that removes the
+ * last reference. Prints unexpected errors.
  *
  *   node mixed-operations.ts URL TENANT_ID SEED OPERATIONS
  */
@@ -176,9 +176,9 @@ async function enqueueImports(): Promise<void> {
 async function recount(): Promise<void> {
   const drifts = await recounting.correctUsage(tenantId);
   if (drifts.length > 0) throw new Error(`Usage drifted: ${JSON.stringify(drifts)}`);
-  const corrected = await recounting.repairOwners(tenantId);
-  if (corrected > 0)
-    throw new Error(`${corrected} images had files without an owner or with several owners.`);
+  const correctedCount = await recounting.repairOwners(tenantId);
+  if (correctedCount > 0)
+    throw new Error(`${correctedCount} images had files without an owner or with several owners.`);
 }
 
 const completeOne = async () => {

@@ -27,8 +27,8 @@ export async function connectRaw(url: string): Promise<RawConnection> {
   });
   socket.on('error', () => undefined);
   socket.on('close', notify);
-  const closed = new Promise<void>((resolve) => socket.once('close', () => resolve()));
-  await Promise.race([closed, new Promise((resolve) => socket.once('connect', resolve))]);
+  const closePromise = new Promise<void>((resolve) => socket.once('close', () => resolve()));
+  await Promise.race([closePromise, new Promise((resolve) => socket.once('connect', resolve))]);
 
   function wait(isDone: () => boolean, timeoutMs: number, expectation: string): Promise<void> {
     return new Promise((resolve, reject) => {
@@ -56,7 +56,7 @@ export async function connectRaw(url: string): Promise<RawConnection> {
     socket,
     received: () => text,
     write: (bytes) =>
-      Promise.race([closed, new Promise<void>((resolve) => void socket.write(bytes, () => resolve()))]),
+      Promise.race([closePromise, new Promise<void>((resolve) => void socket.write(bytes, () => resolve()))]),
     async until(pattern, timeoutMs = waitTimeoutMs) {
       await wait(() => pattern.test(text), timeoutMs, `${pattern} was received`);
       return text;

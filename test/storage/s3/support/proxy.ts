@@ -133,8 +133,8 @@ function corrupt(body: Buffer): void {
 
 /** Verifies an upload's checksum, as a store does before it saves the body. */
 function hasValidChecksum({ headers }: IncomingMessage, body: Buffer): boolean {
-  const declared = headers['x-amz-checksum-sha256'];
-  return declared === undefined || declared === sha256(body);
+  const declaredChecksum = headers['x-amz-checksum-sha256'];
+  return declaredChecksum === undefined || declaredChecksum === sha256(body);
 }
 
 function sendError(incoming: IncomingMessage, outgoing: ServerResponse, status: number, code: string): void {
