@@ -33,13 +33,13 @@ async function fillOnce(tenant: string) {
   const data = await makeDataFolder();
   const disk = await mountSmallDisk(data);
   const ledger = makeLedger(tenant, { size: [800, 600] });
-  const firstServer = startOn(disk, data);
+  const firstServer = startServerOn(disk, data);
   const server = await firstServer.ready();
   for (let count = 0; count < 4; count++) await ledger.upload(server.url, 'inline');
   const imports = await fillWithRows(server, disk);
   const crashes = await stopOrExpectCrash(firstServer);
   disk.free();
-  const secondServer = startOn(disk, data);
+  const secondServer = startServerOn(disk, data);
   const { url } = await secondServer.ready();
   await ledger.check(url);
   for (const id of imports) expect((await call(`${url}/v1/imports/${id}`)).status, `import ${id}`).toBe(200);
@@ -49,7 +49,7 @@ async function fillOnce(tenant: string) {
   return { images: ledger.acknowledged.size, imports: imports.length, crashes };
 }
 
-function startOn(disk: SmallDisk, data: string): StartingServer {
+function startServerOn(disk: SmallDisk, data: string): StartingServer {
   const startingServer = launch(data, { MIN_FREE_DISK_MB: '0', WORKER_CONCURRENCY: '1' }, disk.wrapper);
   onTestFinished(() => startingServer.kill9());
   return startingServer;

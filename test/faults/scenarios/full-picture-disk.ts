@@ -21,7 +21,7 @@ export async function fillPictureDisk(rounds: number, database: 'embedded' | 'po
   onTestFinished(() => removeFolder(data));
   const server = database === 'postgres' ? await createPostgresDatabase() : undefined;
   const disk = await mountSmallDisk(storage);
-  const api = await startOn(disk, data, { STORAGE_PATH: storage, ...server?.env });
+  const api = await startServerOn(disk, data, { STORAGE_PATH: storage, ...server?.env });
   const target: FaultTarget = {
     url: api.url,
     unexpectedExits: () => exitedProcesses([api]),
@@ -36,7 +36,7 @@ async function createPostgresDatabase() {
   return { env: { DATABASE_URL: urlOfDatabase(name) }, open: () => openServerDatabase(name) };
 }
 
-async function startOn(disk: SmallDisk, data: string, env: Record<string, string>): Promise<Server> {
+async function startServerOn(disk: SmallDisk, data: string, env: Record<string, string>): Promise<Server> {
   const settings = {
     // This turns off the free-space check, so that writes fail.
     MIN_FREE_DISK_MB: '0',

@@ -159,13 +159,13 @@ describe.skipIf(!services.s3Endpoint)('S3 storage during faults', () => {
   test('does not leak memory if calls fail', async () => {
     const { proxy, storage, small, bytes } = await openProxiedStore();
     proxy.fault('stalled body', ({ method }) => method === 'GET');
-    const failMany = () =>
+    const expectManyFailures = () =>
       Promise.all(
         Array.from({ length: 60 }, () => expect(storage.readAll(small)).rejects.toMatchObject(storageFailed)),
       );
-    await failMany();
+    await expectManyFailures();
     const bytesBefore = process.memoryUsage().rss;
-    for (let round = 0; round < 4; round += 1) await failMany();
+    for (let round = 0; round < 4; round += 1) await expectManyFailures();
     expect(process.memoryUsage().rss - bytesBefore).toBeLessThan(64 * 2 ** 20);
     await expectRecovery(storage, proxy, small, bytes);
   });
