@@ -142,7 +142,7 @@ async function enterArguments(options: ContainerOptions, folders: ContainerFolde
       port,
       socket: `/run/sockets/${name}-${port}`,
     })),
-    published: ports.map((port) => ({ port, socket: `/run/sockets/in-${port}` })),
+    publishedPorts: ports.map((port) => ({ port, socket: `/run/sockets/in-${port}` })),
   };
   const modules = join(await productionPackages(), 'node_modules');
   const mounts = [

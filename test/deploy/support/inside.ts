@@ -14,7 +14,7 @@ export interface Plan {
   /** Addresses inside the container that are forwarded to sockets. */
   readonly hostMappings: readonly { readonly host: string; readonly port: number; readonly socket: string }[];
   /** Sockets that are forwarded to ports inside the container. */
-  readonly published: readonly { readonly port: number; readonly socket: string }[];
+  readonly publishedPorts: readonly { readonly port: number; readonly socket: string }[];
 }
 
 /** A request to a running container, sent as one line of JSON. */
@@ -25,7 +25,8 @@ const pidNamespacePrefix = ['unshare', '--pid', '--fork', '--kill-child', '--mou
 
 async function main(plan: Plan): Promise<number> {
   for (const { host, port, socket } of plan.hostMappings) await forward({ host, port }, { path: socket });
-  for (const { port, socket } of plan.published) await forward({ path: socket }, { host: '127.0.0.1', port });
+  for (const { port, socket } of plan.publishedPorts)
+    await forward({ path: socket }, { host: '127.0.0.1', port });
   const { folder: cwd, environment: env } = plan;
   const [program = '', ...args] = [
     ...(plan.isPid1 ? pidNamespacePrefix : []),

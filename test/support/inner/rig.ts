@@ -39,7 +39,7 @@ export interface RigOptions {
   readonly replaceQueries?: (queries: Queries) => Queries;
 }
 
-/** All services with an empty store, and the components that tests inspect. */
+/** A test rig, which contains all services with an empty store and the components that tests inspect. */
 export type Rig = Awaited<ReturnType<typeof makeRig>>;
 
 /** Creates a rig for one test. */
@@ -77,7 +77,7 @@ export async function makeRig({ database, decoders }: Engines, options: RigOptio
   /** Writes bytes to staging. */
   const receive = (bytes: Buffer): Promise<ReceivedFile> => staging.receive(Readable.from([bytes]));
 
-  /** Ingests bytes as an upload, inline by default. */
+  /** Uploads bytes, inline by default. */
   async function upload(bytes: Buffer, overrides: Partial<Omit<Upload, 'file'>> = {}) {
     const file = await receive(bytes);
     return services.ingestUpload(unrestrictedPrincipal, {

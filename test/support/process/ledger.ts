@@ -4,7 +4,7 @@ import type { PictureOrigin } from './picture-origin.ts';
 import { jpeg, sha256 } from './pictures.ts';
 import { sendPicture, type UploadMethod } from './send-picture.ts';
 
-/** A client-side record of acknowledged requests, to verify that the server loses none of them. */
+/** A client-side record of acknowledged requests, with which tests verify that the server loses none of them. */
 export interface Ledger {
   /** Uploads a new picture. Returns its image id, or `undefined` if the server rejected it or did not respond. */
   upload(base: string, method: UploadMethod): Promise<number | undefined>;

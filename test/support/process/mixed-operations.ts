@@ -44,11 +44,11 @@ await store.connect();
 const catalog = makeCatalog(database, tenantId);
 const { fingerprints, images, jobs, purging, recounting, references, storedFiles, usage } = catalog;
 
-interface HeldJob {
+interface RunningJob {
   readonly job: ClaimedJob;
   readonly content: string;
 }
-const heldJobs: HeldJob[] = [];
+const runningJobs: RunningJob[] = [];
 
 async function putFiles(keys: readonly string[]): Promise<void> {
   await store.query('INSERT INTO stored SELECT unnest($1::text[]) ON CONFLICT DO NOTHING', [keys]);
@@ -56,7 +56,7 @@ async function putFiles(keys: readonly string[]): Promise<void> {
 async function removeFile(key: string): Promise<void> {
   await store.query('DELETE FROM stored WHERE key = $1', [key]);
 }
-async function anyImage(condition = 'true'): Promise<number> {
+async function pickImageId(condition = 'true'): Promise<number> {
   const { rows } = await store.query<{ id: string }>(
     `SELECT id FROM images WHERE ${condition} ORDER BY id DESC LIMIT 12`,
   );
@@ -64,21 +64,21 @@ async function anyImage(condition = 'true'): Promise<number> {
 }
 const originalKeyFor = (content: string) => originalKey(tenantId, hashOf(content));
 
-/** Removes and returns a random held job. */
-function takeHeldJob(): HeldJob | undefined {
-  return heldJobs.splice(Math.floor(random() * heldJobs.length), 1)[0];
+/** Removes and returns a random running job. */
+function takeRunningJob(): RunningJob | undefined {
+  return runningJobs.splice(Math.floor(random() * runningJobs.length), 1)[0];
 }
 
 async function claim(kind: 'derive' | 'import'): Promise<void> {
   for (const job of await jobs.claimDue(kind, 2, 60)) {
     const content =
       contents.find((candidate) => hashOf(candidate) === job.original?.contentHash) ?? pick(contents) ?? '';
-    heldJobs.push({ job, content });
+    runningJobs.push({ job, content });
   }
 }
 
 /** Attaches content to an import. Returns `undefined` if the lease is lost. */
-async function attachContent({ job, content }: HeldJob): Promise<ClaimedJob | undefined> {
+async function attachContent({ job, content }: RunningJob): Promise<ClaimedJob | undefined> {
   if (job.original) return job;
   await putFiles([originalKeyFor(content)]);
   if (!(await jobs.attachContent(job, contentOf(tenantId, content)))) return undefined;
@@ -96,12 +96,12 @@ async function nearDuplicates(content: string) {
   return rows.map(({ id, uuid }) => ({ id: Number(id), uuid, distance: 1, difference: 1, reason: 'alike' }));
 }
 
-async function complete(heldJob: HeldJob): Promise<void> {
-  const { content } = heldJob;
-  if (heldJob.job.kind === 'import' && !heldJob.job.original && random() < 0.5) {
-    if ((await catalog.completeAsDuplicate(heldJob.job, content)) !== 'first-unavailable') return;
+async function complete(runningJob: RunningJob): Promise<void> {
+  const { content } = runningJob;
+  if (runningJob.job.kind === 'import' && !runningJob.job.original && random() < 0.5) {
+    if ((await catalog.completeAsDuplicate(runningJob.job, content)) !== 'first-unavailable') return;
   }
-  const job = await attachContent(heldJob);
+  const job = await attachContent(runningJob);
   if (!job) return;
   const similarImages = await nearDuplicates(content);
   const facts = derivedFactsOf(content, { nearDuplicates: similarImages });
@@ -126,7 +126,7 @@ async function upload(isInline: boolean): Promise<void> {
   await putFiles([originalKeyFor(content)]);
   const result = await jobs.enqueueUpload(uploadOf(tenantId, content, isInline ? { leaseSeconds: 60 } : {}));
   await putFiles([originalKeyFor(content)]);
-  if (result.outcome !== 'known' && isInline) heldJobs.push({ job: result.job, content });
+  if (result.outcome !== 'known' && isInline) runningJobs.push({ job: result.job, content });
   if (result.outcome === 'known') await images.acknowledge(result.imageId);
 }
 
@@ -148,9 +148,9 @@ async function purge(): Promise<void> {
 }
 
 async function withdraw(): Promise<void> {
-  const heldJob = takeHeldJob();
-  if (!heldJob) return;
-  const { job, content } = heldJob;
+  const runningJob = takeRunningJob();
+  if (!runningJob) return;
+  const { job, content } = runningJob;
   const key = originalKeyFor(content);
   const isInline = job.kind === 'derive' && job.isFirstRun;
   const removeOriginal = () => removeFile(key);
@@ -159,7 +159,7 @@ async function withdraw(): Promise<void> {
 }
 
 async function changeReference(): Promise<void> {
-  const id = await anyImage();
+  const id = await pickImageId();
   const name = `page ${Math.floor(random() * 3)}`;
   await (random() < 0.5 ? references.add(id, name) : references.remove(id, name));
 }
@@ -182,8 +182,8 @@ async function recount(): Promise<void> {
 }
 
 const completeOne = async () => {
-  const heldJob = takeHeldJob();
-  if (heldJob) await complete(heldJob);
+  const runningJob = takeRunningJob();
+  if (runningJob) await complete(runningJob);
 };
 
 const actions: readonly (() => Promise<unknown>)[] = [
@@ -203,18 +203,18 @@ const actions: readonly (() => Promise<unknown>)[] = [
   withdraw,
   changeReference,
   changeReference,
-  async () => catalog.softDelete(await anyImage(), random() < 0.5),
-  async () => catalog.softDelete(await anyImage('deleted_at IS NULL'), random() < 0.5),
-  async () => catalog.restore(await anyImage('deleted_at IS NOT NULL')),
+  async () => catalog.softDelete(await pickImageId(), random() < 0.5),
+  async () => catalog.softDelete(await pickImageId('deleted_at IS NULL'), random() < 0.5),
+  async () => catalog.restore(await pickImageId('deleted_at IS NOT NULL')),
   purge,
   purge,
-  async () => jobs.requeue(await anyImage("status = 'completed'"), 50),
+  async () => jobs.requeue(await pickImageId("status = 'completed'"), 50),
   async () => jobs.retryAll(unrestrictedPrincipal, { code: 'permanent_code' }),
   async () => {
     await store.query("UPDATE jobs SET lease_until = now() WHERE state = 'processing' AND id % 5 = 0");
     await jobs.takeOverLostLeases(10, false);
   },
-  async () => jobs.handBack(heldJobs.splice(0, 1).map(({ job }) => job)),
+  async () => jobs.handBack(runningJobs.splice(0, 1).map(({ job }) => job)),
   () => usage.fold(),
   recount,
 ];
@@ -227,6 +227,6 @@ for (let remaining = Number(operations); remaining > 0; remaining--) {
     process.stdout.write(`${JSON.stringify({ code, cause: cause?.code, error: String(error) })}\n`);
   }
 }
-await jobs.handBack(heldJobs.map(({ job }) => job));
+await jobs.handBack(runningJobs.map(({ job }) => job));
 await store.end();
 await database.close();

@@ -27,7 +27,7 @@ export interface Proxy {
   readonly conditionalRequests: () => number;
   /** Returns the number of open connections. */
   readonly openConnections: () => number;
-  /** Injects a fault into the next `times` requests that match `when`. */
+  /** Injects a fault into requests that match `when`, at most `times` times. */
   fault(kind: Fault, when?: (request: IncomingMessage) => boolean, times?: number): void;
   /** Refuses connections until `up` is called. */
   down(): Promise<void>;
