@@ -21,12 +21,15 @@ let server: Server;
 let requests: { url: string | undefined; body: string }[];
 let script: ScriptedResponse[];
 
-/** Sends the scripted responses in order and repeats the last one. */
+/** Sends the scripted responses in order, and then repeats the last response. */
 async function reply(request: IncomingMessage, response: ServerResponse): Promise<void> {
   requests.push({ url: request.url, body: await text(request) });
-  const scripted = (script.length > 1 ? script.shift() : script[0]) ?? { status: 500 };
-  response.writeHead(scripted.status, { 'content-type': 'application/json', ...scripted.headers });
-  response.end(JSON.stringify(scripted.body ?? {}));
+  const scriptedResponse = (script.length > 1 ? script.shift() : script[0]) ?? { status: 500 };
+  response.writeHead(scriptedResponse.status, {
+    'content-type': 'application/json',
+    ...scriptedResponse.headers,
+  });
+  response.end(JSON.stringify(scriptedResponse.body ?? {}));
 }
 
 beforeEach(async () => {
@@ -78,7 +81,7 @@ describe('an upload', () => {
   });
 
   test.each([400, 413, 507])(
-    'reports a rejection with %i and its reason, without a retry',
+    'reports the reason for a rejection with status %i, without retrying',
     async (status) => {
       script = [{ status, body: { code: 'not_a_picture', detail: 'This is text.' } }];
       expect(await client().uploadFile(upload())).toEqual({
@@ -113,7 +116,7 @@ describe('an upload', () => {
     expect(requests).toHaveLength(4);
   });
 
-  test('waits as long as Retry-After says', async () => {
+  test('waits for the time in the Retry-After header', async () => {
     script = [
       { status: 503, headers: { 'retry-after': '0' } },
       { status: 201, body: image },
@@ -130,24 +133,24 @@ describe('an upload', () => {
     await expect(client([20_000]).uploadFile(upload('inline', abort.signal))).rejects.toThrow('aborted');
   });
 
-  test("fails with the file system's error for a missing file", async () => {
-    const missing = { ...upload(), path: join(folder, 'none.jpg') };
-    await expect(client().uploadFile(missing)).rejects.toThrow();
+  test("fails with the file system's error if the file is missing", async () => {
+    const missingFile = { ...upload(), path: join(folder, 'none.jpg') };
+    await expect(client().uploadFile(missingFile)).rejects.toThrow();
     expect(requests).toHaveLength(0);
   });
 });
 
-test('names an unreachable address in the error', async () => {
+test('includes an unreachable address in the error', async () => {
   const { port } = server.address() as AddressInfo;
   server.close();
   await once(server, 'close');
-  const unconnected = makeApiClient({ baseUrl: `http://127.0.0.1:${port}`, retryDelays: [1] });
-  await expect(unconnected.assertHealthy()).rejects.toThrow(
+  const unconnectedClient = makeApiClient({ baseUrl: `http://127.0.0.1:${port}`, retryDelays: [1] });
+  await expect(unconnectedClient.assertHealthy()).rejects.toThrow(
     `No response from http://127.0.0.1:${port} (connect ECONNREFUSED`,
   );
 });
 
-test('recognises a server that is not Vitrine', async () => {
+test('reports a server that is not Vitrine', async () => {
   script = [{ status: 404 }];
   await expect(client().assertHealthy()).rejects.toThrow('does not look like a Vitrine server');
   script = [{ status: 201, body: { hello: 'world' } }];

@@ -12,7 +12,7 @@ async function temporaryFolder(create: () => Promise<string>): Promise<string> {
 }
 const doctor = (env: Record<string, string>) => runVitrine(['doctor'], env);
 
-test('reports no problems on an unused data folder', async () => {
+test('reports no problems for an unused data folder', async () => {
   const { code, stdout, stderr } = await doctor({ DATA_DIR: await temporaryFolder(makeDataFolder) });
   expect([code, stderr]).toEqual([0, '']);
   for (const subject of ['Vitrine', 'Node', 'decoder', 'privacy', 'database', 'storage', 'disk'])
@@ -29,7 +29,7 @@ test('suggests a fix when the disk is nearly full', async () => {
   expect(stdout).toMatch(/\n1 problem found\.\n$/);
 });
 
-test('suggests a fix when the storage is not writable', async () => {
+test('suggests a fix when the storage folder is not writable', async () => {
   const folder = await temporaryFolder(makeDataFolder);
   await writeFile(join(folder, 'a-file'), '');
   const { code, stdout } = await doctor({

@@ -24,25 +24,25 @@ const runImport = (args: string[], env: Record<string, string> = {}) =>
 const countImages = async (base: string, tenant: string) =>
   (await call(`${base}/v1/images?tenant=${tenant}`)).body['total'];
 
-test('finds the running server through its data folder and can be repeated', async () => {
-  const first = await runImport(['--tenant', 'shop']);
-  expect(first.code).toBe(0);
-  expect(first.stdout).toMatch(/^3 images: 3 new, 0 known, 0 refused/);
-  const second = await runImport(['--tenant', 'shop']);
-  expect([second.code, second.stdout]).toMatchObject([0, expect.stringMatching(/0 new, 3 known/)]);
+test('finds the running server by its data folder, and does not import files twice', async () => {
+  const firstRun = await runImport(['--tenant', 'shop']);
+  expect(firstRun.code).toBe(0);
+  expect(firstRun.stdout).toMatch(/^3 images: 3 new, 0 known, 0 refused/);
+  const secondRun = await runImport(['--tenant', 'shop']);
+  expect([secondRun.code, secondRun.stdout]).toMatchObject([0, expect.stringMatching(/0 new, 3 known/)]);
   expect(await countImages(server().url, 'shop')).toBe(3);
 });
 
-test('needs no data folder with --url and prints the summary as JSON', async () => {
-  const elsewhere = join(pictures, 'more', 'c.jpg', 'no-folder');
+test('requires no data folder with --url, and prints the summary as JSON', async () => {
+  const invalidFolder = join(pictures, 'more', 'c.jpg', 'no-folder');
   const args = ['--url', server().url, '--tenant', 'by-url', '--queued', '--json'];
-  const { code, stdout } = await runImport(args, { DATA_DIR: elsewhere });
+  const { code, stdout } = await runImport(args, { DATA_DIR: invalidFolder });
   expect(code).toBe(0);
   expect(JSON.parse(stdout)).toMatchObject({ found: 3, new: 3, refused: [], failed: [], stopped: null });
   expect(await countImages(server().url, 'by-url')).toBe(3);
 });
 
-test('lists rejected files with their reason and exits with 1', async () => {
+test('lists rejected files with their reasons, and exits with code 1', async () => {
   const folder = await makeFolder();
   onTestFinished(() => removeFolder(folder));
   await writeFile(join(folder, 'good.jpg'), await jpeg('good'));
@@ -58,7 +58,7 @@ test('lists rejected files with their reason and exits with 1', async () => {
   }
 });
 
-test('reports an unreachable server and says what to do', async () => {
+test('reports an unreachable server and suggests a solution', async () => {
   const { code, stderr } = await runImport(['--url', 'http://127.0.0.1:9']);
   expect(code).toBe(1);
   expect(stderr).toMatch(/No response from http:\/\/127\.0\.0\.1:9 .*\n.*vitrine serve/);
@@ -67,10 +67,10 @@ test('reports an unreachable server and says what to do', async () => {
 test('starts a temporary server if none is running', async () => {
   const folder = await makeDataFolder();
   onTestFinished(() => removeFolder(folder));
-  const first = await runImport([], { DATA_DIR: folder });
-  expect(first.code).toBe(0);
-  expect(first.stderr).toContain(`No server is using ${folder}; starting one for this command.`);
-  expect(first.stdout).toMatch(/^3 images: 3 new/);
-  const second = await runImport([], { DATA_DIR: folder });
-  expect([second.code, second.stdout]).toMatchObject([0, expect.stringMatching(/0 new, 3 known/)]);
+  const firstRun = await runImport([], { DATA_DIR: folder });
+  expect(firstRun.code).toBe(0);
+  expect(firstRun.stderr).toContain(`No server is using ${folder}; starting one for this command.`);
+  expect(firstRun.stdout).toMatch(/^3 images: 3 new/);
+  const secondRun = await runImport([], { DATA_DIR: folder });
+  expect([secondRun.code, secondRun.stdout]).toMatchObject([0, expect.stringMatching(/0 new, 3 known/)]);
 });

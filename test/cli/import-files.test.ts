@@ -22,16 +22,16 @@ async function reply(request: IncomingMessage, response: ServerResponse): Promis
   // An interrupted import aborts its uploads.
   const body = await text(request).catch(() => undefined);
   if (body === undefined) return;
-  let scripted: { status: number; body: object } = { status: 200, body: {} };
+  let scriptedResponse: { status: number; body: object } = { status: 200, body: {} };
   if (request.method === 'POST') {
     uploads += 1;
-    scripted = respondToUpload(body);
+    scriptedResponse = respondToUpload(body);
   } else if (request.url?.startsWith('/v1/images/')) {
-    scripted = { status: 200, body: { ...record, status: imageStatus, error: 'It is damaged.' } };
+    scriptedResponse = { status: 200, body: { ...record, status: imageStatus, error: 'It is damaged.' } };
   }
   response
-    .writeHead(scripted.status, { 'content-type': 'application/json' })
-    .end(JSON.stringify(scripted.body));
+    .writeHead(scriptedResponse.status, { 'content-type': 'application/json' })
+    .end(JSON.stringify(scriptedResponse.body));
 }
 
 beforeEach(async () => {
@@ -60,25 +60,25 @@ function options(inputs = [folder]) {
   return { inputs, client, tenant: 'shop', output: { write: () => true } };
 }
 
-test('reports rejected and missing files with their reason', async () => {
+test('reports rejected and missing files with the reasons', async () => {
   await writePictures(3);
   respondToUpload = (body) =>
     body.includes('picture 1')
       ? { status: 400, body: { code: 'not_a_picture', detail: 'This is text.' } }
       : { status: 201, body: { ...record, status: 'completed' } };
-  const missing = join(folder, 'none');
-  const summary = await importFiles(options([folder, missing]));
+  const missingPath = join(folder, 'none');
+  const summary = await importFiles(options([folder, missingPath]));
   expect(summary).toMatchObject({
     found: 4,
     new: 2,
     refused: [{ file: join(folder, '1.jpg'), code: 'not_a_picture', reason: 'This is text.' }],
-    failed: [{ file: missing, code: 'unreadable', reason: 'No such file or folder.' }],
+    failed: [{ file: missingPath, code: 'unreadable', reason: 'No such file or folder.' }],
     notFinished: 0,
     stopped: null,
   });
 });
 
-test('counts a picture as refused if its processing fails after queueing', async () => {
+test('counts a queued picture as refused if its processing fails', async () => {
   await writePictures(1);
   imageStatus = 'failed';
   respondToUpload = () => ({ status: 202, body: { ...record, status: 'pending' } });
@@ -98,7 +98,7 @@ test('stops when the server keeps failing', async () => {
   expect(summary.failed.length + summary.notFinished).toBe(40);
 });
 
-test('stops on an interrupt and reports the counts so far', async () => {
+test('stops on an interrupt and reports the counts up to that point', async () => {
   await writePictures(30);
   const abort = new AbortController();
   respondToUpload = () => {
@@ -117,10 +117,10 @@ test('suggests how to start a server if none is running', async () => {
   const importOptions = options();
   server.close();
   await once(server, 'close');
-  let errors = '';
-  const errorOutput = { write: (text: string) => (errors += text) };
+  let stderr = '';
+  const errorOutput = { write: (text: string) => (stderr += text) };
   expect(await runImportCommand({ ...importOptions, errorOutput })).toBe(1);
-  expect(errors).toMatch(
+  expect(stderr).toMatch(
     /^No response from http.*\nStart a server with "vitrine serve", or specify a different server with --url/,
   );
 });
@@ -128,9 +128,9 @@ test('suggests how to start a server if none is running', async () => {
 test('prints the summary as JSON if requested', async () => {
   await writePictures(1);
   respondToUpload = () => ({ status: 200, body: { ...record, status: 'completed' } });
-  let printed = '';
-  const output = { write: (text: string) => (printed += text) };
+  let stdout = '';
+  const output = { write: (text: string) => (stdout += text) };
   const errorOutput = { write: () => true };
   expect(await runImportCommand({ ...options(), output, errorOutput, json: true })).toBe(0);
-  expect(JSON.parse(printed)).toMatchObject({ found: 1, known: 1, refused: [] });
+  expect(JSON.parse(stdout)).toMatchObject({ found: 1, known: 1, refused: [] });
 });

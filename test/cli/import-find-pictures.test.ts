@@ -20,11 +20,11 @@ async function writeFiles(...paths: string[]): Promise<void> {
 }
 
 async function find(...inputs: string[]) {
-  const found = await findPictures(inputs.map((input) => join(folder, input)));
-  return { ...found, files: found.files.map((file) => relative(folder, file)) };
+  const result = await findPictures(inputs.map((input) => join(folder, input)));
+  return { ...result, files: result.files.map((file) => relative(folder, file)) };
 }
 
-test('reads folders recursively and in order', async () => {
+test('searches folders recursively and in order', async () => {
   await writeFiles('b.png', 'a.JPG', 'shoes/2.webp', 'shoes/1.tiff', 'shoes/red/0.avif');
   expect(await find('.')).toEqual({
     files: ['a.JPG', 'b.png', 'shoes/1.tiff', 'shoes/2.webp', 'shoes/red/0.avif'],
@@ -33,12 +33,12 @@ test('reads folders recursively and in order', async () => {
   });
 });
 
-test('counts other files in a folder as skipped, but not hidden ones', async () => {
+test('counts other files in a folder as skipped, but ignores hidden files', async () => {
   await writeFiles('a.jpg', 'prices.csv', 'README', '.DS_Store', '.cache/b.jpg');
   expect(await find('.')).toMatchObject({ files: ['a.jpg'], skipped: 2 });
 });
 
-test('always accepts a file given by name', async () => {
+test('accepts any file that is specified by name', async () => {
   await writeFiles('prices.csv', '.hidden.jpg');
   expect((await find('prices.csv', '.hidden.jpg')).files).toEqual(['prices.csv', '.hidden.jpg']);
 });
@@ -56,15 +56,15 @@ test('does not follow symbolic links inside a folder', async () => {
   expect(await find('shop')).toMatchObject({ files: ['shop/a.jpg'], skipped: 3 });
 });
 
-test('follows a symbolic link given by name', async () => {
+test('follows a symbolic link that is specified by name', async () => {
   await writeFiles('shop/a.jpg');
   await symlink(join(folder, 'shop'), join(folder, 'link'));
   expect((await find('link')).files).toEqual(['link/a.jpg']);
 });
 
-test('reports a missing path and finds the others', async () => {
+test('reports a missing path and finds the other files', async () => {
   await writeFiles('a.jpg');
-  const found = await find('none', 'a.jpg');
-  expect(found.files).toEqual(['a.jpg']);
-  expect(found.problems).toEqual([{ file: join(folder, 'none'), reason: 'No such file or folder.' }]);
+  const result = await find('none', 'a.jpg');
+  expect(result.files).toEqual(['a.jpg']);
+  expect(result.problems).toEqual([{ file: join(folder, 'none'), reason: 'No such file or folder.' }]);
 });

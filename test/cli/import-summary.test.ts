@@ -59,13 +59,13 @@ test('reports an interrupted import', () => {
   expect(importExitCode(summary)).toBe(130);
 });
 
-test('exits with 1 for failures and unfinished pictures', () => {
+test('returns exit code 1 for failures and unfinished pictures', () => {
   expect(importExitCode({ ...emptySummary, failed: problems(1, 'server_failed') })).toBe(1);
   expect(importExitCode({ ...emptySummary, stopped: 'server-lost', notFinished: 1 })).toBe(1);
   expect(describeImport(emptySummary)).toBe('No images found.\n');
 });
 
-test('shows the rate and the remaining time', () => {
+test('formats the progress with the rate and the remaining time', () => {
   expect(formatProgress('Importing', 0, 100, 0)).toBe('Importing 0/100  0.0 images/s  starting');
   expect(formatProgress('Importing', 40, 100, 4)).toBe('Importing 40/100  10.0 images/s  6 s left');
   expect(formatProgress('Importing', 10, 1000, 10)).toBe('Importing 10/1000  1.0 images/s  16 min 30 s left');
@@ -73,17 +73,17 @@ test('shows the rate and the remaining time', () => {
 });
 
 test.each([
-  { isTTY: false, columns: 80, bar: false },
-  { isTTY: true, columns: 100, bar: true },
-  { isTTY: true, columns: 40, bar: false },
-])('adapts the progress display to its output: %o', ({ isTTY, columns, bar }) => {
-  let written = '';
-  const output = { isTTY, columns, write: (text: string) => (written += text) };
+  { isTTY: false, columns: 80, hasBar: false },
+  { isTTY: true, columns: 100, hasBar: true },
+  { isTTY: true, columns: 40, hasBar: false },
+])('adapts the progress display to its output: %o', ({ isTTY, columns, hasBar }) => {
+  let writtenText = '';
+  const output = { isTTY, columns, write: (text: string) => (writtenText += text) };
   const progress = startProgress('Importing', 2, output);
   progress.advance();
   progress.advance();
   progress.stop();
-  expect(written).toContain('Importing 2/2');
-  expect(written.includes('█')).toBe(bar);
-  expect(written.endsWith('\n')).toBe(true);
+  expect(writtenText).toContain('Importing 2/2');
+  expect(writtenText.includes('█')).toBe(hasBar);
+  expect(writtenText.endsWith('\n')).toBe(true);
 });

@@ -3,15 +3,15 @@ import { runVitrine } from '../support/process/command.ts';
 import { makeFolder, removeFolder } from '../support/process/data-folder.ts';
 import { startServer } from '../support/process/server.ts';
 
-test('creates the schema once and does nothing the second time', async () => {
+test('creates the schema, and does nothing if it is up to date', async () => {
   const folder = await makeFolder();
   onTestFinished(() => removeFolder(folder));
-  const first = await runVitrine(['migrate'], { DATA_DIR: folder });
-  expect([first.code, first.stderr]).toEqual([0, '']);
-  expect(first.stdout).toMatch(/^Schema version \d+: applied 0001-/);
-  const second = await runVitrine(['migrate'], { DATA_DIR: folder });
-  expect(second.code).toBe(0);
-  expect(second.stdout).toMatch(/^Schema version \d+: already up to date\.\n$/);
+  const firstRun = await runVitrine(['migrate'], { DATA_DIR: folder });
+  expect([firstRun.code, firstRun.stderr]).toEqual([0, '']);
+  expect(firstRun.stdout).toMatch(/^Schema version \d+: applied 0001-/);
+  const secondRun = await runVitrine(['migrate'], { DATA_DIR: folder });
+  expect(secondRun.code).toBe(0);
+  expect(secondRun.stdout).toMatch(/^Schema version \d+: already up to date\.\n$/);
 });
 
 test('leaves the migration to a running server', async () => {

@@ -5,24 +5,24 @@ import { runVitrine } from '../support/process/command.ts';
 import { makeFolder, removeFolder } from '../support/process/data-folder.ts';
 import { startServer } from '../support/process/server.ts';
 
-test('imports a sample catalog, of which only the broken file is rejected', {
+test('imports a sample catalog and rejects only its corrupt file', {
   tags: 'slow',
 }, async () => {
   const { url, dataDir } = await startServer();
-  const keep = await makeFolder();
-  onTestFinished(() => removeFolder(keep));
-  const args = ['seed', '--products', '1', '--tenant', 'sample', '--keep', keep];
-  const first = await runVitrine(args, { DATA_DIR: dataDir });
-  expect(first.code).toBe(0);
-  expect(first.stdout).toMatch(/\d+ images: [1-9]\d* new, .* 1 refused/);
-  expect(first.stdout).toMatch(/was refused as intended/);
-  expect((await readdir(keep, { recursive: true })).length).toBeGreaterThan(2);
+  const keptFolder = await makeFolder();
+  onTestFinished(() => removeFolder(keptFolder));
+  const args = ['seed', '--products', '1', '--tenant', 'sample', '--keep', keptFolder];
+  const firstRun = await runVitrine(args, { DATA_DIR: dataDir });
+  expect(firstRun.code).toBe(0);
+  expect(firstRun.stdout).toMatch(/\d+ images: [1-9]\d* new, .* 1 refused/);
+  expect(firstRun.stdout).toMatch(/was refused as intended/);
+  expect((await readdir(keptFolder, { recursive: true })).length).toBeGreaterThan(2);
   const { body } = await call<{ total: number; items: { status: string }[] }>(
     `${url}/v1/images?tenant=sample`,
   );
   expect(body.total).toBeGreaterThan(1);
   expect(body.items.every(({ status }) => status === 'completed')).toBe(true);
-  const second = await runVitrine(['seed', '--products', '1', '--tenant', 'sample', '--url', url], {});
-  expect([second.code, second.stdout]).toMatchObject([0, expect.stringMatching(/ 0 new, /)]);
+  const secondRun = await runVitrine(['seed', '--products', '1', '--tenant', 'sample', '--url', url], {});
+  expect([secondRun.code, secondRun.stdout]).toMatchObject([0, expect.stringMatching(/ 0 new, /)]);
   expect((await call(`${url}/v1/images?tenant=sample`)).body['total']).toBe(body.total);
 });

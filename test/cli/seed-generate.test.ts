@@ -25,7 +25,7 @@ async function hashes(directory: string): Promise<Record<string, string>> {
   return Object.fromEntries(await Promise.all(entries));
 }
 
-test('generates the same files for the same seed, and others for another seed', {
+test('generates the same files for the same seed, and different files for a different seed', {
   tags: 'slow',
 }, async () => {
   const [first, second] = [join(folder, 'first'), join(folder, 'second')];
@@ -33,28 +33,28 @@ test('generates the same files for the same seed, and others for another seed', 
   await generateSampleCatalog({ directory: second, products: 1, seed: '1' });
   expect(await hashes(first)).toEqual(await hashes(second));
   const [picture] = planCatalog(1, '2');
-  const other = createHash('sha256')
+  const otherHash = createHash('sha256')
     .update(await drawPicture(picture!))
     .digest('hex');
-  expect(Object.values(await hashes(first))).not.toContain(other);
+  expect(Object.values(await hashes(first))).not.toContain(otherHash);
 });
 
-test('contains exact copies, near-duplicates and one broken file', async () => {
-  const reported: string[] = [];
+test('contains exact copies, near-duplicates and one corrupt file', async () => {
+  const reportedFiles: string[] = [];
   const catalog = await generateSampleCatalog({
     directory: folder,
     products: 1,
     seed: '1',
-    onFile: (file) => reported.push(file),
+    onFile: (file) => reportedFiles.push(file),
   });
-  expect(reported.sort()).toEqual(catalog.files);
+  expect(reportedFiles.sort()).toEqual(catalog.files);
   const byName = await hashes(folder);
   expect(Object.keys(byName)).toEqual(catalog.files);
-  const [copy = ''] = catalog.exactDuplicates;
-  expect(byName[copy]).toBe(byName[copy.replace('copy-of-', '')]);
-  const [near = ''] = catalog.nearDuplicates;
+  const [exactCopy = ''] = catalog.exactDuplicates;
+  expect(byName[exactCopy]).toBe(byName[exactCopy.replace('copy-of-', '')]);
+  const [nearDuplicate = ''] = catalog.nearDuplicates;
   const [small, large] = await Promise.all(
-    [near, near.replace('_web', '')].map((file) => sharp(join(folder, file)).metadata()),
+    [nearDuplicate, nearDuplicate.replace('_web', '')].map((file) => sharp(join(folder, file)).metadata()),
   );
   expect(small?.width).toBe(Math.round((large?.width ?? 0) / 2));
   await expect(sharp(join(folder, catalog.corrupt), { failOn: 'error' }).stats()).rejects.toThrow();

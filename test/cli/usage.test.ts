@@ -10,7 +10,7 @@ const commands = ['serve', 'worker', 'migrate', 'doctor', 'import', 'purge', 'se
 const launcher = fileURLToPath(new URL('../../bin/vitrine.js', import.meta.url));
 const versionMessage = /Vitrine needs Node 24\.12 or newer; this is \d+/;
 
-test('prints a help that lists every command', async () => {
+test('prints help that lists every command', async () => {
   for (const args of [['help'], ['--help'], ['-h'], []]) {
     const { code, stdout, stderr } = await runVitrine(args, {});
     expect([code, stderr]).toEqual([0, '']);
@@ -18,7 +18,7 @@ test('prints a help that lists every command', async () => {
   }
 });
 
-test('lists the options in the help of a command', async () => {
+test("lists a command's options in its help", async () => {
   const { code, stdout } = await runVitrine(['import', '--help'], { PORT: 'not read' });
   expect(code).toBe(0);
   for (const option of ['--url', '--tenant', '--concurrency', '--queued', '--json'])
@@ -26,7 +26,7 @@ test('lists the options in the help of a command', async () => {
 });
 
 test.each(['serv', 'constructor', '__proto__', '--version=1'])(
-  'rejects the unknown command %s with the help and exit code 2',
+  'prints the help and exits with code 2 for the unknown command %s',
   async (name) => {
     const { code, stdout, stderr } = await runVitrine([name], {});
     expect([code, stdout]).toEqual([2, '']);
@@ -41,7 +41,7 @@ test.each([
   [['import'], /Specify the files or folders to import/],
   [['import', 'x', '--concurrency', '0'], /--concurrency must be a whole number from 1 to 64, not "0"/],
   [['seed', '--products', 'many'], /--products must be a whole number from 1 to 500, not "many"/],
-])('rejects the arguments %j with exit code 2 and a reference to the help', async (args, words) => {
+])('rejects the arguments %j with exit code 2, and refers to the help', async (args, words) => {
   const { code, stderr } = await runVitrine(args, { DATA_DIR: '/nowhere' });
   expect(code).toBe(2);
   expect(stderr).toMatch(words);
@@ -54,7 +54,7 @@ test('runs the program through the launcher', async () => {
   expect(stdout).toMatch(/^Usage: vitrine <command>/);
 });
 
-/** Finds a Node on this machine that is too old for Vitrine. */
+/** Returns the path of a Node version in PATH that is too old for Vitrine. */
 function findOldNode(): string | undefined {
   const candidates = (process.env['PATH'] ?? '').split(delimiter).map((folder) => join(folder, 'node'));
   return candidates.find((path) => {
@@ -66,9 +66,9 @@ function findOldNode(): string | undefined {
 
 const oldNode = findOldNode();
 if (oldNode === undefined)
-  console.log('SKIPPED: the test with an old Node. It needs a Node older than 24 in PATH.');
+  console.log('SKIPPED: the test with an old Node version. It needs a Node version below 24 in PATH.');
 
-test.skipIf(oldNode === undefined)('prints the required version on an old Node', async () => {
+test.skipIf(oldNode === undefined)('prints the required version if the Node version is too old', async () => {
   const { code, stdout, stderr } = await runProgram(oldNode ?? '', [launcher, 'help'], {});
   expect([code, stdout]).toEqual([1, '']);
   expect(stderr).toMatch(versionMessage);

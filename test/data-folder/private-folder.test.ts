@@ -12,19 +12,19 @@ import {
 import { testFolder } from '../support/inner/folders.ts';
 import { recordingLogger } from '../support/inner/logger.ts';
 
-const modeOf = async (path: string) => ((await lstat(path)).mode & 0o7777).toString(8);
+const octalMode = async (path: string) => ((await lstat(path)).mode & 0o7777).toString(8);
 
 /** Creates a folder with nested files that everyone can read and write. */
-async function openFolder(files = 3) {
+async function createOpenFolder(files = 3) {
   const root = await testFolder();
-  const inside = join(root, 'storage');
+  const storageFolder = join(root, 'storage');
   for (const shard of ['aa', 'bb']) {
-    await mkdir(join(inside, shard), { recursive: true });
-    for (let i = 0; i < files; i++) await writeFile(join(inside, shard, `${i}`), '');
+    await mkdir(join(storageFolder, shard), { recursive: true });
+    for (let i = 0; i < files; i++) await writeFile(join(storageFolder, shard, `${i}`), '');
   }
   for (const name of await readdir(root, { recursive: true })) await chmod(join(root, name), 0o777);
   await chmod(root, 0o777);
-  return { root, inside };
+  return { root, storageFolder };
 }
 
 /** Returns the files and folders on which other users have permissions. */
@@ -34,69 +34,69 @@ async function openPaths(root: string): Promise<string[]> {
   return names.filter((_, i) => ((modes[i] ?? 0) & 0o077) !== 0);
 }
 
-test("makes a data folder and its files private and keeps the owner's permissions", async () => {
-  const { root, inside } = await openFolder();
+test("makes a data folder and its files private, and keeps the owner's permissions", async () => {
+  const { root, storageFolder } = await createOpenFolder();
   await writeFile(join(root, 'vitrine.lock'), '', { mode: 0o644 });
-  await chmod(join(inside, 'aa', '1'), 0o444);
+  await chmod(join(storageFolder, 'aa', '1'), 0o444);
   const logger = recordingLogger();
-  protectDataFolder(root, [inside], logger);
+  protectDataFolder(root, [storageFolder], logger);
   expect(await openPaths(root)).toEqual([]);
-  expect(await modeOf(root)).toBe('700');
-  expect(await modeOf(join(inside, 'aa', '0'))).toBe('700');
-  expect(await modeOf(join(inside, 'aa', '1'))).toBe('400');
+  expect(await octalMode(root)).toBe('700');
+  expect(await octalMode(join(storageFolder, 'aa', '0'))).toBe('700');
+  expect(await octalMode(join(storageFolder, 'aa', '1'))).toBe('400');
   expect(logger.messages('warn')).toEqual([]);
 });
 
 test('makes many files private in the background, and resumes at the next start', async () => {
-  const { root, inside } = await openFolder(300);
+  const { root, storageFolder } = await createOpenFolder(300);
   const logger = recordingLogger();
-  const first = protectDataFolder(root, [inside], logger, 0);
-  first.stop();
-  expect(await modeOf(root)).toBe('700');
-  expect(modeIfOpen(inside)).toBe('0777');
-  protectDataFolder(root, [inside], logger, 0);
-  await expect.poll(() => modeIfOpen(inside)).toBe(undefined);
+  const firstRun = protectDataFolder(root, [storageFolder], logger, 0);
+  firstRun.stop();
+  expect(await octalMode(root)).toBe('700');
+  expect(modeIfOpen(storageFolder)).toBe('0777');
+  protectDataFolder(root, [storageFolder], logger, 0);
+  await expect.poll(() => modeIfOpen(storageFolder)).toBe(undefined);
   expect(await openPaths(root)).toEqual([]);
 });
 
 test('finds open files in private folders below an open data folder', async () => {
-  const { root, inside } = await openFolder();
-  await chmod(inside, 0o700);
-  protectDataFolder(root, [inside], recordingLogger());
+  const { root, storageFolder } = await createOpenFolder();
+  await chmod(storageFolder, 0o700);
+  protectDataFolder(root, [storageFolder], recordingLogger());
   expect(await openPaths(root)).toEqual([]);
 });
 
-test('does not walk a folder that is already private', async () => {
-  const { root, inside } = await openFolder();
-  await chmod(inside, 0o700);
+test('does not search a folder that is already private', async () => {
+  const { root, storageFolder } = await createOpenFolder();
+  await chmod(storageFolder, 0o700);
   await chmod(root, 0o700);
   const logger = recordingLogger();
-  protectDataFolder(root, [inside], logger);
-  expect(await openPaths(inside)).not.toEqual([]);
+  protectDataFolder(root, [storageFolder], logger);
+  expect(await openPaths(storageFolder)).not.toEqual([]);
   expect(logger.lines).toEqual([]);
-  makePrivate(inside);
-  expect(await openPaths(inside)).toEqual([]);
+  makePrivate(storageFolder);
+  expect(await openPaths(storageFolder)).toEqual([]);
 });
 
 test('does not change symbolic links or their targets', async () => {
-  const { root, inside } = await openFolder();
-  const elsewhere = await openFolder();
-  await symlink(elsewhere.root, join(inside, 'folder'));
-  await symlink(join(elsewhere.inside, 'aa', '0'), join(inside, 'file'));
-  protectDataFolder(root, [inside], recordingLogger());
-  expect(await modeOf(elsewhere.root)).toBe('777');
-  expect(await modeOf(join(elsewhere.inside, 'aa', '0'))).toBe('777');
+  const { root, storageFolder } = await createOpenFolder();
+  const otherFolder = await createOpenFolder();
+  await symlink(otherFolder.root, join(storageFolder, 'folder'));
+  await symlink(join(otherFolder.storageFolder, 'aa', '0'), join(storageFolder, 'file'));
+  protectDataFolder(root, [storageFolder], recordingLogger());
+  expect(await octalMode(otherFolder.root)).toBe('777');
+  expect(await octalMode(join(otherFolder.storageFolder, 'aa', '0'))).toBe('777');
 });
 
 test('leaves a shared folder open and warns', async () => {
-  const { root, inside } = await openFolder();
+  const { root, storageFolder } = await createOpenFolder();
   await chmod(root, 0o1777);
   const logger = recordingLogger();
-  protectDataFolder(root, [inside], logger);
-  expect(await modeOf(root)).toBe('1777');
+  protectDataFolder(root, [storageFolder], logger);
+  expect(await octalMode(root)).toBe('1777');
   expect(logger.messages('warn')[0]).toMatch(/mode 1777.*set DATA_DIR to a different folder\.$/);
-  expect(await openPaths(inside)).toEqual([]);
-  expect([canMakePrivate('/'), canMakePrivate(inside)]).toEqual([false, true]);
+  expect(await openPaths(storageFolder)).toEqual([]);
+  expect([canMakePrivate('/'), canMakePrivate(storageFolder)]).toEqual([false, true]);
 });
 
 test('creates a private data folder only if it is used', async () => {
@@ -104,15 +104,15 @@ test('creates a private data folder only if it is used', async () => {
   protectDataFolder(root, [], recordingLogger());
   await expect(lstat(root)).rejects.toThrow('ENOENT');
   protectDataFolder(root, [join(root, 'storage')], recordingLogger());
-  expect(await modeOf(root)).toBe('700');
+  expect(await octalMode(root)).toBe('700');
 });
 
 test('warns about an open picture folder outside the data folder', async () => {
-  const { root, inside } = await openFolder();
-  expect(describeOpenPictureFolder(inside, '/elsewhere')).toMatch(/mode 0777.*chmod 700/);
-  expect(describeOpenPictureFolder(inside, root)).toBeUndefined();
-  await chmod(inside, 0o700);
-  expect(describeOpenPictureFolder(inside, '/elsewhere')).toBeUndefined();
+  const { root, storageFolder } = await createOpenFolder();
+  expect(describeOpenPictureFolder(storageFolder, '/elsewhere')).toMatch(/mode 0777.*chmod 700/);
+  expect(describeOpenPictureFolder(storageFolder, root)).toBeUndefined();
+  await chmod(storageFolder, 0o700);
+  expect(describeOpenPictureFolder(storageFolder, '/elsewhere')).toBeUndefined();
   expect([isBelow('/a/b', '/a'), isBelow('/a', '/a'), isBelow('/ab', '/a'), isBelow('/', '/a')]).toEqual([
     true,
     false,

@@ -25,42 +25,42 @@ const dockerfile = await readDockerfile();
 const canRun =
   services.databaseUrl && services.redisUrl && services.s3Endpoint && canRunContainers() && hasRedisServer();
 
-const ownServices = Object.entries(file.services).filter(([, { build }]) => build);
+const builtServices = Object.entries(file.services).filter(([, { build }]) => build);
 const backingServices = Object.entries(file.services).filter(([, { build }]) => !build);
 
-function serviceOf(name: string): ComposeService {
+function findService(name: string): ComposeService {
   const service = file.services[name];
   if (!service) throw new Error(`There is no service ${name}.`);
   return service;
 }
 
-/** Returns the environment of a container: that of the image, overridden by the service. */
-function environmentOf({ environment = {} }: ComposeService): Record<string, string> {
-  const own = Object.entries(environment).map(([name, value]) => [name, String(value)]);
-  return { ...dockerfile.environment, ...(Object.fromEntries(own) as Record<string, string>) };
+/** Returns a container's environment. The service's variables override those of the image. */
+function serviceEnvironment({ environment = {} }: ComposeService): Record<string, string> {
+  const serviceVariables = Object.entries(environment).map(([name, value]) => [name, String(value)]);
+  return { ...dockerfile.environment, ...(Object.fromEntries(serviceVariables) as Record<string, string>) };
 }
 
 function startService(name: string, hostMappings: readonly HostMapping[]): Promise<Container> {
-  const service = serviceOf(name);
+  const service = findService(name);
   return startContainer({
     command: service.command ?? [],
-    environment: environmentOf(service),
+    environment: serviceEnvironment(service),
     folder: dockerfile.folder,
-    writable: dockerfile.volume,
+    writableFolder: dockerfile.volume,
     hostMappings,
     ports: [8000, 8001],
   });
 }
 
 describe.runIf(canRun)('compose.yaml', () => {
-  test('runs the start commands of API, workers and bucket with only their own environment', async () => {
+  test('starts the API, the workers and the bucket job with only their own environment', async () => {
     const {
       POSTGRES_USER: user = '',
       POSTGRES_PASSWORD: password = '',
       POSTGRES_DB: database = '',
-    } = environmentOf(serviceOf('postgres'));
+    } = serviceEnvironment(findService('postgres'));
     await useDatabase({ user, password, database }, 'superuser');
-    const [program, ...options] = serviceOf('redis').command ?? [];
+    const [program, ...options] = findService('redis').command ?? [];
     expect(program).toBe('redis-server');
     const redis = await privateRedis(...options);
     await redis.start();
@@ -72,11 +72,11 @@ describe.runIf(canRun)('compose.yaml', () => {
 
     removeBucketAfterwards('vitrine');
     const bucket = await startService('bucket', hostMappings);
-    expect(await bucket.ended, bucket.log()).toBe(0);
+    expect(await bucket.exitCode, bucket.log()).toBe(0);
     expect(bucket.log()).toContain('The bucket vitrine was created.');
-    const repeated = await startService('bucket', hostMappings);
-    expect(await repeated.ended, repeated.log()).toBe(0);
-    expect(repeated.log()).toContain('The bucket vitrine exists.');
+    const secondBucketRun = await startService('bucket', hostMappings);
+    expect(await secondBucketRun.exitCode, secondBucketRun.log()).toBe(0);
+    expect(secondBucketRun.log()).toContain('The bucket vitrine exists.');
 
     const [api, ...workers] = await Promise.all(
       ['api', 'worker-1', 'worker-2'].map((name) => startService(name, hostMappings)),
@@ -84,19 +84,19 @@ describe.runIf(canRun)('compose.yaml', () => {
     if (!api) throw new Error('There is no API.');
     await waitUntilHealthy(api, 8000);
     for (const worker of workers) await waitUntilHealthy(worker, 8001);
-    // Like `docker compose up --wait`.
+    // `docker compose up --wait` waits for the same health checks.
     for (const container of [api, ...workers])
       expect(await container.run(...dockerfile.healthcheck)).toEqual({ status: 0, stdout: '' });
 
     const base = api.url(8000);
-    const inline = await upload(base, await jpeg('compose inline'));
-    expect(inline.status).toBe(201);
-    const queued = await uploadQueued(base, await jpeg('compose queued'));
-    expect((await finishedImage(base, queued.body.asset_id)).status).toBe('completed');
-    const completedLine = `(image ${queued.body.asset_id}) completed`;
+    const inlineUpload = await upload(base, await jpeg('compose inline'));
+    expect(inlineUpload.status).toBe(201);
+    const queuedUpload = await uploadQueued(base, await jpeg('compose queued'));
+    expect((await finishedImage(base, queuedUpload.body.asset_id)).status).toBe('completed');
+    const completedLine = `(image ${queuedUpload.body.asset_id}) completed`;
     // The log is read asynchronously from a pipe.
     await expect.poll(() => workers.some((worker) => worker.log().includes(completedLine))).toBe(true);
-    expect(await call(`${base}${inline.body.renditions[0]?.url}`)).toMatchObject({ status: 200 });
+    expect(await call(`${base}${inlineUpload.body.renditions[0]?.url}`)).toMatchObject({ status: 200 });
 
     for (const worker of workers) {
       const metrics = await call(`${worker.url(8001)}/metrics`);
@@ -123,18 +123,18 @@ describe('the contents of compose.yaml', () => {
     }
   });
 
-  test('publish only the port of the API, and only on loopback', () => {
-    const published = Object.entries(file.services).flatMap(([name, { ports = [] }]) =>
+  test('publish only the API port, and only on loopback', () => {
+    const publishedPorts = Object.entries(file.services).flatMap(([name, { ports = [] }]) =>
       ports.map((port) => `${name} ${port}`),
     );
-    expect(published).toEqual(['api 127.0.0.1:8000:8000']);
+    expect(publishedPorts).toEqual(['api 127.0.0.1:8000:8000']);
   });
 
   test('allow only local names as hosts', () => {
-    expect(environmentOf(serviceOf('api'))['ALLOWED_HOSTS']).toBe('localhost,api');
+    expect(serviceEnvironment(findService('api'))['ALLOWED_HOSTS']).toBe('localhost,api');
   });
 
-  test('place database, Redis and store in an internal network', () => {
+  test('place the database, Redis and the store in an internal network', () => {
     expect(file.networks['inside']?.internal).toBe(true);
     for (const [name, { networks }] of backingServices) expect(networks, name).toEqual(['inside']);
   });
@@ -146,7 +146,7 @@ describe('the contents of compose.yaml', () => {
     }
     for (const [name, service] of [
       ...backingServices,
-      ...ownServices.filter(([name]) => name !== 'bucket'),
+      ...builtServices.filter(([name]) => name !== 'bucket'),
     ]) {
       expect(service.restart, name).toBe('unless-stopped');
       expect(service.deploy?.resources?.limits?.memory, name).toMatch(/^\d+[MG]$/);
@@ -173,7 +173,7 @@ describe('the contents of compose.yaml', () => {
     const { identities } = JSON.parse(file.configs['s3-keys']?.content ?? '') as {
       identities: { credentials: { accessKey: string; secretKey: string }[] }[];
     };
-    const { AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY } = environmentOf(serviceOf('api'));
+    const { AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY } = serviceEnvironment(findService('api'));
     expect(identities[0]?.credentials).toEqual([
       { accessKey: AWS_ACCESS_KEY_ID, secretKey: AWS_SECRET_ACCESS_KEY },
     ]);

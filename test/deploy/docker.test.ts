@@ -10,24 +10,24 @@ import { readDockerfile } from './support/dockerfile.ts';
 import { productionPackages } from './support/installation.ts';
 
 const image = await readDockerfile();
-const readRoot = (name: string) => readFile(new URL(`../../${name}`, import.meta.url), 'utf8');
+const readRootFile = (name: string) => readFile(new URL(`../../${name}`, import.meta.url), 'utf8');
 
-/** Starts a container with only the settings of the image, and its command as process 1. */
-function startImage(command = image.command, shared = '') {
-  const { environment, folder, volume: writable } = image;
+/** Starts a container with only the image's settings. Its command runs as process 1. */
+function startImage(command = image.command, sharedFolder = '') {
+  const { environment, folder, volume: writableFolder } = image;
   return startContainer({
     command,
     environment,
     folder,
-    writable,
-    shared,
+    writableFolder,
+    sharedFolder,
     isPid1: true,
     hostMappings: [],
     ports: [8000, 8001],
   });
 }
 
-/** Kills the decoder children, then prints how many were killed and how many zombies remain. */
+/** Kills the decoder children, and prints how many were killed and how many zombie processes remain. */
 const killChildren = `
   const { readdirSync, readFileSync } = require('node:fs');
   const list = () => readdirSync('/proc').filter(Number).map((pid) => {
@@ -42,7 +42,7 @@ const killChildren = `
   }, 500);`;
 
 describe.runIf(canRunContainers())('the image', () => {
-  test('serves as process 1, reaps killed children, and exits with 0', async () => {
+  test('runs as process 1, reaps killed children, and exits with code 0', async () => {
     const container = await startImage();
     await waitUntilHealthy(container, 8000);
     expect((await container.run(...image.healthcheck)).status).toBe(0);
@@ -52,8 +52,8 @@ describe.runIf(canRunContainers())('the image', () => {
     const { killed, zombies } = JSON.parse(stdout) as { killed: number; zombies: number };
     expect(killed).toBeGreaterThan(0);
     expect(zombies).toBe(0);
-    const queued = await uploadQueued(base, await jpeg('docker queued'));
-    expect((await finishedImage(base, queued.body.asset_id)).status).toBe('completed');
+    const queuedUpload = await uploadQueued(base, await jpeg('docker queued'));
+    expect((await finishedImage(base, queuedUpload.body.asset_id)).status).toBe('completed');
     expect(await container.stop(), container.log()).toBe(0);
     expect(container.log()).toContain('"msg":"stopped"');
   });
@@ -69,7 +69,7 @@ describe.runIf(canRunContainers())('the image', () => {
 
   test('contains no development packages', async () => {
     const modules = join(await productionPackages(), 'node_modules');
-    const { devDependencies } = JSON.parse(await readRoot('package.json')) as {
+    const { devDependencies } = JSON.parse(await readRootFile('package.json')) as {
       devDependencies: Record<string, string>;
     };
     for (const name of ['node', 'typescript', 'vitest'])
@@ -78,21 +78,21 @@ describe.runIf(canRunContainers())('the image', () => {
 });
 
 describe('Dockerfile', () => {
-  test('pins the tested version of Node in every stage', async () => {
-    const { devDependencies } = JSON.parse(await readRoot('package.json')) as {
+  test('pins the tested Node version in every stage', async () => {
+    const { devDependencies } = JSON.parse(await readRootFile('package.json')) as {
       devDependencies: Record<string, string>;
     };
     expect(image.images).toHaveLength(2);
     for (const name of image.images) expect(name).toMatch(`node:${devDependencies['node']}-bookworm-slim`);
   });
 
-  test('does not run as root, keeps its data in a volume, and copies only what .dockerignore allows', async () => {
+  test('does not run as root, keeps its data in a volume, and copies only files that .dockerignore allows', async () => {
     expect(image.user).toBe('node');
     expect(image.environment['DATA_DIR']).toBe(image.volume);
-    const allowed = (await readRoot('.dockerignore')).match(/(?<=^!).+/gm) ?? [];
-    const copied = image.copies.flatMap(({ sources }) =>
+    const allowedFiles = (await readRootFile('.dockerignore')).match(/(?<=^!).+/gm) ?? [];
+    const copiedFiles = image.copies.flatMap(({ sources }) =>
       sources.map((source) => source.replace(/^\.\//, '')),
     );
-    expect(allowed.toSorted()).toEqual([...copied, 'package-lock.json'].toSorted());
+    expect(allowedFiles.toSorted()).toEqual([...copiedFiles, 'package-lock.json'].toSorted());
   });
 });

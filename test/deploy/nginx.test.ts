@@ -15,21 +15,21 @@ import { startServer, useServer } from '../support/process/server.ts';
 import { waitTimeoutMs } from '../support/time-scale.ts';
 
 const source = await readFile(new URL('../../deploy/nginx/vitrine.conf', import.meta.url), 'utf8');
-const missing = [
+const missingPrograms = [
   ['nginx', '-v'],
   ['openssl', 'version'],
 ].filter(([program = '', word = '']) => spawnSync(program, [word]).error);
-if (missing.length > 0)
+if (missingPrograms.length > 0)
   process.stdout.write(
-    `SKIPPED: tests of nginx. They need ${missing.map(([name]) => name).join(' and ')}.\n`,
+    `SKIPPED: nginx tests. They need ${missingPrograms.map(([name]) => name).join(' and ')}.\n`,
   );
 
 interface Proxy {
-  readonly plain: string;
-  readonly secure: string;
+  readonly httpUrl: string;
+  readonly httpsUrl: string;
 }
 
-/** Returns the configuration with the ports, folders and server address of the test. */
+/** Returns the configuration with the test's ports, folders and server address. */
 function adaptConfiguration(
   folder: string,
   ports: { http: number; https: number },
@@ -45,20 +45,20 @@ function adaptConfiguration(
   return isCaching ? conf.replace('proxy_cache off;', 'proxy_cache vitrine;') : conf;
 }
 
-/** Runs nginx with a main configuration that includes the file. */
+/** Starts nginx with a main configuration that includes `vitrine.conf`. */
 async function startNginx(target: string, isCaching: boolean): Promise<Proxy> {
   const folder = await mkdtemp(join(tmpdir(), 'vitrine-test-'));
   const ports = { http: await freePort(), https: await freePort() };
   await mkdir(join(folder, 'cache'));
   await writeFile(join(folder, 'vitrine.conf'), adaptConfiguration(folder, ports, target, isCaching));
-  const temporary = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'].map(
+  const temporaryPaths = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'].map(
     (kind) => `${kind}_temp_path ${folder}/${kind};`,
   );
   const user = process.getuid?.() === 0 ? 'user root;' : '';
   await writeFile(
     join(folder, 'nginx.conf'),
     `daemon off; ${user} pid ${folder}/nginx.pid; error_log ${folder}/error.log; events {}
-     http { access_log off; ${temporary.join(' ')} include ${folder}/vitrine.conf; }`,
+     http { access_log off; ${temporaryPaths.join(' ')} include ${folder}/vitrine.conf; }`,
   );
   const key = ['-keyout', join(folder, 'privkey.pem'), '-out', join(folder, 'fullchain.pem')];
   const request = [
@@ -74,9 +74,9 @@ async function startNginx(target: string, isCaching: boolean): Promise<Proxy> {
   ];
   expect(spawnSync('openssl', [...request, ...key]).status).toBe(0);
   const args = ['-p', folder, '-c', join(folder, 'nginx.conf'), '-e', join(folder, 'error.log')];
-  const checked = spawnSync('nginx', ['-t', ...args], { encoding: 'utf8' });
-  expect(checked.status, checked.stderr).toBe(0);
-  expect(checked.stderr).not.toContain('[warn]');
+  const configurationTest = spawnSync('nginx', ['-t', ...args], { encoding: 'utf8' });
+  expect(configurationTest.status, configurationTest.stderr).toBe(0);
+  expect(configurationTest.stderr).not.toContain('[warn]');
   const child = spawn('nginx', args, { stdio: 'ignore' });
   onTestFinished(async () => {
     const exited = once(child, 'exit');
@@ -84,8 +84,8 @@ async function startNginx(target: string, isCaching: boolean): Promise<Proxy> {
     await exited;
     await rm(folder, { recursive: true, force: true });
   });
-  const proxy = { plain: `http://127.0.0.1:${ports.http}`, secure: `https://127.0.0.1:${ports.https}` };
-  await waitUntilResponding(proxy.plain);
+  const proxy = { httpUrl: `http://127.0.0.1:${ports.http}`, httpsUrl: `https://127.0.0.1:${ports.https}` };
+  await waitUntilResponding(proxy.httpUrl);
   return proxy;
 }
 
@@ -112,27 +112,27 @@ function send(base: string, bytes: Uint8Array) {
   return fetch(`${base}/v1/images`, { method: 'POST', body, dispatcher });
 }
 
-describe.runIf(missing.length === 0)('nginx in front of a server', () => {
+describe.runIf(missingPrograms.length === 0)('nginx in front of a server', () => {
   const server = useServer();
 
-  test('redirects to TLS, forwards requests, and leaves the size limit to Vitrine', async () => {
+  test('redirects to HTTPS, forwards requests, and leaves the size limit to Vitrine', async () => {
     const { url } = server();
-    const { plain, secure } = await startNginx(url, false);
-    const redirect = await get(`${plain}/healthz`);
+    const { httpUrl, httpsUrl } = await startNginx(url, false);
+    const redirect = await get(`${httpUrl}/healthz`);
     expect([redirect.status, redirect.headers.get('location')]).toEqual([301, 'https://127.0.0.1/healthz']);
-    expect((await get(`${secure}/healthz`)).status).toBe(200);
+    expect((await get(`${httpsUrl}/healthz`)).status).toBe(200);
 
-    const uploaded = await send(secure, await jpeg('nginx'));
-    expect(uploaded.status).toBe(201);
-    const { renditions } = (await uploaded.json()) as ImageRecord;
-    const rendition = await get(`${secure}${renditions[0]?.url}`);
+    const uploadResponse = await send(httpsUrl, await jpeg('nginx'));
+    expect(uploadResponse.status).toBe(201);
+    const { renditions } = (await uploadResponse.json()) as ImageRecord;
+    const rendition = await get(`${httpsUrl}${renditions[0]?.url}`);
     expect(rendition.status).toBe(200);
     expect(rendition.headers.get('cache-control')).toContain('immutable');
     expect(rendition.headers.get('x-cache')).toBeNull();
 
-    const large = await send(secure, new Uint8Array(10 * 2 ** 20 + 1));
-    expect(large.status).toBe(413);
-    expect(await large.json()).toMatchObject({ code: 'body_too_large' });
+    const largeResponse = await send(httpsUrl, new Uint8Array(10 * 2 ** 20 + 1));
+    expect(largeResponse.status).toBe(413);
+    expect(await largeResponse.json()).toMatchObject({ code: 'body_too_large' });
   });
 
   test('forwards the host name, so that only same-origin pages may make changes', async () => {
@@ -142,33 +142,33 @@ describe.runIf(missing.length === 0)('nginx in front of a server', () => {
     const { hostname } = new URL(PUBLIC_URL);
     expect(source.match(/(?<=server_name ).+(?=;)/g)).toEqual([hostname, hostname]);
     const publicServer = await startServer({ PUBLIC_URL });
-    const { secure } = await startNginx(publicServer.url, false);
-    const statusOf = async (host: string, origin: string) => {
+    const { httpsUrl } = await startNginx(publicServer.url, false);
+    const requestStatus = async (host: string, origin: string) => {
       const headers = { host, origin };
-      const response = await request(`${secure}/nothing-here`, { method: 'POST', headers, dispatcher });
+      const response = await request(`${httpsUrl}/nothing-here`, { method: 'POST', headers, dispatcher });
       await response.body.dump();
       return response.statusCode;
     };
-    expect(await statusOf(hostname, `https://${hostname}`)).toBe(404);
-    expect(await statusOf(hostname, 'https://evil.example')).toBe(403);
-    expect(await statusOf('evil.example', 'https://evil.example')).toBe(421);
+    expect(await requestStatus(hostname, `https://${hostname}`)).toBe(404);
+    expect(await requestStatus(hostname, 'https://evil.example')).toBe(403);
+    expect(await requestStatus('evil.example', 'https://evil.example')).toBe(421);
   });
 
-  test('caches only immutable renditions, if enabled', async () => {
+  test('caches only immutable renditions if caching is enabled', async () => {
     const { url } = server();
-    const { secure } = await startNginx(url, true);
-    const { id, renditions } = (await (await send(secure, await jpeg('cached'))).json()) as ImageRecord;
-    const immutable = `${secure}${renditions[0]?.url}`;
-    const cacheOf = async (url: string) => {
+    const { httpsUrl } = await startNginx(url, true);
+    const { id, renditions } = (await (await send(httpsUrl, await jpeg('cached'))).json()) as ImageRecord;
+    const immutableUrl = `${httpsUrl}${renditions[0]?.url}`;
+    const cacheStatus = async (url: string) => {
       const response = await get(url);
       await response.arrayBuffer();
       return [response.status, response.headers.get('x-cache')];
     };
-    expect(await cacheOf(immutable)).toEqual([200, 'MISS']);
-    expect(await cacheOf(immutable)).toEqual([200, 'HIT']);
-    const mutable = `${secure}/v1/images/${id}/renditions/thumb`;
-    expect(await cacheOf(mutable)).toEqual([200, 'MISS']);
-    expect(await cacheOf(mutable)).toEqual([200, 'MISS']);
+    expect(await cacheStatus(immutableUrl)).toEqual([200, 'MISS']);
+    expect(await cacheStatus(immutableUrl)).toEqual([200, 'HIT']);
+    const mutableUrl = `${httpsUrl}/v1/images/${id}/renditions/thumb`;
+    expect(await cacheStatus(mutableUrl)).toEqual([200, 'MISS']);
+    expect(await cacheStatus(mutableUrl)).toEqual([200, 'MISS']);
   });
 });
 

@@ -13,12 +13,12 @@ import { functionEnvironment, startFunction } from './support/function-host.ts';
 import { timeScale } from '../support/time-scale.ts';
 
 beforeEach(() => {
-  // The SDK reads the credentials of the bucket from the environment.
+  // The SDK reads the bucket credentials from the environment.
   for (const [name, value] of Object.entries(s3Keys)) vi.stubEnv(name, value);
   return () => vi.unstubAllEnvs();
 });
 
-const imageOf = async (url: string, id: number) => (await call<ImageRecord>(`${url}/v1/images/${id}`)).body;
+const getImage = async (url: string, id: number) => (await call<ImageRecord>(`${url}/v1/images/${id}`)).body;
 
 const importUrl = (base: string, url: string) =>
   call<ImageRecord>(`${base}/v1/images`, {
@@ -60,11 +60,11 @@ describe.runIf(services.databaseUrl && services.s3Endpoint)('a serverless functi
     const host = await startFunction(await functionEnvironment());
     const { body } = await uploadQueued(host.url, await jpeg('function queued'));
     await host.drain();
-    expect(await imageOf(host.url, body.asset_id)).toMatchObject({ status: 'completed' });
+    expect(await getImage(host.url, body.asset_id)).toMatchObject({ status: 'completed' });
     await host.drain();
   });
 
-  test('processes an import in the same invocation, even if its origin fails at first', async () => {
+  test('retries a failed import in the same invocation', async () => {
     const host = await startFunction(await functionEnvironment({ IMPORT_ALLOWED_NETWORKS: '127.0.0.1/32' }));
     const origin = await startOrigin();
     const url = origin.put('/picture.jpg', 503);
@@ -73,31 +73,31 @@ describe.runIf(services.databaseUrl && services.s3Endpoint)('a serverless functi
     await expect.poll(() => origin.requestCount('/picture.jpg')).toBe(1);
     origin.put('/picture.jpg', await jpeg('function import'));
     await host.drain();
-    expect(await imageOf(host.url, body.id)).toMatchObject({ status: 'completed' });
+    expect(await getImage(host.url, body.id)).toMatchObject({ status: 'completed' });
     await host.drain();
   });
 
-  test('releases a download that outlasts the invocation, so that a cron invocation completes it', async () => {
+  test('releases a download at the end of the invocation, and completes it in a cron invocation', async () => {
     const environment = await functionEnvironment({ IMPORT_ALLOWED_NETWORKS: '127.0.0.1/32' });
     const host = await startFunction(
       { ...environment, CRON_SECRET: 'a secret of the host' },
       { workMs: 300 },
     );
-    const source = await startDisabledOrigin(await jpeg('function slow'));
-    const { body } = await importUrl(host.url, source.url);
+    const disabledOrigin = await startDisabledOrigin(await jpeg('function slow'));
+    const { body } = await importUrl(host.url, disabledOrigin.url);
     const startedAt = performance.now();
     await host.drain();
     expect(performance.now() - startedAt).toBeLessThan(3_000 * timeScale);
-    expect((await imageOf(host.url, body.id)).status).toMatch(/^(pending|processing)$/);
-    source.enable();
+    expect((await getImage(host.url, body.id)).status).toMatch(/^(pending|processing)$/);
+    disabledOrigin.enable();
     const headers = { authorization: 'Bearer a secret of the host' };
     const cron = await call(`${host.url}/api/cron`, { headers });
     expect(cron.body).toEqual({ done: true });
-    expect(await imageOf(host.url, body.id)).toMatchObject({ status: 'completed' });
+    expect(await getImage(host.url, body.id)).toMatchObject({ status: 'completed' });
     await host.drain();
   });
 
-  test('requires the secret for cron requests, which process remaining jobs', async () => {
+  test('processes remaining jobs in cron requests, which require the secret', async () => {
     const environment = await functionEnvironment();
     const withoutSecret = await startFunction(environment, { workMs: 0 });
     const { body } = await uploadQueued(withoutSecret.url, await jpeg('function cron'));
@@ -105,17 +105,17 @@ describe.runIf(services.databaseUrl && services.s3Endpoint)('a serverless functi
     expectProblem(await call(`${withoutSecret.url}/api/cron`), 503, 'unavailable');
     const host = await startFunction({ ...environment, CRON_SECRET: 'a secret of the host' });
     expect((await call(`${host.url}/api/cron`)).status).toBe(401);
-    const wrong = { headers: { authorization: 'Bearer a secret of the hosT' } };
-    expect((await call(`${host.url}/api/cron`, wrong)).status).toBe(401);
-    const right = { headers: { authorization: 'Bearer a secret of the host' } };
-    expect((await call(`${host.url}/api/cron`, right)).status).toBe(200);
-    expect(await imageOf(withoutSecret.url, body.asset_id)).toMatchObject({ status: 'completed' });
+    const wrongSecret = { headers: { authorization: 'Bearer a secret of the hosT' } };
+    expect((await call(`${host.url}/api/cron`, wrongSecret)).status).toBe(401);
+    const correctSecret = { headers: { authorization: 'Bearer a secret of the host' } };
+    expect((await call(`${host.url}/api/cron`, correctSecret)).status).toBe(200);
+    expect(await getImage(withoutSecret.url, body.asset_id)).toMatchObject({ status: 'completed' });
     const usage = await call<{ totals: { images: number } }>(`${host.url}/v1/metrics`);
     expect(usage.body.totals.images).toBe(1);
     await Promise.all([withoutSecret.drain(), host.drain()]);
   });
 
-  test('starts two instances concurrently on an empty database', async () => {
+  test('starts two instances concurrently with an empty database', async () => {
     const environment = await functionEnvironment({}, false);
     const hosts = await Promise.all([startFunction(environment), startFunction(environment)]);
     const bytes = await jpeg('function cold');
@@ -141,13 +141,13 @@ describe.runIf(services.databaseUrl && services.s3Endpoint)('a serverless functi
 });
 
 describe('the settings of a serverless function', () => {
-  test('are reported together if missing, on every path', async () => {
+  test('are reported together on every path if they are missing', async () => {
     const host = await startFunction({});
     const paths = ['/', '/healthz', '/v1/images', '/upload/', '/api/v1/health'];
     for (const path of paths) {
       const detail = expectProblem(await call(`${host.url}${path}`), 503, 'unavailable');
-      const reported = detail.match(/[A-Z0-9]+_[A-Z0-9_]+(?=: is)/g);
-      expect(reported).toEqual([
+      const reportedSettings = detail.match(/[A-Z0-9]+_[A-Z0-9_]+(?=: is)/g);
+      expect(reportedSettings).toEqual([
         'DATABASE_URL',
         'STORAGE_TYPE',
         'S3_BUCKET',
@@ -157,7 +157,7 @@ describe('the settings of a serverless function', () => {
     }
   });
 
-  test('treat it as exposed, regardless of HOST', () => {
+  test('treat the server as exposed, regardless of HOST', () => {
     const { server, purge } = loadServerlessConfig({
       HOST: '127.0.0.1',
       DATABASE_URL: 'postgres://database/vitrine',
@@ -168,7 +168,7 @@ describe('the settings of a serverless function', () => {
     expect([server.isExposed, server.isOnLoopback, purge.confirmToken]).toEqual([true, false, undefined]);
   });
 
-  test('are reported together if missing or invalid', async () => {
+  test('are reported together if they are missing or invalid', async () => {
     const host = await startFunction({ STORAGE_TYPE: 's3', PORT: 'many', ...s3Keys });
     const detail = expectProblem(await call(host.url), 503, 'unavailable');
     expect(detail).toContain('DATABASE_URL: is not set');

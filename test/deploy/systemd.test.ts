@@ -14,8 +14,7 @@ const folder = new URL('../../deploy/systemd/', import.meta.url);
 const units = ['vitrine-api.service', 'vitrine-worker@.service'] as const;
 const canRun = services.databaseUrl && canRunContainers();
 const hasAnalyze = spawnSync('systemd-analyze', ['--version']).error === undefined;
-if (!hasAnalyze)
-  process.stdout.write('SKIPPED: the verification of systemd units. It needs systemd-analyze.\n');
+if (!hasAnalyze) process.stdout.write('SKIPPED: the systemd unit verification. It needs systemd-analyze.\n');
 
 type Unit = ReadonlyMap<string, readonly string[]>;
 
@@ -30,16 +29,16 @@ async function readUnit(name: (typeof units)[number], instance = ''): Promise<Un
 
 const firstValue = (unit: Unit, key: string) => unit.get(key)?.[0] ?? '';
 
-/** Returns the environment that systemd sets: that of the unit, overridden by the environment file. */
-async function environmentOf(unit: Unit): Promise<Record<string, string>> {
+/** Returns the environment that systemd sets. The environment file overrides the unit's own variables. */
+async function unitEnvironment(unit: Unit): Promise<Record<string, string>> {
   expect(firstValue(unit, 'EnvironmentFile')).toBe('/etc/vitrine/vitrine.env');
-  const example = parseEnv(await readFile(new URL('vitrine.env.example', folder), 'utf8'));
-  const own = parseEnv((unit.get('Environment') ?? []).join('\n'));
-  return { ...own, ...example } as Record<string, string>;
+  const fileVariables = parseEnv(await readFile(new URL('vitrine.env.example', folder), 'utf8'));
+  const unitVariables = parseEnv((unit.get('Environment') ?? []).join('\n'));
+  return { ...unitVariables, ...fileVariables } as Record<string, string>;
 }
 
-async function startUnit(unit: Unit, shared: string) {
-  const environment = await environmentOf(unit);
+async function startUnit(unit: Unit, sharedFolder: string) {
+  const environment = await unitEnvironment(unit);
   const port = Number(
     firstValue(unit, 'ExecStart').includes('worker') ? environment['WORKER_PORT'] : environment['PORT'],
   );
@@ -47,8 +46,8 @@ async function startUnit(unit: Unit, shared: string) {
     command: firstValue(unit, 'ExecStart').split(' '),
     environment,
     folder: firstValue(unit, 'WorkingDirectory'),
-    writable: `/var/lib/${firstValue(unit, 'StateDirectory')}`,
-    shared,
+    writableFolder: `/var/lib/${firstValue(unit, 'StateDirectory')}`,
+    sharedFolder,
     hostMappings: [{ name: 'localhost', port: 5432, target: databaseTarget() }],
     ports: [port],
   });
@@ -59,10 +58,10 @@ describe.runIf(canRun)('the systemd units', () => {
   test('run every start command with only its own environment and a shared picture folder', {
     tags: 'slow',
   }, async () => {
-    const shared = await mkdtemp(join(tmpdir(), 'vitrine-test-'));
-    onTestFinished(() => rm(shared, { recursive: true, force: true }));
+    const sharedFolder = await mkdtemp(join(tmpdir(), 'vitrine-test-'));
+    onTestFinished(() => rm(sharedFolder, { recursive: true, force: true }));
     const api = await readUnit('vitrine-api.service');
-    const databaseUrl = new URL((await environmentOf(api))['DATABASE_URL'] ?? '');
+    const databaseUrl = new URL((await unitEnvironment(api))['DATABASE_URL'] ?? '');
     const { username: user, password, pathname } = databaseUrl;
     await useDatabase({ user, password, database: pathname.slice(1) }, 'owner');
 
@@ -71,17 +70,17 @@ describe.runIf(canRun)('the systemd units', () => {
       await readUnit('vitrine-worker@.service', '1'),
       await readUnit('vitrine-worker@.service', '2'),
     ];
-    const [server, ...workers] = await Promise.all(allUnits.map((unit) => startUnit(unit, shared)));
+    const [server, ...workers] = await Promise.all(allUnits.map((unit) => startUnit(unit, sharedFolder)));
     if (!server) throw new Error('There is no API.');
     for (const { container, port } of [server, ...workers]) await waitUntilHealthy(container, port);
     expect(workers.map(({ port }) => port)).toEqual([8101, 8102]);
 
-    const inline = await upload(server.url, await jpeg('systemd inline'));
-    expect(inline.status).toBe(201);
-    const queued = await uploadQueued(server.url, await jpeg('systemd queued'));
-    const finished = await finishedImage(server.url, queued.body.asset_id);
-    expect(finished.status).toBe('completed');
-    expect((await call(`${server.url}${finished.renditions[0]?.url}`)).status).toBe(200);
+    const inlineUpload = await upload(server.url, await jpeg('systemd inline'));
+    expect(inlineUpload.status).toBe(201);
+    const queuedUpload = await uploadQueued(server.url, await jpeg('systemd queued'));
+    const image = await finishedImage(server.url, queuedUpload.body.asset_id);
+    expect(image.status).toBe('completed');
+    expect((await call(`${server.url}${image.renditions[0]?.url}`)).status).toBe(200);
     // The log is read asynchronously from a pipe.
     await expect
       .poll(() => workers.some(({ container }) => container.log().includes('completed in')))
@@ -95,28 +94,28 @@ describe.runIf(canRun)('the systemd units', () => {
 describe('the contents of the systemd units', () => {
   test.each(units)('allow enough time to stop, and restart the process: %s', async (name) => {
     const unit = await readUnit(name);
-    const { SHUTDOWN_SECONDS } = await environmentOf(unit);
+    const { SHUTDOWN_SECONDS } = await unitEnvironment(unit);
     expect(Number(firstValue(unit, 'TimeoutStopSec'))).toBeGreaterThan(Number(SHUTDOWN_SECONDS) + 5);
     expect(firstValue(unit, 'KillMode')).toBe('mixed');
     expect(firstValue(unit, 'Restart')).toBe('always');
     expect(firstValue(unit, 'MemoryMax')).toMatch(/^\d+G$/);
     expect([firstValue(unit, 'StateDirectoryMode'), firstValue(unit, 'UMask')]).toEqual(['0700', '0077']);
-    expect(firstValue(unit, 'DATA_DIR') || (await environmentOf(unit))['DATA_DIR']).toBe(
+    expect(firstValue(unit, 'DATA_DIR') || (await unitEnvironment(unit))['DATA_DIR']).toBe(
       `/var/lib/${firstValue(unit, 'StateDirectory')}`,
     );
   });
 
   test.runIf(hasAnalyze)("pass systemd's verification", async () => {
-    const temporary = await mkdtemp(join(tmpdir(), 'vitrine-test-'));
-    onTestFinished(() => rm(temporary, { recursive: true, force: true }));
+    const temporaryFolder = await mkdtemp(join(tmpdir(), 'vitrine-test-'));
+    onTestFinished(() => rm(temporaryFolder, { recursive: true, force: true }));
     for (const name of units) {
       const text = await readFile(new URL(name, folder), 'utf8');
-      // The path of Node differs between machines.
-      await writeFile(join(temporary, name), text.replace('/usr/local/bin/node', process.execPath));
+      // The path to Node differs between machines.
+      await writeFile(join(temporaryFolder, name), text.replace('/usr/local/bin/node', process.execPath));
     }
     const { status, stderr } = spawnSync(
       'systemd-analyze',
-      ['verify', '--man=no', ...units.map((name) => join(temporary, name))],
+      ['verify', '--man=no', ...units.map((name) => join(temporaryFolder, name))],
       { encoding: 'utf8' },
     );
     expect(stderr.split('\n').filter((line) => line.includes('vitrine'))).toEqual([]);

@@ -16,7 +16,7 @@ import { waitTimeoutMs } from '../support/time-scale.ts';
 const file = await readVercelFile();
 const secret = 'a secret of the host';
 
-/** Calls the functions for each request like Vercel, with its request context. */
+/** Calls the functions for each request, with the request context that Vercel provides. */
 const launcher = `
   import { createServer } from 'node:http';
   const index = (await import('./api/index.js')).default;
@@ -35,7 +35,7 @@ async function launch(folder: string): Promise<string> {
   const port = await freePort();
   const environment = await functionEnvironment({
     CRON_SECRET: secret,
-    AWS_SESSION_TOKEN: 'of other credentials',
+    AWS_SESSION_TOKEN: 'a token for different credentials',
   });
   const child = spawn(process.execPath, ['--input-type=module', '--eval', launcher], {
     cwd: folder,
@@ -70,9 +70,9 @@ describe.runIf(services.databaseUrl && services.s3Endpoint)('the bundled functio
     const { status, body } = await upload(url, await jpeg('vercel inline'));
     expect(status).toBe(201);
     expect((await call(`${url}${body.renditions[0]?.url}`)).status).toBe(200);
-    const queued = await uploadQueued(url, await jpeg('vercel queued'));
+    const queuedUpload = await uploadQueued(url, await jpeg('vercel queued'));
     await call(`${url}/drain`);
-    const image = await call<ImageRecord>(`${url}/v1/images/${queued.body.asset_id}`);
+    const image = await call<ImageRecord>(`${url}/v1/images/${queuedUpload.body.asset_id}`);
     expect(image.body.status).toBe('completed');
     for (const path of ['/', '/docs', '/redoc', '/api/v1/openapi.json', '/api/v1/health', '/metrics'])
       expect((await call(`${url}${path}`)).status, path).toBe(200);
@@ -90,14 +90,14 @@ describe('vercel.json', () => {
   });
 
   test('allows enough time for work after the response', () => {
-    // Work continues for 40 s after a response and 50 s in a cron invocation; an inline response takes at most 14 s.
+    // Work continues for up to 40 s after a response, which takes at most 14 s. A cron invocation works for up to 50 s.
     for (const { maxDuration, memory } of Object.values(file.functions)) {
       expect(maxDuration).toBeGreaterThanOrEqual(60);
       expect(memory).toBeGreaterThanOrEqual(2048);
     }
   });
 
-  test('publishes no project files and leaves bodies unparsed', () => {
+  test('publishes no project files, and does not parse request bodies', () => {
     expect(file.outputDirectory).toBe('deploy/vercel/public');
     expect(file.build.env).toEqual({ NODEJS_HELPERS: '0' });
   });

@@ -7,14 +7,14 @@ import { call } from '../support/process/client.ts';
 import { cleanEnvironment, mainModule, runVitrine } from '../support/process/command.ts';
 import { makeDataFolder, removeFolder } from '../support/process/data-folder.ts';
 
-async function dataFolder(): Promise<string> {
+async function createDataFolder(): Promise<string> {
   const folder = await makeDataFolder();
   onTestFinished(() => removeFolder(folder));
   return folder;
 }
 
 test('serves only health and metrics on WORKER_PORT', async () => {
-  const env = cleanEnvironment({ DATA_DIR: await dataFolder(), WORKER_PORT: '0', LOG_FORMAT: 'json' });
+  const env = cleanEnvironment({ DATA_DIR: await createDataFolder(), WORKER_PORT: '0', LOG_FORMAT: 'json' });
   const child = spawn(process.execPath, [mainModule, 'worker'], {
     env,
     stdio: ['ignore', 'pipe', 'inherit'],
@@ -34,8 +34,12 @@ test('serves only health and metrics on WORKER_PORT', async () => {
   const metrics = await call(`${url}/metrics`);
   expect(metrics.headers.get('content-type')).toMatch(/^text\/plain/);
   expect(metrics.bytes.toString()).toMatch(/^vitrine_build_info/m);
-  for (const other of [call(`${url}/`), call(`${url}/v1/images`), call(`${url}/healthz`, { method: 'POST' })])
-    expect(await other).toMatchObject({
+  for (const response of [
+    call(`${url}/`),
+    call(`${url}/v1/images`),
+    call(`${url}/healthz`, { method: 'POST' }),
+  ])
+    expect(await response).toMatchObject({
       status: 404,
       body: { code: 'route_not_found', detail: expect.stringMatching(/^This is a worker/) as string },
     });
@@ -50,7 +54,7 @@ test('exits with a message if WORKER_PORT is in use', async () => {
   await once(server, 'listening');
   onTestFinished(() => void server.close());
   const { port } = server.address() as AddressInfo;
-  const env = { DATA_DIR: await dataFolder(), WORKER_PORT: String(port) };
+  const env = { DATA_DIR: await createDataFolder(), WORKER_PORT: String(port) };
   const { code, stderr } = await runVitrine(['worker'], env);
   expect(code).toBe(1);
   expect(stderr).toContain(`EADDRINUSE: address already in use 127.0.0.1:${port}`);

@@ -42,14 +42,14 @@ test('accepts anything in place of an omitted part', () => {
   );
 });
 
-test('replaces a documented UUID with the actual one in later commands', () => {
+test('replaces a documented UUID with the actual UUID in later commands', () => {
   const comparison = makeComparison();
   expect(comparison.differences(`{"uuid":"${uuids[0]}"}`, `{"uuid":"${uuids[1]}"}`)).toEqual([]);
   expect(comparison.translate(`curl /v1/images/${uuids[0]}`)).toBe(`curl /v1/images/${uuids[1]}`);
   expect(comparison.differences(`{"uuid":"${uuids[0]}"}`, `{"uuid":"${uuids[0]}"}`)).not.toEqual([]);
 });
 
-test('reads the commands of a document with their output', () => {
+test('extracts commands and their output from a document', () => {
   const document = [
     'text',
     '```console',

@@ -17,37 +17,38 @@ const documents = [
     .filter((name) => name.endsWith('.md'))
     .map((name) => join('docs', name)),
 ].sort();
-const read = (document: string) => readFileSync(join(root, document), 'utf8');
-const examplesOf = (document: string) => readExamples(read(document));
-/** These need an external store or host. test/http and test/deploy cover some of the same calls. */
+const readDocument = (document: string) => readFileSync(join(root, document), 'utf8');
+const documentExamples = (document: string) => readExamples(readDocument(document));
+/** The examples in these documents need an external store or host. test/http and test/deploy cover some of them. */
 const needsExternalHosts = (document: string) =>
   document === 'docs/storage.md' || document.startsWith('docs/deploy/');
-const runnable = documents.filter(
-  (document) => examplesOf(document).length > 0 && !needsExternalHosts(document),
+const testedDocuments = documents.filter(
+  (document) => documentExamples(document).length > 0 && !needsExternalHosts(document),
 );
 
 const hasCurl = spawnSync('curl', ['--version']).status === 0;
 if (!hasCurl)
-  console.log('SKIPPED: examples of the documentation. Install curl and run: npx vitest run test/examples');
+  console.log('SKIPPED: documentation examples. Install curl and run: npx vitest run test/examples');
 
 test('finds examples in the README and on every API page', () => {
   const pages = documents.filter((document) => document.startsWith('docs/api/'));
   expect(pages.length).toBeGreaterThan(5);
-  expect(runnable).toEqual(expect.arrayContaining(['README.md', ...pages]));
+  expect(testedDocuments).toEqual(expect.arrayContaining(['README.md', ...pages]));
 });
 
 /** Documents whose examples need no sample pictures, which are slow to draw. */
-const quick = ['docs/api/errors.md', 'docs/troubleshooting.md'];
+const quickDocuments = ['docs/api/errors.md', 'docs/troubleshooting.md'];
 
 async function expectExamples(document: string, samples?: string): Promise<void> {
-  const workspace = await makeWorkspace(read(document), samples);
+  const workspace = await makeWorkspace(readDocument(document), samples);
   const comparison = makeComparison();
-  for (const example of examplesOf(document))
-    expect(await differencesOf(workspace, comparison, example), `${document}:${example.line}`).toEqual([]);
+  for (const example of documentExamples(document))
+    expect(await findDifferences(workspace, comparison, example), `${document}:${example.line}`).toEqual([]);
 }
 
-test.skipIf(!hasCurl).each(quick)('produces the documented output for the examples of %s', (document) =>
-  expectExamples(document),
+test.skipIf(!hasCurl).each(quickDocuments)(
+  'produces the documented output for the examples in %s',
+  (document) => expectExamples(document),
 );
 
 describe('with sample pictures', { tags: 'slow' }, () => {
@@ -58,14 +59,14 @@ describe('with sample pictures', { tags: 'slow' }, () => {
   });
   afterAll(() => removeFolder(samples));
 
-  test.skipIf(!hasCurl).each(runnable.filter((document) => !quick.includes(document)))(
-    'produces the documented output for the examples of %s',
+  test.skipIf(!hasCurl).each(testedDocuments.filter((document) => !quickDocuments.includes(document)))(
+    'produces the documented output for the examples in %s',
     (document) => expectExamples(document, samples),
   );
 });
 
-/** Runs one example and returns the differences. Repeats a read-only command until it agrees or time is up. */
-async function differencesOf(
+/** Runs an example and returns the differences. Repeats a read-only command until there are none or a timeout. */
+async function findDifferences(
   workspace: Workspace,
   comparison: Comparison,
   { command, output }: Example,

@@ -6,14 +6,14 @@ import { faultRounds, postgresCommands } from './support/settings.ts';
 const { kill, start } = postgresCommands;
 
 test.runIf(services.databaseUrl && kill && start)(
-  'survives kills and restarts of PostgreSQL under load',
+  'continues under load when PostgreSQL is killed and restarted',
   async () => {
     await killPostgres(faultRounds, kill ?? '', start ?? '');
   },
 );
 
 test.runIf(services.databaseUrl)(
-  'survives termination of all PostgreSQL connections under load',
+  'continues under load when all PostgreSQL connections are terminated',
   async () => {
     await terminateConnections(faultRounds);
   },

@@ -6,10 +6,10 @@ import { faultRounds } from './support/settings.ts';
 
 const canRun = Boolean(services.databaseUrl && services.s3Endpoint);
 
-test.runIf(canRun)('survives errors, timeouts and aborted responses of S3 under load', async () => {
+test.runIf(canRun)('survives S3 errors, timeouts and aborted responses under load', async () => {
   await injectS3Faults(faultRounds);
 });
 
-test.runIf(canRun)('completes jobs after S3 failed for longer than their retries', async () => {
+test.runIf(canRun)('completes jobs that an operator retries after a long S3 failure', async () => {
   await failBeyondRetries();
 });

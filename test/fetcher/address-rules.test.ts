@@ -16,9 +16,9 @@ const hostileHosts = [
   ...hostileV6.map((address) => `[${address}]`),
 ];
 
-const kindOf = (address: string, rules = noRules) => classifyAddress(address, 80, rules).kind;
+const addressKind = (address: string, rules = noRules) => classifyAddress(address, 80, rules).kind;
 
-/** Returns the host that the URL parser derives from a notation. */
+/** Returns the host after the URL parser has normalised it. */
 const parsedHost = (host: string) => hostOf(new URL(`http://${host}/`));
 
 describe('special addresses', () => {
@@ -29,31 +29,31 @@ describe('special addresses', () => {
   });
 
   test('are denied by the classifier in every notation', () => {
-    expect(hostileHosts.filter((host) => kindOf(parsedHost(host)) !== 'denied')).toEqual([]);
+    expect(hostileHosts.filter((host) => addressKind(parsedHost(host)) !== 'denied')).toEqual([]);
   });
 
   test('are rejected in URLs in every notation', () => {
-    const accepted = hostileHosts.filter((host) => {
+    const acceptedHosts = hostileHosts.filter((host) => {
       try {
         return parseImportUrl(`http://${host}/a.jpg`, noRules);
       } catch (error) {
         return (error as { code: string }).code !== 'address_not_allowed';
       }
     });
-    expect(accepted).toEqual([]);
+    expect(acceptedHosts).toEqual([]);
   });
 
-  test('are denied even if they embed a public address', () => {
-    const [, , , ...others] = v6Embeddings('8.8.8.8');
-    expect(others.filter((address) => kindOf(address) !== 'denied')).toEqual([]);
+  test('are denied if they embed a public address', () => {
+    const [, , , ...otherEmbeddings] = v6Embeddings('8.8.8.8');
+    expect(otherEmbeddings.filter((address) => addressKind(address) !== 'denied')).toEqual([]);
   });
 });
 
 describe('public addresses', () => {
   test('cover many ranges', () => expect(new Set(publicAddresses).size).toBeGreaterThanOrEqual(50));
 
-  test.each(publicAddresses)('allow %s', (address) => {
-    expect(kindOf(address)).toBe('public');
+  test.each(publicAddresses)('are allowed: %s', (address) => {
+    expect(addressKind(address)).toBe('public');
   });
 });
 
@@ -72,9 +72,9 @@ describe('invalid addresses', () => {
     ' 1.1.1.1',
     '1.1.1.1\n',
     '[2606:4700::1]',
-  ])('deny %j', (text) => {
-    expect(kindOf(text)).toBe('denied');
-    expect(kindOf(text, allow('0.0.0.0/0', '::/0'))).toBe('denied');
+  ])('are denied: %j', (text) => {
+    expect(addressKind(text)).toBe('denied');
+    expect(addressKind(text, allow('0.0.0.0/0', '::/0'))).toBe('denied');
   });
 });
 
@@ -90,13 +90,15 @@ describe('allowed networks', () => {
   });
 
   test('allow nothing else for 127.0.0.1/32', () => {
-    const others = hostileHosts.filter((host) => kindOf(parsedHost(host), onlyLoopback) !== 'denied');
-    expect(others).toEqual([]);
-    const embedded = v6Embeddings('127.0.0.1').filter(
+    const acceptedHosts = hostileHosts.filter(
+      (host) => addressKind(parsedHost(host), onlyLoopback) !== 'denied',
+    );
+    expect(acceptedHosts).toEqual([]);
+    const embeddings = v6Embeddings('127.0.0.1').filter(
       (address) => !address.includes('ffff:127') && !address.includes('ffff:7f'),
     );
     for (const address of [
-      ...embedded,
+      ...embeddings,
       '127.0.0.2',
       '127.0.0.0',
       '::1',
@@ -104,49 +106,51 @@ describe('allowed networks', () => {
       '::',
       '::ffff:127.0.0.2',
     ]) {
-      expect([address, kindOf(address, onlyLoopback)]).toEqual([address, 'denied']);
+      expect([address, addressKind(address, onlyLoopback)]).toEqual([address, 'denied']);
     }
   });
 
-  test('do not allow IPv4 embedded in IPv6 for an IPv6 network', () => {
+  test('do not allow embedded IPv4 addresses for an IPv6 network', () => {
     const rules = allow('::/0');
-    expect(kindOf('::ffff:127.0.0.1', rules)).toBe('denied');
-    expect(kindOf('::1', rules)).toBe('exempt');
-    expect(kindOf('127.0.0.1', rules)).toBe('denied');
+    expect(addressKind('::ffff:127.0.0.1', rules)).toBe('denied');
+    expect(addressKind('::1', rules)).toBe('exempt');
+    expect(addressKind('127.0.0.1', rules)).toBe('denied');
   });
 
-  test('allow every address of a wide network', () => {
+  test('allow every address in a wide network', () => {
     const rules = allow('10.1.0.0/16', 'fd00::/8');
-    expect(kindOf('10.1.255.255', rules)).toBe('exempt');
-    expect(kindOf('10.2.0.0', rules)).toBe('denied');
-    expect(kindOf('fd12::1', rules)).toBe('exempt');
-    expect(kindOf('fc12::1', rules)).toBe('denied');
-    expect(kindOf('8.8.8.8', rules)).toBe('public');
+    expect(addressKind('10.1.255.255', rules)).toBe('exempt');
+    expect(addressKind('10.2.0.0', rules)).toBe('denied');
+    expect(addressKind('fd12::1', rules)).toBe('exempt');
+    expect(addressKind('fc12::1', rules)).toBe('denied');
+    expect(addressKind('8.8.8.8', rules)).toBe('public');
   });
 });
 
-describe('ports of allowed networks', () => {
-  const kindAt = (address: string, port: number, network: string, open?: number) =>
-    classifyAddress(address, port, { allowedNetworks: [{ network, port: open }] }).kind;
+describe('the port of an allowed network', () => {
+  const addressKindOnPort = (address: string, port: number, network: string, allowedPort?: number) =>
+    classifyAddress(address, port, { allowedNetworks: [{ network, port: allowedPort }] }).kind;
 
-  test('allow only the given port', () => {
+  test('is the only allowed port', () => {
     for (const [address, network] of [
       ['10.1.2.3', '10.1.2.3/32'],
       ['::ffff:10.1.2.3', '10.1.2.0/24'],
       ['fd00::5', 'fd00::/8'],
     ] as const) {
-      const kinds = [9000, 80, 443, 22].map((port) => kindAt(address, port, network, 9000));
+      const kinds = [9000, 80, 443, 22].map((port) => addressKindOnPort(address, port, network, 9000));
       expect([address, kinds]).toEqual([address, ['exempt', 'denied', 'denied', 'denied']]);
     }
-    expect(kindAt('10.1.2.4', 9000, '10.1.2.3/32', 9000)).toBe('denied');
+    expect(addressKindOnPort('10.1.2.4', 9000, '10.1.2.3/32', 9000)).toBe('denied');
   });
 
-  test('allow all ports if none is given', () => {
-    expect([1, 80, 9000].map((port) => kindAt('10.1.2.3', port, '10.1.2.3/32'))).not.toContain('denied');
+  test('is not restricted if it is not given', () => {
+    expect([1, 80, 9000].map((port) => addressKindOnPort('10.1.2.3', port, '10.1.2.3/32'))).not.toContain(
+      'denied',
+    );
   });
 
-  test('keep a public address public on 80 and 443 if another port is allowed', () => {
-    const kinds = [80, 443, 8080, 22].map((port) => kindAt('8.8.8.8', port, '8.8.8.0/24', 8080));
+  test('does not restrict a public address on ports 80 and 443', () => {
+    const kinds = [80, 443, 8080, 22].map((port) => addressKindOnPort('8.8.8.8', port, '8.8.8.0/24', 8080));
     expect(kinds).toEqual(['public', 'public', 'exempt', 'denied']);
   });
 });
@@ -157,6 +161,6 @@ test.each([
   ['::ffff:10.0.0.5', 'is an IPv6 address with an embedded IPv4 address (::ffff:0:0/96)'],
   ['2606:4700::5efe:a00:5', 'is an IPv6 address with an embedded IPv4 address (ISATAP)'],
   ['4000::1', 'is not a global unicast address (2000::/3)'],
-])('gives the reason for denying %s', (address, reason) => {
+])('returns the reason why %s is denied', (address, reason) => {
   expect(classifyAddress(address, 80, noRules)).toEqual({ kind: 'denied', reason });
 });

@@ -2,7 +2,7 @@ import { get } from 'node:http';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import type { Fetcher } from '../../src/fetcher/fetch-picture.ts';
 import { type Canaries, serveCanaries } from './support/canaries.ts';
-import { type DnsServer, fixed, serveDns } from './support/dns-server.ts';
+import { type DnsServer, addressRecords, serveDns } from './support/dns-server.ts';
 import { untilAllClosed, download, downloadError, testFetcher } from './support/test-fetcher.ts';
 import { serve } from './support/origin.ts';
 import { timeScale } from '../support/time-scale.ts';
@@ -13,17 +13,17 @@ let origin: Awaited<ReturnType<typeof serve>>;
 let dns: DnsServer;
 let fetcher: Fetcher;
 
-const good = '127.0.0.1';
-const bad = '127.0.0.2';
+const allowedIp = '127.0.0.1';
+const canaryIp = '127.0.0.2';
 
 beforeAll(async () => {
   canaries = await serveCanaries();
-  // /<status>/<count>?<target> redirects `count` times, finally to the target.
+  // /<status>/<count>?<target> redirects `count` times. The last redirect leads to the target.
   origin = await serve((request, response) => {
     const { pathname, search } = new URL(request.url ?? '/', 'http://origin');
     const [, status, count] = pathname.split('/');
     if (!Number(status)) return void response.end('a picture');
-    // Raw bytes, as sent by a server that does not escape them.
+    // Some servers send raw bytes instead of escaping them.
     const target = Buffer.from(decodeURIComponent(search.slice(1))).toString('latin1');
     response.statusCode = Number(status);
     response.setHeader('location', Number(count) > 1 ? `/${status}/${Number(count) - 1}${search}` : target);
@@ -31,33 +31,36 @@ beforeAll(async () => {
     response.end(Buffer.from('an ignored body'));
   });
   dns = await serveDns({
-    'good.test': fixed('good.test', good),
-    'both-good.test': fixed('both-good.test', good, good),
-    'inside.test': fixed('inside.test', bad),
-    'inside6.test': fixed('inside6.test', '::1'),
-    'mapped.test': fixed('mapped.test', '::ffff:127.0.0.2'),
-    'compatible.test': fixed('compatible.test', '::127.0.0.1'),
-    'zero.test': fixed('zero.test', '0.0.0.0'),
-    'mixed.test': fixed('mixed.test', good, bad),
-    'mixed-reversed.test': fixed('mixed-reversed.test', bad, good),
-    'mixed-families.test': fixed('mixed-families.test', good, '::1'),
-    localhost: fixed('localhost', bad, '::1'),
-    'rebinding.test': (type, nth) => fixed('rebinding.test', nth === 1 ? good : bad)(type, nth),
+    'good.test': addressRecords('good.test', allowedIp),
+    'both-good.test': addressRecords('both-good.test', allowedIp, allowedIp),
+    'inside.test': addressRecords('inside.test', canaryIp),
+    'inside6.test': addressRecords('inside6.test', '::1'),
+    'mapped.test': addressRecords('mapped.test', '::ffff:127.0.0.2'),
+    'compatible.test': addressRecords('compatible.test', '::127.0.0.1'),
+    'zero.test': addressRecords('zero.test', '0.0.0.0'),
+    'mixed.test': addressRecords('mixed.test', allowedIp, canaryIp),
+    'mixed-reversed.test': addressRecords('mixed-reversed.test', canaryIp, allowedIp),
+    'mixed-families.test': addressRecords('mixed-families.test', allowedIp, '::1'),
+    localhost: addressRecords('localhost', canaryIp, '::1'),
+    'rebinding.test': (type, nth) =>
+      addressRecords('rebinding.test', nth === 1 ? allowedIp : canaryIp)(type, nth),
     'chain.test': (type) => [
       { type: 'CNAME', name: 'chain.test', data: 'middle.test', ttl: 0 },
       { type: 'CNAME', name: 'middle.test', data: 'end.test', ttl: 0 },
-      ...(type === 'A' ? [{ type, name: 'end.test', data: bad, ttl: 0 } as const] : []),
+      ...(type === 'A' ? [{ type, name: 'end.test', data: canaryIp, ttl: 0 } as const] : []),
     ],
     'dangling-chain.test': () => [
       { type: 'CNAME', name: 'dangling-chain.test', data: 'inside.test', ttl: 0 },
     ],
     'good-chain.test': (type) => [
       { type: 'CNAME', name: 'good-chain.test', data: 'good.test', ttl: 0 },
-      ...(type === 'A' ? [{ type, name: 'good.test', data: good, ttl: 0 } as const] : []),
+      ...(type === 'A' ? [{ type, name: 'good.test', data: allowedIp, ttl: 0 } as const] : []),
     ],
     'silent.test': () => 'no response',
-    'silent6.test': (type, nth) => (type === 'AAAA' ? 'no response' : fixed('silent6.test', good)(type, nth)),
-    'failing6.test': (type, nth) => (type === 'AAAA' ? 2 : fixed('failing6.test', good)(type, nth)),
+    'silent6.test': (type, nth) =>
+      type === 'AAAA' ? 'no response' : addressRecords('silent6.test', allowedIp)(type, nth),
+    'failing6.test': (type, nth) =>
+      type === 'AAAA' ? 2 : addressRecords('failing6.test', allowedIp)(type, nth),
     'empty.test': () => [],
   });
   fetcher = testFetcher({ dnsServers: [dns.address] });
@@ -68,7 +71,7 @@ afterEach(() => expect(canaries.connections()).toBe(0));
 afterAll(async () => {
   await fetcher.close();
   await untilAllClosed(origin);
-  // Proves that the canaries count connections.
+  // This proves that the canaries count connections.
   await new Promise((resolve) =>
     get(`http://127.0.0.2:${canaries.port}/`, (response) => response.resume().on('end', resolve)),
   );
@@ -77,13 +80,13 @@ afterAll(async () => {
   dns.close();
 });
 
-const redirecting = (status: number, depth: number, target: string) =>
+const redirectUrl = (status: number, depth: number, target: string) =>
   `http://127.0.0.1:${origin.port}/${status}/${depth}?${encodeURIComponent(target)}`;
 
 const notAllowed =
   'is not allowed: imports may only connect to ports 80 and 443 of public addresses, and to the networks in IMPORT_ALLOWED_NETWORKS.';
 
-test('rejects the addresses of the canaries', async () => {
+test('rejects the canary addresses', async () => {
   expect(canaries.targets).toHaveLength(15);
   for (const target of canaries.targets) {
     const { code, message } = await downloadError(fetcher, target);
@@ -93,43 +96,43 @@ test('rejects the addresses of the canaries', async () => {
 });
 
 describe.each([301, 302, 303, 307, 308])('redirects with status %i', (status) => {
-  test.each([1, 2, 3])('never reach the canaries, even after %i hops', async (depth) => {
+  test.each([1, 2, 3])('do not reach the canaries after %i hops', async (depth) => {
     for (const target of canaries.targets) {
-      const { code } = await downloadError(fetcher, redirecting(status, depth, target));
+      const { code } = await downloadError(fetcher, redirectUrl(status, depth, target));
       expect([target, code]).toEqual([target, 'address_not_allowed']);
     }
   });
 
   test.each([4, 5])('fail after %i hops', async (depth) => {
     for (const target of canaries.targets) {
-      expect(await downloadError(fetcher, redirecting(status, depth, target))).toEqual({
+      expect(await downloadError(fetcher, redirectUrl(status, depth, target))).toEqual({
         code: 'source_refused',
         message: 'The server redirected more than 3 times.',
       });
     }
   });
 
-  test('to internal names are rejected', async () => {
+  test('are rejected if they lead to an internal name', async () => {
     const names = ['inside.test', 'inside6.test', 'mapped.test', 'mixed.test', 'chain.test', 'localhost'];
     for (const name of names) {
       const { code } = await downloadError(
         fetcher,
-        redirecting(status, 1, `http://${name}:${canaries.port}/`),
+        redirectUrl(status, 1, `http://${name}:${canaries.port}/`),
       );
       expect([name, code]).toEqual([name, 'address_not_allowed']);
     }
   });
 
-  test('to an allowed address are followed', async () => {
+  test('are followed if they lead to an allowed address', async () => {
     const final = `http://good.test:${origin.port}/pictures/b%20c.jpg`;
-    const { bytes, finalUrl, filename } = await download(fetcher, redirecting(status, 3, final));
+    const { bytes, finalUrl, filename } = await download(fetcher, redirectUrl(status, 3, final));
     expect([bytes.toString(), finalUrl, filename]).toEqual(['a picture', final, 'b c.jpg']);
   });
 });
 
 describe('host names', () => {
   test.each(['good.test', 'both-good.test', 'good-chain.test', 'GOOD.test', 'good.test.'])(
-    'connect to %s',
+    'are accepted if their addresses are allowed: %s',
     async (name) => {
       const { bytes } = await download(fetcher, `http://${name}:${origin.port}/a.jpg`);
       expect(bytes.toString()).toBe('a picture');
@@ -147,29 +150,31 @@ describe('host names', () => {
     'mixed-families.test',
     'chain.test',
     'localhost',
-  ])('reject %s without revealing its addresses', async (name) => {
+  ])('are rejected without revealing their addresses: %s', async (name) => {
     expect(await downloadError(fetcher, `http://${name}:${canaries.port}/a.jpg`)).toEqual({
       code: 'address_not_allowed',
       message: `The address ${name}:${canaries.port} ${notAllowed}`,
     });
   });
 
-  test('connect only to the allowed port of a network', async () => {
+  test('are accepted only on the allowed port of a network', async () => {
     const allowedNetworks = [{ network: '127.0.0.1/32', port: origin.port }];
-    const restricted = testFetcher({ allowedNetworks, dnsServers: [dns.address] });
-    const { bytes } = await download(restricted, `http://good.test:${origin.port}/a.jpg`);
+    const restrictedFetcher = testFetcher({ allowedNetworks, dnsServers: [dns.address] });
+    const { bytes } = await download(restrictedFetcher, `http://good.test:${origin.port}/a.jpg`);
     expect(bytes.toString()).toBe('a picture');
-    const other = await serve((_request, response) => response.end('another server'));
-    expect(await downloadError(restricted, `http://good.test:${other.port}/a.jpg`)).toMatchObject({
+    const otherServer = await serve((_request, response) => response.end('another server'));
+    expect(
+      await downloadError(restrictedFetcher, `http://good.test:${otherServer.port}/a.jpg`),
+    ).toMatchObject({
       code: 'address_not_allowed',
     });
     // The message does not reveal whether the name resolves to a server in the operator's network.
     const [allowedHost, otherHost] = ['good.test', 'inside.test'].map((name) =>
-      downloadError(restricted, `http://${name}:80/a.jpg`),
+      downloadError(restrictedFetcher, `http://${name}:80/a.jpg`),
     );
     expect((await allowedHost)?.message.replace('good', 'inside')).toBe((await otherHost)?.message);
-    expect(other.connections()).toBe(0);
-    await other.close();
+    expect(otherServer.connections()).toBe(0);
+    await otherServer.close();
   });
 
   test('are resolved once per import and checked each time', async () => {
@@ -183,7 +188,7 @@ describe('host names', () => {
   });
 
   test.each(['missing.test', 'empty.test', 'dangling-chain.test', 'failing6.test'])(
-    'fail if %s does not resolve',
+    'are reported as unresolved: %s',
     async (name) => {
       expect(await downloadError(fetcher, `http://${name}:${origin.port}/a.jpg`)).toEqual({
         code: 'source_unavailable',
@@ -192,13 +197,16 @@ describe('host names', () => {
     },
   );
 
-  test.each(['silent.test', 'silent6.test'])('time out for %s after two seconds', async (name) => {
-    const startedAt = performance.now();
-    expect((await downloadError(fetcher, `http://${name}:${origin.port}/a.jpg`)).code).toBe(
-      'source_unavailable',
-    );
-    expect(performance.now() - startedAt).toBeLessThan(3_000 * timeScale);
-  });
+  test.each(['silent.test', 'silent6.test'])(
+    'time out after two seconds without a DNS response: %s',
+    async (name) => {
+      const startedAt = performance.now();
+      expect((await downloadError(fetcher, `http://${name}:${origin.port}/a.jpg`)).code).toBe(
+        'source_unavailable',
+      );
+      expect(performance.now() - startedAt).toBeLessThan(3_000 * timeScale);
+    },
+  );
 
   test('can be aborted while the DNS server does not respond', async () => {
     const signal = AbortSignal.timeout(50);

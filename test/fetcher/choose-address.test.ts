@@ -17,8 +17,8 @@ test.each([
   ['443', ['1.1.1.1', '127.0.0.1'], '1.1.1.1'],
   ['8080', ['127.0.0.1', '::ffff:127.0.0.1'], '127.0.0.1'],
   ['8080', ['::ffff:127.0.0.1'], '127.0.0.1'],
-])('for port %j, chooses from %j the address %s', async (port, addresses, chosen) => {
-  expect(await choose(port, ...addresses)).toBe(chosen);
+])('for port %j and addresses %j, chooses %s', async (port, addresses, expected) => {
+  expect(await choose(port, ...addresses)).toBe(expected);
 });
 
 test.each([
@@ -42,7 +42,7 @@ test.each([
   },
 );
 
-test('reports the violated rule as the cause, for the log', async () => {
+test('reports the violated rule as the error cause', async () => {
   await expect(choose('', '1.1.1.1', '10.0.0.5')).rejects.toMatchObject({
     cause: { message: '10.0.0.5 is a private address (10.0.0.0/8)' },
   });

@@ -3,7 +3,7 @@ import { untilAllClosed, download, testFetcher } from './support/test-fetcher.ts
 import { mebibyte, servePages } from './support/test-pages.ts';
 
 let origin: Awaited<ReturnType<typeof servePages>>;
-const at = (path: string) => origin.at(path);
+const pageUrl = (path: string) => origin.pageUrl(path);
 
 beforeAll(async () => {
   origin = await servePages();
@@ -15,17 +15,20 @@ afterAll(async () => {
 });
 
 test('downloads each picture unchanged over a new connection', async () => {
-  const before = origin.connections();
+  const connectionsBefore = origin.connections();
   const fetcher = testFetcher();
-  const [first, second] = [await download(fetcher, at('/a.jpg?b')), await download(fetcher, at('/a.jpg?b'))];
+  const [first, second] = [
+    await download(fetcher, pageUrl('/a.jpg?b')),
+    await download(fetcher, pageUrl('/a.jpg?b')),
+  ];
   expect([first.bytes.toString(), second.bytes.toString()]).toEqual(['a picture', 'a picture']);
-  expect(first).toMatchObject({ filename: 'a.jpg', finalUrl: at('/a.jpg?b') });
-  expect(origin.connections() - before).toBe(2);
+  expect(first).toMatchObject({ filename: 'a.jpg', finalUrl: pageUrl('/a.jpg?b') });
+  expect(origin.connections() - connectionsBefore).toBe(2);
   await untilAllClosed(origin);
 });
 
-test('sends a request that accepts anything and does not identify the sender', async () => {
-  await download(testFetcher({ userAgent: 'Vitrine/1.0' }), at('/a.jpg?q=1'));
+test('sends only the headers that a download needs', async () => {
+  await download(testFetcher({ userAgent: 'Vitrine/1.0' }), pageUrl('/a.jpg?q=1'));
   const { method, url, headers } = origin.requests.at(-1) ?? {};
   expect([method, url]).toEqual(['GET', '/a.jpg?q=1']);
   expect(headers).toEqual({
@@ -38,23 +41,23 @@ test('sends a request that accepts anything and does not identify the sender', a
 });
 
 test('accepts an empty body', async () => {
-  expect((await download(testFetcher(), at('/empty'))).bytes).toHaveLength(0);
+  expect((await download(testFetcher(), pageUrl('/empty'))).bytes).toHaveLength(0);
 });
 
 describe('status codes', () => {
   test.each([101, 201, 204, 206, 300, 304, 400, 401, 403, 404, 410, 416, 451])(
-    'treat %i as a permanent failure',
+    'cause a permanent failure: %i',
     async (status) => {
       const message = `The server returned status ${status} instead of an image.`;
       expect(await origin.downloadError(`/status/${status}`)).toEqual({ code: 'source_refused', message });
     },
   );
 
-  test('accept 203', async () => {
-    expect((await download(testFetcher(), at('/status/203'))).bytes.toString()).toBe('x');
+  test('are accepted: 203', async () => {
+    expect((await download(testFetcher(), pageUrl('/status/203'))).bytes.toString()).toBe('x');
   });
 
-  test.each([408, 425, 429, 500, 502, 503, 504])('treat %i as a temporary failure', async (status) => {
+  test.each([408, 425, 429, 500, 502, 503, 504])('cause a temporary failure: %i', async (status) => {
     const message = `The server returned status ${status} instead of an image.`;
     expect(await origin.downloadError(`/status/${status}`)).toEqual({ code: 'source_unavailable', message });
   });
@@ -73,15 +76,15 @@ describe('invalid redirects', () => {
     ],
     ['/to-nothing', 'The server redirected to an invalid URL.'],
     ['/loop', 'The server redirected more than 3 times.'],
-  ])('fail at %s', async (path, message) => {
+  ])('are rejected: %s', async (path, message) => {
     expect(await origin.downloadError(path)).toEqual({ code: 'source_refused', message });
   });
 });
 
-test.each([0, 1, 5])('follows %i redirects, but not one more', async (maxRedirects) => {
+test.each([0, 1, 5])('follows at most %i redirects', async (maxRedirects) => {
   const fetcher = testFetcher({ maxRedirects });
-  expect((await download(fetcher, at(`/redirects/${maxRedirects}`))).bytes.toString()).toBe('a picture');
-  const before = origin.requests.length;
+  expect((await download(fetcher, pageUrl(`/redirects/${maxRedirects}`))).bytes.toString()).toBe('a picture');
+  const requestsBefore = origin.requests.length;
   const { code, message } = await origin.downloadError(`/redirects/${maxRedirects + 1}`, { maxRedirects });
   expect([code, message]).toEqual([
     'source_refused',
@@ -89,35 +92,37 @@ test.each([0, 1, 5])('follows %i redirects, but not one more', async (maxRedirec
       ? 'The server sent a redirect, but redirects are disabled (IMPORT_MAX_REDIRECTS is 0).'
       : `The server redirected more than ${maxRedirects} time${maxRedirects === 1 ? '' : 's'}.`,
   ]);
-  expect(origin.requests.length - before).toBe(maxRedirects + 1);
+  expect(origin.requests.length - requestsBefore).toBe(maxRedirects + 1);
 });
 
 describe('the size limit', () => {
-  const tooLarge = {
+  const tooLargeError = {
     code: 'body_too_large',
     message: 'The file at the URL is larger than 1 MiB (1048576 bytes).',
   };
 
-  test('rejects a declared length above the limit before reading any bytes', async () => {
-    expect(await origin.downloadError('/declared-too-large', { maxBytes: mebibyte })).toEqual(tooLarge);
+  test('rejects a declared length above the limit before reading the body', async () => {
+    expect(await origin.downloadError('/declared-too-large', { maxBytes: mebibyte })).toEqual(tooLargeError);
   });
 
   test('stops an endless body at the limit', async () => {
     const { body } = await testFetcher({ maxBytes: mebibyte }).fetch(
-      at('/endless'),
+      pageUrl('/endless'),
       new AbortController().signal,
     );
-    let received = 0;
-    const reading = async () => {
-      for await (const chunk of body) received += (chunk as Buffer).length;
+    let receivedBytes = 0;
+    const readBody = async () => {
+      for await (const chunk of body) receivedBytes += (chunk as Buffer).length;
     };
-    await expect(reading()).rejects.toMatchObject(tooLarge);
-    expect(received).toBeLessThanOrEqual(mebibyte);
+    await expect(readBody()).rejects.toMatchObject(tooLargeError);
+    expect(receivedBytes).toBeLessThanOrEqual(mebibyte);
     await untilAllClosed(origin);
   });
 
-  test('accepts a body of exactly the limit', async () => {
-    expect((await download(testFetcher({ maxBytes: mebibyte }), at('/exact'))).bytes).toHaveLength(mebibyte);
+  test('accepts a body of exactly the maximum size', async () => {
+    expect((await download(testFetcher({ maxBytes: mebibyte }), pageUrl('/exact'))).bytes).toHaveLength(
+      mebibyte,
+    );
     expect((await origin.downloadError('/exact', { maxBytes: mebibyte - 1 })).message).toBe(
       'The file at the URL is larger than 1 MiB (1048575 bytes).',
     );

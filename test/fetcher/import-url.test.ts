@@ -43,7 +43,7 @@ describe('normalisation', () => {
     });
   });
 
-  test('keeps URLs with different queries and schemes apart', () => {
+  test('distinguishes URLs with different queries or schemes', () => {
     const texts = ['http://a.example/', 'https://a.example/', 'https://a.example/?', 'https://a.example/?a'];
     expect(new Set(texts.map((text) => parseImportUrl(text, noRules).hash)).size).toBe(4);
   });
@@ -111,7 +111,7 @@ describe('addresses and ports', () => {
     expect(parseError(text)).toEqual({ code: 'address_not_allowed', message: notAllowed(host) });
   });
 
-  test('accepts any port of an allowed network, and of a host name, which is checked on connection', () => {
+  test('accepts any port of an allowed network or a host name', () => {
     expect(parseImportUrl('http://127.0.0.1:8080/', loopback).href).toBe('http://127.0.0.1:8080/');
     expect(parseImportUrl('http://[::ffff:127.0.0.1]:8080/', loopback).href).toBe(
       'http://[::ffff:7f00:1]:8080/',
@@ -121,7 +121,7 @@ describe('addresses and ports', () => {
     expect(parseError('http://127.0.0.2:80/', loopback).code).toBe('address_not_allowed');
   });
 
-  test('accepts only the given port of an allowed network, also for host names', () => {
+  test('accepts only the given port of an allowed network, and the same port of a host name', () => {
     const onePort = { allowedNetworks: [{ network: '127.0.0.1/32', port: 9000 }] };
     expect(parseImportUrl('http://127.0.0.1:9000/', onePort).href).toBe('http://127.0.0.1:9000/');
     expect(parseImportUrl('http://example.com:9000/', onePort).href).toBe('http://example.com:9000/');
@@ -154,6 +154,6 @@ test.each([
   ['https://a.example/', undefined],
   ['https://a.example/100%.jpg', '100%.jpg'],
   ['https://a.example/..%2F..%2Fetc%5Cpasswd', 'passwd'],
-])('derives the file name of %s', (href, name) => {
+])('derives a file name from %s', (href, name) => {
   expect(filenameOf(href)).toBe(name);
 });

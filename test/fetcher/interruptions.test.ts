@@ -5,14 +5,14 @@ import { untilAllClosed, download, downloadError, testFetcher } from './support/
 import { serveRaw } from './support/origin.ts';
 import { mebibyte, servePages } from './support/test-pages.ts';
 
-const noResponse = {
+const noResponseError = {
   code: 'source_unavailable',
   message:
     'The server sent no HTTP response: it refuses or drops connections, is too slow, or uses a different protocol.',
 };
 
 let origin: Awaited<ReturnType<typeof servePages>>;
-const at = (path: string) => origin.at(path);
+const pageUrl = (path: string) => origin.pageUrl(path);
 
 beforeAll(async () => {
   origin = await servePages();
@@ -46,57 +46,63 @@ describe('timeouts', () => {
     await server.close();
   });
 
-  test('ignore the time that the reader takes', async () => {
-    const { body } = await testFetcher({ idleMs: 100 }).fetch(at('/exact'), new AbortController().signal);
+  test('do not include the time that the reader takes', async () => {
+    const { body } = await testFetcher({ idleMs: 100 }).fetch(
+      pageUrl('/exact'),
+      new AbortController().signal,
+    );
     await sleep(400);
-    let received = 0;
-    for await (const chunk of body) received += (chunk as Buffer).length;
-    expect(received).toBe(mebibyte);
+    let receivedBytes = 0;
+    for await (const chunk of body) receivedBytes += (chunk as Buffer).length;
+    expect(receivedBytes).toBe(mebibyte);
   });
 
   test('report an error to a reader that attaches later', async () => {
-    const { body } = await testFetcher({ totalMs: 500 }).fetch(at('/drip'), new AbortController().signal);
+    const { body } = await testFetcher({ totalMs: 500 }).fetch(
+      pageUrl('/drip'),
+      new AbortController().signal,
+    );
     await expect.poll(() => body.errored).toBeTruthy();
-    const reading = async () => {
+    const readBody = async () => {
       for await (const _ of body);
     };
-    await expect(reading()).rejects.toMatchObject({ message: 'The download took longer than 0.5 s.' });
+    await expect(readBody()).rejects.toMatchObject({ message: 'The download took longer than 0.5 s.' });
   });
 });
 
-describe('broken responses', () => {
+describe('interrupted responses', () => {
   test.each([
     ['/cut', '9 of 1000 bytes were received'],
     ['/cut-chunked', '9 bytes were received'],
-  ])('fail with the received size: %s', async (path, received) => {
+  ])('report how many bytes were received: %s', async (path, received) => {
     expect(await origin.downloadError(path)).toEqual({
       code: 'source_unavailable',
       message: `The server ended the response too early: ${received}.`,
     });
   });
 
-  test('fail if the connection is reset', async () => {
+  test('report that the connection was reset', async () => {
     expect(await origin.downloadError('/reset-midway')).toEqual({
       code: 'source_unavailable',
       message: 'The connection was lost during the download.',
     });
   });
 
-  test('fail with the same message for every connection failure inside an allowed network', async () => {
+  test('report every connection failure in an allowed network with the same message', async () => {
     const fetcher = testFetcher({ connectMs: 300 });
-    const closed = await serveRaw();
-    await closed.close();
-    const silent = await serveRaw();
-    const other = await serveRaw('SSH-2.0-OpenSSH_9.9\r\n');
+    const closedServer = await serveRaw();
+    await closedServer.close();
+    const silentServer = await serveRaw();
+    const sshServer = await serveRaw('SSH-2.0-OpenSSH_9.9\r\n');
     const urls = [
-      `http://127.0.0.1:${closed.port}/`,
-      at('/reset'),
-      `http://127.0.0.1:${other.port}/`,
-      `https://127.0.0.1:${silent.port}/`,
-      `https://127.0.0.1:${other.port}/`,
+      `http://127.0.0.1:${closedServer.port}/`,
+      pageUrl('/reset'),
+      `http://127.0.0.1:${sshServer.port}/`,
+      `https://127.0.0.1:${silentServer.port}/`,
+      `https://127.0.0.1:${sshServer.port}/`,
     ];
-    for (const url of urls) expect(await downloadError(fetcher, url)).toEqual(noResponse);
-    for (const server of [silent, other]) {
+    for (const url of urls) expect(await downloadError(fetcher, url)).toEqual(noResponseError);
+    for (const server of [silentServer, sshServer]) {
       await untilAllClosed(server);
       await server.close();
     }
@@ -106,34 +112,34 @@ describe('broken responses', () => {
 describe('an abort', () => {
   const reason = new Error('enough');
 
-  test('before the download opens no connection', async () => {
-    const before = origin.connections();
-    await expect(download(testFetcher(), at('/a.jpg'), AbortSignal.abort(reason))).rejects.toBe(reason);
-    expect(origin.connections()).toBe(before);
+  test('opens no connection if it precedes the download', async () => {
+    const connectionsBefore = origin.connections();
+    await expect(download(testFetcher(), pageUrl('/a.jpg'), AbortSignal.abort(reason))).rejects.toBe(reason);
+    expect(origin.connections()).toBe(connectionsBefore);
   });
 
-  test.each(['/silent', '/stalled', '/drip', '/endless'])('during %s closes the connection', async (path) => {
+  test.each(['/silent', '/stalled', '/drip', '/endless'])('closes the connection during %s', async (path) => {
     const controller = new AbortController();
-    const downloading = download(testFetcher({ maxBytes: 1e12 }), at(path), controller.signal);
+    const downloadPromise = download(testFetcher({ maxBytes: 1e12 }), pageUrl(path), controller.signal);
     setTimeout(() => controller.abort(reason), 100);
-    await expect(downloading).rejects.toBe(reason);
+    await expect(downloadPromise).rejects.toBe(reason);
     await untilAllClosed(origin);
   });
 
-  test('during the TLS handshake closes the connection', async () => {
-    const silent = await serveRaw();
+  test('closes the connection during the TLS handshake', async () => {
+    const silentServer = await serveRaw();
     const controller = new AbortController();
-    const url = `https://127.0.0.1:${silent.port}/`;
-    const downloading = download(testFetcher({ connectMs: 60_000 }), url, controller.signal);
+    const url = `https://127.0.0.1:${silentServer.port}/`;
+    const downloadPromise = download(testFetcher({ connectMs: 60_000 }), url, controller.signal);
     setTimeout(() => controller.abort(reason), 100);
-    await expect(downloading).rejects.toBe(reason);
-    await untilAllClosed(silent);
-    await silent.close();
+    await expect(downloadPromise).rejects.toBe(reason);
+    await untilAllClosed(silentServer);
+    await silentServer.close();
   });
 
-  test('without a reader destroys the body', async () => {
+  test('destroys the body if there is no reader', async () => {
     const controller = new AbortController();
-    const { body } = await testFetcher().fetch(at('/a.jpg'), controller.signal);
+    const { body } = await testFetcher().fetch(pageUrl('/a.jpg'), controller.signal);
     await sleep(50);
     controller.abort(reason);
     await untilClosed(body);
@@ -141,29 +147,29 @@ describe('an abort', () => {
     await untilAllClosed(origin);
   });
 
-  test('with a reason that is not an error becomes an AppError', async () => {
+  test('becomes an AppError if its reason is not an error', async () => {
     const controller = new AbortController();
-    const { body } = await testFetcher().fetch(at('/drip'), controller.signal);
+    const { body } = await testFetcher().fetch(pageUrl('/drip'), controller.signal);
     controller.abort('enough');
     await untilClosed(body);
     expect(body.errored).toMatchObject({ code: 'source_unavailable', message: 'The download was stopped.' });
   });
 
-  test('by a reader that stops closes the connection', async () => {
-    const { body } = await testFetcher().fetch(at('/drip'), new AbortController().signal);
+  test('closes the connection if the reader stops reading', async () => {
+    const { body } = await testFetcher().fetch(pageUrl('/drip'), new AbortController().signal);
     for await (const _ of body) break;
     await untilAllClosed(origin);
   });
 
-  test('by closing the fetcher ends running downloads and rejects new ones', async () => {
+  test('ends running downloads and prevents new downloads if the fetcher is closed', async () => {
     const fetcher = testFetcher();
-    const shuttingDown = { code: 'unavailable', message: 'The downloader is shutting down.' };
-    const aborted = expect(downloadError(fetcher, at('/silent'))).resolves.toEqual(shuttingDown);
-    const { body } = await fetcher.fetch(at('/drip'), new AbortController().signal);
+    const shutdownError = { code: 'unavailable', message: 'The downloader is shutting down.' };
+    const rejection = expect(downloadError(fetcher, pageUrl('/silent'))).resolves.toEqual(shutdownError);
+    const { body } = await fetcher.fetch(pageUrl('/drip'), new AbortController().signal);
     await fetcher.close();
     expect(body.destroyed).toBe(true);
-    await aborted;
+    await rejection;
     await untilAllClosed(origin);
-    expect(await downloadError(fetcher, at('/a.jpg'))).toEqual(shuttingDown);
+    expect(await downloadError(fetcher, pageUrl('/a.jpg'))).toEqual(shutdownError);
   });
 });

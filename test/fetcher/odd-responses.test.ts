@@ -9,7 +9,7 @@ import { untilAllClosed, download, downloadError, testFetcher } from './support/
 import { serveResponse, serveRaw } from './support/origin.ts';
 import { mebibyte } from './support/test-pages.ts';
 
-const picture = Buffer.from('\xff\xd8\xff a picture, as far as a server knows', 'latin1');
+const picture = Buffer.from('\xff\xd8\xff followed by any bytes', 'latin1');
 const contentLength = `Content-Length: ${picture.length}`;
 
 /** Downloads a response with these header lines. Returns its body or the error. */
@@ -34,14 +34,14 @@ async function downloadRaw(pieces: readonly (string | Buffer)[], options: Partia
   }
 }
 
-const malformed = (what: string) =>
+const malformed = (reason: string) =>
   expect.objectContaining({
     code: 'source_refused',
-    message: `The server sent a malformed HTTP response: ${what}.`,
+    message: `The server sent a malformed HTTP response: ${reason}.`,
   });
 
-describe('odd but harmless responses', () => {
-  const chunked = Buffer.concat([
+describe('unusual but harmless responses', () => {
+  const chunkedBody = Buffer.concat([
     Buffer.from(`${picture.length.toString(16)} ;name=value\r\n`),
     picture,
     Buffer.from('\r\n0\r\nTrailer: x\r\n\r\n'),
@@ -64,8 +64,10 @@ describe('odd but harmless responses', () => {
   });
 
   test('are accepted: chunks with a Content-Length, and chunk extensions', async () => {
-    expect(await downloadWith([contentLength, 'Transfer-Encoding: chunked'], chunked)).toEqual(picture);
-    expect(await downloadWith(['Content-Length: 3', 'TRANSFER-ENCODING:Chunked'], chunked)).toEqual(picture);
+    expect(await downloadWith([contentLength, 'Transfer-Encoding: chunked'], chunkedBody)).toEqual(picture);
+    expect(await downloadWith(['Content-Length: 3', 'TRANSFER-ENCODING:Chunked'], chunkedBody)).toEqual(
+      picture,
+    );
   });
 
   test('are accepted: LF line ends, no reason phrase, interim responses, HTTP/1.0', async () => {
@@ -77,7 +79,7 @@ describe('odd but harmless responses', () => {
       expect([head, await downloadRaw([head, picture])]).toEqual([head, picture]);
   });
 
-  test('are accepted: bytes after the declared length, which are ignored', async () => {
+  test('are accepted: bytes after the declared length', async () => {
     expect(
       await downloadWith([contentLength], Buffer.concat([picture, Buffer.from('HTTP/1.1 404')])),
     ).toEqual(picture);
@@ -100,8 +102,8 @@ describe('malformed responses', () => {
       'a header line has no colon or contains a forbidden character',
     ],
     ['no chunks', ['Transfer-Encoding: chunked'], 'a chunk of its body has an invalid size'],
-  ])('are rejected with the reason: %s', async (_name, lines, what) => {
-    expect(await downloadWith(lines, picture)).toEqual(malformed(what));
+  ])('are rejected with the reason: %s', async (_name, lines, reason) => {
+    expect(await downloadWith(lines, picture)).toEqual(malformed(reason));
   });
 
   test('are rejected with the reason: an endless chunk extension', async () => {
@@ -115,7 +117,7 @@ describe('malformed responses', () => {
   });
 });
 
-describe('content codings', () => {
+describe('a Content-Encoding header', () => {
   test.each([
     'utf-8',
     'UTF-8',
@@ -132,7 +134,7 @@ describe('content codings', () => {
     ', ,',
     'aws-chunked, gzip',
     Array.from({ length: 1_000 }, () => 'gzip').join(', '),
-  ])('accept uncompressed bytes declared as %s', async (coding) => {
+  ])('is ignored if the body is not compressed: %s', async (coding) => {
     expect(await downloadWith([contentLength, `Content-Encoding: ${coding}`], picture)).toEqual(picture);
   });
 
@@ -145,11 +147,11 @@ describe('content codings', () => {
     ['deflate', deflateRawSync(picture)],
     ['br', brotliCompressSync(picture)],
     ['zstd', zstdCompressSync(picture)],
-  ])('decompress an unrequested coding: %s', async (coding, body) => {
+  ])('is applied although it was not requested: %s', async (coding, body) => {
     expect(await downloadWith([`Content-Encoding: ${coding}`], body)).toEqual(picture);
   });
 
-  test('leave a compressed file unchanged', async () => {
+  test('is not inferred from a compressed file', async () => {
     const body = gzipSync(picture);
     expect(await downloadWith([], body)).toEqual(body);
     expect(await downloadWith(['Content-Encoding: identity'], body)).toEqual(body);
@@ -158,7 +160,7 @@ describe('content codings', () => {
   test.each([
     ['an empty body', Buffer.alloc(0), Buffer.alloc(0)],
     ['a short body', Buffer.from('x'), Buffer.from('x')],
-  ])('accept %s', async (_name, body, expected) => {
+  ])('is ignored for %s', async (_name, body, expected) => {
     expect(await downloadWith(['Content-Encoding: utf-8'], body)).toEqual(expected);
   });
 
@@ -167,14 +169,14 @@ describe('content codings', () => {
     ['deflate', deflateSync(Buffer.alloc(16 * mebibyte))],
     ['br', brotliCompressSync(Buffer.alloc(16 * mebibyte))],
     ['zstd', zstdCompressSync(Buffer.alloc(16 * mebibyte))],
-  ])('stop decompression at the size limit: %s', async (coding, body) => {
+  ])('decompresses only up to the size limit: %s', async (coding, body) => {
     expect(body.length).toBeLessThan(mebibyte);
     expect(await downloadWith([`Content-Encoding: ${coding}`], body, { maxBytes: mebibyte })).toMatchObject({
       code: 'body_too_large',
     });
   });
 
-  test('limit the received bytes even if they decompress to nothing', async () => {
+  test('does not disable the size limit for the received bytes', async () => {
     const emptyMember = gzipSync(Buffer.alloc(0));
     const body = Buffer.concat(Array.from({ length: 2_000 }, () => emptyMember));
     expect(await downloadWith(['Content-Encoding: gzip'], body, { maxBytes: 30_000 })).toMatchObject({
@@ -185,14 +187,14 @@ describe('content codings', () => {
   test.each([
     ['gzip', gzipSync(picture).subarray(0, -12)],
     ['br', Buffer.from('no brotli at all, but long enough to be inspected')],
-  ])('reject data that cannot be decompressed: %s', async (coding, body) => {
+  ])('causes an error if the data cannot be decompressed: %s', async (coding, body) => {
     expect(await downloadWith([`Content-Encoding: ${coding}`], body)).toMatchObject({
       code: 'source_refused',
       message: `The server sent the file compressed (${coding}), but the compressed data is corrupt or truncated.`,
     });
   });
 
-  test('report a truncated compressed file as a connection failure', async () => {
+  test('does not hide that the download was interrupted', async () => {
     const body = gzipSync(picture);
     const lines = ['Content-Encoding: gzip', `Content-Length: ${body.length + 5}`];
     expect(await downloadWith(lines, body)).toMatchObject({
@@ -203,40 +205,40 @@ describe('content codings', () => {
 });
 
 describe('public servers that do not speak HTTP', () => {
-  const where = { connectMs: 1_000, headersMs: 2_000, isExempt: false };
+  const connection = { connectMs: 1_000, headersMs: 2_000, isExempt: false };
 
-  async function errorOf(socket: ReturnType<typeof connect>): Promise<unknown> {
+  async function nextError(socket: ReturnType<typeof connect>): Promise<unknown> {
     const [error] = (await once(socket, 'error')) as unknown[];
     return error;
   }
 
-  test('report a closed port', async () => {
-    const closed = await serveRaw();
-    await closed.close();
-    const error = toConnectionError(await errorOf(connect(closed.port, '127.0.0.1')), where);
+  test('are reported if the port is closed', async () => {
+    const closedServer = await serveRaw();
+    await closedServer.close();
+    const error = toConnectionError(await nextError(connect(closedServer.port, '127.0.0.1')), connection);
     expect([error.code, error.message]).toEqual(['source_unavailable', 'The server refused the connection.']);
   });
 
-  test('report a port without TLS', async () => {
-    const plain = await serveRaw('SSH-2.0-OpenSSH_9.9\r\n');
-    const error = toConnectionError(await errorOf(connectTls(plain.port, '127.0.0.1')), where);
+  test('are reported if the port does not use TLS', async () => {
+    const plainServer = await serveRaw('SSH-2.0-OpenSSH_9.9\r\n');
+    const error = toConnectionError(await nextError(connectTls(plainServer.port, '127.0.0.1')), connection);
     expect(error.message).toBe('The server does not speak TLS on this port.');
-    await plain.close();
+    await plainServer.close();
   });
 
   test.each([
     ['HPE_INVALID_CONSTANT', "The server's response is not HTTP."],
     ['ECONNRESET', 'The server closed the connection before it responded.'],
-  ])('report %s', (code, message) => {
+  ])('are reported for %s', (code, message) => {
     const error = Object.assign(new Error(), { code });
-    expect(toHeadError(error, where)).toMatchObject({ code: 'source_unavailable', message });
-    expect(toHeadError(error, { ...where, isExempt: true }).message).toMatch(
+    expect(toHeadError(error, connection)).toMatchObject({ code: 'source_unavailable', message });
+    expect(toHeadError(error, { ...connection, isExempt: true }).message).toMatch(
       /^The server sent no HTTP response/,
     );
   });
 });
 
-test('recognises another protocol by its first bytes', async () => {
+test('recognises a different protocol by its first bytes', async () => {
   const server = await serveRaw('220 ');
   const startedAt = performance.now();
   const { message } = await downloadError(

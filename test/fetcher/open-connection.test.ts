@@ -3,14 +3,14 @@ import { expect, test, vi } from 'vitest';
 import { untilAllClosed, downloadError, testFetcher } from './support/test-fetcher.ts';
 import { serve } from './support/origin.ts';
 
-/** Simulates a layer that connects the socket to a different address than the checked one. */
+/** Simulates a network layer that connects a socket to a different address than the address that was checked. */
 vi.mock('node:net', async (importOriginal) => {
   const net = await importOriginal<typeof Net>();
-  const connectElsewhere = (to: Net.TcpNetConnectOpts) => net.connect({ ...to, host: '127.0.0.2' });
-  return { ...net, connect: connectElsewhere };
+  const connectToWrongAddress = (to: Net.TcpNetConnectOpts) => net.connect({ ...to, host: '127.0.0.2' });
+  return { ...net, connect: connectToWrongAddress };
 });
 
-test('closes a socket that is connected to a different address before sending anything', async () => {
+test('sends nothing and closes the socket if it is connected to a different address', async () => {
   let requests = 0;
   const server = await serve((_request, response) => {
     requests += 1;

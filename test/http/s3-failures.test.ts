@@ -70,7 +70,7 @@ describe.skipIf(!services.s3Endpoint)('a server with failing S3 storage', () => 
     const { url } = await startServer(s3Environment({ S3_ENDPOINT: proxy.url, S3_TIMEOUT_SECONDS: '1' }));
     const bytes = await jpeg('aborted', 1_500, 1_500);
     const { id } = (await send(url, bytes)).body as { id: number };
-    for (const fault of ['cut mid-body', 'stalled mid-body'] as const) {
+    for (const fault of ['truncated body', 'stalled body'] as const) {
       proxy.fault(fault, ({ method }) => method === 'GET');
       await expect(call(`${url}/v1/images/${id}/original`)).rejects.toThrow();
     }

@@ -8,26 +8,26 @@ const size = fc.record({ width: side, height: side });
 test('fits a size into its box without enlarging it', () => {
   fc.assert(
     fc.property(size, size, (source, box) => {
-      const fitted = fitInside(source, box);
-      expect(fitted.width).toBeLessThanOrEqual(Math.min(source.width, box.width));
-      expect(fitted.height).toBeLessThanOrEqual(Math.min(source.height, box.height));
-      expect(Math.min(fitted.width, fitted.height)).toBeGreaterThanOrEqual(1);
+      const fittedSize = fitInside(source, box);
+      expect(fittedSize.width).toBeLessThanOrEqual(Math.min(source.width, box.width));
+      expect(fittedSize.height).toBeLessThanOrEqual(Math.min(source.height, box.height));
+      expect(Math.min(fittedSize.width, fittedSize.height)).toBeGreaterThanOrEqual(1);
     }),
   );
 });
 
-test('keeps the proportions within a pixel', () => {
+test('preserves the proportions to within one pixel', () => {
   fc.assert(
     fc.property(size, size, (source, box) => {
       const scale = Math.min(1, box.width / source.width, box.height / source.height);
-      const fitted = fitInside(source, box);
-      expect(Math.abs(fitted.width - source.width * scale)).toBeLessThanOrEqual(1);
-      expect(Math.abs(fitted.height - source.height * scale)).toBeLessThanOrEqual(1);
+      const fittedSize = fitInside(source, box);
+      expect(Math.abs(fittedSize.width - source.width * scale)).toBeLessThanOrEqual(1);
+      expect(Math.abs(fittedSize.height - source.height * scale)).toBeLessThanOrEqual(1);
     }),
   );
 });
 
-test('a box that yields a greater width never yields a smaller height', () => {
+test('never yields a greater width together with a smaller height', () => {
   fc.assert(
     fc.property(size, size, size, (source, firstBox, secondBox) => {
       const [a, b] = [fitInside(source, firstBox), fitInside(source, secondBox)];

@@ -5,7 +5,7 @@ import { call } from '../support/process/client.ts';
 import { launch, startServer } from '../support/process/server.ts';
 import { makeDataFolder, removeFolder } from '../support/process/data-folder.ts';
 
-test('prints its address, data folder and embedded parts', async () => {
+test('prints its address, data folder and embedded components', async () => {
   const server = await startServer({ PORT: '0' });
   await expect.poll(() => server.log()).toContain(`database: embedded in ${join(server.dataDir, 'db')}`);
   expect(server.log()).toMatch(/workers are woken in this process/);
@@ -18,17 +18,17 @@ test('prints its address, data folder and embedded parts', async () => {
 });
 
 test('exits with a message if the port is in use, and releases the data folder', async () => {
-  const first = await startServer();
+  const firstServer = await startServer();
   const folder = await makeDataFolder();
   onTestFinished(() => removeFolder(folder));
-  const second = launch(folder, { PORT: new URL(first.url).port });
-  onTestFinished(() => second.kill9());
-  expect(await second.exited).toEqual({ code: 1, signal: null });
-  expect(second.log()).toMatch(/EADDRINUSE|in use/);
+  const secondServer = launch(folder, { PORT: new URL(firstServer.url).port });
+  onTestFinished(() => secondServer.kill9());
+  expect(await secondServer.exited).toEqual({ code: 1, signal: null });
+  expect(secondServer.log()).toMatch(/EADDRINUSE|in use/);
   await startServer({}, folder);
 });
 
-test('exits with code 2 and names all invalid variables', async () => {
+test('exits with code 2 and reports all invalid variables', async () => {
   const folder = await makeDataFolder();
   onTestFinished(() => removeFolder(folder));
   const server = launch(folder, { WORKER_CONCURRENCY: 'many', MAX_PIXELS: '-5' });
@@ -37,7 +37,7 @@ test('exits with code 2 and names all invalid variables', async () => {
   expect(server.log()).toMatch(/WORKER_CONCURRENCY: "many"/);
 });
 
-test('exits with code 1 if the storage path cannot be a folder', async () => {
+test('exits with code 1 if the storage folder cannot be created', async () => {
   const folder = await makeDataFolder();
   onTestFinished(() => removeFolder(folder));
   const server = launch(folder, { STORAGE_PATH: join(folder, 'vitrine.lock', 'storage') });

@@ -13,7 +13,7 @@ interface Metrics {
 /** Number of acknowledged uploads before the kill in each round. */
 const rounds = isThorough ? [1, 6, 3, 8, 2, 5] : [1, 6, 3];
 
-test('keeps every acknowledged upload once and every deletion, despite repeated kills', async () => {
+test('keeps every acknowledged upload and deletion when the server is killed repeatedly', async () => {
   const folder = await makeDataFolder();
   onTestFinished(() => removeFolder(folder));
   const ledger = makeLedger('crash');
@@ -22,23 +22,23 @@ test('keeps every acknowledged upload once and every deletion, despite repeated 
     onTestFinished(() => server.kill9());
     const { url } = await server.ready();
     const target = ledger.acknowledged.size + uploads;
-    const killing = new AbortController();
+    const clientAbort = new AbortController();
     const clients = (['inline', 'queued', 'queued', 'inline'] as const).map(async (method, client) => {
-      for (let count = 0; count < 8 && !killing.signal.aborted; count += 1) {
+      for (let count = 0; count < 8 && !clientAbort.signal.aborted; count += 1) {
         await ledger.upload(url, method);
         if (client === 3) await ledger.deleteOne(url);
       }
     });
     await expect.poll(() => ledger.acknowledged.size, { interval: 5 }).toBeGreaterThanOrEqual(target);
-    killing.abort();
+    clientAbort.abort();
     await server.kill9();
     await Promise.all(clients);
   }
-  // One more kill while the jobs of all rounds are processed, then a clean stop.
-  const last = launch(folder);
-  onTestFinished(() => last.kill9());
-  await last.ready();
-  await last.kill9();
+  // The server is killed once more while it processes the jobs of all rounds.
+  const lastServer = launch(folder);
+  onTestFinished(() => lastServer.kill9());
+  await lastServer.ready();
+  await lastServer.kill9();
   const server = launch(folder);
   onTestFinished(() => server.kill9());
   const { url } = await server.ready();

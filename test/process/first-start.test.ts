@@ -11,7 +11,7 @@ import { isThorough } from '../support/thoroughness.ts';
 import { waitTimeoutMs } from '../support/time-scale.ts';
 
 /** Waits until the new database has this many files. A complete database has about a thousand. */
-async function untilFiles(folder: string, files: number): Promise<void> {
+async function waitForFiles(folder: string, files: number): Promise<void> {
   const deadline = performance.now() + waitTimeoutMs;
   while (performance.now() < deadline) {
     if (existsSync(folder) && readdirSync(folder, { recursive: true }).length >= files) return;
@@ -20,31 +20,31 @@ async function untilFiles(folder: string, files: number): Promise<void> {
   throw new Error(`The database did not reach ${files} files.`);
 }
 
-/** Numbers of database files at which the start is killed. */
+/** The start is killed when the database has this number of files. */
 const killPoints = isThorough ? [0, 600, 1015] : [600];
 
-test('starts after the first start was killed', async () => {
+test('starts again if the first start was killed', async () => {
   const folder = await makeFolder();
   onTestFinished(() => removeFolder(folder));
   const database = join(folder, 'db');
   for (const files of killPoints) {
-    // Remove the complete database of the previous round, or this is not a first start.
+    // The start must not find the complete database of the previous round.
     await removeFolder(database);
-    // The server rejects a storage that belongs to another database.
+    // The server rejects a storage folder that belongs to a different database.
     await removeFolder(join(folder, 'storage'));
     const server = launch(folder);
     onTestFinished(() => server.kill9());
-    await untilFiles(database, files);
+    await waitForFiles(database, files);
     await server.kill9();
-    const next = launch(folder);
-    onTestFinished(() => next.kill9());
-    const { url } = await next.ready();
+    const nextServer = launch(folder);
+    onTestFinished(() => nextServer.kill9());
+    const { url } = await nextServer.ready();
     expect((await upload(url, await jpeg(`first ${files}`))).status).toBe(201);
-    await next.kill9();
+    await nextServer.kill9();
   }
 });
 
-test('sets an incomplete database aside and creates a new one', { tags: 'slow' }, async () => {
+test('renames an incomplete database and creates a new database', { tags: 'slow' }, async () => {
   const folder = await makeDataFolder();
   onTestFinished(() => removeFolder(folder));
   await rm(join(folder, 'db', 'VITRINE_READY'));

@@ -3,7 +3,7 @@ import { killAndSuspendWorkers } from '../faults/scenarios/workers.ts';
 import { services } from '../support/services.ts';
 import { isThorough } from '../support/thoroughness.ts';
 
-/** The short version of a fault test. `npm run test:faults` runs the long one. */
-test.runIf(services.databaseUrl)('completes all jobs although workers are killed and suspended', async () => {
+/** The short version of a fault test. `npm run test:faults` runs the long version. */
+test.runIf(services.databaseUrl)('completes all jobs when workers are killed and suspended', async () => {
   await killAndSuspendWorkers(isThorough ? 2 : 1);
 });

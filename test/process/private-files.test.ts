@@ -10,24 +10,24 @@ import { launch } from '../support/process/server.ts';
 /** Runs a command with a umask that gives everyone access to new files. */
 const withOpenUmask = ['sh', '-c', 'umask 000; exec "$0" "$@"'];
 
-async function modes(root: string): Promise<[name: string, mode: number][]> {
+async function listModes(root: string): Promise<[name: string, mode: number][]> {
   const names = ['.', ...(await readdir(root, { recursive: true }))];
-  const found = await Promise.all(
+  const entries = await Promise.all(
     names.map(async (name): Promise<[string, number][]> => {
       // Decoder inputs and staged files may be removed at any time.
       const file = await lstat(join(root, name)).catch(() => undefined);
       return file ? [[name, file.mode & 0o7777]] : [];
     }),
   );
-  return found.flat();
+  return entries.flat();
 }
 
 /** Returns the files and folders on which other users have permissions. */
 async function openPaths(root: string): Promise<string[]> {
-  return (await modes(root)).filter(([, mode]) => (mode & 0o077) !== 0).map(([name]) => name);
+  return (await listModes(root)).filter(([, mode]) => (mode & 0o077) !== 0).map(([name]) => name);
 }
 
-async function dataFolder(): Promise<string> {
+async function createDataFolder(): Promise<string> {
   const folder = await makeDataFolder();
   onTestFinished(() => removeFolder(folder));
   return folder;
@@ -39,10 +39,10 @@ async function serveWithOpenUmask(folder: string, env: Record<string, string> = 
   return server;
 }
 
-test('makes existing files private at startup, and makes new ones private too', async () => {
-  const folder = await dataFolder();
+test('makes existing files private at startup, and creates new files as private', async () => {
+  const folder = await createDataFolder();
   await mkdir(join(folder, 'storage', 'originals', 'ab'), { recursive: true });
-  for (const [name] of await modes(folder)) await chmod(join(folder, name), 0o777);
+  for (const [name] of await listModes(folder)) await chmod(join(folder, name), 0o777);
   const server = await serveWithOpenUmask(folder);
   expect(await openPaths(folder)).toEqual([]);
   expect((await upload(server.url, await jpeg('private'))).status).toBe(201);
@@ -53,21 +53,21 @@ test('makes existing files private at startup, and makes new ones private too', 
   expect(names).toBeGreaterThan(6);
 });
 
-test('gives pictures outside the data folder the permissions of their folder, for web servers', async () => {
-  const [folder, pictures] = [await dataFolder(), await makeFolder()];
+test('gives pictures outside the data folder the same permissions as their folder', async () => {
+  const [folder, pictures] = [await createDataFolder(), await makeFolder()];
   onTestFinished(() => removeFolder(pictures));
   await chmod(pictures, 0o2750);
   const server = await serveWithOpenUmask(folder, { STORAGE_PATH: pictures });
   expect(server.log()).toMatch(/Other users of this machine can access the picture folder .*mode 2750/);
   expect((await upload(server.url, await jpeg('shared'))).status).toBe(201);
-  for (const [name, mode] of await modes(pictures))
+  for (const [name, mode] of await listModes(pictures))
     if (!name.startsWith('.staging/')) expect([0o2750, 0o640], name).toContain(mode);
   expect(await openPaths(folder)).toEqual([]);
   const { code, stdout } = await runVitrine(['doctor'], { DATA_DIR: folder, STORAGE_PATH: pictures });
   expect([code, stdout]).toEqual([0, expect.stringMatching(/^note {2}privacy .*mode 2750/m)]);
 });
 
-test('creates a private data folder, and doctor reports an open one', {
+test('creates a private data folder, and reports an open data folder in doctor', {
   tags: 'slow',
 }, async () => {
   const parent = await makeFolder();

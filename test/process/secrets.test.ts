@@ -9,14 +9,14 @@ import { startServer } from '../support/process/server.ts';
 
 const linuxOnly = test.runIf(process.platform === 'linux');
 
-/** Returns the environment blocks of a process group, as any process of the same user can read them. */
-function environmentsOfGroup(group: number): string[] {
+/** Returns the environment blocks of a process group, which any process of the same user can read. */
+function readGroupEnvironments(group: number): string[] {
   return readdirSync('/proc')
     .filter((name) => /^\d+$/.test(name))
     .flatMap((pid) => {
       try {
-        const [, rest = ''] = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ');
-        if (Number(rest.split(' ')[2]) !== group) return [];
+        const [, fields = ''] = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ');
+        if (Number(fields.split(' ')[2]) !== group) return [];
         return [readFileSync(`/proc/${pid}/environ`, 'utf8')];
       } catch {
         return [];
@@ -24,7 +24,7 @@ function environmentsOfGroup(group: number): string[] {
     });
 }
 
-linuxOnly('keeps secrets out of the environment of every process, and still uses them', async () => {
+linuxOnly('removes secrets from the environment of every process, and still uses them', async () => {
   const secrets = {
     PURGE_CONFIRM_TOKEN: 'token-hidden',
     SECRET_KEY: 'key-hidden',
@@ -33,17 +33,17 @@ linuxOnly('keeps secrets out of the environment of every process, and still uses
   };
   const server = await startServer(secrets);
   expect((await upload(server.url, await jpeg('secret'))).status).toBe(201);
-  const blocks = environmentsOfGroup(server.pid);
+  const blocks = readGroupEnvironments(server.pid);
   expect(blocks.length).toBeGreaterThan(1);
   for (const block of blocks) expect(block).not.toContain('hidden');
-  // The server has received the secrets through another channel.
+  // The server has received the secrets through a different channel.
   const purge = (token: string) =>
     call(`${server.url}/v1/purge`, {
       method: 'POST',
       headers: { 'content-type': 'application/json' },
       body: JSON.stringify({ confirm_token: token, dry_run: false }),
     });
-  expect((await purge('another')).status).toBe(403);
+  expect((await purge('wrong-token')).status).toBe(403);
   expect((await purge(secrets.PURGE_CONFIRM_TOKEN)).status).toBe(200);
   expect(await server.stop()).toMatchObject({ code: 0 });
   expect(server.log()).not.toMatch(/can read|hidden|execve/);

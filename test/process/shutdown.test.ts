@@ -10,40 +10,46 @@ import { connectRaw, formHead, partHead } from '../support/process/socket.ts';
 
 const cleanExit = { code: 0, signal: null };
 
-/** With these settings, anything that blocks a stop blocks it for a minute. */
+/** With these settings, a blocked stop takes a minute. */
 const minuteTimeouts = { SHUTDOWN_SECONDS: '60', BODY_IDLE_SECONDS: '60', IMPORT_IDLE_SECONDS: '60' };
-/** A stop that was not blocked takes less. */
+/** A stop that is not blocked takes less time than this. */
 const unblockedStopMs = 40_000;
 
-test('exits cleanly during uploads and keeps every acknowledged one', async () => {
-  const first = await startServer({ WORKER_CONCURRENCY: '2' });
+test('exits cleanly during uploads and keeps every acknowledged upload', async () => {
+  const firstServer = await startServer({ WORKER_CONCURRENCY: '2' });
   const pictures = await Promise.all(Array.from({ length: 16 }, (_, i) => jpeg(`stop ${i}`, 1600, 1200)));
   const acknowledged = new Map<number, string>();
-  const sent = pictures.map(async (bytes, index) => {
+  const uploads = pictures.map(async (bytes, index) => {
     const response = await (index % 2 === 0
-      ? upload(first.url, bytes, 'stop').then(({ status, body: { id } }) => ({ status, id }))
-      : uploadQueued(first.url, bytes, 'stop').then(({ status, body: { asset_id: id } }) => ({ status, id }))
+      ? upload(firstServer.url, bytes, 'stop').then(({ status, body: { id } }) => ({ status, id }))
+      : uploadQueued(firstServer.url, bytes, 'stop').then(({ status, body: { asset_id: id } }) => ({
+          status,
+          id,
+        }))
     ).catch(() => undefined);
     if (response && response.status < 300) acknowledged.set(response.id, sha256(bytes));
   });
-  await Promise.race(sent);
-  const exit = await first.stop();
+  await Promise.race(uploads);
+  const exit = await firstServer.stop();
   expect(exit).toMatchObject(cleanExit);
-  await Promise.all(sent);
+  await Promise.all(uploads);
   expect(acknowledged.size).toBeGreaterThan(0);
-  const second = await startServer({}, first.dataDir);
+  const secondServer = await startServer({}, firstServer.dataDir);
   for (const [id, hash] of acknowledged) {
-    expect(await finishedImage(second.url, id)).toMatchObject({ status: 'completed', content_hash: hash });
-    expect(sha256((await call(`${second.url}/v1/images/${id}/original`)).bytes)).toBe(hash);
+    expect(await finishedImage(secondServer.url, id)).toMatchObject({
+      status: 'completed',
+      content_hash: hash,
+    });
+    expect(sha256((await call(`${secondServer.url}/v1/images/${id}/original`)).bytes)).toBe(hash);
   }
 });
 
 test('stops during a hanging download and repeats it after the restart', async () => {
   const picture = await jpeg('slow origin', 400, 300);
-  const requested = Promise.withResolvers<void>();
+  const firstRequest = Promise.withResolvers<void>();
   let count = 0;
   const origin = createServer((_request, response) => {
-    requested.resolve();
+    firstRequest.resolve();
     // The first request gets no response.
     if (count++ > 0) response.setHeader('content-type', 'image/jpeg').end(picture);
   }).listen(0, '127.0.0.1');
@@ -54,24 +60,24 @@ test('stops during a hanging download and repeats it after the restart', async (
   });
   const url = `http://127.0.0.1:${(origin.address() as AddressInfo).port}/mug.jpg`;
   const env = { IMPORT_ALLOWED_NETWORKS: '127.0.0.1/32', ...minuteTimeouts };
-  const first = await startServer(env);
-  const { body } = await call<{ id: number }>(`${first.url}/v1/images`, {
+  const firstServer = await startServer(env);
+  const { body } = await call<{ id: number }>(`${firstServer.url}/v1/images`, {
     method: 'POST',
     headers: { 'content-type': 'application/json' },
     body: JSON.stringify({ url }),
   });
-  await requested.promise;
-  const exit = await first.stop();
+  await firstRequest.promise;
+  const exit = await firstServer.stop();
   expect(exit).toMatchObject(cleanExit);
   expect(exit.ms).toBeLessThan(unblockedStopMs);
-  const second = await startServer(env, first.dataDir);
-  expect(await finishedImage(second.url, body.id)).toMatchObject({
+  const secondServer = await startServer(env, firstServer.dataDir);
+  expect(await finishedImage(secondServer.url, body.id)).toMatchObject({
     status: 'completed',
     content_hash: sha256(picture),
   });
 });
 
-/** Starts an upload that never sends its body, which blocks a stop. */
+/** Blocks a stop by starting an upload that never sends its body. */
 async function blockStop(server: Server) {
   const connection = await connectRaw(server.url);
   // The interim response shows that the server has accepted the request.
@@ -85,25 +91,25 @@ async function blockStop(server: Server) {
 test('ignores further stop signals within a second', async () => {
   const server = await startServer({ BODY_IDLE_SECONDS: '2' });
   await blockStop(server);
-  const stopping = server.stop();
+  const exitPromise = server.stop();
   for (let count = 0; count < 3; count += 1) {
     await sleep(50);
     process.kill(server.pid, 'SIGTERM');
     process.kill(server.pid, 'SIGINT');
   }
-  const exit = await stopping;
+  const exit = await exitPromise;
   expect(exit).toMatchObject(cleanExit);
   expect(exit.ms).toBeGreaterThan(1_000);
   expect(server.log()).toContain('"msg":"stopped"');
 });
 
-test('exits at once on a second stop signal after more than a second', async () => {
+test('exits immediately on a second stop signal after more than a second', async () => {
   const server = await startServer();
   await blockStop(server);
-  const stopping = server.stop();
+  const exitPromise = server.stop();
   await sleep(1_300);
   process.kill(server.pid, 'SIGTERM');
-  const exit = await stopping;
+  const exit = await exitPromise;
   expect(exit).toMatchObject({ code: 130 });
 });
 
@@ -114,14 +120,14 @@ test('stops quickly with idle connections open', async () => {
     await connection.write('GET /healthz HTTP/1.1\r\nhost: localhost\r\n\r\n');
     await connection.until(/healthy/);
   }
-  // Also a connection that has never sent a request.
+  // This connection never sends a request.
   await connectRaw(server.url);
   const exit = await server.stop('SIGINT');
   expect(exit).toMatchObject(cleanExit);
   expect(exit.ms).toBeLessThan(unblockedStopMs);
 });
 
-test('stops after SHUTDOWN_SECONDS although a request never ends', async () => {
+test('stops after SHUTDOWN_SECONDS if a request never ends', async () => {
   const server = await startServer({ SHUTDOWN_SECONDS: '2', BODY_IDLE_SECONDS: '60' });
   const connection = await blockStop(server);
   const exit = await server.stop();

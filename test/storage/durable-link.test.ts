@@ -7,7 +7,7 @@ import { expect, test } from 'vitest';
 import { testFolder } from '../support/inner/folders.ts';
 
 const run = promisify(execFile);
-/** Observing the order of system calls requires strace and the permission to trace. */
+/** The test observes the order of system calls, which requires strace and the permission to trace. */
 const canTrace = spawnSync('strace', ['-f', 'true']).status === 0;
 const storageModule = pathToFileURL(join(import.meta.dirname, '../../src/storage/local.ts')).href;
 const stagingModule = pathToFileURL(join(import.meta.dirname, '../../src/storage/staging.ts')).href;
@@ -36,7 +36,7 @@ async function trace(root: string): Promise<string[]> {
     '-e',
     program,
   ]);
-  return (await readFile(output, 'utf8')).split('\n').flatMap(shortName);
+  return (await readFile(output, 'utf8')).split('\n').flatMap(findShortNames);
 }
 
 const patterns: ReadonlyArray<readonly [RegExp, string]> = [
@@ -48,16 +48,16 @@ const patterns: ReadonlyArray<readonly [RegExp, string]> = [
   [/write\(1<.*"stored"/, 'respond'],
 ];
 
-function shortName(line: string): string[] {
+function findShortNames(line: string): string[] {
   return patterns.filter(([pattern]) => pattern.test(line)).map(([, name]) => name);
 }
 
-test.runIf(canTrace)('syncs the file, its name and its folders to disk before it returns', async () => {
+test.runIf(canTrace)('syncs the file and its folders to disk before it returns', async () => {
   const root = await testFolder();
   await mkdir(join(root, 'store'));
   await writeFile(join(root, 'trace'), '');
   const calls = await trace(root);
-  // The file may be synced by either name, but its folder must be synced after the link.
+  // The file may be synced under either name, but its folder must be synced after the link is created.
   expect(calls.toSorted()).toEqual(
     ['respond', 'link', 'make folder', 'sync file', 'sync folder', 'sync parent'].toSorted(),
   );

@@ -10,8 +10,8 @@ test('accepts new files while there is enough space', async () => {
 
 test('rejects new files on a nearly full disk and reports the free and the required space', async () => {
   const storage = await makeLocalStorage(await testFolder());
-  const needed = (await storage.freeBytes()) + 2 ** 40;
-  await expect(makeAssertFreeSpace(storage, needed)()).rejects.toMatchObject({
+  const requiredBytes = (await storage.freeBytes()) + 2 ** 40;
+  await expect(makeAssertFreeSpace(storage, requiredBytes)()).rejects.toMatchObject({
     code: 'storage_full',
     message: expect.stringMatching(/has \d+ MiB left, but uploads need at least \d+ MiB/) as string,
   });

@@ -3,7 +3,7 @@ import { assertKey, originalKey, parseKey, renditionKey } from '../../src/storag
 
 const hash = 'ab12'.repeat(16);
 
-test('derives keys from tenant and content, and parses them', () => {
+test('derives keys from the tenant and the content, and parses them', () => {
   for (const key of [originalKey(42, hash), renditionKey(42, hash, 'thumb', '0123456789')]) {
     expect(() => assertKey(key)).not.toThrow();
     expect(parseKey(key)).toEqual({ key, tenantId: 42, contentHash: hash });
@@ -21,7 +21,7 @@ test('derives different keys for different tenants, presets and recipes', () => 
   expect(new Set(keys).size).toBe(keys.length);
 });
 
-test('parses the key of a file left by an interrupted replacement', () => {
+test('parses the key of a file left behind by an interrupted replacement', () => {
   const key = `${originalKey(42, hash)}.0197b2a0-0000-4000-8000-000000000000`;
   expect(parseKey(key)).toEqual({ key, tenantId: 42, contentHash: hash });
 });
@@ -31,4 +31,4 @@ test.each([
   `originals/42/ab/${hash}x`,
   `originals/x/ab/${hash}`,
   `backup/originals/42/ab/${hash}`,
-])('does not parse the name of another file: %s', (key) => expect(parseKey(key)).toBeUndefined());
+])('does not parse the name of an unrelated file: %s', (key) => expect(parseKey(key)).toBeUndefined());

@@ -30,7 +30,7 @@ async function withoutRoot<T>(work: () => Promise<T>): Promise<T> {
   }
 }
 
-async function staged(folder: string): Promise<string> {
+async function stageFile(folder: string): Promise<string> {
   const path = join(folder, '.staging', randomUUID());
   await writeFile(path, 'x');
   return path;
@@ -46,16 +46,16 @@ test('does not report a folder as a stored file', async () => {
 test('recreates a folder that was removed at run time', async () => {
   const root = await testFolder();
   const storage = await makeLocalStorage(root);
-  await storage.store([{ path: await staged(root), key }], 'derived');
+  await storage.store([{ path: await stageFile(root), key }], 'derived');
   await rm(join(root, 'originals'), { recursive: true });
-  await storage.store([{ path: await staged(root), key }], 'original');
+  await storage.store([{ path: await stageFile(root), key }], 'original');
   expect((await storage.readAll(key)).toString()).toBe('x');
 });
 
 test('reports an unwritable store as a transient storage failure', async () => {
   const root = await testFolder();
   const storage = await makeLocalStorage(root);
-  const path = await staged(root);
+  const path = await stageFile(root);
   await writeFile(join(root, 'originals'), 'a file instead of a folder');
   await expect(storage.store([{ path, key }], 'original')).rejects.toMatchObject(storageFailed);
   await rm(join(root, 'originals'));
@@ -63,7 +63,7 @@ test('reports an unwritable store as a transient storage failure', async () => {
   expect((await storage.readAll(key)).toString()).toBe('x');
 });
 
-test('reports a missing root folder from check and freeBytes', async () => {
+test('reports a missing root folder in check and freeBytes', async () => {
   const root = await testFolder();
   const storage = await makeLocalStorage(root);
   await rm(root, { recursive: true });
@@ -71,10 +71,10 @@ test('reports a missing root folder from check and freeBytes', async () => {
   await expect(storage.freeBytes()).rejects.toMatchObject(storageFailed);
 });
 
-test('reports a folder without permission as a storage failure, not as a missing file', async () => {
+test('reports a missing permission as a storage failure', async () => {
   const root = await testFolder();
   const storage = await makeLocalStorage(root);
-  const path = await staged(root);
+  const path = await stageFile(root);
   await chmod(root, 0o500);
   await withoutRoot(() =>
     expect(storage.store([{ path, key }], 'original')).rejects.toMatchObject({
@@ -86,7 +86,7 @@ test('reports a folder without permission as a storage failure, not as a missing
   expect(await readdir(join(root, '.staging'))).toHaveLength(1);
 });
 
-test('does not include the system message, which contains paths, in the error', async () => {
+test('does not include paths in the error message', async () => {
   const root = await testFolder();
   const storage = await makeLocalStorage(root);
   const error = await storage.readAll(key).catch((thrown: unknown) => thrown);

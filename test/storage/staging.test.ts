@@ -8,7 +8,7 @@ import { makeStaging } from '../../src/storage/staging.ts';
 import { testFolder } from '../support/inner/folders.ts';
 
 /** Yields `chunks` and then throws. */
-function* failingAfter(chunks: readonly Buffer[], error: Error): Generator<Buffer> {
+function* yieldThenThrow(chunks: readonly Buffer[], error: Error): Generator<Buffer> {
   yield* chunks;
   throw error;
 }
@@ -17,42 +17,43 @@ test('receives a file with its size, hash and first bytes', async () => {
   const staging = makeStaging(await testFolder());
   const chunks = [randomBytes(3000), randomBytes(3000), randomBytes(100_000)];
   const bytes = Buffer.concat(chunks);
-  const received = await staging.receive(Readable.from(chunks));
-  expect(await readFile(received.path)).toEqual(bytes);
-  expect(received.bytes).toBe(106_000);
-  expect(received.contentHash).toBe(createHash('sha256').update(bytes).digest('hex'));
-  expect(Buffer.from(received.head)).toEqual(bytes.subarray(0, 4100));
+  const receivedFile = await staging.receive(Readable.from(chunks));
+  expect(await readFile(receivedFile.path)).toEqual(bytes);
+  expect(receivedFile.bytes).toBe(106_000);
+  expect(receivedFile.contentHash).toBe(createHash('sha256').update(bytes).digest('hex'));
+  expect(Buffer.from(receivedFile.head)).toEqual(bytes.subarray(0, 4100));
 });
 
-test('receives an empty file and one of a single byte', async () => {
+test('receives an empty file and a file of one byte', async () => {
   const staging = makeStaging(await testFolder());
-  const empty = await staging.receive(Readable.from([]));
-  expect(empty).toMatchObject({ bytes: 0, contentHash: createHash('sha256').digest('hex') });
-  const oneByte = await staging.receive(Readable.from([Buffer.from('x')]));
-  expect(Buffer.from(oneByte.head).toString()).toBe('x');
+  const emptyFile = await staging.receive(Readable.from([]));
+  expect(emptyFile).toMatchObject({ bytes: 0, contentHash: createHash('sha256').digest('hex') });
+  const oneByteFile = await staging.receive(Readable.from([Buffer.from('x')]));
+  expect(Buffer.from(oneByteFile.head).toString()).toBe('x');
 });
 
 test('stores concurrently received files separately', async () => {
   const staging = makeStaging(await testFolder());
   const contents = Array.from({ length: 20 }, () => randomBytes(50_000));
-  const received = await Promise.all(contents.map((bytes) => staging.receive(Readable.from([bytes]))));
-  expect(new Set(received.map(({ path }) => path)).size).toBe(20);
-  for (const [index, { path }] of received.entries()) expect(await readFile(path)).toEqual(contents[index]);
+  const receivedFiles = await Promise.all(contents.map((bytes) => staging.receive(Readable.from([bytes]))));
+  expect(new Set(receivedFiles.map(({ path }) => path)).size).toBe(20);
+  for (const [index, { path }] of receivedFiles.entries())
+    expect(await readFile(path)).toEqual(contents[index]);
 });
 
-test("removes the file of a failing stream and rethrows the stream's error", async () => {
+test('removes the file if the stream fails, and rethrows the error', async () => {
   const folder = await testFolder();
   const reason = new AppError('body_cut_short', 'The body ended too early.');
-  const source = Readable.from(failingAfter([randomBytes(5000)], reason));
+  const source = Readable.from(yieldThenThrow([randomBytes(5000)], reason));
   await expect(makeStaging(folder).receive(source)).rejects.toBe(reason);
   expect(await readdir(folder)).toEqual([]);
 });
 
-test('reports a missing staging folder as a storage failure, not as a missing picture', async () => {
+test('reports a missing staging folder as a storage failure', async () => {
   const folder = await testFolder();
   await rm(folder, { recursive: true });
-  const receiving = makeStaging(folder).receive(Readable.from([Buffer.from('x')]));
-  await expect(receiving).rejects.toMatchObject({ code: 'storage_failed', failureClass: 'transient' });
+  const receivePromise = makeStaging(folder).receive(Readable.from([Buffer.from('x')]));
+  await expect(receivePromise).rejects.toMatchObject({ code: 'storage_failed', failureClass: 'transient' });
 });
 
 test('discards a file, and does nothing if it does not exist', async () => {
@@ -64,15 +65,15 @@ test('discards a file, and does nothing if it does not exist', async () => {
   expect(await readdir(folder)).toEqual([]);
 });
 
-test('sweeps only files older than the given age', async () => {
+test('removes only files older than the given age when it sweeps', async () => {
   const folder = await testFolder();
   const staging = makeStaging(folder);
-  const [old, young] = [
+  const [oldFile, newFile] = [
     await staging.receive(Readable.from([Buffer.from('old')])),
     await staging.receive(Readable.from([Buffer.from('young')])),
   ];
   const hourAgo = new Date(Date.now() - 3_600_000);
-  await utimes(old.path, hourAgo, hourAgo);
+  await utimes(oldFile.path, hourAgo, hourAgo);
   expect(await staging.sweep(1_800_000)).toBe(1);
-  expect((await readdir(folder)).map((name) => join(folder, name))).toEqual([young.path]);
+  expect((await readdir(folder)).map((name) => join(folder, name))).toEqual([newFile.path]);
 });

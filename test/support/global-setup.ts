@@ -30,7 +30,7 @@ function announceServices(): void {
  * teardown removes the folder and the databases that the workers created on the server.
  */
 export default async function setUp(): Promise<(() => Promise<void>) | undefined> {
-  // Every project inherits this file. Only the first one sets up.
+  // Every project inherits this file. Only the first project runs the setup.
   if (process.env['TEST_RUN_FOLDER'] !== undefined) return undefined;
   announceServices();
   const id = randomBytes(4).toString('hex');

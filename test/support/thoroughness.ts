@@ -1,2 +1,2 @@
-/** Whether this is `npm run test:all`, which runs more rounds and cases than `npm test`. */
+/** Whether the tests run with `npm run test:all`, which runs more rounds and cases than `npm test`. */
 export const isThorough = process.env['TEST_ALL'] === 'true';

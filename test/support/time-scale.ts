@@ -1,31 +1,31 @@
 import { spawnSync } from 'node:child_process';
 
-/** Time of the workload below on the reference machine for which the time limits in tests were chosen, in milliseconds. */
+/** How long the workload takes on the machine for which the tests' time limits were chosen, in milliseconds. */
 const referenceMs = 110;
 
 const workload =
   '(() => { let n = 1; for (let i = 0; i < 5e7; i++) n = (Math.imul(n, 31) + i) | 0; process.exitCode = n & 0; })()';
 
-/** Smallest factor: tests run in parallel, and each may start several processes. */
+/** The minimum factor. Tests run in parallel, and each test may start several processes. */
 const minTimeScale = 3;
 
 /** Runs the workload and returns by which factor time limits must be extended on this machine. */
 export function measureTimeScale(): number {
   const startedAt = performance.now();
   spawnSync(process.execPath, ['-e', workload]);
-  // A whole number, because Node rejects fractional delays.
+  // The factor is a whole number, because Node rejects fractional delays.
   return Math.ceil(minTimeScale * Math.max(1, (performance.now() - startedAt) / referenceMs));
 }
 
 /** The factor measured at the start of the run. Tests multiply every time limit by it. */
 export const timeScale = Number(process.env['TEST_TIME_SCALE'] ?? minTimeScale);
 
-/** How long tests wait for an expected event, in milliseconds. Generous, because only a failing test waits this long. */
+/** How long tests wait for an expected event, in milliseconds. Only a failing test waits this long. */
 export const waitTimeoutMs = 15_000 * timeScale;
 
 /** Returns the CPU time of `run` in milliseconds. Unlike elapsed time, it does not depend on other processes. */
 export function cpuMs(run: () => void): number {
-  const before = process.cpuUsage();
+  const usageBefore = process.cpuUsage();
   run();
-  return process.cpuUsage(before).user / 1_000;
+  return process.cpuUsage(usageBefore).user / 1_000;
 }

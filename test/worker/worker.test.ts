@@ -10,10 +10,10 @@ import { uniquePicture } from '../support/inner/pictures.ts';
 import { makeRig, type Rig, useEngines } from '../support/inner/rig.ts';
 
 const engines = await useEngines();
-const queued = { mode: 'queued' } as const;
+const queuedMode = { mode: 'queued' } as const;
 
-/** Creates a worker on a rig and stops it after the test. */
-function workerOf(rig: Rig, capacity = 2, kind: JobKind = 'derive') {
+/** Creates a worker for a rig, and stops it after the test. */
+function createWorker(rig: Rig, capacity = 2, kind: JobKind = 'derive') {
   const worker = makeWorker({ ...rig, kind, capacity, leaseSeconds: 60 });
   onTestFinished(() => worker.stop());
   return worker;
@@ -25,13 +25,13 @@ const countJobs = async (state: string) =>
 
 /** Queues pictures that take a second each to decode. */
 async function uploadSlow(rig: Rig, count: number): Promise<void> {
-  for (let i = 0; i < count; i++) await rig.upload(await uniquePicture('slow'), queued);
+  for (let i = 0; i < count; i++) await rig.upload(await uniquePicture('slow'), queuedMode);
 }
 
 test('runs all due jobs at startup', async () => {
   const rig = await makeRig(engines);
-  for (let i = 0; i < 7; i++) await rig.upload(await uniquePicture(), queued);
-  workerOf(rig).start();
+  for (let i = 0; i < 7; i++) await rig.upload(await uniquePicture(), queuedMode);
+  createWorker(rig).start();
   await expect.poll(() => countJobs('completed')).toBe(7);
   expect(rig.logger.messages().filter((line) => line.includes('completed in'))).toHaveLength(7);
 });
@@ -41,33 +41,33 @@ test('claims only jobs of its own kind', async () => {
   const origin = await startOrigin();
   const url = origin.put('/vase.jpg', await uniquePicture());
   const { image } = await rig.ingestUrls.one(unrestrictedPrincipal, { url, tenantName: 'shop' });
-  await rig.upload(await uniquePicture(), queued);
-  workerOf(rig).start();
+  await rig.upload(await uniquePicture(), queuedMode);
+  createWorker(rig).start();
   await expect.poll(() => countJobs('completed')).toBe(1);
   await sleep(1_200);
   expect(await rig.image(image.id)).toMatchObject({ status: 'pending' });
-  workerOf(rig, 2, 'import').start();
+  createWorker(rig, 2, 'import').start();
   await expect.poll(async () => (await rig.image(image.id))?.status).toBe('completed');
 });
 
-test('runs no more jobs at once than its capacity', async () => {
+test('does not run more jobs at once than its capacity', async () => {
   const rig = await makeRig(engines);
   await uploadSlow(rig, 5);
-  workerOf(rig, 2).start();
-  let peak = 0;
+  createWorker(rig, 2).start();
+  let peakCount = 0;
   while ((await countJobs('completed')) < 5) {
-    peak = Math.max(peak, await countJobs('processing'));
+    peakCount = Math.max(peakCount, await countJobs('processing'));
     await sleep(20);
   }
-  expect(peak).toBe(2);
+  expect(peakCount).toBe(2);
 });
 
 test('claims jobs on a wake-up without waiting for the next poll', async () => {
   const rig = await makeRig(engines);
-  workerOf(rig).start();
+  createWorker(rig).start();
   await sleep(50);
   for (let count = 0; count < 3; count++) {
-    const { image } = await rig.upload(await uniquePicture(), queued);
+    const { image } = await rig.upload(await uniquePicture(), queuedMode);
     await rig.waitForImage(image.id, 60_000);
   }
   // Each job is created just after a poll, so without a wake-up it would wait for about a second.
@@ -80,18 +80,18 @@ test('claims jobs on a wake-up without waiting for the next poll', async () => {
 
 test('finds a job by polling if there was no wake-up', async () => {
   const rig = await makeRig(engines);
-  const other = await makeRig(engines);
-  workerOf(rig).start();
+  const otherRig = await makeRig(engines);
+  createWorker(rig).start();
   await sleep(50);
   // Each rig has its own in-process queue, so the worker is not woken.
-  await other.upload(await uniquePicture(), queued);
+  await otherRig.upload(await uniquePicture(), queuedMode);
   await expect.poll(() => countJobs('pending')).toBe(0);
 });
 
-test('waits for running jobs on stop and claims no more', async () => {
+test('waits for running jobs on stop, and claims no more jobs', async () => {
   const rig = await makeRig(engines);
   await uploadSlow(rig, 4);
-  const worker = workerOf(rig, 2);
+  const worker = createWorker(rig, 2);
   worker.start();
   await expect.poll(() => countJobs('processing')).toBe(2);
   await worker.stop();
@@ -106,10 +106,10 @@ test('waits for running jobs on stop and claims no more', async () => {
   expect(await countJobs('pending')).toBe(2);
 });
 
-test('leaves no job running after a stop during a claim', async () => {
+test('leaves no job running if it is stopped during a claim', async () => {
   const rig = await makeRig(engines);
   await uploadSlow(rig, 2);
-  const worker = workerOf(rig, 2);
+  const worker = createWorker(rig, 2);
   worker.start();
   await worker.stop();
   expect(await countJobs('processing')).toBe(0);
@@ -118,21 +118,21 @@ test('leaves no job running after a stop during a claim', async () => {
 test('continues after the database was unavailable, and logs the failure and the recovery', async () => {
   const rig = await makeRig(engines);
   await engines.database.runScript('ALTER TABLE jobs RENAME TO jobs_hidden');
-  workerOf(rig).start();
+  createWorker(rig).start();
   await sleep(2_500);
   expect(rig.logger.messages()).toEqual(['failed to claim jobs; retrying']);
   await engines.database.runScript('ALTER TABLE jobs_hidden RENAME TO jobs');
   await expect.poll(() => rig.logger.messages('info')).toEqual(['claiming jobs again']);
-  await rig.upload(await uniquePicture(), queued);
+  await rig.upload(await uniquePicture(), queuedMode);
   await expect.poll(() => countJobs('completed')).toBe(1);
 });
 
-test('runs each job once with two workers', async () => {
-  const [first, second] = [await makeRig(engines), await makeRig(engines)];
-  const shared = { ...second, storage: first.storage, runJob: first.runJob };
-  for (let i = 0; i < 10; i++) await first.upload(await uniquePicture(), queued);
-  workerOf(first, 3).start();
-  workerOf(shared, 3).start();
+test('runs each job only once with two workers', async () => {
+  const [firstRig, secondRig] = [await makeRig(engines), await makeRig(engines)];
+  const rigWithSharedStorage = { ...secondRig, storage: firstRig.storage, runJob: firstRig.runJob };
+  for (let i = 0; i < 10; i++) await firstRig.upload(await uniquePicture(), queuedMode);
+  createWorker(firstRig, 3).start();
+  createWorker(rigWithSharedStorage, 3).start();
   await expect.poll(() => countJobs('completed')).toBe(10);
   const tokens = await rowsOf<{ lease_token: number }>(engines.database, 'SELECT lease_token FROM jobs');
   expect(tokens.map((row) => row.lease_token)).toEqual(Array(10).fill(1));
@@ -156,39 +156,39 @@ function startManuallyWokenWorker(rig: Rig, capacity = 1) {
 const isPending = async (promise: Promise<void>): Promise<boolean> =>
   Promise.race([promise.then(() => false), sleep(20).then(() => true)]);
 
-test('resolves a wake-up after the next claim, once there is free capacity', async () => {
+test('resolves a wake-up after the next claim, which waits for free capacity', async () => {
   const rig = await makeRig(engines);
   const { wake } = startManuallyWokenWorker(rig);
   await wake();
   await uploadSlow(rig, 1);
   await wake();
   expect(await countJobs('processing')).toBe(1);
-  await rig.upload(await uniquePicture(), queued);
-  const delayed = wake();
-  expect(await isPending(delayed)).toBe(true);
-  await delayed;
+  await rig.upload(await uniquePicture(), queuedMode);
+  const delayedWake = wake();
+  expect(await isPending(delayedWake)).toBe(true);
+  await delayedWake;
   expect(await countJobs('completed')).toBe(1);
   expect(await countJobs('pending')).toBe(0);
 });
 
-test('resolves wake-ups that arrive during a claim after the following claim', async () => {
+test('claims jobs again after a wake-up during a claim, and then resolves the wake-up', async () => {
   const rig = await makeRig(engines);
   const { wake } = startManuallyWokenWorker(rig);
-  const earlier = wake();
-  await rig.upload(await uniquePicture(), queued);
-  await Promise.all([earlier, wake(), wake()]);
+  const firstWake = wake();
+  await rig.upload(await uniquePicture(), queuedMode);
+  await Promise.all([firstWake, wake(), wake()]);
   expect(await countJobs('pending')).toBe(0);
 });
 
-test('delays wake-ups while the database is unavailable, and resolves them on stop', async () => {
+test('does not resolve wake-ups while the database is unavailable, but resolves them on stop', async () => {
   const rig = await makeRig(engines);
   const { worker, wake } = startManuallyWokenWorker(rig);
   await wake();
   await engines.database.runScript('ALTER TABLE jobs RENAME TO jobs_hidden');
-  const waiting = wake();
-  expect(await isPending(waiting)).toBe(true);
+  const pendingWake = wake();
+  expect(await isPending(pendingWake)).toBe(true);
   await worker.stop();
-  await waiting;
+  await pendingWake;
   await wake();
   await engines.database.runScript('ALTER TABLE jobs_hidden RENAME TO jobs');
 });

@@ -11,15 +11,15 @@ import { onServer, urlOfDatabase } from '../../support/inner/server-database.ts'
 import { services } from '../../support/services.ts';
 import type { HostMapping } from './container.ts';
 
-/** Advisory lock of tests that use the names of the deployments. Differs from the locks of the product. */
+/** Advisory lock for tests that use the deployments' database names. Vitrine itself does not use it. */
 const namesLock = 7_239_101;
 
 /** Comment on the databases that these tests create. */
 const testComment = 'made by tests of deployments';
 
 /**
- * Creates a role and a database with exactly these names on the test server, for one test. The role owns the database, or is
- * a superuser like the first user of a Docker image.
+ * Creates a role and a database with exactly these names on the test server, for one test. The role owns the database,
+ * or is a superuser like the first user in a Docker image.
  */
 export async function useDatabase(
   names: { readonly user: string; readonly password: string; readonly database: string },
@@ -41,7 +41,7 @@ export async function useDatabase(
   onTestFinished(remove);
 }
 
-/** Creates the extension as the administrator, because the owner of a database may not. */
+/** Creates the extension as the administrator, because a database owner lacks the permission. */
 async function createExtension(database: string): Promise<void> {
   const client = new Client({ connectionString: urlOfDatabase(database) });
   await client.connect();
@@ -49,7 +49,7 @@ async function createExtension(database: string): Promise<void> {
   await client.end();
 }
 
-/** Waits for the exclusive use of the names, also across test runs, until the end of the test. */
+/** Locks the names until the end of the test. Concurrent test runs wait for the lock. */
 async function lockNames(): Promise<void> {
   const client = new Client({ connectionString: services.databaseUrl });
   await client.connect();
@@ -95,14 +95,14 @@ export function removeBucketAfterwards(bucket: string): void {
   });
 }
 
-/** Returns host and port of a service. */
-export function targetOf(url: string): HostMapping['target'] {
+/** Returns the host and port in a URL. */
+export function parseTarget(url: string): HostMapping['target'] {
   const { hostname, port } = new URL(url);
   return { host: hostname, port: Number(port) };
 }
 
-/** Returns host and port of the PostgreSQL test server. */
-export const databaseTarget = () => targetOf(urlOfDatabase('postgres'));
+/** Returns the host and port of the PostgreSQL test server. */
+export const databaseTarget = () => parseTarget(urlOfDatabase('postgres'));
 
-/** Returns host and port of the test store. */
-export const storeTarget = () => targetOf(services.s3Endpoint ?? '');
+/** Returns the host and port of the test store. */
+export const storeTarget = () => parseTarget(services.s3Endpoint ?? '');

@@ -33,7 +33,7 @@ export async function readExample(): Promise<Record<string, string>> {
   return parseEnv(await readFile(new URL('.env.example', folder), 'utf8')) as Record<string, string>;
 }
 
-/** Parses compose.yaml and substitutes variables. Throws if a required one is missing, like Compose. */
+/** Parses compose.yaml and substitutes variables. Throws if a required variable is missing, as Compose does. */
 export async function readComposeFile(variables: Readonly<Record<string, string>>): Promise<ComposeFile> {
   const text = await readFile(new URL('compose.yaml', folder), 'utf8');
   return substitute(parse(text, { merge: true }), variables) as ComposeFile;

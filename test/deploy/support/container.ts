@@ -22,31 +22,31 @@ export interface HostMapping {
 interface ContainerOptions extends Pick<Plan, 'command' | 'environment' | 'folder'> {
   readonly isPid1?: boolean;
   /** Path of the writable folder inside the container. */
-  readonly writable?: string;
-  /** Folder of this machine to mount there, which containers can share. */
-  readonly shared?: string;
+  readonly writableFolder?: string;
+  /** Folder on this machine that is mounted at `writableFolder`. Containers can share it. */
+  readonly sharedFolder?: string;
   readonly hostMappings: readonly HostMapping[];
   readonly ports?: readonly number[];
 }
 
-/** A process that runs as in a container: with its own network, root folder and host names, and as an unprivileged user. */
+/** An unprivileged process that has its own network, root folder and host names, as in a container. */
 export interface Container {
   /** Returns the URL of a published port. */
   url(port: number): string;
   log(): string;
-  /** Runs another command in the same container. */
+  /** Runs an additional command in the same container. */
   run(...command: string[]): Promise<{ readonly status: number; readonly stdout: string }>;
-  /** Resolves with the exit code. */
-  readonly ended: Promise<number>;
-  /** Sends SIGTERM; resolves with the exit code. */
+  /** Resolves when the process has exited. */
+  readonly exitCode: Promise<number>;
+  /** Sends SIGTERM. Resolves with the exit code. */
   stop(): Promise<number>;
 }
 
 const enterScript = fileURLToPath(new URL('enter.sh', import.meta.url));
-const code = fileURLToPath(new URL('.', import.meta.url));
+const supportFolder = fileURLToPath(new URL('.', import.meta.url));
 const namespaces = ['--mount', '--net', '--pid', '--fork', '--kill-child', '--propagation', 'private'];
 
-/** Whether tests may create namespaces on this machine. Prints a note if not. */
+/** Returns whether tests can create namespaces on this machine. Prints a note if they cannot. */
 export function canRunContainers(): boolean {
   const probe = 'ip link set lo up && mount -t tmpfs tmpfs /mnt && setpriv --reuid=1000 true';
   const { status } = spawnSync('unshare', [...namespaces, 'sh', '-c', probe], { stdio: 'ignore' });
@@ -66,7 +66,9 @@ export async function waitUntilHealthy(container: Container, port: number): Prom
     if (isHealthy) return;
     await sleep(100);
   }
-  throw new Error(`Not healthy within ${waitTimeoutMs / 1_000} s:\n${container.log().slice(-2_000)}`);
+  throw new Error(
+    `The server was not healthy within ${waitTimeoutMs / 1_000} s:\n${container.log().slice(-2_000)}`,
+  );
 }
 
 /** Starts a command in a container and kills it at the end of the test. */
@@ -93,7 +95,7 @@ export async function startContainer(options: ContainerOptions): Promise<Contain
     for (const server of servers) server.close();
     await rm(folders.folder, { recursive: true, force: true, maxRetries: 5, retryDelay: 100 });
   });
-  return containerOf(child, urls);
+  return makeContainer(child, urls);
 }
 
 interface ContainerFolders {
@@ -105,7 +107,7 @@ interface ContainerFolders {
 }
 
 /** Returns the loopback address of the nth host name. */
-const addressOf = (index: number) => `127.0.1.${index + 1}`;
+const loopbackAddress = (index: number) => `127.0.1.${index + 1}`;
 
 async function prepareFolders({ hostMappings }: ContainerOptions): Promise<ContainerFolders> {
   const folder = await mkdtemp(join(tmpdir(), 'vitrine-test-'));
@@ -120,14 +122,14 @@ async function prepareFolders({ hostMappings }: ContainerOptions): Promise<Conta
   await mkdir(folders.root);
   await mkdir(folders.sockets);
   const names = hostMappings.filter(({ name }) => name !== 'localhost');
-  const lines = names.map(({ name }, index) => `${addressOf(index)} ${name}`);
+  const lines = names.map(({ name }, index) => `${loopbackAddress(index)} ${name}`);
   await writeFile(folders.hosts, ['127.0.0.1 localhost', ...lines, ''].join('\n'));
   return folders;
 }
 
 async function enterArguments(options: ContainerOptions, folders: ContainerFolders): Promise<string[]> {
   const { hostMappings, ports = [], command, environment, folder, isPid1 = false } = options;
-  const { writable = '', shared = '' } = options;
+  const { writableFolder = '', sharedFolder = '' } = options;
   const names = hostMappings.filter(({ name }) => name !== 'localhost');
   const plan: Plan = {
     command,
@@ -135,34 +137,35 @@ async function enterArguments(options: ContainerOptions, folders: ContainerFolde
     folder,
     isPid1,
     hostMappings: hostMappings.map(({ name, port }) => ({
-      host: name === 'localhost' ? '127.0.0.1' : addressOf(names.findIndex((entry) => entry.name === name)),
+      host:
+        name === 'localhost' ? '127.0.0.1' : loopbackAddress(names.findIndex((entry) => entry.name === name)),
       port,
       socket: `/run/sockets/${name}-${port}`,
     })),
-    published: ports.map((port) => ({ port, socket: `/run/sockets/in-${port}` })),
+    publishedPorts: ports.map((port) => ({ port, socket: `/run/sockets/in-${port}` })),
   };
   const modules = join(await productionPackages(), 'node_modules');
   const mounts = [
     folders.root,
     process.execPath,
     folders.hosts,
-    code,
+    supportFolder,
     folders.sockets,
     folders.application,
     modules,
   ];
-  return [enterScript, ...mounts, folder, writable, shared, JSON.stringify(plan)];
+  return [enterScript, ...mounts, folder, writableFolder, sharedFolder, JSON.stringify(plan)];
 }
 
-function containerOf(child: ChildProcess, urls: ReadonlyMap<number, string>): Container {
+function makeContainer(child: ChildProcess, urls: ReadonlyMap<number, string>): Container {
   let log = '';
   for (const stream of [child.stdout, child.stderr]) stream?.on('data', (chunk) => (log += String(chunk)));
-  const ended = once(child, 'close').then(([status]) => status as number);
+  const exitCode = once(child, 'close').then(([status]) => status as number);
   const send = (request: ContainerRequest) => child.stdin?.write(`${JSON.stringify(request)}\n`);
   return {
     url: (port) => urls.get(port) ?? '',
     log: () => log,
-    ended,
+    exitCode,
     async run(...command) {
       const start = log.length;
       send({ run: command });
@@ -173,7 +176,7 @@ function containerOf(child: ChildProcess, urls: ReadonlyMap<number, string>): Co
     },
     stop() {
       send({ signal: 'SIGTERM' });
-      return ended;
+      return exitCode;
     },
   };
 }

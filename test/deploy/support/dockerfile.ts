@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { parseEnv } from 'node:util';
 
-/** The parts of the Dockerfile that tests read: its last stage, and the command that installs packages. */
+/** The contents of the Dockerfile's last stage, and the command that installs packages. */
 export interface Dockerfile {
   readonly images: readonly string[];
   readonly copies: readonly { readonly sources: readonly string[]; readonly target: string }[];
@@ -24,22 +24,22 @@ export async function readDockerfile(): Promise<Dockerfile> {
     .map((line) => /^([A-Z]+) (.+)$/.exec(line))
     .flatMap((match) => (match ? [{ name: match[1], text: match[2] ?? '' }] : []));
   const lastStage = instructions.slice(instructions.findLastIndex(({ name }) => name === 'FROM'));
-  const argumentsOf = (instruction: string, among = lastStage) =>
-    among.filter(({ name }) => name === instruction).map(({ text }) => text);
-  const [install = ''] = argumentsOf('RUN', instructions);
+  const findArguments = (instruction: string, scope = lastStage) =>
+    scope.filter(({ name }) => name === instruction).map(({ text }) => text);
+  const [install = ''] = findArguments('RUN', instructions);
   return {
-    images: argumentsOf('FROM', instructions),
-    copies: argumentsOf('COPY')
+    images: findArguments('FROM', instructions),
+    copies: findArguments('COPY')
       .filter((text) => !text.startsWith('--from'))
       .map((text) => text.split(' '))
       .map((words) => ({ sources: words.slice(0, -1), target: words.at(-1) ?? '' })),
-    environment: parsePairs(argumentsOf('ENV')),
-    command: parseList(argumentsOf('CMD')[0]),
-    healthcheck: parseList(argumentsOf('HEALTHCHECK')[0]),
+    environment: parsePairs(findArguments('ENV')),
+    command: parseList(findArguments('CMD')[0]),
+    healthcheck: parseList(findArguments('HEALTHCHECK')[0]),
     install: install.split(' '),
-    user: argumentsOf('USER')[0] ?? '',
-    folder: argumentsOf('WORKDIR')[0] ?? '',
-    volume: argumentsOf('VOLUME')[0] ?? '',
+    user: findArguments('USER')[0] ?? '',
+    folder: findArguments('WORKDIR')[0] ?? '',
+    volume: findArguments('VOLUME')[0] ?? '',
   };
 }
 

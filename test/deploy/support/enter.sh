@@ -1,5 +1,5 @@
-# Runs as root in new namespaces: builds a small root folder from this system and the given folders, and enters it.
-# All mounts disappear with the process.
+# This script runs as root in new namespaces. It builds a small root folder from this system and the given folders, and
+# enters it. All mounts disappear when the process exits.
 set -eu
 root=$1 node=$2 hosts=$3 code=$4 sockets=$5 application=$6 modules=$7 folder=$8 writable=$9 shared=${10} plan=${11}
 

@@ -3,13 +3,13 @@ import { connect, createServer, type ListenOptions, type NetConnectOpts, type Se
 
 /** Forwards connections until the returned server is closed. */
 export async function forward(from: ListenOptions, to: NetConnectOpts): Promise<Server> {
-  const server = createServer((near) => {
-    const far = connect(to);
-    near.on('error', () => far.destroy());
-    far.on('error', () => near.destroy());
-    near.on('close', () => far.destroy());
-    far.on('close', () => near.destroy());
-    near.pipe(far).pipe(near);
+  const server = createServer((client) => {
+    const upstream = connect(to);
+    client.on('error', () => upstream.destroy());
+    upstream.on('error', () => client.destroy());
+    client.on('close', () => upstream.destroy());
+    upstream.on('close', () => client.destroy());
+    client.pipe(upstream).pipe(client);
   });
   server.listen(from);
   await once(server, 'listening');

@@ -8,16 +8,16 @@ import { generousDecoderTimeouts } from '../../support/process/command.ts';
 import { s3Environment } from '../../support/process/s3.ts';
 import { waitTimeoutMs } from '../../support/time-scale.ts';
 
-/** A host that calls a function for each request, like a serverless host. */
+/** A server that calls a function for each request, as a serverless platform does. */
 export interface FunctionHost {
   readonly url: string;
   /** Resolves when all requests and all work passed to `waitUntil` have finished. */
   drain(): Promise<void>;
 }
 
-/** Returns the variables of a function with a new database and a unique prefix in the bucket. */
+/** Returns the environment of a function with a new database and a unique prefix in the bucket. */
 export async function functionEnvironment(
-  more: Record<string, string> = {},
+  overrides: Record<string, string> = {},
   isMigrated = true,
 ): Promise<Record<string, string>> {
   const { name, remove } = await createServerDatabase(isMigrated);
@@ -26,7 +26,7 @@ export async function functionEnvironment(
     DATABASE_URL: urlOfDatabase(name),
     LOG_LEVEL: 'error',
     ...generousDecoderTimeouts,
-    ...more,
+    ...overrides,
   });
 }
 
@@ -35,8 +35,8 @@ export async function startFunction(
   environment: Record<string, string>,
   options: Pick<ServerlessOptions, 'workMs' | 'cronMs'> = {},
 ): Promise<FunctionHost> {
-  const pending: Promise<unknown>[] = [];
-  const waitUntil = (work: Promise<unknown>) => void pending.push(work);
+  const pendingWork: Promise<unknown>[] = [];
+  const waitUntil = (work: Promise<unknown>) => void pendingWork.push(work);
   const serverless = makeServerlessHandlers({
     environment,
     waitUntil,
@@ -46,7 +46,7 @@ export async function startFunction(
   });
   const server = createServer((request, response) => {
     const handler = request.url === '/api/cron' ? serverless.cron : serverless.handle;
-    pending.push(handler(request, response));
+    pendingWork.push(handler(request, response));
   });
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
@@ -58,7 +58,7 @@ export async function startFunction(
   return {
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
     async drain() {
-      while (pending.length > 0) await Promise.all(pending.splice(0));
+      while (pendingWork.length > 0) await Promise.all(pendingWork.splice(0));
     },
   };
 }

@@ -21,19 +21,19 @@ export async function copyApplication(folder: string): Promise<void> {
   await mkdir(join(folder, 'node_modules'));
 }
 
-/** Returns a folder with the production packages, installed as in the Dockerfile and kept between runs. */
+/** Returns a folder with the production packages. They are installed as in the Dockerfile and cached between runs. */
 export async function productionPackages(): Promise<string> {
   const files = ['package.json', 'package-lock.json'];
   const hash = createHash('sha256');
   for (const name of files) hash.update(await readFile(join(root, name)));
-  const cached = join(tmpdir(), `vitrine-test-packages-${hash.digest('hex').slice(0, 16)}`);
-  if (existsSync(cached)) return cached;
-  const draft = await mkdtemp(join(tmpdir(), 'vitrine-test-packages-draft-'));
-  for (const name of files) await cp(join(root, name), join(draft, name));
+  const cacheFolder = join(tmpdir(), `vitrine-test-packages-${hash.digest('hex').slice(0, 16)}`);
+  if (existsSync(cacheFolder)) return cacheFolder;
+  const draftFolder = await mkdtemp(join(tmpdir(), 'vitrine-test-packages-draft-'));
+  for (const name of files) await cp(join(root, name), join(draftFolder, name));
   const [program = '', ...args] = (await readDockerfile()).install;
-  // Uses the npm configuration of this machine.
-  await promisify(execFile)(program, args, { cwd: draft });
-  // If another test file has installed them meanwhile, use that folder.
-  await rename(draft, cached).catch(() => rm(draft, { recursive: true, force: true }));
-  return cached;
+  // This uses the machine's npm configuration.
+  await promisify(execFile)(program, args, { cwd: draftFolder });
+  // If a concurrent test file has already installed the packages, use its folder.
+  await rename(draftFolder, cacheFolder).catch(() => rm(draftFolder, { recursive: true, force: true }));
+  return cacheFolder;
 }

@@ -37,13 +37,13 @@ export async function readVercelFile(): Promise<VercelFile> {
 }
 
 /**
- * Builds the function like Vercel: copies only the files that Vercel's tracer finds and those that vercel.json includes.
+ * Builds the function as Vercel does, with only the files that Vercel's tracer finds or that vercel.json includes.
  * Returns the folder and its size in bytes.
  */
 export async function makeBundle(): Promise<{ readonly folder: string; readonly bytes: number }> {
   const project = await mkdtemp(join(tmpdir(), 'vitrine-test-'));
   onTestFinished(() => rm(project, { recursive: true, force: true, maxRetries: 3 }));
-  await buildIn(project);
+  await buildProject(project);
   const [settings] = Object.values((await readVercelFile()).functions);
   const { fileList } = await nodeFileTrace([join(project, 'api/index.js'), join(project, 'api/cron.js')], {
     base: project,
@@ -66,8 +66,8 @@ export async function makeBundle(): Promise<{ readonly folder: string; readonly 
   return { folder, bytes };
 }
 
-/** Builds with all packages, like Vercel, then replaces them with the production packages, which are traced. */
-async function buildIn(project: string): Promise<void> {
+/** Builds with all packages, as Vercel does, and then replaces them with the production packages for the tracer. */
+async function buildProject(project: string): Promise<void> {
   const sources = ['src', 'scripts', 'api', 'deploy', 'package.json', 'tsconfig.json', 'tsconfig.build.json'];
   for (const name of sources) await cp(join(root, name), join(project, name), { recursive: true });
   const modules = join(project, 'node_modules');

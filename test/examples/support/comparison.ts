@@ -1,7 +1,7 @@
 import { ellipsis, type Piece, readPieces, type DocumentedValue } from './documented-json.ts';
 
 /** Patterns of text that differs between runs. Large numbers and fractions depend on the machine. */
-const volatile = {
+const volatilePatterns = {
   uuid: /[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}/g,
   time: /\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d:\d\d)/g,
   hash: /(?<![\w-])(?=[0-9a-f]*[a-f])(?=[0-9a-f]*\d)[0-9a-f]{10,64}(?![\w])/g,
@@ -13,9 +13,9 @@ const measuredFields = /(?:^|_)(?:bytes|seconds|distance|dimension|alive|busy|wa
 
 const unfinishedStates = new Set<unknown>(['pending', 'processing']);
 
-/** Compares documented output with actual output, and remembers which actual UUID or hash replaces a documented one. */
+/** Compares documented and actual output. Remembers which actual UUID or hash replaces which documented value. */
 export interface Comparison {
-  /** Returns a description of each difference; empty if the output agrees with the document. */
+  /** Returns a description of each difference. */
   differences(documented: string, actual: string): string[];
   /** Returns a documented command with the UUIDs and hashes of this run. */
   translate(command: string): string;
@@ -23,13 +23,13 @@ export interface Comparison {
 
 /** Creates a comparison for the examples of one document. */
 export function makeComparison(): Comparison {
-  /** Actual UUIDs and hashes by documented ones. */
+  /** Maps documented UUIDs and hashes to actual values. */
   const actualNames = new Map<string, string>();
 
   /** Whether two texts differ only in volatile parts. If so, remembers their UUIDs and hashes. */
-  function sameText(documented: string, actual: string): boolean {
+  function matchesText(documented: string, actual: string): boolean {
     const [left, right] = [maskVolatile(documented), maskVolatile(actual)];
-    if (left.masked !== right.masked && !patternOf(left.masked).test(right.masked)) return false;
+    if (left.masked !== right.masked && !ellipsisPattern(left.masked).test(right.masked)) return false;
     if (left.masked !== right.masked) return true;
     const pairs = left.names.map((name, index) => [name, right.names[index] ?? ''] as const);
     if (pairs.some(([name, actual]) => (actualNames.get(name) ?? actual) !== actual)) return false;
@@ -42,17 +42,17 @@ export function makeComparison(): Comparison {
     if (documented.kind === 'object' && actual.kind === 'object')
       return compareObjects(documented, actual, path);
     if (documented.kind === 'list' && actual.kind === 'list') return compareLists(documented, actual, path);
-    if (documented.kind !== 'value' || actual.kind !== 'value') return [`${path} has another shape`];
-    return sameValue(path, documented.value, actual.value)
+    if (documented.kind !== 'value' || actual.kind !== 'value') return [`${path} has a different shape`];
+    return matchesValue(path, documented.value, actual.value)
       ? []
       : [`${path} is ${JSON.stringify(actual.value)}, not ${JSON.stringify(documented.value)}`];
   }
 
-  function sameValue(path: string, documented: unknown, actual: unknown): boolean {
+  function matchesValue(path: string, documented: unknown, actual: unknown): boolean {
     if (typeof documented !== typeof actual) return false;
     // Timing decides whether a worker claims the job before the response is sent.
     if (unfinishedStates.has(documented) && unfinishedStates.has(actual)) return true;
-    if (typeof documented === 'string') return sameText(documented, String(actual));
+    if (typeof documented === 'string') return matchesText(documented, String(actual));
     const isMeasured =
       typeof documented === 'number' &&
       (measuredFields.test(path) || !Number.isInteger(documented) || documented >= 1_000);
@@ -64,13 +64,16 @@ export function makeComparison(): Comparison {
     actual: Extract<DocumentedValue, { kind: 'object' }>,
     path: string,
   ): string[] {
-    const undocumented = documented.isAbridged
+    const undocumentedKeys = documented.isAbridged
       ? []
       : [...actual.members.keys()].filter((key) => !documented.members.has(key));
-    const found = Array.from(documented.members, ([key, member]) =>
+    const foundDifferences = Array.from(documented.members, ([key, member]) =>
       compare(member, actual.members.get(key), `${path}.${key}`),
     );
-    return [...found.flat(), ...undocumented.map((key) => `${path}.${key} is not in the document`)];
+    return [
+      ...foundDifferences.flat(),
+      ...undocumentedKeys.map((key) => `${path}.${key} is not in the document`),
+    ];
   }
 
   function compareLists(
@@ -89,7 +92,7 @@ export function makeComparison(): Comparison {
   function comparePieces(documented: Piece, actual: Piece | undefined): string[] {
     if ('json' in documented)
       return actual && 'json' in actual ? compare(documented.json, actual.json, '') : ['there is no JSON'];
-    if (actual && 'text' in actual && sameText(documented.text, actual.text)) return [];
+    if (actual && 'text' in actual && matchesText(documented.text, actual.text)) return [];
     return [
       `the line is ${actual && 'text' in actual ? JSON.stringify(actual.text) : 'missing'}, not "${documented.text}"`,
     ];
@@ -105,8 +108,8 @@ export function makeComparison(): Comparison {
       }
       const nextMatch = mayOmit ? pieces.findIndex((next) => comparePieces(piece, next).length === 0) : 0;
       pieces.splice(0, Math.max(nextMatch, 0));
-      const found = comparePieces(piece, pieces.shift());
-      if (found.length > 0) return found;
+      const foundDifferences = comparePieces(piece, pieces.shift());
+      if (foundDifferences.length > 0) return foundDifferences;
       mayOmit = false;
     }
     return mayOmit || pieces.length === 0 ? [] : [`${pieces.length} lines are not in the document`];
@@ -127,16 +130,16 @@ function maskVolatile(text: string): { masked: string; names: string[] } {
     return placeholder;
   };
   const masked = text
-    .replaceAll(volatile.time, '‹time›')
-    .replaceAll(volatile.uuid, collect('‹uuid›'))
-    .replaceAll(volatile.hash, collect('‹hash›'))
-    .replaceAll(volatile.number, '‹number›')
+    .replaceAll(volatilePatterns.time, '‹time›')
+    .replaceAll(volatilePatterns.uuid, collect('‹uuid›'))
+    .replaceAll(volatilePatterns.hash, collect('‹hash›'))
+    .replaceAll(volatilePatterns.number, '‹number›')
     .replaceAll(/\s+/g, ' ');
   return { masked, names };
 }
 
 /** Returns a pattern in which `…` matches any text. */
-function patternOf(text: string): RegExp {
+function ellipsisPattern(text: string): RegExp {
   return new RegExp(
     `^${text
       .split(ellipsis)

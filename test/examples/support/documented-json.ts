@@ -11,36 +11,36 @@ export type DocumentedValue =
 /** The mark for omitted parts. */
 export const ellipsis = '…';
 
-/** A piece of output: a line of text, or a JSON object of one or more lines. */
+/** A piece of output, which is a line of text or a JSON object. */
 export type Piece = { readonly text: string } | { readonly json: DocumentedValue };
 
 /** Splits output into pieces. A JSON object starts at the beginning of a line. */
 export function readPieces(output: string): Piece[] {
   const pieces: Piece[] = [];
-  let at = 0;
-  while (at < output.length) {
-    const end = output.indexOf('\n', at) === -1 ? output.length : output.indexOf('\n', at);
-    if (output[at] === '{') {
-      const parser = new Parser(output, at);
+  let position = 0;
+  while (position < output.length) {
+    const end = output.indexOf('\n', position) === -1 ? output.length : output.indexOf('\n', position);
+    if (output[position] === '{') {
+      const parser = new Parser(output, position);
       pieces.push({ json: parser.value() });
-      at = parser.at;
+      position = parser.position;
     } else {
-      const text = output.slice(at, end).trim();
+      const text = output.slice(position, end).trim();
       if (text !== '') pieces.push({ text });
-      at = end + 1;
+      position = end + 1;
     }
   }
   return pieces;
 }
 
-/** Parses JSON with marks. Commas next to a mark are optional. */
+/** Parses JSON in which `…` marks omitted parts. Commas next to the mark are optional. */
 class Parser {
   readonly #text: string;
-  at: number;
+  position: number;
 
-  constructor(text: string, at: number) {
+  constructor(text: string, position: number) {
     this.#text = text;
-    this.at = at;
+    this.position = position;
   }
 
   value(): DocumentedValue {
@@ -49,7 +49,7 @@ class Parser {
     if (this.#take('[')) return this.#list();
     const [literal] = this.#skip(/"(?:[^"\\]|\\.)*"|-?\d[\d.eE+-]*|true|false|null/y);
     if (literal === undefined || literal === '')
-      throw new Error(`This is not JSON: ${this.#text.slice(this.at, this.at + 60)}`);
+      throw new Error(`This is not JSON: ${this.#text.slice(this.position, this.position + 60)}`);
     return { kind: 'value', value: JSON.parse(literal.replaceAll(/\s*\n\s*/g, ' ')) as string };
   }
 
@@ -69,7 +69,7 @@ class Parser {
     return { kind: 'list', items, isAbridged };
   }
 
-  /** Parses entries up to `end`. Returns whether some are omitted. */
+  /** Parses entries up to `end`. Returns whether entries are omitted. */
   #entries(end: string, readEntry: () => unknown): boolean {
     let isAbridged = false;
     for (;;) {
@@ -81,15 +81,15 @@ class Parser {
   }
 
   #take(token: string): boolean {
-    if (!this.#text.startsWith(token, this.at)) return false;
-    this.at += token.length;
+    if (!this.#text.startsWith(token, this.position)) return false;
+    this.position += token.length;
     return true;
   }
 
   #skip(pattern: RegExp): readonly string[] {
-    pattern.lastIndex = this.at;
+    pattern.lastIndex = this.position;
     const match = pattern.exec(this.#text) ?? [];
-    this.at += match[0]?.length ?? 0;
+    this.position += match[0]?.length ?? 0;
     return match;
   }
 }

@@ -3,31 +3,31 @@ export interface Example {
   /** Line number in the document, from 1. */
   readonly line: number;
   readonly command: string;
-  /** The documented output; may be empty. */
+  /** The documented output, which may be empty. */
   readonly output: string;
 }
 
-/** Commands that the tests run. Others, such as `npm ci`, are only for readers. */
-const runnable = /^(?:curl|npx vitrine) /;
+/** Commands that the tests run. Other commands, such as `npm ci`, are only for readers. */
+const runnablePattern = /^(?:curl|npx vitrine) /;
 
-/** Returns the runnable commands of a document in order: lines with `$ ` in blocks marked `console`. */
+/** Returns the runnable commands in a document. They are lines that start with `$ ` in `console` blocks. */
 export function readExamples(document: string): Example[] {
   const examples: { line: number; command: string; output: string[] }[] = [];
   let inBlock = false;
-  let current: (typeof examples)[number] | undefined;
+  let currentExample: (typeof examples)[number] | undefined;
   for (const [index, text] of document.split('\n').entries()) {
     if (text.startsWith('```')) {
       inBlock = text === '```console';
-      current = undefined;
+      currentExample = undefined;
     } else if (inBlock && text.startsWith('$ ')) {
-      current = { line: index + 1, command: text.slice(2), output: [] };
-      examples.push(current);
-    } else if (current?.output.length === 0 && isIncomplete(current.command)) {
-      current.command = `${current.command}\n${text}`;
-    } else current?.output.push(text);
+      currentExample = { line: index + 1, command: text.slice(2), output: [] };
+      examples.push(currentExample);
+    } else if (currentExample?.output.length === 0 && isIncomplete(currentExample.command)) {
+      currentExample.command = `${currentExample.command}\n${text}`;
+    } else currentExample?.output.push(text);
   }
   return examples
-    .filter(({ command }) => runnable.test(command))
+    .filter(({ command }) => runnablePattern.test(command))
     .map(({ line, command, output }) => ({ line, command, output: output.join('\n').trim() }));
 }
 
@@ -36,13 +36,13 @@ function isIncomplete(command: string): boolean {
   return command.endsWith('\\') || command.split("'").length % 2 === 0;
 }
 
-/** Returns the files in a document by name: blocks whose first line names a file after the language. */
+/** Returns the files in a document by name. A file is a code block with a file name after the language. */
 export function readFiles(document: string): Map<string, string> {
   const blocks = document.matchAll(/^```\w+ (?<name>[\w.-]+)\n(?<text>[\s\S]*?)^```$/gm);
   return new Map(Array.from(blocks, ({ groups }) => [groups?.['name'] ?? '', groups?.['text'] ?? '']));
 }
 
-/** Whether a command only reads, so that it can be repeated until a worker is done. */
+/** Whether a command only reads, and can therefore be repeated until a worker is done. */
 export function isReadOnly(command: string): boolean {
   return command.startsWith('curl ') && !/\s(?:-F|-d|-X|-T|--data(?:-\w+)?|--form|--request)\b/.test(command);
 }

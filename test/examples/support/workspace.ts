@@ -17,12 +17,12 @@ const launcher = fileURLToPath(new URL('../../../bin/vitrine.js', import.meta.ur
 const vitrine = `${JSON.stringify(process.execPath)} ${JSON.stringify(launcher)}`;
 const manifest = fileURLToPath(new URL('../../../package.json', import.meta.url));
 
-/** Runs the commands of one document: with a new server, a folder with the documented files, and an origin of pictures. */
+/** Runs a document's commands with a new server, a folder with the documented files, and a picture server. */
 export interface Workspace {
   run(command: string): Promise<ProcessResult>;
 }
 
-/** Creates a workspace for one test, with the files in `document` and the pictures in the folder `samples`, if given. */
+/** Creates a workspace for one test, with the files in `document` and, if given, the pictures in `samples`. */
 export async function makeWorkspace(document: string, samples?: string): Promise<Workspace> {
   const folder = await makeFolder();
   onTestFinished(() => removeFolder(folder));
@@ -49,7 +49,7 @@ export async function makeWorkspace(document: string, samples?: string): Promise
   };
 }
 
-/** Documented addresses and the actual ones. */
+/** Pairs of documented and actual addresses. */
 type Replacements = readonly (readonly [documented: string, actual: string])[];
 
 function replaceUrls(text: string, replacements: Replacements): string {
@@ -59,12 +59,12 @@ function replaceUrls(text: string, replacements: Replacements): string {
   );
 }
 
-/** Draws the pictures used in documents: those of `vitrine seed --products 2 --keep samples`. */
+/** Draws the same pictures as `vitrine seed --products 2 --keep samples`, which documents use. */
 export async function drawSamples(directory: string): Promise<void> {
   await generateSampleCatalog({ directory, products: 2, seed: '1' });
 }
 
-/** Serves the files of a folder, like `python3 -m http.server`. Returns the URL. */
+/** Serves the files in a folder, as `python3 -m http.server` does. Returns the URL. */
 async function serveFolder(folder: string): Promise<string> {
   const server = createServer((request, response) => {
     readFile(join(folder, basename(request.url ?? ''))).then(

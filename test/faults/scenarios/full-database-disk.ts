@@ -6,12 +6,13 @@ import { makeLedger } from '../../support/process/ledger.ts';
 import { launch, type Server, type StartingServer } from '../../support/process/server.ts';
 import { mountSmallDisk, type SmallDisk } from '../support/small-disk.ts';
 
-/** Maximum number of requests per round. Each inserts a thousand rows. */
+/** Maximum number of requests per round. Each request inserts a thousand rows. */
 const maxRequests = 200;
 
 /**
- * Fills the disk of the embedded database. Rows that do not fit are rejected. If the write-ahead log does not fit, the engine
- * crashes and the process exits with a message. The next start has everything that was acknowledged.
+ * Fills the embedded database's disk. Rows that do not fit are rejected. If the write-ahead log does not fit, the
+ * embedded database crashes and the process exits with a message. All acknowledged data still exists after the next
+ * start.
  */
 export async function fillDatabaseDisk(rounds: number): Promise<void> {
   let [images, imports, crashes] = [0, 0, 0];
@@ -23,7 +24,7 @@ export async function fillDatabaseDisk(rounds: number): Promise<void> {
   }
   expect(crashes).toBeGreaterThan(0);
   process.stdout.write(
-    `disk of the embedded database full: ${rounds} rounds, ${images} images and ${imports} imports acknowledged, ${crashes} crashes; no problem\n`,
+    `embedded database's disk full: ${rounds} rounds, ${images} images and ${imports} imports acknowledged, ${crashes} crashes; no problem\n`,
   );
 }
 
@@ -32,29 +33,29 @@ async function fillOnce(tenant: string) {
   const data = await makeDataFolder();
   const disk = await mountSmallDisk(data);
   const ledger = makeLedger(tenant, { size: [800, 600] });
-  const first = startOn(disk, data);
-  const server = await first.ready();
+  const firstServer = startServerOn(disk, data);
+  const server = await firstServer.ready();
   for (let count = 0; count < 4; count++) await ledger.upload(server.url, 'inline');
   const imports = await fillWithRows(server, disk);
-  const crashes = await stopOrExpectCrash(first);
+  const crashes = await stopOrExpectCrash(firstServer);
   disk.free();
-  const second = startOn(disk, data);
-  const { url } = await second.ready();
+  const secondServer = startServerOn(disk, data);
+  const { url } = await secondServer.ready();
   await ledger.check(url);
   for (const id of imports) expect((await call(`${url}/v1/imports/${id}`)).status, `import ${id}`).toBe(200);
   expect(await ledger.upload(url, 'inline'), 'an upload after space was freed').toBeDefined();
-  await second.kill9();
+  await secondServer.kill9();
   await removeFolder(data);
   return { images: ledger.acknowledged.size, imports: imports.length, crashes };
 }
 
-function startOn(disk: SmallDisk, data: string): StartingServer {
-  const starting = launch(data, { MIN_FREE_DISK_MB: '0', WORKER_CONCURRENCY: '1' }, disk.wrapper);
-  onTestFinished(() => starting.kill9());
-  return starting;
+function startServerOn(disk: SmallDisk, data: string): StartingServer {
+  const startingServer = launch(data, { MIN_FREE_DISK_MB: '0', WORKER_CONCURRENCY: '1' }, disk.wrapper);
+  onTestFinished(() => startingServer.kill9());
+  return startingServer;
 }
 
-/** Inserts rows until the process exits. Frees a little space whenever they are rejected. Returns the accepted imports. */
+/** Inserts rows until the process exits. Frees some space whenever rows are rejected. Returns the accepted imports. */
 async function fillWithRows({ url }: Server, disk: SmallDisk): Promise<number[]> {
   disk.fill(1_000_000);
   const imports: number[] = [];
@@ -68,7 +69,7 @@ async function fillWithRows({ url }: Server, disk: SmallDisk): Promise<number[]>
   return imports;
 }
 
-/** Requests an import of URLs that are rejected at once: each inserts a row and creates no job. */
+/** Requests an import of URLs that are rejected immediately. Each URL inserts a row, but creates no job. */
 function sendRows(base: string) {
   const items = Array.from({ length: 1_000 }, (_, line) => ({ url: `http://127.0.0.1:9/${line}.jpg` }));
   return call(`${base}/v1/imports`, {
@@ -79,7 +80,7 @@ function sendRows(base: string) {
   });
 }
 
-/** Stops the server, unless the engine has crashed: then expects a message. Returns the number of crashes. */
+/** Stops the server. If the embedded database has crashed, expects a message instead. Returns the number of crashes. */
 async function stopOrExpectCrash(server: StartingServer): Promise<number> {
   const exit = await Promise.race([server.exited, sleep(2_000)]);
   if (!exit) {

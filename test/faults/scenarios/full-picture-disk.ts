@@ -14,14 +14,14 @@ import { exitedProcesses, type FaultTarget } from '../support/installation.ts';
 import { runRounds } from '../support/rounds.ts';
 import { mountSmallDisk, type SmallDisk } from '../support/small-disk.ts';
 
-/** Fills the disk of the pictures. The database is on another disk. */
+/** Fills the disk that holds the pictures. The database is on a different disk. */
 export async function fillPictureDisk(rounds: number, database: 'embedded' | 'postgres'): Promise<void> {
   const storage = await testFolder();
   const data = await makeDataFolder();
   onTestFinished(() => removeFolder(data));
   const server = database === 'postgres' ? await createPostgresDatabase() : undefined;
   const disk = await mountSmallDisk(storage);
-  const api = await startOn(disk, data, { STORAGE_PATH: storage, ...server?.env });
+  const api = await startServerOn(disk, data, { STORAGE_PATH: storage, ...server?.env });
   const target: FaultTarget = {
     url: api.url,
     unexpectedExits: () => exitedProcesses([api]),
@@ -36,18 +36,18 @@ async function createPostgresDatabase() {
   return { env: { DATABASE_URL: urlOfDatabase(name) }, open: () => openServerDatabase(name) };
 }
 
-async function startOn(disk: SmallDisk, data: string, env: Record<string, string>): Promise<Server> {
-  const shared = {
-    // Turns off the check of free space, so that writes really fail.
+async function startServerOn(disk: SmallDisk, data: string, env: Record<string, string>): Promise<Server> {
+  const settings = {
+    // This turns off the free-space check, so that writes fail.
     MIN_FREE_DISK_MB: '0',
     WORKER_CONCURRENCY: '1',
     INLINE_SECONDS: '5',
     IMPORT_ALLOWED_NETWORKS: '127.0.0.1/32',
     ...env,
   };
-  const starting = launch(data, shared, disk.wrapper);
-  onTestFinished(() => starting.kill9());
-  return starting.ready();
+  const startingServer = launch(data, settings, disk.wrapper);
+  onTestFinished(() => startingServer.kill9());
+  return startingServer.ready();
 }
 
 /** Stops the server, because only one process can open the embedded database. */
@@ -61,7 +61,7 @@ async function fillDisk(name: string, rounds: number, target: FaultTarget, disk:
     name,
     rounds,
     async fault(round) {
-      // Leaves space for nothing, for a part of an original, or for an original without its renditions.
+      // The free space fits no file, part of an original, or an original without its renditions.
       disk.fill((round % 4) * 25_000);
       await sleep(1_500);
       disk.free();

@@ -17,25 +17,25 @@ export async function killPostgres(rounds: number, kill: string, start: string):
     async fault(round) {
       await run('sh', ['-c', kill]);
       await sleep((round % 4) * 500);
-      const starting = run('sh', ['-c', start]);
+      const startCommand = run('sh', ['-c', start]);
       await timeUntil(
         'the start of PostgreSQL',
         60_000,
         async () => (await onServer('SELECT 1')).length === 1,
       );
-      void starting.catch(() => undefined);
+      void startCommand.catch(() => undefined);
     },
   });
 }
 
-/** Terminates all connections of the installation at once, like a fast shutdown of PostgreSQL. */
+/** Terminates all of the installation's connections, as a fast shutdown of PostgreSQL does. */
 export async function terminateConnections(rounds: number): Promise<void> {
   const installation = await startInstallation();
   await runRounds(installation, {
     name: 'all PostgreSQL connections terminated',
     rounds,
     async fault() {
-      // Several times, to interrupt statements in every state.
+      // Several terminations interrupt statements in different states.
       for (let count = 0; count < 5; count++) {
         await onServer(terminateAll(installation.database));
         await sleep(count * 30);

@@ -6,8 +6,8 @@ import { runRounds } from '../support/rounds.ts';
 import { timeUntil } from '../support/database.ts';
 
 /**
- * Flushes Redis in every second round. In the others, kills it with SIGKILL and restarts it with its append-only file or
- * without.
+ * Flushes Redis in even rounds. In odd rounds, kills Redis with SIGKILL and restarts it with or without its append-only
+ * file.
  */
 export async function killAndFlushRedis(rounds: number): Promise<void> {
   const redis = await privateRedis('--appendonly', 'yes');

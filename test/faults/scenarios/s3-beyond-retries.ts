@@ -7,22 +7,22 @@ import { startInstallation } from '../support/installation.ts';
 import { expectConsistentDatabase } from '../support/invariants.ts';
 import { queryRows, timeUntil } from '../support/database.ts';
 
-const pictures = 6;
+const pictureCount = 6;
 
-/** Fails all reads until the jobs have used up their three retries. Then an operator retries the jobs, and they complete. */
+/** Fails all reads until the jobs have used up their three retries. The jobs complete after a manual retry. */
 export async function failBeyondRetries(): Promise<void> {
   const store = await startProxy();
   const installation = await startInstallation(s3Environment({ S3_ENDPOINT: store.url }));
   const { url, database } = installation;
   const ledger = makeLedger('faults', { size: [800, 600] });
   store.fault('error 500', ({ method }) => method === 'GET');
-  for (let count = 0; count < pictures; count++) await ledger.upload(url, 'queued');
+  for (let count = 0; count < pictureCount; count++) await ledger.upload(url, 'queued');
   await timeUntil('the failure of all jobs', 60_000, async () => {
-    const failed = await queryRows(database, "SELECT 1 FROM jobs WHERE state = 'failed' AND retries = 3");
-    return failed.length === pictures;
+    const failedJobs = await queryRows(database, "SELECT 1 FROM jobs WHERE state = 'failed' AND retries = 3");
+    return failedJobs.length === pictureCount;
   });
   store.fault('none');
-  expect((await retryAll(url)).body).toEqual({ retried: pictures });
+  expect((await retryAll(url)).body).toEqual({ retried: pictureCount });
   await ledger.check(url);
   await expectConsistentDatabase(installation);
 }

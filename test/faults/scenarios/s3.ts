@@ -8,12 +8,12 @@ const faults = [
   'error 500',
   'no response',
   'error 503',
-  'cut mid-body',
+  'truncated body',
   'connection refused',
-  'stalled mid-body',
+  'stalled body',
 ] as const;
 
-/** Injects each fault in turn, for less time than the three retries of a job take. */
+/** Injects each fault in turn, for less time than a job's three retries take. */
 export async function injectS3Faults(rounds: number): Promise<void> {
   const store = await startProxy();
   const installation = await startInstallation(s3Environment({ S3_ENDPOINT: store.url }));
@@ -21,7 +21,7 @@ export async function injectS3Faults(rounds: number): Promise<void> {
     name: 'S3 faults',
     rounds,
     async fault(round, ledger) {
-      // Enough jobs that every worker is affected by the fault.
+      // With this many jobs, the fault affects every worker.
       await Promise.all(Array.from({ length: 12 }, () => ledger.upload(installation.url, 'queued')));
       const fault = faults[(round - 1) % faults.length] ?? 'error 500';
       const faultMs = 1_000 + (round % 3) * 1_000;

@@ -5,17 +5,17 @@ import { runRounds } from '../support/rounds.ts';
 import { queryRows, unfinishedJobIds, timeUntil } from '../support/database.ts';
 import { waitTimeoutMs, timeScale } from '../../support/time-scale.ts';
 
-/** Longer on a slow machine, so that a worker waiting for CPU time does not lose its leases. */
+/** Leases are longer on a slow machine, so that a worker does not lose them while it waits for CPU time. */
 const leaseSeconds = Math.max(3, timeScale);
 
-/** Time limit for another worker to complete the jobs of a dead worker, once their leases have expired. */
+/** Time limit for the other worker to complete a dead worker's jobs after their leases have expired. */
 const takeOverMs = 10_000 * timeScale;
 
 /** Kills one of two workers with SIGKILL, or suspends it until its leases have expired and then resumes it. */
 export async function killAndSuspendWorkers(rounds: number): Promise<void> {
   const installation = await startInstallation({ LEASE_SECONDS: String(leaseSeconds) });
   await runRounds(installation, {
-    name: 'worker killed, or suspended beyond its leases',
+    name: 'worker killed, or suspended until its leases expired',
     rounds,
     async fault(round, ledger) {
       await keepBusy(installation, ledger);
@@ -23,8 +23,11 @@ export async function killAndSuspendWorkers(rounds: number): Promise<void> {
       return inject(installation, Math.floor(round / 2) % 2);
     },
     async verify() {
-      const takenOver = await queryRows(installation.database, 'SELECT 1 FROM jobs WHERE lease_losses > 0');
-      expect(takenOver.length, 'jobs that were taken over').toBeGreaterThan(0);
+      const takenOverJobs = await queryRows(
+        installation.database,
+        'SELECT 1 FROM jobs WHERE lease_losses > 0',
+      );
+      expect(takenOverJobs.length, 'jobs that were taken over').toBeGreaterThan(0);
     },
   });
 }
@@ -33,11 +36,11 @@ export async function killAndSuspendWorkers(rounds: number): Promise<void> {
 async function keepBusy({ url, database }: Installation, ledger: Ledger): Promise<void> {
   await Promise.all(Array.from({ length: 16 }, () => ledger.upload(url, 'queued')));
   await timeUntil('work for both workers', waitTimeoutMs, async () => {
-    const claimed = await queryRows(
+    const claimedJobs = await queryRows(
       database,
       "SELECT 1 FROM jobs WHERE state = 'processing' AND started_at > created_at",
     );
-    return claimed.length > 2;
+    return claimedJobs.length > 2;
   });
 }
 
@@ -62,8 +65,8 @@ async function suspendOne({ workers, database }: Installation, index: number): P
 }
 
 async function timeUntilEnded(database: string): Promise<number> {
-  const unfinished = new Set(await unfinishedJobIds(database));
+  const unfinishedIds = new Set(await unfinishedJobIds(database));
   return timeUntil("the end of the worker's jobs", leaseSeconds * 1_000 + takeOverMs, async () =>
-    (await unfinishedJobIds(database)).every((id) => !unfinished.has(id)),
+    (await unfinishedJobIds(database)).every((id) => !unfinishedIds.has(id)),
   );
 }

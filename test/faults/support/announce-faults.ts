@@ -5,7 +5,7 @@ import { postgresCommands } from './settings.ts';
 export default function announceFaults(): ReturnType<typeof setUp> {
   if (!postgresCommands.kill || !postgresCommands.start)
     process.stdout.write(
-      'SKIPPED: kills and restarts of PostgreSQL. To run them: FAULT_POSTGRES_KILL=<command> FAULT_POSTGRES_START=<command>\n',
+      'SKIPPED: tests that kill and restart PostgreSQL. To run them, set FAULT_POSTGRES_KILL=<command> FAULT_POSTGRES_START=<command>\n',
     );
   return setUp();
 }

@@ -16,16 +16,16 @@ export async function queryRows<Row>(database: string, statement: string): Promi
 
 /** Polls until `isReached` resolves with `true`. Returns the time in milliseconds. @throws after `limitMs`. */
 export async function timeUntil(
-  what: string,
+  event: string,
   limitMs: number,
   isReached: () => Promise<boolean>,
 ): Promise<number> {
   const startedAt = performance.now();
   for (;;) {
-    const reached = await isReached().catch(() => false);
+    const isDone = await isReached().catch(() => false);
     const ms = performance.now() - startedAt;
-    if (reached && ms <= limitMs) return ms;
-    if (ms > limitMs) throw new Error(`${what}: not within ${limitMs} ms`);
+    if (isDone && ms <= limitMs) return ms;
+    if (ms > limitMs) throw new Error(`${event} did not happen within ${limitMs} ms`);
     await sleep(20);
   }
 }

@@ -14,16 +14,16 @@ export interface FaultTarget {
   readonly url: string;
   /** Returns the processes that exited without being killed by the test, with the end of their logs. */
   unexpectedExits(): string[];
-  /** Opens its database for the final checks. The caller must close it. */
+  /** Opens the database for the final checks. The caller must close it. */
   readonly openDatabase: () => Promise<Database>;
 }
 
-/** An API process that runs no queued jobs, and workers, sharing a database and storage. */
+/** An API process that runs no queued jobs, and workers that share its database and storage. */
 export interface Installation extends FaultTarget {
-  /** Name of its database. */
+  /** Database name. */
   readonly database: string;
   readonly workers: WorkerProcess[];
-  /** Starts a new worker in place of a killed one. */
+  /** Replaces a killed worker with a new worker. */
   replaceWorker(index: number): Promise<void>;
 }
 
@@ -33,29 +33,25 @@ export async function startInstallation(
   workerCount = 2,
 ): Promise<Installation> {
   const { name, remove } = await createServerDatabase(true);
-  // Hooks run in reverse order: the database is dropped after the processes have exited.
+  // Hooks run in reverse order, so the database is dropped after the processes have exited.
   onTestFinished(remove);
   const folder = await testFolder();
-  const shared = environmentOf(name, folder, env);
-  const api = await startServer({ ...shared, ENABLE_WORKER: 'false' }, folder);
-  const workers = await Promise.all(Array.from({ length: workerCount }, () => startWorker(shared)));
+  const settings = makeSettings(name, folder, env);
+  const api = await startServer({ ...settings, ENABLE_WORKER: 'false' }, folder);
+  const workers = await Promise.all(Array.from({ length: workerCount }, () => startWorker(settings)));
   return {
     url: api.url,
     database: name,
     workers,
     async replaceWorker(index) {
-      workers[index] = await startWorker(shared);
+      workers[index] = await startWorker(settings);
     },
     unexpectedExits: () => exitedProcesses([api, ...workers]),
     openDatabase: () => openServerDatabase(name),
   };
 }
 
-function environmentOf(
-  database: string,
-  folder: string,
-  env: Record<string, string>,
-): Record<string, string> {
+function makeSettings(database: string, folder: string, env: Record<string, string>): Record<string, string> {
   return {
     DATABASE_URL: urlOfDatabase(database),
     DATA_DIR: folder,
@@ -66,7 +62,7 @@ function environmentOf(
   };
 }
 
-/** Returns the processes that no longer run, with the end of their logs. */
+/** Returns the processes that are no longer running, with the end of their logs. */
 export function exitedProcesses(processes: readonly Pick<WorkerProcess, 'pid' | 'log'>[]): string[] {
   return processes
     .filter(({ pid }) => !isRunning(pid))

@@ -4,7 +4,7 @@ import { rowsOf } from '../../support/inner/database.ts';
 import { usageFromCounters, usageFromRows } from '../../support/inner/recount.ts';
 import type { FaultTarget } from './installation.ts';
 
-/** Expects that every job has completed, that nothing exists twice, and that the counters are correct. */
+/** Expects that every job has completed, that there are no duplicate rows, and that the counters are correct. */
 export async function expectConsistentDatabase({ openDatabase }: FaultTarget): Promise<void> {
   const database = await openDatabase();
   try {
@@ -19,7 +19,7 @@ async function expectConsistentRows(database: Database): Promise<void> {
   expect(await query(unfinishedJobs), 'jobs that did not complete').toEqual([]);
   expect(await query(unfinishedImages), 'images that are not completed').toEqual([]);
   expect(await query(wrongRenditions), 'images that do not have each rendition once').toEqual([]);
-  expect(await query(duplicateContents), 'contents that exist twice').toEqual([]);
+  expect(await query(duplicateContents), 'contents that are stored twice').toEqual([]);
   expect(await usageFromCounters(database), 'usage counters').toEqual(await usageFromRows(database));
 }
 

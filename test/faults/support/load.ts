@@ -4,13 +4,13 @@ import type { Ledger } from '../../support/process/ledger.ts';
 import { sha256 } from '../../support/process/pictures.ts';
 import type { UploadMethod } from '../../support/process/send-picture.ts';
 
-/** Clients that upload pictures, and one that reads originals, until stopped. */
+/** Clients that upload pictures and read originals until they are stopped. */
 export interface Load {
   /** Resolves when each client has received its last response. */
   stop(): Promise<void>;
 }
 
-/** The methods of four clients. Each repeats its own in order. */
+/** The upload methods of four clients. Each client repeats its methods in order. */
 const senders: readonly (readonly UploadMethod[])[] = [
   ['inline'],
   ['queued', 'inline'],
@@ -18,42 +18,42 @@ const senders: readonly (readonly UploadMethod[])[] = [
   ['import', 'queued'],
 ];
 
-/** Pause between two requests of a client, because the service runs on the same machine. */
+/** Pause between a client's requests. It leaves CPU time for the service, which runs on the same machine. */
 const pauseMs = 100;
 /** Pause after a failed upload. */
 const failurePauseMs = 300;
 
-/** Starts the load. Passes the responses to reads to `observe`. */
+/** Starts the load. Passes the response to each read to `observe`. */
 export function startLoad(
   ledger: Ledger,
   base: string,
   observe: (response: ApiResponse | Error) => void,
 ): Load {
-  const stopping = new AbortController();
+  const stopController = new AbortController();
   async function send(methods: readonly UploadMethod[]): Promise<void> {
-    for (let count = 0; !stopping.signal.aborted; count++) {
+    for (let count = 0; !stopController.signal.aborted; count++) {
       const id = await ledger.upload(base, methods[count % methods.length] ?? 'inline');
       await sleep(id === undefined ? failurePauseMs : pauseMs);
     }
   }
   async function read(): Promise<void> {
-    for (let count = 0; !stopping.signal.aborted; count++) {
+    for (let count = 0; !stopController.signal.aborted; count++) {
       const acknowledged = [...ledger.acknowledged];
       const picture = acknowledged[(count * 7) % Math.max(1, acknowledged.length)];
       if (picture) await readOriginal(base, picture, observe).catch(observe);
       await sleep(pauseMs);
     }
   }
-  const running = [...senders.map(send), read()];
+  const clientLoops = [...senders.map(send), read()];
   return {
     async stop() {
-      stopping.abort();
-      await Promise.all(running);
+      stopController.abort();
+      await Promise.all(clientLoops);
     },
   };
 }
 
-/** Reads an original. Ignores 404, which an import without content returns, and truncated bodies, which clients detect. */
+/** Reads an original. Ignores status 404, because an import may not have content yet, and truncated bodies. */
 async function readOriginal(
   base: string,
   [id, hash]: readonly [number, string],
@@ -63,7 +63,7 @@ async function readOriginal(
   const { status, headers, ...response } = await fetchHead(`${base}/v1/images/${id}/original`, signal);
   const bytes = await response.bytes().catch(() => undefined);
   if (!bytes || status === 404) return;
-  if (status === 200 && sha256(bytes) !== hash) observe(new Error(`image ${id} has other bytes`));
+  if (status === 200 && sha256(bytes) !== hash) observe(new Error(`image ${id} has different bytes`));
   else observe({ status, headers, bytes, body: {} });
 }
 

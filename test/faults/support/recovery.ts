@@ -3,18 +3,18 @@ import type { Ledger } from '../../support/process/ledger.ts';
 import { timeUntil } from './database.ts';
 import { timeScale } from '../../support/time-scale.ts';
 
-/** Documented limit: the service recovers within this time after its dependencies are available again. */
+/** Documented time limit for the service to recover after its dependencies are available again. */
 export const recoveryLimitMs = 10_000 * timeScale;
 
 /** Recovery times after the end of a fault, in milliseconds. */
 export interface Recovery {
-  /** Until an inline upload succeeded. */
+  /** Time until an inline upload succeeded. */
   readonly upload: number;
-  /** Until a worker completed a queued upload. */
+  /** Time until a worker completed a queued upload. */
   readonly worker: number;
 }
 
-/** Measures the recovery from now on. @throws if it exceeds the limit. */
+/** Measures how long the recovery takes. @throws if it exceeds the limit. */
 export async function measureRecovery(ledger: Ledger, base: string): Promise<Recovery> {
   const [upload, worker] = await Promise.all([
     timeUntil('an inline upload', recoveryLimitMs, async () => {

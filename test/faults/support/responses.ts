@@ -10,10 +10,10 @@ export interface ResponseMonitor {
   readonly violations: readonly string[];
 }
 
-/** The only acceptable error statuses: they ask the client to retry. Others would blame the picture or reveal a bug. */
+/** The only acceptable error statuses, because they ask the client to retry. */
 const acceptableErrors = new Set([503, 507]);
 
-/** Creates a monitor. */
+/** Creates a response monitor. */
 export function monitorResponses(): ResponseMonitor {
   const statuses = new Map<number, number>();
   const violations: string[] = [];
@@ -21,10 +21,10 @@ export function monitorResponses(): ResponseMonitor {
     violations,
     statuses,
     observe(response) {
-      if (response instanceof Error) return void violations.push(`no response: ${reasonOf(response)}`);
+      if (response instanceof Error) return void violations.push(`no response: ${describeError(response)}`);
       const { status, bytes } = response;
       statuses.set(status, (statuses.get(status) ?? 0) + 1);
-      const violation = violationOf(response);
+      const violation = findViolation(response);
       if (violation) violations.push(`${status}, ${violation}: ${bytes.toString('utf8').slice(0, 300)}`);
     },
   };
@@ -35,7 +35,7 @@ export function expectAcceptableResponses({ violations }: ResponseMonitor): void
   expect(violations, 'unacceptable responses').toEqual([]);
 }
 
-function violationOf({ status, headers, bytes }: ApiResponse): string | undefined {
+function findViolation({ status, headers, bytes }: ApiResponse): string | undefined {
   if (status < 300) return undefined;
   if (!acceptableErrors.has(status)) return 'not a status that asks for a retry';
   if (!headers.get('content-type')?.startsWith('application/problem+json')) return 'not a problem document';
@@ -44,6 +44,6 @@ function violationOf({ status, headers, bytes }: ApiResponse): string | undefine
   return /^.{10,}\.$/s.test(detail ?? '') ? undefined : 'detail is not a sentence';
 }
 
-function reasonOf(error: Error): string {
+function describeError(error: Error): string {
   return `${error.message} ${error.cause instanceof Error ? error.cause.message : ''}`.trim();
 }

@@ -16,8 +16,8 @@ export interface FaultPlan {
   readonly name: string;
   readonly rounds: number;
   /**
-   * Injects the fault and ends it. Resolves when the recovery time starts. If a process died, resolves with the time that
-   * others took to complete its jobs, in milliseconds.
+   * Injects the fault and ends it. Resolves when the recovery time starts. If a process died, resolves with the time
+   * that other processes took to complete its jobs, in milliseconds.
    */
   readonly fault: (round: number, ledger: Ledger) => Promise<number | void>;
   /** Additional checks for this fault. */
@@ -27,7 +27,7 @@ export interface FaultPlan {
 /** Time under load before the fault. */
 const warmUpMs = 400;
 
-/** Time limit for all jobs to end once the load has stopped: three retries after 2, 4 and 8 s. */
+/** Time limit for all jobs to end after the load has stopped. It includes three retries after 2, 4 and 8 s. */
 const allJobsEndedMs = 45_000 * timeScale;
 
 /** Figures of one round, or totals of all rounds with the slowest times. */
@@ -35,11 +35,11 @@ interface Figures extends Recovery {
   readonly acknowledged: number;
   /** Number of unacknowledged uploads that were resent. */
   readonly resent: number;
-  /** Time until other processes completed the jobs of a dead one, in milliseconds. */
+  /** Time until other processes completed a dead process's jobs, in milliseconds. */
   readonly takeOver: number;
 }
 
-/** Runs all rounds. Verifies the guarantees of the service after each round and at the end. */
+/** Runs all rounds. Verifies the service's guarantees after each round and at the end. */
 export async function runRounds(target: FaultTarget, plan: FaultPlan): Promise<void> {
   const { url } = target;
   const responses = monitorResponses();
@@ -48,7 +48,7 @@ export async function runRounds(target: FaultTarget, plan: FaultPlan): Promise<v
   let total: Figures = { acknowledged: 0, resent: 0, upload: 0, worker: 0, takeOver: 0 };
   for (let round = 1; round <= plan.rounds; round++) {
     const figures = await runRound(url, ledger, responses.observe, () => plan.fault(round, ledger));
-    total = add(total, figures);
+    total = addFigures(total, figures);
     print(`${plan.name}, round ${round}/${plan.rounds}: ${describe(figures)}`);
     expectNoUnexpectedExits(target);
     expectAcceptableResponses(responses);
@@ -67,7 +67,7 @@ async function runRound(
   observe: ResponseMonitor['observe'],
   fault: () => Promise<number | void>,
 ): Promise<Figures> {
-  const before = ledger.acknowledged.size;
+  const acknowledgedBefore = ledger.acknowledged.size;
   const load = startLoad(ledger, url, observe);
   await sleep(warmUpMs);
   const takeOver = (await fault()) ?? 0;
@@ -76,13 +76,13 @@ async function runRound(
   await untilAllJobsEnded(url);
   const resent = await ledger.resendUnacknowledged(url);
   await untilAllJobsEnded(url);
-  return { ...recovery, takeOver, resent, acknowledged: ledger.acknowledged.size - before };
+  return { ...recovery, takeOver, resent, acknowledged: ledger.acknowledged.size - acknowledgedBefore };
 }
 
 async function untilAllJobsEnded(url: string): Promise<void> {
   await timeUntil('the end of all jobs', allJobsEndedMs, async () => {
-    const unfinished = await Promise.all([countJobs(url, 'pending'), countJobs(url, 'processing')]);
-    return unfinished.every((count) => count === 0);
+    const counts = await Promise.all([countJobs(url, 'pending'), countJobs(url, 'processing')]);
+    return counts.every((count) => count === 0);
   });
 }
 
@@ -90,7 +90,7 @@ async function countJobs(url: string, state: string): Promise<unknown> {
   return (await call(`${url}/v1/jobs?state=${state}&limit=1`)).body['total'];
 }
 
-function add(total: Figures, round: Figures): Figures {
+function addFigures(total: Figures, round: Figures): Figures {
   return {
     acknowledged: total.acknowledged + round.acknowledged,
     resent: total.resent + round.resent,

@@ -15,10 +15,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { onTestFinished } from 'vitest';
 
-/** Size of the small disk, as an option of tmpfs. */
+/** Size of the small disk, as a tmpfs option. */
 const size = '160m';
 
-/** Whether tests may mount a disk in a mount namespace. Prints a note if not. */
+/** Returns whether tests can mount a disk in a mount namespace. Prints a note if they cannot. */
 export function canMountSmallDisks(): boolean {
   const folder = mkdtempSync(join(tmpdir(), 'vitrine-test-'));
   const [program, ...args] = mountCommand(folder, 'true');
@@ -31,20 +31,20 @@ export function canMountSmallDisks(): boolean {
   return canMount;
 }
 
-/** Returns a command that mounts a small disk with the files of `folder` in its own namespace and then executes `command`. */
+/** Returns a command that mounts a small disk with the files in `folder` in a new namespace and executes `command`. */
 function mountCommand(folder: string, ...command: string[]): [string, ...string[]] {
   const script = `keep=$(mktemp -d) && cp -a "$0/." "$keep" && mount -t tmpfs -o size=${size} none "$0" &&
     cp -a "$keep/." "$0" && rm -r "$keep" && echo ready && exec "$@"`;
   return ['unshare', '-m', 'sh', '-c', script, folder, ...command];
 }
 
-/** A small disk mounted on a folder. Only processes started with `wrapper` see it; it disappears when they exit. */
+/** A small disk mounted on a folder. Only processes started with `wrapper` can see it. It disappears when they exit. */
 export interface SmallDisk {
-  /** Prefix of a command that should see the disk. */
+  /** Prefix for commands that use the disk. */
   readonly wrapper: readonly string[];
   /** Fills the disk except for `freeBytes`. */
   fill(freeBytes: number): void;
-  /** Frees a part of the filled space. */
+  /** Frees part of the filled space. */
   shrink(bytes: number): void;
   /** Frees all filled space. */
   free(): void;
@@ -61,13 +61,13 @@ export async function mountSmallDisk(folder: string): Promise<SmallDisk> {
   return {
     wrapper: ['nsenter', `--mount=/proc/${holder.pid}/ns/mnt`],
     fill(freeBytes) {
-      const written = writeUntilFull(filler);
-      truncateSync(filler, Math.max(0, written - freeBytes));
+      const writtenBytes = writeUntilFull(filler);
+      truncateSync(filler, Math.max(0, writtenBytes - freeBytes));
     },
     shrink: (bytes) => truncateSync(filler, Math.max(0, statSync(filler).size - bytes)),
     free() {
       rmSync(filler, { force: true });
-      if (statfsSync(root).bavail === 0) throw new Error('The disk is full of other files.');
+      if (statfsSync(root).bavail === 0) throw new Error('Other files fill the disk.');
     },
   };
 }
@@ -75,12 +75,12 @@ export async function mountSmallDisk(folder: string): Promise<SmallDisk> {
 function writeUntilFull(path: string): number {
   const file = openSync(path, 'w');
   const block = Buffer.alloc(65_536);
-  let written = 0;
+  let writtenBytes = 0;
   try {
-    for (;;) written += writeSync(file, block);
+    for (;;) writtenBytes += writeSync(file, block);
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'ENOSPC') throw error;
-    return written;
+    return writtenBytes;
   } finally {
     closeSync(file);
   }

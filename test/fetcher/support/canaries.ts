@@ -2,11 +2,11 @@ import { serve } from './origin.ts';
 
 /** Servers that imports must never reach. They represent an operator's internal network. */
 export interface Canaries {
-  /** URLs of the canaries in many notations, including addresses that the system maps to this machine. */
+  /** Canary URLs in many notations, including addresses that the system maps to this machine. */
   readonly targets: readonly string[];
   /** Port of the canary on 127.0.0.2. */
   readonly port: number;
-  /** Number of connections to a canary. */
+  /** Total number of connections to all canaries. */
   connections(): number;
   close(): Promise<void>;
 }
@@ -17,7 +17,7 @@ const picture = 'must never be imported';
 export async function serveCanaries(): Promise<Canaries> {
   const v4 = await serve((_request, response) => response.end(picture), '127.0.0.2');
   const v6 = await serve((_request, response) => response.end(picture), '::1').catch(() => undefined);
-  if (!v6) console.log('This machine has no ::1; its canary is left out.');
+  if (!v6) console.log('This machine has no ::1, so its canary is not started.');
   const v4Hosts = [
     '127.0.0.2',
     '2130706434',

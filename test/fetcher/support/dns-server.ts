@@ -2,10 +2,10 @@ import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
 import { type Answer, decode, encode } from 'dns-packet';
 
-/** The response for a name: records, no response at all, or a DNS error code (3 is NXDOMAIN). */
+/** The reply to a query: records, no response at all, or a DNS error code such as 3 (NXDOMAIN). */
 export type DnsReply = readonly Answer[] | 'no response' | number;
 
-/** Returns the response to the `nth` query (from 1) of one type for one name. */
+/** Returns the reply to the `nth` query (from 1) of one type for one name. */
 export type DnsScript = (type: 'A' | 'AAAA', nth: number) => DnsReply;
 
 /** A DNS server on loopback. */
@@ -17,7 +17,7 @@ export interface DnsServer {
   close(): void;
 }
 
-/** Starts a server for the names in `scripts`; all other names get NXDOMAIN. */
+/** Starts a server for the names in `scripts`. It returns NXDOMAIN for all other names. */
 export async function serveDns(scripts: Readonly<Record<string, DnsScript>>): Promise<DnsServer> {
   const counts = new Map<string, number>();
   const socket = createSocket('udp4');
@@ -41,8 +41,8 @@ export async function serveDns(scripts: Readonly<Record<string, DnsScript>>): Pr
   };
 }
 
-/** Returns a script that resolves `name` to fixed addresses, IPv4 or IPv6. */
-export function fixed(name: string, ...addresses: readonly string[]): DnsScript {
+/** Returns a script that resolves `name` to the given IPv4 or IPv6 addresses. */
+export function addressRecords(name: string, ...addresses: readonly string[]): DnsScript {
   return (type) =>
     addresses
       .filter((address) => address.includes(':') === (type === 'AAAA'))

@@ -9,7 +9,7 @@ function toBytes(number: bigint, length: number): number[] {
   return Array.from({ length }, (_, index) => Number((number >> BigInt(8 * (length - 1 - index))) & 255n));
 }
 
-/** Returns the first, the middle and the last address of a range. */
+/** Returns the first, middle and last address of a range. */
 export function samples([first, last]: readonly [string, string]): string[] {
   const [low, high] = [first, last].map((text) => ipaddr.parse(text).toByteArray());
   const [from, to] = [toNumber(low ?? []), toNumber(high ?? [])];
@@ -47,11 +47,11 @@ export function v4Notations(address: string): string[] {
 /** Returns every way to embed an IPv4 address in IPv6. */
 export function v6Embeddings(address: string): string[] {
   const bytes = ipaddr.IPv4.parse(address).toByteArray();
-  const words = (of: readonly number[]) => {
-    const [a = 0, b = 0, c = 0, d = 0] = of;
+  const toWords = (ipv4Bytes: readonly number[]) => {
+    const [a = 0, b = 0, c = 0, d = 0] = ipv4Bytes;
     return `${((a << 8) | b).toString(16)}:${((c << 8) | d).toString(16)}`;
   };
-  const hex = words(bytes);
+  const hex = toWords(bytes);
   return [
     `::ffff:${address}`,
     `::ffff:${hex}`,
@@ -62,7 +62,7 @@ export function v6Embeddings(address: string): string[] {
     `64:ff9b:1::${hex}`,
     `2002:${hex}::1`,
     `2001:0:${hex}::1`,
-    `2001:0:4136:e378:8000:63bf:${words(bytes.map((byte) => byte ^ 255))}`,
+    `2001:0:4136:e378:8000:63bf:${toWords(bytes.map((byte) => byte ^ 255))}`,
     `2606:4700::5efe:${address}`,
     `2606:4700::200:5efe:${hex}`,
     `2606:4700::100:5efe:${hex}`,

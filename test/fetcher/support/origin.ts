@@ -3,7 +3,7 @@ import { createServer as createHttpServer, type RequestListener, type Server } f
 import { type AddressInfo, createServer, type Server as TcpServer } from 'node:net';
 
 /** A server on loopback. */
-interface Listening {
+interface ListeningServer {
   readonly port: number;
   /** Total number of connections. */
   connections(): number;
@@ -13,12 +13,12 @@ interface Listening {
 }
 
 /** Starts an HTTP server on `host`. */
-export function serve(listener: RequestListener, host = '127.0.0.1'): Promise<Listening> {
+export function serve(listener: RequestListener, host = '127.0.0.1'): Promise<ListeningServer> {
   return listen(createHttpServer({ keepAliveTimeout: 60_000 }, listener), host);
 }
 
 /** Starts a server that sends `greeting`, if given, on every connection and keeps the connection open. */
-export function serveRaw(greeting = '', host = '127.0.0.1'): Promise<Listening> {
+export function serveRaw(greeting = '', host = '127.0.0.1'): Promise<ListeningServer> {
   const server = createServer((socket) => {
     // Without reading, the socket would never report the end of the connection.
     socket.on('error', () => {}).resume();
@@ -27,8 +27,11 @@ export function serveRaw(greeting = '', host = '127.0.0.1'): Promise<Listening> 
   return listen(server, host);
 }
 
-/** Starts a server that responds to the first bytes of each connection with these pieces and closes it. */
-export function serveResponse(pieces: readonly (string | Buffer)[], host = '127.0.0.1'): Promise<Listening> {
+/** Starts a server that sends `pieces` after the first bytes of each connection, and then closes the connection. */
+export function serveResponse(
+  pieces: readonly (string | Buffer)[],
+  host = '127.0.0.1',
+): Promise<ListeningServer> {
   const server = createServer((socket) => {
     socket
       .on('error', () => {})
@@ -41,7 +44,7 @@ export function serveResponse(pieces: readonly (string | Buffer)[], host = '127.
 }
 
 /** Starts `server` on a free port of `host`. */
-export async function listen(server: Server | TcpServer, host = '127.0.0.1'): Promise<Listening> {
+export async function listen(server: Server | TcpServer, host = '127.0.0.1'): Promise<ListeningServer> {
   let connectionCount = 0;
   const sockets = new Set<{ destroy(): void }>();
   server.on('connection', (socket) => {

@@ -1,4 +1,4 @@
-/** First and last address of every IPv4 range in IANA's special-purpose registry, of multicast, and of cloud services. */
+/** Special IPv4 ranges from IANA's special-purpose registry, multicast ranges, and cloud service addresses. */
 export const specialV4: readonly (readonly [first: string, last: string])[] = [
   ['0.0.0.0', '0.255.255.255'],
   ['10.0.0.0', '10.255.255.255'],
@@ -30,7 +30,7 @@ export const specialV4: readonly (readonly [first: string, last: string])[] = [
 
 const ones = 'ffff:ffff:ffff:ffff';
 
-/** The same for IPv6, including everything outside 2000::/3. */
+/** Special IPv6 ranges, including everything outside 2000::/3. */
 export const specialV6: readonly (readonly [first: string, last: string])[] = [
   ['::', '::'],
   ['::1', '::1'],
@@ -67,7 +67,7 @@ export const specialV6: readonly (readonly [first: string, last: string])[] = [
   ['ff00::', `ffff:ffff:ffff:ffff:${ones}`],
 ];
 
-/** Public addresses: well-known ones, and those adjacent to the ranges above. */
+/** Well-known public addresses, and public addresses next to the ranges above. */
 export const publicAddresses: readonly string[] = [
   '1.0.0.0',
   '1.1.1.1',
@@ -126,7 +126,7 @@ export const publicAddresses: readonly string[] = [
   `3ffe:ffff:ffff:ffff:${ones}`,
   '3fff:1000::',
   `3fff:ffff:ffff:ffff:${ones}`,
-  // Similar to ISATAP.
+  // These look similar to ISATAP addresses.
   '2606:4700::1:5efe:808:808',
   '2606:4700::5eff:808:808',
 ];

@@ -3,7 +3,7 @@ import { AppError } from '../../../src/errors.ts';
 import { type Fetcher, type FetcherOptions, makeFetcher } from '../../../src/fetcher/fetch-picture.ts';
 import { allow } from './allowed-networks.ts';
 
-/** Creates a downloader that may connect to 127.0.0.1 and queries no DNS server unless given one. */
+/** Creates a downloader that may connect to 127.0.0.1. It can only resolve names if `dnsServers` is given. */
 export function testFetcher(options: Partial<FetcherOptions> = {}): Fetcher {
   return makeFetcher({
     ...allow('127.0.0.1/32'),
@@ -14,7 +14,7 @@ export function testFetcher(options: Partial<FetcherOptions> = {}): Fetcher {
     idleMs: 5_000,
     totalMs: 10_000,
     userAgent: 'Vitrine test',
-    // Nothing listens on port 1: the machine's own DNS servers are never queried.
+    // Nothing listens on port 1, so no real DNS server is queried.
     dnsServers: ['127.0.0.1:1'],
     ...options,
   });

@@ -54,8 +54,8 @@ const pages: Readonly<Record<string, RequestListener>> = {
 };
 
 /**
- * Starts a server with valid and broken responses. `/status/<n>` responds with status n. `/redirects/<n>` leads to /a.jpg
- * after n redirects.
+ * Starts a server that sends valid and invalid responses. `/status/<n>` responds with status n. `/redirects/<n>` leads
+ * to /a.jpg after n redirects.
  */
 export async function servePages() {
   const requests: IncomingMessage[] = [];
@@ -68,14 +68,14 @@ export async function servePages() {
       redirect(Number(pathname.slice('/redirects/'.length)), response);
     else pages[pathname]?.(request, response);
   });
-  const at = (path: string) => `http://127.0.0.1:${server.port}${path}`;
+  const pageUrl = (path: string) => `http://127.0.0.1:${server.port}${path}`;
   return {
     ...server,
     requests,
-    at,
+    pageUrl,
     /** Downloads `path`, returns the error, and waits until the connection is closed. */
     async downloadError(path: string, options: Partial<FetcherOptions> = {}) {
-      const error = await downloadError(testFetcher(options), at(path));
+      const error = await downloadError(testFetcher(options), pageUrl(path));
       await untilAllClosed(server);
       return error;
     },

@@ -3,13 +3,13 @@ import { describe, expect, test } from 'vitest';
 import { probe } from '../../../src/imaging/probe.ts';
 import { limits } from '../fixtures/pictures.ts';
 import {
-  coloursOf,
+  decodeCells,
   encodedCells,
   expectColours,
   greyCells,
   rgbCells,
-  samplesOf,
-  srgbOf,
+  toSamples,
+  toSrgbCells,
   size,
 } from '../support/cells.ts';
 import {
@@ -24,7 +24,7 @@ import {
 import { iccChunk, writePng } from '../support/write-png.ts';
 import { writeTiff } from '../support/write-tiff.ts';
 
-// The expected colours are computed from the curve and matrix of each space and those of sRGB, and clipped.
+// The expected colours are computed from the curves and matrices of the colour space and sRGB, then clipped.
 
 const rgbSpaces: readonly (ColourSpace | undefined)[] = [
   undefined,
@@ -36,21 +36,21 @@ const rgbSpaces: readonly (ColourSpace | undefined)[] = [
 const greySpaces: readonly (ColourSpace | undefined)[] = [
   undefined,
   greySpace('linear grey', gamma(1)),
-  greySpace('grey of gamma 1.8', gamma(1.8)),
+  greySpace('grey with gamma 1.8', gamma(1.8)),
 ];
 
-const nameOf = (space: ColourSpace | undefined) => space?.name ?? 'no profile';
+const profileName = (space: ColourSpace | undefined) => space?.name ?? 'no profile';
 
 describe.each([8, 16] as const)('%i bits', (depth) => {
   describe.each([false, true])('with alpha: %s', (hasAlpha) => {
     const alpha = hasAlpha ? 128 : 255;
     const extra = hasAlpha ? [alpha] : [];
 
-    test.each(rgbSpaces.map((space) => [nameOf(space), space] as const))(
+    test.each(rgbSpaces.map((space) => [profileName(space), space] as const))(
       'decodes RGB with %s',
       async (_, space) => {
-        const samples = samplesOf(rgbCells, depth, extra);
-        const expected = srgbOf(space, rgbCells, alpha);
+        const samples = toSamples(rgbCells, depth, extra);
+        const expected = toSrgbCells(space, rgbCells, alpha);
         const png = writePng({
           ...size,
           depth,
@@ -70,17 +70,17 @@ describe.each([8, 16] as const)('%i bits', (depth) => {
           ],
         });
         for (const file of [png, tiff]) {
-          expectColours(await coloursOf(file), expected);
-          expectColours(await coloursOf(file, true), expected, hasAlpha ? 4 : 3);
+          expectColours(await decodeCells(file), expected);
+          expectColours(await decodeCells(file, true), expected, hasAlpha ? 4 : 3);
         }
       },
     );
 
-    test.each(greySpaces.map((space) => [nameOf(space), space] as const))(
+    test.each(greySpaces.map((space) => [profileName(space), space] as const))(
       'decodes grey with %s',
       async (_, space) => {
-        const samples = samplesOf(greyCells, depth, extra);
-        const expected = srgbOf(space, greyCells, alpha);
+        const samples = toSamples(greyCells, depth, extra);
+        const expected = toSrgbCells(space, greyCells, alpha);
         const png = writePng({
           ...size,
           depth,
@@ -100,7 +100,7 @@ describe.each([8, 16] as const)('%i bits', (depth) => {
             ...(space === undefined ? [] : ([[34_675, 7, space.profile]] as const)),
           ],
         });
-        for (const file of [png, tiff]) expectColours(await coloursOf(file), expected);
+        for (const file of [png, tiff]) expectColours(await decodeCells(file), expected);
       },
     );
   });
@@ -112,8 +112,8 @@ describe.each([8, 16] as const)('%i bits', (depth) => {
       30 * (r + g - 2 * b) * 0.5,
     ]);
     const cells = rgbCells.map((channels) => channels.map((value) => (value > 100 ? 255 : 0)));
-    const samples = samplesOf(cells, depth);
-    const expected = srgbOf(space, cells);
+    const samples = toSamples(cells, depth);
+    const expected = toSrgbCells(space, cells);
     const png = writePng({
       ...size,
       depth,
@@ -129,7 +129,7 @@ describe.each([8, 16] as const)('%i bits', (depth) => {
       samples,
       tags: [[34_675, 7, space.profile]],
     });
-    for (const file of [png, tiff]) expectColours(await coloursOf(file), expected);
+    for (const file of [png, tiff]) expectColours(await decodeCells(file), expected);
   });
 
   test('decodes CMYK with a profile, and ignores spot colours', async () => {
@@ -141,7 +141,7 @@ describe.each([8, 16] as const)('%i bits', (depth) => {
     const cells = rgbCells.map((_, n) =>
       [n & 1, (n >> 1) & 1, (n >> 2) & 1, n >> 3].map((value) => value * 255),
     );
-    const premultiplied = cells.map((cell) => cell.map((value) => Math.round((value * 128) / 255)));
+    const premultipliedCells = cells.map((cell) => cell.map((value) => Math.round((value * 128) / 255)));
     for (const [kinds, extra, alpha] of [
       [[], [], 255],
       [[0], [255], 255],
@@ -157,25 +157,25 @@ describe.each([8, 16] as const)('%i bits', (depth) => {
         depth,
         channels: 4 + extra.length,
         photometric: 5,
-        samples: samplesOf(isPremultiplied ? premultiplied : cells, depth, extra),
+        samples: toSamples(isPremultiplied ? premultipliedCells : cells, depth, extra),
         tags: [[34_675, 7, space.profile], ...(kinds.length > 0 ? ([[338, 3, kinds]] as const) : [])],
       });
       expect(await probe(file, limits)).toMatchObject({ colorSpace: 'CMYK', hasAlpha: alpha < 255 });
-      expectColours(await coloursOf(file), srgbOf(space, cells, alpha));
+      expectColours(await decodeCells(file), toSrgbCells(space, cells, alpha));
     }
   });
 
-  test.each(['broken', 'truncated', 'for another colour model'])(
+  test.each(['corrupt', 'truncated', 'for a different colour model'])(
     'ignores a profile that is %s',
     async (defect) => {
-      const valid = rgbSpace('prophoto', prophoto).profile;
+      const validProfile = rgbSpace('prophoto', prophoto).profile;
       const profile = {
-        broken: Buffer.concat([valid.subarray(0, 200), Buffer.alloc(valid.length - 200)]),
-        truncated: valid.subarray(0, 300),
-        'for another colour model': greySpace('grey', gamma(1)).profile,
+        corrupt: Buffer.concat([validProfile.subarray(0, 200), Buffer.alloc(validProfile.length - 200)]),
+        truncated: validProfile.subarray(0, 300),
+        'for a different colour model': greySpace('grey', gamma(1)).profile,
       }[defect];
       if (profile === undefined) throw new Error(defect);
-      const samples = samplesOf(rgbCells, depth);
+      const samples = toSamples(rgbCells, depth);
       const png = writePng({ ...size, depth, colorType: 2, samples, chunks: [['iCCP', iccChunk(profile)]] });
       const tiff = writeTiff({
         ...size,
@@ -185,13 +185,13 @@ describe.each([8, 16] as const)('%i bits', (depth) => {
         samples,
         tags: [[34_675, 7, profile]],
       });
-      for (const file of [png, tiff]) expectColours(await coloursOf(file), rgbCells);
+      for (const file of [png, tiff]) expectColours(await decodeCells(file), rgbCells);
     },
   );
 });
 
 describe.each(['jpeg', 'webp', 'avif'] as const)('%s', (format) => {
-  test.each(rgbSpaces.slice(1).map((space) => [nameOf(space), space] as const))(
+  test.each(rgbSpaces.slice(1).map((space) => [profileName(space), space] as const))(
     'decodes RGB with %s',
     async (_, space) => {
       if (space === undefined) return;
@@ -199,7 +199,7 @@ describe.each(['jpeg', 'webp', 'avif'] as const)('%s', (format) => {
         ...size,
         depth: 8,
         colorType: 2,
-        samples: samplesOf(rgbCells, 8),
+        samples: toSamples(rgbCells, 8),
         chunks: [['iCCP', iccChunk(space.profile)]],
       });
       const options = {
@@ -208,7 +208,7 @@ describe.each(['jpeg', 'webp', 'avif'] as const)('%s', (format) => {
         ...(format === 'jpeg' ? {} : { lossless: true }),
       };
       const file = await sharp(png).keepIccProfile().toFormat(format, options).toBuffer();
-      expectColours(await coloursOf(file), srgbOf(space, await encodedCells(file)));
+      expectColours(await decodeCells(file), toSrgbCells(space, await encodedCells(file)));
     },
   );
 });

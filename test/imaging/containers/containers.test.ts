@@ -98,18 +98,18 @@ describe('readTiff', () => {
     }
   }
 
-  it('stops if the chain of directories loops or points outside the file', () => {
+  it('stops if the directory chain loops or points outside the file', () => {
     const file = writeTiff({ width: 1, height: 1, depth: 8, channels: 1, photometric: 1, samples: [1] });
-    const first = file.readUInt32LE(4);
-    const next = first + 2 + 12 * file.readUInt16LE(first);
-    file.writeUInt32LE(first, next);
-    expect(readTiff(file)).toMatchObject({ directories: [{ offset: first }], isChainComplete: false });
+    const firstOffset = file.readUInt32LE(4);
+    const next = firstOffset + 2 + 12 * file.readUInt16LE(firstOffset);
+    file.writeUInt32LE(firstOffset, next);
+    expect(readTiff(file)).toMatchObject({ directories: [{ offset: firstOffset }], isChainComplete: false });
     file.writeUInt32LE(0xfffffff0, next);
-    expect(readTiff(file)).toMatchObject({ directories: [{ offset: first }], isChainComplete: false });
+    expect(readTiff(file)).toMatchObject({ directories: [{ offset: firstOffset }], isChainComplete: false });
   });
 
-  it('limits the entries of overlapping directories', () => {
-    // Every two bytes are the entry count of one directory and part of the entries of earlier ones.
+  it('limits the number of entries in overlapping directories', () => {
+    // Each pair of bytes is the entry count of one directory and part of the entries of earlier directories.
     const file = Buffer.alloc(2_000_000, 8);
     file.write('II*\0');
     const structure = readTiff(file);
@@ -165,21 +165,21 @@ describe('readIsobmff', () => {
   });
 
   it('parses boxes with 64-bit sizes and boxes that extend to the end of the file', () => {
-    const large = Buffer.concat([
+    const boxes = Buffer.concat([
       uint32(1),
       Buffer.from('free'),
       uint32(0, 20, 7),
       Buffer.from([0, 0, 0, 0]),
       Buffer.from('mdat'),
     ]);
-    expect(readBoxes(large, 0, large.length)).toEqual([
+    expect(readBoxes(boxes, 0, boxes.length)).toEqual([
       { type: 'free', start: 16, end: 20, isComplete: true },
       { type: 'mdat', start: 28, end: 28, isComplete: true },
     ]);
   });
 
   it.each(['png', 'tiff', 'avif'] as const)(
-    'and the other parsers do not throw on a corrupted %s',
+    'does not throw on a corrupted %s, and neither do the other parsers',
     (kind) => {
       const tiff = writeTiff({
         width: 1,
@@ -192,14 +192,16 @@ describe('readIsobmff', () => {
       });
       const file = { png, tiff, avif }[kind];
       let seed = 7;
-      const random = (below: number) => {
+      const randomInteger = (below: number) => {
         seed = (seed * 1_103_515_245 + 12_345) % 2 ** 31;
         return seed % below;
       };
       for (let round = 0; round < 2000; round++) {
-        const mutant = Buffer.from(file.subarray(0, random(2) === 0 ? file.length : random(file.length + 1)));
-        for (let n = random(6); n >= 0; n--)
-          mutant[random(mutant.length + 1)] = random(3) === 0 ? 255 : random(256);
+        const mutant = Buffer.from(
+          file.subarray(0, randomInteger(2) === 0 ? file.length : randomInteger(file.length + 1)),
+        );
+        for (let n = randomInteger(6); n >= 0; n--)
+          mutant[randomInteger(mutant.length + 1)] = randomInteger(3) === 0 ? 255 : randomInteger(256);
         readPng(mutant);
         const structure = readTiff(mutant);
         for (const directory of structure?.directories ?? []) {

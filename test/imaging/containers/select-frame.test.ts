@@ -7,7 +7,7 @@ import { gradient, gradientPicture, limits } from '../fixtures/pictures.ts';
 import { pngChunk, uint32 } from '../support/write-png.ts';
 import { timeScale } from '../../support/time-scale.ts';
 
-/** Creates an animation whose first frame is red and whose others are blue. */
+/** Creates an animation whose first frame is red and whose other frames are blue. */
 async function animation(format: 'gif' | 'webp', frames: number): Promise<Buffer> {
   const [width, height] = [24, 16];
   const data = Buffer.alloc(width * height * frames * 3, Buffer.of(0, 0, 255));
@@ -18,34 +18,34 @@ async function animation(format: 'gif' | 'webp', frames: number): Promise<Buffer
 
 /** Creates a WebP that repeats its second frame of a few hundred bytes. */
 async function longWebp(frames: number): Promise<Buffer> {
-  const short = await animation('webp', 2);
-  const first = short.indexOf('ANMF');
-  const second = short.indexOf('ANMF', first + 1);
-  const copies = Array.from({ length: frames - 1 }, () => short.subarray(second));
-  const file = Buffer.concat([short.subarray(0, second), ...copies]);
+  const shortAnimation = await animation('webp', 2);
+  const first = shortAnimation.indexOf('ANMF');
+  const second = shortAnimation.indexOf('ANMF', first + 1);
+  const copies = Array.from({ length: frames - 1 }, () => shortAnimation.subarray(second));
+  const file = Buffer.concat([shortAnimation.subarray(0, second), ...copies]);
   file.writeUInt32LE(file.length - 8, 4);
   return file;
 }
 
 /** Creates a GIF that repeats its last frame. */
 async function longGif(frames: number): Promise<Buffer> {
-  const short = await animation('gif', 2);
-  const first = selectFrame(short, 'gif').bytes.length - 1;
-  const copies = Array.from({ length: frames - 1 }, () => short.subarray(first, -1));
-  return Buffer.concat([short.subarray(0, first), ...copies, Buffer.of(0x3b)]);
+  const shortAnimation = await animation('gif', 2);
+  const first = selectFrame(shortAnimation, 'gif').bytes.length - 1;
+  const copies = Array.from({ length: frames - 1 }, () => shortAnimation.subarray(first, -1));
+  return Buffer.concat([shortAnimation.subarray(0, first), ...copies, Buffer.of(0x3b)]);
 }
 
 describe('animations', () => {
   test.each([
     ['gif', longGif],
     ['webp', longWebp],
-  ] as const)('in %s are decoded to their first frame', async (format, makeLong) => {
-    const bytes = await makeLong(1000);
+  ] as const)('decodes the first frame of a %s', async (format, longAnimation) => {
+    const bytes = await longAnimation(1000);
     const facts = await probe(bytes, limits);
     expect(facts).toMatchObject({ format, width: 24, height: 16, frames: 1000 });
     const [red = 0, green = 255, blue = 255] = (await decodePicture(bytes, facts, facts)).data;
     expect([red > 240, green < 15, blue < 15]).toEqual([true, true, true]);
-    await expect(probe(await makeLong(1001), limits)).rejects.toMatchObject({
+    await expect(probe(await longAnimation(1001), limits)).rejects.toMatchObject({
       code: 'picture_too_large',
       message: 'The image has 1001 frames; the limit is 1000.',
     });
@@ -54,72 +54,72 @@ describe('animations', () => {
   test.each([
     ['gif', longGif],
     ['webp', longWebp],
-  ] as const)('of 60,000 frames in %s are counted without decoding', async (format, makeLong) => {
-    const bytes = await makeLong(60_000);
+  ] as const)('counts 60,000 frames in a %s without decoding them', async (format, longAnimation) => {
+    const bytes = await longAnimation(60_000);
     const start = performance.now();
     const frame = selectFrame(bytes, format);
     expect(performance.now() - start).toBeLessThan(1_000 * timeScale);
     expect(frame).toMatchObject({ frames: 60_000, size: { width: 24, height: 16 } });
     expect(frame.bytes.length).toBeLessThan(2000);
-    // The library would take minutes for the WebP, but never receives its frames.
+    // The library would need minutes to decode the WebP, so it must not receive all frames.
     await expect(probe(bytes, limits)).rejects.toMatchObject({ code: 'picture_too_large' });
     expect(performance.now() - start).toBeLessThan(2_000 * timeScale);
   });
 
-  test('in PNG have as many frames as they contain, not as they declare', async () => {
+  test('counts the frames in a PNG instead of trusting the declared count', async () => {
     const png = await gradientPicture(20, 10).png().toBuffer();
     const frameControl = () => pngChunk('fcTL', Buffer.alloc(26));
-    const animated = (frames: number) =>
+    const animatedPng = (frames: number) =>
       Buffer.concat([
         png.subarray(0, 33),
         pngChunk('acTL', uint32(9_999_999, 0)),
         ...Array.from({ length: frames }, frameControl),
         png.subarray(33),
       ]);
-    expect(await probe(animated(3), limits)).toMatchObject({ frames: 3 });
-    await expect(probe(animated(1001), limits)).rejects.toMatchObject({ code: 'picture_too_large' });
+    expect(await probe(animatedPng(3), limits)).toMatchObject({ frames: 3 });
+    await expect(probe(animatedPng(1001), limits)).rejects.toMatchObject({ code: 'picture_too_large' });
   });
 });
 
-test('checks the pixel limit against the used frame', async () => {
+test('applies the pixel limit only to the decoded frame', async () => {
   const bytes = await longGif(300);
   expect(await probe(bytes, { ...limits, maxPixels: 24 * 16 })).toMatchObject({ frames: 300 });
 });
 
-describe('limits', () => {
+describe('the pixel limit', () => {
   test.each(['png', 'gif', 'webp', 'avif', 'tiff'] as const)(
-    'use the size in the header of %s',
+    'applies to the size in the %s header',
     async (format) => {
       const bytes = await gradientPicture(50, 30).toFormat(format).toBuffer();
       expect(selectFrame(bytes, format)).toMatchObject({ frames: 1, size: { width: 50, height: 30 } });
     },
   );
 
-  test('reject a file that declares too many pixels before decoding it', async () => {
+  test('rejects a file that declares too many pixels without decoding it', async () => {
     const png = await gradientPicture(50, 30).png().toBuffer();
     const header = Buffer.from(png.subarray(16, 29));
     header.writeUInt32BE(16_000, 0);
     header.writeUInt32BE(16_000, 4);
-    const oversized = Buffer.concat([
+    const oversizedPng = Buffer.concat([
       png.subarray(0, 8),
       pngChunk('IHDR', header),
       pngChunk('IDAT', Buffer.of(1)),
     ]);
-    await expect(probe(oversized, limits)).rejects.toMatchObject({ code: 'picture_too_large' });
+    await expect(probe(oversizedPng, limits)).rejects.toMatchObject({ code: 'picture_too_large' });
   });
 });
 
 describe('AVIF', () => {
-  const still = () => gradientPicture(64, 48).avif({ lossless: true }).toBuffer();
+  const stillAvif = () => gradientPicture(64, 48).avif({ lossless: true }).toBuffer();
 
-  test('is decoded to its still picture if it contains a movie', async () => {
-    const bytes = await still();
+  test('is decoded to its still picture if it also contains a movie', async () => {
+    const bytes = await stillAvif();
     const movie = Buffer.concat([uint32(16), Buffer.from('moov', 'latin1'), Buffer.alloc(8)]);
-    const animated = Buffer.concat([bytes, movie]);
-    animated.write('avis', 8, 'latin1');
-    const facts = await probe(animated, limits);
+    const animatedAvif = Buffer.concat([bytes, movie]);
+    animatedAvif.write('avis', 8, 'latin1');
+    const facts = await probe(animatedAvif, limits);
     expect(facts).toMatchObject({ format: 'avif', width: 64, height: 48, frames: 1 });
-    const { data } = await decodePicture(animated, facts, facts);
+    const { data } = await decodePicture(animatedAvif, facts, facts);
     const expected = gradient(64, 48);
     const maxError = data.reduce((max, value, i) => Math.max(max, Math.abs(value - (expected[i] ?? 0))), 0);
     expect(maxError).toBeLessThan(6);
@@ -134,8 +134,8 @@ describe('AVIF', () => {
     });
   });
 
-  test.each(['miaf', 'msf1', 'MA1B'])('is decoded with the major brand %s', async (brand) => {
-    const bytes = await still();
+  test.each(['miaf', 'msf1', 'MA1B'])('is decoded if its major brand is %s', async (brand) => {
+    const bytes = await stillAvif();
     bytes.write(brand, 8, 'latin1');
     const facts = await probe(bytes, limits);
     expect(facts).toMatchObject({ width: 64, height: 48 });

@@ -7,17 +7,21 @@ import { type TiffPageInput, writeTiffPages } from '../support/write-tiff-pages.
 const preview: TiffPageInput = { width: 16, height: 12, colour: [0, 255, 0], tags: { 254: 1 } };
 const picture: TiffPageInput = { width: 64, height: 48, colour: [255, 0, 0] };
 
-describe('the picture of a TIFF', () => {
+describe('the decoded TIFF page', () => {
   test.each<[string, number, readonly TiffPageInput[]]>([
     ['the first page', 2, [picture, { ...picture, width: 80 }]],
     ['the page after a preview', 2, [preview, picture]],
     [
-      'the page after a preview that is marked with the old tag',
+      'the page after a preview with the obsolete preview tag',
       2,
       [{ ...preview, tags: { 255: 2 } }, picture],
     ],
     ['the page after a mask', 2, [{ ...picture, colour: [0, 0, 0], tags: { 254: 4 } }, picture]],
-    ['a sub-directory of a preview', 1, [{ ...preview, subPages: [preview, picture] }]],
+    [
+      'a full-size page in the sub-directories of a preview',
+      1,
+      [{ ...preview, subPages: [preview, picture] }],
+    ],
     ['a page with previews in sub-directories', 1, [{ ...picture, subPages: [preview] }]],
   ])('is %s', async (_name, frames, pages) => {
     const bytes = writeTiffPages(pages);
@@ -26,12 +30,12 @@ describe('the picture of a TIFF', () => {
     expect([...(await decodePicture(bytes, facts, facts)).data.subarray(0, 3)]).toEqual([255, 0, 0]);
   });
 
-  test('is a page marked as a preview if there is no other', async () => {
+  test('is a preview if the file contains no other page', async () => {
     expect(await probe(writeTiffPages([preview]), limits)).toMatchObject({ width: 16, height: 12 });
   });
 });
 
-test('rejects a file that contains only a preview', async () => {
+test('rejects a preview whose sub-directory contains only a smaller picture', async () => {
   const bytes = writeTiffPages([{ ...preview, subPages: [{ ...picture, width: 4, height: 4 }] }]);
   await expect(probe(bytes, limits)).rejects.toMatchObject({
     code: 'picture_unsupported',
@@ -39,7 +43,7 @@ test('rejects a file that contains only a preview', async () => {
   });
 });
 
-test('counts all pages, and applies the pixel limit to the used one', async () => {
+test('counts all pages, but applies the pixel limit to the decoded page only', async () => {
   const bytes = writeTiffPages([picture, picture, { ...picture, width: 200 }]);
   const tightLimits = { ...limits, maxPixels: 64 * 48 };
   expect(await probe(bytes, tightLimits)).toMatchObject({ frames: 3 });
@@ -51,7 +55,7 @@ test('counts all pages, and applies the pixel limit to the used one', async () =
 const sensor = { width: 128, height: 96, colour: [9, 9, 9], tags: { 262: 32_803 } } as const;
 const cameraTags = { 254: 1, 271: 'NIKON CORPORATION' };
 
-describe('camera raw', () => {
+describe('a camera raw file', () => {
   test.each<[string, readonly TiffPageInput[]]>([
     ['with a filter array in a sub-directory', [{ ...preview, tags: cameraTags, subPages: [sensor] }]],
     ['with a filter array on a later page', [{ ...preview, tags: cameraTags }, sensor]],
@@ -65,7 +69,7 @@ describe('camera raw', () => {
     });
   });
 
-  test("is not assumed for a TIFF that a camera maker's program exported", async () => {
+  test("is not confused with a TIFF exported by a camera maker's program", async () => {
     const bytes = writeTiffPages([
       { ...picture, tags: { 271: 'NIKON CORPORATION', 272: 'NIKON D850' }, subPages: [preview] },
     ]);

@@ -9,7 +9,7 @@ import { pngChunk } from '../support/write-png.ts';
 import { writeTiffPages } from '../support/write-tiff-pages.ts';
 
 const [width, height] = [120, 90];
-/** Noise makes every part of a file matter. */
+/** With noise, every part of a file affects the decoded pixels. */
 const noise = Buffer.from(
   Uint32Array.from({ length: width * height * 3 }, (_, n) => Math.imul(n + 1, 2_654_435_761) >>> 24),
 );
@@ -19,7 +19,7 @@ const noisePicture = (frames = 1) =>
   });
 
 /** Decodes a picture. Returns a checksum of its pixels, or the code and message of the error. */
-async function resultOf(bytes: Uint8Array): Promise<string> {
+async function decodeResult(bytes: Uint8Array): Promise<string> {
   try {
     const facts = await probe(bytes, limits);
     return `pixels ${crc32((await decodePicture(bytes, facts, facts)).data)}`;
@@ -51,151 +51,158 @@ const jpegs = ['jpeg', 'progressive', 'mozjpeg', '444'];
 const endOfImage = Buffer.from([0xff, 0xd9]);
 
 describe('JPEG', () => {
-  test.each(jpegs)('%s is complete without its end marker', async (name) => {
-    const intact = await resultOf(file(name));
+  test.each(jpegs)('%s is decoded without its end marker', async (name) => {
+    const intact = await decodeResult(file(name));
     expect(intact).toMatch(/^pixels /);
-    expect(await resultOf(file(name).subarray(0, -2))).toEqual(intact);
-    expect(await resultOf(Buffer.concat([file(name).subarray(0, -2), Buffer.alloc(99, 5)]))).toEqual(intact);
-    expect(await resultOf(Buffer.concat([file(name), Buffer.alloc(999, 7)]))).toEqual(intact);
+    expect(await decodeResult(file(name).subarray(0, -2))).toEqual(intact);
+    expect(await decodeResult(Buffer.concat([file(name).subarray(0, -2), Buffer.alloc(99, 5)]))).toEqual(
+      intact,
+    );
+    expect(await decodeResult(Buffer.concat([file(name), Buffer.alloc(999, 7)]))).toEqual(intact);
   });
 
-  test.each(jpegs)('%s is cut short wherever data is missing, even with an end marker', async (name) => {
-    const { length } = file(name);
-    for (const end of [
-      length - 3,
-      length - 9,
-      ...[0.98, 0.7, 0.5, 0.2].map((part) => Math.floor(length * part)),
-    ]) {
-      const cut = file(name).subarray(0, end);
-      expect(await resultOf(cut), `${end}`).toMatch(
-        /^picture_cut: The JPEG image is truncated: the file ends too early\.$/,
-      );
-      // With an end marker, the library does not report that the last lines are missing.
-      if (end < length * 0.9)
-        expect(await resultOf(Buffer.concat([cut, endOfImage]))).toMatch(/^picture_cut: /);
-    }
-  });
+  test.each(jpegs)(
+    '%s is reported as truncated if data is missing, with or without an end marker',
+    async (name) => {
+      const { length } = file(name);
+      for (const end of [
+        length - 3,
+        length - 9,
+        ...[0.98, 0.7, 0.5, 0.2].map((fraction) => Math.floor(length * fraction)),
+      ]) {
+        const truncatedFile = file(name).subarray(0, end);
+        expect(await decodeResult(truncatedFile), `${end}`).toMatch(
+          /^picture_cut: The JPEG image is truncated: the file ends too early\.$/,
+        );
+        // With an end marker, the library does not report that the last lines are missing.
+        if (end < length * 0.9)
+          expect(await decodeResult(Buffer.concat([truncatedFile, endOfImage]))).toMatch(/^picture_cut: /);
+      }
+    },
+  );
 
-  test('is corrupt if the restart markers it declares are missing', async () => {
+  test('is reported as corrupt if its declared restart markers are missing', async () => {
     const scan = file('444').indexOf(Buffer.from([0xff, 0xda]));
     const interval = Buffer.from([0xff, 0xdd, 0, 4, 0, 8]);
     const bytes = Buffer.concat([file('444').subarray(0, scan), interval, file('444').subarray(scan)]);
-    expect(await resultOf(bytes)).toBe(
+    expect(await decodeResult(bytes)).toBe(
       'picture_corrupt: The JPEG image is corrupt: its data contradicts itself.',
     );
   });
 
-  test('is complete with an unusual scan header, despite a decoder warning', async () => {
+  test('is decoded if an unusual scan header causes a decoder warning', async () => {
     const bytes = Buffer.from(file('jpeg'));
     const scan = bytes.indexOf(Buffer.from([0xff, 0xda]));
-    // A sequential scan should declare 63 as its last coefficient; some cameras write 0.
+    // A sequential scan should declare 63 as its last coefficient, but some cameras write 0.
     bytes[scan + 4 + 1 + 3 * 2 + 1] = 0;
-    expect(await resultOf(bytes)).toEqual(await resultOf(file('jpeg')));
+    expect(await decodeResult(bytes)).toEqual(await decodeResult(file('jpeg')));
   });
 
-  test('is unsupported with lossless compression', async () => {
+  test('is unsupported if its compression is lossless', async () => {
     const bytes = Buffer.from(file('jpeg'));
     bytes[bytes.indexOf(Buffer.from([0xff, 0xc0])) + 1] = 0xc3;
-    expect(await resultOf(bytes)).toBe(
+    expect(await decodeResult(bytes)).toBe(
       'picture_unsupported: The JPEG image cannot be decoded: lossless JPEG is not supported.',
     );
   });
 });
 
 describe('PNG', () => {
-  test('is complete without IEND, or with bytes after it', async () => {
+  test('is decoded without IEND, and with bytes after IEND', async () => {
     for (const name of ['png', 'interlaced']) {
-      const intact = await resultOf(file(name));
+      const intact = await decodeResult(file(name));
       expect(intact).toMatch(/^pixels /);
       for (const end of [-4, -12, -14, -17])
-        expect(await resultOf(file(name).subarray(0, end))).toEqual(intact);
-      expect(await resultOf(Buffer.concat([file(name), Buffer.alloc(50)]))).toEqual(intact);
+        expect(await decodeResult(file(name).subarray(0, end))).toEqual(intact);
+      expect(await decodeResult(Buffer.concat([file(name), Buffer.alloc(50)]))).toEqual(intact);
     }
   });
 
-  test('is cut short if pixels are missing', async () => {
+  test('is reported as truncated if pixels are missing', async () => {
     for (const end of [60, Math.floor(file('png').length / 2), file('png').length - 100]) {
-      expect(await resultOf(file('png').subarray(0, end))).toBe(
+      expect(await decodeResult(file('png').subarray(0, end))).toBe(
         'picture_cut: The PNG image is truncated: the file ends too early.',
       );
     }
   });
 
-  test.each(['IHDR', 'IDAT'])('is corrupt if the checksum of %s is wrong', async (chunk) => {
+  test.each(['IHDR', 'IDAT'])('is reported as corrupt if the checksum of %s is wrong', async (chunk) => {
     const bytes = Buffer.from(file('png'));
     const typeOffset = bytes.indexOf(chunk);
     const end = typeOffset + 4 + bytes.readUInt32BE(typeOffset - 4);
     bytes[end] = (bytes[end] ?? 0) ^ 1;
-    expect(await resultOf(bytes)).toBe(
+    expect(await decodeResult(bytes)).toBe(
       `picture_corrupt: The PNG image is corrupt: the checksum of its ${chunk} chunk does not match.`,
     );
   });
 
-  test('is complete if the checksum of an ancillary chunk is wrong', async () => {
+  test('is decoded if the checksum of an ancillary chunk is wrong', async () => {
     const textChunk = pngChunk('tEXt', Buffer.from('Title\0Vase', 'latin1'));
     textChunk[textChunk.length - 1] = (textChunk.at(-1) ?? 0) ^ 1;
     const bytes = Buffer.concat([file('png').subarray(0, 33), textChunk, file('png').subarray(33)]);
-    expect(await resultOf(bytes)).toEqual(await resultOf(file('png')));
+    expect(await decodeResult(bytes)).toEqual(await decodeResult(file('png')));
   });
 });
 
 describe('GIF', () => {
-  test('is complete without a trailer, or with other bytes instead', async () => {
+  test('is decoded without a trailer, and with other bytes in its place', async () => {
     for (const name of ['gif', 'animation']) {
-      const intact = await resultOf(file(name));
+      const intact = await decodeResult(file(name));
       expect(intact).toMatch(/^pixels /);
       const withoutTrailer = file(name).subarray(0, -1);
       for (const tail of [Buffer.alloc(0), Buffer.alloc(40, 3)])
-        expect(await resultOf(Buffer.concat([withoutTrailer, tail]))).toEqual(intact);
+        expect(await decodeResult(Buffer.concat([withoutTrailer, tail]))).toEqual(intact);
     }
-    // The terminating block after the pixels may be missing, too.
-    expect(await resultOf(file('gif').subarray(0, -2))).toEqual(await resultOf(file('gif')));
+    // The terminating block after the pixels may also be missing.
+    expect(await decodeResult(file('gif').subarray(0, -2))).toEqual(await decodeResult(file('gif')));
   });
 
-  test('is cut short if it ends inside any of its frames', async () => {
+  test('is reported as truncated if it ends inside any frame', async () => {
     for (const name of ['gif', 'animation']) {
       for (const end of [400, Math.floor(file(name).length / 2), file(name).length - 60]) {
-        expect(await resultOf(file(name).subarray(0, end)), `${name} ${end}`).toMatch(
+        expect(await decodeResult(file(name).subarray(0, end)), `${name} ${end}`).toMatch(
           /^picture_cut: The GIF image is truncated: /,
         );
       }
     }
   });
 
-  test('is corrupt with damaged data', async () => {
+  test('is reported as corrupt if its compressed data is damaged', async () => {
     const bytes = Buffer.from(file('gif'));
     const start = readGif(bytes)?.first?.dataStart ?? 0;
     bytes.fill(0xff, start + 60, start + 160);
-    expect(await resultOf(bytes)).toMatch(
+    expect(await decodeResult(bytes)).toMatch(
       /^picture_corrupt: The GIF image is corrupt: its compressed pixels are damaged\.$/,
     );
   });
 });
 
 describe('WebP', () => {
-  test.each([-2, -1, 1, 2, 5000])('is complete if its declared length is wrong by %i', async (error) => {
+  test.each([-2, -1, 1, 2, 5000])('is decoded if its declared length is wrong by %i', async (error) => {
     const bytes = Buffer.from(file('webp'));
     bytes.writeUInt32LE(bytes.readUInt32LE(4) + error, 4);
-    expect(await resultOf(bytes)).toEqual(await resultOf(file('webp')));
+    expect(await decodeResult(bytes)).toEqual(await decodeResult(file('webp')));
   });
 
-  test('is complete with bytes after its end', async () => {
-    expect(await resultOf(Buffer.concat([file('webp'), Buffer.alloc(77, 1)]))).toEqual(
-      await resultOf(file('webp')),
+  test('is decoded with bytes after its end', async () => {
+    expect(await decodeResult(Buffer.concat([file('webp'), Buffer.alloc(77, 1)]))).toEqual(
+      await decodeResult(file('webp')),
     );
   });
 
-  test('is cut short if it ends inside its pixels', async () => {
+  test('is reported as truncated if it ends inside its pixels', async () => {
     for (const name of ['webp', 'animated webp']) {
-      const cut = file(name).subarray(0, Math.floor(file(name).length * 0.9));
-      expect(await resultOf(cut)).toBe('picture_cut: The WebP image is truncated: the file ends too early.');
+      const truncatedFile = file(name).subarray(0, Math.floor(file(name).length * 0.9));
+      expect(await decodeResult(truncatedFile)).toBe(
+        'picture_cut: The WebP image is truncated: the file ends too early.',
+      );
     }
   });
 });
 
-test('AVIF is cut short if picture data is missing at the end', async () => {
-  expect(await resultOf(file('avif'))).toMatch(/^pixels /);
-  expect(await resultOf(file('avif').subarray(0, -40))).toBe(
+test('AVIF is reported as truncated if picture data is missing at the end', async () => {
+  expect(await decodeResult(file('avif'))).toMatch(/^pixels /);
+  expect(await decodeResult(file('avif').subarray(0, -40))).toBe(
     'picture_cut: The AVIF image is truncated: the file ends too early.',
   );
 });
@@ -203,16 +210,16 @@ test('AVIF is cut short if picture data is missing at the end', async () => {
 describe('TIFF', () => {
   const page = { width: 40, height: 30, colour: [1, 2, 3] } as const;
 
-  test('is cut short if it ends before or inside its directory, or inside its pixels', async () => {
+  test('is reported as truncated if it ends before its directory, inside its directory or inside its pixels', async () => {
     const bytes = writeTiffPages([page]);
-    expect(await resultOf(bytes.subarray(0, 2000))).toContain(
+    expect(await decodeResult(bytes.subarray(0, 2000))).toContain(
       'picture_cut: The TIFF image is truncated: the file ends before its directory.',
     );
-    expect(await resultOf(bytes.subarray(0, -30))).toContain(
+    expect(await decodeResult(bytes.subarray(0, -30))).toContain(
       'picture_cut: The TIFF image is truncated: the file ends inside its directory.',
     );
-    const beyond = writeTiffPages([{ ...page, tags: { 273: 2000 } }]);
-    expect(await resultOf(beyond)).toContain(
+    const fileWithDistantStrip = writeTiffPages([{ ...page, tags: { 273: 2000 } }]);
+    expect(await decodeResult(fileWithDistantStrip)).toContain(
       'picture_cut: The TIFF image is truncated: the file ends before its last pixels.',
     );
   });
@@ -223,7 +230,7 @@ describe('TIFF', () => {
     [34_887, 'LERC (34887)'],
     [50_000, 'Zstandard (50000)'],
     [12_345, 'number 12345'],
-  ])('is unsupported with compression %i, before its pixels are read', async (compression, name) => {
+  ])('is rejected for compression %i before its pixels are decoded', async (compression, name) => {
     const bytes = writeTiffPages([{ ...page, tags: { 259: compression } }]);
     await expect(probe(bytes, limits)).rejects.toMatchObject({
       code: 'picture_unsupported',
@@ -231,21 +238,21 @@ describe('TIFF', () => {
     });
   });
 
-  test('is corrupt with damaged pixels', async () => {
+  test('is reported as corrupt if its pixels are damaged', async () => {
     const bytes = Buffer.from(file('tiff'));
     bytes.fill(0xa5, bytes.length >> 1, (bytes.length >> 1) + 200);
-    expect(await resultOf(bytes)).toBe(
+    expect(await decodeResult(bytes)).toBe(
       'picture_corrupt: The TIFF image is corrupt: its pixels cannot be decoded.',
     );
   });
 });
 
-test("does not report the image library's own messages", async () => {
+test("does not expose the image library's own messages", async () => {
   for (const bytes of Object.values(files)) {
-    for (const part of [0.05, 0.3, 0.6, 0.9]) {
-      const broken = Buffer.from(bytes);
-      broken.fill(0xa5, Math.floor(bytes.length * part), Math.floor(bytes.length * part) + 60);
-      const result = await resultOf(broken);
+    for (const fraction of [0.05, 0.3, 0.6, 0.9]) {
+      const damagedFile = Buffer.from(bytes);
+      damagedFile.fill(0xa5, Math.floor(bytes.length * fraction), Math.floor(bytes.length * fraction) + 60);
+      const result = await decodeResult(damagedFile);
       expect(result).toMatch(
         /^(pixels \d+$|(picture_(cut|corrupt|unsupported|unreadable|too_large)|format_not_allowed|not_a_picture): )/,
       );

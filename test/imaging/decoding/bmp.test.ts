@@ -9,8 +9,8 @@ const blue = [0, 0, 255] as const;
 const white = [255, 255, 255] as const;
 const palette = [red, green, blue, white];
 
-// The upright picture in every test: red green / blue white.
-const upright = [...red, ...green, ...blue, ...white];
+// Every test decodes this picture: red and green in the first row, blue and white in the second.
+const uprightPixels = [...red, ...green, ...blue, ...white];
 const indexRows = [
   [2, 3],
   [0, 1],
@@ -38,37 +38,37 @@ test.each([1, 4, 8])('decodes a %i-bit palette', (bits) => {
       : indexRows;
   const colours = bits === 1 ? [red, white] : palette;
   const picture = decode({ ...size, bits, palette: colours, pixels: packRows(rows, bits) });
-  const expected = bits === 1 ? [...white, ...red, ...red, ...white] : upright;
+  const expected = bits === 1 ? [...white, ...red, ...red, ...white] : uprightPixels;
   expect([...picture.data]).toEqual(expected);
 });
 
 test('decodes an OS/2 palette with three bytes per colour', () => {
   const picture = decode({ ...size, bits: 8, headerBytes: 12, palette, pixels: packRows(indexRows, 8) });
-  expect([...picture.data]).toEqual(upright);
+  expect([...picture.data]).toEqual(uprightPixels);
 });
 
 test.each([24, 32])('decodes %i-bit colour', (bits) => {
-  expect([...decode({ ...size, bits, pixels: packRows(trueColour, bits) }).data]).toEqual(upright);
+  expect([...decode({ ...size, bits, pixels: packRows(trueColour, bits) }).data]).toEqual(uprightPixels);
 });
 
 test('decodes rows stored from top to bottom', () => {
   const pixels = packRows([...trueColour].reverse(), 24);
-  expect([...decode({ width: 2, height: -2, bits: 24, pixels }).data]).toEqual(upright);
+  expect([...decode({ width: 2, height: -2, bits: 24, pixels }).data]).toEqual(uprightPixels);
 });
 
-test('decodes 16 bits as 5-5-5 unless masks are given', () => {
+test('decodes 16-bit colour as 5-5-5 unless the header contains masks', () => {
   const rows555 = [
     [0x001f, 0x7fff],
     [0x7c00, 0x03e0],
   ];
-  expect([...decode({ ...size, bits: 16, pixels: packRows(rows555, 16) }).data]).toEqual(upright);
+  expect([...decode({ ...size, bits: 16, pixels: packRows(rows555, 16) }).data]).toEqual(uprightPixels);
   const rows565 = [
     [0x001f, 0xffff],
     [0xf800, 0x07e0],
   ];
   const masks = [0xf800, 0x07e0, 0x001f];
   const picture = decode({ ...size, bits: 16, compression: 3, masks, pixels: packRows(rows565, 16) });
-  expect([...picture.data]).toEqual(upright);
+  expect([...picture.data]).toEqual(uprightPixels);
 });
 
 test.each([56, 108, 124])('applies an alpha mask in a %i-byte header', (headerBytes) => {
@@ -94,16 +94,16 @@ test('ignores an alpha mask that would make the whole picture invisible', () => 
 
 test('decodes RLE8 runs, literals and skips', () => {
   const pixels = Buffer.from([0, 4, 2, 3, 0, 0, 0, 0, 1, 0, 1, 1, 0, 1]);
-  // The run of four is cut off at the end of the row.
-  expect([...decode({ ...size, bits: 8, compression: 1, palette, pixels }).data]).toEqual(upright);
-  const skipping = Buffer.from([1, 2, 0, 2, 0, 1, 1, 1, 0, 1]);
-  const picture = decode({ ...size, bits: 8, compression: 1, palette, pixels: skipping });
+  // The run of four is truncated at the end of the row.
+  expect([...decode({ ...size, bits: 8, compression: 1, palette, pixels }).data]).toEqual(uprightPixels);
+  const pixelsWithSkips = Buffer.from([1, 2, 0, 2, 0, 1, 1, 1, 0, 1]);
+  const picture = decode({ ...size, bits: 8, compression: 1, palette, pixels: pixelsWithSkips });
   expect([...picture.data]).toEqual([...red, ...green, ...blue, ...red]);
 });
 
 test('decodes RLE4 runs of two alternating colours', () => {
   const pixels = Buffer.from([2, 0x23, 0, 0, 2, 0x01, 0, 1]);
-  expect([...decode({ ...size, bits: 4, compression: 2, palette, pixels }).data]).toEqual(upright);
+  expect([...decode({ ...size, bits: 4, compression: 2, palette, pixels }).data]).toEqual(uprightPixels);
 });
 
 test.each<[string, string, BmpParts]>([
@@ -122,7 +122,7 @@ test.each<[string, string, BmpParts]>([
     'picture_cut',
     { ...size, bits: 8, compression: 1, palette, pixels: Buffer.from([1, 2]) },
   ],
-])('rejects %s with %s', (_name, code, parts) => {
+])('rejects %s with the code %s', (_name, code, parts) => {
   expect(() => decode(parts)).toThrow(expect.objectContaining({ code }) as Error);
 });
 
@@ -135,8 +135,10 @@ test('rejects a file truncated at any point with a specific error', () => {
     pixels: Buffer.from([2, 0x23, 0, 0, 2, 1, 0, 1]),
   });
   for (let length = 0; length < file.length - 2; length++) {
-    const cut = file.subarray(0, length);
-    expect(() => decodeBmp(cut, readBmpHeader(cut))).toThrow(/^The BMP image is (truncated|corrupt): it /);
+    const truncatedFile = file.subarray(0, length);
+    expect(() => decodeBmp(truncatedFile, readBmpHeader(truncatedFile))).toThrow(
+      /^The BMP image is (truncated|corrupt): it /,
+    );
   }
 });
 

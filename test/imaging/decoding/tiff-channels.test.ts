@@ -3,7 +3,15 @@ import sharp from 'sharp';
 import { describe, expect, test } from 'vitest';
 import { probe } from '../../../src/imaging/probe.ts';
 import { limits } from '../fixtures/pictures.ts';
-import { coloursOf, expectColours, greyCells, rgbCells, samplesOf, srgbOf, size } from '../support/cells.ts';
+import {
+  decodeCells,
+  expectColours,
+  greyCells,
+  rgbCells,
+  toSamples,
+  toSrgbCells,
+  size,
+} from '../support/cells.ts';
 import { greySpace, rgbSpace } from '../support/write-icc.ts';
 import { writePng } from '../support/write-png.ts';
 import { type TiffInput, writeTiff } from '../support/write-tiff.ts';
@@ -18,8 +26,8 @@ function tiff(input: ChannelInput): Buffer {
   return writeTiff({ ...size, depth: 8, ...input });
 }
 
-describe.each([8, 16] as const)('a TIFF of %i bits', (depth) => {
-  // Kinds of extra samples: 0 unspecified, 1 premultiplied alpha, 2 straight alpha.
+describe.each([8, 16] as const)('a TIFF with %i-bit samples', (depth) => {
+  // The kinds of extra samples are 0 (unspecified), 1 (premultiplied alpha) and 2 (straight alpha).
   test.each([
     [[0], [0], 255],
     [[0], [77], 255],
@@ -31,28 +39,28 @@ describe.each([8, 16] as const)('a TIFF of %i bits', (depth) => {
     [[1], [128], 128],
     [[1, 0], [128, 99], 128],
     [[0, 2, 0], [0, 128, 0], 128],
-  ])('decodes extra samples of the kinds %j', async (kinds, extra, alpha) => {
-    const premultiplied = kinds.includes(1);
+  ])('decodes extra samples of kinds %j', async (kinds, extra, alpha) => {
+    const isPremultiplied = kinds.includes(1);
     const multiply = (cells: readonly (readonly number[])[]) =>
-      premultiplied ? cells.map((cell) => cell.map((value) => Math.round((value * alpha) / 255))) : cells;
+      isPremultiplied ? cells.map((cell) => cell.map((value) => Math.round((value * alpha) / 255))) : cells;
     for (const [cells, photometric] of [
       [rgbCells, 2],
       [greyCells, 1],
     ] as const) {
-      const expected = srgbOf(undefined, cells, alpha);
+      const expected = toSrgbCells(undefined, cells, alpha);
       for (const isPlanar of [false, true]) {
         const file = tiff({
           depth,
           photometric,
           channels: (cells[0]?.length ?? 0) + extra.length,
-          samples: samplesOf(multiply(cells), depth, extra),
+          samples: toSamples(multiply(cells), depth, extra),
           isPlanar,
           order: isPlanar ? 'big' : 'little',
           tags: [[extraSamples, 3, kinds]],
         });
         expect(await probe(file, limits)).toMatchObject({ hasAlpha: alpha < 255, bitDepth: depth });
-        expectColours(await coloursOf(file), expected);
-        expectColours(await coloursOf(file, true), expected, premultiplied ? 4 : 3);
+        expectColours(await decodeCells(file), expected);
+        expectColours(await decodeCells(file, true), expected, isPremultiplied ? 4 : 3);
       }
     }
   });
@@ -70,28 +78,28 @@ describe.each([8, 16] as const)('a TIFF of %i bits', (depth) => {
           depth,
           photometric,
           channels: (cells[0]?.length ?? 0) + extra.length,
-          samples: samplesOf(cells, depth, extra),
+          samples: toSamples(cells, depth, extra),
           tags: [
             [extraSamples, 3, kinds],
             [profileTag, 7, space.profile],
           ],
         });
-        expectColours(await coloursOf(file), srgbOf(space, cells, alpha));
+        expectColours(await decodeCells(file), toSrgbCells(space, cells, alpha));
       }
     }
   });
 
   test('decodes inverted grey', async () => {
-    const inverted = greyCells.map((cell) => cell.map((value) => 255 - value));
+    const invertedCells = greyCells.map((cell) => cell.map((value) => 255 - value));
     for (const extra of [[], [0]]) {
       const file = tiff({
         depth,
         photometric: 0,
         channels: 1 + extra.length,
-        samples: samplesOf(inverted, depth, extra),
+        samples: toSamples(invertedCells, depth, extra),
         tags: extra.length > 0 ? [[extraSamples, 3, [0]]] : [],
       });
-      expectColours(await coloursOf(file), srgbOf(undefined, greyCells));
+      expectColours(await decodeCells(file), toSrgbCells(undefined, greyCells));
     }
   });
 
@@ -105,7 +113,7 @@ describe.each([8, 16] as const)('a TIFF of %i bits', (depth) => {
       depth,
       photometric: 2,
       channels: 3,
-      samples: samplesOf(rgbCells, depth),
+      samples: toSamples(rgbCells, depth),
       tags: [[sampleFormat, 3, [format, format, format]]],
     });
     await expect(probe(file, limits)).rejects.toMatchObject({
@@ -121,7 +129,7 @@ test.each([
   ['logarithmic luminance', { photometric: 32_844, depth: 16 }, 'logarithmic'],
   ['a transparency mask', { photometric: 4, depth: 8 }, 'mask'],
 ] as const)('rejects a TIFF with %s', async (_, input, reason) => {
-  const file = tiff({ photometric: 1, channels: 1, samples: samplesOf(greyCells, 8), ...input });
+  const file = tiff({ photometric: 1, channels: 1, samples: toSamples(greyCells, 8), ...input });
   await expect(probe(file, limits)).rejects.toMatchObject({
     code: 'picture_unsupported',
     message: expect.stringContaining(reason),
@@ -130,8 +138,8 @@ test.each([
 
 test('rejects inks other than CMYK, and too many channels', async () => {
   const cells = rgbCells.map((cell) => [...cell, 1, 2, 3]);
-  const inks = tiff({ photometric: 5, channels: 6, samples: samplesOf(cells, 8), tags: [[332, 3, [2]]] });
-  await expect(probe(inks, limits)).rejects.toMatchObject({ code: 'picture_unsupported' });
+  const inkTiff = tiff({ photometric: 5, channels: 6, samples: toSamples(cells, 8), tags: [[332, 3, [2]]] });
+  await expect(probe(inkTiff, limits)).rejects.toMatchObject({ code: 'picture_unsupported' });
   const manyChannels = writeTiff({
     width: 1,
     height: 1,
@@ -148,17 +156,17 @@ test("decodes uncompressed Y'CbCr", async () => {
     const y = 0.299 * r + 0.587 * g + 0.114 * b;
     return [y, 128 + (b - y) / 1.772, 128 + (r - y) / 1.402].map((value) => Math.min(255, Math.round(value)));
   });
-  const file = tiff({ photometric: 6, channels: 3, samples: samplesOf(cells, 8), tags: [[530, 3, [1, 1]]] });
-  expectColours(await coloursOf(file), rgbCells);
+  const file = tiff({ photometric: 6, channels: 3, samples: toSamples(cells, 8), tags: [[530, 3, [1, 1]]] });
+  expectColours(await decodeCells(file), rgbCells);
 });
 
-test.each([1, 2, 4] as const)('decodes grey and palettes of %i bits', async (depth) => {
+test.each([1, 2, 4] as const)('decodes %i-bit grey and palettes', async (depth) => {
   const max = 2 ** depth - 1;
   const cells = rgbCells.map((_, n) => [n % (max + 1)]);
   const expected = cells.map(([value = 0]) => Array(3).fill(Math.round((value * 255) / max)));
   for (const photometric of [0, 1]) {
-    const samples = samplesOf(photometric === 1 ? cells : cells.map(([value = 0]) => [max - value]), 8);
-    expectColours(await coloursOf(tiff({ depth, photometric, channels: 1, samples })), expected);
+    const samples = toSamples(photometric === 1 ? cells : cells.map(([value = 0]) => [max - value]), 8);
+    expectColours(await decodeCells(tiff({ depth, photometric, channels: 1, samples })), expected);
   }
   const colorMap = [0, 1, 2].flatMap((n) =>
     Array.from({ length: max + 1 }, (_, k) => (rgbCells[k]?.[n] ?? 0) * 257),
@@ -167,15 +175,15 @@ test.each([1, 2, 4] as const)('decodes grey and palettes of %i bits', async (dep
     depth,
     photometric: 3,
     channels: 1,
-    samples: samplesOf(cells, 8),
+    samples: toSamples(cells, 8),
     tags: [[320, 3, colorMap]],
   });
   expectColours(
-    await coloursOf(palette),
+    await decodeCells(palette),
     cells.map(([value = 0]) => rgbCells[value] ?? []),
   );
-  const png = writePng({ ...size, depth, colorType: 0, samples: samplesOf(cells, 8) });
-  expectColours(await coloursOf(png), expected);
+  const png = writePng({ ...size, depth, colorType: 0, samples: toSamples(cells, 8) });
+  expectColours(await decodeCells(png), expected);
 });
 
 test('decodes extra samples with a palette, in compressed pixels and in a rotated picture', async () => {
@@ -186,53 +194,53 @@ test('decodes extra samples with a palette, in compressed pixels and in a rotate
   const palette = tiff({
     photometric: 3,
     channels: 2,
-    samples: samplesOf(indices, 8, [0]),
+    samples: toSamples(indices, 8, [0]),
     tags: [
       [320, 3, colorMap],
       [extraSamples, 3, [0]],
     ],
   });
-  expectColours(await coloursOf(palette), rgbCells);
+  expectColours(await decodeCells(palette), rgbCells);
 
-  const samples = samplesOf(rgbCells, 8, [0, 50]);
-  const differences = samples.map((value, n) =>
+  const samples = toSamples(rgbCells, 8, [0, 50]);
+  const sampleDifferences = samples.map((value, n) =>
     n % (size.width * 5) < 5 ? value : (value - (samples[n - 5] ?? 0)) & 255,
   );
-  const deflated = tiff({
+  const deflatedTiff = tiff({
     photometric: 2,
     channels: 5,
     samples: [],
-    strip: deflateSync(Uint8Array.from(differences)),
+    strip: deflateSync(Uint8Array.from(sampleDifferences)),
     tags: [
       [259, 3, [8]],
       [317, 3, [2]],
       [extraSamples, 3, [0, 0]],
     ],
   });
-  expectColours(await coloursOf(deflated), rgbCells);
+  expectColours(await decodeCells(deflatedTiff), rgbCells);
 
-  const upsideDown = tiff({
+  const rotatedTiff = tiff({
     photometric: 2,
     channels: 5,
-    samples: samplesOf([...rgbCells].reverse(), 8, [0, 50]),
+    samples: toSamples([...rgbCells].reverse(), 8, [0, 50]),
     tags: [
       [274, 3, [3]],
       [extraSamples, 3, [0, 0]],
     ],
   });
-  expectColours(await coloursOf(upsideDown), rgbCells);
+  expectColours(await decodeCells(rotatedTiff), rgbCells);
 });
 
 test('decodes an undeclared fourth channel as alpha', async () => {
-  const file = tiff({ photometric: 2, channels: 4, samples: samplesOf(rgbCells, 8, [128]) });
+  const file = tiff({ photometric: 2, channels: 4, samples: toSamples(rgbCells, 8, [128]) });
   expect(await probe(file, limits)).toMatchObject({ colorSpace: 'RGBA' });
-  expectColours(await coloursOf(file), srgbOf(undefined, rgbCells, 128));
+  expectColours(await decodeCells(file), toSrgbCells(undefined, rgbCells, 128));
 });
 
 test('decodes JPEG compression', async () => {
-  const pixels = Uint8Array.from(samplesOf(rgbCells, 8));
+  const pixels = Uint8Array.from(toSamples(rgbCells, 8));
   const file = await sharp(pixels, { raw: { ...size, channels: 3 } })
     .tiff({ compression: 'jpeg', quality: 100 })
     .toBuffer();
-  expectColours(await coloursOf(file), rgbCells, 8);
+  expectColours(await decodeCells(file), rgbCells, 8);
 });

@@ -1,14 +1,14 @@
 import { describe, expect, test } from 'vitest';
 import { probe } from '../../../src/imaging/probe.ts';
 import { limits } from '../fixtures/pictures.ts';
-import { coloursOf, expectColours, rgbCells, samplesOf, size } from '../support/cells.ts';
+import { decodeCells, expectColours, rgbCells, toSamples, size } from '../support/cells.ts';
 import { labToXyz, toSrgb } from '../support/write-icc.ts';
 import { writeTiff } from '../support/write-tiff.ts';
 
 const extraSamples = 338;
 
-describe.each([8, 16] as const)('a TIFF with %i bits per sample', (depth) => {
-  /** The photometric interpretation and the encodings of lightness and chroma of each kind of L*a*b*. */
+describe.each([8, 16] as const)('a TIFF with %i-bit samples', (depth) => {
+  /** For each kind of L*a*b*, the photometric interpretation and the functions that encode lightness and chroma. */
   const labKinds = {
     CIE: [
       8,
@@ -35,7 +35,7 @@ describe.each([8, 16] as const)('a TIFF with %i bits per sample', (depth) => {
     [20, 10, 10],
     [55, -60, 50],
   ];
-  // Computed from the rounded lightness: the rounding matters if a channel of the colour is dark.
+  // The expected colours use the rounded lightness, because rounding visibly changes dark colours.
   const steps = depth === 8 ? 2.55 : 652.8;
   const expectedLab = labCells.map(([l = 0, a = 0, b = 0]) =>
     toSrgb(labToXyz([Math.round(l * steps) / steps, a, b])),
@@ -55,7 +55,7 @@ describe.each([8, 16] as const)('a TIFF with %i bits per sample', (depth) => {
       [[0], [0], 255],
       [[2], [128], 128],
     ] as const) {
-      const samples = samplesOf(
+      const samples = toSamples(
         cells.map((cell) => [...cell, ...extra.map((value) => value * (depth === 16 ? 257 : 1))]),
         8,
       );
@@ -75,8 +75,8 @@ describe.each([8, 16] as const)('a TIFF with %i bits per sample', (depth) => {
       const expected = expectedLab.map((cell) =>
         cell.map((value) => Math.round(255 + ((value - 255) * alpha) / 255)),
       );
-      expectColours(await coloursOf(file), expected);
-      expectColours(await coloursOf(file, true), expected);
+      expectColours(await decodeCells(file), expected);
+      expectColours(await decodeCells(file, true), expected);
     }
   });
 });
@@ -86,6 +86,6 @@ test('decodes ITU L*a*b* with its own ranges', async () => {
   const expected = cells.map(([l = 0]) =>
     toSrgb(labToXyz([(l * 100) / 255, -85 + (127 * 170) / 255, -75 + (96 * 200) / 255])),
   );
-  const file = writeTiff({ ...size, depth: 8, photometric: 10, channels: 3, samples: samplesOf(cells, 8) });
-  expectColours(await coloursOf(file), expected);
+  const file = writeTiff({ ...size, depth: 8, photometric: 10, channels: 3, samples: toSamples(cells, 8) });
+  expectColours(await decodeCells(file), expected);
 });

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { probe } from '../../../src/imaging/probe.ts';
 import { limits } from '../fixtures/pictures.ts';
-import { coloursOf, expectColours, rgbCells, samplesOf, size } from '../support/cells.ts';
+import { decodeCells, expectColours, rgbCells, toSamples, size } from '../support/cells.ts';
 import { writeGif } from '../support/write-gif.ts';
 import { writePng } from '../support/write-png.ts';
 
@@ -11,11 +11,11 @@ test.each([8, 16] as const)('decodes a %i-bit PNG with a transparent colour', as
     ...size,
     depth,
     colorType: 2,
-    samples: samplesOf(rgbCells, depth),
+    samples: toSamples(rgbCells, depth),
     chunks: [['tRNS', Buffer.from(key)]],
   });
   expect(await probe(file, limits)).toMatchObject({ hasAlpha: true });
-  expectColours(await coloursOf(file), [[255, 255, 255], ...rgbCells.slice(1)]);
+  expectColours(await decodeCells(file), [[255, 255, 255], ...rgbCells.slice(1)]);
 });
 
 test('decodes a PNG palette with transparent entries', async () => {
@@ -23,7 +23,7 @@ test('decodes a PNG palette with transparent entries', async () => {
     ...size,
     depth: 8,
     colorType: 3,
-    samples: samplesOf(
+    samples: toSamples(
       rgbCells.map((_, n) => [n]),
       8,
     ),
@@ -32,58 +32,58 @@ test('decodes a PNG palette with transparent entries', async () => {
       ['tRNS', Buffer.of(128, 0)],
     ],
   });
-  expectColours(await coloursOf(file), [[255, 127, 127], [255, 255, 255], ...rgbCells.slice(2)]);
+  expectColours(await decodeCells(file), [[255, 127, 127], [255, 255, 255], ...rgbCells.slice(2)]);
 });
 
-describe('a GIF whose first frame does not cover its screen', () => {
+describe('a GIF whose first frame does not match its logical screen', () => {
   const palette = [
     [200, 30, 30],
     [0, 0, 0],
   ];
-  // Covers cells 5 and 6 in the middle of the picture.
+  // This frame covers cells 5 and 6 in the middle of the picture.
   const frame = { left: 12, top: 12, width: 24, height: 12, indices: Array(24 * 12).fill(0) };
   const white = [255, 255, 255];
   const fullFrame = { left: 0, top: 0, ...size, indices: Array(size.width * size.height).fill(1) };
 
   test.each([
-    ['is placed on white', [frame], [200, 30, 30]],
-    ['ignores a second frame that covers the screen', [frame, fullFrame], [200, 30, 30]],
-    ['may have a transparent colour', [{ ...frame, transparent: 1 }], [200, 30, 30]],
-    ['may be fully transparent', [{ ...frame, transparent: 0 }], white],
-  ])('%s', async (_, frames, inside) => {
+    ['has a white background around the frame', [frame], [200, 30, 30]],
+    ['is decoded without its second frame', [frame, fullFrame], [200, 30, 30]],
+    ['is decoded if the frame has a transparent colour', [{ ...frame, transparent: 1 }], [200, 30, 30]],
+    ['is white if the frame is fully transparent', [{ ...frame, transparent: 0 }], white],
+  ])('%s', async (_, frames, frameColour) => {
     const file = writeGif(size, palette, frames);
     expect(await probe(file, limits)).toMatchObject(size);
-    const expected = rgbCells.map((_cell, n) => (n === 5 || n === 6 ? inside : white));
-    expectColours(await coloursOf(file), expected);
-    expectColours(await coloursOf(file, true), expected);
+    const expected = rgbCells.map((_cell, n) => (n === 5 || n === 6 ? frameColour : white));
+    expectColours(await decodeCells(file), expected);
+    expectColours(await decodeCells(file, true), expected);
   });
 
-  test('is cropped to the screen', async () => {
+  test('is cropped to the screen if the frame extends beyond it', async () => {
     const left = 24;
     const indices = Array(size.width * size.height).fill(0);
     const file = writeGif(size, palette, [{ left, top: 0, ...size, indices }]);
     expect(await probe(file, limits)).toMatchObject(size);
     expectColours(
-      await coloursOf(file),
+      await decodeCells(file),
       rgbCells.map((_, n) => (n % 4 < 2 ? white : [200, 30, 30])),
     );
     for (const top of [0, 60_000]) {
-      const outside = writeGif(size, palette, [{ ...frame, left: 60_000, top }]);
-      expect(await probe(outside, limits)).toMatchObject(size);
+      const invisibleFrame = writeGif(size, palette, [{ ...frame, left: 60_000, top }]);
+      expect(await probe(invisibleFrame, limits)).toMatchObject(size);
       expectColours(
-        await coloursOf(outside),
+        await decodeCells(invisibleFrame),
         rgbCells.map(() => white),
       );
     }
   });
 
-  test('replaces a smaller screen', async () => {
+  test('is as large as the frame if the screen is smaller', async () => {
     const screen = { width: 2, height: 2 };
     const indices = Array(size.width * size.height).fill(0);
     const file = writeGif(screen, palette, [{ left: 0, top: 0, ...size, indices }]);
     expect(await probe(file, limits)).toMatchObject(size);
     expectColours(
-      await coloursOf(file),
+      await decodeCells(file),
       rgbCells.map(() => [200, 30, 30]),
     );
   });

@@ -49,8 +49,8 @@ test.each([
   ['LF to CRLF', '\n', '\r\n'],
 ])('reports a PNG converted from %s in a text-mode transfer as corrupt', async (_name, from, to) => {
   const bytes = await gradientPicture(20, 20).png().toBuffer();
-  const converted = Buffer.from(bytes.toString('latin1').replaceAll(from, to), 'latin1');
-  await expect(sniffFormat(converted, pictureFormats)).rejects.toMatchObject({
+  const convertedFile = Buffer.from(bytes.toString('latin1').replaceAll(from, to), 'latin1');
+  await expect(sniffFormat(convertedFile, pictureFormats)).rejects.toMatchObject({
     code: 'picture_corrupt',
     message: expect.stringContaining('a text-mode transfer') as string,
   });
@@ -60,7 +60,7 @@ test('rejects an empty file', async () => {
   await expect(sniffFormat(new Uint8Array(), pictureFormats)).rejects.toMatchObject({ code: 'empty_file' });
 });
 
-test('names the detected and the accepted formats in the message', async () => {
+test('includes the detected format and the accepted formats in the message', async () => {
   const bytes = await sharp({ create: { width: 2, height: 2, channels: 3, background: 'red' } })
     .gif()
     .toBuffer();

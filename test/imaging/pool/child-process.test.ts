@@ -10,7 +10,7 @@ const execFileAsync = promisify(execFile);
 const poolModule = pathToFileURL(join(import.meta.dirname, '../../../src/imaging/pool/decoder-pool.ts')).href;
 const linuxOnly = process.platform === 'linux' ? test : test.skip;
 
-/** Runs `body` with a started `pool` in a separate process. Returns its output. */
+/** Runs `body` in a separate process that has started a `pool`. Returns the output of the process. */
 async function runInProcess(body: string): Promise<string> {
   const program = `
     import { makeDecoderPool } from ${JSON.stringify(poolModule)};
@@ -27,16 +27,18 @@ async function runInProcess(body: string): Promise<string> {
   return stdout;
 }
 
-test('lets a program exit without closing its pool', async () => {
+test('allows the program to exit without closing the pool', async () => {
   const folder = await pictureFolder('good.jpg');
   const path = JSON.stringify(join(folder, 'good.jpg'));
   const output = await runInProcess(`console.log((await pool.probe({ path: ${path}, limits })).width);`);
   expect(output.trim()).toBe('300');
 });
 
-linuxOnly('loads no native decoder in the parent, and hides the environment from children', async () => {
-  const folder = await pictureFolder('good.jpg');
-  const output = await runInProcess(`
+linuxOnly(
+  'does not load the native decoder in the parent, and hides the environment from children',
+  async () => {
+    const folder = await pictureFolder('good.jpg');
+    const output = await runInProcess(`
     await pool.probe({ path: ${JSON.stringify(join(folder, 'good.jpg'))}, limits });
     const { readFileSync } = await import('node:fs');
     const pids = readFileSync('/proc/self/task/' + process.pid + '/children', 'utf8').trim().split(' ');
@@ -46,13 +48,14 @@ linuxOnly('loads no native decoder in the parent, and hides the environment from
       childLoadsDecoder: readFileSync('/proc/' + pids[0] + '/maps', 'utf8').includes('libvips'),
       environment: pids.map((pid) => readFileSync('/proc/' + pid + '/environ', 'utf8')).join(),
     }));`);
-  const report = JSON.parse(output) as Record<string, unknown> & { pids: string[]; environment: string };
-  expect(report).toMatchObject({ parentLoadsDecoder: false, childLoadsDecoder: true });
-  expect(report.environment).not.toContain('do-not-tell');
-  await expect.poll(() => runningChildren(report.pids)).toEqual([]);
-});
+    const report = JSON.parse(output) as Record<string, unknown> & { pids: string[]; environment: string };
+    expect(report).toMatchObject({ parentLoadsDecoder: false, childLoadsDecoder: true });
+    expect(report.environment).not.toContain('do-not-tell');
+    await expect.poll(() => runningChildren(report.pids)).toEqual([]);
+  },
+);
 
-/** Returns the children that are still running. All must exit with their parent. */
+/** Returns the command lines of the children that are still running. All children must exit with their parent. */
 async function runningChildren(pids: readonly string[]): Promise<string[]> {
   const commands = await Promise.all(
     pids.map((pid) => readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '')),

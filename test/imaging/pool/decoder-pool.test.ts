@@ -32,14 +32,14 @@ test('probes a picture from its header', async () => {
   ).rejects.toMatchObject({ name: 'AppError', code: 'picture_too_large', failureClass: 'permanent' });
 });
 
-test('logs the message of the image library, but does not include it in the error', async () => {
+test("logs the image library's message, but does not include it in the error", async () => {
   const info = vi.fn();
-  const silent = () => undefined;
-  const pool = faultyPool({ logger: { debug: silent, info, warn: silent, error: silent } });
+  const ignore = () => undefined;
+  const pool = faultyPool({ logger: { debug: ignore, info, warn: ignore, error: ignore } });
   const folder = await pictureFolder('good.jpg');
-  const complete = await readFile(join(folder, 'good.jpg'));
-  await writeFile(join(folder, 'cut.jpg'), complete.subarray(0, complete.length / 2));
-  await expect(pool.derive(derivation(folder, 'cut.jpg'))).rejects.toMatchObject({
+  const completeFile = await readFile(join(folder, 'good.jpg'));
+  await writeFile(join(folder, 'truncated.jpg'), completeFile.subarray(0, completeFile.length / 2));
+  await expect(pool.derive(derivation(folder, 'truncated.jpg'))).rejects.toMatchObject({
     code: 'picture_cut',
     message: 'The JPEG image is truncated: the file ends too early.',
   });
@@ -54,7 +54,7 @@ test('rejects a missing file with storage_failed', async () => {
   });
 });
 
-test('leaves no file after a failed derivation', async () => {
+test('leaves no files behind if a derivation fails', async () => {
   const pool = faultyPool();
   const folder = await pictureFolder('good.jpg');
   const outputDirectory = join(folder, 'missing');
@@ -73,18 +73,18 @@ test.each([
   const timeoutMs = fault === 'hang' ? 500 * timeScale : 60_000;
   const pool = faultyPool({ timeoutMs, memoryMb: 400 });
   const folder = await pictureFolder('good.jpg');
-  const failing = pool.derive(derivation(folder, `${fault}-1.jpg`));
-  const next = pool.derive(derivation(folder, 'good.jpg'));
-  await expect(failing).rejects.toMatchObject({
+  const failingRequest = pool.derive(derivation(folder, `${fault}-1.jpg`));
+  const nextRequest = pool.derive(derivation(folder, 'good.jpg'));
+  await expect(failingRequest).rejects.toMatchObject({
     code: 'decoder_crashed',
     failureClass: 'crash',
     message: expect.stringMatching(message) as string,
   });
-  expect((await next).renditions).toHaveLength(3);
+  expect((await nextRequest).renditions).toHaveLength(3);
   expect(pool.stats()).toMatchObject(counts);
 });
 
-test('fails only the probe that crashes', async () => {
+test('rejects only the probe that crashes', async () => {
   const pool = faultyPool();
   const folder = await pictureFolder('good.jpg');
   const outcomes = await Promise.allSettled(
@@ -99,13 +99,13 @@ test('runs probes while derivations are running', async () => {
   const pool = faultyPool();
   const folder = await pictureFolder('good.jpg', 'slow-1.jpg');
   await pool.probe({ path: join(folder, 'good.jpg'), limits });
-  const slow = pool.derive(derivation(folder, 'slow-1.jpg'));
-  const first = await Promise.race([
-    slow.then(() => 'derivation'),
+  const slowDerivation = pool.derive(derivation(folder, 'slow-1.jpg'));
+  const firstResult = await Promise.race([
+    slowDerivation.then(() => 'derivation'),
     pool.probe({ path: join(folder, 'good.jpg'), limits }).then(() => 'probe'),
   ]);
-  expect(first).toBe('probe');
-  await slow;
+  expect(firstResult).toBe('probe');
+  await slowDerivation;
 });
 
 test('runs requests by priority, and in order within each priority', async () => {
@@ -122,11 +122,11 @@ test('runs requests by priority, and in order within each priority', async () =>
     derive('good.jpg', 1, 'first'),
     derive('good.jpg', 1, 'second'),
   ]);
-  // Nothing runs before the child is ready, so even the first request is queued.
+  // Nothing runs before the child is ready, so the first request is also queued.
   expect(order).toEqual(['first', 'second', 'last', 'running']);
 });
 
-test('replaces children after a number of tasks without losing a task', async () => {
+test('replaces each child after its maximum number of tasks without losing a task', async () => {
   const pool = faultyPool({ size: 2, maxTasksPerChild: 3 });
   const folder = await pictureFolder('good.jpg');
   await Promise.all(Array.from({ length: 20 }, () => pool.derive(derivation(folder, 'good.jpg'))));
@@ -137,26 +137,26 @@ test('removes an aborted request from the queue', async () => {
   const pool = faultyPool();
   const folder = await pictureFolder('good.jpg', 'slow-1.jpg');
   const controller = new AbortController();
-  const running = pool.derive(derivation(folder, 'slow-1.jpg'));
-  const waiting = pool.derive(derivation(folder, 'good.jpg', { signal: controller.signal }));
+  const runningRequest = pool.derive(derivation(folder, 'slow-1.jpg'));
+  const waitingRequest = pool.derive(derivation(folder, 'good.jpg', { signal: controller.signal }));
   controller.abort(new Error('aborted'));
-  await expect(waiting).rejects.toThrow('aborted');
-  await running;
+  await expect(waitingRequest).rejects.toThrow('aborted');
+  await runningRequest;
   expect(pool.stats()).toMatchObject({ crashes: 0, waiting: 0 });
 });
 
-test('kills the child of an aborted running request', async () => {
+test('kills the child if a running request is aborted', async () => {
   const pool = faultyPool();
   const folder = await pictureFolder('good.jpg');
   const controller = new AbortController();
-  const running = pool.derive(derivation(folder, 'hang-1.jpg', { signal: controller.signal }));
+  const runningRequest = pool.derive(derivation(folder, 'hang-1.jpg', { signal: controller.signal }));
   await vi.waitFor(() => expect(pool.stats().busy).toBe(1), waitTimeoutMs);
   controller.abort(new Error('aborted'));
-  await expect(running).rejects.toThrow('aborted');
+  await expect(runningRequest).rejects.toThrow('aborted');
   await pool.derive(derivation(folder, 'good.jpg'));
   expect(pool.stats()).toMatchObject({ crashes: 0, timeouts: 0 });
-  const aborted = derivation(folder, 'good.jpg', { signal: AbortSignal.abort(new Error('before')) });
-  await expect(pool.derive(aborted)).rejects.toThrow('before');
+  const abortedRequest = derivation(folder, 'good.jpg', { signal: AbortSignal.abort(new Error('before')) });
+  await expect(pool.derive(abortedRequest)).rejects.toThrow('before');
 });
 
 test('rejects running and queued requests on close', async () => {
@@ -176,10 +176,10 @@ test('rejects running and queued requests on close', async () => {
   expect(pool.stats()).toMatchObject({ alive: 0, busy: 0 });
 });
 
-test('fails requests quickly if no child can start, without restarting endlessly', async () => {
+test('rejects requests quickly if no child can start, and does not restart children endlessly', async () => {
   const error = vi.fn<(details: object, message: string) => void>();
-  const silent = () => undefined;
-  const logger = { debug: silent, info: silent, warn: silent, error };
+  const ignore = () => undefined;
+  const logger = { debug: ignore, info: ignore, warn: ignore, error };
   const pool = faultyPool({ childModule: childModule('exiting-child'), logger });
   const folder = await pictureFolder('good.jpg');
   await expect(pool.derive(derivation(folder, 'good.jpg'))).rejects.toMatchObject({ code: 'unavailable' });

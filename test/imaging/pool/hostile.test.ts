@@ -4,7 +4,7 @@ import { expect, test } from 'vitest';
 import { AppError } from '../../../src/errors.ts';
 import { derivation, faultyPool, pictureFolder } from './setup.ts';
 
-// A folder with a subfolder `hostile` of broken, unusual and oversized files. It is not part of the repository.
+// A folder whose subfolder `hostile` contains corrupt, unusual and oversized files. It is not part of the repository.
 const corpus = process.env['VITRINE_CORPUS'];
 if (corpus === undefined) console.log('skipped: set VITRINE_CORPUS to a folder with hostile files');
 

@@ -34,7 +34,7 @@ const sizes = [
 ] as const;
 const jpegBytes = 100;
 const renditions = sizes.map(([preset, width, height]) => ({ preset, width, height, bytes: jpegBytes }));
-const derived = { ...description, renditions };
+const derivedResult = { ...description, renditions };
 
 /** Returns `count` minimal JPEGs of `jpegBytes` bytes each. */
 function jpegs(count: number): Buffer {
@@ -51,32 +51,38 @@ const readDerived =
     readResult(task, result, payload);
 
 test('accepts a valid response and assigns its bytes to the renditions', () => {
-  const { renditions: encoded } = readDerived(derived)() as EncodedPicture;
+  const { renditions: encoded } = readDerived(derivedResult)() as EncodedPicture;
   expect(encoded.map(({ preset, jpeg }) => [preset.name, jpeg.length])).toEqual(
     sizes.map(([name]) => [name, jpegBytes]),
   );
 });
 
 const [card, zoom, thumb] = renditions;
-const withVector = (vector: unknown[]) => ({ ...derived, embedding: { space: embeddingSpace, vector } });
+const withVector = (vector: unknown[]) => ({
+  ...derivedResult,
+  embedding: { space: embeddingSpace, vector },
+});
 const { vector } = description.embedding;
 
 test.each<[string, unknown, Buffer?]>([
-  ['a path', { ...derived, renditions: [{ ...card, path: '/etc/passwd' }, zoom, thumb] }],
-  ['an extra field', { ...derived, tenant: 1 }],
-  ['an unknown preset', { ...derived, renditions: [card, { ...zoom, preset: 'huge' }, thumb] }],
-  ['a repeated preset', { ...derived, renditions: [card, card, thumb] }],
-  ['a missing preset', { ...derived, renditions: [card, zoom] }, jpegs(2)],
-  ['a wrong size', { ...derived, renditions: [card, zoom, { ...thumb, width: 101 }] }],
-  ['fewer bytes than declared', derived, jpegs(2)],
-  ['more bytes than declared', derived, jpegs(4)],
-  ['a negative length', { ...derived, renditions: [card, zoom, { ...thumb, bytes: -100 }] }],
-  ['a file that is not a JPEG', derived, Buffer.alloc(300, 1)],
-  ['more pixels than allowed', { ...derived, facts: { ...facts, width: 16_000, height: 16_000 } }],
-  ['a side that is not a number', { ...derived, facts: { ...facts, width: '300' } }],
-  ['an unsupported format', { ...derived, facts: { ...facts, format: 'svg' } }],
-  ['an upper-case hash', { ...derived, fingerprint: { ...description.fingerprint, hash: '0F'.repeat(32) } }],
-  ['a short thumbnail', { ...derived, fingerprint: { ...description.fingerprint, thumbnail: 'AAAA' } }],
+  ['a path', { ...derivedResult, renditions: [{ ...card, path: '/etc/passwd' }, zoom, thumb] }],
+  ['an extra field', { ...derivedResult, tenant: 1 }],
+  ['an unknown preset', { ...derivedResult, renditions: [card, { ...zoom, preset: 'huge' }, thumb] }],
+  ['a repeated preset', { ...derivedResult, renditions: [card, card, thumb] }],
+  ['a missing preset', { ...derivedResult, renditions: [card, zoom] }, jpegs(2)],
+  ['a wrong size', { ...derivedResult, renditions: [card, zoom, { ...thumb, width: 101 }] }],
+  ['fewer bytes than declared', derivedResult, jpegs(2)],
+  ['more bytes than declared', derivedResult, jpegs(4)],
+  ['a negative length', { ...derivedResult, renditions: [card, zoom, { ...thumb, bytes: -100 }] }],
+  ['a file that is not a JPEG', derivedResult, Buffer.alloc(300, 1)],
+  ['more pixels than allowed', { ...derivedResult, facts: { ...facts, width: 16_000, height: 16_000 } }],
+  ['a side that is not a number', { ...derivedResult, facts: { ...facts, width: '300' } }],
+  ['an unsupported format', { ...derivedResult, facts: { ...facts, format: 'svg' } }],
+  [
+    'an upper-case hash',
+    { ...derivedResult, fingerprint: { ...description.fingerprint, hash: '0F'.repeat(32) } },
+  ],
+  ['a short thumbnail', { ...derivedResult, fingerprint: { ...description.fingerprint, thumbnail: 'AAAA' } }],
   ['a short embedding', withVector(vector.slice(1))],
   ['null in the embedding', withVector([null, ...vector.slice(1)])],
   ['an embedding whose length is not 1', withVector(vector.map(() => 1))],
@@ -87,29 +93,29 @@ test.each<[string, unknown, Buffer?]>([
 test.each([
   ['a code that a decoder may not report', { type: 'failed', id: 1, code: 'purge_refused', message: 'No.' }],
   ['a line break in the text', { type: 'failed', id: 1, code: 'picture_damaged', message: 'a\nb' }],
-  ['too long a text', { type: 'failed', id: 1, code: 'picture_damaged', message: 'a'.repeat(501) }],
+  ['a text that is too long', { type: 'failed', id: 1, code: 'picture_damaged', message: 'a'.repeat(501) }],
   ['an unknown type', { type: 'hello' }],
   ['a number instead of an object', 7],
 ])('rejects a message with %s', (_, message) => {
   expect(() => readChildMessage(message)).toThrow(expect.objectContaining({ name: 'InvalidResponse' }));
 });
 
-const frame = (messageBytes: number, payloadBytes: number) => {
+const frameHeader = (messageBytes: number, payloadBytes: number) => {
   const header = Buffer.alloc(8);
   header.writeUInt32BE(messageBytes, 0);
   header.writeUInt32BE(payloadBytes, 4);
   return header.toString('base64');
 };
-const done = { type: 'done', id: 'ID', result: facts };
+const doneMessage = { type: 'done', id: 'ID', result: facts };
 
 test.each<[string, readonly (object | string)[]]>([
-  ['facts with an extra field', [{ ...done, result: { ...facts, path: '/etc/passwd' } }]],
-  ['a response to another request', [{ ...done, id: 999 }]],
+  ['facts with an extra field', [{ ...doneMessage, result: { ...facts, path: '/etc/passwd' } }]],
+  ['a response to a different request', [{ ...doneMessage, id: 999 }]],
   ['a ready message during a task', [{ type: 'ready' }]],
-  ['bytes without a rendition', [frame(2, 1)]],
-  ['a message that is too long', [frame(2 ** 31, 0)]],
-  ['a frame that is not JSON', [frame(3, 0), Buffer.from('???').toString('base64')]],
-  ['a second response', [done, done]],
+  ['bytes without a rendition', [frameHeader(2, 1)]],
+  ['a message that is too long', [frameHeader(2 ** 31, 0)]],
+  ['a frame that is not JSON', [frameHeader(3, 0), Buffer.from('???').toString('base64')]],
+  ['a second response', [doneMessage, doneMessage]],
 ])('kills a child that sends %s, and decodes the next picture', async (problem, messages) => {
   const pool = faultyPool({ childModule: childModule('invalid-response-child') });
   const folder = await pictureFolder('good.jpg');

@@ -11,14 +11,14 @@ import { limits } from '../fixtures/pictures.ts';
 import type { Targets } from '../fixtures/hostile-child.ts';
 import { childModule, faultyPool, pictureFolder } from './setup.ts';
 
-const denied = 'ERR_ACCESS_DENIED';
+const deniedCode = 'ERR_ACCESS_DENIED';
 const projectFolder = fileURLToPath(new URL('../../..', import.meta.url));
 
 /** Starts a server that accepts connections and sends nothing. */
-async function listen(where: { path: string } | { port: number; host: string }): Promise<net.Server> {
+async function listen(address: { path: string } | { port: number; host: string }): Promise<net.Server> {
   const server = net.createServer((socket) => socket.on('error', () => undefined).end());
   onTestFinished(() => void server.close());
-  await new Promise<void>((resolve) => server.listen(where, resolve));
+  await new Promise<void>((resolve) => server.listen(address, resolve));
   return server;
 }
 
@@ -28,7 +28,7 @@ interface AttackSetup {
   readonly path: string;
 }
 
-/** Creates a data folder with secrets and a picture of another tenant, and an upload that attacks them. */
+/** Creates a data folder with secrets and another tenant's picture, and an upload that attacks them. */
 async function setUpAttack(): Promise<AttackSetup> {
   const folder = await pictureFolder('other-original.jpg');
   const output = join(folder, 'outside');
@@ -43,7 +43,7 @@ async function setUpAttack(): Promise<AttackSetup> {
       '.env': join(folder, '.env'),
       secret: join(folder, 'secret.json'),
       original: join(folder, 'other-original.jpg'),
-      // A file of a package, which the child may read but not load.
+      // A package file that the child may read but not load.
       addon: libraryFile(),
     },
     folder: output,
@@ -72,11 +72,11 @@ async function attack(
   launcher: readonly string[] = [],
 ): Promise<Record<string, string>> {
   let output = '';
-  const silent = () => undefined;
+  const ignore = () => undefined;
   const warn = (fields: object) => void (output += 'output' in fields ? String(fields.output) : '');
   const pool = faultyPool({
     childModule: childModule('hostile-child'),
-    logger: { debug: silent, info: silent, warn, error: silent },
+    logger: { debug: ignore, info: ignore, warn, error: ignore },
     workDirectory: join(folder, 'decoders'),
     launcher,
   });
@@ -88,43 +88,43 @@ async function attack(
   return JSON.parse(/^\{.*\}$/m.exec(output)?.[0] ?? '') as Record<string, string>;
 }
 
-test('lets JavaScript in a child read only its input and code, write nothing and start nothing', async () => {
-  vi.stubEnv('PASSWORD_OF_THE_SERVER', 'do-not-read');
+test('allows a child to read only its input and code, to write no files and to start no processes', async () => {
+  vi.stubEnv('SERVER_PASSWORD', 'do-not-read');
   onTestFinished(() => void vi.unstubAllEnvs());
   const setup = await setUpAttack();
   const outcomes = await attack(setup);
-  const unrestricted = new Set(['tcp', 'unix', 'signal']);
-  if (outcomes['drop'] === 'function') expect(outcomes['addon']).toBe(denied);
-  else unrestricted.add('addon');
+  const unrestrictedAttempts = new Set(['tcp', 'unix', 'signal']);
+  if (outcomes['drop'] === 'function') expect(outcomes['addon']).toBe(deniedCode);
+  else unrestrictedAttempts.add('addon');
   const isCode = (name: string) => name.startsWith('addon: ');
-  const unexpected = Object.entries(outcomes).filter(
-    ([name, outcome]) => outcome === 'succeeded' && !unrestricted.has(name) && !isCode(name),
+  const unexpectedSuccesses = Object.entries(outcomes).filter(
+    ([name, outcome]) => outcome === 'succeeded' && !unrestrictedAttempts.has(name) && !isCode(name),
   );
-  expect(unexpected).toEqual([]);
+  expect(unexpectedSuccesses).toEqual([]);
   expect(outcomes).toMatchObject({
-    '.env: readFile': denied,
-    'secret: open': denied,
-    'original: readFile': denied,
-    'original: hard link': denied,
-    'secret: symbolic link': denied,
-    'environment of the parent': denied,
-    'memory of the parent': denied,
-    'list other children': denied,
-    'change input': denied,
-    writeFile: denied,
-    process: denied,
-    worker: denied,
-    inspector: denied,
+    '.env: readFile': deniedCode,
+    'secret: open': deniedCode,
+    'original: readFile': deniedCode,
+    'original: hard link': deniedCode,
+    'secret: symbolic link': deniedCode,
+    'parent environment': deniedCode,
+    'parent memory': deniedCode,
+    'list other children': deniedCode,
+    'change input': deniedCode,
+    writeFile: deniedCode,
+    process: deniedCode,
+    worker: deniedCode,
+    inspector: deniedCode,
     database: 'ERR_UNKNOWN_BUILTIN_MODULE',
-    environment: expect.not.stringMatching(/OF_THE_SERVER/) as string,
+    environment: expect.not.stringMatching(/SERVER_PASSWORD/) as string,
   });
   expect(readdirSync(setup.output)).toEqual([]);
-  // As documented, this is not prevented without a launcher. Node 25 adds a permission for the network.
+  // As documented, connections and signals are not prevented without a launcher. Node 25 adds a network permission.
   const isNetworkLimited = process.allowedNodeEnvironmentFlags.has('--allow-net');
-  expect(outcomes).toMatchObject({ tcp: isNetworkLimited ? denied : 'succeeded', signal: 'succeeded' });
+  expect(outcomes).toMatchObject({ tcp: isNetworkLimited ? deniedCode : 'succeeded', signal: 'succeeded' });
 });
 
-/** The command of `docs/decoder-sandbox.md` for this checkout. */
+/** The command in `docs/decoder-sandbox.md`, with the paths of this checkout. */
 const bubblewrap = [
   'bwrap --unshare-all --die-with-parent --new-session --cap-drop ALL --ro-bind /usr /usr',
   '--ro-bind-try /lib /lib --ro-bind-try /lib64 /lib64 --proc /proc --dev /dev --tmpfs /tmp',
@@ -144,14 +144,14 @@ describe.each([
   ],
   ['bwrap', bubblewrap, { tcp: /ENETUNREACH|ECONNREFUSED|DENIED/, unix: /ENOENT|DENIED/, signal: /ESRCH/ }],
 ] as const)('the launcher %s', (name, launcher, expected) => {
-  const trial =
+  const trialArguments =
     name === 'bwrap'
       ? ['--unshare-all', '--ro-bind', '/', '/', 'true']
       : ['--net', '--map-root-user', 'true'];
-  const { status } = spawnSync(name, trial);
+  const { status } = spawnSync(name, trialArguments);
   if (status !== 0) console.log(`skipped: ${name} is not installed, or this system does not allow it`);
 
-  test.skipIf(status !== 0)('denies network access to a child, and lets it decode', async () => {
+  test.skipIf(status !== 0)('denies a child network access, but lets it decode pictures', async () => {
     const setup = await setUpAttack();
     const outcomes = await attack(setup, launcher);
     for (const [attempt, outcome] of Object.entries(expected))
@@ -161,25 +161,25 @@ describe.each([
     await expect(pool.probe({ path, limits })).resolves.toMatchObject({ width: 300 });
   });
 
-  test.skipIf(status !== 0)('is killed with a child that hangs or uses too much memory', async () => {
+  test.skipIf(status !== 0)('exits if its child hangs or uses too much memory', async () => {
     const folder = await pictureFolder('good.jpg', 'hang-1.jpg', 'leak-1.jpg');
     const pool = sandboxedPool(launcher, folder);
     const describePicture = (file: string, signal?: AbortSignal) =>
       pool.describe({ path: join(folder, file), limits, priority: 0, ...(signal && { signal }) });
     await expect(describePicture('leak-1.jpg')).rejects.toThrow(/limit is 300 MB/);
-    const hanging = describePicture('hang-1.jpg', AbortSignal.timeout(300));
-    await expect(hanging).rejects.toThrow(/timeout/);
+    const hangingRequest = describePicture('hang-1.jpg', AbortSignal.timeout(300));
+    await expect(hangingRequest).rejects.toThrow(/timeout/);
     await describePicture('good.jpg');
     await pool.close();
-    await expect.poll(() => processesOf(folder)).toEqual([]);
+    await expect.poll(() => findProcesses(folder)).toEqual([]);
   });
 });
 
 test('rejects requests if the launcher cannot be started, and logs the reason', async () => {
   const reasons: unknown[] = [];
-  const silent = () => undefined;
+  const ignore = () => undefined;
   const warn = (fields: object) => void reasons.push('err' in fields ? fields.err : undefined);
-  const logger = { debug: silent, info: silent, warn, error: silent };
+  const logger = { debug: ignore, info: ignore, warn, error: ignore };
   const pool = faultyPool({ launcher: ['no-such-launcher'], logger });
   const folder = await pictureFolder('good.jpg');
   await expect(pool.probe({ path: join(folder, 'good.jpg'), limits })).rejects.toMatchObject({
@@ -193,11 +193,11 @@ function sandboxedPool(launcher: readonly string[], folder: string): DecoderPool
 }
 
 /** Returns the ids of the processes whose command line contains `folder`. */
-function processesOf(folder: string): string[] {
-  return readdirSync('/proc').filter((pid) => /^\d+$/.test(pid) && commandOf(pid).includes(folder));
+function findProcesses(folder: string): string[] {
+  return readdirSync('/proc').filter((pid) => /^\d+$/.test(pid) && readCommandLine(pid).includes(folder));
 }
 
-function commandOf(pid: string): string {
+function readCommandLine(pid: string): string {
   const { stdout } = spawnSync('cat', [`/proc/${pid}/cmdline`], { encoding: 'utf8' });
   return existsSync(`/proc/${pid}`) && pid !== String(process.pid) ? stdout : '';
 }

@@ -38,7 +38,7 @@ test('does not let a new tenant overtake requests that have waited longer', () =
   expect(drain(queue).map(({ name }) => name)).toEqual(['a47', 'b', 'a48', 'a49']);
 });
 
-test('skips a tenant that may not run, and keeps its position', () => {
+test('skips a tenant that may not run, but keeps its position in the queue', () => {
   const queue = makeFairQueue<SchedulingKey>();
   const [first, second] = [
     { priority: 10, tenant: 1 },
@@ -57,14 +57,14 @@ test('returns every item once, by priority, and in order within a tenant', () =>
     fc.property(keys, (items) => {
       const queue = makeFairQueue<SchedulingKey>();
       items.forEach((item) => queue.add(item));
-      const drained = drain(queue);
-      expect(new Set(drained)).toEqual(new Set(items));
-      expect(drained.map(({ priority }) => priority)).toEqual(
+      const drainedItems = drain(queue);
+      expect(new Set(drainedItems)).toEqual(new Set(items));
+      expect(drainedItems.map(({ priority }) => priority)).toEqual(
         items.map(({ priority }) => priority).toSorted((a, b) => a - b),
       );
       for (const { priority, tenant } of items) {
         const matches = (item: SchedulingKey) => item.priority === priority && item.tenant === tenant;
-        expect(drained.filter(matches)).toEqual(items.filter(matches));
+        expect(drainedItems.filter(matches)).toEqual(items.filter(matches));
       }
     }),
   );

@@ -11,7 +11,7 @@ import {
 } from '../../../src/imaging/pool/decoder-pool.ts';
 import { gradientPicture, limits, presets } from '../fixtures/pictures.ts';
 
-const silent = () => undefined;
+const ignore = () => undefined;
 
 /** Returns the path of a child module in the `fixtures` folder. */
 export function childModule(name: string): string {
@@ -26,7 +26,7 @@ export function faultyPool(options: Partial<DecoderPoolOptions> = {}): DecoderPo
     probeTimeoutMs: 30_000,
     memoryMb: 1024,
     maxTasksPerChild: 500,
-    logger: { debug: silent, info: silent, warn: silent, error: silent },
+    logger: { debug: ignore, info: ignore, warn: ignore, error: ignore },
     childModule: childModule('faulty-child'),
     ...options,
   });
@@ -34,7 +34,7 @@ export function faultyPool(options: Partial<DecoderPoolOptions> = {}): DecoderPo
   return pool;
 }
 
-/** Creates a folder with pictures of the given names. Removes it when the test ends. */
+/** Creates a folder with pictures that have the given names. Removes it when the test ends. */
 export async function pictureFolder(...names: string[]): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), 'decoder-pool-'));
   onTestFinished(() => rm(folder, { recursive: true, force: true }));
@@ -44,7 +44,7 @@ export async function pictureFolder(...names: string[]): Promise<string> {
 
 type DeriveRequest = Parameters<DecoderPool['derive']>[0];
 
-/** Returns a request to derive the picture `name` of a folder into that folder. See `faultyPath`. */
+/** Returns a request to derive the renditions of picture `name` into its own folder. See `faultyPath`. */
 export function derivation(
   folder: string,
   name: string,
@@ -60,7 +60,7 @@ export function derivation(
   };
 }
 
-/** Returns the path of a file. Creates it if its name requests a fault of `faulty-child`, such as `hang-1.jpg`. */
+/** Returns the path of a file. Creates the file if its name requests a fault, such as `hang-1.jpg`. */
 export function faultyPath(folder: string, name: string): string {
   const path = join(folder, name);
   if (/-\d+\.jpg$/.test(name)) writeFileSync(path, '', { flag: 'a' });

@@ -6,7 +6,12 @@ import { limits, presets } from '../fixtures/pictures.ts';
 import { derivation, faultyPath, faultyPool, pictureFolder } from './setup.ts';
 import { timeScale } from '../../support/time-scale.ts';
 
-type Request = (pool: DecoderPool, folder: string, name: string, signal?: AbortSignal) => Promise<unknown>;
+type SendRequest = (
+  pool: DecoderPool,
+  folder: string,
+  name: string,
+  signal?: AbortSignal,
+) => Promise<unknown>;
 
 const baseRequest = (folder: string, name: string, signal?: AbortSignal) => ({
   path: faultyPath(folder, name),
@@ -14,7 +19,7 @@ const baseRequest = (folder: string, name: string, signal?: AbortSignal) => ({
   priority: 0,
   ...(signal && { signal }),
 });
-const kinds: ReadonlyArray<readonly [string, Request]> = [
+const kinds: ReadonlyArray<readonly [string, SendRequest]> = [
   ['describe', (pool, folder, name, signal) => pool.describe(baseRequest(folder, name, signal))],
   [
     'compare',
@@ -27,8 +32,8 @@ const kinds: ReadonlyArray<readonly [string, Request]> = [
   [
     'matchRenditions',
     (pool, folder, name, signal) => {
-      const stored = { storedPath: faultyPath(folder, name), storedSha256: '' };
-      const pair = { preset: 'card', path: join(folder, 'good.jpg'), width: 300, height: 200, ...stored };
+      const storedFile = { storedPath: faultyPath(folder, name), storedSha256: '' };
+      const pair = { preset: 'card', path: join(folder, 'good.jpg'), width: 300, height: 200, ...storedFile };
       return pool.matchRenditions({ pairs: [pair], priority: 0, ...(signal && { signal }) });
     },
   ],
@@ -43,10 +48,10 @@ test('describes a picture the same way with and without deriving renditions', as
   const folder = await pictureFolder('good.jpg');
   const { fingerprint, embedding } = await pool.derive(derivation(folder, 'good.jpg'));
   const tiny = [{ name: 'tiny', width: 20, height: 20, quality: 85 }];
-  const small = await pool.derive(derivation(folder, 'good.jpg', { presets: tiny }));
-  const described = await pool.describe(baseRequest(folder, 'good.jpg'));
-  expect(described).toEqual({ facts: small.facts, fingerprint, embedding });
-  expect(small).toMatchObject({ fingerprint, embedding });
+  const smallResult = await pool.derive(derivation(folder, 'good.jpg', { presets: tiny }));
+  const description = await pool.describe(baseRequest(folder, 'good.jpg'));
+  expect(description).toEqual({ facts: smallResult.facts, fingerprint, embedding });
+  expect(smallResult).toMatchObject({ fingerprint, embedding });
 });
 
 test('leaves no files after comparing pictures or trying presets', async () => {
@@ -73,11 +78,11 @@ test.each(kinds)('kills only the child of a hanging task: %s', async (_, request
   expect(pool.stats()).toMatchObject({ timeouts: 1, crashes: 0 });
 });
 
-test.each(kinds)('rejects on a crash, a missing file and an abort: %s', async (_, request) => {
+test.each(kinds)('rejects on a crash, for a missing file and on abort: %s', async (_, request) => {
   const pool = faultyPool();
   const folder = await pictureFolder('good.jpg');
   await expect(request(pool, folder, 'crash-1.jpg')).rejects.toMatchObject({ code: 'decoder_crashed' });
   await expect(request(pool, folder, 'none.jpg')).rejects.toMatchObject({ code: 'storage_failed' });
-  const aborted = AbortSignal.abort(new Error('aborted'));
-  await expect(request(pool, folder, 'good.jpg', aborted)).rejects.toThrow('aborted');
+  const abortedSignal = AbortSignal.abort(new Error('aborted'));
+  await expect(request(pool, folder, 'good.jpg', abortedSignal)).rejects.toThrow('aborted');
 });

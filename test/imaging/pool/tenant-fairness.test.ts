@@ -22,10 +22,10 @@ test('limits a tenant whose file has killed a child to one worker', async () => 
   const folder = await pictureFolder('good.jpg');
   await expect(pool.derive(derivation(folder, 'crash-1.jpg', { tenant: 1 }))).rejects.toThrow('crashed');
   const { signal, abort } = makeAbortable();
-  const hanging = ['hang-1.jpg', 'hang-2.jpg', 'hang-3.jpg'].map((name) =>
+  const hangingRequests = ['hang-1.jpg', 'hang-2.jpg', 'hang-3.jpg'].map((name) =>
     pool.derive(derivation(folder, name, { tenant: 1, signal })),
   );
-  const outcomes = Promise.allSettled(hanging);
+  const outcomes = Promise.allSettled(hangingRequests);
   // These would wait forever if the hanging files occupied both workers.
   for (let count = 0; count < 3; count++) await pool.derive(derivation(folder, 'good.jpg', { tenant: 2 }));
   expect(pool.stats()).toMatchObject({ busy: 1, waiting: 2 });
@@ -36,11 +36,14 @@ test('limits a tenant whose file has killed a child to one worker', async () => 
 test('stops a hanging probe at the probe time limit, and runs other probes in the meantime', async () => {
   const pool = faultyPool({ probeTimeoutMs: 500 * timeScale });
   const folder = await pictureFolder('good.jpg');
-  const good = { path: join(folder, 'good.jpg'), limits, tenant: 2 };
-  await pool.probe(good);
+  const goodRequest = { path: join(folder, 'good.jpg'), limits, tenant: 2 };
+  await pool.probe(goodRequest);
   const hangingProbe = pool.probe({ path: faultyPath(folder, 'hang-1.jpg'), limits, tenant: 1 });
-  const first = await Promise.race([hangingProbe.catch(() => 'hang'), pool.probe(good).then(() => 'good')]);
-  expect(first).toBe('good');
+  const firstResult = await Promise.race([
+    hangingProbe.catch(() => 'hang'),
+    pool.probe(goodRequest).then(() => 'good'),
+  ]);
+  expect(firstResult).toBe('good');
   await expect(hangingProbe).rejects.toMatchObject({
     code: 'decoder_crashed',
     message: `Reading the image's header took longer than ${timeScale / 2} s and was stopped.`,
@@ -52,25 +55,25 @@ test('starts the spare probe worker on demand, and stops it when idle', {
 }, async () => {
   const pool = faultyPool();
   const folder = await pictureFolder('good.jpg');
-  const good = { path: join(folder, 'good.jpg'), limits };
-  await pool.probe(good);
+  const goodRequest = { path: join(folder, 'good.jpg'), limits };
+  await pool.probe(goodRequest);
   const idleSize = pool.stats().size;
-  await Promise.all(Array.from({ length: 20 }, () => pool.probe(good)));
+  await Promise.all(Array.from({ length: 20 }, () => pool.probe(goodRequest)));
   expect(pool.stats()).toMatchObject({ size: idleSize + 1, crashes: 0 });
   await expect.poll(() => pool.stats(), { interval: 250 }).toMatchObject({ size: idleSize, recycled: 0 });
-  await Promise.all(Array.from({ length: 20 }, () => pool.probe(good)));
+  await Promise.all(Array.from({ length: 20 }, () => pool.probe(goodRequest)));
   expect(pool.stats()).toMatchObject({ size: idleSize + 1, crashes: 0 });
 });
 
 test('stops throttling a tenant after a minute', () => {
   let now = 0;
-  const throttled = makeThrottledTenants(() => now);
-  expect(throttled.isThrottled(7)).toBe(false);
-  throttled.throttle(7);
+  const throttledTenants = makeThrottledTenants(() => now);
+  expect(throttledTenants.isThrottled(7)).toBe(false);
+  throttledTenants.throttle(7);
   now = 59_999;
-  expect([throttled.isThrottled(7), throttled.isThrottled(8)]).toEqual([true, false]);
+  expect([throttledTenants.isThrottled(7), throttledTenants.isThrottled(8)]).toEqual([true, false]);
   now = 60_000;
-  expect(throttled.isThrottled(7)).toBe(false);
+  expect(throttledTenants.isThrottled(7)).toBe(false);
 });
 
 function makeAbortable() {

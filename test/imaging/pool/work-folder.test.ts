@@ -7,20 +7,20 @@ import { makeWorkFolder, sweepWorkFolders } from '../../../src/imaging/pool/work
 import { limits } from '../fixtures/pictures.ts';
 import { faultyPool, pictureFolder } from './setup.ts';
 
-const comparisonOf = (path: string, ...others: string[]): Task<'compare'> => ({
+const comparisonTask = (path: string, ...others: string[]): Task<'compare'> => ({
   kind: 'compare',
   request: { path, limits, others: others.map((other, i) => ({ name: String(i), path: other })) },
 });
 
-test('links the inputs into the folder for the duration of the task', async () => {
+test('links the inputs into the work folder during the task', async () => {
   const root = await pictureFolder('a.jpg', 'b.jpg');
   const folder = makeWorkFolder(join(root, 'decoders'));
   const [a, b] = [join(root, 'a.jpg'), join(root, 'b.jpg')];
-  const { task, removeInputs } = await folder.place(comparisonOf(a, a, b));
+  const { task, removeInputs } = await folder.place(comparisonTask(a, a, b));
   const { path, others } = task.request;
-  const linked = [path, ...others.map((other) => other.path)];
-  expect(linked.map((file) => file.startsWith(folder.path))).toEqual([true, true, true]);
-  expect(linked.map((file) => statSync(file).ino)).toEqual([a, a, b].map((file) => statSync(file).ino));
+  const linkedPaths = [path, ...others.map((other) => other.path)];
+  expect(linkedPaths.map((file) => file.startsWith(folder.path))).toEqual([true, true, true]);
+  expect(linkedPaths.map((file) => statSync(file).ino)).toEqual([a, a, b].map((file) => statSync(file).ino));
   await removeInputs();
   expect(await readdir(folder.path)).toEqual([]);
   expect(statSync(a).nlink).toBe(1);
@@ -29,33 +29,34 @@ test('links the inputs into the folder for the duration of the task', async () =
 test('leaves no files if an input is missing', async () => {
   const root = await pictureFolder('a.jpg');
   const folder = makeWorkFolder(join(root, 'decoders'));
-  const task = comparisonOf(join(root, 'a.jpg'), join(root, 'none.jpg'));
+  const task = comparisonTask(join(root, 'a.jpg'), join(root, 'none.jpg'));
   await expect(folder.place(task)).rejects.toMatchObject({ code: 'ENOENT' });
   expect(await readdir(folder.path)).toEqual([]);
 });
 
 const memoryDisk = '/dev/shm';
-const isOtherDisk = existsSync(memoryDisk) && statSync(memoryDisk).dev !== statSync(import.meta.dirname).dev;
-if (!isOtherDisk) console.log('skipped: /dev/shm is not a separate file system');
+const isSeparateDisk =
+  existsSync(memoryDisk) && statSync(memoryDisk).dev !== statSync(import.meta.dirname).dev;
+if (!isSeparateDisk) console.log('skipped: /dev/shm is not a separate file system');
 
-test.skipIf(!isOtherDisk)('copies an input from another file system', async () => {
+test.skipIf(!isSeparateDisk)('copies an input from a different file system', async () => {
   const root = await pictureFolder('a.jpg');
   const otherDisk = await mkdtemp(join(memoryDisk, 'decoders-'));
   onTestFinished(() => rm(otherDisk, { recursive: true }));
-  const { task, removeInputs } = await makeWorkFolder(otherDisk).place(comparisonOf(join(root, 'a.jpg')));
+  const { task, removeInputs } = await makeWorkFolder(otherDisk).place(comparisonTask(join(root, 'a.jpg')));
   expect(await readFile(task.request.path)).toEqual(await readFile(join(root, 'a.jpg')));
   await removeInputs();
 });
 
-test('removes abandoned folders after a day, or immediately if no other process uses the parent', async () => {
+test('removes abandoned folders after a day, or immediately if no other process uses the parent folder', async () => {
   const root = await pictureFolder();
-  const [old, used] = ['old', 'used'].map((name) => join(root, name)) as [string, string];
-  for (const folder of [old, used]) {
+  const [oldFolder, usedFolder] = ['old', 'used'].map((name) => join(root, name)) as [string, string];
+  for (const folder of [oldFolder, usedFolder]) {
     mkdirSync(folder);
     writeFileSync(join(folder, 'input.1'), '');
   }
   const yesterday = new Date(Date.now() - 25 * 3_600_000);
-  utimesSync(old, yesterday, yesterday);
+  utimesSync(oldFolder, yesterday, yesterday);
   sweepWorkFolders(root, false);
   expect(await readdir(root)).toEqual(['used']);
   sweepWorkFolders(root, true);
@@ -63,7 +64,7 @@ test('removes abandoned folders after a day, or immediately if no other process 
   expect(() => sweepWorkFolders(join(root, 'none'), true)).not.toThrow();
 });
 
-test('recreates a removed folder, and removes it on close', async () => {
+test('recreates the folder if it was removed, and removes it on close', async () => {
   const root = await pictureFolder('good.jpg');
   const workDirectory = join(root, 'decoders');
   const pool = faultyPool({ workDirectory });

@@ -24,8 +24,8 @@ function referenceSsim(a: Float32Array, b: Float32Array, width: number, height: 
   for (let y = 5; y < height - 5; y++) {
     for (let x = 5; x < width - 5; x++, count++) {
       const places = offsets.map(([dx, dy]) => (y + dy) * width + x + dx);
-      const mean = (of: (place: number) => number) =>
-        places.reduce((sum, place, i) => sum + weights[i]! * of(place), 0);
+      const mean = (valueAt: (place: number) => number) =>
+        places.reduce((sum, place, i) => sum + weights[i]! * valueAt(place), 0);
       const [meanA, meanB] = [mean((place) => a[place]!), mean((place) => b[place]!)];
       const varianceA = mean((place) => (a[place]! - meanA) ** 2);
       const varianceB = mean((place) => (b[place]! - meanB) ** 2);
@@ -43,20 +43,23 @@ describe('SSIM', () => {
     [0, 255],
     [100, 110],
     [255, 255],
-  ])('is the luminance term for plain pictures of %i and %i', (a, b) => {
+  ])('equals the luminance term for plain pictures with values %i and %i', (a, b) => {
     const size = { width: 20, height: 13 };
-    const plain = (value: number) => new Float32Array(size.width * size.height).fill(value);
-    expect(computeSsim(plain(a), plain(b), size)).toBeCloseTo((2 * a * b + c1) / (a * a + b * b + c1), 9);
+    const plainPicture = (value: number) => new Float32Array(size.width * size.height).fill(value);
+    expect(computeSsim(plainPicture(a), plainPicture(b), size)).toBeCloseTo(
+      (2 * a * b + c1) / (a * a + b * b + c1),
+      9,
+    );
   });
 
   test.each([
     [11, 11],
     [16, 30],
     [41, 12],
-  ])('agrees with the definition at %i × %i', (width, height) => {
+  ])('matches the definition for pictures of %i × %i pixels', (width, height) => {
     const [a, b] = [noise(width, height, 3), noise(width, height, 5)];
-    const similar = a.map((value, i) => value * 0.9 + (b[i] ?? 0) * 0.1);
-    for (const other of [b, similar]) {
+    const similarPicture = a.map((value, i) => value * 0.9 + (b[i] ?? 0) * 0.1);
+    for (const other of [b, similarPicture]) {
       expect(computeSsim(a, other, { width, height })).toBeCloseTo(referenceSsim(a, other, width, height), 8);
     }
     expect(computeSsim(a, a, { width, height })).toBeCloseTo(1, 12);
@@ -67,7 +70,7 @@ describe('SSIM', () => {
     [1, 40],
     [40, 10],
     [7, 3],
-  ])('shrinks its window for pictures of %i × %i', (width, height) => {
+  ])('uses a smaller window for pictures of %i × %i pixels', (width, height) => {
     const [a, b] = [noise(width, height, 3), noise(width, height, 5)];
     expect(computeSsim(a, a, { width, height })).toBeCloseTo(1, 12);
     const value = computeSsim(a, b, { width, height });
@@ -84,7 +87,7 @@ test('PSNR is 100 for equal pixels, 48.13 dB for a difference of 1 everywhere, a
 });
 
 describe('comparePictures', () => {
-  test('compares copies of several sizes and another product', async () => {
+  test('compares copies in several sizes and a different product', async () => {
     const shirt = await productPicture();
     const copy = async (width: number) => sharp(shirt).resize(width).jpeg({ quality: 85 }).toBuffer();
     const { facts, comparisons } = await comparePictures(shirt, limits, [
@@ -94,7 +97,7 @@ describe('comparePictures', () => {
       { name: 'large', bytes: await copy(900) },
       { name: 'other', bytes: await productPicture({ shape: 'vase', body: [130, 20, 40] }) },
     ]);
-    const byName = Object.fromEntries(comparisons.map(({ name, ...rest }) => [name, rest]));
+    const byName = Object.fromEntries(comparisons.map(({ name, ...measures }) => [name, measures]));
     expect(facts).toMatchObject({ format: 'png', width: 600, height: 750 });
     expect(byName['same']).toEqual({ psnr: 100, ssim: 1, hashDistance: 0, width: 600, height: 750 });
     expect(byName['half']).toMatchObject({ width: 300, height: 375 });
@@ -108,18 +111,20 @@ describe('comparePictures', () => {
     expect(byName['other']!.hashDistance).toBeGreaterThan(10);
   });
 
-  test('compares pictures of other proportions and in formats that uploads may not have', async () => {
-    const wide = await sharp(await productPicture())
+  test('compares pictures with different proportions and in formats that are not accepted for uploads', async () => {
+    const widePicture = await sharp(await productPicture())
       .resize(900, 20, { fit: 'fill' })
       .webp()
       .toBuffer();
     const onlyPng = { ...limits, allowedFormats: ['png'] as const };
     const { comparisons } = await comparePictures(await productPicture(), onlyPng, [
-      { name: 'a', bytes: wide },
+      { name: 'a', bytes: widePicture },
     ]);
     expect(comparisons[0]).toMatchObject({ name: 'a', width: 900, height: 20 });
     expect(Number.isFinite(comparisons[0]!.psnr)).toBe(true);
-    await expect(comparePictures(wide, onlyPng, [])).rejects.toMatchObject({ code: 'format_not_allowed' });
+    await expect(comparePictures(widePicture, onlyPng, [])).rejects.toMatchObject({
+      code: 'format_not_allowed',
+    });
   });
 });
 
@@ -157,7 +162,7 @@ describe('tryPresets', () => {
     expect(results.every(({ width, quality }) => width === 7 && quality > 0 && quality <= 1)).toBe(true);
   });
 
-  test('returns no result without presets', async () => {
+  test('returns no results without presets', async () => {
     expect((await tryPresets(await productPicture(), limits, [])).results).toEqual([]);
   });
 });

@@ -5,7 +5,7 @@ import { computeEmbedding } from '../../../src/imaging/recognition/embedding/emb
 import { gradientPicture, limits } from '../fixtures/pictures.ts';
 import { describedPixels, productPicture } from '../fixtures/products.ts';
 
-async function vectorOf(bytes: Uint8Array): Promise<readonly number[]> {
+async function computeVector(bytes: Uint8Array): Promise<readonly number[]> {
   return (await describePicture(bytes, limits)).embedding.vector;
 }
 
@@ -14,7 +14,7 @@ function score(a: readonly number[], b: readonly number[]): number {
 }
 
 const shirt = await productPicture();
-const shirtVector = await vectorOf(shirt);
+const shirtVector = await computeVector(shirt);
 
 test('computes a deterministic vector of 512 numbers with length 1', async () => {
   const { space, vector } = computeEmbedding(await describedPixels(shirt));
@@ -24,8 +24,8 @@ test('computes a deterministic vector of 512 numbers with length 1', async () =>
   expect(vector).toEqual(shirtVector);
 });
 
-/** Some entries of each block for a smooth gradient. If they change, the embedding space needs a new name. */
-const golden: Readonly<Record<number, number>> = {
+/** Expected values in each block of a gradient's vector. If they change, the embedding space needs a new name. */
+const goldenValues: Readonly<Record<number, number>> = {
   73: 0.1315,
   88: 0.1089,
   118: 0.108,
@@ -47,76 +47,80 @@ const golden: Readonly<Record<number, number>> = {
 };
 
 test('computes the golden vector of a gradient', async () => {
-  const vector = await vectorOf(await gradientPicture(300, 200).png().toBuffer());
-  for (const [index, value] of Object.entries(golden)) expect(vector[Number(index)]).toBeCloseTo(value, 3);
+  const vector = await computeVector(await gradientPicture(300, 200).png().toBuffer());
+  for (const [index, value] of Object.entries(goldenValues))
+    expect(vector[Number(index)]).toBeCloseTo(value, 3);
 });
 
 describe('scores', () => {
   test('are close to 1 for a copy', async () => {
     const copy = await sharp(shirt).resize(320).jpeg({ quality: 70 }).toBuffer();
-    expect(score(await vectorOf(copy), shirtVector)).toBeGreaterThan(0.9);
+    expect(score(await computeVector(copy), shirtVector)).toBeGreaterThan(0.9);
   });
 
-  test('depend little on the margin', async () => {
+  test('are close to 1 for a copy with a margin', async () => {
     const padding = { left: 120, right: 120, top: 90, bottom: 90, background: '#fff' };
-    const padded = await sharp(shirt).extend(padding).jpeg({ quality: 85 }).toBuffer();
-    expect(score(await vectorOf(padded), shirtVector)).toBeGreaterThan(0.9);
+    const paddedCopy = await sharp(shirt).extend(padding).jpeg({ quality: 85 }).toBuffer();
+    expect(score(await computeVector(paddedCopy), shirtVector)).toBeGreaterThan(0.9);
   });
 
-  test('are higher for the same shape or the same colour than for neither', async () => {
-    const recoloured = score(await vectorOf(await productPicture({ body: [190, 70, 100] })), shirtVector);
-    const sameColour = score(await vectorOf(await productPicture({ shape: 'vase' })), shirtVector);
-    const different = score(
-      await vectorOf(await productPicture({ shape: 'vase', body: [190, 70, 100] })),
+  test('are higher if the shape or the colour is the same', async () => {
+    const recolouredScore = score(
+      await computeVector(await productPicture({ body: [190, 70, 100] })),
       shirtVector,
     );
-    expect(recoloured).toBeGreaterThan(different + 0.1);
-    expect(sameColour).toBeGreaterThan(different + 0.1);
-    expect(different).toBeLessThan(0.7);
+    const sameColourScore = score(await computeVector(await productPicture({ shape: 'vase' })), shirtVector);
+    const differentScore = score(
+      await computeVector(await productPicture({ shape: 'vase', body: [190, 70, 100] })),
+      shirtVector,
+    );
+    expect(recolouredScore).toBeGreaterThan(differentScore + 0.1);
+    expect(sameColourScore).toBeGreaterThan(differentScore + 0.1);
+    expect(differentScore).toBeLessThan(0.7);
   });
 });
 
 describe('plain pictures', () => {
   const swatch = (red: number, green: number, blue: number, width = 300) =>
     sharp({ create: { width, height: 300, channels: 3, background: { r: red, g: green, b: blue } } });
-  const vectorOfJpeg = async (picture: Sharp, quality = 85) =>
-    vectorOf(await picture.jpeg({ quality }).toBuffer());
+  const computeJpegVector = async (picture: Sharp, quality = 85) =>
+    computeVector(await picture.jpeg({ quality }).toBuffer());
 
-  test('score high in the same colour and low in others, regardless of size and compression', async () => {
-    const red = await vectorOfJpeg(swatch(190, 30, 45));
-    const others: readonly (readonly [number, number, number])[] = [
+  test('score high for the same colour and low for different colours, regardless of size and compression', async () => {
+    const red = await computeJpegVector(swatch(190, 30, 45));
+    const otherColours: readonly (readonly [number, number, number])[] = [
       [30, 60, 170],
       [255, 255, 255],
       [10, 10, 12],
       [190, 60, 30],
     ];
-    for (const other of others)
-      expect(score(await vectorOfJpeg(swatch(...other)), red), String(other)).toBeLessThan(0.75);
-    expect(score(await vectorOfJpeg(swatch(190, 30, 45, 600), 50), red)).toBeGreaterThan(0.95);
-    expect(score(await vectorOfJpeg(swatch(189, 33, 47)), red)).toBeGreaterThan(0.95);
+    for (const colour of otherColours)
+      expect(score(await computeJpegVector(swatch(...colour)), red), String(colour)).toBeLessThan(0.75);
+    expect(score(await computeJpegVector(swatch(190, 30, 45, 600), 50), red)).toBeGreaterThan(0.95);
+    expect(score(await computeJpegVector(swatch(189, 33, 47)), red)).toBeGreaterThan(0.95);
   });
 
-  test('distinguish two shades of beige', async () => {
-    const beige = await vectorOfJpeg(swatch(225, 205, 175));
-    expect(score(await vectorOfJpeg(swatch(240, 228, 205)), beige)).toBeLessThan(0.9);
+  test('score low for a different shade of beige', async () => {
+    const beige = await computeJpegVector(swatch(225, 205, 175));
+    expect(score(await computeJpegVector(swatch(240, 228, 205)), beige)).toBeLessThan(0.9);
   });
 
   test('score low against textures and products of the same colour', async () => {
-    const green = await vectorOfJpeg(swatch(70, 160, 120));
+    const green = await computeJpegVector(swatch(70, 160, 120));
     const stripes = Buffer.from(
       Array.from({ length: 300 * 300 * 3 }, (_, i) => {
         const wave = 1 + 0.4 * Math.sin((Math.floor(i / 3) % 300) / 6);
         return Math.round([70, 160, 120][i % 3]! * wave);
       }),
     );
-    const striped = sharp(stripes, { raw: { width: 300, height: 300, channels: 3 } });
-    expect(score(await vectorOfJpeg(striped), green)).toBeLessThan(0.75);
+    const stripedPicture = sharp(stripes, { raw: { width: 300, height: 300, channels: 3 } });
+    expect(score(await computeJpegVector(stripedPicture), green)).toBeLessThan(0.75);
     expect(score(shirtVector, green)).toBeLessThan(0.75);
   });
 });
 
 const grey = () => gradientPicture(90, 60).greyscale().toColourspace('b-w').png();
-const transparent = {
+const transparentInput = {
   create: { width: 30, height: 20, channels: 4, background: { r: 0, g: 0, b: 0, alpha: 0 } },
 } as const;
 
@@ -126,9 +130,9 @@ test.each([
   ['5000 × 1', () => gradientPicture(5000, 1).png()],
   ['grey', grey],
   ['CMYK', () => gradientPicture(90, 60).toColourspace('cmyk').jpeg()],
-  ['fully transparent', () => sharp(transparent).png()],
-])('computes a finite vector of length 1: %s', async (_, make) => {
-  const vector = await vectorOf(await make().toBuffer());
+  ['fully transparent', () => sharp(transparentInput).png()],
+])('computes a finite vector of length 1: %s', async (_, createPicture) => {
+  const vector = await computeVector(await createPicture().toBuffer());
   expect(vector.every((value) => Number.isFinite(value))).toBe(true);
   expect(score(vector, vector)).toBeCloseTo(1, 4);
 });

@@ -26,7 +26,7 @@ describe('hashes', () => {
     expect(hashDistance(zeros, `${zeros.slice(1)}1`)).toBe(1);
   });
 
-  test('have a distance of a quarter of the differing bits, rounded up', () => {
+  test('have a distance of one quarter of the number of differing bits, rounded up', () => {
     assert(
       property(hashes, hashes, (a, b) => {
         const bits = a.reduce((sum, digit, i) => sum + countOnes(digit ^ b[i]!), 0);
@@ -49,10 +49,10 @@ describe('hashes', () => {
     const flips = uniqueArray(integer({ min: 0, max: 255 }), { maxLength: 15 });
     assert(
       property(hashes, flips, (digits, bits) => {
-        const changed = digits.slice();
-        for (const bit of bits) changed[bit >> 2] = changed[bit >> 2]! ^ (8 >> (bit & 3));
+        const changedDigits = digits.slice();
+        for (const bit of bits) changedDigits[bit >> 2] = changedDigits[bit >> 2]! ^ (8 >> (bit & 3));
         const keys = new Set(hashBands(hex(digits)));
-        expect(hashBands(hex(changed)).some((key) => keys.has(key))).toBe(true);
+        expect(hashBands(hex(changedDigits)).some((key) => keys.has(key))).toBe(true);
       }),
     );
   });
@@ -60,15 +60,15 @@ describe('hashes', () => {
 
 describe('a copy', () => {
   test.each([
-    ['JPEG of quality 40', () => sharp(shirt).jpeg({ quality: 40 })],
-    ['JPEG of quality 95', () => sharp(shirt).jpeg({ quality: 95 })],
+    ['JPEG with quality 40', () => sharp(shirt).jpeg({ quality: 40 })],
+    ['JPEG with quality 95', () => sharp(shirt).jpeg({ quality: 95 })],
     ['WebP', () => sharp(shirt).webp({ quality: 60 })],
     ['half the size', () => sharp(shirt).resize(300).jpeg({ quality: 85 })],
     ['a quarter of the size', () => sharp(shirt).resize(150).png()],
     ['twice the size', () => sharp(shirt).resize(1200).jpeg({ quality: 85 })],
     ['darker', () => sharp(shirt).linear(0.9, 0).png()],
-  ])('matches as %s', async (_, make) => {
-    const copy = await fingerprint(await make().toBuffer());
+  ])('matches the original: %s', async (_, createCopy) => {
+    const copy = await fingerprint(await createCopy().toBuffer());
     expect(hashDistance(copy.hash, shirtFingerprint.hash)).toBeLessThanOrEqual(5);
     expect(compareThumbnails(copy, shirtFingerprint)).toMatchObject({ same: true });
     expect(compareThumbnails(shirtFingerprint, copy)).toEqual(compareThumbnails(copy, shirtFingerprint));
@@ -87,27 +87,29 @@ describe('a copy', () => {
 
 describe('a different picture', () => {
   test.each([
-    ['another colour', { body: [190, 70, 100] }],
+    ['a different colour', { body: [190, 70, 100] }],
     ['black', { body: [30, 30, 32] }],
     ['white', { body: [225, 225, 222] }],
-    ['a thin stripe in another colour', { stripe: [190, 40, 40] }],
+    ['a thin stripe in a different colour', { stripe: [190, 40, 40] }],
   ] as ReadonlyArray<readonly [string, Partial<Look>]>)(
     'is distinguished by its colours: %s',
     async (_, look) => {
-      const recoloured = await fingerprint(await productPicture(look));
-      expect(compareThumbnails(recoloured, shirtFingerprint)).toMatchObject({ same: false });
+      const recolouredFingerprint = await fingerprint(await productPicture(look));
+      expect(compareThumbnails(recolouredFingerprint, shirtFingerprint)).toMatchObject({ same: false });
     },
   );
 
-  test('has a different hash if it shows another product', async () => {
+  test('has a different hash if it shows a different product', async () => {
     const vase = await fingerprint(await productPicture({ shape: 'vase' }));
     expect(hashDistance(vase.hash, shirtFingerprint.hash)).toBeGreaterThan(10);
     expect(compareThumbnails(vase, shirtFingerprint).same).toBe(false);
   });
 
   test('differs in its proportions if it is stretched', async () => {
-    const wide = await fingerprint(await sharp(shirt).resize(700, 750, { fit: 'fill' }).png().toBuffer());
-    expect(compareThumbnails(wide, shirtFingerprint)).toMatchObject({
+    const wideFingerprint = await fingerprint(
+      await sharp(shirt).resize(700, 750, { fit: 'fill' }).png().toBuffer(),
+    );
+    expect(compareThumbnails(wideFingerprint, shirtFingerprint)).toMatchObject({
       same: false,
       reason: 'different proportions',
     });
@@ -125,14 +127,17 @@ test.each([
   expect(compareThumbnails(result, result)).toMatchObject({ same: true, difference: 0 });
 });
 
-test('gives a plain picture an empty hash of quality 0', async () => {
-  const plain = sharp({ create: { width: 600, height: 400, channels: 3, background: '#c8a' } });
-  expect(await fingerprint(await plain.png().toBuffer())).toMatchObject({ hash: '0'.repeat(64), quality: 0 });
+test('computes an empty hash with quality 0 for a plain picture', async () => {
+  const plainPicture = sharp({ create: { width: 600, height: 400, channels: 3, background: '#c8a' } });
+  expect(await fingerprint(await plainPicture.png().toBuffer())).toMatchObject({
+    hash: '0'.repeat(64),
+    quality: 0,
+  });
 });
 
 test('treats transparency as white', async () => {
-  const transparent = await sharp(shirt).unflatten().png().toBuffer();
-  const copy = await fingerprint(transparent);
+  const transparentPicture = await sharp(shirt).unflatten().png().toBuffer();
+  const copy = await fingerprint(transparentPicture);
   expect(hashDistance(copy.hash, shirtFingerprint.hash)).toBeLessThanOrEqual(1);
   expect(compareThumbnails(copy, shirtFingerprint).same).toBe(true);
 });

@@ -22,26 +22,35 @@ const png: Encode = (picture) => picture.png().toBuffer();
 
 /** Derives the renditions of two originals and matches them. */
 async function match(current: Buffer, stored: Buffer) {
-  const [ownResult, donorResult] = await Promise.all(
+  const [currentResult, storedResult] = await Promise.all(
     [current, stored].map((bytes) => deriveRenditions(bytes, limits, presets)),
   );
   return matchRenditions(
-    ownResult!.renditions.map(({ preset, width, height, jpeg: bytes }) => {
-      const donor = donorResult!.renditions.find((rendition) => rendition.preset === preset)!;
-      const storedSha256 = createHash('sha256').update(donor.jpeg).digest('hex');
-      return { preset: preset.name, width, height, current: bytes, stored: donor.jpeg, storedSha256 };
+    currentResult!.renditions.map(({ preset, width, height, jpeg: bytes }) => {
+      const storedRendition = storedResult!.renditions.find((rendition) => rendition.preset === preset)!;
+      const storedSha256 = createHash('sha256').update(storedRendition.jpeg).digest('hex');
+      return {
+        preset: preset.name,
+        width,
+        height,
+        current: bytes,
+        stored: storedRendition.jpeg,
+        storedSha256,
+      };
     }),
   );
 }
 
 const label = await png(labelledPicture());
 const shirt = await productPicture();
-/** Its saturated edges lose chroma with each encoding. */
-const saturated = await png(labelledPicture({ shade: [255, 90, 20], ink: [230, 20, 40], digitHeight: 40 }));
+/** The saturated edges of this picture lose chroma each time it is encoded. */
+const saturatedLabel = await png(
+  labelledPicture({ shade: [255, 90, 20], ink: [230, 20, 40], digitHeight: 40 }),
+);
 const pictures = [
   ['a label', label],
   ['a product', shirt],
-  ['a label in saturated colours', saturated],
+  ['a label in saturated colours', saturatedLabel],
 ] as const;
 
 const copies: ReadonlyArray<readonly [string, (original: Sharp) => Promise<Buffer>]> = [
@@ -64,19 +73,19 @@ describe.each(pictures)('%s matches', (_, original) => {
   });
 
   test('its enlarged copy', async () => {
-    const large = await png(sharp(original).resize(800));
+    const largePicture = await png(sharp(original).resize(800));
     // Enlarging shifts a picture by a fraction of a pixel.
-    const larger = await jpeg(80)(sharp(large).resize(923));
-    expect(await match(larger, large)).toEqual({ verdict: 'same' });
+    const enlargedCopy = await jpeg(80)(sharp(largePicture).resize(923));
+    expect(await match(enlargedCopy, largePicture)).toEqual({ verdict: 'same' });
   });
 });
 
 const encodings = [
-  ['both encoded the same way', jpeg(90), jpeg(90)],
-  ['the second compressed more', jpeg(92), jpeg(60)],
+  ['the same way', jpeg(90), jpeg(90)],
+  ['with different quality', jpeg(92), jpeg(60)],
 ] as const;
 
-describe.each(encodings)('different products are detected, %s', (_, encodeFirst, encodeSecond) => {
+describe.each(encodings)('different products encoded %s', (_, encodeFirst, encodeSecond) => {
   const matchLabels = async (first: Parameters<typeof labelledPicture>[0], second: typeof first) =>
     match(await encodeFirst(labelledPicture(first)), await encodeSecond(labelledPicture(second)));
 
@@ -88,13 +97,13 @@ describe.each(encodings)('different products are detected, %s', (_, encodeFirst,
       { text: '200', digitHeight: 20, ink: [205, 206, 210] },
       { text: '400', digitHeight: 20, ink: [205, 206, 210] },
     ],
-    ['one more digit', { text: '20' }, { text: '200' }],
+    ['an additional digit', { text: '20' }, { text: '200' }],
     [
       'a digit on a large picture',
       { width: 900, digitHeight: 20 },
       { width: 900, digitHeight: 20, text: '100' },
     ],
-  ] as const)('by %s', async (_difference, first, second) => {
+  ] as const)('are distinguished by %s', async (_difference, first, second) => {
     expect(await matchLabels(first, second)).toMatchObject({
       verdict: 'different',
       left: expect.closeTo(27, -1) as number,
@@ -102,14 +111,14 @@ describe.each(encodings)('different products are detected, %s', (_, encodeFirst,
     });
   });
 
-  // Each shade differs from the previous one by about ΔE 5 (CIE 1976).
+  // Each shade differs from the previous shade by about ΔE 5 (CIE 1976).
   const shades: readonly Colour[] = [
     [170, 30, 60],
     [174, 33, 66],
     [176, 45, 66],
     [189, 54, 72],
   ];
-  test.each([1, 2, 3])('by shade %s of a lipstick', async (next) => {
+  test.each([1, 2, 3])('are distinguished by lipstick shade %s', async (next) => {
     expect(await matchLabels({ shade: shades[next - 1]! }, { shade: shades[next]! })).toMatchObject({
       verdict: 'different',
       left: expect.closeTo(62, -1) as number,
@@ -117,12 +126,14 @@ describe.each(encodings)('different products are detected, %s', (_, encodeFirst,
   });
 });
 
-test('detects two muted colours of one product as different', async () => {
-  const other = await productPicture({ body: [72, 152, 126] });
-  expect(await match(await jpeg(80)(sharp(other)), shirt)).toMatchObject({ verdict: 'different' });
+test('distinguishes two muted colours of one product', async () => {
+  const recolouredPicture = await productPicture({ body: [72, 152, 126] });
+  expect(await match(await jpeg(80)(sharp(recolouredPicture)), shirt)).toMatchObject({
+    verdict: 'different',
+  });
 });
 
-test('returns unknown if the stored bytes do not match the recorded hash', async () => {
+test('returns the verdict unknown if the stored bytes do not match the recorded hash', async () => {
   const { renditions } = await deriveRenditions(label, limits, presets);
   const pairs = renditions.map(({ preset, width, height, jpeg: bytes }) => ({
     preset: preset.name,
@@ -141,8 +152,10 @@ test.each([
   [1, 700],
   [7, 5],
 ])('compares pictures of %s × %s pixels', async (width, height) => {
-  const plain = (red: number) =>
+  const plainPicture = (red: number) =>
     png(sharp({ create: { width, height, channels: 3, background: { r: red, g: 90, b: 90 } } }));
-  expect(await match(await plain(200), await plain(200))).toEqual({ verdict: 'same' });
-  expect(await match(await plain(200), await plain(120))).toMatchObject({ verdict: 'different' });
+  expect(await match(await plainPicture(200), await plainPicture(200))).toEqual({ verdict: 'same' });
+  expect(await match(await plainPicture(200), await plainPicture(120))).toMatchObject({
+    verdict: 'different',
+  });
 });

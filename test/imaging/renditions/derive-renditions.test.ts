@@ -8,18 +8,18 @@ import {
   gradientPicture,
   limits,
   meanDifference,
-  pixelsOf,
+  decodeRgb,
   presets,
 } from '../fixtures/pictures.ts';
 
 const width = 300;
 const height = 200;
-const upright = gradient(width, height);
+const uprightPixels = gradient(width, height);
 
 /** Returns the pixels of the `zoom` rendition, which has the size of the source in these tests. */
 async function zoomPixels(bytes: Uint8Array): Promise<Buffer> {
   const { renditions } = await deriveRenditions(bytes, limits, presets);
-  return pixelsOf(renditions.find((rendition) => rendition.preset.name === 'zoom')!.jpeg);
+  return decodeRgb(renditions.find((rendition) => rendition.preset.name === 'zoom')!.jpeg);
 }
 
 /** Returns where a file with this orientation flag stores the upright pixel (x, y). See EXIF 2.32, 4.6.4. */
@@ -42,14 +42,19 @@ function storedPosition(orientation: number, x: number, y: number): readonly [nu
 async function orientedJpeg(orientation: number): Promise<Buffer> {
   const swapsSides = orientation >= 5;
   const size = swapsSides ? { width: height, height: width } : { width, height };
-  const stored = Buffer.alloc(upright.length);
+  const storedPixels = Buffer.alloc(uprightPixels.length);
   for (let y = 0; y < height; y++) {
     for (let x = 0; x < width; x++) {
       const [column, row] = storedPosition(orientation, x, y);
-      upright.copy(stored, (row * size.width + column) * 3, (y * width + x) * 3, (y * width + x) * 3 + 3);
+      uprightPixels.copy(
+        storedPixels,
+        (row * size.width + column) * 3,
+        (y * width + x) * 3,
+        (y * width + x) * 3 + 3,
+      );
     }
   }
-  return sharp(stored, { raw: { ...size, channels: 3 } })
+  return sharp(storedPixels, { raw: { ...size, channels: 3 } })
     .jpeg({ quality: 95 })
     .withMetadata({ orientation })
     .toBuffer();
@@ -58,46 +63,46 @@ async function orientedJpeg(orientation: number): Promise<Buffer> {
 test.each([1, 2, 3, 4, 5, 6, 7, 8])('turns a picture with orientation %i upright', async (orientation) => {
   const bytes = await orientedJpeg(orientation);
   expect(await probe(bytes, limits)).toMatchObject({ width, height });
-  expect(meanDifference(await zoomPixels(bytes), upright)).toBeLessThan(2);
+  expect(meanDifference(await zoomPixels(bytes), uprightPixels)).toBeLessThan(2);
 });
 
 describe('conversion to 8-bit sRGB', () => {
   test('converts Display P3', async () => {
     const bytes = await gradientPicture(width, height).withIccProfile('p3').jpeg({ quality: 95 }).toBuffer();
-    const ignored = await sharp(bytes, { ignoreIcc: true }).raw().toBuffer();
-    const colours = await pixelsOf(bytes);
+    const unconvertedPixels = await sharp(bytes, { ignoreIcc: true }).raw().toBuffer();
+    const colours = await decodeRgb(bytes);
     // Ignoring the profile would give visibly different colours.
-    expect(meanDifference(ignored, colours)).toBeGreaterThan(3);
+    expect(meanDifference(unconvertedPixels, colours)).toBeGreaterThan(3);
     expect(meanDifference(await zoomPixels(bytes), colours)).toBeLessThan(2);
   });
 
   test('converts CMYK', async () => {
     const bytes = await gradientPicture(width, height).toColourspace('cmyk').jpeg({ quality: 95 }).toBuffer();
     expect(await probe(bytes, limits)).toMatchObject({ colorSpace: 'CMYK', hasAlpha: false });
-    expect(meanDifference(await zoomPixels(bytes), await pixelsOf(bytes))).toBeLessThan(2);
+    expect(meanDifference(await zoomPixels(bytes), await decodeRgb(bytes))).toBeLessThan(2);
   });
 
-  test('converts 16 bits', async () => {
+  test('converts 16-bit colour', async () => {
     const bytes = await gradientPicture(width, height).toColourspace('rgb16').png().toBuffer();
     expect(await probe(bytes, limits)).toMatchObject({ colorSpace: 'RGB', bitDepth: 16 });
-    expect(meanDifference(await zoomPixels(bytes), upright)).toBeLessThan(2);
+    expect(meanDifference(await zoomPixels(bytes), uprightPixels)).toBeLessThan(2);
   });
 
-  test('converts grey with 8 and 16 bits', async () => {
+  test('converts 8-bit and 16-bit grey', async () => {
     const grey = gradientPicture(width, height).greyscale();
     const bytes = await grey.clone().toColourspace('b-w').jpeg({ quality: 95 }).toBuffer();
     expect(await probe(bytes, limits)).toMatchObject({ colorSpace: 'L', bitDepth: 8 });
-    const reference = await pixelsOf(bytes);
+    const reference = await decodeRgb(bytes);
     expect(meanDifference(await zoomPixels(bytes), reference)).toBeLessThan(2);
-    const deep = await grey.clone().toColourspace('grey16').png().toBuffer();
-    expect(await probe(deep, limits)).toMatchObject({ colorSpace: 'I;16', bitDepth: 16 });
-    expect(meanDifference(await zoomPixels(deep), reference)).toBeLessThan(2);
+    const deepGrey = await grey.clone().toColourspace('grey16').png().toBuffer();
+    expect(await probe(deepGrey, limits)).toMatchObject({ colorSpace: 'I;16', bitDepth: 16 });
+    expect(meanDifference(await zoomPixels(deepGrey), reference)).toBeLessThan(2);
   });
 
   test('converts a palette', async () => {
     const bytes = await gradientPicture(width, height).png({ palette: true }).toBuffer();
     expect(await probe(bytes, limits)).toMatchObject({ colorSpace: 'P' });
-    expect(meanDifference(await zoomPixels(bytes), await pixelsOf(bytes))).toBeLessThan(8);
+    expect(meanDifference(await zoomPixels(bytes), await decodeRgb(bytes))).toBeLessThan(8);
   });
 
   test('places transparent pictures on white', async () => {
@@ -117,11 +122,11 @@ describe('conversion to 8-bit sRGB', () => {
       .toFormat(format, format === 'png' ? {} : { quality: 95 })
       .toBuffer();
     expect(await probe(bytes, limits)).toMatchObject({ format, width, height, colorSpace: 'RGB' });
-    expect(meanDifference(await zoomPixels(bytes), upright)).toBeLessThan(3);
+    expect(meanDifference(await zoomPixels(bytes), uprightPixels)).toBeLessThan(3);
   });
 
   test('converts BMP', async () => {
-    const pixels = await sharp(upright, { raw: { width, height, channels: 3 } })
+    const pixels = await sharp(uprightPixels, { raw: { width, height, channels: 3 } })
       .flip()
       .recomb([
         [0, 0, 1],
@@ -132,7 +137,7 @@ describe('conversion to 8-bit sRGB', () => {
       .toBuffer();
     const bytes = bmpFile({ width, height, bits: 24, pixels });
     expect(await probe(bytes, limits)).toMatchObject({ format: 'bmp', width, height, colorSpace: 'RGB' });
-    expect(meanDifference(await zoomPixels(bytes), upright)).toBeLessThan(2);
+    expect(meanDifference(await zoomPixels(bytes), uprightPixels)).toBeLessThan(2);
   });
 });
 
@@ -205,26 +210,26 @@ test.each([
   [1274, 1580],
   [3200, 900],
   [5000, 4000],
-])('makes renditions of a %i × %i source that match a direct resize', async (w, h) => {
+])('derives renditions of a %i × %i picture that match a direct resize', async (w, h) => {
   const bytes = await gradientPicture(w, h).jpeg({ quality: 95 }).toBuffer();
   const { renditions } = await deriveRenditions(bytes, limits, boxes);
   expect(renditions.map((rendition) => rendition.preset.name).sort()).toEqual(
     boxes.map((box) => box.name).sort(),
   );
   for (const { preset, jpeg, ...size } of renditions) {
-    const full = await sharp(bytes).raw().toBuffer();
+    const sourcePixels = await sharp(bytes).raw().toBuffer();
     // The reference is encoded the same way, so the comparison excludes JPEG losses.
-    const reference = await sharp(full, { raw: { width: w, height: h, channels: 3 } })
+    const reference = await sharp(sourcePixels, { raw: { width: w, height: h, channels: 3 } })
       .resize({ ...size, fit: 'fill' })
       .jpeg({ quality: preset.quality })
       .toBuffer();
     expect(await sharp(jpeg).metadata(), preset.name).toMatchObject(size);
-    expect(meanDifference(await pixelsOf(jpeg), await pixelsOf(reference)), preset.name).toBeLessThan(2);
+    expect(meanDifference(await decodeRgb(jpeg), await decodeRgb(reference)), preset.name).toBeLessThan(2);
   }
 });
 
 describe('invalid pictures', () => {
-  test('with too many pixels are rejected with the limit and the value', async () => {
+  test('are rejected with the limit and the value if they have too many pixels', async () => {
     const bytes = await gradientPicture(width, height).png().toBuffer();
     await expect(deriveRenditions(bytes, { ...limits, maxPixels: 59_999 }, presets)).rejects.toMatchObject({
       code: 'picture_too_large',
@@ -232,14 +237,14 @@ describe('invalid pictures', () => {
     });
   });
 
-  test('with a side that is too long are rejected', async () => {
+  test('are rejected if a side is too long', async () => {
     const bytes = await sharp({ create: { width: 16_384, height: 1, channels: 3, background: 'red' } })
       .png()
       .toBuffer();
     await expect(probe(bytes, limits)).rejects.toMatchObject({ code: 'picture_too_large' });
   });
 
-  test('in truncated JPEG files are rejected', async () => {
+  test('are rejected if a JPEG file is truncated', async () => {
     const bytes = await gradientPicture(width, height).jpeg().toBuffer();
     await expect(
       deriveRenditions(bytes.subarray(0, bytes.length / 2), limits, presets),
@@ -249,7 +254,7 @@ describe('invalid pictures', () => {
     });
   });
 
-  test('in malformed TIFF files are rejected', async () => {
+  test('are rejected if a TIFF file is malformed', async () => {
     const bytes = Buffer.from('II*\0\x08\0\0\0\0\0\0\0\0\0', 'latin1');
     await expect(probe(bytes, limits)).rejects.toMatchObject({ code: 'picture_unreadable' });
   });

@@ -3,7 +3,7 @@ import { recipeHash } from '../../../src/imaging/renditions/recipe.ts';
 
 const preset = { name: 'card', width: 400, height: 400, quality: 85 };
 
-test('derives the recipe from the settings of a preset, not from its name', () => {
+test("computes the recipe hash from a preset's settings, but not from its name", () => {
   expect(recipeHash(preset)).toMatch(/^[0-9a-f]{10}$/);
   expect(recipeHash({ ...preset, name: 'other' })).toBe(recipeHash(preset));
   expect(recipeHash({ ...preset, quality: 86 })).not.toBe(recipeHash(preset));

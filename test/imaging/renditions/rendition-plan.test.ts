@@ -6,7 +6,7 @@ import { planRenditions } from '../../../src/imaging/renditions/rendition-plan.t
 const side = fc.integer({ min: 1, max: 5000 });
 const preset = fc.record({ name: fc.string(), width: side, height: side, quality: fc.constant(85) });
 
-test('plans each rendition from an earlier one that is not smaller', () => {
+test('derives each rendition from an earlier rendition that is not smaller', () => {
   fc.assert(
     fc.property(fc.record({ width: side, height: side }), fc.array(preset), (source, presets) => {
       const plan = planRenditions(source, presets);
@@ -19,7 +19,7 @@ test('plans each rendition from an earlier one that is not smaller', () => {
   );
 });
 
-test('plans small renditions from intermediate ones, in steps of at least a factor of two', () => {
+test('derives a small rendition from an intermediate rendition at least twice as large', () => {
   const boxes = [100, 1200, 400, 1000].map((edge) => ({
     name: `${edge}`,
     width: edge,

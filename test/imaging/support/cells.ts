@@ -5,7 +5,7 @@ import { probe } from '../../../src/imaging/probe.ts';
 import { limits } from '../fixtures/pictures.ts';
 import { type ColourSpace, toSrgb } from './write-icc.ts';
 
-// A test picture of twelve cells, each of one colour. Tests compare decoded colours with computed ones.
+// A test picture with twelve cells of one colour each. Tests compare the decoded colours with computed colours.
 
 const cellSide = 12;
 const columns = 4;
@@ -32,7 +32,7 @@ export const rgbCells: readonly (readonly number[])[] = [
 export const greyCells = [255, 0, 128, 200, 60, 40, 90, 12, 20, 240, 30, 170].map((value) => [value]);
 
 /** Returns the samples of the whole picture, pixel by pixel. */
-export function samplesOf(
+export function toSamples(
   cells: readonly (readonly number[])[],
   depth: number,
   extra: readonly number[] = [],
@@ -45,14 +45,14 @@ export function samplesOf(
   }).flat();
 }
 
-/** Returns the decoded colour in the middle of each cell. `half` decodes at half the size. */
-export async function coloursOf(bytes: Uint8Array, half = false): Promise<number[][]> {
+/** Returns the decoded colour in the middle of each cell. If `half` is set, the picture is decoded at half its size. */
+export async function decodeCells(bytes: Uint8Array, half = false): Promise<number[][]> {
   const facts = await probe(bytes, limits);
   const scale = half ? 2 : 1;
   const decodedSize = { width: size.width / scale, height: size.height / scale };
   const { data, width } = await decodePicture(bytes, facts, decodedSize);
   return rgbCells.map((_, n) => {
-    const offset = middleOf(n, scale, width) * 3;
+    const offset = middlePixel(n, scale, width) * 3;
     return [...data.subarray(offset, offset + 3)];
   });
 }
@@ -70,23 +70,23 @@ export function expectColours(
   expect(deviations).toEqual([]);
 }
 
-/** Converts the colours of cells from a space to sRGB, on white if alpha is below 255. */
-export function srgbOf(
+/** Converts cell colours from a colour space to sRGB, on a white background if alpha is below 255. */
+export function toSrgbCells(
   space: ColourSpace | undefined,
   cells: readonly (readonly number[])[],
   alpha = 255,
 ): number[][] {
   return cells.map((channels) => {
-    const opaque =
+    const opaqueColour =
       space === undefined
         ? [0, 1, 2].map((n) => channels[n] ?? channels[0] ?? 0)
         : toSrgb(space.toXyz(channels.map((value) => value / 255)));
-    return opaque.map((value) => Math.round(255 + ((value - 255) * alpha) / 255));
+    return opaqueColour.map((value) => Math.round(255 + ((value - 255) * alpha) / 255));
   });
 }
 
 /** Returns the index of the pixel in the middle of a cell. */
-export function middleOf(n: number, scale = 1, width: number = size.width): number {
+export function middlePixel(n: number, scale = 1, width: number = size.width): number {
   const x = ((n % columns) * cellSide + cellSide / 2) / scale;
   const y = (Math.floor(n / columns) * cellSide + cellSide / 2) / scale;
   return y * width + x;
@@ -96,7 +96,7 @@ export function middleOf(n: number, scale = 1, width: number = size.width): numb
 export async function encodedCells(bytes: Uint8Array): Promise<number[][]> {
   const { data, info } = await sharp(bytes, { ignoreIcc: true }).raw().toBuffer({ resolveWithObject: true });
   return rgbCells.map((_, n) => {
-    const offset = middleOf(n) * info.channels;
+    const offset = middlePixel(n) * info.channels;
     return [...data.subarray(offset, offset + 3)];
   });
 }

@@ -2,7 +2,7 @@ import sharp from 'sharp';
 import { readBoxes, readIsobmff } from '../../../src/imaging/containers/isobmff.ts';
 import { uint32 } from './write-png.ts';
 
-/** The pixels, 8-bit RGB or RGBA, and boxes of an AVIF. */
+/** The pixels (8-bit RGB or RGBA) and properties of an AVIF. */
 export interface AvifInput {
   readonly width: number;
   readonly height: number;
@@ -15,7 +15,7 @@ export interface AvifInput {
   readonly bitdepth?: 8 | 10;
 }
 
-/** Writes an AVIF. The image library encodes the frames; this function writes the container. */
+/** Writes an AVIF. The image library encodes the frames, and this function writes the container. */
 export async function writeAvif(input: AvifInput): Promise<Buffer> {
   const { width, height, rgb, alpha, nclx = [1, 13, 0], profile, bitdepth = 8 } = input;
   const options = { lossless: true, chromaSubsampling: '4:4:4', effort: 0, bitdepth } as const;

@@ -8,7 +8,7 @@ export interface GifFrameInput {
   readonly transparent?: number;
 }
 
-/** Writes an uncompressed GIF: 8-bit codes, with the code table cleared before it grows. */
+/** Writes an uncompressed GIF with 8-bit codes. The code table is cleared before it grows. */
 export function writeGif(
   screen: { readonly width: number; readonly height: number },
   palette: readonly (readonly number[])[],

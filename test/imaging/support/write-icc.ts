@@ -19,7 +19,7 @@ export function decodeSrgb(value: number): number {
   return value <= 0.04045 ? value / 12.92 : ((value + 0.055) / 1.055) ** 2.4;
 }
 
-/** Converts XYZ under D50 to 8-bit sRGB, clipped. */
+/** Converts XYZ under D50 to clipped 8-bit sRGB. */
 export function toSrgb([x = 0, y = 0, z = 0]: readonly number[]): number[] {
   const linear = [
     3.1341 * x - 1.6174 * y - 0.4907 * z,
@@ -27,8 +27,10 @@ export function toSrgb([x = 0, y = 0, z = 0]: readonly number[]): number[] {
     0.0719 * x - 0.229 * y + 1.4053 * z,
   ];
   return linear.map((value) => {
-    const clipped = Math.max(0, Math.min(1, value));
-    return Math.round(255 * (clipped <= 0.0031308 ? clipped * 12.92 : 1.055 * clipped ** (1 / 2.4) - 0.055));
+    const clippedValue = Math.max(0, Math.min(1, value));
+    return Math.round(
+      255 * (clippedValue <= 0.0031308 ? clippedValue * 12.92 : 1.055 * clippedValue ** (1 / 2.4) - 0.055),
+    );
   });
 }
 
@@ -103,14 +105,14 @@ function writeProfile(space: string, pcs: string, spaceTags: readonly (readonly 
   description.write('desc', 0, 'latin1');
   description.writeUInt32BE(1, 8);
   const tags = [['desc', description], ['wtpt', xyzTag([0.9642, 1, 0.8249])], ...spaceTags] as const;
-  const padded = tags.map(([, data]) => Buffer.concat([data, Buffer.alloc(-data.length & 3)]));
+  const paddedTags = tags.map(([, data]) => Buffer.concat([data, Buffer.alloc(-data.length & 3)]));
   const header = Buffer.alloc(132 + tags.length * 12);
   let offset = header.length;
   for (const [n, [name, data]] of tags.entries()) {
     header.write(name, 132 + n * 12, 'latin1');
     header.writeUInt32BE(offset, 136 + n * 12);
     header.writeUInt32BE(data.length, 140 + n * 12);
-    offset += padded[n]?.length ?? 0;
+    offset += paddedTags[n]?.length ?? 0;
   }
   header.writeUInt32BE(offset, 0);
   header.writeUInt32BE(0x02400000, 8);
@@ -119,7 +121,7 @@ function writeProfile(space: string, pcs: string, spaceTags: readonly (readonly 
   header.write('acsp', 36, 'latin1');
   xyzTag([0.9642, 1, 0.8249]).copy(header, 68, 8);
   header.writeUInt32BE(tags.length, 128);
-  return Buffer.concat([header, ...padded]);
+  return Buffer.concat([header, ...paddedTags]);
 }
 
 function curveTag(curve: (value: number) => number): Buffer {
@@ -147,5 +149,5 @@ function uint16(...values: readonly number[]): Buffer {
 /** Returns a power curve with this exponent. */
 export const gamma = (exponent: number) => (value: number) => value ** exponent;
 
-/** The curve of ProPhoto RGB. */
+/** The ProPhoto RGB curve. */
 export const prophoto = (value: number) => (value < 1 / 32 ? value / 16 : value ** 1.8);

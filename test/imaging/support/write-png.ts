@@ -1,6 +1,6 @@
 import { crc32, deflateSync } from 'node:zlib';
 
-/** The contents of a PNG. The samples are those of all rows, without filter bytes. */
+/** The contents of a PNG. `samples` contains all rows, without filter bytes. */
 export interface PngInput {
   readonly width: number;
   readonly height: number;
@@ -12,7 +12,7 @@ export interface PngInput {
   readonly chunks?: readonly (readonly [type: string, data: Uint8Array])[];
 }
 
-const channelsOf = { 0: 1, 2: 3, 3: 1, 4: 2, 6: 4 } as const;
+const channelCounts = { 0: 1, 2: 3, 3: 1, 4: 2, 6: 4 } as const;
 
 /** Writes a PNG without filters. */
 export function writePng({ width, height, depth, colorType, samples, chunks = [] }: PngInput): Buffer {
@@ -20,7 +20,7 @@ export function writePng({ width, height, depth, colorType, samples, chunks = []
   header.writeUInt32BE(width, 0);
   header.writeUInt32BE(height, 4);
   header.set([depth, colorType], 8);
-  const rowSamples = width * channelsOf[colorType];
+  const rowSamples = width * channelCounts[colorType];
   const rows = Array.from({ length: height }, (_, y) => {
     const row = samples.slice(y * rowSamples, (y + 1) * rowSamples);
     return Buffer.concat([Buffer.of(0), packSamples(row, depth, 'big')]);

@@ -1,4 +1,4 @@
-/** A page of a TIFF, with one strip of 8-bit RGB pixels in one colour. */
+/** A TIFF page with one strip of 8-bit RGB pixels in a single colour. */
 export interface TiffPageInput {
   readonly width: number;
   readonly height: number;

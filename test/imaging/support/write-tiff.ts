@@ -23,12 +23,12 @@ export interface TiffInput {
   readonly tags?: readonly TiffTag[];
 }
 
-const bytesOfType = { 1: 1, 2: 1, 3: 2, 4: 4, 7: 1, 13: 4, 16: 8 } as const;
+const bytesPerType = { 1: 1, 2: 1, 3: 2, 4: 4, 7: 1, 13: 4, 16: 8 } as const;
 
 /** Writes a TIFF or BigTIFF with one directory. */
 export function writeTiff(input: TiffInput): Buffer {
   const { width, height, depth, channels, photometric, order = 'little', isBig = false } = input;
-  const strips = input.strip === undefined ? stripsOf(input, order) : [Buffer.from(input.strip)];
+  const strips = input.strip === undefined ? makeStrips(input, order) : [Buffer.from(input.strip)];
   const head = isBig ? 16 : 8;
   let position = head;
   const offsets = strips.map((strip) => {
@@ -65,7 +65,7 @@ export function writeTiff(input: TiffInput): Buffer {
   ]);
 }
 
-function stripsOf(
+function makeStrips(
   { samples, width, channels, depth, isPlanar }: TiffInput,
   order: 'big' | 'little',
 ): Buffer[] {
@@ -92,16 +92,16 @@ function writeDirectory(
   const overflow: Buffer[] = [];
   let overflowOffset = end;
   for (const [tag, type, values] of tags) {
-    const bytes = Buffer.concat([...values].map((value) => number(value, bytesOfType[type], order)));
+    const bytes = Buffer.concat([...values].map((value) => number(value, bytesPerType[type], order)));
     const fitsInline = bytes.length <= word;
     const value = fitsInline
       ? Buffer.concat([bytes, Buffer.alloc(word - bytes.length)])
       : number(overflowOffset, word, order);
     entries.push(number(tag, 2, order), number(type, 2, order), number(values.length, word, order), value);
     if (fitsInline) continue;
-    const padded = Buffer.concat([bytes, Buffer.alloc(bytes.length & 1)]);
-    overflow.push(padded);
-    overflowOffset += padded.length;
+    const paddedBytes = Buffer.concat([bytes, Buffer.alloc(bytes.length & 1)]);
+    overflow.push(paddedBytes);
+    overflowOffset += paddedBytes.length;
   }
   return Buffer.concat([
     number(tags.length, isBig ? 8 : 2, order),

@@ -29,9 +29,9 @@ export function testReading(makeStorage: () => Promise<StorageUnderTest>): void 
   test('returns the size and modification time of a file', async () => {
     const { storage } = await makeStorage();
     const key = await put(storage, randomBytes(1234));
-    const stored = await storage.stat(key);
-    expect(stored).toMatchObject({ key, bytes: 1234 });
-    expect(Math.abs(Date.now() - (stored?.modifiedAt.getTime() ?? 0))).toBeLessThan(60_000);
+    const storedFile = await storage.stat(key);
+    expect(storedFile).toMatchObject({ key, bytes: 1234 });
+    expect(Math.abs(Date.now() - (storedFile?.modifiedAt.getTime() ?? 0))).toBeLessThan(60_000);
     expect(await storage.stat(missingKey)).toBeUndefined();
   });
 
@@ -63,9 +63,9 @@ export function testReading(makeStorage: () => Promise<StorageUnderTest>): void 
     const keys = [];
     for (let size = 1; size <= 5; size++) keys.push(await put(storage, randomBytes(size)));
     await stage(storage, Buffer.from('staged'));
-    const listed = await listAll(storage);
-    expect(listed.map(({ key }) => key).toSorted()).toEqual(keys.toSorted());
-    expect(listed.map(({ bytes }) => bytes).toSorted((a, b) => a - b)).toEqual([1, 2, 3, 4, 5]);
+    const listedFiles = await listAll(storage);
+    expect(listedFiles.map(({ key }) => key).toSorted()).toEqual(keys.toSorted());
+    expect(listedFiles.map(({ bytes }) => bytes).toSorted((a, b) => a - b)).toEqual([1, 2, 3, 4, 5]);
   });
 
   test.each([
@@ -97,18 +97,18 @@ export function testReading(makeStorage: () => Promise<StorageUnderTest>): void 
     const key = originalKey(1, 'f'.repeat(64));
     await storage.store([{ path, key }], 'derived');
     collectGarbage();
-    const before = process.memoryUsage().arrayBuffers;
-    let [bytes, peak, nextSample] = [0, 0, 0];
+    const bytesBefore = process.memoryUsage().arrayBuffers;
+    let [bytes, peakBytes, nextSample] = [0, 0, 0];
     for await (const chunk of await storage.read(key)) {
       bytes += (chunk as Buffer).length;
       if (bytes < nextSample) continue;
       nextSample += size / 16;
-      // Only memory that the driver retains counts.
+      // Garbage is collected first, so that only memory retained by the storage driver is counted.
       collectGarbage();
-      peak = Math.max(peak, process.memoryUsage().arrayBuffers - before);
+      peakBytes = Math.max(peakBytes, process.memoryUsage().arrayBuffers - bytesBefore);
     }
     expect(bytes).toBe(size);
-    expect(peak).toBeLessThan(size / 4);
+    expect(peakBytes).toBeLessThan(size / 4);
   });
 
   test('reports its free bytes, and leaves no files behind after a check', async () => {

@@ -5,8 +5,8 @@ import { expect, test } from 'vitest';
 import { renditionKey } from '../../../src/storage/keys.ts';
 import { makeStaging } from '../../../src/storage/staging.ts';
 import {
-  hashOf,
-  keyOf,
+  contentHash,
+  contentKey,
   listAll,
   fileMissing,
   missingKey,
@@ -17,47 +17,47 @@ import {
 
 /** Defines the contract tests for storing and removing files. */
 export function testStoring(makeStorage: () => Promise<StorageUnderTest>): void {
-  test('moves staged files of renditions and keeps those of originals', async () => {
+  test('moves staged renditions, but keeps staged originals', async () => {
     const { storage } = await makeStorage();
     const bytes = randomBytes(100);
-    const [original, derived] = [await stage(storage, bytes), await stage(storage, bytes)];
-    await storage.store([{ path: original, key: keyOf(bytes) }], 'original');
-    expect(await readFile(original)).toEqual(bytes);
-    await storage.store([{ path: derived, key: keyOf(bytes) }], 'derived');
-    expect(existsSync(derived)).toBe(false);
-    expect(await storage.readAll(keyOf(bytes))).toEqual(bytes);
+    const [originalPath, renditionPath] = [await stage(storage, bytes), await stage(storage, bytes)];
+    await storage.store([{ path: originalPath, key: contentKey(bytes) }], 'original');
+    expect(await readFile(originalPath)).toEqual(bytes);
+    await storage.store([{ path: renditionPath, key: contentKey(bytes) }], 'derived');
+    expect(existsSync(renditionPath)).toBe(false);
+    expect(await storage.readAll(contentKey(bytes))).toEqual(bytes);
   });
 
   test('keeps a stored original when its staged file is removed', async () => {
     const { storage } = await makeStorage();
     const bytes = randomBytes(100);
     const path = await stage(storage, bytes);
-    await storage.store([{ path, key: keyOf(bytes) }], 'original');
+    await storage.store([{ path, key: contentKey(bytes) }], 'original');
     await makeStaging(storage.stagingDirectory).discard(path);
-    expect(await storage.readAll(keyOf(bytes))).toEqual(bytes);
+    expect(await storage.readAll(contentKey(bytes))).toEqual(bytes);
   });
 
   test.each(['original', 'derived'] as const)(
-    'stores the same file twice without a change (%s)',
+    'does not change a file that is stored again (%s)',
     async (kind) => {
       const { storage } = await makeStorage();
       const bytes = randomBytes(100);
       for (let i = 0; i < 2; i++) {
-        await storage.store([{ path: await stage(storage, bytes), key: keyOf(bytes) }], kind);
+        await storage.store([{ path: await stage(storage, bytes), key: contentKey(bytes) }], kind);
       }
-      expect(await listAll(storage)).toMatchObject([{ key: keyOf(bytes), bytes: 100 }]);
+      expect(await listAll(storage)).toMatchObject([{ key: contentKey(bytes), bytes: 100 }]);
     },
   );
 
-  test('always returns the complete file while many callers store it at once', async () => {
+  test('returns the complete file while concurrent callers store it', async () => {
     const { storage } = await makeStorage();
     const bytes = randomBytes(200_000);
     const key = await put(storage, bytes);
     const paths = await Promise.all(Array.from({ length: 20 }, () => stage(storage, bytes)));
-    const storing = Promise.all(paths.map((path) => storage.store([{ path, key }], 'original')));
-    const readings = Promise.all(Array.from({ length: 20 }, () => storage.readAll(key)));
-    for (const read of await readings) expect(read.equals(bytes)).toBe(true);
-    await storing;
+    const storeCalls = Promise.all(paths.map((path) => storage.store([{ path, key }], 'original')));
+    const contents = Promise.all(Array.from({ length: 20 }, () => storage.readAll(key)));
+    for (const content of await contents) expect(content.equals(bytes)).toBe(true);
+    await storeCalls;
     expect(await listAll(storage)).toMatchObject([{ key, bytes: 200_000 }]);
   });
 
@@ -76,7 +76,7 @@ export function testStoring(makeStorage: () => Promise<StorageUnderTest>): void 
 
   test('stores several files in one call', async () => {
     const { storage } = await makeStorage();
-    const hash = hashOf(randomBytes(8));
+    const hash = contentHash(randomBytes(8));
     const presets = ['thumb', 'card', 'zoom'];
     const files = await Promise.all(
       presets.map(async (preset) => ({
@@ -89,7 +89,7 @@ export function testStoring(makeStorage: () => Promise<StorageUnderTest>): void 
       expect((await storage.readAll(key)).toString()).toBe(presets[index]);
   });
 
-  test('sweeps nothing if nothing is unfinished', async () => {
+  test('removes no files if no upload is unfinished', async () => {
     const { storage } = await makeStorage();
     const key = await put(storage, randomBytes(10));
     expect(await storage.sweepUnfinished(-60_000)).toBe(0);

@@ -9,7 +9,7 @@ import { makeBucket, makeS3Clients } from '../../../src/storage/s3/client.ts';
 import { putObject } from '../../../src/storage/s3/put-object.ts';
 import type { Storage } from '../../../src/storage/storage.ts';
 import { services } from '../../support/services.ts';
-import { keyOf, listAll, put, stage } from '../contract/support.ts';
+import { contentKey, listAll, put, stage } from '../contract/support.ts';
 import { testSettings, testStorage } from './support/bucket.ts';
 import { type Fault, type Proxy, startProxy } from './support/proxy.ts';
 import { timeScale } from '../../support/time-scale.ts';
@@ -17,7 +17,7 @@ import { timeScale } from '../../support/time-scale.ts';
 const storageFailed = { name: 'AppError', code: 'storage_failed', failureClass: 'transient' };
 const timeoutMs = 500;
 
-/** Opens a store behind a proxy and stores a small file and one far larger than the buffers of a connection. */
+/** Opens a store behind a proxy. Stores a small file, and a file that is larger than a connection's buffers. */
 async function openProxiedStore() {
   const proxy = await startProxy();
   const { storage, staging } = await testStorage({ endpoint: proxy.url, timeoutMs });
@@ -32,7 +32,7 @@ async function openProxiedStore() {
   };
 }
 
-/** Calls every method and expects each to fail. Returns the time of the slowest in milliseconds. */
+/** Expects that every method fails. Returns the time until all calls have failed, in milliseconds. */
 async function expectAllToFail(storage: Storage, key: string): Promise<number> {
   const startedAt = performance.now();
   const bytes = randomBytes(2_000);
@@ -43,9 +43,9 @@ async function expectAllToFail(storage: Storage, key: string): Promise<number> {
     () => storage.readAll(key),
     () => storage.localCopy(key),
     async () => buffer(await storage.read(key)),
-    () => storage.remove(keyOf(Buffer.from('nothing'))),
-    () => storage.store([{ path, key: keyOf(bytes) }], 'original'),
-    () => storage.store([{ path: streamPath, key: keyOf(stream) }], 'derived'),
+    () => storage.remove(contentKey(Buffer.from('nothing'))),
+    () => storage.store([{ path, key: contentKey(bytes) }], 'original'),
+    () => storage.store([{ path: streamPath, key: contentKey(stream) }], 'derived'),
     () => listAll(storage),
     () => storage.check(),
   ];
@@ -58,20 +58,20 @@ async function expectRecovery(storage: Storage, proxy: Proxy, key: string, bytes
   proxy.fault('none');
   expect(await storage.readAll(key)).toEqual(bytes);
   const content = randomBytes(300_000);
-  await storage.store([{ path: await stage(storage, content), key: keyOf(content) }], 'original');
-  expect(await storage.readAll(keyOf(content))).toEqual(content);
+  await storage.store([{ path: await stage(storage, content), key: contentKey(content) }], 'original');
+  expect(await storage.readAll(contentKey(content))).toEqual(content);
 }
 
 describe.skipIf(!services.s3Endpoint)('S3 storage during faults', () => {
-  test('makes three attempts on status 500, then fails, and recovers', async () => {
+  test('fails after three attempts with status 500, and recovers', async () => {
     const { proxy, storage, small, bytes } = await openProxiedStore();
     proxy.fault('error 500');
-    const before = proxy.responses.length;
+    const countBefore = proxy.responses.length;
     await expect(storage.readAll(small)).rejects.toMatchObject({
       ...storageFailed,
       message: expect.stringContaining('InternalError'),
     });
-    expect(proxy.responses.slice(before)).toEqual(['GET 500', 'GET 500', 'GET 500']);
+    expect(proxy.responses.slice(countBefore)).toEqual(['GET 500', 'GET 500', 'GET 500']);
     await expectAllToFail(storage, small);
     await expectRecovery(storage, proxy, small, bytes);
   });
@@ -79,7 +79,7 @@ describe.skipIf(!services.s3Endpoint)('S3 storage during faults', () => {
   test('fails after the timeout if the store does not respond, and closes its connections', async () => {
     const { proxy, storage, small, bytes } = await openProxiedStore();
     proxy.fault('no response');
-    // The timeout may elapse twice: an upload has its own timeout, and a failing check also removes its file.
+    // The timeout may elapse twice, because an upload has its own timeout and a failing check also removes its file.
     expect(await expectAllToFail(storage, small)).toBeLessThan(4 * timeoutMs * timeScale);
     await expect(storage.stat(small)).rejects.toMatchObject({
       message: `The store did not respond within ${timeoutMs / 1000} s.`,
@@ -88,7 +88,7 @@ describe.skipIf(!services.s3Endpoint)('S3 storage during faults', () => {
     await expectRecovery(storage, proxy, small, bytes);
   });
 
-  test.each<Fault>(['stalled mid-body', 'cut mid-body'])(
+  test.each<Fault>(['stalled body', 'truncated body'])(
     'reports an incomplete body (%s) to the reader and leaves no local copy',
     async (fault) => {
       const { proxy, storage, staging, small, large, bytes } = await openProxiedStore();
@@ -128,7 +128,7 @@ describe.skipIf(!services.s3Endpoint)('S3 storage during faults', () => {
     expect(pauses).toBeGreaterThan(1);
   });
 
-  test('releases the connection of a reader that stops', async () => {
+  test('releases the connection if a reader stops', async () => {
     const { proxy, storage, large } = await openProxiedStore();
     for (let round = 0; round < 70; round += 1) {
       const body = await storage.read(large);
@@ -140,7 +140,7 @@ describe.skipIf(!services.s3Endpoint)('S3 storage during faults', () => {
     await expect.poll(() => proxy.openConnections()).toBeLessThan(10);
   });
 
-  test('fails only the call whose file cannot be read', async () => {
+  test('rejects only the upload whose file cannot be read', async () => {
     const { proxy, storage, staging, small, bytes } = await openProxiedStore();
     const settings = await testSettings({ endpoint: proxy.url, timeoutMs });
     const clients = makeS3Clients(settings);
@@ -151,22 +151,22 @@ describe.skipIf(!services.s3Endpoint)('S3 storage during faults', () => {
       sha256: createHash('sha256').update(content).digest(),
       open: () => createReadStream(join(staging, 'missing')),
     };
-    const upload = { path: '', key: keyOf(content), body, onlyIfNew: true };
+    const upload = { path: '', key: contentKey(content), body, onlyIfNew: true };
     await expect(putObject(makeBucket(clients, settings), upload)).rejects.toMatchObject({ code: 'ENOENT' });
     await expectRecovery(storage, proxy, small, bytes);
   });
 
-  test('does not leak memory in failing calls', async () => {
+  test('does not leak memory if calls fail', async () => {
     const { proxy, storage, small, bytes } = await openProxiedStore();
-    proxy.fault('stalled mid-body', ({ method }) => method === 'GET');
-    const failMany = () =>
+    proxy.fault('stalled body', ({ method }) => method === 'GET');
+    const expectManyFailures = () =>
       Promise.all(
         Array.from({ length: 60 }, () => expect(storage.readAll(small)).rejects.toMatchObject(storageFailed)),
       );
-    await failMany();
-    const before = process.memoryUsage().rss;
-    for (let round = 0; round < 4; round += 1) await failMany();
-    expect(process.memoryUsage().rss - before).toBeLessThan(64 * 2 ** 20);
+    await expectManyFailures();
+    const bytesBefore = process.memoryUsage().rss;
+    for (let round = 0; round < 4; round += 1) await expectManyFailures();
+    expect(process.memoryUsage().rss - bytesBefore).toBeLessThan(64 * 2 ** 20);
     await expectRecovery(storage, proxy, small, bytes);
   });
 });

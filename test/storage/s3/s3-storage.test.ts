@@ -10,7 +10,7 @@ import {
 import { describe, expect, test } from 'vitest';
 import { incomingKey, originalKey } from '../../../src/storage/keys.ts';
 import { services } from '../../support/services.ts';
-import { hashOf, keyOf, listAll, missingKey, put, stage } from '../contract/support.ts';
+import { contentHash, contentKey, listAll, missingKey, put, stage } from '../contract/support.ts';
 import { bucketName, truncateObject, rawClient, testStorage } from './support/bucket.ts';
 import { startProxy } from './support/proxy.ts';
 import { timeScale } from '../../support/time-scale.ts';
@@ -19,29 +19,29 @@ const storageFailed = { name: 'AppError', code: 'storage_failed', failureClass: 
 
 describe.skipIf(!services.s3Endpoint)('S3 storage', () => {
   const client = rawClient();
-  const uploadsUnder = async (prefix: string) =>
+  const listUploads = async (prefix: string) =>
     (await client.send(new ListMultipartUploadsCommand({ Bucket: bucketName, Prefix: prefix }))).Uploads ??
     [];
-  const keysUnder = async (prefix: string) =>
+  const listObjects = async (prefix: string) =>
     (await client.send(new ListObjectsV2Command({ Bucket: bucketName, Prefix: prefix }))).Contents ?? [];
 
   describe('originals', () => {
-    test('does not overwrite an existing original, even with two concurrent writers', async () => {
+    test('does not overwrite an original if two writers store it concurrently', async () => {
       const proxy = await startProxy();
-      const first = await testStorage({ endpoint: proxy.url });
-      const second = await testStorage({ endpoint: proxy.url, prefix: first.prefix });
+      const firstStore = await testStorage({ endpoint: proxy.url });
+      const secondStore = await testStorage({ endpoint: proxy.url, prefix: firstStore.prefix });
       const bytes = randomBytes(5_000);
-      const key = keyOf(bytes);
+      const key = contentKey(bytes);
       const files = await Promise.all(
-        [first, second, first, second].map(async ({ storage }) => ({
+        [firstStore, secondStore, firstStore, secondStore].map(async ({ storage }) => ({
           storage,
           path: await stage(storage, bytes),
         })),
       );
       await Promise.all(files.map(({ storage, path }) => storage.store([{ path, key }], 'original')));
-      const puts = proxy.responses.filter((response) => response.startsWith('PUT')).toSorted();
-      expect(puts).toEqual(['PUT 200', 'PUT 412', 'PUT 412', 'PUT 412']);
-      expect(await first.storage.readAll(key)).toEqual(bytes);
+      const putResponses = proxy.responses.filter((response) => response.startsWith('PUT')).toSorted();
+      expect(putResponses).toEqual(['PUT 200', 'PUT 412', 'PUT 412', 'PUT 412']);
+      expect(await firstStore.storage.readAll(key)).toEqual(bytes);
     });
 
     test('retries after a conflict with a concurrent writer', async () => {
@@ -49,19 +49,19 @@ describe.skipIf(!services.s3Endpoint)('S3 storage', () => {
       const { storage } = await testStorage({ endpoint: proxy.url });
       const bytes = randomBytes(100);
       proxy.fault('concurrent writer', () => true, 2);
-      await storage.store([{ path: await stage(storage, bytes), key: keyOf(bytes) }], 'original');
+      await storage.store([{ path: await stage(storage, bytes), key: contentKey(bytes) }], 'original');
       expect(proxy.responses).toEqual(['PUT 409', 'PUT 409', 'PUT 200']);
-      expect(await storage.readAll(keyOf(bytes))).toEqual(bytes);
+      expect(await storage.readAll(contentKey(bytes))).toEqual(bytes);
     });
 
-    test('tries a conditional write only once if the store does not support it, and still repairs a truncated file', async () => {
+    test('stops using conditional writes if the store does not support them, and still repairs a truncated file', async () => {
       const proxy = await startProxy();
       proxy.fault('no conditional writes');
       const { storage, prefix } = await testStorage({ endpoint: proxy.url });
       for (let round = 0; round < 3; round += 1) {
         const bytes = randomBytes(100);
-        await storage.store([{ path: await stage(storage, bytes), key: keyOf(bytes) }], 'original');
-        expect(await storage.readAll(keyOf(bytes))).toEqual(bytes);
+        await storage.store([{ path: await stage(storage, bytes), key: contentKey(bytes) }], 'original');
+        expect(await storage.readAll(contentKey(bytes))).toEqual(bytes);
       }
       expect(proxy.conditionalRequests()).toBe(1);
       const bytes = randomBytes(1_000);
@@ -73,19 +73,19 @@ describe.skipIf(!services.s3Endpoint)('S3 storage', () => {
   });
 
   describe('large files', () => {
-    test('are uploaded in parts and read back unchanged, even when stored twice', async () => {
+    test('are uploaded in parts and read back unchanged', async () => {
       const { storage, prefix } = await testStorage();
       const bytes = randomBytes(40 * 2 ** 20);
-      const key = keyOf(bytes);
+      const key = contentKey(bytes);
       const path = await stage(storage, bytes);
       for (let round = 0; round < 2; round += 1) {
         await storage.store([{ path, key }], 'original');
         const copy = await storage.localCopy(key);
-        expect(hashOf(await storage.readAll(key))).toBe(hashOf(bytes));
+        expect(contentHash(await storage.readAll(key))).toBe(contentHash(bytes));
         await copy.release();
       }
       expect(await storage.stat(key)).toMatchObject({ bytes: bytes.length });
-      expect(await uploadsUnder(prefix)).toEqual([]);
+      expect(await listUploads(prefix)).toEqual([]);
       expect(await readdir(storage.stagingDirectory)).toHaveLength(1);
     });
 
@@ -94,9 +94,9 @@ describe.skipIf(!services.s3Endpoint)('S3 storage', () => {
       const { storage } = await testStorage({ endpoint: proxy.url });
       const bytes = randomBytes(3 * 2 ** 20);
       proxy.fault('error 500', ({ method }) => method === 'PUT', 2);
-      await storage.store([{ path: await stage(storage, bytes), key: keyOf(bytes) }], 'original');
+      await storage.store([{ path: await stage(storage, bytes), key: contentKey(bytes) }], 'original');
       expect(proxy.responses).toEqual(['PUT 500', 'PUT 500', 'PUT 200']);
-      expect(hashOf(await storage.readAll(keyOf(bytes)))).toBe(hashOf(bytes));
+      expect(contentHash(await storage.readAll(contentKey(bytes)))).toBe(contentHash(bytes));
     });
 
     test('leave neither parts nor an object after a failed upload', async () => {
@@ -108,12 +108,12 @@ describe.skipIf(!services.s3Endpoint)('S3 storage', () => {
       const key = originalKey(1, 'c'.repeat(64));
       proxy.fault('error 500', ({ url }) => /partNumber=[3-9]/.test(url ?? ''));
       await expect(storage.store([{ path, key }], 'original')).rejects.toMatchObject(storageFailed);
-      expect(await uploadsUnder(prefix)).toEqual([]);
+      expect(await listUploads(prefix)).toEqual([]);
       expect(await storage.stat(key)).toBeUndefined();
       expect(await readdir(storage.stagingDirectory)).toEqual(['large']);
     });
 
-    test('left incomplete by a crash are swept', async () => {
+    test('are removed if a crash left them incomplete', async () => {
       const { storage, prefix } = await testStorage();
       const name = { Bucket: bucketName, Key: `${prefix}${missingKey}` };
       await client.send(
@@ -121,33 +121,35 @@ describe.skipIf(!services.s3Endpoint)('S3 storage', () => {
       );
       const completeKey = await put(storage, randomBytes(10));
       expect(await storage.sweepUnfinished(60_000)).toBe(0);
-      // The test store reports a start time years ago for every upload.
+      // The test store reports that every upload started years ago.
       await client.send(new CreateMultipartUploadCommand(name));
       expect(await storage.sweepUnfinished(-60_000)).toBe(2);
-      expect(await uploadsUnder(prefix)).toEqual([]);
-      expect((await keysUnder(prefix)).map(({ Key }) => Key)).toEqual([`${prefix}${completeKey}`]);
+      expect(await listUploads(prefix)).toEqual([]);
+      expect((await listObjects(prefix)).map(({ Key }) => Key)).toEqual([`${prefix}${completeKey}`]);
     });
   });
 
   test('isolates installations that share a bucket from each other and from unrelated objects', async () => {
-    const [own, other] = [await testStorage(), await testStorage()];
+    const [ownStore, otherStore] = [await testStorage(), await testStorage()];
     const bytes = randomBytes(10);
-    const key = await put(own.storage, bytes);
-    for (const unrelated of ['originals/Not A Key', 'originals/', 'else/x', 'checks/x', 'incoming/1/x']) {
+    const key = await put(ownStore.storage, bytes);
+    for (const unrelatedKey of ['originals/Not A Key', 'originals/', 'else/x', 'checks/x', 'incoming/1/x']) {
       await client.send(
-        new PutObjectCommand({ Bucket: bucketName, Key: `${own.prefix}${unrelated}`, Body: 'x' }),
+        new PutObjectCommand({ Bucket: bucketName, Key: `${ownStore.prefix}${unrelatedKey}`, Body: 'x' }),
       );
     }
-    expect(await listAll(own.storage)).toMatchObject([{ key, bytes: 10 }]);
-    expect(await listAll(other.storage)).toEqual([]);
-    expect(await other.storage.stat(key)).toBeUndefined();
-    await other.storage.remove(key);
-    expect(await own.storage.readAll(key)).toEqual(bytes);
+    expect(await listAll(ownStore.storage)).toMatchObject([{ key, bytes: 10 }]);
+    expect(await listAll(otherStore.storage)).toEqual([]);
+    expect(await otherStore.storage.stat(key)).toBeUndefined();
+    await otherStore.storage.remove(key);
+    expect(await ownStore.storage.readAll(key)).toEqual(bytes);
   });
 
   test('lists more objects than fit on one page', async () => {
     const { storage, prefix } = await testStorage();
-    const keys = Array.from({ length: 1_050 }, (_, index) => originalKey(1, hashOf(Buffer.from(`${index}`))));
+    const keys = Array.from({ length: 1_050 }, (_, index) =>
+      originalKey(1, contentHash(Buffer.from(`${index}`))),
+    );
     await Promise.all(
       keys.map((key) =>
         client.send(new PutObjectCommand({ Bucket: bucketName, Key: `${prefix}${key}`, Body: 'x' })),
@@ -164,9 +166,9 @@ describe.skipIf(!services.s3Endpoint)('S3 storage', () => {
       for (const size of [1_000, 2 ** 20]) {
         const bytes = randomBytes(size);
         await expect(
-          storage.store([{ path: await stage(storage, bytes), key: keyOf(bytes) }], 'original'),
+          storage.store([{ path: await stage(storage, bytes), key: contentKey(bytes) }], 'original'),
         ).rejects.toMatchObject({ ...storageFailed, message: expect.stringContaining('BadDigest') });
-        expect(await storage.stat(keyOf(bytes))).toBeUndefined();
+        expect(await storage.stat(contentKey(bytes))).toBeUndefined();
       }
     });
 
@@ -182,7 +184,7 @@ describe.skipIf(!services.s3Endpoint)('S3 storage', () => {
   });
 
   describe('error messages', () => {
-    test('name a missing bucket instead of a missing file', async () => {
+    test('report a missing bucket instead of a missing file', async () => {
       const { storage } = await testStorage({ bucket: 'no-such-bucket-here' });
       const bucketMissing = { ...storageFailed, message: expect.stringMatching(/NoSuchBucket.*S3_BUCKET/) };
       const bytes = randomBytes(10);
@@ -207,7 +209,7 @@ describe.skipIf(!services.s3Endpoint)('S3 storage', () => {
       });
     });
 
-    test('contain neither keys nor addresses, and keep the cause', async () => {
+    test('contain neither keys nor addresses, but include the cause', async () => {
       const { storage } = await testStorage({ bucket: 'no-such-bucket-here' });
       const error = (await storage.readAll(missingKey).catch((thrown: unknown) => thrown)) as Error;
       expect(error.message).not.toMatch(/no-such-bucket-here|originals|127\.0\.0\.1/);

@@ -10,7 +10,7 @@ import type { NewRendition } from '../../../src/model/rendition.ts';
 import { attemptOf } from './jobs.ts';
 import { contentOf, derivedFactsOf, hashOf, renditionOf, uploadOf } from './records.ts';
 
-/** Operations on the images of one tenant. They write database rows only; no files are stored. */
+/** Operations on one tenant's images. They write only database rows. No files are stored. */
 export type Catalog = ReturnType<typeof makeCatalog>;
 
 /** Creates the operations for one tenant. */
@@ -24,9 +24,9 @@ export function makeCatalog(database: Database, tenantId: number, vectors?: Vect
 
   /** Records an upload whose job is already claimed. */
   async function upload(content: string): Promise<ClaimedJob> {
-    const recorded = await jobs.enqueueUpload(uploadOf(tenantId, content, { leaseSeconds: 60 }));
-    if (recorded.outcome === 'known') throw new Error(`${content} is known.`);
-    return recorded.job;
+    const result = await jobs.enqueueUpload(uploadOf(tenantId, content, { leaseSeconds: 60 }));
+    if (result.outcome === 'known') throw new Error(`${content} is already known.`);
+    return result.job;
   }
 
   async function finish(
@@ -50,16 +50,16 @@ export function makeCatalog(database: Database, tenantId: number, vectors?: Vect
   }
 
   const findPurgeCandidate = async (id: number) => {
-    const unused = await purging.listUnused({ tenantId, minAgeDays: 0 }, { limit: 1000 });
-    const deleted = await purging.listDeleted(tenantId, future(), { limit: 1000 });
-    return [...unused, ...deleted].find((candidate) => candidate.id === id);
+    const unusedImages = await purging.listUnused({ tenantId, minAgeDays: 0 }, { limit: 1000 });
+    const deletedImages = await purging.listDeleted(tenantId, future(), { limit: 1000 });
+    return [...unusedImages, ...deletedImages].find((candidate) => candidate.id === id);
   };
 
   /** Completes an import whose content the tenant already has. */
   const completeAsDuplicate = (job: ClaimedJob, content: string) =>
     jobs.completeAsDuplicate(job, { contentHash: hashOf(content), filename: `${content}.jpg` });
 
-  /** Completes a job by reusing the renditions of the donor. */
+  /** Completes a job by reusing the renditions of a similar image, the donor. */
   async function completeWithDonor(job: ClaimedJob, content: string, donorId: number) {
     const donor = await queries.images.find(unrestrictedPrincipal, { id: donorId });
     return jobs.completeSharing(job, donorId, donor?.renditions ?? [], derivedFactsOf(content));
@@ -72,7 +72,7 @@ export function makeCatalog(database: Database, tenantId: number, vectors?: Vect
     return job.imageId;
   }
 
-  /** Adds an image with other content that reuses the renditions of the donor. */
+  /** Adds an image with different content that reuses the donor's renditions. */
   async function addSharer(content: string, donorId: number): Promise<number> {
     const job = await upload(content);
     assert.equal(typeof (await completeWithDonor(job, content, donorId)), 'object');
@@ -99,7 +99,7 @@ export function makeCatalog(database: Database, tenantId: number, vectors?: Vect
     completeWithDonor,
     softDelete: (id: number, force = false) => deletion.softDelete(unrestrictedPrincipal, { id }, force),
     restore: (id: number) => deletion.restore(unrestrictedPrincipal, { id }),
-    /** Purges an image, deleted or not. Returns `undefined` if it must be kept. */
+    /** Purges an image, whether or not it is deleted. Returns `undefined` if it must be kept. */
     purge: async (id: number): Promise<RemovedImage | undefined> => {
       const candidate = await findPurgeCandidate(id);
       if (!candidate) return undefined;

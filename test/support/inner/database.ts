@@ -27,23 +27,23 @@ const truncatedTables = [
   'sweep_passes',
 ].join(', ');
 
-/** The migrated database that the test files of this worker share in sequence, because opening one is slow. */
-let shared: Promise<Database> | undefined;
+/** The migrated database that the test files of this worker share in sequence, because opening a database is slow. */
+let sharedDatabase: Promise<Database> | undefined;
 
 /**
- * Returns a real, migrated database that is empty at the start of the file and of each test. Call it during collection.
- * Tenants are kept between the tests of a file, because services may cache them.
+ * Returns a real, migrated database that is empty at the start of the file and of each test. Call this function during
+ * test collection. Tenants are kept between the tests in a file, because services may cache them.
  */
 export async function useDatabase(): Promise<Database> {
-  const database = await (shared ??= openShared());
+  const database = await (sharedDatabase ??= openSharedDatabase());
   await database.runScript(`TRUNCATE ${truncatedTables}, tenants`);
   await database.runScript('UPDATE installation SET storage_marked_at = NULL');
   beforeEach(() => emptyTables(database));
   return database;
 }
 
-/** Opens the shared database. It stays open until the worker exits; the teardown of the run removes its files. */
-async function openShared(): Promise<Database> {
+/** Opens the shared database. It stays open until the worker exits. The teardown of the test run removes its files. */
+async function openSharedDatabase(): Promise<Database> {
   if (isOnServer) return openWorkerServerDatabase();
   const directory = join(process.env['TEST_RUN_FOLDER'] ?? (await fileFolder()), `db-${process.pid}`);
   await copyTemplate(directory);
@@ -91,7 +91,7 @@ export async function rowsOf<Row>(database: Database, query: string): Promise<Ro
   return rows;
 }
 
-/** Runs a query and returns its only row. Throws unless there is exactly one. */
+/** Runs a query and returns its only row. Throws unless there is exactly one row. */
 export async function rowOf<Row>(database: Database, query: string): Promise<Row> {
   const rows = await rowsOf<Row>(database, query);
   if (rows.length !== 1) throw new Error(`${rows.length} rows instead of one: ${query}`);

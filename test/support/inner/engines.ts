@@ -21,8 +21,8 @@ export interface Engines {
 let decoders: DecoderPool | undefined;
 
 /**
- * Returns the database and the decoder pool that the files of one worker share, because they start slowly. Call it during
- * collection.
+ * Returns the database and the decoder pool that the files of one worker share, because both are slow to start. Call
+ * this function during test collection.
  */
 export async function useEngines(): Promise<Engines> {
   decoders ??= await startDecoders();

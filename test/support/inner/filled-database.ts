@@ -1,7 +1,7 @@
 import type { Database } from '../../../src/db/database.ts';
 import { embeddingSpace } from '../../../src/model/fingerprint.ts';
 
-/** Gives half of all images to the first tenant, and few to each of the others. */
+/** The first tenant has half of all images. Each of the other tenants has a few. */
 const insertCatalog = (images: number) => `
   INSERT INTO tenants (name, uses_references) SELECT 'tenant-' || n, true FROM generate_series(1, 200) n;
   INSERT INTO images (uuid, tenant_id, status, content_hash, original_key, original_bytes, original_filename, width,

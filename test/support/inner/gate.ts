@@ -5,38 +5,38 @@ import { rowOf } from './database.ts';
 import { urlOfDatabase } from './server-database.ts';
 import { waitTimeoutMs } from '../time-scale.ts';
 
-/** Advisory lock of the last gate. Gates count up from here; the product uses none of these numbers. */
-let lastGate = 7_239_200;
+/** Number of the last gate's advisory lock. Each gate uses the next number. Vitrine itself uses none of them. */
+let lastLockId = 7_239_200;
 
 /** Blocks transactions at a chosen statement, so that a test can reproduce a race reliably. */
 export interface Gate {
-  /** Resolves once `count` connections wait for a lock, the gate's or each other's, or once `work` has ended. */
+  /** Resolves when `count` connections are waiting for any lock, or when `work` has ended. */
   untilBlocked(count: number, work?: Promise<unknown>): Promise<void>;
   open(): Promise<void>;
 }
 
 /**
  * Blocks every transaction that reaches `point` (such as `AFTER DELETE ON images`) with a row that meets `condition`,
- * until the gate is opened. PostgreSQL servers only. For one test.
+ * until the gate is opened. Requires a PostgreSQL server. The gate is removed at the end of the test.
  */
 export async function closeGate(database: Database, point: string, condition: string): Promise<Gate> {
-  const gate = ++lastGate;
+  const lockId = ++lastLockId;
   const { name } = await rowOf<{ name: string }>(database, 'SELECT current_database() AS name');
   const client = new Client({ connectionString: urlOfDatabase(name) });
   await client.connect();
   onTestFinished(() => client.end());
-  await client.query(`SELECT pg_advisory_lock(${gate})`);
-  // Triggers fire in alphabetical order: with this name, it fires after those of the product.
+  await client.query(`SELECT pg_advisory_lock(${lockId})`);
+  // Triggers fire in alphabetical order, so with this name the trigger fires after Vitrine's own triggers.
   await client.query(`
-    CREATE FUNCTION wait_at_gate_${gate}() RETURNS trigger LANGUAGE plpgsql AS $$
+    CREATE FUNCTION wait_at_gate_${lockId}() RETURNS trigger LANGUAGE plpgsql AS $$
     BEGIN
-      PERFORM pg_advisory_xact_lock_shared(${gate});
+      PERFORM pg_advisory_xact_lock_shared(${lockId});
       IF TG_OP = 'DELETE' THEN RETURN OLD; END IF;
       RETURN NEW;
     END $$;
-    CREATE TRIGGER zz_gate_${gate} ${point} FOR EACH ROW WHEN (${condition}) EXECUTE FUNCTION wait_at_gate_${gate}()`);
+    CREATE TRIGGER zz_gate_${lockId} ${point} FOR EACH ROW WHEN (${condition}) EXECUTE FUNCTION wait_at_gate_${lockId}()`);
   onTestFinished(async () => {
-    await client.query(`DROP FUNCTION wait_at_gate_${gate} CASCADE`);
+    await client.query(`DROP FUNCTION wait_at_gate_${lockId} CASCADE`);
   });
 
   async function countBlocked(): Promise<number> {
@@ -57,7 +57,7 @@ export async function closeGate(database: Database, point: string, condition: st
       });
     },
     async open() {
-      await client.query(`SELECT pg_advisory_unlock(${gate})`);
+      await client.query(`SELECT pg_advisory_unlock(${lockId})`);
     },
   };
 }

@@ -9,11 +9,11 @@ export async function recordPending(
   database: Database,
   tenantId: number,
   content: string,
-  more: Partial<NewUpload> = {},
+  overrides: Partial<NewUpload> = {},
 ): Promise<{ jobId: number; imageId: number }> {
-  const recorded = await makeJobQueries(database).enqueueUpload(uploadOf(tenantId, content, more));
-  if (recorded.outcome === 'known') throw new Error(`${content} is known.`);
-  return { jobId: recorded.job.id, imageId: recorded.imageId };
+  const result = await makeJobQueries(database).enqueueUpload(uploadOf(tenantId, content, overrides));
+  if (result.outcome === 'known') throw new Error(`${content} is already known.`);
+  return { jobId: result.job.id, imageId: result.imageId };
 }
 
 /** Claims the only due job. */
@@ -22,12 +22,12 @@ export async function claimOne(
   leaseSeconds = 60,
   kind: JobKind = 'derive',
 ): Promise<ClaimedJob> {
-  const [job, ...more] = await makeJobQueries(database).claimDue(kind, 2, leaseSeconds);
-  if (!job || more.length > 0) throw new Error(`${job ? 'Several jobs are' : 'No job is'} due.`);
+  const [job, ...otherJobs] = await makeJobQueries(database).claimDue(kind, 2, leaseSeconds);
+  if (!job || otherJobs.length > 0) throw new Error(`${job ? 'Several jobs are' : 'No job is'} due.`);
   return job;
 }
 
-/** Returns a failed attempt of the given class. */
+/** Returns a failed attempt with the given failure class. */
 export function attemptOf(failureClass: FailureClass): Omit<FailedAttempt, 'at'> {
   return { failureClass, stage: 'decode', code: `${failureClass}_code`, error: `A ${failureClass} failure.` };
 }

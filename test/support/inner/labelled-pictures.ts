@@ -5,7 +5,7 @@ export type Colour = readonly [number, number, number];
 
 /** Appearance of a box with a printed label. */
 export interface LabelStyle {
-  /** The printed text: digits only. */
+  /** The printed text, which contains only digits. */
   readonly text?: string;
   /** Height of the digits, in pixels. */
   readonly digitHeight?: number;
@@ -39,24 +39,30 @@ const litSegments = [
   '1111011',
 ];
 
-/** Draws a box on white with a printed number and a coloured patch. The same style gives the same pixels. Needs no font. */
+/** Draws a box with a printed number and a coloured patch, without a font. The same style gives the same pixels. */
 export function labelledPicture(style: LabelStyle = {}): Sharp {
   const { text = '200', digitHeight = 12, ink = [40, 40, 60], shade = [170, 30, 60], width = 600 } = style;
   const data = Buffer.alloc(width * width * 3, 255);
   const fill = (left: number, top: number, right: number, bottom: number, colour: Colour) =>
     fillRectangle(data, width, [left, top, right, bottom], colour);
-  const at = (share: number) => share * width;
-  fill(at(0.18), at(0.25), at(0.74), at(0.82), [246, 247, 250]);
-  fill(at(0.74), at(0.22), at(0.83), at(0.76), [188, 196, 208]);
-  fill(at(0.18), at(0.25), at(0.74), at(0.36), [20, 80, 160]);
-  fill(at(0.18), at(0.68), at(0.74), at(0.82), [88, 166, 214]);
-  fill(at(0.56), at(0.42), at(0.68), at(0.62), shade);
+  const toPixels = (fraction: number) => fraction * width;
+  fill(toPixels(0.18), toPixels(0.25), toPixels(0.74), toPixels(0.82), [246, 247, 250]);
+  fill(toPixels(0.74), toPixels(0.22), toPixels(0.83), toPixels(0.76), [188, 196, 208]);
+  fill(toPixels(0.18), toPixels(0.25), toPixels(0.74), toPixels(0.36), [20, 80, 160]);
+  fill(toPixels(0.18), toPixels(0.68), toPixels(0.74), toPixels(0.82), [88, 166, 214]);
+  fill(toPixels(0.56), toPixels(0.42), toPixels(0.68), toPixels(0.62), shade);
   for (const [position, digit] of text.split('').entries()) {
-    const left = at(0.24) + position * digitHeight * 0.8;
+    const left = toPixels(0.24) + position * digitHeight * 0.8;
     for (const [index, [x0, y0, x1, y1]] of segments.entries()) {
       if (litSegments[Number(digit)]?.[index] !== '1') continue;
-      const [across, down] = [digitHeight * 0.55, digitHeight];
-      fill(left + x0 * across, at(0.45) + y0 * down, left + x1 * across, at(0.45) + y1 * down, ink);
+      const [boxWidth, boxHeight] = [digitHeight * 0.55, digitHeight];
+      fill(
+        left + x0 * boxWidth,
+        toPixels(0.45) + y0 * boxHeight,
+        left + x1 * boxWidth,
+        toPixels(0.45) + y1 * boxHeight,
+        ink,
+      );
     }
   }
   return sharp(data, { raw: { width, height: width, channels: 3 } });
@@ -69,14 +75,14 @@ function fillRectangle(
   [left, top, right, bottom]: readonly [number, number, number, number],
   colour: Colour,
 ): void {
-  const cover = (position: number, from: number, to: number) =>
+  const overlap = (position: number, from: number, to: number) =>
     Math.max(0, Math.min(position + 1, to) - Math.max(position, from));
   for (let y = Math.floor(top); y < bottom; y++) {
     for (let x = Math.floor(left); x < right; x++) {
-      const share = cover(x, left, right) * cover(y, top, bottom);
+      const coverage = overlap(x, left, right) * overlap(y, top, bottom);
       for (const [channel, value] of colour.entries()) {
-        const at = (y * width + x) * 3 + channel;
-        data[at] = Math.round((data[at] ?? 0) * (1 - share) + value * share);
+        const offset = (y * width + x) * 3 + channel;
+        data[offset] = Math.round((data[offset] ?? 0) * (1 - coverage) + value * coverage);
       }
     }
   }

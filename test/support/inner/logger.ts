@@ -9,7 +9,7 @@ interface LogLine {
 /** A logger that records its lines. */
 export interface RecordingLogger extends Logger {
   readonly lines: LogLine[];
-  /** Returns the messages, only those of `level` if it is given. */
+  /** Returns all messages, or only the messages of `level` if it is given. */
   messages(level?: LogLine['level']): string[];
 }
 

@@ -1,4 +1,5 @@
-// A real decoder child that also obeys a mark after the picture's last byte: `MARK:crash` aborts it, `MARK:slow` delays it.
+// A real decoder child that also reacts to a mark after the picture's last byte. `MARK:crash` makes it crash, and
+// `MARK:slow` makes it wait.
 import { readFile } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { handlers, serve } from '../../../src/imaging/pool/serve.ts';

@@ -3,12 +3,12 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import type { AddressInfo } from 'node:net';
 import { onTestFinished } from 'vitest';
 
-/** The response to one path: a file, or only a status. */
+/** The response for a path, which is a file or only a status. */
 type Reply = Buffer | number;
 
 /** A web server on loopback from which tests import pictures. */
 export interface Origin {
-  /** Sets the response to `path` from now on. Returns its URL. */
+  /** Sets the response for `path`. Returns the URL. */
   put(path: string, reply: Reply): string;
   /** Returns the number of requests for `path`. */
   requestCount(path: string): number;

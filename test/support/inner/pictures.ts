@@ -3,7 +3,7 @@ import sharp from 'sharp';
 
 let count = 0;
 
-/** Returns JPEG bytes that differ from those of every other call. `mark` makes `marked-child` crash or wait. */
+/** Returns a JPEG that is different for every call. `mark` makes `marked-child` crash or wait. */
 export async function uniquePicture(mark?: 'crash' | 'slow'): Promise<Buffer> {
   const [r = 0, g = 0, b = 0] = createHash('sha256')
     .update(`${process.pid} ${++count} ${Math.random()}`)
@@ -14,7 +14,7 @@ export async function uniquePicture(mark?: 'crash' | 'slow'): Promise<Buffer> {
   return Buffer.concat([jpeg, Buffer.from(`${count} ${Math.random()} ${mark ? `MARK:${mark}` : ''}`)]);
 }
 
-/** Returns a truncated JPEG: its header is valid, its pixels cannot be decoded. */
+/** Returns a truncated JPEG with a valid header and incomplete pixels. */
 export async function brokenPicture(): Promise<Buffer> {
   const noise = Buffer.from(Array.from({ length: 200 * 200 * 3 }, () => Math.floor(Math.random() * 256)));
   const jpeg = await sharp(noise, { raw: { width: 200, height: 200, channels: 3 } })
@@ -23,9 +23,9 @@ export async function brokenPicture(): Promise<Buffer> {
   return jpeg.subarray(0, Math.floor(jpeg.length / 2));
 }
 
-/** Appearance of a drawn product, and size and quality of its file. */
+/** Appearance of a drawn product, and the width and quality of its file. */
 export interface ProductStyle {
-  /** Colour of the body, as in CSS. */
+  /** Colour of the body, in CSS syntax. */
   readonly body?: string;
   readonly shape?: 'vase' | 'mug';
   readonly width?: number;

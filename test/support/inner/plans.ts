@@ -1,7 +1,7 @@
 import { CompiledQuery, type KyselyPlugin } from 'kysely';
 import type { Database } from '../../../src/db/database.ts';
 
-/** A database that records its statements, to explain them. */
+/** A database that records its statements so that tests can explain them. */
 export interface QueryRecorder {
   readonly database: Database;
   /** Runs `work` and returns the query plans of all its statements, with their actual parameters. */
@@ -20,9 +20,9 @@ export function recordQueries(database: Database): QueryRecorder {
     transformResult: ({ result }) => Promise.resolve(result),
   };
 
-  async function planOf({ sql: text, parameters }: CompiledQuery): Promise<string> {
-    const explained = CompiledQuery.raw(`EXPLAIN ${text}`, [...parameters]);
-    const { rows } = await database.sql.executeQuery<{ 'QUERY PLAN': string }>(explained);
+  async function explainQuery({ sql: text, parameters }: CompiledQuery): Promise<string> {
+    const explainStatement = CompiledQuery.raw(`EXPLAIN ${text}`, [...parameters]);
+    const { rows } = await database.sql.executeQuery<{ 'QUERY PLAN': string }>(explainStatement);
     return rows.map((row) => row['QUERY PLAN']).join('\n');
   }
 
@@ -32,7 +32,7 @@ export function recordQueries(database: Database): QueryRecorder {
       queries = [];
       await work();
       const plans: string[] = [];
-      for (const query of queries) plans.push(`${query.sql}\n${await planOf(query)}`);
+      for (const query of queries) plans.push(`${query.sql}\n${await explainQuery(query)}`);
       return plans;
     },
   };

@@ -7,7 +7,7 @@ import type { PictureFacts } from '../../../src/model/picture.ts';
 import type { NewRendition } from '../../../src/model/rendition.ts';
 import { originalKey, renditionKey } from '../../../src/storage/keys.ts';
 
-/** Returns the SHA-256 of a text or bytes in hexadecimal. */
+/** Returns the hexadecimal SHA-256 of a text or of bytes. */
 export function hashOf(content: string | Uint8Array): string {
   return createHash('sha256').update(content).digest('hex');
 }
@@ -22,8 +22,8 @@ const facts: PictureFacts = {
   bitDepth: 8,
 };
 
-/** Returns the record of an upload. No file is stored. */
-export function uploadOf(tenantId: number, content: string, more: Partial<NewUpload> = {}): NewUpload {
+/** Returns an upload record. No file is stored. */
+export function uploadOf(tenantId: number, content: string, overrides: Partial<NewUpload> = {}): NewUpload {
   const contentHash = hashOf(content);
   return {
     tenantId,
@@ -33,17 +33,17 @@ export function uploadOf(tenantId: number, content: string, more: Partial<NewUpl
     bytes: 1000,
     facts,
     priority: 50,
-    ...more,
+    ...overrides,
   };
 }
 
-/** Returns the same content as downloaded by an import. */
+/** Returns the same content as if an import had downloaded it. */
 export function contentOf(tenantId: number, content: string): FetchedContent {
   const { contentHash, originalKey: key, bytes, filename } = uploadOf(tenantId, content);
   return { contentHash, originalKey: key, bytes, filename, facts };
 }
 
-/** Returns the record of a rendition of that content. */
+/** Returns a rendition record for the same content. */
 export function renditionOf(tenantId: number, content: string, preset: string, bytes = 100): NewRendition {
   const recipe = '0123456789';
   return {
@@ -59,8 +59,8 @@ export function renditionOf(tenantId: number, content: string, preset: string, b
   };
 }
 
-/** Returns the derived facts of that content: a fingerprint unique to it, and an embedding. */
-export function derivedFactsOf(content: string, more: Partial<DerivedFacts> = {}): DerivedFacts {
+/** Returns the facts that are derived from the same content, with a unique fingerprint and an embedding. */
+export function derivedFactsOf(content: string, overrides: Partial<DerivedFacts> = {}): DerivedFacts {
   const bytes = createHash('sha256').update(content).digest();
   return {
     fingerprint: {
@@ -72,6 +72,6 @@ export function derivedFactsOf(content: string, more: Partial<DerivedFacts> = {}
     },
     embedding: { space: embeddingSpace, vector: [...bytes].map((byte) => byte / 255) },
     nearDuplicates: [],
-    ...more,
+    ...overrides,
   };
 }

@@ -9,13 +9,13 @@ export function usageFromCounters(database: Database): Promise<TenantUsage[]> {
   return makeQueries(database).usage.tenants(unrestrictedPrincipal);
 }
 
-/** Returns the usage of every tenant, computed from images and renditions: without deleted images, and each file once. */
+/** Returns the usage of every tenant, computed from the rows of images that are not deleted. Counts each file once. */
 export async function usageFromRows(database: Database): Promise<TenantUsage[]> {
-  const rows = await rowsOf<TenantUsage>(database, recount);
+  const rows = await rowsOf<TenantUsage>(database, recountQuery);
   return rows.map((row) => ({ ...row, bytesByPreset: row.bytesByPreset ?? {} }));
 }
 
-const recount = `
+const recountQuery = `
   WITH live_images AS (SELECT * FROM images WHERE deleted_at IS NULL),
   originals AS (SELECT DISTINCT tenant_id, original_key, original_bytes AS bytes FROM live_images WHERE original_key IS NOT NULL),
   live_renditions AS (SELECT i.tenant_id, r.preset, r.storage_key, r.bytes FROM renditions r JOIN live_images i ON i.id = r.image_id),

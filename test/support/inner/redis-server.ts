@@ -5,19 +5,19 @@ import { Redis } from 'ioredis';
 import { expect, onTestFinished } from 'vitest';
 import { testFolder } from './folders.ts';
 
-/** A Redis server of one test, which may stop, kill and flush it. */
+/** A Redis server for one test, which may kill, restart and flush it. */
 export interface PrivateRedis {
   readonly port: number;
   readonly url: string;
-  /** Starts the server. These options override those given to `privateRedis`. */
-  start(...more: string[]): Promise<void>;
-  /** Kills it with SIGKILL. Unsaved data is lost. */
+  /** Starts the server. These options override the options of `privateRedis`. */
+  start(...overrides: string[]): Promise<void>;
+  /** Kills the server with SIGKILL. Unsaved data is lost. */
   kill(): Promise<void>;
-  /** Runs one command. */
+  /** Runs a Redis command. */
   command(name: string, ...args: string[]): Promise<unknown>;
 }
 
-/** Whether `redis-server` is installed. Prints a note if not. */
+/** Returns whether `redis-server` is installed. Prints a note if it is not. */
 export function hasRedisServer(): boolean {
   const isInstalled = spawnSync('redis-server', ['--version']).error === undefined;
   if (!isInstalled)
@@ -25,7 +25,7 @@ export function hasRedisServer(): boolean {
   return isInstalled;
 }
 
-/** Reserves a port for a Redis server that `start` starts. `options` are command line options. */
+/** Reserves a port for a Redis server, but does not start the server. `options` are command line options. */
 export async function privateRedis(...options: string[]): Promise<PrivateRedis> {
   const port = await freePort();
   const folder = await testFolder();
@@ -57,11 +57,15 @@ export async function privateRedis(...options: string[]): Promise<PrivateRedis> 
   return {
     port,
     url: `redis://127.0.0.1:${port}`,
-    async start(...more) {
+    async start(...overrides) {
       const network = ['--port', String(port), '--bind', '127.0.0.1', '--dir', folder];
-      child = spawn('redis-server', [...network, '--save', '', '--appendonly', 'no', ...options, ...more], {
-        stdio: 'ignore',
-      });
+      child = spawn(
+        'redis-server',
+        [...network, '--save', '', '--appendonly', 'no', ...options, ...overrides],
+        {
+          stdio: 'ignore',
+        },
+      );
       await expect.poll(() => isReady(command), { interval: 20 }).toBe(true);
     },
     kill,
@@ -69,7 +73,7 @@ export async function privateRedis(...options: string[]): Promise<PrivateRedis> 
   };
 }
 
-/** A server that requires a password is ready, too. */
+/** A server that requires a password is also ready. */
 async function isReady(command: PrivateRedis['command']): Promise<boolean> {
   return command('PING').then(
     () => true,

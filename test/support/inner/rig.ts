@@ -21,7 +21,7 @@ import { recordingLogger } from './logger.ts';
 
 export { presets, useEngines } from './engines.ts';
 
-/** Options of a rig. */
+/** Options for a rig. */
 export interface RigOptions {
   readonly leaseSeconds?: number;
   readonly inlineMs?: number;
@@ -35,17 +35,17 @@ export interface RigOptions {
   readonly maxDownloadBytes?: number;
   /** Free disk space below which uploads and imports are rejected, in bytes. */
   readonly minFreeBytes?: number;
-  /** Replaces queries, for example to make one fail. */
+  /** Replaces queries, for example with a query that fails. */
   readonly replaceQueries?: (queries: Queries) => Queries;
 }
 
-/** All services on an empty store, and the parts behind them that tests inspect. */
+/** A test rig, which contains all services with an empty store and the components that tests inspect. */
 export type Rig = Awaited<ReturnType<typeof makeRig>>;
 
 /** Creates a rig for one test. */
 export async function makeRig({ database, decoders }: Engines, options: RigOptions = {}) {
   const { maxDownloadBytes = 2 ** 20, minFreeBytes = 0, replaceQueries = (queries) => queries } = options;
-  const config = configOf(options);
+  const config = makeConfig(options);
   const { presets } = config;
   const root = await testFolder();
   const logger = recordingLogger();
@@ -54,7 +54,7 @@ export async function makeRig({ database, decoders }: Engines, options: RigOptio
   const queue = makeInProcessQueue();
   const queries = replaceQueries(makeQueries(database));
   const { images, deletion, reports } = queries;
-  /** Job runs reported to the metrics, as `kind outcome`. */
+  /** Job runs that were reported to the metrics, as `kind outcome`. */
   const endedRuns: string[] = [];
   const { services, runJob, waitForImage, leases } = composeServices(
     {
@@ -77,15 +77,15 @@ export async function makeRig({ database, decoders }: Engines, options: RigOptio
   /** Writes bytes to staging. */
   const receive = (bytes: Buffer): Promise<ReceivedFile> => staging.receive(Readable.from([bytes]));
 
-  /** Ingests bytes as an upload, inline by default. */
-  async function upload(bytes: Buffer, more: Partial<Omit<Upload, 'file'>> = {}) {
+  /** Uploads bytes, inline by default. */
+  async function upload(bytes: Buffer, overrides: Partial<Omit<Upload, 'file'>> = {}) {
     const file = await receive(bytes);
     return services.ingestUpload(unrestrictedPrincipal, {
       file,
       filename: 'vase.jpg',
       tenantName: 'shop',
       mode: 'inline',
-      ...more,
+      ...overrides,
     });
   }
 
@@ -121,8 +121,8 @@ export async function makeRig({ database, decoders }: Engines, options: RigOptio
   };
 }
 
-/** Returns the default configuration with the options of a rig. */
-function configOf(options: RigOptions): ServiceConfig {
+/** Returns the default configuration, changed by the rig's options. */
+function makeConfig(options: RigOptions): ServiceConfig {
   const config = loadConfig({});
   const { leaseSeconds = 60, inlineMs = 10_000, readCacheBytes = 0, presets = usualPresets } = options;
   const { nearDuplicates = 'reuse', duplicateHandling = 'reuse-completed', isExposed = false } = options;

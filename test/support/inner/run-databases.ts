@@ -1,7 +1,7 @@
 import { Client } from 'pg';
 import { services } from '../services.ts';
 
-/** Runs statements on the test server as its administrator. Returns the rows of the last one. */
+/** Runs statements on the test server as its administrator. Returns the rows of the last statement. */
 export async function onServer<Row>(...statements: string[]): Promise<Row[]> {
   const client = new Client({ connectionString: services.databaseUrl });
   await client.connect();

@@ -10,7 +10,7 @@ import { onServer, runDatabasePrefix } from './run-databases.ts';
 import { timeScale } from '../time-scale.ts';
 import { templateName } from './template-name.ts';
 
-/** Advisory lock held while the template is built. Differs from the locks of the product. */
+/** Number of the advisory lock for building the template. Vitrine itself does not use it. */
 const templateLock = 7_239_100;
 
 /** Returns the URL of a database on the test server. */
@@ -29,12 +29,12 @@ export const testSettings = {
   waitMs: 10_000,
 };
 
-/** Opens a database of the test server. */
+/** Opens a database on the test server. */
 export function openServerDatabase(name: string): Promise<Database> {
   return openPostgresDatabase({ ...testSettings, url: urlOfDatabase(name) }, recordingLogger());
 }
 
-/** Creates a database, with the current schema or empty. The caller must `remove` it. */
+/** Creates a database that is empty or has the current schema. The caller must `remove` it. */
 export async function createServerDatabase(
   isMigrated: boolean,
 ): Promise<{ readonly name: string; readonly remove: () => Promise<void> }> {
@@ -49,7 +49,7 @@ export async function createServerDatabase(
 }
 
 /**
- * Creates and opens the database that all test files of this worker share. The teardown of the run drops it.
+ * Creates and opens the database that all test files of this worker share. The teardown of the test run drops it.
  */
 export async function openWorkerServerDatabase(): Promise<Database> {
   const name = `${runDatabasePrefix()}${process.pid}`;
@@ -57,7 +57,7 @@ export async function openWorkerServerDatabase(): Promise<Database> {
   return openServerDatabase(name);
 }
 
-/** Opens a new database for one test file. Call it during collection. */
+/** Opens a new database for one test file. Call this function during test collection. */
 export async function fileServerDatabase(isMigrated = true): Promise<{ name: string; database: Database }> {
   const { name, remove } = await createServerDatabase(isMigrated);
   const database = await openServerDatabase(name);
@@ -80,8 +80,8 @@ export async function testServerDatabase(isMigrated = true): Promise<{ name: str
 }
 
 /**
- * Returns the name of a migrated database without connections, and builds it if it is missing. Building is slow, so it is
- * kept between runs.
+ * Returns the name of a migrated database without connections, and builds it if it is missing. Building is slow, so the
+ * database is kept between runs.
  */
 async function template(): Promise<string> {
   const name = (await templateName()).replaceAll('-', '_');
@@ -98,11 +98,11 @@ async function template(): Promise<string> {
 }
 
 async function makeTemplate(client: Client, name: string): Promise<void> {
-  const draft = `${name}_building`;
-  await client.query(`DROP DATABASE IF EXISTS ${draft} WITH (FORCE)`);
-  await client.query(`CREATE DATABASE ${draft}`);
-  const database = await openServerDatabase(draft);
+  const draftName = `${name}_building`;
+  await client.query(`DROP DATABASE IF EXISTS ${draftName} WITH (FORCE)`);
+  await client.query(`CREATE DATABASE ${draftName}`);
+  const database = await openServerDatabase(draftName);
   await migrate(database);
   await database.close();
-  await client.query(`ALTER DATABASE ${draft} RENAME TO ${name}`);
+  await client.query(`ALTER DATABASE ${draftName} RENAME TO ${name}`);
 }

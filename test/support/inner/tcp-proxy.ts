@@ -5,9 +5,9 @@ import { onTestFinished } from 'vitest';
 /** A TCP proxy on loopback that can fail on demand. */
 export interface TcpProxy {
   readonly port: number;
-  /** From now on drops all bytes in both directions and keeps the connections open. */
+  /** Drops all further bytes in both directions, but keeps the connections open. */
   readonly blackhole: () => void;
-  /** Closes all connections and accepts no more. */
+  /** Closes all connections and stops accepting connections. */
   stop(): Promise<void>;
   /** Accepts connections and forwards bytes again. */
   resume(): Promise<void>;
@@ -20,11 +20,11 @@ export async function startTcpProxy(target: {
 }): Promise<TcpProxy> {
   const sockets = new Set<Socket>();
   let dropsBytes = false;
-  const server = createServer((near) => {
-    const far = connect(target.port, target.host);
+  const server = createServer((client) => {
+    const upstream = connect(target.port, target.host);
     for (const [from, to] of [
-      [near, far],
-      [far, near],
+      [client, upstream],
+      [upstream, client],
     ] as const) {
       sockets.add(from);
       from.on('data', (chunk) => {

@@ -10,7 +10,7 @@ const sources = [
   'test/support/inner/build-template.ts',
 ];
 
-/** Returns the name of the template database, with a hash of the engine version and the migrations. */
+/** Returns the name of the template database, with a hash of the PGlite version and the migrations. */
 export async function templateName(): Promise<string> {
   const hash = createHash('sha256');
   const migrations = (await readdir(join(root, 'src/db/migrations'))).toSorted();

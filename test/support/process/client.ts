@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { expect } from 'vitest';
 import { waitTimeoutMs } from '../time-scale.ts';
 
-/** The fields of an image record of `/v1` that tests read. */
+/** The fields of a `/v1` image record that tests read. */
 export interface ImageRecord {
   readonly id: number;
   readonly uuid: string;
@@ -58,13 +58,13 @@ export function form(...parts: [name: string, value: string | Uint8Array, filena
   return data;
 }
 
-/** Posts a form to `/v1/images`. */
+/** Uploads a picture to `/v1/images`. */
 export function upload(base: string, bytes: Uint8Array, tenant = 'default', query = '') {
   const body = form(['tenant', tenant], ['file', bytes]);
   return call<ImageRecord>(`${base}/v1/images${query}`, { method: 'POST', body });
 }
 
-/** The response of the catalog dialect to an upload. */
+/** The upload response of the catalog dialect, an older API that Vitrine also serves. */
 export interface Asset {
   readonly asset_id: number;
   readonly status: 'uploaded' | 'exists';
@@ -72,7 +72,7 @@ export interface Asset {
   readonly job_id?: number;
 }
 
-/** Posts a form to the catalog dialect, which responds before the renditions exist. */
+/** Uploads a picture through the catalog dialect, which responds before the renditions exist. */
 export function uploadQueued(base: string, bytes: Uint8Array, tenant = 'default') {
   const body = form(['file', bytes], ['tenant_name', tenant]);
   return call<Asset>(`${base}/upload/`, { method: 'POST', body });

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { waitTimeoutMs } from '../time-scale.ts';
 
-/** The program, as `npm start` runs it. */
+/** The main module, which `npm start` runs. */
 export const mainModule = fileURLToPath(new URL('../../../src/main.ts', import.meta.url));
 
 /**
@@ -37,7 +37,7 @@ export function runVitrine(
   return runProgram(process.execPath, argv, { ...generousDecoderTimeouts, ...env }, folder);
 }
 
-/** Runs a program until it exits. A program that hangs is killed; its exit code is then `null`. */
+/** Runs a program until it exits. A program that hangs is killed, and its exit code is `null`. */
 export function runProgram(
   program: string,
   args: readonly string[],

@@ -4,26 +4,26 @@ import type { PictureOrigin } from './picture-origin.ts';
 import { jpeg, sha256 } from './pictures.ts';
 import { sendPicture, type UploadMethod } from './send-picture.ts';
 
-/** A client-side record of acknowledged requests, to verify that the server loses none of them. */
+/** A client-side record of acknowledged requests, with which tests verify that the server loses none of them. */
 export interface Ledger {
   /** Uploads a new picture. Returns its image id, or `undefined` if the server rejected it or did not respond. */
   upload(base: string, method: UploadMethod): Promise<number | undefined>;
-  /** Resends every picture that was never acknowledged, and expects success. Returns their number. */
+  /** Resends every picture that was never acknowledged, and expects success. Returns the number of pictures. */
   resendUnacknowledged(base: string): Promise<number>;
   /** Deletes an acknowledged image. */
   deleteOne(base: string): Promise<void>;
-  /** Verifies that the server has kept everything that it acknowledged. */
+  /** Verifies that all acknowledged images exist and all deleted images do not. */
   check(base: string): Promise<void>;
   readonly acknowledged: ReadonlyMap<number, string>;
 }
 
-/** Options of a ledger. */
+/** Options for a ledger. */
 export interface LedgerOptions {
-  /** Width and height of its pictures, in pixels. */
+  /** Width and height of the pictures, in pixels. */
   readonly size?: readonly [width: number, height: number];
   /** The origin of imports. Required for the method `import`. */
   readonly origin?: PictureOrigin;
-  /** Called with each response, or with the error of a request without one. */
+  /** Called with each response, or with the error of a request that received no response. */
   readonly observe?: (response: ApiResponse | Error) => void;
 }
 
@@ -37,10 +37,10 @@ export function makeLedger(tenant: string, options: LedgerOptions = {}): Ledger 
   const { size = [1200, 900], origin, observe = () => undefined } = options;
   const acknowledged = new Map<number, string>();
   const unacknowledged = new Set<SentPicture>();
-  const deleted = new Set<number>();
-  /** Images whose deletion was never acknowledged: they may or may not exist. */
+  const deletedIds = new Set<number>();
+  /** Images whose deletion was not acknowledged. They may or may not exist. */
   const unconfirmedDeletes = new Set<number>();
-  /** Hashes of all sent pictures. Unacknowledged ones may exist too, but only once. */
+  /** Hashes of all sent pictures. An unacknowledged picture may exist, but only once. */
   const sentHashes = new Set<string>();
   let count = 0;
 
@@ -80,14 +80,14 @@ export function makeLedger(tenant: string, options: LedgerOptions = {}): Ledger 
 
   async function deleteOne(base: string): Promise<void> {
     const id = [...acknowledged.keys()].find(
-      (candidate) => !deleted.has(candidate) && !unconfirmedDeletes.has(candidate),
+      (candidate) => !deletedIds.has(candidate) && !unconfirmedDeletes.has(candidate),
     );
     if (id === undefined) return;
     unconfirmedDeletes.add(id);
     const response = await call(`${base}/v1/images/${id}`, { method: 'DELETE' }).catch(() => undefined);
     if (response?.status !== 204) return;
     unconfirmedDeletes.delete(id);
-    deleted.add(id);
+    deletedIds.add(id);
   }
 
   async function checkList(base: string): Promise<void> {
@@ -110,24 +110,24 @@ export function makeLedger(tenant: string, options: LedgerOptions = {}): Ledger 
     resendUnacknowledged,
     deleteOne,
     async check(base) {
-      for (const id of deleted)
+      for (const id of deletedIds)
         expect((await call(`${base}/v1/images/${id}`)).status, `image ${id} was deleted`).toBe(404);
       for (const [id, hash] of acknowledged)
-        if (!deleted.has(id) && !unconfirmedDeletes.has(id)) await checkPictures(base, id, hash);
+        if (!deletedIds.has(id) && !unconfirmedDeletes.has(id)) await checkPictures(base, id, hash);
       await checkList(base);
     },
   };
 }
 
 async function listAll(base: string, tenant: string): Promise<ImageRecord[]> {
-  const all: ImageRecord[] = [];
+  const images: ImageRecord[] = [];
   for (;;) {
-    const query = `${base}/v1/images?tenant=${tenant}&limit=100&offset=${all.length}`;
+    const query = `${base}/v1/images?tenant=${tenant}&limit=100&offset=${images.length}`;
     const { items, total } = (await call<{ items: ImageRecord[]; total: number }>(query)).body;
-    all.push(...items);
-    if (items.length === 0 || all.length >= total) {
-      expect(all).toHaveLength(total);
-      return all;
+    images.push(...items);
+    if (items.length === 0 || images.length >= total) {
+      expect(images).toHaveLength(total);
+      return images;
     }
   }
 }

@@ -8,10 +8,10 @@ import { attemptOf } from '../inner/jobs.ts';
 import { contentOf, derivedFactsOf, hashOf, uploadOf } from '../inner/records.ts';
 
 /**
- * Runs random operations of clients and workers on the images of one tenant, in an order given by `seed`. Several such
- * processes run at once on few contents, so that they conflict. Files are rows of the table `stored`. As in the services, a
- * file is written before the commit that refers to it, and removed after the commit that drops the last reference. Prints
- * unexpected errors.
+ * Runs random client and worker operations on one tenant's images. `seed` determines their order. Several of these
+ * processes run concurrently with a few contents, so that they conflict. Files are rows in the table `stored`. As in
+ * the services, a file is written before the commit that refers to it, and removed after the commit that removes the
+ * last reference. Prints unexpected errors.
  *
  *   node mixed-operations.ts URL TENANT_ID SEED OPERATIONS
  */
@@ -44,46 +44,46 @@ await store.connect();
 const catalog = makeCatalog(database, tenantId);
 const { fingerprints, images, jobs, purging, recounting, references, storedFiles, usage } = catalog;
 
-interface HeldJob {
+interface RunningJob {
   readonly job: ClaimedJob;
   readonly content: string;
 }
-const heldJobs: HeldJob[] = [];
+const runningJobs: RunningJob[] = [];
 
-async function put(keys: readonly string[]): Promise<void> {
+async function putFiles(keys: readonly string[]): Promise<void> {
   await store.query('INSERT INTO stored SELECT unnest($1::text[]) ON CONFLICT DO NOTHING', [keys]);
 }
-async function remove(key: string): Promise<void> {
+async function removeFile(key: string): Promise<void> {
   await store.query('DELETE FROM stored WHERE key = $1', [key]);
 }
-async function anyImage(condition = 'true'): Promise<number> {
+async function pickImageId(condition = 'true'): Promise<number> {
   const { rows } = await store.query<{ id: string }>(
     `SELECT id FROM images WHERE ${condition} ORDER BY id DESC LIMIT 12`,
   );
   return Number(pick(rows)?.id ?? 0);
 }
-const keyOfContent = (content: string) => originalKey(tenantId, hashOf(content));
+const originalKeyFor = (content: string) => originalKey(tenantId, hashOf(content));
 
-/** Removes and returns a random held job. */
-function takeHeldJob(): HeldJob | undefined {
-  return heldJobs.splice(Math.floor(random() * heldJobs.length), 1)[0];
+/** Removes and returns a random running job. */
+function takeRunningJob(): RunningJob | undefined {
+  return runningJobs.splice(Math.floor(random() * runningJobs.length), 1)[0];
 }
 
 async function claim(kind: 'derive' | 'import'): Promise<void> {
   for (const job of await jobs.claimDue(kind, 2, 60)) {
     const content =
       contents.find((candidate) => hashOf(candidate) === job.original?.contentHash) ?? pick(contents) ?? '';
-    heldJobs.push({ job, content });
+    runningJobs.push({ job, content });
   }
 }
 
 /** Attaches content to an import. Returns `undefined` if the lease is lost. */
-async function attachContent({ job, content }: HeldJob): Promise<ClaimedJob | undefined> {
+async function attachContent({ job, content }: RunningJob): Promise<ClaimedJob | undefined> {
   if (job.original) return job;
-  await put([keyOfContent(content)]);
+  await putFiles([originalKeyFor(content)]);
   if (!(await jobs.attachContent(job, contentOf(tenantId, content)))) return undefined;
-  await put([keyOfContent(content)]);
-  return { ...job, original: { key: keyOfContent(content), contentHash: hashOf(content) } };
+  await putFiles([originalKeyFor(content)]);
+  return { ...job, original: { key: originalKeyFor(content), contentHash: hashOf(content) } };
 }
 
 /** Treats all other contents as near-duplicates. */
@@ -96,40 +96,38 @@ async function nearDuplicates(content: string) {
   return rows.map(({ id, uuid }) => ({ id: Number(id), uuid, distance: 1, difference: 1, reason: 'alike' }));
 }
 
-async function complete(held: HeldJob): Promise<void> {
-  const { content } = held;
-  if (held.job.kind === 'import' && !held.job.original && random() < 0.5) {
-    if ((await catalog.completeAsDuplicate(held.job, content)) !== 'first-unavailable') return;
+async function complete(runningJob: RunningJob): Promise<void> {
+  const { content } = runningJob;
+  if (runningJob.job.kind === 'import' && !runningJob.job.original && random() < 0.5) {
+    if ((await catalog.completeAsDuplicate(runningJob.job, content)) !== 'first-unavailable') return;
   }
-  const job = await attachContent(held);
+  const job = await attachContent(runningJob);
   if (!job) return;
-  const near = await nearDuplicates(content);
-  const facts = derivedFactsOf(content, { nearDuplicates: near });
+  const similarImages = await nearDuplicates(content);
+  const facts = derivedFactsOf(content, { nearDuplicates: similarImages });
   const recipe = random() < 0.7 ? '0123456789' : 'ffffffffff';
   const renditions = catalog.renditionsOf(content).map((rendition) => ({
     ...rendition,
     recipe,
     storageKey: rendition.storageKey.replace(rendition.recipe, recipe),
   }));
-  const donor = near.find(({ id }) => id < job.imageId);
+  const donor = similarImages.find(({ id }) => id < job.imageId);
   if (donor && job.isFirstRun && random() < 0.6) {
     const outcome = await catalog.completeWithDonor(job, content, donor.id);
     if (outcome !== 'donor-unavailable') return;
   }
-  await put(renditions.map(({ storageKey }) => storageKey));
+  await putFiles(renditions.map(({ storageKey }) => storageKey));
   await jobs.complete(job, renditions, facts);
   await fingerprints.addNearDuplicates(job.imageId, await nearDuplicates(content));
 }
 
 async function upload(isInline: boolean): Promise<void> {
   const content = pick(contents) ?? '';
-  await put([keyOfContent(content)]);
-  const recorded = await jobs.enqueueUpload(
-    uploadOf(tenantId, content, isInline ? { leaseSeconds: 60 } : {}),
-  );
-  await put([keyOfContent(content)]);
-  if (recorded.outcome !== 'known' && isInline) heldJobs.push({ job: recorded.job, content });
-  if (recorded.outcome === 'known') await images.acknowledge(recorded.imageId);
+  await putFiles([originalKeyFor(content)]);
+  const result = await jobs.enqueueUpload(uploadOf(tenantId, content, isInline ? { leaseSeconds: 60 } : {}));
+  await putFiles([originalKeyFor(content)]);
+  if (result.outcome !== 'known' && isInline) runningJobs.push({ job: result.job, content });
+  if (result.outcome === 'known') await images.acknowledge(result.imageId);
 }
 
 async function purge(): Promise<void> {
@@ -142,26 +140,26 @@ async function purge(): Promise<void> {
   );
   if (!candidate) return;
   const reason = isUnused ? { unusedWithMinAgeDays: 0 } : { deletedBefore: future };
-  const removed = await purging.remove(candidate, reason);
-  for (const { key } of removed?.files ?? []) {
+  const removedImage = await purging.remove(candidate, reason);
+  for (const { key } of removedImage?.files ?? []) {
     const file = parseKey(key);
-    if (file) await storedFiles.removeUnused(file, () => remove(key));
+    if (file) await storedFiles.removeUnused(file, () => removeFile(key));
   }
 }
 
 async function withdraw(): Promise<void> {
-  const held = takeHeldJob();
-  if (!held) return;
-  const { job, content } = held;
-  const key = keyOfContent(content);
+  const runningJob = takeRunningJob();
+  if (!runningJob) return;
+  const { job, content } = runningJob;
+  const key = originalKeyFor(content);
   const isInline = job.kind === 'derive' && job.isFirstRun;
-  const removeOriginal = () => remove(key);
+  const removeOriginal = () => removeFile(key);
   if (isInline && (await jobs.withdraw(job, { contentHash: hashOf(content), removeOriginal }))) return;
   await jobs.recordFailure(job, attemptOf('permanent'), { state: 'failed' });
 }
 
 async function changeReference(): Promise<void> {
-  const id = await anyImage();
+  const id = await pickImageId();
   const name = `page ${Math.floor(random() * 3)}`;
   await (random() < 0.5 ? references.add(id, name) : references.remove(id, name));
 }
@@ -174,17 +172,18 @@ async function enqueueImports(): Promise<void> {
   await jobs.enqueueUrls(lines, random() < 0.5 ? 'reuse-completed' : 'allow-retry', 50);
 }
 
-/** Verifies that the counters are always correct, not only at the end. */
+/** Verifies that the counters are also correct between the operations. */
 async function recount(): Promise<void> {
   const drifts = await recounting.correctUsage(tenantId);
   if (drifts.length > 0) throw new Error(`Usage drifted: ${JSON.stringify(drifts)}`);
-  const corrected = await recounting.repairOwners(tenantId);
-  if (corrected > 0) throw new Error(`${corrected} images had files with no owner or several.`);
+  const correctedCount = await recounting.repairOwners(tenantId);
+  if (correctedCount > 0)
+    throw new Error(`${correctedCount} images had files without an owner or with several owners.`);
 }
 
 const completeOne = async () => {
-  const held = takeHeldJob();
-  if (held) await complete(held);
+  const runningJob = takeRunningJob();
+  if (runningJob) await complete(runningJob);
 };
 
 const actions: readonly (() => Promise<unknown>)[] = [
@@ -204,18 +203,18 @@ const actions: readonly (() => Promise<unknown>)[] = [
   withdraw,
   changeReference,
   changeReference,
-  async () => catalog.softDelete(await anyImage(), random() < 0.5),
-  async () => catalog.softDelete(await anyImage('deleted_at IS NULL'), random() < 0.5),
-  async () => catalog.restore(await anyImage('deleted_at IS NOT NULL')),
+  async () => catalog.softDelete(await pickImageId(), random() < 0.5),
+  async () => catalog.softDelete(await pickImageId('deleted_at IS NULL'), random() < 0.5),
+  async () => catalog.restore(await pickImageId('deleted_at IS NOT NULL')),
   purge,
   purge,
-  async () => jobs.requeue(await anyImage("status = 'completed'"), 50),
+  async () => jobs.requeue(await pickImageId("status = 'completed'"), 50),
   async () => jobs.retryAll(unrestrictedPrincipal, { code: 'permanent_code' }),
   async () => {
     await store.query("UPDATE jobs SET lease_until = now() WHERE state = 'processing' AND id % 5 = 0");
     await jobs.takeOverLostLeases(10, false);
   },
-  async () => jobs.handBack(heldJobs.splice(0, 1).map(({ job }) => job)),
+  async () => jobs.handBack(runningJobs.splice(0, 1).map(({ job }) => job)),
   () => usage.fold(),
   recount,
 ];
@@ -228,6 +227,6 @@ for (let remaining = Number(operations); remaining > 0; remaining--) {
     process.stdout.write(`${JSON.stringify({ code, cause: cause?.code, error: String(error) })}\n`);
   }
 }
-await jobs.handBack(heldJobs.map(({ job }) => job));
+await jobs.handBack(runningJobs.map(({ job }) => job));
 await store.end();
 await database.close();

@@ -5,7 +5,7 @@ import { onTestFinished } from 'vitest';
 
 /** A web server on loopback from which tests import pictures. */
 export interface PictureOrigin {
-  /** Serves these bytes from now on. Returns their URL. */
+  /** Starts serving `bytes` as a JPEG. Returns the URL. */
   serve(name: string, bytes: Buffer): string;
 }
 

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import sharp, { type Sharp } from 'sharp';
 
-/** Draws coarse coloured noise. Pictures of different seeds do not look alike. */
+/** Draws coarse coloured noise. Pictures with different seeds do not look alike. */
 export function drawing(seed: string, width = 320, height = 240): Sharp {
   const [columns, rows] = [16, 12];
   const pixels = createHash('shake256', { outputLength: columns * rows * 3 })
@@ -12,18 +12,18 @@ export function drawing(seed: string, width = 320, height = 240): Sharp {
   });
 }
 
-/** Draws the picture of a seed as a JPEG. */
+/** Draws the picture for a seed as a JPEG. */
 export function jpeg(seed: string, width?: number, height?: number): Promise<Buffer> {
   return drawing(seed, width, height).jpeg().toBuffer();
 }
 
-/** Returns a truncated JPEG: its header is valid, its pixels cannot be decoded. */
+/** Returns a truncated JPEG with a valid header and incomplete pixels. */
 export async function brokenJpeg(seed: string): Promise<Buffer> {
-  const complete = await jpeg(seed);
-  return complete.subarray(0, Math.floor(complete.length / 2));
+  const completeJpeg = await jpeg(seed);
+  return completeJpeg.subarray(0, Math.floor(completeJpeg.length / 2));
 }
 
-/** Returns the SHA-256 in hexadecimal. */
+/** Returns the hexadecimal SHA-256. */
 export function sha256(bytes: Uint8Array): string {
   return createHash('sha256').update(bytes).digest('hex');
 }

@@ -1,7 +1,7 @@
 import { type ApiResponse, type Asset, call, type ImageRecord, upload, uploadQueued } from './client.ts';
 import type { PictureOrigin } from './picture-origin.ts';
 
-/** How a picture is ingested: by an upload that waits for its renditions, by one that does not, or from a URL. */
+/** An upload that waits for the renditions (`inline`) or does not (`queued`), or an import from a URL. */
 export type UploadMethod = 'inline' | 'queued' | 'import';
 
 /** A picture to ingest. */
@@ -10,7 +10,7 @@ export interface Submission {
   readonly name: string;
   readonly bytes: Buffer;
   readonly tenant: string;
-  /** The server from which it is imported. */
+  /** The server from which the picture is imported. */
   readonly origin: PictureOrigin | undefined;
 }
 

@@ -26,7 +26,7 @@ interface Exit {
 /** A launched server that may fail to start. */
 export interface StartingServer extends Omit<Server, 'url'> {
   readonly exited: Promise<Exit>;
-  /** Resolves when the server listens. @throws if it exits before. */
+  /** Resolves when the server listens. @throws if it exits before that. */
   ready(): Promise<Server>;
 }
 
@@ -43,7 +43,7 @@ const launchedChildren = new Set<ChildProcess>();
 process.on('exit', () => launchedChildren.forEach((child) => killGroup(child, 'SIGKILL')));
 
 /**
- * Starts `vitrine serve` on `dataDir` and returns at once. The caller must kill it.
+ * Starts `vitrine serve` on `dataDir` and returns immediately. The caller must kill the server.
  * @param wrapper a command that executes the server, such as `nice`.
  */
 export function launch(
@@ -51,6 +51,12 @@ export function launch(
   env: Record<string, string> = {},
   wrapper: readonly string[] = [],
 ): StartingServer {
+<<<<<<< found
+||||||| expected
+  // Test servers run for seconds, so optimising their WebAssembly code does not pay off.
+=======
+  // Test servers run for seconds, so optimising their WebAssembly code is not worthwhile.
+>>>>>>> replacement
   const server = [process.execPath, ...nodeOptions, mainModule, 'serve'];
   const [program = '', ...args] = wrapper.concat(server);
   const child = spawn(program, args, {
@@ -67,7 +73,7 @@ export function launch(
   );
   // The end of the log may arrive after the exit. A child that is still running keeps the pipe open.
   const logClosed = new Promise<void>((resolve) => child.once('close', () => resolve()));
-  const starting = {
+  const startingServer = {
     pid: child.pid ?? 0,
     dataDir,
     exited,
@@ -94,45 +100,45 @@ export function launch(
     const deadline = performance.now() + waitTimeoutMs;
     while (performance.now() < deadline) {
       const url = /listens on (http:\/\/[\w.:]+)/.exec(log)?.[1];
-      if (url !== undefined) return { ...starting, url };
+      if (url !== undefined) return { ...startingServer, url };
       if (child.exitCode !== null || child.signalCode !== null) break;
       await sleep(10);
     }
     throw new Error(`The server is not ready (exit code ${child.exitCode}):\n${log}`);
   }
-  return { ...starting, ready };
+  return { ...startingServer, ready };
 }
 
 function killGroup(child: ChildProcess, signal: NodeJS.Signals): void {
   try {
     process.kill(-(child.pid ?? Number.NaN), signal);
   } catch {
-    // It has already exited.
+    // The process group has already exited.
   }
 }
 
-/** Starts a server for one test. Without `dataDir`, it uses a new data folder, which is removed afterwards. */
+/** Starts a server for one test. Without `dataDir`, the server uses a new data folder, which is removed afterwards. */
 export async function startServer(env: Record<string, string> = {}, dataDir?: string): Promise<Server> {
   const folder = dataDir ?? (await makeDataFolder());
-  const starting = launch(folder, env);
+  const startingServer = launch(folder, env);
   onTestFinished(async () => {
-    await starting.kill9();
+    await startingServer.kill9();
     if (dataDir === undefined) await removeFolder(folder);
   });
-  return starting.ready();
+  return startingServer.ready();
 }
 
-/** Starts one server for all tests of a file. */
+/** Starts one server for all tests in a file. */
 export function useServer(env: Record<string, string> = {}): () => Server {
-  let starting: StartingServer | undefined;
+  let startingServer: StartingServer | undefined;
   let server: Server | undefined;
   beforeAll(async () => {
-    starting = launch(await makeDataFolder(), env);
-    server = await starting.ready();
+    startingServer = launch(await makeDataFolder(), env);
+    server = await startingServer.ready();
   });
   afterAll(async () => {
-    await starting?.kill9();
-    if (starting) await removeFolder(starting.dataDir);
+    await startingServer?.kill9();
+    if (startingServer) await removeFolder(startingServer.dataDir);
   });
   return () => {
     if (!server) throw new Error('The server has not started.');

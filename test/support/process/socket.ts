@@ -8,9 +8,9 @@ export interface RawConnection {
   received(): string;
   /** Writes bytes. Resolves when they are flushed or the connection is closed. */
   write(bytes: string | Uint8Array): Promise<void>;
-  /** Resolves when `pattern` has been received. Rejects after `timeoutMs`, or if the connection is closed before. */
+  /** Resolves when `pattern` has been received. Rejects after `timeoutMs` or if the connection is closed first. */
   until(pattern: RegExp, timeoutMs?: number): Promise<string>;
-  /** Resolves when the connection is closed, with the time waited, in milliseconds. */
+  /** Resolves when the connection is closed, with the elapsed time in milliseconds. */
   closed(): Promise<number>;
 }
 
@@ -27,10 +27,10 @@ export async function connectRaw(url: string): Promise<RawConnection> {
   });
   socket.on('error', () => undefined);
   socket.on('close', notify);
-  const closed = new Promise<void>((resolve) => socket.once('close', () => resolve()));
-  await Promise.race([closed, new Promise((resolve) => socket.once('connect', resolve))]);
+  const closePromise = new Promise<void>((resolve) => socket.once('close', () => resolve()));
+  await Promise.race([closePromise, new Promise((resolve) => socket.once('connect', resolve))]);
 
-  function wait(isDone: () => boolean, timeoutMs: number, what: string): Promise<void> {
+  function wait(isDone: () => boolean, timeoutMs: number, expectation: string): Promise<void> {
     return new Promise((resolve, reject) => {
       const finish = (error?: Error) => {
         clearTimeout(timer);
@@ -41,10 +41,10 @@ export async function connectRaw(url: string): Promise<RawConnection> {
       const check = () => {
         if (isDone()) finish();
         else if (socket.destroyed)
-          finish(new Error(`The connection was closed before ${what}; received: ${text}`));
+          finish(new Error(`The connection was closed before ${expectation}. Received: ${text}`));
       };
       const timer = setTimeout(
-        () => finish(new Error(`${what}: not within ${timeoutMs} ms; received: ${text}`)),
+        () => finish(new Error(`Timed out after ${timeoutMs} ms, before ${expectation}. Received: ${text}`)),
         timeoutMs,
       );
       events.addEventListener('change', check);
@@ -56,14 +56,14 @@ export async function connectRaw(url: string): Promise<RawConnection> {
     socket,
     received: () => text,
     write: (bytes) =>
-      Promise.race([closed, new Promise<void>((resolve) => void socket.write(bytes, () => resolve()))]),
+      Promise.race([closePromise, new Promise<void>((resolve) => void socket.write(bytes, () => resolve()))]),
     async until(pattern, timeoutMs = waitTimeoutMs) {
-      await wait(() => pattern.test(text), timeoutMs, String(pattern));
+      await wait(() => pattern.test(text), timeoutMs, `${pattern} was received`);
       return text;
     },
     async closed() {
       const startedAt = performance.now();
-      await wait(() => socket.destroyed, waitTimeoutMs, 'it was expected');
+      await wait(() => socket.destroyed, waitTimeoutMs, 'the connection was closed');
       return performance.now() - startedAt;
     },
   };
@@ -71,7 +71,7 @@ export async function connectRaw(url: string): Promise<RawConnection> {
 
 export const boundary = 'vitrine-test-boundary';
 
-/** Returns the request head of a form upload, with `length` as Content-Length or else chunked. */
+/** Returns the request head of a form upload. Without `length`, the body is chunked. */
 export function formHead(path: string, length?: number): string {
   const size = length === undefined ? 'transfer-encoding: chunked' : `content-length: ${length}`;
   return `POST ${path} HTTP/1.1\r\nhost: localhost\r\ncontent-type: multipart/form-data; boundary=${boundary}\r\n${size}\r\n\r\n`;

@@ -13,7 +13,7 @@ export interface WorkerProcess {
   readonly exited: Promise<number | null>;
   /** Sends SIGTERM. Resolves with the exit code. */
   readonly stop: () => Promise<number | null>;
-  /** Sends SIGKILL. Its decoder children exit by themselves. */
+  /** Sends SIGKILL. The decoder children then exit by themselves. */
   readonly kill9: () => Promise<void>;
 }
 

@@ -12,13 +12,13 @@ import type { Storage } from '../../../../src/storage/storage.ts';
 import { testFolder } from '../../../support/inner/folders.ts';
 import { services } from '../../../support/services.ts';
 
-/** The SDK requires credentials in the environment. The test store accepts any. */
+/** The SDK requires credentials in the environment. The test store accepts any credentials. */
 process.env['AWS_ACCESS_KEY_ID'] ??= 'test';
 process.env['AWS_SECRET_ACCESS_KEY'] ??= 'test';
 
 export const bucketName = services.s3Bucket;
 
-/** Returns a client that inspects the bucket and damages its objects. */
+/** Returns a client with which tests inspect the bucket and damage its objects. */
 export function rawClient(): S3Client {
   const client = makeClient();
   afterAll(() => client.destroy());
@@ -30,8 +30,8 @@ function makeClient(): S3Client {
   return new S3Client({ region: 'us-east-1', endpoint, forcePathStyle: true });
 }
 
-/** Returns settings with a unique prefix. */
-export async function testSettings(more: Partial<S3StorageSettings> = {}): Promise<S3StorageSettings> {
+/** Returns settings with a unique prefix, changed by `overrides`. */
+export async function testSettings(overrides: Partial<S3StorageSettings> = {}): Promise<S3StorageSettings> {
   return {
     bucket: bucketName,
     region: 'us-east-1',
@@ -41,15 +41,15 @@ export async function testSettings(more: Partial<S3StorageSettings> = {}): Promi
     timeoutMs: 5_000,
     presignSeconds: 60,
     stagingPath: await testFolder(),
-    ...more,
+    ...overrides,
   };
 }
 
-/** Opens a store for one test. It is empty unless `more` contains the prefix of another store. */
+/** Opens a store for one test. The store is empty unless `overrides` contains the prefix of an existing store. */
 export async function testStorage(
-  more: Partial<S3StorageSettings> = {},
+  overrides: Partial<S3StorageSettings> = {},
 ): Promise<{ readonly storage: Storage; readonly prefix: string; readonly staging: string }> {
-  const settings = await testSettings(more);
+  const settings = await testSettings(overrides);
   const storage = await makeS3Storage(settings);
   onTestFinished(() => storage.close());
   if (services.s3Endpoint) onTestFinished(() => emptyPrefix(settings.prefix));
@@ -71,7 +71,7 @@ async function emptyPrefix(prefix: string): Promise<void> {
   client.destroy();
 }
 
-/** Truncates an object. */
+/** Truncates an object to `bytes` bytes. */
 export async function truncateObject(client: S3Client, key: string, bytes: number): Promise<void> {
   const name = { Bucket: bucketName, Key: key };
   const { Body } = await client.send(new GetObjectCommand(name));

@@ -11,8 +11,8 @@ export type Fault =
   | 'error 500'
   | 'error 503'
   | 'no response'
-  | 'stalled mid-body'
-  | 'cut mid-body'
+  | 'stalled body'
+  | 'truncated body'
   | 'no conditional writes'
   | 'concurrent writer'
   | 'corrupted bodies'
@@ -27,7 +27,7 @@ export interface Proxy {
   readonly conditionalRequests: () => number;
   /** Returns the number of open connections. */
   readonly openConnections: () => number;
-  /** Injects a fault from now on, only into requests that match `when`, and only into the first `times` of them. */
+  /** Injects a fault into requests that match `when`, at most `times` times. */
   fault(kind: Fault, when?: (request: IncomingMessage) => boolean, times?: number): void;
   /** Refuses connections until `up` is called. */
   down(): Promise<void>;
@@ -37,7 +37,7 @@ export interface Proxy {
 /** Starts a proxy in front of the test store, for one test. */
 export async function startProxy(): Promise<Proxy> {
   let [kind, remaining]: [Fault, number] = ['none', Number.POSITIVE_INFINITY];
-  let applies: (request: IncomingMessage) => boolean = () => true;
+  let matches: (request: IncomingMessage) => boolean = () => true;
   const responses: string[] = [];
   const sockets = new Set<Socket>();
   let conditionalCount = 0;
@@ -46,7 +46,7 @@ export async function startProxy(): Promise<Proxy> {
   const server = createServer((incoming, outgoing) => {
     if (incoming.headers['if-none-match'] !== undefined) conditionalCount += 1;
     outgoing.once('finish', () => responses.push(`${incoming.method} ${outgoing.statusCode}`));
-    const isFaulty = kind !== 'none' && remaining > 0 && applies(incoming);
+    const isFaulty = kind !== 'none' && remaining > 0 && matches(incoming);
     if (isFaulty) remaining -= 1;
     void handle(isFaulty ? kind : 'none', incoming, outgoing, agent).catch(() => outgoing.destroy());
   });
@@ -59,9 +59,9 @@ export async function startProxy(): Promise<Proxy> {
   await listen(0);
   const { port } = server.address() as AddressInfo;
   const down = async () => {
-    const closed = new Promise((resolve) => server.close(resolve));
+    const closing = new Promise((resolve) => server.close(resolve));
     for (const socket of sockets) socket.destroy();
-    await closed;
+    await closing;
   };
   onTestFinished(async () => {
     agent.destroy();
@@ -72,8 +72,8 @@ export async function startProxy(): Promise<Proxy> {
     responses,
     conditionalRequests: () => conditionalCount,
     openConnections: () => sockets.size,
-    fault(next, when = () => true, times = Number.POSITIVE_INFINITY) {
-      [kind, applies, remaining] = [next, when, times];
+    fault(nextKind, when = () => true, times = Number.POSITIVE_INFINITY) {
+      [kind, matches, remaining] = [nextKind, when, times];
     },
     down,
     up: () => listen(port),
@@ -83,17 +83,17 @@ export async function startProxy(): Promise<Proxy> {
 async function handle(fault: Fault, incoming: IncomingMessage, outgoing: ServerResponse, agent: Agent) {
   const isConditional = incoming.headers['if-none-match'] !== undefined;
   if (fault === 'no response') return void incoming.resume();
-  if (fault === 'error 500') return refuse(incoming, outgoing, 500, 'InternalError');
-  if (fault === 'error 503') return refuse(incoming, outgoing, 503, 'SlowDown');
-  if (fault === 'quota') return refuse(incoming, outgoing, 403, 'QuotaExceeded');
+  if (fault === 'error 500') return sendError(incoming, outgoing, 500, 'InternalError');
+  if (fault === 'error 503') return sendError(incoming, outgoing, 503, 'SlowDown');
+  if (fault === 'quota') return sendError(incoming, outgoing, 403, 'QuotaExceeded');
   if (fault === 'no conditional writes' && isConditional)
-    return refuse(incoming, outgoing, 501, 'NotImplemented');
+    return sendError(incoming, outgoing, 501, 'NotImplemented');
   if (fault === 'concurrent writer' && isConditional)
-    return refuse(incoming, outgoing, 409, 'ConditionalRequestConflict');
+    return sendError(incoming, outgoing, 409, 'ConditionalRequestConflict');
   const body = await buffer(incoming);
   if (fault === 'corrupted bodies') corrupt(body);
   if (incoming.method === 'PUT' && !hasValidChecksum(incoming, body)) {
-    return refuse(incoming, outgoing, 400, 'BadDigest');
+    return sendError(incoming, outgoing, 400, 'BadDigest');
   }
   const response = await forward(incoming, body, agent);
   await respond(fault, incoming, response, outgoing);
@@ -119,9 +119,9 @@ async function respond(
   const checksum = isFile ? { 'x-amz-checksum-sha256': sha256(body) } : {};
   outgoing.writeHead(response.statusCode ?? 500, { ...response.headers, ...checksum });
   if (fault === 'corrupted bodies') corrupt(body);
-  if (fault !== 'stalled mid-body' && fault !== 'cut mid-body') return void outgoing.end(body);
+  if (fault !== 'stalled body' && fault !== 'truncated body') return void outgoing.end(body);
   outgoing.write(body.subarray(0, body.length / 2), () => {
-    if (fault === 'cut mid-body') outgoing.destroy();
+    if (fault === 'truncated body') outgoing.destroy();
   });
 }
 
@@ -131,13 +131,13 @@ function corrupt(body: Buffer): void {
   if (body.length > 0) body[body.length >> 1] = (body[body.length >> 1] ?? 0) ^ 1;
 }
 
-/** Checks the checksum of an upload, as a store does before it saves the body. */
+/** Verifies an upload's checksum, as a store does before it saves the body. */
 function hasValidChecksum({ headers }: IncomingMessage, body: Buffer): boolean {
-  const declared = headers['x-amz-checksum-sha256'];
-  return declared === undefined || declared === sha256(body);
+  const declaredChecksum = headers['x-amz-checksum-sha256'];
+  return declaredChecksum === undefined || declaredChecksum === sha256(body);
 }
 
-function refuse(incoming: IncomingMessage, outgoing: ServerResponse, status: number, code: string): void {
+function sendError(incoming: IncomingMessage, outgoing: ServerResponse, status: number, code: string): void {
   const body = `<?xml version="1.0"?><Error><Code>${code}</Code><Message>Injected fault</Message></Error>`;
   const send = () => outgoing.writeHead(status, { 'content-type': 'application/xml' }).end(body);
   if (incoming.readableEnded) send();
