@@ -19,27 +19,12 @@ describe.runIf(chromiumPath)('API pages in a browser', { timeout: 90_000 }, () =
   });
   afterAll(() => browser.close());
 
-<<<<<<< found
   /**
    * Opens `path` before the tests of a `describe` block, which share the page, because loading it takes longer than a test.
    * After each test, expects that there were no errors and no requests to other hosts.
    */
   function usePage(path: string, readySelector: string): () => Page {
     let page: Page;
-||||||| expected
-  /** Opens a page. At the end of the test, expects no errors and no requests to other hosts. */
-  async function open(path: string, ready: string, width = 1440, scheme: 'light' | 'dark' = 'light') {
-    const page = await browser.context.newPage();
-=======
-  /** Opens a page. When the test ends, expects that there were no errors and no requests to other hosts. */
-  async function openPage(
-    path: string,
-    readySelector: string,
-    width = 1440,
-    scheme: 'light' | 'dark' = 'light',
-  ) {
-    const page = await browser.context.newPage();
->>>>>>> replacement
     const problems: string[] = [];
     beforeAll(async () => {
       page = await browser.context.newPage();
@@ -63,16 +48,6 @@ describe.runIf(chromiumPath)('API pages in a browser', { timeout: 90_000 }, () =
   async function resize(page: Page, width: number, colorScheme: 'light' | 'dark' = 'light'): Promise<void> {
     await page.emulateMedia({ colorScheme });
     await page.setViewportSize({ width, height: 900 });
-<<<<<<< found
-||||||| expected
-    await page.goto(`${server().url}${path}`);
-    await page.locator(ready).first().waitFor();
-    return page;
-=======
-    await page.goto(`${server().url}${path}`);
-    await page.locator(readySelector).first().waitFor();
-    return page;
->>>>>>> replacement
   }
 
   const screenshot = (page: Page, name: string) =>
@@ -88,21 +63,11 @@ describe.runIf(chromiumPath)('API pages in a browser', { timeout: 90_000 }, () =
     test.each(schemes.flatMap((scheme) => widths.map((width) => [scheme, width] as const)))(
       'is readable in %s at %i px',
       async (scheme, width) => {
-<<<<<<< found
         const page = redoc();
         await setDetails(false);
         await resize(page, width, scheme);
         await screenshot(page, `redoc-${scheme}-${width}`);
-        expect(await overflowOf(page)).toBeLessThanOrEqual(0);
-||||||| expected
-        const page = await open('/redoc', 'main', width, scheme);
-        await screenshot(page, `redoc-${scheme}-${width}`);
-        expect(await overflowOf(page)).toBeLessThanOrEqual(0);
-=======
-        const page = await openPage('/redoc', 'main', width, scheme);
-        await screenshot(page, `redoc-${scheme}-${width}`);
         expect(await measureOverflow(page)).toBeLessThanOrEqual(0);
->>>>>>> replacement
         expect(await findLowContrast(page)).toEqual([]);
         expect(await page.title()).toBe('Vitrine API');
         expect(await page.locator('header .brand').innerText()).toBe('Vitrine');
@@ -115,14 +80,8 @@ describe.runIf(chromiumPath)('API pages in a browser', { timeout: 90_000 }, () =
     );
 
     test.each(widths)('keeps status codes on one line at %i px', async (width) => {
-<<<<<<< found
       const page = redoc();
       await resize(page, width);
-||||||| expected
-      const page = await open('/redoc', 'main', width);
-=======
-      const page = await openPage('/redoc', 'main', width);
->>>>>>> replacement
       const statuses = await page.locator('.status').all();
       expect(statuses.length).toBeGreaterThan(100);
       const maxHeight: number = await page.evaluate(
@@ -131,20 +90,10 @@ describe.runIf(chromiumPath)('API pages in a browser', { timeout: 90_000 }, () =
       expect(maxHeight).toBeLessThan(30);
     });
 
-<<<<<<< found
-    test('reaches the content and the navigation by keyboard', async () => {
+    test('makes the content and the navigation reachable by keyboard', async () => {
       const page = redoc();
       await page.reload();
-      expect(await tabTo(page, '.skip', 1)).toBe(1);
-||||||| expected
-    test('reaches the content and the navigation by keyboard', async () => {
-      const page = await open('/redoc', 'main');
-      expect(await tabTo(page, '.skip', 1)).toBe(1);
-=======
-    test('makes the content and the navigation reachable by keyboard', async () => {
-      const page = await openPage('/redoc', 'main');
       expect(await focusWithTab(page, '.skip', 1)).toBe(1);
->>>>>>> replacement
       await page.keyboard.press('Enter');
       expect(await page.evaluate('document.activeElement.id')).toBe('content');
       await page.reload();
@@ -160,14 +109,8 @@ describe.runIf(chromiumPath)('API pages in a browser', { timeout: 90_000 }, () =
     test.each(schemes.flatMap((scheme) => widths.map((width) => [scheme, width] as const)))(
       'is readable and shows the product name in %s at %i px',
       async (scheme, width) => {
-<<<<<<< found
         const page = docs();
         await resize(page, width, scheme);
-||||||| expected
-        const page = await open('/docs', '.opblock', width, scheme);
-=======
-        const page = await openPage('/docs', '.opblock', width, scheme);
->>>>>>> replacement
         const logo = page.locator('.topbar a.link img');
         await logo.waitFor();
         await screenshot(page, `docs-${scheme}-${width}`);
@@ -189,21 +132,11 @@ describe.runIf(chromiumPath)('API pages in a browser', { timeout: 90_000 }, () =
       },
     );
 
-<<<<<<< found
-    test('reaches the operations by keyboard', async () => {
+    test('makes the operations reachable by keyboard', async () => {
       const page = docs();
       await page.reload();
       await page.locator('.opblock').first().waitFor();
-      expect(await tabTo(page, '.opblock-summary-control', 12)).toBeDefined();
-||||||| expected
-    test('reaches the operations by keyboard', async () => {
-      const page = await open('/docs', '.opblock');
-      expect(await tabTo(page, '.opblock-summary-control', 12)).toBeDefined();
-=======
-    test('makes the operations reachable by keyboard', async () => {
-      const page = await openPage('/docs', '.opblock');
       expect(await focusWithTab(page, '.opblock-summary-control', 12)).toBeDefined();
->>>>>>> replacement
     });
   });
 });

@@ -51,12 +51,6 @@ export function launch(
   env: Record<string, string> = {},
   wrapper: readonly string[] = [],
 ): StartingServer {
-<<<<<<< found
-||||||| expected
-  // Test servers run for seconds, so optimising their WebAssembly code does not pay off.
-=======
-  // Test servers run for seconds, so optimising their WebAssembly code is not worthwhile.
->>>>>>> replacement
   const server = [process.execPath, ...nodeOptions, mainModule, 'serve'];
   const [program = '', ...args] = wrapper.concat(server);
   const child = spawn(program, args, {
