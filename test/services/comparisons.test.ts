@@ -4,13 +4,13 @@ import { unrestrictedPrincipal } from '../../src/model/principal.ts';
 import type { Preset } from '../../src/model/preset.ts';
 import { startOrigin } from '../support/inner/origin.ts';
 import { productPicture } from '../support/inner/pictures.ts';
-import { makeRig, useEngines } from '../support/inner/rig.ts';
+import { makeRig, useTestResources } from '../support/inner/rig.ts';
 
-const engines = await useEngines();
+const resources = await useTestResources();
 
 /** Creates a test rig with one completed image and a function that compares pictures with this image. */
 async function setUp() {
-  const rig = await makeRig(engines);
+  const rig = await makeRig(resources);
   const { image } = await rig.upload(await productPicture());
   return {
     rig,
@@ -76,7 +76,7 @@ test('rejects unknown images, images without an original and files that are not 
 
 /** Tries presets on a picture, and checks that nothing is stored. */
 async function tryPresets(presets: readonly Preset[], bytes?: Buffer) {
-  const rig = await makeRig(engines, { presets });
+  const rig = await makeRig(resources, { presets });
   const trials = await rig.services.tryPresets(await rig.receive(bytes ?? (await productPicture())));
   expect(await readdir(rig.staging.directory)).toEqual([]);
   expect(await rig.storedKeys()).toEqual([]);
@@ -113,7 +113,7 @@ test('recommends the best preset if none reaches good quality', async () => {
 });
 
 test('rejects a file that is not a picture, and stores nothing', async () => {
-  const rig = await makeRig(engines);
+  const rig = await makeRig(resources);
   const file = await rig.receive(Buffer.from('no picture'));
   await expect(rig.services.tryPresets(file)).rejects.toMatchObject({ code: 'not_a_picture' });
   expect(await readdir(rig.staging.directory)).toEqual([]);

@@ -5,15 +5,15 @@ import { claimOne, makeDue } from '../support/inner/jobs.ts';
 import { startOrigin } from '../support/inner/origin.ts';
 import { brokenPicture, uniquePicture } from '../support/inner/pictures.ts';
 import { hashOf } from '../support/inner/records.ts';
-import { makeRig, type Rig, type RigOptions, useEngines } from '../support/inner/rig.ts';
+import { makeRig, type Rig, type RigOptions, useTestResources } from '../support/inner/rig.ts';
 
-const engines = await useEngines();
-const { database } = engines;
+const resources = await useTestResources();
+const { database } = resources;
 const claim = () => claimOne(database, 60, 'import');
 
 /** Creates a test rig and a web server to import from. */
 async function setUp(options?: RigOptions) {
-  return { rig: await makeRig(engines, options), origin: await startOrigin() };
+  return { rig: await makeRig(resources, options), origin: await startOrigin() };
 }
 
 /** Imports a URL and runs its job once. */

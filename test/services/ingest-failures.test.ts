@@ -4,10 +4,10 @@ import { type AppError, errorFamily } from '../../src/errors.ts';
 import { rowOf } from '../support/inner/database.ts';
 import { claimOne } from '../support/inner/jobs.ts';
 import { brokenPicture, uniquePicture } from '../support/inner/pictures.ts';
-import { makeRig, type Rig, useEngines } from '../support/inner/rig.ts';
+import { makeRig, type Rig, useTestResources } from '../support/inner/rig.ts';
 
-const engines = await useEngines();
-const { database } = engines;
+const resources = await useTestResources();
+const { database } = resources;
 const queued = { mode: 'queued' } as const;
 
 async function expectNothingStored(rig: Rig): Promise<void> {
@@ -22,7 +22,7 @@ async function expectNothingStored(rig: Rig): Promise<void> {
 }
 
 test('rejects an undecodable inline upload, and stores nothing', async () => {
-  const rig = await makeRig(engines);
+  const rig = await makeRig(resources);
   await expect(rig.upload(await brokenPicture())).rejects.toMatchObject({
     code: 'picture_cut',
     status: 400,
@@ -32,7 +32,7 @@ test('rejects an undecodable inline upload, and stores nothing', async () => {
 });
 
 test('rejects all concurrent uploads of the same broken picture, and stores nothing', async () => {
-  const rig = await makeRig(engines);
+  const rig = await makeRig(resources);
   const bytes = await brokenPicture();
   const results = await Promise.allSettled(Array.from({ length: 20 }, () => rig.upload(bytes)));
   const families = results.map((result) =>
@@ -43,7 +43,7 @@ test('rejects all concurrent uploads of the same broken picture, and stores noth
 });
 
 test('rejects a file that is not a picture before storing anything', async () => {
-  const rig = await makeRig(engines);
+  const rig = await makeRig(resources);
   for (const mode of ['inline', 'queued'] as const) {
     const upload = rig.upload(Buffer.from('Dear shop, please find attached …'), { mode });
     await expect(upload).rejects.toMatchObject({ code: 'not_a_picture', status: 400 });
@@ -52,7 +52,7 @@ test('rejects a file that is not a picture before storing anything', async () =>
 });
 
 test('keeps an undecodable queued upload as a failed image, and retries it when the picture is uploaded again', async () => {
-  const rig = await makeRig(engines);
+  const rig = await makeRig(resources);
   const bytes = await brokenPicture();
   const firstUpload = await rig.upload(bytes, queued);
   await rig.runJob(await claimOne(database));
@@ -71,7 +71,7 @@ test('keeps an undecodable queued upload as a failed image, and retries it when 
 });
 
 test('rejects uploads with a retryable error while storage is failing', async () => {
-  const rig = await makeRig(engines);
+  const rig = await makeRig(resources);
   await writeFile(rig.pathOf('originals'), 'a file instead of the folder');
   const bytes = await uniquePicture();
   await expect(rig.upload(bytes)).rejects.toMatchObject({ code: 'storage_failed', status: 503 });
@@ -81,7 +81,7 @@ test('rejects uploads with a retryable error while storage is failing', async ()
 });
 
 test('repairs a missing or truncated original when the same bytes are uploaded again', async () => {
-  const rig = await makeRig(engines);
+  const rig = await makeRig(resources);
   const bytes = await uniquePicture();
   const { image } = await rig.upload(bytes);
   const path = rig.pathOf(image.originalKey!);
@@ -95,7 +95,7 @@ test('repairs a missing or truncated original when the same bytes are uploaded a
 });
 
 test('completes an image with a missing original when its bytes are uploaded again', async () => {
-  const rig = await makeRig(engines);
+  const rig = await makeRig(resources);
   const bytes = await uniquePicture();
   const { image } = await rig.upload(bytes, queued);
   await rm(rig.pathOf(image.originalKey!));

@@ -7,11 +7,11 @@ import { rowOf } from '../support/inner/database.ts';
 import { claimOne } from '../support/inner/jobs.ts';
 import { uniquePicture } from '../support/inner/pictures.ts';
 import { hashOf } from '../support/inner/records.ts';
-import { makeRig, useEngines } from '../support/inner/rig.ts';
+import { makeRig, useTestResources } from '../support/inner/rig.ts';
 import { countWakes } from '../support/inner/wakes.ts';
 
-const engines = await useEngines();
-const { database } = engines;
+const resources = await useTestResources();
+const { database } = resources;
 const queued = { mode: 'queued' } as const;
 const counts = () =>
   rowOf<{ images: number; jobs: number }>(
@@ -20,7 +20,7 @@ const counts = () =>
   );
 
 test('returns an inline upload with its renditions, and stores the original under its content hash', async () => {
-  const rig = await makeRig(engines);
+  const rig = await makeRig(resources);
   const bytes = await uniquePicture();
   const { outcome, image, jobId } = await rig.upload(bytes);
   expect(outcome).toBe('new');
@@ -39,7 +39,7 @@ test('returns an inline upload with its renditions, and stores the original unde
 });
 
 test('returns a queued upload immediately, and wakes a worker', async () => {
-  const rig = await makeRig(engines);
+  const rig = await makeRig(resources);
   const wakes = countWakes(rig.queue);
   const { outcome, image, jobId } = await rig.upload(await uniquePicture(), queued);
   expect({ outcome, status: image.status, renditions: image.renditions, wakes }).toEqual({
@@ -53,7 +53,7 @@ test('returns a queued upload immediately, and wakes a worker', async () => {
 });
 
 test('gives inline uploads a higher priority than queued uploads', async () => {
-  const rig = await makeRig(engines, { inlineMs: 0 });
+  const rig = await makeRig(resources, { inlineMs: 0 });
   await rig.upload(await uniquePicture(), queued);
   const { image } = await rig.upload(await uniquePicture());
   const priorities = await rowOf<{ inline: number; queued: number }>(
@@ -65,7 +65,7 @@ test('gives inline uploads a higher priority than queued uploads', async () => {
 });
 
 test('returns the existing image for known bytes, regardless of the filename and mode', async () => {
-  const rig = await makeRig(engines);
+  const rig = await makeRig(resources);
   const bytes = await uniquePicture();
   const { image } = await rig.upload(bytes);
   for (const mode of ['inline', 'queued'] as const) {
@@ -77,7 +77,7 @@ test('returns the existing image for known bytes, regardless of the filename and
 });
 
 test('creates one image for forty concurrent uploads of the same bytes', async () => {
-  const rig = await makeRig(engines);
+  const rig = await makeRig(resources);
   const bytes = await uniquePicture('slow');
   const uploads = await Promise.all(Array.from({ length: 40 }, () => rig.upload(bytes)));
   expect(uploads.filter(({ outcome }) => outcome === 'new')).toHaveLength(1);
@@ -91,7 +91,7 @@ test('creates one image for forty concurrent uploads of the same bytes', async (
 });
 
 test('creates separate images and files if two tenants upload the same bytes', async () => {
-  const rig = await makeRig(engines);
+  const rig = await makeRig(resources);
   const bytes = await uniquePicture();
   const [ownUpload, otherUpload] = [
     await rig.upload(bytes),
@@ -103,7 +103,7 @@ test('creates separate images and files if two tenants upload the same bytes', a
 });
 
 test('creates a new image for the bytes of a deleted image', async () => {
-  const rig = await makeRig(engines);
+  const rig = await makeRig(resources);
   const bytes = await uniquePicture();
   const firstUpload = await rig.upload(bytes);
   await rig.softDelete({ id: firstUpload.image.id });
@@ -113,7 +113,7 @@ test('creates a new image for the bytes of a deleted image', async () => {
 });
 
 test('creates a new image if the existing image is deleted during the upload', async () => {
-  const rig = await makeRig(engines, {
+  const rig = await makeRig(resources, {
     replaceQueries: (queries) => ({
       ...queries,
       images: {
@@ -135,14 +135,14 @@ test('creates a new image if the existing image is deleted during the upload', a
 });
 
 test('returns an unfinished image when an inline upload reaches its time limit, and completes it afterwards', async () => {
-  const rig = await makeRig(engines, { inlineMs: 100 });
+  const rig = await makeRig(resources, { inlineMs: 100 });
   const { image } = await rig.upload(await uniquePicture('slow'));
   expect(image).toMatchObject({ status: 'processing', renditions: [] });
   await expect.poll(async () => (await rig.image(image.id))?.status).toBe('completed');
 });
 
 test('rejects an invalid tenant name, and stores nothing', async () => {
-  const rig = await makeRig(engines);
+  const rig = await makeRig(resources);
   for (const tenantName of ['', '../etc', 'ä', 'x'.repeat(65)]) {
     await expect(rig.upload(await uniquePicture(), { tenantName })).rejects.toMatchObject({
       code: 'invalid_tenant',

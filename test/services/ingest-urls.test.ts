@@ -4,15 +4,15 @@ import { rowsOf } from '../support/inner/database.ts';
 import { claimOne } from '../support/inner/jobs.ts';
 import { startOrigin } from '../support/inner/origin.ts';
 import { uniquePicture } from '../support/inner/pictures.ts';
-import { makeRig, useEngines } from '../support/inner/rig.ts';
+import { makeRig, useTestResources } from '../support/inner/rig.ts';
 import { countWakes } from '../support/inner/wakes.ts';
 
-const engines = await useEngines();
+const resources = await useTestResources();
 const vase = 'https://example.com/vase.jpg';
 const page = { limit: 50, offset: 0 };
 
 test('records a pending image and a job for a URL, and wakes a worker', async () => {
-  const rig = await makeRig(engines);
+  const rig = await makeRig(resources);
   const wakes = countWakes(rig.queue);
   const { outcome, image } = await rig.ingestUrls.one(unrestrictedPrincipal, {
     url: `${vase}#part`,
@@ -22,11 +22,11 @@ test('records a pending image and a job for a URL, and wakes a worker', async ()
   expect(outcome).toBe('new');
   expect(image).toMatchObject({ status: 'pending', url: vase, tenant: 'shop', inUseCount: 1 });
   expect(wakes.count).toBe(1);
-  expect(await claimOne(engines.database, 60, 'import')).toMatchObject({ imageId: image.id });
+  expect(await claimOne(resources.database, 60, 'import')).toMatchObject({ imageId: image.id });
 });
 
 test('returns the existing image for an equivalent URL whose import is active or completed', async () => {
-  const rig = await makeRig(engines);
+  const rig = await makeRig(resources);
   const origin = await startOrigin();
   const url = origin.put('/vase.jpg', await uniquePicture());
   const firstImport = await rig.ingestUrls.one(unrestrictedPrincipal, { url, tenantName: 'shop' });
@@ -37,7 +37,7 @@ test('returns the existing image for an equivalent URL whose import is active or
     outcome: 'active',
     image: { id: firstImport.image.id },
   });
-  await rig.runJob(await claimOne(engines.database, 60, 'import'));
+  await rig.runJob(await claimOne(resources.database, 60, 'import'));
   expect(
     await rig.ingestUrls.one(unrestrictedPrincipal, { url: `${url}#2`, tenantName: 'shop' }),
   ).toMatchObject({
@@ -48,7 +48,7 @@ test('returns the existing image for an equivalent URL whose import is active or
 });
 
 test('rejects a URL that is being imported, and reports its image, with DUPLICATE_HANDLING=reject-active', async () => {
-  const rig = await makeRig(engines, { duplicateHandling: 'reject-active' });
+  const rig = await makeRig(resources, { duplicateHandling: 'reject-active' });
   const { image } = await rig.ingestUrls.one(unrestrictedPrincipal, { url: vase, tenantName: 'shop' });
   await expect(
     rig.ingestUrls.one(unrestrictedPrincipal, { url: vase, tenantName: 'shop' }),
@@ -65,11 +65,11 @@ test.each([
   ['a private address', 'http://10.0.0.1/vase.jpg', 'address_not_allowed'],
   ['a loopback address that is not allowed', 'http://127.0.0.2/vase.jpg', 'address_not_allowed'],
 ])('rejects %s, and records nothing', async (_case, url, code) => {
-  const rig = await makeRig(engines);
+  const rig = await makeRig(resources);
   await expect(rig.ingestUrls.one(unrestrictedPrincipal, { url, tenantName: 'shop' })).rejects.toMatchObject({
     code,
   });
-  expect(await rowsOf(engines.database, 'SELECT 1 FROM images')).toEqual([]);
+  expect(await rowsOf(resources.database, 'SELECT 1 FROM images')).toEqual([]);
 });
 
 test.each([
@@ -77,7 +77,7 @@ test.each([
   ['is too long', 'x'.repeat(201)],
   ['contains a control character', 'page\u0007'],
 ])('rejects a reference that %s', async (_case, reference) => {
-  const rig = await makeRig(engines);
+  const rig = await makeRig(resources);
   const line = { url: vase, tenantName: 'shop', reference };
   await expect(rig.ingestUrls.one(unrestrictedPrincipal, line)).rejects.toMatchObject({
     code: 'invalid_request',
@@ -85,7 +85,7 @@ test.each([
 });
 
 test('rejects each invalid line with a reason, and records the other lines', async () => {
-  const rig = await makeRig(engines);
+  const rig = await makeRig(resources);
   const receipt = await rig.ingestUrls.many(unrestrictedPrincipal, [
     { url: vase, tenantName: 'shop', reference: 'page 1' },
     { url: 'nonsense', tenantName: 'shop' },
@@ -120,13 +120,13 @@ test('rejects each invalid line with a reason, and records the other lines', asy
 });
 
 test('records an import whose lines are all rejected', async () => {
-  const rig = await makeRig(engines);
+  const rig = await makeRig(resources);
   const { id } = await rig.ingestUrls.many(unrestrictedPrincipal, [{ url: 'nonsense', tenantName: 'shop' }]);
   expect(await rig.imports.find(unrestrictedPrincipal, { id }, page)).toMatchObject({ total: 1, refused: 1 });
 });
 
 test('counts the completed and failed images of an import, but no deleted images', async () => {
-  const rig = await makeRig(engines);
+  const rig = await makeRig(resources);
   const origin = await startOrigin();
   const urls = [origin.put('/a.jpg', await uniquePicture()), origin.put('/b.jpg', 404), `${vase}?c`];
   const { id, lines } = await rig.ingestUrls.many(
@@ -146,7 +146,7 @@ test('counts the completed and failed images of an import, but no deleted images
 });
 
 test('hides an import from callers of other tenants', async () => {
-  const rig = await makeRig(engines);
+  const rig = await makeRig(resources);
   const shop = await rig.tenants.ensure('shop');
   const boundPrincipal = { ...unrestrictedPrincipal, tenantId: shop.id };
   const lines = [{ url: vase, tenantName: 'shop' }];
@@ -163,10 +163,10 @@ test('hides an import from callers of other tenants', async () => {
 });
 
 test('rejects URLs while the disk is nearly full, and records nothing', async () => {
-  const rig = await makeRig(engines, { minFreeBytes: 2 ** 60 });
+  const rig = await makeRig(resources, { minFreeBytes: 2 ** 60 });
   const line = { url: 'http://127.0.0.1/a.jpg', tenantName: 'shop' };
   const storageFull = { code: 'storage_full', status: 507 };
   await expect(rig.ingestUrls.one(unrestrictedPrincipal, line)).rejects.toMatchObject(storageFull);
   await expect(rig.ingestUrls.many(unrestrictedPrincipal, [line])).rejects.toMatchObject(storageFull);
-  expect(await rowsOf(engines.database, 'SELECT 1 FROM images')).toEqual([]);
+  expect(await rowsOf(resources.database, 'SELECT 1 FROM images')).toEqual([]);
 });

@@ -4,16 +4,16 @@ import { unrestrictedPrincipal } from '../../src/model/principal.ts';
 import { claimOne } from '../support/inner/jobs.ts';
 import { startOrigin } from '../support/inner/origin.ts';
 import { brokenPicture, uniquePicture } from '../support/inner/pictures.ts';
-import { makeRig, useEngines } from '../support/inner/rig.ts';
+import { makeRig, useTestResources } from '../support/inner/rig.ts';
 import { countWakes } from '../support/inner/wakes.ts';
 
-const engines = await useEngines();
-const { database } = engines;
+const resources = await useTestResources();
+const { database } = resources;
 const queued = { mode: 'queued' } as const;
 
 /** Creates a test rig with its job service and a counter of worker wake-ups. */
 async function setUp() {
-  const rig = await makeRig(engines);
+  const rig = await makeRig(resources);
   const wakes = countWakes(rig.queue);
   return { rig, wakes, jobs: rig.services.jobs };
 }

@@ -4,11 +4,11 @@ import { expect, test } from 'vitest';
 import { rowsOf } from '../support/inner/database.ts';
 import { claimOne } from '../support/inner/jobs.ts';
 import { uniquePicture } from '../support/inner/pictures.ts';
-import { makeRig, type Rig, useEngines } from '../support/inner/rig.ts';
+import { makeRig, type Rig, useTestResources } from '../support/inner/rig.ts';
 import { countWakes } from '../support/inner/wakes.ts';
 
-const engines = await useEngines();
-const { database } = engines;
+const resources = await useTestResources();
+const { database } = resources;
 
 /** Uploads a slow picture and claims its job. */
 async function claimSlowJob(rig: Rig) {
@@ -24,7 +24,7 @@ const allRows = async () => ({
 
 test('writes nothing after its lease has been taken over', async () => {
   // The lease is so long that no heartbeat is due during the job, so this worker does not detect the takeover.
-  const rig = await makeRig(engines, { leaseSeconds: 3600 });
+  const rig = await makeRig(resources, { leaseSeconds: 3600 });
   const { image, job } = await claimSlowJob(rig);
   const staleRun = rig.runJob(job);
   await rig.jobs.takeOverLostLeases(10, true);
@@ -40,7 +40,7 @@ test('writes nothing after its lease has been taken over', async () => {
 });
 
 test('records no failure after its lease has been taken over', async () => {
-  const rig = await makeRig(engines, { leaseSeconds: 3600 });
+  const rig = await makeRig(resources, { leaseSeconds: 3600 });
   await rig.upload(await uniquePicture('crash'), { mode: 'queued' });
   const staleRun = rig.runJob(await claimOne(database));
   await rig.jobs.takeOverLostLeases(10, true);
@@ -50,7 +50,7 @@ test('records no failure after its lease has been taken over', async () => {
 });
 
 test('stops decoding as soon as the lost lease is detected', async () => {
-  const rig = await makeRig(engines, { leaseSeconds: 0.6 });
+  const rig = await makeRig(resources, { leaseSeconds: 0.6 });
   const { image, job } = await claimSlowJob(rig);
   const staleRun = rig.runJob(job);
   await rig.jobs.takeOverLostLeases(10, true);
@@ -62,7 +62,7 @@ test('stops decoding as soon as the lost lease is detected', async () => {
 });
 
 test('detects a lost lease when the same worker has claimed the job again', async () => {
-  const rig = await makeRig(engines, { leaseSeconds: 0.6 });
+  const rig = await makeRig(resources, { leaseSeconds: 0.6 });
   const { job } = await claimSlowJob(rig);
   const staleRun = rig.runJob(job);
   await rig.jobs.takeOverLostLeases(10, true);
@@ -74,7 +74,7 @@ test('detects a lost lease when the same worker has claimed the job again', asyn
 
 test('renews the lease of a job that runs for longer than one lease', async () => {
   const gate = Promise.withResolvers<void>();
-  const { decoders } = engines;
+  const { decoders } = resources;
   const derive: typeof decoders.derive = async (request) => {
     await gate.promise;
     return decoders.derive(request);
@@ -90,7 +90,7 @@ test('renews the lease of a job that runs for longer than one lease', async () =
 });
 
 test('aborts a job that is handed back, makes it due without using up a retry, and wakes workers', async () => {
-  const rig = await makeRig(engines);
+  const rig = await makeRig(resources);
   const wakes = countWakes(rig.queue);
   const { job } = await claimSlowJob(rig);
   const run = rig.runJob(job);
@@ -102,7 +102,7 @@ test('aborts a job that is handed back, makes it due without using up a retry, a
 });
 
 test('logs once when leases cannot be renewed, and once when they can be renewed again', async () => {
-  const rig = await makeRig(engines, { leaseSeconds: 1.2 });
+  const rig = await makeRig(resources, { leaseSeconds: 1.2 });
   const { job } = await claimSlowJob(rig);
   const run = rig.runJob(job);
   await database.runScript('ALTER TABLE jobs RENAME TO jobs_away');
@@ -116,7 +116,7 @@ test('logs once when leases cannot be renewed, and once when they can be renewed
 });
 
 test('stops without handing back jobs if the database is unavailable', async () => {
-  const rig = await makeRig(engines);
+  const rig = await makeRig(resources);
   const { job } = await claimSlowJob(rig);
   const run = rig.runJob(job);
   await database.runScript('ALTER TABLE jobs RENAME TO jobs_away');

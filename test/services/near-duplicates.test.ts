@@ -3,9 +3,9 @@ import { expect, test } from 'vitest';
 import { claimOne } from '../support/inner/jobs.ts';
 import { labelledPicture, type LabelStyle } from '../support/inner/labelled-pictures.ts';
 import { uniquePicture, type ProductStyle, productPicture } from '../support/inner/pictures.ts';
-import { makeRig, type Rig, useEngines } from '../support/inner/rig.ts';
+import { makeRig, type Rig, useTestResources } from '../support/inner/rig.ts';
 
-const engines = await useEngines();
+const resources = await useTestResources();
 
 /** Uploads a generated product picture and returns the completed image. */
 const add = async (rig: Rig, style?: ProductStyle) => (await rig.upload(await productPicture(style))).image;
@@ -13,7 +13,7 @@ const renditionKeys = ({ renditions }: { renditions: readonly { storageKey: stri
   renditions.map(({ storageKey }) => storageKey);
 
 test('finds a re-encoded copy and reuses the renditions of the first image', async () => {
-  const rig = await makeRig(engines);
+  const rig = await makeRig(resources);
   const firstImage = await add(rig);
   const storedKeys = await rig.storedKeys();
   const copy = await add(rig, { quality: 60 });
@@ -26,7 +26,7 @@ test('finds a re-encoded copy and reuses the renditions of the first image', asy
 });
 
 test('finds near-duplicates that are processed concurrently', async () => {
-  const rig = await makeRig(engines);
+  const rig = await makeRig(resources);
   const copies = await Promise.all([50, 60, 70, 80, 90].map((quality) => add(rig, { quality })));
   const ids = copies.map(({ id }) => id).toSorted((a, b) => a - b);
   for (const id of ids) {
@@ -36,7 +36,7 @@ test('finds near-duplicates that are processed concurrently', async () => {
 });
 
 test('reports the original donor when a copy matches an image with reused renditions', async () => {
-  const rig = await makeRig(engines);
+  const rig = await makeRig(resources);
   const firstImage = await add(rig);
   const secondImage = await add(rig, { quality: 60 });
   const thirdImage = await add(rig, { quality: 59 });
@@ -48,7 +48,7 @@ test('reports the original donor when a copy matches an image with reused rendit
 });
 
 test('makes separate renditions for a copy with a different size', async () => {
-  const rig = await makeRig(engines, { presets: [{ name: 'card', width: 400, height: 400, quality: 85 }] });
+  const rig = await makeRig(resources, { presets: [{ name: 'card', width: 400, height: 400, quality: 85 }] });
   const largeImage = await add(rig, { width: 500 });
   const smallImage = await add(rig, { width: 250 });
   expect(smallImage.nearDuplicates).toMatchObject([{ id: largeImage.id }]);
@@ -75,7 +75,7 @@ test.each([
 ] as const)(
   'reports where a product with a different %s differs, and does not reuse renditions',
   async (_, style, reason) => {
-    const rig = await makeRig(engines, { presets: zoomPreset });
+    const rig = await makeRig(resources, { presets: zoomPreset });
     const firstImage = await addLabel(rig);
     const otherImage = await addLabel(rig, style);
     expect(otherImage.nearDuplicates).toMatchObject([
@@ -94,7 +94,7 @@ test.each([
   ['missing', (path: string) => rm(path)],
   ['truncated', (path: string) => truncate(path, 300)],
 ] as const)("does not reuse renditions if one of the donor's files is %s", async (_, damage) => {
-  const rig = await makeRig(engines);
+  const rig = await makeRig(resources);
   const firstImage = await add(rig);
   await damage(rig.pathOf(firstImage.renditions.find(({ preset }) => preset === 'card')!.storageKey));
   const copy = await add(rig, { quality: 60 });
@@ -105,7 +105,7 @@ test.each([
 });
 
 test('reuses renditions across file formats, but not if only one original has an alpha channel', async () => {
-  const rig = await makeRig(engines, { presets: zoomPreset });
+  const rig = await makeRig(resources, { presets: zoomPreset });
   const lossless = (picture: ReturnType<typeof labelledPicture>) =>
     picture.webp({ lossless: true }).toBuffer();
   const { image: firstImage } = await rig.upload(await labelledPicture().png().toBuffer());
@@ -117,7 +117,7 @@ test('reuses renditions across file formats, but not if only one original has an
 });
 
 test('does not match a product with a different colour or shape', async () => {
-  const rig = await makeRig(engines);
+  const rig = await makeRig(resources);
   const firstImage = await add(rig);
   for (const style of [{ body: '#b23a48' }, { shape: 'mug' }] as const) {
     const otherImage = await add(rig, style);
@@ -127,20 +127,20 @@ test('does not match a product with a different colour or shape', async () => {
 });
 
 test('does not match similar pictures without structure', async () => {
-  const rig = await makeRig(engines);
+  const rig = await makeRig(resources);
   await rig.upload(await uniquePicture());
   expect((await rig.upload(await uniquePicture())).image.nearDuplicates).toEqual([]);
 });
 
 test('never compares pictures of different tenants', async () => {
-  const rig = await makeRig(engines);
+  const rig = await makeRig(resources);
   await add(rig);
   const { image } = await rig.upload(await productPicture({ quality: 60 }), { tenantName: 'other' });
   expect(image).toMatchObject({ nearDuplicates: [], renditionsReusedFrom: null });
 });
 
 test('reports near-duplicates but does not reuse renditions with NEAR_DUPLICATES=flag', async () => {
-  const rig = await makeRig(engines, { nearDuplicates: 'flag' });
+  const rig = await makeRig(resources, { nearDuplicates: 'flag' });
   const firstImage = await add(rig);
   const copy = await add(rig, { quality: 60 });
   expect(copy.nearDuplicates).toMatchObject([{ id: firstImage.id }]);
@@ -149,13 +149,13 @@ test('reports near-duplicates but does not reuse renditions with NEAR_DUPLICATES
 });
 
 test('does not look for near-duplicates with NEAR_DUPLICATES=off', async () => {
-  const rig = await makeRig(engines, { nearDuplicates: 'off' });
+  const rig = await makeRig(resources, { nearDuplicates: 'off' });
   await add(rig);
   expect(await add(rig, { quality: 60 })).toMatchObject({ nearDuplicates: [], renditionsReusedFrom: null });
 });
 
 test('makes separate files when a copy is processed again after a failed attempt', async () => {
-  const rig = await makeRig(engines);
+  const rig = await makeRig(resources);
   const firstImage = await add(rig);
   const copy = await add(rig, { quality: 60 });
   await rig.jobs.requeue(copy.id, 50);
@@ -166,8 +166,8 @@ test('makes separate files when a copy is processed again after a failed attempt
     error: 'Unavailable.',
   } as const;
   const nextState = { state: 'pending', delaySeconds: 0, budget: 'retries' } as const;
-  await rig.jobs.recordFailure(await claimOne(engines.database), attempt, nextState);
-  expect(await rig.runJob(await claimOne(engines.database))).toMatchObject({ state: 'completed' });
+  await rig.jobs.recordFailure(await claimOne(resources.database), attempt, nextState);
+  expect(await rig.runJob(await claimOne(resources.database))).toMatchObject({ state: 'completed' });
   const rederivedImage = (await rig.image(copy.id))!;
   expect(rederivedImage.renditionsReusedFrom).toBeNull();
   expect(renditionKeys(rederivedImage)).not.toEqual(renditionKeys(firstImage));
@@ -175,7 +175,7 @@ test('makes separate files when a copy is processed again after a failed attempt
 });
 
 test('keeps reused renditions readable when their donor is purged', async () => {
-  const rig = await makeRig(engines);
+  const rig = await makeRig(resources);
   const firstImage = await add(rig);
   const copy = await add(rig, { quality: 60 });
   const [candidate] = await rig.purging.listUnused(
@@ -193,7 +193,7 @@ test('keeps reused renditions readable when their donor is purged', async () => 
 });
 
 test('neither reports a deleted near-duplicate nor reuses its renditions', async () => {
-  const rig = await makeRig(engines);
+  const rig = await makeRig(resources);
   const firstImage = await add(rig);
   const copy = await add(rig, { quality: 60 });
   await rig.softDelete({ id: firstImage.id });

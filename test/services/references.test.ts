@@ -2,15 +2,15 @@ import { expect, test } from 'vitest';
 import { unrestrictedPrincipal } from '../../src/model/principal.ts';
 import { rowOf } from '../support/inner/database.ts';
 import { uniquePicture } from '../support/inner/pictures.ts';
-import { makeRig, useEngines } from '../support/inner/rig.ts';
+import { makeRig, useTestResources } from '../support/inner/rig.ts';
 
-const engines = await useEngines();
+const resources = await useTestResources();
 const otherPrincipal = { ...unrestrictedPrincipal, tenantId: 999_999 };
 const page = { limit: 50, offset: 0 };
 
 /** Creates a test rig with one image and the services that manage its references. */
 async function setUp() {
-  const rig = await makeRig(engines);
+  const rig = await makeRig(resources);
   const { image } = await rig.upload(await uniquePicture());
   return {
     rig,
@@ -109,7 +109,7 @@ test('keeps the counter consistent during thirty concurrent changes', async () =
     ),
   );
   const { count } = await rowOf<{ count: number }>(
-    engines.database,
+    resources.database,
     'SELECT count(*) AS count FROM image_references',
   );
   expect((await rig.image(image.id))?.inUseCount).toBe(count);

@@ -6,13 +6,13 @@ import { unrestrictedPrincipal, type Principal } from '../../src/model/principal
 import { makeRenditionCache } from '../../src/services/rendition-cache.ts';
 import { makeRetrieveImage } from '../../src/services/retrieve-image.ts';
 import { uniquePicture } from '../support/inner/pictures.ts';
-import { makeRig, useEngines } from '../support/inner/rig.ts';
+import { makeRig, useTestResources } from '../support/inner/rig.ts';
 
-const engines = await useEngines();
+const resources = await useTestResources();
 
 /** Creates a test rig with one completed image and the services that retrieve and delete it. */
 async function setUp(readCacheBytes = 2 ** 20) {
-  const rig = await makeRig(engines, { readCacheBytes });
+  const rig = await makeRig(resources, { readCacheBytes });
   const { retrieve, deleteImage: remove } = rig.services;
   const bytes = await uniquePicture();
   const { image } = await rig.upload(bytes);

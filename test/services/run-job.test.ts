@@ -5,14 +5,14 @@ import { rowOf, rowsOf } from '../support/inner/database.ts';
 import { claimOne, makeDue } from '../support/inner/jobs.ts';
 import { brokenPicture, uniquePicture } from '../support/inner/pictures.ts';
 import { hashOf } from '../support/inner/records.ts';
-import { makeRig, presets, useEngines } from '../support/inner/rig.ts';
+import { makeRig, presets, useTestResources } from '../support/inner/rig.ts';
 
-const engines = await useEngines();
-const { database } = engines;
+const resources = await useTestResources();
+const { database } = resources;
 const queued = { mode: 'queued' } as const;
 
 test('records the renditions, stores the files and logs the completed job', async () => {
-  const rig = await makeRig(engines);
+  const rig = await makeRig(resources);
   const bytes = await uniquePicture();
   const { image, jobId } = await rig.upload(bytes, queued);
   expect(await rig.runJob(await claimOne(database))).toMatchObject({ state: 'completed' });
@@ -32,7 +32,7 @@ test('records the renditions, stores the files and logs the completed job', asyn
 });
 
 test('fails permanently for a broken picture, with a message for users', async () => {
-  const rig = await makeRig(engines);
+  const rig = await makeRig(resources);
   const { image, jobId } = await rig.upload(await brokenPicture(), queued);
   expect(await rig.runJob(await claimOne(database))).toMatchObject({ state: 'failed' });
   const failedImage = await rig.image(image.id);
@@ -50,7 +50,7 @@ test('fails permanently for a broken picture, with a message for users', async (
 });
 
 test('retries after 2, 4 and 8 s while storage is failing, and then gives up', async () => {
-  const rig = await makeRig(engines);
+  const rig = await makeRig(resources);
   const { image, jobId } = await rig.upload(await uniquePicture(), queued);
   await writeFile(rig.pathOf('renditions'), 'a file instead of the folder');
   for (const delaySeconds of [2, 4, 8]) {
@@ -83,7 +83,7 @@ test('retries after 2, 4 and 8 s while storage is failing, and then gives up', a
 });
 
 test('wakes a worker for the retry, and completes the job once storage works again', async () => {
-  const rig = await makeRig(engines);
+  const rig = await makeRig(resources);
   const { image } = await rig.upload(await uniquePicture(), queued);
   await writeFile(rig.pathOf('renditions'), 'a file instead of the folder');
   const workerWoken = Promise.withResolvers<void>();
@@ -98,7 +98,7 @@ test('wakes a worker for the retry, and completes the job once storage works aga
 });
 
 test('marks an image with a missing original as damaged and failed, and keeps its row', async () => {
-  const rig = await makeRig(engines);
+  const rig = await makeRig(resources);
   const { image, jobId } = await rig.upload(await uniquePicture(), queued);
   await rename(rig.pathOf('originals'), rig.pathOf('moved-away'));
   expect(await rig.runJob(await claimOne(database))).toMatchObject({ state: 'failed' });
@@ -109,7 +109,7 @@ test('marks an image with a missing original as damaged and failed, and keeps it
 });
 
 test('gives up after a picture has crashed the decoder twice', async () => {
-  const rig = await makeRig(engines);
+  const rig = await makeRig(resources);
   const { image, jobId } = await rig.upload(await uniquePicture('crash'), queued);
   expect(await rig.runJob(await claimOne(database))).toMatchObject({ state: 'retrying', delaySeconds: 0 });
   expect(await rig.runJob(await claimOne(database))).toMatchObject({ state: 'failed' });
@@ -130,7 +130,7 @@ test('gives up after a picture has crashed the decoder twice', async () => {
 /** Creates a test rig in which the first `times` attempts to record a failure throw an error. */
 async function makeFailingRig(times: number, leaseSeconds = 60) {
   let attempts = 0;
-  const rig = await makeRig(engines, {
+  const rig = await makeRig(resources, {
     leaseSeconds,
     replaceQueries: (queries) => ({
       ...queries,

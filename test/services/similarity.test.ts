@@ -4,15 +4,15 @@ import { unrestrictedPrincipal } from '../../src/model/principal.ts';
 import { claimOne } from '../support/inner/jobs.ts';
 import { startOrigin } from '../support/inner/origin.ts';
 import { brokenPicture, type ProductStyle, productPicture } from '../support/inner/pictures.ts';
-import { makeRig, type RigOptions, useEngines } from '../support/inner/rig.ts';
+import { makeRig, type RigOptions, useTestResources } from '../support/inner/rig.ts';
 
-const engines = await useEngines();
+const resources = await useTestResources();
 const allMatches = { limit: 10, threshold: 0 };
 const otherPrincipal = { ...unrestrictedPrincipal, tenantId: 999_999 };
 
 /** Creates a test rig with the services that find similar images. */
 async function setUp(rigOptions?: RigOptions) {
-  const rig = await makeRig(engines, rigOptions);
+  const rig = await makeRig(resources, rigOptions);
   const add = async (style?: ProductStyle, tenantName = 'shop') =>
     (await rig.upload(await productPicture(style), { tenantName })).image;
   const { findSimilar, findDuplicates, searchByPicture } = rig.services;
@@ -67,17 +67,17 @@ test('reports why an image has no embedding, and queues a job to create it if po
     code: 'fingerprint_not_ready',
     message: `Image ${pendingUpload.image.id} has no embedding: it is pending.`,
   });
-  await rig.runJob(await claimOne(engines.database));
+  await rig.runJob(await claimOne(resources.database));
   const brokenUpload = await rig.upload(await brokenPicture(), { mode: 'queued' });
-  await rig.runJob(await claimOne(engines.database));
+  await rig.runJob(await claimOne(resources.database));
   await expect(findSimilar(brokenUpload.image.id)).rejects.toMatchObject({
     message: expect.stringMatching(/its processing failed: The JPEG image is truncated/) as string,
   });
   const outdatedImage = await add({ shape: 'mug' });
-  await engines.database.runScript("UPDATE embeddings SET space = 'older-0'");
+  await resources.database.runScript("UPDATE embeddings SET space = 'older-0'");
   for (let requests = 0; requests < 2; requests++)
     await expect(findSimilar(outdatedImage.id)).rejects.toMatchObject({ code: 'fingerprint_not_ready' });
-  await rig.runJob(await claimOne(engines.database));
+  await rig.runJob(await claimOne(resources.database));
   expect(await findSimilar(outdatedImage.id)).toMatchObject({ similar: [] });
   await expect(findSimilar(424_242)).rejects.toMatchObject({ code: 'image_not_found' });
 });
@@ -90,7 +90,7 @@ test('returns exact copies before near-duplicates', async () => {
   const origin = await startOrigin();
   const url = origin.put('/vase.jpg', await productPicture());
   const { image: copy } = await rig.ingestUrls.one(unrestrictedPrincipal, { url, tenantName: 'shop' });
-  await rig.runJob(await claimOne(engines.database, 60, 'import'));
+  await rig.runJob(await claimOne(resources.database, 60, 'import'));
   const { image, duplicates } = await findDuplicates(unrestrictedPrincipal, { uuid: vase.uuid });
   expect(image.id).toBe(vase.id);
   expect(duplicates).toMatchObject([

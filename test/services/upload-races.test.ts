@@ -1,19 +1,19 @@
 import { expect, test } from 'vitest';
 import { unrestrictedPrincipal } from '../../src/model/principal.ts';
 import { brokenPicture, uniquePicture } from '../support/inner/pictures.ts';
-import { makeRig, type Rig, type RigOptions, useEngines } from '../support/inner/rig.ts';
+import { makeRig, type Rig, type RigOptions, useTestResources } from '../support/inner/rig.ts';
 import { rowOf, rowsOf } from '../support/inner/database.ts';
 
 /** Tests concurrent changes to an image while its upload is being processed. */
 
-const engines = await useEngines();
-const { database } = engines;
+const resources = await useTestResources();
+const { database } = resources;
 
 /** Creates a test rig that pauses processing until `release` is called. `started` resolves when processing starts. */
 async function makePausedRig(options: RigOptions = {}) {
   const started = Promise.withResolvers<void>();
   const gate = Promise.withResolvers<void>();
-  const { decoders } = engines;
+  const { decoders } = resources;
   const derive: typeof decoders.derive = async (request) => {
     started.resolve();
     await gate.promise;
@@ -120,7 +120,7 @@ test('treats an upload as new if the image that it waits for is deleted', async 
   const { rig, started, release } = await makePausedRig();
   const firstUpload = rig.upload(bytes).catch((error: unknown) => error);
   await started;
-  const otherProcess = await makeRig(engines);
+  const otherProcess = await makeRig(resources);
   const secondUpload = otherProcess.upload(bytes);
   await rig.softDelete(await findOnlyImage());
   expect(await secondUpload).toMatchObject({ outcome: 'new', image: { status: 'completed' } });
@@ -133,7 +133,7 @@ test('rejects uploads that wait for another process to decode the same broken by
   const { rig, started, release } = await makePausedRig();
   const firstUpload = rig.upload(bytes).catch((error: unknown) => error);
   await started;
-  const otherProcess = await makeRig(engines);
+  const otherProcess = await makeRig(resources);
   const otherUploads = [otherProcess.upload(bytes), otherProcess.upload(bytes)].map((upload) =>
     upload.catch((error: unknown) => error),
   );

@@ -5,10 +5,10 @@ import { AppError } from '../../src/errors.ts';
 import { makeCompletionEvents, makeWaitForImage } from '../../src/services/wait-for-image.ts';
 import { attemptOf, claimOne } from '../support/inner/jobs.ts';
 import { uniquePicture } from '../support/inner/pictures.ts';
-import { makeRig, type Rig, useEngines } from '../support/inner/rig.ts';
+import { makeRig, type Rig, useTestResources } from '../support/inner/rig.ts';
 
-const engines = await useEngines();
-const { database } = engines;
+const resources = await useTestResources();
+const { database } = resources;
 
 /** Uploads a picture without processing it, and returns the image's id. */
 async function uploadPending(rig: Rig): Promise<number> {
@@ -20,7 +20,7 @@ const waitInOtherProcess = (rig: Rig) =>
   makeWaitForImage({ images: rig.images, completionEvents: makeCompletionEvents() });
 
 test('returns an unfinished image at the time limit', async () => {
-  const rig = await makeRig(engines);
+  const rig = await makeRig(resources);
   const id = await uploadPending(rig);
   const start = performance.now();
   expect(await rig.waitForImage(id, 700)).toMatchObject({ id, status: 'pending' });
@@ -29,7 +29,7 @@ test('returns an unfinished image at the time limit', async () => {
 
 test('resolves as soon as the job ends', async () => {
   let reads = 0;
-  const rig = await makeRig(engines, {
+  const rig = await makeRig(resources, {
     replaceQueries: (queries) => ({
       ...queries,
       images: { ...queries.images, find: (...args) => (reads++, queries.images.find(...args)) },
@@ -45,7 +45,7 @@ test('resolves as soon as the job ends', async () => {
 });
 
 test('detects that another process has finished the job', async () => {
-  const rig = await makeRig(engines);
+  const rig = await makeRig(resources);
   const id = await uploadPending(rig);
   const imagePromise = waitInOtherProcess(rig)(id, 20_000);
   await rig.runJob(await claimOne(database));
@@ -53,7 +53,7 @@ test('detects that another process has finished the job', async () => {
 });
 
 test('reports the same code and message in every process', async () => {
-  const rig = await makeRig(engines);
+  const rig = await makeRig(resources);
   const id = await uploadPending(rig);
   await writeFile(rig.pathOf('renditions'), 'a file instead of the folder');
   const job = { ...(await claimOne(database)), retries: 3 };
@@ -74,7 +74,7 @@ test('reports the same code and message in every process', async () => {
 });
 
 test('reports the message of a failure with an unknown code', async () => {
-  const rig = await makeRig(engines);
+  const rig = await makeRig(resources);
   const id = await uploadPending(rig);
   await rig.jobs.recordFailure(await claimOne(database), attemptOf('lease-lost'), { state: 'failed' });
   await expect(waitInOtherProcess(rig)(id, 20_000)).rejects.toMatchObject({
@@ -83,7 +83,7 @@ test('reports the message of a failure with an unknown code', async () => {
 });
 
 test('rejects if the image is deleted', async () => {
-  const rig = await makeRig(engines);
+  const rig = await makeRig(resources);
   const id = await uploadPending(rig);
   const imagePromise = expect(rig.waitForImage(id, 20_000)).rejects.toMatchObject({ name: 'AppError' });
   await sleep(50);

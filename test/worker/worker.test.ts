@@ -7,9 +7,9 @@ import { makeWorker } from '../../src/worker/worker.ts';
 import { rowOf, rowsOf } from '../support/inner/database.ts';
 import { startOrigin } from '../support/inner/origin.ts';
 import { uniquePicture } from '../support/inner/pictures.ts';
-import { makeRig, type Rig, useEngines } from '../support/inner/rig.ts';
+import { makeRig, type Rig, useTestResources } from '../support/inner/rig.ts';
 
-const engines = await useEngines();
+const resources = await useTestResources();
 const queuedMode = { mode: 'queued' } as const;
 
 /** Creates a worker for a rig, and stops it after the test. */
@@ -20,7 +20,7 @@ function createWorker(rig: Rig, capacity = 2, kind: JobKind = 'derive') {
 }
 
 const countJobs = async (state: string) =>
-  (await rowOf<{ count: number }>(engines.database, `SELECT count(*) FROM jobs WHERE state = '${state}'`))
+  (await rowOf<{ count: number }>(resources.database, `SELECT count(*) FROM jobs WHERE state = '${state}'`))
     .count;
 
 /** Queues pictures that take a second each to decode. */
@@ -29,7 +29,7 @@ async function uploadSlow(rig: Rig, count: number): Promise<void> {
 }
 
 test('runs all due jobs at startup', async () => {
-  const rig = await makeRig(engines);
+  const rig = await makeRig(resources);
   for (let i = 0; i < 7; i++) await rig.upload(await uniquePicture(), queuedMode);
   createWorker(rig).start();
   await expect.poll(() => countJobs('completed')).toBe(7);
@@ -37,7 +37,7 @@ test('runs all due jobs at startup', async () => {
 });
 
 test('claims only jobs of its own kind', async () => {
-  const rig = await makeRig(engines);
+  const rig = await makeRig(resources);
   const origin = await startOrigin();
   const url = origin.put('/vase.jpg', await uniquePicture());
   const { image } = await rig.ingestUrls.one(unrestrictedPrincipal, { url, tenantName: 'shop' });
@@ -51,7 +51,7 @@ test('claims only jobs of its own kind', async () => {
 });
 
 test('does not run more jobs at once than its capacity', async () => {
-  const rig = await makeRig(engines);
+  const rig = await makeRig(resources);
   await uploadSlow(rig, 5);
   createWorker(rig, 2).start();
   let peakCount = 0;
@@ -63,7 +63,7 @@ test('does not run more jobs at once than its capacity', async () => {
 });
 
 test('claims jobs on a wake-up without waiting for the next poll', async () => {
-  const rig = await makeRig(engines);
+  const rig = await makeRig(resources);
   createWorker(rig).start();
   await sleep(50);
   for (let count = 0; count < 3; count++) {
@@ -72,15 +72,15 @@ test('claims jobs on a wake-up without waiting for the next poll', async () => {
   }
   // Each job is created just after a poll, so without a wake-up it would wait for about a second.
   const { shortest } = await rowOf<{ shortest: number }>(
-    engines.database,
+    resources.database,
     'SELECT min(1000 * extract(epoch FROM started_at - created_at))::float8 AS shortest FROM jobs',
   );
   expect(shortest).toBeLessThan(500);
 });
 
 test('finds a job by polling if there was no wake-up', async () => {
-  const rig = await makeRig(engines);
-  const otherRig = await makeRig(engines);
+  const rig = await makeRig(resources);
+  const otherRig = await makeRig(resources);
   createWorker(rig).start();
   await sleep(50);
   // Each rig has its own in-process queue, so the worker is not woken.
@@ -89,14 +89,14 @@ test('finds a job by polling if there was no wake-up', async () => {
 });
 
 test('waits for running jobs on stop, and claims no more jobs', async () => {
-  const rig = await makeRig(engines);
+  const rig = await makeRig(resources);
   await uploadSlow(rig, 4);
   const worker = createWorker(rig, 2);
   worker.start();
   await expect.poll(() => countJobs('processing')).toBe(2);
   await worker.stop();
   expect(
-    await rowsOf(engines.database, 'SELECT state, count(*) FROM jobs GROUP BY state ORDER BY state'),
+    await rowsOf(resources.database, 'SELECT state, count(*) FROM jobs GROUP BY state ORDER BY state'),
   ).toEqual([
     { state: 'completed', count: 2 },
     { state: 'pending', count: 2 },
@@ -107,7 +107,7 @@ test('waits for running jobs on stop, and claims no more jobs', async () => {
 });
 
 test('leaves no job running if it is stopped during a claim', async () => {
-  const rig = await makeRig(engines);
+  const rig = await makeRig(resources);
   await uploadSlow(rig, 2);
   const worker = createWorker(rig, 2);
   worker.start();
@@ -116,25 +116,25 @@ test('leaves no job running if it is stopped during a claim', async () => {
 });
 
 test('continues after the database was unavailable, and logs the failure and the recovery', async () => {
-  const rig = await makeRig(engines);
-  await engines.database.runScript('ALTER TABLE jobs RENAME TO jobs_hidden');
+  const rig = await makeRig(resources);
+  await resources.database.runScript('ALTER TABLE jobs RENAME TO jobs_hidden');
   createWorker(rig).start();
   await sleep(2_500);
   expect(rig.logger.messages()).toEqual(['failed to claim jobs; retrying']);
-  await engines.database.runScript('ALTER TABLE jobs_hidden RENAME TO jobs');
+  await resources.database.runScript('ALTER TABLE jobs_hidden RENAME TO jobs');
   await expect.poll(() => rig.logger.messages('info')).toEqual(['claiming jobs again']);
   await rig.upload(await uniquePicture(), queuedMode);
   await expect.poll(() => countJobs('completed')).toBe(1);
 });
 
 test('runs each job only once with two workers', async () => {
-  const [firstRig, secondRig] = [await makeRig(engines), await makeRig(engines)];
+  const [firstRig, secondRig] = [await makeRig(resources), await makeRig(resources)];
   const rigWithSharedStorage = { ...secondRig, storage: firstRig.storage, runJob: firstRig.runJob };
   for (let i = 0; i < 10; i++) await firstRig.upload(await uniquePicture(), queuedMode);
   createWorker(firstRig, 3).start();
   createWorker(rigWithSharedStorage, 3).start();
   await expect.poll(() => countJobs('completed')).toBe(10);
-  const tokens = await rowsOf<{ lease_token: number }>(engines.database, 'SELECT lease_token FROM jobs');
+  const tokens = await rowsOf<{ lease_token: number }>(resources.database, 'SELECT lease_token FROM jobs');
   expect(tokens.map((row) => row.lease_token)).toEqual(Array(10).fill(1));
 });
 
@@ -157,7 +157,7 @@ const isPending = async (promise: Promise<void>): Promise<boolean> =>
   Promise.race([promise.then(() => false), sleep(20).then(() => true)]);
 
 test('resolves a wake-up after the next claim, which waits for free capacity', async () => {
-  const rig = await makeRig(engines);
+  const rig = await makeRig(resources);
   const { wake } = startManuallyWokenWorker(rig);
   await wake();
   await uploadSlow(rig, 1);
@@ -172,7 +172,7 @@ test('resolves a wake-up after the next claim, which waits for free capacity', a
 });
 
 test('claims jobs again after a wake-up during a claim, and then resolves the wake-up', async () => {
-  const rig = await makeRig(engines);
+  const rig = await makeRig(resources);
   const { wake } = startManuallyWokenWorker(rig);
   const firstWake = wake();
   await rig.upload(await uniquePicture(), queuedMode);
@@ -181,14 +181,14 @@ test('claims jobs again after a wake-up during a claim, and then resolves the wa
 });
 
 test('does not resolve wake-ups while the database is unavailable, but resolves them on stop', async () => {
-  const rig = await makeRig(engines);
+  const rig = await makeRig(resources);
   const { worker, wake } = startManuallyWokenWorker(rig);
   await wake();
-  await engines.database.runScript('ALTER TABLE jobs RENAME TO jobs_hidden');
+  await resources.database.runScript('ALTER TABLE jobs RENAME TO jobs_hidden');
   const pendingWake = wake();
   expect(await isPending(pendingWake)).toBe(true);
   await worker.stop();
   await pendingWake;
   await wake();
-  await engines.database.runScript('ALTER TABLE jobs_hidden RENAME TO jobs');
+  await resources.database.runScript('ALTER TABLE jobs_hidden RENAME TO jobs');
 });

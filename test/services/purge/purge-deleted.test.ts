@@ -5,18 +5,18 @@ import { unrestrictedPrincipal } from '../../../src/model/principal.ts';
 import { rowsOf } from '../../support/inner/database.ts';
 import { claimOne } from '../../support/inner/jobs.ts';
 import { uniquePicture, productPicture } from '../../support/inner/pictures.ts';
-import { useEngines } from '../../support/inner/rig.ts';
+import { useTestResources } from '../../support/inner/rig.ts';
 import { makePurges } from './setup.ts';
 
-const engines = await useEngines();
+const resources = await useTestResources();
 const purgeNow = { dryRun: false, days: 0 };
 const listImageIds = async () =>
-  (await rowsOf<{ id: number }>(engines.database, 'SELECT id FROM images ORDER BY id')).map(({ id }) => id);
+  (await rowsOf<{ id: number }>(resources.database, 'SELECT id FROM images ORDER BY id')).map(({ id }) => id);
 const countBytes = (image: { originalBytes: number | null; renditions: readonly { bytes: number }[] }) =>
   image.renditions.reduce((sum, rendition) => sum + rendition.bytes, image.originalBytes ?? 0);
 
 test('reports in a dry run what a purge would remove, without removing anything', async () => {
-  const { rig, purgeDeleted, add } = await makePurges(engines);
+  const { rig, purgeDeleted, add } = await makePurges(resources);
   const [deletedImage, keptImage] = [await add(), await add()];
   await rig.softDelete({ id: deletedImage.id });
   const storedKeys = await rig.storedKeys();
@@ -38,7 +38,7 @@ test('reports in a dry run what a purge would remove, without removing anything'
 });
 
 test('removes what the dry run reported, and keeps all other images', async () => {
-  const { rig, purgeDeleted, retrieve, add } = await makePurges(engines);
+  const { rig, purgeDeleted, retrieve, add } = await makePurges(resources);
   const [deletedImage, keptImage] = [await add(), await add()];
   await rig.softDelete({ id: deletedImage.id });
   const plannedPurge = await purgeDeleted(unrestrictedPrincipal, { dryRun: true, days: 0 });
@@ -65,10 +65,10 @@ test('removes what the dry run reported, and keeps all other images', async () =
 });
 
 test('keeps recently deleted images, so that they can be restored', async () => {
-  const { rig, purgeDeleted, add } = await makePurges(engines);
+  const { rig, purgeDeleted, add } = await makePurges(resources);
   const [oldImage, recentImage] = [await add(), await add()];
   for (const { id } of [oldImage, recentImage]) await rig.softDelete({ id });
-  await engines.database.runScript(
+  await resources.database.runScript(
     `UPDATE images SET deleted_at = date_trunc('milliseconds', now()) - interval '31 days' WHERE id = ${oldImage.id}`,
   );
   expect(await purgeDeleted(unrestrictedPrincipal, { dryRun: false, days: 30 })).toMatchObject({ images: 1 });
@@ -78,16 +78,16 @@ test('keeps recently deleted images, so that they can be restored', async () => 
 });
 
 test('purges an image that was deleted with force while in use', async () => {
-  const { rig, purgeDeleted, add } = await makePurges(engines);
+  const { rig, purgeDeleted, add } = await makePurges(resources);
   const { id } = await add();
   await rig.references.add(id, 'page');
   await rig.softDelete({ id }, true);
   expect(await purgeDeleted(unrestrictedPrincipal, purgeNow)).toMatchObject({ images: 1, files: 3 });
-  expect(await rowsOf(engines.database, 'SELECT 1 FROM image_references')).toEqual([]);
+  expect(await rowsOf(resources.database, 'SELECT 1 FROM image_references')).toEqual([]);
 });
 
 test('keeps a deleted image until its job ends', async () => {
-  const { rig, purgeDeleted } = await makePurges(engines);
+  const { rig, purgeDeleted } = await makePurges(resources);
   const { image } = await rig.upload(await uniquePicture(), { mode: 'queued' });
   await rig.softDelete({ id: image.id });
   expect(await purgeDeleted(unrestrictedPrincipal, purgeNow)).toMatchObject({
@@ -95,7 +95,7 @@ test('keeps a deleted image until its job ends', async () => {
     images: 0,
     files: 0,
   });
-  await rig.runJob(await claimOne(engines.database));
+  await rig.runJob(await claimOne(resources.database));
   expect(await purgeDeleted(unrestrictedPrincipal, purgeNow)).toMatchObject({
     images: 1,
     renditions: 2,
@@ -105,7 +105,7 @@ test('keeps a deleted image until its job ends', async () => {
 });
 
 test('keeps files shared with another image until that image is purged as well', async () => {
-  const { rig, purgeDeleted, retrieve } = await makePurges(engines);
+  const { rig, purgeDeleted, retrieve } = await makePurges(resources);
   const donor = (await rig.upload(await productPicture())).image;
   const sharer = (await rig.upload(await productPicture({ quality: 60 }))).image;
   expect(sharer.renditionsReusedFrom).toBe(donor.id);
@@ -126,7 +126,7 @@ test('keeps files shared with another image until that image is purged as well',
 });
 
 test('keeps files whose content was uploaded again after the deletion', async () => {
-  const { rig, purgeDeleted } = await makePurges(engines);
+  const { rig, purgeDeleted } = await makePurges(resources);
   const bytes = await uniquePicture();
   await rig.softDelete({ id: (await rig.upload(bytes)).image.id });
   const { image } = await rig.upload(bytes);
@@ -140,7 +140,7 @@ test('keeps files whose content was uploaded again after the deletion', async ()
 });
 
 test("purges and counts only images of the caller's tenant", async () => {
-  const { rig, purgeDeleted, add } = await makePurges(engines);
+  const { rig, purgeDeleted, add } = await makePurges(resources);
   const [ownImage, otherImage] = [await add(), await add('other')];
   for (const { id } of [ownImage, otherImage]) await rig.softDelete({ id });
   const boundPrincipal = { ...unrestrictedPrincipal, tenantId: ownImage.tenantId };
@@ -153,7 +153,7 @@ test("purges and counts only images of the caller's tenant", async () => {
 });
 
 test('reports a file that cannot be removed, and continues', async () => {
-  const { rig, purgeDeleted, add } = await makePurges(engines);
+  const { rig, purgeDeleted, add } = await makePurges(resources);
   const [unremovable, removable] = [await add(), await add()];
   for (const { id } of [unremovable, removable]) await rig.softDelete({ id });
   const path = rig.pathOf(unremovable.renditions[0]!.storageKey);

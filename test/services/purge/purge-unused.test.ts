@@ -5,21 +5,21 @@ import { unrestrictedPrincipal } from '../../../src/model/principal.ts';
 import { makeSweepOrphans } from '../../../src/services/sweep/stored-files.ts';
 import { rowsOf } from '../../support/inner/database.ts';
 import { uniquePicture } from '../../support/inner/pictures.ts';
-import { useEngines } from '../../support/inner/rig.ts';
+import { useTestResources } from '../../support/inner/rig.ts';
 import { makePurges, token } from './setup.ts';
 
-const engines = await useEngines();
+const resources = await useTestResources();
 const purgeNow = { dryRun: false, confirmTokens: [token], minAgeDays: 0 };
 const dryRun = { dryRun: true, minAgeDays: 0 };
 const listImageIds = async () =>
-  (await rowsOf<{ id: number }>(engines.database, 'SELECT id FROM images ORDER BY id')).map(({ id }) => id);
+  (await rowsOf<{ id: number }>(resources.database, 'SELECT id FROM images ORDER BY id')).map(({ id }) => id);
 
 test.each([
   ['without a token', token, undefined, 'A purge must be confirmed'],
   ['with a wrong token', token, 'yes', 'does not match PURGE_CONFIRM_TOKEN'],
   ['on a server without a token', null, 'anything', 'PURGE_CONFIRM_TOKEN is not set'],
 ])('rejects a purge %s, and removes nothing', async (_case, configuredToken, givenToken, message) => {
-  const { rig, purgeUnused, add } = await makePurges(engines, { confirmToken: configuredToken });
+  const { rig, purgeUnused, add } = await makePurges(resources, { confirmToken: configuredToken });
   const { id } = await add();
   const storedKeys = await rig.storedKeys();
   await expect(
@@ -38,7 +38,7 @@ test.each([
 });
 
 test('lists the candidates in a dry run, without a token and without removing anything', async () => {
-  const { rig, purgeUnused, add } = await makePurges(engines, { confirmToken: null });
+  const { rig, purgeUnused, add } = await makePurges(resources, { confirmToken: null });
   const [unusedImage, usedImage] = [await add(), await add()];
   await rig.references.add(usedImage.id, 'page');
   const storedKeys = await rig.storedKeys();
@@ -57,7 +57,7 @@ test('lists the candidates in a dry run, without a token and without removing an
 });
 
 test('removes the rows and files of unused images, and reports them', async () => {
-  const { rig, purgeUnused, retrieve, add } = await makePurges(engines);
+  const { rig, purgeUnused, retrieve, add } = await makePurges(resources);
   const [unusedImage, usedImage] = [await add(), await add()];
   await rig.references.add(usedImage.id, 'page');
   const pendingUpload = await rig.upload(await uniquePicture(), { mode: 'queued' });
@@ -86,7 +86,7 @@ test('removes the rows and files of unused images, and reports them', async () =
 });
 
 test('filters by tenant and age, and warns about tenants without references', async () => {
-  const { purgeUnused, add } = await makePurges(engines);
+  const { purgeUnused, add } = await makePurges(resources);
   const [ownImage, otherImage] = [await add(), await add('other')];
   expect(await purgeUnused(unrestrictedPrincipal, { ...purgeNow, minAgeDays: 1 })).toMatchObject({
     images: 0,
@@ -109,7 +109,7 @@ test('filters by tenant and age, and warns about tenants without references', as
 });
 
 test('does not let a caller purge images of another tenant', async () => {
-  const { purgeUnused, add } = await makePurges(engines);
+  const { purgeUnused, add } = await makePurges(resources);
   const [ownImage, otherImage] = [await add(), await add('other')];
   const boundPrincipal = { ...unrestrictedPrincipal, tenantId: ownImage.tenantId };
   await expect(purgeUnused(boundPrincipal, { ...purgeNow, tenantName: 'other' })).rejects.toMatchObject({
@@ -120,7 +120,7 @@ test('does not let a caller purge images of another tenant', async () => {
 });
 
 test('reports a file that cannot be removed, leaves it to the sweep, and continues', async () => {
-  const { rig, purgeUnused, add } = await makePurges(engines);
+  const { rig, purgeUnused, add } = await makePurges(resources);
   const [unremovable, removable] = [await add(), await add()];
   const path = rig.pathOf(unremovable.originalKey!);
   await rm(path);
@@ -139,7 +139,7 @@ test('reports a file that cannot be removed, leaves it to the sweep, and continu
 });
 
 test('removes the files during the next sweep if the process stops before removing them', async () => {
-  const { rig, add } = await makePurges(engines);
+  const { rig, add } = await makePurges(resources);
   const { id } = await add();
   const [candidate] = await rig.purging.listUnused({ tenantId: null, minAgeDays: 0 }, { limit: 1 });
   // The process stops after it has removed the rows.
@@ -152,9 +152,9 @@ test('removes the files during the next sweep if the process stops before removi
 });
 
 test('removes several pages of images in one purge', async () => {
-  const { purgeUnused, add } = await makePurges(engines);
+  const { purgeUnused, add } = await makePurges(resources);
   const { tenantId } = await add();
-  await engines.database.runScript(`
+  await resources.database.runScript(`
     INSERT INTO images (uuid, tenant_id, status, content_hash)
     SELECT gen_random_uuid(), ${tenantId}, 'failed', encode(sha256(n::text::bytea), 'hex') FROM generate_series(1, 450) n`);
   expect(await purgeUnused(unrestrictedPrincipal, purgeNow)).toMatchObject({

@@ -1,4 +1,4 @@
-import type { Engines } from '../../support/inner/engines.ts';
+import type { TestResources } from '../../support/inner/test-resources.ts';
 import { uniquePicture } from '../../support/inner/pictures.ts';
 import { makeRig } from '../../support/inner/rig.ts';
 
@@ -6,10 +6,10 @@ export const token = 'yes-remove-them';
 
 /** Creates a test rig with a rendition cache and its purge services. */
 export async function makePurges(
-  engines: Engines,
+  resources: TestResources,
   { confirmToken = token, isExposed = false }: { confirmToken?: string | null; isExposed?: boolean } = {},
 ) {
-  const rig = await makeRig(engines, {
+  const rig = await makeRig(resources, {
     confirmToken: confirmToken ?? undefined,
     isExposed,
     readCacheBytes: 2 ** 20,

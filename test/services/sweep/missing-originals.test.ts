@@ -3,12 +3,12 @@ import { expect, test } from 'vitest';
 import { makeFindMissingOriginals } from '../../../src/services/sweep/stored-files.ts';
 import { rowOf } from '../../support/inner/database.ts';
 import { uniquePicture } from '../../support/inner/pictures.ts';
-import { makeRig, useEngines } from '../../support/inner/rig.ts';
+import { makeRig, useTestResources } from '../../support/inner/rig.ts';
 
-const engines = await useEngines();
+const resources = await useTestResources();
 
 test('marks and reports missing and truncated originals, and removes no rows', async () => {
-  const rig = await makeRig(engines);
+  const rig = await makeRig(resources);
   const images = [];
   for (let i = 0; i < 3; i++) images.push((await rig.upload(await uniquePicture())).image);
   const [missingImage, truncatedImage, intactImage] = images;
@@ -20,7 +20,7 @@ test('marks and reports missing and truncated originals, and removes no rows', a
   expect((await rig.image(missingImage!.id))?.damagedAt).toBeInstanceOf(Date);
   expect((await rig.image(truncatedImage!.id))?.damagedAt).toBeInstanceOf(Date);
   expect((await rig.image(intactImage!.id))?.damagedAt).toBeNull();
-  expect(await rowOf(engines.database, 'SELECT count(*) FROM images')).toEqual({ count: 3 });
+  expect(await rowOf(resources.database, 'SELECT count(*) FROM images')).toEqual({ count: 3 });
   expect(rig.logger.messages('error')).toEqual([
     `the original of image ${missingImage!.id} is missing; marked the image as damaged`,
     `the original of image ${truncatedImage!.id} has changed in size; marked the image as damaged`,
@@ -31,7 +31,7 @@ test('marks and reports missing and truncated originals, and removes no rows', a
 });
 
 test('clears the damage mark on a restored original, and logs this once', async () => {
-  const rig = await makeRig(engines);
+  const rig = await makeRig(resources);
   const { image } = await rig.upload(await uniquePicture());
   const path = rig.pathOf(image.originalKey!);
   const bytes = await readFile(path);
@@ -50,9 +50,9 @@ test('clears the damage mark on a restored original, and logs this once', async 
 });
 
 test('checks several pages of rows', async () => {
-  const rig = await makeRig(engines);
+  const rig = await makeRig(resources);
   await rig.upload(await uniquePicture(), { mode: 'queued' });
-  await engines.database.runScript(`
+  await resources.database.runScript(`
     INSERT INTO images (uuid, tenant_id, status, content_hash, original_key, original_bytes)
     SELECT gen_random_uuid(), tenant_id, 'completed', encode(sha256(n::text::bytea), 'hex'), 'originals/1/00/' || n, 1
     FROM images, generate_series(1, 1100) AS n`);
@@ -61,7 +61,7 @@ test('checks several pages of rows', async () => {
 });
 
 test('marks no image if storage is not mounted', async () => {
-  const rig = await makeRig(engines);
+  const rig = await makeRig(resources);
   const images = [];
   for (let i = 0; i < 22; i++)
     images.push((await rig.upload(await uniquePicture(), { mode: 'queued' })).image);

@@ -7,10 +7,10 @@ import { originalKey, renditionKey } from '../../../src/storage/keys.ts';
 import { recordPending } from '../../support/inner/jobs.ts';
 import { uniquePicture } from '../../support/inner/pictures.ts';
 import { hashOf } from '../../support/inner/records.ts';
-import { makeRig, type Rig, useEngines } from '../../support/inner/rig.ts';
+import { makeRig, type Rig, useTestResources } from '../../support/inner/rig.ts';
 
-const engines = await useEngines();
-const shop = await makeTenantQueries(engines.database).ensure('shop');
+const resources = await useTestResources();
+const shop = await makeTenantQueries(resources.database).ensure('shop');
 const sweepLimit = { fraction: 0.05, count: 10_000 };
 const daysAgo = (days: number) => new Date(Date.now() - days * 86_400_000);
 
@@ -26,7 +26,7 @@ const storeOrphan = (rig: Rig, name: string, days?: number) =>
   storeFile(rig, originalKey(shop.id, hashOf(name)), days);
 
 test('removes a file without a row once it is older than any running upload', async () => {
-  const rig = await makeRig(engines);
+  const rig = await makeRig(resources);
   const recentKey = await storeOrphan(rig, 'recent', 0.9);
   const renditionFileKey = renditionKey(shop.id, hashOf('old'), 'thumb', '0123456789');
   await storeOrphan(rig, 'old', 1.1);
@@ -42,7 +42,7 @@ test('removes a file without a row once it is older than any running upload', as
 });
 
 test('never removes a file of a pending, completed or deleted image', async () => {
-  const rig = await makeRig(engines);
+  const rig = await makeRig(resources);
   const { image } = await rig.upload(await uniquePicture());
   await rig.upload(await uniquePicture(), { mode: 'queued' });
   const deletedUpload = await rig.upload(await uniquePicture());
@@ -57,7 +57,7 @@ test('never removes a file of a pending, completed or deleted image', async () =
 });
 
 test('removes a rendition whose recipe differs from the recorded recipe, but keeps the original', async () => {
-  const rig = await makeRig(engines);
+  const rig = await makeRig(resources);
   const { image } = await rig.upload(await uniquePicture());
   const keysBefore = await rig.storedKeys();
   await storeFile(rig, renditionKey(image.tenantId, image.contentHash!, 'thumb', 'ffffffffff'));
@@ -66,7 +66,7 @@ test('removes a rendition whose recipe differs from the recorded recipe, but kee
 });
 
 test('removes an orphaned file if only another tenant has the same content', async () => {
-  const rig = await makeRig(engines);
+  const rig = await makeRig(resources);
   const { image } = await rig.upload(await uniquePicture());
   const otherFile = await storeFile(rig, originalKey(image.tenantId + 1, image.contentHash!));
   await makeSweepOrphans({ ...rig, sweepLimit })();
@@ -75,18 +75,18 @@ test('removes an orphaned file if only another tenant has the same content', asy
 });
 
 test('keeps files that Vitrine did not store', async () => {
-  const rig = await makeRig(engines);
+  const rig = await makeRig(resources);
   const otherFile = await storeFile(rig, 'notes/readme.txt');
   expect(await makeSweepOrphans({ ...rig, sweepLimit })()).toMatchObject({ orphans: 0 });
   expect(await rig.storedKeys()).toEqual([otherFile]);
 });
 
 test('keeps a file that is recorded between the listing and the removal', async () => {
-  const rig = await makeRig(engines);
+  const rig = await makeRig(resources);
   const key = await storeOrphan(rig, 'recorded late');
   // Records an upload of the same content just before the removal.
   const removeUnused: typeof rig.storedFiles.removeUnused = async (file, remove) => {
-    await recordPending(engines.database, shop.id, 'recorded late');
+    await recordPending(resources.database, shop.id, 'recorded late');
     return rig.storedFiles.removeUnused(file, remove);
   };
   const sweep = makeSweepOrphans({ ...rig, storedFiles: { ...rig.storedFiles, removeUnused }, sweepLimit });
@@ -95,10 +95,10 @@ test('keeps a file that is recorded between the listing and the removal', async 
 });
 
 test('keeps a rendition that a job is about to record', async () => {
-  const rig = await makeRig(engines);
+  const rig = await makeRig(resources);
   const key = renditionKey(shop.id, hashOf('working'), 'thumb', '0123456789');
   await storeFile(rig, key);
-  await recordPending(engines.database, shop.id, 'working', { leaseSeconds: 60 });
+  await recordPending(resources.database, shop.id, 'working', { leaseSeconds: 60 });
   expect(await makeSweepOrphans({ ...rig, sweepLimit })()).toMatchObject({ orphans: 1, removed: 0 });
   expect(await rig.storedKeys()).toEqual([key]);
 });
@@ -109,7 +109,7 @@ test.each([
 ])(
   'removes nothing and logs the reason if the %s of orphaned files exceeds the limit',
   async (_measure, limit, count) => {
-    const rig = await makeRig(engines);
+    const rig = await makeRig(resources);
     for (let i = 0; i < count; i++) await storeOrphan(rig, `lost ${i}`);
     expect(await makeSweepOrphans({ ...rig, sweepLimit: limit })()).toEqual({
       files: count,
@@ -125,7 +125,7 @@ test.each([
 );
 
 test('removes a small number of orphaned files when no other files are stored', async () => {
-  const rig = await makeRig(engines);
+  const rig = await makeRig(resources);
   for (let i = 0; i < 20; i++) await storeOrphan(rig, `few ${i}`);
   expect(await makeSweepOrphans({ ...rig, sweepLimit })()).toMatchObject({ removed: 20, stopped: false });
 });

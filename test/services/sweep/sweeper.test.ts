@@ -7,20 +7,20 @@ import { makeCorrectUsage } from '../../../src/services/sweep/usage-drift.ts';
 import { makeSweeper } from '../../../src/services/sweep/sweeper.ts';
 import { claimOne } from '../../support/inner/jobs.ts';
 import { uniquePicture } from '../../support/inner/pictures.ts';
-import { makeRig, useEngines } from '../../support/inner/rig.ts';
+import { makeRig, useTestResources } from '../../support/inner/rig.ts';
 import { countWakes } from '../../support/inner/wakes.ts';
 
-const engines = await useEngines();
+const resources = await useTestResources();
 const retention = { completedJobDays: 7, failedJobDays: 30, importDays: 90, emptyTenantDays: 30 };
 
 test('wakes workers and logs only if it takes over leases', async () => {
-  const rig = await makeRig(engines);
+  const rig = await makeRig(resources);
   const wakes = countWakes(rig.queue);
   const takeOver = makeTakeOverLostLeases(rig);
   await takeOver(true);
   expect({ wakes: wakes.count, messages: rig.logger.messages() }).toEqual({ wakes: 0, messages: [] });
   await rig.upload(await uniquePicture(), { mode: 'queued' });
-  await claimOne(engines.database);
+  await claimOne(resources.database);
   wakes.count = 0;
   await takeOver(true);
   expect(wakes.count).toBe(1);
@@ -28,7 +28,7 @@ test('wakes workers and logs only if it takes over leases', async () => {
 });
 
 test('requeues the job of a crashed worker within seconds, and stops immediately', async () => {
-  const rig = await makeRig(engines);
+  const rig = await makeRig(resources);
   const sweeper = makeSweeper({
     ...rig,
     takeOverLostLeases: makeTakeOverLostLeases(rig),
@@ -39,7 +39,7 @@ test('requeues the job of a crashed worker within seconds, and stops immediately
   });
   onTestFinished(() => sweeper.stop());
   const { jobId } = await rig.upload(await uniquePicture(), { mode: 'queued' });
-  await claimOne(engines.database, 0.1);
+  await claimOne(resources.database, 0.1);
   sweeper.start();
   await expect
     .poll(() => rig.report(jobId!), { interval: 200 })

@@ -15,11 +15,11 @@ import type { Upload } from '../../../src/services/ingest-upload.ts';
 import { makeAssertFreeSpace } from '../../../src/storage/free-space.ts';
 import { makeLocalStorage } from '../../../src/storage/local.ts';
 import { makeStaging, type ReceivedFile } from '../../../src/storage/staging.ts';
-import { type Engines, presets as usualPresets } from './engines.ts';
+import { type TestResources, presets as usualPresets } from './test-resources.ts';
 import { testFolder } from './folders.ts';
 import { recordingLogger } from './logger.ts';
 
-export { presets, useEngines } from './engines.ts';
+export { presets, useTestResources } from './test-resources.ts';
 
 /** Options for a rig. */
 export interface RigOptions {
@@ -43,7 +43,7 @@ export interface RigOptions {
 export type Rig = Awaited<ReturnType<typeof makeRig>>;
 
 /** Creates a rig for one test. */
-export async function makeRig({ database, decoders }: Engines, options: RigOptions = {}) {
+export async function makeRig({ database, decoders }: TestResources, options: RigOptions = {}) {
   const { maxDownloadBytes = 2 ** 20, minFreeBytes = 0, replaceQueries = (queries) => queries } = options;
   const config = makeConfig(options);
   const { presets } = config;

@@ -12,7 +12,7 @@ export const presets = [
 const markedChild = fileURLToPath(new URL('./marked-child.ts', import.meta.url));
 
 /** A database and a pool of real decoder children. */
-export interface Engines {
+export interface TestResources {
   readonly database: Database;
   readonly decoders: DecoderPool;
 }
@@ -24,7 +24,7 @@ let decoders: DecoderPool | undefined;
  * Returns the database and the decoder pool that the files of one worker share, because both are slow to start. Call
  * this function during test collection.
  */
-export async function useEngines(): Promise<Engines> {
+export async function useTestResources(): Promise<TestResources> {
   decoders ??= await startDecoders();
   return { database: await useDatabase(), decoders };
 }
