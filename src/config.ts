@@ -12,7 +12,7 @@ import {
 import {
   composeConfirmToken,
   composeExposure,
-  documentedConfirmToken,
+  defaultConfirmToken,
   type Exposure,
   findExposureWarnings,
 } from './config/exposure.ts';
@@ -85,7 +85,7 @@ function readSetting(env: Environment, setting: Setting<unknown>, problems: stri
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
     const value = setting.isSecret ? 'its value' : `"${text}"`;
-    problems.push(`${name ?? setting.name}: ${value} ${reason}; it accepts ${setting.parser.accepts}.`);
+    problems.push(`${name ?? setting.name}: ${value} ${reason}. Accepted: ${setting.parser.accepts}.`);
     return undefined;
   }
 }
@@ -121,7 +121,7 @@ function withThumbnailSize({ presets, thumbnailSize }: SettingValues['renditions
 
 /** Returns the configuration of a server that a command starts for itself, on a free port of the loopback address. */
 export function makeLoopbackConfig(config: Config): Config {
-  const { confirmToken = documentedConfirmToken } = config.purge;
+  const { confirmToken = defaultConfirmToken } = config.purge;
   return {
     ...config,
     server: {

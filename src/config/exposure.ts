@@ -16,7 +16,7 @@ export interface Exposure {
 }
 
 /** The default token that confirms purges if only this machine can reach the server. Older clients send it. */
-export const documentedConfirmToken = 'DELETE_CONFIRMED';
+export const defaultConfirmToken = 'DELETE_CONFIRMED';
 
 /** @see Exposure */
 export function composeExposure({ server }: SettingValues): Exposure {
@@ -40,7 +40,7 @@ function isLoopbackSetting(setting: string): boolean {
 
 /** Returns the token that confirms purges. `undefined` means that purges that require a token are rejected. */
 export function composeConfirmToken({ purge }: SettingValues, { isExposed }: Exposure): string | undefined {
-  return purge.confirmToken || (isExposed ? undefined : documentedConfirmToken);
+  return purge.confirmToken || (isExposed ? undefined : defaultConfirmToken);
 }
 
 /** Returns warnings for the operator of a server that other machines can reach. */
@@ -57,9 +57,9 @@ export function findExposureWarnings(
   ];
   if (!purge.confirmToken)
     warnings.push('PURGE_CONFIRM_TOKEN is not set: purges other than dry runs are rejected.');
-  else if (purge.confirmToken === documentedConfirmToken)
+  else if (purge.confirmToken === defaultConfirmToken)
     warnings.push(
-      `PURGE_CONFIRM_TOKEN is ${documentedConfirmToken}, which is publicly documented: set it to a secret of your own.`,
+      `PURGE_CONFIRM_TOKEN is ${defaultConfirmToken}, which is publicly documented: set it to a secret of your own.`,
     );
   if (!isOnLoopback && server.allowedHosts.length === 0 && server.publicOrigin === undefined)
     warnings.push(

@@ -72,7 +72,7 @@ export function oneOf<const T extends string>(words: readonly T[]): Parser<T> {
   };
 }
 
-/** Text that fits into an HTTP header. Surrounding spaces are ignored. */
+/** Text that can be sent in an HTTP header. Surrounding spaces are ignored. */
 export const printableText: Parser<string> = {
   accepts: 'text without control characters',
   parse(text) {
@@ -115,7 +115,7 @@ export type LogLevel = (typeof levels)[keyof typeof levels];
 /** A log level, case-insensitive. */
 export const logLevel: Parser<LogLevel> = {
   accepts:
-    '`trace`, `debug`, `info`, `warn` (`warning`), `error`, `fatal` (`critical`) or `silent`, in any case',
+    '`trace`, `debug`, `info`, `warn` (`warning`), `error`, `fatal` (`critical`) or `silent`; upper or lower case',
   parse(text) {
     const word = text.trim().toLowerCase();
     const level = Object.hasOwn(levels, word) ? levels[word as keyof typeof levels] : undefined;

@@ -132,10 +132,12 @@ export const settings = {
       about: 'Maximum file size, in bytes; larger files get 413.',
     }),
     maxPixels: withDefault('MAX_PIXELS', wholeNumber(1, 268_402_689), '70000000', {
-      about: 'Maximum number of pixels (width × height) of the frame that is used.',
+      about:
+        'Maximum number of pixels (width × height); for an animation or a multi-page file, of the frame that is decoded.',
     }),
     maxAvifPixels: withDefault('MAX_AVIF_PIXELS', wholeNumber(1, 268_402_689), '24000000', {
-      about: 'The same limit for AVIF, if it is lower: a kilobyte of AVIF can take seconds to decode.',
+      about:
+        'Pixel limit for AVIF images; the lower of this limit and `MAX_PIXELS` applies. A kilobyte of AVIF can take seconds to decode.',
     }),
     maxFrames: withDefault('MAX_FRAMES', wholeNumber(1, 100_000), '1000', {
       about: 'Maximum number of frames in an animation or pages in a TIFF.',
@@ -152,7 +154,7 @@ export const settings = {
   imports: {
     allowedNetworks: withDefault('IMPORT_ALLOWED_NETWORKS', allowedNetworkList, 'none', {
       about:
-        'Non-public networks that imports may connect to, each with an allowed port (`10.1.2.3/32:9000`); without a port, all ports are allowed. Anyone who can import URLs can then send HTTP requests there. All other private, local and special addresses are rejected.',
+        'Non-public networks that imports may connect to, each optionally limited to one port (`10.1.2.3/32:9000`). Anyone who can import URLs can then send HTTP requests there. All other private, local and special addresses are rejected.',
     }),
     maxRedirects: withDefault('IMPORT_MAX_REDIRECTS', wholeNumber(0, 20), '5', {
       about: 'Maximum number of redirects that an import follows; each target is checked like the first URL.',
@@ -188,7 +190,7 @@ export const settings = {
   similarity: {
     nearDuplicates: withDefault('NEAR_DUPLICATES', oneOf(nearDuplicatePolicies), 'reuse', {
       about:
-        '`reuse`: a near-duplicate reuses the renditions of an older image if the two have the same pixels apart from re-encoding; `flag`: near-duplicates are only reported; `off`: they are not detected.',
+        '`reuse`: a near-duplicate reuses the renditions of an older image if the two differ only in size and encoding; `flag`: near-duplicates are only reported; `off`: they are not detected.',
     }),
     hashThreshold: withDefault('PHASH_HAMMING_THRESHOLD', wholeNumber(0, 16), '5', {
       about: 'Maximum distance between the perceptual hashes of near-duplicates, out of 64 bits.',

@@ -37,7 +37,7 @@ export function makeInstallationQueries({ sql: db, kind }: Database) {
     },
 
     /**
-     * Claims a sweep pass over all data for this process. Returns false if any process started this pass less than 0.9 ×
+     * Claims, for this process, a sweep pass over all data. Returns false if any process started this pass less than 0.9 ×
      * `everySeconds` ago. Without the factor, a timer that fires slightly early would skip a pass.
      */
     async claimSweepPass(name: string, everySeconds: number): Promise<boolean> {

@@ -38,7 +38,7 @@ export type Verdict =
       readonly next: 'retry';
       readonly delaySeconds: number;
       /** The counter that this retry increases. */
-      readonly budget: 'retries' | 'crashes';
+      readonly counter: 'retries' | 'crashes';
       /** Number of this retry, from 1. */
       readonly attempt: number;
       readonly maxAttempts: number;
@@ -62,7 +62,7 @@ export function decideNext(
         ? {
             next: 'retry',
             delaySeconds: 0,
-            budget: 'crashes',
+            counter: 'crashes',
             attempt: job.crashes + 1,
             maxAttempts: maxCrashes - 1,
           }
@@ -74,7 +74,7 @@ export function decideNext(
         : {
             next: 'retry',
             delaySeconds,
-            budget: 'retries',
+            counter: 'retries',
             attempt: job.retries + 1,
             maxAttempts: retryDelays.length,
           };

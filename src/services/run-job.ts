@@ -66,15 +66,15 @@ async function runOnce(deps: Dependencies, job: ClaimedJob, options: RunOptions)
   const lease = leases.hold(job);
   const startTime = performance.now();
   try {
-    const image = await work[job.kind](job, lease.signal, options.localPath);
-    if (typeof image === 'string') return drop(logger, job, dropReasons[image]);
+    const outcome = await work[job.kind](job, lease.signal, options.localPath);
+    if (typeof outcome === 'string') return drop(logger, job, dropReasons[outcome]);
     const ms = Math.round(performance.now() - startTime);
     logger.info(
       { job: job.id, image: job.imageId, ms },
       `job ${job.id} (image ${job.imageId}) completed in ${ms} ms`,
     );
-    completionEvents.publish(job.imageId, { image });
-    return { state: 'completed', image };
+    completionEvents.publish(job.imageId, { image: outcome });
+    return { state: 'completed', image: outcome };
   } catch (error) {
     if (lease.signal.aborted) return drop(logger, job, String(lease.signal.reason));
     return await handleFailure(deps, job, error, lease.signal, options);
@@ -99,7 +99,7 @@ async function handleFailure(
   options: RunOptions,
 ): Promise<JobOutcome> {
   const error = asAppError(cause);
-  const verdict = decideNext(job, toJobFailureClass(error));
+  const verdict = decideNext(job, toAttemptFailureClass(error));
   logFailure(deps.logger, job, error, verdict);
   const isRecorded = await retryUntilRecorded(
     deps,
@@ -116,7 +116,8 @@ async function handleFailure(
   return { state: 'retrying', delaySeconds: verdict.delaySeconds, error };
 }
 
-function toJobFailureClass({ failureClass }: AppError): Exclude<FailureClass, 'lease-lost'> {
+/** Returns the class of a failed attempt. A running attempt cannot itself be `lease-lost`, so that class is transient. */
+function toAttemptFailureClass({ failureClass }: AppError): Exclude<FailureClass, 'lease-lost'> {
   return failureClass === 'lease-lost' ? 'transient' : failureClass;
 }
 
@@ -130,7 +131,7 @@ async function recordFailure(
 ): Promise<boolean> {
   const error = asAppError(cause);
   const attempt = {
-    failureClass: toJobFailureClass(error),
+    failureClass: toAttemptFailureClass(error),
     stage: failureStage(cause),
     code: error.code,
     error: error.message,
@@ -139,8 +140,8 @@ async function recordFailure(
     if (discardOnFailure && (await discardImage(deps, job))) return true;
     return deps.jobs.recordFailure(job, attempt, { state: 'failed' });
   }
-  const { delaySeconds, budget } = verdict;
-  return deps.jobs.recordFailure(job, attempt, { state: 'pending', delaySeconds, budget });
+  const { delaySeconds, counter } = verdict;
+  return deps.jobs.recordFailure(job, attempt, { state: 'pending', delaySeconds, counter });
 }
 
 /**

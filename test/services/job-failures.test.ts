@@ -5,7 +5,7 @@ const giveUp = (retriesUsed: number) => ({ next: 'give-up', retriesUsed });
 const retryAfter = (delaySeconds: number, attempt: number) => ({
   next: 'retry',
   delaySeconds,
-  budget: 'retries',
+  counter: 'retries',
   attempt,
   maxAttempts: 3,
 });
@@ -15,13 +15,13 @@ test.each([
   { retries: 1, crashes: 0, failureClass: 'transient', decision: retryAfter(4, 2) },
   { retries: 2, crashes: 0, failureClass: 'transient', decision: retryAfter(8, 3) },
   { retries: 3, crashes: 0, failureClass: 'transient', decision: giveUp(3) },
-  // Crashes and retries have separate budgets.
+  // Crashes and retries have separate counters.
   { retries: 0, crashes: 1, failureClass: 'transient', decision: retryAfter(2, 1) },
   {
     retries: 3,
     crashes: 0,
     failureClass: 'crash',
-    decision: { next: 'retry', delaySeconds: 0, budget: 'crashes', attempt: 1, maxAttempts: 1 },
+    decision: { next: 'retry', delaySeconds: 0, counter: 'crashes', attempt: 1, maxAttempts: 1 },
   },
   { retries: 0, crashes: 1, failureClass: 'crash', decision: giveUp(1) },
   { retries: 0, crashes: 0, failureClass: 'permanent', decision: giveUp(0) },

@@ -165,7 +165,7 @@ test('makes separate files when a copy is processed again after a failed attempt
     code: 'storage_failed',
     error: 'Unavailable.',
   } as const;
-  const nextState = { state: 'pending', delaySeconds: 0, budget: 'retries' } as const;
+  const nextState = { state: 'pending', delaySeconds: 0, counter: 'retries' } as const;
   await rig.jobs.recordFailure(await claimOne(resources.database), attempt, nextState);
   expect(await rig.runJob(await claimOne(resources.database))).toMatchObject({ state: 'completed' });
   const rederivedImage = (await rig.image(copy.id))!;

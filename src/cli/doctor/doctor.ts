@@ -34,7 +34,7 @@ function formatFinding({ subject, state, remedy, isWarning = false }: Finding): 
   return remedy === undefined ? line : `${line}      → ${remedy}\n`;
 }
 
-/** Minimum Node version. Older versions do not support type stripping or print warnings about it. */
+/** Minimum Node version. Older versions either lack type stripping or print warnings about it. */
 const minNodeVersion = '24.12.0';
 
 /** Checks the versions of Vitrine, Node and the image library. */
@@ -45,14 +45,14 @@ function checkVersions(): Finding[] {
     { subject: 'Vitrine', state: version },
     {
       subject: 'Node',
-      state: `${nodeVersion} (needs ${minNodeVersion})`,
+      state: `${nodeVersion} (minimum ${minNodeVersion})`,
       remedy: isAtLeast(nodeVersion, minNodeVersion)
         ? undefined
         : 'Install a newer version of Node, or use the npm scripts, which use the version in node_modules.',
     },
     {
       subject: 'decoder',
-      state: `sharp ${sharpVersion} (needs ${minimumLibrary.version})`,
+      state: `sharp ${sharpVersion} (minimum ${minimumLibrary.version})`,
       remedy: isAtLeast(sharpVersion, minimumLibrary.version)
         ? undefined
         : `Run npm ci: ${minimumLibrary.reason}`,

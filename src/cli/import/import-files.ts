@@ -28,7 +28,7 @@ type AcceptedUpload = Exclude<UploadResult, { outcome: 'refused' }>;
 const defaultConcurrency = 4;
 
 /**
- * Uploads images and waits until all are processed. Can be repeated safely, because existing images count as known.
+ * Uploads images and waits until all are processed. Safe to repeat: images that the server already has are reported as `known`.
  * @throws {ServerFailure} if the server is unreachable at the start.
  */
 export async function importFiles(options: ImportOptions): Promise<ImportSummary> {
@@ -38,7 +38,7 @@ export async function importFiles(options: ImportOptions): Promise<ImportSummary
   if (files.length > 0) {
     await options.client.assertHealthy(options.signal);
     await run.upload(files);
-    await run.waitForAccepted();
+    await run.waitForUnfinished();
   }
   return run.tally.summary({ found: files.length + problems.length, skipped, stopped: run.stopReason() });
 }
@@ -91,7 +91,7 @@ function makeImportRun(options: ImportOptions) {
       runWithProgress('Importing', files, (file, progress) =>
         tallyStep(file, () => uploadOne(file), progress),
       ),
-    async waitForAccepted() {
+    async waitForUnfinished() {
       if (unfinishedUploads.length === 0 || isStopped()) return;
       await runWithProgress('Finishing', unfinishedUploads, ([file, upload], progress) =>
         tallyStep(file, () => waitForOne(upload), progress),

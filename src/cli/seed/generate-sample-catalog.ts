@@ -86,7 +86,7 @@ function planWebExport(source: PlannedPicture): Variant {
   return { filename: source.filename.replace(/\.jpg$/, '_web.jpg'), source, derive: reencode };
 }
 
-/** Plans a truncated file, as an interrupted upload would leave behind. */
+/** Plans a truncated file like the one that an interrupted upload would leave behind. */
 function planTruncatedCopy(source: PlannedPicture): Variant {
   return {
     filename: corruptFilename,

@@ -57,6 +57,6 @@ export function toAppError(error: unknown): unknown {
 }
 
 /** Thrown at startup if the database cannot be used. The message contains the reason and a remedy. */
-export class DatabaseRefused extends StartRefused {
-  override readonly name = 'DatabaseRefused';
+export class DatabaseUnusable extends StartRefused {
+  override readonly name = 'DatabaseUnusable';
 }

@@ -6,7 +6,7 @@ import { createPgConfig } from '@electric-sql/pglite/node-postgres';
 import { vector } from '@electric-sql/pglite-pgvector';
 import { Pool } from 'pg';
 import type { Database } from '../database.ts';
-import { DatabaseRefused } from './database-errors.ts';
+import { DatabaseUnusable } from './database-errors.ts';
 import { makeQueryBuilder, runSession, typeParsers } from './pool.ts';
 
 /** Marker file in the database directory. It exists if the database was created completely. */
@@ -55,7 +55,7 @@ async function assertFreeSpace(directory: string): Promise<void> {
   const { bavail, bsize } = await statfs(directory);
   const freeMiB = Math.floor((bavail * bsize) / 2 ** 20);
   if (freeMiB >= minFreeMiB) return;
-  throw new DatabaseRefused(
+  throw new DatabaseUnusable(
     `The embedded database in ${directory} cannot be opened: its disk has ${freeMiB} MiB free, but ${minFreeMiB} MiB are needed. Free some space and start Vitrine again.`,
   );
 }

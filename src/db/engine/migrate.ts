@@ -1,6 +1,6 @@
 import { readdir, readFile } from 'node:fs/promises';
 import type { Database, RunScript } from '../database.ts';
-import { errorCode, DatabaseRefused } from './database-errors.ts';
+import { errorCode, DatabaseUnusable } from './database-errors.ts';
 import { enableVectors, type VectorSupport } from './vectors.ts';
 
 const migrationsFolder = new URL('../migrations/', import.meta.url);
@@ -20,7 +20,7 @@ export interface MigrationReport {
 /**
  * Migrates the schema to the newest version in one transaction, so that the schema does not change if the process is killed.
  * If several processes start concurrently, one migrates and the others wait.
- * @throws {DatabaseRefused} if the schema is newer than this program, or the database user may not change it.
+ * @throws {DatabaseUnusable} if the schema is newer than this program, or the database user may not change it.
  */
 export function migrate(database: Database): Promise<MigrationReport> {
   return database.session(async (run) => {
@@ -37,9 +37,9 @@ export function migrate(database: Database): Promise<MigrationReport> {
   });
 }
 
-function insufficientPrivilege(error: unknown): DatabaseRefused {
+function insufficientPrivilege(error: unknown): DatabaseUnusable {
   const reason = error instanceof Error ? error.message : '';
-  return new DatabaseRefused(
+  return new DatabaseUnusable(
     `The database user is not allowed to create or change the tables (${reason}). Make this user the owner of the database and its tables, or grant it CREATE on the schema public.`,
     { cause: error },
   );
@@ -53,7 +53,7 @@ async function applyMissing(run: RunScript): Promise<Omit<MigrationReport, 'vect
   const files = await listMigrationFiles();
   const neededVersion = newestVersion(files);
   if (currentVersion > neededVersion) {
-    throw new DatabaseRefused(
+    throw new DatabaseUnusable(
       `The database has schema version ${currentVersion}, but this version of Vitrine only supports versions up to ${neededVersion}. Install a newer version of Vitrine.`,
     );
   }

@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { Pool } from 'pg';
 import type { Logger } from '../../model/logger.ts';
 import type { Database } from '../database.ts';
-import { errorCode, DatabaseRefused, isConnectionLost } from './database-errors.ts';
+import { errorCode, DatabaseUnusable, isConnectionLost } from './database-errors.ts';
 import { makeQueryBuilder, runSession, typeParsers } from './pool.ts';
 
 /** Connection settings for a PostgreSQL server. */
@@ -21,7 +21,7 @@ const minServerVersion = 15;
 
 /**
  * Opens a pool of connections to a PostgreSQL server.
- * @throws {DatabaseRefused} if the server cannot be used.
+ * @throws {DatabaseUnusable} if the server cannot be used.
  */
 export async function openPostgresDatabase(settings: PostgresSettings, logger: Logger): Promise<Database> {
   const pool = makePool(settings, logger);
@@ -92,7 +92,7 @@ async function awaitServer(pool: Pool, { waitMs }: PostgresSettings, logger: Log
 function assertVersion(version: number): void {
   const major = Math.floor(version / 10_000);
   if (major >= minServerVersion) return;
-  throw new DatabaseRefused(
+  throw new DatabaseUnusable(
     `The database server runs PostgreSQL ${major}, but version ${minServerVersion} or later is required.`,
   );
 }
@@ -103,15 +103,15 @@ const remedies: Readonly<Record<string, string>> = {
   '3D000': 'Create the database, or set DATABASE_URL to an existing one.',
 };
 
-function toDatabaseRefused(error: unknown, waitedMs?: number): DatabaseRefused {
-  if (error instanceof DatabaseRefused) return error;
+function toDatabaseRefused(error: unknown, waitedMs?: number): DatabaseUnusable {
+  if (error instanceof DatabaseUnusable) return error;
   const reason =
     error instanceof Error && error.message ? error.message : errorCode(error) || 'unknown reason';
   const summary = waitedMs
     ? `did not become available within ${waitedMs / 1000} s (DATABASE_WAIT_SECONDS)`
     : 'cannot be used';
   const remedy = remedies[errorCode(error)] ?? 'Check DATABASE_URL, and that the server is running.';
-  return new DatabaseRefused(`The database server ${summary}: ${reason}. ${remedy}`, {
+  return new DatabaseUnusable(`The database server ${summary}: ${reason}. ${remedy}`, {
     cause: error,
   });
 }

@@ -6,9 +6,9 @@ import { heldBy } from './fence.ts';
 /** A failed attempt, before the database adds the time. */
 export type Attempt = Omit<FailedAttempt, 'at'>;
 
-/** Next state after a failed attempt. A retry counts towards one of the two budgets. */
+/** Next state after a failed attempt. A retry increases one of the two counters. */
 export type NextStep =
-  | { readonly state: 'pending'; readonly delaySeconds: number; readonly budget: 'retries' | 'crashes' }
+  | { readonly state: 'pending'; readonly delaySeconds: number; readonly counter: 'retries' | 'crashes' }
   | { readonly state: 'failed' };
 
 /** Creates the query that records a failure (processing → pending or failed). */
@@ -23,7 +23,7 @@ export function makeFailQueries({ sql: db }: Database) {
             history = ${appendAttempt(attempt)},
             ${
               nextStep.state === 'pending'
-                ? sql`run_at = now() + make_interval(secs => ${nextStep.delaySeconds}), ${increment(nextStep.budget)}`
+                ? sql`run_at = now() + make_interval(secs => ${nextStep.delaySeconds}), ${increment(nextStep.counter)}`
                 : sql`finished_at = now()`
             }
           WHERE ${heldBy(job)} RETURNING id`.execute(transaction);

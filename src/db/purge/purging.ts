@@ -101,7 +101,7 @@ export function makePurgeQueries(
     },
 
     /** Computes what a purge of images that were deleted at least `days` days ago would remove. */
-    deletedFigures: (tenantId: number | null, days: number) => readDeletedFigures(db, tenantId, days),
+    summarizeDeleted: (tenantId: number | null, days: number) => readDeletedFigures(db, tenantId, days),
 
     /**
      * Removes an image's rows. Returns `undefined` and changes nothing if the reason no longer applies, for example because

@@ -8,7 +8,7 @@ declare module 'fastify' {
   interface FastifySchema {
     readonly bodies?: RequestBodies;
     /** Parameters that are documented but not validated by Fastify. */
-    readonly documented?: { readonly params?: z.ZodType; readonly querystring?: z.ZodType };
+    readonly documentedOnly?: { readonly params?: z.ZodType; readonly querystring?: z.ZodType };
   }
 }
 

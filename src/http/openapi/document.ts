@@ -52,7 +52,7 @@ type Transform = typeof jsonSchemaTransform;
 /** Temporary marker for operations with an optional body, because the Swagger plugin marks all bodies as required. */
 const optionalBody = 'x-optional-body';
 
-/** Errors that can occur before the handler runs, on endpoints that may write or receive a body. */
+/** Errors that can occur before the handler runs, on endpoints that may change data or receive a body. */
 const earlyErrors = responses({}, 'origin_not_allowed', 'body_too_large', 'unsupported_body');
 
 function mayHaveBody(method: string | readonly string[]): boolean {
@@ -61,12 +61,12 @@ function mayHaveBody(method: string | readonly string[]): boolean {
 
 /** Converts a route's schemas to JSON Schema. */
 const transform: Transform = (input) => {
-  const { bodies, documented, ...schema } = input.schema;
+  const { bodies, documentedOnly, ...schema } = input.schema;
   const response = {
     ...(mayHaveBody(input.route.method) && earlyErrors),
     ...(schema.response as object),
   };
-  const transformed = jsonSchemaTransform({ ...input, schema: { ...schema, ...documented, response } });
+  const transformed = jsonSchemaTransform({ ...input, schema: { ...schema, ...documentedOnly, response } });
   if (!bodies) return transformed;
   const isOptional = bodies['application/json']?.safeParse({}).success === true;
   return {
@@ -125,8 +125,8 @@ function collectReferences(node: unknown, schemas: Record<string, object>, usedN
 }
 
 /**
- * Removes noise that Zod generates: the bounds of safe integers, patterns of named formats, and `additionalProperties:
- * false` in responses, because later versions may add fields. Request bodies keep that restriction.
+ * Removes noise that Zod generates: the bounds of safe integers and the patterns of named formats. Also removes
+ * `additionalProperties: false` from responses, because later versions of the API may add fields. Request bodies keep it.
  */
 function simplifySchemas(node: unknown, isRequest = false): unknown {
   if (Array.isArray(node)) return node.map((entry) => simplifySchemas(entry, isRequest));

@@ -102,7 +102,7 @@ export const jobRoutes: RoutePlugin = (app, { services }) => {
         tags,
         summary: 'Retry a failed job',
         description:
-          "Resets the job's retry budgets and sets the status of its image to `pending`. Only failed jobs can be retried.",
+          "Resets the job's retry counters and sets the status of its image to `pending`. Only failed jobs can be retried.",
         params: jobParams,
         response: responses(
           { 200: json(jobWithHistorySchema, 'The job.') },

@@ -88,7 +88,7 @@ export const pictureRoutes: RoutePlugin = (app, { services, config: { presets, s
         summary: 'Download a rendition',
         description:
           'Returns an upright sRGB JPEG without metadata. It is scaled down to fit the preset, but never enlarged. Transparency is composited on white.',
-        documented: {
+        documentedOnly: {
           params: imageParams.extend({ preset: z.string().describe('Name of a preset.') }),
           querystring: recipeQuery,
         },
@@ -107,7 +107,7 @@ export const pictureRoutes: RoutePlugin = (app, { services, config: { presets, s
         tags,
         summary: `Download the rendition "${thumbnailPreset}"`,
         description: `Returns the same file as \`renditions/${thumbnailPreset}\`, at a shorter URL.`,
-        documented: { params: imageParams, querystring: recipeQuery },
+        documentedOnly: { params: imageParams, querystring: recipeQuery },
         response: renditionRouteResponses,
       },
     },

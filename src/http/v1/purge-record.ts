@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import type { PurgeCandidate } from '../../model/purge.ts';
-import type { DeletedPurgeReport } from '../../services/purge/purge-deleted.ts';
-import type { UnusedPurgeReport } from '../../services/purge/purge-unused.ts';
+import type { PurgeDeletedReport } from '../../services/purge/purge-deleted.ts';
+import type { PurgeUnusedReport } from '../../services/purge/purge-unused.ts';
 import { purgeUnusedExample } from './examples.ts';
 
 const errors = z
@@ -63,7 +63,7 @@ export const purgeDeletedSchema = z.object({
 });
 
 /** Converts the report for a purge of unused images to JSON. */
-export function toPurgeUnusedRecord(report: UnusedPurgeReport): z.input<typeof purgeUnusedSchema> {
+export function toPurgeUnusedRecord(report: PurgeUnusedReport): z.input<typeof purgeUnusedSchema> {
   return {
     dry_run: report.dryRun,
     candidates: report.candidates.map(({ contentHash }) => contentHash).filter((hash) => hash !== null),
@@ -80,7 +80,7 @@ export function toPurgeUnusedRecord(report: UnusedPurgeReport): z.input<typeof p
 
 /** Converts the report for a purge of deleted images to JSON. */
 export function toPurgeDeletedRecord(
-  report: DeletedPurgeReport,
+  report: PurgeDeletedReport,
   days: number,
 ): z.input<typeof purgeDeletedSchema> {
   return {

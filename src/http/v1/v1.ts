@@ -39,7 +39,7 @@ const noQuery = z.strictObject({});
 export const v1: RoutePlugin = (app, dependencies) => {
   rejectUndeclaredBodies(app);
   app.addHook('onRoute', (route) => {
-    if (route.schema?.documented?.querystring) return;
+    if (route.schema?.documentedOnly?.querystring) return;
     route.schema = { querystring: noQuery, ...route.schema };
   });
   for (const register of routes) register(app, dependencies);

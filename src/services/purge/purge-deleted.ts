@@ -6,14 +6,14 @@ import type { CheckPurgeConfirmation } from './check-purge-confirmation.ts';
 import type { RemoveImages } from './remove-images.ts';
 
 interface Dependencies {
-  readonly purging: Pick<PurgeQueries, 'listDeleted' | 'deletedFigures'>;
+  readonly purging: Pick<PurgeQueries, 'listDeleted' | 'summarizeDeleted'>;
   readonly removeImages: RemoveImages;
   readonly checkPurgeConfirmation: CheckPurgeConfirmation;
   readonly logger: Logger;
 }
 
 /** Selects deleted images to purge. */
-export interface DeletedPurge {
+export interface PurgeDeletedOptions {
   readonly dryRun: boolean;
   /** Tokens that confirm the purge. Not required for a dry run. */
   readonly confirmTokens?: readonly string[];
@@ -22,7 +22,7 @@ export interface DeletedPurge {
 }
 
 /** What a purge of deleted images removed, or what it would remove if it is a dry run. */
-export interface DeletedPurgeReport extends PurgeTally {
+export interface PurgeDeletedReport extends PurgeTally {
   readonly dryRun: boolean;
   readonly cutoff: Date;
   /** Renditions created before the cutoff, including those of images that are not deleted. */
@@ -40,7 +40,7 @@ export interface DeletedPurgeReport extends PurgeTally {
  * Permanently removes images that were deleted long enough ago, and those of their files that no other image uses.
  * @throws {AppError} `purge_refused` if confirmation is required but missing.
  */
-export type PurgeDeleted = (principal: Principal, purge: DeletedPurge) => Promise<DeletedPurgeReport>;
+export type PurgeDeleted = (principal: Principal, purge: PurgeDeletedOptions) => Promise<PurgeDeletedReport>;
 
 /** Number of candidates per query. */
 const pageSize = 200;
@@ -55,7 +55,7 @@ export function makePurgeDeleted({
   return async (principal, { dryRun, confirmTokens = [], days }) => {
     if (!dryRun) checkPurgeConfirmation(principal, { scope: 'deleted', tokens: confirmTokens });
     const { tenantId } = principal;
-    const { images, bytes, ...figures } = await purging.deletedFigures(tenantId, days);
+    const { images, bytes, ...figures } = await purging.summarizeDeleted(tenantId, days);
     const plan = { dryRun, ...figures, imagesToDelete: images, bytesToDelete: bytes };
     if (dryRun) return { ...plan, images: 0, renditions: 0, files: 0, bytes: 0, errors: [], remaining: 0 };
     const { isComplete, ...tally } = await removeImages(
@@ -66,7 +66,7 @@ export function makePurgeDeleted({
       { ...tally, days, ...callerFields(principal) },
       `purge finished; deleted images removed: ${tally.images}`,
     );
-    const remaining = isComplete ? 0 : (await purging.deletedFigures(tenantId, days)).images;
+    const remaining = isComplete ? 0 : (await purging.summarizeDeleted(tenantId, days)).images;
     return { ...plan, ...tally, remaining };
   };
 }

@@ -16,7 +16,7 @@ interface Dependencies {
 }
 
 /** Selects unused images to purge. */
-export interface UnusedPurge {
+export interface PurgeUnusedOptions {
   readonly dryRun: boolean;
   /** Tokens that confirm the purge. Not required for a dry run. */
   readonly confirmTokens?: readonly string[];
@@ -27,7 +27,7 @@ export interface UnusedPurge {
 }
 
 /** What a purge of unused images removed, or what it would remove if it is a dry run. */
-export interface UnusedPurgeReport extends PurgeTally {
+export interface PurgeUnusedReport extends PurgeTally {
   readonly dryRun: boolean;
   /** At most 1,000. */
   readonly candidates: readonly PurgeCandidate[];
@@ -47,7 +47,7 @@ export interface UnusedPurgeReport extends PurgeTally {
  * removes it.
  * @throws {AppError} `purge_refused` if the purge is not confirmed; `tenant_not_found`.
  */
-export type PurgeUnused = (principal: Principal, purge: UnusedPurge) => Promise<UnusedPurgeReport>;
+export type PurgeUnused = (principal: Principal, purge: PurgeUnusedOptions) => Promise<PurgeUnusedReport>;
 
 /** Maximum number of candidates in a report. */
 const maxListedCandidates = 1_000;

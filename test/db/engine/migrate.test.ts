@@ -127,7 +127,7 @@ test('counts the existing rows when the usage counters are added', async () => {
     renditionBytes: 120,
   });
   const purging = makePurgeQueries(oldDatabase);
-  expect(await purging.deletedFigures(null, 0)).toMatchObject({
+  expect(await purging.summarizeDeleted(null, 0)).toMatchObject({
     images: 1,
     renditionsToDelete: 2,
     bytes: 1105,

@@ -19,7 +19,7 @@ test('schedules each retry after exactly its delay, measured by the database clo
   for (const [index, delaySeconds] of [2, 4, 8].entries()) {
     const job = await claimOne(database);
     expect(job.retries).toBe(index);
-    const nextState = { state: 'pending', delaySeconds, budget: 'retries' } as const;
+    const nextState = { state: 'pending', delaySeconds, counter: 'retries' } as const;
     expect(await jobs.recordFailure(job, attemptOf('transient'), nextState)).toBe(true);
     // The same statement writes the history entry, so the entry contains the time of the failure.
     const { pause } = await rowOf<{ pause: number }>(
@@ -36,7 +36,7 @@ test('schedules each retry after exactly its delay, measured by the database clo
 
 test('does not claim a retry before it is due', async () => {
   await recordPending(database, shop.id, 'delayed');
-  const nextState = { state: 'pending', delaySeconds: 0.4, budget: 'retries' } as const;
+  const nextState = { state: 'pending', delaySeconds: 0.4, counter: 'retries' } as const;
   await jobs.recordFailure(await claimOne(database), attemptOf('transient'), nextState);
   const start = performance.now();
   await expect.poll(() => jobs.claimDue('derive', 1, 60), { interval: 20 }).toHaveLength(1);
@@ -45,7 +45,7 @@ test('does not claim a retry before it is due', async () => {
 
 test('counts crashes separately from retries', async () => {
   const { jobId } = await recordPending(database, shop.id, 'crash');
-  const nextState = { state: 'pending', delaySeconds: 0, budget: 'crashes' } as const;
+  const nextState = { state: 'pending', delaySeconds: 0, counter: 'crashes' } as const;
   await jobs.recordFailure(await claimOne(database), attemptOf('crash'), nextState);
   expect(await claimOne(database)).toMatchObject({ id: jobId, retries: 0, crashes: 1 });
 });
@@ -65,7 +65,7 @@ test('records a final failure on the image, and leaves no job to claim', async (
 
 test('records every failed attempt in the history, with its class, stage, reason and time', async () => {
   const { jobId } = await recordPending(database, shop.id, 'history');
-  const nextState = { state: 'pending', delaySeconds: 0, budget: 'retries' } as const;
+  const nextState = { state: 'pending', delaySeconds: 0, counter: 'retries' } as const;
   await jobs.recordFailure(await claimOne(database), attemptOf('transient'), nextState);
   await jobs.recordFailure(await claimOne(database), attemptOf('crash'), { state: 'failed' });
   const report = await findReport(jobId);

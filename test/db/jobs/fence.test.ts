@@ -17,7 +17,7 @@ const shop = await makeTenantQueries(database).ensure('shop');
 const facts = derivedFactsOf('vase');
 const thumb = renditionOf(shop.id, 'vase', 'thumb');
 const finalFailure = { state: 'failed' } as const;
-const retry = { state: 'pending', delaySeconds: 2, budget: 'retries' } as const;
+const retry = { state: 'pending', delaySeconds: 2, counter: 'retries' } as const;
 
 let staleJob: ClaimedJob;
 let currentJob: ClaimedJob;

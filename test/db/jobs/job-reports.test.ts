@@ -101,7 +101,7 @@ test('returns the same pages by cursor as by offset, and no cursor on the last p
   expect(idsByCursor).toEqual(allIds);
 });
 
-test('resets the retry budgets of a retried job, and keeps its history', async () => {
+test('resets the retry counters of a retried job, and keeps its history', async () => {
   await database.runScript(
     `UPDATE jobs SET retries = 3, crashes = 1, lease_losses = 2 WHERE id = ${crashedJob.id}`,
   );

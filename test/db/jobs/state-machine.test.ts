@@ -30,7 +30,7 @@ const renditions = [renditionOf(shop.id, 'vase', 'thumb')];
 const facts = derivedFactsOf('vase');
 const removal = { contentHash: hashOf('vase'), removeOriginal: () => Promise.resolve() };
 const duplicate = { contentHash: hashOf('lamp'), filename: 'lamp.jpg' };
-const retryLater = { state: 'pending', delaySeconds: 60, budget: 'retries' } as const;
+const retryLater = { state: 'pending', delaySeconds: 60, counter: 'retries' } as const;
 const url = {
   tenantId: shop.id,
   url: 'https://example.com/vase',

@@ -11,7 +11,7 @@ const { add, addCopy, addSharer, upload, softDelete, restore, purge, purging } =
 
 /** Purges all deleted images, checks that the dry-run figures match the removed rows and files, and returns the figures. */
 async function expectExactFigures() {
-  const { images, renditionsToDelete: renditions, bytes } = await purging.deletedFigures(null, 0);
+  const { images, renditionsToDelete: renditions, bytes } = await purging.summarizeDeleted(null, 0);
   const deletedImages = await rowsOf<{ id: number }>(
     database,
     'SELECT id FROM images WHERE deleted_at IS NOT NULL ORDER BY deleted_at, id',
@@ -24,7 +24,11 @@ async function expectExactFigures() {
     removedFigures.bytes += removedImage?.files.reduce((sum, file) => sum + file.bytes, 0) ?? 0;
   }
   expect({ images, renditions, bytes }).toEqual(removedFigures);
-  expect(await purging.deletedFigures(null, 0)).toMatchObject({ images: 0, renditionsToDelete: 0, bytes: 0 });
+  expect(await purging.summarizeDeleted(null, 0)).toMatchObject({
+    images: 0,
+    renditionsToDelete: 0,
+    bytes: 0,
+  });
   return removedFigures;
 }
 
@@ -40,7 +44,7 @@ test('counts the files of duplicates only when the last duplicate is deleted', a
   const copyIds = [await addCopy('vase'), await addCopy('vase')];
   await softDelete(firstId);
   await softDelete(copyIds[0]!);
-  expect((await purging.deletedFigures(null, 0)).bytes).toBe(0);
+  expect((await purging.summarizeDeleted(null, 0)).bytes).toBe(0);
   await softDelete(copyIds[1]!);
   expect(await expectExactFigures()).toEqual({ images: 3, renditions: 6, bytes: 1318 });
 });
@@ -58,7 +62,7 @@ test('does not count a restored image until it is deleted again', async () => {
   const id = await add('vase');
   await softDelete(id);
   await restore(id);
-  expect(await purging.deletedFigures(null, 0)).toMatchObject({ images: 0, bytes: 0 });
+  expect(await purging.summarizeDeleted(null, 0)).toMatchObject({ images: 0, bytes: 0 });
   await softDelete(id);
   expect(await expectExactFigures()).toEqual({ images: 1, renditions: 2, bytes: 1318 });
 });
@@ -107,7 +111,7 @@ test('does not count files of a duplicate that was deleted after the cutoff', as
   await database.runScript(
     `UPDATE images SET deleted_at = date_trunc('milliseconds', now()) - interval '10 days' WHERE id = ${firstId}`,
   );
-  expect(await purging.deletedFigures(null, 9)).toMatchObject({ images: 1, bytes: 0 });
+  expect(await purging.summarizeDeleted(null, 9)).toMatchObject({ images: 1, bytes: 0 });
   expect(await expectExactFigures()).toEqual({ images: 2, renditions: 4, bytes: 1318 });
 });
 
@@ -117,12 +121,12 @@ test('counts only images that were deleted before the cutoff, optionally of one 
   await database.runScript(
     `UPDATE images SET deleted_at = date_trunc('milliseconds', now()) - interval '10 days' WHERE id = ${oldId}`,
   );
-  expect(await purging.deletedFigures(null, 9)).toMatchObject({ images: 1, bytes: 1318 });
-  expect(await purging.deletedFigures(null, 11)).toMatchObject({ images: 0, bytes: 0 });
-  expect(await purging.deletedFigures(null, 0)).toMatchObject({ images: 2, bytes: 2636 });
-  expect(await purging.deletedFigures(shop.id, 0)).toMatchObject({ images: 2 });
-  expect(await purging.deletedFigures(other.id, 0)).toMatchObject({ images: 0, bytes: 0 });
-  const { cutoff } = await purging.deletedFigures(null, 9);
+  expect(await purging.summarizeDeleted(null, 9)).toMatchObject({ images: 1, bytes: 1318 });
+  expect(await purging.summarizeDeleted(null, 11)).toMatchObject({ images: 0, bytes: 0 });
+  expect(await purging.summarizeDeleted(null, 0)).toMatchObject({ images: 2, bytes: 2636 });
+  expect(await purging.summarizeDeleted(shop.id, 0)).toMatchObject({ images: 2 });
+  expect(await purging.summarizeDeleted(other.id, 0)).toMatchObject({ images: 0, bytes: 0 });
+  const { cutoff } = await purging.summarizeDeleted(null, 9);
   expect(Date.now() - cutoff.getTime()).toBeCloseTo(9 * 86_400_000, -4);
 });
 
@@ -132,7 +136,7 @@ test.each([null, shop.id])(
     await softDelete(await add('deleted'));
     await add('kept');
     const countRenditions = async (days: number) =>
-      (await purging.deletedFigures(tenantId, days)).renditionsFound;
+      (await purging.summarizeDeleted(tenantId, days)).renditionsFound;
     expect([await countRenditions(0), await countRenditions(1)]).toEqual([4, 0]);
     await database.runScript("UPDATE renditions SET created_at = now() - interval '3 days' WHERE id <= 3");
     expect([await countRenditions(0), await countRenditions(2), await countRenditions(4)]).toEqual([4, 3, 0]);

@@ -103,7 +103,7 @@ function drawCase({ radius, strap, metal }: WatchShape): string {
 function drawDial(shape: WatchShape, colour: Colour): string {
   const hex = { light: '#f4f2ec', dark: '#24262b', colour: darker(colour.hex, 0.25) }[shape.dial];
   const ink = shape.dial === 'light' ? '#26282c' : '#f2efe8';
-  const dial = shape.radius - 20;
+  const dialRadius = shape.radius - 20;
   const shading = defineGradient(
     'dial',
     [
@@ -112,27 +112,27 @@ function drawDial(shape: WatchShape, colour: Colour): string {
     ],
     'down',
   );
-  const subDial = `<circle cx="${middle}" cy="${500 + dial * 0.5}" r="${dial * 0.24}" fill="none" stroke="${ink}" stroke-width="2.5" opacity="0.75"/>${drawHand(180, dial * 0.18, 3, ink, 500 + dial * 0.5)}`;
+  const subDial = `<circle cx="${middle}" cy="${500 + dialRadius * 0.5}" r="${dialRadius * 0.24}" fill="none" stroke="${ink}" stroke-width="2.5" opacity="0.75"/>${drawHand(180, dialRadius * 0.18, 3, ink, 500 + dialRadius * 0.5)}`;
   return (
-    `${shading}${defineBlur('glass', 14)}<circle cx="${middle}" cy="500" r="${dial}" fill="url(#dial)"/>${drawMarks(shape, dial, ink)}` +
+    `${shading}${defineBlur('glass', 14)}<circle cx="${middle}" cy="500" r="${dialRadius}" fill="url(#dial)"/>${drawMarks(shape, dialRadius, ink)}` +
     (shape.hasSubDial
       ? subDial
-      : `<rect x="${middle + dial * 0.5}" y="482" width="44" height="36" rx="4" fill="#fff" stroke="${ink}" stroke-width="2"/>`) +
-    `${drawHand(305, dial * 0.52, 11, ink)}${drawHand(58, dial * 0.78, 8, ink)}${drawHand(200, dial * 0.82, 2.5, '#d1462f')}` +
+      : `<rect x="${middle + dialRadius * 0.5}" y="482" width="44" height="36" rx="4" fill="#fff" stroke="${ink}" stroke-width="2"/>`) +
+    `${drawHand(305, dialRadius * 0.52, 11, ink)}${drawHand(58, dialRadius * 0.78, 8, ink)}${drawHand(200, dialRadius * 0.82, 2.5, '#d1462f')}` +
     `<circle cx="${middle}" cy="500" r="10" fill="${ink}"/>` +
-    `<path d="M ${middle - dial * 0.7} ${500 - dial * 0.1} A ${dial * 0.75} ${dial * 0.75} 0 0 1 ${middle + dial * 0.1} ${500 - dial * 0.72}" stroke="#fff" stroke-width="26" fill="none" opacity="0.28" filter="url(#glass)"/>`
+    `<path d="M ${middle - dialRadius * 0.7} ${500 - dialRadius * 0.1} A ${dialRadius * 0.75} ${dialRadius * 0.75} 0 0 1 ${middle + dialRadius * 0.1} ${500 - dialRadius * 0.72}" stroke="#fff" stroke-width="26" fill="none" opacity="0.28" filter="url(#glass)"/>`
   );
 }
 
-function drawMarks({ marks }: WatchShape, dial: number, ink: string): string {
+function drawMarks({ marks }: WatchShape, dialRadius: number, ink: string): string {
   return Array.from({ length: 60 }, (_, minute) => {
     const isHour = minute % 5 === 0;
     const rotation = `transform="rotate(${minute * 6} ${middle} 500)"`;
     if (!isHour)
-      return `<rect x="${middle - 1}" y="${500 - dial + 8}" width="2" height="9" fill="${ink}" opacity="0.7" ${rotation}/>`;
+      return `<rect x="${middle - 1}" y="${500 - dialRadius + 8}" width="2" height="9" fill="${ink}" opacity="0.7" ${rotation}/>`;
     if (marks === 'dots')
-      return `<circle cx="${middle}" cy="${500 - dial + 22}" r="8" fill="${ink}" ${rotation}/>`;
-    return `<rect x="${middle - 4.5}" y="${500 - dial + 10}" width="9" height="${minute % 15 === 0 ? 36 : 24}" rx="2" fill="${ink}" ${rotation}/>`;
+      return `<circle cx="${middle}" cy="${500 - dialRadius + 22}" r="8" fill="${ink}" ${rotation}/>`;
+    return `<rect x="${middle - 4.5}" y="${500 - dialRadius + 10}" width="9" height="${minute % 15 === 0 ? 36 : 24}" rx="2" fill="${ink}" ${rotation}/>`;
   }).join('');
 }
 

@@ -3,7 +3,7 @@ import type { ImageWithRenditions } from '../../../model/image.ts';
 import type { TenantUsage } from '../../../model/tenant.ts';
 import type { ImageComparison } from '../../../services/compare-with-image.ts';
 import type { IngestResult } from '../../../services/ingest-upload.ts';
-import type { DeletedPurgeReport } from '../../../services/purge/purge-deleted.ts';
+import type { PurgeDeletedReport } from '../../../services/purge/purge-deleted.ts';
 import { comparisonNote, metricsNote, roundTo } from '../../responses/comparison-notes.ts';
 
 /** Schema of the upload response. */
@@ -159,7 +159,7 @@ export const purgeSchema = z.object({
 });
 
 /** Converts a purge report to JSON. This dialect counts renditions, not images. */
-export function toPurgeRecord(report: DeletedPurgeReport, days: number): z.input<typeof purgeSchema> {
+export function toPurgeRecord(report: PurgeDeletedReport, days: number): z.input<typeof purgeSchema> {
   return {
     dry_run: report.dryRun,
     purge_days: days,

@@ -19,7 +19,7 @@ const infoSchema = z.object({
   name: z.string(),
   version: z.string(),
   max_file_size: z.int().describe('Maximum size of an upload, in bytes.'),
-  max_pixels: z.int().describe('Maximum number of pixels (width × height) of the frame that is used.'),
+  max_pixels: z.int().describe('Maximum number of pixels (width × height).'),
   max_frames: z.int(),
   allowed_types: z
     .array(z.string())
