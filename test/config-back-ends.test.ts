@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { loadConfig } from '../src/config.ts';
-import { problemsOf } from './support/inner/config-problems.ts';
+import { listConfigProblems } from './support/inner/config-problems.ts';
 
 const loadDatabaseConfig = (env: Record<string, string>) => loadConfig(env).database;
 
@@ -63,7 +63,7 @@ test('builds the URL from POSTGRES_* settings only if they include a host', () =
 
 test('rejects an SQLite URL, and reports the variable name and a suggestion', () => {
   for (const name of ['DATABASE_URL', 'THUMBFORGE_DATABASE_URL'])
-    expect(problemsOf({ [name]: 'sqlite+aiosqlite:///./app.db' })).toEqual([
+    expect(listConfigProblems({ [name]: 'sqlite+aiosqlite:///./app.db' })).toEqual([
       expect.stringMatching(
         `^${name}: its value is an SQLite URL, which is not supported: leave the variable unset to use the embedded`,
       ),
@@ -80,7 +80,7 @@ test('never includes a password in a reported problem', () => {
   ];
   for (const url of urls)
     for (const name of ['DATABASE_URL', 'REDIS_URL']) {
-      const problems = problemsOf({ [name]: url, PORT: 'x' });
+      const problems = listConfigProblems({ [name]: url, PORT: 'x' });
       expect(problems, url).toHaveLength(2);
       expect(problems.join('\n'), url).not.toContain('hunter2');
     }
@@ -99,7 +99,9 @@ test('uses Redis only with a database server', () => {
 });
 
 test('requires a bucket for S3, and normalises the prefix', () => {
-  expect(problemsOf({ STORAGE_TYPE: 's3' })).toEqual([expect.stringMatching(/^S3_BUCKET: is not set/)]);
+  expect(listConfigProblems({ STORAGE_TYPE: 's3' })).toEqual([
+    expect.stringMatching(/^S3_BUCKET: is not set/),
+  ]);
   const loadStorageConfig = (env: Record<string, string>) =>
     loadConfig({ STORAGE_TYPE: 'S3', S3_BUCKET: 'pictures', ...env }).storage;
   expect(loadStorageConfig({})).toMatchObject({
@@ -113,7 +115,7 @@ test('requires a bucket for S3, and normalises the prefix', () => {
   for (const S3_PREFIX of ['shop/a', '/shop/a/', 'shop/a/'])
     expect(loadStorageConfig({ S3_PREFIX }), S3_PREFIX).toMatchObject({ prefix: 'shop/a/' });
   for (const S3_PREFIX of ['a//b', '../a', 'a b', 'x'.repeat(201)])
-    expect(problemsOf({ S3_PREFIX })[0], S3_PREFIX).toMatch(/^S3_PREFIX: /);
+    expect(listConfigProblems({ S3_PREFIX })[0], S3_PREFIX).toMatch(/^S3_PREFIX: /);
   expect(
     loadStorageConfig({ AWS_ENDPOINT_URL: 'http://127.0.0.1:9000/', S3_DELIVERY: 'redirect' }),
   ).toMatchObject({
@@ -121,7 +123,7 @@ test('requires a bucket for S3, and normalises the prefix', () => {
     forcePathStyle: true,
     redirectSeconds: 300,
   });
-  expect(problemsOf({ S3_ENDPOINT: 'ftp://store' })[0]).toMatch(/^S3_ENDPOINT: .*is not an http/);
+  expect(listConfigProblems({ S3_ENDPOINT: 'ftp://store' })[0]).toMatch(/^S3_ENDPOINT: .*is not an http/);
 });
 
 test('warns about settings that have no effect', () => {
@@ -138,8 +140,10 @@ test('warns about settings that have no effect', () => {
 });
 
 test('rejects a URL with an unescaped password or quotes', () => {
-  expect(problemsOf({ DATABASE_URL: 'postgres://u:p@ss/word@127.0.0.1/x' })).toEqual([
+  expect(listConfigProblems({ DATABASE_URL: 'postgres://u:p@ss/word@127.0.0.1/x' })).toEqual([
     expect.stringMatching(/^DATABASE_URL: its value contains more than one @: in a password, write @ as %40/),
   ]);
-  expect(problemsOf({ DATABASE_URL: '"postgres://u:p@db/x"' })).toEqual([expect.stringMatching(/is quoted/)]);
+  expect(listConfigProblems({ DATABASE_URL: '"postgres://u:p@db/x"' })).toEqual([
+    expect.stringMatching(/is quoted/),
+  ]);
 });

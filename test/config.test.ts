@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
 import { loadConfig } from '../src/config.ts';
-import { problemsOf } from './support/inner/config-problems.ts';
+import { listConfigProblems } from './support/inner/config-problems.ts';
 import { runVitrine } from './support/process/command.ts';
 
 const preset = (name: string, width: number, height: number, quality = 85) => ({
@@ -82,16 +82,16 @@ test('parses host names and the public URL, and rejects invalid values', () => {
     'a*.example',
     'user@a.example',
   ])
-    expect(problemsOf({ ALLOWED_HOSTS: text })[0], text).toMatch(/^ALLOWED_HOSTS: .*not a host name/);
+    expect(listConfigProblems({ ALLOWED_HOSTS: text })[0], text).toMatch(/^ALLOWED_HOSTS: .*not a host name/);
   for (const text of ['a.example', 'https://a.example/path', 'ftp://a.example'])
-    expect(problemsOf({ PUBLIC_URL: text })[0], text).toMatch(/^PUBLIC_URL: .*not an origin/);
-  expect(problemsOf({ PURGE_CONFIRM_TOKEN: 'two\nlines' })[0]).toMatch(
+    expect(listConfigProblems({ PUBLIC_URL: text })[0], text).toMatch(/^PUBLIC_URL: .*not an origin/);
+  expect(listConfigProblems({ PURGE_CONFIRM_TOKEN: 'two\nlines' })[0]).toMatch(
     /^PURGE_CONFIRM_TOKEN: its value contains control/,
   );
 });
 
 test('reports all problems together, each with its variable name', () => {
-  const problems = problemsOf({
+  const problems = listConfigProblems({
     PORT: 'eighty',
     LOG_LEVEL: 'loud',
     PRESETS: '{',
@@ -134,8 +134,8 @@ test('enables debug logs only if DEBUG has a true value', () => {
 });
 
 test('rejects names of built-in object properties', () => {
-  expect(problemsOf({ LOG_LEVEL: 'constructor' })).toHaveLength(1);
-  expect(problemsOf({ ALLOWED_EXTENSIONS: '.png,tostring,constructor' })).toHaveLength(1);
+  expect(listConfigProblems({ LOG_LEVEL: 'constructor' })).toHaveLength(1);
+  expect(listConfigProblems({ ALLOWED_EXTENSIONS: '.png,tostring,constructor' })).toHaveLength(1);
 });
 
 test('accepts a preset as a number, a pair or an object', () => {
@@ -156,7 +156,7 @@ test('accepts a preset as a number, a pair or an object', () => {
     '{"a":1.5}',
   ];
   for (const text of [...invalid, '{"a":20000}', '{"a":{"width":1,"height":1,"quality":101}}', '{"a":1,'])
-    expect(problemsOf({ PRESETS: text })[0], text).toMatch(/^PRESETS: .*it accepts a JSON object/);
+    expect(listConfigProblems({ PRESETS: text })[0], text).toMatch(/^PRESETS: .*it accepts a JSON object/);
 });
 
 test('overrides only the thumb preset with THUMBNAIL_SIZE', () => {
@@ -166,15 +166,17 @@ test('overrides only the thumb preset with THUMBNAIL_SIZE', () => {
       preset('card', 400, 400),
     ]);
   for (const text of ['0', 'big', '10x', '99999'])
-    expect(problemsOf({ THUMBNAIL_SIZE: text })[0], text).toMatch(/^THUMBNAIL_SIZE: .*`100` or `100x100`/);
+    expect(listConfigProblems({ THUMBNAIL_SIZE: text })[0], text).toMatch(
+      /^THUMBNAIL_SIZE: .*`100` or `100x100`/,
+    );
 });
 
 test('accepts extensions with and without dots in ALLOWED_EXTENSIONS', () => {
   const formats = (text: string) => loadConfig({ ALLOWED_EXTENSIONS: text }).uploads.allowedFormats;
   expect(formats('.JPG, jpeg;.png')).toEqual(['jpeg', 'png']);
   expect(formats('tif')).toEqual(['tiff']);
-  expect(problemsOf({ ALLOWED_EXTENSIONS: '.jpg,.svg,.exe' })[0]).toMatch(/contains svg, exe, which/);
-  expect(problemsOf({ ALLOWED_EXTENSIONS: ',' })[0]).toMatch(/contains no format/);
+  expect(listConfigProblems({ ALLOWED_EXTENSIONS: '.jpg,.svg,.exe' })[0]).toMatch(/contains svg, exe, which/);
+  expect(listConfigProblems({ ALLOWED_EXTENSIONS: ',' })[0]).toMatch(/contains no format/);
 });
 
 test('parses networks in TRUSTED_PROXIES', () => {
@@ -182,7 +184,7 @@ test('parses networks in TRUSTED_PROXIES', () => {
   expect(proxies('none')).toEqual([]);
   expect(proxies('10.0.0.0/8, 192.0.2.7, fd00::/8')).toEqual(['10.0.0.0/8', '192.0.2.7/32', 'fd00::/8']);
   for (const text of ['10.0.0.0/8:80', 'proxy.example', '10.0.0.0/40'])
-    expect(problemsOf({ TRUSTED_PROXIES: text })[0], text).toMatch(/which is not a network/);
+    expect(listConfigProblems({ TRUSTED_PROXIES: text })[0], text).toMatch(/which is not a network/);
 });
 
 test('parses networks with and without a port in IMPORT_ALLOWED_NETWORKS', () => {
@@ -207,11 +209,11 @@ test('parses networks with and without a port in IMPORT_ALLOWED_NETWORKS', () =>
   ]);
   expect(networks('[10.0.0.0/8, fd00::/8]')).toEqual([allow('10.0.0.0/8'), allow('fd00::/8')]);
   for (const text of ['10.0.0.0/8:', '10.0.0.0/33:80', 'fd00::/8:9000', 'name.example:80', ':80', '[]:80'])
-    expect(problemsOf({ IMPORT_ALLOWED_NETWORKS: text })[0], text).toMatch(
+    expect(listConfigProblems({ IMPORT_ALLOWED_NETWORKS: text })[0], text).toMatch(
       /which is not a network\. Accepted: comma-separated networks/,
     );
   for (const text of ['10.0.0.1:0', '10.0.0.1:65536', '[fd00::/8]:99999'])
-    expect(problemsOf({ IMPORT_ALLOWED_NETWORKS: text })[0], text).toMatch(
+    expect(listConfigProblems({ IMPORT_ALLOWED_NETWORKS: text })[0], text).toMatch(
       /whose port is not between 1 and 65535/,
     );
 });
@@ -237,5 +239,7 @@ test('parses a launcher command with quoted arguments, and rejects an unclosed q
     '/my data',
     '{folder}',
   ]);
-  expect(problemsOf({ DECODER_LAUNCHER: 'bwrap "--bind' })[0]).toMatch(/DECODER_LAUNCHER.*unclosed quote/);
+  expect(listConfigProblems({ DECODER_LAUNCHER: 'bwrap "--bind' })[0]).toMatch(
+    /DECODER_LAUNCHER.*unclosed quote/,
+  );
 });

@@ -9,14 +9,14 @@ import {
   protectDataFolder,
   modeIfOpen,
 } from '../../src/data-folder/private-folder.ts';
-import { testFolder } from '../support/inner/folders.ts';
-import { recordingLogger } from '../support/inner/logger.ts';
+import { makeTestFolder } from '../support/inner/folders.ts';
+import { makeRecordingLogger } from '../support/inner/logger.ts';
 
 const octalMode = async (path: string) => ((await lstat(path)).mode & 0o7777).toString(8);
 
 /** Creates a folder with nested files that everyone can read and write. */
 async function createOpenFolder(files = 3) {
-  const root = await testFolder();
+  const root = await makeTestFolder();
   const storageFolder = join(root, 'storage');
   for (const shard of ['aa', 'bb']) {
     await mkdir(join(storageFolder, shard), { recursive: true });
@@ -38,7 +38,7 @@ test("makes a data folder and its files private, and keeps the owner's permissio
   const { root, storageFolder } = await createOpenFolder();
   await writeFile(join(root, 'vitrine.lock'), '', { mode: 0o644 });
   await chmod(join(storageFolder, 'aa', '1'), 0o444);
-  const logger = recordingLogger();
+  const logger = makeRecordingLogger();
   protectDataFolder(root, [storageFolder], logger);
   expect(await openPaths(root)).toEqual([]);
   expect(await octalMode(root)).toBe('700');
@@ -49,7 +49,7 @@ test("makes a data folder and its files private, and keeps the owner's permissio
 
 test('makes many files private in the background, and resumes at the next start', async () => {
   const { root, storageFolder } = await createOpenFolder(300);
-  const logger = recordingLogger();
+  const logger = makeRecordingLogger();
   const firstRun = protectDataFolder(root, [storageFolder], logger, 0);
   firstRun.stop();
   expect(await octalMode(root)).toBe('700');
@@ -62,7 +62,7 @@ test('makes many files private in the background, and resumes at the next start'
 test('finds open files in private folders below an open data folder', async () => {
   const { root, storageFolder } = await createOpenFolder();
   await chmod(storageFolder, 0o700);
-  protectDataFolder(root, [storageFolder], recordingLogger());
+  protectDataFolder(root, [storageFolder], makeRecordingLogger());
   expect(await openPaths(root)).toEqual([]);
 });
 
@@ -70,7 +70,7 @@ test('does not search a folder that is already private', async () => {
   const { root, storageFolder } = await createOpenFolder();
   await chmod(storageFolder, 0o700);
   await chmod(root, 0o700);
-  const logger = recordingLogger();
+  const logger = makeRecordingLogger();
   protectDataFolder(root, [storageFolder], logger);
   expect(await openPaths(storageFolder)).not.toEqual([]);
   expect(logger.lines).toEqual([]);
@@ -83,7 +83,7 @@ test('does not change symbolic links or their targets', async () => {
   const otherFolder = await createOpenFolder();
   await symlink(otherFolder.root, join(storageFolder, 'folder'));
   await symlink(join(otherFolder.storageFolder, 'aa', '0'), join(storageFolder, 'file'));
-  protectDataFolder(root, [storageFolder], recordingLogger());
+  protectDataFolder(root, [storageFolder], makeRecordingLogger());
   expect(await octalMode(otherFolder.root)).toBe('777');
   expect(await octalMode(join(otherFolder.storageFolder, 'aa', '0'))).toBe('777');
 });
@@ -91,7 +91,7 @@ test('does not change symbolic links or their targets', async () => {
 test('leaves a shared folder open and warns', async () => {
   const { root, storageFolder } = await createOpenFolder();
   await chmod(root, 0o1777);
-  const logger = recordingLogger();
+  const logger = makeRecordingLogger();
   protectDataFolder(root, [storageFolder], logger);
   expect(await octalMode(root)).toBe('1777');
   expect(logger.messages('warn')[0]).toMatch(/mode 1777.*set DATA_DIR to a different folder\.$/);
@@ -100,10 +100,10 @@ test('leaves a shared folder open and warns', async () => {
 });
 
 test('creates a private data folder only if it is used', async () => {
-  const root = join(await testFolder(), 'a', 'b');
-  protectDataFolder(root, [], recordingLogger());
+  const root = join(await makeTestFolder(), 'a', 'b');
+  protectDataFolder(root, [], makeRecordingLogger());
   await expect(lstat(root)).rejects.toThrow('ENOENT');
-  protectDataFolder(root, [join(root, 'storage')], recordingLogger());
+  protectDataFolder(root, [join(root, 'storage')], makeRecordingLogger());
   expect(await octalMode(root)).toBe('700');
 });
 

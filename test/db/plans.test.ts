@@ -2,13 +2,13 @@ import { beforeAll, expect, test } from 'vitest';
 import { makeQueries } from '../../src/db/queries.ts';
 import { embeddingSpace } from '../../src/model/fingerprint.ts';
 import { unrestrictedPrincipal, type Principal } from '../../src/model/principal.ts';
-import { openDatabase, rowOf } from '../support/inner/database.ts';
+import { openDatabase, selectRow } from '../support/inner/database.ts';
 import { fillDatabase } from '../support/inner/filled-database.ts';
 import { seqScannedTables, recordQueries } from '../support/inner/plans.ts';
-import { derivedFactsOf, hashOf, uploadOf } from '../support/inner/records.ts';
+import { makeDerivedFacts, sha256Hex, makeUpload } from '../support/inner/records.ts';
 
 const filledDatabase = await openDatabase();
-const { database, plansOf: recordPlans } = recordQueries(filledDatabase);
+const { database, recordPlans } = recordQueries(filledDatabase);
 const queries = makeQueries(database);
 const { images, reports, purging, usage, fingerprints, embeddings, jobs, references, storedFiles } = queries;
 const { tenants, deletion, recounting, expiredRows } = queries;
@@ -38,8 +38,8 @@ const operations: Record<string, () => Promise<unknown>> = {
   'a tenant’s list of completed images': () => images.list(smallTenant, { status: 'completed' }, page),
   'a list by time': () => images.list(unrestrictedPrincipal, { createdAfter: hourAgo }, page),
   'an image lookup': () => images.find(unrestrictedPrincipal, vase),
-  'an image lookup by content': () => images.findByContent(1, hashOf('x')),
-  'a list of images with the same content': () => images.listByContent(1, hashOf('x')),
+  'an image lookup by content': () => images.findByContent(1, sha256Hex('x')),
+  'a list of images with the same content': () => images.listByContent(1, sha256Hex('x')),
   'an image lookup by ids': () => images.listByIds(unrestrictedPrincipal, [1, 2, 3]),
   'a list of unused images': () => purging.listUnused({ tenantId: null, minAgeDays: 0 }, { limit: 200 }),
   'a count of unused images': () => purging.countUnused({ tenantId: null, minAgeDays: 1 }),
@@ -55,7 +55,7 @@ const operations: Record<string, () => Promise<unknown>> = {
   },
   'the overall usage': () => usage.overall(unrestrictedPrincipal),
   'a tenant’s usage': () => usage.tenant(unrestrictedPrincipal, 'tenant-7'),
-  'a neighbour search': () => fingerprints.findNeighbours(5, derivedFactsOf('x').fingerprint, 20, ''),
+  'a neighbour search': () => fingerprints.findNeighbours(5, makeDerivedFacts('x').fingerprint, 20, ''),
   'a similarity search for a small tenant': () =>
     embeddings.similarToPicture(5, { space: embeddingSpace, vector: [1, 0, 0] }, '', {
       limit: 10,
@@ -70,16 +70,16 @@ const operations: Record<string, () => Promise<unknown>> = {
   'a retry': () => jobs.retry(unrestrictedPrincipal, 3),
   'a claim': () => jobs.claimDue('derive', 4, 60),
   'a requeue': () => jobs.requeue(vase.id, 50),
-  'an upload': () => jobs.enqueueUpload(uploadOf(1, 'new', { leaseSeconds: 60 })),
+  'an upload': () => jobs.enqueueUpload(makeUpload(1, 'new', { leaseSeconds: 60 })),
   'an import': () =>
     jobs.enqueueUrls(
-      [{ tenantId: 1, url: 'u', urlHash: hashOf('u'), reference: 'page' }],
+      [{ tenantId: 1, url: 'u', urlHash: sha256Hex('u'), reference: 'page' }],
       'reuse-completed',
       50,
     ),
   'a completion': async () => {
-    const upload = await jobs.enqueueUpload(uploadOf(1, 'done', { leaseSeconds: 60 }));
-    if ('job' in upload) await jobs.complete(upload.job, [], derivedFactsOf('done'));
+    const upload = await jobs.enqueueUpload(makeUpload(1, 'done', { leaseSeconds: 60 }));
+    if ('job' in upload) await jobs.complete(upload.job, [], makeDerivedFacts('done'));
   },
   'an added reference': () => references.add(vase.id, 'page'),
   'a deletion': () => deletion.softDelete(unrestrictedPrincipal, { id: 4_001 }, true),
@@ -91,16 +91,16 @@ const operations: Record<string, () => Promise<unknown>> = {
   'a removal of tenants without images': () => expiredRows.removeTenants(30),
   'a list of originals to check': () => storedFiles.listOriginalsAfter(10_000, 500),
   'a list of files to check': () =>
-    storedFiles.listUnused([{ key: 'originals/1/00/5', tenantId: 1, contentHash: hashOf('x') }]),
+    storedFiles.listUnused([{ key: 'originals/1/00/5', tenantId: 1, contentHash: sha256Hex('x') }]),
   'a recount of a small tenant': () => recounting.correctUsage(5),
   'a recount of a large tenant': () => recounting.correctUsage(1),
   'a repair of file owners': () => recounting.repairOwners(5),
   'a list of tenants to recount': () => recounting.listTenantsAfter(0, 500),
   'a withdrawal': async () => {
-    const upload = await jobs.enqueueUpload(uploadOf(1, 'broken', { leaseSeconds: 60 }));
+    const upload = await jobs.enqueueUpload(makeUpload(1, 'broken', { leaseSeconds: 60 }));
     if (!('job' in upload)) throw new Error('The content is known.');
     const removeOriginal = () => Promise.resolve();
-    await jobs.withdraw(upload.job, { contentHash: hashOf('broken'), removeOriginal });
+    await jobs.withdraw(upload.job, { contentHash: sha256Hex('broken'), removeOriginal });
   },
   'a purge of one deleted image': async () => {
     const [candidate] = await purging.listDeleted(null, hourAgo, { limit: 1 });
@@ -125,7 +125,7 @@ test('detects a plan that scans a table', async () => {
     database.sql.selectFrom('images').select('id').where('original_filename', '=', 'x').execute(),
   );
   expect(seqScannedTables(plan!)).toEqual(['images']);
-  expect(await rowOf(filledDatabase, 'SELECT count(*) > 29000 AS filled FROM images')).toEqual({
+  expect(await selectRow(filledDatabase, 'SELECT count(*) > 29000 AS filled FROM images')).toEqual({
     filled: true,
   });
 });

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { makeTenantQueries } from '../../src/db/tenants.ts';
-import { rowOf, useDatabase } from '../support/inner/database.ts';
+import { selectRow, useDatabase } from '../support/inner/database.ts';
 
 const database = await useDatabase();
 
@@ -18,7 +18,9 @@ test('distinguishes names by case', async () => {
 
 test('does not create a tenant when looking up an unknown name', async () => {
   expect(await makeTenantQueries(database).find('unknown')).toBeUndefined();
-  expect(await rowOf(database, "SELECT count(*) FROM tenants WHERE name = 'unknown'")).toEqual({ count: 0 });
+  expect(await selectRow(database, "SELECT count(*) FROM tenants WHERE name = 'unknown'")).toEqual({
+    count: 0,
+  });
 });
 
 test('creates one tenant for many concurrent first uses', async () => {

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { hasRedisServer, privateRedis } from '../support/inner/redis-server.ts';
+import { hasRedisServer, makePrivateRedis } from '../support/inner/redis-server.ts';
 import { call, finishedImage, upload, uploadQueued } from '../support/process/client.ts';
 import { jpeg } from '../support/process/pictures.ts';
 import { services } from '../support/services.ts';
@@ -62,7 +62,7 @@ describe.runIf(canRun)('compose.yaml', () => {
     await useDatabase({ user, password, database }, 'superuser');
     const [program, ...options] = findService('redis').command ?? [];
     expect(program).toBe('redis-server');
-    const redis = await privateRedis(...options);
+    const redis = await makePrivateRedis(...options);
     await redis.start();
     const hostMappings = [
       { name: 'postgres', port: 5432, target: databaseTarget() },

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { describe, expect, test } from 'vitest';
 import { parse } from 'yaml';
-import { hasRedisServer, privateRedis } from '../support/inner/redis-server.ts';
+import { hasRedisServer, makePrivateRedis } from '../support/inner/redis-server.ts';
 import { finishedImage, upload, uploadQueued } from '../support/process/client.ts';
 import { jpeg } from '../support/process/pictures.ts';
 import { s3Keys } from '../support/process/s3.ts';
@@ -138,7 +138,7 @@ describe.runIf(canRun)('render.yaml', () => {
   test.runIf(hasRedisServer())('runs every start command with Redis', { tags: 'slow' }, async () => {
     await useBucket(enteredValues['S3_BUCKET'] ?? '');
     const keyvalue = redisBlueprint.services.find(({ type }) => type === 'keyvalue');
-    const redis = await privateRedis('--maxmemory-policy', keyvalue?.maxmemoryPolicy ?? '');
+    const redis = await makePrivateRedis('--maxmemory-policy', keyvalue?.maxmemoryPolicy ?? '');
     await redis.start();
     const target = { host: '127.0.0.1', port: redis.port };
     await expectWorkingBlueprint(

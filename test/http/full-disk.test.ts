@@ -6,13 +6,13 @@ import { expect, onTestFinished, test } from 'vitest';
 import { AppError, asAppError } from '../../src/errors.ts';
 import { makeReceiveUploadForm } from '../../src/http/bodies/upload-form.ts';
 import { makeStaging } from '../../src/storage/staging.ts';
-import { testFolder } from '../support/inner/folders.ts';
+import { makeTestFolder } from '../support/inner/folders.ts';
 import { form } from '../support/process/client.ts';
 
 /** Creates staging on a disk that fills up while a file is received. Removing the partial file takes a moment. */
 async function makeFullStaging() {
   return {
-    ...makeStaging(await testFolder()),
+    ...makeStaging(await makeTestFolder()),
     async receive(source: AsyncIterable<Buffer>): Promise<never> {
       for await (const chunk of source) if (chunk.length > 0) break;
       await sleep(20);

@@ -6,12 +6,12 @@ import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 import { asAppError } from '../../src/errors.ts';
 import { makeReceiveUploadForm } from '../../src/http/bodies/upload-form.ts';
 import { makeStaging, type Staging } from '../../src/storage/staging.ts';
-import { fileFolder } from '../support/inner/folders.ts';
+import { makeFileFolder } from '../support/inner/folders.ts';
 import { boundary, chunk, connectRaw, formEnd, formHead, partHead } from '../support/process/socket.ts';
 
 const maxBytes = 2 ** 20;
 const picture = Buffer.alloc(300_000, 'picture \r\n--vitrine-test');
-const folder = await fileFolder();
+const folder = await makeFileFolder();
 const server = createServer();
 let staging: Staging;
 let url: string;

@@ -3,25 +3,25 @@ import { sql } from 'kysely';
 import { expect, onTestFinished, test, vi } from 'vitest';
 import type { Database } from '../../src/db/database.ts';
 import { openPostgresDatabase, type PostgresSettings } from '../../src/db/engine/postgres.ts';
-import { recordingLogger } from '../support/inner/logger.ts';
+import { makeRecordingLogger } from '../support/inner/logger.ts';
 import {
-  fileServerDatabase,
-  onServer,
+  openFileServerDatabase,
+  runOnServer,
   testSettings,
-  urlOfDatabase,
+  serverDatabaseUrl,
 } from '../support/inner/server-database.ts';
 import { startTcpProxy } from '../support/inner/tcp-proxy.ts';
 import { waitTimeoutMs, timeScale } from '../support/time-scale.ts';
 
-const { name } = await fileServerDatabase();
-const url = urlOfDatabase(name);
+const { name } = await openFileServerDatabase();
+const url = serverDatabaseUrl(name);
 const query = async (database: Database) => {
   await sql`SELECT count(*) FROM images`.execute(database.sql);
 };
 const unavailable = { code: 'database_unavailable', status: 503 };
 
 async function open(settings: Partial<PostgresSettings> = {}): Promise<Database> {
-  const database = await openPostgresDatabase({ ...testSettings, url, ...settings }, recordingLogger());
+  const database = await openPostgresDatabase({ ...testSettings, url, ...settings }, makeRecordingLogger());
   onTestFinished(() => database.close());
   return database;
 }
@@ -42,7 +42,7 @@ test('replaces idle and active connections that the server closes', async () => 
   await sleep(200);
   const [result] = await Promise.allSettled([
     sleepQuery,
-    onServer(
+    runOnServer(
       `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '${name}' AND pid <> pg_backend_pid()`,
     ),
   ]);
@@ -56,7 +56,7 @@ test('rolls back a transaction whose connection is lost, and runs the next query
   const lostTransaction = database.sql.transaction().execute(async (transaction) => {
     await sql`INSERT INTO tenants (name) VALUES ('rolled back 1')`.execute(transaction);
     const { rows } = await sql<{ pid: number }>`SELECT pg_backend_pid() AS pid`.execute(transaction);
-    await onServer(`SELECT pg_terminate_backend(${rows[0]?.pid})`);
+    await runOnServer(`SELECT pg_terminate_backend(${rows[0]?.pid})`);
     await sleep(100);
     await sql`INSERT INTO tenants (name) VALUES ('rolled back 2')`.execute(transaction);
   });
@@ -114,7 +114,7 @@ test('does not include the password in a startup error', async () => {
   urlWithPassword.password = 'hunter2';
   const error = await openPostgresDatabase(
     { ...testSettings, url: urlWithPassword.href, waitMs: 0 },
-    recordingLogger(),
+    makeRecordingLogger(),
   ).catch((reason: unknown) => String(reason));
   expect(error).toMatch(/cannot be used: .*Check DATABASE_URL/s);
   expect(error).not.toContain('hunter2');
@@ -122,8 +122,8 @@ test('does not include the password in a startup error', async () => {
 
 test('reports immediately that a database does not exist', async () => {
   const databaseOpened = openPostgresDatabase(
-    { ...testSettings, url: urlOfDatabase('no_such_database') },
-    recordingLogger(),
+    { ...testSettings, url: serverDatabaseUrl('no_such_database') },
+    makeRecordingLogger(),
   );
   await expect(databaseOpened).rejects.toThrow(/"no_such_database" does not exist\. Create the database/);
 });

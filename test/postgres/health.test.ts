@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
-import { testFolder } from '../support/inner/folders.ts';
-import { testServerDatabase, urlOfDatabase } from '../support/inner/server-database.ts';
+import { makeTestFolder } from '../support/inner/folders.ts';
+import { openTestServerDatabase, serverDatabaseUrl } from '../support/inner/server-database.ts';
 import { startTcpProxy } from '../support/inner/tcp-proxy.ts';
 import { call } from '../support/process/client.ts';
 import { startServer } from '../support/process/server.ts';
@@ -8,12 +8,12 @@ import { timeScale } from '../support/time-scale.ts';
 
 /** Starts a server that connects to its database through a proxy that the test can stop. */
 async function startWithDatabaseProxy() {
-  const { name } = await testServerDatabase();
-  const url = new URL(urlOfDatabase(name));
+  const { name } = await openTestServerDatabase();
+  const url = new URL(serverDatabaseUrl(name));
   const proxy = await startTcpProxy({ host: url.hostname, port: Number(url.port) });
   url.host = `127.0.0.1:${proxy.port}`;
   const env = { DATABASE_URL: url.href, WORKER_CONCURRENCY: '1', DATABASE_CONNECT_SECONDS: '1' };
-  return { proxy, server: await startServer(env, await testFolder()) };
+  return { proxy, server: await startServer(env, await makeTestFolder()) };
 }
 
 test('reports within the timeout that the database has stopped responding, and later that it has recovered', async () => {

@@ -1,10 +1,10 @@
 import { expect, test } from 'vitest';
 import { unrestrictedPrincipal } from '../../src/model/principal.ts';
 import { makeCatalog } from '../support/inner/catalog.ts';
-import { rowsOf, useDatabase } from '../support/inner/database.ts';
+import { selectRows, useDatabase } from '../support/inner/database.ts';
 import { closeGate } from '../support/inner/gate.ts';
-import { attemptOf } from '../support/inner/jobs.ts';
-import { uploadOf } from '../support/inner/records.ts';
+import { makeFailedAttempt } from '../support/inner/jobs.ts';
+import { makeUpload } from '../support/inner/records.ts';
 
 /** Tests races between queries that create a job for the same image. */
 
@@ -14,7 +14,7 @@ const catalog = makeCatalog(database, shop.id);
 const { jobs } = catalog;
 
 const listActiveJobs = (imageId: number) =>
-  rowsOf(
+  selectRows(
     database,
     `SELECT id FROM jobs WHERE image_id = ${imageId} AND state IN ('pending', 'processing') ORDER BY id`,
   );
@@ -32,9 +32,9 @@ async function race(first: () => Promise<unknown>, second: () => Promise<unknown
 
 test('creates one job when a failed image is uploaded again while its job is retried', async () => {
   const job = await catalog.upload('vase');
-  await jobs.recordFailure(job, attemptOf('permanent'), { state: 'failed' });
+  await jobs.recordFailure(job, makeFailedAttempt('permanent'), { state: 'failed' });
   await race(
-    () => jobs.enqueueUpload(uploadOf(shop.id, 'vase')),
+    () => jobs.enqueueUpload(makeUpload(shop.id, 'vase')),
     () => jobs.retryAll(unrestrictedPrincipal, {}),
   );
   expect(await listActiveJobs(job.imageId)).toHaveLength(1);

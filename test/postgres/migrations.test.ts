@@ -1,14 +1,14 @@
 import { expect, onTestFinished, test } from 'vitest';
 import { migrate } from '../../src/db/engine/migrate.ts';
-import { rowsOf } from '../support/inner/database.ts';
+import { selectRows } from '../support/inner/database.ts';
 import { openPostgresDatabase } from '../../src/db/engine/postgres.ts';
-import { recordingLogger } from '../support/inner/logger.ts';
+import { makeRecordingLogger } from '../support/inner/logger.ts';
 import {
   createServerDatabase,
-  onServer,
+  runOnServer,
   openServerDatabase,
   testSettings,
-  urlOfDatabase,
+  serverDatabaseUrl,
 } from '../support/inner/server-database.ts';
 
 test('applies the migrations once when ten processes start concurrently', async () => {
@@ -26,7 +26,7 @@ test('applies the migrations once when ten processes start concurrently', async 
   const [firstDatabase] = databases;
   const versions =
     firstDatabase &&
-    (await rowsOf<{ version: number }>(firstDatabase, 'SELECT version FROM schema_migrations'));
+    (await selectRows<{ version: number }>(firstDatabase, 'SELECT version FROM schema_migrations'));
   expect(versions).toHaveLength(appliedMigrations.flat().length);
 });
 
@@ -41,7 +41,7 @@ test('rolls back a failed migration, and releases the lock', async () => {
   await database.runScript('CREATE TABLE renditions (id int)');
   await expect(migrate(database)).rejects.toThrow(/already exists/);
   expect(
-    await rowsOf(database, "SELECT 1 FROM pg_class WHERE relname IN ('images', 'schema_migrations')"),
+    await selectRows(database, "SELECT 1 FROM pg_class WHERE relname IN ('images', 'schema_migrations')"),
   ).toEqual([]);
   await database.runScript('DROP TABLE renditions');
   expect((await migrate(database)).applied.length).toBeGreaterThan(0);
@@ -50,14 +50,14 @@ test('rolls back a failed migration, and releases the lock', async () => {
 test('reports the missing permission if the user may not create tables', async () => {
   const { name, remove } = await createServerDatabase(false);
   const role = `vitrine_test_${process.pid}`;
-  await onServer(`CREATE ROLE ${role} LOGIN`);
-  const url = new URL(urlOfDatabase(name));
+  await runOnServer(`CREATE ROLE ${role} LOGIN`);
+  const url = new URL(serverDatabaseUrl(name));
   url.username = role;
-  const database = await openPostgresDatabase({ ...testSettings, url: url.href }, recordingLogger());
+  const database = await openPostgresDatabase({ ...testSettings, url: url.href }, makeRecordingLogger());
   onTestFinished(async () => {
     await database.close();
     await remove();
-    await onServer(`DROP ROLE ${role}`);
+    await runOnServer(`DROP ROLE ${role}`);
   });
   await expect(migrate(database)).rejects.toThrow(
     /is not allowed to create or change the tables .* grant it CREATE/,

@@ -4,9 +4,9 @@ import { promisify } from 'node:util';
 import { expect, test } from 'vitest';
 import type { Database } from '../../src/db/database.ts';
 import { makeCatalog } from '../support/inner/catalog.ts';
-import { rowsOf } from '../support/inner/database.ts';
+import { selectRows } from '../support/inner/database.ts';
 import { usageFromCounters, usageFromRows } from '../support/inner/recount.ts';
-import { testServerDatabase, urlOfDatabase } from '../support/inner/server-database.ts';
+import { openTestServerDatabase, serverDatabaseUrl } from '../support/inner/server-database.ts';
 
 const execFileAsync = promisify(execFile);
 const script = fileURLToPath(new URL('../support/process/mixed-operations.ts', import.meta.url));
@@ -54,14 +54,14 @@ const violations: Record<string, string> = {
 async function findViolations(database: Database): Promise<Record<string, unknown[]>> {
   const foundViolations: Record<string, unknown[]> = {};
   for (const [violation, query] of Object.entries(violations)) {
-    const rows = await rowsOf(database, query);
+    const rows = await selectRows(database, query);
     if (rows.length > 0) foundViolations[violation] = rows;
   }
   return foundViolations;
 }
 
 test('violates no invariant while several processes change the same few images', async () => {
-  const { name, database } = await testServerDatabase();
+  const { name, database } = await openTestServerDatabase();
   await database.runScript('CREATE TABLE stored (key text PRIMARY KEY)');
   const { id } = await makeCatalog(database, 1).tenants.ensure('shop');
   const seed = Math.floor(Math.random() * 1e6);
@@ -69,7 +69,7 @@ test('violates no invariant while several processes change the same few images',
     Array.from({ length: processCount }, (_, index) =>
       execFileAsync(process.execPath, [
         script,
-        urlOfDatabase(name),
+        serverDatabaseUrl(name),
         String(id),
         String(seed + index),
         String(operationCount),
@@ -83,7 +83,7 @@ test('violates no invariant while several processes change the same few images',
   });
   expect(await usageFromCounters(database)).toEqual(await usageFromRows(database));
   // Checks that the processes completed jobs and did not only fail.
-  const [completedJobs] = await rowsOf<{ count: number }>(
+  const [completedJobs] = await selectRows<{ count: number }>(
     database,
     "SELECT count(*) AS count FROM jobs WHERE state = 'completed'",
   );

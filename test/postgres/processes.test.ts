@@ -1,9 +1,13 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, onTestFinished, test, vi } from 'vitest';
-import { rowOf, rowsOf } from '../support/inner/database.ts';
-import { testFolder } from '../support/inner/folders.ts';
-import { uniquePicture } from '../support/inner/pictures.ts';
-import { createServerDatabase, testServerDatabase, urlOfDatabase } from '../support/inner/server-database.ts';
+import { selectRow, selectRows } from '../support/inner/database.ts';
+import { makeTestFolder } from '../support/inner/folders.ts';
+import { makeUniquePicture } from '../support/inner/pictures.ts';
+import {
+  createServerDatabase,
+  openTestServerDatabase,
+  serverDatabaseUrl,
+} from '../support/inner/server-database.ts';
 import { call, form } from '../support/process/client.ts';
 import { runVitrine } from '../support/process/command.ts';
 import { launch, startServer } from '../support/process/server.ts';
@@ -14,16 +18,21 @@ import { isThorough } from '../support/thoroughness.ts';
 
 /** Creates a database and a storage folder, and returns the environment of processes that share both. */
 async function makeSharedEnvironment(settings: Record<string, string> = {}) {
-  const { name, database } = await testServerDatabase();
-  const folder = await testFolder();
-  const env = { DATABASE_URL: urlOfDatabase(name), DATA_DIR: folder, WORKER_CONCURRENCY: '1', ...settings };
+  const { name, database } = await openTestServerDatabase();
+  const folder = await makeTestFolder();
+  const env = {
+    DATABASE_URL: serverDatabaseUrl(name),
+    DATA_DIR: folder,
+    WORKER_CONCURRENCY: '1',
+    ...settings,
+  };
   return { database, env, folder };
 }
 
 const queueUpload = async (url: string, tenant: string) => {
   const response = await call(`${url}/upload/`, {
     method: 'POST',
-    body: form(['file', await uniquePicture()], ['tenant_name', tenant]),
+    body: form(['file', await makeUniquePicture()], ['tenant_name', tenant]),
   });
   expect(response.status).toBe(200);
 };
@@ -44,7 +53,7 @@ test.each(wakeUps)(
       await queueUpload(server.url, 'shop');
       // Waits until the worker is idle. The delay prevents the uploads from coinciding with the worker's polls.
       await vi.waitFor(async () => {
-        const { unfinished } = await rowOf<{ unfinished: number }>(
+        const { unfinished } = await selectRow<{ unfinished: number }>(
           database,
           "SELECT count(*) AS unfinished FROM jobs WHERE state <> 'completed'",
         );
@@ -52,7 +61,7 @@ test.each(wakeUps)(
       }, waitTimeoutMs);
       await sleep(137);
     }
-    const delays = await rowsOf<{ ms: number }>(
+    const delays = await selectRows<{ ms: number }>(
       database,
       'SELECT (1000 * extract(epoch FROM started_at - created_at))::float8 AS ms FROM jobs ORDER BY 1',
     );
@@ -67,7 +76,7 @@ test('does not delay an upload behind another tenant’s long queue', async () =
   for (let i = 0; i < 30; i++) await queueUpload(server.url, 'busy');
   await Promise.all([startWorker(env, '--concurrency', '1'), startWorker(env, '--concurrency', '1')]);
   await vi.waitFor(async () => {
-    const { completed } = await rowOf<{ completed: number }>(
+    const { completed } = await selectRow<{ completed: number }>(
       database,
       "SELECT count(*) AS completed FROM jobs WHERE state = 'completed'",
     );
@@ -76,9 +85,9 @@ test('does not delay an upload behind another tenant’s long queue', async () =
   await queueUpload(server.url, 'small');
   const smallTenantJobs = "FROM jobs j JOIN tenants t ON t.id = j.tenant_id WHERE t.name = 'small'";
   await vi.waitFor(async () => {
-    expect(await rowOf(database, `SELECT j.state ${smallTenantJobs}`)).toEqual({ state: 'completed' });
+    expect(await selectRow(database, `SELECT j.state ${smallTenantJobs}`)).toEqual({ state: 'completed' });
   }, waitTimeoutMs);
-  const { earlierJobs } = await rowOf<{ earlierJobs: number }>(
+  const { earlierJobs } = await selectRow<{ earlierJobs: number }>(
     database,
     `SELECT count(*) AS "earlierJobs" FROM jobs, (SELECT j.created_at, j.started_at ${smallTenantJobs}) small
      WHERE jobs.started_at > small.created_at AND jobs.started_at < small.started_at`,
@@ -92,7 +101,7 @@ const commandCount = isThorough ? 10 : 4;
 test('applies the migrations once when migrate commands run concurrently', async () => {
   const { name, remove } = await createServerDatabase(false);
   try {
-    const env = { DATABASE_URL: urlOfDatabase(name), DATA_DIR: await testFolder() };
+    const env = { DATABASE_URL: serverDatabaseUrl(name), DATA_DIR: await makeTestFolder() };
     const outcomes = await Promise.all(
       Array.from({ length: commandCount }, () => runVitrine(['migrate'], env)),
     );
@@ -110,16 +119,19 @@ test('finishes running jobs when the worker is stopped', async () => {
   const worker = await startWorker(env);
   for (let i = 0; i < 12; i++) await queueUpload(server.url, 'shop');
   expect(await worker.stop()).toBe(0);
-  const states = await rowsOf<{ state: string }>(database, 'SELECT DISTINCT state FROM jobs ORDER BY state');
+  const states = await selectRows<{ state: string }>(
+    database,
+    'SELECT DISTINCT state FROM jobs ORDER BY state',
+  );
   expect(states.map(({ state }) => state)).not.toContain('processing');
   await startWorker(env);
   await vi.waitFor(async () => {
-    expect(await rowsOf(database, 'SELECT DISTINCT state FROM jobs')).toEqual([{ state: 'completed' }]);
+    expect(await selectRows(database, 'SELECT DISTINCT state FROM jobs')).toEqual([{ state: 'completed' }]);
   }, waitTimeoutMs);
 });
 
 test('exits at startup with an error if the database cannot be used', async () => {
-  const env = { DATABASE_URL: urlOfDatabase('no_such_database'), DATA_DIR: await testFolder() };
+  const env = { DATABASE_URL: serverDatabaseUrl('no_such_database'), DATA_DIR: await makeTestFolder() };
   const { code, stderr } = await runVitrine(['worker'], env);
   expect(stderr).toMatch(/"no_such_database" does not exist\. Create the database/);
   expect(stderr).not.toMatch(/\n\s+at /);
@@ -127,7 +139,7 @@ test('exits at startup with an error if the database cannot be used', async () =
 });
 
 test('stops a server that is waiting for its database', async () => {
-  const env = { DATABASE_URL: 'postgres://127.0.0.1:9/x', DATA_DIR: await testFolder() };
+  const env = { DATABASE_URL: 'postgres://127.0.0.1:9/x', DATA_DIR: await makeTestFolder() };
   const server = launch(env.DATA_DIR, env);
   onTestFinished(() => server.kill9());
   await vi.waitFor(() => expect(server.log()).toMatch(/does not respond yet; waiting/), waitTimeoutMs);

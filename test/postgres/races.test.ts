@@ -1,9 +1,9 @@
 import { expect, test } from 'vitest';
 import { makeQueries } from '../../src/db/queries.ts';
 import { makeCatalog } from '../support/inner/catalog.ts';
-import { rowsOf, useDatabase } from '../support/inner/database.ts';
+import { selectRows, useDatabase } from '../support/inner/database.ts';
 import { usageFromCounters, usageFromRows } from '../support/inner/recount.ts';
-import { hashOf, uploadOf } from '../support/inner/records.ts';
+import { sha256Hex, makeUpload } from '../support/inner/records.ts';
 
 /** Tests races between database connections. The embedded database has only one connection, so they cannot occur there. */
 
@@ -22,7 +22,7 @@ async function expectExactUsage(): Promise<void> {
 }
 
 test('creates one image for a hundred concurrent uploads of the same content', async () => {
-  const results = await concurrently(100, () => queries.jobs.enqueueUpload(uploadOf(shop.id, 'same')));
+  const results = await concurrently(100, () => queries.jobs.enqueueUpload(makeUpload(shop.id, 'same')));
   expect(results.filter(({ outcome }) => outcome === 'new')).toHaveLength(1);
   expect(new Set(results.map(({ imageId }) => imageId)).size).toBe(1);
 });
@@ -31,7 +31,7 @@ test('imports a URL once for a hundred concurrent requests', async () => {
   const line = {
     tenantId: shop.id,
     url: 'https://example.com/a.jpg',
-    urlHash: hashOf('a'),
+    urlHash: sha256Hex('a'),
     reference: undefined,
   };
   const results = await concurrently(100, () => queries.jobs.enqueueUrls([line], 'reuse-completed', 50));
@@ -44,7 +44,7 @@ test('creates one tenant for many concurrent first uses', async () => {
 });
 
 test('assigns each job to exactly one of many workers', async () => {
-  for (let i = 0; i < 200; i++) await queries.jobs.enqueueUpload(uploadOf(shop.id, `job ${i}`));
+  for (let i = 0; i < 200; i++) await queries.jobs.enqueueUpload(makeUpload(shop.id, `job ${i}`));
   const claimedIds: number[] = [];
   await concurrently(20, async () => {
     for (;;) {
@@ -58,11 +58,11 @@ test('assigns each job to exactly one of many workers', async () => {
 });
 
 test('takes over each lost lease once', async () => {
-  for (let i = 0; i < 40; i++) await queries.jobs.enqueueUpload(uploadOf(shop.id, `lost ${i}`));
+  for (let i = 0; i < 40; i++) await queries.jobs.enqueueUpload(makeUpload(shop.id, `lost ${i}`));
   await queries.jobs.claimDue('derive', 40, 60);
   await database.runScript("UPDATE jobs SET lease_until = now() - interval '1 s'");
   await concurrently(10, () => queries.jobs.takeOverLostLeases(10, false));
-  const losses = await rowsOf<{ losses: number }>(database, 'SELECT lease_losses AS losses FROM jobs');
+  const losses = await selectRows<{ losses: number }>(database, 'SELECT lease_losses AS losses FROM jobs');
   expect(losses).toEqual(losses.map(() => ({ losses: 1 })));
 });
 
@@ -74,11 +74,14 @@ test('assigns exactly one owner to the files of two duplicates that complete con
       await catalog.claimImport('https://example.com/2'),
     ];
     for (const job of imports) await catalog.attach(job, content);
-    const jobs = imports.map((job) => ({ ...job, original: { key: content, contentHash: hashOf(content) } }));
+    const jobs = imports.map((job) => ({
+      ...job,
+      original: { key: content, contentHash: sha256Hex(content) },
+    }));
     await Promise.all(jobs.map((job) => catalog.finish(job, content)));
-    const owners = await rowsOf(
+    const owners = await selectRows(
       database,
-      `SELECT 1 FROM renditions r JOIN images i ON i.id = r.image_id WHERE i.content_hash = '${hashOf(content)}' AND NOT r.shared`,
+      `SELECT 1 FROM renditions r JOIN images i ON i.id = r.image_id WHERE i.content_hash = '${sha256Hex(content)}' AND NOT r.shared`,
     );
     expect(owners).toHaveLength(2);
   }
@@ -92,10 +95,10 @@ test('keeps and counts an upload whose content is purged concurrently', async ()
     await catalog.softDelete(id);
     const [, upload] = await Promise.all([
       catalog.purge(id),
-      queries.jobs.enqueueUpload(uploadOf(shop.id, content)),
+      queries.jobs.enqueueUpload(makeUpload(shop.id, content)),
     ]);
     expect(upload.outcome).toBe('new');
-    expect(await catalog.image(upload.imageId)).toMatchObject({ contentHash: hashOf(content) });
+    expect(await catalog.image(upload.imageId)).toMatchObject({ contentHash: sha256Hex(content) });
   }
   await expectExactUsage();
 });

@@ -1,10 +1,10 @@
 import { expect, test } from 'vitest';
 import { unrestrictedPrincipal } from '../../src/model/principal.ts';
 import { makeCatalog } from '../support/inner/catalog.ts';
-import { rowOf, rowsOf, useDatabase } from '../support/inner/database.ts';
+import { selectRow, selectRows, useDatabase } from '../support/inner/database.ts';
 import { closeGate } from '../support/inner/gate.ts';
-import { attemptOf } from '../support/inner/jobs.ts';
-import { derivedFactsOf, hashOf } from '../support/inner/records.ts';
+import { makeFailedAttempt } from '../support/inner/jobs.ts';
+import { makeDerivedFacts, sha256Hex } from '../support/inner/records.ts';
 import { usageFromCounters, usageFromRows } from '../support/inner/recount.ts';
 
 /** Tests races between removals, and between removals and concurrent inserts. */
@@ -110,7 +110,7 @@ test('attaches content to imports while the upload of the same content is withdr
   await gate.open();
   expect(await withdrawal).toBe(true);
   expect(await attachment).toEqual([true, true]);
-  const firstImages = await rowsOf(database, 'SELECT 1 FROM images WHERE duplicate_of IS NULL');
+  const firstImages = await selectRows(database, 'SELECT 1 FROM images WHERE duplicate_of IS NULL');
   expect(firstImages).toHaveLength(1);
   await expectExactUsage();
 });
@@ -136,8 +136,8 @@ test('completes a near-duplicate whose match is purged concurrently', async () =
   const gate = await closeGate(database, 'AFTER DELETE ON images', `OLD.id = ${match}`);
   const purge = catalog.purge(match);
   await gate.untilBlocked(1);
-  const facts = derivedFactsOf('near', { nearDuplicates: makeNearDuplicates(match) });
-  const completion = catalog.jobs.complete(job, catalog.renditionsOf('near'), facts);
+  const facts = makeDerivedFacts('near', { nearDuplicates: makeNearDuplicates(match) });
+  const completion = catalog.jobs.complete(job, catalog.makeRenditions('near'), facts);
   await gate.untilBlocked(2);
   await gate.open();
   expect(await purge).toBeDefined();
@@ -158,7 +158,7 @@ test.each(['match', 'image'])(
     await gate.open();
     expect(await purge).toBeDefined();
     await insertion;
-    expect(await rowsOf(database, 'SELECT 1 FROM near_duplicates')).toEqual([]);
+    expect(await selectRows(database, 'SELECT 1 FROM near_duplicates')).toEqual([]);
   },
 );
 
@@ -179,7 +179,7 @@ test('does not reuse renditions of a donor that is purged concurrently', async (
 
 test('does not deadlock when an image is retried and purged concurrently', async () => {
   const job = await catalog.upload('failed');
-  await catalog.jobs.recordFailure(job, attemptOf('permanent'), { state: 'failed' });
+  await catalog.jobs.recordFailure(job, makeFailedAttempt('permanent'), { state: 'failed' });
   const gate = await closeGate(database, 'BEFORE UPDATE ON jobs', `NEW.state = 'pending'`);
   const retry = catalog.jobs.retry(unrestrictedPrincipal, job.id);
   await gate.untilBlocked(1);
@@ -201,7 +201,7 @@ test('does not purge an image that is requeued concurrently', async () => {
   await gate.open();
   expect(await requeue).toBeDefined();
   expect(await purge).toBeUndefined();
-  expect(await rowsOf(database, 'SELECT 1 FROM jobs WHERE image_id IS NULL')).toEqual([]);
+  expect(await selectRows(database, 'SELECT 1 FROM jobs WHERE image_id IS NULL')).toEqual([]);
 });
 
 test('does not requeue an image that is purged concurrently', async () => {
@@ -220,8 +220,8 @@ test('imports a URL again when its image is deleted concurrently', async () => {
   const url = 'https://example.com/known';
   const first = await catalog.claimImport(url);
   await catalog.attach(first, 'known');
-  await catalog.finish({ ...first, original: { key: 'k', contentHash: hashOf('known') } }, 'known');
-  const line = { tenantId: shop.id, url, urlHash: hashOf(url), reference: 'page' };
+  await catalog.finish({ ...first, original: { key: 'k', contentHash: sha256Hex('known') } }, 'known');
+  const line = { tenantId: shop.id, url, urlHash: sha256Hex(url), reference: 'page' };
   const gate = await closeGate(database, 'AFTER UPDATE ON images', 'NEW.deleted_at IS NOT NULL');
   const deletion = catalog.softDelete(first.imageId);
   await gate.untilBlocked(1);
@@ -232,7 +232,7 @@ test('imports a URL again when its image is deleted concurrently', async () => {
   const [lineResult] = await importResults;
   expect(lineResult).toMatchObject({ outcome: 'new' });
   expect(
-    await rowOf(database, `SELECT in_use_count AS count FROM images WHERE id = ${lineResult!.imageId}`),
+    await selectRow(database, `SELECT in_use_count AS count FROM images WHERE id = ${lineResult!.imageId}`),
   ).toEqual({ count: 1 });
 });
 

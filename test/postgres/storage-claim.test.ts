@@ -1,8 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, test } from 'vitest';
-import { testFolder } from '../support/inner/folders.ts';
-import { uniquePicture } from '../support/inner/pictures.ts';
-import { testServerDatabase, urlOfDatabase } from '../support/inner/server-database.ts';
+import { makeTestFolder } from '../support/inner/folders.ts';
+import { makeUniquePicture } from '../support/inner/pictures.ts';
+import { openTestServerDatabase, serverDatabaseUrl } from '../support/inner/server-database.ts';
 import { startTcpProxy } from '../support/inner/tcp-proxy.ts';
 import { call, finishedImage, uploadQueued } from '../support/process/client.ts';
 import { runVitrine } from '../support/process/command.ts';
@@ -13,15 +13,15 @@ import { services } from '../support/services.ts';
 
 /** Creates a database and returns the environment of processes that share it. */
 async function makeSharedEnvironment(settings: Record<string, string> = {}) {
-  const { name } = await testServerDatabase();
-  return { DATABASE_URL: urlOfDatabase(name), WORKER_CONCURRENCY: '1', ...settings };
+  const { name } = await openTestServerDatabase();
+  return { DATABASE_URL: serverDatabaseUrl(name), WORKER_CONCURRENCY: '1', ...settings };
 }
 
 test('exits immediately if storage is not marked as belonging to the database', async () => {
   const env = await makeSharedEnvironment();
-  await startServer(env, await testFolder());
+  await startServer(env, await makeTestFolder());
   const start = performance.now();
-  const { code, stderr } = await runVitrine(['worker'], { ...env, DATA_DIR: await testFolder() });
+  const { code, stderr } = await runVitrine(['worker'], { ...env, DATA_DIR: await makeTestFolder() });
   expect(code).toBe(1);
   expect(stderr).toMatch(/does not contain the images of this database/);
   // Open connections would delay the exit by a minute.
@@ -31,11 +31,15 @@ test('exits immediately if storage is not marked as belonging to the database', 
 /** Starts an API server with a bucket. Workers with `workerEnv` access the bucket through a proxy, which is stopped at first. */
 async function startWithStoppedProxy() {
   const env = await makeSharedEnvironment(s3Environment());
-  const api = await startServer({ ...env, ENABLE_WORKER: 'false' }, await testFolder());
+  const api = await startServer({ ...env, ENABLE_WORKER: 'false' }, await makeTestFolder());
   const endpoint = new URL(services.s3Endpoint ?? '');
   const proxy = await startTcpProxy({ host: endpoint.hostname, port: Number(endpoint.port) });
   await proxy.stop();
-  const workerEnv = { ...env, S3_ENDPOINT: `http://127.0.0.1:${proxy.port}`, DATA_DIR: await testFolder() };
+  const workerEnv = {
+    ...env,
+    S3_ENDPOINT: `http://127.0.0.1:${proxy.port}`,
+    DATA_DIR: await makeTestFolder(),
+  };
   return { api, proxy, workerEnv };
 }
 
@@ -45,7 +49,7 @@ test.runIf(services.s3Endpoint)('waits for unreachable storage when a worker sta
   const { api, proxy, workerEnv } = await startWithStoppedProxy();
   const worker = await startWorker(workerEnv);
   expect(worker.log()).toContain(waitingMessage);
-  const { body } = await uploadQueued(api.url, await uniquePicture());
+  const { body } = await uploadQueued(api.url, await makeUniquePicture());
   await sleep(1_500);
   expect(await call(`${api.url}/v1/images/${body.asset_id}`)).toMatchObject({ body: { status: 'pending' } });
   await proxy.resume();
@@ -59,7 +63,7 @@ test.runIf(services.s3Endpoint)(
   async () => {
     const { api, proxy, workerEnv } = await startWithStoppedProxy();
     const worker = await startWorker({ ...workerEnv, S3_PREFIX: 'other-installation/' });
-    const { body } = await uploadQueued(api.url, await uniquePicture());
+    const { body } = await uploadQueued(api.url, await makeUniquePicture());
     await proxy.resume();
     expect(await worker.exited).toBe(1);
     expect(worker.log()).toMatch(/this process is exiting: This storage does not contain the pictures/);

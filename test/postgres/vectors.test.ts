@@ -7,37 +7,40 @@ import { makeQueries } from '../../src/db/queries.ts';
 import { unrestrictedPrincipal } from '../../src/model/principal.ts';
 import { embeddingSpace } from '../../src/model/fingerprint.ts';
 import { makeCatalog } from '../support/inner/catalog.ts';
-import { recordingLogger } from '../support/inner/logger.ts';
-import { hashOf } from '../support/inner/records.ts';
+import { makeRecordingLogger } from '../support/inner/logger.ts';
+import { sha256Hex } from '../support/inner/records.ts';
 import {
   createServerDatabase,
-  onServer,
-  testServerDatabase,
+  runOnServer,
+  openTestServerDatabase,
   testSettings,
-  urlOfDatabase,
+  serverDatabaseUrl,
 } from '../support/inner/server-database.ts';
 
 /** Creates a database and connects as a user who may not create extensions. */
 async function openRestrictedDatabase(): Promise<{ database: Database; name: string }> {
   const { name, remove } = await createServerDatabase(false);
   const role = `vitrine_test_${randomBytes(4).toString('hex')}`;
-  await onServer(`CREATE ROLE ${role} LOGIN PASSWORD 'secret'`);
-  const url = new URL(urlOfDatabase(name));
+  await runOnServer(`CREATE ROLE ${role} LOGIN PASSWORD 'secret'`);
+  const url = new URL(serverDatabaseUrl(name));
   await runAsAdmin(name, `GRANT CREATE ON SCHEMA public TO ${role}`);
   url.username = role;
   url.password = 'secret';
-  const database = await openPostgresDatabase({ ...testSettings, url: url.href }, recordingLogger());
+  const database = await openPostgresDatabase({ ...testSettings, url: url.href }, makeRecordingLogger());
   onTestFinished(async () => {
     await database.close();
     await remove();
-    await onServer(`DROP ROLE ${role}`);
+    await runOnServer(`DROP ROLE ${role}`);
   });
   return { database, name };
 }
 
 /** Runs a statement in a database as an administrator. */
 async function runAsAdmin(name: string, script: string): Promise<void> {
-  const admin = await openPostgresDatabase({ ...testSettings, url: urlOfDatabase(name) }, recordingLogger());
+  const admin = await openPostgresDatabase(
+    { ...testSettings, url: serverDatabaseUrl(name) },
+    makeRecordingLogger(),
+  );
   await admin.runScript(script);
   await admin.close();
 }
@@ -59,7 +62,7 @@ test('works without pgvector, except for similarity search', async () => {
   await catalog.softDelete(id);
   expect(await catalog.purge(id)).toMatchObject({ renditions: 2 });
   await expect(
-    queries.embeddings.similarToContent(shop.id, hashOf('vase'), embeddingSpace, options),
+    queries.embeddings.similarToContent(shop.id, sha256Hex('vase'), embeddingSpace, options),
   ).rejects.toMatchObject({ code: 'similarity_unavailable', status: 501 });
   expect(await queries.embeddings.count(embeddingSpace)).toBe(0);
 });
@@ -78,7 +81,7 @@ test('uses the extension at the next start after an administrator has created it
 });
 
 test('reports a pgvector version that is too old', async () => {
-  const { database } = await testServerDatabase(false);
+  const { database } = await openTestServerDatabase(false);
   // Only one version of pgvector is installed, so the test overwrites the recorded version with an older one.
   await database.runScript(
     "CREATE EXTENSION vector; UPDATE pg_extension SET extversion = '0.6.2' WHERE extname = 'vector'",

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { Redis } from 'ioredis';
 import { describe, expect, onTestFinished } from 'vitest';
 import { makeRedisQueue } from '../../src/queue/redis.ts';
-import { recordingLogger } from '../support/inner/logger.ts';
+import { makeRecordingLogger } from '../support/inner/logger.ts';
 import { services } from '../support/services.ts';
 import { describeQueue } from './queue-contract.ts';
 
@@ -21,7 +21,7 @@ describe.skipIf(!services.redisUrl)('on a Redis server', () => {
     async open(count) {
       const name = `vitrine-test-${randomUUID()}`;
       onTestFinished(() => removeQueueKeys(name));
-      const make = () => makeRedisQueue({ url, name, logger: recordingLogger() });
+      const make = () => makeRedisQueue({ url, name, logger: makeRecordingLogger() });
       const queues = Array.from({ length: count }, make);
       for (const queue of queues) await expect.poll(() => queue.outageReason()).toBeUndefined();
       return queues;

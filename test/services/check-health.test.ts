@@ -12,11 +12,11 @@ import { makeRedisQueue } from '../../src/queue/redis.ts';
 import { makeCheckHealth } from '../../src/services/check-health.ts';
 import { makeStorageHealth } from '../../src/services/storage-health.ts';
 import { makeLocalStorage } from '../../src/storage/local.ts';
-import { testFolder } from '../support/inner/folders.ts';
-import { attemptOf, claimOne, recordPending } from '../support/inner/jobs.ts';
-import { recordingLogger } from '../support/inner/logger.ts';
-import { freePort } from '../support/inner/redis-server.ts';
-import { derivedFactsOf } from '../support/inner/records.ts';
+import { makeTestFolder } from '../support/inner/folders.ts';
+import { makeFailedAttempt, claimOne, recordPending } from '../support/inner/jobs.ts';
+import { makeRecordingLogger } from '../support/inner/logger.ts';
+import { findFreePort } from '../support/inner/redis-server.ts';
+import { makeDerivedFacts } from '../support/inner/records.ts';
 import { copyTemplate } from '../support/inner/template-database.ts';
 
 const exitingChild = fileURLToPath(new URL('../imaging/fixtures/exiting-child.ts', import.meta.url));
@@ -26,12 +26,12 @@ async function makeHealth(
   childModule?: string,
   queue: Pick<WorkQueue, 'kind' | 'outageReason'> = makeInProcessQueue(),
 ) {
-  const folder = await testFolder();
+  const folder = await makeTestFolder();
   await copyTemplate(join(folder, 'db'));
   const database = await openEmbeddedDatabase(join(folder, 'db'));
   onTestFinished(() => database.close().catch(() => undefined));
   const storage = await makeLocalStorage(join(folder, 'storage'));
-  const logger = recordingLogger();
+  const logger = makeRecordingLogger();
   const pool = {
     size: 1,
     timeoutMs: 5000,
@@ -93,9 +93,9 @@ test('includes the queue, embeddings, free space and versions in the details', a
   const { check, database, tenants, jobs } = await makeHealth();
   const shop = await tenants.ensure('shop');
   await recordPending(database, shop.id, 'done');
-  await jobs.complete(await claimOne(database), [], derivedFactsOf('done'));
+  await jobs.complete(await claimOne(database), [], makeDerivedFacts('done'));
   await recordPending(database, shop.id, 'failed');
-  await jobs.recordFailure(await claimOne(database), attemptOf('permanent'), { state: 'failed' });
+  await jobs.recordFailure(await claimOne(database), makeFailedAttempt('permanent'), { state: 'failed' });
   await recordPending(database, shop.id, 'running', { leaseSeconds: 60 });
   const { jobId } = await recordPending(database, shop.id, 'oldest');
   await database.runScript(`UPDATE jobs SET run_at = now() - interval '90 s' WHERE id = ${jobId}`);
@@ -137,8 +137,8 @@ test('omits the details of an unavailable component, and reports the reason in i
 });
 
 test('warns, but does not fail, if the queue cannot wake workers', async () => {
-  const url = `redis://127.0.0.1:${await freePort()}`;
-  const queue = makeRedisQueue({ url, name: 'vitrine-test', logger: recordingLogger() });
+  const url = `redis://127.0.0.1:${await findFreePort()}`;
+  const queue = makeRedisQueue({ url, name: 'vitrine-test', logger: makeRecordingLogger() });
   onTestFinished(() => queue.close());
   const { check } = await makeHealth(undefined, queue);
   await expect.poll(() => queue.outageReason()).toContain('ECONNREFUSED');

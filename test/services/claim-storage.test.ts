@@ -7,8 +7,8 @@ import { makeClaimStorage } from '../../src/services/claim-storage.ts';
 import { makeLocalStorage } from '../../src/storage/local.ts';
 import { makeStaging } from '../../src/storage/staging.ts';
 import { openTestDatabase, useDatabase } from '../support/inner/database.ts';
-import { testFolder } from '../support/inner/folders.ts';
-import { recordingLogger } from '../support/inner/logger.ts';
+import { makeTestFolder } from '../support/inner/folders.ts';
+import { makeRecordingLogger } from '../support/inner/logger.ts';
 import type { Database } from '../../src/db/database.ts';
 
 const database = await useDatabase();
@@ -22,12 +22,12 @@ async function start(folder: string, onDatabase: Database = database): Promise<v
     installation: makeInstallationQueries(onDatabase),
     storage,
     staging,
-    logger: recordingLogger(),
+    logger: makeRecordingLogger(),
   })();
 }
 
 test('marks the storage on the first start, and recognises it on later starts', async () => {
-  const folder = await testFolder();
+  const folder = await makeTestFolder();
   await start(folder);
   await start(folder);
   const { id } = await makeInstallationQueries(database).find();
@@ -35,15 +35,15 @@ test('marks the storage on the first start, and recognises it on later starts', 
 });
 
 test('marks the storage once when many processes start at the same time', async () => {
-  const folder = await testFolder();
+  const folder = await makeTestFolder();
   await Promise.all(Array.from({ length: 10 }, () => start(folder)));
   await start(folder);
 });
 
 test('does not start with a different or unmounted folder, and suggests a fix', async () => {
-  const folder = await testFolder();
+  const folder = await makeTestFolder();
   await start(folder);
-  await expect(start(await testFolder())).rejects.toThrow(StartRefused);
+  await expect(start(await makeTestFolder())).rejects.toThrow(StartRefused);
   await rm(join(folder, 'installation'), { recursive: true });
   await expect(start(folder)).rejects.toThrow(
     /does not contain the images of this database: .* STORAGE_PATH, S3_BUCKET and S3_PREFIX are correct/,
@@ -51,7 +51,7 @@ test('does not start with a different or unmounted folder, and suggests a fix', 
 });
 
 test('does not start with storage that belongs to a different database', async () => {
-  const folder = await testFolder();
+  const folder = await makeTestFolder();
   await start(folder);
   const otherDatabase = await openTestDatabase();
   await expect(start(folder, otherDatabase)).rejects.toThrow(/belongs to a different database/);

@@ -3,7 +3,7 @@ import { expect, test } from 'vitest';
 import { unrestrictedPrincipal } from '../../src/model/principal.ts';
 import type { Preset } from '../../src/model/preset.ts';
 import { startOrigin } from '../support/inner/origin.ts';
-import { productPicture } from '../support/inner/pictures.ts';
+import { drawProduct } from '../support/inner/pictures.ts';
 import { makeRig, useTestResources } from '../support/inner/rig.ts';
 
 const resources = await useTestResources();
@@ -11,7 +11,7 @@ const resources = await useTestResources();
 /** Creates a test rig with one completed image and a function that compares pictures with this image. */
 async function setUp() {
   const rig = await makeRig(resources);
-  const { image } = await rig.upload(await productPicture());
+  const { image } = await rig.upload(await drawProduct());
   return {
     rig,
     image,
@@ -22,7 +22,7 @@ async function setUp() {
 
 test('rates the same picture as identical to the original and close to the renditions', async () => {
   const { rig, image, compareWith } = await setUp();
-  const { comparisons } = await compareWith(await productPicture());
+  const { comparisons } = await compareWith(await drawProduct());
   expect(comparisons.map(({ name }) => name)).toEqual(['original', 'thumb', 'card']);
   const [original, , card] = comparisons;
   expect(original).toEqual({
@@ -41,8 +41,8 @@ test('rates the same picture as identical to the original and close to the rendi
 
 test('rates a different picture lower than a re-encoded copy', async () => {
   const { compareWith } = await setUp();
-  const reencodedRating = (await compareWith(await productPicture({ quality: 50 }))).comparisons[0]!;
-  const differentRating = (await compareWith(await productPicture({ shape: 'mug' }))).comparisons[0]!;
+  const reencodedRating = (await compareWith(await drawProduct({ quality: 50 }))).comparisons[0]!;
+  const differentRating = (await compareWith(await drawProduct({ shape: 'mug' }))).comparisons[0]!;
   expect(reencodedRating.psnr).toBeGreaterThan(differentRating.psnr);
   expect(reencodedRating.ssim).toBeGreaterThan(differentRating.ssim);
   expect(reencodedRating.hashDistance).toBeLessThan(differentRating.hashDistance);
@@ -50,8 +50,8 @@ test('rates a different picture lower than a re-encoded copy', async () => {
 
 test('omits a file that is missing from storage', async () => {
   const { rig, image, compareWith } = await setUp();
-  await rm(rig.pathOf(image.renditions[0]!.storageKey));
-  const { comparisons } = await compareWith(await productPicture());
+  await rm(rig.filePath(image.renditions[0]!.storageKey));
+  const { comparisons } = await compareWith(await drawProduct());
   expect(comparisons.map(({ name }) => name)).toEqual(['original', 'card']);
 });
 
@@ -60,7 +60,7 @@ test('rejects unknown images, images without an original and files that are not 
   const origin = await startOrigin();
   const url = origin.put('/vase.jpg', 503);
   const pendingImport = await rig.ingestUrls.one(unrestrictedPrincipal, { url, tenantName: 'shop' });
-  const picture = await productPicture();
+  const picture = await drawProduct();
   await expect(compareWith(picture, pendingImport.image.id)).rejects.toMatchObject({
     code: 'rendition_not_ready',
     message: `Image ${pendingImport.image.id} has no original yet: it is pending.`,
@@ -77,7 +77,7 @@ test('rejects unknown images, images without an original and files that are not 
 /** Tries presets on a picture, and checks that nothing is stored. */
 async function tryPresets(presets: readonly Preset[], bytes?: Buffer) {
   const rig = await makeRig(resources, { presets });
-  const trials = await rig.services.tryPresets(await rig.receive(bytes ?? (await productPicture())));
+  const trials = await rig.services.tryPresets(await rig.receive(bytes ?? (await drawProduct())));
   expect(await readdir(rig.staging.directory)).toEqual([]);
   expect(await rig.storedKeys()).toEqual([]);
   return trials;

@@ -1,10 +1,10 @@
 import { expect, test } from 'vitest';
 import { possibleDonors } from '../../src/services/find-donor.ts';
 import type { NearMatch } from '../../src/services/find-near-duplicates.ts';
-import { renditionOf } from '../support/inner/records.ts';
+import { makeRendition } from '../support/inner/records.ts';
 
 const rendition = (preset: string, width: number, height: number, recipe = 'r1') => ({
-  ...renditionOf(1, 'vase', preset),
+  ...makeRendition(1, 'vase', preset),
   id: 1,
   width,
   height,

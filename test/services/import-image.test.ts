@@ -3,8 +3,8 @@ import { expect, test } from 'vitest';
 import { unrestrictedPrincipal } from '../../src/model/principal.ts';
 import { claimOne, makeDue } from '../support/inner/jobs.ts';
 import { startOrigin } from '../support/inner/origin.ts';
-import { brokenPicture, uniquePicture } from '../support/inner/pictures.ts';
-import { hashOf } from '../support/inner/records.ts';
+import { makeBrokenPicture, makeUniquePicture } from '../support/inner/pictures.ts';
+import { sha256Hex } from '../support/inner/records.ts';
 import { makeRig, type Rig, type RigOptions, useTestResources } from '../support/inner/rig.ts';
 
 const resources = await useTestResources();
@@ -25,7 +25,7 @@ async function importOnce(rig: Rig, url: string, tenantName = 'shop') {
 
 test('downloads, stores and processes a picture, and names it after the last part of its URL', async () => {
   const { rig, origin } = await setUp();
-  const bytes = await uniquePicture();
+  const bytes = await makeUniquePicture();
   const url = origin.put('/pictures/red%20vase.jpg?size=big', bytes);
   const { image, outcome } = await importOnce(rig, url);
   expect(outcome).toMatchObject({ state: 'completed' });
@@ -33,7 +33,7 @@ test('downloads, stores and processes a picture, and names it after the last par
     status: 'completed',
     url,
     filename: 'red vase.jpg',
-    contentHash: hashOf(bytes),
+    contentHash: sha256Hex(bytes),
     originalBytes: bytes.length,
     width: 160,
     height: 120,
@@ -49,14 +49,14 @@ test('downloads, stores and processes a picture, and names it after the last par
 
 test('reuses content that the tenant already has, without processing it again', async () => {
   const { rig, origin } = await setUp();
-  const bytes = await uniquePicture();
+  const bytes = await makeUniquePicture();
   const firstImage = (await rig.upload(bytes)).image;
   const storedKeys = await rig.storedKeys();
   // Processing would fail, because renditions cannot be stored.
-  await rm(rig.pathOf('renditions'), { recursive: true });
-  await writeFile(rig.pathOf('renditions'), 'a file instead of the folder');
+  await rm(rig.filePath('renditions'), { recursive: true });
+  await writeFile(rig.filePath('renditions'), 'a file instead of the folder');
   const { image, outcome } = await importOnce(rig, origin.put('/vase.jpg', bytes));
-  await rm(rig.pathOf('renditions'));
+  await rm(rig.filePath('renditions'));
   expect(outcome).toMatchObject({ state: 'completed' });
   expect(image).toMatchObject({
     duplicateOf: firstImage.id,
@@ -71,7 +71,7 @@ test('reuses content that the tenant already has, without processing it again', 
 
 test('does not reuse content across tenants', async () => {
   const { rig, origin } = await setUp();
-  const bytes = await uniquePicture();
+  const bytes = await makeUniquePicture();
   const uploadedImage = (await rig.upload(bytes)).image;
   const { image } = await importOnce(rig, origin.put('/vase.jpg', bytes), 'other');
   expect(image).toMatchObject({ status: 'completed', duplicateOf: null });
@@ -80,12 +80,12 @@ test('does not reuse content across tenants', async () => {
 
 test('does not download again once the original is stored', async () => {
   const { rig, origin } = await setUp();
-  const bytes = await uniquePicture();
-  await writeFile(rig.pathOf('renditions'), 'a file instead of the folder');
+  const bytes = await makeUniquePicture();
+  await writeFile(rig.filePath('renditions'), 'a file instead of the folder');
   const { id, outcome } = await importOnce(rig, origin.put('/vase.jpg', bytes));
   expect(outcome).toMatchObject({ state: 'retrying', delaySeconds: 2 });
-  expect(await rig.image(id)).toMatchObject({ status: 'pending', contentHash: hashOf(bytes) });
-  await rm(rig.pathOf('renditions'));
+  expect(await rig.image(id)).toMatchObject({ status: 'pending', contentHash: sha256Hex(bytes) });
+  await rm(rig.filePath('renditions'));
   await origin.close();
   const { items } = await rig.reports.list(unrestrictedPrincipal, {}, { limit: 9, offset: 0 });
   await makeDue(database, items[0]!.id);
@@ -110,7 +110,7 @@ const permanentFailures: [string, () => Promise<Buffer> | Buffer | number, strin
   ],
   [
     'a picture that cannot be decoded',
-    brokenPicture,
+    makeBrokenPicture,
     'picture_cut',
     'The JPEG image is truncated: the file ends too early.',
   ],
@@ -159,7 +159,7 @@ test('retries if the server is overloaded or unreachable', async () => {
 
 test('does not restore an image that was deleted before its import ran', async () => {
   const { rig, origin } = await setUp();
-  const url = origin.put('/vase.jpg', await uniquePicture());
+  const url = origin.put('/vase.jpg', await makeUniquePicture());
   const { image } = await rig.ingestUrls.one(unrestrictedPrincipal, { url, tenantName: 'shop' });
   await rig.softDelete({ id: image.id });
   await rig.runJob(await claim());

@@ -1,9 +1,9 @@
 import { readdir, rm, truncate, writeFile } from 'node:fs/promises';
 import { expect, test } from 'vitest';
 import { type AppError, errorFamily } from '../../src/errors.ts';
-import { rowOf } from '../support/inner/database.ts';
+import { selectRow } from '../support/inner/database.ts';
 import { claimOne } from '../support/inner/jobs.ts';
-import { brokenPicture, uniquePicture } from '../support/inner/pictures.ts';
+import { makeBrokenPicture, makeUniquePicture } from '../support/inner/pictures.ts';
 import { makeRig, type Rig, useTestResources } from '../support/inner/rig.ts';
 
 const resources = await useTestResources();
@@ -12,7 +12,7 @@ const queued = { mode: 'queued' } as const;
 
 async function expectNothingStored(rig: Rig): Promise<void> {
   expect(
-    await rowOf(
+    await selectRow(
       database,
       'SELECT (SELECT count(*) FROM images) AS images, (SELECT count(*) FROM jobs) AS jobs',
     ),
@@ -23,7 +23,7 @@ async function expectNothingStored(rig: Rig): Promise<void> {
 
 test('rejects an undecodable inline upload, and stores nothing', async () => {
   const rig = await makeRig(resources);
-  await expect(rig.upload(await brokenPicture())).rejects.toMatchObject({
+  await expect(rig.upload(await makeBrokenPicture())).rejects.toMatchObject({
     code: 'picture_cut',
     status: 400,
     message: 'The JPEG image is truncated: the file ends too early.',
@@ -33,7 +33,7 @@ test('rejects an undecodable inline upload, and stores nothing', async () => {
 
 test('rejects all concurrent uploads of the same broken picture, and stores nothing', async () => {
   const rig = await makeRig(resources);
-  const bytes = await brokenPicture();
+  const bytes = await makeBrokenPicture();
   const results = await Promise.allSettled(Array.from({ length: 20 }, () => rig.upload(bytes)));
   const families = results.map((result) =>
     result.status === 'rejected' ? errorFamily((result.reason as AppError).code) : 'stored',
@@ -53,7 +53,7 @@ test('rejects a file that is not a picture before storing anything', async () =>
 
 test('keeps an undecodable queued upload as a failed image, and retries it when the picture is uploaded again', async () => {
   const rig = await makeRig(resources);
-  const bytes = await brokenPicture();
+  const bytes = await makeBrokenPicture();
   const firstUpload = await rig.upload(bytes, queued);
   await rig.runJob(await claimOne(database));
   const error = 'The JPEG image is truncated: the file ends too early.';
@@ -72,19 +72,19 @@ test('keeps an undecodable queued upload as a failed image, and retries it when 
 
 test('rejects uploads with a retryable error while storage is failing', async () => {
   const rig = await makeRig(resources);
-  await writeFile(rig.pathOf('originals'), 'a file instead of the folder');
-  const bytes = await uniquePicture();
+  await writeFile(rig.filePath('originals'), 'a file instead of the folder');
+  const bytes = await makeUniquePicture();
   await expect(rig.upload(bytes)).rejects.toMatchObject({ code: 'storage_failed', status: 503 });
-  await rm(rig.pathOf('originals'));
+  await rm(rig.filePath('originals'));
   await expectNothingStored(rig);
   expect(await rig.upload(bytes)).toMatchObject({ outcome: 'new', image: { status: 'completed' } });
 });
 
 test('repairs a missing or truncated original when the same bytes are uploaded again', async () => {
   const rig = await makeRig(resources);
-  const bytes = await uniquePicture();
+  const bytes = await makeUniquePicture();
   const { image } = await rig.upload(bytes);
-  const path = rig.pathOf(image.originalKey!);
+  const path = rig.filePath(image.originalKey!);
   for (const damage of [() => rm(path), () => truncate(path, 10)]) {
     await damage();
     await rig.images.markDamaged(image.id);
@@ -96,9 +96,9 @@ test('repairs a missing or truncated original when the same bytes are uploaded a
 
 test('completes an image with a missing original when its bytes are uploaded again', async () => {
   const rig = await makeRig(resources);
-  const bytes = await uniquePicture();
+  const bytes = await makeUniquePicture();
   const { image } = await rig.upload(bytes, queued);
-  await rm(rig.pathOf(image.originalKey!));
+  await rm(rig.filePath(image.originalKey!));
   await rig.runJob(await claimOne(database));
   expect(await rig.image(image.id)).toMatchObject({ status: 'failed', errorCode: 'original_missing' });
   expect(await rig.upload(bytes)).toMatchObject({

@@ -3,10 +3,10 @@ import { readdir } from 'node:fs/promises';
 import { expect, test } from 'vitest';
 import { unrestrictedPrincipal } from '../../src/model/principal.ts';
 import { originalKey } from '../../src/storage/keys.ts';
-import { rowOf } from '../support/inner/database.ts';
+import { selectRow } from '../support/inner/database.ts';
 import { claimOne } from '../support/inner/jobs.ts';
-import { uniquePicture } from '../support/inner/pictures.ts';
-import { hashOf } from '../support/inner/records.ts';
+import { makeUniquePicture } from '../support/inner/pictures.ts';
+import { sha256Hex } from '../support/inner/records.ts';
 import { makeRig, useTestResources } from '../support/inner/rig.ts';
 import { countWakes } from '../support/inner/wakes.ts';
 
@@ -14,14 +14,14 @@ const resources = await useTestResources();
 const { database } = resources;
 const queued = { mode: 'queued' } as const;
 const counts = () =>
-  rowOf<{ images: number; jobs: number }>(
+  selectRow<{ images: number; jobs: number }>(
     database,
     'SELECT (SELECT count(*) FROM images) AS images, (SELECT count(*) FROM jobs) AS jobs',
   );
 
 test('returns an inline upload with its renditions, and stores the original under its content hash', async () => {
   const rig = await makeRig(resources);
-  const bytes = await uniquePicture();
+  const bytes = await makeUniquePicture();
   const { outcome, image, jobId } = await rig.upload(bytes);
   expect(outcome).toBe('new');
   expect(jobId).toBeGreaterThan(0);
@@ -33,7 +33,7 @@ test('returns an inline upload with its renditions, and stores the original unde
     height: 120,
   });
   expect(image.renditions.map(({ preset }) => preset)).toEqual(['thumb', 'card']);
-  expect(image.originalKey).toBe(originalKey(image.tenantId, hashOf(bytes)));
+  expect(image.originalKey).toBe(originalKey(image.tenantId, sha256Hex(bytes)));
   expect(await rig.storage.readAll(image.originalKey!)).toEqual(bytes);
   expect(await readdir(rig.staging.directory)).toEqual([]);
 });
@@ -41,7 +41,7 @@ test('returns an inline upload with its renditions, and stores the original unde
 test('returns a queued upload immediately, and wakes a worker', async () => {
   const rig = await makeRig(resources);
   const wakes = countWakes(rig.queue);
-  const { outcome, image, jobId } = await rig.upload(await uniquePicture(), queued);
+  const { outcome, image, jobId } = await rig.upload(await makeUniquePicture(), queued);
   expect({ outcome, status: image.status, renditions: image.renditions, wakes }).toEqual({
     outcome: 'new',
     status: 'pending',
@@ -54,9 +54,9 @@ test('returns a queued upload immediately, and wakes a worker', async () => {
 
 test('gives inline uploads a higher priority than queued uploads', async () => {
   const rig = await makeRig(resources, { inlineMs: 0 });
-  await rig.upload(await uniquePicture(), queued);
-  const { image } = await rig.upload(await uniquePicture());
-  const priorities = await rowOf<{ inline: number; queued: number }>(
+  await rig.upload(await makeUniquePicture(), queued);
+  const { image } = await rig.upload(await makeUniquePicture());
+  const priorities = await selectRow<{ inline: number; queued: number }>(
     database,
     'SELECT min(priority) AS inline, max(priority) AS queued FROM jobs',
   );
@@ -66,7 +66,7 @@ test('gives inline uploads a higher priority than queued uploads', async () => {
 
 test('returns the existing image for known bytes, regardless of the filename and mode', async () => {
   const rig = await makeRig(resources);
-  const bytes = await uniquePicture();
+  const bytes = await makeUniquePicture();
   const { image } = await rig.upload(bytes);
   for (const mode of ['inline', 'queued'] as const) {
     const upload = await rig.upload(bytes, { filename: 'other.jpg', mode });
@@ -78,7 +78,7 @@ test('returns the existing image for known bytes, regardless of the filename and
 
 test('creates one image for forty concurrent uploads of the same bytes', async () => {
   const rig = await makeRig(resources);
-  const bytes = await uniquePicture('slow');
+  const bytes = await makeUniquePicture('slow');
   const uploads = await Promise.all(Array.from({ length: 40 }, () => rig.upload(bytes)));
   expect(uploads.filter(({ outcome }) => outcome === 'new')).toHaveLength(1);
   for (const { image } of uploads) {
@@ -92,7 +92,7 @@ test('creates one image for forty concurrent uploads of the same bytes', async (
 
 test('creates separate images and files if two tenants upload the same bytes', async () => {
   const rig = await makeRig(resources);
-  const bytes = await uniquePicture();
+  const bytes = await makeUniquePicture();
   const [ownUpload, otherUpload] = [
     await rig.upload(bytes),
     await rig.upload(bytes, { tenantName: 'other' }),
@@ -104,7 +104,7 @@ test('creates separate images and files if two tenants upload the same bytes', a
 
 test('creates a new image for the bytes of a deleted image', async () => {
   const rig = await makeRig(resources);
-  const bytes = await uniquePicture();
+  const bytes = await makeUniquePicture();
   const firstUpload = await rig.upload(bytes);
   await rig.softDelete({ id: firstUpload.image.id });
   const secondUpload = await rig.upload(bytes);
@@ -127,7 +127,7 @@ test('creates a new image if the existing image is deleted during the upload', a
       },
     }),
   });
-  const bytes = await uniquePicture();
+  const bytes = await makeUniquePicture();
   const firstUpload = await rig.upload(bytes);
   const secondUpload = await rig.upload(bytes);
   expect(secondUpload).toMatchObject({ outcome: 'new', image: { status: 'completed' } });
@@ -136,7 +136,7 @@ test('creates a new image if the existing image is deleted during the upload', a
 
 test('returns an unfinished image when an inline upload reaches its time limit, and completes it afterwards', async () => {
   const rig = await makeRig(resources, { inlineMs: 100 });
-  const { image } = await rig.upload(await uniquePicture('slow'));
+  const { image } = await rig.upload(await makeUniquePicture('slow'));
   expect(image).toMatchObject({ status: 'processing', renditions: [] });
   await expect.poll(async () => (await rig.image(image.id))?.status).toBe('completed');
 });
@@ -144,12 +144,12 @@ test('returns an unfinished image when an inline upload reaches its time limit, 
 test('rejects an invalid tenant name, and stores nothing', async () => {
   const rig = await makeRig(resources);
   for (const tenantName of ['', '../etc', 'ä', 'x'.repeat(65)]) {
-    await expect(rig.upload(await uniquePicture(), { tenantName })).rejects.toMatchObject({
+    await expect(rig.upload(await makeUniquePicture(), { tenantName })).rejects.toMatchObject({
       code: 'invalid_tenant',
       status: 400,
     });
   }
   expect(await counts()).toEqual({ images: 0, jobs: 0 });
   expect(await readdir(rig.staging.directory)).toEqual([]);
-  expect(existsSync(rig.pathOf('originals'))).toBe(false);
+  expect(existsSync(rig.filePath('originals'))).toBe(false);
 });

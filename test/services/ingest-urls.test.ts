@@ -1,9 +1,9 @@
 import { expect, test } from 'vitest';
 import { unrestrictedPrincipal } from '../../src/model/principal.ts';
-import { rowsOf } from '../support/inner/database.ts';
+import { selectRows } from '../support/inner/database.ts';
 import { claimOne } from '../support/inner/jobs.ts';
 import { startOrigin } from '../support/inner/origin.ts';
-import { uniquePicture } from '../support/inner/pictures.ts';
+import { makeUniquePicture } from '../support/inner/pictures.ts';
 import { makeRig, useTestResources } from '../support/inner/rig.ts';
 import { countWakes } from '../support/inner/wakes.ts';
 
@@ -28,7 +28,7 @@ test('records a pending image and a job for a URL, and wakes a worker', async ()
 test('returns the existing image for an equivalent URL whose import is active or completed', async () => {
   const rig = await makeRig(resources);
   const origin = await startOrigin();
-  const url = origin.put('/vase.jpg', await uniquePicture());
+  const url = origin.put('/vase.jpg', await makeUniquePicture());
   const firstImport = await rig.ingestUrls.one(unrestrictedPrincipal, { url, tenantName: 'shop' });
   const upperCaseScheme = url.replace('http:', 'HTTP:');
   expect(
@@ -69,7 +69,7 @@ test.each([
   await expect(rig.ingestUrls.one(unrestrictedPrincipal, { url, tenantName: 'shop' })).rejects.toMatchObject({
     code,
   });
-  expect(await rowsOf(resources.database, 'SELECT 1 FROM images')).toEqual([]);
+  expect(await selectRows(resources.database, 'SELECT 1 FROM images')).toEqual([]);
 });
 
 test.each([
@@ -128,7 +128,7 @@ test('records an import whose lines are all rejected', async () => {
 test('counts the completed and failed images of an import, but no deleted images', async () => {
   const rig = await makeRig(resources);
   const origin = await startOrigin();
-  const urls = [origin.put('/a.jpg', await uniquePicture()), origin.put('/b.jpg', 404), `${vase}?c`];
+  const urls = [origin.put('/a.jpg', await makeUniquePicture()), origin.put('/b.jpg', 404), `${vase}?c`];
   const { id, lines } = await rig.ingestUrls.many(
     unrestrictedPrincipal,
     urls.map((url) => ({ url, tenantName: 'shop' })),
@@ -168,5 +168,5 @@ test('rejects URLs while the disk is nearly full, and records nothing', async ()
   const storageFull = { code: 'storage_full', status: 507 };
   await expect(rig.ingestUrls.one(unrestrictedPrincipal, line)).rejects.toMatchObject(storageFull);
   await expect(rig.ingestUrls.many(unrestrictedPrincipal, [line])).rejects.toMatchObject(storageFull);
-  expect(await rowsOf(resources.database, 'SELECT 1 FROM images')).toEqual([]);
+  expect(await selectRows(resources.database, 'SELECT 1 FROM images')).toEqual([]);
 });

@@ -3,7 +3,7 @@ import { expect, test } from 'vitest';
 import { unrestrictedPrincipal } from '../../src/model/principal.ts';
 import { claimOne } from '../support/inner/jobs.ts';
 import { startOrigin } from '../support/inner/origin.ts';
-import { brokenPicture, uniquePicture } from '../support/inner/pictures.ts';
+import { makeBrokenPicture, makeUniquePicture } from '../support/inner/pictures.ts';
 import { makeRig, useTestResources } from '../support/inner/rig.ts';
 import { countWakes } from '../support/inner/wakes.ts';
 
@@ -20,10 +20,10 @@ async function setUp() {
 
 test('retries a failed job and completes its image', async () => {
   const { rig, wakes, jobs } = await setUp();
-  const { image, jobId } = await rig.upload(await uniquePicture(), queued);
-  await rename(rig.pathOf('originals'), rig.pathOf('moved-away'));
+  const { image, jobId } = await rig.upload(await makeUniquePicture(), queued);
+  await rename(rig.filePath('originals'), rig.filePath('moved-away'));
   expect(await rig.runJob(await claimOne(database))).toMatchObject({ state: 'failed' });
-  await rename(rig.pathOf('moved-away'), rig.pathOf('originals'));
+  await rename(rig.filePath('moved-away'), rig.filePath('originals'));
   wakes.count = 0;
   expect(await jobs.retry(unrestrictedPrincipal, jobId!)).toMatchObject({
     id: jobId,
@@ -43,7 +43,7 @@ test('downloads the file again when a failed import is retried', async () => {
   const { image } = await rig.ingestUrls.one(unrestrictedPrincipal, { url, tenantName: 'shop' });
   const job = await claimOne(database, 60, 'import');
   expect(await rig.runJob(job)).toMatchObject({ state: 'failed' });
-  origin.put('/vase.jpg', await uniquePicture());
+  origin.put('/vase.jpg', await makeUniquePicture());
   await jobs.retry(unrestrictedPrincipal, job.id);
   expect(await rig.runJob(await claimOne(database, 60, 'import'))).toMatchObject({ state: 'completed' });
   expect(await rig.image(image.id)).toMatchObject({ status: 'completed', filename: 'vase.jpg' });
@@ -51,7 +51,7 @@ test('downloads the file again when a failed import is retried', async () => {
 
 test('reports why a job cannot be retried', async () => {
   const { rig, wakes, jobs } = await setUp();
-  const { jobId, image } = await rig.upload(await brokenPicture(), queued);
+  const { jobId, image } = await rig.upload(await makeBrokenPicture(), queued);
   await expect(jobs.retry(unrestrictedPrincipal, jobId!)).rejects.toMatchObject({
     code: 'job_not_failed',
     message: `Job ${jobId} is pending; only failed jobs can be retried.`,
@@ -73,7 +73,7 @@ test('reports why a job cannot be retried', async () => {
 test('retries all failed jobs with the given cause, and wakes workers if any job is retried', async () => {
   const { rig, wakes, jobs } = await setUp();
   for (let i = 0; i < 3; i++) {
-    await rig.upload(await brokenPicture(), { ...queued, tenantName: i === 0 ? 'other' : 'shop' });
+    await rig.upload(await makeBrokenPicture(), { ...queued, tenantName: i === 0 ? 'other' : 'shop' });
     await rig.runJob(await claimOne(database));
   }
   wakes.count = 0;

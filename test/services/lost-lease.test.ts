@@ -1,9 +1,9 @@
 import { readdir } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, test } from 'vitest';
-import { rowsOf } from '../support/inner/database.ts';
+import { selectRows } from '../support/inner/database.ts';
 import { claimOne } from '../support/inner/jobs.ts';
-import { uniquePicture } from '../support/inner/pictures.ts';
+import { makeUniquePicture } from '../support/inner/pictures.ts';
 import { makeRig, type Rig, useTestResources } from '../support/inner/rig.ts';
 import { countWakes } from '../support/inner/wakes.ts';
 
@@ -12,14 +12,14 @@ const { database } = resources;
 
 /** Uploads a slow picture and claims its job. */
 async function claimSlowJob(rig: Rig) {
-  const { image } = await rig.upload(await uniquePicture('slow'), { mode: 'queued' });
+  const { image } = await rig.upload(await makeUniquePicture('slow'), { mode: 'queued' });
   return { image, job: await claimOne(database) };
 }
 
 const allRows = async () => ({
-  jobs: await rowsOf(database, 'SELECT * FROM jobs'),
-  images: await rowsOf(database, 'SELECT * FROM images'),
-  renditions: await rowsOf(database, 'SELECT * FROM renditions'),
+  jobs: await selectRows(database, 'SELECT * FROM jobs'),
+  images: await selectRows(database, 'SELECT * FROM images'),
+  renditions: await selectRows(database, 'SELECT * FROM renditions'),
 });
 
 test('writes nothing after its lease has been taken over', async () => {
@@ -41,7 +41,7 @@ test('writes nothing after its lease has been taken over', async () => {
 
 test('records no failure after its lease has been taken over', async () => {
   const rig = await makeRig(resources, { leaseSeconds: 3600 });
-  await rig.upload(await uniquePicture('crash'), { mode: 'queued' });
+  await rig.upload(await makeUniquePicture('crash'), { mode: 'queued' });
   const staleRun = rig.runJob(await claimOne(database));
   await rig.jobs.takeOverLostLeases(10, true);
   const rowsBefore = await allRows();
@@ -81,7 +81,7 @@ test('renews the lease of a job that runs for longer than one lease', async () =
   };
   const leaseSeconds = 1.2;
   const rig = await makeRig({ database, decoders: { ...decoders, derive } }, { leaseSeconds });
-  await rig.upload(await uniquePicture(), { mode: 'queued' });
+  await rig.upload(await makeUniquePicture(), { mode: 'queued' });
   const run = rig.runJob(await claimOne(database, leaseSeconds));
   await sleep(1_500);
   expect(await rig.jobs.takeOverLostLeases(10, false)).toEqual({ requeued: [], failed: 0 });

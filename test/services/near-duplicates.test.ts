@@ -1,14 +1,14 @@
 import { rm, truncate } from 'node:fs/promises';
 import { expect, test } from 'vitest';
 import { claimOne } from '../support/inner/jobs.ts';
-import { labelledPicture, type LabelStyle } from '../support/inner/labelled-pictures.ts';
-import { uniquePicture, type ProductStyle, productPicture } from '../support/inner/pictures.ts';
+import { drawLabelledPicture, type LabelStyle } from '../support/inner/labelled-pictures.ts';
+import { makeUniquePicture, type ProductStyle, drawProduct } from '../support/inner/pictures.ts';
 import { makeRig, type Rig, useTestResources } from '../support/inner/rig.ts';
 
 const resources = await useTestResources();
 
 /** Uploads a generated product picture and returns the completed image. */
-const add = async (rig: Rig, style?: ProductStyle) => (await rig.upload(await productPicture(style))).image;
+const add = async (rig: Rig, style?: ProductStyle) => (await rig.upload(await drawProduct(style))).image;
 const renditionKeys = ({ renditions }: { renditions: readonly { storageKey: string }[] }) =>
   renditions.map(({ storageKey }) => storageKey);
 
@@ -63,7 +63,7 @@ const zoomPreset = [{ name: 'zoom', width: 600, height: 600, quality: 85 }];
 
 /** Uploads a box with a printed label. */
 const addLabel = async (rig: Rig, style?: LabelStyle, quality = 90) =>
-  (await rig.upload(await labelledPicture(style).jpeg({ quality }).toBuffer())).image;
+  (await rig.upload(await drawLabelledPicture(style).jpeg({ quality }).toBuffer())).image;
 
 test.each([
   ['digit', { text: '400' }, /lightness differs at 2\d % from the left and 4\d % from the top/],
@@ -96,7 +96,7 @@ test.each([
 ] as const)("does not reuse renditions if one of the donor's files is %s", async (_, damage) => {
   const rig = await makeRig(resources);
   const firstImage = await add(rig);
-  await damage(rig.pathOf(firstImage.renditions.find(({ preset }) => preset === 'card')!.storageKey));
+  await damage(rig.filePath(firstImage.renditions.find(({ preset }) => preset === 'card')!.storageKey));
   const copy = await add(rig, { quality: 60 });
   expect(copy.nearDuplicates).toMatchObject([
     { id: firstImage.id, reason: 'the same colours in the same places' },
@@ -106,12 +106,12 @@ test.each([
 
 test('reuses renditions across file formats, but not if only one original has an alpha channel', async () => {
   const rig = await makeRig(resources, { presets: zoomPreset });
-  const lossless = (picture: ReturnType<typeof labelledPicture>) =>
+  const lossless = (picture: ReturnType<typeof drawLabelledPicture>) =>
     picture.webp({ lossless: true }).toBuffer();
-  const { image: firstImage } = await rig.upload(await labelledPicture().png().toBuffer());
-  const { image: copy } = await rig.upload(await lossless(labelledPicture()));
+  const { image: firstImage } = await rig.upload(await drawLabelledPicture().png().toBuffer());
+  const { image: copy } = await rig.upload(await lossless(drawLabelledPicture()));
   expect(copy.renditionsReusedFrom).toBe(firstImage.id);
-  const { image: transparent } = await rig.upload(await lossless(labelledPicture().ensureAlpha(0.99)));
+  const { image: transparent } = await rig.upload(await lossless(drawLabelledPicture().ensureAlpha(0.99)));
   expect(transparent.nearDuplicates.map(({ id }) => id)).toContain(firstImage.id);
   expect(transparent.renditionsReusedFrom).toBeNull();
 });
@@ -128,14 +128,14 @@ test('does not match a product with a different colour or shape', async () => {
 
 test('does not match similar pictures without structure', async () => {
   const rig = await makeRig(resources);
-  await rig.upload(await uniquePicture());
-  expect((await rig.upload(await uniquePicture())).image.nearDuplicates).toEqual([]);
+  await rig.upload(await makeUniquePicture());
+  expect((await rig.upload(await makeUniquePicture())).image.nearDuplicates).toEqual([]);
 });
 
 test('never compares pictures of different tenants', async () => {
   const rig = await makeRig(resources);
   await add(rig);
-  const { image } = await rig.upload(await productPicture({ quality: 60 }), { tenantName: 'other' });
+  const { image } = await rig.upload(await drawProduct({ quality: 60 }), { tenantName: 'other' });
   expect(image).toMatchObject({ nearDuplicates: [], renditionsReusedFrom: null });
 });
 

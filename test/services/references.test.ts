@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { unrestrictedPrincipal } from '../../src/model/principal.ts';
-import { rowOf } from '../support/inner/database.ts';
-import { uniquePicture } from '../support/inner/pictures.ts';
+import { selectRow } from '../support/inner/database.ts';
+import { makeUniquePicture } from '../support/inner/pictures.ts';
 import { makeRig, useTestResources } from '../support/inner/rig.ts';
 
 const resources = await useTestResources();
@@ -11,7 +11,7 @@ const page = { limit: 50, offset: 0 };
 /** Creates a test rig with one image and the services that manage its references. */
 async function setUp() {
   const rig = await makeRig(resources);
-  const { image } = await rig.upload(await uniquePicture());
+  const { image } = await rig.upload(await makeUniquePicture());
   return {
     rig,
     image,
@@ -108,7 +108,7 @@ test('keeps the counter consistent during thirty concurrent changes', async () =
         : references.add(unrestrictedPrincipal, id, `page ${n % 5}`),
     ),
   );
-  const { count } = await rowOf<{ count: number }>(
+  const { count } = await selectRow<{ count: number }>(
     resources.database,
     'SELECT count(*) AS count FROM image_references',
   );

@@ -5,7 +5,7 @@ import { expect, test } from 'vitest';
 import { unrestrictedPrincipal, type Principal } from '../../src/model/principal.ts';
 import { makeRenditionCache } from '../../src/services/rendition-cache.ts';
 import { makeRetrieveImage } from '../../src/services/retrieve-image.ts';
-import { uniquePicture } from '../support/inner/pictures.ts';
+import { makeUniquePicture } from '../support/inner/pictures.ts';
 import { makeRig, useTestResources } from '../support/inner/rig.ts';
 
 const resources = await useTestResources();
@@ -14,7 +14,7 @@ const resources = await useTestResources();
 async function setUp(readCacheBytes = 2 ** 20) {
   const rig = await makeRig(resources, { readCacheBytes });
   const { retrieve, deleteImage: remove } = rig.services;
-  const bytes = await uniquePicture();
+  const bytes = await makeUniquePicture();
   const { image } = await rig.upload(bytes);
   const thumb = image.renditions.find(({ preset }) => preset === 'thumb')!;
   return { rig, retrieve, remove, bytes, image, id: { id: image.id }, thumb };
@@ -71,7 +71,7 @@ test('does not return a cached rendition after its image is deleted', async () =
 
 test('does not cache a rendition whose image is deleted during the read', async () => {
   const { rig, retrieve, remove, image, id, thumb } = await setUp();
-  const path = rig.pathOf(thumb.storageKey);
+  const path = rig.filePath(thumb.storageKey);
   // A named pipe instead of the file makes the read wait for data.
   await rm(path);
   execFileSync('mkfifo', [path]);
@@ -92,7 +92,7 @@ test('returns an original byte for byte, in full or in part', async () => {
 
 test('reports a missing original and marks its image as damaged', async () => {
   const { rig, retrieve, image, id } = await setUp();
-  await rm(rig.pathOf(image.originalKey!));
+  await rm(rig.filePath(image.originalKey!));
   await expect(retrieve.original(unrestrictedPrincipal, id)).rejects.toMatchObject({
     code: 'original_missing',
     message: `The original of image ${image.id} is missing from storage; the image has been marked as damaged.`,
@@ -103,7 +103,7 @@ test('reports a missing original and marks its image as damaged', async () => {
 
 test('returns a restored original, and clears the damage mark', async () => {
   const { rig, retrieve, image, id } = await setUp();
-  const path = rig.pathOf(image.originalKey!);
+  const path = rig.filePath(image.originalKey!);
   const bytes = await readFile(path);
   await rm(path);
   await expect(retrieve.original(unrestrictedPrincipal, id)).rejects.toMatchObject({
@@ -116,7 +116,7 @@ test('returns a restored original, and clears the damage mark', async () => {
 
 test('does not return a truncated original', async () => {
   const { rig, retrieve, image, id } = await setUp();
-  await truncate(rig.pathOf(image.originalKey!), 10);
+  await truncate(rig.filePath(image.originalKey!), 10);
   await expect(retrieve.original(unrestrictedPrincipal, id)).rejects.toMatchObject({
     code: 'original_missing',
   });
@@ -129,7 +129,7 @@ test('reports why a rendition or an image is not available', async () => {
     code: 'unknown_preset',
     message: 'There is no preset "poster"; the presets are thumb, card.',
   });
-  const pendingUpload = await rig.upload(await uniquePicture(), { mode: 'queued' });
+  const pendingUpload = await rig.upload(await makeUniquePicture(), { mode: 'queued' });
   await expect(
     retrieve.rendition(unrestrictedPrincipal, { id: pendingUpload.image.id }, 'thumb'),
   ).rejects.toMatchObject({
@@ -146,7 +146,7 @@ test.each(['missing', 'truncated'])(
   'regenerates a rendition that is %s in storage, with the same bytes',
   async (damage) => {
     const { rig, retrieve, id, thumb } = await setUp();
-    const path = rig.pathOf(thumb.storageKey);
+    const path = rig.filePath(thumb.storageKey);
     const bytesBefore = await rig.storage.readAll(thumb.storageKey);
     await (damage === 'truncated' ? truncate(path, 10) : rm(path));
     for (let requests = 0; requests < 2; requests++) {

@@ -1,10 +1,10 @@
 import { readdir, rename, rm, writeFile } from 'node:fs/promises';
 import { expect, test } from 'vitest';
 import { recipeHash } from '../../src/imaging/renditions/recipe.ts';
-import { rowOf, rowsOf } from '../support/inner/database.ts';
+import { selectRow, selectRows } from '../support/inner/database.ts';
 import { claimOne, makeDue } from '../support/inner/jobs.ts';
-import { brokenPicture, uniquePicture } from '../support/inner/pictures.ts';
-import { hashOf } from '../support/inner/records.ts';
+import { makeBrokenPicture, makeUniquePicture } from '../support/inner/pictures.ts';
+import { sha256Hex } from '../support/inner/records.ts';
 import { makeRig, presets, useTestResources } from '../support/inner/rig.ts';
 
 const resources = await useTestResources();
@@ -13,16 +13,16 @@ const queued = { mode: 'queued' } as const;
 
 test('records the renditions, stores the files and logs the completed job', async () => {
   const rig = await makeRig(resources);
-  const bytes = await uniquePicture();
+  const bytes = await makeUniquePicture();
   const { image, jobId } = await rig.upload(bytes, queued);
   expect(await rig.runJob(await claimOne(database))).toMatchObject({ state: 'completed' });
   const completedImage = await rig.image(image.id);
-  expect(completedImage).toMatchObject({ status: 'completed', error: null, contentHash: hashOf(bytes) });
+  expect(completedImage).toMatchObject({ status: 'completed', error: null, contentHash: sha256Hex(bytes) });
   const sizes = completedImage?.renditions.map(({ preset, width, height }) => `${preset} ${width}×${height}`);
   expect(sizes).toEqual(['thumb 20×15', 'card 40×30']);
   for (const rendition of completedImage?.renditions ?? []) {
     const file = await rig.storage.readAll(rendition.storageKey);
-    expect(rendition).toMatchObject({ bytes: file.length, contentHash: hashOf(file), quality: 85 });
+    expect(rendition).toMatchObject({ bytes: file.length, contentHash: sha256Hex(file), quality: 85 });
     expect(rendition.recipe).toBe(recipeHash(presets.find(({ name }) => name === rendition.preset)!));
   }
   expect(rig.logger.messages()).toEqual([
@@ -33,7 +33,7 @@ test('records the renditions, stores the files and logs the completed job', asyn
 
 test('fails permanently for a broken picture, with a message for users', async () => {
   const rig = await makeRig(resources);
-  const { image, jobId } = await rig.upload(await brokenPicture(), queued);
+  const { image, jobId } = await rig.upload(await makeBrokenPicture(), queued);
   expect(await rig.runJob(await claimOne(database))).toMatchObject({ state: 'failed' });
   const failedImage = await rig.image(image.id);
   expect(failedImage).toMatchObject({ status: 'failed', errorCode: 'picture_cut', renditions: [] });
@@ -51,12 +51,12 @@ test('fails permanently for a broken picture, with a message for users', async (
 
 test('retries after 2, 4 and 8 s while storage is failing, and then gives up', async () => {
   const rig = await makeRig(resources);
-  const { image, jobId } = await rig.upload(await uniquePicture(), queued);
-  await writeFile(rig.pathOf('renditions'), 'a file instead of the folder');
+  const { image, jobId } = await rig.upload(await makeUniquePicture(), queued);
+  await writeFile(rig.filePath('renditions'), 'a file instead of the folder');
   for (const delaySeconds of [2, 4, 8]) {
     const job = await claimOne(database);
     expect(await rig.runJob(job)).toMatchObject({ state: 'retrying', delaySeconds });
-    const { pause } = await rowOf<{ pause: number }>(
+    const { pause } = await selectRow<{ pause: number }>(
       database,
       `SELECT extract(epoch FROM run_at - (history->-1->>'at')::timestamptz)::float8 AS pause FROM jobs`,
     );
@@ -84,13 +84,13 @@ test('retries after 2, 4 and 8 s while storage is failing, and then gives up', a
 
 test('wakes a worker for the retry, and completes the job once storage works again', async () => {
   const rig = await makeRig(resources);
-  const { image } = await rig.upload(await uniquePicture(), queued);
-  await writeFile(rig.pathOf('renditions'), 'a file instead of the folder');
+  const { image } = await rig.upload(await makeUniquePicture(), queued);
+  await writeFile(rig.filePath('renditions'), 'a file instead of the folder');
   const workerWoken = Promise.withResolvers<void>();
   expect(await rig.runJob(await claimOne(database))).toMatchObject({ state: 'retrying' });
   const start = performance.now();
   rig.queue.onWake('derive', () => Promise.resolve(workerWoken.resolve()));
-  await rm(rig.pathOf('renditions'));
+  await rm(rig.filePath('renditions'));
   await workerWoken.promise;
   expect(performance.now() - start).toBeGreaterThan(1_800);
   expect(await rig.runJob(await claimOne(database))).toMatchObject({ state: 'completed' });
@@ -99,8 +99,8 @@ test('wakes a worker for the retry, and completes the job once storage works aga
 
 test('marks an image with a missing original as damaged and failed, and keeps its row', async () => {
   const rig = await makeRig(resources);
-  const { image, jobId } = await rig.upload(await uniquePicture(), queued);
-  await rename(rig.pathOf('originals'), rig.pathOf('moved-away'));
+  const { image, jobId } = await rig.upload(await makeUniquePicture(), queued);
+  await rename(rig.filePath('originals'), rig.filePath('moved-away'));
   expect(await rig.runJob(await claimOne(database))).toMatchObject({ state: 'failed' });
   const failedImage = await rig.image(image.id);
   expect(failedImage).toMatchObject({ status: 'failed', errorCode: 'original_missing' });
@@ -110,20 +110,23 @@ test('marks an image with a missing original as damaged and failed, and keeps it
 
 test('gives up after a picture has crashed the decoder twice', async () => {
   const rig = await makeRig(resources);
-  const { image, jobId } = await rig.upload(await uniquePicture('crash'), queued);
+  const { image, jobId } = await rig.upload(await makeUniquePicture('crash'), queued);
   expect(await rig.runJob(await claimOne(database))).toMatchObject({ state: 'retrying', delaySeconds: 0 });
   expect(await rig.runJob(await claimOne(database))).toMatchObject({ state: 'failed' });
   expect(await rig.jobs.claimDue('derive', 1, 60)).toEqual([]);
   const reason = 'The decoder crashed on this image (SIGABRT).';
   expect(await rig.image(image.id)).toMatchObject({ status: 'failed', error: reason });
-  const poisonJobs = await rowsOf(database, 'SELECT id, failure_class, crashes, retries FROM poison_jobs');
+  const poisonJobs = await selectRows(
+    database,
+    'SELECT id, failure_class, crashes, retries FROM poison_jobs',
+  );
   expect(poisonJobs).toEqual([{ id: jobId, failure_class: 'crash', crashes: 1, retries: 0 }]);
   expect((await rig.report(jobId!))?.history).toHaveLength(2);
   expect(rig.logger.messages()).toEqual([
     `job ${jobId} (image ${image.id}) failed, retrying in 0s (attempt 1/1): ${reason}`,
     `job ${jobId} (image ${image.id}) failed permanently after 1 retry: ${reason}`,
   ]);
-  const { outcome } = await rig.upload(await uniquePicture());
+  const { outcome } = await rig.upload(await makeUniquePicture());
   expect(outcome).toBe('new');
 });
 
@@ -148,7 +151,7 @@ async function makeFailingRig(times: number, leaseSeconds = 60) {
 
 test('records a failure once the database works again, and logs the problem once', async () => {
   const { rig, runJob } = await makeFailingRig(2);
-  const { image, jobId } = await rig.upload(await brokenPicture(), queued);
+  const { image, jobId } = await rig.upload(await makeBrokenPicture(), queued);
   const job = await claimOne(database);
   expect(await runJob(job)).toMatchObject({ state: 'failed' });
   expect(await rig.image(image.id)).toMatchObject({ status: 'failed', errorCode: 'picture_cut' });
@@ -158,7 +161,7 @@ test('records a failure once the database works again, and logs the problem once
 
 test('drops the job if its failure cannot be recorded before the lease expires', async () => {
   const { rig, runJob, attempts } = await makeFailingRig(99, 1.2);
-  await rig.upload(await brokenPicture(), queued);
+  await rig.upload(await makeBrokenPicture(), queued);
   expect(await runJob(await claimOne(database, 60))).toEqual({ state: 'dropped' });
   expect(attempts()).toBeGreaterThan(1);
   expect(attempts()).toBeLessThan(5);
@@ -166,7 +169,7 @@ test('drops the job if its failure cannot be recorded before the lease expires',
 
 test('stops trying to record a failure when the process stops', async () => {
   const { rig, runJob, attempts } = await makeFailingRig(99);
-  await rig.upload(await brokenPicture(), queued);
+  await rig.upload(await makeBrokenPicture(), queued);
   const run = runJob(await claimOne(database));
   await expect.poll(attempts).toBe(1);
   await rig.leases.handBack();

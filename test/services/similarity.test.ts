@@ -3,7 +3,7 @@ import { expect, test } from 'vitest';
 import { unrestrictedPrincipal } from '../../src/model/principal.ts';
 import { claimOne } from '../support/inner/jobs.ts';
 import { startOrigin } from '../support/inner/origin.ts';
-import { brokenPicture, type ProductStyle, productPicture } from '../support/inner/pictures.ts';
+import { makeBrokenPicture, type ProductStyle, drawProduct } from '../support/inner/pictures.ts';
 import { makeRig, type RigOptions, useTestResources } from '../support/inner/rig.ts';
 
 const resources = await useTestResources();
@@ -14,7 +14,7 @@ const otherPrincipal = { ...unrestrictedPrincipal, tenantId: 999_999 };
 async function setUp(rigOptions?: RigOptions) {
   const rig = await makeRig(resources, rigOptions);
   const add = async (style?: ProductStyle, tenantName = 'shop') =>
-    (await rig.upload(await productPicture(style), { tenantName })).image;
+    (await rig.upload(await drawProduct(style), { tenantName })).image;
   const { findSimilar, findDuplicates, searchByPicture } = rig.services;
   return {
     rig,
@@ -22,7 +22,7 @@ async function setUp(rigOptions?: RigOptions) {
     findSimilar: (id: number, options = allMatches) => findSimilar(unrestrictedPrincipal, { id }, options),
     findDuplicates,
     search: async (style: ProductStyle, options = allMatches, tenant = 'shop') =>
-      searchByPicture(unrestrictedPrincipal, tenant, await rig.receive(await productPicture(style)), options),
+      searchByPicture(unrestrictedPrincipal, tenant, await rig.receive(await drawProduct(style)), options),
     searchByPicture,
   };
 }
@@ -62,13 +62,13 @@ test('omits deleted images', async () => {
 
 test('reports why an image has no embedding, and queues a job to create it if possible', async () => {
   const { rig, add, findSimilar } = await setUp();
-  const pendingUpload = await rig.upload(await productPicture(), { mode: 'queued' });
+  const pendingUpload = await rig.upload(await drawProduct(), { mode: 'queued' });
   await expect(findSimilar(pendingUpload.image.id)).rejects.toMatchObject({
     code: 'fingerprint_not_ready',
     message: `Image ${pendingUpload.image.id} has no embedding: it is pending.`,
   });
   await rig.runJob(await claimOne(resources.database));
-  const brokenUpload = await rig.upload(await brokenPicture(), { mode: 'queued' });
+  const brokenUpload = await rig.upload(await makeBrokenPicture(), { mode: 'queued' });
   await rig.runJob(await claimOne(resources.database));
   await expect(findSimilar(brokenUpload.image.id)).rejects.toMatchObject({
     message: expect.stringMatching(/its processing failed: The JPEG image is truncated/) as string,
@@ -88,7 +88,7 @@ test('returns exact copies before near-duplicates', async () => {
   const near = await add({ quality: 60 });
   await add({ shape: 'mug' });
   const origin = await startOrigin();
-  const url = origin.put('/vase.jpg', await productPicture());
+  const url = origin.put('/vase.jpg', await drawProduct());
   const { image: copy } = await rig.ingestUrls.one(unrestrictedPrincipal, { url, tenantName: 'shop' });
   await rig.runJob(await claimOne(resources.database, 60, 'import'));
   const { image, duplicates } = await findDuplicates(unrestrictedPrincipal, { uuid: vase.uuid });
@@ -124,13 +124,13 @@ test('rejects a search with a broken picture or an unknown tenant, and stores no
     searchByPicture(unrestrictedPrincipal, 'shop', await rig.receive(Buffer.from('no picture')), allMatches),
   ).rejects.toMatchObject({ code: 'not_a_picture' });
   await expect(
-    searchByPicture(unrestrictedPrincipal, 'shop', await rig.receive(await brokenPicture()), allMatches),
+    searchByPicture(unrestrictedPrincipal, 'shop', await rig.receive(await makeBrokenPicture()), allMatches),
   ).rejects.toMatchObject({ code: 'picture_cut' });
   for (const [principal, name] of [
     [unrestrictedPrincipal, 'unknown'],
     [otherPrincipal, 'shop'],
   ] as const) {
-    const file = await rig.receive(await productPicture());
+    const file = await rig.receive(await drawProduct());
     await expect(searchByPicture(principal, name, file, allMatches)).rejects.toMatchObject({
       code: 'tenant_not_found',
     });

@@ -3,11 +3,11 @@ import { expect, onTestFinished, test } from 'vitest';
 import { AppError } from '../../src/errors.ts';
 import { makeStorageHealth, type StorageHealthTimes } from '../../src/services/storage-health.ts';
 import { makeLocalStorage } from '../../src/storage/local.ts';
-import { testFolder } from '../support/inner/folders.ts';
+import { makeTestFolder } from '../support/inner/folders.ts';
 
 /** Creates health checks for local storage, which count their calls. `setWriteError` makes the write check fail. */
 async function setUp(times: Partial<StorageHealthTimes> = {}) {
-  const storage = await makeLocalStorage(await testFolder());
+  const storage = await makeLocalStorage(await makeTestFolder());
   const counts = { probes: 0, writes: 0 };
   let writeError: AppError | undefined;
   const health = makeStorageHealth({

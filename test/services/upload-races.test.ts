@@ -1,8 +1,8 @@
 import { expect, test } from 'vitest';
 import { unrestrictedPrincipal } from '../../src/model/principal.ts';
-import { brokenPicture, uniquePicture } from '../support/inner/pictures.ts';
+import { makeBrokenPicture, makeUniquePicture } from '../support/inner/pictures.ts';
 import { makeRig, type Rig, type RigOptions, useTestResources } from '../support/inner/rig.ts';
-import { rowOf, rowsOf } from '../support/inner/database.ts';
+import { selectRow, selectRows } from '../support/inner/database.ts';
 
 /** Tests concurrent changes to an image while its upload is being processed. */
 
@@ -23,13 +23,13 @@ async function makePausedRig(options: RigOptions = {}) {
   return { rig, started: started.promise, release: () => gate.resolve() };
 }
 
-const findOnlyImage = () => rowOf<{ id: number }>(database, 'SELECT id FROM images');
+const findOnlyImage = () => selectRow<{ id: number }>(database, 'SELECT id FROM images');
 const decodeFailure = { code: expect.stringMatching(/^picture_/), status: 400 } as const;
 const queued = { mode: 'queued' } as const;
 
 test('keeps a broken picture as a failed image if another client has received the image', async () => {
   const { rig, started, release } = await makePausedRig();
-  const bytes = await brokenPicture();
+  const bytes = await makeBrokenPicture();
   const firstUpload = expect(rig.upload(bytes)).rejects.toMatchObject(decodeFailure);
   await started;
   const secondUpload = await rig.upload(bytes, queued);
@@ -47,7 +47,7 @@ test('keeps a broken picture as a failed image if another client has received th
 
 test('keeps a broken picture as a failed image if the image has a reference', async () => {
   const { rig, started, release } = await makePausedRig();
-  const firstUpload = expect(rig.upload(await brokenPicture())).rejects.toMatchObject(decodeFailure);
+  const firstUpload = expect(rig.upload(await makeBrokenPicture())).rejects.toMatchObject(decodeFailure);
   await started;
   const { id } = await findOnlyImage();
   await rig.references.add(id, 'product-42');
@@ -58,7 +58,7 @@ test('keeps a broken picture as a failed image if the image has a reference', as
 
 test('keeps a broken picture as a failed image if the client has received the unfinished image', async () => {
   const { rig, started, release } = await makePausedRig({ inlineMs: 50 });
-  const upload = rig.upload(await brokenPicture());
+  const upload = rig.upload(await makeBrokenPicture());
   await started;
   const { image } = await upload;
   expect(image.status).toBe('processing');
@@ -68,7 +68,7 @@ test('keeps a broken picture as a failed image if the client has received the un
 
 test('rejects a broken picture whose image is deleted during the upload, and allows it to be restored', async () => {
   const { rig, started, release } = await makePausedRig();
-  const firstUpload = rig.upload(await brokenPicture()).catch((error: unknown) => error);
+  const firstUpload = rig.upload(await makeBrokenPicture()).catch((error: unknown) => error);
   await started;
   const { id } = await findOnlyImage();
   await rig.softDelete({ id });
@@ -77,7 +77,7 @@ test('rejects a broken picture whose image is deleted during the upload, and all
   expect(await firstUpload).toMatchObject({
     code: expect.stringMatching(/^(?:picture_|image_deleted)/) as string,
   });
-  await expect.poll(() => rowsOf(database, "SELECT 1 FROM jobs WHERE state = 'processing'")).toEqual([]);
+  await expect.poll(() => selectRows(database, "SELECT 1 FROM jobs WHERE state = 'processing'")).toEqual([]);
   await rig.deletion.restore(unrestrictedPrincipal, { id });
   expect(await rig.image(id)).toMatchObject({ status: 'failed' });
 });
@@ -100,7 +100,7 @@ const deletedError = {
 };
 
 test('reports image_deleted if the image is deleted during its upload, and accepts a second upload', async () => {
-  const bytes = await uniquePicture();
+  const bytes = await makeUniquePicture();
   const { rig, upload, release } = await uploadAndDelete(bytes, (rig, id) => rig.softDelete({ id }));
   expect(await upload).toMatchObject(deletedError);
   release();
@@ -108,7 +108,7 @@ test('reports image_deleted if the image is deleted during its upload, and accep
 });
 
 test('reports image_deleted if the job finishes before the deletion is detected', async () => {
-  const { upload, release } = await uploadAndDelete(await uniquePicture(), (rig, id) =>
+  const { upload, release } = await uploadAndDelete(await makeUniquePicture(), (rig, id) =>
     rig.softDelete({ id }),
   );
   release();
@@ -116,7 +116,7 @@ test('reports image_deleted if the job finishes before the deletion is detected'
 });
 
 test('treats an upload as new if the image that it waits for is deleted', async () => {
-  const bytes = await uniquePicture();
+  const bytes = await makeUniquePicture();
   const { rig, started, release } = await makePausedRig();
   const firstUpload = rig.upload(bytes).catch((error: unknown) => error);
   await started;
@@ -129,7 +129,7 @@ test('treats an upload as new if the image that it waits for is deleted', async 
 });
 
 test('rejects uploads that wait for another process to decode the same broken bytes, with the reason', async () => {
-  const bytes = await brokenPicture();
+  const bytes = await makeBrokenPicture();
   const { rig, started, release } = await makePausedRig();
   const firstUpload = rig.upload(bytes).catch((error: unknown) => error);
   await started;
@@ -139,5 +139,5 @@ test('rejects uploads that wait for another process to decode the same broken by
   );
   release();
   for (const result of [firstUpload, ...otherUploads]) expect(await result).toMatchObject(decodeFailure);
-  expect(await rowsOf(database, 'SELECT 1 FROM images')).toEqual([]);
+  expect(await selectRows(database, 'SELECT 1 FROM images')).toEqual([]);
 });

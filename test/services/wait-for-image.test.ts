@@ -3,8 +3,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, test } from 'vitest';
 import { AppError } from '../../src/errors.ts';
 import { makeCompletionEvents, makeWaitForImage } from '../../src/services/wait-for-image.ts';
-import { attemptOf, claimOne } from '../support/inner/jobs.ts';
-import { uniquePicture } from '../support/inner/pictures.ts';
+import { makeFailedAttempt, claimOne } from '../support/inner/jobs.ts';
+import { makeUniquePicture } from '../support/inner/pictures.ts';
 import { makeRig, type Rig, useTestResources } from '../support/inner/rig.ts';
 
 const resources = await useTestResources();
@@ -12,7 +12,7 @@ const { database } = resources;
 
 /** Uploads a picture without processing it, and returns the image's id. */
 async function uploadPending(rig: Rig): Promise<number> {
-  return (await rig.upload(await uniquePicture(), { mode: 'queued' })).image.id;
+  return (await rig.upload(await makeUniquePicture(), { mode: 'queued' })).image.id;
 }
 
 /** Waits by polling, as a different process would, without receiving completion events. */
@@ -55,7 +55,7 @@ test('detects that another process has finished the job', async () => {
 test('reports the same code and message in every process', async () => {
   const rig = await makeRig(resources);
   const id = await uploadPending(rig);
-  await writeFile(rig.pathOf('renditions'), 'a file instead of the folder');
+  await writeFile(rig.filePath('renditions'), 'a file instead of the folder');
   const job = { ...(await claimOne(database)), retries: 3 };
   const sameProcess = rig.waitForImage(id, 20_000);
   const otherProcess = waitInOtherProcess(rig)(id, 20_000);
@@ -70,13 +70,15 @@ test('reports the same code and message in every process', async () => {
   ]);
   await rig.runJob(job);
   await rejections;
-  await rm(rig.pathOf('renditions'));
+  await rm(rig.filePath('renditions'));
 });
 
 test('reports the message of a failure with an unknown code', async () => {
   const rig = await makeRig(resources);
   const id = await uploadPending(rig);
-  await rig.jobs.recordFailure(await claimOne(database), attemptOf('lease-lost'), { state: 'failed' });
+  await rig.jobs.recordFailure(await claimOne(database), makeFailedAttempt('lease-lost'), {
+    state: 'failed',
+  });
   await expect(waitInOtherProcess(rig)(id, 20_000)).rejects.toMatchObject({
     message: 'A lease-lost failure.',
   });

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { promisify } from 'node:util';
 import { expect, test } from 'vitest';
-import { testFolder } from '../support/inner/folders.ts';
+import { makeTestFolder } from '../support/inner/folders.ts';
 
 const run = promisify(execFile);
 /** The test observes the order of system calls, which requires strace and the permission to trace. */
@@ -53,7 +53,7 @@ function findShortNames(line: string): string[] {
 }
 
 test.runIf(canTrace)('syncs the file and its folders to disk before it returns', async () => {
-  const root = await testFolder();
+  const root = await makeTestFolder();
   await mkdir(join(root, 'store'));
   await writeFile(join(root, 'trace'), '');
   const calls = await trace(root);

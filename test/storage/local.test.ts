@@ -4,11 +4,11 @@ import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { originalKey } from '../../src/storage/keys.ts';
 import { makeLocalStorage } from '../../src/storage/local.ts';
-import { testFolder } from '../support/inner/folders.ts';
+import { makeTestFolder } from '../support/inner/folders.ts';
 import { describeStorage } from './storage-contract.ts';
 
 describeStorage('local', async () => {
-  const root = await testFolder();
+  const root = await makeTestFolder();
   return {
     storage: await makeLocalStorage(root),
     truncateFile: (key, bytes) => truncate(join(root, key), bytes),
@@ -37,14 +37,14 @@ async function stageFile(folder: string): Promise<string> {
 }
 
 test('does not report a folder as a stored file', async () => {
-  const root = await testFolder();
+  const root = await makeTestFolder();
   const storage = await makeLocalStorage(root);
   await mkdir(join(root, key), { recursive: true });
   expect(await storage.stat(key)).toBeUndefined();
 });
 
 test('recreates a folder that was removed at run time', async () => {
-  const root = await testFolder();
+  const root = await makeTestFolder();
   const storage = await makeLocalStorage(root);
   await storage.store([{ path: await stageFile(root), key }], 'derived');
   await rm(join(root, 'originals'), { recursive: true });
@@ -53,7 +53,7 @@ test('recreates a folder that was removed at run time', async () => {
 });
 
 test('reports an unwritable store as a transient storage failure', async () => {
-  const root = await testFolder();
+  const root = await makeTestFolder();
   const storage = await makeLocalStorage(root);
   const path = await stageFile(root);
   await writeFile(join(root, 'originals'), 'a file instead of a folder');
@@ -64,7 +64,7 @@ test('reports an unwritable store as a transient storage failure', async () => {
 });
 
 test('reports a missing root folder in check and freeBytes', async () => {
-  const root = await testFolder();
+  const root = await makeTestFolder();
   const storage = await makeLocalStorage(root);
   await rm(root, { recursive: true });
   await expect(storage.check()).rejects.toMatchObject(storageFailed);
@@ -72,7 +72,7 @@ test('reports a missing root folder in check and freeBytes', async () => {
 });
 
 test('reports a missing permission as a storage failure', async () => {
-  const root = await testFolder();
+  const root = await makeTestFolder();
   const storage = await makeLocalStorage(root);
   const path = await stageFile(root);
   await chmod(root, 0o500);
@@ -87,7 +87,7 @@ test('reports a missing permission as a storage failure', async () => {
 });
 
 test('does not include paths in the error message', async () => {
-  const root = await testFolder();
+  const root = await makeTestFolder();
   const storage = await makeLocalStorage(root);
   const error = await storage.readAll(key).catch((thrown: unknown) => thrown);
   expect(error).toMatchObject({ message: 'The file is missing from storage.' });

@@ -5,7 +5,7 @@ import { Readable } from 'node:stream';
 import { expect, test } from 'vitest';
 import { AppError } from '../../src/errors.ts';
 import { makeStaging } from '../../src/storage/staging.ts';
-import { testFolder } from '../support/inner/folders.ts';
+import { makeTestFolder } from '../support/inner/folders.ts';
 
 /** Yields `chunks` and then throws. */
 function* yieldThenThrow(chunks: readonly Buffer[], error: Error): Generator<Buffer> {
@@ -14,7 +14,7 @@ function* yieldThenThrow(chunks: readonly Buffer[], error: Error): Generator<Buf
 }
 
 test('receives a file with its size, hash and first bytes', async () => {
-  const staging = makeStaging(await testFolder());
+  const staging = makeStaging(await makeTestFolder());
   const chunks = [randomBytes(3000), randomBytes(3000), randomBytes(100_000)];
   const bytes = Buffer.concat(chunks);
   const receivedFile = await staging.receive(Readable.from(chunks));
@@ -25,7 +25,7 @@ test('receives a file with its size, hash and first bytes', async () => {
 });
 
 test('receives an empty file and a file of one byte', async () => {
-  const staging = makeStaging(await testFolder());
+  const staging = makeStaging(await makeTestFolder());
   const emptyFile = await staging.receive(Readable.from([]));
   expect(emptyFile).toMatchObject({ bytes: 0, contentHash: createHash('sha256').digest('hex') });
   const oneByteFile = await staging.receive(Readable.from([Buffer.from('x')]));
@@ -33,7 +33,7 @@ test('receives an empty file and a file of one byte', async () => {
 });
 
 test('stores concurrently received files separately', async () => {
-  const staging = makeStaging(await testFolder());
+  const staging = makeStaging(await makeTestFolder());
   const contents = Array.from({ length: 20 }, () => randomBytes(50_000));
   const receivedFiles = await Promise.all(contents.map((bytes) => staging.receive(Readable.from([bytes]))));
   expect(new Set(receivedFiles.map(({ path }) => path)).size).toBe(20);
@@ -42,7 +42,7 @@ test('stores concurrently received files separately', async () => {
 });
 
 test('removes the file if the stream fails, and rethrows the error', async () => {
-  const folder = await testFolder();
+  const folder = await makeTestFolder();
   const reason = new AppError('body_cut_short', 'The body ended too early.');
   const source = Readable.from(yieldThenThrow([randomBytes(5000)], reason));
   await expect(makeStaging(folder).receive(source)).rejects.toBe(reason);
@@ -50,14 +50,14 @@ test('removes the file if the stream fails, and rethrows the error', async () =>
 });
 
 test('reports a missing staging folder as a storage failure', async () => {
-  const folder = await testFolder();
+  const folder = await makeTestFolder();
   await rm(folder, { recursive: true });
   const receivePromise = makeStaging(folder).receive(Readable.from([Buffer.from('x')]));
   await expect(receivePromise).rejects.toMatchObject({ code: 'storage_failed', failureClass: 'transient' });
 });
 
 test('discards a file, and does nothing if it does not exist', async () => {
-  const folder = await testFolder();
+  const folder = await makeTestFolder();
   const staging = makeStaging(folder);
   const { path } = await staging.receive(Readable.from([Buffer.from('x')]));
   await staging.discard(path);
@@ -66,7 +66,7 @@ test('discards a file, and does nothing if it does not exist', async () => {
 });
 
 test('removes only files older than the given age when it sweeps', async () => {
-  const folder = await testFolder();
+  const folder = await makeTestFolder();
   const staging = makeStaging(folder);
   const [oldFile, newFile] = [
     await staging.receive(Readable.from([Buffer.from('old')])),

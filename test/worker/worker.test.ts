@@ -4,9 +4,9 @@ import type { JobKind } from '../../src/model/job.ts';
 import { unrestrictedPrincipal } from '../../src/model/principal.ts';
 import type { WorkQueue } from '../../src/queue/queue.ts';
 import { makeWorker } from '../../src/worker/worker.ts';
-import { rowOf, rowsOf } from '../support/inner/database.ts';
+import { selectRow, selectRows } from '../support/inner/database.ts';
 import { startOrigin } from '../support/inner/origin.ts';
-import { uniquePicture } from '../support/inner/pictures.ts';
+import { makeUniquePicture } from '../support/inner/pictures.ts';
 import { makeRig, type Rig, useTestResources } from '../support/inner/rig.ts';
 
 const resources = await useTestResources();
@@ -20,17 +20,21 @@ function createWorker(rig: Rig, capacity = 2, kind: JobKind = 'derive') {
 }
 
 const countJobs = async (state: string) =>
-  (await rowOf<{ count: number }>(resources.database, `SELECT count(*) FROM jobs WHERE state = '${state}'`))
-    .count;
+  (
+    await selectRow<{ count: number }>(
+      resources.database,
+      `SELECT count(*) FROM jobs WHERE state = '${state}'`,
+    )
+  ).count;
 
 /** Queues pictures that take a second each to decode. */
 async function uploadSlow(rig: Rig, count: number): Promise<void> {
-  for (let i = 0; i < count; i++) await rig.upload(await uniquePicture('slow'), queuedMode);
+  for (let i = 0; i < count; i++) await rig.upload(await makeUniquePicture('slow'), queuedMode);
 }
 
 test('runs all due jobs at startup', async () => {
   const rig = await makeRig(resources);
-  for (let i = 0; i < 7; i++) await rig.upload(await uniquePicture(), queuedMode);
+  for (let i = 0; i < 7; i++) await rig.upload(await makeUniquePicture(), queuedMode);
   createWorker(rig).start();
   await expect.poll(() => countJobs('completed')).toBe(7);
   expect(rig.logger.messages().filter((line) => line.includes('completed in'))).toHaveLength(7);
@@ -39,9 +43,9 @@ test('runs all due jobs at startup', async () => {
 test('claims only jobs of its own kind', async () => {
   const rig = await makeRig(resources);
   const origin = await startOrigin();
-  const url = origin.put('/vase.jpg', await uniquePicture());
+  const url = origin.put('/vase.jpg', await makeUniquePicture());
   const { image } = await rig.ingestUrls.one(unrestrictedPrincipal, { url, tenantName: 'shop' });
-  await rig.upload(await uniquePicture(), queuedMode);
+  await rig.upload(await makeUniquePicture(), queuedMode);
   createWorker(rig).start();
   await expect.poll(() => countJobs('completed')).toBe(1);
   await sleep(1_200);
@@ -67,11 +71,11 @@ test('claims jobs on a wake-up without waiting for the next poll', async () => {
   createWorker(rig).start();
   await sleep(50);
   for (let count = 0; count < 3; count++) {
-    const { image } = await rig.upload(await uniquePicture(), queuedMode);
+    const { image } = await rig.upload(await makeUniquePicture(), queuedMode);
     await rig.waitForImage(image.id, 60_000);
   }
   // Each job is created just after a poll, so without a wake-up it would wait for about a second.
-  const { shortest } = await rowOf<{ shortest: number }>(
+  const { shortest } = await selectRow<{ shortest: number }>(
     resources.database,
     'SELECT min(1000 * extract(epoch FROM started_at - created_at))::float8 AS shortest FROM jobs',
   );
@@ -84,7 +88,7 @@ test('finds a job by polling if there was no wake-up', async () => {
   createWorker(rig).start();
   await sleep(50);
   // Each rig has its own in-process queue, so the worker is not woken.
-  await otherRig.upload(await uniquePicture(), queuedMode);
+  await otherRig.upload(await makeUniquePicture(), queuedMode);
   await expect.poll(() => countJobs('pending')).toBe(0);
 });
 
@@ -96,7 +100,7 @@ test('waits for running jobs on stop, and claims no more jobs', async () => {
   await expect.poll(() => countJobs('processing')).toBe(2);
   await worker.stop();
   expect(
-    await rowsOf(resources.database, 'SELECT state, count(*) FROM jobs GROUP BY state ORDER BY state'),
+    await selectRows(resources.database, 'SELECT state, count(*) FROM jobs GROUP BY state ORDER BY state'),
   ).toEqual([
     { state: 'completed', count: 2 },
     { state: 'pending', count: 2 },
@@ -123,18 +127,21 @@ test('continues after the database was unavailable, and logs the failure and the
   expect(rig.logger.messages()).toEqual(['failed to claim jobs; retrying']);
   await resources.database.runScript('ALTER TABLE jobs_hidden RENAME TO jobs');
   await expect.poll(() => rig.logger.messages('info')).toEqual(['claiming jobs again']);
-  await rig.upload(await uniquePicture(), queuedMode);
+  await rig.upload(await makeUniquePicture(), queuedMode);
   await expect.poll(() => countJobs('completed')).toBe(1);
 });
 
 test('runs each job only once with two workers', async () => {
   const [firstRig, secondRig] = [await makeRig(resources), await makeRig(resources)];
   const rigWithSharedStorage = { ...secondRig, storage: firstRig.storage, runJob: firstRig.runJob };
-  for (let i = 0; i < 10; i++) await firstRig.upload(await uniquePicture(), queuedMode);
+  for (let i = 0; i < 10; i++) await firstRig.upload(await makeUniquePicture(), queuedMode);
   createWorker(firstRig, 3).start();
   createWorker(rigWithSharedStorage, 3).start();
   await expect.poll(() => countJobs('completed')).toBe(10);
-  const tokens = await rowsOf<{ lease_token: number }>(resources.database, 'SELECT lease_token FROM jobs');
+  const tokens = await selectRows<{ lease_token: number }>(
+    resources.database,
+    'SELECT lease_token FROM jobs',
+  );
   expect(tokens.map((row) => row.lease_token)).toEqual(Array(10).fill(1));
 });
 
@@ -163,7 +170,7 @@ test('resolves a wake-up after the next claim, which waits for free capacity', a
   await uploadSlow(rig, 1);
   await wake();
   expect(await countJobs('processing')).toBe(1);
-  await rig.upload(await uniquePicture(), queuedMode);
+  await rig.upload(await makeUniquePicture(), queuedMode);
   const delayedWake = wake();
   expect(await isPending(delayedWake)).toBe(true);
   await delayedWake;
@@ -175,7 +182,7 @@ test('claims jobs again after a wake-up during a claim, and then resolves the wa
   const rig = await makeRig(resources);
   const { wake } = startManuallyWokenWorker(rig);
   const firstWake = wake();
-  await rig.upload(await uniquePicture(), queuedMode);
+  await rig.upload(await makeUniquePicture(), queuedMode);
   await Promise.all([firstWake, wake(), wake()]);
   expect(await countJobs('pending')).toBe(0);
 });

@@ -5,11 +5,11 @@ import { expect, onTestFinished, test } from 'vitest';
 import { openEmbeddedDatabase } from '../../../src/db/engine/embedded.ts';
 import { migrate } from '../../../src/db/engine/migrate.ts';
 import { makeTenantQueries } from '../../../src/db/tenants.ts';
-import { testFolder } from '../../support/inner/folders.ts';
+import { makeTestFolder } from '../../support/inner/folders.ts';
 import { copyTemplate } from '../../support/inner/template-database.ts';
 
 test('keeps its rows when the database is reopened', async () => {
-  const directory = join(await testFolder(), 'db');
+  const directory = join(await makeTestFolder(), 'db');
   await copyTemplate(directory);
   const firstDatabase = await openEmbeddedDatabase(directory);
   const { id } = await makeTenantQueries(firstDatabase).ensure('kept');
@@ -20,7 +20,7 @@ test('keeps its rows when the database is reopened', async () => {
 });
 
 test('sets an incomplete folder aside and creates a new database', async () => {
-  const directory = join(await testFolder(), 'db');
+  const directory = join(await makeTestFolder(), 'db');
   await mkdir(directory);
   await writeFile(join(directory, 'PG_VERSION'), 'incomplete');
   const database = await openEmbeddedDatabase(directory);

@@ -2,7 +2,7 @@ import { readdir, readFile } from 'node:fs/promises';
 import { expect, onTestFinished, test } from 'vitest';
 import { migrate } from '../../../src/db/engine/migrate.ts';
 import { makePurgeQueries } from '../../../src/db/purge/purging.ts';
-import { openEmptyDatabase, rowOf, rowsOf, useDatabase } from '../../support/inner/database.ts';
+import { openEmptyDatabase, selectRow, selectRows, useDatabase } from '../../support/inner/database.ts';
 import { usageFromCounters, usageFromRows } from '../../support/inner/recount.ts';
 
 const database = await useDatabase();
@@ -11,7 +11,7 @@ test('does not apply a migration twice', async () => {
   const { version, applied } = await migrate(database);
   expect(applied).toEqual([]);
   expect(version).toBeGreaterThanOrEqual(1);
-  const recordedMigrations = await rowsOf<{ version: number }>(
+  const recordedMigrations = await selectRows<{ version: number }>(
     database,
     'SELECT version FROM schema_migrations',
   );
@@ -30,7 +30,7 @@ test('rolls back a migration that fails midway', async () => {
   const script = 'BEGIN; CREATE TABLE incomplete (id int); SELECT 1 / 0; COMMIT;';
   await expect(database.runScript(script)).rejects.toThrow(/division by zero/);
   await database.runScript('ROLLBACK');
-  expect(await rowOf(database, "SELECT to_regclass('incomplete') AS found")).toEqual({ found: null });
+  expect(await selectRow(database, "SELECT to_regclass('incomplete') AS found")).toEqual({ found: null });
 });
 
 test('merges references that differ only in Unicode form, and recounts them', async () => {
@@ -45,7 +45,7 @@ test('merges references that differ only in Unicode form, and recounts them', as
       (3, 'Tisch', '2026-01-08');
     UPDATE images SET in_use_count = (SELECT count(*) FROM image_references WHERE image_id = images.id)`);
   await migrate(oldDatabase);
-  const references = await rowsOf<{ image: number; reference: string; day: string }>(
+  const references = await selectRows<{ image: number; reference: string; day: string }>(
     oldDatabase,
     "SELECT image_id AS image, reference, to_char(created_at, 'DD') AS day FROM image_references ORDER BY id",
   );
@@ -56,7 +56,7 @@ test('merges references that differ only in Unicode form, and recounts them', as
     [2, 'Å', '05'],
     [3, 'Tisch', '08'],
   ]);
-  const images = await rowsOf<{ count: number; name: string }>(
+  const images = await selectRows<{ count: number; name: string }>(
     oldDatabase,
     'SELECT in_use_count AS count, original_filename AS name FROM images ORDER BY id',
   );
@@ -78,7 +78,7 @@ test('requeues pictures that older versions may have decoded incorrectly', async
       ('gif', 8, 'completed', NULL), ('avif', 10, 'completed', NULL), ('gif', 8, 'failed', NULL),
       ('tiff', 16, 'completed', now())) v (format, bits, status, damaged)`);
   await migrate(oldDatabase);
-  const pendingJobs = await rowsOf<{ format: string }>(
+  const pendingJobs = await selectRows<{ format: string }>(
     oldDatabase,
     "SELECT format FROM jobs JOIN images i ON i.id = image_id WHERE state = 'pending' AND kind = 'derive' ORDER BY image_id",
   );

@@ -2,8 +2,8 @@ import { readFile } from 'node:fs/promises';
 import { expect, test } from 'vitest';
 import { makeTenantQueries } from '../../../src/db/tenants.ts';
 import { makeCatalog } from '../../support/inner/catalog.ts';
-import { rowsOf, useDatabase } from '../../support/inner/database.ts';
-import { derivedFactsOf, hashOf } from '../../support/inner/records.ts';
+import { selectRows, useDatabase } from '../../support/inner/database.ts';
+import { makeDerivedFacts, sha256Hex } from '../../support/inner/records.ts';
 
 const database = await useDatabase();
 const { id: tenantId } = await makeTenantQueries(database).ensure('shop');
@@ -13,12 +13,12 @@ const migration = new URL('../../../src/db/migrations/0007-renditions-on-evidenc
 /** Adds an image with an embedding in the previous embedding space. */
 async function addOutdated(content: string, vector?: readonly number[]): Promise<number> {
   const job = await catalog.upload(content);
-  const { embedding } = derivedFactsOf(content);
+  const { embedding } = makeDerivedFacts(content);
   const oldEmbedding = { space: 'classic-1', vector: vector ?? embedding.vector };
   await catalog.jobs.complete(
     job,
-    catalog.renditionsOf(content),
-    derivedFactsOf(content, { embedding: oldEmbedding }),
+    catalog.makeRenditions(content),
+    makeDerivedFacts(content, { embedding: oldEmbedding }),
   );
   return job.imageId;
 }
@@ -45,7 +45,7 @@ test('requeues images with reused renditions and plain pictures, and moves the o
   await database.runScript(await readFile(migration, 'utf8'));
   await database.runScript(await readFile(migration, 'utf8'));
 
-  const pendingJobs = await rowsOf<{ image_id: number }>(
+  const pendingJobs = await selectRows<{ image_id: number }>(
     database,
     "SELECT image_id::int FROM jobs WHERE state = 'pending' ORDER BY image_id",
   );
@@ -54,9 +54,9 @@ test('requeues images with reused renditions and plain pictures, and moves the o
     orphanedCopy.imageId,
     plainImageId,
   ]);
-  const spaces = await rowsOf<{ space: string }>(
+  const spaces = await selectRows<{ space: string }>(
     database,
-    `SELECT space FROM embeddings WHERE content_hash IN ('${hashOf('vase')}', '${hashOf('swatch')}')`,
+    `SELECT space FROM embeddings WHERE content_hash IN ('${sha256Hex('vase')}', '${sha256Hex('swatch')}')`,
   );
   expect(spaces).toEqual([{ space: 'classic-2' }]);
 });

@@ -3,7 +3,7 @@ import { makeTenantQueries } from '../../../src/db/tenants.ts';
 import { unrestrictedPrincipal } from '../../../src/model/principal.ts';
 import { makeCatalog } from '../../support/inner/catalog.ts';
 import { useDatabase } from '../../support/inner/database.ts';
-import { hashOf } from '../../support/inner/records.ts';
+import { sha256Hex } from '../../support/inner/records.ts';
 
 const database = await useDatabase();
 const shop = await makeTenantQueries(database).ensure('shop');
@@ -92,7 +92,7 @@ test('restores an image as a duplicate if its content has been uploaded again', 
   const { imageId } = await upload('vase');
   expect(await restore(oldId)).toBe(true);
   expect(await image(oldId)).toMatchObject({ duplicateOf: imageId, status: 'completed' });
-  expect((await catalog.images.findByContent(shop.id, hashOf('vase')))?.id).toBe(imageId);
+  expect((await catalog.images.findByContent(shop.id, sha256Hex('vase')))?.id).toBe(imageId);
 });
 
 test('marks the image that is restored second as the duplicate', async () => {
@@ -134,7 +134,7 @@ test('finds a promoted duplicate by its content', async () => {
   const firstId = await add('vase');
   const copyId = await addCopy('vase');
   await softDelete(firstId);
-  expect((await catalog.images.findByContent(shop.id, hashOf('vase')))?.id).toBe(copyId);
+  expect((await catalog.images.findByContent(shop.id, sha256Hex('vase')))?.id).toBe(copyId);
   await expect(upload('vase')).rejects.toThrow('vase is known');
 });
 

@@ -3,8 +3,8 @@ import { beforeEach, expect, test } from 'vitest';
 import { makeTenantQueries } from '../../../src/db/tenants.ts';
 import { embeddingSpace, fingerprintVersion, hashDistance } from '../../../src/model/fingerprint.ts';
 import { makeCatalog } from '../../support/inner/catalog.ts';
-import { rowsOf, useDatabase } from '../../support/inner/database.ts';
-import { derivedFactsOf, hashOf } from '../../support/inner/records.ts';
+import { selectRows, useDatabase } from '../../support/inner/database.ts';
+import { makeDerivedFacts, sha256Hex } from '../../support/inner/records.ts';
 
 const database = await useDatabase();
 const tenants = makeTenantQueries(database);
@@ -12,7 +12,7 @@ const shop = await tenants.ensure('shop');
 const other = await tenants.ensure('other');
 const catalog = makeCatalog(database, shop.id);
 const { fingerprints, embeddings, jobs } = catalog;
-const vase = derivedFactsOf('vase').fingerprint;
+const vase = makeDerivedFacts('vase').fingerprint;
 let id: number;
 
 beforeEach(async () => {
@@ -38,7 +38,7 @@ const neighbours = async (hash: string, maxBits: number, excludedContentHash = '
 
 test('returns a neighbour with its stored fingerprint and renditions', async () => {
   const [neighbour] = await fingerprints.findNeighbours(shop.id, vase, 0, '');
-  expect(neighbour).toMatchObject({ id, contentHash: hashOf('vase'), fingerprint: vase });
+  expect(neighbour).toMatchObject({ id, contentHash: sha256Hex('vase'), fingerprint: vase });
   expect(neighbour?.renditions.map(({ preset }) => preset).toSorted()).toEqual(['card', 'thumb']);
 });
 
@@ -64,13 +64,13 @@ test('lists the nearest neighbours first, without the excluded content', async (
       vase.hash,
       Array.from({ length: distance }, (_, n) => n * 20),
     );
-    await jobs.complete(job, [], derivedFactsOf(content, { fingerprint: { ...vase, hash } }));
+    await jobs.complete(job, [], makeDerivedFacts(content, { fingerprint: { ...vase, hash } }));
     idByDistance.set(distance, job.imageId);
   }
   const [nearId, middleId, farId] = [idByDistance.get(3), idByDistance.get(6), idByDistance.get(9)];
   expect(await neighbours(vase.hash, 20)).toEqual([id, nearId, middleId, farId]);
-  expect(await neighbours(vase.hash, 20, hashOf('vase'))).toEqual([nearId, middleId, farId]);
-  expect(await neighbours(vase.hash, 6, hashOf('vase'))).toEqual([nearId, middleId]);
+  expect(await neighbours(vase.hash, 20, sha256Hex('vase'))).toEqual([nearId, middleId, farId]);
+  expect(await neighbours(vase.hash, 6, sha256Hex('vase'))).toEqual([nearId, middleId]);
 });
 
 test('lists no neighbours from other tenants or fingerprint versions, and no deleted images or duplicates', async () => {
@@ -90,30 +90,30 @@ test('stores a near-duplicate pair once, and reports it for both images unless o
   const job = await catalog.upload('lamp');
   const { uuid } = (await catalog.image(id))!;
   const match = { id, uuid, distance: 2, difference: 1.5, reason: 'alike' };
-  const facts = derivedFactsOf('lamp', { nearDuplicates: [match, { ...match, id: 424_242 }] });
+  const facts = makeDerivedFacts('lamp', { nearDuplicates: [match, { ...match, id: 424_242 }] });
   await jobs.complete(job, [], facts);
   await catalog.jobs.requeue(id, 50);
   const [requeuedJob] = await catalog.jobs.claimDue('derive', 1, 60);
   const lamp = (await catalog.image(job.imageId))!;
   const reverseMatch = { ...match, id: lamp.id, uuid: lamp.uuid };
-  await jobs.complete(requeuedJob!, [], derivedFactsOf('vase', { nearDuplicates: [reverseMatch] }));
+  await jobs.complete(requeuedJob!, [], makeDerivedFacts('vase', { nearDuplicates: [reverseMatch] }));
   expect((await catalog.image(id))?.nearDuplicates).toEqual([reverseMatch]);
   expect((await catalog.image(lamp.id))?.nearDuplicates).toEqual([match]);
-  expect(await rowsOf(database, 'SELECT 1 FROM near_duplicates')).toHaveLength(1);
+  expect(await selectRows(database, 'SELECT 1 FROM near_duplicates')).toHaveLength(1);
   await catalog.softDelete(lamp.id);
   expect((await catalog.image(id))?.nearDuplicates).toEqual([]);
 });
 
 test('finds nothing similar to a zero vector', async () => {
   const job = await catalog.upload('blank');
-  const vector = derivedFactsOf('vase').embedding.vector.map(() => 0);
-  await jobs.complete(job, [], derivedFactsOf('blank', { embedding: { space: embeddingSpace, vector } }));
+  const vector = makeDerivedFacts('vase').embedding.vector.map(() => 0);
+  await jobs.complete(job, [], makeDerivedFacts('blank', { embedding: { space: embeddingSpace, vector } }));
   const options = { limit: 10, threshold: 0.01 };
-  const toVase = await embeddings.similarToContent(shop.id, hashOf('vase'), embeddingSpace, options);
+  const toVase = await embeddings.similarToContent(shop.id, sha256Hex('vase'), embeddingSpace, options);
   expect(toVase).toEqual({ matches: [], searchedCount: 1 });
-  const toBlank = await embeddings.similarToContent(shop.id, hashOf('blank'), embeddingSpace, options);
+  const toBlank = await embeddings.similarToContent(shop.id, sha256Hex('blank'), embeddingSpace, options);
   expect(toBlank).toEqual({ matches: [], searchedCount: 1 });
-  const vaseEmbedding = { space: embeddingSpace, vector: derivedFactsOf('vase').embedding.vector };
+  const vaseEmbedding = { space: embeddingSpace, vector: makeDerivedFacts('vase').embedding.vector };
   const toPicture = await embeddings.similarToPicture(shop.id, vaseEmbedding, '', options);
   expect(toPicture.matches).toMatchObject([{ id }]);
   expect(toPicture.matches[0]?.score).toBeCloseTo(1, 3);

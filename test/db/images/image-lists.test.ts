@@ -3,7 +3,7 @@ import { type ImageFilter, makeImageQueries } from '../../../src/db/images/image
 import { makeTenantQueries } from '../../../src/db/tenants.ts';
 import { jobStates } from '../../../src/model/job.ts';
 import { unrestrictedPrincipal, type Principal } from '../../../src/model/principal.ts';
-import { openDatabase, rowOf, rowsOf } from '../../support/inner/database.ts';
+import { openDatabase, selectRow, selectRows } from '../../support/inner/database.ts';
 
 const database = await openDatabase();
 const images = makeImageQueries(database);
@@ -36,7 +36,7 @@ const filters: ImageFilter[] = [undefined, 'shop', 'other', 'unknown'].flatMap((
 /** Finds the ids of the images that match a filter by scanning the whole table. */
 async function scan(filter: ImageFilter, principal: Principal): Promise<number[]> {
   const { tenant, status, createdAfter, createdBefore } = filter;
-  const rows = await rowsOf<{ id: number }>(
+  const rows = await selectRows<{ id: number }>(
     database,
     `SELECT i.id FROM images i JOIN tenants t ON t.id = i.tenant_id WHERE i.deleted_at IS NULL
       AND (${tenant === undefined} OR t.name = '${tenant}') AND (${status === undefined} OR i.status = '${status}')
@@ -84,7 +84,7 @@ test.each<ImageFilter>([{}, { tenant: 'other' }, { status: 'completed' }, { crea
 );
 
 test('returns no cursor on a full last page', async () => {
-  const { total } = await rowOf<{ total: number }>(
+  const { total } = await selectRow<{ total: number }>(
     database,
     'SELECT count(*) AS total FROM images WHERE deleted_at IS NULL',
   );

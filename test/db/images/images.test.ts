@@ -6,7 +6,7 @@ import { makeTenantQueries } from '../../../src/db/tenants.ts';
 import { unrestrictedPrincipal, type Principal } from '../../../src/model/principal.ts';
 import { useDatabase } from '../../support/inner/database.ts';
 import { claimOne, recordPending } from '../../support/inner/jobs.ts';
-import { derivedFactsOf, hashOf, renditionOf } from '../../support/inner/records.ts';
+import { makeDerivedFacts, sha256Hex, makeRendition } from '../../support/inner/records.ts';
 
 const database = await useDatabase();
 const images = makeImageQueries(database);
@@ -24,8 +24,8 @@ beforeEach(async () => {
     const tenant = name === 'e' ? other : shop;
     ids.push((await recordPending(database, tenant.id, name)).imageId);
     if (name === 'a') {
-      const renditions = ['thumb', 'card'].map((preset) => renditionOf(shop.id, 'a', preset));
-      await makeJobQueries(database).complete(await claimOne(database), renditions, derivedFactsOf('a'));
+      const renditions = ['thumb', 'card'].map((preset) => makeRendition(shop.id, 'a', preset));
+      await makeJobQueries(database).complete(await claimOne(database), renditions, makeDerivedFacts('a'));
     }
   }
   await database.runScript(
@@ -81,7 +81,7 @@ test('returns only images of the principal’s tenant', async () => {
 
 test('finds an image by its id and by its UUID', async () => {
   const image = await images.find(unrestrictedPrincipal, { id: ids[0]! });
-  expect(image?.contentHash).toBe(hashOf('a'));
+  expect(image?.contentHash).toBe(sha256Hex('a'));
   expect(await images.find(unrestrictedPrincipal, { uuid: image!.uuid })).toEqual(image);
   const { renditions: _renditions, nearDuplicates: _nearDuplicates, ...imageWithoutRelations } = image!;
   expect(await images.findWithoutRenditions(unrestrictedPrincipal, { uuid: image!.uuid })).toEqual(
@@ -100,7 +100,7 @@ test('hides a deleted image from every query, and deletes it only once', async (
   });
   expect(await images.find(unrestrictedPrincipal, ref)).toBeUndefined();
   expect(await images.findWithoutRenditions(unrestrictedPrincipal, ref)).toBeUndefined();
-  expect(await images.findByContent(shop.id, hashOf('a'))).toBeUndefined();
+  expect(await images.findByContent(shop.id, sha256Hex('a'))).toBeUndefined();
   expect(await list({ tenant: 'shop' })).toEqual({ ids: [ids[3], ids[2], ids[1]], total: 3 });
 });
 
@@ -118,7 +118,7 @@ test('records when damage was first found, and clears it', async () => {
   expect(damagedAt).toBeInstanceOf(Date);
   await images.markDamaged(id);
   expect((await images.findWithoutRenditions(unrestrictedPrincipal, { id }))?.damagedAt).toEqual(damagedAt);
-  expect(await images.findByContent(shop.id, hashOf('a'))).toEqual({
+  expect(await images.findByContent(shop.id, sha256Hex('a'))).toEqual({
     id,
     status: 'completed',
     damaged: true,

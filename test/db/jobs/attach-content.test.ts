@@ -1,8 +1,8 @@
 import { expect, test } from 'vitest';
 import { makeTenantQueries } from '../../../src/db/tenants.ts';
 import { makeCatalog } from '../../support/inner/catalog.ts';
-import { rowsOf, useDatabase } from '../../support/inner/database.ts';
-import { derivedFactsOf, hashOf, uploadOf } from '../../support/inner/records.ts';
+import { selectRows, useDatabase } from '../../support/inner/database.ts';
+import { makeDerivedFacts, sha256Hex, makeUpload } from '../../support/inner/records.ts';
 
 const database = await useDatabase();
 const tenants = makeTenantQueries(database);
@@ -10,14 +10,14 @@ const shop = await tenants.ensure('shop');
 const catalog = makeCatalog(database, shop.id);
 const { claimImport, attach, add, finish, softDelete } = catalog;
 const claimVaseImport = () => claimImport('https://example.com/vase.jpg');
-const imageRows = () => rowsOf(database, 'SELECT * FROM images ORDER BY id');
+const imageRows = () => selectRows(database, 'SELECT * FROM images ORDER BY id');
 
 test('records the content of an import for its next attempt', async () => {
   const job = await claimVaseImport();
   expect(await attach(job, 'vase')).toBe(true);
   expect(await catalog.image(job.imageId)).toMatchObject({
-    contentHash: hashOf('vase'),
-    originalKey: uploadOf(shop.id, 'vase').originalKey,
+    contentHash: sha256Hex('vase'),
+    originalKey: makeUpload(shop.id, 'vase').originalKey,
     originalBytes: 1000,
     filename: 'vase.jpg',
     width: 300,
@@ -28,8 +28,8 @@ test('records the content of an import for its next attempt', async () => {
   await catalog.jobs.handBack([job]);
   const [reclaimedJob] = await catalog.jobs.claimDue('import', 1, 60);
   expect(reclaimedJob?.original).toEqual({
-    key: uploadOf(shop.id, 'vase').originalKey,
-    contentHash: hashOf('vase'),
+    key: makeUpload(shop.id, 'vase').originalKey,
+    contentHash: sha256Hex('vase'),
   });
 });
 
@@ -39,7 +39,7 @@ test('records an image with known content as a duplicate', async () => {
   await attach(job, 'vase');
   expect(await catalog.image(job.imageId)).toMatchObject({ duplicateOf: first });
   await finish(job, 'vase');
-  expect((await catalog.images.findByContent(shop.id, hashOf('vase')))?.id).toBe(first);
+  expect((await catalog.images.findByContent(shop.id, sha256Hex('vase')))?.id).toBe(first);
 });
 
 test('does not mark an image as a duplicate of a deleted image or of another tenant’s image', async () => {
@@ -88,7 +88,7 @@ test('completes an import of known content with the metadata and renditions of t
     id: job.imageId,
     status: 'completed',
     duplicateOf: first,
-    contentHash: hashOf('vase'),
+    contentHash: sha256Hex('vase'),
     width: 300,
     filename: 'vase.jpg',
     url: 'https://example.com/vase.jpg',
@@ -123,12 +123,12 @@ test('does not reuse renditions if the donor is deleted or its files have change
     const comparedRenditions = donorRenditions.map((rendition, index) =>
       index === 0 ? { ...rendition, ...change } : rendition,
     );
-    expect(await jobs.completeSharing(job, donor, comparedRenditions, derivedFactsOf('jugs'))).toBe(
+    expect(await jobs.completeSharing(job, donor, comparedRenditions, makeDerivedFacts('jugs'))).toBe(
       'donor-unavailable',
     );
   }
   await softDelete(donor);
-  expect(await jobs.completeSharing(job, donor, donorRenditions, derivedFactsOf('jugs'))).toBe(
+  expect(await jobs.completeSharing(job, donor, donorRenditions, makeDerivedFacts('jugs'))).toBe(
     'donor-unavailable',
   );
   expect(await catalog.image(job.imageId)).toMatchObject({ status: 'processing', renditions: [] });
@@ -138,6 +138,6 @@ test('reuses only the renditions that were compared', async () => {
   const donor = await add('pots');
   const [first] = (await catalog.image(donor))!.renditions;
   const job = await catalog.upload('pans');
-  const sharedImage = await catalog.jobs.completeSharing(job, donor, [first!], derivedFactsOf('pans'));
+  const sharedImage = await catalog.jobs.completeSharing(job, donor, [first!], makeDerivedFacts('pans'));
   expect(sharedImage).toMatchObject({ renditionsReusedFrom: donor, renditions: [{ preset: first!.preset }] });
 });

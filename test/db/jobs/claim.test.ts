@@ -4,9 +4,9 @@ import { makeJobReportQueries } from '../../../src/db/jobs/job-reports.ts';
 import { makeJobQueries } from '../../../src/db/jobs/job-queries.ts';
 import { makeTenantQueries } from '../../../src/db/tenants.ts';
 import { unrestrictedPrincipal } from '../../../src/model/principal.ts';
-import { rowOf, useDatabase } from '../../support/inner/database.ts';
-import { attemptOf, claimOne, recordPending } from '../../support/inner/jobs.ts';
-import { hashOf } from '../../support/inner/records.ts';
+import { selectRow, useDatabase } from '../../support/inner/database.ts';
+import { makeFailedAttempt, claimOne, recordPending } from '../../support/inner/jobs.ts';
+import { sha256Hex } from '../../support/inner/records.ts';
 
 const database = await useDatabase();
 const jobs = makeJobQueries(database);
@@ -63,7 +63,7 @@ test('does not let one tenant’s new jobs repeatedly overtake another tenant’
 
 test('puts a manually retried job at the end of the queue', async () => {
   const { jobId } = await record('failed once');
-  await jobs.recordFailure(await claimOne(database), attemptOf('permanent'), { state: 'failed' });
+  await jobs.recordFailure(await claimOne(database), makeFailedAttempt('permanent'), { state: 'failed' });
   const others = [await record('other 1'), await record('other 2')];
   await makeJobQueries(database).retry(unrestrictedPrincipal, jobId);
   expect(await claimIds(3)).toEqual([...others.map((other) => other.jobId), jobId]);
@@ -91,7 +91,7 @@ test('returns the data that a worker needs, and sets the image status to process
     kind: 'derive',
     imageId,
     tenantId: shop.id,
-    original: { key: expect.stringContaining(hashOf('facts')) as string, contentHash: hashOf('facts') },
+    original: { key: expect.stringContaining(sha256Hex('facts')) as string, contentHash: sha256Hex('facts') },
     sourceUrl: null,
     isFirstRun: true,
     leaseToken: 1,
@@ -116,7 +116,7 @@ test('grants and renews a lease of the given duration, measured by the database 
   await record('lease');
   const job = await claimOne(database, 60);
   const remainingLease = () =>
-    rowOf<{ seconds: number }>(
+    selectRow<{ seconds: number }>(
       database,
       `SELECT extract(epoch FROM lease_until - now())::float8 AS seconds FROM jobs WHERE id = ${job.id}`,
     );

@@ -3,8 +3,8 @@ import { makeTenantQueries } from '../../../src/db/tenants.ts';
 import type { UrlLine } from '../../../src/db/jobs/enqueue-urls.ts';
 import { type DuplicatePolicy, duplicatePolicies } from '../../../src/model/import.ts';
 import { makeCatalog } from '../../support/inner/catalog.ts';
-import { rowOf, rowsOf, useDatabase } from '../../support/inner/database.ts';
-import { hashOf } from '../../support/inner/records.ts';
+import { selectRow, selectRows, useDatabase } from '../../support/inner/database.ts';
+import { sha256Hex } from '../../support/inner/records.ts';
 
 const database = await useDatabase();
 const tenants = makeTenantQueries(database);
@@ -16,13 +16,13 @@ const { jobs, claimImport, finish, attach } = catalog;
 const line = (url: string, reference?: string, tenantId = shop.id): UrlLine => ({
   tenantId,
   url,
-  urlHash: hashOf(url),
+  urlHash: sha256Hex(url),
   reference,
 });
 const record = (lines: readonly UrlLine[], policy: DuplicatePolicy = 'reuse-completed') =>
   jobs.enqueueUrls(lines, policy, 50);
 const counts = () =>
-  rowOf<{ images: number; jobs: number }>(
+  selectRow<{ images: number; jobs: number }>(
     database,
     'SELECT (SELECT count(*) FROM images) AS images, (SELECT count(*) FROM jobs) AS jobs',
   );
@@ -153,7 +153,10 @@ test('adds each reference once to the image of its line', async () => {
   await record([line(vase, 'page 2'), line(vase, 'page 3')]);
   expect(await catalog.image(knownId)).toMatchObject({ inUseCount: 3 });
   const [addedResult] = await record([line('https://example.com/b', 'page 1')]);
-  const references = await rowsOf(database, 'SELECT image_id, reference FROM image_references ORDER BY 1, 2');
+  const references = await selectRows(
+    database,
+    'SELECT image_id, reference FROM image_references ORDER BY 1, 2',
+  );
   expect(references).toEqual([
     ...['page 1', 'page 2', 'page 3'].map((reference) => ({ image_id: knownId, reference })),
     { image_id: addedResult?.imageId, reference: 'page 1' },
@@ -164,6 +167,6 @@ test('adds each reference once to the image of its line', async () => {
 test('does not add the reference of a rejected line', async () => {
   await createImage.pending();
   await record([line(vase, 'page')], 'reject-active');
-  expect(await rowsOf(database, 'SELECT 1 FROM image_references')).toEqual([]);
+  expect(await selectRows(database, 'SELECT 1 FROM image_references')).toEqual([]);
   expect(await catalog.purging.tenantsWithoutReferences(shop.id)).toEqual(['shop']);
 });

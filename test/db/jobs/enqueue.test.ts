@@ -4,8 +4,8 @@ import { makeImageQueries } from '../../../src/db/images/images.ts';
 import { makeJobQueries } from '../../../src/db/jobs/job-queries.ts';
 import { makeTenantQueries } from '../../../src/db/tenants.ts';
 import { unrestrictedPrincipal } from '../../../src/model/principal.ts';
-import { rowOf, useDatabase } from '../../support/inner/database.ts';
-import { hashOf, uploadOf } from '../../support/inner/records.ts';
+import { selectRow, useDatabase } from '../../support/inner/database.ts';
+import { sha256Hex, makeUpload } from '../../support/inner/records.ts';
 
 const database = await useDatabase();
 const images = makeImageQueries(database);
@@ -14,20 +14,20 @@ const tenants = makeTenantQueries(database);
 const [shop, other] = [await tenants.ensure('shop'), await tenants.ensure('other')];
 
 const counts = () =>
-  rowOf<{ images: number; jobs: number }>(
+  selectRow<{ images: number; jobs: number }>(
     database,
     'SELECT (SELECT count(*) FROM images) AS images, (SELECT count(*) FROM jobs) AS jobs',
   );
 
 test('records a new picture as an image with a pending job', async () => {
-  const upload = await jobs.enqueueUpload(uploadOf(shop.id, 'vase'));
+  const upload = await jobs.enqueueUpload(makeUpload(shop.id, 'vase'));
   expect(upload.outcome).toBe('new');
   const image = await images.find(unrestrictedPrincipal, { id: upload.imageId });
   expect(image).toMatchObject({
     tenant: 'shop',
     status: 'pending',
     filename: 'vase.jpg',
-    contentHash: hashOf('vase'),
+    contentHash: sha256Hex('vase'),
     originalBytes: 1000,
     width: 300,
     height: 200,
@@ -38,11 +38,11 @@ test('records a new picture as an image with a pending job', async () => {
   });
   expect(image?.uuid).toMatch(/^[0-9a-f]{8}-[0-9a-f]{4}-7/);
   const [claimedJob] = await jobs.claimDue('derive', 9, 60);
-  expect(claimedJob).toMatchObject({ imageId: upload.imageId, original: { contentHash: hashOf('vase') } });
+  expect(claimedJob).toMatchObject({ imageId: upload.imageId, original: { contentHash: sha256Hex('vase') } });
 });
 
 test('records an inline upload with a claimed job', async () => {
-  const upload = await jobs.enqueueUpload(uploadOf(shop.id, 'inline', { leaseSeconds: 60 }));
+  const upload = await jobs.enqueueUpload(makeUpload(shop.id, 'inline', { leaseSeconds: 60 }));
   expect(await jobs.claimDue('derive', 9, 60)).toEqual([]);
   expect(await images.find(unrestrictedPrincipal, { id: upload.imageId })).toMatchObject({
     status: 'processing',
@@ -52,8 +52,8 @@ test('records an inline upload with a claimed job', async () => {
 });
 
 test('adds nothing if the tenant already has the content', async () => {
-  const firstUpload = await jobs.enqueueUpload(uploadOf(shop.id, 'twice'));
-  expect(await jobs.enqueueUpload(uploadOf(shop.id, 'twice'))).toEqual({
+  const firstUpload = await jobs.enqueueUpload(makeUpload(shop.id, 'twice'));
+  expect(await jobs.enqueueUpload(makeUpload(shop.id, 'twice'))).toEqual({
     outcome: 'known',
     imageId: firstUpload.imageId,
   });
@@ -63,7 +63,7 @@ test('adds nothing if the tenant already has the content', async () => {
 test('creates one image and one job for a hundred concurrent uploads with the same content', async () => {
   const results = await Promise.all(
     Array.from({ length: 100 }, () =>
-      jobs.enqueueUpload(uploadOf(shop.id, 'concurrent', { leaseSeconds: 60 })),
+      jobs.enqueueUpload(makeUpload(shop.id, 'concurrent', { leaseSeconds: 60 })),
     ),
   );
   expect(new Set(results.map(({ imageId }) => imageId)).size).toBe(1);
@@ -73,7 +73,7 @@ test('creates one image and one job for a hundred concurrent uploads with the sa
 
 test('creates one image per tenant for the same content', async () => {
   const [shopResult, otherResult] = await Promise.all(
-    [shop, other].map((tenant) => jobs.enqueueUpload(uploadOf(tenant.id, 'shared'))),
+    [shop, other].map((tenant) => jobs.enqueueUpload(makeUpload(tenant.id, 'shared'))),
   );
   expect(shopResult?.outcome).toBe('new');
   expect(otherResult?.outcome).toBe('new');
@@ -81,7 +81,7 @@ test('creates one image per tenant for the same content', async () => {
 });
 
 test('requeues a failed image when its content is uploaded again', async () => {
-  const firstUpload = await jobs.enqueueUpload(uploadOf(shop.id, 'failed', { leaseSeconds: 60 }));
+  const firstUpload = await jobs.enqueueUpload(makeUpload(shop.id, 'failed', { leaseSeconds: 60 }));
   if (firstUpload.outcome === 'known') throw new Error('The content is known.');
   const attempt = {
     failureClass: 'permanent',
@@ -90,7 +90,7 @@ test('requeues a failed image when its content is uploaded again', async () => {
     error: 'No.',
   } as const;
   await jobs.recordFailure(firstUpload.job, attempt, { state: 'failed' });
-  const secondUpload = await jobs.enqueueUpload(uploadOf(shop.id, 'failed'));
+  const secondUpload = await jobs.enqueueUpload(makeUpload(shop.id, 'failed'));
   expect(secondUpload).toMatchObject({ outcome: 'retried', imageId: firstUpload.imageId });
   expect(await images.find(unrestrictedPrincipal, { id: firstUpload.imageId })).toMatchObject({
     status: 'pending',
@@ -103,10 +103,10 @@ test('requeues a failed image when its content is uploaded again', async () => {
 });
 
 test('creates a new image for the content of a deleted image', async () => {
-  const firstUpload = await jobs.enqueueUpload(uploadOf(shop.id, 'deleted'));
+  const firstUpload = await jobs.enqueueUpload(makeUpload(shop.id, 'deleted'));
   await makeDeletionQueries(database).softDelete(unrestrictedPrincipal, { id: firstUpload.imageId }, false);
-  const secondUpload = await jobs.enqueueUpload(uploadOf(shop.id, 'deleted'));
+  const secondUpload = await jobs.enqueueUpload(makeUpload(shop.id, 'deleted'));
   expect(secondUpload.outcome).toBe('new');
   expect(secondUpload.imageId).not.toBe(firstUpload.imageId);
-  expect((await images.findByContent(shop.id, hashOf('deleted')))?.id).toBe(secondUpload.imageId);
+  expect((await images.findByContent(shop.id, sha256Hex('deleted')))?.id).toBe(secondUpload.imageId);
 });

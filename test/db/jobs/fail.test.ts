@@ -4,9 +4,9 @@ import { makeJobReportQueries } from '../../../src/db/jobs/job-reports.ts';
 import { makeJobQueries } from '../../../src/db/jobs/job-queries.ts';
 import { makeTenantQueries } from '../../../src/db/tenants.ts';
 import { unrestrictedPrincipal } from '../../../src/model/principal.ts';
-import { rowOf, rowsOf, useDatabase } from '../../support/inner/database.ts';
-import { attemptOf, claimOne, makeDue, recordPending } from '../../support/inner/jobs.ts';
-import { hashOf } from '../../support/inner/records.ts';
+import { selectRow, selectRows, useDatabase } from '../../support/inner/database.ts';
+import { makeFailedAttempt, claimOne, makeDue, recordPending } from '../../support/inner/jobs.ts';
+import { sha256Hex } from '../../support/inner/records.ts';
 
 const database = await useDatabase();
 const jobs = makeJobQueries(database);
@@ -20,9 +20,9 @@ test('schedules each retry after exactly its delay, measured by the database clo
     const job = await claimOne(database);
     expect(job.retries).toBe(index);
     const nextState = { state: 'pending', delaySeconds, counter: 'retries' } as const;
-    expect(await jobs.recordFailure(job, attemptOf('transient'), nextState)).toBe(true);
+    expect(await jobs.recordFailure(job, makeFailedAttempt('transient'), nextState)).toBe(true);
     // The same statement writes the history entry, so the entry contains the time of the failure.
-    const { pause } = await rowOf<{ pause: number }>(
+    const { pause } = await selectRow<{ pause: number }>(
       database,
       `SELECT extract(epoch FROM run_at - (history->-1->>'at')::timestamptz)::float8 AS pause FROM jobs`,
     );
@@ -37,7 +37,7 @@ test('schedules each retry after exactly its delay, measured by the database clo
 test('does not claim a retry before it is due', async () => {
   await recordPending(database, shop.id, 'delayed');
   const nextState = { state: 'pending', delaySeconds: 0.4, counter: 'retries' } as const;
-  await jobs.recordFailure(await claimOne(database), attemptOf('transient'), nextState);
+  await jobs.recordFailure(await claimOne(database), makeFailedAttempt('transient'), nextState);
   const start = performance.now();
   await expect.poll(() => jobs.claimDue('derive', 1, 60), { interval: 20 }).toHaveLength(1);
   expect(performance.now() - start).toBeGreaterThan(350);
@@ -46,13 +46,13 @@ test('does not claim a retry before it is due', async () => {
 test('counts crashes separately from retries', async () => {
   const { jobId } = await recordPending(database, shop.id, 'crash');
   const nextState = { state: 'pending', delaySeconds: 0, counter: 'crashes' } as const;
-  await jobs.recordFailure(await claimOne(database), attemptOf('crash'), nextState);
+  await jobs.recordFailure(await claimOne(database), makeFailedAttempt('crash'), nextState);
   expect(await claimOne(database)).toMatchObject({ id: jobId, retries: 0, crashes: 1 });
 });
 
 test('records a final failure on the image, and leaves no job to claim', async () => {
   const { imageId } = await recordPending(database, shop.id, 'final');
-  await jobs.recordFailure(await claimOne(database), attemptOf('permanent'), { state: 'failed' });
+  await jobs.recordFailure(await claimOne(database), makeFailedAttempt('permanent'), { state: 'failed' });
   const image = await findImage(imageId);
   expect(image).toMatchObject({
     status: 'failed',
@@ -66,8 +66,8 @@ test('records a final failure on the image, and leaves no job to claim', async (
 test('records every failed attempt in the history, with its class, stage, reason and time', async () => {
   const { jobId } = await recordPending(database, shop.id, 'history');
   const nextState = { state: 'pending', delaySeconds: 0, counter: 'retries' } as const;
-  await jobs.recordFailure(await claimOne(database), attemptOf('transient'), nextState);
-  await jobs.recordFailure(await claimOne(database), attemptOf('crash'), { state: 'failed' });
+  await jobs.recordFailure(await claimOne(database), makeFailedAttempt('transient'), nextState);
+  await jobs.recordFailure(await claimOne(database), makeFailedAttempt('crash'), { state: 'failed' });
   const report = await findReport(jobId);
   expect(report?.history).toMatchObject([
     { failureClass: 'transient', stage: 'decode', code: 'transient_code', error: 'A transient failure.' },
@@ -80,14 +80,14 @@ test('records every failed attempt in the history, with its class, stage, reason
 
 test('lists only failed jobs in poison_jobs, with their history', async () => {
   const { jobId, imageId } = await recordPending(database, shop.id, 'poison');
-  await jobs.recordFailure(await claimOne(database), attemptOf('crash'), { state: 'failed' });
+  await jobs.recordFailure(await claimOne(database), makeFailedAttempt('crash'), { state: 'failed' });
   await recordPending(database, shop.id, 'healthy');
-  const poisonJobs = await rowsOf<Record<string, unknown>>(database, 'SELECT * FROM poison_jobs');
+  const poisonJobs = await selectRows<Record<string, unknown>>(database, 'SELECT * FROM poison_jobs');
   expect(poisonJobs).toMatchObject([
     {
       id: jobId,
       image_id: imageId,
-      content_hash: hashOf('poison'),
+      content_hash: sha256Hex('poison'),
       failure_class: 'crash',
       failure_stage: 'decode',
       error: 'A crash failure.',

@@ -5,17 +5,17 @@ import { makeJobReportQueries } from '../../../src/db/jobs/job-reports.ts';
 import { makeTenantQueries } from '../../../src/db/tenants.ts';
 import type { ClaimedJob } from '../../../src/model/job.ts';
 import { unrestrictedPrincipal } from '../../../src/model/principal.ts';
-import { rowsOf, useDatabase } from '../../support/inner/database.ts';
-import { attemptOf, claimOne, recordPending } from '../../support/inner/jobs.ts';
-import { derivedFactsOf, renditionOf } from '../../support/inner/records.ts';
+import { selectRows, useDatabase } from '../../support/inner/database.ts';
+import { makeFailedAttempt, claimOne, recordPending } from '../../support/inner/jobs.ts';
+import { makeDerivedFacts, makeRendition } from '../../support/inner/records.ts';
 
 const database = await useDatabase();
 const jobs = makeJobQueries(database);
 const { complete } = makeJobQueries(database);
 const images = makeImageQueries(database);
 const shop = await makeTenantQueries(database).ensure('shop');
-const facts = derivedFactsOf('vase');
-const thumb = renditionOf(shop.id, 'vase', 'thumb');
+const facts = makeDerivedFacts('vase');
+const thumb = makeRendition(shop.id, 'vase', 'thumb');
 const finalFailure = { state: 'failed' } as const;
 const retry = { state: 'pending', delaySeconds: 2, counter: 'retries' } as const;
 
@@ -31,11 +31,11 @@ beforeEach(async () => {
 });
 
 const allRows = async () => ({
-  jobs: await rowsOf(database, 'SELECT * FROM jobs'),
-  images: await rowsOf(database, 'SELECT * FROM images'),
-  renditions: await rowsOf(database, 'SELECT * FROM renditions'),
-  fingerprints: await rowsOf(database, 'SELECT * FROM fingerprints'),
-  embeddings: await rowsOf(database, 'SELECT * FROM embeddings'),
+  jobs: await selectRows(database, 'SELECT * FROM jobs'),
+  images: await selectRows(database, 'SELECT * FROM images'),
+  renditions: await selectRows(database, 'SELECT * FROM renditions'),
+  fingerprints: await selectRows(database, 'SELECT * FROM fingerprints'),
+  embeddings: await selectRows(database, 'SELECT * FROM embeddings'),
 });
 
 test('does not complete the job after the lease has been taken over', async () => {
@@ -50,7 +50,7 @@ test.each([
   ['a failure to be retried', retry],
 ])('does not record %s after the lease has been taken over', async (_name, next) => {
   const rowsBefore = await allRows();
-  expect(await jobs.recordFailure(staleJob, attemptOf('permanent'), next)).toBe(false);
+  expect(await jobs.recordFailure(staleJob, makeFailedAttempt('permanent'), next)).toBe(false);
   expect(await allRows()).toEqual(rowsBefore);
 });
 
@@ -64,7 +64,7 @@ test('changes nothing after the job has been handed back', async () => {
   await jobs.handBack([currentJob]);
   const rowsBefore = await allRows();
   expect(await complete(currentJob, [thumb], facts)).toBeUndefined();
-  expect(await jobs.recordFailure(currentJob, attemptOf('permanent'), finalFailure)).toBe(false);
+  expect(await jobs.recordFailure(currentJob, makeFailedAttempt('permanent'), finalFailure)).toBe(false);
   expect(await jobs.renewLeases([currentJob], 60)).toEqual(new Set());
   expect(await allRows()).toEqual(rowsBefore);
 });
@@ -72,7 +72,7 @@ test('changes nothing after the job has been handed back', async () => {
 test('stores the renditions and completes the image and the job together', async () => {
   const completedImage = await complete(
     currentJob,
-    [renditionOf(shop.id, 'vase', 'card', 400), renditionOf(shop.id, 'vase', 'thumb', 100)],
+    [makeRendition(shop.id, 'vase', 'card', 400), makeRendition(shop.id, 'vase', 'thumb', 100)],
     facts,
   );
   expect(completedImage).toMatchObject({
@@ -96,8 +96,8 @@ test('stores the renditions and completes the image and the job together', async
 test('completes a job only once', async () => {
   await complete(currentJob, [thumb], facts);
   const rowsBefore = await allRows();
-  expect(await complete(currentJob, [renditionOf(shop.id, 'vase', 'zoom')], facts)).toBeUndefined();
-  expect(await jobs.recordFailure(currentJob, attemptOf('crash'), finalFailure)).toBe(false);
+  expect(await complete(currentJob, [makeRendition(shop.id, 'vase', 'zoom')], facts)).toBeUndefined();
+  expect(await jobs.recordFailure(currentJob, makeFailedAttempt('crash'), finalFailure)).toBe(false);
   expect(await allRows()).toEqual(rowsBefore);
 });
 

@@ -5,7 +5,7 @@ import type { ClaimedJob, FailureClass } from '../../../src/model/job.ts';
 import { unrestrictedPrincipal, type Principal } from '../../../src/model/principal.ts';
 import { makeCatalog } from '../../support/inner/catalog.ts';
 import { useDatabase } from '../../support/inner/database.ts';
-import { attemptOf } from '../../support/inner/jobs.ts';
+import { makeFailedAttempt } from '../../support/inner/jobs.ts';
 
 const database = await useDatabase();
 const tenants = makeTenantQueries(database);
@@ -17,7 +17,7 @@ const { reports, jobs } = catalog;
 const shopPrincipal: Principal = { ...unrestrictedPrincipal, tenantId: shop.id };
 
 const fail = (job: ClaimedJob, failureClass: FailureClass) =>
-  jobs.recordFailure(job, attemptOf(failureClass), { state: 'failed' });
+  jobs.recordFailure(job, makeFailedAttempt(failureClass), { state: 'failed' });
 
 let completedJob: ClaimedJob;
 let brokenJob: ClaimedJob;

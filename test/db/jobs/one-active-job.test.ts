@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { expect, test } from 'vitest';
 import { makeTenantQueries } from '../../../src/db/tenants.ts';
 import { makeCatalog } from '../../support/inner/catalog.ts';
-import { rowOf, rowsOf, useDatabase } from '../../support/inner/database.ts';
+import { selectRow, selectRows, useDatabase } from '../../support/inner/database.ts';
 
 const database = await useDatabase();
 const { id: tenantId } = await makeTenantQueries(database).ensure('shop');
@@ -24,7 +24,7 @@ test('keeps the processing job of an image during the migration, or its newest j
 
   await database.runScript(await readFile(migration, 'utf8'));
 
-  const activeJobs = await rowsOf<{ id: number }>(
+  const activeJobs = await selectRows<{ id: number }>(
     database,
     "SELECT id FROM jobs WHERE state IN ('pending', 'processing') ORDER BY image_id",
   );
@@ -32,7 +32,7 @@ test('keeps the processing job of an image during the migration, or its newest j
 });
 
 async function insertPendingJob(imageId: number): Promise<number> {
-  const { id } = await rowOf<{ id: number }>(
+  const { id } = await selectRow<{ id: number }>(
     database,
     `INSERT INTO jobs (kind, image_id, tenant_id, priority, state)
      VALUES ('derive', ${imageId}, ${tenantId}, 100, 'pending') RETURNING id`,

@@ -4,9 +4,15 @@ import { makeTenantQueries } from '../../../src/db/tenants.ts';
 import type { ClaimedJob } from '../../../src/model/job.ts';
 import { unrestrictedPrincipal } from '../../../src/model/principal.ts';
 import { makeCatalog } from '../../support/inner/catalog.ts';
-import { rowsOf, useDatabase } from '../../support/inner/database.ts';
-import { attemptOf, claimOne, recordPending } from '../../support/inner/jobs.ts';
-import { contentOf, derivedFactsOf, hashOf, renditionOf, uploadOf } from '../../support/inner/records.ts';
+import { selectRows, useDatabase } from '../../support/inner/database.ts';
+import { makeFailedAttempt, claimOne, recordPending } from '../../support/inner/jobs.ts';
+import {
+  makeFetchedContent,
+  makeDerivedFacts,
+  sha256Hex,
+  makeRendition,
+  makeUpload,
+} from '../../support/inner/records.ts';
 
 const database = await useDatabase();
 const tenants = makeTenantQueries(database);
@@ -26,15 +32,15 @@ interface Transition extends Rows {
   readonly run: () => Promise<unknown>;
 }
 
-const renditions = [renditionOf(shop.id, 'vase', 'thumb')];
-const facts = derivedFactsOf('vase');
-const removal = { contentHash: hashOf('vase'), removeOriginal: () => Promise.resolve() };
-const duplicate = { contentHash: hashOf('lamp'), filename: 'lamp.jpg' };
+const renditions = [makeRendition(shop.id, 'vase', 'thumb')];
+const facts = makeDerivedFacts('vase');
+const removal = { contentHash: sha256Hex('vase'), removeOriginal: () => Promise.resolve() };
+const duplicate = { contentHash: sha256Hex('lamp'), filename: 'lamp.jpg' };
 const retryLater = { state: 'pending', delaySeconds: 60, counter: 'retries' } as const;
 const url = {
   tenantId: shop.id,
   url: 'https://example.com/vase',
-  urlHash: hashOf('url'),
+  urlHash: sha256Hex('url'),
   reference: undefined,
 };
 const tomorrow = () => new Date(Date.now() + 86_400_000);
@@ -85,18 +91,18 @@ async function findPurgeCandidate(imageId: number) {
 
 const transitions: Readonly<Record<string, () => Promise<Transition>>> = {
   'enqueueUpload, queued': () =>
-    Promise.resolve({ run: () => jobs.enqueueUpload(uploadOf(shop.id, 'vase')) }),
+    Promise.resolve({ run: () => jobs.enqueueUpload(makeUpload(shop.id, 'vase')) }),
   'enqueueUpload, inline': () =>
     Promise.resolve({
-      run: () => jobs.enqueueUpload(uploadOf(shop.id, 'vase', { leaseSeconds: 60 })),
+      run: () => jobs.enqueueUpload(makeUpload(shop.id, 'vase', { leaseSeconds: 60 })),
     }),
   'enqueueUpload, queued, image failed before': async () => ({
     imageId: (await failedJob()).imageId,
-    run: () => jobs.enqueueUpload(uploadOf(shop.id, 'vase')),
+    run: () => jobs.enqueueUpload(makeUpload(shop.id, 'vase')),
   }),
   'enqueueUpload, inline, image failed before': async () => ({
     imageId: (await failedJob()).imageId,
-    run: () => jobs.enqueueUpload(uploadOf(shop.id, 'vase', { leaseSeconds: 60 })),
+    run: () => jobs.enqueueUpload(makeUpload(shop.id, 'vase', { leaseSeconds: 60 })),
   }),
   enqueueUrls: () =>
     Promise.resolve({ run: async () => (await jobs.enqueueUrls([url], 'reuse-completed', 100))[0] }),
@@ -119,7 +125,7 @@ const transitions: Readonly<Record<string, () => Promise<Transition>>> = {
   },
   attachContent: async () => {
     const job = await claimedImportJob();
-    return { ...rowsOfJob(job), run: () => jobs.attachContent(job, contentOf(shop.id, 'vase')) };
+    return { ...rowsOfJob(job), run: () => jobs.attachContent(job, makeFetchedContent(shop.id, 'vase')) };
   },
   complete: async () => {
     const job = await claimedJob();
@@ -137,7 +143,10 @@ const transitions: Readonly<Record<string, () => Promise<Transition>>> = {
   },
   'recordFailure, retry': async () => {
     const job = await claimedJob();
-    return { ...rowsOfJob(job), run: () => jobs.recordFailure(job, attemptOf('transient'), retryLater) };
+    return {
+      ...rowsOfJob(job),
+      run: () => jobs.recordFailure(job, makeFailedAttempt('transient'), retryLater),
+    };
   },
   'recordFailure, final': async () => {
     const job = await claimedJob();
@@ -145,7 +154,10 @@ const transitions: Readonly<Record<string, () => Promise<Transition>>> = {
   },
   'recordFailure, retry, completed image': async () => {
     const job = await secondJob();
-    return { ...rowsOfJob(job), run: () => jobs.recordFailure(job, attemptOf('transient'), retryLater) };
+    return {
+      ...rowsOfJob(job),
+      run: () => jobs.recordFailure(job, makeFailedAttempt('transient'), retryLater),
+    };
   },
   'recordFailure, final, completed image': async () => {
     const job = await secondJob();
@@ -238,7 +250,7 @@ const leaseLosses: Readonly<Record<string, (job: ClaimedJob) => Promise<unknown>
 
 const writesWithLease: Readonly<Record<string, (job: ClaimedJob, donorId: number) => Promise<unknown>>> = {
   renewLeases: (job) => jobs.renewLeases([job], 60),
-  attachContent: (job) => jobs.attachContent(job, contentOf(shop.id, 'vase')),
+  attachContent: (job) => jobs.attachContent(job, makeFetchedContent(shop.id, 'vase')),
   complete: (job) => jobs.complete(job, renditions, facts),
   completeSharing: (job, donorId) => completeSharing(job, donorId),
   completeAsDuplicate: (job) => jobs.completeAsDuplicate(job, duplicate),
@@ -252,7 +264,7 @@ const writesWithLease: Readonly<Record<string, (job: ClaimedJob, donorId: number
 
 type PrepareCase = () => Promise<() => Promise<unknown>>;
 const claim = () => jobs.claimDue('derive', 1, 60);
-const enqueueAgain = () => jobs.enqueueUpload(uploadOf(shop.id, 'vase'));
+const enqueueAgain = () => jobs.enqueueUpload(makeUpload(shop.id, 'vase'));
 const withdrawJob = (job: ClaimedJob) => () => jobs.withdraw(job, removal);
 
 const casesWithoutTransition: Readonly<Record<string, PrepareCase>> = {
@@ -275,7 +287,7 @@ const casesWithoutTransition: Readonly<Record<string, PrepareCase>> = {
   'enqueueUrls: the URL was imported, policy reuse-completed': async () => {
     await jobs.enqueueUrls([url], 'reuse-completed', 100);
     const job = await claimOne(database, 60, 'import');
-    await jobs.attachContent(job, contentOf(shop.id, 'vase'));
+    await jobs.attachContent(job, makeFetchedContent(shop.id, 'vase'));
     await jobs.complete(job, renditions, facts);
     return async () => (await jobs.enqueueUrls([url], 'reuse-completed', 100))[0];
   },
@@ -292,7 +304,7 @@ const casesWithoutTransition: Readonly<Record<string, PrepareCase>> = {
     return () => jobs.requeue(imageId, 50);
   },
   'claimDue: the job is waiting for its retry': async () => {
-    await jobs.recordFailure(await claimedJob(), attemptOf('transient'), retryLater);
+    await jobs.recordFailure(await claimedJob(), makeFailedAttempt('transient'), retryLater);
     return claim;
   },
   'claimDue: the job has a different kind': async () => {
@@ -321,7 +333,7 @@ const casesWithoutTransition: Readonly<Record<string, PrepareCase>> = {
   'completeSharing: the donor’s files differ from the compared files': async () => {
     const donorId = await catalog.add('lamp');
     const job = await claimedJob();
-    return () => jobs.completeSharing(job, donorId, [renditionOf(shop.id, 'chair', 'thumb')], facts);
+    return () => jobs.completeSharing(job, donorId, [makeRendition(shop.id, 'chair', 'thumb')], facts);
   },
   'completeAsDuplicate: the first image was deleted': async () => {
     const firstId = await catalog.add('lamp');
@@ -438,8 +450,11 @@ function describeResult(result: unknown): unknown {
 }
 
 async function readStates({ jobId, imageId }: Rows) {
-  const [job] = await rowsOf<{ state: string }>(database, `SELECT state FROM jobs WHERE id = ${jobId ?? 0}`);
-  const [image] = await rowsOf<{ status: string }>(
+  const [job] = await selectRows<{ state: string }>(
+    database,
+    `SELECT state FROM jobs WHERE id = ${jobId ?? 0}`,
+  );
+  const [image] = await selectRows<{ status: string }>(
     database,
     `SELECT status FROM images WHERE id = ${imageId ?? 0}`,
   );
@@ -459,7 +474,7 @@ async function runTransition(prepare: () => Promise<Transition>) {
 /** Returns all rows that a query without a transition must leave unchanged. */
 async function allRows() {
   const tables = ['jobs', 'images', 'renditions', 'fingerprints', 'near_duplicates', 'image_references'];
-  return Promise.all(tables.map((table) => rowsOf(database, `SELECT * FROM ${table} ORDER BY 1, 2`)));
+  return Promise.all(tables.map((table) => selectRows(database, `SELECT * FROM ${table} ORDER BY 1, 2`)));
 }
 
 describe('transitions', () => {
@@ -500,7 +515,7 @@ describe('deleted images', () => {
 
   test.each(documented)('%s: job %s, image %s', async (name, job, image) => {
     expect(await runTransition(withDeletedImage[name]!)).toEqual({ job, image });
-    expect(await rowsOf(database, 'SELECT 1 FROM images WHERE deleted_at IS NULL')).toEqual([]);
+    expect(await selectRows(database, 'SELECT 1 FROM images WHERE deleted_at IS NULL')).toEqual([]);
   });
 });
 

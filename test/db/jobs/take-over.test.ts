@@ -3,9 +3,9 @@ import { makeJobQueries } from '../../../src/db/jobs/job-queries.ts';
 import { makeImageQueries } from '../../../src/db/images/images.ts';
 import { makeTenantQueries } from '../../../src/db/tenants.ts';
 import { unrestrictedPrincipal } from '../../../src/model/principal.ts';
-import { rowsOf, useDatabase } from '../../support/inner/database.ts';
+import { selectRows, useDatabase } from '../../support/inner/database.ts';
 import { claimOne, recordPending } from '../../support/inner/jobs.ts';
-import { derivedFactsOf } from '../../support/inner/records.ts';
+import { makeDerivedFacts } from '../../support/inner/records.ts';
 
 const database = await useDatabase();
 const jobs = makeJobQueries(database);
@@ -42,7 +42,7 @@ test('takes over every lease if no other process can be running', async () => {
 
 test('leaves pending and finished jobs unchanged', async () => {
   await recordPending(database, shop.id, 'done');
-  await makeJobQueries(database).complete(await claimOne(database), [], derivedFactsOf('done'));
+  await makeJobQueries(database).complete(await claimOne(database), [], makeDerivedFacts('done'));
   await recordPending(database, shop.id, 'waiting');
   expect(await jobs.takeOverLostLeases(10, true)).toEqual({ requeued: [], failed: 0 });
   expect(await claimOne(database)).toMatchObject({ leaseLosses: 0 });
@@ -63,7 +63,10 @@ test('fails a job whose worker has been lost ten times', async () => {
     errorCode: 'worker_lost',
   });
   expect(await jobs.claimDue('derive', 9, 60)).toEqual([]);
-  const [poisonJob] = await rowsOf<{ id: number; history: unknown[] }>(database, 'SELECT * FROM poison_jobs');
+  const [poisonJob] = await selectRows<{ id: number; history: unknown[] }>(
+    database,
+    'SELECT * FROM poison_jobs',
+  );
   expect(poisonJob).toMatchObject({ id: jobId, failure_class: 'lease-lost', error, lease_losses: 10 });
   expect(poisonJob?.history).toHaveLength(10);
 });

@@ -4,8 +4,8 @@ import { makeJobQueries } from '../../../src/db/jobs/job-queries.ts';
 import { makeTenantQueries } from '../../../src/db/tenants.ts';
 import type { ClaimedJob } from '../../../src/model/job.ts';
 import { unrestrictedPrincipal } from '../../../src/model/principal.ts';
-import { rowOf, useDatabase } from '../../support/inner/database.ts';
-import { hashOf, uploadOf } from '../../support/inner/records.ts';
+import { selectRow, useDatabase } from '../../support/inner/database.ts';
+import { sha256Hex, makeUpload } from '../../support/inner/records.ts';
 
 const database = await useDatabase();
 const jobs = makeJobQueries(database);
@@ -13,7 +13,7 @@ const shop = await makeTenantQueries(database).ensure('shop');
 
 /** Records an upload and claims its job. */
 async function recordClaimed(content: string): Promise<ClaimedJob> {
-  const result = await jobs.enqueueUpload(uploadOf(shop.id, content, { leaseSeconds: 60 }));
+  const result = await jobs.enqueueUpload(makeUpload(shop.id, content, { leaseSeconds: 60 }));
   if (result.outcome === 'known') throw new Error('The content is known.');
   return result.job;
 }
@@ -22,14 +22,14 @@ async function recordClaimed(content: string): Promise<ClaimedJob> {
 async function withdraw(job: ClaimedJob, content: string) {
   let removals = 0;
   const withdrawn = await jobs.withdraw(job, {
-    contentHash: hashOf(content),
+    contentHash: sha256Hex(content),
     removeOriginal: () => Promise.resolve(void removals++),
   });
   return { withdrawn, removals };
 }
 
 const counts = () =>
-  rowOf<{ images: number; jobs: number }>(
+  selectRow<{ images: number; jobs: number }>(
     database,
     'SELECT (SELECT count(*) FROM images) AS images, (SELECT count(*) FROM jobs) AS jobs',
   );
@@ -50,7 +50,7 @@ test('keeps the original while a deleted image has the same content', async () =
 
 test('removes the original if only another tenant has the same content', async () => {
   const otherTenant = await makeTenantQueries(database).ensure('other');
-  await jobs.enqueueUpload(uploadOf(otherTenant.id, 'both'));
+  await jobs.enqueueUpload(makeUpload(otherTenant.id, 'both'));
   expect(await withdraw(await recordClaimed('both'), 'both')).toEqual({ withdrawn: true, removals: 1 });
 });
 
@@ -67,7 +67,7 @@ test('withdraws nothing after the lease has been taken over', async () => {
 test('keeps the image if the original cannot be removed', async () => {
   const job = await recordClaimed('stuck');
   const withdrawal = jobs.withdraw(job, {
-    contentHash: hashOf('stuck'),
+    contentHash: sha256Hex('stuck'),
     removeOriginal: () => Promise.reject(new Error('The disk is unavailable.')),
   });
   await expect(withdrawal).rejects.toThrow('The disk is unavailable.');
@@ -79,7 +79,7 @@ test('creates a new image for the same content uploaded during a withdrawal', as
   const events: string[] = [];
   const removalStarted = Promise.withResolvers<void>();
   const withdrawal = jobs.withdraw(job, {
-    contentHash: hashOf('race'),
+    contentHash: sha256Hex('race'),
     removeOriginal: async () => {
       events.push('removing');
       removalStarted.resolve();
@@ -88,7 +88,7 @@ test('creates a new image for the same content uploaded during a withdrawal', as
     },
   });
   await removalStarted.promise;
-  const upload = jobs.enqueueUpload(uploadOf(shop.id, 'race')).then((result) => {
+  const upload = jobs.enqueueUpload(makeUpload(shop.id, 'race')).then((result) => {
     events.push('recorded');
     return result;
   });

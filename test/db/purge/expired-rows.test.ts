@@ -1,9 +1,9 @@
 import { expect, test } from 'vitest';
 import { makeQueries } from '../../../src/db/queries.ts';
 import { unrestrictedPrincipal } from '../../../src/model/principal.ts';
-import { emptyTables, openDatabase, rowOf, rowsOf } from '../../support/inner/database.ts';
+import { emptyTables, openDatabase, selectRow, selectRows } from '../../support/inner/database.ts';
 import { recordPending } from '../../support/inner/jobs.ts';
-import { hashOf } from '../../support/inner/records.ts';
+import { sha256Hex } from '../../support/inner/records.ts';
 import { usageFromCounters, usageFromRows } from '../../support/inner/recount.ts';
 
 const database = await openDatabase();
@@ -24,7 +24,7 @@ async function recordImport(
 ): Promise<{ id: number; imageId: number }> {
   const url = `https://a.example/${name}.jpg`;
   const [result] = await jobs.enqueueUrls(
-    [{ tenantId, url, urlHash: hashOf(url), reference: undefined }],
+    [{ tenantId, url, urlHash: sha256Hex(url), reference: undefined }],
     'reuse-completed',
     50,
   );
@@ -58,7 +58,7 @@ test('removes only completed and failed jobs, each after its retention period', 
   expect([await expiredRows.removeJobs('completed', 7), await expiredRows.removeJobs('failed', 30)]).toEqual([
     2, 1,
   ]);
-  const remainingRows = await rowsOf<{ state: string; age: number }>(
+  const remainingRows = await selectRows<{ state: string; age: number }>(
     database,
     'SELECT state, extract(day FROM now() - created_at)::int AS age FROM jobs ORDER BY state, age',
   );
@@ -70,7 +70,7 @@ test('removes only completed and failed jobs, each after its retention period', 
     ['pending', 8],
     ['pending', 31],
   ]);
-  expect((await rowOf<{ count: number }>(database, 'SELECT count(*) FROM images')).count).toBe(9);
+  expect((await selectRow<{ count: number }>(database, 'SELECT count(*) FROM images')).count).toBe(9);
 });
 
 test('removes finished imports and their lines, but not their images', async () => {
@@ -93,11 +93,10 @@ test('removes finished imports and their lines, but not their images', async () 
       ),
     ),
   ).toEqual([false, true, true, false]);
-  expect(await rowsOf(database, 'SELECT DISTINCT import_id AS id FROM import_lines ORDER BY id')).toEqual([
-    { id: recentImport.id },
-    { id: processingImport.id },
-  ]);
-  expect((await rowOf<{ count: number }>(database, 'SELECT count(*) FROM images')).count).toBe(4);
+  expect(await selectRows(database, 'SELECT DISTINCT import_id AS id FROM import_lines ORDER BY id')).toEqual(
+    [{ id: recentImport.id }, { id: processingImport.id }],
+  );
+  expect((await selectRow<{ count: number }>(database, 'SELECT count(*) FROM images')).count).toBe(4);
 });
 
 test('removes images without content, unless they have a reference or are being retried', async () => {
@@ -115,13 +114,13 @@ test('removes images without content, unless they have a reference or are being 
     );
   await references.add(images.get('used') ?? 0, 'product-42');
   await setColumns('retried', "status = 'pending'");
-  await setColumns('with content', `content_hash = '${hashOf('content')}'`);
+  await setColumns('with content', `content_hash = '${sha256Hex('content')}'`);
   await setColumns('deleted', 'deleted_at = now()');
   expect(await expiredRows.removeImagesWithoutContent(90)).toBe(1);
-  const remainingRows = await rowsOf<{ id: number }>(database, 'SELECT id FROM images ORDER BY id');
+  const remainingRows = await selectRows<{ id: number }>(database, 'SELECT id FROM images ORDER BY id');
   expect(remainingRows.map(({ id }) => id)).toEqual(names.slice(1).map((name) => images.get(name)));
   expect(await usageFromCounters(database)).toEqual(await usageFromRows(database));
-  const linesWithoutImage = await rowsOf(database, 'SELECT 1 FROM import_lines WHERE image_id IS NULL');
+  const linesWithoutImage = await selectRows(database, 'SELECT 1 FROM import_lines WHERE image_id IS NULL');
   expect(linesWithoutImage).toHaveLength(1);
 });
 
@@ -169,14 +168,14 @@ test('removes unused tenants that have no rows, and leaves the usage unchanged',
   );
   // Earlier tests may have left tenants without images, but those were used recently.
   expect(await expiredRows.removeTenants(30)).toBe(2);
-  const remainingRows = await rowsOf<{ name: string }>(database, 'SELECT name FROM tenants');
+  const remainingRows = await selectRows<{ name: string }>(database, 'SELECT name FROM tenants');
   expect(
     names.filter((name) => !remainingRows.some((row) => row.name === name.replaceAll(' ', '-'))),
   ).toEqual(['empty', 'emptied']);
   expect(await usageFromCounters(database)).toEqual(await usageFromRows(database));
   await usage.fold();
   expect(
-    await rowsOf(database, `SELECT 1 FROM usage_totals WHERE tenant_id = ${findTenantId('emptied')}`),
+    await selectRows(database, `SELECT 1 FROM usage_totals WHERE tenant_id = ${findTenantId('emptied')}`),
   ).toEqual([]);
 });
 
@@ -208,5 +207,5 @@ test('never removes a tenant to which an image is added during the sweep', async
     const [, tenant] = await Promise.all([expiredRows.removeTenants(30), writer.tenants.ensure(name)]);
     await recordPending(database, tenant.id, name);
   }
-  expect((await rowOf<{ count: number }>(database, 'SELECT count(*) FROM images')).count).toBe(10);
+  expect((await selectRow<{ count: number }>(database, 'SELECT count(*) FROM images')).count).toBe(10);
 });

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { makeTenantQueries } from '../../../src/db/tenants.ts';
 import { makeCatalog } from '../../support/inner/catalog.ts';
-import { rowsOf, useDatabase } from '../../support/inner/database.ts';
+import { selectRows, useDatabase } from '../../support/inner/database.ts';
 
 const database = await useDatabase();
 const shop = await makeTenantQueries(database).ensure('shop');
@@ -12,7 +12,7 @@ const { add, addCopy, addSharer, upload, softDelete, restore, purge, purging } =
 /** Purges all deleted images, checks that the dry-run figures match the removed rows and files, and returns the figures. */
 async function expectExactFigures() {
   const { images, renditionsToDelete: renditions, bytes } = await purging.summarizeDeleted(null, 0);
-  const deletedImages = await rowsOf<{ id: number }>(
+  const deletedImages = await selectRows<{ id: number }>(
     database,
     'SELECT id FROM images WHERE deleted_at IS NOT NULL ORDER BY deleted_at, id',
   );

@@ -3,7 +3,7 @@ import type { PurgeCandidate } from '../../../src/model/purge.ts';
 import { makeTenantQueries } from '../../../src/db/tenants.ts';
 import { makeCatalog } from '../../support/inner/catalog.ts';
 import { useDatabase } from '../../support/inner/database.ts';
-import { hashOf, uploadOf } from '../../support/inner/records.ts';
+import { sha256Hex, makeUpload } from '../../support/inner/records.ts';
 
 const database = await useDatabase();
 const tenants = makeTenantQueries(database);
@@ -44,7 +44,7 @@ test('lists unused completed and failed images, with the fields that a report ne
     tenantId: shop.id,
     tenant: 'shop',
     status: 'completed',
-    contentHash: hashOf('completed'),
+    contentHash: sha256Hex('completed'),
     originalBytes: 1000,
     createdAt: expect.any(Date) as Date,
     deletedAt: null,
@@ -63,7 +63,7 @@ test('does not list an image in use until its last reference is removed', async 
 
 test('does not list pending or processing images, or images without content', async () => {
   await catalog.upload('processing');
-  await catalog.jobs.enqueueUpload(uploadOf(shop.id, 'pending'));
+  await catalog.jobs.enqueueUpload(makeUpload(shop.id, 'pending'));
   const job = await catalog.claimImport('https://example.com/none');
   await catalog.fail(job);
   expect(await listUnused()).toEqual([completedId, failedId, otherTenantImageId]);

@@ -2,8 +2,8 @@ import { expect, test } from 'vitest';
 import type { RemovedImage } from '../../../src/db/purge/purging.ts';
 import { makeTenantQueries } from '../../../src/db/tenants.ts';
 import { makeCatalog } from '../../support/inner/catalog.ts';
-import { rowOf, rowsOf, useDatabase } from '../../support/inner/database.ts';
-import { hashOf, uploadOf } from '../../support/inner/records.ts';
+import { selectRow, selectRows, useDatabase } from '../../support/inner/database.ts';
+import { sha256Hex, makeUpload } from '../../support/inner/records.ts';
 
 const database = await useDatabase();
 const shop = await makeTenantQueries(database).ensure('shop');
@@ -18,12 +18,12 @@ const {
   purge,
   findPurgeCandidate,
   purging,
-  renditionsOf,
+  makeRenditions,
 } = catalog;
 const tomorrow = new Date(Date.now() + 86_400_000);
 
-const originalKeyFor = (content: string) => uploadOf(shop.id, content).originalKey;
-const renditionKeys = (content: string) => renditionsOf(content).map(({ storageKey }) => storageKey);
+const originalKeyFor = (content: string) => makeUpload(shop.id, content).originalKey;
+const renditionKeys = (content: string) => makeRenditions(content).map(({ storageKey }) => storageKey);
 const removedKeys = (removedImage: RemovedImage | undefined) =>
   removedImage?.files.map(({ key }) => key).toSorted();
 const expectedKeys = (content: string) => [originalKeyFor(content), ...renditionKeys(content)].toSorted();
@@ -36,7 +36,7 @@ test('removes the rows of an image and returns its files with their sizes', asyn
   expect(removedImage?.files).toContainEqual({ key: originalKeyFor('vase'), bytes: 1000 });
   expect(removedKeys(removedImage)).toEqual(expectedKeys('vase'));
   expect(
-    await rowOf(
+    await selectRow(
       database,
       'SELECT (SELECT count(*) FROM images) AS images, (SELECT count(*) FROM renditions) AS renditions',
     ),
@@ -65,7 +65,7 @@ test('keeps an image that has changed since it was listed', async () => {
   const recentCandidate = await findPurgeCandidate(recentId);
   const cutoff = new Date(Date.now() - 60_000);
   expect(await purging.remove(recentCandidate!, { deletedBefore: cutoff })).toBeUndefined();
-  expect((await rowsOf(database, 'SELECT id FROM images')).length).toBe(5);
+  expect((await selectRows(database, 'SELECT id FROM images')).length).toBe(5);
 });
 
 test('keeps a deleted image until its job ends', async () => {
@@ -107,8 +107,10 @@ test('removes the files if only another tenant has the same content', async () =
 
 test('removes a fingerprint and embedding with the last image of the content, and a near-duplicate pair with either image', async () => {
   const countDescriptions = async () => [
-    (await rowsOf(database, `SELECT 1 FROM fingerprints WHERE content_hash = '${hashOf('vase')}'`)).length,
-    (await rowsOf(database, `SELECT 1 FROM embeddings WHERE content_hash = '${hashOf('vase')}'`)).length,
+    (await selectRows(database, `SELECT 1 FROM fingerprints WHERE content_hash = '${sha256Hex('vase')}'`))
+      .length,
+    (await selectRows(database, `SELECT 1 FROM embeddings WHERE content_hash = '${sha256Hex('vase')}'`))
+      .length,
   ];
   const firstId = await add('vase');
   const copyId = await addCopy('vase');
@@ -118,19 +120,19 @@ test('removes a fingerprint and embedding with the last image of the content, an
     VALUES (${copyId}, ${firstId}, 1, 1, 'alike'), (${firstId}, ${copyId}, 1, 1, 'alike')`);
   await purge(firstId);
   expect(await countDescriptions()).toEqual([1, 1]);
-  expect(await rowsOf(database, 'SELECT 1 FROM near_duplicates')).toEqual([]);
+  expect(await selectRows(database, 'SELECT 1 FROM near_duplicates')).toEqual([]);
   await softDelete(copyId);
   expect(await countDescriptions()).toEqual([1, 1]);
   await purge(copyId);
   expect(await countDescriptions()).toEqual([0, 0]);
-  expect(await rowsOf(database, 'SELECT 1 FROM fingerprints')).toHaveLength(1);
+  expect(await selectRows(database, 'SELECT 1 FROM fingerprints')).toHaveLength(1);
 });
 
 test('keeps the failed jobs of a purged image for diagnosis', async () => {
   const job = await upload('poison');
   await catalog.fail(job);
   await purge(job.imageId);
-  expect(await rowsOf(database, 'SELECT id, image_id FROM poison_jobs')).toEqual([
+  expect(await selectRows(database, 'SELECT id, image_id FROM poison_jobs')).toEqual([
     { id: job.id, image_id: null },
   ]);
 });
@@ -139,6 +141,6 @@ test('promotes the oldest duplicate when an unused first image is purged', async
   const firstId = await add('vase');
   const copyId = await addCopy('vase');
   await purge(firstId);
-  expect((await catalog.images.findByContent(shop.id, hashOf('vase')))?.id).toBe(copyId);
+  expect((await catalog.images.findByContent(shop.id, sha256Hex('vase')))?.id).toBe(copyId);
   await expect(upload('vase')).rejects.toThrow('vase is known');
 });

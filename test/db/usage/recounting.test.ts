@@ -2,8 +2,8 @@ import { expect, test } from 'vitest';
 import { makeTenantQueries } from '../../../src/db/tenants.ts';
 import { makeCorrectUsage } from '../../../src/services/sweep/usage-drift.ts';
 import { makeCatalog } from '../../support/inner/catalog.ts';
-import { rowsOf, useDatabase } from '../../support/inner/database.ts';
-import { recordingLogger } from '../../support/inner/logger.ts';
+import { selectRows, useDatabase } from '../../support/inner/database.ts';
+import { makeRecordingLogger } from '../../support/inner/logger.ts';
 import { usageFromCounters, usageFromRows } from '../../support/inner/recount.ts';
 
 const database = await useDatabase();
@@ -24,7 +24,7 @@ async function addImages(): Promise<{ donor: number; sharer: number }> {
 }
 
 async function correctUsage() {
-  const logger = recordingLogger();
+  const logger = makeRecordingLogger();
   const corrected = await makeCorrectUsage({ recounting: catalog.recounting, logger })();
   return { corrected, errors: logger.messages('error') };
 }
@@ -73,7 +73,7 @@ test('assigns one owner to a file that has none or two, and then counts the byte
       /^repaired images of tenant shop that used a file without exactly one owner: 3/,
     );
     await expectExactUsage();
-    const owners = await rowsOf(
+    const owners = await selectRows(
       database,
       `SELECT 1 FROM renditions WHERE NOT shared AND storage_key IN (
       SELECT storage_key FROM renditions WHERE image_id = ${donor})`,

@@ -143,7 +143,7 @@ test('counts rederived renditions with their new sizes', async () => {
   await catalog.jobs.requeue(id, 50);
   const [job] = await catalog.jobs.claimDue('derive', 1, 60);
   const largerRenditions = catalog
-    .renditionsOf('vase')
+    .makeRenditions('vase')
     .map((rendition) => ({ ...rendition, bytes: rendition.bytes + 1 }));
   await finish(job!, 'vase', largerRenditions);
   expect(await usage()).toEqual({ ...oneImage, renditionBytes: 320 });
@@ -151,7 +151,7 @@ test('counts rederived renditions with their new sizes', async () => {
 
 /** Completes a job with a different recipe, so that the rendition files have different names. */
 async function replaceFiles(job: ClaimedJob, content: string): Promise<void> {
-  const newRenditions = catalog.renditionsOf(content).map((rendition) => ({
+  const newRenditions = catalog.makeRenditions(content).map((rendition) => ({
     ...rendition,
     recipe: 'ffffffffff',
     storageKey: rendition.storageKey.replace(rendition.recipe, 'ffffffffff'),

@@ -54,7 +54,7 @@ async function rederive({ catalog, images }: State, _content: string, choice: nu
   const [job] = await catalog.jobs.claimDue('derive', 1, 60);
   if (!job) return;
   const recipe = choice < 6 ? '0123456789' : 'ffffffffff';
-  const renditions = catalog.renditionsOf(content).map((rendition) => ({
+  const renditions = catalog.makeRenditions(content).map((rendition) => ({
     ...rendition,
     recipe,
     storageKey: rendition.storageKey.replace(rendition.recipe, recipe),

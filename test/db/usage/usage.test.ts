@@ -6,7 +6,7 @@ import { makeUsageQueries } from '../../../src/db/usage/usage.ts';
 import { unrestrictedPrincipal } from '../../../src/model/principal.ts';
 import { useDatabase } from '../../support/inner/database.ts';
 import { claimOne, recordPending } from '../../support/inner/jobs.ts';
-import { derivedFactsOf, renditionOf, uploadOf } from '../../support/inner/records.ts';
+import { makeDerivedFacts, makeRendition, makeUpload } from '../../support/inner/records.ts';
 
 const database = await useDatabase();
 const usage = makeUsageQueries(database);
@@ -20,8 +20,8 @@ beforeEach(async () => {
   vaseId = (await recordPending(database, shop.id, 'vase', { bytes: 1000 })).imageId;
   await makeJobQueries(database).complete(
     await claimOne(database),
-    [renditionOf(shop.id, 'vase', 'thumb', 100), renditionOf(shop.id, 'vase', 'card', 400)],
-    derivedFactsOf('vase'),
+    [makeRendition(shop.id, 'vase', 'thumb', 100), makeRendition(shop.id, 'vase', 'card', 400)],
+    makeDerivedFacts('vase'),
   );
   await recordPending(database, shop.id, 'lamp', { bytes: 500 });
 });
@@ -43,7 +43,7 @@ test('counts the images, renditions and bytes of a tenant', async () => {
 });
 
 test('does not count content that is uploaded again', async () => {
-  await makeJobQueries(database).enqueueUpload(uploadOf(shop.id, 'vase', { bytes: 1000 }));
+  await makeJobQueries(database).enqueueUpload(makeUpload(shop.id, 'vase', { bytes: 1000 }));
   expect(await usage.tenant(unrestrictedPrincipal, 'shop')).toEqual(shopUsage);
 });
 

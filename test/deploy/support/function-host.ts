@@ -3,7 +3,7 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { onTestFinished } from 'vitest';
 import { makeServerlessHandlers, type ServerlessOptions } from '../../../src/serverless/serverless.ts';
-import { createServerDatabase, urlOfDatabase } from '../../support/inner/server-database.ts';
+import { createServerDatabase, serverDatabaseUrl } from '../../support/inner/server-database.ts';
 import { generousDecoderTimeouts } from '../../support/process/command.ts';
 import { s3Environment } from '../../support/process/s3.ts';
 import { waitTimeoutMs } from '../../support/time-scale.ts';
@@ -23,7 +23,7 @@ export async function functionEnvironment(
   const { name, remove } = await createServerDatabase(isMigrated);
   onTestFinished(remove);
   return s3Environment({
-    DATABASE_URL: urlOfDatabase(name),
+    DATABASE_URL: serverDatabaseUrl(name),
     LOG_LEVEL: 'error',
     ...generousDecoderTimeouts,
     ...overrides,

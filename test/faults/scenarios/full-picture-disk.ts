@@ -2,11 +2,11 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, onTestFinished } from 'vitest';
 import { openEmbeddedDatabase } from '../../../src/db/engine/embedded.ts';
-import { testFolder } from '../../support/inner/folders.ts';
+import { makeTestFolder } from '../../support/inner/folders.ts';
 import {
   createServerDatabase,
   openServerDatabase,
-  urlOfDatabase,
+  serverDatabaseUrl,
 } from '../../support/inner/server-database.ts';
 import { makeDataFolder, removeFolder } from '../../support/process/data-folder.ts';
 import { launch, type Server } from '../../support/process/server.ts';
@@ -16,7 +16,7 @@ import { mountSmallDisk, type SmallDisk } from '../support/small-disk.ts';
 
 /** Fills the disk that holds the pictures. The database is on a different disk. */
 export async function fillPictureDisk(rounds: number, database: 'embedded' | 'postgres'): Promise<void> {
-  const storage = await testFolder();
+  const storage = await makeTestFolder();
   const data = await makeDataFolder();
   onTestFinished(() => removeFolder(data));
   const server = database === 'postgres' ? await createPostgresDatabase() : undefined;
@@ -33,7 +33,7 @@ export async function fillPictureDisk(rounds: number, database: 'embedded' | 'po
 async function createPostgresDatabase() {
   const { name, remove } = await createServerDatabase(true);
   onTestFinished(remove);
-  return { env: { DATABASE_URL: urlOfDatabase(name) }, open: () => openServerDatabase(name) };
+  return { env: { DATABASE_URL: serverDatabaseUrl(name) }, open: () => openServerDatabase(name) };
 }
 
 async function startServerOn(disk: SmallDisk, data: string, env: Record<string, string>): Promise<Server> {

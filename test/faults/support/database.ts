@@ -1,10 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Client } from 'pg';
-import { urlOfDatabase } from '../../support/inner/server-database.ts';
+import { serverDatabaseUrl } from '../../support/inner/server-database.ts';
 
 /** Runs a query directly on the database and returns its rows. */
 export async function queryRows<Row>(database: string, statement: string): Promise<Row[]> {
-  const client = new Client({ connectionString: urlOfDatabase(database) });
+  const client = new Client({ connectionString: serverDatabaseUrl(database) });
   client.on('error', () => undefined);
   await client.connect();
   try {

@@ -1,10 +1,10 @@
 import { expect, onTestFinished } from 'vitest';
 import type { Database } from '../../../src/db/database.ts';
-import { testFolder } from '../../support/inner/folders.ts';
+import { makeTestFolder } from '../../support/inner/folders.ts';
 import {
   createServerDatabase,
   openServerDatabase,
-  urlOfDatabase,
+  serverDatabaseUrl,
 } from '../../support/inner/server-database.ts';
 import { startServer } from '../../support/process/server.ts';
 import { startWorker, type WorkerProcess } from '../../support/process/worker-process.ts';
@@ -35,7 +35,7 @@ export async function startInstallation(
   const { name, remove } = await createServerDatabase(true);
   // Hooks run in reverse order, so the database is dropped after the processes have exited.
   onTestFinished(remove);
-  const folder = await testFolder();
+  const folder = await makeTestFolder();
   const settings = makeSettings(name, folder, env);
   const api = await startServer({ ...settings, ENABLE_WORKER: 'false' }, folder);
   const workers = await Promise.all(Array.from({ length: workerCount }, () => startWorker(settings)));
@@ -53,7 +53,7 @@ export async function startInstallation(
 
 function makeSettings(database: string, folder: string, env: Record<string, string>): Record<string, string> {
   return {
-    DATABASE_URL: urlOfDatabase(database),
+    DATABASE_URL: serverDatabaseUrl(database),
     DATA_DIR: folder,
     WORKER_CONCURRENCY: '1',
     LEASE_SECONDS: '3',

@@ -1,6 +1,6 @@
 import { expect } from 'vitest';
 import type { Database } from '../../../src/db/database.ts';
-import { rowsOf } from '../../support/inner/database.ts';
+import { selectRows } from '../../support/inner/database.ts';
 import { usageFromCounters, usageFromRows } from '../../support/inner/recount.ts';
 import type { FaultTarget } from './installation.ts';
 
@@ -15,7 +15,7 @@ export async function expectConsistentDatabase({ openDatabase }: FaultTarget): P
 }
 
 async function expectConsistentRows(database: Database): Promise<void> {
-  const query = (statement: string) => rowsOf(database, statement);
+  const query = (statement: string) => selectRows(database, statement);
   expect(await query(unfinishedJobs), 'jobs that did not complete').toEqual([]);
   expect(await query(unfinishedImages), 'images that are not completed').toEqual([]);
   expect(await query(wrongRenditions), 'images that do not have each rendition once').toEqual([]);

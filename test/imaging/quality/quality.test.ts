@@ -4,7 +4,7 @@ import { comparePictures } from '../../../src/imaging/quality/compare-pictures.t
 import { computePsnr, computeSsim } from '../../../src/imaging/quality/metrics.ts';
 import { tryPresets } from '../../../src/imaging/quality/try-presets.ts';
 import { limits, presets } from '../fixtures/pictures.ts';
-import { productPicture } from '../fixtures/products.ts';
+import { drawProduct } from '../fixtures/products.ts';
 
 const c1 = 6.5025;
 const c2 = 58.5225;
@@ -88,14 +88,14 @@ test('PSNR is 100 for equal pixels, 48.13 dB for a difference of 1 everywhere, a
 
 describe('comparePictures', () => {
   test('compares copies in several sizes and a different product', async () => {
-    const shirt = await productPicture();
+    const shirt = await drawProduct();
     const copy = async (width: number) => sharp(shirt).resize(width).jpeg({ quality: 85 }).toBuffer();
     const { facts, comparisons } = await comparePictures(shirt, limits, [
       { name: 'same', bytes: shirt },
       { name: 'half', bytes: await copy(300) },
       { name: 'thumb', bytes: await copy(80) },
       { name: 'large', bytes: await copy(900) },
-      { name: 'other', bytes: await productPicture({ shape: 'vase', body: [130, 20, 40] }) },
+      { name: 'other', bytes: await drawProduct({ shape: 'vase', body: [130, 20, 40] }) },
     ]);
     const byName = Object.fromEntries(comparisons.map(({ name, ...measures }) => [name, measures]));
     expect(facts).toMatchObject({ format: 'png', width: 600, height: 750 });
@@ -112,12 +112,12 @@ describe('comparePictures', () => {
   });
 
   test('compares pictures with different proportions and in formats that are not accepted for uploads', async () => {
-    const widePicture = await sharp(await productPicture())
+    const widePicture = await sharp(await drawProduct())
       .resize(900, 20, { fit: 'fill' })
       .webp()
       .toBuffer();
     const onlyPng = { ...limits, allowedFormats: ['png'] as const };
-    const { comparisons } = await comparePictures(await productPicture(), onlyPng, [
+    const { comparisons } = await comparePictures(await drawProduct(), onlyPng, [
       { name: 'a', bytes: widePicture },
     ]);
     expect(comparisons[0]).toMatchObject({ name: 'a', width: 900, height: 20 });
@@ -130,7 +130,7 @@ describe('comparePictures', () => {
 
 describe('tryPresets', () => {
   test('measures better quality for larger presets', async () => {
-    const source = await sharp(await productPicture())
+    const source = await sharp(await drawProduct())
       .resize(1500)
       .jpeg({ quality: 95 })
       .toBuffer();
@@ -151,7 +151,7 @@ describe('tryPresets', () => {
 
   test('measures a picture that is smaller than all presets', async () => {
     const { results } = await tryPresets(
-      await sharp(await productPicture())
+      await sharp(await drawProduct())
         .resize(7)
         .png()
         .toBuffer(),
@@ -163,6 +163,6 @@ describe('tryPresets', () => {
   });
 
   test('returns no results without presets', async () => {
-    expect((await tryPresets(await productPicture(), limits, [])).results).toEqual([]);
+    expect((await tryPresets(await drawProduct(), limits, [])).results).toEqual([]);
   });
 });

@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { describePicture } from '../../../src/imaging/recognition/describe-picture.ts';
 import { computeEmbedding } from '../../../src/imaging/recognition/embedding/embedding.ts';
 import { gradientPicture, limits } from '../fixtures/pictures.ts';
-import { describedPixels, productPicture } from '../fixtures/products.ts';
+import { describedPixels, drawProduct } from '../fixtures/products.ts';
 
 async function computeVector(bytes: Uint8Array): Promise<readonly number[]> {
   return (await describePicture(bytes, limits)).embedding.vector;
@@ -13,7 +13,7 @@ function score(a: readonly number[], b: readonly number[]): number {
   return a.reduce((sum, value, i) => sum + value * b[i]!, 0);
 }
 
-const shirt = await productPicture();
+const shirt = await drawProduct();
 const shirtVector = await computeVector(shirt);
 
 test('computes a deterministic vector of 512 numbers with length 1', async () => {
@@ -66,12 +66,12 @@ describe('scores', () => {
 
   test('are higher if the shape or the colour is the same', async () => {
     const recolouredScore = score(
-      await computeVector(await productPicture({ body: [190, 70, 100] })),
+      await computeVector(await drawProduct({ body: [190, 70, 100] })),
       shirtVector,
     );
-    const sameColourScore = score(await computeVector(await productPicture({ shape: 'vase' })), shirtVector);
+    const sameColourScore = score(await computeVector(await drawProduct({ shape: 'vase' })), shirtVector);
     const differentScore = score(
-      await computeVector(await productPicture({ shape: 'vase', body: [190, 70, 100] })),
+      await computeVector(await drawProduct({ shape: 'vase', body: [190, 70, 100] })),
       shirtVector,
     );
     expect(recolouredScore).toBeGreaterThan(differentScore + 0.1);

@@ -5,13 +5,13 @@ import { describePicture } from '../../../src/imaging/recognition/describe-pictu
 import { compareThumbnails } from '../../../src/imaging/recognition/compare-thumbnails.ts';
 import { type Fingerprint, hashBands, hashDistance } from '../../../src/model/fingerprint.ts';
 import { gradientPicture, limits } from '../fixtures/pictures.ts';
-import { type Look, productPicture } from '../fixtures/products.ts';
+import { type Look, drawProduct } from '../fixtures/products.ts';
 
 async function fingerprint(bytes: Uint8Array): Promise<Fingerprint> {
   return (await describePicture(bytes, limits)).fingerprint;
 }
 
-const shirt = await productPicture();
+const shirt = await drawProduct();
 const shirtFingerprint = await fingerprint(shirt);
 
 const hashes = array(integer({ min: 0, max: 15 }), { minLength: 64, maxLength: 64 });
@@ -94,13 +94,13 @@ describe('a different picture', () => {
   ] as ReadonlyArray<readonly [string, Partial<Look>]>)(
     'is distinguished by its colours: %s',
     async (_, look) => {
-      const recolouredFingerprint = await fingerprint(await productPicture(look));
+      const recolouredFingerprint = await fingerprint(await drawProduct(look));
       expect(compareThumbnails(recolouredFingerprint, shirtFingerprint)).toMatchObject({ same: false });
     },
   );
 
   test('has a different hash if it shows a different product', async () => {
-    const vase = await fingerprint(await productPicture({ shape: 'vase' }));
+    const vase = await fingerprint(await drawProduct({ shape: 'vase' }));
     expect(hashDistance(vase.hash, shirtFingerprint.hash)).toBeGreaterThan(10);
     expect(compareThumbnails(vase, shirtFingerprint).same).toBe(false);
   });

@@ -3,9 +3,9 @@ import sharp, { type Sharp } from 'sharp';
 import { describe, expect, test } from 'vitest';
 import { deriveRenditions } from '../../../src/imaging/renditions/derive-renditions.ts';
 import { matchRenditions } from '../../../src/imaging/recognition/pixel-match/match-renditions.ts';
-import { type Colour, labelledPicture } from '../../support/inner/labelled-pictures.ts';
+import { type Colour, drawLabelledPicture } from '../../support/inner/labelled-pictures.ts';
 import { limits } from '../fixtures/pictures.ts';
-import { productPicture } from '../fixtures/products.ts';
+import { drawProduct } from '../fixtures/products.ts';
 
 const presets = [
   { name: 'thumb', width: 100, height: 100, quality: 85 },
@@ -41,11 +41,11 @@ async function match(current: Buffer, stored: Buffer) {
   );
 }
 
-const label = await png(labelledPicture());
-const shirt = await productPicture();
+const label = await png(drawLabelledPicture());
+const shirt = await drawProduct();
 /** The saturated edges of this picture lose chroma each time it is encoded. */
 const saturatedLabel = await png(
-  labelledPicture({ shade: [255, 90, 20], ink: [230, 20, 40], digitHeight: 40 }),
+  drawLabelledPicture({ shade: [255, 90, 20], ink: [230, 20, 40], digitHeight: 40 }),
 );
 const pictures = [
   ['a label', label],
@@ -86,8 +86,8 @@ const encodings = [
 ] as const;
 
 describe.each(encodings)('different products encoded %s', (_, encodeFirst, encodeSecond) => {
-  const matchLabels = async (first: Parameters<typeof labelledPicture>[0], second: typeof first) =>
-    match(await encodeFirst(labelledPicture(first)), await encodeSecond(labelledPicture(second)));
+  const matchLabels = async (first: Parameters<typeof drawLabelledPicture>[0], second: typeof first) =>
+    match(await encodeFirst(drawLabelledPicture(first)), await encodeSecond(drawLabelledPicture(second)));
 
   test.each([
     ['a digit', { text: '200' }, { text: '400' }],
@@ -127,7 +127,7 @@ describe.each(encodings)('different products encoded %s', (_, encodeFirst, encod
 });
 
 test('distinguishes two muted colours of one product', async () => {
-  const recolouredPicture = await productPicture({ body: [72, 152, 126] });
+  const recolouredPicture = await drawProduct({ body: [72, 152, 126] });
   expect(await match(await jpeg(80)(sharp(recolouredPicture)), shirt)).toMatchObject({
     verdict: 'different',
   });

@@ -2,16 +2,18 @@ import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { unrestrictedPrincipal } from '../../../src/model/principal.ts';
-import { rowsOf } from '../../support/inner/database.ts';
+import { selectRows } from '../../support/inner/database.ts';
 import { claimOne } from '../../support/inner/jobs.ts';
-import { uniquePicture, productPicture } from '../../support/inner/pictures.ts';
+import { makeUniquePicture, drawProduct } from '../../support/inner/pictures.ts';
 import { useTestResources } from '../../support/inner/rig.ts';
 import { makePurges } from './setup.ts';
 
 const resources = await useTestResources();
 const purgeNow = { dryRun: false, days: 0 };
 const listImageIds = async () =>
-  (await rowsOf<{ id: number }>(resources.database, 'SELECT id FROM images ORDER BY id')).map(({ id }) => id);
+  (await selectRows<{ id: number }>(resources.database, 'SELECT id FROM images ORDER BY id')).map(
+    ({ id }) => id,
+  );
 const countBytes = (image: { originalBytes: number | null; renditions: readonly { bytes: number }[] }) =>
   image.renditions.reduce((sum, rendition) => sum + rendition.bytes, image.originalBytes ?? 0);
 
@@ -83,12 +85,12 @@ test('purges an image that was deleted with force while in use', async () => {
   await rig.references.add(id, 'page');
   await rig.softDelete({ id }, true);
   expect(await purgeDeleted(unrestrictedPrincipal, purgeNow)).toMatchObject({ images: 1, files: 3 });
-  expect(await rowsOf(resources.database, 'SELECT 1 FROM image_references')).toEqual([]);
+  expect(await selectRows(resources.database, 'SELECT 1 FROM image_references')).toEqual([]);
 });
 
 test('keeps a deleted image until its job ends', async () => {
   const { rig, purgeDeleted } = await makePurges(resources);
-  const { image } = await rig.upload(await uniquePicture(), { mode: 'queued' });
+  const { image } = await rig.upload(await makeUniquePicture(), { mode: 'queued' });
   await rig.softDelete({ id: image.id });
   expect(await purgeDeleted(unrestrictedPrincipal, purgeNow)).toMatchObject({
     imagesToDelete: 1,
@@ -106,8 +108,8 @@ test('keeps a deleted image until its job ends', async () => {
 
 test('keeps files shared with another image until that image is purged as well', async () => {
   const { rig, purgeDeleted, retrieve } = await makePurges(resources);
-  const donor = (await rig.upload(await productPicture())).image;
-  const sharer = (await rig.upload(await productPicture({ quality: 60 }))).image;
+  const donor = (await rig.upload(await drawProduct())).image;
+  const sharer = (await rig.upload(await drawProduct({ quality: 60 }))).image;
   expect(sharer.renditionsReusedFrom).toBe(donor.id);
   await rig.softDelete({ id: donor.id });
   expect(await purgeDeleted(unrestrictedPrincipal, purgeNow)).toMatchObject({
@@ -127,7 +129,7 @@ test('keeps files shared with another image until that image is purged as well',
 
 test('keeps files whose content was uploaded again after the deletion', async () => {
   const { rig, purgeDeleted } = await makePurges(resources);
-  const bytes = await uniquePicture();
+  const bytes = await makeUniquePicture();
   await rig.softDelete({ id: (await rig.upload(bytes)).image.id });
   const { image } = await rig.upload(bytes);
   expect(await purgeDeleted(unrestrictedPrincipal, purgeNow)).toMatchObject({
@@ -156,7 +158,7 @@ test('reports a file that cannot be removed, and continues', async () => {
   const { rig, purgeDeleted, add } = await makePurges(resources);
   const [unremovable, removable] = [await add(), await add()];
   for (const { id } of [unremovable, removable]) await rig.softDelete({ id });
-  const path = rig.pathOf(unremovable.renditions[0]!.storageKey);
+  const path = rig.filePath(unremovable.renditions[0]!.storageKey);
   await rm(path);
   await mkdir(join(path, 'not empty'), { recursive: true });
   const report = await purgeDeleted(unrestrictedPrincipal, purgeNow);

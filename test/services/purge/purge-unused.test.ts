@@ -3,8 +3,8 @@ import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { unrestrictedPrincipal } from '../../../src/model/principal.ts';
 import { makeSweepOrphans } from '../../../src/services/sweep/stored-files.ts';
-import { rowsOf } from '../../support/inner/database.ts';
-import { uniquePicture } from '../../support/inner/pictures.ts';
+import { selectRows } from '../../support/inner/database.ts';
+import { makeUniquePicture } from '../../support/inner/pictures.ts';
 import { useTestResources } from '../../support/inner/rig.ts';
 import { makePurges, token } from './setup.ts';
 
@@ -12,7 +12,9 @@ const resources = await useTestResources();
 const purgeNow = { dryRun: false, confirmTokens: [token], minAgeDays: 0 };
 const dryRun = { dryRun: true, minAgeDays: 0 };
 const listImageIds = async () =>
-  (await rowsOf<{ id: number }>(resources.database, 'SELECT id FROM images ORDER BY id')).map(({ id }) => id);
+  (await selectRows<{ id: number }>(resources.database, 'SELECT id FROM images ORDER BY id')).map(
+    ({ id }) => id,
+  );
 
 test.each([
   ['without a token', token, undefined, 'A purge must be confirmed'],
@@ -60,7 +62,7 @@ test('removes the rows and files of unused images, and reports them', async () =
   const { rig, purgeUnused, retrieve, add } = await makePurges(resources);
   const [unusedImage, usedImage] = [await add(), await add()];
   await rig.references.add(usedImage.id, 'page');
-  const pendingUpload = await rig.upload(await uniquePicture(), { mode: 'queued' });
+  const pendingUpload = await rig.upload(await makeUniquePicture(), { mode: 'queued' });
   await retrieve.rendition(unrestrictedPrincipal, { id: unusedImage.id }, 'thumb');
   const bytes =
     unusedImage.originalBytes! + unusedImage.renditions.reduce((sum, rendition) => sum + rendition.bytes, 0);
@@ -122,7 +124,7 @@ test('does not let a caller purge images of another tenant', async () => {
 test('reports a file that cannot be removed, leaves it to the sweep, and continues', async () => {
   const { rig, purgeUnused, add } = await makePurges(resources);
   const [unremovable, removable] = [await add(), await add()];
-  const path = rig.pathOf(unremovable.originalKey!);
+  const path = rig.filePath(unremovable.originalKey!);
   await rm(path);
   await mkdir(join(path, 'not empty'), { recursive: true });
   const report = await purgeUnused(unrestrictedPrincipal, purgeNow);

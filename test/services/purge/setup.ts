@@ -1,5 +1,5 @@
 import type { TestResources } from '../../support/inner/test-resources.ts';
-import { uniquePicture } from '../../support/inner/pictures.ts';
+import { makeUniquePicture } from '../../support/inner/pictures.ts';
 import { makeRig } from '../../support/inner/rig.ts';
 
 export const token = 'yes-remove-them';
@@ -20,6 +20,6 @@ export async function makePurges(
     retrieve,
     purgeUnused,
     purgeDeleted,
-    add: async (tenantName = 'shop') => (await rig.upload(await uniquePicture(), { tenantName })).image,
+    add: async (tenantName = 'shop') => (await rig.upload(await makeUniquePicture(), { tenantName })).image,
   };
 }

@@ -1,8 +1,8 @@
 import { readFile, rm, truncate, writeFile } from 'node:fs/promises';
 import { expect, test } from 'vitest';
 import { makeFindMissingOriginals } from '../../../src/services/sweep/stored-files.ts';
-import { rowOf } from '../../support/inner/database.ts';
-import { uniquePicture } from '../../support/inner/pictures.ts';
+import { selectRow } from '../../support/inner/database.ts';
+import { makeUniquePicture } from '../../support/inner/pictures.ts';
 import { makeRig, useTestResources } from '../../support/inner/rig.ts';
 
 const resources = await useTestResources();
@@ -10,17 +10,17 @@ const resources = await useTestResources();
 test('marks and reports missing and truncated originals, and removes no rows', async () => {
   const rig = await makeRig(resources);
   const images = [];
-  for (let i = 0; i < 3; i++) images.push((await rig.upload(await uniquePicture())).image);
+  for (let i = 0; i < 3; i++) images.push((await rig.upload(await makeUniquePicture())).image);
   const [missingImage, truncatedImage, intactImage] = images;
-  await rm(rig.pathOf(missingImage!.originalKey!));
-  await truncate(rig.pathOf(truncatedImage!.originalKey!), 10);
+  await rm(rig.filePath(missingImage!.originalKey!));
+  await truncate(rig.filePath(truncatedImage!.originalKey!), 10);
   rig.logger.lines.length = 0;
   const findMissing = makeFindMissingOriginals({ ...rig, sweepLimit: { fraction: 0.05, count: 10_000 } });
   expect(await findMissing()).toBe(2);
   expect((await rig.image(missingImage!.id))?.damagedAt).toBeInstanceOf(Date);
   expect((await rig.image(truncatedImage!.id))?.damagedAt).toBeInstanceOf(Date);
   expect((await rig.image(intactImage!.id))?.damagedAt).toBeNull();
-  expect(await rowOf(resources.database, 'SELECT count(*) FROM images')).toEqual({ count: 3 });
+  expect(await selectRow(resources.database, 'SELECT count(*) FROM images')).toEqual({ count: 3 });
   expect(rig.logger.messages('error')).toEqual([
     `the original of image ${missingImage!.id} is missing; marked the image as damaged`,
     `the original of image ${truncatedImage!.id} has changed in size; marked the image as damaged`,
@@ -32,8 +32,8 @@ test('marks and reports missing and truncated originals, and removes no rows', a
 
 test('clears the damage mark on a restored original, and logs this once', async () => {
   const rig = await makeRig(resources);
-  const { image } = await rig.upload(await uniquePicture());
-  const path = rig.pathOf(image.originalKey!);
+  const { image } = await rig.upload(await makeUniquePicture());
+  const path = rig.filePath(image.originalKey!);
   const bytes = await readFile(path);
   await rm(path);
   const findMissing = makeFindMissingOriginals({ ...rig, sweepLimit: { fraction: 0.05, count: 10_000 } });
@@ -51,7 +51,7 @@ test('clears the damage mark on a restored original, and logs this once', async 
 
 test('checks several pages of rows', async () => {
   const rig = await makeRig(resources);
-  await rig.upload(await uniquePicture(), { mode: 'queued' });
+  await rig.upload(await makeUniquePicture(), { mode: 'queued' });
   await resources.database.runScript(`
     INSERT INTO images (uuid, tenant_id, status, content_hash, original_key, original_bytes)
     SELECT gen_random_uuid(), tenant_id, 'completed', encode(sha256(n::text::bytea), 'hex'), 'originals/1/00/' || n, 1
@@ -64,8 +64,8 @@ test('marks no image if storage is not mounted', async () => {
   const rig = await makeRig(resources);
   const images = [];
   for (let i = 0; i < 22; i++)
-    images.push((await rig.upload(await uniquePicture(), { mode: 'queued' })).image);
-  for (const { originalKey } of images) await rm(rig.pathOf(originalKey!));
+    images.push((await rig.upload(await makeUniquePicture(), { mode: 'queued' })).image);
+  for (const { originalKey } of images) await rm(rig.filePath(originalKey!));
   rig.logger.lines.length = 0;
   await makeFindMissingOriginals({ ...rig, sweepLimit: { fraction: 0.05, count: 10_000 } })();
   expect((await rig.image(images[0]!.id))?.damagedAt).toBeNull();

@@ -5,8 +5,8 @@ import { makeTenantQueries } from '../../../src/db/tenants.ts';
 import { makeSweepOrphans } from '../../../src/services/sweep/stored-files.ts';
 import { originalKey, renditionKey } from '../../../src/storage/keys.ts';
 import { recordPending } from '../../support/inner/jobs.ts';
-import { uniquePicture } from '../../support/inner/pictures.ts';
-import { hashOf } from '../../support/inner/records.ts';
+import { makeUniquePicture } from '../../support/inner/pictures.ts';
+import { sha256Hex } from '../../support/inner/records.ts';
 import { makeRig, type Rig, useTestResources } from '../../support/inner/rig.ts';
 
 const resources = await useTestResources();
@@ -16,24 +16,24 @@ const daysAgo = (days: number) => new Date(Date.now() - days * 86_400_000);
 
 /** Stores a file that no row refers to and that was modified `days` ago. */
 async function storeFile(rig: Rig, key: string, days = 2): Promise<string> {
-  const path = rig.pathOf(key);
+  const path = rig.filePath(key);
   await mkdir(dirname(path), { recursive: true });
   await writeFile(path, 'left behind');
   await utimes(path, daysAgo(days), daysAgo(days));
   return key;
 }
 const storeOrphan = (rig: Rig, name: string, days?: number) =>
-  storeFile(rig, originalKey(shop.id, hashOf(name)), days);
+  storeFile(rig, originalKey(shop.id, sha256Hex(name)), days);
 
 test('removes a file without a row once it is older than any running upload', async () => {
   const rig = await makeRig(resources);
   const recentKey = await storeOrphan(rig, 'recent', 0.9);
-  const renditionFileKey = renditionKey(shop.id, hashOf('old'), 'thumb', '0123456789');
+  const renditionFileKey = renditionKey(shop.id, sha256Hex('old'), 'thumb', '0123456789');
   await storeOrphan(rig, 'old', 1.1);
   await storeFile(rig, renditionFileKey);
   await storeFile(
     rig,
-    `${originalKey(shop.id, hashOf('half replaced'))}.0197b2a0-0000-4000-8000-000000000000`,
+    `${originalKey(shop.id, sha256Hex('half replaced'))}.0197b2a0-0000-4000-8000-000000000000`,
   );
   const report = await makeSweepOrphans({ ...rig, sweepLimit })();
   expect(report).toEqual({ files: 4, orphans: 3, removed: 3, stopped: false });
@@ -43,9 +43,9 @@ test('removes a file without a row once it is older than any running upload', as
 
 test('never removes a file of a pending, completed or deleted image', async () => {
   const rig = await makeRig(resources);
-  const { image } = await rig.upload(await uniquePicture());
-  await rig.upload(await uniquePicture(), { mode: 'queued' });
-  const deletedUpload = await rig.upload(await uniquePicture());
+  const { image } = await rig.upload(await makeUniquePicture());
+  await rig.upload(await makeUniquePicture(), { mode: 'queued' });
+  const deletedUpload = await rig.upload(await makeUniquePicture());
   await rig.softDelete({ id: deletedUpload.image.id });
   const keysBefore = await rig.storedKeys();
   expect(keysBefore).toHaveLength(7);
@@ -58,7 +58,7 @@ test('never removes a file of a pending, completed or deleted image', async () =
 
 test('removes a rendition whose recipe differs from the recorded recipe, but keeps the original', async () => {
   const rig = await makeRig(resources);
-  const { image } = await rig.upload(await uniquePicture());
+  const { image } = await rig.upload(await makeUniquePicture());
   const keysBefore = await rig.storedKeys();
   await storeFile(rig, renditionKey(image.tenantId, image.contentHash!, 'thumb', 'ffffffffff'));
   expect(await makeSweepOrphans({ ...rig, sweepLimit })()).toMatchObject({ removed: 1 });
@@ -67,7 +67,7 @@ test('removes a rendition whose recipe differs from the recorded recipe, but kee
 
 test('removes an orphaned file if only another tenant has the same content', async () => {
   const rig = await makeRig(resources);
-  const { image } = await rig.upload(await uniquePicture());
+  const { image } = await rig.upload(await makeUniquePicture());
   const otherFile = await storeFile(rig, originalKey(image.tenantId + 1, image.contentHash!));
   await makeSweepOrphans({ ...rig, sweepLimit })();
   expect(await rig.storedKeys()).not.toContain(otherFile);
@@ -96,7 +96,7 @@ test('keeps a file that is recorded between the listing and the removal', async 
 
 test('keeps a rendition that a job is about to record', async () => {
   const rig = await makeRig(resources);
-  const key = renditionKey(shop.id, hashOf('working'), 'thumb', '0123456789');
+  const key = renditionKey(shop.id, sha256Hex('working'), 'thumb', '0123456789');
   await storeFile(rig, key);
   await recordPending(resources.database, shop.id, 'working', { leaseSeconds: 60 });
   expect(await makeSweepOrphans({ ...rig, sweepLimit })()).toMatchObject({ orphans: 1, removed: 0 });

@@ -6,7 +6,7 @@ import { makeSweepOrphans } from '../../../src/services/sweep/stored-files.ts';
 import { makeCorrectUsage } from '../../../src/services/sweep/usage-drift.ts';
 import { makeSweeper } from '../../../src/services/sweep/sweeper.ts';
 import { claimOne } from '../../support/inner/jobs.ts';
-import { uniquePicture } from '../../support/inner/pictures.ts';
+import { makeUniquePicture } from '../../support/inner/pictures.ts';
 import { makeRig, useTestResources } from '../../support/inner/rig.ts';
 import { countWakes } from '../../support/inner/wakes.ts';
 
@@ -19,7 +19,7 @@ test('wakes workers and logs only if it takes over leases', async () => {
   const takeOver = makeTakeOverLostLeases(rig);
   await takeOver(true);
   expect({ wakes: wakes.count, messages: rig.logger.messages() }).toEqual({ wakes: 0, messages: [] });
-  await rig.upload(await uniquePicture(), { mode: 'queued' });
+  await rig.upload(await makeUniquePicture(), { mode: 'queued' });
   await claimOne(resources.database);
   wakes.count = 0;
   await takeOver(true);
@@ -38,7 +38,7 @@ test('requeues the job of a crashed worker within seconds, and stops immediately
     findMissingOriginals: makeFindMissingOriginals({ ...rig, sweepLimit: { fraction: 1, count: 9 } }),
   });
   onTestFinished(() => sweeper.stop());
-  const { jobId } = await rig.upload(await uniquePicture(), { mode: 'queued' });
+  const { jobId } = await rig.upload(await makeUniquePicture(), { mode: 'queued' });
   await claimOne(resources.database, 0.1);
   sweeper.start();
   await expect

@@ -7,8 +7,8 @@ import type { DuplicatePolicy } from '../../../src/model/import.ts';
 import type { ClaimedJob } from '../../../src/model/job.ts';
 import { unrestrictedPrincipal } from '../../../src/model/principal.ts';
 import type { NewRendition } from '../../../src/model/rendition.ts';
-import { attemptOf } from './jobs.ts';
-import { contentOf, derivedFactsOf, hashOf, renditionOf, uploadOf } from './records.ts';
+import { makeFailedAttempt } from './jobs.ts';
+import { makeFetchedContent, makeDerivedFacts, sha256Hex, makeRendition, makeUpload } from './records.ts';
 
 /** Operations on one tenant's images. They write only database rows. No files are stored. */
 export type Catalog = ReturnType<typeof makeCatalog>;
@@ -17,14 +17,14 @@ export type Catalog = ReturnType<typeof makeCatalog>;
 export function makeCatalog(database: Database, tenantId: number, vectors?: VectorSupport) {
   const queries = makeQueries(database, vectors);
   const { jobs, deletion, purging } = queries;
-  const renditionsOf = (content: string): NewRendition[] => [
-    renditionOf(tenantId, content, 'thumb', 10 + content.length),
-    renditionOf(tenantId, content, 'card', 300 + content.length),
+  const makeRenditions = (content: string): NewRendition[] => [
+    makeRendition(tenantId, content, 'thumb', 10 + content.length),
+    makeRendition(tenantId, content, 'card', 300 + content.length),
   ];
 
   /** Records an upload whose job is already claimed. */
   async function upload(content: string): Promise<ClaimedJob> {
-    const result = await jobs.enqueueUpload(uploadOf(tenantId, content, { leaseSeconds: 60 }));
+    const result = await jobs.enqueueUpload(makeUpload(tenantId, content, { leaseSeconds: 60 }));
     if (result.outcome === 'known') throw new Error(`${content} is already known.`);
     return result.job;
   }
@@ -32,9 +32,9 @@ export function makeCatalog(database: Database, tenantId: number, vectors?: Vect
   async function finish(
     job: ClaimedJob,
     content: string,
-    renditions = renditionsOf(content),
+    renditions = makeRenditions(content),
   ): Promise<number> {
-    await jobs.complete(job, renditions, derivedFactsOf(content));
+    await jobs.complete(job, renditions, makeDerivedFacts(content));
     return job.imageId;
   }
 
@@ -43,7 +43,7 @@ export function makeCatalog(database: Database, tenantId: number, vectors?: Vect
     url: string,
     { handling = 'allow-retry', reference }: { handling?: DuplicatePolicy; reference?: string } = {},
   ): Promise<ClaimedJob> {
-    await jobs.enqueueUrls([{ tenantId, url, urlHash: hashOf(url), reference }], handling, 50);
+    await jobs.enqueueUrls([{ tenantId, url, urlHash: sha256Hex(url), reference }], handling, 50);
     const [job] = await jobs.claimDue('import', 1, 60);
     if (!job) throw new Error('No import is due.');
     return job;
@@ -57,12 +57,12 @@ export function makeCatalog(database: Database, tenantId: number, vectors?: Vect
 
   /** Completes an import whose content the tenant already has. */
   const completeAsDuplicate = (job: ClaimedJob, content: string) =>
-    jobs.completeAsDuplicate(job, { contentHash: hashOf(content), filename: `${content}.jpg` });
+    jobs.completeAsDuplicate(job, { contentHash: sha256Hex(content), filename: `${content}.jpg` });
 
   /** Completes a job by reusing the renditions of a similar image, the donor. */
   async function completeWithDonor(job: ClaimedJob, content: string, donorId: number) {
     const donor = await queries.images.find(unrestrictedPrincipal, { id: donorId });
-    return jobs.completeSharing(job, donorId, donor?.renditions ?? [], derivedFactsOf(content));
+    return jobs.completeSharing(job, donorId, donor?.renditions ?? [], makeDerivedFacts(content));
   }
 
   /** Imports a duplicate of the image with this content. */
@@ -84,18 +84,19 @@ export function makeCatalog(database: Database, tenantId: number, vectors?: Vect
     tenantId,
     addCopy,
     addSharer,
-    renditionsOf,
+    makeRenditions,
     upload,
     finish,
     claimImport,
     findPurgeCandidate,
     /** Records a completed upload. Returns the image's id. */
     add: async (content: string): Promise<number> => finish(await upload(content), content),
-    fail: (job: ClaimedJob) => jobs.recordFailure(job, attemptOf('permanent'), { state: 'failed' }),
+    fail: (job: ClaimedJob) => jobs.recordFailure(job, makeFailedAttempt('permanent'), { state: 'failed' }),
     withdraw: (job: ClaimedJob, content: string) =>
-      jobs.withdraw(job, { contentHash: hashOf(content), removeOriginal: () => Promise.resolve() }),
+      jobs.withdraw(job, { contentHash: sha256Hex(content), removeOriginal: () => Promise.resolve() }),
     completeAsDuplicate,
-    attach: (job: ClaimedJob, content: string) => jobs.attachContent(job, contentOf(tenantId, content)),
+    attach: (job: ClaimedJob, content: string) =>
+      jobs.attachContent(job, makeFetchedContent(tenantId, content)),
     completeWithDonor,
     softDelete: (id: number, force = false) => deletion.softDelete(unrestrictedPrincipal, { id }, force),
     restore: (id: number) => deletion.restore(unrestrictedPrincipal, { id }),

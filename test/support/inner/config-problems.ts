@@ -1,7 +1,7 @@
 import { ConfigError, loadConfig } from '../../../src/config.ts';
 
 /** Returns the problems that the configuration reports for an environment, or an empty list if it is valid. */
-export function problemsOf(env: Record<string, string>): readonly string[] {
+export function listConfigProblems(env: Record<string, string>): readonly string[] {
   try {
     loadConfig(env);
   } catch (error) {

@@ -3,8 +3,12 @@ import { sql } from 'kysely';
 import { afterAll, beforeEach, onTestFinished } from 'vitest';
 import type { Database } from '../../../src/db/database.ts';
 import { openEmbeddedDatabase } from '../../../src/db/engine/embedded.ts';
-import { fileFolder, testFolder } from './folders.ts';
-import { fileServerDatabase, openWorkerServerDatabase, testServerDatabase } from './server-database.ts';
+import { makeFileFolder, makeTestFolder } from './folders.ts';
+import {
+  openFileServerDatabase,
+  openWorkerServerDatabase,
+  openTestServerDatabase,
+} from './server-database.ts';
 import { copyTemplate } from './template-database.ts';
 
 /** Whether the tests in this process use a PostgreSQL server instead of the embedded database. */
@@ -45,15 +49,15 @@ export async function useDatabase(): Promise<Database> {
 /** Opens the shared database. It stays open until the worker exits. The teardown of the test run removes its files. */
 async function openSharedDatabase(): Promise<Database> {
   if (isOnServer) return openWorkerServerDatabase();
-  const directory = join(process.env['TEST_RUN_FOLDER'] ?? (await fileFolder()), `db-${process.pid}`);
+  const directory = join(process.env['TEST_RUN_FOLDER'] ?? (await makeFileFolder()), `db-${process.pid}`);
   await copyTemplate(directory);
   return openEmbeddedDatabase(directory);
 }
 
 /** Opens a migrated database for one test file. Rows are kept between its tests. */
 export async function openDatabase(): Promise<Database> {
-  if (isOnServer) return (await fileServerDatabase()).database;
-  const directory = join(await fileFolder(), 'db');
+  if (isOnServer) return (await openFileServerDatabase()).database;
+  const directory = join(await makeFileFolder(), 'db');
   await copyTemplate(directory);
   const database = await openEmbeddedDatabase(directory);
   afterAll(() => database.close());
@@ -71,8 +75,8 @@ export async function openTestDatabase(): Promise<Database> {
 export const openEmptyDatabase = (): Promise<Database> => openForTest(false);
 
 async function openForTest(isMigrated: boolean): Promise<Database> {
-  if (isOnServer) return (await testServerDatabase(isMigrated)).database;
-  const directory = join(await testFolder(), 'db');
+  if (isOnServer) return (await openTestServerDatabase(isMigrated)).database;
+  const directory = join(await makeTestFolder(), 'db');
   await copyTemplate(directory, isMigrated);
   const database = await openEmbeddedDatabase(directory);
   onTestFinished(() => database.close());
@@ -86,14 +90,14 @@ export async function emptyTables(database: Database): Promise<void> {
 }
 
 /** Runs a query and returns its rows. */
-export async function rowsOf<Row>(database: Database, query: string): Promise<Row[]> {
+export async function selectRows<Row>(database: Database, query: string): Promise<Row[]> {
   const { rows } = await sql.raw<Row>(query).execute(database.sql);
   return rows;
 }
 
 /** Runs a query and returns its only row. Throws unless there is exactly one row. */
-export async function rowOf<Row>(database: Database, query: string): Promise<Row> {
-  const rows = await rowsOf<Row>(database, query);
+export async function selectRow<Row>(database: Database, query: string): Promise<Row> {
+  const rows = await selectRows<Row>(database, query);
   if (rows.length !== 1) throw new Error(`${rows.length} rows instead of one: ${query}`);
   return rows[0] as Row;
 }

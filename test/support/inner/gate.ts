@@ -1,8 +1,8 @@
 import { Client } from 'pg';
 import { onTestFinished, vi } from 'vitest';
 import type { Database } from '../../../src/db/database.ts';
-import { rowOf } from './database.ts';
-import { urlOfDatabase } from './server-database.ts';
+import { selectRow } from './database.ts';
+import { serverDatabaseUrl } from './server-database.ts';
 import { waitTimeoutMs } from '../time-scale.ts';
 
 /** Number of the last gate's advisory lock. Each gate uses the next number. Vitrine itself uses none of them. */
@@ -21,8 +21,8 @@ export interface Gate {
  */
 export async function closeGate(database: Database, point: string, condition: string): Promise<Gate> {
   const lockId = ++lastLockId;
-  const { name } = await rowOf<{ name: string }>(database, 'SELECT current_database() AS name');
-  const client = new Client({ connectionString: urlOfDatabase(name) });
+  const { name } = await selectRow<{ name: string }>(database, 'SELECT current_database() AS name');
+  const client = new Client({ connectionString: serverDatabaseUrl(name) });
   await client.connect();
   onTestFinished(() => client.end());
   await client.query(`SELECT pg_advisory_lock(${lockId})`);

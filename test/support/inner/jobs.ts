@@ -2,7 +2,7 @@ import type { Database } from '../../../src/db/database.ts';
 import type { NewUpload } from '../../../src/db/jobs/enqueue.ts';
 import { makeJobQueries } from '../../../src/db/jobs/job-queries.ts';
 import type { ClaimedJob, FailedAttempt, FailureClass, JobKind } from '../../../src/model/job.ts';
-import { uploadOf } from './records.ts';
+import { makeUpload } from './records.ts';
 
 /** Records a pending image with its job. Returns their ids. */
 export async function recordPending(
@@ -11,7 +11,7 @@ export async function recordPending(
   content: string,
   overrides: Partial<NewUpload> = {},
 ): Promise<{ jobId: number; imageId: number }> {
-  const result = await makeJobQueries(database).enqueueUpload(uploadOf(tenantId, content, overrides));
+  const result = await makeJobQueries(database).enqueueUpload(makeUpload(tenantId, content, overrides));
   if (result.outcome === 'known') throw new Error(`${content} is already known.`);
   return { jobId: result.job.id, imageId: result.imageId };
 }
@@ -28,7 +28,7 @@ export async function claimOne(
 }
 
 /** Returns a failed attempt with the given failure class. */
-export function attemptOf(failureClass: FailureClass): Omit<FailedAttempt, 'at'> {
+export function makeFailedAttempt(failureClass: FailureClass): Omit<FailedAttempt, 'at'> {
   return { failureClass, stage: 'decode', code: `${failureClass}_code`, error: `A ${failureClass} failure.` };
 }
 

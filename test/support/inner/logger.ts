@@ -14,7 +14,7 @@ export interface RecordingLogger extends Logger {
 }
 
 /** Creates a recording logger. */
-export function recordingLogger(): RecordingLogger {
+export function makeRecordingLogger(): RecordingLogger {
   const lines: LogLine[] = [];
   const record = (level: LogLine['level']) => (fields: object, message: string) =>
     void lines.push({ level, fields, message });

@@ -5,7 +5,7 @@ import type { Database } from '../../../src/db/database.ts';
 export interface QueryRecorder {
   readonly database: Database;
   /** Runs `work` and returns the query plans of all its statements, with their actual parameters. */
-  readonly plansOf: (work: () => Promise<unknown>) => Promise<string[]>;
+  readonly recordPlans: (work: () => Promise<unknown>) => Promise<string[]>;
 }
 
 /** Wraps a database to record its statements. */
@@ -28,7 +28,7 @@ export function recordQueries(database: Database): QueryRecorder {
 
   return {
     database: { ...database, sql: database.sql.withPlugin(recorder) },
-    async plansOf(work) {
+    async recordPlans(work) {
       queries = [];
       await work();
       const plans: string[] = [];

@@ -8,7 +8,7 @@ import type { NewRendition } from '../../../src/model/rendition.ts';
 import { originalKey, renditionKey } from '../../../src/storage/keys.ts';
 
 /** Returns the hexadecimal SHA-256 of a text or of bytes. */
-export function hashOf(content: string | Uint8Array): string {
+export function sha256Hex(content: string | Uint8Array): string {
   return createHash('sha256').update(content).digest('hex');
 }
 
@@ -23,8 +23,8 @@ const facts: PictureFacts = {
 };
 
 /** Returns an upload record. No file is stored. */
-export function uploadOf(tenantId: number, content: string, overrides: Partial<NewUpload> = {}): NewUpload {
-  const contentHash = hashOf(content);
+export function makeUpload(tenantId: number, content: string, overrides: Partial<NewUpload> = {}): NewUpload {
+  const contentHash = sha256Hex(content);
   return {
     tenantId,
     contentHash,
@@ -38,19 +38,19 @@ export function uploadOf(tenantId: number, content: string, overrides: Partial<N
 }
 
 /** Returns the same content as if an import had downloaded it. */
-export function contentOf(tenantId: number, content: string): FetchedContent {
-  const { contentHash, originalKey: key, bytes, filename } = uploadOf(tenantId, content);
+export function makeFetchedContent(tenantId: number, content: string): FetchedContent {
+  const { contentHash, originalKey: key, bytes, filename } = makeUpload(tenantId, content);
   return { contentHash, originalKey: key, bytes, filename, facts };
 }
 
 /** Returns a rendition record for the same content. */
-export function renditionOf(tenantId: number, content: string, preset: string, bytes = 100): NewRendition {
+export function makeRendition(tenantId: number, content: string, preset: string, bytes = 100): NewRendition {
   const recipe = '0123456789';
   return {
     preset,
     recipe,
-    storageKey: renditionKey(tenantId, hashOf(content), preset, recipe),
-    contentHash: hashOf(`${content} ${preset}`),
+    storageKey: renditionKey(tenantId, sha256Hex(content), preset, recipe),
+    contentHash: sha256Hex(`${content} ${preset}`),
     bytes,
     width: 100,
     height: 67,
@@ -60,7 +60,7 @@ export function renditionOf(tenantId: number, content: string, preset: string, b
 }
 
 /** Returns the facts that are derived from the same content, with a unique fingerprint and an embedding. */
-export function derivedFactsOf(content: string, overrides: Partial<DerivedFacts> = {}): DerivedFacts {
+export function makeDerivedFacts(content: string, overrides: Partial<DerivedFacts> = {}): DerivedFacts {
   const bytes = createHash('sha256').update(content).digest();
   return {
     fingerprint: {

@@ -2,7 +2,7 @@ import { makeQueries } from '../../../src/db/queries.ts';
 import type { Database } from '../../../src/db/database.ts';
 import { unrestrictedPrincipal } from '../../../src/model/principal.ts';
 import type { TenantUsage } from '../../../src/model/tenant.ts';
-import { rowsOf } from './database.ts';
+import { selectRows } from './database.ts';
 
 /** Returns the usage of every tenant according to the counters. */
 export function usageFromCounters(database: Database): Promise<TenantUsage[]> {
@@ -11,7 +11,7 @@ export function usageFromCounters(database: Database): Promise<TenantUsage[]> {
 
 /** Returns the usage of every tenant, computed from the rows of images that are not deleted. Counts each file once. */
 export async function usageFromRows(database: Database): Promise<TenantUsage[]> {
-  const rows = await rowsOf<TenantUsage>(database, recountQuery);
+  const rows = await selectRows<TenantUsage>(database, recountQuery);
   return rows.map((row) => ({ ...row, bytesByPreset: row.bytesByPreset ?? {} }));
 }
 

@@ -3,13 +3,13 @@ import { once } from 'node:events';
 import { type AddressInfo, createServer } from 'node:net';
 import { Redis } from 'ioredis';
 import { expect, onTestFinished } from 'vitest';
-import { testFolder } from './folders.ts';
+import { makeTestFolder } from './folders.ts';
 
 /** A Redis server for one test, which may kill, restart and flush it. */
 export interface PrivateRedis {
   readonly port: number;
   readonly url: string;
-  /** Starts the server. These options override the options of `privateRedis`. */
+  /** Starts the server. These options override the options of `makePrivateRedis`. */
   start(...overrides: string[]): Promise<void>;
   /** Kills the server with SIGKILL. Unsaved data is lost. */
   kill(): Promise<void>;
@@ -26,9 +26,9 @@ export function hasRedisServer(): boolean {
 }
 
 /** Reserves a port for a Redis server, but does not start the server. `options` are command line options. */
-export async function privateRedis(...options: string[]): Promise<PrivateRedis> {
-  const port = await freePort();
-  const folder = await testFolder();
+export async function makePrivateRedis(...options: string[]): Promise<PrivateRedis> {
+  const port = await findFreePort();
+  const folder = await makeTestFolder();
   let child: ChildProcess | undefined;
 
   async function kill(): Promise<void> {
@@ -82,7 +82,7 @@ async function isReady(command: PrivateRedis['command']): Promise<boolean> {
 }
 
 /** Returns a free port. */
-export async function freePort(): Promise<number> {
+export async function findFreePort(): Promise<number> {
   const server = createServer().listen(0, '127.0.0.1');
   await once(server, 'listening');
   const { port } = server.address() as AddressInfo;

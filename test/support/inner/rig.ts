@@ -16,8 +16,8 @@ import { makeAssertFreeSpace } from '../../../src/storage/free-space.ts';
 import { makeLocalStorage } from '../../../src/storage/local.ts';
 import { makeStaging, type ReceivedFile } from '../../../src/storage/staging.ts';
 import { type TestResources, presets as usualPresets } from './test-resources.ts';
-import { testFolder } from './folders.ts';
-import { recordingLogger } from './logger.ts';
+import { makeTestFolder } from './folders.ts';
+import { makeRecordingLogger } from './logger.ts';
 
 export { presets, useTestResources } from './test-resources.ts';
 
@@ -47,8 +47,8 @@ export async function makeRig({ database, decoders }: TestResources, options: Ri
   const { maxDownloadBytes = 2 ** 20, minFreeBytes = 0, replaceQueries = (queries) => queries } = options;
   const config = makeConfig(options);
   const { presets } = config;
-  const root = await testFolder();
-  const logger = recordingLogger();
+  const root = await makeTestFolder();
+  const logger = makeRecordingLogger();
   const storage = await makeLocalStorage(root);
   const staging = makeStaging(storage.stagingDirectory);
   const queue = makeInProcessQueue();
@@ -112,7 +112,7 @@ export async function makeRig({ database, decoders }: TestResources, options: Ri
       images.find(unrestrictedPrincipal, { id }),
     report: (jobId: number): Promise<JobReport | undefined> => reports.find(unrestrictedPrincipal, jobId),
     /** Returns the path of a stored file. */
-    pathOf: (key: string) => join(root, key),
+    filePath: (key: string) => join(root, key),
     async storedKeys(): Promise<string[]> {
       const keys: string[] = [];
       for await (const { key } of storage.list()) keys.push(key);

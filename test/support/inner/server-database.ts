@@ -5,8 +5,8 @@ import type { Database } from '../../../src/db/database.ts';
 import { migrate } from '../../../src/db/engine/migrate.ts';
 import { openPostgresDatabase } from '../../../src/db/engine/postgres.ts';
 import { services } from '../services.ts';
-import { recordingLogger } from './logger.ts';
-import { onServer, runDatabasePrefix } from './run-databases.ts';
+import { makeRecordingLogger } from './logger.ts';
+import { runOnServer, runDatabasePrefix } from './run-databases.ts';
 import { timeScale } from '../time-scale.ts';
 import { templateName } from './template-name.ts';
 
@@ -14,13 +14,13 @@ import { templateName } from './template-name.ts';
 const templateLock = 7_239_100;
 
 /** Returns the URL of a database on the test server. */
-export function urlOfDatabase(name: string): string {
+export function serverDatabaseUrl(name: string): string {
   const url = new URL(services.databaseUrl ?? 'postgres://localhost');
   url.pathname = `/${name}`;
   return url.href;
 }
 
-export { onServer } from './run-databases.ts';
+export { runOnServer } from './run-databases.ts';
 
 export const testSettings = {
   poolSize: 8,
@@ -31,7 +31,7 @@ export const testSettings = {
 
 /** Opens a database on the test server. */
 export function openServerDatabase(name: string): Promise<Database> {
-  return openPostgresDatabase({ ...testSettings, url: urlOfDatabase(name) }, recordingLogger());
+  return openPostgresDatabase({ ...testSettings, url: serverDatabaseUrl(name) }, makeRecordingLogger());
 }
 
 /** Creates a database that is empty or has the current schema. The caller must `remove` it. */
@@ -39,11 +39,11 @@ export async function createServerDatabase(
   isMigrated: boolean,
 ): Promise<{ readonly name: string; readonly remove: () => Promise<void> }> {
   const name = `vitrine_test_${randomBytes(6).toString('hex')}`;
-  await onServer(`CREATE DATABASE ${name}${isMigrated ? ` TEMPLATE ${await template()}` : ''}`);
+  await runOnServer(`CREATE DATABASE ${name}${isMigrated ? ` TEMPLATE ${await template()}` : ''}`);
   return {
     name,
     remove: async () => {
-      await onServer(`DROP DATABASE IF EXISTS ${name} WITH (FORCE)`);
+      await runOnServer(`DROP DATABASE IF EXISTS ${name} WITH (FORCE)`);
     },
   };
 }
@@ -53,12 +53,14 @@ export async function createServerDatabase(
  */
 export async function openWorkerServerDatabase(): Promise<Database> {
   const name = `${runDatabasePrefix()}${process.pid}`;
-  await onServer(`CREATE DATABASE ${name} TEMPLATE ${await template()}`);
+  await runOnServer(`CREATE DATABASE ${name} TEMPLATE ${await template()}`);
   return openServerDatabase(name);
 }
 
 /** Opens a new database for one test file. Call this function during test collection. */
-export async function fileServerDatabase(isMigrated = true): Promise<{ name: string; database: Database }> {
+export async function openFileServerDatabase(
+  isMigrated = true,
+): Promise<{ name: string; database: Database }> {
   const { name, remove } = await createServerDatabase(isMigrated);
   const database = await openServerDatabase(name);
   afterAll(async () => {
@@ -69,7 +71,9 @@ export async function fileServerDatabase(isMigrated = true): Promise<{ name: str
 }
 
 /** Opens a new database for one test. */
-export async function testServerDatabase(isMigrated = true): Promise<{ name: string; database: Database }> {
+export async function openTestServerDatabase(
+  isMigrated = true,
+): Promise<{ name: string; database: Database }> {
   const { name, remove } = await createServerDatabase(isMigrated);
   const database = await openServerDatabase(name);
   onTestFinished(async () => {

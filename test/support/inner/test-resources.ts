@@ -3,7 +3,7 @@ import { fileURLToPath } from 'node:url';
 import type { Database } from '../../../src/db/database.ts';
 import { type DecoderPool, makeDecoderPool } from '../../../src/imaging/pool/decoder-pool.ts';
 import { useDatabase } from './database.ts';
-import { recordingLogger } from './logger.ts';
+import { makeRecordingLogger } from './logger.ts';
 
 export const presets = [
   { name: 'thumb', width: 20, height: 20, quality: 85 },
@@ -36,7 +36,7 @@ async function startDecoders(): Promise<DecoderPool> {
     probeTimeoutMs: 20_000,
     memoryMb: 1024,
     maxTasksPerChild: 500,
-    logger: recordingLogger(),
+    logger: makeRecordingLogger(),
     childModule: markedChild,
     ...(process.env['TEST_RUN_FOLDER'] && {
       workDirectory: join(process.env['TEST_RUN_FOLDER'], `decoders-${process.pid}`),

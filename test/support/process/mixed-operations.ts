@@ -4,8 +4,8 @@ import type { ClaimedJob } from '../../../src/model/job.ts';
 import { unrestrictedPrincipal } from '../../../src/model/principal.ts';
 import { originalKey, parseKey } from '../../../src/storage/keys.ts';
 import { makeCatalog } from '../inner/catalog.ts';
-import { attemptOf } from '../inner/jobs.ts';
-import { contentOf, derivedFactsOf, hashOf, uploadOf } from '../inner/records.ts';
+import { makeFailedAttempt } from '../inner/jobs.ts';
+import { makeFetchedContent, makeDerivedFacts, sha256Hex, makeUpload } from '../inner/records.ts';
 
 /**
  * Runs random client and worker operations on one tenant's images. `seed` determines their order. Several of these
@@ -62,7 +62,7 @@ async function pickImageId(condition = 'true'): Promise<number> {
   );
   return Number(pick(rows)?.id ?? 0);
 }
-const originalKeyFor = (content: string) => originalKey(tenantId, hashOf(content));
+const originalKeyFor = (content: string) => originalKey(tenantId, sha256Hex(content));
 
 /** Removes and returns a random running job. */
 function takeRunningJob(): RunningJob | undefined {
@@ -72,7 +72,9 @@ function takeRunningJob(): RunningJob | undefined {
 async function claim(kind: 'derive' | 'import'): Promise<void> {
   for (const job of await jobs.claimDue(kind, 2, 60)) {
     const content =
-      contents.find((candidate) => hashOf(candidate) === job.original?.contentHash) ?? pick(contents) ?? '';
+      contents.find((candidate) => sha256Hex(candidate) === job.original?.contentHash) ??
+      pick(contents) ??
+      '';
     runningJobs.push({ job, content });
   }
 }
@@ -81,9 +83,9 @@ async function claim(kind: 'derive' | 'import'): Promise<void> {
 async function attachContent({ job, content }: RunningJob): Promise<ClaimedJob | undefined> {
   if (job.original) return job;
   await putFiles([originalKeyFor(content)]);
-  if (!(await jobs.attachContent(job, contentOf(tenantId, content)))) return undefined;
+  if (!(await jobs.attachContent(job, makeFetchedContent(tenantId, content)))) return undefined;
   await putFiles([originalKeyFor(content)]);
-  return { ...job, original: { key: originalKeyFor(content), contentHash: hashOf(content) } };
+  return { ...job, original: { key: originalKeyFor(content), contentHash: sha256Hex(content) } };
 }
 
 /** Treats all other contents as near-duplicates. */
@@ -91,7 +93,7 @@ async function nearDuplicates(content: string) {
   const { rows } = await store.query<{ id: string; uuid: string }>(
     `SELECT id, uuid FROM images WHERE deleted_at IS NULL AND status = 'completed' AND content_hash <> $1
      ORDER BY random() LIMIT 3`,
-    [hashOf(content)],
+    [sha256Hex(content)],
   );
   return rows.map(({ id, uuid }) => ({ id: Number(id), uuid, distance: 1, difference: 1, reason: 'alike' }));
 }
@@ -104,9 +106,9 @@ async function complete(runningJob: RunningJob): Promise<void> {
   const job = await attachContent(runningJob);
   if (!job) return;
   const similarImages = await nearDuplicates(content);
-  const facts = derivedFactsOf(content, { nearDuplicates: similarImages });
+  const facts = makeDerivedFacts(content, { nearDuplicates: similarImages });
   const recipe = random() < 0.7 ? '0123456789' : 'ffffffffff';
-  const renditions = catalog.renditionsOf(content).map((rendition) => ({
+  const renditions = catalog.makeRenditions(content).map((rendition) => ({
     ...rendition,
     recipe,
     storageKey: rendition.storageKey.replace(rendition.recipe, recipe),
@@ -124,7 +126,9 @@ async function complete(runningJob: RunningJob): Promise<void> {
 async function upload(isInline: boolean): Promise<void> {
   const content = pick(contents) ?? '';
   await putFiles([originalKeyFor(content)]);
-  const result = await jobs.enqueueUpload(uploadOf(tenantId, content, isInline ? { leaseSeconds: 60 } : {}));
+  const result = await jobs.enqueueUpload(
+    makeUpload(tenantId, content, isInline ? { leaseSeconds: 60 } : {}),
+  );
   await putFiles([originalKeyFor(content)]);
   if (result.outcome !== 'known' && isInline) runningJobs.push({ job: result.job, content });
   if (result.outcome === 'known') await images.acknowledge(result.imageId);
@@ -154,8 +158,8 @@ async function withdraw(): Promise<void> {
   const key = originalKeyFor(content);
   const isInline = job.kind === 'derive' && job.isFirstRun;
   const removeOriginal = () => removeFile(key);
-  if (isInline && (await jobs.withdraw(job, { contentHash: hashOf(content), removeOriginal }))) return;
-  await jobs.recordFailure(job, attemptOf('permanent'), { state: 'failed' });
+  if (isInline && (await jobs.withdraw(job, { contentHash: sha256Hex(content), removeOriginal }))) return;
+  await jobs.recordFailure(job, makeFailedAttempt('permanent'), { state: 'failed' });
 }
 
 async function changeReference(): Promise<void> {
@@ -167,7 +171,7 @@ async function changeReference(): Promise<void> {
 async function enqueueImports(): Promise<void> {
   const lines = Array.from({ length: 3 }, () => {
     const path = `https://example.com/${Math.floor(random() * 6)}`;
-    return { tenantId, url: path, urlHash: hashOf(path), reference: random() < 0.5 ? 'page' : undefined };
+    return { tenantId, url: path, urlHash: sha256Hex(path), reference: random() < 0.5 ? 'page' : undefined };
   });
   await jobs.enqueueUrls(lines, random() < 0.5 ? 'reuse-completed' : 'allow-retry', 50);
 }

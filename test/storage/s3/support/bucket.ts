@@ -9,7 +9,7 @@ import {
 import { afterAll, onTestFinished } from 'vitest';
 import { makeS3Storage, type S3StorageSettings } from '../../../../src/storage/s3/s3-storage.ts';
 import type { Storage } from '../../../../src/storage/storage.ts';
-import { testFolder } from '../../../support/inner/folders.ts';
+import { makeTestFolder } from '../../../support/inner/folders.ts';
 import { services } from '../../../support/services.ts';
 
 /** The SDK requires credentials in the environment. The test store accepts any credentials. */
@@ -40,7 +40,7 @@ export async function testSettings(overrides: Partial<S3StorageSettings> = {}): 
     prefix: `test-${randomUUID()}/`,
     timeoutMs: 5_000,
     presignSeconds: 60,
-    stagingPath: await testFolder(),
+    stagingPath: await makeTestFolder(),
     ...overrides,
   };
 }
