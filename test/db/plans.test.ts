@@ -47,8 +47,8 @@ const operations: Record<string, () => Promise<unknown>> = {
     purging.listUnused({ tenantId: 5, minAgeDays: 1 }, { limit: 200 }),
   'a list of tenants without references': () => purging.tenantsWithoutReferences(null),
   'a list of deleted images': () => purging.listDeleted(null, hourAgo, { limit: 200 }),
-  'purge figures': () => purging.summarizeDeleted(null, 30),
-  'a tenant’s purge figures': () => purging.summarizeDeleted(5, 0),
+  'a purge summary': () => purging.summarizeDeleted(null, 30),
+  'a tenant’s purge summary': () => purging.summarizeDeleted(5, 0),
   'a purge of one image': async () => {
     const [candidate] = await purging.listUnused({ tenantId: 1, minAgeDays: 0 }, { limit: 1 });
     await purging.remove(candidate!, { unusedWithMinAgeDays: 0 });

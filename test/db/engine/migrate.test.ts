@@ -102,7 +102,7 @@ async function openMigratedTo(version: number) {
   return oldDatabase;
 }
 
-test('counts the existing rows when the usage counters are added', async () => {
+test('counts the existing rows when a migration adds the usage counters', async () => {
   const oldDatabase = await openEmptyDatabase();
   const firstMigration = new URL('../../../src/db/migrations/0001-core.sql', import.meta.url);
   await oldDatabase.runScript(await readFile(firstMigration, 'utf8'));

@@ -11,7 +11,7 @@ const catalog = makeCatalog(database, tenantId);
 const migration = new URL('../../../src/db/migrations/0007-renditions-on-evidence.sql', import.meta.url);
 
 /** Adds an image with an embedding in the previous embedding space. */
-async function addOutdated(content: string, vector?: readonly number[]): Promise<number> {
+async function addOutdatedImage(content: string, vector?: readonly number[]): Promise<number> {
   const job = await catalog.upload(content);
   const { embedding } = makeDerivedFacts(content);
   const oldEmbedding = { space: 'classic-1', vector: vector ?? embedding.vector };
@@ -23,21 +23,21 @@ async function addOutdated(content: string, vector?: readonly number[]): Promise
   return job.imageId;
 }
 
-test('requeues images with reused renditions and plain pictures, and moves the other embeddings to the new space', async () => {
-  const donorId = await addOutdated('vase');
+test('requeues plain pictures and images with reused renditions, and moves the other embeddings to the new space', async () => {
+  const donorId = await addOutdatedImage('vase');
   const copyJob = await catalog.upload('copy of the vase');
   await catalog.completeWithDonor(copyJob, 'copy of the vase', donorId);
   // Once the donor is purged, only the storage keys show that the renditions were reused.
-  const orphanedCopy = await catalog.upload('copy of a purged vase');
-  await catalog.completeWithDonor(orphanedCopy, 'copy of a purged vase', donorId);
+  const orphanedCopyJob = await catalog.upload('copy of a purged vase');
+  await catalog.completeWithDonor(orphanedCopyJob, 'copy of a purged vase', donorId);
   await database.runScript(
-    `UPDATE images SET renditions_reused_from = NULL WHERE id = ${orphanedCopy.imageId}`,
+    `UPDATE images SET renditions_reused_from = NULL WHERE id = ${orphanedCopyJob.imageId}`,
   );
-  await catalog.softDelete(orphanedCopy.imageId);
-  const damagedCopy = await catalog.upload('copy without its original');
-  await catalog.completeWithDonor(damagedCopy, 'copy without its original', donorId);
-  await catalog.images.markDamaged(damagedCopy.imageId);
-  const plainImageId = await addOutdated(
+  await catalog.softDelete(orphanedCopyJob.imageId);
+  const damagedCopyJob = await catalog.upload('copy without its original');
+  await catalog.completeWithDonor(damagedCopyJob, 'copy without its original', donorId);
+  await catalog.images.markDamaged(damagedCopyJob.imageId);
+  const plainImageId = await addOutdatedImage(
     'swatch',
     Array.from({ length: 512 }, (_, i) => (i < 500 ? 0 : 1)),
   );
@@ -51,7 +51,7 @@ test('requeues images with reused renditions and plain pictures, and moves the o
   );
   expect(pendingJobs.map((job) => job.image_id)).toEqual([
     copyJob.imageId,
-    orphanedCopy.imageId,
+    orphanedCopyJob.imageId,
     plainImageId,
   ]);
   const spaces = await selectRows<{ space: string }>(

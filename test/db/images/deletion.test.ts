@@ -18,7 +18,7 @@ async function addCopy(content: string, url = content): Promise<number> {
   return job.imageId;
 }
 
-const duplicateOf = async (id: number) => (await image(id))?.duplicateOf;
+const findDuplicateOf = async (id: number) => (await image(id))?.duplicateOf;
 
 test('does not delete an image in use, and lists its references', async () => {
   const id = await add('vase');
@@ -51,7 +51,7 @@ test('deletes an image in use with force, and keeps its references for a later r
   expect(await softDelete(id)).toMatchObject({ outcome: 'in-use', references: ['page'] });
 });
 
-test('deletes an image without force once its last reference is removed', async () => {
+test('deletes an image without force after its last reference is removed', async () => {
   const id = await add('vase');
   await references.add(id, 'page');
   await references.remove(id, 'page');
@@ -102,7 +102,7 @@ test('marks the image that is restored second as the duplicate', async () => {
   await softDelete(secondId);
   await restore(secondId);
   await restore(firstId);
-  expect([await duplicateOf(secondId), await duplicateOf(firstId)]).toEqual([null, secondId]);
+  expect([await findDuplicateOf(secondId), await findDuplicateOf(firstId)]).toEqual([null, secondId]);
 });
 
 test('promotes the oldest duplicate when the first image is deleted', async () => {
@@ -110,24 +110,24 @@ test('promotes the oldest duplicate when the first image is deleted', async () =
   const copyIds = [await addCopy('vase', 'a'), await addCopy('vase', 'b'), await addCopy('vase', 'c')];
   const [oldestId, secondId, thirdId] = copyIds as [number, number, number];
   await softDelete(firstId);
-  expect(await Promise.all(copyIds.map(duplicateOf))).toEqual([null, oldestId, oldestId]);
+  expect(await Promise.all(copyIds.map(findDuplicateOf))).toEqual([null, oldestId, oldestId]);
   await softDelete(oldestId);
-  expect([await duplicateOf(secondId), await duplicateOf(thirdId)]).toEqual([null, secondId]);
+  expect([await findDuplicateOf(secondId), await findDuplicateOf(thirdId)]).toEqual([null, secondId]);
   await restore(firstId);
-  expect(await duplicateOf(firstId)).toBe(secondId);
+  expect(await findDuplicateOf(firstId)).toBe(secondId);
   await restore(oldestId);
-  expect(await duplicateOf(oldestId)).toBe(secondId);
+  expect(await findDuplicateOf(oldestId)).toBe(secondId);
 });
 
 test('leaves the first image unchanged when a duplicate is deleted, and does not promote deleted duplicates', async () => {
   const firstId = await add('vase');
   const [deletedId, keptId] = [await addCopy('vase', 'a'), await addCopy('vase', 'b')];
   await softDelete(deletedId);
-  expect([await duplicateOf(firstId), await duplicateOf(keptId)]).toEqual([null, firstId]);
+  expect([await findDuplicateOf(firstId), await findDuplicateOf(keptId)]).toEqual([null, firstId]);
   await softDelete(firstId);
-  expect(await duplicateOf(keptId)).toBeNull();
+  expect(await findDuplicateOf(keptId)).toBeNull();
   await restore(deletedId);
-  expect(await duplicateOf(deletedId)).toBe(keptId);
+  expect(await findDuplicateOf(deletedId)).toBe(keptId);
 });
 
 test('finds a promoted duplicate by its content', async () => {

@@ -9,7 +9,7 @@ import { makeDerivedFacts, sha256Hex } from '../../support/inner/records.ts';
 const database = await useDatabase();
 const tenants = makeTenantQueries(database);
 const shop = await tenants.ensure('shop');
-const other = await tenants.ensure('other');
+const otherTenant = await tenants.ensure('other');
 const catalog = makeCatalog(database, shop.id);
 const { fingerprints, embeddings, jobs } = catalog;
 const vase = makeDerivedFacts('vase').fingerprint;
@@ -26,7 +26,12 @@ function flipBits(hash: string, bits: readonly number[]): string {
   return bytes.toString('hex');
 }
 
-const neighbours = async (hash: string, maxBits: number, excludedContentHash = '', tenantId = shop.id) =>
+const findNeighbourIds = async (
+  hash: string,
+  maxBits: number,
+  excludedContentHash = '',
+  tenantId = shop.id,
+) =>
   (
     await fingerprints.findNeighbours(
       tenantId,
@@ -48,8 +53,8 @@ test('finds a neighbour only if the number of differing bits is within the limit
     fc.asyncProperty(bits, async (flippedBits) => {
       const hash = flipBits(vase.hash, flippedBits);
       expect(hashDistance(hash, vase.hash)).toBe(Math.ceil(flippedBits.length / 4));
-      expect(await neighbours(hash, flippedBits.length)).toEqual([id]);
-      if (flippedBits.length > 0) expect(await neighbours(hash, flippedBits.length - 1)).toEqual([]);
+      expect(await findNeighbourIds(hash, flippedBits.length)).toEqual([id]);
+      if (flippedBits.length > 0) expect(await findNeighbourIds(hash, flippedBits.length - 1)).toEqual([]);
     }),
     { numRuns: 60 },
   );
@@ -68,22 +73,22 @@ test('lists the nearest neighbours first, without the excluded content', async (
     idByDistance.set(distance, job.imageId);
   }
   const [nearId, middleId, farId] = [idByDistance.get(3), idByDistance.get(6), idByDistance.get(9)];
-  expect(await neighbours(vase.hash, 20)).toEqual([id, nearId, middleId, farId]);
-  expect(await neighbours(vase.hash, 20, sha256Hex('vase'))).toEqual([nearId, middleId, farId]);
-  expect(await neighbours(vase.hash, 6, sha256Hex('vase'))).toEqual([nearId, middleId]);
+  expect(await findNeighbourIds(vase.hash, 20)).toEqual([id, nearId, middleId, farId]);
+  expect(await findNeighbourIds(vase.hash, 20, sha256Hex('vase'))).toEqual([nearId, middleId, farId]);
+  expect(await findNeighbourIds(vase.hash, 6, sha256Hex('vase'))).toEqual([nearId, middleId]);
 });
 
 test('lists no neighbours from other tenants or fingerprint versions, and no deleted images or duplicates', async () => {
-  expect(await neighbours(vase.hash, 20, '', other.id)).toEqual([]);
+  expect(await findNeighbourIds(vase.hash, 20, '', otherTenant.id)).toEqual([]);
   const otherVersion = { ...vase, version: fingerprintVersion + 1 };
   expect(await fingerprints.findNeighbours(shop.id, otherVersion, 20, '')).toEqual([]);
   const job = await catalog.claimImport('https://example.com/vase');
   await catalog.completeAsDuplicate(job, 'vase');
-  expect(await neighbours(vase.hash, 20)).toEqual([id]);
+  expect(await findNeighbourIds(vase.hash, 20)).toEqual([id]);
   await catalog.softDelete(id);
-  expect(await neighbours(vase.hash, 20)).toEqual([job.imageId]);
+  expect(await findNeighbourIds(vase.hash, 20)).toEqual([job.imageId]);
   await catalog.softDelete(job.imageId);
-  expect(await neighbours(vase.hash, 20)).toEqual([]);
+  expect(await findNeighbourIds(vase.hash, 20)).toEqual([]);
 });
 
 test('stores a near-duplicate pair once, and reports it for both images unless one is deleted', async () => {
@@ -109,13 +114,23 @@ test('finds nothing similar to a zero vector', async () => {
   const vector = makeDerivedFacts('vase').embedding.vector.map(() => 0);
   await jobs.complete(job, [], makeDerivedFacts('blank', { embedding: { space: embeddingSpace, vector } }));
   const options = { limit: 10, threshold: 0.01 };
-  const toVase = await embeddings.similarToContent(shop.id, sha256Hex('vase'), embeddingSpace, options);
-  expect(toVase).toEqual({ matches: [], searchedCount: 1 });
-  const toBlank = await embeddings.similarToContent(shop.id, sha256Hex('blank'), embeddingSpace, options);
-  expect(toBlank).toEqual({ matches: [], searchedCount: 1 });
+  const similarToVase = await embeddings.similarToContent(
+    shop.id,
+    sha256Hex('vase'),
+    embeddingSpace,
+    options,
+  );
+  expect(similarToVase).toEqual({ matches: [], searchedCount: 1 });
+  const similarToBlank = await embeddings.similarToContent(
+    shop.id,
+    sha256Hex('blank'),
+    embeddingSpace,
+    options,
+  );
+  expect(similarToBlank).toEqual({ matches: [], searchedCount: 1 });
   const vaseEmbedding = { space: embeddingSpace, vector: makeDerivedFacts('vase').embedding.vector };
-  const toPicture = await embeddings.similarToPicture(shop.id, vaseEmbedding, '', options);
-  expect(toPicture.matches).toMatchObject([{ id }]);
-  expect(toPicture.matches[0]?.score).toBeCloseTo(1, 3);
+  const similarToPicture = await embeddings.similarToPicture(shop.id, vaseEmbedding, '', options);
+  expect(similarToPicture.matches).toMatchObject([{ id }]);
+  expect(similarToPicture.matches[0]?.score).toBeCloseTo(1, 3);
   expect(await embeddings.count(embeddingSpace)).toBe(2);
 });

@@ -9,7 +9,7 @@ const database = await openDatabase();
 const images = makeImageQueries(database);
 const tenants = makeTenantQueries(database);
 const shop = await tenants.ensure('shop');
-const other = await tenants.ensure('other');
+const otherTenant = await tenants.ensure('other');
 const shopPrincipal: Principal = { ...unrestrictedPrincipal, tenantId: shop.id };
 const day = (number: number) => new Date(Date.UTC(2026, 0, 1 + number));
 
@@ -17,24 +17,26 @@ const day = (number: number) => new Date(Date.UTC(2026, 0, 1 + number));
 beforeAll(async () => {
   await database.runScript(`
     INSERT INTO images (uuid, tenant_id, status, created_at, deleted_at)
-    SELECT gen_random_uuid(), CASE WHEN n % 3 = 0 THEN ${other.id} ELSE ${shop.id} END,
+    SELECT gen_random_uuid(), CASE WHEN n % 3 = 0 THEN ${otherTenant.id} ELSE ${shop.id} END,
       CASE n % 7 WHEN 0 THEN 'pending' WHEN 1 THEN 'processing' WHEN 2 THEN 'failed' ELSE 'completed' END,
       '2026-01-01T00:00:00Z'::timestamptz + n * interval '1 hour', CASE WHEN n % 11 = 0 THEN now() END
     FROM generate_series(1, 300) AS n`);
 });
 
-const ranges = [
+const timeRanges = [
   {},
   { createdAfter: day(3) },
   { createdBefore: day(9) },
   { createdAfter: day(3), createdBefore: day(9) },
 ];
 const filters: ImageFilter[] = [undefined, 'shop', 'other', 'unknown'].flatMap((tenant) =>
-  [undefined, ...jobStates].flatMap((status) => ranges.map((range) => ({ tenant, status, ...range }))),
+  [undefined, ...jobStates].flatMap((status) =>
+    timeRanges.map((timeRange) => ({ tenant, status, ...timeRange })),
+  ),
 );
 
 /** Finds the ids of the images that match a filter by scanning the whole table. */
-async function scan(filter: ImageFilter, principal: Principal): Promise<number[]> {
+async function scanForIds(filter: ImageFilter, principal: Principal): Promise<number[]> {
   const { tenant, status, createdAfter, createdBefore } = filter;
   const rows = await selectRows<{ id: number }>(
     database,
@@ -54,7 +56,7 @@ test.each([
   expect(filters).toHaveLength(80);
   for (const filter of filters) {
     const { items, total } = await images.list(principal, filter, { limit: 400, offset: 0 });
-    const expected = await scan(filter, principal);
+    const expected = await scanForIds(filter, principal);
     const label = JSON.stringify(filter);
     expect(
       items.map(({ id }) => id),
@@ -67,7 +69,7 @@ test.each([
 test.each<ImageFilter>([{}, { tenant: 'other' }, { status: 'completed' }, { createdBefore: day(9) }])(
   'returns the same pages by cursor as by offset: %o',
   async (filter) => {
-    const allIds = await scan(filter, unrestrictedPrincipal);
+    const allIds = await scanForIds(filter, unrestrictedPrincipal);
     const listedIds: number[] = [];
     let after: number | undefined;
     do {

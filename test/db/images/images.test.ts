@@ -12,7 +12,7 @@ const database = await useDatabase();
 const images = makeImageQueries(database);
 const deletion = makeDeletionQueries(database);
 const tenants = makeTenantQueries(database);
-const [shop, other] = [await tenants.ensure('shop'), await tenants.ensure('other')];
+const [shop, otherTenant] = [await tenants.ensure('shop'), await tenants.ensure('other')];
 const shopPrincipal: Principal = { ...unrestrictedPrincipal, subject: 'key', tenantId: shop.id };
 const fullPage = { limit: 50, offset: 0 };
 const ids: number[] = [];
@@ -21,7 +21,7 @@ const ids: number[] = [];
 beforeEach(async () => {
   ids.length = 0;
   for (const name of ['a', 'b', 'c', 'd', 'e']) {
-    const tenant = name === 'e' ? other : shop;
+    const tenant = name === 'e' ? otherTenant : shop;
     ids.push((await recordPending(database, tenant.id, name)).imageId);
     if (name === 'a') {
       const renditions = ['thumb', 'card'].map((preset) => makeRendition(shop.id, 'a', preset));
@@ -111,7 +111,7 @@ test('reports only one of many concurrent deletions of an image as successful', 
   expect(results.filter(({ outcome }) => outcome === 'deleted')).toHaveLength(1);
 });
 
-test('records when damage was first found, and clears it', async () => {
+test('keeps the time when damage was first found until the damage is cleared', async () => {
   const [id] = ids as [number];
   await images.markDamaged(id);
   const damagedAt = (await images.findWithoutRenditions(unrestrictedPrincipal, { id }))?.damagedAt;

@@ -10,7 +10,7 @@ const shop = await tenants.ensure('shop');
 const catalog = makeCatalog(database, shop.id);
 const { claimImport, attach, add, finish, softDelete } = catalog;
 const claimVaseImport = () => claimImport('https://example.com/vase.jpg');
-const imageRows = () => selectRows(database, 'SELECT * FROM images ORDER BY id');
+const selectImageRows = () => selectRows(database, 'SELECT * FROM images ORDER BY id');
 
 test('records the content of an import for its next attempt', async () => {
   const job = await claimVaseImport();
@@ -34,12 +34,12 @@ test('records the content of an import for its next attempt', async () => {
 });
 
 test('records an image with known content as a duplicate', async () => {
-  const first = await add('vase');
+  const firstId = await add('vase');
   const job = await claimVaseImport();
   await attach(job, 'vase');
-  expect(await catalog.image(job.imageId)).toMatchObject({ duplicateOf: first });
+  expect(await catalog.image(job.imageId)).toMatchObject({ duplicateOf: firstId });
   await finish(job, 'vase');
-  expect((await catalog.images.findByContent(shop.id, sha256Hex('vase')))?.id).toBe(first);
+  expect((await catalog.images.findByContent(shop.id, sha256Hex('vase')))?.id).toBe(firstId);
 });
 
 test('does not mark an image as a duplicate of a deleted image or of another tenant’s image', async () => {
@@ -72,22 +72,22 @@ test('neither attaches nor shares content after the lease is lost', async () => 
   const staleJob = await claimVaseImport();
   await catalog.jobs.takeOverLostLeases(10, true);
   const [nextClaim] = await catalog.jobs.claimDue('import', 1, 60);
-  const rowsBefore = await imageRows();
+  const rowsBefore = await selectImageRows();
   expect(await attach(staleJob, 'vase')).toBe(false);
   expect(await catalog.completeAsDuplicate(staleJob, 'lamp')).toBeUndefined();
-  expect(await imageRows()).toEqual(rowsBefore);
+  expect(await selectImageRows()).toEqual(rowsBefore);
   expect(await attach(nextClaim!, 'vase')).toBe(true);
 });
 
 test('completes an import of known content with the metadata and renditions of the first image', async () => {
-  const first = await add('vase');
+  const firstId = await add('vase');
   const job = await claimVaseImport();
   const sharedImage = await catalog.completeAsDuplicate(job, 'vase');
-  const { renditions } = (await catalog.image(first))!;
+  const { renditions } = (await catalog.image(firstId))!;
   expect(sharedImage).toMatchObject({
     id: job.imageId,
     status: 'completed',
-    duplicateOf: first,
+    duplicateOf: firstId,
     contentHash: sha256Hex('vase'),
     width: 300,
     filename: 'vase.jpg',
@@ -114,30 +114,38 @@ test('does not share content whose first image is deleted, damaged or unfinished
   }
 });
 
-test('does not reuse renditions if the donor is deleted or its files have changed since the comparison', async () => {
-  const donor = await add('vase');
+test('does not reuse renditions if the donor has been deleted, or if its files have changed since the comparison', async () => {
+  const donorId = await add('vase');
   const { jobs } = catalog;
   const job = await catalog.upload('jugs');
-  const donorRenditions = (await catalog.image(donor))!.renditions;
+  const donorRenditions = (await catalog.image(donorId))!.renditions;
   for (const change of [{ preset: 'huge' }, { storageKey: 'renditions/1/aa/other' }, { contentHash: 'ff' }]) {
     const comparedRenditions = donorRenditions.map((rendition, index) =>
       index === 0 ? { ...rendition, ...change } : rendition,
     );
-    expect(await jobs.completeSharing(job, donor, comparedRenditions, makeDerivedFacts('jugs'))).toBe(
+    expect(await jobs.completeSharing(job, donorId, comparedRenditions, makeDerivedFacts('jugs'))).toBe(
       'donor-unavailable',
     );
   }
-  await softDelete(donor);
-  expect(await jobs.completeSharing(job, donor, donorRenditions, makeDerivedFacts('jugs'))).toBe(
+  await softDelete(donorId);
+  expect(await jobs.completeSharing(job, donorId, donorRenditions, makeDerivedFacts('jugs'))).toBe(
     'donor-unavailable',
   );
   expect(await catalog.image(job.imageId)).toMatchObject({ status: 'processing', renditions: [] });
 });
 
 test('reuses only the renditions that were compared', async () => {
-  const donor = await add('pots');
-  const [first] = (await catalog.image(donor))!.renditions;
+  const donorId = await add('pots');
+  const [firstRendition] = (await catalog.image(donorId))!.renditions;
   const job = await catalog.upload('pans');
-  const sharedImage = await catalog.jobs.completeSharing(job, donor, [first!], makeDerivedFacts('pans'));
-  expect(sharedImage).toMatchObject({ renditionsReusedFrom: donor, renditions: [{ preset: first!.preset }] });
+  const sharedImage = await catalog.jobs.completeSharing(
+    job,
+    donorId,
+    [firstRendition!],
+    makeDerivedFacts('pans'),
+  );
+  expect(sharedImage).toMatchObject({
+    renditionsReusedFrom: donorId,
+    renditions: [{ preset: firstRendition!.preset }],
+  });
 });

@@ -64,12 +64,12 @@ test('does not let one tenant’s new jobs repeatedly overtake another tenant’
 test('puts a manually retried job at the end of the queue', async () => {
   const { jobId } = await record('failed once');
   await jobs.recordFailure(await claimOne(database), makeFailedAttempt('permanent'), { state: 'failed' });
-  const others = [await record('other 1'), await record('other 2')];
+  const otherJobs = [await record('other 1'), await record('other 2')];
   await makeJobQueries(database).retry(unrestrictedPrincipal, jobId);
-  expect(await claimIds(3)).toEqual([...others.map((other) => other.jobId), jobId]);
+  expect(await claimIds(3)).toEqual([...otherJobs.map((job) => job.jobId), jobId]);
 });
 
-test('claims the most urgent jobs up to its limit', async () => {
+test('claims the most urgent jobs, up to the given limit', async () => {
   for (let i = 0; i < 5; i++) await record(`late ${i}`, 100);
   const urgent = await record('urgent', 10);
   const claimedJobs = await jobs.claimDue('derive', 3, 60);
@@ -115,14 +115,14 @@ test('never returns the same job to two concurrent claims', async () => {
 test('grants and renews a lease of the given duration, measured by the database clock', async () => {
   await record('lease');
   const job = await claimOne(database, 60);
-  const remainingLease = () =>
+  const selectRemainingLease = () =>
     selectRow<{ seconds: number }>(
       database,
       `SELECT extract(epoch FROM lease_until - now())::float8 AS seconds FROM jobs WHERE id = ${job.id}`,
     );
-  expect((await remainingLease()).seconds).toBeCloseTo(60, -1);
+  expect((await selectRemainingLease()).seconds).toBeCloseTo(60, -1);
   expect(await jobs.renewLeases([job], 500)).toEqual(new Set([job]));
-  expect((await remainingLease()).seconds).toBeGreaterThan(400);
+  expect((await selectRemainingLease()).seconds).toBeGreaterThan(400);
 });
 
 test('does not renew a lost lease', async () => {

@@ -9,7 +9,7 @@ import { sha256Hex } from '../../support/inner/records.ts';
 const database = await useDatabase();
 const tenants = makeTenantQueries(database);
 const shop = await tenants.ensure('shop');
-const other = await tenants.ensure('other');
+const otherTenant = await tenants.ensure('other');
 const catalog = makeCatalog(database, shop.id);
 const { jobs, claimImport, finish, attach } = catalog;
 
@@ -21,26 +21,26 @@ const line = (url: string, reference?: string, tenantId = shop.id): UrlLine => (
 });
 const record = (lines: readonly UrlLine[], policy: DuplicatePolicy = 'reuse-completed') =>
   jobs.enqueueUrls(lines, policy, 50);
-const counts = () =>
+const countRows = () =>
   selectRow<{ images: number; jobs: number }>(
     database,
     'SELECT (SELECT count(*) FROM images) AS images, (SELECT count(*) FROM jobs) AS jobs',
   );
-const vase = 'https://example.com/vase.jpg';
+const vaseUrl = 'https://example.com/vase.jpg';
 
 /** Functions that create an image of the URL in one state and return its id. */
 const createImage = {
   async pending() {
-    return (await record([line(vase)]))[0]!.imageId;
+    return (await record([line(vaseUrl)]))[0]!.imageId;
   },
-  processing: async () => (await claimImport(vase)).imageId,
+  processing: async () => (await claimImport(vaseUrl)).imageId,
   async completed() {
-    const job = await claimImport(vase);
+    const job = await claimImport(vaseUrl);
     await attach(job, 'vase');
     return finish(job, 'vase');
   },
   async failed() {
-    const job = await claimImport(vase);
+    const job = await claimImport(vaseUrl);
     await catalog.fail(job);
     return job.imageId;
   },
@@ -52,17 +52,17 @@ const createImage = {
 };
 
 test('records a new URL as an image without content and a pending import', async () => {
-  const [result] = await record([line(vase)]);
+  const [result] = await record([line(vaseUrl)]);
   expect(result?.outcome).toBe('new');
   expect(await catalog.image(result!.imageId)).toMatchObject({
     status: 'pending',
-    url: vase,
+    url: vaseUrl,
     contentHash: null,
     originalKey: null,
     originalBytes: null,
   });
   const [job] = await catalog.jobs.claimDue('import', 9, 60);
-  expect(job).toMatchObject({ imageId: result?.imageId, sourceUrl: vase, original: null });
+  expect(job).toMatchObject({ imageId: result?.imageId, sourceUrl: vaseUrl, original: null });
   expect(await catalog.jobs.claimDue('derive', 9, 60)).toEqual([]);
 });
 
@@ -86,71 +86,71 @@ const expectedOutcomes: Record<DuplicatePolicy, Record<keyof typeof createImage,
 
 describe.each(duplicatePolicies)('with %s', (policy) => {
   test.each(Object.entries(expectedOutcomes[policy]))(
-    'records a URL whose image is %s as %s',
+    'with a %s image of the URL, returns the outcome %s',
     async (state, outcome) => {
       const imageId = await createImage[state as keyof typeof createImage]();
-      const [result] = await record([line(vase)], policy);
+      const [result] = await record([line(vaseUrl)], policy);
       expect(result?.outcome).toBe(outcome);
       expect(result?.imageId === imageId).toBe(outcome !== 'new');
-      expect(await counts()).toMatchObject({ images: outcome === 'new' ? 2 : 1 });
+      expect(await countRows()).toMatchObject({ images: outcome === 'new' ? 2 : 1 });
     },
   );
 });
 
 test('considers only the latest import of a URL', async () => {
   await createImage.completed();
-  const [secondResult] = await record([line(vase)], 'allow-retry');
-  expect(await record([line(vase)])).toEqual([
+  const [secondResult] = await record([line(vaseUrl)], 'allow-retry');
+  expect(await record([line(vaseUrl)])).toEqual([
     { outcome: 'active', imageId: secondResult?.imageId, job: undefined },
   ]);
 });
 
 test('imports a repeated URL once, and queues jobs in the order of the lines', async () => {
-  const results = await record([line(vase), line('https://example.com/b'), line(vase)]);
+  const results = await record([line(vaseUrl), line('https://example.com/b'), line(vaseUrl)]);
   expect(results.map(({ outcome }) => outcome)).toEqual(['new', 'new', 'active']);
   expect(results[2]?.imageId).toBe(results[0]?.imageId);
   expect(results[1]!.imageId).toBeGreaterThan(results[0]!.imageId);
-  expect(await counts()).toEqual({ images: 2, jobs: 2 });
+  expect(await countRows()).toEqual({ images: 2, jobs: 2 });
 });
 
 test('rejects a repeated URL with reject-active, and imports it again with allow-retry', async () => {
-  const results = await record([line(vase), line(vase)], 'reject-active');
+  const results = await record([line(vaseUrl), line(vaseUrl)], 'reject-active');
   expect(results).toEqual([
     { outcome: 'new', imageId: results[0]?.imageId, job: { id: expect.any(Number), kind: 'import' } },
     { outcome: 'refused', imageId: results[0]?.imageId },
   ]);
-  const retriedResults = await record([line(vase), line(vase)], 'allow-retry');
+  const retriedResults = await record([line(vaseUrl), line(vaseUrl)], 'allow-retry');
   expect(retriedResults.map(({ outcome }) => outcome)).toEqual(['new', 'new']);
   expect(new Set(retriedResults.map(({ imageId }) => imageId)).size).toBe(2);
 });
 
 test('creates one image per tenant for the same URL in one import', async () => {
-  const results = await record([line(vase), line(vase, undefined, other.id)]);
+  const results = await record([line(vaseUrl), line(vaseUrl, undefined, otherTenant.id)]);
   expect(results.map(({ outcome }) => outcome)).toEqual(['new', 'new']);
-  expect(await record([line(vase, undefined, other.id)])).toEqual([
+  expect(await record([line(vaseUrl, undefined, otherTenant.id)])).toEqual([
     { outcome: 'active', imageId: results[1]?.imageId },
   ]);
 });
 
 test('creates one image and one job for forty concurrent imports of a URL', async () => {
-  const batches = await Promise.all(Array.from({ length: 40 }, () => record([line(vase)])));
+  const batches = await Promise.all(Array.from({ length: 40 }, () => record([line(vaseUrl)])));
   const results = batches.flat();
   expect(new Set(results.map(({ imageId }) => imageId)).size).toBe(1);
   expect(results.filter(({ outcome }) => outcome === 'new')).toHaveLength(1);
-  expect(await counts()).toEqual({ images: 1, jobs: 1 });
+  expect(await countRows()).toEqual({ images: 1, jobs: 1 });
 });
 
 test('does not deadlock when concurrent imports list the same URLs in different orders', async () => {
   const urls = Array.from({ length: 10 }, (_, n) => `https://example.com/${n}`);
-  const lines = urls.flatMap((url) => [line(url), line(url, undefined, other.id)]);
+  const lines = urls.flatMap((url) => [line(url), line(url, undefined, otherTenant.id)]);
   await Promise.all([record(lines), record(lines.toReversed()), record(lines), record(lines.toReversed())]);
-  expect(await counts()).toEqual({ images: 20, jobs: 20 });
+  expect(await countRows()).toEqual({ images: 20, jobs: 20 });
 });
 
 test('adds each reference once to the image of its line', async () => {
   const knownId = await createImage.completed();
-  await record([line(vase, 'page 1'), line(vase, 'page 1'), line(vase, 'page 2'), line(vase)]);
-  await record([line(vase, 'page 2'), line(vase, 'page 3')]);
+  await record([line(vaseUrl, 'page 1'), line(vaseUrl, 'page 1'), line(vaseUrl, 'page 2'), line(vaseUrl)]);
+  await record([line(vaseUrl, 'page 2'), line(vaseUrl, 'page 3')]);
   expect(await catalog.image(knownId)).toMatchObject({ inUseCount: 3 });
   const [addedResult] = await record([line('https://example.com/b', 'page 1')]);
   const references = await selectRows(
@@ -166,7 +166,7 @@ test('adds each reference once to the image of its line', async () => {
 
 test('does not add the reference of a rejected line', async () => {
   await createImage.pending();
-  await record([line(vase, 'page')], 'reject-active');
+  await record([line(vaseUrl, 'page')], 'reject-active');
   expect(await selectRows(database, 'SELECT 1 FROM image_references')).toEqual([]);
   expect(await catalog.purging.tenantsWithoutReferences(shop.id)).toEqual(['shop']);
 });

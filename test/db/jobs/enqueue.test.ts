@@ -11,9 +11,9 @@ const database = await useDatabase();
 const images = makeImageQueries(database);
 const jobs = makeJobQueries(database);
 const tenants = makeTenantQueries(database);
-const [shop, other] = [await tenants.ensure('shop'), await tenants.ensure('other')];
+const [shop, otherTenant] = [await tenants.ensure('shop'), await tenants.ensure('other')];
 
-const counts = () =>
+const countRows = () =>
   selectRow<{ images: number; jobs: number }>(
     database,
     'SELECT (SELECT count(*) FROM images) AS images, (SELECT count(*) FROM jobs) AS jobs',
@@ -57,7 +57,7 @@ test('adds nothing if the tenant already has the content', async () => {
     outcome: 'known',
     imageId: firstUpload.imageId,
   });
-  expect(await counts()).toEqual({ images: 1, jobs: 1 });
+  expect(await countRows()).toEqual({ images: 1, jobs: 1 });
 });
 
 test('creates one image and one job for a hundred concurrent uploads with the same content', async () => {
@@ -68,12 +68,12 @@ test('creates one image and one job for a hundred concurrent uploads with the sa
   );
   expect(new Set(results.map(({ imageId }) => imageId)).size).toBe(1);
   expect(results.filter(({ outcome }) => outcome === 'new')).toHaveLength(1);
-  expect(await counts()).toEqual({ images: 1, jobs: 1 });
+  expect(await countRows()).toEqual({ images: 1, jobs: 1 });
 });
 
 test('creates one image per tenant for the same content', async () => {
   const [shopResult, otherResult] = await Promise.all(
-    [shop, other].map((tenant) => jobs.enqueueUpload(makeUpload(tenant.id, 'shared'))),
+    [shop, otherTenant].map((tenant) => jobs.enqueueUpload(makeUpload(tenant.id, 'shared'))),
   );
   expect(shopResult?.outcome).toBe('new');
   expect(otherResult?.outcome).toBe('new');

@@ -38,9 +38,9 @@ test('does not claim a retry before it is due', async () => {
   await recordPending(database, shop.id, 'delayed');
   const nextState = { state: 'pending', delaySeconds: 0.4, counter: 'retries' } as const;
   await jobs.recordFailure(await claimOne(database), makeFailedAttempt('transient'), nextState);
-  const start = performance.now();
+  const startedAt = performance.now();
   await expect.poll(() => jobs.claimDue('derive', 1, 60), { interval: 20 }).toHaveLength(1);
-  expect(performance.now() - start).toBeGreaterThan(350);
+  expect(performance.now() - startedAt).toBeGreaterThan(350);
 });
 
 test('counts crashes separately from retries', async () => {

@@ -30,7 +30,7 @@ beforeEach(async () => {
   currentJob = await claimOne(database);
 });
 
-const allRows = async () => ({
+const selectAllRows = async () => ({
   jobs: await selectRows(database, 'SELECT * FROM jobs'),
   images: await selectRows(database, 'SELECT * FROM images'),
   renditions: await selectRows(database, 'SELECT * FROM renditions'),
@@ -39,9 +39,9 @@ const allRows = async () => ({
 });
 
 test('does not complete the job after the lease has been taken over', async () => {
-  const rowsBefore = await allRows();
+  const rowsBefore = await selectAllRows();
   expect(await complete(staleJob, [thumb], facts)).toBeUndefined();
-  expect(await allRows()).toEqual(rowsBefore);
+  expect(await selectAllRows()).toEqual(rowsBefore);
   expect(rowsBefore.renditions).toEqual([]);
 });
 
@@ -49,24 +49,24 @@ test.each([
   ['a final failure', finalFailure],
   ['a failure to be retried', retry],
 ])('does not record %s after the lease has been taken over', async (_name, next) => {
-  const rowsBefore = await allRows();
+  const rowsBefore = await selectAllRows();
   expect(await jobs.recordFailure(staleJob, makeFailedAttempt('permanent'), next)).toBe(false);
-  expect(await allRows()).toEqual(rowsBefore);
+  expect(await selectAllRows()).toEqual(rowsBefore);
 });
 
 test('does not hand back the job after the lease has been taken over', async () => {
-  const rowsBefore = await allRows();
+  const rowsBefore = await selectAllRows();
   await jobs.handBack([staleJob]);
-  expect(await allRows()).toEqual(rowsBefore);
+  expect(await selectAllRows()).toEqual(rowsBefore);
 });
 
 test('changes nothing after the job has been handed back', async () => {
   await jobs.handBack([currentJob]);
-  const rowsBefore = await allRows();
+  const rowsBefore = await selectAllRows();
   expect(await complete(currentJob, [thumb], facts)).toBeUndefined();
   expect(await jobs.recordFailure(currentJob, makeFailedAttempt('permanent'), finalFailure)).toBe(false);
   expect(await jobs.renewLeases([currentJob], 60)).toEqual(new Set());
-  expect(await allRows()).toEqual(rowsBefore);
+  expect(await selectAllRows()).toEqual(rowsBefore);
 });
 
 test('stores the renditions and completes the image and the job together', async () => {
@@ -95,10 +95,10 @@ test('stores the renditions and completes the image and the job together', async
 
 test('completes a job only once', async () => {
   await complete(currentJob, [thumb], facts);
-  const rowsBefore = await allRows();
+  const rowsBefore = await selectAllRows();
   expect(await complete(currentJob, [makeRendition(shop.id, 'vase', 'zoom')], facts)).toBeUndefined();
   expect(await jobs.recordFailure(currentJob, makeFailedAttempt('crash'), finalFailure)).toBe(false);
-  expect(await allRows()).toEqual(rowsBefore);
+  expect(await selectAllRows()).toEqual(rowsBefore);
 });
 
 test('replaces an existing rendition with the same preset', async () => {

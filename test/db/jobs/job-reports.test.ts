@@ -10,9 +10,9 @@ import { makeFailedAttempt } from '../../support/inner/jobs.ts';
 const database = await useDatabase();
 const tenants = makeTenantQueries(database);
 const shop = await tenants.ensure('shop');
-const other = await tenants.ensure('other');
+const otherTenant = await tenants.ensure('other');
 const catalog = makeCatalog(database, shop.id);
-const otherCatalog = makeCatalog(database, other.id);
+const otherCatalog = makeCatalog(database, otherTenant.id);
 const { reports, jobs } = catalog;
 const shopPrincipal: Principal = { ...unrestrictedPrincipal, tenantId: shop.id };
 
@@ -25,7 +25,7 @@ let crashedJob: ClaimedJob;
 let importJob: ClaimedJob;
 let otherTenantJob: ClaimedJob;
 
-/** Adds the jobs above in this order. Each belongs to a different image. */
+/** Adds the jobs in the order of the variables above. Each job belongs to a different image. */
 beforeEach(async () => {
   completedJob = await catalog.upload('completed');
   await catalog.finish(completedJob, 'completed');
@@ -63,15 +63,15 @@ test('lists jobs newest first, with the fields that an operator needs', async ()
 });
 
 test('applies each filter to the list and its total', async () => {
-  const ids = (...claimedJobs: ClaimedJob[]) => claimedJobs.map(({ id }) => id);
-  expect(await list({ state: 'failed' })).toEqual(ids(otherTenantJob, crashedJob, brokenJob));
-  expect(await list({ kind: 'import' })).toEqual(ids(importJob));
-  expect(await list({ tenant: 'other' })).toEqual(ids(otherTenantJob));
+  const toIds = (...claimedJobs: ClaimedJob[]) => claimedJobs.map(({ id }) => id);
+  expect(await list({ state: 'failed' })).toEqual(toIds(otherTenantJob, crashedJob, brokenJob));
+  expect(await list({ kind: 'import' })).toEqual(toIds(importJob));
+  expect(await list({ tenant: 'other' })).toEqual(toIds(otherTenantJob));
   expect(await list({ tenant: 'unknown' })).toEqual([]);
-  expect(await list({ imageId: brokenJob.imageId })).toEqual(ids(brokenJob));
-  expect(await list({ code: 'permanent_code' })).toEqual(ids(otherTenantJob, brokenJob));
-  expect(await list({ failureClass: 'crash' })).toEqual(ids(crashedJob));
-  expect(await list({ state: 'failed', tenant: 'shop', code: 'permanent_code' })).toEqual(ids(brokenJob));
+  expect(await list({ imageId: brokenJob.imageId })).toEqual(toIds(brokenJob));
+  expect(await list({ code: 'permanent_code' })).toEqual(toIds(otherTenantJob, brokenJob));
+  expect(await list({ failureClass: 'crash' })).toEqual(toIds(crashedJob));
+  expect(await list({ state: 'failed', tenant: 'shop', code: 'permanent_code' })).toEqual(toIds(brokenJob));
 });
 
 test('returns and retries only jobs of the principal’s tenant', async () => {
@@ -179,7 +179,7 @@ test('counts pending and processing jobs by kind', async () => {
   ]);
   await jobs.retryAll(unrestrictedPrincipal, {});
   await database.runScript(`UPDATE jobs SET run_at = now() - interval '100 s' WHERE id = ${brokenJob.id}`);
-  const [derive] = await reports.depth();
-  expect(derive).toMatchObject({ kind: 'derive', pending: 3, processing: 0 });
-  expect(derive?.oldestPendingSeconds).toBeCloseTo(100, -1);
+  const [deriveDepth] = await reports.depth();
+  expect(deriveDepth).toMatchObject({ kind: 'derive', pending: 3, processing: 0 });
+  expect(deriveDepth?.oldestPendingSeconds).toBeCloseTo(100, -1);
 });

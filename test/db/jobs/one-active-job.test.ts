@@ -14,7 +14,7 @@ test('rejects a second active job for an image', async () => {
   await expect(insertPendingJob(imageId)).rejects.toMatchObject({ code: '23505' });
 });
 
-test('keeps the processing job of an image during the migration, or its newest job if none is processing', async () => {
+test('keeps only an image’s processing job during the migration, or its newest job if no job is processing', async () => {
   const claimedJob = await catalog.upload('vase');
   const completedId = await catalog.add('lamp');
   await database.runScript('DROP INDEX jobs_one_active');

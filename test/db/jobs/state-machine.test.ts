@@ -17,18 +17,18 @@ import {
 const database = await useDatabase();
 const tenants = makeTenantQueries(database);
 const shop = await tenants.ensure('shop');
-const other = await tenants.ensure('other');
+const otherTenant = await tenants.ensure('other');
 const catalog = makeCatalog(database, shop.id);
 const { expiredRows, images, jobs, purging, references } = catalog;
 
 /** The ids of a job and its image. The job id is unknown until the job exists. */
-interface Rows {
+interface RowIds {
   readonly jobId?: number;
   readonly imageId?: number;
 }
 
 /** A query and the rows that it changes. A query that inserts rows returns their ids. */
-interface Transition extends Rows {
+interface Transition extends RowIds {
   readonly run: () => Promise<unknown>;
 }
 
@@ -45,30 +45,30 @@ const url = {
 };
 const tomorrow = () => new Date(Date.now() + 86_400_000);
 
-const rowsOfJob = ({ id, imageId }: ClaimedJob): Rows => ({ jobId: id, imageId });
-const pendingJob = (): Promise<{ jobId: number; imageId: number }> =>
+const toRowIds = ({ id, imageId }: ClaimedJob): RowIds => ({ jobId: id, imageId });
+const makePendingJob = (): Promise<{ jobId: number; imageId: number }> =>
   recordPending(database, shop.id, 'vase');
-const claimedJob = (): Promise<ClaimedJob> => catalog.upload('vase');
+const makeClaimedJob = (): Promise<ClaimedJob> => catalog.upload('vase');
 
-async function claimedImportJob(): Promise<ClaimedJob> {
+async function makeClaimedImportJob(): Promise<ClaimedJob> {
   return catalog.claimImport('https://example.com/vase');
 }
 
-async function failedJob(): Promise<ClaimedJob> {
-  const job = await claimedJob();
+async function makeFailedJob(): Promise<ClaimedJob> {
+  const job = await makeClaimedJob();
   await catalog.fail(job);
   return job;
 }
 
-async function completedJob(): Promise<ClaimedJob> {
-  const job = await claimedJob();
+async function makeCompletedJob(): Promise<ClaimedJob> {
+  const job = await makeClaimedJob();
   await catalog.finish(job, 'vase');
   return job;
 }
 
 /** Claims a second job of a completed image. */
-async function secondJob(): Promise<ClaimedJob> {
-  const { imageId } = await completedJob();
+async function claimSecondJob(): Promise<ClaimedJob> {
+  const { imageId } = await makeCompletedJob();
   await jobs.requeue(imageId, 50);
   return claimOne(database);
 }
@@ -97,142 +97,142 @@ const transitions: Readonly<Record<string, () => Promise<Transition>>> = {
       run: () => jobs.enqueueUpload(makeUpload(shop.id, 'vase', { leaseSeconds: 60 })),
     }),
   'enqueueUpload, queued, image failed before': async () => ({
-    imageId: (await failedJob()).imageId,
+    imageId: (await makeFailedJob()).imageId,
     run: () => jobs.enqueueUpload(makeUpload(shop.id, 'vase')),
   }),
   'enqueueUpload, inline, image failed before': async () => ({
-    imageId: (await failedJob()).imageId,
+    imageId: (await makeFailedJob()).imageId,
     run: () => jobs.enqueueUpload(makeUpload(shop.id, 'vase', { leaseSeconds: 60 })),
   }),
   enqueueUrls: () =>
     Promise.resolve({ run: async () => (await jobs.enqueueUrls([url], 'reuse-completed', 100))[0] }),
   requeue: async () => {
-    const { imageId } = await completedJob();
+    const { imageId } = await makeCompletedJob();
     return { imageId, run: async () => ({ imageId, job: await jobs.requeue(imageId, 50) }) };
   },
   'claimDue, first run': async () => ({
-    ...(await pendingJob()),
+    ...(await makePendingJob()),
     run: () => jobs.claimDue('derive', 1, 60),
   }),
   'claimDue, completed image': async () => {
-    const { imageId } = await completedJob();
+    const { imageId } = await makeCompletedJob();
     const job = await jobs.requeue(imageId, 50);
     return { jobId: job!.id, imageId, run: () => jobs.claimDue('derive', 1, 60) };
   },
   renewLeases: async () => {
-    const job = await claimedJob();
-    return { ...rowsOfJob(job), run: () => jobs.renewLeases([job], 60) };
+    const job = await makeClaimedJob();
+    return { ...toRowIds(job), run: () => jobs.renewLeases([job], 60) };
   },
   attachContent: async () => {
-    const job = await claimedImportJob();
-    return { ...rowsOfJob(job), run: () => jobs.attachContent(job, makeFetchedContent(shop.id, 'vase')) };
+    const job = await makeClaimedImportJob();
+    return { ...toRowIds(job), run: () => jobs.attachContent(job, makeFetchedContent(shop.id, 'vase')) };
   },
   complete: async () => {
-    const job = await claimedJob();
-    return { ...rowsOfJob(job), run: () => jobs.complete(job, renditions, facts) };
+    const job = await makeClaimedJob();
+    return { ...toRowIds(job), run: () => jobs.complete(job, renditions, facts) };
   },
   completeSharing: async () => {
     const donorId = await catalog.add('lamp');
-    const job = await claimedJob();
-    return { ...rowsOfJob(job), run: () => completeSharing(job, donorId) };
+    const job = await makeClaimedJob();
+    return { ...toRowIds(job), run: () => completeSharing(job, donorId) };
   },
   completeAsDuplicate: async () => {
     await catalog.add('lamp');
-    const job = await claimedImportJob();
-    return { ...rowsOfJob(job), run: () => jobs.completeAsDuplicate(job, duplicate) };
+    const job = await makeClaimedImportJob();
+    return { ...toRowIds(job), run: () => jobs.completeAsDuplicate(job, duplicate) };
   },
   'recordFailure, retry': async () => {
-    const job = await claimedJob();
+    const job = await makeClaimedJob();
     return {
-      ...rowsOfJob(job),
+      ...toRowIds(job),
       run: () => jobs.recordFailure(job, makeFailedAttempt('transient'), retryLater),
     };
   },
   'recordFailure, final': async () => {
-    const job = await claimedJob();
-    return { ...rowsOfJob(job), run: () => catalog.fail(job) };
+    const job = await makeClaimedJob();
+    return { ...toRowIds(job), run: () => catalog.fail(job) };
   },
   'recordFailure, retry, completed image': async () => {
-    const job = await secondJob();
+    const job = await claimSecondJob();
     return {
-      ...rowsOfJob(job),
+      ...toRowIds(job),
       run: () => jobs.recordFailure(job, makeFailedAttempt('transient'), retryLater),
     };
   },
   'recordFailure, final, completed image': async () => {
-    const job = await secondJob();
-    return { ...rowsOfJob(job), run: () => catalog.fail(job) };
+    const job = await claimSecondJob();
+    return { ...toRowIds(job), run: () => catalog.fail(job) };
   },
   handBack: async () => {
-    const job = await claimedJob();
-    return { ...rowsOfJob(job), run: () => jobs.handBack([job]) };
+    const job = await makeClaimedJob();
+    return { ...toRowIds(job), run: () => jobs.handBack([job]) };
   },
   'handBack, completed image': async () => {
-    const job = await secondJob();
-    return { ...rowsOfJob(job), run: () => jobs.handBack([job]) };
+    const job = await claimSecondJob();
+    return { ...toRowIds(job), run: () => jobs.handBack([job]) };
   },
   withdraw: async () => {
-    const job = await claimedJob();
-    return { ...rowsOfJob(job), run: () => jobs.withdraw(job, removal) };
+    const job = await makeClaimedJob();
+    return { ...toRowIds(job), run: () => jobs.withdraw(job, removal) };
   },
   takeOverLostLeases: async () => ({
-    ...rowsOfJob(await claimedJob()),
+    ...toRowIds(await makeClaimedJob()),
     run: () => jobs.takeOverLostLeases(10, true),
   }),
   'takeOverLostLeases, completed image': async () => ({
-    ...rowsOfJob(await secondJob()),
+    ...toRowIds(await claimSecondJob()),
     run: () => jobs.takeOverLostLeases(10, true),
   }),
   'takeOverLostLeases, at the limit': async () => ({
-    ...rowsOfJob(await claimedJob()),
+    ...toRowIds(await makeClaimedJob()),
     run: () => jobs.takeOverLostLeases(1, true),
   }),
   retry: async () => {
-    const job = await failedJob();
-    return { ...rowsOfJob(job), run: () => jobs.retry(unrestrictedPrincipal, job.id) };
+    const job = await makeFailedJob();
+    return { ...toRowIds(job), run: () => jobs.retry(unrestrictedPrincipal, job.id) };
   },
   retryAll: async () => ({
-    ...rowsOfJob(await failedJob()),
+    ...toRowIds(await makeFailedJob()),
     run: () => jobs.retryAll(unrestrictedPrincipal, { failureClass: 'permanent' }),
   }),
   'expiredRows.removeJobs, completed': async () => {
-    const job = await completedJob();
+    const job = await makeCompletedJob();
     await makeExpired(job);
-    return { ...rowsOfJob(job), run: () => expiredRows.removeJobs('completed', 30) };
+    return { ...toRowIds(job), run: () => expiredRows.removeJobs('completed', 30) };
   },
   'expiredRows.removeJobs, failed': async () => {
-    const job = await failedJob();
+    const job = await makeFailedJob();
     await makeExpired(job);
-    return { ...rowsOfJob(job), run: () => expiredRows.removeJobs('failed', 30) };
+    return { ...toRowIds(job), run: () => expiredRows.removeJobs('failed', 30) };
   },
 };
 
-const withDeletedImage: typeof transitions = {
+const deletedImageTransitions: typeof transitions = {
   'claimDue, deleted image': async () => {
-    const rows = await pendingJob();
+    const rows = await makePendingJob();
     await catalog.softDelete(rows.imageId);
     return { ...rows, run: () => jobs.claimDue('derive', 1, 60) };
   },
   'complete, deleted image': async () => {
-    const job = await claimedJob();
+    const job = await makeClaimedJob();
     await catalog.softDelete(job.imageId);
-    return { ...rowsOfJob(job), run: () => jobs.complete(job, renditions, facts) };
+    return { ...toRowIds(job), run: () => jobs.complete(job, renditions, facts) };
   },
   'recordFailure, deleted image': async () => {
-    const job = await claimedJob();
+    const job = await makeClaimedJob();
     await catalog.softDelete(job.imageId);
-    return { ...rowsOfJob(job), run: () => catalog.fail(job) };
+    return { ...toRowIds(job), run: () => catalog.fail(job) };
   },
   'takeOverLostLeases, deleted image': async () => {
-    const job = await claimedJob();
+    const job = await makeClaimedJob();
     await catalog.softDelete(job.imageId);
-    return { ...rowsOfJob(job), run: () => jobs.takeOverLostLeases(10, true) };
+    return { ...toRowIds(job), run: () => jobs.takeOverLostLeases(10, true) };
   },
   'purging.remove, failed job': async () => {
-    const job = await failedJob();
+    const job = await makeFailedJob();
     await catalog.softDelete(job.imageId);
     const candidate = await findPurgeCandidate(job.imageId);
-    return { ...rowsOfJob(job), run: () => purging.remove(candidate, { deletedBefore: tomorrow() }) };
+    return { ...toRowIds(job), run: () => purging.remove(candidate, { deletedBefore: tomorrow() }) };
   },
 };
 
@@ -269,11 +269,11 @@ const withdrawJob = (job: ClaimedJob) => () => jobs.withdraw(job, removal);
 
 const casesWithoutTransition: Readonly<Record<string, PrepareCase>> = {
   'enqueueUpload: the image with this content is pending': async () => {
-    await pendingJob();
+    await makePendingJob();
     return enqueueAgain;
   },
   'enqueueUpload: the image with this content is completed': async () => {
-    await completedJob();
+    await makeCompletedJob();
     return enqueueAgain;
   },
   'enqueueUrls: the URL is being imported, policy reuse-completed': async () => {
@@ -292,19 +292,19 @@ const casesWithoutTransition: Readonly<Record<string, PrepareCase>> = {
     return async () => (await jobs.enqueueUrls([url], 'reuse-completed', 100))[0];
   },
   'requeue: a job of the image is pending': async () => {
-    const { imageId } = await pendingJob();
+    const { imageId } = await makePendingJob();
     return () => jobs.requeue(imageId, 50);
   },
   'requeue: a job of the image is processing': async () => {
-    const { imageId } = await claimedJob();
+    const { imageId } = await makeClaimedJob();
     return () => jobs.requeue(imageId, 50);
   },
   'requeue: the image has failed': async () => {
-    const { imageId } = await failedJob();
+    const { imageId } = await makeFailedJob();
     return () => jobs.requeue(imageId, 50);
   },
   'claimDue: the job is waiting for its retry': async () => {
-    await jobs.recordFailure(await claimedJob(), makeFailedAttempt('transient'), retryLater);
+    await jobs.recordFailure(await makeClaimedJob(), makeFailedAttempt('transient'), retryLater);
     return claim;
   },
   'claimDue: the job has a different kind': async () => {
@@ -312,110 +312,110 @@ const casesWithoutTransition: Readonly<Record<string, PrepareCase>> = {
     return claim;
   },
   'claimDue: the job is processing': async () => {
-    await claimedJob();
+    await makeClaimedJob();
     return claim;
   },
   'claimDue: the job is completed': async () => {
-    await completedJob();
+    await makeCompletedJob();
     return claim;
   },
   'claimDue: the job is failed': async () => {
-    await failedJob();
+    await makeFailedJob();
     return claim;
   },
   'completeSharing: the donor was deleted': async () => {
     const donorId = await catalog.add('lamp');
     const donor = await images.find(unrestrictedPrincipal, { id: donorId });
-    const job = await claimedJob();
+    const job = await makeClaimedJob();
     await catalog.softDelete(donorId);
     return () => jobs.completeSharing(job, donorId, donor!.renditions, facts);
   },
   'completeSharing: the donor’s files differ from the compared files': async () => {
     const donorId = await catalog.add('lamp');
-    const job = await claimedJob();
+    const job = await makeClaimedJob();
     return () => jobs.completeSharing(job, donorId, [makeRendition(shop.id, 'chair', 'thumb')], facts);
   },
   'completeAsDuplicate: the first image was deleted': async () => {
     const firstId = await catalog.add('lamp');
-    const job = await claimedImportJob();
+    const job = await makeClaimedImportJob();
     await catalog.softDelete(firstId);
     return () => jobs.completeAsDuplicate(job, duplicate);
   },
   'withdraw: the image was acknowledged': async () => {
-    const job = await claimedJob();
+    const job = await makeClaimedJob();
     await images.acknowledge(job.imageId);
     return withdrawJob(job);
   },
   'withdraw: the image has a reference': async () => {
-    const job = await claimedJob();
+    const job = await makeClaimedJob();
     await references.add(job.imageId, 'product-42');
     return withdrawJob(job);
   },
   'withdraw: the image was deleted': async () => {
-    const job = await claimedJob();
+    const job = await makeClaimedJob();
     await catalog.softDelete(job.imageId);
     return withdrawJob(job);
   },
   'takeOverLostLeases: the lease is valid': async () => {
-    await claimedJob();
+    await makeClaimedJob();
     return () => jobs.takeOverLostLeases(10, false);
   },
   'takeOverLostLeases: the job is pending': async () => {
-    await pendingJob();
+    await makePendingJob();
     return () => jobs.takeOverLostLeases(10, true);
   },
   'takeOverLostLeases: the job is completed': async () => {
-    await completedJob();
+    await makeCompletedJob();
     return () => jobs.takeOverLostLeases(10, true);
   },
   'takeOverLostLeases: the job is failed': async () => {
-    await failedJob();
+    await makeFailedJob();
     return () => jobs.takeOverLostLeases(10, true);
   },
   'retry: the job is pending': async () => {
-    const { jobId } = await pendingJob();
+    const { jobId } = await makePendingJob();
     return () => jobs.retry(unrestrictedPrincipal, jobId);
   },
   'retry: the job is processing': async () => {
-    const { id } = await claimedJob();
+    const { id } = await makeClaimedJob();
     return () => jobs.retry(unrestrictedPrincipal, id);
   },
   'retry: the job is completed': async () => {
-    const { id } = await completedJob();
+    const { id } = await makeCompletedJob();
     return () => jobs.retry(unrestrictedPrincipal, id);
   },
   'retry: the image was deleted': async () => {
-    const { id, imageId } = await failedJob();
+    const { id, imageId } = await makeFailedJob();
     await catalog.softDelete(imageId);
     return () => jobs.retry(unrestrictedPrincipal, id);
   },
   'retry: the image has a later job': async () => {
-    const { id } = await failedJob();
-    await catalog.fail(await claimedJob());
+    const { id } = await makeFailedJob();
+    await catalog.fail(await makeClaimedJob());
     return () => jobs.retry(unrestrictedPrincipal, id);
   },
   'retry: the job belongs to another tenant': async () => {
-    const { id } = await failedJob();
-    return () => jobs.retry({ ...unrestrictedPrincipal, tenantId: other.id }, id);
+    const { id } = await makeFailedJob();
+    return () => jobs.retry({ ...unrestrictedPrincipal, tenantId: otherTenant.id }, id);
   },
   'retryAll: no job matches the filter': async () => {
-    await failedJob();
+    await makeFailedJob();
     return () => jobs.retryAll(unrestrictedPrincipal, { failureClass: 'crash' });
   },
   'purging.remove: a job of the image is pending': async () => {
-    const { imageId } = await pendingJob();
+    const { imageId } = await makePendingJob();
     await catalog.softDelete(imageId);
     const candidate = await findPurgeCandidate(imageId);
     return () => purging.remove(candidate, { deletedBefore: tomorrow() });
   },
   'purging.remove: a job of the image is processing': async () => {
-    const { imageId } = await claimedJob();
+    const { imageId } = await makeClaimedJob();
     await catalog.softDelete(imageId);
     const candidate = await findPurgeCandidate(imageId);
     return () => purging.remove(candidate, { deletedBefore: tomorrow() });
   },
   'expiredRows.removeJobs: the job ended too recently': async () => {
-    await completedJob();
+    await makeCompletedJob();
     return () => expiredRows.removeJobs('completed', 30);
   },
 };
@@ -426,7 +426,7 @@ const document = readFileSync(new URL('../../../docs/state-machine.md', import.m
 type Row = [name: string, second: string, third: string, ...more: string[]];
 
 /** Returns the rows of the table below a heading. */
-function tableBelow(heading: string): Row[] {
+function readTable(heading: string): Row[] {
   const section = document.split('\n## ').find((text) => text.startsWith(`${heading}\n`)) ?? '';
   const lines = section.split('\n').filter((line) => line.startsWith('| `'));
   return lines.map((line) => {
@@ -449,7 +449,7 @@ function describeResult(result: unknown): unknown {
   return 'outcome' in result ? result.outcome : result;
 }
 
-async function readStates({ jobId, imageId }: Rows) {
+async function readStates({ jobId, imageId }: RowIds) {
   const [job] = await selectRows<{ state: string }>(
     database,
     `SELECT state FROM jobs WHERE id = ${jobId ?? 0}`,
@@ -472,64 +472,67 @@ async function runTransition(prepare: () => Promise<Transition>) {
 }
 
 /** Returns all rows that a query without a transition must leave unchanged. */
-async function allRows() {
+async function selectAllRows() {
   const tables = ['jobs', 'images', 'renditions', 'fingerprints', 'near_duplicates', 'image_references'];
   return Promise.all(tables.map((table) => selectRows(database, `SELECT * FROM ${table} ORDER BY 1, 2`)));
 }
 
 describe('transitions', () => {
-  const documented = tableBelow('Transitions');
+  const documentedRows = readTable('Transitions');
 
   test('are documented exactly as tested here', () => {
-    expect(documented.map(([name]) => name)).toEqual(Object.keys(transitions));
+    expect(documentedRows.map(([name]) => name)).toEqual(Object.keys(transitions));
   });
 
   test('are the same in the diagram and in the table', () => {
     const arrows = document.matchAll(/^  (\S+) --> (\S+): (.+)$/gm);
-    const inDiagram = Array.from(arrows, ([, from = '', to = '', queries = '']) =>
+    const diagramTransitions = Array.from(arrows, ([, from = '', to = '', queries = '']) =>
       queries.split(', ').map((query) => `${query.split(' ')[0]}: ${from} → ${to}`.replace('[*]', '–')),
     );
-    const inTable = documented.map(([name, job]) => `${findQuery(name)}: ${job}`);
-    expect(inDiagram.flat().toSorted()).toEqual([...new Set(inTable)].toSorted());
+    const tableTransitions = documentedRows.map(([name, job]) => `${findQuery(name)}: ${job}`);
+    expect(diagramTransitions.flat().toSorted()).toEqual([...new Set(tableTransitions)].toSorted());
   });
 
-  test.each(documented)('%s: job %s, image %s', async (name, job, image) => {
+  test.each(documentedRows)('%s: job %s, image %s', async (name, job, image) => {
     expect(await runTransition(transitions[name]!)).toEqual({ job, image });
   });
 
-  test.each(documented)('%s is implemented in the documented file, with the documented fence', (...row) => {
-    const [name, , , , file, fence] = row;
-    const source = readFileSync(new URL(`../../../src/db/jobs/${file}`, import.meta.url), 'utf8');
-    const query = findQuery(name).replace(/^.*\./, '');
-    expect(source).toMatch(new RegExp(`^    (async )?${query}[:(]`, 'm'));
-    expect(/\b(heldBy|lockHeldJob)\(/.test(source)).toBe(fence === 'token');
-  });
+  test.each(documentedRows)(
+    '%s is implemented in the documented file, with the documented fence',
+    (...row) => {
+      const [name, , , , file, fence] = row;
+      const source = readFileSync(new URL(`../../../src/db/jobs/${file}`, import.meta.url), 'utf8');
+      const query = findQuery(name).replace(/^.*\./, '');
+      expect(source).toMatch(new RegExp(`^    (async )?${query}[:(]`, 'm'));
+      expect(/\b(heldBy|lockHeldJob)\(/.test(source)).toBe(fence === 'token');
+    },
+  );
 });
 
 describe('deleted images', () => {
-  const documented = tableBelow('Deleted images');
+  const documentedRows = readTable('Deleted images');
 
   test('are documented exactly as tested here', () => {
-    expect(documented.map(([name]) => name)).toEqual(Object.keys(withDeletedImage));
+    expect(documentedRows.map(([name]) => name)).toEqual(Object.keys(deletedImageTransitions));
   });
 
-  test.each(documented)('%s: job %s, image %s', async (name, job, image) => {
-    expect(await runTransition(withDeletedImage[name]!)).toEqual({ job, image });
+  test.each(documentedRows)('%s: job %s, image %s', async (name, job, image) => {
+    expect(await runTransition(deletedImageTransitions[name]!)).toEqual({ job, image });
     expect(await selectRows(database, 'SELECT 1 FROM images WHERE deleted_at IS NULL')).toEqual([]);
   });
 });
 
 describe('after losing the lease', () => {
-  const documented = tableBelow('After losing the lease');
+  const documentedRows = readTable('After losing the lease');
 
   test('is documented for every query that checks the lease token', () => {
-    const fenced = tableBelow('Transitions').filter(([, , , , , fence]) => fence === 'token');
-    const queries = new Set(fenced.map(([name]) => findQuery(name)));
-    expect(new Set(documented.map(([name]) => name))).toEqual(queries);
-    expect(documented.map(([name]) => name)).toEqual(Object.keys(writesWithLease));
+    const fencedRows = readTable('Transitions').filter(([, , , , , fence]) => fence === 'token');
+    const queries = new Set(fencedRows.map(([name]) => findQuery(name)));
+    expect(new Set(documentedRows.map(([name]) => name))).toEqual(queries);
+    expect(documentedRows.map(([name]) => name)).toEqual(Object.keys(writesWithLease));
   });
 
-  const cases = documented.flatMap(([name, result]) =>
+  const cases = documentedRows.flatMap(([name, result]) =>
     Object.keys(leaseLosses).map((loss) => [name, result, loss] as const),
   );
 
@@ -537,34 +540,34 @@ describe('after losing the lease', () => {
     const donorId = await catalog.add('lamp');
     const job =
       name === 'attachContent' || name === 'completeAsDuplicate'
-        ? await claimedImportJob()
-        : await claimedJob();
+        ? await makeClaimedImportJob()
+        : await makeClaimedJob();
     await leaseLosses[loss]!(job);
-    const before = await allRows();
+    const before = await selectAllRows();
     expect(describeResult(await writesWithLease[name]!(job, donorId))).toBe(result);
-    expect(await allRows()).toEqual(before);
+    expect(await selectAllRows()).toEqual(before);
   });
 });
 
 describe('cases without a transition', () => {
-  const documented = tableBelow('Cases without a transition').map(
+  const documentedRows = readTable('Cases without a transition').map(
     ([query, reason, result]) => [`${query}: ${reason}`, result] as const,
   );
 
   test('are documented exactly as tested here', () => {
-    expect(documented.map(([name]) => name)).toEqual(Object.keys(casesWithoutTransition));
+    expect(documentedRows.map(([name]) => name)).toEqual(Object.keys(casesWithoutTransition));
   });
 
-  test.each(documented)('%s → %s', async (name, result) => {
+  test.each(documentedRows)('%s → %s', async (name, result) => {
     const run = await casesWithoutTransition[name]!();
-    const before = await allRows();
+    const before = await selectAllRows();
     expect(describeResult(await run())).toBe(result);
-    expect(await allRows()).toEqual(before);
+    expect(await selectAllRows()).toEqual(before);
   });
 });
 
 test('increments the lease token with each claim', async () => {
-  const job = await claimedJob();
+  const job = await makeClaimedJob();
   await jobs.handBack([job]);
   expect(await claimOne(database)).toMatchObject({ id: job.id, leaseToken: job.leaseToken + 1 });
 });

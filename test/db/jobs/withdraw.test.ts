@@ -28,7 +28,7 @@ async function withdraw(job: ClaimedJob, content: string) {
   return { withdrawn, removals };
 }
 
-const counts = () =>
+const countRows = () =>
   selectRow<{ images: number; jobs: number }>(
     database,
     'SELECT (SELECT count(*) FROM images) AS images, (SELECT count(*) FROM jobs) AS jobs',
@@ -37,7 +37,7 @@ const counts = () =>
 test('removes the image, its job and its original', async () => {
   const job = await recordClaimed('broken');
   expect(await withdraw(job, 'broken')).toEqual({ withdrawn: true, removals: 1 });
-  expect(await counts()).toEqual({ images: 0, jobs: 0 });
+  expect(await countRows()).toEqual({ images: 0, jobs: 0 });
 });
 
 test('keeps the original while a deleted image has the same content', async () => {
@@ -45,7 +45,7 @@ test('keeps the original while a deleted image has the same content', async () =
   await makeDeletionQueries(database).softDelete(unrestrictedPrincipal, { id: deletedJob.imageId }, false);
   const job = await recordClaimed('kept');
   expect(await withdraw(job, 'kept')).toEqual({ withdrawn: true, removals: 0 });
-  expect(await counts()).toEqual({ images: 1, jobs: 1 });
+  expect(await countRows()).toEqual({ images: 1, jobs: 1 });
 });
 
 test('removes the original if only another tenant has the same content', async () => {
@@ -61,7 +61,7 @@ test('withdraws nothing after the lease has been taken over', async () => {
   const [claimedJob] = await makeJobQueries(database).claimDue('derive', 1, 60);
   expect(claimedJob?.id).toBe(job.id);
   expect(await withdraw(job, 'taken')).toEqual({ withdrawn: false, removals: 0 });
-  expect(await counts()).toEqual({ images: 1, jobs: 1 });
+  expect(await countRows()).toEqual({ images: 1, jobs: 1 });
 });
 
 test('keeps the image if the original cannot be removed', async () => {
@@ -71,7 +71,7 @@ test('keeps the image if the original cannot be removed', async () => {
     removeOriginal: () => Promise.reject(new Error('The disk is unavailable.')),
   });
   await expect(withdrawal).rejects.toThrow('The disk is unavailable.');
-  expect(await counts()).toEqual({ images: 1, jobs: 1 });
+  expect(await countRows()).toEqual({ images: 1, jobs: 1 });
 });
 
 test('creates a new image for the same content uploaded during a withdrawal', async () => {

@@ -16,7 +16,7 @@ async function reset(): Promise<void> {
   await database.runScript('UPDATE tenants SET used_at = now()');
 }
 
-/** Records an import of one image, created `days` ago. */
+/** Records an import of one image. The import was created `days` days ago. */
 async function recordImport(
   tenantId: number,
   name: string,
@@ -40,7 +40,7 @@ async function recordImport(
 const completeImage = (imageId: number) =>
   database.runScript(`UPDATE images SET status = 'completed' WHERE id = ${imageId}`);
 const findImport = (id: number) => imports.find(unrestrictedPrincipal, { id }, page);
-const setLastUse = (name: string, days: number) =>
+const setDaysSinceUse = (name: string, days: number) =>
   database.runScript(`UPDATE tenants SET used_at = now() - interval '${days} days' WHERE name = '${name}'`);
 
 test('removes only completed and failed jobs, each after its retention period', async () => {
@@ -148,12 +148,12 @@ test('removes unused tenants that have no rows, and leaves the usage unchanged',
   for (const name of names) {
     const { id } = await tenants.ensure(name.replaceAll(' ', '-'));
     ids.set(name, id);
-    if (name !== 'in use') await setLastUse(name.replaceAll(' ', '-'), 31);
+    if (name !== 'in use') await setDaysSinceUse(name.replaceAll(' ', '-'), 31);
   }
   const findTenantId = (name: string) => ids.get(name) ?? 0;
   await recordPending(database, findTenantId('with image'), 'image');
-  const deletedImport = await recordPending(database, findTenantId('with deleted image'), 'deleted');
-  await database.runScript(`UPDATE images SET deleted_at = now() WHERE id = ${deletedImport.imageId}`);
+  const deletedImage = await recordPending(database, findTenantId('with deleted image'), 'deleted');
+  await database.runScript(`UPDATE images SET deleted_at = now() WHERE id = ${deletedImage.imageId}`);
   for (const name of ['with job', 'emptied']) {
     const { imageId, jobId } = await recordPending(database, findTenantId(name), name);
     await database.runScript(`DELETE FROM images WHERE id = ${imageId}`);
@@ -166,7 +166,7 @@ test('removes unused tenants that have no rows, and leaves the usage unchanged',
   await database.runScript(
     `INSERT INTO usage_deltas (tenant_id, kind, preset, count, bytes) VALUES (${findTenantId('with delta')}, 'image', '', 0, 0)`,
   );
-  // Earlier tests may have left tenants without images, but those were used recently.
+  // Earlier tests may also have left tenants without images behind, but `reset` marked those tenants as just used.
   expect(await expiredRows.removeTenants(30)).toBe(2);
   const remainingRows = await selectRows<{ name: string }>(database, 'SELECT name FROM tenants');
   expect(
@@ -182,13 +182,13 @@ test('removes unused tenants that have no rows, and leaves the usage unchanged',
 test('keeps a tenant that is used again, and creates a new tenant for a removed name', async () => {
   await reset();
   const firstTenant = await tenants.ensure('returning');
-  await setLastUse('returning', 31);
+  await setDaysSinceUse('returning', 31);
   // A process records the use of a tenant at most once an hour, and this process has just done so. A different process
   // records the use again.
   const otherProcess = makeQueries(database);
   expect(await otherProcess.tenants.ensure('returning')).toEqual(firstTenant);
   expect(await expiredRows.removeTenants(30)).toBe(0);
-  await setLastUse('returning', 31);
+  await setDaysSinceUse('returning', 31);
   expect(await expiredRows.removeTenants(30)).toBe(1);
   const { tenants: laterProcess } = makeQueries(database);
   expect(await laterProcess.find('returning')).toBeUndefined();
@@ -202,7 +202,7 @@ test('never removes a tenant to which an image is added during the sweep', async
   for (let round = 0; round < 10; round += 1) {
     const name = `raced-${round}`;
     await tenants.ensure(name);
-    await setLastUse(name, 31);
+    await setDaysSinceUse(name, 31);
     const writer = makeQueries(database);
     const [, tenant] = await Promise.all([expiredRows.removeTenants(30), writer.tenants.ensure(name)]);
     await recordPending(database, tenant.id, name);

@@ -8,9 +8,9 @@ import { sha256Hex, makeUpload } from '../../support/inner/records.ts';
 const database = await useDatabase();
 const tenants = makeTenantQueries(database);
 const shop = await tenants.ensure('shop');
-const other = await tenants.ensure('other');
+const otherTenant = await tenants.ensure('other');
 const catalog = makeCatalog(database, shop.id);
-const otherCatalog = makeCatalog(database, other.id);
+const otherCatalog = makeCatalog(database, otherTenant.id);
 const { purging, references } = catalog;
 const allTenants = { tenantId: null, minAgeDays: 0 };
 const fullPage = { limit: 100 };
@@ -81,14 +81,16 @@ test('filters candidates by tenant and age', async () => {
   expect(await listUnused({ tenantId: shop.id, minAgeDays: 0 })).toEqual([completedId, failedId]);
   expect(await listUnused({ tenantId: null, minAgeDays: 9 })).toEqual([failedId]);
   expect(await listUnused({ tenantId: null, minAgeDays: 11 })).toEqual([]);
-  expect(await listUnused({ tenantId: other.id, minAgeDays: 9 })).toEqual([]);
+  expect(await listUnused({ tenantId: otherTenant.id, minAgeDays: 9 })).toEqual([]);
 });
 
 /** Reads all candidates page by page and returns their ids. */
-async function readPages(next: (after?: PurgeCandidate) => Promise<PurgeCandidate[]>): Promise<number[]> {
+async function readPages(
+  fetchPage: (after?: PurgeCandidate) => Promise<PurgeCandidate[]>,
+): Promise<number[]> {
   const candidates: PurgeCandidate[] = [];
   for (;;) {
-    const page = await next(candidates.at(-1));
+    const page = await fetchPage(candidates.at(-1));
     if (page.length === 0) return candidates.map(({ id }) => id);
     candidates.push(...page);
   }
@@ -118,7 +120,7 @@ test('lists deleted images page by page in the order of deletion', async () => {
 test('lists tenants that have images but have never used references', async () => {
   await tenants.ensure('without images');
   expect(await purging.tenantsWithoutReferences(null)).toEqual(['other', 'shop']);
-  expect(await purging.tenantsWithoutReferences(other.id)).toEqual(['other']);
+  expect(await purging.tenantsWithoutReferences(otherTenant.id)).toEqual(['other']);
   await references.add(completedId, 'page');
   await references.remove(completedId, 'page');
   expect(await purging.tenantsWithoutReferences(null)).toEqual(['other']);

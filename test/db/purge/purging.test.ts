@@ -22,19 +22,20 @@ const {
 } = catalog;
 const tomorrow = new Date(Date.now() + 86_400_000);
 
-const originalKeyFor = (content: string) => makeUpload(shop.id, content).originalKey;
-const renditionKeys = (content: string) => makeRenditions(content).map(({ storageKey }) => storageKey);
-const removedKeys = (removedImage: RemovedImage | undefined) =>
+const makeOriginalKey = (content: string) => makeUpload(shop.id, content).originalKey;
+const listRenditionKeys = (content: string) => makeRenditions(content).map(({ storageKey }) => storageKey);
+const listRemovedKeys = (removedImage: RemovedImage | undefined) =>
   removedImage?.files.map(({ key }) => key).toSorted();
-const expectedKeys = (content: string) => [originalKeyFor(content), ...renditionKeys(content)].toSorted();
+const listExpectedKeys = (content: string) =>
+  [makeOriginalKey(content), ...listRenditionKeys(content)].toSorted();
 
 test('removes the rows of an image and returns its files with their sizes', async () => {
   const id = await add('vase');
   const removedImage = await purge(id);
   expect(removedImage).toEqual({ renditions: 2, files: expect.any(Array) as unknown });
   expect(removedImage?.files).toHaveLength(3);
-  expect(removedImage?.files).toContainEqual({ key: originalKeyFor('vase'), bytes: 1000 });
-  expect(removedKeys(removedImage)).toEqual(expectedKeys('vase'));
+  expect(removedImage?.files).toContainEqual({ key: makeOriginalKey('vase'), bytes: 1000 });
+  expect(listRemovedKeys(removedImage)).toEqual(listExpectedKeys('vase'));
   expect(
     await selectRow(
       database,
@@ -73,7 +74,7 @@ test('keeps a deleted image until its job ends', async () => {
   await softDelete(job.imageId);
   expect(await purge(job.imageId)).toBeUndefined();
   await catalog.finish(job, 'vase');
-  expect(removedKeys(await purge(job.imageId))).toEqual(expectedKeys('vase'));
+  expect(listRemovedKeys(await purge(job.imageId))).toEqual(listExpectedKeys('vase'));
 });
 
 test('keeps the files of duplicates until the last duplicate is purged', async () => {
@@ -82,31 +83,31 @@ test('keeps the files of duplicates until the last duplicate is purged', async (
   expect((await catalog.image(ids[1]!))?.duplicateOf).toBeNull();
   await softDelete(ids[1]!);
   expect(await purge(ids[2]!)).toEqual({ renditions: 2, files: [] });
-  expect(removedKeys(await purge(ids[1]!))).toEqual(expectedKeys('vase'));
+  expect(listRemovedKeys(await purge(ids[1]!))).toEqual(listExpectedKeys('vase'));
 });
 
 test('purges the donor’s original, but keeps the renditions that a near-duplicate reuses', async () => {
   const donorId = await add('vase');
   const sharerId = await addSharer('jugs', donorId);
-  expect(removedKeys(await purge(donorId))).toEqual([originalKeyFor('vase')]);
+  expect(listRemovedKeys(await purge(donorId))).toEqual([makeOriginalKey('vase')]);
   const remainingImage = await catalog.image(sharerId);
   expect(remainingImage).toMatchObject({ renditionsReusedFrom: null });
   expect(remainingImage?.renditions.map(({ storageKey }) => storageKey)).toEqual(
-    renditionKeys('vase').toSorted(),
+    listRenditionKeys('vase').toSorted(),
   );
-  expect(removedKeys(await purge(sharerId))).toEqual(
-    [originalKeyFor('jugs'), ...renditionKeys('vase')].toSorted(),
+  expect(listRemovedKeys(await purge(sharerId))).toEqual(
+    [makeOriginalKey('jugs'), ...listRenditionKeys('vase')].toSorted(),
   );
 });
 
 test('removes the files if only another tenant has the same content', async () => {
   const otherCatalog = makeCatalog(database, (await makeTenantQueries(database).ensure('other')).id);
   await otherCatalog.add('vase');
-  expect(removedKeys(await purge(await add('vase')))).toEqual(expectedKeys('vase'));
+  expect(listRemovedKeys(await purge(await add('vase')))).toEqual(listExpectedKeys('vase'));
 });
 
 test('removes a fingerprint and embedding with the last image of the content, and a near-duplicate pair with either image', async () => {
-  const countDescriptions = async () => [
+  const countFingerprintsAndEmbeddings = async () => [
     (await selectRows(database, `SELECT 1 FROM fingerprints WHERE content_hash = '${sha256Hex('vase')}'`))
       .length,
     (await selectRows(database, `SELECT 1 FROM embeddings WHERE content_hash = '${sha256Hex('vase')}'`))
@@ -119,12 +120,12 @@ test('removes a fingerprint and embedding with the last image of the content, an
     INSERT INTO near_duplicates (image_id, match_id, distance, difference, reason)
     VALUES (${copyId}, ${firstId}, 1, 1, 'alike'), (${firstId}, ${copyId}, 1, 1, 'alike')`);
   await purge(firstId);
-  expect(await countDescriptions()).toEqual([1, 1]);
+  expect(await countFingerprintsAndEmbeddings()).toEqual([1, 1]);
   expect(await selectRows(database, 'SELECT 1 FROM near_duplicates')).toEqual([]);
   await softDelete(copyId);
-  expect(await countDescriptions()).toEqual([1, 1]);
+  expect(await countFingerprintsAndEmbeddings()).toEqual([1, 1]);
   await purge(copyId);
-  expect(await countDescriptions()).toEqual([0, 0]);
+  expect(await countFingerprintsAndEmbeddings()).toEqual([0, 0]);
   expect(await selectRows(database, 'SELECT 1 FROM fingerprints')).toHaveLength(1);
 });
 

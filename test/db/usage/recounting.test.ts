@@ -12,15 +12,15 @@ const shop = await tenants.ensure('shop');
 await tenants.ensure('without images');
 const catalog = makeCatalog(database, shop.id);
 
-/** Adds images with reused files, duplicates, and deleted and pending images. */
-async function addImages(): Promise<{ donor: number; sharer: number }> {
-  const donor = await catalog.add('donor');
+/** Adds a donor, an image that reuses its files, a duplicate, a deleted image and a pending image. */
+async function addImages(): Promise<{ donorId: number; sharerId: number }> {
+  const donorId = await catalog.add('donor');
   const sharerJob = await catalog.upload('sharer');
-  await catalog.completeWithDonor(sharerJob, 'donor', donor);
+  await catalog.completeWithDonor(sharerJob, 'donor', donorId);
   await catalog.completeAsDuplicate(await catalog.claimImport('https://example.com/1'), 'donor');
   await catalog.softDelete(await catalog.add('deleted'));
   await catalog.upload('pending');
-  return { donor, sharer: sharerJob.imageId };
+  return { donorId, sharerId: sharerJob.imageId };
 }
 
 async function correctUsage() {
@@ -61,12 +61,12 @@ test('corrects and reports counters that are wrong, missing or obsolete', async 
 });
 
 test('assigns one owner to a file that has none or two, and then counts the bytes of the file correctly', async () => {
-  const { donor, sharer } = await addImages();
+  const { donorId, sharerId } = await addImages();
   for (const isShared of [false, true]) {
     // Simulates a bug by bypassing the counting triggers.
     await database.runScript(`
       ALTER TABLE renditions DISABLE TRIGGER USER;
-      UPDATE renditions SET shared = ${isShared} WHERE image_id IN (${donor}, ${sharer});
+      UPDATE renditions SET shared = ${isShared} WHERE image_id IN (${donorId}, ${sharerId});
       ALTER TABLE renditions ENABLE TRIGGER USER`);
     const { errors } = await correctUsage();
     expect(errors[0]).toMatch(
@@ -76,12 +76,12 @@ test('assigns one owner to a file that has none or two, and then counts the byte
     const owners = await selectRows(
       database,
       `SELECT 1 FROM renditions WHERE NOT shared AND storage_key IN (
-      SELECT storage_key FROM renditions WHERE image_id = ${donor})`,
+      SELECT storage_key FROM renditions WHERE image_id = ${donorId})`,
     );
     expect(owners).toHaveLength(2);
   }
-  await catalog.softDelete(donor);
-  await catalog.softDelete(sharer);
+  await catalog.softDelete(donorId);
+  await catalog.softDelete(sharerId);
   await expectExactUsage();
 });
 

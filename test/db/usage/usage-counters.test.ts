@@ -11,14 +11,14 @@ const catalog = makeCatalog(database, shop.id);
 const { upload, add, addCopy, addSharer, finish, claimImport, softDelete, restore, purge } = catalog;
 
 /** Checks the counters against the tables and returns the shop’s usage. */
-async function usage() {
+async function checkUsage() {
   const counters = await usageFromCounters(database);
   expect(counters).toEqual(await usageFromRows(database));
   const { images, renditions, originalBytes, renditionBytes } = counters[0]!;
   return { images, renditions, originalBytes, renditionBytes };
 }
 
-/** An image whose name has four letters has an original of 1000 bytes and renditions of 14 and 304 bytes. */
+/** Usage of one image with a name of four letters. Its original is 1000 bytes, and its renditions are 14 and 304 bytes. */
 const oneImage = { images: 1, renditions: 2, originalBytes: 1000, renditionBytes: 318 };
 const noUsage = { images: 0, renditions: 0, originalBytes: 0, renditionBytes: 0 };
 const onlyOriginal = { ...oneImage, renditions: 0, renditionBytes: 0 };
@@ -33,49 +33,49 @@ afterEach(async () => {
 
 test('counts an upload when it is recorded, and its renditions when they are created', async () => {
   const job = await upload('vase');
-  expect(await usage()).toEqual(onlyOriginal);
+  expect(await checkUsage()).toEqual(onlyOriginal);
   await finish(job, 'vase');
-  expect(await usage()).toEqual(oneImage);
+  expect(await checkUsage()).toEqual(oneImage);
 });
 
 test('counts the original of a failed image, but nothing for a withdrawn upload', async () => {
   await catalog.fail(await upload('vase'));
-  expect(await usage()).toEqual(onlyOriginal);
+  expect(await checkUsage()).toEqual(onlyOriginal);
   await catalog.withdraw(await upload('lamp'), 'lamp');
-  expect(await usage()).toEqual(onlyOriginal);
+  expect(await checkUsage()).toEqual(onlyOriginal);
 });
 
 test('does not count a deleted image until it is restored', async () => {
   const id = await add('vase');
   await softDelete(id);
-  expect(await usage()).toEqual(noUsage);
+  expect(await checkUsage()).toEqual(noUsage);
   await catalog.usage.fold();
   await restore(id);
-  expect(await usage()).toEqual(oneImage);
+  expect(await checkUsage()).toEqual(oneImage);
 });
 
 test('counts an import when it is recorded, and its bytes when its content is attached', async () => {
   const job = await claimImport('https://example.com/vase');
-  expect(await usage()).toEqual({ ...noUsage, images: 1 });
+  expect(await checkUsage()).toEqual({ ...noUsage, images: 1 });
   await catalog.attach(job, 'vase');
-  expect(await usage()).toEqual(onlyOriginal);
+  expect(await checkUsage()).toEqual(onlyOriginal);
   await finish(job, 'vase');
-  expect(await usage()).toEqual(oneImage);
+  expect(await checkUsage()).toEqual(oneImage);
 });
 
 test('counts no bytes for a duplicate until the first image is deleted', async () => {
   const firstId = await add('vase');
   const copyId = await addCopy('vase');
-  expect(await usage()).toEqual(imageAndDuplicate);
+  expect(await checkUsage()).toEqual(imageAndDuplicate);
   await softDelete(firstId);
-  expect(await usage()).toEqual(oneImage);
+  expect(await checkUsage()).toEqual(oneImage);
   await restore(firstId);
-  expect(await usage()).toEqual(imageAndDuplicate);
+  expect(await checkUsage()).toEqual(imageAndDuplicate);
   await softDelete(firstId);
   await purge(firstId);
-  expect(await usage()).toEqual(oneImage);
+  expect(await checkUsage()).toEqual(oneImage);
   await purge(copyId);
-  expect(await usage()).toEqual(noUsage);
+  expect(await checkUsage()).toEqual(noUsage);
 });
 
 test('counts no bytes for a duplicate that is imported while the first image is processed', async () => {
@@ -84,58 +84,58 @@ test('counts no bytes for a duplicate that is imported while the first image is 
   await catalog.attach(copyJob, 'vase');
   await finish(job, 'vase');
   await finish(copyJob, 'vase');
-  expect(await usage()).toEqual(imageAndDuplicate);
+  expect(await checkUsage()).toEqual(imageAndDuplicate);
   await softDelete(copyJob.imageId);
-  expect(await usage()).toEqual(oneImage);
+  expect(await checkUsage()).toEqual(oneImage);
 });
 
 test('counts only the original of a near-duplicate until its donor is deleted', async () => {
   const donorId = await add('vase');
   const sharerId = await addSharer('jugs', donorId);
   const usageWithSharer = { ...imageAndDuplicate, originalBytes: 2000 };
-  expect(await usage()).toEqual(usageWithSharer);
+  expect(await checkUsage()).toEqual(usageWithSharer);
   await softDelete(donorId);
-  expect(await usage()).toEqual(oneImage);
+  expect(await checkUsage()).toEqual(oneImage);
   await restore(donorId);
-  expect(await usage()).toEqual(usageWithSharer);
+  expect(await checkUsage()).toEqual(usageWithSharer);
   await purge(donorId);
-  expect(await usage()).toEqual(oneImage);
+  expect(await checkUsage()).toEqual(oneImage);
   await purge(sharerId);
-  expect(await usage()).toEqual(noUsage);
+  expect(await checkUsage()).toEqual(noUsage);
 });
 
 test('keeps exactly one owner for shared files, regardless of which image is deleted', async () => {
   const donorId = await add('vase');
   const sharerIds = [await addSharer('jugs', donorId), await addSharer('bowl', donorId)];
   const copyId = await addCopy('jugs');
-  expect(await usage()).toEqual({ images: 4, renditions: 8, originalBytes: 3000, renditionBytes: 318 });
+  expect(await checkUsage()).toEqual({ images: 4, renditions: 8, originalBytes: 3000, renditionBytes: 318 });
   for (const id of [donorId, sharerIds[0]!, copyId]) {
     await softDelete(id);
-    expect((await usage()).renditionBytes).toBe(318);
+    expect((await checkUsage()).renditionBytes).toBe(318);
   }
   await restore(donorId);
   await purge(sharerIds[1]!);
-  expect(await usage()).toEqual(oneImage);
+  expect(await checkUsage()).toEqual(oneImage);
 });
 
-test('counts an image that was deleted during processing once it is restored', async () => {
+test('does not count an image that was deleted during processing until it is restored', async () => {
   const job = await upload('vase');
   await softDelete(job.imageId);
   await finish(job, 'vase');
-  expect(await usage()).toEqual(noUsage);
+  expect(await checkUsage()).toEqual(noUsage);
   await restore(job.imageId);
-  expect(await usage()).toEqual(oneImage);
+  expect(await checkUsage()).toEqual(oneImage);
 });
 
 test('counts the bytes of content once if it is deleted, uploaded again and then restored', async () => {
   const firstId = await add('vase');
   await softDelete(firstId);
   await add('vase');
-  expect(await usage()).toEqual(oneImage);
+  expect(await checkUsage()).toEqual(oneImage);
   await restore(firstId);
-  expect(await usage()).toEqual(imageAndDuplicate);
+  expect(await checkUsage()).toEqual(imageAndDuplicate);
   await purge(firstId);
-  expect(await usage()).toEqual(oneImage);
+  expect(await checkUsage()).toEqual(oneImage);
 });
 
 test('counts rederived renditions with their new sizes', async () => {
@@ -146,7 +146,7 @@ test('counts rederived renditions with their new sizes', async () => {
     .makeRenditions('vase')
     .map((rendition) => ({ ...rendition, bytes: rendition.bytes + 1 }));
   await finish(job!, 'vase', largerRenditions);
-  expect(await usage()).toEqual({ ...oneImage, renditionBytes: 320 });
+  expect(await checkUsage()).toEqual({ ...oneImage, renditionBytes: 320 });
 });
 
 /** Completes a job with a different recipe, so that the rendition files have different names. */
@@ -165,7 +165,7 @@ test('still counts replaced files that another image uses', async () => {
   await catalog.jobs.requeue(donorId, 50);
   const [job] = await catalog.jobs.claimDue('derive', 1, 60);
   await replaceFiles(job!, 'vase');
-  expect(await usage()).toEqual({ images: 2, renditions: 4, originalBytes: 2000, renditionBytes: 636 });
+  expect(await checkUsage()).toEqual({ images: 2, renditions: 4, originalBytes: 2000, renditionBytes: 636 });
 });
 
 test('counts shared files once if their owner is deleted while it is processed again', async () => {
@@ -176,7 +176,7 @@ test('counts shared files once if their owner is deleted while it is processed a
   await catalog.jobs.requeue(donorId, 50);
   const [job] = await catalog.jobs.claimDue('derive', 1, 60);
   await softDelete(donorId);
-  expect(await usage()).toEqual(usageBefore);
+  expect(await checkUsage()).toEqual(usageBefore);
   await replaceFiles(job!, 'vase');
-  expect(await usage()).toEqual(usageBefore);
+  expect(await checkUsage()).toEqual(usageBefore);
 });

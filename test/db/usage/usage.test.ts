@@ -36,7 +36,7 @@ const shopUsage = {
   bytesByPreset: { card: 400, thumb: 100 },
   imagesByStatus: { pending: 1, processing: 0, completed: 1, failed: 0 },
 };
-const noStates = { pending: 0, processing: 0, completed: 0, failed: 0 };
+const noImagesByStatus = { pending: 0, processing: 0, completed: 0, failed: 0 };
 
 test('counts the images, renditions and bytes of a tenant', async () => {
   expect(await usage.tenant(unrestrictedPrincipal, 'shop')).toEqual(shopUsage);
@@ -54,7 +54,7 @@ test('lists a tenant without images with zero counts, and returns nothing for an
     originalBytes: 0,
     renditionBytes: 0,
     bytesByPreset: {},
-    imagesByStatus: noStates,
+    imagesByStatus: noImagesByStatus,
   };
   expect(await usage.tenants(unrestrictedPrincipal)).toEqual([
     { tenantId: emptyTenant.id, tenant: 'empty', ...noUsage },
@@ -72,7 +72,7 @@ test('does not count deleted images', async () => {
     originalBytes: 500,
     renditionBytes: 0,
     bytesByPreset: {},
-    imagesByStatus: { ...noStates, pending: 1 },
+    imagesByStatus: { ...noImagesByStatus, pending: 1 },
   });
 });
 

@@ -5,38 +5,38 @@ import { selectRows, useDatabase } from '../../support/inner/database.ts';
 
 const database = await useDatabase();
 const shop = await makeTenantQueries(database).ensure('shop');
-const other = await makeTenantQueries(database).ensure('other');
+const otherTenant = await makeTenantQueries(database).ensure('other');
 const catalog = makeCatalog(database, shop.id);
 const { add, addCopy, addSharer, upload, softDelete, restore, purge, purging } = catalog;
 
-/** Purges all deleted images, checks that the dry-run figures match the removed rows and files, and returns the figures. */
-async function expectExactFigures() {
+/** Checks that the purge summary matches what a purge of all deleted images removes. Returns the removed totals. */
+async function expectExactSummary() {
   const { images, renditionsToDelete: renditions, bytes } = await purging.summarizeDeleted(null, 0);
   const deletedImages = await selectRows<{ id: number }>(
     database,
     'SELECT id FROM images WHERE deleted_at IS NOT NULL ORDER BY deleted_at, id',
   );
-  const removedFigures = { images: 0, renditions: 0, bytes: 0 };
+  const removedTotals = { images: 0, renditions: 0, bytes: 0 };
   for (const { id } of deletedImages) {
     const removedImage = await purge(id);
-    removedFigures.images++;
-    removedFigures.renditions += removedImage?.renditions ?? 0;
-    removedFigures.bytes += removedImage?.files.reduce((sum, file) => sum + file.bytes, 0) ?? 0;
+    removedTotals.images++;
+    removedTotals.renditions += removedImage?.renditions ?? 0;
+    removedTotals.bytes += removedImage?.files.reduce((sum, file) => sum + file.bytes, 0) ?? 0;
   }
-  expect({ images, renditions, bytes }).toEqual(removedFigures);
+  expect({ images, renditions, bytes }).toEqual(removedTotals);
   expect(await purging.summarizeDeleted(null, 0)).toMatchObject({
     images: 0,
     renditionsToDelete: 0,
     bytes: 0,
   });
-  return removedFigures;
+  return removedTotals;
 }
 
 test('counts only the files of deleted images', async () => {
   const id = await add('vase');
   await add('lamp');
   await softDelete(id);
-  expect(await expectExactFigures()).toEqual({ images: 1, renditions: 2, bytes: 1318 });
+  expect(await expectExactSummary()).toEqual({ images: 1, renditions: 2, bytes: 1318 });
 });
 
 test('counts the files of duplicates only when the last duplicate is deleted', async () => {
@@ -46,16 +46,16 @@ test('counts the files of duplicates only when the last duplicate is deleted', a
   await softDelete(copyIds[0]!);
   expect((await purging.summarizeDeleted(null, 0)).bytes).toBe(0);
   await softDelete(copyIds[1]!);
-  expect(await expectExactFigures()).toEqual({ images: 3, renditions: 6, bytes: 1318 });
+  expect(await expectExactSummary()).toEqual({ images: 3, renditions: 6, bytes: 1318 });
 });
 
 test('counts the original of a deleted donor, but not the renditions that a near-duplicate reuses', async () => {
   const donorId = await add('vase');
   const sharerId = await addSharer('jugs', donorId);
   await softDelete(donorId);
-  expect(await expectExactFigures()).toEqual({ images: 1, renditions: 2, bytes: 1000 });
+  expect(await expectExactSummary()).toEqual({ images: 1, renditions: 2, bytes: 1000 });
   await softDelete(sharerId);
-  expect(await expectExactFigures()).toEqual({ images: 1, renditions: 2, bytes: 1318 });
+  expect(await expectExactSummary()).toEqual({ images: 1, renditions: 2, bytes: 1318 });
 });
 
 test('does not count a restored image until it is deleted again', async () => {
@@ -64,14 +64,14 @@ test('does not count a restored image until it is deleted again', async () => {
   await restore(id);
   expect(await purging.summarizeDeleted(null, 0)).toMatchObject({ images: 0, bytes: 0 });
   await softDelete(id);
-  expect(await expectExactFigures()).toEqual({ images: 1, renditions: 2, bytes: 1318 });
+  expect(await expectExactSummary()).toEqual({ images: 1, renditions: 2, bytes: 1318 });
 });
 
 test('counts renditions that are created after the deletion', async () => {
   const job = await upload('vase');
   await softDelete(job.imageId);
   await catalog.finish(job, 'vase');
-  expect(await expectExactFigures()).toEqual({ images: 1, renditions: 2, bytes: 1318 });
+  expect(await expectExactSummary()).toEqual({ images: 1, renditions: 2, bytes: 1318 });
 });
 
 test('counts an original that is imported after the deletion', async () => {
@@ -79,21 +79,21 @@ test('counts an original that is imported after the deletion', async () => {
   await softDelete(job.imageId);
   await catalog.attach(job, 'vase');
   await catalog.finish(job, 'vase');
-  expect(await expectExactFigures()).toEqual({ images: 1, renditions: 2, bytes: 1318 });
+  expect(await expectExactSummary()).toEqual({ images: 1, renditions: 2, bytes: 1318 });
 });
 
 test('does not count the files of a deleted image whose content was uploaded again', async () => {
   await softDelete(await add('vase'));
   const secondId = await add('vase');
-  expect(await expectExactFigures()).toEqual({ images: 1, renditions: 2, bytes: 0 });
+  expect(await expectExactSummary()).toEqual({ images: 1, renditions: 2, bytes: 0 });
   await softDelete(secondId);
-  expect(await expectExactFigures()).toEqual({ images: 1, renditions: 2, bytes: 1318 });
+  expect(await expectExactSummary()).toEqual({ images: 1, renditions: 2, bytes: 1318 });
 });
 
 test('counts the bytes of content once if it was uploaded and deleted twice', async () => {
   await softDelete(await add('vase'));
   await softDelete(await add('vase'));
-  expect(await expectExactFigures()).toEqual({ images: 2, renditions: 4, bytes: 1318 });
+  expect(await expectExactSummary()).toEqual({ images: 2, renditions: 4, bytes: 1318 });
 });
 
 test('does not count the files of a restored donor whose near-duplicate remains deleted', async () => {
@@ -102,7 +102,7 @@ test('does not count the files of a restored donor whose near-duplicate remains 
   await softDelete(donorId);
   await softDelete(sharerId);
   await restore(donorId);
-  expect(await expectExactFigures()).toEqual({ images: 1, renditions: 2, bytes: 1000 });
+  expect(await expectExactSummary()).toEqual({ images: 1, renditions: 2, bytes: 1000 });
 });
 
 test('does not count files of a duplicate that was deleted after the cutoff', async () => {
@@ -112,7 +112,7 @@ test('does not count files of a duplicate that was deleted after the cutoff', as
     `UPDATE images SET deleted_at = date_trunc('milliseconds', now()) - interval '10 days' WHERE id = ${firstId}`,
   );
   expect(await purging.summarizeDeleted(null, 9)).toMatchObject({ images: 1, bytes: 0 });
-  expect(await expectExactFigures()).toEqual({ images: 2, renditions: 4, bytes: 1318 });
+  expect(await expectExactSummary()).toEqual({ images: 2, renditions: 4, bytes: 1318 });
 });
 
 test('counts only images that were deleted before the cutoff, optionally of one tenant', async () => {
@@ -125,7 +125,7 @@ test('counts only images that were deleted before the cutoff, optionally of one 
   expect(await purging.summarizeDeleted(null, 11)).toMatchObject({ images: 0, bytes: 0 });
   expect(await purging.summarizeDeleted(null, 0)).toMatchObject({ images: 2, bytes: 2636 });
   expect(await purging.summarizeDeleted(shop.id, 0)).toMatchObject({ images: 2 });
-  expect(await purging.summarizeDeleted(other.id, 0)).toMatchObject({ images: 0, bytes: 0 });
+  expect(await purging.summarizeDeleted(otherTenant.id, 0)).toMatchObject({ images: 0, bytes: 0 });
   const { cutoff } = await purging.summarizeDeleted(null, 9);
   expect(Date.now() - cutoff.getTime()).toBeCloseTo(9 * 86_400_000, -4);
 });
