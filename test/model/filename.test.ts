@@ -13,7 +13,7 @@ test.each([
   ['half \ud83d.jpg', 'half .jpg'],
   ['\u202E', 'unnamed'],
   ['', 'unnamed'],
-])('changes the name %j to %j', (name, cleanName) => {
+])('cleans the name %j to %j', (name, cleanName) => {
   expect(cleanFilename(name)).toBe(cleanName);
 });
 

@@ -37,10 +37,10 @@ describe('redactSecrets', () => {
     `not a url?token=${secret}`,
     `{"message":"GET https://a.example/a.jpg?sig=${secret}","code":"x"}`,
   ])('redacts %s', (text) => {
-    const redacted = redactSecrets(text);
-    expect(redacted).toContain('[hidden]');
-    expect(redacted).not.toContain(secret);
-    expect(redactSecrets(redacted)).toBe(redacted);
+    const redactedText = redactSecrets(text);
+    expect(redactedText).toContain('[hidden]');
+    expect(redactedText).not.toContain(secret);
+    expect(redactSecrets(redactedText)).toBe(redactedText);
   });
 
   test('keeps everything except the secrets', () => {

@@ -79,10 +79,10 @@ test('times out if the server stops responding, and recovers when the server res
   const database = await openDatabase();
   await query(database);
   proxy.blackhole();
-  const start = performance.now();
+  const startedAt = performance.now();
   await expect(query(database)).rejects.toMatchObject(unavailable);
   await expect(query(database)).rejects.toMatchObject(unavailable);
-  expect(performance.now() - start).toBeLessThan(6_000 * timeScale);
+  expect(performance.now() - startedAt).toBeLessThan(6_000 * timeScale);
   await proxy.resume();
   await expect(query(database)).resolves.toBeUndefined();
 });
@@ -91,9 +91,9 @@ test('fails every query immediately while the server is down, and recovers when 
   const { proxy, openDatabase } = await startDatabaseProxy({ connectMs: 60_000 });
   const database = await openDatabase();
   await proxy.stop();
-  const start = performance.now();
+  const startedAt = performance.now();
   for (let i = 0; i < 5; i++) await expect(query(database)).rejects.toMatchObject(unavailable);
-  expect(performance.now() - start).toBeLessThan(30_000);
+  expect(performance.now() - startedAt).toBeLessThan(30_000);
   await proxy.resume();
   await expect(query(database)).resolves.toBeUndefined();
 });
@@ -101,10 +101,10 @@ test('fails every query immediately while the server is down, and recovers when 
 test('waits at startup until the server starts', async () => {
   const { proxy, openDatabase } = await startDatabaseProxy();
   await proxy.stop();
-  const databaseOpened = openDatabase();
+  const openedDatabase = openDatabase();
   await sleep(1_200);
   await proxy.resume();
-  await query(await databaseOpened);
+  await query(await openedDatabase);
 });
 
 test('does not include the password in a startup error', async () => {
@@ -121,14 +121,14 @@ test('does not include the password in a startup error', async () => {
 });
 
 test('reports immediately that a database does not exist', async () => {
-  const databaseOpened = openPostgresDatabase(
+  const openedDatabase = openPostgresDatabase(
     { ...testSettings, url: serverDatabaseUrl('no_such_database') },
     makeRecordingLogger(),
   );
-  await expect(databaseOpened).rejects.toThrow(/"no_such_database" does not exist\. Create the database/);
+  await expect(openedDatabase).rejects.toThrow(/"no_such_database" does not exist\. Create the database/);
 });
 
-test('queues callers when all connections are in use', async () => {
+test('makes queries wait while all connections are in use', async () => {
   const database = await open({ poolSize: 2 });
   await Promise.all(Array.from({ length: 50 }, () => query(database)));
 });

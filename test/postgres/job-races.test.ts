@@ -20,11 +20,11 @@ const listActiveJobs = (imageId: number) =>
   );
 
 /** Blocks the transaction that inserts the first job until the second query is blocked as well or has ended. */
-async function race(first: () => Promise<unknown>, second: () => Promise<unknown>): Promise<unknown[]> {
+async function race(runFirst: () => Promise<unknown>, runSecond: () => Promise<unknown>): Promise<unknown[]> {
   const gate = await closeGate(database, 'AFTER INSERT ON jobs', 'true');
-  const firstQuery = first();
+  const firstQuery = runFirst();
   await gate.untilBlocked(1);
-  const secondQuery = second();
+  const secondQuery = runSecond();
   await gate.untilBlocked(2, secondQuery);
   await gate.open();
   return Promise.all([firstQuery, secondQuery]);

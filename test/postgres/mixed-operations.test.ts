@@ -11,7 +11,7 @@ import { openTestServerDatabase, serverDatabaseUrl } from '../support/inner/serv
 const execFileAsync = promisify(execFile);
 const script = fileURLToPath(new URL('../support/process/mixed-operations.ts', import.meta.url));
 // For a longer run: MIXED_OPERATIONS=20000 npx vitest run test/postgres/mixed-operations.test.ts
-// oxlint-disable-next-line node/no-process-env -- not a setting of the product
+// oxlint-disable-next-line node/no-process-env -- not a product setting
 const operationCount = Number(process.env['MIXED_OPERATIONS'] ?? 200);
 const processCount = 3;
 
@@ -38,17 +38,17 @@ const violations: Record<string, string> = {
   'a fingerprint whose content has no image': `
     SELECT content_hash FROM fingerprints f WHERE NOT EXISTS (
       SELECT 1 FROM images WHERE tenant_id = f.tenant_id AND content_hash = f.content_hash)`,
-  'a deleted image with wrong purge figures': `
+  'a deleted image with wrong purge totals': `
     SELECT id, purge_bytes, purge_renditions FROM images WHERE deleted_at IS NOT NULL AND (
       purge_renditions <> (SELECT count(*) FROM renditions WHERE image_id = images.id)
       OR purge_bytes <> coalesce(original_bytes, 0)
         + (SELECT coalesce(sum(bytes), 0) FROM renditions WHERE image_id = images.id))`,
   'a deleted image whose shared content or files are not recorded': `
     SELECT id FROM images deleted WHERE deleted_at IS NOT NULL AND NOT has_relatives AND (
-      EXISTS (SELECT 1 FROM images other WHERE other.tenant_id = deleted.tenant_id
-        AND other.content_hash = deleted.content_hash AND other.id <> deleted.id)
-      OR EXISTS (SELECT 1 FROM renditions own JOIN renditions other ON other.storage_key = own.storage_key
-        AND other.image_id <> own.image_id WHERE own.image_id = deleted.id))`,
+      EXISTS (SELECT 1 FROM images relative WHERE relative.tenant_id = deleted.tenant_id
+        AND relative.content_hash = deleted.content_hash AND relative.id <> deleted.id)
+      OR EXISTS (SELECT 1 FROM renditions own_file JOIN renditions shared_file ON shared_file.storage_key = own_file.storage_key
+        AND shared_file.image_id <> own_file.image_id WHERE own_file.image_id = deleted.id))`,
 };
 
 async function findViolations(database: Database): Promise<Record<string, unknown[]>> {

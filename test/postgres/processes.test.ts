@@ -37,10 +37,10 @@ const queueUpload = async (url: string, tenant: string) => {
   expect(response.status).toBe(200);
 };
 
-const wakeUps: [string, Record<string, string>][] = [['the database', {}]];
-if (services.redisUrl) wakeUps.push(['Redis', { REDIS_URL: services.redisUrl }]);
+const wakeUpSources: [string, Record<string, string>][] = [['the database', {}]];
+if (services.redisUrl) wakeUpSources.push(['Redis', { REDIS_URL: services.redisUrl }]);
 
-test.each(wakeUps)(
+test.each(wakeUpSources)(
   'starts a job on an idle worker within 100 ms of the commit, using wake-ups from %s',
   async (_source, settings) => {
     const { database, env, folder } = await makeSharedEnvironment({
@@ -89,8 +89,8 @@ test('does not delay an upload behind another tenant’s long queue', async () =
   }, waitTimeoutMs);
   const { earlierJobs } = await selectRow<{ earlierJobs: number }>(
     database,
-    `SELECT count(*) AS "earlierJobs" FROM jobs, (SELECT j.created_at, j.started_at ${smallTenantJobs}) small
-     WHERE jobs.started_at > small.created_at AND jobs.started_at < small.started_at`,
+    `SELECT count(*) AS "earlierJobs" FROM jobs, (SELECT j.created_at, j.started_at ${smallTenantJobs}) small_job
+     WHERE jobs.started_at > small_job.created_at AND jobs.started_at < small_job.started_at`,
   );
   // There are two workers with one decoder each, and a worker claims up to two jobs per decoder.
   expect(earlierJobs).toBeLessThanOrEqual(2 * 2);

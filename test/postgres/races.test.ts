@@ -5,7 +5,7 @@ import { selectRows, useDatabase } from '../support/inner/database.ts';
 import { usageFromCounters, usageFromRows } from '../support/inner/recount.ts';
 import { sha256Hex, makeUpload } from '../support/inner/records.ts';
 
-/** Tests races between database connections. The embedded database has only one connection, so they cannot occur there. */
+/** Tests races between database connections. They cannot occur in the embedded database, which has only one connection. */
 
 const database = await useDatabase();
 const queries = makeQueries(database);
@@ -14,7 +14,7 @@ const catalog = makeCatalog(database, shop.id);
 const rounds = 25;
 
 /** Runs `work` `count` times concurrently. */
-const concurrently = <T>(count: number, work: (index: number) => Promise<T>): Promise<T[]> =>
+const runConcurrently = <T>(count: number, work: (index: number) => Promise<T>): Promise<T[]> =>
   Promise.all(Array.from({ length: count }, (_, index) => work(index)));
 
 async function expectExactUsage(): Promise<void> {
@@ -22,7 +22,7 @@ async function expectExactUsage(): Promise<void> {
 }
 
 test('creates one image for a hundred concurrent uploads of the same content', async () => {
-  const results = await concurrently(100, () => queries.jobs.enqueueUpload(makeUpload(shop.id, 'same')));
+  const results = await runConcurrently(100, () => queries.jobs.enqueueUpload(makeUpload(shop.id, 'same')));
   expect(results.filter(({ outcome }) => outcome === 'new')).toHaveLength(1);
   expect(new Set(results.map(({ imageId }) => imageId)).size).toBe(1);
 });
@@ -34,19 +34,19 @@ test('imports a URL once for a hundred concurrent requests', async () => {
     urlHash: sha256Hex('a'),
     reference: undefined,
   };
-  const results = await concurrently(100, () => queries.jobs.enqueueUrls([line], 'reuse-completed', 50));
-  expect(new Set(results.map(([first]) => first?.imageId)).size).toBe(1);
+  const results = await runConcurrently(100, () => queries.jobs.enqueueUrls([line], 'reuse-completed', 50));
+  expect(new Set(results.map(([result]) => result?.imageId)).size).toBe(1);
 });
 
 test('creates one tenant for many concurrent first uses', async () => {
-  const tenants = await concurrently(30, () => makeQueries(database).tenants.ensure('new'));
+  const tenants = await runConcurrently(30, () => makeQueries(database).tenants.ensure('new'));
   expect(new Set(tenants.map(({ id }) => id)).size).toBe(1);
 });
 
 test('assigns each job to exactly one of many workers', async () => {
   for (let i = 0; i < 200; i++) await queries.jobs.enqueueUpload(makeUpload(shop.id, `job ${i}`));
   const claimedIds: number[] = [];
-  await concurrently(20, async () => {
+  await runConcurrently(20, async () => {
     for (;;) {
       const jobs = await queries.jobs.claimDue('derive', 3, 60);
       if (jobs.length === 0) return;
@@ -61,7 +61,7 @@ test('takes over each lost lease once', async () => {
   for (let i = 0; i < 40; i++) await queries.jobs.enqueueUpload(makeUpload(shop.id, `lost ${i}`));
   await queries.jobs.claimDue('derive', 40, 60);
   await database.runScript("UPDATE jobs SET lease_until = now() - interval '1 s'");
-  await concurrently(10, () => queries.jobs.takeOverLostLeases(10, false));
+  await runConcurrently(10, () => queries.jobs.takeOverLostLeases(10, false));
   const losses = await selectRows<{ losses: number }>(database, 'SELECT lease_losses AS losses FROM jobs');
   expect(losses).toEqual(losses.map(() => ({ losses: 1 })));
 });
@@ -118,7 +118,7 @@ test('keeps the usage exact while images are added, deleted, restored and reused
     () => queries.usage.fold(),
   ];
   for (let round = 0; round < rounds; round++) {
-    await concurrently(12, async (index) => {
+    await runConcurrently(12, async (index) => {
       const id = ids[(index + round) % ids.length] ?? 0;
       await steps[(index * 7 + round) % steps.length]?.(id);
     });

@@ -35,26 +35,26 @@ const removals = {
   softDelete: (id: number) => catalog.softDelete(id),
   purge: (id: number) => catalog.purge(id),
 };
-const pairs = [
+const removalPairs = [
   ['softDelete', 'softDelete'],
   ['softDelete', 'purge'],
   ['purge', 'softDelete'],
   ['purge', 'purge'],
 ] as const;
 
-test.each(pairs)(
+test.each(removalPairs)(
   'leaves the counters at zero when two images that share renditions are removed concurrently (%s, %s)',
   async (first, second) => {
-    const donor = await catalog.add('donor');
-    const sharer = await addSharer('sharer', donor, 'donor');
+    const donorId = await catalog.add('donor');
+    const sharerId = await addSharer('sharer', donorId, 'donor');
     const gate = await closeGate(
       database,
       'AFTER UPDATE ON images',
-      `NEW.id = ${sharer} AND OLD.deleted_at IS NULL AND NEW.deleted_at IS NOT NULL`,
+      `NEW.id = ${sharerId} AND OLD.deleted_at IS NULL AND NEW.deleted_at IS NOT NULL`,
     );
-    const firstRemoval = removals[first](sharer);
+    const firstRemoval = removals[first](sharerId);
     await gate.untilBlocked(1);
-    const secondRemoval = removals[second](donor);
+    const secondRemoval = removals[second](donorId);
     await gate.untilBlocked(2, secondRemoval);
     await gate.open();
     await Promise.all([firstRemoval, secondRemoval]);
@@ -66,13 +66,13 @@ test.each(pairs)(
 );
 
 test('reassigns the files of a deleted donor while a sharing image is given its own renditions', async () => {
-  const donor = await catalog.add('donor');
-  const sharer = await addSharer('sharer', donor, 'donor');
-  await addSharer('third', donor, 'donor');
-  await catalog.jobs.requeue(sharer, 50);
+  const donorId = await catalog.add('donor');
+  const sharerId = await addSharer('sharer', donorId, 'donor');
+  await addSharer('third', donorId, 'donor');
+  await catalog.jobs.requeue(sharerId, 50);
   const [job] = await catalog.jobs.claimDue('derive', 1, 60);
-  const gate = await closeGate(database, 'AFTER UPDATE ON renditions', `NEW.image_id = ${sharer}`);
-  const deletion = catalog.softDelete(donor);
+  const gate = await closeGate(database, 'AFTER UPDATE ON renditions', `NEW.image_id = ${sharerId}`);
+  const deletion = catalog.softDelete(donorId);
   await gate.untilBlocked(1);
   const completion = catalog.finish(job!, 'sharer');
   await gate.untilBlocked(2, completion);
@@ -91,9 +91,9 @@ test('promotes an import to the first image when the upload of the same content 
   }
   expect(await catalog.withdraw(job, 'broken')).toBe(true);
   expect(await catalog.image(job.imageId)).toBeUndefined();
-  const [first, second] = imports.map(({ imageId }) => imageId);
-  expect(await catalog.image(first!)).toMatchObject({ status: 'processing', duplicateOf: null });
-  expect(await catalog.image(second!)).toMatchObject({ duplicateOf: first });
+  const [firstId, secondId] = imports.map(({ imageId }) => imageId);
+  expect(await catalog.image(firstId!)).toMatchObject({ status: 'processing', duplicateOf: null });
+  expect(await catalog.image(secondId!)).toMatchObject({ duplicateOf: firstId });
   await expectExactUsage();
 });
 
@@ -131,12 +131,12 @@ test('reports an upload as missing if it is acknowledged while it is withdrawn',
 });
 
 test('completes a near-duplicate whose match is purged concurrently', async () => {
-  const match = await catalog.add('match');
+  const matchId = await catalog.add('match');
   const job = await catalog.upload('near');
-  const gate = await closeGate(database, 'AFTER DELETE ON images', `OLD.id = ${match}`);
-  const purge = catalog.purge(match);
+  const gate = await closeGate(database, 'AFTER DELETE ON images', `OLD.id = ${matchId}`);
+  const purge = catalog.purge(matchId);
   await gate.untilBlocked(1);
-  const facts = makeDerivedFacts('near', { nearDuplicates: makeNearDuplicates(match) });
+  const facts = makeDerivedFacts('near', { nearDuplicates: makeNearDuplicates(matchId) });
   const completion = catalog.jobs.complete(job, catalog.makeRenditions('near'), facts);
   await gate.untilBlocked(2);
   await gate.open();
@@ -146,7 +146,7 @@ test('completes a near-duplicate whose match is purged concurrently', async () =
 });
 
 test.each(['match', 'image'])(
-  'records no near-duplicate pair when its %s is purged concurrently',
+  'records no near-duplicate pair if the %s is purged concurrently',
   async (purgedImage) => {
     const ids = { match: await catalog.add('match'), image: await catalog.add('image') };
     const purgedId = purgedImage === 'match' ? ids.match : ids.image;
@@ -163,12 +163,12 @@ test.each(['match', 'image'])(
 );
 
 test('does not reuse renditions of a donor that is purged concurrently', async () => {
-  const donor = await catalog.add('donor');
+  const donorId = await catalog.add('donor');
   const job = await catalog.upload('sharer');
-  const gate = await closeGate(database, 'AFTER DELETE ON images', `OLD.id = ${donor}`);
-  const purge = catalog.purge(donor);
+  const gate = await closeGate(database, 'AFTER DELETE ON images', `OLD.id = ${donorId}`);
+  const purge = catalog.purge(donorId);
   await gate.untilBlocked(1);
-  const completion = catalog.completeWithDonor(job, 'donor', donor);
+  const completion = catalog.completeWithDonor(job, 'donor', donorId);
   await gate.untilBlocked(2);
   await gate.open();
   await purge;
@@ -218,12 +218,12 @@ test('does not requeue an image that is purged concurrently', async () => {
 
 test('imports a URL again when its image is deleted concurrently', async () => {
   const url = 'https://example.com/known';
-  const first = await catalog.claimImport(url);
-  await catalog.attach(first, 'known');
-  await catalog.finish({ ...first, original: { key: 'k', contentHash: sha256Hex('known') } }, 'known');
+  const firstJob = await catalog.claimImport(url);
+  await catalog.attach(firstJob, 'known');
+  await catalog.finish({ ...firstJob, original: { key: 'k', contentHash: sha256Hex('known') } }, 'known');
   const line = { tenantId: shop.id, url, urlHash: sha256Hex(url), reference: 'page' };
   const gate = await closeGate(database, 'AFTER UPDATE ON images', 'NEW.deleted_at IS NOT NULL');
-  const deletion = catalog.softDelete(first.imageId);
+  const deletion = catalog.softDelete(firstJob.imageId);
   await gate.untilBlocked(1);
   const importResults = catalog.jobs.enqueueUrls([line], 'reuse-completed', 50);
   await gate.untilBlocked(2);
@@ -236,7 +236,7 @@ test('imports a URL again when its image is deleted concurrently', async () => {
   ).toEqual({ count: 1 });
 });
 
-test('makes the next import the first image when the first import is deleted while its content is attached', async () => {
+test('promotes the second import to the first image if the first import is deleted while its content is attached', async () => {
   const job = await catalog.claimImport('https://example.com/1');
   const nextJob = await catalog.claimImport('https://example.com/2');
   const contentGate = await closeGate(database, 'AFTER UPDATE ON images', 'OLD.content_hash IS NULL');

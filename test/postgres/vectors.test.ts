@@ -45,7 +45,7 @@ async function runAsAdmin(name: string, script: string): Promise<void> {
   await admin.close();
 }
 
-const options = { limit: 5, threshold: 0 };
+const searchOptions = { limit: 5, threshold: 0 };
 
 test('works without pgvector, except for similarity search', async () => {
   const { database } = await openRestrictedDatabase();
@@ -62,7 +62,7 @@ test('works without pgvector, except for similarity search', async () => {
   await catalog.softDelete(id);
   expect(await catalog.purge(id)).toMatchObject({ renditions: 2 });
   await expect(
-    queries.embeddings.similarToContent(shop.id, sha256Hex('vase'), embeddingSpace, options),
+    queries.embeddings.similarToContent(shop.id, sha256Hex('vase'), embeddingSpace, searchOptions),
   ).rejects.toMatchObject({ code: 'similarity_unavailable', status: 501 });
   expect(await queries.embeddings.count(embeddingSpace)).toBe(0);
 });

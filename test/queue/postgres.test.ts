@@ -8,7 +8,7 @@ import { findFreePort } from '../support/inner/redis-server.ts';
 import { runOnServer } from '../support/inner/server-database.ts';
 import { startTcpProxy, type TcpProxy } from '../support/inner/tcp-proxy.ts';
 import { services } from '../support/services.ts';
-import { describeQueue, dueJobs, listen } from './queue-contract.ts';
+import { describeQueue, makeDueJobs, listen } from './queue-contract.ts';
 import { timeScale } from '../support/time-scale.ts';
 
 const connectionString = services.databaseUrl ?? '';
@@ -39,9 +39,9 @@ async function openQueueThroughProxy(heartbeatMs?: number) {
   const { hostname: host, port } = new URL(connectionString);
   const proxy = await startTcpProxy({ host, port: Number(port) });
   const channel = makeChannelName();
-  const connected = openQueue(channel, proxyConnection(proxy), heartbeatMs);
-  await waitUntilReady(connected.queue);
-  return { ...connected, proxy, channel };
+  const openedQueue = openQueue(channel, proxyConnection(proxy), heartbeatMs);
+  await waitUntilReady(openedQueue.queue);
+  return { ...openedQueue, proxy, channel };
 }
 
 /** Terminates the connections that listen on a channel and returns the number of connections. */
@@ -64,11 +64,11 @@ describe.skipIf(!services.databaseUrl)('PostgreSQL queue', () => {
     isShared: true,
   });
 
-  test('delivers its own wake-ups once', async () => {
+  test('delivers a queue’s own wake-ups only once', async () => {
     const { queue } = openQueue(makeChannelName());
     await waitUntilReady(queue);
     const listener = listen(queue);
-    queue.wake(dueJobs());
+    queue.wake(makeDueJobs());
     await sleep(300);
     expect(listener.polls).toBe(1);
   });
@@ -82,7 +82,7 @@ describe.skipIf(!services.databaseUrl)('PostgreSQL queue', () => {
     await expect.poll(() => logger.messages(), pollOptions).toEqual([lostMessage, restoredMessage]);
     await expect.poll(() => [deriveListener.polls, importListener.polls], pollOptions).toEqual([1, 1]);
     await waitUntilReady(sender.queue);
-    sender.queue.wake(dueJobs());
+    sender.queue.wake(makeDueJobs());
     await expect.poll(() => [deriveListener.polls, importListener.polls], pollOptions).toEqual([2, 1]);
   });
 
@@ -97,7 +97,7 @@ describe.skipIf(!services.databaseUrl)('PostgreSQL queue', () => {
       .toMatch(
         /^PostgreSQL notifications are unavailable \(.+\)\. No jobs are lost, because workers poll every second\.$/,
       );
-    queue.wake(dueJobs());
+    queue.wake(makeDueJobs());
     expect(localListener.polls).toBe(1);
     await sleep(3_000);
     expect(remoteListener.polls).toBe(0);
@@ -119,14 +119,14 @@ describe.skipIf(!services.databaseUrl)('PostgreSQL queue', () => {
     const otherQueue = openQueue(channel);
     await waitUntilReady(otherQueue.queue);
     const pollsBefore = listener.polls;
-    otherQueue.queue.wake(dueJobs());
+    otherQueue.queue.wake(makeDueJobs());
     await expect.poll(() => listener.polls, pollOptions).toBe(pollsBefore + 1);
   });
 
   test('closes quickly while the server does not respond', async () => {
     const { queue, proxy } = await openQueueThroughProxy();
     proxy.blackhole();
-    queue.wake(dueJobs());
+    queue.wake(makeDueJobs());
     const startedAt = performance.now();
     await queue.close();
     expect(performance.now() - startedAt).toBeLessThan(1_000 * timeScale);
@@ -147,7 +147,7 @@ test('accepts wake-ups while the server is unreachable, and does not reveal the 
   const connectionString = `postgres://user:secret@127.0.0.1:${await findFreePort()}/nothing`;
   const { queue, logger } = openQueue(makeChannelName(), { connectionString });
   const listener = listen(queue);
-  queue.wake(dueJobs());
+  queue.wake(makeDueJobs());
   expect(listener.polls).toBe(1);
   await expect.poll(() => queue.outageReason(), pollOptions).toContain('ECONNREFUSED');
   await sleep(1_500);

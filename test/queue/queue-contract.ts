@@ -13,7 +13,7 @@ export interface QueueUnderTest {
 }
 
 /** Returns due jobs with arbitrary ids. */
-export const dueJobs = (kind: JobKind = 'derive', count = 1): DueJob[] =>
+export const makeDueJobs = (kind: JobKind = 'derive', count = 1): DueJob[] =>
   Array.from({ length: count }, (_, id) => ({ id: id + 1, kind }));
 
 /** Registers a listener that counts how often it is called. */
@@ -48,7 +48,7 @@ export function describeQueue(name: string, { open, isShared }: QueueUnderTest):
       queue.onWake('derive', () => Promise.resolve(resolve()));
       await sleep(deliveryMs);
       const startedAt = performance.now();
-      queue.wake(dueJobs());
+      queue.wake(makeDueJobs());
       await woken;
       expect(performance.now() - startedAt).toBeLessThan(100 * timeScale);
       expect(queue.outageReason()).toBeUndefined();
@@ -58,11 +58,11 @@ export function describeQueue(name: string, { open, isShared }: QueueUnderTest):
       const queue = await openOne();
       const [deriveListener, importListener] = [listen(queue), listen(queue, 'import')];
       await sleep(deliveryMs);
-      queue.wake(dueJobs('import'));
+      queue.wake(makeDueJobs('import'));
       await expect.poll(() => importListener.polls, pollOptions).toBe(1);
       await sleep(deliveryMs);
       expect(deriveListener.polls).toBe(0);
-      queue.wake([...dueJobs('import'), ...dueJobs('derive')]);
+      queue.wake([...makeDueJobs('import'), ...makeDueJobs('derive')]);
       await expect.poll(() => [deriveListener.polls, importListener.polls], pollOptions).toEqual([1, 2]);
     });
 
@@ -71,7 +71,7 @@ export function describeQueue(name: string, { open, isShared }: QueueUnderTest):
       const listener = listen(queue);
       await sleep(deliveryMs);
       for (let polls = 1; polls <= 5; polls++) {
-        queue.wake(dueJobs());
+        queue.wake(makeDueJobs());
         await expect.poll(() => listener.polls, pollOptions).toBe(polls);
       }
     });
@@ -82,7 +82,7 @@ export function describeQueue(name: string, { open, isShared }: QueueUnderTest):
       await sleep(deliveryMs);
       listener.stop();
       listener.stop();
-      queue.wake(dueJobs());
+      queue.wake(makeDueJobs());
       await sleep(deliveryMs);
       expect(listener.polls).toBe(0);
     });
@@ -92,7 +92,7 @@ export function describeQueue(name: string, { open, isShared }: QueueUnderTest):
       const listener = listen(queue);
       await sleep(deliveryMs);
       const startedAt = performance.now();
-      queue.wake(dueJobs(), 700);
+      queue.wake(makeDueJobs(), 700);
       await expect.poll(() => listener.polls, pollOptions).toBe(1);
       expect(performance.now() - startedAt).toBeGreaterThan(650);
       expect(performance.now() - startedAt).toBeLessThan(1_500 * timeScale);
@@ -102,8 +102,8 @@ export function describeQueue(name: string, { open, isShared }: QueueUnderTest):
       const queue = await openOne();
       const listener = listen(queue);
       await sleep(deliveryMs);
-      queue.wake(dueJobs(), 60_000);
-      queue.wake(dueJobs());
+      queue.wake(makeDueJobs(), 60_000);
+      queue.wake(makeDueJobs());
       await expect.poll(() => listener.polls, pollOptions).toBe(1);
     });
 
@@ -115,8 +115,8 @@ export function describeQueue(name: string, { open, isShared }: QueueUnderTest):
         await sleep(2);
       });
       await sleep(deliveryMs);
-      for (let i = 0; i < 1_000; i++) queue.wake(dueJobs());
-      queue.wake(dueJobs('derive', 10_000));
+      for (let i = 0; i < 1_000; i++) queue.wake(makeDueJobs());
+      queue.wake(makeDueJobs('derive', 10_000));
       await expect.poll(() => polls, pollOptions).toBeGreaterThan(0);
       await sleep(deliveryMs);
       expect(polls).toBeLessThanOrEqual(200);
@@ -128,9 +128,9 @@ export function describeQueue(name: string, { open, isShared }: QueueUnderTest):
       let polls = 0;
       queue.onWake('derive', () => (++polls === 1 ? firstPoll.promise : Promise.resolve()));
       await sleep(deliveryMs);
-      queue.wake(dueJobs());
+      queue.wake(makeDueJobs());
       await expect.poll(() => polls, pollOptions).toBe(1);
-      queue.wake(dueJobs());
+      queue.wake(makeDueJobs());
       await sleep(deliveryMs);
       expect(polls).toBe(1);
       firstPoll.resolve();
@@ -141,12 +141,12 @@ export function describeQueue(name: string, { open, isShared }: QueueUnderTest):
       const queue = await openOne();
       const listener = listen(queue);
       await sleep(deliveryMs);
-      queue.wake(dueJobs(), 100);
+      queue.wake(makeDueJobs(), 100);
       const startedAt = performance.now();
       await Promise.all([queue.close(), queue.close()]);
       await queue.close();
       expect(performance.now() - startedAt).toBeLessThan(1_000 * timeScale);
-      queue.wake(dueJobs());
+      queue.wake(makeDueJobs());
       queue.onWake('derive', () => Promise.resolve(void listener.polls++));
       await sleep(deliveryMs);
       expect(listener.polls).toBe(0);
@@ -160,7 +160,7 @@ export function describeQueue(name: string, { open, isShared }: QueueUnderTest):
         return new Promise(() => undefined);
       });
       await sleep(deliveryMs);
-      queue.wake(dueJobs());
+      queue.wake(makeDueJobs());
       await expect.poll(() => polls, pollOptions).toBe(1);
       const startedAt = performance.now();
       await queue.close();
@@ -170,32 +170,32 @@ export function describeQueue(name: string, { open, isShared }: QueueUnderTest):
     if (!isShared) return;
 
     test('wakes an idle listener in another process', async () => {
-      const [sender, idle] = await openAll(2);
-      const listener = listen(idle!);
+      const [sendingQueue, idleQueue] = await openAll(2);
+      const listener = listen(idleQueue!);
       await sleep(deliveryMs);
-      sender!.wake(dueJobs());
+      sendingQueue!.wake(makeDueJobs());
       await expect.poll(() => listener.polls, pollOptions).toBe(1);
     });
 
     test('delivers wake-ups only to the remaining processes after one process stops', async () => {
-      const [sender, stopping, remaining] = await openAll(3);
-      const stoppedListener = listen(stopping!);
+      const [sendingQueue, stoppingQueue, remainingQueue] = await openAll(3);
+      const stoppedListener = listen(stoppingQueue!);
       await sleep(deliveryMs);
       stoppedListener.stop();
-      sender!.wake(dueJobs());
-      const listener = listen(remaining!);
-      sender!.wake(dueJobs());
+      sendingQueue!.wake(makeDueJobs());
+      const listener = listen(remainingQueue!);
+      sendingQueue!.wake(makeDueJobs());
       await expect.poll(() => listener.polls, pollOptions).toBeGreaterThan(0);
       expect(stoppedListener.polls).toBe(0);
     });
 
     test('delivers wake-ups to an idle process while another process is busy', async () => {
-      const [sender, busy, idle] = await openAll(3);
-      busy!.onWake('derive', () => new Promise(() => undefined));
-      const listener = listen(idle!);
+      const [sendingQueue, busyQueue, idleQueue] = await openAll(3);
+      busyQueue!.onWake('derive', () => new Promise(() => undefined));
+      const listener = listen(idleQueue!);
       await sleep(deliveryMs);
       for (let i = 0; i < 5; i++) {
-        sender!.wake(dueJobs());
+        sendingQueue!.wake(makeDueJobs());
         await sleep(50);
       }
       await expect.poll(() => listener.polls, pollOptions).toBeGreaterThanOrEqual(4);

@@ -8,7 +8,7 @@ import { makeRedisQueue } from '../../src/queue/redis.ts';
 import { makeRecordingLogger } from '../support/inner/logger.ts';
 import { hasRedisServer, type PrivateRedis, makePrivateRedis } from '../support/inner/redis-server.ts';
 import { startTcpProxy } from '../support/inner/tcp-proxy.ts';
-import { dueJobs, listen } from './queue-contract.ts';
+import { makeDueJobs, listen } from './queue-contract.ts';
 import { timeScale } from '../support/time-scale.ts';
 
 const closeQueueModule = fileURLToPath(new URL('./fixtures/close-queue.ts', import.meta.url));
@@ -24,10 +24,10 @@ function openQueue(url: string) {
 /** Starts Redis, opens a queue with a listener, and waits until the listener has been woken. */
 async function openConnectedQueue(redis: PrivateRedis) {
   await redis.start();
-  const connected = openQueue(redis.url);
-  const listener = listen(connected.queue);
-  await expectWoken(connected.queue, listener);
-  return { ...connected, listener };
+  const openedQueue = openQueue(redis.url);
+  const listener = listen(openedQueue.queue);
+  await expectWoken(openedQueue.queue, listener);
+  return { ...openedQueue, listener };
 }
 
 async function expectWoken(queue: ReturnType<typeof makeRedisQueue>, listener: { polls: number }) {
@@ -36,7 +36,7 @@ async function expectWoken(queue: ReturnType<typeof makeRedisQueue>, listener: {
   await expect
     .poll(
       () => {
-        queue.wake(dueJobs());
+        queue.wake(makeDueJobs());
         return listener.polls;
       },
       { interval: 100 },
@@ -57,7 +57,7 @@ describe.skipIf(!hasRedisServer())('Redis queue', () => {
     const redis = await makePrivateRedis();
     const { queue, logger } = openQueue(redis.url.replace('://', '://user:secret@'));
     const listener = listen(queue);
-    queue.wake(dueJobs());
+    queue.wake(makeDueJobs());
     await sleep(1_500);
     expect(queue.outageReason()).toBe(
       `Redis at 127.0.0.1:${redis.port} is unavailable (ECONNREFUSED). No jobs are lost, because workers poll every second.`,
@@ -75,7 +75,7 @@ describe.skipIf(!hasRedisServer())('Redis queue', () => {
     const { queue, logger, listener } = await openConnectedQueue(redis);
     await redis.kill();
     await expect.poll(() => queue.outageReason(), pollOptions).toBeDefined();
-    queue.wake(dueJobs());
+    queue.wake(makeDueJobs());
     await sleep(2_000);
     await redis.start();
     await expectWoken(queue, listener);
@@ -103,17 +103,17 @@ describe.skipIf(!hasRedisServer())('Redis queue', () => {
     queue.onWake('derive', () => new Promise((resolve) => endPolls.push(resolve)));
     await expect.poll(() => queue.outageReason(), pollOptions).toBeUndefined();
     await sleep(300);
-    for (let i = 0; i < 5; i++) queue.wake(dueJobs('derive', 5));
+    for (let i = 0; i < 5; i++) queue.wake(makeDueJobs('derive', 5));
     await expect.poll(() => endPolls.length, pollOptions).toBe(1);
     await redis.command('FLUSHALL');
     await redis.command('SCRIPT', 'FLUSH');
     endPolls[0]?.();
     await sleep(300);
-    queue.wake(dueJobs());
+    queue.wake(makeDueJobs());
     await expect.poll(() => endPolls.length, pollOptions).toBe(2);
     endPolls[1]?.();
     await sleep(300);
-    queue.wake(dueJobs());
+    queue.wake(makeDueJobs());
     await expect.poll(() => endPolls.length, pollOptions).toBe(3);
     endPolls[2]?.();
   });
@@ -149,7 +149,7 @@ describe.skipIf(!hasRedisServer())('Redis queue', () => {
     await redis.start();
     const { queue } = openQueue(`${redis.url}/99`);
     await expect.poll(() => queue.outageReason(), pollOptions).toContain('DB index is out of range');
-    queue.wake(dueJobs());
+    queue.wake(makeDueJobs());
     await sleep(1_000);
     expect(queue.outageReason()).toContain('DB index is out of range');
     expect(await redis.command('DBSIZE')).toBe(0);
@@ -159,10 +159,10 @@ describe.skipIf(!hasRedisServer())('Redis queue', () => {
     const redis = await makePrivateRedis();
     const { queue, listener, logger } = await openConnectedQueue(redis);
     await redis.command('CONFIG', 'SET', 'maxmemory', '1');
-    queue.wake(dueJobs());
+    queue.wake(makeDueJobs());
     await expect.poll(() => queue.outageReason(), pollOptions).toContain('OOM');
     await redis.command('CONFIG', 'SET', 'maxmemory', '0');
-    queue.wake(dueJobs());
+    queue.wake(makeDueJobs());
     await expect.poll(() => queue.outageReason(), pollOptions).toBeUndefined();
     await expectWoken(queue, listener);
     expect(logger.messages('warn')).toHaveLength(1);
@@ -194,7 +194,7 @@ describe.skipIf(!hasRedisServer())('Redis queue', () => {
     const { queue } = openQueue(redis.url);
     await expect.poll(() => queue.outageReason(), pollOptions).toBeUndefined();
     for (let i = 0; i < 100; i++) {
-      queue.wake(dueJobs('derive', 100));
+      queue.wake(makeDueJobs('derive', 100));
       await sleep(5);
     }
     expect(await redis.command('LLEN', 'bull:vitrine-test-derive:wait')).toBeLessThan(1_400);

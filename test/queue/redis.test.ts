@@ -21,8 +21,8 @@ describe.skipIf(!services.redisUrl)('on a Redis server', () => {
     async open(count) {
       const name = `vitrine-test-${randomUUID()}`;
       onTestFinished(() => removeQueueKeys(name));
-      const make = () => makeRedisQueue({ url, name, logger: makeRecordingLogger() });
-      const queues = Array.from({ length: count }, make);
+      const makeQueue = () => makeRedisQueue({ url, name, logger: makeRecordingLogger() });
+      const queues = Array.from({ length: count }, makeQueue);
       for (const queue of queues) await expect.poll(() => queue.outageReason()).toBeUndefined();
       return queues;
     },

@@ -22,7 +22,7 @@ import { copyTemplate } from '../support/inner/template-database.ts';
 const exitingChild = fileURLToPath(new URL('../imaging/fixtures/exiting-child.ts', import.meta.url));
 
 /** Creates health checks for real components that a test can break. */
-async function makeHealth(
+async function makeHealthChecks(
   childModule?: string,
   queue: Pick<WorkQueue, 'kind' | 'outageReason'> = makeInProcessQueue(),
 ) {
@@ -64,7 +64,7 @@ async function makeHealth(
 const passedChecks = ['database', 'storage', 'queue', 'decoders'].map((name) => ({ name, error: undefined }));
 
 test('checks the database, storage, queue and decoders independently', async () => {
-  const { check, database, storage, logger } = await makeHealth();
+  const { check, database, storage, logger } = await makeHealthChecks();
   expect(await check.ready()).toEqual(passedChecks);
   await rm(storage.stagingDirectory, { recursive: true });
   await writeFile(storage.stagingDirectory, 'a file instead of the folder');
@@ -82,7 +82,7 @@ test('checks the database, storage, queue and decoders independently', async () 
 });
 
 test('reports only the decoders as failed if they keep exiting', async () => {
-  const { check } = await makeHealth(exitingChild);
+  const { check } = await makeHealthChecks(exitingChild);
   const decoderError = 'Decoder processes keep failing; see the log for details.';
   await expect
     .poll(async () => (await check.ready()).map(({ error }) => error), { timeout: 20_000, interval: 200 })
@@ -90,7 +90,7 @@ test('reports only the decoders as failed if they keep exiting', async () => {
 });
 
 test('includes the queue, embeddings, free space and versions in the details', async () => {
-  const { check, database, tenants, jobs } = await makeHealth();
+  const { check, database, tenants, jobs } = await makeHealthChecks();
   const shop = await tenants.ensure('shop');
   await recordPending(database, shop.id, 'done');
   await jobs.complete(await claimOne(database), [], makeDerivedFacts('done'));
@@ -116,7 +116,7 @@ test('includes the queue, embeddings, free space and versions in the details', a
 });
 
 test('reports no oldest job for an empty queue', async () => {
-  const { check } = await makeHealth();
+  const { check } = await makeHealthChecks();
   expect((await check.detailed()).queue).toEqual({
     kind: 'in-process',
     pending: 0,
@@ -128,7 +128,7 @@ test('reports no oldest job for an empty queue', async () => {
 });
 
 test('omits the details of an unavailable component, and reports the reason in its check', async () => {
-  const { check, database } = await makeHealth();
+  const { check, database } = await makeHealthChecks();
   await database.close();
   const details = await check.detailed();
   expect(details).toMatchObject({ database: undefined, queue: undefined, embeddings: undefined });
@@ -140,7 +140,7 @@ test('warns, but does not fail, if the queue cannot wake workers', async () => {
   const url = `redis://127.0.0.1:${await findFreePort()}`;
   const queue = makeRedisQueue({ url, name: 'vitrine-test', logger: makeRecordingLogger() });
   onTestFinished(() => queue.close());
-  const { check } = await makeHealth(undefined, queue);
+  const { check } = await makeHealthChecks(undefined, queue);
   await expect.poll(() => queue.outageReason()).toContain('ECONNREFUSED');
   const details = await check.detailed();
   expect(details.queue).toMatchObject({ kind: 'redis', trouble: queue.outageReason() });
@@ -151,14 +151,14 @@ test('warns, but does not fail, if the queue cannot wake workers', async () => {
 });
 
 test('warns about waiting jobs if no worker seems to be running', async () => {
-  const { check, database, tenants } = await makeHealth();
+  const { check, database, tenants } = await makeHealthChecks();
   const shop = await tenants.ensure('shop');
   const { jobId } = await recordPending(database, shop.id, 'waiting');
   expect(await check.ready()).toEqual(passedChecks);
   await database.runScript(`UPDATE jobs SET run_at = now() - interval '90 s' WHERE id = ${jobId}`);
-  const queue = (await check.ready()).find(({ name }) => name === 'queue');
-  expect(queue).toMatchObject({ error: undefined });
-  expect(queue?.warning).toMatch(/^1 derive job has been waiting for 9\d s\. Is a worker running\?$/);
+  const queueCheck = (await check.ready()).find(({ name }) => name === 'queue');
+  expect(queueCheck).toMatchObject({ error: undefined });
+  expect(queueCheck?.warning).toMatch(/^1 derive job has been waiting for 9\d s\. Is a worker running\?$/);
   // A running job shows that a worker is alive, regardless of how long the queue is.
   await database.runScript(`UPDATE jobs SET run_at = now() WHERE id = ${jobId}`);
   await recordPending(database, shop.id, 'running', { leaseSeconds: 60 });

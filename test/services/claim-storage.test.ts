@@ -15,11 +15,11 @@ const database = await useDatabase();
 beforeEach(() => database.runScript('UPDATE installation SET storage_marked_at = NULL'));
 
 /** Claims the storage in `folder`, as every process does when it starts. */
-async function start(folder: string, onDatabase: Database = database): Promise<void> {
+async function claimFolder(folder: string, claimingDatabase: Database = database): Promise<void> {
   const storage = await makeLocalStorage(folder);
   const staging = makeStaging(storage.stagingDirectory);
   await makeClaimStorage({
-    installation: makeInstallationQueries(onDatabase),
+    installation: makeInstallationQueries(claimingDatabase),
     storage,
     staging,
     logger: makeRecordingLogger(),
@@ -28,31 +28,31 @@ async function start(folder: string, onDatabase: Database = database): Promise<v
 
 test('marks the storage on the first start, and recognises it on later starts', async () => {
   const folder = await makeTestFolder();
-  await start(folder);
-  await start(folder);
+  await claimFolder(folder);
+  await claimFolder(folder);
   const { id } = await makeInstallationQueries(database).find();
   expect((await (await makeLocalStorage(folder)).readAll('installation/id')).toString()).toBe(id);
 });
 
 test('marks the storage once when many processes start at the same time', async () => {
   const folder = await makeTestFolder();
-  await Promise.all(Array.from({ length: 10 }, () => start(folder)));
-  await start(folder);
+  await Promise.all(Array.from({ length: 10 }, () => claimFolder(folder)));
+  await claimFolder(folder);
 });
 
 test('does not start with a different or unmounted folder, and suggests a fix', async () => {
   const folder = await makeTestFolder();
-  await start(folder);
-  await expect(start(await makeTestFolder())).rejects.toThrow(StartRefused);
+  await claimFolder(folder);
+  await expect(claimFolder(await makeTestFolder())).rejects.toThrow(StartRefused);
   await rm(join(folder, 'installation'), { recursive: true });
-  await expect(start(folder)).rejects.toThrow(
+  await expect(claimFolder(folder)).rejects.toThrow(
     /does not contain the images of this database: .* STORAGE_PATH, S3_BUCKET and S3_PREFIX are correct/,
   );
 });
 
 test('does not start with storage that belongs to a different database', async () => {
   const folder = await makeTestFolder();
-  await start(folder);
+  await claimFolder(folder);
   const otherDatabase = await openTestDatabase();
-  await expect(start(folder, otherDatabase)).rejects.toThrow(/belongs to a different database/);
+  await expect(claimFolder(folder, otherDatabase)).rejects.toThrow(/belongs to a different database/);
 });

@@ -83,7 +83,7 @@ async function tryPresets(presets: readonly Preset[], bytes?: Buffer) {
   return trials;
 }
 
-const preset = (name: string, side: number, quality = 85): Preset => ({
+const makePreset = (name: string, side: number, quality = 85): Preset => ({
   name,
   width: side,
   height: side,
@@ -92,9 +92,9 @@ const preset = (name: string, side: number, quality = 85): Preset => ({
 
 test('tries the presets in order and recommends the smallest result of good quality', async () => {
   const { results, recommended } = await tryPresets([
-    preset('zoom', 600, 95),
-    preset('card', 500),
-    preset('tiny', 16),
+    makePreset('zoom', 600, 95),
+    makePreset('card', 500),
+    makePreset('tiny', 16),
   ]);
   expect(results.map(({ preset: name }) => name)).toEqual(['zoom', 'card', 'tiny']);
   const [zoom, card, tiny] = results;
@@ -106,8 +106,8 @@ test('tries the presets in order and recommends the smallest result of good qual
   expect(recommended).toBe('card');
 });
 
-test('recommends the best preset if none reaches good quality', async () => {
-  const { results, recommended } = await tryPresets([preset('tiny', 16), preset('small', 80)]);
+test('recommends the best preset if no preset reaches good quality', async () => {
+  const { results, recommended } = await tryPresets([makePreset('tiny', 16), makePreset('small', 80)]);
   expect(results.every(({ quality }) => quality < 0.95)).toBe(true);
   expect(recommended).toBe('small');
 });

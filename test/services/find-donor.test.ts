@@ -3,16 +3,16 @@ import { possibleDonors } from '../../src/services/find-donor.ts';
 import type { NearMatch } from '../../src/services/find-near-duplicates.ts';
 import { makeRendition } from '../support/inner/records.ts';
 
-const rendition = (preset: string, width: number, height: number, recipe = 'r1') => ({
+const renditionWithSize = (preset: string, width: number, height: number, recipe = 'r1') => ({
   ...makeRendition(1, 'vase', preset),
   id: 1,
   width,
   height,
   recipe,
 });
-const ownRenditions = [rendition('thumb', 100, 80), rendition('card', 400, 320)];
+const ownRenditions = [renditionWithSize('thumb', 100, 80), renditionWithSize('card', 400, 320)];
 
-const match = (id: number, renditions = ownRenditions): NearMatch => ({
+const makeMatch = (id: number, renditions = ownRenditions): NearMatch => ({
   id,
   uuid: `uuid-${id}`,
   distance: 1,
@@ -26,42 +26,42 @@ const findDonorIds = (matches: readonly NearMatch[], hasAlpha = false) =>
   possibleDonors(matches, { imageId: 9, hasAlpha, renditions: ownRenditions }).map(({ match: { id } }) => id);
 
 test('returns the matches that have every rendition, in order', () => {
-  expect(findDonorIds([match(3), match(2)])).toEqual([3, 2]);
+  expect(findDonorIds([makeMatch(3), makeMatch(2)])).toEqual([3, 2]);
   expect(findDonorIds([])).toEqual([]);
 });
 
 test("excludes newer images, because two images that reuse each other's renditions would have no files", () => {
-  expect(findDonorIds([match(10), match(9)])).toEqual([]);
-  expect(findDonorIds([match(10), match(4)])).toEqual([4]);
+  expect(findDonorIds([makeMatch(10), makeMatch(9)])).toEqual([]);
+  expect(findDonorIds([makeMatch(10), makeMatch(4)])).toEqual([4]);
 });
 
 test('excludes a transparent original for an opaque image, and vice versa', () => {
-  expect(findDonorIds([{ ...match(1), hasAlpha: true }])).toEqual([]);
-  expect(findDonorIds([match(1)], true)).toEqual([]);
-  expect(findDonorIds([{ ...match(1), hasAlpha: null }])).toEqual([]);
-  expect(findDonorIds([{ ...match(1), hasAlpha: true }], true)).toEqual([1]);
+  expect(findDonorIds([{ ...makeMatch(1), hasAlpha: true }])).toEqual([]);
+  expect(findDonorIds([makeMatch(1)], true)).toEqual([]);
+  expect(findDonorIds([{ ...makeMatch(1), hasAlpha: null }])).toEqual([]);
+  expect(findDonorIds([{ ...makeMatch(1), hasAlpha: true }], true)).toEqual([1]);
 });
 
 test.each([
-  ['a preset is missing', [rendition('card', 400, 320)]],
+  ['a preset is missing', [renditionWithSize('card', 400, 320)]],
   [
     'a rendition was made with a different recipe',
-    [rendition('thumb', 100, 80), rendition('card', 400, 320, 'r0')],
+    [renditionWithSize('thumb', 100, 80), renditionWithSize('card', 400, 320, 'r0')],
   ],
-  ['a rendition is narrower', [rendition('thumb', 100, 80), rendition('card', 398, 320)]],
-  ['a rendition is shorter', [rendition('thumb', 100, 78), rendition('card', 400, 320)]],
-  ['a rendition is larger', [rendition('thumb', 100, 80), rendition('card', 800, 640)]],
+  ['a rendition is narrower', [renditionWithSize('thumb', 100, 80), renditionWithSize('card', 398, 320)]],
+  ['a rendition is shorter', [renditionWithSize('thumb', 100, 78), renditionWithSize('card', 400, 320)]],
+  ['a rendition is larger', [renditionWithSize('thumb', 100, 80), renditionWithSize('card', 800, 640)]],
 ])('excludes a match if %s', (_reason, renditions) => {
-  expect(findDonorIds([match(1, renditions)])).toEqual([]);
+  expect(findDonorIds([makeMatch(1, renditions)])).toEqual([]);
 });
 
 test('tolerates rounding differences, and pairs only the image’s presets', () => {
   const donorRenditions = [
-    rendition('zoom', 900, 800),
-    rendition('card', 400, 319),
-    rendition('thumb', 99, 80),
+    renditionWithSize('zoom', 900, 800),
+    renditionWithSize('card', 400, 319),
+    renditionWithSize('thumb', 99, 80),
   ];
-  const [donor] = possibleDonors([match(1, donorRenditions)], {
+  const [donor] = possibleDonors([makeMatch(1, donorRenditions)], {
     imageId: 9,
     hasAlpha: false,
     renditions: ownRenditions,

@@ -9,7 +9,7 @@ import { makeRig, type Rig, type RigOptions, useTestResources } from '../support
 
 const resources = await useTestResources();
 const { database } = resources;
-const claim = () => claimOne(database, 60, 'import');
+const claimImportJob = () => claimOne(database, 60, 'import');
 
 /** Creates a test rig and a web server to import from. */
 async function setUp(options?: RigOptions) {
@@ -19,7 +19,7 @@ async function setUp(options?: RigOptions) {
 /** Imports a URL and runs its job once. */
 async function importOnce(rig: Rig, url: string, tenantName = 'shop') {
   const { image } = await rig.ingestUrls.one(unrestrictedPrincipal, { url, tenantName });
-  const outcome = await rig.runJob(await claim());
+  const outcome = await rig.runJob(await claimImportJob());
   return { id: image.id, outcome, image: (await rig.image(image.id))! };
 }
 
@@ -78,7 +78,7 @@ test('does not reuse content across tenants', async () => {
   expect(image.originalKey).not.toBe(uploadedImage.originalKey);
 });
 
-test('does not download again once the original is stored', async () => {
+test('does not download again after the original is stored', async () => {
   const { rig, origin } = await setUp();
   const bytes = await makeUniquePicture();
   await writeFile(rig.filePath('renditions'), 'a file instead of the folder');
@@ -89,7 +89,7 @@ test('does not download again once the original is stored', async () => {
   await origin.close();
   const { items } = await rig.reports.list(unrestrictedPrincipal, {}, { limit: 9, offset: 0 });
   await makeDue(database, items[0]!.id);
-  expect(await rig.runJob(await claim())).toMatchObject({ state: 'completed' });
+  expect(await rig.runJob(await claimImportJob())).toMatchObject({ state: 'completed' });
   expect(origin.requestCount('/vase.jpg')).toBe(1);
   expect(await rig.image(id)).toMatchObject({ status: 'completed', filename: 'vase.jpg' });
 });
@@ -146,7 +146,7 @@ test('retries if the server is overloaded or unreachable', async () => {
   expect(items).toMatchObject([{ state: 'pending', failureStage: 'fetch', retries: 1 }]);
   await origin.close();
   await makeDue(database, items[0]!.id);
-  expect(await rig.runJob(await claim())).toMatchObject({
+  expect(await rig.runJob(await claimImportJob())).toMatchObject({
     state: 'retrying',
     delaySeconds: 4,
     error: {
@@ -162,6 +162,6 @@ test('does not restore an image that was deleted before its import ran', async (
   const url = origin.put('/vase.jpg', await makeUniquePicture());
   const { image } = await rig.ingestUrls.one(unrestrictedPrincipal, { url, tenantName: 'shop' });
   await rig.softDelete({ id: image.id });
-  await rig.runJob(await claim());
+  await rig.runJob(await claimImportJob());
   expect(await rig.image(image.id)).toBeUndefined();
 });

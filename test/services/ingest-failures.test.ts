@@ -8,7 +8,7 @@ import { makeRig, type Rig, useTestResources } from '../support/inner/rig.ts';
 
 const resources = await useTestResources();
 const { database } = resources;
-const queued = { mode: 'queued' } as const;
+const queuedMode = { mode: 'queued' } as const;
 
 async function expectNothingStored(rig: Rig): Promise<void> {
   expect(
@@ -54,11 +54,11 @@ test('rejects a file that is not a picture before storing anything', async () =>
 test('keeps an undecodable queued upload as a failed image, and retries it when the picture is uploaded again', async () => {
   const rig = await makeRig(resources);
   const bytes = await makeBrokenPicture();
-  const firstUpload = await rig.upload(bytes, queued);
+  const firstUpload = await rig.upload(bytes, queuedMode);
   await rig.runJob(await claimOne(database));
   const error = 'The JPEG image is truncated: the file ends too early.';
   expect(await rig.image(firstUpload.image.id)).toMatchObject({ status: 'failed', error });
-  const secondUpload = await rig.upload(bytes, queued);
+  const secondUpload = await rig.upload(bytes, queuedMode);
   expect(secondUpload).toMatchObject({
     outcome: 'retried',
     image: { id: firstUpload.image.id, status: 'pending', error: null },
@@ -70,7 +70,7 @@ test('keeps an undecodable queued upload as a failed image, and retries it when 
   expect(await rig.image(firstUpload.image.id)).toMatchObject({ status: 'failed', error });
 });
 
-test('rejects uploads with a retryable error while storage is failing', async () => {
+test('returns a retryable error for uploads while storage is failing', async () => {
   const rig = await makeRig(resources);
   await writeFile(rig.filePath('originals'), 'a file instead of the folder');
   const bytes = await makeUniquePicture();
@@ -97,7 +97,7 @@ test('repairs a missing or truncated original when the same bytes are uploaded a
 test('completes an image with a missing original when its bytes are uploaded again', async () => {
   const rig = await makeRig(resources);
   const bytes = await makeUniquePicture();
-  const { image } = await rig.upload(bytes, queued);
+  const { image } = await rig.upload(bytes, queuedMode);
   await rm(rig.filePath(image.originalKey!));
   await rig.runJob(await claimOne(database));
   expect(await rig.image(image.id)).toMatchObject({ status: 'failed', errorCode: 'original_missing' });

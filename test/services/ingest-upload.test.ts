@@ -12,8 +12,8 @@ import { countWakes } from '../support/inner/wakes.ts';
 
 const resources = await useTestResources();
 const { database } = resources;
-const queued = { mode: 'queued' } as const;
-const counts = () =>
+const queuedMode = { mode: 'queued' } as const;
+const countRows = () =>
   selectRow<{ images: number; jobs: number }>(
     database,
     'SELECT (SELECT count(*) FROM images) AS images, (SELECT count(*) FROM jobs) AS jobs',
@@ -41,7 +41,7 @@ test('returns an inline upload with its renditions, and stores the original unde
 test('returns a queued upload immediately, and wakes a worker', async () => {
   const rig = await makeRig(resources);
   const wakes = countWakes(rig.queue);
-  const { outcome, image, jobId } = await rig.upload(await makeUniquePicture(), queued);
+  const { outcome, image, jobId } = await rig.upload(await makeUniquePicture(), queuedMode);
   expect({ outcome, status: image.status, renditions: image.renditions, wakes }).toEqual({
     outcome: 'new',
     status: 'pending',
@@ -54,7 +54,7 @@ test('returns a queued upload immediately, and wakes a worker', async () => {
 
 test('gives inline uploads a higher priority than queued uploads', async () => {
   const rig = await makeRig(resources, { inlineMs: 0 });
-  await rig.upload(await makeUniquePicture(), queued);
+  await rig.upload(await makeUniquePicture(), queuedMode);
   const { image } = await rig.upload(await makeUniquePicture());
   const priorities = await selectRow<{ inline: number; queued: number }>(
     database,
@@ -72,7 +72,7 @@ test('returns the existing image for known bytes, regardless of the filename and
     const upload = await rig.upload(bytes, { filename: 'other.jpg', mode });
     expect(upload).toEqual({ outcome: 'known', image, jobId: undefined });
   }
-  expect(await counts()).toEqual({ images: 1, jobs: 1 });
+  expect(await countRows()).toEqual({ images: 1, jobs: 1 });
   expect(await readdir(rig.staging.directory)).toEqual([]);
 });
 
@@ -86,7 +86,7 @@ test('creates one image for forty concurrent uploads of the same bytes', async (
     expect(image.status).toBe('completed');
     expect(image.renditions).toHaveLength(2);
   }
-  expect(await counts()).toEqual({ images: 1, jobs: 1 });
+  expect(await countRows()).toEqual({ images: 1, jobs: 1 });
   expect(await rig.storedKeys()).toHaveLength(3);
 });
 
@@ -149,7 +149,7 @@ test('rejects an invalid tenant name, and stores nothing', async () => {
       status: 400,
     });
   }
-  expect(await counts()).toEqual({ images: 0, jobs: 0 });
+  expect(await countRows()).toEqual({ images: 0, jobs: 0 });
   expect(await readdir(rig.staging.directory)).toEqual([]);
   expect(existsSync(rig.filePath('originals'))).toBe(false);
 });

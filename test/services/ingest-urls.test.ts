@@ -8,19 +8,19 @@ import { makeRig, useTestResources } from '../support/inner/rig.ts';
 import { countWakes } from '../support/inner/wakes.ts';
 
 const resources = await useTestResources();
-const vase = 'https://example.com/vase.jpg';
+const vaseUrl = 'https://example.com/vase.jpg';
 const page = { limit: 50, offset: 0 };
 
 test('records a pending image and a job for a URL, and wakes a worker', async () => {
   const rig = await makeRig(resources);
   const wakes = countWakes(rig.queue);
   const { outcome, image } = await rig.ingestUrls.one(unrestrictedPrincipal, {
-    url: `${vase}#part`,
+    url: `${vaseUrl}#part`,
     tenantName: 'shop',
     reference: 'page 1',
   });
   expect(outcome).toBe('new');
-  expect(image).toMatchObject({ status: 'pending', url: vase, tenant: 'shop', inUseCount: 1 });
+  expect(image).toMatchObject({ status: 'pending', url: vaseUrl, tenant: 'shop', inUseCount: 1 });
   expect(wakes.count).toBe(1);
   expect(await claimOne(resources.database, 60, 'import')).toMatchObject({ imageId: image.id });
 });
@@ -30,9 +30,9 @@ test('returns the existing image for an equivalent URL whose import is active or
   const origin = await startOrigin();
   const url = origin.put('/vase.jpg', await makeUniquePicture());
   const firstImport = await rig.ingestUrls.one(unrestrictedPrincipal, { url, tenantName: 'shop' });
-  const upperCaseScheme = url.replace('http:', 'HTTP:');
+  const urlWithUpperCaseScheme = url.replace('http:', 'HTTP:');
   expect(
-    await rig.ingestUrls.one(unrestrictedPrincipal, { url: upperCaseScheme, tenantName: 'shop' }),
+    await rig.ingestUrls.one(unrestrictedPrincipal, { url: urlWithUpperCaseScheme, tenantName: 'shop' }),
   ).toMatchObject({
     outcome: 'active',
     image: { id: firstImport.image.id },
@@ -47,11 +47,11 @@ test('returns the existing image for an equivalent URL whose import is active or
   expect(origin.requestCount('/vase.jpg')).toBe(1);
 });
 
-test('rejects a URL that is being imported, and reports its image, with DUPLICATE_HANDLING=reject-active', async () => {
+test('with DUPLICATE_HANDLING=reject-active, rejects a URL that is being imported and reports its image', async () => {
   const rig = await makeRig(resources, { duplicateHandling: 'reject-active' });
-  const { image } = await rig.ingestUrls.one(unrestrictedPrincipal, { url: vase, tenantName: 'shop' });
+  const { image } = await rig.ingestUrls.one(unrestrictedPrincipal, { url: vaseUrl, tenantName: 'shop' });
   await expect(
-    rig.ingestUrls.one(unrestrictedPrincipal, { url: vase, tenantName: 'shop' }),
+    rig.ingestUrls.one(unrestrictedPrincipal, { url: vaseUrl, tenantName: 'shop' }),
   ).rejects.toMatchObject({
     code: 'import_active',
     message: `This URL is already being imported as image ${image.id}. Try again when that import has finished.`,
@@ -78,7 +78,7 @@ test.each([
   ['contains a control character', 'page\u0007'],
 ])('rejects a reference that %s', async (_case, reference) => {
   const rig = await makeRig(resources);
-  const line = { url: vase, tenantName: 'shop', reference };
+  const line = { url: vaseUrl, tenantName: 'shop', reference };
   await expect(rig.ingestUrls.one(unrestrictedPrincipal, line)).rejects.toMatchObject({
     code: 'invalid_request',
   });
@@ -87,12 +87,12 @@ test.each([
 test('rejects each invalid line with a reason, and records the other lines', async () => {
   const rig = await makeRig(resources);
   const receipt = await rig.ingestUrls.many(unrestrictedPrincipal, [
-    { url: vase, tenantName: 'shop', reference: 'page 1' },
+    { url: vaseUrl, tenantName: 'shop', reference: 'page 1' },
     { url: 'nonsense', tenantName: 'shop' },
-    { url: vase, tenantName: 'shop' },
-    { url: `${vase}?2`, tenantName: 'no/tenant' },
+    { url: vaseUrl, tenantName: 'shop' },
+    { url: `${vaseUrl}?2`, tenantName: 'no/tenant' },
     { url: 'http://10.0.0.1/', tenantName: 'shop' },
-    { url: `${vase}?3`, tenantName: 'other' },
+    { url: `${vaseUrl}?3`, tenantName: 'other' },
   ]);
   expect(receipt.lines.map(({ line, outcome, code }) => [line, outcome, code])).toEqual([
     [1, 'new', null],
@@ -128,7 +128,7 @@ test('records an import whose lines are all rejected', async () => {
 test('counts the completed and failed images of an import, but no deleted images', async () => {
   const rig = await makeRig(resources);
   const origin = await startOrigin();
-  const urls = [origin.put('/a.jpg', await makeUniquePicture()), origin.put('/b.jpg', 404), `${vase}?c`];
+  const urls = [origin.put('/a.jpg', await makeUniquePicture()), origin.put('/b.jpg', 404), `${vaseUrl}?c`];
   const { id, lines } = await rig.ingestUrls.many(
     unrestrictedPrincipal,
     urls.map((url) => ({ url, tenantName: 'shop' })),
@@ -149,7 +149,7 @@ test('hides an import from callers of other tenants', async () => {
   const rig = await makeRig(resources);
   const shop = await rig.tenants.ensure('shop');
   const boundPrincipal = { ...unrestrictedPrincipal, tenantId: shop.id };
-  const lines = [{ url: vase, tenantName: 'shop' }];
+  const lines = [{ url: vaseUrl, tenantName: 'shop' }];
   const [unboundImport, ownImport] = [
     await rig.ingestUrls.many(unrestrictedPrincipal, lines),
     await rig.ingestUrls.many(boundPrincipal, lines),
@@ -158,7 +158,9 @@ test('hides an import from callers of other tenants', async () => {
   expect(await rig.imports.find(boundPrincipal, { id: ownImport.id }, page)).toMatchObject({
     id: ownImport.id,
   });
-  const otherTenantImport = await rig.ingestUrls.many(boundPrincipal, [{ url: vase, tenantName: 'other' }]);
+  const otherTenantImport = await rig.ingestUrls.many(boundPrincipal, [
+    { url: vaseUrl, tenantName: 'other' },
+  ]);
   expect(otherTenantImport.lines[0]).toMatchObject({ outcome: 'refused', code: 'tenant_not_found' });
 });
 

@@ -9,7 +9,7 @@ import { countWakes } from '../support/inner/wakes.ts';
 
 const resources = await useTestResources();
 const { database } = resources;
-const queued = { mode: 'queued' } as const;
+const queuedMode = { mode: 'queued' } as const;
 
 /** Creates a test rig with its job service and a counter of worker wake-ups. */
 async function setUp() {
@@ -20,7 +20,7 @@ async function setUp() {
 
 test('retries a failed job and completes its image', async () => {
   const { rig, wakes, jobs } = await setUp();
-  const { image, jobId } = await rig.upload(await makeUniquePicture(), queued);
+  const { image, jobId } = await rig.upload(await makeUniquePicture(), queuedMode);
   await rename(rig.filePath('originals'), rig.filePath('moved-away'));
   expect(await rig.runJob(await claimOne(database))).toMatchObject({ state: 'failed' });
   await rename(rig.filePath('moved-away'), rig.filePath('originals'));
@@ -51,7 +51,7 @@ test('downloads the file again when a failed import is retried', async () => {
 
 test('reports why a job cannot be retried', async () => {
   const { rig, wakes, jobs } = await setUp();
-  const { jobId, image } = await rig.upload(await makeBrokenPicture(), queued);
+  const { jobId, image } = await rig.upload(await makeBrokenPicture(), queuedMode);
   await expect(jobs.retry(unrestrictedPrincipal, jobId!)).rejects.toMatchObject({
     code: 'job_not_failed',
     message: `Job ${jobId} is pending; only failed jobs can be retried.`,
@@ -73,7 +73,7 @@ test('reports why a job cannot be retried', async () => {
 test('retries all failed jobs with the given cause, and wakes workers if any job is retried', async () => {
   const { rig, wakes, jobs } = await setUp();
   for (let i = 0; i < 3; i++) {
-    await rig.upload(await makeBrokenPicture(), { ...queued, tenantName: i === 0 ? 'other' : 'shop' });
+    await rig.upload(await makeBrokenPicture(), { ...queuedMode, tenantName: i === 0 ? 'other' : 'shop' });
     await rig.runJob(await claimOne(database));
   }
   wakes.count = 0;

@@ -16,22 +16,22 @@ async function claimSlowJob(rig: Rig) {
   return { image, job: await claimOne(database) };
 }
 
-const allRows = async () => ({
+const selectAllRows = async () => ({
   jobs: await selectRows(database, 'SELECT * FROM jobs'),
   images: await selectRows(database, 'SELECT * FROM images'),
   renditions: await selectRows(database, 'SELECT * FROM renditions'),
 });
 
-test('writes nothing after its lease has been taken over', async () => {
+test('writes nothing after the job’s lease has been taken over', async () => {
   // The lease is so long that no heartbeat is due during the job, so this worker does not detect the takeover.
   const rig = await makeRig(resources, { leaseSeconds: 3600 });
   const { image, job } = await claimSlowJob(rig);
   const staleRun = rig.runJob(job);
   await rig.jobs.takeOverLostLeases(10, true);
   const nextClaim = await claimOne(database);
-  const rowsBefore = await allRows();
+  const rowsBefore = await selectAllRows();
   expect(await staleRun).toEqual({ state: 'dropped' });
-  expect(await allRows()).toEqual(rowsBefore);
+  expect(await selectAllRows()).toEqual(rowsBefore);
   expect(rig.logger.messages('warn')).toEqual([
     `job ${job.id} (image ${image.id}) dropped: its lease was lost`,
   ]);
@@ -39,14 +39,14 @@ test('writes nothing after its lease has been taken over', async () => {
   expect((await rig.image(image.id))?.renditions).toHaveLength(2);
 });
 
-test('records no failure after its lease has been taken over', async () => {
+test('records no failure after the job’s lease has been taken over', async () => {
   const rig = await makeRig(resources, { leaseSeconds: 3600 });
   await rig.upload(await makeUniquePicture('crash'), { mode: 'queued' });
   const staleRun = rig.runJob(await claimOne(database));
   await rig.jobs.takeOverLostLeases(10, true);
-  const rowsBefore = await allRows();
+  const rowsBefore = await selectAllRows();
   expect(await staleRun).toEqual({ state: 'dropped' });
-  expect(await allRows()).toEqual(rowsBefore);
+  expect(await selectAllRows()).toEqual(rowsBefore);
 });
 
 test('stops decoding as soon as the lost lease is detected', async () => {

@@ -9,7 +9,7 @@ const resources = await useTestResources();
 
 /** Uploads a generated product picture and returns the completed image. */
 const add = async (rig: Rig, style?: ProductStyle) => (await rig.upload(await drawProduct(style))).image;
-const renditionKeys = ({ renditions }: { renditions: readonly { storageKey: string }[] }) =>
+const listRenditionKeys = ({ renditions }: { renditions: readonly { storageKey: string }[] }) =>
   renditions.map(({ storageKey }) => storageKey);
 
 test('finds a re-encoded copy and reuses the renditions of the first image', async () => {
@@ -19,7 +19,7 @@ test('finds a re-encoded copy and reuses the renditions of the first image', asy
   const copy = await add(rig, { quality: 60 });
   expect(copy).toMatchObject({ status: 'completed', renditionsReusedFrom: firstImage.id, duplicateOf: null });
   expect(copy.nearDuplicates).toMatchObject([{ id: firstImage.id, uuid: firstImage.uuid }]);
-  expect(renditionKeys(copy)).toEqual(renditionKeys(firstImage));
+  expect(listRenditionKeys(copy)).toEqual(listRenditionKeys(firstImage));
   expect(await rig.storedKeys()).toEqual([...storedKeys, copy.originalKey!].toSorted());
   // Both images list the pair.
   expect((await rig.image(firstImage.id))?.nearDuplicates).toMatchObject([{ id: copy.id }]);
@@ -30,8 +30,8 @@ test('finds near-duplicates that are processed concurrently', async () => {
   const copies = await Promise.all([50, 60, 70, 80, 90].map((quality) => add(rig, { quality })));
   const ids = copies.map(({ id }) => id).toSorted((a, b) => a - b);
   for (const id of ids) {
-    const others = (await rig.image(id))?.nearDuplicates.map((match) => match.id).toSorted((a, b) => a - b);
-    expect(others, `image ${id}`).toEqual(ids.filter((otherId) => otherId !== id));
+    const otherIds = (await rig.image(id))?.nearDuplicates.map((match) => match.id).toSorted((a, b) => a - b);
+    expect(otherIds, `image ${id}`).toEqual(ids.filter((otherId) => otherId !== id));
   }
 });
 
@@ -44,7 +44,7 @@ test('reports the original donor when a copy matches an image with reused rendit
     firstImage.id,
     firstImage.id,
   ]);
-  expect(renditionKeys(thirdImage)).toEqual(renditionKeys(firstImage));
+  expect(listRenditionKeys(thirdImage)).toEqual(listRenditionKeys(firstImage));
 });
 
 test('makes separate renditions for a copy with a different size', async () => {
@@ -58,8 +58,8 @@ test('makes separate renditions for a copy with a different size', async () => {
   expect((await add(rig, { width: 450 })).renditionsReusedFrom).toBe(largeImage.id);
 });
 
-/** A preset that is large enough to keep printed text legible. */
-const zoomPreset = [{ name: 'zoom', width: 600, height: 600, quality: 85 }];
+/** Presets with one preset that is large enough to keep printed text legible. */
+const zoomPresets = [{ name: 'zoom', width: 600, height: 600, quality: 85 }];
 
 /** Uploads a box with a printed label. */
 const addLabel = async (rig: Rig, style?: LabelStyle, quality = 90) =>
@@ -75,15 +75,15 @@ test.each([
 ] as const)(
   'reports where a product with a different %s differs, and does not reuse renditions',
   async (_, style, reason) => {
-    const rig = await makeRig(resources, { presets: zoomPreset });
+    const rig = await makeRig(resources, { presets: zoomPresets });
     const firstImage = await addLabel(rig);
     const otherImage = await addLabel(rig, style);
     expect(otherImage.nearDuplicates).toMatchObject([
       { id: firstImage.id, reason: expect.stringMatching(reason) as string },
     ]);
     expect(otherImage.renditionsReusedFrom).toBeNull();
-    expect(renditionKeys(otherImage)).not.toEqual(renditionKeys(firstImage));
-    // A copy of the second image matches both, and reuses the renditions of the second.
+    expect(listRenditionKeys(otherImage)).not.toEqual(listRenditionKeys(firstImage));
+    // A copy of the second image matches both images, and reuses the renditions of the second image.
     const copy = await addLabel(rig, style, 70);
     expect(copy.nearDuplicates).toHaveLength(2);
     expect(copy.renditionsReusedFrom).toBe(otherImage.id);
@@ -105,15 +105,17 @@ test.each([
 });
 
 test('reuses renditions across file formats, but not if only one original has an alpha channel', async () => {
-  const rig = await makeRig(resources, { presets: zoomPreset });
-  const lossless = (picture: ReturnType<typeof drawLabelledPicture>) =>
+  const rig = await makeRig(resources, { presets: zoomPresets });
+  const encodeLossless = (picture: ReturnType<typeof drawLabelledPicture>) =>
     picture.webp({ lossless: true }).toBuffer();
   const { image: firstImage } = await rig.upload(await drawLabelledPicture().png().toBuffer());
-  const { image: copy } = await rig.upload(await lossless(drawLabelledPicture()));
+  const { image: copy } = await rig.upload(await encodeLossless(drawLabelledPicture()));
   expect(copy.renditionsReusedFrom).toBe(firstImage.id);
-  const { image: transparent } = await rig.upload(await lossless(drawLabelledPicture().ensureAlpha(0.99)));
-  expect(transparent.nearDuplicates.map(({ id }) => id)).toContain(firstImage.id);
-  expect(transparent.renditionsReusedFrom).toBeNull();
+  const { image: transparentImage } = await rig.upload(
+    await encodeLossless(drawLabelledPicture().ensureAlpha(0.99)),
+  );
+  expect(transparentImage.nearDuplicates.map(({ id }) => id)).toContain(firstImage.id);
+  expect(transparentImage.renditionsReusedFrom).toBeNull();
 });
 
 test('does not match a product with a different colour or shape', async () => {
@@ -122,7 +124,7 @@ test('does not match a product with a different colour or shape', async () => {
   for (const style of [{ body: '#b23a48' }, { shape: 'mug' }] as const) {
     const otherImage = await add(rig, style);
     expect(otherImage).toMatchObject({ nearDuplicates: [], renditionsReusedFrom: null });
-    expect(renditionKeys(otherImage)).not.toEqual(renditionKeys(firstImage));
+    expect(listRenditionKeys(otherImage)).not.toEqual(listRenditionKeys(firstImage));
   }
 });
 
@@ -145,7 +147,7 @@ test('reports near-duplicates but does not reuse renditions with NEAR_DUPLICATES
   const copy = await add(rig, { quality: 60 });
   expect(copy.nearDuplicates).toMatchObject([{ id: firstImage.id }]);
   expect(copy.renditionsReusedFrom).toBeNull();
-  expect(renditionKeys(copy)).not.toEqual(renditionKeys(firstImage));
+  expect(listRenditionKeys(copy)).not.toEqual(listRenditionKeys(firstImage));
 });
 
 test('does not look for near-duplicates with NEAR_DUPLICATES=off', async () => {
@@ -170,8 +172,8 @@ test('makes separate files when a copy is processed again after a failed attempt
   expect(await rig.runJob(await claimOne(resources.database))).toMatchObject({ state: 'completed' });
   const rederivedImage = (await rig.image(copy.id))!;
   expect(rederivedImage.renditionsReusedFrom).toBeNull();
-  expect(renditionKeys(rederivedImage)).not.toEqual(renditionKeys(firstImage));
-  for (const key of renditionKeys(rederivedImage)) expect(await rig.storage.stat(key)).toBeDefined();
+  expect(listRenditionKeys(rederivedImage)).not.toEqual(listRenditionKeys(firstImage));
+  for (const key of listRenditionKeys(rederivedImage)) expect(await rig.storage.stat(key)).toBeDefined();
 });
 
 test('keeps reused renditions readable when their donor is purged', async () => {

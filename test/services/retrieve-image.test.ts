@@ -17,15 +17,15 @@ async function setUp(readCacheBytes = 2 ** 20) {
   const bytes = await makeUniquePicture();
   const { image } = await rig.upload(bytes);
   const thumb = image.renditions.find(({ preset }) => preset === 'thumb')!;
-  return { rig, retrieve, remove, bytes, image, id: { id: image.id }, thumb };
+  return { rig, retrieve, remove, bytes, image, ref: { id: image.id }, thumb };
 }
 
 const otherPrincipal: Principal = { ...unrestrictedPrincipal, subject: 'other', tenantId: 999_999 };
 
 test('reads a rendition once and then returns it from the cache', async () => {
-  const { rig, retrieve, image, id, thumb } = await setUp();
+  const { rig, retrieve, image, ref, thumb } = await setUp();
   expect(retrieve.cached(unrestrictedPrincipal, String(image.id), 'thumb')).toBeUndefined();
-  const rendition = await retrieve.rendition(unrestrictedPrincipal, id, 'thumb');
+  const rendition = await retrieve.rendition(unrestrictedPrincipal, ref, 'thumb');
   if (!('body' in rendition)) throw new Error('The rendition was not cached.');
   expect(rendition.body).toEqual(await rig.storage.readAll(thumb.storageKey));
   expect(rendition.etag).toBe(`"${thumb.contentHash.slice(0, 32)}"`);
@@ -34,28 +34,28 @@ test('reads a rendition once and then returns it from the cache', async () => {
 });
 
 test('does not return a cached rendition to another tenant', async () => {
-  const { retrieve, image, id } = await setUp();
-  await retrieve.rendition(unrestrictedPrincipal, id, 'thumb');
+  const { retrieve, image, ref } = await setUp();
+  await retrieve.rendition(unrestrictedPrincipal, ref, 'thumb');
   expect(retrieve.cached(otherPrincipal, String(image.id), 'thumb')).toBeUndefined();
-  await expect(retrieve.rendition(otherPrincipal, id, 'thumb')).rejects.toMatchObject({
+  await expect(retrieve.rendition(otherPrincipal, ref, 'thumb')).rejects.toMatchObject({
     code: 'image_not_found',
   });
-  await expect(retrieve.original(otherPrincipal, id)).rejects.toMatchObject({ code: 'image_not_found' });
+  await expect(retrieve.original(otherPrincipal, ref)).rejects.toMatchObject({ code: 'image_not_found' });
 });
 
 test('streams a rendition that does not fit into the cache', async () => {
-  const { rig, retrieve, image, id, thumb } = await setUp(0);
-  const rendition = await retrieve.rendition(unrestrictedPrincipal, id, 'thumb');
+  const { rig, retrieve, image, ref, thumb } = await setUp(0);
+  const rendition = await retrieve.rendition(unrestrictedPrincipal, ref, 'thumb');
   if (!('open' in rendition)) throw new Error('The rendition was cached.');
   expect(await buffer(await rendition.open())).toEqual(await rig.storage.readAll(thumb.storageKey));
   expect(retrieve.cached(unrestrictedPrincipal, String(image.id), 'thumb')).toBeUndefined();
 });
 
 test('does not return a cached rendition after its image is deleted', async () => {
-  const { retrieve, remove, image, id } = await setUp();
-  const refs = [id, { uuid: image.uuid }];
+  const { retrieve, remove, image, ref } = await setUp();
+  const refs = [ref, { uuid: image.uuid }];
   for (const ref of refs) await retrieve.rendition(unrestrictedPrincipal, ref, 'thumb');
-  await remove(unrestrictedPrincipal, id, { force: false });
+  await remove(unrestrictedPrincipal, ref, { force: false });
   expect(retrieve.cached(unrestrictedPrincipal, String(image.id), 'thumb')).toBeUndefined();
   expect(retrieve.cached(unrestrictedPrincipal, image.uuid, 'thumb')).toBeUndefined();
   for (const ref of refs) {
@@ -70,62 +70,62 @@ test('does not return a cached rendition after its image is deleted', async () =
 });
 
 test('does not cache a rendition whose image is deleted during the read', async () => {
-  const { rig, retrieve, remove, image, id, thumb } = await setUp();
+  const { rig, retrieve, remove, image, ref, thumb } = await setUp();
   const path = rig.filePath(thumb.storageKey);
   // A named pipe instead of the file makes the read wait for data.
   await rm(path);
   execFileSync('mkfifo', [path]);
-  const pendingRead = retrieve.rendition(unrestrictedPrincipal, id, 'thumb');
-  await remove(unrestrictedPrincipal, id, { force: false });
+  const pendingRead = retrieve.rendition(unrestrictedPrincipal, ref, 'thumb');
+  await remove(unrestrictedPrincipal, ref, { force: false });
   await writeFile(path, Buffer.alloc(thumb.bytes));
   await pendingRead;
   expect(retrieve.cached(unrestrictedPrincipal, String(image.id), 'thumb')).toBeUndefined();
 });
 
 test('returns an original byte for byte, in full or in part', async () => {
-  const { retrieve, bytes, image, id } = await setUp();
-  const original = await retrieve.original(unrestrictedPrincipal, id);
+  const { retrieve, bytes, image, ref } = await setUp();
+  const original = await retrieve.original(unrestrictedPrincipal, ref);
   expect(original).toMatchObject({ bytes: bytes.length, etag: `"${image.contentHash?.slice(0, 32)}"` });
   expect(await buffer(await original.open())).toEqual(bytes);
   expect(await buffer(await original.open({ first: 5, last: 9 }))).toEqual(bytes.subarray(5, 10));
 });
 
 test('reports a missing original and marks its image as damaged', async () => {
-  const { rig, retrieve, image, id } = await setUp();
+  const { rig, retrieve, image, ref } = await setUp();
   await rm(rig.filePath(image.originalKey!));
-  await expect(retrieve.original(unrestrictedPrincipal, id)).rejects.toMatchObject({
+  await expect(retrieve.original(unrestrictedPrincipal, ref)).rejects.toMatchObject({
     code: 'original_missing',
     message: `The original of image ${image.id} is missing from storage; the image has been marked as damaged.`,
   });
   expect((await rig.image(image.id))?.damagedAt).toBeInstanceOf(Date);
-  expect(await retrieve.find(unrestrictedPrincipal, id)).toMatchObject({ status: 'completed' });
+  expect(await retrieve.find(unrestrictedPrincipal, ref)).toMatchObject({ status: 'completed' });
 });
 
 test('returns a restored original, and clears the damage mark', async () => {
-  const { rig, retrieve, image, id } = await setUp();
+  const { rig, retrieve, image, ref } = await setUp();
   const path = rig.filePath(image.originalKey!);
   const bytes = await readFile(path);
   await rm(path);
-  await expect(retrieve.original(unrestrictedPrincipal, id)).rejects.toMatchObject({
+  await expect(retrieve.original(unrestrictedPrincipal, ref)).rejects.toMatchObject({
     code: 'original_missing',
   });
   await writeFile(path, bytes);
-  expect(await buffer(await (await retrieve.original(unrestrictedPrincipal, id)).open())).toEqual(bytes);
+  expect(await buffer(await (await retrieve.original(unrestrictedPrincipal, ref)).open())).toEqual(bytes);
   expect((await rig.image(image.id))?.damagedAt).toBeNull();
 });
 
 test('does not return a truncated original', async () => {
-  const { rig, retrieve, image, id } = await setUp();
+  const { rig, retrieve, image, ref } = await setUp();
   await truncate(rig.filePath(image.originalKey!), 10);
-  await expect(retrieve.original(unrestrictedPrincipal, id)).rejects.toMatchObject({
+  await expect(retrieve.original(unrestrictedPrincipal, ref)).rejects.toMatchObject({
     code: 'original_missing',
   });
   expect((await rig.image(image.id))?.damagedAt).toBeInstanceOf(Date);
 });
 
 test('reports why a rendition or an image is not available', async () => {
-  const { rig, retrieve, id } = await setUp();
-  await expect(retrieve.rendition(unrestrictedPrincipal, id, 'poster')).rejects.toMatchObject({
+  const { rig, retrieve, ref } = await setUp();
+  await expect(retrieve.rendition(unrestrictedPrincipal, ref, 'poster')).rejects.toMatchObject({
     code: 'unknown_preset',
     message: 'There is no preset "poster"; the presets are thumb, card.',
   });
@@ -145,12 +145,12 @@ test('reports why a rendition or an image is not available', async () => {
 test.each(['missing', 'truncated'])(
   'regenerates a rendition that is %s in storage, with the same bytes',
   async (damage) => {
-    const { rig, retrieve, id, thumb } = await setUp();
+    const { rig, retrieve, ref, thumb } = await setUp();
     const path = rig.filePath(thumb.storageKey);
     const bytesBefore = await rig.storage.readAll(thumb.storageKey);
     await (damage === 'truncated' ? truncate(path, 10) : rm(path));
     for (let requests = 0; requests < 2; requests++) {
-      await expect(retrieve.rendition(unrestrictedPrincipal, id, 'thumb')).rejects.toMatchObject({
+      await expect(retrieve.rendition(unrestrictedPrincipal, ref, 'thumb')).rejects.toMatchObject({
         code: 'rendition_not_ready',
       });
     }
@@ -158,18 +158,20 @@ test.each(['missing', 'truncated'])(
     expect(
       claimedJobs.map(({ imageId }) => imageId),
       'one job for all requests',
-    ).toEqual([id.id]);
+    ).toEqual([ref.id]);
     expect(await rig.runJob(claimedJobs[0]!)).toMatchObject({ state: 'completed' });
-    expect(await retrieve.rendition(unrestrictedPrincipal, id, 'thumb')).toMatchObject({ body: bytesBefore });
+    expect(await retrieve.rendition(unrestrictedPrincipal, ref, 'thumb')).toMatchObject({
+      body: bytesBefore,
+    });
   },
 );
 
 test('generates a rendition for a new preset on request, and still returns renditions of removed presets', async () => {
-  const { rig, image, id } = await setUp();
+  const { rig, image, ref } = await setUp();
   const cache = makeRenditionCache(0, []);
-  const hero = { name: 'hero', width: 50, height: 50, quality: 85 };
-  const retrieve = makeRetrieveImage({ ...rig, cache, presets: [hero] });
-  await expect(retrieve.rendition(unrestrictedPrincipal, id, 'hero')).rejects.toMatchObject({
+  const heroPreset = { name: 'hero', width: 50, height: 50, quality: 85 };
+  const retrieve = makeRetrieveImage({ ...rig, cache, presets: [heroPreset] });
+  await expect(retrieve.rendition(unrestrictedPrincipal, ref, 'hero')).rejects.toMatchObject({
     code: 'rendition_not_ready',
   });
   const claimedJobs = await rig.jobs.claimDue('derive', 10, 60);
@@ -179,7 +181,7 @@ test('generates a rendition for a new preset on request, and still returns rendi
   expect(await rig.runJob(claimedJobs[0]!)).toMatchObject({ state: 'completed' });
   rig.logger.lines.length = 0;
   for (let read = 0; read < 2; read++)
-    await expect(retrieve.rendition(unrestrictedPrincipal, id, 'hero')).rejects.toMatchObject({
+    await expect(retrieve.rendition(unrestrictedPrincipal, ref, 'hero')).rejects.toMatchObject({
       code: 'rendition_not_ready',
       message: expect.stringMatching(
         /still missing after a job .* A worker may use different PRESETS/,
@@ -188,8 +190,8 @@ test('generates a rendition for a new preset on request, and still returns rendi
   expect(await rig.jobs.claimDue('derive', 10, 60)).toEqual([]);
   expect(rig.logger.messages('warn')[0]).toMatch(/Do all processes use the same PRESETS/);
 
-  expect(await retrieve.rendition(unrestrictedPrincipal, id, 'thumb')).toHaveProperty('etag');
-  await expect(retrieve.rendition(unrestrictedPrincipal, id, 'poster')).rejects.toMatchObject({
+  expect(await retrieve.rendition(unrestrictedPrincipal, ref, 'thumb')).toHaveProperty('etag');
+  await expect(retrieve.rendition(unrestrictedPrincipal, ref, 'poster')).rejects.toMatchObject({
     code: 'unknown_preset',
   });
 });

@@ -9,12 +9,12 @@ import { makeRig, presets, useTestResources } from '../support/inner/rig.ts';
 
 const resources = await useTestResources();
 const { database } = resources;
-const queued = { mode: 'queued' } as const;
+const queuedMode = { mode: 'queued' } as const;
 
 test('records the renditions, stores the files and logs the completed job', async () => {
   const rig = await makeRig(resources);
   const bytes = await makeUniquePicture();
-  const { image, jobId } = await rig.upload(bytes, queued);
+  const { image, jobId } = await rig.upload(bytes, queuedMode);
   expect(await rig.runJob(await claimOne(database))).toMatchObject({ state: 'completed' });
   const completedImage = await rig.image(image.id);
   expect(completedImage).toMatchObject({ status: 'completed', error: null, contentHash: sha256Hex(bytes) });
@@ -33,7 +33,7 @@ test('records the renditions, stores the files and logs the completed job', asyn
 
 test('fails permanently for a broken picture, with a message for users', async () => {
   const rig = await makeRig(resources);
-  const { image, jobId } = await rig.upload(await makeBrokenPicture(), queued);
+  const { image, jobId } = await rig.upload(await makeBrokenPicture(), queuedMode);
   expect(await rig.runJob(await claimOne(database))).toMatchObject({ state: 'failed' });
   const failedImage = await rig.image(image.id);
   expect(failedImage).toMatchObject({ status: 'failed', errorCode: 'picture_cut', renditions: [] });
@@ -51,7 +51,7 @@ test('fails permanently for a broken picture, with a message for users', async (
 
 test('retries after 2, 4 and 8 s while storage is failing, and then gives up', async () => {
   const rig = await makeRig(resources);
-  const { image, jobId } = await rig.upload(await makeUniquePicture(), queued);
+  const { image, jobId } = await rig.upload(await makeUniquePicture(), queuedMode);
   await writeFile(rig.filePath('renditions'), 'a file instead of the folder');
   for (const delaySeconds of [2, 4, 8]) {
     const job = await claimOne(database);
@@ -82,24 +82,24 @@ test('retries after 2, 4 and 8 s while storage is failing, and then gives up', a
   expect(await readdir(rig.staging.directory)).toEqual([]);
 });
 
-test('wakes a worker for the retry, and completes the job once storage works again', async () => {
+test('wakes a worker for the retry, and completes the job after storage works again', async () => {
   const rig = await makeRig(resources);
-  const { image } = await rig.upload(await makeUniquePicture(), queued);
+  const { image } = await rig.upload(await makeUniquePicture(), queuedMode);
   await writeFile(rig.filePath('renditions'), 'a file instead of the folder');
   const workerWoken = Promise.withResolvers<void>();
   expect(await rig.runJob(await claimOne(database))).toMatchObject({ state: 'retrying' });
-  const start = performance.now();
+  const startedAt = performance.now();
   rig.queue.onWake('derive', () => Promise.resolve(workerWoken.resolve()));
   await rm(rig.filePath('renditions'));
   await workerWoken.promise;
-  expect(performance.now() - start).toBeGreaterThan(1_800);
+  expect(performance.now() - startedAt).toBeGreaterThan(1_800);
   expect(await rig.runJob(await claimOne(database))).toMatchObject({ state: 'completed' });
   expect(await rig.image(image.id)).toMatchObject({ status: 'completed', error: null, errorCode: null });
 });
 
 test('marks an image with a missing original as damaged and failed, and keeps its row', async () => {
   const rig = await makeRig(resources);
-  const { image, jobId } = await rig.upload(await makeUniquePicture(), queued);
+  const { image, jobId } = await rig.upload(await makeUniquePicture(), queuedMode);
   await rename(rig.filePath('originals'), rig.filePath('moved-away'));
   expect(await rig.runJob(await claimOne(database))).toMatchObject({ state: 'failed' });
   const failedImage = await rig.image(image.id);
@@ -110,7 +110,7 @@ test('marks an image with a missing original as damaged and failed, and keeps it
 
 test('gives up after a picture has crashed the decoder twice', async () => {
   const rig = await makeRig(resources);
-  const { image, jobId } = await rig.upload(await makeUniquePicture('crash'), queued);
+  const { image, jobId } = await rig.upload(await makeUniquePicture('crash'), queuedMode);
   expect(await rig.runJob(await claimOne(database))).toMatchObject({ state: 'retrying', delaySeconds: 0 });
   expect(await rig.runJob(await claimOne(database))).toMatchObject({ state: 'failed' });
   expect(await rig.jobs.claimDue('derive', 1, 60)).toEqual([]);
@@ -130,8 +130,8 @@ test('gives up after a picture has crashed the decoder twice', async () => {
   expect(outcome).toBe('new');
 });
 
-/** Creates a test rig in which the first `times` attempts to record a failure throw an error. */
-async function makeFailingRig(times: number, leaseSeconds = 60) {
+/** Creates a test rig in which the first `failingAttempts` attempts to record a failure throw an error. */
+async function makeFailingRig(failingAttempts: number, leaseSeconds = 60) {
   let attempts = 0;
   const rig = await makeRig(resources, {
     leaseSeconds,
@@ -140,18 +140,18 @@ async function makeFailingRig(times: number, leaseSeconds = 60) {
       jobs: {
         ...queries.jobs,
         recordFailure: async (...record) => {
-          if (++attempts <= times) throw new Error('the database is unavailable');
+          if (++attempts <= failingAttempts) throw new Error('the database is unavailable');
           return queries.jobs.recordFailure(...record);
         },
       },
     }),
   });
-  return { rig, runJob: rig.runJob, attempts: () => attempts };
+  return { rig, runJob: rig.runJob, countAttempts: () => attempts };
 }
 
-test('records a failure once the database works again, and logs the problem once', async () => {
+test('records a failure when the database works again, and logs the outage only once', async () => {
   const { rig, runJob } = await makeFailingRig(2);
-  const { image, jobId } = await rig.upload(await makeBrokenPicture(), queued);
+  const { image, jobId } = await rig.upload(await makeBrokenPicture(), queuedMode);
   const job = await claimOne(database);
   expect(await runJob(job)).toMatchObject({ state: 'failed' });
   expect(await rig.image(image.id)).toMatchObject({ status: 'failed', errorCode: 'picture_cut' });
@@ -160,20 +160,20 @@ test('records a failure once the database works again, and logs the problem once
 });
 
 test('drops the job if its failure cannot be recorded before the lease expires', async () => {
-  const { rig, runJob, attempts } = await makeFailingRig(99, 1.2);
-  await rig.upload(await makeBrokenPicture(), queued);
+  const { rig, runJob, countAttempts } = await makeFailingRig(99, 1.2);
+  await rig.upload(await makeBrokenPicture(), queuedMode);
   expect(await runJob(await claimOne(database, 60))).toEqual({ state: 'dropped' });
-  expect(attempts()).toBeGreaterThan(1);
-  expect(attempts()).toBeLessThan(5);
+  expect(countAttempts()).toBeGreaterThan(1);
+  expect(countAttempts()).toBeLessThan(5);
 });
 
 test('stops trying to record a failure when the process stops', async () => {
-  const { rig, runJob, attempts } = await makeFailingRig(99);
-  await rig.upload(await makeBrokenPicture(), queued);
+  const { rig, runJob, countAttempts } = await makeFailingRig(99);
+  await rig.upload(await makeBrokenPicture(), queuedMode);
   const run = runJob(await claimOne(database));
-  await expect.poll(attempts).toBe(1);
+  await expect.poll(countAttempts).toBe(1);
   await rig.leases.handBack();
   expect(await run).toEqual({ state: 'dropped' });
-  expect(attempts()).toBe(1);
+  expect(countAttempts()).toBe(1);
   expect(await claimOne(database)).toMatchObject({ retries: 0 });
 });

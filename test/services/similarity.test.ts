@@ -30,12 +30,12 @@ async function setUp(rigOptions?: RigOptions) {
 test('returns the tenant’s similar images, best match first, without the image itself', async () => {
   const { add, findSimilar } = await setUp();
   const vase = await add();
-  const red = await add({ body: '#b23a48' });
+  const redVase = await add({ body: '#b23a48' });
   const mug = await add({ shape: 'mug', body: '#204080' });
   await add({ quality: 70 }, 'other');
   const { similar, searched, exact, image } = await findSimilar(vase.id);
   expect(image.id).toBe(vase.id);
-  expect(similar.map(({ image: match }) => match.id)).toEqual([red.id, mug.id]);
+  expect(similar.map(({ image: match }) => match.id)).toEqual([redVase.id, mug.id]);
   expect(similar[0]!.score).toBeGreaterThan(similar[1]!.score);
   expect({ searched, exact }).toEqual({ searched: 2, exact: true });
   const limitedResult = await findSimilar(vase.id, { limit: 1, threshold: 0 });
@@ -48,9 +48,9 @@ test('returns the tenant’s similar images, best match first, without the image
 test('gives two images the same score in both directions, and a re-encoded copy a score of nearly 1', async () => {
   const { add, findSimilar } = await setUp();
   const [vase, copy] = [await add(), await add({ quality: 70 })];
-  const [fromVase, fromCopy] = [await findSimilar(vase.id), await findSimilar(copy.id)];
-  expect(fromVase.similar[0]?.score).toBeGreaterThan(0.98);
-  expect(fromCopy.similar[0]?.score).toBeCloseTo(fromVase.similar[0]!.score, 6);
+  const [vaseResult, copyResult] = [await findSimilar(vase.id), await findSimilar(copy.id)];
+  expect(vaseResult.similar[0]?.score).toBeGreaterThan(0.98);
+  expect(copyResult.similar[0]?.score).toBeCloseTo(vaseResult.similar[0]!.score, 6);
 });
 
 test('omits deleted images', async () => {
@@ -85,7 +85,7 @@ test('reports why an image has no embedding, and queues a job to create it if po
 test('returns exact copies before near-duplicates', async () => {
   const { rig, add, findDuplicates } = await setUp();
   const vase = await add();
-  const near = await add({ quality: 60 });
+  const nearCopy = await add({ quality: 60 });
   await add({ shape: 'mug' });
   const origin = await startOrigin();
   const url = origin.put('/vase.jpg', await drawProduct());
@@ -95,7 +95,7 @@ test('returns exact copies before near-duplicates', async () => {
   expect(image.id).toBe(vase.id);
   expect(duplicates).toMatchObject([
     { image: { id: copy.id, duplicateOf: vase.id }, kind: 'exact', distance: 0, difference: 0 },
-    { image: { id: near.id }, kind: 'near', reason: 'the same colours in the same places' },
+    { image: { id: nearCopy.id }, kind: 'near', reason: 'the same colours in the same places' },
   ]);
   await expect(findDuplicates(otherPrincipal, { id: vase.id })).rejects.toMatchObject({
     code: 'image_not_found',
@@ -107,12 +107,12 @@ test('finds copies of a picture and similar images without storing the picture',
   const vase = await add();
   const mug = await add({ shape: 'mug' });
   await add({ quality: 75 }, 'other');
-  const near = await search({ quality: 60 });
-  expect(near.duplicates).toMatchObject([{ image: { id: vase.id }, kind: 'near' }]);
-  expect(near.similar.map(({ image }) => image.id)).toEqual([vase.id, mug.id]);
-  const exact = await search({});
-  expect(exact.duplicates).toMatchObject([{ image: { id: vase.id }, kind: 'exact' }]);
-  expect(exact.similar.map(({ image }) => image.id)).toEqual([mug.id]);
+  const nearResult = await search({ quality: 60 });
+  expect(nearResult.duplicates).toMatchObject([{ image: { id: vase.id }, kind: 'near' }]);
+  expect(nearResult.similar.map(({ image }) => image.id)).toEqual([vase.id, mug.id]);
+  const exactResult = await search({});
+  expect(exactResult.duplicates).toMatchObject([{ image: { id: vase.id }, kind: 'exact' }]);
+  expect(exactResult.similar.map(({ image }) => image.id)).toEqual([mug.id]);
   expect(await readdir(rig.staging.directory)).toEqual([]);
   expect(await rig.storedKeys()).toHaveLength(9);
 });

@@ -5,7 +5,7 @@ import { makeStorageHealth, type StorageHealthTimes } from '../../src/services/s
 import { makeLocalStorage } from '../../src/storage/local.ts';
 import { makeTestFolder } from '../support/inner/folders.ts';
 
-/** Creates health checks for local storage, which count their calls. `setWriteError` makes the write check fail. */
+/** Creates health checks for local storage, and counts their probes and writes. `setWriteError` makes the write check fail. */
 async function setUp(times: Partial<StorageHealthTimes> = {}) {
   const storage = await makeLocalStorage(await makeTestFolder());
   const counts = { probes: 0, writes: 0 };
@@ -39,7 +39,7 @@ test('writes once and probes once for a thousand concurrent requests', async () 
   expect(await readdir(storage.stagingDirectory)).toEqual([]);
 });
 
-test('writes only on schedule after it is started, and detects full storage', async () => {
+test('writes only on schedule after the health checks are started, and detects full storage', async () => {
   const { counts, health, setWriteError } = await setUp({
     writeIntervalMs: 20,
     writeRetryMs: 10,

@@ -9,7 +9,7 @@ import { selectRow, selectRows } from '../support/inner/database.ts';
 const resources = await useTestResources();
 const { database } = resources;
 
-/** Creates a test rig that pauses processing until `release` is called. `started` resolves when processing starts. */
+/** Creates a test rig that pauses processing until `release` is called. `processingStarted` resolves when processing starts. */
 async function makePausedRig(options: RigOptions = {}) {
   const started = Promise.withResolvers<void>();
   const gate = Promise.withResolvers<void>();
@@ -20,19 +20,19 @@ async function makePausedRig(options: RigOptions = {}) {
     return decoders.derive(request);
   };
   const rig = await makeRig({ database, decoders: { ...decoders, derive } }, options);
-  return { rig, started: started.promise, release: () => gate.resolve() };
+  return { rig, processingStarted: started.promise, release: () => gate.resolve() };
 }
 
 const findOnlyImage = () => selectRow<{ id: number }>(database, 'SELECT id FROM images');
 const decodeFailure = { code: expect.stringMatching(/^picture_/), status: 400 } as const;
-const queued = { mode: 'queued' } as const;
+const queuedMode = { mode: 'queued' } as const;
 
 test('keeps a broken picture as a failed image if another client has received the image', async () => {
-  const { rig, started, release } = await makePausedRig();
+  const { rig, processingStarted, release } = await makePausedRig();
   const bytes = await makeBrokenPicture();
   const firstUpload = expect(rig.upload(bytes)).rejects.toMatchObject(decodeFailure);
-  await started;
-  const secondUpload = await rig.upload(bytes, queued);
+  await processingStarted;
+  const secondUpload = await rig.upload(bytes, queuedMode);
   expect(secondUpload).toMatchObject({ outcome: 'known', image: { status: 'processing' } });
   await rig.references.add(secondUpload.image.id, 'product-42');
   release();
@@ -46,9 +46,9 @@ test('keeps a broken picture as a failed image if another client has received th
 });
 
 test('keeps a broken picture as a failed image if the image has a reference', async () => {
-  const { rig, started, release } = await makePausedRig();
+  const { rig, processingStarted, release } = await makePausedRig();
   const firstUpload = expect(rig.upload(await makeBrokenPicture())).rejects.toMatchObject(decodeFailure);
-  await started;
+  await processingStarted;
   const { id } = await findOnlyImage();
   await rig.references.add(id, 'product-42');
   release();
@@ -57,19 +57,19 @@ test('keeps a broken picture as a failed image if the image has a reference', as
 });
 
 test('keeps a broken picture as a failed image if the client has received the unfinished image', async () => {
-  const { rig, started, release } = await makePausedRig({ inlineMs: 50 });
+  const { rig, processingStarted, release } = await makePausedRig({ inlineMs: 50 });
   const upload = rig.upload(await makeBrokenPicture());
-  await started;
+  await processingStarted;
   const { image } = await upload;
   expect(image.status).toBe('processing');
   release();
   await expect.poll(() => rig.image(image.id)).toMatchObject({ status: 'failed' });
 });
 
-test('rejects a broken picture whose image is deleted during the upload, and allows it to be restored', async () => {
-  const { rig, started, release } = await makePausedRig();
+test('rejects a broken picture whose image is deleted during the upload, and allows the image to be restored', async () => {
+  const { rig, processingStarted, release } = await makePausedRig();
   const firstUpload = rig.upload(await makeBrokenPicture()).catch((error: unknown) => error);
-  await started;
+  await processingStarted;
   const { id } = await findOnlyImage();
   await rig.softDelete({ id });
   release();
@@ -84,9 +84,9 @@ test('rejects a broken picture whose image is deleted during the upload, and all
 
 /** Uploads a picture and removes its image while the image is being processed. */
 async function uploadAndDelete(bytes: Buffer, remove: (rig: Rig, id: number) => Promise<unknown>) {
-  const { rig, started, release } = await makePausedRig();
+  const { rig, processingStarted, release } = await makePausedRig();
   const upload = rig.upload(bytes).catch((error: unknown) => error);
-  await started;
+  await processingStarted;
   await remove(rig, (await findOnlyImage()).id);
   return { rig, upload, release };
 }
@@ -117,9 +117,9 @@ test('reports image_deleted if the job finishes before the deletion is detected'
 
 test('treats an upload as new if the image that it waits for is deleted', async () => {
   const bytes = await makeUniquePicture();
-  const { rig, started, release } = await makePausedRig();
+  const { rig, processingStarted, release } = await makePausedRig();
   const firstUpload = rig.upload(bytes).catch((error: unknown) => error);
-  await started;
+  await processingStarted;
   const otherProcess = await makeRig(resources);
   const secondUpload = otherProcess.upload(bytes);
   await rig.softDelete(await findOnlyImage());
@@ -128,11 +128,11 @@ test('treats an upload as new if the image that it waits for is deleted', async 
   expect(await firstUpload).toMatchObject(deletedError);
 });
 
-test('rejects uploads that wait for another process to decode the same broken bytes, with the reason', async () => {
+test('returns the decoding error to uploads that wait while another process decodes the same broken bytes', async () => {
   const bytes = await makeBrokenPicture();
-  const { rig, started, release } = await makePausedRig();
+  const { rig, processingStarted, release } = await makePausedRig();
   const firstUpload = rig.upload(bytes).catch((error: unknown) => error);
-  await started;
+  await processingStarted;
   const otherProcess = await makeRig(resources);
   const otherUploads = [otherProcess.upload(bytes), otherProcess.upload(bytes)].map((upload) =>
     upload.catch((error: unknown) => error),

@@ -15,16 +15,16 @@ async function uploadPending(rig: Rig): Promise<number> {
   return (await rig.upload(await makeUniquePicture(), { mode: 'queued' })).image.id;
 }
 
-/** Waits by polling, as a different process would, without receiving completion events. */
-const waitInOtherProcess = (rig: Rig) =>
+/** Returns a function that waits as a different process does: by polling, because completion events do not reach it. */
+const makePollingWait = (rig: Rig) =>
   makeWaitForImage({ images: rig.images, completionEvents: makeCompletionEvents() });
 
 test('returns an unfinished image at the time limit', async () => {
   const rig = await makeRig(resources);
   const id = await uploadPending(rig);
-  const start = performance.now();
+  const startedAt = performance.now();
   expect(await rig.waitForImage(id, 700)).toMatchObject({ id, status: 'pending' });
-  expect(performance.now() - start).toBeGreaterThan(650);
+  expect(performance.now() - startedAt).toBeGreaterThan(650);
 });
 
 test('resolves as soon as the job ends', async () => {
@@ -47,7 +47,7 @@ test('resolves as soon as the job ends', async () => {
 test('detects that another process has finished the job', async () => {
   const rig = await makeRig(resources);
   const id = await uploadPending(rig);
-  const imagePromise = waitInOtherProcess(rig)(id, 20_000);
+  const imagePromise = makePollingWait(rig)(id, 20_000);
   await rig.runJob(await claimOne(database));
   expect(await imagePromise).toMatchObject({ id, status: 'completed' });
 });
@@ -58,15 +58,15 @@ test('reports the same code and message in every process', async () => {
   await writeFile(rig.filePath('renditions'), 'a file instead of the folder');
   const job = { ...(await claimOne(database)), retries: 3 };
   const sameProcess = rig.waitForImage(id, 20_000);
-  const otherProcess = waitInOtherProcess(rig)(id, 20_000);
-  const expected = {
+  const otherProcess = makePollingWait(rig)(id, 20_000);
+  const expectedError = {
     code: 'storage_failed',
     status: 503,
     message: expect.stringMatching(/storage/) as string,
   };
   const rejections = Promise.all([
-    expect(sameProcess).rejects.toMatchObject(expected),
-    expect(otherProcess).rejects.toMatchObject(expected),
+    expect(sameProcess).rejects.toMatchObject(expectedError),
+    expect(otherProcess).rejects.toMatchObject(expectedError),
   ]);
   await rig.runJob(job);
   await rejections;
@@ -79,7 +79,7 @@ test('reports the message of a failure with an unknown code', async () => {
   await rig.jobs.recordFailure(await claimOne(database), makeFailedAttempt('lease-lost'), {
     state: 'failed',
   });
-  await expect(waitInOtherProcess(rig)(id, 20_000)).rejects.toMatchObject({
+  await expect(makePollingWait(rig)(id, 20_000)).rejects.toMatchObject({
     message: 'A lease-lost failure.',
   });
 });
@@ -98,14 +98,17 @@ describe('completion events', () => {
 
   test('notifies all listeners of an image, and no other listeners', async () => {
     const completionEvents = makeCompletionEvents();
-    const [first, second, other] = [
+    const [firstListener, secondListener, otherListener] = [
       completionEvents.listen(1),
       completionEvents.listen(1),
       completionEvents.listen(2),
     ];
     completionEvents.publish(1, { error });
-    expect(await Promise.all([first.completion, second.completion])).toEqual([{ error }, { error }]);
-    expect(await Promise.race([other.completion, Promise.resolve('nothing')])).toBe('nothing');
+    expect(await Promise.all([firstListener.completion, secondListener.completion])).toEqual([
+      { error },
+      { error },
+    ]);
+    expect(await Promise.race([otherListener.completion, Promise.resolve('nothing')])).toBe('nothing');
   });
 
   test('does not notify listeners that were added too late or have stopped', async () => {

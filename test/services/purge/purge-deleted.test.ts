@@ -6,10 +6,10 @@ import { selectRows } from '../../support/inner/database.ts';
 import { claimOne } from '../../support/inner/jobs.ts';
 import { makeUniquePicture, drawProduct } from '../../support/inner/pictures.ts';
 import { useTestResources } from '../../support/inner/rig.ts';
-import { makePurges } from './setup.ts';
+import { makePurgeRig } from './setup.ts';
 
 const resources = await useTestResources();
-const purgeNow = { dryRun: false, days: 0 };
+const purgeRequest = { dryRun: false, days: 0 };
 const listImageIds = async () =>
   (await selectRows<{ id: number }>(resources.database, 'SELECT id FROM images ORDER BY id')).map(
     ({ id }) => id,
@@ -18,7 +18,7 @@ const countBytes = (image: { originalBytes: number | null; renditions: readonly 
   image.renditions.reduce((sum, rendition) => sum + rendition.bytes, image.originalBytes ?? 0);
 
 test('reports in a dry run what a purge would remove, without removing anything', async () => {
-  const { rig, purgeDeleted, add } = await makePurges(resources);
+  const { rig, purgeDeleted, add } = await makePurgeRig(resources);
   const [deletedImage, keptImage] = [await add(), await add()];
   await rig.softDelete({ id: deletedImage.id });
   const storedKeys = await rig.storedKeys();
@@ -40,11 +40,11 @@ test('reports in a dry run what a purge would remove, without removing anything'
 });
 
 test('removes what the dry run reported, and keeps all other images', async () => {
-  const { rig, purgeDeleted, retrieve, add } = await makePurges(resources);
+  const { rig, purgeDeleted, retrieve, add } = await makePurgeRig(resources);
   const [deletedImage, keptImage] = [await add(), await add()];
   await rig.softDelete({ id: deletedImage.id });
   const plannedPurge = await purgeDeleted(unrestrictedPrincipal, { dryRun: true, days: 0 });
-  expect(await purgeDeleted(unrestrictedPrincipal, purgeNow)).toMatchObject({
+  expect(await purgeDeleted(unrestrictedPrincipal, purgeRequest)).toMatchObject({
     dryRun: false,
     imagesToDelete: 1,
     images: 1,
@@ -59,7 +59,7 @@ test('removes what the dry run reported, and keeps all other images', async () =
   expect(await retrieve.rendition(unrestrictedPrincipal, { id: keptImage.id }, 'thumb')).toHaveProperty(
     'body',
   );
-  expect(await purgeDeleted(unrestrictedPrincipal, purgeNow)).toMatchObject({
+  expect(await purgeDeleted(unrestrictedPrincipal, purgeRequest)).toMatchObject({
     imagesToDelete: 0,
     images: 0,
     bytes: 0,
@@ -67,7 +67,7 @@ test('removes what the dry run reported, and keeps all other images', async () =
 });
 
 test('keeps recently deleted images, so that they can be restored', async () => {
-  const { rig, purgeDeleted, add } = await makePurges(resources);
+  const { rig, purgeDeleted, add } = await makePurgeRig(resources);
   const [oldImage, recentImage] = [await add(), await add()];
   for (const { id } of [oldImage, recentImage]) await rig.softDelete({ id });
   await resources.database.runScript(
@@ -80,25 +80,25 @@ test('keeps recently deleted images, so that they can be restored', async () => 
 });
 
 test('purges an image that was deleted with force while in use', async () => {
-  const { rig, purgeDeleted, add } = await makePurges(resources);
+  const { rig, purgeDeleted, add } = await makePurgeRig(resources);
   const { id } = await add();
   await rig.references.add(id, 'page');
   await rig.softDelete({ id }, true);
-  expect(await purgeDeleted(unrestrictedPrincipal, purgeNow)).toMatchObject({ images: 1, files: 3 });
+  expect(await purgeDeleted(unrestrictedPrincipal, purgeRequest)).toMatchObject({ images: 1, files: 3 });
   expect(await selectRows(resources.database, 'SELECT 1 FROM image_references')).toEqual([]);
 });
 
 test('keeps a deleted image until its job ends', async () => {
-  const { rig, purgeDeleted } = await makePurges(resources);
+  const { rig, purgeDeleted } = await makePurgeRig(resources);
   const { image } = await rig.upload(await makeUniquePicture(), { mode: 'queued' });
   await rig.softDelete({ id: image.id });
-  expect(await purgeDeleted(unrestrictedPrincipal, purgeNow)).toMatchObject({
+  expect(await purgeDeleted(unrestrictedPrincipal, purgeRequest)).toMatchObject({
     imagesToDelete: 1,
     images: 0,
     files: 0,
   });
   await rig.runJob(await claimOne(resources.database));
-  expect(await purgeDeleted(unrestrictedPrincipal, purgeNow)).toMatchObject({
+  expect(await purgeDeleted(unrestrictedPrincipal, purgeRequest)).toMatchObject({
     images: 1,
     renditions: 2,
     files: 3,
@@ -107,12 +107,12 @@ test('keeps a deleted image until its job ends', async () => {
 });
 
 test('keeps files shared with another image until that image is purged as well', async () => {
-  const { rig, purgeDeleted, retrieve } = await makePurges(resources);
+  const { rig, purgeDeleted, retrieve } = await makePurgeRig(resources);
   const donor = (await rig.upload(await drawProduct())).image;
   const sharer = (await rig.upload(await drawProduct({ quality: 60 }))).image;
   expect(sharer.renditionsReusedFrom).toBe(donor.id);
   await rig.softDelete({ id: donor.id });
-  expect(await purgeDeleted(unrestrictedPrincipal, purgeNow)).toMatchObject({
+  expect(await purgeDeleted(unrestrictedPrincipal, purgeRequest)).toMatchObject({
     images: 1,
     renditions: 2,
     files: 1,
@@ -123,16 +123,16 @@ test('keeps files shared with another image until that image is purged as well',
     expect('body' in rendition && rendition.body.length).toBeGreaterThan(0);
   }
   await rig.softDelete({ id: sharer.id });
-  expect(await purgeDeleted(unrestrictedPrincipal, purgeNow)).toMatchObject({ files: 3 });
+  expect(await purgeDeleted(unrestrictedPrincipal, purgeRequest)).toMatchObject({ files: 3 });
   expect(await rig.storedKeys()).toEqual([]);
 });
 
 test('keeps files whose content was uploaded again after the deletion', async () => {
-  const { rig, purgeDeleted } = await makePurges(resources);
+  const { rig, purgeDeleted } = await makePurgeRig(resources);
   const bytes = await makeUniquePicture();
   await rig.softDelete({ id: (await rig.upload(bytes)).image.id });
   const { image } = await rig.upload(bytes);
-  expect(await purgeDeleted(unrestrictedPrincipal, purgeNow)).toMatchObject({
+  expect(await purgeDeleted(unrestrictedPrincipal, purgeRequest)).toMatchObject({
     images: 1,
     files: 0,
     bytes: 0,
@@ -142,11 +142,11 @@ test('keeps files whose content was uploaded again after the deletion', async ()
 });
 
 test("purges and counts only images of the caller's tenant", async () => {
-  const { rig, purgeDeleted, add } = await makePurges(resources);
+  const { rig, purgeDeleted, add } = await makePurgeRig(resources);
   const [ownImage, otherImage] = [await add(), await add('other')];
   for (const { id } of [ownImage, otherImage]) await rig.softDelete({ id });
   const boundPrincipal = { ...unrestrictedPrincipal, tenantId: ownImage.tenantId };
-  expect(await purgeDeleted(boundPrincipal, purgeNow)).toMatchObject({
+  expect(await purgeDeleted(boundPrincipal, purgeRequest)).toMatchObject({
     imagesToDelete: 1,
     renditionsFound: 2,
     images: 1,
@@ -155,14 +155,14 @@ test("purges and counts only images of the caller's tenant", async () => {
 });
 
 test('reports a file that cannot be removed, and continues', async () => {
-  const { rig, purgeDeleted, add } = await makePurges(resources);
-  const [unremovable, removable] = [await add(), await add()];
-  for (const { id } of [unremovable, removable]) await rig.softDelete({ id });
-  const path = rig.filePath(unremovable.renditions[0]!.storageKey);
+  const { rig, purgeDeleted, add } = await makePurgeRig(resources);
+  const [unremovableImage, removableImage] = [await add(), await add()];
+  for (const { id } of [unremovableImage, removableImage]) await rig.softDelete({ id });
+  const path = rig.filePath(unremovableImage.renditions[0]!.storageKey);
   await rm(path);
   await mkdir(join(path, 'not empty'), { recursive: true });
-  const report = await purgeDeleted(unrestrictedPrincipal, purgeNow);
+  const report = await purgeDeleted(unrestrictedPrincipal, purgeRequest);
   expect(report).toMatchObject({ images: 2, files: 5, remaining: 0 });
-  expect(report.errors).toEqual([expect.stringContaining(unremovable.renditions[0]!.storageKey)]);
+  expect(report.errors).toEqual([expect.stringContaining(unremovableImage.renditions[0]!.storageKey)]);
   expect(await listImageIds()).toEqual([]);
 });

@@ -30,7 +30,7 @@ test('marks and reports missing and truncated originals, and removes no rows', a
   expect(await rig.storage.stat(truncatedImage!.originalKey!)).toBeDefined();
 });
 
-test('clears the damage mark on a restored original, and logs this once', async () => {
+test('clears an image’s damage mark when its original is restored, and logs this once', async () => {
   const rig = await makeRig(resources);
   const { image } = await rig.upload(await makeUniquePicture());
   const path = rig.filePath(image.originalKey!);

@@ -14,7 +14,7 @@ const shop = await makeTenantQueries(resources.database).ensure('shop');
 const sweepLimit = { fraction: 0.05, count: 10_000 };
 const daysAgo = (days: number) => new Date(Date.now() - days * 86_400_000);
 
-/** Stores a file that no row refers to and that was modified `days` ago. */
+/** Stores a file that no row refers to and that was modified `days` days ago. */
 async function storeFile(rig: Rig, key: string, days = 2): Promise<string> {
   const path = rig.filePath(key);
   await mkdir(dirname(path), { recursive: true });
@@ -25,7 +25,7 @@ async function storeFile(rig: Rig, key: string, days = 2): Promise<string> {
 const storeOrphan = (rig: Rig, name: string, days?: number) =>
   storeFile(rig, originalKey(shop.id, sha256Hex(name)), days);
 
-test('removes a file without a row once it is older than any running upload', async () => {
+test('removes a file without a row only if it is older than any running upload can be', async () => {
   const rig = await makeRig(resources);
   const recentKey = await storeOrphan(rig, 'recent', 0.9);
   const renditionFileKey = renditionKey(shop.id, sha256Hex('old'), 'thumb', '0123456789');
@@ -68,17 +68,17 @@ test('removes a rendition whose recipe differs from the recorded recipe, but kee
 test('removes an orphaned file if only another tenant has the same content', async () => {
   const rig = await makeRig(resources);
   const { image } = await rig.upload(await makeUniquePicture());
-  const otherFile = await storeFile(rig, originalKey(image.tenantId + 1, image.contentHash!));
+  const otherKey = await storeFile(rig, originalKey(image.tenantId + 1, image.contentHash!));
   await makeSweepOrphans({ ...rig, sweepLimit })();
-  expect(await rig.storedKeys()).not.toContain(otherFile);
+  expect(await rig.storedKeys()).not.toContain(otherKey);
   expect(await rig.storedKeys()).toContain(image.originalKey);
 });
 
 test('keeps files that Vitrine did not store', async () => {
   const rig = await makeRig(resources);
-  const otherFile = await storeFile(rig, 'notes/readme.txt');
+  const otherKey = await storeFile(rig, 'notes/readme.txt');
   expect(await makeSweepOrphans({ ...rig, sweepLimit })()).toMatchObject({ orphans: 0 });
-  expect(await rig.storedKeys()).toEqual([otherFile]);
+  expect(await rig.storedKeys()).toEqual([otherKey]);
 });
 
 test('keeps a file that is recorded between the listing and the removal', async () => {

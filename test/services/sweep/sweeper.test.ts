@@ -13,7 +13,7 @@ import { countWakes } from '../../support/inner/wakes.ts';
 const resources = await useTestResources();
 const retention = { completedJobDays: 7, failedJobDays: 30, importDays: 90, emptyTenantDays: 30 };
 
-test('wakes workers and logs only if it takes over leases', async () => {
+test('wakes workers and logs a message only if it takes over leases', async () => {
   const rig = await makeRig(resources);
   const wakes = countWakes(rig.queue);
   const takeOver = makeTakeOverLostLeases(rig);
@@ -48,7 +48,7 @@ test('requeues the job of a crashed worker within seconds, and stops immediately
       leaseLosses: 1,
     });
   // The next pass would start after 5 s. The sweeper must stop without waiting for it.
-  const start = performance.now();
+  const startedAt = performance.now();
   await sweeper.stop();
-  expect(performance.now() - start).toBeLessThan(4_000);
+  expect(performance.now() - startedAt).toBeLessThan(4_000);
 });
