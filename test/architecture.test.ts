@@ -129,26 +129,26 @@ function stripComments(source: string): string {
 }
 
 /** Returns the top-level folder of a file, or the file itself if it is at the top level. */
-function partOf(file: string): string {
+function findPart(file: string): string {
   return file.split('/')[0] ?? file;
 }
 
 function isAllowed({ from, to, kind }: Import): boolean {
-  const rule = rules[partOf(from)];
-  const part = partOf(to);
-  if (part === partOf(from) || rule?.code?.includes(part)) return true;
+  const rule = rules[findPart(from)];
+  const part = findPart(to);
+  if (part === findPart(from) || rule?.code?.includes(part)) return true;
   return kind === 'types' && rule?.types?.includes(part) === true;
 }
 
 /** Returns the files that are loaded with `entry`, without type imports and dynamic imports. */
-function filesLoadedWith(entry: string): Set<string> {
-  const loaded = new Set([entry]);
-  for (const file of loaded) {
+function findLoadedFiles(entry: string): Set<string> {
+  const loadedFiles = new Set([entry]);
+  for (const file of loadedFiles) {
     for (const { from, to, isInternal, kind } of imports) {
-      if (from === file && isInternal && kind === 'code') loaded.add(to);
+      if (from === file && isInternal && kind === 'code') loadedFiles.add(to);
     }
   }
-  return loaded;
+  return loadedFiles;
 }
 
 const findImporters = (pattern: RegExp) =>
@@ -163,32 +163,32 @@ test('finds static, type and dynamic imports', () => {
   expect(imports).toContainEqual({ ...driver, kind: 'on demand' });
 });
 
-describe('import direction', () => {
-  test('has a rule for every part of src/ and for nothing else', () => {
-    expect([...new Set(files.map(partOf))].sort()).toEqual(Object.keys(rules).sort());
+describe('import rules', () => {
+  test('exist for exactly the parts of src/', () => {
+    expect([...new Set(files.map(findPart))].sort()).toEqual(Object.keys(rules).sort());
   });
 
-  test.each(Object.keys(rules))('is followed by %s', (part) => {
+  test.each(Object.keys(rules))('are followed by %s', (part) => {
     const violations = imports
-      .filter((entry) => entry.isInternal && partOf(entry.from) === part && !isAllowed(entry))
+      .filter((entry) => entry.isInternal && findPart(entry.from) === part && !isAllowed(entry))
       .map(({ from, to, kind }) => `${from} → ${to} (${kind})`);
     expect(violations).toEqual([]);
   });
 
-  test('allows services to import only pure functions from the drivers', () => {
+  test('allow services to import only pure functions from the drivers', () => {
     const usedModules = imports
       .filter(
         ({ from, to, kind }) =>
-          partOf(from) === 'services' && kind !== 'types' && /^(imaging|fetcher|storage)\//.test(to),
+          findPart(from) === 'services' && kind !== 'types' && /^(imaging|fetcher|storage)\//.test(to),
       )
       .map(({ to }) => to);
     expect([...new Set(usedModules)].sort()).toEqual(pureModules);
   });
 
-  test('allows only commands and serverless functions to load the composition root', () => {
+  test('allow only commands and serverless functions to load the composition root', () => {
     const importers = imports
       .filter(({ to, isInternal }) => isInternal && to === 'app.ts')
-      .map(({ from }) => partOf(from));
+      .map(({ from }) => findPart(from));
     expect([...new Set(importers)]).toEqual(['cli', 'serverless']);
   });
 });
@@ -197,10 +197,10 @@ describe('drivers', () => {
   test.each(['app.ts', 'cli/serve.ts', 'cli/worker.ts'])(
     'are not loaded by %s before their first use',
     (entry) => {
-      const loaded = filesLoadedWith(entry);
+      const loadedFiles = findLoadedFiles(entry);
       const heavyImports = imports.filter(
         ({ from, to, kind }) =>
-          loaded.has(from) && kind === 'code' && /^(@aws-sdk\/|bullmq|ioredis|@electric-sql\/)/.test(to),
+          loadedFiles.has(from) && kind === 'code' && /^(@aws-sdk\/|bullmq|ioredis|@electric-sql\/)/.test(to),
       );
       expect(heavyImports).toEqual([]);
     },
@@ -219,17 +219,17 @@ describe('the image library', () => {
   test.each(['app.ts', 'serverless/serverless.ts', ...commands.map((file) => `cli/${file}`)])(
     'is not loaded by %s',
     (entry) => {
-      const loaded = filesLoadedWith(entry);
-      expect(loaded.size).toBeGreaterThan(1);
+      const loadedFiles = findLoadedFiles(entry);
+      expect(loadedFiles.size).toBeGreaterThan(1);
       const nativeImports = imports.filter(
-        ({ from, to, kind }) => loaded.has(from) && to === 'sharp' && kind === 'code',
+        ({ from, to, kind }) => loadedFiles.has(from) && to === 'sharp' && kind === 'code',
       );
       expect(nativeImports).toEqual([]);
     },
   );
 
   test('is loaded by a decoder child process', () => {
-    expect(filesLoadedWith('imaging/pool/child.ts')).toContain('imaging/decoding/native-library.ts');
+    expect(findLoadedFiles('imaging/pool/child.ts')).toContain('imaging/decoding/native-library.ts');
   });
 });
 
@@ -246,12 +246,12 @@ describe('responsibilities', () => {
 
   test('only commands, and decoder children that have lost their parent, end the process', () => {
     const callers = files.filter((file) => /\bprocess\.exit\(/.test(stripComments(sources.get(file) ?? '')));
-    expect(callers.filter((file) => partOf(file) !== 'cli')).toEqual(['imaging/pool/serve.ts']);
+    expect(callers.filter((file) => findPart(file) !== 'cli')).toEqual(['imaging/pool/serve.ts']);
   });
 
   test('only db/ imports database libraries', () => {
     const otherImporters = [...findImporters(/^(kysely|pg$|@electric-sql\/)/)].filter(
-      (file) => partOf(file) !== 'db',
+      (file) => findPart(file) !== 'db',
     );
     // The PostgreSQL queue uses a separate connection for wake-ups.
     expect(otherImporters.filter((file) => !file.startsWith('queue/postgres'))).toEqual([]);
@@ -275,13 +275,15 @@ describe('responsibilities', () => {
 
   test('only http/ and the composition root import Fastify', () => {
     const otherImporters = [...findImporters(/^(fastify|@fastify\/)/)].filter(
-      (file) => partOf(file) !== 'http',
+      (file) => findPart(file) !== 'http',
     );
     expect(otherImporters).toEqual(['app.ts']);
   });
 
   test('model/ imports no packages', () => {
-    const externalImports = imports.filter(({ from, isInternal }) => partOf(from) === 'model' && !isInternal);
+    const externalImports = imports.filter(
+      ({ from, isInternal }) => findPart(from) === 'model' && !isInternal,
+    );
     expect(externalImports).toEqual([]);
   });
 

@@ -6,7 +6,7 @@ import { loadConfig } from '../src/config.ts';
 import { listConfigProblems } from './support/inner/config-problems.ts';
 import { runVitrine } from './support/process/command.ts';
 
-const preset = (name: string, width: number, height: number, quality = 85) => ({
+const makePreset = (name: string, width: number, height: number, quality = 85) => ({
   name,
   width,
   height,
@@ -18,7 +18,11 @@ test('uses the documented defaults for an empty environment', () => {
   expect([server.host, server.port, log.level, worker.enabled]).toEqual(['127.0.0.1', 8000, 'info', true]);
   expect(uploads.maxBytes).toBe(10_485_760);
   expect(uploads.maxPixels).toBe(70_000_000);
-  expect(presets).toEqual([preset('thumb', 100, 100), preset('card', 400, 400), preset('zoom', 1200, 1200)]);
+  expect(presets).toEqual([
+    makePreset('thumb', 100, 100),
+    makePreset('card', 400, 400),
+    makePreset('zoom', 1200, 1200),
+  ]);
 });
 
 test('considers a server exposed if its address or host name is public', () => {
@@ -56,9 +60,11 @@ test('warns about an exposed server without including its token', () => {
   expect(loadWarnings({ HOST: '::', PURGE_CONFIRM_TOKEN: 'DELETE_CONFIRMED' })).toContain(
     'publicly documented',
   );
-  const behindProxy = loadWarnings({ PUBLIC_URL: 'https://a.example', PURGE_CONFIRM_TOKEN: 'open sesame' });
-  expect(behindProxy).toMatch(/^PUBLIC_URL or ALLOWED_HOSTS contains a public host.*no access control.*\.$/);
-  expect(behindProxy).not.toMatch(/TOKEN|sesame/);
+  const proxyWarnings = loadWarnings({ PUBLIC_URL: 'https://a.example', PURGE_CONFIRM_TOKEN: 'open sesame' });
+  expect(proxyWarnings).toMatch(
+    /^PUBLIC_URL or ALLOWED_HOSTS contains a public host.*no access control.*\.$/,
+  );
+  expect(proxyWarnings).not.toMatch(/TOKEN|sesame/);
 });
 
 test('parses host names and the public URL, and rejects invalid values', () => {
@@ -113,10 +119,10 @@ test('uses an alias of a variable if the variable itself is unset or blank', () 
   expect(loadMaxBytes({ MAX_FILE_SIZE: '2000', MAX_UPLOAD_BYTES: ' ' })).toBe(2000);
   for (const name of ['STORAGE_PATH', 'STORAGE_BASE_PATH', 'THUMBFORGE_STORAGE_PATH'])
     expect(loadConfig({ [name]: '/srv/pictures' }).storage, name).toMatchObject({ path: '/srv/pictures' });
-  expect(loadConfig({ THUMBFORGE_THUMBNAIL_SIZE: '200' }).presets[0]).toEqual(preset('thumb', 200, 200));
+  expect(loadConfig({ THUMBFORGE_THUMBNAIL_SIZE: '200' }).presets[0]).toEqual(makePreset('thumb', 200, 200));
 });
 
-test('accepts words in any case, and log level names from other languages', () => {
+test('accepts words in upper and lower case, and log level names from other languages', () => {
   const levels = { INFO: 'info', WARNING: 'warn', Warn: 'warn', CRITICAL: 'fatal', dEbUg: 'debug' };
   for (const [word, level] of Object.entries(levels))
     expect(loadConfig({ LOG_LEVEL: word }).log.level, word).toBe(level);
@@ -141,11 +147,11 @@ test('rejects names of built-in object properties', () => {
 test('accepts a preset as a number, a pair or an object', () => {
   const PRESETS = '{"thumb": 64, "card": [300, 200], "hero": {"width": 1600, "height": 900, "quality": 70}}';
   expect(loadConfig({ PRESETS }).presets).toEqual([
-    preset('thumb', 64, 64),
-    preset('card', 300, 200),
-    preset('hero', 1600, 900, 70),
+    makePreset('thumb', 64, 64),
+    makePreset('card', 300, 200),
+    makePreset('hero', 1600, 900, 70),
   ]);
-  const invalid = [
+  const invalidPresets = [
     '[]',
     '{}',
     '{"a":0}',
@@ -155,15 +161,20 @@ test('accepts a preset as a number, a pair or an object', () => {
     '{"A b":9}',
     '{"a":1.5}',
   ];
-  for (const text of [...invalid, '{"a":20000}', '{"a":{"width":1,"height":1,"quality":101}}', '{"a":1,'])
+  for (const text of [
+    ...invalidPresets,
+    '{"a":20000}',
+    '{"a":{"width":1,"height":1,"quality":101}}',
+    '{"a":1,',
+  ])
     expect(listConfigProblems({ PRESETS: text })[0], text).toMatch(/^PRESETS: .*it accepts a JSON object/);
 });
 
 test('overrides only the thumb preset with THUMBNAIL_SIZE', () => {
   for (const text of ['200', '200x200', ' 200 X 200 '])
     expect(loadConfig({ THUMBNAIL_SIZE: text }).presets.slice(0, 2), text).toEqual([
-      preset('thumb', 200, 200),
-      preset('card', 400, 400),
+      makePreset('thumb', 200, 200),
+      makePreset('card', 400, 400),
     ]);
   for (const text of ['0', 'big', '10x', '99999'])
     expect(listConfigProblems({ THUMBNAIL_SIZE: text })[0], text).toMatch(
@@ -172,42 +183,46 @@ test('overrides only the thumb preset with THUMBNAIL_SIZE', () => {
 });
 
 test('accepts extensions with and without dots in ALLOWED_EXTENSIONS', () => {
-  const formats = (text: string) => loadConfig({ ALLOWED_EXTENSIONS: text }).uploads.allowedFormats;
-  expect(formats('.JPG, jpeg;.png')).toEqual(['jpeg', 'png']);
-  expect(formats('tif')).toEqual(['tiff']);
+  const loadFormats = (text: string) => loadConfig({ ALLOWED_EXTENSIONS: text }).uploads.allowedFormats;
+  expect(loadFormats('.JPG, jpeg;.png')).toEqual(['jpeg', 'png']);
+  expect(loadFormats('tif')).toEqual(['tiff']);
   expect(listConfigProblems({ ALLOWED_EXTENSIONS: '.jpg,.svg,.exe' })[0]).toMatch(/contains svg, exe, which/);
   expect(listConfigProblems({ ALLOWED_EXTENSIONS: ',' })[0]).toMatch(/contains no format/);
 });
 
 test('parses networks in TRUSTED_PROXIES', () => {
-  const proxies = (text: string) => loadConfig({ TRUSTED_PROXIES: text }).server.trustedProxies;
-  expect(proxies('none')).toEqual([]);
-  expect(proxies('10.0.0.0/8, 192.0.2.7, fd00::/8')).toEqual(['10.0.0.0/8', '192.0.2.7/32', 'fd00::/8']);
+  const loadProxies = (text: string) => loadConfig({ TRUSTED_PROXIES: text }).server.trustedProxies;
+  expect(loadProxies('none')).toEqual([]);
+  expect(loadProxies('10.0.0.0/8, 192.0.2.7, fd00::/8')).toEqual(['10.0.0.0/8', '192.0.2.7/32', 'fd00::/8']);
   for (const text of ['10.0.0.0/8:80', 'proxy.example', '10.0.0.0/40'])
     expect(listConfigProblems({ TRUSTED_PROXIES: text })[0], text).toMatch(/which is not a network/);
 });
 
 test('parses networks with and without a port in IMPORT_ALLOWED_NETWORKS', () => {
-  const networks = (text: string) => loadConfig({ IMPORT_ALLOWED_NETWORKS: text }).imports.allowedNetworks;
-  const allow = (network: string, port?: number) => ({ network, port });
-  expect(networks('none')).toEqual([]);
-  expect(networks('10.0.0.0/8, 10.1.2.3:9000;10.1.2.0/24:80')).toEqual([
-    allow('10.0.0.0/8'),
-    allow('10.1.2.3/32', 9000),
-    allow('10.1.2.0/24', 80),
+  const loadNetworks = (text: string) =>
+    loadConfig({ IMPORT_ALLOWED_NETWORKS: text }).imports.allowedNetworks;
+  const makeNetwork = (network: string, port?: number) => ({ network, port });
+  expect(loadNetworks('none')).toEqual([]);
+  expect(loadNetworks('10.0.0.0/8, 10.1.2.3:9000;10.1.2.0/24:80')).toEqual([
+    makeNetwork('10.0.0.0/8'),
+    makeNetwork('10.1.2.3/32', 9000),
+    makeNetwork('10.1.2.0/24', 80),
   ]);
-  expect(networks('fd00::/8,::1')).toEqual([allow('fd00::/8'), allow('::1/128')]);
-  expect(networks('[fd00::/8]:9000,[fd01::1]:65535,[fd02::/16]')).toEqual([
-    allow('fd00::/8', 9000),
-    allow('fd01::1/128', 65_535),
-    allow('fd02::/16'),
+  expect(loadNetworks('fd00::/8,::1')).toEqual([makeNetwork('fd00::/8'), makeNetwork('::1/128')]);
+  expect(loadNetworks('[fd00::/8]:9000,[fd01::1]:65535,[fd02::/16]')).toEqual([
+    makeNetwork('fd00::/8', 9000),
+    makeNetwork('fd01::1/128', 65_535),
+    makeNetwork('fd02::/16'),
   ]);
   // Older services use lists in JSON style.
-  expect(networks('["10.0.0.0/8:80", "[fd00::/8]:443"]')).toEqual([
-    allow('10.0.0.0/8', 80),
-    allow('fd00::/8', 443),
+  expect(loadNetworks('["10.0.0.0/8:80", "[fd00::/8]:443"]')).toEqual([
+    makeNetwork('10.0.0.0/8', 80),
+    makeNetwork('fd00::/8', 443),
   ]);
-  expect(networks('[10.0.0.0/8, fd00::/8]')).toEqual([allow('10.0.0.0/8'), allow('fd00::/8')]);
+  expect(loadNetworks('[10.0.0.0/8, fd00::/8]')).toEqual([
+    makeNetwork('10.0.0.0/8'),
+    makeNetwork('fd00::/8'),
+  ]);
   for (const text of ['10.0.0.0/8:', '10.0.0.0/33:80', 'fd00::/8:9000', 'name.example:80', ':80', '[]:80'])
     expect(listConfigProblems({ IMPORT_ALLOWED_NETWORKS: text })[0], text).toMatch(
       /which is not a network\. Accepted: comma-separated networks/,

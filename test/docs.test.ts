@@ -20,8 +20,8 @@ const documents = [
     .map((name) => join('docs', name)),
 ].sort();
 
-/** Returns the table rows of a document whose first cell is code, as lists of cells without backticks. */
-function tableRows(document: string): string[][] {
+/** Returns a document’s table rows whose first cell is code. Each row is a list of cells without backticks. */
+function readTableRows(document: string): string[][] {
   const lines = read(document)
     .split('\n')
     .filter((line) => line.startsWith('| `'));
@@ -34,7 +34,7 @@ function tableRows(document: string): string[][] {
 }
 
 /** Names in capitals that documents mention but that are not settings. */
-const otherWords = [
+const nonSettingNames = [
   // The marker file of a complete database, and the purge confirmation on loopback.
   'VITRINE_READY',
   'DELETE_CONFIRMED',
@@ -74,7 +74,7 @@ describe('configuration', () => {
         .flatMap((section) => Object.values(section))
         .flatMap(({ name, aliases }) => [name, ...aliases]),
     );
-    for (const word of otherWords) knownNames.add(word);
+    for (const name of nonSettingNames) knownNames.add(name);
     const unknownNames = documents.flatMap((document) =>
       Array.from(read(document).matchAll(/`([A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+)`/g), ([, name = '']) => name)
         .filter((name) => !knownNames.has(name))
@@ -112,36 +112,36 @@ describe('configuration', () => {
 
 describe('API', () => {
   test('docs/api/errors.md lists exactly the existing error codes, with status, title and class', () => {
-    const documented = tableRows('docs/api/errors.md').filter((row) => row.length === 4);
+    const documentedErrors = readTableRows('docs/api/errors.md').filter((row) => row.length === 4);
     const actualErrors = Object.entries(errorTable).map(([code, { status, title, failureClass }]) => [
       code,
       String(status),
       title,
       failureClass,
     ]);
-    expect(documented).toEqual(actualErrors);
+    expect(documentedErrors).toEqual(actualErrors);
   });
 
   test('docs/api/README.md lists exactly the registered routes', async () => {
-    const documented = tableRows('docs/api/README.md')
-      .map(([first = '']) => first)
+    const documentedRoutes = readTableRows('docs/api/README.md')
+      .map(([firstCell = '']) => firstCell)
       .filter((endpoint) => /^[A-Z]+ \//.test(endpoint));
-    expect(documented.toSorted()).toEqual(await registeredRoutes());
+    expect(documentedRoutes.toSorted()).toEqual(await listRegisteredRoutes());
   });
 
   test('the API pages mention only existing endpoints', async () => {
-    const knownNames = new Set((await registeredRoutes()).map(normalizeEndpoint));
+    const knownEndpoints = new Set((await listRegisteredRoutes()).map(normalizeEndpoint));
     const pages = documents.filter((document) => document.startsWith('docs/api/'));
-    const unknownNames = pages.flatMap((page) =>
+    const unknownEndpoints = pages.flatMap((page) =>
       Array.from(
         read(page).matchAll(/`(GET|POST|PUT|DELETE) (\/[^`\s?]*)/g),
         ([, method = '', path = '']) => path && `${method} ${path}`,
       )
-        .filter((endpoint) => !knownNames.has(normalizeEndpoint(endpoint)))
+        .filter((endpoint) => !knownEndpoints.has(normalizeEndpoint(endpoint)))
         .map((endpoint) => `${page}: ${endpoint}`),
     );
     expect(pages.length).toBeGreaterThan(5);
-    expect(unknownNames).toEqual([]);
+    expect(unknownEndpoints).toEqual([]);
   });
 
   test('the API pages list exactly the existing Prometheus metrics', () => {
@@ -151,11 +151,11 @@ describe('API', () => {
     const actualMetrics = [
       ...new Set(Array.from(source.matchAll(/'(vitrine_[a-z_]+)'/g), ([, name = '']) => name)),
     ];
-    const documented = tableRows('docs/api/usage-and-operations.md')
-      .map(([first = '']) => first)
+    const documentedMetrics = readTableRows('docs/api/usage-and-operations.md')
+      .map(([firstCell = '']) => firstCell)
       .filter((name) => name.startsWith('vitrine_'));
     expect(actualMetrics.length).toBeGreaterThan(8);
-    expect(documented.toSorted()).toEqual(actualMetrics.toSorted());
+    expect(documentedMetrics.toSorted()).toEqual(actualMetrics.toSorted());
   });
 });
 
@@ -165,7 +165,7 @@ function normalizeEndpoint(endpoint: string): string {
 }
 
 /** Returns the server's routes as `GET /path`, without HEAD routes. No route is called, so no services are needed. */
-async function registeredRoutes(): Promise<string[]> {
+async function listRegisteredRoutes(): Promise<string[]> {
   const dependencies = { services: {}, metrics: {} } as unknown as HttpDependencies;
   const app = makeHttpServer(loadConfig({}), pino({ level: 'silent' }), dependencies);
   await app.ready();

@@ -40,7 +40,7 @@ describe('the CI workflow', () => {
   const workflow = parse(text) as Workflow;
   const { test: job } = workflow.jobs;
   const commands = job.steps.flatMap(({ run }) => (run === undefined ? [] : [run]));
-  const localRun = read('.ci/run');
+  const localScript = read('.ci/run');
 
   test('runs for pull requests with read-only permissions', () => {
     expect(Object.keys(workflow.on)).toContain('pull_request');
@@ -55,16 +55,16 @@ describe('the CI workflow', () => {
   });
 
   test('runs the same steps as .ci/run', () => {
-    const [testCommand = ''] = /\bnpm (?:run )?test[\w:]*/.exec(localRun) ?? [];
+    const [testCommand = ''] = /\bnpm (?:run )?test[\w:]*/.exec(localScript) ?? [];
     expect(commands).toContain(testCommand);
     for (const command of ['.ci/install-programs', 'npm ci', 'npm run check']) {
-      expect(localRun).toContain(command);
+      expect(localScript).toContain(command);
       expect(
         commands.some((run) => run.includes(command)),
         command,
       ).toBe(true);
     }
-    expect(localRun).toContain('node scripts/check-package.ts');
+    expect(localScript).toContain('node scripts/check-package.ts');
     expect(commands).toContain('npm run check:package');
   });
 
@@ -75,7 +75,7 @@ describe('the CI workflow', () => {
     );
     expect(variables.length).toBeGreaterThan(3);
     expect(Object.keys(job.env).toSorted()).toEqual(variables.toSorted());
-    expect(localRun).toContain(`export ${variables.join(' ')}`);
+    expect(localScript).toContain(`export ${variables.join(' ')}`);
   });
 
   test('publishes each server on the port in its URL', () => {

@@ -71,8 +71,8 @@ describe('the published repository', () => {
   });
 
   test('contains no bare issue number', () => {
-    const code = textFiles.filter((name) => /\.(?:ts|js|md|sql)$|^\.ci\//.test(name));
-    expect(findLines(/\b(?:issue|fixes|closes|ticket|PR)\s+#?\d+\b/i, code)).toEqual([]);
+    const codeFiles = textFiles.filter((name) => /\.(?:ts|js|md|sql)$|^\.ci\//.test(name));
+    expect(findLines(/\b(?:issue|fixes|closes|ticket|PR)\s+#?\d+\b/i, codeFiles)).toEqual([]);
   });
 
   test('contains no credentials', () => {
@@ -82,7 +82,7 @@ describe('the published repository', () => {
 });
 
 describe('the source tree', () => {
-  const code = textFiles.filter((name) => /\.(?:ts|js)$/.test(name));
+  const codeFiles = textFiles.filter((name) => /\.(?:ts|js)$/.test(name));
 
   test('contains no markers of unfinished work or merge conflicts', () => {
     expect(findLines(new RegExp(String.raw`\b(?:TO${'DO'}|FIX${'ME'}|XX${'X'})\b`))).toEqual([]);
@@ -90,7 +90,7 @@ describe('the source tree', () => {
   });
 
   test('contains no tests marked only, skip or todo', () => {
-    const tests = code.filter((name) => name.startsWith('test/'));
+    const tests = codeFiles.filter((name) => name.startsWith('test/'));
     expect(findLines(/\b(?:test|it|describe)\.(?:only|skip|todo)\(/, tests)).toEqual([]);
   });
 

@@ -20,7 +20,7 @@ describe.runIf(chromiumPath)('API pages in a browser', { timeout: 90_000 }, () =
   afterAll(() => browser.close());
 
   /**
-   * Opens `path` before the tests of a `describe` block, which share the page, because loading it takes longer than a test.
+   * Opens `path` once for all tests in a `describe` block, because loading the page takes longer than a test.
    * After each test, expects that there were no errors and no requests to other hosts.
    */
   function usePage(path: string, readySelector: string): () => Page {
@@ -55,7 +55,7 @@ describe.runIf(chromiumPath)('API pages in a browser', { timeout: 90_000 }, () =
 
   describe('/redoc', () => {
     const redoc = usePage('/redoc', 'main');
-    const setDetails = (isOpen: boolean) =>
+    const setDetailsOpen = (isOpen: boolean) =>
       redoc().evaluate(
         `document.querySelectorAll('details').forEach((details) => (details.open = ${isOpen}))`,
       );
@@ -64,7 +64,7 @@ describe.runIf(chromiumPath)('API pages in a browser', { timeout: 90_000 }, () =
       'is readable in %s at %i px',
       async (scheme, width) => {
         const page = redoc();
-        await setDetails(false);
+        await setDetailsOpen(false);
         await resize(page, width, scheme);
         await screenshot(page, `redoc-${scheme}-${width}`);
         expect(await measureOverflow(page)).toBeLessThanOrEqual(0);
@@ -73,7 +73,7 @@ describe.runIf(chromiumPath)('API pages in a browser', { timeout: 90_000 }, () =
         expect(await page.locator('header .brand').innerText()).toBe('Vitrine');
         await page.locator('#post-v1-images').scrollIntoViewIfNeeded();
         await screenshot(page, `redoc-call-${scheme}-${width}`);
-        await setDetails(true);
+        await setDetailsOpen(true);
         expect(await measureOverflow(page)).toBeLessThanOrEqual(0);
         expect(await findLowContrast(page)).toEqual([]);
       },

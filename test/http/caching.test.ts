@@ -85,10 +85,10 @@ test('responds to HEAD with the headers of GET and no body', async () => {
 });
 
 test('sends the same ETag for identical renditions, and different ETags for different renditions', async () => {
-  const otherUpload = (await upload(server().url, await jpeg('other', 1600, 1600))).body;
-  const sameUpload = (await upload(server().url, await jpeg('cached', 1600, 1600), 'twin')).body;
+  const otherImage = (await upload(server().url, await jpeg('other', 1600, 1600))).body;
+  const sameImage = (await upload(server().url, await jpeg('cached', 1600, 1600), 'twin')).body;
   const [etag, sameEtag, otherEtag] = await Promise.all(
-    [image, sameUpload, otherUpload].map(async ({ id }) =>
+    [image, sameImage, otherImage].map(async ({ id }) =>
       (await get(`/v1/images/${id}/thumbnail`)).headers.get('etag'),
     ),
   );

@@ -37,11 +37,11 @@ async function send<Body = Record<string, unknown>>(
   coveredResponses.add(`${method} ${template} ${response.status}`);
   return response;
 }
-const json = (value: unknown): RequestInit => ({
+const jsonBody = (value: unknown): RequestInit => ({
   body: JSON.stringify(value),
   headers: { 'content-type': 'application/json' },
 });
-const file = async (seed: string, ...fields: [string, string][]): Promise<RequestInit> => ({
+const formWithFile = async (seed: string, ...fields: [string, string][]): Promise<RequestInit> => ({
   body: form(['file', await jpeg(seed)], ...fields),
 });
 
@@ -52,17 +52,17 @@ describe('/v1', () => {
   });
 
   test('uploads, lists and reports images', async () => {
-    expect((await send('POST', '/v1/images', undefined, await file('new', ['tenant', 'shop']))).status).toBe(
-      201,
-    );
-    expect((await send('POST', '/v1/images', undefined, await file('new', ['tenant', 'shop']))).status).toBe(
-      200,
-    );
+    expect(
+      (await send('POST', '/v1/images', undefined, await formWithFile('new', ['tenant', 'shop']))).status,
+    ).toBe(201);
+    expect(
+      (await send('POST', '/v1/images', undefined, await formWithFile('new', ['tenant', 'shop']))).status,
+    ).toBe(200);
     const queuedUpload = await send<ImageRecord>(
       'POST',
       '/v1/images',
       '/v1/images?mode=queued',
-      await file('later'),
+      await formWithFile('later'),
     );
     expect(queuedUpload.status).toBe(202);
     await finishedImage(server().url, queuedUpload.body.id);
@@ -70,7 +70,7 @@ describe('/v1', () => {
       ['/v1/uploads', { size_bytes: 1 }],
       ['/v1/images', { upload: image.uuid }],
     ] as const) {
-      const response = await send('POST', path, undefined, json(body));
+      const response = await send('POST', path, undefined, jsonBody(body));
       expect([response.status, response.body['code']]).toEqual([409, 'upload_not_offered']);
     }
     await send('GET', '/v1/images', '/v1/images?limit=2&tenant=shop');
@@ -78,7 +78,7 @@ describe('/v1', () => {
     expect((await send('GET', '/v1/images/{id}', '/v1/images/99999')).status).toBe(404);
     expect((await send('GET', '/v1/images/{id}', '/v1/images/x')).status).toBe(400);
     expect((await send('GET', '/v1/images', '/v1/images?limit=x')).status).toBe(400);
-    expect((await send('POST', '/v1/images', undefined, json({ url: 'ftp://a/b' }))).status).toBe(400);
+    expect((await send('POST', '/v1/images', undefined, jsonBody({ url: 'ftp://a/b' }))).status).toBe(400);
     expect((await send('POST', '/v1/images', undefined, { body: 'x' })).status).toBe(415);
   });
 
@@ -111,9 +111,9 @@ describe('/v1', () => {
     expect(
       (await send('GET', '/v1/images/{id}/original', `/v1/images/${image.id}/original`, beyondEnd)).status,
     ).toBe(416);
-    const matching = { headers: { 'if-none-match': etag ?? '' } };
+    const matchingEtag = { headers: { 'if-none-match': etag ?? '' } };
     expect(
-      (await send('GET', '/v1/images/{id}/original', `/v1/images/${image.id}/original`, matching)).status,
+      (await send('GET', '/v1/images/{id}/original', `/v1/images/${image.id}/original`, matchingEtag)).status,
     ).toBe(304);
     for (const tail of ['renditions/card', 'renditions/none'])
       await send('GET', '/v1/images/{id}/renditions/{preset}', `/v1/images/${image.id}/${tail}`);
@@ -154,7 +154,7 @@ describe('/v1', () => {
       'POST',
       '/v1/images',
       undefined,
-      json({ url: `${origin()}/a.jpg` }),
+      jsonBody({ url: `${origin()}/a.jpg` }),
     );
     expect(firstImport.status).toBe(202);
     expect(await finishedImage(server().url, firstImport.body.id)).toMatchObject({ status: 'completed' });
@@ -162,7 +162,7 @@ describe('/v1', () => {
       'POST',
       '/v1/images',
       undefined,
-      json({ url: `${origin()}/a.jpg` }),
+      jsonBody({ url: `${origin()}/a.jpg` }),
     );
     expect([repeatedImport.status, repeatedImport.body.id]).toEqual([200, firstImport.body.id]);
 
@@ -194,9 +194,9 @@ describe('/v1', () => {
     });
     const page = await send('GET', '/v1/imports/{id}', `${receipt.body.url}?limit=1&offset=1`);
     expect(page.body['failures']).toMatchObject([{ line: 3 }]);
-    await send('POST', '/v1/imports', undefined, json({ urls: [`${origin()}/b.jpg`], tenant: 'json' }));
+    await send('POST', '/v1/imports', undefined, jsonBody({ urls: [`${origin()}/b.jpg`], tenant: 'json' }));
     expect((await send('GET', '/v1/imports/{id}', '/v1/imports/99999')).status).toBe(404);
-    expect((await send('POST', '/v1/imports', undefined, json({ urls: [] }))).status).toBe(400);
+    expect((await send('POST', '/v1/imports', undefined, jsonBody({ urls: [] }))).status).toBe(400);
     expect((await send('POST', '/v1/imports', undefined, { body: 'x' })).status).toBe(415);
   });
 
@@ -221,14 +221,14 @@ describe('/v1', () => {
     expect((await send('POST', '/v1/jobs/{id}/retry', `/v1/jobs/${completedJobId}/retry`)).status).toBe(409);
     expect((await send('POST', '/v1/jobs/{id}/retry', '/v1/jobs/99999/retry')).status).toBe(404);
     expect((await send('GET', '/v1/jobs/{id}', '/v1/jobs/99999')).status).toBe(404);
-    const retryReport = await send('POST', '/v1/jobs/retry', undefined, json({ tenant: 'unknown' }));
+    const retryReport = await send('POST', '/v1/jobs/retry', undefined, jsonBody({ tenant: 'unknown' }));
     expect(retryReport.body).toEqual({ retried: 0 });
-    expect((await send('POST', '/v1/jobs/retry', undefined, json({}))).status).toBe(400);
+    expect((await send('POST', '/v1/jobs/retry', undefined, jsonBody({}))).status).toBe(400);
   });
 
   test('finds similar images and duplicates, by image and by picture', async () => {
-    const smaller = await drawing('first').resize(200, 150).jpeg({ quality: 95 }).toBuffer();
-    await upload(server().url, smaller, 'shop');
+    const smallerPicture = await drawing('first').resize(200, 150).jpeg({ quality: 95 }).toBuffer();
+    await upload(server().url, smallerPicture, 'shop');
     const path = `/v1/images/${image.id}`;
     await send('GET', '/v1/images/{id}/similar', `${path}/similar?threshold=0&limit=5`);
     await send('GET', '/v1/images/{id}/duplicates', `${path}/duplicates`);
@@ -238,22 +238,22 @@ describe('/v1', () => {
       'POST',
       '/v1/search',
       '/v1/search?threshold=0',
-      await file('first', ['tenant', 'shop']),
+      await formWithFile('first', ['tenant', 'shop']),
     );
     expect(searchResult.body.near_duplicates[0]).toMatchObject({ kind: 'exact' });
-    expect((await send('POST', '/v1/search', undefined, await file('x', ['tenant', 'unknown']))).status).toBe(
-      404,
-    );
+    expect(
+      (await send('POST', '/v1/search', undefined, await formWithFile('x', ['tenant', 'unknown']))).status,
+    ).toBe(404);
     expect((await send('POST', '/v1/search', undefined, { body: form(['file', 'text']) })).status).toBe(400);
   });
 
   test('compares pictures with presets and images', async () => {
-    await send('POST', '/v1/compare', undefined, await file('first'));
+    await send('POST', '/v1/compare', undefined, await formWithFile('first'));
     const comparison = await send<{ comparisons: { name: string; psnr_db: number; note: string }[] }>(
       'POST',
       '/v1/images/{id}/compare',
       `/v1/images/${image.id}/compare`,
-      await file('first'),
+      await formWithFile('first'),
     );
     expect(comparison.body.comparisons.map(({ name }) => name)).toEqual([
       'original',
@@ -269,10 +269,10 @@ describe('/v1', () => {
       'POST',
       '/v1/images/{id}/compare',
       '/v1/images/99999/compare',
-      await file('first'),
+      await formWithFile('first'),
     );
     expect(unknownImage.status).toBe(404);
-    expect((await send('POST', '/v1/compare', undefined, json({}))).status).toBe(415);
+    expect((await send('POST', '/v1/compare', undefined, jsonBody({}))).status).toBe(415);
   });
 
   test('purges unused and deleted images', async () => {
@@ -284,23 +284,23 @@ describe('/v1', () => {
       'POST',
       '/v1/purge',
       undefined,
-      json({ dry_run: false, confirm_token: 'no' }),
+      jsonBody({ dry_run: false, confirm_token: 'no' }),
     );
     expect(rejection.status).toBe(403);
     const image = (await upload(server().url, await jpeg('unused'), 'purged')).body;
-    const tenantPurge = json({ dry_run: false, confirm_token: 'yes', tenant: 'purged' });
+    const tenantPurge = jsonBody({ dry_run: false, confirm_token: 'yes', tenant: 'purged' });
     expect((await send('POST', '/v1/purge', undefined, tenantPurge)).body).toMatchObject({
       deleted_count: 1,
       candidates: [image.content_hash],
     });
-    expect((await send('POST', '/v1/purge', undefined, json({ tenant: 'unknown' }))).status).toBe(404);
-    expect((await send('POST', '/v1/purge', undefined, json({ dry_run: 'no' }))).status).toBe(400);
+    expect((await send('POST', '/v1/purge', undefined, jsonBody({ tenant: 'unknown' }))).status).toBe(404);
+    expect((await send('POST', '/v1/purge', undefined, jsonBody({ dry_run: 'no' }))).status).toBe(400);
     expect((await send('POST', '/v1/purge/deleted')).body).toMatchObject({
       dry_run: true,
       days: 30,
     });
-    await send('POST', '/v1/purge/deleted', undefined, json({ dry_run: false, days: 0 }));
-    expect((await send('POST', '/v1/purge/deleted', undefined, json({ days: -1 }))).status).toBe(400);
+    await send('POST', '/v1/purge/deleted', undefined, jsonBody({ dry_run: false, days: 0 }));
+    expect((await send('POST', '/v1/purge/deleted', undefined, jsonBody({ days: -1 }))).status).toBe(400);
   });
 
   test('reports usage and health', async () => {
@@ -315,23 +315,32 @@ describe('/v1', () => {
 
 describe('the catalog dialect', () => {
   test('responds to every request as documented', async () => {
-    const { body } = await send<{ asset_id: number }>('POST', '/upload', '/upload/', await file('asset'));
-    expect((await send('POST', '/upload', '/upload', await file('asset'))).body).not.toHaveProperty('job_id');
+    const { body } = await send<{ asset_id: number }>(
+      'POST',
+      '/upload',
+      '/upload/',
+      await formWithFile('asset'),
+    );
+    expect((await send('POST', '/upload', '/upload', await formWithFile('asset'))).body).not.toHaveProperty(
+      'job_id',
+    );
     await finishedImage(server().url, body.asset_id);
     await send('GET', '/retrieve/asset/{asset_id}', `/retrieve/asset/${body.asset_id}`);
     expect((await send('GET', '/retrieve/asset/{asset_id}', '/retrieve/asset/99999')).status).toBe(404);
-    const original = `/retrieve/original/${body.asset_id}`;
-    await send('GET', '/retrieve/original/{asset_id}', original);
+    const originalPath = `/retrieve/original/${body.asset_id}`;
+    await send('GET', '/retrieve/original/{asset_id}', originalPath);
     const part = { headers: { range: 'bytes=0-9' } };
-    expect((await send('GET', '/retrieve/original/{asset_id}', original, part)).status).toBe(206);
-    const rendition = '/retrieve/rendition/{asset_id}/{preset}';
-    await send('GET', rendition, `/retrieve/rendition/${body.asset_id}/card`);
-    expect((await send('GET', rendition, `/retrieve/rendition/${body.asset_id}/none`)).status).toBe(400);
+    expect((await send('GET', '/retrieve/original/{asset_id}', originalPath, part)).status).toBe(206);
+    const renditionTemplate = '/retrieve/rendition/{asset_id}/{preset}';
+    await send('GET', renditionTemplate, `/retrieve/rendition/${body.asset_id}/card`);
+    expect((await send('GET', renditionTemplate, `/retrieve/rendition/${body.asset_id}/none`)).status).toBe(
+      400,
+    );
     const comparison = await send(
       'POST',
       '/compare/{asset_id}',
       `/compare/${body.asset_id}`,
-      await file('asset'),
+      await formWithFile('asset'),
     );
     expect(Object.keys(comparison.body['comparisons'] ?? {})).toEqual(['original', 'thumb', 'card', 'zoom']);
     await send('GET', '/metrics', '/metrics/');
@@ -367,7 +376,7 @@ describe('the similarity dialect', () => {
       'POST',
       '/api/v1/images/upload',
       undefined,
-      await file('similar'),
+      await formWithFile('similar'),
     );
     const path = `/api/v1/images/${body.id}`;
     const image = await send('GET', '/api/v1/images/{image_id}', path);
@@ -401,7 +410,7 @@ describe('the similarity dialect', () => {
 });
 
 test('covers every documented success response of every operation', () => {
-  const documented = Object.entries(document.paths).flatMap(([path, methods]) =>
+  const documentedResponses = Object.entries(document.paths).flatMap(([path, methods]) =>
     Object.entries(methods).flatMap(([method, { responses }]) =>
       Object.keys(responses)
         .filter((status) => status < '400')
@@ -411,8 +420,8 @@ test('covers every documented success response of every operation', () => {
   // Redirects and presigned uploads need object storage that clients can access. Other tests cover these responses.
   const needsObjectStorage = (response: string) =>
     response.endsWith(' 302') || response === 'POST /v1/uploads 201';
-  const expected = documented.filter(
+  const expectedResponses = documentedResponses.filter(
     (response) => !response.endsWith(' 304') && !needsObjectStorage(response),
   );
-  expect(expected.filter((response) => !coveredResponses.has(response))).toEqual([]);
+  expect(expectedResponses.filter((response) => !coveredResponses.has(response))).toEqual([]);
 });

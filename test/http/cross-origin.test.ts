@@ -2,35 +2,40 @@ import { expect, test } from 'vitest';
 import { call, upload } from '../support/process/client.ts';
 import { jpeg } from '../support/process/pictures.ts';
 import { startServer } from '../support/process/server.ts';
-import { bareServer } from './support/bare-server.ts';
+import { makeBareServer } from './support/bare-server.ts';
 
-const shop = 'https://shop.example';
+const shopOrigin = 'https://shop.example';
 const otherOrigin = 'https://evil.example';
 const allowOrigin = 'access-control-allow-origin';
 const requestFrom = (origin: string) => ({ url: '/info', headers: { origin } });
 
 test('sends CORS headers only to configured origins, with Vary', async () => {
-  const app = await bareServer({ CORS_ORIGINS: `${shop},http://localhost:3000` });
-  expect((await app.inject(requestFrom(shop))).headers).toMatchObject({
-    [allowOrigin]: shop,
+  const app = await makeBareServer({ CORS_ORIGINS: `${shopOrigin},http://localhost:3000` });
+  expect((await app.inject(requestFrom(shopOrigin))).headers).toMatchObject({
+    [allowOrigin]: shopOrigin,
     vary: 'Origin',
   });
   const rejectedResponse = await app.inject(requestFrom(otherOrigin));
   expect(rejectedResponse.headers).toMatchObject({ vary: 'Origin' });
   expect(rejectedResponse.headers).not.toHaveProperty(allowOrigin);
-  for (const similarOrigin of [`${shop}.evil.example`, 'http://shop.example', 'null', `${shop}:444`])
+  for (const similarOrigin of [
+    `${shopOrigin}.evil.example`,
+    'http://shop.example',
+    'null',
+    `${shopOrigin}:444`,
+  ])
     expect((await app.inject(requestFrom(similarOrigin))).headers, similarOrigin).not.toHaveProperty(
       allowOrigin,
     );
 });
 
-test('allows every origin to read with a wildcard', async () => {
-  const app = await bareServer({ CORS_ORIGINS: '*' });
+test('allows every origin to read if CORS_ORIGINS is a wildcard', async () => {
+  const app = await makeBareServer({ CORS_ORIGINS: '*' });
   expect((await app.inject(requestFrom(otherOrigin))).headers).toMatchObject({ [allowOrigin]: '*' });
 });
 
 test('responds to preflights from configured origins with the allowed methods', async () => {
-  const app = await bareServer({ CORS_ORIGINS: shop });
+  const app = await makeBareServer({ CORS_ORIGINS: shopOrigin });
   const preflight = (origin: string) =>
     app.inject({
       method: 'OPTIONS',
@@ -41,9 +46,9 @@ test('responds to preflights from configured origins with the allowed methods', 
         'access-control-request-headers': 'content-type',
       },
     });
-  const allowedPreflight = await preflight(shop);
+  const allowedPreflight = await preflight(shopOrigin);
   expect(allowedPreflight.statusCode).toBe(204);
-  expect(allowedPreflight.headers[allowOrigin]).toBe(shop);
+  expect(allowedPreflight.headers[allowOrigin]).toBe(shopOrigin);
   expect(allowedPreflight.headers['access-control-allow-methods']).toMatch(/DELETE/);
   expect(allowedPreflight.headers['access-control-allow-headers']).toBe('content-type');
   expect((await preflight(otherOrigin)).headers).not.toHaveProperty(allowOrigin);
@@ -51,16 +56,16 @@ test('responds to preflights from configured origins with the allowed methods', 
 
 test('allows pages from configured origins to read errors', async () => {
   const retrieve = { cached: () => undefined };
-  const app = await bareServer({ CORS_ORIGINS: shop }, { services: { retrieve } });
+  const app = await makeBareServer({ CORS_ORIGINS: shopOrigin }, { services: { retrieve } });
   for (const url of ['/v1/nothing', '/v1/images/abc', '/v1/images/abc/thumbnail', '/v1/images?limit=x']) {
-    const response = await app.inject({ url, headers: { origin: shop } });
+    const response = await app.inject({ url, headers: { origin: shopOrigin } });
     expect(response.statusCode, url).toBeGreaterThanOrEqual(400);
-    expect(response.headers[allowOrigin], url).toBe(shop);
+    expect(response.headers[allowOrigin], url).toBe(shopOrigin);
   }
 });
 
-test('sends the same CORS headers with cached and uncached pictures in both APIs', async () => {
-  const { url } = await startServer({ CORS_ORIGINS: shop });
+test('sends the same CORS headers with cached and uncached pictures in /v1 and in the catalog dialect', async () => {
+  const { url } = await startServer({ CORS_ORIGINS: shopOrigin });
   const { id } = (await upload(url, await jpeg('shared'))).body;
   for (const path of [
     `/v1/images/${id}/renditions/card`,
@@ -69,8 +74,8 @@ test('sends the same CORS headers with cached and uncached pictures in both APIs
     `/v1/images/${id}/original`,
   ]) {
     for (const source of ['storage', 'cache']) {
-      const shopResponse = await call(url + path, { headers: { origin: shop } });
-      expect(shopResponse.headers.get(allowOrigin), `${path} ${source}`).toBe(shop);
+      const shopResponse = await call(url + path, { headers: { origin: shopOrigin } });
+      expect(shopResponse.headers.get(allowOrigin), `${path} ${source}`).toBe(shopOrigin);
       expect(shopResponse.headers.get('access-control-expose-headers')).toContain('etag');
       for (const headers of [{}, { origin: otherOrigin }]) {
         const otherResponse = await call(url + path, { headers });

@@ -6,7 +6,7 @@ import { useServer } from '../support/process/server.ts';
 const server = useServer();
 
 /** Creates a PNG with a valid header and corrupt pixel data. */
-async function brokenPng(seed: string): Promise<Buffer> {
+async function makeBrokenPng(seed: string): Promise<Buffer> {
   const bytes = await drawing(seed).png().toBuffer();
   bytes.fill(0xa5, Math.floor(bytes.length / 3), Math.floor(bytes.length / 2));
   return bytes;
@@ -18,7 +18,7 @@ test('rejects an undecodable inline upload and stores nothing', async () => {
   const countBefore = await countImages();
   for (const [code, bytes] of [
     ['picture_cut', await brokenJpeg('inline')],
-    ['picture_corrupt', await brokenPng('inline')],
+    ['picture_corrupt', await makeBrokenPng('inline')],
   ] as const) {
     const { status, body } = await upload(server().url, bytes);
     expect([status, body]).toMatchObject([400, { code, family: 'picture_damaged' }]);
@@ -36,9 +36,9 @@ test('rejects twenty concurrent uploads of the same damaged bytes', async () => 
   expect(await countImages()).toBe(0);
 });
 
-test('fails an undecodable queued upload, and reports the reason in every response', async () => {
+test('marks the image of an undecodable queued upload as failed, and reports the reason in every response', async () => {
   const { url } = server();
-  const { status, body } = await uploadQueued(url, await brokenPng('queued'));
+  const { status, body } = await uploadQueued(url, await makeBrokenPng('queued'));
   expect(status).toBe(200);
   const image = await finishedImage(url, body.asset_id);
   expect(image).toMatchObject({ status: 'failed', renditions: [] });
@@ -59,7 +59,7 @@ test('fails an undecodable queued upload, and reports the reason in every respon
 
 test('retries a failed image when the same bytes are uploaded again', async () => {
   const { url } = server();
-  const bytes = await brokenPng('retried');
+  const bytes = await makeBrokenPng('retried');
   const firstUpload = (await uploadQueued(url, bytes)).body;
   expect(await finishedImage(url, firstUpload.asset_id)).toMatchObject({ status: 'failed' });
   const retriedUpload = (await uploadQueued(url, bytes)).body;

@@ -6,7 +6,7 @@ import { useServer } from '../support/process/server.ts';
 const server = useServer();
 
 /** Returns every path that serves the image. */
-function imagePaths(id: number, uuid: string): string[] {
+function listImagePaths(id: number, uuid: string): string[] {
   const v1Paths = [id, uuid].flatMap((ref) =>
     ['', '/original', '/thumbnail', '/renditions/card'].map((tail) => `/v1/images/${ref}${tail}`),
   );
@@ -17,11 +17,11 @@ test('returns 404 at every path of a deleted image that was cached', async () =>
   const { url } = server();
   const { id, uuid } = (await upload(url, await jpeg('deleted'), 'deleted')).body;
   // Each path is read twice, so that the second response comes from the cache.
-  for (const path of [...imagePaths(id, uuid), ...imagePaths(id, uuid)])
+  for (const path of [...listImagePaths(id, uuid), ...listImagePaths(id, uuid)])
     expect((await call(url + path)).status, path).toBe(200);
   const deletion = await call(`${url}/v1/images/${uuid}`, { method: 'DELETE' });
   expect([deletion.status, deletion.bytes.length]).toEqual([204, 0]);
-  for (const path of imagePaths(id, uuid)) {
+  for (const path of listImagePaths(id, uuid)) {
     expectProblem(await call(url + path), 404, 'image_not_found');
     expectProblem(await call(url + path, { headers: { 'if-none-match': '*' } }), 404, 'image_not_found');
   }

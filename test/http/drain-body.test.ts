@@ -6,7 +6,7 @@ import { drainBody } from '../../src/http/bodies/drain-body.ts';
 import { chunk, connectRaw } from '../support/process/socket.ts';
 
 /** Starts a server that reports whether it drained the request body within the given limits. */
-async function startServer(milliseconds: number, maxBytes?: number): Promise<string> {
+async function startDrainingServer(milliseconds: number, maxBytes?: number): Promise<string> {
   const server = createServer((request, response) => {
     void drainBody(request, milliseconds, maxBytes).then((drained) => response.end(`drained: ${drained}`));
   });
@@ -22,12 +22,15 @@ async function startServer(milliseconds: number, maxBytes?: number): Promise<str
 const requestHead = 'POST / HTTP/1.1\r\nhost: localhost\r\ntransfer-encoding: chunked\r\n\r\n';
 
 test('drains a body to its end', async () => {
-  const response = await fetch(await startServer(5_000), { method: 'POST', body: Buffer.alloc(1_000_000) });
+  const response = await fetch(await startDrainingServer(5_000), {
+    method: 'POST',
+    body: Buffer.alloc(1_000_000),
+  });
   expect(await response.text()).toBe('drained: true');
 });
 
 test('stops draining an endless body at the byte limit', async () => {
-  const connection = await connectRaw(await startServer(60_000, 2 ** 20));
+  const connection = await connectRaw(await startDrainingServer(60_000, 2 ** 20));
   await connection.write(requestHead);
   void connection.write(chunk(Buffer.alloc(2 ** 20 + 1)));
   expect(await connection.until(/drained/)).toContain('drained: false');
@@ -35,7 +38,7 @@ test('stops draining an endless body at the byte limit', async () => {
 });
 
 test('stops draining a stalled body at the time limit', async () => {
-  const connection = await connectRaw(await startServer(50));
+  const connection = await connectRaw(await startDrainingServer(50));
   await connection.write(requestHead + String(chunk('x')));
   expect(await connection.until(/drained/)).toContain('drained: false');
   connection.socket.destroy();

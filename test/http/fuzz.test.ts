@@ -8,7 +8,7 @@ import { boundary, connectRaw, formEnd, formHead, partHead } from '../support/pr
 const server = useServer({ BODY_IDLE_SECONDS: '1' });
 
 /** Returns a seeded random generator, so that failures can be reproduced. */
-function seededRandom(seed: number): (limit: number) => number {
+function makeSeededRandom(seed: number): (limit: number) => number {
   let state = seed;
   return (limit) => {
     state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0;
@@ -50,7 +50,7 @@ test('handles three hundred corrupted requests without a 5xx response', async ()
   const { url } = server();
   await upload(url, await jpeg('before'));
   const seed = randomBytes(4).readUInt32LE();
-  const random = seededRandom(seed);
+  const random = makeSeededRandom(seed);
   const requests = Array.from({ length: 300 }, () => makeRequest(random));
   const responses: string[] = [];
   const remainingRequests = requests.values();

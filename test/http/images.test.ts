@@ -17,7 +17,7 @@ beforeAll(async () => {
     images.push((await upload(server().url, await jpeg(seed), seed < 'd' ? 'left' : 'right')).body);
 });
 
-test('finds an image by id and by UUID in any case', async () => {
+test('finds an image by id, and by UUID in upper and lower case', async () => {
   const [image] = images;
   for (const ref of [image?.id, image?.uuid, image?.uuid.toUpperCase()])
     expect((await call(`${server().url}/v1/images/${ref}`)).body, String(ref)).toEqual(image);

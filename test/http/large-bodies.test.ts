@@ -9,14 +9,14 @@ import { type Server, startServer, useServer } from '../support/process/server.t
 import { boundary, chunk, connectRaw, formEnd, formHead, partHead } from '../support/process/socket.ts';
 
 const server = useServer({ MAX_UPLOAD_BYTES: String(2 ** 20) });
-const mib = (number: number) => number * 2 ** 20;
+const mibToBytes = (number: number) => number * 2 ** 20;
 
 const listStagedFiles = ({ dataDir }: Server) => stagedFiles(join(dataDir, 'storage', '.staging'));
 
 test('accepts a file of exactly the maximum size and rejects one byte more', async () => {
   const { url } = server();
   const picture = await jpeg('limit');
-  const paddedPicture = Buffer.concat([picture, Buffer.alloc(mib(1) - picture.length)]);
+  const paddedPicture = Buffer.concat([picture, Buffer.alloc(mibToBytes(1) - picture.length)]);
   expect((await upload(url, paddedPicture)).status).toBe(201);
   const body = form(['file', Buffer.concat([paddedPicture, Buffer.of(0)])]);
   const detail = expectProblem(
@@ -29,7 +29,7 @@ test('accepts a file of exactly the maximum size and rejects one byte more', asy
 
 test('rejects a body based on its Content-Length before reading it', async () => {
   const connection = await connectRaw(server().url);
-  await connection.write(formHead('/v1/images', mib(30)));
+  await connection.write(formHead('/v1/images', mibToBytes(30)));
   const response = await connection.until(/"code":"body_too_large"/);
   expect(response).toMatch(/^HTTP\/1\.1 413 .*application\/problem\+json.*The upload has 31457280 bytes/s);
   await connection.closed();
@@ -39,16 +39,16 @@ test('rejects a body without a length as soon as it exceeds the limit', async ()
   const connection = await connectRaw(server().url);
   await connection.write(formHead('/upload/'));
   await connection.write(chunk(partHead));
-  for (let sent = 0; sent < 3; sent += 1) await connection.write(chunk(Buffer.alloc(mib(0.5))));
+  for (let sent = 0; sent < 3; sent += 1) await connection.write(chunk(Buffer.alloc(mibToBytes(0.5))));
   expect(await connection.until(/"code":"body_too_large"/)).toMatch(/^HTTP\/1\.1 413 .*1048576/s);
   connection.socket.destroy();
 });
 
-test('responds to a client that keeps sending data, and then closes the connection', async () => {
-  for (const length of [mib(30), undefined]) {
+test('responds while a client keeps sending data, and then closes the connection', async () => {
+  for (const length of [mibToBytes(30), undefined]) {
     const connection = await connectRaw(server().url);
     await connection.write(formHead('/v1/images', length));
-    const block = Buffer.alloc(mib(0.25));
+    const block = Buffer.alloc(mibToBytes(0.25));
     await connection.write(length === undefined ? chunk(partHead) : partHead);
     // The client sends at a typical speed, so that it is still sending when the response arrives.
     let sent = 0;
@@ -63,12 +63,12 @@ test('responds to a client that keeps sending data, and then closes the connecti
 });
 
 test('keeps the response readable for a client that sends 30 MB before reading', async () => {
-  for (const length of [mib(30) + partHead.length, undefined]) {
+  for (const length of [mibToBytes(30) + partHead.length, undefined]) {
     const connection = await connectRaw(server().url);
     // A reset during the upload would discard the response before the client reads it.
     connection.socket.pause();
     await connection.write(formHead('/v1/images', length));
-    const block = Buffer.alloc(mib(1));
+    const block = Buffer.alloc(mibToBytes(1));
     await connection.write(length === undefined ? chunk(partHead) : partHead);
     for (let sent = 0; sent < 30; sent += 1)
       await connection.write(length === undefined ? chunk(block) : block);
@@ -80,7 +80,7 @@ test('keeps the response readable for a client that sends 30 MB before reading',
 
 test('reuses a connection after receiving a rejected body completely', async () => {
   const connection = await connectRaw(server().url);
-  const body = Buffer.concat([Buffer.from(partHead), Buffer.alloc(mib(2)), Buffer.from(formEnd)]);
+  const body = Buffer.concat([Buffer.from(partHead), Buffer.alloc(mibToBytes(2)), Buffer.from(formEnd)]);
   await connection.write(formHead('/v1/images', body.length));
   await connection.write(body);
   await connection.until(/"code":"body_too_large"/);
@@ -103,7 +103,7 @@ test('rejects uploads with 507 while the disk is nearly full', async () => {
 });
 
 /** Returns the resident memory of a process, in MiB. */
-function residentMib(pid: number): number {
+function readResidentMib(pid: number): number {
   return Number(/^VmRSS:\s+(\d+) kB/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]) / 1024;
 }
 
@@ -111,25 +111,25 @@ function residentMib(pid: number): number {
 async function sendLargeFile(url: string, pid: number, size: number): Promise<number> {
   const head = Buffer.concat([Buffer.from(partHead), Buffer.from('\x89PNG\r\n\x1a\n', 'latin1')]);
   const connection = await connectRaw(url);
-  await connection.write(formHead('/v1/images', head.length + mib(size) + formEnd.length));
+  await connection.write(formHead('/v1/images', head.length + mibToBytes(size) + formEnd.length));
   await connection.write(head);
-  const block = Buffer.alloc(mib(1), boundary);
+  const block = Buffer.alloc(mibToBytes(1), boundary);
   let peakMib = 0;
   for (let sent = 0; sent < size; sent += 1) {
     await connection.write(block);
-    peakMib = Math.max(peakMib, residentMib(pid));
+    peakMib = Math.max(peakMib, readResidentMib(pid));
   }
   await connection.write(formEnd);
   expect(await connection.until(/"code":"[a-z_]+"/)).toMatch(/^HTTP\/1\.1 400 .*PNG/s);
   connection.socket.destroy();
-  return Math.max(peakMib, residentMib(pid));
+  return Math.max(peakMib, readResidentMib(pid));
 }
 
 test.runIf(process.platform === 'linux')(
   'uses no more memory for a larger file',
   { tags: 'slow' },
   async () => {
-    const { url, pid } = await startServer({ MAX_UPLOAD_BYTES: String(mib(300)) });
+    const { url, pid } = await startServer({ MAX_UPLOAD_BYTES: String(mibToBytes(300)) });
     // The first upload is not measured, because later uploads reuse its memory.
     await sendLargeFile(url, pid, 100);
     const smallFilePeak = await sendLargeFile(url, pid, 40);

@@ -76,8 +76,8 @@ async function send(parts: readonly Part[], [before, after] = ['', '']): Promise
 }
 
 const disposition = 'Content-Disposition: form-data; ';
-const file = (parameters: string): Part => [`${disposition}name="file"${parameters}`, picture];
-const latin1 = (text: string) => Buffer.from(text, 'latin1');
+const makeFilePart = (parameters: string): Part => [`${disposition}name="file"${parameters}`, picture];
+const encodeLatin1 = (text: string) => Buffer.from(text, 'latin1');
 
 test.each([
   ['', ''],
@@ -103,49 +103,49 @@ test.each([
   ['; filename="24%22 TV; rot.jpg"', '24" TV; rot.jpg'],
   [String.raw`; filename="24\" TV.jpg"`, '24" TV.jpg'],
 ])('accepts the file part name="file"%s', async (parameters, filename) => {
-  expect(await send([file(parameters)])).toEqual({ filename, bytes: picture.length, isIntact: true });
+  expect(await send([makeFilePart(parameters)])).toEqual({ filename, bytes: picture.length, isIntact: true });
 });
 
 test.each<[string, Part[], string, RegExp]>([
   [
     'a file name that is not UTF-8',
-    [[latin1(`${disposition}name="file"; filename="Küche.jpg"`), picture]],
+    [[encodeLatin1(`${disposition}name="file"; filename="Küche.jpg"`), picture]],
     'invalid_request',
     /^The file name is not valid UTF-8 \(byte 2 is 0xFC\)\. .*_charset_/,
   ],
   [
     'only an invalid extended file name',
-    [file(`; filename*=UTF-8''K%FCche.jpg`)],
+    [makeFilePart(`; filename*=UTF-8''K%FCche.jpg`)],
     'invalid_request',
     /not valid UTF-8/,
   ],
   [
     'two file names',
-    [file('; filename="a.jpg"; filename="b.jpg"')],
+    [makeFilePart('; filename="a.jpg"; filename="b.jpg"')],
     'invalid_request',
     /two different values for filename\./,
   ],
   [
     'base64 content',
-    [file('\r\nContent-Transfer-Encoding: base64')],
+    [makeFilePart('\r\nContent-Transfer-Encoding: base64')],
     'invalid_request',
     /transfer encoding base64; send its bytes/,
   ],
   [
     'a field that is not UTF-8',
-    [file(''), [`${disposition}name="tenant"`, latin1('Küche')]],
+    [makeFilePart(''), [`${disposition}name="tenant"`, encodeLatin1('Küche')]],
     'invalid_request',
     /^The form field "tenant" is not valid UTF-8 \(byte 2 is 0xFC\)/,
   ],
   [
     'a field in an unknown charset',
-    [file(''), [`${disposition}name="tenant"\r\nContent-Type: text/plain; charset=cp850`, 'x']],
+    [makeFilePart(''), [`${disposition}name="tenant"\r\nContent-Type: text/plain; charset=cp850`, 'x']],
     'invalid_request',
     /"cp850", which is not supported/,
   ],
   [
     'two values for a field',
-    [file(''), [`${disposition}name="tenant"`, 'a'], [`${disposition}name="tenant"`, 'b']],
+    [makeFilePart(''), [`${disposition}name="tenant"`, 'a'], [`${disposition}name="tenant"`, 'b']],
     'invalid_request',
     /"tenant" more than once/,
   ],
@@ -175,7 +175,12 @@ test.each<[string, Part[], string, RegExp]>([
     'invalid_request',
     /more than 20 fields/,
   ],
-  ['two files', [file(''), file('; filename="a.jpg"')], 'invalid_request', /more than one file/],
+  [
+    'two files',
+    [makeFilePart(''), makeFilePart('; filename="a.jpg"')],
+    'invalid_request',
+    /more than one file/,
+  ],
   ['a part without a name', [['X-Nothing: 1', picture]], 'missing_file', /no file in the field "file"\.$/],
 ])('rejects a form with %s', async (_case, parts, code, message) => {
   const outcome = await send(parts);
@@ -183,37 +188,41 @@ test.each<[string, Part[], string, RegExp]>([
   expect(outcome.message).toMatch(message);
 });
 
-test('applies the charset of a form to its fields and file name if the charset follows the file', async () => {
+test('applies a form’s charset to its fields and file name if the charset field comes after the file', async () => {
   const charset: Part = [`${disposition}name="_charset_"`, 'windows-1252'];
-  const namedFile: Part = [latin1(`${disposition}name="file"; filename="Küche.jpg"`), picture];
-  expect(await send([namedFile, [`${disposition}name="tenant"`, latin1('Küche')], charset])).toMatchObject({
+  const namedFile: Part = [encodeLatin1(`${disposition}name="file"; filename="Küche.jpg"`), picture];
+  expect(
+    await send([namedFile, [`${disposition}name="tenant"`, encodeLatin1('Küche')], charset]),
+  ).toMatchObject({
     filename: 'Küche.jpg',
     tenant: 'Küche',
   });
   const fieldWithCharset: Part = [
     `${disposition}name="tenant"\r\nContent-Type: text/plain; charset=ISO-8859-1`,
-    latin1('Küche'),
+    encodeLatin1('Küche'),
   ];
-  expect(await send([fieldWithCharset, file('')])).toMatchObject({ tenant: 'Küche' });
+  expect(await send([fieldWithCharset, makeFilePart('')])).toMatchObject({ tenant: 'Küche' });
 });
 
 test('ignores invalid and repeated fields that the operation does not use', async () => {
-  const note = (text: string): Part => [`${disposition}name="note"`, latin1(text)];
+  const note = (text: string): Part => [`${disposition}name="note"`, encodeLatin1(text)];
   const tenant: Part = [`${disposition}name="tenant"`, 'shop'];
-  expect(await send([note('Küche'), note('x'), file(''), tenant, tenant])).toMatchObject({
+  expect(await send([note('Küche'), note('x'), makeFilePart(''), tenant, tenant])).toMatchObject({
     tenant: 'shop',
     isIntact: true,
   });
 });
 
 test('skips bytes outside the boundaries, but counts them towards the limit', async () => {
-  expect(await send([file('')], ['preamble\r\n', '\r\nepilogue'])).toMatchObject({ isIntact: true });
+  expect(await send([makeFilePart('')], ['preamble\r\n', '\r\nepilogue'])).toMatchObject({ isIntact: true });
   const longText = 'x'.repeat(2 ** 20 + 2 ** 18);
   for (const padding of [
     [`${longText}\r\n`, ''],
     ['', longText],
   ])
-    expect(await send([file('')], padding as [string, string])).toMatchObject({ code: 'body_too_large' });
+    expect(await send([makeFilePart('')], padding as [string, string])).toMatchObject({
+      code: 'body_too_large',
+    });
 });
 
 test.each([

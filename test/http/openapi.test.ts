@@ -2,7 +2,7 @@ import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from 'vitest';
-import { bareServer } from './support/bare-server.ts';
+import { makeBareServer } from './support/bare-server.ts';
 import { document, expectSchema } from './support/documented.ts';
 
 const root = fileURLToPath(new URL('../../', import.meta.url));
@@ -27,8 +27,8 @@ describe('docs/openapi.json', () => {
     for (const { path, method, operation } of operations) {
       expect(operation.summary, `${method} ${path}`).toMatch(/^.{4,}[^.]$/);
       expect(operation.tags, `${method} ${path}`).toHaveLength(1);
-      const successes = Object.keys(operation.responses).filter((status) => status < '400');
-      expect(successes, `${method} ${path}`).not.toEqual([]);
+      const successStatuses = Object.keys(operation.responses).filter((status) => status < '400');
+      expect(successStatuses, `${method} ${path}`).not.toEqual([]);
       expect(JSON.stringify(operation.responses)).not.toContain('Default Response');
     }
   });
@@ -74,7 +74,7 @@ describe('docs/openapi.json', () => {
 
 describe('the documentation pages', () => {
   test('load nothing from other hosts at /docs', async () => {
-    const app = await bareServer();
+    const app = await makeBareServer();
     const servedDocument = await app.inject('/api/v1/openapi.json');
     expect(servedDocument.json()).toEqual(document);
     for (const path of ['/docs', '/docs/']) {
@@ -92,7 +92,7 @@ describe('the documentation pages', () => {
   });
 
   test('list every operation and schema at /redoc, without scripts and without styles that the policy forbids', async () => {
-    const page = await (await bareServer()).inject('/redoc');
+    const page = await (await makeBareServer()).inject('/redoc');
     expect(page.headers['content-type']).toMatch(/^text\/html/);
     expect(page.body).not.toMatch(/<script|\son\w+=|\sstyle=/i);
     const style = /<style>([\s\S]*)<\/style>/.exec(page.body)?.[1] ?? '';

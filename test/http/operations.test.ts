@@ -9,7 +9,7 @@ const server = useServer();
 
 test('counts images by tenant, preset and status', async () => {
   const { url } = server();
-  const uploads = [
+  const images = [
     (await upload(url, await jpeg('a'), 'left')).body,
     (await upload(url, await jpeg('b'), 'left')).body,
     (await upload(url, await jpeg('c'), 'right')).body,
@@ -21,10 +21,12 @@ test('counts images by tenant, preset and status', async () => {
     tenant_counts: { left: 2, right: 2 },
     status_counts: { completed: 3, failed: 1 },
   });
-  const thumbs = uploads.map(
+  const thumbSizes = images.map(
     ({ renditions }) => renditions.find(({ preset }) => preset === 'thumb')?.size_bytes ?? 0,
   );
-  expect(body['bytes_per_preset']).toMatchObject({ thumb: thumbs.reduce((sum, bytes) => sum + bytes, 0) });
+  expect(body['bytes_per_preset']).toMatchObject({
+    thumb: thumbSizes.reduce((sum, bytes) => sum + bytes, 0),
+  });
 });
 
 test('reports the usage of one tenant and of all tenants in the catalog dialect', async () => {

@@ -38,8 +38,8 @@ test.each([
   ['the last bytes', 'bytes=-300', (size: number) => [size - 300, size - 1]],
   ['a suffix longer than the file', 'bytes=-99999999', (size: number) => [0, size - 1]],
   ['an end beyond the file', 'bytes=100-99999999', (size: number) => [100, size - 1]],
-])('sends %s for a range request', async (_case, range, limits) => {
-  const [first = 0, last = 0] = limits(bytes.length);
+])('sends %s for a range request', async (_case, range, findLimits) => {
+  const [first = 0, last = 0] = findLimits(bytes.length);
   for (const response of await get({ range })) {
     expect(response.status).toBe(206);
     expect(response.headers.get('content-range')).toBe(`bytes ${first}-${last}/${bytes.length}`);

@@ -35,7 +35,7 @@ describe.skipIf(!services.s3Endpoint)('presigned uploads', () => {
   }
 
   /** Requests a presigned URL and uploads bytes to it. The S3 server in these tests does not check sizes. */
-  async function send(
+  async function sendPresigned(
     bytes: Buffer,
     fields: Record<string, string> = {},
     size = bytes.length,
@@ -53,7 +53,7 @@ describe.skipIf(!services.s3Endpoint)('presigned uploads', () => {
 
   test('ingests a presigned upload once, like any other upload', async () => {
     const bytes = await jpeg('presigned', 300, 200);
-    const offer = await send(bytes, { tenant: 'shop', filename: 'große Tasse.jpg' });
+    const offer = await sendPresigned(bytes, { tenant: 'shop', filename: 'große Tasse.jpg' });
     expect(offer.max_bytes).toBe(maxBytes);
     expect(Date.parse(offer.expires_at) - Date.now()).toBeLessThanOrEqual(60_000);
     const { searchParams } = new URL(offer.url);
@@ -76,13 +76,13 @@ describe.skipIf(!services.s3Endpoint)('presigned uploads', () => {
     expect(expectProblem(repeatedRequest, 404, 'upload_not_found')).toContain(
       'has already been ingested, or has expired',
     );
-    const secondOffer = await send(bytes, { tenant: 'shop' });
+    const secondOffer = await sendPresigned(bytes, { tenant: 'shop' });
     const secondImage = await post<ImageRecord>('/v1/images', { upload: secondOffer.id, tenant: 'shop' });
     expect([secondImage.status, secondImage.body.id]).toEqual([200, createdImage.body.id]);
   });
 
   test('accepts mode=queued and a file name when the upload is ingested', async () => {
-    const { id } = await send(await jpeg('presigned and queued'));
+    const { id } = await sendPresigned(await jpeg('presigned and queued'));
     const response = await post<ImageRecord>('/v1/images?mode=queued', {
       upload: id.toUpperCase(),
       filename: 'named-later.jpg',
@@ -92,15 +92,15 @@ describe.skipIf(!services.s3Endpoint)('presigned uploads', () => {
   });
 
   test('returns the same image to two concurrent requests for the same upload', async () => {
-    const { id } = await send(await jpeg('ingested twice'));
+    const { id } = await sendPresigned(await jpeg('ingested twice'));
     const responses = await Promise.all([1, 2].map(() => post<ImageRecord>('/v1/images', { upload: id })));
     expect(responses.map(({ status }) => status).toSorted((a, b) => a - b)).toEqual([200, 201]);
     expect(responses[0]?.body.id).toBe(responses[1]?.body.id);
   });
 
-  test('rejects another tenant’s upload, and ids that are not uploads', async () => {
-    const { id } = await send(await jpeg('shop'), { tenant: 'shop' });
-    await send(await jpeg('other'), { tenant: 'other' });
+  test('rejects another tenant’s upload and invalid upload ids', async () => {
+    const { id } = await sendPresigned(await jpeg('shop'), { tenant: 'shop' });
+    await sendPresigned(await jpeg('other'), { tenant: 'other' });
     expectProblem(await post('/v1/images', { upload: id, tenant: 'other' }), 404, 'upload_not_found');
     expectProblem(await post('/v1/images', { upload: id, tenant: 'unknown' }), 404, 'tenant_not_found');
     expectProblem(await post('/v1/images', { upload: randomUUID() }), 404, 'upload_not_found');
@@ -110,21 +110,21 @@ describe.skipIf(!services.s3Endpoint)('presigned uploads', () => {
     expect((await post('/v1/images', { upload: id, tenant: 'shop' })).status).toBe(201);
   });
 
-  test('rejects a file that is too large before and after the upload', async () => {
+  test('rejects a file that is too large, both before and after the upload', async () => {
     const response = await post('/v1/uploads', { size_bytes: maxBytes + 1 });
     expect(expectProblem(response, 413, 'body_too_large')).toBe(
       `The file has ${maxBytes + 1} bytes; the limit is ${maxBytes} bytes (1 MiB).`,
     );
-    const { id } = await send(Buffer.alloc(3 * maxBytes), {}, 1_000);
+    const { id } = await sendPresigned(Buffer.alloc(3 * maxBytes), {}, 1_000);
     expectProblem(await post('/v1/images', { upload: id }), 413, 'body_too_large');
     expect(await stagedFiles(join(server().dataDir, 'staging'))).toEqual([]);
   });
 
-  test('rejects a file that is not a picture on every attempt', async () => {
-    const { id } = await send(Buffer.from('not a picture'));
+  test('rejects a file that is not a picture each time it is ingested', async () => {
+    const { id } = await sendPresigned(Buffer.from('not a picture'));
     for (let round = 0; round < 2; round += 1)
       expectProblem(await post('/v1/images', { upload: id }), 400, 'not_a_picture');
-    const emptyOffer = await send(Buffer.alloc(0), {}, 1);
+    const emptyOffer = await sendPresigned(Buffer.alloc(0), {}, 1);
     expectProblem(await post('/v1/images', { upload: emptyOffer.id }), 400, 'empty_file');
   });
 

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { makeMetrics } from '../../src/telemetry/metrics.ts';
 import type { MetricSources } from '../../src/telemetry/sampler.ts';
-import { bareServer } from './support/bare-server.ts';
+import { makeBareServer } from './support/bare-server.ts';
 
 const usage = {
   images: 5,
@@ -86,7 +86,10 @@ test('does not count decoder events twice when the metrics are read concurrently
 
 test('counts requests and their durations by route, method and status', async () => {
   const metrics = makeMetrics(sources);
-  const app = await bareServer({}, { metrics, services: { usage: { tenants: () => Promise.resolve([]) } } });
+  const app = await makeBareServer(
+    {},
+    { metrics, services: { usage: { tenants: () => Promise.resolve([]) } } },
+  );
   for (const url of ['/info', '/info/', '/v1/images/abc', '/v1/images/def', '/nothing', '/nothing/else'])
     await app.inject(url);
   await app.inject({ method: 'PATCH', url: '/info' });
@@ -103,13 +106,13 @@ test('counts requests and their durations by route, method and status', async ()
   expect(body).not.toContain('abc');
 });
 
-test('includes a duration that equals the upper bound of a bucket in that bucket', async () => {
+test('counts a duration in the bucket whose upper bound equals the duration', async () => {
   const metrics = makeMetrics(sources);
   for (const seconds of [0, 0.001, 0.0011, 0.3, 31])
     metrics.requestEnded({ method: 'GET', route: '/x', status: 200, seconds });
   metrics.jobEnded({ kind: 'derive', outcome: 'completed', seconds: 0.2 });
   const { text } = await metrics.render();
-  const bucket = (le: string) =>
+  const bucketSeries = (le: string) =>
     `vitrine_http_request_duration_seconds_bucket{le="${le}",method="GET",route="/x",status="200"}`;
   for (const [le, count] of Object.entries({
     '0.001': 2,
@@ -119,22 +122,22 @@ test('includes a duration that equals the upper bound of a bucket in that bucket
     '30': 4,
     '+Inf': 5,
   }))
-    expect(text.split('\n')).toContain(`${bucket(le)} ${count}`);
+    expect(text.split('\n')).toContain(`${bucketSeries(le)} ${count}`);
   expect(text).toMatch(/^vitrine_http_request_duration_seconds_sum\{.*\} 31\.302/m);
   expect(text).toContain('vitrine_job_runs_total{kind="derive",outcome="completed"} 1');
 });
 
 test('sends Prometheus text to scrapers, and JSON to other clients', async () => {
-  const app = await bareServer(
+  const app = await makeBareServer(
     {},
     { metrics: makeMetrics(sources), services: { usage: { tenants: () => Promise.resolve([]) } } },
   );
-  const scraper =
+  const scraperAccept =
     'application/openmetrics-text;version=1.0.0,application/openmetrics-text;version=0.0.1;q=0.75,text/plain;version=0.0.4;q=0.5,*/*;q=0.1';
-  const newScraper = `application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited;q=0.6,${scraper}`;
+  const newScraperAccept = `application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited;q=0.6,${scraperAccept}`;
   for (const accept of [
-    scraper,
-    newScraper,
+    scraperAccept,
+    newScraperAccept,
     'text/plain',
     'text/plain;version=0.0.4',
     'TEXT/PLAIN',
@@ -144,12 +147,12 @@ test('sends Prometheus text to scrapers, and JSON to other clients', async () =>
     expect(response.headers['content-type'], accept).toMatch(/^text\/plain; version=0\.0\.4/);
     expect(response.body).toMatch(/^# HELP /m);
   }
-  const browser = 'text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,*/*;q=0.8';
+  const browserAccept = 'text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,*/*;q=0.8';
   for (const accept of [
     undefined,
     '*/*',
     'application/json',
-    browser,
+    browserAccept,
     'text/plain;q=0.5, application/json',
     'text/plain;q=0',
     '',

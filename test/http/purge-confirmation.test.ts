@@ -6,7 +6,9 @@ import { startServer, useServer } from '../support/process/server.ts';
 
 const token = 'öffne dich';
 /** Encodes non-ASCII text in a header as HTTP clients do. */
-const tokenHeader = (text: string) => ({ 'x-confirm-token': Buffer.from(text, 'utf8').toString('latin1') });
+const makeTokenHeader = (text: string) => ({
+  'x-confirm-token': Buffer.from(text, 'utf8').toString('latin1'),
+});
 const exposedServer = useServer({ HOST: '0.0.0.0', PURGE_CONFIRM_TOKEN: token, LOG_FORMAT: 'json' });
 
 /** Requests that remove files, one for each operation. */
@@ -43,9 +45,9 @@ describe('a server that other machines can reach', () => {
       post(base + path, body),
       post(base + path, { ...body, confirm_token: 'DELETE_CONFIRMED' }),
       post(base + path, { ...body, confirm_token: '' }),
-      post(base + path, body, tokenHeader('wrong')),
-      post(base + path, { ...body, confirm_token: 'wrong' }, tokenHeader(token)),
-      post(base + path, { ...body, confirm_token: token }, tokenHeader('wrong')),
+      post(base + path, body, makeTokenHeader('wrong')),
+      post(base + path, { ...body, confirm_token: 'wrong' }, makeTokenHeader(token)),
+      post(base + path, { ...body, confirm_token: token }, makeTokenHeader('wrong')),
     ];
     for (const response of await Promise.all(rejectedRequests)) {
       const detail = expectProblem(response, 403, 'purge_refused');
@@ -56,7 +58,7 @@ describe('a server that other machines can reach', () => {
 
     const urlPrefix = `${base}${path}${path.includes('?') ? '&' : '?'}`;
     for (const name of ['confirm_token', 'Confirm-Token', 'x-confirm-token', '%63onfirm_token', 'token'])
-      for (const headers of [{}, tokenHeader(token)]) {
+      for (const headers of [{}, makeTokenHeader(token)]) {
         const response = await post(`${urlPrefix}${name}=${encodeURIComponent(token)}`, body, headers);
         expect(expectProblem(response, 400, 'invalid_request'), name).toMatch(/header X-Confirm-Token/);
       }
@@ -64,8 +66,8 @@ describe('a server that other machines can reach', () => {
 
     for (const [value, headers] of [
       [{ ...body, confirm_token: token }, {}],
-      [body, tokenHeader(token)],
-      [{ ...body, confirm_token: token }, tokenHeader(token)],
+      [body, makeTokenHeader(token)],
+      [{ ...body, confirm_token: token }, makeTokenHeader(token)],
     ] as const)
       expect((await post(base + path, value, headers)).status).toBe(200);
   });
@@ -101,11 +103,11 @@ describe('a server that other machines can reach', () => {
     expect(exposedServer().log()).not.toContain('wrong');
   });
 
-  test('reports that it is exposed in its log, in the health report and in vitrine doctor', async () => {
+  test('reports in its log, in its health report and in vitrine doctor that it is exposed', async () => {
     const { url, dataDir } = exposedServer();
     expect(exposedServer().log()).toMatch(/"level":"warn".*HOST is 0\.0\.0\.0.*no access control/);
-    const detailed = await call<{ warnings: string[] }>(`${url}/api/v1/health/detailed`);
-    expect(detailed.body.warnings[0]).toMatch(/HOST is 0\.0\.0\.0/);
+    const healthResponse = await call<{ warnings: string[] }>(`${url}/api/v1/health/detailed`);
+    expect(healthResponse.body.warnings[0]).toMatch(/HOST is 0\.0\.0\.0/);
     const { stdout } = await runVitrine(['doctor'], { HOST: '0.0.0.0', DATA_DIR: dataDir });
     expect(stdout).toMatch(/^note {2}HOST is 0\.0\.0\.0.*no access control/m);
   });
@@ -131,7 +133,7 @@ test('logs deletions, restorations and purges with their count, tenant and calle
   await post(
     `${url}/v1/purge/deleted`,
     { dry_run: false, days: 0 },
-    { ...tokenHeader(token), ...forwardedHeaders },
+    { ...makeTokenHeader(token), ...forwardedHeaders },
   );
   const readLogLines = () =>
     exposedServer()
@@ -141,7 +143,7 @@ test('logs deletions, restorations and purges with their count, tenant and calle
       .map((line) => JSON.parse(line) as Record<string, unknown>);
   const forwarded = { address: '127.0.0.1', forwardedFor: '198.51.100.7' };
   const image = { image: id, tenant: 'logged', count: 1 };
-  const expected = [
+  const expectedLines = [
     { ...image, ...forwarded, msg: `image ${id} of tenant logged was deleted` },
     { ...image, ...forwarded, msg: `image ${id} of tenant logged was restored` },
     {
@@ -151,7 +153,7 @@ test('logs deletions, restorations and purges with their count, tenant and calle
     },
     { images: 1, days: 0, ...forwarded, msg: 'purge finished; deleted images removed: 1' },
   ];
-  for (const line of expected)
+  for (const line of expectedLines)
     await expect.poll(readLogLines).toContainEqual(expect.objectContaining(line) as Record<string, unknown>);
   const rejectedPurge = {
     scope: 'deleted',

@@ -74,21 +74,21 @@ test('rejects a second file and a misspelled filter instead of ignoring them', a
 
 test('rejects a form without a closing boundary', async () => {
   const type = `multipart/form-data; boundary=${boundary}`;
-  const unclosed = `${partHead}some bytes`;
+  const unclosedForm = `${partHead}some bytes`;
   const forms = [
     '',
     'no boundary',
     `--${boundary}`,
     partHead.slice(0, 60),
-    unclosed,
-    `${unclosed}\r\n--${boundary}`,
+    unclosedForm,
+    `${unclosedForm}\r\n--${boundary}`,
   ];
   for (const body of forms) {
     const response = await post(body, type);
     expect(response.status, JSON.stringify(body)).toBe(400);
     expect(response.body['code'], JSON.stringify(body)).toMatch(/body_cut_short|missing_file/);
   }
-  expect((await post(`${unclosed}${formEnd}`, type)).body['code']).toBe('not_a_picture');
+  expect((await post(`${unclosedForm}${formEnd}`, type)).body['code']).toBe('not_a_picture');
 });
 
 test('rejects too many fields, parts or files, and fields that are too long', async () => {

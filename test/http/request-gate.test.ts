@@ -2,12 +2,12 @@ import { connect } from 'node:net';
 import { text } from 'node:stream/consumers';
 import type { FastifyInstance, InjectOptions } from 'fastify';
 import { describe, expect, test } from 'vitest';
-import { bareServer } from './support/bare-server.ts';
+import { makeBareServer } from './support/bare-server.ts';
 
 const otherOrigin = 'https://evil.example';
 
 /** Sends a request that needs no services. An allowed request returns 200 for a safe method and 404 for an unsafe method. */
-async function requestStatus(
+async function fetchStatus(
   app: FastifyInstance,
   headers: Record<string, string>,
   options: InjectOptions = {},
@@ -15,11 +15,7 @@ async function requestStatus(
   return (await app.inject({ url: '/info', headers, ...options })).statusCode;
 }
 
-async function requestErrorCode(
-  app: FastifyInstance,
-  headers: Record<string, string>,
-  options: InjectOptions,
-) {
+async function fetchErrorCode(app: FastifyInstance, headers: Record<string, string>, options: InjectOptions) {
   return (await app.inject({ headers, ...options })).json<{ code: string }>().code;
 }
 
@@ -33,7 +29,7 @@ async function sendRaw(app: FastifyInstance, bytes: string): Promise<string> {
 
 describe('the host of a request', () => {
   test('may be a loopback name, an IP address or an allowed name on loopback, with any port', async () => {
-    const app = await bareServer({
+    const app = await makeBareServer({
       ALLOWED_HOSTS: 'Pictures.example.com, *.shop.example',
       PUBLIC_URL: 'https://public.example:8443',
     });
@@ -55,7 +51,7 @@ describe('the host of a request', () => {
       'a.b.shop.example:80',
       'public.example',
     ];
-    for (const host of allowedHosts) expect(await requestStatus(app, { host }), host).toBe(200);
+    for (const host of allowedHosts) expect(await fetchStatus(app, { host }), host).toBe(200);
     const rejectedHosts = [
       'evil.example',
       'evil.example:8000',
@@ -73,11 +69,11 @@ describe('the host of a request', () => {
       'two words',
       '[::1',
     ];
-    for (const host of rejectedHosts) expect(await requestStatus(app, { host }), host).toBe(421);
+    for (const host of rejectedHosts) expect(await fetchStatus(app, { host }), host).toBe(421);
   });
 
   test('is rejected if not allowed, in every API and for every method, with a message that contains the setting', async () => {
-    const app = await bareServer();
+    const app = await makeBareServer();
     const requests = [
       ['GET', '/'],
       ['GET', '/v1/images'],
@@ -104,7 +100,8 @@ describe('the host of a request', () => {
   });
 
   test('is also checked in an absolute request target, and may be missing in HTTP/1.0', async () => {
-    const statusLine = async (head: string) => (await sendRaw(await bareServer(), head)).split('\r\n', 1)[0];
+    const statusLine = async (head: string) =>
+      (await sendRaw(await makeBareServer(), head)).split('\r\n', 1)[0];
     const localHost = 'Host: localhost\r\nConnection: close\r\n\r\n';
     expect(await statusLine(`GET http://evil.example/info HTTP/1.1\r\n${localHost}`)).toContain('421');
     expect(await statusLine(`GET http://localhost:8000/info HTTP/1.1\r\n${localHost}`)).toContain('200');
@@ -118,14 +115,17 @@ describe('the host of a request', () => {
   });
 
   test('is checked on other addresses only if hosts are configured', async () => {
-    const unrestricted = await bareServer({ HOST: '0.0.0.0' });
-    const restricted = await bareServer({ HOST: '0.0.0.0', PUBLIC_URL: 'https://pictures.example.com' });
-    const wildcard = await bareServer({ HOST: '127.0.0.1', ALLOWED_HOSTS: '*' });
-    expect(await requestStatus(unrestricted, { host: 'any.example' })).toBe(200);
-    expect(await requestStatus(restricted, { host: 'any.example' })).toBe(421);
-    expect(await requestStatus(restricted, { host: 'pictures.example.com' })).toBe(200);
-    expect(await requestStatus(restricted, { host: '10.1.2.3:10000' })).toBe(200);
-    expect(await requestStatus(wildcard, { host: 'any.example' })).toBe(200);
+    const unrestrictedApp = await makeBareServer({ HOST: '0.0.0.0' });
+    const restrictedApp = await makeBareServer({
+      HOST: '0.0.0.0',
+      PUBLIC_URL: 'https://pictures.example.com',
+    });
+    const wildcardApp = await makeBareServer({ HOST: '127.0.0.1', ALLOWED_HOSTS: '*' });
+    expect(await fetchStatus(unrestrictedApp, { host: 'any.example' })).toBe(200);
+    expect(await fetchStatus(restrictedApp, { host: 'any.example' })).toBe(421);
+    expect(await fetchStatus(restrictedApp, { host: 'pictures.example.com' })).toBe(200);
+    expect(await fetchStatus(restrictedApp, { host: '10.1.2.3:10000' })).toBe(200);
+    expect(await fetchStatus(wildcardApp, { host: 'any.example' })).toBe(200);
   });
 });
 
@@ -152,7 +152,7 @@ describe('the origin of a request', () => {
       { PUBLIC_URL: 'https://a.example' },
     ];
     for (const env of environments) {
-      const app = await bareServer(env);
+      const app = await makeBareServer(env);
       for (const [method, url] of unsafeRequests) {
         const origins: Record<string, string>[] = [
           { origin: otherOrigin, 'sec-fetch-site': 'cross-site' },
@@ -169,14 +169,14 @@ describe('the origin of a request', () => {
         for (const origin of origins) {
           const headers = { host: 'localhost', 'content-type': 'text/plain', ...origin };
           const description = `${JSON.stringify(env)} ${method} ${url} ${JSON.stringify(origin)}`;
-          expect(await requestStatus(app, headers, { method, url }), description).toBe(403);
+          expect(await fetchStatus(app, headers, { method, url }), description).toBe(403);
         }
       }
     }
   });
 
   test('is included in the error message, with the settings that can allow it', async () => {
-    const app = await bareServer({ CORS_ORIGINS: '*' });
+    const app = await makeBareServer({ CORS_ORIGINS: '*' });
     const response = await app.inject({ method: 'POST', url: '/v1/purge', headers: { origin: otherOrigin } });
     const { code, detail } = response.json<{ code: string; detail: string }>();
     expect(code).toBe('origin_not_allowed');
@@ -184,15 +184,15 @@ describe('the origin of a request', () => {
   });
 
   test('does not restrict reads', async () => {
-    const app = await bareServer();
+    const app = await makeBareServer();
     const headers = { host: 'localhost', origin: otherOrigin, 'sec-fetch-site': 'cross-site' };
-    expect(await requestStatus(app, headers)).toBe(200);
-    expect(await requestStatus(app, headers, { method: 'HEAD' })).toBe(200);
-    expect(await requestStatus(app, headers, { method: 'OPTIONS' })).toBe(204);
+    expect(await fetchStatus(app, headers)).toBe(200);
+    expect(await fetchStatus(app, headers, { method: 'HEAD' })).toBe(200);
+    expect(await fetchStatus(app, headers, { method: 'OPTIONS' })).toBe(204);
   });
 
   test('may be the server’s origin or a configured origin, regardless of Sec-Fetch-Site', async () => {
-    const app = await bareServer({
+    const app = await makeBareServer({
       CORS_ORIGINS: 'https://shop.example',
       PUBLIC_URL: 'https://pictures.example.com:8443',
       ALLOWED_HOSTS: 'pictures.example.com,inner.example',
@@ -214,18 +214,18 @@ describe('the origin of a request', () => {
     for (const origin of origins) {
       const request = { method: 'POST', url: '/nothing-here' } as const;
       const headers = origin as Record<string, string>;
-      expect(await requestErrorCode(app, headers, request), JSON.stringify(origin)).toBe('route_not_found');
+      expect(await fetchErrorCode(app, headers, request), JSON.stringify(origin)).toBe('route_not_found');
     }
   });
 
   test('is checked before the body is received', async () => {
-    const app = await bareServer();
+    const app = await makeBareServer();
     const head = `POST /v1/images HTTP/1.1\r\nHost: localhost\r\nOrigin: ${otherOrigin}\r\nContent-Type: multipart/form-data; boundary=x\r\nContent-Length: 100000000\r\n\r\n--x`;
     expect(await sendRaw(app, head)).toMatch(/^HTTP\/1\.1 403 .*origin_not_allowed/s);
   });
 
-  test('may differ only for reads with CORS_ORIGINS=*', async () => {
-    const app = await bareServer({ CORS_ORIGINS: '*' });
+  test('may differ only for reads if CORS_ORIGINS is *', async () => {
+    const app = await makeBareServer({ CORS_ORIGINS: '*' });
     const headers = { origin: otherOrigin, 'access-control-request-method': 'POST' };
     const preflight = await app.inject({ method: 'OPTIONS', url: '/v1/images', headers });
     expect(preflight.headers['access-control-allow-methods']).toBe('GET, HEAD');

@@ -1,8 +1,8 @@
 import { expect, test } from 'vitest';
-import { bareServer } from './support/bare-server.ts';
+import { makeBareServer } from './support/bare-server.ts';
 
 test('returns 405 for an unsupported method and lists the allowed methods', async () => {
-  const app = await bareServer();
+  const app = await makeBareServer();
   for (const [method, url, allow] of [
     ['PATCH', '/v1/images', 'GET, HEAD, POST'],
     ['PUT', '/v1/images/1', 'DELETE, GET, HEAD'],
@@ -18,7 +18,7 @@ test('returns 405 for an unsupported method and lists the allowed methods', asyn
 });
 
 test('returns 404 for an unknown path, regardless of the method and body', async () => {
-  const app = await bareServer();
+  const app = await makeBareServer();
   for (const url of [
     '/v1',
     '/v1/nothing',
@@ -42,7 +42,7 @@ test('returns 404 for an unknown path, regardless of the method and body', async
 });
 
 test('lists the entry points at /', async () => {
-  const app = await bareServer({}, { services: { checkHealth: { ready: () => Promise.resolve([]) } } });
+  const app = await makeBareServer({}, { services: { checkHealth: { ready: () => Promise.resolve([]) } } });
   const index: Record<string, string> = (await app.inject('/')).json();
   for (const name of ['docs', 'reference', 'openapi', 'health'])
     expect((await app.inject(index[name] ?? '')).statusCode, name).toBe(200);

@@ -21,9 +21,9 @@ describe.skipIf(!services.s3Endpoint)('a server with failing S3 storage', () => 
     const bytes = await jpeg('rejected at first');
     for (const fault of ['no response', 'error 500'] as const) {
       proxy.fault(fault);
-      const start = performance.now();
+      const startedAt = performance.now();
       expectProblem(await send(url, bytes), 503, 'storage_failed');
-      expect(performance.now() - start).toBeLessThan(5_000 * timeScale);
+      expect(performance.now() - startedAt).toBeLessThan(5_000 * timeScale);
       // Health results are cached for a second.
       await expectHealth(url, 503);
     }
@@ -38,7 +38,7 @@ describe.skipIf(!services.s3Endpoint)('a server with failing S3 storage', () => 
   test('does not write to the bucket for health requests', async () => {
     const proxy = await startProxy();
     const { url } = await startServer(s3Environment({ S3_ENDPOINT: proxy.url }));
-    const start = performance.now();
+    const startedAt = performance.now();
     for (let round = 0; round < 10; round += 1) {
       const paths = [
         '/healthz',
@@ -51,7 +51,7 @@ describe.skipIf(!services.s3Endpoint)('a server with failing S3 storage', () => 
       expect(responses.map(({ status }) => status)).toEqual(paths.map(() => 200));
     }
     // The scheduled check writes at start and every 30 s.
-    const seconds = (performance.now() - start) / 1_000;
+    const seconds = (performance.now() - startedAt) / 1_000;
     const writes = proxy.responses.filter((request) => request.startsWith('PUT')).length;
     expect(writes).toBeLessThanOrEqual(3 + seconds / 30);
     expect(proxy.responses.length).toBeLessThan(20 + 4 * seconds);

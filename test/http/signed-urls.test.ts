@@ -74,9 +74,9 @@ test('fetches and compares URLs with their signatures, but never exposes the sig
     outputs.push(rejection.bytes.toString());
   }
   // Only the invalid line is rejected, not the whole CSV import.
-  const csv = await post('/v1/imports', `url\n"https://a.example/"?sig=${secret}"\n`, 'text/csv');
-  expect(csv.status).toBe(202);
-  outputs.push(csv.bytes.toString());
+  const csvResponse = await post('/v1/imports', `url\n"https://a.example/"?sig=${secret}"\n`, 'text/csv');
+  expect(csvResponse.status).toBe(202);
+  outputs.push(csvResponse.bytes.toString());
   for (const path of [
     `/v1/images/${id}`,
     '/v1/images',

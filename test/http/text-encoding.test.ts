@@ -26,7 +26,7 @@ const post = (path: string, body: string | Buffer, type: string) =>
   });
 const postCsv = (body: string | Buffer, type = 'text/csv') => post('/v1/imports', body, type);
 const postJson = (body: string | Buffer, type = 'application/json') => post('/v1/imports', body, type);
-const latin1 = (text: string) => Buffer.from(text, 'latin1');
+const encodeLatin1 = (text: string) => Buffer.from(text, 'latin1');
 const expectRejection = async (response: Promise<ApiResponse>, status = 400, code = 'invalid_request') =>
   expectProblem(await response, status, code);
 
@@ -35,8 +35,8 @@ const csv = 'url;reference\nhttps://a.example/1.jpg;Küche\nhttps://a.example/2.
 test.each([
   ['UTF-8', Buffer.from(csv), 'text/csv'],
   ['UTF-8 with a byte order mark', Buffer.from(`\uFEFF${csv}`), 'text/csv; charset=utf-8'],
-  ['windows-1252', latin1(csv), 'text/csv; charset=windows-1252'],
-  ['latin1', latin1(csv), 'text/csv; header=present; charset="ISO-8859-1"'],
+  ['windows-1252', encodeLatin1(csv), 'text/csv; charset=windows-1252'],
+  ['latin1', encodeLatin1(csv), 'text/csv; header=present; charset="ISO-8859-1"'],
   ['UTF-16 with a byte order mark', Buffer.from(`\uFEFF${csv}`, 'utf16le'), 'text/csv'],
   ['big-endian UTF-16', Buffer.from(`\uFEFF${csv}`, 'utf16le').swap16(), 'text/csv; charset=utf-16'],
   ['UTF-16 with a declared charset', Buffer.from(csv, 'utf16le'), 'text/csv; charset=utf-16le'],
@@ -47,7 +47,7 @@ test.each([
 });
 
 test('rejects only the CSV lines that are not valid UTF-8, and suggests a fix', async () => {
-  const { status, body } = await postCsv(latin1(csv));
+  const { status, body } = await postCsv(encodeLatin1(csv));
   expect([status, body.lines.map(({ outcome }) => outcome === 'refused')]).toEqual([202, [true, false]]);
   expect(body.lines[0]?.error).toMatch(
     /is not valid UTF-8 \(byte \d+ is 0xFC\); save the CSV as UTF-8, or declare its charset, such as Content-Type: text\/csv; charset=windows-1252 \(line 2 of the file\)/,
@@ -116,11 +116,11 @@ test('reports a byte order mark at the start of a later CSV line', async () => {
 
 test('rejects JSON that is not UTF-8 unless its charset is declared', async () => {
   const json = '{"items":[{"url":"https://a.example/11.jpg","reference":"Küche"}]}';
-  expect(await expectRejection(postJson(latin1(json)))).toMatch(
+  expect(await expectRejection(postJson(encodeLatin1(json)))).toMatch(
     /^The body is not valid UTF-8 \(byte \d+ is 0xFC\)\.$/,
   );
   for (const [bytes, type] of [
-    [latin1(json), 'application/json; charset=windows-1252'],
+    [encodeLatin1(json), 'application/json; charset=windows-1252'],
     [Buffer.from(`\uFEFF${json}`), 'application/json'],
     [Buffer.from(`\uFEFF${json}`, 'utf16le'), 'application/json'],
   ] as const)
@@ -134,19 +134,21 @@ test('requires percent-encoded UTF-8 in URLs', async () => {
   ).toContain('UTF-8');
   expect((await call(`${url}/v1/images?tenant=K%FCche`)).status).toBe(400);
   const connection = await connectRaw(url);
-  await connection.write(latin1('PUT /v1/images/1/references/Küche HTTP/1.1\r\nhost: localhost\r\n\r\n'));
+  await connection.write(
+    encodeLatin1('PUT /v1/images/1/references/Küche HTTP/1.1\r\nhost: localhost\r\n\r\n'),
+  );
   expect(await connection.until(/"code"/)).toMatch(/^HTTP\/1\.1 400 .*percent-encode them as UTF-8/s);
   connection.socket.destroy();
 });
 
 /** Returns the longest duration of a small request while `work` runs, in milliseconds. */
-async function slowestResponse(work: Promise<unknown>): Promise<number> {
+async function measureSlowestResponse(work: Promise<unknown>): Promise<number> {
   const ended = work.then(() => true);
   let longestMs = 0;
   do {
-    const start = performance.now();
+    const startedAt = performance.now();
     await call(`${server().url}/api/v1/health/live`);
-    longestMs = Math.max(longestMs, performance.now() - start);
+    longestMs = Math.max(longestMs, performance.now() - startedAt);
   } while (!(await Promise.race([ended, sleep(1, false)])));
   return longestMs;
 }
@@ -169,7 +171,7 @@ test.each([
   ['quotation marks', '"'.repeat(1_000_000), 'text/csv', /1,000,000 characters/],
 ])('rejects many %s quickly, without blocking other clients', async (_case, body, type, message) => {
   const response = post('/v1/imports', body, type);
-  const longestMs = await slowestResponse(response);
+  const longestMs = await measureSlowestResponse(response);
   expect(await expectRejection(response)).toMatch(message);
   expect(longestMs).toBeLessThan(1_000 * timeScale);
 });

@@ -56,7 +56,7 @@ test('assigns an upload without a tenant to the tenant "default"', async () => {
   expect(response.body.tenant).toBe('default');
 });
 
-test('returns the same image for known content in both APIs', async () => {
+test('returns the same image for known content in /v1 and in the catalog dialect', async () => {
   const bytes = await jpeg('known');
   const firstUpload = await upload(server().url, bytes);
   const repeatedUpload = await upload(server().url, bytes);
@@ -90,9 +90,9 @@ test('creates one image per tenant for the same bytes', async () => {
 });
 
 test('ignores a trailing slash', async () => {
-  const body = async (seed: string) => form(['file', await jpeg(seed)]);
+  const makeForm = async (seed: string) => form(['file', await jpeg(seed)]);
   for (const path of ['/v1/images/', '/upload', '/upload/']) {
-    const response = await call(server().url + path, { method: 'POST', body: await body(path) });
+    const response = await call(server().url + path, { method: 'POST', body: await makeForm(path) });
     expect(response.status, path).toBeLessThan(300);
   }
   for (const path of ['/v1/images/', '/v1/healthz/', '/healthz/', '/metrics', '/metrics/', '/v1/metrics/'])

@@ -3,7 +3,7 @@ import { z } from 'zod';
 import { fractionField, referenceField, timeField, wholeNumberField } from '../../src/http/fields/fields.ts';
 import { readCursor, writeCursor } from '../../src/http/fields/pages.ts';
 import { parseWith } from '../../src/http/fields/validation.ts';
-import { bareServer } from './support/bare-server.ts';
+import { makeBareServer } from './support/bare-server.ts';
 
 /** Returns the error message for an invalid value. */
 function findErrorMessage(schema: z.ZodType, value: unknown): string {
@@ -120,7 +120,7 @@ test('rejects unknown query parameters in /v1, and ignores them in the older API
   const usage = { tenants: () => Promise.resolve([]) };
   const listImages = () => Promise.resolve({ items: [], total: 0, next: undefined });
   const bindToTenant = (principal: object) => Promise.resolve(principal);
-  const app = await bareServer({}, { services: { bindToTenant, usage, listImages } });
+  const app = await makeBareServer({}, { services: { bindToTenant, usage, listImages } });
   expect((await app.inject('/v1/images?color=red')).statusCode).toBe(400);
   expect((await app.inject('/api/v1/images?color=red')).statusCode).toBe(200);
   expect((await app.inject('/metrics?color=red')).statusCode).toBe(200);
@@ -128,7 +128,7 @@ test('rejects unknown query parameters in /v1, and ignores them in the older API
 
 test('returns 400 for invalid input', async () => {
   // The routes have no services, so input that passes validation causes a 5xx response.
-  const app = await bareServer();
+  const app = await makeBareServer();
   const bodies = [
     'null',
     '[]',

@@ -1,7 +1,7 @@
 import type { Page } from 'playwright-core';
 
 /** Text with insufficient contrast. */
-export interface LowContrast {
+export interface LowContrastText {
   readonly text: string;
   readonly ratio: number;
 }
@@ -12,14 +12,14 @@ export interface LowContrast {
  */
 const lowContrastScript = `(() => {
   const canvas = document.createElement('canvas').getContext('2d', { willReadFrequently: true });
-  const parsed = new Map();
+  const parsedColors = new Map();
   const parse = (color) => {
-    if (parsed.has(color)) return parsed.get(color);
+    if (parsedColors.has(color)) return parsedColors.get(color);
     canvas.clearRect(0, 0, 1, 1);
     canvas.fillStyle = color;
     canvas.fillRect(0, 0, 1, 1);
     const [r, g, b, a] = canvas.getImageData(0, 0, 1, 1).data;
-    parsed.set(color, [r, g, b, a / 255]);
+    parsedColors.set(color, [r, g, b, a / 255]);
     return [r, g, b, a / 255];
   };
   const blend = ([r, g, b, a], below) => [r, g, b].map((c, i) => c * a + below[i] * (1 - a)).concat(1);
@@ -50,8 +50,8 @@ const lowContrastScript = `(() => {
   return results;
 })()`;
 
-/** Returns the visible text on a page that has insufficient contrast. */
-export function findLowContrast(page: Page): Promise<readonly LowContrast[]> {
+/** Returns a page’s visible texts that have insufficient contrast. */
+export function findLowContrast(page: Page): Promise<readonly LowContrastText[]> {
   return page.evaluate(lowContrastScript);
 }
 
@@ -62,7 +62,7 @@ export function measureOverflow(page: Page): Promise<number> {
 
 /**
  * Presses Tab until an element that matches `selector` has focus. Returns the number of presses, or `undefined` if
- * `maxPresses` is not enough.
+ * more than `maxPresses` are necessary.
  */
 export async function focusWithTab(
   page: Page,

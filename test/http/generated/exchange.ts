@@ -43,7 +43,9 @@ export function exchange(
     },
   );
   outgoing.once('error', reject);
-  outgoing.once('timeout', () => outgoing.destroy(new Error('No response within 20 s.')));
+  outgoing.once('timeout', () =>
+    outgoing.destroy(new Error(`No response within ${waitTimeoutMs / 1_000} s.`)),
+  );
   outgoing.end(body);
   return promise;
 }

@@ -59,15 +59,15 @@ export function validForm({ schema, pictures, tenants }: FormParts): fc.Arbitrar
       fc.boolean(),
       fc.boolean(),
     )
-    .map(([picture, filename, tenant, fieldsFirst, extraField]) => {
+    .map(([picture, filename, tenant, areFieldsFirst, hasExtraField]) => {
       const fields = [
         ...(fieldName !== undefined && tenant !== undefined ? [fieldPart(fieldName, tenant)] : []),
-        ...(extraField ? [fieldPart('note', 'for another service')] : []),
+        ...(hasExtraField ? [fieldPart('note', 'for another service')] : []),
       ];
       const file = filePart(picture, filename);
       return {
         type: formType,
-        bytes: encodeForm(fieldsFirst ? [...fields, file] : [file, ...fields]),
+        bytes: encodeForm(areFieldsFirst ? [...fields, file] : [file, ...fields]),
         validity: 'valid',
       };
     });

@@ -148,13 +148,13 @@ function stableHeaders(response: ApiResponse<unknown> | undefined): Record<strin
 }
 
 test('responds to preflights at every path, but allows only configured origins', async () => {
-  for (const [siteOrigin, allowed] of [
+  for (const [siteOrigin, allowedOrigin] of [
     ['http://localhost:3000', 'http://localhost:3000'],
     ['https://other.example', null],
   ] as const) {
     const failures = await sendAll(preflights(operations, siteOrigin), ({ headers }, response) => {
       expect(response.status).toBe(204);
-      expect(response.headers.get('access-control-allow-origin')).toBe(allowed);
+      expect(response.headers.get('access-control-allow-origin')).toBe(allowedOrigin);
       const methods = response.headers.get('access-control-allow-methods');
       expect(methods).toContain(headers['access-control-request-method']);
     });

@@ -38,11 +38,11 @@ export function mutatedJson(schema: Schema, knownValues: KnownValues): fc.Arbitr
     )
     .map((value) => {
       const bytes = encode(value);
-      const parsed: unknown = JSON.parse(Buffer.from(bytes).toString('utf8'));
+      const parsedValue: unknown = JSON.parse(Buffer.from(bytes).toString('utf8'));
       return {
         type: 'application/json',
         bytes,
-        validity: isValid(parsed) || isImport(parsed) ? 'unsure' : 'invalid',
+        validity: isValid(parsedValue) || isImport(parsedValue) ? 'unsure' : 'invalid',
       };
     });
 }
@@ -59,9 +59,9 @@ type Fields = Record<string, unknown>;
 function changeWithin(value: unknown, place: number, change: (part: Fields) => unknown): unknown {
   const fields = value as Fields;
   const key = keyAt(fields, place);
-  const inner = fields[key];
-  if (place % 3 !== 0 || inner === null || typeof inner !== 'object') return change(fields);
-  const changedValue = changeWithin(inner, place >> 1, change);
+  const innerValue = fields[key];
+  if (place % 3 !== 0 || innerValue === null || typeof innerValue !== 'object') return change(fields);
+  const changedValue = changeWithin(innerValue, place >> 1, change);
   return Array.isArray(value) ? value.with(Number(key), changedValue) : { ...fields, [key]: changedValue };
 }
 type Mutation = (value: Fields, place: number, replacement: unknown) => unknown;
@@ -87,7 +87,7 @@ function keyAt(value: Fields, place: number): string {
 }
 
 /** An array that is nested deeply enough to exhaust the stack of a recursive parser. */
-const deeplyNested = JSON.parse(`${'['.repeat(900)}${']'.repeat(900)}`) as unknown;
+const deeplyNestedArray = JSON.parse(`${'['.repeat(900)}${']'.repeat(900)}`) as unknown;
 
 // None of these is a usable URL, so the server fetches nothing.
 const replacements = [
@@ -105,11 +105,11 @@ const replacements = [
   'é'.repeat(9_000),
   [],
   {},
-  deeplyNested,
+  deeplyNestedArray,
 ];
 
 const jsonType = 'application/json';
-const malformed = [
+const malformedTexts = [
   '{',
   '{"a":1,}',
   '{"a":NaN}',
@@ -131,13 +131,13 @@ const otherTypes = [
 
 /** Generates bodies that an operation must reject if it accepts JSON or no body. */
 export function rejectedBodies({ bodies, needsBody }: Operation): fc.Arbitrary<Body> {
-  const texts = malformed.map((text): [string, string] => [jsonType, text]);
-  const tooLarge: [string, string] = [jsonType, JSON.stringify({ a: 'x'.repeat(2 ** 20) })];
+  const texts = malformedTexts.map((text): [string, string] => [jsonType, text]);
+  const oversizedBody: [string, string] = [jsonType, JSON.stringify({ a: 'x'.repeat(2 ** 20) })];
   const wrongTypes = otherTypes.map((type): [string, string] => [type, '{}']);
   const wrongValues = jsonType in bodies ? nonObjects.map((text): [string, string] => [jsonType, text]) : [];
   const emptyBody: [string, string][] = needsBody ? [[jsonType, '']] : [];
   return fc
-    .constantFrom(...texts, ...wrongTypes, ...wrongValues, ...emptyBody, tooLarge)
+    .constantFrom(...texts, ...wrongTypes, ...wrongValues, ...emptyBody, oversizedBody)
     .map(([type, text]) => ({ type, bytes: Buffer.from(text), validity: 'invalid' }));
 }
 

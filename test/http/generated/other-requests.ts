@@ -14,10 +14,12 @@ export interface WrongMethod extends Request {
 export function undocumentedMethods(operations: readonly Operation[]): WrongMethod[] {
   return [...new Set(operations.map(({ path }) => path))].flatMap((path) => {
     const target = examplePath(path);
-    const documented = operations
+    const documentedMethods = operations
       .filter((operation) => matches(operation.path, target))
       .map(({ method }) => method);
-    const allow = [...new Set(documented.includes('GET') ? [...documented, 'HEAD'] : documented)].toSorted();
+    const allow = [
+      ...new Set(documentedMethods.includes('GET') ? [...documentedMethods, 'HEAD'] : documentedMethods),
+    ].toSorted();
     return methods
       .filter((method) => !allow.includes(method))
       .map((method) => ({ method, target, headers: {}, allow }));

@@ -20,10 +20,10 @@ export interface ServerData {
   readonly origin: string;
   readonly tenants: readonly string[];
   /** Completed images with a reference, so that purges keep them. */
-  readonly referenced: readonly ImageRecord[];
+  readonly referencedImages: readonly ImageRecord[];
   /** Images to delete in a separate tenant, and in the tenant `default`. */
-  readonly deletable: ImageRecord[];
-  readonly deletableInDefault: ImageRecord[];
+  readonly deletableImages: ImageRecord[];
+  readonly deletableDefaultImages: ImageRecord[];
   readonly failedJobs: number[];
   readonly imports: readonly (number | string)[];
   readonly cursor: string;
@@ -43,13 +43,13 @@ export function makePictures(count: number): Promise<Buffer[]> {
 /** Paths of pictures on the origin server. */
 export const picturePaths = Array.from({ length: 400 }, (_, index) => `/pictures/${index}.jpg`);
 
-/** Fills a server through its API with enough images and jobs for `requests` destructive requests to each operation. */
-export async function fillServer(baseUrl: string, origin: string, requests: number): Promise<ServerData> {
+/** Fills a server through its API with enough images and jobs for `requestCount` destructive requests to each operation. */
+export async function fillServer(baseUrl: string, origin: string, requestCount: number): Promise<ServerData> {
   const tenants = ['default', 'shop-a', 'shop.B_2'];
-  const referenced = await Promise.all(
+  const referencedImages = await Promise.all(
     [...tenants, ...tenants].map((tenant, i) => uploadReferenced(baseUrl, tenant, i)),
   );
-  const count = requests + 10;
+  const count = requestCount + 10;
   const urls = picturePaths.map((path) => origin + path);
   const receipts = [
     await importMany(baseUrl, urls.slice(0, count), 'disposable'),
@@ -57,18 +57,18 @@ export async function fillServer(baseUrl: string, origin: string, requests: numb
     await importMany(baseUrl, missingUrls(origin, count), 'shop-a'),
   ];
   for (const { id } of receipts) await waitForImport(baseUrl, id);
-  const [deletable, deletableInDefault] = await Promise.all(
+  const [deletableImages, deletableDefaultImages] = await Promise.all(
     receipts
       .slice(0, 2)
       .map(({ lines }) => Promise.all(lines.map((line) => finishedImage(baseUrl, line.image_id)))),
   );
-  await deleteSome(baseUrl, deletable ?? []);
+  await deleteSome(baseUrl, deletableImages ?? []);
   return {
     origin,
     tenants,
-    referenced,
-    deletable: deletable ?? [],
-    deletableInDefault: deletableInDefault ?? [],
+    referencedImages,
+    deletableImages: deletableImages ?? [],
+    deletableDefaultImages: deletableDefaultImages ?? [],
     failedJobs: await listFailedJobs(baseUrl),
     imports: receipts.flatMap(({ id, uuid }) => [id, uuid]),
     cursor: await findFirstCursor(baseUrl),

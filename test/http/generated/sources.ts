@@ -9,7 +9,7 @@ export function makeSources(
   pictures: readonly Buffer[],
   brokenPicture: Buffer,
 ): Sources {
-  const { origin, tenants, referenced, cursor } = serverData;
+  const { origin, tenants, referencedImages, cursor } = serverData;
   // The initial data uses the first paths.
   const urls = picturePaths.slice(-50).map((path) => origin + path);
   let callCount = 0;
@@ -24,25 +24,26 @@ export function makeSources(
       urls,
       cursor: [cursor],
       confirm_token: [confirmToken],
-      image: referenced.flatMap(({ id, uuid }) => [id, uuid]),
+      image: referencedImages.flatMap(({ id, uuid }) => [id, uuid]),
       code: Object.keys(errorTable),
     },
     urls,
     forms: { pictures, brokenPicture, tenants },
     take: (operation, parameter) =>
-      encodeURIComponent(String(valueFor(serverData, operation, parameter, next))),
+      encodeURIComponent(String(chooseValue(serverData, operation, parameter, next))),
   };
 }
 
 type Next = <Item>(choices: readonly Item[]) => Item;
 
-function valueFor(
+function chooseValue(
   serverData: ServerData,
   { method, path }: Operation,
   { name }: Parameter,
   next: Next,
 ): number | string {
-  const { referenced, tenants, imports, failedJobs, deletable, deletableInDefault } = serverData;
+  const { referencedImages, tenants, imports, failedJobs, deletableImages, deletableDefaultImages } =
+    serverData;
   if (name === 'preset') return next(['thumb', 'card', 'zoom']);
   if (name.startsWith('tenant')) return next(tenants);
   if (name === 'ref') return next(['unknown reference', 'product-42']);
@@ -50,9 +51,9 @@ function valueFor(
   // Each job can be retried only once.
   if (path.endsWith('/retry')) return failedJobs.pop() ?? 'none left';
   if (path.startsWith('/v1/jobs/')) return next(failedJobs);
-  if (method === 'DELETE' && path === '/v1/images/{id}') return deletable.pop()?.id ?? 'none left';
-  if (method === 'DELETE' && name === 'image_id') return deletableInDefault.pop()?.uuid ?? 'none left';
-  if (name === 'image_id') return next(referenced.filter(({ tenant }) => tenant === 'default')).uuid;
-  const { id, uuid } = next(referenced);
+  if (method === 'DELETE' && path === '/v1/images/{id}') return deletableImages.pop()?.id ?? 'none left';
+  if (method === 'DELETE' && name === 'image_id') return deletableDefaultImages.pop()?.uuid ?? 'none left';
+  if (name === 'image_id') return next(referencedImages.filter(({ tenant }) => tenant === 'default')).uuid;
+  const { id, uuid } = next(referencedImages);
   return next([id, uuid, uuid.toUpperCase()]);
 }

@@ -54,12 +54,12 @@ function record(schema: Schema, knownValues: KnownValues): fc.Arbitrary<object> 
     .filter((fields) => Object.keys(fields).length >= minProperties);
 }
 
-const times = fc
+const timestamps = fc
   .date({ min: new Date('1990-01-01'), max: new Date('2090-01-01'), noInvalidDate: true })
   .chain((date) => fc.constantFrom(date.toISOString(), date.toISOString().replace(/\.\d+Z$/, '+05:30')));
 
 function text(schema: Schema): fc.Arbitrary<string> {
-  if (schema.format === 'date-time') return times;
+  if (schema.format === 'date-time') return timestamps;
   if (schema.format === 'uuid') return fc.uuid();
   const maxLength = Math.min(schema.maxLength ?? 200, 200);
   const candidates = fc.oneof(
@@ -120,7 +120,7 @@ const invalidValues = [
 
 /** Generates invalid, URL-encoded values of a parameter. */
 export function invalidText({ name, in: part, schema }: Parameter): fc.Arbitrary<string> {
-  const notAllowed = invalidValues.filter((value) => !isAllowed(schema, value));
+  const disallowedValues = invalidValues.filter((value) => !isAllowed(schema, value));
   const outOfRange =
     schema.minimum === undefined ? [] : [schema.minimum - 1, (schema.maximum ?? 0) + 1].map(String);
   // A path without the value would belong to a different operation.
@@ -129,7 +129,7 @@ export function invalidText({ name, in: part, schema }: Parameter): fc.Arbitrary
   const unknownIds =
     part === 'path' && name.endsWith('id') ? ['999999999', '01a1fb5b-5201-72ab-9fbd-000000000000'] : [];
   return fc.constantFrom(
-    ...notAllowed,
+    ...disallowedValues,
     ...outOfRange,
     ...emptyValue.filter(() => !isAllowed(schema, '')),
     ...unknownIds,

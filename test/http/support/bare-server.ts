@@ -6,7 +6,7 @@ import { makeHttpServer } from '../../../src/http/server.ts';
 import type { HttpDependencies } from '../../../src/http/route-plugin.ts';
 
 /** Returns an HTTP server whose routes have no services except those in `dependencies`. */
-export async function bareServer(
+export async function makeBareServer(
   env: Record<string, string> = {},
   dependencies: { [Name in keyof HttpDependencies]?: object } = {},
 ): Promise<FastifyInstance> {

@@ -2,8 +2,8 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterAll, beforeAll } from 'vitest';
 
-/** Starts a web server on loopback that serves `files` to all tests in a test file. Returns a function that returns its URL. */
-export function useOrigin(files: () => Promise<Readonly<Record<string, Buffer>>>): () => string {
+/** Starts a web server on loopback that serves the loaded files to all tests in a file. Returns a function that returns the server’s URL. */
+export function useOrigin(loadFiles: () => Promise<Readonly<Record<string, Buffer>>>): () => string {
   let servedFiles: Readonly<Record<string, Buffer>> = {};
   const server = createServer((request, response) => {
     const file = servedFiles[request.url ?? ''];
@@ -11,7 +11,7 @@ export function useOrigin(files: () => Promise<Readonly<Record<string, Buffer>>>
     response.end(file ?? 'There is no such file.');
   });
   beforeAll(async () => {
-    servedFiles = await files();
+    servedFiles = await loadFiles();
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', () => resolve()));
   });
   afterAll(async () => {

@@ -6,7 +6,7 @@ import { cpuMs, timeScale } from '../../support/time-scale.ts';
 
 const readRecords = (text: string, delimiter = ',') => [...readCsvRecords(text, delimiter)];
 
-test('parses standard CSV like csv-parse', () => {
+test('parses standard CSV as csv-parse does', () => {
   const cell = fc.string({ unit: fc.constantFrom('a', 'ü', ' ', ',', ';', '"', '\n', '\r\n') });
   const cells = fc.array(cell, { minLength: 1, maxLength: 4 });
   const quote = (text: string) => `"${text.replaceAll('"', '""')}"`;

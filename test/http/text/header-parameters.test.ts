@@ -17,8 +17,8 @@ test.each<[string, string, Record<string, string>]>([
   ['form-data; ; name; ="x"; a="b"c; d=e', 'form-data', { name: '', a: 'b', d: 'e' }],
   ['', '', {}],
 ])('parses %j', (header, value, parameters) => {
-  const parsed = parseHeaderParameters(header);
-  expect([parsed.value, Object.fromEntries(parsed.parameters), parsed.conflict]).toEqual([
+  const parsedHeader = parseHeaderParameters(header);
+  expect([parsedHeader.value, Object.fromEntries(parsedHeader.parameters), parsedHeader.conflict]).toEqual([
     value,
     parameters,
     undefined,
