@@ -65,8 +65,10 @@ test('sends the picture for a different or malformed If-None-Match', async () =>
 
 test('marks only URLs with the current recipe as immutable', async () => {
   for (const path of paths) {
-    const expected = path.includes('?v=') ? 'public, max-age=31536000, immutable' : 'public, no-cache';
-    expect((await get(path)).headers.get('cache-control'), path).toBe(expected);
+    const expectedCacheControl = path.includes('?v=')
+      ? 'public, max-age=31536000, immutable'
+      : 'public, no-cache';
+    expect((await get(path)).headers.get('cache-control'), path).toBe(expectedCacheControl);
   }
   const [firstPath = ''] = paths;
   for (const query of ['?v=', '?v=other', '?v=a&v=b', `?v=${'x'.repeat(300)}`, '?w=1'])

@@ -87,11 +87,11 @@ describe('/v1', () => {
       .body.items;
     const listedIds: number[] = [];
     for (let cursor: string | null = ''; cursor !== null; ) {
-      const next: string = cursor === '' ? '' : `&cursor=${cursor}`;
+      const cursorParameter: string = cursor === '' ? '' : `&cursor=${cursor}`;
       const page = await send<{ items: { id: number }[]; next_cursor: string | null }>(
         'GET',
         '/v1/images',
-        `/v1/images?limit=1${next}`,
+        `/v1/images?limit=1${cursorParameter}`,
       );
       listedIds.push(...page.body.items.map(({ id }) => id));
       cursor = page.body.next_cursor;

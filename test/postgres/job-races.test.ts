@@ -19,7 +19,7 @@ const listActiveJobs = (imageId: number) =>
     `SELECT id FROM jobs WHERE image_id = ${imageId} AND state IN ('pending', 'processing') ORDER BY id`,
   );
 
-/** Blocks the transaction that inserts the first job until the second query is blocked as well or has ended. */
+/** Blocks the transaction that inserts the first job until the second query is blocked or has ended. */
 async function race(runFirst: () => Promise<unknown>, runSecond: () => Promise<unknown>): Promise<unknown[]> {
   const gate = await closeGate(database, 'AFTER INSERT ON jobs', 'true');
   const firstQuery = runFirst();

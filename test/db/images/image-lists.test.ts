@@ -56,13 +56,13 @@ test.each([
   expect(filters).toHaveLength(80);
   for (const filter of filters) {
     const { items, total } = await images.list(principal, filter, { limit: 400, offset: 0 });
-    const expected = await scanForIds(filter, principal);
+    const expectedIds = await scanForIds(filter, principal);
     const label = JSON.stringify(filter);
     expect(
       items.map(({ id }) => id),
       label,
-    ).toEqual(expected);
-    expect(total, label).toBe(expected.length);
+    ).toEqual(expectedIds);
+    expect(total, label).toBe(expectedIds.length);
   }
 });
 

@@ -464,11 +464,16 @@ async function readStates({ jobId, imageId }: RowIds) {
 /** Runs a transition and returns the states of the job and the image before and after it. */
 async function runTransition(prepare: () => Promise<Transition>) {
   const { run, ...rows } = await prepare();
-  const before = await readStates(rows);
+  const statesBefore = await readStates(rows);
   const result = (await run()) as { job?: { id: number }; imageId?: number } | undefined;
   const isInserted = rows.jobId === undefined && result?.job;
-  const after = await readStates(isInserted ? { jobId: result.job!.id, imageId: result.imageId! } : rows);
-  return { job: `${before.job} → ${after.job}`, image: `${before.image} → ${after.image}` };
+  const statesAfter = await readStates(
+    isInserted ? { jobId: result.job!.id, imageId: result.imageId! } : rows,
+  );
+  return {
+    job: `${statesBefore.job} → ${statesAfter.job}`,
+    image: `${statesBefore.image} → ${statesAfter.image}`,
+  };
 }
 
 /** Returns all rows that a query without a transition must leave unchanged. */
@@ -543,9 +548,9 @@ describe('after losing the lease', () => {
         ? await makeClaimedImportJob()
         : await makeClaimedJob();
     await leaseLosses[loss]!(job);
-    const before = await selectAllRows();
+    const rowsBefore = await selectAllRows();
     expect(describeResult(await writesWithLease[name]!(job, donorId))).toBe(result);
-    expect(await selectAllRows()).toEqual(before);
+    expect(await selectAllRows()).toEqual(rowsBefore);
   });
 });
 
@@ -560,9 +565,9 @@ describe('cases without a transition', () => {
 
   test.each(documentedRows)('%s → %s', async (name, result) => {
     const run = await casesWithoutTransition[name]!();
-    const before = await selectAllRows();
+    const rowsBefore = await selectAllRows();
     expect(describeResult(await run())).toBe(result);
-    expect(await selectAllRows()).toEqual(before);
+    expect(await selectAllRows()).toEqual(rowsBefore);
   });
 });
 

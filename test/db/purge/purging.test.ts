@@ -106,7 +106,7 @@ test('removes the files if only another tenant has the same content', async () =
   expect(listRemovedKeys(await purge(await add('vase')))).toEqual(listExpectedKeys('vase'));
 });
 
-test('removes a fingerprint and embedding with the last image of the content, and a near-duplicate pair with either image', async () => {
+test('removes a fingerprint and embedding when the last image with the content is purged, and a near-duplicate pair when either image is purged', async () => {
   const countFingerprintsAndEmbeddings = async () => [
     (await selectRows(database, `SELECT 1 FROM fingerprints WHERE content_hash = '${sha256Hex('vase')}'`))
       .length,

@@ -13,7 +13,7 @@ export function makeSources(
   // The initial data uses the first paths.
   const urls = picturePaths.slice(-50).map((path) => origin + path);
   let callCount = 0;
-  const next = <Item>(choices: readonly Item[]): Item => {
+  const chooseNext = <Item>(choices: readonly Item[]): Item => {
     callCount += 1;
     return choices[callCount % choices.length] as Item;
   };
@@ -30,30 +30,31 @@ export function makeSources(
     urls,
     forms: { pictures, brokenPicture, tenants },
     take: (operation, parameter) =>
-      encodeURIComponent(String(chooseValue(serverData, operation, parameter, next))),
+      encodeURIComponent(String(chooseValue(serverData, operation, parameter, chooseNext))),
   };
 }
 
-type Next = <Item>(choices: readonly Item[]) => Item;
+type ChooseNext = <Item>(choices: readonly Item[]) => Item;
 
 function chooseValue(
   serverData: ServerData,
   { method, path }: Operation,
   { name }: Parameter,
-  next: Next,
+  chooseNext: ChooseNext,
 ): number | string {
   const { referencedImages, tenants, imports, failedJobs, deletableImages, deletableDefaultImages } =
     serverData;
-  if (name === 'preset') return next(['thumb', 'card', 'zoom']);
-  if (name.startsWith('tenant')) return next(tenants);
-  if (name === 'ref') return next(['unknown reference', 'product-42']);
-  if (path.startsWith('/v1/imports/')) return next(imports);
+  if (name === 'preset') return chooseNext(['thumb', 'card', 'zoom']);
+  if (name.startsWith('tenant')) return chooseNext(tenants);
+  if (name === 'ref') return chooseNext(['unknown reference', 'product-42']);
+  if (path.startsWith('/v1/imports/')) return chooseNext(imports);
   // Each job can be retried only once.
   if (path.endsWith('/retry')) return failedJobs.pop() ?? 'none left';
-  if (path.startsWith('/v1/jobs/')) return next(failedJobs);
+  if (path.startsWith('/v1/jobs/')) return chooseNext(failedJobs);
   if (method === 'DELETE' && path === '/v1/images/{id}') return deletableImages.pop()?.id ?? 'none left';
   if (method === 'DELETE' && name === 'image_id') return deletableDefaultImages.pop()?.uuid ?? 'none left';
-  if (name === 'image_id') return next(referencedImages.filter(({ tenant }) => tenant === 'default')).uuid;
-  const { id, uuid } = next(referencedImages);
-  return next([id, uuid, uuid.toUpperCase()]);
+  if (name === 'image_id')
+    return chooseNext(referencedImages.filter(({ tenant }) => tenant === 'default')).uuid;
+  const { id, uuid } = chooseNext(referencedImages);
+  return chooseNext([id, uuid, uuid.toUpperCase()]);
 }

@@ -16,8 +16,8 @@ test('parses standard CSV as csv-parse does', () => {
       const text = rows.map((row) => row.map(encode).join(delimiter)).join('\n');
       const options = { delimiter, relax_column_count: true, skip_empty_lines: true, trim: true };
       // csv-parse accepts only one kind of line break.
-      const expected = parse(text.replaceAll('\r\n', '\n'), { ...options, record_delimiter: '\n' });
-      expect(readRecords(text, delimiter).map((record) => record.cells)).toEqual(expected);
+      const expectedRows = parse(text.replaceAll('\r\n', '\n'), { ...options, record_delimiter: '\n' });
+      expect(readRecords(text, delimiter).map((record) => record.cells)).toEqual(expectedRows);
     }),
   );
 });

@@ -106,7 +106,7 @@ test('keeps a deleted image until its job ends', async () => {
   expect(await rig.storedKeys()).toEqual([]);
 });
 
-test('keeps files shared with another image until that image is purged as well', async () => {
+test('keeps shared files until the last image that uses them is purged', async () => {
   const { rig, purgeDeleted, retrieve } = await makePurgeRig(resources);
   const donor = (await rig.upload(await drawProduct())).image;
   const sharer = (await rig.upload(await drawProduct({ quality: 60 }))).image;
