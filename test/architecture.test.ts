@@ -265,9 +265,9 @@ describe('responsibilities', () => {
       purge: ['engine', 'images'],
       usage: ['engine', 'images'],
     };
-    const databaseFolder = (path: string) => /^db\/([^/]+)\//.exec(path)?.[1];
+    const findDatabaseFolder = (path: string) => /^db\/([^/]+)\//.exec(path)?.[1];
     const violations = imports.filter(({ from, to }) => {
-      const [folder, target] = [databaseFolder(from), databaseFolder(to)];
+      const [folder, target] = [findDatabaseFolder(from), findDatabaseFolder(to)];
       return folder && target && folder !== target && !dependencies[folder]?.includes(target);
     });
     expect(violations).toEqual([]);

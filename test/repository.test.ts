@@ -5,10 +5,10 @@ import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from 'vitest';
 
 const root = resolve(fileURLToPath(new URL('../', import.meta.url)));
-const git = (...args: string[]) => execFileSync('git', args, { cwd: root, encoding: 'utf8' });
+const runGit = (...args: string[]) => execFileSync('git', args, { cwd: root, encoding: 'utf8' });
 
 /** All tracked files, and untracked files that git does not ignore. */
-const files = git('ls-files', '-z', '--cached', '--others', '--exclude-standard')
+const files = runGit('ls-files', '-z', '--cached', '--others', '--exclude-standard')
   .split('\0')
   .filter((name) => name !== '' && statSync(join(root, name), { throwIfNoEntry: false })?.isFile());
 const pictureExtensions = new Set([

@@ -50,7 +50,7 @@ describe.runIf(chromiumPath)('API pages in a browser', { timeout: 90_000 }, () =
     await page.setViewportSize({ width, height: 900 });
   }
 
-  const screenshot = (page: Page, name: string) =>
+  const takeScreenshot = (page: Page, name: string) =>
     page.screenshot({ path: `${screenshotFolder}${name}.png` });
 
   describe('/redoc', () => {
@@ -66,13 +66,13 @@ describe.runIf(chromiumPath)('API pages in a browser', { timeout: 90_000 }, () =
         const page = redoc();
         await setDetailsOpen(false);
         await resize(page, width, scheme);
-        await screenshot(page, `redoc-${scheme}-${width}`);
+        await takeScreenshot(page, `redoc-${scheme}-${width}`);
         expect(await measureOverflow(page)).toBeLessThanOrEqual(0);
         expect(await findLowContrast(page)).toEqual([]);
         expect(await page.title()).toBe('Vitrine API');
         expect(await page.locator('header .brand').innerText()).toBe('Vitrine');
         await page.locator('#post-v1-images').scrollIntoViewIfNeeded();
-        await screenshot(page, `redoc-call-${scheme}-${width}`);
+        await takeScreenshot(page, `redoc-call-${scheme}-${width}`);
         await setDetailsOpen(true);
         expect(await measureOverflow(page)).toBeLessThanOrEqual(0);
         expect(await findLowContrast(page)).toEqual([]);
@@ -113,7 +113,7 @@ describe.runIf(chromiumPath)('API pages in a browser', { timeout: 90_000 }, () =
         await resize(page, width, scheme);
         const logo = page.locator('.topbar a.link img');
         await logo.waitFor();
-        await screenshot(page, `docs-${scheme}-${width}`);
+        await takeScreenshot(page, `docs-${scheme}-${width}`);
         expect(await page.title()).toBe('Vitrine API');
         expect(await logo.getAttribute('alt')).toBe('Vitrine');
         expect(await page.locator('.topbar a.link svg').count()).toBe(0);
@@ -124,7 +124,7 @@ describe.runIf(chromiumPath)('API pages in a browser', { timeout: 90_000 }, () =
         const firstOperation = page.locator('.opblock-summary-control').first();
         await firstOperation.click();
         await page.locator('.opblock-body').first().waitFor();
-        await screenshot(page, `docs-call-${scheme}-${width}`);
+        await takeScreenshot(page, `docs-call-${scheme}-${width}`);
         expect(await measureOverflow(page)).toBeLessThanOrEqual(0);
         expect(await findLowContrast(page)).toEqual([]);
         await firstOperation.click();

@@ -37,11 +37,11 @@ async function send<Body = Record<string, unknown>>(
   coveredResponses.add(`${method} ${template} ${response.status}`);
   return response;
 }
-const jsonBody = (value: unknown): RequestInit => ({
+const makeJsonBody = (value: unknown): RequestInit => ({
   body: JSON.stringify(value),
   headers: { 'content-type': 'application/json' },
 });
-const formWithFile = async (seed: string, ...fields: [string, string][]): Promise<RequestInit> => ({
+const makeFormWithFile = async (seed: string, ...fields: [string, string][]): Promise<RequestInit> => ({
   body: form(['file', await jpeg(seed)], ...fields),
 });
 
@@ -53,16 +53,16 @@ describe('/v1', () => {
 
   test('uploads, lists and reports images', async () => {
     expect(
-      (await send('POST', '/v1/images', undefined, await formWithFile('new', ['tenant', 'shop']))).status,
+      (await send('POST', '/v1/images', undefined, await makeFormWithFile('new', ['tenant', 'shop']))).status,
     ).toBe(201);
     expect(
-      (await send('POST', '/v1/images', undefined, await formWithFile('new', ['tenant', 'shop']))).status,
+      (await send('POST', '/v1/images', undefined, await makeFormWithFile('new', ['tenant', 'shop']))).status,
     ).toBe(200);
     const queuedUpload = await send<ImageRecord>(
       'POST',
       '/v1/images',
       '/v1/images?mode=queued',
-      await formWithFile('later'),
+      await makeFormWithFile('later'),
     );
     expect(queuedUpload.status).toBe(202);
     await finishedImage(server().url, queuedUpload.body.id);
@@ -70,7 +70,7 @@ describe('/v1', () => {
       ['/v1/uploads', { size_bytes: 1 }],
       ['/v1/images', { upload: image.uuid }],
     ] as const) {
-      const response = await send('POST', path, undefined, jsonBody(body));
+      const response = await send('POST', path, undefined, makeJsonBody(body));
       expect([response.status, response.body['code']]).toEqual([409, 'upload_not_offered']);
     }
     await send('GET', '/v1/images', '/v1/images?limit=2&tenant=shop');
@@ -78,7 +78,9 @@ describe('/v1', () => {
     expect((await send('GET', '/v1/images/{id}', '/v1/images/99999')).status).toBe(404);
     expect((await send('GET', '/v1/images/{id}', '/v1/images/x')).status).toBe(400);
     expect((await send('GET', '/v1/images', '/v1/images?limit=x')).status).toBe(400);
-    expect((await send('POST', '/v1/images', undefined, jsonBody({ url: 'ftp://a/b' }))).status).toBe(400);
+    expect((await send('POST', '/v1/images', undefined, makeJsonBody({ url: 'ftp://a/b' }))).status).toBe(
+      400,
+    );
     expect((await send('POST', '/v1/images', undefined, { body: 'x' })).status).toBe(415);
   });
 
@@ -154,7 +156,7 @@ describe('/v1', () => {
       'POST',
       '/v1/images',
       undefined,
-      jsonBody({ url: `${origin()}/a.jpg` }),
+      makeJsonBody({ url: `${origin()}/a.jpg` }),
     );
     expect(firstImport.status).toBe(202);
     expect(await finishedImage(server().url, firstImport.body.id)).toMatchObject({ status: 'completed' });
@@ -162,7 +164,7 @@ describe('/v1', () => {
       'POST',
       '/v1/images',
       undefined,
-      jsonBody({ url: `${origin()}/a.jpg` }),
+      makeJsonBody({ url: `${origin()}/a.jpg` }),
     );
     expect([repeatedImport.status, repeatedImport.body.id]).toEqual([200, firstImport.body.id]);
 
@@ -194,9 +196,14 @@ describe('/v1', () => {
     });
     const page = await send('GET', '/v1/imports/{id}', `${receipt.body.url}?limit=1&offset=1`);
     expect(page.body['failures']).toMatchObject([{ line: 3 }]);
-    await send('POST', '/v1/imports', undefined, jsonBody({ urls: [`${origin()}/b.jpg`], tenant: 'json' }));
+    await send(
+      'POST',
+      '/v1/imports',
+      undefined,
+      makeJsonBody({ urls: [`${origin()}/b.jpg`], tenant: 'json' }),
+    );
     expect((await send('GET', '/v1/imports/{id}', '/v1/imports/99999')).status).toBe(404);
-    expect((await send('POST', '/v1/imports', undefined, jsonBody({ urls: [] }))).status).toBe(400);
+    expect((await send('POST', '/v1/imports', undefined, makeJsonBody({ urls: [] }))).status).toBe(400);
     expect((await send('POST', '/v1/imports', undefined, { body: 'x' })).status).toBe(415);
   });
 
@@ -221,9 +228,9 @@ describe('/v1', () => {
     expect((await send('POST', '/v1/jobs/{id}/retry', `/v1/jobs/${completedJobId}/retry`)).status).toBe(409);
     expect((await send('POST', '/v1/jobs/{id}/retry', '/v1/jobs/99999/retry')).status).toBe(404);
     expect((await send('GET', '/v1/jobs/{id}', '/v1/jobs/99999')).status).toBe(404);
-    const retryReport = await send('POST', '/v1/jobs/retry', undefined, jsonBody({ tenant: 'unknown' }));
+    const retryReport = await send('POST', '/v1/jobs/retry', undefined, makeJsonBody({ tenant: 'unknown' }));
     expect(retryReport.body).toEqual({ retried: 0 });
-    expect((await send('POST', '/v1/jobs/retry', undefined, jsonBody({}))).status).toBe(400);
+    expect((await send('POST', '/v1/jobs/retry', undefined, makeJsonBody({}))).status).toBe(400);
   });
 
   test('finds similar images and duplicates, by image and by picture', async () => {
@@ -238,22 +245,23 @@ describe('/v1', () => {
       'POST',
       '/v1/search',
       '/v1/search?threshold=0',
-      await formWithFile('first', ['tenant', 'shop']),
+      await makeFormWithFile('first', ['tenant', 'shop']),
     );
     expect(searchResult.body.near_duplicates[0]).toMatchObject({ kind: 'exact' });
     expect(
-      (await send('POST', '/v1/search', undefined, await formWithFile('x', ['tenant', 'unknown']))).status,
+      (await send('POST', '/v1/search', undefined, await makeFormWithFile('x', ['tenant', 'unknown'])))
+        .status,
     ).toBe(404);
     expect((await send('POST', '/v1/search', undefined, { body: form(['file', 'text']) })).status).toBe(400);
   });
 
   test('compares pictures with presets and images', async () => {
-    await send('POST', '/v1/compare', undefined, await formWithFile('first'));
+    await send('POST', '/v1/compare', undefined, await makeFormWithFile('first'));
     const comparison = await send<{ comparisons: { name: string; psnr_db: number; note: string }[] }>(
       'POST',
       '/v1/images/{id}/compare',
       `/v1/images/${image.id}/compare`,
-      await formWithFile('first'),
+      await makeFormWithFile('first'),
     );
     expect(comparison.body.comparisons.map(({ name }) => name)).toEqual([
       'original',
@@ -269,10 +277,10 @@ describe('/v1', () => {
       'POST',
       '/v1/images/{id}/compare',
       '/v1/images/99999/compare',
-      await formWithFile('first'),
+      await makeFormWithFile('first'),
     );
     expect(unknownImage.status).toBe(404);
-    expect((await send('POST', '/v1/compare', undefined, jsonBody({}))).status).toBe(415);
+    expect((await send('POST', '/v1/compare', undefined, makeJsonBody({}))).status).toBe(415);
   });
 
   test('purges unused and deleted images', async () => {
@@ -284,23 +292,25 @@ describe('/v1', () => {
       'POST',
       '/v1/purge',
       undefined,
-      jsonBody({ dry_run: false, confirm_token: 'no' }),
+      makeJsonBody({ dry_run: false, confirm_token: 'no' }),
     );
     expect(rejection.status).toBe(403);
     const image = (await upload(server().url, await jpeg('unused'), 'purged')).body;
-    const tenantPurge = jsonBody({ dry_run: false, confirm_token: 'yes', tenant: 'purged' });
+    const tenantPurge = makeJsonBody({ dry_run: false, confirm_token: 'yes', tenant: 'purged' });
     expect((await send('POST', '/v1/purge', undefined, tenantPurge)).body).toMatchObject({
       deleted_count: 1,
       candidates: [image.content_hash],
     });
-    expect((await send('POST', '/v1/purge', undefined, jsonBody({ tenant: 'unknown' }))).status).toBe(404);
-    expect((await send('POST', '/v1/purge', undefined, jsonBody({ dry_run: 'no' }))).status).toBe(400);
+    expect((await send('POST', '/v1/purge', undefined, makeJsonBody({ tenant: 'unknown' }))).status).toBe(
+      404,
+    );
+    expect((await send('POST', '/v1/purge', undefined, makeJsonBody({ dry_run: 'no' }))).status).toBe(400);
     expect((await send('POST', '/v1/purge/deleted')).body).toMatchObject({
       dry_run: true,
       days: 30,
     });
-    await send('POST', '/v1/purge/deleted', undefined, jsonBody({ dry_run: false, days: 0 }));
-    expect((await send('POST', '/v1/purge/deleted', undefined, jsonBody({ days: -1 }))).status).toBe(400);
+    await send('POST', '/v1/purge/deleted', undefined, makeJsonBody({ dry_run: false, days: 0 }));
+    expect((await send('POST', '/v1/purge/deleted', undefined, makeJsonBody({ days: -1 }))).status).toBe(400);
   });
 
   test('reports usage and health', async () => {
@@ -319,11 +329,11 @@ describe('the catalog dialect', () => {
       'POST',
       '/upload',
       '/upload/',
-      await formWithFile('asset'),
+      await makeFormWithFile('asset'),
     );
-    expect((await send('POST', '/upload', '/upload', await formWithFile('asset'))).body).not.toHaveProperty(
-      'job_id',
-    );
+    expect(
+      (await send('POST', '/upload', '/upload', await makeFormWithFile('asset'))).body,
+    ).not.toHaveProperty('job_id');
     await finishedImage(server().url, body.asset_id);
     await send('GET', '/retrieve/asset/{asset_id}', `/retrieve/asset/${body.asset_id}`);
     expect((await send('GET', '/retrieve/asset/{asset_id}', '/retrieve/asset/99999')).status).toBe(404);
@@ -340,7 +350,7 @@ describe('the catalog dialect', () => {
       'POST',
       '/compare/{asset_id}',
       `/compare/${body.asset_id}`,
-      await formWithFile('asset'),
+      await makeFormWithFile('asset'),
     );
     expect(Object.keys(comparison.body['comparisons'] ?? {})).toEqual(['original', 'thumb', 'card', 'zoom']);
     await send('GET', '/metrics', '/metrics/');
@@ -376,7 +386,7 @@ describe('the similarity dialect', () => {
       'POST',
       '/api/v1/images/upload',
       undefined,
-      await formWithFile('similar'),
+      await makeFormWithFile('similar'),
     );
     const path = `/api/v1/images/${body.id}`;
     const image = await send('GET', '/api/v1/images/{image_id}', path);

@@ -7,15 +7,15 @@ import { makeBareServer } from './support/bare-server.ts';
 const shopOrigin = 'https://shop.example';
 const otherOrigin = 'https://evil.example';
 const allowOrigin = 'access-control-allow-origin';
-const requestFrom = (origin: string) => ({ url: '/info', headers: { origin } });
+const makeRequest = (origin: string) => ({ url: '/info', headers: { origin } });
 
 test('sends CORS headers only to configured origins, with Vary', async () => {
   const app = await makeBareServer({ CORS_ORIGINS: `${shopOrigin},http://localhost:3000` });
-  expect((await app.inject(requestFrom(shopOrigin))).headers).toMatchObject({
+  expect((await app.inject(makeRequest(shopOrigin))).headers).toMatchObject({
     [allowOrigin]: shopOrigin,
     vary: 'Origin',
   });
-  const rejectedResponse = await app.inject(requestFrom(otherOrigin));
+  const rejectedResponse = await app.inject(makeRequest(otherOrigin));
   expect(rejectedResponse.headers).toMatchObject({ vary: 'Origin' });
   expect(rejectedResponse.headers).not.toHaveProperty(allowOrigin);
   for (const similarOrigin of [
@@ -24,19 +24,19 @@ test('sends CORS headers only to configured origins, with Vary', async () => {
     'null',
     `${shopOrigin}:444`,
   ])
-    expect((await app.inject(requestFrom(similarOrigin))).headers, similarOrigin).not.toHaveProperty(
+    expect((await app.inject(makeRequest(similarOrigin))).headers, similarOrigin).not.toHaveProperty(
       allowOrigin,
     );
 });
 
 test('allows every origin to read if CORS_ORIGINS is a wildcard', async () => {
   const app = await makeBareServer({ CORS_ORIGINS: '*' });
-  expect((await app.inject(requestFrom(otherOrigin))).headers).toMatchObject({ [allowOrigin]: '*' });
+  expect((await app.inject(makeRequest(otherOrigin))).headers).toMatchObject({ [allowOrigin]: '*' });
 });
 
 test('responds to preflights from configured origins with the allowed methods', async () => {
   const app = await makeBareServer({ CORS_ORIGINS: shopOrigin });
-  const preflight = (origin: string) =>
+  const sendPreflight = (origin: string) =>
     app.inject({
       method: 'OPTIONS',
       url: '/v1/images/1',
@@ -46,12 +46,12 @@ test('responds to preflights from configured origins with the allowed methods', 
         'access-control-request-headers': 'content-type',
       },
     });
-  const allowedPreflight = await preflight(shopOrigin);
+  const allowedPreflight = await sendPreflight(shopOrigin);
   expect(allowedPreflight.statusCode).toBe(204);
   expect(allowedPreflight.headers[allowOrigin]).toBe(shopOrigin);
   expect(allowedPreflight.headers['access-control-allow-methods']).toMatch(/DELETE/);
   expect(allowedPreflight.headers['access-control-allow-headers']).toBe('content-type');
-  expect((await preflight(otherOrigin)).headers).not.toHaveProperty(allowOrigin);
+  expect((await sendPreflight(otherOrigin)).headers).not.toHaveProperty(allowOrigin);
 });
 
 test('allows pages from configured origins to read errors', async () => {

@@ -32,11 +32,12 @@ const paths = [
 /** Generates a nearly valid request and overwrites a few random bytes. */
 function makeRequest(random: (limit: number) => number): Buffer {
   const pick = <T>(choices: readonly T[]) => choices[random(choices.length)] as T;
-  const noise = () => Buffer.from(Array.from({ length: random(60) }, () => random(256))).toString('latin1');
-  const garbageRequest = pick([noise, () => `${noise()}\r\n\r\n`])();
-  const formRequest = `${formHead(pick(paths), random(400))}${partHead}${noise()}${formEnd}`;
-  const getRequest = `${pick(methods)} ${pick(paths)}?${pick(['limit=', 'v=', 'mode=', '%'])}${encodeURIComponent(noise().slice(0, 5))} HTTP/1.1\r\nhost: localhost\r\nrange: bytes=${noise().replaceAll(/[^\d,-]/g, '')}-\r\nif-none-match: ${noise().replaceAll(/[^\x21-\x7e]/g, '')}\r\n\r\n`;
-  const requestWithBadBody = `POST /v1/images HTTP/1.1\r\nhost: localhost\r\ncontent-type: multipart/form-data; boundary=${pick([boundary, '', '"', noise()])}\r\ntransfer-encoding: chunked\r\n\r\n${pick(['5\r\nhello', 'ffffffff\r\n', '0\r\n', 'zz\r\n'])}\r\n`;
+  const makeNoise = () =>
+    Buffer.from(Array.from({ length: random(60) }, () => random(256))).toString('latin1');
+  const garbageRequest = pick([makeNoise, () => `${makeNoise()}\r\n\r\n`])();
+  const formRequest = `${formHead(pick(paths), random(400))}${partHead}${makeNoise()}${formEnd}`;
+  const getRequest = `${pick(methods)} ${pick(paths)}?${pick(['limit=', 'v=', 'mode=', '%'])}${encodeURIComponent(makeNoise().slice(0, 5))} HTTP/1.1\r\nhost: localhost\r\nrange: bytes=${makeNoise().replaceAll(/[^\d,-]/g, '')}-\r\nif-none-match: ${makeNoise().replaceAll(/[^\x21-\x7e]/g, '')}\r\n\r\n`;
+  const requestWithBadBody = `POST /v1/images HTTP/1.1\r\nhost: localhost\r\ncontent-type: multipart/form-data; boundary=${pick([boundary, '', '"', makeNoise()])}\r\ntransfer-encoding: chunked\r\n\r\n${pick(['5\r\nhello', 'ffffffff\r\n', '0\r\n', 'zz\r\n'])}\r\n`;
   const bytes = Buffer.from(
     pick([garbageRequest, formRequest, getRequest, getRequest, requestWithBadBody]),
     'latin1',

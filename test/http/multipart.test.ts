@@ -205,9 +205,9 @@ test('applies a form’s charset to its fields and file name if the charset fiel
 });
 
 test('ignores invalid and repeated fields that the operation does not use', async () => {
-  const note = (text: string): Part => [`${disposition}name="note"`, encodeLatin1(text)];
+  const makeNote = (text: string): Part => [`${disposition}name="note"`, encodeLatin1(text)];
   const tenant: Part = [`${disposition}name="tenant"`, 'shop'];
-  expect(await send([note('Küche'), note('x'), makeFilePart(''), tenant, tenant])).toMatchObject({
+  expect(await send([makeNote('Küche'), makeNote('x'), makeFilePart(''), tenant, tenant])).toMatchObject({
     tenant: 'shop',
     isIntact: true,
   });

@@ -66,11 +66,11 @@ test('sends the whole file for multiple or malformed ranges', async () => {
 
 test('ignores a range if If-Range does not match the ETag', async () => {
   const range = 'bytes=0-9';
-  const statuses = async (header: string) =>
+  const fetchStatuses = async (header: string) =>
     (await get({ range, 'if-range': header })).map(({ status }) => status);
-  expect(await statuses(etag)).toEqual([206, 206, 206]);
+  expect(await fetchStatuses(etag)).toEqual([206, 206, 206]);
   for (const header of ['"other"', `W/${etag}`, 'Wed, 21 Oct 2026 07:28:00 GMT', 'invalid'])
-    expect(await statuses(header), header).toEqual([200, 200, 200]);
+    expect(await fetchStatuses(header), header).toEqual([200, 200, 200]);
 });
 
 test('responds to HEAD for an original with its size and no body', async () => {

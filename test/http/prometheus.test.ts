@@ -112,7 +112,7 @@ test('counts a duration in the bucket whose upper bound equals the duration', as
     metrics.requestEnded({ method: 'GET', route: '/x', status: 200, seconds });
   metrics.jobEnded({ kind: 'derive', outcome: 'completed', seconds: 0.2 });
   const { text } = await metrics.render();
-  const bucketSeries = (le: string) =>
+  const makeSeriesName = (le: string) =>
     `vitrine_http_request_duration_seconds_bucket{le="${le}",method="GET",route="/x",status="200"}`;
   for (const [le, count] of Object.entries({
     '0.001': 2,
@@ -122,7 +122,7 @@ test('counts a duration in the bucket whose upper bound equals the duration', as
     '30': 4,
     '+Inf': 5,
   }))
-    expect(text.split('\n')).toContain(`${bucketSeries(le)} ${count}`);
+    expect(text.split('\n')).toContain(`${makeSeriesName(le)} ${count}`);
   expect(text).toMatch(/^vitrine_http_request_duration_seconds_sum\{.*\} 31\.302/m);
   expect(text).toContain('vitrine_job_runs_total{kind="derive",outcome="completed"} 1');
 });

@@ -100,18 +100,18 @@ describe('the host of a request', () => {
   });
 
   test('is also checked in an absolute request target, and may be missing in HTTP/1.0', async () => {
-    const statusLine = async (head: string) =>
+    const fetchStatusLine = async (head: string) =>
       (await sendRaw(await makeBareServer(), head)).split('\r\n', 1)[0];
     const localHost = 'Host: localhost\r\nConnection: close\r\n\r\n';
-    expect(await statusLine(`GET http://evil.example/info HTTP/1.1\r\n${localHost}`)).toContain('421');
-    expect(await statusLine(`GET http://localhost:8000/info HTTP/1.1\r\n${localHost}`)).toContain('200');
+    expect(await fetchStatusLine(`GET http://evil.example/info HTTP/1.1\r\n${localHost}`)).toContain('421');
+    expect(await fetchStatusLine(`GET http://localhost:8000/info HTTP/1.1\r\n${localHost}`)).toContain('200');
     expect(
-      await statusLine(
+      await fetchStatusLine(
         'GET http://localhost/info HTTP/1.1\r\nHost: evil.example\r\nConnection: close\r\n\r\n',
       ),
     ).toContain('421');
-    expect(await statusLine('GET /info HTTP/1.0\r\n\r\n')).toContain('200');
-    expect(await statusLine('GET /info HTTP/1.1\r\n\r\n')).toContain('400');
+    expect(await fetchStatusLine('GET /info HTTP/1.0\r\n\r\n')).toContain('200');
+    expect(await fetchStatusLine('GET /info HTTP/1.1\r\n\r\n')).toContain('400');
   });
 
   test('is checked on other addresses only if hosts are configured', async () => {

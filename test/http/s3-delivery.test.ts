@@ -29,14 +29,15 @@ describe.skipIf(!services.s3Endpoint)('redirects to pictures in a bucket', () =>
     ];
   });
 
-  const request = (path: string, method: string) => call(server().url + path, { method, redirect: 'manual' });
+  const sendRequest = (path: string, method: string) =>
+    call(server().url + path, { method, redirect: 'manual' });
 
   test.each(['GET', 'HEAD'])(
     'are sent for %s at every path, with a short-lived bucket URL',
     async (method) => {
       for (const [template, path] of paths) {
         // Each path is requested twice, because the server must not cache redirects.
-        for (const response of [await request(path, method), await request(path, method)]) {
+        for (const response of [await sendRequest(path, method), await sendRequest(path, method)]) {
           expect(response.status, path).toBe(302);
           expect(response.headers.get('cache-control'), path).toBe('private, max-age=30');
           expect(response.headers.get('etag'), path).toBeNull();
@@ -58,7 +59,7 @@ describe.skipIf(!services.s3Endpoint)('redirects to pictures in a bucket', () =>
     const original = await call(`${server().url}/v1/images/${image.id}/original`);
     expect(original.bytes.equals(bytes)).toBe(true);
     const path = `/v1/images/${image.id}/original`;
-    const { searchParams } = new URL((await request(path, 'GET')).headers.get('location') ?? '');
+    const { searchParams } = new URL((await sendRequest(path, 'GET')).headers.get('location') ?? '');
     expect(searchParams.get('response-content-disposition')).toContain(
       "filename*=UTF-8''gr%C3%B6%C3%9Fe%20%E2%82%AC.jpg",
     );
@@ -68,10 +69,14 @@ describe.skipIf(!services.s3Endpoint)('redirects to pictures in a bucket', () =>
 
   test('are not sent for missing images', async () => {
     for (const path of ['/v1/images/999/original', '/v1/images/999/thumbnail'])
-      expectProblem(await request(path, 'GET'), 404, 'image_not_found');
+      expectProblem(await sendRequest(path, 'GET'), 404, 'image_not_found');
     const deletedImage = await uploadNamed(server().url, await jpeg('to be deleted'));
     await call(`${server().url}/v1/images/${deletedImage.id}`, { method: 'DELETE' });
-    expectProblem(await request(`/v1/images/${deletedImage.id}/thumbnail`, 'GET'), 404, 'image_not_found');
+    expectProblem(
+      await sendRequest(`/v1/images/${deletedImage.id}/thumbnail`, 'GET'),
+      404,
+      'image_not_found',
+    );
   });
 });
 

@@ -27,7 +27,7 @@ afterAll(() => {
   origin.closeAllConnections();
 });
 
-const originUrl = (path: string) => `http://127.0.0.1:${(origin.address() as AddressInfo).port}${path}`;
+const makeOriginUrl = (path: string) => `http://127.0.0.1:${(origin.address() as AddressInfo).port}${path}`;
 
 async function post<Body>(path: string, body: string, type = 'application/json') {
   return call<Body>(`${server().url}${path}`, { method: 'POST', body, headers: { 'content-type': type } });
@@ -41,8 +41,8 @@ test('fetches and compares URLs with their signatures, but never exposes the sig
     return body.id;
   };
   const [existingUrl, missingUrl] = [
-    originUrl(`/mug.jpg?${signature}`),
-    originUrl(`/missing.jpg?${signature}&w=1`),
+    makeOriginUrl(`/mug.jpg?${signature}`),
+    makeOriginUrl(`/missing.jpg?${signature}&w=1`),
   ];
   const id = await importOne(existingUrl);
   const failedId = await importOne(missingUrl);
@@ -53,7 +53,7 @@ test('fetches and compares URLs with their signatures, but never exposes the sig
   });
   expect(requestedUrls).toContain(`/mug.jpg?${signature}`);
   expect(await importOne(existingUrl)).toBe(id);
-  expect(await importOne(originUrl('/mug.jpg?X-Amz-Signature=other'))).not.toBe(id);
+  expect(await importOne(makeOriginUrl('/mug.jpg?X-Amz-Signature=other'))).not.toBe(id);
 
   const { body: receipt, bytes } = await post<{ url: string }>(
     '/v1/imports',

@@ -20,7 +20,10 @@ const listActiveJobs = (imageId: number) =>
   );
 
 /** Blocks the transaction that inserts the first job until the second query is blocked or has ended. */
-async function race(runFirst: () => Promise<unknown>, runSecond: () => Promise<unknown>): Promise<unknown[]> {
+async function runRace(
+  runFirst: () => Promise<unknown>,
+  runSecond: () => Promise<unknown>,
+): Promise<unknown[]> {
   const gate = await closeGate(database, 'AFTER INSERT ON jobs', 'true');
   const firstQuery = runFirst();
   await gate.untilBlocked(1);
@@ -33,7 +36,7 @@ async function race(runFirst: () => Promise<unknown>, runSecond: () => Promise<u
 test('creates one job when a failed image is uploaded again while its job is retried', async () => {
   const job = await catalog.upload('vase');
   await jobs.recordFailure(job, makeFailedAttempt('permanent'), { state: 'failed' });
-  await race(
+  await runRace(
     () => jobs.enqueueUpload(makeUpload(shop.id, 'vase')),
     () => jobs.retryAll(unrestrictedPrincipal, {}),
   );
@@ -43,7 +46,7 @@ test('creates one job when a failed image is uploaded again while its job is ret
 test('creates one job when an image is requeued twice concurrently', async () => {
   const imageId = await catalog.add('lamp');
   const requeue = () => jobs.requeue(imageId, 50);
-  const results = await race(requeue, requeue);
+  const results = await runRace(requeue, requeue);
   expect(await listActiveJobs(imageId)).toHaveLength(1);
   expect(results.filter((job) => job !== undefined)).toHaveLength(1);
 });

@@ -29,7 +29,7 @@ const waitUntilReady = (queue: { outageReason(): string | undefined }) =>
   expect.poll(() => queue.outageReason(), pollOptions).toBeUndefined();
 
 /** Returns the settings for a connection to the server through a proxy. */
-function proxyConnection({ port }: TcpProxy): ClientConfig {
+function makeProxyConnection({ port }: TcpProxy): ClientConfig {
   const url = new URL(connectionString);
   url.host = `127.0.0.1:${port}`;
   return { connectionString: url.href };
@@ -39,7 +39,7 @@ async function openQueueThroughProxy(heartbeatMs?: number) {
   const { hostname: host, port } = new URL(connectionString);
   const proxy = await startTcpProxy({ host, port: Number(port) });
   const channel = makeChannelName();
-  const openedQueue = openQueue(channel, proxyConnection(proxy), heartbeatMs);
+  const openedQueue = openQueue(channel, makeProxyConnection(proxy), heartbeatMs);
   await waitUntilReady(openedQueue.queue);
   return { ...openedQueue, proxy, channel };
 }

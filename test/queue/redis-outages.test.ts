@@ -44,7 +44,7 @@ async function expectWoken(queue: ReturnType<typeof makeRedisQueue>, listener: {
     .toBeGreaterThan(pollsBefore);
 }
 
-const logLines = (port: number) => ({
+const makeLogLines = (port: number) => ({
   // The reason follows in parentheses.
   lost: expect.stringContaining(
     `Redis at 127.0.0.1:${port} is unavailable, reconnecting; no jobs are lost, because workers poll every second (`,
@@ -62,11 +62,11 @@ describe.skipIf(!hasRedisServer())('Redis queue', () => {
     expect(queue.outageReason()).toBe(
       `Redis at 127.0.0.1:${redis.port} is unavailable (ECONNREFUSED). No jobs are lost, because workers poll every second.`,
     );
-    expect(logger.messages()).toEqual([logLines(redis.port).lost]);
+    expect(logger.messages()).toEqual([makeLogLines(redis.port).lost]);
     await redis.start();
     await redis.command('ACL', 'SETUSER', 'user', 'on', '>secret', '~*', '&*', '+@all');
     await expectWoken(queue, listener);
-    expect(logger.messages()).toEqual([logLines(redis.port).lost, logLines(redis.port).restored]);
+    expect(logger.messages()).toEqual([makeLogLines(redis.port).lost, makeLogLines(redis.port).restored]);
     expect(JSON.stringify(logger.lines)).not.toContain('secret');
   });
 
@@ -80,8 +80,8 @@ describe.skipIf(!hasRedisServer())('Redis queue', () => {
     await redis.start();
     await expectWoken(queue, listener);
     expect(logger.messages().filter((line) => !line.startsWith('failed to read a wake-up'))).toEqual([
-      logLines(redis.port).lost,
-      logLines(redis.port).restored,
+      makeLogLines(redis.port).lost,
+      makeLogLines(redis.port).restored,
     ]);
   });
 
@@ -139,7 +139,7 @@ describe.skipIf(!hasRedisServer())('Redis queue', () => {
     const { queue, logger } = openQueue(redis.url.replace('://', '://:wrong@'));
     await expect.poll(() => queue.outageReason(), pollOptions).toContain('WRONGPASS');
     await sleep(1_000);
-    expect(logger.messages()).toEqual([logLines(redis.port).lost]);
+    expect(logger.messages()).toEqual([makeLogLines(redis.port).lost]);
     expect(queue.outageReason() + JSON.stringify(logger.lines)).not.toContain('wrong@');
     expect(JSON.stringify(logger.lines)).not.toContain('"wrong"');
   });

@@ -3,14 +3,14 @@ import { possibleDonors } from '../../src/services/find-donor.ts';
 import type { NearMatch } from '../../src/services/find-near-duplicates.ts';
 import { makeRendition } from '../support/inner/records.ts';
 
-const renditionWithSize = (preset: string, width: number, height: number, recipe = 'r1') => ({
+const makeSizedRendition = (preset: string, width: number, height: number, recipe = 'r1') => ({
   ...makeRendition(1, 'vase', preset),
   id: 1,
   width,
   height,
   recipe,
 });
-const ownRenditions = [renditionWithSize('thumb', 100, 80), renditionWithSize('card', 400, 320)];
+const ownRenditions = [makeSizedRendition('thumb', 100, 80), makeSizedRendition('card', 400, 320)];
 
 const makeMatch = (id: number, renditions = ownRenditions): NearMatch => ({
   id,
@@ -43,23 +43,23 @@ test('excludes a transparent original for an opaque image, and vice versa', () =
 });
 
 test.each([
-  ['a preset is missing', [renditionWithSize('card', 400, 320)]],
+  ['a preset is missing', [makeSizedRendition('card', 400, 320)]],
   [
     'a rendition was made with a different recipe',
-    [renditionWithSize('thumb', 100, 80), renditionWithSize('card', 400, 320, 'r0')],
+    [makeSizedRendition('thumb', 100, 80), makeSizedRendition('card', 400, 320, 'r0')],
   ],
-  ['a rendition is narrower', [renditionWithSize('thumb', 100, 80), renditionWithSize('card', 398, 320)]],
-  ['a rendition is shorter', [renditionWithSize('thumb', 100, 78), renditionWithSize('card', 400, 320)]],
-  ['a rendition is larger', [renditionWithSize('thumb', 100, 80), renditionWithSize('card', 800, 640)]],
+  ['a rendition is narrower', [makeSizedRendition('thumb', 100, 80), makeSizedRendition('card', 398, 320)]],
+  ['a rendition is shorter', [makeSizedRendition('thumb', 100, 78), makeSizedRendition('card', 400, 320)]],
+  ['a rendition is larger', [makeSizedRendition('thumb', 100, 80), makeSizedRendition('card', 800, 640)]],
 ])('excludes a match if %s', (_reason, renditions) => {
   expect(findDonorIds([makeMatch(1, renditions)])).toEqual([]);
 });
 
 test('tolerates rounding differences, and pairs only the image’s presets', () => {
   const donorRenditions = [
-    renditionWithSize('zoom', 900, 800),
-    renditionWithSize('card', 400, 319),
-    renditionWithSize('thumb', 99, 80),
+    makeSizedRendition('zoom', 900, 800),
+    makeSizedRendition('card', 400, 319),
+    makeSizedRendition('thumb', 99, 80),
   ];
   const [donor] = possibleDonors([makeMatch(1, donorRenditions)], {
     imageId: 9,

@@ -1,8 +1,8 @@
 import { expect, test } from 'vitest';
 import { decideNext } from '../../src/services/job-failures.ts';
 
-const giveUpDecision = (retriesUsed: number) => ({ next: 'give-up', retriesUsed });
-const retryDecision = (delaySeconds: number, attempt: number) => ({
+const makeGiveUpDecision = (retriesUsed: number) => ({ next: 'give-up', retriesUsed });
+const makeRetryDecision = (delaySeconds: number, attempt: number) => ({
   next: 'retry',
   delaySeconds,
   counter: 'retries',
@@ -11,21 +11,21 @@ const retryDecision = (delaySeconds: number, attempt: number) => ({
 });
 
 test.each([
-  { retries: 0, crashes: 0, failureClass: 'transient', decision: retryDecision(2, 1) },
-  { retries: 1, crashes: 0, failureClass: 'transient', decision: retryDecision(4, 2) },
-  { retries: 2, crashes: 0, failureClass: 'transient', decision: retryDecision(8, 3) },
-  { retries: 3, crashes: 0, failureClass: 'transient', decision: giveUpDecision(3) },
+  { retries: 0, crashes: 0, failureClass: 'transient', decision: makeRetryDecision(2, 1) },
+  { retries: 1, crashes: 0, failureClass: 'transient', decision: makeRetryDecision(4, 2) },
+  { retries: 2, crashes: 0, failureClass: 'transient', decision: makeRetryDecision(8, 3) },
+  { retries: 3, crashes: 0, failureClass: 'transient', decision: makeGiveUpDecision(3) },
   // Crashes and retries have separate counters.
-  { retries: 0, crashes: 1, failureClass: 'transient', decision: retryDecision(2, 1) },
+  { retries: 0, crashes: 1, failureClass: 'transient', decision: makeRetryDecision(2, 1) },
   {
     retries: 3,
     crashes: 0,
     failureClass: 'crash',
     decision: { next: 'retry', delaySeconds: 0, counter: 'crashes', attempt: 1, maxAttempts: 1 },
   },
-  { retries: 0, crashes: 1, failureClass: 'crash', decision: giveUpDecision(1) },
-  { retries: 0, crashes: 0, failureClass: 'permanent', decision: giveUpDecision(0) },
-  { retries: 3, crashes: 1, failureClass: 'permanent', decision: giveUpDecision(0) },
+  { retries: 0, crashes: 1, failureClass: 'crash', decision: makeGiveUpDecision(1) },
+  { retries: 0, crashes: 0, failureClass: 'permanent', decision: makeGiveUpDecision(0) },
+  { retries: 3, crashes: 1, failureClass: 'permanent', decision: makeGiveUpDecision(0) },
 ] as const)(
   'chooses $decision.next for a $failureClass failure after $retries retries and $crashes crashes',
   ({ decision, failureClass, ...job }) => expect(decideNext(job, failureClass)).toEqual(decision),

@@ -60,11 +60,11 @@ test('treats all Unicode forms of a name as the same reference', async () => {
     added: false,
     count: 1,
   });
-  const line = (url: string, reference: string) => ({ url, tenantName: 'shop', reference });
+  const makeLine = (url: string, reference: string) => ({ url, tenantName: 'shop', reference });
   const { lines } = await rig.ingestUrls.many(unrestrictedPrincipal, [
-    line('http://127.0.0.1:9/a.jpg', decomposedName),
-    line('http://127.0.0.1:9/a.jpg', composedName),
-    line('http://127.0.0.1:9/b.jpg', 'K\uFFFDche'),
+    makeLine('http://127.0.0.1:9/a.jpg', decomposedName),
+    makeLine('http://127.0.0.1:9/a.jpg', composedName),
+    makeLine('http://127.0.0.1:9/b.jpg', 'K\uFFFDche'),
   ]);
   expect(lines.map(({ outcome }) => outcome)).toEqual(['new', 'active', 'refused']);
   const importedImage = await rig.image(lines[0]?.imageId ?? 0);

@@ -8,16 +8,16 @@ const makeFailingWork = (error: Error, failureCount: number) => {
   for (let i = 0; i < failureCount; i++) work.mockRejectedValueOnce(error);
   return { work, countCalls: () => work.mock.calls.length };
 };
-const errorWithCode = (code: string) => Object.assign(new Error('Failed.'), { code });
+const makeErrorWithCode = (code: string) => Object.assign(new Error('Failed.'), { code });
 
 test.each(['40001', '40P01', '23503', '23505'])('retries work that fails with %s', async (code) => {
-  const { work, countCalls } = makeFailingWork(errorWithCode(code), 3);
+  const { work, countCalls } = makeFailingWork(makeErrorWithCode(code), 3);
   expect(await retrying(work)).toBe('done');
   expect(countCalls()).toBe(4);
 });
 
 test('retries an AppError with a retryable cause', async () => {
-  const error = new AppError('database_unavailable', 'Unavailable.', { cause: errorWithCode('40P01') });
+  const error = new AppError('database_unavailable', 'Unavailable.', { cause: makeErrorWithCode('40P01') });
   const { work, countCalls } = makeFailingWork(error, 1);
   expect(await retrying(work)).toBe('done');
   expect(countCalls()).toBe(2);
@@ -25,8 +25,8 @@ test('retries an AppError with a retryable cause', async () => {
 
 test('throws any other error immediately, because the work may have taken effect', async () => {
   for (const error of [
-    errorWithCode('57014'),
-    errorWithCode('ECONNRESET'),
+    makeErrorWithCode('57014'),
+    makeErrorWithCode('ECONNRESET'),
     new Error('A bug.'),
     new AppError('storage_full', 'No.'),
   ]) {
@@ -37,7 +37,7 @@ test('throws any other error immediately, because the work may have taken effect
 });
 
 test('gives up after eight attempts', async () => {
-  const { work, countCalls } = makeFailingWork(errorWithCode('23503'), 100);
+  const { work, countCalls } = makeFailingWork(makeErrorWithCode('23503'), 100);
   await expect(retrying(work)).rejects.toMatchObject({ code: 'database_unavailable', status: 503 });
   expect(countCalls()).toBe(8);
 });

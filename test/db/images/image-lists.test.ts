@@ -11,7 +11,7 @@ const tenants = makeTenantQueries(database);
 const shop = await tenants.ensure('shop');
 const otherTenant = await tenants.ensure('other');
 const shopPrincipal: Principal = { ...unrestrictedPrincipal, tenantId: shop.id };
-const day = (number: number) => new Date(Date.UTC(2026, 0, 1 + number));
+const makeDate = (number: number) => new Date(Date.UTC(2026, 0, 1 + number));
 
 /** Adds 300 images of two tenants, created an hour apart and in every state. Some are deleted. */
 beforeAll(async () => {
@@ -25,9 +25,9 @@ beforeAll(async () => {
 
 const timeRanges = [
   {},
-  { createdAfter: day(3) },
-  { createdBefore: day(9) },
-  { createdAfter: day(3), createdBefore: day(9) },
+  { createdAfter: makeDate(3) },
+  { createdBefore: makeDate(9) },
+  { createdAfter: makeDate(3), createdBefore: makeDate(9) },
 ];
 const filters: ImageFilter[] = [undefined, 'shop', 'other', 'unknown'].flatMap((tenant) =>
   [undefined, ...jobStates].flatMap((status) =>
@@ -43,8 +43,8 @@ async function scanForIds(filter: ImageFilter, principal: Principal): Promise<nu
     `SELECT i.id FROM images i JOIN tenants t ON t.id = i.tenant_id WHERE i.deleted_at IS NULL
       AND (${tenant === undefined} OR t.name = '${tenant}') AND (${status === undefined} OR i.status = '${status}')
       AND (${principal.tenantId === null} OR i.tenant_id = ${principal.tenantId ?? 0})
-      AND i.created_at >= '${(createdAfter ?? day(-1)).toISOString()}'
-      AND i.created_at < '${(createdBefore ?? day(999)).toISOString()}' ORDER BY i.id DESC`,
+      AND i.created_at >= '${(createdAfter ?? makeDate(-1)).toISOString()}'
+      AND i.created_at < '${(createdBefore ?? makeDate(999)).toISOString()}' ORDER BY i.id DESC`,
   );
   return rows.map(({ id }) => id);
 }
@@ -66,7 +66,7 @@ test.each([
   }
 });
 
-test.each<ImageFilter>([{}, { tenant: 'other' }, { status: 'completed' }, { createdBefore: day(9) }])(
+test.each<ImageFilter>([{}, { tenant: 'other' }, { status: 'completed' }, { createdBefore: makeDate(9) }])(
   'returns the same pages by cursor as by offset: %o',
   async (filter) => {
     const allIds = await scanForIds(filter, unrestrictedPrincipal);

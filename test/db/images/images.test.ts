@@ -41,7 +41,7 @@ const list = async (
   const { items, total } = await images.list(principal, filter, page);
   return { ids: items.map(({ id }) => id), total };
 };
-const day = (number: number) => new Date(Date.UTC(2026, 0, 1 + number));
+const makeDate = (number: number) => new Date(Date.UTC(2026, 0, 1 + number));
 
 test('lists images newest first, with their renditions', async () => {
   expect(await list({})).toEqual({ ids: ids.toReversed(), total: 5 });
@@ -59,12 +59,12 @@ test('filters the list and its total by tenant, status and time', async () => {
   expect(await list({ tenant: 'unknown' })).toEqual({ ids: [], total: 0 });
   expect(await list({ status: 'completed' })).toEqual({ ids: [ids[0]], total: 1 });
   // The start is inclusive, and the end is exclusive.
-  expect(await list({ createdAfter: day(2), createdBefore: day(4) })).toEqual({
+  expect(await list({ createdAfter: makeDate(2), createdBefore: makeDate(4) })).toEqual({
     ids: [ids[2], ids[1]],
     total: 2,
   });
   expect(
-    await list({ tenant: 'shop', status: 'pending', createdAfter: day(3) }, { limit: 1, offset: 0 }),
+    await list({ tenant: 'shop', status: 'pending', createdAfter: makeDate(3) }, { limit: 1, offset: 0 }),
   ).toEqual({
     ids: [ids[3]],
     total: 2,

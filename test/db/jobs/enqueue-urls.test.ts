@@ -13,7 +13,7 @@ const otherTenant = await tenants.ensure('other');
 const catalog = makeCatalog(database, shop.id);
 const { jobs, claimImport, finish, attach } = catalog;
 
-const line = (url: string, reference?: string, tenantId = shop.id): UrlLine => ({
+const makeLine = (url: string, reference?: string, tenantId = shop.id): UrlLine => ({
   tenantId,
   url,
   urlHash: sha256Hex(url),
@@ -31,7 +31,7 @@ const vaseUrl = 'https://example.com/vase.jpg';
 /** Functions that create an image of the URL in one state and return its id. */
 const createImage = {
   async pending() {
-    return (await record([line(vaseUrl)]))[0]!.imageId;
+    return (await record([makeLine(vaseUrl)]))[0]!.imageId;
   },
   processing: async () => (await claimImport(vaseUrl)).imageId,
   async completed() {
@@ -52,7 +52,7 @@ const createImage = {
 };
 
 test('records a new URL as an image without content and a pending import', async () => {
-  const [result] = await record([line(vaseUrl)]);
+  const [result] = await record([makeLine(vaseUrl)]);
   expect(result?.outcome).toBe('new');
   expect(await catalog.image(result!.imageId)).toMatchObject({
     status: 'pending',
@@ -89,7 +89,7 @@ describe.each(duplicatePolicies)('with %s', (policy) => {
     'with a %s image of the URL, returns the outcome %s',
     async (state, outcome) => {
       const imageId = await createImage[state as keyof typeof createImage]();
-      const [result] = await record([line(vaseUrl)], policy);
+      const [result] = await record([makeLine(vaseUrl)], policy);
       expect(result?.outcome).toBe(outcome);
       expect(result?.imageId === imageId).toBe(outcome !== 'new');
       expect(await countRows()).toMatchObject({ images: outcome === 'new' ? 2 : 1 });
@@ -99,14 +99,14 @@ describe.each(duplicatePolicies)('with %s', (policy) => {
 
 test('considers only the latest import of a URL', async () => {
   await createImage.completed();
-  const [secondResult] = await record([line(vaseUrl)], 'allow-retry');
-  expect(await record([line(vaseUrl)])).toEqual([
+  const [secondResult] = await record([makeLine(vaseUrl)], 'allow-retry');
+  expect(await record([makeLine(vaseUrl)])).toEqual([
     { outcome: 'active', imageId: secondResult?.imageId, job: undefined },
   ]);
 });
 
 test('imports a repeated URL once, and queues jobs in the order of the lines', async () => {
-  const results = await record([line(vaseUrl), line('https://example.com/b'), line(vaseUrl)]);
+  const results = await record([makeLine(vaseUrl), makeLine('https://example.com/b'), makeLine(vaseUrl)]);
   expect(results.map(({ outcome }) => outcome)).toEqual(['new', 'new', 'active']);
   expect(results[2]?.imageId).toBe(results[0]?.imageId);
   expect(results[1]!.imageId).toBeGreaterThan(results[0]!.imageId);
@@ -114,26 +114,26 @@ test('imports a repeated URL once, and queues jobs in the order of the lines', a
 });
 
 test('rejects a repeated URL with reject-active, and imports it again with allow-retry', async () => {
-  const results = await record([line(vaseUrl), line(vaseUrl)], 'reject-active');
+  const results = await record([makeLine(vaseUrl), makeLine(vaseUrl)], 'reject-active');
   expect(results).toEqual([
     { outcome: 'new', imageId: results[0]?.imageId, job: { id: expect.any(Number), kind: 'import' } },
     { outcome: 'refused', imageId: results[0]?.imageId },
   ]);
-  const retriedResults = await record([line(vaseUrl), line(vaseUrl)], 'allow-retry');
+  const retriedResults = await record([makeLine(vaseUrl), makeLine(vaseUrl)], 'allow-retry');
   expect(retriedResults.map(({ outcome }) => outcome)).toEqual(['new', 'new']);
   expect(new Set(retriedResults.map(({ imageId }) => imageId)).size).toBe(2);
 });
 
 test('creates one image per tenant for the same URL in one import', async () => {
-  const results = await record([line(vaseUrl), line(vaseUrl, undefined, otherTenant.id)]);
+  const results = await record([makeLine(vaseUrl), makeLine(vaseUrl, undefined, otherTenant.id)]);
   expect(results.map(({ outcome }) => outcome)).toEqual(['new', 'new']);
-  expect(await record([line(vaseUrl, undefined, otherTenant.id)])).toEqual([
+  expect(await record([makeLine(vaseUrl, undefined, otherTenant.id)])).toEqual([
     { outcome: 'active', imageId: results[1]?.imageId },
   ]);
 });
 
 test('creates one image and one job for forty concurrent imports of a URL', async () => {
-  const batches = await Promise.all(Array.from({ length: 40 }, () => record([line(vaseUrl)])));
+  const batches = await Promise.all(Array.from({ length: 40 }, () => record([makeLine(vaseUrl)])));
   const results = batches.flat();
   expect(new Set(results.map(({ imageId }) => imageId)).size).toBe(1);
   expect(results.filter(({ outcome }) => outcome === 'new')).toHaveLength(1);
@@ -142,17 +142,22 @@ test('creates one image and one job for forty concurrent imports of a URL', asyn
 
 test('does not deadlock when concurrent imports list the same URLs in different orders', async () => {
   const urls = Array.from({ length: 10 }, (_, n) => `https://example.com/${n}`);
-  const lines = urls.flatMap((url) => [line(url), line(url, undefined, otherTenant.id)]);
+  const lines = urls.flatMap((url) => [makeLine(url), makeLine(url, undefined, otherTenant.id)]);
   await Promise.all([record(lines), record(lines.toReversed()), record(lines), record(lines.toReversed())]);
   expect(await countRows()).toEqual({ images: 20, jobs: 20 });
 });
 
 test('adds each reference once to the image of its line', async () => {
   const knownId = await createImage.completed();
-  await record([line(vaseUrl, 'page 1'), line(vaseUrl, 'page 1'), line(vaseUrl, 'page 2'), line(vaseUrl)]);
-  await record([line(vaseUrl, 'page 2'), line(vaseUrl, 'page 3')]);
+  await record([
+    makeLine(vaseUrl, 'page 1'),
+    makeLine(vaseUrl, 'page 1'),
+    makeLine(vaseUrl, 'page 2'),
+    makeLine(vaseUrl),
+  ]);
+  await record([makeLine(vaseUrl, 'page 2'), makeLine(vaseUrl, 'page 3')]);
   expect(await catalog.image(knownId)).toMatchObject({ inUseCount: 3 });
-  const [addedResult] = await record([line('https://example.com/b', 'page 1')]);
+  const [addedResult] = await record([makeLine('https://example.com/b', 'page 1')]);
   const references = await selectRows(
     database,
     'SELECT image_id, reference FROM image_references ORDER BY 1, 2',
@@ -166,7 +171,7 @@ test('adds each reference once to the image of its line', async () => {
 
 test('does not add the reference of a rejected line', async () => {
   await createImage.pending();
-  await record([line(vaseUrl, 'page')], 'reject-active');
+  await record([makeLine(vaseUrl, 'page')], 'reject-active');
   expect(await selectRows(database, 'SELECT 1 FROM image_references')).toEqual([]);
   expect(await catalog.purging.tenantsWithoutReferences(shop.id)).toEqual(['shop']);
 });

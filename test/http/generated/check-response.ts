@@ -12,12 +12,12 @@ export function checkResponse({ operation, expected }: Case, response: ApiRespon
   if (response.status >= 400) expectProblem(response);
   if (expected === 'rejection') expect(response.status, 'a rejection').toBeGreaterThanOrEqual(400);
   // The document does not specify whether the server offers presigned uploads.
-  const isUploadNotOffered = response.status === 409 && errorCode(response) === 'upload_not_offered';
+  const isUploadNotOffered = response.status === 409 && findErrorCode(response) === 'upload_not_offered';
   if (expected === 'success' && !isUploadNotOffered)
     expect(response.status, response.bytes.toString('utf8', 0, 300)).toBeLessThan(400);
 }
 
-function errorCode(response: ApiResponse<unknown>): unknown {
+function findErrorCode(response: ApiResponse<unknown>): unknown {
   return (response.body as Record<string, unknown>)['code'];
 }
 

@@ -5,7 +5,7 @@ import type { Body } from './json-bodies.ts';
 const unusableUrls = ['ftp://nowhere/x', 'no url', '', 'http://127.0.0.1/\u0000', 'x'.repeat(9_000)];
 
 /** Generates valid CSV imports. They can contain invalid URLs, because the server rejects only those lines. */
-export function validCsv(urls: readonly string[]): fc.Arbitrary<Body> {
+export function generateValidCsv(urls: readonly string[]): fc.Arbitrary<Body> {
   const cellText = fc.constantFrom('shop-a', 'product-1', '', '"a ""quoted"" name"', 'ünïcode');
   const url = fc.constantFrom(...urls, ...unusableUrls);
   const line = fc.record({ url, tenant: cellText, reference: cellText });
@@ -19,7 +19,10 @@ export function validCsv(urls: readonly string[]): fc.Arbitrary<Body> {
     )
     .map(([names, lines, separator, lineEnd]) => {
       const rows = [names, ...lines.map((cell) => names.map((name) => cell[name]))];
-      return csvBody(rows.map((row) => row.join(names.length > 1 ? separator : ',')).join(lineEnd), 'valid');
+      return makeCsvBody(
+        rows.map((row) => row.join(names.length > 1 ? separator : ',')).join(lineEnd),
+        'valid',
+      );
     });
 }
 
@@ -41,8 +44,8 @@ const invalidTexts = [
 /** CSV imports that the server rejects as a whole. */
 export const invalidCsv: fc.Arbitrary<Body> = fc
   .constantFrom(...invalidTexts)
-  .map((csv) => csvBody(csv, 'invalid'));
+  .map((csv) => makeCsvBody(csv, 'invalid'));
 
-function csvBody(text: string, validity: Body['validity']): Body {
+function makeCsvBody(text: string, validity: Body['validity']): Body {
   return { type: 'text/csv; charset=utf-8', bytes: Buffer.from(text), validity };
 }

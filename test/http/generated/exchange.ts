@@ -16,7 +16,7 @@ const concurrency = 8;
 const agent = new Agent({ keepAlive: true, maxSockets: concurrency });
 
 /** Sends a request and reads the whole response. */
-export function exchange(
+export function sendRequest(
   baseUrl: string,
   { method, target, headers, body }: Request,
 ): Promise<ApiResponse<unknown>> {

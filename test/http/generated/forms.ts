@@ -20,11 +20,11 @@ const formType = `multipart/form-data; boundary=${boundary}`;
 
 type Part = { readonly head: string; readonly bytes: Uint8Array };
 
-function filePart(bytes: Uint8Array, filename = 'photo.jpg', field = 'file'): Part {
+function makeFilePart(bytes: Uint8Array, filename = 'photo.jpg', field = 'file'): Part {
   return { head: `form-data; name="${field}"; filename="${filename}"\r\ncontent-type: image/jpeg`, bytes };
 }
 
-function fieldPart(name: string, value: string): Part {
+function makeFieldPart(name: string, value: string): Part {
   return { head: `form-data; name="${name}"`, bytes: Buffer.from(value) };
 }
 
@@ -49,8 +49,8 @@ const filenames = [
 ];
 
 /** Generates valid forms with a picture and fields in any order. */
-export function validForm({ schema, pictures, tenants }: FormParts): fc.Arbitrary<Body> {
-  const fieldName = tenantField(schema);
+export function generateValidForm({ schema, pictures, tenants }: FormParts): fc.Arbitrary<Body> {
+  const fieldName = findTenantField(schema);
   return fc
     .tuple(
       fc.constantFrom(...pictures),
@@ -61,10 +61,10 @@ export function validForm({ schema, pictures, tenants }: FormParts): fc.Arbitrar
     )
     .map(([picture, filename, tenant, areFieldsFirst, hasExtraField]) => {
       const fields = [
-        ...(fieldName !== undefined && tenant !== undefined ? [fieldPart(fieldName, tenant)] : []),
-        ...(hasExtraField ? [fieldPart('note', 'for another service')] : []),
+        ...(fieldName !== undefined && tenant !== undefined ? [makeFieldPart(fieldName, tenant)] : []),
+        ...(hasExtraField ? [makeFieldPart('note', 'for another service')] : []),
       ];
-      const file = filePart(picture, filename);
+      const file = makeFilePart(picture, filename);
       return {
         type: formType,
         bytes: encodeForm(areFieldsFirst ? [...fields, file] : [file, ...fields]),
@@ -74,29 +74,29 @@ export function validForm({ schema, pictures, tenants }: FormParts): fc.Arbitrar
 }
 
 /** Generates invalid forms, each for a different reason. */
-export function invalidForm({ schema, pictures, brokenPicture }: FormParts): fc.Arbitrary<Body> {
+export function generateInvalidForm({ schema, pictures, brokenPicture }: FormParts): fc.Arbitrary<Body> {
   const [picture = brokenPicture, otherPicture = brokenPicture] = pictures;
-  const validBytes = encodeForm([filePart(picture)]);
-  const fieldName = tenantField(schema);
+  const validBytes = encodeForm([makeFilePart(picture)]);
+  const fieldName = findTenantField(schema);
   const invalidTenants = ['a b', '', 'x'.repeat(65), 'ü', '../x', 'a\u0000'];
   const invalidTenantForms =
     fieldName === undefined
       ? []
-      : invalidTenants.map((name) => [fieldPart(fieldName, name), filePart(picture)]);
+      : invalidTenants.map((name) => [makeFieldPart(fieldName, name), makeFilePart(picture)]);
   const forms: Part[][] = [
     [],
-    [fieldPart('tenant', 'default')],
-    [fieldPart('file', 'text instead of a file')],
-    [filePart(picture, 'a.jpg', 'image')],
-    [filePart(picture), filePart(otherPicture)],
-    [filePart(Buffer.alloc(0))],
-    [filePart(Buffer.from('not a picture'))],
-    [filePart(picture.subarray(0, 12))],
-    [filePart(brokenPicture)],
-    [filePart(Buffer.alloc(maxFileBytes + 1, picture))],
-    [filePart(Buffer.alloc(5 * maxFileBytes, picture))],
-    [filePart(picture), ...Array.from({ length: 30 }, (_, i) => fieldPart(`field ${i}`, 'x'))],
-    [fieldPart('note', 'x'.repeat(9_000)), filePart(picture)],
+    [makeFieldPart('tenant', 'default')],
+    [makeFieldPart('file', 'text instead of a file')],
+    [makeFilePart(picture, 'a.jpg', 'image')],
+    [makeFilePart(picture), makeFilePart(otherPicture)],
+    [makeFilePart(Buffer.alloc(0))],
+    [makeFilePart(Buffer.from('not a picture'))],
+    [makeFilePart(picture.subarray(0, 12))],
+    [makeFilePart(brokenPicture)],
+    [makeFilePart(Buffer.alloc(maxFileBytes + 1, picture))],
+    [makeFilePart(Buffer.alloc(5 * maxFileBytes, picture))],
+    [makeFilePart(picture), ...Array.from({ length: 30 }, (_, i) => makeFieldPart(`field ${i}`, 'x'))],
+    [makeFieldPart('note', 'x'.repeat(9_000)), makeFilePart(picture)],
     ...invalidTenantForms,
   ];
   const truncatedForms = [0, 1, 20, validBytes.length >> 1, validBytes.length - 8].map(
@@ -125,6 +125,6 @@ export function invalidForm({ schema, pictures, brokenPicture }: FormParts): fc.
   );
 }
 
-function tenantField({ properties = {} }: Schema): string | undefined {
+function findTenantField({ properties = {} }: Schema): string | undefined {
   return Object.keys(properties).find((name) => name.startsWith('tenant'));
 }

@@ -4,12 +4,17 @@ import { brokenJpeg } from '../../support/process/pictures.ts';
 import { useServer } from '../../support/process/server.ts';
 import { document } from '../support/documented.ts';
 import { useOrigin } from '../support/origin.ts';
-import { exchange, forEachConcurrently, type Request, describeRequest } from './exchange.ts';
+import { sendRequest, forEachConcurrently, type Request, describeRequest } from './exchange.ts';
 import { maxFileBytes } from './forms.ts';
 import { checkResponse, expectProblem } from './check-response.ts';
 import { type Operation, listOperations } from './operations.ts';
-import { getAndHeadPairs, preflights, undocumentedMethods, unknownPaths } from './other-requests.ts';
-import { type Case, invalidCases, type Sources, validCases } from './requests.ts';
+import {
+  pairGetWithHead,
+  makePreflights,
+  makeWrongMethodRequests,
+  generateUnknownPathRequests,
+} from './other-requests.ts';
+import { type Case, generateInvalidCases, type Sources, generateValidCases } from './requests.ts';
 import { makeSources } from './sources.ts';
 import { confirmToken, makePictures, fillServer, picturePaths } from './server-data.ts';
 import { isThorough } from '../../support/thoroughness.ts';
@@ -61,7 +66,7 @@ async function sendAll<Sent extends Request>(
   const failures: string[] = [];
   await forEachConcurrently(requests, async (request) => {
     try {
-      const response = await exchange(server().url, request);
+      const response = await sendRequest(server().url, request);
       const statusClass = `${Math.floor(response.status / 100)}xx`;
       countsByStatusClass.set(statusClass, (countsByStatusClass.get(statusClass) ?? 0) + 1);
       check(request, response);
@@ -77,18 +82,18 @@ function expectNoFailures(failures: readonly string[]): void {
 }
 
 /** Returns a sort rank that puts deletions and purges last, because they remove data that other operations need. */
-function sortRank({ method, path }: Operation): number {
+function rankOperation({ method, path }: Operation): number {
   return path.includes('purge') ? 2 : Number(method === 'DELETE');
 }
 
 test('responds to valid and invalid requests as documented', async () => {
-  const orderedOperations = operations.toSorted((a, b) => sortRank(a) - sortRank(b));
+  const orderedOperations = operations.toSorted((a, b) => rankOperation(a) - rankOperation(b));
   const failures: string[] = [];
   let requestCount = 0;
   for (const [index, operation] of orderedOperations.entries()) {
     const cases: Case[] = [
-      ...validCases(operation, sources, count, seed + index),
-      ...invalidCases(operation, sources, count, seed + index),
+      ...generateValidCases(operation, sources, count, seed + index),
+      ...generateInvalidCases(operation, sources, count, seed + index),
     ];
     requestCount += cases.length;
     failures.push(...(await sendAll(cases, checkResponse)));
@@ -98,7 +103,7 @@ test('responds to valid and invalid requests as documented', async () => {
 });
 
 test('rejects unsupported methods and lists the allowed methods', async () => {
-  const requests = undocumentedMethods(operations);
+  const requests = makeWrongMethodRequests(operations);
   expect(requests.length).toBeGreaterThan(200);
   const failures = await sendAll(requests, ({ method, allow }, response) => {
     expect(response.status).toBe(405);
@@ -109,34 +114,37 @@ test('rejects unsupported methods and lists the allowed methods', async () => {
 });
 
 test('rejects unknown paths', async () => {
-  const failures = await sendAll(unknownPaths(operations, 200, seed), ({ method }, response) => {
-    expect([404, 400]).toContain(response.status);
-    if (method !== 'HEAD') expectProblem(response);
-  });
+  const failures = await sendAll(
+    generateUnknownPathRequests(operations, 200, seed),
+    ({ method }, response) => {
+      expect([404, 400]).toContain(response.status);
+      if (method !== 'HEAD') expectProblem(response);
+    },
+  );
   expectNoFailures(failures);
 });
 
 test('responds to HEAD and GET with the same status and headers', async () => {
   const getRequests = operations.flatMap((operation) => [
-    ...validCases(operation, sources, 3, seed),
-    ...invalidCases(operation, sources, 1, seed),
+    ...generateValidCases(operation, sources, 3, seed),
+    ...generateInvalidCases(operation, sources, 1, seed),
   ]);
-  const pairs = getAndHeadPairs(getRequests);
+  const pairs = pairGetWithHead(getRequests);
   const responses = new Map<Request, ApiResponse<unknown>>();
   const record = (request: Request, response: ApiResponse<unknown>) => void responses.set(request, response);
   expectNoFailures(await sendAll(pairs.flat(), record));
   for (const [get, head] of pairs) {
     const [getResponse, headResponse] = [responses.get(get), responses.get(head)];
     expect(headResponse?.bytes, describeRequest(head)).toHaveLength(0);
-    expect([headResponse?.status, stableHeaders(headResponse)], describeRequest(head)).toEqual([
+    expect([headResponse?.status, selectStableHeaders(headResponse)], describeRequest(head)).toEqual([
       getResponse?.status,
-      stableHeaders(getResponse),
+      selectStableHeaders(getResponse),
     ]);
   }
 });
 
 /** Returns the headers that are the same for GET and HEAD. */
-function stableHeaders(response: ApiResponse<unknown> | undefined): Record<string, string> {
+function selectStableHeaders(response: ApiResponse<unknown> | undefined): Record<string, string> {
   const variableHeaders = new Set([
     'date',
     'content-length',
@@ -152,7 +160,7 @@ test('responds to preflights at every path, but allows only configured origins',
     ['http://localhost:3000', 'http://localhost:3000'],
     ['https://other.example', null],
   ] as const) {
-    const failures = await sendAll(preflights(operations, siteOrigin), ({ headers }, response) => {
+    const failures = await sendAll(makePreflights(operations, siteOrigin), ({ headers }, response) => {
       expect(response.status).toBe(204);
       expect(response.headers.get('access-control-allow-origin')).toBe(allowedOrigin);
       const methods = response.headers.get('access-control-allow-methods');

@@ -2,7 +2,7 @@ import { Ajv2020 } from 'ajv/dist/2020.js';
 import addFormats from 'ajv-formats';
 import * as fc from 'fast-check';
 import type { Operation, Schema } from './operations.ts';
-import { type KnownValues, validValue } from './values.ts';
+import { type KnownValues, generateValidValue } from './values.ts';
 
 /** A request body with its media type and its expected validity. */
 export interface Body {
@@ -16,19 +16,19 @@ const ajv = new Ajv2020({ strict: false });
 (addFormats as unknown as { default: (ajv: Ajv2020) => void }).default(ajv);
 
 /** Generates JSON bodies that both the schema and the server accept. */
-export function validJson(schema: Schema, knownValues: KnownValues): fc.Arbitrary<Body> {
+export function generateValidJson(schema: Schema, knownValues: KnownValues): fc.Arbitrary<Body> {
   const types = ['application/json', 'application/json; charset=utf-8', 'Application/JSON'];
   return fc
-    .tuple(validValue(schema, '', knownValues), fc.constantFrom(...types))
+    .tuple(generateValidValue(schema, '', knownValues), fc.constantFrom(...types))
     .map(([value, type]) => ({ type, bytes: encode(value), validity: 'valid' }));
 }
 
 /** Generates JSON bodies with one changed value. The schema decides whether they are valid. */
-export function mutatedJson(schema: Schema, knownValues: KnownValues): fc.Arbitrary<Body> {
+export function generateMutatedJson(schema: Schema, knownValues: KnownValues): fc.Arbitrary<Body> {
   const isValid = ajv.compile(schema);
   return fc
     .tuple(
-      validValue(schema, '', knownValues),
+      generateValidValue(schema, '', knownValues),
       fc.nat(),
       fc.constantFrom(...mutations),
       fc.constantFrom(...replacements),
@@ -58,7 +58,7 @@ type Fields = Record<string, unknown>;
 /** Changes the value or a value nested in it, depending on `place`. */
 function changeWithin(value: unknown, place: number, change: (part: Fields) => unknown): unknown {
   const fields = value as Fields;
-  const key = keyAt(fields, place);
+  const key = findKey(fields, place);
   const innerValue = fields[key];
   if (place % 3 !== 0 || innerValue === null || typeof innerValue !== 'object') return change(fields);
   const changedValue = changeWithin(innerValue, place >> 1, change);
@@ -69,19 +69,19 @@ type Mutation = (value: Fields, place: number, replacement: unknown) => unknown;
 const mutations: readonly Mutation[] = [
   (_value, _place, replacement) => replacement,
   (value, _place, replacement) => ({ ...value, unknown_field: replacement }),
-  (value, place, replacement) => ({ ...value, [keyAt(value, place)]: replacement }),
-  (value, place, replacement) => ({ ...value, [keyAt(value, place)]: [replacement] }),
+  (value, place, replacement) => ({ ...value, [findKey(value, place)]: replacement }),
+  (value, place, replacement) => ({ ...value, [findKey(value, place)]: [replacement] }),
   (value, place, replacement) => ({
     ...value,
-    [keyAt(value, place)]: { [keyAt(value, place)]: replacement },
+    [findKey(value, place)]: { [findKey(value, place)]: replacement },
   }),
   (value, place) => {
-    const { [keyAt(value, place)]: _removed, ...remainingFields } = value;
+    const { [findKey(value, place)]: _removed, ...remainingFields } = value;
     return remainingFields;
   },
 ];
 
-function keyAt(value: Fields, place: number): string {
+function findKey(value: Fields, place: number): string {
   const keys = Object.keys(value);
   return keys[place % keys.length] ?? 'missing';
 }
@@ -130,7 +130,7 @@ const otherTypes = [
 ];
 
 /** Generates bodies that an operation must reject if it accepts JSON or no body. */
-export function rejectedBodies({ bodies, needsBody }: Operation): fc.Arbitrary<Body> {
+export function generateRejectedBodies({ bodies, needsBody }: Operation): fc.Arbitrary<Body> {
   const texts = malformedTexts.map((text): [string, string] => [jsonType, text]);
   const oversizedBody: [string, string] = [jsonType, JSON.stringify({ a: 'x'.repeat(2 ** 20) })];
   const wrongTypes = otherTypes.map((type): [string, string] => [type, '{}']);

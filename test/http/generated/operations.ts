@@ -70,7 +70,7 @@ export function listOperations(document: unknown): Operation[] {
 }
 
 /** Returns the path or query parameters of an operation. */
-export function parametersIn({ parameters }: Operation, part: Parameter['in']): Parameter[] {
+export function listParameters({ parameters }: Operation, part: Parameter['in']): Parameter[] {
   return parameters.filter((parameter) => parameter.in === part);
 }
 

@@ -11,11 +11,11 @@ export interface WrongMethod extends Request {
 }
 
 /** Returns a request for every path and undocumented method. */
-export function undocumentedMethods(operations: readonly Operation[]): WrongMethod[] {
+export function makeWrongMethodRequests(operations: readonly Operation[]): WrongMethod[] {
   return [...new Set(operations.map(({ path }) => path))].flatMap((path) => {
-    const target = examplePath(path);
+    const target = fillPathTemplate(path);
     const documentedMethods = operations
-      .filter((operation) => matches(operation.path, target))
+      .filter((operation) => matchesTemplate(operation.path, target))
       .map(({ method }) => method);
     const allow = [
       ...new Set(documentedMethods.includes('GET') ? [...documentedMethods, 'HEAD'] : documentedMethods),
@@ -26,18 +26,22 @@ export function undocumentedMethods(operations: readonly Operation[]): WrongMeth
   });
 }
 
-function examplePath(path: string): string {
+function fillPathTemplate(path: string): string {
   return path.replaceAll(/\{\w+\}/g, '1');
 }
 
 /** Returns whether `target` matches a path template. Several templates can match: `/v1/jobs/retry` also looks like a job id. */
-function matches(path: string, target: string): boolean {
+function matchesTemplate(path: string, target: string): boolean {
   return new RegExp(`^${path.replaceAll(/\{\w+\}/g, '[^/]+')}$`).test(target);
 }
 
 /** Generates requests for unknown paths by adding or replacing a segment of a known path. */
-export function unknownPaths(operations: readonly Operation[], count: number, seed: number): Request[] {
-  const knownPaths = operations.map(({ path }) => examplePath(path)).filter((path) => path !== '/');
+export function generateUnknownPathRequests(
+  operations: readonly Operation[],
+  count: number,
+  seed: number,
+): Request[] {
+  const knownPaths = operations.map(({ path }) => fillPathTemplate(path)).filter((path) => path !== '/');
   const segments = [
     'nothing',
     '%00',
@@ -64,7 +68,7 @@ export function unknownPaths(operations: readonly Operation[], count: number, se
     });
   const requests = fc.record({
     method: fc.constantFrom('GET', 'POST', 'PUT', 'DELETE', 'PATCH', 'HEAD'),
-    target: target.filter((candidate) => !operations.some(({ path }) => matches(path, candidate))),
+    target: target.filter((candidate) => !operations.some(({ path }) => matchesTemplate(path, candidate))),
     headers: fc.constantFrom<Record<string, string>>(
       {},
       { 'content-type': 'application/json' },
@@ -75,10 +79,10 @@ export function unknownPaths(operations: readonly Operation[], count: number, se
 }
 
 /** Returns the preflight that a browser sends from `origin` for each operation. */
-export function preflights(operations: readonly Operation[], origin: string): Request[] {
+export function makePreflights(operations: readonly Operation[], origin: string): Request[] {
   return operations.map(({ path, method }) => ({
     method: 'OPTIONS',
-    target: examplePath(path),
+    target: fillPathTemplate(path),
     headers: {
       origin,
       'access-control-request-method': method,
@@ -88,7 +92,7 @@ export function preflights(operations: readonly Operation[], origin: string): Re
 }
 
 /** Returns each GET request with a HEAD request for the same URL. */
-export function getAndHeadPairs(
+export function pairGetWithHead(
   requests: readonly (Request & { readonly operation: Operation })[],
 ): [Request, Request][] {
   return requests.filter(({ method }) => method === 'GET').map((get) => [get, { ...get, method: 'HEAD' }]);

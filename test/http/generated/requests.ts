@@ -1,10 +1,10 @@
 import * as fc from 'fast-check';
-import { invalidCsv, validCsv } from './csv-bodies.ts';
+import { invalidCsv, generateValidCsv } from './csv-bodies.ts';
 import type { Request } from './exchange.ts';
-import { type FormParts, invalidForm, validForm } from './forms.ts';
-import { type Body, mutatedJson, rejectedBodies, validJson } from './json-bodies.ts';
-import { type Operation, type Parameter, parametersIn, rejectsUnknownKeys } from './operations.ts';
-import { canBeInvalid, invalidText, type KnownValues, validValue } from './values.ts';
+import { type FormParts, generateInvalidForm, generateValidForm } from './forms.ts';
+import { type Body, generateMutatedJson, generateRejectedBodies, generateValidJson } from './json-bodies.ts';
+import { type Operation, type Parameter, listParameters, rejectsUnknownKeys } from './operations.ts';
+import { canBeInvalid, generateInvalidText, type KnownValues, generateValidValue } from './values.ts';
 
 /** The generator’s inputs in addition to the document. */
 export interface Sources {
@@ -30,28 +30,38 @@ interface Draft {
 }
 
 /** Generates `count` valid requests per kind of body. */
-export function validCases(operation: Operation, sources: Sources, count: number, seed: number): Case[] {
+export function generateValidCases(
+  operation: Operation,
+  sources: Sources,
+  count: number,
+  seed: number,
+): Case[] {
   const { knownValues } = sources;
-  return validBodies(operation, sources).flatMap((body) => {
+  return generateValidBodies(operation, sources).flatMap((body) => {
     const drafts = fc.record({
-      query: validQuery(operation, knownValues),
+      query: generateValidQuery(operation, knownValues),
       headers: fc.constantFrom(...harmlessHeaders),
       body,
-      path: validPath(operation, knownValues),
+      path: generateValidPath(operation, knownValues),
     });
     return sample(drafts, count, seed).map((draft) => completeCase(operation, sources, draft, 'success'));
   });
 }
 
 /** Generates `count` requests per kind of invalid part. */
-export function invalidCases(operation: Operation, sources: Sources, count: number, seed: number): Case[] {
-  const bodies = validBodies(operation, sources);
-  const targets = [invalidPaths(operation), invalidQueries(operation)]
+export function generateInvalidCases(
+  operation: Operation,
+  sources: Sources,
+  count: number,
+  seed: number,
+): Case[] {
+  const bodies = generateValidBodies(operation, sources);
+  const targets = [generateInvalidPaths(operation), generateInvalidQueries(operation)]
     .filter((drafts) => drafts.length > 0)
     .map((drafts) =>
       fc.tuple(fc.oneof(...drafts), fc.oneof(...bodies)).map(([draft, body]): Draft => ({ ...draft, body })),
     );
-  return [...targets, ...invalidBodies(operation, sources)].flatMap((drafts) =>
+  return [...targets, ...generateInvalidBodies(operation, sources)].flatMap((drafts) =>
     sample(drafts, count, seed).map((draft) => {
       const isUnsure = draft.body?.validity === 'unsure';
       return completeCase(operation, sources, draft, isUnsure ? 'any' : 'rejection');
@@ -79,47 +89,57 @@ const harmlessHeaders: readonly Record<string, string>[] = [
   { 'accept-encoding': 'gzip, br' },
 ];
 
-function validQuery(operation: Operation, knownValues: KnownValues): fc.Arbitrary<string> {
-  const parameters = parametersIn(operation, 'query');
+function generateValidQuery(operation: Operation, knownValues: KnownValues): fc.Arbitrary<string> {
+  const parameters = listParameters(operation, 'query');
   const pairs = parameters.map(({ name, schema }) =>
     fc.option(
-      validValue(schema, name, knownValues).map((value) => `${name}=${encodeURIComponent(String(value))}`),
+      generateValidValue(schema, name, knownValues).map(
+        (value) => `${name}=${encodeURIComponent(String(value))}`,
+      ),
       { nil: undefined },
     ),
   );
   return fc.tuple(...pairs).map((chosenPairs) => chosenPairs.filter((pair) => pair !== undefined).join('&'));
 }
 
-function validPath(operation: Operation, knownValues: KnownValues): fc.Arbitrary<Record<string, string>> {
-  const freeText = parametersIn(operation, 'path').filter(({ name }) => name === 'ref');
+function generateValidPath(
+  operation: Operation,
+  knownValues: KnownValues,
+): fc.Arbitrary<Record<string, string>> {
+  const freeText = listParameters(operation, 'path').filter(({ name }) => name === 'ref');
   const values = freeText.map(({ name, schema }) => {
-    const text = validValue(schema, name, knownValues).filter((value) => !/^\.{1,2}$/.test(String(value)));
+    const text = generateValidValue(schema, name, knownValues).filter(
+      (value) => !/^\.{1,2}$/.test(String(value)),
+    );
     return [name, text.map((value) => encodeURIComponent(String(value)))] as const;
   });
   return fc.record(Object.fromEntries(values));
 }
 
-function validBodies({ bodies, needsBody }: Operation, sources: Sources): fc.Arbitrary<Body | undefined>[] {
+function generateValidBodies(
+  { bodies, needsBody }: Operation,
+  sources: Sources,
+): fc.Arbitrary<Body | undefined>[] {
   const generators = Object.entries(bodies).map(([type, schema]) => {
-    if (type === 'text/csv') return validCsv(sources.urls);
+    if (type === 'text/csv') return generateValidCsv(sources.urls);
     return type === 'application/json'
-      ? validJson(schema, sources.knownValues)
-      : validForm({ ...sources.forms, schema });
+      ? generateValidJson(schema, sources.knownValues)
+      : generateValidForm({ ...sources.forms, schema });
   });
   return needsBody ? generators : [fc.constant(undefined), ...generators];
 }
 
-function invalidPaths(operation: Operation): fc.Arbitrary<Draft>[] {
-  return parametersIn(operation, 'path').map((parameter) =>
-    invalidText(parameter).map((text) => ({ query: '', path: { [parameter.name]: text } })),
+function generateInvalidPaths(operation: Operation): fc.Arbitrary<Draft>[] {
+  return listParameters(operation, 'path').map((parameter) =>
+    generateInvalidText(parameter).map((text) => ({ query: '', path: { [parameter.name]: text } })),
   );
 }
 
-function invalidQueries(operation: Operation): fc.Arbitrary<Draft>[] {
-  const invalidDrafts = parametersIn(operation, 'query')
+function generateInvalidQueries(operation: Operation): fc.Arbitrary<Draft>[] {
+  const invalidDrafts = listParameters(operation, 'query')
     .filter(canBeInvalid)
     .flatMap((parameter) => {
-      const text = invalidText(parameter);
+      const text = generateInvalidText(parameter);
       const singleValue = text.map((value) => ({ query: `${parameter.name}=${value}` }));
       return [
         singleValue,
@@ -140,14 +160,14 @@ function invalidQueries(operation: Operation): fc.Arbitrary<Draft>[] {
   return [...invalidDrafts, fc.constantFrom(...keys).map((query) => ({ query }))];
 }
 
-function invalidBodies(operation: Operation, sources: Sources): fc.Arbitrary<Draft>[] {
+function generateInvalidBodies(operation: Operation, sources: Sources): fc.Arbitrary<Draft>[] {
   if (operation.method === 'GET') return [];
   const generators = Object.entries(operation.bodies).flatMap(([type, schema]) => {
     if (type === 'text/csv') return [invalidCsv];
-    if (type !== 'application/json') return [invalidForm({ ...sources.forms, schema })];
-    return [mutatedJson(schema, sources.knownValues), rejectedBodies(operation)];
+    if (type !== 'application/json') return [generateInvalidForm({ ...sources.forms, schema })];
+    return [generateMutatedJson(schema, sources.knownValues), generateRejectedBodies(operation)];
   });
-  const allGenerators = generators.length === 0 ? [rejectedBodies(operation)] : generators;
+  const allGenerators = generators.length === 0 ? [generateRejectedBodies(operation)] : generators;
   return allGenerators.map((generator) => generator.map((body) => ({ query: '', body })));
 }
 
@@ -158,7 +178,7 @@ function completeCase(
   expected: Case['expected'],
 ): Case {
   const { method, path } = operation;
-  const filledPath = parametersIn(operation, 'path').reduce(
+  const filledPath = listParameters(operation, 'path').reduce(
     (target, parameter) =>
       target.replace(
         `{${parameter.name}}`,

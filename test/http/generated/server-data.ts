@@ -54,7 +54,7 @@ export async function fillServer(baseUrl: string, origin: string, requestCount: 
   const receipts = [
     await importMany(baseUrl, urls.slice(0, count), 'disposable'),
     await importMany(baseUrl, urls.slice(count, 2 * count), 'default'),
-    await importMany(baseUrl, missingUrls(origin, count), 'shop-a'),
+    await importMany(baseUrl, makeMissingUrls(origin, count), 'shop-a'),
   ];
   for (const { id } of receipts) await waitForImport(baseUrl, id);
   const [deletableImages, deletableDefaultImages] = await Promise.all(
@@ -75,7 +75,7 @@ export async function fillServer(baseUrl: string, origin: string, requestCount: 
   };
 }
 
-function missingUrls(origin: string, length: number): string[] {
+function makeMissingUrls(origin: string, length: number): string[] {
   return Array.from({ length }, (_, index) => `${origin}/missing/${index}.jpg`);
 }
 

@@ -5,29 +5,34 @@ import type { Parameter, Schema } from './operations.ts';
 export type KnownValues = Readonly<Record<string, readonly unknown[]>>;
 
 /** Generates valid values for a schema. Fields that must refer to something on the server are given known values. */
-export function validValue(schema: Schema, name: string, knownValues: KnownValues): fc.Arbitrary<unknown> {
+export function generateValidValue(
+  schema: Schema,
+  name: string,
+  knownValues: KnownValues,
+): fc.Arbitrary<unknown> {
   const knownChoices = knownValues[name];
   if (knownChoices && schema.type !== 'array') return fc.constantFrom(...knownChoices);
   if (schema.enum) return fc.constantFrom(...schema.enum);
-  if (schema.anyOf) return fc.oneof(...schema.anyOf.map((option) => validValue(option, name, knownValues)));
-  if (schema.type === 'integer') return wholeNumber(schema);
-  if (schema.type === 'number') return fraction(schema);
+  if (schema.anyOf)
+    return fc.oneof(...schema.anyOf.map((option) => generateValidValue(option, name, knownValues)));
+  if (schema.type === 'integer') return generateWholeNumber(schema);
+  if (schema.type === 'number') return generateFraction(schema);
   if (schema.type === 'boolean') return fc.boolean();
   if (schema.type === 'null') return fc.constant(null);
-  if (schema.type === 'array') return list(schema, name, knownValues);
-  return schema.type === 'object' ? record(schema, knownValues) : text(schema);
+  if (schema.type === 'array') return generateList(schema, name, knownValues);
+  return schema.type === 'object' ? generateRecord(schema, knownValues) : generateText(schema);
 }
 
-function wholeNumber({ minimum: min = 0, maximum: max = 2 ** 31 }: Schema): fc.Arbitrary<number> {
+function generateWholeNumber({ minimum: min = 0, maximum: max = 2 ** 31 }: Schema): fc.Arbitrary<number> {
   return fc.oneof(fc.constantFrom(min, max), fc.integer({ min, max }));
 }
 
-function fraction({ minimum: min = 0, maximum: max = 1 }: Schema): fc.Arbitrary<number> {
+function generateFraction({ minimum: min = 0, maximum: max = 1 }: Schema): fc.Arbitrary<number> {
   return fc.oneof(fc.constantFrom(min, max, 0.1, 7 * 0.1, 1e-7), fc.double({ min, max, noNaN: true }));
 }
 
-function list(schema: Schema, name: string, knownValues: KnownValues): fc.Arbitrary<unknown[]> {
-  return fc.array(validValue(schema.items ?? {}, name, knownValues), {
+function generateList(schema: Schema, name: string, knownValues: KnownValues): fc.Arbitrary<unknown[]> {
+  return fc.array(generateValidValue(schema.items ?? {}, name, knownValues), {
     minLength: schema.minItems ?? 0,
     maxLength: 4,
   });
@@ -37,7 +42,7 @@ function list(schema: Schema, name: string, knownValues: KnownValues): fc.Arbitr
 const alwaysPresent = ['confirm_token'];
 
 /** Generates an object for each alternative of its schema. */
-function record(schema: Schema, knownValues: KnownValues): fc.Arbitrary<object> {
+function generateRecord(schema: Schema, knownValues: KnownValues): fc.Arbitrary<object> {
   const { properties = {}, required = [], oneOf, minProperties = 0 } = schema;
   const alternatives = oneOf?.map((alternative) => alternative.required ?? []) ?? [[]];
   return fc
@@ -45,7 +50,9 @@ function record(schema: Schema, knownValues: KnownValues): fc.Arbitrary<object> 
     .chain((chosenFields) => {
       const otherFields = new Set(alternatives.flat().filter((name) => !chosenFields.includes(name)));
       const fields = Object.entries(properties).filter(([name]) => !otherFields.has(name));
-      const values = fields.map(([name, field]) => [name, validValue(field, name, knownValues)] as const);
+      const values = fields.map(
+        ([name, field]) => [name, generateValidValue(field, name, knownValues)] as const,
+      );
       const alwaysPresentFields = alwaysPresent.filter((name) => name in properties);
       return fc.record(Object.fromEntries(values), {
         requiredKeys: [...required, ...chosenFields, ...alwaysPresentFields],
@@ -58,7 +65,7 @@ const timestamps = fc
   .date({ min: new Date('1990-01-01'), max: new Date('2090-01-01'), noInvalidDate: true })
   .chain((date) => fc.constantFrom(date.toISOString(), date.toISOString().replace(/\.\d+Z$/, '+05:30')));
 
-function text(schema: Schema): fc.Arbitrary<string> {
+function generateText(schema: Schema): fc.Arbitrary<string> {
   if (schema.format === 'date-time') return timestamps;
   if (schema.format === 'uuid') return fc.uuid();
   const maxLength = Math.min(schema.maxLength ?? 200, 200);
@@ -119,7 +126,7 @@ const invalidValues = [
 ];
 
 /** Generates invalid, URL-encoded values of a parameter. */
-export function invalidText({ name, in: part, schema }: Parameter): fc.Arbitrary<string> {
+export function generateInvalidText({ name, in: part, schema }: Parameter): fc.Arbitrary<string> {
   const disallowedValues = invalidValues.filter((value) => !isAllowed(schema, value));
   const outOfRange =
     schema.minimum === undefined ? [] : [schema.minimum - 1, (schema.maximum ?? 0) + 1].map(String);
