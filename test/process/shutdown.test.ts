@@ -44,7 +44,7 @@ test('exits cleanly during uploads and keeps every acknowledged upload', async (
   }
 });
 
-test('stops during a hanging download and repeats it after the restart', async () => {
+test('stops during a hanging download, and repeats the download after the restart', async () => {
   const picture = await jpeg('slow origin', 400, 300);
   const firstRequest = Promise.withResolvers<void>();
   let count = 0;

@@ -8,11 +8,11 @@ import { sendPicture, type UploadMethod } from './send-picture.ts';
 export interface Ledger {
   /** Uploads a new picture. Returns its image id, or `undefined` if the server rejected it or did not respond. */
   upload(base: string, method: UploadMethod): Promise<number | undefined>;
-  /** Resends every picture that was never acknowledged, and expects success. Returns the number of pictures. */
+  /** Resends every picture that was never acknowledged, and expects success. Returns the number of resent pictures. */
   resendUnacknowledged(base: string): Promise<number>;
   /** Deletes an acknowledged image. */
   deleteOne(base: string): Promise<void>;
-  /** Verifies that all acknowledged images exist and all deleted images do not. */
+  /** Verifies that each acknowledged image exists unless it was deleted, and that no deleted image exists. */
   check(base: string): Promise<void>;
   readonly acknowledged: ReadonlyMap<number, string>;
 }
