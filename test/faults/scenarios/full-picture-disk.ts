@@ -19,13 +19,13 @@ export async function fillPictureDisk(rounds: number, database: 'embedded' | 'po
   const storage = await testFolder();
   const data = await makeDataFolder();
   onTestFinished(() => removeFolder(data));
-  const server = database === 'postgres' ? await createPostgresDatabase() : undefined;
+  const postgres = database === 'postgres' ? await createPostgresDatabase() : undefined;
   const disk = await mountSmallDisk(storage);
-  const api = await startServerOn(disk, data, { STORAGE_PATH: storage, ...server?.env });
+  const api = await startServerOn(disk, data, { STORAGE_PATH: storage, ...postgres?.env });
   const target: FaultTarget = {
     url: api.url,
     unexpectedExits: () => exitedProcesses([api]),
-    openDatabase: server?.open ?? (() => stopAndOpenDatabase(api, data)),
+    openDatabase: postgres?.open ?? (() => stopAndOpenDatabase(api, data)),
   };
   await fillDisk(`picture disk full (${database} database)`, rounds, target, disk);
 }
@@ -61,10 +61,10 @@ async function fillDisk(name: string, rounds: number, target: FaultTarget, disk:
     name,
     rounds,
     async fault(round) {
-      // The free space fits no file, part of an original, or an original without its renditions.
+      // In each round, the free space is enough for no file, for part of an original, or for an original without renditions.
       disk.fill((round % 4) * 25_000);
       await sleep(1_500);
-      disk.free();
+      disk.freeAll();
     },
     verify({ statuses }) {
       expect(statuses.get(507), 'uploads rejected because of the full disk').toBeGreaterThan(0);
