@@ -77,7 +77,7 @@ function serviceEnvironment(blueprint: Blueprint, variables: readonly Variable[]
   return Object.fromEntries(pairs);
 }
 
-/** Returns the connection string that Render sets in its private network, without a port. */
+/** Returns a connection string like the ones that Render sets. It contains a host in Render's private network, but no port. */
 function connectionString({ databases: [database] }: Blueprint): string {
   return `postgresql://${database?.user}:password@dpg-test-a/${database?.databaseName}`;
 }

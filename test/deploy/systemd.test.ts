@@ -13,12 +13,12 @@ import { canRunContainers, startContainer, waitUntilHealthy } from './support/co
 const folder = new URL('../../deploy/systemd/', import.meta.url);
 const units = ['vitrine-api.service', 'vitrine-worker@.service'] as const;
 const canRun = services.databaseUrl && canRunContainers();
-const hasAnalyze = spawnSync('systemd-analyze', ['--version']).error === undefined;
-if (!hasAnalyze) process.stdout.write('SKIPPED: the systemd unit verification. It needs systemd-analyze.\n');
+const hasSystemdAnalyze = spawnSync('systemd-analyze', ['--version']).error === undefined;
+if (!hasSystemdAnalyze) process.stdout.write('SKIPPED: the systemd unit verification. It needs systemd-analyze.\n');
 
 type Unit = ReadonlyMap<string, readonly string[]>;
 
-/** Parses a unit file, with `%i` replaced by `instance`. */
+/** Parses a unit file after replacing `%i` with `instance`. */
 async function readUnit(name: (typeof units)[number], instance = ''): Promise<Unit> {
   const text = (await readFile(new URL(name, folder), 'utf8')).replaceAll('%i', instance);
   const unit = new Map<string, string[]>();
@@ -105,7 +105,7 @@ describe('the contents of the systemd units', () => {
     );
   });
 
-  test.runIf(hasAnalyze)("pass systemd's verification", async () => {
+  test.runIf(hasSystemdAnalyze)("pass systemd's verification", async () => {
     const temporaryFolder = await mkdtemp(join(tmpdir(), 'vitrine-test-'));
     onTestFinished(() => rm(temporaryFolder, { recursive: true, force: true }));
     for (const name of units) {

@@ -15,7 +15,7 @@ export interface FunctionHost {
   drain(): Promise<void>;
 }
 
-/** Returns the environment of a function with a new database and a unique prefix in the bucket. */
+/** Returns the environment of a function that has a new database and a unique prefix in the bucket. */
 export async function functionEnvironment(
   overrides: Record<string, string> = {},
   isMigrated = true,
