@@ -67,7 +67,10 @@ describe('an upload', () => {
 
   test('is queued if requested', async () => {
     script = [{ status: 202, body: { ...image, status: 'pending' } }];
-    expect(await client().uploadFile(uploadOptions('queued'))).toMatchObject({ outcome: 'new', status: 'pending' });
+    expect(await client().uploadFile(uploadOptions('queued'))).toMatchObject({
+      outcome: 'new',
+      status: 'pending',
+    });
     expect(requests[0]?.url).toBe('/v1/images?mode=queued');
   });
 
@@ -130,7 +133,9 @@ describe('an upload', () => {
     script = [{ status: 503 }];
     const abort = new AbortController();
     setTimeout(() => abort.abort(), 50);
-    await expect(client([20_000]).uploadFile(uploadOptions('inline', abort.signal))).rejects.toThrow('aborted');
+    await expect(client([20_000]).uploadFile(uploadOptions('inline', abort.signal))).rejects.toThrow(
+      'aborted',
+    );
   });
 
   test("fails with the file system's error if the file is missing", async () => {

@@ -26,7 +26,10 @@ test('counts deleted images, and removes them only with --confirm', async () => 
   await call(`${server().url}/v1/images/${deletedId}`, { method: 'DELETE' });
 
   const defaultAgeResult = await purge([]);
-  expect([defaultAgeResult.code, defaultAgeResult.stdout]).toEqual([0, 'There are no deleted images to remove.\n']);
+  expect([defaultAgeResult.code, defaultAgeResult.stdout]).toEqual([
+    0,
+    'There are no deleted images to remove.\n',
+  ]);
   const dryRun = await purge(['--days', '0']);
   expect(dryRun.code).toBe(0);
   expect(dryRun.stdout).toMatch(/^Would remove 1 deleted image and free [\d.]+ k?B.* Nothing was removed/);
@@ -70,9 +73,11 @@ test("purges one tenant's unused images, and warns if the tenant has never used 
     warnings: [],
     errors: [],
   });
-  expect([await responseStatus(unusedId), await responseStatus(usedId), await responseStatus(otherTenantId)]).toEqual([
-    404, 200, 200,
-  ]);
+  expect([
+    await responseStatus(unusedId),
+    await responseStatus(usedId),
+    await responseStatus(otherTenantId),
+  ]).toEqual([404, 200, 200]);
 });
 
 test('starts a local server if no server is running, and requires no token', async () => {

@@ -83,7 +83,8 @@ describe('Dockerfile', () => {
       devDependencies: Record<string, string>;
     };
     expect(dockerfile.baseImages).toHaveLength(2);
-    for (const name of dockerfile.baseImages) expect(name).toMatch(`node:${devDependencies['node']}-bookworm-slim`);
+    for (const name of dockerfile.baseImages)
+      expect(name).toMatch(`node:${devDependencies['node']}-bookworm-slim`);
   });
 
   test('does not run as root, keeps its data in a volume, and copies only files that .dockerignore allows', async () => {

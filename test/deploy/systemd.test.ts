@@ -14,7 +14,8 @@ const folder = new URL('../../deploy/systemd/', import.meta.url);
 const units = ['vitrine-api.service', 'vitrine-worker@.service'] as const;
 const canRun = services.databaseUrl && canRunContainers();
 const hasSystemdAnalyze = spawnSync('systemd-analyze', ['--version']).error === undefined;
-if (!hasSystemdAnalyze) process.stdout.write('SKIPPED: the systemd unit verification. It needs systemd-analyze.\n');
+if (!hasSystemdAnalyze)
+  process.stdout.write('SKIPPED: the systemd unit verification. It needs systemd-analyze.\n');
 
 type Unit = ReadonlyMap<string, readonly string[]>;
 

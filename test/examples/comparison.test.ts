@@ -2,7 +2,8 @@ import { expect, test } from 'vitest';
 import { makeComparison } from './support/comparison.ts';
 import { isReadOnly, readExamples } from './support/transcript.ts';
 
-const findDifferences = (documented: string, actual: string) => makeComparison().findDifferences(documented, actual);
+const findDifferences = (documented: string, actual: string) =>
+  makeComparison().findDifferences(documented, actual);
 const uuids = ['01a1fb5b-5201-72ab-9fbd-4c086fdee8fa', '0199aaaa-5201-72ab-9fbd-000000000001'] as const;
 
 test('ignores values that differ between runs', () => {
@@ -37,9 +38,9 @@ test('accepts anything in place of an omitted part', () => {
     ),
   ).toEqual([]);
   expect(findDifferences('first\n…\nlast', 'first\na\nb\nlast')).toEqual([]);
-  expect(findDifferences('{"note":"PSNR: above 40 dB …"}', '{"note":"PSNR: above 40 dB excellent."}')).toEqual(
-    [],
-  );
+  expect(
+    findDifferences('{"note":"PSNR: above 40 dB …"}', '{"note":"PSNR: above 40 dB excellent."}'),
+  ).toEqual([]);
 });
 
 test('replaces a documented UUID with the actual UUID in later commands', () => {

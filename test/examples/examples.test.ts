@@ -65,7 +65,10 @@ describe('with sample pictures', { tags: 'slow' }, () => {
   );
 });
 
-/** Runs an example and returns the differences. Repeats a read-only command until there are no differences or the time is up. */
+/**
+ * Runs an example and returns the differences. Repeats a read-only command until there are no differences or the time
+ * is up.
+ */
 async function runAndCompare(
   workspace: Workspace,
   comparison: Comparison,

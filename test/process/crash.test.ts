@@ -43,7 +43,9 @@ test('keeps every acknowledged upload and deletion when the server is killed rep
   onTestFinished(() => server.kill9());
   const { url } = await server.ready();
   await ledger.check(url);
-  expect(ledger.acknowledged.size).toBeGreaterThanOrEqual(rounds.reduce((sum, uploadCount) => sum + uploadCount));
+  expect(ledger.acknowledged.size).toBeGreaterThanOrEqual(
+    rounds.reduce((sum, uploadCount) => sum + uploadCount),
+  );
   const { completed, ...unfinished } = (await call<Metrics>(`${url}/v1/metrics`)).body.status_counts;
   expect(completed).toBeGreaterThan(0);
   expect(Object.values(unfinished).filter((count) => count > 0)).toEqual([]);

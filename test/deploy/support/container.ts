@@ -138,7 +138,9 @@ async function enterArguments(options: ContainerOptions, folders: ContainerFolde
     isPid1,
     hostMappings: hostMappings.map(({ name, port }) => ({
       host:
-        name === 'localhost' ? '127.0.0.1' : loopbackAddress(namedMappings.findIndex((entry) => entry.name === name)),
+        name === 'localhost'
+          ? '127.0.0.1'
+          : loopbackAddress(namedMappings.findIndex((entry) => entry.name === name)),
       port,
       socket: `/run/sockets/${name}-${port}`,
     })),
@@ -172,7 +174,10 @@ function makeContainer(child: ChildProcess, urls: ReadonlyMap<number, string>): 
       const resultLine = /^@ran (.+)$/m;
       while (!resultLine.test(log.slice(logStart)))
         await once(child.stdout as NonNullable<typeof child.stdout>, 'data');
-      return JSON.parse(resultLine.exec(log.slice(logStart))?.[1] ?? '') as { status: number; stdout: string };
+      return JSON.parse(resultLine.exec(log.slice(logStart))?.[1] ?? '') as {
+        status: number;
+        stdout: string;
+      };
     },
     stop() {
       send({ signal: 'SIGTERM' });

@@ -1,7 +1,9 @@
 import { readFile } from 'node:fs/promises';
 import { parseEnv } from 'node:util';
 
-/** The contents of the Dockerfile's last stage, the base images of all stages, and the command that installs packages. */
+/**
+ * The contents of the Dockerfile's last stage, the base images of all stages, and the command that installs packages.
+ */
 export interface Dockerfile {
   readonly baseImages: readonly string[];
   readonly copies: readonly { readonly sources: readonly string[]; readonly target: string }[];

@@ -31,8 +31,11 @@ export function makeComparison(): Comparison {
     const [left, right] = [maskVolatile(documented), maskVolatile(actual)];
     if (left.masked !== right.masked && !ellipsisPattern(left.masked).test(right.masked)) return false;
     if (left.masked !== right.masked) return true;
-    const pairs = left.identifiers.map((identifier, index) => [identifier, right.identifiers[index] ?? ''] as const);
-    if (pairs.some(([identifier, actual]) => (actualIdentifiers.get(identifier) ?? actual) !== actual)) return false;
+    const pairs = left.identifiers.map(
+      (identifier, index) => [identifier, right.identifiers[index] ?? ''] as const,
+    );
+    if (pairs.some(([identifier, actual]) => (actualIdentifiers.get(identifier) ?? actual) !== actual))
+      return false;
     for (const [identifier, actual] of pairs) actualIdentifiers.set(identifier, actual);
     return true;
   }
@@ -106,7 +109,9 @@ export function makeComparison(): Comparison {
         isAfterEllipsis = true;
         continue;
       }
-      const nextMatch = isAfterEllipsis ? pieces.findIndex((next) => comparePieces(piece, next).length === 0) : 0;
+      const nextMatch = isAfterEllipsis
+        ? pieces.findIndex((next) => comparePieces(piece, next).length === 0)
+        : 0;
       pieces.splice(0, Math.max(nextMatch, 0));
       const foundDifferences = comparePieces(piece, pieces.shift());
       if (foundDifferences.length > 0) return foundDifferences;
@@ -118,7 +123,10 @@ export function makeComparison(): Comparison {
   return {
     findDifferences,
     translate: (command) =>
-      [...actualIdentifiers].reduce((text, [identifier, actual]) => text.replaceAll(identifier, actual), command),
+      [...actualIdentifiers].reduce(
+        (text, [identifier, actual]) => text.replaceAll(identifier, actual),
+        command,
+      ),
   };
 }
 

@@ -42,7 +42,8 @@ async function runRound(tenant: string) {
   const secondServer = startServerOn(disk, data);
   const { url } = await secondServer.ready();
   await ledger.check(url);
-  for (const id of importIds) expect((await call(`${url}/v1/imports/${id}`)).status, `import ${id}`).toBe(200);
+  for (const id of importIds)
+    expect((await call(`${url}/v1/imports/${id}`)).status, `import ${id}`).toBe(200);
   expect(await ledger.upload(url, 'inline'), 'an upload after space was freed').toBeDefined();
   await secondServer.kill9();
   await removeFolder(data);
@@ -55,7 +56,10 @@ function startServerOn(disk: SmallDisk, data: string): StartingServer {
   return startingServer;
 }
 
-/** Inserts rows until the process exits. Frees some space whenever rows are rejected. Returns the ids of the accepted imports. */
+/**
+ * Inserts rows until the process exits. Frees some space whenever rows are rejected. Returns the ids of the accepted
+ * imports.
+ */
 async function fillWithRows({ url }: Server, disk: SmallDisk): Promise<number[]> {
   disk.fill(1_000_000);
   const importIds: number[] = [];
@@ -69,7 +73,9 @@ async function fillWithRows({ url }: Server, disk: SmallDisk): Promise<number[]>
   return importIds;
 }
 
-/** Requests an import of URLs that are rejected immediately. The server inserts a row for each URL, but creates no job. */
+/**
+ * Requests an import of URLs that are rejected immediately. The server inserts a row for each URL, but creates no job.
+ */
 function sendRows(base: string) {
   const items = Array.from({ length: 1_000 }, (_, line) => ({ url: `http://127.0.0.1:9/${line}.jpg` }));
   return call(`${base}/v1/imports`, {

@@ -47,7 +47,7 @@ test.each([
 test.each([
   ['CRLF to LF', '\r\n', '\n'],
   ['LF to CRLF', '\n', '\r\n'],
-])('reports a PNG converted from %s in a text-mode transfer as corrupt', async (_name, from, to) => {
+])('reports a PNG as corrupt if a text-mode transfer converted %s', async (_name, from, to) => {
   const bytes = await gradientPicture(20, 20).png().toBuffer();
   const convertedFile = Buffer.from(bytes.toString('latin1').replaceAll(from, to), 'latin1');
   await expect(sniffFormat(convertedFile, pictureFormats)).rejects.toMatchObject({

@@ -24,7 +24,9 @@ test('computes a deterministic vector of 512 numbers with length 1', async () =>
   expect(vector).toEqual(shirtVector);
 });
 
-/** Expected values in each block of a gradient's vector. If they change, the embedding space needs a new name. */
+/**
+ * Some expected values from each block of a gradient's vector. If they change, the embedding space needs a new name.
+ */
 const goldenValues: Readonly<Record<number, number>> = {
   73: 0.1315,
   88: 0.1089,

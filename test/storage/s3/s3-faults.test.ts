@@ -79,7 +79,8 @@ describe.skipIf(!services.s3Endpoint)('S3 storage during faults', () => {
   test('fails after the timeout if the store does not respond, and closes its connections', async () => {
     const { proxy, storage, smallKey, bytes } = await openProxiedStore();
     proxy.fault('no response');
-    // The timeout may elapse twice, because an upload has its own timeout and a failing check also removes the file it wrote.
+    // The timeout may elapse twice, because an upload has its own timeout and a failing check also removes the file it
+    // wrote.
     expect(await expectAllToFail(storage, smallKey)).toBeLessThan(4 * timeoutMs * timeScale);
     await expect(storage.stat(smallKey)).rejects.toMatchObject({
       message: `The store did not respond within ${timeoutMs / 1000} s.`,
@@ -161,7 +162,9 @@ describe.skipIf(!services.s3Endpoint)('S3 storage during faults', () => {
     proxy.fault('stalled body', ({ method }) => method === 'GET');
     const expectManyFailures = () =>
       Promise.all(
-        Array.from({ length: 60 }, () => expect(storage.readAll(smallKey)).rejects.toMatchObject(storageFailed)),
+        Array.from({ length: 60 }, () =>
+          expect(storage.readAll(smallKey)).rejects.toMatchObject(storageFailed),
+        ),
       );
     await expectManyFailures();
     const bytesBefore = process.memoryUsage().rss;

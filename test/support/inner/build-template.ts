@@ -5,7 +5,10 @@ import type { Database } from '../../../src/db/database.ts';
 import { openEmbeddedDatabase } from '../../../src/db/engine/embedded.ts';
 import { migrate } from '../../../src/db/engine/migrate.ts';
 
-/** Removes the unused databases `template0` and `template1`, which account for two thirds of the files of an embedded database. */
+/**
+ * Removes the unused databases `template0` and `template1`, which account for two thirds of the files of an embedded
+ * database.
+ */
 const dropBuiltInTemplates = [
   'UPDATE pg_database SET datistemplate = false, datallowconn = true',
   'DROP DATABASE template0',

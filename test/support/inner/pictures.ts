@@ -3,7 +3,9 @@ import sharp from 'sharp';
 
 let count = 0;
 
-/** Returns a JPEG that is different for every call. `mark` makes the decoder child in `marked-child.ts` crash or wait. */
+/**
+ * Returns a JPEG that is different for every call. `mark` makes the decoder child in `marked-child.ts` crash or wait.
+ */
 export async function uniquePicture(mark?: 'crash' | 'slow'): Promise<Buffer> {
   const [r = 0, g = 0, b = 0] = createHash('sha256')
     .update(`${process.pid} ${++count} ${Math.random()}`)

@@ -7,8 +7,8 @@ import { waitTimeoutMs } from '../time-scale.ts';
 export const mainModule = fileURLToPath(new URL('../../../src/main.ts', import.meta.url));
 
 /**
- * Node options for the processes that tests start. The processes run only for seconds, so it does not pay off to optimise
- * the embedded database's WebAssembly code.
+ * Node options for the processes that tests start. The processes run only for seconds, so it does not pay off to
+ * optimise the embedded database's WebAssembly code.
  */
 export const nodeOptions = ['--liftoff-only'];
 

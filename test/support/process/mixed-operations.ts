@@ -9,8 +9,8 @@ import { contentOf, derivedFactsOf, hashOf, uploadOf } from '../inner/records.ts
 
 /**
  * Runs random client and worker operations on one tenant's images. `seed` determines their order. Several of these
- * processes run concurrently and share a few contents, so that they conflict. Files are rows in the table `stored`. As in
- * the services, a file is written before a reference to it is committed, and removed after the removal of its last
+ * processes run concurrently and share a few contents, so that they conflict. Files are rows in the table `stored`. As
+ * in the services, a file is written before a reference to it is committed, and removed after the removal of its last
  * reference is committed. Prints unexpected errors.
  *
  *   node mixed-operations.ts URL TENANT_ID SEED OPERATIONS
