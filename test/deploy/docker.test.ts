@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, onTestFinished, test } from 'vitest';
-import { finishedImage, upload, uploadQueued } from '../support/process/client.ts';
+import { waitForFinishedImage, upload, uploadQueued } from '../support/process/client.ts';
 import { makeDataFolder, removeFolder } from '../support/process/data-folder.ts';
 import { jpeg } from '../support/process/pictures.ts';
 import { canRunContainers, startContainer, waitUntilHealthy } from './support/container.ts';
@@ -53,7 +53,7 @@ describe.runIf(canRunContainers())('the image', () => {
     expect(killed).toBeGreaterThan(0);
     expect(zombies).toBe(0);
     const queuedUpload = await uploadQueued(base, await jpeg('docker queued'));
-    expect((await finishedImage(base, queuedUpload.body.asset_id)).status).toBe('completed');
+    expect((await waitForFinishedImage(base, queuedUpload.body.asset_id)).status).toBe('completed');
     expect(await container.stop(), container.log()).toBe(0);
     expect(container.log()).toContain('"msg":"stopped"');
   });

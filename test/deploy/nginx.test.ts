@@ -8,7 +8,7 @@ import { parseEnv } from 'node:util';
 import { Agent, fetch, FormData, request } from 'undici';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { settings } from '../../src/config/settings.ts';
-import { freePort } from '../support/inner/redis-server.ts';
+import { findFreePort } from '../support/inner/redis-server.ts';
 import type { ImageRecord } from '../support/process/client.ts';
 import { jpeg } from '../support/process/pictures.ts';
 import { startServer, useServer } from '../support/process/server.ts';
@@ -48,7 +48,7 @@ function adaptConfiguration(
 /** Starts nginx with a main configuration that includes `vitrine.conf`. */
 async function startNginx(target: string, isCaching: boolean): Promise<Proxy> {
   const folder = await mkdtemp(join(tmpdir(), 'vitrine-test-'));
-  const ports = { http: await freePort(), https: await freePort() };
+  const ports = { http: await findFreePort(), https: await findFreePort() };
   await mkdir(join(folder, 'cache'));
   await writeFile(join(folder, 'vitrine.conf'), adaptConfiguration(folder, ports, target, isCaching));
   const temporaryPaths = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'].map(

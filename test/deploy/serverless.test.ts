@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { beforeEach, describe, expect, onTestFinished, test, vi } from 'vitest';
-import { onServer } from '../support/inner/server-database.ts';
+import { runOnServer } from '../support/inner/server-database.ts';
 import { startOrigin } from '../support/inner/origin.ts';
 import { call, expectProblem, type ImageRecord, upload, uploadQueued } from '../support/process/client.ts';
 import { jpeg } from '../support/process/pictures.ts';
@@ -130,11 +130,11 @@ describe.runIf(services.databaseUrl && services.s3Endpoint)('a serverless functi
   test('retries a failed start on the next request', async () => {
     const environment = await functionEnvironment({ DATABASE_WAIT_SECONDS: '0' });
     const name = new URL(environment['DATABASE_URL'] ?? '').pathname.slice(1);
-    await onServer(`ALTER DATABASE ${name} RENAME TO ${name}_hidden`);
+    await runOnServer(`ALTER DATABASE ${name} RENAME TO ${name}_hidden`);
     const host = await startFunction({ ...environment, LOG_LEVEL: 'silent' });
     const detail = expectProblem(await call(`${host.url}/v1/images`), 503, 'unavailable');
     expect(detail).not.toContain(name);
-    await onServer(`ALTER DATABASE ${name}_hidden RENAME TO ${name}`);
+    await runOnServer(`ALTER DATABASE ${name}_hidden RENAME TO ${name}`);
     expect((await call(`${host.url}/v1/images`)).status).toBe(200);
     await host.drain();
   });

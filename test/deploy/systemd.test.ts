@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseEnv } from 'node:util';
 import { describe, expect, onTestFinished, test } from 'vitest';
-import { call, finishedImage, upload, uploadQueued } from '../support/process/client.ts';
+import { call, waitForFinishedImage, upload, uploadQueued } from '../support/process/client.ts';
 import { jpeg } from '../support/process/pictures.ts';
 import { services } from '../support/services.ts';
 import { databaseTarget, useDatabase } from './support/backing-services.ts';
@@ -79,7 +79,7 @@ describe.runIf(canRun)('the systemd units', () => {
     const inlineUpload = await upload(server.url, await jpeg('systemd inline'));
     expect(inlineUpload.status).toBe(201);
     const queuedUpload = await uploadQueued(server.url, await jpeg('systemd queued'));
-    const image = await finishedImage(server.url, queuedUpload.body.asset_id);
+    const image = await waitForFinishedImage(server.url, queuedUpload.body.asset_id);
     expect(image.status).toBe('completed');
     expect((await call(`${server.url}${image.renditions[0]?.url}`)).status).toBe(200);
     // The log is read asynchronously from a pipe.

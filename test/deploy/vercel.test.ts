@@ -4,7 +4,7 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, onTestFinished, test } from 'vitest';
-import { freePort } from '../support/inner/redis-server.ts';
+import { findFreePort } from '../support/inner/redis-server.ts';
 import { call, type ImageRecord, upload, uploadQueued } from '../support/process/client.ts';
 import { cleanEnvironment } from '../support/process/command.ts';
 import { jpeg } from '../support/process/pictures.ts';
@@ -32,7 +32,7 @@ const launcher = `
 
 /** Starts the bundle in its folder. */
 async function launch(folder: string): Promise<string> {
-  const port = await freePort();
+  const port = await findFreePort();
   const environment = await functionEnvironment({
     CRON_SECRET: secret,
     AWS_SESSION_TOKEN: 'a token for different credentials',

@@ -24,7 +24,7 @@ export const timeScale = Number(process.env['TEST_TIME_SCALE'] ?? minTimeScale);
 export const waitTimeoutMs = 15_000 * timeScale;
 
 /** Returns the CPU time of `run` in milliseconds. Unlike elapsed time, it does not depend on other processes. */
-export function cpuMs(run: () => void): number {
+export function measureCpuMs(run: () => void): number {
   const usageBefore = process.cpuUsage();
   run();
   return process.cpuUsage(usageBefore).user / 1_000;

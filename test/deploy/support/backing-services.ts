@@ -7,7 +7,7 @@ import {
 } from '@aws-sdk/client-s3';
 import { Client } from 'pg';
 import { onTestFinished } from 'vitest';
-import { onServer, urlOfDatabase } from '../../support/inner/server-database.ts';
+import { runOnServer, urlOfDatabase } from '../../support/inner/server-database.ts';
 import { services } from '../../support/services.ts';
 import type { HostMapping } from './container.ts';
 
@@ -28,11 +28,11 @@ export async function useDatabase(
   await lockNames();
   const { user, password, database } = names;
   const remove = async () => {
-    await onServer(`DROP DATABASE IF EXISTS "${database}" WITH (FORCE)`, `DROP ROLE IF EXISTS "${user}"`);
+    await runOnServer(`DROP DATABASE IF EXISTS "${database}" WITH (FORCE)`, `DROP ROLE IF EXISTS "${user}"`);
   };
   await assertOwnDatabase(database);
   await remove();
-  await onServer(
+  await runOnServer(
     `CREATE ROLE "${user}" LOGIN ${rights === 'superuser' ? 'SUPERUSER' : ''} PASSWORD '${password}'`,
     `CREATE DATABASE "${database}" OWNER "${user}"`,
     `COMMENT ON DATABASE "${database}" IS '${testComment}'`,
@@ -59,7 +59,7 @@ async function lockNames(): Promise<void> {
 
 /** Throws if the database exists and was not created by these tests. */
 async function assertOwnDatabase(database: string): Promise<void> {
-  const [existingDatabase] = await onServer<{ comment: string | null }>(
+  const [existingDatabase] = await runOnServer<{ comment: string | null }>(
     `SELECT shobj_description(oid, 'pg_database') AS comment FROM pg_database WHERE datname = '${database}'`,
   );
   if (existingDatabase && existingDatabase.comment !== testComment)

@@ -1,7 +1,7 @@
 import { execFile } from 'node:child_process';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
-import { onServer } from '../../support/inner/server-database.ts';
+import { runOnServer } from '../../support/inner/server-database.ts';
 import { startInstallation } from '../support/installation.ts';
 import { runRounds } from '../support/rounds.ts';
 import { timeUntil } from '../support/database.ts';
@@ -21,7 +21,7 @@ export async function killPostgres(rounds: number, killCommand: string, startCom
       await timeUntil(
         'the start of PostgreSQL',
         60_000,
-        async () => (await onServer('SELECT 1')).length === 1,
+        async () => (await runOnServer('SELECT 1')).length === 1,
       );
       void startProcess.catch(() => undefined);
     },
@@ -37,7 +37,7 @@ export async function terminateConnections(rounds: number): Promise<void> {
     async fault() {
       // Several terminations interrupt statements in different states.
       for (let count = 0; count < 5; count++) {
-        await onServer(terminationStatement(installation.database));
+        await runOnServer(terminationStatement(installation.database));
         await sleep(count * 30);
       }
     },

@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { describePicture } from '../../../src/imaging/recognition/describe-picture.ts';
 import { computeEmbedding } from '../../../src/imaging/recognition/embedding/embedding.ts';
 import { gradientPicture, limits } from '../fixtures/pictures.ts';
-import { describedPixels, productPicture } from '../fixtures/products.ts';
+import { decodePixels, productPicture } from '../fixtures/products.ts';
 
 async function computeVector(bytes: Uint8Array): Promise<readonly number[]> {
   return (await describePicture(bytes, limits)).embedding.vector;
@@ -17,7 +17,7 @@ const shirt = await productPicture();
 const shirtVector = await computeVector(shirt);
 
 test('computes a deterministic vector of 512 numbers with length 1', async () => {
-  const { space, vector } = computeEmbedding(await describedPixels(shirt));
+  const { space, vector } = computeEmbedding(await decodePixels(shirt));
   expect(space).toBe('classic-2');
   expect(vector).toHaveLength(512);
   expect(score(vector, vector)).toBeCloseTo(1, 4);

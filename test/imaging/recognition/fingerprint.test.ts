@@ -5,7 +5,7 @@ import { describePicture } from '../../../src/imaging/recognition/describe-pictu
 import { compareThumbnails } from '../../../src/imaging/recognition/compare-thumbnails.ts';
 import { type Fingerprint, hashBands, hashDistance } from '../../../src/model/fingerprint.ts';
 import { gradientPicture, limits } from '../fixtures/pictures.ts';
-import { type Look, productPicture } from '../fixtures/products.ts';
+import { type ProductLook, productPicture } from '../fixtures/products.ts';
 
 async function computeFingerprint(bytes: Uint8Array): Promise<Fingerprint> {
   return (await describePicture(bytes, limits)).fingerprint;
@@ -93,7 +93,7 @@ describe('a different picture', () => {
     ['black', { body: [30, 30, 32] }],
     ['white', { body: [225, 225, 222] }],
     ['a thin stripe in a different colour', { stripe: [190, 40, 40] }],
-  ] as ReadonlyArray<readonly [string, Partial<Look>]>)(
+  ] as ReadonlyArray<readonly [string, Partial<ProductLook>]>)(
     'is distinguished by its colours: %s',
     async (_, look) => {
       const recolouredFingerprint = await computeFingerprint(await productPicture(look));

@@ -17,7 +17,7 @@ export async function uniquePicture(mark?: 'crash' | 'slow'): Promise<Buffer> {
 }
 
 /** Returns a truncated JPEG with a valid header and incomplete pixels. */
-export async function brokenPicture(): Promise<Buffer> {
+export async function truncatedPicture(): Promise<Buffer> {
   const noise = Buffer.from(Array.from({ length: 200 * 200 * 3 }, () => Math.floor(Math.random() * 256)));
   const jpeg = await sharp(noise, { raw: { width: 200, height: 200, channels: 3 } })
     .jpeg()

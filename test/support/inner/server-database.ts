@@ -6,7 +6,7 @@ import { migrate } from '../../../src/db/engine/migrate.ts';
 import { openPostgresDatabase } from '../../../src/db/engine/postgres.ts';
 import { services } from '../services.ts';
 import { recordingLogger } from './logger.ts';
-import { onServer, runDatabasePrefix } from './run-databases.ts';
+import { runOnServer, runDatabasePrefix } from './run-databases.ts';
 import { timeScale } from '../time-scale.ts';
 import { templateName } from './template-name.ts';
 
@@ -20,7 +20,7 @@ export function urlOfDatabase(name: string): string {
   return url.href;
 }
 
-export { onServer } from './run-databases.ts';
+export { runOnServer } from './run-databases.ts';
 
 export const testSettings = {
   poolSize: 8,
@@ -39,11 +39,11 @@ export async function createServerDatabase(
   isMigrated: boolean,
 ): Promise<{ readonly name: string; readonly remove: () => Promise<void> }> {
   const name = `vitrine_test_${randomBytes(6).toString('hex')}`;
-  await onServer(`CREATE DATABASE ${name}${isMigrated ? ` TEMPLATE ${await ensureTemplate()}` : ''}`);
+  await runOnServer(`CREATE DATABASE ${name}${isMigrated ? ` TEMPLATE ${await ensureTemplate()}` : ''}`);
   return {
     name,
     remove: async () => {
-      await onServer(`DROP DATABASE IF EXISTS ${name} WITH (FORCE)`);
+      await runOnServer(`DROP DATABASE IF EXISTS ${name} WITH (FORCE)`);
     },
   };
 }
@@ -53,7 +53,7 @@ export async function createServerDatabase(
  */
 export async function openWorkerServerDatabase(): Promise<Database> {
   const name = `${runDatabasePrefix()}${process.pid}`;
-  await onServer(`CREATE DATABASE ${name} TEMPLATE ${await ensureTemplate()}`);
+  await runOnServer(`CREATE DATABASE ${name} TEMPLATE ${await ensureTemplate()}`);
   return openServerDatabase(name);
 }
 
