@@ -34,7 +34,7 @@ function findService(name: string): ComposeService {
   return service;
 }
 
-/** Returns a container's environment. The service's variables override those of the image. */
+/** Returns a container's environment. The service's variables override the image's variables. */
 function serviceEnvironment({ environment = {} }: ComposeService): Record<string, string> {
   const serviceVariables = Object.entries(environment).map(([name, value]) => [name, String(value)]);
   return { ...dockerfile.environment, ...(Object.fromEntries(serviceVariables) as Record<string, string>) };

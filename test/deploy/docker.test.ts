@@ -12,7 +12,7 @@ import { productionPackages } from './support/installation.ts';
 const dockerfile = await readDockerfile();
 const readRootFile = (name: string) => readFile(new URL(`../../${name}`, import.meta.url), 'utf8');
 
-/** Starts a container with only the image's settings. Its command runs as process 1. */
+/** Starts a container with only the image's settings. The command runs as process 1. */
 function startImage(command = dockerfile.command, sharedFolder = '') {
   const { environment, folder, volume: writableFolder } = dockerfile;
   return startContainer({

@@ -77,10 +77,7 @@ function serviceEnvironment(blueprint: Blueprint, variables: readonly Variable[]
   return Object.fromEntries(pairs);
 }
 
-/**
- * Returns a connection string like the ones that Render sets. It contains a host in Render's private network, but no
- * port.
- */
+/** Returns a connection string with a private host and without a port, like the strings that Render sets. */
 function connectionString({ databases: [database] }: Blueprint): string {
   return `postgresql://${database?.user}:password@dpg-test-a/${database?.databaseName}`;
 }

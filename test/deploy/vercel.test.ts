@@ -90,8 +90,7 @@ describe('vercel.json', () => {
   });
 
   test('allows enough time for work after the response', () => {
-    // A response takes at most 14 s, and work continues for up to 40 s after it. A cron invocation works for up to 50
-    // s.
+    // A response takes at most 14 s, and work continues for up to 40 s after it. A cron invocation takes up to 50 s.
     for (const { maxDuration, memory } of Object.values(file.functions)) {
       expect(maxDuration).toBeGreaterThanOrEqual(60);
       expect(memory).toBeGreaterThanOrEqual(2048);

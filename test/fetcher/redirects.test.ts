@@ -30,7 +30,7 @@ describe('redirect targets', () => {
     ['http://a.example/', undefined, 'source_refused'],
     ['http://a.example/', '', 'source_refused'],
     ['http://a.example/', ['/a', '/b'], 'source_refused'],
-  ])('are rejected from %s to %s', (from, location, code) => {
+  ])('are rejected: from %s to %s', (from, location, code) => {
     expect(() => resolveTarget(from, location)).toThrow(expect.objectContaining({ code }));
   });
 });

@@ -30,7 +30,7 @@ export async function functionEnvironment(
   });
 }
 
-/** Starts an instance of the function. Requests to `/api/cron` call its cron handler. */
+/** Starts an instance of the function. Requests to `/api/cron` call the cron handler. */
 export async function startFunction(
   environment: Record<string, string>,
   options: Pick<ServerlessOptions, 'workMs' | 'cronMs'> = {},

@@ -86,7 +86,10 @@ function sendRows(base: string) {
   });
 }
 
-/** Stops the server. If the embedded database has crashed, expects a message instead. Returns the number of crashes. */
+/**
+ * Stops the server. If the embedded database has crashed, expects an error message in the log instead. Returns the
+ * number of crashes.
+ */
 async function stopOrExpectCrash(server: StartingServer): Promise<number> {
   const exit = await Promise.race([server.exited, sleep(2_000)]);
   if (!exit) {

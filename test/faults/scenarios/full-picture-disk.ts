@@ -38,7 +38,7 @@ async function createPostgresDatabase() {
 
 async function startServerOn(disk: SmallDisk, data: string, env: Record<string, string>): Promise<Server> {
   const settings = {
-    // This turns off the free-space check, so that writes fail.
+    // This setting turns off the free-space check, so that writes fail.
     MIN_FREE_DISK_MB: '0',
     WORKER_CONCURRENCY: '1',
     INLINE_SECONDS: '5',
@@ -50,7 +50,7 @@ async function startServerOn(disk: SmallDisk, data: string, env: Record<string, 
   return startingServer.ready();
 }
 
-/** Stops the server, because only one process can open the embedded database. */
+/** Stops the server and opens its embedded database, which only one process can open at a time. */
 async function stopAndOpenDatabase(api: Server, data: string) {
   expect(await api.stop()).toMatchObject({ code: 0 });
   return openEmbeddedDatabase(join(data, 'db'));

@@ -4,7 +4,7 @@ import type { Ledger } from '../../support/process/ledger.ts';
 import { sha256 } from '../../support/process/pictures.ts';
 import type { UploadMethod } from '../../support/process/send-picture.ts';
 
-/** Clients that upload pictures and read originals until they are stopped. */
+/** Clients that upload pictures and read originals until `stop` is called. */
 export interface Load {
   /** Resolves when each client has received its last response. */
   stop(): Promise<void>;

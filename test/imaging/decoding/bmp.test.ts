@@ -126,7 +126,7 @@ test.each<[string, string, BmpParts]>([
   expect(() => decode(parts)).toThrow(expect.objectContaining({ code }) as Error);
 });
 
-test('rejects a file truncated at any point with a specific error', () => {
+test('rejects a truncated file with a specific error, regardless of where the file ends', () => {
   const file = bmpFile({
     ...size,
     bits: 4,

@@ -17,7 +17,7 @@ test("does not delay a tenant's picture behind another tenant's queue", async ()
   expect(order).toEqual(['a1', 'b1', 'a2', 'a3', 'a4']);
 });
 
-test('limits a tenant to one worker after a file of this tenant has killed a child', async () => {
+test("limits a tenant to one worker after one of the tenant's files has killed a child", async () => {
   const pool = faultyPool({ size: 2, timeoutMs: 60_000 });
   const folder = await pictureFolder('good.jpg');
   await expect(pool.derive(derivation(folder, 'crash-1.jpg', { tenant: 1 }))).rejects.toThrow('crashed');

@@ -76,7 +76,7 @@ describe.skipIf(!services.s3Endpoint)('S3 storage during faults', () => {
     await expectRecovery(storage, proxy, smallKey, bytes);
   });
 
-  test('fails after the timeout if the store does not respond, and closes its connections', async () => {
+  test('fails after the timeout if the store does not respond, and closes the connections', async () => {
     const { proxy, storage, smallKey, bytes } = await openProxiedStore();
     proxy.fault('no response');
     // The timeout may elapse twice, because an upload has its own timeout and a failing check also removes the file it

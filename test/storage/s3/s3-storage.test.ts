@@ -129,7 +129,7 @@ describe.skipIf(!services.s3Endpoint)('S3 storage', () => {
     });
   });
 
-  test('isolates installations that share a bucket from each other and from unrelated objects', async () => {
+  test('isolates installations in the same bucket from each other and from unrelated objects', async () => {
     const [ownStore, otherStore] = [await testStorage(), await testStorage()];
     const bytes = randomBytes(10);
     const key = await put(ownStore.storage, bytes);

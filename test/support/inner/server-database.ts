@@ -34,7 +34,7 @@ export function openServerDatabase(name: string): Promise<Database> {
   return openPostgresDatabase({ ...testSettings, url: urlOfDatabase(name) }, recordingLogger());
 }
 
-/** Creates a database that is empty or has the current schema. The caller must `remove` it. */
+/** Creates a database that is empty or has the current schema. The caller must call `remove`. */
 export async function createServerDatabase(
   isMigrated: boolean,
 ): Promise<{ readonly name: string; readonly remove: () => Promise<void> }> {
