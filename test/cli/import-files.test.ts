@@ -12,7 +12,7 @@ import { importFiles } from '../../src/cli/import/import-files.ts';
 
 let folder: string;
 let server: Server;
-let uploads: number;
+let uploadCount: number;
 let respondToUpload: (body: string) => { status: number; body: object };
 let imageStatus: string;
 
@@ -24,7 +24,7 @@ async function reply(request: IncomingMessage, response: ServerResponse): Promis
   if (body === undefined) return;
   let scriptedResponse: { status: number; body: object } = { status: 200, body: {} };
   if (request.method === 'POST') {
-    uploads += 1;
+    uploadCount += 1;
     scriptedResponse = respondToUpload(body);
   } else if (request.url?.startsWith('/v1/images/')) {
     scriptedResponse = { status: 200, body: { ...record, status: imageStatus, error: 'It is damaged.' } };
@@ -36,7 +36,7 @@ async function reply(request: IncomingMessage, response: ServerResponse): Promis
 
 beforeEach(async () => {
   folder = await mkdtemp(join(tmpdir(), 'vitrine-import-'));
-  uploads = 0;
+  uploadCount = 0;
   imageStatus = 'completed';
   server = createServer((request, response) => void reply(request, response)).listen(0, '127.0.0.1');
   await once(server, 'listening');
@@ -102,14 +102,14 @@ test('stops on an interrupt and reports the counts up to that point', async () =
   await writePictures(30);
   const abort = new AbortController();
   respondToUpload = () => {
-    if (uploads > 10) abort.abort();
+    if (uploadCount > 10) abort.abort();
     return { status: 201, body: { ...record, status: 'completed' } };
   };
   const summary = await importFiles({ ...options(), signal: abort.signal });
   expect(summary).toMatchObject({ found: 30, failed: [], stopped: 'interrupted' });
   expect(summary.new).toBeGreaterThan(0);
   expect(summary.new + summary.notFinished).toBe(30);
-  expect(uploads).toBeLessThan(20);
+  expect(uploadCount).toBeLessThan(20);
 });
 
 test('suggests how to start a server if none is running', async () => {

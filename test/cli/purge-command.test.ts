@@ -13,7 +13,7 @@ const purge = (args: string[], env: Record<string, string> = {}) =>
     PURGE_CONFIRM_TOKEN: 'open sesame',
     ...env,
   });
-const imageStatus = async (id: number, action = '') =>
+const responseStatus = async (id: number, action = '') =>
   (await call(`${server().url}/v1/images/${id}${action}`, { method: action ? 'POST' : 'GET' })).status;
 
 async function uploadNew(name: string, tenant = 'shop'): Promise<number> {
@@ -25,15 +25,18 @@ test('counts deleted images, and removes them only with --confirm', async () => 
   const deletedId = await uploadNew('deleted');
   await call(`${server().url}/v1/images/${deletedId}`, { method: 'DELETE' });
 
-  const recentResult = await purge([]);
-  expect([recentResult.code, recentResult.stdout]).toEqual([0, 'There are no deleted images to remove.\n']);
+  const defaultAgeResult = await purge([]);
+  expect([defaultAgeResult.code, defaultAgeResult.stdout]).toEqual([
+    0,
+    'There are no deleted images to remove.\n',
+  ]);
   const dryRun = await purge(['--days', '0']);
   expect(dryRun.code).toBe(0);
   expect(dryRun.stdout).toMatch(/^Would remove 1 deleted image and free [\d.]+ k?B.* Nothing was removed/);
   const report = JSON.parse((await purge(['--days', '0', '--json'])).stdout);
   expect(report).toMatchObject({ dry_run: true, found: 1, deleted_count: 0, deleted_bytes: 0 });
   expect(report.bytes_to_delete).toBeGreaterThan(0);
-  expect(await imageStatus(deletedId, '/restore')).toBe(200);
+  expect(await responseStatus(deletedId, '/restore')).toBe(200);
 
   await call(`${server().url}/v1/images/${deletedId}`, { method: 'DELETE' });
   const purgeResult = await purge(['--days', '0', '--confirm']);
@@ -41,11 +44,11 @@ test('counts deleted images, and removes them only with --confirm', async () => 
     0,
     expect.stringMatching(/^Removed 1 image and 4 files, freeing /),
   ]);
-  expect(await imageStatus(deletedId, '/restore')).toBe(404);
-  expect(await imageStatus(keptId)).toBe(200);
+  expect(await responseStatus(deletedId, '/restore')).toBe(404);
+  expect(await responseStatus(keptId)).toBe(200);
 });
 
-test("purges one tenant's unused images, and warns about unused references", async () => {
+test("purges one tenant's unused images, and warns if the tenant has never used references", async () => {
   const unusedId = await uploadNew('unused', 'shelf');
   const usedId = await uploadNew('used', 'shelf');
   const otherTenantId = await uploadNew('elsewhere', 'other');
@@ -59,7 +62,7 @@ test("purges one tenant's unused images, and warns about unused references", asy
   const rejectedResult = await purge(['--unused', '--tenant', 'shelf', '--confirm', '--token', 'wrong']);
   expect([rejectedResult.code, rejectedResult.stdout]).toEqual([1, '']);
   expect(rejectedResult.stderr).toContain('does not match PURGE_CONFIRM_TOKEN');
-  expect(await imageStatus(unusedId)).toBe(200);
+  expect(await responseStatus(unusedId)).toBe(200);
 
   const purgeResult = await purge(['--unused', '--tenant', 'shelf', '--confirm', '--json']);
   expect(JSON.parse(purgeResult.stdout)).toMatchObject({
@@ -70,9 +73,11 @@ test("purges one tenant's unused images, and warns about unused references", asy
     warnings: [],
     errors: [],
   });
-  expect([await imageStatus(unusedId), await imageStatus(usedId), await imageStatus(otherTenantId)]).toEqual([
-    404, 200, 200,
-  ]);
+  expect([
+    await responseStatus(unusedId),
+    await responseStatus(usedId),
+    await responseStatus(otherTenantId),
+  ]).toEqual([404, 200, 200]);
 });
 
 test('starts a local server if no server is running, and requires no token', async () => {

@@ -60,8 +60,8 @@ async function startNginx(target: string, isCaching: boolean): Promise<Proxy> {
     `daemon off; ${user} pid ${folder}/nginx.pid; error_log ${folder}/error.log; events {}
      http { access_log off; ${temporaryPaths.join(' ')} include ${folder}/vitrine.conf; }`,
   );
-  const key = ['-keyout', join(folder, 'privkey.pem'), '-out', join(folder, 'fullchain.pem')];
-  const request = [
+  const outputArgs = ['-keyout', join(folder, 'privkey.pem'), '-out', join(folder, 'fullchain.pem')];
+  const certificateArgs = [
     'req',
     '-x509',
     '-newkey',
@@ -72,7 +72,7 @@ async function startNginx(target: string, isCaching: boolean): Promise<Proxy> {
     '-subj',
     '/CN=pictures.example.com',
   ];
-  expect(spawnSync('openssl', [...request, ...key]).status).toBe(0);
+  expect(spawnSync('openssl', [...certificateArgs, ...outputArgs]).status).toBe(0);
   const args = ['-p', folder, '-c', join(folder, 'nginx.conf'), '-e', join(folder, 'error.log')];
   const configurationTest = spawnSync('nginx', ['-t', ...args], { encoding: 'utf8' });
   expect(configurationTest.status, configurationTest.stderr).toBe(0);

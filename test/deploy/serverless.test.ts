@@ -91,28 +91,28 @@ describe.runIf(services.databaseUrl && services.s3Endpoint)('a serverless functi
     expect((await getImage(host.url, body.id)).status).toMatch(/^(pending|processing)$/);
     disabledOrigin.enable();
     const headers = { authorization: 'Bearer a secret of the host' };
-    const cron = await call(`${host.url}/api/cron`, { headers });
-    expect(cron.body).toEqual({ done: true });
+    const cronResponse = await call(`${host.url}/api/cron`, { headers });
+    expect(cronResponse.body).toEqual({ done: true });
     expect(await getImage(host.url, body.id)).toMatchObject({ status: 'completed' });
     await host.drain();
   });
 
   test('processes remaining jobs in cron requests, which require the secret', async () => {
     const environment = await functionEnvironment();
-    const withoutSecret = await startFunction(environment, { workMs: 0 });
-    const { body } = await uploadQueued(withoutSecret.url, await jpeg('function cron'));
-    await withoutSecret.drain();
-    expectProblem(await call(`${withoutSecret.url}/api/cron`), 503, 'unavailable');
+    const hostWithoutSecret = await startFunction(environment, { workMs: 0 });
+    const { body } = await uploadQueued(hostWithoutSecret.url, await jpeg('function cron'));
+    await hostWithoutSecret.drain();
+    expectProblem(await call(`${hostWithoutSecret.url}/api/cron`), 503, 'unavailable');
     const host = await startFunction({ ...environment, CRON_SECRET: 'a secret of the host' });
     expect((await call(`${host.url}/api/cron`)).status).toBe(401);
-    const wrongSecret = { headers: { authorization: 'Bearer a secret of the hosT' } };
-    expect((await call(`${host.url}/api/cron`, wrongSecret)).status).toBe(401);
-    const correctSecret = { headers: { authorization: 'Bearer a secret of the host' } };
-    expect((await call(`${host.url}/api/cron`, correctSecret)).status).toBe(200);
-    expect(await getImage(withoutSecret.url, body.asset_id)).toMatchObject({ status: 'completed' });
+    const wrongSecretRequest = { headers: { authorization: 'Bearer a secret of the hosT' } };
+    expect((await call(`${host.url}/api/cron`, wrongSecretRequest)).status).toBe(401);
+    const correctSecretRequest = { headers: { authorization: 'Bearer a secret of the host' } };
+    expect((await call(`${host.url}/api/cron`, correctSecretRequest)).status).toBe(200);
+    expect(await getImage(hostWithoutSecret.url, body.asset_id)).toMatchObject({ status: 'completed' });
     const usage = await call<{ totals: { images: number } }>(`${host.url}/v1/metrics`);
     expect(usage.body.totals.images).toBe(1);
-    await Promise.all([withoutSecret.drain(), host.drain()]);
+    await Promise.all([hostWithoutSecret.drain(), host.drain()]);
   });
 
   test('starts two instances concurrently with an empty database', async () => {

@@ -16,7 +16,7 @@ import { waitTimeoutMs } from '../support/time-scale.ts';
 const file = await readVercelFile();
 const secret = 'a secret of the host';
 
-/** Calls the functions for each request, with the request context that Vercel provides. */
+/** Calls one of the functions for each request, and provides a request context as Vercel does. */
 const launcher = `
   import { createServer } from 'node:http';
   const index = (await import('./api/index.js')).default;
@@ -90,7 +90,7 @@ describe('vercel.json', () => {
   });
 
   test('allows enough time for work after the response', () => {
-    // Work continues for up to 40 s after a response, which takes at most 14 s. A cron invocation works for up to 50 s.
+    // A response takes at most 14 s, and work continues for up to 40 s after it. A cron invocation takes up to 50 s.
     for (const { maxDuration, memory } of Object.values(file.functions)) {
       expect(maxDuration).toBeGreaterThanOrEqual(60);
       expect(memory).toBeGreaterThanOrEqual(2048);

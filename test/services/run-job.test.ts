@@ -3,7 +3,7 @@ import { expect, test } from 'vitest';
 import { recipeHash } from '../../src/imaging/renditions/recipe.ts';
 import { selectRow, selectRows } from '../support/inner/database.ts';
 import { claimOne, makeDue } from '../support/inner/jobs.ts';
-import { makeBrokenPicture, makeUniquePicture } from '../support/inner/pictures.ts';
+import { makeTruncatedPicture, makeUniquePicture } from '../support/inner/pictures.ts';
 import { sha256Hex } from '../support/inner/records.ts';
 import { makeRig, presets, useTestResources } from '../support/inner/rig.ts';
 
@@ -33,7 +33,7 @@ test('records the renditions, stores the files and logs the completed job', asyn
 
 test('fails permanently for a broken picture, with a message for users', async () => {
   const rig = await makeRig(resources);
-  const { image, jobId } = await rig.upload(await makeBrokenPicture(), queuedMode);
+  const { image, jobId } = await rig.upload(await makeTruncatedPicture(), queuedMode);
   expect(await rig.runJob(await claimOne(database))).toMatchObject({ state: 'failed' });
   const failedImage = await rig.image(image.id);
   expect(failedImage).toMatchObject({ status: 'failed', errorCode: 'picture_cut', renditions: [] });
@@ -151,7 +151,7 @@ async function makeFailingRig(failingAttempts: number, leaseSeconds = 60) {
 
 test('records a failure when the database works again, and logs the outage only once', async () => {
   const { rig, runJob } = await makeFailingRig(2);
-  const { image, jobId } = await rig.upload(await makeBrokenPicture(), queuedMode);
+  const { image, jobId } = await rig.upload(await makeTruncatedPicture(), queuedMode);
   const job = await claimOne(database);
   expect(await runJob(job)).toMatchObject({ state: 'failed' });
   expect(await rig.image(image.id)).toMatchObject({ status: 'failed', errorCode: 'picture_cut' });
@@ -161,7 +161,7 @@ test('records a failure when the database works again, and logs the outage only 
 
 test('drops the job if its failure cannot be recorded before the lease expires', async () => {
   const { rig, runJob, countAttempts } = await makeFailingRig(99, 1.2);
-  await rig.upload(await makeBrokenPicture(), queuedMode);
+  await rig.upload(await makeTruncatedPicture(), queuedMode);
   expect(await runJob(await claimOne(database, 60))).toEqual({ state: 'dropped' });
   expect(countAttempts()).toBeGreaterThan(1);
   expect(countAttempts()).toBeLessThan(5);
@@ -169,7 +169,7 @@ test('drops the job if its failure cannot be recorded before the lease expires',
 
 test('stops trying to record a failure when the process stops', async () => {
   const { rig, runJob, countAttempts } = await makeFailingRig(99);
-  await rig.upload(await makeBrokenPicture(), queuedMode);
+  await rig.upload(await makeTruncatedPicture(), queuedMode);
   const run = runJob(await claimOne(database));
   await expect.poll(countAttempts).toBe(1);
   await rig.leases.handBack();

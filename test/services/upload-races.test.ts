@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { unrestrictedPrincipal } from '../../src/model/principal.ts';
-import { makeBrokenPicture, makeUniquePicture } from '../support/inner/pictures.ts';
+import { makeTruncatedPicture, makeUniquePicture } from '../support/inner/pictures.ts';
 import { makeRig, type Rig, type RigOptions, useTestResources } from '../support/inner/rig.ts';
 import { selectRow, selectRows } from '../support/inner/database.ts';
 
@@ -29,7 +29,7 @@ const queuedMode = { mode: 'queued' } as const;
 
 test('keeps a broken picture as a failed image if another client has received the image', async () => {
   const { rig, processingStarted, release } = await makePausedRig();
-  const bytes = await makeBrokenPicture();
+  const bytes = await makeTruncatedPicture();
   const firstUpload = expect(rig.upload(bytes)).rejects.toMatchObject(decodeFailure);
   await processingStarted;
   const secondUpload = await rig.upload(bytes, queuedMode);
@@ -47,7 +47,7 @@ test('keeps a broken picture as a failed image if another client has received th
 
 test('keeps a broken picture as a failed image if the image has a reference', async () => {
   const { rig, processingStarted, release } = await makePausedRig();
-  const firstUpload = expect(rig.upload(await makeBrokenPicture())).rejects.toMatchObject(decodeFailure);
+  const firstUpload = expect(rig.upload(await makeTruncatedPicture())).rejects.toMatchObject(decodeFailure);
   await processingStarted;
   const { id } = await findOnlyImage();
   await rig.references.add(id, 'product-42');
@@ -58,7 +58,7 @@ test('keeps a broken picture as a failed image if the image has a reference', as
 
 test('keeps a broken picture as a failed image if the client has received the unfinished image', async () => {
   const { rig, processingStarted, release } = await makePausedRig({ inlineMs: 50 });
-  const upload = rig.upload(await makeBrokenPicture());
+  const upload = rig.upload(await makeTruncatedPicture());
   await processingStarted;
   const { image } = await upload;
   expect(image.status).toBe('processing');
@@ -68,7 +68,7 @@ test('keeps a broken picture as a failed image if the client has received the un
 
 test('rejects a broken picture whose image is deleted during the upload, and allows the image to be restored', async () => {
   const { rig, processingStarted, release } = await makePausedRig();
-  const firstUpload = rig.upload(await makeBrokenPicture()).catch((error: unknown) => error);
+  const firstUpload = rig.upload(await makeTruncatedPicture()).catch((error: unknown) => error);
   await processingStarted;
   const { id } = await findOnlyImage();
   await rig.softDelete({ id });
@@ -129,7 +129,7 @@ test('treats an upload as new if the image that it waits for is deleted', async 
 });
 
 test('returns the decoding error to uploads that wait while another process decodes the same broken bytes', async () => {
-  const bytes = await makeBrokenPicture();
+  const bytes = await makeTruncatedPicture();
   const { rig, processingStarted, release } = await makePausedRig();
   const firstUpload = rig.upload(bytes).catch((error: unknown) => error);
   await processingStarted;

@@ -121,8 +121,8 @@ async function prepareFolders({ hostMappings }: ContainerOptions): Promise<Conta
   await copyApplication(folders.application);
   await mkdir(folders.root);
   await mkdir(folders.sockets);
-  const names = hostMappings.filter(({ name }) => name !== 'localhost');
-  const lines = names.map(({ name }, index) => `${loopbackAddress(index)} ${name}`);
+  const namedMappings = hostMappings.filter(({ name }) => name !== 'localhost');
+  const lines = namedMappings.map(({ name }, index) => `${loopbackAddress(index)} ${name}`);
   await writeFile(folders.hosts, ['127.0.0.1 localhost', ...lines, ''].join('\n'));
   return folders;
 }
@@ -130,7 +130,7 @@ async function prepareFolders({ hostMappings }: ContainerOptions): Promise<Conta
 async function enterArguments(options: ContainerOptions, folders: ContainerFolders): Promise<string[]> {
   const { hostMappings, ports = [], command, environment, folder, isPid1 = false } = options;
   const { writableFolder = '', sharedFolder = '' } = options;
-  const names = hostMappings.filter(({ name }) => name !== 'localhost');
+  const namedMappings = hostMappings.filter(({ name }) => name !== 'localhost');
   const plan: Plan = {
     command,
     environment: { PATH: '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin', ...environment },
@@ -138,7 +138,9 @@ async function enterArguments(options: ContainerOptions, folders: ContainerFolde
     isPid1,
     hostMappings: hostMappings.map(({ name, port }) => ({
       host:
-        name === 'localhost' ? '127.0.0.1' : loopbackAddress(names.findIndex((entry) => entry.name === name)),
+        name === 'localhost'
+          ? '127.0.0.1'
+          : loopbackAddress(namedMappings.findIndex((entry) => entry.name === name)),
       port,
       socket: `/run/sockets/${name}-${port}`,
     })),
@@ -167,12 +169,15 @@ function makeContainer(child: ChildProcess, urls: ReadonlyMap<number, string>): 
     log: () => log,
     exitCode,
     async run(...command) {
-      const start = log.length;
+      const logStart = log.length;
       send({ run: command });
       const resultLine = /^@ran (.+)$/m;
-      while (!resultLine.test(log.slice(start)))
+      while (!resultLine.test(log.slice(logStart)))
         await once(child.stdout as NonNullable<typeof child.stdout>, 'data');
-      return JSON.parse(resultLine.exec(log.slice(start))?.[1] ?? '') as { status: number; stdout: string };
+      return JSON.parse(resultLine.exec(log.slice(logStart))?.[1] ?? '') as {
+        status: number;
+        stdout: string;
+      };
     },
     stop() {
       send({ signal: 'SIGTERM' });

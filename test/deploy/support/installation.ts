@@ -31,7 +31,7 @@ export async function productionPackages(): Promise<string> {
   const draftFolder = await mkdtemp(join(tmpdir(), 'vitrine-test-packages-draft-'));
   for (const name of files) await cp(join(root, name), join(draftFolder, name));
   const [program = '', ...args] = (await readDockerfile()).install;
-  // This uses the machine's npm configuration.
+  // The command uses the machine's npm configuration.
   await promisify(execFile)(program, args, { cwd: draftFolder });
   // If a concurrent test file has already installed the packages, use its folder.
   await rename(draftFolder, cacheFolder).catch(() => rm(draftFolder, { recursive: true, force: true }));

@@ -66,7 +66,10 @@ export async function makeBundle(): Promise<{ readonly folder: string; readonly 
   return { folder, bytes };
 }
 
-/** Builds with all packages, as Vercel does, and then replaces them with the production packages for the tracer. */
+/**
+ * Builds the project with all packages, as Vercel does. Then replaces them with the production packages, so that the
+ * tracer finds no other packages.
+ */
 async function buildProject(project: string): Promise<void> {
   const sources = ['src', 'scripts', 'api', 'deploy', 'package.json', 'tsconfig.json', 'tsconfig.build.json'];
   for (const name of sources) await cp(join(root, name), join(project, name), { recursive: true });

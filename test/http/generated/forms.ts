@@ -11,7 +11,7 @@ export interface FormParts {
   readonly schema: Schema;
   readonly pictures: readonly Buffer[];
   /** The first half of a picture. */
-  readonly brokenPicture: Buffer;
+  readonly truncatedPicture: Buffer;
   readonly tenants: readonly string[];
 }
 
@@ -74,8 +74,8 @@ export function generateValidForm({ schema, pictures, tenants }: FormParts): fc.
 }
 
 /** Generates invalid forms, each for a different reason. */
-export function generateInvalidForm({ schema, pictures, brokenPicture }: FormParts): fc.Arbitrary<Body> {
-  const [picture = brokenPicture, otherPicture = brokenPicture] = pictures;
+export function generateInvalidForm({ schema, pictures, truncatedPicture }: FormParts): fc.Arbitrary<Body> {
+  const [picture = truncatedPicture, otherPicture = truncatedPicture] = pictures;
   const validBytes = encodeForm([makeFilePart(picture)]);
   const fieldName = findTenantField(schema);
   const invalidTenants = ['a b', '', 'x'.repeat(65), 'ü', '../x', 'a\u0000'];
@@ -92,7 +92,7 @@ export function generateInvalidForm({ schema, pictures, brokenPicture }: FormPar
     [makeFilePart(Buffer.alloc(0))],
     [makeFilePart(Buffer.from('not a picture'))],
     [makeFilePart(picture.subarray(0, 12))],
-    [makeFilePart(brokenPicture)],
+    [makeFilePart(truncatedPicture)],
     [makeFilePart(Buffer.alloc(maxFileBytes + 1, picture))],
     [makeFilePart(Buffer.alloc(5 * maxFileBytes, picture))],
     [makeFilePart(picture), ...Array.from({ length: 30 }, (_, i) => makeFieldPart(`field ${i}`, 'x'))],
@@ -120,7 +120,7 @@ export function generateInvalidForm({ schema, pictures, brokenPicture }: FormPar
       .map(([type, bytes]) => ({
         type,
         bytes,
-        validity: bytes.includes(brokenPicture) ? 'unsure' : 'invalid',
+        validity: bytes.includes(truncatedPicture) ? 'unsure' : 'invalid',
       }))
   );
 }

@@ -78,7 +78,7 @@ test.each(kinds)('kills only the child of a hanging task: %s', async (_, request
   expect(pool.stats()).toMatchObject({ timeouts: 1, crashes: 0 });
 });
 
-test.each(kinds)('rejects on a crash, for a missing file and on abort: %s', async (_, request) => {
+test.each(kinds)('rejects a request on a crash, for a missing file and on abort: %s', async (_, request) => {
   const pool = faultyPool();
   const folder = await pictureFolder('good.jpg');
   await expect(request(pool, folder, 'crash-1.jpg')).rejects.toMatchObject({ code: 'decoder_crashed' });

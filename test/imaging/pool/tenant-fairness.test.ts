@@ -17,7 +17,7 @@ test("does not delay a tenant's picture behind another tenant's queue", async ()
   expect(order).toEqual(['a1', 'b1', 'a2', 'a3', 'a4']);
 });
 
-test('limits a tenant whose file has killed a child to one worker', async () => {
+test("limits a tenant to one worker after one of the tenant's files has killed a child", async () => {
   const pool = faultyPool({ size: 2, timeoutMs: 60_000 });
   const folder = await pictureFolder('good.jpg');
   await expect(pool.derive(derivation(folder, 'crash-1.jpg', { tenant: 1 }))).rejects.toThrow('crashed');
@@ -26,7 +26,7 @@ test('limits a tenant whose file has killed a child to one worker', async () => 
     pool.derive(derivation(folder, name, { tenant: 1, signal })),
   );
   const outcomes = Promise.allSettled(hangingRequests);
-  // These would wait forever if the hanging files occupied both workers.
+  // These requests would wait forever if the hanging files occupied both workers.
   for (let count = 0; count < 3; count++) await pool.derive(derivation(folder, 'good.jpg', { tenant: 2 }));
   expect(pool.stats()).toMatchObject({ busy: 1, waiting: 2 });
   abort();

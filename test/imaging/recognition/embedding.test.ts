@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { describePicture } from '../../../src/imaging/recognition/describe-picture.ts';
 import { computeEmbedding } from '../../../src/imaging/recognition/embedding/embedding.ts';
 import { gradientPicture, limits } from '../fixtures/pictures.ts';
-import { describedPixels, drawProduct } from '../fixtures/products.ts';
+import { decodePixels, drawProduct } from '../fixtures/products.ts';
 
 async function computeVector(bytes: Uint8Array): Promise<readonly number[]> {
   return (await describePicture(bytes, limits)).embedding.vector;
@@ -17,14 +17,16 @@ const shirt = await drawProduct();
 const shirtVector = await computeVector(shirt);
 
 test('computes a deterministic vector of 512 numbers with length 1', async () => {
-  const { space, vector } = computeEmbedding(await describedPixels(shirt));
+  const { space, vector } = computeEmbedding(await decodePixels(shirt));
   expect(space).toBe('classic-2');
   expect(vector).toHaveLength(512);
   expect(score(vector, vector)).toBeCloseTo(1, 4);
   expect(vector).toEqual(shirtVector);
 });
 
-/** Expected values in each block of a gradient's vector. If they change, the embedding space needs a new name. */
+/**
+ * Some expected values from each block of a gradient's vector. If they change, the embedding space needs a new name.
+ */
 const goldenValues: Readonly<Record<number, number>> = {
   73: 0.1315,
   88: 0.1089,

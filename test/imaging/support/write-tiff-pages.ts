@@ -18,7 +18,7 @@ export function writeTiffPages(pages: readonly TiffPageInput[]): Buffer {
     length += bytes.length;
     return offset;
   };
-  const directory = (page: TiffPageInput, next: number): number => {
+  const writeDirectory = (page: TiffPageInput, next: number): number => {
     const { width, height, colour, tags = {}, subPages = [] } = page;
     const pixels = Buffer.alloc(width * height * 3, Buffer.from(colour));
     const entries: Record<number, number | string | number[]> = {
@@ -33,15 +33,21 @@ export function writeTiffPages(pages: readonly TiffPageInput[]): Buffer {
       279: pixels.length,
       ...tags,
     };
-    if (subPages.length > 0) entries[330] = subPages.map((subPage) => directory(subPage, 0));
-    const rows = Object.entries(entries).map(([tag, value]) => entry(Number(tag), value, append));
-    return append(Buffer.concat([shorts(rows.length), ...rows, longs(next)]));
+    if (subPages.length > 0) entries[330] = subPages.map((subPage) => writeDirectory(subPage, 0));
+    const encodedEntries = Object.entries(entries).map(([tag, value]) =>
+      encodeEntry(Number(tag), value, append),
+    );
+    return append(Buffer.concat([shorts(encodedEntries.length), ...encodedEntries, longs(next)]));
   };
-  const first = pages.reduceRight((next, page) => directory(page, next), 0);
-  return Buffer.concat([Buffer.from('II*\0', 'latin1'), longs(first), ...parts]);
+  const firstOffset = pages.reduceRight((next, page) => writeDirectory(page, next), 0);
+  return Buffer.concat([Buffer.from('II*\0', 'latin1'), longs(firstOffset), ...parts]);
 }
 
-function entry(tag: number, value: number | string | number[], append: (bytes: Buffer) => number): Buffer {
+function encodeEntry(
+  tag: number,
+  value: number | string | number[],
+  append: (bytes: Buffer) => number,
+): Buffer {
   if (typeof value === 'string') {
     const text = Buffer.from(`${value}\0\0\0\0`, 'latin1');
     return Buffer.concat([shorts(tag, 2), longs(text.length, append(text))]);

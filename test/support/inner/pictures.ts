@@ -3,7 +3,9 @@ import sharp from 'sharp';
 
 let count = 0;
 
-/** Returns a JPEG that is different for every call. `mark` makes `marked-child` crash or wait. */
+/**
+ * Returns a JPEG that is different for every call. `mark` makes the decoder child in `marked-child.ts` crash or wait.
+ */
 export async function makeUniquePicture(mark?: 'crash' | 'slow'): Promise<Buffer> {
   const [r = 0, g = 0, b = 0] = createHash('sha256')
     .update(`${process.pid} ${++count} ${Math.random()}`)
@@ -15,7 +17,7 @@ export async function makeUniquePicture(mark?: 'crash' | 'slow'): Promise<Buffer
 }
 
 /** Returns a truncated JPEG with a valid header and incomplete pixels. */
-export async function makeBrokenPicture(): Promise<Buffer> {
+export async function makeTruncatedPicture(): Promise<Buffer> {
   const noise = Buffer.from(Array.from({ length: 200 * 200 * 3 }, () => Math.floor(Math.random() * 256)));
   const jpeg = await sharp(noise, { raw: { width: 200, height: 200, channels: 3 } })
     .jpeg()
@@ -41,7 +43,8 @@ const shapes = {
 };
 
 /**
- * Draws a product on white as a JPEG, with enough structure for a perceptual hash. The same style gives the same bytes.
+ * Draws a product on a white background as a JPEG, with enough structure for a perceptual hash. The same style gives
+ * the same bytes.
  */
 export async function drawProduct(style: ProductStyle = {}): Promise<Buffer> {
   const { body = '#3a8f6d', shape = 'vase', width = 500, quality = 90 } = style;

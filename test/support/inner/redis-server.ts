@@ -5,11 +5,11 @@ import { Redis } from 'ioredis';
 import { expect, onTestFinished } from 'vitest';
 import { makeTestFolder } from './folders.ts';
 
-/** A Redis server for one test, which may kill, restart and flush it. */
+/** A Redis server that a single test uses. The test may kill, restart and flush the server. */
 export interface PrivateRedis {
   readonly port: number;
   readonly url: string;
-  /** Starts the server. These options override the options of `makePrivateRedis`. */
+  /** Starts the server. `overrides` take precedence over the options of `makePrivateRedis`. */
   start(...overrides: string[]): Promise<void>;
   /** Kills the server with SIGKILL. Unsaved data is lost. */
   kill(): Promise<void>;
@@ -73,7 +73,7 @@ export async function makePrivateRedis(...options: string[]): Promise<PrivateRed
   };
 }
 
-/** A server that requires a password is also ready. */
+/** Returns whether the server responds. It is also ready if it requires a password. */
 async function isReady(command: PrivateRedis['command']): Promise<boolean> {
   return command('PING').then(
     () => true,

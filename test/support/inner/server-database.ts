@@ -34,12 +34,12 @@ export function openServerDatabase(name: string): Promise<Database> {
   return openPostgresDatabase({ ...testSettings, url: serverDatabaseUrl(name) }, makeRecordingLogger());
 }
 
-/** Creates a database that is empty or has the current schema. The caller must `remove` it. */
+/** Creates a database that is empty or has the current schema. The caller must call `remove`. */
 export async function createServerDatabase(
   isMigrated: boolean,
 ): Promise<{ readonly name: string; readonly remove: () => Promise<void> }> {
   const name = `vitrine_test_${randomBytes(6).toString('hex')}`;
-  await runOnServer(`CREATE DATABASE ${name}${isMigrated ? ` TEMPLATE ${await template()}` : ''}`);
+  await runOnServer(`CREATE DATABASE ${name}${isMigrated ? ` TEMPLATE ${await ensureTemplate()}` : ''}`);
   return {
     name,
     remove: async () => {
@@ -53,7 +53,7 @@ export async function createServerDatabase(
  */
 export async function openWorkerServerDatabase(): Promise<Database> {
   const name = `${runDatabasePrefix()}${process.pid}`;
-  await runOnServer(`CREATE DATABASE ${name} TEMPLATE ${await template()}`);
+  await runOnServer(`CREATE DATABASE ${name} TEMPLATE ${await ensureTemplate()}`);
   return openServerDatabase(name);
 }
 
@@ -84,10 +84,10 @@ export async function openTestServerDatabase(
 }
 
 /**
- * Returns the name of a migrated database without connections, and builds it if it is missing. Building is slow, so the
- * database is kept between runs.
+ * Returns the name of the migrated template database. If the database is missing, builds it. Building is slow, so the
+ * database is kept between runs. It has no connections, so it can be copied.
  */
-async function template(): Promise<string> {
+async function ensureTemplate(): Promise<string> {
   const name = (await templateName()).replaceAll('-', '_');
   const client = new Client({ connectionString: services.databaseUrl });
   await client.connect();

@@ -9,9 +9,9 @@ import { makeFetchedContent, makeDerivedFacts, sha256Hex, makeUpload } from '../
 
 /**
  * Runs random client and worker operations on one tenant's images. `seed` determines their order. Several of these
- * processes run concurrently with a few contents, so that they conflict. Files are rows in the table `stored`. As in
- * the services, a file is written before the commit that refers to it, and removed after the commit that removes the
- * last reference. Prints unexpected errors.
+ * processes run concurrently and share a few contents, so that they conflict. Files are rows in the table `stored`. As
+ * in the services, a file is written before a reference to it is committed, and removed after the removal of its last
+ * reference is committed. Prints unexpected errors.
  *
  *   node mixed-operations.ts URL TENANT_ID SEED OPERATIONS
  */
