@@ -12,7 +12,7 @@ import { useServer } from '../support/process/server.ts';
 const server = useServer();
 
 /** Creates a PNG with a valid header and corrupt pixel data. */
-async function makeBrokenPng(seed: string): Promise<Buffer> {
+async function makeCorruptPng(seed: string): Promise<Buffer> {
   const bytes = await drawing(seed).png().toBuffer();
   bytes.fill(0xa5, Math.floor(bytes.length / 3), Math.floor(bytes.length / 2));
   return bytes;
@@ -24,7 +24,7 @@ test('rejects an undecodable inline upload and stores nothing', async () => {
   const countBefore = await countImages();
   for (const [code, bytes] of [
     ['picture_cut', await truncatedJpeg('inline')],
-    ['picture_corrupt', await makeBrokenPng('inline')],
+    ['picture_corrupt', await makeCorruptPng('inline')],
   ] as const) {
     const { status, body } = await upload(server().url, bytes);
     expect([status, body]).toMatchObject([400, { code, family: 'picture_damaged' }]);
@@ -44,7 +44,7 @@ test('rejects twenty concurrent uploads of the same damaged bytes', async () => 
 
 test('marks the image of an undecodable queued upload as failed, and reports the reason in every response', async () => {
   const { url } = server();
-  const { status, body } = await uploadQueued(url, await makeBrokenPng('queued'));
+  const { status, body } = await uploadQueued(url, await makeCorruptPng('queued'));
   expect(status).toBe(200);
   const image = await waitForFinishedImage(url, body.asset_id);
   expect(image).toMatchObject({ status: 'failed', renditions: [] });
@@ -65,7 +65,7 @@ test('marks the image of an undecodable queued upload as failed, and reports the
 
 test('retries a failed image when the same bytes are uploaded again', async () => {
   const { url } = server();
-  const bytes = await makeBrokenPng('retried');
+  const bytes = await makeCorruptPng('retried');
   const firstUpload = (await uploadQueued(url, bytes)).body;
   expect(await waitForFinishedImage(url, firstUpload.asset_id)).toMatchObject({ status: 'failed' });
   const retriedUpload = (await uploadQueued(url, bytes)).body;

@@ -31,7 +31,7 @@ test('rejects an undecodable inline upload, and stores nothing', async () => {
   await expectNothingStored(rig);
 });
 
-test('rejects all concurrent uploads of the same broken picture, and stores nothing', async () => {
+test('rejects all concurrent uploads of the same undecodable picture, and stores nothing', async () => {
   const rig = await makeRig(resources);
   const bytes = await makeTruncatedPicture();
   const results = await Promise.allSettled(Array.from({ length: 20 }, () => rig.upload(bytes)));

@@ -31,7 +31,7 @@ test('records the renditions, stores the files and logs the completed job', asyn
   expect(await readdir(rig.staging.directory)).toEqual([]);
 });
 
-test('fails permanently for a broken picture, with a message for users', async () => {
+test('fails permanently for an undecodable picture, with a message for users', async () => {
   const rig = await makeRig(resources);
   const { image, jobId } = await rig.upload(await makeTruncatedPicture(), queuedMode);
   expect(await rig.runJob(await claimOne(database))).toMatchObject({ state: 'failed' });

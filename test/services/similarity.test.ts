@@ -117,7 +117,7 @@ test('finds copies of a picture and similar images without storing the picture',
   expect(await rig.storedKeys()).toHaveLength(9);
 });
 
-test('rejects a search with a broken picture or an unknown tenant, and stores nothing', async () => {
+test('rejects a search with an undecodable picture or an unknown tenant, and stores nothing', async () => {
   const { rig, add, searchByPicture } = await setUp();
   await add();
   await expect(

@@ -27,7 +27,7 @@ const findOnlyImage = () => selectRow<{ id: number }>(database, 'SELECT id FROM 
 const decodeFailure = { code: expect.stringMatching(/^picture_/), status: 400 } as const;
 const queuedMode = { mode: 'queued' } as const;
 
-test('keeps a broken picture as a failed image if another client has received the image', async () => {
+test('keeps an undecodable picture as a failed image if another client has received the image', async () => {
   const { rig, processingStarted, release } = await makePausedRig();
   const bytes = await makeTruncatedPicture();
   const firstUpload = expect(rig.upload(bytes)).rejects.toMatchObject(decodeFailure);
@@ -45,7 +45,7 @@ test('keeps a broken picture as a failed image if another client has received th
   expect(await rig.storage.readAll(secondUpload.image.originalKey!)).toEqual(bytes);
 });
 
-test('keeps a broken picture as a failed image if the image has a reference', async () => {
+test('keeps an undecodable picture as a failed image if the image has a reference', async () => {
   const { rig, processingStarted, release } = await makePausedRig();
   const firstUpload = expect(rig.upload(await makeTruncatedPicture())).rejects.toMatchObject(decodeFailure);
   await processingStarted;
@@ -56,7 +56,7 @@ test('keeps a broken picture as a failed image if the image has a reference', as
   expect(await rig.image(id)).toMatchObject({ status: 'failed', inUseCount: 1 });
 });
 
-test('keeps a broken picture as a failed image if the client has received the unfinished image', async () => {
+test('keeps an undecodable picture as a failed image if the client has received the unfinished image', async () => {
   const { rig, processingStarted, release } = await makePausedRig({ inlineMs: 50 });
   const upload = rig.upload(await makeTruncatedPicture());
   await processingStarted;
@@ -66,7 +66,7 @@ test('keeps a broken picture as a failed image if the client has received the un
   await expect.poll(() => rig.image(image.id)).toMatchObject({ status: 'failed' });
 });
 
-test('rejects a broken picture whose image is deleted during the upload, and allows the image to be restored', async () => {
+test('rejects an undecodable picture whose image is deleted during the upload, and allows the image to be restored', async () => {
   const { rig, processingStarted, release } = await makePausedRig();
   const firstUpload = rig.upload(await makeTruncatedPicture()).catch((error: unknown) => error);
   await processingStarted;
@@ -128,7 +128,7 @@ test('treats an upload as new if the image that it waits for is deleted', async 
   expect(await firstUpload).toMatchObject(deletedError);
 });
 
-test('returns the decoding error to uploads that wait while another process decodes the same broken bytes', async () => {
+test('returns the decoding error to uploads that wait while another process decodes the same undecodable bytes', async () => {
   const bytes = await makeTruncatedPicture();
   const { rig, processingStarted, release } = await makePausedRig();
   const firstUpload = rig.upload(bytes).catch((error: unknown) => error);
