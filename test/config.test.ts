@@ -167,7 +167,7 @@ test('accepts a preset as a number, a pair or an object', () => {
     '{"a":{"width":1,"height":1,"quality":101}}',
     '{"a":1,',
   ])
-    expect(listConfigProblems({ PRESETS: text })[0], text).toMatch(/^PRESETS: .*it accepts a JSON object/);
+    expect(listConfigProblems({ PRESETS: text })[0], text).toMatch(/^PRESETS: .*Accepted: a JSON object/);
 });
 
 test('overrides only the thumb preset with THUMBNAIL_SIZE', () => {
