@@ -129,7 +129,7 @@ const otherTypes = [
   'x',
 ];
 
-/** Generates bodies that an operation must reject if it accepts JSON or no body. */
+/** Generates bodies that operations with a JSON body and operations without a body must reject. */
 export function generateRejectedBodies({ bodies, needsBody }: Operation): fc.Arbitrary<Body> {
   const texts = malformedTexts.map((text): [string, string] => [jsonType, text]);
   const oversizedBody: [string, string] = [jsonType, JSON.stringify({ a: 'x'.repeat(2 ** 20) })];
