@@ -83,7 +83,7 @@ describe('connections per address', () => {
     expect((await connectFrom('127.0.0.2')).status).toBe(429);
   });
 
-  test('are closed without a response if they far exceed the limit', async () => {
+  test('are closed without a response if their number far exceeds the limit', async () => {
     const { app, port } = await startLimitedServer(1);
     // The clients send nothing. Otherwise, the server would close connections before the last client connects.
     const sockets = Array.from({ length: 30 }, () =>

@@ -17,7 +17,7 @@ beforeAll(async () => {
     images.push((await upload(server().url, await jpeg(seed), seed < 'd' ? 'left' : 'right')).body);
 });
 
-test('finds an image by id, and by UUID in upper and lower case', async () => {
+test('finds an image by its id, and by its UUID in upper or lower case', async () => {
   const [image] = images;
   for (const ref of [image?.id, image?.uuid, image?.uuid.toUpperCase()])
     expect((await call(`${server().url}/v1/images/${ref}`)).body, String(ref)).toEqual(image);
@@ -74,7 +74,7 @@ test('filters the list by tenant, status and time', async () => {
   expect((await list('created_before=2020-01-01T00:00:00Z')).body.total).toBe(0);
 });
 
-test('lists every image on exactly one page', async () => {
+test('lists each image on exactly one page', async () => {
   const pages = await Promise.all([0, 2, 4, 6].map((offset) => list(`limit=2&offset=${offset}`)));
   expect(pages.map(({ body }) => body.items.length)).toEqual([2, 2, 1, 0]);
   expect(pages.every(({ body }) => body.total === 5)).toBe(true);

@@ -103,7 +103,7 @@ describe('a server that other machines can reach', () => {
     expect(exposedServer().log()).not.toContain('wrong');
   });
 
-  test('reports in its log, in its health report and in vitrine doctor that it is exposed', async () => {
+  test('reports in its log, in the health report and in vitrine doctor that other machines can reach it', async () => {
     const { url, dataDir } = exposedServer();
     expect(exposedServer().log()).toMatch(/"level":"warn".*HOST is 0\.0\.0\.0.*no access control/);
     const healthResponse = await call<{ warnings: string[] }>(`${url}/api/v1/health/detailed`);

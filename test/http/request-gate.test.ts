@@ -175,7 +175,7 @@ describe('the origin of a request', () => {
     }
   });
 
-  test('is included in the error message, with the settings that can allow it', async () => {
+  test('is included in the error message, with the settings that can allow the origin', async () => {
     const app = await makeBareServer({ CORS_ORIGINS: '*' });
     const response = await app.inject({ method: 'POST', url: '/v1/purge', headers: { origin: otherOrigin } });
     const { code, detail } = response.json<{ code: string; detail: string }>();

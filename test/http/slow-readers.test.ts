@@ -24,7 +24,7 @@ async function sendWithoutReading(url: string, request: string) {
 describe('a server whose connections are all used by clients that do not read', () => {
   const server = useServer({ MAX_CONNECTIONS: '6', RESPONSE_STALL_SECONDS: '1' });
 
-  test('soon serves other clients again', async () => {
+  test('closes the stalled connections and serves other clients again', async () => {
     const { url } = server();
     // The response must be larger than the kernel’s socket buffers.
     const noise = { width: 1_900, height: 1_600, channels: 3, background: '#888' } as const;
@@ -47,7 +47,7 @@ describe('a server whose connections are all used by clients that do not read', 
     for (const { socket } of stalledConnections) socket.destroy();
   });
 
-  test('closes the connection after an invalid request if the client keeps it open', async () => {
+  test('closes the connection after an invalid request if the client keeps the connection open', async () => {
     const connection = await connectRaw(server().url);
     connection.socket.allowHalfOpen = true;
     await connection.write('not HTTP\r\n\r\n');

@@ -47,7 +47,7 @@ test('replaces idle and active connections that the server closes', async () => 
     ),
   ]);
   expect(result).toMatchObject({ status: 'rejected', reason: unavailable });
-  // A closed connection may be checked out before the pool notices that it was closed.
+  // A closed connection may be checked out before the pool detects that the server closed it.
   await vi.waitFor(() => query(database), { timeout: waitTimeoutMs, interval: 50 });
 });
 

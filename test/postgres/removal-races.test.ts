@@ -115,7 +115,7 @@ test('attaches content to imports while the upload of the same content is withdr
   await expectExactUsage();
 });
 
-test('reports an upload as missing if it is acknowledged while it is withdrawn', async () => {
+test('reports an upload as missing if it is acknowledged during its withdrawal', async () => {
   const job = await catalog.upload('broken');
   const gate = await closeGate(database, 'AFTER DELETE ON jobs', `OLD.id = ${job.id}`);
   const withdrawal = catalog.withdraw(job, 'broken');

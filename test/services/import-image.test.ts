@@ -23,7 +23,7 @@ async function importOnce(rig: Rig, url: string, tenantName = 'shop') {
   return { id: image.id, outcome, image: (await rig.image(image.id))! };
 }
 
-test('downloads, stores and processes a picture, and names it after the last part of its URL', async () => {
+test('downloads, stores and processes a picture, and uses the last part of the URL as its file name', async () => {
   const { rig, origin } = await setUp();
   const bytes = await makeUniquePicture();
   const url = origin.put('/pictures/red%20vase.jpg?size=big', bytes);

@@ -51,7 +51,7 @@ test('rejects a file that is not a picture before storing anything', async () =>
   await expectNothingStored(rig);
 });
 
-test('keeps an undecodable queued upload as a failed image, and retries it when the picture is uploaded again', async () => {
+test('keeps an undecodable queued upload as a failed image, and retries the image when the picture is uploaded again', async () => {
   const rig = await makeRig(resources);
   const bytes = await makeTruncatedPicture();
   const firstUpload = await rig.upload(bytes, queuedMode);

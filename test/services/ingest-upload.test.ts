@@ -134,7 +134,7 @@ test('creates a new image if the existing image is deleted during the upload', a
   expect(secondUpload.image.id).not.toBe(firstUpload.image.id);
 });
 
-test('returns an unfinished image when an inline upload reaches its time limit, and completes it afterwards', async () => {
+test('returns an unfinished image when an inline upload reaches its time limit, and completes the image afterwards', async () => {
   const rig = await makeRig(resources, { inlineMs: 100 });
   const { image } = await rig.upload(await makeUniquePicture('slow'));
   expect(image).toMatchObject({ status: 'processing', renditions: [] });

@@ -58,7 +58,7 @@ test('makes separate renditions for a copy with a different size', async () => {
   expect((await add(rig, { width: 450 })).renditionsReusedFrom).toBe(largeImage.id);
 });
 
-/** Presets with one preset that is large enough to keep printed text legible. */
+/** One preset, which is large enough to keep printed text legible. */
 const zoomPresets = [{ name: 'zoom', width: 600, height: 600, quality: 85 }];
 
 /** Uploads a box with a printed label. */

@@ -60,7 +60,7 @@ test('omits deleted images', async () => {
   expect(await findSimilar(vase.id)).toMatchObject({ similar: [], searched: 0 });
 });
 
-test('reports why an image has no embedding, and queues a job to create it if possible', async () => {
+test('reports why an image has no embedding, and queues a job to create the embedding if possible', async () => {
   const { rig, add, findSimilar } = await setUp();
   const pendingUpload = await rig.upload(await drawProduct(), { mode: 'queued' });
   await expect(findSimilar(pendingUpload.image.id)).rejects.toMatchObject({

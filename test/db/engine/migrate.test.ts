@@ -33,7 +33,7 @@ test('rolls back a migration that fails midway', async () => {
   expect(await selectRow(database, "SELECT to_regclass('incomplete') AS found")).toEqual({ found: null });
 });
 
-test('merges references that differ only in Unicode form, and recounts them', async () => {
+test('merges references that differ only in Unicode form, and corrects the reference counts', async () => {
   const oldDatabase = await openMigratedTo(7);
   await oldDatabase.runScript(String.raw`
     INSERT INTO tenants (name) VALUES ('shop');

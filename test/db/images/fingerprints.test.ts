@@ -91,7 +91,7 @@ test('lists no neighbours from other tenants or fingerprint versions, and no del
   expect(await findNeighbourIds(vase.hash, 20)).toEqual([]);
 });
 
-test('stores a near-duplicate pair once, and reports it for both images unless one is deleted', async () => {
+test('stores a near-duplicate pair once, and reports the pair for both images unless one of them is deleted', async () => {
   const job = await catalog.upload('lamp');
   const { uuid } = (await catalog.image(id))!;
   const match = { id, uuid, distance: 2, difference: 1.5, reason: 'alike' };

@@ -28,7 +28,7 @@ const countRows = () =>
   );
 const vaseUrl = 'https://example.com/vase.jpg';
 
-/** Functions that create an image of the URL in one state and return its id. */
+/** Functions that create an image of the URL in the given state and return the image’s id. */
 const createImage = {
   async pending() {
     return (await record([makeLine(vaseUrl)]))[0]!.imageId;
@@ -124,7 +124,7 @@ test('rejects a repeated URL with reject-active, and imports it again with allow
   expect(new Set(retriedResults.map(({ imageId }) => imageId)).size).toBe(2);
 });
 
-test('creates one image per tenant for the same URL in one import', async () => {
+test('creates one image per tenant if an import lists the same URL for several tenants', async () => {
   const results = await record([makeLine(vaseUrl), makeLine(vaseUrl, undefined, otherTenant.id)]);
   expect(results.map(({ outcome }) => outcome)).toEqual(['new', 'new']);
   expect(await record([makeLine(vaseUrl, undefined, otherTenant.id)])).toEqual([

@@ -90,7 +90,7 @@ test('does not count the files of a deleted image whose content was uploaded aga
   expect(await expectExactSummary()).toEqual({ images: 1, renditions: 2, bytes: 1318 });
 });
 
-test('counts the bytes of content once if it was uploaded and deleted twice', async () => {
+test('counts the bytes once if the same content was uploaded and deleted twice', async () => {
   await softDelete(await add('vase'));
   await softDelete(await add('vase'));
   expect(await expectExactSummary()).toEqual({ images: 2, renditions: 4, bytes: 1318 });
@@ -115,7 +115,7 @@ test('does not count files of a duplicate that was deleted after the cutoff', as
   expect(await expectExactSummary()).toEqual({ images: 2, renditions: 4, bytes: 1318 });
 });
 
-test('counts only images that were deleted before the cutoff, optionally of one tenant', async () => {
+test('counts only images that were deleted before the cutoff, for all tenants or for one tenant', async () => {
   const [oldId, recentId] = [await add('vase'), await add('lamp')];
   for (const id of [oldId, recentId]) await softDelete(id);
   await database.runScript(

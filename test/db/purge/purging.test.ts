@@ -44,7 +44,7 @@ test('removes the rows of an image and returns its files with their sizes', asyn
   ).toEqual({ images: 0, renditions: 0 });
 });
 
-test('keeps an image that has changed since it was listed', async () => {
+test('keeps an image that has changed since the purge listed it', async () => {
   const changes = {
     used: (id: number) => catalog.references.add(id, 'page'),
     requeued: (id: number) => catalog.jobs.requeue(id, 50),

@@ -118,7 +118,7 @@ test('keeps exactly one owner for shared files, regardless of which image is del
   expect(await checkUsage()).toEqual(oneImage);
 });
 
-test('does not count an image that was deleted during processing until it is restored', async () => {
+test('counts an image that was deleted during processing only after its restoration', async () => {
   const job = await upload('vase');
   await softDelete(job.imageId);
   await finish(job, 'vase');
@@ -127,7 +127,7 @@ test('does not count an image that was deleted during processing until it is res
   expect(await checkUsage()).toEqual(oneImage);
 });
 
-test('counts the bytes of content once if it is deleted, uploaded again and then restored', async () => {
+test('counts the bytes once if content is deleted, uploaded again and then restored', async () => {
   const firstId = await add('vase');
   await softDelete(firstId);
   await add('vase');
@@ -168,7 +168,7 @@ test('still counts replaced files that another image uses', async () => {
   expect(await checkUsage()).toEqual({ images: 2, renditions: 4, originalBytes: 2000, renditionBytes: 636 });
 });
 
-test('counts shared files once if their owner is deleted while it is processed again', async () => {
+test('counts shared files once if the image that owns them is deleted while being processed again', async () => {
   const donorId = await add('vase');
   await addSharer('jugs', donorId);
   await addSharer('cups', donorId);

@@ -33,7 +33,7 @@ const pick = <T>(elements: readonly T[], choice: number): T | undefined => eleme
 
 type Operation = (state: State, content: string, choice: number) => Promise<unknown>;
 
-/** Ends one of the claimed jobs with `finish`, if there are any. */
+/** Ends one of the claimed jobs with `finish`. Does nothing if no job is claimed. */
 async function endJob(
   state: State,
   choice: number,

@@ -13,7 +13,7 @@ import { countWakes } from '../../support/inner/wakes.ts';
 const resources = await useTestResources();
 const retention = { completedJobDays: 7, failedJobDays: 30, importDays: 90, emptyTenantDays: 30 };
 
-test('wakes workers and logs a message only if it takes over leases', async () => {
+test('wakes workers and logs a message only if there are lost leases to take over', async () => {
   const rig = await makeRig(resources);
   const wakes = countWakes(rig.queue);
   const takeOver = makeTakeOverLostLeases(rig);
