@@ -5,8 +5,8 @@ import { renderContent, renderFields, renderType } from './reference-schema.ts';
 import { referenceStyle } from './reference-style.ts';
 
 /**
- * Renders an OpenAPI document as a single HTML page without scripts. The page therefore works under any content
- * security policy, with a keyboard or a screen reader, and on paper.
+ * Renders an OpenAPI document as a single HTML page. The page needs no scripts, can be used with a keyboard or a screen
+ * reader, and can be printed.
  */
 export function renderReferencePage(document: OpenApiDocument, faviconPath: string): string {
   const { info, tags, components } = document;
@@ -128,7 +128,7 @@ ${rows}</dl>
 `;
 }
 
-/** Renders the errors of a status, one per line. The description contains one sentence per error code. */
+/** Renders the errors with one HTTP status as a list. `description` contains one sentence for each error code. */
 function renderErrors(description: string): Html {
   const sentences = description.split(/ (?=`\w+`:)/);
   return html`<ul class="errors">${sentences.map((sentence) => html`<li>${renderText(sentence)}</li>`)}</ul>`;
@@ -136,8 +136,8 @@ function renderErrors(description: string): Html {
 
 function renderContentTypes(contents: Contents, isOpen = false): Html {
   // Media types with the same schema, such as the image formats, share one entry.
-  const bySchema = Map.groupBy(Object.entries(contents), ([, { schema }]) => JSON.stringify(schema));
-  return html`${[...bySchema.values()].map((group) => {
+  const entriesBySchema = Map.groupBy(Object.entries(contents), ([, { schema }]) => JSON.stringify(schema));
+  return html`${[...entriesBySchema.values()].map((group) => {
     const types = group.map(([type]) => type).join(', ');
     const content = renderContent(group[0]?.[1].schema);
     return html`<details${isOpen && ' open'}><summary><code>${types}</code></summary>${content}</details>`;

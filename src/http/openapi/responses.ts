@@ -87,9 +87,9 @@ export function responses(
 }
 
 function problems(codes: readonly ErrorCode[]): Record<number, DocumentedResponse> {
-  const byStatus = Map.groupBy(codes, (code) => errorTable[code].status as number);
+  const codesByStatus = Map.groupBy(codes, (code) => errorTable[code].status as number);
   return Object.fromEntries(
-    Array.from(byStatus, ([status, group]) => [
+    Array.from(codesByStatus, ([status, group]) => [
       status,
       {
         description: group.map((code) => `\`${code}\`: ${errorTable[code].title}.`).join(' '),

@@ -7,7 +7,7 @@ import { lineFields, toLine } from './import-line.ts';
 
 const headerRule = 'The CSV must begin with a header line such as "url,tenant,reference"';
 
-/** Advice for the many CSV files that are not UTF-8 and do not declare their charset. */
+/** Advice for CSV files that are not UTF-8 and whose charset is not declared. */
 const charsetAdvice =
   'save the CSV as UTF-8, or declare its charset, such as Content-Type: text/csv; charset=windows-1252';
 
@@ -16,7 +16,7 @@ const replacementCharacter = '\uFFFD';
 
 /**
  * Returns the lines below the header of a CSV file. A line that cannot be decoded or parsed is returned with its
- * problem, so that the service rejects only that line. `charset` is the declared charset.
+ * problem, so that the import service rejects only that line. `charset` is the declared charset.
  * @throws {AppError} `invalid_request` for a file that is invalid as a whole.
  */
 export function readCsvLines(
@@ -78,8 +78,8 @@ function splitSeparatorLine(text: string): { body: string; delimiter: string } {
 }
 
 /**
- * Detects the delimiter. In many European locales, spreadsheet programs use semicolons. Copied cells are separated by
- * tabs.
+ * Detects the delimiter. In many European locales, spreadsheet programs use semicolons. Cells copied from a
+ * spreadsheet are separated by tabs.
  */
 function detectDelimiter(header: string): string {
   return [',', ';', '\t'].find((delimiter) => header.includes(delimiter)) ?? ',';

@@ -8,7 +8,7 @@ import { responses, originalResponses, renditionResponses } from '../openapi/res
 import { getPrincipal } from '../principal.ts';
 import type { RoutePlugin } from '../route-plugin.ts';
 
-/** Route types. They are declared here because the hottest route has no schema and validates only what it uses. */
+/** Request types of the rendition routes. Fastify does not validate these parameters, for speed. */
 interface RenditionRoute {
   readonly Params: { id: string; preset: string };
   /** A repeated query parameter arrives as an array. */
