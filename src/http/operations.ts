@@ -26,8 +26,8 @@ const healthSchema = z.looseObject({
 });
 
 /**
- * Routes that belong neither to `/v1` nor to a dialect (an older API): `/`, `/healthz` for load balancers, and `/metrics`
- * for Prometheus.
+ * Routes that belong neither to `/v1` nor to a dialect (an older API): `/`, `/healthz` for load balancers, and
+ * `/metrics` for Prometheus.
  */
 export const operationRoutes: RoutePlugin = (app, { services, metrics }) => {
   const tags = ['Health'];

@@ -25,8 +25,8 @@ export interface HttpDependencies {
 }
 
 /**
- * Dependencies of all routes. `/v1` and the dialects (two older APIs) use the same `services`, so that business rules are
- * not duplicated.
+ * Dependencies of all routes. `/v1` and the dialects (two older APIs) use the same `services`, so that business rules
+ * are not duplicated.
  */
 export interface RouteDependencies extends HttpDependencies {
   readonly config: HttpConfig;

@@ -48,7 +48,9 @@ const backslash = '\\'.charCodeAt(0);
 const openingCodes = new Set(['[', '{'].map((char) => char.charCodeAt(0)));
 const closingCodes = new Set([']', '}'].map((char) => char.charCodeAt(0)));
 
-/** Whether arrays and objects in a JSON text are nested deeper than `maximum`. Scans the text once, without allocating. */
+/**
+ * Whether arrays and objects in a JSON text are nested deeper than `maximum`. Scans the text once, without allocating.
+ */
 export function isDeeperThan(json: string, maximum: number): boolean {
   let depth = 0;
   let isInString = false;

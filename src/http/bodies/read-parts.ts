@@ -27,8 +27,8 @@ export interface PartReader {
 
 /**
  * Reads a `multipart/form-data` body part by part. Calls `onPart` for each part with a field name. `onPart` must read
- * the part to its end; if `onPart` throws, the whole form fails. The size limit also applies to bodies without a declared
- * length.
+ * the part to its end; if `onPart` throws, the whole form fails. The size limit also applies to bodies without a
+ * declared length.
  */
 export function readParts(
   request: IncomingMessage,
@@ -43,7 +43,7 @@ export function readParts(
   let currentPart: Readable | undefined;
 
   parser.on('part', (part: Readable) => {
-    // A truncated part also emits an error, possibly before anything reads it. An unhandled error would end the process.
+    // A truncated part also emits an error, possibly before it is read. An unhandled error would end the process.
     part.on('error', () => fail(truncatedFormError()));
     part.once('header', (headers: PartHeaders) => {
       partCount += 1;

@@ -38,7 +38,10 @@ function toValidationError(location: string, issues: readonly z.core.$ZodIssue[]
     // A number that is far too large violates two rules; the first message is enough.
     if (!errors.has(field)) errors.set(field, message);
   }
-  const listedErrors = Array.from(errors, ([field, message]) => `${field}: ${message}`).slice(0, maxListedErrors);
+  const listedErrors = Array.from(errors, ([field, message]) => `${field}: ${message}`).slice(
+    0,
+    maxListedErrors,
+  );
   const unlistedCount = errors.size - listedErrors.length;
   const suffix =
     unlistedCount > 0

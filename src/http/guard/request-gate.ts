@@ -13,7 +13,7 @@ interface Rule {
 
 type ServerConfig = HttpConfig['server'];
 
-/** Methods that pages from all origins may use. Only pages whose origin is in `CORS_ORIGINS` can read the responses. */
+/** Methods that pages from all origins may use. Only pages that `CORS_ORIGINS` allows can read the responses. */
 const safeMethods = new Set(['GET', 'HEAD', 'OPTIONS']);
 
 const isAnyMethod = (): boolean => true;
@@ -132,7 +132,7 @@ function quote(text: string): string {
 
 /**
  * Rejects requests with more than one `Host` header, as RFC 9112 §3.2 requires. Node uses the first header, but a proxy
- * may have used the last.
+ * may have used the last one.
  */
 export function rejectMultipleHosts(app: FastifyInstance): void {
   app.addHook('onRequest', (request, _reply, done) => {

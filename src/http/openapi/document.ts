@@ -50,7 +50,7 @@ export function describeRoutes(app: FastifyInstance): void {
 type Transform = typeof jsonSchemaTransform;
 
 /** Temporarily marks operations with an optional body. The Swagger plugin marks all bodies as required. */
-const optionalBody = 'x-optional-body';
+const optionalBodyMarker = 'x-optional-body';
 
 /** Errors that can occur before the handler runs, for methods that allow a body. */
 const earlyErrors = responses({}, 'origin_not_allowed', 'body_too_large', 'unsupported_body');
@@ -74,7 +74,7 @@ const transform: Transform = (input) => {
     schema: {
       ...transformed.schema,
       body: { content: toBodyContents(input, bodies) },
-      ...(isOptional && { [optionalBody]: true }),
+      ...(isOptional && { [optionalBodyMarker]: true }),
     },
   };
 };
@@ -110,8 +110,8 @@ const transformObject: typeof jsonSchemaTransformObject = (input) => {
 
 function markOptionalBodies(paths: Paths): void {
   for (const operation of Object.values(paths).flatMap((operations) => Object.values(operations))) {
-    if (operation[optionalBody] && operation.requestBody) operation.requestBody.required = false;
-    delete operation[optionalBody];
+    if (operation[optionalBodyMarker] && operation.requestBody) operation.requestBody.required = false;
+    delete operation[optionalBodyMarker];
   }
 }
 

@@ -44,9 +44,9 @@ export async function sendRendition(
 }
 
 /**
- * Sends a cached rendition. This is the most frequent response, so it bypasses Fastify's serialization and header objects
- * (`npm run bench:read` shows the effect). `onResponse` hooks still run. `extraHeaders` is a flat array of names and
- * values.
+ * Sends a cached rendition. This is the most frequent response, so it bypasses Fastify's serialization and header
+ * objects (`npm run bench:read` shows the effect). `onResponse` hooks still run. `extraHeaders` is a flat array of
+ * names and values.
  */
 export function sendCachedRendition(
   request: FastifyRequest,

@@ -16,7 +16,10 @@ export type ExplainMissingRoute = (
   readonly allowedMethods: readonly string[];
 };
 
-/** Collects all routes that are registered after this call, so that a wrong method gets 405 instead of 404. */
+/**
+ * Collects all routes that are registered after this call. The returned function uses them to distinguish a wrong
+ * method (405) from an unknown path (404).
+ */
 export function collectRoutes(app: FastifyInstance): ExplainMissingRoute {
   const routes = new Map<string, KnownRoute>();
   app.addHook('onRoute', ({ url, method }) => {

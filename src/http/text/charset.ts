@@ -32,7 +32,8 @@ export interface LenientText {
 export function decodeLeniently(bytes: Uint8Array, declaredCharset?: string): LenientText {
   const decoded = decodeText(bytes, declaredCharset);
   if ('text' in decoded) return { text: decoded.text, problem: undefined };
-  const decoder = makeDecoder(detectMarkedCharset(bytes) ?? declaredCharset ?? utf8, false) ?? new TextDecoder();
+  const decoder =
+    makeDecoder(detectMarkedCharset(bytes) ?? declaredCharset ?? utf8, false) ?? new TextDecoder();
   return { text: decoder.decode(bytes), problem: decoded.problem };
 }
 

@@ -34,7 +34,10 @@ export function* readCsvRecords(text: string, delimiter: string): Generator<CsvR
   }
 }
 
-/** Returns the index after the last line of the record that begins at index `start`. Quoted cells can contain line breaks. */
+/**
+ * Returns the index after the last line of the record that begins at index `start`. Quoted cells can contain line
+ * breaks.
+ */
 function findRecordEnd(lines: readonly string[], start: number): number {
   let length = 0;
   let isQuoted = false;

@@ -66,9 +66,7 @@ export const imageSchema = z
     renditions_reused_from: z
       .int()
       .nullable()
-      .describe(
-        'Id of the donor: the image with the same pixels whose renditions this image reuses.',
-      ),
+      .describe('Id of the donor: the image with the same pixels whose renditions this image reuses.'),
     duplicate_of: z.int().nullable().describe('Id of the first image with this content.'),
     damaged: z
       .boolean()

@@ -8,16 +8,16 @@ import { readJsonBody } from '../bodies/json-body.ts';
 import type { RequestBodies } from '../openapi/bodies.ts';
 import { readBodyType, readCharset } from '../bodies/body-type.ts';
 import { readCsvLines } from './import-csv.ts';
-import { toLine } from './import-line.ts';
+import { toImportLine } from './import-line.ts';
 
 /** Maximum number of lines in an import. */
 const maxLines = 1_000;
 
-const url = textField(8_192).describe('`http` or `https` URL of the image.');
-const tenant = textField(200).describe("Name of the tenant; defaults to the import's tenant.");
+const urlField = textField(8_192).describe('`http` or `https` URL of the image.');
+const tenantField = textField(200).describe("Name of the tenant; defaults to the import's tenant.");
 const validItem = z.strictObject({
-  url,
-  tenant: tenant.optional(),
+  url: urlField,
+  tenant: tenantField.optional(),
   reference: textField(1_000)
     .optional()
     .describe('Identifies what uses the image, for example `product-42` for a product.'),
@@ -33,7 +33,7 @@ function makeImportBody<Url extends z.ZodType, Item extends z.ZodType>(urlSchema
         .max(maxLines)
         .optional()
         .describe('URLs with their own tenant and reference, as an alternative to `urls`.'),
-      tenant: tenant
+      tenant: tenantField
         .optional()
         .describe(
           'Tenant for lines without a tenant; defaults to the query parameter `tenant`, then to `default`.',
@@ -47,7 +47,7 @@ function makeImportBody<Url extends z.ZodType, Item extends z.ZodType>(urlSchema
 
 // The OpenAPI document describes only valid lines. The parser also accepts invalid lines, because they are rejected
 // individually later.
-const validBody = makeImportBody(url, validItem);
+const validBody = makeImportBody(urlField, validItem);
 const lenientBody = makeImportBody(z.unknown(), z.unknown());
 
 /** Request bodies of `POST /v1/imports`. */
@@ -79,5 +79,5 @@ export function readImportLines(request: FastifyRequest, tenantName = defaultTen
   }
   const { urls, items, tenant } = readJsonBody(request, lenientBody);
   const lines = items ?? (urls ?? []).map((entry) => ({ url: entry }));
-  return lines.map((line) => toLine(line, tenant ?? tenantName));
+  return lines.map((line) => toImportLine(line, tenant ?? tenantName));
 }

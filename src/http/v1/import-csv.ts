@@ -3,7 +3,7 @@ import type { UrlToImport } from '../../services/ingest-urls.ts';
 import { decodeLeniently } from '../text/charset.ts';
 import { type CsvRecord, readCsvRecords } from '../text/csv-records.ts';
 import { quoteValue } from '../fields/validation.ts';
-import { lineFields, toLine } from './import-line.ts';
+import { lineFields, toImportLine } from './import-line.ts';
 
 const headerRule = 'The CSV must begin with a header line such as "url,tenant,reference"';
 
@@ -33,10 +33,10 @@ export function readCsvLines(
   if (records.length === 0) throw invalidRequest('The CSV has no lines below its header.');
   if (records.length > maxLines)
     throw invalidRequest(`The CSV has more than ${maxLines.toLocaleString('en-US')} lines below its header.`);
-  return records.map((record) => toImportLine(record, columns, tenantName, decoded.problem));
+  return records.map((record) => convertRecord(record, columns, tenantName, decoded.problem));
 }
 
-function toImportLine(
+function convertRecord(
   { line, cells, problem }: CsvRecord,
   columns: readonly string[],
   tenantName: string,
@@ -46,7 +46,7 @@ function toImportLine(
   const fields = columns.map((name, index) => [name, cells[index]] as const).filter(([, cell]) => cell);
   const lineProblem = problem ?? findProblem(cells, columns, charsetProblem);
   const locatedProblem = lineProblem && `${lineProblem} (line ${line} of the file)`;
-  return toLine(
+  return toImportLine(
     Object.fromEntries(fields),
     tenantName,
     ...(locatedProblem === undefined ? [] : [locatedProblem]),
@@ -71,9 +71,9 @@ function findProblem(
 
 /** Splits off a first line such as `sep=;`, with which some spreadsheet programs declare the delimiter. */
 function splitSeparatorLine(text: string): { body: string; delimiter: string } {
-  const [line, declared] = /^sep=(.)(?:\r\n|\n|\r|$)/i.exec(text) ?? [];
-  if (line !== undefined && declared !== undefined)
-    return { body: text.slice(line.length), delimiter: declared };
+  const [line, declaredDelimiter] = /^sep=(.)(?:\r\n|\n|\r|$)/i.exec(text) ?? [];
+  if (line !== undefined && declaredDelimiter !== undefined)
+    return { body: text.slice(line.length), delimiter: declaredDelimiter };
   return { body: text, delimiter: detectDelimiter(firstLine(text)) };
 }
 

@@ -7,7 +7,7 @@ export const lineFields = ['url', 'tenant', 'reference'] as const;
 type Fields = Readonly<Record<string, unknown>>;
 
 /** Converts an import line to the input of the import service, which rejects a line that has a problem. */
-export function toLine(line: unknown, tenantName: string, problem = findProblem(line)): UrlToImport {
+export function toImportLine(line: unknown, tenantName: string, problem = findProblem(line)): UrlToImport {
   const { url, tenant, reference }: Fields = isObject(line) ? line : { url: line };
   return {
     url: asText(url) ?? '',
@@ -41,8 +41,8 @@ function asText(value: unknown): string | undefined {
 }
 
 /**
- * Replaces control characters, lone surrogates and U+FFFD. Rejected lines are also stored and logged, where some of these
- * characters would cause problems.
+ * Replaces control characters, lone surrogates and U+FFFD. Rejected lines are also stored and logged, where some of
+ * these characters would cause problems.
  */
 function toPrintable(text: string): string {
   return text.replaceAll(/[\p{Cc}\p{Cs}\uFFFD]/gu, '?');

@@ -1,7 +1,7 @@
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { z } from 'zod';
 import { AppError } from '../../errors.ts';
-import { makeCrossOriginHeaders, setHeaders, withoutCors } from '../guard/cors.ts';
+import { makeGetCorsHeaders, setHeaders, withoutCorsPlugin } from '../guard/cors.ts';
 import { sendCachedRendition, sendOriginal, sendRendition } from '../responses/image-responses.ts';
 import { imageParams, parseImageRef } from '../fields/fields.ts';
 import { responses, originalResponses, renditionResponses } from '../openapi/responses.ts';
@@ -64,7 +64,7 @@ export const pictureRoutes: RoutePlugin = (app, { services, config: { presets, s
       ),
   );
 
-  const getCorsHeaders = makeCrossOriginHeaders(server);
+  const getCorsHeaders = makeGetCorsHeaders(server);
   const serveRendition = (request: RenditionRequest, reply: FastifyReply, preset: string) => {
     const principal = getPrincipal(request);
     const { id } = request.params;
@@ -82,7 +82,7 @@ export const pictureRoutes: RoutePlugin = (app, { services, config: { presets, s
   app.get<RenditionRoute>(
     '/images/:id/renditions/:preset',
     {
-      config: withoutCors,
+      config: withoutCorsPlugin,
       schema: {
         tags,
         summary: 'Download a rendition',
@@ -102,7 +102,7 @@ export const pictureRoutes: RoutePlugin = (app, { services, config: { presets, s
   app.get<RenditionRoute>(
     '/images/:id/thumbnail',
     {
-      config: hasThumbnails ? withoutCors : {},
+      config: hasThumbnails ? withoutCorsPlugin : {},
       schema: {
         tags,
         summary: `Download the rendition "${thumbnailPreset}"`,

@@ -22,7 +22,10 @@ export const uploadFields = {
 };
 
 const offerBody = z.strictObject({
-  size_bytes: z.int().min(1).describe('Exact size of the file, in bytes. The store rejects a file of any other size.'),
+  size_bytes: z
+    .int()
+    .min(1)
+    .describe('Exact size of the file, in bytes. The store rejects a file of any other size.'),
   ...uploadFields,
 });
 

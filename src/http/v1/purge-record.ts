@@ -50,7 +50,9 @@ export const purgeDeletedSchema = z.object({
     .describe(
       'Number of renditions older than the cutoff, including renditions of images that are not deleted.',
     ),
-  renditions_to_delete: z.int().describe('How many of the renditions in `renditions_found` belong to deleted images.'),
+  renditions_to_delete: z
+    .int()
+    .describe('How many of the renditions in `renditions_found` belong to deleted images.'),
   deleted_count: z.int().describe('Number of purged images; 0 in a dry run.'),
   deleted_renditions: z.int(),
   deleted_files: z.int(),

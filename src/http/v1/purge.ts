@@ -20,7 +20,9 @@ const purgeUnusedBody = z.strictObject({
   confirm_token: confirmTokenField.describe(
     'Value of `PURGE_CONFIRM_TOKEN`. Can be sent in the header `X-Confirm-Token` instead. Required unless `dry_run` is `true`.',
   ),
-  tenant: tenantField.nullish().describe('Tenant whose images are purged. Without this field, the images of all tenants are purged.'),
+  tenant: tenantField
+    .nullish()
+    .describe('Tenant whose images are purged. Without this field, the images of all tenants are purged.'),
   min_age_days: z.int().min(0).max(maxDays).default(0).describe('Minimum age of the images, in days.'),
 });
 const purgeDeletedBody = z.strictObject({

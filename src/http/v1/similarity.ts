@@ -19,7 +19,11 @@ const similarResponseSchema = z.object({
   similar: z.array(similarSchema).describe('Best match first.'),
   ...searchFields,
 });
-const duplicatesResponseSchema = z.object({ id: z.int(), uuid: z.uuid(), duplicates: z.array(duplicateSchema) });
+const duplicatesResponseSchema = z.object({
+  id: z.int(),
+  uuid: z.uuid(),
+  duplicates: z.array(duplicateSchema),
+});
 const searchResponseSchema = z.object({
   near_duplicates: z.array(duplicateSchema).describe('Exact copies and near-duplicates, closest first.'),
   similar: z.array(similarSchema).describe('Best match first.'),
@@ -40,7 +44,9 @@ export const similarityRoutes: RoutePlugin = (app, { services, receiveUploadForm
         params: imageParams,
         querystring: similarityQuery,
         response: responses(
-          { 200: json(similarResponseSchema, 'Similar images, except the image itself and its exact copies.') },
+          {
+            200: json(similarResponseSchema, 'Similar images, except the image itself and its exact copies.'),
+          },
           'invalid_request',
           'image_not_found',
           'fingerprint_not_ready',

@@ -31,7 +31,12 @@ export const assetRoutes: RoutePlugin = (app, { services, receiveUploadForm }) =
           'A worker creates the renditions. If the tenant already has an image with the same bytes, `status` is `exists` and there is no job.',
         bodies: pictureForm({ tenant_name: tenantFormField }),
         response: responses(
-          { 200: json(uploadSchema, '`status` is `uploaded`, or `exists` if the tenant already had the image.') },
+          {
+            200: json(
+              uploadSchema,
+              '`status` is `uploaded`, or `exists` if the tenant already had the image.',
+            ),
+          },
           'invalid_request',
           'invalid_tenant',
           ...fileErrors,

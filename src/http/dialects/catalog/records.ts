@@ -88,7 +88,9 @@ export const comparisonSchema = z.object({
         note: z.string(),
       }),
     )
-    .describe('Comparisons with the original and with each rendition, keyed by `original` or by preset name.'),
+    .describe(
+      'Comparisons with the original and with each rendition, keyed by `original` or by preset name.',
+    ),
   note: z.string(),
 });
 
