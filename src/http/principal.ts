@@ -2,8 +2,8 @@ import type { FastifyRequest } from 'fastify';
 import { type Caller, unrestrictedPrincipal, type Principal } from '../model/principal.ts';
 
 /**
- * Returns the principal of a request, which services use to check permissions. All routes call this function, so that
- * access control can be added in one place.
+ * Returns the principal of a request: its caller and permissions. All routes call this function, so that access control
+ * can be added in one place.
  */
 export function getPrincipal(request: FastifyRequest): Principal {
   return { ...unrestrictedPrincipal, caller: getCaller(request) };

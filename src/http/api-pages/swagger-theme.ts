@@ -36,7 +36,7 @@ html:not(.dark-mode) .json-schema-2020-12-expand-deep-button { color: #566273; }
 }
 `;
 
-/** Adds a viewport `meta` tag, which Swagger UI lacks. Also gives the logo alternative text and a suitable link. */
+/** Adds a viewport `meta` tag. Also gives the logo alternative text and links it to the reference page. */
 const script = `
 const viewport = document.createElement('meta');
 viewport.name = 'viewport';

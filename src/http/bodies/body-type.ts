@@ -5,7 +5,7 @@ import { parseHeaderParameters } from '../text/header-parameters.ts';
 
 declare module 'fastify' {
   interface FastifyContextConfig {
-    /** Whether requests to this route must not have a body unless the route declares one in `schema.bodies`. */
+    /** Whether the route rejects all bodies if `schema.bodies` is not set. */
     readonly rejectsUndeclaredBodies?: true;
   }
 }

@@ -43,7 +43,7 @@ export function readParts(
   let currentPart: Readable | undefined;
 
   parser.on('part', (part: Readable) => {
-    // A truncated part also emits an error, possibly before it is read. An unhandled error would end the process.
+    // A truncated part also emits an error, possibly before the part is read. An unhandled error would end the process.
     part.on('error', () => fail(truncatedFormError()));
     part.once('header', (headers: PartHeaders) => {
       partCount += 1;

@@ -5,7 +5,7 @@ import { wholeNumberField } from './fields.ts';
 /** Allowed characters and length of a cursor. */
 const cursorPattern = /^[A-Za-z0-9_-]{1,20}$/;
 
-/** Encodes the position of the next page as a cursor. Its format can change, so clients must treat it as opaque. */
+/** Encodes the position of the next page as a cursor. Clients must not parse cursors, because the format can change. */
 export function writeCursor(position: number | undefined): string | null {
   return position === undefined ? null : Buffer.from(String(position)).toString('base64url');
 }

@@ -16,10 +16,10 @@ interface ResponseProgress {
 const checksPerTimeout = 10;
 
 /**
- * Closes connections whose client has not read any of the response for `stallMs`, because they could hold resources
- * forever. A change in the number of buffered bytes counts as progress. Time without buffered bytes does not count as a
- * stall, because the response is still being prepared or the upload is still arriving. Other limits apply in these
- * cases.
+ * Closes connections whose client has not read any of the response for `stallMs`. Without a limit, a client could hold
+ * resources forever. A change in the number of buffered bytes counts as progress. Time without buffered bytes does not
+ * count as a stall, because the response is still being prepared or the upload is still arriving. Other limits apply in
+ * these cases.
  */
 export function closeStalledResponses(app: FastifyInstance, stallMs: number): void {
   const intervalMs = stallMs / checksPerTimeout;

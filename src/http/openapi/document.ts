@@ -126,8 +126,8 @@ function collectReferences(node: unknown, schemas: Record<string, object>, usedN
 
 /**
  * Removes noise that Zod generates: the bounds of safe integers and the patterns of named formats. Also removes
- * `additionalProperties: false` from responses, because later versions of the API may add fields.
- * Request bodies keep that setting.
+ * `additionalProperties: false` from responses, because later versions of the API may add fields. Request
+ * bodies keep that setting.
  */
 function simplifySchemas(node: unknown, isRequest = false): unknown {
   if (Array.isArray(node)) return node.map((entry) => simplifySchemas(entry, isRequest));

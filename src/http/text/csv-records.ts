@@ -68,7 +68,9 @@ function parseRecord(record: string, delimiter: string): Pick<CsvRecord, 'cells'
   }
 }
 
-/** Removes spaces around a cell. `trim` would also remove a byte order mark, which must be reported. */
+/**
+ * Removes spaces around a cell. `String.prototype.trim` would also remove a byte order mark, which must be reported.
+ */
 function trimCell(cell: string): string {
   return cell.replaceAll(/^[ \t\f\v]+|[ \t\f\v]+$/g, '');
 }

@@ -59,7 +59,9 @@ export const purgeDeletedSchema = z.object({
   deleted_bytes: z.int().describe('Number of freed bytes; 0 in a dry run.'),
   bytes_to_delete: z
     .int()
-    .describe('Number of bytes that purging all deleted images would free, calculated before the purge.'),
+    .describe(
+      'Number of bytes that purging all images counted in `images_to_delete` would free, calculated before the purge.',
+    ),
   remaining,
   errors,
 });
@@ -76,7 +78,7 @@ export function toPurgeUnusedRecord(report: PurgeUnusedReport): z.input<typeof p
     remaining: report.remaining,
     images: report.candidates.map(toCandidateRecord),
     warnings: [...report.warnings],
-    errors: errorsOrNull(report.errors),
+    errors: nullIfEmpty(report.errors),
   };
 }
 
@@ -98,7 +100,7 @@ export function toPurgeDeletedRecord(
     deleted_bytes: report.bytes,
     bytes_to_delete: report.bytesToDelete,
     remaining: report.remaining,
-    errors: errorsOrNull(report.errors),
+    errors: nullIfEmpty(report.errors),
   };
 }
 
@@ -114,6 +116,6 @@ function toCandidateRecord(candidate: PurgeCandidate): z.input<typeof candidateS
   };
 }
 
-function errorsOrNull(errors: readonly string[]): string[] | null {
+function nullIfEmpty(errors: readonly string[]): string[] | null {
   return errors.length === 0 ? null : [...errors];
 }

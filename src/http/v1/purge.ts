@@ -82,7 +82,7 @@ export const purgeRoutes: RoutePlugin = (app, { services, config }) => {
         tags,
         summary: 'Purge deleted images',
         description:
-          'Permanently removes images that were deleted at least `days` days ago, together with their files. The request is a dry run unless the body sets `dry_run` to `false`. In that case, the confirmation token is required if the server is reachable from other machines.',
+          'Permanently removes images that were deleted at least `days` days ago, together with their files. The request is a dry run unless the body sets `dry_run` to `false`. If the server is reachable from other machines, a purge that is not a dry run requires the confirmation token.',
         bodies: jsonBody(purgeDeletedBody),
         response: responses(
           { 200: json(purgeDeletedSchema, 'What was removed or, in a dry run, what would be removed.') },
