@@ -65,19 +65,19 @@ function listEndpoints({ paths }: OpenApiDocument): Endpoint[] {
 }
 
 function renderNavigation({ tag, endpoints }: Group): Html {
-  return html`<p class="group"><a href="#${groupAnchor(tag.name)}">${tag.name}</a></p>
+  return html`<p class="group"><a href="#${getGroupAnchor(tag.name)}">${tag.name}</a></p>
 <ul>
 ${endpoints.map(
   (
     endpoint,
-  ) => html`<li><a class="${endpoint.method.toLowerCase()}" href="#${endpointAnchor(endpoint)}"><span class="method">${endpoint.method}</span> <span>${addBreakPoints(endpoint.path)}</span></a></li>
+  ) => html`<li><a class="${endpoint.method.toLowerCase()}" href="#${getEndpointAnchor(endpoint)}"><span class="method">${endpoint.method}</span> <span>${addBreakPoints(endpoint.path)}</span></a></li>
 `,
 )}</ul>
 `;
 }
 
 function renderGroup({ tag, endpoints }: Group): Html {
-  return html`<h2 id="${groupAnchor(tag.name)}">${tag.name}</h2>
+  return html`<h2 id="${getGroupAnchor(tag.name)}">${tag.name}</h2>
 <p>${renderText(tag.description)}</p>
 ${endpoints.map(renderEndpoint)}`;
 }
@@ -85,7 +85,7 @@ ${endpoints.map(renderEndpoint)}`;
 function renderEndpoint(endpoint: Endpoint): Html {
   const { method, path, operation } = endpoint;
   const { summary, description, parameters = [], requestBody, responses } = operation;
-  const anchor = endpointAnchor(endpoint);
+  const anchor = getEndpointAnchor(endpoint);
   return html`<section class="endpoint" id="${anchor}">
 <h3 class="${method.toLowerCase()}"><a href="#${anchor}"><span class="method">${method}</span> ${path}</a></h3>
 <p class="summary">${summary ?? ''}</p>
@@ -153,11 +153,11 @@ ${renderFields(schema)}
 `;
 }
 
-function endpointAnchor({ method, path }: Endpoint): string {
+function getEndpointAnchor({ method, path }: Endpoint): string {
   return `${method.toLowerCase()}${path.replaceAll(/[^A-Za-z0-9]+/g, '-')}`;
 }
 
-function groupAnchor(name: string): string {
+function getGroupAnchor(name: string): string {
   return `group-${name.toLowerCase().replaceAll(' ', '-')}`;
 }
 

@@ -59,9 +59,9 @@ export function readPartHead(headers: PartHeaders): PartHead | undefined {
  */
 export function decodeFilename({ plain, extended }: RawFilename, charset: string | undefined): string {
   const decoded = extended === undefined ? undefined : decodeExtended(extended);
-  if (decoded && 'text' in decoded) return baseName(decoded.text);
+  if (decoded && 'text' in decoded) return getBaseName(decoded.text);
   const fallback = plain === undefined ? decoded : decodeText(Buffer.from(plain, 'latin1'), charset);
-  if (fallback && 'text' in fallback) return baseName(unescapeQuotes(fallback.text));
+  if (fallback && 'text' in fallback) return getBaseName(unescapeQuotes(fallback.text));
   throw invalidRequest(
     `The file name ${fallback?.problem}. Send it as UTF-8, or declare the form's charset in the field "_charset_".`,
   );
@@ -83,7 +83,7 @@ function unescapeQuotes(name: string): string {
   return name.replaceAll('%22', '"');
 }
 
-function baseName(name: string): string {
+function getBaseName(name: string): string {
   const base = name.split(/[/\\]/).at(-1) ?? '';
   return base === '.' || base === '..' ? '' : base;
 }

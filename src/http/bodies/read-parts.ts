@@ -111,7 +111,7 @@ function pump(
     () => fail(new AppError('request_timeout', `No data arrived for ${idleMs / 1000} s.`)),
     idleMs,
   );
-  const write = (chunk: Buffer) => {
+  const writeChunk = (chunk: Buffer) => {
     idleTimer.refresh();
     receivedBytes += chunk.length;
     if (receivedBytes > bodyBytes) fail(bodyTooLargeError(bodyBytes));
@@ -125,7 +125,7 @@ function pump(
     // The parser never emits `drain` if its last write both filled the part's buffer and ended the part.
     request.resume();
   });
-  request.on('data', write);
+  request.on('data', writeChunk);
   request.once('end', () => {
     if (!isFinished) parser.end();
   });
@@ -135,7 +135,7 @@ function pump(
     if (!request.complete) fail(connectionLostError());
   });
   return () => {
-    request.off('data', write);
+    request.off('data', writeChunk);
   };
 }
 

@@ -196,8 +196,8 @@ function decodeFields(fields: ReceivedParts['fields'], formCharset: string | und
       throw invalidRequest(
         `The form field ${name} ${decoded.problem}. Send it as UTF-8, or declare its charset.`,
       );
-    const previous = values.get(head.field);
-    if (previous !== undefined && previous !== decoded.text)
+    const previousValue = values.get(head.field);
+    if (previousValue !== undefined && previousValue !== decoded.text)
       throw invalidRequest(`The form has the field ${name} more than once, with different values.`);
     values.set(head.field, decoded.text);
   }

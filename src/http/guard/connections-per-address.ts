@@ -61,12 +61,12 @@ export function limitConnectionsPerAddress(
     const key = toAddressKey(remoteAddress);
     const count = (counts.get(key) ?? 0) + 1;
     counts.set(key, count);
-    socket.once('close', () => release(key));
+    socket.once('close', () => releaseConnection(key));
     if (count > maxConnections + maxRejected) socket.destroy();
     else if (count > maxConnections) rejectedSockets.add(socket);
   });
 
-  function release(key: string): void {
+  function releaseConnection(key: string): void {
     const remaining = (counts.get(key) ?? 1) - 1;
     if (remaining > 0) counts.set(key, remaining);
     else counts.delete(key);

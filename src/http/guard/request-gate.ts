@@ -65,7 +65,7 @@ function makeHostCheck({ isOnLoopback, allowedHosts }: ServerConfig): Rule['reje
   }
 
   return ({ raw }) => {
-    const rejectedHost = [targetAuthority(raw.url), raw.headers.host].find(
+    const rejectedHost = [getTargetAuthority(raw.url), raw.headers.host].find(
       // HTTP/1.0 allows requests without a host, but browsers always send one.
       (authority) => authority !== undefined && authority !== '' && !isAllowed(authority),
     );
@@ -83,7 +83,7 @@ function isServedHost(host: string, allowedHosts: readonly string[]): boolean {
 }
 
 /** Returns the authority of an absolute-form target (`GET http://host/path`), which takes precedence over `Host`. */
-function targetAuthority(target: string | undefined): string | undefined {
+function getTargetAuthority(target: string | undefined): string | undefined {
   if (target === undefined || target.startsWith('/') || target === '*') return undefined;
   return /^[a-z][a-z\d+.-]*:\/\/([^/?#]*)/i.exec(target)?.[1];
 }
@@ -98,7 +98,7 @@ function makeOriginCheck({ corsOrigins, publicOrigin }: ServerConfig): Rule['rej
   return ({ raw }) => {
     const { origin, host } = raw.headers;
     if (origin === undefined || allowedOrigins.has(origin)) return undefined;
-    if (hasSameHost(origin, targetAuthority(raw.url) ?? host)) return undefined;
+    if (hasSameHost(origin, getTargetAuthority(raw.url) ?? host)) return undefined;
     if (origin === 'null')
       return 'Pages with a null origin (local files, sandboxed frames) may not write. Serve the page over HTTP, and add its origin to CORS_ORIGINS.';
     const wildcardHint = corsOrigins === '*' ? ' (`*` in CORS_ORIGINS allows reads only)' : '';

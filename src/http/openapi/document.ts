@@ -100,7 +100,7 @@ const transformObject: typeof jsonSchemaTransformObject = (input) => {
   // Zod emits every schema twice, for input and for output.
   const schemas = { ...document.components?.schemas } as Record<string, object>;
   const usedNames = new Set<string>();
-  collectReferences(paths, schemas, usedNames);
+  collectUsedNames(paths, schemas, usedNames);
   const components = [...usedNames].toSorted().map((name) => [name, simplifySchemas(schemas[name])]);
   return Object.assign(document, {
     paths,
@@ -116,11 +116,11 @@ function markOptionalBodies(paths: Paths): void {
 }
 
 /** Adds to `usedNames` the names of all components that `node` refers to, directly or through other components. */
-function collectReferences(node: unknown, schemas: Record<string, object>, usedNames: Set<string>): void {
+function collectUsedNames(node: unknown, schemas: Record<string, object>, usedNames: Set<string>): void {
   for (const [, name = ''] of JSON.stringify(node).matchAll(/"#\/components\/schemas\/(\w+)"/g)) {
     if (usedNames.has(name)) continue;
     usedNames.add(name);
-    collectReferences(schemas[name], schemas, usedNames);
+    collectUsedNames(schemas[name], schemas, usedNames);
   }
 }
 

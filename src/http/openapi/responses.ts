@@ -83,10 +83,10 @@ export function responses(
   successes: Readonly<Record<number, DocumentedResponse | z.ZodType>>,
   ...errors: ErrorCode[]
 ): Record<string, unknown> {
-  return { ...successes, ...problems(errors) };
+  return { ...successes, ...documentErrors(errors) };
 }
 
-function problems(codes: readonly ErrorCode[]): Record<number, DocumentedResponse> {
+function documentErrors(codes: readonly ErrorCode[]): Record<number, DocumentedResponse> {
   const codesByStatus = Map.groupBy(codes, (code) => errorTable[code].status as number);
   return Object.fromEntries(
     Array.from(codesByStatus, ([status, group]) => [

@@ -29,10 +29,10 @@ export function collectRoutes(app: FastifyInstance): ExplainMissingRoute {
     for (const allowedMethod of [method].flat()) route.methods.add(allowedMethod);
     routes.set(url, route);
   });
-  return (method, url) => explain(routes, method, url.split('?')[0] ?? '');
+  return (method, url) => explainMissingRoute(routes, method, url.split('?')[0] ?? '');
 }
 
-function explain(routes: ReadonlyMap<string, KnownRoute>, method: string, path: string) {
+function explainMissingRoute(routes: ReadonlyMap<string, KnownRoute>, method: string, path: string) {
   const matchingRoutes = [...routes.values()].filter(({ pattern }) => pattern.test(path));
   const allowedMethods = [...new Set(matchingRoutes.flatMap(({ methods }) => [...methods]))].toSorted();
   const shortPath = path.slice(0, 200);

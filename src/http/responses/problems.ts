@@ -32,7 +32,7 @@ export function handleErrors(app: FastifyInstance): void {
 
 /** Handles requests that match no route. Hooks that should run for such requests must be registered earlier. */
 export function handleMissingRoutes(app: FastifyInstance, explain: ExplainMissingRoute): void {
-  const sendMissingRoute = (request: FastifyRequest, reply: FastifyReply) => {
+  const sendMissingRouteProblem = (request: FastifyRequest, reply: FastifyReply) => {
     const { error, allowedMethods } = explain(request.method, request.url);
     if (allowedMethods.length > 0) void reply.header('allow', allowedMethods.join(', '));
     return sendProblem(request, reply, error);
@@ -40,10 +40,10 @@ export function handleMissingRoutes(app: FastifyInstance, explain: ExplainMissin
   // This hook responds before the body is parsed, so an unsupported body does not cause a 415 instead of the 404.
   app.addHook('onRequest', async (request, reply) => {
     if (!request.is404) return;
-    await sendMissingRoute(request, reply);
+    await sendMissingRouteProblem(request, reply);
     return reply;
   });
-  app.setNotFoundHandler(sendMissingRoute);
+  app.setNotFoundHandler(sendMissingRouteProblem);
 }
 
 /** Handles errors that Fastify raises before routing, such as a URL that cannot be decoded. */

@@ -74,7 +74,7 @@ function splitSeparatorLine(text: string): { body: string; delimiter: string } {
   const [line, declaredDelimiter] = /^sep=(.)(?:\r\n|\n|\r|$)/i.exec(text) ?? [];
   if (line !== undefined && declaredDelimiter !== undefined)
     return { body: text.slice(line.length), delimiter: declaredDelimiter };
-  return { body: text, delimiter: detectDelimiter(firstLine(text)) };
+  return { body: text, delimiter: detectDelimiter(getFirstLine(text)) };
 }
 
 /**
@@ -97,7 +97,7 @@ function readHeader(
   const mayHaveWrongCharset = charsetProblem !== undefined || text.includes('\0');
   const advice = mayHaveWrongCharset ? ` The CSV may be in a different charset: ${charsetAdvice}.` : '';
   if (!names.includes('url')) {
-    throw invalidRequest(`${headerRule}; its first line is ${quoteValue(firstLine(text))}.${advice}`);
+    throw invalidRequest(`${headerRule}; its first line is ${quoteValue(getFirstLine(text))}.${advice}`);
   }
   const unknownColumn = names.find((name) => !lineFields.some((field) => field === name));
   if (unknownColumn !== undefined)
@@ -110,7 +110,7 @@ function readHeader(
   return names;
 }
 
-function firstLine(text: string): string {
+function getFirstLine(text: string): string {
   return /[^\r\n]+/.exec(text)?.[0] ?? '';
 }
 

@@ -70,9 +70,9 @@ export const pictureRoutes: RoutePlugin = (app, { services, config: { presets, s
     const { id } = request.params;
     const { v } = request.query;
     const recipe = typeof v === 'string' ? v : undefined;
-    const cached = services.retrieve.cached(principal, id, preset);
+    const cachedRendition = services.retrieve.cached(principal, id, preset);
     const headers = getCorsHeaders(request.headers.origin);
-    if (cached) return sendCachedRendition(request, reply, cached, recipe, headers);
+    if (cachedRendition) return sendCachedRendition(request, reply, cachedRendition, recipe, headers);
     setHeaders(reply, headers);
     return services.retrieve
       .rendition(principal, parseImageRef(id), preset)
