@@ -1,8 +1,8 @@
 import type { Chromaticities } from '../containers/png.ts';
 
 /**
- * Decodes a channel to linear light: `(a·x + b)^g` for x ≥ `d`, otherwise `c·x` (ICC.1:2022, 10.18, function type 3).
- * Every SDR curve has this form.
+ * A function that decodes a channel to linear light: `(a·x + b)^g` for x ≥ `d`, otherwise `c·x` (ICC.1:2022, 10.18,
+ * function type 3).
  */
 export interface TransferCurve {
   readonly g: number;
@@ -54,8 +54,8 @@ const smpte240mCurve: TransferCurve = {
 };
 
 /**
- * Transfer characteristics of ITU-T H.273, table 3, by value. BT.709 and its equivalents (1, 6, 11, 12) describe
- * cameras. Still pictures that declare them were made on sRGB displays, so the sRGB curve is used, as in browsers.
+ * Transfer characteristics of ITU-T H.273, table 3, by value. BT.709 and its equivalents (1, 6, 11, 12) are meant for
+ * video cameras. Still pictures that declare one of them are treated as sRGB, as in browsers.
  */
 const curvesByCode: ReadonlyMap<number, TransferCurve> = new Map([
   [1, srgbCurve],
@@ -71,7 +71,7 @@ const curvesByCode: ReadonlyMap<number, TransferCurve> = new Map([
   [15, bt2020Curve],
 ]);
 
-/** Transfer characteristics that cannot be converted to sRGB. */
+/** Descriptions of the transfer characteristics that cannot be converted to sRGB, by value. */
 const unsupportedCurves: Readonly<Record<number, string>> = {
   9: 'a logarithmic transfer curve',
   10: 'a logarithmic transfer curve',
@@ -80,7 +80,7 @@ const unsupportedCurves: Readonly<Record<number, string>> = {
   18: 'high dynamic range (HLG, ARIB STD-B67)',
 };
 
-/** The primaries and curve that two code points stand for, or a noun phrase for the unsupported property. */
+/** The primaries and curve that two code points stand for, or a description of the unsupported property. */
 export type CodePointMeaning =
   | { readonly primaries: Chromaticities; readonly curve: TransferCurve }
   | { readonly unsupported: string };
@@ -101,7 +101,7 @@ export function gammaCurve(exponent: number): TransferCurve {
   return { g: exponent, a: 1, b: 0, c: 0, d: 0 };
 }
 
-/** Returns whether chromaticities are those of sRGB, allowing for rounding in the file. */
+/** Returns whether chromaticities are those of sRGB, apart from rounding. */
 export function areSrgbPrimaries(chromaticities: Chromaticities): boolean {
   return (['white', 'red', 'green', 'blue'] as const).every((name) =>
     chromaticities[name].every((value, n) => Math.abs(value - (srgbPrimaries[name][n] ?? 0)) < 0.002),

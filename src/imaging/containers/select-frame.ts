@@ -6,7 +6,7 @@ import { pngChunks, readPng } from './png.ts';
 import { readTiff } from './tiff.ts';
 import { readWebp, extractFirstWebpFrame } from './webp.ts';
 import { diagnoseGif } from '../damage/explain-failure.ts';
-import { unsupportedCompression } from '../damage/tiff.ts';
+import { checkCompression } from '../damage/tiff.ts';
 import { verdictError } from '../damage/verdict.ts';
 import type { Size } from '../geometry.ts';
 import { selectTiffPage } from './tiff-pages.ts';
@@ -83,7 +83,7 @@ function selectTiffFrame(bytes: Uint8Array): SelectedFrame | undefined {
   const file = readTiff(bytes);
   if (file === undefined) return undefined;
   const { directory, size, page, subDirectory } = selectTiffPage(file);
-  const verdict = unsupportedCompression(file, directory);
+  const verdict = checkCompression(file, directory);
   if (verdict !== undefined) throw verdictError(verdict, 'tiff');
   const position = {
     ...(page > 0 && { page }),

@@ -23,7 +23,7 @@ const diagnosers: Readonly<Record<PictureFormat, (bytes: Uint8Array) => Diagnosi
 /**
  * Determines from a file's structure why the image library rejected it. The library's message is only the `cause`, for
  * the log, because it refers to the library's source code, changes between versions, and describes unsupported features
- * as damage. Valid files are never checked, so they are not delayed.
+ * as damage. Only rejected files are checked, so valid files are not delayed.
  * @returns the error, or `undefined` if the file contains all of its pixels.
  */
 export async function explainFailure(
@@ -48,7 +48,7 @@ export async function explainRejection(
   return (await explainFailure(error, bytes, format)) ?? verdictError(unreadable(), format, error);
 }
 
-/** A JPEG with all of its pixels is complete, with or without an end marker, regardless of other data. */
+/** A JPEG is complete if it contains all of its pixels. A missing end marker does not matter. */
 function diagnoseJpeg(bytes: Uint8Array): Diagnosis {
   const content = readJpegContent(bytes);
   if (content.kind === 'complete') return 'complete';

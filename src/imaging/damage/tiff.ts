@@ -50,14 +50,14 @@ export function diagnoseTiff(bytes: Uint8Array): Diagnosis {
     return unreadable('its directory does not describe an image');
   }
   return (
-    unsupportedCompression(file, directory) ??
+    checkCompression(file, directory) ??
     checkTruncation(file, directory) ??
     corrupt('its pixels cannot be decoded')
   );
 }
 
 /** Returns the verdict on a page with an unsupported compression; `undefined` for other pages. */
-export function unsupportedCompression(file: TiffStructure, directory: TiffDirectory): Verdict | undefined {
+export function checkCompression(file: TiffStructure, directory: TiffDirectory): Verdict | undefined {
   const compression = tiffNumber(file, directory, tiffTags.compression) ?? 1;
   if (supportedCompressions.has(compression)) return undefined;
   const name = compressionNames[compression];
@@ -65,7 +65,7 @@ export function unsupportedCompression(file: TiffStructure, directory: TiffDirec
   return unsupported(`its compression, ${label}, is not supported`);
 }
 
-/** Diagnoses a missing or invalid directory. Many writers put the directory at the end of the file. */
+/** Diagnoses a missing or invalid directory. Truncation often removes it, because many writers put it last. */
 function diagnoseDirectory(bytes: Uint8Array): Verdict {
   if (bytes.length < 16) return truncated();
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
