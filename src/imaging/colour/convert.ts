@@ -1,6 +1,6 @@
 import { sharp } from '../decoding/native-library.ts';
 import type { Pixels } from '../decoding/pixels.ts';
-import { readSamples, type Samples, writePlainTiff } from '../decoding/samples.ts';
+import { readSamples, type Samples, encodePlainTiff } from '../decoding/samples.ts';
 
 /** Colours for testing a profile: the corners of the RGB cube, greys and muted colours. */
 const testColours = Uint8Array.from(
@@ -15,7 +15,7 @@ const testColours = Uint8Array.from(
  */
 export async function changesColours(profile: Uint8Array): Promise<boolean> {
   const size = { width: testColours.length / 3, height: 1 };
-  const file = writePlainTiff({ ...size, channels: 3, data: testColours }, 'rgb', profile);
+  const file = encodePlainTiff({ ...size, channels: 3, data: testColours }, 'rgb', profile);
   const { data } = await readSamples(sharp(file), 'srgb', 8);
   return data.length !== testColours.length || data.some((value, index) => value !== testColours[index]);
 }
@@ -27,7 +27,7 @@ export async function changesColours(profile: Uint8Array): Promise<boolean> {
 export async function convertSamples(samples: Samples, profile: Uint8Array): Promise<Pixels> {
   const is16Bit = samples.data instanceof Uint16Array;
   const isGrey = samples.channels <= 2;
-  const file = writePlainTiff(samples, isGrey ? 'grey' : 'rgb', profile);
+  const file = encodePlainTiff(samples, isGrey ? 'grey' : 'rgb', profile);
   // The image library converts correctly only on output. On input, it would convert 16-bit RGB to Display P3 and clip
   // the result, and it would leave 16-bit grey unchanged.
   const image = sharp(file, { ignoreIcc: true, limitInputPixels: false }).withIccProfile('srgb');

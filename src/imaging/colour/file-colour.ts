@@ -55,7 +55,7 @@ export function pngColour(png: PngStructure): FileColour {
  * @throws AppError `picture_unsupported` for high dynamic range.
  */
 export function avifColour(bytes: Uint8Array, avif: IsobmffStructure): FileColour {
-  const boxes = avif.items.get(avif.primaryItem ?? -1)?.properties ?? [];
+  const boxes = avif.items.get(avif.primaryItemId ?? -1)?.properties ?? [];
   const profile = boxes
     .map((box) => readColrProfile(bytes, box))
     .find((candidate) => candidate !== undefined);

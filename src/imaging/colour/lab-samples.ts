@@ -52,7 +52,11 @@ export function labToPixels(samples: Samples, layout: TiffLayout): Pixels {
     const y = (decodeLightness(data[index] ?? 0) + 16) / 116;
     const x = y + decodeA(data[index + 1] ?? 0) / 500;
     const z = y - decodeB(data[index + 2] ?? 0) / 200;
-    const rgb = apply(toRgb, [d50[0] * applyInverseCurve(x), applyInverseCurve(y), d50[2] * applyInverseCurve(z)]);
+    const rgb = apply(toRgb, [
+      d50[0] * applyInverseCurve(x),
+      applyInverseCurve(y),
+      d50[2] * applyInverseCurve(z),
+    ]);
     const alpha = channels > 3 ? (data[index + 3] ?? 0) / maxValue : 1;
     for (let n = 0; n < 3; n++) {
       result[target + n] = Math.round(255 * (1 - alpha + alpha * encodeSrgb(rgb[n] ?? 0)));

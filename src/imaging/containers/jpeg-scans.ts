@@ -27,7 +27,7 @@ export type JpegContent =
   | { readonly kind: 'truncated' }
   /** `problem` completes a sentence that begins with "its data". */
   | { readonly kind: 'corrupt'; readonly problem: string }
-  /** A kind of JPEG that is not parsed here. */
+  /** A kind of JPEG whose scans are not checked. */
   | { readonly kind: 'other'; readonly frame: JpegFrame };
 
 /** Result of reading one scan. */
@@ -36,7 +36,7 @@ type ScanOutcome = 'complete' | 'truncated' | 'contradiction';
 /** Progressive pictures have about ten scans. A file with far more is an attempt to exhaust CPU time. */
 const maxScans = 500;
 
-/** Limits the memory for the state of all blocks. */
+/** Maximum number of pixels. It limits the memory for the state of all blocks. */
 const maxPixels = 2 ** 28;
 
 /**
@@ -90,7 +90,7 @@ export function readJpegContent(bytes: Uint8Array): JpegContent {
   }
 }
 
-/** Returns whether nothing but an end marker follows. */
+/** Returns whether no complete segment, except an end marker, follows. */
 function isAtEnd(bytes: Uint8Array, offset: number): boolean {
   const next = nextJpegSegment(bytes, offset);
   return next === undefined || next.marker === jpegMarkers.eoi || !next.isComplete;
@@ -120,8 +120,12 @@ function readScan(
     if (scan.from === 0)
       return scan.high > 0 ? makeDcRefinementReader(reader) : dc && makeFirstDcReader(reader, dc);
     if (ac === undefined || scan.to > 63 || scan.to < scan.from) return undefined;
-    const nonZero = coverage.nonZero(component.index, units.count);
-    return (scan.high > 0 ? makeAcRefinementReader : makeFirstAcReader)(reader, ac, { scan, run, nonZero });
+    const nonZeroBits = coverage.nonZeroBits(component.index, units.count);
+    return (scan.high > 0 ? makeAcRefinementReader : makeFirstAcReader)(reader, ac, {
+      scan,
+      run,
+      nonZeroBits,
+    });
   });
   const readers: BlockReader[] = possibleReaders.filter((reader) => reader !== undefined);
   if (readers.length < scan.components.length) return 'contradiction';
@@ -144,7 +148,7 @@ function readScan(
 }
 
 /**
- * Returns the number of units in a scan, and the number of blocks of each component per unit. In a scan with only one
+ * Returns the number of units (MCUs) in a scan, and the number of blocks per component in a unit. In a scan of only one
  * component, each unit is one block, and there are no padding blocks at the edges.
  */
 function countUnits(
@@ -171,8 +175,8 @@ interface Coverage {
   readonly add: (scan: JpegScan) => void;
   readonly hasStarted: () => boolean;
   readonly isFull: () => boolean;
-  /** Bits for the nonzero coefficients of a component's blocks: two 32-bit words per block. */
-  readonly nonZero: (index: number, blocks: number) => Uint32Array;
+  /** Returns a bit for each coefficient of a component, set if it is nonzero: two 32-bit words per block. */
+  readonly nonZeroBits: (index: number, blockCount: number) => Uint32Array;
 }
 
 /** Returns the empty coverage of a frame before its first scan. */
@@ -188,6 +192,6 @@ function makeCoverage({ process, components }: JpegFrame): Coverage {
     },
     hasStarted: () => positions.every(([dc]) => dc !== 255),
     isFull: () => positions.every((coefficients) => coefficients.every((position) => position === 0)),
-    nonZero: (index, blocks) => (nonZeroWords[index] ??= new Uint32Array(blocks * 2)),
+    nonZeroBits: (index, blockCount) => (nonZeroWords[index] ??= new Uint32Array(blockCount * 2)),
   };
 }

@@ -25,8 +25,8 @@ export interface SelectedFrame {
 
 /**
  * Counts the frames of a file and selects the frame to decode, in one pass over the container. The library receives
- * only the first frame of an animation, because it would otherwise read all frames before reporting their number. In
- * some formats, this takes quadratic time.
+ * only the first frame of an animation. To count frames, it would read all of them, which takes quadratic time in some
+ * formats.
  * @throws AppError `picture_unsupported` or `picture_cut` if no frame can be decoded.
  */
 export function selectFrame(bytes: Uint8Array, format: PictureFormat): SelectedFrame {
@@ -95,7 +95,7 @@ function selectTiffFrame(bytes: Uint8Array): SelectedFrame | undefined {
 function selectAvifFrame(bytes: Uint8Array): SelectedFrame | undefined {
   const file = readIsobmff(bytes);
   if (file === undefined) return undefined;
-  const item = file.items.get(file.primaryItem ?? -1);
+  const item = file.items.get(file.primaryItemId ?? -1);
   if (item === undefined && file.hasMovie) {
     throw new AppError(
       'picture_unsupported',
@@ -107,9 +107,9 @@ function selectAvifFrame(bytes: Uint8Array): SelectedFrame | undefined {
 }
 
 /**
- * Returns a file that the library can open. The library accepts only some major brands, and fails if the file also
- * contains a movie. The brands and the movie's box type are replaced in a copy. All of them are four-byte names, so no
- * offset changes.
+ * Returns a file that the library can open. The library accepts only some major brands, and rejects files that contain
+ * a movie. The brands and the movie's box type are therefore replaced in a copy. No offset changes, because all of
+ * these names are four bytes long.
  */
 function toStillAvif(bytes: Uint8Array, { brands, boxes, hasMovie }: IsobmffStructure): Uint8Array {
   if (brands[0] === 'avif' && !brands.includes('avis') && !hasMovie) return bytes;

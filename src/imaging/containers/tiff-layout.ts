@@ -74,12 +74,12 @@ const sampleFormats: Readonly<Record<number, string>> = {
 };
 
 /**
- * Maximum number of channels. Photoshop writes at most 56. All channels must fit into memory before the colours are
- * extracted.
+ * Maximum number of channels. Photoshop writes at most 56. The limit is needed because all channels are in memory until
+ * the colours are extracted.
  */
 const maxChannels = 64;
 
-/** Additional tags that describe channels. */
+/** Tags that only this module needs. */
 const inkSet = 332;
 const chromaSubsampling = 530;
 
@@ -92,22 +92,22 @@ const [associatedAlpha, unassociatedAlpha] = [1, 2];
  * @throws AppError `picture_unsupported` if the sample layout is not supported or its colours cannot be interpreted.
  */
 export function tiffLayout(file: TiffStructure, directory: TiffDirectory): TiffLayout | undefined {
-  const number = (tag: number) => tiffNumber(file, directory, tag);
-  const photometric = number(tiffTags.photometric);
+  const readNumber = (tag: number) => tiffNumber(file, directory, tag);
+  const photometric = readNumber(tiffTags.photometric);
   if (photometric === undefined) return undefined;
-  const channels = number(tiffTags.samplesPerPixel) ?? 1;
+  const channels = readNumber(tiffTags.samplesPerPixel) ?? 1;
   if (channels > maxChannels) throw unsupported(`has ${channels} channels, more than ${maxChannels}`);
   const colours = coloursByCode[photometric];
   if (colours === undefined) {
     throw unsupported(unsupportedPhotometrics[photometric] ?? `has an unknown colour model (${photometric})`);
   }
-  if (colours === 'cmyk' && (number(inkSet) ?? 1) !== 1) throw unsupported('uses inks other than CMYK');
+  if (colours === 'cmyk' && (readNumber(inkSet) ?? 1) !== 1) throw unsupported('uses inks other than CMYK');
   const bits = readBits(file, directory, channels, colours);
   const colourChannels = colourChannelCounts[colours];
   if (channels < colourChannels) return undefined;
   const extraSamples = readExtraSamples(file, directory, channels - colourChannels, colours);
   const alphaIndex = extraSamples.findIndex((kind) => kind === associatedAlpha || kind === unassociatedAlpha);
-  const compression = number(tiffTags.compression);
+  const compression = readNumber(tiffTags.compression);
   return {
     file,
     directory,
@@ -118,10 +118,10 @@ export function tiffLayout(file: TiffStructure, directory: TiffDirectory): TiffL
     alpha: alphaIndex < 0 ? undefined : colourChannels + alphaIndex,
     isPremultiplied: extraSamples[alphaIndex] === associatedAlpha,
     isJpeg: compression === 6 || compression === 7,
-    isPlanar: number(tiffTags.planarConfiguration) === 2,
+    isPlanar: readNumber(tiffTags.planarConfiguration) === 2,
     isInverted: photometric === 0,
     isSubsampled:
-      (number(chromaSubsampling) ?? 2) > 1 || tiffNumbers(file, directory, chromaSubsampling)[1] !== 1,
+      (readNumber(chromaSubsampling) ?? 2) > 1 || tiffNumbers(file, directory, chromaSubsampling)[1] !== 1,
     profile: tiffBytes(file, directory, tiffTags.iccProfile),
   };
 }
@@ -161,8 +161,8 @@ function readBits(
 }
 
 /**
- * Returns the kind of each channel after the colours. An RGB picture with one undeclared channel was written before the
- * tag existed, and the channel is alpha, as in libtiff.
+ * Returns the kind of each channel after the colours. If an RGB picture has one extra channel without a declared kind,
+ * the picture was written before the tag existed. This channel counts as alpha, as in libtiff.
  */
 function readExtraSamples(
   file: TiffStructure,

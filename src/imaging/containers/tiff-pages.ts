@@ -16,19 +16,19 @@ export interface TiffPage {
 const oldSubfileType = 255;
 
 /**
- * Selects the first page that is marked neither as a reduced copy nor as a mask, or a larger picture in that page's
- * sub-directories. If all pages are marked, selects the first page.
+ * Selects the first page that is marked neither as a reduced copy nor as a mask. If there is none, selects the first
+ * page. If one of the page's sub-directories contains a larger picture, selects that sub-directory instead.
  * @throws AppError `picture_unsupported` if only a preview of the picture is accessible.
  */
 export function selectTiffPage(file: TiffStructure): TiffPage {
   const [first] = file.directories;
-  const fullPage = file.directories.findIndex((directory) => isFullPicture(file, directory));
-  const page = Math.max(0, fullPage);
+  const fullPageIndex = file.directories.findIndex((directory) => isFullPicture(file, directory));
+  const page = Math.max(0, fullPageIndex);
   const directory = file.directories[page] ?? first;
-  const largerPicture = largestSubDirectory(file, directory);
+  const largerPicture = findLargestSubDirectory(file, directory);
   const size = readSize(file, directory);
   if (largerPicture !== undefined) return { ...largerPicture, page };
-  if (fullPage < 0 && directory.entries.has(tiffTags.subDirectories)) throw previewOnlyError(size);
+  if (fullPageIndex < 0 && directory.entries.has(tiffTags.subDirectories)) throw previewOnlyError(size);
   return { directory, page, subDirectory: undefined, size };
 }
 
@@ -48,22 +48,26 @@ function isFullPicture(file: TiffStructure, directory: TiffDirectory): boolean {
 }
 
 /**
- * Returns the largest sub-directory that is larger than the page itself. In a pyramid, sub-directories contain smaller
- * copies. Cameras and some editors store the full picture in a sub-directory. The page is then a preview.
+ * Returns the largest sub-directory whose picture is larger than the page. In a pyramid, all sub-directories contain
+ * smaller copies. Cameras and some editors, however, store the full picture in a sub-directory and a preview in the
+ * page.
  */
-function largestSubDirectory(file: TiffStructure, page: TiffDirectory): Omit<TiffPage, 'page'> | undefined {
+function findLargestSubDirectory(
+  file: TiffStructure,
+  page: TiffDirectory,
+): Omit<TiffPage, 'page'> | undefined {
   let largest: Omit<TiffPage, 'page'> | undefined;
-  let pixels = pixelCount(readSize(file, page));
+  let pixels = countPixels(readSize(file, page));
   for (const [subDirectory, directory] of tiffSubDirectories(file, page).entries()) {
     const size = readSize(file, directory);
-    if (!isFullPicture(file, directory) || pixelCount(size) <= pixels) continue;
+    if (!isFullPicture(file, directory) || countPixels(size) <= pixels) continue;
     largest = { directory, subDirectory, size };
-    pixels = pixelCount(size);
+    pixels = countPixels(size);
   }
   return largest;
 }
 
-function pixelCount(size: Size | undefined): number {
+function countPixels(size: Size | undefined): number {
   return size === undefined ? 0 : size.width * size.height;
 }
 

@@ -11,6 +11,7 @@ export interface WebpStructure {
   /** Size of the canvas; `undefined` if the picture's header is missing or damaged. */
   readonly size: { readonly width: number; readonly height: number } | undefined;
   readonly isAnimated: boolean;
+  /** Number of frames. */
   readonly frames: number;
   /** The chunks needed to decode the first frame, in file order: headers, colour profile and one frame. */
   readonly firstFrame: readonly WebpChunk[];
@@ -39,7 +40,7 @@ export function readWebp(bytes: Uint8Array): WebpStructure | undefined {
   let frames = 0;
   let isComplete = true;
   let offset = headerBytes;
-  // Chunks beyond the declared length count only if no picture has been found yet.
+  // Chunks beyond the declared length are read only if no picture has been found yet.
   while (offset + chunkHeaderBytes <= bytes.length && (offset < end || frames === 0)) {
     const chunk = readChunk(view, offset);
     const hasPixels = pixelChunks.has(chunk.type);
@@ -92,7 +93,8 @@ function readCanvasSize(view: DataView, chunks: readonly WebpChunk[]): WebpStruc
   const [first] = chunks;
   if (first === undefined || first.start + 10 > view.byteLength) return undefined;
   const { type, start } = first;
-  if (type === 'VP8X') return { width: uint24(view, start + 4) + 1, height: uint24(view, start + 7) + 1 };
+  if (type === 'VP8X')
+    return { width: readUint24(view, start + 4) + 1, height: readUint24(view, start + 7) + 1 };
   if (type === 'VP8 ') {
     const width = view.getUint16(start + 6, true) & 0x3fff;
     return { width, height: view.getUint16(start + 8, true) & 0x3fff };
@@ -102,7 +104,7 @@ function readCanvasSize(view: DataView, chunks: readonly WebpChunk[]): WebpStruc
   return { width: (bits & 0x3fff) + 1, height: ((bits >>> 14) & 0x3fff) + 1 };
 }
 
-function uint24(view: DataView, offset: number): number {
+function readUint24(view: DataView, offset: number): number {
   return view.getUint16(offset, true) + view.getUint8(offset + 2) * 65_536;
 }
 

@@ -94,11 +94,11 @@ function diagnoseWebp(bytes: Uint8Array): Diagnosis {
 function diagnoseAvif(bytes: Uint8Array): Diagnosis {
   const file = readIsobmff(bytes);
   if (file === undefined) return bytes.length < 16 ? truncated() : unreadable();
-  const { boxes, items, primaryItem } = file;
+  const { boxes, items, primaryItemId } = file;
   const exceedsFile = ({ start, length }: { start: number; length: number }) => start + length > bytes.length;
   if (boxes.some(({ isComplete }) => !isComplete) || readItemExtents(bytes, file).some(exceedsFile))
     return truncated();
   if (!boxes.some(({ type }) => type === 'meta'))
     return truncated('the file ends before the description of its image');
-  return items.has(primaryItem ?? -1) ? corrupt('its compressed pixels are damaged') : unreadable();
+  return items.has(primaryItemId ?? -1) ? corrupt('its compressed pixels are damaged') : unreadable();
 }

@@ -99,7 +99,7 @@ async function decodeChannels({ bytes, options }: Source, size: Size, layout: Ti
 async function decodeLab({ bytes, options }: Source, size: Size, layout: TiffLayout): Promise<Pixels> {
   const samples = await readLabSamples(bytes, layout, options);
   if (layout.colours === 'lab') offsetChroma(samples);
-  // Resizing premultiplies the colours. With 8 bits, the rounding would shift the hue.
+  // Resizing premultiplies the colours. With 8 bits, rounding would shift the hue.
   const preciseSamples = layout.alpha === undefined ? samples : to16Bits(samples);
   const is16Bit = preciseSamples.data instanceof Uint16Array;
   const resized = fromSamples(preciseSamples).resize(exactResize(size));
@@ -127,7 +127,7 @@ async function decodeColour(
   size: Size,
   colour: FileColour,
 ): Promise<Pixels> {
-  const profile = await usableProfile(colour, kind);
+  const profile = await findUsableProfile(colour, kind);
   const isNarrowRange = colour.kind !== 'embedded' && colour.isNarrowRange === true;
   if (profile === undefined && !isNarrowRange) return decodeTo(source, size);
   const isGreyProfile = profile !== undefined && profileColourSpace(profile) === 'GRAY';
@@ -143,8 +143,8 @@ async function decodeSamples(samples: Samples, size: Size, colour: FileColour): 
   return decodeColour(fromSamples(samples), kind, size, colour);
 }
 
-/** Returns the profile to convert with; `undefined` if it is sRGB, is invalid or does not match the channels. */
-async function usableProfile(colour: FileColour, kind: SampleKind): Promise<Uint8Array | undefined> {
+/** Returns the profile; `undefined` if the profile is sRGB, is invalid or does not match the channels. */
+async function findUsableProfile(colour: FileColour, kind: SampleKind): Promise<Uint8Array | undefined> {
   if (colour.kind === 'srgb') return undefined;
   if (colour.kind === 'declared') return colour.profile;
   const space = profileColourSpace(colour.profile);

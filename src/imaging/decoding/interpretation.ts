@@ -28,7 +28,7 @@ export type Interpretation =
   | { readonly kind: 'lab'; readonly layout: TiffLayout }
   /**
    * A GIF whose first frame does not exactly cover its screen. The library fills uncovered areas with black, and
-   * enlarges the picture to include areas outside the screen. Browsers only show the screen.
+   * enlarges the picture to include areas outside the screen. Browsers show only the screen.
    */
   | { readonly kind: 'screen'; readonly screen: Size; readonly frame: GifFrame }
   /** A TIFF in Y'CbCr that the library does not convert. */
@@ -75,7 +75,7 @@ function interpretAvif(bytes: Uint8Array): Interpretation {
   const avif = readIsobmff(bytes);
   if (avif === undefined) return library;
   const colour = avifColour(bytes, avif);
-  if (avif.references.some(({ type, from }) => type === 'prem' && from === avif.primaryItem)) {
+  if (avif.references.some(({ type, from }) => type === 'prem' && from === avif.primaryItemId)) {
     return { kind: 'premultiplied', colour };
   }
   const isHighBitDepth = [...avif.items.values()].some(({ properties }) =>
@@ -91,11 +91,12 @@ function interpretTiff(bytes: Uint8Array): Interpretation {
   if (layout === undefined) return library;
   const { colours, bits, channels, colourChannels, alpha } = layout;
   if (isLab(layout)) return { kind: 'lab', layout };
-  // The library leaves the conversion to libtiff only for subsampled chroma.
+  // The library converts Y'CbCr only if it is JPEG-compressed or its chroma is subsampled.
   if (colours === 'ycbcr') return layout.isJpeg || layout.isSubsampled ? library : { kind: 'ycbcr', layout };
-  const isPlain =
+  const hasOnlyColoursAndAlpha =
     channels === colourChannels || (alpha === colourChannels && channels === colourChannels + 1);
-  if (!isPlain || isPlanarGrey(layout) || is16BitCmykWithAlpha(layout)) return { kind: 'channels', layout };
+  if (!hasOnlyColoursAndAlpha || isPlanarGrey(layout) || is16BitCmykWithAlpha(layout))
+    return { kind: 'channels', layout };
   if (bits < 16 || colours === 'cmyk') return library;
   return layout.profile === undefined ? library : { kind: 'colour', colour: tiffColour(layout) };
 }

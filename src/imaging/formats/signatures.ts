@@ -86,7 +86,9 @@ function nameTarga(view: DataView): string | undefined {
     colourMapType === 1
       ? targaDepths.has(view.getUint8(7)) && view.getUint16(5, true) > 0
       : colourMapType === 0 && view.getUint16(3) === 0 && view.getUint16(5) === 0;
-  const isTypeValid = (colourMapType === 1 && targaTypes.withColourMap.has(imageType)) || targaTypes.withoutColourMap.has(imageType);
+  const isTypeValid =
+    (colourMapType === 1 && targaTypes.withColourMap.has(imageType)) ||
+    targaTypes.withoutColourMap.has(imageType);
   const hasSize = view.getUint16(12, true) > 0 && view.getUint16(14, true) > 0;
   const isPixelFormatValid = targaDepths.has(view.getUint8(16)) && view.getUint8(17) < 64 && alphaBits <= 8;
   return isColourMapValid && isTypeValid && hasSize && isPixelFormatValid ? 'a TGA image' : undefined;

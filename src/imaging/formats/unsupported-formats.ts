@@ -121,7 +121,7 @@ export function readStillCodec(bytes: Uint8Array): string | undefined {
   if (file === undefined) return undefined;
   const hasAnyBrand = (brands: readonly string[]) => file.brands.some((brand) => brands.includes(brand));
   if (!hasAnyBrand([...avifBrands, ...heicBrands, ...heifBrands])) return undefined;
-  const codec = primaryItemCodec(file);
+  const codec = findPrimaryItemCodec(file);
   if (codec !== undefined) return codec;
   if (hasAnyBrand(avifBrands)) return 'av01';
   if (hasAnyBrand(heicBrands)) return 'hvc1';
@@ -135,8 +135,8 @@ const derivedItemTypes = new Set(['grid', 'iovl', 'iden', 'tmap']);
  * Returns the codec of the primary item. If the item is derived from other items (a grid, an overlay …), returns the
  * codec of the first source item.
  */
-function primaryItemCodec({ items, primaryItem, references }: IsobmffStructure): string | undefined {
-  let item = items.get(primaryItem ?? -1);
+function findPrimaryItemCodec({ items, primaryItemId, references }: IsobmffStructure): string | undefined {
+  let item = items.get(primaryItemId ?? -1);
   for (let depth = 0; item !== undefined && derivedItemTypes.has(item.type) && depth < 8; depth++) {
     const derivedId = item.id;
     const source = references.find((reference) => reference.type === 'dimg' && reference.from === derivedId);

@@ -148,7 +148,7 @@ describe('readIsobmff', () => {
 
   it('parses an AVIF into boxes and items', () => {
     const structure = readIsobmff(avif);
-    const primary = structure?.items.get(structure.primaryItem ?? -1);
+    const primary = structure?.items.get(structure.primaryItemId ?? -1);
     const properties = primary?.properties ?? [];
     expect(structure).toMatchObject({ majorBrand: 'avif', hasMovie: false });
     expect(structure?.boxes.map(({ type }) => type)).toContain('mdat');
