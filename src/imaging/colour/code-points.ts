@@ -16,22 +16,22 @@ const d65 = [0.3127, 0.329] as const;
 const illuminantC = [0.31, 0.316] as const;
 
 /** Primaries of sRGB and BT.709. */
-export const srgbPrimaries: Chromaticities = makePrimaries(d65, [0.64, 0.33], [0.3, 0.6], [0.15, 0.06]);
+export const srgbPrimaries: Chromaticities = makeChromaticities(d65, [0.64, 0.33], [0.3, 0.6], [0.15, 0.06]);
 
-const smpte170m = makePrimaries(d65, [0.63, 0.34], [0.31, 0.595], [0.155, 0.07]);
+const smpte170m = makeChromaticities(d65, [0.63, 0.34], [0.31, 0.595], [0.155, 0.07]);
 
 /** Colour primaries of ITU-T H.273, table 2, by value. */
 const primariesByCode: ReadonlyMap<number, Chromaticities> = new Map([
   [1, srgbPrimaries],
-  [4, makePrimaries(illuminantC, [0.67, 0.33], [0.21, 0.71], [0.14, 0.08])],
-  [5, makePrimaries(d65, [0.64, 0.33], [0.29, 0.6], [0.15, 0.06])],
+  [4, makeChromaticities(illuminantC, [0.67, 0.33], [0.21, 0.71], [0.14, 0.08])],
+  [5, makeChromaticities(d65, [0.64, 0.33], [0.29, 0.6], [0.15, 0.06])],
   [6, smpte170m],
   [7, smpte170m],
-  [8, makePrimaries(illuminantC, [0.681, 0.319], [0.243, 0.692], [0.145, 0.049])],
-  [9, makePrimaries(d65, [0.708, 0.292], [0.17, 0.797], [0.131, 0.046])],
-  [11, makePrimaries([0.314, 0.351], [0.68, 0.32], [0.265, 0.69], [0.15, 0.06])],
-  [12, makePrimaries(d65, [0.68, 0.32], [0.265, 0.69], [0.15, 0.06])],
-  [22, makePrimaries(d65, [0.63, 0.34], [0.295, 0.605], [0.155, 0.077])],
+  [8, makeChromaticities(illuminantC, [0.681, 0.319], [0.243, 0.692], [0.145, 0.049])],
+  [9, makeChromaticities(d65, [0.708, 0.292], [0.17, 0.797], [0.131, 0.046])],
+  [11, makeChromaticities([0.314, 0.351], [0.68, 0.32], [0.265, 0.69], [0.15, 0.06])],
+  [12, makeChromaticities(d65, [0.68, 0.32], [0.265, 0.69], [0.15, 0.06])],
+  [22, makeChromaticities(d65, [0.63, 0.34], [0.295, 0.605], [0.155, 0.077])],
 ]);
 
 /** The sRGB transfer curve (IEC 61966-2-1). */
@@ -108,7 +108,7 @@ export function areSrgbPrimaries(chromaticities: Chromaticities): boolean {
   );
 }
 
-function makePrimaries(
+function makeChromaticities(
   white: readonly [number, number],
   red: readonly [number, number],
   green: readonly [number, number],

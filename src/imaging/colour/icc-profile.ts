@@ -1,6 +1,14 @@
 import type { Chromaticities } from '../containers/png.ts';
 import type { TransferCurve } from './code-points.ts';
-import { adaptationMatrix, apply, d50, invert, type Matrix, multiply, type Triple } from './matrix.ts';
+import {
+  adaptationMatrix,
+  applyMatrix,
+  d50,
+  invertMatrix,
+  type Matrix,
+  multiplyMatrices,
+  type Triple,
+} from './matrix.ts';
 
 const headerBytes = 128;
 
@@ -12,11 +20,11 @@ export function rgbToXyz({ white, red, green, blue }: Chromaticities): Matrix | 
   const [w, r, g, b] = [toXyz(white), toXyz(red), toXyz(green), toXyz(blue)];
   if (w === undefined || r === undefined || g === undefined || b === undefined) return undefined;
   const columns: Matrix = [r[0], g[0], b[0], r[1], g[1], b[1], r[2], g[2], b[2]];
-  const inverse = invert(columns);
+  const inverse = invertMatrix(columns);
   const adaptation = adaptationMatrix(w, d50);
   if (inverse === undefined || adaptation === undefined) return undefined;
-  const [sr, sg, sb] = apply(inverse, w);
-  return multiply(adaptation, multiply(columns, [sr, 0, 0, 0, sg, 0, 0, 0, sb]));
+  const [sr, sg, sb] = applyMatrix(inverse, w);
+  return multiplyMatrices(adaptation, multiplyMatrices(columns, [sr, 0, 0, 0, sg, 0, 0, 0, sb]));
 }
 
 /** Converts xy chromaticity to XYZ with Y = 1. */

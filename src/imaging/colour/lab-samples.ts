@@ -3,7 +3,7 @@ import type { Samples } from '../decoding/samples.ts';
 import type { TiffLayout } from '../containers/tiff-layout.ts';
 import { srgbPrimaries } from './code-points.ts';
 import { rgbToXyz } from './icc-profile.ts';
-import { apply, d50, invert } from './matrix.ts';
+import { applyMatrix, d50, invertMatrix } from './matrix.ts';
 
 /** The values of L*, a* or b* that the smallest and the largest sample value represent. */
 type Range = readonly [min: number, max: number];
@@ -42,7 +42,7 @@ export function labToPixels(samples: Samples, layout: TiffLayout): Pixels {
   const { width, height, channels, data } = samples;
   const maxValue = data instanceof Uint16Array ? 65_535 : 255;
   const toXyz = rgbToXyz(srgbPrimaries);
-  const toRgb = toXyz && invert(toXyz);
+  const toRgb = toXyz && invertMatrix(toXyz);
   if (toRgb === undefined) throw new Error('The sRGB primaries must be invertible.');
   const [decodeLightness, decodeA, decodeB] = encodingRanges(layout).map(([min, max]) => (value: number) => {
     return min + ((max - min) * value) / maxValue;
@@ -52,7 +52,7 @@ export function labToPixels(samples: Samples, layout: TiffLayout): Pixels {
     const y = (decodeLightness(data[index] ?? 0) + 16) / 116;
     const x = y + decodeA(data[index + 1] ?? 0) / 500;
     const z = y - decodeB(data[index + 2] ?? 0) / 200;
-    const rgb = apply(toRgb, [
+    const rgb = applyMatrix(toRgb, [
       d50[0] * applyInverseCurve(x),
       applyInverseCurve(y),
       d50[2] * applyInverseCurve(z),

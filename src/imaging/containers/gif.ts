@@ -22,8 +22,8 @@ export interface GifStructure {
   readonly height: number;
   /** Number of frames. */
   readonly frames: number;
-  readonly first: GifFrame | undefined;
-  readonly last: GifFrame | undefined;
+  readonly firstFrame: GifFrame | undefined;
+  readonly lastFrame: GifFrame | undefined;
   readonly hasTrailer: boolean;
   /** Whether the file ends inside a block other than image data. */
   readonly endsInsideBlock: boolean;
@@ -43,8 +43,8 @@ export function readGif(bytes: Uint8Array): GifStructure | undefined {
   if (bytes.length < screenBytes || !isGif(bytes)) return undefined;
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   let frames = 0;
-  let first: GifFrame | undefined;
-  let last: GifFrame | undefined;
+  let firstFrame: GifFrame | undefined;
+  let lastFrame: GifFrame | undefined;
   let offset = screenBytes + colourTableBytes(bytes[10] ?? 0);
   let endsInsideBlock = offset > bytes.length;
   while (offset < bytes.length) {
@@ -53,11 +53,11 @@ export function readGif(bytes: Uint8Array): GifStructure | undefined {
         endsInsideBlock = true;
         break;
       }
-      last = readFrame(view, offset);
-      first ??= last;
+      lastFrame = readFrame(view, offset);
+      firstFrame ??= lastFrame;
       frames++;
-      offset = last.end;
-      if (!last.isComplete) break;
+      offset = lastFrame.end;
+      if (!lastFrame.isComplete) break;
     } else if (bytes[offset] === extensionIntroducer) {
       const blocks = skipBlocks(bytes, offset + 2);
       offset = blocks.end;
@@ -65,12 +65,12 @@ export function readGif(bytes: Uint8Array): GifStructure | undefined {
     } else break;
   }
   const size = { width: view.getUint16(6, true), height: view.getUint16(8, true) };
-  return { ...size, frames, first, last, hasTrailer: bytes[offset] === trailer, endsInsideBlock };
+  return { ...size, frames, firstFrame, lastFrame, hasTrailer: bytes[offset] === trailer, endsInsideBlock };
 }
 
 /** Returns the file up to the end of its first frame, followed by a trailer. */
-export function extractFirstGifFrame(bytes: Uint8Array, first: GifFrame): Uint8Array {
-  return Buffer.concat([bytes.subarray(0, first.end), Buffer.from([trailer])]);
+export function extractFirstGifFrame(bytes: Uint8Array, firstFrame: GifFrame): Uint8Array {
+  return Buffer.concat([bytes.subarray(0, firstFrame.end), Buffer.from([trailer])]);
 }
 
 /** Returns whether the bytes start with the GIF signature. */

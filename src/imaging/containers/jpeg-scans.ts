@@ -20,7 +20,7 @@ import {
 import { type EntropyReader, makeEntropyReader, makeHuffmanDecoder } from './jpeg-entropy.ts';
 
 /** Result of checking a JPEG's data. */
-export type JpegContent =
+export type JpegScansResult =
   /** All pixels are present. The data ends at `end`, where an end marker belongs. */
   | { readonly kind: 'complete'; readonly end: number; readonly frame: JpegFrame }
   /** The data ends before the last pixel. */
@@ -45,7 +45,7 @@ const maxPixels = 2 ** 28;
  * complete, whereas a truncated file to which an end marker was added is not.
  * Source: ITU-T T.81, annexes F and G.
  */
-export function readJpegContent(bytes: Uint8Array): JpegContent {
+export function checkJpegScans(bytes: Uint8Array): JpegScansResult {
   const tables = new Map<number, HuffmanTable>();
   let frame: JpegFrame | undefined;
   let coverage: Coverage | undefined;

@@ -59,16 +59,24 @@ function countPngFrames(bytes: Uint8Array): number {
 
 function selectGifFrame(bytes: Uint8Array): SelectedFrame | undefined {
   const gif = readGif(bytes);
-  if (gif?.first === undefined) return undefined;
-  const { frames, first, last, hasTrailer } = gif;
-  const size = { width: Math.max(gif.width, first.width), height: Math.max(gif.height, first.height) };
-  if (last?.isComplete === false) {
+  if (gif?.firstFrame === undefined) return undefined;
+  const { frames, firstFrame, lastFrame, hasTrailer } = gif;
+  const size = {
+    width: Math.max(gif.width, firstFrame.width),
+    height: Math.max(gif.height, firstFrame.height),
+  };
+  if (lastFrame?.isComplete === false) {
     // The library would return the first frame even if the file is truncated in a later frame.
     const diagnosis = diagnoseGif(bytes);
     if (diagnosis !== 'complete') throw verdictError(diagnosis, 'gif');
   }
-  const isUsableAsIs = (frames === 1 && hasTrailer) || !first.isComplete;
-  return { frames, size, bytes: isUsableAsIs ? bytes : extractFirstGifFrame(bytes, first), position: {} };
+  const isUsableAsIs = (frames === 1 && hasTrailer) || !firstFrame.isComplete;
+  return {
+    frames,
+    size,
+    bytes: isUsableAsIs ? bytes : extractFirstGifFrame(bytes, firstFrame),
+    position: {},
+  };
 }
 
 function selectWebpFrame(bytes: Uint8Array): SelectedFrame | undefined {
@@ -82,12 +90,12 @@ function selectWebpFrame(bytes: Uint8Array): SelectedFrame | undefined {
 function selectTiffFrame(bytes: Uint8Array): SelectedFrame | undefined {
   const file = readTiff(bytes);
   if (file === undefined) return undefined;
-  const { directory, size, page, subDirectory } = selectTiffPage(file);
+  const { directory, size, pageIndex, subDirectoryIndex } = selectTiffPage(file);
   const verdict = checkCompression(file, directory);
   if (verdict !== undefined) throw verdictError(verdict, 'tiff');
   const position = {
-    ...(page > 0 && { page }),
-    ...(subDirectory !== undefined && { tiff: { subifd: subDirectory } }),
+    ...(pageIndex > 0 && { page: pageIndex }),
+    ...(subDirectoryIndex !== undefined && { tiff: { subifd: subDirectoryIndex } }),
   };
   return { frames: file.directories.length, size, bytes, position };
 }

@@ -23,7 +23,7 @@ export interface TiffLayout {
   /** Number of colour channels, which come first. */
   readonly colourChannels: number;
   /** Index of the alpha channel, if any. */
-  readonly alpha: number | undefined;
+  readonly alphaIndex: number | undefined;
   /** Whether the colours are premultiplied. */
   readonly isPremultiplied: boolean;
   readonly isJpeg: boolean;
@@ -91,7 +91,7 @@ const [associatedAlpha, unassociatedAlpha] = [1, 2];
  * library reports the error.
  * @throws AppError `picture_unsupported` if the sample layout is not supported or its colours cannot be interpreted.
  */
-export function tiffLayout(file: TiffStructure, directory: TiffDirectory): TiffLayout | undefined {
+export function readTiffLayout(file: TiffStructure, directory: TiffDirectory): TiffLayout | undefined {
   const readNumber = (tag: number) => tiffNumber(file, directory, tag);
   const photometric = readNumber(tiffTags.photometric);
   if (photometric === undefined) return undefined;
@@ -106,7 +106,7 @@ export function tiffLayout(file: TiffStructure, directory: TiffDirectory): TiffL
   const colourChannels = colourChannelCounts[colours];
   if (channels < colourChannels) return undefined;
   const extraSamples = readExtraSamples(file, directory, channels - colourChannels, colours);
-  const alphaIndex = extraSamples.findIndex((kind) => kind === associatedAlpha || kind === unassociatedAlpha);
+  const extraIndex = extraSamples.findIndex((kind) => kind === associatedAlpha || kind === unassociatedAlpha);
   const compression = readNumber(tiffTags.compression);
   return {
     file,
@@ -115,8 +115,8 @@ export function tiffLayout(file: TiffStructure, directory: TiffDirectory): TiffL
     bits,
     channels,
     colourChannels,
-    alpha: alphaIndex < 0 ? undefined : colourChannels + alphaIndex,
-    isPremultiplied: extraSamples[alphaIndex] === associatedAlpha,
+    alphaIndex: extraIndex < 0 ? undefined : colourChannels + extraIndex,
+    isPremultiplied: extraSamples[extraIndex] === associatedAlpha,
     isJpeg: compression === 6 || compression === 7,
     isPlanar: readNumber(tiffTags.planarConfiguration) === 2,
     isInverted: photometric === 0,
@@ -132,8 +132,8 @@ export function isPlanarGrey({ colours, channels, isPlanar }: TiffLayout): boole
 }
 
 /** Returns whether a picture is 16-bit CMYK with alpha. The image library treats its samples as 8-bit samples. */
-export function is16BitCmykWithAlpha({ colours, bits, alpha }: TiffLayout): boolean {
-  return colours === 'cmyk' && bits === 16 && alpha !== undefined;
+export function is16BitCmykWithAlpha({ colours, bits, alphaIndex }: TiffLayout): boolean {
+  return colours === 'cmyk' && bits === 16 && alphaIndex !== undefined;
 }
 
 function readBits(

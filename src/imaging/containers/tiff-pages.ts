@@ -6,9 +6,9 @@ import type { Size } from '../geometry.ts';
 export interface TiffPage {
   readonly directory: TiffDirectory;
   /** Index of the page in the chain of directories. */
-  readonly page: number;
+  readonly pageIndex: number;
   /** Index of the directory among the page's sub-directories; `undefined` if it is the page itself. */
-  readonly subDirectory: number | undefined;
+  readonly subDirectoryIndex: number | undefined;
   readonly size: Size | undefined;
 }
 
@@ -23,13 +23,13 @@ const oldSubfileType = 255;
 export function selectTiffPage(file: TiffStructure): TiffPage {
   const [first] = file.directories;
   const fullPageIndex = file.directories.findIndex((directory) => isFullPicture(file, directory));
-  const page = Math.max(0, fullPageIndex);
-  const directory = file.directories[page] ?? first;
+  const pageIndex = Math.max(0, fullPageIndex);
+  const directory = file.directories[pageIndex] ?? first;
   const largerPicture = findLargestSubDirectory(file, directory);
   const size = readSize(file, directory);
-  if (largerPicture !== undefined) return { ...largerPicture, page };
+  if (largerPicture !== undefined) return { ...largerPicture, pageIndex };
   if (fullPageIndex < 0 && directory.entries.has(tiffTags.subDirectories)) throw previewOnlyError(size);
-  return { directory, page, subDirectory: undefined, size };
+  return { directory, pageIndex, subDirectoryIndex: undefined, size };
 }
 
 function previewOnlyError(size: Size | undefined): AppError {
@@ -55,14 +55,14 @@ function isFullPicture(file: TiffStructure, directory: TiffDirectory): boolean {
 function findLargestSubDirectory(
   file: TiffStructure,
   page: TiffDirectory,
-): Omit<TiffPage, 'page'> | undefined {
-  let largest: Omit<TiffPage, 'page'> | undefined;
-  let pixels = countPixels(readSize(file, page));
-  for (const [subDirectory, directory] of tiffSubDirectories(file, page).entries()) {
+): Omit<TiffPage, 'pageIndex'> | undefined {
+  let largest: Omit<TiffPage, 'pageIndex'> | undefined;
+  let largestPixelCount = countPixels(readSize(file, page));
+  for (const [subDirectoryIndex, directory] of tiffSubDirectories(file, page).entries()) {
     const size = readSize(file, directory);
-    if (!isFullPicture(file, directory) || countPixels(size) <= pixels) continue;
-    largest = { directory, subDirectory, size };
-    pixels = countPixels(size);
+    if (!isFullPicture(file, directory) || countPixels(size) <= largestPixelCount) continue;
+    largest = { directory, subDirectoryIndex, size };
+    largestPixelCount = countPixels(size);
   }
   return largest;
 }

@@ -85,7 +85,7 @@ export function readTiff(bytes: Uint8Array): TiffStructure | undefined {
     if (current === undefined) break;
     directories.push(current.directory);
     entries += current.directory.entries.size;
-    offset = current.next ?? offset;
+    offset = current.nextOffset ?? offset;
   }
   const [first, ...others] = directories;
   if (first === undefined) return undefined;
@@ -162,26 +162,26 @@ function readHeader(bytes: Uint8Array): Header | undefined {
 function readDirectory(
   header: Header,
   offset: number,
-): { directory: TiffDirectory; next: number | undefined } | undefined {
+): { directory: TiffDirectory; nextOffset: number | undefined } | undefined {
   const { bytes, isLittleEndian, isBig } = header;
   const view = toDataView(bytes);
   const countBytes = isBig ? 8 : 2;
   if (!Number.isSafeInteger(offset) || offset < 8 || offset + countBytes > bytes.length) return undefined;
   const count = isBig ? readOffset(header, offset) : view.getUint16(offset, isLittleEndian);
   const entryBytes = isBig ? 20 : 12;
-  const first = offset + countBytes;
-  const availableCount = Math.min(count, Math.floor((bytes.length - first) / entryBytes));
+  const entriesOffset = offset + countBytes;
+  const availableCount = Math.min(count, Math.floor((bytes.length - entriesOffset) / entryBytes));
   const entries = new Map<number, TiffEntry>();
   for (let n = 0; n < Math.min(availableCount, maxEntries); n++) {
-    const entry = readEntry(header, first + n * entryBytes);
+    const entry = readEntry(header, entriesOffset + n * entryBytes);
     // For duplicate tags, the first entry applies, as in libtiff.
     if (!entries.has(entry.tag)) entries.set(entry.tag, entry);
   }
-  const end = first + count * entryBytes;
+  const end = entriesOffset + count * entryBytes;
   const hasNext = end + (isBig ? 8 : 4) <= bytes.length;
   return {
     directory: { offset, entries, isComplete: availableCount === count },
-    next: hasNext ? readOffset(header, end) : undefined,
+    nextOffset: hasNext ? readOffset(header, end) : undefined,
   };
 }
 

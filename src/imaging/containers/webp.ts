@@ -14,7 +14,7 @@ export interface WebpStructure {
   /** Number of frames. */
   readonly frames: number;
   /** The chunks needed to decode the first frame, in file order: headers, colour profile and one frame. */
-  readonly firstFrame: readonly WebpChunk[];
+  readonly firstFrameChunks: readonly WebpChunk[];
   /** Whether the file contains all chunks with pixels. */
   readonly hasAllPixels: boolean;
   /** Whether all chunks are complete, and their total length matches the declared length of the file. */
@@ -36,7 +36,7 @@ export function readWebp(bytes: Uint8Array): WebpStructure | undefined {
   if (!isWebp(bytes)) return undefined;
   const view = toDataView(bytes);
   const end = chunkHeaderBytes + view.getUint32(4, true);
-  const firstFrame = new Map<string, WebpChunk>();
+  const chunksByType = new Map<string, WebpChunk>();
   let frames = 0;
   let isComplete = true;
   let offset = headerBytes;
@@ -47,20 +47,20 @@ export function readWebp(bytes: Uint8Array): WebpStructure | undefined {
     if (hasPixels) frames++;
     // EXIF, which may contain the orientation, follows the pixels.
     const isNeeded = hasPixels ? frames === 1 : auxiliaryChunks.has(chunk.type) && chunk.isComplete;
-    if (isNeeded && !firstFrame.has(chunk.type)) firstFrame.set(chunk.type, chunk);
+    if (isNeeded && !chunksByType.has(chunk.type)) chunksByType.set(chunk.type, chunk);
     isComplete &&= chunk.isComplete;
     offset = chunk.start + chunk.length + (chunk.length % 2);
     if (hasPixels && !chunk.isComplete) break;
   }
-  const chunks = [...firstFrame.values()];
-  const isAnimated = firstFrame.has('ANMF');
+  const chunks = [...chunksByType.values()];
+  const isAnimated = chunksByType.has('ANMF');
   // Some writers omit the padding byte of the last chunk, either in the file or in the declared length.
   const endsEarly = isAnimated && (!isComplete || end > bytes.length + 1);
   return {
     size: readCanvasSize(view, chunks),
     isAnimated,
     frames,
-    firstFrame: chunks,
+    firstFrameChunks: chunks,
     hasAllPixels: frames > 0 && chunks.every((chunk) => chunk.isComplete) && !endsEarly,
     isWellFormed: isComplete && end === offset && end <= bytes.length,
   };
@@ -72,8 +72,8 @@ export function isWebp(bytes: Uint8Array): boolean {
 }
 
 /** Returns a copy of the file that contains only the first frame, with the correct length in its header. */
-export function extractFirstWebpFrame(bytes: Uint8Array, { firstFrame }: WebpStructure): Uint8Array {
-  const parts = firstFrame.flatMap(({ start, length }) => [
+export function extractFirstWebpFrame(bytes: Uint8Array, { firstFrameChunks }: WebpStructure): Uint8Array {
+  const parts = firstFrameChunks.flatMap(({ start, length }) => [
     bytes.subarray(start - chunkHeaderBytes, start + length),
     new Uint8Array(length % 2),
   ]);

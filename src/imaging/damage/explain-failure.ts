@@ -3,7 +3,7 @@ import type { PictureFormat } from '../../model/picture.ts';
 import { checkGifPixels, readGif } from '../containers/gif.ts';
 import { readItemExtents, readIsobmff } from '../containers/isobmff.ts';
 import type { JpegFrame } from '../containers/jpeg.ts';
-import { readJpegContent } from '../containers/jpeg-scans.ts';
+import { checkJpegScans } from '../containers/jpeg-scans.ts';
 import { readWebp } from '../containers/webp.ts';
 import { diagnosePng } from './png.ts';
 import { diagnoseTiff } from './tiff.ts';
@@ -50,11 +50,11 @@ export async function explainRejection(
 
 /** A JPEG is complete if it contains all of its pixels. A missing end marker does not matter. */
 function diagnoseJpeg(bytes: Uint8Array): Diagnosis {
-  const content = readJpegContent(bytes);
-  if (content.kind === 'complete') return 'complete';
-  if (content.kind === 'truncated') return truncated();
-  if (content.kind === 'corrupt') return corrupt(`its data ${content.problem}`);
-  return diagnoseUnsupportedJpeg(content.frame);
+  const result = checkJpegScans(bytes);
+  if (result.kind === 'complete') return 'complete';
+  if (result.kind === 'truncated') return truncated();
+  if (result.kind === 'corrupt') return corrupt(`its data ${result.problem}`);
+  return diagnoseUnsupportedJpeg(result.frame);
 }
 
 function diagnoseUnsupportedJpeg({ process, precision, height }: JpegFrame): Diagnosis {
@@ -69,18 +69,18 @@ function diagnoseUnsupportedJpeg({ process, precision, height }: JpegFrame): Dia
 export function diagnoseGif(bytes: Uint8Array): Diagnosis {
   const gif = readGif(bytes);
   if (gif === undefined) return truncated();
-  const { first, last, endsInsideBlock } = gif;
-  if (first === undefined || last === undefined) {
+  const { firstFrame, lastFrame, endsInsideBlock } = gif;
+  if (firstFrame === undefined || lastFrame === undefined) {
     return endsInsideBlock || !gif.hasTrailer
       ? truncated('the file ends before its first frame')
       : unreadable();
   }
-  const pixelStatus = checkGifPixels(bytes, last.isComplete ? first : last);
-  if (pixelStatus === 'corrupt' || (pixelStatus === 'truncated' && last.isComplete)) {
+  const pixelStatus = checkGifPixels(bytes, lastFrame.isComplete ? firstFrame : lastFrame);
+  if (pixelStatus === 'corrupt' || (pixelStatus === 'truncated' && lastFrame.isComplete)) {
     return corrupt('its compressed pixels are damaged');
   }
   if (pixelStatus === 'truncated') return truncated();
-  return last.isComplete ? unreadable() : 'complete';
+  return lastFrame.isComplete ? unreadable() : 'complete';
 }
 
 /** WebP has no checksums, so a complete file that cannot be decoded is corrupt. */

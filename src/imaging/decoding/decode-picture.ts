@@ -100,7 +100,7 @@ async function decodeLab({ bytes, options }: Source, size: Size, layout: TiffLay
   const samples = await readLabSamples(bytes, layout, options);
   if (layout.colours === 'lab') offsetChroma(samples);
   // Resizing premultiplies the colours. With 8 bits, rounding would shift the hue.
-  const preciseSamples = layout.alpha === undefined ? samples : to16Bits(samples);
+  const preciseSamples = layout.alphaIndex === undefined ? samples : to16Bits(samples);
   const is16Bit = preciseSamples.data instanceof Uint16Array;
   const resized = fromSamples(preciseSamples).resize(exactResize(size));
   return labToPixels(await readSamples(resized, is16Bit ? 'rgb16' : 'srgb', is16Bit ? 16 : 8), layout);

@@ -10,7 +10,7 @@ import {
   is16BitCmykWithAlpha,
   isPlanarGrey,
   type TiffLayout,
-  tiffLayout,
+  readTiffLayout,
 } from '../containers/tiff-layout.ts';
 import { selectTiffPage } from '../containers/tiff-pages.ts';
 
@@ -50,12 +50,12 @@ export function interpret(bytes: Uint8Array, format: PictureFormat): Interpretat
 
 function interpretGif(bytes: Uint8Array): Interpretation {
   const gif = readGif(bytes);
-  if (gif?.first === undefined) return library;
-  const { left, top, width, height } = gif.first;
+  if (gif?.firstFrame === undefined) return library;
+  const { left, top, width, height } = gif.firstFrame;
   // As in browsers, a frame that is larger than the screen determines the screen size.
   const screen = { width: Math.max(gif.width, width), height: Math.max(gif.height, height) };
   const coversScreen = left === 0 && top === 0 && width === screen.width && height === screen.height;
-  return coversScreen ? library : { kind: 'screen', screen, frame: gif.first };
+  return coversScreen ? library : { kind: 'screen', screen, frame: gif.firstFrame };
 }
 
 function interpretPng(bytes: Uint8Array): Interpretation {
@@ -87,14 +87,14 @@ function interpretAvif(bytes: Uint8Array): Interpretation {
 
 function interpretTiff(bytes: Uint8Array): Interpretation {
   const file = readTiff(bytes);
-  const layout = file && tiffLayout(file, selectTiffPage(file).directory);
+  const layout = file && readTiffLayout(file, selectTiffPage(file).directory);
   if (layout === undefined) return library;
-  const { colours, bits, channels, colourChannels, alpha } = layout;
+  const { colours, bits, channels, colourChannels, alphaIndex } = layout;
   if (isLab(layout)) return { kind: 'lab', layout };
   // The library converts Y'CbCr only if it is JPEG-compressed or its chroma is subsampled.
   if (colours === 'ycbcr') return layout.isJpeg || layout.isSubsampled ? library : { kind: 'ycbcr', layout };
   const hasOnlyColoursAndAlpha =
-    channels === colourChannels || (alpha === colourChannels && channels === colourChannels + 1);
+    channels === colourChannels || (alphaIndex === colourChannels && channels === colourChannels + 1);
   if (!hasOnlyColoursAndAlpha || isPlanarGrey(layout) || is16BitCmykWithAlpha(layout))
     return { kind: 'channels', layout };
   if (bits < 16 || colours === 'cmyk') return library;

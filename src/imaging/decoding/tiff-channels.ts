@@ -29,7 +29,7 @@ export async function readColourChannels(
   layout: TiffLayout,
   options: SourceOptions,
 ): Promise<Samples> {
-  const { colours, bits, colourChannels, alpha, channels } = layout;
+  const { colours, bits, colourChannels, alphaIndex, channels } = layout;
   const isGrey = colours === 'grey';
   const isPlanar = isPlanarGrey(layout);
   const is16BitCmyk = is16BitCmykWithAlpha(layout);
@@ -43,8 +43,8 @@ export async function readColourChannels(
   // The library returns three channels for 8-bit grey and for a palette.
   const returnedColourCount = space === 'srgb' && !isPlanar ? 3 : colourChannels;
   const colourIndices = Array.from({ length: isGrey ? 1 : returnedColourCount }, (_, n) => n);
-  const alphaChannels = alpha === undefined ? [] : [alpha - colourChannels + returnedColourCount];
-  const samples = keepChannels(allSamples, [...colourIndices, ...alphaChannels]);
+  const alphaIndices = alphaIndex === undefined ? [] : [alphaIndex - colourChannels + returnedColourCount];
+  const samples = keepChannels(allSamples, [...colourIndices, ...alphaIndices]);
   if ((isPlanar || is16BitCmyk) && layout.isPremultiplied) unpremultiply(samples);
   if (isPlanar && layout.isInverted) invertFirstChannel(samples);
   if (is16BitCmyk) return to8Bits(samples);
@@ -119,7 +119,7 @@ export async function readLabSamples(
     is16Bit ? 'rgb16' : 'srgb',
     is16Bit ? 16 : 8,
   );
-  return keepChannels(allSamples, [0, 1, 2, ...(layout.alpha === undefined ? [] : [layout.alpha])]);
+  return keepChannels(allSamples, [0, 1, 2, ...(layout.alphaIndex === undefined ? [] : [layout.alphaIndex])]);
 }
 
 /** Returns a copy of a TIFF that declares its colours as RGB and its alpha as straight. */
@@ -135,8 +135,8 @@ export function declareAsRgb(bytes: Uint8Array, layout: TiffLayout): Uint8Array 
  */
 function declareStraightAlpha(bytes: Uint8Array, layout: TiffLayout): Buffer {
   const copy = Buffer.from(bytes);
-  const { alpha, colourChannels } = layout;
-  if (alpha !== undefined) writeTag(copy, layout, tiffTags.extraSamples, alpha - colourChannels, 2);
+  const { alphaIndex, colourChannels } = layout;
+  if (alphaIndex !== undefined) writeTag(copy, layout, tiffTags.extraSamples, alphaIndex - colourChannels, 2);
   return copy;
 }
 
@@ -161,7 +161,12 @@ export async function readYcbcr(
   options: SourceOptions,
 ): Promise<Samples> {
   const allSamples = await readSamples(openUnmanaged(declareAsRgb(bytes, layout), options), 'srgb', 8);
-  const samples = keepChannels(allSamples, [0, 1, 2, ...(layout.alpha === undefined ? [] : [layout.alpha])]);
+  const samples = keepChannels(allSamples, [
+    0,
+    1,
+    2,
+    ...(layout.alphaIndex === undefined ? [] : [layout.alphaIndex]),
+  ]);
   const { red, green, blue, black, white } = readYcbcrParameters(layout);
   const { data, channels } = samples;
   for (let index = 0; index < data.length; index += channels) {

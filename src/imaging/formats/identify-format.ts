@@ -17,15 +17,15 @@ export async function sniffFormat(
   allowedFormats: readonly PictureFormat[],
 ): Promise<{ format: PictureFormat }> {
   if (firstBytes.length === 0) throw new AppError('empty_file', 'The file is empty.');
-  const sample = firstBytes.subarray(0, headBytes);
-  const format = detectFormat(sample);
+  const leadingBytes = firstBytes.subarray(0, headBytes);
+  const format = detectFormat(leadingBytes);
   if (format === undefined) {
-    if (hasConvertedLineEndings(sample)) throw new AppError('picture_corrupt', convertedPngMessage);
-    const { name, isPicture } = await describeUnsupportedFile(sample);
+    if (hasConvertedLineEndings(leadingBytes)) throw new AppError('picture_corrupt', convertedPngMessage);
+    const { name, isPicture } = await describeUnsupportedFile(leadingBytes);
     if (isPicture) throw formatNotAllowed(name, allowedFormats);
     throw new AppError('not_a_picture', describeRejection(name, allowedFormats));
   }
-  rejectUnsupportedContent(sample, format, allowedFormats);
+  rejectUnsupportedContent(leadingBytes, format, allowedFormats);
   if (!allowedFormats.includes(format)) {
     throw formatNotAllowed(`an image in ${formatNames[format]} format`, allowedFormats);
   }
