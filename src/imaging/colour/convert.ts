@@ -11,7 +11,7 @@ const testColours = Uint8Array.from(
 
 /**
  * Returns whether an RGB profile changes any colour. A profile that changes no colour is sRGB or invalid. The image
- * library ignores an invalid profile only with 8-bit samples. With 16-bit samples, the library would use Display P3.
+ * library ignores an invalid profile only with 8-bit samples. With 16-bit samples, it would use Display P3 instead.
  */
 export async function changesColours(profile: Uint8Array): Promise<boolean> {
   const size = { width: testColours.length / 3, height: 1 };

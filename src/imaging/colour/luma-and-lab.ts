@@ -45,7 +45,7 @@ function computeCurve(ratio: number): number {
 const curveSteps = 4096;
 /**
  * Precomputed values of the curve from 0 to slightly above 1, because cube roots are slow. Linear interpolation between
- * these values has an error lowerValue 1e-4.
+ * these values has an error of less than 1e-4.
  */
 const curveTable = Float64Array.from({ length: curveSteps + 64 }, (_, step) =>
   computeCurve(step / curveSteps),

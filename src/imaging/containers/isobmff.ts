@@ -95,7 +95,7 @@ const noItems = { primaryItemId: undefined, items: new Map<number, Item>(), refe
 /** Returns the major brand, followed by the compatible brands. */
 function readBrands(bytes: Uint8Array, { start, end }: Box): string[] {
   const brands = end - start >= 4 ? [textAt(bytes, start)] : [];
-  // The minor version is stored between them.
+  // The minor version is stored between the major brand and the compatible brands.
   for (let offset = start + 8; offset + 4 <= end && brands.length < 256; offset += 4)
     brands.push(textAt(bytes, offset));
   return brands;
@@ -153,7 +153,7 @@ function readItemTypes(bytes: Uint8Array, box: Box | undefined): Map<number, str
   return types;
 }
 
-/** Returns the properties of each item. `ipco` contains all properties, and `ipma` their 1-based indexes by item. */
+/** Returns the properties of each item. `ipma` assigns the properties in `ipco` to items by 1-based index. */
 function readItemProperties(bytes: Uint8Array, box: Box | undefined): Map<number, Box[]> {
   const byItem = new Map<number, Box[]>();
   if (box === undefined) return byItem;

@@ -51,7 +51,7 @@ export interface AcScan {
   readonly scan: JpegScan;
   /** Number of further blocks that the last end-of-band code covers. */
   readonly run: { blocks: number };
-  /** Two 32-bit words per block. A set bit means that earlier scans contained a nonzero coefficient. */
+  /** One bit per coefficient (two 32-bit words per block), set if the coefficient is nonzero after earlier scans. */
   readonly nonZeroBits: Uint32Array;
 }
 

@@ -18,7 +18,7 @@ export interface EntropyReader {
 
 /** A Huffman table prepared for decoding. */
 export interface HuffmanDecoder {
-  /** Indexed by the next 8 bits: the code's length × 256, plus its value. For codes of more than 8 bits, it is 0. */
+  /** Indexed by the next 8 bits: the code's length × 256, plus its value. Entries for longer codes are 0. */
   readonly shortCodes: Uint16Array;
   /** Indexed by code length: the number to add to a code to calculate the index of its value. */
   readonly offsets: Int32Array;

@@ -41,8 +41,8 @@ const maxPixels = 2 ** 28;
 
 /**
  * Checks whether the scans of a Huffman-coded JPEG are complete. This takes a fraction of the time of decoding, because
- * no pixels are computed. It is meant for files that a decoder has rejected: a file without an end marker is often
- * complete, whereas a truncated file to which an end marker was added is not.
+ * no pixels are computed. The check is meant for files that a decoder has rejected: a file without an end marker is
+ * often complete, whereas a truncated file to which an end marker was added is not.
  * Source: ITU-T T.81, annexes F and G.
  */
 export function checkJpegScans(bytes: Uint8Array): JpegScansResult {
@@ -175,7 +175,7 @@ interface Coverage {
   readonly add: (scan: JpegScan) => void;
   readonly hasStarted: () => boolean;
   readonly isFull: () => boolean;
-  /** Returns a bit for each coefficient of a component, set if it is nonzero: two 32-bit words per block. */
+  /** Returns one bit per coefficient of a component (two 32-bit words per block), set if the coefficient is nonzero. */
   readonly nonZeroBits: (index: number, blockCount: number) => Uint32Array;
 }
 

@@ -21,9 +21,9 @@ const diagnosers: Readonly<Record<PictureFormat, (bytes: Uint8Array) => Diagnosi
 };
 
 /**
- * Determines from a file's structure why the image library rejected it. The library's message is only the `cause`, for
- * the log, because it refers to the library's source code, changes between versions, and describes unsupported features
- * as damage. Only rejected files are checked, so valid files are not delayed.
+ * Checks a file's structure to determine why the image library rejected the file. The library's message is used only as
+ * the `cause`, for the log, because it refers to the library's source code, changes between versions, and describes
+ * unsupported features as damage. Only rejected files are checked, so valid files are not delayed.
  * @returns the error, or `undefined` if the file contains all of its pixels.
  */
 export async function explainFailure(

@@ -31,8 +31,8 @@ export async function diagnosePng(bytes: Uint8Array): Promise<Diagnosis> {
 }
 
 /**
- * Compresses a PNG's pixels again and returns a complete file. From a truncated file, the image library would drop the
- * last row, even if that row is complete.
+ * Compresses a PNG's pixels again and returns a complete file. If a file is truncated, the image library drops the last
+ * row, even if that row is complete.
  */
 export function repackPng(bytes: Uint8Array): Uint8Array {
   const header = readPng(bytes)?.header;

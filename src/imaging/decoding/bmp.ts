@@ -11,8 +11,8 @@ export interface RawPicture {
 
 /**
  * Decodes a BMP, because the image library has no decoder for it. The caller has parsed the header and checked the
- * declared size against the limits. The fourth byte of a 32-bit pixel is alpha only if there is an alpha mask. Alpha is
- * ignored if it would make the whole picture invisible.
+ * declared size against the limits. Without an alpha mask, the fourth byte of 32-bit pixels is ignored. An alpha
+ * channel that would make the whole picture invisible is also ignored.
  * @throws AppError `picture_cut` if pixels are missing.
  */
 export function decodeBmp(file: Uint8Array, header: BmpHeader): RawPicture {

@@ -14,7 +14,7 @@ const cameraCompressions = new Set([262, 32_767, 32_769, 32_770, 32_772, 34_713,
 
 const colourFilterTags = [33_421, 33_422, 50_710];
 
-/** Maximum number of directories, and of sub-directories of each, to check. Raw files have only a few. */
+/** Maximum number of directories to check in the chain and inside each directory. Raw files have only a few. */
 const maxDirectories = 16;
 
 /**

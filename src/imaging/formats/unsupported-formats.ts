@@ -47,7 +47,10 @@ const otherNamesByExtension: Readonly<Record<string, string>> = {
   mp3: 'an MP3 recording',
 };
 
-/** Formats that the library detects from only two bytes, or from a bit pattern that also occurs in random data. */
+/**
+ * Formats for which the detection library is not reliable: it checks only two bytes, or a bit pattern that also occurs
+ * in random data.
+ */
 const unreliableExtensions = new Set(
   'ac3 dmg exe Z cpio arj asar mts mp1 mp2 aac ico cur bmp gif jpg xml'.split(' '),
 );
