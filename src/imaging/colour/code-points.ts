@@ -59,11 +59,11 @@ const smpte240mCurve: TransferCurve = {
  */
 const curvesByCode: ReadonlyMap<number, TransferCurve> = new Map([
   [1, srgbCurve],
-  [4, gammaCurve(2.2)],
-  [5, gammaCurve(2.8)],
+  [4, makeGammaCurve(2.2)],
+  [5, makeGammaCurve(2.8)],
   [6, srgbCurve],
   [7, smpte240mCurve],
-  [8, gammaCurve(1)],
+  [8, makeGammaCurve(1)],
   [11, srgbCurve],
   [12, srgbCurve],
   [13, srgbCurve],
@@ -97,7 +97,7 @@ export function interpretCodePoints(primariesCode: number, transferCode: number)
 }
 
 /** Returns a pure power curve. */
-export function gammaCurve(exponent: number): TransferCurve {
+export function makeGammaCurve(exponent: number): TransferCurve {
   return { g: exponent, a: 1, b: 0, c: 0, d: 0 };
 }
 

@@ -3,7 +3,7 @@ import { type IsobmffStructure, readNclx, readColrProfile } from '../containers/
 import type { CodePoints, PngStructure } from '../containers/png.ts';
 import {
   areSrgbPrimaries,
-  gammaCurve,
+  makeGammaCurve,
   interpretCodePoints,
   srgbCurve,
   srgbPrimaries,
@@ -31,7 +31,7 @@ const srgbGamma = 0.45455;
  * the specification requires this value in sRGB files.
  * @throws AppError `picture_unsupported` for high dynamic range.
  */
-export function pngColour(png: PngStructure): FileColour {
+export function readPngColour(png: PngStructure): FileColour {
   const { cicp, isSrgb, gamma, chromaticities } = png;
   // PNG allows only matrix 0.
   if (cicp !== undefined && cicp.matrix === 0) return resolveCodePoints(cicp, 'PNG');
@@ -44,7 +44,7 @@ export function pngColour(png: PngStructure): FileColour {
   const primaries = isGrey ? srgbPrimaries : (chromaticities ?? srgbPrimaries);
   const isSrgbGamma = !isGammaUsable || Math.abs(gamma - srgbGamma) < 0.0005;
   if (isSrgbGamma && areSrgbPrimaries(primaries)) return { kind: 'srgb' };
-  const profile = encodeRgbProfile(primaries, isGammaUsable ? gammaCurve(1 / gamma) : srgbCurve);
+  const profile = encodeRgbProfile(primaries, isGammaUsable ? makeGammaCurve(1 / gamma) : srgbCurve);
   return profile === undefined ? { kind: 'srgb' } : { kind: 'declared', profile };
 }
 
@@ -54,7 +54,7 @@ export function pngColour(png: PngStructure): FileColour {
  * and the range.
  * @throws AppError `picture_unsupported` for high dynamic range.
  */
-export function avifColour(bytes: Uint8Array, avif: IsobmffStructure): FileColour {
+export function readAvifColour(bytes: Uint8Array, avif: IsobmffStructure): FileColour {
   const boxes = avif.items.get(avif.primaryItemId ?? -1)?.properties ?? [];
   const profile = boxes
     .map((box) => readColrProfile(bytes, box))

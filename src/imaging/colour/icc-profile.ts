@@ -1,7 +1,7 @@
 import type { Chromaticities } from '../containers/png.ts';
 import type { TransferCurve } from './code-points.ts';
 import {
-  adaptationMatrix,
+  computeAdaptationMatrix,
   applyMatrix,
   d50,
   invertMatrix,
@@ -16,12 +16,12 @@ const headerBytes = 128;
  * Returns the matrix that converts linear RGB to XYZ under D50; `undefined` for degenerate chromaticities.
  * Source: Lindbloom, "RGB/XYZ Matrices".
  */
-export function rgbToXyz({ white, red, green, blue }: Chromaticities): Matrix | undefined {
+export function computeRgbToXyzMatrix({ white, red, green, blue }: Chromaticities): Matrix | undefined {
   const [w, r, g, b] = [toXyz(white), toXyz(red), toXyz(green), toXyz(blue)];
   if (w === undefined || r === undefined || g === undefined || b === undefined) return undefined;
   const columns: Matrix = [r[0], g[0], b[0], r[1], g[1], b[1], r[2], g[2], b[2]];
   const inverse = invertMatrix(columns);
-  const adaptation = adaptationMatrix(w, d50);
+  const adaptation = computeAdaptationMatrix(w, d50);
   if (inverse === undefined || adaptation === undefined) return undefined;
   const [sr, sg, sb] = applyMatrix(inverse, w);
   return multiplyMatrices(adaptation, multiplyMatrices(columns, [sr, 0, 0, 0, sg, 0, 0, 0, sb]));
@@ -37,7 +37,7 @@ function toXyz([x, y]: readonly [number, number]): Triple | undefined {
  * degenerate chromaticities.
  */
 export function encodeRgbProfile(chromaticities: Chromaticities, curve: TransferCurve): Buffer | undefined {
-  const matrix = rgbToXyz(chromaticities);
+  const matrix = computeRgbToXyzMatrix(chromaticities);
   if (matrix === undefined) return undefined;
   const [xr, xg, xb, yr, yg, yb, zr, zg, zb] = matrix;
   const trc = encodeCurveTag(curve);
@@ -65,7 +65,7 @@ export function isIccProfile(bytes: Uint8Array): boolean {
 }
 
 /** Returns the colour space of a profile: `RGB `, `GRAY`, `CMYK` … */
-export function profileColourSpace(bytes: Uint8Array): string {
+export function readProfileColourSpace(bytes: Uint8Array): string {
   return String.fromCharCode(...bytes.subarray(16, 20));
 }
 

@@ -2,7 +2,7 @@ import type { Pixels } from '../decoding/pixels.ts';
 import type { Samples } from '../decoding/samples.ts';
 import type { TiffLayout } from '../containers/tiff-layout.ts';
 import { srgbPrimaries } from './code-points.ts';
-import { rgbToXyz } from './icc-profile.ts';
+import { computeRgbToXyzMatrix } from './icc-profile.ts';
 import { applyMatrix, d50, invertMatrix } from './matrix.ts';
 
 /** The values of L*, a* or b* that the smallest and the largest sample value represent. */
@@ -12,7 +12,7 @@ type Range = readonly [min: number, max: number];
  * Returns the ranges of L*, a* and b* in a TIFF. Sources: TIFF 6.0, section 23; Adobe Photoshop TIFF
  * Technical Notes for 16-bit samples and ICC L*a*b*; TIFF-FX (RFC 3949, 7.2.1) for ITU L*a*b*.
  */
-function encodingRanges({ colours, bits }: TiffLayout): readonly [Range, Range, Range] {
+function findEncodingRanges({ colours, bits }: TiffLayout): readonly [Range, Range, Range] {
   if (colours === 'itulab') {
     return [
       [0, 100],
@@ -41,12 +41,15 @@ export function offsetChroma({ data, channels }: Samples): void {
 export function labToPixels(samples: Samples, layout: TiffLayout): Pixels {
   const { width, height, channels, data } = samples;
   const maxValue = data instanceof Uint16Array ? 65_535 : 255;
-  const toXyz = rgbToXyz(srgbPrimaries);
+  const toXyz = computeRgbToXyzMatrix(srgbPrimaries);
   const toRgb = toXyz && invertMatrix(toXyz);
   if (toRgb === undefined) throw new Error('The sRGB primaries must be invertible.');
-  const [decodeLightness, decodeA, decodeB] = encodingRanges(layout).map(([min, max]) => (value: number) => {
-    return min + ((max - min) * value) / maxValue;
-  }) as [Decode, Decode, Decode];
+  const [decodeLightness, decodeA, decodeB] = findEncodingRanges(layout).map(
+    ([min, max]) =>
+      (value: number) => {
+        return min + ((max - min) * value) / maxValue;
+      },
+  ) as [Decode, Decode, Decode];
   const result = Buffer.allocUnsafe(width * height * 3);
   for (let index = 0, target = 0; index < data.length; index += channels, target += 3) {
     const y = (decodeLightness(data[index] ?? 0) + 16) / 116;

@@ -41,7 +41,7 @@ export function invertMatrix(m: Matrix): Matrix | undefined {
 }
 
 /** Returns the matrix that adapts XYZ from one white point to another (linear Bradford; ICC.1:2022, annex E). */
-export function adaptationMatrix(from: Triple, to: Triple): Matrix | undefined {
+export function computeAdaptationMatrix(from: Triple, to: Triple): Matrix | undefined {
   const inverse = invertMatrix(bradford);
   const [source, target] = [applyMatrix(bradford, from), applyMatrix(bradford, to)];
   if (inverse === undefined || source.some((value) => Math.abs(value) < 1e-9)) return undefined;

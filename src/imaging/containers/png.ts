@@ -68,7 +68,7 @@ export function isPng(bytes: Uint8Array): boolean {
 }
 
 /** Yields the chunks of a PNG up to the end of the file; nothing if the signature is missing. */
-export function* pngChunks(bytes: Uint8Array): Generator<PngChunk, void, undefined> {
+export function* readPngChunks(bytes: Uint8Array): Generator<PngChunk, void, undefined> {
   if (!isPng(bytes)) return;
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   for (let offset = 8; offset + 8 <= bytes.length; ) {
@@ -84,7 +84,7 @@ export function* pngChunks(bytes: Uint8Array): Generator<PngChunk, void, undefin
 export function readPng(bytes: Uint8Array): PngStructure | undefined {
   const chunks: PngChunk[] = [];
   let hasPixels = false;
-  for (const chunk of pngChunks(bytes)) {
+  for (const chunk of readPngChunks(bytes)) {
     hasPixels = chunk.type === 'IDAT';
     if (hasPixels || chunk.type === 'IEND' || chunks.length >= maxChunksBeforePixels) break;
     chunks.push(chunk);

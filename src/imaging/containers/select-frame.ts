@@ -2,7 +2,7 @@ import { AppError } from '../../errors.ts';
 import type { PictureFormat } from '../../model/picture.ts';
 import { extractFirstGifFrame, readGif } from './gif.ts';
 import { type IsobmffStructure, readIsobmff, readIspeSize } from './isobmff.ts';
-import { pngChunks, readPng } from './png.ts';
+import { readPngChunks, readPng } from './png.ts';
 import { readTiff } from './tiff.ts';
 import { readWebp, extractFirstWebpFrame } from './webp.ts';
 import { diagnoseGif } from '../damage/explain-failure.ts';
@@ -53,7 +53,7 @@ function selectPngFrame(bytes: Uint8Array): SelectedFrame | undefined {
 /** Counts the frames in the file. The animation header may declare a different number. */
 function countPngFrames(bytes: Uint8Array): number {
   let frames = 0;
-  for (const { type } of pngChunks(bytes)) if (type === 'fcTL') frames++;
+  for (const { type } of readPngChunks(bytes)) if (type === 'fcTL') frames++;
   return Math.max(1, frames);
 }
 

@@ -2,9 +2,9 @@ import { AppError } from '../../errors.ts';
 import {
   type TiffDirectory,
   type TiffStructure,
-  tiffBytes,
-  tiffNumber,
-  tiffNumbers,
+  readTiffBytes,
+  readTiffNumber,
+  readTiffNumbers,
   tiffTags,
 } from './tiff.ts';
 
@@ -92,7 +92,7 @@ const [associatedAlpha, unassociatedAlpha] = [1, 2];
  * @throws AppError `picture_unsupported` if the sample layout is not supported or its colours cannot be interpreted.
  */
 export function readTiffLayout(file: TiffStructure, directory: TiffDirectory): TiffLayout | undefined {
-  const readNumber = (tag: number) => tiffNumber(file, directory, tag);
+  const readNumber = (tag: number) => readTiffNumber(file, directory, tag);
   const photometric = readNumber(tiffTags.photometric);
   if (photometric === undefined) return undefined;
   const channels = readNumber(tiffTags.samplesPerPixel) ?? 1;
@@ -121,8 +121,9 @@ export function readTiffLayout(file: TiffStructure, directory: TiffDirectory): T
     isPlanar: readNumber(tiffTags.planarConfiguration) === 2,
     isInverted: photometric === 0,
     isSubsampled:
-      (readNumber(chromaSubsampling) ?? 2) > 1 || tiffNumbers(file, directory, chromaSubsampling)[1] !== 1,
-    profile: tiffBytes(file, directory, tiffTags.iccProfile),
+      (readNumber(chromaSubsampling) ?? 2) > 1 ||
+      readTiffNumbers(file, directory, chromaSubsampling)[1] !== 1,
+    profile: readTiffBytes(file, directory, tiffTags.iccProfile),
   };
 }
 
@@ -142,9 +143,9 @@ function readBits(
   channels: number,
   colours: TiffColours,
 ): number {
-  const depths = tiffNumbers(file, directory, tiffTags.bitsPerSample);
+  const depths = readTiffNumbers(file, directory, tiffTags.bitsPerSample);
   const bits = depths[0] ?? 1;
-  const format = tiffNumbers(file, directory, tiffTags.sampleFormat).find((kind) => sampleFormats[kind]);
+  const format = readTiffNumbers(file, directory, tiffTags.sampleFormat).find((kind) => sampleFormats[kind]);
   // Some writers correctly declare that a* and b* are signed integers.
   if (format !== undefined && !(format === 2 && colours === 'lab')) {
     throw unsupported(`stores ${bits}-bit ${sampleFormats[format]} of unspecified range`);
@@ -170,7 +171,7 @@ function readExtraSamples(
   count: number,
   colours: TiffColours,
 ): number[] {
-  const kinds = tiffNumbers(file, directory, tiffTags.extraSamples);
+  const kinds = readTiffNumbers(file, directory, tiffTags.extraSamples);
   if (kinds.length === 0 && count === 1 && colours === 'rgb') return [unassociatedAlpha];
   return Array.from({ length: count }, (_, n) => kinds[n] ?? 0);
 }

@@ -1,5 +1,11 @@
 import { AppError } from '../../errors.ts';
-import { type TiffDirectory, tiffNumber, type TiffStructure, tiffSubDirectories, tiffTags } from './tiff.ts';
+import {
+  type TiffDirectory,
+  readTiffNumber,
+  type TiffStructure,
+  readTiffSubDirectories,
+  tiffTags,
+} from './tiff.ts';
 import type { Size } from '../geometry.ts';
 
 /** The page of a TIFF to decode. */
@@ -42,8 +48,8 @@ function previewOnlyError(size: Size | undefined): AppError {
 
 function isFullPicture(file: TiffStructure, directory: TiffDirectory): boolean {
   // Bit 0: a reduced copy of another picture. Bit 2: a mask.
-  const kind = tiffNumber(file, directory, tiffTags.newSubfileType) ?? 0;
-  const oldKind = tiffNumber(file, directory, oldSubfileType) ?? 1;
+  const kind = readTiffNumber(file, directory, tiffTags.newSubfileType) ?? 0;
+  const oldKind = readTiffNumber(file, directory, oldSubfileType) ?? 1;
   return (kind & 0b101) === 0 && oldKind !== 2;
 }
 
@@ -58,7 +64,7 @@ function findLargestSubDirectory(
 ): Omit<TiffPage, 'pageIndex'> | undefined {
   let largest: Omit<TiffPage, 'pageIndex'> | undefined;
   let largestPixelCount = countPixels(readSize(file, page));
-  for (const [subDirectoryIndex, directory] of tiffSubDirectories(file, page).entries()) {
+  for (const [subDirectoryIndex, directory] of readTiffSubDirectories(file, page).entries()) {
     const size = readSize(file, directory);
     if (!isFullPicture(file, directory) || countPixels(size) <= largestPixelCount) continue;
     largest = { directory, subDirectoryIndex, size };
@@ -72,7 +78,7 @@ function countPixels(size: Size | undefined): number {
 }
 
 function readSize(file: TiffStructure, directory: TiffDirectory): Size | undefined {
-  const width = tiffNumber(file, directory, tiffTags.imageWidth);
-  const height = tiffNumber(file, directory, tiffTags.imageLength);
+  const width = readTiffNumber(file, directory, tiffTags.imageWidth);
+  const height = readTiffNumber(file, directory, tiffTags.imageLength);
   return width === undefined || height === undefined ? undefined : { width, height };
 }

@@ -93,12 +93,12 @@ export function readTiff(bytes: Uint8Array): TiffStructure | undefined {
 }
 
 /** Returns the directories that an entry of `directory` refers to, by default those in SubIFDs (330). */
-export function tiffSubDirectories(
+export function readTiffSubDirectories(
   file: TiffStructure,
   directory: TiffDirectory,
   tag: number = tiffTags.subDirectories,
 ): TiffDirectory[] {
-  return tiffNumbers(file, directory, tag, maxSubDirectories)
+  return readTiffNumbers(file, directory, tag, maxSubDirectories)
     .map((offset) => readDirectory(file, offset)?.directory)
     .filter((subDirectory) => subDirectory !== undefined);
 }
@@ -107,7 +107,7 @@ export function tiffSubDirectories(
  * Returns an entry's numbers, at most `limit`; an empty array if the tag is missing, not numeric or outside the file.
  * Rationals become quotients. 64-bit integers above 2^53 lose precision.
  */
-export function tiffNumbers(
+export function readTiffNumbers(
   file: Pick<TiffStructure, 'bytes' | 'isLittleEndian'>,
   directory: TiffDirectory,
   tag: number,
@@ -126,16 +126,16 @@ export function tiffNumbers(
 }
 
 /** Returns the first number of an entry. */
-export function tiffNumber(
+export function readTiffNumber(
   file: Pick<TiffStructure, 'bytes' | 'isLittleEndian'>,
   directory: TiffDirectory,
   tag: number,
 ): number | undefined {
-  return tiffNumbers(file, directory, tag, 1)[0];
+  return readTiffNumbers(file, directory, tag, 1)[0];
 }
 
 /** Returns the raw bytes of an entry; `undefined` if the file does not contain all of them. */
-export function tiffBytes(
+export function readTiffBytes(
   { bytes }: Pick<TiffStructure, 'bytes'>,
   directory: TiffDirectory,
   tag: number,

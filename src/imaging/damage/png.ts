@@ -1,6 +1,6 @@
 import { Readable } from 'node:stream';
 import { constants, crc32, createInflate, deflateSync, inflateSync } from 'node:zlib';
-import { isPng, type PngChunk, pngChunks, type PngHeader, readPng } from '../containers/png.ts';
+import { isPng, type PngChunk, readPngChunks, type PngHeader, readPng } from '../containers/png.ts';
 import { corrupt, truncated, type Diagnosis, unreadable, unsupported, type Verdict } from './verdict.ts';
 
 /** Makes zlib decompress truncated data as far as possible. */
@@ -13,7 +13,7 @@ const maxRepackedBytes = 2 ** 28;
 export async function diagnosePng(bytes: Uint8Array): Promise<Diagnosis> {
   if (!isPng(bytes)) return unreadable();
   let hasEnd = false;
-  for (const chunk of pngChunks(bytes)) {
+  for (const chunk of readPngChunks(bytes)) {
     const damage = checkChunk(bytes, chunk);
     if (damage !== undefined) return damage;
     if (chunk.type === 'CgBI') {
@@ -24,7 +24,7 @@ export async function diagnosePng(bytes: Uint8Array): Promise<Diagnosis> {
   }
   const header = readPng(bytes)?.header;
   if (header === undefined) return hasEnd ? unreadable() : truncated();
-  const requiredBytes = totalRowBytes(header);
+  const requiredBytes = countRowBytes(header);
   if (requiredBytes === undefined) return corrupt('its header is invalid');
   if (await hasAllRows(bytes, requiredBytes)) return 'complete';
   return hasEnd ? corrupt('its compressed pixels are damaged') : truncated();
@@ -36,8 +36,8 @@ export async function diagnosePng(bytes: Uint8Array): Promise<Diagnosis> {
  */
 export function repackPng(bytes: Uint8Array): Uint8Array {
   const header = readPng(bytes)?.header;
-  const requiredBytes = header && totalRowBytes(header);
-  const firstPixelChunk = pngChunks(bytes).find(({ type }) => type === 'IDAT');
+  const requiredBytes = header && countRowBytes(header);
+  const firstPixelChunk = readPngChunks(bytes).find(({ type }) => type === 'IDAT');
   if (requiredBytes === undefined || requiredBytes > maxRepackedBytes || firstPixelChunk === undefined)
     return bytes;
   // Some writers store more rows than the header declares.
@@ -80,7 +80,7 @@ const adam7Passes = [
 ] as const;
 
 /** Returns the total size of all filtered rows in bytes; `undefined` if the header is inconsistent. */
-function totalRowBytes({ width, height, bitDepth, colorType, isInterlaced }: PngHeader): number | undefined {
+function countRowBytes({ width, height, bitDepth, colorType, isInterlaced }: PngHeader): number | undefined {
   const bits = (channelsByColorType[colorType] ?? 0) * bitDepth;
   if (bits === 0 || width === 0 || height === 0) return undefined;
   const countBytes = (columns: number, rows: number) =>
@@ -93,7 +93,7 @@ function totalRowBytes({ width, height, bitDepth, colorType, isInterlaced }: Png
 }
 
 function readPixelData(bytes: Uint8Array): Uint8Array[] {
-  const chunks = pngChunks(bytes).filter(({ type }) => type === 'IDAT');
+  const chunks = readPngChunks(bytes).filter(({ type }) => type === 'IDAT');
   return chunks.map(({ start, length }) => bytes.subarray(start, start + length)).toArray();
 }
 

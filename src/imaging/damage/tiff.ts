@@ -1,8 +1,8 @@
 import {
   readTiff,
   type TiffDirectory,
-  tiffNumber,
-  tiffNumbers,
+  readTiffNumber,
+  readTiffNumbers,
   type TiffStructure,
   tiffTags,
 } from '../containers/tiff.ts';
@@ -58,7 +58,7 @@ export function diagnoseTiff(bytes: Uint8Array): Diagnosis {
 
 /** Returns the verdict on a page with an unsupported compression; `undefined` for other pages. */
 export function checkCompression(file: TiffStructure, directory: TiffDirectory): Verdict | undefined {
-  const compression = tiffNumber(file, directory, tiffTags.compression) ?? 1;
+  const compression = readTiffNumber(file, directory, tiffTags.compression) ?? 1;
   if (supportedCompressions.has(compression)) return undefined;
   const name = compressionNames[compression];
   const label = name === undefined ? `number ${compression}` : `${name} (${compression})`;
@@ -81,7 +81,7 @@ function checkTruncation(file: TiffStructure, directory: TiffDirectory): Verdict
   const tags = isTiled
     ? ([tiffTags.tileOffsets, tiffTags.tileByteCounts] as const)
     : ([tiffTags.stripOffsets, tiffTags.stripByteCounts] as const);
-  const [offsets, lengths] = tags.map((tag) => tiffNumbers(file, directory, tag, maxStrips));
+  const [offsets, lengths] = tags.map((tag) => readTiffNumbers(file, directory, tag, maxStrips));
   const declaredCount = directory.entries.get(tags[0])?.count ?? 0;
   if (offsets === undefined || lengths === undefined) return undefined;
   const isTruncated =

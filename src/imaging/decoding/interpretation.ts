@@ -1,5 +1,5 @@
 import type { PictureFormat } from '../../model/picture.ts';
-import { avifColour, type FileColour, pngColour } from '../colour/file-colour.ts';
+import { readAvifColour, type FileColour, readPngColour } from '../colour/file-colour.ts';
 import { isIccProfile } from '../colour/icc-profile.ts';
 import { type GifFrame, readGif } from '../containers/gif.ts';
 import { readIsobmff } from '../containers/isobmff.ts';
@@ -65,7 +65,7 @@ function interpretPng(bytes: Uint8Array): Interpretation {
     png.cicp !== undefined || png.gamma !== undefined || png.chromaticities !== undefined;
   // The library converts embedded profiles correctly only for pictures with 8 bits per channel.
   if (!declaresColours && png.header.bitDepth <= 8) return library;
-  const colour = pngColour(png);
+  const colour = readPngColour(png);
   if (colour.kind === 'embedded' && png.header.bitDepth <= 8) return library;
   if (colour.kind === 'srgb' && colour.isNarrowRange !== true && !png.hasProfile) return library;
   return { kind: 'colour', colour };
@@ -74,7 +74,7 @@ function interpretPng(bytes: Uint8Array): Interpretation {
 function interpretAvif(bytes: Uint8Array): Interpretation {
   const avif = readIsobmff(bytes);
   if (avif === undefined) return library;
-  const colour = avifColour(bytes, avif);
+  const colour = readAvifColour(bytes, avif);
   if (avif.references.some(({ type, from }) => type === 'prem' && from === avif.primaryItemId)) {
     return { kind: 'premultiplied', colour };
   }
@@ -98,7 +98,7 @@ function interpretTiff(bytes: Uint8Array): Interpretation {
   if (!hasOnlyColoursAndAlpha || isPlanarGrey(layout) || is16BitCmykWithAlpha(layout))
     return { kind: 'channels', layout };
   if (bits < 16 || colours === 'cmyk') return library;
-  return layout.profile === undefined ? library : { kind: 'colour', colour: tiffColour(layout) };
+  return layout.profile === undefined ? library : { kind: 'colour', colour: readTiffColour(layout) };
 }
 
 /** Returns whether the colours are a variant of L*a*b*. */
@@ -107,6 +107,6 @@ export function isLab({ colours }: TiffLayout): boolean {
 }
 
 /** Returns the colour information in a TIFF's profile. */
-export function tiffColour({ profile }: TiffLayout): FileColour {
+export function readTiffColour({ profile }: TiffLayout): FileColour {
   return profile !== undefined && isIccProfile(profile) ? { kind: 'embedded', profile } : { kind: 'srgb' };
 }

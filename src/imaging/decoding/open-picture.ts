@@ -27,7 +27,7 @@ export interface SourceOptions extends Pick<SharpOptions, 'ignoreIcc'> {
  * is the only sign of the truncation. After a warning, `decodePicture` checks the file, and decodes it again if it is
  * complete.
  */
-function failureSeverity(format: PictureFormat, isComplete: boolean): SharpOptions['failOn'] {
+function selectFailureSeverity(format: PictureFormat, isComplete: boolean): SharpOptions['failOn'] {
   if (isComplete) return 'none';
   return format === 'jpeg' ? 'warning' : 'error';
 }
@@ -51,6 +51,6 @@ export function openPicture(
     ...commonOptions,
     ...libraryOptions,
     ...frame.position,
-    failOn: failureSeverity(format, isComplete),
+    failOn: selectFailureSeverity(format, isComplete),
   });
 }

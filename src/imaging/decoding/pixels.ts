@@ -14,12 +14,16 @@ export interface Pixels extends Size {
  */
 export async function decodeTo(source: Sharp, size: Size): Promise<Pixels> {
   return toPixels(
-    source.autoOrient().flatten({ background: '#ffffff' }).resize(exactResize(size)).toColourspace('srgb'),
+    source
+      .autoOrient()
+      .flatten({ background: '#ffffff' })
+      .resize(exactResizeOptions(size))
+      .toColourspace('srgb'),
   );
 }
 
 /** Returns resize options for exactly `size`. Fast shrink-on-load is disabled because it blurs the picture. */
-export function exactResize(size: Size): ResizeOptions {
+export function exactResizeOptions(size: Size): ResizeOptions {
   return { width: size.width, height: size.height, fit: 'fill', fastShrinkOnLoad: false };
 }
 

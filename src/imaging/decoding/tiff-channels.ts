@@ -1,6 +1,6 @@
 import type { Sharp } from 'sharp';
 import { AppError } from '../../errors.ts';
-import { tiffNumbers, tiffTags } from '../containers/tiff.ts';
+import { readTiffNumbers, tiffTags } from '../containers/tiff.ts';
 import type { Size } from '../geometry.ts';
 import { sharp } from './native-library.ts';
 import {
@@ -17,7 +17,7 @@ import {
   encodePlainTiff,
 } from './samples.ts';
 import { type SourceOptions, openPicture } from './open-picture.ts';
-import { exactResize } from './pixels.ts';
+import { exactResizeOptions } from './pixels.ts';
 import { is16BitCmykWithAlpha, isPlanarGrey, type TiffLayout } from '../containers/tiff-layout.ts';
 
 /**
@@ -33,7 +33,7 @@ export async function readColourChannels(
   const isGrey = colours === 'grey';
   const isPlanar = isPlanarGrey(layout);
   const is16BitCmyk = is16BitCmykWithAlpha(layout);
-  const space = isPlanar ? planarSpace(channels, bits) : interleavedSpace(layout);
+  const space = isPlanar ? selectPlanarSpace(channels, bits) : selectInterleavedSpace(layout);
   const readableBytes = isPlanar
     ? declareAsRgb(bytes, layout)
     : is16BitCmyk
@@ -51,14 +51,14 @@ export async function readColourChannels(
   return isGrey && layout.profile !== undefined ? to16Bits(samples) : samples;
 }
 
-function interleavedSpace({ colours, bits }: TiffLayout): SampleSpace {
+function selectInterleavedSpace({ colours, bits }: TiffLayout): SampleSpace {
   if (colours === 'cmyk') return 'cmyk';
   if (bits < 16) return 'srgb';
   return colours === 'grey' ? 'grey16' : 'rgb16';
 }
 
 /** The library assigns no colour space to pictures that are declared as RGB but have only two channels. */
-function planarSpace(channels: number, bits: number): SampleSpace {
+function selectPlanarSpace(channels: number, bits: number): SampleSpace {
   if (channels === 2) return 'multiband';
   return bits === 16 ? 'rgb16' : 'srgb';
 }
@@ -85,7 +85,7 @@ export async function openCmyk(samples: Samples, { profile }: TiffLayout, size: 
 async function resizeInks(samples: Samples, size: Size): Promise<Samples> {
   const is16Bit = samples.data instanceof Uint16Array;
   const resizeChannels = async (channels: readonly number[]) => {
-    const image = fromSamples(copyChannels(samples, channels)).resize(exactResize(size));
+    const image = fromSamples(copyChannels(samples, channels)).resize(exactResizeOptions(size));
     return readSamples(image, is16Bit ? 'rgb16' : 'srgb', is16Bit ? 16 : 8);
   };
   const [inks, black] = [await resizeChannels([0, 1, 2]), await resizeChannels([3])];
@@ -191,7 +191,7 @@ function readYcbcrParameters({ file, directory }: TiffLayout): {
   black: number[];
   white: number[];
 } {
-  const readNumbers = (tag: number) => tiffNumbers(file, directory, tag);
+  const readNumbers = (tag: number) => readTiffNumbers(file, directory, tag);
   const [red = 0.299, green = 0.587, blue = 0.114] = readNumbers(ycbcrCoefficientsTag);
   const [y0 = 0, y1 = 255, cb0 = 128, cb1 = 255, cr0 = 128, cr1 = 255] = readNumbers(referenceBlackWhiteTag);
   return { red, green, blue, black: [y0, cb0, cr0], white: [y1, cb1, cr1] };

@@ -1,8 +1,8 @@
 import {
   type TiffDirectory,
-  tiffNumber,
+  readTiffNumber,
   type TiffStructure,
-  tiffSubDirectories,
+  readTiffSubDirectories,
   tiffTags,
 } from '../containers/tiff.ts';
 
@@ -28,7 +28,7 @@ export function isCameraRaw(file: TiffStructure): boolean {
   if (first.entries.has(tiffTags.dngVersion) || hasMakerSignature(file.bytes)) return true;
   const chain = file.directories.slice(0, maxDirectories);
   return chain
-    .flatMap((directory) => [directory, ...tiffSubDirectories(file, directory).slice(0, maxDirectories)])
+    .flatMap((directory) => [directory, ...readTiffSubDirectories(file, directory).slice(0, maxDirectories)])
     .some((directory) => isSensorData(file, directory));
 }
 
@@ -39,8 +39,8 @@ function hasMakerSignature(bytes: Uint8Array): boolean {
 }
 
 function isSensorData(file: TiffStructure, directory: TiffDirectory): boolean {
-  const photometric = tiffNumber(file, directory, tiffTags.photometric) ?? -1;
-  const compression = tiffNumber(file, directory, tiffTags.compression) ?? -1;
+  const photometric = readTiffNumber(file, directory, tiffTags.photometric) ?? -1;
+  const compression = readTiffNumber(file, directory, tiffTags.compression) ?? -1;
   return (
     sensorPhotometrics.has(photometric) ||
     cameraCompressions.has(compression) ||
