@@ -81,7 +81,7 @@ async function readMetadata({ bytes, position }: SelectedFrame, format: PictureF
 
 /** Returns whether the picture has an alpha channel. The library reports every extra channel of a TIFF as alpha. */
 function hasRealAlpha({ hasAlpha }: Metadata, interpretation: Interpretation): boolean {
-  return 'layout' in interpretation ? interpretation.layout.alpha !== undefined : hasAlpha;
+  return 'layout' in interpretation ? interpretation.layout.alphaIndex !== undefined : hasAlpha;
 }
 
 function describeColorSpace(
