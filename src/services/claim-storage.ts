@@ -16,11 +16,11 @@ interface Dependencies {
 }
 
 /**
- * Checks that the database and storage belong together, using a marker file in storage that is written on first use.
- * With a wrong folder, bucket or prefix, or an unmounted disk, every original would appear to be missing. With storage
- * that belongs to a different database, every file would appear to be orphaned.
+ * Checks that the database and storage belong together, using a marker file that is written to storage on first use.
+ * If the folder, bucket or prefix were wrong, or the disk were not mounted, every original would appear to be missing.
+ * If storage belonged to a different database, every file would appear to be orphaned.
  * @returns true once storage is claimed; false if storage does not respond, in which case the caller should try again
- * @throws {StartRefused} if they do not belong together.
+ * @throws {StartRefused} if the database and storage do not belong together.
  */
 export type ClaimStorage = () => Promise<boolean>;
 
@@ -107,11 +107,11 @@ function describeMismatch(markerId: string | undefined, id: string): StorageMism
 }
 
 /** Delay before trying again to claim storage, in milliseconds. */
-const retryMs = 500;
+const retryDelayMs = 500;
 
 /**
  * Calls `onClaimed` once storage is claimed, retrying until then.
- * @param onMismatch called if storage belongs to a different database
+ * @param onMismatch called if the database and storage do not belong together
  * @returns a function that stops waiting
  */
 export function whenStorageClaimed(
@@ -122,7 +122,7 @@ export function whenStorageClaimed(
   const stopController = new AbortController();
 
   async function wait(): Promise<void> {
-    while (!(await isClaimed())) await sleep(retryMs, undefined, stopController);
+    while (!(await isClaimed())) await sleep(retryDelayMs, undefined, stopController);
     if (!stopController.signal.aborted) onClaimed();
   }
 

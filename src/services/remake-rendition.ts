@@ -15,7 +15,7 @@ interface Dependencies {
 /** Requeues the job of an image that lacks a rendition. Always throws `rendition_not_ready`. */
 export type RemakeRendition = (image: Image, preset: string) => Promise<never>;
 
-/** Minimum delay before another run if a run did not create the rendition, in milliseconds. */
+/** Minimum delay after a run that did not create the rendition, before the next run, in milliseconds. */
 const retryPauseMs = 60_000;
 
 /** Maximum number of renditions whose requests are tracked. */
@@ -28,7 +28,7 @@ const maxTrackedRenditions = 1_000;
  */
 export function makeRemakeRendition({ jobs, queue, logger }: Dependencies): RemakeRendition {
   /** For each rendition that was requested recently, when its image had last been processed. */
-  const requests = new LRUCache<string, { readonly lastRun: number }>({
+  const recentRequests = new LRUCache<string, { readonly lastRun: number }>({
     max: maxTrackedRenditions,
     ttl: retryPauseMs,
   });
@@ -36,9 +36,9 @@ export function makeRemakeRendition({ jobs, queue, logger }: Dependencies): Rema
   return async (image, preset) => {
     const key = `${image.id}/${preset}`;
     const lastRun = image.processedAt?.getTime() ?? 0;
-    const earlierRequest = requests.get(key);
+    const earlierRequest = recentRequests.get(key);
     if (earlierRequest && earlierRequest.lastRun !== lastRun) throw stillMissing(image, preset);
-    if (!earlierRequest) requests.set(key, { lastRun });
+    if (!earlierRequest) recentRequests.set(key, { lastRun });
     const job = await jobs.requeue(image.id, priorities.single);
     if (job) queue.wake([job]);
     throw new AppError(

@@ -32,7 +32,7 @@ export type JobOutcome =
   | { readonly state: 'completed'; readonly image: ImageWithRenditions }
   | { readonly state: 'retrying'; readonly delaySeconds: number; readonly error: AppError }
   | { readonly state: 'failed'; readonly error: AppError }
-  /** This run recorded nothing, because the lease was lost or handed back or the image was removed. */
+  /** This run recorded nothing. Its lease was lost or handed back, or the image was removed. */
   | { readonly state: 'dropped' };
 
 /** Options for a job run. */
@@ -116,7 +116,7 @@ async function handleFailure(
   return { state: 'retrying', delaySeconds: verdict.delaySeconds, error };
 }
 
-/** Returns the class of a failed attempt. A running attempt cannot itself be `lease-lost`, so that class is transient. */
+/** Returns the class of a failed attempt. An attempt that still has its lease cannot be `lease-lost`. */
 function toAttemptFailureClass({ failureClass }: AppError): Exclude<FailureClass, 'lease-lost'> {
   return failureClass === 'lease-lost' ? 'transient' : failureClass;
 }
@@ -177,12 +177,12 @@ async function retryUntilRecorded<T>(
       if (attempt === 1) {
         logger.error(
           { job: job.id, image: job.imageId, err: error },
-          `failed to record the failure of job ${job.id}; retrying`,
+          `failed to record the failure of job ${job.id}; trying again to record it`,
         );
       }
       if (performance.now() + recordRetryMs > deadline) return undefined;
     }
-    // The sleep ends early when the signal aborts, and so does the loop.
+    // When the signal aborts, the sleep ends early, and then the loop ends.
     await sleep(recordRetryMs, undefined, { signal }).catch(() => undefined);
   }
   return undefined;
