@@ -15,7 +15,7 @@ interface Dependencies {
 /** Requeues the job of an image that lacks a rendition. Always throws `rendition_not_ready`. */
 export type RemakeRendition = (image: Image, preset: string) => Promise<never>;
 
-/** Minimum delay after a run that did not create the rendition, before the next run, in milliseconds. */
+/** If a run does not create the rendition, the next run starts at least this many milliseconds later. */
 const retryPauseMs = 60_000;
 
 /** Maximum number of renditions whose requests are tracked. */

@@ -177,7 +177,7 @@ async function retryUntilRecorded<T>(
       if (attempt === 1) {
         logger.error(
           { job: job.id, image: job.imageId, err: error },
-          `failed to record the failure of job ${job.id}; trying again to record it`,
+          `failed to record the failure of job ${job.id}; retrying`,
         );
       }
       if (performance.now() + recordRetryMs > deadline) return undefined;

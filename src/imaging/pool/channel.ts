@@ -4,7 +4,7 @@ import type { Writable } from 'node:stream';
 export const channelFd = 3;
 
 /**
- * Maximum size of a message without its payload. The largest valid message (512 numbers and a thumbnail) has 20 KB.
+ * Maximum size of a message without its payload. The largest valid message (512 numbers and a thumbnail) is about 20 KB.
  */
 const maxMessageBytes = 2 ** 20;
 /** Length of the header: the JSON length and the payload length, both unsigned 32-bit big-endian numbers. */
@@ -20,7 +20,7 @@ export interface Frame {
 
 /** Options for reading frames at one end of the channel. */
 export interface FrameReaderOptions {
-  /** Returns the maximum payload that is currently accepted. */
+  /** Returns the maximum payload, in bytes, that is currently accepted. */
   readonly maxPayloadBytes: () => number;
   readonly onFrame: (frame: Frame) => void;
 }

@@ -56,12 +56,12 @@ export function makePurgeDeleted({
   return async (principal, { dryRun, confirmTokens = [], days }) => {
     if (!dryRun) checkPurgeConfirmation(principal, { scope: 'deleted', tokens: confirmTokens });
     const { tenantId } = principal;
-    const { images, bytes, ...counts } = await purging.summarizeDeleted(tenantId, days);
-    const plan = { dryRun, ...counts, imagesToDelete: images, bytesToDelete: bytes };
+    const { images, bytes, cutoff, ...renditionCounts } = await purging.summarizeDeleted(tenantId, days);
+    const plan = { dryRun, cutoff, ...renditionCounts, imagesToDelete: images, bytesToDelete: bytes };
     if (dryRun) return { ...plan, images: 0, renditions: 0, files: 0, bytes: 0, errors: [], remaining: 0 };
     const { isComplete, ...tally } = await removeImages(
-      (after) => purging.listDeleted(tenantId, counts.cutoff, { limit: pageSize, after }),
-      { deletedBefore: counts.cutoff },
+      (after) => purging.listDeleted(tenantId, cutoff, { limit: pageSize, after }),
+      { deletedBefore: cutoff },
     );
     logger.info(
       { ...tally, days, ...callerFields(principal) },
