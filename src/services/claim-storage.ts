@@ -16,9 +16,9 @@ interface Dependencies {
 }
 
 /**
- * Checks that the database and storage belong together, using a marker file that is written to storage on first use.
- * If the folder, bucket or prefix were wrong, or the disk were not mounted, every original would appear to be missing.
- * If storage belonged to a different database, every file would appear to be orphaned.
+ * Checks that the database and storage belong together, using a marker file that is written to storage on first use. If
+ * the folder, bucket or prefix were wrong, or the disk were not mounted, every original would appear to be missing. If
+ * storage belonged to a different database, every file would appear to be orphaned.
  * @returns true once storage is claimed; false if storage does not respond, in which case the caller should try again
  * @throws {StartRefused} if the database and storage do not belong together.
  */

@@ -13,9 +13,9 @@ import { imageNotFound } from './image-errors.ts';
 export const referencePattern = /^(?=.*\S)[^\p{Cc}\p{Cs}\p{Zl}\p{Zp}]{1,200}$/u;
 
 /**
- * Pattern of a new reference. It must match `referencePattern`, and must not contain U+FFFD (which replaces text that was
- * lost in a conversion), byte order marks or bidirectional control characters. Existing references that contain these
- * characters can still be removed.
+ * Pattern of a new reference. It must match `referencePattern`, and must not contain U+FFFD (which replaces text that
+ * was lost in a conversion), byte order marks or bidirectional control characters. Existing references that contain
+ * these characters can still be removed.
  */
 export const newReferencePattern =
   /^(?=.*\S)[^\p{Cc}\p{Cs}\p{Zl}\p{Zp}\uFFFD\uFEFF\u202A-\u202E\u2066-\u2069]{1,200}$/u;
@@ -60,8 +60,8 @@ export interface ReferenceEntry {
  */
 export interface References {
   /**
-   * Adds a reference unless it exists. Returns the normalised reference, whether it is new, and the image's
-   * number of references.
+   * Adds a reference unless it exists. Returns the normalised reference, whether it is new, and the image's number of
+   * references.
    * @throws {AppError} `invalid_request`, `image_not_found`.
    */
   add(

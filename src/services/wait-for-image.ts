@@ -37,7 +37,10 @@ export function makeCompletionEvents(): CompletionEvents {
   };
 }
 
-/** Interval between two reads of the row. Polling is needed because jobs in other processes do not publish events to this process. */
+/**
+ * Interval between two reads of the row. Polling is needed because jobs in other processes do not publish events to
+ * this process.
+ */
 const pollIntervalMs = 500;
 
 /**

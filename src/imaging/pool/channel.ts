@@ -4,7 +4,8 @@ import type { Writable } from 'node:stream';
 export const channelFd = 3;
 
 /**
- * Maximum size of a message without its payload. The largest valid message (512 numbers and a thumbnail) is about 20 KB.
+ * Maximum size of a message without its payload. The largest valid message (512 numbers and a thumbnail) is about 20
+ * KB.
  */
 const maxMessageBytes = 2 ** 20;
 /** Length of the header: the JSON length and the payload length, both unsigned 32-bit big-endian numbers. */

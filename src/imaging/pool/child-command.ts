@@ -26,8 +26,8 @@ const environment = {
   LANG: 'C.UTF-8',
   // With one glibc arena per thread, the memory of freed pictures would not be returned to the system.
   MALLOC_ARENA_MAX: '2',
-  // With these thresholds, the buffers of a typical picture are reused for the next picture. This avoids
-  // mapping and clearing memory for each picture (measured: 10 % faster). A child that keeps too much memory is replaced.
+  // With these thresholds, the buffers of a typical picture are reused for the next picture. This avoids mapping and
+  // clearing memory for each picture (measured: 10 % faster). A child that keeps too much memory is replaced.
   MALLOC_MMAP_THRESHOLD_: String(32 * 2 ** 20),
   MALLOC_TRIM_THRESHOLD_: String(64 * 2 ** 20),
   // The search path for launchers does not depend on the server's environment.
@@ -53,8 +53,8 @@ const permissionFlags = [
   // The built-in SQLite opens files without checking the permission model (Node 24.21).
   '--no-experimental-sqlite',
   '--disable-sigusr1',
-  // Flags that this Node version does not support are omitted, because Node refuses to start with an unknown flag.
-  // The sandbox test shows what a child can access without the omitted flags.
+  // Flags that this Node version does not support are omitted, because Node refuses to start with an unknown flag. The
+  // sandbox test shows what a child can access without the omitted flags.
 ].filter((flag) => process.allowedNodeEnvironmentFlags.has(flag.split('=')[0] ?? flag));
 
 /** Returns the command that starts a decoder child. */

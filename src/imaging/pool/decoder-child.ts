@@ -140,7 +140,8 @@ function logStderr(stream: NodeJS.ReadableStream | null, pid: number | undefined
     const output = chunk.toString('utf8').slice(0, remainingLength).trim();
     remainingLength = Math.max(0, remainingLength - chunk.length);
     if (output === '') return;
-    // The message quotes the output, because human-readable logs omit other fields, and launchers report their errors on stderr.
+    // The message quotes the output, because human-readable logs omit other fields, and launchers report their errors
+    // on stderr.
     const excerpt = output.replaceAll(/\p{Cc}+/gu, ' ').slice(0, maxExcerptLength);
     logger.warn({ pid, output }, `A decoder child wrote to stderr: ${excerpt}`);
   });

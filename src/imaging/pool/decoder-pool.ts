@@ -93,7 +93,8 @@ export interface DecoderPool {
   /**
    * Derives all renditions of a picture from one decode, and writes them into `outputDirectory` under new names. On
    * failure, no file is left behind.
-   * @throws AppError with a `ReportableCode` (`messages.ts`), `storage_full`, `decoder_crashed` or `unavailable`; or the abort reason.
+   * @throws AppError with a `ReportableCode` (`messages.ts`), `storage_full`, `decoder_crashed` or `unavailable`; or
+   *   the abort reason.
    */
   derive(request: DeriveRequest & Scheduling & { readonly outputDirectory: string }): Promise<DerivedPicture>;
   /**

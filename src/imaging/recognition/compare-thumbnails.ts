@@ -18,7 +18,9 @@ const bounds = {
   /** Ratio of the two aspect ratios. It may exceed 1, because the sides of small copies are rounded to whole pixels. */
   aspect: 1.03,
   meanDifference: 3,
-  /** Chroma difference (a*, b*): the 99th percentile and the maximum. Only the maximum reveals a small coloured detail. */
+  /**
+   * Chroma difference (a*, b*): the 99th percentile and the maximum. Only the maximum reveals a small coloured detail.
+   */
   chroma99: 8,
   maxChroma: 18,
   /** Difference in L*: the 99th percentile. */
@@ -29,8 +31,8 @@ const bounds = {
  * Decides from the colours of their thumbnails whether two pictures are near-duplicates. Hashes find the candidates;
  * this check decides which of them are reported. It never decides whether renditions are reused, because thumbnails do
  * not show small print or slight changes of shade. It compensates for a change in exposure (a factor and an offset for
- * L*, a factor for chroma). It rejects a picture in which the product, or a small detail of it, has a
- * different colour. The bounds were tuned on photographs of products in several colours.
+ * L*, a factor for chroma). It rejects a picture in which the product, or a small detail of it, has a different colour.
+ * The bounds were tuned on photographs of products in several colours.
  */
 export function compareThumbnails(a: Fingerprint, b: Fingerprint): ThumbnailVerdict {
   // The exposure is always fitted in the same direction, so that the order of the arguments does not matter.

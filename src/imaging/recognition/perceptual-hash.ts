@@ -20,10 +20,10 @@ export interface PerceptualHash {
 }
 
 /**
- * Computes the 256-bit hash of 64 × 64 luma values: the discrete cosine transform at frequencies 1 to 16 in both directions,
- * and one bit per coefficient, set if the coefficient is above the median.
- * Source: PDQ, "The TMK+PDQF Video-Hashing Algorithm and the PDQ Image-Hashing Algorithm", Facebook 2019. The hash
- * is not bit-compatible with other implementations, because the downscaling and the bit order are different.
+ * Computes the 256-bit hash of 64 × 64 luma values: the discrete cosine transform at frequencies 1 to 16 in both
+ * directions, and one bit per coefficient, set if the coefficient is above the median.
+ * Source: PDQ, "The TMK+PDQF Video-Hashing Algorithm and the PDQ Image-Hashing Algorithm", Facebook 2019. The hash is
+ * not bit-compatible with other implementations, because the downscaling and the bit order are different.
  */
 export function computePerceptualHash(luma: Float32Array): PerceptualHash {
   return { hash: toHex(toBits(computeCoefficients(luma))), quality: computeQuality(luma) };

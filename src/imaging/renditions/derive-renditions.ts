@@ -28,8 +28,8 @@ export interface DerivationResult extends Description {
 
 /**
  * Derives the renditions and the description of a picture. Decodes the picture once, at the size of the largest
- * rendition, and derives everything else from those pixels. Computes the description while the renditions are being encoded. Decodes a second time only if all
- * presets are too small for a description.
+ * rendition, and derives everything else from those pixels. Computes the description while the renditions are being
+ * encoded. Decodes a second time only if all presets are too small for a description.
  * @throws AppError as `probe` does, or with a code of the `picture_damaged` family if the pixels cannot be decoded.
  */
 export async function deriveRenditions(

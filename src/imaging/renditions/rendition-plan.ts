@@ -11,8 +11,8 @@ export interface PlannedRendition {
 }
 
 /**
- * Plans a picture's renditions, largest first. The picture is decoded at the size of the first rendition, which is called
- * the base. All sizes have the picture's proportions, so the base is at least as wide and as high as every other
+ * Plans a picture's renditions, largest first. The picture is decoded at the size of the first rendition, which is
+ * called the base. All sizes have the picture's proportions, so the base is at least as wide and as high as every other
  * rendition.
  */
 export function planRenditions(source: Size, presets: readonly Preset[]): readonly PlannedRendition[] {
@@ -27,8 +27,8 @@ export function planRenditions(source: Size, presets: readonly Preset[]): readon
 
 /**
  * Returns the index of the smallest rendition that has the same size or is at least twice as large. If there is none,
- * returns the index of the base. A smaller factor would blur the picture, because several small resizes lose more detail than one large
- * resize.
+ * returns the index of the base. A smaller factor would blur the picture, because several small resizes lose more
+ * detail than one large resize.
  */
 function smallestSourceIndex(largerSizes: readonly Size[], size: Size): number {
   const index = largerSizes.findLastIndex(

@@ -10,12 +10,15 @@ import type { Storage, StoredFile } from '../../storage/storage.ts';
 /** The most items that a sweep may change: a fraction of all items, between 0 and 1, and a number of items. */
 type SweepLimit = Config['storage']['sweepLimit'];
 
-/** Up to this number of suspects, the fraction is not checked, because one file may be a large fraction of a small store. */
+/**
+ * Up to this number of suspects, the fraction is not checked, because one file may be a large fraction of a small
+ * store.
+ */
 const minSuspectsForFraction = 20;
 
 /**
- * Returns whether so many items look wrong that the cause is probably elsewhere, such as an older database that was restored or
- * storage that is not mounted. Acting on these items could then destroy data.
+ * Returns whether so many items look wrong that the cause is probably elsewhere, such as an older database that was
+ * restored or storage that is not mounted. Acting on these items could then destroy data.
  */
 function exceedsLimit({ fraction, count }: SweepLimit, suspects: number, total: number): boolean {
   return suspects > count || (suspects > minSuspectsForFraction && suspects / total > fraction);

@@ -4,7 +4,9 @@ import { type Content, contentSide } from './content.ts';
 const cells = 8;
 const directions = 4;
 const cellSide = contentSide / cells;
-/** Standard deviation, in cells, of the blur whose result is subtracted to leave the differences from the neighbourhood. */
+/**
+ * Standard deviation, in cells, of the blur whose result is subtracted to leave the differences from the neighbourhood.
+ */
 const blurDeviation = 0.7;
 
 /**

@@ -15,9 +15,7 @@ export interface CellRectangle {
   readonly rows: number;
 }
 
-/**
- * Side of a cell in pixels. If the picture's width or height is not a multiple of this, some cells are larger.
- */
+/** Side of a cell in pixels. If the picture's width or height is not a multiple of this, some cells are larger. */
 const cellSide = 4;
 
 /** Means of a picture's cells on an 8-bit scale: luma, and the two chroma channels of JPEG, centred on 0. */

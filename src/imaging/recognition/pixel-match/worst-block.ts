@@ -101,9 +101,9 @@ function* overlappingSquares({ columns, rows }: Plane, side: number): Generator<
 const minNoisyContrast = 12;
 
 /**
- * Returns the upper quartile of the differences in luma or chroma between the pictures, over the cells that have contrast
- * in both; 0 if there are no such cells. The median would be too low, because most blocks of a JPEG that is saved again at the same
- * quality are unchanged.
+ * Returns the upper quartile of the differences in luma or chroma between the pictures, over the cells that have
+ * contrast in both; 0 if there are no such cells. The median would be too low, because most blocks of a JPEG that is
+ * saved again at the same quality are unchanged.
  */
 function measureNoise(a: CellMeans, b: CellMeans): number {
   const { columns, rows } = a.luma;
