@@ -47,7 +47,7 @@ export interface HealthDetails {
         /** Age of the oldest pending job, in seconds; `null` if there is none. */
         readonly oldestPendingSeconds: number | null;
         /** Why the queue cannot wake workers; `null` if it can. Workers that are not woken still poll. */
-        readonly trouble: string | null;
+        readonly outageReason: string | null;
       }
     | undefined;
   readonly storage: { readonly kind: string; readonly freeBytes: number } | undefined;
@@ -129,7 +129,7 @@ export function makeCheckHealth(deps: Dependencies): CheckHealth {
         database,
         queue:
           depths && failed !== undefined
-            ? { kind: queue.kind, failed, ...sumDepths(depths), trouble: queue.outageReason() ?? null }
+            ? { kind: queue.kind, failed, ...sumDepths(depths), outageReason: queue.outageReason() ?? null }
             : undefined,
         storage: freeBytes === undefined ? undefined : { kind: storage.kind, freeBytes },
         decoders: decoders.stats(),
@@ -150,8 +150,8 @@ const checkTimeoutMs = 5_000;
 const maxWaitSeconds = 60;
 
 /**
- * Returns a warning if jobs of this kind are waiting but none is being processed. Either no worker is running, or no
- * worker can connect to the database.
+ * Returns a warning if a job of this kind has been waiting for too long and none is being processed. Either no worker
+ * is running, or no worker can connect to the database.
  */
 export function stalledQueueWarning({
   kind,

@@ -54,7 +54,7 @@ export interface StorageMismatch {
 
 /**
  * Checks whether the database and storage belong together, without writing to either.
- * @throws if one of them does not respond.
+ * @throws if the database or storage does not respond.
  */
 export async function findStorageMismatch(
   deps: Pick<Dependencies, 'storage'> & { readonly installation: Pick<InstallationQueries, 'find'> },
@@ -110,7 +110,7 @@ function describeMismatch(markerId: string | undefined, id: string): StorageMism
 const retryDelayMs = 500;
 
 /**
- * Calls `onClaimed` once storage is claimed, retrying until then.
+ * Tries to claim storage until this succeeds, then calls `onClaimed`.
  * @param onMismatch called if the database and storage do not belong together
  * @returns a function that stops waiting
  */
@@ -122,11 +122,11 @@ export function whenStorageClaimed(
   const stopController = new AbortController();
 
   async function wait(): Promise<void> {
-    while (!(await isClaimed())) await sleep(retryDelayMs, undefined, stopController);
+    while (!(await tryClaim())) await sleep(retryDelayMs, undefined, stopController);
     if (!stopController.signal.aborted) onClaimed();
   }
 
-  async function isClaimed(): Promise<boolean> {
+  async function tryClaim(): Promise<boolean> {
     try {
       return await claimStorage();
     } catch (error) {

@@ -111,7 +111,13 @@ async function storeOrShareRenditions(
   let isStored = false;
   try {
     const nearMatches = await deps.findNearDuplicates(job.tenantId, derivedPicture.fingerprint, contentHash);
-    const { donor, matches } = await findDonorIfAllowed(deps, job, derivedPicture, nearMatches.matches, signal);
+    const { donor, matches } = await findDonorIfAllowed(
+      deps,
+      job,
+      derivedPicture,
+      nearMatches.matches,
+      signal,
+    );
     const facts = toDerivedFacts(derivedPicture, matches);
     const sharingOutcome = donor && (await shareRenditions(deps, job, donor, facts));
     if (typeof sharingOutcome === 'string') return sharingOutcome;
@@ -120,7 +126,9 @@ async function storeOrShareRenditions(
     const renditions = await atStage('store', () => storeRenditions(deps, job, contentHash, derivedPicture));
     isStored = true;
     const image = await jobs.complete(job, renditions, facts);
-    return image ? await addLateMatches(deps, image, derivedPicture.fingerprint, nearMatches.candidateIds) : 'lease-lost';
+    return image
+      ? await addLateMatches(deps, image, derivedPicture.fingerprint, nearMatches.candidateIds)
+      : 'lease-lost';
   } finally {
     // Stored files have been moved out of staging.
     if (!isStored) await Promise.all(derivedPicture.renditions.map(({ path }) => staging.discard(path)));

@@ -79,7 +79,7 @@ export function makeFindDonor(deps: Dependencies): FindDonor {
   };
 }
 
-/** Because of rounding, the widths and heights may differ by this many pixels. */
+/** Number of pixels by which the widths and the heights of matching renditions may differ because of rounding. */
 const sizeTolerance = 1;
 
 /**

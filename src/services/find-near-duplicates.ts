@@ -17,7 +17,9 @@ export interface NearMatch extends NearDuplicate {
   readonly renditions: readonly Rendition[];
 }
 
-/** Minimum quality of a hash. Below it, hashes are meaningless, because all plain pictures have similar hashes. */
+/**
+ * Minimum quality of a hash. Below this value, hashes are meaningless, because all plain pictures have similar hashes.
+ */
 const minQuality = 50;
 
 /**
@@ -45,7 +47,8 @@ export interface NearMatches {
 export function makeFindNearDuplicates({ fingerprints, similarity }: Dependencies): FindNearDuplicates {
   const { nearDuplicates, hashThreshold } = similarity;
   return async (tenantId, fingerprint, excludedContentHash, excludedImages = []) => {
-    if (nearDuplicates === 'off' || fingerprint.quality < minQuality) return { matches: [], candidateIds: [] };
+    if (nearDuplicates === 'off' || fingerprint.quality < minQuality)
+      return { matches: [], candidateIds: [] };
     const maxDifferingBits = hashThreshold * 4;
     const neighbours = await fingerprints.findNeighbours(
       tenantId,

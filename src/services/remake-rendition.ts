@@ -27,18 +27,18 @@ const maxTrackedRenditions = 1_000;
  * waste the worker's time.
  */
 export function makeRemakeRendition({ jobs, queue, logger }: Dependencies): RemakeRendition {
-  /** For each rendition that was requested recently, when its image had last been processed. */
-  const recentRequests = new LRUCache<string, { readonly lastRun: number }>({
+  /** For each recently requested rendition: when its image had last been processed before the request. */
+  const recentRequests = new LRUCache<string, { readonly lastRunTime: number }>({
     max: maxTrackedRenditions,
     ttl: retryPauseMs,
   });
 
   return async (image, preset) => {
     const key = `${image.id}/${preset}`;
-    const lastRun = image.processedAt?.getTime() ?? 0;
+    const lastRunTime = image.processedAt?.getTime() ?? 0;
     const earlierRequest = recentRequests.get(key);
-    if (earlierRequest && earlierRequest.lastRun !== lastRun) throw stillMissing(image, preset);
-    if (!earlierRequest) recentRequests.set(key, { lastRun });
+    if (earlierRequest && earlierRequest.lastRunTime !== lastRunTime) throw stillMissing(image, preset);
+    if (!earlierRequest) recentRequests.set(key, { lastRunTime });
     const job = await jobs.requeue(image.id, priorities.single);
     if (job) queue.wake([job]);
     throw new AppError(

@@ -116,7 +116,9 @@ async function handleFailure(
   return { state: 'retrying', delaySeconds: verdict.delaySeconds, error };
 }
 
-/** Returns the class of a failed attempt. An attempt that still has its lease cannot be `lease-lost`. */
+/**
+ * Returns the class of a failed attempt. `lease-lost` is replaced by `transient`, because this attempt has its lease.
+ */
 function toAttemptFailureClass({ failureClass }: AppError): Exclude<FailureClass, 'lease-lost'> {
   return failureClass === 'lease-lost' ? 'transient' : failureClass;
 }
@@ -145,8 +147,8 @@ async function recordFailure(
 }
 
 /**
- * Removes the image, its job and its original. Returns false if nothing was removed because the lease was lost or other
- * clients can see the image.
+ * Removes the image, its job and its original. Returns false if nothing was removed because the lease was lost or
+ * because other clients can see the image.
  */
 async function discardImage({ jobs, storage }: Dependencies, job: ClaimedJob): Promise<boolean> {
   const { original } = job;

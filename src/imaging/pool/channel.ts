@@ -1,6 +1,6 @@
 import type { Writable } from 'node:stream';
 
-/** File descriptor of the channel in a child. It is one end of a socket pair, whose other end is in the parent. */
+/** File descriptor of the channel in a child. The channel is a socket pair whose other end is in the parent. */
 export const channelFd = 3;
 
 /**

@@ -62,7 +62,10 @@ export function childCommand({ module, folder, launcher }: ChildCommandOptions):
   const readablePaths = [...codeFolders(), dirname(module), folder].map((path) => join(path, '*'));
   const readPermissionFlags = [...readablePaths, ...packageFiles].map((path) => `--allow-fs-read=${path}`);
   const nodeCommand = [process.execPath, ...memoryFlags, ...permissionFlags, ...readPermissionFlags, module];
-  const [command = '', ...args] = [...launcher.map((word) => word.replaceAll('{folder}', folder)), ...nodeCommand];
+  const [command = '', ...args] = [
+    ...launcher.map((word) => word.replaceAll('{folder}', folder)),
+    ...nodeCommand,
+  ];
   return { command, args, env: environment };
 }
 

@@ -48,7 +48,7 @@ export interface DecoderPoolOptions {
    * instead of copied. Default: a new temporary folder.
    */
   readonly workDirectory?: string;
-  /** Whether no other process uses `workDirectory`. If true, anything in it at startup was left behind by a crash. */
+  /** Whether no other process uses `workDirectory`. If true, all files in it at startup were left behind by a crash. */
   readonly isOnlyProcess?: boolean;
 }
 

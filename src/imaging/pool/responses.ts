@@ -73,7 +73,12 @@ const embeddingSchema = z.strictObject({
     .refine((vector) => vector.reduce((sum, value) => sum + value * value, 0) < 1.01),
 });
 
-const renditionSchema = z.strictObject({ preset: z.string(), width: sideSchema, height: sideSchema, bytes: bytesSchema });
+const renditionSchema = z.strictObject({
+  preset: z.string(),
+  width: sideSchema,
+  height: sideSchema,
+  bytes: bytesSchema,
+});
 const descriptionShape = { facts: factsSchema, fingerprint: fingerprintSchema, embedding: embeddingSchema };
 const percentSchema = z.number().min(0).max(100);
 // Rounding may raise the similarity of identical pictures slightly above 1.

@@ -66,7 +66,10 @@ export function makeFairQueue<Item extends SchedulingKey>(): FairQueue<Item> {
   };
 }
 
-/** Tenants that are limited to one worker per group, because one of their recent files crashed a child. */
+/**
+ * Tenants that are limited to one worker per group, because one of their recent files exceeded a limit or crashed a
+ * child.
+ */
 export interface ThrottledTenants {
   /** Records that one of this tenant's files exceeded a limit or crashed a child. */
   throttle(tenant: TenantKey): void;
@@ -89,7 +92,8 @@ export function makeThrottledTenants(now: () => number = () => performance.now()
   return {
     throttle(tenant) {
       // Removing expired entries here limits the map to the tenants throttled within the last minute.
-      for (const [otherTenant, endTime] of throttledUntil) if (endTime <= now()) throttledUntil.delete(otherTenant);
+      for (const [otherTenant, endTime] of throttledUntil)
+        if (endTime <= now()) throttledUntil.delete(otherTenant);
       throttledUntil.set(tenant, now() + throttleMs);
     },
     isThrottled: (tenant) => (throttledUntil.get(tenant) ?? 0) > now(),

@@ -41,7 +41,11 @@ export function compareThumbnails(a: Fingerprint, b: Fingerprint): ThumbnailVerd
   const residuals = computeResiduals(fitExposure(decodeThumbnail(from), target), target);
   const difference = residuals.mean;
   const reason = describeDifference(Math.max(a.aspect / b.aspect, b.aspect / a.aspect), residuals);
-  return { isSamePicture: reason === undefined, difference, reason: reason ?? 'the same colours in the same places' };
+  return {
+    isSamePicture: reason === undefined,
+    difference,
+    reason: reason ?? 'the same colours in the same places',
+  };
 }
 
 function describeDifference(aspectRatio: number, residuals: Residuals): string | undefined {

@@ -32,7 +32,8 @@ export function planRenditions(source: Size, presets: readonly Preset[]): readon
  */
 function smallestSourceIndex(largerSizes: readonly Size[], size: Size): number {
   const index = largerSizes.findLastIndex(
-    (larger) => (larger.width === size.width && larger.height === size.height) || isAsLargeAs(larger, size, 2),
+    (larger) =>
+      (larger.width === size.width && larger.height === size.height) || isAsLargeAs(larger, size, 2),
   );
   return Math.max(index, 0);
 }

@@ -74,8 +74,8 @@ async function removeImage(
 }
 
 /**
- * Removes a file that is no longer used. Holds the lock on its content, so that an upload cannot record it at the same
- * time.
+ * Removes a file that is no longer used. Holds the lock on the file's content, so that an upload cannot record the file
+ * at the same time.
  */
 async function removeFile(deps: Dependencies, { key, bytes }: RemovedFile, tally: Tally): Promise<void> {
   const file = parseKey(key);

@@ -20,8 +20,10 @@ const minSuspectsForFraction = 20;
  * Returns whether so many items look wrong that the cause is probably elsewhere, such as an older database that was
  * restored or storage that is not mounted. Acting on these items could then destroy data.
  */
-function exceedsLimit({ fraction, count }: SweepLimit, suspects: number, total: number): boolean {
-  return suspects > count || (suspects > minSuspectsForFraction && suspects / total > fraction);
+function exceedsLimit({ fraction, count }: SweepLimit, suspectCount: number, totalCount: number): boolean {
+  return (
+    suspectCount > count || (suspectCount > minSuspectsForFraction && suspectCount / totalCount > fraction)
+  );
 }
 
 /** Number of files or rows per query. */
@@ -40,7 +42,7 @@ export interface OrphanReport {
   readonly orphans: number;
   readonly removed: number;
   /** Whether the safety limit was exceeded, so that nothing was removed. */
-  readonly stopped: boolean;
+  readonly hasExceededLimit: boolean;
 }
 
 /** Minimum age of a file to remove. A younger file may belong to an upload that has not been recorded yet. */
@@ -58,18 +60,18 @@ export function makeSweepOrphans(deps: OrphanDependencies): SweepOrphans {
   const { sweepLimit, logger } = deps;
   return async (now = new Date()) => {
     const { fileCount, orphans } = await findOrphans(deps, new Date(now.getTime() - minAgeMs));
-    const stopped = exceedsLimit(sweepLimit, orphans.length, fileCount);
-    if (stopped) {
+    const hasExceededLimit = exceedsLimit(sweepLimit, orphans.length, fileCount);
+    if (hasExceededLimit) {
       const percent = ((100 * orphans.length) / fileCount).toFixed(1);
       logger.error(
         { files: fileCount, orphans: orphans.length },
         `${orphans.length} of ${fileCount} stored files (${percent} %) look orphaned, more than ORPHAN_BRAKE allows; nothing was removed. Was an older database restored?`,
       );
-      return { files: fileCount, orphans: orphans.length, removed: 0, stopped };
+      return { files: fileCount, orphans: orphans.length, removed: 0, hasExceededLimit };
     }
     const removed = await removeAll(deps, orphans);
     if (removed > 0) logger.info({ removed }, `orphaned files removed: ${removed}`);
-    return { files: fileCount, orphans: orphans.length, removed, stopped };
+    return { files: fileCount, orphans: orphans.length, removed, hasExceededLimit };
   };
 }
 

@@ -48,7 +48,9 @@ const second = 1_000;
 const hour = 3_600 * second;
 const day = 24 * hour;
 
-/** Passes with an interval shorter than this are frequent. They run only one query when there is nothing to do. */
+/**
+ * Passes with an interval shorter than this are frequent. Each of them runs only one query when there is nothing to do.
+ */
 const frequentThresholdMs = 60 * second;
 
 /** Maximum duration of an upload, either to this process or to the store. */
@@ -115,7 +117,8 @@ export function makeSweeper(deps: Dependencies): Sweeper {
     },
     async runOnce(scope) {
       for (const pass of passes) {
-        if (pass.intervalMs < frequentThresholdMs || (scope === 'all' && pass.isExclusive)) await runPass(pass);
+        if (pass.intervalMs < frequentThresholdMs || (scope === 'all' && pass.isExclusive))
+          await runPass(pass);
       }
     },
     async stop() {

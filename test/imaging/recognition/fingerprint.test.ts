@@ -95,7 +95,9 @@ describe('a different picture', () => {
     'is distinguished by its colours: %s',
     async (_, look) => {
       const recolouredFingerprint = await fingerprint(await productPicture(look));
-      expect(compareThumbnails(recolouredFingerprint, shirtFingerprint)).toMatchObject({ isSamePicture: false });
+      expect(compareThumbnails(recolouredFingerprint, shirtFingerprint)).toMatchObject({
+        isSamePicture: false,
+      });
     },
   );
 

@@ -20,7 +20,7 @@ const mapEdges = makeRandomFeatures(cells * cells * directions, shapeDimensions,
 
 /**
  * Describes the shape of the content. Only similar shapes have a dot product well above 0. Returns 280 numbers, scaled
- * to a vector of length 1. All of them are 0 if there are no edges.
+ * to a vector of length 1. All numbers are 0 if there are no edges.
  */
 export function shapeFeatures(content: Content): Float64Array {
   const edges = computeEdges(content);
@@ -30,8 +30,8 @@ export function shapeFeatures(content: Content): Float64Array {
 /**
  * Returns the positions and directions of edges: a histogram of lightness gradients in 8 × 8 cells × 4 directions, each
  * distributed over adjacent cells and directions. Subtracts the blurred neighbourhood from the square roots, because
- * all people, for example, have similar edges overall, and only the differences distinguish them. Scales the result to
- * length 1. Based on Dalal, Triggs, "Histograms of oriented gradients for human detection", 2005.
+ * pictures of one kind, such as pictures of people, have similar edges overall. Only the differences distinguish them.
+ * Scales the result to length 1. Based on Dalal, Triggs, "Histograms of oriented gradients for human detection", 2005.
  */
 function computeEdges({ lab }: Content): Float64Array {
   const histogram = new Float64Array(borderedCells * borderedCells * directions);
@@ -61,7 +61,13 @@ const nextCellWeight = Float64Array.from(
   (_, position) => (position + 0.5) / cellSide + 0.5 - (cellBefore[position] ?? 0),
 );
 
-function addGradient(histogram: Float64Array, x: number, y: number, gradientX: number, gradientY: number): void {
+function addGradient(
+  histogram: Float64Array,
+  x: number,
+  y: number,
+  gradientX: number,
+  gradientY: number,
+): void {
   const strength = Math.sqrt(gradientX * gradientX + gradientY * gradientY);
   if (strength < 1e-6) return;
   const angle = Math.atan2(gradientY, gradientX) / Math.PI;

@@ -27,7 +27,10 @@ export async function matchRenditions(pairs: Iterable<EncodedPair>): Promise<Ren
   for (const pair of pairs) {
     if (computeSha256(pair.storedBytes) !== pair.storedSha256) return { verdict: 'unknown' };
     if (Buffer.compare(pair.newBytes, pair.storedBytes) === 0) continue;
-    const difference = findPixelDifference(await decode(pair.newBytes, pair), await decode(pair.storedBytes, pair));
+    const difference = findPixelDifference(
+      await decode(pair.newBytes, pair),
+      await decode(pair.storedBytes, pair),
+    );
     if (difference) return { verdict: 'different', preset: pair.preset, ...difference };
   }
   return { verdict: 'same' };
