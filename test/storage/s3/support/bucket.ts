@@ -19,7 +19,7 @@ process.env['AWS_SECRET_ACCESS_KEY'] ??= 'test';
 export const bucketName = services.s3Bucket;
 
 /** Returns a client with which tests inspect the bucket and damage its objects. */
-export function rawClient(): S3Client {
+export function makeRawClient(): S3Client {
   const client = makeClient();
   afterAll(() => client.destroy());
   return client;
