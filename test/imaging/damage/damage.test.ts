@@ -175,7 +175,7 @@ describe('GIF', () => {
 
   test('is reported as corrupt if its compressed data is damaged', async () => {
     const bytes = Buffer.from(file('gif'));
-    const dataStart = readGif(bytes)?.first?.dataStart ?? 0;
+    const dataStart = readGif(bytes)?.firstFrame?.dataStart ?? 0;
     bytes.fill(0xff, dataStart + 60, dataStart + 160);
     expect(await describeDecoding(bytes)).toMatch(
       /^picture_corrupt: The GIF image is corrupt: its compressed pixels are damaged\.$/,

@@ -70,7 +70,7 @@ describe('a copy', () => {
   ])('matches the original: %s', async (_, createCopy) => {
     const copyFingerprint = await computeFingerprint(await createCopy().toBuffer());
     expect(hashDistance(copyFingerprint.hash, shirtFingerprint.hash)).toBeLessThanOrEqual(5);
-    expect(compareThumbnails(copyFingerprint, shirtFingerprint)).toMatchObject({ same: true });
+    expect(compareThumbnails(copyFingerprint, shirtFingerprint)).toMatchObject({ isSamePicture: true });
     expect(compareThumbnails(shirtFingerprint, copyFingerprint)).toEqual(
       compareThumbnails(copyFingerprint, shirtFingerprint),
     );
@@ -81,7 +81,7 @@ describe('a copy', () => {
     expect(shirtFingerprint).toMatchObject({ version: 1, aspect: 0.8 });
     expect(Buffer.from(shirtFingerprint.thumbnail, 'base64')).toHaveLength(32 * 32 * 3);
     expect(compareThumbnails(shirtFingerprint, shirtFingerprint)).toMatchObject({
-      same: true,
+      isSamePicture: true,
       difference: 0,
     });
   });
@@ -97,14 +97,16 @@ describe('a different picture', () => {
     'is distinguished by its colours: %s',
     async (_, look) => {
       const recolouredFingerprint = await computeFingerprint(await productPicture(look));
-      expect(compareThumbnails(recolouredFingerprint, shirtFingerprint)).toMatchObject({ same: false });
+      expect(compareThumbnails(recolouredFingerprint, shirtFingerprint)).toMatchObject({
+        isSamePicture: false,
+      });
     },
   );
 
   test('has a different hash if it shows a different product', async () => {
     const vaseFingerprint = await computeFingerprint(await productPicture({ shape: 'vase' }));
     expect(hashDistance(vaseFingerprint.hash, shirtFingerprint.hash)).toBeGreaterThan(10);
-    expect(compareThumbnails(vaseFingerprint, shirtFingerprint).same).toBe(false);
+    expect(compareThumbnails(vaseFingerprint, shirtFingerprint).isSamePicture).toBe(false);
   });
 
   test('differs in its proportions if it is stretched', async () => {
@@ -112,7 +114,7 @@ describe('a different picture', () => {
       await sharp(shirt).resize(700, 750, { fit: 'fill' }).png().toBuffer(),
     );
     expect(compareThumbnails(wideFingerprint, shirtFingerprint)).toMatchObject({
-      same: false,
+      isSamePicture: false,
       reason: 'different proportions',
     });
   });
@@ -126,7 +128,7 @@ test.each([
   const result = await computeFingerprint(await gradientPicture(width, height).png().toBuffer());
   expect(result.hash).toMatch(/^[0-9a-f]{64}$/);
   expect(result).toMatchObject({ quality: 0, aspect: width / height });
-  expect(compareThumbnails(result, result)).toMatchObject({ same: true, difference: 0 });
+  expect(compareThumbnails(result, result)).toMatchObject({ isSamePicture: true, difference: 0 });
 });
 
 test('computes an empty hash with quality 0 for a plain picture', async () => {
@@ -141,7 +143,7 @@ test('treats transparency as white', async () => {
   const transparentPicture = await sharp(shirt).unflatten().png().toBuffer();
   const copyFingerprint = await computeFingerprint(transparentPicture);
   expect(hashDistance(copyFingerprint.hash, shirtFingerprint.hash)).toBeLessThanOrEqual(1);
-  expect(compareThumbnails(copyFingerprint, shirtFingerprint).same).toBe(true);
+  expect(compareThumbnails(copyFingerprint, shirtFingerprint).isSamePicture).toBe(true);
 });
 
 function countOnes(digit: number): number {
