@@ -46,7 +46,7 @@ afterEach(async () => {
   await rm(folder, { recursive: true });
 });
 
-function client(retryDelays: readonly number[] = [5, 5, 5]) {
+function makeClient(retryDelays: readonly number[] = [5, 5, 5]) {
   const { port } = server.address() as AddressInfo;
   return makeApiClient({ baseUrl: `http://127.0.0.1:${port}/`, retryDelays });
 }
@@ -58,7 +58,7 @@ function uploadOptions(mode: 'inline' | 'queued' = 'inline', signal?: AbortSigna
 describe('an upload', () => {
   test('sends the file and the tenant as a form', async () => {
     script = [{ status: 201, body: image }];
-    await client().uploadFile(uploadOptions());
+    await makeClient().uploadFile(uploadOptions());
     expect(requests[0]?.url).toBe('/v1/images');
     expect(requests[0]?.body).toContain('name="file"; filename="mug.jpg"');
     expect(requests[0]?.body).toContain('the bytes of a mug');
@@ -67,7 +67,7 @@ describe('an upload', () => {
 
   test('is queued if requested', async () => {
     script = [{ status: 202, body: { ...image, status: 'pending' } }];
-    expect(await client().uploadFile(uploadOptions('queued'))).toMatchObject({
+    expect(await makeClient().uploadFile(uploadOptions('queued'))).toMatchObject({
       outcome: 'new',
       status: 'pending',
     });
@@ -80,14 +80,14 @@ describe('an upload', () => {
     [200, 'known'],
   ])('maps status %i to %s', async (status, outcome) => {
     script = [{ status, body: { ...image, unknown_field: true } }];
-    expect(await client().uploadFile(uploadOptions())).toEqual({ outcome, ...image });
+    expect(await makeClient().uploadFile(uploadOptions())).toEqual({ outcome, ...image });
   });
 
   test.each([400, 413, 507])(
     'reports the reason for a rejection with status %i, without retrying',
     async (status) => {
       script = [{ status, body: { code: 'not_a_picture', detail: 'This is text.' } }];
-      expect(await client().uploadFile(uploadOptions())).toEqual({
+      expect(await makeClient().uploadFile(uploadOptions())).toEqual({
         outcome: 'refused',
         code: 'not_a_picture',
         reason: 'This is text.',
@@ -98,7 +98,7 @@ describe('an upload', () => {
 
   test('reports a rejection without problem details', async () => {
     script = [{ status: 403, body: 'forbidden' }];
-    expect(await client().uploadFile(uploadOptions())).toEqual({
+    expect(await makeClient().uploadFile(uploadOptions())).toEqual({
       outcome: 'refused',
       code: 'http_403',
       reason: 'The server responded with status 403.',
@@ -107,13 +107,13 @@ describe('an upload', () => {
 
   test('is retried with its complete body after a server error', async () => {
     script = [{ status: 503 }, { status: 500 }, { status: 201, body: image }];
-    expect(await client().uploadFile(uploadOptions())).toMatchObject({ outcome: 'new' });
+    expect(await makeClient().uploadFile(uploadOptions())).toMatchObject({ outcome: 'new' });
     expect(requests.map(({ body }) => body.includes('the bytes of a mug'))).toEqual([true, true, true]);
   });
 
   test('fails with a message after three retries', async () => {
     script = [{ status: 503, body: { code: 'unavailable', detail: 'The database is unavailable.' } }];
-    const failure = client().uploadFile(uploadOptions());
+    const failure = makeClient().uploadFile(uploadOptions());
     await expect(failure).rejects.toThrow(ServerFailure);
     await expect(failure).rejects.toThrow('status 503: The database is unavailable.');
     expect(requests).toHaveLength(4);
@@ -125,7 +125,7 @@ describe('an upload', () => {
       { status: 201, body: image },
     ];
     const startedAt = performance.now();
-    await client([60_000]).uploadFile(uploadOptions());
+    await makeClient([60_000]).uploadFile(uploadOptions());
     expect(performance.now() - startedAt).toBeLessThan(30_000);
   });
 
@@ -133,14 +133,14 @@ describe('an upload', () => {
     script = [{ status: 503 }];
     const abort = new AbortController();
     setTimeout(() => abort.abort(), 50);
-    await expect(client([20_000]).uploadFile(uploadOptions('inline', abort.signal))).rejects.toThrow(
+    await expect(makeClient([20_000]).uploadFile(uploadOptions('inline', abort.signal))).rejects.toThrow(
       'aborted',
     );
   });
 
   test("fails with the file system's error if the file is missing", async () => {
     const missingFile = { ...uploadOptions(), path: join(folder, 'none.jpg') };
-    await expect(client().uploadFile(missingFile)).rejects.toThrow();
+    await expect(makeClient().uploadFile(missingFile)).rejects.toThrow();
     expect(requests).toHaveLength(0);
   });
 });
@@ -157,9 +157,9 @@ test('includes an unreachable address in the error', async () => {
 
 test('reports a server that is not Vitrine', async () => {
   script = [{ status: 404 }];
-  await expect(client().assertHealthy()).rejects.toThrow('does not look like a Vitrine server');
+  await expect(makeClient().assertHealthy()).rejects.toThrow('does not look like a Vitrine server');
   script = [{ status: 201, body: { hello: 'world' } }];
-  await expect(client().uploadFile(uploadOptions())).rejects.toThrow('sent an unexpected response');
+  await expect(makeClient().uploadFile(uploadOptions())).rejects.toThrow('sent an unexpected response');
 });
 
 test('returns an image record with its renditions', async () => {
@@ -174,6 +174,6 @@ test('returns an image record with its renditions', async () => {
     format: 'jpeg',
   };
   script = [{ status: 200, body: { ...image, original_filename: 'mug.jpg', renditions: [rendition] } }];
-  expect(await client().getImage(7)).toMatchObject({ id: 7, renditions: [rendition] });
+  expect(await makeClient().getImage(7)).toMatchObject({ id: 7, renditions: [rendition] });
   expect(requests[0]?.url).toBe('/v1/images/7');
 });

@@ -7,7 +7,7 @@ import { makeDataFolder, removeFolder } from '../support/process/data-folder.ts'
 import { jpeg } from '../support/process/pictures.ts';
 import { canRunContainers, startContainer, waitUntilHealthy } from './support/container.ts';
 import { readDockerfile } from './support/dockerfile.ts';
-import { productionPackages } from './support/installation.ts';
+import { installProductionPackages } from './support/installation.ts';
 
 const dockerfile = await readDockerfile();
 const readRootFile = (name: string) => readFile(new URL(`../../${name}`, import.meta.url), 'utf8');
@@ -68,7 +68,7 @@ describe.runIf(canRunContainers())('the image', () => {
   });
 
   test('contains no development packages', async () => {
-    const modules = join(await productionPackages(), 'node_modules');
+    const modules = join(await installProductionPackages(), 'node_modules');
     const { devDependencies } = JSON.parse(await readRootFile('package.json')) as {
       devDependencies: Record<string, string>;
     };

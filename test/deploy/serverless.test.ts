@@ -9,7 +9,7 @@ import { jpeg } from '../support/process/pictures.ts';
 import { s3Keys } from '../support/process/s3.ts';
 import { loadServerlessConfig } from '../../src/serverless/settings.ts';
 import { services } from '../support/services.ts';
-import { functionEnvironment, startFunction } from './support/function-host.ts';
+import { createFunctionEnvironment, startFunction } from './support/function-host.ts';
 import { timeScale } from '../support/time-scale.ts';
 
 beforeEach(() => {
@@ -45,7 +45,7 @@ async function startDisabledOrigin(bytes: Buffer) {
 
 describe.runIf(services.databaseUrl && services.s3Endpoint)('a serverless function', () => {
   test('responds to an inline upload and serves its renditions', async () => {
-    const host = await startFunction(await functionEnvironment());
+    const host = await startFunction(await createFunctionEnvironment());
     const { status, body } = await upload(host.url, await jpeg('function inline'));
     expect(status).toBe(201);
     const rendition = await call(`${host.url}${body.renditions[0]?.url}`);
@@ -57,7 +57,7 @@ describe.runIf(services.databaseUrl && services.s3Endpoint)('a serverless functi
   });
 
   test('processes a queued upload in the same invocation, after the response', async () => {
-    const host = await startFunction(await functionEnvironment());
+    const host = await startFunction(await createFunctionEnvironment());
     const { body } = await uploadQueued(host.url, await jpeg('function queued'));
     await host.drain();
     expect(await getImage(host.url, body.asset_id)).toMatchObject({ status: 'completed' });
@@ -65,7 +65,9 @@ describe.runIf(services.databaseUrl && services.s3Endpoint)('a serverless functi
   });
 
   test('retries a failed import in the same invocation', async () => {
-    const host = await startFunction(await functionEnvironment({ IMPORT_ALLOWED_NETWORKS: '127.0.0.1/32' }));
+    const host = await startFunction(
+      await createFunctionEnvironment({ IMPORT_ALLOWED_NETWORKS: '127.0.0.1/32' }),
+    );
     const origin = await startOrigin();
     const url = origin.put('/picture.jpg', 503);
     const { status, body } = await importUrl(host.url, url);
@@ -78,7 +80,7 @@ describe.runIf(services.databaseUrl && services.s3Endpoint)('a serverless functi
   });
 
   test('releases a download at the end of the invocation, and completes it in a cron invocation', async () => {
-    const environment = await functionEnvironment({ IMPORT_ALLOWED_NETWORKS: '127.0.0.1/32' });
+    const environment = await createFunctionEnvironment({ IMPORT_ALLOWED_NETWORKS: '127.0.0.1/32' });
     const host = await startFunction(
       { ...environment, CRON_SECRET: 'a secret of the host' },
       { workMs: 300 },
@@ -98,7 +100,7 @@ describe.runIf(services.databaseUrl && services.s3Endpoint)('a serverless functi
   });
 
   test('processes remaining jobs in cron requests, which require the secret', async () => {
-    const environment = await functionEnvironment();
+    const environment = await createFunctionEnvironment();
     const hostWithoutSecret = await startFunction(environment, { workMs: 0 });
     const { body } = await uploadQueued(hostWithoutSecret.url, await jpeg('function cron'));
     await hostWithoutSecret.drain();
@@ -116,7 +118,7 @@ describe.runIf(services.databaseUrl && services.s3Endpoint)('a serverless functi
   });
 
   test('starts two instances concurrently with an empty database', async () => {
-    const environment = await functionEnvironment({}, false);
+    const environment = await createFunctionEnvironment({}, false);
     const hosts = await Promise.all([startFunction(environment), startFunction(environment)]);
     const bytes = await jpeg('function cold');
     const responses = await Promise.all([...hosts, ...hosts].map(({ url }) => upload(url, bytes)));
@@ -128,7 +130,7 @@ describe.runIf(services.databaseUrl && services.s3Endpoint)('a serverless functi
   });
 
   test('retries a failed start on the next request', async () => {
-    const environment = await functionEnvironment({ DATABASE_WAIT_SECONDS: '0' });
+    const environment = await createFunctionEnvironment({ DATABASE_WAIT_SECONDS: '0' });
     const name = new URL(environment['DATABASE_URL'] ?? '').pathname.slice(1);
     await runOnServer(`ALTER DATABASE ${name} RENAME TO ${name}_hidden`);
     const host = await startFunction({ ...environment, LOG_LEVEL: 'silent' });

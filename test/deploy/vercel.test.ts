@@ -9,7 +9,7 @@ import { call, type ImageRecord, upload, uploadQueued } from '../support/process
 import { cleanEnvironment } from '../support/process/command.ts';
 import { jpeg } from '../support/process/pictures.ts';
 import { services } from '../support/services.ts';
-import { functionEnvironment } from './support/function-host.ts';
+import { createFunctionEnvironment } from './support/function-host.ts';
 import { makeBundle, readVercelFile } from './support/vercel-bundle.ts';
 import { waitTimeoutMs } from '../support/time-scale.ts';
 
@@ -33,7 +33,7 @@ const launcher = `
 /** Starts the bundle in its folder. */
 async function launch(folder: string): Promise<string> {
   const port = await findFreePort();
-  const environment = await functionEnvironment({
+  const environment = await createFunctionEnvironment({
     CRON_SECRET: secret,
     AWS_SESSION_TOKEN: 'a token for different credentials',
   });

@@ -2,14 +2,14 @@ import { describe, expect, test } from 'vitest';
 import { type AddressRules, classifyAddress } from '../../src/fetcher/address-rules.ts';
 import { hostOf, parseImportUrl } from '../../src/fetcher/import-url.ts';
 import { allow } from './support/allowed-networks.ts';
-import { samples, v4Notations, v6Embeddings } from './support/notations.ts';
+import { sampleAddresses, v4Notations, v6Embeddings } from './support/notations.ts';
 import { publicAddresses, specialV4, specialV6 } from './support/special-ranges.ts';
 
 const noRules: AddressRules = { allowedNetworks: [] };
 const onlyLoopback = allow('127.0.0.1/32');
 
-const hostileV4 = [...new Set(specialV4.flatMap(samples))];
-const hostileV6 = [...new Set(specialV6.flatMap(samples))];
+const hostileV4 = [...new Set(specialV4.flatMap(sampleAddresses))];
+const hostileV6 = [...new Set(specialV6.flatMap(sampleAddresses))];
 const hostileHosts = [
   ...hostileV4.flatMap(v4Notations),
   ...hostileV4.flatMap(v6Embeddings).map((address) => `[${address}]`),

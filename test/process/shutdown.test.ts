@@ -47,11 +47,11 @@ test('exits cleanly during uploads and keeps every acknowledged upload', async (
 test('stops during a hanging download, and repeats the download after the restart', async () => {
   const picture = await jpeg('slow origin', 400, 300);
   const firstRequest = Promise.withResolvers<void>();
-  let count = 0;
+  let requestCount = 0;
   const origin = createServer((_request, response) => {
     firstRequest.resolve();
     // The first request gets no response.
-    if (count++ > 0) response.setHeader('content-type', 'image/jpeg').end(picture);
+    if (requestCount++ > 0) response.setHeader('content-type', 'image/jpeg').end(picture);
   }).listen(0, '127.0.0.1');
   await once(origin, 'listening');
   onTestFinished(() => {

@@ -9,7 +9,7 @@ import { fileURLToPath } from 'node:url';
 import { onTestFinished } from 'vitest';
 import { forward } from './forward.ts';
 import type { ContainerRequest, Plan } from './inside.ts';
-import { copyApplication, productionPackages } from './installation.ts';
+import { copyApplication, installProductionPackages } from './installation.ts';
 import { waitTimeoutMs } from '../../support/time-scale.ts';
 
 /** Maps a host name and port inside a container to a service outside it. */
@@ -146,7 +146,7 @@ async function enterArguments(options: ContainerOptions, folders: ContainerFolde
     })),
     publishedPorts: ports.map((port) => ({ port, socket: `/run/sockets/in-${port}` })),
   };
-  const modules = join(await productionPackages(), 'node_modules');
+  const modules = join(await installProductionPackages(), 'node_modules');
   const mounts = [
     folders.root,
     process.execPath,

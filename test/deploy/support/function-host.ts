@@ -16,7 +16,7 @@ export interface FunctionHost {
 }
 
 /** Returns the environment of a function that has a new database and a unique prefix in the bucket. */
-export async function functionEnvironment(
+export async function createFunctionEnvironment(
   overrides: Record<string, string> = {},
   isMigrated = true,
 ): Promise<Record<string, string>> {

@@ -22,7 +22,7 @@ export async function copyApplication(folder: string): Promise<void> {
 }
 
 /** Returns a folder with the production packages. They are installed as in the Dockerfile and cached between runs. */
-export async function productionPackages(): Promise<string> {
+export async function installProductionPackages(): Promise<string> {
   const files = ['package.json', 'package-lock.json'];
   const hash = createHash('sha256');
   for (const name of files) hash.update(await readFile(join(root, name)));

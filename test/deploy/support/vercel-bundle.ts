@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { nodeFileTrace } from '@vercel/nft';
 import { onTestFinished } from 'vitest';
-import { productionPackages } from './installation.ts';
+import { installProductionPackages } from './installation.ts';
 
 const run = promisify(execFile);
 const root = fileURLToPath(new URL('../../../', import.meta.url));
@@ -78,5 +78,5 @@ async function buildProject(project: string): Promise<void> {
   const [program = '', ...args] = (await readVercelFile()).buildCommand.split(' ');
   await run(program, args, { cwd: project });
   await rm(modules);
-  await run('cp', ['-al', join(await productionPackages(), 'node_modules'), modules]);
+  await run('cp', ['-al', join(await installProductionPackages(), 'node_modules'), modules]);
 }

@@ -10,7 +10,7 @@ import {
 } from '../../support/inner/server-database.ts';
 import { makeDataFolder, removeFolder } from '../../support/process/data-folder.ts';
 import { launch, type Server } from '../../support/process/server.ts';
-import { exitedProcesses, type FaultTarget } from '../support/installation.ts';
+import { describeExitedProcesses, type FaultTarget } from '../support/installation.ts';
 import { runRounds } from '../support/rounds.ts';
 import { mountSmallDisk, type SmallDisk } from '../support/small-disk.ts';
 
@@ -24,7 +24,7 @@ export async function fillPictureDisk(rounds: number, database: 'embedded' | 'po
   const api = await startServerOn(disk, data, { STORAGE_PATH: storage, ...postgres?.env });
   const target: FaultTarget = {
     url: api.url,
-    unexpectedExits: () => exitedProcesses([api]),
+    unexpectedExits: () => describeExitedProcesses([api]),
     openDatabase: postgres?.open ?? (() => stopAndOpenDatabase(api, data)),
   };
   await fillDisk(`picture disk full (${database} database)`, rounds, target, disk);

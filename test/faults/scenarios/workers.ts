@@ -2,7 +2,7 @@ import { expect } from 'vitest';
 import type { Ledger } from '../../support/process/ledger.ts';
 import { type Installation, startInstallation } from '../support/installation.ts';
 import { runRounds } from '../support/rounds.ts';
-import { queryRows, unfinishedJobIds, timeUntil } from '../support/database.ts';
+import { queryRows, listUnfinishedJobIds, timeUntil } from '../support/database.ts';
 import { waitTimeoutMs, timeScale } from '../../support/time-scale.ts';
 
 /** Leases are longer on a slow machine, so that a worker does not lose them while it waits for CPU time. */
@@ -65,8 +65,8 @@ async function suspendOne({ workers, database }: Installation, index: number): P
 }
 
 async function timeUntilEnded(database: string): Promise<number> {
-  const unfinishedIds = new Set(await unfinishedJobIds(database));
+  const unfinishedIds = new Set(await listUnfinishedJobIds(database));
   return timeUntil("the end of the worker's jobs", leaseSeconds * 1_000 + takeOverLimitMs, async () =>
-    (await unfinishedJobIds(database)).every((id) => !unfinishedIds.has(id)),
+    (await listUnfinishedJobIds(database)).every((id) => !unfinishedIds.has(id)),
   );
 }

@@ -46,7 +46,7 @@ export async function startInstallation(
     async replaceWorker(index) {
       workers[index] = await startWorker(settings);
     },
-    unexpectedExits: () => exitedProcesses([api, ...workers]),
+    unexpectedExits: () => describeExitedProcesses([api, ...workers]),
     openDatabase: () => openServerDatabase(name),
   };
 }
@@ -63,7 +63,7 @@ function makeSettings(database: string, folder: string, env: Record<string, stri
 }
 
 /** Returns the pid and the end of the log of each process that is no longer running. */
-export function exitedProcesses(processes: readonly Pick<WorkerProcess, 'pid' | 'log'>[]): string[] {
+export function describeExitedProcesses(processes: readonly Pick<WorkerProcess, 'pid' | 'log'>[]): string[] {
   return processes
     .filter(({ pid }) => !isRunning(pid))
     .map(({ pid, log }) => `${pid}: ${log().slice(-2_000)}`);

@@ -17,7 +17,7 @@ const commonName = identifier(0x55, 0x04, 0x03);
 const subjectAltName = identifier(0x55, 0x1d, 0x11);
 
 /** Generates a key and a self-signed certificate for `host`, both as PEM. */
-export function selfSigned(host: string): { readonly key: string; readonly cert: string } {
+export function createSelfSignedCertificate(host: string): { readonly key: string; readonly cert: string } {
   const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
   const distinguishedName = sequence(der(0x31, sequence(commonName, der(0x0c, Buffer.from(host)))));
   const alternativeNames = der(0x04, sequence(der(0x82, Buffer.from(host))));

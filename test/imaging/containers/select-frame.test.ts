@@ -17,7 +17,7 @@ async function createAnimation(format: 'gif' | 'webp', frameCount: number): Prom
 }
 
 /** Creates a WebP animation that repeats its second frame, which has a few hundred bytes. */
-async function longWebp(frameCount: number): Promise<Buffer> {
+async function createLongWebp(frameCount: number): Promise<Buffer> {
   const shortAnimation = await createAnimation('webp', 2);
   const firstOffset = shortAnimation.indexOf('ANMF');
   const secondOffset = shortAnimation.indexOf('ANMF', firstOffset + 1);
@@ -28,7 +28,7 @@ async function longWebp(frameCount: number): Promise<Buffer> {
 }
 
 /** Creates a GIF animation that repeats its last frame. */
-async function longGif(frameCount: number): Promise<Buffer> {
+async function createLongGif(frameCount: number): Promise<Buffer> {
   const shortAnimation = await createAnimation('gif', 2);
   const lastOffset = selectFrame(shortAnimation, 'gif').bytes.length - 1;
   const copies = Array.from({ length: frameCount - 1 }, () => shortAnimation.subarray(lastOffset, -1));
@@ -37,25 +37,25 @@ async function longGif(frameCount: number): Promise<Buffer> {
 
 describe('animations', () => {
   test.each([
-    ['gif', longGif],
-    ['webp', longWebp],
-  ] as const)('decodes the first frame of a %s', async (format, longAnimation) => {
-    const bytes = await longAnimation(1000);
+    ['gif', createLongGif],
+    ['webp', createLongWebp],
+  ] as const)('decodes the first frame of a %s', async (format, createLongAnimation) => {
+    const bytes = await createLongAnimation(1000);
     const facts = await probe(bytes, limits);
     expect(facts).toMatchObject({ format, width: 24, height: 16, frames: 1000 });
     const [red = 0, green = 255, blue = 255] = (await decodePicture(bytes, facts, facts)).data;
     expect([red > 240, green < 15, blue < 15]).toEqual([true, true, true]);
-    await expect(probe(await longAnimation(1001), limits)).rejects.toMatchObject({
+    await expect(probe(await createLongAnimation(1001), limits)).rejects.toMatchObject({
       code: 'picture_too_large',
       message: 'The image has 1001 frames; the limit is 1000.',
     });
   });
 
   test.each([
-    ['gif', longGif],
-    ['webp', longWebp],
-  ] as const)('counts 60,000 frames in a %s without decoding them', async (format, longAnimation) => {
-    const bytes = await longAnimation(60_000);
+    ['gif', createLongGif],
+    ['webp', createLongWebp],
+  ] as const)('counts 60,000 frames in a %s without decoding them', async (format, createLongAnimation) => {
+    const bytes = await createLongAnimation(60_000);
     const startedAt = performance.now();
     const frame = selectFrame(bytes, format);
     expect(performance.now() - startedAt).toBeLessThan(1_000 * timeScale);
@@ -82,7 +82,7 @@ describe('animations', () => {
 });
 
 test('applies the pixel limit only to the decoded frame', async () => {
-  const bytes = await longGif(300);
+  const bytes = await createLongGif(300);
   expect(await probe(bytes, { ...limits, maxPixels: 24 * 16 })).toMatchObject({ frames: 300 });
 });
 

@@ -84,9 +84,13 @@ describe('JPEG', () => {
   );
 
   test('is reported as corrupt if its declared restart markers are missing', async () => {
-    const scan = file('444').indexOf(Buffer.from([0xff, 0xda]));
+    const scanOffset = file('444').indexOf(Buffer.from([0xff, 0xda]));
     const interval = Buffer.from([0xff, 0xdd, 0, 4, 0, 8]);
-    const bytes = Buffer.concat([file('444').subarray(0, scan), interval, file('444').subarray(scan)]);
+    const bytes = Buffer.concat([
+      file('444').subarray(0, scanOffset),
+      interval,
+      file('444').subarray(scanOffset),
+    ]);
     expect(await describeDecoding(bytes)).toBe(
       'picture_corrupt: The JPEG image is corrupt: its data contradicts itself.',
     );
@@ -94,9 +98,9 @@ describe('JPEG', () => {
 
   test('is decoded if an unusual scan header causes a decoder warning', async () => {
     const bytes = Buffer.from(file('jpeg'));
-    const scan = bytes.indexOf(Buffer.from([0xff, 0xda]));
+    const scanOffset = bytes.indexOf(Buffer.from([0xff, 0xda]));
     // A sequential scan should declare 63 as its last coefficient, but some cameras write 0.
-    bytes[scan + 4 + 1 + 3 * 2 + 1] = 0;
+    bytes[scanOffset + 4 + 1 + 3 * 2 + 1] = 0;
     expect(await describeDecoding(bytes)).toEqual(await describeDecoding(file('jpeg')));
   });
 
@@ -171,8 +175,8 @@ describe('GIF', () => {
 
   test('is reported as corrupt if its compressed data is damaged', async () => {
     const bytes = Buffer.from(file('gif'));
-    const start = readGif(bytes)?.firstFrame?.dataStart ?? 0;
-    bytes.fill(0xff, start + 60, start + 160);
+    const dataStart = readGif(bytes)?.firstFrame?.dataStart ?? 0;
+    bytes.fill(0xff, dataStart + 60, dataStart + 160);
     expect(await describeDecoding(bytes)).toMatch(
       /^picture_corrupt: The GIF image is corrupt: its compressed pixels are damaged\.$/,
     );

@@ -39,8 +39,8 @@ describe.each([8, 16] as const)('a TIFF with %i-bit samples', (depth) => {
     [[1], [128], 128],
     [[1, 0], [128, 99], 128],
     [[0, 2, 0], [0, 128, 0], 128],
-  ])('decodes extra samples of kinds %j', async (kinds, extra, alpha) => {
-    const isPremultiplied = kinds.includes(1);
+  ])('decodes extra samples of kinds %j', async (extraSampleKinds, extraSamples, alpha) => {
+    const isPremultiplied = extraSampleKinds.includes(1);
     const multiply = (cells: readonly (readonly number[])[]) =>
       isPremultiplied ? cells.map((cell) => cell.map((value) => Math.round((value * alpha) / 255))) : cells;
     for (const [cells, photometric] of [
@@ -52,11 +52,11 @@ describe.each([8, 16] as const)('a TIFF with %i-bit samples', (depth) => {
         const file = tiff({
           depth,
           photometric,
-          channels: (cells[0]?.length ?? 0) + extra.length,
-          samples: toSamples(multiply(cells), depth, extra),
+          channels: (cells[0]?.length ?? 0) + extraSamples.length,
+          samples: toSamples(multiply(cells), depth, extraSamples),
           isPlanar,
           order: isPlanar ? 'big' : 'little',
-          tags: [[extraSamplesTag, 3, kinds]],
+          tags: [[extraSamplesTag, 3, extraSampleKinds]],
         });
         expect(await probe(file, limits)).toMatchObject({ hasAlpha: alpha < 255, bitDepth: depth });
         expectColours(await decodeCells(file), expected);
@@ -70,17 +70,17 @@ describe.each([8, 16] as const)('a TIFF with %i-bit samples', (depth) => {
       [adobe, rgbCells, 2],
       [linearGrey, greyCells, 1],
     ] as const) {
-      for (const [kinds, extra, alpha] of [
+      for (const [extraSampleKinds, extraSamples, alpha] of [
         [[0], [0], 255],
         [[2, 0], [128, 9], 128],
       ] as const) {
         const file = tiff({
           depth,
           photometric,
-          channels: (cells[0]?.length ?? 0) + extra.length,
-          samples: toSamples(cells, depth, extra),
+          channels: (cells[0]?.length ?? 0) + extraSamples.length,
+          samples: toSamples(cells, depth, extraSamples),
           tags: [
-            [extraSamplesTag, 3, kinds],
+            [extraSamplesTag, 3, extraSampleKinds],
             [profileTag, 7, space.profile],
           ],
         });
@@ -91,13 +91,13 @@ describe.each([8, 16] as const)('a TIFF with %i-bit samples', (depth) => {
 
   test('decodes inverted grey', async () => {
     const invertedCells = greyCells.map((cell) => cell.map((value) => 255 - value));
-    for (const extra of [[], [0]]) {
+    for (const extraSamples of [[], [0]]) {
       const file = tiff({
         depth,
         photometric: 0,
-        channels: 1 + extra.length,
-        samples: toSamples(invertedCells, depth, extra),
-        tags: extra.length > 0 ? [[extraSamplesTag, 3, [0]]] : [],
+        channels: 1 + extraSamples.length,
+        samples: toSamples(invertedCells, depth, extraSamples),
+        tags: extraSamples.length > 0 ? [[extraSamplesTag, 3, [0]]] : [],
       });
       expectColours(await decodeCells(file), toSrgbCells(undefined, greyCells));
     }

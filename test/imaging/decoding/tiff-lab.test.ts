@@ -43,29 +43,29 @@ describe.each([8, 16] as const)('a TIFF with %i-bit samples', (depth) => {
 
   test.each(['CIE', 'ICC'] as const)('decodes %s L*a*b*', async (kind) => {
     const [photometric, lightness, chroma] = labKinds[kind];
-    const limit = 2 ** depth;
-    const wrap = (value: number) => (Math.round(value) + limit) % limit;
+    const valueCount = 2 ** depth;
+    const wrap = (value: number) => (Math.round(value) + valueCount) % valueCount;
     const cells = labCells.map(([l = 0, a = 0, b = 0]) => [
       Math.round(lightness(l)),
       wrap(chroma(a)),
       wrap(chroma(b)),
     ]);
-    for (const [kinds, extra, alpha] of [
+    for (const [extraSampleKinds, extraSamples, alpha] of [
       [[], [], 255],
       [[0], [0], 255],
       [[2], [128], 128],
     ] as const) {
       const samples = toSamples(
-        cells.map((cell) => [...cell, ...extra.map((value) => value * (depth === 16 ? 257 : 1))]),
+        cells.map((cell) => [...cell, ...extraSamples.map((value) => value * (depth === 16 ? 257 : 1))]),
         8,
       );
       const file = writeTiff({
         ...size,
         depth,
         photometric,
-        channels: 3 + extra.length,
+        channels: 3 + extraSamples.length,
         samples,
-        tags: kinds.length > 0 ? [[extraSamplesTag, 3, kinds]] : [],
+        tags: extraSampleKinds.length > 0 ? [[extraSamplesTag, 3, extraSampleKinds]] : [],
       });
       expect(await probe(file, limits)).toMatchObject({
         colorSpace: 'LAB',

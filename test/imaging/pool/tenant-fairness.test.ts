@@ -8,13 +8,13 @@ import { timeScale } from '../../support/time-scale.ts';
 test("does not delay a tenant's picture behind another tenant's queue", async () => {
   const pool = faultyPool();
   const folder = await pictureFolder('good.jpg');
-  const order: string[] = [];
+  const completionOrder: string[] = [];
   const derive = async (tenant: number, label: string) => {
     await pool.derive(derivation(folder, 'good.jpg', { tenant }));
-    order.push(label);
+    completionOrder.push(label);
   };
   await Promise.all([...['a1', 'a2', 'a3', 'a4'].map((label) => derive(1, label)), derive(2, 'b1')]);
-  expect(order).toEqual(['a1', 'b1', 'a2', 'a3', 'a4']);
+  expect(completionOrder).toEqual(['a1', 'b1', 'a2', 'a3', 'a4']);
 });
 
 test("limits a tenant to one worker after one of the tenant's files has killed a child", async () => {

@@ -51,8 +51,8 @@ describe('hashes', () => {
       property(hashes, flips, (digits, bits) => {
         const changedDigits = digits.slice();
         for (const bit of bits) changedDigits[bit >> 2] = changedDigits[bit >> 2]! ^ (8 >> (bit & 3));
-        const keys = new Set(hashBands(hex(digits)));
-        expect(hashBands(hex(changedDigits)).some((key) => keys.has(key))).toBe(true);
+        const bandKeys = new Set(hashBands(hex(digits)));
+        expect(hashBands(hex(changedDigits)).some((key) => bandKeys.has(key))).toBe(true);
       }),
     );
   });

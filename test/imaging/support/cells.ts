@@ -54,7 +54,7 @@ export async function decodeCells(bytes: Uint8Array, isHalfSize = false): Promis
   const decodedSize = { width: size.width / scale, height: size.height / scale };
   const { data, width } = await decodePicture(bytes, facts, decodedSize);
   return rgbCells.map((_, n) => {
-    const offset = middlePixel(n, scale, width) * 3;
+    const offset = findMiddlePixel(n, scale, width) * 3;
     return [...data.subarray(offset, offset + 3)];
   });
 }
@@ -88,7 +88,7 @@ export function toSrgbCells(
 }
 
 /** Returns the index of the pixel in the middle of a cell. */
-export function middlePixel(n: number, scale = 1, width: number = size.width): number {
+export function findMiddlePixel(n: number, scale = 1, width: number = size.width): number {
   const x = ((n % columns) * cellSide + cellSide / 2) / scale;
   const y = (Math.floor(n / columns) * cellSide + cellSide / 2) / scale;
   return y * width + x;
@@ -98,7 +98,7 @@ export function middlePixel(n: number, scale = 1, width: number = size.width): n
 export async function encodedCells(bytes: Uint8Array): Promise<number[][]> {
   const { data, info } = await sharp(bytes, { ignoreIcc: true }).raw().toBuffer({ resolveWithObject: true });
   return rgbCells.map((_, n) => {
-    const offset = middlePixel(n) * info.channels;
+    const offset = findMiddlePixel(n) * info.channels;
     return [...data.subarray(offset, offset + 3)];
   });
 }

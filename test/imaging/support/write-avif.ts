@@ -19,14 +19,14 @@ export interface AvifInput {
 export async function writeAvif(input: AvifInput): Promise<Buffer> {
   const { width, height, rgb, alpha, nclx = [1, 13, 0], profile, bitdepth = 8 } = input;
   const options = { lossless: true, chromaSubsampling: '4:4:4', effort: 0, bitdepth } as const;
-  const colourItem = codedItem(
+  const colourItem = readCodedItem(
     await sharp(rgb, { raw: { width, height, channels: 3 } })
       .avif(options)
       .toBuffer(),
   );
   const alphaItem =
     alpha &&
-    codedItem(
+    readCodedItem(
       await sharp(alpha, { raw: { width, height, channels: 1 } })
         .toColourspace('b-w')
         .avif(options)
@@ -102,7 +102,7 @@ export async function writeAvif(input: AvifInput): Promise<Buffer> {
 }
 
 /** Returns the configuration box and the data of the primary item that the library encoded. */
-function codedItem(avif: Buffer): { configuration: Buffer; data: Buffer } {
+function readCodedItem(avif: Buffer): { configuration: Buffer; data: Buffer } {
   const file = readIsobmff(avif);
   const configuration = file?.items
     .get(file.primaryItemId ?? 0)

@@ -24,7 +24,7 @@ export function writeTiffPages(pages: readonly TiffPageInput[]): Buffer {
     const entries: Record<number, number | string | number[]> = {
       256: width,
       257: height,
-      258: append(shorts(8, 8, 8)),
+      258: append(encodeShorts(8, 8, 8)),
       259: 1,
       262: 2,
       273: append(pixels),
@@ -37,10 +37,10 @@ export function writeTiffPages(pages: readonly TiffPageInput[]): Buffer {
     const encodedEntries = Object.entries(entries).map(([tag, value]) =>
       encodeEntry(Number(tag), value, append),
     );
-    return append(Buffer.concat([shorts(encodedEntries.length), ...encodedEntries, longs(next)]));
+    return append(Buffer.concat([encodeShorts(encodedEntries.length), ...encodedEntries, encodeLongs(next)]));
   };
   const firstOffset = pages.reduceRight((next, page) => writeDirectory(page, next), 0);
-  return Buffer.concat([Buffer.from('II*\0', 'latin1'), longs(firstOffset), ...parts]);
+  return Buffer.concat([Buffer.from('II*\0', 'latin1'), encodeLongs(firstOffset), ...parts]);
 }
 
 function encodeEntry(
@@ -50,24 +50,24 @@ function encodeEntry(
 ): Buffer {
   if (typeof value === 'string') {
     const text = Buffer.from(`${value}\0\0\0\0`, 'latin1');
-    return Buffer.concat([shorts(tag, 2), longs(text.length, append(text))]);
+    return Buffer.concat([encodeShorts(tag, 2), encodeLongs(text.length, append(text))]);
   }
   const isBits = tag === 258;
-  if (isBits) return Buffer.concat([shorts(tag, 3), longs(3, Number(value))]);
+  if (isBits) return Buffer.concat([encodeShorts(tag, 3), encodeLongs(3, Number(value))]);
   const values = [value].flat();
   return Buffer.concat([
-    shorts(tag, 4),
-    longs(values.length, values.length === 1 ? (values[0] ?? 0) : append(longs(...values))),
+    encodeShorts(tag, 4),
+    encodeLongs(values.length, values.length === 1 ? (values[0] ?? 0) : append(encodeLongs(...values))),
   ]);
 }
 
-function shorts(...values: readonly number[]): Buffer {
+function encodeShorts(...values: readonly number[]): Buffer {
   const bytes = Buffer.alloc(values.length * 2);
   values.forEach((value, n) => bytes.writeUInt16LE(value, n * 2));
   return bytes;
 }
 
-function longs(...values: readonly number[]): Buffer {
+function encodeLongs(...values: readonly number[]): Buffer {
   const bytes = Buffer.alloc(values.length * 4);
   values.forEach((value, n) => bytes.writeUInt32LE(value, n * 4));
   return bytes;

@@ -58,8 +58,13 @@ export function writeTiff(input: TiffInput): Buffer {
   return Buffer.concat([
     Buffer.from(order === 'little' ? 'II' : 'MM'),
     ...(isBig
-      ? [number(43, 2, order), number(8, 2, order), number(0, 2, order), number(position, 8, order)]
-      : [number(42, 2, order), number(position, 4, order)]),
+      ? [
+          encodeNumber(43, 2, order),
+          encodeNumber(8, 2, order),
+          encodeNumber(0, 2, order),
+          encodeNumber(position, 8, order),
+        ]
+      : [encodeNumber(42, 2, order), encodeNumber(position, 4, order)]),
     ...strips.map((strip) => Buffer.concat([strip, Buffer.alloc(strip.length & 1)])),
     directory,
   ]);
@@ -92,15 +97,15 @@ function writeDirectory(
   const overflow: Buffer[] = [];
   let overflowOffset = end;
   for (const [tag, type, values] of tags) {
-    const bytes = Buffer.concat([...values].map((value) => number(value, bytesPerType[type], order)));
+    const bytes = Buffer.concat([...values].map((value) => encodeNumber(value, bytesPerType[type], order)));
     const fitsInline = bytes.length <= wordBytes;
     const value = fitsInline
       ? Buffer.concat([bytes, Buffer.alloc(wordBytes - bytes.length)])
-      : number(overflowOffset, wordBytes, order);
+      : encodeNumber(overflowOffset, wordBytes, order);
     entries.push(
-      number(tag, 2, order),
-      number(type, 2, order),
-      number(values.length, wordBytes, order),
+      encodeNumber(tag, 2, order),
+      encodeNumber(type, 2, order),
+      encodeNumber(values.length, wordBytes, order),
       value,
     );
     if (fitsInline) continue;
@@ -109,14 +114,14 @@ function writeDirectory(
     overflowOffset += paddedBytes.length;
   }
   return Buffer.concat([
-    number(tags.length, isBig ? 8 : 2, order),
+    encodeNumber(tags.length, isBig ? 8 : 2, order),
     ...entries,
-    number(0, wordBytes, order),
+    encodeNumber(0, wordBytes, order),
     ...overflow,
   ]);
 }
 
-function number(value: number, size: 1 | 2 | 4 | 8, order: 'big' | 'little'): Buffer {
+function encodeNumber(value: number, size: 1 | 2 | 4 | 8, order: 'big' | 'little'): Buffer {
   const bytes = Buffer.alloc(size);
   if (size === 8) {
     if (order === 'big') bytes.writeBigUInt64BE(BigInt(value));

@@ -26,11 +26,13 @@ const generousTimeoutMs = 300 * timeScale;
 async function openProxiedStore(storageTimeoutMs = timeoutMs) {
   const { storage: directStorage, prefix } = await testStorage({ timeoutMs: 60_000 });
   const [smallContent, largeContent] = [randomBytes(1_000), randomBytes(12 * 2 ** 20)];
-  const smallKey = await put(directStorage, smallContent);
-  const largeKey = await put(directStorage, largeContent);
+  const keys = {
+    smallKey: await put(directStorage, smallContent),
+    largeKey: await put(directStorage, largeContent),
+  };
   const proxy = await startProxy();
   const settings = { endpoint: proxy.url, prefix, timeoutMs: storageTimeoutMs };
-  return { ...(await testStorage(settings)), proxy, bytes: smallContent, smallKey, largeKey };
+  return { ...(await testStorage(settings)), ...keys, proxy, bytes: smallContent };
 }
 
 /** Expects that every method fails. Returns the milliseconds until all calls have failed. */

@@ -11,14 +11,14 @@ import { describe, expect, test } from 'vitest';
 import { incomingKey, originalKey } from '../../../src/storage/keys.ts';
 import { services } from '../../support/services.ts';
 import { contentHash, contentKey, listAll, missingKey, put, stage } from '../contract/support.ts';
-import { bucketName, truncateObject, rawClient, testStorage } from './support/bucket.ts';
+import { bucketName, truncateObject, makeRawClient, testStorage } from './support/bucket.ts';
 import { startProxy } from './support/proxy.ts';
 import { timeScale } from '../../support/time-scale.ts';
 
 const storageFailed = { name: 'AppError', code: 'storage_failed', failureClass: 'transient' };
 
 describe.skipIf(!services.s3Endpoint)('S3 storage', () => {
-  const client = rawClient();
+  const client = makeRawClient();
   const listUploads = async (prefix: string) =>
     (await client.send(new ListMultipartUploadsCommand({ Bucket: bucketName, Prefix: prefix }))).Uploads ??
     [];

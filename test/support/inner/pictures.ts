@@ -1,19 +1,19 @@
 import { createHash } from 'node:crypto';
 import sharp from 'sharp';
 
-let count = 0;
+let createdCount = 0;
 
 /**
  * Returns a JPEG that is different for every call. `mark` makes the decoder child in `marked-child.ts` crash or wait.
  */
 export async function makeUniquePicture(mark?: 'crash' | 'slow'): Promise<Buffer> {
   const [r = 0, g = 0, b = 0] = createHash('sha256')
-    .update(`${process.pid} ${++count} ${Math.random()}`)
+    .update(`${process.pid} ${++createdCount} ${Math.random()}`)
     .digest();
   const jpeg = await sharp({ create: { width: 160, height: 120, channels: 3, background: { r, g, b } } })
     .jpeg()
     .toBuffer();
-  return Buffer.concat([jpeg, Buffer.from(`${count} ${Math.random()} ${mark ? `MARK:${mark}` : ''}`)]);
+  return Buffer.concat([jpeg, Buffer.from(`${createdCount} ${Math.random()} ${mark ? `MARK:${mark}` : ''}`)]);
 }
 
 /** Returns a truncated JPEG with a valid header and incomplete pixels. */

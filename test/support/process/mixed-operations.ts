@@ -89,7 +89,7 @@ async function attachContent({ job, content }: RunningJob): Promise<ClaimedJob |
 }
 
 /** Treats all other contents as near-duplicates. */
-async function nearDuplicates(content: string) {
+async function findNearDuplicates(content: string) {
   const { rows } = await store.query<{ id: string; uuid: string }>(
     `SELECT id, uuid FROM images WHERE deleted_at IS NULL AND status = 'completed' AND content_hash <> $1
      ORDER BY random() LIMIT 3`,
@@ -105,7 +105,7 @@ async function complete(runningJob: RunningJob): Promise<void> {
   }
   const job = await attachContent(runningJob);
   if (!job) return;
-  const similarImages = await nearDuplicates(content);
+  const similarImages = await findNearDuplicates(content);
   const facts = makeDerivedFacts(content, { nearDuplicates: similarImages });
   const recipe = random() < 0.7 ? '0123456789' : 'ffffffffff';
   const renditions = catalog.makeRenditions(content).map((rendition) => ({
@@ -120,7 +120,7 @@ async function complete(runningJob: RunningJob): Promise<void> {
   }
   await putFiles(renditions.map(({ storageKey }) => storageKey));
   await jobs.complete(job, renditions, facts);
-  await fingerprints.addNearDuplicates(job.imageId, await nearDuplicates(content));
+  await fingerprints.addNearDuplicates(job.imageId, await findNearDuplicates(content));
 }
 
 async function upload(isInline: boolean): Promise<void> {
