@@ -121,7 +121,7 @@ async function receiveHead(
     response.on('error', () => {});
     resolve(response);
   });
-  // Status 101 accepts an upgrade that was not requested. `assertSuccess` rejects it.
+  // Status 101 accepts an upgrade that was not requested. `assertSuccess` rejects this status.
   clientRequest.once('upgrade', resolve).on('error', reject);
   const timer = setTimeout(() => reject(new HeadTimeout()), headersMs);
   clientRequest.end();

@@ -53,7 +53,7 @@ export interface FetcherOptions {
   readonly dnsServers?: readonly string[] | undefined;
 }
 
-/** Creates a downloader that connects to public addresses and to `allowedNetworks` only. */
+/** Creates a downloader that only connects to public addresses and to `allowedNetworks`. */
 export function makeFetcher({ allowedNetworks, dnsServers, ...limits }: FetcherOptions): Fetcher {
   const options = { ...limits, rules: { allowedNetworks }, resolveHost: makeHostResolver(dnsServers) };
   const shutdown = new AbortController();

@@ -23,7 +23,7 @@ import type { ByteRange, Storage, StoredFile } from './storage.ts';
 
 /** Options of local storage. */
 interface LocalStorageOptions {
-  /** Whether new files and folders receive the root's permissions for group and others, regardless of the umask. */
+  /** Whether new files and folders get the root folder's permissions for group and others, regardless of the umask. */
   readonly inheritRootMode?: boolean;
 }
 
@@ -79,8 +79,8 @@ export async function makeLocalStorage(root: string, options: LocalStorageOption
 }
 
 /**
- * Derives the modes of new files and folders from the root. Returns `undefined` if the root is private, because new files
- * are private by default.
+ * Derives the modes of new files and folders from the root folder's mode. Returns `undefined` if the root folder is
+ * private, because new files are private by default.
  */
 async function readModes(root: string): Promise<{ file: number; folder: number } | undefined> {
   const { mode } = await stat(root);

@@ -45,7 +45,7 @@ export function makeStaging(directory: string): Staging {
     async sweep(olderThanMs) {
       let removedCount = 0;
       for await (const entry of await opendir(directory)) {
-        if (!entry.isFile() || !(await isOlder(join(directory, entry.name), olderThanMs))) continue;
+        if (!entry.isFile() || !(await isOlderThan(join(directory, entry.name), olderThanMs))) continue;
         await removeIfExists(join(directory, entry.name));
         removedCount++;
       }
@@ -78,9 +78,9 @@ async function writeChunk(file: FileHandle, chunk: Buffer): Promise<void> {
   for (let offset = 0; offset < chunk.length; ) offset += (await file.write(chunk, offset)).bytesWritten;
 }
 
-async function isOlder(path: string, milliseconds: number): Promise<boolean> {
+async function isOlderThan(path: string, ageMs: number): Promise<boolean> {
   try {
-    return Date.now() - (await stat(path)).mtimeMs > milliseconds;
+    return Date.now() - (await stat(path)).mtimeMs > ageMs;
   } catch (error) {
     if (isMissing(error)) return false;
     throw error;

@@ -11,7 +11,7 @@ export type PutOriginal = (file: StagedFile) => Promise<void>;
 /** Maximum number of attempts if a concurrent upload or removal of the same key interferes. */
 const maxAttempts = 5;
 
-/** Error names of stores that do not support conditional uploads. */
+/** Error names that a store without support for conditional uploads may return. */
 const unsupportedConditionErrors = new Set([
   'NotImplemented',
   'InvalidArgument',

@@ -53,7 +53,7 @@ export async function makeS3Storage(settings: S3StorageSettings): Promise<Storag
       const { bavail, bsize } = await withStorageErrors(() => statfs(stagingPath));
       return bavail * bsize;
     },
-    // Every installation has this object. If it is missing, the check still passes, because the store has responded.
+    // Every installation has this object. If it is missing, the probe still succeeds, because the store has responded.
     probe: async () => void (await statObject(bucket, installationKey)),
     check: () => withStorageErrors(() => checkBucket(bucket)),
     sweepUnfinished: (olderThanMs) => sweepUnfinished(bucket, olderThanMs),
@@ -65,7 +65,7 @@ export async function makeS3Storage(settings: S3StorageSettings): Promise<Storag
   };
 }
 
-/** Stores files concurrently. Waits for all of them even if one fails, because the caller then removes the files. */
+/** Stores files concurrently. Waits for all of them, because the caller removes the files if one fails. */
 async function storeAll(
   files: readonly StagedFile[],
   put: (file: StagedFile) => Promise<void>,
