@@ -24,7 +24,7 @@ interface DeniedAddress {
   readonly reason: string;
 }
 
-/** Whether the downloader may connect to an address and, if not, why. */
+/** Whether imports may connect to an address and, if not, why. */
 export type AddressClass = AllowedAddress | DeniedAddress;
 
 /**
@@ -37,7 +37,7 @@ export function classifyAddress(text: string, port: number, rules: AddressRules)
   const parsedAddress = parseAddress(text);
   const address = unmapIPv4(parsedAddress);
   const isExempt = rules.allowedNetworks.some(
-    (allowed) => (allowed.port ?? port) === port && isInNetwork(address, allowed.network),
+    ({ network, port: allowedPort = port }) => allowedPort === port && isInNetwork(address, network),
   );
   if (isExempt) return { kind: 'exempt', address: address.toString() };
   // Checks the address as written, because attackers use the IPv4-mapped form to bypass checks, and legitimate servers

@@ -17,7 +17,7 @@ import {
   truncatedBody,
 } from './source-errors.ts';
 
-/** Options shared by all requests of a downloader. */
+/** Options shared by all requests of a fetcher. */
 export interface ExchangeOptions extends Deadlines {
   readonly rules: AddressRules;
   readonly resolveHost: ResolveHost;
@@ -71,11 +71,11 @@ export async function sendRequest(
     return socketClosed;
   };
   try {
-    const message = await receiveHead(socket, url, options);
-    const head = { status: message.statusCode ?? 0, headers: message.headersDistinct };
+    const response = await receiveHead(socket, url, options);
+    const head = { status: response.statusCode ?? 0, headers: response.headersDistinct };
     const readBody = (maxBytes: number) => {
-      if (declaredLength(message) > maxBytes) throw bodyTooLarge(maxBytes);
-      return streamBody(message, options.idleMs);
+      if (declaredLength(response) > maxBytes) throw bodyTooLarge(maxBytes);
+      return streamBody(response, options.idleMs);
     };
     return { head, readBody, close };
   } catch (error) {
