@@ -39,7 +39,9 @@ export async function openConnection(url: URL, options: ConnectOptions): Promise
   if (options.signal.aborted) throw abortReason(options.signal);
   const isExempt = kind === 'exempt';
   const socket = await whenConnected(startSocket(url, address), url, options).catch((error: unknown) => {
-    throw options.signal.aborted ? abortReason(options.signal) : toConnectionError(error, { ...options, isExempt });
+    throw options.signal.aborted
+      ? abortReason(options.signal)
+      : toConnectionError(error, { ...options, isExempt });
   });
   assertRemoteAddress(socket, address, url);
   return { socket, isExempt };
@@ -82,7 +84,11 @@ function startSocket(url: URL, address: string): Socket {
   });
 }
 
-async function whenConnected(socket: Socket, url: URL, { connectMs, signal }: ConnectOptions): Promise<Socket> {
+async function whenConnected(
+  socket: Socket,
+  url: URL,
+  { connectMs, signal }: ConnectOptions,
+): Promise<Socket> {
   const { promise, resolve, reject } = Promise.withResolvers<Socket>();
   // This listener is never removed. Without it, an error on the established connection would end the process.
   socket.on('error', reject);

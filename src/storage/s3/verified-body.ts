@@ -56,7 +56,11 @@ export function verifyBody(source: Readable, timeoutMs: number, expected: Expect
   return body;
 }
 
-function findBodyError(expected: ExpectedBody, bytes: number, sha256: string | undefined): AppError | undefined {
+function findBodyError(
+  expected: ExpectedBody,
+  bytes: number,
+  sha256: string | undefined,
+): AppError | undefined {
   if (expected.bytes !== undefined && bytes !== expected.bytes) return truncatedError();
   if (sha256 === expected.sha256) return undefined;
   return new AppError('storage_failed', 'The file read from storage does not match its checksum.');
