@@ -57,12 +57,12 @@ export function makeStaging(directory: string): Staging {
 /** Writes a stream to a new file, hashes it and counts its bytes. */
 async function writeStream(source: AsyncIterable<Buffer>, path: string): Promise<Omit<ReceivedFile, 'path'>> {
   const hash = createHash('sha256');
-  const head: Buffer[] = [];
+  const headChunks: Buffer[] = [];
   let bytes = 0;
   const file = await open(path, 'wx');
   try {
     for await (const chunk of source) {
-      if (bytes < headBytes) head.push(chunk.subarray(0, headBytes - bytes));
+      if (bytes < headBytes) headChunks.push(chunk.subarray(0, headBytes - bytes));
       bytes += chunk.length;
       hash.update(chunk);
       await writeChunk(file, chunk);
@@ -70,7 +70,7 @@ async function writeStream(source: AsyncIterable<Buffer>, path: string): Promise
   } finally {
     await file.close();
   }
-  return { bytes, contentHash: hash.digest('hex'), head: Buffer.concat(head) };
+  return { bytes, contentHash: hash.digest('hex'), head: Buffer.concat(headChunks) };
 }
 
 /** Writes a whole chunk. Continues after partial writes, which happen when a disk is filling up. */

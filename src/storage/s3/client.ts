@@ -37,9 +37,9 @@ export function makeS3Clients(settings: S3ClientSettings): S3Clients {
     httpsAgent: new HttpsAgent({ keepAlive: true, maxSockets }),
   };
   const connectionTimeout = timeoutMs;
-  const common = commonConfig(settings);
+  const commonConfig = makeCommonConfig(settings);
   const client = new S3Client({
-    ...common,
+    ...commonConfig,
     // The socket timeout is disabled, because it would also abort a response that is read slowly.
     requestHandler: {
       ...agents,
@@ -50,7 +50,7 @@ export function makeS3Clients(settings: S3ClientSettings): S3Clients {
     },
   });
   const uploadClient = new S3Client({
-    ...common,
+    ...commonConfig,
     credentials: client.config.credentials,
     requestHandler: { ...agents, connectionTimeout, requestTimeout: 0, socketTimeout: timeoutMs },
   });
@@ -66,7 +66,7 @@ export function makeS3Clients(settings: S3ClientSettings): S3Clients {
   };
 }
 
-function commonConfig({ region, endpoint, forcePathStyle }: S3ClientSettings): S3ClientConfig {
+function makeCommonConfig({ region, endpoint, forcePathStyle }: S3ClientSettings): S3ClientConfig {
   return {
     region,
     forcePathStyle,

@@ -15,8 +15,8 @@ export function statObject(bucket: Bucket, key: string): Promise<StoredFile | un
   const command = new HeadObjectCommand(objectName(bucket, key));
   return withStorageErrors(async () => {
     try {
-      const head = await bucket.client.send(command);
-      return { key, bytes: head.ContentLength ?? 0, modifiedAt: head.LastModified ?? new Date() };
+      const metadata = await bucket.client.send(command);
+      return { key, bytes: metadata.ContentLength ?? 0, modifiedAt: metadata.LastModified ?? new Date() };
     } catch (error) {
       if (httpStatus(error) !== 404) throw error;
       await assertBucketExists(bucket);

@@ -74,13 +74,13 @@ async function compareStored(
   { bytes, sha256 }: FileBody,
 ): Promise<'intact' | 'damaged' | 'missing'> {
   const command = new HeadObjectCommand({ ...objectName(bucket, key), ChecksumMode: 'ENABLED' });
-  const head = await bucket.client.send(command).catch((error: unknown) => {
+  const metadata = await bucket.client.send(command).catch((error: unknown) => {
     if (httpStatus(error) === 404) return undefined;
     throw error;
   });
-  if (!head) return 'missing';
-  if (head.ContentLength !== bytes) return 'damaged';
-  const storedChecksum = fullObjectChecksum(head.ChecksumSHA256);
+  if (!metadata) return 'missing';
+  if (metadata.ContentLength !== bytes) return 'damaged';
+  const storedChecksum = fullObjectChecksum(metadata.ChecksumSHA256);
   return storedChecksum === undefined || storedChecksum === sha256.toString('base64') ? 'intact' : 'damaged';
 }
 
