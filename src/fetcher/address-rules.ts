@@ -88,7 +88,8 @@ function isInNetwork(address: ParsedAddress, network: string): boolean {
 
 /** Parses a valid IP address without brackets. */
 export function parseAddress(text: string): ParsedAddress {
-  // ipaddr.js confuses `::a.b.c.d` with `::ffff:a.b.c.d`. The URL parser therefore rewrites the address in hexadecimal first.
+  // ipaddr.js confuses `::a.b.c.d` with `::ffff:a.b.c.d`. The URL parser therefore rewrites the address in hexadecimal
+  // first.
   const hostname = text.includes(':') ? new URL(`http://[${text}]`).hostname.slice(1, -1) : text;
   return ipaddr.parse(hostname);
 }

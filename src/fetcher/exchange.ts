@@ -109,7 +109,8 @@ async function receiveHead(
     path: url.pathname + url.search,
     headers: { host: url.host, 'user-agent': userAgent, accept: '*/*', 'accept-encoding': 'identity' },
     maxHeaderSize: maxHeadBytes,
-    // Many servers violate the HTTP specification. Lenient parsing is safe, because each connection has only one response.
+    // Many servers violate the HTTP specification. Lenient parsing is safe, because each connection has only one
+    // response.
     insecureHTTPParser: true,
   });
   // The number of headers is not limited, because their total size is.

@@ -20,8 +20,8 @@ const maxQuotedLength = 80;
  * Parses a URL. Rejects everything that can be rejected without a DNS lookup. A host name with a port other than 80 or
  * 443 is accepted if any allowed network includes that port. Whether the name resolves to an address in that network is
  * checked later.
- * @throws {AppError} `invalid_url` if `text` is not an HTTP(S) URL, contains credentials or is longer than 2048 characters;
- *   `address_not_allowed` if its IP address or port is not allowed.
+ * @throws {AppError} `invalid_url` if `text` is not an HTTP(S) URL, contains credentials or is longer than 2048
+ *   characters; `address_not_allowed` if its IP address or port is not allowed.
  */
 export function parseImportUrl(text: string, rules: AddressRules): ImportUrl {
   assertLength(text);

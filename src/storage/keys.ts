@@ -42,7 +42,9 @@ export function assertKey(key: string): void {
 // A crash during a replacement may leave behind a file whose name has a dot after the hash.
 const contentKeyPattern = /^(?:originals|renditions)\/(\d+)\/[0-9a-f]{2}\/([0-9a-f]{64})(?:[-.]|$)/;
 
-/** Extracts the tenant id and the content hash from a key. Returns `undefined` for a file that Vitrine did not store. */
+/**
+ * Extracts the tenant id and the content hash from a key. Returns `undefined` for a file that Vitrine did not store.
+ */
 export function parseKey(
   key: string,
 ): { readonly key: string; readonly tenantId: number; readonly contentHash: string } | undefined {

@@ -73,7 +73,7 @@ export async function makeLocalStorage(root: string, options: LocalStorageOption
     check: () => mapWriteErrors(() => checkFolder(stagingDirectory)),
     // Incomplete files only exist in staging, which is swept separately.
     sweepUnfinished: () => Promise.resolve(0),
-    direct: undefined,
+    directAccess: undefined,
     close: () => Promise.resolve(),
   };
 }
@@ -89,7 +89,9 @@ async function readModes(root: string): Promise<{ file: number; folder: number }
   return { file: (mode & 0o066) | 0o600, folder: (mode & 0o2077) | 0o700 };
 }
 
-/** Creates the folder and sets its mode. The mode of an existing folder that belongs to a different user is not changed. */
+/**
+ * Creates the folder and sets its mode. The mode of an existing folder that belongs to a different user is not changed.
+ */
 async function ensureStagingFolder(folder: string, mode: number | undefined): Promise<void> {
   await mkdir(folder, { recursive: true });
   if (mode === undefined) return;

@@ -25,7 +25,10 @@ export interface Staging {
   sweep(olderThanMs: number): Promise<number>;
 }
 
-/** Name of the staging folder in the root of local storage. It cannot collide with a key, because no key begins with a dot. */
+/**
+ * Name of the staging folder in the root of local storage. It cannot collide with a key, because no key begins with a
+ * dot.
+ */
 export const localStagingName = '.staging';
 
 /** Creates staging in an existing directory. */

@@ -104,7 +104,7 @@ export interface Storage {
   /** Removes unfinished uploads older than `olderThanMs` from the store. Returns the number of uploads removed. */
   sweepUnfinished(olderThanMs: number): Promise<number>;
   /** Access through presigned URLs; `undefined` if this kind of storage does not support it. */
-  readonly direct: DirectAccess | undefined;
+  readonly directAccess: DirectAccess | undefined;
   /** Closes all connections. No method may be called afterwards. */
   close(): Promise<void>;
 }

@@ -43,8 +43,8 @@ async function assertBucketExists({ client, name }: Bucket): Promise<void> {
 }
 
 /**
- * Iterates over all objects in a folder, page by page, because there may be millions. Skips objects whose key does not have
- * the syntax of a storage key.
+ * Iterates over all objects in a folder, page by page, because there may be millions. Skips objects whose key does not
+ * have the syntax of a storage key.
  * @param folder must end with a slash
  */
 export async function* listObjects(bucket: Bucket, folder: string): AsyncGenerator<StoredFile> {

@@ -15,7 +15,8 @@ const maxSinglePutBytes = 16 * 2 ** 20;
 const maxStreamAttempts = 3;
 
 /**
- * Uploads a file with its SHA-256, so that the store rejects corrupted data. The object is created completely or not at all.
+ * Uploads a file with its SHA-256, so that the store rejects corrupted data. The object is created completely or not at
+ * all.
  * @throws the SDK's errors
  */
 export async function putObject(bucket: Bucket, request: PutRequest): Promise<void> {
@@ -60,7 +61,10 @@ async function sendStream(bucket: Bucket, command: PutObjectCommand, content: Re
   }
 }
 
-/** Includes the hash of the bytes in the signature, so that even a store without checksum support rejects corrupted data. */
+/**
+ * Includes the hash of the bytes in the signature, so that even a store without checksum support rejects corrupted
+ * data.
+ */
 function signPayload(command: PutObjectCommand, sha256: string): void {
   command.middlewareStack.add(
     (next) => (args) => {
@@ -86,8 +90,8 @@ function uploadParameters(bucket: Bucket, { key, body, onlyIfNew }: PutRequest) 
   return {
     ...objectName(bucket, key),
     ContentLength: body.bytes,
-    // This content type is only for people who browse the bucket. Vitrine sets its own content type when it serves or presigns
-    // a file.
+    // This content type is only for people who browse the bucket. Vitrine sets its own content type when it serves or
+    // presigns a file.
     ContentType: key.endsWith('.jpg') ? 'image/jpeg' : 'application/octet-stream',
     ...(onlyIfNew ? { IfNoneMatch: '*' } : {}),
   };
@@ -133,7 +137,9 @@ export interface FileBody {
 /** Files up to this size are read into memory, which is faster than streaming. */
 const maxInMemoryBytes = 256 * 1024;
 
-/** Prepares a file for upload. Hashes it again, so that the store verifies the upload against the file's current bytes. */
+/**
+ * Prepares a file for upload. Hashes it again, so that the store verifies the upload against the file's current bytes.
+ */
 export async function readFileBody(path: string): Promise<FileBody> {
   const { size } = await stat(path);
   if (size <= maxInMemoryBytes) {

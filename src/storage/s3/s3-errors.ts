@@ -2,7 +2,8 @@ import { AppError, FileMissing } from '../../errors.ts';
 import { toWriteError } from '../storage-errors.ts';
 
 /**
- * Thrown if the store exceeds the timeout. The SDK does not know this error, and therefore does not retry the request.
+ * Thrown if the store exceeds the timeout. The SDK only retries errors on its own list, which does not include this
+ * one.
  */
 export class StorageTimeout extends Error {
   override readonly name = 'StorageTimeout';

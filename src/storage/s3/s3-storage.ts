@@ -26,8 +26,8 @@ export interface S3StorageSettings extends S3ClientSettings {
 }
 
 /**
- * Creates storage in a bucket of an S3-compatible store. Sends no request, so that startup succeeds even if the store is
- * unavailable.
+ * Creates storage in a bucket of an S3-compatible store. Sends no request, so that startup succeeds even if the store
+ * is unavailable.
  */
 export async function makeS3Storage(settings: S3StorageSettings): Promise<Storage> {
   const { stagingPath, presignSeconds } = settings;
@@ -57,7 +57,7 @@ export async function makeS3Storage(settings: S3StorageSettings): Promise<Storag
     probe: async () => void (await statObject(bucket, installationKey)),
     check: () => withStorageErrors(() => checkBucket(bucket)),
     sweepUnfinished: (olderThanMs) => sweepUnfinished(bucket, olderThanMs),
-    direct: makeDirectAccess(bucket, presignSeconds),
+    directAccess: makeDirectAccess(bucket, presignSeconds),
     close() {
       clients.close();
       return Promise.resolve();

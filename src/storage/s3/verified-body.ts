@@ -11,8 +11,8 @@ export interface ExpectedBody {
 }
 
 /**
- * Returns a stream of a response body. The stream fails if no data arrives for `timeoutMs` while the reader waits, or if the body is
- * truncated or does not match `expected`. Destroying the stream frees the connection.
+ * Returns a stream of a response body. The stream fails if no data arrives for `timeoutMs` while the reader waits, or
+ * if the body is truncated or does not match `expected`. Destroying the stream frees the connection.
  */
 export function verifyBody(source: Readable, timeoutMs: number, expected: ExpectedBody): Readable {
   const hash = expected.sha256 === undefined ? undefined : createHash('sha256');
