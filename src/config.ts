@@ -32,7 +32,7 @@ export interface Config extends PlainSections {
   readonly queue: QueueConfig;
   readonly storage: StorageConfig;
   readonly presets: readonly Preset[];
-  /** Warnings about settings that have no effect, one sentence each. */
+  /** Warnings for the log, for example about settings that have no effect; one sentence each. */
   readonly warnings: readonly string[];
   /** Warnings about the server's exposure to other machines, one sentence each. */
   readonly exposureWarnings: readonly string[];

@@ -35,7 +35,7 @@ export async function openResources(config: Config, logger: Logger, onBroken: ()
     warnIfPicturesAreExposed(config, logger);
     cleanup.defer(() => storage.close());
     const staging = makeStaging(storage.stagingDirectory);
-    // No other process uses the folder, so a crash must have left these files behind.
+    // No other process uses the staging folder, so a crash must have left its files behind.
     if (isOnlyProcess(config)) await staging.sweep(0);
     const { database, queries } = await openMigratedDatabase(config, logger, onBroken);
     cleanup.defer(() => database.close());
@@ -57,12 +57,12 @@ export async function openResources(config: Config, logger: Logger, onBroken: ()
   }
 }
 
-/** Whether no other process can use the same data, because only one process can open the embedded database. */
+/** Whether this process is the only one that uses the data: only one process can open the embedded database. */
 export function isOnlyProcess({ database }: Pick<Config, 'database'>): boolean {
   return database.kind === 'embedded';
 }
 
-/** Returns the folder for decoder inputs. It is in the staging folder, so that originals can be hard-linked into it. */
+/** Returns the folder for decoder inputs: a subfolder of the staging folder, so that originals can be hard-linked. */
 function getDecoderDirectory({ storage }: Config): string {
   const staging = storage.kind === 'local' ? join(storage.path, localStagingName) : storage.stagingPath;
   return join(staging, 'decoders');
@@ -77,7 +77,7 @@ async function openMigratedDatabase(config: Config, logger: Logger, onBroken: ()
     if (!vectors.isAvailable) {
       logger.warn(
         {},
-        `${vectors.reason}. Until then, similarity search is unavailable; everything else works.`,
+        `Similarity search is unavailable, but everything else works: ${vectors.reason}.`,
       );
     }
     return { database, queries: makeQueries(database, vectors) };
@@ -94,8 +94,8 @@ function warnIfPicturesAreExposed({ storage, dataDir }: Config, logger: Logger):
 }
 
 /**
- * Returns the subfolders of the data folder that contain many files, except for the database folder, which is made
- * private once the database is open.
+ * Returns the subfolders of the data folder that may contain many files. Omits the database folder, which is made
+ * private after the database has been opened.
  */
 export function findLargeFolders({ dataDir, storage }: Config): string[] {
   const path = storage.kind === 'local' ? storage.path : storage.stagingPath;

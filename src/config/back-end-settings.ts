@@ -31,13 +31,13 @@ export const databaseSettings = {
       'Maximum number of pooled connections per process. Each process opens an additional connection to listen for wake-ups.',
   }),
   connectMs: withDefault('DATABASE_CONNECT_SECONDS', seconds(1, 300), '5', {
-    about: 'Maximum time to wait for a connection; after that, the request gets 503.',
+    about: 'Maximum time that a request waits for a database connection; after that, the request gets 503.',
   }),
   statementMs: withDefault('DATABASE_STATEMENT_SECONDS', seconds(1, 3_600), '30', {
-    about: 'Time limit for one statement; after that, the server cancels it.',
+    about: 'Time limit for one SQL statement; after that, the database server cancels the statement.',
   }),
   waitMs: withDefault('DATABASE_WAIT_SECONDS', seconds(0, 3_600), '60', {
-    about: 'How long to wait at startup for a server that does not accept connections yet.',
+    about: 'How long to wait at startup for a database server that does not accept connections yet.',
   }),
 } as const;
 
@@ -75,7 +75,7 @@ export const storageSettings = {
   endpoint: optional('S3_ENDPOINT', s3Endpoint, {
     aliases: ['AWS_ENDPOINT_URL_S3', 'AWS_ENDPOINT_URL'],
     about: 'URL of the store.',
-    fallbackWords: "AWS's own",
+    fallbackWords: 'AWS endpoint of the region',
   }),
   forcePathStyle: optional('S3_FORCE_PATH_STYLE', yesNo, {
     about: 'Whether URLs contain the bucket in the path instead of in the host name.',
@@ -102,6 +102,6 @@ export const storageSettings = {
   }),
   sweepLimit: withDefault('ORPHAN_BRAKE', fractionAndCount, '5%/10000', {
     about:
-      'Safety limit of sweeps. If more than this percentage or this number of all files appear to be orphaned, the sweep deletes none of them and reports the problem.',
+      'Safety limit of sweeps. If more than this percentage of all files, or more than this number of files, appear to be orphaned, the sweep deletes none of them and reports the problem.',
   }),
 } as const;

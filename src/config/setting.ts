@@ -8,7 +8,7 @@ export interface Setting<T> {
   /** What the setting does, in Markdown. */
   readonly about: string;
   readonly parser: Parser<T>;
-  /** Text to parse if the variable is unset or empty. Without a fallback, the value is then `undefined`. */
+  /** Text to parse if the variable is unset or empty. If there is no fallback, the value is then `undefined`. */
   readonly fallback: string | undefined;
   /** Description of the default, if the default depends on the machine or on other settings. */
   readonly fallbackWords?: string;
@@ -35,8 +35,8 @@ export function withDefault<T>(name: string, parser: Parser<T>, fallback: string
 
 /** A setting that may be unset. */
 export function optional<T>(name: string, parser: Parser<T>, options: SettingOptions) {
-  const orUndefined: Parser<T | undefined> = parser;
-  return { name, parser: orUndefined, fallback: undefined, aliases: [], ...options } satisfies Setting<
+  const optionalParser: Parser<T | undefined> = parser;
+  return { name, parser: optionalParser, fallback: undefined, aliases: [], ...options } satisfies Setting<
     T | undefined
   >;
 }

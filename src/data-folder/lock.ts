@@ -34,7 +34,7 @@ export class DataFolderInUse extends Error {
   }
 }
 
-/** The holder is in a separate file, because Windows does not allow other processes to read a locked file. */
+/** The lock and its holder are in separate files, because Windows does not allow other processes to read a locked file. */
 const lockPath = (folder: string) => join(folder, 'vitrine.lock');
 const holderPath = (folder: string) => join(folder, 'vitrine.pid');
 

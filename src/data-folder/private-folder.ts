@@ -11,7 +11,7 @@ const stickyBit = 0o1000;
 
 /**
  * How long startup waits for existing files to become private. The remaining files become private in the background.
- * Until then, the folders above them keep other users out.
+ * Until then, the data folder keeps other users out.
  */
 const defaultWaitMs = 200;
 
@@ -25,10 +25,10 @@ export interface Repair {
 }
 
 /**
- * Removes other users' permissions on the data folder, which already protects everything below it. Then also makes the
- * given subfolders private, because they may be moved or copied later. If the data folder was private before, skips
- * subfolders that are private too, because visiting every picture at each start would take too long. Logs a warning if
- * the data folder cannot be made private.
+ * Removes other users' permissions on the data folder, which protects all files in it. Then makes `subfolders` and
+ * their files private as well, because a subfolder may later be moved or copied. If the data folder was already
+ * private, skips private subfolders, because visiting every picture at each start would take too long. Logs a warning
+ * if the data folder cannot be made private.
  */
 export function protectDataFolder(
   folder: string,
@@ -44,7 +44,7 @@ export function protectDataFolder(
   for (const name of ['vitrine.lock', 'vitrine.pid']) restrict(join(folder, name));
   // If other users could access the data folder, they may still have access to anything below it.
   const openFolders = wasOpen ? subfolders : subfolders.filter((path) => modeIfOpen(path) !== undefined);
-  return repair(openFolders, maxWaitMs, logger);
+  return repairModes(openFolders, maxWaitMs, logger);
 }
 
 /** Removes other users' permissions on a folder and everything below it. */
@@ -120,11 +120,11 @@ function chmodIfAllowed(path: string): void {
   try {
     chmodSync(path, 0o700);
   } catch {
-    // The folder has a different owner, or the file system has no modes. The subsequent check reports that.
+    // The folder has a different owner, or the file system has no modes. The caller checks the mode and reports that.
   }
 }
 
-function repair(folders: readonly string[], maxWaitMs: number, logger: Logger): Repair {
+function repairModes(folders: readonly string[], maxWaitMs: number, logger: Logger): Repair {
   if (folders.length === 0) return { stop: () => undefined };
   const steps = restrictTrees(folders);
   const controller = new AbortController();
@@ -160,7 +160,7 @@ function* restrictTrees(folders: readonly string[]): Generator<void> {
 
 /**
  * Removes other users' permissions, one file or folder per step. Restricts a folder after its contents, so that an
- * interrupted repair leaves the folder open and the next start resumes it.
+ * interrupted repair leaves the folder open and the next start resumes the repair.
  */
 function* restrictTree(folder: string): Generator<void> {
   for (const entry of listEntries(folder)) {

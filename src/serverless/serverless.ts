@@ -44,7 +44,7 @@ export function makeServerlessHandlers(options: ServerlessOptions): ServerlessHa
   let lastPollAt = Number.NEGATIVE_INFINITY;
 
   /**
-   * Returns the app. Concurrent requests share a single start. If it fails, the next request starts the app again.
+   * Returns the app. Concurrent requests share a single start. If the start fails, the next request tries again.
    */
   function getApp(): Promise<App> {
     appPromise ??= startApp(environment, exitOnFailure).catch((error: unknown) => {
@@ -133,7 +133,7 @@ function isEqual(given: string, expected: string): boolean {
   return givenHash !== undefined && expectedHash !== undefined && timingSafeEqual(givenHash, expectedHash);
 }
 
-/** Sends an error in the standard format. Used for requests that do not reach the app. */
+/** Sends an error in the same format as the API. Used for requests that do not reach the app. */
 function sendProblem(response: ServerResponse, status: 401 | 503, detail: string): void {
   const problem =
     status === 503
