@@ -152,7 +152,7 @@ export function errorFamily(code: string | null): ErrorFamily | null {
 }
 
 /** Returns the codes that a filter by `code` selects: every code in the family if `code` is a family, otherwise `code`. */
-export function codesMatching(code: string): string[] {
+export function findMatchingCodes(code: string): string[] {
   const family = Object.keys(errorTable).filter((member) => errorFamily(member) === code);
   return family.length > 0 ? family : [code];
 }
@@ -200,8 +200,8 @@ export class FileMissing extends Error {
 }
 
 /** Thrown if the process must not start. The message explains why and what to do. */
-export class StartRefused extends Error {
-  override readonly name: string = 'StartRefused';
+export class StartupError extends Error {
+  override readonly name: string = 'StartupError';
 }
 
 /** Returns `error` if it is an `AppError`; otherwise wraps it as `internal_error`, which exposes no details. */

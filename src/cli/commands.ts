@@ -24,8 +24,8 @@ export interface Command {
   /** Whether the command accepts positional arguments. */
   readonly acceptsInputs?: boolean;
   /**
-   * Runs the command and returns its exit code, by default 0. Loads its modules on demand, so that other commands start
-   * faster.
+   * Runs the command. Returns the exit code, or nothing if the command succeeded. Loads the command's modules on
+   * demand, so that other commands start faster.
    */
   run(config: Config, values: OptionValues, inputs: readonly string[]): Promise<number | void>;
 }

@@ -14,7 +14,7 @@ import { join } from 'node:path';
 import { loadEnvFile } from 'node:process';
 
 /** The environment variables of this process. */
-export interface Environment {
+export interface ProcessEnvironment {
   readonly variables: NodeJS.ProcessEnv;
   /** A warning for the log if other processes can still read secrets in this process's environment block. */
   readonly warning: string | undefined;
@@ -28,11 +28,11 @@ const reexecutedMarker = 'VITRINE_SECRETS_ON_STDIN';
  * `.env` file.
  *
  * Every process of the same user can read the initial environment block of a running process in `/proc/<pid>/environ`.
- * Removing a variable later does not change that block. If it contains secrets, this function re-executes the program
+ * Removing a variable later does not change that block. If the block contains secrets, this function re-executes the program
  * without them and does not return. The process id stays the same, so supervisors are unaffected. The re-executed
  * program restores the secrets to `process.env`, which stores new values on the heap.
  */
-export function readEnvironment(): Environment {
+export function readEnvironment(): ProcessEnvironment {
   // oxlint-disable-next-line node/no-process-env -- see above
   const variables = process.env;
   const isReexecuted = variables[reexecutedMarker] !== undefined;
@@ -42,16 +42,16 @@ export function readEnvironment(): Environment {
   return { variables, warning };
 }
 
-const secretNames =
+const secretNamePattern =
   /SECRET|PASSWORD|PASSWD|PASSPHRASE|TOKEN|CREDENTIAL|PRIVATE|(^|_)(API|ACCESS)?_?KEYS?($|_)/i;
-const secretValues = /:\/\/\S*:\S*@|[?&;\s]password=/i;
+const secretValuePattern = /:\/\/\S*:\S*@|[?&;\s]password=/i;
 
 /** Returns the variables that are probably secrets, because of their name or a password in their value. */
 export function findSecrets(variables: NodeJS.ProcessEnv): Record<string, string> {
   return Object.fromEntries(
     Object.entries(variables).filter((entry): entry is [string, string] => {
       const [name, value = ''] = entry;
-      return value !== '' && (secretNames.test(name) || secretValues.test(value));
+      return value !== '' && (secretNamePattern.test(name) || secretValuePattern.test(value));
     }),
   );
 }
@@ -84,7 +84,7 @@ function findObstacle(): string | undefined {
   }
   // If a supervisor forked this process, execve would close the IPC channel between them, and Node does not start
   // without it.
-  if (process.send !== undefined) return 'it would lose its IPC channel if it were re-executed';
+  if (process.send !== undefined) return 'the process would lose its IPC channel if it were re-executed';
   if (!isExecutable(process.execPath)) return `${process.execPath} is not executable`;
   return undefined;
 }
@@ -117,7 +117,7 @@ function replaceStdin(text: string): string | undefined {
     if (fd !== undefined) closeSync(fd);
   }
   openSync('/dev/null', 'r');
-  return 'no file for passing them on could be created in /dev/shm or the temporary folder';
+  return 'no temporary file for these variables could be created in /dev/shm or the temporary folder';
 }
 
 function openUnlinked(folder: string): number | undefined {

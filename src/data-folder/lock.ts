@@ -63,7 +63,7 @@ export function lockDataFolder(folder: string): DataFolderLock {
 }
 
 /**
- * Tries repeatedly for up to 100 ms, because `findHolder` in a different process may hold the lock for a moment. That
+ * Tries repeatedly for up to 100 ms, because `findLockHolder` in a different process may hold the lock for a moment. That
  * must not prevent a server from starting.
  */
 function tryLockWithRetries(fd: number): boolean {
@@ -75,7 +75,7 @@ function tryLockWithRetries(fd: number): boolean {
 }
 
 /** Returns the process that holds the lock, or `undefined` if the folder is not locked. */
-export function findHolder(folder: string): LockHolder | undefined {
+export function findLockHolder(folder: string): LockHolder | undefined {
   let fd: number;
   try {
     fd = openSync(lockPath(folder), 'r+');

@@ -37,13 +37,13 @@ export function protectDataFolder(
   maxWaitMs = defaultWaitMs,
 ): Repair {
   if (subfolders.length > 0) mkdirSync(folder, { recursive: true, mode: 0o700 });
-  const wasOpen = modeIfOpen(folder) !== undefined;
+  const wasOpen = getModeIfOpen(folder) !== undefined;
   if (wasOpen && canMakePrivate(folder)) chmodIfAllowed(folder);
   const warning = describeOpenFolder(folder);
   if (warning !== undefined) logger.warn({}, warning);
   for (const name of ['vitrine.lock', 'vitrine.pid']) restrict(join(folder, name));
   // If other users could access the data folder, they may still have access to anything below it.
-  const openFolders = wasOpen ? subfolders : subfolders.filter((path) => modeIfOpen(path) !== undefined);
+  const openFolders = wasOpen ? subfolders : subfolders.filter((path) => getModeIfOpen(path) !== undefined);
   return repairModes(openFolders, maxWaitMs, logger);
 }
 
@@ -58,7 +58,7 @@ export function makePrivate(folder: string): void {
  */
 function describeOpenFolder(folder: string): string | undefined {
   if (!hasModes) return describeMissingModes(folder);
-  const mode = modeIfOpen(folder);
+  const mode = getModeIfOpen(folder);
   return (
     mode &&
     `Other users of this machine can access ${folder} (mode ${mode}), and this process cannot or must not change that: the folder belongs to a different user, is shared, or is on a file system without modes. Run chmod 700 ${folder} as its owner, or set DATA_DIR to a different folder.`
@@ -72,7 +72,7 @@ export function describeMissingModes(folder: string): string {
 
 /** Returns a warning if other users can access a picture folder outside the data folder; otherwise `undefined`. */
 export function describeOpenPictureFolder(folder: string, dataDir: string): string | undefined {
-  const mode = modeIfOpen(folder);
+  const mode = getModeIfOpen(folder);
   if (mode === undefined || isBelow(folder, dataDir)) return undefined;
   return `Other users of this machine can access the picture folder ${folder} (mode ${mode}), and new files in it get the same permissions. If this is not intended, run chmod 700 ${folder}.`;
 }
@@ -81,7 +81,7 @@ export function describeOpenPictureFolder(folder: string, dataDir: string): stri
  * Returns the mode of a folder in octal digits if other users have permissions on it. Returns `undefined` if they have
  * none or the folder is missing.
  */
-export function modeIfOpen(folder: string): string | undefined {
+export function getModeIfOpen(folder: string): string | undefined {
   const mode = readMode(folder);
   if (!hasModes || mode === undefined || (mode & otherUsersBits) === 0) return undefined;
   return (mode & 0o7777).toString(8).padStart(4, '0');

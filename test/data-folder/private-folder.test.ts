@@ -7,7 +7,7 @@ import {
   canMakePrivate,
   makePrivate,
   protectDataFolder,
-  modeIfOpen,
+  getModeIfOpen,
 } from '../../src/data-folder/private-folder.ts';
 import { testFolder } from '../support/inner/folders.ts';
 import { recordingLogger } from '../support/inner/logger.ts';
@@ -53,9 +53,9 @@ test('makes many files private in the background, and resumes at the next start'
   const firstRun = protectDataFolder(root, [storageFolder], logger, 0);
   firstRun.stop();
   expect(await octalMode(root)).toBe('700');
-  expect(modeIfOpen(storageFolder)).toBe('0777');
+  expect(getModeIfOpen(storageFolder)).toBe('0777');
   protectDataFolder(root, [storageFolder], logger, 0);
-  await expect.poll(() => modeIfOpen(storageFolder)).toBe(undefined);
+  await expect.poll(() => getModeIfOpen(storageFolder)).toBe(undefined);
   expect(await openPaths(root)).toEqual([]);
 });
 

@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { type ApiClient, ServerFailure, RequestRejected } from '../api-client.ts';
 import { describeServerFailure } from '../import/import-command.ts';
 import type { Output } from '../terminal.ts';
-import { countImages, describePurge, formatPurgeJson } from './purge-summary.ts';
+import { formatImageCount, describePurge, formatPurgeJson } from './purge-summary.ts';
 
 /** Options of `vitrine purge`. */
 export interface PurgeCommandOptions {
@@ -78,7 +78,7 @@ export async function runPurgeCommand(options: PurgeCommandOptions): Promise<num
 async function purgeAll(options: PurgeCommandOptions): Promise<PurgeReport> {
   let report: RequestReport = await purgeOnce(options);
   while (!report.dryRun && report.remaining > 0) {
-    options.errorOutput.write(`Removed ${countImages(report.removed)}; ${report.remaining} remaining …\n`);
+    options.errorOutput.write(`Removed ${formatImageCount(report.removed)}; ${report.remaining} remaining …\n`);
     const nextReport = await purgeOnce(options);
     const hasProgressed = nextReport.remaining < report.remaining;
     report = mergeReports(report, nextReport);
@@ -133,7 +133,7 @@ async function purgeDeleted({
   };
 }
 
-/** Returns the header that confirms a purge, encoded as UTF-8. A dry run does not send the token. */
+/** Returns the header that confirms a purge. Its value is the token, encoded as UTF-8. A dry run has no such header. */
 function makeConfirmationHeader(confirm: boolean, token: string | undefined): Record<string, string> {
   if (!confirm || token === undefined) return {};
   return { 'x-confirm-token': Buffer.from(token, 'utf8').toString('latin1') };

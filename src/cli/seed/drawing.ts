@@ -4,7 +4,7 @@ import type { Random } from './random.ts';
 /** A view of a product. */
 export type View = 'main' | 'back' | 'detail';
 
-/** A square area of the canvas, which is 1000 × 1000. A product occupies about 120 to 880 in both directions. */
+/** A square area of the canvas, which is 1000 × 1000. A product's coordinates range from about 120 to 880. */
 export interface Area {
   readonly x: number;
   readonly y: number;

@@ -16,7 +16,7 @@ export interface SampleCatalogOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
-/** Names of the generated files, relative to the folder. */
+/** Names of the generated files, without the folder. */
 export interface SampleCatalog {
   readonly files: readonly string[];
   readonly exactDuplicates: readonly string[];

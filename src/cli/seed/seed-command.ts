@@ -31,7 +31,7 @@ export async function runSeedCommand(options: SeedCommandOptions): Promise<numbe
 /** Options of the generator and the import. */
 interface SeedOptions extends Pick<ImportOptions, 'client' | 'tenant' | 'concurrency' | 'signal'> {
   readonly output: Output;
-  /** Receives progress; by default `output`. */
+  /** Receives progress; default: `output`. */
   readonly errorOutput?: Output;
   readonly products?: number;
   readonly seed?: string;
