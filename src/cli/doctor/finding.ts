@@ -3,7 +3,7 @@ export interface Finding {
   /** The component that was checked. */
   readonly subject: string;
   readonly state: string;
-  /** How to fix the problem; set only if the check found one. */
+  /** How to fix the problem. Absent if the check found no problem. */
   readonly remedy?: string | undefined;
   /** Whether the problem is only a warning, which does not count as a failure. */
   readonly isWarning?: boolean;

@@ -12,7 +12,7 @@ import type { Random } from '../random.ts';
 interface WatchShape {
   readonly radius: number;
   /** Half the width of the strap. */
-  readonly strap: number;
+  readonly strapHalfWidth: number;
   readonly metal: 'steel' | 'gold' | 'black';
   readonly dial: 'light' | 'dark' | 'colour';
   readonly marks: 'bars' | 'dots';
@@ -41,7 +41,7 @@ function chooseShape(random: Random): WatchShape {
   const radius = random.between(165, 205);
   return {
     radius,
-    strap: radius * random.between(0.5, 0.62),
+    strapHalfWidth: radius * random.between(0.5, 0.62),
     metal: random.pick(['steel', 'gold', 'black']),
     dial: random.pick(['light', 'dark', 'colour']),
     marks: random.pick(['bars', 'dots']),
@@ -49,18 +49,18 @@ function chooseShape(random: Random): WatchShape {
   };
 }
 
-function drawStrap({ strap, radius, metal }: WatchShape, colour: Colour, view: View): string {
+function drawStrap({ strapHalfWidth, radius, metal }: WatchShape, colour: Colour, view: View): string {
   const hex = view === 'back' ? lighter(darker(colour.hex, 0.15), 0.18) : colour.hex;
-  const [left, right, endHalfWidth] = [middle - strap, middle + strap, strap * 0.8];
+  const [left, right, endHalfWidth] = [middle - strapHalfWidth, middle + strapHalfWidth, strapHalfWidth * 0.8];
   const upper = `M ${left} ${500 - radius * 0.8} L ${middle - endHalfWidth} 70 Q ${middle} 40, ${middle + endHalfWidth} 70 L ${right} ${500 - radius * 0.8} Z`;
   const lower = `M ${left} ${500 + radius * 0.8} L ${middle - endHalfWidth} 880 Q ${middle} 990, ${middle + endHalfWidth} 880 L ${right} ${500 + radius * 0.8} Z`;
   const drawSeam = (side: number) =>
     drawStitching(
-      `M ${middle + side * (strap - 16)} ${500 - radius * 0.95} L ${middle + side * (endHalfWidth - 15)} 92`,
+      `M ${middle + side * (strapHalfWidth - 16)} ${500 - radius * 0.95} L ${middle + side * (endHalfWidth - 15)} 92`,
       colour.accent,
     ) +
     drawStitching(
-      `M ${middle + side * (strap - 16)} ${500 + radius * 0.95} L ${middle + side * (endHalfWidth - 15)} 880`,
+      `M ${middle + side * (strapHalfWidth - 16)} ${500 + radius * 0.95} L ${middle + side * (endHalfWidth - 15)} 880`,
       colour.accent,
     );
   const holes = [740, 785, 830, 875].map(
@@ -70,13 +70,13 @@ function drawStrap({ strap, radius, metal }: WatchShape, colour: Colour, view: V
   return `${defineRoundShading('strap', hex)}<path d="${upper}" fill="url(#strap)"/><path d="${lower}" fill="url(#strap)"/>${drawSeam(-1)}${drawSeam(1)}${holes.join('')}${buckle}`;
 }
 
-function drawCase({ radius, strap, metal }: WatchShape): string {
+function drawCase({ radius, strapHalfWidth, metal }: WatchShape): string {
   const hex = metals[metal];
   const lugs = [-1, 1].map(
     (side) =>
-      `<rect x="${middle + side * strap - 22}" y="${500 - radius * 1.12}" width="44" height="${radius * 2.24}" rx="18" fill="url(#metal)"/>`,
+      `<rect x="${middle + side * strapHalfWidth - 22}" y="${500 - radius * 1.12}" width="44" height="${radius * 2.24}" rx="18" fill="url(#metal)"/>`,
   );
-  const brushed = defineGradient('metal', [
+  const metalGradient = defineGradient('metal', [
     [0, lighter(hex, 0.55)],
     [0.3, hex],
     [0.55, darker(hex, 0.35)],
@@ -85,7 +85,7 @@ function drawCase({ radius, strap, metal }: WatchShape): string {
   ]);
   const crown = `<rect x="${middle + radius - 4}" y="478" width="32" height="44" rx="8" fill="url(#metal)"/>`;
   return (
-    brushed +
+    metalGradient +
     defineGradient(
       'bezel',
       [
