@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-// Plain JavaScript that any version of Node can run, so that it can report a version that is too old.
+// This file is plain JavaScript, so that old versions of Node can run it and report that they are too old.
 import { existsSync } from 'node:fs';
 import process from 'node:process';
 import { fileURLToPath } from 'node:url';
