@@ -7,9 +7,9 @@ import { median, upload } from './upload.ts';
 
 /**
  * Measures the duration of uploads with 1,000, 10,000 and 100,000 existing images: `npm run bench:growth`. There is a
- * server for each number of images. All servers run at the same time and receive the same pictures in turn, so that other load on
- * the machine affects them equally. Uses the PostgreSQL server in `BENCH_DATABASE_URL` or, if it is not set, the
- * embedded database.
+ * server for each number of images. All servers run at the same time and receive the same pictures in turn, so that
+ * other load on the machine affects them equally. Uses the PostgreSQL server in `BENCH_DATABASE_URL` or, if it is not
+ * set, the embedded database.
  */
 
 const imageCounts = [1_000, 10_000, 100_000];
@@ -55,7 +55,10 @@ async function startFilledServer(imageCount: number): Promise<MeasuredServer> {
 }
 
 /** Uploads each picture to every server, starting with a different server each time. */
-async function uploadAll(measuredServers: readonly MeasuredServer[], pictures: readonly Buffer[]): Promise<void> {
+async function uploadAll(
+  measuredServers: readonly MeasuredServer[],
+  pictures: readonly Buffer[],
+): Promise<void> {
   for (const [index, picture] of pictures.entries())
     for (let offset = 0; offset < measuredServers.length; offset++) {
       const measuredServer = measuredServers[(index + offset) % measuredServers.length];
@@ -74,7 +77,9 @@ function report(measuredServers: readonly MeasuredServer[]): number {
     console.log(
       `${imageCount.toLocaleString('en').padStart(15)} ${median(uploadTimes).toFixed(1).padStart(10)} ${(median(uploadTimes) / baselineTime).toFixed(2).padStart(7)}`,
     );
-  const largestRatio = Math.max(...measuredServers.map(({ uploadTimes }) => median(uploadTimes) / baselineTime));
+  const largestRatio = Math.max(
+    ...measuredServers.map(({ uploadTimes }) => median(uploadTimes) / baselineTime),
+  );
   console.log(`\nlargest ratio ${largestRatio.toFixed(2)}; limit ${maxRatio}`);
   return largestRatio <= maxRatio ? 0 : 1;
 }

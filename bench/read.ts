@@ -12,7 +12,10 @@ const connections = 32;
 /** Size of a typical zoom rendition of a product picture. */
 const targetBytes = 106_000;
 
-/** Compares the number of requests per second for the same JPEG, as a cached rendition of Vitrine and as a file of nginx. */
+/**
+ * Compares the number of requests per second for the same JPEG, as a cached rendition of Vitrine and as a file of
+ * nginx.
+ */
 async function main(): Promise<number> {
   const missingPrograms = await findMissingPrograms(['nginx', 'wrk']);
   if (missingPrograms.length > 0) {

@@ -5,8 +5,8 @@ import { median, upload } from './upload.ts';
 
 /**
  * Compares two setups on the same machine and PostgreSQL server: a single process, and an API process with two worker
- * processes. Measures how many queued uploads per second each setup processes, until all renditions exist. Both setups keep
- * running and are measured alternately, so that other load on the machine affects them equally. Run
+ * processes. Measures how many queued uploads per second each setup processes, until all renditions exist. Both setups
+ * keep running and are measured alternately, so that other load on the machine affects them equally. Run
  * `BENCH_DATABASE_URL=postgres://… npm run bench:workers`. If `BENCH_REDIS_URL` is set, Redis wakes the workers.
  */
 
@@ -15,8 +15,8 @@ const pictureCount = 300;
 const warmUpRounds = 12;
 const rounds = 9;
 /**
- * Fraction by which the second setup may be slower. On an idle machine, medians of nine rounds vary by this fraction, and
- * individual rounds vary by 10 %.
+ * Fraction by which the second setup may be slower. On an idle machine, medians of nine rounds vary by this fraction,
+ * and individual rounds vary by 10 %.
  */
 const tolerance = 0.03;
 const concurrency = 8;

@@ -21,10 +21,7 @@ function findMissingEntries(): [string, object][] {
   return Object.values(lock.packages).flatMap(({ optionalDependencies = {}, dev }) =>
     Object.entries(optionalDependencies)
       .filter(([name, version]) => !lock.packages[`node_modules/${name}`] && /^\d/.test(version))
-      .map(([name, version]): [string, object] => [
-        `node_modules/${name}`,
-        makeEntry(name, version, dev),
-      ]),
+      .map(([name, version]): [string, object] => [`node_modules/${name}`, makeEntry(name, version, dev)]),
   );
 }
 

@@ -151,7 +151,9 @@ export function errorFamily(code: string | null): ErrorFamily | null {
   return row.family ?? null;
 }
 
-/** Returns the codes that a filter by `code` selects: every code in the family if `code` is a family, otherwise `code`. */
+/**
+ * Returns the codes that a filter by `code` selects: every code in the family if `code` is a family, otherwise `code`.
+ */
 export function findMatchingCodes(code: string): string[] {
   const family = Object.keys(errorTable).filter((member) => errorFamily(member) === code);
   return family.length > 0 ? family : [code];

@@ -75,10 +75,7 @@ async function openMigratedDatabase(config: Config, logger: Logger, onBroken: ()
     // The embedded database sets file modes itself and ignores the process's umask.
     if (config.database.kind === 'embedded') makePrivate(config.database.path);
     if (!vectors.isAvailable) {
-      logger.warn(
-        {},
-        `Similarity search is unavailable, but everything else works: ${vectors.reason}.`,
-      );
+      logger.warn({}, `Similarity search is unavailable, but everything else works: ${vectors.reason}.`);
     }
     return { database, queries: makeQueries(database, vectors) };
   } catch (error) {

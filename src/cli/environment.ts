@@ -28,9 +28,9 @@ const reexecutedMarker = 'VITRINE_SECRETS_ON_STDIN';
  * `.env` file.
  *
  * Every process of the same user can read the initial environment block of a running process in `/proc/<pid>/environ`.
- * Removing a variable later does not change that block. If the block contains secrets, this function re-executes the program
- * without them and does not return. The process id stays the same, so supervisors are unaffected. The re-executed
- * program restores the secrets to `process.env`, which stores new values on the heap.
+ * Removing a variable later does not change that block. If the block contains secrets, this function re-executes the
+ * program without them and does not return. The process id stays the same, so supervisors are unaffected. The
+ * re-executed program restores the secrets to `process.env`, which stores new values on the heap.
  */
 export function readEnvironment(): ProcessEnvironment {
   // oxlint-disable-next-line node/no-process-env -- see above

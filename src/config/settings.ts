@@ -242,7 +242,8 @@ export const settings = {
         '`json`: one JSON object per line; `text`: human-readable lines; `auto`: text on a terminal, JSON elsewhere.',
     }),
     debug: optional('DEBUG', anyText, {
-      about: '`true`, `1`, `yes` or `on` means `LOG_LEVEL=debug`; Vitrine ignores other values, because some libraries use the same variable.',
+      about:
+        '`true`, `1`, `yes` or `on` means `LOG_LEVEL=debug`; Vitrine ignores other values, because some libraries use the same variable.',
     }),
   },
 } as const satisfies Readonly<Record<string, Section>>;

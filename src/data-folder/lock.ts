@@ -34,7 +34,9 @@ export class DataFolderInUse extends Error {
   }
 }
 
-/** The lock and its holder are in separate files, because Windows does not allow other processes to read a locked file. */
+/**
+ * The lock and its holder are in separate files, because Windows does not allow other processes to read a locked file.
+ */
 const lockPath = (folder: string) => join(folder, 'vitrine.lock');
 const holderPath = (folder: string) => join(folder, 'vitrine.pid');
 
@@ -63,8 +65,8 @@ export function lockDataFolder(folder: string): DataFolderLock {
 }
 
 /**
- * Tries repeatedly for up to 100 ms, because `findLockHolder` in a different process may hold the lock for a moment. That
- * must not prevent a server from starting.
+ * Tries repeatedly for up to 100 ms, because `findLockHolder` in a different process may hold the lock for a moment.
+ * That must not prevent a server from starting.
  */
 function tryLockWithRetries(fd: number): boolean {
   for (let attempt = 0; attempt < 5; attempt++) {

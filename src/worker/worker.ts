@@ -45,7 +45,9 @@ export function makeWorker(deps: Dependencies): Worker {
   let currentClaim: Promise<void> | undefined;
   /** Set if a wake-up arrives or a job ends during a claim, because that claim may miss due jobs or free capacity. */
   let mustClaimAgain = false;
-  /** The `resolve` functions of unhandled wake-ups. A successful claim calls those that were pending when it started. */
+  /**
+   * The `resolve` functions of unhandled wake-ups. A successful claim calls those that were pending when it started.
+   */
   let pendingWakeUps: (() => void)[] = [];
   let timer: NodeJS.Timeout | undefined;
   let unsubscribe = (): void => undefined;

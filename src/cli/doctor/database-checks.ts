@@ -4,7 +4,12 @@ import { makeApiClient } from '../api-client.ts';
 import { exitOnFailure } from '../stop-signals.ts';
 import { runCheck, type Finding } from './finding.ts';
 import type { Config } from '../../config.ts';
-import { type DataFolderLock, findLockHolder, lockDataFolder, type LockHolder } from '../../data-folder/lock.ts';
+import {
+  type DataFolderLock,
+  findLockHolder,
+  lockDataFolder,
+  type LockHolder,
+} from '../../data-folder/lock.ts';
 import { makePrivate } from '../../data-folder/private-folder.ts';
 import type { Database } from '../../db/database.ts';
 import { openEmbeddedDatabase } from '../../db/engine/embedded.ts';
@@ -112,7 +117,8 @@ function describeSchema({ version, needed, mayChange }: SchemaState): Finding {
       remedy: 'Install a newer version of Vitrine.',
     };
   const currentState = version === 0 ? 'not created yet' : `version ${version}`;
-  if (mayChange) return { subject, state: `${currentState}; the next start migrates it to version ${needed}` };
+  if (mayChange)
+    return { subject, state: `${currentState}; the next start migrates it to version ${needed}` };
   return {
     subject,
     state: `${currentState}; a migration to version ${needed} is needed, but this user lacks the permissions to do so`,

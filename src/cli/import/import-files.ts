@@ -28,7 +28,8 @@ type AcceptedUpload = Exclude<UploadResult, { outcome: 'refused' }>;
 const defaultConcurrency = 4;
 
 /**
- * Uploads images and waits until all are processed. Safe to repeat: images that the server already has are reported as `known`.
+ * Uploads images and waits until all are processed. Safe to repeat: images that the server already has are reported as
+ * `known`.
  * @throws {ServerFailure} if the server is unreachable at the start.
  */
 export async function importFiles(options: ImportOptions): Promise<ImportSummary> {

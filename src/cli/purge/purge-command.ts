@@ -78,7 +78,9 @@ export async function runPurgeCommand(options: PurgeCommandOptions): Promise<num
 async function purgeAll(options: PurgeCommandOptions): Promise<PurgeReport> {
   let report: RequestReport = await purgeOnce(options);
   while (!report.dryRun && report.remaining > 0) {
-    options.errorOutput.write(`Removed ${formatImageCount(report.removed)}; ${report.remaining} remaining …\n`);
+    options.errorOutput.write(
+      `Removed ${formatImageCount(report.removed)}; ${report.remaining} remaining …\n`,
+    );
     const nextReport = await purgeOnce(options);
     const hasProgressed = nextReport.remaining < report.remaining;
     report = mergeReports(report, nextReport);

@@ -72,7 +72,14 @@ const background =
 
 /** Adds a narrow dark shadow where the product touches the floor, and a wide faint shadow away from the light. */
 function withFloorShadow(body: string, { x, y, radius }: NonNullable<Drawing['floorContact']>): string {
-  const drawEllipse = (dx: number, dy: number, scale: number, height: number, opacity: number, filter: string) =>
+  const drawEllipse = (
+    dx: number,
+    dy: number,
+    scale: number,
+    height: number,
+    opacity: number,
+    filter: string,
+  ) =>
     `<ellipse cx="${x + dx}" cy="${y + dy}" rx="${radius * scale}" ry="${height}" fill="#16161c" opacity="${opacity}" filter="url(#${filter})"/>`;
   return (
     defineBlur('floor-wide', 30, { from: y - 120, to: y + 140 }) +

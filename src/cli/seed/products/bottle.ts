@@ -51,9 +51,17 @@ function chooseShape(random: Random): BottleShape {
   };
 }
 
-function drawBody({ bodyHalfWidth, neckHalfWidth, shoulderHeight, capHeight }: BottleShape, colour: Colour): string {
+function drawBody(
+  { bodyHalfWidth, neckHalfWidth, shoulderHeight, capHeight }: BottleShape,
+  colour: Colour,
+): string {
   const neckY = top + capHeight;
-  const [left, right, neckLeft, neckRight] = [middle - bodyHalfWidth, middle + bodyHalfWidth, middle - neckHalfWidth, middle + neckHalfWidth];
+  const [left, right, neckLeft, neckRight] = [
+    middle - bodyHalfWidth,
+    middle + bodyHalfWidth,
+    middle - neckHalfWidth,
+    middle + neckHalfWidth,
+  ];
   const outline =
     `M ${neckLeft} ${neckY} v 30 C ${neckLeft} ${neckY + shoulderHeight * 0.5}, ${left} ${neckY + shoulderHeight * 0.45}, ${left} ${neckY + shoulderHeight} ` +
     `V ${floor - 30} Q ${left} ${floor}, ${left + 30} ${floor + 4} Q ${middle} ${floor + 18}, ${right - 30} ${floor + 4} Q ${right} ${floor}, ${right} ${floor - 30} ` +
@@ -63,9 +71,16 @@ function drawBody({ bodyHalfWidth, neckHalfWidth, shoulderHeight, capHeight }: B
     defineRoundShading('bottle', colour.hex) +
     defineBlur('soft', 9) +
     `<path d="${outline}" fill="url(#bottle)"/>` +
-    drawSoftStrokes('soft', [[`M ${shineX} ${neckY + shoulderHeight + 20} V ${floor - 70}`, '#ffffff', 16, 0.55]]) +
     drawSoftStrokes('soft', [
-      [`M ${middle + bodyHalfWidth * 0.84} ${neckY + shoulderHeight + 10} V ${floor - 40}`, '#ffffff', 7, 0.3],
+      [`M ${shineX} ${neckY + shoulderHeight + 20} V ${floor - 70}`, '#ffffff', 16, 0.55],
+    ]) +
+    drawSoftStrokes('soft', [
+      [
+        `M ${middle + bodyHalfWidth * 0.84} ${neckY + shoulderHeight + 10} V ${floor - 40}`,
+        '#ffffff',
+        7,
+        0.3,
+      ],
     ]) +
     `<path d="M ${left + 2} ${floor - 48} Q ${middle} ${floor - 30}, ${right - 2} ${floor - 48}" fill="none" stroke="#000" stroke-width="3" opacity="0.3"/>`
   );

@@ -75,7 +75,9 @@ function drawShade(
     `<path d="${outline}" fill="url(#shade)"/>` +
     `<defs><clipPath id="shade-clip"><path d="${outline}"/></clipPath></defs><g clip-path="url(#shade-clip)">` +
     `<ellipse cx="${middle}" cy="${bottom - 60}" rx="${lowerHalfWidth * 0.6}" ry="${shadeHeight * 0.42}" fill="#ffe2a8" opacity="${isBack ? 0.1 : 0.6}" filter="url(#glow)"/>${drawThreads(lowerHalfWidth)}${isBack ? drawSeam(colour) : ''}</g>` +
-    (hasTrim ? drawTrim(shadeTop + 6, upperHalfWidth - 1, 26) + drawTrim(bottom - 7, lowerHalfWidth - 2, 48) : '')
+    (hasTrim
+      ? drawTrim(shadeTop + 6, upperHalfWidth - 1, 26) + drawTrim(bottom - 7, lowerHalfWidth - 2, 48)
+      : '')
   );
 }
 

@@ -109,7 +109,10 @@ function drawDots(rimY: number, rimRadius: number, rows: number): string {
     const [row, column] = [Math.floor(index / 6), index % 6];
     // On a round wall, dots look closer together towards the edges.
     const angle = ((column + (row % 2) / 2) / 6) * Math.PI - Math.PI / 2 + 0.12;
-    const [x, y] = [middle + Math.sin(angle) * rimRadius * 0.94, rimY + 120 + row * 78 + Math.cos(angle) * 28];
+    const [x, y] = [
+      middle + Math.sin(angle) * rimRadius * 0.94,
+      rimY + 120 + row * 78 + Math.cos(angle) * 28,
+    ];
     return `<ellipse cx="${x}" cy="${y}" rx="${4 + 16 * Math.cos(angle)}" ry="19" fill="url(#glaze)"/>`;
   }).join('');
 }

@@ -75,7 +75,12 @@ function drawUpper(shape: ShoeShape, colour: Colour, view: View): string {
     : `<path d="M 100 ${baseY} V ${baseY - 120} Q 240 ${baseY - 110}, 330 ${baseY} Z" fill="${darker(colour.hex, 0.16)}"/>`;
   const shading = drawSoftStrokes('upper-blur', [
     [`M 150 ${baseY - 8} H 860`, '#000', 26, 0.35],
-    [`M 190 ${baseY - 105} C 330 ${baseY - 125}, 400 ${baseY - 165}, 470 ${shape.ankleY + 90}`, '#fff', 20, 0.3],
+    [
+      `M 190 ${baseY - 105} C 330 ${baseY - 125}, 400 ${baseY - 165}, 470 ${shape.ankleY + 90}`,
+      '#fff',
+      20,
+      0.3,
+    ],
     [`M 856 ${shape.ankleY + 60} L 876 ${baseY}`, '#000', 40, 0.35],
   ]);
   return (

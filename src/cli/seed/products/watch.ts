@@ -51,7 +51,11 @@ function chooseShape(random: Random): WatchShape {
 
 function drawStrap({ strapHalfWidth, radius, metal }: WatchShape, colour: Colour, view: View): string {
   const hex = view === 'back' ? lighter(darker(colour.hex, 0.15), 0.18) : colour.hex;
-  const [left, right, endHalfWidth] = [middle - strapHalfWidth, middle + strapHalfWidth, strapHalfWidth * 0.8];
+  const [left, right, endHalfWidth] = [
+    middle - strapHalfWidth,
+    middle + strapHalfWidth,
+    strapHalfWidth * 0.8,
+  ];
   const upper = `M ${left} ${500 - radius * 0.8} L ${middle - endHalfWidth} 70 Q ${middle} 40, ${middle + endHalfWidth} 70 L ${right} ${500 - radius * 0.8} Z`;
   const lower = `M ${left} ${500 + radius * 0.8} L ${middle - endHalfWidth} 880 Q ${middle} 990, ${middle + endHalfWidth} 880 L ${right} ${500 + radius * 0.8} Z`;
   const drawSeam = (side: number) =>
