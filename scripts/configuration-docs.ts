@@ -53,9 +53,16 @@ PRESETS={"thumb":[100,100],"card":[400,400],"zoom":{"width":2000,"height":2000,"
 [Limits](limits.md) lists the limits that are not configurable.
 `;
 
-function formatRow({ name, aliases, fallback, fallbackWords, parser, about }: Setting<unknown>): string {
+function formatRow({
+  name,
+  aliases,
+  fallback,
+  fallbackDescription,
+  parser,
+  about,
+}: Setting<unknown>): string {
   const names = [name, ...aliases].map((variable) => `\`${variable}\``).join(', ');
-  const defaultValue = fallbackWords ?? (fallback === undefined ? 'not set' : `\`${fallback}\``);
+  const defaultValue = fallbackDescription ?? (fallback === undefined ? 'not set' : `\`${fallback}\``);
   const cells = [names, defaultValue, parser.accepts, about];
   return `| ${cells.map((cell) => cell.replaceAll('|', String.raw`\|`)).join(' | ')} |`;
 }

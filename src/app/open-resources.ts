@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import type { Config } from '../config.ts';
-import { isBelow, describeOpenPictureFolder, makePrivate } from '../data-folder/private-folder.ts';
+import { isBelow, describeExposedPictureFolder, makePrivate } from '../data-folder/private-folder.ts';
 import { migrate } from '../db/engine/migrate.ts';
 import { makeQueries } from '../db/queries.ts';
 import { makeFetcher } from '../fetcher/fetch-picture.ts';
@@ -86,7 +86,7 @@ async function openMigratedDatabase(config: Config, logger: Logger, onBroken: ()
 
 function warnIfPicturesAreExposed({ storage, dataDir }: Config, logger: Logger): void {
   if (storage.kind !== 'local') return;
-  const warning = describeOpenPictureFolder(storage.path, dataDir);
+  const warning = describeExposedPictureFolder(storage.path, dataDir);
   if (warning !== undefined) logger.warn({}, warning);
 }
 

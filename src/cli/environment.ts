@@ -60,7 +60,7 @@ export function findSecrets(variables: NodeJS.ProcessEnv): Record<string, string
 function reexecuteWithout(secrets: Record<string, string>, variables: NodeJS.ProcessEnv): string | undefined {
   const names = Object.keys(secrets);
   if (names.length === 0) return undefined;
-  const obstacle = findObstacle() ?? replaceStdin(JSON.stringify(secrets));
+  const obstacle = findReexecutionObstacle() ?? replaceStdin(JSON.stringify(secrets));
   if (obstacle !== undefined) {
     return `Other processes of this user, such as a compromised decoder, can read ${names.join(', ')} in the environment of this process, because ${obstacle}.`;
   }
@@ -78,7 +78,7 @@ function reexecuteWithout(secrets: Record<string, string>, variables: NodeJS.Pro
  * Returns the reason why re-execution is impossible, if there is one. This must be checked first, because a failing
  * execve aborts the process.
  */
-function findObstacle(): string | undefined {
+function findReexecutionObstacle(): string | undefined {
   if (process.platform === 'win32' || process.execve === undefined) {
     return 'this system cannot re-execute a running process';
   }

@@ -11,7 +11,7 @@ export interface Setting<T> {
   /** Text to parse if the variable is unset or empty. If there is no fallback, the value is then `undefined`. */
   readonly fallback: string | undefined;
   /** Description of the default, if the default depends on the machine or on other settings. */
-  readonly fallbackWords?: string;
+  readonly fallbackDescription?: string;
   /** Whether the value may contain a secret, so that messages must not repeat it. */
   readonly isSecret?: boolean;
 }
@@ -24,7 +24,7 @@ export type ValuesOf<S extends Section> = {
   readonly [Key in keyof S]: S[Key] extends Setting<infer T> ? T : never;
 };
 
-type SettingOptions = Pick<Setting<unknown>, 'about' | 'fallbackWords' | 'isSecret'> & {
+type SettingOptions = Pick<Setting<unknown>, 'about' | 'fallbackDescription' | 'isSecret'> & {
   aliases?: readonly string[];
 };
 

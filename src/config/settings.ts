@@ -97,7 +97,7 @@ export const settings = {
     }),
     concurrency: withDefault('WORKER_CONCURRENCY', wholeNumber(1, 256), cores, {
       about: 'Number of decoder workers, and therefore of images decoded concurrently.',
-      fallbackWords: 'number of processor cores',
+      fallbackDescription: 'number of processor cores',
     }),
     port: optional('WORKER_PORT', wholeNumber(0, 65_535), {
       about:
@@ -123,7 +123,7 @@ export const settings = {
     launcher: withDefault('DECODER_LAUNCHER', commandWords, '', {
       about:
         'Command that starts each decoder worker in a sandbox, such as `unshare --net` or `bwrap`; `{folder}` expands to the input folder of the decoder worker. See [decoder sandbox](decoder-sandbox.md).',
-      fallbackWords: 'not set',
+      fallbackDescription: 'not set',
     }),
   },
   uploads: {
@@ -214,7 +214,7 @@ export const settings = {
       isSecret: true,
       about:
         'Token that confirms purges other than dry runs. If other machines can reach the server (`HOST`, `PUBLIC_URL`, `ALLOWED_HOSTS`), every purge requires it; otherwise only `/v1/purge` requires it.',
-      fallbackWords:
+      fallbackDescription:
         '`DELETE_CONFIRMED` if only this machine can reach the server; otherwise purges are rejected',
     }),
   },

@@ -37,10 +37,10 @@ export function makeClaimStorage(deps: Dependencies): ClaimStorage {
     try {
       await claim(deps);
       isClaimed = true;
-      availability.restored();
+      availability.reportSuccess();
     } catch (error) {
       if (!(error instanceof AppError)) throw error;
-      availability.lost(error.message);
+      availability.reportFailure(error.message);
     }
     return isClaimed;
   };

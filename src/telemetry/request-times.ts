@@ -22,7 +22,7 @@ interface Series {
  * which would be a large part of the cost of a cached response. This recorder needs a single map lookup and converts
  * the data to prom-client's format on each scrape.
  */
-export function makeRequestRecorder(registry: Registry): Metrics['requestEnded'] {
+export function makeRequestRecorder(registry: Registry): Metrics['recordRequest'] {
   const seriesByKey = new Map<string, Series>();
   registry.registerMetric(makeCounter(seriesByKey));
   registry.registerMetric(new RequestHistogram(seriesByKey));

@@ -68,11 +68,11 @@ export function makeWorker(deps: Dependencies): Worker {
     try {
       for (const job of await jobs.claimDue(kind, freeCapacity, leaseSeconds)) launch(job);
       for (const resolve of wakeUps) resolve();
-      availability.restored();
+      availability.reportSuccess();
     } catch (error) {
       // The queue delivers no further wake-ups until these are resolved, so that none is lost during a database outage.
       pendingWakeUps.push(...wakeUps);
-      availability.lost(error);
+      availability.reportFailure(error);
     }
   }
 

@@ -4,10 +4,10 @@ import { runCheck, type Finding } from './finding.ts';
 import type { Config } from '../../config.ts';
 import {
   describeMissingModes,
-  describeOpenPictureFolder,
+  describeExposedPictureFolder,
   hasModes,
   canMakePrivate,
-  getModeIfOpen,
+  getModeIfExposed,
 } from '../../data-folder/private-folder.ts';
 import { makeAssertFreeSpace } from '../../storage/free-space.ts';
 import type { Storage } from '../../storage/storage.ts';
@@ -45,7 +45,7 @@ async function checkDisk(storage: Storage, minFreeBytes: number): Promise<Findin
 
 /** Checks whether other users of this machine can read Vitrine's files. Unlike startup, does not change modes. */
 export function checkPrivacy({ dataDir, storage }: Config): Finding[] {
-  const pictureWarning = storage.kind === 'local' && describeOpenPictureFolder(storage.path, dataDir);
+  const pictureWarning = storage.kind === 'local' && describeExposedPictureFolder(storage.path, dataDir);
   return [
     checkDataFolder(dataDir),
     pictureWarning
@@ -58,7 +58,7 @@ function checkDataFolder(folder: string): Finding {
   if (!existsSync(folder))
     return { subject: 'privacy', state: `${folder} does not exist yet; it will be private` };
   if (!hasModes) return { subject: 'privacy', state: describeMissingModes(folder) };
-  const mode = getModeIfOpen(folder);
+  const mode = getModeIfExposed(folder);
   if (mode === undefined) return { subject: 'privacy', state: `${folder} is private` };
   return makeWarning(
     `other users of this machine can access ${folder} (mode ${mode})`,

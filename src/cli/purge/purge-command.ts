@@ -33,8 +33,16 @@ const commonFields = {
     .nullable()
     .transform((errors) => errors ?? []),
 };
-const unusedReport = z.object({ ...commonFields, candidates_total: z.int(), warnings: z.array(z.string()) });
-const deletedReport = z.object({ ...commonFields, images_to_delete: z.int(), bytes_to_delete: z.int() });
+const unusedReportSchema = z.object({
+  ...commonFields,
+  candidates_total: z.int(),
+  warnings: z.array(z.string()),
+});
+const deletedReportSchema = z.object({
+  ...commonFields,
+  images_to_delete: z.int(),
+  bytes_to_delete: z.int(),
+});
 
 /** The combined result of one or more purge requests. */
 export interface PurgeReport {
@@ -106,7 +114,7 @@ async function purgeUnused({
   const response = await client.postJson(
     '/v1/purge',
     body,
-    unusedReport,
+    unusedReportSchema,
     signal,
     makeConfirmationHeader(confirm, token),
   );
@@ -123,7 +131,7 @@ async function purgeDeleted({
   const response = await client.postJson(
     '/v1/purge/deleted',
     { dry_run: !confirm, days },
-    deletedReport,
+    deletedReportSchema,
     signal,
     makeConfirmationHeader(confirm, token),
   );

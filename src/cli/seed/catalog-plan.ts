@@ -23,8 +23,8 @@ export interface PlannedPicture {
 const kinds: readonly [ProductKind, ...ProductKind[]] = [shoe, mug, shirt, lamp, bottle, watch];
 
 /** Plans a catalog. Each product has two or three colours, and each colour two or three views. */
-export function planCatalog(products: number, seed: string): PlannedPicture[] {
-  return Array.from({ length: products }, (_, index) => planProduct(index, seed)).flat();
+export function planCatalog(productCount: number, seed: string): PlannedPicture[] {
+  return Array.from({ length: productCount }, (_, index) => planProduct(index, seed)).flat();
 }
 
 function planProduct(index: number, seed: string): PlannedPicture[] {

@@ -1,4 +1,4 @@
-import { type Colour, darker, lighter } from './colours.ts';
+import { type Colour, darken, lighten } from './colours.ts';
 import type { Random } from './random.ts';
 
 /** A view of a product. */
@@ -35,13 +35,13 @@ export interface ProductKind {
 /** Defines a horizontal gradient that makes an element look round and lit from the left. */
 export function defineRoundShading(id: string, hex: string): string {
   return defineGradient(id, [
-    [0, darker(hex, 0.42)],
-    [0.1, darker(hex, 0.12)],
-    [0.3, lighter(hex, 0.3)],
+    [0, darken(hex, 0.42)],
+    [0.1, darken(hex, 0.12)],
+    [0.3, lighten(hex, 0.3)],
     [0.48, hex],
-    [0.82, darker(hex, 0.3)],
-    [0.95, darker(hex, 0.48)],
-    [1, darker(hex, 0.36)],
+    [0.82, darken(hex, 0.3)],
+    [0.95, darken(hex, 0.48)],
+    [1, darken(hex, 0.36)],
   ]);
 }
 

@@ -1,4 +1,4 @@
-import { type Colour, darker, lighter } from '../colours.ts';
+import { type Colour, darken, lighten } from '../colours.ts';
 import {
   defineBlur,
   defineGradient,
@@ -94,7 +94,7 @@ function drawMark({ bodyHalfWidth, mark }: BottleShape, colour: Colour, view: st
   const drawings: Record<BottleShape['mark'], () => string> = {
     label: () =>
       `${shading}<path d="M ${left} 520 q ${bodyHalfWidth} 22 ${width} 0 v 190 q ${-bodyHalfWidth} 22 ${-width} 0 Z" ${fill}/>` +
-      `<g fill="${darker(colour.hex, 0.2)}"><circle cx="${middle}" cy="590" r="34"/><rect x="${middle - 62}" y="648" width="124" height="12" rx="6"/><rect x="${middle - 40}" y="674" width="80" height="8" rx="4"/></g>`,
+      `<g fill="${darken(colour.hex, 0.2)}"><circle cx="${middle}" cy="590" r="34"/><rect x="${middle - 62}" y="648" width="124" height="12" rx="6"/><rect x="${middle - 40}" y="674" width="80" height="8" rx="4"/></g>`,
     peak: () =>
       `${shading}<path d="M ${middle - 70} 660 l 62 -118 28 48 18 -28 54 98 Z" ${fill}/><rect x="${middle - 70}" y="680" width="162" height="9" rx="4" ${fill}/>`,
     ring: () =>
@@ -107,7 +107,7 @@ function drawMark({ bodyHalfWidth, mark }: BottleShape, colour: Colour, view: st
 function drawScale(bodyHalfWidth: number, colour: Colour): string {
   return Array.from({ length: 7 }, (_, line) => {
     const length = line % 2 === 0 ? 46 : 26;
-    return `<rect x="${middle + bodyHalfWidth * 0.1}" y="${470 + line * 48}" width="${length}" height="5" rx="2" fill="${lighter(colour.accent, 0.1)}" opacity="0.85"/>`;
+    return `<rect x="${middle + bodyHalfWidth * 0.1}" y="${470 + line * 48}" width="${length}" height="5" rx="2" fill="${lighten(colour.accent, 0.1)}" opacity="0.85"/>`;
   }).join('');
 }
 

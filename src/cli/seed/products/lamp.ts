@@ -1,4 +1,4 @@
-import { type Colour, darker, lighter } from '../colours.ts';
+import { type Colour, darken, lighten } from '../colours.ts';
 import {
   defineBlur,
   defineGradient,
@@ -67,11 +67,11 @@ function drawShade(
     `M ${middle - upperHalfWidth} ${shadeTop} Q ${middle} ${shadeTop + 26}, ${middle + upperHalfWidth} ${shadeTop} ` +
     `L ${middle + lowerHalfWidth} ${bottom} Q ${middle} ${bottom + 48}, ${middle - lowerHalfWidth} ${bottom} Z`;
   const drawTrim = (y: number, halfWidth: number, sag: number) =>
-    `<path d="M ${middle - halfWidth} ${y} Q ${middle} ${y + sag}, ${middle + halfWidth} ${y}" fill="none" stroke="${darker(colour.accent, 0.2)}" stroke-width="11"/>`;
+    `<path d="M ${middle - halfWidth} ${y} Q ${middle} ${y + sag}, ${middle + halfWidth} ${y}" fill="none" stroke="${darken(colour.accent, 0.2)}" stroke-width="11"/>`;
   return (
-    defineRoundShading('shade', lighter(colour.hex, 0.12)) +
+    defineRoundShading('shade', lighten(colour.hex, 0.12)) +
     defineBlur('glow', 45) +
-    `<ellipse cx="${middle}" cy="${shadeTop}" rx="${upperHalfWidth}" ry="16" fill="${darker(colour.hex, 0.5)}"/>` +
+    `<ellipse cx="${middle}" cy="${shadeTop}" rx="${upperHalfWidth}" ry="16" fill="${darken(colour.hex, 0.5)}"/>` +
     `<path d="${outline}" fill="url(#shade)"/>` +
     `<defs><clipPath id="shade-clip"><path d="${outline}"/></clipPath></defs><g clip-path="url(#shade-clip)">` +
     `<ellipse cx="${middle}" cy="${bottom - 60}" rx="${lowerHalfWidth * 0.6}" ry="${shadeHeight * 0.42}" fill="#ffe2a8" opacity="${isBack ? 0.1 : 0.6}" filter="url(#glow)"/>${drawThreads(lowerHalfWidth)}${isBack ? drawSeam(colour) : ''}</g>` +
@@ -83,7 +83,7 @@ function drawShade(
 
 /** Draws the seam of the fabric, which is visible from the back. */
 function drawSeam(colour: Colour): string {
-  return `<path d="M ${middle + 60} ${shadeTop} L ${middle + 76} 540" stroke="${darker(colour.hex, 0.45)}" stroke-width="7" opacity="0.7"/>`;
+  return `<path d="M ${middle + 60} ${shadeTop} L ${middle + 76} 540" stroke="${darken(colour.hex, 0.45)}" stroke-width="7" opacity="0.7"/>`;
 }
 
 /** Draws fine vertical threads, which make a flat area look like fabric. */
@@ -99,7 +99,7 @@ function drawStem({ stem, shadeHeight }: LampShape, colour: Colour): string {
   const from = shadeTop + shadeHeight + 10;
   const height = floor - 34 - from;
   const shading =
-    defineRoundShading('stem', stem === 'rod' ? '#b08d4c' : darker(colour.accent, 0.12)) +
+    defineRoundShading('stem', stem === 'rod' ? '#b08d4c' : darken(colour.accent, 0.12)) +
     defineBlur('stem-blur', 8);
   const rod = `<rect x="${middle - 11}" y="${from - 20}" width="22" height="${height + 30}" fill="url(#stem)"/>`;
   if (stem === 'rod') return shading + rod;
@@ -121,11 +121,11 @@ function drawStem({ stem, shadeHeight }: LampShape, colour: Colour): string {
 }
 
 function drawFoot({ footRadius }: LampShape, colour: Colour): string {
-  const baseColour = darker(colour.accent, 0.3);
+  const baseColour = darken(colour.accent, 0.3);
   const plateGradient = defineGradient('plate', [
-    [0, darker(baseColour, 0.2)],
-    [0.35, lighter(baseColour, 0.45)],
-    [1, darker(baseColour, 0.25)],
+    [0, darken(baseColour, 0.2)],
+    [0.35, lighten(baseColour, 0.45)],
+    [1, darken(baseColour, 0.25)],
   ]);
   return (
     `${defineRoundShading('foot', baseColour)}${plateGradient}` +

@@ -1,4 +1,4 @@
-import { type Colour, darker, lighter } from '../colours.ts';
+import { type Colour, darken, lighten } from '../colours.ts';
 import {
   defineBlur,
   defineGradient,
@@ -59,13 +59,13 @@ function drawHandle({ rimRadius, rimY, handleWidth }: MugShape, colour: Colour):
     `<path d="${loop}" fill="none" stroke="${hex}" stroke-width="${width}" stroke-linecap="round"/>`;
   return (
     defineBlur('handle-blur', 7) +
-    drawStroke(darker(colour.hex, 0.45), 50) +
-    drawStroke(darker(colour.hex, 0.15), 40) +
-    drawSoftStrokes('handle-blur', [[loop, lighter(colour.hex, 0.55), 13, 0.75]])
+    drawStroke(darken(colour.hex, 0.45), 50) +
+    drawStroke(darken(colour.hex, 0.15), 40) +
+    drawSoftStrokes('handle-blur', [[loop, lighten(colour.hex, 0.55), 13, 0.75]])
   );
 }
 
-function cupOutline({ rimRadius, footRadius, rimY }: MugShape): string {
+function makeCupOutline({ rimRadius, footRadius, rimY }: MugShape): string {
   const [left, right] = [middle - rimRadius, middle + rimRadius];
   const [footLeft, footRight] = [middle - footRadius, middle + footRadius];
   return (
@@ -76,7 +76,7 @@ function cupOutline({ rimRadius, footRadius, rimY }: MugShape): string {
 }
 
 function drawCup(shape: MugShape, colour: Colour, isBack: boolean): string {
-  const outline = cupOutline(shape);
+  const outline = makeCupOutline(shape);
   const shine = `M ${middle - shape.rimRadius * 0.52} ${shape.rimY + 90} Q ${middle - shape.footRadius * 0.56} ${floor - 200}, ${middle - shape.footRadius * 0.5} ${floor - 90}`;
   return (
     defineRoundShading('cup', colour.hex) +
@@ -121,14 +121,14 @@ function drawRim({ rimRadius, rimY }: MugShape, colour: Colour): string {
   const drawEllipse = (shrink: number, fill: string) =>
     `<ellipse cx="${middle}" cy="${rimY}" rx="${rimRadius - shrink}" ry="${46 - shrink * 0.7}" fill="${fill}"/>`;
   const insideGradient = defineGradient('inside', [
-    [0, darker(colour.accent, 0.5)],
-    [0.5, darker(colour.accent, 0.22)],
-    [1, lighter(colour.accent, 0.3)],
+    [0, darken(colour.accent, 0.5)],
+    [0.5, darken(colour.accent, 0.22)],
+    [1, lighten(colour.accent, 0.3)],
   ]);
   return (
     insideGradient +
-    drawEllipse(0, darker(colour.hex, 0.1)) +
-    drawEllipse(4, lighter(colour.hex, 0.45)) +
+    drawEllipse(0, darken(colour.hex, 0.1)) +
+    drawEllipse(4, lighten(colour.hex, 0.45)) +
     drawEllipse(13, 'url(#inside)')
   );
 }

@@ -1,4 +1,4 @@
-import { type Colour, darker, lighter } from '../colours.ts';
+import { type Colour, darken, lighten } from '../colours.ts';
 import {
   defineBlur,
   clipTo,
@@ -49,7 +49,7 @@ function chooseShape(random: Random): ShoeShape {
   };
 }
 
-function upperOutline({ ankleY, soleHeight }: ShoeShape): string {
+function makeUpperOutline({ ankleY, soleHeight }: ShoeShape): string {
   const baseY = floor - soleHeight + 14;
   return (
     `M 130 ${baseY} C 112 ${baseY - 70}, 150 ${baseY - 112}, 232 ${baseY - 128} C 330 ${baseY - 146}, 400 ${baseY - 190}, 470 ${ankleY + 62} ` +
@@ -59,20 +59,20 @@ function upperOutline({ ankleY, soleHeight }: ShoeShape): string {
 }
 
 function drawUpper(shape: ShoeShape, colour: Colour, view: View): string {
-  const outline = upperOutline(shape);
+  const outline = makeUpperOutline(shape);
   const baseY = floor - shape.soleHeight + 14;
   const clothGradient = defineGradient(
     'upper',
     [
-      [0, lighter(colour.hex, 0.2)],
+      [0, lighten(colour.hex, 0.2)],
       [0.55, colour.hex],
-      [1, darker(colour.hex, 0.35)],
+      [1, darken(colour.hex, 0.35)],
     ],
     'down',
   );
   const toe = shape.hasToeCap
-    ? `<path d="M 100 ${baseY} V ${baseY - 150} H 235 Q 300 ${baseY - 80}, 262 ${baseY} Z" fill="${lighter(shape.soleColour, 0.15)}"/>${drawStitching(`M 236 ${baseY - 128} Q 300 ${baseY - 70}, 264 ${baseY}`, darker(colour.hex, 0.3))}`
-    : `<path d="M 100 ${baseY} V ${baseY - 120} Q 240 ${baseY - 110}, 330 ${baseY} Z" fill="${darker(colour.hex, 0.16)}"/>`;
+    ? `<path d="M 100 ${baseY} V ${baseY - 150} H 235 Q 300 ${baseY - 80}, 262 ${baseY} Z" fill="${lighten(shape.soleColour, 0.15)}"/>${drawStitching(`M 236 ${baseY - 128} Q 300 ${baseY - 70}, 264 ${baseY}`, darken(colour.hex, 0.3))}`
+    : `<path d="M 100 ${baseY} V ${baseY - 120} Q 240 ${baseY - 110}, 330 ${baseY} Z" fill="${darken(colour.hex, 0.16)}"/>`;
   const shading = drawSoftStrokes('upper-blur', [
     [`M 150 ${baseY - 8} H 860`, '#000', 26, 0.35],
     [
@@ -95,15 +95,15 @@ function drawUpper(shape: ShoeShape, colour: Colour, view: View): string {
 
 function drawOpening({ ankleY }: ShoeShape, colour: Colour): string {
   return (
-    `<path d="M 470 ${ankleY + 66} C 490 ${ankleY - 10}, 520 ${ankleY - 52}, 572 ${ankleY - 46} L 604 ${ankleY + 50} Z" fill="${lighter(colour.hex, 0.1)}" stroke="${darker(colour.hex, 0.3)}" stroke-width="3"/>` +
-    `<path d="M 556 ${ankleY + 4} C 600 ${ankleY - 22}, 720 ${ankleY - 20}, 790 ${ankleY + 4} L 780 ${ankleY + 60} H 580 Z" fill="${darker(colour.hex, 0.6)}"/>`
+    `<path d="M 470 ${ankleY + 66} C 490 ${ankleY - 10}, 520 ${ankleY - 52}, 572 ${ankleY - 46} L 604 ${ankleY + 50} Z" fill="${lighten(colour.hex, 0.1)}" stroke="${darken(colour.hex, 0.3)}" stroke-width="3"/>` +
+    `<path d="M 556 ${ankleY + 4} C 600 ${ankleY - 22}, 720 ${ankleY - 20}, 790 ${ankleY + 4} L 780 ${ankleY + 60} H 580 Z" fill="${darken(colour.hex, 0.6)}"/>`
   );
 }
 
 function drawHeel({ ankleY, soleHeight }: ShoeShape, colour: Colour): string {
   const baseY = floor - soleHeight + 14;
   const path = `M 768 ${ankleY - 20} Q 742 ${ankleY + 110}, 722 ${baseY} H 900 V ${ankleY - 20} Z`;
-  return `<path d="${path}" fill="${darker(colour.hex, 0.22)}"/>${drawStitching(`M 758 ${ankleY + 20} Q 734 ${ankleY + 120}, 712 ${baseY}`, colour.accent)}<rect x="790" y="${ankleY + 26}" width="64" height="54" rx="8" fill="${colour.accent}"/>`;
+  return `<path d="${path}" fill="${darken(colour.hex, 0.22)}"/>${drawStitching(`M 758 ${ankleY + 20} Q 734 ${ankleY + 120}, 712 ${baseY}`, colour.accent)}<rect x="790" y="${ankleY + 26}" width="64" height="54" rx="8" fill="${colour.accent}"/>`;
 }
 
 function drawSide({ sidePattern, soleHeight }: ShoeShape, colour: Colour, view: View): string {
@@ -112,7 +112,7 @@ function drawSide({ sidePattern, soleHeight }: ShoeShape, colour: Colour, view: 
     return [0, 1, 2, 3]
       .map(
         (hole) =>
-          `<circle cx="${520 + hole * 44}" cy="${baseY - 70}" r="10" fill="${darker(colour.hex, 0.65)}"/>`,
+          `<circle cx="${520 + hole * 44}" cy="${baseY - 70}" r="10" fill="${darken(colour.hex, 0.65)}"/>`,
       )
       .join('');
   }
@@ -128,7 +128,7 @@ function drawSide({ sidePattern, soleHeight }: ShoeShape, colour: Colour, view: 
         )
         .join(''),
     panel: () =>
-      `<path d="M 400 ${baseY} L 500 ${baseY - 150} L 690 ${baseY - 120} L 716 ${baseY} Z" fill="${darker(colour.hex, 0.2)}"/>${drawStitching(`M 412 ${baseY} L 506 ${baseY - 140} L 682 ${baseY - 112} L 704 ${baseY}`, ink)}<circle cx="592" cy="${baseY - 66}" r="34" fill="${ink}"/>`,
+      `<path d="M 400 ${baseY} L 500 ${baseY - 150} L 690 ${baseY - 120} L 716 ${baseY} Z" fill="${darken(colour.hex, 0.2)}"/>${drawStitching(`M 412 ${baseY} L 506 ${baseY - 140} L 682 ${baseY - 112} L 704 ${baseY}`, ink)}<circle cx="592" cy="${baseY - 66}" r="34" fill="${ink}"/>`,
   };
   return drawings[sidePattern]();
 }
@@ -137,13 +137,13 @@ function drawLaces({ ankleY, soleHeight }: ShoeShape, colour: Colour): string {
   const from = { x: 318, y: floor - soleHeight - 132 };
   const to = { x: 500, y: ankleY + 40 };
   const count = ankleY < 350 ? 7 : 5;
-  const lace = lighter(colour.accent, 0.25);
+  const lace = lighten(colour.accent, 0.25);
   return Array.from({ length: count }, (_, index) => {
     const fraction = index / (count - 1);
     const [x, y] = [from.x + (to.x - from.x) * fraction, from.y + (to.y - from.y) * fraction ** 1.15];
     const path = `M ${x - 6} ${y - 12} q 34 4 56 44`;
     return (
-      `<circle cx="${x + 50}" cy="${y + 34}" r="9" fill="${darker(colour.hex, 0.55)}"/>` +
+      `<circle cx="${x + 50}" cy="${y + 34}" r="9" fill="${darken(colour.hex, 0.55)}"/>` +
       `<path d="${path}" fill="none" stroke="#0006" stroke-width="17" stroke-linecap="round" transform="translate(2 4)"/>` +
       `<path d="${path}" fill="none" stroke="${lace}" stroke-width="14" stroke-linecap="round"/>`
     );
@@ -156,15 +156,15 @@ function drawSole({ soleHeight, soleColour }: ShoeShape, colour: Colour): string
   const treads = Array.from(
     { length: 26 },
     (_, index) =>
-      `<rect x="${168 + index * 27.6}" y="${floor - 15}" width="15" height="15" fill="${darker(soleColour, 0.35)}"/>`,
+      `<rect x="${168 + index * 27.6}" y="${floor - 15}" width="15" height="15" fill="${darken(soleColour, 0.35)}"/>`,
   );
   return (
     defineGradient(
       'sole',
       [
-        [0, lighter(soleColour, 0.5)],
+        [0, lighten(soleColour, 0.5)],
         [0.5, soleColour],
-        [1, darker(soleColour, 0.3)],
+        [1, darken(soleColour, 0.3)],
       ],
       'down',
     ) +
