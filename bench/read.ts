@@ -13,8 +13,8 @@ const connections = 32;
 const targetBytes = 106_000;
 
 /**
- * Compares the number of requests per second for the same JPEG, as a cached rendition of Vitrine and as a file of
- * nginx.
+ * Compares the number of requests per second for the same JPEG, which Vitrine serves as a cached rendition and nginx
+ * serves as a file.
  */
 async function main(): Promise<number> {
   const missingPrograms = await findMissingPrograms(['nginx', 'wrk']);

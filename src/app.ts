@@ -31,7 +31,8 @@ export interface App {
   /** Handles a request that a serverless host has received. */
   handle(request: IncomingMessage, response: ServerResponse): Promise<void>;
   /**
-   * Runs due jobs until none are left, for at most `milliseconds`. A short-lived process calls this instead of `work`.
+   * Runs due jobs until none are left or `milliseconds` have passed. A short-lived process calls this instead of
+   * `work`.
    */
   workFor(milliseconds: number): Promise<void>;
   /** Runs the sweeps that are due. A short-lived process calls this instead of `work`. */

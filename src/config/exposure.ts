@@ -38,7 +38,7 @@ function isLoopbackSetting(setting: string): boolean {
   return host !== undefined && isLoopbackHost(host);
 }
 
-/** Returns the token that confirms purges. `undefined` means that purges that require a token are rejected. */
+/** Returns the token that confirms purges. If it is `undefined`, purges that require a token are rejected. */
 export function composeConfirmToken({ purge }: SettingValues, { isExposed }: Exposure): string | undefined {
   return purge.confirmToken || (isExposed ? undefined : defaultConfirmToken);
 }

@@ -12,7 +12,7 @@ export interface Setting<T> {
   readonly fallback: string | undefined;
   /** Description of the default, if the default depends on the machine or on other settings. */
   readonly fallbackDescription?: string;
-  /** Whether the value may contain a secret, so that messages must not repeat it. */
+  /** Whether the value may contain a secret. If so, messages must not contain the value. */
   readonly isSecret?: boolean;
 }
 

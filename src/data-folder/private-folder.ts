@@ -25,7 +25,7 @@ export interface Repair {
 }
 
 /**
- * Removes other users' permissions on the data folder, which protects all files in it. Then makes `subfolders` and
+ * Removes other users' permissions on the data folder. This protects all files in it. Then makes `subfolders` and
  * their files private as well, because a subfolder may later be moved or copied. If the data folder was already
  * private, skips private subfolders, because visiting every picture at each start would take too long. Logs a warning
  * if the data folder cannot be made private.
@@ -89,7 +89,7 @@ export function getModeIfExposed(folder: string): string | undefined {
   return (mode & 0o7777).toString(8).padStart(4, '0');
 }
 
-/** Whether `path` is below `folder`. Both are absolute. */
+/** Whether `path` is below `folder`. Both paths are absolute. */
 export function isBelow(path: string, folder: string): boolean {
   const relativePath = relative(folder, path);
   return (
@@ -112,7 +112,7 @@ function readMode(path: string): number | undefined {
   }
 }
 
-/** Whether a folder may be made private. File-system roots and shared folders must not. */
+/** Whether a folder may be made private. File-system roots and shared folders must keep their modes. */
 export function canMakePrivate(folder: string): boolean {
   const realPath = realpathSync(folder);
   return realPath !== parse(realPath).root && ((readMode(realPath) ?? 0) & stickyBit) === 0;

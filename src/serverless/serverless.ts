@@ -31,7 +31,7 @@ export interface ServerlessOptions {
   readonly cronMs?: number;
 }
 
-/** Minimum interval between polls for due jobs after requests that queue nothing. */
+/** Minimum interval between two polls for due jobs, unless a request may have queued a job. */
 const minPollIntervalMs = 10_000;
 
 /** Methods that never queue jobs. */
@@ -112,7 +112,8 @@ async function startApp(environment: Environment, exitOnFailure: () => void): Pr
   try {
     const config = loadServerlessConfig(environment);
     const logger = await makeLogger(config.log);
-    // Unlike `vitrine serve`, this process cannot be re-executed without its secrets, because the host controls it.
+    // Unlike `vitrine serve`, this process cannot be re-executed without its secrets, because the host controls the
+    // process.
     logger.info(
       {},
       'The secrets of this function remain in its environment, where decoder processes can read them.',

@@ -14,7 +14,7 @@ export interface PlannedPicture {
   readonly kind: ProductKind;
   readonly colour: Colour;
   readonly view: View;
-  /** Random seed of the product's shape, which is the same for all its images. */
+  /** Random seed that determines the product's shape. All images of a product have the same seed. */
   readonly shapeSeed: string;
   /** Length of the longer side in pixels. */
   readonly longSide: number;

@@ -21,8 +21,10 @@ export interface Drawing {
   readonly floorContact?: { readonly x: number; readonly y: number; readonly radius: number };
 }
 
-/** A kind of product. `random` determines the shape, so every view must take the same numbers from it, in the
- * same order. */
+/**
+ * A kind of product. `random` determines the shape, so every view must take the same numbers from it, in the same
+ * order.
+ */
 export interface ProductKind {
   readonly name: string;
   /** SKU prefix of this kind. */
