@@ -36,8 +36,8 @@ export function countRequests(app: FastifyInstance, metrics: Pick<Metrics, 'reco
   });
 }
 
-/** Response format for each media type in `Accept`, on routes that serve both people and scrapers. */
-const formats: Readonly<Record<string, 'prometheus' | 'json'>> = {
+/** Response format of `/metrics` for each media type in `Accept`. */
+const formatByMediaType: Readonly<Record<string, 'prometheus' | 'json'>> = {
   'text/plain': 'prometheus',
   'application/openmetrics-text': 'prometheus',
   'application/json': 'json',
@@ -46,11 +46,11 @@ const formats: Readonly<Record<string, 'prometheus' | 'json'>> = {
   '*/*': 'json',
 };
 
-/** Whether a client prefers the Prometheus format to JSON. The first known media type in `Accept` decides. */
+/** Whether a client prefers the Prometheus format to JSON. The most preferred known media type in `Accept` decides. */
 export function prefersPrometheus({ headers }: FastifyRequest): boolean {
   const types = new Negotiator({ headers: { accept: headers.accept } }).mediaTypes();
-  const knownType = types.find((type) => Object.hasOwn(formats, type.toLowerCase()));
-  return knownType !== undefined && formats[knownType.toLowerCase()] === 'prometheus';
+  const knownType = types.find((type) => Object.hasOwn(formatByMediaType, type.toLowerCase()));
+  return knownType !== undefined && formatByMediaType[knownType.toLowerCase()] === 'prometheus';
 }
 
 /** Sends this process's metrics in the Prometheus format. */

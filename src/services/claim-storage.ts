@@ -16,11 +16,11 @@ interface Dependencies {
 }
 
 /**
- * Checks that the database and storage belong together, using a marker file in storage that is written on first use.
- * With a wrong folder, bucket or prefix, or an unmounted disk, every original would appear to be missing. With storage
- * that belongs to a different database, every file would appear to be orphaned.
+ * Checks that the database and storage belong together, using a marker file that is written to storage on first use. If
+ * the folder, bucket or prefix were wrong, or the disk were not mounted, every original would appear to be missing. If
+ * storage belonged to a different database, every file would appear to be orphaned.
  * @returns true once storage is claimed; false if storage does not respond, in which case the caller should try again
- * @throws {StartupError} if they do not belong together.
+ * @throws {StartupError} if the database and storage do not belong together.
  */
 export type ClaimStorage = () => Promise<boolean>;
 
@@ -54,7 +54,7 @@ export interface StorageMismatch {
 
 /**
  * Checks whether the database and storage belong together, without writing to either.
- * @throws if one of them does not respond.
+ * @throws if the database or storage does not respond.
  */
 export async function findStorageMismatch(
   deps: Pick<Dependencies, 'storage'> & { readonly installation: Pick<InstallationQueries, 'find'> },
@@ -107,11 +107,11 @@ function describeMismatch(markerId: string | undefined, id: string): StorageMism
 }
 
 /** Delay before trying again to claim storage, in milliseconds. */
-const retryMs = 500;
+const retryDelayMs = 500;
 
 /**
- * Calls `onClaimed` once storage is claimed, retrying until then.
- * @param onMismatch called if storage belongs to a different database
+ * Tries to claim storage until this succeeds, then calls `onClaimed`.
+ * @param onMismatch called if the database and storage do not belong together
  * @returns a function that stops waiting
  */
 export function whenStorageClaimed(
@@ -122,11 +122,11 @@ export function whenStorageClaimed(
   const stopController = new AbortController();
 
   async function wait(): Promise<void> {
-    while (!(await isClaimed())) await sleep(retryMs, undefined, stopController);
+    while (!(await tryClaim())) await sleep(retryDelayMs, undefined, stopController);
     if (!stopController.signal.aborted) onClaimed();
   }
 
-  async function isClaimed(): Promise<boolean> {
+  async function tryClaim(): Promise<boolean> {
     try {
       return await claimStorage();
     } catch (error) {

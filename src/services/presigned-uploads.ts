@@ -34,7 +34,7 @@ export interface PresignedUpload extends UploadUrl {
 /**
  * Creates a presigned URL for uploading one file of a known size to the store. Records nothing. A sweep removes files
  * that are never ingested.
- * @throws {AppError} `upload_not_offered` if this kind of storage does not support presigned URLs, `body_too_large`,
+ * @throws {AppError} `upload_not_offered` if this kind of storage does not support presigned URLs; `body_too_large`;
  *   `invalid_tenant`.
  */
 export type PresignUpload = (principal: Principal, request: UploadRequest) => Promise<PresignedUpload>;
@@ -46,7 +46,7 @@ export function makePresignUpload({ tenants, storage, maxUploadBytes }: PresignD
     if (bytes > maxUploadBytes) {
       throw new AppError(
         'body_too_large',
-        `The file has ${bytes} bytes; the limit is ${maxUploadBytes} bytes (${toMiB(maxUploadBytes)} MiB).`,
+        `The file is ${bytes} bytes; the limit is ${maxUploadBytes} bytes (${toMiB(maxUploadBytes)} MiB).`,
       );
     }
     const tenant = await ensureTenant(tenants, principal, tenantName);
@@ -93,7 +93,7 @@ export interface SentUpload extends Pick<Upload, 'tenantName' | 'mode'> {
  * retry gets the same response.
  * @throws {AppError} `upload_not_offered`, `upload_not_found`, and the errors of `IngestUpload`.
  */
-export type IngestPresigned = (principal: Principal, sent: SentUpload) => Promise<IngestResult>;
+export type IngestPresigned = (principal: Principal, upload: SentUpload) => Promise<IngestResult>;
 
 /** @see IngestPresigned */
 export function makeIngestPresigned(deps: IngestDependencies): IngestPresigned {

@@ -65,7 +65,7 @@ export interface RetrieveImage {
    */
   rendition(principal: Principal, image: ImageRef, preset: string): Promise<RetrievedRendition>;
   /**
-   * Checks that the original exists and has the recorded size. If not, marks the image as damaged.
+   * Returns the original if it exists and has the recorded size. Otherwise, marks the image as damaged.
    * @throws {AppError} `image_not_found`, `rendition_not_ready`, `original_missing`.
    */
   original(principal: Principal, image: ImageRef): Promise<RetrievedOriginal>;
@@ -84,7 +84,10 @@ export function makeRetrieveImage(deps: Dependencies): RetrieveImage {
     return image;
   }
 
-  /** Also finds renditions of presets that are no longer configured, because their URLs may still be in use. */
+  /**
+   * Returns the image. If it has a rendition of the preset, the preset need not be configured any longer, because the
+   * rendition's URL may still be in use.
+   */
   async function findForPreset(
     principal: Principal,
     imageRef: ImageRef,
@@ -107,7 +110,7 @@ export function makeRetrieveImage(deps: Dependencies): RetrieveImage {
     // The preset was added after the renditions of this image had been created.
     if (!rendition && image.status === 'completed') return remake(image, preset);
     if (!rendition) throw noRendition(image, preset);
-    // Checking that the file exists would cost as much as sending it.
+    // Does not check that the file exists, because that would cost as much as sending the file.
     const redirect = redirectTo(rendition.storageKey);
     if (redirect) return { redirect };
     const etag = `"${rendition.contentHash.slice(0, 32)}"`;

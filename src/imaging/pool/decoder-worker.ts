@@ -19,7 +19,7 @@ export interface DecoderWorkerOptions extends Pick<ChildCommandOptions, 'launche
   /** Maximum resident memory of a busy child, in MB. */
   readonly memoryMb: number;
   readonly maxTasksPerChild: number;
-  /** Whether the child is killed after it has been idle for some time. `start` then starts a new child. */
+  /** Whether the child is killed after it has been idle for some time. Calling `start` later starts a new child. */
   readonly isSpare: boolean;
   readonly logger: Logger;
   readonly counters: PoolCounters;
