@@ -65,7 +65,9 @@ test.runIf(services.s3Endpoint)(
     const { body } = await uploadQueued(api.url, await uniquePicture());
     await proxy.resume();
     expect(await worker.exited).toBe(1);
-    expect(worker.log()).toMatch(/this process is exiting: This storage location does not contain the images/);
+    expect(worker.log()).toMatch(
+      /this process is exiting: This storage location does not contain the images/,
+    );
     expect(await call(`${api.url}/v1/images/${body.asset_id}`)).toMatchObject({
       body: { status: 'pending' },
     });
