@@ -109,8 +109,8 @@ test('counts requests and their durations by route, method and status', async ()
 test('counts a duration in the bucket whose upper bound equals the duration', async () => {
   const metrics = makeMetrics(sources);
   for (const seconds of [0, 0.001, 0.0011, 0.3, 31])
-    metrics.requestEnded({ method: 'GET', route: '/x', status: 200, seconds });
-  metrics.jobEnded({ kind: 'derive', outcome: 'completed', seconds: 0.2 });
+    metrics.recordRequest({ method: 'GET', route: '/x', status: 200, seconds });
+  metrics.recordJob({ kind: 'derive', outcome: 'completed', seconds: 0.2 });
   const { text } = await metrics.render();
   const makeSeriesName = (le: string) =>
     `vitrine_http_request_duration_seconds_bucket{le="${le}",method="GET",route="/x",status="200"}`;
