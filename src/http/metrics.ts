@@ -9,14 +9,14 @@ const unmatchedRouteLabel = 'none';
  * Counts every response by its route pattern, including responses that bypass Fastify. The pattern is captured when the
  * route is registered, because reading it from the request would cost more than the rest of the hook.
  */
-export function countRequests(app: FastifyInstance, metrics: Pick<Metrics, 'requestEnded'>): void {
+export function countRequests(app: FastifyInstance, metrics: Pick<Metrics, 'recordRequest'>): void {
   app.addHook('onRoute', (route) => {
     const pattern = route.url;
     const hooks = route.onResponse ?? [];
     route.onResponse = [
       ...(Array.isArray(hooks) ? hooks : [hooks]),
       (request, reply, done) => {
-        metrics.requestEnded({
+        metrics.recordRequest({
           method: request.method,
           route: pattern,
           status: reply.raw.statusCode,
@@ -30,7 +30,7 @@ export function countRequests(app: FastifyInstance, metrics: Pick<Metrics, 'requ
     if (request.is404) {
       const { method } = request;
       const seconds = reply.elapsedTime / 1_000;
-      metrics.requestEnded({ method, route: unmatchedRouteLabel, status: reply.raw.statusCode, seconds });
+      metrics.recordRequest({ method, route: unmatchedRouteLabel, status: reply.raw.statusCode, seconds });
     }
     done();
   });

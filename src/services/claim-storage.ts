@@ -2,7 +2,7 @@ import { Readable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { makeAvailabilityLog } from '../availability-log.ts';
 import type { InstallationQueries } from '../db/installation.ts';
-import { AppError, FileMissing, StartRefused } from '../errors.ts';
+import { AppError, FileMissing, StartupError } from '../errors.ts';
 import type { Logger } from '../model/logger.ts';
 import { installationKey } from '../storage/keys.ts';
 import type { Staging } from '../storage/staging.ts';
@@ -20,7 +20,7 @@ interface Dependencies {
  * the folder, bucket or prefix were wrong, or the disk were not mounted, every original would appear to be missing. If
  * storage belonged to a different database, every file would appear to be orphaned.
  * @returns true once storage is claimed; false if storage does not respond, in which case the caller should try again
- * @throws {StartRefused} if the database and storage do not belong together.
+ * @throws {StartupError} if the database and storage do not belong together.
  */
 export type ClaimStorage = () => Promise<boolean>;
 
@@ -37,10 +37,10 @@ export function makeClaimStorage(deps: Dependencies): ClaimStorage {
     try {
       await claim(deps);
       isClaimed = true;
-      availability.restored();
+      availability.reportSuccess();
     } catch (error) {
       if (!(error instanceof AppError)) throw error;
-      availability.lost(error.message);
+      availability.reportFailure(error.message);
     }
     return isClaimed;
   };
@@ -69,7 +69,7 @@ async function claim(deps: Dependencies): Promise<void> {
   const { id, isStorageMarked } = await installation.find();
   const markerId = (await readMarker(deps)) ?? (isStorageMarked ? undefined : await writeMarker(deps, id));
   const mismatch = describeMismatch(markerId, id);
-  if (mismatch) throw new StartRefused(`${mismatch.problem} ${mismatch.remedy}`);
+  if (mismatch) throw new StartupError(`${mismatch.problem} ${mismatch.remedy}`);
   if (!isStorageMarked) await installation.recordStorageMarked();
 }
 
@@ -117,7 +117,7 @@ const retryDelayMs = 500;
 export function whenStorageClaimed(
   claimStorage: ClaimStorage,
   onClaimed: () => void,
-  onMismatch: (error: StartRefused) => void,
+  onMismatch: (error: StartupError) => void,
 ): () => void {
   const stopController = new AbortController();
 
@@ -131,7 +131,7 @@ export function whenStorageClaimed(
       return await claimStorage();
     } catch (error) {
       // Any other error means that the database does not respond.
-      if (!(error instanceof StartRefused)) return false;
+      if (!(error instanceof StartupError)) return false;
       stopController.abort();
       onMismatch(error);
       return false;

@@ -44,13 +44,13 @@ export function makeLeaseKeeper({ jobs, queue, leaseSeconds, logger }: Dependenc
     const runningJobs = [...controllers.keys()];
     if (runningJobs.length === 0) return;
     const renewedJobs = await jobs.renewLeases(runningJobs, leaseSeconds);
-    availability.restored();
+    availability.reportSuccess();
     for (const job of runningJobs)
       if (!renewedJobs.has(job)) controllers.get(job)?.abort('its lease was lost');
   }
 
   const intervalMs = (leaseSeconds * 1000) / renewalsPerLease;
-  const timer = setInterval(() => void renew().catch(availability.lost), intervalMs);
+  const timer = setInterval(() => void renew().catch(availability.reportFailure), intervalMs);
   timer.unref();
 
   return {

@@ -14,7 +14,7 @@ import { ensureTenant, findTenant } from './tenants.ts';
 
 interface PresignDependencies {
   readonly tenants: TenantQueries;
-  readonly storage: Pick<Storage, 'direct'>;
+  readonly storage: Pick<Storage, 'directAccess'>;
   readonly maxUploadBytes: number;
 }
 
@@ -57,8 +57,8 @@ export function makePresignUpload({ tenants, storage, maxUploadBytes }: PresignD
   };
 }
 
-function requireDirectAccess({ direct }: Pick<Storage, 'direct'>): DirectAccess {
-  if (direct) return direct;
+function requireDirectAccess({ directAccess }: Pick<Storage, 'directAccess'>): DirectAccess {
+  if (directAccess) return directAccess;
   throw new AppError(
     'upload_not_offered',
     'Presigned uploads require STORAGE_TYPE=s3. Send the file to POST /v1/images instead.',
@@ -72,7 +72,7 @@ function toMiB(bytes: number): number {
 
 interface IngestDependencies {
   readonly tenants: Pick<TenantQueries, 'find'>;
-  readonly storage: Pick<Storage, 'direct' | 'remove'>;
+  readonly storage: Pick<Storage, 'directAccess' | 'remove'>;
   readonly staging: Pick<Staging, 'receive' | 'discard'>;
   readonly assertFreeSpace: AssertFreeSpace;
   readonly ingestUpload: IngestUpload;

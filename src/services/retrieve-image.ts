@@ -18,7 +18,7 @@ interface Dependencies {
   readonly jobs: Pick<JobQueries, 'requeue'>;
   readonly queue: Pick<WorkQueue, 'wake'>;
   readonly logger: Logger;
-  readonly storage: Pick<Storage, 'stat' | 'read' | 'readAll' | 'direct'>;
+  readonly storage: Pick<Storage, 'stat' | 'read' | 'readAll' | 'directAccess'>;
   readonly cache: RenditionCache;
   readonly presets: readonly Preset[];
   /** How long presigned URLs are valid; `undefined` if this process sends the files itself. */
@@ -75,7 +75,7 @@ export interface RetrieveImage {
 export function makeRetrieveImage(deps: Dependencies): RetrieveImage {
   const { images, storage, cache, presets } = deps;
   const remake = makeRemakeRendition(deps);
-  const redirectTo = makeRedirectTo(storage.direct, deps.redirectSeconds);
+  const redirectTo = makeRedirectTo(storage.directAccess, deps.redirectSeconds);
   const presetNames = presets.map(({ name }) => name);
 
   async function find(principal: Principal, imageRef: ImageRef): Promise<ImageWithRenditions> {
@@ -180,14 +180,14 @@ function throwOriginalMissing(error: unknown): never {
  * files.
  */
 function makeRedirectTo(
-  direct: DirectAccess | undefined,
+  directAccess: DirectAccess | undefined,
   seconds: number | undefined,
 ): (key: string) => Redirect | undefined {
-  if (!direct || seconds === undefined) return () => undefined;
+  if (!directAccess || seconds === undefined) return () => undefined;
   const maxAgeSeconds = Math.floor(seconds / 2);
   const cacheControl = `private, max-age=${maxAgeSeconds}`;
   return (key) => ({
     maxAgeSeconds,
-    createUrl: (options) => direct.presignRead(key, { ...options, seconds, cacheControl }),
+    createUrl: (options) => directAccess.presignRead(key, { ...options, seconds, cacheControl }),
   });
 }

@@ -19,7 +19,7 @@ interface Dependencies {
   readonly work: Readonly<
     Record<JobKind, (job: ClaimedJob, signal: AbortSignal, localPath?: string) => Promise<DerivationOutcome>>
   >;
-  readonly metrics: Pick<Metrics, 'jobEnded'>;
+  readonly metrics: Pick<Metrics, 'recordJob'>;
   readonly leases: LeaseKeeper;
   readonly completionEvents: Pick<CompletionEvents, 'publish'>;
   readonly queue: Pick<WorkQueue, 'wake'>;
@@ -56,7 +56,7 @@ export function makeRunJob(deps: Dependencies): RunJob {
     const startTime = performance.now();
     const outcome = await runOnce(deps, job, options);
     const seconds = (performance.now() - startTime) / 1000;
-    metrics.jobEnded({ kind: job.kind, outcome: outcome.state, seconds });
+    metrics.recordJob({ kind: job.kind, outcome: outcome.state, seconds });
     return outcome;
   };
 }

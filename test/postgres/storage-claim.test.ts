@@ -28,7 +28,10 @@ test('exits immediately if storage is not marked as belonging to the database', 
   expect(performance.now() - start).toBeLessThan(45_000);
 });
 
-/** Starts an API server with a bucket. Workers with `workerEnv` access the bucket through a proxy, which is stopped at first. */
+/**
+ * Starts an API server with a bucket. Workers with `workerEnv` access the bucket through a proxy, which is stopped at
+ * first.
+ */
 async function startWithStoppedProxy() {
   const env = await makeSharedEnvironment(s3Environment());
   const api = await startServer({ ...env, ENABLE_WORKER: 'false' }, await testFolder());
