@@ -47,7 +47,7 @@ async function prepare(size: number): Promise<Candidate> {
   const backEnd = await makeBackEnd();
   const database = await backEnd.open();
   await fillImages(database, size);
-  await makeQueries(database).usage.fold();
+  await makeQueries(database).usage.foldDeltas();
   await database.close();
   const server = await startVitrine(backEnd.environment);
   return { size, backEnd, server, times: [] };

@@ -13,7 +13,7 @@ export interface WorkQueue {
   wake(jobs: readonly DueJob[], delayMs?: number): void;
   /**
    * Calls `poll` when jobs of this kind may be due, until the returned function is called. `poll` must resolve only after the
-   * worker has had free capacity and has polled. A queue that sends each wake-up to a single process waits for this, so that
+   * worker has had free capacity and has polled. A queue that sends each wake-up to a single process waits for `poll`, so that
    * other processes receive the next wake-ups while this process is busy.
    */
   onWake(kind: JobKind, poll: () => Promise<void>): () => void;

@@ -77,8 +77,8 @@ async function awaitServer(pool: Pool, { waitMs }: PostgresSettings, logger: Log
       );
       return assertVersion(Number(rows[0]?.version));
     } catch (error) {
-      if (!isConnectionLost(error)) throw toDatabaseRefused(error);
-      if (performance.now() >= deadline) throw toDatabaseRefused(error, waitMs);
+      if (!isConnectionLost(error)) throw toDatabaseUnusable(error);
+      if (performance.now() >= deadline) throw toDatabaseUnusable(error, waitMs);
       if (attempt === 1)
         logger.warn(
           { code: errorCode(error) },
@@ -103,14 +103,14 @@ const remedies: Readonly<Record<string, string>> = {
   '3D000': 'Create the database, or set DATABASE_URL to an existing one.',
 };
 
-function toDatabaseRefused(error: unknown, waitedMs?: number): DatabaseUnusable {
+function toDatabaseUnusable(error: unknown, waitedMs?: number): DatabaseUnusable {
   if (error instanceof DatabaseUnusable) return error;
   const reason =
     error instanceof Error && error.message ? error.message : errorCode(error) || 'unknown reason';
   const summary = waitedMs
     ? `did not become available within ${waitedMs / 1000} s (DATABASE_WAIT_SECONDS)`
     : 'cannot be used';
-  const remedy = remedies[errorCode(error)] ?? 'Check DATABASE_URL, and that the server is running.';
+  const remedy = remedies[errorCode(error)] ?? 'Check DATABASE_URL and that the server is running.';
   return new DatabaseUnusable(`The database server ${summary}: ${reason}. ${remedy}`, {
     cause: error,
   });

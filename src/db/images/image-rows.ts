@@ -84,7 +84,7 @@ const nearDuplicatesColumn = sql<NearDuplicate[]>`coalesce((
     SELECT json_agg(json_build_object('id', pair.other_id, 'uuid', pair.uuid, 'distance', pair.distance,
       'difference', pair.difference, 'reason', pair.reason) ORDER BY pair.distance, pair.difference, pair.other_id)
     FROM (
-      SELECT near_duplicate.*, (SELECT other.uuid FROM images other WHERE other.id = near_duplicate.other_id AND other.deleted_at IS NULL LIMIT 1) AS uuid
+      SELECT near_duplicate.*, (SELECT i.uuid FROM images i WHERE i.id = near_duplicate.other_id AND i.deleted_at IS NULL LIMIT 1) AS uuid
       FROM (
         SELECT match_id AS other_id, distance, difference, reason FROM near_duplicates WHERE image_id = images.id
         UNION ALL

@@ -109,12 +109,12 @@ test('finds nothing similar to a zero vector', async () => {
   const vector = derivedFactsOf('vase').embedding.vector.map(() => 0);
   await jobs.complete(job, [], derivedFactsOf('blank', { embedding: { space: embeddingSpace, vector } }));
   const options = { limit: 10, threshold: 0.01 };
-  const toVase = await embeddings.similarToContent(shop.id, hashOf('vase'), embeddingSpace, options);
+  const toVase = await embeddings.findSimilarToContent(shop.id, hashOf('vase'), embeddingSpace, options);
   expect(toVase).toEqual({ matches: [], searchedCount: 1 });
-  const toBlank = await embeddings.similarToContent(shop.id, hashOf('blank'), embeddingSpace, options);
+  const toBlank = await embeddings.findSimilarToContent(shop.id, hashOf('blank'), embeddingSpace, options);
   expect(toBlank).toEqual({ matches: [], searchedCount: 1 });
   const vaseEmbedding = { space: embeddingSpace, vector: derivedFactsOf('vase').embedding.vector };
-  const toPicture = await embeddings.similarToPicture(shop.id, vaseEmbedding, '', options);
+  const toPicture = await embeddings.findSimilarToPicture(shop.id, vaseEmbedding, '', options);
   expect(toPicture.matches).toMatchObject([{ id }]);
   expect(toPicture.matches[0]?.score).toBeCloseTo(1, 3);
   expect(await embeddings.count(embeddingSpace)).toBe(2);
