@@ -7,8 +7,8 @@ import type { DueJob, JobKind } from '../model/job.ts';
 export interface WorkQueue {
   readonly kind: 'in-process' | 'postgres' | 'redis';
   /**
-   * Announces that these jobs are due now or after `delayMs`. Never fails or blocks. Callers need not announce more than a
-   * hundred jobs, because a worker that has been woken continues until no job is due.
+   * Announces that these jobs are due now or after `delayMs`. Never fails or blocks. Callers need not announce all jobs if
+   * there are more than a hundred, because a worker that has been woken continues until no job is due.
    */
   wake(jobs: readonly DueJob[], delayMs?: number): void;
   /**

@@ -18,7 +18,7 @@ export interface RedisConnection {
   close(): void;
 }
 
-/** Opens a connection that reconnects indefinitely. Logs when the server becomes unavailable and available again. */
+/** Opens a connection that reconnects indefinitely. Logs when the server becomes unavailable, and when it is available again. */
 export function openRedisConnection(url: string, logger: Logger): RedisConnection {
   const { host } = new URL(url);
   // Without a connection, messages fail immediately instead of waiting, because a late message would be useless.
@@ -110,8 +110,8 @@ async function sendHeartbeat(client: Redis): Promise<void> {
 }
 
 /**
- * Starts to reconnect the client whenever the server accepts a connection but never responds. No other timeout covers this
- * case. Returns a function that stops this.
+ * Reconnects the client whenever the server accepts the connection but never responds. No other timeout covers this case.
+ * Returns a function that ends the checks.
  */
 export function watchHandshake(client: {
   readonly status: string;

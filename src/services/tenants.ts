@@ -73,10 +73,10 @@ export interface Usage {
 /** @see Usage */
 export function makeUsage({ usage }: { readonly usage: UsageQueries }): Usage {
   return {
-    tenants: (principal) => usage.listTenants(principal),
+    tenants: (principal) => usage.listByTenant(principal),
     overall: (principal) => usage.readOverall(principal),
     async tenant(principal, name) {
-      const found = isTenantName(name) ? await usage.findTenant(principal, name) : undefined;
+      const found = isTenantName(name) ? await usage.findByTenant(principal, name) : undefined;
       if (found) return found;
       throw new AppError('tenant_not_found', `There is no tenant ${JSON.stringify(name.slice(0, 80))}.`);
     },

@@ -54,7 +54,7 @@ const operations: Record<string, () => Promise<unknown>> = {
     await purging.remove(candidate!, { unusedWithMinAgeDays: 0 });
   },
   'the overall usage': () => usage.readOverall(unrestrictedPrincipal),
-  'a tenant’s usage': () => usage.findTenant(unrestrictedPrincipal, 'tenant-7'),
+  'a tenant’s usage': () => usage.findByTenant(unrestrictedPrincipal, 'tenant-7'),
   'a neighbour search': () => fingerprints.findNeighbours(5, derivedFactsOf('x').fingerprint, 20, ''),
   'a similarity search for a small tenant': () =>
     embeddings.findSimilarToPicture(5, { space: embeddingSpace, vector: [1, 0, 0] }, '', {

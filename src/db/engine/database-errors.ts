@@ -48,7 +48,7 @@ export function isConnectionLost(error: unknown): boolean {
   return lostConnectionMessages.test(message) || stalePlanMessage.test(message);
 }
 
-/** Converts expected errors, such as an unreachable server, to an `AppError`. Returns other errors unchanged. */
+/** Converts an expected error, such as a lost connection, to an `AppError`. Returns any other error unchanged. */
 export function toAppError(error: unknown): unknown {
   if (error instanceof AppError) return error;
   const code = errorCode(error);

@@ -10,7 +10,9 @@ export interface PostgresSettings {
   /** Contains the password, so it must not appear in logs or error messages. */
   readonly url: string;
   readonly poolSize: number;
+  /** Timeout for opening a connection. */
   readonly connectMs: number;
+  /** Timeout for executing a statement, and for waiting for a lock. */
   readonly statementMs: number;
   /** How long startup waits for a server that cannot be reached. */
   readonly waitMs: number;

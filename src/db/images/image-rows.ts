@@ -9,8 +9,8 @@ import type { Schema } from '../schema.ts';
 /** A row of `images` with its tenant's name. */
 export type ImageRow = Schema['images'] & { readonly tenant: string };
 
-/** A row of `images` with its renditions and near-duplicates. */
-type CompleteRow = ImageRow & Pick<ImageWithRenditions, 'renditions' | 'nearDuplicates'>;
+/** An `ImageRow` with the image's renditions and near-duplicates. */
+type RowWithRenditions = ImageRow & Pick<ImageWithRenditions, 'renditions' | 'nearDuplicates'>;
 
 /** Selects matching images that the principal may see. `tail` may contain `ORDER BY`, `LIMIT` and `FOR UPDATE`. */
 export async function selectImages(
@@ -26,13 +26,13 @@ export async function selectImages(
 }
 
 /** Selects images like `selectImages`, with their renditions and near-duplicates. */
-export async function selectCompleteImages(
+export async function selectImagesWithRenditions(
   db: Queryable,
   principal: Pick<Principal, 'tenantId'>,
   condition: RawBuilder<unknown>,
   tail = sql``,
 ): Promise<ImageWithRenditions[]> {
-  const { rows } = await sql<CompleteRow>`
+  const { rows } = await sql<RowWithRenditions>`
     SELECT images.*, tenants.name AS tenant, ${renditionsColumn} AS renditions, ${nearDuplicatesColumn} AS "nearDuplicates"
     FROM images JOIN tenants ON tenants.id = images.tenant_id
     WHERE ${isVisibleTo(principal, 'images.tenant_id')} AND ${condition} ${tail}`.execute(db);

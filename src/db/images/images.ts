@@ -5,7 +5,7 @@ import type { Page, PageRequest } from '../../model/page.ts';
 import type { Principal } from '../../model/principal.ts';
 import type { Database, Queryable } from '../database.ts';
 import { allOf, isAfterCursor, isVisibleTo, limitTo, buildPage } from '../lists.ts';
-import { identifiedBy, selectCompleteImages, selectImages } from './image-rows.ts';
+import { identifiedBy, selectImagesWithRenditions, selectImages } from './image-rows.ts';
 
 /** Filter for a list of images. All given fields must match. */
 export interface ImageFilter {
@@ -29,7 +29,7 @@ export type ImageQueries = ReturnType<typeof makeImageQueries>;
 export function makeImageQueries({ sql: db }: Database) {
   return {
     async find(principal: Principal, ref: ImageRef): Promise<ImageWithRenditions | undefined> {
-      return (await selectCompleteImages(db, principal, andNotDeleted(identifiedBy(ref))))[0];
+      return (await selectImagesWithRenditions(db, principal, andNotDeleted(identifiedBy(ref))))[0];
     },
 
     /** Finds an image without its renditions. This is a single key look-up, for hot paths. */
@@ -76,7 +76,7 @@ export function makeImageQueries({ sql: db }: Database) {
         WHERE ${isVisibleTo(principal, 'images.tenant_id')} AND ${andNotDeleted(matchesFilter(filter))}
           AND ${isAfterCursor(page, 'images.id')}
         ORDER BY images.id DESC ${limitTo(page)})`;
-      const images = await selectCompleteImages(
+      const images = await selectImagesWithRenditions(
         db,
         principal,
         andNotDeleted(isOnPage),

@@ -49,9 +49,9 @@ export function makeUsageQueries({ sql: db }: Database) {
 
   return {
     /** Returns the usage of each tenant, ordered by tenant name. */
-    listTenants: (principal: Principal): Promise<TenantUsage[]> => readUsage(principal),
+    listByTenant: (principal: Principal): Promise<TenantUsage[]> => readUsage(principal),
 
-    async findTenant(principal: Principal, name: string): Promise<TenantUsage | undefined> {
+    async findByTenant(principal: Principal, name: string): Promise<TenantUsage | undefined> {
       return (await readUsage(principal, name))[0];
     },
 

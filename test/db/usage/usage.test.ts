@@ -39,12 +39,12 @@ const shopUsage = {
 const noStates = { pending: 0, processing: 0, completed: 0, failed: 0 };
 
 test('counts the images, renditions and bytes of a tenant', async () => {
-  expect(await usage.findTenant(unrestrictedPrincipal, 'shop')).toEqual(shopUsage);
+  expect(await usage.findByTenant(unrestrictedPrincipal, 'shop')).toEqual(shopUsage);
 });
 
 test('does not count content that is uploaded again', async () => {
   await makeJobQueries(database).enqueueUpload(uploadOf(shop.id, 'vase', { bytes: 1000 }));
-  expect(await usage.findTenant(unrestrictedPrincipal, 'shop')).toEqual(shopUsage);
+  expect(await usage.findByTenant(unrestrictedPrincipal, 'shop')).toEqual(shopUsage);
 });
 
 test('lists a tenant without images with zero counts, and returns nothing for an unknown tenant', async () => {
@@ -56,16 +56,16 @@ test('lists a tenant without images with zero counts, and returns nothing for an
     bytesByPreset: {},
     imagesByStatus: noStates,
   };
-  expect(await usage.listTenants(unrestrictedPrincipal)).toEqual([
+  expect(await usage.listByTenant(unrestrictedPrincipal)).toEqual([
     { tenantId: emptyTenant.id, tenant: 'empty', ...noUsage },
     shopUsage,
   ]);
-  expect(await usage.findTenant(unrestrictedPrincipal, 'unknown')).toBeUndefined();
+  expect(await usage.findByTenant(unrestrictedPrincipal, 'unknown')).toBeUndefined();
 });
 
 test('does not count deleted images', async () => {
   await makeDeletionQueries(database).softDelete(unrestrictedPrincipal, { id: vaseId }, false);
-  expect(await usage.findTenant(unrestrictedPrincipal, 'shop')).toEqual({
+  expect(await usage.findByTenant(unrestrictedPrincipal, 'shop')).toEqual({
     ...shopUsage,
     images: 1,
     renditions: 0,
@@ -91,7 +91,7 @@ test('adds up the usage of all tenants by tenant, preset and status', async () =
 
 test('returns only the usage of the principal’s tenant', async () => {
   const boundPrincipal = { ...unrestrictedPrincipal, tenantId: emptyTenant.id };
-  expect((await usage.listTenants(boundPrincipal)).map(({ tenant }) => tenant)).toEqual(['empty']);
-  expect(await usage.findTenant(boundPrincipal, 'shop')).toBeUndefined();
+  expect((await usage.listByTenant(boundPrincipal)).map(({ tenant }) => tenant)).toEqual(['empty']);
+  expect(await usage.findByTenant(boundPrincipal, 'shop')).toBeUndefined();
   expect((await usage.readOverall(boundPrincipal)).imagesByTenant).toEqual({ empty: 0 });
 });
