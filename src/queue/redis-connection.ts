@@ -18,7 +18,7 @@ export interface RedisConnection {
   close(): void;
 }
 
-/** Opens a connection that reconnects indefinitely. Logs when the server becomes unavailable, and when it is available again. */
+/** Opens a connection that reconnects indefinitely. Logs when the server becomes unavailable or available. */
 export function openRedisConnection(url: string, logger: Logger): RedisConnection {
   const { host } = new URL(url);
   // Without a connection, messages fail immediately instead of waiting, because a late message would be useless.

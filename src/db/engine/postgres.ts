@@ -14,7 +14,7 @@ export interface PostgresSettings {
   readonly connectMs: number;
   /** Timeout for executing a statement, and for waiting for a lock. */
   readonly statementMs: number;
-  /** How long startup waits for a server that cannot be reached. */
+  /** How long startup waits for the server to become available. */
   readonly waitMs: number;
 }
 
@@ -61,7 +61,7 @@ function makePool({ url, poolSize, connectMs, statementMs }: PostgresSettings, l
     query_timeout: statementMs + 2_000,
     types: typeParsers,
   });
-  // Without these listeners, the process would exit when the server closes a connection, whether idle or in use.
+  // Without these listeners, the process would exit when the server closes an idle or a checked-out connection.
   pool.on('error', (error) =>
     logger.warn({ code: errorCode(error) }, `a connection to the database was closed: ${error.message}`),
   );

@@ -25,7 +25,7 @@ export async function selectImages(
   return rows.map(toImage);
 }
 
-/** Selects images like `selectImages`, with their renditions and near-duplicates. */
+/** Works like `selectImages`, but also selects the images' renditions and near-duplicates. */
 export async function selectImagesWithRenditions(
   db: Queryable,
   principal: Pick<Principal, 'tenantId'>,

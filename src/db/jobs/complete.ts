@@ -173,7 +173,7 @@ async function completeJob(
   return row && { ...toImage(row), renditions: row.renditions ?? [], nearDuplicates };
 }
 
-/** SQL expression that locks the job's content, because only one of several images with this content may own the files. */
+/** SQL expression that locks the job's content. Otherwise, two images completed concurrently could both own its files. */
 function lockJobContent({ original, tenantId }: ClaimedJob): RawBuilder<unknown> {
   return original ? contentLock(tenantId, original.contentHash) : sql`1`;
 }
@@ -185,7 +185,7 @@ function updateJob(job: ClaimedJob): RawBuilder<unknown> {
     FROM locked_content WHERE ${heldBy(job)} RETURNING jobs.image_id, jobs.tenant_id`;
 }
 
-/** Selects rows for new renditions. Marks files that another image owns as shared. */
+/** Selects rows for new renditions. Marks a rendition as shared if another image owns its file. */
 function selectNewRenditions(renditions: readonly NewRendition[]): RawBuilder<unknown> {
   return sql`
     SELECT completed_job.image_id, rendition.*, is_owned_elsewhere(rendition."storageKey", completed_job.image_id)
@@ -215,8 +215,8 @@ function upsertRenditions(rows: RawBuilder<unknown>): RawBuilder<unknown> {
 
 /**
  * Transfers each file that the image owned and has just replaced. The oldest image that shares the file becomes its owner. A
- * file is skipped if another image already owns it. This occurs if the image has been deleted, because a deletion makes another
- * image the owner, but leaves the deleted image marked as an owner.
+ * file is skipped if another image already owns it. This occurs if the image has been deleted, because a deletion makes
+ * another image the owner, but leaves the deleted image marked as an owner.
  */
 function transferReplacedFiles(): RawBuilder<unknown> {
   return sql`
@@ -239,7 +239,10 @@ function updateImage(donorId: number | undefined): RawBuilder<unknown> {
     FROM completed_job WHERE images.id = completed_job.image_id RETURNING images.*`;
 }
 
-/** SQL expression for the image whose job made the renditions: the donor's own donor unless deleted, otherwise the donor. */
+/**
+ * SQL expression for the image whose job made the renditions. This is the donor's own donor if it has one that is not deleted,
+ * and otherwise the donor.
+ */
 function selectOriginalDonor(donorId: number | undefined): RawBuilder<unknown> {
   return donorId === undefined
     ? sql`NULL`

@@ -28,9 +28,9 @@ export interface EnqueuedUrl {
 export function makeEnqueueUrlQueries({ sql: db }: Database) {
   return {
     /**
-     * Records URLs to import in one transaction. Inserts an image without content and a job for each new import, and adds
-     * each line's reference to its image. The policy determines whether a URL that was imported before is imported again.
-     * Returns one outcome per line.
+     * In one transaction, inserts an image without content and a job for each new import, and adds each reference to the image
+     * of its line. The policy determines whether a URL that was imported before is imported again. Returns one outcome per
+     * line.
      */
     enqueueUrls: (
       lines: readonly UrlLine[],

@@ -6,7 +6,7 @@ import type { VectorSupport } from '../engine/vectors.ts';
 import { type Content, lockImageAndFiles } from '../images/content-lock.ts';
 import { removeImage } from '../images/removal.ts';
 import { isVisibleTo } from '../lists.ts';
-import { summarizeDeletedImages } from './deleted-summary.ts';
+import { summarizeDeletedImages } from './deleted-images-summary.ts';
 
 /** Which unused images to select. */
 export interface UnusedFilter {
@@ -74,7 +74,7 @@ export function makePurgeQueries(
       return rows[0]?.count ?? 0;
     },
 
-    /** Lists the names of up to 20 tenants that have images but never used references. All of their images look unused. */
+    /** Lists the names of up to 20 tenants that have images but have never used references. All their images look unused. */
     async listTenantsWithoutReferences(tenantId: number | null): Promise<string[]> {
       const { rows } = await sql<{ name: string }>`
         SELECT t.name FROM tenants t

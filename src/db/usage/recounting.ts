@@ -80,7 +80,10 @@ export function makeRecountQueries({ sql: db }: Database) {
   };
 }
 
-/** Reads pages of images, newest first, until a page is empty. `lastId` is the smallest id on a page, or `null` if empty. */
+/**
+ * Reads pages of images, newest first, until a page is empty. A page's `lastId` is its smallest image id, or `null` if the
+ * page is empty.
+ */
 async function* readPages<Page extends { readonly lastId: number | null }>(
   readPage: (beforeId: number) => Promise<Page>,
 ): AsyncGenerator<Page> {

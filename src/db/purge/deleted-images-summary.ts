@@ -3,7 +3,7 @@ import type { Queryable } from '../database.ts';
 import { isVisibleTo } from '../lists.ts';
 
 /** What a purge of deleted images would remove. */
-export interface DeletedSummary {
+export interface DeletedImagesSummary {
   readonly cutoff: Date;
   readonly images: number;
   /** Number of renditions created before the cutoff. Includes the renditions of images that are not deleted. */
@@ -20,8 +20,8 @@ export async function summarizeDeletedImages(
   db: Queryable,
   tenantId: number | null,
   days: number,
-): Promise<DeletedSummary> {
-  const { rows } = await sql<Omit<DeletedSummary, 'renditionsFound'>>`
+): Promise<DeletedImagesSummary> {
+  const { rows } = await sql<Omit<DeletedImagesSummary, 'renditionsFound'>>`
     WITH purge_cutoff AS MATERIALIZED (SELECT now() - make_interval(days => ${days}::int) AS cutoff)
     SELECT purge_cutoff.cutoff, count(i.id) AS images, coalesce(sum(i.purge_renditions), 0) AS "renditionsToDelete",
       coalesce(sum(i.purge_bytes) FILTER (WHERE NOT i.has_relatives), 0)::bigint AS bytes
