@@ -135,7 +135,7 @@ test('finds a promoted duplicate by its content', async () => {
   const copyId = await addCopy('vase');
   await softDelete(firstId);
   expect((await catalog.images.findByContent(shop.id, hashOf('vase')))?.id).toBe(copyId);
-  await expect(upload('vase')).rejects.toThrow('vase is known');
+  await expect(upload('vase')).rejects.toThrow('vase is already known');
 });
 
 test('leaves exactly one first image per content after twenty concurrent deletions and restorations', async () => {

@@ -140,5 +140,5 @@ test('promotes the oldest duplicate when an unused first image is purged', async
   const copyId = await addCopy('vase');
   await purge(firstId);
   expect((await catalog.images.findByContent(shop.id, hashOf('vase')))?.id).toBe(copyId);
-  await expect(upload('vase')).rejects.toThrow('vase is known');
+  await expect(upload('vase')).rejects.toThrow('vase is already known');
 });
