@@ -7,7 +7,7 @@ RUN npm ci --omit=dev --no-audit --no-fund
 
 FROM node:24.21.0-bookworm-slim
 WORKDIR /app
-# With more arenas, glibc does not return the memory of decoded pictures to the system.
+# With more malloc arenas, glibc does not return the memory of decoded pictures to the system.
 ENV NODE_ENV=production \
     MALLOC_ARENA_MAX=2 \
     HOST=0.0.0.0 \

@@ -22,7 +22,7 @@ export interface BackEnd {
 /** URL of the PostgreSQL server, from `BENCH_DATABASE_URL`; `undefined` for the embedded database. */
 export const benchDatabaseUrl = process.env['BENCH_DATABASE_URL'];
 
-/** Creates a data folder and, with `BENCH_DATABASE_URL`, a database on that server. */
+/** Creates a data folder and, if `BENCH_DATABASE_URL` is set, a database on that PostgreSQL server. */
 export async function makeBackEnd(): Promise<BackEnd> {
   const folder = await mkdtemp(join(tmpdir(), 'vitrine-bench-'));
   const database = benchDatabaseUrl === undefined ? undefined : await createDatabase(benchDatabaseUrl);
@@ -48,13 +48,13 @@ const silentLogger = { debug: discard, info: discard, warn: discard, error: disc
 
 async function createDatabase(serverUrl: string): Promise<{ url: string; drop: () => Promise<void> }> {
   const name = `vitrine_bench_${randomBytes(6).toString('hex')}`;
-  await administer(serverUrl, `CREATE DATABASE ${name}`);
+  await executeStatement(serverUrl, `CREATE DATABASE ${name}`);
   const url = new URL(serverUrl);
   url.pathname = `/${name}`;
-  return { url: url.href, drop: () => administer(serverUrl, `DROP DATABASE ${name} WITH (FORCE)`) };
+  return { url: url.href, drop: () => executeStatement(serverUrl, `DROP DATABASE ${name} WITH (FORCE)`) };
 }
 
-async function administer(serverUrl: string, statement: string): Promise<void> {
+async function executeStatement(serverUrl: string, statement: string): Promise<void> {
   const client = new Client({ connectionString: serverUrl });
   await client.connect();
   try {

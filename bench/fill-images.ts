@@ -31,7 +31,7 @@ function makeStatements(count: number): string[] {
        SELECT n, CASE WHEN n % 2 = 0 THEN 1 ELSE 2 + (n / 2) % 19 END AS tenant,
          encode(sha256(n::text::bytea), 'hex') AS hash,
          now() - make_interval(secs => 60 * ${minutesApart} * (${count} - n)) AS uploaded_at
-       FROM generate_series(1, ${count}) n) source`,
+       FROM generate_series(1, ${count}) n) uploads`,
     `INSERT INTO renditions (image_id, preset, recipe, storage_key, content_hash, bytes, width, height, quality, format,
        created_at)
      SELECT id, preset, '0123456789', 'renditions/' || tenant_id || '/' || left(content_hash, 2) || '/' || content_hash

@@ -7,7 +7,7 @@ import { makeQueries } from '../src/db/queries.ts';
 import { fillImages } from './fill-images.ts';
 import { startVitrine } from './programs.ts';
 
-const count = Number(process.argv[2] ?? 100_000);
+const imageCount = Number(process.argv[2] ?? 100_000);
 const rounds = 100;
 
 interface MeasuredRequest {
@@ -24,7 +24,7 @@ const lastMonth = new Date(Date.now() - 30 * 864e5).toISOString();
 const requests: readonly MeasuredRequest[] = [
   { name: 'list', path: '/v1/images', limitMs: 50 },
   { name: 'list, 100 per page', path: '/v1/images?limit=100', limitMs: 50 },
-  { name: 'list, half-way, by offset', path: `/v1/images?offset=${count / 2}`, limitMs: 50 },
+  { name: 'list, half-way, by offset', path: `/v1/images?offset=${imageCount / 2}`, limitMs: 50 },
   { name: 'list of a large tenant', path: '/v1/images?tenant=tenant-1', limitMs: 50 },
   { name: 'list of a small tenant', path: '/v1/images?tenant=tenant-7', limitMs: 50 },
   { name: 'list of failed images', path: '/v1/images?status=failed', limitMs: 50 },
@@ -51,7 +51,7 @@ const requests: readonly MeasuredRequest[] = [
 async function main(): Promise<number> {
   const folder = await mkdtemp(join(tmpdir(), 'vitrine-lists-'));
   try {
-    await fill(join(folder, 'db'));
+    await fillDatabase(join(folder, 'db'));
     const server = await startVitrine({ DATA_DIR: folder });
     try {
       return await measureAll(server.baseUrl);
@@ -63,11 +63,11 @@ async function main(): Promise<number> {
   }
 }
 
-async function fill(directory: string): Promise<void> {
-  console.log(`Filling a database with ${count} images …`);
+async function fillDatabase(directory: string): Promise<void> {
+  console.log(`Filling a database with ${imageCount} images …`);
   const database = await openEmbeddedDatabase(directory);
   await migrate(database);
-  await fillImages(database, count);
+  await fillImages(database, imageCount);
   await makeQueries(database).usage.foldDeltas();
   await database.close();
 }

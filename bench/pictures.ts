@@ -4,7 +4,8 @@ import { planCatalog } from '../src/cli/seed/catalog-plan.ts';
 import { drawPicture } from '../src/cli/seed/draw-picture.ts';
 
 /**
- * Draws `count` different product pictures as JPEG files of `longSide` pixels. Every call returns the same pictures.
+ * Draws `count` different product pictures as JPEG files whose longer side has `longSide` pixels. Every call returns
+ * the same pictures.
  */
 export async function drawPictures(count: number, longSide = 1200): Promise<Buffer[]> {
   // Each product has at least five pictures.

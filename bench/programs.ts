@@ -16,7 +16,7 @@ export interface StartedServer {
 const startTimeoutMs = 30_000;
 const stopTimeoutMs = 10_000;
 
-/** Finds the programs that are not installed. */
+/** Returns those of `programs` that are not installed. */
 export async function findMissingPrograms(programs: readonly string[]): Promise<string[]> {
   const installedFlags = await Promise.all(programs.map((program) => isInstalled(program)));
   return programs.filter((_, index) => !installedFlags[index]);
@@ -56,7 +56,7 @@ export interface StartedProcess {
   readonly stop: () => Promise<void>;
 }
 
-/** Starts a program that shares the output of the benchmark. */
+/** Starts a program that writes to the benchmark's standard output and standard error. */
 export function startProcess(
   program: string,
   args: readonly string[],
@@ -64,7 +64,7 @@ export function startProcess(
 ): StartedProcess {
   const child = spawn(program, args, { env, stdio: ['ignore', 'inherit', 'inherit'] });
   const exit = once(child, 'exit');
-  // Stops the program if the benchmark is interrupted.
+  // The program must not keep running after the benchmark has ended.
   const terminate = () => child.kill('SIGTERM');
   process.once('exit', terminate);
   return {
@@ -98,7 +98,7 @@ export async function startServer(
   return { baseUrl, stop };
 }
 
-/** Starts `vitrine serve` with these settings on a free port, and waits until it is healthy. */
+/** Starts `vitrine serve` on a free port with the settings in `environment`. Waits until the server is healthy. */
 export async function startVitrine(environment: Readonly<Record<string, string>>): Promise<StartedServer> {
   const port = await findFreePort();
   return startServer(process.execPath, ['src/main.ts', 'serve'], `http://127.0.0.1:${port}`, '/v1/healthz', {

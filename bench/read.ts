@@ -7,11 +7,15 @@ import { makeApiClient } from '../src/cli/api-client.ts';
 import { findMissingPrograms, findFreePort, run, startServer } from './programs.ts';
 
 const rounds = 3;
-const seconds = 8;
+const secondsPerRun = 8;
 const connections = 32;
+/** Size of a typical zoom rendition of a product picture. */
 const targetBytes = 106_000;
 
-/** Compares how many requests per second Vitrine serves for a cached rendition and nginx for the same file. */
+/**
+ * Compares the number of requests per second for the same JPEG, which Vitrine serves as a cached rendition and nginx
+ * serves as a file.
+ */
 async function main(): Promise<number> {
   const missingPrograms = await findMissingPrograms(['nginx', 'wrk']);
   if (missingPrograms.length > 0) {
@@ -57,7 +61,7 @@ async function startNginx(folder: string, file: Buffer) {
   return startServer('nginx', args, `http://127.0.0.1:${port}`, '/zoom.jpg');
 }
 
-/** Returns a configuration that runs nginx in the foreground, with all paths in its own folder. */
+/** Returns a configuration that runs nginx in the foreground and keeps all its files in the folder `prefix`. */
 function makeNginxConfiguration(prefix: string, port: number): string {
   const paths = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi']
     .map((kind) => `  ${kind}_temp_path ${prefix}/${kind};`)
@@ -98,8 +102,8 @@ async function uploadPicture(baseUrl: string, folder: string): Promise<string> {
 }
 
 /**
- * Generates a smooth picture with grain. There is enough grain that a JPEG of 1200 × 1200 pixels with quality 85 is
- * about as large as a typical zoom rendition of a product picture.
+ * Generates a smooth picture with grain. The grain is increased until a JPEG of 1200 × 1200 pixels with quality 85 has
+ * the size of a typical zoom rendition, `targetBytes`.
  */
 async function makePicture(): Promise<Buffer> {
   const side = 1200;
@@ -108,10 +112,10 @@ async function makePicture(): Promise<Buffer> {
     .raw()
     .toBuffer();
   let picture = Buffer.alloc(0);
-  for (let strength = 0.05, size = 0; size < targetBytes && strength < 0.5; strength += 0.01) {
+  for (let strength = 0.05, jpegBytes = 0; jpegBytes < targetBytes && strength < 0.5; strength += 0.01) {
     const pixels = grain.map((value, index) => 170 + (value - 128) * strength + (index % (side * 3)) / 90);
     const image = sharp(pixels, { raw: { width: side, height: side, channels: 3 } });
-    size = (await image.clone().jpeg({ quality: 85 }).toBuffer()).length;
+    jpegBytes = (await image.clone().jpeg({ quality: 85 }).toBuffer()).length;
     picture = await image.jpeg({ quality: 95 }).toBuffer();
   }
   return picture;
@@ -125,7 +129,7 @@ async function download(url: string): Promise<Buffer> {
 
 async function compare(vitrineUrl: string, nginxUrl: string): Promise<void> {
   const size = (await download(nginxUrl)).length;
-  console.log(`${vitrineUrl}: ${size} bytes, ${connections} connections, ${seconds} s per run`);
+  console.log(`${vitrineUrl}: ${size} bytes, ${connections} connections, ${secondsPerRun} s per run`);
   const ratios: number[] = [];
   for (let round = 1; round <= rounds; round += 1) {
     const vitrine = await measureRequestsPerSecond(vitrineUrl);
@@ -139,7 +143,7 @@ async function compare(vitrineUrl: string, nginxUrl: string): Promise<void> {
 }
 
 async function measureRequestsPerSecond(url: string): Promise<number> {
-  const report = await run('wrk', ['-t1', `-c${connections}`, `-d${seconds}s`, url]);
+  const report = await run('wrk', ['-t1', `-c${connections}`, `-d${secondsPerRun}s`, url]);
   const failures = /(Socket errors|Non-2xx).*/.exec(report);
   if (failures) throw new Error(`wrk reports for ${url}: ${failures[0]}`);
   return Number(/Requests\/sec:\s+([\d.]+)/.exec(report)?.[1]);

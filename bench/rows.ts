@@ -11,7 +11,8 @@ import { median } from './upload.ts';
 
 /**
  * Measures only the database, without pictures: images recorded per second, bytes per image, and the duration of a
- * similarity search. Run `npm run bench:rows -- --images 100000`. If `BENCH_DATABASE_URL` is set, it uses that server.
+ * similarity search. Run `npm run bench:rows -- --images 100000`. If `BENCH_DATABASE_URL` is set, the benchmark uses
+ * that PostgreSQL server.
  */
 
 const { values } = parseArgs({

@@ -15,6 +15,6 @@ export async function upload(baseUrl: string, path: string, jpeg: Buffer, tenant
 
 /** Returns the median, or 0 if there are no numbers. */
 export function median(numbers: readonly number[]): number {
-  const sorted = numbers.toSorted((a, b) => a - b);
-  return sorted[Math.floor(sorted.length / 2)] ?? 0;
+  const sortedNumbers = numbers.toSorted((a, b) => a - b);
+  return sortedNumbers[Math.floor(sortedNumbers.length / 2)] ?? 0;
 }

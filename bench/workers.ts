@@ -5,18 +5,19 @@ import { median, upload } from './upload.ts';
 
 /**
  * Compares two setups on the same machine and PostgreSQL server: a single process, and an API process with two worker
- * processes. Measures how many queued uploads per second they process until all renditions exist. Both setups keep
- * running and are measured alternately, so that other load on the machine affects them equally. Run
+ * processes. Measures how many queued uploads per second each setup processes, until all renditions exist. Both setups
+ * keep running and are measured alternately, so that other load on the machine affects them equally. Run
  * `BENCH_DATABASE_URL=postgres://… npm run bench:workers`. If `BENCH_REDIS_URL` is set, Redis wakes the workers.
  */
 
 const pictureCount = 300;
-/**
- * Number of unmeasured rounds, during which the JIT compiles the code of all processes. Three processes need this many.
- */
+/** Number of unmeasured rounds. Three processes need this many until the JIT has compiled all code that they use. */
 const warmUpRounds = 12;
 const rounds = 9;
-/** Variation between medians of nine rounds on an idle machine. Individual rounds vary by 10 %. */
+/**
+ * Fraction by which the second setup may be slower. On an idle machine, medians of nine rounds vary by this fraction,
+ * and individual rounds vary by 10 %.
+ */
 const tolerance = 0.03;
 const concurrency = 8;
 
@@ -62,7 +63,7 @@ async function startApiAndWorkers(backEnd: BackEnd) {
 
 function makeEnvironment({ environment }: BackEnd, overrides: Record<string, string>): NodeJS.ProcessEnv {
   const queue = redisUrl === undefined ? {} : { REDIS_URL: redisUrl, QUEUE_NAME: `bench-${process.pid}` };
-  // Prevents the reuse of renditions, so that every picture is processed.
+  // `NEAR_DUPLICATES: 'flag'` prevents the reuse of renditions, so that every picture is processed.
   return {
     ...process.env,
     ...environment,
@@ -144,15 +145,15 @@ function report(runningSetups: readonly RunningSetup[]): number {
 
 /** Uploads all pictures concurrently and waits until every rendition exists. */
 async function ingest(baseUrl: string, tenant: string, pictures: readonly Buffer[]): Promise<void> {
-  const remaining = pictures.values();
+  const remainingPictures = pictures.values();
   const uploadRemaining = async () => {
-    for (const picture of remaining) await upload(baseUrl, '/upload/', picture, tenant);
+    for (const picture of remainingPictures) await upload(baseUrl, '/upload/', picture, tenant);
   };
   await Promise.all(Array.from({ length: concurrency }, uploadRemaining));
   for (;;) {
     const response = await fetch(`${baseUrl}/metrics/tenant/${tenant}`);
-    const { rendition_count: count } = (await response.json()) as { rendition_count: number };
-    if (count >= 3 * pictures.length) return;
+    const { rendition_count: renditionCount } = (await response.json()) as { rendition_count: number };
+    if (renditionCount >= 3 * pictures.length) return;
     await new Promise((resolve) => setTimeout(resolve, 25));
   }
 }

@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-// Plain JavaScript that any version of Node can run, so that it can report a version that is too old.
+// This file is plain JavaScript, so that old versions of Node can run it and report that they are too old.
 import { existsSync } from 'node:fs';
 import process from 'node:process';
 import { fileURLToPath } from 'node:url';
@@ -11,7 +11,8 @@ if (major < 24 || (major === 24 && minor < 12)) {
   );
   process.exit(1);
 }
-// A checkout runs its TypeScript source. The published package is compiled, because Node does not strip types in node_modules.
+// A checkout runs its TypeScript source. The published package is compiled, because Node does not strip types in
+// node_modules.
 const source = new URL('../src/main.ts', import.meta.url);
 const compiled = new URL('../dist/main.js', import.meta.url);
 const isPublished = fileURLToPath(import.meta.url).includes('node_modules');

@@ -12,7 +12,7 @@ import { fileURLToPath } from 'node:url';
  */
 
 const root = fileURLToPath(new URL('../', import.meta.url));
-/** PATH starts with this Node, because npm might otherwise run on a version that does not satisfy `engines`. */
+/** The folder of this Node is first in PATH, because npm might otherwise use a Node that does not satisfy `engines`. */
 const env = { ...process.env, PATH: [dirname(process.execPath), process.env['PATH']].join(delimiter) };
 const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { version: string };
 
@@ -45,7 +45,7 @@ function pack(folder: string): { readonly tarball: string; readonly files: reado
   return { tarball: join(folder, summary.filename), files: summary.files.map(({ path }) => path) };
 }
 
-/** Returns a sentence for each missing or unexpected file and each link to a file outside the package. */
+/** Returns a sentence for each missing or unexpected file, and for each link to a file outside the package. */
 function findFileProblems(files: readonly string[]): string[] {
   const links = files
     .filter((file) => file.endsWith('.md'))

@@ -6,14 +6,14 @@ import { readFileSync, writeFileSync } from 'node:fs';
  * machine. With `--check`, only reports missing entries.
  */
 
-interface Entry {
+interface LockEntry {
   version?: string;
   dev?: boolean;
   optionalDependencies?: Record<string, string>;
 }
 
 const path = new URL('../package-lock.json', import.meta.url);
-const lock = JSON.parse(readFileSync(path, 'utf8')) as { packages: Record<string, Entry> };
+const lock = JSON.parse(readFileSync(path, 'utf8')) as { packages: Record<string, LockEntry> };
 const systems = new Set(['android', 'darwin', 'linux', 'freebsd', 'win32', 'openharmony']);
 const processors = new Set(['arm', 'arm64', 'x64', 'ia32', 'ppc64', 'riscv64', 's390x', 'wasm32', 'loong64']);
 
@@ -21,14 +21,11 @@ function findMissingEntries(): [string, object][] {
   return Object.values(lock.packages).flatMap(({ optionalDependencies = {}, dev }) =>
     Object.entries(optionalDependencies)
       .filter(([name, version]) => !lock.packages[`node_modules/${name}`] && /^\d/.test(version))
-      .map(([name, version]): [string, object] => [
-        `node_modules/${name}`,
-        describePackage(name, version, dev),
-      ]),
+      .map(([name, version]): [string, object] => [`node_modules/${name}`, makeEntry(name, version, dev)]),
   );
 }
 
-function describePackage(name: string, version: string, dev: boolean | undefined): object {
+function makeEntry(name: string, version: string, dev: boolean | undefined): object {
   const nameParts = name.replace(/^@[^/]+\//, '').split('-');
   const cpu = nameParts.find((part) => processors.has(part));
   const os = nameParts.find((part) => systems.has(part));

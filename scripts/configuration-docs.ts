@@ -3,7 +3,7 @@ import { fileURLToPath } from 'node:url';
 import type { Setting } from '../src/config/setting.ts';
 import { settings } from '../src/config/settings.ts';
 
-/** Generates `docs/configuration.md` from the settings, or checks with `--check` that it is up to date. */
+/** Generates `docs/configuration.md` from the settings. With `--check`, only checks that the file is up to date. */
 
 const file = fileURLToPath(new URL('../docs/configuration.md', import.meta.url));
 
@@ -33,7 +33,8 @@ Every setting is an environment variable. No setting is required.
 
 - **Precedence.** Environment variables override the \`.env\` file in the working directory, which overrides the defaults.
   An empty or blank value means the default; in the environment, it also overrides the \`.env\` file.
-- **Aliases.** Some settings have aliases from older services. If several are set, the first in the table is used.
+- **Aliases.** Some settings have aliases from older services. If several names of a setting are set, the first one
+  in the table is used.
 - **\`.env\`.** One \`NAME=value\` per line; \`#\` starts a comment. The file is read once, at startup.
 - **Invalid values.** Startup fails with exit code 2 and a message that lists every invalid variable and what it accepts.
   Unknown variables are ignored.
@@ -52,9 +53,16 @@ PRESETS={"thumb":[100,100],"card":[400,400],"zoom":{"width":2000,"height":2000,"
 [Limits](limits.md) lists the limits that are not configurable.
 `;
 
-function formatRow({ name, aliases, fallback, fallbackWords, parser, about }: Setting<unknown>): string {
+function formatRow({
+  name,
+  aliases,
+  fallback,
+  fallbackDescription,
+  parser,
+  about,
+}: Setting<unknown>): string {
   const names = [name, ...aliases].map((variable) => `\`${variable}\``).join(', ');
-  const defaultValue = fallbackWords ?? (fallback === undefined ? 'not set' : `\`${fallback}\``);
+  const defaultValue = fallbackDescription ?? (fallback === undefined ? 'not set' : `\`${fallback}\``);
   const cells = [names, defaultValue, parser.accepts, about];
   return `| ${cells.map((cell) => cell.replaceAll('|', String.raw`\|`)).join(' | ')} |`;
 }

@@ -5,14 +5,14 @@ import { loadConfig } from '../src/config.ts';
 import { makeHttpServer } from '../src/http/server.ts';
 import type { HttpDependencies } from '../src/http/route-plugin.ts';
 
-/** Generates `docs/openapi.json` from the routes, or checks with `--check` that it is up to date. */
+/** Generates `docs/openapi.json` from the routes. With `--check`, only checks that the file is up to date. */
 
 const file = fileURLToPath(new URL('../docs/openapi.json', import.meta.url));
 
 /** Generates the document for the default configuration. The services are empty, because no route is called. */
 async function generateDocument(): Promise<string> {
-  const parts = { services: {}, metrics: {} } as unknown as HttpDependencies;
-  const app = makeHttpServer(loadConfig({}), pino({ level: 'silent' }), parts);
+  const dependencies = { services: {}, metrics: {} } as unknown as HttpDependencies;
+  const app = makeHttpServer(loadConfig({}), pino({ level: 'silent' }), dependencies);
   await app.ready();
   const document = app.swagger();
   await app.close();

@@ -31,7 +31,8 @@ export interface App {
   /** Handles a request that a serverless host has received. */
   handle(request: IncomingMessage, response: ServerResponse): Promise<void>;
   /**
-   * Runs due jobs until none are left, for at most `milliseconds`. A short-lived process calls this instead of `work`.
+   * Runs due jobs until none are left or `milliseconds` have passed. A short-lived process calls this instead of
+   * `work`.
    */
   workFor(milliseconds: number): Promise<void>;
   /** Runs the sweeps that are due. A short-lived process calls this instead of `work`. */
@@ -44,7 +45,7 @@ export interface App {
 
 /**
  * Creates all components of the app. With the embedded database, locks the data folder until the app is closed.
- * @param exitOnFailure called once a failure that only a restart can repair has been logged
+ * @param exitOnFailure called after a failure that only a restart can repair has been logged
  */
 export async function makeApp(
   config: Config,
@@ -98,7 +99,7 @@ function composeComponents(config: Config, logger: FastifyBaseLogger, resources:
     config,
     logger,
   });
-  // There are twice as many jobs as decoders, so that the decoders stay busy while other pictures are stored.
+  // Twice as many derive jobs as decoders may run, because a job that stores its renditions does not use a decoder.
   const capacities = { derive: 2 * config.worker.concurrency, import: config.imports.concurrency };
   const { leaseSeconds } = config.worker;
   const workers = jobKinds.map((kind) =>

@@ -3,9 +3,9 @@ import type { Logger } from './model/logger.ts';
 /** Logs once when a dependency becomes unavailable, and once when it is available again. */
 export interface AvailabilityLog {
   /** Call this on every failure. Only the first of several consecutive failures is logged. */
-  readonly lost: (error: unknown) => void;
+  readonly reportFailure: (error: unknown) => void;
   /** Call this on every success. Only the first success after a failure is logged. */
-  restored(): void;
+  reportSuccess(): void;
   isLost(): boolean;
 }
 
@@ -16,13 +16,13 @@ export function makeAvailabilityLog(
 ): AvailabilityLog {
   let isLost = false;
   return {
-    lost(error) {
+    reportFailure(error) {
       if (isLost) return;
       isLost = true;
       const reason = typeof error === 'string' ? ` (${error})` : '';
       logger[messages.level]({ err: error }, `${messages.lost}${reason}`);
     },
-    restored() {
+    reportSuccess() {
       if (!isLost) return;
       isLost = false;
       logger.info({}, messages.restored);

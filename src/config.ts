@@ -32,7 +32,7 @@ export interface Config extends PlainSections {
   readonly queue: QueueConfig;
   readonly storage: StorageConfig;
   readonly presets: readonly Preset[];
-  /** Warnings about settings that have no effect, one sentence each. */
+  /** Warnings for the log, for example about settings that have no effect; one sentence each. */
   readonly warnings: readonly string[];
   /** Warnings about the server's exposure to other machines, one sentence each. */
   readonly exposureWarnings: readonly string[];
@@ -56,7 +56,7 @@ export type Environment = Readonly<Record<string, string | undefined>>;
 
 /**
  * Reads the configuration from `env`. Unknown variables are ignored.
- * @throws {ConfigError} that lists every invalid variable and what it accepts.
+ * @throws {ConfigError} that lists every invalid variable and what the variable accepts.
  */
 export function loadConfig(env: Environment): Config {
   const problems: string[] = [];

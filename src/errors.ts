@@ -135,7 +135,10 @@ interface ErrorRow {
   readonly family?: ErrorFamily;
 }
 
-/** An earlier code that has been split into several codes. Responses contain both, because clients may check for it. */
+/**
+ * An earlier code that has been split into several codes. Responses contain both the family and the specific code,
+ * because older clients check for the family.
+ */
 export type ErrorFamily = 'picture_damaged';
 
 /** The machine-readable code of an error. */
@@ -148,13 +151,15 @@ export function errorFamily(code: string | null): ErrorFamily | null {
   return row.family ?? null;
 }
 
-/** Returns the codes that a filter selects: every code in the family, or only `code` itself. */
-export function codesMatching(code: string): string[] {
+/**
+ * Returns the codes that a filter by `code` selects: every code in the family if `code` is a family, otherwise `code`.
+ */
+export function findMatchingCodes(code: string): string[] {
   const family = Object.keys(errorTable).filter((member) => errorFamily(member) === code);
   return family.length > 0 ? family : [code];
 }
 
-/** An error with a code. `message` is shown to users and states the cause, including any limit and actual value. */
+/** An error with a code. `message` is shown to users and states the cause, including any limit and the actual value. */
 export class AppError extends Error {
   readonly code: ErrorCode;
   override readonly name = 'AppError';
@@ -197,8 +202,8 @@ export class FileMissing extends Error {
 }
 
 /** Thrown if the process must not start. The message explains why and what to do. */
-export class StartRefused extends Error {
-  override readonly name: string = 'StartRefused';
+export class StartupError extends Error {
+  override readonly name: string = 'StartupError';
 }
 
 /** Returns `error` if it is an `AppError`; otherwise wraps it as `internal_error`, which exposes no details. */

@@ -3,7 +3,7 @@ export class TimeoutError extends Error {
   override readonly name = 'TimeoutError';
 }
 
-/** Waits for `work` for at most `ms` milliseconds, but does not cancel it. @throws {TimeoutError} */
+/** Waits at most `ms` milliseconds for `work`. Does not cancel `work` after that. @throws {TimeoutError} */
 export async function withTimeout<T>(work: Promise<T>, ms: number): Promise<T> {
   const { promise: timeout, reject } = Promise.withResolvers<never>();
   const timer = setTimeout(() => reject(new TimeoutError(`timed out after ${ms} ms`)), ms);

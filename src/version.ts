@@ -7,11 +7,11 @@ const packageJson = JSON.parse(readFileSync(new URL('../package.json', import.me
 /** The version of Vitrine, from its package.json. */
 export const version = packageJson.version;
 
-/** Whether version `installed` is at least version `required`. Ignores a suffix after a hyphen. */
+/** Whether version `installed` is at least version `required`. Ignores a suffix such as `-rc.1`. */
 export function isAtLeast(installed: string, required: string): boolean {
-  const [numbers, minimums] = [parseVersion(installed), parseVersion(required)];
-  for (const [index, minimum] of minimums.entries()) {
-    const difference = (numbers[index] ?? 0) - minimum;
+  const [installedParts, requiredParts] = [parseVersion(installed), parseVersion(required)];
+  for (const [index, requiredPart] of requiredParts.entries()) {
+    const difference = (installedParts[index] ?? 0) - requiredPart;
     if (difference !== 0) return difference > 0;
   }
   return true;

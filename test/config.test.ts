@@ -156,7 +156,7 @@ test('accepts a preset as a number, a pair or an object', () => {
     '{"a":1.5}',
   ];
   for (const text of [...invalid, '{"a":20000}', '{"a":{"width":1,"height":1,"quality":101}}', '{"a":1,'])
-    expect(problemsOf({ PRESETS: text })[0], text).toMatch(/^PRESETS: .*it accepts a JSON object/);
+    expect(problemsOf({ PRESETS: text })[0], text).toMatch(/^PRESETS: .*Accepted: a JSON object/);
 });
 
 test('overrides only the thumb preset with THUMBNAIL_SIZE', () => {

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { AppError, codesMatching, errorFamily } from '../src/errors.ts';
+import { AppError, findMatchingCodes, errorFamily } from '../src/errors.ts';
 import { toProblem } from '../src/http/responses/problems.ts';
 
 const familyCodes = ['picture_cut', 'picture_corrupt', 'picture_unsupported', 'picture_unreadable'] as const;
@@ -20,7 +20,7 @@ test('assigns every error code for an undecodable picture to the family that old
 });
 
 test('expands a family to all of its codes, and any other code to itself', () => {
-  expect(codesMatching('picture_damaged')).toEqual([...familyCodes, 'picture_damaged']);
-  expect(codesMatching('picture_cut')).toEqual(['picture_cut']);
-  expect(codesMatching('a_code_of_another_version')).toEqual(['a_code_of_another_version']);
+  expect(findMatchingCodes('picture_damaged')).toEqual([...familyCodes, 'picture_damaged']);
+  expect(findMatchingCodes('picture_cut')).toEqual(['picture_cut']);
+  expect(findMatchingCodes('a_code_of_another_version')).toEqual(['a_code_of_another_version']);
 });

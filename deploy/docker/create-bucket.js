@@ -1,4 +1,4 @@
-// Creates the bucket in S3_BUCKET unless it exists. Waits if the store is still starting.
+// Creates the bucket whose name is in S3_BUCKET, unless it exists. Waits if the store is still starting.
 import process from 'node:process';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { CreateBucketCommand, HeadBucketCommand, S3Client } from '@aws-sdk/client-s3';
@@ -19,7 +19,8 @@ async function ensureBucket() {
 }
 
 /**
- * Retries `task` for up to a minute, because the store may not be ready. Does not retry if it rejects the access key.
+ * Retries `task` for up to a minute, because the store may not be ready. Does not retry if the store rejects
+ * the request.
  */
 async function retry(task) {
   for (const deadline = Date.now() + timeoutMs; ; await sleep(1_000)) {

@@ -28,6 +28,6 @@ async function isHealthy(port) {
 const { PORT = '8000', WORKER_PORT } = process.env;
 const ports = WORKER_PORT ? [PORT, WORKER_PORT] : [PORT];
 const results = await Promise.all(ports.map(isHealthy));
-const responses = results.filter((result) => result !== undefined);
-if (responses.length === 0) print(`Nothing is listening on ${ports.join(' or ')}.`);
-process.exitCode = responses.length > 0 && responses.every(Boolean) ? 0 : 1;
+const knownResults = results.filter((result) => result !== undefined);
+if (knownResults.length === 0) print(`Nothing is listening on ${ports.join(' or ')}.`);
+process.exitCode = knownResults.length > 0 && knownResults.every(Boolean) ? 0 : 1;

@@ -7,13 +7,13 @@ import type { WorkQueue } from '../queue/queue.ts';
 import type { Storage } from '../storage/storage.ts';
 
 /**
- * Chooses the drivers for database, queue and storage. Only this file imports drivers. It imports each driver on
- * demand, because loading all of them would make startup several times slower.
+ * Chooses the drivers for the database, the queue and storage. Each driver is imported on demand, because loading all
+ * drivers would make startup several times slower.
  */
 
 /**
  * Opens the database. Its schema may be outdated or missing.
- * @param onBroken called once a failure of the embedded database has been logged; the process should then exit
+ * @param onBroken called after a failure of the embedded database has been logged; the process should then exit
  */
 export async function openDatabase(
   { database }: Pick<Config, 'database'>,
@@ -35,7 +35,7 @@ export async function openDatabase(
   return openPostgresDatabase(database, logger);
 }
 
-/** Opens the queue. Does not fail if its server does not respond, because workers also poll. */
+/** Opens the queue. Does not fail if the queue's server does not respond, because workers also poll for jobs. */
 export async function openQueue(
   { queue, database }: Pick<Config, 'queue' | 'database'>,
   logger: Logger,

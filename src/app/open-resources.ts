@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import type { Config } from '../config.ts';
-import { isBelow, describeOpenPictureFolder, makePrivate } from '../data-folder/private-folder.ts';
+import { isBelow, describeExposedPictureFolder, makePrivate } from '../data-folder/private-folder.ts';
 import { migrate } from '../db/engine/migrate.ts';
 import { makeQueries } from '../db/queries.ts';
 import { makeFetcher } from '../fetcher/fetch-picture.ts';
@@ -35,7 +35,7 @@ export async function openResources(config: Config, logger: Logger, onBroken: ()
     warnIfPicturesAreExposed(config, logger);
     cleanup.defer(() => storage.close());
     const staging = makeStaging(storage.stagingDirectory);
-    // No other process uses the folder, so a crash must have left these files behind.
+    // No other process uses the staging folder, so a crash must have left its files behind.
     if (isOnlyProcess(config)) await staging.sweep(0);
     const { database, queries } = await openMigratedDatabase(config, logger, onBroken);
     cleanup.defer(() => database.close());
@@ -57,12 +57,12 @@ export async function openResources(config: Config, logger: Logger, onBroken: ()
   }
 }
 
-/** Whether no other process can use the same data, because only one process can open the embedded database. */
+/** Whether this process is the only one that uses the data: only one process can open the embedded database. */
 export function isOnlyProcess({ database }: Pick<Config, 'database'>): boolean {
   return database.kind === 'embedded';
 }
 
-/** Returns the folder for decoder inputs. It is in the staging folder, so that originals can be hard-linked into it. */
+/** Returns the folder for decoder inputs: a subfolder of the staging folder, so that originals can be hard-linked. */
 function getDecoderDirectory({ storage }: Config): string {
   const staging = storage.kind === 'local' ? join(storage.path, localStagingName) : storage.stagingPath;
   return join(staging, 'decoders');
@@ -75,10 +75,7 @@ async function openMigratedDatabase(config: Config, logger: Logger, onBroken: ()
     // The embedded database sets file modes itself and ignores the process's umask.
     if (config.database.kind === 'embedded') makePrivate(config.database.path);
     if (!vectors.isAvailable) {
-      logger.warn(
-        {},
-        `${vectors.reason}. Until then, similarity search is unavailable; everything else works.`,
-      );
+      logger.warn({}, `Similarity search is unavailable, but everything else works: ${vectors.reason}.`);
     }
     return { database, queries: makeQueries(database, vectors) };
   } catch (error) {
@@ -89,13 +86,13 @@ async function openMigratedDatabase(config: Config, logger: Logger, onBroken: ()
 
 function warnIfPicturesAreExposed({ storage, dataDir }: Config, logger: Logger): void {
   if (storage.kind !== 'local') return;
-  const warning = describeOpenPictureFolder(storage.path, dataDir);
+  const warning = describeExposedPictureFolder(storage.path, dataDir);
   if (warning !== undefined) logger.warn({}, warning);
 }
 
 /**
- * Returns the subfolders of the data folder that contain many files, except for the database folder, which is made
- * private once the database is open.
+ * Returns the subfolders of the data folder that may contain many files. Omits the database folder, which is made
+ * private after the database has been opened.
  */
 export function findLargeFolders({ dataDir, storage }: Config): string[] {
   const path = storage.kind === 'local' ? storage.path : storage.stagingPath;

@@ -24,18 +24,21 @@ export interface Command {
   /** Whether the command accepts positional arguments. */
   readonly acceptsInputs?: boolean;
   /**
-   * Runs the command and returns its exit code, by default 0. Loads its modules on demand, so that other commands start
-   * faster.
+   * Runs the command. Returns the exit code, or nothing if the command succeeded. Loads the command's modules on
+   * demand, so that other commands start faster.
    */
   run(config: Config, values: OptionValues, inputs: readonly string[]): Promise<number | void>;
 }
 
-const url: Option = {
+const urlOption: Option = {
   type: 'string',
   description: 'URL of the server; default: the server that uses DATA_DIR.',
 };
-const tenant: Option = { type: 'string', description: `Tenant of the images; default: ${defaultTenant}.` };
-const concurrency: Option = {
+const tenantOption: Option = {
+  type: 'string',
+  description: `Tenant of the images; default: ${defaultTenant}.`,
+};
+const concurrencyOption: Option = {
   type: 'string',
   description: 'Number of concurrent uploads, 1 to 64; default: 4.',
 };
@@ -81,9 +84,9 @@ export const commands: Readonly<Record<string, Command>> = {
     description: 'Import images from this machine. Safe to repeat.',
     acceptsInputs: true,
     options: {
-      url,
-      tenant,
-      concurrency,
+      url: urlOption,
+      tenant: tenantOption,
+      concurrency: concurrencyOption,
       queued: { type: 'boolean', description: 'Upload all files first, then wait until they are processed.' },
       json: { type: 'boolean', description: 'Print the summary as JSON.' },
     },
@@ -94,7 +97,7 @@ export const commands: Readonly<Record<string, Command>> = {
     description:
       'Permanently remove deleted or unused images and their files. Without --confirm, only report what would be removed.',
     options: {
-      url,
+      url: urlOption,
       tenant: { type: 'string', description: 'With --unused: purge only images of this tenant.' },
       unused: { type: 'boolean', description: 'Purge images without references instead of deleted images.' },
       days: {
@@ -116,9 +119,9 @@ export const commands: Readonly<Record<string, Command>> = {
     description:
       'Generate and import a sample catalog, including duplicates, near-duplicates and a corrupt file.',
     options: {
-      url,
-      tenant,
-      concurrency,
+      url: urlOption,
+      tenant: tenantOption,
+      concurrency: concurrencyOption,
       products: { type: 'string', description: 'Number of products, 1 to 500; default: 12.' },
       seed: {
         type: 'string',
@@ -148,12 +151,12 @@ async function importPictures(
 }
 
 async function seedSampleCatalog(config: Config, values: OptionValues): Promise<number> {
-  const products = readNumber(values, 'products', 12, 500);
+  const productCount = readNumber(values, 'products', 12, 500);
   const { runSeedCommand } = await import('./seed/seed-command.ts');
   return withServer(config, values, (sharedOptions) =>
     runSeedCommand({
       ...sharedOptions,
-      products,
+      productCount,
       seed: readText(values, 'seed') ?? '1',
       keepDirectory: readText(values, 'keep'),
     }),

@@ -14,7 +14,7 @@ import { join } from 'node:path';
 import { loadEnvFile } from 'node:process';
 
 /** The environment variables of this process. */
-export interface Environment {
+export interface ProcessEnvironment {
   readonly variables: NodeJS.ProcessEnv;
   /** A warning for the log if other processes can still read secrets in this process's environment block. */
   readonly warning: string | undefined;
@@ -28,11 +28,11 @@ const reexecutedMarker = 'VITRINE_SECRETS_ON_STDIN';
  * `.env` file.
  *
  * Every process of the same user can read the initial environment block of a running process in `/proc/<pid>/environ`.
- * Removing a variable later does not change that block. If it contains secrets, this function re-executes the program
- * without them and does not return. The process id stays the same, so supervisors are unaffected. The re-executed
- * program restores the secrets to `process.env`, which stores new values on the heap.
+ * Removing a variable later does not change that block. If the block contains secrets, this function re-executes the
+ * program without them and does not return. The process id stays the same, so supervisors are unaffected. The
+ * re-executed program restores the secrets to `process.env`, which stores new values on the heap.
  */
-export function readEnvironment(): Environment {
+export function readEnvironment(): ProcessEnvironment {
   // oxlint-disable-next-line node/no-process-env -- see above
   const variables = process.env;
   const isReexecuted = variables[reexecutedMarker] !== undefined;
@@ -42,16 +42,16 @@ export function readEnvironment(): Environment {
   return { variables, warning };
 }
 
-const secretNames =
+const secretNamePattern =
   /SECRET|PASSWORD|PASSWD|PASSPHRASE|TOKEN|CREDENTIAL|PRIVATE|(^|_)(API|ACCESS)?_?KEYS?($|_)/i;
-const secretValues = /:\/\/\S*:\S*@|[?&;\s]password=/i;
+const secretValuePattern = /:\/\/\S*:\S*@|[?&;\s]password=/i;
 
 /** Returns the variables that are probably secrets, because of their name or a password in their value. */
 export function findSecrets(variables: NodeJS.ProcessEnv): Record<string, string> {
   return Object.fromEntries(
     Object.entries(variables).filter((entry): entry is [string, string] => {
       const [name, value = ''] = entry;
-      return value !== '' && (secretNames.test(name) || secretValues.test(value));
+      return value !== '' && (secretNamePattern.test(name) || secretValuePattern.test(value));
     }),
   );
 }
@@ -60,7 +60,7 @@ export function findSecrets(variables: NodeJS.ProcessEnv): Record<string, string
 function reexecuteWithout(secrets: Record<string, string>, variables: NodeJS.ProcessEnv): string | undefined {
   const names = Object.keys(secrets);
   if (names.length === 0) return undefined;
-  const obstacle = findObstacle() ?? replaceStdin(JSON.stringify(secrets));
+  const obstacle = findReexecutionObstacle() ?? replaceStdin(JSON.stringify(secrets));
   if (obstacle !== undefined) {
     return `Other processes of this user, such as a compromised decoder, can read ${names.join(', ')} in the environment of this process, because ${obstacle}.`;
   }
@@ -78,13 +78,13 @@ function reexecuteWithout(secrets: Record<string, string>, variables: NodeJS.Pro
  * Returns the reason why re-execution is impossible, if there is one. This must be checked first, because a failing
  * execve aborts the process.
  */
-function findObstacle(): string | undefined {
+function findReexecutionObstacle(): string | undefined {
   if (process.platform === 'win32' || process.execve === undefined) {
     return 'this system cannot re-execute a running process';
   }
   // If a supervisor forked this process, execve would close the IPC channel between them, and Node does not start
   // without it.
-  if (process.send !== undefined) return 'it would lose its IPC channel if it were re-executed';
+  if (process.send !== undefined) return 'the process would lose its IPC channel if it were re-executed';
   if (!isExecutable(process.execPath)) return `${process.execPath} is not executable`;
   return undefined;
 }
@@ -117,7 +117,7 @@ function replaceStdin(text: string): string | undefined {
     if (fd !== undefined) closeSync(fd);
   }
   openSync('/dev/null', 'r');
-  return 'no file for passing them on could be created in /dev/shm or the temporary folder';
+  return 'no temporary file for these variables could be created in /dev/shm or the temporary folder';
 }
 
 function openUnlinked(folder: string): number | undefined {

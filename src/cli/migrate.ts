@@ -1,6 +1,6 @@
 import { openDatabase } from '../app/open-back-ends.ts';
 import type { Config } from '../config.ts';
-import { findHolder, lockDataFolder } from '../data-folder/lock.ts';
+import { findLockHolder, lockDataFolder } from '../data-folder/lock.ts';
 import { makePrivate } from '../data-folder/private-folder.ts';
 import { migrate } from '../db/engine/migrate.ts';
 import { makeLogger } from '../telemetry/logger.ts';
@@ -10,7 +10,7 @@ import type { Output } from './terminal.ts';
 /** Runs `vitrine migrate`: migrates the database to the latest schema, unless a running server has already done so. */
 export async function migrateDatabase(config: Config, output: Output): Promise<number> {
   if (config.database.kind === 'postgres') return migrateNow(config, output);
-  const holder = findHolder(config.dataDir);
+  const holder = findLockHolder(config.dataDir);
   if (holder) {
     output.write(`The running server (process ${holder.pid}) has already migrated the schema.\n`);
     return 0;

@@ -1,17 +1,17 @@
 import { parseArgs } from 'node:util';
 import { type Config, ConfigError, loadConfig } from '../config.ts';
 import { DataFolderInUse } from '../data-folder/lock.ts';
-import { StartRefused } from '../errors.ts';
+import { StartupError } from '../errors.ts';
 import { type Command, commands, UsageError } from './commands.ts';
-import type { Environment } from './environment.ts';
+import type { ProcessEnvironment } from './environment.ts';
 import { version } from '../version.ts';
-import { CommandRefused } from './server-connection.ts';
+import { CommandError } from './server-connection.ts';
 
 /** Exit codes for shells and supervisors. */
 const exitCodes = { success: 0, failure: 1, invalidUsage: 2 } as const;
 
 /** Runs the command that `args` specifies and returns the exit code. */
-export async function run(args: readonly string[], environment: Environment): Promise<number> {
+export async function run(args: readonly string[], environment: ProcessEnvironment): Promise<number> {
   const [name = 'help', ...commandArgs] = args;
   if (name === '--version' || name === 'version') return printVersion();
   const command = Object.hasOwn(commands, name) ? commands[name] : undefined;
@@ -36,7 +36,7 @@ function parseCommandArgs(command: Command, args: string[]) {
   }
 }
 
-function readConfig({ variables, warning }: Environment): Config {
+function readConfig({ variables, warning }: ProcessEnvironment): Config {
   const config = loadConfig(variables);
   return warning === undefined ? config : { ...config, warnings: [warning, ...config.warnings] };
 }
@@ -50,8 +50,8 @@ function reportError(name: string, error: unknown): number {
   if (
     error instanceof ConfigError ||
     error instanceof DataFolderInUse ||
-    error instanceof CommandRefused ||
-    error instanceof StartRefused ||
+    error instanceof CommandError ||
+    error instanceof StartupError ||
     isSystemError(error)
   ) {
     process.stderr.write(`${error.message}${describeRemedy(error)}\n`);

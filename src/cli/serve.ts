@@ -34,8 +34,8 @@ async function startServing(app: App, config: Config): Promise<void> {
 
 /**
  * Creates the app of a long-running process. Because startup may wait a long time for a database server, a stop signal
- * ends the process immediately. That is safe: no work is in progress yet, and a migration is a single transaction. The
- * startup of the embedded database is not interrupted.
+ * during startup ends the process immediately. That is safe: no work is in progress yet, and a migration is a single
+ * transaction. The startup of the embedded database is not interrupted.
  */
 export async function startApp(
   config: Config,

@@ -1,5 +1,5 @@
 import { type Config, makeLoopbackConfig } from '../config.ts';
-import { findHolder } from '../data-folder/lock.ts';
+import { findLockHolder } from '../data-folder/lock.ts';
 import { makeLogger } from '../telemetry/logger.ts';
 import { type ApiClient, makeApiClient } from './api-client.ts';
 import { exitOnFailure } from './stop-signals.ts';
@@ -47,14 +47,14 @@ export async function connectToServer(
 }
 
 function findServerUrl(dataDir: string): string | undefined {
-  const holder = findHolder(dataDir);
+  const holder = findLockHolder(dataDir);
   if (!holder || holder.url !== undefined) return holder?.url;
-  throw new CommandRefused(
+  throw new CommandError(
     `Process ${holder.pid} uses ${dataDir} but is not serving requests (it is starting or stopping, or it is a worker). Try again later, or specify a server with --url.`,
   );
 }
 
 /** Thrown if a command cannot run in the current state of the system. The message explains what to do. */
-export class CommandRefused extends Error {
-  override readonly name = 'CommandRefused';
+export class CommandError extends Error {
+  override readonly name = 'CommandError';
 }

@@ -7,10 +7,10 @@ const duplicateSignalMs = 1_000;
  */
 export function waitForStopSignal(): Promise<NodeJS.Signals> {
   const { promise, resolve } = Promise.withResolvers<NodeJS.Signals>();
-  let firstAt: number | undefined;
+  let firstSignalAt: number | undefined;
   const onSignal = (signal: NodeJS.Signals): void => {
-    firstAt ??= performance.now();
-    if (performance.now() - firstAt > duplicateSignalMs) process.exit(130);
+    firstSignalAt ??= performance.now();
+    if (performance.now() - firstSignalAt > duplicateSignalMs) process.exit(130);
     resolve(signal);
   };
   process.on('SIGTERM', onSignal);
@@ -18,7 +18,7 @@ export function waitForStopSignal(): Promise<NodeJS.Signals> {
   return promise;
 }
 
-/** Returns a signal that aborts on the first SIGINT or SIGTERM. A second one ends the process immediately. */
+/** Returns a signal that aborts on the first SIGINT or SIGTERM. A later second signal ends the process immediately. */
 export function abortOnInterrupt(): AbortSignal {
   const controller = new AbortController();
   void waitForStopSignal().then((signal) => controller.abort(signal));

@@ -53,7 +53,7 @@ function startBar(total: number, output: Output, format: (count: number) => stri
         return `${cliProgress.Format.BarFormat(progress, { ...options, barsize })}  ${line}`;
       },
       hideCursor: true,
-      // The caller handles interrupts. A second handler would conflict with it.
+      // The caller handles interrupts. A handler of the progress bar would conflict with the caller's handler.
       gracefulExit: false,
     },
     cliProgress.Presets.shades_classic,

@@ -7,7 +7,8 @@ import { waitForStopSignal } from './stop-signals.ts';
 
 /**
  * Runs `vitrine worker`: a worker without the API. Any number of workers can share a PostgreSQL server. The embedded
- * database allows only one process, so a worker can finish the jobs of a stopped server but not run at the same time.
+ * database allows only one process, so a worker can finish the jobs of a stopped server but cannot run at the same
+ * time as a server.
  */
 export async function runWorker(config: Config): Promise<void> {
   // Signal handlers are installed first, so that a signal during a long first startup also stops the process cleanly.

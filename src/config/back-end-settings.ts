@@ -24,20 +24,20 @@ export const databaseSettings = {
   }),
   name: optional('POSTGRES_DB', anyText, {
     about: 'Name of the database.',
-    fallbackWords: '`POSTGRES_USER`',
+    fallbackDescription: '`POSTGRES_USER`',
   }),
   poolSize: withDefault('DATABASE_POOL_SIZE', wholeNumber(2, 1_000), '10', {
     about:
       'Maximum number of pooled connections per process. Each process opens an additional connection to listen for wake-ups.',
   }),
   connectMs: withDefault('DATABASE_CONNECT_SECONDS', seconds(1, 300), '5', {
-    about: 'Maximum time to wait for a connection; after that, the request gets 503.',
+    about: 'Maximum time that a request waits for a database connection; after that, the request gets 503.',
   }),
   statementMs: withDefault('DATABASE_STATEMENT_SECONDS', seconds(1, 3_600), '30', {
-    about: 'Time limit for one statement; after that, the server cancels it.',
+    about: 'Time limit for one SQL statement; after that, the database server cancels the statement.',
   }),
   waitMs: withDefault('DATABASE_WAIT_SECONDS', seconds(0, 3_600), '60', {
-    about: 'How long to wait at startup for a server that does not accept connections yet.',
+    about: 'How long to wait at startup for a database server that does not accept connections yet.',
   }),
 } as const;
 
@@ -64,7 +64,7 @@ export const storageSettings = {
     aliases: ['STORAGE_BASE_PATH', 'THUMBFORGE_STORAGE_PATH'],
     about:
       'Folder of locally stored images. It must be the same for all processes. If it is outside `DATA_DIR`, new files inherit the permissions that the group and others have on it.',
-    fallbackWords: '`DATA_DIR/storage`',
+    fallbackDescription: '`DATA_DIR/storage`',
   }),
   bucket: optional('S3_BUCKET', anyText, { about: 'Bucket in which images are stored. It must exist.' }),
   region: withDefault('S3_REGION', anyText, 'us-east-1', {
@@ -75,15 +75,15 @@ export const storageSettings = {
   endpoint: optional('S3_ENDPOINT', s3Endpoint, {
     aliases: ['AWS_ENDPOINT_URL_S3', 'AWS_ENDPOINT_URL'],
     about: 'URL of the store.',
-    fallbackWords: "AWS's own",
+    fallbackDescription: 'AWS endpoint of the region',
   }),
   forcePathStyle: optional('S3_FORCE_PATH_STYLE', yesNo, {
     about: 'Whether URLs contain the bucket in the path instead of in the host name.',
-    fallbackWords: '`true` if `S3_ENDPOINT` is set',
+    fallbackDescription: '`true` if `S3_ENDPOINT` is set',
   }),
   prefix: withDefault('S3_PREFIX', s3Prefix, '', {
     about: 'Prefix of all keys, so that several installations can share a bucket.',
-    fallbackWords: 'none',
+    fallbackDescription: 'none',
   }),
   timeoutMs: withDefault('S3_TIMEOUT_SECONDS', seconds(1, 600), '5', {
     about:
@@ -102,6 +102,6 @@ export const storageSettings = {
   }),
   sweepLimit: withDefault('ORPHAN_BRAKE', fractionAndCount, '5%/10000', {
     about:
-      'Safety limit of sweeps. If more than this percentage or this number of all files appear to be orphaned, the sweep deletes none of them and reports the problem.',
+      'Safety limit of sweeps. If more than this percentage of all files, or more than this number of files, appear to be orphaned, the sweep deletes none of them and reports the problem.',
   }),
 } as const;

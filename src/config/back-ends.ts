@@ -74,7 +74,7 @@ export function composeStorage({ storage, data }: SettingValues): StorageConfig 
   };
 }
 
-/** Returns a sentence for each problem with the combination of settings. */
+/** Returns a sentence for each invalid combination of settings. */
 export function findBackEndProblems({ storage }: SettingValues): string[] {
   const lacksBucket = storage.type === 's3' && !storage.bucket;
   return lacksBucket ? ['S3_BUCKET: is not set; STORAGE_TYPE=s3 requires a bucket.'] : [];

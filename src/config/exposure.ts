@@ -38,7 +38,7 @@ function isLoopbackSetting(setting: string): boolean {
   return host !== undefined && isLoopbackHost(host);
 }
 
-/** Returns the token that confirms purges. `undefined` means that purges that require a token are rejected. */
+/** Returns the token that confirms purges. If it is `undefined`, purges that require a token are rejected. */
 export function composeConfirmToken({ purge }: SettingValues, { isExposed }: Exposure): string | undefined {
   return purge.confirmToken || (isExposed ? undefined : defaultConfirmToken);
 }
@@ -63,7 +63,7 @@ export function findExposureWarnings(
     );
   if (!isOnLoopback && server.allowedHosts.length === 0 && server.publicOrigin === undefined)
     warnings.push(
-      'ALLOWED_HOSTS is not set: requests for any host name are accepted, so a web page can reach this server under its own host name (DNS rebinding).',
+      'ALLOWED_HOSTS is not set: requests for any host name are accepted, so a web page can reach this server under the host name of the page (DNS rebinding).',
     );
   return warnings;
 }

@@ -10,14 +10,14 @@ export const networkList: Parser<readonly string[]> = {
   parse: (text) => splitList(text).map(parseNetwork),
 };
 
-/** Networks in CIDR notation, each with its allowed port. Without a port, every port is allowed. */
+/** Networks in CIDR notation, each optionally limited to one port. */
 export const allowedNetworkList: Parser<readonly AllowedNetwork[]> = {
   accepts:
     'comma-separated networks, each with an optional port, such as `10.1.2.3/32:9000,[fd00::/8]:443,10.2.0.0/16`, or `none`',
   parse: (text) => splitList(text).map(parseAllowedNetwork),
 };
 
-/** Parses a network and its port. If there is a port, an IPv6 network must be in brackets because of its colons. */
+/** Parses a network and its optional port. An IPv6 network with a port must be in brackets. */
 function parseAllowedNetwork(word: string): AllowedNetwork {
   const [, bracketedNetwork, plainNetwork, portText] =
     /^(?:\[([^\]]*)\]|([^:]*))(?::(\d+))?$/.exec(word) ?? [];

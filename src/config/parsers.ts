@@ -92,7 +92,7 @@ export const commandWords: Parser<readonly string[]> = {
   parse(text) {
     if (/["']/.test(text.replaceAll(/"[^"]*"|'[^']*'/g, ''))) throw new Error('contains an unclosed quote');
     const words = text.match(shellWord) ?? [];
-    return words.map((quoted) => quoted.replaceAll(/"([^"]*)"|'([^']*)'/g, '$1$2'));
+    return words.map((word) => word.replaceAll(/"([^"]*)"|'([^']*)'/g, '$1$2'));
   },
 };
 

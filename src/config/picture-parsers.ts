@@ -3,7 +3,7 @@ import { type PictureFormat, pictureFormats } from '../model/picture.ts';
 import type { Preset } from '../model/preset.ts';
 import type { Parser } from './parsers.ts';
 
-const extensions: Readonly<Record<string, PictureFormat>> = {
+const formatsByExtension: Readonly<Record<string, PictureFormat>> = {
   jpg: 'jpeg',
   jpeg: 'jpeg',
   jpe: 'jpeg',
@@ -21,15 +21,17 @@ const extensions: Readonly<Record<string, PictureFormat>> = {
 
 /** Picture formats, given as file extensions. */
 export const formatList: Parser<readonly PictureFormat[]> = {
-  accepts: `comma-separated extensions from ${Object.keys(extensions).join(', ')}`,
+  accepts: `comma-separated extensions from ${Object.keys(formatsByExtension).join(', ')}`,
   parse(text) {
     const words = text.toLowerCase().split(/[\s,;]+/);
-    const names = words.map((word) => word.replace(/^\./, '')).filter(Boolean);
-    const unknownNames = names.filter((word) => !Object.hasOwn(extensions, word));
-    if (unknownNames.length > 0)
-      throw new Error(`contains ${unknownNames.join(', ')}, which Vitrine does not support`);
-    if (names.length === 0) throw new Error('contains no format');
-    return pictureFormats.filter((format) => names.some((word) => extensions[word] === format));
+    const extensions = words.map((word) => word.replace(/^\./, '')).filter(Boolean);
+    const unknownExtensions = extensions.filter((extension) => !Object.hasOwn(formatsByExtension, extension));
+    if (unknownExtensions.length > 0)
+      throw new Error(`contains ${unknownExtensions.join(', ')}, which Vitrine does not support`);
+    if (extensions.length === 0) throw new Error('contains no format');
+    return pictureFormats.filter((format) =>
+      extensions.some((extension) => formatsByExtension[extension] === format),
+    );
   },
 };
 
@@ -52,7 +54,7 @@ const presetsSchema = z
   )
   .refine((presets) => Object.keys(presets).length > 0, 'there must be at least one preset')
   .refine((presets) => Object.keys(presets).length <= 16, 'there must be at most 16 presets')
-  .refine((presets) => !('original' in presets), '`original` is reserved for the original');
+  .refine((presets) => !('original' in presets), 'the name `original` is reserved for the uploaded file');
 
 /** JPEG quality of presets that do not set it. */
 export const defaultQuality = 85;

@@ -8,11 +8,11 @@ export interface Setting<T> {
   /** What the setting does, in Markdown. */
   readonly about: string;
   readonly parser: Parser<T>;
-  /** Text to parse if the variable is unset or empty. Without a fallback, the value is then `undefined`. */
+  /** Text to parse if the variable is unset or empty. If there is no fallback, the value is then `undefined`. */
   readonly fallback: string | undefined;
   /** Description of the default, if the default depends on the machine or on other settings. */
-  readonly fallbackWords?: string;
-  /** Whether the value may contain a secret, so that messages must not repeat it. */
+  readonly fallbackDescription?: string;
+  /** Whether the value may contain a secret. If so, messages must not contain the value. */
   readonly isSecret?: boolean;
 }
 
@@ -24,7 +24,7 @@ export type ValuesOf<S extends Section> = {
   readonly [Key in keyof S]: S[Key] extends Setting<infer T> ? T : never;
 };
 
-type SettingOptions = Pick<Setting<unknown>, 'about' | 'fallbackWords' | 'isSecret'> & {
+type SettingOptions = Pick<Setting<unknown>, 'about' | 'fallbackDescription' | 'isSecret'> & {
   aliases?: readonly string[];
 };
 
@@ -35,8 +35,8 @@ export function withDefault<T>(name: string, parser: Parser<T>, fallback: string
 
 /** A setting that may be unset. */
 export function optional<T>(name: string, parser: Parser<T>, options: SettingOptions) {
-  const orUndefined: Parser<T | undefined> = parser;
-  return { name, parser: orUndefined, fallback: undefined, aliases: [], ...options } satisfies Setting<
+  const optionalParser: Parser<T | undefined> = parser;
+  return { name, parser: optionalParser, fallback: undefined, aliases: [], ...options } satisfies Setting<
     T | undefined
   >;
 }

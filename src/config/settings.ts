@@ -70,7 +70,7 @@ export const settings = {
     ),
     publicOrigin: optional('PUBLIC_URL', publicOrigin, {
       about:
-        'URL that clients use if a proxy is in front of this server. Requests for its host are accepted, and pages from it may write.',
+        'URL at which clients reach this server through a proxy. Requests for the host of this URL are accepted, and pages from its origin may write.',
     }),
     allowedHosts: withDefault('ALLOWED_HOSTS', hostList, 'none', {
       about:
@@ -78,13 +78,13 @@ export const settings = {
     }),
     trustedProxies: withDefault('TRUSTED_PROXIES', networkList, 'none', {
       about:
-        'Networks of trusted proxies, in addition to this machine. Their connections are exempt from `MAX_CONNECTIONS_PER_ADDRESS`, and the log also contains the client address in their `X-Forwarded-For` header.',
+        'Networks of trusted proxies, in addition to this machine. Their connections are exempt from `MAX_CONNECTIONS_PER_ADDRESS`, and the log also contains the client address from the `X-Forwarded-For` header of their requests.',
     }),
   },
   data: {
     dir: withDefault('DATA_DIR', anyText, './data', {
       about:
-        'Folder of the embedded database, locally stored images and staging files. At startup, Vitrine makes it accessible only to its own user (mode 0700), so keep nothing else in it. With the embedded database, only one process can use it at a time.',
+        'Folder of the embedded database, locally stored images and staging files. At startup, Vitrine makes the folder accessible only to the user that it runs as (mode 0700), so keep nothing else in it. With the embedded database, only one process can use the folder at a time.',
     }),
   },
   database: databaseSettings,
@@ -97,7 +97,7 @@ export const settings = {
     }),
     concurrency: withDefault('WORKER_CONCURRENCY', wholeNumber(1, 256), cores, {
       about: 'Number of decoder workers, and therefore of images decoded concurrently.',
-      fallbackWords: 'number of processor cores',
+      fallbackDescription: 'number of processor cores',
     }),
     port: optional('WORKER_PORT', wholeNumber(0, 65_535), {
       about:
@@ -122,8 +122,8 @@ export const settings = {
     }),
     launcher: withDefault('DECODER_LAUNCHER', commandWords, '', {
       about:
-        'Command that starts each decoder worker in a sandbox, such as `unshare --net` or `bwrap`; `{folder}` expands to its input folder. See [decoder sandbox](decoder-sandbox.md).',
-      fallbackWords: 'not set',
+        'Command that starts each decoder worker in a sandbox, such as `unshare --net` or `bwrap`; `{folder}` expands to the input folder of the decoder worker. See [decoder sandbox](decoder-sandbox.md).',
+      fallbackDescription: 'not set',
     }),
   },
   uploads: {
@@ -133,7 +133,7 @@ export const settings = {
     }),
     maxPixels: withDefault('MAX_PIXELS', wholeNumber(1, 268_402_689), '70000000', {
       about:
-        'Maximum number of pixels (width × height); for an animation or a multi-page file, of the frame that is decoded.',
+        'Maximum number of pixels (width × height). For an animation or a multi-page file, the limit applies to the frame that is decoded.',
     }),
     maxAvifPixels: withDefault('MAX_AVIF_PIXELS', wholeNumber(1, 268_402_689), '24000000', {
       about:
@@ -213,8 +213,8 @@ export const settings = {
     confirmToken: optional('PURGE_CONFIRM_TOKEN', printableText, {
       isSecret: true,
       about:
-        'Token that confirms purges other than dry runs. If other machines can reach the server (`HOST`, `PUBLIC_URL`, `ALLOWED_HOSTS`), every purge requires it; otherwise only `/v1/purge` does.',
-      fallbackWords:
+        'Token that confirms purges other than dry runs. If other machines can reach the server (`HOST`, `PUBLIC_URL`, `ALLOWED_HOSTS`), every purge requires it; otherwise only `/v1/purge` requires it.',
+      fallbackDescription:
         '`DELETE_CONFIRMED` if only this machine can reach the server; otherwise purges are rejected',
     }),
   },
@@ -242,7 +242,8 @@ export const settings = {
         '`json`: one JSON object per line; `text`: human-readable lines; `auto`: text on a terminal, JSON elsewhere.',
     }),
     debug: optional('DEBUG', anyText, {
-      about: '`true`, `1`, `yes` or `on` means `LOG_LEVEL=debug`; other values are left to libraries.',
+      about:
+        '`true`, `1`, `yes` or `on` means `LOG_LEVEL=debug`; Vitrine ignores other values, because some libraries use the same variable.',
     }),
   },
 } as const satisfies Readonly<Record<string, Section>>;

@@ -34,13 +34,15 @@ export class DataFolderInUse extends Error {
   }
 }
 
-/** The holder is in a separate file, because Windows does not allow other processes to read a locked file. */
+/**
+ * The lock and its holder are in separate files, because Windows does not allow other processes to read a locked file.
+ */
 const lockPath = (folder: string) => join(folder, 'vitrine.lock');
 const holderPath = (folder: string) => join(folder, 'vitrine.pid');
 
 /**
  * Locks the data folder for this process. The kernel releases the lock when the process ends for any reason, even if it
- * remains as a zombie. The kernel never releases the lock of a suspended process. A pid file cannot guarantee either.
+ * remains as a zombie. The kernel never releases the lock of a suspended process. A pid file offers neither guarantee.
  * @throws {DataFolderInUse}
  */
 export function lockDataFolder(folder: string): DataFolderLock {
@@ -63,8 +65,8 @@ export function lockDataFolder(folder: string): DataFolderLock {
 }
 
 /**
- * Tries repeatedly for up to 100 ms, because `findHolder` in a different process may hold the lock for a moment. That
- * must not prevent a server from starting.
+ * Tries repeatedly for up to 100 ms, because `findLockHolder` in a different process may hold the lock for a moment.
+ * That must not prevent a server from starting.
  */
 function tryLockWithRetries(fd: number): boolean {
   for (let attempt = 0; attempt < 5; attempt++) {
@@ -75,7 +77,7 @@ function tryLockWithRetries(fd: number): boolean {
 }
 
 /** Returns the process that holds the lock, or `undefined` if the folder is not locked. */
-export function findHolder(folder: string): LockHolder | undefined {
+export function findLockHolder(folder: string): LockHolder | undefined {
   let fd: number;
   try {
     fd = openSync(lockPath(folder), 'r+');

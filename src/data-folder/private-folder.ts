@@ -11,7 +11,7 @@ const stickyBit = 0o1000;
 
 /**
  * How long startup waits for existing files to become private. The remaining files become private in the background.
- * Until then, the folders above them keep other users out.
+ * Until then, the data folder keeps other users out.
  */
 const defaultWaitMs = 200;
 
@@ -25,10 +25,10 @@ export interface Repair {
 }
 
 /**
- * Removes other users' permissions on the data folder, which already protects everything below it. Then also makes the
- * given subfolders private, because they may be moved or copied later. If the data folder was private before, skips
- * subfolders that are private too, because visiting every picture at each start would take too long. Logs a warning if
- * the data folder cannot be made private.
+ * Removes other users' permissions on the data folder. This protects all files in it. Then makes `subfolders` and
+ * their files private as well, because a subfolder may later be moved or copied. If the data folder was already
+ * private, skips private subfolders, because visiting every picture at each start would take too long. Logs a warning
+ * if the data folder cannot be made private.
  */
 export function protectDataFolder(
   folder: string,
@@ -37,14 +37,16 @@ export function protectDataFolder(
   maxWaitMs = defaultWaitMs,
 ): Repair {
   if (subfolders.length > 0) mkdirSync(folder, { recursive: true, mode: 0o700 });
-  const wasOpen = modeIfOpen(folder) !== undefined;
-  if (wasOpen && canMakePrivate(folder)) chmodIfAllowed(folder);
-  const warning = describeOpenFolder(folder);
+  const wasExposed = getModeIfExposed(folder) !== undefined;
+  if (wasExposed && canMakePrivate(folder)) chmodIfAllowed(folder);
+  const warning = describeExposedFolder(folder);
   if (warning !== undefined) logger.warn({}, warning);
   for (const name of ['vitrine.lock', 'vitrine.pid']) restrict(join(folder, name));
   // If other users could access the data folder, they may still have access to anything below it.
-  const openFolders = wasOpen ? subfolders : subfolders.filter((path) => modeIfOpen(path) !== undefined);
-  return repair(openFolders, maxWaitMs, logger);
+  const exposedFolders = wasExposed
+    ? subfolders
+    : subfolders.filter((path) => getModeIfExposed(path) !== undefined);
+  return repairModes(exposedFolders, maxWaitMs, logger);
 }
 
 /** Removes other users' permissions on a folder and everything below it. */
@@ -56,9 +58,9 @@ export function makePrivate(folder: string): void {
  * Returns a warning if other users can still access the data folder although startup tried to make it private.
  * Otherwise returns `undefined`.
  */
-function describeOpenFolder(folder: string): string | undefined {
+function describeExposedFolder(folder: string): string | undefined {
   if (!hasModes) return describeMissingModes(folder);
-  const mode = modeIfOpen(folder);
+  const mode = getModeIfExposed(folder);
   return (
     mode &&
     `Other users of this machine can access ${folder} (mode ${mode}), and this process cannot or must not change that: the folder belongs to a different user, is shared, or is on a file system without modes. Run chmod 700 ${folder} as its owner, or set DATA_DIR to a different folder.`
@@ -71,8 +73,8 @@ export function describeMissingModes(folder: string): string {
 }
 
 /** Returns a warning if other users can access a picture folder outside the data folder; otherwise `undefined`. */
-export function describeOpenPictureFolder(folder: string, dataDir: string): string | undefined {
-  const mode = modeIfOpen(folder);
+export function describeExposedPictureFolder(folder: string, dataDir: string): string | undefined {
+  const mode = getModeIfExposed(folder);
   if (mode === undefined || isBelow(folder, dataDir)) return undefined;
   return `Other users of this machine can access the picture folder ${folder} (mode ${mode}), and new files in it get the same permissions. If this is not intended, run chmod 700 ${folder}.`;
 }
@@ -81,13 +83,13 @@ export function describeOpenPictureFolder(folder: string, dataDir: string): stri
  * Returns the mode of a folder in octal digits if other users have permissions on it. Returns `undefined` if they have
  * none or the folder is missing.
  */
-export function modeIfOpen(folder: string): string | undefined {
+export function getModeIfExposed(folder: string): string | undefined {
   const mode = readMode(folder);
   if (!hasModes || mode === undefined || (mode & otherUsersBits) === 0) return undefined;
   return (mode & 0o7777).toString(8).padStart(4, '0');
 }
 
-/** Whether `path` is below `folder`. Both are absolute. */
+/** Whether `path` is below `folder`. Both paths are absolute. */
 export function isBelow(path: string, folder: string): boolean {
   const relativePath = relative(folder, path);
   return (
@@ -110,7 +112,7 @@ function readMode(path: string): number | undefined {
   }
 }
 
-/** Whether a folder may be made private. File-system roots and shared folders must not. */
+/** Whether a folder may be made private. File-system roots and shared folders must keep their modes. */
 export function canMakePrivate(folder: string): boolean {
   const realPath = realpathSync(folder);
   return realPath !== parse(realPath).root && ((readMode(realPath) ?? 0) & stickyBit) === 0;
@@ -120,11 +122,11 @@ function chmodIfAllowed(path: string): void {
   try {
     chmodSync(path, 0o700);
   } catch {
-    // The folder has a different owner, or the file system has no modes. The subsequent check reports that.
+    // The folder has a different owner, or the file system has no modes. The caller checks the mode and reports that.
   }
 }
 
-function repair(folders: readonly string[], maxWaitMs: number, logger: Logger): Repair {
+function repairModes(folders: readonly string[], maxWaitMs: number, logger: Logger): Repair {
   if (folders.length === 0) return { stop: () => undefined };
   const steps = restrictTrees(folders);
   const controller = new AbortController();
@@ -160,7 +162,7 @@ function* restrictTrees(folders: readonly string[]): Generator<void> {
 
 /**
  * Removes other users' permissions, one file or folder per step. Restricts a folder after its contents, so that an
- * interrupted repair leaves the folder open and the next start resumes it.
+ * interrupted repair leaves the folder accessible and the next start resumes the repair.
  */
 function* restrictTree(folder: string): Generator<void> {
   for (const entry of listEntries(folder)) {

@@ -24,12 +24,12 @@ interface DeniedAddress {
   readonly reason: string;
 }
 
-/** Whether the downloader may connect to an address and, if not, why. */
+/** Whether imports may connect to an address and, if not, why. */
 export type AddressClass = AllowedAddress | DeniedAddress;
 
 /**
  * Classifies an IPv4 address (in dotted-decimal notation) or an IPv6 address, together with a port. Every address that
- * is not known to be public is denied, because a blocklist allows whatever it omits.
+ * is neither exempt nor known to be public is denied.
  */
 export function classifyAddress(text: string, port: number, rules: AddressRules): AddressClass {
   // A zone ID selects a network interface of this machine.
@@ -37,7 +37,7 @@ export function classifyAddress(text: string, port: number, rules: AddressRules)
   const parsedAddress = parseAddress(text);
   const address = unmapIPv4(parsedAddress);
   const isExempt = rules.allowedNetworks.some(
-    (allowed) => (allowed.port ?? port) === port && isInNetwork(address, allowed.network),
+    ({ network, port: allowedPort = port }) => allowedPort === port && isInNetwork(address, network),
   );
   if (isExempt) return { kind: 'exempt', address: address.toString() };
   // Checks the address as written, because attackers use the IPv4-mapped form to bypass checks, and legitimate servers
@@ -46,7 +46,7 @@ export function classifyAddress(text: string, port: number, rules: AddressRules)
   return reason === undefined ? { kind: 'public', address: address.toString() } : deny(reason);
 }
 
-/** Whether imports may connect to `port` of any public address. */
+/** Whether imports may connect to `port` on every public address. */
 export function isWebPort(port: number): boolean {
   return port === 80 || port === 443;
 }
@@ -88,7 +88,8 @@ function isInNetwork(address: ParsedAddress, network: string): boolean {
 
 /** Parses a valid IP address without brackets. */
 export function parseAddress(text: string): ParsedAddress {
-  // ipaddr.js confuses `::a.b.c.d` with `::ffff:a.b.c.d`. The URL parser rewrites both in hexadecimal first.
+  // ipaddr.js confuses `::a.b.c.d` with `::ffff:a.b.c.d`. The URL parser therefore rewrites the address in hexadecimal
+  // first.
   const hostname = text.includes(':') ? new URL(`http://[${text}]`).hostname.slice(1, -1) : text;
   return ipaddr.parse(hostname);
 }

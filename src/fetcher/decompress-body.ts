@@ -16,10 +16,10 @@ const signatureBytes = 12;
 const maxZstdWindowLog = 23;
 
 /**
- * Decompresses a body that was sent with content codings. Detects the format from the first bytes, because buckets
- * return whatever coding their users entered (`utf-8`, `base64`, `aws-chunked`). Compressed data is decompressed once,
- * and other data is returned unchanged. The window size of each format limits the memory used. The caller must limit
- * the decompressed size.
+ * Decompresses a body that was sent with content codings. Detects the format from the first bytes, because files in
+ * buckets often have a wrong `Content-Encoding` (e.g. `utf-8`, `base64` or `aws-chunked`). Compressed data is
+ * decompressed once, and other data is returned unchanged. The window size of each format limits the memory used. The
+ * caller must limit the decompressed size.
  * @param codings lower-case names from the response headers
  */
 export async function decompressBody(body: Readable, codings: readonly string[]): Promise<Readable> {
@@ -75,8 +75,8 @@ const decompressors = {
 type Format = keyof typeof decompressors;
 
 /**
- * Identifies the compression format. Brotli and raw deflate have no signature, so the declared coding is trusted unless the
- * bytes are the start of an image file.
+ * Identifies the compression format. Brotli and raw deflate have no signature, so the declared coding is trusted unless
+ * the bytes are the start of an image file.
  */
 function identifyFormat(firstBytes: Buffer, codings: readonly string[]): Format | undefined {
   if (startsWith(firstBytes, 0x1f, 0x8b, 0x08)) return 'gzip';

@@ -17,7 +17,7 @@ import {
   truncatedBody,
 } from './source-errors.ts';
 
-/** Options shared by all requests of a downloader. */
+/** Options shared by all requests of a fetcher. */
 export interface ExchangeOptions extends Deadlines {
   readonly rules: AddressRules;
   readonly resolveHost: ResolveHost;
@@ -71,11 +71,11 @@ export async function sendRequest(
     return socketClosed;
   };
   try {
-    const message = await receiveHead(socket, url, options);
-    const head = { status: message.statusCode ?? 0, headers: message.headersDistinct };
+    const response = await receiveHead(socket, url, options);
+    const head = { status: response.statusCode ?? 0, headers: response.headersDistinct };
     const readBody = (maxBytes: number) => {
-      if (declaredLength(message) > maxBytes) throw bodyTooLarge(maxBytes);
-      return streamBody(message, options.idleMs);
+      if (declaredLength(response) > maxBytes) throw bodyTooLarge(maxBytes);
+      return streamBody(response, options.idleMs);
     };
     return { head, readBody, close };
   } catch (error) {
@@ -109,7 +109,8 @@ async function receiveHead(
     path: url.pathname + url.search,
     headers: { host: url.host, 'user-agent': userAgent, accept: '*/*', 'accept-encoding': 'identity' },
     maxHeaderSize: maxHeadBytes,
-    // Many servers violate the HTTP specification. Lenient parsing is safe, because each connection has only one response.
+    // Many servers violate the HTTP specification. Lenient parsing is safe, because each connection has only one
+    // response.
     insecureHTTPParser: true,
   });
   // The number of headers is not limited, because their total size is.
@@ -121,7 +122,7 @@ async function receiveHead(
     response.on('error', () => {});
     resolve(response);
   });
-  // Status 101 accepts an upgrade that was not requested. `assertSuccess` rejects it.
+  // Status 101 accepts an upgrade that was not requested. `assertSuccess` rejects this status.
   clientRequest.once('upgrade', resolve).on('error', reject);
   const timer = setTimeout(() => reject(new HeadTimeout()), headersMs);
   clientRequest.end();

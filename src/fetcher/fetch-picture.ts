@@ -33,7 +33,7 @@ export interface Fetcher {
   close(): Promise<void>;
 }
 
-/** Options of a downloader. Times are in milliseconds. */
+/** Options of a fetcher. Times are in milliseconds. */
 export interface FetcherOptions {
   readonly allowedNetworks: readonly AllowedNetwork[];
   /** Maximum file size, in bytes. */
@@ -53,7 +53,7 @@ export interface FetcherOptions {
   readonly dnsServers?: readonly string[] | undefined;
 }
 
-/** Creates a downloader that connects to public addresses and to `allowedNetworks` only. */
+/** Creates a fetcher that only connects to public addresses and to `allowedNetworks`. */
 export function makeFetcher({ allowedNetworks, dnsServers, ...limits }: FetcherOptions): Fetcher {
   const options = { ...limits, rules: { allowedNetworks }, resolveHost: makeHostResolver(dnsServers) };
   const shutdown = new AbortController();

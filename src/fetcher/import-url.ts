@@ -17,11 +17,11 @@ export const maxUrlLength = 2048;
 const maxQuotedLength = 80;
 
 /**
- * Parses a URL. Rejects everything that can be rejected without a DNS lookup. A host name with an unusual port is
- * accepted if any allowed network includes that port. Whether the name resolves to an address in that network is
+ * Parses a URL. Rejects everything that can be rejected without a DNS lookup. A host name with a port other than 80 or
+ * 443 is accepted if any allowed network includes that port. Whether the name resolves to an address in that network is
  * checked later.
- * @throws {AppError} `invalid_url` if it is not an HTTP(S) URL, contains credentials or is longer than 2048 characters;
- *   `address_not_allowed` if its IP address or port is not allowed.
+ * @throws {AppError} `invalid_url` if `text` is not an HTTP(S) URL, contains credentials or is longer than 2048
+ *   characters; `address_not_allowed` if its IP address or port is not allowed.
  */
 export function parseImportUrl(text: string, rules: AddressRules): ImportUrl {
   assertLength(text);
@@ -60,7 +60,7 @@ function assertLength(text: string): void {
  */
 const invisibleCharacter = /[\u00A0\u00AD\u200B\u200E\u200F\u202A-\u202F\u2060-\u2064\u2066-\u2069\uFEFF]/u;
 
-const invisibleNames: Readonly<Record<string, string>> = {
+const invisibleCharacterNames: Readonly<Record<string, string>> = {
   '\u00A0': 'a no-break space',
   '\u00AD': 'a soft hyphen',
   '\u200B': 'a zero-width space',
@@ -72,7 +72,7 @@ function assertNoInvisibleCharacters(text: string): void {
   if (!match) return;
   const [character] = match;
   const code = character.charCodeAt(0).toString(16).toUpperCase().padStart(4, '0');
-  const name = invisibleNames[character] ?? 'an invisible character';
+  const name = invisibleCharacterNames[character] ?? 'an invisible character';
   throw invalidUrl(
     `The URL contains U+${code} (${name}) at character ${match.index + 1}. Remove it, or percent-encode it if it belongs there.`,
   );
@@ -98,12 +98,12 @@ function assertAddressAllowed(url: URL, rules: AddressRules): void {
   const host = hostOf(url);
   const port = portOf(url);
   if (isIP(host) !== 0) {
-    const result = classifyAddress(host, port, rules);
-    if (result.kind === 'denied') throw addressNotAllowed(url, `${host} ${result.reason}`);
+    const addressClass = classifyAddress(host, port, rules);
+    if (addressClass.kind === 'denied') throw addressNotAllowed(url, `${host} ${addressClass.reason}`);
     return;
   }
   const isPortAllowed =
-    isWebPort(port) || rules.allowedNetworks.some((allowed) => (allowed.port ?? port) === port);
+    isWebPort(port) || rules.allowedNetworks.some((network) => (network.port ?? port) === port);
   if (!isPortAllowed) throw addressNotAllowed(url, `no allowed network includes port ${port}`);
 }
 

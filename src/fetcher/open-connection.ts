@@ -12,7 +12,7 @@ import { hostOf, portOf } from './import-url.ts';
 import type { ResolveHost } from './resolve-host.ts';
 import { abortReason, ConnectTimeout, toConnectionError } from './source-errors.ts';
 
-interface Dependencies {
+interface ConnectOptions {
   readonly rules: AddressRules;
   readonly resolveHost: ResolveHost;
   /** Deadline for connecting, including the TLS handshake, in milliseconds. */
@@ -32,14 +32,16 @@ interface Connection {
  * the address that was checked, so that DNS cannot return a different address in between.
  * @throws {AppError} `address_not_allowed`, `source_refused`, `source_unavailable`; the abort reason of `signal`.
  */
-export async function openConnection(url: URL, deps: Dependencies): Promise<Connection> {
-  const { address, kind } = await chooseAddress(url, deps).catch((error: unknown) => {
-    throw deps.signal.aborted ? abortReason(deps.signal) : error;
+export async function openConnection(url: URL, options: ConnectOptions): Promise<Connection> {
+  const { address, kind } = await chooseAddress(url, options).catch((error: unknown) => {
+    throw options.signal.aborted ? abortReason(options.signal) : error;
   });
-  if (deps.signal.aborted) throw abortReason(deps.signal);
+  if (options.signal.aborted) throw abortReason(options.signal);
   const isExempt = kind === 'exempt';
-  const socket = await whenConnected(startSocket(url, address), url, deps).catch((error: unknown) => {
-    throw deps.signal.aborted ? abortReason(deps.signal) : toConnectionError(error, { ...deps, isExempt });
+  const socket = await whenConnected(startSocket(url, address), url, options).catch((error: unknown) => {
+    throw options.signal.aborted
+      ? abortReason(options.signal)
+      : toConnectionError(error, { ...options, isExempt });
   });
   assertRemoteAddress(socket, address, url);
   return { socket, isExempt };
@@ -52,7 +54,7 @@ export async function openConnection(url: URL, deps: Dependencies): Promise<Conn
  */
 export async function chooseAddress(
   url: URL,
-  { rules, resolveHost, signal }: Omit<Dependencies, 'connectMs'>,
+  { rules, resolveHost, signal }: Omit<ConnectOptions, 'connectMs'>,
 ): Promise<AllowedAddress> {
   const host = hostOf(url);
   const addresses = isIP(host) ? [host] : await resolveHost(host, signal);
@@ -62,9 +64,9 @@ export async function chooseAddress(
 }
 
 function assertAllowed(address: string, url: URL, rules: AddressRules): AllowedAddress {
-  const result = classifyAddress(address, portOf(url), rules);
-  if (result.kind === 'denied') throw addressNotAllowed(url, `${address} ${result.reason}`);
-  return result;
+  const addressClass = classifyAddress(address, portOf(url), rules);
+  if (addressClass.kind === 'denied') throw addressNotAllowed(url, `${address} ${addressClass.reason}`);
+  return addressClass;
 }
 
 /**
@@ -82,7 +84,11 @@ function startSocket(url: URL, address: string): Socket {
   });
 }
 
-async function whenConnected(socket: Socket, url: URL, { connectMs, signal }: Dependencies): Promise<Socket> {
+async function whenConnected(
+  socket: Socket,
+  url: URL,
+  { connectMs, signal }: ConnectOptions,
+): Promise<Socket> {
   const { promise, resolve, reject } = Promise.withResolvers<Socket>();
   // This listener is never removed. Without it, an error on the established connection would end the process.
   socket.on('error', reject);

@@ -53,7 +53,9 @@ export function redirectTarget(
   return parseTarget(target.href, rules);
 }
 
-/** Parses a redirect target. Reports an invalid target as the server's fault, because the caller's own URL was valid. */
+/**
+ * Parses a redirect target. Reports an invalid target as the server's fault, because the caller's own URL was valid.
+ */
 function parseTarget(href: string, rules: AddressRules): ImportUrl {
   try {
     return parseImportUrl(href, rules);

@@ -1,7 +1,9 @@
 import { Resolver } from 'node:dns/promises';
 import { AppError } from '../errors.ts';
 
-/** Resolves a host name to all its addresses, IPv4 addresses first. Aborting `signal` cancels the queries immediately. */
+/**
+ * Resolves a host name to all its addresses, IPv4 addresses first. Aborting `signal` cancels the queries immediately.
+ */
 export type ResolveHost = (name: string, signal: AbortSignal) => Promise<readonly string[]>;
 
 /** Deadline for the IPv4 and IPv6 queries, which run concurrently, in milliseconds. */

@@ -47,8 +47,9 @@ interface ConnectionContext {
 }
 
 /**
- * Converts an error that occurred before the connection was established. In allowed private networks, closed ports,
- * filtered ports and other protocols all result in the same message, so that imports cannot be used to scan ports.
+ * Converts an error that occurred before the connection was established. If the address is in an allowed network, the
+ * message is the same for a closed port, a filtered port and a different protocol, so that imports cannot be used to
+ * scan ports.
  */
 export function toConnectionError(error: unknown, { connectMs, isExempt }: ConnectionContext): AppError {
   const code = errorCode(error);

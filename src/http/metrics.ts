@@ -9,14 +9,14 @@ const unmatchedRouteLabel = 'none';
  * Counts every response by its route pattern, including responses that bypass Fastify. The pattern is captured when the
  * route is registered, because reading it from the request would cost more than the rest of the hook.
  */
-export function countRequests(app: FastifyInstance, metrics: Pick<Metrics, 'requestEnded'>): void {
+export function countRequests(app: FastifyInstance, metrics: Pick<Metrics, 'recordRequest'>): void {
   app.addHook('onRoute', (route) => {
     const pattern = route.url;
     const hooks = route.onResponse ?? [];
     route.onResponse = [
       ...(Array.isArray(hooks) ? hooks : [hooks]),
       (request, reply, done) => {
-        metrics.requestEnded({
+        metrics.recordRequest({
           method: request.method,
           route: pattern,
           status: reply.raw.statusCode,
@@ -30,14 +30,14 @@ export function countRequests(app: FastifyInstance, metrics: Pick<Metrics, 'requ
     if (request.is404) {
       const { method } = request;
       const seconds = reply.elapsedTime / 1_000;
-      metrics.requestEnded({ method, route: unmatchedRouteLabel, status: reply.raw.statusCode, seconds });
+      metrics.recordRequest({ method, route: unmatchedRouteLabel, status: reply.raw.statusCode, seconds });
     }
     done();
   });
 }
 
-/** Response format for each media type in `Accept`, on routes that serve both people and scrapers. */
-const formats: Readonly<Record<string, 'prometheus' | 'json'>> = {
+/** Response format of `/metrics` for each media type in `Accept`. */
+const formatByMediaType: Readonly<Record<string, 'prometheus' | 'json'>> = {
   'text/plain': 'prometheus',
   'application/openmetrics-text': 'prometheus',
   'application/json': 'json',
@@ -46,11 +46,11 @@ const formats: Readonly<Record<string, 'prometheus' | 'json'>> = {
   '*/*': 'json',
 };
 
-/** Whether a client prefers the Prometheus format to JSON. The first known media type in `Accept` decides. */
+/** Whether a client prefers the Prometheus format to JSON. The most preferred known media type in `Accept` decides. */
 export function prefersPrometheus({ headers }: FastifyRequest): boolean {
   const types = new Negotiator({ headers: { accept: headers.accept } }).mediaTypes();
-  const knownType = types.find((type) => Object.hasOwn(formats, type.toLowerCase()));
-  return knownType !== undefined && formats[knownType.toLowerCase()] === 'prometheus';
+  const knownType = types.find((type) => Object.hasOwn(formatByMediaType, type.toLowerCase()));
+  return knownType !== undefined && formatByMediaType[knownType.toLowerCase()] === 'prometheus';
 }
 
 /** Sends this process's metrics in the Prometheus format. */

@@ -25,7 +25,10 @@ const healthSchema = z.looseObject({
     .describe('Problems that do not affect requests, by component.'),
 });
 
-/** Routes outside `/v1` and the dialects: `/`, `/healthz` for load balancers, and `/metrics` for Prometheus. */
+/**
+ * Routes that belong neither to `/v1` nor to a dialect (an older API): `/`, `/healthz` for load balancers, and
+ * `/metrics` for Prometheus.
+ */
 export const operationRoutes: RoutePlugin = (app, { services, metrics }) => {
   const tags = ['Health'];
   const index: z.input<typeof indexSchema> = {
@@ -60,7 +63,7 @@ export const operationRoutes: RoutePlugin = (app, { services, metrics }) => {
           200: json(healthSchema, 'All checks passed.'),
           503: json(
             healthSchema,
-            'At least one check failed. The body contains a field with the reason for each failed check.',
+            'At least one check failed. For each failed check, the body contains a field with the reason.',
           ),
         }),
       },

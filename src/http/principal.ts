@@ -2,14 +2,14 @@ import type { FastifyRequest } from 'fastify';
 import { type Caller, unrestrictedPrincipal, type Principal } from '../model/principal.ts';
 
 /**
- * Returns the principal that sent a request. All routes use this function, so that access control can be added in one
- * place.
+ * Returns the principal of a request: its caller and permissions. All routes call this function, so that access control
+ * can be added in one place.
  */
 export function getPrincipal(request: FastifyRequest): Principal {
   return { ...unrestrictedPrincipal, caller: getCaller(request) };
 }
 
-/** Longer than any IP address. Longer values are truncated, because a proxy may forward arbitrary text. */
+/** Maximum length of a forwarded address. No IP address is longer, but a proxy may forward arbitrary text. */
 const maxAddressLength = 64;
 
 function getCaller({ raw, headers, ip }: FastifyRequest): Caller {

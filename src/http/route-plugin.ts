@@ -25,8 +25,8 @@ export interface HttpDependencies {
 }
 
 /**
- * Dependencies of all routes. `/v1` and the dialects, which are the APIs of two older services, share the same
- * services, so that business rules are not duplicated.
+ * Dependencies of all routes. `/v1` and the dialects (two older APIs) use the same `services`, so that business rules
+ * are not duplicated.
  */
 export interface RouteDependencies extends HttpDependencies {
   readonly config: HttpConfig;
@@ -41,5 +41,5 @@ export type ZodFastify = FastifyInstance<
   ZodTypeProvider
 >;
 
-/** Registers routes on an encapsulated instance. Routes contain no SQL, image processing or business rules. */
+/** Registers routes on a Fastify instance. Routes contain no SQL, image processing or business rules. */
 export type RoutePlugin = (app: ZodFastify, dependencies: RouteDependencies) => void;

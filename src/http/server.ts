@@ -41,17 +41,17 @@ const lingerMs = 1_000;
 /** How long an idle connection is kept open. */
 const keepAliveMs = 65_000;
 
-/** Creates the HTTP server with all routes. It does not listen yet. */
+/** Creates the HTTP server with all routes. The server does not listen yet. */
 export function makeHttpServer(
   config: HttpConfig,
   logger: FastifyBaseLogger,
   dependencies: HttpDependencies,
 ): FastifyInstance {
   const isTrusted = makeTrustedTest(config.server.trustedProxies);
-  const app = makeServer(config.server, isTrusted, logger);
+  const app = makeFastify(config.server, isTrusted, logger);
   const explainMissingRoute = collectRoutes(app);
   handleErrors(app);
-  // These run before all other hooks, so that rejected requests cause no further work.
+  // These hooks run before all others, so that rejected requests cause no further work.
   rejectMultipleHosts(app);
   guardRequests(app, config.server);
   countRequests(app, dependencies.metrics);
@@ -67,13 +67,13 @@ export function makeHttpServer(
   allowOrigins(app, config.server);
   addDefaultHeaders(app);
   describeRoutes(app);
-  // Registered after the hooks above, so that they also run for a 404 and add its CORS headers.
+  // The hooks above must be registered first, so that they also run for a 404 and add the CORS headers.
   app.after(() => handleMissingRoutes(app, explainMissingRoute));
   addRoutes(app, { ...dependencies, config });
   return app;
 }
 
-function makeServer(
+function makeFastify(
   config: HttpConfig['server'],
   isTrusted: AddressTest,
   logger: FastifyBaseLogger,
@@ -91,7 +91,7 @@ function makeServer(
     http: {
       maxHeaderSize: requestLimits.headerBytes,
       headersTimeout: Math.min(requestLimits.headersTimeoutMs, config.requestMs),
-      // Node checks for slow requests every 30 s by default, so a limit of 10 s could take effect only after 40 s.
+      // Node checks for slow requests every 30 s by default, so a limit of 10 s could take up to 40 s to take effect.
       connectionsCheckingInterval: 1_000,
     },
     routerOptions: { ignoreTrailingSlash: true, maxParamLength: requestLimits.urlParameterLength },
@@ -168,7 +168,7 @@ function closeIdleConnectionsOnShutdown(app: FastifyInstance): void {
   });
 }
 
-/** Responds to requests that Node cannot parse; Fastify never sees them. */
+/** Responds to requests that Node cannot parse. Fastify does not receive such requests. */
 function handleMalformedRequest(error: NodeJS.ErrnoException, socket: Socket): void {
   // If a response is already being sent, it is too late to send an error response.
   if (error.code === 'ECONNRESET' || !socket.writable || socket.writableLength > 0) {

@@ -11,7 +11,7 @@ import type { HttpConfig, HttpDependencies } from './route-plugin.ts';
 const requestMs = 10_000;
 const maxConnections = 64;
 
-/** Creates a worker's HTTP server, which serves only `/healthz` and `/metrics`. It does not listen yet. */
+/** Creates a worker's HTTP server, which serves only `/healthz` and `/metrics`. The server does not listen yet. */
 export function makeWorkerServer(
   config: HttpConfig['server'],
   logger: FastifyBaseLogger,
@@ -28,7 +28,7 @@ export function makeWorkerServer(
   closeStalledResponses(app, requestMs);
   handleErrors(app);
   guardRequests(app, config);
-  handleMissingRoutes(app, () => ({ error: routeNotFoundError(), allow: [] }));
+  handleMissingRoutes(app, () => ({ error: routeNotFoundError(), allowedMethods: [] }));
   app.get('/healthz', async (_request, reply) => {
     const checks = await services.checkHealth.ready();
     const healthy = isHealthy(checks);

@@ -24,7 +24,7 @@ const bitsByDepth: Readonly<Record<string, number>> = {
 
 /**
  * Reads a picture's facts from its header, without decoding pixels. Width and height are those of the upright picture.
- * Checks the limits against the container before the image library receives the file.
+ * Checks the size that the container declares against the limits before the image library receives the file.
  * @throws AppError `empty_file`, `not_a_picture`, `format_not_allowed`, `picture_too_large`, or a code of the
  *   `picture_damaged` family.
  */
@@ -61,7 +61,7 @@ async function readLibraryFacts(
 }
 
 /**
- * Returns a copy of the file that the library opens at the correct size, or the file itself. Without the changes, the
+ * Returns the file, changed if necessary so that the library opens it at the correct size. Without a change, the
  * library would reject 8-bit Lab and enlarge some GIFs.
  */
 function makeOpenable(bytes: Uint8Array, interpretation: Interpretation): Uint8Array {
@@ -81,7 +81,7 @@ async function readMetadata({ bytes, position }: SelectedFrame, format: PictureF
 
 /** Returns whether the picture has an alpha channel. The library reports every extra channel of a TIFF as alpha. */
 function hasRealAlpha({ hasAlpha }: Metadata, interpretation: Interpretation): boolean {
-  return 'layout' in interpretation ? interpretation.layout.alpha !== undefined : hasAlpha;
+  return 'layout' in interpretation ? interpretation.layout.alphaIndex !== undefined : hasAlpha;
 }
 
 function describeColorSpace(

@@ -46,13 +46,13 @@ export function makePostgresQueue({ connection, logger, ...options }: Dependenci
     heartbeatMs,
     onMessage: (message) => jobKinds.filter((kind) => kind === message).forEach(listeners.wake),
     onUp() {
-      availability.restored();
+      availability.reportSuccess();
       listeners.wakeAll();
       outbox.flush();
     },
     onDown(error) {
       reason = failureReason(error);
-      availability.lost(error);
+      availability.reportFailure(error);
     },
   });
   const outbox = makeOutbox(channel);

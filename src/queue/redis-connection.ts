@@ -35,14 +35,14 @@ export function openRedisConnection(url: string, logger: Logger): RedisConnectio
 
   function markAvailable(): void {
     isAvailable = true;
-    availability.restored();
+    availability.reportSuccess();
   }
 
   function markUnavailable(newReason: string): void {
     isAvailable = false;
     reason = newReason;
     // Only the reason is logged, because the client's errors contain the commands that it sent, including passwords.
-    availability.lost(newReason);
+    availability.reportFailure(newReason);
   }
 
   async function onReady(): Promise<void> {

@@ -31,7 +31,7 @@ export interface ServerlessOptions {
   readonly cronMs?: number;
 }
 
-/** Minimum interval between polls for due jobs after requests that queue nothing. */
+/** Minimum interval between two polls for due jobs, unless a request may have queued a job. */
 const minPollIntervalMs = 10_000;
 
 /** Methods that never queue jobs. */
@@ -44,7 +44,7 @@ export function makeServerlessHandlers(options: ServerlessOptions): ServerlessHa
   let lastPollAt = Number.NEGATIVE_INFINITY;
 
   /**
-   * Returns the app. Concurrent requests share a single start. If it fails, the next request starts the app again.
+   * Returns the app. Concurrent requests share a single start. If the start fails, the next request tries again.
    */
   function getApp(): Promise<App> {
     appPromise ??= startApp(environment, exitOnFailure).catch((error: unknown) => {
@@ -112,7 +112,8 @@ async function startApp(environment: Environment, exitOnFailure: () => void): Pr
   try {
     const config = loadServerlessConfig(environment);
     const logger = await makeLogger(config.log);
-    // Unlike `vitrine serve`, this process cannot be re-executed without its secrets, because the host controls it.
+    // Unlike `vitrine serve`, this process cannot be re-executed without its secrets, because the host controls the
+    // process.
     logger.info(
       {},
       'The secrets of this function remain in its environment, where decoder processes can read them.',
@@ -133,7 +134,7 @@ function isEqual(given: string, expected: string): boolean {
   return givenHash !== undefined && expectedHash !== undefined && timingSafeEqual(givenHash, expectedHash);
 }
 
-/** Sends an error in the standard format. Used for requests that do not reach the app. */
+/** Sends an error in the same format as the API. Used for requests that do not reach the app. */
 function sendProblem(response: ServerResponse, status: 401 | 503, detail: string): void {
   const problem =
     status === 503

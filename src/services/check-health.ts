@@ -25,7 +25,7 @@ interface Dependencies {
   readonly logger: Logger;
 }
 
-/** Result of a health check. The check has passed if `error` is `undefined`. A warning does not make it fail. */
+/** Result of a health check. The check has passed if `error` is `undefined`. A warning does not make the check fail. */
 export interface HealthCheck {
   readonly name: 'database' | 'storage' | 'queue' | 'decoders';
   readonly error: string | undefined;
@@ -47,7 +47,7 @@ export interface HealthDetails {
         /** Age of the oldest pending job, in seconds; `null` if there is none. */
         readonly oldestPendingSeconds: number | null;
         /** Why the queue cannot wake workers; `null` if it can. Workers that are not woken still poll. */
-        readonly trouble: string | null;
+        readonly outageReason: string | null;
       }
     | undefined;
   readonly storage: { readonly kind: string; readonly freeBytes: number } | undefined;
@@ -61,7 +61,7 @@ export interface HealthDetails {
   readonly uptimeSeconds: number;
 }
 
-/** Runs quick checks of all components. Never rejects. Does not write to storage on every request. */
+/** Runs quick checks of all components. Never rejects. */
 export interface CheckHealth {
   /** Runs the checks that decide whether this process should receive requests. */
   ready(): Promise<readonly HealthCheck[]>;
@@ -85,9 +85,9 @@ export function makeCheckHealth(deps: Dependencies): CheckHealth {
     logger,
   } = deps;
 
-  async function runCheck(name: HealthCheck['name'], work: () => unknown): Promise<HealthCheck> {
+  async function runCheck(name: HealthCheck['name'], check: () => unknown): Promise<HealthCheck> {
     try {
-      await withTimeout(Promise.resolve(work()), checkTimeoutMs);
+      await withTimeout(Promise.resolve(check()), checkTimeoutMs);
       return { name, error: undefined };
     } catch (error) {
       logger.error({ err: error }, `health check failed: ${name}`);
@@ -110,7 +110,7 @@ export function makeCheckHealth(deps: Dependencies): CheckHealth {
       runCheck('decoders', () => assertDecodersWork(decoders)),
     ]);
     const warning = [queue.outageReason(), ...depths.map(stalledQueueWarning)].filter(Boolean).join(' ');
-    return checks.map((result) => (result.name === 'queue' && warning ? { ...result, warning } : result));
+    return checks.map((check) => (check.name === 'queue' && warning ? { ...check, warning } : check));
   };
 
   return {
@@ -129,7 +129,7 @@ export function makeCheckHealth(deps: Dependencies): CheckHealth {
         database,
         queue:
           depths && failed !== undefined
-            ? { kind: queue.kind, failed, ...sumDepths(depths), trouble: queue.outageReason() ?? null }
+            ? { kind: queue.kind, failed, ...sumDepths(depths), outageReason: queue.outageReason() ?? null }
             : undefined,
         storage: freeBytes === undefined ? undefined : { kind: storage.kind, freeBytes },
         decoders: decoders.stats(),
@@ -150,8 +150,8 @@ const checkTimeoutMs = 5_000;
 const maxWaitSeconds = 60;
 
 /**
- * Returns a warning if jobs of this kind are waiting but none is being processed. Either no worker is running, or no
- * worker can connect to the database.
+ * Returns a warning if a job of this kind has been waiting for too long and none is being processed. Either no worker
+ * is running, or no worker can connect to the database.
  */
 export function stalledQueueWarning({
   kind,

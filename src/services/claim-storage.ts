@@ -2,7 +2,7 @@ import { Readable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { makeAvailabilityLog } from '../availability-log.ts';
 import type { InstallationQueries } from '../db/installation.ts';
-import { AppError, FileMissing, StartRefused } from '../errors.ts';
+import { AppError, FileMissing, StartupError } from '../errors.ts';
 import type { Logger } from '../model/logger.ts';
 import { installationKey } from '../storage/keys.ts';
 import type { Staging } from '../storage/staging.ts';
@@ -16,11 +16,11 @@ interface Dependencies {
 }
 
 /**
- * Checks that the database and storage belong together, using a marker file in storage that is written on first use.
- * With a wrong folder, bucket or prefix, or an unmounted disk, every original would appear to be missing. With storage
- * that belongs to a different database, every file would appear to be orphaned.
+ * Checks that the database and storage belong together, using a marker file that is written to storage on first use. If
+ * the folder, bucket or prefix were wrong, or the disk were not mounted, every original would appear to be missing. If
+ * storage belonged to a different database, every file would appear to be orphaned.
  * @returns true once storage is claimed; false if storage does not respond, in which case the caller should try again
- * @throws {StartRefused} if they do not belong together.
+ * @throws {StartupError} if the database and storage do not belong together.
  */
 export type ClaimStorage = () => Promise<boolean>;
 
@@ -37,10 +37,10 @@ export function makeClaimStorage(deps: Dependencies): ClaimStorage {
     try {
       await claim(deps);
       isClaimed = true;
-      availability.restored();
+      availability.reportSuccess();
     } catch (error) {
       if (!(error instanceof AppError)) throw error;
-      availability.lost(error.message);
+      availability.reportFailure(error.message);
     }
     return isClaimed;
   };
@@ -54,7 +54,7 @@ export interface StorageMismatch {
 
 /**
  * Checks whether the database and storage belong together, without writing to either.
- * @throws if one of them does not respond.
+ * @throws if the database or storage does not respond.
  */
 export async function findStorageMismatch(
   deps: Pick<Dependencies, 'storage'> & { readonly installation: Pick<InstallationQueries, 'find'> },
@@ -69,7 +69,7 @@ async function claim(deps: Dependencies): Promise<void> {
   const { id, isStorageMarked } = await installation.find();
   const markerId = (await readMarker(deps)) ?? (isStorageMarked ? undefined : await writeMarker(deps, id));
   const mismatch = describeMismatch(markerId, id);
-  if (mismatch) throw new StartRefused(`${mismatch.problem} ${mismatch.remedy}`);
+  if (mismatch) throw new StartupError(`${mismatch.problem} ${mismatch.remedy}`);
   if (!isStorageMarked) await installation.recordStorageMarked();
 }
 
@@ -107,31 +107,31 @@ function describeMismatch(markerId: string | undefined, id: string): StorageMism
 }
 
 /** Delay before trying again to claim storage, in milliseconds. */
-const retryMs = 500;
+const retryDelayMs = 500;
 
 /**
- * Calls `onClaimed` once storage is claimed, retrying until then.
- * @param onMismatch called if storage belongs to a different database
+ * Tries to claim storage until this succeeds, then calls `onClaimed`.
+ * @param onMismatch called if the database and storage do not belong together
  * @returns a function that stops waiting
  */
 export function whenStorageClaimed(
   claimStorage: ClaimStorage,
   onClaimed: () => void,
-  onMismatch: (error: StartRefused) => void,
+  onMismatch: (error: StartupError) => void,
 ): () => void {
   const stopController = new AbortController();
 
   async function wait(): Promise<void> {
-    while (!(await isClaimed())) await sleep(retryMs, undefined, stopController);
+    while (!(await tryClaim())) await sleep(retryDelayMs, undefined, stopController);
     if (!stopController.signal.aborted) onClaimed();
   }
 
-  async function isClaimed(): Promise<boolean> {
+  async function tryClaim(): Promise<boolean> {
     try {
       return await claimStorage();
     } catch (error) {
       // Any other error means that the database does not respond.
-      if (!(error instanceof StartRefused)) return false;
+      if (!(error instanceof StartupError)) return false;
       stopController.abort();
       onMismatch(error);
       return false;

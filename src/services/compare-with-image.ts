@@ -34,7 +34,7 @@ export interface ImageComparison {
 
 /**
  * Compares an uploaded picture with an image's original and renditions. Discards the received file.
- * @throws {AppError} `image_not_found`, `rendition_not_ready` if the image has no original, and the errors of
+ * @throws {AppError} `image_not_found`; `rendition_not_ready` if the image has no original; the errors of
  *   `InspectPicture`.
  */
 export type CompareWithImage = (
@@ -57,7 +57,7 @@ export function makeCompareWithImage(deps: Dependencies): CompareWithImage {
     try {
       const image = await deps.retrieve.find(principal, imageRef);
       await deps.inspectPicture(file, image.tenantId);
-      for (const { name, key, bytes } of listFiles(image)) {
+      for (const { name, key, bytes } of listStoredFiles(image)) {
         const copy = await openIfStored(deps.storage, key);
         if (copy) storedPictures.push({ name, bytes, copy });
       }
@@ -69,7 +69,7 @@ export function makeCompareWithImage(deps: Dependencies): CompareWithImage {
   };
 }
 
-function listFiles(image: ImageWithRenditions) {
+function listStoredFiles(image: ImageWithRenditions) {
   const { originalKey, originalBytes } = image;
   if (originalKey === null || originalBytes === null) throw noOriginal(image);
   return [

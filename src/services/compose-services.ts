@@ -49,7 +49,7 @@ export interface ServiceParts {
   readonly queue: WorkQueue;
   readonly fetchPicture: FetchPicture;
   readonly assertFreeSpace: AssertFreeSpace;
-  readonly metrics: Pick<Metrics, 'jobEnded'>;
+  readonly metrics: Pick<Metrics, 'recordJob'>;
   readonly logger: Logger;
   /** Versions to report in health checks, by name. */
   readonly versions: Readonly<Record<string, string>>;

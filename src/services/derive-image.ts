@@ -35,8 +35,8 @@ interface Dependencies {
 export type DerivationOutcome = ImageWithRenditions | 'image-removed' | 'lease-lost';
 
 /**
- * Creates an image's renditions and fingerprint: decodes the original once, stores the files and records everything in
- * one transaction.
+ * Creates an image's renditions and fingerprint. Decodes the original once, stores the renditions, and then records
+ * everything in one transaction.
  * @param localPath path of the original on this machine, if available
  */
 export type DeriveImage = (
@@ -50,8 +50,8 @@ export function makeDeriveImage(deps: Dependencies): DeriveImage {
   return async (job, signal, localPath) => {
     const { original } = job;
     if (!original) return 'image-removed';
-    const derived = await atStage('decode', () => decode(deps, job, original.key, signal, localPath));
-    return storeOrShareRenditions(deps, job, original.contentHash, derived, signal);
+    const derivedPicture = await atStage('decode', () => decode(deps, job, original.key, signal, localPath));
+    return storeOrShareRenditions(deps, job, original.contentHash, derivedPicture, signal);
   };
 }
 
@@ -97,33 +97,41 @@ async function openOriginal(
 }
 
 /**
- * If there is a donor (a near-duplicate with the same renditions), records its renditions for the image. Otherwise,
- * stores and records the derived files. Discards files that are not stored.
+ * If there is a donor (a near-duplicate with the same renditions), records the donor's renditions for the image.
+ * Otherwise, stores and records the new renditions. Discards new renditions that are not stored.
  */
 async function storeOrShareRenditions(
   deps: Dependencies,
   job: ClaimedJob,
   contentHash: string,
-  derived: DerivedPicture,
+  derivedPicture: DerivedPicture,
   signal: AbortSignal,
 ): Promise<DerivationOutcome> {
   const { jobs, staging } = deps;
   let isStored = false;
   try {
-    const search = await deps.findNearDuplicates(job.tenantId, derived.fingerprint, contentHash);
-    const { donor, matches } = await findDonorIfWanted(deps, job, derived, search.matches, signal);
-    const facts = toDerivedFacts(derived, matches);
-    const sharedOutcome = donor && (await shareRenditions(deps, job, donor, facts));
-    if (typeof sharedOutcome === 'string') return sharedOutcome;
-    if (sharedOutcome)
-      return await addLateMatches(deps, sharedOutcome, derived.fingerprint, search.candidates);
-    const renditions = await atStage('store', () => storeRenditions(deps, job, contentHash, derived));
+    const nearMatches = await deps.findNearDuplicates(job.tenantId, derivedPicture.fingerprint, contentHash);
+    const { donor, matches } = await findDonorIfAllowed(
+      deps,
+      job,
+      derivedPicture,
+      nearMatches.matches,
+      signal,
+    );
+    const facts = toDerivedFacts(derivedPicture, matches);
+    const sharingOutcome = donor && (await shareRenditions(deps, job, donor, facts));
+    if (typeof sharingOutcome === 'string') return sharingOutcome;
+    if (sharingOutcome)
+      return await addLateMatches(deps, sharingOutcome, derivedPicture.fingerprint, nearMatches.candidateIds);
+    const renditions = await atStage('store', () => storeRenditions(deps, job, contentHash, derivedPicture));
     isStored = true;
     const image = await jobs.complete(job, renditions, facts);
-    return image ? await addLateMatches(deps, image, derived.fingerprint, search.candidates) : 'lease-lost';
+    return image
+      ? await addLateMatches(deps, image, derivedPicture.fingerprint, nearMatches.candidateIds)
+      : 'lease-lost';
   } finally {
     // Stored files have been moved out of staging.
-    if (!isStored) await Promise.all(derived.renditions.map(({ path }) => staging.discard(path)));
+    if (!isStored) await Promise.all(derivedPicture.renditions.map(({ path }) => staging.discard(path)));
   }
 }
 
@@ -166,15 +174,15 @@ function toDerivedFacts(
  * Searches for a donor if renditions may be shared. Only an image's first derivation may share renditions, because a
  * later derivation may be restoring files that the donor also lacks.
  */
-async function findDonorIfWanted(
+async function findDonorIfAllowed(
   { findDonor, nearDuplicates }: Dependencies,
   job: ClaimedJob,
-  derived: DerivedPicture,
+  derivedPicture: DerivedPicture,
   matches: readonly NearMatch[],
   signal: AbortSignal,
 ): Promise<DonorSearch> {
   if (nearDuplicates !== 'reuse' || !job.isFirstRun) return { donor: undefined, matches };
-  return findDonor(job, derived, matches, signal);
+  return findDonor(job, derivedPicture, matches, signal);
 }
 
 /** Records the donor's renditions for the image. Returns `undefined` if the donor has since been deleted or changed. */
@@ -197,10 +205,10 @@ async function storeRenditions(
   { storage, presets }: Dependencies,
   job: ClaimedJob,
   contentHash: string,
-  derived: DerivedPicture,
+  derivedPicture: DerivedPicture,
 ): Promise<NewRendition[]> {
   const qualities = new Map(presets.map(({ name, quality }) => [name, quality]));
-  const files = derived.renditions.map(({ sha256, path, ...rendition }) => ({
+  const files = derivedPicture.renditions.map(({ sha256, path, ...rendition }) => ({
     path,
     key: renditionKey(job.tenantId, contentHash, rendition.preset, rendition.recipe),
     rendition: {

@@ -51,39 +51,39 @@ export interface DonorSearch {
 const maxComparisons = 4;
 
 /**
- * Finds a donor: a near-duplicate whose renditions have the same pixels as the new renditions. If the comparison fails
- * or takes too long, nothing is shared, because an extra rendition only costs space, but a wrong rendition shows the
- * wrong product.
+ * Finds a donor: a near-duplicate whose renditions differ from the new renditions only because of re-encoding. If the
+ * comparison fails or takes too long, nothing is shared, because an extra rendition only costs space, but a wrong
+ * rendition shows the wrong product.
  */
 export type FindDonor = (
   job: ClaimedJob,
-  derived: DerivedPicture,
+  derivedPicture: DerivedPicture,
   matches: readonly NearMatch[],
   signal: AbortSignal,
 ) => Promise<DonorSearch>;
 
 /** @see FindDonor */
 export function makeFindDonor(deps: Dependencies): FindDonor {
-  return async (job, derived, matches, signal) => {
-    const { renditions, facts } = derived;
-    const image = { imageId: job.imageId, hasAlpha: facts.hasAlpha, renditions };
+  return async (job, derivedPicture, matches, signal) => {
+    const { renditions, facts } = derivedPicture;
+    const sharingImage = { imageId: job.imageId, hasAlpha: facts.hasAlpha, renditions };
     const reasonsByMatch = new Map<NearMatch, string>();
-    const withReasons = () =>
+    const addReasons = () =>
       matches.map((match) => ({ ...match, reason: reasonsByMatch.get(match) ?? match.reason }));
-    for (const donor of possibleDonors(matches, image).slice(0, maxComparisons)) {
+    for (const donor of possibleDonors(matches, sharingImage).slice(0, maxComparisons)) {
       const result = await compare(deps, job, donor, signal);
-      if (result.verdict === 'same') return { donor, matches: withReasons() };
+      if (result.verdict === 'same') return { donor, matches: addReasons() };
       if (result.verdict === 'different') reasonsByMatch.set(donor.match, describeDifference(result));
     }
-    return { donor: undefined, matches: withReasons() };
+    return { donor: undefined, matches: addReasons() };
   };
 }
 
-/** Because of rounding, the widths and heights may differ by this many pixels. */
+/** Number of pixels by which the widths and the heights of matching renditions may differ because of rounding. */
 const sizeTolerance = 1;
 
 /**
- * Returns the near-duplicates that could donate all renditions of an image according to their records: the recipes and
+ * Returns the near-duplicates whose database records allow them to donate all renditions of an image: the recipes and
  * sizes match, and either both originals have an alpha channel or neither has. Does not compare pixels.
  */
 export function possibleDonors<Own extends OwnRendition>(
@@ -122,12 +122,12 @@ async function compare(
 ): Promise<RenditionMatch> {
   const copies: LocalCopy[] = [];
   try {
-    const files = [];
+    const filePairs = [];
     for (const { ownRendition, donorRendition } of pairs) {
       const copy = await storage.localCopy(donorRendition.storageKey);
       copies.push(copy);
       const { preset, path, width, height } = ownRendition;
-      files.push({
+      filePairs.push({
         preset,
         path,
         width,
@@ -136,7 +136,7 @@ async function compare(
         storedSha256: donorRendition.contentHash,
       });
     }
-    return await decoders.matchRenditions({ pairs: files, priority, tenant, signal });
+    return await decoders.matchRenditions({ pairs: filePairs, priority, tenant, signal });
   } catch (error) {
     signal.throwIfAborted();
     if (!(error instanceof AppError || error instanceof FileMissing)) throw error;

@@ -26,7 +26,7 @@ export function makeFindDuplicates({ images }: Dependencies): FindDuplicates {
   };
 }
 
-/** Converts an image that has the same bytes to an exact duplicate. */
+/** Creates the duplicate entry for an image whose original has the same bytes. */
 export function toExactDuplicate(image: Image): Duplicate {
   return { image, kind: 'exact', distance: 0, difference: 0, reason: 'the same bytes' };
 }
@@ -37,10 +37,10 @@ export async function loadNearDuplicates(
   principal: Principal,
   matches: readonly NearDuplicate[],
 ): Promise<Duplicate[]> {
-  const byId = new Map(matches.map((match) => [match.id, match]));
-  const loadedImages = await images.listByIds(principal, [...byId.keys()]);
+  const matchesById = new Map(matches.map((match) => [match.id, match]));
+  const loadedImages = await images.listByIds(principal, [...matchesById.keys()]);
   return loadedImages.flatMap((image) => {
-    const match = byId.get(image.id);
+    const match = matchesById.get(image.id);
     if (!match) return [];
     const { distance, difference, reason } = match;
     return [{ image, kind: 'near' as const, distance, difference, reason }];

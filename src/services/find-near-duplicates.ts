@@ -12,12 +12,14 @@ interface Dependencies {
 
 /** A near-duplicate and the renditions that it could donate. */
 export interface NearMatch extends NearDuplicate {
-  /** Whether its original has an alpha channel; `null` if unknown. */
+  /** Whether the near-duplicate's original has an alpha channel; `null` if unknown. */
   readonly hasAlpha: boolean | null;
   readonly renditions: readonly Rendition[];
 }
 
-/** Minimum quality of a hash. Below it, hashes are meaningless, because all plain pictures have similar hashes. */
+/**
+ * Minimum quality of a hash. Below this value, hashes are meaningless, because all plain pictures have similar hashes.
+ */
 const minQuality = 50;
 
 /**
@@ -38,14 +40,15 @@ export interface NearMatches {
   /** Nearest first. */
   readonly matches: readonly NearMatch[];
   /** Ids of all images with similar hashes, whether or not they match. */
-  readonly candidates: readonly number[];
+  readonly candidateIds: readonly number[];
 }
 
 /** @see FindNearDuplicates */
 export function makeFindNearDuplicates({ fingerprints, similarity }: Dependencies): FindNearDuplicates {
   const { nearDuplicates, hashThreshold } = similarity;
   return async (tenantId, fingerprint, excludedContentHash, excludedImages = []) => {
-    if (nearDuplicates === 'off' || fingerprint.quality < minQuality) return { matches: [], candidates: [] };
+    if (nearDuplicates === 'off' || fingerprint.quality < minQuality)
+      return { matches: [], candidateIds: [] };
     const maxDifferingBits = hashThreshold * 4;
     const neighbours = await fingerprints.findNeighbours(
       tenantId,
@@ -57,16 +60,16 @@ export function makeFindNearDuplicates({ fingerprints, similarity }: Dependencie
     const matches = neighbours
       .flatMap((candidate) => matchCandidate(candidate, fingerprint))
       .toSorted((a, b) => a.distance - b.distance || a.difference - b.difference);
-    return { matches, candidates: neighbours.map(({ id }) => id) };
+    return { matches, candidateIds: neighbours.map(({ id }) => id) };
   };
 }
 
 /** Returns a list of one match, or an empty list if the thumbnails differ. */
 function matchCandidate(candidate: HashNeighbour, fingerprint: Fingerprint): NearMatch[] {
   const { id, uuid, hasAlpha, renditions } = candidate;
-  const { same, difference, reason } = compareThumbnails(candidate.fingerprint, fingerprint);
+  const { isSamePicture, difference, reason } = compareThumbnails(candidate.fingerprint, fingerprint);
   const distance = hashDistance(candidate.fingerprint.hash, fingerprint.hash);
-  return same
+  return isSamePicture
     ? [{ id, uuid, distance, difference: Math.round(difference * 100) / 100, reason, hasAlpha, renditions }]
     : [];
 }

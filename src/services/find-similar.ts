@@ -19,7 +19,8 @@ interface Dependencies {
 }
 
 /**
- * Finds similar images of the same tenant, best first, excluding the image itself and its exact copies.
+ * Finds images of the same tenant that are similar to an image, best first. Omits the image itself and its exact
+ * copies.
  * @throws {AppError} `image_not_found`; `fingerprint_not_ready` while the image has no embedding.
  */
 export type FindSimilar = (

@@ -20,7 +20,7 @@ export function assertNotDeleted<T extends Pick<Image, 'id' | 'deletedAt'>>(imag
   return image;
 }
 
-/** Returns the error for an image that has no original, because it is still pending or has failed. */
+/** Returns the error for an image that has no original, because the image is still pending or has failed. */
 export function noOriginal(image: Image): AppError {
   const yet = image.status === 'failed' ? '' : ' yet';
   return new AppError(
@@ -29,7 +29,7 @@ export function noOriginal(image: Image): AppError {
   );
 }
 
-/** Returns the error for an image whose renditions do not exist, because it is still pending or has failed. */
+/** Returns the error for an image whose renditions do not exist, because the image is still pending or has failed. */
 export function noRendition(image: Image, preset: string): AppError {
   return new AppError(
     'rendition_not_ready',

@@ -25,7 +25,7 @@ interface Dependencies {
 
 /**
  * Downloads an image's original from its URL and derives the renditions. If the tenant already has an image with this
- * content, the new image shares its files. A retry does not download an original that has already been stored.
+ * content, the new image shares the existing files. A retry does not download an original that has already been stored.
  */
 export type ImportImage = (job: ClaimedJob, signal: AbortSignal) => Promise<DerivationOutcome>;
 
@@ -77,7 +77,7 @@ async function shareExisting(
   return image === 'first-unavailable' ? undefined : (image ?? 'lease-lost');
 }
 
-/** Inspects and stores new content and derives its renditions, as for an upload. */
+/** Inspects and stores new content, then derives its renditions, as for an upload. */
 async function ingest(
   deps: Dependencies,
   job: ClaimedJob,
@@ -100,7 +100,7 @@ async function ingest(
   return original ? deriveImage({ ...job, original }, signal, file.path) : 'lease-lost';
 }
 
-/** Inspects the file. Error messages mention the URL, because the client has never seen the file. */
+/** Inspects the file. Error messages mention the URL, because the client did not send the file itself. */
 async function inspect({ inspectPicture }: Dependencies, file: ReceivedFile, tenantId: number) {
   try {
     return await inspectPicture(file, tenantId);

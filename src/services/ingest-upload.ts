@@ -55,7 +55,7 @@ export interface IngestResult {
  * idempotent: uploading the same bytes again for the same tenant yields the same image. The received file is always
  * discarded.
  * @throws {AppError} if the file is not a valid picture, in which case nothing is kept unless another client has
- *   received the same image; `image_deleted` if the image was deleted before this returned.
+ *   received the same image; `image_deleted` if the image was deleted before this function returned.
  */
 export type IngestUpload = (principal: Principal, upload: Upload) => Promise<IngestResult>;
 
@@ -190,8 +190,8 @@ async function waitForRun(
   imageId: number,
   run: Promise<JobOutcome>,
 ): Promise<ImageWithRenditions> {
-  // This wait ends at the time limit or when the image is deleted. If this run loses its lease, it waits for the worker
-  // that takes over the job.
+  // `imageWait` ends at the time limit or when the image is deleted. It is also used if this run loses its lease and
+  // another worker takes over the job.
   const imageWait = deps.waitForImage(imageId, deps.inlineMs);
   const runResult = run.then((outcome) => {
     if (outcome.state === 'completed') return assertNotDeleted(outcome.image);

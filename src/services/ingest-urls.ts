@@ -27,7 +27,7 @@ interface Dependencies {
   readonly config: Pick<Config['imports'], 'allowedNetworks' | 'duplicateHandling'>;
 }
 
-/** A URL to import for a tenant. */
+/** A line of an import: a URL, and the tenant for which to import it. */
 export interface UrlToImport {
   readonly url: string;
   readonly tenantName: string;
@@ -108,9 +108,9 @@ async function parseLine(
   if (parseError !== undefined)
     throw new AppError('invalid_request', `This line cannot be parsed: ${parseError}.`);
   const { href, hash } = parseImportUrl(url, config);
-  const name = reference === undefined ? undefined : parseNewReference(reference);
+  const newReference = reference === undefined ? undefined : parseNewReference(reference);
   const tenant = await ensureTenant(tenants, principal, tenantName);
-  return { tenantId: tenant.id, url: href, urlHash: hash, reference: name };
+  return { tenantId: tenant.id, url: href, urlHash: hash, reference: newReference };
 }
 
 /**
@@ -136,14 +136,14 @@ function collectJobs(enqueuedUrls: readonly EnqueuedUrl[]): DueJob[] {
 }
 
 function toReceiptLine(
-  line: number,
+  lineNumber: number,
   source: UrlToImport | undefined,
   result: EnqueuedUrl | AppError | undefined,
 ): ImportLine {
   const error = result instanceof AppError ? result : activeError(result);
   return {
-    line,
-    // Signatures are removed from the URL. Only the image keeps them, because the download needs them.
+    line: lineNumber,
+    // Signatures are removed from this copy of the URL. The image's row contains them, because the download needs them.
     url: redactSecrets(excerpt(source?.url ?? '', maxUrlLength)),
     tenant: excerpt(source?.tenantName ?? '', maxReportedLength),
     reference: source?.reference === undefined ? null : excerpt(source.reference, maxReportedLength),

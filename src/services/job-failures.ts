@@ -3,7 +3,7 @@ import type { ClaimedJob, FailureClass } from '../model/job.ts';
 /** The step at which a job failed, as recorded with the failure. */
 export type Stage = 'fetch' | 'inspect' | 'decode' | 'store' | 'record';
 
-const stages = new WeakMap<object, Stage>();
+const stagesByError = new WeakMap<object, Stage>();
 
 /**
  * Runs `work`. If it throws an error, records `stage` as the stage of that error. If calls are nested, the innermost
@@ -13,14 +13,14 @@ export async function atStage<T>(stage: Stage, work: () => Promise<T>): Promise<
   try {
     return await work();
   } catch (error) {
-    if (error instanceof Error && !stages.has(error)) stages.set(error, stage);
+    if (error instanceof Error && !stagesByError.has(error)) stagesByError.set(error, stage);
     throw error;
   }
 }
 
 /** Returns the stage at which `error` was thrown; `record` if it was thrown outside `atStage`. */
 export function failureStage(error: unknown): Stage {
-  return (error instanceof Error && stages.get(error)) || 'record';
+  return (error instanceof Error && stagesByError.get(error)) || 'record';
 }
 
 /** Delays before the retries of a transient failure, in seconds. */

@@ -26,11 +26,11 @@ export interface Jobs {
   find(principal: Principal, id: number): Promise<JobReport>;
   /**
    * Requeues a failed job and resets its retries.
-   * @throws {AppError} `job_not_found`; `job_not_failed` if it has not failed, or if its image has since been deleted or
-   *   processed again.
+   * @throws {AppError} `job_not_found`; `job_not_failed` if the job has not failed, or if its image has since been
+   *   deleted or processed again.
    */
   retry(principal: Principal, id: number): Promise<JobReport>;
-  /** Retries all failed jobs that match `filter`. Returns the number of jobs. */
+  /** Retries all failed jobs that match `filter`. Returns the number of retried jobs. */
   retryAll(principal: Principal, filter: FailedJobFilter): Promise<number>;
 }
 

@@ -28,8 +28,8 @@ export interface LeaseKeeper {
   stop(): void;
 }
 
-/** Number of heartbeats per lease. Three may fail before another worker takes over the job. */
-const heartbeatsPerLease = 4;
+/** Number of renewals within the duration of a lease. Three may fail before another worker takes over the job. */
+const renewalsPerLease = 4;
 
 /** @see LeaseKeeper */
 export function makeLeaseKeeper({ jobs, queue, leaseSeconds, logger }: Dependencies): LeaseKeeper {
@@ -44,13 +44,13 @@ export function makeLeaseKeeper({ jobs, queue, leaseSeconds, logger }: Dependenc
     const runningJobs = [...controllers.keys()];
     if (runningJobs.length === 0) return;
     const renewedJobs = await jobs.renewLeases(runningJobs, leaseSeconds);
-    availability.restored();
+    availability.reportSuccess();
     for (const job of runningJobs)
       if (!renewedJobs.has(job)) controllers.get(job)?.abort('its lease was lost');
   }
 
-  const intervalMs = (leaseSeconds * 1000) / heartbeatsPerLease;
-  const timer = setInterval(() => void renew().catch(availability.lost), intervalMs);
+  const intervalMs = (leaseSeconds * 1000) / renewalsPerLease;
+  const timer = setInterval(() => void renew().catch(availability.reportFailure), intervalMs);
   timer.unref();
 
   return {

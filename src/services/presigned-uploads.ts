@@ -14,7 +14,7 @@ import { ensureTenant, findTenant } from './tenants.ts';
 
 interface PresignDependencies {
   readonly tenants: TenantQueries;
-  readonly storage: Pick<Storage, 'direct'>;
+  readonly storage: Pick<Storage, 'directAccess'>;
   readonly maxUploadBytes: number;
 }
 
@@ -34,7 +34,7 @@ export interface PresignedUpload extends UploadUrl {
 /**
  * Creates a presigned URL for uploading one file of a known size to the store. Records nothing. A sweep removes files
  * that are never ingested.
- * @throws {AppError} `upload_not_offered` if this kind of storage does not support presigned URLs, `body_too_large`,
+ * @throws {AppError} `upload_not_offered` if this kind of storage does not support presigned URLs; `body_too_large`;
  *   `invalid_tenant`.
  */
 export type PresignUpload = (principal: Principal, request: UploadRequest) => Promise<PresignedUpload>;
@@ -46,7 +46,7 @@ export function makePresignUpload({ tenants, storage, maxUploadBytes }: PresignD
     if (bytes > maxUploadBytes) {
       throw new AppError(
         'body_too_large',
-        `The file has ${bytes} bytes; the limit is ${maxUploadBytes} bytes (${toMiB(maxUploadBytes)} MiB).`,
+        `The file is ${bytes} bytes; the limit is ${maxUploadBytes} bytes (${toMiB(maxUploadBytes)} MiB).`,
       );
     }
     const tenant = await ensureTenant(tenants, principal, tenantName);
@@ -57,8 +57,8 @@ export function makePresignUpload({ tenants, storage, maxUploadBytes }: PresignD
   };
 }
 
-function requireDirectAccess({ direct }: Pick<Storage, 'direct'>): DirectAccess {
-  if (direct) return direct;
+function requireDirectAccess({ directAccess }: Pick<Storage, 'directAccess'>): DirectAccess {
+  if (directAccess) return directAccess;
   throw new AppError(
     'upload_not_offered',
     'Presigned uploads require STORAGE_TYPE=s3. Send the file to POST /v1/images instead.',
@@ -72,7 +72,7 @@ function toMiB(bytes: number): number {
 
 interface IngestDependencies {
   readonly tenants: Pick<TenantQueries, 'find'>;
-  readonly storage: Pick<Storage, 'direct' | 'remove'>;
+  readonly storage: Pick<Storage, 'directAccess' | 'remove'>;
   readonly staging: Pick<Staging, 'receive' | 'discard'>;
   readonly assertFreeSpace: AssertFreeSpace;
   readonly ingestUpload: IngestUpload;
@@ -93,7 +93,7 @@ export interface SentUpload extends Pick<Upload, 'tenantName' | 'mode'> {
  * retry gets the same response.
  * @throws {AppError} `upload_not_offered`, `upload_not_found`, and the errors of `IngestUpload`.
  */
-export type IngestPresigned = (principal: Principal, sent: SentUpload) => Promise<IngestResult>;
+export type IngestPresigned = (principal: Principal, upload: SentUpload) => Promise<IngestResult>;
 
 /** @see IngestPresigned */
 export function makeIngestPresigned(deps: IngestDependencies): IngestPresigned {

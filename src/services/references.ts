@@ -13,7 +13,7 @@ import { imageNotFound } from './image-errors.ts';
 export const referencePattern = /^(?=.*\S)[^\p{Cc}\p{Cs}\p{Zl}\p{Zp}]{1,200}$/u;
 
 /**
- * Pattern of a new reference. In addition to the characters above, it must not contain U+FFFD (which replaces text that
+ * Pattern of a new reference. It must match `referencePattern`, and must not contain U+FFFD (which replaces text that
  * was lost in a conversion), byte order marks or bidirectional control characters. Existing references that contain
  * these characters can still be removed.
  */
@@ -55,12 +55,12 @@ export interface ReferenceEntry {
 }
 
 /**
- * Manages references, which identify the users of an image. An image with references is not purged, and can only be
- * deleted with `force`.
+ * Manages references. A reference identifies something that uses an image, such as a product. An image with references
+ * is not purged, and can only be deleted with `force`.
  */
 export interface References {
   /**
-   * Adds a reference unless it exists. Returns the normalised reference, whether it is new, and the number of
+   * Adds a reference unless it exists. Returns the normalised reference, whether it is new, and the image's number of
    * references.
    * @throws {AppError} `invalid_request`, `image_not_found`.
    */

@@ -15,7 +15,7 @@ interface Dependencies {
 /** Requeues the job of an image that lacks a rendition. Always throws `rendition_not_ready`. */
 export type RemakeRendition = (image: Image, preset: string) => Promise<never>;
 
-/** Minimum delay before another run if a run did not create the rendition, in milliseconds. */
+/** If a run does not create the rendition, the next run starts at least this many milliseconds later. */
 const retryPauseMs = 60_000;
 
 /** Maximum number of renditions whose requests are tracked. */
@@ -27,18 +27,18 @@ const maxTrackedRenditions = 1_000;
  * waste the worker's time.
  */
 export function makeRemakeRendition({ jobs, queue, logger }: Dependencies): RemakeRendition {
-  /** For each rendition that was requested recently, when its image had last been processed. */
-  const requests = new LRUCache<string, { readonly lastRun: number }>({
+  /** For each recently requested rendition: when its image had last been processed before the request. */
+  const recentRequests = new LRUCache<string, { readonly lastRunTime: number }>({
     max: maxTrackedRenditions,
     ttl: retryPauseMs,
   });
 
   return async (image, preset) => {
     const key = `${image.id}/${preset}`;
-    const lastRun = image.processedAt?.getTime() ?? 0;
-    const earlierRequest = requests.get(key);
-    if (earlierRequest && earlierRequest.lastRun !== lastRun) throw stillMissing(image, preset);
-    if (!earlierRequest) requests.set(key, { lastRun });
+    const lastRunTime = image.processedAt?.getTime() ?? 0;
+    const earlierRequest = recentRequests.get(key);
+    if (earlierRequest && earlierRequest.lastRunTime !== lastRunTime) throw stillMissing(image, preset);
+    if (!earlierRequest) recentRequests.set(key, { lastRunTime });
     const job = await jobs.requeue(image.id, priorities.single);
     if (job) queue.wake([job]);
     throw new AppError(

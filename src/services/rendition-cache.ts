@@ -15,13 +15,13 @@ export interface CachedRendition {
 export interface RenditionCache {
   /** Maximum size of a cached file. */
   readonly maxFileBytes: number;
-  /** Returns a rendition if it is cached. @param image the id or UUID, as in the request */
-  get(image: string, preset: string): CachedRendition | undefined;
+  /** Returns a rendition if it is cached. @param idOrUuid the image's id or UUID, as in the request */
+  get(idOrUuid: string, preset: string): CachedRendition | undefined;
   /**
    * Call this before loading a rendition. The returned function caches the rendition, unless any image has been evicted
    * in the meantime. Otherwise, an image that has just been deleted could become available again.
    */
-  beginLoad(): (image: string, preset: string, rendition: CachedRendition) => void;
+  beginLoad(): (idOrUuid: string, preset: string, rendition: CachedRendition) => void;
   /** Evicts all renditions of an image, which may be cached under its id and its UUID. */
   evict(image: Pick<Image, 'id' | 'uuid'>): void;
 }
@@ -34,23 +34,23 @@ const lifetimeMs = 1_000;
 
 /**
  * Creates a rendition cache.
- * @param maxBytes memory for all files combined; `0` disables the cache
+ * @param maxBytes maximum memory for all files combined; `0` disables the cache
  */
 export function makeRenditionCache(maxBytes: number, presets: readonly string[]): RenditionCache {
   const maxFileBytes = Math.floor(maxBytes / 8);
   const cache = maxBytes > 0 ? makeLru(maxBytes) : undefined;
-  let evictions = 0;
+  let evictionCount = 0;
   return {
     maxFileBytes,
-    get: (image, preset) => cache?.get(`${image}/${preset}`),
+    get: (idOrUuid, preset) => cache?.get(`${idOrUuid}/${preset}`),
     beginLoad() {
-      const evictionsBefore = evictions;
-      return (image, preset, rendition) => {
-        if (evictions === evictionsBefore) cache?.set(`${image}/${preset}`, rendition);
+      const previousCount = evictionCount;
+      return (idOrUuid, preset, rendition) => {
+        if (evictionCount === previousCount) cache?.set(`${idOrUuid}/${preset}`, rendition);
       };
     },
     evict(image) {
-      evictions++;
+      evictionCount++;
       for (const preset of presets) {
         cache?.delete(`${image.id}/${preset}`);
         cache?.delete(`${image.uuid}/${preset}`);

@@ -18,7 +18,7 @@ interface Dependencies {
   readonly jobs: Pick<JobQueries, 'requeue'>;
   readonly queue: Pick<WorkQueue, 'wake'>;
   readonly logger: Logger;
-  readonly storage: Pick<Storage, 'stat' | 'read' | 'readAll' | 'direct'>;
+  readonly storage: Pick<Storage, 'stat' | 'read' | 'readAll' | 'directAccess'>;
   readonly cache: RenditionCache;
   readonly presets: readonly Preset[];
   /** How long presigned URLs are valid; `undefined` if this process sends the files itself. */
@@ -65,7 +65,7 @@ export interface RetrieveImage {
    */
   rendition(principal: Principal, image: ImageRef, preset: string): Promise<RetrievedRendition>;
   /**
-   * Checks that the original exists and has the recorded size. If not, marks the image as damaged.
+   * Returns the original if it exists and has the recorded size. Otherwise, marks the image as damaged.
    * @throws {AppError} `image_not_found`, `rendition_not_ready`, `original_missing`.
    */
   original(principal: Principal, image: ImageRef): Promise<RetrievedOriginal>;
@@ -75,7 +75,7 @@ export interface RetrieveImage {
 export function makeRetrieveImage(deps: Dependencies): RetrieveImage {
   const { images, storage, cache, presets } = deps;
   const remake = makeRemakeRendition(deps);
-  const redirectTo = makeRedirectTo(storage.direct, deps.redirectSeconds);
+  const redirectTo = makeRedirectTo(storage.directAccess, deps.redirectSeconds);
   const presetNames = presets.map(({ name }) => name);
 
   async function find(principal: Principal, imageRef: ImageRef): Promise<ImageWithRenditions> {
@@ -84,7 +84,10 @@ export function makeRetrieveImage(deps: Dependencies): RetrieveImage {
     return image;
   }
 
-  /** Also finds renditions of presets that are no longer configured, because their URLs may still be in use. */
+  /**
+   * Returns the image. If it has a rendition of the preset, the preset need not be configured any longer, because the
+   * rendition's URL may still be in use.
+   */
   async function findForPreset(
     principal: Principal,
     imageRef: ImageRef,
@@ -107,7 +110,7 @@ export function makeRetrieveImage(deps: Dependencies): RetrieveImage {
     // The preset was added after the renditions of this image had been created.
     if (!rendition && image.status === 'completed') return remake(image, preset);
     if (!rendition) throw noRendition(image, preset);
-    // Checking that the file exists would cost as much as sending it.
+    // Does not check that the file exists, because that would cost as much as sending the file.
     const redirect = redirectTo(rendition.storageKey);
     if (redirect) return { redirect };
     const etag = `"${rendition.contentHash.slice(0, 32)}"`;
@@ -177,14 +180,14 @@ function throwOriginalMissing(error: unknown): never {
  * files.
  */
 function makeRedirectTo(
-  direct: DirectAccess | undefined,
+  directAccess: DirectAccess | undefined,
   seconds: number | undefined,
 ): (key: string) => Redirect | undefined {
-  if (!direct || seconds === undefined) return () => undefined;
+  if (!directAccess || seconds === undefined) return () => undefined;
   const maxAgeSeconds = Math.floor(seconds / 2);
   const cacheControl = `private, max-age=${maxAgeSeconds}`;
   return (key) => ({
     maxAgeSeconds,
-    createUrl: (options) => direct.presignRead(key, { ...options, seconds, cacheControl }),
+    createUrl: (options) => directAccess.presignRead(key, { ...options, seconds, cacheControl }),
   });
 }

@@ -19,7 +19,7 @@ interface Dependencies {
   readonly work: Readonly<
     Record<JobKind, (job: ClaimedJob, signal: AbortSignal, localPath?: string) => Promise<DerivationOutcome>>
   >;
-  readonly metrics: Pick<Metrics, 'jobEnded'>;
+  readonly metrics: Pick<Metrics, 'recordJob'>;
   readonly leases: LeaseKeeper;
   readonly completionEvents: Pick<CompletionEvents, 'publish'>;
   readonly queue: Pick<WorkQueue, 'wake'>;
@@ -32,7 +32,7 @@ export type JobOutcome =
   | { readonly state: 'completed'; readonly image: ImageWithRenditions }
   | { readonly state: 'retrying'; readonly delaySeconds: number; readonly error: AppError }
   | { readonly state: 'failed'; readonly error: AppError }
-  /** This run recorded nothing, because the lease was lost or handed back or the image was removed. */
+  /** This run recorded nothing. Its lease was lost or handed back, or the image was removed. */
   | { readonly state: 'dropped' };
 
 /** Options for a job run. */
@@ -56,7 +56,7 @@ export function makeRunJob(deps: Dependencies): RunJob {
     const startTime = performance.now();
     const outcome = await runOnce(deps, job, options);
     const seconds = (performance.now() - startTime) / 1000;
-    metrics.jobEnded({ kind: job.kind, outcome: outcome.state, seconds });
+    metrics.recordJob({ kind: job.kind, outcome: outcome.state, seconds });
     return outcome;
   };
 }
@@ -116,7 +116,9 @@ async function handleFailure(
   return { state: 'retrying', delaySeconds: verdict.delaySeconds, error };
 }
 
-/** Returns the class of a failed attempt. A running attempt cannot itself be `lease-lost`, so that class is transient. */
+/**
+ * Returns the class of a failed attempt. `lease-lost` is replaced by `transient`, because this attempt has its lease.
+ */
 function toAttemptFailureClass({ failureClass }: AppError): Exclude<FailureClass, 'lease-lost'> {
   return failureClass === 'lease-lost' ? 'transient' : failureClass;
 }
@@ -145,8 +147,8 @@ async function recordFailure(
 }
 
 /**
- * Removes the image, its job and its original. Returns false if nothing was removed because the lease was lost or other
- * clients can see the image.
+ * Removes the image, its job and its original. Returns false if nothing was removed because the lease was lost or
+ * because other clients can see the image.
  */
 async function discardImage({ jobs, storage }: Dependencies, job: ClaimedJob): Promise<boolean> {
   const { original } = job;
@@ -182,7 +184,7 @@ async function retryUntilRecorded<T>(
       }
       if (performance.now() + recordRetryMs > deadline) return undefined;
     }
-    // The sleep ends early when the signal aborts, and so does the loop.
+    // When the signal aborts, the sleep ends early, and then the loop ends.
     await sleep(recordRetryMs, undefined, { signal }).catch(() => undefined);
   }
   return undefined;

@@ -15,7 +15,7 @@ export interface StorageHealthTimes {
   readonly writeRetryMs: number;
 }
 
-/** With these times, unreachable storage is detected immediately, and full or read-only storage within 30 s. */
+/** With these times, unreachable storage is detected within 1 s, and full or read-only storage within 30 s. */
 const defaultTimes: StorageHealthTimes = {
   readResultMs: 1_000,
   writeIntervalMs: 30_000,

@@ -64,7 +64,7 @@ function assertTenantName(name: string): void {
 export interface Usage {
   /** Returns the usage of each tenant, ordered by name. */
   tenants(principal: Principal): Promise<TenantUsage[]>;
-  /** Returns the usage of one tenant. @throws {AppError} `tenant_not_found`, also for an invalid name. */
+  /** Returns the usage of one tenant. @throws {AppError} `tenant_not_found`. */
   tenant(principal: Principal, name: string): Promise<TenantUsage>;
   /** Returns the usage of all tenants combined. */
   overall(principal: Principal): Promise<OverallUsage>;
@@ -76,8 +76,8 @@ export function makeUsage({ usage }: { readonly usage: UsageQueries }): Usage {
     tenants: (principal) => usage.listByTenant(principal),
     overall: (principal) => usage.readOverall(principal),
     async tenant(principal, name) {
-      const found = isTenantName(name) ? await usage.findByTenant(principal, name) : undefined;
-      if (found) return found;
+      const tenantUsage = isTenantName(name) ? await usage.findByTenant(principal, name) : undefined;
+      if (tenantUsage) return tenantUsage;
       throw new AppError('tenant_not_found', `There is no tenant ${JSON.stringify(name.slice(0, 80))}.`);
     },
   };

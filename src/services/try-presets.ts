@@ -27,7 +27,7 @@ export interface PresetTrials {
 /** Tries every preset on an uploaded picture. Discards the received file. @throws the errors of `InspectPicture`. */
 export type TryPresets = (file: ReceivedFile) => Promise<PresetTrials>;
 
-/** Minimum SSIM for good quality. Above it, a rendition is hard to distinguish from its original. */
+/** Minimum SSIM for good quality. Above this value, a rendition is hard to distinguish from its original. */
 const goodQuality = 0.95;
 
 /** @see TryPresets */

@@ -37,8 +37,11 @@ export function makeCompletionEvents(): CompletionEvents {
   };
 }
 
-/** Interval between two reads of the row. Polling is needed because jobs in other processes publish no events here. */
-const pollMs = 500;
+/**
+ * Interval between two reads of the row. Polling is needed because jobs in other processes do not publish events to
+ * this process.
+ */
+const pollIntervalMs = 500;
 
 /**
  * Waits until an image's job has ended, for at most `timeoutMs`, and returns the image in its current state.
@@ -61,13 +64,13 @@ export function makeWaitForImage({ images, completionEvents }: Dependencies): Wa
         const remainingMs = deadline - performance.now();
         const result = await Promise.race([
           completion,
-          sleep(Math.max(0, Math.min(pollMs, remainingMs)), undefined, { ref: false }),
+          sleep(Math.max(0, Math.min(pollIntervalMs, remainingMs)), undefined, { ref: false }),
         ]);
         if (result) return getImage(result);
         const image = await images.find(systemPrincipal, { id: imageId });
         if (!image) throw imageDeleted(imageId);
         if (image.status === 'failed') throw toRecordedError(image);
-        if (image.status === 'completed' || remainingMs <= pollMs) return image;
+        if (image.status === 'completed' || remainingMs <= pollIntervalMs) return image;
       }
     } finally {
       stop();
@@ -81,8 +84,8 @@ function getImage(completion: Completion): ImageWithRenditions {
 }
 
 /**
- * Returns the error that was recorded for a failed image. Replaces an error code that this version does not define with
- * `picture_damaged`.
+ * Returns the error that was recorded for a failed image. If this version does not define the recorded code, the error
+ * has the code `picture_damaged`.
  */
 function toRecordedError({ errorCode, error }: ImageWithRenditions): AppError {
   const isKnown = errorCode !== null && Object.hasOwn(errorTable, errorCode);

@@ -36,7 +36,9 @@ export function makeDurableLinker(root: string, folderMode?: number) {
     if (folderMode !== undefined) await chmod(folder, folderMode);
   }
 
-  /** Creates the folder and runs `work`. If the folder has since been removed, creates it again and retries once. */
+  /**
+   * Ensures that the folder exists and runs `work`. If the folder turns out to be missing, creates it and retries once.
+   */
   async function withFolder(folder: string, work?: () => Promise<void>): Promise<void> {
     try {
       await ensureFolder(folder);
@@ -51,7 +53,10 @@ export function makeDurableLinker(root: string, folderMode?: number) {
   }
 
   return {
-    /** Links originals to their final paths. When this returns, their bytes and names are on disk. Staging files remain. */
+    /**
+     * Links originals to their final paths. When this returns, their bytes and names are on disk. The staging files
+     * remain.
+     */
     async linkDurably(moves: readonly Move[]): Promise<void> {
       const folders = [...new Set(moves.map(({ to }) => dirname(to)))];
       for (const folder of folders) await withFolder(folder);
@@ -59,7 +64,7 @@ export function makeDurableLinker(root: string, folderMode?: number) {
       await Promise.all([...moves.map(({ from }) => from), ...folders].map(syncPath));
     },
 
-    /** Moves files without syncing them, because they can be regenerated. */
+    /** Moves files that can be regenerated. They are therefore not synced. */
     async move(moves: readonly Move[]): Promise<void> {
       const failedMoves = await tryRenames(moves);
       for (const folder of new Set(failedMoves.map(({ to }) => dirname(to))))

@@ -20,7 +20,7 @@ export function renditionKey(tenantId: number, contentHash: string, preset: stri
 
 /** Returns the key of a direct upload that has not been ingested yet. @param id a UUID */
 export function incomingKey(tenantId: number, id: string): string {
-  // UUIDs are case-insensitive, but keys only contain lower-case letters.
+  // UUIDs are case-insensitive, but all letters in keys are lower-case.
   return `incoming/${tenantId}/${id.toLowerCase()}`;
 }
 
@@ -32,20 +32,22 @@ export function isKey(key: string): boolean {
 }
 
 /**
- * Throws if `key` is not a storage key, because it could refer to a file outside the storage folder. This only happens
- * if there is a bug.
+ * Throws if `key` is not a storage key. Without this check, a bug could give access to files outside the storage
+ * folder.
  */
 export function assertKey(key: string): void {
   if (!isKey(key)) throw new Error(`"${key}" is not a storage key.`);
 }
 
-// The name of a file left behind by a crash during a replacement has a dot after the hash.
-const contentInKey = /^(?:originals|renditions)\/(\d+)\/[0-9a-f]{2}\/([0-9a-f]{64})(?:[-.]|$)/;
+// A crash during a replacement may leave behind a file whose name has a dot after the hash.
+const contentKeyPattern = /^(?:originals|renditions)\/(\d+)\/[0-9a-f]{2}\/([0-9a-f]{64})(?:[-.]|$)/;
 
-/** Parses the tenant and content hash in a key. Returns `undefined` for a file that Vitrine did not store. */
+/**
+ * Extracts the tenant id and the content hash from a key. Returns `undefined` for a file that Vitrine did not store.
+ */
 export function parseKey(
   key: string,
 ): { readonly key: string; readonly tenantId: number; readonly contentHash: string } | undefined {
-  const [, tenantId, contentHash] = contentInKey.exec(key) ?? [];
+  const [, tenantId, contentHash] = contentKeyPattern.exec(key) ?? [];
   return tenantId && contentHash ? { key, tenantId: Number(tenantId), contentHash } : undefined;
 }

@@ -23,7 +23,7 @@ import type { ByteRange, Storage, StoredFile } from './storage.ts';
 
 /** Options of local storage. */
 interface LocalStorageOptions {
-  /** Whether new files and folders receive the root's permissions for group and others, regardless of the umask. */
+  /** Whether new files and folders get the root folder's permissions for group and others, regardless of the umask. */
   readonly inheritRootMode?: boolean;
 }
 
@@ -73,14 +73,14 @@ export async function makeLocalStorage(root: string, options: LocalStorageOption
     check: () => mapWriteErrors(() => checkFolder(stagingDirectory)),
     // Incomplete files only exist in staging, which is swept separately.
     sweepUnfinished: () => Promise.resolve(0),
-    direct: undefined,
+    directAccess: undefined,
     close: () => Promise.resolve(),
   };
 }
 
 /**
- * Derives the modes of new files and folders from the root. Returns `undefined` if the root is private, because new files
- * are private by default.
+ * Derives the modes of new files and folders from the root folder's mode. Returns `undefined` if the root folder is
+ * private, because new files are private by default.
  */
 async function readModes(root: string): Promise<{ file: number; folder: number } | undefined> {
   const { mode } = await stat(root);
@@ -89,7 +89,9 @@ async function readModes(root: string): Promise<{ file: number; folder: number }
   return { file: (mode & 0o066) | 0o600, folder: (mode & 0o2077) | 0o700 };
 }
 
-/** Creates the folder and sets its mode. The mode of an existing folder that belongs to a different user is not changed. */
+/**
+ * Creates the folder and sets its mode. The mode of an existing folder that belongs to a different user is not changed.
+ */
 async function ensureStagingFolder(folder: string, mode: number | undefined): Promise<void> {
   await mkdir(folder, { recursive: true });
   if (mode === undefined) return;

@@ -25,7 +25,10 @@ export interface Staging {
   sweep(olderThanMs: number): Promise<number>;
 }
 
-/** Name of the staging folder in the root of local storage. It cannot collide with a key, because no key begins with a dot. */
+/**
+ * Name of the staging folder in the root of local storage. It cannot collide with a key, because no key begins with a
+ * dot.
+ */
 export const localStagingName = '.staging';
 
 /** Creates staging in an existing directory. */
@@ -45,7 +48,7 @@ export function makeStaging(directory: string): Staging {
     async sweep(olderThanMs) {
       let removedCount = 0;
       for await (const entry of await opendir(directory)) {
-        if (!entry.isFile() || !(await isOlder(join(directory, entry.name), olderThanMs))) continue;
+        if (!entry.isFile() || !(await isOlderThan(join(directory, entry.name), olderThanMs))) continue;
         await removeIfExists(join(directory, entry.name));
         removedCount++;
       }
@@ -57,12 +60,12 @@ export function makeStaging(directory: string): Staging {
 /** Writes a stream to a new file, hashes it and counts its bytes. */
 async function writeStream(source: AsyncIterable<Buffer>, path: string): Promise<Omit<ReceivedFile, 'path'>> {
   const hash = createHash('sha256');
-  const head: Buffer[] = [];
+  const headChunks: Buffer[] = [];
   let bytes = 0;
   const file = await open(path, 'wx');
   try {
     for await (const chunk of source) {
-      if (bytes < headBytes) head.push(chunk.subarray(0, headBytes - bytes));
+      if (bytes < headBytes) headChunks.push(chunk.subarray(0, headBytes - bytes));
       bytes += chunk.length;
       hash.update(chunk);
       await writeChunk(file, chunk);
@@ -70,7 +73,7 @@ async function writeStream(source: AsyncIterable<Buffer>, path: string): Promise
   } finally {
     await file.close();
   }
-  return { bytes, contentHash: hash.digest('hex'), head: Buffer.concat(head) };
+  return { bytes, contentHash: hash.digest('hex'), head: Buffer.concat(headChunks) };
 }
 
 /** Writes a whole chunk. Continues after partial writes, which happen when a disk is filling up. */
@@ -78,9 +81,9 @@ async function writeChunk(file: FileHandle, chunk: Buffer): Promise<void> {
   for (let offset = 0; offset < chunk.length; ) offset += (await file.write(chunk, offset)).bytesWritten;
 }
 
-async function isOlder(path: string, milliseconds: number): Promise<boolean> {
+async function isOlderThan(path: string, ageMs: number): Promise<boolean> {
   try {
-    return Date.now() - (await stat(path)).mtimeMs > milliseconds;
+    return Date.now() - (await stat(path)).mtimeMs > ageMs;
   } catch (error) {
     if (isMissing(error)) return false;
     throw error;

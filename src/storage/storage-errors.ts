@@ -14,12 +14,12 @@ export function isMissing(error: unknown): boolean {
 
 const diskFullCodes = new Set(['ENOSPC', 'EDQUOT', 'EFBIG']);
 
-/** Converts a read error. The system's message, which contains paths, is only kept as the cause. */
+/** Converts a read error. The new message contains no path. The original error is kept as the cause. */
 export function toReadError(error: unknown): unknown {
   return isMissing(error) ? new FileMissing({ cause: error }) : toWriteError(error);
 }
 
-/** Converts the error of any other operation. In this case, a missing path means that a folder is missing, not a file. */
+/** Converts an error of any operation other than a read. A missing path is reported as a failed operation. */
 export function toWriteError(error: unknown): unknown {
   if (error instanceof AppError || error instanceof FileMissing) return error;
   const code = systemCode(error);

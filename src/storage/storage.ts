@@ -67,8 +67,8 @@ export interface DirectAccess {
 }
 
 /**
- * Stores originals and renditions. Keys are created by `keys.ts` and identify content, so storing a key twice is
- * harmless. All errors except `FileMissing` have the code `storage_failed` or `storage_full`.
+ * Stores originals and renditions. Keys are created by `keys.ts` and identify content, so storing the same key twice
+ * is harmless. All errors except `FileMissing` have the code `storage_failed` or `storage_full`.
  */
 export interface Storage {
   readonly kind: string;
@@ -76,7 +76,7 @@ export interface Storage {
   readonly stagingDirectory: string;
   /**
    * Stores finished staging files. Once this returns, originals survive a power failure. Their staging files remain, so
-   * that storing them can be repeated. Derived files are moved. They may be lost in a power failure, and are then
+   * that the call can be repeated. Derived files are moved. They may be lost in a power failure, and are then
    * derived from the original again.
    */
   store(files: readonly StagedFile[], kind: 'original' | 'derived'): Promise<void>;
@@ -95,8 +95,8 @@ export interface Storage {
   /** Returns the free space on the local disk to which new files are written, in bytes. */
   freeBytes(): Promise<number>;
   /**
-   * Checks that storage responds, without writing to it. Also checks that a local folder is writable. For a bucket, only
-   * `check` can do that. @throws {AppError}
+   * Checks that storage responds, without writing to it. For a local folder, this includes the permission to write. For
+   * a bucket, only `check` tests whether writing is possible. @throws {AppError}
    */
   probe(): Promise<void>;
   /** Writes, reads and removes a small file. @throws {AppError} */
@@ -104,7 +104,7 @@ export interface Storage {
   /** Removes unfinished uploads older than `olderThanMs` from the store. Returns the number of uploads removed. */
   sweepUnfinished(olderThanMs: number): Promise<number>;
   /** Access through presigned URLs; `undefined` if this kind of storage does not support it. */
-  readonly direct: DirectAccess | undefined;
+  readonly directAccess: DirectAccess | undefined;
   /** Closes all connections. No method may be called afterwards. */
   close(): Promise<void>;
 }

@@ -7,13 +7,13 @@ import { makeSampler, type MetricSources } from './sampler.ts';
 /** Records requests and jobs. Never throws. */
 export interface Metrics {
   /** @param request `route` is the pattern of the path, such as `/v1/images/:id` */
-  requestEnded(request: {
+  recordRequest(request: {
     readonly method: string;
     readonly route: string;
     readonly status: number;
     readonly seconds: number;
   }): void;
-  jobEnded(job: {
+  recordJob(job: {
     readonly kind: JobKind;
     readonly outcome: 'completed' | 'retrying' | 'failed' | 'dropped';
     readonly seconds: number;
@@ -42,8 +42,8 @@ export function makeMetrics(sources: MetricSources): ServedMetrics {
   }).set({ version, node: process.version }, 1);
   const sample = makeSampler(sources, registry);
   return {
-    requestEnded: makeRequestRecorder(registry),
-    jobEnded: makeJobRecorder(registers),
+    recordRequest: makeRequestRecorder(registry),
+    recordJob: makeJobRecorder(registers),
     async render() {
       await sample();
       return { contentType: registry.contentType, text: await registry.metrics() };
@@ -51,7 +51,7 @@ export function makeMetrics(sources: MetricSources): ServedMetrics {
   };
 }
 
-function makeJobRecorder(registers: Registry[]): Metrics['jobEnded'] {
+function makeJobRecorder(registers: Registry[]): Metrics['recordJob'] {
   const labelNames = ['kind', 'outcome'] as const;
   const runs = new Counter({
     name: 'vitrine_job_runs_total',

@@ -22,7 +22,7 @@ interface Series {
  * which would be a large part of the cost of a cached response. This recorder needs a single map lookup and converts
  * the data to prom-client's format on each scrape.
  */
-export function makeRequestRecorder(registry: Registry): Metrics['requestEnded'] {
+export function makeRequestRecorder(registry: Registry): Metrics['recordRequest'] {
   const seriesByKey = new Map<string, Series>();
   registry.registerMetric(makeCounter(seriesByKey));
   registry.registerMetric(new RequestHistogram(seriesByKey));
@@ -39,9 +39,9 @@ export function makeRequestRecorder(registry: Registry): Metrics['requestEnded']
       };
       seriesByKey.set(key, series);
     }
-    let bucket = 0;
-    while (seconds > (bounds[bucket] ?? Number.POSITIVE_INFINITY)) bucket++;
-    series.buckets[bucket] = (series.buckets[bucket] ?? 0) + 1;
+    let bucketIndex = 0;
+    while (seconds > (bounds[bucketIndex] ?? Number.POSITIVE_INFINITY)) bucketIndex++;
+    series.buckets[bucketIndex] = (series.buckets[bucketIndex] ?? 0) + 1;
     series.seconds += seconds;
   };
 }
@@ -60,7 +60,7 @@ function makeCounter(seriesByKey: ReadonlyMap<string, Series>): Counter<Label> {
   });
 }
 
-const histogram = {
+const histogramOptions = {
   name: 'vitrine_http_request_duration_seconds',
   help: 'Time from a request to the end of its response.',
 };
@@ -70,23 +70,23 @@ class RequestHistogram extends Histogram<Label> {
   readonly #seriesByKey: ReadonlyMap<string, Series>;
 
   constructor(seriesByKey: ReadonlyMap<string, Series>) {
-    super({ ...histogram, buckets: bounds, registers: [] });
+    super({ ...histogramOptions, buckets: bounds, registers: [] });
     this.#seriesByKey = seriesByKey;
   }
 
   /** prom-client calls this for its text format and for `get()`. The base class's own series stay empty. */
   getForPromString() {
     const values = [...this.#seriesByKey.values()].flatMap(toPromValues);
-    return Promise.resolve({ ...histogram, type: 'histogram', aggregator: 'sum', values });
+    return Promise.resolve({ ...histogramOptions, type: 'histogram', aggregator: 'sum', values });
   }
 }
 
 function toPromValues({ method, route, status, buckets, seconds }: Series) {
-  const { name } = histogram;
+  const { name } = histogramOptions;
   const labels = { method, route, status: String(status) };
   let cumulativeCount = 0;
-  const bucketValues = [...bounds, '+Inf'].map((le, bucket) => {
-    cumulativeCount += buckets[bucket] ?? 0;
+  const bucketValues = [...bounds, '+Inf'].map((le, bucketIndex) => {
+    cumulativeCount += buckets[bucketIndex] ?? 0;
     return { metricName: `${name}_bucket`, labels: { le }, sharedLabels: labels, value: cumulativeCount };
   });
   return [

@@ -56,8 +56,8 @@ export function makeRunDueJobs({ capacities, jobs, runJob, leaseSeconds, logger 
   }
 
   /** Waits until a job ends, a retry is due, or it is time to repeat a failed claim. */
-  async function pause(deadline: number, hasClaimed: boolean): Promise<void> {
-    const nextClaimAt = hasClaimed ? Number.POSITIVE_INFINITY : performance.now() + retryMs;
+  async function pause(deadline: number, hasClaimSucceeded: boolean): Promise<void> {
+    const nextClaimAt = hasClaimSucceeded ? Number.POSITIVE_INFINITY : performance.now() + retryMs;
     const milliseconds = Math.max(0, Math.min(deadline, nextClaimAt, ...retryTimes) - performance.now());
     await Promise.race([sleep(milliseconds), ...runningJobs.keys()]);
     retryTimes = retryTimes.filter((time) => time > performance.now());
@@ -66,10 +66,10 @@ export function makeRunDueJobs({ capacities, jobs, runJob, leaseSeconds, logger 
   return async (milliseconds) => {
     const deadline = performance.now() + milliseconds;
     while (performance.now() < deadline) {
-      const hasClaimed = await claimAll();
+      const hasClaimSucceeded = await claimAll();
       const hasRetry = retryTimes.some((time) => time < deadline);
-      if (hasClaimed && runningJobs.size === 0 && !hasRetry) return;
-      await pause(deadline, hasClaimed);
+      if (hasClaimSucceeded && runningJobs.size === 0 && !hasRetry) return;
+      await pause(deadline, hasClaimSucceeded);
     }
     await Promise.all(runningJobs.keys());
   };

@@ -44,8 +44,10 @@ export function makeWorker(deps: Dependencies): Worker {
   let isStopped = true;
   let currentClaim: Promise<void> | undefined;
   /** Set if a wake-up arrives or a job ends during a claim, because that claim may miss due jobs or free capacity. */
-  let claimAgain = false;
-  /** Resolve functions of unhandled wake-ups. A claim that starts after a wake-up calls them once it succeeds. */
+  let mustClaimAgain = false;
+  /**
+   * The `resolve` functions of unhandled wake-ups. A successful claim calls those that were pending when it started.
+   */
   let pendingWakeUps: (() => void)[] = [];
   let timer: NodeJS.Timeout | undefined;
   let unsubscribe = (): void => undefined;
@@ -55,7 +57,7 @@ export function makeWorker(deps: Dependencies): Worker {
     runningJobs.add(run);
     void run.then(() => {
       runningJobs.delete(run);
-      fill();
+      fillCapacity();
     });
   }
 
@@ -66,20 +68,20 @@ export function makeWorker(deps: Dependencies): Worker {
     try {
       for (const job of await jobs.claimDue(kind, freeCapacity, leaseSeconds)) launch(job);
       for (const resolve of wakeUps) resolve();
-      availability.restored();
+      availability.reportSuccess();
     } catch (error) {
-      // The queue delivers no further wake-ups until these resolve, so that none is lost during a database outage.
+      // The queue delivers no further wake-ups until these are resolved, so that none is lost during a database outage.
       pendingWakeUps.push(...wakeUps);
-      availability.lost(error);
+      availability.reportFailure(error);
     }
   }
 
   /** Claims jobs for the free capacity, either now or after the current claim. */
-  function fill(): void {
-    claimAgain = currentClaim !== undefined;
+  function fillCapacity(): void {
+    mustClaimAgain = currentClaim !== undefined;
     currentClaim ??= claim().finally(() => {
       currentClaim = undefined;
-      if (claimAgain && !isStopped) fill();
+      if (mustClaimAgain && !isStopped) fillCapacity();
     });
   }
 
@@ -88,12 +90,12 @@ export function makeWorker(deps: Dependencies): Worker {
     if (isStopped) return Promise.resolve();
     return new Promise((resolve) => {
       pendingWakeUps.push(resolve);
-      fill();
+      fillCapacity();
     });
   }
 
   function poll(): void {
-    fill();
+    fillCapacity();
     timer = setTimeout(poll, pollIntervalMs * (1 - pollJitter * Math.random()));
   }
 

@@ -29,8 +29,8 @@ test('generates the same files for the same seed, and different files for a diff
   tags: 'slow',
 }, async () => {
   const [first, second] = [join(folder, 'first'), join(folder, 'second')];
-  await generateSampleCatalog({ directory: first, products: 1, seed: '1' });
-  await generateSampleCatalog({ directory: second, products: 1, seed: '1' });
+  await generateSampleCatalog({ directory: first, productCount: 1, seed: '1' });
+  await generateSampleCatalog({ directory: second, productCount: 1, seed: '1' });
   expect(await hashes(first)).toEqual(await hashes(second));
   const [picture] = planCatalog(1, '2');
   const otherHash = createHash('sha256')
@@ -43,7 +43,7 @@ test('contains exact copies, near-duplicates and one corrupt file', async () => 
   const reportedFiles: string[] = [];
   const catalog = await generateSampleCatalog({
     directory: folder,
-    products: 1,
+    productCount: 1,
     seed: '1',
     onFile: (file) => reportedFiles.push(file),
   });

@@ -2,12 +2,12 @@ import { chmod, lstat, mkdir, readdir, symlink, writeFile } from 'node:fs/promis
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import {
-  describeOpenPictureFolder,
+  describeExposedPictureFolder,
   isBelow,
   canMakePrivate,
   makePrivate,
   protectDataFolder,
-  modeIfOpen,
+  getModeIfExposed,
 } from '../../src/data-folder/private-folder.ts';
 import { testFolder } from '../support/inner/folders.ts';
 import { recordingLogger } from '../support/inner/logger.ts';
@@ -53,9 +53,9 @@ test('makes many files private in the background, and resumes at the next start'
   const firstRun = protectDataFolder(root, [storageFolder], logger, 0);
   firstRun.stop();
   expect(await octalMode(root)).toBe('700');
-  expect(modeIfOpen(storageFolder)).toBe('0777');
+  expect(getModeIfExposed(storageFolder)).toBe('0777');
   protectDataFolder(root, [storageFolder], logger, 0);
-  await expect.poll(() => modeIfOpen(storageFolder)).toBe(undefined);
+  await expect.poll(() => getModeIfExposed(storageFolder)).toBe(undefined);
   expect(await openPaths(root)).toEqual([]);
 });
 
@@ -109,10 +109,10 @@ test('creates a private data folder only if it is used', async () => {
 
 test('warns about an open picture folder outside the data folder', async () => {
   const { root, storageFolder } = await createOpenFolder();
-  expect(describeOpenPictureFolder(storageFolder, '/elsewhere')).toMatch(/mode 0777.*chmod 700/);
-  expect(describeOpenPictureFolder(storageFolder, root)).toBeUndefined();
+  expect(describeExposedPictureFolder(storageFolder, '/elsewhere')).toMatch(/mode 0777.*chmod 700/);
+  expect(describeExposedPictureFolder(storageFolder, root)).toBeUndefined();
   await chmod(storageFolder, 0o700);
-  expect(describeOpenPictureFolder(storageFolder, '/elsewhere')).toBeUndefined();
+  expect(describeExposedPictureFolder(storageFolder, '/elsewhere')).toBeUndefined();
   expect([isBelow('/a/b', '/a'), isBelow('/a', '/a'), isBelow('/ab', '/a'), isBelow('/', '/a')]).toEqual([
     true,
     false,

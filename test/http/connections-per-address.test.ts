@@ -4,7 +4,7 @@ import Fastify from 'fastify';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import {
   makeAddressTest,
-  addressKey,
+  toAddressKey,
   type AddressTest,
   limitConnectionsPerAddress,
 } from '../../src/http/guard/connections-per-address.ts';
@@ -125,7 +125,7 @@ test.each([
   ['2001:db8:1:3::1', '2001:db8:1:3::/64'],
   ['fe80::1%eth0', 'fe80:0:0:0::/64'],
 ])('counts connections from %s as %s', (address, client) => {
-  expect(addressKey(address)).toBe(client);
+  expect(toAddressKey(address)).toBe(client);
 });
 
 test('matches addresses in IPv4 and IPv6 networks', () => {

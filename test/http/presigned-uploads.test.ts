@@ -113,7 +113,7 @@ describe.skipIf(!services.s3Endpoint)('presigned uploads', () => {
   test('rejects a file that is too large before and after the upload', async () => {
     const response = await post('/v1/uploads', { size_bytes: maxBytes + 1 });
     expect(expectProblem(response, 413, 'body_too_large')).toBe(
-      `The file has ${maxBytes + 1} bytes; the limit is ${maxBytes} bytes (1 MiB).`,
+      `The file is ${maxBytes + 1} bytes; the limit is ${maxBytes} bytes (1 MiB).`,
     );
     const { id } = await send(Buffer.alloc(3 * maxBytes), {}, 1_000);
     expectProblem(await post('/v1/images', { upload: id }), 413, 'body_too_large');

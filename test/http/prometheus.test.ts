@@ -107,8 +107,8 @@ test('counts requests and their durations by route, method and status', async ()
 test('includes a duration that equals the upper bound of a bucket in that bucket', async () => {
   const metrics = makeMetrics(sources);
   for (const seconds of [0, 0.001, 0.0011, 0.3, 31])
-    metrics.requestEnded({ method: 'GET', route: '/x', status: 200, seconds });
-  metrics.jobEnded({ kind: 'derive', outcome: 'completed', seconds: 0.2 });
+    metrics.recordRequest({ method: 'GET', route: '/x', status: 200, seconds });
+  metrics.recordJob({ kind: 'derive', outcome: 'completed', seconds: 0.2 });
   const { text } = await metrics.render();
   const bucket = (le: string) =>
     `vitrine_http_request_duration_seconds_bucket{le="${le}",method="GET",route="/x",status="200"}`;

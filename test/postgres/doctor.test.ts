@@ -51,7 +51,9 @@ test('reports storage that belongs to a different database, and jobs that no wor
   await database.runScript(`UPDATE jobs SET run_at = now() - interval '90 s' WHERE id = ${jobId}`);
   const { code, stdout } = await runDoctor(urlOfDatabase(name));
   expect(code).toBe(1);
-  expect(stdout).toMatch(/^FAIL\s+images\s+This storage does not contain .*\n\s+→ Check that STORAGE_PATH/m);
+  expect(stdout).toMatch(
+    /^FAIL\s+images\s+This storage location does not contain .*\n\s+→ Check that STORAGE_PATH/m,
+  );
   expect(stdout).toMatch(/^FAIL\s+jobs\s+1 derive job has been waiting .*\n\s+→ Start vitrine worker/m);
 });
 

@@ -28,7 +28,10 @@ test('exits immediately if storage is not marked as belonging to the database', 
   expect(performance.now() - start).toBeLessThan(45_000);
 });
 
-/** Starts an API server with a bucket. Workers with `workerEnv` access the bucket through a proxy, which is stopped at first. */
+/**
+ * Starts an API server with a bucket. Workers with `workerEnv` access the bucket through a proxy, which is stopped at
+ * first.
+ */
 async function startWithStoppedProxy() {
   const env = await makeSharedEnvironment(s3Environment());
   const api = await startServer({ ...env, ENABLE_WORKER: 'false' }, await testFolder());
@@ -62,7 +65,9 @@ test.runIf(services.s3Endpoint)(
     const { body } = await uploadQueued(api.url, await uniquePicture());
     await proxy.resume();
     expect(await worker.exited).toBe(1);
-    expect(worker.log()).toMatch(/this process is exiting: This storage does not contain the pictures/);
+    expect(worker.log()).toMatch(
+      /this process is exiting: This storage location does not contain the images/,
+    );
     expect(await call(`${api.url}/v1/images/${body.asset_id}`)).toMatchObject({
       body: { status: 'pending' },
     });

@@ -123,7 +123,7 @@ test('reports no oldest job for an empty queue', async () => {
     processing: 0,
     failed: 0,
     oldestPendingSeconds: null,
-    trouble: null,
+    outageReason: null,
   });
 });
 
@@ -143,7 +143,7 @@ test('warns, but does not fail, if the queue cannot wake workers', async () => {
   const { check } = await makeHealth(undefined, queue);
   await expect.poll(() => queue.outageReason()).toContain('ECONNREFUSED');
   const details = await check.detailed();
-  expect(details.queue).toMatchObject({ kind: 'redis', trouble: queue.outageReason() });
+  expect(details.queue).toMatchObject({ kind: 'redis', outageReason: queue.outageReason() });
   const checks = passedChecks.map((result) =>
     result.name === 'queue' ? { ...result, warning: queue.outageReason() } : result,
   );

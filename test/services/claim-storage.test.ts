@@ -2,7 +2,7 @@ import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { beforeEach, expect, test } from 'vitest';
 import { makeInstallationQueries } from '../../src/db/installation.ts';
-import { StartRefused } from '../../src/errors.ts';
+import { StartupError } from '../../src/errors.ts';
 import { makeClaimStorage } from '../../src/services/claim-storage.ts';
 import { makeLocalStorage } from '../../src/storage/local.ts';
 import { makeStaging } from '../../src/storage/staging.ts';
@@ -43,7 +43,7 @@ test('marks the storage once when many processes start at the same time', async 
 test('does not start with a different or unmounted folder, and suggests a fix', async () => {
   const folder = await testFolder();
   await start(folder);
-  await expect(start(await testFolder())).rejects.toThrow(StartRefused);
+  await expect(start(await testFolder())).rejects.toThrow(StartupError);
   await rm(join(folder, 'installation'), { recursive: true });
   await expect(start(folder)).rejects.toThrow(
     /does not contain the images of this database: .* STORAGE_PATH, S3_BUCKET and S3_PREFIX are correct/,

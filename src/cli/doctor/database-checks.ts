@@ -4,7 +4,12 @@ import { makeApiClient } from '../api-client.ts';
 import { exitOnFailure } from '../stop-signals.ts';
 import { runCheck, type Finding } from './finding.ts';
 import type { Config } from '../../config.ts';
-import { type DataFolderLock, findHolder, lockDataFolder, type LockHolder } from '../../data-folder/lock.ts';
+import {
+  type DataFolderLock,
+  findLockHolder,
+  lockDataFolder,
+  type LockHolder,
+} from '../../data-folder/lock.ts';
 import { makePrivate } from '../../data-folder/private-folder.ts';
 import type { Database } from '../../db/database.ts';
 import { openEmbeddedDatabase } from '../../db/engine/embedded.ts';
@@ -18,7 +23,7 @@ import { makeLogger } from '../../telemetry/logger.ts';
 /** Checks the database or, if a running server uses it, that server. */
 export async function checkDatabase(config: Config): Promise<Finding[]> {
   if (config.database.kind === 'postgres') return checkPostgres(config);
-  const holder = findHolder(config.dataDir);
+  const holder = findLockHolder(config.dataDir);
   return holder ? [await checkServer(holder)] : checkEmbedded(config, config.database.path);
 }
 
@@ -80,14 +85,14 @@ const unreachableRemedy =
 
 /** Checks the server, the schema, permissions and pgvector. Does not migrate, because a check must not change data. */
 export async function checkPostgres(config: Config): Promise<Finding[]> {
-  const withoutWaiting = { ...config, database: { ...config.database, waitMs: 0 } };
-  const opening = openDatabase(
-    withoutWaiting,
+  const configWithoutWait = { ...config, database: { ...config.database, waitMs: 0 } };
+  const databasePromise = openDatabase(
+    configWithoutWait,
     await makeLogger({ ...config.log, level: 'silent' }),
     exitOnFailure,
   );
-  const database = await opening.catch(() => undefined);
-  if (!database) return [await runCheck('database', '', unreachableRemedy, () => opening)];
+  const database = await databasePromise.catch(() => undefined);
+  if (!database) return [await runCheck('database', '', unreachableRemedy, () => databasePromise)];
   try {
     const { version, pgvector } = await makeInstallationQueries(database).describe();
     const schema = await readSchemaState(database);
@@ -111,11 +116,12 @@ function describeSchema({ version, needed, mayChange }: SchemaState): Finding {
       state: `version ${version}; this version of Vitrine supports versions up to ${needed}`,
       remedy: 'Install a newer version of Vitrine.',
     };
-  const state = `${version === 0 ? 'not created yet' : `version ${version}`}; the next start migrates it to version ${needed}`;
-  if (mayChange) return { subject, state };
+  const currentState = version === 0 ? 'not created yet' : `version ${version}`;
+  if (mayChange)
+    return { subject, state: `${currentState}; the next start migrates it to version ${needed}` };
   return {
     subject,
-    state: `${state}, but this user lacks the permissions to do so`,
+    state: `${currentState}; a migration to version ${needed} is needed, but this user lacks the permissions to do so`,
     remedy:
       'Make the user of DATABASE_URL the owner of the database and its tables, or run vitrine migrate as their owner.',
   };
@@ -133,7 +139,7 @@ function describePgvector(version: string | null, schema: SchemaState): Finding 
   };
 }
 
-/** Runs the checks that require an up-to-date schema: whether storage matches the database and jobs are processed. */
+/** Checks whether storage belongs to the database and whether jobs are processed. Requires an up-to-date schema. */
 async function checkStorageAndJobs(config: Config, database: Database): Promise<Finding[]> {
   return [...(await checkStorageMatch(config, database)), ...(await checkJobs(database))];
 }

@@ -11,12 +11,22 @@ import { isAtLeast, version } from '../../version.ts';
 
 /** Runs `vitrine doctor`: checks everything that Vitrine needs and suggests fixes. Returns the exit code. */
 export async function diagnose(config: Config, output: Output): Promise<number> {
-  const storage = await checkStorage(config);
-  const database = await checkDatabase(config);
-  // If the database server is unreachable, the queue check is skipped, because it would report the same problem again.
-  const isReachable = !database.some(({ subject, remedy }) => subject === 'database' && remedy !== undefined);
-  const queue = isReachable || config.queue.kind === 'redis' ? await checkQueue(config) : [];
-  const findings = [...checkVersions(), ...checkPrivacy(config), ...database, ...storage, ...queue];
+  const storageFindings = await checkStorage(config);
+  const databaseFindings = await checkDatabase(config);
+  const isDatabaseReachable = !databaseFindings.some(
+    ({ subject, remedy }) => subject === 'database' && remedy !== undefined,
+  );
+  // If the database server is unreachable, a queue on that server is not checked, because the check would report the
+  // same problem again.
+  const canCheckQueue = isDatabaseReachable || config.queue.kind === 'redis';
+  const queueFindings = canCheckQueue ? await checkQueue(config) : [];
+  const findings = [
+    ...checkVersions(),
+    ...checkPrivacy(config),
+    ...databaseFindings,
+    ...storageFindings,
+    ...queueFindings,
+  ];
   for (const finding of findings) output.write(formatFinding(finding));
   for (const warning of [...config.exposureWarnings, ...config.warnings]) output.write(`note  ${warning}\n`);
   const failureCount = findings.filter(({ remedy, isWarning }) => remedy !== undefined && !isWarning).length;

@@ -3,22 +3,22 @@ export interface Finding {
   /** The component that was checked. */
   readonly subject: string;
   readonly state: string;
-  /** How to fix the problem; set only if the check failed. */
+  /** How to fix the problem. Absent if the check found no problem. */
   readonly remedy?: string | undefined;
-  /** Whether the problem is reported without counting as a failure. */
+  /** Whether the problem is only a warning, which does not count as a failure. */
   readonly isWarning?: boolean;
 }
 
-/** Runs a check. The finding contains `state` if the check passes, otherwise the error message and `remedy`. */
+/** Runs a check. The finding contains `passedState` if the check passes, otherwise the error message and `remedy`. */
 export async function runCheck(
   subject: string,
-  state: string,
+  passedState: string,
   remedy: string,
   check: () => Promise<unknown>,
 ): Promise<Finding> {
   try {
     await check();
-    return { subject, state };
+    return { subject, state: passedState };
   } catch (error) {
     return { subject, state: error instanceof Error ? error.message : String(error), remedy };
   }

@@ -4,10 +4,10 @@ import { runCheck, type Finding } from './finding.ts';
 import type { Config } from '../../config.ts';
 import {
   describeMissingModes,
-  describeOpenPictureFolder,
+  describeExposedPictureFolder,
   hasModes,
   canMakePrivate,
-  modeIfOpen,
+  getModeIfExposed,
 } from '../../data-folder/private-folder.ts';
 import { makeAssertFreeSpace } from '../../storage/free-space.ts';
 import type { Storage } from '../../storage/storage.ts';
@@ -15,19 +15,19 @@ import type { Storage } from '../../storage/storage.ts';
 /** Checks that storage is readable and writable and has free space. */
 export async function checkStorage(config: Config): Promise<Finding[]> {
   const location = config.storage.kind === 'local' ? config.storage.path : `bucket ${config.storage.bucket}`;
-  const opening = openStorage(config);
-  const access = await runCheck(
+  const storagePromise = openStorage(config);
+  const accessFinding = await runCheck(
     'storage',
     `${location} is readable and writable`,
     config.storage.kind === 'local'
       ? 'Check the owner and permissions of the folder.'
       : 'Check the S3_* and AWS_* settings, and make sure that the bucket exists.',
-    async () => (await opening).check(),
+    async () => (await storagePromise).check(),
   );
-  const storage = await opening.catch(() => undefined);
-  if (!storage) return [access];
+  const storage = await storagePromise.catch(() => undefined);
+  if (!storage) return [accessFinding];
   try {
-    return [access, await checkDisk(storage, config.storage.minFreeBytes)];
+    return [accessFinding, await checkDisk(storage, config.storage.minFreeBytes)];
   } finally {
     await storage.close();
   }
@@ -45,7 +45,7 @@ async function checkDisk(storage: Storage, minFreeBytes: number): Promise<Findin
 
 /** Checks whether other users of this machine can read Vitrine's files. Unlike startup, does not change modes. */
 export function checkPrivacy({ dataDir, storage }: Config): Finding[] {
-  const pictureWarning = storage.kind === 'local' && describeOpenPictureFolder(storage.path, dataDir);
+  const pictureWarning = storage.kind === 'local' && describeExposedPictureFolder(storage.path, dataDir);
   return [
     checkDataFolder(dataDir),
     pictureWarning
@@ -58,12 +58,12 @@ function checkDataFolder(folder: string): Finding {
   if (!existsSync(folder))
     return { subject: 'privacy', state: `${folder} does not exist yet; it will be private` };
   if (!hasModes) return { subject: 'privacy', state: describeMissingModes(folder) };
-  const mode = modeIfOpen(folder);
+  const mode = getModeIfExposed(folder);
   if (mode === undefined) return { subject: 'privacy', state: `${folder} is private` };
   return makeWarning(
     `other users of this machine can access ${folder} (mode ${mode})`,
     canMakePrivate(folder)
-      ? `Start Vitrine as the owner of the folder, which makes it private, or run chmod -R go-rwx ${folder}.`
+      ? `Start Vitrine as the owner of the folder to make the folder private, or run chmod -R go-rwx ${folder}.`
       : 'Set DATA_DIR to a folder that no other user needs.',
   );
 }

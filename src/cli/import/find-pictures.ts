@@ -17,7 +17,8 @@ const pictureExtensions = new Set(
 );
 
 /**
- * Finds the files to import: every file in `inputs`, and files with an image extension in its folders and subfolders.
+ * Finds the files to import: every file in `inputs`, and every file with an image extension in the folders in `inputs`
+ * and in their subfolders.
  */
 export async function findPictures(inputs: readonly string[]): Promise<FoundPictures> {
   const paths = new Map<string, string>();

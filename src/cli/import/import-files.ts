@@ -28,7 +28,8 @@ type AcceptedUpload = Exclude<UploadResult, { outcome: 'refused' }>;
 const defaultConcurrency = 4;
 
 /**
- * Uploads images and waits until all are processed. Safe to repeat: images that the server already has are reported as `known`.
+ * Uploads images and waits until all are processed. Safe to repeat: images that the server already has are reported as
+ * `known`.
  * @throws {ServerFailure} if the server is unreachable at the start.
  */
 export async function importFiles(options: ImportOptions): Promise<ImportSummary> {
@@ -40,13 +41,13 @@ export async function importFiles(options: ImportOptions): Promise<ImportSummary
     await run.upload(files);
     await run.waitForUnfinished();
   }
-  return run.tally.summary({ found: files.length + problems.length, skipped, stopped: run.stopReason() });
+  return run.tally.summarize({ found: files.length + problems.length, skipped, stopped: run.stopReason() });
 }
 
 function makeImportRun(options: ImportOptions) {
   const { client, tenant, concurrency = defaultConcurrency, mode = 'inline', output, signal } = options;
   const tally = makeImportTally();
-  /** Uploads that are not processed yet. This is normal in queued mode and rare in inline mode. */
+  /** Uploads that the server has not processed yet: nearly all uploads in queued mode, few in inline mode. */
   const unfinishedUploads: [file: string, upload: AcceptedUpload][] = [];
   const isStopped = () => signal?.aborted === true || tally.isServerDown();
 
@@ -73,7 +74,7 @@ function makeImportRun(options: ImportOptions) {
     if (result !== undefined) progress.advance();
   }
 
-  async function uploadOne(file: string): Promise<FileResult | null> {
+  async function uploadFile(file: string): Promise<FileResult | null> {
     const result = await client.uploadFile({ path: file, filename: basename(file), tenant, mode, signal });
     if (result.outcome === 'refused') return result;
     if (isFinished(result)) return toFileResult(result, result);
@@ -81,7 +82,7 @@ function makeImportRun(options: ImportOptions) {
     return null;
   }
 
-  async function waitForOne(upload: AcceptedUpload): Promise<FileResult> {
+  async function waitForUpload(upload: AcceptedUpload): Promise<FileResult> {
     return toFileResult(upload, await waitUntilFinished(client, upload, signal));
   }
 
@@ -89,12 +90,12 @@ function makeImportRun(options: ImportOptions) {
     tally,
     upload: (files: readonly string[]) =>
       runWithProgress('Importing', files, (file, progress) =>
-        tallyStep(file, () => uploadOne(file), progress),
+        tallyStep(file, () => uploadFile(file), progress),
       ),
     async waitForUnfinished() {
       if (unfinishedUploads.length === 0 || isStopped()) return;
       await runWithProgress('Finishing', unfinishedUploads, ([file, upload], progress) =>
-        tallyStep(file, () => waitForOne(upload), progress),
+        tallyStep(file, () => waitForUpload(upload), progress),
       );
     },
     stopReason(): ImportSummary['stopped'] {
@@ -138,7 +139,7 @@ const minPollPauseMs = 200;
 const maxPollPauseMs = 2000;
 const maxWaitMs = 10 * 60_000;
 
-/** Polls until the image is `completed` or `failed`. If the server retries it, that can take up to a minute. */
+/** Polls until the image is `completed` or `failed`. If the server has to retry, that can take up to a minute. */
 async function waitUntilFinished(
   client: Pick<ApiClient, 'getImage'>,
   initialState: ImageState,

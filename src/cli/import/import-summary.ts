@@ -20,7 +20,7 @@ export interface ImportSummary {
   readonly failed: readonly FileProblem[];
   /** Number of skipped files in folders: symbolic links, and files without an image extension. */
   readonly skipped: number;
-  /** Number of images that were not uploaded or not processed when the import stopped. */
+  /** Number of images that had not been uploaded or processed when the import stopped. */
   readonly notFinished: number;
   /** Why the import stopped early; `null` if it did not. */
   readonly stopped: 'interrupted' | 'server-lost' | null;
@@ -28,13 +28,13 @@ export interface ImportSummary {
   readonly imagesPerSecond: number;
 }
 
-/** Returns the exit code: 0 if all images were imported, 130 after an interrupt as shells expect, otherwise 1. */
+/** Returns the exit code: 0 if all images were imported, 130 if the import was interrupted, otherwise 1. */
 export function importExitCode(summary: ImportSummary): number {
   if (summary.stopped === 'interrupted') return 130;
   return summary.refused.length + summary.failed.length + summary.notFinished > 0 ? 1 : 0;
 }
 
-/** Maximum number of problems to list individually. Larger numbers are grouped by code. */
+/** Maximum number of problems to list individually. If there are more, they are grouped by code. */
 const maxListedProblems = 10;
 const examplesPerGroup = 3;
 
@@ -53,14 +53,14 @@ export function describeImport(summary: ImportSummary): string {
 
 function formatHeadline(summary: ImportSummary): string {
   if (summary.found === 0) return 'No images found.';
-  const numbers = [
+  const countTexts = [
     `${summary.new} new`,
     `${summary.known} known`,
     `${summary.refused.length} refused`,
     ...(summary.failed.length > 0 ? [`${summary.failed.length} failed`] : []),
   ];
   const rate = `${summary.seconds.toFixed(1)} s, ${summary.imagesPerSecond.toFixed(1)} images/s`;
-  return `${pluralize(summary.found, 'image')}: ${numbers.join(', ')} (${rate})`;
+  return `${pluralize(summary.found, 'image')}: ${countTexts.join(', ')} (${rate})`;
 }
 
 function describeStop({ stopped, notFinished }: ImportSummary): string {
@@ -107,7 +107,7 @@ interface ImportTally {
   add(file: string, result: FileResult): void;
   /** Whether so many consecutive uploads have failed that the server is presumably down. */
   isServerDown(): boolean;
-  summary(scan: Pick<ImportSummary, 'found' | 'skipped' | 'stopped'>): ImportSummary;
+  summarize(scan: Pick<ImportSummary, 'found' | 'skipped' | 'stopped'>): ImportSummary;
 }
 
 const maxConsecutiveFailures = 8;
@@ -128,7 +128,7 @@ export function makeImportTally(): ImportTally {
       else counts[result.outcome] += 1;
     },
     isServerDown: () => consecutiveFailures >= maxConsecutiveFailures,
-    summary(scan) {
+    summarize(scan) {
       const finishedCount = counts.new + counts.known + problems.refused.length + problems.failed.length;
       const seconds = (performance.now() - startedAt) / 1000;
       const imagesPerSecond = (counts.new + counts.known) / Math.max(seconds, 0.001);

@@ -6,9 +6,9 @@ export async function runParallel<Item>(
   work: (item: Item) => Promise<void>,
 ): Promise<void> {
   // All runners share one iterator, so that each item is processed once.
-  const remaining = items.values();
+  const remainingItems = items.values();
   async function runner(): Promise<void> {
-    for (const item of remaining) {
+    for (const item of remainingItems) {
       if (isStopped()) return;
       await work(item);
     }

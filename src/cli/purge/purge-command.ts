@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { type ApiClient, ServerFailure, RequestRejected } from '../api-client.ts';
 import { describeServerFailure } from '../import/import-command.ts';
 import type { Output } from '../terminal.ts';
-import { countImages, describePurge, formatPurgeJson } from './purge-summary.ts';
+import { formatImageCount, describePurge, formatPurgeJson } from './purge-summary.ts';
 
 /** Options of `vitrine purge`. */
 export interface PurgeCommandOptions {
@@ -33,8 +33,16 @@ const commonFields = {
     .nullable()
     .transform((errors) => errors ?? []),
 };
-const unusedReport = z.object({ ...commonFields, candidates_total: z.int(), warnings: z.array(z.string()) });
-const deletedReport = z.object({ ...commonFields, images_to_delete: z.int(), bytes_to_delete: z.int() });
+const unusedReportSchema = z.object({
+  ...commonFields,
+  candidates_total: z.int(),
+  warnings: z.array(z.string()),
+});
+const deletedReportSchema = z.object({
+  ...commonFields,
+  images_to_delete: z.int(),
+  bytes_to_delete: z.int(),
+});
 
 /** The combined result of one or more purge requests. */
 export interface PurgeReport {
@@ -78,7 +86,9 @@ export async function runPurgeCommand(options: PurgeCommandOptions): Promise<num
 async function purgeAll(options: PurgeCommandOptions): Promise<PurgeReport> {
   let report: RequestReport = await purgeOnce(options);
   while (!report.dryRun && report.remaining > 0) {
-    options.errorOutput.write(`Removed ${countImages(report.removed)}; ${report.remaining} remaining …\n`);
+    options.errorOutput.write(
+      `Removed ${formatImageCount(report.removed)}; ${report.remaining} remaining …\n`,
+    );
     const nextReport = await purgeOnce(options);
     const hasProgressed = nextReport.remaining < report.remaining;
     report = mergeReports(report, nextReport);
@@ -104,7 +114,7 @@ async function purgeUnused({
   const response = await client.postJson(
     '/v1/purge',
     body,
-    unusedReport,
+    unusedReportSchema,
     signal,
     makeConfirmationHeader(confirm, token),
   );
@@ -121,7 +131,7 @@ async function purgeDeleted({
   const response = await client.postJson(
     '/v1/purge/deleted',
     { dry_run: !confirm, days },
-    deletedReport,
+    deletedReportSchema,
     signal,
     makeConfirmationHeader(confirm, token),
   );
@@ -133,7 +143,7 @@ async function purgeDeleted({
   };
 }
 
-/** Returns the header that confirms a purge, encoded as UTF-8. A dry run does not send the token. */
+/** Returns the header that confirms a purge. Its value is the token, encoded as UTF-8. A dry run has no such header. */
 function makeConfirmationHeader(confirm: boolean, token: string | undefined): Record<string, string> {
   if (!confirm || token === undefined) return {};
   return { 'x-confirm-token': Buffer.from(token, 'utf8').toString('latin1') };

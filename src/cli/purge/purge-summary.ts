@@ -29,15 +29,15 @@ export function formatPurgeJson(report: PurgeReport): string {
 function describeDryRun({ found, bytesToDelete }: PurgeReport, scope: 'deleted' | 'unused'): string {
   if (found === 0) return `There are no ${scope} images to remove.`;
   const size = bytesToDelete === undefined ? '' : ` and free ${formatBytes(bytesToDelete)}`;
-  return `Would remove ${countImages(found, scope)}${size}. Nothing was removed; add --confirm to proceed.`;
+  return `Would remove ${formatImageCount(found, scope)}${size}. Nothing was removed; add --confirm to proceed.`;
 }
 
 function describeRun({ removed, files, bytes }: PurgeReport): string {
-  return `Removed ${countImages(removed)} and ${files} ${files === 1 ? 'file' : 'files'}, freeing ${formatBytes(bytes)}.`;
+  return `Removed ${formatImageCount(removed)} and ${files} ${files === 1 ? 'file' : 'files'}, freeing ${formatBytes(bytes)}.`;
 }
 
 /** Formats a number of images, such as `3 unused images`. */
-export function countImages(count: number, scope?: string): string {
+export function formatImageCount(count: number, scope?: string): string {
   const qualifier = scope === undefined ? '' : `${scope} `;
   return `${count} ${qualifier}${count === 1 ? 'image' : 'images'}`;
 }

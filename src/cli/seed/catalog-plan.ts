@@ -14,7 +14,7 @@ export interface PlannedPicture {
   readonly kind: ProductKind;
   readonly colour: Colour;
   readonly view: View;
-  /** Random seed of the product's shape, which is the same for all its images. */
+  /** Random seed that determines the product's shape. All images of a product have the same seed. */
   readonly shapeSeed: string;
   /** Length of the longer side in pixels. */
   readonly longSide: number;
@@ -23,8 +23,8 @@ export interface PlannedPicture {
 const kinds: readonly [ProductKind, ...ProductKind[]] = [shoe, mug, shirt, lamp, bottle, watch];
 
 /** Plans a catalog. Each product has two or three colours, and each colour two or three views. */
-export function planCatalog(products: number, seed: string): PlannedPicture[] {
-  return Array.from({ length: products }, (_, index) => planProduct(index, seed)).flat();
+export function planCatalog(productCount: number, seed: string): PlannedPicture[] {
+  return Array.from({ length: productCount }, (_, index) => planProduct(index, seed)).flat();
 }
 
 function planProduct(index: number, seed: string): PlannedPicture[] {

@@ -23,21 +23,21 @@ export const colours: readonly [Colour, ...Colour[]] = [
 
 /** Mixes two colours. `fraction` is the proportion of `to`, from 0 to 1. */
 export function mix(from: string, to: string, fraction: number): string {
-  const channel = (hex: string, index: number) =>
+  const parseChannel = (hex: string, index: number) =>
     Number.parseInt(hex.slice(1 + index * 2, 3 + index * 2), 16);
   const channels = [0, 1, 2].map((index) => {
-    const value = channel(from, index) * (1 - fraction) + channel(to, index) * fraction;
+    const value = parseChannel(from, index) * (1 - fraction) + parseChannel(to, index) * fraction;
     return Math.round(value).toString(16).padStart(2, '0');
   });
   return `#${channels.join('')}`;
 }
 
 /** Mixes `hex` with white. */
-export function lighter(hex: string, fraction: number): string {
+export function lighten(hex: string, fraction: number): string {
   return mix(hex, '#ffffff', fraction);
 }
 
 /** Mixes `hex` with near-black, because shadows in a lit room are never completely black. */
-export function darker(hex: string, fraction: number): string {
+export function darken(hex: string, fraction: number): string {
   return mix(hex, '#0b0b10', fraction);
 }

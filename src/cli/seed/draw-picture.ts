@@ -6,10 +6,10 @@ import { makeRandom } from './random.ts';
 const jpegQuality = 90;
 
 /** Draws a catalog image and returns it as a JPEG file. */
-export async function drawPicture(planned: PlannedPicture): Promise<Buffer> {
-  const { kind, colour, view, shapeSeed, longSide } = planned;
+export async function drawPicture(plannedPicture: PlannedPicture): Promise<Buffer> {
+  const { kind, colour, view, shapeSeed, longSide } = plannedPicture;
   const drawing = kind.draw(colour, view, makeRandom(shapeSeed));
-  const svg = toStudioSvg(drawing, view, pictureSize(kind, view, longSide));
+  const svg = toStudioSvg(drawing, view, computePictureSize(kind, view, longSide));
   return (await openImage(Buffer.from(svg)))
     .flatten({ background: '#ffffff' })
     .jpeg({ quality: jpegQuality })
@@ -39,7 +39,7 @@ interface PictureSize {
 }
 
 /** Returns the image size for a kind of product. `longSide` is the length of the longer side. */
-function pictureSize(kind: ProductKind, view: View, longSide: number): PictureSize {
+function computePictureSize(kind: ProductKind, view: View, longSide: number): PictureSize {
   const aspect = view === 'detail' ? 1 : kind.aspect;
   return {
     width: Math.round(longSide * Math.min(1, aspect)),
@@ -52,7 +52,8 @@ const wholeCanvas = { x: 0, y: 0, size: 1000 };
 /** Returns the SVG of a product in a photo studio, with a near-white background, soft light and soft shadows. */
 function toStudioSvg(drawing: Drawing, view: View, { width, height }: PictureSize): string {
   const area = view === 'detail' ? drawing.detail : wholeCanvas;
-  // The canvas is square. A wide image crops its empty top and bottom, and a tall image crops its empty sides.
+  // The canvas is square. A wide image omits the empty top and bottom of the canvas, and a tall image omits its
+  // empty sides.
   const [cropWidth, cropHeight] = [
     Math.min(1, width / height) * area.size,
     Math.min(1, height / width) * area.size,
@@ -71,13 +72,20 @@ const background =
 
 /** Adds a narrow dark shadow where the product touches the floor, and a wide faint shadow away from the light. */
 function withFloorShadow(body: string, { x, y, radius }: NonNullable<Drawing['floorContact']>): string {
-  const ellipse = (dx: number, dy: number, scale: number, height: number, opacity: number, filter: string) =>
+  const drawEllipse = (
+    dx: number,
+    dy: number,
+    scale: number,
+    height: number,
+    opacity: number,
+    filter: string,
+  ) =>
     `<ellipse cx="${x + dx}" cy="${y + dy}" rx="${radius * scale}" ry="${height}" fill="#16161c" opacity="${opacity}" filter="url(#${filter})"/>`;
   return (
     defineBlur('floor-wide', 30, { from: y - 120, to: y + 140 }) +
     defineBlur('floor-near', 9, { from: y - 50, to: y + 60 }) +
-    ellipse(40, 10, 1.15, 38, 0.2, 'floor-wide') +
-    ellipse(6, 8, 1, 17, 0.42, 'floor-near') +
+    drawEllipse(40, 10, 1.15, 38, 0.2, 'floor-wide') +
+    drawEllipse(6, 8, 1, 17, 0.42, 'floor-near') +
     body
   );
 }

@@ -1,10 +1,10 @@
-import { type Colour, darker, lighter } from './colours.ts';
+import { type Colour, darken, lighten } from './colours.ts';
 import type { Random } from './random.ts';
 
 /** A view of a product. */
 export type View = 'main' | 'back' | 'detail';
 
-/** A square area of the canvas, which is 1000 × 1000. A product occupies about 120 to 880 in both directions. */
+/** A square area of the canvas, which is 1000 × 1000. A product's coordinates range from about 120 to 880. */
 export interface Area {
   readonly x: number;
   readonly y: number;
@@ -21,8 +21,10 @@ export interface Drawing {
   readonly floorContact?: { readonly x: number; readonly y: number; readonly radius: number };
 }
 
-/** A kind of product. `random` determines the shape, so every view must take the same numbers from it, in the
- * same order. */
+/**
+ * A kind of product. `random` determines the shape, so every view must take the same numbers from it, in the same
+ * order.
+ */
 export interface ProductKind {
   readonly name: string;
   /** SKU prefix of this kind. */
@@ -35,13 +37,13 @@ export interface ProductKind {
 /** Defines a horizontal gradient that makes an element look round and lit from the left. */
 export function defineRoundShading(id: string, hex: string): string {
   return defineGradient(id, [
-    [0, darker(hex, 0.42)],
-    [0.1, darker(hex, 0.12)],
-    [0.3, lighter(hex, 0.3)],
+    [0, darken(hex, 0.42)],
+    [0.1, darken(hex, 0.12)],
+    [0.3, lighten(hex, 0.3)],
     [0.48, hex],
-    [0.82, darker(hex, 0.3)],
-    [0.95, darker(hex, 0.48)],
-    [1, darker(hex, 0.36)],
+    [0.82, darken(hex, 0.3)],
+    [0.95, darken(hex, 0.48)],
+    [1, darken(hex, 0.36)],
   ]);
 }
 

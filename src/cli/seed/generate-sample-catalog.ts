@@ -9,14 +9,14 @@ import { drawPicture, reencode } from './draw-picture.ts';
 export interface SampleCatalogOptions {
   /** Folder for the files; created if missing. */
   readonly directory: string;
-  readonly products: number;
+  readonly productCount: number;
   /** The same seed produces the same files, byte for byte. */
   readonly seed: string;
   readonly onFile?: (filename: string) => void;
   readonly signal?: AbortSignal | undefined;
 }
 
-/** Names of the generated files, relative to the folder. */
+/** Names of the generated files, without the folder. */
 export interface SampleCatalog {
   readonly files: readonly string[];
   readonly exactDuplicates: readonly string[];
@@ -36,8 +36,8 @@ const corruptFilename = 'broken-upload.jpg';
 
 /** Draws a catalog of product images with realistic flaws: exact copies, re-encoded copies and a corrupt file. */
 export async function generateSampleCatalog(options: SampleCatalogOptions): Promise<SampleCatalog> {
-  const { directory, products, seed, onFile, signal } = options;
-  const pictures = planCatalog(products, seed);
+  const { directory, productCount, seed, onFile, signal } = options;
+  const pictures = planCatalog(productCount, seed);
   const variants = planVariants(pictures);
   const files: string[] = [];
 

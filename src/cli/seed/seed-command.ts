@@ -31,9 +31,9 @@ export async function runSeedCommand(options: SeedCommandOptions): Promise<numbe
 /** Options of the generator and the import. */
 interface SeedOptions extends Pick<ImportOptions, 'client' | 'tenant' | 'concurrency' | 'signal'> {
   readonly output: Output;
-  /** Receives progress; by default `output`. */
+  /** Receives progress; default: `output`. */
   readonly errorOutput?: Output;
-  readonly products?: number;
+  readonly productCount?: number;
   readonly seed?: string;
   /** Folder in which to keep the generated files. By default, a temporary folder is used and removed afterwards. */
   readonly keepDirectory?: string | undefined;
@@ -47,7 +47,7 @@ interface SeedResult {
   readonly exitCode: number;
 }
 
-const defaultProducts = 12;
+const defaultProductCount = 12;
 const defaultSeed = '1';
 
 /** Generates the sample catalog and imports it. @throws {ServerFailure} if the server is unreachable. */
@@ -69,14 +69,20 @@ async function seedCatalog(options: SeedOptions): Promise<SeedResult> {
 }
 
 async function generateWithProgress(directory: string, options: SeedOptions): Promise<SampleCatalog> {
-  const { products = defaultProducts, seed = defaultSeed, output, errorOutput = output, signal } = options;
+  const {
+    productCount = defaultProductCount,
+    seed = defaultSeed,
+    output,
+    errorOutput = output,
+    signal,
+  } = options;
   // Only drawn pictures count as progress, because the few derived files take very little time.
-  const pictures = planCatalog(products, seed);
+  const pictures = planCatalog(productCount, seed);
   const pictureNames = new Set(pictures.map(({ filename }) => filename));
   const progress = startProgress('Drawing', pictures.length, errorOutput);
   const onFile = (filename: string) => (pictureNames.has(filename) ? progress.advance() : undefined);
   try {
-    return await generateSampleCatalog({ directory, products, seed, signal, onFile });
+    return await generateSampleCatalog({ directory, productCount, seed, signal, onFile });
   } finally {
     progress.stop();
   }

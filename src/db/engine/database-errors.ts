@@ -1,4 +1,4 @@
-import { AppError, StartRefused } from '../../errors.ts';
+import { AppError, StartupError } from '../../errors.ts';
 
 /** Matches the SQLSTATE codes after which a connection is unusable. */
 const lostConnectionStates = /^(?:08...|57P0[1235]|25006|26000)$/;
@@ -60,6 +60,6 @@ export function toAppError(error: unknown): unknown {
 }
 
 /** Thrown at startup if the database cannot be used. The message contains the reason and a remedy. */
-export class DatabaseUnusable extends StartRefused {
+export class DatabaseUnusable extends StartupError {
   override readonly name = 'DatabaseUnusable';
 }

@@ -1,5 +1,5 @@
 import { type RawBuilder, sql } from 'kysely';
-import { codesMatching } from '../../errors.ts';
+import { findMatchingCodes } from '../../errors.ts';
 import type { FailedAttempt, FailureClass, JobKind, JobReport, JobState } from '../../model/job.ts';
 import type { Page, PageRequest } from '../../model/page.ts';
 import type { Principal } from '../../model/principal.ts';
@@ -95,7 +95,7 @@ export function matchesFilter(filter: JobFilter): RawBuilder<boolean> {
     state === undefined ? undefined : sql`j.state = ${state}`,
     kind === undefined ? undefined : sql`j.kind = ${kind}`,
     imageId === undefined ? undefined : sql`j.image_id = ${imageId}`,
-    code === undefined ? undefined : sql`j.error_code IN (${sql.join(codesMatching(code))})`,
+    code === undefined ? undefined : sql`j.error_code IN (${sql.join(findMatchingCodes(code))})`,
     failureClass === undefined ? undefined : sql`j.failure_class = ${failureClass}`,
     tenant === undefined ? undefined : sql`j.tenant_id = (SELECT id FROM tenants WHERE name = ${tenant})`,
   ]);

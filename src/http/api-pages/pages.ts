@@ -9,7 +9,7 @@ import { faviconPath, swaggerTheme } from './swagger-theme.ts';
 /** URL path of the OpenAPI document. */
 export const openApiPath = '/api/v1/openapi.json';
 
-/** Content security policy for Swagger UI, which needs inline styles and images from data URLs, but no other hosts. */
+/** Content security policy for Swagger UI. It allows inline styles and `data:` images, but no other hosts. */
 const swaggerPolicy =
   "default-src 'self'; img-src 'self' data:; style-src 'self' 'unsafe-inline'; object-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
@@ -28,7 +28,7 @@ export function serveApiPages(app: FastifyInstance): void {
   app.get(openApiPath, hiddenRoute, (_request, reply) =>
     reply.header('cache-control', 'no-cache').send(app.swagger()),
   );
-  // The page is rendered only once, because routes do not change while the server runs.
+  // The reference page is rendered only once, because routes do not change while the server runs.
   let page: string | undefined;
   app.get('/redoc', hiddenRoute, (_request, reply) => {
     page ??= renderReferencePage(app.swagger() as unknown as OpenApiDocument, faviconPath);

@@ -5,8 +5,8 @@ import { renderContent, renderFields, renderType } from './reference-schema.ts';
 import { referenceStyle } from './reference-style.ts';
 
 /**
- * Renders an OpenAPI document as a single HTML page without scripts. The page therefore works under any content
- * security policy, with a keyboard or a screen reader, and on paper.
+ * Renders an OpenAPI document as a single HTML page. The page needs no scripts, can be used with a keyboard or a screen
+ * reader, and can be printed.
  */
 export function renderReferencePage(document: OpenApiDocument, faviconPath: string): string {
   const { info, tags, components } = document;
@@ -65,19 +65,19 @@ function listEndpoints({ paths }: OpenApiDocument): Endpoint[] {
 }
 
 function renderNavigation({ tag, endpoints }: Group): Html {
-  return html`<p class="group"><a href="#${groupAnchor(tag.name)}">${tag.name}</a></p>
+  return html`<p class="group"><a href="#${getGroupAnchor(tag.name)}">${tag.name}</a></p>
 <ul>
 ${endpoints.map(
   (
     endpoint,
-  ) => html`<li><a class="${endpoint.method.toLowerCase()}" href="#${endpointAnchor(endpoint)}"><span class="method">${endpoint.method}</span> <span>${addBreakPoints(endpoint.path)}</span></a></li>
+  ) => html`<li><a class="${endpoint.method.toLowerCase()}" href="#${getEndpointAnchor(endpoint)}"><span class="method">${endpoint.method}</span> <span>${addBreakPoints(endpoint.path)}</span></a></li>
 `,
 )}</ul>
 `;
 }
 
 function renderGroup({ tag, endpoints }: Group): Html {
-  return html`<h2 id="${groupAnchor(tag.name)}">${tag.name}</h2>
+  return html`<h2 id="${getGroupAnchor(tag.name)}">${tag.name}</h2>
 <p>${renderText(tag.description)}</p>
 ${endpoints.map(renderEndpoint)}`;
 }
@@ -85,7 +85,7 @@ ${endpoints.map(renderEndpoint)}`;
 function renderEndpoint(endpoint: Endpoint): Html {
   const { method, path, operation } = endpoint;
   const { summary, description, parameters = [], requestBody, responses } = operation;
-  const anchor = endpointAnchor(endpoint);
+  const anchor = getEndpointAnchor(endpoint);
   return html`<section class="endpoint" id="${anchor}">
 <h3 class="${method.toLowerCase()}"><a href="#${anchor}"><span class="method">${method}</span> ${path}</a></h3>
 <p class="summary">${summary ?? ''}</p>
@@ -128,7 +128,7 @@ ${rows}</dl>
 `;
 }
 
-/** Renders the errors of a status, one per line. The description contains one sentence per error code. */
+/** Renders the errors with one HTTP status as a list. `description` contains one sentence for each error code. */
 function renderErrors(description: string): Html {
   const sentences = description.split(/ (?=`\w+`:)/);
   return html`<ul class="errors">${sentences.map((sentence) => html`<li>${renderText(sentence)}</li>`)}</ul>`;
@@ -136,8 +136,8 @@ function renderErrors(description: string): Html {
 
 function renderContentTypes(contents: Contents, isOpen = false): Html {
   // Media types with the same schema, such as the image formats, share one entry.
-  const bySchema = Map.groupBy(Object.entries(contents), ([, { schema }]) => JSON.stringify(schema));
-  return html`${[...bySchema.values()].map((group) => {
+  const entriesBySchema = Map.groupBy(Object.entries(contents), ([, { schema }]) => JSON.stringify(schema));
+  return html`${[...entriesBySchema.values()].map((group) => {
     const types = group.map(([type]) => type).join(', ');
     const content = renderContent(group[0]?.[1].schema);
     return html`<details${isOpen && ' open'}><summary><code>${types}</code></summary>${content}</details>`;
@@ -153,11 +153,11 @@ ${renderFields(schema)}
 `;
 }
 
-function endpointAnchor({ method, path }: Endpoint): string {
+function getEndpointAnchor({ method, path }: Endpoint): string {
   return `${method.toLowerCase()}${path.replaceAll(/[^A-Za-z0-9]+/g, '-')}`;
 }
 
-function groupAnchor(name: string): string {
+function getGroupAnchor(name: string): string {
   return `group-${name.toLowerCase().replaceAll(' ', '-')}`;
 }
 

@@ -11,7 +11,7 @@ export function renderContent(schema: Schema | undefined): Html {
 ${renderExample(schema)}`;
 }
 
-/** Renders an object's fields and its example. Nested objects are collapsed. */
+/** Renders an object's fields, followed by an example of the object. Nested objects are collapsed. */
 export function renderFields(schema: Schema): Html {
   const { properties = {}, required = [] } = schema;
   return html`<dl class="fields">
@@ -41,7 +41,7 @@ function renderExample({ examples }: Schema): Html | undefined {
 <pre tabindex="0"><code>${text}</code></pre>`;
 }
 
-/** Describes the type of a value in words. Named schemas become links. */
+/** Renders the type of a value in words, with links to named schemas. */
 export function renderType(schema: Schema): Html {
   const name = schema.$ref?.split('/').at(-1);
   if (name !== undefined) return html`<a href="#schema-${name}">${name}</a>`;

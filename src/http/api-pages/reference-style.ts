@@ -1,4 +1,4 @@
-/** Style sheet of the reference page. The content security policy allows only a style sheet with its hash. */
+/** Style sheet of the reference page. The page's content security policy contains the hash of this text. */
 export const referenceStyle = `
 :root {
   color-scheme: light dark;

@@ -36,7 +36,7 @@ html:not(.dark-mode) .json-schema-2020-12-expand-deep-button { color: #566273; }
 }
 `;
 
-/** Adds a viewport and alternative text for the logo, both of which Swagger UI lacks. */
+/** Adds a viewport `meta` tag. Also gives the logo alternative text and links it to the reference page. */
 const script = `
 const viewport = document.createElement('meta');
 viewport.name = 'viewport';

@@ -5,12 +5,12 @@ import { parseHeaderParameters } from '../text/header-parameters.ts';
 
 declare module 'fastify' {
   interface FastifyContextConfig {
-    /** Rejects a body if the route declares none in `schema.bodies`. */
+    /** Whether the route rejects all bodies if `schema.bodies` is not set. */
     readonly rejectsUndeclaredBodies?: true;
   }
 }
 
-/** Makes all routes that are registered later on `app` reject undeclared bodies. */
+/** Makes all routes that are added to `app` after this call reject undeclared bodies. */
 export function rejectUndeclaredBodies(app: FastifyInstance): void {
   app.addHook('onRoute', (route) => {
     route.config = { ...route.config, rejectsUndeclaredBodies: true };
@@ -18,19 +18,19 @@ export function rejectUndeclaredBodies(app: FastifyInstance): void {
 }
 
 /**
- * Whether a request must not have a body. The dialects ignore undeclared bodies, because clients of the older services
- * send them.
+ * Whether a request must not have a body. The dialects, which are the APIs of two older services, ignore undeclared
+ * bodies, because some clients of those services send them.
  */
 export function mustRejectBody({ routeOptions }: FastifyRequest): boolean {
   return routeOptions.schema?.bodies === undefined && routeOptions.config.rejectsUndeclaredBodies === true;
 }
 
-/** Returns the media type of a request body, without parameters. It is empty if the request declares none. */
+/** Returns the media type of a request body without parameters, or an empty string if no type is declared. */
 export function readBodyType(request: FastifyRequest): string {
   return parseHeaderParameters(request.headers['content-type'] ?? '').value;
 }
 
-/** Returns the declared charset of a request body, if any, or an error if that charset is unknown. */
+/** Returns the declared charset of a request body. Returns an error if the charset is unknown. */
 export function readCharset(request: FastifyRequest): string | undefined | AppError {
   const { parameters } = parseHeaderParameters(request.headers['content-type'] ?? '');
   const charset = parameters.get('charset')?.trim() || undefined;

@@ -12,8 +12,8 @@ export const maxBodyBytes = 2 ** 20;
 const maxDepth = 32;
 
 /**
- * Parses JSON bodies. An empty body is allowed, because many clients send the content type even without a body. Routes
- * must check themselves whether a required body is present.
+ * Parses JSON bodies. An empty body is allowed, because many clients send `Content-Type: application/json` even without
+ * a body. Routes must check themselves whether a required body is present.
  */
 export function acceptJson(app: FastifyInstance): void {
   const parse = app.getDefaultJsonParser('error', 'error');
@@ -45,10 +45,12 @@ function readJsonText(request: FastifyRequest, body: Buffer): string | AppError 
 
 const quote = '"'.charCodeAt(0);
 const backslash = '\\'.charCodeAt(0);
-const openers = new Set(['[', '{'].map((char) => char.charCodeAt(0)));
-const closers = new Set([']', '}'].map((char) => char.charCodeAt(0)));
+const openingCodes = new Set(['[', '{'].map((char) => char.charCodeAt(0)));
+const closingCodes = new Set([']', '}'].map((char) => char.charCodeAt(0)));
 
-/** Whether JSON text nests arrays and objects deeper than `maximum`. Scans the text once, without allocating. */
+/**
+ * Whether arrays and objects in a JSON text are nested deeper than `maximum`. Scans the text once, without allocating.
+ */
 export function isDeeperThan(json: string, maximum: number): boolean {
   let depth = 0;
   let isInString = false;
@@ -58,10 +60,10 @@ export function isDeeperThan(json: string, maximum: number): boolean {
       if (code === backslash) index += 1;
       else if (code === quote) isInString = false;
     } else if (code === quote) isInString = true;
-    else if (openers.has(code)) {
+    else if (openingCodes.has(code)) {
       depth += 1;
       if (depth > maximum) return true;
-    } else if (closers.has(code)) depth -= 1;
+    } else if (closingCodes.has(code)) depth -= 1;
   }
   return false;
 }
@@ -78,6 +80,6 @@ export function readJsonBody<Schema extends z.ZodType>(
 ): z.output<Schema> {
   const type = readBodyType(request);
   if (type !== '' && type !== 'application/json') throw unsupportedBodyError(request);
-  // `??` would also replace `null`, which is a body and must be rejected.
+  // `??` would also replace `null`, but a body of `null` must be rejected.
   return parseWith(schema, request.body === undefined ? {} : request.body, 'body');
 }

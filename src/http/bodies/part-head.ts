@@ -10,7 +10,7 @@ export interface PartHead {
   readonly field: string;
   /** Not decoded yet, because the form may declare its charset after the file. */
   readonly filename: RawFilename | undefined;
-  /** Media type in lower case. It is `text/plain` if the part declares none. */
+  /** Media type in lower case. It is `text/plain` if the part declares no type. */
   readonly type: string;
   /** Charset of the part's text, if declared. */
   readonly charset: string | undefined;
@@ -26,8 +26,8 @@ export interface RawFilename {
 const plainEncodings = new Set(['7bit', '8bit', 'binary']);
 
 /**
- * Parses the headers of a part. Returns `undefined` if the part has no field name and thus is not form data.
- * @throws {AppError} `invalid_request` for headers that different parsers could interpret differently.
+ * Parses the headers of a part. Returns `undefined` if the part is not form data or has no field name.
+ * @throws {AppError} `invalid_request` for conflicting parameters or an unsupported transfer encoding.
  */
 export function readPartHead(headers: PartHeaders): PartHead | undefined {
   const disposition = parseHeaderParameters(headers['content-disposition']?.[0] ?? '');
@@ -55,13 +55,13 @@ export function readPartHead(headers: PartHeaders): PartHead | undefined {
 /**
  * Decodes a file name and removes folder names, which some clients send. `filename*` takes precedence (RFC 6266 §4.3)
  * unless it cannot be decoded. `charset` is the form's declared charset.
- * @throws {AppError} `invalid_request` if neither can be decoded.
+ * @throws {AppError} `invalid_request` if the file name cannot be decoded.
  */
 export function decodeFilename({ plain, extended }: RawFilename, charset: string | undefined): string {
   const decoded = extended === undefined ? undefined : decodeExtended(extended);
-  if (decoded && 'text' in decoded) return baseName(decoded.text);
+  if (decoded && 'text' in decoded) return getBaseName(decoded.text);
   const fallback = plain === undefined ? decoded : decodeText(Buffer.from(plain, 'latin1'), charset);
-  if (fallback && 'text' in fallback) return baseName(unescapeQuotes(fallback.text));
+  if (fallback && 'text' in fallback) return getBaseName(unescapeQuotes(fallback.text));
   throw invalidRequest(
     `The file name ${fallback?.problem}. Send it as UTF-8, or declare the form's charset in the field "_charset_".`,
   );
@@ -72,18 +72,18 @@ function decodeExtended(value: string): DecodedText {
   const [, charset, escaped] = /^([^']+)'[^']*'(.*)$/s.exec(value) ?? [];
   if (charset === undefined || escaped === undefined || /%(?![\da-f]{2})/i.test(escaped))
     return { problem: `is not a valid RFC 8187 value (${JSON.stringify(value.slice(0, 40))})` };
-  const bytes = escaped.replaceAll(/%([\da-f]{2})/gi, (_, hex: string) =>
+  const latin1 = escaped.replaceAll(/%([\da-f]{2})/gi, (_, hex: string) =>
     String.fromCharCode(Number.parseInt(hex, 16)),
   );
-  return decodeText(Buffer.from(bytes, 'latin1'), charset);
+  return decodeText(Buffer.from(latin1, 'latin1'), charset);
 }
 
-/** Browsers encode a quotation mark as `%22` and leave all other printable characters as they are (HTML standard). */
+/** Decodes `%22`. Browsers encode quotation marks this way, but no other printable characters (HTML standard). */
 function unescapeQuotes(name: string): string {
   return name.replaceAll('%22', '"');
 }
 
-function baseName(name: string): string {
+function getBaseName(name: string): string {
   const base = name.split(/[/\\]/).at(-1) ?? '';
   return base === '.' || base === '..' ? '' : base;
 }

@@ -8,16 +8,16 @@ import { type PartHead, type PartHeaders, readPartHead } from './part-head.ts';
 /** Limits for a whole form. */
 export interface FormLimits {
   readonly parts: number;
-  /** Maximum size of the body, including boundaries and any bytes before the first part and after the last. */
+  /** Maximum size of the body, including boundaries and any bytes before the first or after the last part. */
   readonly bodyBytes: number;
   /** Maximum time without data. */
   readonly idleMs: number;
 }
 
-/** Limits for one part. The parser drops excess headers, so the part may end up without a field name. */
+/** Header limits for each part. The parser drops excess headers, so the part may end up without a field name. */
 const headerLimits = { maxHeaderPairs: 100, maxHeaderSize: 16 * 1024 };
 
-/** A form that is being read. */
+/** Controls the reading of a form. */
 export interface PartReader {
   /** Resolves once the whole body has been received and every part has been processed. @throws {AppError} */
   readonly ended: Promise<void>;
@@ -27,8 +27,8 @@ export interface PartReader {
 
 /**
  * Reads a `multipart/form-data` body part by part. Calls `onPart` for each part with a field name. `onPart` must read
- * the part to its end; if it throws, the whole form fails. The size limit also applies to bodies without a declared
- * length.
+ * the part to its end; if `onPart` throws, the whole form fails. The size limit also applies to bodies without a
+ * declared length.
  */
 export function readParts(
   request: IncomingMessage,
@@ -43,7 +43,7 @@ export function readParts(
   let currentPart: Readable | undefined;
 
   parser.on('part', (part: Readable) => {
-    // A truncated part also emits an error, possibly before it has a reader. An unhandled error would end the process.
+    // A truncated part also emits an error, possibly before the part is read. An unhandled error would end the process.
     part.on('error', () => fail(truncatedFormError()));
     part.once('header', (headers: PartHeaders) => {
       partCount += 1;
@@ -61,14 +61,14 @@ export function readParts(
     else part.resume();
   }
 
-  const stop = pump(request, parser, limits, fail);
+  const stopReading = pump(request, parser, limits, fail);
   const completed = Promise.all([finished, waitForEnd(request)]).then(() => Promise.all(pendingParts));
   const ended = Promise.race([failed, completed]).then(() => undefined);
   ended.catch(() => undefined);
   return {
     ended,
     abandon(reason) {
-      stop();
+      stopReading();
       currentPart?.destroy(reason instanceof Error ? reason : undefined);
     },
   };
@@ -96,8 +96,8 @@ function waitForEnd(request: IncomingMessage): Promise<void> {
 
 /**
  * Writes the body to the parser. Calls `fail` if the request is aborted, stalls or is too large. Returns a function
- * that stops reading. `pipe` would not work, because it stops at the closing boundary and does not count the bytes
- * after it.
+ * that stops reading. `pipe` is not used, because it would stop at the closing boundary without counting the bytes that
+ * follow.
  */
 function pump(
   request: IncomingMessage,
@@ -111,7 +111,7 @@ function pump(
     () => fail(new AppError('request_timeout', `No data arrived for ${idleMs / 1000} s.`)),
     idleMs,
   );
-  const write = (chunk: Buffer) => {
+  const writeChunk = (chunk: Buffer) => {
     idleTimer.refresh();
     receivedBytes += chunk.length;
     if (receivedBytes > bodyBytes) fail(bodyTooLargeError(bodyBytes));
@@ -125,7 +125,7 @@ function pump(
     // The parser never emits `drain` if its last write both filled the part's buffer and ended the part.
     request.resume();
   });
-  request.on('data', write);
+  request.on('data', writeChunk);
   request.once('end', () => {
     if (!isFinished) parser.end();
   });
@@ -135,11 +135,11 @@ function pump(
     if (!request.complete) fail(connectionLostError());
   });
   return () => {
-    request.off('data', write);
+    request.off('data', writeChunk);
   };
 }
 
-/** Returns the error for an aborted request. It appears only in the log. */
+/** Returns the error for an aborted request. The error appears only in the log. */
 export function connectionLostError(): AppError {
   return new AppError('body_cut_short', 'The connection was closed before the body was complete.');
 }

@@ -17,21 +17,21 @@ const formLimits = {
   fieldSize: 8_192,
 };
 
-/** Maximum size of a form in addition to its file, in bytes. */
-const maxOverhead = 256 * 1024;
+/** Maximum number of bytes in a form besides its file. */
+const maxOverheadBytes = 256 * 1024;
 
 /** The part with this name contains the file, regardless of its other headers. */
 const fileField = 'file';
 
-/** The field that declares the charset of other fields and file names (RFC 7578 §4.6). */
+/** The field that declares the charset of the other fields and of file names (RFC 7578 §4.6). */
 const charsetField = '_charset_';
 
-/** A form whose file has been written to staging. The caller must discard the file. */
+/** A form whose file is in staging. The caller must discard the file after use. */
 export interface UploadForm {
   readonly file: ReceivedFile;
   /** Empty if the form declares no file name. */
   readonly filename: string;
-  /** Values of the requested fields that the form contains. */
+  /** Values of the requested fields, keyed by name. Fields that the form does not contain are absent. */
   readonly fields: ReadonlyMap<string, string>;
 }
 
@@ -47,7 +47,7 @@ interface Dependencies {
  * Reads a `multipart/form-data` body and streams its `file` to staging. Fields may precede or follow the file. Fields
  * that are not listed in `fieldNames` are ignored, because clients also send fields that are meant for other services.
  * @throws {AppError} `unsupported_body`, `body_too_large`, `missing_file`, `empty_file`, `body_cut_short`,
- *   `request_timeout`, `invalid_request`, `storage_full`. No staged file is left behind.
+ *   `request_timeout`, `invalid_request`, `storage_full`. After an error, no staged file is left behind.
  */
 export type ReceiveUploadForm = (
   request: IncomingMessage,
@@ -58,9 +58,9 @@ export type ReceiveUploadForm = (
 export function makeReceiveUploadForm(deps: Dependencies): ReceiveUploadForm {
   return async (request, fieldNames = []) => {
     const length = Number(request.headers['content-length'] ?? 0);
-    if (length > deps.maxBytes + maxOverhead) throw tooLargeError(deps.maxBytes, length);
+    if (length > deps.maxBytes + maxOverheadBytes) throw tooLargeError(deps.maxBytes, length);
     await deps.assertFreeSpace();
-    // If the request was aborted during that check, its events have already fired and the form would never end.
+    // If the request was aborted during the space check, its events have already fired, and the form would never end.
     if (request.destroyed && !request.complete) throw connectionLostError();
     const form = readForm(deps, request);
     try {
@@ -68,7 +68,7 @@ export function makeReceiveUploadForm(deps: Dependencies): ReceiveUploadForm {
       return await requireFile(form, fieldNames);
     } catch (error) {
       form.reader.abandon(error);
-      // If the disk is full, the file ends early, which looks like a truncated form. The file's error is the cause.
+      // If the disk is full, the form seems to be truncated. The error from writing the file states the actual cause.
       let reason = error;
       const receivedFile = await form.received.file?.catch((failure: unknown) => {
         if (failure instanceof AppError) reason = failure;
@@ -82,12 +82,13 @@ export function makeReceiveUploadForm(deps: Dependencies): ReceiveUploadForm {
 /** Parts received so far. Text is decoded at the end, when the form's charset is known. */
 interface ReceivedParts {
   file: Promise<ReceivedFile> | undefined;
-  head: PartHead | undefined;
+  fileHead: PartHead | undefined;
   /** Complete fields, in order of completion. A part may still be in progress when the next part begins. */
   readonly fields: { readonly head: PartHead; readonly bytes: Buffer }[];
   /** Number of fields, including those in progress. */
   fieldCount: number;
-  readonly otherFiles: string[];
+  /** Names of other fields that contain a file. */
+  readonly otherFileFields: string[];
 }
 
 interface Form {
@@ -98,21 +99,21 @@ interface Form {
 function readForm({ staging, maxBytes, idleMs }: Dependencies, request: IncomingMessage): Form {
   const received: ReceivedParts = {
     file: undefined,
-    head: undefined,
+    fileHead: undefined,
     fields: [],
     fieldCount: 0,
-    otherFiles: [],
+    otherFileFields: [],
   };
-  const limits = { parts: formLimits.parts, bodyBytes: maxBytes + maxOverhead, idleMs };
+  const limits = { parts: formLimits.parts, bodyBytes: maxBytes + maxOverheadBytes, idleMs };
   const reader = readParts(request, limits, async (head, body) => {
     if (head.field === fileField) {
       if (received.file) throw secondFileError();
-      received.head = head;
+      received.fileHead = head;
       received.file = staging.receive(limitBytes(body, maxBytes));
       await received.file;
     } else if (isOtherFile(head)) {
-      received.otherFiles.push(head.field);
-      if (received.otherFiles.length >= formLimits.files) throw tooManyError('files', formLimits.files);
+      received.otherFileFields.push(head.field);
+      if (received.otherFileFields.length >= formLimits.files) throw tooManyError('files', formLimits.files);
       body.resume();
     } else {
       received.fieldCount += 1;
@@ -157,18 +158,18 @@ async function readField(name: string, body: Readable): Promise<Buffer> {
 async function requireFile({ received }: Form, fieldNames: readonly string[]): Promise<UploadForm> {
   const file = await received.file;
   if (!file) {
-    const [otherField] = received.otherFiles;
+    const [otherField] = received.otherFileFields;
     const hint = otherField === undefined ? '' : `; the file is in the field ${JSON.stringify(otherField)}`;
     throw new AppError('missing_file', `The form has no file in the field "${fileField}"${hint}.`);
   }
-  if (isText(file, received.head))
+  if (isText(file, received.fileHead))
     throw new AppError('missing_file', `The form field "${fileField}" contains text instead of a file.`);
   if (file.bytes === 0) throw new AppError('empty_file', 'The file is empty: it has 0 bytes.');
   const charset = received.fields
     .find(({ head }) => head.field === charsetField)
     ?.bytes.toString('latin1')
     .trim();
-  const filename = received.head?.filename;
+  const filename = received.fileHead?.filename;
   return {
     file,
     filename: filename === undefined ? '' : decodeFilename(filename, charset || undefined),
@@ -185,7 +186,7 @@ function isText({ bytes, head }: ReceivedFile, part: PartHead | undefined): bool
   return bytes > 0 && bytes <= head.length && isUtf8(head) && !head.includes(0);
 }
 
-/** Decodes fields, keyed by name. Rejects a field that is repeated with a different value, because it is ambiguous. */
+/** Decodes fields and returns their values by name. Rejects a form with two different values for the same field. */
 function decodeFields(fields: ReceivedParts['fields'], formCharset: string | undefined): Map<string, string> {
   const values = new Map<string, string>();
   for (const { head, bytes } of fields) {
@@ -195,8 +196,8 @@ function decodeFields(fields: ReceivedParts['fields'], formCharset: string | und
       throw invalidRequest(
         `The form field ${name} ${decoded.problem}. Send it as UTF-8, or declare its charset.`,
       );
-    const previous = values.get(head.field);
-    if (previous !== undefined && previous !== decoded.text)
+    const previousValue = values.get(head.field);
+    if (previousValue !== undefined && previousValue !== decoded.text)
       throw invalidRequest(`The form has the field ${name} more than once, with different values.`);
     values.set(head.field, decoded.text);
   }

@@ -28,8 +28,8 @@ export const tenantFormField = tenantField
 export const imageRefField = z
   .string()
   .transform((text, context) => {
-    const image = parseIdOrUuid(text);
-    if (image) return image;
+    const ref = parseIdOrUuid(text);
+    if (ref) return ref;
     context.addIssue({ code: 'custom', message: describeInvalidRef(text) });
     return z.NEVER;
   })
@@ -38,11 +38,11 @@ export const imageRefField = z
 /** Path parameters of routes for a single image. */
 export const imageParams = z.object({ id: imageRefField });
 
-/** Parses an image id or UUID, for routes without a schema. @throws {AppError} `invalid_request` */
+/** Parses an image id or UUID for routes whose parameters have no schema. @throws {AppError} `invalid_request` */
 export function parseImageRef(text: string): ImageRef {
-  const image = parseIdOrUuid(text);
-  if (!image) throw new AppError('invalid_request', `params/id: ${describeInvalidRef(text)}.`);
-  return image;
+  const ref = parseIdOrUuid(text);
+  if (!ref) throw new AppError('invalid_request', `params/id: ${describeInvalidRef(text)}.`);
+  return ref;
 }
 
 function describeInvalidRef(text: string): string {
@@ -73,15 +73,15 @@ export function textField(maximum: number) {
 }
 
 const referenceDescription =
-  'Name of something that uses the image, such as `product-42`: 1 to 200 printable characters, normalized to NFC.';
+  'Identifies what uses the image, for example `product-42` for a product. Has 1 to 200 printable characters and is normalized to NFC.';
 
 /** Name of an existing reference. */
-export const referenceField = nameField(referencePattern);
+export const referenceField = referenceNameField(referencePattern);
 
 /** Name of a new reference. */
-export const newReferenceField = nameField(newReferencePattern);
+export const newReferenceField = referenceNameField(newReferencePattern);
 
-function nameField(pattern: RegExp) {
+function referenceNameField(pattern: RegExp) {
   return z
     .string()
     .normalize('NFC')
@@ -89,7 +89,7 @@ function nameField(pattern: RegExp) {
     .describe(referenceDescription);
 }
 
-/** Maximum number of results that a similarity search may request. */
+/** Maximum `limit` of a similarity search. */
 const maxSimilarResults = 100;
 
 /** Query parameters of a similarity search. */

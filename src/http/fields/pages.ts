@@ -5,12 +5,12 @@ import { wholeNumberField } from './fields.ts';
 /** Allowed characters and length of a cursor. */
 const cursorPattern = /^[A-Za-z0-9_-]{1,20}$/;
 
-/** Encodes the position of the next page. Clients must treat the cursor as opaque, so that its format can change. */
-export function writeCursor(next: number | undefined): string | null {
-  return next === undefined ? null : Buffer.from(String(next)).toString('base64url');
+/** Encodes the position of the next page as a cursor. Clients must not parse cursors, because the format can change. */
+export function writeCursor(position: number | undefined): string | null {
+  return position === undefined ? null : Buffer.from(String(position)).toString('base64url');
 }
 
-/** Decodes a cursor. Returns `undefined` for text that `writeCursor` did not produce. */
+/** Decodes a cursor. Returns `undefined` for text that `writeCursor` cannot have produced. */
 export function readCursor(text: string): number | undefined {
   if (!cursorPattern.test(text)) return undefined;
   const digits = Buffer.from(text, 'base64url').toString('latin1');
@@ -32,7 +32,7 @@ const cursorField = z
     description: '`next_cursor` of the previous page. Takes precedence over `offset`.',
   });
 
-/** Maximum `offset`. Pages beyond it require a cursor, which is as fast on the last page as on the first. */
+/** Maximum `offset`. Later pages require a cursor, with which the last page is as fast as the first. */
 const maxOffset = 1_000_000;
 
 /** Query parameters `limit` and `offset` of a list. */

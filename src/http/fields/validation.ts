@@ -4,7 +4,7 @@ import { AppError } from '../../errors.ts';
 import { redactSecrets } from '../../model/redact-url.ts';
 
 /** Maximum number of errors that a message lists. Further errors are only counted. */
-const maxListed = 5;
+const maxListedErrors = 5;
 
 /**
  * Parses `data` with a schema. Error messages start with `location`, the part of the request that contains the data.
@@ -38,7 +38,10 @@ function toValidationError(location: string, issues: readonly z.core.$ZodIssue[]
     // A number that is far too large violates two rules; the first message is enough.
     if (!errors.has(field)) errors.set(field, message);
   }
-  const listedErrors = Array.from(errors, ([field, message]) => `${field}: ${message}`).slice(0, maxListed);
+  const listedErrors = Array.from(errors, ([field, message]) => `${field}: ${message}`).slice(
+    0,
+    maxListedErrors,
+  );
   const unlistedCount = errors.size - listedErrors.length;
   const suffix =
     unlistedCount > 0
@@ -58,7 +61,7 @@ const typeNames: Readonly<Record<string, string>> = {
   object: 'an object',
 };
 
-/** Describes what is wrong with a value and states the limit, in words that shop staff understand. */
+/** Describes in plain words what is wrong with a value, including the limit if there is one. */
 function describeIssue(issue: Issue): string {
   if (issue.code === 'invalid_type') return describeWrongType(issue.expected, issue.input);
   if (issue.code === 'unrecognized_keys') return describeUnknownKeys(issue);
@@ -81,7 +84,7 @@ export function quoteValue(value: unknown): string {
 
 function describeWrongType(expected: string, input: unknown): string {
   if (input === undefined) return 'is missing';
-  // A query parameter given twice arrives as an array.
+  // A query parameter that occurs twice arrives as an array.
   if (expected === 'string' && Array.isArray(input)) return 'must not be repeated';
   return `must be ${typeNames[expected] ?? expected} (it is ${quoteValue(input)})`;
 }

@@ -3,7 +3,7 @@ import { AppError } from '../../errors.ts';
 
 const tokenHeader = 'x-confirm-token';
 
-/** Names of query parameters in which a client might send the token, in snake case. */
+/** Names, in snake case, of query parameters in which a client might send the confirmation token. */
 const forbiddenParameters = new Set([
   'confirm_token',
   'confirmtoken',
@@ -13,8 +13,8 @@ const forbiddenParameters = new Set([
 ]);
 
 /**
- * Hook for routes that remove files. Rejects a token in the URL, because URLs end up in logs and browser histories. The
- * hook runs before schema validation, which would not explain where to send the token.
+ * Hook for routes that remove files. Rejects a confirmation token in the URL, because URLs end up in logs and browser
+ * histories. The hook runs before schema validation, which would not explain where to send the token.
  */
 export function rejectTokenInUrl(
   { raw }: FastifyRequest,
@@ -43,7 +43,7 @@ export function readConfirmTokens(
   return [bodyToken, headerToken].filter((token) => token !== undefined && token !== null);
 }
 
-/** Clients encode non-ASCII headers as UTF-8, but Node decodes them as latin1. */
+/** Decodes a header as UTF-8, the encoding that clients use. Node decodes headers as latin1. */
 function decodeHeader(value: string): string {
   return Buffer.from(value, 'latin1').toString('utf8');
 }

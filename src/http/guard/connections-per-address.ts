@@ -9,14 +9,14 @@ const loopbackNetworks = ['127.0.0.0/8', '::1/128'] as const;
 /** Tests whether an IP address, as reported by a socket, belongs to a group of addresses. */
 export type AddressTest = (address: string) => boolean;
 
-/** Returns a test that matches loopback addresses and the configured proxies (in CIDR notation). */
+/** Returns a test that matches loopback addresses and addresses in `trustedProxies` (networks in CIDR notation). */
 export function makeTrustedTest(trustedProxies: readonly string[]): AddressTest {
   return makeAddressTest([...loopbackNetworks, ...trustedProxies]);
 }
 
 /**
- * Returns a test that matches addresses in `networks` (in CIDR notation). IPv4-mapped IPv6 addresses count as IPv4.
- * Text that is not an address never matches.
+ * Returns a test that matches addresses in `networks`, which are in CIDR notation. IPv4-mapped IPv6 addresses count as
+ * IPv4. Text that is not an address never matches.
  */
 export function makeAddressTest(networks: readonly string[]): AddressTest {
   const list = new BlockList();
@@ -32,11 +32,14 @@ export function makeAddressTest(networks: readonly string[]): AddressTest {
 
 interface Options {
   readonly maxConnections: number;
-  /** Matches addresses that are not limited, because they are trusted or shared by many clients. */
+  /** Matches addresses without a limit. These are trusted or are shared by many clients. */
   readonly isExempt: AddressTest;
 }
 
-/** Number of connections beyond the limit that get an error response. Further connections are closed immediately. */
+/**
+ * Number of connections per address, beyond the limit, that get an error response. Further connections are closed
+ * immediately.
+ */
 const maxRejected = 16;
 
 /**
@@ -55,15 +58,15 @@ export function limitConnectionsPerAddress(
     const { remoteAddress } = socket;
     // The address is undefined if the socket is already closed.
     if (remoteAddress === undefined || isExempt(remoteAddress)) return;
-    const key = addressKey(remoteAddress);
+    const key = toAddressKey(remoteAddress);
     const count = (counts.get(key) ?? 0) + 1;
     counts.set(key, count);
-    socket.once('close', () => release(key));
+    socket.once('close', () => releaseConnection(key));
     if (count > maxConnections + maxRejected) socket.destroy();
     else if (count > maxConnections) rejectedSockets.add(socket);
   });
 
-  function release(key: string): void {
+  function releaseConnection(key: string): void {
     const remaining = (counts.get(key) ?? 1) - 1;
     if (remaining > 0) counts.set(key, remaining);
     else counts.delete(key);
@@ -77,7 +80,7 @@ export function limitConnectionsPerAddress(
 }
 
 /** Returns the key under which an address is counted: the address itself or, for IPv6, its /64 network. */
-export function addressKey(remoteAddress: string): string {
+export function toAddressKey(remoteAddress: string): string {
   const address = ipaddr.process(remoteAddress.replace(/%.*$/, ''));
   if (address instanceof ipaddr.IPv4) return address.toString();
   return `${address.parts

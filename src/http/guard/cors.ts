@@ -16,7 +16,7 @@ const exposedHeaders = [
 /** How long browsers may cache the response to a preflight. */
 const preflightSeconds = 600;
 
-/** Lets pages from the configured origins call the API. Other origins get no CORS headers, so browsers block them. */
+/** Lets pages from the configured origins call the API. Browsers block pages from other origins. */
 export function allowOrigins(app: FastifyInstance, { corsOrigins }: HttpConfig['server']): void {
   app.register(cors, {
     origin: corsOrigins === '*' ? '*' : [...corsOrigins],
@@ -24,7 +24,7 @@ export function allowOrigins(app: FastifyInstance, { corsOrigins }: HttpConfig['
     methods: corsOrigins === '*' ? ['GET', 'HEAD'] : ['GET', 'HEAD', 'POST', 'PUT', 'DELETE'],
     exposedHeaders,
     maxAge: preflightSeconds,
-    // Treats all OPTIONS requests as preflights. In strict mode, others would get a plain-text error.
+    // In strict mode, an OPTIONS request that is not a preflight would get a plain-text error.
     strictPreflight: false,
   });
 }
@@ -36,14 +36,14 @@ declare module 'fastify' {
   }
 }
 
-/** Configuration of a route that sets the CORS headers itself. */
-export const withoutCors = { cors: false } as const;
+/** Configuration for routes that set the CORS headers themselves. */
+export const withoutCorsPlugin = { cors: false } as const;
 
 /**
- * Returns a function that maps an `Origin` to its CORS headers, as a flat array of names and values. The hottest route
- * uses it, because the CORS plugin would account for a tenth of the response time.
+ * Returns a function that maps an `Origin` to a flat array with the names and values of its CORS headers. The most
+ * frequently used route calls this function, because the CORS plugin would account for a tenth of the response time.
  */
-export function makeCrossOriginHeaders({
+export function makeGetCorsHeaders({
   corsOrigins,
 }: HttpConfig['server']): (origin: string | undefined) => readonly string[] {
   const wildcardHeaders = [

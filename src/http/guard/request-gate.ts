@@ -3,9 +3,9 @@ import { AppError, type ErrorCode } from '../../errors.ts';
 import { isIpAddress, isLoopbackHost, parseHost } from '../../model/host.ts';
 import type { HttpConfig } from '../route-plugin.ts';
 
-/** A check that applies to all requests, regardless of their URL. It runs before the body is read. */
+/** A check of all requests with certain methods, regardless of the URL. It runs before the body is read. */
 interface Rule {
-  readonly applies: (method: string) => boolean;
+  readonly appliesTo: (method: string) => boolean;
   /** Returns the reason for rejecting the request, or `undefined` if the request passes. */
   readonly rejectionReason: (request: FastifyRequest) => string | undefined;
   readonly code: ErrorCode;
@@ -13,26 +13,26 @@ interface Rule {
 
 type ServerConfig = HttpConfig['server'];
 
-/** Methods that pages from other origins may use. The pages can read the responses only if `CORS_ORIGINS` allows it. */
+/** Methods that pages from all origins may use. Only pages that `CORS_ORIGINS` allows can read the responses. */
 const safeMethods = new Set(['GET', 'HEAD', 'OPTIONS']);
 
-const always = (): boolean => true;
-const whenUnsafe = (method: string): boolean => !safeMethods.has(method);
+const isAnyMethod = (): boolean => true;
+const isUnsafeMethod = (method: string): boolean => !safeMethods.has(method);
 
 /**
  * Rejects requests that a malicious web page sends through the browser of a visitor who can reach the server. Browsers
- * declare the target host and the page's origin. Other clients send neither `Origin` nor `Sec-Fetch-Site`, so they
- * pass.
+ * declare the target host and the page's origin. Clients other than browsers send neither `Origin` nor
+ * `Sec-Fetch-Site`, so they pass the origin checks.
  */
 export function guardRequests(app: FastifyInstance, config: ServerConfig): void {
   const rules: readonly Rule[] = [
-    { applies: always, rejectionReason: makeHostCheck(config), code: 'host_not_allowed' },
-    { applies: whenUnsafe, rejectionReason: makeOriginCheck(config), code: 'origin_not_allowed' },
-    { applies: whenUnsafe, rejectionReason: checkFetchSite, code: 'origin_not_allowed' },
+    { appliesTo: isAnyMethod, rejectionReason: makeHostCheck(config), code: 'host_not_allowed' },
+    { appliesTo: isUnsafeMethod, rejectionReason: makeOriginCheck(config), code: 'origin_not_allowed' },
+    { appliesTo: isUnsafeMethod, rejectionReason: checkFetchSite, code: 'origin_not_allowed' },
   ];
   app.addHook('onRequest', (request, _reply, done) => {
-    for (const { applies, rejectionReason, code } of rules) {
-      const reason = applies(request.method) ? rejectionReason(request) : undefined;
+    for (const { appliesTo, rejectionReason, code } of rules) {
+      const reason = appliesTo(request.method) ? rejectionReason(request) : undefined;
       if (reason !== undefined) {
         done(new AppError(code, reason));
         return;
@@ -46,10 +46,10 @@ export function guardRequests(app: FastifyInstance, config: ServerConfig): void 
 const maxCachedHosts = 200;
 
 /**
- * Returns a check that rejects unknown host names. If a malicious page's host name resolves to this machine (DNS
- * rebinding), the browser treats this server as same-origin, and the page could read everything. But its requests
- * always contain that host name. IP addresses cannot be rebound, and a tunnel may change the port, so neither is
- * checked.
+ * Returns a check that rejects unknown host names. If the host name of a malicious page is made to resolve to this
+ * machine (DNS rebinding), the browser considers this server the page's own origin, so the page could read every
+ * response. However, requests from the page always contain that host name. IP addresses are not checked, because they
+ * cannot be rebound. Ports are not checked, because a tunnel may change them.
  */
 function makeHostCheck({ isOnLoopback, allowedHosts }: ServerConfig): Rule['rejectionReason'] {
   const isCheckEnabled = (isOnLoopback || allowedHosts.length > 0) && !allowedHosts.includes('*');
@@ -65,7 +65,7 @@ function makeHostCheck({ isOnLoopback, allowedHosts }: ServerConfig): Rule['reje
   }
 
   return ({ raw }) => {
-    const rejectedHost = [targetAuthority(raw.url), raw.headers.host].find(
+    const rejectedHost = [getTargetAuthority(raw.url), raw.headers.host].find(
       // HTTP/1.0 allows requests without a host, but browsers always send one.
       (authority) => authority !== undefined && authority !== '' && !isAllowed(authority),
     );
@@ -83,7 +83,7 @@ function isServedHost(host: string, allowedHosts: readonly string[]): boolean {
 }
 
 /** Returns the authority of an absolute-form target (`GET http://host/path`), which takes precedence over `Host`. */
-function targetAuthority(target: string | undefined): string | undefined {
+function getTargetAuthority(target: string | undefined): string | undefined {
   if (target === undefined || target.startsWith('/') || target === '*') return undefined;
   return /^[a-z][a-z\d+.-]*:\/\/([^/?#]*)/i.exec(target)?.[1];
 }
@@ -98,7 +98,7 @@ function makeOriginCheck({ corsOrigins, publicOrigin }: ServerConfig): Rule['rej
   return ({ raw }) => {
     const { origin, host } = raw.headers;
     if (origin === undefined || allowedOrigins.has(origin)) return undefined;
-    if (hasSameOrigin(origin, targetAuthority(raw.url) ?? host)) return undefined;
+    if (hasSameHost(origin, getTargetAuthority(raw.url) ?? host)) return undefined;
     if (origin === 'null')
       return 'Pages with a null origin (local files, sandboxed frames) may not write. Serve the page over HTTP, and add its origin to CORS_ORIGINS.';
     const wildcardHint = corsOrigins === '*' ? ' (`*` in CORS_ORIGINS allows reads only)' : '';
@@ -107,11 +107,11 @@ function makeOriginCheck({ corsOrigins, publicOrigin }: ServerConfig): Rule['rej
 }
 
 /** Whether `origin` has the same host as the request. The scheme is ignored, because a proxy may terminate TLS. */
-function hasSameOrigin(origin: string, authority: string | undefined): boolean {
+function hasSameHost(origin: string, authority: string | undefined): boolean {
   if (!authority || parseHost(authority) === undefined) return false;
   const pageUrl = URL.parse(origin);
   if (pageUrl === null || !/^https?:$/.test(pageUrl.protocol)) return false;
-  // Both are parsed with the same scheme, so that the default port may be present or absent.
+  // Both are parsed with the same scheme, so that a missing port is equal to the default port.
   return pageUrl.host === URL.parse(`${pageUrl.protocol}//${authority}`)?.host;
 }
 
@@ -132,7 +132,7 @@ function quote(text: string): string {
 
 /**
  * Rejects requests with more than one `Host` header, as RFC 9112 §3.2 requires. Node uses the first header, but a proxy
- * may have used the last.
+ * may have used the last one.
  */
 export function rejectMultipleHosts(app: FastifyInstance): void {
   app.addHook('onRequest', (request, _reply, done) => {

@@ -12,13 +12,14 @@ interface ResponseProgress {
   bufferedBytes: number;
 }
 
-/** Number of checks per timeout. More checks detect a stall sooner after the timeout. */
+/** Number of checks per timeout. With more checks, a stall is detected sooner after the timeout. */
 const checksPerTimeout = 10;
 
 /**
- * Closes connections whose client has not read any of the response for `stallMs`, because they could hold resources
- * forever. A change in the number of buffered bytes counts as progress. Time without buffered bytes does not count as a
- * stall, because the response is still being prepared or the upload is still arriving. Other limits apply then.
+ * Closes connections whose client has not read any of the response for `stallMs`. Without a limit, a client could hold
+ * resources forever. A change in the number of buffered bytes counts as progress. Time without buffered bytes does not
+ * count as a stall, because the response is still being prepared or the upload is still arriving. Other limits apply in
+ * these cases.
  */
 export function closeStalledResponses(app: FastifyInstance, stallMs: number): void {
   const intervalMs = stallMs / checksPerTimeout;
@@ -33,7 +34,7 @@ export function closeStalledResponses(app: FastifyInstance, stallMs: number): vo
     };
     progressBySocket.set(socket, progress);
     progress.pendingResponses += 1;
-    // When the connection becomes idle, Node replaces this with its own timeout.
+    // When the connection becomes idle, Node replaces this timeout with its own.
     socket.setTimeout(intervalMs);
     response.once('close', () => (progress.pendingResponses -= 1));
   });

@@ -7,7 +7,7 @@ export type RequestBodies = Readonly<Record<string, z.ZodType>>;
 declare module 'fastify' {
   interface FastifySchema {
     readonly bodies?: RequestBodies;
-    /** Parameters that are documented but not validated by Fastify. */
+    /** Parameters that appear in the OpenAPI document, but that Fastify does not validate. */
     readonly documentedOnly?: { readonly params?: z.ZodType; readonly querystring?: z.ZodType };
   }
 }
@@ -23,7 +23,7 @@ export function jsonBody(schema: z.ZodType): RequestBodies {
   return { 'application/json': schema };
 }
 
-/** Errors of endpoints that receive an image in a form. */
+/** Codes of the errors that endpoints can return when they receive an image in a form. */
 export const fileErrors = [
   'missing_file',
   'empty_file',

@@ -29,7 +29,7 @@ const tags = [
   },
 ];
 
-/** Adds all routes that are registered later to one OpenAPI document. */
+/** Creates an OpenAPI document that contains all routes registered after this call. */
 export function describeRoutes(app: FastifyInstance): void {
   app.register(swagger, {
     openapi: {
@@ -38,7 +38,7 @@ export function describeRoutes(app: FastifyInstance): void {
         title: 'Vitrine',
         version,
         description:
-          'An image pipeline for product catalogs: stores originals, derives standard renditions, and serves both.\n\n`/v1` is the main API. Two dialects serve clients of older services. Trailing slashes are ignored, and every `GET` also supports `HEAD`. Errors are `application/problem+json`. Requests for a host name that the server does not serve get 421 on every route.',
+          'An image pipeline for product catalogs. It stores originals, derives standard renditions, and serves both.\n\n`/v1` is the main API. Two dialects serve clients of older services. Trailing slashes are ignored, and every `GET` also supports `HEAD`. Errors are `application/problem+json`. Requests for a host name that the server does not serve get 421 on every route.',
       },
       tags,
     },
@@ -49,10 +49,10 @@ export function describeRoutes(app: FastifyInstance): void {
 
 type Transform = typeof jsonSchemaTransform;
 
-/** Temporary marker for operations with an optional body, because the Swagger plugin marks all bodies as required. */
-const optionalBody = 'x-optional-body';
+/** Temporarily marks operations with an optional body. The Swagger plugin marks all bodies as required. */
+const optionalBodyMarker = 'x-optional-body';
 
-/** Errors that can occur before the handler runs, on endpoints that may change data or receive a body. */
+/** Errors that can occur before the handler runs, for methods that allow a body. */
 const earlyErrors = responses({}, 'origin_not_allowed', 'body_too_large', 'unsupported_body');
 
 function mayHaveBody(method: string | readonly string[]): boolean {
@@ -74,7 +74,7 @@ const transform: Transform = (input) => {
     schema: {
       ...transformed.schema,
       body: { content: toBodyContents(input, bodies) },
-      ...(isOptional && { [optionalBody]: true }),
+      ...(isOptional && { [optionalBodyMarker]: true }),
     },
   };
 };
@@ -92,7 +92,7 @@ function toBodyContents(input: Parameters<Transform>[0], bodies: RequestBodies) 
 type Operation = Record<string, unknown> & { requestBody?: { required?: boolean } };
 type Paths = Record<string, Record<string, Operation>>;
 
-/** Completes the document. Sorts the components and removes unused ones. */
+/** Completes the document: simplifies its schemas, marks optional bodies, and removes unused components. */
 const transformObject: typeof jsonSchemaTransformObject = (input) => {
   const document: { paths?: object; components?: { schemas?: object } } = jsonSchemaTransformObject(input);
   const paths = simplifySchemas(document.paths) as Paths;
@@ -100,7 +100,7 @@ const transformObject: typeof jsonSchemaTransformObject = (input) => {
   // Zod emits every schema twice, for input and for output.
   const schemas = { ...document.components?.schemas } as Record<string, object>;
   const usedNames = new Set<string>();
-  collectReferences(paths, schemas, usedNames);
+  collectUsedNames(paths, schemas, usedNames);
   const components = [...usedNames].toSorted().map((name) => [name, simplifySchemas(schemas[name])]);
   return Object.assign(document, {
     paths,
@@ -110,23 +110,24 @@ const transformObject: typeof jsonSchemaTransformObject = (input) => {
 
 function markOptionalBodies(paths: Paths): void {
   for (const operation of Object.values(paths).flatMap((operations) => Object.values(operations))) {
-    if (operation[optionalBody] && operation.requestBody) operation.requestBody.required = false;
-    delete operation[optionalBody];
+    if (operation[optionalBodyMarker] && operation.requestBody) operation.requestBody.required = false;
+    delete operation[optionalBodyMarker];
   }
 }
 
 /** Adds to `usedNames` the names of all components that `node` refers to, directly or through other components. */
-function collectReferences(node: unknown, schemas: Record<string, object>, usedNames: Set<string>): void {
+function collectUsedNames(node: unknown, schemas: Record<string, object>, usedNames: Set<string>): void {
   for (const [, name = ''] of JSON.stringify(node).matchAll(/"#\/components\/schemas\/(\w+)"/g)) {
     if (usedNames.has(name)) continue;
     usedNames.add(name);
-    collectReferences(schemas[name], schemas, usedNames);
+    collectUsedNames(schemas[name], schemas, usedNames);
   }
 }
 
 /**
  * Removes noise that Zod generates: the bounds of safe integers and the patterns of named formats. Also removes
- * `additionalProperties: false` from responses, because later versions of the API may add fields. Request bodies keep it.
+ * `additionalProperties: false` from responses, because later versions of the API may add fields. Request
+ * bodies keep that setting.
  */
 function simplifySchemas(node: unknown, isRequest = false): unknown {
   if (Array.isArray(node)) return node.map((entry) => simplifySchemas(entry, isRequest));

@@ -83,13 +83,13 @@ export function responses(
   successes: Readonly<Record<number, DocumentedResponse | z.ZodType>>,
   ...errors: ErrorCode[]
 ): Record<string, unknown> {
-  return { ...successes, ...problems(errors) };
+  return { ...successes, ...documentErrors(errors) };
 }
 
-function problems(codes: readonly ErrorCode[]): Record<number, DocumentedResponse> {
-  const byStatus = Map.groupBy(codes, (code) => errorTable[code].status as number);
+function documentErrors(codes: readonly ErrorCode[]): Record<number, DocumentedResponse> {
+  const codesByStatus = Map.groupBy(codes, (code) => errorTable[code].status as number);
   return Object.fromEntries(
-    Array.from(byStatus, ([status, group]) => [
+    Array.from(codesByStatus, ([status, group]) => [
       status,
       {
         description: group.map((code) => `\`${code}\`: ${errorTable[code].title}.`).join(' '),

@@ -7,13 +7,13 @@ import { mediaTypes } from '../../model/picture.ts';
 import type { CachedRendition } from '../../services/rendition-cache.ts';
 import type { Redirect, RetrievedOriginal, RetrievedRendition } from '../../services/retrieve-image.ts';
 
-/** For URLs with the current recipe (a hash of the rendition settings), whose content never changes. */
+/** `Cache-Control` for URLs with the current recipe (a hash of the rendition settings). Their content never changes. */
 const immutableCacheControl = 'public, max-age=31536000, immutable';
 
-/** For all other URLs, because the image can be deleted or its rendition recreated. */
+/** `Cache-Control` for all other URLs. The image can be deleted, and its renditions can be recreated. */
 const revalidatingCacheControl = 'public, no-cache';
 
-/** Prevents browsers from sniffing a different type and from running a file as a page. */
+/** Prevents browsers from guessing a different type and from running scripts in a file. */
 const securityHeaders = {
   'x-content-type-options': 'nosniff',
   'content-security-policy': "default-src 'none'; sandbox",
@@ -29,7 +29,7 @@ export async function sendRendition(
   recipe: string | undefined,
 ): Promise<FastifyReply> {
   if ('body' in retrieved)
-    return sendCachedRendition(request, reply, retrieved, recipe, currentHeaders(reply));
+    return sendCachedRendition(request, reply, retrieved, recipe, getReplyHeaders(reply));
   if ('redirect' in retrieved)
     return sendRedirect(request, reply, retrieved.redirect, { contentType: 'image/jpeg' });
   const { etag, rendition } = retrieved;
@@ -44,9 +44,9 @@ export async function sendRendition(
 }
 
 /**
- * Sends a cached rendition. This is the hottest response, so it bypasses Fastify's serialization and header objects
- * (`npm run bench:read` shows the effect). `onResponse` hooks still run. `extraHeaders` is a flat array of names and
- * values.
+ * Sends a cached rendition. This is the most frequent response, so it bypasses Fastify's serialization and header
+ * objects (`npm run bench:read` shows the effect). `onResponse` hooks still run. `extraHeaders` is a flat array of
+ * names and values.
  */
 export function sendCachedRendition(
   request: FastifyRequest,
@@ -68,7 +68,7 @@ export function sendCachedRendition(
 }
 
 /** Returns the headers that hooks have set, such as CORS headers, as a flat array of names and values. */
-function currentHeaders(reply: FastifyReply): string[] {
+function getReplyHeaders(reply: FastifyReply): string[] {
   return Object.entries(reply.getHeaders()).flatMap(([name, value]) => [name, String(value)]);
 }
 
@@ -128,7 +128,7 @@ async function sendStream(
   return reply.send(await open());
 }
 
-/** Whether the client already has this version (weak comparison, RFC 9110 §13.1.2). */
+/** Whether `If-None-Match` matches the current ETag (weak comparison, RFC 9110 §13.1.2). */
 function isNotModified(header: string | undefined, etag: string): boolean {
   if (header === undefined) return false;
   if (header.trim() === '*') return true;
@@ -144,7 +144,7 @@ function readRange(
 ): { start: number; end: number } | undefined {
   const isStale = headers['if-range'] !== undefined && headers['if-range'] !== etag;
   if (headers.range === undefined || isStale) return undefined;
-  // A suffix longer than the file selects the whole file (RFC 9110 §14.1.2), but the parser rejects it.
+  // A suffix longer than the file selects the whole file (RFC 9110 §14.1.2), but the parser rejects such a suffix.
   if (Number(/^bytes=-(\d+)$/.exec(headers.range)?.[1]) >= bytes) return { start: 0, end: bytes - 1 };
   const ranges = parseRange(bytes, headers.range, { combine: true });
   if (ranges === -1) {

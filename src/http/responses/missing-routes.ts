@@ -6,17 +6,20 @@ interface KnownRoute {
   readonly methods: Set<string>;
 }
 
-/** Explains why no route matched a request: the path is unknown, or the path is known but the method is wrong. */
+/** Explains why no route matched a request: the path is unknown, or the path is known but does not allow the method. */
 export type ExplainMissingRoute = (
   method: string,
   url: string,
 ) => {
   readonly error: AppError;
   /** Methods for the `Allow` header; empty if the path is unknown. */
-  readonly allow: readonly string[];
+  readonly allowedMethods: readonly string[];
 };
 
-/** Collects all routes that are registered later, so that a wrong method gets 405 instead of 404. */
+/**
+ * Collects all routes that are registered after this call. The returned function uses them to distinguish a wrong
+ * method (405) from an unknown path (404).
+ */
 export function collectRoutes(app: FastifyInstance): ExplainMissingRoute {
   const routes = new Map<string, KnownRoute>();
   app.addHook('onRoute', ({ url, method }) => {
@@ -26,21 +29,21 @@ export function collectRoutes(app: FastifyInstance): ExplainMissingRoute {
     for (const allowedMethod of [method].flat()) route.methods.add(allowedMethod);
     routes.set(url, route);
   });
-  return (method, url) => explain(routes, method, url.split('?')[0] ?? '');
+  return (method, url) => explainMissingRoute(routes, method, url.split('?')[0] ?? '');
 }
 
-function explain(routes: ReadonlyMap<string, KnownRoute>, method: string, path: string) {
+function explainMissingRoute(routes: ReadonlyMap<string, KnownRoute>, method: string, path: string) {
   const matchingRoutes = [...routes.values()].filter(({ pattern }) => pattern.test(path));
-  const allow = [...new Set(matchingRoutes.flatMap(({ methods }) => [...methods]))].toSorted();
+  const allowedMethods = [...new Set(matchingRoutes.flatMap(({ methods }) => [...methods]))].toSorted();
   const shortPath = path.slice(0, 200);
   // A matching route can itself return 404, for example for a missing static file.
-  if (allow.length === 0 || allow.includes(method))
+  if (allowedMethods.length === 0 || allowedMethods.includes(method))
     return {
       error: new AppError('route_not_found', `No route matches ${method} ${shortPath}.`),
-      allow: [],
+      allowedMethods: [],
     };
-  const message = `${shortPath} allows ${allow.join(', ')}, not ${method}.`;
-  return { error: new AppError('method_not_allowed', message), allow };
+  const message = `${shortPath} allows ${allowedMethods.join(', ')}, not ${method}.`;
+  return { error: new AppError('method_not_allowed', message), allowedMethods };
 }
 
 /** Converts a route such as `/a/:id/*` to a regular expression that allows a trailing slash. */

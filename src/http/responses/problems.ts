@@ -9,15 +9,15 @@ import type { ExplainMissingRoute } from './missing-routes.ts';
 /** Maximum time to read the rest of a rejected body before the response is sent. */
 const drainMs = 1_500;
 
-/** Error codes for Fastify's own errors. */
+/** Vitrine's error codes, keyed by Fastify's error codes. */
 const frameworkCodes: Readonly<Record<string, ErrorCode>> = {
   FST_ERR_CTP_EMPTY_JSON_BODY: 'invalid_request',
   FST_ERR_CTP_INVALID_JSON_BODY: 'invalid_request',
   FST_ERR_CTP_INVALID_CONTENT_LENGTH: 'invalid_request',
 };
 
-/** Messages that replace Fastify's own, which omit the limit or repeat the whole URL. */
-const frameworkSentences: Readonly<Record<string, string>> = {
+/** Messages that replace Fastify's own messages, keyed by Fastify's error codes. */
+const frameworkMessages: Readonly<Record<string, string>> = {
   FST_ERR_BAD_URL: 'The URL cannot be decoded: its percent-encoding is not valid UTF-8.',
   FST_ERR_MAX_PARAM_LENGTH: 'A segment of the URL path is too long.',
 };
@@ -32,18 +32,18 @@ export function handleErrors(app: FastifyInstance): void {
 
 /** Handles requests that match no route. Hooks that should run for such requests must be registered earlier. */
 export function handleMissingRoutes(app: FastifyInstance, explain: ExplainMissingRoute): void {
-  const sendNotFound = (request: FastifyRequest, reply: FastifyReply) => {
-    const { error, allow } = explain(request.method, request.url);
-    if (allow.length > 0) void reply.header('allow', allow.join(', '));
+  const sendMissingRouteProblem = (request: FastifyRequest, reply: FastifyReply) => {
+    const { error, allowedMethods } = explain(request.method, request.url);
+    if (allowedMethods.length > 0) void reply.header('allow', allowedMethods.join(', '));
     return sendProblem(request, reply, error);
   };
-  // This hook responds before the body is parsed, so the body cannot cause a 415 instead of the 404.
+  // This hook responds before the body is parsed, so an unsupported body does not cause a 415 instead of the 404.
   app.addHook('onRequest', async (request, reply) => {
     if (!request.is404) return;
-    await sendNotFound(request, reply);
+    await sendMissingRouteProblem(request, reply);
     return reply;
   });
-  app.setNotFoundHandler(sendNotFound);
+  app.setNotFoundHandler(sendMissingRouteProblem);
 }
 
 /** Handles errors that Fastify raises before routing, such as a URL that cannot be decoded. */
@@ -63,14 +63,14 @@ async function sendProblem(request: FastifyRequest, reply: FastifyReply, error: 
     );
   } else logRejection(request, error);
   const isDrained = await drainBody(request.raw, drainMs);
-  // The `onResponse` hook closes the connection.
+  // The `onResponse` hook of `closeUnreadBodies` closes the connection.
   if (!isDrained) void reply.header('connection', 'close');
   if (isWorthRetrying(error)) void reply.header('retry-after', '2');
   void reply
     .code(error.status)
     .header('content-type', 'application/problem+json; charset=utf-8')
     .header('cache-control', 'no-store')
-    // No `onSend` hook runs for errors that are raised before routing.
+    // For errors that are raised before routing, no `onSend` hook adds this header.
     .header('x-content-type-options', 'nosniff')
     .send(JSON.stringify(toProblem(error)));
 }
@@ -80,7 +80,7 @@ function isWorthRetrying({ status, code }: AppError): boolean {
   return status === 503 || status === 429 || code === 'image_deleted';
 }
 
-/** Logs why a request was rejected, because clients may ask their operator about it. */
+/** Logs why a request was rejected, because a client may ask the operator for the reason. */
 function logRejection(request: FastifyRequest, { status, code, message, cause }: AppError): void {
   const reason = cause instanceof Error ? cause.message : undefined;
   request.log.info(
@@ -108,7 +108,7 @@ function toAppError(request: FastifyRequest, error: unknown): AppError {
   return convertBodyError(request, error) ?? convertFrameworkError(error) ?? asAppError(error);
 }
 
-/** Converts Fastify's errors about request bodies, whose messages lack the size limit and the accepted types. */
+/** Converts Fastify's errors about request bodies. Their messages lack the size limit and the accepted types. */
 function convertBodyError(request: FastifyRequest, error: unknown): AppError | undefined {
   const { code } = error as Partial<FastifyError>;
   if (code === 'FST_ERR_CTP_INVALID_MEDIA_TYPE') return unsupportedBodyError(request);
@@ -122,7 +122,7 @@ function convertBodyError(request: FastifyRequest, error: unknown): AppError | u
 function convertFrameworkError(error: unknown): AppError | undefined {
   if (!(error instanceof Error)) return undefined;
   const { code, statusCode, message } = error as FastifyError;
-  const sentence = frameworkSentences[code] ?? message.replace(/\.?$/, '.');
+  const sentence = frameworkMessages[code] ?? message.replace(/\.?$/, '.');
   const knownCode = frameworkCodes[code];
   if (knownCode) return new AppError(knownCode, sentence, { cause: error });
   if (statusCode !== undefined && statusCode >= 400 && statusCode < 500) {

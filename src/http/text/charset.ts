@@ -8,10 +8,10 @@ const utf8 = 'utf-8';
 
 /**
  * Decodes text whose charset may be declared. A byte order mark takes precedence over the declaration, and the default
- * is UTF-8. Invalid bytes are an error. If they were replaced, a name could be stored that no lookup finds.
+ * is UTF-8. Invalid bytes are an error, because a name in which they were replaced could not be looked up later.
  */
 export function decodeText(bytes: Uint8Array, declaredCharset?: string): DecodedText {
-  const charset = byteOrderMark(bytes) ?? declaredCharset ?? utf8;
+  const charset = detectMarkedCharset(bytes) ?? declaredCharset ?? utf8;
   const decoder = makeDecoder(charset, true);
   if (!decoder) return { problem: describeUnknownCharset(charset) };
   try {
@@ -32,11 +32,12 @@ export interface LenientText {
 export function decodeLeniently(bytes: Uint8Array, declaredCharset?: string): LenientText {
   const decoded = decodeText(bytes, declaredCharset);
   if ('text' in decoded) return { text: decoded.text, problem: undefined };
-  const decoder = makeDecoder(byteOrderMark(bytes) ?? declaredCharset ?? utf8, false) ?? new TextDecoder();
+  const decoder =
+    makeDecoder(detectMarkedCharset(bytes) ?? declaredCharset ?? utf8, false) ?? new TextDecoder();
   return { text: decoder.decode(bytes), problem: decoded.problem };
 }
 
-/** Whether text in this charset can be decoded. */
+/** Whether text in the charset `label` can be decoded. */
 export function isKnownCharset(label: string): boolean {
   return makeDecoder(label, true) !== undefined;
 }
@@ -58,7 +59,8 @@ function makeDecoder(label: string, fatal: boolean): TextDecoder | undefined {
   }
 }
 
-function byteOrderMark([first, second, third]: Uint8Array): string | undefined {
+/** Returns the charset that a byte order mark indicates. */
+function detectMarkedCharset([first, second, third]: Uint8Array): string | undefined {
   if (first === 0xef && second === 0xbb && third === 0xbf) return utf8;
   if (first === 0xff && second === 0xfe) return 'utf-16le';
   if (first === 0xfe && second === 0xff) return 'utf-16be';
@@ -78,14 +80,14 @@ function findInvalidByte(bytes: Uint8Array): number {
   let invalidEnd = bytes.length;
   while (invalidEnd - validEnd > 1) {
     const middle = (validEnd + invalidEnd) >> 1;
-    if (isUtf8(bytes.subarray(0, characterStart(bytes, middle)))) validEnd = middle;
+    if (isUtf8(bytes.subarray(0, findCharacterStart(bytes, middle)))) validEnd = middle;
     else invalidEnd = middle;
   }
-  return characterStart(bytes, validEnd);
+  return findCharacterStart(bytes, validEnd);
 }
 
 /** Returns the start of the character that a prefix of length `end` would split, or `end` if it splits none. */
-function characterStart(bytes: Uint8Array, end: number): number {
+function findCharacterStart(bytes: Uint8Array, end: number): number {
   for (let distance = 1; distance <= 3 && end - distance >= 0; distance += 1) {
     const byte = bytes[end - distance] ?? 0;
     if ((byte & 0xc0) === 0x80) continue;

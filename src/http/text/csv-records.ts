@@ -1,6 +1,6 @@
 import { type CsvError, parse } from 'csv-parse/sync';
 
-/** Maximum length of a record in characters, several times the maximum length of a URL. */
+/** Maximum length of a record, in characters. It is several times the maximum length of a URL. */
 const maxRecordLength = 16_384;
 
 /** A record of a CSV file. */
@@ -9,7 +9,7 @@ export interface CsvRecord {
   readonly line: number;
   /** Empty if the record cannot be parsed. */
   readonly cells: readonly string[];
-  /** Why the record cannot be parsed, as a clause. */
+  /** Why the record cannot be parsed, as a clause; `undefined` if it can be parsed. */
   readonly problem: string | undefined;
 }
 
@@ -34,7 +34,10 @@ export function* readCsvRecords(text: string, delimiter: string): Generator<CsvR
   }
 }
 
-/** Returns the end of the record that begins at line `start`. Line breaks in quotation marks are part of the record. */
+/**
+ * Returns the index after the last line of the record that begins at index `start`. Quoted cells can contain line
+ * breaks.
+ */
 function findRecordEnd(lines: readonly string[], start: number): number {
   let length = 0;
   let isQuoted = false;
@@ -65,7 +68,9 @@ function parseRecord(record: string, delimiter: string): Pick<CsvRecord, 'cells'
   }
 }
 
-/** Removes spaces around a cell. `trim` would also remove a byte order mark, which must be reported. */
+/**
+ * Removes spaces around a cell. `String.prototype.trim` would also remove a byte order mark, which must be reported.
+ */
 function trimCell(cell: string): string {
   return cell.replaceAll(/^[ \t\f\v]+|[ \t\f\v]+$/g, '');
 }

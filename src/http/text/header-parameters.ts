@@ -4,11 +4,11 @@ export interface ParameterizedHeader {
   readonly value: string;
   /** Values by lower-case name. If a parameter is repeated, its first value is used. */
   readonly parameters: ReadonlyMap<string, string>;
-  /** Name of a parameter that is repeated with a different value. */
+  /** Name of a parameter that is repeated with a different value, if any. */
   readonly conflict: string | undefined;
 }
 
-/** Matches a name, optionally followed by a quoted string or a token. */
+/** Matches a parameter: a name, optionally followed by a quoted string or a token. */
 const parameterPattern = /;\s*([^\s;="]+)\s*(?:=\s*(?:"((?:[^"\\]|\\.)*)"?|([^;]*)))?/gs;
 
 /**
@@ -22,9 +22,9 @@ export function parseHeaderParameters(header: string): ParameterizedHeader {
   for (const [, name = '', quoted, token] of header.matchAll(parameterPattern)) {
     const key = name.toLowerCase();
     const value = quoted?.replaceAll(/\\(["\\])/g, '$1') ?? token?.trim() ?? '';
-    const first = parameters.get(key);
-    if (first === undefined) parameters.set(key, value);
-    else if (first !== value) conflict ??= key;
+    const firstValue = parameters.get(key);
+    if (firstValue === undefined) parameters.set(key, value);
+    else if (firstValue !== value) conflict ??= key;
   }
   return {
     value: header

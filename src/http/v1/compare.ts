@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import type { ImageComparison } from '../../services/compare-with-image.ts';
 import type { PresetTrials } from '../../services/try-presets.ts';
-import { comparisonNote, metricsNote, roundTo } from '../responses/comparison-notes.ts';
+import { describeComparison, metricsNote, roundTo } from '../responses/comparison-notes.ts';
 import { imageParams } from '../fields/fields.ts';
 import { responses, json } from '../openapi/responses.ts';
 import { fileErrors, pictureForm } from '../openapi/bodies.ts';
@@ -23,7 +23,7 @@ const trialsSchema = z
     recommended: z
       .string()
       .describe(
-        'The preset with the smallest file among those with a quality of at least 0.95. If there are none, the preset with the best quality.',
+        'The preset with the smallest file among those with a quality of at least 0.95. If no preset has that quality, the preset with the best quality.',
       ),
   })
   .meta({ examples: [trialsExample] });
@@ -124,7 +124,7 @@ function toComparisonRecord({ image, comparisons }: ImageComparison): z.input<ty
       psnr_db: roundTo(comparison.psnr, 2),
       ssim: roundTo(comparison.ssim, 4),
       perceptual_hash_distance: comparison.hashDistance,
-      note: comparisonNote(comparison),
+      note: describeComparison(comparison),
     })),
     note: metricsNote,
   };

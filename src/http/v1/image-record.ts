@@ -66,20 +66,18 @@ export const imageSchema = z
     renditions_reused_from: z
       .int()
       .nullable()
-      .describe(
-        'Id of the donor, which is the near-duplicate with the same pixels whose renditions this image reuses.',
-      ),
+      .describe('Id of the donor: the image with the same pixels whose renditions this image reuses.'),
     duplicate_of: z.int().nullable().describe('Id of the first image with this content.'),
     damaged: z
       .boolean()
       .describe(
-        'Whether the original is missing or truncated. To repair the image, upload the file again, or put the file back into storage and download the original.',
+        'Whether the original is missing or truncated. To repair the image, upload the file again. Alternatively, put the file back into storage. The value then changes to `false` when the original is downloaded, or in the daily sweep.',
       ),
     metadata: metadataSchema,
     created_at: z.iso.datetime(),
     updated_at: z.iso.datetime(),
     processed_at: z.iso.datetime().nullable(),
-    renditions: z.array(renditionSchema).describe('Renditions that exist.'),
+    renditions: z.array(renditionSchema).describe('Renditions that have been created so far.'),
   })
   .meta({
     id: 'Image',

@@ -78,7 +78,7 @@ export const imageRoutes: RoutePlugin = (app, { services }) => {
         tags,
         summary: 'Delete an image',
         description:
-          'Every URL of the image returns 404 immediately. Its files are kept until a purge, and until then the image can be restored. An image with references is deleted only with `force=true`. Otherwise, the error lists the references.',
+          'As soon as an image is deleted, all of its URLs return 404. The files are kept until the image is purged; until then, it can be restored. An image with references is deleted only with `force=true`. Without `force`, the request fails with an error that lists the references.',
         params: imageParams,
         querystring: deleteQuery,
         response: responses({ 204: empty('Deleted.') }, 'invalid_request', 'image_not_found', 'image_in_use'),
@@ -98,7 +98,7 @@ export const imageRoutes: RoutePlugin = (app, { services }) => {
         tags,
         summary: 'Restore a deleted image',
         description:
-          'An image can be restored until it is purged. Has no effect on an image that is not deleted.',
+          'An image can be restored until it is purged. Restoring an image that is not deleted has no effect.',
         params: imageParams,
         response: responses({ 200: json(imageSchema, 'The image.') }, 'invalid_request', 'image_not_found'),
       },

@@ -8,22 +8,22 @@ import { readJsonBody } from '../bodies/json-body.ts';
 import type { RequestBodies } from '../openapi/bodies.ts';
 import { readBodyType, readCharset } from '../bodies/body-type.ts';
 import { readCsvLines } from './import-csv.ts';
-import { toLine } from './import-line.ts';
+import { toImportLine } from './import-line.ts';
 
 /** Maximum number of lines in an import. */
 const maxLines = 1_000;
 
-const url = textField(8_192).describe('`http` or `https` URL of the image.');
-const tenant = textField(200).describe("Name of the tenant; defaults to the import's tenant.");
-const documentedItem = z.strictObject({
-  url,
-  tenant: tenant.optional(),
+const urlField = textField(8_192).describe('`http` or `https` URL of the image.');
+const tenantField = textField(200).describe("Name of the tenant; defaults to the import's tenant.");
+const validItem = z.strictObject({
+  url: urlField,
+  tenant: tenantField.optional(),
   reference: textField(1_000)
     .optional()
-    .describe('Name of something that uses the image, such as `product-42`.'),
+    .describe('Identifies what uses the image, for example `product-42` for a product.'),
 });
 
-function importBody<Url extends z.ZodType, Item extends z.ZodType>(urlSchema: Url, itemSchema: Item) {
+function makeImportBody<Url extends z.ZodType, Item extends z.ZodType>(urlSchema: Url, itemSchema: Item) {
   return z
     .strictObject({
       urls: z.array(urlSchema).min(1).max(maxLines).optional(),
@@ -33,7 +33,7 @@ function importBody<Url extends z.ZodType, Item extends z.ZodType>(urlSchema: Ur
         .max(maxLines)
         .optional()
         .describe('URLs with their own tenant and reference, as an alternative to `urls`.'),
-      tenant: tenant
+      tenant: tenantField
         .optional()
         .describe(
           'Tenant for lines without a tenant; defaults to the query parameter `tenant`, then to `default`.',
@@ -45,13 +45,14 @@ function importBody<Url extends z.ZodType, Item extends z.ZodType>(urlSchema: Ur
     .meta({ oneOf: [{ required: ['urls'] }, { required: ['items'] }] });
 }
 
-// The OpenAPI document describes valid lines. The parser also accepts invalid lines, which are rejected individually.
-const documentedBody = importBody(url, documentedItem);
-const acceptedBody = importBody(z.unknown(), z.unknown());
+// The OpenAPI document describes only valid lines. The parser also accepts invalid lines, because they are rejected
+// individually later.
+const validBody = makeImportBody(urlField, validItem);
+const lenientBody = makeImportBody(z.unknown(), z.unknown());
 
 /** Request bodies of `POST /v1/imports`. */
 export const importBodies: RequestBodies = {
-  'application/json': documentedBody,
+  'application/json': validBody,
   'text/csv': z.string().meta({
     description:
       'A header line, followed by one line per image. The columns are `url` and optionally `tenant` and `reference`, in any order. The delimiter is a comma, a semicolon or a tab. The charset is UTF-8 unless `Content-Type` declares a different charset.',
@@ -66,7 +67,7 @@ export function acceptCsv(app: FastifyInstance): void {
 
 /**
  * Reads the lines of an import from a JSON or CSV body. `tenantName` is the default for lines without a tenant. The
- * service rejects invalid lines individually.
+ * result includes invalid lines, which the import service rejects individually.
  * @throws {AppError} `invalid_request`, `unsupported_body`
  */
 export function readImportLines(request: FastifyRequest, tenantName = defaultTenant): UrlToImport[] {
@@ -76,7 +77,7 @@ export function readImportLines(request: FastifyRequest, tenantName = defaultTen
     const bytes = Buffer.isBuffer(request.body) ? request.body : Buffer.alloc(0);
     return readCsvLines(bytes, charset, tenantName, maxLines);
   }
-  const { urls, items, tenant } = readJsonBody(request, acceptedBody);
+  const { urls, items, tenant } = readJsonBody(request, lenientBody);
   const lines = items ?? (urls ?? []).map((entry) => ({ url: entry }));
-  return lines.map((line) => toLine(line, tenant ?? tenantName));
+  return lines.map((line) => toImportLine(line, tenant ?? tenantName));
 }

@@ -3,11 +3,11 @@ import type { UrlToImport } from '../../services/ingest-urls.ts';
 import { decodeLeniently } from '../text/charset.ts';
 import { type CsvRecord, readCsvRecords } from '../text/csv-records.ts';
 import { quoteValue } from '../fields/validation.ts';
-import { lineFields, toLine } from './import-line.ts';
+import { lineFields, toImportLine } from './import-line.ts';
 
 const headerRule = 'The CSV must begin with a header line such as "url,tenant,reference"';
 
-/** Advice for the many CSV files that are not UTF-8 and do not declare their charset. */
+/** Advice for CSV files that are not UTF-8 and whose charset is not declared. */
 const charsetAdvice =
   'save the CSV as UTF-8, or declare its charset, such as Content-Type: text/csv; charset=windows-1252';
 
@@ -16,7 +16,7 @@ const replacementCharacter = '\uFFFD';
 
 /**
  * Returns the lines below the header of a CSV file. A line that cannot be decoded or parsed is returned with its
- * problem, so that the service rejects only that line. `charset` is the declared charset.
+ * problem, so that the import service rejects only that line. `charset` is the declared charset.
  * @throws {AppError} `invalid_request` for a file that is invalid as a whole.
  */
 export function readCsvLines(
@@ -33,10 +33,10 @@ export function readCsvLines(
   if (records.length === 0) throw invalidRequest('The CSV has no lines below its header.');
   if (records.length > maxLines)
     throw invalidRequest(`The CSV has more than ${maxLines.toLocaleString('en-US')} lines below its header.`);
-  return records.map((record) => toImportLine(record, columns, tenantName, decoded.problem));
+  return records.map((record) => convertRecord(record, columns, tenantName, decoded.problem));
 }
 
-function toImportLine(
+function convertRecord(
   { line, cells, problem }: CsvRecord,
   columns: readonly string[],
   tenantName: string,
@@ -46,7 +46,7 @@ function toImportLine(
   const fields = columns.map((name, index) => [name, cells[index]] as const).filter(([, cell]) => cell);
   const lineProblem = problem ?? findProblem(cells, columns, charsetProblem);
   const locatedProblem = lineProblem && `${lineProblem} (line ${line} of the file)`;
-  return toLine(
+  return toImportLine(
     Object.fromEntries(fields),
     tenantName,
     ...(locatedProblem === undefined ? [] : [locatedProblem]),
@@ -71,15 +71,15 @@ function findProblem(
 
 /** Splits off a first line such as `sep=;`, with which some spreadsheet programs declare the delimiter. */
 function splitSeparatorLine(text: string): { body: string; delimiter: string } {
-  const [line, declared] = /^sep=(.)(?:\r\n|\n|\r|$)/i.exec(text) ?? [];
-  if (line !== undefined && declared !== undefined)
-    return { body: text.slice(line.length), delimiter: declared };
-  return { body: text, delimiter: detectDelimiter(firstLine(text)) };
+  const [line, declaredDelimiter] = /^sep=(.)(?:\r\n|\n|\r|$)/i.exec(text) ?? [];
+  if (line !== undefined && declaredDelimiter !== undefined)
+    return { body: text.slice(line.length), delimiter: declaredDelimiter };
+  return { body: text, delimiter: detectDelimiter(getFirstLine(text)) };
 }
 
 /**
- * Detects the delimiter. In many European locales, spreadsheet programs use semicolons. Copied cells are separated by
- * tabs.
+ * Detects the delimiter. In many European locales, spreadsheet programs use semicolons. Cells copied from a
+ * spreadsheet are separated by tabs.
  */
 function detectDelimiter(header: string): string {
   return [',', ';', '\t'].find((delimiter) => header.includes(delimiter)) ?? ',';
@@ -97,7 +97,7 @@ function readHeader(
   const mayHaveWrongCharset = charsetProblem !== undefined || text.includes('\0');
   const advice = mayHaveWrongCharset ? ` The CSV may be in a different charset: ${charsetAdvice}.` : '';
   if (!names.includes('url')) {
-    throw invalidRequest(`${headerRule}; its first line is ${quoteValue(firstLine(text))}.${advice}`);
+    throw invalidRequest(`${headerRule}; its first line is ${quoteValue(getFirstLine(text))}.${advice}`);
   }
   const unknownColumn = names.find((name) => !lineFields.some((field) => field === name));
   if (unknownColumn !== undefined)
@@ -110,7 +110,7 @@ function readHeader(
   return names;
 }
 
-function firstLine(text: string): string {
+function getFirstLine(text: string): string {
   return /[^\r\n]+/.exec(text)?.[0] ?? '';
 }
 

@@ -6,8 +6,8 @@ export const lineFields = ['url', 'tenant', 'reference'] as const;
 
 type Fields = Readonly<Record<string, unknown>>;
 
-/** Converts a line to the format that the service expects. The service rejects a line that has a `problem`. */
-export function toLine(line: unknown, tenantName: string, problem = findProblem(line)): UrlToImport {
+/** Converts an import line to the input of the import service, which rejects a line that has a problem. */
+export function toImportLine(line: unknown, tenantName: string, problem = findProblem(line)): UrlToImport {
   const { url, tenant, reference }: Fields = isObject(line) ? line : { url: line };
   return {
     url: asText(url) ?? '',
@@ -17,7 +17,7 @@ export function toLine(line: unknown, tenantName: string, problem = findProblem(
   };
 }
 
-/** Returns what is wrong with the fields of a line, if anything. The service checks the URL itself. */
+/** Returns what is wrong with the fields of a line, if anything. The import service validates the URL later. */
 function findProblem(line: unknown): string | undefined {
   if (!isObject(line)) return `the line must be an object, not ${quoteValue(line)}`;
   const unknownField = Object.keys(line).find((key) => !lineFields.some((field) => field === key));
@@ -41,8 +41,8 @@ function asText(value: unknown): string | undefined {
 }
 
 /**
- * Replaces control characters and lone surrogates. Rejected lines are also stored and logged, but databases and logs
- * cannot contain these characters.
+ * Replaces control characters, lone surrogates and U+FFFD. Rejected lines are also stored and logged, where some of
+ * these characters would cause problems.
  */
 function toPrintable(text: string): string {
   return text.replaceAll(/[\p{Cc}\p{Cs}\uFFFD]/gu, '?');

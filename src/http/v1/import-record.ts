@@ -63,16 +63,16 @@ export const progressSchema = z
 /** Converts an import receipt to JSON. */
 export function toReceiptRecord(receipt: ImportReceipt): z.input<typeof receiptSchema> {
   const { id, uuid, createdAt, lines } = receipt;
-  const refused = lines.filter(({ outcome }) => outcome === 'refused').length;
+  const refusedCount = lines.filter(({ outcome }) => outcome === 'refused').length;
   return {
     id,
     uuid,
     created_at: createdAt.toISOString(),
     total: lines.length,
-    accepted: lines.length - refused,
-    refused,
+    accepted: lines.length - refusedCount,
+    refused: refusedCount,
     lines: lines.map(toLineRecord),
-    url: importUrl(id),
+    url: getImportUrl(id),
   };
 }
 
@@ -94,7 +94,7 @@ export function toProgressRecord(
     failures: failures.map(toLineRecord),
     failures_total: failuresTotal,
     ...page,
-    url: importUrl(id),
+    url: getImportUrl(id),
   };
 }
 
@@ -106,6 +106,6 @@ function toLineRecord(line: ImportLine): z.input<typeof lineSchema> {
   return { line: position, url, tenant, reference, outcome, image_id: imageId, code, family, error };
 }
 
-function importUrl(id: number): string {
+function getImportUrl(id: number): string {
   return `/v1/imports/${id}`;
 }

@@ -43,7 +43,7 @@ const filterBody = z
     error: 'must have at least one of "code", "failure_class" and "tenant"',
   })
   .meta({ minProperties: 1 });
-const retriedSchema = z.object({ retried: z.int() });
+const retryResultSchema = z.object({ retried: z.int() });
 
 /** Job routes, for operators. */
 export const jobRoutes: RoutePlugin = (app, { services }) => {
@@ -125,7 +125,7 @@ export const jobRoutes: RoutePlugin = (app, { services }) => {
         description: 'The fields of the filter are combined with AND. At least one field is required.',
         bodies: jsonBody(filterBody),
         response: responses(
-          { 200: json(retriedSchema, 'The number of retried jobs.') },
+          { 200: json(retryResultSchema, 'The number of retried jobs.') },
           'invalid_request',
           'unsupported_body',
         ),

@@ -4,12 +4,12 @@ import { toChecksRecord, checksSchema, isHealthy } from '../operations.ts';
 import { responses, json } from '../openapi/responses.ts';
 import { getPrincipal } from '../principal.ts';
 import type { RoutePlugin } from '../route-plugin.ts';
-import { statusCounts } from './usage.ts';
+import { statusCountsSchema } from './usage.ts';
 
 const metricsSchema = z.object({
   tenant_counts: z.record(z.string(), z.int()).describe('Number of images by tenant.'),
   bytes_per_preset: z.record(z.string(), z.int()),
-  status_counts: statusCounts,
+  status_counts: statusCountsSchema,
   totals: z.object({
     images: z.int(),
     renditions: z.int(),

@@ -1,14 +1,14 @@
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { z } from 'zod';
 import { AppError } from '../../errors.ts';
-import { makeCrossOriginHeaders, setHeaders, withoutCors } from '../guard/cors.ts';
+import { makeGetCorsHeaders, setHeaders, withoutCorsPlugin } from '../guard/cors.ts';
 import { sendCachedRendition, sendOriginal, sendRendition } from '../responses/image-responses.ts';
 import { imageParams, parseImageRef } from '../fields/fields.ts';
 import { responses, originalResponses, renditionResponses } from '../openapi/responses.ts';
 import { getPrincipal } from '../principal.ts';
 import type { RoutePlugin } from '../route-plugin.ts';
 
-/** Route types. They are declared here because the hottest route has no schema and validates only what it uses. */
+/** Request types of the rendition routes. Fastify does not validate these parameters, for speed. */
 interface RenditionRoute {
   readonly Params: { id: string; preset: string };
   /** A repeated query parameter arrives as an array. */
@@ -64,15 +64,15 @@ export const pictureRoutes: RoutePlugin = (app, { services, config: { presets, s
       ),
   );
 
-  const getCorsHeaders = makeCrossOriginHeaders(server);
+  const getCorsHeaders = makeGetCorsHeaders(server);
   const serveRendition = (request: RenditionRequest, reply: FastifyReply, preset: string) => {
     const principal = getPrincipal(request);
     const { id } = request.params;
     const { v } = request.query;
     const recipe = typeof v === 'string' ? v : undefined;
-    const cached = services.retrieve.cached(principal, id, preset);
+    const cachedRendition = services.retrieve.cached(principal, id, preset);
     const headers = getCorsHeaders(request.headers.origin);
-    if (cached) return sendCachedRendition(request, reply, cached, recipe, headers);
+    if (cachedRendition) return sendCachedRendition(request, reply, cachedRendition, recipe, headers);
     setHeaders(reply, headers);
     return services.retrieve
       .rendition(principal, parseImageRef(id), preset)
@@ -82,7 +82,7 @@ export const pictureRoutes: RoutePlugin = (app, { services, config: { presets, s
   app.get<RenditionRoute>(
     '/images/:id/renditions/:preset',
     {
-      config: withoutCors,
+      config: withoutCorsPlugin,
       schema: {
         tags,
         summary: 'Download a rendition',
@@ -102,7 +102,7 @@ export const pictureRoutes: RoutePlugin = (app, { services, config: { presets, s
   app.get<RenditionRoute>(
     '/images/:id/thumbnail',
     {
-      config: hasThumbnails ? withoutCors : {},
+      config: hasThumbnails ? withoutCorsPlugin : {},
       schema: {
         tags,
         summary: `Download the rendition "${thumbnailPreset}"`,

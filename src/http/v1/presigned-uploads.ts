@@ -22,13 +22,16 @@ export const uploadFields = {
 };
 
 const offerBody = z.strictObject({
-  size_bytes: z.int().min(1).describe('Exact size of the file. The store rejects files of any other size.'),
+  size_bytes: z
+    .int()
+    .min(1)
+    .describe('Exact size of the file, in bytes. The store rejects a file of any other size.'),
   ...uploadFields,
 });
 
 const offerSchema = z
   .object({
-    id: z.uuid().describe('Send it to `POST /v1/images` as `upload` once the file is in the store.'),
+    id: z.uuid().describe('Value to send to `POST /v1/images` as `upload` once the file is in the store.'),
     url: z.string().describe('URL to send the file to.'),
     method: z.literal('PUT'),
     headers: z

@@ -7,7 +7,7 @@ import { purgeUnusedExample } from './examples.ts';
 const errors = z
   .array(z.string())
   .nullable()
-  .describe('One message for each image or file that could not be removed. All others were removed.');
+  .describe('One message for each image or file that could not be removed; `null` if there were no errors.');
 const remaining = z
   .int()
   .describe(
@@ -50,14 +50,18 @@ export const purgeDeletedSchema = z.object({
     .describe(
       'Number of renditions older than the cutoff, including renditions of images that are not deleted.',
     ),
-  renditions_to_delete: z.int().describe('The number of `renditions_found` that belong to deleted images.'),
+  renditions_to_delete: z
+    .int()
+    .describe('How many of the renditions in `renditions_found` belong to deleted images.'),
   deleted_count: z.int().describe('Number of purged images; 0 in a dry run.'),
   deleted_renditions: z.int(),
   deleted_files: z.int(),
   deleted_bytes: z.int().describe('Number of freed bytes; 0 in a dry run.'),
   bytes_to_delete: z
     .int()
-    .describe('Bytes that purging `images_to_delete` would free, calculated in advance.'),
+    .describe(
+      'Number of bytes that purging all images counted in `images_to_delete` would free, calculated before the purge.',
+    ),
   remaining,
   errors,
 });
@@ -74,7 +78,7 @@ export function toPurgeUnusedRecord(report: PurgeUnusedReport): z.input<typeof p
     remaining: report.remaining,
     images: report.candidates.map(toCandidateRecord),
     warnings: [...report.warnings],
-    errors: errorsOrNull(report.errors),
+    errors: nullIfEmpty(report.errors),
   };
 }
 
@@ -96,7 +100,7 @@ export function toPurgeDeletedRecord(
     deleted_bytes: report.bytes,
     bytes_to_delete: report.bytesToDelete,
     remaining: report.remaining,
-    errors: errorsOrNull(report.errors),
+    errors: nullIfEmpty(report.errors),
   };
 }
 
@@ -112,6 +116,6 @@ function toCandidateRecord(candidate: PurgeCandidate): z.input<typeof candidateS
   };
 }
 
-function errorsOrNull(errors: readonly string[]): string[] | null {
+function nullIfEmpty(errors: readonly string[]): string[] | null {
   return errors.length === 0 ? null : [...errors];
 }

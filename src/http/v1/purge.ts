@@ -20,7 +20,9 @@ const purgeUnusedBody = z.strictObject({
   confirm_token: confirmTokenField.describe(
     'Value of `PURGE_CONFIRM_TOKEN`. Can be sent in the header `X-Confirm-Token` instead. Required unless `dry_run` is `true`.',
   ),
-  tenant: tenantField.nullish().describe('Tenant whose images are purged; all tenants if absent.'),
+  tenant: tenantField
+    .nullish()
+    .describe('Tenant whose images are purged. Without this field, the images of all tenants are purged.'),
   min_age_days: z.int().min(0).max(maxDays).default(0).describe('Minimum age of the images, in days.'),
 });
 const purgeDeletedBody = z.strictObject({
@@ -48,7 +50,7 @@ export const purgeRoutes: RoutePlugin = (app, { services, config }) => {
         tags,
         summary: 'Purge unused images',
         description:
-          'Permanently removes images without references, and their files. The request is a dry run unless the body sets `dry_run` to `false`, which requires the confirmation token.',
+          'Permanently removes unused images (images without references) and their files. The request is a dry run unless the body sets `dry_run` to `false`, which requires the confirmation token.',
         bodies: jsonBody(purgeUnusedBody),
         response: responses(
           { 200: json(purgeUnusedSchema, 'What was removed or, in a dry run, what would be removed.') },
@@ -80,7 +82,7 @@ export const purgeRoutes: RoutePlugin = (app, { services, config }) => {
         tags,
         summary: 'Purge deleted images',
         description:
-          'Permanently removes images that were deleted at least `days` days ago, and their files. The request is a dry run unless the body sets `dry_run` to `false`, which requires the confirmation token unless the server is reachable only from its own machine.',
+          'Permanently removes images that were deleted at least `days` days ago, together with their files. The request is a dry run unless the body sets `dry_run` to `false`. If the server is reachable from other machines, a purge that is not a dry run requires the confirmation token.',
         bodies: jsonBody(purgeDeletedBody),
         response: responses(
           { 200: json(purgeDeletedSchema, 'What was removed or, in a dry run, what would be removed.') },

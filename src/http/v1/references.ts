@@ -11,8 +11,8 @@ const pageSize = 50;
 const referenceParams = imageParams.extend({ ref: referenceField });
 const newReferenceParams = imageParams.extend({ ref: newReferenceField });
 const referenceSchema = z.object({ reference: z.string(), created_at: z.iso.datetime() });
-const addedSchema = z.object({ reference: z.string(), in_use_count: z.int() });
-const removedSchema = z.object({ in_use_count: z.int() });
+const additionResultSchema = z.object({ reference: z.string(), in_use_count: z.int() });
+const removalResultSchema = z.object({ in_use_count: z.int() });
 
 /** Routes that list, add and remove the references of an image. */
 export const referenceRoutes: RoutePlugin = (app, { services: { references } }) => {
@@ -53,7 +53,10 @@ export const referenceRoutes: RoutePlugin = (app, { services: { references } }) 
         description: 'An image with references is deleted only with `force`, and is not purged as unused.',
         params: newReferenceParams,
         response: responses(
-          { 200: json(addedSchema, 'The reference already existed.'), 201: json(addedSchema, 'Added.') },
+          {
+            200: json(additionResultSchema, 'The reference already existed.'),
+            201: json(additionResultSchema, 'Added.'),
+          },
           'invalid_request',
           'image_not_found',
         ),
@@ -75,7 +78,7 @@ export const referenceRoutes: RoutePlugin = (app, { services: { references } }) 
         description: 'Succeeds even if the image does not have the reference.',
         params: referenceParams,
         response: responses(
-          { 200: json(removedSchema, 'The image no longer has the reference.') },
+          { 200: json(removalResultSchema, 'The image no longer has the reference.') },
           'invalid_request',
           'image_not_found',
         ),

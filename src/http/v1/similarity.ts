@@ -14,13 +14,17 @@ import {
 } from './similarity-record.ts';
 
 const similarityQuery = z.strictObject(similarityFields);
-const similarResponse = z.object({
+const similarResponseSchema = z.object({
   query: z.object({ id: z.int(), uuid: z.uuid(), limit: z.int(), threshold: z.number() }),
   similar: z.array(similarSchema).describe('Best match first.'),
   ...searchFields,
 });
-const duplicatesResponse = z.object({ id: z.int(), uuid: z.uuid(), duplicates: z.array(duplicateSchema) });
-const searchResponse = z.object({
+const duplicatesResponseSchema = z.object({
+  id: z.int(),
+  uuid: z.uuid(),
+  duplicates: z.array(duplicateSchema),
+});
+const searchResponseSchema = z.object({
   near_duplicates: z.array(duplicateSchema).describe('Exact copies and near-duplicates, closest first.'),
   similar: z.array(similarSchema).describe('Best match first.'),
   ...searchFields,
@@ -40,7 +44,9 @@ export const similarityRoutes: RoutePlugin = (app, { services, receiveUploadForm
         params: imageParams,
         querystring: similarityQuery,
         response: responses(
-          { 200: json(similarResponse, 'Similar images, except the image itself and its exact copies.') },
+          {
+            200: json(similarResponseSchema, 'Similar images, except the image itself and its exact copies.'),
+          },
           'invalid_request',
           'image_not_found',
           'fingerprint_not_ready',
@@ -70,7 +76,7 @@ export const similarityRoutes: RoutePlugin = (app, { services, receiveUploadForm
           'Exact copies have the same bytes. Near-duplicates show the same picture in a different size, quality or format.',
         params: imageParams,
         response: responses(
-          { 200: json(duplicatesResponse, 'Duplicates with their distance and the reason.') },
+          { 200: json(duplicatesResponseSchema, 'Duplicates with their distance and the reason.') },
           'invalid_request',
           'image_not_found',
         ),
@@ -94,7 +100,7 @@ export const similarityRoutes: RoutePlugin = (app, { services, receiveUploadForm
         querystring: similarityQuery,
         bodies: pictureForm({ tenant: tenantFormField }),
         response: responses(
-          { 200: json(searchResponse, 'Duplicates and similar images.') },
+          { 200: json(searchResponseSchema, 'Duplicates and similar images.') },
           'invalid_request',
           'invalid_tenant',
           'tenant_not_found',

@@ -18,11 +18,11 @@ const uploadQuery = z.strictObject({
     .enum(['inline', 'queued'])
     .default('inline')
     .describe(
-      'With `inline`, the response is sent once the renditions exist. With `queued`, it is sent immediately. Ignored for imports.',
+      'With `inline`, the response is sent once the renditions exist. With `queued`, the response is sent immediately. Imports ignore this parameter.',
     ),
 });
 
-/** Maximum length of a URL in the body. The fetcher has a lower limit. */
+/** Maximum length of a URL in the body. The import service has a lower limit. */
 const maxUrlLength = 8_192;
 
 const urlBody = z.strictObject({
@@ -47,7 +47,7 @@ export const uploadRoutes: RoutePlugin = (app, dependencies) => {
     tags: ['Images'],
     summary: 'Add an image from a file, a URL or a presigned upload',
     description:
-      "Safe to retry. Uploading the same bytes again returns the tenant's existing image. By default, importing the same URL again does the same (see `DUPLICATE_HANDLING`).",
+      "Safe to retry. Uploading the same bytes again returns the tenant's existing image. By default, importing the same URL again also returns the existing image (see `DUPLICATE_HANDLING`).",
     querystring: uploadQuery,
     bodies: {
       ...pictureForm({ tenant: tenantFormField }),
@@ -119,8 +119,8 @@ async function importUrl({ services }: RouteDependencies, request: AddRequest, r
 }
 
 function sendIngested(reply: FastifyReply, { outcome, image }: Pick<IngestResult, 'outcome' | 'image'>) {
-  const newStatus = image.status === 'completed' ? 201 : 202;
-  return sendImage(reply, outcome === 'known' ? 200 : newStatus, image);
+  const newImageStatus = image.status === 'completed' ? 201 : 202;
+  return sendImage(reply, outcome === 'known' ? 200 : newImageStatus, image);
 }
 
 function sendImage(reply: FastifyReply, status: 200 | 201 | 202, image: ImageWithRenditions): FastifyReply {

@@ -6,7 +6,7 @@ import type { RoutePlugin } from '../route-plugin.ts';
 import { usageExample } from './examples.ts';
 
 /** Schema of image counts by status. */
-export const statusCounts = z.object({
+export const statusCountsSchema = z.object({
   pending: z.int(),
   processing: z.int(),
   completed: z.int(),
@@ -15,11 +15,11 @@ export const statusCounts = z.object({
 const usageSchema = z.object({
   images: z.int(),
   renditions: z.int(),
-  original_bytes: z.int().describe('Files shared by several images count once.'),
+  original_bytes: z.int().describe('A file that several images share is counted once.'),
   rendition_bytes: z.int(),
   total_bytes: z.int(),
   bytes_per_preset: z.record(z.string(), z.int()),
-  status_counts: statusCounts,
+  status_counts: statusCountsSchema,
 });
 const tenantUsageSchema = z
   .object({ tenant: z.string(), tenant_id: z.int() })

@@ -1,8 +1,8 @@
 import { sharp } from '../decoding/native-library.ts';
 import type { Pixels } from '../decoding/pixels.ts';
-import { readSamples, type Samples, writePlainTiff } from '../decoding/samples.ts';
+import { readSamples, type Samples, encodePlainTiff } from '../decoding/samples.ts';
 
-/** Colours with which a profile is tested: the corners of the RGB cube, greys and muted colours. */
+/** Colours for testing a profile: the corners of the RGB cube, greys and muted colours. */
 const testColours = Uint8Array.from(
   [0, 51, 128, 204, 255].flatMap((red) =>
     [0, 77, 128, 230, 255].flatMap((green) => [0, 64, 128, 179, 255].flatMap((blue) => [red, green, blue])),
@@ -10,12 +10,12 @@ const testColours = Uint8Array.from(
 );
 
 /**
- * Returns whether an RGB profile changes any colour. If not, it is sRGB or invalid. The image library ignores such a
- * profile only when converting 8-bit samples. With 16-bit samples, it would replace an invalid profile with Display P3.
+ * Returns whether an RGB profile changes any colour. A profile that changes no colour is sRGB or invalid. The image
+ * library ignores an invalid profile only with 8-bit samples. With 16-bit samples, it would use Display P3 instead.
  */
 export async function changesColours(profile: Uint8Array): Promise<boolean> {
   const size = { width: testColours.length / 3, height: 1 };
-  const file = writePlainTiff({ ...size, channels: 3, data: testColours }, 'rgb', profile);
+  const file = encodePlainTiff({ ...size, channels: 3, data: testColours }, 'rgb', profile);
   const { data } = await readSamples(sharp(file), 'srgb', 8);
   return data.length !== testColours.length || data.some((value, index) => value !== testColours[index]);
 }
@@ -27,15 +27,15 @@ export async function changesColours(profile: Uint8Array): Promise<boolean> {
 export async function convertSamples(samples: Samples, profile: Uint8Array): Promise<Pixels> {
   const is16Bit = samples.data instanceof Uint16Array;
   const isGrey = samples.channels <= 2;
-  const file = writePlainTiff(samples, isGrey ? 'grey' : 'rgb', profile);
-  // The embedded profile is ignored on input, because the image library would convert 16-bit samples to Display P3 and
-  // clip them, and would leave 16-bit grey unchanged. Its conversion on output is correct.
+  const file = encodePlainTiff(samples, isGrey ? 'grey' : 'rgb', profile);
+  // The image library converts correctly only on output. On input, it would convert 16-bit RGB to Display P3 and clip
+  // the result, and it would leave 16-bit grey unchanged.
   const image = sharp(file, { ignoreIcc: true, limitInputPixels: false }).withIccProfile('srgb');
   const space = is16Bit ? (isGrey ? 'grey16' : 'rgb16') : 'srgb';
   return flattenOntoWhite(await readSamples(image, space, is16Bit ? 16 : 8));
 }
 
-/** Flattens samples that are already sRGB (or grey with the sRGB transfer curve), with or without alpha, onto white. */
+/** Flattens samples onto white. They must already be sRGB, or grey with the sRGB transfer curve. */
 export function flattenOntoWhite({ width, height, channels, data }: Samples): Pixels {
   const maxValue = data instanceof Uint16Array ? 65_535 : 255;
   const isGrey = channels <= 2;

@@ -3,12 +3,12 @@ import { type IsobmffStructure, readNclx, readColrProfile } from '../containers/
 import type { CodePoints, PngStructure } from '../containers/png.ts';
 import {
   areSrgbPrimaries,
-  gammaCurve,
+  makeGammaCurve,
   interpretCodePoints,
   srgbCurve,
   srgbPrimaries,
 } from './code-points.ts';
-import { isIccProfile, writeRgbProfile } from './icc-profile.ts';
+import { isIccProfile, encodeRgbProfile } from './icc-profile.ts';
 
 /** The colour information of a file. */
 export type FileColour =
@@ -22,16 +22,16 @@ export type FileColour =
 /** Encoding exponents outside this range are implausible. */
 const [minGamma, maxGamma] = [0.1, 10];
 
-/** The gAMA value in sRGB files, for readers that do not support the sRGB chunk. */
+/** The gAMA value that sRGB files contain for readers that do not support the sRGB chunk. */
 const srgbGamma = 0.45455;
 
 /**
- * Returns the colour information of a PNG from the first valid chunk: cICP, iCCP, sRGB, or gAMA with cHRM (PNG, third
- * edition, 4.3 and 13.1). A gAMA of 1/2.2 with the sRGB primaries or without cHRM means sRGB, because the specification
- * requires this value in sRGB files.
+ * Returns the colour information of a PNG from the first of these chunks that is valid: cICP, iCCP, sRGB, or gAMA with
+ * cHRM (PNG, third edition, 4.3 and 13.1). A gAMA of 1/2.2 means sRGB unless cHRM contains different primaries, because
+ * the specification requires this value in sRGB files.
  * @throws AppError `picture_unsupported` for high dynamic range.
  */
-export function pngColour(png: PngStructure): FileColour {
+export function readPngColour(png: PngStructure): FileColour {
   const { cicp, isSrgb, gamma, chromaticities } = png;
   // PNG allows only matrix 0.
   if (cicp !== undefined && cicp.matrix === 0) return resolveCodePoints(cicp, 'PNG');
@@ -44,7 +44,7 @@ export function pngColour(png: PngStructure): FileColour {
   const primaries = isGrey ? srgbPrimaries : (chromaticities ?? srgbPrimaries);
   const isSrgbGamma = !isGammaUsable || Math.abs(gamma - srgbGamma) < 0.0005;
   if (isSrgbGamma && areSrgbPrimaries(primaries)) return { kind: 'srgb' };
-  const profile = writeRgbProfile(primaries, isGammaUsable ? gammaCurve(1 / gamma) : srgbCurve);
+  const profile = encodeRgbProfile(primaries, isGammaUsable ? makeGammaCurve(1 / gamma) : srgbCurve);
   return profile === undefined ? { kind: 'srgb' } : { kind: 'declared', profile };
 }
 
@@ -54,8 +54,8 @@ export function pngColour(png: PngStructure): FileColour {
  * and the range.
  * @throws AppError `picture_unsupported` for high dynamic range.
  */
-export function avifColour(bytes: Uint8Array, avif: IsobmffStructure): FileColour {
-  const boxes = avif.items.get(avif.primaryItem ?? -1)?.properties ?? [];
+export function readAvifColour(bytes: Uint8Array, avif: IsobmffStructure): FileColour {
+  const boxes = avif.items.get(avif.primaryItemId ?? -1)?.properties ?? [];
   const profile = boxes
     .map((box) => readColrProfile(bytes, box))
     .find((candidate) => candidate !== undefined);
@@ -77,6 +77,6 @@ function resolveCodePoints({ primaries, transfer, isFullRange }: CodePoints, for
   }
   const range = isFullRange ? {} : { isNarrowRange: true };
   if (meaning.curve === srgbCurve && meaning.primaries === srgbPrimaries) return { kind: 'srgb', ...range };
-  const profile = writeRgbProfile(meaning.primaries, meaning.curve);
+  const profile = encodeRgbProfile(meaning.primaries, meaning.curve);
   return profile === undefined ? { kind: 'srgb', ...range } : { kind: 'declared', profile, ...range };
 }

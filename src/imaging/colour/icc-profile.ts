@@ -1,22 +1,30 @@
 import type { Chromaticities } from '../containers/png.ts';
 import type { TransferCurve } from './code-points.ts';
-import { adaptationMatrix, apply, d50, invert, type Matrix, multiply, type Triple } from './matrix.ts';
+import {
+  computeAdaptationMatrix,
+  applyMatrix,
+  d50,
+  invertMatrix,
+  type Matrix,
+  multiplyMatrices,
+  type Triple,
+} from './matrix.ts';
 
 const headerBytes = 128;
 
 /**
- * Returns the matrix from linear RGB to XYZ under D50; `undefined` for degenerate chromaticities. Source: Lindbloom,
- * "RGB/XYZ Matrices".
+ * Returns the matrix that converts linear RGB to XYZ under D50; `undefined` for degenerate chromaticities.
+ * Source: Lindbloom, "RGB/XYZ Matrices".
  */
-export function rgbToXyz({ white, red, green, blue }: Chromaticities): Matrix | undefined {
+export function computeRgbToXyzMatrix({ white, red, green, blue }: Chromaticities): Matrix | undefined {
   const [w, r, g, b] = [toXyz(white), toXyz(red), toXyz(green), toXyz(blue)];
   if (w === undefined || r === undefined || g === undefined || b === undefined) return undefined;
   const columns: Matrix = [r[0], g[0], b[0], r[1], g[1], b[1], r[2], g[2], b[2]];
-  const inverse = invert(columns);
-  const adaptation = adaptationMatrix(w, d50);
+  const inverse = invertMatrix(columns);
+  const adaptation = computeAdaptationMatrix(w, d50);
   if (inverse === undefined || adaptation === undefined) return undefined;
-  const [sr, sg, sb] = apply(inverse, w);
-  return multiply(adaptation, multiply(columns, [sr, 0, 0, 0, sg, 0, 0, 0, sb]));
+  const [sr, sg, sb] = applyMatrix(inverse, w);
+  return multiplyMatrices(adaptation, multiplyMatrices(columns, [sr, 0, 0, 0, sg, 0, 0, 0, sb]));
 }
 
 /** Converts xy chromaticity to XYZ with Y = 1. */
@@ -25,43 +33,43 @@ function toXyz([x, y]: readonly [number, number]): Triple | undefined {
 }
 
 /**
- * Writes an ICC profile (version 4, matrix and curves) that describes an RGB space to the image library. Returns
- * `undefined` for degenerate chromaticities.
+ * Encodes an RGB colour space as an ICC profile (version 4, with a matrix and curves). Returns `undefined` for
+ * degenerate chromaticities.
  */
-export function writeRgbProfile(chromaticities: Chromaticities, curve: TransferCurve): Buffer | undefined {
-  const matrix = rgbToXyz(chromaticities);
+export function encodeRgbProfile(chromaticities: Chromaticities, curve: TransferCurve): Buffer | undefined {
+  const matrix = computeRgbToXyzMatrix(chromaticities);
   if (matrix === undefined) return undefined;
   const [xr, xg, xb, yr, yg, yb, zr, zg, zb] = matrix;
-  const trc = curveTag(curve);
-  return writeProfile([
-    ['desc', textTag('Primaries and curve declared by the file')],
-    ['cprt', textTag('None')],
-    ['wtpt', xyzTag(d50)],
-    ['rXYZ', xyzTag([xr, yr, zr])],
-    ['gXYZ', xyzTag([xg, yg, zg])],
-    ['bXYZ', xyzTag([xb, yb, zb])],
+  const trc = encodeCurveTag(curve);
+  return encodeProfile([
+    ['desc', encodeTextTag('Primaries and curve declared by the file')],
+    ['cprt', encodeTextTag('None')],
+    ['wtpt', encodeXyzTag(d50)],
+    ['rXYZ', encodeXyzTag([xr, yr, zr])],
+    ['gXYZ', encodeXyzTag([xg, yg, zg])],
+    ['bXYZ', encodeXyzTag([xb, yb, zb])],
     ['rTRC', trc],
     ['gTRC', trc],
     ['bTRC', trc],
   ]);
 }
 
-/** Returns whether bytes have the header and tag table of an ICC profile. Browsers also ignore invalid profiles. */
+/** Returns whether bytes have the header and tag table of an ICC profile. */
 export function isIccProfile(bytes: Uint8Array): boolean {
   if (bytes.length < headerBytes + 4) return false;
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  const tags = view.getUint32(headerBytes);
+  const tagCount = view.getUint32(headerBytes);
   // The signature "acsp" has the same offset in every version of the format.
   if (view.getUint32(36) !== 0x61637370 || view.getUint32(0) > bytes.length) return false;
-  return tags > 0 && headerBytes + 4 + tags * 12 <= bytes.length;
+  return tagCount > 0 && headerBytes + 4 + tagCount * 12 <= bytes.length;
 }
 
 /** Returns the colour space of a profile: `RGB `, `GRAY`, `CMYK` … */
-export function profileColourSpace(bytes: Uint8Array): string {
+export function readProfileColourSpace(bytes: Uint8Array): string {
   return String.fromCharCode(...bytes.subarray(16, 20));
 }
 
-function writeProfile(tags: readonly (readonly [name: string, data: Buffer])[]): Buffer {
+function encodeProfile(tags: readonly (readonly [name: string, data: Buffer])[]): Buffer {
   const table = Buffer.alloc(4 + tags.length * 12);
   table.writeUInt32BE(tags.length, 0);
   const parts: Buffer[] = [];
@@ -78,20 +86,20 @@ function writeProfile(tags: readonly (readonly [name: string, data: Buffer])[]):
   header.writeUInt32BE(0x04300000, 8);
   header.write('mntrRGB XYZ ', 12, 'latin1');
   // Strict readers reject profiles without a date.
-  for (const [n, part] of [2026, 1, 1].entries()) header.writeUInt16BE(part, 24 + n * 2);
+  for (const [n, dateField] of [2026, 1, 1].entries()) header.writeUInt16BE(dateField, 24 + n * 2);
   header.write('acsp', 36, 'latin1');
   encodeXyz(d50).copy(header, 68);
   return Buffer.concat([header, table, ...parts]);
 }
 
-function curveTag({ g, a, b, c, d }: TransferCurve): Buffer {
+function encodeCurveTag({ g, a, b, c, d }: TransferCurve): Buffer {
   return Buffer.concat([
     Buffer.from('para\0\0\0\0\0\x03\0\0', 'latin1'),
     ...[g, a, b, c, d].map(encodeFixed),
   ]);
 }
 
-function xyzTag(value: Triple): Buffer {
+function encodeXyzTag(value: Triple): Buffer {
   return Buffer.concat([Buffer.from('XYZ \0\0\0\0', 'latin1'), encodeXyz(value)]);
 }
 
@@ -107,7 +115,7 @@ function encodeFixed(value: number): Buffer {
 }
 
 /** Encodes a multiLocalizedUnicodeType with one English text, padded to a multiple of four bytes. */
-function textTag(text: string): Buffer {
+function encodeTextTag(text: string): Buffer {
   const body = Buffer.from(text, 'utf16le').swap16();
   const header = Buffer.alloc(28);
   header.write('mluc', 0, 'latin1');

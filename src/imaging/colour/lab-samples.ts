@@ -2,17 +2,17 @@ import type { Pixels } from '../decoding/pixels.ts';
 import type { Samples } from '../decoding/samples.ts';
 import type { TiffLayout } from '../containers/tiff-layout.ts';
 import { srgbPrimaries } from './code-points.ts';
-import { rgbToXyz } from './icc-profile.ts';
-import { apply, d50, invert } from './matrix.ts';
+import { computeRgbToXyzMatrix } from './icc-profile.ts';
+import { applyMatrix, d50, invertMatrix } from './matrix.ts';
 
 /** The values of L*, a* or b* that the smallest and the largest sample value represent. */
-type Range = readonly [from: number, to: number];
+type Range = readonly [min: number, max: number];
 
 /**
- * Returns the ranges of L*, a* and b* in an encoding. Sources: TIFF 6.0, section 23; Adobe Photoshop TIFF
+ * Returns the ranges of L*, a* and b* in a TIFF. Sources: TIFF 6.0, section 23; Adobe Photoshop TIFF
  * Technical Notes for 16-bit samples and ICC L*a*b*; TIFF-FX (RFC 3949, 7.2.1) for ITU L*a*b*.
  */
-function encodingRanges({ colours, bits }: TiffLayout): readonly [Range, Range, Range] {
+function findEncodingRanges({ colours, bits }: TiffLayout): readonly [Range, Range, Range] {
   if (colours === 'itulab') {
     return [
       [0, 100],
@@ -27,7 +27,7 @@ function encodingRanges({ colours, bits }: TiffLayout): readonly [Range, Range, 
 }
 
 /**
- * Converts a* and b* from signed to unsigned, in place. Otherwise resizing would treat -1 as larger than 1.
+ * Converts a* and b* from signed to unsigned, in place. Without this, resizing would treat -1 as larger than 1.
  */
 export function offsetChroma({ data, channels }: Samples): void {
   const sign = data instanceof Uint16Array ? 0x8000 : 0x80;
@@ -41,21 +41,28 @@ export function offsetChroma({ data, channels }: Samples): void {
 export function labToPixels(samples: Samples, layout: TiffLayout): Pixels {
   const { width, height, channels, data } = samples;
   const maxValue = data instanceof Uint16Array ? 65_535 : 255;
-  const toXyz = rgbToXyz(srgbPrimaries);
-  const toRgb = toXyz && invert(toXyz);
+  const toXyz = computeRgbToXyzMatrix(srgbPrimaries);
+  const toRgb = toXyz && invertMatrix(toXyz);
   if (toRgb === undefined) throw new Error('The sRGB primaries must be invertible.');
-  const [decodeLightness, decodeA, decodeB] = encodingRanges(layout).map(([from, to]) => (value: number) => {
-    return from + ((to - from) * value) / maxValue;
-  }) as [Decode, Decode, Decode];
+  const [decodeLightness, decodeA, decodeB] = findEncodingRanges(layout).map(
+    ([min, max]) =>
+      (value: number) => {
+        return min + ((max - min) * value) / maxValue;
+      },
+  ) as [Decode, Decode, Decode];
   const result = Buffer.allocUnsafe(width * height * 3);
-  for (let index = 0, to = 0; index < data.length; index += channels, to += 3) {
+  for (let index = 0, target = 0; index < data.length; index += channels, target += 3) {
     const y = (decodeLightness(data[index] ?? 0) + 16) / 116;
     const x = y + decodeA(data[index + 1] ?? 0) / 500;
     const z = y - decodeB(data[index + 2] ?? 0) / 200;
-    const rgb = apply(toRgb, [d50[0] * inverseCurve(x), inverseCurve(y), d50[2] * inverseCurve(z)]);
+    const rgb = applyMatrix(toRgb, [
+      d50[0] * applyInverseCurve(x),
+      applyInverseCurve(y),
+      d50[2] * applyInverseCurve(z),
+    ]);
     const alpha = channels > 3 ? (data[index + 3] ?? 0) / maxValue : 1;
     for (let n = 0; n < 3; n++) {
-      result[to + n] = Math.round(255 * (1 - alpha + alpha * encodeSrgb(rgb[n] ?? 0)));
+      result[target + n] = Math.round(255 * (1 - alpha + alpha * encodeSrgb(rgb[n] ?? 0)));
     }
   }
   return { width, height, data: result };
@@ -63,8 +70,8 @@ export function labToPixels(samples: Samples, layout: TiffLayout): Pixels {
 
 type Decode = (value: number) => number;
 
-/** Inverts the curve of CIE 15:2004, 8.2.1. */
-function inverseCurve(value: number): number {
+/** Applies the inverse of the L*a*b* curve (CIE 15:2004, 8.2.1). */
+function applyInverseCurve(value: number): number {
   return value > 6 / 29 ? value ** 3 : (value - 16 / 116) * (3 * (6 / 29) ** 2);
 }
 

@@ -37,21 +37,23 @@ export function toLab(rgb: Uint8Array): LabPixels {
   return lab;
 }
 
-/** Returns the cube root, or a linear function of the ratio near 0. */
-function exactCurve(ratio: number): number {
+/** Computes the L*a*b* curve: the cube root of `ratio`, or a linear function of it near 0. */
+function computeCurve(ratio: number): number {
   return ratio > 216 / 24389 ? Math.cbrt(ratio) : ((24389 / 27) * ratio + 16) / 116;
 }
 
 const curveSteps = 4096;
 /**
  * Precomputed values of the curve from 0 to slightly above 1, because cube roots are slow. Linear interpolation between
- * these values has an error below 1e-4.
+ * these values has an error of less than 1e-4.
  */
-const curveTable = Float64Array.from({ length: curveSteps + 64 }, (_, step) => exactCurve(step / curveSteps));
+const curveTable = Float64Array.from({ length: curveSteps + 64 }, (_, step) =>
+  computeCurve(step / curveSteps),
+);
 
 function interpolateCurve(ratio: number): number {
   const position = ratio * curveSteps;
   const step = Math.floor(position);
-  const below = curveTable[step] ?? 0;
-  return below + (position - step) * ((curveTable[step + 1] ?? 0) - below);
+  const lowerValue = curveTable[step] ?? 0;
+  return lowerValue + (position - step) * ((curveTable[step + 1] ?? 0) - lowerValue);
 }

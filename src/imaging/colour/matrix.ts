@@ -10,19 +10,19 @@ export const d50: Triple = [0.9642, 1, 0.8249];
 const bradford: Matrix = [0.8951, 0.2664, -0.1614, -0.7502, 1.7135, 0.0367, 0.0389, -0.0685, 1.0296];
 
 /** Returns the product a · b. */
-export function multiply(a: Matrix, b: Matrix): Matrix {
+export function multiplyMatrices(a: Matrix, b: Matrix): Matrix {
   const cell = (row: number, column: number) =>
     [0, 1, 2].reduce((sum, k) => sum + (a[row * 3 + k] ?? 0) * (b[k * 3 + column] ?? 0), 0);
   return Array.from({ length: 9 }, (_, n) => cell(Math.floor(n / 3), n % 3)) as unknown as Matrix;
 }
 
 /** Returns the product of a matrix and a column vector. */
-export function apply(m: Matrix, [x, y, z]: Triple): Triple {
+export function applyMatrix(m: Matrix, [x, y, z]: Triple): Triple {
   return [m[0] * x + m[1] * y + m[2] * z, m[3] * x + m[4] * y + m[5] * z, m[6] * x + m[7] * y + m[8] * z];
 }
 
 /** Returns the inverse; `undefined` for a singular matrix. */
-export function invert(m: Matrix): Matrix | undefined {
+export function invertMatrix(m: Matrix): Matrix | undefined {
   const [a, b, c, d, e, f, g, h, i] = m;
   const cofactors = [
     e * i - f * h,
@@ -41,9 +41,9 @@ export function invert(m: Matrix): Matrix | undefined {
 }
 
 /** Returns the matrix that adapts XYZ from one white point to another (linear Bradford; ICC.1:2022, annex E). */
-export function adaptationMatrix(from: Triple, to: Triple): Matrix | undefined {
-  const inverse = invert(bradford);
-  const [source, target] = [apply(bradford, from), apply(bradford, to)];
+export function computeAdaptationMatrix(from: Triple, to: Triple): Matrix | undefined {
+  const inverse = invertMatrix(bradford);
+  const [source, target] = [applyMatrix(bradford, from), applyMatrix(bradford, to)];
   if (inverse === undefined || source.some((value) => Math.abs(value) < 1e-9)) return undefined;
   const scale: Matrix = [
     target[0] / source[0],
@@ -56,5 +56,5 @@ export function adaptationMatrix(from: Triple, to: Triple): Matrix | undefined {
     0,
     target[2] / source[2],
   ];
-  return multiply(multiply(inverse, scale), bradford);
+  return multiplyMatrices(multiplyMatrices(inverse, scale), bradford);
 }

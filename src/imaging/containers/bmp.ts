@@ -53,7 +53,7 @@ function readCoreHeader(view: DataView): BmpHeader {
   const size = { width: view.getUint16(18, true), height: view.getUint16(20, true), isTopDown: false };
   const bits = view.getUint16(24, true);
   const palette = { offset: fileHeaderBytes + coreHeaderBytes, entryBytes: 3, length: 0 } as const;
-  return validate(view, { ...size, bits, coding: 'plain', masks: defaultMasks(bits), palette });
+  return validateHeader(view, { ...size, bits, coding: 'plain', masks: defaultMasks(bits), palette });
 }
 
 function readInfoHeader(view: DataView, headerBytes: number): BmpHeader {
@@ -66,7 +66,7 @@ function readInfoHeader(view: DataView, headerBytes: number): BmpHeader {
   // A 40-byte header is followed by its masks. A longer header contains them, at the same offset in the file.
   const hasMasks = bitFieldCodings.has(compression);
   const maskBytes = hasMasks && headerBytes === infoHeaderBytes ? (compression === 6 ? 16 : 12) : 0;
-  return validate(view, {
+  return validateHeader(view, {
     width: view.getInt32(18, true),
     height: Math.abs(signedHeight),
     isTopDown: signedHeight < 0,
@@ -82,7 +82,7 @@ function parseCoding(compression: number, headerBytes: number): BmpHeader['codin
     const embeddedFormat = compression === 4 ? 'JPEG' : 'PNG';
     throw new AppError(
       'format_not_allowed',
-      `This BMP only contains an embedded ${embeddedFormat}; save it as an ordinary BMP.`,
+      `This BMP contains only an embedded ${embeddedFormat}; save it as an ordinary BMP.`,
     );
   }
   const coding = codings[compression as keyof typeof codings];
@@ -106,7 +106,7 @@ function defaultMasks(bits: number): BmpHeader['masks'] {
   return bits === 16 ? [0x7c00, 0x03e0, 0x001f, 0] : [0xff0000, 0x00ff00, 0x0000ff, 0];
 }
 
-function validate(view: DataView, header: Omit<BmpHeader, 'pixelOffset'>): BmpHeader {
+function validateHeader(view: DataView, header: Omit<BmpHeader, 'pixelOffset'>): BmpHeader {
   const { width, height, bits, coding } = header;
   if (width < 1 || height < 1) throw bmpError(corrupt(`declares a size of ${width} × ${height} pixels`));
   if (!(bitsByCoding[coding] as readonly number[]).includes(bits)) {

@@ -20,9 +20,10 @@ export interface GifStructure {
   /** Size of the logical screen. */
   readonly width: number;
   readonly height: number;
+  /** Number of frames. */
   readonly frames: number;
-  readonly first: GifFrame | undefined;
-  readonly last: GifFrame | undefined;
+  readonly firstFrame: GifFrame | undefined;
+  readonly lastFrame: GifFrame | undefined;
   readonly hasTrailer: boolean;
   /** Whether the file ends inside a block other than image data. */
   readonly endsInsideBlock: boolean;
@@ -42,9 +43,9 @@ export function readGif(bytes: Uint8Array): GifStructure | undefined {
   if (bytes.length < screenBytes || !isGif(bytes)) return undefined;
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   let frames = 0;
-  let first: GifFrame | undefined;
-  let last: GifFrame | undefined;
-  let offset = screenBytes + tableBytes(bytes[10] ?? 0);
+  let firstFrame: GifFrame | undefined;
+  let lastFrame: GifFrame | undefined;
+  let offset = screenBytes + colourTableBytes(bytes[10] ?? 0);
   let endsInsideBlock = offset > bytes.length;
   while (offset < bytes.length) {
     if (bytes[offset] === imageSeparator) {
@@ -52,11 +53,11 @@ export function readGif(bytes: Uint8Array): GifStructure | undefined {
         endsInsideBlock = true;
         break;
       }
-      last = readFrame(view, offset);
-      first ??= last;
+      lastFrame = readFrame(view, offset);
+      firstFrame ??= lastFrame;
       frames++;
-      offset = last.end;
-      if (!last.isComplete) break;
+      offset = lastFrame.end;
+      if (!lastFrame.isComplete) break;
     } else if (bytes[offset] === extensionIntroducer) {
       const blocks = skipBlocks(bytes, offset + 2);
       offset = blocks.end;
@@ -64,12 +65,12 @@ export function readGif(bytes: Uint8Array): GifStructure | undefined {
     } else break;
   }
   const size = { width: view.getUint16(6, true), height: view.getUint16(8, true) };
-  return { ...size, frames, first, last, hasTrailer: bytes[offset] === trailer, endsInsideBlock };
+  return { ...size, frames, firstFrame, lastFrame, hasTrailer: bytes[offset] === trailer, endsInsideBlock };
 }
 
 /** Returns the file up to the end of its first frame, followed by a trailer. */
-export function extractFirstGifFrame(bytes: Uint8Array, first: GifFrame): Uint8Array {
-  return Buffer.concat([bytes.subarray(0, first.end), Buffer.from([trailer])]);
+export function extractFirstGifFrame(bytes: Uint8Array, firstFrame: GifFrame): Uint8Array {
+  return Buffer.concat([bytes.subarray(0, firstFrame.end), Buffer.from([trailer])]);
 }
 
 /** Returns whether the bytes start with the GIF signature. */
@@ -77,7 +78,7 @@ export function isGif(bytes: Uint8Array): boolean {
   return /^GIF8[79]a/.test(String.fromCharCode(...bytes.subarray(0, 6)));
 }
 
-/** Returns a copy of a GIF whose screen exactly matches one of its frames. */
+/** Returns a copy of a GIF with the logical screen set to the area of one frame. */
 export function cropGifToFrame(bytes: Uint8Array, { start, width, height }: GifFrame): Uint8Array {
   const copy = Buffer.from(bytes);
   copy.writeUInt16LE(width, 6);
@@ -86,14 +87,14 @@ export function cropGifToFrame(bytes: Uint8Array, { start, width, height }: GifF
   return copy;
 }
 
-/** Returns the length of the colour table that the flags of a screen or an image declare. */
-function tableBytes(flags: number): number {
+/** Returns the length of the colour table that the flags of a screen or a frame declare. */
+function colourTableBytes(flags: number): number {
   return (flags & 0x80) === 0 ? 0 : 3 * 2 ** ((flags & 7) + 1);
 }
 
 function readFrame(view: DataView, offset: number): GifFrame {
   const bytes = new Uint8Array(view.buffer, view.byteOffset, view.byteLength);
-  const dataStart = offset + descriptorBytes + tableBytes(bytes[offset + 9] ?? 0);
+  const dataStart = offset + descriptorBytes + colourTableBytes(bytes[offset + 9] ?? 0);
   const { end, isComplete } = skipBlocks(bytes, dataStart + 1);
   return {
     start: offset,
@@ -125,23 +126,23 @@ function skipBlocks(
  * truncated may still be complete. Returns `corrupt` if the data becomes inconsistent before the last pixel.
  */
 export function checkGifPixels(bytes: Uint8Array, frame: GifFrame): 'complete' | 'truncated' | 'corrupt' {
-  const codeBits = bytes[frame.dataStart] ?? 0;
-  if (codeBits < 1 || codeBits > 11) return frame.dataStart < bytes.length ? 'corrupt' : 'truncated';
+  const minCodeSize = bytes[frame.dataStart] ?? 0;
+  if (minCodeSize < 1 || minCodeSize > 11) return frame.dataStart < bytes.length ? 'corrupt' : 'truncated';
   const requiredPixels = frame.width * frame.height;
-  const clearCode = 2 ** codeBits;
+  const clearCode = 2 ** minCodeSize;
   const stringLengths = new Uint32Array(4096).fill(1, 0, clearCode);
-  const nextCode = makeCodeReader(bytes, frame.dataStart + 1, frame.end);
+  const readCode = makeCodeReader(bytes, frame.dataStart + 1, frame.end);
   let knownCodes = clearCode + 2;
-  let codeSize = codeBits + 1;
+  let codeSize = minCodeSize + 1;
   let previousLength = 0;
   let pixelCount = 0;
   while (pixelCount < requiredPixels) {
-    const code = nextCode(codeSize);
+    const code = readCode(codeSize);
     if (code === undefined || code === clearCode + 1) return 'truncated';
     if (code > knownCodes) return 'corrupt';
     if (code === clearCode) {
       knownCodes = clearCode + 2;
-      codeSize = codeBits + 1;
+      codeSize = minCodeSize + 1;
       previousLength = 0;
       continue;
     }
@@ -160,21 +161,21 @@ export function checkGifPixels(bytes: Uint8Array, frame: GifFrame): 'complete' |
 /** Returns a function that reads codes of variable size from a chain of data blocks, lowest bits first. */
 function makeCodeReader(bytes: Uint8Array, start: number, end: number): (size: number) => number | undefined {
   let offset = start;
-  let bytesLeft = 0;
+  let blockBytesLeft = 0;
   let buffer = 0;
   let bits = 0;
   return (size) => {
     while (bits < size) {
-      if (bytesLeft === 0) {
-        bytesLeft = offset < end ? (bytes[offset] ?? 0) : 0;
+      if (blockBytesLeft === 0) {
+        blockBytesLeft = offset < end ? (bytes[offset] ?? 0) : 0;
         offset++;
-        if (bytesLeft === 0) return undefined;
+        if (blockBytesLeft === 0) return undefined;
       }
       if (offset >= end) return undefined;
       buffer |= (bytes[offset] ?? 0) << bits;
       bits += 8;
       offset++;
-      bytesLeft--;
+      blockBytesLeft--;
     }
     const code = buffer & (2 ** size - 1);
     buffer >>>= size;

@@ -10,9 +10,11 @@ export interface Box {
   readonly isComplete: boolean;
 }
 
-/** A reference from an item to other items: `auxl` from an alpha picture, `prem` from a premultiplied picture … */
+/** A reference from an item to other items. */
 export interface ItemReference {
+  /** Kind of reference: `auxl` from an alpha picture, `prem` from a premultiplied picture … */
   readonly type: string;
+  /** Item IDs. */
   readonly from: number;
   readonly to: readonly number[];
 }
@@ -35,7 +37,7 @@ export interface IsobmffStructure {
   readonly boxes: readonly Box[];
   /** Whether the file contains a movie: a video, or an image sequence. */
   readonly hasMovie: boolean;
-  readonly primaryItem: number | undefined;
+  readonly primaryItemId: number | undefined;
   readonly items: ReadonlyMap<number, Item>;
   readonly references: readonly ItemReference[];
 }
@@ -45,7 +47,7 @@ const maxBoxes = 16_384;
 const maxItems = 16_384;
 
 /**
- * Parses the boxes between two offsets, but not the boxes inside them. Callers descend explicitly, so that a file
+ * Parses the boxes between two offsets, but not their child boxes. Callers parse child boxes explicitly, so that a file
  * cannot control the recursion depth.
  */
 export function readBoxes(bytes: Uint8Array, start: number, end: number): Box[] {
@@ -71,7 +73,7 @@ export function readBoxes(bytes: Uint8Array, start: number, end: number): Box[] 
   return boxes;
 }
 
-/** Parses the brands and items of a file. Returns `undefined` if it does not start with an `ftyp` box. */
+/** Parses the brands and items of a file. Returns `undefined` if the file does not start with an `ftyp` box. */
 export function readIsobmff(bytes: Uint8Array): IsobmffStructure | undefined {
   if (bytes.length < 16 || textAt(bytes, 4) !== 'ftyp') return undefined;
   const boxes = readBoxes(bytes, 0, bytes.length);
@@ -88,11 +90,12 @@ export function readIsobmff(bytes: Uint8Array): IsobmffStructure | undefined {
   };
 }
 
-const noItems = { primaryItem: undefined, items: new Map<number, Item>(), references: [] };
+const noItems = { primaryItemId: undefined, items: new Map<number, Item>(), references: [] };
 
-/** Returns the major brand and, after the minor version, the compatible brands. */
+/** Returns the major brand, followed by the compatible brands. */
 function readBrands(bytes: Uint8Array, { start, end }: Box): string[] {
   const brands = end - start >= 4 ? [textAt(bytes, start)] : [];
+  // The minor version is stored between the major brand and the compatible brands.
   for (let offset = start + 8; offset + 4 <= end && brands.length < 256; offset += 4)
     brands.push(textAt(bytes, offset));
   return brands;
@@ -101,7 +104,7 @@ function readBrands(bytes: Uint8Array, { start, end }: Box): string[] {
 function readMeta(
   bytes: Uint8Array,
   meta: Box,
-): Pick<IsobmffStructure, 'primaryItem' | 'items' | 'references'> {
+): Pick<IsobmffStructure, 'primaryItemId' | 'items' | 'references'> {
   const boxes = readBoxes(bytes, meta.start + 4, meta.end);
   const findBox = (type: string) => boxes.find((box) => box.type === type);
   const types = readItemTypes(bytes, findBox('iinf'));
@@ -109,7 +112,7 @@ function readMeta(
   const items = new Map<number, Item>();
   for (const [id, type] of types) items.set(id, { id, type, properties: properties.get(id) ?? [] });
   return {
-    primaryItem: readPrimaryItem(bytes, findBox('pitm')),
+    primaryItemId: readPrimaryItemId(bytes, findBox('pitm')),
     items,
     references: readItemReferences(bytes, findBox('iref')),
   };
@@ -125,7 +128,7 @@ function openFullBox(
   return { version: versionAndFlags >>> 24, flags: versionAndFlags & 0xffffff, fields };
 }
 
-function readPrimaryItem(bytes: Uint8Array, box: Box | undefined): number | undefined {
+function readPrimaryItemId(bytes: Uint8Array, box: Box | undefined): number | undefined {
   if (box === undefined) return undefined;
   const { version, fields } = openFullBox(bytes, box);
   const id = fields.readUint(version === 0 ? 2 : 4);
@@ -150,7 +153,7 @@ function readItemTypes(bytes: Uint8Array, box: Box | undefined): Map<number, str
   return types;
 }
 
-/** Returns the properties of each item. `ipco` lists all properties, and `ipma` the 1-based indexes for each item. */
+/** Returns the properties of each item. `ipma` assigns the properties in `ipco` to items by 1-based index. */
 function readItemProperties(bytes: Uint8Array, box: Box | undefined): Map<number, Box[]> {
   const byItem = new Map<number, Box[]>();
   if (box === undefined) return byItem;

@@ -49,17 +49,17 @@ export function makeDcRefinementReader(reader: EntropyReader): BlockReader {
 /** Parameters and state of a reader for a progressive AC scan. */
 export interface AcScan {
   readonly scan: JpegScan;
-  /** Number of further blocks covered by the last end-of-band code. */
+  /** Number of further blocks that the last end-of-band code covers. */
   readonly run: { blocks: number };
-  /** Bits for the nonzero coefficients that earlier scans contained: two 32-bit words per block. */
-  readonly nonZero: Uint32Array;
+  /** One bit per coefficient (two 32-bit words per block), set if the coefficient is nonzero after earlier scans. */
+  readonly nonZeroBits: Uint32Array;
 }
 
 /** Returns a reader for the first scan of a band of AC coefficients. */
 export function makeFirstAcReader(
   reader: EntropyReader,
   ac: HuffmanDecoder,
-  { scan, run, nonZero }: AcScan,
+  { scan, run, nonZeroBits }: AcScan,
 ): BlockReader {
   return (block) => {
     if (run.blocks > 0) {
@@ -78,7 +78,7 @@ export function makeFirstAcReader(
       k += zeros;
       if (k > 63) return false;
       reader.readBits(bits);
-      if (bits > 0) markNonZero(nonZero, block, k);
+      if (bits > 0) markNonZero(nonZeroBits, block, k);
     }
     return true;
   };
@@ -88,16 +88,17 @@ export function makeFirstAcReader(
 export function makeAcRefinementReader(
   reader: EntropyReader,
   ac: HuffmanDecoder,
-  { scan, run, nonZero }: AcScan,
+  { scan, run, nonZeroBits }: AcScan,
 ): BlockReader {
   /**
-   * Skips `zeros` coefficients that are still 0, and one bit for each nonzero coefficient. Returns the next position.
+   * Skips `zeros` coefficients that are still 0, and one bit for each nonzero coefficient between them. Returns the
+   * next position.
    */
   function skipZeros(block: number, from: number, zeros: number): number {
     let remainingZeros = zeros;
     let k = from;
     for (; k <= scan.to; k++) {
-      if (isNonZero(nonZero, block, k)) reader.readBits(1);
+      if (isNonZero(nonZeroBits, block, k)) reader.readBits(1);
       else if (remainingZeros-- === 0) break;
     }
     return k;
@@ -117,7 +118,7 @@ export function makeAcRefinementReader(
       if (bits > 1) return false;
       reader.readBits(bits);
       k = skipZeros(block, k, zeros);
-      if (bits > 0 && k <= scan.to) markNonZero(nonZero, block, k);
+      if (bits > 0 && k <= scan.to) markNonZero(nonZeroBits, block, k);
       k++;
     }
     if (run.blocks > 0) {
@@ -128,11 +129,11 @@ export function makeAcRefinementReader(
   };
 }
 
-function markNonZero(nonZero: Uint32Array, block: number, k: number): void {
+function markNonZero(nonZeroBits: Uint32Array, block: number, k: number): void {
   const word = block * 2 + (k >> 5);
-  nonZero[word] = (nonZero[word] ?? 0) | (1 << (k & 31));
+  nonZeroBits[word] = (nonZeroBits[word] ?? 0) | (1 << (k & 31));
 }
 
-function isNonZero(nonZero: Uint32Array, block: number, k: number): boolean {
-  return ((nonZero[block * 2 + (k >> 5)] ?? 0) & (1 << (k & 31))) !== 0;
+function isNonZero(nonZeroBits: Uint32Array, block: number, k: number): boolean {
+  return ((nonZeroBits[block * 2 + (k >> 5)] ?? 0) & (1 << (k & 31))) !== 0;
 }

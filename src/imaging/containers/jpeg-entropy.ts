@@ -5,20 +5,24 @@ export interface EntropyReader {
   /** Reads a code and returns its symbol in the table; -1 if no code matches. */
   readonly readSymbol: (table: HuffmanDecoder) => number;
   readonly readBits: (count: number) => number;
-  /** Skips restart marker `number`. If it is missing, returns `truncated` at the end of the data, otherwise `other`. */
+  /**
+   * Skips restart marker `number`. If the marker is missing, returns `truncated` if the data ends there, otherwise
+   * `other`.
+   */
   readonly skipRestartMarker: (number: number) => 'skipped' | 'truncated' | 'other';
   /** Returns whether a read went past the end. */
   readonly hasOverrun: () => boolean;
-  /** Returns the current offset. After the data, this is the offset of a marker or the end of the file. */
+  /** Returns the current offset. At the end of the data, this is the offset of a marker or the end of the file. */
   readonly offset: () => number;
 }
 
 /** A Huffman table prepared for decoding. */
 export interface HuffmanDecoder {
-  /** Indexed by the next 8 bits: the length of the code × 256, plus its value; 0 for longer codes. */
+  /** Indexed by the next 8 bits: the code's length × 256, plus its value. Entries for longer codes are 0. */
   readonly shortCodes: Uint16Array;
-  /** Indexed by code length: the offset from a code to the index of its value, and the largest code. */
+  /** Indexed by code length: the number to add to a code to calculate the index of its value. */
   readonly offsets: Int32Array;
+  /** Indexed by code length: the largest code, or -1 if there is none. */
   readonly largestCodes: Int32Array;
   readonly values: Uint8Array;
 }

@@ -20,14 +20,14 @@ import {
 import { type EntropyReader, makeEntropyReader, makeHuffmanDecoder } from './jpeg-entropy.ts';
 
 /** Result of checking a JPEG's data. */
-export type JpegContent =
+export type JpegScansResult =
   /** All pixels are present. The data ends at `end`, where an end marker belongs. */
   | { readonly kind: 'complete'; readonly end: number; readonly frame: JpegFrame }
   /** The data ends before the last pixel. */
   | { readonly kind: 'truncated' }
   /** `problem` completes a sentence that begins with "its data". */
   | { readonly kind: 'corrupt'; readonly problem: string }
-  /** A kind of JPEG that is not parsed here. */
+  /** A kind of JPEG whose scans are not checked. */
   | { readonly kind: 'other'; readonly frame: JpegFrame };
 
 /** Result of reading one scan. */
@@ -36,16 +36,16 @@ type ScanOutcome = 'complete' | 'truncated' | 'contradiction';
 /** Progressive pictures have about ten scans. A file with far more is an attempt to exhaust CPU time. */
 const maxScans = 500;
 
-/** Limits the memory for the state of all blocks. */
+/** Maximum number of pixels. It limits the memory for the state of all blocks. */
 const maxPixels = 2 ** 28;
 
 /**
  * Checks whether the scans of a Huffman-coded JPEG are complete. This takes a fraction of the time of decoding, because
- * no pixels are computed. It is meant for files that a decoder has rejected: a file without an end marker is often
- * complete, whereas a truncated file to which an end marker was added is not.
+ * no pixels are computed. The check is meant for files that a decoder has rejected: a file without an end marker is
+ * often complete, whereas a truncated file to which an end marker was added is not.
  * Source: ITU-T T.81, annexes F and G.
  */
-export function readJpegContent(bytes: Uint8Array): JpegContent {
+export function checkJpegScans(bytes: Uint8Array): JpegScansResult {
   const tables = new Map<number, HuffmanTable>();
   let frame: JpegFrame | undefined;
   let coverage: Coverage | undefined;
@@ -90,7 +90,7 @@ export function readJpegContent(bytes: Uint8Array): JpegContent {
   }
 }
 
-/** Returns whether nothing but an end marker follows. */
+/** Returns whether no complete segment, except an end marker, follows. */
 function isAtEnd(bytes: Uint8Array, offset: number): boolean {
   const next = nextJpegSegment(bytes, offset);
   return next === undefined || next.marker === jpegMarkers.eoi || !next.isComplete;
@@ -120,8 +120,12 @@ function readScan(
     if (scan.from === 0)
       return scan.high > 0 ? makeDcRefinementReader(reader) : dc && makeFirstDcReader(reader, dc);
     if (ac === undefined || scan.to > 63 || scan.to < scan.from) return undefined;
-    const nonZero = coverage.nonZero(component.index, units.count);
-    return (scan.high > 0 ? makeAcRefinementReader : makeFirstAcReader)(reader, ac, { scan, run, nonZero });
+    const nonZeroBits = coverage.nonZeroBits(component.index, units.count);
+    return (scan.high > 0 ? makeAcRefinementReader : makeFirstAcReader)(reader, ac, {
+      scan,
+      run,
+      nonZeroBits,
+    });
   });
   const readers: BlockReader[] = possibleReaders.filter((reader) => reader !== undefined);
   if (readers.length < scan.components.length) return 'contradiction';
@@ -144,7 +148,7 @@ function readScan(
 }
 
 /**
- * Returns the number of units in a scan, and the number of blocks of each component per unit. In a scan with only one
+ * Returns the number of units (MCUs) in a scan, and the number of blocks per component in a unit. In a scan of only one
  * component, each unit is one block, and there are no padding blocks at the edges.
  */
 function countUnits(
@@ -171,8 +175,8 @@ interface Coverage {
   readonly add: (scan: JpegScan) => void;
   readonly hasStarted: () => boolean;
   readonly isFull: () => boolean;
-  /** Bits for the nonzero coefficients of a component's blocks: two 32-bit words per block. */
-  readonly nonZero: (index: number, blocks: number) => Uint32Array;
+  /** Returns one bit per coefficient of a component (two 32-bit words per block), set if the coefficient is nonzero. */
+  readonly nonZeroBits: (index: number, blockCount: number) => Uint32Array;
 }
 
 /** Returns the empty coverage of a frame before its first scan. */
@@ -188,6 +192,6 @@ function makeCoverage({ process, components }: JpegFrame): Coverage {
     },
     hasStarted: () => positions.every(([dc]) => dc !== 255),
     isFull: () => positions.every((coefficients) => coefficients.every((position) => position === 0)),
-    nonZero: (index, blocks) => (nonZeroWords[index] ??= new Uint32Array(blocks * 2)),
+    nonZeroBits: (index, blockCount) => (nonZeroWords[index] ??= new Uint32Array(blockCount * 2)),
   };
 }

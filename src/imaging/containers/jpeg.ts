@@ -58,12 +58,12 @@ export function nextJpegSegment(bytes: Uint8Array, offset: number): JpegSegment 
   for (let position = offset; position + 1 < bytes.length; position++) {
     const marker = bytes[position + 1] ?? 0;
     if (bytes[position] === 0xff && marker !== 0 && marker !== 0xff)
-      return segmentAt(bytes, position, marker);
+      return readSegment(bytes, position, marker);
   }
   return undefined;
 }
 
-function segmentAt(bytes: Uint8Array, offset: number, marker: number): JpegSegment {
+function readSegment(bytes: Uint8Array, offset: number, marker: number): JpegSegment {
   const start = offset + 2;
   const hasNoContent = marker === 0x01 || (marker >= 0xd0 && marker <= jpegMarkers.eoi);
   if (hasNoContent) return { marker, start, end: start, isComplete: true };

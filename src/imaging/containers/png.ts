@@ -59,7 +59,7 @@ const signature = [0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a];
 /** No writer puts this many chunks before the pixels. The limit protects against files with a million empty chunks. */
 const maxChunksBeforePixels = 4096;
 
-/** Printer profiles have up to a few megabytes. Without a limit, a compressed profile could expand to any size. */
+/** Printer profiles are at most a few megabytes. Without a limit, a compressed profile could expand to any size. */
 const maxProfileBytes = 16 * 1024 * 1024;
 
 /** Returns whether the bytes start with the PNG signature. */
@@ -68,7 +68,7 @@ export function isPng(bytes: Uint8Array): boolean {
 }
 
 /** Yields the chunks of a PNG up to the end of the file; nothing if the signature is missing. */
-export function* pngChunks(bytes: Uint8Array): Generator<PngChunk, void, undefined> {
+export function* readPngChunks(bytes: Uint8Array): Generator<PngChunk, void, undefined> {
   if (!isPng(bytes)) return;
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   for (let offset = 8; offset + 8 <= bytes.length; ) {
@@ -84,29 +84,29 @@ export function* pngChunks(bytes: Uint8Array): Generator<PngChunk, void, undefin
 export function readPng(bytes: Uint8Array): PngStructure | undefined {
   const chunks: PngChunk[] = [];
   let hasPixels = false;
-  for (const chunk of pngChunks(bytes)) {
+  for (const chunk of readPngChunks(bytes)) {
     hasPixels = chunk.type === 'IDAT';
     if (hasPixels || chunk.type === 'IEND' || chunks.length >= maxChunksBeforePixels) break;
     chunks.push(chunk);
   }
   const header = readHeader(bytes, chunks[0]);
   if (header === undefined) return undefined;
-  const data = (type: string, length: number) => readChunk(bytes, chunks, type, length);
+  const readData = (type: string, minLength: number) => readChunk(bytes, chunks, type, minLength);
   return {
     header,
     chunks,
     hasPixels,
-    animationFrames: data('acTL', 8)?.getUint32(0),
+    animationFrames: readData('acTL', 8)?.getUint32(0),
     hasTransparency: chunks.some(({ type }) => type === 'tRNS'),
-    cicp: readCodePoints(data('cICP', 4)),
+    cicp: readCodePoints(readData('cICP', 4)),
     hasProfile: chunks.some(({ type }) => type === 'iCCP'),
     // Computed lazily, because most callers need only the size.
     get iccProfile() {
-      return readProfile(data('iCCP', 3));
+      return readProfile(readData('iCCP', 3));
     },
-    isSrgb: data('sRGB', 1) !== undefined,
-    gamma: readGamma(data('gAMA', 4)),
-    chromaticities: readChromaticities(data('cHRM', 32)),
+    isSrgb: readData('sRGB', 1) !== undefined,
+    gamma: readGamma(readData('gAMA', 4)),
+    chromaticities: readChromaticities(readData('cHRM', 32)),
   };
 }
 
@@ -167,7 +167,7 @@ function readGamma(data: DataView | undefined): number | undefined {
 
 function readChromaticities(data: DataView | undefined): Chromaticities | undefined {
   if (data === undefined) return undefined;
-  const pair = (offset: number) =>
+  const readPair = (offset: number) =>
     [data.getInt32(offset) / 100_000, data.getInt32(offset + 4) / 100_000] as const;
-  return { white: pair(0), red: pair(8), green: pair(16), blue: pair(24) };
+  return { white: readPair(0), red: readPair(8), green: readPair(16), blue: readPair(24) };
 }

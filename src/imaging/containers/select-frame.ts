@@ -2,11 +2,11 @@ import { AppError } from '../../errors.ts';
 import type { PictureFormat } from '../../model/picture.ts';
 import { extractFirstGifFrame, readGif } from './gif.ts';
 import { type IsobmffStructure, readIsobmff, readIspeSize } from './isobmff.ts';
-import { pngChunks, readPng } from './png.ts';
+import { readPngChunks, readPng } from './png.ts';
 import { readTiff } from './tiff.ts';
 import { readWebp, extractFirstWebpFrame } from './webp.ts';
 import { diagnoseGif } from '../damage/explain-failure.ts';
-import { unsupportedCompression } from '../damage/tiff.ts';
+import { checkCompression } from '../damage/tiff.ts';
 import { verdictError } from '../damage/verdict.ts';
 import type { Size } from '../geometry.ts';
 import { selectTiffPage } from './tiff-pages.ts';
@@ -25,8 +25,8 @@ export interface SelectedFrame {
 
 /**
  * Counts the frames of a file and selects the frame to decode, in one pass over the container. The library receives
- * only the first frame of an animation, because it would otherwise read all frames before reporting their number. In
- * some formats, this takes quadratic time.
+ * only the first frame of an animation. To count frames, it would read all of them, which takes quadratic time in some
+ * formats.
  * @throws AppError `picture_unsupported` or `picture_cut` if no frame can be decoded.
  */
 export function selectFrame(bytes: Uint8Array, format: PictureFormat): SelectedFrame {
@@ -53,22 +53,30 @@ function selectPngFrame(bytes: Uint8Array): SelectedFrame | undefined {
 /** Counts the frames in the file. The animation header may declare a different number. */
 function countPngFrames(bytes: Uint8Array): number {
   let frames = 0;
-  for (const { type } of pngChunks(bytes)) if (type === 'fcTL') frames++;
+  for (const { type } of readPngChunks(bytes)) if (type === 'fcTL') frames++;
   return Math.max(1, frames);
 }
 
 function selectGifFrame(bytes: Uint8Array): SelectedFrame | undefined {
   const gif = readGif(bytes);
-  if (gif?.first === undefined) return undefined;
-  const { frames, first, last, hasTrailer } = gif;
-  const size = { width: Math.max(gif.width, first.width), height: Math.max(gif.height, first.height) };
-  if (last?.isComplete === false) {
+  if (gif?.firstFrame === undefined) return undefined;
+  const { frames, firstFrame, lastFrame, hasTrailer } = gif;
+  const size = {
+    width: Math.max(gif.width, firstFrame.width),
+    height: Math.max(gif.height, firstFrame.height),
+  };
+  if (lastFrame?.isComplete === false) {
     // The library would return the first frame even if the file is truncated in a later frame.
     const diagnosis = diagnoseGif(bytes);
     if (diagnosis !== 'complete') throw verdictError(diagnosis, 'gif');
   }
-  const isUsableAsIs = (frames === 1 && hasTrailer) || !first.isComplete;
-  return { frames, size, bytes: isUsableAsIs ? bytes : extractFirstGifFrame(bytes, first), position: {} };
+  const isUsableAsIs = (frames === 1 && hasTrailer) || !firstFrame.isComplete;
+  return {
+    frames,
+    size,
+    bytes: isUsableAsIs ? bytes : extractFirstGifFrame(bytes, firstFrame),
+    position: {},
+  };
 }
 
 function selectWebpFrame(bytes: Uint8Array): SelectedFrame | undefined {
@@ -82,12 +90,12 @@ function selectWebpFrame(bytes: Uint8Array): SelectedFrame | undefined {
 function selectTiffFrame(bytes: Uint8Array): SelectedFrame | undefined {
   const file = readTiff(bytes);
   if (file === undefined) return undefined;
-  const { directory, size, page, subDirectory } = selectTiffPage(file);
-  const verdict = unsupportedCompression(file, directory);
+  const { directory, size, pageIndex, subDirectoryIndex } = selectTiffPage(file);
+  const verdict = checkCompression(file, directory);
   if (verdict !== undefined) throw verdictError(verdict, 'tiff');
   const position = {
-    ...(page > 0 && { page }),
-    ...(subDirectory !== undefined && { tiff: { subifd: subDirectory } }),
+    ...(pageIndex > 0 && { page: pageIndex }),
+    ...(subDirectoryIndex !== undefined && { tiff: { subifd: subDirectoryIndex } }),
   };
   return { frames: file.directories.length, size, bytes, position };
 }
@@ -95,7 +103,7 @@ function selectTiffFrame(bytes: Uint8Array): SelectedFrame | undefined {
 function selectAvifFrame(bytes: Uint8Array): SelectedFrame | undefined {
   const file = readIsobmff(bytes);
   if (file === undefined) return undefined;
-  const item = file.items.get(file.primaryItem ?? -1);
+  const item = file.items.get(file.primaryItemId ?? -1);
   if (item === undefined && file.hasMovie) {
     throw new AppError(
       'picture_unsupported',
@@ -107,9 +115,9 @@ function selectAvifFrame(bytes: Uint8Array): SelectedFrame | undefined {
 }
 
 /**
- * Returns a file that the library can open. The library accepts only some major brands, and fails if the file also
- * contains a movie. The brands and the movie's box type are replaced in a copy. All of them are four-byte names, so no
- * offset changes.
+ * Returns a file that the library can open. The library accepts only some major brands, and rejects files that contain
+ * a movie. The brands and the movie's box type are therefore replaced in a copy. No offset changes, because all of
+ * these names are four bytes long.
  */
 function toStillAvif(bytes: Uint8Array, { brands, boxes, hasMovie }: IsobmffStructure): Uint8Array {
   if (brands[0] === 'avif' && !brands.includes('avis') && !hasMovie) return bytes;

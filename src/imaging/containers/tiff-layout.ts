@@ -2,9 +2,9 @@ import { AppError } from '../../errors.ts';
 import {
   type TiffDirectory,
   type TiffStructure,
-  tiffBytes,
-  tiffNumber,
-  tiffNumbers,
+  readTiffBytes,
+  readTiffNumber,
+  readTiffNumbers,
   tiffTags,
 } from './tiff.ts';
 
@@ -23,7 +23,7 @@ export interface TiffLayout {
   /** Number of colour channels, which come first. */
   readonly colourChannels: number;
   /** Index of the alpha channel, if any. */
-  readonly alpha: number | undefined;
+  readonly alphaIndex: number | undefined;
   /** Whether the colours are premultiplied. */
   readonly isPremultiplied: boolean;
   readonly isJpeg: boolean;
@@ -74,12 +74,12 @@ const sampleFormats: Readonly<Record<number, string>> = {
 };
 
 /**
- * Maximum number of channels. Photoshop writes at most 56. All channels must fit into memory before the colours are
- * extracted.
+ * Maximum number of channels. Photoshop writes at most 56. The limit is needed because all channels are in memory until
+ * the colours are extracted.
  */
 const maxChannels = 64;
 
-/** Additional tags that describe channels. */
+/** Tags that only this module needs. */
 const inkSet = 332;
 const chromaSubsampling = 530;
 
@@ -91,23 +91,23 @@ const [associatedAlpha, unassociatedAlpha] = [1, 2];
  * library reports the error.
  * @throws AppError `picture_unsupported` if the sample layout is not supported or its colours cannot be interpreted.
  */
-export function tiffLayout(file: TiffStructure, directory: TiffDirectory): TiffLayout | undefined {
-  const number = (tag: number) => tiffNumber(file, directory, tag);
-  const photometric = number(tiffTags.photometric);
+export function readTiffLayout(file: TiffStructure, directory: TiffDirectory): TiffLayout | undefined {
+  const readNumber = (tag: number) => readTiffNumber(file, directory, tag);
+  const photometric = readNumber(tiffTags.photometric);
   if (photometric === undefined) return undefined;
-  const channels = number(tiffTags.samplesPerPixel) ?? 1;
+  const channels = readNumber(tiffTags.samplesPerPixel) ?? 1;
   if (channels > maxChannels) throw unsupported(`has ${channels} channels, more than ${maxChannels}`);
   const colours = coloursByCode[photometric];
   if (colours === undefined) {
     throw unsupported(unsupportedPhotometrics[photometric] ?? `has an unknown colour model (${photometric})`);
   }
-  if (colours === 'cmyk' && (number(inkSet) ?? 1) !== 1) throw unsupported('uses inks other than CMYK');
+  if (colours === 'cmyk' && (readNumber(inkSet) ?? 1) !== 1) throw unsupported('uses inks other than CMYK');
   const bits = readBits(file, directory, channels, colours);
   const colourChannels = colourChannelCounts[colours];
   if (channels < colourChannels) return undefined;
   const extraSamples = readExtraSamples(file, directory, channels - colourChannels, colours);
-  const alphaIndex = extraSamples.findIndex((kind) => kind === associatedAlpha || kind === unassociatedAlpha);
-  const compression = number(tiffTags.compression);
+  const extraIndex = extraSamples.findIndex((kind) => kind === associatedAlpha || kind === unassociatedAlpha);
+  const compression = readNumber(tiffTags.compression);
   return {
     file,
     directory,
@@ -115,14 +115,15 @@ export function tiffLayout(file: TiffStructure, directory: TiffDirectory): TiffL
     bits,
     channels,
     colourChannels,
-    alpha: alphaIndex < 0 ? undefined : colourChannels + alphaIndex,
-    isPremultiplied: extraSamples[alphaIndex] === associatedAlpha,
+    alphaIndex: extraIndex < 0 ? undefined : colourChannels + extraIndex,
+    isPremultiplied: extraSamples[extraIndex] === associatedAlpha,
     isJpeg: compression === 6 || compression === 7,
-    isPlanar: number(tiffTags.planarConfiguration) === 2,
+    isPlanar: readNumber(tiffTags.planarConfiguration) === 2,
     isInverted: photometric === 0,
     isSubsampled:
-      (number(chromaSubsampling) ?? 2) > 1 || tiffNumbers(file, directory, chromaSubsampling)[1] !== 1,
-    profile: tiffBytes(file, directory, tiffTags.iccProfile),
+      (readNumber(chromaSubsampling) ?? 2) > 1 ||
+      readTiffNumbers(file, directory, chromaSubsampling)[1] !== 1,
+    profile: readTiffBytes(file, directory, tiffTags.iccProfile),
   };
 }
 
@@ -132,8 +133,8 @@ export function isPlanarGrey({ colours, channels, isPlanar }: TiffLayout): boole
 }
 
 /** Returns whether a picture is 16-bit CMYK with alpha. The image library treats its samples as 8-bit samples. */
-export function is16BitCmykWithAlpha({ colours, bits, alpha }: TiffLayout): boolean {
-  return colours === 'cmyk' && bits === 16 && alpha !== undefined;
+export function is16BitCmykWithAlpha({ colours, bits, alphaIndex }: TiffLayout): boolean {
+  return colours === 'cmyk' && bits === 16 && alphaIndex !== undefined;
 }
 
 function readBits(
@@ -142,9 +143,9 @@ function readBits(
   channels: number,
   colours: TiffColours,
 ): number {
-  const depths = tiffNumbers(file, directory, tiffTags.bitsPerSample);
+  const depths = readTiffNumbers(file, directory, tiffTags.bitsPerSample);
   const bits = depths[0] ?? 1;
-  const format = tiffNumbers(file, directory, tiffTags.sampleFormat).find((kind) => sampleFormats[kind]);
+  const format = readTiffNumbers(file, directory, tiffTags.sampleFormat).find((kind) => sampleFormats[kind]);
   // Some writers correctly declare that a* and b* are signed integers.
   if (format !== undefined && !(format === 2 && colours === 'lab')) {
     throw unsupported(`stores ${bits}-bit ${sampleFormats[format]} of unspecified range`);
@@ -161,8 +162,8 @@ function readBits(
 }
 
 /**
- * Returns the kind of each channel after the colours. An RGB picture with one undeclared channel was written before the
- * tag existed, and the channel is alpha, as in libtiff.
+ * Returns the kind of each channel after the colours. If an RGB picture has one extra channel without a declared kind,
+ * the picture was written before the tag existed. This channel counts as alpha, as in libtiff.
  */
 function readExtraSamples(
   file: TiffStructure,
@@ -170,7 +171,7 @@ function readExtraSamples(
   count: number,
   colours: TiffColours,
 ): number[] {
-  const kinds = tiffNumbers(file, directory, tiffTags.extraSamples);
+  const kinds = readTiffNumbers(file, directory, tiffTags.extraSamples);
   if (kinds.length === 0 && count === 1 && colours === 'rgb') return [unassociatedAlpha];
   return Array.from({ length: count }, (_, n) => kinds[n] ?? 0);
 }

@@ -1,14 +1,20 @@
 import { AppError } from '../../errors.ts';
-import { type TiffDirectory, tiffNumber, type TiffStructure, tiffSubDirectories, tiffTags } from './tiff.ts';
+import {
+  type TiffDirectory,
+  readTiffNumber,
+  type TiffStructure,
+  readTiffSubDirectories,
+  tiffTags,
+} from './tiff.ts';
 import type { Size } from '../geometry.ts';
 
 /** The page of a TIFF to decode. */
 export interface TiffPage {
   readonly directory: TiffDirectory;
   /** Index of the page in the chain of directories. */
-  readonly page: number;
+  readonly pageIndex: number;
   /** Index of the directory among the page's sub-directories; `undefined` if it is the page itself. */
-  readonly subDirectory: number | undefined;
+  readonly subDirectoryIndex: number | undefined;
   readonly size: Size | undefined;
 }
 
@@ -16,20 +22,20 @@ export interface TiffPage {
 const oldSubfileType = 255;
 
 /**
- * Selects the first page that is marked neither as a reduced copy nor as a mask, or a larger picture in that page's
- * sub-directories. If all pages are marked, selects the first page.
+ * Selects the first page that is marked neither as a reduced copy nor as a mask. If there is none, selects the first
+ * page. If one of the page's sub-directories contains a larger picture, selects that sub-directory instead.
  * @throws AppError `picture_unsupported` if only a preview of the picture is accessible.
  */
 export function selectTiffPage(file: TiffStructure): TiffPage {
   const [first] = file.directories;
-  const fullPage = file.directories.findIndex((directory) => isFullPicture(file, directory));
-  const page = Math.max(0, fullPage);
-  const directory = file.directories[page] ?? first;
-  const largerPicture = largestSubDirectory(file, directory);
+  const fullPageIndex = file.directories.findIndex((directory) => isFullPicture(file, directory));
+  const pageIndex = Math.max(0, fullPageIndex);
+  const directory = file.directories[pageIndex] ?? first;
+  const largerPicture = findLargestSubDirectory(file, directory);
   const size = readSize(file, directory);
-  if (largerPicture !== undefined) return { ...largerPicture, page };
-  if (fullPage < 0 && directory.entries.has(tiffTags.subDirectories)) throw previewOnlyError(size);
-  return { directory, page, subDirectory: undefined, size };
+  if (largerPicture !== undefined) return { ...largerPicture, pageIndex };
+  if (fullPageIndex < 0 && directory.entries.has(tiffTags.subDirectories)) throw previewOnlyError(size);
+  return { directory, pageIndex, subDirectoryIndex: undefined, size };
 }
 
 function previewOnlyError(size: Size | undefined): AppError {
@@ -42,33 +48,37 @@ function previewOnlyError(size: Size | undefined): AppError {
 
 function isFullPicture(file: TiffStructure, directory: TiffDirectory): boolean {
   // Bit 0: a reduced copy of another picture. Bit 2: a mask.
-  const kind = tiffNumber(file, directory, tiffTags.newSubfileType) ?? 0;
-  const oldKind = tiffNumber(file, directory, oldSubfileType) ?? 1;
+  const kind = readTiffNumber(file, directory, tiffTags.newSubfileType) ?? 0;
+  const oldKind = readTiffNumber(file, directory, oldSubfileType) ?? 1;
   return (kind & 0b101) === 0 && oldKind !== 2;
 }
 
 /**
- * Returns the largest sub-directory that is larger than the page itself. In a pyramid, sub-directories contain smaller
- * copies. Cameras and some editors store the full picture in a sub-directory. The page is then a preview.
+ * Returns the largest sub-directory whose picture is larger than the page. In a pyramid, all sub-directories contain
+ * smaller copies. Cameras and some editors, however, store the full picture in a sub-directory and a preview in the
+ * page.
  */
-function largestSubDirectory(file: TiffStructure, page: TiffDirectory): Omit<TiffPage, 'page'> | undefined {
-  let largest: Omit<TiffPage, 'page'> | undefined;
-  let pixels = pixelCount(readSize(file, page));
-  for (const [subDirectory, directory] of tiffSubDirectories(file, page).entries()) {
+function findLargestSubDirectory(
+  file: TiffStructure,
+  page: TiffDirectory,
+): Omit<TiffPage, 'pageIndex'> | undefined {
+  let largest: Omit<TiffPage, 'pageIndex'> | undefined;
+  let largestPixelCount = countPixels(readSize(file, page));
+  for (const [subDirectoryIndex, directory] of readTiffSubDirectories(file, page).entries()) {
     const size = readSize(file, directory);
-    if (!isFullPicture(file, directory) || pixelCount(size) <= pixels) continue;
-    largest = { directory, subDirectory, size };
-    pixels = pixelCount(size);
+    if (!isFullPicture(file, directory) || countPixels(size) <= largestPixelCount) continue;
+    largest = { directory, subDirectoryIndex, size };
+    largestPixelCount = countPixels(size);
   }
   return largest;
 }
 
-function pixelCount(size: Size | undefined): number {
+function countPixels(size: Size | undefined): number {
   return size === undefined ? 0 : size.width * size.height;
 }
 
 function readSize(file: TiffStructure, directory: TiffDirectory): Size | undefined {
-  const width = tiffNumber(file, directory, tiffTags.imageWidth);
-  const height = tiffNumber(file, directory, tiffTags.imageLength);
+  const width = readTiffNumber(file, directory, tiffTags.imageWidth);
+  const height = readTiffNumber(file, directory, tiffTags.imageLength);
   return width === undefined || height === undefined ? undefined : { width, height };
 }

@@ -67,6 +67,7 @@ const maxChainEntries = 131_072;
 /** Maximum sub-directories of one entry. */
 const maxSubDirectories = 64;
 
+/** Size of a value in bytes, by field type. */
 const bytesByType = [0, 1, 1, 2, 4, 8, 1, 1, 2, 4, 8, 4, 8, 4, 0, 0, 8, 8, 8];
 
 /** Parses the directories of a classic TIFF or a BigTIFF; `undefined` if there is no first directory. */
@@ -76,7 +77,7 @@ export function readTiff(bytes: Uint8Array): TiffStructure | undefined {
   const visitedOffsets = new Set<number>();
   const directories: TiffDirectory[] = [];
   let entries = 0;
-  let offset = offsetAt(header, header.isBig ? 8 : 4);
+  let offset = readOffset(header, header.isBig ? 8 : 4);
   while (offset !== 0 && !visitedOffsets.has(offset)) {
     if (directories.length >= maxDirectories || entries >= maxChainEntries) break;
     visitedOffsets.add(offset);
@@ -84,7 +85,7 @@ export function readTiff(bytes: Uint8Array): TiffStructure | undefined {
     if (current === undefined) break;
     directories.push(current.directory);
     entries += current.directory.entries.size;
-    offset = current.next ?? offset;
+    offset = current.nextOffset ?? offset;
   }
   const [first, ...others] = directories;
   if (first === undefined) return undefined;
@@ -92,12 +93,12 @@ export function readTiff(bytes: Uint8Array): TiffStructure | undefined {
 }
 
 /** Returns the directories that an entry of `directory` refers to, by default those in SubIFDs (330). */
-export function tiffSubDirectories(
+export function readTiffSubDirectories(
   file: TiffStructure,
   directory: TiffDirectory,
   tag: number = tiffTags.subDirectories,
 ): TiffDirectory[] {
-  return tiffNumbers(file, directory, tag, maxSubDirectories)
+  return readTiffNumbers(file, directory, tag, maxSubDirectories)
     .map((offset) => readDirectory(file, offset)?.directory)
     .filter((subDirectory) => subDirectory !== undefined);
 }
@@ -106,7 +107,7 @@ export function tiffSubDirectories(
  * Returns an entry's numbers, at most `limit`; an empty array if the tag is missing, not numeric or outside the file.
  * Rationals become quotients. 64-bit integers above 2^53 lose precision.
  */
-export function tiffNumbers(
+export function readTiffNumbers(
   file: Pick<TiffStructure, 'bytes' | 'isLittleEndian'>,
   directory: TiffDirectory,
   tag: number,
@@ -125,16 +126,16 @@ export function tiffNumbers(
 }
 
 /** Returns the first number of an entry. */
-export function tiffNumber(
+export function readTiffNumber(
   file: Pick<TiffStructure, 'bytes' | 'isLittleEndian'>,
   directory: TiffDirectory,
   tag: number,
 ): number | undefined {
-  return tiffNumbers(file, directory, tag, 1)[0];
+  return readTiffNumbers(file, directory, tag, 1)[0];
 }
 
 /** Returns the raw bytes of an entry; `undefined` if the file does not contain all of them. */
-export function tiffBytes(
+export function readTiffBytes(
   { bytes }: Pick<TiffStructure, 'bytes'>,
   directory: TiffDirectory,
   tag: number,
@@ -161,26 +162,26 @@ function readHeader(bytes: Uint8Array): Header | undefined {
 function readDirectory(
   header: Header,
   offset: number,
-): { directory: TiffDirectory; next: number | undefined } | undefined {
+): { directory: TiffDirectory; nextOffset: number | undefined } | undefined {
   const { bytes, isLittleEndian, isBig } = header;
   const view = toDataView(bytes);
   const countBytes = isBig ? 8 : 2;
   if (!Number.isSafeInteger(offset) || offset < 8 || offset + countBytes > bytes.length) return undefined;
-  const count = isBig ? offsetAt(header, offset) : view.getUint16(offset, isLittleEndian);
+  const count = isBig ? readOffset(header, offset) : view.getUint16(offset, isLittleEndian);
   const entryBytes = isBig ? 20 : 12;
-  const first = offset + countBytes;
-  const availableCount = Math.min(count, Math.floor((bytes.length - first) / entryBytes));
+  const entriesOffset = offset + countBytes;
+  const availableCount = Math.min(count, Math.floor((bytes.length - entriesOffset) / entryBytes));
   const entries = new Map<number, TiffEntry>();
   for (let n = 0; n < Math.min(availableCount, maxEntries); n++) {
-    const entry = readEntry(header, first + n * entryBytes);
+    const entry = readEntry(header, entriesOffset + n * entryBytes);
     // For duplicate tags, the first entry applies, as in libtiff.
     if (!entries.has(entry.tag)) entries.set(entry.tag, entry);
   }
-  const end = first + count * entryBytes;
+  const end = entriesOffset + count * entryBytes;
   const hasNext = end + (isBig ? 8 : 4) <= bytes.length;
   return {
     directory: { offset, entries, isComplete: availableCount === count },
-    next: hasNext ? offsetAt(header, end) : undefined,
+    nextOffset: hasNext ? readOffset(header, end) : undefined,
   };
 }
 
@@ -188,14 +189,14 @@ function readEntry(header: Header, position: number): TiffEntry {
   const { bytes, isLittleEndian, isBig } = header;
   const view = toDataView(bytes);
   const type = view.getUint16(position + 2, isLittleEndian);
-  const count = isBig ? offsetAt(header, position + 4) : view.getUint32(position + 4, isLittleEndian);
+  const count = isBig ? readOffset(header, position + 4) : view.getUint32(position + 4, isLittleEndian);
   const valueOffset = position + (isBig ? 12 : 8);
   const isInline = count * (bytesByType[type] ?? 0) <= (isBig ? 8 : 4);
-  const offset = isInline ? valueOffset : offsetAt(header, valueOffset);
+  const offset = isInline ? valueOffset : readOffset(header, valueOffset);
   return { tag: view.getUint16(position, isLittleEndian), type, count, offset };
 }
 
-function offsetAt({ bytes, isLittleEndian, isBig }: Header, position: number): number {
+function readOffset({ bytes, isLittleEndian, isBig }: Header, position: number): number {
   const view = toDataView(bytes);
   return isBig
     ? Number(view.getBigUint64(position, isLittleEndian))
@@ -208,31 +209,35 @@ function toDataView(bytes: Uint8Array): DataView {
 
 type NumberReader = (view: DataView, position: number, isLittleEndian: boolean) => number;
 
-const byte: NumberReader = (view, position) => view.getUint8(position);
-const short: NumberReader = (view, position, little) => view.getUint16(position, little);
-const long: NumberReader = (view, position, little) => view.getUint32(position, little);
-const signedLong: NumberReader = (view, position, little) => view.getInt32(position, little);
-const long8: NumberReader = (view, position, little) => Number(view.getBigUint64(position, little));
+const readByte: NumberReader = (view, position) => view.getUint8(position);
+const readShort: NumberReader = (view, position, isLittleEndian) => view.getUint16(position, isLittleEndian);
+const readLong: NumberReader = (view, position, isLittleEndian) => view.getUint32(position, isLittleEndian);
+const readSignedLong: NumberReader = (view, position, isLittleEndian) =>
+  view.getInt32(position, isLittleEndian);
+const readLong8: NumberReader = (view, position, isLittleEndian) =>
+  Number(view.getBigUint64(position, isLittleEndian));
 
 /** Readers by field type. Text (2) is not numeric. The type named "undefined" (7) is read as bytes. */
 const numberReaders: readonly (NumberReader | undefined)[] = [
   undefined,
-  byte,
+  readByte,
   undefined,
-  short,
-  long,
-  (view, position, little) => long(view, position, little) / long(view, position + 4, little),
+  readShort,
+  readLong,
+  (view, position, isLittleEndian) =>
+    readLong(view, position, isLittleEndian) / readLong(view, position + 4, isLittleEndian),
   (view, position) => view.getInt8(position),
-  byte,
-  (view, position, little) => view.getInt16(position, little),
-  signedLong,
-  (view, position, little) => signedLong(view, position, little) / signedLong(view, position + 4, little),
-  (view, position, little) => view.getFloat32(position, little),
-  (view, position, little) => view.getFloat64(position, little),
-  long,
+  readByte,
+  (view, position, isLittleEndian) => view.getInt16(position, isLittleEndian),
+  readSignedLong,
+  (view, position, isLittleEndian) =>
+    readSignedLong(view, position, isLittleEndian) / readSignedLong(view, position + 4, isLittleEndian),
+  (view, position, isLittleEndian) => view.getFloat32(position, isLittleEndian),
+  (view, position, isLittleEndian) => view.getFloat64(position, isLittleEndian),
+  readLong,
   undefined,
   undefined,
-  long8,
-  (view, position, little) => Number(view.getBigInt64(position, little)),
-  long8,
+  readLong8,
+  (view, position, isLittleEndian) => Number(view.getBigInt64(position, isLittleEndian)),
+  readLong8,
 ];

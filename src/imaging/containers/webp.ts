@@ -11,9 +11,10 @@ export interface WebpStructure {
   /** Size of the canvas; `undefined` if the picture's header is missing or damaged. */
   readonly size: { readonly width: number; readonly height: number } | undefined;
   readonly isAnimated: boolean;
+  /** Number of frames. */
   readonly frames: number;
   /** The chunks needed to decode the first frame, in file order: headers, colour profile and one frame. */
-  readonly firstFrame: readonly WebpChunk[];
+  readonly firstFrameChunks: readonly WebpChunk[];
   /** Whether the file contains all chunks with pixels. */
   readonly hasAllPixels: boolean;
   /** Whether all chunks are complete, and their total length matches the declared length of the file. */
@@ -35,31 +36,31 @@ export function readWebp(bytes: Uint8Array): WebpStructure | undefined {
   if (!isWebp(bytes)) return undefined;
   const view = toDataView(bytes);
   const end = chunkHeaderBytes + view.getUint32(4, true);
-  const firstFrame = new Map<string, WebpChunk>();
+  const chunksByType = new Map<string, WebpChunk>();
   let frames = 0;
   let isComplete = true;
   let offset = headerBytes;
-  // Chunks beyond the declared length count only if no picture has been found yet.
+  // Chunks beyond the declared length are read only if no picture has been found yet.
   while (offset + chunkHeaderBytes <= bytes.length && (offset < end || frames === 0)) {
     const chunk = readChunk(view, offset);
     const hasPixels = pixelChunks.has(chunk.type);
     if (hasPixels) frames++;
     // EXIF, which may contain the orientation, follows the pixels.
     const isNeeded = hasPixels ? frames === 1 : auxiliaryChunks.has(chunk.type) && chunk.isComplete;
-    if (isNeeded && !firstFrame.has(chunk.type)) firstFrame.set(chunk.type, chunk);
+    if (isNeeded && !chunksByType.has(chunk.type)) chunksByType.set(chunk.type, chunk);
     isComplete &&= chunk.isComplete;
     offset = chunk.start + chunk.length + (chunk.length % 2);
     if (hasPixels && !chunk.isComplete) break;
   }
-  const chunks = [...firstFrame.values()];
-  const isAnimated = firstFrame.has('ANMF');
+  const chunks = [...chunksByType.values()];
+  const isAnimated = chunksByType.has('ANMF');
   // Some writers omit the padding byte of the last chunk, either in the file or in the declared length.
   const endsEarly = isAnimated && (!isComplete || end > bytes.length + 1);
   return {
     size: readCanvasSize(view, chunks),
     isAnimated,
     frames,
-    firstFrame: chunks,
+    firstFrameChunks: chunks,
     hasAllPixels: frames > 0 && chunks.every((chunk) => chunk.isComplete) && !endsEarly,
     isWellFormed: isComplete && end === offset && end <= bytes.length,
   };
@@ -71,8 +72,8 @@ export function isWebp(bytes: Uint8Array): boolean {
 }
 
 /** Returns a copy of the file that contains only the first frame, with the correct length in its header. */
-export function extractFirstWebpFrame(bytes: Uint8Array, { firstFrame }: WebpStructure): Uint8Array {
-  const parts = firstFrame.flatMap(({ start, length }) => [
+export function extractFirstWebpFrame(bytes: Uint8Array, { firstFrameChunks }: WebpStructure): Uint8Array {
+  const parts = firstFrameChunks.flatMap(({ start, length }) => [
     bytes.subarray(start - chunkHeaderBytes, start + length),
     new Uint8Array(length % 2),
   ]);
@@ -92,7 +93,8 @@ function readCanvasSize(view: DataView, chunks: readonly WebpChunk[]): WebpStruc
   const [first] = chunks;
   if (first === undefined || first.start + 10 > view.byteLength) return undefined;
   const { type, start } = first;
-  if (type === 'VP8X') return { width: uint24(view, start + 4) + 1, height: uint24(view, start + 7) + 1 };
+  if (type === 'VP8X')
+    return { width: readUint24(view, start + 4) + 1, height: readUint24(view, start + 7) + 1 };
   if (type === 'VP8 ') {
     const width = view.getUint16(start + 6, true) & 0x3fff;
     return { width, height: view.getUint16(start + 8, true) & 0x3fff };
@@ -102,7 +104,7 @@ function readCanvasSize(view: DataView, chunks: readonly WebpChunk[]): WebpStruc
   return { width: (bits & 0x3fff) + 1, height: ((bits >>> 14) & 0x3fff) + 1 };
 }
 
-function uint24(view: DataView, offset: number): number {
+function readUint24(view: DataView, offset: number): number {
   return view.getUint16(offset, true) + view.getUint8(offset + 2) * 65_536;
 }
 

@@ -3,7 +3,7 @@ import type { PictureFormat } from '../../model/picture.ts';
 import { checkGifPixels, readGif } from '../containers/gif.ts';
 import { readItemExtents, readIsobmff } from '../containers/isobmff.ts';
 import type { JpegFrame } from '../containers/jpeg.ts';
-import { readJpegContent } from '../containers/jpeg-scans.ts';
+import { checkJpegScans } from '../containers/jpeg-scans.ts';
 import { readWebp } from '../containers/webp.ts';
 import { diagnosePng } from './png.ts';
 import { diagnoseTiff } from './tiff.ts';
@@ -21,9 +21,9 @@ const diagnosers: Readonly<Record<PictureFormat, (bytes: Uint8Array) => Diagnosi
 };
 
 /**
- * Determines from a file's structure why the image library rejected it. The library's message is only the `cause`, for
- * the log, because it refers to the library's source code, changes between versions, and describes unsupported features
- * as damage. Valid files are never checked, so they are not delayed.
+ * Checks a file's structure to determine why the image library rejected the file. The library's message is used only as
+ * the `cause`, for the log, because it refers to the library's source code, changes between versions, and describes
+ * unsupported features as damage. Only rejected files are checked, so valid files are not delayed.
  * @returns the error, or `undefined` if the file contains all of its pixels.
  */
 export async function explainFailure(
@@ -48,13 +48,13 @@ export async function explainRejection(
   return (await explainFailure(error, bytes, format)) ?? verdictError(unreadable(), format, error);
 }
 
-/** A JPEG with all of its pixels is complete, with or without an end marker, regardless of other data. */
+/** A JPEG is complete if it contains all of its pixels. A missing end marker does not matter. */
 function diagnoseJpeg(bytes: Uint8Array): Diagnosis {
-  const content = readJpegContent(bytes);
-  if (content.kind === 'complete') return 'complete';
-  if (content.kind === 'truncated') return truncated();
-  if (content.kind === 'corrupt') return corrupt(`its data ${content.problem}`);
-  return diagnoseUnsupportedJpeg(content.frame);
+  const result = checkJpegScans(bytes);
+  if (result.kind === 'complete') return 'complete';
+  if (result.kind === 'truncated') return truncated();
+  if (result.kind === 'corrupt') return corrupt(`its data ${result.problem}`);
+  return diagnoseUnsupportedJpeg(result.frame);
 }
 
 function diagnoseUnsupportedJpeg({ process, precision, height }: JpegFrame): Diagnosis {
@@ -69,18 +69,18 @@ function diagnoseUnsupportedJpeg({ process, precision, height }: JpegFrame): Dia
 export function diagnoseGif(bytes: Uint8Array): Diagnosis {
   const gif = readGif(bytes);
   if (gif === undefined) return truncated();
-  const { first, last, endsInsideBlock } = gif;
-  if (first === undefined || last === undefined) {
+  const { firstFrame, lastFrame, endsInsideBlock } = gif;
+  if (firstFrame === undefined || lastFrame === undefined) {
     return endsInsideBlock || !gif.hasTrailer
       ? truncated('the file ends before its first frame')
       : unreadable();
   }
-  const pixelStatus = checkGifPixels(bytes, last.isComplete ? first : last);
-  if (pixelStatus === 'corrupt' || (pixelStatus === 'truncated' && last.isComplete)) {
+  const pixelStatus = checkGifPixels(bytes, lastFrame.isComplete ? firstFrame : lastFrame);
+  if (pixelStatus === 'corrupt' || (pixelStatus === 'truncated' && lastFrame.isComplete)) {
     return corrupt('its compressed pixels are damaged');
   }
   if (pixelStatus === 'truncated') return truncated();
-  return last.isComplete ? unreadable() : 'complete';
+  return lastFrame.isComplete ? unreadable() : 'complete';
 }
 
 /** WebP has no checksums, so a complete file that cannot be decoded is corrupt. */
@@ -94,11 +94,11 @@ function diagnoseWebp(bytes: Uint8Array): Diagnosis {
 function diagnoseAvif(bytes: Uint8Array): Diagnosis {
   const file = readIsobmff(bytes);
   if (file === undefined) return bytes.length < 16 ? truncated() : unreadable();
-  const { boxes, items, primaryItem } = file;
+  const { boxes, items, primaryItemId } = file;
   const exceedsFile = ({ start, length }: { start: number; length: number }) => start + length > bytes.length;
   if (boxes.some(({ isComplete }) => !isComplete) || readItemExtents(bytes, file).some(exceedsFile))
     return truncated();
   if (!boxes.some(({ type }) => type === 'meta'))
     return truncated('the file ends before the description of its image');
-  return items.has(primaryItem ?? -1) ? corrupt('its compressed pixels are damaged') : unreadable();
+  return items.has(primaryItemId ?? -1) ? corrupt('its compressed pixels are damaged') : unreadable();
 }

@@ -1,19 +1,19 @@
 import { Readable } from 'node:stream';
 import { constants, crc32, createInflate, deflateSync, inflateSync } from 'node:zlib';
-import { isPng, type PngChunk, pngChunks, type PngHeader, readPng } from '../containers/png.ts';
+import { isPng, type PngChunk, readPngChunks, type PngHeader, readPng } from '../containers/png.ts';
 import { corrupt, truncated, type Diagnosis, unreadable, unsupported, type Verdict } from './verdict.ts';
 
 /** Makes zlib decompress truncated data as far as possible. */
 const allowTruncation = { finishFlush: constants.Z_SYNC_FLUSH };
 
-/** Above this size, two copies of a picture's rows and other data would not fit into a decoder child's memory. */
+/** Above this size, a decoder child would not have enough memory for two copies of a picture's rows. */
 const maxRepackedBytes = 2 ** 28;
 
 /** Determines why a PNG was rejected. Checks the CRCs first, since a damaged length makes a file look truncated. */
 export async function diagnosePng(bytes: Uint8Array): Promise<Diagnosis> {
   if (!isPng(bytes)) return unreadable();
   let hasEnd = false;
-  for (const chunk of pngChunks(bytes)) {
+  for (const chunk of readPngChunks(bytes)) {
     const damage = checkChunk(bytes, chunk);
     if (damage !== undefined) return damage;
     if (chunk.type === 'CgBI') {
@@ -24,26 +24,27 @@ export async function diagnosePng(bytes: Uint8Array): Promise<Diagnosis> {
   }
   const header = readPng(bytes)?.header;
   if (header === undefined) return hasEnd ? unreadable() : truncated();
-  const requiredBytes = totalRowBytes(header);
+  const requiredBytes = countRowBytes(header);
   if (requiredBytes === undefined) return corrupt('its header is invalid');
   if (await hasAllRows(bytes, requiredBytes)) return 'complete';
   return hasEnd ? corrupt('its compressed pixels are damaged') : truncated();
 }
 
 /**
- * Returns a complete PNG with its pixels compressed again. In a truncated file, the library drops the last row, even if
- * that row is complete.
+ * Compresses a PNG's pixels again and returns a complete file. If a file is truncated, the image library drops the last
+ * row, even if that row is complete.
  */
 export function repackPng(bytes: Uint8Array): Uint8Array {
   const header = readPng(bytes)?.header;
-  const requiredBytes = header && totalRowBytes(header);
-  const first = pngChunks(bytes).find(({ type }) => type === 'IDAT');
-  if (requiredBytes === undefined || requiredBytes > maxRepackedBytes || first === undefined) return bytes;
+  const requiredBytes = header && countRowBytes(header);
+  const firstPixelChunk = readPngChunks(bytes).find(({ type }) => type === 'IDAT');
+  if (requiredBytes === undefined || requiredBytes > maxRepackedBytes || firstPixelChunk === undefined)
+    return bytes;
   // Some writers store more rows than the header declares.
   const options = { ...allowTruncation, maxOutputLength: requiredBytes + 65_536 };
   const rows = inflateSync(Buffer.concat(readPixelData(bytes)), options).subarray(0, requiredBytes);
   const pixels = deflateSync(rows, { level: 1 });
-  const leadingBytes = bytes.subarray(0, first.start - 8);
+  const leadingBytes = bytes.subarray(0, firstPixelChunk.start - 8);
   return Buffer.concat([leadingBytes, makeChunk('IDAT', pixels), makeChunk('IEND', Buffer.alloc(0))]);
 }
 
@@ -65,10 +66,10 @@ function checkChunk(bytes: Uint8Array, { type, start, length, isComplete }: PngC
   return isIntact ? undefined : corrupt(`the checksum of its ${type} chunk does not match`);
 }
 
-const channelsByType: Readonly<Record<number, number>> = { 0: 1, 2: 3, 3: 1, 4: 2, 6: 4 };
+const channelsByColorType: Readonly<Record<number, number>> = { 0: 1, 2: 3, 3: 1, 4: 2, 6: 4 };
 
-/** Horizontal and vertical start and step of each Adam7 pass. */
-const passes = [
+/** The horizontal start, vertical start, horizontal step and vertical step of each Adam7 pass. */
+const adam7Passes = [
   [0, 0, 8, 8],
   [4, 0, 8, 8],
   [0, 4, 4, 8],
@@ -79,31 +80,31 @@ const passes = [
 ] as const;
 
 /** Returns the total size of all filtered rows in bytes; `undefined` if the header is inconsistent. */
-function totalRowBytes({ width, height, bitDepth, colorType, isInterlaced }: PngHeader): number | undefined {
-  const bits = (channelsByType[colorType] ?? 0) * bitDepth;
+function countRowBytes({ width, height, bitDepth, colorType, isInterlaced }: PngHeader): number | undefined {
+  const bits = (channelsByColorType[colorType] ?? 0) * bitDepth;
   if (bits === 0 || width === 0 || height === 0) return undefined;
-  const rows = (columns: number, lines: number) =>
-    columns === 0 ? 0 : lines * (1 + Math.ceil((columns * bits) / 8));
-  if (!isInterlaced) return rows(width, height);
-  return passes.reduce((sum, [x, y, right, down]) => {
-    const columns = Math.max(0, Math.ceil((width - x) / right));
-    return sum + rows(columns, Math.max(0, Math.ceil((height - y) / down)));
+  const countBytes = (columns: number, rows: number) =>
+    columns === 0 ? 0 : rows * (1 + Math.ceil((columns * bits) / 8));
+  if (!isInterlaced) return countBytes(width, height);
+  return adam7Passes.reduce((sum, [left, top, right, down]) => {
+    const columns = Math.max(0, Math.ceil((width - left) / right));
+    return sum + countBytes(columns, Math.max(0, Math.ceil((height - top) / down)));
   }, 0);
 }
 
 function readPixelData(bytes: Uint8Array): Uint8Array[] {
-  const chunks = pngChunks(bytes).filter(({ type }) => type === 'IDAT');
+  const chunks = readPngChunks(bytes).filter(({ type }) => type === 'IDAT');
   return chunks.map(({ start, length }) => bytes.subarray(start, start + length)).toArray();
 }
 
 /**
- * Returns whether the data contains all rows before it ends or becomes inconsistent. Does not keep pixels in memory.
+ * Returns whether all rows can be decompressed. Decompresses in parts, to avoid keeping all pixels in memory.
  */
 async function hasAllRows(bytes: Uint8Array, requiredBytes: number): Promise<boolean> {
   let decompressedBytes = 0;
-  const rows = Readable.from(readPixelData(bytes)).pipe(createInflate(allowTruncation));
+  const rowStream = Readable.from(readPixelData(bytes)).pipe(createInflate(allowTruncation));
   try {
-    for await (const part of rows as AsyncIterable<Uint8Array>) {
+    for await (const part of rowStream as AsyncIterable<Uint8Array>) {
       decompressedBytes += part.length;
       if (decompressedBytes >= requiredBytes) break;
     }

@@ -1,8 +1,8 @@
 import {
   readTiff,
   type TiffDirectory,
-  tiffNumber,
-  tiffNumbers,
+  readTiffNumber,
+  readTiffNumbers,
   type TiffStructure,
   tiffTags,
 } from '../containers/tiff.ts';
@@ -50,22 +50,22 @@ export function diagnoseTiff(bytes: Uint8Array): Diagnosis {
     return unreadable('its directory does not describe an image');
   }
   return (
-    unsupportedCompression(file, directory) ??
+    checkCompression(file, directory) ??
     checkTruncation(file, directory) ??
     corrupt('its pixels cannot be decoded')
   );
 }
 
 /** Returns the verdict on a page with an unsupported compression; `undefined` for other pages. */
-export function unsupportedCompression(file: TiffStructure, directory: TiffDirectory): Verdict | undefined {
-  const compression = tiffNumber(file, directory, tiffTags.compression) ?? 1;
+export function checkCompression(file: TiffStructure, directory: TiffDirectory): Verdict | undefined {
+  const compression = readTiffNumber(file, directory, tiffTags.compression) ?? 1;
   if (supportedCompressions.has(compression)) return undefined;
   const name = compressionNames[compression];
   const label = name === undefined ? `number ${compression}` : `${name} (${compression})`;
   return unsupported(`its compression, ${label}, is not supported`);
 }
 
-/** Diagnoses a missing or invalid directory. Many writers put the directory at the end of the file. */
+/** Diagnoses a missing or invalid directory. Truncation often removes it, because many writers put it last. */
 function diagnoseDirectory(bytes: Uint8Array): Verdict {
   if (bytes.length < 16) return truncated();
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
@@ -81,7 +81,7 @@ function checkTruncation(file: TiffStructure, directory: TiffDirectory): Verdict
   const tags = isTiled
     ? ([tiffTags.tileOffsets, tiffTags.tileByteCounts] as const)
     : ([tiffTags.stripOffsets, tiffTags.stripByteCounts] as const);
-  const [offsets, lengths] = tags.map((tag) => tiffNumbers(file, directory, tag, maxStrips));
+  const [offsets, lengths] = tags.map((tag) => readTiffNumbers(file, directory, tag, maxStrips));
   const declaredCount = directory.entries.get(tags[0])?.count ?? 0;
   if (offsets === undefined || lengths === undefined) return undefined;
   const isTruncated =

@@ -21,7 +21,7 @@ export function corrupt(reason: string): Verdict {
   return { code: 'picture_corrupt', reason };
 }
 
-/** Returns the verdict on a valid file. `reason` describes the unsupported feature. */
+/** Returns the verdict on a valid file with an unsupported feature. */
 export function unsupported(reason: string): Verdict {
   return { code: 'picture_unsupported', reason };
 }

@@ -11,12 +11,12 @@ export interface RawPicture {
 
 /**
  * Decodes a BMP, because the image library has no decoder for it. The caller has parsed the header and checked the
- * declared size against the limits. Ignores the fourth byte of 32-bit pixels unless there is an alpha mask, and ignores
- * a mask that would make the whole picture invisible.
+ * declared size against the limits. Without an alpha mask, the fourth byte of 32-bit pixels is ignored. An alpha
+ * channel that would make the whole picture invisible is also ignored.
  * @throws AppError `picture_cut` if pixels are missing.
  */
 export function decodeBmp(file: Uint8Array, header: BmpHeader): RawPicture {
-  if (header.coding !== 'plain') return applyPalette(file, header, readRunLengths(file, header));
+  if (header.coding !== 'plain') return applyPalette(file, header, decodeRunLengths(file, header));
   const stride = Math.ceil((header.width * header.bits) / 32) * 4;
   const pixels = file.subarray(header.pixelOffset);
   // The padding after the last row may be missing.
@@ -52,10 +52,10 @@ function applyPalette(file: Uint8Array, header: BmpHeader, indices: Uint8Array):
       // As in other decoders, an index outside the palette means black.
       const index = indices[row * width + x] ?? 0;
       const entry = palette.offset + index * palette.entryBytes;
-      const isKnown = index < palette.length;
-      data[target++] = isKnown ? (file[entry + 2] ?? 0) : 0;
-      data[target++] = isKnown ? (file[entry + 1] ?? 0) : 0;
-      data[target++] = isKnown ? (file[entry] ?? 0) : 0;
+      const isInPalette = index < palette.length;
+      data[target++] = isInPalette ? (file[entry + 2] ?? 0) : 0;
+      data[target++] = isInPalette ? (file[entry + 1] ?? 0) : 0;
+      data[target++] = isInPalette ? (file[entry] ?? 0) : 0;
     }
   }
   return { width, height, channels: 3, data };
@@ -79,7 +79,7 @@ function decodeBgr(pixels: Uint8Array, header: BmpHeader, stride: number): RawPi
 function decodeWithMasks(pixels: Uint8Array, header: BmpHeader, stride: number): RawPicture {
   const { width, height, bits, masks } = header;
   const view = new DataView(pixels.buffer, pixels.byteOffset, pixels.byteLength);
-  const [red, green, blue, alpha] = masks.map(channelReader) as [
+  const [red, green, blue, alpha] = masks.map(makeChannelReader) as [
     ChannelReader,
     ChannelReader,
     ChannelReader,
@@ -105,7 +105,7 @@ function decodeWithMasks(pixels: Uint8Array, header: BmpHeader, stride: number):
 type ChannelReader = (value: number) => number;
 
 /** Returns a function that extracts the channel under `mask`, scaled to 0–255. */
-function channelReader(mask: number): ChannelReader {
+function makeChannelReader(mask: number): ChannelReader {
   if (mask === 0) return () => 0;
   const shift = 31 - Math.clz32(mask & -mask);
   const max = mask >>> shift;
@@ -131,11 +131,11 @@ const delta = 2;
 
 /**
  * Decodes RLE4 and RLE8 to palette indices, with one byte per pixel and the rows in the file's order. Skipped pixels
- * get index 0. Some encoders write runs that exceed their row; such runs are truncated.
+ * get index 0. Some encoders write runs that are longer than the rest of the row; these runs are truncated.
  * Source: Microsoft, "Bitmap Compression".
  * @throws AppError `picture_cut` if the file ends before its last row is complete.
  */
-function readRunLengths(file: Uint8Array, header: BmpHeader): Uint8Array {
+function decodeRunLengths(file: Uint8Array, header: BmpHeader): Uint8Array {
   const canvas = makeCanvas(header);
   let offset = header.pixelOffset;
   while (offset + 1 < file.length && canvas.hasRowsLeft()) {
@@ -169,11 +169,11 @@ function makeCanvas({ width, height, coding }: BmpHeader) {
     hasRowsLeft: () => y < height,
     isComplete: () => y >= height || (y === height - 1 && x >= width),
     writeRun(count: number, value: number) {
-      // Only the part inside the row is written, so that overlong runs do not take extra time.
+      // Only the part inside the row is written, so that long runs do not take extra time.
       const visibleCount = Math.min(count, width - x);
       for (let i = 0; i < visibleCount; i++) writeIndex(isRle4 ? readNibble(value, i) : value);
     },
-    /** Copies `count` indices. Returns the number of bytes that they occupy, which is always even. */
+    /** Copies `count` indices. Returns the number of bytes that they occupy in the file, which is always even. */
     writeLiteral(count: number, bytes: Uint8Array): number {
       for (let i = 0; i < count; i++)
         writeIndex(isRle4 ? readNibble(bytes[i >> 1] ?? 0, i) : (bytes[i] ?? 0));

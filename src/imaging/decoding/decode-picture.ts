@@ -2,15 +2,15 @@ import type { Sharp } from 'sharp';
 import type { PictureFacts, PictureFormat } from '../../model/picture.ts';
 import { changesColours, convertSamples, flattenOntoWhite, expandToFullRange } from '../colour/convert.ts';
 import type { FileColour } from '../colour/file-colour.ts';
-import { profileColourSpace } from '../colour/icc-profile.ts';
+import { readProfileColourSpace } from '../colour/icc-profile.ts';
 import { labToPixels, offsetChroma } from '../colour/lab-samples.ts';
 import { type GifFrame, cropGifToFrame } from '../containers/gif.ts';
 import type { TiffLayout } from '../containers/tiff-layout.ts';
 import { explainFailure, explainRejection } from '../damage/explain-failure.ts';
 import type { Size } from '../geometry.ts';
-import { interpret, tiffColour } from './interpretation.ts';
+import { interpret, readTiffColour } from './interpretation.ts';
 import { openPicture, type SourceOptions } from './open-picture.ts';
-import { decodeTo, exactResize, type Pixels } from './pixels.ts';
+import { decodeTo, exactResizeOptions, type Pixels } from './pixels.ts';
 import { fromSamples, placeOnScreen, readSamples, type Samples, unpremultiply, to16Bits } from './samples.ts';
 import { openCmyk, readColourChannels, readLabSamples, readYcbcr } from './tiff-channels.ts';
 
@@ -63,7 +63,11 @@ async function decodeFrame(source: Source, size: Size): Promise<Pixels> {
       return decodeLab(source, size, interpretation.layout);
     case 'ycbcr': {
       const { layout } = interpretation;
-      return decodeSamples(await readYcbcr(source.bytes, layout, source.options), size, tiffColour(layout));
+      return decodeSamples(
+        await readYcbcr(source.bytes, layout, source.options),
+        size,
+        readTiffColour(layout),
+      );
     }
   }
 }
@@ -93,16 +97,16 @@ async function decodeScreen(
 async function decodeChannels({ bytes, options }: Source, size: Size, layout: TiffLayout): Promise<Pixels> {
   const samples = await readColourChannels(bytes, layout, options);
   if (layout.colours === 'cmyk') return decodeTo(await openCmyk(samples, layout, size), size);
-  return decodeSamples(samples, size, tiffColour(layout));
+  return decodeSamples(samples, size, readTiffColour(layout));
 }
 
 async function decodeLab({ bytes, options }: Source, size: Size, layout: TiffLayout): Promise<Pixels> {
   const samples = await readLabSamples(bytes, layout, options);
   if (layout.colours === 'lab') offsetChroma(samples);
-  // Resizing premultiplies the colours. With 8 bits, the rounding would shift the hue.
-  const preciseSamples = layout.alpha === undefined ? samples : to16Bits(samples);
+  // Resizing premultiplies the colours. With 8 bits, rounding would shift the hue.
+  const preciseSamples = layout.alphaIndex === undefined ? samples : to16Bits(samples);
   const is16Bit = preciseSamples.data instanceof Uint16Array;
-  const resized = fromSamples(preciseSamples).resize(exactResize(size));
+  const resized = fromSamples(preciseSamples).resize(exactResizeOptions(size));
   return labToPixels(await readSamples(resized, is16Bit ? 'rgb16' : 'srgb', is16Bit ? 16 : 8), layout);
 }
 
@@ -127,12 +131,12 @@ async function decodeColour(
   size: Size,
   colour: FileColour,
 ): Promise<Pixels> {
-  const profile = await usableProfile(colour, kind);
+  const profile = await findUsableProfile(colour, kind);
   const isNarrowRange = colour.kind !== 'embedded' && colour.isNarrowRange === true;
   if (profile === undefined && !isNarrowRange) return decodeTo(source, size);
-  const isGreyProfile = profile !== undefined && profileColourSpace(profile) === 'GRAY';
+  const isGreyProfile = profile !== undefined && readProfileColourSpace(profile) === 'GRAY';
   const space = kind.is16Bit ? (isGreyProfile ? 'grey16' : 'rgb16') : 'srgb';
-  const resized = await readSamples(source.resize(exactResize(size)), space, kind.is16Bit ? 16 : 8);
+  const resized = await readSamples(source.resize(exactResizeOptions(size)), space, kind.is16Bit ? 16 : 8);
   const samples = isNarrowRange ? expandToFullRange(resized) : resized;
   return profile === undefined ? flattenOntoWhite(samples) : convertSamples(samples, profile);
 }
@@ -143,11 +147,11 @@ async function decodeSamples(samples: Samples, size: Size, colour: FileColour): 
   return decodeColour(fromSamples(samples), kind, size, colour);
 }
 
-/** Returns the profile to convert with; `undefined` if it is sRGB, is invalid or does not match the channels. */
-async function usableProfile(colour: FileColour, kind: SampleKind): Promise<Uint8Array | undefined> {
+/** Returns the profile; `undefined` if the profile is sRGB, is invalid or does not match the channels. */
+async function findUsableProfile(colour: FileColour, kind: SampleKind): Promise<Uint8Array | undefined> {
   if (colour.kind === 'srgb') return undefined;
   if (colour.kind === 'declared') return colour.profile;
-  const space = profileColourSpace(colour.profile);
+  const space = readProfileColourSpace(colour.profile);
   if (space === 'GRAY') return kind.isGrey ? colour.profile : undefined;
   return space === 'RGB ' && (await changesColours(colour.profile)) ? colour.profile : undefined;
 }

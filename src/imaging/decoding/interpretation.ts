@@ -1,5 +1,5 @@
 import type { PictureFormat } from '../../model/picture.ts';
-import { avifColour, type FileColour, pngColour } from '../colour/file-colour.ts';
+import { readAvifColour, type FileColour, readPngColour } from '../colour/file-colour.ts';
 import { isIccProfile } from '../colour/icc-profile.ts';
 import { type GifFrame, readGif } from '../containers/gif.ts';
 import { readIsobmff } from '../containers/isobmff.ts';
@@ -10,7 +10,7 @@ import {
   is16BitCmykWithAlpha,
   isPlanarGrey,
   type TiffLayout,
-  tiffLayout,
+  readTiffLayout,
 } from '../containers/tiff-layout.ts';
 import { selectTiffPage } from '../containers/tiff-pages.ts';
 
@@ -28,7 +28,7 @@ export type Interpretation =
   | { readonly kind: 'lab'; readonly layout: TiffLayout }
   /**
    * A GIF whose first frame does not exactly cover its screen. The library fills uncovered areas with black, and
-   * enlarges the picture to include areas outside the screen. Browsers only show the screen.
+   * enlarges the picture to include areas outside the screen. Browsers show only the screen.
    */
   | { readonly kind: 'screen'; readonly screen: Size; readonly frame: GifFrame }
   /** A TIFF in Y'CbCr that the library does not convert. */
@@ -50,12 +50,12 @@ export function interpret(bytes: Uint8Array, format: PictureFormat): Interpretat
 
 function interpretGif(bytes: Uint8Array): Interpretation {
   const gif = readGif(bytes);
-  if (gif?.first === undefined) return library;
-  const { left, top, width, height } = gif.first;
+  if (gif?.firstFrame === undefined) return library;
+  const { left, top, width, height } = gif.firstFrame;
   // As in browsers, a frame that is larger than the screen determines the screen size.
   const screen = { width: Math.max(gif.width, width), height: Math.max(gif.height, height) };
   const coversScreen = left === 0 && top === 0 && width === screen.width && height === screen.height;
-  return coversScreen ? library : { kind: 'screen', screen, frame: gif.first };
+  return coversScreen ? library : { kind: 'screen', screen, frame: gif.firstFrame };
 }
 
 function interpretPng(bytes: Uint8Array): Interpretation {
@@ -65,7 +65,7 @@ function interpretPng(bytes: Uint8Array): Interpretation {
     png.cicp !== undefined || png.gamma !== undefined || png.chromaticities !== undefined;
   // The library converts embedded profiles correctly only for pictures with 8 bits per channel.
   if (!declaresColours && png.header.bitDepth <= 8) return library;
-  const colour = pngColour(png);
+  const colour = readPngColour(png);
   if (colour.kind === 'embedded' && png.header.bitDepth <= 8) return library;
   if (colour.kind === 'srgb' && colour.isNarrowRange !== true && !png.hasProfile) return library;
   return { kind: 'colour', colour };
@@ -74,8 +74,8 @@ function interpretPng(bytes: Uint8Array): Interpretation {
 function interpretAvif(bytes: Uint8Array): Interpretation {
   const avif = readIsobmff(bytes);
   if (avif === undefined) return library;
-  const colour = avifColour(bytes, avif);
-  if (avif.references.some(({ type, from }) => type === 'prem' && from === avif.primaryItem)) {
+  const colour = readAvifColour(bytes, avif);
+  if (avif.references.some(({ type, from }) => type === 'prem' && from === avif.primaryItemId)) {
     return { kind: 'premultiplied', colour };
   }
   const isHighBitDepth = [...avif.items.values()].some(({ properties }) =>
@@ -87,17 +87,18 @@ function interpretAvif(bytes: Uint8Array): Interpretation {
 
 function interpretTiff(bytes: Uint8Array): Interpretation {
   const file = readTiff(bytes);
-  const layout = file && tiffLayout(file, selectTiffPage(file).directory);
+  const layout = file && readTiffLayout(file, selectTiffPage(file).directory);
   if (layout === undefined) return library;
-  const { colours, bits, channels, colourChannels, alpha } = layout;
+  const { colours, bits, channels, colourChannels, alphaIndex } = layout;
   if (isLab(layout)) return { kind: 'lab', layout };
-  // The library leaves the conversion to libtiff only for subsampled chroma.
+  // The library converts Y'CbCr only if it is JPEG-compressed or its chroma is subsampled.
   if (colours === 'ycbcr') return layout.isJpeg || layout.isSubsampled ? library : { kind: 'ycbcr', layout };
-  const isPlain =
-    channels === colourChannels || (alpha === colourChannels && channels === colourChannels + 1);
-  if (!isPlain || isPlanarGrey(layout) || is16BitCmykWithAlpha(layout)) return { kind: 'channels', layout };
+  const hasOnlyColoursAndAlpha =
+    channels === colourChannels || (alphaIndex === colourChannels && channels === colourChannels + 1);
+  if (!hasOnlyColoursAndAlpha || isPlanarGrey(layout) || is16BitCmykWithAlpha(layout))
+    return { kind: 'channels', layout };
   if (bits < 16 || colours === 'cmyk') return library;
-  return layout.profile === undefined ? library : { kind: 'colour', colour: tiffColour(layout) };
+  return layout.profile === undefined ? library : { kind: 'colour', colour: readTiffColour(layout) };
 }
 
 /** Returns whether the colours are a variant of L*a*b*. */
@@ -106,6 +107,6 @@ export function isLab({ colours }: TiffLayout): boolean {
 }
 
 /** Returns the colour information in a TIFF's profile. */
-export function tiffColour({ profile }: TiffLayout): FileColour {
+export function readTiffColour({ profile }: TiffLayout): FileColour {
   return profile !== undefined && isIccProfile(profile) ? { kind: 'embedded', profile } : { kind: 'srgb' };
 }

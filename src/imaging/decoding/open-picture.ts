@@ -6,7 +6,7 @@ import { repackPng } from '../damage/png.ts';
 import { sharp } from './native-library.ts';
 import { selectFrame } from '../containers/select-frame.ts';
 
-const options: SharpOptions = {
+const commonOptions: SharpOptions = {
   // The limits are checked earlier, with an error message that users understand.
   limitInputPixels: false,
   // All pixels are needed in memory at once, so the line cache of sequential reads has no benefit.
@@ -22,19 +22,19 @@ export interface SourceOptions extends Pick<SharpOptions, 'ignoreIcc'> {
 }
 
 /**
- * Returns the lowest severity of problems at which the library fails. Warnings (odd padding, a wrong CRC in an
+ * Returns the lowest severity at which a problem makes the library fail. Warnings (odd padding, a wrong CRC in an
  * ancillary chunk) are common in valid files. In a truncated JPEG to which an end marker was added, however, a warning
  * is the only sign of the truncation. After a warning, `decodePicture` checks the file, and decodes it again if it is
  * complete.
  */
-function failureSeverity(format: PictureFormat, isComplete: boolean): SharpOptions['failOn'] {
+function selectFailureSeverity(format: PictureFormat, isComplete: boolean): SharpOptions['failOn'] {
   if (isComplete) return 'none';
   return format === 'jpeg' ? 'warning' : 'error';
 }
 
 /**
  * Opens the selected frame of a picture with the image library. The caller has checked the limits.
- * @throws AppError as `decodeBmp` and `selectFrame` do. Errors in other formats surface only during decoding.
+ * @throws AppError as `decodeBmp` and `selectFrame` do. The image library reports its own errors only during decoding.
  */
 export function openPicture(
   bytes: Uint8Array,
@@ -48,9 +48,9 @@ export function openPicture(
   const source = isComplete && format === 'png' ? repackPng(bytes) : bytes;
   const frame = selectFrame(source, format);
   return sharp(frame.bytes, {
-    ...options,
+    ...commonOptions,
     ...libraryOptions,
     ...frame.position,
-    failOn: failureSeverity(format, isComplete),
+    failOn: selectFailureSeverity(format, isComplete),
   });
 }

@@ -8,18 +8,22 @@ export interface Pixels extends Size {
 }
 
 /**
- * Decodes a source to exactly `size`: applies the orientation, converts an ICC profile, CMYK, grey or 16 bits to 8-bit
- * sRGB, and flattens transparency onto white. The library decodes large JPEGs at 1/2, 1/4 or 1/8 scale if at least
- * twice the required pixels remain, so the resize keeps its full quality.
+ * Decodes a source to exactly `size`: applies the orientation, converts any colour space and bit depth to 8-bit sRGB,
+ * and flattens transparency onto white. The library decodes large JPEGs at 1/2, 1/4 or 1/8 scale, but at no less than
+ * twice the required width and height, so that the resize keeps its full quality.
  */
 export async function decodeTo(source: Sharp, size: Size): Promise<Pixels> {
   return toPixels(
-    source.autoOrient().flatten({ background: '#ffffff' }).resize(exactResize(size)).toColourspace('srgb'),
+    source
+      .autoOrient()
+      .flatten({ background: '#ffffff' })
+      .resize(exactResizeOptions(size))
+      .toColourspace('srgb'),
   );
 }
 
 /** Returns resize options for exactly `size`. Fast shrink-on-load is disabled because it blurs the picture. */
-export function exactResize(size: Size): ResizeOptions {
+export function exactResizeOptions(size: Size): ResizeOptions {
   return { width: size.width, height: size.height, fit: 'fill', fastShrinkOnLoad: false };
 }
 

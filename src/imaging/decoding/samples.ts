@@ -29,20 +29,20 @@ export function fromSamples({ data, width, height, channels }: Samples): Sharp {
   return sharp(data, { raw: { width, height, channels: channels as 1 | 2 | 3 | 4 } });
 }
 
-/** Returns an empty buffer for samples of the same size and depth, with a different number of channels. */
-export function emptyLike({ width, height, data }: Samples, channels: number): Uint8Array | Uint16Array {
+/** Allocates a buffer for samples of the same size and depth as the given samples, but with `channels` channels. */
+export function allocateLike({ width, height, data }: Samples, channels: number): Uint8Array | Uint16Array {
   const length = width * height * channels;
   return data instanceof Uint16Array ? new Uint16Array(length) : new Uint8Array(length);
 }
 
-/** Returns a copy of the samples with only some channels, in ascending order. */
-export function pickChannels(samples: Samples, indices: readonly number[]): Samples {
-  return moveChannels(samples, indices, emptyLike(samples, indices.length));
+/** Returns a copy of the samples with only the channels at `indices`, which must be in ascending order. */
+export function copyChannels(samples: Samples, indices: readonly number[]): Samples {
+  return moveChannels(samples, indices, allocateLike(samples, indices.length));
 }
 
 /**
- * Like `pickChannels`, but in place, because large pictures do not fit into memory twice. The caller must discard the
- * input.
+ * Like `copyChannels`, but in place, because there may not be enough memory for a copy of a large picture. The caller
+ * must discard the input.
  */
 export function keepChannels(samples: Samples, indices: readonly number[]): Samples {
   const { width, height, data } = samples;
@@ -110,14 +110,14 @@ type Photometric = 'grey' | 'rgb' | 'cmyk';
 const photometricCodes = { grey: 1, rgb: 2, cmyk: 5 } as const;
 const colourCounts = { grey: 1, rgb: 3, cmyk: 4 } as const;
 
-/** Space for the header and the largest directory that is written here, with 12 bytes per entry. */
+/** Space for the header and the directory, which has 12 bytes per entry. */
 const directoryBytes = 256;
 
 /**
- * Writes samples as an uncompressed TIFF with an ICC profile. The image library accepts raw samples with a profile only
- * in this form. A channel after the colours is alpha.
+ * Encodes samples as an uncompressed TIFF with an ICC profile. The image library accepts raw samples with a profile
+ * only in this form. If there is a channel after the colours, it is alpha.
  */
-export function writePlainTiff(samples: Samples, photometric: Photometric, profile?: Uint8Array): Buffer {
+export function encodePlainTiff(samples: Samples, photometric: Photometric, profile?: Uint8Array): Buffer {
   const { width, height, channels, data } = samples;
   const bits = data.BYTES_PER_ELEMENT * 8;
   const pixels = Buffer.from(data.buffer, data.byteOffset, data.byteLength);
@@ -140,7 +140,7 @@ export function writePlainTiff(samples: Samples, photometric: Photometric, profi
     tags.push([34_675, 7, profile.length, depthsOffset + channels * 2]);
     file.set(profile, depthsOffset + channels * 2);
   }
-  // Pixels are in native byte order, which is little-endian on every platform that Node supports.
+  // Pixels are in native byte order, which is little-endian on all supported platforms.
   file.write('II*\0', 0, 'latin1');
   file.writeUInt32LE(8, 4);
   file.writeUInt16LE(tags.length, 8);

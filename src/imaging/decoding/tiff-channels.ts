@@ -1,39 +1,39 @@
 import type { Sharp } from 'sharp';
 import { AppError } from '../../errors.ts';
-import { tiffNumbers, tiffTags } from '../containers/tiff.ts';
+import { readTiffNumbers, tiffTags } from '../containers/tiff.ts';
 import type { Size } from '../geometry.ts';
 import { sharp } from './native-library.ts';
 import {
-  emptyLike,
+  allocateLike,
   fromSamples,
   keepChannels,
   to8Bits,
-  pickChannels,
+  copyChannels,
   readSamples,
   type Samples,
   type SampleSpace,
   unpremultiply,
   to16Bits,
-  writePlainTiff,
+  encodePlainTiff,
 } from './samples.ts';
 import { type SourceOptions, openPicture } from './open-picture.ts';
-import { exactResize } from './pixels.ts';
+import { exactResizeOptions } from './pixels.ts';
 import { is16BitCmykWithAlpha, isPlanarGrey, type TiffLayout } from '../containers/tiff-layout.ts';
 
 /**
- * Reads the colours and the alpha channel of a TIFF without its other channels, upright and at full size. Returns grey
- * with a profile as 16 bits and CMYK with alpha as 8 bits, the only depths at which the library converts them.
+ * Reads only the colours and the alpha channel of a TIFF, upright and at full size. Returns grey with a profile at 16
+ * bits, and CMYK with alpha at 8 bits, because the library converts them only at these depths.
  */
 export async function readColourChannels(
   bytes: Uint8Array,
   layout: TiffLayout,
   options: SourceOptions,
 ): Promise<Samples> {
-  const { colours, bits, colourChannels, alpha, channels } = layout;
+  const { colours, bits, colourChannels, alphaIndex, channels } = layout;
   const isGrey = colours === 'grey';
   const isPlanar = isPlanarGrey(layout);
   const is16BitCmyk = is16BitCmykWithAlpha(layout);
-  const space = isPlanar ? planarSpace(channels, bits) : interleavedSpace(layout);
+  const space = isPlanar ? selectPlanarSpace(channels, bits) : selectInterleavedSpace(layout);
   const readableBytes = isPlanar
     ? declareAsRgb(bytes, layout)
     : is16BitCmyk
@@ -41,24 +41,24 @@ export async function readColourChannels(
       : bytes;
   const allSamples = await readSamples(openUnmanaged(readableBytes, options), space, bits === 16 ? 16 : 8);
   // The library returns three channels for 8-bit grey and for a palette.
-  const returnedColours = space === 'srgb' && !isPlanar ? 3 : colourChannels;
-  const colourIndices = Array.from({ length: isGrey ? 1 : returnedColours }, (_, n) => n);
-  const alphaChannels = alpha === undefined ? [] : [alpha - colourChannels + returnedColours];
-  const samples = keepChannels(allSamples, [...colourIndices, ...alphaChannels]);
+  const returnedColourCount = space === 'srgb' && !isPlanar ? 3 : colourChannels;
+  const colourIndices = Array.from({ length: isGrey ? 1 : returnedColourCount }, (_, n) => n);
+  const alphaIndices = alphaIndex === undefined ? [] : [alphaIndex - colourChannels + returnedColourCount];
+  const samples = keepChannels(allSamples, [...colourIndices, ...alphaIndices]);
   if ((isPlanar || is16BitCmyk) && layout.isPremultiplied) unpremultiply(samples);
   if (isPlanar && layout.isInverted) invertFirstChannel(samples);
   if (is16BitCmyk) return to8Bits(samples);
   return isGrey && layout.profile !== undefined ? to16Bits(samples) : samples;
 }
 
-function interleavedSpace({ colours, bits }: TiffLayout): SampleSpace {
+function selectInterleavedSpace({ colours, bits }: TiffLayout): SampleSpace {
   if (colours === 'cmyk') return 'cmyk';
   if (bits < 16) return 'srgb';
   return colours === 'grey' ? 'grey16' : 'rgb16';
 }
 
 /** The library assigns no colour space to pictures that are declared as RGB but have only two channels. */
-function planarSpace(channels: number, bits: number): SampleSpace {
+function selectPlanarSpace(channels: number, bits: number): SampleSpace {
   if (channels === 2) return 'multiband';
   return bits === 16 ? 'rgb16' : 'srgb';
 }
@@ -69,12 +69,11 @@ function invertFirstChannel({ data, channels }: Samples): void {
 }
 
 /**
- * Opens CMYK samples with their profile, for conversion by the library. Resizes the samples first if there is no alpha,
- * because converting inks is the slowest step. Black is resized separately, because the library does not accept raw
- * CMYK.
+ * Opens CMYK samples with their profile, so that the library converts them. The conversion is the slowest step, so
+ * samples without alpha are resized before it.
  */
 export async function openCmyk(samples: Samples, { profile }: TiffLayout, size: Size): Promise<Sharp> {
-  const file = writePlainTiff(
+  const file = encodePlainTiff(
     samples.channels === 4 ? await resizeInks(samples, size) : samples,
     'cmyk',
     profile,
@@ -82,14 +81,15 @@ export async function openCmyk(samples: Samples, { profile }: TiffLayout, size: 
   return sharp(file, { limitInputPixels: false, sequentialRead: false });
 }
 
+/** Resizes CMYK samples. Resizes black separately, because the library does not accept raw CMYK. */
 async function resizeInks(samples: Samples, size: Size): Promise<Samples> {
   const is16Bit = samples.data instanceof Uint16Array;
-  const resized = async (channels: readonly number[]) => {
-    const image = fromSamples(pickChannels(samples, channels)).resize(exactResize(size));
+  const resizeChannels = async (channels: readonly number[]) => {
+    const image = fromSamples(copyChannels(samples, channels)).resize(exactResizeOptions(size));
     return readSamples(image, is16Bit ? 'rgb16' : 'srgb', is16Bit ? 16 : 8);
   };
-  const [inks, black] = [await resized([0, 1, 2]), await resized([3])];
-  const data = emptyLike(inks, 4);
+  const [inks, black] = [await resizeChannels([0, 1, 2]), await resizeChannels([3])];
+  const data = allocateLike(inks, 4);
   for (let source = 0, target = 0; source < inks.data.length; source += 3, target += 4) {
     for (let n = 0; n < 3; n++) data[target + n] = inks.data[source + n] ?? 0;
     data[target + 3] = black.data[source] ?? 0;
@@ -109,7 +109,7 @@ export async function readLabSamples(
   if (layout.isPremultiplied) {
     throw new AppError(
       'picture_unsupported',
-      'The TIFF image stores Lab colours premultiplied by alpha, which cannot be undone exactly; save it with ' +
+      'The TIFF image stores Lab colours premultiplied by alpha. This cannot be undone exactly; save it with ' +
         'straight alpha or without transparency.',
     );
   }
@@ -119,7 +119,7 @@ export async function readLabSamples(
     is16Bit ? 'rgb16' : 'srgb',
     is16Bit ? 16 : 8,
   );
-  return keepChannels(allSamples, [0, 1, 2, ...(layout.alpha === undefined ? [] : [layout.alpha])]);
+  return keepChannels(allSamples, [0, 1, 2, ...(layout.alphaIndex === undefined ? [] : [layout.alphaIndex])]);
 }
 
 /** Returns a copy of a TIFF that declares its colours as RGB and its alpha as straight. */
@@ -130,13 +130,13 @@ export function declareAsRgb(bytes: Uint8Array, layout: TiffLayout): Uint8Array 
 }
 
 /**
- * Returns a copy of a TIFF that declares its alpha as straight. For CMYK and unknown colours of any depth, the library
- * would un-premultiply with the maximum value of 8-bit samples.
+ * Returns a copy of a TIFF that declares its alpha as straight. With CMYK and unknown colours, the library would
+ * un-premultiply 16-bit samples as if they had 8 bits.
  */
 function declareStraightAlpha(bytes: Uint8Array, layout: TiffLayout): Buffer {
   const copy = Buffer.from(bytes);
-  const { alpha, colourChannels } = layout;
-  if (alpha !== undefined) writeTag(copy, layout, tiffTags.extraSamples, alpha - colourChannels, 2);
+  const { alphaIndex, colourChannels } = layout;
+  if (alphaIndex !== undefined) writeTag(copy, layout, tiffTags.extraSamples, alphaIndex - colourChannels, 2);
   return copy;
 }
 
@@ -154,15 +154,20 @@ function writeTag(
   else file.writeUIntBE(value, entry.offset + index * size, size);
 }
 
-/** Reads Y'CbCr without chroma subsampling, upright and at full size, as RGB (TIFF 6.0, section 21). */
+/** Reads Y'CbCr without chroma subsampling, upright and at full size, and converts it to RGB (TIFF 6.0, section 21). */
 export async function readYcbcr(
   bytes: Uint8Array,
   layout: TiffLayout,
   options: SourceOptions,
 ): Promise<Samples> {
   const allSamples = await readSamples(openUnmanaged(declareAsRgb(bytes, layout), options), 'srgb', 8);
-  const samples = keepChannels(allSamples, [0, 1, 2, ...(layout.alpha === undefined ? [] : [layout.alpha])]);
-  const { red, green, blue, black, white } = ycbcrParameters(layout);
+  const samples = keepChannels(allSamples, [
+    0,
+    1,
+    2,
+    ...(layout.alphaIndex === undefined ? [] : [layout.alphaIndex]),
+  ]);
+  const { red, green, blue, black, white } = readYcbcrParameters(layout);
   const { data, channels } = samples;
   for (let index = 0; index < data.length; index += channels) {
     const y = (((data[index] ?? 0) - (black[0] ?? 0)) * 255) / ((white[0] ?? 255) - (black[0] ?? 0));
@@ -177,18 +182,18 @@ export async function readYcbcr(
   return samples;
 }
 
-const [ycbcrCoefficients, referenceBlackWhite] = [529, 532];
+const [ycbcrCoefficientsTag, referenceBlackWhiteTag] = [529, 532];
 
-function ycbcrParameters({ file, directory }: TiffLayout): {
+function readYcbcrParameters({ file, directory }: TiffLayout): {
   red: number;
   green: number;
   blue: number;
   black: number[];
   white: number[];
 } {
-  const numbers = (tag: number) => tiffNumbers(file, directory, tag);
-  const [red = 0.299, green = 0.587, blue = 0.114] = numbers(ycbcrCoefficients);
-  const [y0 = 0, y1 = 255, cb0 = 128, cb1 = 255, cr0 = 128, cr1 = 255] = numbers(referenceBlackWhite);
+  const readNumbers = (tag: number) => readTiffNumbers(file, directory, tag);
+  const [red = 0.299, green = 0.587, blue = 0.114] = readNumbers(ycbcrCoefficientsTag);
+  const [y0 = 0, y1 = 255, cb0 = 128, cb1 = 255, cr0 = 128, cr1 = 255] = readNumbers(referenceBlackWhiteTag);
   return { red, green, blue, black: [y0, cb0, cr0], white: [y1, cb1, cr1] };
 }
 
@@ -196,6 +201,7 @@ function clip(value: number): number {
   return Number.isNaN(value) ? 0 : Math.max(0, Math.min(255, Math.round(value)));
 }
 
+/** Opens a TIFF upright, without any colour conversion. */
 function openUnmanaged(bytes: Uint8Array, options: SourceOptions): Sharp {
   return openPicture(bytes, 'tiff', { ...options, ignoreIcc: true }).autoOrient();
 }

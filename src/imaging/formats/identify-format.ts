@@ -9,22 +9,23 @@ import { isText } from './text-files.ts';
 /**
  * Identifies a picture's format from the first bytes of its file (`headBytes` are enough), ignoring the file name. An
  * animated PNG counts as PNG.
- * @throws AppError `empty_file`, `not_a_picture` or `format_not_allowed`. The messages contain the apparent file type.
+ * @throws AppError `empty_file`, `picture_corrupt`, `not_a_picture` or `format_not_allowed`. For the last two, the
+ *   message contains the apparent file type.
  */
 export async function sniffFormat(
   firstBytes: Uint8Array,
   allowedFormats: readonly PictureFormat[],
 ): Promise<{ format: PictureFormat }> {
   if (firstBytes.length === 0) throw new AppError('empty_file', 'The file is empty.');
-  const sample = firstBytes.subarray(0, headBytes);
-  const format = detectFormat(sample);
+  const leadingBytes = firstBytes.subarray(0, headBytes);
+  const format = detectFormat(leadingBytes);
   if (format === undefined) {
-    if (hasConvertedLineEndings(sample)) throw new AppError('picture_corrupt', convertedPngMessage);
-    const { name, isPicture } = await describeUnsupportedFile(sample);
+    if (hasConvertedLineEndings(leadingBytes)) throw new AppError('picture_corrupt', convertedPngMessage);
+    const { name, isPicture } = await describeUnsupportedFile(leadingBytes);
     if (isPicture) throw formatNotAllowed(name, allowedFormats);
     throw new AppError('not_a_picture', describeRejection(name, allowedFormats));
   }
-  rejectUnsupportedContent(sample, format, allowedFormats);
+  rejectUnsupportedContent(leadingBytes, format, allowedFormats);
   if (!allowedFormats.includes(format)) {
     throw formatNotAllowed(`an image in ${formatNames[format]} format`, allowedFormats);
   }
@@ -32,8 +33,9 @@ export async function sniffFormat(
 }
 
 /**
- * Rejects unsupported formats in the container of an accepted format, such as camera raw in TIFF or HEIC instead of
- * AVIF. The start of the file is not always sufficient, so `probe` checks again with the whole file.
+ * Rejects unsupported formats that have the same container as an accepted format. For example, some camera raw files
+ * are TIFFs, and HEIC has the same container as AVIF. The start of the file is not always sufficient, so `probe` checks
+ * again with the whole file.
  * @throws AppError `format_not_allowed`.
  */
 export function rejectUnsupportedContent(
@@ -69,7 +71,7 @@ function hasConvertedLineEndings(firstBytes: Uint8Array): boolean {
 const convertedPngMessage =
   'The PNG image is corrupt: a text-mode transfer has converted its line endings. Transfer it in binary mode.';
 
-/** Checks complete signatures, because text files often start with the same first few bytes. */
+/** Checks complete signatures, because a text file may start with the first few bytes of a signature. */
 function detectFormat(firstBytes: Uint8Array): PictureFormat | undefined {
   const magic = Buffer.from(
     firstBytes.buffer,

@@ -33,7 +33,7 @@ const signatures: readonly Signature[] = [
   { bytes: '/* XPM */', name: 'an XPM image' },
 ];
 
-/** Returns the name of the picture format whose signature the file starts with. */
+/** Returns the name of the picture format whose signature the file has. */
 export function namePictureBySignature(firstBytes: Uint8Array): string | undefined {
   const text = toLatin1(firstBytes);
   const signature = signatures.find(({ bytes, offset = 0 }) => text.startsWith(bytes, offset));
@@ -52,44 +52,46 @@ function namePostScriptDrawing(text: string): string | undefined {
 }
 
 /**
- * Returns the name of a picture format without a conclusive signature, if all header fields are plausible. An
- * uncompressed true-colour TGA starts like a Windows cursor, so cursors are checked first.
+ * Recognises picture formats that have no conclusive signature. Returns a name only if all header fields are plausible.
+ * An uncompressed true-colour TGA starts like a Windows cursor, so cursors are checked first.
  */
 export function namePictureByHeader(firstBytes: Uint8Array): string | undefined {
   const view = new DataView(firstBytes.buffer, firstBytes.byteOffset, firstBytes.byteLength);
   return nameWindowsIcon(view) ?? nameTarga(view) ?? namePcx(view) ?? nameSgi(view);
 }
 
-/** ICO and CUR files contain a directory of pictures, followed by their data. */
+/** ICO and CUR files contain a directory of pictures, followed by the picture data. */
 function nameWindowsIcon(view: DataView): string | undefined {
   if (view.byteLength < 8 || view.getUint16(0) !== 0) return undefined;
   const kind = view.getUint16(2, true);
   const count = view.getUint16(4, true);
   if ((kind !== 1 && kind !== 2) || count === 0) return undefined;
   if (view.byteLength >= 22) {
-    const isEntry = view.getUint8(9) === 0 && view.getUint32(14, true) > 0;
-    if (!isEntry || view.getUint32(18, true) < 6 + 16 * count) return undefined;
+    const isEntryValid = view.getUint8(9) === 0 && view.getUint32(14, true) > 0;
+    if (!isEntryValid || view.getUint32(18, true) < 6 + 16 * count) return undefined;
   }
   return kind === 1 ? 'a Windows icon' : 'a Windows cursor';
 }
 
-const targaTypes = { withMap: new Set([1, 9]), withoutMap: new Set([2, 3, 10, 11]) };
+const targaTypes = { withColourMap: new Set([1, 9]), withoutColourMap: new Set([2, 3, 10, 11]) };
 const targaDepths = new Set([8, 15, 16, 24, 32]);
 
 /** Source: Truevision TGA 2.0, section "The Image File Header". */
 function nameTarga(view: DataView): string | undefined {
   if (view.byteLength < 18) return undefined;
-  const hasMap = view.getUint8(1);
-  const type = view.getUint8(2);
+  const colourMapType = view.getUint8(1);
+  const imageType = view.getUint8(2);
   const alphaBits = view.getUint8(17) & 15;
-  const isMapValid =
-    hasMap === 1
+  const isColourMapValid =
+    colourMapType === 1
       ? targaDepths.has(view.getUint8(7)) && view.getUint16(5, true) > 0
-      : hasMap === 0 && view.getUint16(3) === 0 && view.getUint16(5) === 0;
-  const isTypeValid = (hasMap === 1 && targaTypes.withMap.has(type)) || targaTypes.withoutMap.has(type);
+      : colourMapType === 0 && view.getUint16(3) === 0 && view.getUint16(5) === 0;
+  const isTypeValid =
+    (colourMapType === 1 && targaTypes.withColourMap.has(imageType)) ||
+    targaTypes.withoutColourMap.has(imageType);
   const hasSize = view.getUint16(12, true) > 0 && view.getUint16(14, true) > 0;
-  const isPixelValid = targaDepths.has(view.getUint8(16)) && view.getUint8(17) < 64 && alphaBits <= 8;
-  return isMapValid && isTypeValid && hasSize && isPixelValid ? 'a TGA image' : undefined;
+  const isPixelFormatValid = targaDepths.has(view.getUint8(16)) && view.getUint8(17) < 64 && alphaBits <= 8;
+  return isColourMapValid && isTypeValid && hasSize && isPixelFormatValid ? 'a TGA image' : undefined;
 }
 
 /** PCX files have a header of 128 bytes. Source: ZSoft PCX technical reference. */
@@ -97,12 +99,12 @@ function namePcx(view: DataView): string | undefined {
   if (view.byteLength < 128 || view.getUint8(0) !== 10) return undefined;
   const isVersionValid = [0, 2, 3, 4, 5].includes(view.getUint8(1)) && view.getUint8(2) <= 1;
   const isDepthValid = [1, 2, 4, 8].includes(view.getUint8(3)) && [1, 2, 3, 4].includes(view.getUint8(65));
-  const readCorner = (offset: number) => view.getUint16(offset, true);
-  const isWindowValid = readCorner(8) >= readCorner(4) && readCorner(10) >= readCorner(6);
+  const readCoordinate = (offset: number) => view.getUint16(offset, true);
+  const isWindowValid = readCoordinate(8) >= readCoordinate(4) && readCoordinate(10) >= readCoordinate(6);
   return isVersionValid && isDepthValid && isWindowValid ? 'a PCX image' : undefined;
 }
 
-/** SGI files start with a magic number, the storage, the bytes per channel and the number of dimensions. */
+/** SGI headers start with a magic number, the storage format, the bytes per channel and the number of dimensions. */
 function nameSgi(view: DataView): string | undefined {
   if (view.byteLength < 12 || view.getUint16(0) !== 0x01da) return undefined;
   const isValid = view.getUint8(2) <= 1 && [1, 2].includes(view.getUint8(3));

@@ -24,7 +24,7 @@ export function isText(firstBytes: Uint8Array): boolean {
 /** Everything before the first element: declarations, comments and processing instructions. */
 const prologue = /^(?:\s+|<\?[^]*?\?>|<!--[^]*?-->|<!doctype(?:[^<>[]|\[[^\]]*\])*>)+/i;
 
-/** Describes a file by its first element, because HTML pages may contain drawings and text may mention elements. */
+/** Describes a file by its first element only, because an HTML page may also contain SVG elements, for example. */
 function describeMarkup(text: string): UnsupportedFile | undefined {
   if (!text.startsWith('<')) return undefined;
   const prologueText = prologue.exec(text)?.[0] ?? '';
@@ -33,7 +33,7 @@ function describeMarkup(text: string): UnsupportedFile | undefined {
   if (/<!doctype\s+html/i.test(prologueText) || isHtmlElement(element)) {
     return { name: 'an HTML page', isPicture: false };
   }
-  // If the prologue is longer than the available bytes, there is no element.
+  // If the file is truncated inside its prologue, no element was found.
   if (/^<!doctype\s+svg/i.test(text) || /<!doctype\s+svg/i.test(prologueText)) {
     return { name: 'an SVG drawing', isPicture: true };
   }
@@ -44,7 +44,7 @@ function isHtmlElement(element: string | undefined): boolean {
   return element !== undefined && /^(html|head|body|script|title|meta|style|div|p|h1|table)$/.test(element);
 }
 
-/** Decodes the start of a text file, whose last character may be truncated; `undefined` if the file is not text. */
+/** Decodes the start of a text file; `undefined` if the file is not text. The last character may be incomplete. */
 function decodeText(firstBytes: Uint8Array): string | undefined {
   const encoding = detectEncoding(firstBytes);
   if (encoding === 'utf-8' && firstBytes.some((byte) => byte < 9)) return undefined;

@@ -8,7 +8,7 @@ import { cameraRaw, namePictureByHeader, namePictureBySignature } from './signat
 const heic = 'an HEIC image';
 
 /** Names of the picture formats that the detection library recognises, except those in `signatures.ts`. */
-const picturesByExtension: Readonly<Record<string, string>> = {
+const pictureNamesByExtension: Readonly<Record<string, string>> = {
   jp2: 'a JPEG 2000 image',
   j2c: 'a JPEG 2000 image',
   jpx: 'a JPEG 2000 image',
@@ -35,7 +35,7 @@ const picturesByExtension: Readonly<Record<string, string>> = {
   ktx: 'a texture file',
 };
 
-const othersByExtension: Readonly<Record<string, string>> = {
+const otherNamesByExtension: Readonly<Record<string, string>> = {
   pdf: 'a PDF document',
   zip: 'a ZIP archive',
   gz: 'a compressed file',
@@ -47,13 +47,16 @@ const othersByExtension: Readonly<Record<string, string>> = {
   mp3: 'an MP3 recording',
 };
 
-/** Ignored detections. They rely on only two bytes, or on a bit pattern that also occurs in random data. */
+/**
+ * Formats for which the detection library is not reliable: it checks only two bytes, or a bit pattern that also occurs
+ * in random data.
+ */
 const unreliableExtensions = new Set(
   'ac3 dmg exe Z cpio arj asar mts mp1 mp2 aac ico cur bmp gif jpg xml'.split(' '),
 );
 
-/** Codecs of still pictures in the HEIF container, with the common names of files that use them. */
-const codecNames: Readonly<Record<string, string>> = {
+/** Names of HEIF files, by the codec of the picture. */
+const heifNamesByCodec: Readonly<Record<string, string>> = {
   hvc1: heic,
   hev1: heic,
   lhv1: heic,
@@ -71,13 +74,13 @@ const heifBrands = ['mif1', 'mif2', 'mif3', 'msf1', 'miaf'];
 
 /** Describes a file that does not have the signature of an accepted format. */
 export async function describeUnsupportedFile(firstBytes: Uint8Array): Promise<UnsupportedFile> {
-  const pictureName = namePictureBySignature(firstBytes) ?? nameUnsupportedHeif(firstBytes);
-  if (pictureName !== undefined) return { name: pictureName, isPicture: true };
+  const signatureName = namePictureBySignature(firstBytes) ?? nameUnsupportedHeif(firstBytes);
+  if (signatureName !== undefined) return { name: signatureName, isPicture: true };
   const text = describeText(firstBytes);
   if (text !== undefined) return text;
-  const picture = namePictureByHeader(firstBytes);
-  if (picture !== undefined) return { name: picture, isPicture: true };
-  // Imported on demand, because it would otherwise add 10 % to a decoder child's startup time.
+  const headerName = namePictureByHeader(firstBytes);
+  if (headerName !== undefined) return { name: headerName, isPicture: true };
+  // Imported on demand, because a static import would add 10 % to a decoder child's startup time.
   const { fileTypeFromBuffer } = await import('file-type');
   const extension = (await fileTypeFromBuffer(firstBytes).catch(() => undefined))?.ext;
   if (
@@ -87,9 +90,9 @@ export async function describeUnsupportedFile(firstBytes: Uint8Array): Promise<U
   ) {
     return { name: 'not a known kind of image', isPicture: false };
   }
-  const name = picturesByExtension[extension];
+  const name = pictureNamesByExtension[extension];
   if (name !== undefined) return { name, isPicture: true };
-  return { name: othersByExtension[extension] ?? `a file of type .${extension}`, isPicture: false };
+  return { name: otherNamesByExtension[extension] ?? `a file of type .${extension}`, isPicture: false };
 }
 
 /** The eleven set bits at the start of an MP3 frame also occur in other files. Only a preceding ID3 tag is reliable. */
@@ -97,7 +100,7 @@ function isUnreliableMp3(extension: string, firstBytes: Uint8Array): boolean {
   return extension === 'mp3' && !Buffer.from(firstBytes.subarray(0, 3)).equals(Buffer.from('ID3'));
 }
 
-/** Returns the actual format of a file that only uses the container of `format`; `undefined` if the format matches. */
+/** Returns the name of a file's actual format if the file has the container, but not the content, of `format`. */
 export function nameUnsupportedContent(bytes: Uint8Array, format: PictureFormat): string | undefined {
   if (format === 'tiff') {
     const file = readTiff(bytes);
@@ -108,37 +111,38 @@ export function nameUnsupportedContent(bytes: Uint8Array, format: PictureFormat)
 
 function nameUnsupportedHeif(bytes: Uint8Array): string | undefined {
   const codec = readStillCodec(bytes);
-  return codec === undefined || codec === 'av01' ? undefined : (codecNames[codec] ?? 'an HEIF image');
+  return codec === undefined || codec === 'av01' ? undefined : (heifNamesByCodec[codec] ?? 'an HEIF image');
 }
 
 /**
- * Returns the codec of the primary item in an HEIF file; `undefined` for other files. Uses the brands, which writers
- * set arbitrarily, only if `bytes` does not contain the items. Returns AV1 if neither is conclusive.
+ * Returns the codec of the primary item in an HEIF file; `undefined` for other files. If `bytes` does not contain the
+ * item, the codec is derived from the brands. They are less reliable, because writers set them arbitrarily. If they are
+ * not conclusive either, returns `heif` for a complete meta box, otherwise `av01`.
  */
 export function readStillCodec(bytes: Uint8Array): string | undefined {
   const file = readIsobmff(bytes);
   if (file === undefined) return undefined;
-  const hasBrand = (brands: readonly string[]) => file.brands.some((brand) => brands.includes(brand));
-  if (!hasBrand([...avifBrands, ...heicBrands, ...heifBrands])) return undefined;
-  const codec = primaryItemCodec(file);
+  const hasAnyBrand = (brands: readonly string[]) => file.brands.some((brand) => brands.includes(brand));
+  if (!hasAnyBrand([...avifBrands, ...heicBrands, ...heifBrands])) return undefined;
+  const codec = findPrimaryItemCodec(file);
   if (codec !== undefined) return codec;
-  if (hasBrand(avifBrands)) return 'av01';
-  if (hasBrand(heicBrands)) return 'hvc1';
-  const hasMeta = file.boxes.some(({ type, isComplete }) => type === 'meta' && isComplete);
-  return hasMeta ? 'heif' : 'av01';
+  if (hasAnyBrand(avifBrands)) return 'av01';
+  if (hasAnyBrand(heicBrands)) return 'hvc1';
+  const hasCompleteMeta = file.boxes.some(({ type, isComplete }) => type === 'meta' && isComplete);
+  return hasCompleteMeta ? 'heif' : 'av01';
 }
 
 const derivedItemTypes = new Set(['grid', 'iovl', 'iden', 'tmap']);
 
 /**
- * Returns the codec of the primary item. For a grid, an overlay or a rotated copy, returns the codec of its first
- * source item.
+ * Returns the codec of the primary item. If the item is derived from other items (a grid, an overlay …), returns the
+ * codec of the first source item.
  */
-function primaryItemCodec({ items, primaryItem, references }: IsobmffStructure): string | undefined {
-  let item = items.get(primaryItem ?? -1);
+function findPrimaryItemCodec({ items, primaryItemId, references }: IsobmffStructure): string | undefined {
+  let item = items.get(primaryItemId ?? -1);
   for (let depth = 0; item !== undefined && derivedItemTypes.has(item.type) && depth < 8; depth++) {
-    const from = item.id;
-    const source = references.find((reference) => reference.type === 'dimg' && reference.from === from);
+    const derivedId = item.id;
+    const source = references.find((reference) => reference.type === 'dimg' && reference.from === derivedId);
     item = items.get(source?.to[0] ?? -1);
   }
   return item?.type;

@@ -1,10 +1,11 @@
 import type { Writable } from 'node:stream';
 
-/** File descriptor of the channel in a child. It is one end of a socket pair, whose other end is in the parent. */
+/** File descriptor of the channel in a child. The channel is a socket pair whose other end is in the parent. */
 export const channelFd = 3;
 
 /**
- * Maximum size of a message without its payload. The largest valid message (512 numbers and a thumbnail) has 20 KB.
+ * Maximum size of a message without its payload. The largest valid message (512 numbers and a thumbnail) is about 20
+ * KB.
  */
 const maxMessageBytes = 2 ** 20;
 /** Length of the header: the JSON length and the payload length, both unsigned 32-bit big-endian numbers. */
@@ -20,7 +21,7 @@ export interface Frame {
 
 /** Options for reading frames at one end of the channel. */
 export interface FrameReaderOptions {
-  /** Returns the maximum payload that is currently accepted. */
+  /** Returns the maximum payload, in bytes, that is currently accepted. */
   readonly maxPayloadBytes: () => number;
   readonly onFrame: (frame: Frame) => void;
 }

@@ -61,17 +61,17 @@ export function spawnDecoderChild(
     if (child.pid === undefined) reportExit('it could not be started');
   });
   // With a launcher that keeps running, the child is the first process of a chain, and the decoder is the last.
-  const processChain = () =>
+  const listProcessChain = () =>
     child.pid === undefined ? [] : [child.pid, ...(hasLauncher ? findDescendants(child.pid) : [])];
   return {
-    pid: () => processChain().at(-1),
+    pid: () => listProcessChain().at(-1),
     send: (message) => channel && writeFrame(channel, message),
     kill: () => {
-      for (const pid of processChain().slice(1)) killIfRunning(pid);
+      for (const pid of listProcessChain().slice(1)) killIfRunning(pid);
       child.kill('SIGKILL');
     },
-    memoryMb: () => residentMemoryMb(processChain().at(-1)),
-    preferForOomKill: () => processChain().forEach(preferForOomKill),
+    memoryMb: () => residentMemoryMb(listProcessChain().at(-1)),
+    preferForOomKill: () => listProcessChain().forEach(preferForOomKill),
   };
 }
 
@@ -86,7 +86,7 @@ function readFrames(channel: Duplex, events: DecoderChildEvents): void {
       events.onBrokenChannel(error instanceof Error ? error.message : String(error));
     }
   });
-  // A child's exit is reported by its 'exit' event instead of a failed write.
+  // Write errors are ignored, because a child's exit is reported by its 'exit' event.
   channel.on('error', () => undefined);
 }
 
@@ -140,7 +140,8 @@ function logStderr(stream: NodeJS.ReadableStream | null, pid: number | undefined
     const output = chunk.toString('utf8').slice(0, remainingLength).trim();
     remainingLength = Math.max(0, remainingLength - chunk.length);
     if (output === '') return;
-    // The message quotes the output, because human-readable logs omit other fields and launchers report errors here.
+    // The message quotes the output, because human-readable logs omit other fields, and launchers report their errors
+    // on stderr.
     const excerpt = output.replaceAll(/\p{Cc}+/gu, ' ').slice(0, maxExcerptLength);
     logger.warn({ pid, output }, `A decoder child wrote to stderr: ${excerpt}`);
   });

@@ -48,7 +48,7 @@ export interface DecoderPoolOptions {
    * instead of copied. Default: a new temporary folder.
    */
   readonly workDirectory?: string;
-  /** Whether no other process uses `workDirectory`. If so, anything in it at startup was left behind by a crash. */
+  /** Whether no other process uses `workDirectory`. If true, all files in it at startup were left behind by a crash. */
   readonly isOnlyProcess?: boolean;
 }
 
@@ -87,20 +87,19 @@ export interface DecoderPool {
   start(): Promise<void>;
   /**
    * Reads a picture's facts from its header. Probes never wait for other tasks.
-   * @throws AppError with a code of the header check, `decoder_crashed` or `unavailable`; or the abort reason.
+   * @throws AppError with a `ReportableCode` (`messages.ts`), `decoder_crashed` or `unavailable`; or the abort reason.
    */
   probe(request: ProbeRequest & Omit<Scheduling, 'priority'>): Promise<PictureFacts>;
   /**
    * Derives all renditions of a picture from one decode, and writes them into `outputDirectory` under new names. On
    * failure, no file is left behind.
-   * @throws AppError with a code of the pipeline, `storage_failed`, `storage_full`, `decoder_crashed` or `unavailable`;
-   *   or the abort reason.
+   * @throws AppError with a `ReportableCode` (`messages.ts`), `storage_full`, `decoder_crashed` or `unavailable`; or
+   *   the abort reason.
    */
   derive(request: DeriveRequest & Scheduling & { readonly outputDirectory: string }): Promise<DerivedPicture>;
   /**
    * Computes the fingerprint and the embedding of a picture, whether it is stored or not.
-   * @throws AppError with a code of the pipeline, `storage_failed`, `decoder_crashed` or `unavailable`; or the abort
-   *   reason.
+   * @throws AppError with a `ReportableCode` (`messages.ts`), `decoder_crashed` or `unavailable`; or the abort reason.
    */
   describe(request: DescribeRequest & Scheduling): Promise<DescribedPicture>;
   /**
@@ -114,7 +113,7 @@ export interface DecoderPool {
    */
   tryPresets(request: TryPresetsRequest & Scheduling): Promise<TriedPresets>;
   /**
-   * Decides whether the renditions of two images have the same pixels, apart from re-encoding.
+   * Decides whether the renditions of two images differ only because of re-encoding.
    * @throws AppError `storage_failed`, `decoder_crashed` or `unavailable`; or the abort reason.
    */
   matchRenditions(request: MatchRenditionsRequest & Scheduling): Promise<RenditionMatch>;

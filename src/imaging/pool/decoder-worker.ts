@@ -19,7 +19,7 @@ export interface DecoderWorkerOptions extends Pick<ChildCommandOptions, 'launche
   /** Maximum resident memory of a busy child, in MB. */
   readonly memoryMb: number;
   readonly maxTasksPerChild: number;
-  /** Whether the child is killed after it has been idle for some time. `start` then starts a new child. */
+  /** Whether the child is killed after it has been idle for some time. Calling `start` later starts a new child. */
   readonly isSpare: boolean;
   readonly logger: Logger;
   readonly counters: PoolCounters;
@@ -45,6 +45,8 @@ export interface PoolCounters {
  * - `down`: the child exited while it had no task, and a new child starts after a pause.
  */
 export type WorkerState = 'unstarted' | 'starting' | 'idle' | 'busy' | 'recycling' | 'retiring' | 'down';
+
+const killingStates: ReadonlySet<WorkerState> = new Set(['recycling', 'retiring', 'down']);
 
 /** A running task. */
 export interface TaskHandle {
@@ -100,8 +102,7 @@ export class DecoderWorker {
 
   /** Whether several children in a row exited without completing a task. */
   get isBroken(): boolean {
-    const hasNoChild = this.#state === 'down' || this.#state === 'starting';
-    return hasNoChild && this.#failedStarts >= maxFailedStarts;
+    return (this.#state === 'down' || this.#state === 'starting') && this.#failedStarts >= maxFailedStarts;
   }
 
   /** Starts a child unless it is already running. */
@@ -144,8 +145,7 @@ export class DecoderWorker {
     if (this.#runningTask === undefined || this.#runningTask.stopped) return;
     const usedMb = this.#memoryMb();
     if (usedMb <= this.#options.memoryMb) return;
-    const memoryUse = `${Math.round(usedMb)} MB of memory; the limit is ${this.#options.memoryMb} MB`;
-    const message = `Decoding the image was stopped because it used ${memoryUse}.`;
+    const message = `Decoding the image was stopped because it used ${Math.round(usedMb)} MB of memory; the limit is ${this.#options.memoryMb} MB.`;
     this.#stop(new AppError('decoder_crashed', message), 'memoryKills');
   }
 
@@ -184,9 +184,7 @@ export class DecoderWorker {
 
   /** Returns whether the child is being killed. Anything that it still sends is ignored. */
   #isKillingChild(): boolean {
-    return (
-      ['recycling', 'retiring', 'down'].includes(this.#state) || this.#runningTask?.stopped !== undefined
-    );
+    return killingStates.has(this.#state) || this.#runningTask?.stopped !== undefined;
   }
 
   #onFrame({ message: content, payload }: Frame): void {
@@ -224,10 +222,8 @@ export class DecoderWorker {
   /** Kills the child, because it may be controlled by a malicious picture. */
   #onInvalidResponse(problem: string): void {
     if (this.#isKillingChild()) return;
-    this.#options.logger.warn(
-      { pid: this.#child?.pid(), problem },
-      'A decoder child sent an invalid response; killing it',
-    );
+    const pid = this.#child?.pid();
+    this.#options.logger.warn({ pid, problem }, 'A decoder child sent an invalid response; killing it');
     this.#options.counters.crashes++;
     if (this.#runningTask === undefined) this.#kill('down');
     else this.#stop(new AppError('decoder_crashed', 'The decoder sent an invalid response and was stopped.'));
@@ -235,11 +231,11 @@ export class DecoderWorker {
 
   #becomeIdle(): void {
     this.#state = 'idle';
+    const recycleIfGrown = () => {
+      if (this.#memoryMb() > this.#initialMemoryMb + maxIdleGrowthMb) this.#kill('recycling');
+    };
     if (this.#options.isSpare) this.#setTimer(() => this.#kill('retiring'), spareIdleMs);
-    else
-      this.#setTimer(() => {
-        if (this.#memoryMb() > this.#initialMemoryMb + maxIdleGrowthMb) this.#kill('recycling');
-      }, idleCheckMs);
+    else this.#setTimer(recycleIfGrown, idleCheckMs);
     this.#options.onChange();
   }
 
@@ -265,10 +261,8 @@ export class DecoderWorker {
   #startLater(exitReason: string): void {
     const pauseMs = Math.min(100 * 2 ** this.#failedStarts, maxRestartPauseMs);
     this.#failedStarts++;
-    this.#options.logger.error(
-      { exitReason, pauseMs },
-      'A decoder child exited while it had no task; restarting it',
-    );
+    const message = 'A decoder child exited while it had no task; restarting it';
+    this.#options.logger.error({ exitReason, pauseMs }, message);
     this.#setTimer(() => this.start(), pauseMs);
   }
 
@@ -282,11 +276,8 @@ export class DecoderWorker {
   }
 
   #onTimeout(kind: TaskKind): void {
-    const limit = `${this.#options.timeoutMs / 1000} s`;
-    const message =
-      kind === 'probe'
-        ? `Reading the image's header took longer than ${limit} and was stopped.`
-        : `Decoding the image took longer than ${limit} and was stopped.`;
+    const step = kind === 'probe' ? "Reading the image's header" : 'Decoding the image';
+    const message = `${step} took longer than ${this.#options.timeoutMs / 1000} s and was stopped.`;
     this.#stop(new AppError('decoder_crashed', message), 'timeouts');
   }
 

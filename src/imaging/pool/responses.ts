@@ -39,20 +39,20 @@ function maxJpegBytes(pixels: number): number {
   return pixels * 10 + 65_536;
 }
 
-const side = z.int().min(1).max(maxSide);
-const bytes = z.int().min(1);
+const sideSchema = z.int().min(1).max(maxSide);
+const bytesSchema = z.int().min(1);
 
-const facts = z.strictObject({
+const factsSchema = z.strictObject({
   format: z.enum(pictureFormats),
-  width: side,
-  height: side,
+  width: sideSchema,
+  height: sideSchema,
   frames: z.int().min(1),
   colorSpace: z.enum(colorSpaces),
   hasAlpha: z.boolean(),
   bitDepth: z.int().min(1).max(128),
 }) satisfies z.ZodType<PictureFacts>;
 
-const fingerprint = z.strictObject({
+const fingerprintSchema = z.strictObject({
   version: z.literal(fingerprintVersion),
   hash: z.string().regex(/^[0-9a-f]{64}$/),
   quality: z.number().min(0).max(100),
@@ -65,7 +65,7 @@ const fingerprint = z.strictObject({
 });
 
 // The numbers are rounded, so the vector may be slightly longer than 1.
-const embedding = z.strictObject({
+const embeddingSchema = z.strictObject({
   space: z.literal(embeddingSpace),
   vector: z
     .array(z.number().min(-1).max(1))
@@ -73,33 +73,38 @@ const embedding = z.strictObject({
     .refine((vector) => vector.reduce((sum, value) => sum + value * value, 0) < 1.01),
 });
 
-const rendition = z.strictObject({ preset: z.string(), width: side, height: side, bytes });
-const description = { facts, fingerprint, embedding };
-const percent = z.number().min(0).max(100);
+const renditionSchema = z.strictObject({
+  preset: z.string(),
+  width: sideSchema,
+  height: sideSchema,
+  bytes: bytesSchema,
+});
+const descriptionShape = { facts: factsSchema, fingerprint: fingerprintSchema, embedding: embeddingSchema };
+const percentSchema = z.number().min(0).max(100);
 // Rounding may raise the similarity of identical pictures slightly above 1.
-const similarity = z.number().min(-1.000_001).max(1.000_001);
+const similaritySchema = z.number().min(-1.000_001).max(1.000_001);
 
 /** Schemas of the results. Whether a result matches its request is checked separately. */
-const results = {
-  probe: facts,
-  derive: z.strictObject({ ...description, renditions: z.array(rendition) }),
-  describe: z.strictObject(description),
+const resultSchemas = {
+  probe: factsSchema,
+  derive: z.strictObject({ ...descriptionShape, renditions: z.array(renditionSchema) }),
+  describe: z.strictObject(descriptionShape),
   compare: z.strictObject({
-    facts,
+    facts: factsSchema,
     comparisons: z.array(
       z.strictObject({
         name: z.string(),
         psnr: z.number().min(0).max(100),
-        ssim: similarity,
+        ssim: similaritySchema,
         hashDistance: z.int().min(0).max(64),
-        width: side,
-        height: side,
+        width: sideSchema,
+        height: sideSchema,
       }),
     ),
   }),
   tryPresets: z.strictObject({
-    facts,
-    results: z.array(z.strictObject({ ...rendition.shape, quality: similarity })),
+    facts: factsSchema,
+    results: z.array(z.strictObject({ ...renditionSchema.shape, quality: similaritySchema })),
   }),
   matchRenditions: z.discriminatedUnion('verdict', [
     z.strictObject({ verdict: z.enum(['same', 'unknown']) }),
@@ -107,13 +112,13 @@ const results = {
       verdict: z.literal('different'),
       preset: z.string(),
       channel: z.enum(['lightness', 'colour']),
-      left: percent,
-      top: percent,
+      left: percentSchema,
+      top: percentSchema,
     }),
   ]),
 } as const;
 
-const childMessage = z.discriminatedUnion('type', [
+const childMessageSchema = z.discriminatedUnion('type', [
   z.strictObject({ type: z.literal('ready') }),
   z.strictObject({ type: z.literal('done'), id: z.int(), result: z.unknown() }),
   z.strictObject({
@@ -131,41 +136,42 @@ const childMessage = z.discriminatedUnion('type', [
 
 /** Parses a message from a child. @throws {InvalidResponse} */
 export function readChildMessage(message: unknown): ChildMessage {
-  return parse(childMessage, message, 'a message');
+  return parse(childMessageSchema, message, 'a message');
 }
 
-/** Maximum length of a reported cause in the log. */
-const maxLoggedCause = 4000;
+/** Maximum length of a reported cause in the log, in UTF-16 code units. */
+const maxLoggedCauseLength = 4000;
 
 /** Logs the cause of a reported failure, and returns the error for the caller. */
 export function readError({ code, message, cause }: FailureMessage, logger: Logger): AppError {
   if (cause !== undefined) {
     // Errors caused by invalid pictures are routine. All other errors are logged as warnings.
     const level = errorFamily(code) === null ? 'warn' : 'info';
-    logger[level]({ code, cause: cause.slice(0, maxLoggedCause) }, 'A decoder child reported an error');
+    logger[level]({ code, cause: cause.slice(0, maxLoggedCauseLength) }, 'A decoder child reported an error');
   }
   return new AppError(code, message);
 }
 
 /**
- * Validates the result of a task against its request. It must contain only the requested presets, each with the size
- * that follows from the facts, numbers within their ranges, and exactly the declared number of bytes.
+ * Validates the result of a task against the task's request. The result must contain only the requested presets, each
+ * with the size that follows from the facts. All numbers must be within their ranges, and the payload must have exactly
+ * the declared number of bytes.
  * @throws {InvalidResponse}
  */
 export function readResult(task: Task, result: unknown, payload: Buffer): TaskResult {
   if (task.kind !== 'derive') assertValid(payload.length === 0, 'bytes without a rendition');
   switch (task.kind) {
     case 'probe':
-      return checkFacts(parse(results.probe, result, 'facts'), task.request.limits);
+      return checkFacts(parse(resultSchemas.probe, result, 'facts'), task.request.limits);
     case 'derive':
       return readEncodedPicture(task, result, payload);
     case 'describe': {
-      const describedPicture = parse(results.describe, result, 'a description');
+      const describedPicture = parse(resultSchemas.describe, result, 'a description');
       checkFacts(describedPicture.facts, task.request.limits);
       return describedPicture;
     }
     case 'compare': {
-      const comparedPicture = parse(results.compare, result, 'comparisons');
+      const comparedPicture = parse(resultSchemas.compare, result, 'comparisons');
       checkFacts(comparedPicture.facts, task.request.limits);
       checkNames(comparedPicture.comparisons, task.request.others);
       return comparedPicture;
@@ -178,7 +184,7 @@ export function readResult(task: Task, result: unknown, payload: Buffer): TaskRe
 }
 
 function readEncodedPicture({ request }: Task<'derive'>, result: unknown, payload: Buffer): EncodedPicture {
-  const encodedPicture = parse(results.derive, result, 'renditions');
+  const encodedPicture = parse(resultSchemas.derive, result, 'renditions');
   checkFacts(encodedPicture.facts, request.limits);
   const plan = planRenditions(encodedPicture.facts, request.presets);
   assertValid(
@@ -211,7 +217,7 @@ function hasJpegMarkers(jpeg: Buffer): boolean {
 }
 
 function readTrials({ request }: Task<'tryPresets'>, result: unknown): TaskResult<'tryPresets'> {
-  const triedPresets = parse(results.tryPresets, result, 'preset trials');
+  const triedPresets = parse(resultSchemas.tryPresets, result, 'preset trials');
   checkFacts(triedPresets.facts, request.limits);
   assertValid(
     triedPresets.results.length === request.presets.length,
@@ -223,7 +229,7 @@ function readTrials({ request }: Task<'tryPresets'>, result: unknown): TaskResul
 }
 
 function readMatch({ request }: Task<'matchRenditions'>, result: unknown): TaskResult<'matchRenditions'> {
-  const match = parse(results.matchRenditions, result, 'a rendition match');
+  const match = parse(resultSchemas.matchRenditions, result, 'a rendition match');
   const isRequested =
     match.verdict !== 'different' || request.pairs.some(({ preset }) => preset === match.preset);
   assertValid(isRequested, 'a match for a preset that was not requested');
@@ -231,7 +237,7 @@ function readMatch({ request }: Task<'matchRenditions'>, result: unknown): TaskR
 }
 
 function checkTrial(
-  trial: z.output<typeof rendition> | undefined,
+  trial: z.output<typeof renditionSchema> | undefined,
   preset: Preset,
   facts: PictureFacts,
 ): void {

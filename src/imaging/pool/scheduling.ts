@@ -21,7 +21,7 @@ export interface FairQueue<Item extends SchedulingKey> {
   clear(): Item[];
 }
 
-interface Entry<Item> {
+interface QueueEntry<Item> {
   readonly item: Item;
   readonly startTag: number;
 }
@@ -33,14 +33,14 @@ interface Entry<Item> {
  * claimed job, a probe or a search would otherwise wait for all earlier requests from other tenants.
  */
 export function makeFairQueue<Item extends SchedulingKey>(): FairQueue<Item> {
-  const entries: Entry<Item>[] = [];
+  const entries: QueueEntry<Item>[] = [];
 
   function nextStartTag({ priority, tenant }: SchedulingKey): number {
-    const hasSamePriority = ({ item }: Entry<Item>) => item.priority === priority;
-    const first = entries.find(hasSamePriority)?.startTag ?? 1;
+    const hasSamePriority = ({ item }: QueueEntry<Item>) => item.priority === priority;
+    const firstTag = entries.find(hasSamePriority)?.startTag ?? 1;
     const lastTenantTag =
       entries.findLast((entry) => hasSamePriority(entry) && entry.item.tenant === tenant)?.startTag ?? 0;
-    return Math.max(lastTenantTag + 1, first);
+    return Math.max(lastTenantTag + 1, firstTag);
   }
 
   function removeAt(index: number): Item | undefined {
@@ -66,7 +66,10 @@ export function makeFairQueue<Item extends SchedulingKey>(): FairQueue<Item> {
   };
 }
 
-/** Tenants that are limited to one worker per group, because one of their recent files crashed a child. */
+/**
+ * Tenants that are limited to one worker per group, because one of their recent files exceeded a limit or crashed a
+ * child.
+ */
 export interface ThrottledTenants {
   /** Records that one of this tenant's files exceeded a limit or crashed a child. */
   throttle(tenant: TenantKey): void;
@@ -74,8 +77,9 @@ export interface ThrottledTenants {
 }
 
 /**
- * How long a tenant stays throttled. This is long enough for both attempts at each harmful file in a batch, but short
- * enough that a tenant with a single harmful file soon returns to full speed.
+ * How long a tenant stays throttled. A job decodes a harmful file twice before it fails. The period is long enough to
+ * cover both attempts for each harmful file in a batch, but short enough that a tenant with a single harmful file soon
+ * returns to full speed.
  */
 const throttleMs = 60_000;
 
@@ -88,7 +92,8 @@ export function makeThrottledTenants(now: () => number = () => performance.now()
   return {
     throttle(tenant) {
       // Removing expired entries here limits the map to the tenants throttled within the last minute.
-      for (const [otherTenant, end] of throttledUntil) if (end <= now()) throttledUntil.delete(otherTenant);
+      for (const [otherTenant, endTime] of throttledUntil)
+        if (endTime <= now()) throttledUntil.delete(otherTenant);
       throttledUntil.set(tenant, now() + throttleMs);
     },
     isThrottled: (tenant) => (throttledUntil.get(tenant) ?? 0) > now(),

@@ -52,7 +52,7 @@ export const handlers: Handlers = {
 /** Reads each pair only when it is needed, so that only one pair is in memory at a time. */
 function* readPairs(pairs: readonly RenditionPair[]): Generator<EncodedPair> {
   for (const { path, storedPath, ...pair } of pairs) {
-    yield { ...pair, current: readFileSync(path), stored: readFileSync(storedPath) };
+    yield { ...pair, newBytes: readFileSync(path), storedBytes: readFileSync(storedPath) };
   }
 }
 
@@ -64,7 +64,8 @@ interface Response {
 /** Performs the parent's tasks until the parent kills the child or exits. */
 export function serve(implementation: Handlers): void {
   dropAddonPermission();
-  // Ctrl-C signals the whole process group. The parent first finishes its work, and then kills its children.
+  // These signals are ignored, because Ctrl-C also signals the parent, which finishes its work and then kills its
+  // children.
   process.on('SIGINT', () => undefined);
   process.on('SIGTERM', () => undefined);
   const channel = new Socket({ fd: channelFd, readable: true, writable: true });
@@ -139,7 +140,7 @@ function isReportable(code: string): code is ReportableCode {
   return (reportableCodes as readonly string[]).includes(code);
 }
 
-/** Makes a message short and printable, as the parent requires. It may quote bytes from the file. */
+/** Makes a message short and printable, as the parent requires. The message may quote bytes from the file. */
 function toPrintable(message: string): string {
   return message.replaceAll(/\p{Cc}+/gu, ' ').slice(0, maxErrorLength);
 }

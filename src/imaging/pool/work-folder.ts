@@ -29,7 +29,7 @@ export interface PlacedTask<Kind extends TaskKind> {
 /** A folder that no process has touched for this long was left behind by a crash. */
 const abandonedMs = 24 * 3_600_000;
 
-/** Error codes of `link` after which copying may succeed: hard links are not supported, or not for this file. */
+/** Error codes of `link` after which copying may succeed, because hard links are not supported or not allowed. */
 const copyFallbackCodes = ['EXDEV', 'EPERM', 'EACCES', 'EMLINK', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS'];
 
 /** Returns a work folder below `root`, without creating it. Inputs are hard-linked if possible, otherwise copied. */
@@ -73,8 +73,8 @@ export function makeWorkFolder(root: string): WorkFolder {
 }
 
 /**
- * Removes work folders below `root` that a crash left behind: all folders if `isOnlyProcess`, otherwise those that were
- * not touched for a day.
+ * Removes work folders below `root` that a crash left behind: all folders if `isOnlyProcess`, otherwise those that have
+ * not been touched for a day.
  */
 export function sweepWorkFolders(root: string, isOnlyProcess: boolean): void {
   ignoreErrors(() => {

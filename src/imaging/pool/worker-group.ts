@@ -110,7 +110,8 @@ export function makeWorkerGroup<Kinds extends TaskKind>(options: WorkerGroupOpti
   function endTask(queuedTask: QueuedTask, settle: () => void): void {
     runningTasks.delete(queuedTask);
     settle();
-    // When the worker became idle, this task still counted as running, so a throttled tenant's next task had to wait.
+    // Dispatches again, because this task still counted as running when the worker became idle. A throttled tenant's
+    // next task therefore had to wait.
     dispatch();
   }
 
@@ -164,7 +165,8 @@ const watchdogPeriodMs = 100;
 
 /**
  * Calls `check` periodically while at least one task is queued or running. Its timer also keeps the parent process
- * alive for this long. Idle children do not keep it alive, so a finished program can exit without closing the pool.
+ * alive during that time. Idle children do not keep the parent alive, so a finished program can exit without closing
+ * the pool.
  */
 function makeWatchdog(check: () => void): { acquire(): void; release(): void } {
   let userCount = 0;

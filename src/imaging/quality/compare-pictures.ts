@@ -26,8 +26,8 @@ interface ProbedPicture {
 
 /**
  * Measures the quality of each picture in `others` against a source. Compares each pair at the size of the picture with
- * fewer pixels, at most 2048 × 2048. Both pictures are upright, on white, and resized with Lanczos. The allowed formats
- * apply only to the source, because renditions are always JPEG.
+ * fewer pixels, at most 2048 × 2048. Both pictures are first rotated upright, placed on white and resized with Lanczos.
+ * The allowed formats apply only to the source, because renditions are always JPEG.
  * @throws AppError as `probe` does, or with a code of the `picture_damaged` family.
  */
 export async function comparePictures(
@@ -77,12 +77,12 @@ function commonSize(a: Size, b: Size): Size {
 /** Decodes a picture once, at a size that is large enough for all of `sizes` and for its hash. */
 async function decodeOnce({ bytes, facts }: ProbedPicture, sizes: readonly Size[]): Promise<Pixels> {
   const requiredSizes = [...sizes, descriptionSize(facts)];
-  const largest = requiredSizes.reduce((max, size) =>
+  const largestSize = requiredSizes.reduce((max, size) =>
     size.width * size.height > max.width * max.height ? size : max,
   );
-  // If the proportions differ, the size with the most pixels may be too narrow or too low for another size.
-  const isLargeEnough = requiredSizes.every((size) => isAsLargeAs(largest, size));
-  return decodePicture(bytes, facts, isLargeEnough ? largest : fitInside(facts, comparisonBox));
+  // If the proportions differ, the size with the most pixels may be narrower or shorter than another required size.
+  const isLargeEnough = requiredSizes.every((size) => isAsLargeAs(largestSize, size));
+  return decodePicture(bytes, facts, isLargeEnough ? largestSize : fitInside(facts, comparisonBox));
 }
 
 async function computeHash(pixels: Pixels, facts: PictureFacts): Promise<string> {

@@ -17,7 +17,7 @@ const comparisonBox = { width: 1200, height: 1200 };
 /**
  * Measures the rendition that each preset would produce from a picture, in the order of `presets`. The quality is the
  * SSIM between the picture, scaled down to at most 1200 × 1200 pixels, and the rendition, enlarged to the same size
- * with Lanczos. It shows how much detail a viewer would lose.
+ * with Lanczos. A low quality means that a viewer would lose much detail.
  * @throws AppError as `probe` does, or with a code of the `picture_damaged` family.
  */
 export async function tryPresets(
@@ -28,29 +28,29 @@ export async function tryPresets(
   const facts = await probe(bytes, limits);
   const plan = planRenditions(facts, presets);
   const comparisonSize = fitInside(facts, comparisonBox);
-  const largest = plan[0]?.size ?? comparisonSize;
+  const largestSize = plan[0]?.size ?? comparisonSize;
   const base = await decodePicture(
     bytes,
     facts,
-    largest.width > comparisonSize.width ? largest : comparisonSize,
+    largestSize.width > comparisonSize.width ? largestSize : comparisonSize,
   );
   const original = await resizeTo(base, comparisonSize);
-  const luma = toLuma(original.data);
-  const { encoded } = await makeRenditions(base, plan);
+  const originalLuma = toLuma(original.data);
+  const { encodedRenditions } = await makeRenditions(base, plan);
   const results = new Map<Preset, PresetTrial>();
-  for (const rendition of await encoded) {
-    results.set(rendition.preset, await measureRendition(rendition, luma, original));
+  for (const rendition of await encodedRenditions) {
+    results.set(rendition.preset, await measureRendition(rendition, originalLuma, original));
   }
   return { facts, results: presets.flatMap((preset) => results.get(preset) ?? []) };
 }
 
 async function measureRendition(
   { preset, width, height, jpeg }: EncodedRendition,
-  luma: Float32Array,
+  originalLuma: Float32Array,
   original: Pixels,
 ): Promise<PresetTrial> {
   const decodedPixels = await decodeTo(openPicture(jpeg, 'jpeg'), { width, height });
   const enlargedPixels = await resizeTo(decodedPixels, { width: original.width, height: original.height });
-  const quality = computeSsim(luma, toLuma(enlargedPixels.data), original);
+  const quality = computeSsim(originalLuma, toLuma(enlargedPixels.data), original);
   return { preset: preset.name, width, height, bytes: jpeg.length, quality: Math.max(0, quality) };
 }

@@ -15,8 +15,8 @@ interface Span {
  * than the computation itself.
  */
 export function scaleArea(pixels: Pixels, area: Rectangle, size: Size): Pixels {
-  const rows = averageColumns(pixels, area, computeSpans(area.width, size.width));
-  return { ...size, data: averageRows(rows, size.width, computeSpans(area.height, size.height)) };
+  const rows = averageHorizontally(pixels, area, computeSpans(area.width, size.width));
+  return { ...size, data: averageVertically(rows, size.width, computeSpans(area.height, size.height)) };
 }
 
 /** Scales the whole picture to exactly `size`. */
@@ -53,7 +53,7 @@ function acquireRows(length: number): Float32Array {
 }
 
 /** Averages each row of the area horizontally. */
-function averageColumns({ data, width }: Pixels, area: Rectangle, spans: readonly Span[]): Float32Array {
+function averageHorizontally({ data, width }: Pixels, area: Rectangle, spans: readonly Span[]): Float32Array {
   const result = acquireRows(area.height * spans.length * 3);
   const innerWeight = spans.length / area.width;
   let target = 0;
@@ -81,7 +81,7 @@ function averageColumns({ data, width }: Pixels, area: Rectangle, spans: readonl
 }
 
 /** Averages the rows vertically, and rounds to bytes. */
-function averageRows(rows: Float32Array, width: number, spans: readonly Span[]): Buffer {
+function averageVertically(rows: Float32Array, width: number, spans: readonly Span[]): Buffer {
   const length = width * 3;
   const result = Buffer.alloc(spans.length * length);
   const innerWeight = spans.length / (rows.length / length);

@@ -2,8 +2,8 @@ import type { Fingerprint } from '../../model/fingerprint.ts';
 
 /** Result of comparing the thumbnails of two pictures. */
 export interface ThumbnailVerdict {
-  /** Whether both show the same picture. A product in a different colour is not the same. */
-  readonly same: boolean;
+  /** Whether both thumbnails show the same picture. It is false if a product has a different colour. */
+  readonly isSamePicture: boolean;
   /** Mean colour difference ΔE*ab (CIE 1976) after fitting the exposure. 2.3 is just noticeable. */
   readonly difference: number;
   /** The reason, as a short clause. */
@@ -18,7 +18,9 @@ const bounds = {
   /** Ratio of the two aspect ratios. It may exceed 1, because the sides of small copies are rounded to whole pixels. */
   aspect: 1.03,
   meanDifference: 3,
-  /** Chroma difference (a*, b*): the 99th percentile, and the maximum, because coloured details are small. */
+  /**
+   * Chroma difference (a*, b*): the 99th percentile and the maximum. Only the maximum reveals a small coloured detail.
+   */
   chroma99: 8,
   maxChroma: 18,
   /** Difference in L*: the 99th percentile. */
@@ -29,8 +31,8 @@ const bounds = {
  * Decides from the colours of their thumbnails whether two pictures are near-duplicates. Hashes find the candidates;
  * this check decides which of them are reported. It never decides whether renditions are reused, because thumbnails do
  * not show small print or slight changes of shade. It compensates for a change in exposure (a factor and an offset for
- * L*, a factor for chroma). It rejects a product in a different colour, including a product with only a small coloured
- * detail. The bounds were tuned on photographs of products in several colours.
+ * L*, a factor for chroma). It rejects a picture in which the product, or a small detail of it, has a different colour.
+ * The bounds were tuned on photographs of products in several colours.
  */
 export function compareThumbnails(a: Fingerprint, b: Fingerprint): ThumbnailVerdict {
   // The exposure is always fitted in the same direction, so that the order of the arguments does not matter.
@@ -39,7 +41,11 @@ export function compareThumbnails(a: Fingerprint, b: Fingerprint): ThumbnailVerd
   const residuals = computeResiduals(fitExposure(decodeThumbnail(from), target), target);
   const difference = residuals.mean;
   const reason = describeDifference(Math.max(a.aspect / b.aspect, b.aspect / a.aspect), residuals);
-  return { same: reason === undefined, difference, reason: reason ?? 'the same colours in the same places' };
+  return {
+    isSamePicture: reason === undefined,
+    difference,
+    reason: reason ?? 'the same colours in the same places',
+  };
 }
 
 function describeDifference(aspectRatio: number, residuals: Residuals): string | undefined {
@@ -94,13 +100,13 @@ function computeResiduals(a: Float64Array, b: Float64Array): Residuals {
     );
   }
   const mean = average(chroma.map((value, pixel) => Math.hypot(value, lightness[pixel] ?? 0)));
-  const percentile = Math.floor(count * 0.99);
+  const percentileIndex = Math.floor(count * 0.99);
   const sortedChroma = chroma.toSorted();
   return {
     mean,
-    chroma99: sortedChroma[percentile] ?? 0,
+    chroma99: sortedChroma[percentileIndex] ?? 0,
     maxChroma: sortedChroma.at(-1) ?? 0,
-    lightness99: lightness.toSorted()[percentile] ?? 0,
+    lightness99: lightness.toSorted()[percentileIndex] ?? 0,
   };
 }
 

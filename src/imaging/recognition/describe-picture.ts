@@ -13,11 +13,11 @@ export interface Description {
   readonly embedding: Embedding;
 }
 
-/** Pictures are scaled down to this box before they are described, regardless of the presets. */
+/** Pictures are scaled down to fit inside this box before they are described, regardless of the presets. */
 const descriptionBox = { width: 400, height: 400 };
 /**
- * Pictures are first decoded to fit inside this box. It matches the usual base rendition, so that stored pictures and
- * query pictures are processed alike.
+ * Pictures are first decoded to fit inside this box. It matches the usual largest rendition, so that stored pictures
+ * and query pictures are processed alike.
  */
 const decodeBox = { width: 1200, height: 1200 };
 

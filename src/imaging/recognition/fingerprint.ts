@@ -11,17 +11,17 @@ const minSide = 5;
 /**
  * Computes the fingerprint of a picture from its pixels, or from a smaller version of the whole picture
  * (`descriptionSize`).
- * @param original size of the picture itself, which determines the aspect ratio.
+ * @param originalSize size of the picture itself, which determines the aspect ratio.
  */
-export function computeFingerprint(pixels: Pixels, original: Size = pixels): Fingerprint {
+export function computeFingerprint(pixels: Pixels, originalSize: Size = pixels): Fingerprint {
   const scaledPixels = scalePicture(pixels, { width: hashSide, height: hashSide });
   const { hash, quality } = computePerceptualHash(toLuma(scaledPixels.data));
-  const isTiny = Math.min(original.width, original.height) < minSide;
+  const isTiny = Math.min(originalSize.width, originalSize.height) < minSide;
   return {
     version: fingerprintVersion,
     hash,
     quality: isTiny ? 0 : quality,
-    aspect: original.width / original.height,
+    aspect: originalSize.width / originalSize.height,
     thumbnail: makeThumbnail(toLab(scaledPixels.data)).toString('base64'),
   };
 }

@@ -1,13 +1,13 @@
 /** Width and height of the luma from which a hash is computed. */
 export const hashSide = 64;
 
-const frequencies = 16;
+const frequencyCount = 16;
 /** In a picture without structure, smaller coefficients are only rounding noise. */
 const maxNoise = 1e-3;
 /**
  * Row i contains the cosine of frequency i + 1. Frequency 0, the mean, is omitted because it depends on the exposure.
  */
-const cosines = Float64Array.from({ length: frequencies * hashSide }, (_, index) => {
+const cosines = Float64Array.from({ length: frequencyCount * hashSide }, (_, index) => {
   const frequency = Math.floor(index / hashSide) + 1;
   const position = index % hashSide;
   return Math.sqrt(2 / hashSide) * Math.cos((Math.PI / 2 / hashSide) * frequency * (2 * position + 1));
@@ -20,28 +20,28 @@ export interface PerceptualHash {
 }
 
 /**
- * Computes the 256-bit hash of 64 × 64 luma: the discrete cosine transform at frequencies 1 to 16 in both directions,
- * and one bit per coefficient, set if the coefficient is above the median.
- * Source: PDQ, "The TMK+PDQF Video-Hashing Algorithm and the PDQ Image-Hashing Algorithm", Facebook 2019. The hash
- * is not bit-compatible with other implementations, because the downscaling and the bit order are different.
+ * Computes the 256-bit hash of 64 × 64 luma values: the discrete cosine transform at frequencies 1 to 16 in both
+ * directions, and one bit per coefficient, set if the coefficient is above the median.
+ * Source: PDQ, "The TMK+PDQF Video-Hashing Algorithm and the PDQ Image-Hashing Algorithm", Facebook 2019. The hash is
+ * not bit-compatible with other implementations, because the downscaling and the bit order are different.
  */
 export function computePerceptualHash(luma: Float32Array): PerceptualHash {
   return { hash: toHex(toBits(computeCoefficients(luma))), quality: computeQuality(luma) };
 }
 
 function computeCoefficients(luma: Float32Array): Float64Array {
-  // Transforms the rows into a 16 × 64 intermediate result, and then the columns of that result.
-  const intermediate = new Float64Array(frequencies * hashSide);
+  // First transforms the rows, which yields a 16 × 64 intermediate result. Then transforms the columns of that result.
+  const intermediate = new Float64Array(frequencyCount * hashSide);
   for (let row = 0; row < hashSide; row++) {
-    for (let u = 0; u < frequencies; u++) {
+    for (let u = 0; u < frequencyCount; u++) {
       let sum = 0;
       for (let x = 0; x < hashSide; x++)
         sum += (cosines[u * hashSide + x] ?? 0) * (luma[row * hashSide + x] ?? 0);
       intermediate[u * hashSide + row] = sum;
     }
   }
-  return Float64Array.from({ length: frequencies * frequencies }, (_, index) => {
-    const [v, u] = [Math.floor(index / frequencies), index % frequencies];
+  return Float64Array.from({ length: frequencyCount * frequencyCount }, (_, index) => {
+    const [v, u] = [Math.floor(index / frequencyCount), index % frequencyCount];
     let sum = 0;
     for (let y = 0; y < hashSide; y++)
       sum += (cosines[v * hashSide + y] ?? 0) * (intermediate[u * hashSide + y] ?? 0);
@@ -63,7 +63,7 @@ function toHex(bits: readonly boolean[]): string {
   return hex;
 }
 
-/** Returns PDQ's quality: the sum of the differences between adjacent pixels in whole percent, ÷ 90, at most 100. */
+/** Returns PDQ's quality: the sum of the differences between adjacent pixels, in whole percent, ÷ 90; at most 100. */
 function computeQuality(luma: Float32Array): number {
   let sum = 0;
   const difference = (from: number, to: number) =>

@@ -27,9 +27,9 @@ export interface DerivationResult extends Description {
 }
 
 /**
- * Runs the pipeline. Decodes the picture once, at the size of the largest rendition, and derives everything else from
- * those pixels. Computes the description while the renditions are being encoded. Decodes a second time only if all
- * presets are too small for a description.
+ * Derives the renditions and the description of a picture. Decodes the picture once, at the size of the largest
+ * rendition, and derives everything else from those pixels. Computes the description while the renditions are being
+ * encoded. Decodes a second time only if all presets are too small for a description.
  * @throws AppError as `probe` does, or with a code of the `picture_damaged` family if the pixels cannot be decoded.
  */
 export async function deriveRenditions(
@@ -40,9 +40,9 @@ export async function deriveRenditions(
   const facts = await probe(bytes, limits);
   const plan = planRenditions(facts, presets);
   const base = await decodePicture(bytes, facts, plan[0]?.size ?? fitInside(facts, facts));
-  const { pixels, encoded } = await makeRenditions(base, plan);
+  const { pixels, encodedRenditions } = await makeRenditions(base, plan);
   const [renditions, description] = await Promise.all([
-    encoded,
+    encodedRenditions,
     resizeForDescription([base, ...pixels], facts)
       .then((resized) => resized ?? decodeForDescription(bytes, facts))
       .then((resized) => describePixels(resized, facts)),
@@ -54,7 +54,7 @@ export async function deriveRenditions(
 export interface PendingRenditions {
   /** Resized pixels, in the order of the plan. */
   readonly pixels: readonly Pixels[];
-  readonly encoded: Promise<readonly EncodedRendition[]>;
+  readonly encodedRenditions: Promise<readonly EncodedRendition[]>;
 }
 
 /** Makes the planned renditions from the decoded base. Encodes each rendition while the next one is being resized. */
@@ -69,5 +69,5 @@ export async function makeRenditions(
     pixels.push(resized);
     encodings.push(encodeJpeg(resized, preset.quality).then((jpeg) => ({ preset, ...size, jpeg })));
   }
-  return { pixels, encoded: Promise.all(encodings) };
+  return { pixels, encodedRenditions: Promise.all(encodings) };
 }

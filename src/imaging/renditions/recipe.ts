@@ -9,7 +9,8 @@ const sharpVersion = installedLibraryVersion();
 
 /**
  * Returns a hash that identifies how a rendition is made: 10 hex digits, computed from the pipeline version, the image
- * library version and the preset's options, but not its name. The same original and recipe always yield the same bytes.
+ * library version and the preset's options (excluding its name). The same original and recipe always yield the same
+ * bytes.
  */
 export function recipeHash(preset: Preset): string {
   const options = [preset.width, preset.height, preset.quality, 'jpeg'];

@@ -11,27 +11,29 @@ export interface PlannedRendition {
 }
 
 /**
- * Plans a picture's renditions, largest first. The picture is decoded at the size of the first, the base. All sizes
- * have the picture's proportions, so the base is at least as wide and as high as every other rendition.
+ * Plans a picture's renditions, largest first. The picture is decoded at the size of the first rendition, which is
+ * called the base. All sizes have the picture's proportions, so the base is at least as wide and as high as every other
+ * rendition.
  */
 export function planRenditions(source: Size, presets: readonly Preset[]): readonly PlannedRendition[] {
-  const sortedEntries = presets
+  const sortedRenditions = presets
     .map((preset) => ({ preset, size: fitInside(source, preset) }))
     .sort((a, b) => b.size.width * b.size.height - a.size.width * a.size.height);
-  return sortedEntries.map(({ preset, size }, index) => {
-    const largerSizes = sortedEntries.slice(0, index).map((entry) => entry.size);
+  return sortedRenditions.map(({ preset, size }, index) => {
+    const largerSizes = sortedRenditions.slice(0, index).map((rendition) => rendition.size);
     return { preset, size, sourceIndex: smallestSourceIndex(largerSizes, size) };
   });
 }
 
 /**
- * Returns the index of the smallest rendition that has the same size or is at least twice as large; otherwise the index
- * of the base. A smaller factor would blur the picture, because several small resizes lose more detail than one large
- * resize.
+ * Returns the index of the smallest rendition that has the same size or is at least twice as large. If there is none,
+ * returns the index of the base. A smaller factor would blur the picture, because several small resizes lose more
+ * detail than one large resize.
  */
 function smallestSourceIndex(largerSizes: readonly Size[], size: Size): number {
   const index = largerSizes.findLastIndex(
-    (other) => (other.width === size.width && other.height === size.height) || isAsLargeAs(other, size, 2),
+    (larger) =>
+      (larger.width === size.width && larger.height === size.height) || isAsLargeAs(larger, size, 2),
   );
   return Math.max(index, 0);
 }

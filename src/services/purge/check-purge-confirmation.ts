@@ -15,7 +15,7 @@ interface Dependencies {
 interface PurgeRequest {
   /** Which images to purge: those without references, or those that are deleted. */
   readonly scope: 'unused' | 'deleted';
-  /** The tokens in the request. All of them must match. */
+  /** The tokens in the request. All of them must match the configured token. */
   readonly tokens: readonly string[];
 }
 

@@ -21,13 +21,14 @@ export interface PurgeDeletedOptions {
   readonly days: number;
 }
 
-/** What a purge of deleted images removed, or what it would remove if it is a dry run. */
+/** Report of a purge of deleted images: what it removed or, in a dry run, what a purge would remove. */
 export interface PurgeDeletedReport extends PurgeTally {
   readonly dryRun: boolean;
+  /** Images that were deleted before this time are purged. */
   readonly cutoff: Date;
   /** Renditions created before the cutoff, including those of images that are not deleted. */
   readonly renditionsFound: number;
-  /** The renditions among these whose image was deleted before the cutoff. */
+  /** Renditions of the images that were deleted before the cutoff. */
   readonly renditionsToDelete: number;
   readonly imagesToDelete: number;
   /** Bytes that the purge would free, calculated before it starts. */
@@ -37,7 +38,7 @@ export interface PurgeDeletedReport extends PurgeTally {
 }
 
 /**
- * Permanently removes images that were deleted long enough ago, and those of their files that no other image uses.
+ * Permanently removes images that were deleted long enough ago, together with the files that no other image uses.
  * @throws {AppError} `purge_refused` if confirmation is required but missing.
  */
 export type PurgeDeleted = (principal: Principal, purge: PurgeDeletedOptions) => Promise<PurgeDeletedReport>;
@@ -55,12 +56,12 @@ export function makePurgeDeleted({
   return async (principal, { dryRun, confirmTokens = [], days }) => {
     if (!dryRun) checkPurgeConfirmation(principal, { scope: 'deleted', tokens: confirmTokens });
     const { tenantId } = principal;
-    const { images, bytes, ...figures } = await purging.summarizeDeleted(tenantId, days);
-    const plan = { dryRun, ...figures, imagesToDelete: images, bytesToDelete: bytes };
+    const { images, bytes, cutoff, ...renditionCounts } = await purging.summarizeDeleted(tenantId, days);
+    const plan = { dryRun, cutoff, ...renditionCounts, imagesToDelete: images, bytesToDelete: bytes };
     if (dryRun) return { ...plan, images: 0, renditions: 0, files: 0, bytes: 0, errors: [], remaining: 0 };
     const { isComplete, ...tally } = await removeImages(
-      (after) => purging.listDeleted(tenantId, figures.cutoff, { limit: pageSize, after }),
-      { deletedBefore: figures.cutoff },
+      (after) => purging.listDeleted(tenantId, cutoff, { limit: pageSize, after }),
+      { deletedBefore: cutoff },
     );
     logger.info(
       { ...tally, days, ...callerFields(principal) },

@@ -26,10 +26,10 @@ export interface PurgeUnusedOptions {
   readonly minAgeDays: number;
 }
 
-/** What a purge of unused images removed, or what it would remove if it is a dry run. */
+/** Report of a purge of unused images: what it removed or, in a dry run, what a purge would remove. */
 export interface PurgeUnusedReport extends PurgeTally {
   readonly dryRun: boolean;
-  /** At most 1,000. */
+  /** The images that may be purged; at most 1,000 of them. */
   readonly candidates: readonly PurgeCandidate[];
   readonly candidatesTotal: number;
   /**
@@ -42,9 +42,9 @@ export interface PurgeUnusedReport extends PurgeTally {
 }
 
 /**
- * Permanently removes completed and failed images that have no references, and their files. Skips images that are being
- * processed and imports without an original, which have no files. Checks each image again in the transaction that
- * removes it.
+ * Permanently removes completed and failed images without references, together with their files. Skips images that are
+ * still being processed. Also skips imported images without an original, because they have no files. Checks each image
+ * again in the transaction that removes it.
  * @throws {AppError} `purge_refused` if the purge is not confirmed; `tenant_not_found`.
  */
 export type PurgeUnused = (principal: Principal, purge: PurgeUnusedOptions) => Promise<PurgeUnusedReport>;

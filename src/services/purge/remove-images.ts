@@ -30,8 +30,8 @@ const timeLimitMs = 45_000;
 const maxErrors = 100;
 
 /**
- * Removes images: first the rows, in a transaction that checks the reason again, then the files that are no longer in
- * use. Reports failures and continues with the next image.
+ * Removes images: first the rows, in a transaction that checks again whether `reason` applies, then the files that are
+ * no longer in use. Reports failures and continues with the next image.
  */
 export type RemoveImages = (nextPage: NextPage, reason: PurgeReason) => Promise<Removal>;
 
@@ -40,15 +40,15 @@ export function makeRemoveImages(deps: Dependencies): RemoveImages {
   return async (nextPage, reason) => {
     const deadline = performance.now() + timeLimitMs;
     const tally = { images: 0, renditions: 0, files: 0, bytes: 0, errors: [] as string[] };
-    let last: PurgeCandidate | undefined;
+    let lastCandidate: PurgeCandidate | undefined;
     for (;;) {
-      const page = await nextPage(last);
+      const page = await nextPage(lastCandidate);
       if (page.length === 0) return { ...tally, isComplete: true };
       for (const candidate of page) {
         if (performance.now() > deadline) return { ...tally, isComplete: false };
         await removeImage(deps, candidate, reason, tally);
       }
-      last = page.at(-1);
+      lastCandidate = page.at(-1);
     }
   };
 }
@@ -74,8 +74,8 @@ async function removeImage(
 }
 
 /**
- * Removes a file that is no longer used. Holds the lock on its content, so that an upload cannot record it at the same
- * time.
+ * Removes a file that is no longer used. Holds the lock on the file's content, so that an upload cannot record the file
+ * at the same time.
  */
 async function removeFile(deps: Dependencies, { key, bytes }: RemovedFile, tally: Tally): Promise<void> {
   const file = parseKey(key);

@@ -8,7 +8,9 @@ interface Dependencies {
   readonly logger: Logger;
 }
 
-/** Removes expired rows: finished jobs, imports and their images that never received an original, and empty tenants. */
+/**
+ * Removes the rows of finished jobs, imports, imported images without an original, and empty tenants once they expire.
+ */
 export interface ExpiredRowSweeps {
   jobs(): Promise<void>;
   imports(): Promise<void>;

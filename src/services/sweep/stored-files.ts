@@ -7,18 +7,23 @@ import type { Storage, StoredFile } from '../../storage/storage.ts';
 
 // This module compares rows with stored files in both directions: it finds files without rows, and rows without files.
 
-/** Safety limit: a fraction of all items, between 0 and 1, and a number of items. */
+/** The most items that a sweep may change: a fraction of all items, between 0 and 1, and a number of items. */
 type SweepLimit = Config['storage']['sweepLimit'];
 
-/** The fraction is only checked above this number of suspects, because in a small store, a single file can exceed it. */
+/**
+ * Up to this number of suspects, the fraction is not checked, because one file may be a large fraction of a small
+ * store.
+ */
 const minSuspectsForFraction = 20;
 
 /**
- * Whether so many items look wrong that the cause is probably elsewhere, such as an older database that was restored or
- * storage that is not mounted. Acting on these items could then destroy data.
+ * Returns whether so many items look wrong that the cause is probably elsewhere, such as an older database that was
+ * restored or storage that is not mounted. Acting on these items could then destroy data.
  */
-function exceedsLimit({ fraction, count }: SweepLimit, suspects: number, total: number): boolean {
-  return suspects > count || (suspects > minSuspectsForFraction && suspects / total > fraction);
+function exceedsLimit({ fraction, count }: SweepLimit, suspectCount: number, totalCount: number): boolean {
+  return (
+    suspectCount > count || (suspectCount > minSuspectsForFraction && suspectCount / totalCount > fraction)
+  );
 }
 
 /** Number of files or rows per query. */
@@ -37,15 +42,16 @@ export interface OrphanReport {
   readonly orphans: number;
   readonly removed: number;
   /** Whether the safety limit was exceeded, so that nothing was removed. */
-  readonly stopped: boolean;
+  readonly hasExceededLimit: boolean;
 }
 
 /** Minimum age of a file to remove. A younger file may belong to an upload that has not been recorded yet. */
 const minAgeMs = 24 * 3_600_000;
 
 /**
- * Removes orphaned files: files that no row refers to. A process that crashes between storing a file and committing its
- * row leaves such a file behind. Removes nothing if the number of orphaned files exceeds the safety limit.
+ * Removes orphaned files, which are files that no row refers to. A process leaves an orphaned file behind if it crashes
+ * after storing a file and before committing the row. Removes nothing if the number of orphaned files exceeds the
+ * safety limit.
  */
 export type SweepOrphans = (now?: Date) => Promise<OrphanReport>;
 
@@ -53,36 +59,36 @@ export type SweepOrphans = (now?: Date) => Promise<OrphanReport>;
 export function makeSweepOrphans(deps: OrphanDependencies): SweepOrphans {
   const { sweepLimit, logger } = deps;
   return async (now = new Date()) => {
-    const { files, orphans } = await findOrphans(deps, new Date(now.getTime() - minAgeMs));
-    const stopped = exceedsLimit(sweepLimit, orphans.length, files);
-    if (stopped) {
-      const percent = ((100 * orphans.length) / files).toFixed(1);
+    const { fileCount, orphans } = await findOrphans(deps, new Date(now.getTime() - minAgeMs));
+    const hasExceededLimit = exceedsLimit(sweepLimit, orphans.length, fileCount);
+    if (hasExceededLimit) {
+      const percent = ((100 * orphans.length) / fileCount).toFixed(1);
       logger.error(
-        { files, orphans: orphans.length },
-        `${orphans.length} of ${files} stored files (${percent} %) look orphaned, more than ORPHAN_BRAKE allows; nothing was removed. Was an older database restored?`,
+        { files: fileCount, orphans: orphans.length },
+        `${orphans.length} of ${fileCount} stored files (${percent} %) look orphaned, more than ORPHAN_BRAKE allows; nothing was removed. Was an older database restored?`,
       );
-      return { files, orphans: orphans.length, removed: 0, stopped };
+      return { files: fileCount, orphans: orphans.length, removed: 0, hasExceededLimit };
     }
     const removed = await removeAll(deps, orphans);
     if (removed > 0) logger.info({ removed }, `orphaned files removed: ${removed}`);
-    return { files, orphans: orphans.length, removed, stopped };
+    return { files: fileCount, orphans: orphans.length, removed, hasExceededLimit };
   };
 }
 
 async function findOrphans(
   { storedFiles, storage }: OrphanDependencies,
   olderThan: Date,
-): Promise<{ files: number; orphans: ContentFile[] }> {
+): Promise<{ fileCount: number; orphans: ContentFile[] }> {
   const orphans: ContentFile[] = [];
-  let files = 0;
+  let fileCount = 0;
   for await (const page of collectPages(storage.list())) {
-    files += page.length;
+    fileCount += page.length;
     const oldFiles = page
       .filter(({ modifiedAt }) => modifiedAt < olderThan)
       .flatMap(({ key }) => parseKey(key) ?? []);
     orphans.push(...(await storedFiles.listUnused(oldFiles)));
   }
-  return { files, orphans };
+  return { fileCount, orphans };
 }
 
 async function removeAll(
@@ -119,7 +125,7 @@ interface OriginalDependencies {
  * Finds images whose original is missing or has a different size than recorded. Marks the images as damaged and logs
  * them, but never removes them, because uploading the picture again or restoring the file repairs an image. Marks
  * nothing if the number of images exceeds the safety limit.
- * @returns the number of images that were not marked before
+ * @returns the number of images that were found to be damaged and had not been marked before
  */
 export type FindMissingOriginals = () => Promise<number>;
 
@@ -134,19 +140,19 @@ interface DamagedImage {
 export function makeFindMissingOriginals(deps: OriginalDependencies): FindMissingOriginals {
   const { images, sweepLimit, logger } = deps;
   return async () => {
-    const { checked, damaged } = await findNewlyDamaged(deps);
-    if (exceedsLimit(sweepLimit, damaged.length, checked)) {
+    const { checkedCount, newlyDamaged } = await findNewlyDamaged(deps);
+    if (exceedsLimit(sweepLimit, newlyDamaged.length, checkedCount)) {
       logger.error(
-        { checked, missing: damaged.length },
-        `${damaged.length} of ${checked} originals look missing or changed, more than ORPHAN_BRAKE allows; no image was marked as damaged. Is storage mounted?`,
+        { checked: checkedCount, missing: newlyDamaged.length },
+        `${newlyDamaged.length} of ${checkedCount} originals look missing or changed, more than ORPHAN_BRAKE allows; no image was marked as damaged. Is storage mounted?`,
       );
-      return damaged.length;
+      return newlyDamaged.length;
     }
-    for (const { id, key, problem } of damaged) {
+    for (const { id, key, problem } of newlyDamaged) {
       await images.markDamaged(id);
       logger.error({ image: id, key }, `the original of image ${id} ${problem}; marked the image as damaged`);
     }
-    return damaged.length;
+    return newlyDamaged.length;
   };
 }
 
@@ -156,7 +162,7 @@ export function makeFindMissingOriginals(deps: OriginalDependencies): FindMissin
  */
 async function findNewlyDamaged(
   deps: OriginalDependencies,
-): Promise<{ checked: number; damaged: DamagedImage[] }> {
+): Promise<{ checkedCount: number; newlyDamaged: DamagedImage[] }> {
   const { storedFiles, storage, sweepLimit } = deps;
   const newlyDamaged: DamagedImage[] = [];
   let checkedCount = 0;
@@ -173,7 +179,7 @@ async function findNewlyDamaged(
         newlyDamaged.push({ id, key, problem: storedFile ? 'has changed in size' : 'is missing' });
     }
     if (page.length < pageSize || newlyDamaged.length > sweepLimit.count)
-      return { checked: checkedCount, damaged: newlyDamaged };
+      return { checkedCount, newlyDamaged };
   }
 }
 

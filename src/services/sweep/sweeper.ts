@@ -22,12 +22,12 @@ interface Dependencies {
   readonly logger: Logger;
 }
 
-/** Removes expired data and repairs what crashes leave behind, on a schedule. */
+/** Periodically removes expired data and repairs the damage that crashes cause. */
 export interface Sweeper {
   start(): void;
   /**
-   * Runs either the frequent passes or all passes that are due, once. Intended for short-lived processes. Never
-   * rejects.
+   * Runs each frequent pass once. With the scope `all`, also runs each exclusive pass that is due. Intended for
+   * short-lived processes. Never rejects.
    */
   runOnce(scope: 'frequent' | 'all'): Promise<void>;
   /** Stops the schedule and waits for running passes. */
@@ -39,8 +39,8 @@ interface Pass {
   /** Delay before the first run. It is less than a day, because a server may restart every night. */
   readonly firstDelayMs: number;
   readonly intervalMs: number;
-  /** Whether the pass runs in only one of several processes, because it reads all data. */
-  readonly isShared?: boolean;
+  /** Whether only one process performs the pass in each interval, because the pass reads all data. */
+  readonly isExclusive?: boolean;
   readonly run: () => Promise<unknown>;
 }
 
@@ -48,13 +48,15 @@ const second = 1_000;
 const hour = 3_600 * second;
 const day = 24 * hour;
 
-/** Passes with an interval shorter than this are frequent. They run only one query when there is nothing to do. */
+/**
+ * Passes with an interval shorter than this are frequent. Each of them runs only one query when there is nothing to do.
+ */
 const frequentThresholdMs = 60 * second;
 
 /** Maximum duration of an upload, either to this process or to the store. */
 const maxUploadDurationMs = day;
 
-const dailySchedule = { firstDelayMs: hour, intervalMs: day, isShared: true };
+const dailySchedule = { firstDelayMs: hour, intervalMs: day, isExclusive: true };
 
 /** @see Sweeper */
 export function makeSweeper(deps: Dependencies): Sweeper {
@@ -77,7 +79,7 @@ export function makeSweeper(deps: Dependencies): Sweeper {
       name: 'unfinished uploads',
       firstDelayMs: hour,
       intervalMs: hour,
-      isShared: true,
+      isExclusive: true,
       run: () => deps.storage.sweepUnfinished(maxUploadDurationMs),
     },
     { ...dailySchedule, name: 'old jobs', run: () => deps.expiredRowSweeps.jobs() },
@@ -91,9 +93,9 @@ export function makeSweeper(deps: Dependencies): Sweeper {
   const stopController = new AbortController();
   const loops: Promise<void>[] = [];
 
-  async function runPass({ name, intervalMs, isShared, run }: Pass): Promise<void> {
+  async function runPass({ name, intervalMs, isExclusive, run }: Pass): Promise<void> {
     try {
-      if (isShared && !(await deps.installation.claimSweepPass(name, intervalMs / second))) return;
+      if (isExclusive && !(await deps.installation.claimSweepPass(name, intervalMs / second))) return;
       await run();
     } catch (error) {
       deps.logger.error({ err: error }, `the sweep for ${name} failed; it will run again later`);
@@ -115,7 +117,8 @@ export function makeSweeper(deps: Dependencies): Sweeper {
     },
     async runOnce(scope) {
       for (const pass of passes) {
-        if (pass.intervalMs < frequentThresholdMs || (scope === 'all' && pass.isShared)) await runPass(pass);
+        if (pass.intervalMs < frequentThresholdMs || (scope === 'all' && pass.isExclusive))
+          await runPass(pass);
       }
     },
     async stop() {

@@ -25,11 +25,11 @@ export function makeCorrectUsage({ recounting, logger }: Dependencies): CorrectU
       for (const { id, name } of tenants) {
         lastId = id;
         // Owners are assigned first, because a file's bytes are counted for its owner.
-        const images = await recounting.repairOwners(id);
-        if (images > 0)
+        const repairedImages = await recounting.repairOwners(id);
+        if (repairedImages > 0)
           logger.error(
-            { tenant: name, images },
-            `repaired images of tenant ${name} that used a file without exactly one owner: ${images}`,
+            { tenant: name, images: repairedImages },
+            `repaired images of tenant ${name} that used a file without exactly one owner: ${repairedImages}`,
           );
         for (const drift of await recounting.correctUsage(id)) {
           correctedCount++;

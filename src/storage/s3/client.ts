@@ -4,13 +4,13 @@ import { S3Client, type S3ClientConfig } from '@aws-sdk/client-s3';
 import { assertKey } from '../keys.ts';
 import { isTimeout, StorageTimeout } from './s3-errors.ts';
 
-/** The location of the store and the timeout. */
+/** The store's location and the timeout for requests. */
 export interface S3ClientSettings {
   readonly region: string;
   /** `undefined` for AWS. */
   readonly endpoint: string | undefined;
   readonly forcePathStyle: boolean;
-  /** Maximum time to connect, to wait for a response, and between two packets, in milliseconds. */
+  /** Maximum time to connect, to wait for a response, and to wait for the next packet, in milliseconds. */
   readonly timeoutMs: number;
 }
 
@@ -37,10 +37,10 @@ export function makeS3Clients(settings: S3ClientSettings): S3Clients {
     httpsAgent: new HttpsAgent({ keepAlive: true, maxSockets }),
   };
   const connectionTimeout = timeoutMs;
-  const common = commonConfig(settings);
+  const commonConfig = makeCommonConfig(settings);
   const client = new S3Client({
-    ...common,
-    // The SDK's socket timeout would also abort a response body whose reader is slow.
+    ...commonConfig,
+    // The socket timeout is disabled, because it would also abort a response that is read slowly.
     requestHandler: {
       ...agents,
       connectionTimeout,
@@ -50,7 +50,7 @@ export function makeS3Clients(settings: S3ClientSettings): S3Clients {
     },
   });
   const uploadClient = new S3Client({
-    ...common,
+    ...commonConfig,
     credentials: client.config.credentials,
     requestHandler: { ...agents, connectionTimeout, requestTimeout: 0, socketTimeout: timeoutMs },
   });
@@ -66,7 +66,7 @@ export function makeS3Clients(settings: S3ClientSettings): S3Clients {
   };
 }
 
-function commonConfig({ region, endpoint, forcePathStyle }: S3ClientSettings): S3ClientConfig {
+function makeCommonConfig({ region, endpoint, forcePathStyle }: S3ClientSettings): S3ClientConfig {
   return {
     region,
     forcePathStyle,
@@ -82,7 +82,7 @@ function commonConfig({ region, endpoint, forcePathStyle }: S3ClientSettings): S
   };
 }
 
-/** Prevents retries after a timeout, because a request could then take several times as long as the timeout. */
+/** Prevents retries after a timeout. With retries, a request could take several times as long as the timeout. */
 function failOnTimeout(client: S3Client, timeoutMs: number): void {
   client.middlewareStack.add(
     (next) => async (args) => {

@@ -47,11 +47,11 @@ async function signUpload(
   { bytes, filename }: DirectUpload,
   seconds: number,
 ): Promise<UploadUrl> {
-  const name = filename === undefined ? undefined : encodeURIComponent(filename);
+  const encodedFilename = filename === undefined ? undefined : encodeURIComponent(filename);
   const command = new PutObjectCommand({
     ...objectName(bucket, key),
     ContentLength: bytes,
-    ...(name === undefined ? {} : { Metadata: { filename: name } }),
+    ...(encodedFilename === undefined ? {} : { Metadata: { filename: encodedFilename } }),
   });
   const expiresAt = new Date(Date.now() + seconds * 1000);
   const url = await getSignedUrl(bucket.client, command, {
@@ -61,7 +61,7 @@ async function signUpload(
   });
   const headers = {
     'Content-Length': String(bytes),
-    ...(name === undefined ? {} : { [filenameHeader]: name }),
+    ...(encodedFilename === undefined ? {} : { [filenameHeader]: encodedFilename }),
   };
   return { url, headers, expiresAt };
 }

@@ -15,8 +15,8 @@ export function statObject(bucket: Bucket, key: string): Promise<StoredFile | un
   const command = new HeadObjectCommand(objectName(bucket, key));
   return withStorageErrors(async () => {
     try {
-      const head = await bucket.client.send(command);
-      return { key, bytes: head.ContentLength ?? 0, modifiedAt: head.LastModified ?? new Date() };
+      const metadata = await bucket.client.send(command);
+      return { key, bytes: metadata.ContentLength ?? 0, modifiedAt: metadata.LastModified ?? new Date() };
     } catch (error) {
       if (httpStatus(error) !== 404) throw error;
       await assertBucketExists(bucket);
@@ -43,8 +43,8 @@ async function assertBucketExists({ client, name }: Bucket): Promise<void> {
 }
 
 /**
- * Iterates over all objects in a folder, page by page, because there may be millions. Skips objects whose key does not have
- * the syntax of a storage key.
+ * Iterates over all objects in a folder, page by page, because there may be millions. Skips objects whose key does not
+ * have the syntax of a storage key.
  * @param folder must end with a slash
  */
 export async function* listObjects(bucket: Bucket, folder: string): AsyncGenerator<StoredFile> {

@@ -11,19 +11,20 @@ import { isTransient } from './s3-errors.ts';
 /** Files larger than this are sent as multipart uploads. */
 const maxSinglePutBytes = 16 * 2 ** 20;
 
-/** Maximum number of attempts for a streamed body. The SDK only retries bodies in memory. */
+/** Maximum number of attempts for a streamed body. The SDK itself only retries requests with a body in memory. */
 const maxStreamAttempts = 3;
 
 /**
- * Uploads a file with its SHA-256, so that the store rejects corrupted data. The object is created completely or not at all.
+ * Uploads a file with its SHA-256, so that the store rejects corrupted data. The object is created completely or not at
+ * all.
  * @throws the SDK's errors
  */
-export async function putObject(bucket: Bucket, put: PutRequest): Promise<void> {
-  if (put.body.bytes > maxSinglePutBytes) return putMultipart(bucket, put);
+export async function putObject(bucket: Bucket, request: PutRequest): Promise<void> {
+  if (request.body.bytes > maxSinglePutBytes) return putMultipart(bucket, request);
   for (let attempt = 1; ; attempt++) {
-    const content = put.body.open();
+    const content = request.body.open();
     try {
-      return await putOnce(bucket, put, content);
+      return await putOnce(bucket, request, content);
     } catch (error) {
       const isStream = content instanceof Readable;
       if (!isStream || attempt === maxStreamAttempts || !isTransient(error)) throw error;
@@ -34,10 +35,10 @@ export async function putObject(bucket: Bucket, put: PutRequest): Promise<void> 
   }
 }
 
-async function putOnce(bucket: Bucket, put: PutRequest, content: Buffer | Readable): Promise<void> {
-  const { sha256 } = put.body;
+async function putOnce(bucket: Bucket, request: PutRequest, content: Buffer | Readable): Promise<void> {
+  const { sha256 } = request.body;
   const command = new PutObjectCommand({
-    ...uploadParameters(bucket, put),
+    ...uploadParameters(bucket, request),
     Body: content,
     ChecksumSHA256: sha256.toString('base64'),
   });
@@ -60,7 +61,10 @@ async function sendStream(bucket: Bucket, command: PutObjectCommand, content: Re
   }
 }
 
-/** Includes the hash of the bytes in the signature, so that even a store without checksum support rejects corrupted data. */
+/**
+ * Includes the hash of the bytes in the signature, so that even a store without checksum support rejects corrupted
+ * data.
+ */
 function signPayload(command: PutObjectCommand, sha256: string): void {
   command.middlewareStack.add(
     (next) => (args) => {
@@ -86,8 +90,8 @@ function uploadParameters(bucket: Bucket, { key, body, onlyIfNew }: PutRequest) 
   return {
     ...objectName(bucket, key),
     ContentLength: body.bytes,
-    // This type is only for people who browse the bucket. Vitrine sets its own content type when it serves or presigns
-    // a file.
+    // This content type is only for people who browse the bucket. Vitrine sets its own content type when it serves or
+    // presigns a file.
     ContentType: key.endsWith('.jpg') ? 'image/jpeg' : 'application/octet-stream',
     ...(onlyIfNew ? { IfNoneMatch: '*' } : {}),
   };
@@ -102,14 +106,14 @@ const maxParts = 10_000;
 const maxParallelParts = 2;
 
 /** Uploads a large file in parts, each with its SHA-256. Removes the parts if the upload fails. */
-async function putMultipart(bucket: Bucket, put: PutRequest): Promise<void> {
-  const { path, body } = put;
+async function putMultipart(bucket: Bucket, request: PutRequest): Promise<void> {
+  const { path, body } = request;
   const partSize = Math.max(minPartBytes, Math.ceil(body.bytes / maxParts));
   const content = createReadStream(path, { highWaterMark: 2 ** 20 });
   const upload = new Upload({
     client: bucket.uploadClient,
     // The store evaluates `IfNoneMatch` when it assembles the parts.
-    params: { ...uploadParameters(bucket, put), Body: content, ChecksumAlgorithm: 'SHA256' },
+    params: { ...uploadParameters(bucket, request), Body: content, ChecksumAlgorithm: 'SHA256' },
     partSize,
     queueSize: maxParallelParts,
     leavePartsOnError: false,
@@ -126,14 +130,16 @@ export interface FileBody {
   readonly bytes: number;
   /** SHA-256 of the bytes. */
   readonly sha256: Buffer;
-  /** Returns the bytes of a small file, or a new stream for each attempt. */
+  /** Returns the bytes if the file is small. Otherwise, returns a new stream for each attempt. */
   readonly open: () => Buffer | ReadStream;
 }
 
 /** Files up to this size are read into memory, which is faster than streaming. */
 const maxInMemoryBytes = 256 * 1024;
 
-/** Prepares a file for upload. Hashes it again, so that the store verifies the upload against the file's current bytes. */
+/**
+ * Prepares a file for upload. Hashes it again, so that the store verifies the upload against the file's current bytes.
+ */
 export async function readFileBody(path: string): Promise<FileBody> {
   const { size } = await stat(path);
   if (size <= maxInMemoryBytes) {

@@ -11,7 +11,7 @@ export type PutOriginal = (file: StagedFile) => Promise<void>;
 /** Maximum number of attempts if a concurrent upload or removal of the same key interferes. */
 const maxAttempts = 5;
 
-/** Error names of stores that do not support conditional uploads. */
+/** Error names that a store without support for conditional uploads may return. */
 const unsupportedConditionErrors = new Set([
   'NotImplemented',
   'InvalidArgument',
@@ -74,13 +74,13 @@ async function compareStored(
   { bytes, sha256 }: FileBody,
 ): Promise<'intact' | 'damaged' | 'missing'> {
   const command = new HeadObjectCommand({ ...objectName(bucket, key), ChecksumMode: 'ENABLED' });
-  const head = await bucket.client.send(command).catch((error: unknown) => {
+  const metadata = await bucket.client.send(command).catch((error: unknown) => {
     if (httpStatus(error) === 404) return undefined;
     throw error;
   });
-  if (!head) return 'missing';
-  if (head.ContentLength !== bytes) return 'damaged';
-  const storedChecksum = fullObjectChecksum(head.ChecksumSHA256);
+  if (!metadata) return 'missing';
+  if (metadata.ContentLength !== bytes) return 'damaged';
+  const storedChecksum = fullObjectChecksum(metadata.ChecksumSHA256);
   return storedChecksum === undefined || storedChecksum === sha256.toString('base64') ? 'intact' : 'damaged';
 }
 

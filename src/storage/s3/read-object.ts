@@ -33,7 +33,7 @@ export function openObject(bucket: Bucket, key: string, range?: ByteRange): Prom
 }
 
 /**
- * Reads a whole object into memory. Verifies its checksum if the store has one.
+ * Reads a whole object into memory. Verifies its checksum if the store reports one.
  * @throws the same errors as `openObject`
  */
 export function readObject(bucket: Bucket, key: string): Promise<Buffer> {
@@ -42,7 +42,7 @@ export function readObject(bucket: Bucket, key: string): Promise<Buffer> {
 }
 
 /**
- * Copies an object to a file in `folder`. Verifies its checksum if the store has one.
+ * Copies an object to a file in `folder`. Verifies its checksum if the store reports one.
  * @throws the same errors as `openObject`; {AppError} `storage_full`
  */
 export function copyObject(bucket: Bucket, key: string, folder: string): Promise<LocalCopy> {
@@ -62,7 +62,8 @@ export function copyObject(bucket: Bucket, key: string, folder: string): Promise
 
 async function openVerified(bucket: Bucket, name: ObjectName): Promise<Readable> {
   const command = new GetObjectCommand(name);
-  // Requests the checksum with a header, because the SDK's own verification leaks the connection if the reader stops early.
+  // Requests the checksum with a header, because the SDK's own verification leaks the connection if the reader stops
+  // early.
   command.middlewareStack.add(
     (next) => (args) => {
       const { headers } = args.request as { headers: Record<string, string> };

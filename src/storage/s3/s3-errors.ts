@@ -2,8 +2,8 @@ import { AppError, FileMissing } from '../../errors.ts';
 import { toWriteError } from '../storage-errors.ts';
 
 /**
- * Thrown if the store exceeds the timeout. The SDK does not retry after this error, because it only retries known
- * errors.
+ * Thrown if the store exceeds the timeout. The SDK only retries errors on its own list, which does not include this
+ * one.
  */
 export class StorageTimeout extends Error {
   override readonly name = 'StorageTimeout';
@@ -18,7 +18,10 @@ interface S3Error extends Error {
   readonly $metadata?: { readonly httpStatusCode?: number };
 }
 
-/** Whether a request timed out. The SDK uses the same error name for lost connections, but with an error code. */
+/**
+ * Whether a request timed out. The SDK uses the same error name for timeouts and lost connections. Only lost
+ * connections have a code other than `ETIMEDOUT`.
+ */
 export function isTimeout(error: unknown): boolean {
   const { name, code } = error as S3Error;
   return name === 'TimeoutError' && (code === undefined || code === 'ETIMEDOUT');
@@ -45,7 +48,7 @@ export function isMissingObject(error: unknown): boolean {
   return errorName(error) === 'NoSuchKey';
 }
 
-/** Whether the same request may succeed shortly afterwards. */
+/** Whether the request may succeed if it is repeated shortly afterwards. */
 export function isTransient(error: unknown): boolean {
   if (error instanceof StorageTimeout) return false;
   const status = httpStatus(error);
@@ -89,7 +92,7 @@ function isSystemError(error: unknown): boolean {
   return error instanceof Error && 'syscall' in error;
 }
 
-/** Removes the signed data that a store returns when it rejects a signature, so that it is not logged. */
+/** Removes the signed data, which a store returns when it rejects a signature. The data must not be logged. */
 function withoutSecrets(error: unknown): unknown {
   if (!(error instanceof Error)) return error;
   for (const field of Object.keys(error)) {

@@ -26,8 +26,8 @@ export interface S3StorageSettings extends S3ClientSettings {
 }
 
 /**
- * Creates storage in a bucket of an S3-compatible store. Sends no request, so that startup succeeds even if the store is
- * unavailable.
+ * Creates storage in a bucket of an S3-compatible store. Sends no request, so that startup succeeds even if the store
+ * is unavailable.
  */
 export async function makeS3Storage(settings: S3StorageSettings): Promise<Storage> {
   const { stagingPath, presignSeconds } = settings;
@@ -53,11 +53,11 @@ export async function makeS3Storage(settings: S3StorageSettings): Promise<Storag
       const { bavail, bsize } = await withStorageErrors(() => statfs(stagingPath));
       return bavail * bsize;
     },
-    // Every installation has this object. If it is missing, the check still passes, because the store has responded.
+    // Every installation has this object. If it is missing, the probe still succeeds, because the store has responded.
     probe: async () => void (await statObject(bucket, installationKey)),
     check: () => withStorageErrors(() => checkBucket(bucket)),
     sweepUnfinished: (olderThanMs) => sweepUnfinished(bucket, olderThanMs),
-    direct: makeDirectAccess(bucket, presignSeconds),
+    directAccess: makeDirectAccess(bucket, presignSeconds),
     close() {
       clients.close();
       return Promise.resolve();
@@ -65,7 +65,7 @@ export async function makeS3Storage(settings: S3StorageSettings): Promise<Storag
   };
 }
 
-/** Stores files concurrently. Waits for all of them even if one fails, because the caller then removes the files. */
+/** Stores files concurrently. Waits for all of them, because the caller removes the files if one fails. */
 async function storeAll(
   files: readonly StagedFile[],
   put: (file: StagedFile) => Promise<void>,

@@ -6,7 +6,9 @@ import { withStorageErrors } from './s3-errors.ts';
 /** Folders with stored files. Multipart uploads in other folders may belong to other applications. */
 export const storedFolders = ['originals/', 'renditions/'] as const;
 
-/** Folders with temporary files: direct uploads that have not been ingested yet, and the test files of storage checks. */
+/**
+ * Folders with temporary files: direct uploads that have not been ingested yet, and the test files of storage checks.
+ */
 const temporaryFolders = ['incoming/', 'checks/'] as const;
 
 /** Removes unfinished multipart uploads and temporary files older than `olderThanMs`. Returns the number removed. */

@@ -11,8 +11,8 @@ export interface ExpectedBody {
 }
 
 /**
- * Returns a stream of a response body. It fails if no data arrives for `timeoutMs` while the reader waits, or if the body is
- * truncated or does not match `expected`. Destroying the stream frees the connection.
+ * Returns a stream of a response body. The stream fails if no data arrives for `timeoutMs` while the reader waits, or
+ * if the body is truncated or does not match `expected`. Destroying the stream frees the connection.
  */
 export function verifyBody(source: Readable, timeoutMs: number, expected: ExpectedBody): Readable {
   const hash = expected.sha256 === undefined ? undefined : createHash('sha256');
@@ -45,7 +45,7 @@ export function verifyBody(source: Readable, timeoutMs: number, expected: Expect
   });
   source.once('end', () => {
     clearTimeout(timer);
-    const error = verify(expected, receivedBytes, hash?.digest('base64'));
+    const error = findBodyError(expected, receivedBytes, hash?.digest('base64'));
     if (error) fail(error);
     else body.push(null);
   });
@@ -56,7 +56,11 @@ export function verifyBody(source: Readable, timeoutMs: number, expected: Expect
   return body;
 }
 
-function verify(expected: ExpectedBody, bytes: number, sha256: string | undefined): AppError | undefined {
+function findBodyError(
+  expected: ExpectedBody,
+  bytes: number,
+  sha256: string | undefined,
+): AppError | undefined {
   if (expected.bytes !== undefined && bytes !== expected.bytes) return truncatedError();
   if (sha256 === expected.sha256) return undefined;
   return new AppError('storage_failed', 'The file read from storage does not match its checksum.');

@@ -61,7 +61,7 @@ function replaceUrls(text: string, replacements: Replacements): string {
 
 /** Draws the same pictures as `vitrine seed --products 2 --keep samples`, which documents use. */
 export async function drawSamples(directory: string): Promise<void> {
-  await generateSampleCatalog({ directory, products: 2, seed: '1' });
+  await generateSampleCatalog({ directory, productCount: 2, seed: '1' });
 }
 
 /** Serves the files in a folder, as `python3 -m http.server` does. Returns the URL. */

@@ -10,7 +10,7 @@ export async function bareServer(
   env: Record<string, string> = {},
   dependencies: { [Name in keyof HttpDependencies]?: object } = {},
 ): Promise<FastifyInstance> {
-  const defaults = { services: {}, metrics: { requestEnded: () => undefined } };
+  const defaults = { services: {}, metrics: { recordRequest: () => undefined } };
   const allDependencies = { ...defaults, ...dependencies } as unknown as HttpDependencies;
   const app = makeHttpServer(loadConfig(env), pino({ level: 'silent' }), allDependencies);
   onTestFinished(async () => app.close());

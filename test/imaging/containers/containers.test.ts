@@ -1,13 +1,13 @@
 import sharp from 'sharp';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { readBoxes, readNclx, readIsobmff, readIspeSize } from '../../../src/imaging/containers/isobmff.ts';
-import { pngChunks, readPng } from '../../../src/imaging/containers/png.ts';
+import { readPngChunks, readPng } from '../../../src/imaging/containers/png.ts';
 import {
   readTiff,
-  tiffBytes,
-  tiffNumber,
-  tiffNumbers,
-  tiffSubDirectories,
+  readTiffBytes,
+  readTiffNumber,
+  readTiffNumbers,
+  readTiffSubDirectories,
   tiffTags,
 } from '../../../src/imaging/containers/tiff.ts';
 import { iccChunk, uint32, writePng } from '../support/write-png.ts';
@@ -48,7 +48,7 @@ describe('readPng', () => {
   });
 
   it('reports the chunk in which the file ends', () => {
-    const chunks = [...pngChunks(png.subarray(0, -14))];
+    const chunks = [...readPngChunks(png.subarray(0, -14))];
     expect(chunks.at(-1)).toMatchObject({ type: 'IDAT', isComplete: false });
   });
 
@@ -88,11 +88,11 @@ describe('readTiff', () => {
         const [first] = structure?.directories ?? [];
         if (structure === undefined || first === undefined) throw new Error('The TIFF was not parsed.');
         expect(structure).toMatchObject({ isLittleEndian: order === 'little', isBig, isChainComplete: true });
-        expect(tiffNumber(structure, first, tiffTags.imageWidth)).toBe(3);
-        expect(tiffNumbers(structure, first, tiffTags.bitsPerSample)).toEqual([8, 8, 8, 8, 8]);
-        expect(tiffNumbers(structure, first, tiffTags.extraSamples)).toEqual([2, 0]);
-        expect(Buffer.from(tiffBytes(structure, first, tiffTags.iccProfile) ?? [])).toEqual(profile);
-        const strip = tiffNumber(structure, first, tiffTags.stripOffsets) ?? 0;
+        expect(readTiffNumber(structure, first, tiffTags.imageWidth)).toBe(3);
+        expect(readTiffNumbers(structure, first, tiffTags.bitsPerSample)).toEqual([8, 8, 8, 8, 8]);
+        expect(readTiffNumbers(structure, first, tiffTags.extraSamples)).toEqual([2, 0]);
+        expect(Buffer.from(readTiffBytes(structure, first, tiffTags.iccProfile) ?? [])).toEqual(profile);
+        const strip = readTiffNumber(structure, first, tiffTags.stripOffsets) ?? 0;
         expect([...file.subarray(strip, strip + 5)]).toEqual([0, 1, 2, 3, 4]);
       });
     }
@@ -129,8 +129,8 @@ describe('readTiff', () => {
     outer.writeUInt32LE(innerOffset, inner.length + 10);
     const structure = readTiff(outer);
     if (structure === undefined) throw new Error('The TIFF was not parsed.');
-    const [subDirectory] = tiffSubDirectories(structure, structure.directories[0]);
-    expect(subDirectory && tiffNumber(structure, subDirectory, tiffTags.imageWidth)).toBe(9);
+    const [subDirectory] = readTiffSubDirectories(structure, structure.directories[0]);
+    expect(subDirectory && readTiffNumber(structure, subDirectory, tiffTags.imageWidth)).toBe(9);
   });
 });
 
@@ -148,7 +148,7 @@ describe('readIsobmff', () => {
 
   it('parses an AVIF into boxes and items', () => {
     const structure = readIsobmff(avif);
-    const primary = structure?.items.get(structure.primaryItem ?? -1);
+    const primary = structure?.items.get(structure.primaryItemId ?? -1);
     const properties = primary?.properties ?? [];
     expect(structure).toMatchObject({ majorBrand: 'avif', hasMovie: false });
     expect(structure?.boxes.map(({ type }) => type)).toContain('mdat');
@@ -207,8 +207,8 @@ describe('readIsobmff', () => {
         for (const directory of structure?.directories ?? []) {
           for (const tag of directory.entries.keys()) {
             if (structure !== undefined) {
-              tiffNumbers(structure, directory, tag);
-              tiffSubDirectories(structure, directory, tag);
+              readTiffNumbers(structure, directory, tag);
+              readTiffSubDirectories(structure, directory, tag);
             }
           }
         }

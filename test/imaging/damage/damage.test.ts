@@ -169,7 +169,7 @@ describe('GIF', () => {
 
   test('is reported as corrupt if its compressed data is damaged', async () => {
     const bytes = Buffer.from(file('gif'));
-    const start = readGif(bytes)?.first?.dataStart ?? 0;
+    const start = readGif(bytes)?.firstFrame?.dataStart ?? 0;
     bytes.fill(0xff, start + 60, start + 160);
     expect(await decodeResult(bytes)).toMatch(
       /^picture_corrupt: The GIF image is corrupt: its compressed pixels are damaged\.$/,

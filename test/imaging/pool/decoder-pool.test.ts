@@ -70,7 +70,7 @@ test.each([
   ['hang', /took longer than [\d.]+ s/, { timeouts: 1 }],
   ['leak', /MB of memory; the limit is 400 MB/, { memoryKills: 1 }],
 ])('confines a %s to one child and one picture', async (fault, message, counts) => {
-  const timeoutMs = fault === 'hang' ? 500 * timeScale : 60_000;
+  const timeoutMs = fault === 'hang' ? 250 * timeScale : 60_000;
   const pool = faultyPool({ timeoutMs, memoryMb: 400 });
   const folder = await pictureFolder('good.jpg');
   const failingRequest = pool.derive(derivation(folder, `${fault}-1.jpg`));

@@ -68,7 +68,7 @@ test('leaves no files after comparing pictures or trying presets', async () => {
 });
 
 test.each(kinds)('kills only the child of a hanging task: %s', async (_, request) => {
-  const pool = faultyPool({ timeoutMs: 500 * timeScale });
+  const pool = faultyPool({ timeoutMs: 250 * timeScale });
   const folder = await pictureFolder('good.jpg');
   await expect(request(pool, folder, 'hang-1.jpg')).rejects.toMatchObject({
     code: 'decoder_crashed',

@@ -70,7 +70,7 @@ describe('a copy', () => {
   ])('matches the original: %s', async (_, createCopy) => {
     const copy = await fingerprint(await createCopy().toBuffer());
     expect(hashDistance(copy.hash, shirtFingerprint.hash)).toBeLessThanOrEqual(5);
-    expect(compareThumbnails(copy, shirtFingerprint)).toMatchObject({ same: true });
+    expect(compareThumbnails(copy, shirtFingerprint)).toMatchObject({ isSamePicture: true });
     expect(compareThumbnails(shirtFingerprint, copy)).toEqual(compareThumbnails(copy, shirtFingerprint));
   });
 
@@ -79,7 +79,7 @@ describe('a copy', () => {
     expect(shirtFingerprint).toMatchObject({ version: 1, aspect: 0.8 });
     expect(Buffer.from(shirtFingerprint.thumbnail, 'base64')).toHaveLength(32 * 32 * 3);
     expect(compareThumbnails(shirtFingerprint, shirtFingerprint)).toMatchObject({
-      same: true,
+      isSamePicture: true,
       difference: 0,
     });
   });
@@ -95,14 +95,16 @@ describe('a different picture', () => {
     'is distinguished by its colours: %s',
     async (_, look) => {
       const recolouredFingerprint = await fingerprint(await productPicture(look));
-      expect(compareThumbnails(recolouredFingerprint, shirtFingerprint)).toMatchObject({ same: false });
+      expect(compareThumbnails(recolouredFingerprint, shirtFingerprint)).toMatchObject({
+        isSamePicture: false,
+      });
     },
   );
 
   test('has a different hash if it shows a different product', async () => {
     const vase = await fingerprint(await productPicture({ shape: 'vase' }));
     expect(hashDistance(vase.hash, shirtFingerprint.hash)).toBeGreaterThan(10);
-    expect(compareThumbnails(vase, shirtFingerprint).same).toBe(false);
+    expect(compareThumbnails(vase, shirtFingerprint).isSamePicture).toBe(false);
   });
 
   test('differs in its proportions if it is stretched', async () => {
@@ -110,7 +112,7 @@ describe('a different picture', () => {
       await sharp(shirt).resize(700, 750, { fit: 'fill' }).png().toBuffer(),
     );
     expect(compareThumbnails(wideFingerprint, shirtFingerprint)).toMatchObject({
-      same: false,
+      isSamePicture: false,
       reason: 'different proportions',
     });
   });
@@ -124,7 +126,7 @@ test.each([
   const result = await fingerprint(await gradientPicture(width, height).png().toBuffer());
   expect(result.hash).toMatch(/^[0-9a-f]{64}$/);
   expect(result).toMatchObject({ quality: 0, aspect: width / height });
-  expect(compareThumbnails(result, result)).toMatchObject({ same: true, difference: 0 });
+  expect(compareThumbnails(result, result)).toMatchObject({ isSamePicture: true, difference: 0 });
 });
 
 test('computes an empty hash with quality 0 for a plain picture', async () => {
@@ -139,7 +141,7 @@ test('treats transparency as white', async () => {
   const transparentPicture = await sharp(shirt).unflatten().png().toBuffer();
   const copy = await fingerprint(transparentPicture);
   expect(hashDistance(copy.hash, shirtFingerprint.hash)).toBeLessThanOrEqual(1);
-  expect(compareThumbnails(copy, shirtFingerprint).same).toBe(true);
+  expect(compareThumbnails(copy, shirtFingerprint).isSamePicture).toBe(true);
 });
 
 function countOnes(digit: number): number {

@@ -33,8 +33,8 @@ async function match(current: Buffer, stored: Buffer) {
         preset: preset.name,
         width,
         height,
-        current: bytes,
-        stored: storedRendition.jpeg,
+        newBytes: bytes,
+        storedBytes: storedRendition.jpeg,
         storedSha256,
       };
     }),
@@ -139,8 +139,8 @@ test('returns the verdict unknown if the stored bytes do not match the recorded 
     preset: preset.name,
     width,
     height,
-    current: bytes,
-    stored: bytes.subarray(0, -1),
+    newBytes: bytes,
+    storedBytes: bytes.subarray(0, -1),
     storedSha256: createHash('sha256').update(bytes).digest('hex'),
   }));
   expect(await matchRenditions(pairs)).toEqual({ verdict: 'unknown' });

@@ -103,7 +103,7 @@ export async function writeAvif(input: AvifInput): Promise<Buffer> {
 function codedItem(avif: Buffer): { configuration: Buffer; data: Buffer } {
   const file = readIsobmff(avif);
   const configuration = file?.items
-    .get(file.primaryItem ?? 0)
+    .get(file.primaryItemId ?? 0)
     ?.properties.find(({ type }) => type === 'av1C');
   const data = file && readBoxes(avif, 0, avif.length).find(({ type }) => type === 'mdat');
   if (configuration === undefined || data === undefined) throw new Error('The library wrote no AVIF.');

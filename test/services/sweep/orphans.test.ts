@@ -36,7 +36,7 @@ test('removes a file without a row once it is older than any running upload', as
     `${originalKey(shop.id, hashOf('half replaced'))}.0197b2a0-0000-4000-8000-000000000000`,
   );
   const report = await makeSweepOrphans({ ...rig, sweepLimit })();
-  expect(report).toEqual({ files: 4, orphans: 3, removed: 3, stopped: false });
+  expect(report).toEqual({ files: 4, orphans: 3, removed: 3, hasExceededLimit: false });
   expect(await rig.storedKeys()).toEqual([recentKey]);
   expect(rig.logger.messages()).toEqual(['orphaned files removed: 3']);
 });
@@ -51,7 +51,7 @@ test('never removes a file of a pending, completed or deleted image', async () =
   expect(keysBefore).toHaveLength(7);
   const nextYear = new Date(Date.now() + 365 * 86_400_000);
   const report = await makeSweepOrphans({ ...rig, sweepLimit })(nextYear);
-  expect(report).toEqual({ files: 7, orphans: 0, removed: 0, stopped: false });
+  expect(report).toEqual({ files: 7, orphans: 0, removed: 0, hasExceededLimit: false });
   expect(await rig.storedKeys()).toEqual(keysBefore);
   expect(await rig.storage.stat(image.originalKey!)).toBeDefined();
 });
@@ -90,7 +90,7 @@ test('keeps a file that is recorded between the listing and the removal', async 
     return rig.storedFiles.removeUnused(file, remove);
   };
   const sweep = makeSweepOrphans({ ...rig, storedFiles: { ...rig.storedFiles, removeUnused }, sweepLimit });
-  expect(await sweep()).toEqual({ files: 1, orphans: 1, removed: 0, stopped: false });
+  expect(await sweep()).toEqual({ files: 1, orphans: 1, removed: 0, hasExceededLimit: false });
   expect(await rig.storedKeys()).toEqual([key]);
 });
 
@@ -115,7 +115,7 @@ test.each([
       files: count,
       orphans: count,
       removed: 0,
-      stopped: true,
+      hasExceededLimit: true,
     });
     expect(await rig.storedKeys()).toHaveLength(count);
     expect(rig.logger.messages()).toEqual([
@@ -127,5 +127,8 @@ test.each([
 test('removes a small number of orphaned files when no other files are stored', async () => {
   const rig = await makeRig(resources);
   for (let i = 0; i < 20; i++) await storeOrphan(rig, `few ${i}`);
-  expect(await makeSweepOrphans({ ...rig, sweepLimit })()).toMatchObject({ removed: 20, stopped: false });
+  expect(await makeSweepOrphans({ ...rig, sweepLimit })()).toMatchObject({
+    removed: 20,
+    hasExceededLimit: false,
+  });
 });

@@ -66,7 +66,7 @@ export async function makeRig({ database, decoders }: TestResources, options: Ri
       queue,
       fetchPicture: openFetcher(config, maxDownloadBytes).fetch,
       assertFreeSpace: makeAssertFreeSpace(storage, minFreeBytes),
-      metrics: { jobEnded: ({ kind, outcome }) => void endedRuns.push(`${kind} ${outcome}`) },
+      metrics: { recordJob: ({ kind, outcome }) => void endedRuns.push(`${kind} ${outcome}`) },
       logger,
       versions: {},
     },

@@ -1,4 +1,4 @@
-import { type Colour, darker, lighter } from '../colours.ts';
+import { type Colour, darken, lighten } from '../colours.ts';
 import {
   defineBlur,
   defineGradient,
@@ -11,12 +11,12 @@ import type { Random } from '../random.ts';
 
 interface LampShape {
   /** Half the width of the shade at its upper edge. */
-  readonly upper: number;
+  readonly upperHalfWidth: number;
   /** Half the width of the shade at its lower edge. */
-  readonly lower: number;
+  readonly lowerHalfWidth: number;
   readonly shadeHeight: number;
   /** Radius of the foot. */
-  readonly foot: number;
+  readonly footRadius: number;
   readonly stem: 'rod' | 'ball' | 'vase';
   readonly hasTrim: boolean;
 }
@@ -40,56 +40,58 @@ export const lamp: ProductKind = {
     return {
       body: view === 'back' ? mirror(body) : body,
       detail: { x: 330, y: shadeTop + shape.shadeHeight - 190, size: 400 },
-      floorContact: { x: middle, y: floor, radius: shape.foot },
+      floorContact: { x: middle, y: floor, radius: shape.footRadius },
     };
   },
 };
 
 function chooseShape(random: Random): LampShape {
-  const lower = random.between(215, 275);
+  const lowerHalfWidth = random.between(215, 275);
   return {
-    lower,
-    upper: lower * random.between(0.5, 0.9),
+    lowerHalfWidth,
+    upperHalfWidth: lowerHalfWidth * random.between(0.5, 0.9),
     shadeHeight: random.between(250, 330),
-    foot: random.between(120, 165),
+    footRadius: random.between(120, 165),
     stem: random.pick(['rod', 'ball', 'vase']),
     hasTrim: random.chance(0.5),
   };
 }
 
 function drawShade(
-  { upper, lower, shadeHeight, hasTrim }: LampShape,
+  { upperHalfWidth, lowerHalfWidth, shadeHeight, hasTrim }: LampShape,
   colour: Colour,
   isBack: boolean,
 ): string {
   const bottom = shadeTop + shadeHeight;
   const outline =
-    `M ${middle - upper} ${shadeTop} Q ${middle} ${shadeTop + 26}, ${middle + upper} ${shadeTop} ` +
-    `L ${middle + lower} ${bottom} Q ${middle} ${bottom + 48}, ${middle - lower} ${bottom} Z`;
-  const trim = (y: number, half: number, sag: number) =>
-    `<path d="M ${middle - half} ${y} Q ${middle} ${y + sag}, ${middle + half} ${y}" fill="none" stroke="${darker(colour.accent, 0.2)}" stroke-width="11"/>`;
+    `M ${middle - upperHalfWidth} ${shadeTop} Q ${middle} ${shadeTop + 26}, ${middle + upperHalfWidth} ${shadeTop} ` +
+    `L ${middle + lowerHalfWidth} ${bottom} Q ${middle} ${bottom + 48}, ${middle - lowerHalfWidth} ${bottom} Z`;
+  const drawTrim = (y: number, halfWidth: number, sag: number) =>
+    `<path d="M ${middle - halfWidth} ${y} Q ${middle} ${y + sag}, ${middle + halfWidth} ${y}" fill="none" stroke="${darken(colour.accent, 0.2)}" stroke-width="11"/>`;
   return (
-    defineRoundShading('shade', lighter(colour.hex, 0.12)) +
+    defineRoundShading('shade', lighten(colour.hex, 0.12)) +
     defineBlur('glow', 45) +
-    `<ellipse cx="${middle}" cy="${shadeTop}" rx="${upper}" ry="16" fill="${darker(colour.hex, 0.5)}"/>` +
+    `<ellipse cx="${middle}" cy="${shadeTop}" rx="${upperHalfWidth}" ry="16" fill="${darken(colour.hex, 0.5)}"/>` +
     `<path d="${outline}" fill="url(#shade)"/>` +
     `<defs><clipPath id="shade-clip"><path d="${outline}"/></clipPath></defs><g clip-path="url(#shade-clip)">` +
-    `<ellipse cx="${middle}" cy="${bottom - 60}" rx="${lower * 0.6}" ry="${shadeHeight * 0.42}" fill="#ffe2a8" opacity="${isBack ? 0.1 : 0.6}" filter="url(#glow)"/>${drawThreads(lower)}${isBack ? drawSeam(colour) : ''}</g>` +
-    (hasTrim ? trim(shadeTop + 6, upper - 1, 26) + trim(bottom - 7, lower - 2, 48) : '')
+    `<ellipse cx="${middle}" cy="${bottom - 60}" rx="${lowerHalfWidth * 0.6}" ry="${shadeHeight * 0.42}" fill="#ffe2a8" opacity="${isBack ? 0.1 : 0.6}" filter="url(#glow)"/>${drawThreads(lowerHalfWidth)}${isBack ? drawSeam(colour) : ''}</g>` +
+    (hasTrim
+      ? drawTrim(shadeTop + 6, upperHalfWidth - 1, 26) + drawTrim(bottom - 7, lowerHalfWidth - 2, 48)
+      : '')
   );
 }
 
 /** Draws the seam of the fabric, which is visible from the back. */
 function drawSeam(colour: Colour): string {
-  return `<path d="M ${middle + 60} ${shadeTop} L ${middle + 76} 540" stroke="${darker(colour.hex, 0.45)}" stroke-width="7" opacity="0.7"/>`;
+  return `<path d="M ${middle + 60} ${shadeTop} L ${middle + 76} 540" stroke="${darken(colour.hex, 0.45)}" stroke-width="7" opacity="0.7"/>`;
 }
 
 /** Draws fine vertical threads, which make a flat area look like fabric. */
-function drawThreads(lower: number): string {
+function drawThreads(lowerHalfWidth: number): string {
   const count = 90;
   return Array.from({ length: count }, (_, index) => {
     const offset = (index / count) * 2 - 1;
-    return `<path d="M ${middle + offset * lower * 0.8} ${shadeTop} L ${middle + offset * lower} 520" stroke="${index % 2 ? '#fff' : '#000'}" stroke-width="1.3" opacity="0.09"/>`;
+    return `<path d="M ${middle + offset * lowerHalfWidth * 0.8} ${shadeTop} L ${middle + offset * lowerHalfWidth} 520" stroke="${index % 2 ? '#fff' : '#000'}" stroke-width="1.3" opacity="0.09"/>`;
   }).join('');
 }
 
@@ -97,7 +99,7 @@ function drawStem({ stem, shadeHeight }: LampShape, colour: Colour): string {
   const from = shadeTop + shadeHeight + 10;
   const height = floor - 34 - from;
   const shading =
-    defineRoundShading('stem', stem === 'rod' ? '#b08d4c' : darker(colour.accent, 0.12)) +
+    defineRoundShading('stem', stem === 'rod' ? '#b08d4c' : darken(colour.accent, 0.12)) +
     defineBlur('stem-blur', 8);
   const rod = `<rect x="${middle - 11}" y="${from - 20}" width="22" height="${height + 30}" fill="url(#stem)"/>`;
   if (stem === 'rod') return shading + rod;
@@ -118,21 +120,21 @@ function drawStem({ stem, shadeHeight }: LampShape, colour: Colour): string {
   return shading + rod + balls.join('');
 }
 
-function drawFoot({ foot }: LampShape, colour: Colour): string {
-  const base = darker(colour.accent, 0.3);
-  const plate = defineGradient('plate', [
-    [0, darker(base, 0.2)],
-    [0.35, lighter(base, 0.45)],
-    [1, darker(base, 0.25)],
+function drawFoot({ footRadius }: LampShape, colour: Colour): string {
+  const baseColour = darken(colour.accent, 0.3);
+  const plateGradient = defineGradient('plate', [
+    [0, darken(baseColour, 0.2)],
+    [0.35, lighten(baseColour, 0.45)],
+    [1, darken(baseColour, 0.25)],
   ]);
   return (
-    `${defineRoundShading('foot', base)}${plate}` +
-    `<path d="M ${middle - foot} ${floor - 30} v 24 a ${foot} 26 0 0 0 ${foot * 2} 0 v -24 Z" fill="url(#foot)"/>` +
-    `<ellipse cx="${middle}" cy="${floor - 30}" rx="${foot}" ry="26" fill="url(#plate)"/>`
+    `${defineRoundShading('foot', baseColour)}${plateGradient}` +
+    `<path d="M ${middle - footRadius} ${floor - 30} v 24 a ${footRadius} 26 0 0 0 ${footRadius * 2} 0 v -24 Z" fill="url(#foot)"/>` +
+    `<ellipse cx="${middle}" cy="${floor - 30}" rx="${footRadius}" ry="26" fill="url(#plate)"/>`
   );
 }
 
-function drawCable({ foot }: LampShape): string {
-  const path = `M ${middle + foot - 20} ${floor} C ${middle + foot + 120} ${floor + 10}, ${middle + foot + 60} ${floor + 60}, ${middle + foot + 230} ${floor + 46}`;
+function drawCable({ footRadius }: LampShape): string {
+  const path = `M ${middle + footRadius - 20} ${floor} C ${middle + footRadius + 120} ${floor + 10}, ${middle + footRadius + 60} ${floor + 60}, ${middle + footRadius + 230} ${floor + 46}`;
   return `<path d="${path}" fill="none" stroke="#2b2b2e" stroke-width="11" stroke-linecap="round"/><path d="${path}" fill="none" stroke="#77787c" stroke-width="2.5"/>`;
 }

@@ -1,4 +1,4 @@
-import { type Colour, darker, lighter } from '../colours.ts';
+import { type Colour, darken, lighten } from '../colours.ts';
 import {
   defineBlur,
   clipTo,
@@ -50,7 +50,7 @@ function chooseShape(random: Random): ShirtShape {
   };
 }
 
-function bodyOutline({ halfWidth }: ShirtShape): string {
+function makeBodyOutline({ halfWidth }: ShirtShape): string {
   const [left, right] = [middle - halfWidth, middle + halfWidth];
   return (
     `M ${middle - 105} ${top} Q ${middle} ${top + 34}, ${middle + 105} ${top} L ${right - 6} ${top + 58} Q ${right - 20} ${top + 170}, ${right} ${top + 240} ` +
@@ -63,8 +63,8 @@ function drawSleeves(shape: ShirtShape, colour: Colour): string {
     defineGradient(
       'sleeve',
       [
-        [0, lighter(colour.hex, 0.1)],
-        [1, darker(colour.hex, 0.18)],
+        [0, lighten(colour.hex, 0.1)],
+        [1, darken(colour.hex, 0.18)],
       ],
       'down',
     ) +
@@ -85,11 +85,11 @@ function drawSleeve({ halfWidth, sleeve }: ShirtShape, colour: Colour): string {
       ? `M ${x - 125} ${top + 246} L ${x - 6} ${top + 303}`
       : `M ${x - 117} ${hem - 122} L ${x - 27} ${hem - 108}`;
   const fold = `M ${x + 10} ${top + 130} Q ${x - 30} ${top + 190}, ${x - 50} ${top + 270}`;
-  return `<path d="${outline}" fill="url(#sleeve)"/>${drawSoftStrokes('sleeve-blur', [[fold, '#000', 22, 0.22]])}${drawStitching(cuff, darker(colour.hex, 0.4))}`;
+  return `<path d="${outline}" fill="url(#sleeve)"/>${drawSoftStrokes('sleeve-blur', [[fold, '#000', 22, 0.22]])}${drawStitching(cuff, darken(colour.hex, 0.4))}`;
 }
 
 function drawBody(shape: ShirtShape, colour: Colour, view: View): string {
-  const outline = bodyOutline(shape);
+  const outline = makeBodyOutline(shape);
   const { halfWidth } = shape;
   const folds = [
     [
@@ -124,23 +124,23 @@ function drawBody(shape: ShirtShape, colour: Colour, view: View): string {
     ],
   ] as const satisfies SoftStroke[];
   const gradient = defineGradient('cloth', [
-    [0, darker(colour.hex, 0.22)],
+    [0, darken(colour.hex, 0.22)],
     [0.16, colour.hex],
-    [0.42, lighter(colour.hex, 0.1)],
+    [0.42, lighten(colour.hex, 0.1)],
     [0.8, colour.hex],
-    [1, darker(colour.hex, 0.26)],
+    [1, darken(colour.hex, 0.26)],
   ]);
   const foldStrokes = drawSoftStrokes('fold', folds);
   const hemline = `M ${middle - halfWidth} ${hem - 36} Q ${middle} ${hem - 12}, ${middle + halfWidth} ${hem - 36}`;
   const print = view === 'back' ? '' : drawPrint(shape, colour);
-  return `${gradient}${defineBlur('fold', 14)}<path d="${outline}" fill="url(#cloth)"/>${clipTo('shirt-clip', outline, print + foldStrokes + drawStitching(hemline, darker(colour.hex, 0.4)))}`;
+  return `${gradient}${defineBlur('fold', 14)}<path d="${outline}" fill="url(#cloth)"/>${clipTo('shirt-clip', outline, print + foldStrokes + drawStitching(hemline, darken(colour.hex, 0.4)))}`;
 }
 
 function drawPrint({ print, halfWidth }: ShirtShape, colour: Colour): string {
   const ink = colour.accent;
   const drawings: Record<ShirtShape['print'], () => string> = {
     pocket: () =>
-      `<rect x="${middle + 60}" y="330" width="112" height="124" rx="8" fill="${darker(colour.hex, 0.1)}" stroke="${darker(colour.hex, 0.35)}" stroke-width="3"/>`,
+      `<rect x="${middle + 60}" y="330" width="112" height="124" rx="8" fill="${darken(colour.hex, 0.1)}" stroke="${darken(colour.hex, 0.35)}" stroke-width="3"/>`,
     sun: () =>
       `<circle cx="${middle}" cy="420" r="92" fill="${ink}"/>${[0, 1, 2, 3].map((row) => `<rect x="${middle - 100}" y="${424 + row * 24}" width="200" height="${5 + row * 3}" fill="${colour.hex}"/>`).join('')}`,
     stripes: () =>
@@ -162,14 +162,14 @@ function drawNeck({ neck }: ShirtShape, colour: Colour, view: View): string {
   const inside =
     view === 'back'
       ? ''
-      : `<path d="${opening}" fill="${darker(colour.hex, 0.45)}"/><rect x="${middle - 24}" y="${top + 20}" width="48" height="22" fill="#f4f1ea"/>`;
+      : `<path d="${opening}" fill="${darken(colour.hex, 0.45)}"/><rect x="${middle - 24}" y="${top + 20}" width="48" height="22" fill="#f4f1ea"/>`;
   const edge = `M ${middle - 105} ${top} Q ${middle} ${top + depth * 2}, ${middle + 105} ${top}`;
-  const rib = `<path d="${edge}" fill="none" stroke="${darker(colour.hex, 0.14)}" stroke-width="24"/>${drawStitching(`M ${middle - 122} ${top + 14} Q ${middle} ${top + depth * 2 + 32}, ${middle + 122} ${top + 14}`, darker(colour.hex, 0.45))}`;
+  const rib = `<path d="${edge}" fill="none" stroke="${darken(colour.hex, 0.14)}" stroke-width="24"/>${drawStitching(`M ${middle - 122} ${top + 14} Q ${middle} ${top + depth * 2 + 32}, ${middle + 122} ${top + 14}`, darken(colour.hex, 0.45))}`;
   return inside + rib + (neck === 'polo' ? drawCollar(colour, view) : '');
 }
 
 function drawCollar(colour: Colour, view: View): string {
-  const fill = `fill="${lighter(colour.hex, 0.08)}" stroke="${darker(colour.hex, 0.35)}" stroke-width="3"`;
+  const fill = `fill="${lighten(colour.hex, 0.08)}" stroke="${darken(colour.hex, 0.35)}" stroke-width="3"`;
   if (view === 'back') {
     return `<path d="M ${middle - 122} ${top + 4} Q ${middle} ${top - 36}, ${middle + 122} ${top + 4} L ${middle + 132} ${top + 48} Q ${middle} ${top + 96}, ${middle - 132} ${top + 48} Z" ${fill}/>`;
   }
@@ -178,5 +178,5 @@ function drawCollar(colour: Colour, view: View): string {
     (y) =>
       `<circle cx="${middle}" cy="${top + y}" r="8.5" fill="${colour.accent}" stroke="#0004" stroke-width="2"/>`,
   );
-  return `<rect x="${middle - 24}" y="${top + 92}" width="48" height="176" rx="5" fill="${colour.hex}" stroke="${darker(colour.hex, 0.35)}" stroke-width="3"/>${buttons.join('')}${collarHalf}${mirror(collarHalf)}`;
+  return `<rect x="${middle - 24}" y="${top + 92}" width="48" height="176" rx="5" fill="${colour.hex}" stroke="${darken(colour.hex, 0.35)}" stroke-width="3"/>${buttons.join('')}${collarHalf}${mirror(collarHalf)}`;
 }

@@ -1,4 +1,4 @@
-import { type Colour, darker, lighter } from '../colours.ts';
+import { type Colour, darken, lighten } from '../colours.ts';
 import {
   defineBlur,
   defineGradient,
@@ -12,7 +12,7 @@ import type { Random } from '../random.ts';
 interface WatchShape {
   readonly radius: number;
   /** Half the width of the strap. */
-  readonly strap: number;
+  readonly strapHalfWidth: number;
   readonly metal: 'steel' | 'gold' | 'black';
   readonly dial: 'light' | 'dark' | 'colour';
   readonly marks: 'bars' | 'dots';
@@ -41,7 +41,7 @@ function chooseShape(random: Random): WatchShape {
   const radius = random.between(165, 205);
   return {
     radius,
-    strap: radius * random.between(0.5, 0.62),
+    strapHalfWidth: radius * random.between(0.5, 0.62),
     metal: random.pick(['steel', 'gold', 'black']),
     dial: random.pick(['light', 'dark', 'colour']),
     marks: random.pick(['bars', 'dots']),
@@ -49,49 +49,53 @@ function chooseShape(random: Random): WatchShape {
   };
 }
 
-function drawStrap({ strap, radius, metal }: WatchShape, colour: Colour, view: View): string {
-  const hex = view === 'back' ? lighter(darker(colour.hex, 0.15), 0.18) : colour.hex;
-  const [left, right, endHalfWidth] = [middle - strap, middle + strap, strap * 0.8];
+function drawStrap({ strapHalfWidth, radius, metal }: WatchShape, colour: Colour, view: View): string {
+  const hex = view === 'back' ? lighten(darken(colour.hex, 0.15), 0.18) : colour.hex;
+  const [left, right, endHalfWidth] = [
+    middle - strapHalfWidth,
+    middle + strapHalfWidth,
+    strapHalfWidth * 0.8,
+  ];
   const upper = `M ${left} ${500 - radius * 0.8} L ${middle - endHalfWidth} 70 Q ${middle} 40, ${middle + endHalfWidth} 70 L ${right} ${500 - radius * 0.8} Z`;
   const lower = `M ${left} ${500 + radius * 0.8} L ${middle - endHalfWidth} 880 Q ${middle} 990, ${middle + endHalfWidth} 880 L ${right} ${500 + radius * 0.8} Z`;
   const drawSeam = (side: number) =>
     drawStitching(
-      `M ${middle + side * (strap - 16)} ${500 - radius * 0.95} L ${middle + side * (endHalfWidth - 15)} 92`,
+      `M ${middle + side * (strapHalfWidth - 16)} ${500 - radius * 0.95} L ${middle + side * (endHalfWidth - 15)} 92`,
       colour.accent,
     ) +
     drawStitching(
-      `M ${middle + side * (strap - 16)} ${500 + radius * 0.95} L ${middle + side * (endHalfWidth - 15)} 880`,
+      `M ${middle + side * (strapHalfWidth - 16)} ${500 + radius * 0.95} L ${middle + side * (endHalfWidth - 15)} 880`,
       colour.accent,
     );
   const holes = [740, 785, 830, 875].map(
-    (y) => `<ellipse cx="${middle}" cy="${y}" rx="9" ry="10" fill="${darker(hex, 0.75)}"/>`,
+    (y) => `<ellipse cx="${middle}" cy="${y}" rx="9" ry="10" fill="${darken(hex, 0.75)}"/>`,
   );
   const buckle = `<rect x="${middle - endHalfWidth - 16}" y="48" width="${endHalfWidth * 2 + 32}" height="44" rx="12" fill="none" stroke="${metals[metal]}" stroke-width="13"/>`;
   return `${defineRoundShading('strap', hex)}<path d="${upper}" fill="url(#strap)"/><path d="${lower}" fill="url(#strap)"/>${drawSeam(-1)}${drawSeam(1)}${holes.join('')}${buckle}`;
 }
 
-function drawCase({ radius, strap, metal }: WatchShape): string {
+function drawCase({ radius, strapHalfWidth, metal }: WatchShape): string {
   const hex = metals[metal];
   const lugs = [-1, 1].map(
     (side) =>
-      `<rect x="${middle + side * strap - 22}" y="${500 - radius * 1.12}" width="44" height="${radius * 2.24}" rx="18" fill="url(#metal)"/>`,
+      `<rect x="${middle + side * strapHalfWidth - 22}" y="${500 - radius * 1.12}" width="44" height="${radius * 2.24}" rx="18" fill="url(#metal)"/>`,
   );
-  const brushed = defineGradient('metal', [
-    [0, lighter(hex, 0.55)],
+  const metalGradient = defineGradient('metal', [
+    [0, lighten(hex, 0.55)],
     [0.3, hex],
-    [0.55, darker(hex, 0.35)],
-    [0.75, lighter(hex, 0.4)],
-    [1, darker(hex, 0.3)],
+    [0.55, darken(hex, 0.35)],
+    [0.75, lighten(hex, 0.4)],
+    [1, darken(hex, 0.3)],
   ]);
   const crown = `<rect x="${middle + radius - 4}" y="478" width="32" height="44" rx="8" fill="url(#metal)"/>`;
   return (
-    brushed +
+    metalGradient +
     defineGradient(
       'bezel',
       [
-        [0, lighter(hex, 0.75)],
-        [0.5, darker(hex, 0.15)],
-        [1, darker(hex, 0.5)],
+        [0, lighten(hex, 0.75)],
+        [0.5, darken(hex, 0.15)],
+        [1, darken(hex, 0.5)],
       ],
       'down',
     ) +
@@ -101,14 +105,14 @@ function drawCase({ radius, strap, metal }: WatchShape): string {
 }
 
 function drawDial(shape: WatchShape, colour: Colour): string {
-  const hex = { light: '#f4f2ec', dark: '#24262b', colour: darker(colour.hex, 0.25) }[shape.dial];
+  const hex = { light: '#f4f2ec', dark: '#24262b', colour: darken(colour.hex, 0.25) }[shape.dial];
   const ink = shape.dial === 'light' ? '#26282c' : '#f2efe8';
   const dialRadius = shape.radius - 20;
   const shading = defineGradient(
     'dial',
     [
-      [0, lighter(hex, 0.22)],
-      [1, darker(hex, 0.28)],
+      [0, lighten(hex, 0.22)],
+      [1, darken(hex, 0.28)],
     ],
     'down',
   );
@@ -145,10 +149,10 @@ function drawHand(degrees: number, length: number, width: number, colour: string
 function drawCaseBack({ radius, metal }: WatchShape): string {
   const hex = metals[metal];
   const drawRing = (r: number) =>
-    `<circle cx="${middle}" cy="500" r="${r}" fill="none" stroke="${darker(hex, 0.35)}" stroke-width="2.5" opacity="0.8"/>`;
+    `<circle cx="${middle}" cy="500" r="${r}" fill="none" stroke="${darken(hex, 0.35)}" stroke-width="2.5" opacity="0.8"/>`;
   const screws = [45, 135, 225, 315].map(
     (degrees) =>
-      `<g transform="rotate(${degrees} ${middle} 500)"><circle cx="${middle}" cy="${500 - radius * 0.78}" r="12" fill="${lighter(hex, 0.3)}" stroke="${darker(hex, 0.4)}" stroke-width="2"/><rect x="${middle - 9}" y="${498 - radius * 0.78}" width="18" height="4" fill="${darker(hex, 0.5)}"/></g>`,
+      `<g transform="rotate(${degrees} ${middle} 500)"><circle cx="${middle}" cy="${500 - radius * 0.78}" r="12" fill="${lighten(hex, 0.3)}" stroke="${darken(hex, 0.4)}" stroke-width="2"/><rect x="${middle - 9}" y="${498 - radius * 0.78}" width="18" height="4" fill="${darken(hex, 0.5)}"/></g>`,
   );
   return (
     `<circle cx="${middle}" cy="500" r="${radius - 18}" fill="url(#metal)"/>${[0.88, 0.66, 0.62, 0.3].map((scale) => drawRing(radius * scale)).join('')}` +

@@ -19,7 +19,7 @@ const assetParams = z.object({ asset_id: imageRefField });
 const renditionParams = assetParams.extend({ preset: z.string().max(64).describe('Name of a preset.') });
 const tags = ['Catalog dialect'];
 
-/** Asset routes of the catalog dialect, an API for clients of an older catalog service. */
+/** Image routes of the catalog dialect, the API of an older catalog service. The dialect calls images assets. */
 export const assetRoutes: RoutePlugin = (app, { services, receiveUploadForm }) => {
   app.post(
     '/upload',
@@ -31,7 +31,12 @@ export const assetRoutes: RoutePlugin = (app, { services, receiveUploadForm }) =
           'A worker creates the renditions. If the tenant already has an image with the same bytes, `status` is `exists` and there is no job.',
         bodies: pictureForm({ tenant_name: tenantFormField }),
         response: responses(
-          { 200: json(uploadSchema, 'The status is `uploaded`, or `exists` for known content.') },
+          {
+            200: json(
+              uploadSchema,
+              '`status` is `uploaded`, or `exists` if the tenant already had the image.',
+            ),
+          },
           'invalid_request',
           'invalid_tenant',
           ...fileErrors,

@@ -72,7 +72,7 @@ export const catalogOperationRoutes: RoutePlugin = (app, { services, config }) =
     },
     async (request) => {
       const { dry_run, days = config.purge.days } = request.query;
-      // Any value other than "false" is a dry run. Python clients send "False".
+      // Any value other than "false" means a dry run. Case is ignored, because Python clients send "False".
       const dryRun = !(typeof dry_run === 'string' && dry_run.toLowerCase() === 'false');
       const confirmTokens = readConfirmTokens(request, readJsonBody(request, purgeBody).confirm_token);
       const report = await services.purgeDeleted(getPrincipal(request), { dryRun, confirmTokens, days });

@@ -4,7 +4,7 @@ import type { TenantUsage } from '../../../model/tenant.ts';
 import type { ImageComparison } from '../../../services/compare-with-image.ts';
 import type { IngestResult } from '../../../services/ingest-upload.ts';
 import type { PurgeDeletedReport } from '../../../services/purge/purge-deleted.ts';
-import { comparisonNote, metricsNote, roundTo } from '../../responses/comparison-notes.ts';
+import { describeComparison, metricsNote, roundTo } from '../../responses/comparison-notes.ts';
 
 /** Schema of the upload response. */
 export const uploadSchema = z.object({
@@ -17,15 +17,15 @@ export const uploadSchema = z.object({
 
 /** Converts an upload result to JSON. The status is `uploaded` with a job id, or `exists` without a job id. */
 export function toUploadRecord({ outcome, image, jobId }: IngestResult): z.input<typeof uploadSchema> {
-  const isKnown = outcome === 'known';
+  const alreadyExists = outcome === 'known';
   return {
     asset_id: image.id,
-    status: isKnown ? 'exists' : 'uploaded',
-    message: isKnown
+    status: alreadyExists ? 'exists' : 'uploaded',
+    message: alreadyExists
       ? 'This image already exists; its asset is unchanged.'
       : 'The image was uploaded; its renditions are being created.',
     content_hash: image.contentHash,
-    ...(isKnown ? {} : { job_id: jobId }),
+    ...(alreadyExists ? {} : { job_id: jobId }),
   };
 }
 
@@ -50,10 +50,10 @@ export const assetSchema = z.object({
         quality: z.int(),
       }),
     )
-    .describe('Renditions that exist.'),
+    .describe('Renditions that have been created so far.'),
 });
 
-/** Converts an image to the JSON format of the older catalog service, with the renditions created so far. */
+/** Converts an image to the JSON format of an asset, with the renditions that have been created so far. */
 export function toAssetRecord(image: ImageWithRenditions): z.input<typeof assetSchema> {
   return {
     asset_id: image.id,
@@ -88,7 +88,9 @@ export const comparisonSchema = z.object({
         note: z.string(),
       }),
     )
-    .describe('Comparisons by name. The names are `original` and each preset that has a rendition.'),
+    .describe(
+      'Comparisons with the original and with each rendition, keyed by `original` or by preset name.',
+    ),
   note: z.string(),
 });
 
@@ -106,7 +108,7 @@ export function toComparisonRecord({
           file_size_bytes: comparison.bytes,
           psnr_db: roundTo(comparison.psnr, 2),
           perceptual_hash_distance: comparison.hashDistance,
-          note: comparisonNote(comparison),
+          note: describeComparison(comparison),
         },
       ]),
     ),

@@ -134,7 +134,7 @@ function toDetailedRecord(details: HealthDetails): z.input<typeof detailedSchema
         processing: queue.processing,
         failed: queue.failed,
         oldest_pending_seconds: queue.oldestPendingSeconds,
-        ...(queue.trouble && { warning: queue.trouble }),
+        ...(queue.outageReason && { warning: queue.outageReason }),
       },
     ),
     storage: toComponentRecord(

@@ -24,13 +24,13 @@ const imageParams = z.object({
     .guid('must be a UUID, such as 550e8400-e29b-41d4-a716-446655440000')
     .describe('UUID of an image.'),
 });
-const similarResponse = z.object({
+const similarResponseSchema = z.object({
   query_image_id: z.uuid(),
   similar_images: z.array(similarSchema).describe('Best match first.'),
   total_results: z.int(),
   search_timestamp: z.iso.datetime(),
 });
-const listResponse = z.object({
+const listResponseSchema = z.object({
   images: z.array(imageSchema),
   total: z.int(),
   limit: z.int(),
@@ -39,8 +39,8 @@ const listResponse = z.object({
 const tags = ['Similarity dialect'];
 
 /**
- * Image routes of the similarity dialect, an API for clients of an older similarity service. It identifies images by
- * UUID and is limited to the tenant `default`.
+ * Image routes of the similarity dialect, the API of an older similarity service. The dialect identifies images by UUID
+ * and is limited to the tenant `default`.
  */
 export const similarityImageRoutes: RoutePlugin = (app, { services, receiveUploadForm, config }) => {
   const getTenantPrincipal = (request: FastifyRequest) =>
@@ -76,7 +76,7 @@ export const similarityImageRoutes: RoutePlugin = (app, { services, receiveUploa
         tags,
         summary: 'List images, newest first',
         querystring: z.object(offsetPageFields(pageSize)),
-        response: responses({ 200: json(listResponse, 'One page.') }, 'invalid_request'),
+        response: responses({ 200: json(listResponseSchema, 'One page.') }, 'invalid_request'),
       },
     },
     async (request) => {
@@ -113,7 +113,7 @@ export const similarityImageRoutes: RoutePlugin = (app, { services, receiveUploa
         params: imageParams,
         querystring: z.object(similarityFields),
         response: responses(
-          { 200: json(similarResponse, 'Similar images.') },
+          { 200: json(similarResponseSchema, 'Similar images.') },
           'invalid_request',
           'image_not_found',
           'fingerprint_not_ready',

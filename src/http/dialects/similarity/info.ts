@@ -5,7 +5,7 @@ import { responses, json } from '../../openapi/responses.ts';
 import type { HttpConfig, RoutePlugin } from '../../route-plugin.ts';
 
 /** File name extensions of each format. */
-const extensions: Readonly<Record<PictureFormat, readonly string[]>> = {
+const extensionsByFormat: Readonly<Record<PictureFormat, readonly string[]>> = {
   jpeg: ['.jpg', '.jpeg'],
   png: ['.png'],
   gif: ['.gif'],
@@ -50,7 +50,7 @@ function toInfoRecord({ uploads, similarity, presets }: HttpConfig): z.input<typ
     max_pixels: maxPixels,
     max_frames: maxFrames,
     allowed_types: allowedFormats.map((format) => mediaTypes[format]),
-    allowed_extensions: allowedFormats.flatMap((format) => extensions[format]),
+    allowed_extensions: allowedFormats.flatMap((format) => extensionsByFormat[format]),
     similarity_threshold: similarity.threshold,
     max_similar_results: similarity.maxResults,
     presets: Object.fromEntries(

@@ -49,7 +49,7 @@ export const similarSchema = z.object({
 export function toUploadRecord(image: Image): z.input<typeof uploadSchema> {
   return {
     id: image.uuid,
-    filename: displayFilename(image),
+    filename: getDisplayFilename(image),
     message:
       image.status === 'completed'
         ? 'The image was uploaded and processed.'
@@ -62,8 +62,8 @@ export function toUploadRecord(image: Image): z.input<typeof uploadSchema> {
 export function toImageRecord(image: Image): z.input<typeof imageSchema> {
   return {
     id: image.uuid,
-    filename: displayFilename(image),
-    original_filename: displayFilename(image),
+    filename: getDisplayFilename(image),
+    original_filename: getDisplayFilename(image),
     content_type: toContentType(image),
     file_size: image.originalBytes,
     // The older service returned a path on its own disk, which clients could not use. This URL path serves the file.
@@ -89,7 +89,7 @@ export function toImageRecord(image: Image): z.input<typeof imageSchema> {
 export function toSimilarRecord({ image, score }: SimilarImage): z.input<typeof similarSchema> {
   return {
     id: image.uuid,
-    filename: displayFilename(image),
+    filename: getDisplayFilename(image),
     content_type: toContentType(image),
     similarity_score: score,
     upload_timestamp: image.createdAt.toISOString(),
@@ -97,7 +97,7 @@ export function toSimilarRecord({ image, score }: SimilarImage): z.input<typeof 
 }
 
 /** Returns the file name, or the UUID if an imported image has no file name. */
-function displayFilename({ filename, uuid }: Image): string {
+function getDisplayFilename({ filename, uuid }: Image): string {
   return filename ?? uuid;
 }
 

@@ -22,22 +22,22 @@ export function colourFeatures({ lab, mask }: Content): Float64Array {
 
 function addColour(histogram: Float64Array, weight: number, lightness: number, a: number, b: number): void {
   const step = clamp((lightness / 100) * lightnessBins - 0.5, 0, lightnessBins - 1);
-  const below = Math.floor(step);
-  const fraction = step - below;
-  const above = Math.min(lightnessBins - 1, below + 1);
+  const lowerStep = Math.floor(step);
+  const fraction = step - lowerStep;
+  const upperStep = Math.min(lightnessBins - 1, lowerStep + 1);
   const chroma = Math.sqrt(a * a + b * b);
   // Up to a chroma of 6, a pixel is grey; from 18, it has a hue. Up to 25, the hue is pale; from 45, it is strong.
   const greyFraction = clamp((18 - chroma) / 12, 0, 1);
   const lowerWeight = weight * (1 - fraction);
   const upperWeight = weight * fraction;
-  add(histogram, below * binsPerStep, lowerWeight * greyFraction);
-  add(histogram, above * binsPerStep, upperWeight * greyFraction);
+  addToBin(histogram, lowerStep * binsPerStep, lowerWeight * greyFraction);
+  addToBin(histogram, upperStep * binsPerStep, upperWeight * greyFraction);
   if (greyFraction === 1) return;
   const angle = Math.atan2(b, a) / (2 * Math.PI);
   const hue = (angle < 0 ? angle + 1 : angle) * hueBins;
   const strongFraction = clamp((chroma - 25) / 20, 0, 1);
-  addHue(histogram, below * binsPerStep, lowerWeight * (1 - greyFraction), hue, strongFraction);
-  addHue(histogram, above * binsPerStep, upperWeight * (1 - greyFraction), hue, strongFraction);
+  addHue(histogram, lowerStep * binsPerStep, lowerWeight * (1 - greyFraction), hue, strongFraction);
+  addHue(histogram, upperStep * binsPerStep, upperWeight * (1 - greyFraction), hue, strongFraction);
 }
 
 function addHue(
@@ -51,14 +51,14 @@ function addHue(
   const second = (first + 1) % hueBins;
   const fraction = hue - Math.floor(hue);
   const paleWeight = weight * (1 - strongFraction);
-  add(histogram, start + 1 + first, paleWeight * (1 - fraction));
-  add(histogram, start + 1 + second, paleWeight * fraction);
+  addToBin(histogram, start + 1 + first, paleWeight * (1 - fraction));
+  addToBin(histogram, start + 1 + second, paleWeight * fraction);
   if (strongFraction === 0) return;
-  add(histogram, start + 1 + hueBins + first, weight * strongFraction * (1 - fraction));
-  add(histogram, start + 1 + hueBins + second, weight * strongFraction * fraction);
+  addToBin(histogram, start + 1 + hueBins + first, weight * strongFraction * (1 - fraction));
+  addToBin(histogram, start + 1 + hueBins + second, weight * strongFraction * fraction);
 }
 
-function add(histogram: Float64Array, bin: number, amount: number): void {
+function addToBin(histogram: Float64Array, bin: number, amount: number): void {
   histogram[bin] = (histogram[bin] ?? 0) + amount;
 }
 

@@ -3,7 +3,7 @@ import type { Pixels } from '../../decoding/pixels.ts';
 import { fitInside, type Rectangle, type Size } from '../../geometry.ts';
 import { scaleArea, scalePicture } from '../area-mean.ts';
 
-/** Width and height of the pixels from which an embedding is computed. */
+/** Width and height, in pixels, of the scaled content from which an embedding is computed. */
 export const contentSide = 128;
 
 /** Minimum mask weight for a pixel to count as content. */

@@ -30,10 +30,10 @@ export function computeEmbedding(pixels: Pixels): Embedding {
     ...applyWeight(textureFeatures(content), weights.texture),
     ...applyWeight(proportionFeatures(content), weights.proportion),
   ];
-  const unit = toUnitLength(Float64Array.from(vector));
+  const unitVector = toUnitLength(Float64Array.from(vector));
   return {
     space: embeddingSpace,
-    vector: Array.from(unit, (value) => Math.round(value * precision) / precision),
+    vector: Array.from(unitVector, (value) => Math.round(value * precision) / precision),
   };
 }
 

@@ -4,7 +4,9 @@ import { type Content, contentSide } from './content.ts';
 const cells = 8;
 const directions = 4;
 const cellSide = contentSide / cells;
-/** Standard deviation, in cells, of the blur that is subtracted, so that differences from the neighbourhood remain. */
+/**
+ * Standard deviation, in cells, of the blur whose result is subtracted to leave the differences from the neighbourhood.
+ */
 const blurDeviation = 0.7;
 
 /**
@@ -18,7 +20,7 @@ const mapEdges = makeRandomFeatures(cells * cells * directions, shapeDimensions,
 
 /**
  * Describes the shape of the content. Only similar shapes have a dot product well above 0. Returns 280 numbers, scaled
- * to a vector of length 1. All of them are 0 if there are no edges.
+ * to a vector of length 1. All numbers are 0 if there are no edges.
  */
 export function shapeFeatures(content: Content): Float64Array {
   const edges = computeEdges(content);
@@ -28,17 +30,17 @@ export function shapeFeatures(content: Content): Float64Array {
 /**
  * Returns the positions and directions of edges: a histogram of lightness gradients in 8 × 8 cells × 4 directions, each
  * distributed over adjacent cells and directions. Subtracts the blurred neighbourhood from the square roots, because
- * all people, for example, have similar edges overall, and only the differences distinguish them. Scales the result to
- * length 1. Based on Dalal, Triggs, "Histograms of oriented gradients for human detection", 2005.
+ * pictures of one kind, such as pictures of people, have similar edges overall. Only the differences distinguish them.
+ * Scales the result to length 1. Based on Dalal, Triggs, "Histograms of oriented gradients for human detection", 2005.
  */
 function computeEdges({ lab }: Content): Float64Array {
   const histogram = new Float64Array(borderedCells * borderedCells * directions);
   for (let y = 1; y < contentSide - 1; y++) {
     for (let x = 1; x < contentSide - 1; x++) {
       const index = (y * contentSide + x) * 3;
-      const across = (lab[index + 3] ?? 0) - (lab[index - 3] ?? 0);
-      const down = (lab[index + 3 * contentSide] ?? 0) - (lab[index - 3 * contentSide] ?? 0);
-      addGradient(histogram, x, y, across, down);
+      const gradientX = (lab[index + 3] ?? 0) - (lab[index - 3] ?? 0);
+      const gradientY = (lab[index + 3 * contentSide] ?? 0) - (lab[index - 3 * contentSide] ?? 0);
+      addGradient(histogram, x, y, gradientX, gradientY);
     }
   }
   return toUnitLength(subtractNeighbourhood(signedRoots(removeBorder(histogram))));
@@ -59,10 +61,16 @@ const nextCellWeight = Float64Array.from(
   (_, position) => (position + 0.5) / cellSide + 0.5 - (cellBefore[position] ?? 0),
 );
 
-function addGradient(histogram: Float64Array, x: number, y: number, across: number, down: number): void {
-  const strength = Math.sqrt(across * across + down * down);
+function addGradient(
+  histogram: Float64Array,
+  x: number,
+  y: number,
+  gradientX: number,
+  gradientY: number,
+): void {
+  const strength = Math.sqrt(gradientX * gradientX + gradientY * gradientY);
   if (strength < 1e-6) return;
-  const angle = Math.atan2(down, across) / Math.PI;
+  const angle = Math.atan2(gradientY, gradientX) / Math.PI;
   const direction = (angle < 0 ? angle + 1 : angle) * directions;
   const first = Math.floor(direction) % directions;
   const second = (first + 1) % directions;
@@ -122,8 +130,8 @@ function blurAlong(values: Float64Array, axis: 'columns' | 'rows'): Float64Array
     let sum = 0;
     for (let tap = -radius; tap <= radius; tap++) {
       const position = Math.max(0, Math.min(cells - 1, (axis === 'columns' ? column : row) + tap));
-      const from = axis === 'columns' ? row * cells + position : position * cells + column;
-      sum += (taps[tap + radius] ?? 0) * (values[from * directions + direction] ?? 0);
+      const sourceCell = axis === 'columns' ? row * cells + position : position * cells + column;
+      sum += (taps[tap + radius] ?? 0) * (values[sourceCell * directions + direction] ?? 0);
     }
     return sum / tapSum;
   });

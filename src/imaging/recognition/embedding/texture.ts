@@ -29,7 +29,7 @@ const classByPattern = Uint8Array.from({ length: 256 }, (_, pattern) => {
 /**
  * Describes the surface of the content independently of its colour, with uniform, rotation-invariant local binary
  * patterns of the lightness. Computes one normalised histogram for each distance of 1, 2 and 4 pixels, and subtracts
- * their means from the square roots of the bins. Returns 30 numbers, scaled to a vector of length 1. All of them are 0
+ * `meanRoots` from the square roots of the bins. Returns 30 numbers, scaled to a vector of length 1. All numbers are 0
  * if there is content only near the edge.
  * Source: Ojala, Pietikäinen, Mäenpää, "Multiresolution gray-scale and rotation invariant texture classification with
  * local binary patterns", 2002. Here, however, the neighbours are on a square instead of a circle.
@@ -65,7 +65,7 @@ function patternHistogram(lightness: Float32Array, mask: Mask, radius: number): 
       count++;
     }
   }
-  return count > 0 ? histogram.map((entry) => entry / count) : histogram;
+  return count > 0 ? histogram.map((patternCount) => patternCount / count) : histogram;
 }
 
 /** Returns the offsets of the eight neighbours in an array, clockwise. */

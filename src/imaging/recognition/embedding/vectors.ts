@@ -25,12 +25,12 @@ export type RandomFeatures = (values: Float64Array) => Float64Array;
  * reduces the error: Yu et al., "Orthogonal random features", 2016.
  * @param dimensions number of features; must be even.
  */
-export function makeRandomFeatures(inputs: number, dimensions: number, width: number): RandomFeatures {
-  const count = dimensions / 2;
+export function makeRandomFeatures(inputLength: number, dimensions: number, width: number): RandomFeatures {
+  const rowCount = dimensions / 2;
   // The rows are computed on first use, so that a child that only probes starts quickly.
   let rows: readonly Float64Array[] | undefined;
   return (values) => {
-    rows ??= orthogonalRows(count, inputs, Math.SQRT2 / width);
+    rows ??= orthogonalRows(rowCount, inputLength, Math.SQRT2 / width);
     const features = new Float64Array(dimensions);
     for (const [index, row] of rows.entries()) {
       const phase = dot(row, values);
@@ -51,16 +51,16 @@ function orthogonalRows(count: number, length: number, scale: number): readonly 
   const unitRows: Float64Array[] = [];
   for (const row of randomRows) {
     const residual = row.slice();
-    for (const unit of unitRows.slice(unitRows.length - (unitRows.length % length))) {
-      const projection = dot(unit, residual);
+    for (const unitRow of unitRows.slice(unitRows.length - (unitRows.length % length))) {
+      const projection = dot(unitRow, residual);
       for (let index = 0; index < length; index++)
-        residual[index] = (residual[index] ?? 0) - projection * (unit[index] ?? 0);
+        residual[index] = (residual[index] ?? 0) - projection * (unitRow[index] ?? 0);
     }
     unitRows.push(toUnitLength(residual));
   }
-  return unitRows.map((unit, index) => {
-    const row = randomRows[index] ?? unit;
-    return unit.map((value) => value * Math.sqrt(dot(row, row)) * scale);
+  return unitRows.map((unitRow, index) => {
+    const row = randomRows[index] ?? unitRow;
+    return unitRow.map((value) => value * Math.sqrt(dot(row, row)) * scale);
   });
 }
 

@@ -15,9 +15,7 @@ export interface CellRectangle {
   readonly rows: number;
 }
 
-/**
- * Side of a cell in pixels. If the picture's size is not a multiple of it, some cells are larger, but never smaller.
- */
+/** Side of a cell in pixels. If the picture's width or height is not a multiple of this, some cells are larger. */
 const cellSide = 4;
 
 /** Means of a picture's cells on an 8-bit scale: luma, and the two chroma channels of JPEG, centred on 0. */
@@ -36,8 +34,8 @@ export function computeCellMeans({ data, width, height }: Pixels): CellMeans {
   const columnStarts = cellStarts(width);
   const rowStarts = cellStarts(height);
   const size = { columns: columnStarts.length - 1, rows: rowStarts.length - 1 };
-  const plane = () => ({ ...size, values: new Float32Array(size.columns * size.rows) });
-  const means = { luma: plane(), blue: plane(), red: plane() };
+  const makePlane = () => ({ ...size, values: new Float32Array(size.columns * size.rows) });
+  const means = { luma: makePlane(), blue: makePlane(), red: makePlane() };
   for (let cell = 0; cell < means.luma.values.length; cell++) {
     const column = cell % size.columns;
     const row = Math.floor(cell / size.columns);

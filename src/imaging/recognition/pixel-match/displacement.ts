@@ -13,7 +13,8 @@ const maxDisplacement = 1.25;
 
 /**
  * Estimates the displacement of `b` relative to `a`, a picture of the same size, in one least-squares step over the
- * whole picture at half its size. Returns `undefined` if it is negligible, or too large to be caused by re-encoding.
+ * whole picture at half its size. Returns `undefined` if the displacement is negligible, or too large to be caused by
+ * re-encoding.
  * Source: Lucas, Kanade, "An iterative image registration technique with an application to stereo vision", 1981.
  */
 export function estimateDisplacement(a: Pixels, b: Pixels): Displacement | undefined {

@@ -10,24 +10,27 @@ import { type Block, findWorstBlock } from './worst-block.ts';
 /** Two renditions made with the same preset: a new one, and a stored one that belongs to a different image. */
 export interface EncodedPair extends Size {
   readonly preset: string;
-  readonly current: Uint8Array;
-  readonly stored: Uint8Array;
+  readonly newBytes: Uint8Array;
+  readonly storedBytes: Uint8Array;
   /** Recorded SHA-256 of the stored bytes, hexadecimal. */
   readonly storedSha256: string;
 }
 
 /**
- * Decides whether two images' renditions have the same pixels, apart from re-encoding. Compares the renditions of all
- * presets. Although small renditions are computed from larger ones, each stored file must be read to verify that it
- * matches its database row.
+ * Decides whether two images' renditions differ only because of re-encoding. Compares the renditions of all presets.
+ * Although small renditions are computed from larger ones, each stored file must be read to verify that it matches its
+ * database row.
  * @param pairs pairs to compare, read one at a time. Width and height are those of the new rendition. If the stored
  *   rendition has a different size due to rounding, it is resized.
  */
 export async function matchRenditions(pairs: Iterable<EncodedPair>): Promise<RenditionMatch> {
   for (const pair of pairs) {
-    if (computeSha256(pair.stored) !== pair.storedSha256) return { verdict: 'unknown' };
-    if (Buffer.compare(pair.current, pair.stored) === 0) continue;
-    const difference = findPixelDifference(await decode(pair.current, pair), await decode(pair.stored, pair));
+    if (computeSha256(pair.storedBytes) !== pair.storedSha256) return { verdict: 'unknown' };
+    if (Buffer.compare(pair.newBytes, pair.storedBytes) === 0) continue;
+    const difference = findPixelDifference(
+      await decode(pair.newBytes, pair),
+      await decode(pair.storedBytes, pair),
+    );
     if (difference) return { verdict: 'different', preset: pair.preset, ...difference };
   }
   return { verdict: 'same' };
@@ -44,7 +47,7 @@ function decode(jpeg: Uint8Array, { width, height }: Size): Promise<Pixels> {
 /** Where two pictures of the same size differ most, and in which channel. */
 interface PixelDifference {
   readonly channel: Block['channel'];
-  /** Centre of the block, as a percentage of the width and the height. */
+  /** Centre of the block that differs most, as a percentage of the width and the height. */
   readonly left: number;
   readonly top: number;
 }

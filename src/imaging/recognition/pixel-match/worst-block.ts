@@ -23,8 +23,8 @@ interface Allowance {
 /**
  * Allowances by the side of a block, in cells of 4 pixels. Small blocks detect a changed stroke, large blocks a changed
  * shade. In measurements (ADR 0025), JPEG at quality 60 with 4:2:0 changed a photograph by less than 0.8 of the
- * allowances. A changed digit exceeded them at least threefold. They depend on the contrast because resampling and
- * chroma subsampling change an edge in proportion to its contrast.
+ * allowances. A changed digit exceeded them at least threefold. Allowances depend on the contrast because resampling
+ * and chroma subsampling change an edge in proportion to its contrast.
  */
 const scales: readonly { side: number; luma: Allowance; chroma: Allowance }[] = [
   { side: 1, luma: { base: 9, slope: 0.12 }, chroma: { base: 18, slope: 0.4 } },
@@ -41,7 +41,7 @@ const scales: readonly { side: number; luma: Allowance; chroma: Allowance }[] = 
  */
 export function findWorstBlock(a: CellMeans, b: CellMeans): Block {
   const fraction = allowanceFraction(measureNoise(a, b));
-  const [luma, blue, red] = [
+  const [lumaDifference, blueDifference, redDifference] = [
     makeMeanLookup(subtractPlanes(a.luma, b.luma)),
     makeMeanLookup(subtractPlanes(a.blue, b.blue)),
     makeMeanLookup(subtractPlanes(a.red, b.red)),
@@ -49,8 +49,8 @@ export function findWorstBlock(a: CellMeans, b: CellMeans): Block {
   let worstBlock: Block = { column: 0, row: 0, columns: 1, rows: 1, excess: 0, channel: 'lightness' };
   for (const scale of scales) {
     for (const rectangle of overlappingSquares(a.luma, scale.side)) {
-      const lightness = Math.abs(luma(rectangle));
-      const colour = Math.hypot(blue(rectangle), red(rectangle));
+      const lightness = Math.abs(lumaDifference(rectangle));
+      const colour = Math.hypot(blueDifference(rectangle), redDifference(rectangle));
       // Contrast can only raise the allowance, so most blocks are skipped without computing their contrast.
       const maxExcess = Math.max(lightness / scale.luma.base, colour / scale.chroma.base) / fraction;
       if (maxExcess <= worstBlock.excess) continue;
@@ -101,9 +101,9 @@ function* overlappingSquares({ columns, rows }: Plane, side: number): Generator<
 const minNoisyContrast = 12;
 
 /**
- * Returns the upper quartile of the differences, in luma or chroma, of the cells with contrast in both pictures; 0 if
- * there are no such cells. The median would be too low, because most blocks of a JPEG that is saved again at the same
- * quality are unchanged.
+ * Returns the upper quartile of the differences in luma or chroma between the pictures, over the cells that have
+ * contrast in both; 0 if there are no such cells. The median would be too low, because most blocks of a JPEG that is
+ * saved again at the same quality are unchanged.
  */
 function measureNoise(a: CellMeans, b: CellMeans): number {
   const { columns, rows } = a.luma;
