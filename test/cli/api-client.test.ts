@@ -46,19 +46,19 @@ afterEach(async () => {
   await rm(folder, { recursive: true });
 });
 
-function client(retryDelays: readonly number[] = [5, 5, 5]) {
+function makeClient(retryDelays: readonly number[] = [5, 5, 5]) {
   const { port } = server.address() as AddressInfo;
   return makeApiClient({ baseUrl: `http://127.0.0.1:${port}/`, retryDelays });
 }
 
-function upload(mode: 'inline' | 'queued' = 'inline', signal?: AbortSignal) {
+function uploadOptions(mode: 'inline' | 'queued' = 'inline', signal?: AbortSignal) {
   return { path: join(folder, 'mug.jpg'), filename: 'mug.jpg', tenant: 'shop', mode, signal };
 }
 
 describe('an upload', () => {
   test('sends the file and the tenant as a form', async () => {
     script = [{ status: 201, body: image }];
-    await client().uploadFile(upload());
+    await makeClient().uploadFile(uploadOptions());
     expect(requests[0]?.url).toBe('/v1/images');
     expect(requests[0]?.body).toContain('name="file"; filename="mug.jpg"');
     expect(requests[0]?.body).toContain('the bytes of a mug');
@@ -67,7 +67,10 @@ describe('an upload', () => {
 
   test('is queued if requested', async () => {
     script = [{ status: 202, body: { ...image, status: 'pending' } }];
-    expect(await client().uploadFile(upload('queued'))).toMatchObject({ outcome: 'new', status: 'pending' });
+    expect(await makeClient().uploadFile(uploadOptions('queued'))).toMatchObject({
+      outcome: 'new',
+      status: 'pending',
+    });
     expect(requests[0]?.url).toBe('/v1/images?mode=queued');
   });
 
@@ -77,14 +80,14 @@ describe('an upload', () => {
     [200, 'known'],
   ])('maps status %i to %s', async (status, outcome) => {
     script = [{ status, body: { ...image, unknown_field: true } }];
-    expect(await client().uploadFile(upload())).toEqual({ outcome, ...image });
+    expect(await makeClient().uploadFile(uploadOptions())).toEqual({ outcome, ...image });
   });
 
   test.each([400, 413, 507])(
     'reports the reason for a rejection with status %i, without retrying',
     async (status) => {
       script = [{ status, body: { code: 'not_a_picture', detail: 'This is text.' } }];
-      expect(await client().uploadFile(upload())).toEqual({
+      expect(await makeClient().uploadFile(uploadOptions())).toEqual({
         outcome: 'refused',
         code: 'not_a_picture',
         reason: 'This is text.',
@@ -95,7 +98,7 @@ describe('an upload', () => {
 
   test('reports a rejection without problem details', async () => {
     script = [{ status: 403, body: 'forbidden' }];
-    expect(await client().uploadFile(upload())).toEqual({
+    expect(await makeClient().uploadFile(uploadOptions())).toEqual({
       outcome: 'refused',
       code: 'http_403',
       reason: 'The server responded with status 403.',
@@ -104,25 +107,25 @@ describe('an upload', () => {
 
   test('is retried with its complete body after a server error', async () => {
     script = [{ status: 503 }, { status: 500 }, { status: 201, body: image }];
-    expect(await client().uploadFile(upload())).toMatchObject({ outcome: 'new' });
+    expect(await makeClient().uploadFile(uploadOptions())).toMatchObject({ outcome: 'new' });
     expect(requests.map(({ body }) => body.includes('the bytes of a mug'))).toEqual([true, true, true]);
   });
 
   test('fails with a message after three retries', async () => {
     script = [{ status: 503, body: { code: 'unavailable', detail: 'The database is unavailable.' } }];
-    const failure = client().uploadFile(upload());
+    const failure = makeClient().uploadFile(uploadOptions());
     await expect(failure).rejects.toThrow(ServerFailure);
     await expect(failure).rejects.toThrow('status 503: The database is unavailable.');
     expect(requests).toHaveLength(4);
   });
 
-  test('waits for the time in the Retry-After header', async () => {
+  test('waits for the delay in the Retry-After header', async () => {
     script = [
       { status: 503, headers: { 'retry-after': '0' } },
       { status: 201, body: image },
     ];
     const startedAt = performance.now();
-    await client([60_000]).uploadFile(upload());
+    await makeClient([60_000]).uploadFile(uploadOptions());
     expect(performance.now() - startedAt).toBeLessThan(30_000);
   });
 
@@ -130,12 +133,14 @@ describe('an upload', () => {
     script = [{ status: 503 }];
     const abort = new AbortController();
     setTimeout(() => abort.abort(), 50);
-    await expect(client([20_000]).uploadFile(upload('inline', abort.signal))).rejects.toThrow('aborted');
+    await expect(makeClient([20_000]).uploadFile(uploadOptions('inline', abort.signal))).rejects.toThrow(
+      'aborted',
+    );
   });
 
   test("fails with the file system's error if the file is missing", async () => {
-    const missingFile = { ...upload(), path: join(folder, 'none.jpg') };
-    await expect(client().uploadFile(missingFile)).rejects.toThrow();
+    const missingFile = { ...uploadOptions(), path: join(folder, 'none.jpg') };
+    await expect(makeClient().uploadFile(missingFile)).rejects.toThrow();
     expect(requests).toHaveLength(0);
   });
 });
@@ -152,9 +157,9 @@ test('includes an unreachable address in the error', async () => {
 
 test('reports a server that is not Vitrine', async () => {
   script = [{ status: 404 }];
-  await expect(client().assertHealthy()).rejects.toThrow('does not look like a Vitrine server');
+  await expect(makeClient().assertHealthy()).rejects.toThrow('does not look like a Vitrine server');
   script = [{ status: 201, body: { hello: 'world' } }];
-  await expect(client().uploadFile(upload())).rejects.toThrow('sent an unexpected response');
+  await expect(makeClient().uploadFile(uploadOptions())).rejects.toThrow('sent an unexpected response');
 });
 
 test('returns an image record with its renditions', async () => {
@@ -169,6 +174,6 @@ test('returns an image record with its renditions', async () => {
     format: 'jpeg',
   };
   script = [{ status: 200, body: { ...image, original_filename: 'mug.jpg', renditions: [rendition] } }];
-  expect(await client().getImage(7)).toMatchObject({ id: 7, renditions: [rendition] });
+  expect(await makeClient().getImage(7)).toMatchObject({ id: 7, renditions: [rendition] });
   expect(requests[0]?.url).toBe('/v1/images/7');
 });

@@ -5,15 +5,15 @@ import { runVitrine } from '../support/process/command.ts';
 import { makeDataFolder, makeFolder, removeFolder } from '../support/process/data-folder.ts';
 import { startServer } from '../support/process/server.ts';
 
-async function temporaryFolder(create: () => Promise<string>): Promise<string> {
+async function createTemporaryFolder(create: () => Promise<string>): Promise<string> {
   const folder = await create();
   onTestFinished(() => removeFolder(folder));
   return folder;
 }
-const doctor = (env: Record<string, string>) => runVitrine(['doctor'], env);
+const runDoctor = (env: Record<string, string>) => runVitrine(['doctor'], env);
 
 test('reports no problems for an unused data folder', async () => {
-  const { code, stdout, stderr } = await doctor({ DATA_DIR: await temporaryFolder(makeDataFolder) });
+  const { code, stdout, stderr } = await runDoctor({ DATA_DIR: await createTemporaryFolder(makeDataFolder) });
   expect([code, stderr]).toEqual([0, '']);
   for (const subject of ['Vitrine', 'Node', 'decoder', 'privacy', 'database', 'storage', 'disk'])
     expect(stdout).toMatch(new RegExp(`^ok\\s+${subject}\\b`, 'm'));
@@ -21,8 +21,8 @@ test('reports no problems for an unused data folder', async () => {
 });
 
 test('suggests a fix when the disk is nearly full', async () => {
-  const env = { DATA_DIR: await temporaryFolder(makeDataFolder), MIN_FREE_DISK_MB: '1000000' };
-  const { code, stdout } = await doctor(env);
+  const env = { DATA_DIR: await createTemporaryFolder(makeDataFolder), MIN_FREE_DISK_MB: '1000000' };
+  const { code, stdout } = await runDoctor(env);
   expect(code).toBe(1);
   expect(stdout).toMatch(/^FAIL {2}disk .*uploads need at least 1000000 MiB.*\n {6}→ Free up space/m);
   expect(stdout).toMatch(/^ok\s+database/m);
@@ -30,9 +30,9 @@ test('suggests a fix when the disk is nearly full', async () => {
 });
 
 test('suggests a fix when the storage folder is not writable', async () => {
-  const folder = await temporaryFolder(makeDataFolder);
+  const folder = await createTemporaryFolder(makeDataFolder);
   await writeFile(join(folder, 'a-file'), '');
-  const { code, stdout } = await doctor({
+  const { code, stdout } = await runDoctor({
     DATA_DIR: folder,
     STORAGE_PATH: join(folder, 'a-file', 'storage'),
   });
@@ -43,24 +43,24 @@ test('suggests a fix when the storage folder is not writable', async () => {
 });
 
 test('suggests a fix when the data folder cannot be created', async () => {
-  const folder = await temporaryFolder(makeFolder);
+  const folder = await createTemporaryFolder(makeFolder);
   await writeFile(join(folder, 'a-file'), '');
-  const { code, stdout } = await doctor({ DATA_DIR: join(folder, 'a-file', 'data') });
+  const { code, stdout } = await runDoctor({ DATA_DIR: join(folder, 'a-file', 'data') });
   expect(code).toBe(1);
   expect(stdout).toMatch(/^FAIL {2}(database|storage) .*ENOTDIR.*\n {6}→ /m);
 });
 
 test('reports a database that cannot be opened', async () => {
-  const folder = await temporaryFolder(makeDataFolder);
+  const folder = await createTemporaryFolder(makeDataFolder);
   await rm(join(folder, 'db', 'base'), { recursive: true });
-  const { code, stdout } = await doctor({ DATA_DIR: folder });
+  const { code, stdout } = await runDoctor({ DATA_DIR: folder });
   expect(code).toBe(1);
   expect(stdout).toMatch(/^FAIL {2}database .*\n {6}→ Restore .* from a backup/m);
 });
 
 test('reports a running server', async () => {
   const { dataDir, pid, url } = await startServer();
-  const { code, stdout } = await doctor({ DATA_DIR: dataDir });
+  const { code, stdout } = await runDoctor({ DATA_DIR: dataDir });
   expect(code).toBe(0);
   expect(stdout).toMatch(new RegExp(`^ok\\s+server\\s+process ${pid} responds at ${url}`, 'm'));
 });

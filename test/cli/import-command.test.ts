@@ -4,7 +4,7 @@ import { beforeAll, afterAll, expect, onTestFinished, test } from 'vitest';
 import { call } from '../support/process/client.ts';
 import { runVitrine } from '../support/process/command.ts';
 import { makeDataFolder, makeFolder, removeFolder } from '../support/process/data-folder.ts';
-import { brokenJpeg, jpeg } from '../support/process/pictures.ts';
+import { truncatedJpeg, jpeg } from '../support/process/pictures.ts';
 import { useServer } from '../support/process/server.ts';
 
 const server = useServer();
@@ -46,7 +46,7 @@ test('lists rejected files with their reasons, and exits with code 1', async () 
   const folder = await makeFolder();
   onTestFinished(() => removeFolder(folder));
   await writeFile(join(folder, 'good.jpg'), await jpeg('good'));
-  await writeFile(join(folder, 'cut.jpg'), await brokenJpeg('cut'));
+  await writeFile(join(folder, 'cut.jpg'), await truncatedJpeg('cut'));
   await writeFile(join(folder, 'page.jpg'), '<!doctype html><html></html>');
   for (const mode of [[], ['--queued']]) {
     const args = ['import', folder, '--tenant', `refused${mode.length}`, ...mode];

@@ -12,7 +12,7 @@ import { importFiles } from '../../src/cli/import/import-files.ts';
 
 let folder: string;
 let server: Server;
-let uploads: number;
+let uploadCount: number;
 let respondToUpload: (body: string) => { status: number; body: object };
 let imageStatus: string;
 
@@ -24,7 +24,7 @@ async function reply(request: IncomingMessage, response: ServerResponse): Promis
   if (body === undefined) return;
   let scriptedResponse: { status: number; body: object } = { status: 200, body: {} };
   if (request.method === 'POST') {
-    uploads += 1;
+    uploadCount += 1;
     scriptedResponse = respondToUpload(body);
   } else if (request.url?.startsWith('/v1/images/')) {
     scriptedResponse = { status: 200, body: { ...record, status: imageStatus, error: 'It is damaged.' } };
@@ -36,7 +36,7 @@ async function reply(request: IncomingMessage, response: ServerResponse): Promis
 
 beforeEach(async () => {
   folder = await mkdtemp(join(tmpdir(), 'vitrine-import-'));
-  uploads = 0;
+  uploadCount = 0;
   imageStatus = 'completed';
   server = createServer((request, response) => void reply(request, response)).listen(0, '127.0.0.1');
   await once(server, 'listening');
@@ -54,7 +54,7 @@ async function writePictures(count: number): Promise<void> {
     await writeFile(join(folder, `${index}.jpg`), `picture ${index}`);
 }
 
-function options(inputs = [folder]) {
+function makeOptions(inputs = [folder]) {
   const { port } = server.address() as AddressInfo;
   const client = makeApiClient({ baseUrl: `http://127.0.0.1:${port}`, retryDelays: [1] });
   return { inputs, client, tenant: 'shop', output: { write: () => true } };
@@ -67,7 +67,7 @@ test('reports rejected and missing files with the reasons', async () => {
       ? { status: 400, body: { code: 'not_a_picture', detail: 'This is text.' } }
       : { status: 201, body: { ...record, status: 'completed' } };
   const missingPath = join(folder, 'none');
-  const summary = await importFiles(options([folder, missingPath]));
+  const summary = await importFiles(makeOptions([folder, missingPath]));
   expect(summary).toMatchObject({
     found: 4,
     new: 2,
@@ -82,7 +82,7 @@ test('counts a queued picture as refused if its processing fails', async () => {
   await writePictures(1);
   imageStatus = 'failed';
   respondToUpload = () => ({ status: 202, body: { ...record, status: 'pending' } });
-  const summary = await importFiles({ ...options(), mode: 'queued' });
+  const summary = await importFiles({ ...makeOptions(), mode: 'queued' });
   expect(summary).toMatchObject({
     new: 0,
     refused: [{ code: 'processing_failed', reason: 'It is damaged.' }],
@@ -92,7 +92,7 @@ test('counts a queued picture as refused if its processing fails', async () => {
 test('stops when the server keeps failing', async () => {
   await writePictures(40);
   respondToUpload = () => ({ status: 503, body: {} });
-  const summary = await importFiles(options());
+  const summary = await importFiles(makeOptions());
   expect(summary.stopped).toBe('server-lost');
   expect(summary.failed.length).toBeLessThan(20);
   expect(summary.failed.length + summary.notFinished).toBe(40);
@@ -102,19 +102,19 @@ test('stops on an interrupt and reports the counts up to that point', async () =
   await writePictures(30);
   const abort = new AbortController();
   respondToUpload = () => {
-    if (uploads > 10) abort.abort();
+    if (uploadCount > 10) abort.abort();
     return { status: 201, body: { ...record, status: 'completed' } };
   };
-  const summary = await importFiles({ ...options(), signal: abort.signal });
+  const summary = await importFiles({ ...makeOptions(), signal: abort.signal });
   expect(summary).toMatchObject({ found: 30, failed: [], stopped: 'interrupted' });
   expect(summary.new).toBeGreaterThan(0);
   expect(summary.new + summary.notFinished).toBe(30);
-  expect(uploads).toBeLessThan(20);
+  expect(uploadCount).toBeLessThan(20);
 });
 
 test('suggests how to start a server if none is running', async () => {
   await writePictures(1);
-  const importOptions = options();
+  const importOptions = makeOptions();
   server.close();
   await once(server, 'close');
   let stderr = '';
@@ -131,6 +131,6 @@ test('prints the summary as JSON if requested', async () => {
   let stdout = '';
   const output = { write: (text: string) => (stdout += text) };
   const errorOutput = { write: () => true };
-  expect(await runImportCommand({ ...options(), output, errorOutput, json: true })).toBe(0);
+  expect(await runImportCommand({ ...makeOptions(), output, errorOutput, json: true })).toBe(0);
   expect(JSON.parse(stdout)).toMatchObject({ found: 1, known: 1, refused: [] });
 });

@@ -15,7 +15,7 @@ const emptySummary: ImportSummary = {
   imagesPerSecond: 0,
 };
 
-function problems(count: number, code: string) {
+function makeProblems(count: number, code: string) {
   return Array.from({ length: count }, (_, index) => ({
     file: `${index}.jpg`,
     code,
@@ -30,7 +30,7 @@ test('summarises a successful import in one line', () => {
 });
 
 test('lists a few rejected files with their reasons', () => {
-  const summary = { ...emptySummary, found: 2, refused: problems(2, 'not_a_picture'), skipped: 1 };
+  const summary = { ...emptySummary, found: 2, refused: makeProblems(2, 'not_a_picture'), skipped: 1 };
   expect(describeImport(summary)).toBe(
     '2 images: 0 new, 0 known, 2 refused (2.0 s, 0.0 images/s)\n' +
       'Refused:\n  0.jpg: Reason not_a_picture.\n  1.jpg: Reason not_a_picture.\n' +
@@ -40,7 +40,7 @@ test('lists a few rejected files with their reasons', () => {
 });
 
 test('groups many rejected files by reason', () => {
-  const refused = [...problems(12, 'not_a_picture'), ...problems(1, 'picture_damaged')];
+  const refused = [...makeProblems(12, 'not_a_picture'), ...makeProblems(1, 'picture_damaged')];
   const text = describeImport({ ...emptySummary, found: 13, refused });
   expect(text).toContain('12 × not_a_picture, for example\n');
   expect(text).toContain('… and 9 more; --json lists them all\n');
@@ -60,7 +60,7 @@ test('reports an interrupted import', () => {
 });
 
 test('returns exit code 1 for failures and unfinished pictures', () => {
-  expect(importExitCode({ ...emptySummary, failed: problems(1, 'server_failed') })).toBe(1);
+  expect(importExitCode({ ...emptySummary, failed: makeProblems(1, 'server_failed') })).toBe(1);
   expect(importExitCode({ ...emptySummary, stopped: 'server-lost', notFinished: 1 })).toBe(1);
   expect(describeImport(emptySummary)).toBe('No images found.\n');
 });

@@ -7,13 +7,13 @@ import { useServer } from '../support/process/server.ts';
 
 const server = useServer({ PURGE_CONFIRM_TOKEN: 'open sesame' });
 
-const purge = (args: string[], env: Record<string, string> = {}) =>
+const runPurge = (args: string[], env: Record<string, string> = {}) =>
   runVitrine(['purge', ...args], {
     DATA_DIR: server().dataDir,
     PURGE_CONFIRM_TOKEN: 'open sesame',
     ...env,
   });
-const imageStatus = async (id: number, action = '') =>
+const requestStatus = async (id: number, action = '') =>
   (await call(`${server().url}/v1/images/${id}${action}`, { method: action ? 'POST' : 'GET' })).status;
 
 async function uploadNew(name: string, tenant = 'shop'): Promise<number> {
@@ -25,43 +25,46 @@ test('counts deleted images, and removes them only with --confirm', async () => 
   const deletedId = await uploadNew('deleted');
   await call(`${server().url}/v1/images/${deletedId}`, { method: 'DELETE' });
 
-  const recentResult = await purge([]);
-  expect([recentResult.code, recentResult.stdout]).toEqual([0, 'There are no deleted images to remove.\n']);
-  const dryRun = await purge(['--days', '0']);
+  const defaultAgeResult = await runPurge([]);
+  expect([defaultAgeResult.code, defaultAgeResult.stdout]).toEqual([
+    0,
+    'There are no deleted images to remove.\n',
+  ]);
+  const dryRun = await runPurge(['--days', '0']);
   expect(dryRun.code).toBe(0);
   expect(dryRun.stdout).toMatch(/^Would remove 1 deleted image and free [\d.]+ k?B.* Nothing was removed/);
-  const report = JSON.parse((await purge(['--days', '0', '--json'])).stdout);
+  const report = JSON.parse((await runPurge(['--days', '0', '--json'])).stdout);
   expect(report).toMatchObject({ dry_run: true, found: 1, deleted_count: 0, deleted_bytes: 0 });
   expect(report.bytes_to_delete).toBeGreaterThan(0);
-  expect(await imageStatus(deletedId, '/restore')).toBe(200);
+  expect(await requestStatus(deletedId, '/restore')).toBe(200);
 
   await call(`${server().url}/v1/images/${deletedId}`, { method: 'DELETE' });
-  const purgeResult = await purge(['--days', '0', '--confirm']);
+  const purgeResult = await runPurge(['--days', '0', '--confirm']);
   expect([purgeResult.code, purgeResult.stdout]).toEqual([
     0,
     expect.stringMatching(/^Removed 1 image and 4 files, freeing /),
   ]);
-  expect(await imageStatus(deletedId, '/restore')).toBe(404);
-  expect(await imageStatus(keptId)).toBe(200);
+  expect(await requestStatus(deletedId, '/restore')).toBe(404);
+  expect(await requestStatus(keptId)).toBe(200);
 });
 
-test("purges one tenant's unused images, and warns about unused references", async () => {
+test("purges one tenant's unused images, and warns if the tenant has never used references", async () => {
   const unusedId = await uploadNew('unused', 'shelf');
   const usedId = await uploadNew('used', 'shelf');
   const otherTenantId = await uploadNew('elsewhere', 'other');
 
-  const warningResult = await purge(['--unused', '--tenant', 'shelf']);
+  const warningResult = await runPurge(['--unused', '--tenant', 'shelf']);
   expect(warningResult.stdout).toMatch(
     /^Note: The tenant "shelf" has never used references.*\nWould remove 2 unused images/,
   );
   await call(`${server().url}/v1/images/${usedId}/references/sku-1`, { method: 'PUT' });
 
-  const rejectedResult = await purge(['--unused', '--tenant', 'shelf', '--confirm', '--token', 'wrong']);
+  const rejectedResult = await runPurge(['--unused', '--tenant', 'shelf', '--confirm', '--token', 'wrong']);
   expect([rejectedResult.code, rejectedResult.stdout]).toEqual([1, '']);
   expect(rejectedResult.stderr).toContain('does not match PURGE_CONFIRM_TOKEN');
-  expect(await imageStatus(unusedId)).toBe(200);
+  expect(await requestStatus(unusedId)).toBe(200);
 
-  const purgeResult = await purge(['--unused', '--tenant', 'shelf', '--confirm', '--json']);
+  const purgeResult = await runPurge(['--unused', '--tenant', 'shelf', '--confirm', '--json']);
   expect(JSON.parse(purgeResult.stdout)).toMatchObject({
     dry_run: false,
     found: 1,
@@ -70,9 +73,11 @@ test("purges one tenant's unused images, and warns about unused references", asy
     warnings: [],
     errors: [],
   });
-  expect([await imageStatus(unusedId), await imageStatus(usedId), await imageStatus(otherTenantId)]).toEqual([
-    404, 200, 200,
-  ]);
+  expect([
+    await requestStatus(unusedId),
+    await requestStatus(usedId),
+    await requestStatus(otherTenantId),
+  ]).toEqual([404, 200, 200]);
 });
 
 test('starts a local server if no server is running, and requires no token', async () => {
@@ -84,19 +89,19 @@ test('starts a local server if no server is running, and requires no token', asy
 });
 
 test('reports invalid arguments and failures', async () => {
-  const unknownTenant = await purge(['--unused', '--tenant', 'nobody']);
+  const unknownTenant = await runPurge(['--unused', '--tenant', 'nobody']);
   expect([unknownTenant.code, unknownTenant.stderr]).toEqual([1, 'There is no tenant "nobody".\n']);
-  const missingOption = await purge(['--tenant', 'shop']);
+  const missingOption = await runPurge(['--tenant', 'shop']);
   expect([missingOption.code, missingOption.stderr]).toEqual([
     2,
     expect.stringContaining('--tenant requires --unused'),
   ]);
-  const invalidDays = await purge(['--days', 'soon']);
+  const invalidDays = await runPurge(['--days', 'soon']);
   expect([invalidDays.code, invalidDays.stderr]).toEqual([
     2,
     expect.stringContaining('--days must be a whole number from 0 to 36500, not "soon".'),
   ]);
-  const unreachableServer = await purge(['--url', 'http://127.0.0.1:9']);
+  const unreachableServer = await runPurge(['--url', 'http://127.0.0.1:9']);
   expect([unreachableServer.code, unreachableServer.stderr]).toEqual([
     1,
     expect.stringContaining('No response from'),

@@ -16,7 +16,7 @@ beforeEach(async () => {
 
 afterEach(() => rm(folder, { recursive: true }));
 
-async function hashes(directory: string): Promise<Record<string, string>> {
+async function hashFiles(directory: string): Promise<Record<string, string>> {
   const files = (await readdir(directory)).sort();
   const entries = files.map(async (file) => {
     const bytes = await readFile(join(directory, file));
@@ -28,18 +28,18 @@ async function hashes(directory: string): Promise<Record<string, string>> {
 test('generates the same files for the same seed, and different files for a different seed', {
   tags: 'slow',
 }, async () => {
-  const [first, second] = [join(folder, 'first'), join(folder, 'second')];
-  await generateSampleCatalog({ directory: first, productCount: 1, seed: '1' });
-  await generateSampleCatalog({ directory: second, productCount: 1, seed: '1' });
-  expect(await hashes(first)).toEqual(await hashes(second));
+  const [firstFolder, secondFolder] = [join(folder, 'first'), join(folder, 'second')];
+  await generateSampleCatalog({ directory: firstFolder, productCount: 1, seed: '1' });
+  await generateSampleCatalog({ directory: secondFolder, productCount: 1, seed: '1' });
+  expect(await hashFiles(firstFolder)).toEqual(await hashFiles(secondFolder));
   const [picture] = planCatalog(1, '2');
   const otherHash = createHash('sha256')
     .update(await drawPicture(picture!))
     .digest('hex');
-  expect(Object.values(await hashes(first))).not.toContain(otherHash);
+  expect(Object.values(await hashFiles(firstFolder))).not.toContain(otherHash);
 });
 
-test('contains exact copies, near-duplicates and one corrupt file', async () => {
+test('generates exact copies, near-duplicates and one corrupt file', async () => {
   const reportedFiles: string[] = [];
   const catalog = await generateSampleCatalog({
     directory: folder,
@@ -48,10 +48,10 @@ test('contains exact copies, near-duplicates and one corrupt file', async () => 
     onFile: (file) => reportedFiles.push(file),
   });
   expect(reportedFiles.sort()).toEqual(catalog.files);
-  const byName = await hashes(folder);
-  expect(Object.keys(byName)).toEqual(catalog.files);
+  const hashesByName = await hashFiles(folder);
+  expect(Object.keys(hashesByName)).toEqual(catalog.files);
   const [exactCopy = ''] = catalog.exactDuplicates;
-  expect(byName[exactCopy]).toBe(byName[exactCopy.replace('copy-of-', '')]);
+  expect(hashesByName[exactCopy]).toBe(hashesByName[exactCopy.replace('copy-of-', '')]);
   const [nearDuplicate = ''] = catalog.nearDuplicates;
   const [small, large] = await Promise.all(
     [nearDuplicate, nearDuplicate.replace('_web', '')].map((file) => sharp(join(folder, file)).metadata()),
@@ -70,7 +70,7 @@ async function expectShopPhotos(files: readonly string[]): Promise<void> {
   }
 }
 
-test('has the documented size and unique file names by default', () => {
+test('plans a catalog of the documented size with unique file names', () => {
   const names = planCatalog(12, '1').map(({ filename }) => filename);
   expect(names).toHaveLength(72);
   expect(new Set(names).size).toBe(72);

@@ -54,7 +54,7 @@ test('runs the program through the launcher', async () => {
   expect(stdout).toMatch(/^Usage: vitrine <command>/);
 });
 
-/** Returns the path of a Node version in PATH that is too old for Vitrine. */
+/** Returns the path of a Node executable in PATH whose version is too old for Vitrine. */
 function findOldNode(): string | undefined {
   const candidates = (process.env['PATH'] ?? '').split(delimiter).map((folder) => join(folder, 'node'));
   return candidates.find((path) => {

@@ -12,7 +12,7 @@ import {
 import { testFolder } from '../support/inner/folders.ts';
 import { recordingLogger } from '../support/inner/logger.ts';
 
-const octalMode = async (path: string) => ((await lstat(path)).mode & 0o7777).toString(8);
+const readOctalMode = async (path: string) => ((await lstat(path)).mode & 0o7777).toString(8);
 
 /** Creates a folder with nested files that everyone can read and write. */
 async function createOpenFolder(files = 3) {
@@ -41,9 +41,9 @@ test("makes a data folder and its files private, and keeps the owner's permissio
   const logger = recordingLogger();
   protectDataFolder(root, [storageFolder], logger);
   expect(await openPaths(root)).toEqual([]);
-  expect(await octalMode(root)).toBe('700');
-  expect(await octalMode(join(storageFolder, 'aa', '0'))).toBe('700');
-  expect(await octalMode(join(storageFolder, 'aa', '1'))).toBe('400');
+  expect(await readOctalMode(root)).toBe('700');
+  expect(await readOctalMode(join(storageFolder, 'aa', '0'))).toBe('700');
+  expect(await readOctalMode(join(storageFolder, 'aa', '1'))).toBe('400');
   expect(logger.messages('warn')).toEqual([]);
 });
 
@@ -52,7 +52,7 @@ test('makes many files private in the background, and resumes at the next start'
   const logger = recordingLogger();
   const firstRun = protectDataFolder(root, [storageFolder], logger, 0);
   firstRun.stop();
-  expect(await octalMode(root)).toBe('700');
+  expect(await readOctalMode(root)).toBe('700');
   expect(getModeIfExposed(storageFolder)).toBe('0777');
   protectDataFolder(root, [storageFolder], logger, 0);
   await expect.poll(() => getModeIfExposed(storageFolder)).toBe(undefined);
@@ -84,8 +84,8 @@ test('does not change symbolic links or their targets', async () => {
   await symlink(otherFolder.root, join(storageFolder, 'folder'));
   await symlink(join(otherFolder.storageFolder, 'aa', '0'), join(storageFolder, 'file'));
   protectDataFolder(root, [storageFolder], recordingLogger());
-  expect(await octalMode(otherFolder.root)).toBe('777');
-  expect(await octalMode(join(otherFolder.storageFolder, 'aa', '0'))).toBe('777');
+  expect(await readOctalMode(otherFolder.root)).toBe('777');
+  expect(await readOctalMode(join(otherFolder.storageFolder, 'aa', '0'))).toBe('777');
 });
 
 test('leaves a shared folder open and warns', async () => {
@@ -93,7 +93,7 @@ test('leaves a shared folder open and warns', async () => {
   await chmod(root, 0o1777);
   const logger = recordingLogger();
   protectDataFolder(root, [storageFolder], logger);
-  expect(await octalMode(root)).toBe('1777');
+  expect(await readOctalMode(root)).toBe('1777');
   expect(logger.messages('warn')[0]).toMatch(/mode 1777.*set DATA_DIR to a different folder\.$/);
   expect(await openPaths(storageFolder)).toEqual([]);
   expect([canMakePrivate('/'), canMakePrivate(storageFolder)]).toEqual([false, true]);
@@ -104,7 +104,7 @@ test('creates a private data folder only if it is used', async () => {
   protectDataFolder(root, [], recordingLogger());
   await expect(lstat(root)).rejects.toThrow('ENOENT');
   protectDataFolder(root, [join(root, 'storage')], recordingLogger());
-  expect(await octalMode(root)).toBe('700');
+  expect(await readOctalMode(root)).toBe('700');
 });
 
 test('warns about an open picture folder outside the data folder', async () => {

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { hasRedisServer, privateRedis } from '../support/inner/redis-server.ts';
-import { call, finishedImage, upload, uploadQueued } from '../support/process/client.ts';
+import { hasRedisServer, preparePrivateRedis } from '../support/inner/redis-server.ts';
+import { call, waitForFinishedImage, upload, uploadQueued } from '../support/process/client.ts';
 import { jpeg } from '../support/process/pictures.ts';
 import { services } from '../support/services.ts';
 import {
@@ -34,7 +34,7 @@ function findService(name: string): ComposeService {
   return service;
 }
 
-/** Returns a container's environment. The service's variables override those of the image. */
+/** Returns a container's environment. The service's variables override the image's variables. */
 function serviceEnvironment({ environment = {} }: ComposeService): Record<string, string> {
   const serviceVariables = Object.entries(environment).map(([name, value]) => [name, String(value)]);
   return { ...dockerfile.environment, ...(Object.fromEntries(serviceVariables) as Record<string, string>) };
@@ -62,7 +62,7 @@ describe.runIf(canRun)('compose.yaml', () => {
     await useDatabase({ user, password, database }, 'superuser');
     const [program, ...options] = findService('redis').command ?? [];
     expect(program).toBe('redis-server');
-    const redis = await privateRedis(...options);
+    const redis = await preparePrivateRedis(...options);
     await redis.start();
     const hostMappings = [
       { name: 'postgres', port: 5432, target: databaseTarget() },
@@ -92,7 +92,7 @@ describe.runIf(canRun)('compose.yaml', () => {
     const inlineUpload = await upload(base, await jpeg('compose inline'));
     expect(inlineUpload.status).toBe(201);
     const queuedUpload = await uploadQueued(base, await jpeg('compose queued'));
-    expect((await finishedImage(base, queuedUpload.body.asset_id)).status).toBe('completed');
+    expect((await waitForFinishedImage(base, queuedUpload.body.asset_id)).status).toBe('completed');
     const completedLine = `(image ${queuedUpload.body.asset_id}) completed`;
     // The log is read asynchronously from a pipe.
     await expect.poll(() => workers.some((worker) => worker.log().includes(completedLine))).toBe(true);

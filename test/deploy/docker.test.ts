@@ -2,19 +2,19 @@ import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, onTestFinished, test } from 'vitest';
-import { finishedImage, upload, uploadQueued } from '../support/process/client.ts';
+import { waitForFinishedImage, upload, uploadQueued } from '../support/process/client.ts';
 import { makeDataFolder, removeFolder } from '../support/process/data-folder.ts';
 import { jpeg } from '../support/process/pictures.ts';
 import { canRunContainers, startContainer, waitUntilHealthy } from './support/container.ts';
 import { readDockerfile } from './support/dockerfile.ts';
-import { productionPackages } from './support/installation.ts';
+import { installProductionPackages } from './support/installation.ts';
 
-const image = await readDockerfile();
+const dockerfile = await readDockerfile();
 const readRootFile = (name: string) => readFile(new URL(`../../${name}`, import.meta.url), 'utf8');
 
-/** Starts a container with only the image's settings. Its command runs as process 1. */
-function startImage(command = image.command, sharedFolder = '') {
-  const { environment, folder, volume: writableFolder } = image;
+/** Starts a container with only the image's settings. The command runs as process 1. */
+function startImage(command = dockerfile.command, sharedFolder = '') {
+  const { environment, folder, volume: writableFolder } = dockerfile;
   return startContainer({
     command,
     environment,
@@ -28,7 +28,7 @@ function startImage(command = image.command, sharedFolder = '') {
 }
 
 /** Kills the decoder children, and prints how many were killed and how many zombie processes remain. */
-const killChildren = `
+const killChildrenProgram = `
   const { readdirSync, readFileSync } = require('node:fs');
   const list = () => readdirSync('/proc').filter(Number).map((pid) => {
     try { return [Number(pid), readFileSync('/proc/' + pid + '/cmdline', 'utf8'), readFileSync('/proc/' + pid + '/stat', 'utf8')]; }
@@ -45,15 +45,15 @@ describe.runIf(canRunContainers())('the image', () => {
   test('runs as process 1, reaps killed children, and exits with code 0', async () => {
     const container = await startImage();
     await waitUntilHealthy(container, 8000);
-    expect((await container.run(...image.healthcheck)).status).toBe(0);
+    expect((await container.run(...dockerfile.healthcheck)).status).toBe(0);
     const base = container.url(8000);
     expect((await upload(base, await jpeg('docker inline'))).status).toBe(201);
-    const { stdout } = await container.run('node', '-e', killChildren);
+    const { stdout } = await container.run('node', '-e', killChildrenProgram);
     const { killed, zombies } = JSON.parse(stdout) as { killed: number; zombies: number };
     expect(killed).toBeGreaterThan(0);
     expect(zombies).toBe(0);
     const queuedUpload = await uploadQueued(base, await jpeg('docker queued'));
-    expect((await finishedImage(base, queuedUpload.body.asset_id)).status).toBe('completed');
+    expect((await waitForFinishedImage(base, queuedUpload.body.asset_id)).status).toBe('completed');
     expect(await container.stop(), container.log()).toBe(0);
     expect(container.log()).toContain('"msg":"stopped"');
   });
@@ -63,12 +63,12 @@ describe.runIf(canRunContainers())('the image', () => {
     onTestFinished(() => removeFolder(data));
     const worker = await startImage(['node', 'src/main.ts', 'worker'], data);
     await waitUntilHealthy(worker, 8001);
-    expect((await worker.run(...image.healthcheck)).status).toBe(0);
+    expect((await worker.run(...dockerfile.healthcheck)).status).toBe(0);
     expect(await worker.stop(), worker.log()).toBe(0);
   });
 
   test('contains no development packages', async () => {
-    const modules = join(await productionPackages(), 'node_modules');
+    const modules = join(await installProductionPackages(), 'node_modules');
     const { devDependencies } = JSON.parse(await readRootFile('package.json')) as {
       devDependencies: Record<string, string>;
     };
@@ -82,15 +82,16 @@ describe('Dockerfile', () => {
     const { devDependencies } = JSON.parse(await readRootFile('package.json')) as {
       devDependencies: Record<string, string>;
     };
-    expect(image.images).toHaveLength(2);
-    for (const name of image.images) expect(name).toMatch(`node:${devDependencies['node']}-bookworm-slim`);
+    expect(dockerfile.baseImages).toHaveLength(2);
+    for (const name of dockerfile.baseImages)
+      expect(name).toMatch(`node:${devDependencies['node']}-bookworm-slim`);
   });
 
   test('does not run as root, keeps its data in a volume, and copies only files that .dockerignore allows', async () => {
-    expect(image.user).toBe('node');
-    expect(image.environment['DATA_DIR']).toBe(image.volume);
+    expect(dockerfile.user).toBe('node');
+    expect(dockerfile.environment['DATA_DIR']).toBe(dockerfile.volume);
     const allowedFiles = (await readRootFile('.dockerignore')).match(/(?<=^!).+/gm) ?? [];
-    const copiedFiles = image.copies.flatMap(({ sources }) =>
+    const copiedFiles = dockerfile.copies.flatMap(({ sources }) =>
       sources.map((source) => source.replace(/^\.\//, '')),
     );
     expect(allowedFiles.toSorted()).toEqual([...copiedFiles, 'package-lock.json'].toSorted());

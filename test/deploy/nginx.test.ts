@@ -8,7 +8,7 @@ import { parseEnv } from 'node:util';
 import { Agent, fetch, FormData, request } from 'undici';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { settings } from '../../src/config/settings.ts';
-import { freePort } from '../support/inner/redis-server.ts';
+import { findFreePort } from '../support/inner/redis-server.ts';
 import type { ImageRecord } from '../support/process/client.ts';
 import { jpeg } from '../support/process/pictures.ts';
 import { startServer, useServer } from '../support/process/server.ts';
@@ -48,7 +48,7 @@ function adaptConfiguration(
 /** Starts nginx with a main configuration that includes `vitrine.conf`. */
 async function startNginx(target: string, isCaching: boolean): Promise<Proxy> {
   const folder = await mkdtemp(join(tmpdir(), 'vitrine-test-'));
-  const ports = { http: await freePort(), https: await freePort() };
+  const ports = { http: await findFreePort(), https: await findFreePort() };
   await mkdir(join(folder, 'cache'));
   await writeFile(join(folder, 'vitrine.conf'), adaptConfiguration(folder, ports, target, isCaching));
   const temporaryPaths = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'].map(
@@ -60,8 +60,8 @@ async function startNginx(target: string, isCaching: boolean): Promise<Proxy> {
     `daemon off; ${user} pid ${folder}/nginx.pid; error_log ${folder}/error.log; events {}
      http { access_log off; ${temporaryPaths.join(' ')} include ${folder}/vitrine.conf; }`,
   );
-  const key = ['-keyout', join(folder, 'privkey.pem'), '-out', join(folder, 'fullchain.pem')];
-  const request = [
+  const outputArgs = ['-keyout', join(folder, 'privkey.pem'), '-out', join(folder, 'fullchain.pem')];
+  const certificateArgs = [
     'req',
     '-x509',
     '-newkey',
@@ -72,7 +72,7 @@ async function startNginx(target: string, isCaching: boolean): Promise<Proxy> {
     '-subj',
     '/CN=pictures.example.com',
   ];
-  expect(spawnSync('openssl', [...request, ...key]).status).toBe(0);
+  expect(spawnSync('openssl', [...certificateArgs, ...outputArgs]).status).toBe(0);
   const args = ['-p', folder, '-c', join(folder, 'nginx.conf'), '-e', join(folder, 'error.log')];
   const configurationTest = spawnSync('nginx', ['-t', ...args], { encoding: 'utf8' });
   expect(configurationTest.status, configurationTest.stderr).toBe(0);

@@ -2,8 +2,8 @@ import { randomUUID } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { describe, expect, test } from 'vitest';
 import { parse } from 'yaml';
-import { hasRedisServer, privateRedis } from '../support/inner/redis-server.ts';
-import { finishedImage, upload, uploadQueued } from '../support/process/client.ts';
+import { hasRedisServer, preparePrivateRedis } from '../support/inner/redis-server.ts';
+import { waitForFinishedImage, upload, uploadQueued } from '../support/process/client.ts';
 import { jpeg } from '../support/process/pictures.ts';
 import { s3Keys } from '../support/process/s3.ts';
 import { services } from '../support/services.ts';
@@ -77,7 +77,7 @@ function serviceEnvironment(blueprint: Blueprint, variables: readonly Variable[]
   return Object.fromEntries(pairs);
 }
 
-/** Returns the connection string that Render sets in its private network, without a port. */
+/** Returns a connection string with a private host and without a port, like the strings that Render sets. */
 function connectionString({ databases: [database] }: Blueprint): string {
   return `postgresql://${database?.user}:password@dpg-test-a/${database?.databaseName}`;
 }
@@ -121,7 +121,7 @@ async function expectWorkingBlueprint(
   const base = api.url(10_000);
   expect((await upload(base, await jpeg(`render ${wakeSource}`))).status).toBe(201);
   const queuedUpload = await uploadQueued(base, await jpeg(`render queued ${wakeSource}`));
-  expect((await finishedImage(base, queuedUpload.body.asset_id)).status).toBe('completed');
+  expect((await waitForFinishedImage(base, queuedUpload.body.asset_id)).status).toBe('completed');
   // The log is read asynchronously from a pipe.
   await expect.poll(() => workers.some((worker) => worker.log().includes('completed in'))).toBe(true);
   expect(api.log()).toContain(`workers are woken by ${wakeSource}`);
@@ -138,7 +138,7 @@ describe.runIf(canRun)('render.yaml', () => {
   test.runIf(hasRedisServer())('runs every start command with Redis', { tags: 'slow' }, async () => {
     await useBucket(enteredValues['S3_BUCKET'] ?? '');
     const keyvalue = redisBlueprint.services.find(({ type }) => type === 'keyvalue');
-    const redis = await privateRedis('--maxmemory-policy', keyvalue?.maxmemoryPolicy ?? '');
+    const redis = await preparePrivateRedis('--maxmemory-policy', keyvalue?.maxmemoryPolicy ?? '');
     await redis.start();
     const target = { host: '127.0.0.1', port: redis.port };
     await expectWorkingBlueprint(

@@ -2,14 +2,14 @@ import { once } from 'node:events';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { beforeEach, describe, expect, onTestFinished, test, vi } from 'vitest';
-import { onServer } from '../support/inner/server-database.ts';
+import { runOnServer } from '../support/inner/server-database.ts';
 import { startOrigin } from '../support/inner/origin.ts';
 import { call, expectProblem, type ImageRecord, upload, uploadQueued } from '../support/process/client.ts';
 import { jpeg } from '../support/process/pictures.ts';
 import { s3Keys } from '../support/process/s3.ts';
 import { loadServerlessConfig } from '../../src/serverless/settings.ts';
 import { services } from '../support/services.ts';
-import { functionEnvironment, startFunction } from './support/function-host.ts';
+import { createFunctionEnvironment, startFunction } from './support/function-host.ts';
 import { timeScale } from '../support/time-scale.ts';
 
 beforeEach(() => {
@@ -45,7 +45,7 @@ async function startDisabledOrigin(bytes: Buffer) {
 
 describe.runIf(services.databaseUrl && services.s3Endpoint)('a serverless function', () => {
   test('responds to an inline upload and serves its renditions', async () => {
-    const host = await startFunction(await functionEnvironment());
+    const host = await startFunction(await createFunctionEnvironment());
     const { status, body } = await upload(host.url, await jpeg('function inline'));
     expect(status).toBe(201);
     const rendition = await call(`${host.url}${body.renditions[0]?.url}`);
@@ -57,7 +57,7 @@ describe.runIf(services.databaseUrl && services.s3Endpoint)('a serverless functi
   });
 
   test('processes a queued upload in the same invocation, after the response', async () => {
-    const host = await startFunction(await functionEnvironment());
+    const host = await startFunction(await createFunctionEnvironment());
     const { body } = await uploadQueued(host.url, await jpeg('function queued'));
     await host.drain();
     expect(await getImage(host.url, body.asset_id)).toMatchObject({ status: 'completed' });
@@ -65,7 +65,9 @@ describe.runIf(services.databaseUrl && services.s3Endpoint)('a serverless functi
   });
 
   test('retries a failed import in the same invocation', async () => {
-    const host = await startFunction(await functionEnvironment({ IMPORT_ALLOWED_NETWORKS: '127.0.0.1/32' }));
+    const host = await startFunction(
+      await createFunctionEnvironment({ IMPORT_ALLOWED_NETWORKS: '127.0.0.1/32' }),
+    );
     const origin = await startOrigin();
     const url = origin.put('/picture.jpg', 503);
     const { status, body } = await importUrl(host.url, url);
@@ -78,7 +80,7 @@ describe.runIf(services.databaseUrl && services.s3Endpoint)('a serverless functi
   });
 
   test('releases a download at the end of the invocation, and completes it in a cron invocation', async () => {
-    const environment = await functionEnvironment({ IMPORT_ALLOWED_NETWORKS: '127.0.0.1/32' });
+    const environment = await createFunctionEnvironment({ IMPORT_ALLOWED_NETWORKS: '127.0.0.1/32' });
     const host = await startFunction(
       { ...environment, CRON_SECRET: 'a secret of the host' },
       { workMs: 300 },
@@ -91,32 +93,32 @@ describe.runIf(services.databaseUrl && services.s3Endpoint)('a serverless functi
     expect((await getImage(host.url, body.id)).status).toMatch(/^(pending|processing)$/);
     disabledOrigin.enable();
     const headers = { authorization: 'Bearer a secret of the host' };
-    const cron = await call(`${host.url}/api/cron`, { headers });
-    expect(cron.body).toEqual({ done: true });
+    const cronResponse = await call(`${host.url}/api/cron`, { headers });
+    expect(cronResponse.body).toEqual({ done: true });
     expect(await getImage(host.url, body.id)).toMatchObject({ status: 'completed' });
     await host.drain();
   });
 
   test('processes remaining jobs in cron requests, which require the secret', async () => {
-    const environment = await functionEnvironment();
-    const withoutSecret = await startFunction(environment, { workMs: 0 });
-    const { body } = await uploadQueued(withoutSecret.url, await jpeg('function cron'));
-    await withoutSecret.drain();
-    expectProblem(await call(`${withoutSecret.url}/api/cron`), 503, 'unavailable');
+    const environment = await createFunctionEnvironment();
+    const hostWithoutSecret = await startFunction(environment, { workMs: 0 });
+    const { body } = await uploadQueued(hostWithoutSecret.url, await jpeg('function cron'));
+    await hostWithoutSecret.drain();
+    expectProblem(await call(`${hostWithoutSecret.url}/api/cron`), 503, 'unavailable');
     const host = await startFunction({ ...environment, CRON_SECRET: 'a secret of the host' });
     expect((await call(`${host.url}/api/cron`)).status).toBe(401);
-    const wrongSecret = { headers: { authorization: 'Bearer a secret of the hosT' } };
-    expect((await call(`${host.url}/api/cron`, wrongSecret)).status).toBe(401);
-    const correctSecret = { headers: { authorization: 'Bearer a secret of the host' } };
-    expect((await call(`${host.url}/api/cron`, correctSecret)).status).toBe(200);
-    expect(await getImage(withoutSecret.url, body.asset_id)).toMatchObject({ status: 'completed' });
+    const wrongSecretRequest = { headers: { authorization: 'Bearer a secret of the hosT' } };
+    expect((await call(`${host.url}/api/cron`, wrongSecretRequest)).status).toBe(401);
+    const correctSecretRequest = { headers: { authorization: 'Bearer a secret of the host' } };
+    expect((await call(`${host.url}/api/cron`, correctSecretRequest)).status).toBe(200);
+    expect(await getImage(hostWithoutSecret.url, body.asset_id)).toMatchObject({ status: 'completed' });
     const usage = await call<{ totals: { images: number } }>(`${host.url}/v1/metrics`);
     expect(usage.body.totals.images).toBe(1);
-    await Promise.all([withoutSecret.drain(), host.drain()]);
+    await Promise.all([hostWithoutSecret.drain(), host.drain()]);
   });
 
   test('starts two instances concurrently with an empty database', async () => {
-    const environment = await functionEnvironment({}, false);
+    const environment = await createFunctionEnvironment({}, false);
     const hosts = await Promise.all([startFunction(environment), startFunction(environment)]);
     const bytes = await jpeg('function cold');
     const responses = await Promise.all([...hosts, ...hosts].map(({ url }) => upload(url, bytes)));
@@ -128,13 +130,13 @@ describe.runIf(services.databaseUrl && services.s3Endpoint)('a serverless functi
   });
 
   test('retries a failed start on the next request', async () => {
-    const environment = await functionEnvironment({ DATABASE_WAIT_SECONDS: '0' });
+    const environment = await createFunctionEnvironment({ DATABASE_WAIT_SECONDS: '0' });
     const name = new URL(environment['DATABASE_URL'] ?? '').pathname.slice(1);
-    await onServer(`ALTER DATABASE ${name} RENAME TO ${name}_hidden`);
+    await runOnServer(`ALTER DATABASE ${name} RENAME TO ${name}_hidden`);
     const host = await startFunction({ ...environment, LOG_LEVEL: 'silent' });
     const detail = expectProblem(await call(`${host.url}/v1/images`), 503, 'unavailable');
     expect(detail).not.toContain(name);
-    await onServer(`ALTER DATABASE ${name}_hidden RENAME TO ${name}`);
+    await runOnServer(`ALTER DATABASE ${name}_hidden RENAME TO ${name}`);
     expect((await call(`${host.url}/v1/images`)).status).toBe(200);
     await host.drain();
   });

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseEnv } from 'node:util';
 import { describe, expect, onTestFinished, test } from 'vitest';
-import { call, finishedImage, upload, uploadQueued } from '../support/process/client.ts';
+import { call, waitForFinishedImage, upload, uploadQueued } from '../support/process/client.ts';
 import { jpeg } from '../support/process/pictures.ts';
 import { services } from '../support/services.ts';
 import { databaseTarget, useDatabase } from './support/backing-services.ts';
@@ -13,12 +13,13 @@ import { canRunContainers, startContainer, waitUntilHealthy } from './support/co
 const folder = new URL('../../deploy/systemd/', import.meta.url);
 const units = ['vitrine-api.service', 'vitrine-worker@.service'] as const;
 const canRun = services.databaseUrl && canRunContainers();
-const hasAnalyze = spawnSync('systemd-analyze', ['--version']).error === undefined;
-if (!hasAnalyze) process.stdout.write('SKIPPED: the systemd unit verification. It needs systemd-analyze.\n');
+const hasSystemdAnalyze = spawnSync('systemd-analyze', ['--version']).error === undefined;
+if (!hasSystemdAnalyze)
+  process.stdout.write('SKIPPED: the systemd unit verification. It needs systemd-analyze.\n');
 
 type Unit = ReadonlyMap<string, readonly string[]>;
 
-/** Parses a unit file, with `%i` replaced by `instance`. */
+/** Parses a unit file after replacing `%i` with `instance`. */
 async function readUnit(name: (typeof units)[number], instance = ''): Promise<Unit> {
   const text = (await readFile(new URL(name, folder), 'utf8')).replaceAll('%i', instance);
   const unit = new Map<string, string[]>();
@@ -78,7 +79,7 @@ describe.runIf(canRun)('the systemd units', () => {
     const inlineUpload = await upload(server.url, await jpeg('systemd inline'));
     expect(inlineUpload.status).toBe(201);
     const queuedUpload = await uploadQueued(server.url, await jpeg('systemd queued'));
-    const image = await finishedImage(server.url, queuedUpload.body.asset_id);
+    const image = await waitForFinishedImage(server.url, queuedUpload.body.asset_id);
     expect(image.status).toBe('completed');
     expect((await call(`${server.url}${image.renditions[0]?.url}`)).status).toBe(200);
     // The log is read asynchronously from a pipe.
@@ -105,7 +106,7 @@ describe('the contents of the systemd units', () => {
     );
   });
 
-  test.runIf(hasAnalyze)("pass systemd's verification", async () => {
+  test.runIf(hasSystemdAnalyze)("pass systemd's verification", async () => {
     const temporaryFolder = await mkdtemp(join(tmpdir(), 'vitrine-test-'));
     onTestFinished(() => rm(temporaryFolder, { recursive: true, force: true }));
     for (const name of units) {

@@ -4,19 +4,19 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, onTestFinished, test } from 'vitest';
-import { freePort } from '../support/inner/redis-server.ts';
+import { findFreePort } from '../support/inner/redis-server.ts';
 import { call, type ImageRecord, upload, uploadQueued } from '../support/process/client.ts';
 import { cleanEnvironment } from '../support/process/command.ts';
 import { jpeg } from '../support/process/pictures.ts';
 import { services } from '../support/services.ts';
-import { functionEnvironment } from './support/function-host.ts';
+import { createFunctionEnvironment } from './support/function-host.ts';
 import { makeBundle, readVercelFile } from './support/vercel-bundle.ts';
 import { waitTimeoutMs } from '../support/time-scale.ts';
 
 const file = await readVercelFile();
 const secret = 'a secret of the host';
 
-/** Calls the functions for each request, with the request context that Vercel provides. */
+/** Calls one of the functions for each request, and provides a request context as Vercel does. */
 const launcher = `
   import { createServer } from 'node:http';
   const index = (await import('./api/index.js')).default;
@@ -32,8 +32,8 @@ const launcher = `
 
 /** Starts the bundle in its folder. */
 async function launch(folder: string): Promise<string> {
-  const port = await freePort();
-  const environment = await functionEnvironment({
+  const port = await findFreePort();
+  const environment = await createFunctionEnvironment({
     CRON_SECRET: secret,
     AWS_SESSION_TOKEN: 'a token for different credentials',
   });
@@ -90,7 +90,7 @@ describe('vercel.json', () => {
   });
 
   test('allows enough time for work after the response', () => {
-    // Work continues for up to 40 s after a response, which takes at most 14 s. A cron invocation works for up to 50 s.
+    // A response takes at most 14 s, and work continues for up to 40 s after it. A cron invocation takes up to 50 s.
     for (const { maxDuration, memory } of Object.values(file.functions)) {
       expect(maxDuration).toBeGreaterThanOrEqual(60);
       expect(memory).toBeGreaterThanOrEqual(2048);

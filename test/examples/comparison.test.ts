@@ -2,14 +2,15 @@ import { expect, test } from 'vitest';
 import { makeComparison } from './support/comparison.ts';
 import { isReadOnly, readExamples } from './support/transcript.ts';
 
-const differences = (documented: string, actual: string) => makeComparison().differences(documented, actual);
+const findDifferences = (documented: string, actual: string) =>
+  makeComparison().findDifferences(documented, actual);
 const uuids = ['01a1fb5b-5201-72ab-9fbd-4c086fdee8fa', '0199aaaa-5201-72ab-9fbd-000000000001'] as const;
 
 test('ignores values that differ between runs', () => {
   const documented = `{"id":1,"uuid":"${uuids[0]}","size_bytes":54337,"created_at":"2026-11-20T23:47:08.417Z","score":0.91}`;
   const actual = `{"id":1,"uuid":"${uuids[1]}","size_bytes":99,"created_at":"2030-01-01T00:00:00Z","score":1}`;
-  expect(differences(documented, actual)).toEqual([]);
-  expect(differences('content-length: 54369', 'content-length: 61077')).toEqual([]);
+  expect(findDifferences(documented, actual)).toEqual([]);
+  expect(findDifferences('content-length: 54369', 'content-length: 61077')).toEqual([]);
 });
 
 test.each([
@@ -25,28 +26,28 @@ test.each([
   ['a missing header', 'HTTP/1.1 200 OK\n…\netag: "9ebc553cd61442eae8"\n…', 'HTTP/1.1 200 OK\nx: y'],
   ['an extra line', 'one', 'one\ntwo'],
   ['no output', '{"id":1}', ''],
-])('detects %s', (_what, documented, actual) => {
-  expect(differences(documented, actual)).not.toEqual([]);
+])('detects %s', (_description, documented, actual) => {
+  expect(findDifferences(documented, actual)).not.toEqual([]);
 });
 
 test('accepts anything in place of an omitted part', () => {
   expect(
-    differences(
+    findDifferences(
       '{"items":[{"id":2, …}, …],"total":2, …}',
       '{"items":[{"id":2,"a":1},{"id":1}],"total":2,"b":3}',
     ),
   ).toEqual([]);
-  expect(differences('first\n…\nlast', 'first\na\nb\nlast')).toEqual([]);
-  expect(differences('{"note":"PSNR: above 40 dB …"}', '{"note":"PSNR: above 40 dB excellent."}')).toEqual(
-    [],
-  );
+  expect(findDifferences('first\n…\nlast', 'first\na\nb\nlast')).toEqual([]);
+  expect(
+    findDifferences('{"note":"PSNR: above 40 dB …"}', '{"note":"PSNR: above 40 dB excellent."}'),
+  ).toEqual([]);
 });
 
 test('replaces a documented UUID with the actual UUID in later commands', () => {
   const comparison = makeComparison();
-  expect(comparison.differences(`{"uuid":"${uuids[0]}"}`, `{"uuid":"${uuids[1]}"}`)).toEqual([]);
+  expect(comparison.findDifferences(`{"uuid":"${uuids[0]}"}`, `{"uuid":"${uuids[1]}"}`)).toEqual([]);
   expect(comparison.translate(`curl /v1/images/${uuids[0]}`)).toBe(`curl /v1/images/${uuids[1]}`);
-  expect(comparison.differences(`{"uuid":"${uuids[0]}"}`, `{"uuid":"${uuids[0]}"}`)).not.toEqual([]);
+  expect(comparison.findDifferences(`{"uuid":"${uuids[0]}"}`, `{"uuid":"${uuids[0]}"}`)).not.toEqual([]);
 });
 
 test('extracts commands and their output from a document', () => {

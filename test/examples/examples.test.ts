@@ -19,7 +19,7 @@ const documents = [
 ].sort();
 const readDocument = (document: string) => readFileSync(join(root, document), 'utf8');
 const documentExamples = (document: string) => readExamples(readDocument(document));
-/** The examples in these documents need an external store or host. test/http and test/deploy cover some of them. */
+/** Whether a document's examples need an external store or host. test/http and test/deploy cover some of them. */
 const needsExternalHosts = (document: string) =>
   document === 'docs/storage.md' || document.startsWith('docs/deploy/');
 const testedDocuments = documents.filter(
@@ -43,7 +43,7 @@ async function expectExamples(document: string, samples?: string): Promise<void>
   const workspace = await makeWorkspace(readDocument(document), samples);
   const comparison = makeComparison();
   for (const example of documentExamples(document))
-    expect(await findDifferences(workspace, comparison, example), `${document}:${example.line}`).toEqual([]);
+    expect(await runAndCompare(workspace, comparison, example), `${document}:${example.line}`).toEqual([]);
 }
 
 test.skipIf(!hasCurl).each(quickDocuments)(
@@ -65,8 +65,11 @@ describe('with sample pictures', { tags: 'slow' }, () => {
   );
 });
 
-/** Runs an example and returns the differences. Repeats a read-only command until there are none or a timeout. */
-async function findDifferences(
+/**
+ * Runs an example and returns the differences. Repeats a read-only command until there are no differences or the time
+ * is up.
+ */
+async function runAndCompare(
   workspace: Workspace,
   comparison: Comparison,
   { command, output }: Example,
@@ -74,7 +77,7 @@ async function findDifferences(
   const deadline = performance.now() + (isReadOnly(command) ? waitTimeoutMs : 0);
   for (;;) {
     const { code, stdout, stderr } = await workspace.run(comparison.translate(command));
-    const differences = comparison.differences(output, stdout);
+    const differences = comparison.findDifferences(output, stdout);
     if (code !== 0) differences.unshift(`the exit code is ${code}: ${stderr.trim()}`);
     if (differences.length === 0) return [];
     if (performance.now() > deadline) return [...differences, `the output: ${stdout.slice(0, 2_000)}`];

@@ -2,14 +2,14 @@ import { describe, expect, test } from 'vitest';
 import { type AddressRules, classifyAddress } from '../../src/fetcher/address-rules.ts';
 import { hostOf, parseImportUrl } from '../../src/fetcher/import-url.ts';
 import { allow } from './support/allowed-networks.ts';
-import { samples, v4Notations, v6Embeddings } from './support/notations.ts';
+import { sampleAddresses, v4Notations, v6Embeddings } from './support/notations.ts';
 import { publicAddresses, specialV4, specialV6 } from './support/special-ranges.ts';
 
 const noRules: AddressRules = { allowedNetworks: [] };
 const onlyLoopback = allow('127.0.0.1/32');
 
-const hostileV4 = [...new Set(specialV4.flatMap(samples))];
-const hostileV6 = [...new Set(specialV6.flatMap(samples))];
+const hostileV4 = [...new Set(specialV4.flatMap(sampleAddresses))];
+const hostileV6 = [...new Set(specialV6.flatMap(sampleAddresses))];
 const hostileHosts = [
   ...hostileV4.flatMap(v4Notations),
   ...hostileV4.flatMap(v6Embeddings).map((address) => `[${address}]`),
@@ -79,7 +79,7 @@ describe('invalid addresses', () => {
 });
 
 describe('allowed networks', () => {
-  test('allow 127.0.0.1 in every notation for 127.0.0.1/32', () => {
+  test('such as 127.0.0.1/32 allow their addresses in every notation', () => {
     const hosts = [...v4Notations('127.0.0.1'), '[::ffff:127.0.0.1]', '[::ffff:7f00:1]'];
     for (const host of hosts) {
       expect(classifyAddress(parsedHost(host), 9000, onlyLoopback)).toEqual({
@@ -89,7 +89,7 @@ describe('allowed networks', () => {
     }
   });
 
-  test('allow nothing else for 127.0.0.1/32', () => {
+  test('such as 127.0.0.1/32 allow no other addresses', () => {
     const acceptedHosts = hostileHosts.filter(
       (host) => addressKind(parsedHost(host), onlyLoopback) !== 'denied',
     );
@@ -110,7 +110,7 @@ describe('allowed networks', () => {
     }
   });
 
-  test('do not allow embedded IPv4 addresses for an IPv6 network', () => {
+  test('of IPv6 do not allow embedded IPv4 addresses', () => {
     const rules = allow('::/0');
     expect(addressKind('::ffff:127.0.0.1', rules)).toBe('denied');
     expect(addressKind('::1', rules)).toBe('exempt');
@@ -143,7 +143,7 @@ describe('the port of an allowed network', () => {
     expect(addressKindOnPort('10.1.2.4', 9000, '10.1.2.3/32', 9000)).toBe('denied');
   });
 
-  test('is not restricted if it is not given', () => {
+  test('may be omitted to allow every port', () => {
     expect([1, 80, 9000].map((port) => addressKindOnPort('10.1.2.3', port, '10.1.2.3/32'))).not.toContain(
       'denied',
     );

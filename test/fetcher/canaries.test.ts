@@ -71,7 +71,7 @@ afterEach(() => expect(canaries.connections()).toBe(0));
 afterAll(async () => {
   await fetcher.close();
   await untilAllClosed(origin);
-  // This proves that the canaries count connections.
+  // This request proves that the canaries count connections.
   await new Promise((resolve) =>
     get(`http://127.0.0.2:${canaries.port}/`, (response) => response.resume().on('end', resolve)),
   );
@@ -83,7 +83,7 @@ afterAll(async () => {
 const redirectUrl = (status: number, depth: number, target: string) =>
   `http://127.0.0.1:${origin.port}/${status}/${depth}?${encodeURIComponent(target)}`;
 
-const notAllowed =
+const notAllowedMessage =
   'is not allowed: imports may only connect to ports 80 and 443 of public addresses, and to the networks in IMPORT_ALLOWED_NETWORKS.';
 
 test('rejects the canary addresses', async () => {
@@ -91,7 +91,7 @@ test('rejects the canary addresses', async () => {
   for (const target of canaries.targets) {
     const { code, message } = await downloadError(fetcher, target);
     expect([target, code]).toEqual([target, 'address_not_allowed']);
-    expect(message.replace(/^The address \S+ /, '')).toBe(notAllowed);
+    expect(message.replace(/^The address \S+ /, '')).toBe(notAllowedMessage);
   }
 });
 
@@ -124,9 +124,9 @@ describe.each([301, 302, 303, 307, 308])('redirects with status %i', (status) =>
   });
 
   test('are followed if they lead to an allowed address', async () => {
-    const final = `http://good.test:${origin.port}/pictures/b%20c.jpg`;
-    const { bytes, finalUrl, filename } = await download(fetcher, redirectUrl(status, 3, final));
-    expect([bytes.toString(), finalUrl, filename]).toEqual(['a picture', final, 'b c.jpg']);
+    const finalTarget = `http://good.test:${origin.port}/pictures/b%20c.jpg`;
+    const { bytes, finalUrl, filename } = await download(fetcher, redirectUrl(status, 3, finalTarget));
+    expect([bytes.toString(), finalUrl, filename]).toEqual(['a picture', finalTarget, 'b c.jpg']);
   });
 });
 
@@ -153,7 +153,7 @@ describe('host names', () => {
   ])('are rejected without revealing their addresses: %s', async (name) => {
     expect(await downloadError(fetcher, `http://${name}:${canaries.port}/a.jpg`)).toEqual({
       code: 'address_not_allowed',
-      message: `The address ${name}:${canaries.port} ${notAllowed}`,
+      message: `The address ${name}:${canaries.port} ${notAllowedMessage}`,
     });
   });
 

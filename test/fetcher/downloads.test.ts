@@ -17,12 +17,15 @@ afterAll(async () => {
 test('downloads each picture unchanged over a new connection', async () => {
   const connectionsBefore = origin.connections();
   const fetcher = testFetcher();
-  const [first, second] = [
+  const [firstDownload, secondDownload] = [
     await download(fetcher, pageUrl('/a.jpg?b')),
     await download(fetcher, pageUrl('/a.jpg?b')),
   ];
-  expect([first.bytes.toString(), second.bytes.toString()]).toEqual(['a picture', 'a picture']);
-  expect(first).toMatchObject({ filename: 'a.jpg', finalUrl: pageUrl('/a.jpg?b') });
+  expect([firstDownload.bytes.toString(), secondDownload.bytes.toString()]).toEqual([
+    'a picture',
+    'a picture',
+  ]);
+  expect(firstDownload).toMatchObject({ filename: 'a.jpg', finalUrl: pageUrl('/a.jpg?b') });
   expect(origin.connections() - connectionsBefore).toBe(2);
   await untilAllClosed(origin);
 });

@@ -49,23 +49,23 @@ describe('normalisation', () => {
   });
 });
 
-const notHttp = (quoted: string) =>
+const notHttpMessage = (quoted: string) =>
   `The URL "${quoted}" is not valid: it must begin with http:// or https:// and include a host.`;
-const badHost = (quoted: string) =>
+const invalidHostMessage = (quoted: string) =>
   `The URL "${quoted}" is not valid: its host is invalid, or its port is above 65535.`;
 
 describe('invalid URLs', () => {
   test.each([
     ['', 'The URL is empty: it must begin with http:// or https://.'],
     ['  ', 'The URL is empty: it must begin with http:// or https://.'],
-    ['not a url', notHttp('not a url')],
-    ['/a.jpg', notHttp('/a.jpg')],
-    ['//example.com/a.jpg', notHttp('//example.com/a.jpg')],
-    ['http://', badHost('http://')],
-    ['http://a b/', badHost('http://a b/')],
-    ['http://[fe80::1%25eth0]/', badHost('http://[fe80::1%25eth0]/')],
-    ['http://256.1.1.1/', badHost('http://256.1.1.1/')],
-    ['http://example.com:65536/', badHost('http://example.com:65536/')],
+    ['not a url', notHttpMessage('not a url')],
+    ['/a.jpg', notHttpMessage('/a.jpg')],
+    ['//example.com/a.jpg', notHttpMessage('//example.com/a.jpg')],
+    ['http://', invalidHostMessage('http://')],
+    ['http://a b/', invalidHostMessage('http://a b/')],
+    ['http://[fe80::1%25eth0]/', invalidHostMessage('http://[fe80::1%25eth0]/')],
+    ['http://256.1.1.1/', invalidHostMessage('http://256.1.1.1/')],
+    ['http://example.com:65536/', invalidHostMessage('http://example.com:65536/')],
     ['file:///etc/passwd', 'The URL begins with file:, but only http: and https: URLs can be imported.'],
     ['ftp://127.0.0.1/a.jpg', 'The URL begins with ftp:, but only http: and https: URLs can be imported.'],
     ['javascript:1', 'The URL begins with javascript:, but only http: and https: URLs can be imported.'],
@@ -93,7 +93,7 @@ describe('invalid URLs', () => {
   });
 });
 
-const notAllowed = (host: string) =>
+const notAllowedMessage = (host: string) =>
   `The address ${host} is not allowed: imports may only connect to ports 80 and 443 of public addresses, and to the networks in IMPORT_ALLOWED_NETWORKS.`;
 
 describe('addresses and ports', () => {
@@ -108,25 +108,25 @@ describe('addresses and ports', () => {
     ['http://example.com:8080/', 'example.com:8080'],
     ['https://example.com:0/', 'example.com:0'],
   ])('rejects %s', (text, host) => {
-    expect(parseError(text)).toEqual({ code: 'address_not_allowed', message: notAllowed(host) });
+    expect(parseError(text)).toEqual({ code: 'address_not_allowed', message: notAllowedMessage(host) });
   });
 
-  test('accepts any port of an allowed network or a host name', () => {
+  test('accepts any port for an address in an allowed network and for a host name', () => {
     expect(parseImportUrl('http://127.0.0.1:8080/', loopback).href).toBe('http://127.0.0.1:8080/');
     expect(parseImportUrl('http://[::ffff:127.0.0.1]:8080/', loopback).href).toBe(
       'http://[::ffff:7f00:1]:8080/',
     );
     expect(parseImportUrl('http://example.com:8080/', loopback).href).toBe('http://example.com:8080/');
-    expect(parseError('http://1.1.1.1:8080/', loopback).message).toBe(notAllowed('1.1.1.1:8080'));
+    expect(parseError('http://1.1.1.1:8080/', loopback).message).toBe(notAllowedMessage('1.1.1.1:8080'));
     expect(parseError('http://127.0.0.2:80/', loopback).code).toBe('address_not_allowed');
   });
 
-  test('accepts only the given port of an allowed network, and the same port of a host name', () => {
+  test("accepts only an allowed network's port, both for an address and for a host name", () => {
     const onePort = { allowedNetworks: [{ network: '127.0.0.1/32', port: 9000 }] };
     expect(parseImportUrl('http://127.0.0.1:9000/', onePort).href).toBe('http://127.0.0.1:9000/');
     expect(parseImportUrl('http://example.com:9000/', onePort).href).toBe('http://example.com:9000/');
     for (const host of ['127.0.0.1', '127.0.0.1:9001', 'example.com:9001'])
-      expect(parseError(`http://${host}/`, onePort).message).toBe(notAllowed(host));
+      expect(parseError(`http://${host}/`, onePort).message).toBe(notAllowedMessage(host));
   });
 });
 
@@ -144,7 +144,7 @@ test('does not quote queries or credentials in errors', () => {
 });
 
 test('quotes at most 80 characters of an invalid URL', () => {
-  expect(parseError('x'.repeat(999)).message).toBe(notHttp(`${'x'.repeat(79)}…`));
+  expect(parseError('x'.repeat(999)).message).toBe(notHttpMessage(`${'x'.repeat(79)}…`));
 });
 
 test.each([

@@ -204,7 +204,7 @@ describe('a Content-Encoding header', () => {
   });
 });
 
-describe('public servers that do not speak HTTP', () => {
+describe('public servers that send no HTTP response', () => {
   const connection = { connectMs: 1_000, headersMs: 2_000, isExempt: false };
 
   async function nextError(socket: ReturnType<typeof connect>): Promise<unknown> {

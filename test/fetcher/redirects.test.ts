@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { redirectTarget } from '../../src/fetcher/redirects.ts';
 
 const rules = { allowedNetworks: [] };
-const target = (from: string, location: string | string[] | undefined) =>
+const resolveTarget = (from: string, location: string | string[] | undefined) =>
   redirectTarget(from, { status: 302, headers: { location: [location ?? []].flat() } }, rules).href;
 
 describe('redirect targets', () => {
@@ -16,7 +16,7 @@ describe('redirect targets', () => {
     ['http://a.example/c.jpg', ['/d.jpg', '/d.jpg'], 'http://a.example/d.jpg'],
     ['http://a.example/c.jpg', '/\u00c3\u00a4.jpg', 'http://a.example/%C3%A4.jpg'],
   ])('resolve from %s to %s', (from, location, href) => {
-    expect(target(from, location)).toBe(href);
+    expect(resolveTarget(from, location)).toBe(href);
   });
 
   test.each([
@@ -30,7 +30,7 @@ describe('redirect targets', () => {
     ['http://a.example/', undefined, 'source_refused'],
     ['http://a.example/', '', 'source_refused'],
     ['http://a.example/', ['/a', '/b'], 'source_refused'],
-  ])('are rejected from %s to %s', (from, location, code) => {
-    expect(() => target(from, location)).toThrow(expect.objectContaining({ code }));
+  ])('are rejected: from %s to %s', (from, location, code) => {
+    expect(() => resolveTarget(from, location)).toThrow(expect.objectContaining({ code }));
   });
 });

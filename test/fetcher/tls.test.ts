@@ -2,7 +2,7 @@ import { createServer } from 'node:https';
 import { getCACertificates, setDefaultCACertificates, type TLSSocket } from 'node:tls';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { Fetcher } from '../../src/fetcher/fetch-picture.ts';
-import { selfSigned } from './support/certificate.ts';
+import { createSelfSignedCertificate } from './support/certificate.ts';
 import { type DnsServer, addressRecords, serveDns } from './support/dns-server.ts';
 import { untilAllClosed, download, downloadError, testFetcher } from './support/test-fetcher.ts';
 import { listen } from './support/origin.ts';
@@ -14,7 +14,7 @@ let untrustedServer: Awaited<ReturnType<typeof listen>>;
 const handshakes: unknown[] = [];
 
 beforeAll(async () => {
-  const trustedCertificate = selfSigned('pictures.test');
+  const trustedCertificate = createSelfSignedCertificate('pictures.test');
   setDefaultCACertificates([...getCACertificates(), trustedCertificate.cert]);
   dns = await serveDns({
     'pictures.test': addressRecords('pictures.test', '127.0.0.1'),
@@ -29,7 +29,7 @@ beforeAll(async () => {
     }),
   );
   untrustedServer = await listen(
-    createServer(selfSigned('pictures.test'), (_request, response) => response.end('x')),
+    createServer(createSelfSignedCertificate('pictures.test'), (_request, response) => response.end('x')),
   );
 });
 

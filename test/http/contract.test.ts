@@ -4,10 +4,10 @@ import {
   call,
   form,
   type ImageRecord,
-  finishedImage,
+  waitForFinishedImage,
   upload,
 } from '../support/process/client.ts';
-import { brokenJpeg, drawing, jpeg } from '../support/process/pictures.ts';
+import { truncatedJpeg, drawing, jpeg } from '../support/process/pictures.ts';
 import { useServer } from '../support/process/server.ts';
 import { document, expectDocumented } from './support/documented.ts';
 import { useOrigin } from './support/origin.ts';
@@ -21,7 +21,7 @@ const server = useServer({ IMPORT_ALLOWED_NETWORKS: '127.0.0.1/32', PURGE_CONFIR
 const origin = useOrigin(async () => ({
   '/a.jpg': await jpeg('a'),
   '/b.jpg': await jpeg('b'),
-  '/broken.jpg': await brokenJpeg('c'),
+  '/broken.jpg': await truncatedJpeg('c'),
 }));
 const coveredResponses = new Set<string>();
 
@@ -65,7 +65,7 @@ describe('/v1', () => {
       await file('later'),
     );
     expect(queuedUpload.status).toBe(202);
-    await finishedImage(server().url, queuedUpload.body.id);
+    await waitForFinishedImage(server().url, queuedUpload.body.id);
     for (const [path, body] of [
       ['/v1/uploads', { size_bytes: 1 }],
       ['/v1/images', { upload: image.uuid }],
@@ -157,7 +157,9 @@ describe('/v1', () => {
       json({ url: `${origin()}/a.jpg` }),
     );
     expect(firstImport.status).toBe(202);
-    expect(await finishedImage(server().url, firstImport.body.id)).toMatchObject({ status: 'completed' });
+    expect(await waitForFinishedImage(server().url, firstImport.body.id)).toMatchObject({
+      status: 'completed',
+    });
     const repeatedImport = await send<ImageRecord>(
       'POST',
       '/v1/images',
@@ -317,7 +319,7 @@ describe('the catalog dialect', () => {
   test('responds to every request as documented', async () => {
     const { body } = await send<{ asset_id: number }>('POST', '/upload', '/upload/', await file('asset'));
     expect((await send('POST', '/upload', '/upload', await file('asset'))).body).not.toHaveProperty('job_id');
-    await finishedImage(server().url, body.asset_id);
+    await waitForFinishedImage(server().url, body.asset_id);
     await send('GET', '/retrieve/asset/{asset_id}', `/retrieve/asset/${body.asset_id}`);
     expect((await send('GET', '/retrieve/asset/{asset_id}', '/retrieve/asset/99999')).status).toBe(404);
     const original = `/retrieve/original/${body.asset_id}`;

@@ -1,6 +1,12 @@
 import { expect, test } from 'vitest';
-import { call, expectProblem, finishedImage, upload, uploadQueued } from '../support/process/client.ts';
-import { brokenJpeg, drawing } from '../support/process/pictures.ts';
+import {
+  call,
+  expectProblem,
+  waitForFinishedImage,
+  upload,
+  uploadQueued,
+} from '../support/process/client.ts';
+import { truncatedJpeg, drawing } from '../support/process/pictures.ts';
 import { useServer } from '../support/process/server.ts';
 
 const server = useServer();
@@ -17,7 +23,7 @@ const countImages = async () => (await call(`${server().url}/v1/images`)).body['
 test('rejects an undecodable inline upload and stores nothing', async () => {
   const countBefore = await countImages();
   for (const [code, bytes] of [
-    ['picture_cut', await brokenJpeg('inline')],
+    ['picture_cut', await truncatedJpeg('inline')],
     ['picture_corrupt', await brokenPng('inline')],
   ] as const) {
     const { status, body } = await upload(server().url, bytes);
@@ -28,7 +34,7 @@ test('rejects an undecodable inline upload and stores nothing', async () => {
 });
 
 test('rejects twenty concurrent uploads of the same damaged bytes', async () => {
-  const bytes = await brokenJpeg('concurrent');
+  const bytes = await truncatedJpeg('concurrent');
   const responses = await Promise.all(
     Array.from({ length: 20 }, () => upload(server().url, bytes, 'concurrent')),
   );
@@ -40,7 +46,7 @@ test('fails an undecodable queued upload, and reports the reason in every respon
   const { url } = server();
   const { status, body } = await uploadQueued(url, await brokenPng('queued'));
   expect(status).toBe(200);
-  const image = await finishedImage(url, body.asset_id);
+  const image = await waitForFinishedImage(url, body.asset_id);
   expect(image).toMatchObject({ status: 'failed', renditions: [] });
   const { error_code, error_family } = (await call(`${url}/v1/images/${image.id}`)).body;
   expect([error_code, error_family]).toEqual(['picture_corrupt', 'picture_damaged']);
@@ -61,19 +67,19 @@ test('retries a failed image when the same bytes are uploaded again', async () =
   const { url } = server();
   const bytes = await brokenPng('retried');
   const firstUpload = (await uploadQueued(url, bytes)).body;
-  expect(await finishedImage(url, firstUpload.asset_id)).toMatchObject({ status: 'failed' });
+  expect(await waitForFinishedImage(url, firstUpload.asset_id)).toMatchObject({ status: 'failed' });
   const retriedUpload = (await uploadQueued(url, bytes)).body;
   expect(retriedUpload).toMatchObject({ asset_id: firstUpload.asset_id, status: 'uploaded' });
   expect(retriedUpload.job_id).toEqual(expect.any(Number));
-  expect(await finishedImage(url, firstUpload.asset_id)).toMatchObject({ status: 'failed' });
+  expect(await waitForFinishedImage(url, firstUpload.asset_id)).toMatchObject({ status: 'failed' });
 });
 
 test('rejects an inline upload of a failed picture and keeps the failed image', async () => {
   const { url } = server();
-  const bytes = await brokenJpeg('both ways');
+  const bytes = await truncatedJpeg('both ways');
   const { asset_id } = (await uploadQueued(url, bytes)).body;
-  await finishedImage(url, asset_id);
+  await waitForFinishedImage(url, asset_id);
   const response = await upload(url, bytes);
   expect([response.status, response.body]).toMatchObject([400, { code: 'picture_cut' }]);
-  expect(await finishedImage(url, asset_id)).toMatchObject({ status: 'failed' });
+  expect(await waitForFinishedImage(url, asset_id)).toMatchObject({ status: 'failed' });
 });

@@ -1,5 +1,11 @@
 import { expect, test } from 'vitest';
-import { call, expectProblem, finishedImage, upload, uploadQueued } from '../support/process/client.ts';
+import {
+  call,
+  expectProblem,
+  waitForFinishedImage,
+  upload,
+  uploadQueued,
+} from '../support/process/client.ts';
 import { jpeg, sha256 } from '../support/process/pictures.ts';
 import { useServer } from '../support/process/server.ts';
 
@@ -55,7 +61,7 @@ test('does not restore a deleted image when its pending or running job ends', as
   );
   expect(deletions.every(({ status }) => status === 204)).toBe(true);
   const remainingImages = await Promise.all(
-    ids.filter((id) => !deletedIds.includes(id)).map((id) => finishedImage(url, id)),
+    ids.filter((id) => !deletedIds.includes(id)).map((id) => waitForFinishedImage(url, id)),
   );
   expect(
     remainingImages.every(({ status, renditions }) => status === 'completed' && renditions.length === 3),
@@ -91,7 +97,7 @@ test('leaves at most one image, with all its files, after concurrent deletions a
     for (const image of items) {
       const original = await call(`${url}/v1/images/${image.id}/original`);
       expect(sha256(original.bytes)).toBe(sha256(bytes));
-      expect((await finishedImage(url, image.id)).renditions).toHaveLength(3);
+      expect((await waitForFinishedImage(url, image.id)).renditions).toHaveLength(3);
     }
   }
 });

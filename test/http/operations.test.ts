@@ -1,6 +1,12 @@
 import { expect, test } from 'vitest';
-import { call, expectProblem, finishedImage, upload, uploadQueued } from '../support/process/client.ts';
-import { brokenJpeg, jpeg } from '../support/process/pictures.ts';
+import {
+  call,
+  expectProblem,
+  waitForFinishedImage,
+  upload,
+  uploadQueued,
+} from '../support/process/client.ts';
+import { truncatedJpeg, jpeg } from '../support/process/pictures.ts';
 import { useServer } from '../support/process/server.ts';
 
 /** Tests operations of `/v1` and of the catalog dialect, one of two older APIs that Vitrine also serves. */
@@ -14,8 +20,8 @@ test('counts images by tenant, preset and status', async () => {
     (await upload(url, await jpeg('b'), 'left')).body,
     (await upload(url, await jpeg('c'), 'right')).body,
   ];
-  const { asset_id } = (await uploadQueued(url, await brokenJpeg('x'), 'right')).body;
-  await finishedImage(url, asset_id);
+  const { asset_id } = (await uploadQueued(url, await truncatedJpeg('x'), 'right')).body;
+  await waitForFinishedImage(url, asset_id);
   const { body } = await call(`${url}/v1/metrics`);
   expect(body).toMatchObject({
     tenant_counts: { left: 2, right: 2 },
@@ -59,7 +65,7 @@ test('describes an asset in the format of the catalog dialect', async () => {
     height: 240,
     color_space: 'RGB',
   });
-  const { asset_id } = (await uploadQueued(server().url, await brokenJpeg('x'), 'broken')).body;
-  await finishedImage(server().url, asset_id);
+  const { asset_id } = (await uploadQueued(server().url, await truncatedJpeg('x'), 'broken')).body;
+  await waitForFinishedImage(server().url, asset_id);
   expect((await call(`${server().url}/retrieve/asset/${asset_id}`)).body).toMatchObject({ renditions: [] });
 });

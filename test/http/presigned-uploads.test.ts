@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { stagedFiles } from '../support/process/data-folder.ts';
-import { call, expectProblem, type ImageRecord, finishedImage } from '../support/process/client.ts';
+import { call, expectProblem, type ImageRecord, waitForFinishedImage } from '../support/process/client.ts';
 import { jpeg } from '../support/process/pictures.ts';
 import { s3Environment } from '../support/process/s3.ts';
 import { useServer } from '../support/process/server.ts';
@@ -88,7 +88,7 @@ describe.skipIf(!services.s3Endpoint)('presigned uploads', () => {
       filename: 'named-later.jpg',
     });
     expect([response.status, response.body.original_filename]).toEqual([202, 'named-later.jpg']);
-    expect((await finishedImage(server().url, response.body.id)).status).toBe('completed');
+    expect((await waitForFinishedImage(server().url, response.body.id)).status).toBe('completed');
   });
 
   test('returns the same image to two concurrent requests for the same upload', async () => {

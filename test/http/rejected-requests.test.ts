@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { afterAll, expect, test, vi } from 'vitest';
 import { stagedFiles } from '../support/process/data-folder.ts';
 import { call, expectProblem, form } from '../support/process/client.ts';
-import { brokenJpeg, drawing, jpeg } from '../support/process/pictures.ts';
+import { truncatedJpeg, drawing, jpeg } from '../support/process/pictures.ts';
 import { useServer } from '../support/process/server.ts';
 import { boundary, formEnd, partHead } from '../support/process/socket.ts';
 import { waitTimeoutMs } from '../support/time-scale.ts';
@@ -44,7 +44,7 @@ test('rejects an empty file', async () => {
 });
 
 test('rejects a truncated picture', async () => {
-  expectProblem(await postFile(await brokenJpeg('cut')), 400, 'picture_cut');
+  expectProblem(await postFile(await truncatedJpeg('cut')), 400, 'picture_cut');
 });
 
 test('rejects a picture over the pixel limit before decoding it', async () => {

@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { call, type ImageRecord, finishedImage } from '../support/process/client.ts';
+import { call, type ImageRecord, waitForFinishedImage } from '../support/process/client.ts';
 import { jpeg } from '../support/process/pictures.ts';
 import { useServer } from '../support/process/server.ts';
 
@@ -46,8 +46,8 @@ test('fetches and compares URLs with their signatures, but never exposes the sig
   ];
   const id = await importOne(existingUrl);
   const failedId = await importOne(missingUrl);
-  expect((await finishedImage(server().url, id)).status).toBe('completed');
-  expect(await finishedImage(server().url, failedId)).toMatchObject({
+  expect((await waitForFinishedImage(server().url, id)).status).toBe('completed');
+  expect(await waitForFinishedImage(server().url, failedId)).toMatchObject({
     status: 'failed',
     error: expect.stringContaining('404'),
   });

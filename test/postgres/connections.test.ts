@@ -6,7 +6,7 @@ import { openPostgresDatabase, type PostgresSettings } from '../../src/db/engine
 import { recordingLogger } from '../support/inner/logger.ts';
 import {
   fileServerDatabase,
-  onServer,
+  runOnServer,
   testSettings,
   urlOfDatabase,
 } from '../support/inner/server-database.ts';
@@ -42,7 +42,7 @@ test('replaces idle and active connections that the server closes', async () => 
   await sleep(200);
   const [result] = await Promise.allSettled([
     sleepQuery,
-    onServer(
+    runOnServer(
       `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '${name}' AND pid <> pg_backend_pid()`,
     ),
   ]);
@@ -56,7 +56,7 @@ test('rolls back a transaction whose connection is lost, and runs the next query
   const lostTransaction = database.sql.transaction().execute(async (transaction) => {
     await sql`INSERT INTO tenants (name) VALUES ('rolled back 1')`.execute(transaction);
     const { rows } = await sql<{ pid: number }>`SELECT pg_backend_pid() AS pid`.execute(transaction);
-    await onServer(`SELECT pg_terminate_backend(${rows[0]?.pid})`);
+    await runOnServer(`SELECT pg_terminate_backend(${rows[0]?.pid})`);
     await sleep(100);
     await sql`INSERT INTO tenants (name) VALUES ('rolled back 2')`.execute(transaction);
   });

@@ -3,8 +3,8 @@ import { makeInstallationQueries } from '../../src/db/installation.ts';
 import { makeTenantQueries } from '../../src/db/tenants.ts';
 import { testFolder } from '../support/inner/folders.ts';
 import { recordPending } from '../support/inner/jobs.ts';
-import { freePort } from '../support/inner/redis-server.ts';
-import { onServer, testServerDatabase, urlOfDatabase } from '../support/inner/server-database.ts';
+import { findFreePort } from '../support/inner/redis-server.ts';
+import { runOnServer, testServerDatabase, urlOfDatabase } from '../support/inner/server-database.ts';
 import { runVitrine } from '../support/process/command.ts';
 
 async function runDoctor(url: string) {
@@ -32,8 +32,8 @@ test('reports the server, schema and pgvector versions without changing anything
 test('reports a user without permission to create tables', async () => {
   const { name } = await testServerDatabase(false);
   const role = `vitrine_doctor_${process.pid}`;
-  await onServer(`CREATE ROLE ${role} LOGIN`);
-  onTestFinished(async () => void (await onServer(`DROP ROLE ${role}`)));
+  await runOnServer(`CREATE ROLE ${role} LOGIN`);
+  onTestFinished(async () => void (await runOnServer(`DROP ROLE ${role}`)));
   const url = new URL(urlOfDatabase(name));
   url.username = role;
   const { code, stdout } = await runDoctor(url.href);
@@ -58,7 +58,7 @@ test('reports storage that belongs to a different database, and jobs that no wor
 });
 
 test('suggests a fix if the server is unreachable', async () => {
-  const { code, stdout } = await runDoctor(`postgres://127.0.0.1:${await freePort()}/shop`);
+  const { code, stdout } = await runDoctor(`postgres://127.0.0.1:${await findFreePort()}/shop`);
   expect(code).toBe(1);
   expect(stdout).toMatch(/^FAIL\s+database .*\n\s+→ Check DATABASE_URL/m);
   expect(stdout, 'the outage is reported once').not.toMatch(/queue/);

@@ -5,7 +5,7 @@ import { openPostgresDatabase } from '../../src/db/engine/postgres.ts';
 import { recordingLogger } from '../support/inner/logger.ts';
 import {
   createServerDatabase,
-  onServer,
+  runOnServer,
   openServerDatabase,
   testSettings,
   urlOfDatabase,
@@ -50,14 +50,14 @@ test('rolls back a failed migration, and releases the lock', async () => {
 test('reports the missing permission if the user may not create tables', async () => {
   const { name, remove } = await createServerDatabase(false);
   const role = `vitrine_test_${process.pid}`;
-  await onServer(`CREATE ROLE ${role} LOGIN`);
+  await runOnServer(`CREATE ROLE ${role} LOGIN`);
   const url = new URL(urlOfDatabase(name));
   url.username = role;
   const database = await openPostgresDatabase({ ...testSettings, url: url.href }, recordingLogger());
   onTestFinished(async () => {
     await database.close();
     await remove();
-    await onServer(`DROP ROLE ${role}`);
+    await runOnServer(`DROP ROLE ${role}`);
   });
   await expect(migrate(database)).rejects.toThrow(
     /is not allowed to create or change the tables .* grant it CREATE/,

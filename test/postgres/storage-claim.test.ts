@@ -4,7 +4,7 @@ import { testFolder } from '../support/inner/folders.ts';
 import { uniquePicture } from '../support/inner/pictures.ts';
 import { testServerDatabase, urlOfDatabase } from '../support/inner/server-database.ts';
 import { startTcpProxy } from '../support/inner/tcp-proxy.ts';
-import { call, finishedImage, uploadQueued } from '../support/process/client.ts';
+import { call, waitForFinishedImage, uploadQueued } from '../support/process/client.ts';
 import { runVitrine } from '../support/process/command.ts';
 import { s3Environment } from '../support/process/s3.ts';
 import { startServer } from '../support/process/server.ts';
@@ -52,7 +52,7 @@ test.runIf(services.s3Endpoint)('waits for unreachable storage when a worker sta
   await sleep(1_500);
   expect(await call(`${api.url}/v1/images/${body.asset_id}`)).toMatchObject({ body: { status: 'pending' } });
   await proxy.resume();
-  expect(await finishedImage(api.url, body.asset_id)).toMatchObject({ status: 'completed' });
+  expect(await waitForFinishedImage(api.url, body.asset_id)).toMatchObject({ status: 'completed' });
   expect(worker.log()).toContain('storage is responding and belongs to this database');
   expect(await worker.stop()).toBe(0);
 });

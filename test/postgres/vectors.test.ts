@@ -11,7 +11,7 @@ import { recordingLogger } from '../support/inner/logger.ts';
 import { hashOf } from '../support/inner/records.ts';
 import {
   createServerDatabase,
-  onServer,
+  runOnServer,
   testServerDatabase,
   testSettings,
   urlOfDatabase,
@@ -21,7 +21,7 @@ import {
 async function openRestrictedDatabase(): Promise<{ database: Database; name: string }> {
   const { name, remove } = await createServerDatabase(false);
   const role = `vitrine_test_${randomBytes(4).toString('hex')}`;
-  await onServer(`CREATE ROLE ${role} LOGIN PASSWORD 'secret'`);
+  await runOnServer(`CREATE ROLE ${role} LOGIN PASSWORD 'secret'`);
   const url = new URL(urlOfDatabase(name));
   await runAsAdmin(name, `GRANT CREATE ON SCHEMA public TO ${role}`);
   url.username = role;
@@ -30,7 +30,7 @@ async function openRestrictedDatabase(): Promise<{ database: Database; name: str
   onTestFinished(async () => {
     await database.close();
     await remove();
-    await onServer(`DROP ROLE ${role}`);
+    await runOnServer(`DROP ROLE ${role}`);
   });
   return { database, name };
 }

@@ -5,7 +5,7 @@ import { call } from '../support/process/client.ts';
 import { launch, startServer } from '../support/process/server.ts';
 import { makeDataFolder, removeFolder } from '../support/process/data-folder.ts';
 
-test('prints its address, data folder and embedded components', async () => {
+test("prints the server's address, its data folder and its embedded components", async () => {
   const server = await startServer({ PORT: '0' });
   await expect.poll(() => server.log()).toContain(`database: embedded in ${join(server.dataDir, 'db')}`);
   expect(server.log()).toMatch(/workers are woken in this process/);

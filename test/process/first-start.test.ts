@@ -11,35 +11,35 @@ import { isThorough } from '../support/thoroughness.ts';
 import { waitTimeoutMs } from '../support/time-scale.ts';
 
 /** Waits until the new database has this many files. A complete database has about a thousand. */
-async function waitForFiles(folder: string, files: number): Promise<void> {
+async function waitForFiles(folder: string, fileCount: number): Promise<void> {
   const deadline = performance.now() + waitTimeoutMs;
   while (performance.now() < deadline) {
-    if (existsSync(folder) && readdirSync(folder, { recursive: true }).length >= files) return;
+    if (existsSync(folder) && readdirSync(folder, { recursive: true }).length >= fileCount) return;
     await sleep(10);
   }
-  throw new Error(`The database did not reach ${files} files.`);
+  throw new Error(`The database did not reach ${fileCount} files.`);
 }
 
-/** The start is killed when the database has this number of files. */
+/** Numbers of database files at which the first start is killed. */
 const killPoints = isThorough ? [0, 600, 1015] : [600];
 
 test('starts again if the first start was killed', async () => {
   const folder = await makeFolder();
   onTestFinished(() => removeFolder(folder));
   const database = join(folder, 'db');
-  for (const files of killPoints) {
+  for (const fileCount of killPoints) {
     // The start must not find the complete database of the previous round.
     await removeFolder(database);
     // The server rejects a storage folder that belongs to a different database.
     await removeFolder(join(folder, 'storage'));
     const server = launch(folder);
     onTestFinished(() => server.kill9());
-    await waitForFiles(database, files);
+    await waitForFiles(database, fileCount);
     await server.kill9();
     const nextServer = launch(folder);
     onTestFinished(() => nextServer.kill9());
     const { url } = await nextServer.ready();
-    expect((await upload(url, await jpeg(`first ${files}`))).status).toBe(201);
+    expect((await upload(url, await jpeg(`first ${fileCount}`))).status).toBe(201);
     await nextServer.kill9();
   }
 });

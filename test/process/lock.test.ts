@@ -64,7 +64,7 @@ test('releases the lock immediately when the server is killed', async () => {
   expect(sha256((await call(`${secondServer.url}/v1/images/${id}/original`)).bytes)).toBe(sha256(bytes));
 });
 
-/** Starts a server and prints its pid. It cannot reap the server while it is suspended. */
+/** Starts a server and prints the server's pid. While this parent is suspended, it cannot reap the server. */
 const nonReapingParent = `
 const { spawn } = require('node:child_process');
 const child = spawn(process.execPath, [process.argv[1], 'serve'], { stdio: ['ignore', 'inherit', 'inherit'] });

@@ -49,8 +49,8 @@ test('makes existing files private at startup, and creates new files as private'
   expect(await openPaths(folder)).toEqual([]);
   expect(await server.stop()).toMatchObject({ code: 0 });
   expect(await openPaths(folder)).toEqual([]);
-  const names = (await readdir(join(folder, 'storage'), { recursive: true })).length;
-  expect(names).toBeGreaterThan(6);
+  const nameCount = (await readdir(join(folder, 'storage'), { recursive: true })).length;
+  expect(nameCount).toBeGreaterThan(6);
 });
 
 test('gives pictures outside the data folder the same permissions as their folder', async () => {

@@ -3,7 +3,7 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, onTestFinished, test } from 'vitest';
-import { call, finishedImage, upload, uploadQueued } from '../support/process/client.ts';
+import { call, waitForFinishedImage, upload, uploadQueued } from '../support/process/client.ts';
 import { jpeg, sha256 } from '../support/process/pictures.ts';
 import { type Server, startServer } from '../support/process/server.ts';
 import { connectRaw, formHead, partHead } from '../support/process/socket.ts';
@@ -36,7 +36,7 @@ test('exits cleanly during uploads and keeps every acknowledged upload', async (
   expect(acknowledged.size).toBeGreaterThan(0);
   const secondServer = await startServer({}, firstServer.dataDir);
   for (const [id, hash] of acknowledged) {
-    expect(await finishedImage(secondServer.url, id)).toMatchObject({
+    expect(await waitForFinishedImage(secondServer.url, id)).toMatchObject({
       status: 'completed',
       content_hash: hash,
     });
@@ -44,14 +44,14 @@ test('exits cleanly during uploads and keeps every acknowledged upload', async (
   }
 });
 
-test('stops during a hanging download and repeats it after the restart', async () => {
+test('stops during a hanging download, and repeats the download after the restart', async () => {
   const picture = await jpeg('slow origin', 400, 300);
   const firstRequest = Promise.withResolvers<void>();
-  let count = 0;
+  let requestCount = 0;
   const origin = createServer((_request, response) => {
     firstRequest.resolve();
     // The first request gets no response.
-    if (count++ > 0) response.setHeader('content-type', 'image/jpeg').end(picture);
+    if (requestCount++ > 0) response.setHeader('content-type', 'image/jpeg').end(picture);
   }).listen(0, '127.0.0.1');
   await once(origin, 'listening');
   onTestFinished(() => {
@@ -71,7 +71,7 @@ test('stops during a hanging download and repeats it after the restart', async (
   expect(exit).toMatchObject(cleanExit);
   expect(exit.ms).toBeLessThan(unblockedStopMs);
   const secondServer = await startServer(env, firstServer.dataDir);
-  expect(await finishedImage(secondServer.url, body.id)).toMatchObject({
+  expect(await waitForFinishedImage(secondServer.url, body.id)).toMatchObject({
     status: 'completed',
     content_hash: sha256(picture),
   });
@@ -88,7 +88,7 @@ async function blockStop(server: Server) {
   return connection;
 }
 
-test('ignores further stop signals within a second', async () => {
+test('ignores further stop signals within a second after the first signal', async () => {
   const server = await startServer({ BODY_IDLE_SECONDS: '2' });
   await blockStop(server);
   const exitPromise = server.stop();
@@ -103,7 +103,7 @@ test('ignores further stop signals within a second', async () => {
   expect(server.log()).toContain('"msg":"stopped"');
 });
 
-test('exits immediately on a second stop signal after more than a second', async () => {
+test('exits immediately on another stop signal more than a second after the first signal', async () => {
   const server = await startServer();
   await blockStop(server);
   const exitPromise = server.stop();

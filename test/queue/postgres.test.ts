@@ -4,8 +4,8 @@ import type { ClientConfig } from 'pg';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { makePostgresQueue } from '../../src/queue/postgres.ts';
 import { recordingLogger } from '../support/inner/logger.ts';
-import { freePort } from '../support/inner/redis-server.ts';
-import { onServer } from '../support/inner/server-database.ts';
+import { findFreePort } from '../support/inner/redis-server.ts';
+import { runOnServer } from '../support/inner/server-database.ts';
 import { startTcpProxy, type TcpProxy } from '../support/inner/tcp-proxy.ts';
 import { services } from '../support/services.ts';
 import { describeQueue, dueJobs, listen } from './queue-contract.ts';
@@ -46,7 +46,7 @@ async function openQueueThroughProxy(heartbeatMs?: number) {
 
 /** Terminates the connections that listen on a channel and returns the number of connections. */
 async function terminateListeners(channel: string): Promise<number> {
-  const rows = await onServer(
+  const rows = await runOnServer(
     `SELECT pg_terminate_backend(pid) FROM pg_stat_activity
      WHERE application_name = 'vitrine queue' AND query LIKE '%${channel}%'`,
   );
@@ -137,14 +137,14 @@ describe.skipIf(!services.databaseUrl)('PostgreSQL queue', () => {
     const { queue } = openQueue(channel);
     await waitUntilReady(queue);
     const listener = listen(queue);
-    await onServer(`NOTIFY ${channel}`, `NOTIFY ${channel}, 'other'`, `NOTIFY ${channel}, 'derive'`);
+    await runOnServer(`NOTIFY ${channel}`, `NOTIFY ${channel}, 'other'`, `NOTIFY ${channel}, 'derive'`);
     await expect.poll(() => listener.polls, pollOptions).toBe(1);
     expect(queue.outageReason()).toBeUndefined();
   });
 });
 
 test('accepts wake-ups while the server is unreachable, and does not reveal the password', async () => {
-  const connectionString = `postgres://user:secret@127.0.0.1:${await freePort()}/nothing`;
+  const connectionString = `postgres://user:secret@127.0.0.1:${await findFreePort()}/nothing`;
   const { queue, logger } = openQueue(makeChannelName(), { connectionString });
   const listener = listen(queue);
   queue.wake(dueJobs());

@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { makeRedisQueue } from '../../src/queue/redis.ts';
 import { recordingLogger } from '../support/inner/logger.ts';
-import { hasRedisServer, type PrivateRedis, privateRedis } from '../support/inner/redis-server.ts';
+import { hasRedisServer, type PrivateRedis, preparePrivateRedis } from '../support/inner/redis-server.ts';
 import { startTcpProxy } from '../support/inner/tcp-proxy.ts';
 import { dueJobs, listen } from './queue-contract.ts';
 import { timeScale } from '../support/time-scale.ts';
@@ -54,7 +54,7 @@ const logLines = (port: number) => ({
 
 describe.skipIf(!hasRedisServer())('Redis queue', () => {
   test('connects as soon as Redis starts', async () => {
-    const redis = await privateRedis();
+    const redis = await preparePrivateRedis();
     const { queue, logger } = openQueue(redis.url.replace('://', '://user:secret@'));
     const listener = listen(queue);
     queue.wake(dueJobs());
@@ -71,7 +71,7 @@ describe.skipIf(!hasRedisServer())('Redis queue', () => {
   });
 
   test('reconnects after Redis is killed and restarts empty, and logs two lines', async () => {
-    const redis = await privateRedis();
+    const redis = await preparePrivateRedis();
     const { queue, logger, listener } = await openConnectedQueue(redis);
     await redis.kill();
     await expect.poll(() => queue.outageReason(), pollOptions).toBeDefined();
@@ -86,7 +86,7 @@ describe.skipIf(!hasRedisServer())('Redis queue', () => {
   });
 
   test('loses only wake-ups when Redis is flushed', async () => {
-    const redis = await privateRedis();
+    const redis = await preparePrivateRedis();
     const { queue, listener, logger } = await openConnectedQueue(redis);
     for (let round = 0; round < 3; round++) {
       await redis.command('FLUSHALL');
@@ -96,7 +96,7 @@ describe.skipIf(!hasRedisServer())('Redis queue', () => {
   });
 
   test('continues after Redis is flushed during a poll', async () => {
-    const redis = await privateRedis();
+    const redis = await preparePrivateRedis();
     await redis.start();
     const { queue } = openQueue(redis.url);
     const endPolls: (() => void)[] = [];
@@ -121,7 +121,7 @@ describe.skipIf(!hasRedisServer())('Redis queue', () => {
   test('detects that Redis no longer responds, and reconnects afterwards', {
     tags: 'slow',
   }, async () => {
-    const redis = await privateRedis();
+    const redis = await preparePrivateRedis();
     await redis.start();
     const proxy = await startTcpProxy({ host: '127.0.0.1', port: redis.port });
     const { queue } = openQueue(`redis://127.0.0.1:${proxy.port}`);
@@ -134,7 +134,7 @@ describe.skipIf(!hasRedisServer())('Redis queue', () => {
   });
 
   test('reports a wrong password without revealing it', async () => {
-    const redis = await privateRedis('--requirepass', 'right');
+    const redis = await preparePrivateRedis('--requirepass', 'right');
     await redis.start();
     const { queue, logger } = openQueue(redis.url.replace('://', '://:wrong@'));
     await expect.poll(() => queue.outageReason(), pollOptions).toContain('WRONGPASS');
@@ -145,7 +145,7 @@ describe.skipIf(!hasRedisServer())('Redis queue', () => {
   });
 
   test('reports an invalid database number and does not use a different database', async () => {
-    const redis = await privateRedis();
+    const redis = await preparePrivateRedis();
     await redis.start();
     const { queue } = openQueue(`${redis.url}/99`);
     await expect.poll(() => queue.outageReason(), pollOptions).toContain('DB index is out of range');
@@ -156,7 +156,7 @@ describe.skipIf(!hasRedisServer())('Redis queue', () => {
   });
 
   test('reports that Redis is out of memory until Redis accepts wake-ups again', async () => {
-    const redis = await privateRedis();
+    const redis = await preparePrivateRedis();
     const { queue, listener, logger } = await openConnectedQueue(redis);
     await redis.command('CONFIG', 'SET', 'maxmemory', '1');
     queue.wake(dueJobs());
@@ -169,7 +169,7 @@ describe.skipIf(!hasRedisServer())('Redis queue', () => {
   });
 
   test('warns once if Redis may evict wake-ups', async () => {
-    const redis = await privateRedis('--maxmemory-policy', 'allkeys-lru');
+    const redis = await preparePrivateRedis('--maxmemory-policy', 'allkeys-lru');
     const { queue, listener, logger } = await openConnectedQueue(redis);
     await redis.kill();
     await redis.start();
@@ -180,7 +180,7 @@ describe.skipIf(!hasRedisServer())('Redis queue', () => {
   });
 
   test('works without permission to read the Redis version and configuration', async () => {
-    const redis = await privateRedis();
+    const redis = await preparePrivateRedis();
     await redis.start();
     await redis.command('ACL', 'SETUSER', 'user', 'on', '>secret', '~*', '&*', '+@all', '-info', '-config');
     const { queue, logger } = openQueue(redis.url.replace('://', '://user:secret@'));
@@ -189,7 +189,7 @@ describe.skipIf(!hasRedisServer())('Redis queue', () => {
   });
 
   test('limits the number of unread wake-ups', async () => {
-    const redis = await privateRedis();
+    const redis = await preparePrivateRedis();
     await redis.start();
     const { queue } = openQueue(redis.url);
     await expect.poll(() => queue.outageReason(), pollOptions).toBeUndefined();
@@ -203,7 +203,7 @@ describe.skipIf(!hasRedisServer())('Redis queue', () => {
   test.each(['was never reachable', 'is running', 'was killed'])(
     'closes quickly if Redis %s, and lets the process exit',
     async (state) => {
-      const redis = await privateRedis();
+      const redis = await preparePrivateRedis();
       if (state !== 'was never reachable') await redis.start();
       const child = spawn(process.execPath, [closeQueueModule, redis.url], {
         stdio: ['ignore', 'pipe', 'inherit'],

@@ -15,7 +15,7 @@ import { makeLocalStorage } from '../../src/storage/local.ts';
 import { testFolder } from '../support/inner/folders.ts';
 import { attemptOf, claimOne, recordPending } from '../support/inner/jobs.ts';
 import { recordingLogger } from '../support/inner/logger.ts';
-import { freePort } from '../support/inner/redis-server.ts';
+import { findFreePort } from '../support/inner/redis-server.ts';
 import { derivedFactsOf } from '../support/inner/records.ts';
 import { copyTemplate } from '../support/inner/template-database.ts';
 
@@ -137,7 +137,7 @@ test('omits the details of an unavailable component, and reports the reason in i
 });
 
 test('warns, but does not fail, if the queue cannot wake workers', async () => {
-  const url = `redis://127.0.0.1:${await freePort()}`;
+  const url = `redis://127.0.0.1:${await findFreePort()}`;
   const queue = makeRedisQueue({ url, name: 'vitrine-test', logger: recordingLogger() });
   onTestFinished(() => queue.close());
   const { check } = await makeHealth(undefined, queue);

@@ -3,7 +3,7 @@ import { expect, test } from 'vitest';
 import { unrestrictedPrincipal } from '../../src/model/principal.ts';
 import { claimOne, makeDue } from '../support/inner/jobs.ts';
 import { startOrigin } from '../support/inner/origin.ts';
-import { brokenPicture, uniquePicture } from '../support/inner/pictures.ts';
+import { truncatedPicture, uniquePicture } from '../support/inner/pictures.ts';
 import { hashOf } from '../support/inner/records.ts';
 import { makeRig, type Rig, type RigOptions, useTestResources } from '../support/inner/rig.ts';
 
@@ -110,7 +110,7 @@ const permanentFailures: [string, () => Promise<Buffer> | Buffer | number, strin
   ],
   [
     'a picture that cannot be decoded',
-    brokenPicture,
+    truncatedPicture,
     'picture_cut',
     'The JPEG image is truncated: the file ends too early.',
   ],

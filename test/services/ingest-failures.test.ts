@@ -3,7 +3,7 @@ import { expect, test } from 'vitest';
 import { type AppError, errorFamily } from '../../src/errors.ts';
 import { rowOf } from '../support/inner/database.ts';
 import { claimOne } from '../support/inner/jobs.ts';
-import { brokenPicture, uniquePicture } from '../support/inner/pictures.ts';
+import { truncatedPicture, uniquePicture } from '../support/inner/pictures.ts';
 import { makeRig, type Rig, useTestResources } from '../support/inner/rig.ts';
 
 const resources = await useTestResources();
@@ -23,7 +23,7 @@ async function expectNothingStored(rig: Rig): Promise<void> {
 
 test('rejects an undecodable inline upload, and stores nothing', async () => {
   const rig = await makeRig(resources);
-  await expect(rig.upload(await brokenPicture())).rejects.toMatchObject({
+  await expect(rig.upload(await truncatedPicture())).rejects.toMatchObject({
     code: 'picture_cut',
     status: 400,
     message: 'The JPEG image is truncated: the file ends too early.',
@@ -33,7 +33,7 @@ test('rejects an undecodable inline upload, and stores nothing', async () => {
 
 test('rejects all concurrent uploads of the same broken picture, and stores nothing', async () => {
   const rig = await makeRig(resources);
-  const bytes = await brokenPicture();
+  const bytes = await truncatedPicture();
   const results = await Promise.allSettled(Array.from({ length: 20 }, () => rig.upload(bytes)));
   const families = results.map((result) =>
     result.status === 'rejected' ? errorFamily((result.reason as AppError).code) : 'stored',
@@ -53,7 +53,7 @@ test('rejects a file that is not a picture before storing anything', async () =>
 
 test('keeps an undecodable queued upload as a failed image, and retries it when the picture is uploaded again', async () => {
   const rig = await makeRig(resources);
-  const bytes = await brokenPicture();
+  const bytes = await truncatedPicture();
   const firstUpload = await rig.upload(bytes, queued);
   await rig.runJob(await claimOne(database));
   const error = 'The JPEG image is truncated: the file ends too early.';

@@ -3,7 +3,7 @@ import { expect, test } from 'vitest';
 import { unrestrictedPrincipal } from '../../src/model/principal.ts';
 import { claimOne } from '../support/inner/jobs.ts';
 import { startOrigin } from '../support/inner/origin.ts';
-import { brokenPicture, uniquePicture } from '../support/inner/pictures.ts';
+import { truncatedPicture, uniquePicture } from '../support/inner/pictures.ts';
 import { makeRig, useTestResources } from '../support/inner/rig.ts';
 import { countWakes } from '../support/inner/wakes.ts';
 
@@ -51,7 +51,7 @@ test('downloads the file again when a failed import is retried', async () => {
 
 test('reports why a job cannot be retried', async () => {
   const { rig, wakes, jobs } = await setUp();
-  const { jobId, image } = await rig.upload(await brokenPicture(), queued);
+  const { jobId, image } = await rig.upload(await truncatedPicture(), queued);
   await expect(jobs.retry(unrestrictedPrincipal, jobId!)).rejects.toMatchObject({
     code: 'job_not_failed',
     message: `Job ${jobId} is pending; only failed jobs can be retried.`,
@@ -73,7 +73,7 @@ test('reports why a job cannot be retried', async () => {
 test('retries all failed jobs with the given cause, and wakes workers if any job is retried', async () => {
   const { rig, wakes, jobs } = await setUp();
   for (let i = 0; i < 3; i++) {
-    await rig.upload(await brokenPicture(), { ...queued, tenantName: i === 0 ? 'other' : 'shop' });
+    await rig.upload(await truncatedPicture(), { ...queued, tenantName: i === 0 ? 'other' : 'shop' });
     await rig.runJob(await claimOne(database));
   }
   wakes.count = 0;

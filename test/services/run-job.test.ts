@@ -3,7 +3,7 @@ import { expect, test } from 'vitest';
 import { recipeHash } from '../../src/imaging/renditions/recipe.ts';
 import { rowOf, rowsOf } from '../support/inner/database.ts';
 import { claimOne, makeDue } from '../support/inner/jobs.ts';
-import { brokenPicture, uniquePicture } from '../support/inner/pictures.ts';
+import { truncatedPicture, uniquePicture } from '../support/inner/pictures.ts';
 import { hashOf } from '../support/inner/records.ts';
 import { makeRig, presets, useTestResources } from '../support/inner/rig.ts';
 
@@ -33,7 +33,7 @@ test('records the renditions, stores the files and logs the completed job', asyn
 
 test('fails permanently for a broken picture, with a message for users', async () => {
   const rig = await makeRig(resources);
-  const { image, jobId } = await rig.upload(await brokenPicture(), queued);
+  const { image, jobId } = await rig.upload(await truncatedPicture(), queued);
   expect(await rig.runJob(await claimOne(database))).toMatchObject({ state: 'failed' });
   const failedImage = await rig.image(image.id);
   expect(failedImage).toMatchObject({ status: 'failed', errorCode: 'picture_cut', renditions: [] });
@@ -148,7 +148,7 @@ async function makeFailingRig(times: number, leaseSeconds = 60) {
 
 test('records a failure once the database works again, and logs the problem once', async () => {
   const { rig, runJob } = await makeFailingRig(2);
-  const { image, jobId } = await rig.upload(await brokenPicture(), queued);
+  const { image, jobId } = await rig.upload(await truncatedPicture(), queued);
   const job = await claimOne(database);
   expect(await runJob(job)).toMatchObject({ state: 'failed' });
   expect(await rig.image(image.id)).toMatchObject({ status: 'failed', errorCode: 'picture_cut' });
@@ -158,7 +158,7 @@ test('records a failure once the database works again, and logs the problem once
 
 test('drops the job if its failure cannot be recorded before the lease expires', async () => {
   const { rig, runJob, attempts } = await makeFailingRig(99, 1.2);
-  await rig.upload(await brokenPicture(), queued);
+  await rig.upload(await truncatedPicture(), queued);
   expect(await runJob(await claimOne(database, 60))).toEqual({ state: 'dropped' });
   expect(attempts()).toBeGreaterThan(1);
   expect(attempts()).toBeLessThan(5);
@@ -166,7 +166,7 @@ test('drops the job if its failure cannot be recorded before the lease expires',
 
 test('stops trying to record a failure when the process stops', async () => {
   const { rig, runJob, attempts } = await makeFailingRig(99);
-  await rig.upload(await brokenPicture(), queued);
+  await rig.upload(await truncatedPicture(), queued);
   const run = runJob(await claimOne(database));
   await expect.poll(attempts).toBe(1);
   await rig.leases.handBack();

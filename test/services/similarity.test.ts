@@ -3,7 +3,7 @@ import { expect, test } from 'vitest';
 import { unrestrictedPrincipal } from '../../src/model/principal.ts';
 import { claimOne } from '../support/inner/jobs.ts';
 import { startOrigin } from '../support/inner/origin.ts';
-import { brokenPicture, type ProductStyle, productPicture } from '../support/inner/pictures.ts';
+import { truncatedPicture, type ProductStyle, productPicture } from '../support/inner/pictures.ts';
 import { makeRig, type RigOptions, useTestResources } from '../support/inner/rig.ts';
 
 const resources = await useTestResources();
@@ -68,7 +68,7 @@ test('reports why an image has no embedding, and queues a job to create it if po
     message: `Image ${pendingUpload.image.id} has no embedding: it is pending.`,
   });
   await rig.runJob(await claimOne(resources.database));
-  const brokenUpload = await rig.upload(await brokenPicture(), { mode: 'queued' });
+  const brokenUpload = await rig.upload(await truncatedPicture(), { mode: 'queued' });
   await rig.runJob(await claimOne(resources.database));
   await expect(findSimilar(brokenUpload.image.id)).rejects.toMatchObject({
     message: expect.stringMatching(/its processing failed: The JPEG image is truncated/) as string,
@@ -124,7 +124,7 @@ test('rejects a search with a broken picture or an unknown tenant, and stores no
     searchByPicture(unrestrictedPrincipal, 'shop', await rig.receive(Buffer.from('no picture')), allMatches),
   ).rejects.toMatchObject({ code: 'not_a_picture' });
   await expect(
-    searchByPicture(unrestrictedPrincipal, 'shop', await rig.receive(await brokenPicture()), allMatches),
+    searchByPicture(unrestrictedPrincipal, 'shop', await rig.receive(await truncatedPicture()), allMatches),
   ).rejects.toMatchObject({ code: 'picture_cut' });
   for (const [principal, name] of [
     [unrestrictedPrincipal, 'unknown'],

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { unrestrictedPrincipal } from '../../src/model/principal.ts';
-import { brokenPicture, uniquePicture } from '../support/inner/pictures.ts';
+import { truncatedPicture, uniquePicture } from '../support/inner/pictures.ts';
 import { makeRig, type Rig, type RigOptions, useTestResources } from '../support/inner/rig.ts';
 import { rowOf, rowsOf } from '../support/inner/database.ts';
 
@@ -29,7 +29,7 @@ const queued = { mode: 'queued' } as const;
 
 test('keeps a broken picture as a failed image if another client has received the image', async () => {
   const { rig, started, release } = await makePausedRig();
-  const bytes = await brokenPicture();
+  const bytes = await truncatedPicture();
   const firstUpload = expect(rig.upload(bytes)).rejects.toMatchObject(decodeFailure);
   await started;
   const secondUpload = await rig.upload(bytes, queued);
@@ -47,7 +47,7 @@ test('keeps a broken picture as a failed image if another client has received th
 
 test('keeps a broken picture as a failed image if the image has a reference', async () => {
   const { rig, started, release } = await makePausedRig();
-  const firstUpload = expect(rig.upload(await brokenPicture())).rejects.toMatchObject(decodeFailure);
+  const firstUpload = expect(rig.upload(await truncatedPicture())).rejects.toMatchObject(decodeFailure);
   await started;
   const { id } = await findOnlyImage();
   await rig.references.add(id, 'product-42');
@@ -58,7 +58,7 @@ test('keeps a broken picture as a failed image if the image has a reference', as
 
 test('keeps a broken picture as a failed image if the client has received the unfinished image', async () => {
   const { rig, started, release } = await makePausedRig({ inlineMs: 50 });
-  const upload = rig.upload(await brokenPicture());
+  const upload = rig.upload(await truncatedPicture());
   await started;
   const { image } = await upload;
   expect(image.status).toBe('processing');
@@ -68,7 +68,7 @@ test('keeps a broken picture as a failed image if the client has received the un
 
 test('rejects a broken picture whose image is deleted during the upload, and allows it to be restored', async () => {
   const { rig, started, release } = await makePausedRig();
-  const firstUpload = rig.upload(await brokenPicture()).catch((error: unknown) => error);
+  const firstUpload = rig.upload(await truncatedPicture()).catch((error: unknown) => error);
   await started;
   const { id } = await findOnlyImage();
   await rig.softDelete({ id });
@@ -129,7 +129,7 @@ test('treats an upload as new if the image that it waits for is deleted', async 
 });
 
 test('rejects uploads that wait for another process to decode the same broken bytes, with the reason', async () => {
-  const bytes = await brokenPicture();
+  const bytes = await truncatedPicture();
   const { rig, started, release } = await makePausedRig();
   const firstUpload = rig.upload(bytes).catch((error: unknown) => error);
   await started;

@@ -23,12 +23,12 @@ async function trace(root: string): Promise<string[]> {
     const { path } = await makeStaging(storage.stagingDirectory).receive(Readable.from([Buffer.from('x')]));
     await storage.store([{ path, key: 'originals/1/ab/abc' }], 'original');
     process.stdout.write('stored');`;
-  const calls = 'trace=write,fsync,fdatasync,link,linkat,mkdir,mkdirat';
+  const traceFilter = 'trace=write,fsync,fdatasync,link,linkat,mkdir,mkdirat';
   await run('strace', [
     '-f',
     '-y',
     '-e',
-    calls,
+    traceFilter,
     '-o',
     output,
     process.execPath,

@@ -3,7 +3,7 @@ import { assertKey, originalKey, parseKey, renditionKey } from '../../src/storag
 
 const hash = 'ab12'.repeat(16);
 
-test('derives keys from the tenant and the content, and parses them', () => {
+test('derives keys from the tenant and the content, and parses the keys', () => {
   for (const key of [originalKey(42, hash), renditionKey(42, hash, 'thumb', '0123456789')]) {
     expect(() => assertKey(key)).not.toThrow();
     expect(parseKey(key)).toEqual({ key, tenantId: 42, contentHash: hash });

@@ -13,7 +13,7 @@ function* yieldThenThrow(chunks: readonly Buffer[], error: Error): Generator<Buf
   throw error;
 }
 
-test('receives a file with its size, hash and first bytes', async () => {
+test('returns the path, size, hash and first bytes of a received file', async () => {
   const staging = makeStaging(await testFolder());
   const chunks = [randomBytes(3000), randomBytes(3000), randomBytes(100_000)];
   const bytes = Buffer.concat(chunks);
@@ -56,7 +56,7 @@ test('reports a missing staging folder as a storage failure', async () => {
   await expect(receivePromise).rejects.toMatchObject({ code: 'storage_failed', failureClass: 'transient' });
 });
 
-test('discards a file, and does nothing if it does not exist', async () => {
+test('discards a file, and does nothing if the file does not exist', async () => {
   const folder = await testFolder();
   const staging = makeStaging(folder);
   const { path } = await staging.receive(Readable.from([Buffer.from('x')]));
@@ -65,7 +65,7 @@ test('discards a file, and does nothing if it does not exist', async () => {
   expect(await readdir(folder)).toEqual([]);
 });
 
-test('removes only files older than the given age when it sweeps', async () => {
+test('sweeps only files that are older than the given age', async () => {
   const folder = await testFolder();
   const staging = makeStaging(folder);
   const [oldFile, newFile] = [

@@ -1,15 +1,15 @@
 import { spawnSync } from 'node:child_process';
 
-/** How long the workload takes on the machine for which the tests' time limits were chosen, in milliseconds. */
+/** Duration of the workload, in milliseconds, on the machine for which the tests' time limits were chosen. */
 const referenceMs = 110;
 
 const workload =
   '(() => { let n = 1; for (let i = 0; i < 5e7; i++) n = (Math.imul(n, 31) + i) | 0; process.exitCode = n & 0; })()';
 
-/** The minimum factor. Tests run in parallel, and each test may start several processes. */
+/** The minimum time scale. It allows for tests that run in parallel and start several processes. */
 const minTimeScale = 3;
 
-/** Runs the workload and returns by which factor time limits must be extended on this machine. */
+/** Runs the workload and returns the factor by which time limits must be extended on this machine. */
 export function measureTimeScale(): number {
   const startedAt = performance.now();
   spawnSync(process.execPath, ['-e', workload]);
@@ -20,11 +20,11 @@ export function measureTimeScale(): number {
 /** The factor measured at the start of the run. Tests multiply every time limit by it. */
 export const timeScale = Number(process.env['TEST_TIME_SCALE'] ?? minTimeScale);
 
-/** How long tests wait for an expected event, in milliseconds. Only a failing test waits this long. */
+/** How many milliseconds tests wait for an expected event. Only a failing test waits this long. */
 export const waitTimeoutMs = 15_000 * timeScale;
 
 /** Returns the CPU time of `run` in milliseconds. Unlike elapsed time, it does not depend on other processes. */
-export function cpuMs(run: () => void): number {
+export function measureCpuMs(run: () => void): number {
   const usageBefore = process.cpuUsage();
   run();
   return process.cpuUsage(usageBefore).user / 1_000;

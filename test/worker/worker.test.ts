@@ -50,7 +50,7 @@ test('claims only jobs of its own kind', async () => {
   await expect.poll(async () => (await rig.image(image.id))?.status).toBe('completed');
 });
 
-test('does not run more jobs at once than its capacity', async () => {
+test('runs no more jobs at once than its capacity allows', async () => {
   const rig = await makeRig(resources);
   await uploadSlow(rig, 5);
   createWorker(rig, 2).start();
@@ -71,11 +71,11 @@ test('claims jobs on a wake-up without waiting for the next poll', async () => {
     await rig.waitForImage(image.id, 60_000);
   }
   // Each job is created just after a poll, so without a wake-up it would wait for about a second.
-  const { shortest } = await rowOf<{ shortest: number }>(
+  const { minWaitMs } = await rowOf<{ minWaitMs: number }>(
     resources.database,
-    'SELECT min(1000 * extract(epoch FROM started_at - created_at))::float8 AS shortest FROM jobs',
+    'SELECT min(1000 * extract(epoch FROM started_at - created_at))::float8 AS "minWaitMs" FROM jobs',
   );
-  expect(shortest).toBeLessThan(500);
+  expect(minWaitMs).toBeLessThan(500);
 });
 
 test('finds a job by polling if there was no wake-up', async () => {
@@ -106,7 +106,7 @@ test('waits for running jobs on stop, and claims no more jobs', async () => {
   expect(await countJobs('pending')).toBe(2);
 });
 
-test('leaves no job running if it is stopped during a claim', async () => {
+test('leaves no job running if the worker is stopped during a claim', async () => {
   const rig = await makeRig(resources);
   await uploadSlow(rig, 2);
   const worker = createWorker(rig, 2);
@@ -138,7 +138,7 @@ test('runs each job only once with two workers', async () => {
   expect(tokens.map((row) => row.lease_token)).toEqual(Array(10).fill(1));
 });
 
-/** Starts a worker with a queue that only wakes it when the test calls `wake`. */
+/** Starts a worker that is woken only when the test calls `wake`. */
 function startManuallyWokenWorker(rig: Rig, capacity = 1) {
   let listener = () => Promise.resolve();
   const queue: Pick<WorkQueue, 'onWake'> = {

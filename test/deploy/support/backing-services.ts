@@ -7,11 +7,11 @@ import {
 } from '@aws-sdk/client-s3';
 import { Client } from 'pg';
 import { onTestFinished } from 'vitest';
-import { onServer, urlOfDatabase } from '../../support/inner/server-database.ts';
+import { runOnServer, urlOfDatabase } from '../../support/inner/server-database.ts';
 import { services } from '../../support/services.ts';
 import type { HostMapping } from './container.ts';
 
-/** Advisory lock for tests that use the deployments' database names. Vitrine itself does not use it. */
+/** Number of the advisory lock for tests that use the deployments' database names. Vitrine itself does not use it. */
 const namesLock = 7_239_101;
 
 /** Comment on the databases that these tests create. */
@@ -19,7 +19,7 @@ const testComment = 'made by tests of deployments';
 
 /**
  * Creates a role and a database with exactly these names on the test server, for one test. The role owns the database,
- * or is a superuser like the first user in a Docker image.
+ * or is a superuser like the first user in PostgreSQL's Docker image.
  */
 export async function useDatabase(
   names: { readonly user: string; readonly password: string; readonly database: string },
@@ -28,11 +28,11 @@ export async function useDatabase(
   await lockNames();
   const { user, password, database } = names;
   const remove = async () => {
-    await onServer(`DROP DATABASE IF EXISTS "${database}" WITH (FORCE)`, `DROP ROLE IF EXISTS "${user}"`);
+    await runOnServer(`DROP DATABASE IF EXISTS "${database}" WITH (FORCE)`, `DROP ROLE IF EXISTS "${user}"`);
   };
   await assertOwnDatabase(database);
   await remove();
-  await onServer(
+  await runOnServer(
     `CREATE ROLE "${user}" LOGIN ${rights === 'superuser' ? 'SUPERUSER' : ''} PASSWORD '${password}'`,
     `CREATE DATABASE "${database}" OWNER "${user}"`,
     `COMMENT ON DATABASE "${database}" IS '${testComment}'`,
@@ -59,10 +59,10 @@ async function lockNames(): Promise<void> {
 
 /** Throws if the database exists and was not created by these tests. */
 async function assertOwnDatabase(database: string): Promise<void> {
-  const [existing] = await onServer<{ comment: string | null }>(
+  const [existingDatabase] = await runOnServer<{ comment: string | null }>(
     `SELECT shobj_description(oid, 'pg_database') AS comment FROM pg_database WHERE datname = '${database}'`,
   );
-  if (existing && existing.comment !== testComment)
+  if (existingDatabase && existingDatabase.comment !== testComment)
     throw new Error(`The test server has a database "${database}" that these tests did not create.`);
 }
 

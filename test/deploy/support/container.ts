@@ -9,7 +9,7 @@ import { fileURLToPath } from 'node:url';
 import { onTestFinished } from 'vitest';
 import { forward } from './forward.ts';
 import type { ContainerRequest, Plan } from './inside.ts';
-import { copyApplication, productionPackages } from './installation.ts';
+import { copyApplication, installProductionPackages } from './installation.ts';
 import { waitTimeoutMs } from '../../support/time-scale.ts';
 
 /** Maps a host name and port inside a container to a service outside it. */
@@ -121,8 +121,8 @@ async function prepareFolders({ hostMappings }: ContainerOptions): Promise<Conta
   await copyApplication(folders.application);
   await mkdir(folders.root);
   await mkdir(folders.sockets);
-  const names = hostMappings.filter(({ name }) => name !== 'localhost');
-  const lines = names.map(({ name }, index) => `${loopbackAddress(index)} ${name}`);
+  const namedMappings = hostMappings.filter(({ name }) => name !== 'localhost');
+  const lines = namedMappings.map(({ name }, index) => `${loopbackAddress(index)} ${name}`);
   await writeFile(folders.hosts, ['127.0.0.1 localhost', ...lines, ''].join('\n'));
   return folders;
 }
@@ -130,7 +130,7 @@ async function prepareFolders({ hostMappings }: ContainerOptions): Promise<Conta
 async function enterArguments(options: ContainerOptions, folders: ContainerFolders): Promise<string[]> {
   const { hostMappings, ports = [], command, environment, folder, isPid1 = false } = options;
   const { writableFolder = '', sharedFolder = '' } = options;
-  const names = hostMappings.filter(({ name }) => name !== 'localhost');
+  const namedMappings = hostMappings.filter(({ name }) => name !== 'localhost');
   const plan: Plan = {
     command,
     environment: { PATH: '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin', ...environment },
@@ -138,13 +138,15 @@ async function enterArguments(options: ContainerOptions, folders: ContainerFolde
     isPid1,
     hostMappings: hostMappings.map(({ name, port }) => ({
       host:
-        name === 'localhost' ? '127.0.0.1' : loopbackAddress(names.findIndex((entry) => entry.name === name)),
+        name === 'localhost'
+          ? '127.0.0.1'
+          : loopbackAddress(namedMappings.findIndex((entry) => entry.name === name)),
       port,
       socket: `/run/sockets/${name}-${port}`,
     })),
     publishedPorts: ports.map((port) => ({ port, socket: `/run/sockets/in-${port}` })),
   };
-  const modules = join(await productionPackages(), 'node_modules');
+  const modules = join(await installProductionPackages(), 'node_modules');
   const mounts = [
     folders.root,
     process.execPath,
@@ -167,12 +169,15 @@ function makeContainer(child: ChildProcess, urls: ReadonlyMap<number, string>): 
     log: () => log,
     exitCode,
     async run(...command) {
-      const start = log.length;
+      const logStart = log.length;
       send({ run: command });
       const resultLine = /^@ran (.+)$/m;
-      while (!resultLine.test(log.slice(start)))
+      while (!resultLine.test(log.slice(logStart)))
         await once(child.stdout as NonNullable<typeof child.stdout>, 'data');
-      return JSON.parse(resultLine.exec(log.slice(start))?.[1] ?? '') as { status: number; stdout: string };
+      return JSON.parse(resultLine.exec(log.slice(logStart))?.[1] ?? '') as {
+        status: number;
+        stdout: string;
+      };
     },
     stop() {
       send({ signal: 'SIGTERM' });

@@ -1,9 +1,11 @@
 import { readFile } from 'node:fs/promises';
 import { parseEnv } from 'node:util';
 
-/** The contents of the Dockerfile's last stage, and the command that installs packages. */
+/**
+ * The contents of the Dockerfile's last stage, the base images of all stages, and the command that installs packages.
+ */
 export interface Dockerfile {
-  readonly images: readonly string[];
+  readonly baseImages: readonly string[];
   readonly copies: readonly { readonly sources: readonly string[]; readonly target: string }[];
   readonly environment: Readonly<Record<string, string>>;
   readonly command: readonly string[];
@@ -28,7 +30,7 @@ export async function readDockerfile(): Promise<Dockerfile> {
     scope.filter(({ name }) => name === instruction).map(({ text }) => text);
   const [install = ''] = findArguments('RUN', instructions);
   return {
-    images: findArguments('FROM', instructions),
+    baseImages: findArguments('FROM', instructions),
     copies: findArguments('COPY')
       .filter((text) => !text.startsWith('--from'))
       .map((text) => text.split(' '))

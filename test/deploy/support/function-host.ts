@@ -15,8 +15,8 @@ export interface FunctionHost {
   drain(): Promise<void>;
 }
 
-/** Returns the environment of a function with a new database and a unique prefix in the bucket. */
-export async function functionEnvironment(
+/** Returns the environment of a function that has a new database and a unique prefix in the bucket. */
+export async function createFunctionEnvironment(
   overrides: Record<string, string> = {},
   isMigrated = true,
 ): Promise<Record<string, string>> {
@@ -30,7 +30,7 @@ export async function functionEnvironment(
   });
 }
 
-/** Starts an instance of the function. Requests to `/api/cron` call its cron handler. */
+/** Starts an instance of the function. Requests to `/api/cron` call the cron handler. */
 export async function startFunction(
   environment: Record<string, string>,
   options: Pick<ServerlessOptions, 'workMs' | 'cronMs'> = {},

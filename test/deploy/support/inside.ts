@@ -44,7 +44,7 @@ async function main(plan: Plan): Promise<number> {
 
 function handle(request: ContainerRequest, plan: Plan, child: ChildProcess): void {
   if ('signal' in request) {
-    process.kill(plan.isPid1 ? findFirstChild(child.pid) : (child.pid ?? 0), request.signal);
+    process.kill(plan.isPid1 ? findFirstChildPid(child.pid) : (child.pid ?? 0), request.signal);
     return;
   }
   void run(request.run, plan);
@@ -60,7 +60,7 @@ async function run(command: readonly string[], { folder: cwd, environment: env }
   process.stdout.write(`@ran ${JSON.stringify({ status, stdout })}\n`);
 }
 
-function findFirstChild(pid = 0): number {
+function findFirstChildPid(pid = 0): number {
   return Number(readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim().split(' ')[0]);
 }
 

@@ -22,7 +22,7 @@ export async function copyApplication(folder: string): Promise<void> {
 }
 
 /** Returns a folder with the production packages. They are installed as in the Dockerfile and cached between runs. */
-export async function productionPackages(): Promise<string> {
+export async function installProductionPackages(): Promise<string> {
   const files = ['package.json', 'package-lock.json'];
   const hash = createHash('sha256');
   for (const name of files) hash.update(await readFile(join(root, name)));
@@ -31,7 +31,7 @@ export async function productionPackages(): Promise<string> {
   const draftFolder = await mkdtemp(join(tmpdir(), 'vitrine-test-packages-draft-'));
   for (const name of files) await cp(join(root, name), join(draftFolder, name));
   const [program = '', ...args] = (await readDockerfile()).install;
-  // This uses the machine's npm configuration.
+  // The command uses the machine's npm configuration.
   await promisify(execFile)(program, args, { cwd: draftFolder });
   // If a concurrent test file has already installed the packages, use its folder.
   await rename(draftFolder, cacheFolder).catch(() => rm(draftFolder, { recursive: true, force: true }));

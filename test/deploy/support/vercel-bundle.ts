@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { nodeFileTrace } from '@vercel/nft';
 import { onTestFinished } from 'vitest';
-import { productionPackages } from './installation.ts';
+import { installProductionPackages } from './installation.ts';
 
 const run = promisify(execFile);
 const root = fileURLToPath(new URL('../../../', import.meta.url));
@@ -66,7 +66,10 @@ export async function makeBundle(): Promise<{ readonly folder: string; readonly 
   return { folder, bytes };
 }
 
-/** Builds with all packages, as Vercel does, and then replaces them with the production packages for the tracer. */
+/**
+ * Builds the project with all packages, as Vercel does. Then replaces them with the production packages, so that the
+ * tracer finds no other packages.
+ */
 async function buildProject(project: string): Promise<void> {
   const sources = ['src', 'scripts', 'api', 'deploy', 'package.json', 'tsconfig.json', 'tsconfig.build.json'];
   for (const name of sources) await cp(join(root, name), join(project, name), { recursive: true });
@@ -75,5 +78,5 @@ async function buildProject(project: string): Promise<void> {
   const [program = '', ...args] = (await readVercelFile()).buildCommand.split(' ');
   await run(program, args, { cwd: project });
   await rm(modules);
-  await run('cp', ['-al', join(await productionPackages(), 'node_modules'), modules]);
+  await run('cp', ['-al', join(await installProductionPackages(), 'node_modules'), modules]);
 }

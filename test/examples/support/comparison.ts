@@ -8,7 +8,7 @@ const volatilePatterns = {
   number: /(?<![\w.])(?:\d{4,}|\d+\.\d+(?:e[+-]?\d+)?)(?![\w])/g,
 } as const;
 
-/** Names of fields whose values depend on the CPU, the disk or the time, even if they are small. */
+/** Names of fields whose values depend on the CPU, the disk or the time, even if the values are small. */
 const measuredFields = /(?:^|_)(?:bytes|seconds|distance|dimension|alive|busy|waiting)$/;
 
 const unfinishedStates = new Set<unknown>(['pending', 'processing']);
@@ -16,7 +16,7 @@ const unfinishedStates = new Set<unknown>(['pending', 'processing']);
 /** Compares documented and actual output. Remembers which actual UUID or hash replaces which documented value. */
 export interface Comparison {
   /** Returns a description of each difference. */
-  differences(documented: string, actual: string): string[];
+  findDifferences(documented: string, actual: string): string[];
   /** Returns a documented command with the UUIDs and hashes of this run. */
   translate(command: string): string;
 }
@@ -24,16 +24,19 @@ export interface Comparison {
 /** Creates a comparison for the examples of one document. */
 export function makeComparison(): Comparison {
   /** Maps documented UUIDs and hashes to actual values. */
-  const actualNames = new Map<string, string>();
+  const actualIdentifiers = new Map<string, string>();
 
-  /** Whether two texts differ only in volatile parts. If so, remembers their UUIDs and hashes. */
+  /** Returns whether two texts differ only in volatile parts. If so, remembers their UUIDs and hashes. */
   function matchesText(documented: string, actual: string): boolean {
     const [left, right] = [maskVolatile(documented), maskVolatile(actual)];
     if (left.masked !== right.masked && !ellipsisPattern(left.masked).test(right.masked)) return false;
     if (left.masked !== right.masked) return true;
-    const pairs = left.names.map((name, index) => [name, right.names[index] ?? ''] as const);
-    if (pairs.some(([name, actual]) => (actualNames.get(name) ?? actual) !== actual)) return false;
-    for (const [name, actual] of pairs) actualNames.set(name, actual);
+    const pairs = left.identifiers.map(
+      (identifier, index) => [identifier, right.identifiers[index] ?? ''] as const,
+    );
+    if (pairs.some(([identifier, actual]) => (actualIdentifiers.get(identifier) ?? actual) !== actual))
+      return false;
+    for (const [identifier, actual] of pairs) actualIdentifiers.set(identifier, actual);
     return true;
   }
 
@@ -98,35 +101,40 @@ export function makeComparison(): Comparison {
     ];
   }
 
-  function differences(documented: string, actual: string): string[] {
+  function findDifferences(documented: string, actual: string): string[] {
     const pieces = readPieces(actual);
-    let mayOmit = false;
+    let isAfterEllipsis = false;
     for (const piece of readPieces(documented)) {
       if ('text' in piece && piece.text === ellipsis) {
-        mayOmit = true;
+        isAfterEllipsis = true;
         continue;
       }
-      const nextMatch = mayOmit ? pieces.findIndex((next) => comparePieces(piece, next).length === 0) : 0;
+      const nextMatch = isAfterEllipsis
+        ? pieces.findIndex((next) => comparePieces(piece, next).length === 0)
+        : 0;
       pieces.splice(0, Math.max(nextMatch, 0));
       const foundDifferences = comparePieces(piece, pieces.shift());
       if (foundDifferences.length > 0) return foundDifferences;
-      mayOmit = false;
+      isAfterEllipsis = false;
     }
-    return mayOmit || pieces.length === 0 ? [] : [`${pieces.length} lines are not in the document`];
+    return isAfterEllipsis || pieces.length === 0 ? [] : [`${pieces.length} lines are not in the document`];
   }
 
   return {
-    differences,
+    findDifferences,
     translate: (command) =>
-      [...actualNames].reduce((text, [name, actual]) => text.replaceAll(name, actual), command),
+      [...actualIdentifiers].reduce(
+        (text, [identifier, actual]) => text.replaceAll(identifier, actual),
+        command,
+      ),
   };
 }
 
 /** Replaces the volatile parts of a text with placeholders. Also returns the UUIDs and hashes that it replaced. */
-function maskVolatile(text: string): { masked: string; names: string[] } {
-  const names: string[] = [];
-  const collect = (placeholder: string) => (name: string) => {
-    names.push(name);
+function maskVolatile(text: string): { masked: string; identifiers: string[] } {
+  const identifiers: string[] = [];
+  const collect = (placeholder: string) => (identifier: string) => {
+    identifiers.push(identifier);
     return placeholder;
   };
   const masked = text
@@ -135,7 +143,7 @@ function maskVolatile(text: string): { masked: string; names: string[] } {
     .replaceAll(volatilePatterns.hash, collect('‹hash›'))
     .replaceAll(volatilePatterns.number, '‹number›')
     .replaceAll(/\s+/g, ' ');
-  return { masked, names };
+  return { masked, identifiers };
 }
 
 /** Returns a pattern in which `…` matches any text. */

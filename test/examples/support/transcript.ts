@@ -36,7 +36,10 @@ function isIncomplete(command: string): boolean {
   return command.endsWith('\\') || command.split("'").length % 2 === 0;
 }
 
-/** Returns the files in a document by name. A file is a code block with a file name after the language. */
+/**
+ * Returns the contents of the files in a document, by file name. A file is a code block with a file name after the
+ * language.
+ */
 export function readFiles(document: string): Map<string, string> {
   const blocks = document.matchAll(/^```\w+ (?<name>[\w.-]+)\n(?<text>[\s\S]*?)^```$/gm);
   return new Map(Array.from(blocks, ({ groups }) => [groups?.['name'] ?? '', groups?.['text'] ?? '']));

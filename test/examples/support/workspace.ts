@@ -59,7 +59,7 @@ function replaceUrls(text: string, replacements: Replacements): string {
   );
 }
 
-/** Draws the same pictures as `vitrine seed --products 2 --keep samples`, which documents use. */
+/** Draws the same pictures as `vitrine seed --products 2 --keep samples`, which the documents use. */
 export async function drawSamples(directory: string): Promise<void> {
   await generateSampleCatalog({ directory, productCount: 2, seed: '1' });
 }

@@ -15,38 +15,39 @@ const maxRequests = 200;
  * start.
  */
 export async function fillDatabaseDisk(rounds: number): Promise<void> {
-  let [images, imports, crashes] = [0, 0, 0];
+  let [imageCount, importCount, crashCount] = [0, 0, 0];
   for (let round = 1; round <= rounds; round++) {
-    const figures = await fillOnce(`faults-${round}`);
-    images += figures.images;
-    imports += figures.imports;
-    crashes += figures.crashes;
+    const counts = await runRound(`faults-${round}`);
+    imageCount += counts.imageCount;
+    importCount += counts.importCount;
+    crashCount += counts.crashCount;
   }
-  expect(crashes).toBeGreaterThan(0);
+  expect(crashCount).toBeGreaterThan(0);
   process.stdout.write(
-    `embedded database's disk full: ${rounds} rounds, ${images} images and ${imports} imports acknowledged, ${crashes} crashes; no problem\n`,
+    `embedded database's disk full: ${rounds} rounds, ${imageCount} images and ${importCount} imports acknowledged, ${crashCount} crashes; no problem\n`,
   );
 }
 
 /** Runs one round with a new database and disk. */
-async function fillOnce(tenant: string) {
+async function runRound(tenant: string) {
   const data = await makeDataFolder();
   const disk = await mountSmallDisk(data);
   const ledger = makeLedger(tenant, { size: [800, 600] });
   const firstServer = startServerOn(disk, data);
   const server = await firstServer.ready();
   for (let count = 0; count < 4; count++) await ledger.upload(server.url, 'inline');
-  const imports = await fillWithRows(server, disk);
-  const crashes = await stopOrExpectCrash(firstServer);
-  disk.free();
+  const importIds = await fillWithRows(server, disk);
+  const crashCount = await stopOrExpectCrash(firstServer);
+  disk.freeAll();
   const secondServer = startServerOn(disk, data);
   const { url } = await secondServer.ready();
   await ledger.check(url);
-  for (const id of imports) expect((await call(`${url}/v1/imports/${id}`)).status, `import ${id}`).toBe(200);
+  for (const id of importIds)
+    expect((await call(`${url}/v1/imports/${id}`)).status, `import ${id}`).toBe(200);
   expect(await ledger.upload(url, 'inline'), 'an upload after space was freed').toBeDefined();
   await secondServer.kill9();
   await removeFolder(data);
-  return { images: ledger.acknowledged.size, imports: imports.length, crashes };
+  return { imageCount: ledger.acknowledged.size, importCount: importIds.length, crashCount };
 }
 
 function startServerOn(disk: SmallDisk, data: string): StartingServer {
@@ -55,21 +56,26 @@ function startServerOn(disk: SmallDisk, data: string): StartingServer {
   return startingServer;
 }
 
-/** Inserts rows until the process exits. Frees some space whenever rows are rejected. Returns the accepted imports. */
+/**
+ * Inserts rows until the process exits. Frees some space whenever rows are rejected. Returns the ids of the accepted
+ * imports.
+ */
 async function fillWithRows({ url }: Server, disk: SmallDisk): Promise<number[]> {
   disk.fill(1_000_000);
-  const imports: number[] = [];
+  const importIds: number[] = [];
   for (let count = 0; count < maxRequests; count++) {
     const response = await sendRows(url).catch(() => undefined);
-    if (!response) return imports;
-    if (response.status === 202) imports.push(Number(response.body['id']));
+    if (!response) return importIds;
+    if (response.status === 202) importIds.push(Number(response.body['id']));
     else expectProblem(response, 507, 'storage_full');
-    if (response.status === 507) disk.shrink(1_000_000);
+    if (response.status === 507) disk.freeSome(1_000_000);
   }
-  return imports;
+  return importIds;
 }
 
-/** Requests an import of URLs that are rejected immediately. Each URL inserts a row, but creates no job. */
+/**
+ * Requests an import of URLs that are rejected immediately. The server inserts a row for each URL, but creates no job.
+ */
 function sendRows(base: string) {
   const items = Array.from({ length: 1_000 }, (_, line) => ({ url: `http://127.0.0.1:9/${line}.jpg` }));
   return call(`${base}/v1/imports`, {
@@ -80,7 +86,10 @@ function sendRows(base: string) {
   });
 }
 
-/** Stops the server. If the embedded database has crashed, expects a message instead. Returns the number of crashes. */
+/**
+ * Stops the server. If the embedded database has crashed, expects an error message in the log instead. Returns the
+ * number of crashes.
+ */
 async function stopOrExpectCrash(server: StartingServer): Promise<number> {
   const exit = await Promise.race([server.exited, sleep(2_000)]);
   if (!exit) {

@@ -10,7 +10,7 @@ import {
 } from '../../support/inner/server-database.ts';
 import { makeDataFolder, removeFolder } from '../../support/process/data-folder.ts';
 import { launch, type Server } from '../../support/process/server.ts';
-import { exitedProcesses, type FaultTarget } from '../support/installation.ts';
+import { describeExitedProcesses, type FaultTarget } from '../support/installation.ts';
 import { runRounds } from '../support/rounds.ts';
 import { mountSmallDisk, type SmallDisk } from '../support/small-disk.ts';
 
@@ -19,13 +19,13 @@ export async function fillPictureDisk(rounds: number, database: 'embedded' | 'po
   const storage = await testFolder();
   const data = await makeDataFolder();
   onTestFinished(() => removeFolder(data));
-  const server = database === 'postgres' ? await createPostgresDatabase() : undefined;
+  const postgres = database === 'postgres' ? await createPostgresDatabase() : undefined;
   const disk = await mountSmallDisk(storage);
-  const api = await startServerOn(disk, data, { STORAGE_PATH: storage, ...server?.env });
+  const api = await startServerOn(disk, data, { STORAGE_PATH: storage, ...postgres?.env });
   const target: FaultTarget = {
     url: api.url,
-    unexpectedExits: () => exitedProcesses([api]),
-    openDatabase: server?.open ?? (() => stopAndOpenDatabase(api, data)),
+    unexpectedExits: () => describeExitedProcesses([api]),
+    openDatabase: postgres?.open ?? (() => stopAndOpenDatabase(api, data)),
   };
   await fillDisk(`picture disk full (${database} database)`, rounds, target, disk);
 }
@@ -38,7 +38,7 @@ async function createPostgresDatabase() {
 
 async function startServerOn(disk: SmallDisk, data: string, env: Record<string, string>): Promise<Server> {
   const settings = {
-    // This turns off the free-space check, so that writes fail.
+    // This setting turns off the free-space check, so that writes fail.
     MIN_FREE_DISK_MB: '0',
     WORKER_CONCURRENCY: '1',
     INLINE_SECONDS: '5',
@@ -50,7 +50,7 @@ async function startServerOn(disk: SmallDisk, data: string, env: Record<string, 
   return startingServer.ready();
 }
 
-/** Stops the server, because only one process can open the embedded database. */
+/** Stops the server and opens its embedded database, which only one process can open at a time. */
 async function stopAndOpenDatabase(api: Server, data: string) {
   expect(await api.stop()).toMatchObject({ code: 0 });
   return openEmbeddedDatabase(join(data, 'db'));
@@ -61,10 +61,11 @@ async function fillDisk(name: string, rounds: number, target: FaultTarget, disk:
     name,
     rounds,
     async fault(round) {
-      // The free space fits no file, part of an original, or an original without its renditions.
+      // In each round, the free space is enough for no file, for part of an original, or for an original without
+      // renditions.
       disk.fill((round % 4) * 25_000);
       await sleep(1_500);
-      disk.free();
+      disk.freeAll();
     },
     verify({ statuses }) {
       expect(statuses.get(507), 'uploads rejected because of the full disk').toBeGreaterThan(0);

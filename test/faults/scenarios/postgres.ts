@@ -1,7 +1,7 @@
 import { execFile } from 'node:child_process';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
-import { onServer } from '../../support/inner/server-database.ts';
+import { runOnServer } from '../../support/inner/server-database.ts';
 import { startInstallation } from '../support/installation.ts';
 import { runRounds } from '../support/rounds.ts';
 import { timeUntil } from '../support/database.ts';
@@ -9,21 +9,21 @@ import { timeUntil } from '../support/database.ts';
 const run = promisify(execFile);
 
 /** Kills the PostgreSQL server with SIGKILL and restarts it after up to 1.5 s. */
-export async function killPostgres(rounds: number, kill: string, start: string): Promise<void> {
+export async function killPostgres(rounds: number, killCommand: string, startCommand: string): Promise<void> {
   const installation = await startInstallation();
   await runRounds(installation, {
     name: 'PostgreSQL killed and restarted',
     rounds,
     async fault(round) {
-      await run('sh', ['-c', kill]);
+      await run('sh', ['-c', killCommand]);
       await sleep((round % 4) * 500);
-      const startCommand = run('sh', ['-c', start]);
+      const startProcess = run('sh', ['-c', startCommand]);
       await timeUntil(
         'the start of PostgreSQL',
         60_000,
-        async () => (await onServer('SELECT 1')).length === 1,
+        async () => (await runOnServer('SELECT 1')).length === 1,
       );
-      void startCommand.catch(() => undefined);
+      void startProcess.catch(() => undefined);
     },
   });
 }
@@ -37,13 +37,13 @@ export async function terminateConnections(rounds: number): Promise<void> {
     async fault() {
       // Several terminations interrupt statements in different states.
       for (let count = 0; count < 5; count++) {
-        await onServer(terminateAll(installation.database));
+        await runOnServer(terminationStatement(installation.database));
         await sleep(count * 30);
       }
     },
   });
 }
 
-function terminateAll(database: string): string {
+function terminationStatement(database: string): string {
   return `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '${database}'`;
 }

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect } from 'vitest';
-import { privateRedis } from '../../support/inner/redis-server.ts';
+import { preparePrivateRedis } from '../../support/inner/redis-server.ts';
 import { startInstallation } from '../support/installation.ts';
 import { runRounds } from '../support/rounds.ts';
 import { timeUntil } from '../support/database.ts';
@@ -10,7 +10,7 @@ import { timeUntil } from '../support/database.ts';
  * file.
  */
 export async function killAndFlushRedis(rounds: number): Promise<void> {
-  const redis = await privateRedis('--appendonly', 'yes');
+  const redis = await preparePrivateRedis('--appendonly', 'yes');
   await redis.start();
   const installation = await startInstallation({ REDIS_URL: redis.url });
   await runRounds(installation, {

@@ -2,16 +2,16 @@ import { expect } from 'vitest';
 import type { Ledger } from '../../support/process/ledger.ts';
 import { type Installation, startInstallation } from '../support/installation.ts';
 import { runRounds } from '../support/rounds.ts';
-import { queryRows, unfinishedJobIds, timeUntil } from '../support/database.ts';
+import { queryRows, listUnfinishedJobIds, timeUntil } from '../support/database.ts';
 import { waitTimeoutMs, timeScale } from '../../support/time-scale.ts';
 
 /** Leases are longer on a slow machine, so that a worker does not lose them while it waits for CPU time. */
 const leaseSeconds = Math.max(3, timeScale);
 
 /** Time limit for the other worker to complete a dead worker's jobs after their leases have expired. */
-const takeOverMs = 10_000 * timeScale;
+const takeOverLimitMs = 10_000 * timeScale;
 
-/** Kills one of two workers with SIGKILL, or suspends it until its leases have expired and then resumes it. */
+/** Kills one of two workers with SIGKILL, or suspends it, waits until its leases have expired, and resumes it. */
 export async function killAndSuspendWorkers(rounds: number): Promise<void> {
   const installation = await startInstallation({ LEASE_SECONDS: String(leaseSeconds) });
   await runRounds(installation, {
@@ -44,29 +44,29 @@ async function keepBusy({ url, database }: Installation, ledger: Ledger): Promis
   });
 }
 
-/** Kills a worker. Returns the time until all jobs that were unfinished at that moment have ended, in milliseconds. */
+/** Kills a worker. Returns the milliseconds until all jobs that were unfinished at that moment have ended. */
 async function killOne(installation: Installation, index: number): Promise<number> {
   await installation.workers[index]?.kill9();
-  const takeOverTime = await timeUntilEnded(installation.database);
+  const takeOverMs = await timeUntilEnded(installation.database);
   await installation.replaceWorker(index);
-  return takeOverTime;
+  return takeOverMs;
 }
 
 async function suspendOne({ workers, database }: Installation, index: number): Promise<number> {
   const worker = workers[index];
   if (!worker) throw new Error(`There is no worker ${index}.`);
   process.kill(worker.pid, 'SIGSTOP');
-  const takeOverTime = await timeUntilEnded(database).finally(() => process.kill(worker.pid, 'SIGCONT'));
+  const takeOverMs = await timeUntilEnded(database).finally(() => process.kill(worker.pid, 'SIGCONT'));
   const logLength = worker.log().length;
-  await timeUntil('a job completed by the resumed worker', takeOverMs, () =>
+  await timeUntil('a job completed by the resumed worker', takeOverLimitMs, () =>
     Promise.resolve(/completed in/.test(worker.log().slice(logLength))),
   );
-  return takeOverTime;
+  return takeOverMs;
 }
 
 async function timeUntilEnded(database: string): Promise<number> {
-  const unfinishedIds = new Set(await unfinishedJobIds(database));
-  return timeUntil("the end of the worker's jobs", leaseSeconds * 1_000 + takeOverMs, async () =>
-    (await unfinishedJobIds(database)).every((id) => !unfinishedIds.has(id)),
+  const unfinishedIds = new Set(await listUnfinishedJobIds(database));
+  return timeUntil("the end of the worker's jobs", leaseSeconds * 1_000 + takeOverLimitMs, async () =>
+    (await listUnfinishedJobIds(database)).every((id) => !unfinishedIds.has(id)),
   );
 }

@@ -31,7 +31,7 @@ export async function timeUntil(
 }
 
 /** Returns the ids of pending and processing jobs. */
-export async function unfinishedJobIds(database: string): Promise<number[]> {
+export async function listUnfinishedJobIds(database: string): Promise<number[]> {
   const rows = await queryRows<{ id: string }>(
     database,
     "SELECT id FROM jobs WHERE state IN ('pending', 'processing') ORDER BY id",

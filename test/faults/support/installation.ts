@@ -12,7 +12,7 @@ import { startWorker, type WorkerProcess } from '../../support/process/worker-pr
 /** The system into which faults are injected. */
 export interface FaultTarget {
   readonly url: string;
-  /** Returns the processes that exited without being killed by the test, with the end of their logs. */
+  /** Returns the pid and the end of the log of each process that the test did not kill, but that exited. */
   unexpectedExits(): string[];
   /** Opens the database for the final checks. The caller must close it. */
   readonly openDatabase: () => Promise<Database>;
@@ -46,7 +46,7 @@ export async function startInstallation(
     async replaceWorker(index) {
       workers[index] = await startWorker(settings);
     },
-    unexpectedExits: () => exitedProcesses([api, ...workers]),
+    unexpectedExits: () => describeExitedProcesses([api, ...workers]),
     openDatabase: () => openServerDatabase(name),
   };
 }
@@ -62,14 +62,14 @@ function makeSettings(database: string, folder: string, env: Record<string, stri
   };
 }
 
-/** Returns the processes that are no longer running, with the end of their logs. */
-export function exitedProcesses(processes: readonly Pick<WorkerProcess, 'pid' | 'log'>[]): string[] {
+/** Returns the pid and the end of the log of each process that is no longer running. */
+export function describeExitedProcesses(processes: readonly Pick<WorkerProcess, 'pid' | 'log'>[]): string[] {
   return processes
     .filter(({ pid }) => !isRunning(pid))
     .map(({ pid, log }) => `${pid}: ${log().slice(-2_000)}`);
 }
 
-/** Expects that every process survived the faults. */
+/** Expects that no process exited unless the test killed it. */
 export function expectNoUnexpectedExits(target: FaultTarget): void {
   expect(target.unexpectedExits(), 'unexpected exits').toEqual([]);
 }

@@ -16,24 +16,24 @@ export async function expectConsistentDatabase({ openDatabase }: FaultTarget): P
 
 async function expectConsistentRows(database: Database): Promise<void> {
   const query = (statement: string) => rowsOf(database, statement);
-  expect(await query(unfinishedJobs), 'jobs that did not complete').toEqual([]);
-  expect(await query(unfinishedImages), 'images that are not completed').toEqual([]);
-  expect(await query(wrongRenditions), 'images that do not have each rendition once').toEqual([]);
-  expect(await query(duplicateContents), 'contents that are stored twice').toEqual([]);
+  expect(await query(unfinishedJobsQuery), 'jobs that did not complete').toEqual([]);
+  expect(await query(unfinishedImagesQuery), 'images that are not completed').toEqual([]);
+  expect(await query(wrongRenditionsQuery), 'images that do not have each rendition once').toEqual([]);
+  expect(await query(duplicateContentsQuery), 'contents that are stored twice').toEqual([]);
   expect(await usageFromCounters(database), 'usage counters').toEqual(await usageFromRows(database));
 }
 
-const unfinishedJobs = `
+const unfinishedJobsQuery = `
   SELECT id, kind, state, retries, crashes, lease_losses, error_code, history FROM jobs WHERE state <> 'completed'`;
 
-const unfinishedImages = `
+const unfinishedImagesQuery = `
   SELECT id, status, error_code, error FROM images WHERE status <> 'completed' OR error IS NOT NULL`;
 
-const wrongRenditions = `
+const wrongRenditionsQuery = `
   SELECT i.id, array_agg(r.preset ORDER BY r.preset) AS presets FROM images i
   LEFT JOIN renditions r ON r.image_id = i.id GROUP BY i.id
   HAVING count(*) <> 3 OR count(DISTINCT r.preset) <> 3`;
 
-const duplicateContents = `
+const duplicateContentsQuery = `
   SELECT tenant_id, content_hash, count(*) FROM images WHERE deleted_at IS NULL AND duplicate_of IS NULL
   GROUP BY tenant_id, content_hash HAVING count(*) > 1`;

@@ -4,14 +4,14 @@ import type { Ledger } from '../../support/process/ledger.ts';
 import { sha256 } from '../../support/process/pictures.ts';
 import type { UploadMethod } from '../../support/process/send-picture.ts';
 
-/** Clients that upload pictures and read originals until they are stopped. */
+/** Clients that upload pictures and read originals until `stop` is called. */
 export interface Load {
   /** Resolves when each client has received its last response. */
   stop(): Promise<void>;
 }
 
-/** The upload methods of four clients. Each client repeats its methods in order. */
-const senders: readonly (readonly UploadMethod[])[] = [
+/** For each of four clients, the upload methods that the client repeats in order. */
+const clientMethods: readonly (readonly UploadMethod[])[] = [
   ['inline'],
   ['queued', 'inline'],
   ['queued'],
@@ -23,7 +23,7 @@ const pauseMs = 100;
 /** Pause after a failed upload. */
 const failurePauseMs = 300;
 
-/** Starts the load. Passes the response to each read to `observe`. */
+/** Starts the load. Passes each response to a read request to `observe`. */
 export function startLoad(
   ledger: Ledger,
   base: string,
@@ -44,7 +44,7 @@ export function startLoad(
       await sleep(pauseMs);
     }
   }
-  const clientLoops = [...senders.map(send), read()];
+  const clientLoops = [...clientMethods.map(send), read()];
   return {
     async stop() {
       stopController.abort();
@@ -53,7 +53,7 @@ export function startLoad(
   };
 }
 
-/** Reads an original. Ignores status 404, because an import may not have content yet, and truncated bodies. */
+/** Reads an original. Ignores truncated bodies. Also ignores status 404, because an import may not have content yet. */
 async function readOriginal(
   base: string,
   [id, hash]: readonly [number, string],

@@ -9,20 +9,20 @@ export const recoveryLimitMs = 10_000 * timeScale;
 /** Recovery times after the end of a fault, in milliseconds. */
 export interface Recovery {
   /** Time until an inline upload succeeded. */
-  readonly upload: number;
+  readonly uploadMs: number;
   /** Time until a worker completed a queued upload. */
-  readonly worker: number;
+  readonly workerMs: number;
 }
 
-/** Measures how long the recovery takes. @throws if it exceeds the limit. */
+/** Measures how long the recovery takes. @throws if the recovery takes longer than the limit. */
 export async function measureRecovery(ledger: Ledger, base: string): Promise<Recovery> {
-  const [upload, worker] = await Promise.all([
+  const [uploadMs, workerMs] = await Promise.all([
     timeUntil('an inline upload', recoveryLimitMs, async () => {
       return (await ledger.upload(base, 'inline')) !== undefined;
     }),
     timeUntilWorkerCompletes(ledger, base),
   ]);
-  return { upload, worker };
+  return { uploadMs, workerMs };
 }
 
 async function timeUntilWorkerCompletes(ledger: Ledger, base: string): Promise<number> {

@@ -10,7 +10,7 @@ export interface ResponseMonitor {
   readonly violations: readonly string[];
 }
 
-/** The only acceptable error statuses, because they ask the client to retry. */
+/** The acceptable error statuses. Both tell the client to retry. */
 const acceptableErrors = new Set([503, 507]);
 
 /** Creates a response monitor. */

@@ -16,8 +16,8 @@ export interface FaultPlan {
   readonly name: string;
   readonly rounds: number;
   /**
-   * Injects the fault and ends it. Resolves when the recovery time starts. If a process died, resolves with the time
-   * that other processes took to complete its jobs, in milliseconds.
+   * Injects the fault and ends it. Resolves when the recovery time starts. If a process died, resolves with the
+   * milliseconds that other processes took to complete its jobs.
    */
   readonly fault: (round: number, ledger: Ledger) => Promise<number | void>;
   /** Additional checks for this fault. */
@@ -28,15 +28,15 @@ export interface FaultPlan {
 const warmUpMs = 400;
 
 /** Time limit for all jobs to end after the load has stopped. It includes three retries after 2, 4 and 8 s. */
-const allJobsEndedMs = 45_000 * timeScale;
+const allJobsEndedLimitMs = 45_000 * timeScale;
 
-/** Figures of one round, or totals of all rounds with the slowest times. */
-interface Figures extends Recovery {
-  readonly acknowledged: number;
+/** Counts and times of one round, or the total counts and the longest times of all rounds. */
+interface RoundStats extends Recovery {
+  readonly acknowledgedCount: number;
   /** Number of unacknowledged uploads that were resent. */
-  readonly resent: number;
+  readonly resentCount: number;
   /** Time until other processes completed a dead process's jobs, in milliseconds. */
-  readonly takeOver: number;
+  readonly takeOverMs: number;
 }
 
 /** Runs all rounds. Verifies the service's guarantees after each round and at the end. */
@@ -45,11 +45,11 @@ export async function runRounds(target: FaultTarget, plan: FaultPlan): Promise<v
   const responses = monitorResponses();
   const origin = await startPictureOrigin();
   const ledger = makeLedger('faults', { size: [800, 600], origin, observe: responses.observe });
-  let total: Figures = { acknowledged: 0, resent: 0, upload: 0, worker: 0, takeOver: 0 };
+  let total: RoundStats = { acknowledgedCount: 0, resentCount: 0, uploadMs: 0, workerMs: 0, takeOverMs: 0 };
   for (let round = 1; round <= plan.rounds; round++) {
-    const figures = await runRound(url, ledger, responses.observe, () => plan.fault(round, ledger));
-    total = addFigures(total, figures);
-    print(`${plan.name}, round ${round}/${plan.rounds}: ${describe(figures)}`);
+    const stats = await runRound(url, ledger, responses.observe, () => plan.fault(round, ledger));
+    total = addStats(total, stats);
+    print(`${plan.name}, round ${round}/${plan.rounds}: ${describe(stats)}`);
     expectNoUnexpectedExits(target);
     expectAcceptableResponses(responses);
   }
@@ -66,21 +66,22 @@ async function runRound(
   ledger: Ledger,
   observe: ResponseMonitor['observe'],
   fault: () => Promise<number | void>,
-): Promise<Figures> {
+): Promise<RoundStats> {
   const acknowledgedBefore = ledger.acknowledged.size;
   const load = startLoad(ledger, url, observe);
   await sleep(warmUpMs);
-  const takeOver = (await fault()) ?? 0;
+  const takeOverMs = (await fault()) ?? 0;
   const recovery = await measureRecovery(ledger, url);
   await load.stop();
   await untilAllJobsEnded(url);
-  const resent = await ledger.resendUnacknowledged(url);
+  const resentCount = await ledger.resendUnacknowledged(url);
   await untilAllJobsEnded(url);
-  return { ...recovery, takeOver, resent, acknowledged: ledger.acknowledged.size - acknowledgedBefore };
+  const acknowledgedCount = ledger.acknowledged.size - acknowledgedBefore;
+  return { ...recovery, takeOverMs, resentCount, acknowledgedCount };
 }
 
 async function untilAllJobsEnded(url: string): Promise<void> {
-  await timeUntil('the end of all jobs', allJobsEndedMs, async () => {
+  await timeUntil('the end of all jobs', allJobsEndedLimitMs, async () => {
     const counts = await Promise.all([countJobs(url, 'pending'), countJobs(url, 'processing')]);
     return counts.every((count) => count === 0);
   });
@@ -90,19 +91,21 @@ async function countJobs(url: string, state: string): Promise<unknown> {
   return (await call(`${url}/v1/jobs?state=${state}&limit=1`)).body['total'];
 }
 
-function addFigures(total: Figures, round: Figures): Figures {
+function addStats(total: RoundStats, round: RoundStats): RoundStats {
   return {
-    acknowledged: total.acknowledged + round.acknowledged,
-    resent: total.resent + round.resent,
-    upload: Math.max(total.upload, round.upload),
-    worker: Math.max(total.worker, round.worker),
-    takeOver: Math.max(total.takeOver, round.takeOver),
+    acknowledgedCount: total.acknowledgedCount + round.acknowledgedCount,
+    resentCount: total.resentCount + round.resentCount,
+    uploadMs: Math.max(total.uploadMs, round.uploadMs),
+    workerMs: Math.max(total.workerMs, round.workerMs),
+    takeOverMs: Math.max(total.takeOverMs, round.takeOverMs),
   };
 }
 
-function describe({ acknowledged, resent, upload, worker, takeOver }: Figures): string {
-  const takeOverText = takeOver > 0 ? `, jobs taken over and completed after ${Math.round(takeOver)} ms` : '';
-  return `${acknowledged} acknowledged, ${resent} resent, upload after ${Math.round(upload)} ms, worker after ${Math.round(worker)} ms${takeOverText}`;
+function describe(stats: RoundStats): string {
+  const { acknowledgedCount, resentCount, uploadMs, workerMs, takeOverMs } = stats;
+  const takeOverText =
+    takeOverMs > 0 ? `, jobs taken over and completed after ${Math.round(takeOverMs)} ms` : '';
+  return `${acknowledgedCount} acknowledged, ${resentCount} resent, upload after ${Math.round(uploadMs)} ms, worker after ${Math.round(workerMs)} ms${takeOverText}`;
 }
 
 function describeStatuses(responses: ResponseMonitor): string {

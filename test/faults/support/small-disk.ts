@@ -31,7 +31,10 @@ export function canMountSmallDisks(): boolean {
   return canMount;
 }
 
-/** Returns a command that mounts a small disk with the files in `folder` in a new namespace and executes `command`. */
+/**
+ * Returns a command that mounts a small disk on `folder` in a new namespace, keeps the folder's files, and executes
+ * `command`.
+ */
 function mountCommand(folder: string, ...command: string[]): [string, ...string[]] {
   const script = `keep=$(mktemp -d) && cp -a "$0/." "$keep" && mount -t tmpfs -o size=${size} none "$0" &&
     cp -a "$keep/." "$0" && rm -r "$keep" && echo ready && exec "$@"`;
@@ -45,9 +48,9 @@ export interface SmallDisk {
   /** Fills the disk except for `freeBytes`. */
   fill(freeBytes: number): void;
   /** Frees part of the filled space. */
-  shrink(bytes: number): void;
+  freeSome(bytes: number): void;
   /** Frees all filled space. */
-  free(): void;
+  freeAll(): void;
 }
 
 /** Mounts a small disk on `folder` for one test. */
@@ -64,8 +67,8 @@ export async function mountSmallDisk(folder: string): Promise<SmallDisk> {
       const writtenBytes = writeUntilFull(filler);
       truncateSync(filler, Math.max(0, writtenBytes - freeBytes));
     },
-    shrink: (bytes) => truncateSync(filler, Math.max(0, statSync(filler).size - bytes)),
-    free() {
+    freeSome: (bytes) => truncateSync(filler, Math.max(0, statSync(filler).size - bytes)),
+    freeAll() {
       rmSync(filler, { force: true });
       if (statfsSync(root).bavail === 0) throw new Error('Other files fill the disk.');
     },

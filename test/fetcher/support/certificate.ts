@@ -17,19 +17,19 @@ const commonName = identifier(0x55, 0x04, 0x03);
 const subjectAltName = identifier(0x55, 0x1d, 0x11);
 
 /** Generates a key and a self-signed certificate for `host`, both as PEM. */
-export function selfSigned(host: string): { readonly key: string; readonly cert: string } {
+export function createSelfSignedCertificate(host: string): { readonly key: string; readonly cert: string } {
   const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
-  const name = sequence(der(0x31, sequence(commonName, der(0x0c, Buffer.from(host)))));
-  const names = der(0x04, sequence(der(0x82, Buffer.from(host))));
+  const distinguishedName = sequence(der(0x31, sequence(commonName, der(0x0c, Buffer.from(host)))));
+  const alternativeNames = der(0x04, sequence(der(0x82, Buffer.from(host))));
   const body = sequence(
     der(0xa0, der(0x02, Buffer.from([2]))),
     der(0x02, Buffer.from([1])),
     ecdsaWithSha256,
-    name,
+    distinguishedName,
     sequence(time('200101000000Z'), time('491231235959Z')),
-    name,
+    distinguishedName,
     publicKey.export({ type: 'spki', format: 'der' }),
-    der(0xa3, sequence(sequence(subjectAltName, names))),
+    der(0xa3, sequence(sequence(subjectAltName, alternativeNames))),
   );
   const signature = der(0x03, Buffer.from([0]), sign('sha256', body, privateKey));
   const base64 = sequence(body, ecdsaWithSha256, signature).toString('base64');

@@ -10,7 +10,7 @@ function toBytes(number: bigint, length: number): number[] {
 }
 
 /** Returns the first, middle and last address of a range. */
-export function samples([first, last]: readonly [string, string]): string[] {
+export function sampleAddresses([first, last]: readonly [string, string]): string[] {
   const [low, high] = [first, last].map((text) => ipaddr.parse(text).toByteArray());
   const [from, to] = [toNumber(low ?? []), toNumber(high ?? [])];
   const addresses = [from, (from + to) / 2n, to].map((number) => {

@@ -8,7 +8,7 @@ interface ListeningServer {
   /** Total number of connections. */
   connections(): number;
   /** Number of open connections. */
-  open(): Promise<number>;
+  openConnections(): Promise<number>;
   close(): Promise<void>;
 }
 
@@ -57,7 +57,7 @@ export async function listen(server: Server | TcpServer, host = '127.0.0.1'): Pr
   return {
     port: (server.address() as AddressInfo).port,
     connections: () => connectionCount,
-    open: () => new Promise((resolve) => server.getConnections((_error, count) => resolve(count))),
+    openConnections: () => new Promise((resolve) => server.getConnections((_error, count) => resolve(count))),
     async close() {
       for (const socket of sockets) socket.destroy();
       server.close();

@@ -3,7 +3,7 @@ import { AppError } from '../../../src/errors.ts';
 import { type Fetcher, type FetcherOptions, makeFetcher } from '../../../src/fetcher/fetch-picture.ts';
 import { allow } from './allowed-networks.ts';
 
-/** Creates a downloader that may connect to 127.0.0.1. It can only resolve names if `dnsServers` is given. */
+/** Creates a downloader that may connect to 127.0.0.1. It can resolve names only if `dnsServers` is given. */
 export function testFetcher(options: Partial<FetcherOptions> = {}): Fetcher {
   return makeFetcher({
     ...allow('127.0.0.1/32'),
@@ -43,9 +43,9 @@ export async function downloadError(
 }
 
 /** Waits until a server has no open connections. Throws after two seconds. */
-export async function untilAllClosed(server: { open(): Promise<number> }): Promise<void> {
+export async function untilAllClosed(server: { openConnections(): Promise<number> }): Promise<void> {
   const startedAt = performance.now();
-  while ((await server.open()) > 0) {
+  while ((await server.openConnections()) > 0) {
     if (performance.now() - startedAt > 2_000) throw new Error('Connections are still open.');
     await sleep(10);
   }

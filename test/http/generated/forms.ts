@@ -11,7 +11,7 @@ export interface FormParts {
   readonly schema: Schema;
   readonly pictures: readonly Buffer[];
   /** The first half of a picture. */
-  readonly brokenPicture: Buffer;
+  readonly truncatedPicture: Buffer;
   readonly tenants: readonly string[];
 }
 
@@ -74,8 +74,8 @@ export function validForm({ schema, pictures, tenants }: FormParts): fc.Arbitrar
 }
 
 /** Generates invalid forms, each for a different reason. */
-export function invalidForm({ schema, pictures, brokenPicture }: FormParts): fc.Arbitrary<Body> {
-  const [picture = brokenPicture, otherPicture = brokenPicture] = pictures;
+export function invalidForm({ schema, pictures, truncatedPicture }: FormParts): fc.Arbitrary<Body> {
+  const [picture = truncatedPicture, otherPicture = truncatedPicture] = pictures;
   const validBytes = encodeForm([filePart(picture)]);
   const fieldName = tenantField(schema);
   const invalidTenants = ['a b', '', 'x'.repeat(65), 'ü', '../x', 'a\u0000'];
@@ -92,7 +92,7 @@ export function invalidForm({ schema, pictures, brokenPicture }: FormParts): fc.
     [filePart(Buffer.alloc(0))],
     [filePart(Buffer.from('not a picture'))],
     [filePart(picture.subarray(0, 12))],
-    [filePart(brokenPicture)],
+    [filePart(truncatedPicture)],
     [filePart(Buffer.alloc(maxFileBytes + 1, picture))],
     [filePart(Buffer.alloc(5 * maxFileBytes, picture))],
     [filePart(picture), ...Array.from({ length: 30 }, (_, i) => fieldPart(`field ${i}`, 'x'))],
@@ -120,7 +120,7 @@ export function invalidForm({ schema, pictures, brokenPicture }: FormParts): fc.
       .map(([type, bytes]) => ({
         type,
         bytes,
-        validity: bytes.includes(brokenPicture) ? 'unsure' : 'invalid',
+        validity: bytes.includes(truncatedPicture) ? 'unsure' : 'invalid',
       }))
   );
 }

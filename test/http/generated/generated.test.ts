@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { type ApiResponse, call } from '../../support/process/client.ts';
-import { brokenJpeg } from '../../support/process/pictures.ts';
+import { truncatedJpeg } from '../../support/process/pictures.ts';
 import { useServer } from '../../support/process/server.ts';
 import { document } from '../support/documented.ts';
 import { useOrigin } from '../support/origin.ts';
@@ -40,7 +40,7 @@ beforeAll(async () => {
   expect(servedDocument).toEqual(document);
   operations = listOperations(servedDocument);
   const serverData = await fillServer(server().url, origin(), count);
-  sources = makeSources(serverData, await makePictures(28), await brokenJpeg('broken'));
+  sources = makeSources(serverData, await makePictures(28), await truncatedJpeg('broken'));
 });
 
 afterAll(() => {

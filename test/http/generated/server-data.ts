@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { call, type ImageRecord, finishedImage, upload } from '../../support/process/client.ts';
+import { call, type ImageRecord, waitForFinishedImage, upload } from '../../support/process/client.ts';
 import { drawing } from '../../support/process/pictures.ts';
 import { waitTimeoutMs } from '../../support/time-scale.ts';
 
@@ -60,7 +60,7 @@ export async function fillServer(baseUrl: string, origin: string, requests: numb
   const [deletable, deletableInDefault] = await Promise.all(
     receipts
       .slice(0, 2)
-      .map(({ lines }) => Promise.all(lines.map((line) => finishedImage(baseUrl, line.image_id)))),
+      .map(({ lines }) => Promise.all(lines.map((line) => waitForFinishedImage(baseUrl, line.image_id)))),
   );
   await deleteSome(baseUrl, deletable ?? []);
   return {

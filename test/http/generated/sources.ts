@@ -7,7 +7,7 @@ import { confirmToken, picturePaths, type ServerData } from './server-data.ts';
 export function makeSources(
   serverData: ServerData,
   pictures: readonly Buffer[],
-  brokenPicture: Buffer,
+  truncatedPicture: Buffer,
 ): Sources {
   const { origin, tenants, referenced, cursor } = serverData;
   // The initial data uses the first paths.
@@ -28,7 +28,7 @@ export function makeSources(
       code: Object.keys(errorTable),
     },
     urls,
-    forms: { pictures, brokenPicture, tenants },
+    forms: { pictures, truncatedPicture, tenants },
     take: (operation, parameter) =>
       encodeURIComponent(String(valueFor(serverData, operation, parameter, next))),
   };

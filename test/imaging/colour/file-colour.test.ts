@@ -24,7 +24,7 @@ describe('PNG', () => {
   ];
   const adobePrimaries = chrm(0.3127, 0.329, 0.64, 0.33, 0.21, 0.71, 0.15, 0.06);
   const srgbPrimaries = chrm(0.3127, 0.329, 0.64, 0.33, 0.3, 0.6, 0.15, 0.06);
-  const srgb: [string, Uint8Array] = ['sRGB', Buffer.of(0)];
+  const srgbChunk: [string, Uint8Array] = ['sRGB', Buffer.of(0)];
   const p3 = rgbSpace('p3', decodeSrgb);
   const profile = (space: ColourSpace): [string, Uint8Array] => ['iCCP', iccChunk(space.profile)];
   const srgbSpace = undefined;
@@ -34,7 +34,7 @@ describe('PNG', () => {
     ['gamma 1/1.8', [gama(1 / 1.8)], rgbSpace('srgb', gamma(1.8))],
     ['gamma 1/2.2 as sRGB', [gama(0.45455)], srgbSpace],
     ['gamma 1/2.2 and sRGB primaries as sRGB', [gama(0.45455), srgbPrimaries], srgbSpace],
-    ['an sRGB chunk, ignoring gamma', [srgb, gama(1)], srgbSpace],
+    ['an sRGB chunk, ignoring gamma', [srgbChunk, gama(1)], srgbSpace],
     ['Adobe RGB gamma and primaries', [gama(256 / 563), adobePrimaries], rgbSpace('adobe', gamma(563 / 256))],
     ['Adobe RGB primaries but no gamma', [adobePrimaries], rgbSpace('adobe', decodeSrgb)],
     [

@@ -44,12 +44,12 @@ const profileName = (space: ColourSpace | undefined) => space?.name ?? 'no profi
 describe.each([8, 16] as const)('%i bits', (depth) => {
   describe.each([false, true])('with alpha: %s', (hasAlpha) => {
     const alpha = hasAlpha ? 128 : 255;
-    const extra = hasAlpha ? [alpha] : [];
+    const extraSamples = hasAlpha ? [alpha] : [];
 
     test.each(rgbSpaces.map((space) => [profileName(space), space] as const))(
       'decodes RGB with %s',
       async (_, space) => {
-        const samples = toSamples(rgbCells, depth, extra);
+        const samples = toSamples(rgbCells, depth, extraSamples);
         const expected = toSrgbCells(space, rgbCells, alpha);
         const png = writePng({
           ...size,
@@ -61,7 +61,7 @@ describe.each([8, 16] as const)('%i bits', (depth) => {
         const tiff = writeTiff({
           ...size,
           depth,
-          channels: 3 + extra.length,
+          channels: 3 + extraSamples.length,
           photometric: 2,
           samples,
           tags: [
@@ -79,7 +79,7 @@ describe.each([8, 16] as const)('%i bits', (depth) => {
     test.each(greySpaces.map((space) => [profileName(space), space] as const))(
       'decodes grey with %s',
       async (_, space) => {
-        const samples = toSamples(greyCells, depth, extra);
+        const samples = toSamples(greyCells, depth, extraSamples);
         const expected = toSrgbCells(space, greyCells, alpha);
         const png = writePng({
           ...size,
@@ -91,7 +91,7 @@ describe.each([8, 16] as const)('%i bits', (depth) => {
         const tiff = writeTiff({
           ...size,
           depth,
-          channels: 1 + extra.length,
+          channels: 1 + extraSamples.length,
           photometric: 1,
           samples,
           order: 'big',
@@ -142,7 +142,7 @@ describe.each([8, 16] as const)('%i bits', (depth) => {
       [n & 1, (n >> 1) & 1, (n >> 2) & 1, n >> 3].map((value) => value * 255),
     );
     const premultipliedCells = cells.map((cell) => cell.map((value) => Math.round((value * 128) / 255)));
-    for (const [kinds, extra, alpha] of [
+    for (const [extraSampleKinds, extraSamples, alpha] of [
       [[], [], 255],
       [[0], [255], 255],
       [[0, 0], [40, 90], 255],
@@ -151,14 +151,17 @@ describe.each([8, 16] as const)('%i bits', (depth) => {
       [[0, 2], [9, 128], 128],
       [[1, 0], [128, 9], 128],
     ] as const) {
-      const isPremultiplied = kinds.some((kind) => kind === 1);
+      const isPremultiplied = extraSampleKinds.some((kind) => kind === 1);
       const file = writeTiff({
         ...size,
         depth,
-        channels: 4 + extra.length,
+        channels: 4 + extraSamples.length,
         photometric: 5,
-        samples: toSamples(isPremultiplied ? premultipliedCells : cells, depth, extra),
-        tags: [[34_675, 7, space.profile], ...(kinds.length > 0 ? ([[338, 3, kinds]] as const) : [])],
+        samples: toSamples(isPremultiplied ? premultipliedCells : cells, depth, extraSamples),
+        tags: [
+          [34_675, 7, space.profile],
+          ...(extraSampleKinds.length > 0 ? ([[338, 3, extraSampleKinds]] as const) : []),
+        ],
       });
       expect(await probe(file, limits)).toMatchObject({ colorSpace: 'CMYK', hasAlpha: alpha < 255 });
       expectColours(await decodeCells(file), toSrgbCells(space, cells, alpha));

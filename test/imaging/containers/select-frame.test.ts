@@ -8,72 +8,72 @@ import { pngChunk, uint32 } from '../support/write-png.ts';
 import { timeScale } from '../../support/time-scale.ts';
 
 /** Creates an animation whose first frame is red and whose other frames are blue. */
-async function animation(format: 'gif' | 'webp', frames: number): Promise<Buffer> {
+async function createAnimation(format: 'gif' | 'webp', frameCount: number): Promise<Buffer> {
   const [width, height] = [24, 16];
-  const data = Buffer.alloc(width * height * frames * 3, Buffer.of(0, 0, 255));
+  const data = Buffer.alloc(width * height * frameCount * 3, Buffer.of(0, 0, 255));
   data.fill(Buffer.of(255, 0, 0), 0, width * height * 3);
-  const raw = { width, height: height * frames, channels: 3, pageHeight: height } as const;
+  const raw = { width, height: height * frameCount, channels: 3, pageHeight: height } as const;
   return sharp(data, { raw }).toFormat(format, { loop: 0 }).toBuffer();
 }
 
-/** Creates a WebP that repeats its second frame of a few hundred bytes. */
-async function longWebp(frames: number): Promise<Buffer> {
-  const shortAnimation = await animation('webp', 2);
-  const first = shortAnimation.indexOf('ANMF');
-  const second = shortAnimation.indexOf('ANMF', first + 1);
-  const copies = Array.from({ length: frames - 1 }, () => shortAnimation.subarray(second));
-  const file = Buffer.concat([shortAnimation.subarray(0, second), ...copies]);
+/** Creates a WebP animation that repeats its second frame, which has a few hundred bytes. */
+async function createLongWebp(frameCount: number): Promise<Buffer> {
+  const shortAnimation = await createAnimation('webp', 2);
+  const firstOffset = shortAnimation.indexOf('ANMF');
+  const secondOffset = shortAnimation.indexOf('ANMF', firstOffset + 1);
+  const copies = Array.from({ length: frameCount - 1 }, () => shortAnimation.subarray(secondOffset));
+  const file = Buffer.concat([shortAnimation.subarray(0, secondOffset), ...copies]);
   file.writeUInt32LE(file.length - 8, 4);
   return file;
 }
 
-/** Creates a GIF that repeats its last frame. */
-async function longGif(frames: number): Promise<Buffer> {
-  const shortAnimation = await animation('gif', 2);
-  const first = selectFrame(shortAnimation, 'gif').bytes.length - 1;
-  const copies = Array.from({ length: frames - 1 }, () => shortAnimation.subarray(first, -1));
-  return Buffer.concat([shortAnimation.subarray(0, first), ...copies, Buffer.of(0x3b)]);
+/** Creates a GIF animation that repeats its last frame. */
+async function createLongGif(frameCount: number): Promise<Buffer> {
+  const shortAnimation = await createAnimation('gif', 2);
+  const lastOffset = selectFrame(shortAnimation, 'gif').bytes.length - 1;
+  const copies = Array.from({ length: frameCount - 1 }, () => shortAnimation.subarray(lastOffset, -1));
+  return Buffer.concat([shortAnimation.subarray(0, lastOffset), ...copies, Buffer.of(0x3b)]);
 }
 
 describe('animations', () => {
   test.each([
-    ['gif', longGif],
-    ['webp', longWebp],
-  ] as const)('decodes the first frame of a %s', async (format, longAnimation) => {
-    const bytes = await longAnimation(1000);
+    ['gif', createLongGif],
+    ['webp', createLongWebp],
+  ] as const)('decodes the first frame of a %s', async (format, createLongAnimation) => {
+    const bytes = await createLongAnimation(1000);
     const facts = await probe(bytes, limits);
     expect(facts).toMatchObject({ format, width: 24, height: 16, frames: 1000 });
     const [red = 0, green = 255, blue = 255] = (await decodePicture(bytes, facts, facts)).data;
     expect([red > 240, green < 15, blue < 15]).toEqual([true, true, true]);
-    await expect(probe(await longAnimation(1001), limits)).rejects.toMatchObject({
+    await expect(probe(await createLongAnimation(1001), limits)).rejects.toMatchObject({
       code: 'picture_too_large',
       message: 'The image has 1001 frames; the limit is 1000.',
     });
   });
 
   test.each([
-    ['gif', longGif],
-    ['webp', longWebp],
-  ] as const)('counts 60,000 frames in a %s without decoding them', async (format, longAnimation) => {
-    const bytes = await longAnimation(60_000);
-    const start = performance.now();
+    ['gif', createLongGif],
+    ['webp', createLongWebp],
+  ] as const)('counts 60,000 frames in a %s without decoding them', async (format, createLongAnimation) => {
+    const bytes = await createLongAnimation(60_000);
+    const startedAt = performance.now();
     const frame = selectFrame(bytes, format);
-    expect(performance.now() - start).toBeLessThan(1_000 * timeScale);
+    expect(performance.now() - startedAt).toBeLessThan(1_000 * timeScale);
     expect(frame).toMatchObject({ frames: 60_000, size: { width: 24, height: 16 } });
     expect(frame.bytes.length).toBeLessThan(2000);
     // The library would need minutes to decode the WebP, so it must not receive all frames.
     await expect(probe(bytes, limits)).rejects.toMatchObject({ code: 'picture_too_large' });
-    expect(performance.now() - start).toBeLessThan(2_000 * timeScale);
+    expect(performance.now() - startedAt).toBeLessThan(2_000 * timeScale);
   });
 
   test('counts the frames in a PNG instead of trusting the declared count', async () => {
     const png = await gradientPicture(20, 10).png().toBuffer();
     const frameControl = () => pngChunk('fcTL', Buffer.alloc(26));
-    const animatedPng = (frames: number) =>
+    const animatedPng = (frameCount: number) =>
       Buffer.concat([
         png.subarray(0, 33),
         pngChunk('acTL', uint32(9_999_999, 0)),
-        ...Array.from({ length: frames }, frameControl),
+        ...Array.from({ length: frameCount }, frameControl),
         png.subarray(33),
       ]);
     expect(await probe(animatedPng(3), limits)).toMatchObject({ frames: 3 });
@@ -82,7 +82,7 @@ describe('animations', () => {
 });
 
 test('applies the pixel limit only to the decoded frame', async () => {
-  const bytes = await longGif(300);
+  const bytes = await createLongGif(300);
   expect(await probe(bytes, { ...limits, maxPixels: 24 * 16 })).toMatchObject({ frames: 300 });
 });
 

@@ -19,7 +19,7 @@ const noisePicture = (frames = 1) =>
   });
 
 /** Decodes a picture. Returns a checksum of its pixels, or the code and message of the error. */
-async function decodeResult(bytes: Uint8Array): Promise<string> {
+async function describeDecoding(bytes: Uint8Array): Promise<string> {
   try {
     const facts = await probe(bytes, limits);
     return `pixels ${crc32((await decodePicture(bytes, facts, facts)).data)}`;
@@ -52,13 +52,13 @@ const endOfImage = Buffer.from([0xff, 0xd9]);
 
 describe('JPEG', () => {
   test.each(jpegs)('%s is decoded without its end marker', async (name) => {
-    const intact = await decodeResult(file(name));
-    expect(intact).toMatch(/^pixels /);
-    expect(await decodeResult(file(name).subarray(0, -2))).toEqual(intact);
-    expect(await decodeResult(Buffer.concat([file(name).subarray(0, -2), Buffer.alloc(99, 5)]))).toEqual(
-      intact,
+    const intactResult = await describeDecoding(file(name));
+    expect(intactResult).toMatch(/^pixels /);
+    expect(await describeDecoding(file(name).subarray(0, -2))).toEqual(intactResult);
+    expect(await describeDecoding(Buffer.concat([file(name).subarray(0, -2), Buffer.alloc(99, 5)]))).toEqual(
+      intactResult,
     );
-    expect(await decodeResult(Buffer.concat([file(name), Buffer.alloc(999, 7)]))).toEqual(intact);
+    expect(await describeDecoding(Buffer.concat([file(name), Buffer.alloc(999, 7)]))).toEqual(intactResult);
   });
 
   test.each(jpegs)(
@@ -71,37 +71,43 @@ describe('JPEG', () => {
         ...[0.98, 0.7, 0.5, 0.2].map((fraction) => Math.floor(length * fraction)),
       ]) {
         const truncatedFile = file(name).subarray(0, end);
-        expect(await decodeResult(truncatedFile), `${end}`).toMatch(
+        expect(await describeDecoding(truncatedFile), `${end}`).toMatch(
           /^picture_cut: The JPEG image is truncated: the file ends too early\.$/,
         );
         // With an end marker, the library does not report that the last lines are missing.
         if (end < length * 0.9)
-          expect(await decodeResult(Buffer.concat([truncatedFile, endOfImage]))).toMatch(/^picture_cut: /);
+          expect(await describeDecoding(Buffer.concat([truncatedFile, endOfImage]))).toMatch(
+            /^picture_cut: /,
+          );
       }
     },
   );
 
   test('is reported as corrupt if its declared restart markers are missing', async () => {
-    const scan = file('444').indexOf(Buffer.from([0xff, 0xda]));
+    const scanOffset = file('444').indexOf(Buffer.from([0xff, 0xda]));
     const interval = Buffer.from([0xff, 0xdd, 0, 4, 0, 8]);
-    const bytes = Buffer.concat([file('444').subarray(0, scan), interval, file('444').subarray(scan)]);
-    expect(await decodeResult(bytes)).toBe(
+    const bytes = Buffer.concat([
+      file('444').subarray(0, scanOffset),
+      interval,
+      file('444').subarray(scanOffset),
+    ]);
+    expect(await describeDecoding(bytes)).toBe(
       'picture_corrupt: The JPEG image is corrupt: its data contradicts itself.',
     );
   });
 
   test('is decoded if an unusual scan header causes a decoder warning', async () => {
     const bytes = Buffer.from(file('jpeg'));
-    const scan = bytes.indexOf(Buffer.from([0xff, 0xda]));
+    const scanOffset = bytes.indexOf(Buffer.from([0xff, 0xda]));
     // A sequential scan should declare 63 as its last coefficient, but some cameras write 0.
-    bytes[scan + 4 + 1 + 3 * 2 + 1] = 0;
-    expect(await decodeResult(bytes)).toEqual(await decodeResult(file('jpeg')));
+    bytes[scanOffset + 4 + 1 + 3 * 2 + 1] = 0;
+    expect(await describeDecoding(bytes)).toEqual(await describeDecoding(file('jpeg')));
   });
 
   test('is unsupported if its compression is lossless', async () => {
     const bytes = Buffer.from(file('jpeg'));
     bytes[bytes.indexOf(Buffer.from([0xff, 0xc0])) + 1] = 0xc3;
-    expect(await decodeResult(bytes)).toBe(
+    expect(await describeDecoding(bytes)).toBe(
       'picture_unsupported: The JPEG image cannot be decoded: lossless JPEG is not supported.',
     );
   });
@@ -110,17 +116,17 @@ describe('JPEG', () => {
 describe('PNG', () => {
   test('is decoded without IEND, and with bytes after IEND', async () => {
     for (const name of ['png', 'interlaced']) {
-      const intact = await decodeResult(file(name));
-      expect(intact).toMatch(/^pixels /);
+      const intactResult = await describeDecoding(file(name));
+      expect(intactResult).toMatch(/^pixels /);
       for (const end of [-4, -12, -14, -17])
-        expect(await decodeResult(file(name).subarray(0, end))).toEqual(intact);
-      expect(await decodeResult(Buffer.concat([file(name), Buffer.alloc(50)]))).toEqual(intact);
+        expect(await describeDecoding(file(name).subarray(0, end))).toEqual(intactResult);
+      expect(await describeDecoding(Buffer.concat([file(name), Buffer.alloc(50)]))).toEqual(intactResult);
     }
   });
 
   test('is reported as truncated if pixels are missing', async () => {
     for (const end of [60, Math.floor(file('png').length / 2), file('png').length - 100]) {
-      expect(await decodeResult(file('png').subarray(0, end))).toBe(
+      expect(await describeDecoding(file('png').subarray(0, end))).toBe(
         'picture_cut: The PNG image is truncated: the file ends too early.',
       );
     }
@@ -131,7 +137,7 @@ describe('PNG', () => {
     const typeOffset = bytes.indexOf(chunk);
     const end = typeOffset + 4 + bytes.readUInt32BE(typeOffset - 4);
     bytes[end] = (bytes[end] ?? 0) ^ 1;
-    expect(await decodeResult(bytes)).toBe(
+    expect(await describeDecoding(bytes)).toBe(
       `picture_corrupt: The PNG image is corrupt: the checksum of its ${chunk} chunk does not match.`,
     );
   });
@@ -140,27 +146,27 @@ describe('PNG', () => {
     const textChunk = pngChunk('tEXt', Buffer.from('Title\0Vase', 'latin1'));
     textChunk[textChunk.length - 1] = (textChunk.at(-1) ?? 0) ^ 1;
     const bytes = Buffer.concat([file('png').subarray(0, 33), textChunk, file('png').subarray(33)]);
-    expect(await decodeResult(bytes)).toEqual(await decodeResult(file('png')));
+    expect(await describeDecoding(bytes)).toEqual(await describeDecoding(file('png')));
   });
 });
 
 describe('GIF', () => {
   test('is decoded without a trailer, and with other bytes in its place', async () => {
     for (const name of ['gif', 'animation']) {
-      const intact = await decodeResult(file(name));
-      expect(intact).toMatch(/^pixels /);
+      const intactResult = await describeDecoding(file(name));
+      expect(intactResult).toMatch(/^pixels /);
       const withoutTrailer = file(name).subarray(0, -1);
       for (const tail of [Buffer.alloc(0), Buffer.alloc(40, 3)])
-        expect(await decodeResult(Buffer.concat([withoutTrailer, tail]))).toEqual(intact);
+        expect(await describeDecoding(Buffer.concat([withoutTrailer, tail]))).toEqual(intactResult);
     }
     // The terminating block after the pixels may also be missing.
-    expect(await decodeResult(file('gif').subarray(0, -2))).toEqual(await decodeResult(file('gif')));
+    expect(await describeDecoding(file('gif').subarray(0, -2))).toEqual(await describeDecoding(file('gif')));
   });
 
   test('is reported as truncated if it ends inside any frame', async () => {
     for (const name of ['gif', 'animation']) {
       for (const end of [400, Math.floor(file(name).length / 2), file(name).length - 60]) {
-        expect(await decodeResult(file(name).subarray(0, end)), `${name} ${end}`).toMatch(
+        expect(await describeDecoding(file(name).subarray(0, end)), `${name} ${end}`).toMatch(
           /^picture_cut: The GIF image is truncated: /,
         );
       }
@@ -169,9 +175,9 @@ describe('GIF', () => {
 
   test('is reported as corrupt if its compressed data is damaged', async () => {
     const bytes = Buffer.from(file('gif'));
-    const start = readGif(bytes)?.firstFrame?.dataStart ?? 0;
-    bytes.fill(0xff, start + 60, start + 160);
-    expect(await decodeResult(bytes)).toMatch(
+    const dataStart = readGif(bytes)?.firstFrame?.dataStart ?? 0;
+    bytes.fill(0xff, dataStart + 60, dataStart + 160);
+    expect(await describeDecoding(bytes)).toMatch(
       /^picture_corrupt: The GIF image is corrupt: its compressed pixels are damaged\.$/,
     );
   });
@@ -181,19 +187,19 @@ describe('WebP', () => {
   test.each([-2, -1, 1, 2, 5000])('is decoded if its declared length is wrong by %i', async (error) => {
     const bytes = Buffer.from(file('webp'));
     bytes.writeUInt32LE(bytes.readUInt32LE(4) + error, 4);
-    expect(await decodeResult(bytes)).toEqual(await decodeResult(file('webp')));
+    expect(await describeDecoding(bytes)).toEqual(await describeDecoding(file('webp')));
   });
 
   test('is decoded with bytes after its end', async () => {
-    expect(await decodeResult(Buffer.concat([file('webp'), Buffer.alloc(77, 1)]))).toEqual(
-      await decodeResult(file('webp')),
+    expect(await describeDecoding(Buffer.concat([file('webp'), Buffer.alloc(77, 1)]))).toEqual(
+      await describeDecoding(file('webp')),
     );
   });
 
   test('is reported as truncated if it ends inside its pixels', async () => {
     for (const name of ['webp', 'animated webp']) {
       const truncatedFile = file(name).subarray(0, Math.floor(file(name).length * 0.9));
-      expect(await decodeResult(truncatedFile)).toBe(
+      expect(await describeDecoding(truncatedFile)).toBe(
         'picture_cut: The WebP image is truncated: the file ends too early.',
       );
     }
@@ -201,8 +207,8 @@ describe('WebP', () => {
 });
 
 test('AVIF is reported as truncated if picture data is missing at the end', async () => {
-  expect(await decodeResult(file('avif'))).toMatch(/^pixels /);
-  expect(await decodeResult(file('avif').subarray(0, -40))).toBe(
+  expect(await describeDecoding(file('avif'))).toMatch(/^pixels /);
+  expect(await describeDecoding(file('avif').subarray(0, -40))).toBe(
     'picture_cut: The AVIF image is truncated: the file ends too early.',
   );
 });
@@ -212,14 +218,14 @@ describe('TIFF', () => {
 
   test('is reported as truncated if it ends before its directory, inside its directory or inside its pixels', async () => {
     const bytes = writeTiffPages([page]);
-    expect(await decodeResult(bytes.subarray(0, 2000))).toContain(
+    expect(await describeDecoding(bytes.subarray(0, 2000))).toContain(
       'picture_cut: The TIFF image is truncated: the file ends before its directory.',
     );
-    expect(await decodeResult(bytes.subarray(0, -30))).toContain(
+    expect(await describeDecoding(bytes.subarray(0, -30))).toContain(
       'picture_cut: The TIFF image is truncated: the file ends inside its directory.',
     );
     const fileWithDistantStrip = writeTiffPages([{ ...page, tags: { 273: 2000 } }]);
-    expect(await decodeResult(fileWithDistantStrip)).toContain(
+    expect(await describeDecoding(fileWithDistantStrip)).toContain(
       'picture_cut: The TIFF image is truncated: the file ends before its last pixels.',
     );
   });
@@ -241,7 +247,7 @@ describe('TIFF', () => {
   test('is reported as corrupt if its pixels are damaged', async () => {
     const bytes = Buffer.from(file('tiff'));
     bytes.fill(0xa5, bytes.length >> 1, (bytes.length >> 1) + 200);
-    expect(await decodeResult(bytes)).toBe(
+    expect(await describeDecoding(bytes)).toBe(
       'picture_corrupt: The TIFF image is corrupt: its pixels cannot be decoded.',
     );
   });
@@ -252,7 +258,7 @@ test("does not expose the image library's own messages", async () => {
     for (const fraction of [0.05, 0.3, 0.6, 0.9]) {
       const damagedFile = Buffer.from(bytes);
       damagedFile.fill(0xa5, Math.floor(bytes.length * fraction), Math.floor(bytes.length * fraction) + 60);
-      const result = await decodeResult(damagedFile);
+      const result = await describeDecoding(damagedFile);
       expect(result).toMatch(
         /^(pixels \d+$|(picture_(cut|corrupt|unsupported|unreadable|too_large)|format_not_allowed|not_a_picture): )/,
       );

@@ -9,14 +9,14 @@ const blue = [0, 0, 255] as const;
 const white = [255, 255, 255] as const;
 const palette = [red, green, blue, white];
 
-// Every test decodes this picture: red and green in the first row, blue and white in the second.
+// Most tests decode this picture: red and green in the first row, blue and white in the second.
 const uprightPixels = [...red, ...green, ...blue, ...white];
 const indexRows = [
   [2, 3],
   [0, 1],
 ];
 const rgb = ([r, g, b]: readonly [number, number, number]) => (r << 16) | (g << 8) | b;
-const trueColour = [
+const trueColourRows = [
   [rgb(blue), rgb(white)],
   [rgb(red), rgb(green)],
 ];
@@ -48,11 +48,11 @@ test('decodes an OS/2 palette with three bytes per colour', () => {
 });
 
 test.each([24, 32])('decodes %i-bit colour', (bits) => {
-  expect([...decode({ ...size, bits, pixels: packRows(trueColour, bits) }).data]).toEqual(uprightPixels);
+  expect([...decode({ ...size, bits, pixels: packRows(trueColourRows, bits) }).data]).toEqual(uprightPixels);
 });
 
 test('decodes rows stored from top to bottom', () => {
-  const pixels = packRows([...trueColour].reverse(), 24);
+  const pixels = packRows([...trueColourRows].reverse(), 24);
   expect([...decode({ width: 2, height: -2, bits: 24, pixels }).data]).toEqual(uprightPixels);
 });
 
@@ -87,7 +87,7 @@ test.each([56, 108, 124])('applies an alpha mask in a %i-byte header', (headerBy
 
 test('ignores an alpha mask that would make the whole picture invisible', () => {
   const masks = [0xff0000, 0xff00, 0xff, 0xff000000];
-  const pixels = packRows(trueColour, 32);
+  const pixels = packRows(trueColourRows, 32);
   const picture = decode({ ...size, bits: 32, compression: 3, headerBytes: 56, masks, pixels });
   expect(picture.data[3]).toBe(255);
 });
@@ -126,7 +126,7 @@ test.each<[string, string, BmpParts]>([
   expect(() => decode(parts)).toThrow(expect.objectContaining({ code }) as Error);
 });
 
-test('rejects a file truncated at any point with a specific error', () => {
+test('rejects a truncated file with a specific error, regardless of where the file ends', () => {
   const file = bmpFile({
     ...size,
     bits: 4,

@@ -16,7 +16,7 @@ import { greySpace, rgbSpace } from '../support/write-icc.ts';
 import { writePng } from '../support/write-png.ts';
 import { type TiffInput, writeTiff } from '../support/write-tiff.ts';
 
-const [extraSamples, sampleFormat, profileTag] = [338, 339, 34_675];
+const [extraSamplesTag, sampleFormatTag, profileTag] = [338, 339, 34_675];
 const adobe = rgbSpace('adobe', (value) => value ** (563 / 256));
 const linearGrey = greySpace('linear', (value) => value);
 
@@ -39,8 +39,8 @@ describe.each([8, 16] as const)('a TIFF with %i-bit samples', (depth) => {
     [[1], [128], 128],
     [[1, 0], [128, 99], 128],
     [[0, 2, 0], [0, 128, 0], 128],
-  ])('decodes extra samples of kinds %j', async (kinds, extra, alpha) => {
-    const isPremultiplied = kinds.includes(1);
+  ])('decodes extra samples of kinds %j', async (extraSampleKinds, extraSamples, alpha) => {
+    const isPremultiplied = extraSampleKinds.includes(1);
     const multiply = (cells: readonly (readonly number[])[]) =>
       isPremultiplied ? cells.map((cell) => cell.map((value) => Math.round((value * alpha) / 255))) : cells;
     for (const [cells, photometric] of [
@@ -52,11 +52,11 @@ describe.each([8, 16] as const)('a TIFF with %i-bit samples', (depth) => {
         const file = tiff({
           depth,
           photometric,
-          channels: (cells[0]?.length ?? 0) + extra.length,
-          samples: toSamples(multiply(cells), depth, extra),
+          channels: (cells[0]?.length ?? 0) + extraSamples.length,
+          samples: toSamples(multiply(cells), depth, extraSamples),
           isPlanar,
           order: isPlanar ? 'big' : 'little',
-          tags: [[extraSamples, 3, kinds]],
+          tags: [[extraSamplesTag, 3, extraSampleKinds]],
         });
         expect(await probe(file, limits)).toMatchObject({ hasAlpha: alpha < 255, bitDepth: depth });
         expectColours(await decodeCells(file), expected);
@@ -70,17 +70,17 @@ describe.each([8, 16] as const)('a TIFF with %i-bit samples', (depth) => {
       [adobe, rgbCells, 2],
       [linearGrey, greyCells, 1],
     ] as const) {
-      for (const [kinds, extra, alpha] of [
+      for (const [extraSampleKinds, extraSamples, alpha] of [
         [[0], [0], 255],
         [[2, 0], [128, 9], 128],
       ] as const) {
         const file = tiff({
           depth,
           photometric,
-          channels: (cells[0]?.length ?? 0) + extra.length,
-          samples: toSamples(cells, depth, extra),
+          channels: (cells[0]?.length ?? 0) + extraSamples.length,
+          samples: toSamples(cells, depth, extraSamples),
           tags: [
-            [extraSamples, 3, kinds],
+            [extraSamplesTag, 3, extraSampleKinds],
             [profileTag, 7, space.profile],
           ],
         });
@@ -91,13 +91,13 @@ describe.each([8, 16] as const)('a TIFF with %i-bit samples', (depth) => {
 
   test('decodes inverted grey', async () => {
     const invertedCells = greyCells.map((cell) => cell.map((value) => 255 - value));
-    for (const extra of [[], [0]]) {
+    for (const extraSamples of [[], [0]]) {
       const file = tiff({
         depth,
         photometric: 0,
-        channels: 1 + extra.length,
-        samples: toSamples(invertedCells, depth, extra),
-        tags: extra.length > 0 ? [[extraSamples, 3, [0]]] : [],
+        channels: 1 + extraSamples.length,
+        samples: toSamples(invertedCells, depth, extraSamples),
+        tags: extraSamples.length > 0 ? [[extraSamplesTag, 3, [0]]] : [],
       });
       expectColours(await decodeCells(file), toSrgbCells(undefined, greyCells));
     }
@@ -114,7 +114,7 @@ describe.each([8, 16] as const)('a TIFF with %i-bit samples', (depth) => {
       photometric: 2,
       channels: 3,
       samples: toSamples(rgbCells, depth),
-      tags: [[sampleFormat, 3, [format, format, format]]],
+      tags: [[sampleFormatTag, 3, [format, format, format]]],
     });
     await expect(probe(file, limits)).rejects.toMatchObject({
       code: 'picture_unsupported',
@@ -125,7 +125,11 @@ describe.each([8, 16] as const)('a TIFF with %i-bit samples', (depth) => {
 
 test.each([
   ['32-bit integers', { depth: 32 }, '32 bits'],
-  ['32-bit floating-point numbers', { depth: 32, tags: [[sampleFormat, 3, [3]]] }, '32-bit floating-point'],
+  [
+    '32-bit floating-point numbers',
+    { depth: 32, tags: [[sampleFormatTag, 3, [3]]] },
+    '32-bit floating-point',
+  ],
   ['logarithmic luminance', { photometric: 32_844, depth: 16 }, 'logarithmic'],
   ['a transparency mask', { photometric: 4, depth: 8 }, 'mask'],
 ] as const)('rejects a TIFF with %s', async (_, input, reason) => {
@@ -197,7 +201,7 @@ test('decodes extra samples with a palette, in compressed pixels and in a rotate
     samples: toSamples(indices, 8, [0]),
     tags: [
       [320, 3, colorMap],
-      [extraSamples, 3, [0]],
+      [extraSamplesTag, 3, [0]],
     ],
   });
   expectColours(await decodeCells(palette), rgbCells);
@@ -214,7 +218,7 @@ test('decodes extra samples with a palette, in compressed pixels and in a rotate
     tags: [
       [259, 3, [8]],
       [317, 3, [2]],
-      [extraSamples, 3, [0, 0]],
+      [extraSamplesTag, 3, [0, 0]],
     ],
   });
   expectColours(await decodeCells(deflatedTiff), rgbCells);
@@ -225,7 +229,7 @@ test('decodes extra samples with a palette, in compressed pixels and in a rotate
     samples: toSamples([...rgbCells].reverse(), 8, [0, 50]),
     tags: [
       [274, 3, [3]],
-      [extraSamples, 3, [0, 0]],
+      [extraSamplesTag, 3, [0, 0]],
     ],
   });
   expectColours(await decodeCells(rotatedTiff), rgbCells);

@@ -5,7 +5,7 @@ import { decodeCells, expectColours, rgbCells, toSamples, size } from '../suppor
 import { labToXyz, toSrgb } from '../support/write-icc.ts';
 import { writeTiff } from '../support/write-tiff.ts';
 
-const extraSamples = 338;
+const extraSamplesTag = 338;
 
 describe.each([8, 16] as const)('a TIFF with %i-bit samples', (depth) => {
   /** For each kind of L*a*b*, the photometric interpretation and the functions that encode lightness and chroma. */
@@ -36,36 +36,36 @@ describe.each([8, 16] as const)('a TIFF with %i-bit samples', (depth) => {
     [55, -60, 50],
   ];
   // The expected colours use the rounded lightness, because rounding visibly changes dark colours.
-  const steps = depth === 8 ? 2.55 : 652.8;
+  const lightnessSteps = depth === 8 ? 2.55 : 652.8;
   const expectedLab = labCells.map(([l = 0, a = 0, b = 0]) =>
-    toSrgb(labToXyz([Math.round(l * steps) / steps, a, b])),
+    toSrgb(labToXyz([Math.round(l * lightnessSteps) / lightnessSteps, a, b])),
   );
 
   test.each(['CIE', 'ICC'] as const)('decodes %s L*a*b*', async (kind) => {
     const [photometric, lightness, chroma] = labKinds[kind];
-    const limit = 2 ** depth;
-    const wrap = (value: number) => (Math.round(value) + limit) % limit;
+    const valueCount = 2 ** depth;
+    const wrap = (value: number) => (Math.round(value) + valueCount) % valueCount;
     const cells = labCells.map(([l = 0, a = 0, b = 0]) => [
       Math.round(lightness(l)),
       wrap(chroma(a)),
       wrap(chroma(b)),
     ]);
-    for (const [kinds, extra, alpha] of [
+    for (const [extraSampleKinds, extraSamples, alpha] of [
       [[], [], 255],
       [[0], [0], 255],
       [[2], [128], 128],
     ] as const) {
       const samples = toSamples(
-        cells.map((cell) => [...cell, ...extra.map((value) => value * (depth === 16 ? 257 : 1))]),
+        cells.map((cell) => [...cell, ...extraSamples.map((value) => value * (depth === 16 ? 257 : 1))]),
         8,
       );
       const file = writeTiff({
         ...size,
         depth,
         photometric,
-        channels: 3 + extra.length,
+        channels: 3 + extraSamples.length,
         samples,
-        tags: kinds.length > 0 ? [[extraSamples, 3, kinds]] : [],
+        tags: extraSampleKinds.length > 0 ? [[extraSamplesTag, 3, extraSampleKinds]] : [],
       });
       expect(await probe(file, limits)).toMatchObject({
         colorSpace: 'LAB',

@@ -6,13 +6,13 @@ import { writeGif } from '../support/write-gif.ts';
 import { writePng } from '../support/write-png.ts';
 
 test.each([8, 16] as const)('decodes a %i-bit PNG with a transparent colour', async (depth) => {
-  const key = depth === 16 ? [0xff, 0xff, 0, 0, 0, 0] : [0, 255, 0, 0, 0, 0];
+  const transparentColour = depth === 16 ? [0xff, 0xff, 0, 0, 0, 0] : [0, 255, 0, 0, 0, 0];
   const file = writePng({
     ...size,
     depth,
     colorType: 2,
     samples: toSamples(rgbCells, depth),
-    chunks: [['tRNS', Buffer.from(key)]],
+    chunks: [['tRNS', Buffer.from(transparentColour)]],
   });
   expect(await probe(file, limits)).toMatchObject({ hasAlpha: true });
   expectColours(await decodeCells(file), [[255, 255, 255], ...rgbCells.slice(1)]);
@@ -48,8 +48,8 @@ describe('a GIF whose first frame does not match its logical screen', () => {
   test.each([
     ['has a white background around the frame', [frame], [200, 30, 30]],
     ['is decoded without its second frame', [frame, fullFrame], [200, 30, 30]],
-    ['is decoded if the frame has a transparent colour', [{ ...frame, transparent: 1 }], [200, 30, 30]],
-    ['is white if the frame is fully transparent', [{ ...frame, transparent: 0 }], white],
+    ['is decoded if the frame has a transparent colour', [{ ...frame, transparentIndex: 1 }], [200, 30, 30]],
+    ['is white if the frame is fully transparent', [{ ...frame, transparentIndex: 0 }], white],
   ])('%s', async (_, frames, frameColour) => {
     const file = writeGif(size, palette, frames);
     expect(await probe(file, limits)).toMatchObject(size);

@@ -36,7 +36,7 @@ test.each([
   ['\0\0\0\x18ftypheic\0\0\0\0heicmif1', 'format_not_allowed', 'an HEIC image'],
   ['DDS |\0\0\0', 'format_not_allowed', 'a DDS texture'],
   ['\x93\x00\x17', 'not_a_picture', 'not a known kind of image'],
-])('rejects %j and names its format', async (content, code, name) => {
+])('rejects %j and includes its format in the error message', async (content, code, name) => {
   const head = Buffer.from(content, content.includes('Schüssel') ? 'utf8' : 'latin1');
   await expect(sniffFormat(head, pictureFormats)).rejects.toMatchObject({
     code,
@@ -47,7 +47,7 @@ test.each([
 test.each([
   ['CRLF to LF', '\r\n', '\n'],
   ['LF to CRLF', '\n', '\r\n'],
-])('reports a PNG converted from %s in a text-mode transfer as corrupt', async (_name, from, to) => {
+])('reports a PNG as corrupt if a text-mode transfer converted %s', async (_name, from, to) => {
   const bytes = await gradientPicture(20, 20).png().toBuffer();
   const convertedFile = Buffer.from(bytes.toString('latin1').replaceAll(from, to), 'latin1');
   await expect(sniffFormat(convertedFile, pictureFormats)).rejects.toMatchObject({

@@ -33,9 +33,9 @@ test('probes a picture from its header', async () => {
 });
 
 test("logs the image library's message, but does not include it in the error", async () => {
-  const info = vi.fn();
+  const logInfo = vi.fn();
   const ignore = () => undefined;
-  const pool = faultyPool({ logger: { debug: ignore, info, warn: ignore, error: ignore } });
+  const pool = faultyPool({ logger: { debug: ignore, info: logInfo, warn: ignore, error: ignore } });
   const folder = await pictureFolder('good.jpg');
   const completeFile = await readFile(join(folder, 'good.jpg'));
   await writeFile(join(folder, 'truncated.jpg'), completeFile.subarray(0, completeFile.length / 2));
@@ -44,7 +44,7 @@ test("logs the image library's message, but does not include it in the error", a
     message: 'The JPEG image is truncated: the file ends too early.',
   });
   const cause = 'VipsJpeg: premature end of JPEG image';
-  expect(info).toHaveBeenCalledWith({ code: 'picture_cut', cause }, 'A decoder child reported an error');
+  expect(logInfo).toHaveBeenCalledWith({ code: 'picture_cut', cause }, 'A decoder child reported an error');
 });
 
 test('rejects a missing file with storage_failed', async () => {
@@ -69,7 +69,7 @@ test.each([
   ['exit', /crashed on this image \(exit code 3\)/, { crashes: 1 }],
   ['hang', /took longer than [\d.]+ s/, { timeouts: 1 }],
   ['leak', /MB of memory; the limit is 400 MB/, { memoryKills: 1 }],
-])('confines a %s to one child and one picture', async (fault, message, counts) => {
+])('limits the effects of a %s to one child and one picture', async (fault, message, counts) => {
   const timeoutMs = fault === 'hang' ? 250 * timeScale : 60_000;
   const pool = faultyPool({ timeoutMs, memoryMb: 400 });
   const folder = await pictureFolder('good.jpg');
@@ -111,10 +111,10 @@ test('runs probes while derivations are running', async () => {
 test('runs requests by priority, and in order within each priority', async () => {
   const pool = faultyPool();
   const folder = await pictureFolder('good.jpg', 'slow-1.jpg');
-  const order: string[] = [];
+  const completionOrder: string[] = [];
   const derive = async (name: string, priority: number, label: string) => {
     await pool.derive(derivation(folder, name, { priority }));
-    order.push(label);
+    completionOrder.push(label);
   };
   await Promise.all([
     derive('slow-1.jpg', 9, 'running'),
@@ -123,7 +123,7 @@ test('runs requests by priority, and in order within each priority', async () =>
     derive('good.jpg', 1, 'second'),
   ]);
   // Nothing runs before the child is ready, so the first request is also queued.
-  expect(order).toEqual(['first', 'second', 'last', 'running']);
+  expect(completionOrder).toEqual(['first', 'second', 'last', 'running']);
 });
 
 test('replaces each child after its maximum number of tasks without losing a task', async () => {
@@ -177,13 +177,13 @@ test('rejects running and queued requests on close', async () => {
 });
 
 test('rejects requests quickly if no child can start, and does not restart children endlessly', async () => {
-  const error = vi.fn<(details: object, message: string) => void>();
+  const logError = vi.fn<(details: object, message: string) => void>();
   const ignore = () => undefined;
-  const logger = { debug: ignore, info: ignore, warn: ignore, error };
+  const logger = { debug: ignore, info: ignore, warn: ignore, error: logError };
   const pool = faultyPool({ childModule: childModule('exiting-child'), logger });
   const folder = await pictureFolder('good.jpg');
   await expect(pool.derive(derivation(folder, 'good.jpg'))).rejects.toMatchObject({ code: 'unavailable' });
   await expect(pool.derive(derivation(folder, 'good.jpg'))).rejects.toMatchObject({ code: 'unavailable' });
   await sleep(500);
-  expect(error.mock.calls.length).toBeLessThan(8);
+  expect(logError.mock.calls.length).toBeLessThan(8);
 });

@@ -9,7 +9,7 @@ const corpus = process.env['VITRINE_CORPUS'];
 if (corpus === undefined) console.log('skipped: set VITRINE_CORPUS to a folder with hostile files');
 
 test.skipIf(corpus === undefined)(
-  'derives every hostile file or rejects it with a specific error',
+  'derives renditions of every hostile file or rejects the file with a specific error',
   async () => {
     const pool = faultyPool({ size: 2 });
     const output = await pictureFolder();

@@ -45,13 +45,13 @@ function jpegs(count: number): Buffer {
 }
 
 const task: Task = { kind: 'derive', request: { path: 'a', limits, presets } };
-const readDerived =
+const readDerivedResult =
   (result: unknown, payload = jpegs(3)) =>
   () =>
     readResult(task, result, payload);
 
 test('accepts a valid response and assigns its bytes to the renditions', () => {
-  const { renditions: encoded } = readDerived(derivedResult)() as EncodedPicture;
+  const { renditions: encoded } = readDerivedResult(derivedResult)() as EncodedPicture;
   expect(encoded.map(({ preset, jpeg }) => [preset.name, jpeg.length])).toEqual(
     sizes.map(([name]) => [name, jpegBytes]),
   );
@@ -87,7 +87,7 @@ test.each<[string, unknown, Buffer?]>([
   ['null in the embedding', withVector([null, ...vector.slice(1)])],
   ['an embedding whose length is not 1', withVector(vector.map(() => 1))],
 ])('rejects a result with %s', (_, result, payload = jpegs(3)) => {
-  expect(readDerived(result, payload)).toThrow(expect.objectContaining({ name: 'InvalidResponse' }));
+  expect(readDerivedResult(result, payload)).toThrow(expect.objectContaining({ name: 'InvalidResponse' }));
 });
 
 test.each([
@@ -119,9 +119,9 @@ test.each<[string, readonly (object | string)[]]>([
 ])('kills a child that sends %s, and decodes the next picture', async (problem, messages) => {
   const pool = faultyPool({ childModule: childModule('invalid-response-child') });
   const folder = await pictureFolder('good.jpg');
-  const [invalid, good] = [join(folder, 'invalid'), join(folder, 'good.jpg')];
-  await writeFile(invalid, JSON.stringify(messages));
-  const response = pool.probe({ path: invalid, limits });
+  const [invalidPath, goodPath] = [join(folder, 'invalid'), join(folder, 'good.jpg')];
+  await writeFile(invalidPath, JSON.stringify(messages));
+  const response = pool.probe({ path: invalidPath, limits });
   if (problem === 'a second response') await response;
   else
     await expect(response).rejects.toMatchObject({
@@ -129,5 +129,5 @@ test.each<[string, readonly (object | string)[]]>([
       message: 'The decoder sent an invalid response and was stopped.',
     });
   await expect.poll(() => pool.stats().crashes).toBe(1);
-  await expect(pool.probe({ path: good, limits })).resolves.toMatchObject({ width: 300 });
+  await expect(pool.probe({ path: goodPath, limits })).resolves.toMatchObject({ width: 300 });
 });

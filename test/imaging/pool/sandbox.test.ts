@@ -44,7 +44,7 @@ async function setUpAttack(): Promise<AttackSetup> {
       secret: join(folder, 'secret.json'),
       original: join(folder, 'other-original.jpg'),
       // A package file that the child may read but not load.
-      addon: libraryFile(),
+      addon: findLibraryFile(),
     },
     folder: output,
     port: (tcp.address() as net.AddressInfo).port,
@@ -57,7 +57,7 @@ async function setUpAttack(): Promise<AttackSetup> {
 }
 
 /** Returns the path of a package's shared library. */
-function libraryFile(): string {
+function findLibraryFile(): string {
   const require = createRequire(import.meta.url);
   const folder = dirname(require.resolve('fs-native-extensions/package.json'));
   const library = readdirSync(join(folder, 'prebuilds'), { recursive: true, encoding: 'utf8' }).find(
@@ -88,7 +88,7 @@ async function attack(
   return JSON.parse(/^\{.*\}$/m.exec(output)?.[0] ?? '') as Record<string, string>;
 }
 
-test('allows a child to read only its input and code, to write no files and to start no processes', async () => {
+test('lets a child read only its input and code, and prevents it from writing files and starting processes', async () => {
   vi.stubEnv('SERVER_PASSWORD', 'do-not-read');
   onTestFinished(() => void vi.unstubAllEnvs());
   const setup = await setUpAttack();

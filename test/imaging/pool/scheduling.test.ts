@@ -40,15 +40,15 @@ test('does not let a new tenant overtake requests that have waited longer', () =
 
 test('skips a tenant that may not run, but keeps its position in the queue', () => {
   const queue = makeFairQueue<SchedulingKey>();
-  const [first, second] = [
+  const [firstItem, secondItem] = [
     { priority: 10, tenant: 1 },
     { priority: 10, tenant: 2 },
   ];
-  queue.add(first);
-  queue.add(second);
-  expect(queue.next((tenant) => tenant !== 1)).toBe(second);
+  queue.add(firstItem);
+  queue.add(secondItem);
+  expect(queue.next((tenant) => tenant !== 1)).toBe(secondItem);
   expect(queue.next((tenant) => tenant !== 1)).toBeUndefined();
-  expect(queue.next(always)).toBe(first);
+  expect(queue.next(always)).toBe(firstItem);
 });
 
 test('returns every item once, by priority, and in order within a tenant', () => {

@@ -44,7 +44,10 @@ export async function pictureFolder(...names: string[]): Promise<string> {
 
 type DeriveRequest = Parameters<DecoderPool['derive']>[0];
 
-/** Returns a request to derive the renditions of picture `name` into its own folder. See `faultyPath`. */
+/**
+ * Returns a request that derives the renditions of a picture in `folder`, and writes them to `folder`. See
+ * `faultyPath`.
+ */
 export function derivation(
   folder: string,
   name: string,

@@ -19,7 +19,7 @@ const baseRequest = (folder: string, name: string, signal?: AbortSignal) => ({
   priority: 0,
   ...(signal && { signal }),
 });
-const kinds: ReadonlyArray<readonly [string, SendRequest]> = [
+const taskKinds: ReadonlyArray<readonly [string, SendRequest]> = [
   ['describe', (pool, folder, name, signal) => pool.describe(baseRequest(folder, name, signal))],
   [
     'compare',
@@ -67,22 +67,25 @@ test('leaves no files after comparing pictures or trying presets', async () => {
   expect(await readdir(folder)).toEqual(['good.jpg']);
 });
 
-test.each(kinds)('kills only the child of a hanging task: %s', async (_, request) => {
+test.each(taskKinds)('kills only the child of a hanging task: %s', async (_, sendRequest) => {
   const pool = faultyPool({ timeoutMs: 250 * timeScale });
   const folder = await pictureFolder('good.jpg');
-  await expect(request(pool, folder, 'hang-1.jpg')).rejects.toMatchObject({
+  await expect(sendRequest(pool, folder, 'hang-1.jpg')).rejects.toMatchObject({
     code: 'decoder_crashed',
     message: expect.stringMatching(/took longer than [\d.]+ s/) as string,
   });
-  await request(pool, folder, 'good.jpg');
+  await sendRequest(pool, folder, 'good.jpg');
   expect(pool.stats()).toMatchObject({ timeouts: 1, crashes: 0 });
 });
 
-test.each(kinds)('rejects on a crash, for a missing file and on abort: %s', async (_, request) => {
-  const pool = faultyPool();
-  const folder = await pictureFolder('good.jpg');
-  await expect(request(pool, folder, 'crash-1.jpg')).rejects.toMatchObject({ code: 'decoder_crashed' });
-  await expect(request(pool, folder, 'none.jpg')).rejects.toMatchObject({ code: 'storage_failed' });
-  const abortedSignal = AbortSignal.abort(new Error('aborted'));
-  await expect(request(pool, folder, 'good.jpg', abortedSignal)).rejects.toThrow('aborted');
-});
+test.each(taskKinds)(
+  'rejects a request on a crash, for a missing file and on abort: %s',
+  async (_, sendRequest) => {
+    const pool = faultyPool();
+    const folder = await pictureFolder('good.jpg');
+    await expect(sendRequest(pool, folder, 'crash-1.jpg')).rejects.toMatchObject({ code: 'decoder_crashed' });
+    await expect(sendRequest(pool, folder, 'none.jpg')).rejects.toMatchObject({ code: 'storage_failed' });
+    const abortedSignal = AbortSignal.abort(new Error('aborted'));
+    await expect(sendRequest(pool, folder, 'good.jpg', abortedSignal)).rejects.toThrow('aborted');
+  },
+);

@@ -8,16 +8,16 @@ import { timeScale } from '../../support/time-scale.ts';
 test("does not delay a tenant's picture behind another tenant's queue", async () => {
   const pool = faultyPool();
   const folder = await pictureFolder('good.jpg');
-  const order: string[] = [];
+  const completionOrder: string[] = [];
   const derive = async (tenant: number, label: string) => {
     await pool.derive(derivation(folder, 'good.jpg', { tenant }));
-    order.push(label);
+    completionOrder.push(label);
   };
   await Promise.all([...['a1', 'a2', 'a3', 'a4'].map((label) => derive(1, label)), derive(2, 'b1')]);
-  expect(order).toEqual(['a1', 'b1', 'a2', 'a3', 'a4']);
+  expect(completionOrder).toEqual(['a1', 'b1', 'a2', 'a3', 'a4']);
 });
 
-test('limits a tenant whose file has killed a child to one worker', async () => {
+test("limits a tenant to one worker after one of the tenant's files has killed a child", async () => {
   const pool = faultyPool({ size: 2, timeoutMs: 60_000 });
   const folder = await pictureFolder('good.jpg');
   await expect(pool.derive(derivation(folder, 'crash-1.jpg', { tenant: 1 }))).rejects.toThrow('crashed');
@@ -26,7 +26,7 @@ test('limits a tenant whose file has killed a child to one worker', async () => 
     pool.derive(derivation(folder, name, { tenant: 1, signal })),
   );
   const outcomes = Promise.allSettled(hangingRequests);
-  // These would wait forever if the hanging files occupied both workers.
+  // These requests would wait forever if the hanging files occupied both workers.
   for (let count = 0; count < 3; count++) await pool.derive(derivation(folder, 'good.jpg', { tenant: 2 }));
   expect(pool.stats()).toMatchObject({ busy: 1, waiting: 2 });
   abort();

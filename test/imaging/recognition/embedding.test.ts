@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { describePicture } from '../../../src/imaging/recognition/describe-picture.ts';
 import { computeEmbedding } from '../../../src/imaging/recognition/embedding/embedding.ts';
 import { gradientPicture, limits } from '../fixtures/pictures.ts';
-import { describedPixels, productPicture } from '../fixtures/products.ts';
+import { decodePixels, productPicture } from '../fixtures/products.ts';
 
 async function computeVector(bytes: Uint8Array): Promise<readonly number[]> {
   return (await describePicture(bytes, limits)).embedding.vector;
@@ -17,14 +17,16 @@ const shirt = await productPicture();
 const shirtVector = await computeVector(shirt);
 
 test('computes a deterministic vector of 512 numbers with length 1', async () => {
-  const { space, vector } = computeEmbedding(await describedPixels(shirt));
+  const { space, vector } = computeEmbedding(await decodePixels(shirt));
   expect(space).toBe('classic-2');
   expect(vector).toHaveLength(512);
   expect(score(vector, vector)).toBeCloseTo(1, 4);
   expect(vector).toEqual(shirtVector);
 });
 
-/** Expected values in each block of a gradient's vector. If they change, the embedding space needs a new name. */
+/**
+ * Some expected values from each block of a gradient's vector. If they change, the embedding space needs a new name.
+ */
 const goldenValues: Readonly<Record<number, number>> = {
   73: 0.1315,
   88: 0.1089,
@@ -87,7 +89,7 @@ describe('plain pictures', () => {
     computeVector(await picture.jpeg({ quality }).toBuffer());
 
   test('score high for the same colour and low for different colours, regardless of size and compression', async () => {
-    const red = await computeJpegVector(swatch(190, 30, 45));
+    const redVector = await computeJpegVector(swatch(190, 30, 45));
     const otherColours: readonly (readonly [number, number, number])[] = [
       [30, 60, 170],
       [255, 255, 255],
@@ -95,18 +97,18 @@ describe('plain pictures', () => {
       [190, 60, 30],
     ];
     for (const colour of otherColours)
-      expect(score(await computeJpegVector(swatch(...colour)), red), String(colour)).toBeLessThan(0.75);
-    expect(score(await computeJpegVector(swatch(190, 30, 45, 600), 50), red)).toBeGreaterThan(0.95);
-    expect(score(await computeJpegVector(swatch(189, 33, 47)), red)).toBeGreaterThan(0.95);
+      expect(score(await computeJpegVector(swatch(...colour)), redVector), String(colour)).toBeLessThan(0.75);
+    expect(score(await computeJpegVector(swatch(190, 30, 45, 600), 50), redVector)).toBeGreaterThan(0.95);
+    expect(score(await computeJpegVector(swatch(189, 33, 47)), redVector)).toBeGreaterThan(0.95);
   });
 
   test('score low for a different shade of beige', async () => {
-    const beige = await computeJpegVector(swatch(225, 205, 175));
-    expect(score(await computeJpegVector(swatch(240, 228, 205)), beige)).toBeLessThan(0.9);
+    const beigeVector = await computeJpegVector(swatch(225, 205, 175));
+    expect(score(await computeJpegVector(swatch(240, 228, 205)), beigeVector)).toBeLessThan(0.9);
   });
 
   test('score low against textures and products of the same colour', async () => {
-    const green = await computeJpegVector(swatch(70, 160, 120));
+    const greenVector = await computeJpegVector(swatch(70, 160, 120));
     const stripes = Buffer.from(
       Array.from({ length: 300 * 300 * 3 }, (_, i) => {
         const wave = 1 + 0.4 * Math.sin((Math.floor(i / 3) % 300) / 6);
@@ -114,8 +116,8 @@ describe('plain pictures', () => {
       }),
     );
     const stripedPicture = sharp(stripes, { raw: { width: 300, height: 300, channels: 3 } });
-    expect(score(await computeJpegVector(stripedPicture), green)).toBeLessThan(0.75);
-    expect(score(shirtVector, green)).toBeLessThan(0.75);
+    expect(score(await computeJpegVector(stripedPicture), greenVector)).toBeLessThan(0.75);
+    expect(score(shirtVector, greenVector)).toBeLessThan(0.75);
   });
 });
 

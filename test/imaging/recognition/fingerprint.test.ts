@@ -5,14 +5,14 @@ import { describePicture } from '../../../src/imaging/recognition/describe-pictu
 import { compareThumbnails } from '../../../src/imaging/recognition/compare-thumbnails.ts';
 import { type Fingerprint, hashBands, hashDistance } from '../../../src/model/fingerprint.ts';
 import { gradientPicture, limits } from '../fixtures/pictures.ts';
-import { type Look, productPicture } from '../fixtures/products.ts';
+import { type ProductLook, productPicture } from '../fixtures/products.ts';
 
-async function fingerprint(bytes: Uint8Array): Promise<Fingerprint> {
+async function computeFingerprint(bytes: Uint8Array): Promise<Fingerprint> {
   return (await describePicture(bytes, limits)).fingerprint;
 }
 
 const shirt = await productPicture();
-const shirtFingerprint = await fingerprint(shirt);
+const shirtFingerprint = await computeFingerprint(shirt);
 
 const hashes = array(integer({ min: 0, max: 15 }), { minLength: 64, maxLength: 64 });
 const hex = (digits: readonly number[]) => digits.map((digit) => digit.toString(16)).join('');
@@ -51,8 +51,8 @@ describe('hashes', () => {
       property(hashes, flips, (digits, bits) => {
         const changedDigits = digits.slice();
         for (const bit of bits) changedDigits[bit >> 2] = changedDigits[bit >> 2]! ^ (8 >> (bit & 3));
-        const keys = new Set(hashBands(hex(digits)));
-        expect(hashBands(hex(changedDigits)).some((key) => keys.has(key))).toBe(true);
+        const bandKeys = new Set(hashBands(hex(digits)));
+        expect(hashBands(hex(changedDigits)).some((key) => bandKeys.has(key))).toBe(true);
       }),
     );
   });
@@ -68,14 +68,16 @@ describe('a copy', () => {
     ['twice the size', () => sharp(shirt).resize(1200).jpeg({ quality: 85 })],
     ['darker', () => sharp(shirt).linear(0.9, 0).png()],
   ])('matches the original: %s', async (_, createCopy) => {
-    const copy = await fingerprint(await createCopy().toBuffer());
-    expect(hashDistance(copy.hash, shirtFingerprint.hash)).toBeLessThanOrEqual(5);
-    expect(compareThumbnails(copy, shirtFingerprint)).toMatchObject({ isSamePicture: true });
-    expect(compareThumbnails(shirtFingerprint, copy)).toEqual(compareThumbnails(copy, shirtFingerprint));
+    const copyFingerprint = await computeFingerprint(await createCopy().toBuffer());
+    expect(hashDistance(copyFingerprint.hash, shirtFingerprint.hash)).toBeLessThanOrEqual(5);
+    expect(compareThumbnails(copyFingerprint, shirtFingerprint)).toMatchObject({ isSamePicture: true });
+    expect(compareThumbnails(shirtFingerprint, copyFingerprint)).toEqual(
+      compareThumbnails(copyFingerprint, shirtFingerprint),
+    );
   });
 
   test('has the same fingerprint if it is identical', async () => {
-    expect(await fingerprint(shirt)).toEqual(shirtFingerprint);
+    expect(await computeFingerprint(shirt)).toEqual(shirtFingerprint);
     expect(shirtFingerprint).toMatchObject({ version: 1, aspect: 0.8 });
     expect(Buffer.from(shirtFingerprint.thumbnail, 'base64')).toHaveLength(32 * 32 * 3);
     expect(compareThumbnails(shirtFingerprint, shirtFingerprint)).toMatchObject({
@@ -91,10 +93,10 @@ describe('a different picture', () => {
     ['black', { body: [30, 30, 32] }],
     ['white', { body: [225, 225, 222] }],
     ['a thin stripe in a different colour', { stripe: [190, 40, 40] }],
-  ] as ReadonlyArray<readonly [string, Partial<Look>]>)(
+  ] as ReadonlyArray<readonly [string, Partial<ProductLook>]>)(
     'is distinguished by its colours: %s',
     async (_, look) => {
-      const recolouredFingerprint = await fingerprint(await productPicture(look));
+      const recolouredFingerprint = await computeFingerprint(await productPicture(look));
       expect(compareThumbnails(recolouredFingerprint, shirtFingerprint)).toMatchObject({
         isSamePicture: false,
       });
@@ -102,13 +104,13 @@ describe('a different picture', () => {
   );
 
   test('has a different hash if it shows a different product', async () => {
-    const vase = await fingerprint(await productPicture({ shape: 'vase' }));
-    expect(hashDistance(vase.hash, shirtFingerprint.hash)).toBeGreaterThan(10);
-    expect(compareThumbnails(vase, shirtFingerprint).isSamePicture).toBe(false);
+    const vaseFingerprint = await computeFingerprint(await productPicture({ shape: 'vase' }));
+    expect(hashDistance(vaseFingerprint.hash, shirtFingerprint.hash)).toBeGreaterThan(10);
+    expect(compareThumbnails(vaseFingerprint, shirtFingerprint).isSamePicture).toBe(false);
   });
 
   test('differs in its proportions if it is stretched', async () => {
-    const wideFingerprint = await fingerprint(
+    const wideFingerprint = await computeFingerprint(
       await sharp(shirt).resize(700, 750, { fit: 'fill' }).png().toBuffer(),
     );
     expect(compareThumbnails(wideFingerprint, shirtFingerprint)).toMatchObject({
@@ -123,7 +125,7 @@ test.each([
   [1, 5000],
   [3, 2],
 ])('fingerprints a picture of %i × %i pixels', async (width, height) => {
-  const result = await fingerprint(await gradientPicture(width, height).png().toBuffer());
+  const result = await computeFingerprint(await gradientPicture(width, height).png().toBuffer());
   expect(result.hash).toMatch(/^[0-9a-f]{64}$/);
   expect(result).toMatchObject({ quality: 0, aspect: width / height });
   expect(compareThumbnails(result, result)).toMatchObject({ isSamePicture: true, difference: 0 });
@@ -131,7 +133,7 @@ test.each([
 
 test('computes an empty hash with quality 0 for a plain picture', async () => {
   const plainPicture = sharp({ create: { width: 600, height: 400, channels: 3, background: '#c8a' } });
-  expect(await fingerprint(await plainPicture.png().toBuffer())).toMatchObject({
+  expect(await computeFingerprint(await plainPicture.png().toBuffer())).toMatchObject({
     hash: '0'.repeat(64),
     quality: 0,
   });
@@ -139,9 +141,9 @@ test('computes an empty hash with quality 0 for a plain picture', async () => {
 
 test('treats transparency as white', async () => {
   const transparentPicture = await sharp(shirt).unflatten().png().toBuffer();
-  const copy = await fingerprint(transparentPicture);
-  expect(hashDistance(copy.hash, shirtFingerprint.hash)).toBeLessThanOrEqual(1);
-  expect(compareThumbnails(copy, shirtFingerprint).isSamePicture).toBe(true);
+  const copyFingerprint = await computeFingerprint(transparentPicture);
+  expect(hashDistance(copyFingerprint.hash, shirtFingerprint.hash)).toBeLessThanOrEqual(1);
+  expect(compareThumbnails(copyFingerprint, shirtFingerprint).isSamePicture).toBe(true);
 });
 
 function countOnes(digit: number): number {

@@ -17,7 +17,7 @@ const height = 200;
 const uprightPixels = gradient(width, height);
 
 /** Returns the pixels of the `zoom` rendition, which has the size of the source in these tests. */
-async function zoomPixels(bytes: Uint8Array): Promise<Buffer> {
+async function decodeZoomRendition(bytes: Uint8Array): Promise<Buffer> {
   const { renditions } = await deriveRenditions(bytes, limits, presets);
   return decodeRgb(renditions.find((rendition) => rendition.preset.name === 'zoom')!.jpeg);
 }
@@ -39,7 +39,7 @@ function storedPosition(orientation: number, x: number, y: number): readonly [nu
 }
 
 /** Returns a JPEG of the upright picture, stored with this orientation flag. */
-async function orientedJpeg(orientation: number): Promise<Buffer> {
+async function encodeOrientedJpeg(orientation: number): Promise<Buffer> {
   const swapsSides = orientation >= 5;
   const size = swapsSides ? { width: height, height: width } : { width, height };
   const storedPixels = Buffer.alloc(uprightPixels.length);
@@ -61,9 +61,9 @@ async function orientedJpeg(orientation: number): Promise<Buffer> {
 }
 
 test.each([1, 2, 3, 4, 5, 6, 7, 8])('turns a picture with orientation %i upright', async (orientation) => {
-  const bytes = await orientedJpeg(orientation);
+  const bytes = await encodeOrientedJpeg(orientation);
   expect(await probe(bytes, limits)).toMatchObject({ width, height });
-  expect(meanDifference(await zoomPixels(bytes), uprightPixels)).toBeLessThan(2);
+  expect(meanDifference(await decodeZoomRendition(bytes), uprightPixels)).toBeLessThan(2);
 });
 
 describe('conversion to 8-bit sRGB', () => {
@@ -73,19 +73,19 @@ describe('conversion to 8-bit sRGB', () => {
     const colours = await decodeRgb(bytes);
     // Ignoring the profile would give visibly different colours.
     expect(meanDifference(unconvertedPixels, colours)).toBeGreaterThan(3);
-    expect(meanDifference(await zoomPixels(bytes), colours)).toBeLessThan(2);
+    expect(meanDifference(await decodeZoomRendition(bytes), colours)).toBeLessThan(2);
   });
 
   test('converts CMYK', async () => {
     const bytes = await gradientPicture(width, height).toColourspace('cmyk').jpeg({ quality: 95 }).toBuffer();
     expect(await probe(bytes, limits)).toMatchObject({ colorSpace: 'CMYK', hasAlpha: false });
-    expect(meanDifference(await zoomPixels(bytes), await decodeRgb(bytes))).toBeLessThan(2);
+    expect(meanDifference(await decodeZoomRendition(bytes), await decodeRgb(bytes))).toBeLessThan(2);
   });
 
   test('converts 16-bit colour', async () => {
     const bytes = await gradientPicture(width, height).toColourspace('rgb16').png().toBuffer();
     expect(await probe(bytes, limits)).toMatchObject({ colorSpace: 'RGB', bitDepth: 16 });
-    expect(meanDifference(await zoomPixels(bytes), uprightPixels)).toBeLessThan(2);
+    expect(meanDifference(await decodeZoomRendition(bytes), uprightPixels)).toBeLessThan(2);
   });
 
   test('converts 8-bit and 16-bit grey', async () => {
@@ -93,16 +93,16 @@ describe('conversion to 8-bit sRGB', () => {
     const bytes = await grey.clone().toColourspace('b-w').jpeg({ quality: 95 }).toBuffer();
     expect(await probe(bytes, limits)).toMatchObject({ colorSpace: 'L', bitDepth: 8 });
     const reference = await decodeRgb(bytes);
-    expect(meanDifference(await zoomPixels(bytes), reference)).toBeLessThan(2);
+    expect(meanDifference(await decodeZoomRendition(bytes), reference)).toBeLessThan(2);
     const deepGrey = await grey.clone().toColourspace('grey16').png().toBuffer();
     expect(await probe(deepGrey, limits)).toMatchObject({ colorSpace: 'I;16', bitDepth: 16 });
-    expect(meanDifference(await zoomPixels(deepGrey), reference)).toBeLessThan(2);
+    expect(meanDifference(await decodeZoomRendition(deepGrey), reference)).toBeLessThan(2);
   });
 
   test('converts a palette', async () => {
     const bytes = await gradientPicture(width, height).png({ palette: true }).toBuffer();
     expect(await probe(bytes, limits)).toMatchObject({ colorSpace: 'P' });
-    expect(meanDifference(await zoomPixels(bytes), await decodeRgb(bytes))).toBeLessThan(8);
+    expect(meanDifference(await decodeZoomRendition(bytes), await decodeRgb(bytes))).toBeLessThan(8);
   });
 
   test('places transparent pictures on white', async () => {
@@ -111,7 +111,7 @@ describe('conversion to 8-bit sRGB', () => {
       .png()
       .toBuffer();
     expect(await probe(bytes, limits)).toMatchObject({ colorSpace: 'RGBA', hasAlpha: true });
-    const [red, green, blue] = await zoomPixels(bytes);
+    const [red, green, blue] = await decodeZoomRendition(bytes);
     expect(red).toBeGreaterThan(250);
     expect(Math.abs(green! - 127)).toBeLessThan(5);
     expect(Math.abs(blue! - 127)).toBeLessThan(5);
@@ -122,7 +122,7 @@ describe('conversion to 8-bit sRGB', () => {
       .toFormat(format, format === 'png' ? {} : { quality: 95 })
       .toBuffer();
     expect(await probe(bytes, limits)).toMatchObject({ format, width, height, colorSpace: 'RGB' });
-    expect(meanDifference(await zoomPixels(bytes), uprightPixels)).toBeLessThan(3);
+    expect(meanDifference(await decodeZoomRendition(bytes), uprightPixels)).toBeLessThan(3);
   });
 
   test('converts BMP', async () => {
@@ -137,7 +137,7 @@ describe('conversion to 8-bit sRGB', () => {
       .toBuffer();
     const bytes = bmpFile({ width, height, bits: 24, pixels });
     expect(await probe(bytes, limits)).toMatchObject({ format: 'bmp', width, height, colorSpace: 'RGB' });
-    expect(meanDifference(await zoomPixels(bytes), uprightPixels)).toBeLessThan(2);
+    expect(meanDifference(await decodeZoomRendition(bytes), uprightPixels)).toBeLessThan(2);
   });
 });
 
@@ -146,7 +146,7 @@ test.each(['gif', 'webp'] as const)('uses the first frame of an animated %s', as
   const raw = { width: 64, height: 128, channels: 3, pageHeight: 64 } as const;
   const bytes = await sharp(frames, { raw }).toFormat(format).toBuffer();
   expect(await probe(bytes, limits)).toMatchObject({ format, width: 64, height: 64, frames: 2 });
-  expect(meanDifference(await zoomPixels(bytes), Buffer.alloc(64 * 64 * 3, 0))).toBeLessThan(3);
+  expect(meanDifference(await decodeZoomRendition(bytes), Buffer.alloc(64 * 64 * 3, 0))).toBeLessThan(3);
   await expect(probe(bytes, { ...limits, maxFrames: 1 })).rejects.toMatchObject({
     code: 'picture_too_large',
     message: 'The image has 2 frames; the limit is 1.',

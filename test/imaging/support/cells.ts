@@ -31,28 +31,30 @@ export const rgbCells: readonly (readonly number[])[] = [
 /** The encoded grey values of the cells, from 0 to 255. */
 export const greyCells = [255, 0, 128, 200, 60, 40, 90, 12, 20, 240, 30, 170].map((value) => [value]);
 
-/** Returns the samples of the whole picture, pixel by pixel. */
+/** Returns the samples of the whole picture, pixel by pixel. Each pixel ends with `extraSamples`. */
 export function toSamples(
   cells: readonly (readonly number[])[],
   depth: number,
-  extra: readonly number[] = [],
+  extraSamples: readonly number[] = [],
 ): number[] {
   const unit = depth === 16 ? 257 : 1;
   return Array.from({ length: size.width * size.height }, (_, n) => {
     const x = Math.floor((n % size.width) / cellSide);
     const y = Math.floor(n / size.width / cellSide);
-    return [...(cells[y * columns + x] ?? []), ...extra].map((value) => value * unit);
+    return [...(cells[y * columns + x] ?? []), ...extraSamples].map((value) => value * unit);
   }).flat();
 }
 
-/** Returns the decoded colour in the middle of each cell. If `half` is set, the picture is decoded at half its size. */
-export async function decodeCells(bytes: Uint8Array, half = false): Promise<number[][]> {
+/**
+ * Returns the decoded colour in the middle of each cell. If `isHalfSize` is set, decodes the picture at half its size.
+ */
+export async function decodeCells(bytes: Uint8Array, isHalfSize = false): Promise<number[][]> {
   const facts = await probe(bytes, limits);
-  const scale = half ? 2 : 1;
+  const scale = isHalfSize ? 2 : 1;
   const decodedSize = { width: size.width / scale, height: size.height / scale };
   const { data, width } = await decodePicture(bytes, facts, decodedSize);
   return rgbCells.map((_, n) => {
-    const offset = middlePixel(n, scale, width) * 3;
+    const offset = findMiddlePixel(n, scale, width) * 3;
     return [...data.subarray(offset, offset + 3)];
   });
 }
@@ -86,7 +88,7 @@ export function toSrgbCells(
 }
 
 /** Returns the index of the pixel in the middle of a cell. */
-export function middlePixel(n: number, scale = 1, width: number = size.width): number {
+export function findMiddlePixel(n: number, scale = 1, width: number = size.width): number {
   const x = ((n % columns) * cellSide + cellSide / 2) / scale;
   const y = (Math.floor(n / columns) * cellSide + cellSide / 2) / scale;
   return y * width + x;
@@ -96,7 +98,7 @@ export function middlePixel(n: number, scale = 1, width: number = size.width): n
 export async function encodedCells(bytes: Uint8Array): Promise<number[][]> {
   const { data, info } = await sharp(bytes, { ignoreIcc: true }).raw().toBuffer({ resolveWithObject: true });
   return rgbCells.map((_, n) => {
-    const offset = middlePixel(n) * info.channels;
+    const offset = findMiddlePixel(n) * info.channels;
     return [...data.subarray(offset, offset + 3)];
   });
 }

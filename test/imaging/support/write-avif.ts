@@ -19,14 +19,14 @@ export interface AvifInput {
 export async function writeAvif(input: AvifInput): Promise<Buffer> {
   const { width, height, rgb, alpha, nclx = [1, 13, 0], profile, bitdepth = 8 } = input;
   const options = { lossless: true, chromaSubsampling: '4:4:4', effort: 0, bitdepth } as const;
-  const colour = codedItem(
+  const colourItem = readCodedItem(
     await sharp(rgb, { raw: { width, height, channels: 3 } })
       .avif(options)
       .toBuffer(),
   );
-  const mask =
+  const alphaItem =
     alpha &&
-    codedItem(
+    readCodedItem(
       await sharp(alpha, { raw: { width, height, channels: 1 } })
         .toColourspace('b-w')
         .avif(options)
@@ -34,21 +34,21 @@ export async function writeAvif(input: AvifInput): Promise<Buffer> {
     );
   const properties = [
     box('ispe', uint32(0, width, height)),
-    colour.configuration,
+    colourItem.configuration,
     box('colr', Buffer.from('nclx'), Buffer.of(...nclx.flatMap((code) => [0, code]), 0x80)),
     ...(profile ? [box('colr', Buffer.from('prof'), profile)] : []),
   ];
   const alphaIndex = properties.length + 1;
-  if (mask)
+  if (alphaItem)
     properties.push(
-      mask.configuration,
+      alphaItem.configuration,
       box('auxC', uint32(0), Buffer.from('urn:mpeg:mpegB:cicp:systems:auxiliary:alpha\0')),
     );
   const associations = [
     [1, ...properties.slice(0, alphaIndex - 1).map((_, n) => n + 1)],
-    ...(mask ? [[2, 1, alphaIndex, alphaIndex + 1]] : []),
+    ...(alphaItem ? [[2, 1, alphaIndex, alphaIndex + 1]] : []),
   ];
-  const items = [colour, ...(mask ? [mask] : [])];
+  const items = [colourItem, ...(alphaItem ? [alphaItem] : [])];
   const meta = (dataOffset: number) =>
     box(
       'meta',
@@ -62,7 +62,7 @@ export async function writeAvif(input: AvifInput): Promise<Buffer> {
         ...items.map(({ data }, n) =>
           Buffer.concat([
             Buffer.of(0, n + 1, 0, 0, 0, 1),
-            uint32(dataOffset + (n === 0 ? 0 : colour.data.length), data.length),
+            uint32(dataOffset + (n === 0 ? 0 : colourItem.data.length), data.length),
           ]),
         ),
       ),
@@ -74,7 +74,7 @@ export async function writeAvif(input: AvifInput): Promise<Buffer> {
           box('infe', uint32(0x02000000), Buffer.of(0, n + 1, 0, 0), Buffer.from('av01\0')),
         ),
       ),
-      ...(mask
+      ...(alphaItem
         ? [
             box(
               'iref',
@@ -90,7 +90,9 @@ export async function writeAvif(input: AvifInput): Promise<Buffer> {
         box(
           'ipma',
           uint32(0, associations.length),
-          ...associations.map(([id = 0, ...places]) => Buffer.of(0, id, places.length, ...places)),
+          ...associations.map(([id = 0, ...propertyIndices]) =>
+            Buffer.of(0, id, propertyIndices.length, ...propertyIndices),
+          ),
         ),
       ),
     );
@@ -100,7 +102,7 @@ export async function writeAvif(input: AvifInput): Promise<Buffer> {
 }
 
 /** Returns the configuration box and the data of the primary item that the library encoded. */
-function codedItem(avif: Buffer): { configuration: Buffer; data: Buffer } {
+function readCodedItem(avif: Buffer): { configuration: Buffer; data: Buffer } {
   const file = readIsobmff(avif);
   const configuration = file?.items
     .get(file.primaryItemId ?? 0)

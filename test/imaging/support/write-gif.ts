@@ -5,7 +5,7 @@ export interface GifFrameInput {
   readonly width: number;
   readonly height: number;
   readonly indices: readonly number[];
-  readonly transparent?: number;
+  readonly transparentIndex?: number;
 }
 
 /** Writes an uncompressed GIF with 8-bit codes. The code table is cleared before it grows. */
@@ -26,7 +26,7 @@ export function writeGif(
   ]);
 }
 
-function writeFrame({ left, top, width, height, indices, transparent }: GifFrameInput): Buffer {
+function writeFrame({ left, top, width, height, indices, transparentIndex }: GifFrameInput): Buffer {
   const codes: number[] = [];
   for (const [n, index] of indices.entries()) {
     if (n % 100 === 0) codes.push(128);
@@ -38,9 +38,9 @@ function writeFrame({ left, top, width, height, indices, transparent }: GifFrame
     const block = Buffer.from(codes.slice(start, start + 255));
     blocks.push(Buffer.of(block.length), block);
   }
-  const isTransparent = transparent !== undefined;
+  const isTransparent = transparentIndex !== undefined;
   return Buffer.concat([
-    Buffer.of(0x21, 0xf9, 4, isTransparent ? 1 : 0, 0, 0, transparent ?? 0, 0),
+    Buffer.of(0x21, 0xf9, 4, isTransparent ? 1 : 0, 0, 0, transparentIndex ?? 0, 0),
     Buffer.of(0x2c),
     uint16(left, top, width, height),
     Buffer.of(0, 7),

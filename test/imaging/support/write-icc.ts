@@ -2,7 +2,7 @@
 export interface ColourSpace {
   readonly name: string;
   readonly profile: Buffer;
-  /** Converts encoded channels, from 0 to 1, to XYZ under D50. */
+  /** Converts encoded channels (0 to 1) to XYZ under D50. */
   readonly toXyz: (channels: readonly number[]) => readonly number[];
 }
 
@@ -71,12 +71,12 @@ export function greySpace(name: string, curve: (value: number) => number): Colou
 }
 
 /**
- * Returns a space with a lookup table (`mft2`) of two points per channel. `corner` returns the L*a*b* of each corner of
- * the cube. Colours between the corners depend on the interpolation, except black, grey and white.
+ * Returns a space with a lookup table (`mft2`) of two points per channel. `cornerLab` returns the L*a*b* of each corner
+ * of the cube. All other colours, except grey, depend on the interpolation.
  */
 export function tableSpace(
   space: 'RGB ' | 'CMYK',
-  corner: (channels: readonly number[]) => readonly number[],
+  cornerLab: (channels: readonly number[]) => readonly number[],
 ): ColourSpace {
   const inputs = space === 'RGB ' ? 3 : 4;
   const head = Buffer.alloc(52);
@@ -85,18 +85,25 @@ export function tableSpace(
   for (const offset of [12, 28, 44]) head.writeInt32BE(65_536, offset);
   head.writeUInt16BE(2, 48);
   head.writeUInt16BE(2, 50);
-  const linear = uint16(0, 65_535);
+  const identityCurve = uint16(0, 65_535);
   const corners = Array.from({ length: 2 ** inputs }, (_, n) => {
-    const [l = 0, a = 0, b = 0] = corner(
+    const [l = 0, a = 0, b = 0] = cornerLab(
       Array.from({ length: inputs }, (_channel, k) => (n >> (inputs - 1 - k)) & 1),
     );
     return uint16(Math.round(l * 652.8), Math.round((a + 128) * 256), Math.round((b + 128) * 256));
   });
-  const table = [head, ...Array.from({ length: inputs }, () => linear), ...corners, linear, linear, linear];
+  const table = [
+    head,
+    ...Array.from({ length: inputs }, () => identityCurve),
+    ...corners,
+    identityCurve,
+    identityCurve,
+    identityCurve,
+  ];
   return {
     name: `${space.trim()} table`,
     profile: writeProfile(space, 'Lab ', [['A2B0', Buffer.concat(table)]]),
-    toXyz: (channels) => labToXyz(corner(channels)),
+    toXyz: (channels) => labToXyz(cornerLab(channels)),
   };
 }
 

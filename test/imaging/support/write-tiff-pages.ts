@@ -18,13 +18,13 @@ export function writeTiffPages(pages: readonly TiffPageInput[]): Buffer {
     length += bytes.length;
     return offset;
   };
-  const directory = (page: TiffPageInput, next: number): number => {
+  const writeDirectory = (page: TiffPageInput, next: number): number => {
     const { width, height, colour, tags = {}, subPages = [] } = page;
     const pixels = Buffer.alloc(width * height * 3, Buffer.from(colour));
     const entries: Record<number, number | string | number[]> = {
       256: width,
       257: height,
-      258: append(shorts(8, 8, 8)),
+      258: append(encodeShorts(8, 8, 8)),
       259: 1,
       262: 2,
       273: append(pixels),
@@ -33,35 +33,41 @@ export function writeTiffPages(pages: readonly TiffPageInput[]): Buffer {
       279: pixels.length,
       ...tags,
     };
-    if (subPages.length > 0) entries[330] = subPages.map((subPage) => directory(subPage, 0));
-    const rows = Object.entries(entries).map(([tag, value]) => entry(Number(tag), value, append));
-    return append(Buffer.concat([shorts(rows.length), ...rows, longs(next)]));
+    if (subPages.length > 0) entries[330] = subPages.map((subPage) => writeDirectory(subPage, 0));
+    const encodedEntries = Object.entries(entries).map(([tag, value]) =>
+      encodeEntry(Number(tag), value, append),
+    );
+    return append(Buffer.concat([encodeShorts(encodedEntries.length), ...encodedEntries, encodeLongs(next)]));
   };
-  const first = pages.reduceRight((next, page) => directory(page, next), 0);
-  return Buffer.concat([Buffer.from('II*\0', 'latin1'), longs(first), ...parts]);
+  const firstOffset = pages.reduceRight((next, page) => writeDirectory(page, next), 0);
+  return Buffer.concat([Buffer.from('II*\0', 'latin1'), encodeLongs(firstOffset), ...parts]);
 }
 
-function entry(tag: number, value: number | string | number[], append: (bytes: Buffer) => number): Buffer {
+function encodeEntry(
+  tag: number,
+  value: number | string | number[],
+  append: (bytes: Buffer) => number,
+): Buffer {
   if (typeof value === 'string') {
     const text = Buffer.from(`${value}\0\0\0\0`, 'latin1');
-    return Buffer.concat([shorts(tag, 2), longs(text.length, append(text))]);
+    return Buffer.concat([encodeShorts(tag, 2), encodeLongs(text.length, append(text))]);
   }
   const isBits = tag === 258;
-  if (isBits) return Buffer.concat([shorts(tag, 3), longs(3, Number(value))]);
+  if (isBits) return Buffer.concat([encodeShorts(tag, 3), encodeLongs(3, Number(value))]);
   const values = [value].flat();
   return Buffer.concat([
-    shorts(tag, 4),
-    longs(values.length, values.length === 1 ? (values[0] ?? 0) : append(longs(...values))),
+    encodeShorts(tag, 4),
+    encodeLongs(values.length, values.length === 1 ? (values[0] ?? 0) : append(encodeLongs(...values))),
   ]);
 }
 
-function shorts(...values: readonly number[]): Buffer {
+function encodeShorts(...values: readonly number[]): Buffer {
   const bytes = Buffer.alloc(values.length * 2);
   values.forEach((value, n) => bytes.writeUInt16LE(value, n * 2));
   return bytes;
 }
 
-function longs(...values: readonly number[]): Buffer {
+function encodeLongs(...values: readonly number[]): Buffer {
   const bytes = Buffer.alloc(values.length * 4);
   values.forEach((value, n) => bytes.writeUInt32LE(value, n * 4));
   return bytes;

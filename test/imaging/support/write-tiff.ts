@@ -29,8 +29,8 @@ const bytesPerType = { 1: 1, 2: 1, 3: 2, 4: 4, 7: 1, 13: 4, 16: 8 } as const;
 export function writeTiff(input: TiffInput): Buffer {
   const { width, height, depth, channels, photometric, order = 'little', isBig = false } = input;
   const strips = input.strip === undefined ? makeStrips(input, order) : [Buffer.from(input.strip)];
-  const head = isBig ? 16 : 8;
-  let position = head;
+  const headerBytes = isBig ? 16 : 8;
+  let position = headerBytes;
   const offsets = strips.map((strip) => {
     const offset = position;
     position += strip.length + (strip.length & 1);
@@ -58,8 +58,13 @@ export function writeTiff(input: TiffInput): Buffer {
   return Buffer.concat([
     Buffer.from(order === 'little' ? 'II' : 'MM'),
     ...(isBig
-      ? [number(43, 2, order), number(8, 2, order), number(0, 2, order), number(position, 8, order)]
-      : [number(42, 2, order), number(position, 4, order)]),
+      ? [
+          encodeNumber(43, 2, order),
+          encodeNumber(8, 2, order),
+          encodeNumber(0, 2, order),
+          encodeNumber(position, 8, order),
+        ]
+      : [encodeNumber(42, 2, order), encodeNumber(position, 4, order)]),
     ...strips.map((strip) => Buffer.concat([strip, Buffer.alloc(strip.length & 1)])),
     directory,
   ]);
@@ -86,32 +91,37 @@ function writeDirectory(
   order: 'big' | 'little',
   isBig: boolean,
 ): Buffer {
-  const word = isBig ? 8 : 4;
-  const end = offset + (isBig ? 8 : 2) + tags.length * (isBig ? 20 : 12) + word;
+  const wordBytes = isBig ? 8 : 4;
+  const end = offset + (isBig ? 8 : 2) + tags.length * (isBig ? 20 : 12) + wordBytes;
   const entries: Buffer[] = [];
   const overflow: Buffer[] = [];
   let overflowOffset = end;
   for (const [tag, type, values] of tags) {
-    const bytes = Buffer.concat([...values].map((value) => number(value, bytesPerType[type], order)));
-    const fitsInline = bytes.length <= word;
+    const bytes = Buffer.concat([...values].map((value) => encodeNumber(value, bytesPerType[type], order)));
+    const fitsInline = bytes.length <= wordBytes;
     const value = fitsInline
-      ? Buffer.concat([bytes, Buffer.alloc(word - bytes.length)])
-      : number(overflowOffset, word, order);
-    entries.push(number(tag, 2, order), number(type, 2, order), number(values.length, word, order), value);
+      ? Buffer.concat([bytes, Buffer.alloc(wordBytes - bytes.length)])
+      : encodeNumber(overflowOffset, wordBytes, order);
+    entries.push(
+      encodeNumber(tag, 2, order),
+      encodeNumber(type, 2, order),
+      encodeNumber(values.length, wordBytes, order),
+      value,
+    );
     if (fitsInline) continue;
     const paddedBytes = Buffer.concat([bytes, Buffer.alloc(bytes.length & 1)]);
     overflow.push(paddedBytes);
     overflowOffset += paddedBytes.length;
   }
   return Buffer.concat([
-    number(tags.length, isBig ? 8 : 2, order),
+    encodeNumber(tags.length, isBig ? 8 : 2, order),
     ...entries,
-    number(0, word, order),
+    encodeNumber(0, wordBytes, order),
     ...overflow,
   ]);
 }
 
-function number(value: number, size: 1 | 2 | 4 | 8, order: 'big' | 'little'): Buffer {
+function encodeNumber(value: number, size: 1 | 2 | 4 | 8, order: 'big' | 'little'): Buffer {
   const bytes = Buffer.alloc(size);
   if (size === 8) {
     if (order === 'big') bytes.writeBigUInt64BE(BigInt(value));

@@ -111,7 +111,7 @@ export function testReading(makeStorage: () => Promise<StorageUnderTest>): void 
     expect(peakBytes).toBeLessThan(size / 4);
   });
 
-  test('reports its free bytes, and leaves no files behind after a check', async () => {
+  test('reports the free bytes, and leaves no files behind after a check', async () => {
     const { storage } = await makeStorage();
     expect(await storage.freeBytes()).toBeGreaterThan(0);
     await expect(storage.probe()).resolves.toBeUndefined();

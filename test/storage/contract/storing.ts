@@ -96,7 +96,7 @@ export function testStoring(makeStorage: () => Promise<StorageUnderTest>): void 
     expect(await listAll(storage)).toMatchObject([{ key, bytes: 10 }]);
   });
 
-  test('removes a file, and does nothing if it does not exist', async () => {
+  test('removes a file, and does nothing if the file does not exist', async () => {
     const { storage } = await makeStorage();
     const key = await put(storage, randomBytes(10));
     await storage.remove(key);

@@ -25,19 +25,22 @@ const generousTimeoutMs = 300 * timeScale;
 /** Opens a store behind a proxy. Stores a small file, and a file that is larger than a connection's buffers. */
 async function openProxiedStore(storageTimeoutMs = timeoutMs) {
   const { storage: directStorage, prefix } = await testStorage({ timeoutMs: 60_000 });
-  const [small, large] = [randomBytes(1_000), randomBytes(12 * 2 ** 20)];
-  const keys = { small: await put(directStorage, small), large: await put(directStorage, large) };
+  const [smallContent, largeContent] = [randomBytes(1_000), randomBytes(12 * 2 ** 20)];
+  const keys = {
+    smallKey: await put(directStorage, smallContent),
+    largeKey: await put(directStorage, largeContent),
+  };
   const proxy = await startProxy();
   const settings = { endpoint: proxy.url, prefix, timeoutMs: storageTimeoutMs };
-  return { ...(await testStorage(settings)), ...keys, proxy, bytes: small };
+  return { ...(await testStorage(settings)), ...keys, proxy, bytes: smallContent };
 }
 
-/** Expects that every method fails. Returns the time until all calls have failed, in milliseconds. */
+/** Expects that every method fails. Returns the milliseconds until all calls have failed. */
 async function expectAllToFail(storage: Storage, key: string): Promise<number> {
   const startedAt = performance.now();
   const bytes = randomBytes(2_000);
-  const stream = randomBytes(400_000);
-  const [path, streamPath] = [await stage(storage, bytes), await stage(storage, stream)];
+  const largeContent = randomBytes(400_000);
+  const [path, largePath] = [await stage(storage, bytes), await stage(storage, largeContent)];
   const calls = [
     () => storage.stat(key),
     () => storage.readAll(key),
@@ -45,7 +48,7 @@ async function expectAllToFail(storage: Storage, key: string): Promise<number> {
     async () => buffer(await storage.read(key)),
     () => storage.remove(contentKey(Buffer.from('nothing'))),
     () => storage.store([{ path, key: contentKey(bytes) }], 'original'),
-    () => storage.store([{ path: streamPath, key: contentKey(stream) }], 'derived'),
+    () => storage.store([{ path: largePath, key: contentKey(largeContent) }], 'derived'),
     () => listAll(storage),
     () => storage.check(),
   ];
@@ -69,37 +72,38 @@ async function expectRecovery(storage: Storage, proxy: Proxy, key: string, bytes
 
 describe.skipIf(!services.s3Endpoint)('S3 storage during faults', () => {
   test('fails after three attempts with status 500, and recovers', async () => {
-    const { proxy, storage, small, bytes } = await openProxiedStore();
+    const { proxy, storage, smallKey, bytes } = await openProxiedStore();
     proxy.fault('error 500');
     const countBefore = proxy.responses.length;
-    await expect(storage.readAll(small)).rejects.toMatchObject({
+    await expect(storage.readAll(smallKey)).rejects.toMatchObject({
       ...storageFailed,
       message: expect.stringContaining('InternalError'),
     });
     expect(proxy.responses.slice(countBefore)).toEqual(['GET 500', 'GET 500', 'GET 500']);
-    await expectAllToFail(storage, small);
-    await expectRecovery(storage, proxy, small, bytes);
+    await expectAllToFail(storage, smallKey);
+    await expectRecovery(storage, proxy, smallKey, bytes);
   });
 
-  test('fails after the timeout if the store does not respond, and closes its connections', async () => {
-    const { proxy, storage, small, bytes } = await openProxiedStore();
+  test('fails after the timeout if the store does not respond, and closes the connections', async () => {
+    const { proxy, storage, smallKey, bytes } = await openProxiedStore();
     proxy.fault('no response');
-    // The timeout may elapse twice, because an upload has its own timeout and a failing check also removes its file.
-    expect(await expectAllToFail(storage, small)).toBeLessThan(4 * timeoutMs * timeScale);
-    await expect(storage.stat(small)).rejects.toMatchObject({
+    // The timeout may elapse twice, because an upload has its own timeout and a failing check also removes the file it
+    // wrote.
+    expect(await expectAllToFail(storage, smallKey)).toBeLessThan(4 * timeoutMs * timeScale);
+    await expect(storage.stat(smallKey)).rejects.toMatchObject({
       message: `The store did not respond within ${timeoutMs / 1000} s.`,
     });
     await expect.poll(() => proxy.openConnections()).toBeLessThan(3);
-    await expectRecovery(storage, proxy, small, bytes);
+    await expectRecovery(storage, proxy, smallKey, bytes);
   });
 
   test.each<Fault>(['stalled body', 'truncated body'])(
     'reports an incomplete body (%s) to the reader and leaves no local copy',
     async (fault) => {
-      const { proxy, storage, staging, small, large, bytes } = await openProxiedStore();
+      const { proxy, storage, staging, smallKey, largeKey, bytes } = await openProxiedStore();
       proxy.fault(fault, ({ method }) => method === 'GET');
       const startedAt = performance.now();
-      for (const key of [small, large]) {
+      for (const key of [smallKey, largeKey]) {
         await expect((async () => buffer(await storage.read(key)))()).rejects.toMatchObject(storageFailed);
         await expect(storage.readAll(key)).rejects.toMatchObject(storageFailed);
         await expect(storage.localCopy(key)).rejects.toMatchObject(storageFailed);
@@ -107,23 +111,23 @@ describe.skipIf(!services.s3Endpoint)('S3 storage during faults', () => {
       expect(performance.now() - startedAt).toBeLessThan((6 * timeoutMs + 2_000) * timeScale);
       expect(await readdir(staging)).toEqual([]);
       await expect.poll(() => proxy.openConnections()).toBeLessThan(3);
-      await expectRecovery(storage, proxy, small, bytes);
+      await expectRecovery(storage, proxy, smallKey, bytes);
     },
   );
 
   test('recovers as soon as the store accepts connections again', async () => {
-    const { proxy, storage, small, bytes } = await openProxiedStore();
+    const { proxy, storage, smallKey, bytes } = await openProxiedStore();
     await proxy.down();
-    await expectAllToFail(storage, small);
+    await expectAllToFail(storage, smallKey);
     await proxy.up();
-    await expectRecovery(storage, proxy, small, bytes);
+    await expectRecovery(storage, proxy, smallKey, bytes);
   });
 
   test('does not apply the timeout to a slow reader', async () => {
-    const { storage, large } = await openProxiedStore(generousTimeoutMs);
+    const { storage, largeKey } = await openProxiedStore(generousTimeoutMs);
     let bytes = 0;
     let pauses = 0;
-    for await (const chunk of await storage.read(large)) {
+    for await (const chunk of await storage.read(largeKey)) {
       bytes += (chunk as Buffer).length;
       if (bytes < pauses * 4 * 2 ** 20) continue;
       pauses += 1;
@@ -134,19 +138,19 @@ describe.skipIf(!services.s3Endpoint)('S3 storage during faults', () => {
   });
 
   test('releases the connection if a reader stops', async () => {
-    const { proxy, storage, large } = await openProxiedStore(generousTimeoutMs);
+    const { proxy, storage, largeKey } = await openProxiedStore(generousTimeoutMs);
     for (let round = 0; round < 70; round += 1) {
-      const body = await storage.read(large);
+      const body = await storage.read(largeKey);
       await body.iterator({ destroyOnReturn: true }).next();
       body.destroy();
     }
     // The pool has 64 connections. If they were leaked, this call would block.
-    expect(await storage.stat(large)).toBeDefined();
+    expect(await storage.stat(largeKey)).toBeDefined();
     await expect.poll(() => proxy.openConnections()).toBeLessThan(10);
   });
 
   test('rejects only the upload whose file cannot be read', async () => {
-    const { proxy, storage, staging, small, bytes } = await openProxiedStore();
+    const { proxy, storage, staging, smallKey, bytes } = await openProxiedStore();
     const settings = await testSettings({ endpoint: proxy.url, timeoutMs });
     const clients = makeS3Clients(settings);
     onTestFinished(() => clients.close());
@@ -158,20 +162,22 @@ describe.skipIf(!services.s3Endpoint)('S3 storage during faults', () => {
     };
     const upload = { path: '', key: contentKey(content), body, onlyIfNew: true };
     await expect(putObject(makeBucket(clients, settings), upload)).rejects.toMatchObject({ code: 'ENOENT' });
-    await expectRecovery(storage, proxy, small, bytes);
+    await expectRecovery(storage, proxy, smallKey, bytes);
   });
 
   test('does not leak memory if calls fail', async () => {
-    const { proxy, storage, small, bytes } = await openProxiedStore();
+    const { proxy, storage, smallKey, bytes } = await openProxiedStore();
     proxy.fault('stalled body', ({ method }) => method === 'GET');
     const expectManyFailures = () =>
       Promise.all(
-        Array.from({ length: 60 }, () => expect(storage.readAll(small)).rejects.toMatchObject(storageFailed)),
+        Array.from({ length: 60 }, () =>
+          expect(storage.readAll(smallKey)).rejects.toMatchObject(storageFailed),
+        ),
       );
     await expectManyFailures();
     const bytesBefore = process.memoryUsage().rss;
     for (let round = 0; round < 4; round += 1) await expectManyFailures();
     expect(process.memoryUsage().rss - bytesBefore).toBeLessThan(64 * 2 ** 20);
-    await expectRecovery(storage, proxy, small, bytes);
+    await expectRecovery(storage, proxy, smallKey, bytes);
   });
 });

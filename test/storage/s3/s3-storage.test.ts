@@ -11,14 +11,14 @@ import { describe, expect, test } from 'vitest';
 import { incomingKey, originalKey } from '../../../src/storage/keys.ts';
 import { services } from '../../support/services.ts';
 import { contentHash, contentKey, listAll, missingKey, put, stage } from '../contract/support.ts';
-import { bucketName, truncateObject, rawClient, testStorage } from './support/bucket.ts';
+import { bucketName, truncateObject, makeRawClient, testStorage } from './support/bucket.ts';
 import { startProxy } from './support/proxy.ts';
 import { timeScale } from '../../support/time-scale.ts';
 
 const storageFailed = { name: 'AppError', code: 'storage_failed', failureClass: 'transient' };
 
 describe.skipIf(!services.s3Endpoint)('S3 storage', () => {
-  const client = rawClient();
+  const client = makeRawClient();
   const listUploads = async (prefix: string) =>
     (await client.send(new ListMultipartUploadsCommand({ Bucket: bucketName, Prefix: prefix }))).Uploads ??
     [];
@@ -115,21 +115,21 @@ describe.skipIf(!services.s3Endpoint)('S3 storage', () => {
 
     test('are removed if a crash left them incomplete', async () => {
       const { storage, prefix } = await testStorage();
-      const name = { Bucket: bucketName, Key: `${prefix}${missingKey}` };
+      const object = { Bucket: bucketName, Key: `${prefix}${missingKey}` };
       await client.send(
-        new PutObjectCommand({ ...name, Key: `${prefix}${incomingKey(1, 'a-b')}`, Body: 'x' }),
+        new PutObjectCommand({ ...object, Key: `${prefix}${incomingKey(1, 'a-b')}`, Body: 'x' }),
       );
       const completeKey = await put(storage, randomBytes(10));
       expect(await storage.sweepUnfinished(60_000)).toBe(0);
       // The test store reports that every upload started years ago.
-      await client.send(new CreateMultipartUploadCommand(name));
+      await client.send(new CreateMultipartUploadCommand(object));
       expect(await storage.sweepUnfinished(-60_000)).toBe(2);
       expect(await listUploads(prefix)).toEqual([]);
       expect((await listObjects(prefix)).map(({ Key }) => Key)).toEqual([`${prefix}${completeKey}`]);
     });
   });
 
-  test('isolates installations that share a bucket from each other and from unrelated objects', async () => {
+  test('isolates installations in the same bucket from each other and from unrelated objects', async () => {
     const [ownStore, otherStore] = [await testStorage(), await testStorage()];
     const bytes = randomBytes(10);
     const key = await put(ownStore.storage, bytes);

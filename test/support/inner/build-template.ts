@@ -5,14 +5,17 @@ import type { Database } from '../../../src/db/database.ts';
 import { openEmbeddedDatabase } from '../../../src/db/engine/embedded.ts';
 import { migrate } from '../../../src/db/engine/migrate.ts';
 
-/** Removes the unused databases `template0` and `template1`, which account for two thirds of the files. */
+/**
+ * Removes the unused databases `template0` and `template1`, which account for two thirds of the files of an embedded
+ * database.
+ */
 const dropBuiltInTemplates = [
   'UPDATE pg_database SET datistemplate = false, datallowconn = true',
   'DROP DATABASE template0',
   'DROP DATABASE template1',
 ];
 
-/** Builds a folder with the embedded databases `empty` and `migrated` at `path`. */
+/** Builds a folder at `path` that contains the embedded databases `empty` and `migrated`. */
 export async function buildTemplate(path: string): Promise<void> {
   const draftFolder = await mkdtemp(`${path}-building-`);
   const [emptyFolder, migratedFolder] = [join(draftFolder, 'empty'), join(draftFolder, 'migrated')];
@@ -25,7 +28,7 @@ export async function buildTemplate(path: string): Promise<void> {
   await rename(draftFolder, path).catch(() => rm(draftFolder, { recursive: true, force: true }));
 }
 
-/** Opens the database in `directory`, runs `work`, and closes it after a checkpoint. */
+/** Opens the database in `directory`, runs `work`, writes a checkpoint, and closes the database. */
 async function withDatabase(
   directory: string,
   work: (database: Database) => Promise<unknown>,

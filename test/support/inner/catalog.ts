@@ -99,7 +99,7 @@ export function makeCatalog(database: Database, tenantId: number, vectors?: Vect
     completeWithDonor,
     softDelete: (id: number, force = false) => deletion.softDelete(unrestrictedPrincipal, { id }, force),
     restore: (id: number) => deletion.restore(unrestrictedPrincipal, { id }),
-    /** Purges an image, whether or not it is deleted. Returns `undefined` if it must be kept. */
+    /** Purges an unused or deleted image. Returns `undefined` if the image must be kept. */
     purge: async (id: number): Promise<RemovedImage | undefined> => {
       const candidate = await findPurgeCandidate(id);
       if (!candidate) return undefined;

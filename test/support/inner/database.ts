@@ -31,8 +31,8 @@ const truncatedTables = [
 let sharedDatabase: Promise<Database> | undefined;
 
 /**
- * Returns a real, migrated database that is empty at the start of the file and of each test. Call this function during
- * test collection. Tenants are kept between the tests in a file, because services may cache them.
+ * Returns a real, migrated database that is empty at the start of the file. Before each test, all rows except tenants
+ * are removed. Services may cache tenants. Call this function during test collection.
  */
 export async function useDatabase(): Promise<Database> {
   const database = await (sharedDatabase ??= openSharedDatabase());

@@ -1,8 +1,8 @@
 import type { Database } from '../../../src/db/database.ts';
 import { embeddingSpace } from '../../../src/model/fingerprint.ts';
 
-/** The first tenant has half of all images. Each of the other tenants has a few. */
-const insertCatalog = (images: number) => `
+/** Returns SQL that inserts a catalog. The first tenant has half of all images. Each of the other tenants has a few. */
+const insertCatalog = (imageCount: number) => `
   INSERT INTO tenants (name, uses_references) SELECT 'tenant-' || n, true FROM generate_series(1, 200) n;
   INSERT INTO images (uuid, tenant_id, status, content_hash, original_key, original_bytes, original_filename, width,
     height, format, frames, source_url, url_hash, created_at, deleted_at, purge_renditions, purge_bytes)
@@ -13,7 +13,7 @@ const insertCatalog = (images: number) => `
     CASE WHEN n % 4 = 0 THEN encode(sha256(('https://example.com/' || n)::bytea), 'hex') END,
     now() - n * interval '1 minute', CASE WHEN n % 50 = 3 THEN now() - n * interval '1 s' END,
     CASE WHEN n % 50 = 3 THEN 3 END, CASE WHEN n % 50 = 3 THEN 1300 END
-  FROM generate_series(1, ${images}) n;
+  FROM generate_series(1, ${imageCount}) n;
   INSERT INTO renditions (image_id, preset, recipe, storage_key, content_hash, bytes, width, height, quality, format, created_at)
   SELECT id, preset, '0123456789', 'renditions/1/00/' || id || preset, content_hash, 100, 100, 75, 85, 'jpeg', created_at
   FROM images CROSS JOIN unnest(ARRAY['thumb', 'card', 'zoom']) AS preset WHERE status = 'completed';
@@ -35,8 +35,8 @@ const insertCatalog = (images: number) => `
   INSERT INTO near_duplicates (image_id, match_id, distance, difference, reason)
   SELECT id, id - 1, 1, 1, 'alike' FROM images WHERE id % 100 = 1 AND id > 1;`;
 
-/** Fills an empty database with a catalog of `images` images, and updates its planner statistics. */
-export async function fillDatabase(database: Database, images: number): Promise<void> {
-  await database.runScript(insertCatalog(images));
+/** Fills an empty database with a catalog of `imageCount` images, and updates its planner statistics. */
+export async function fillDatabase(database: Database, imageCount: number): Promise<void> {
+  await database.runScript(insertCatalog(imageCount));
   await database.runScript('VACUUM (ANALYZE)');
 }

@@ -3,7 +3,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, onTestFinished } from 'vitest';
 
-/** Creates a folder for one test file and removes it at the end of the file. Call it during test collection. */
+/**
+ * Creates a folder for one test file and removes it at the end of the file. Call this function during test collection.
+ */
 export async function fileFolder(): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), 'vitrine-test-'));
   afterAll(() => rm(folder, { recursive: true, force: true, maxRetries: 3 }));

@@ -39,7 +39,7 @@ const litSegments = [
   '1111011',
 ];
 
-/** Draws a box with a printed number and a coloured patch, without a font. The same style gives the same pixels. */
+/** Draws a box with a printed number and a coloured patch. Uses no font. The same style gives the same pixels. */
 export function labelledPicture(style: LabelStyle = {}): Sharp {
   const { text = '200', digitHeight = 12, ink = [40, 40, 60], shade = [170, 30, 60], width = 600 } = style;
   const data = Buffer.alloc(width * width * 3, 255);

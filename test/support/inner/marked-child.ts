@@ -1,5 +1,5 @@
-// A real decoder child that also reacts to a mark after the picture's last byte. `MARK:crash` makes it crash, and
-// `MARK:slow` makes it wait.
+// A real decoder child that also reacts to a mark after the picture's last byte. `MARK:crash` makes the child
+// crash, and `MARK:slow` makes the child wait.
 import { readFile } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { handlers, serve } from '../../../src/imaging/pool/serve.ts';

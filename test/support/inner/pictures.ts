@@ -1,21 +1,23 @@
 import { createHash } from 'node:crypto';
 import sharp from 'sharp';
 
-let count = 0;
+let createdCount = 0;
 
-/** Returns a JPEG that is different for every call. `mark` makes `marked-child` crash or wait. */
+/**
+ * Returns a JPEG that is different for every call. `mark` makes the decoder child in `marked-child.ts` crash or wait.
+ */
 export async function uniquePicture(mark?: 'crash' | 'slow'): Promise<Buffer> {
   const [r = 0, g = 0, b = 0] = createHash('sha256')
-    .update(`${process.pid} ${++count} ${Math.random()}`)
+    .update(`${process.pid} ${++createdCount} ${Math.random()}`)
     .digest();
   const jpeg = await sharp({ create: { width: 160, height: 120, channels: 3, background: { r, g, b } } })
     .jpeg()
     .toBuffer();
-  return Buffer.concat([jpeg, Buffer.from(`${count} ${Math.random()} ${mark ? `MARK:${mark}` : ''}`)]);
+  return Buffer.concat([jpeg, Buffer.from(`${createdCount} ${Math.random()} ${mark ? `MARK:${mark}` : ''}`)]);
 }
 
 /** Returns a truncated JPEG with a valid header and incomplete pixels. */
-export async function brokenPicture(): Promise<Buffer> {
+export async function truncatedPicture(): Promise<Buffer> {
   const noise = Buffer.from(Array.from({ length: 200 * 200 * 3 }, () => Math.floor(Math.random() * 256)));
   const jpeg = await sharp(noise, { raw: { width: 200, height: 200, channels: 3 } })
     .jpeg()
@@ -41,7 +43,8 @@ const shapes = {
 };
 
 /**
- * Draws a product on white as a JPEG, with enough structure for a perceptual hash. The same style gives the same bytes.
+ * Draws a product on a white background as a JPEG, with enough structure for a perceptual hash. The same style gives
+ * the same bytes.
  */
 export async function productPicture(style: ProductStyle = {}): Promise<Buffer> {
   const { body = '#3a8f6d', shape = 'vase', width = 500, quality = 90 } = style;

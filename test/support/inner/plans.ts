@@ -4,7 +4,7 @@ import type { Database } from '../../../src/db/database.ts';
 /** A database that records its statements so that tests can explain them. */
 export interface QueryRecorder {
   readonly database: Database;
-  /** Runs `work` and returns the query plans of all its statements, with their actual parameters. */
+  /** Runs `work`. Returns the query plan of each statement with the statement's actual parameters. */
   readonly plansOf: (work: () => Promise<unknown>) => Promise<string[]>;
 }
 

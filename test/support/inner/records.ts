@@ -37,13 +37,13 @@ export function uploadOf(tenantId: number, content: string, overrides: Partial<N
   };
 }
 
-/** Returns the same content as if an import had downloaded it. */
+/** Returns downloaded content with the same hash and key as the upload record. */
 export function contentOf(tenantId: number, content: string): FetchedContent {
   const { contentHash, originalKey: key, bytes, filename } = uploadOf(tenantId, content);
   return { contentHash, originalKey: key, bytes, filename, facts };
 }
 
-/** Returns a rendition record for the same content. */
+/** Returns a rendition record for this content. */
 export function renditionOf(tenantId: number, content: string, preset: string, bytes = 100): NewRendition {
   const recipe = '0123456789';
   return {
@@ -59,7 +59,7 @@ export function renditionOf(tenantId: number, content: string, preset: string, b
   };
 }
 
-/** Returns the facts that are derived from the same content, with a unique fingerprint and an embedding. */
+/** Returns derived facts with a fingerprint and an embedding that are unique to this content. */
 export function derivedFactsOf(content: string, overrides: Partial<DerivedFacts> = {}): DerivedFacts {
   const bytes = createHash('sha256').update(content).digest();
   return {

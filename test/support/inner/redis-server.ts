@@ -5,11 +5,11 @@ import { Redis } from 'ioredis';
 import { expect, onTestFinished } from 'vitest';
 import { testFolder } from './folders.ts';
 
-/** A Redis server for one test, which may kill, restart and flush it. */
+/** A Redis server that a single test uses. The test may kill, restart and flush the server. */
 export interface PrivateRedis {
   readonly port: number;
   readonly url: string;
-  /** Starts the server. These options override the options of `privateRedis`. */
+  /** Starts the server. `overrides` take precedence over the options of `preparePrivateRedis`. */
   start(...overrides: string[]): Promise<void>;
   /** Kills the server with SIGKILL. Unsaved data is lost. */
   kill(): Promise<void>;
@@ -26,8 +26,8 @@ export function hasRedisServer(): boolean {
 }
 
 /** Reserves a port for a Redis server, but does not start the server. `options` are command line options. */
-export async function privateRedis(...options: string[]): Promise<PrivateRedis> {
-  const port = await freePort();
+export async function preparePrivateRedis(...options: string[]): Promise<PrivateRedis> {
+  const port = await findFreePort();
   const folder = await testFolder();
   let child: ChildProcess | undefined;
 
@@ -73,7 +73,7 @@ export async function privateRedis(...options: string[]): Promise<PrivateRedis> 
   };
 }
 
-/** A server that requires a password is also ready. */
+/** Returns whether the server responds. It is also ready if it requires a password. */
 async function isReady(command: PrivateRedis['command']): Promise<boolean> {
   return command('PING').then(
     () => true,
@@ -82,7 +82,7 @@ async function isReady(command: PrivateRedis['command']): Promise<boolean> {
 }
 
 /** Returns a free port. */
-export async function freePort(): Promise<number> {
+export async function findFreePort(): Promise<number> {
   const server = createServer().listen(0, '127.0.0.1');
   await once(server, 'listening');
   const { port } = server.address() as AddressInfo;

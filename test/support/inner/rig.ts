@@ -39,7 +39,7 @@ export interface RigOptions {
   readonly replaceQueries?: (queries: Queries) => Queries;
 }
 
-/** A test rig, which contains all services with an empty store and the components that tests inspect. */
+/** A test rig, which contains all services, an empty store, and the components that tests inspect. */
 export type Rig = Awaited<ReturnType<typeof makeRig>>;
 
 /** Creates a rig for one test. */

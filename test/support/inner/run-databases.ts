@@ -2,7 +2,7 @@ import { Client } from 'pg';
 import { services } from '../services.ts';
 
 /** Runs statements on the test server as its administrator. Returns the rows of the last statement. */
-export async function onServer<Row>(...statements: string[]): Promise<Row[]> {
+export async function runOnServer<Row>(...statements: string[]): Promise<Row[]> {
   const client = new Client({ connectionString: services.databaseUrl });
   await client.connect();
   try {
@@ -23,8 +23,8 @@ export function runDatabasePrefix(runId = process.env['TEST_RUN_ID'] ?? 'unknown
 /** Drops the shared databases of a test run. */
 export async function removeRunDatabases(runId: string): Promise<void> {
   if (!services.databaseUrl) return;
-  const rows = await onServer<{ name: string }>(
+  const rows = await runOnServer<{ name: string }>(
     `SELECT datname AS name FROM pg_database WHERE starts_with(datname, '${runDatabasePrefix(runId)}')`,
   );
-  await onServer(...rows.map(({ name }) => `DROP DATABASE IF EXISTS ${name} WITH (FORCE)`));
+  await runOnServer(...rows.map(({ name }) => `DROP DATABASE IF EXISTS ${name} WITH (FORCE)`));
 }

@@ -6,7 +6,7 @@ import { migrate } from '../../../src/db/engine/migrate.ts';
 import { openPostgresDatabase } from '../../../src/db/engine/postgres.ts';
 import { services } from '../services.ts';
 import { recordingLogger } from './logger.ts';
-import { onServer, runDatabasePrefix } from './run-databases.ts';
+import { runOnServer, runDatabasePrefix } from './run-databases.ts';
 import { timeScale } from '../time-scale.ts';
 import { templateName } from './template-name.ts';
 
@@ -20,7 +20,7 @@ export function urlOfDatabase(name: string): string {
   return url.href;
 }
 
-export { onServer } from './run-databases.ts';
+export { runOnServer } from './run-databases.ts';
 
 export const testSettings = {
   poolSize: 8,
@@ -34,16 +34,16 @@ export function openServerDatabase(name: string): Promise<Database> {
   return openPostgresDatabase({ ...testSettings, url: urlOfDatabase(name) }, recordingLogger());
 }
 
-/** Creates a database that is empty or has the current schema. The caller must `remove` it. */
+/** Creates a database that is empty or has the current schema. The caller must call `remove`. */
 export async function createServerDatabase(
   isMigrated: boolean,
 ): Promise<{ readonly name: string; readonly remove: () => Promise<void> }> {
   const name = `vitrine_test_${randomBytes(6).toString('hex')}`;
-  await onServer(`CREATE DATABASE ${name}${isMigrated ? ` TEMPLATE ${await template()}` : ''}`);
+  await runOnServer(`CREATE DATABASE ${name}${isMigrated ? ` TEMPLATE ${await ensureTemplate()}` : ''}`);
   return {
     name,
     remove: async () => {
-      await onServer(`DROP DATABASE IF EXISTS ${name} WITH (FORCE)`);
+      await runOnServer(`DROP DATABASE IF EXISTS ${name} WITH (FORCE)`);
     },
   };
 }
@@ -53,7 +53,7 @@ export async function createServerDatabase(
  */
 export async function openWorkerServerDatabase(): Promise<Database> {
   const name = `${runDatabasePrefix()}${process.pid}`;
-  await onServer(`CREATE DATABASE ${name} TEMPLATE ${await template()}`);
+  await runOnServer(`CREATE DATABASE ${name} TEMPLATE ${await ensureTemplate()}`);
   return openServerDatabase(name);
 }
 
@@ -80,10 +80,10 @@ export async function testServerDatabase(isMigrated = true): Promise<{ name: str
 }
 
 /**
- * Returns the name of a migrated database without connections, and builds it if it is missing. Building is slow, so the
- * database is kept between runs.
+ * Returns the name of the migrated template database. If the database is missing, builds it. Building is slow, so the
+ * database is kept between runs. It has no connections, so it can be copied.
  */
-async function template(): Promise<string> {
+async function ensureTemplate(): Promise<string> {
   const name = (await templateName()).replaceAll('-', '_');
   const client = new Client({ connectionString: services.databaseUrl });
   await client.connect();

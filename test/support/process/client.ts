@@ -79,7 +79,7 @@ export function uploadQueued(base: string, bytes: Uint8Array, tenant = 'default'
 }
 
 /** Polls until the image is completed or failed, and returns it. */
-export async function finishedImage(base: string, id: number): Promise<ImageRecord> {
+export async function waitForFinishedImage(base: string, id: number): Promise<ImageRecord> {
   const deadline = performance.now() + waitTimeoutMs;
   while (performance.now() < deadline) {
     const { body } = await call<ImageRecord>(`${base}/v1/images/${id}`);

@@ -7,8 +7,8 @@ import { waitTimeoutMs } from '../time-scale.ts';
 export const mainModule = fileURLToPath(new URL('../../../src/main.ts', import.meta.url));
 
 /**
- * Options of Node in tests. Their processes run for seconds, so optimising the WebAssembly code of the embedded database does
- * not pay off.
+ * Node options for the processes that tests start. The processes run only for seconds, so it does not pay off to
+ * optimise the embedded database's WebAssembly code.
  */
 export const nodeOptions = ['--liftoff-only'];
 
@@ -22,7 +22,7 @@ export interface ProcessResult {
   readonly stderr: string;
 }
 
-/** Returns an environment without the settings of this process. */
+/** Returns `env` with the PATH and HOME of this process, but without its other variables. */
 export function cleanEnvironment(env: Record<string, string>): Record<string, string> {
   return { PATH: process.env['PATH'] ?? '', HOME: process.env['HOME'] ?? '', ...env };
 }

@@ -1,5 +1,5 @@
 import { expect } from 'vitest';
-import { type ApiResponse, call, type ImageRecord, finishedImage } from './client.ts';
+import { type ApiResponse, call, type ImageRecord, waitForFinishedImage } from './client.ts';
 import type { PictureOrigin } from './picture-origin.ts';
 import { jpeg, sha256 } from './pictures.ts';
 import { sendPicture, type UploadMethod } from './send-picture.ts';
@@ -8,11 +8,11 @@ import { sendPicture, type UploadMethod } from './send-picture.ts';
 export interface Ledger {
   /** Uploads a new picture. Returns its image id, or `undefined` if the server rejected it or did not respond. */
   upload(base: string, method: UploadMethod): Promise<number | undefined>;
-  /** Resends every picture that was never acknowledged, and expects success. Returns the number of pictures. */
+  /** Resends every picture that was never acknowledged, and expects success. Returns the number of resent pictures. */
   resendUnacknowledged(base: string): Promise<number>;
   /** Deletes an acknowledged image. */
   deleteOne(base: string): Promise<void>;
-  /** Verifies that all acknowledged images exist and all deleted images do not. */
+  /** Verifies that each acknowledged image exists unless it was deleted, and that no deleted image exists. */
   check(base: string): Promise<void>;
   readonly acknowledged: ReadonlyMap<number, string>;
 }
@@ -101,7 +101,7 @@ export function makeLedger(tenant: string, options: LedgerOptions = {}): Ledger 
     // An unacknowledged picture is either completed or missing.
     for (const { id, status } of items)
       if (status !== 'completed')
-        expect(await finishedImage(base, id)).toMatchObject({ status: 'completed' });
+        expect(await waitForFinishedImage(base, id)).toMatchObject({ status: 'completed' });
   }
 
   return {
@@ -133,7 +133,7 @@ async function listAll(base: string, tenant: string): Promise<ImageRecord[]> {
 }
 
 async function checkPictures(base: string, id: number, hash: string): Promise<void> {
-  const image = await finishedImage(base, id);
+  const image = await waitForFinishedImage(base, id);
   expect(image, `image ${id}`).toMatchObject({ status: 'completed', content_hash: hash });
   expect(image.renditions.map(({ preset }) => preset).toSorted()).toEqual(['card', 'thumb', 'zoom']);
   expect(sha256((await call(`${base}/v1/images/${id}/original`)).bytes), `original of ${id}`).toBe(hash);

@@ -9,9 +9,9 @@ import { contentOf, derivedFactsOf, hashOf, uploadOf } from '../inner/records.ts
 
 /**
  * Runs random client and worker operations on one tenant's images. `seed` determines their order. Several of these
- * processes run concurrently with a few contents, so that they conflict. Files are rows in the table `stored`. As in
- * the services, a file is written before the commit that refers to it, and removed after the commit that removes the
- * last reference. Prints unexpected errors.
+ * processes run concurrently and share a few contents, so that they conflict. Files are rows in the table `stored`. As
+ * in the services, a file is written before a reference to it is committed, and removed after the removal of its last
+ * reference is committed. Prints unexpected errors.
  *
  *   node mixed-operations.ts URL TENANT_ID SEED OPERATIONS
  */
@@ -87,7 +87,7 @@ async function attachContent({ job, content }: RunningJob): Promise<ClaimedJob |
 }
 
 /** Treats all other contents as near-duplicates. */
-async function nearDuplicates(content: string) {
+async function findNearDuplicates(content: string) {
   const { rows } = await store.query<{ id: string; uuid: string }>(
     `SELECT id, uuid FROM images WHERE deleted_at IS NULL AND status = 'completed' AND content_hash <> $1
      ORDER BY random() LIMIT 3`,
@@ -103,7 +103,7 @@ async function complete(runningJob: RunningJob): Promise<void> {
   }
   const job = await attachContent(runningJob);
   if (!job) return;
-  const similarImages = await nearDuplicates(content);
+  const similarImages = await findNearDuplicates(content);
   const facts = derivedFactsOf(content, { nearDuplicates: similarImages });
   const recipe = random() < 0.7 ? '0123456789' : 'ffffffffff';
   const renditions = catalog.renditionsOf(content).map((rendition) => ({
@@ -118,7 +118,7 @@ async function complete(runningJob: RunningJob): Promise<void> {
   }
   await putFiles(renditions.map(({ storageKey }) => storageKey));
   await jobs.complete(job, renditions, facts);
-  await fingerprints.addNearDuplicates(job.imageId, await nearDuplicates(content));
+  await fingerprints.addNearDuplicates(job.imageId, await findNearDuplicates(content));
 }
 
 async function upload(isInline: boolean): Promise<void> {

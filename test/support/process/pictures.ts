@@ -18,7 +18,7 @@ export function jpeg(seed: string, width?: number, height?: number): Promise<Buf
 }
 
 /** Returns a truncated JPEG with a valid header and incomplete pixels. */
-export async function brokenJpeg(seed: string): Promise<Buffer> {
+export async function truncatedJpeg(seed: string): Promise<Buffer> {
   const completeJpeg = await jpeg(seed);
   return completeJpeg.subarray(0, Math.floor(completeJpeg.length / 2));
 }

@@ -1,7 +1,7 @@
 import { type ApiResponse, type Asset, call, type ImageRecord, upload, uploadQueued } from './client.ts';
 import type { PictureOrigin } from './picture-origin.ts';
 
-/** An upload that waits for the renditions (`inline`) or does not (`queued`), or an import from a URL. */
+/** An upload that waits for the renditions, an upload that does not, or an import from a URL. */
 export type UploadMethod = 'inline' | 'queued' | 'import';
 
 /** A picture to ingest. */

@@ -51,8 +51,8 @@ export function launch(
   env: Record<string, string> = {},
   wrapper: readonly string[] = [],
 ): StartingServer {
-  const server = [process.execPath, ...nodeOptions, mainModule, 'serve'];
-  const [program = '', ...args] = wrapper.concat(server);
+  const serverCommand = [process.execPath, ...nodeOptions, mainModule, 'serve'];
+  const [program = '', ...args] = wrapper.concat(serverCommand);
   const child = spawn(program, args, {
     cwd: tmpdir(),
     detached: true,

@@ -19,7 +19,7 @@ process.env['AWS_SECRET_ACCESS_KEY'] ??= 'test';
 export const bucketName = services.s3Bucket;
 
 /** Returns a client with which tests inspect the bucket and damage its objects. */
-export function rawClient(): S3Client {
+export function makeRawClient(): S3Client {
   const client = makeClient();
   afterAll(() => client.destroy());
   return client;
@@ -73,8 +73,8 @@ async function emptyPrefix(prefix: string): Promise<void> {
 
 /** Truncates an object to `bytes` bytes. */
 export async function truncateObject(client: S3Client, key: string, bytes: number): Promise<void> {
-  const name = { Bucket: bucketName, Key: key };
-  const { Body } = await client.send(new GetObjectCommand(name));
+  const object = { Bucket: bucketName, Key: key };
+  const { Body } = await client.send(new GetObjectCommand(object));
   const content = await Body?.transformToByteArray();
-  await client.send(new PutObjectCommand({ ...name, Body: content?.subarray(0, bytes) ?? '' }));
+  await client.send(new PutObjectCommand({ ...object, Body: content?.subarray(0, bytes) ?? '' }));
 }
