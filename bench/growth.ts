@@ -48,7 +48,7 @@ async function startFilledServer(imageCount: number): Promise<MeasuredServer> {
   const backEnd = await makeBackEnd();
   const database = await backEnd.open();
   await fillImages(database, imageCount);
-  await makeQueries(database).usage.fold();
+  await makeQueries(database).usage.foldDeltas();
   await database.close();
   const server = await startVitrine(backEnd.environment);
   return { imageCount, backEnd, server, uploadTimes: [] };

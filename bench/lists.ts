@@ -68,7 +68,7 @@ async function fillDatabase(directory: string): Promise<void> {
   const database = await openEmbeddedDatabase(directory);
   await migrate(database);
   await fillImages(database, imageCount);
-  await makeQueries(database).usage.fold();
+  await makeQueries(database).usage.foldDeltas();
   await database.close();
 }
 

@@ -43,7 +43,7 @@ async function main(): Promise<number> {
     console.log(`Filling a database with ${existingCount} images …`);
     await fillImages(database, existingCount);
     const queries = makeQueries(database);
-    await queries.usage.fold();
+    await queries.usage.foldDeltas();
     console.log(benchDatabaseUrl === undefined ? 'embedded database' : 'PostgreSQL server');
     await reportSizes(database);
     await reportSearch(queries);
@@ -74,7 +74,7 @@ async function reportSearch({ embeddings, tenants }: Queries): Promise<void> {
   let searchedCount = 0;
   for (let round = 0; round < 10; round++) {
     const startedAt = performance.now();
-    ({ searchedCount } = await embeddings.similarToPicture(id, { space: embeddingSpace, vector }, '', {
+    ({ searchedCount } = await embeddings.findSimilarToPicture(id, { space: embeddingSpace, vector }, '', {
       limit: 10,
       threshold: 0,
     }));

@@ -4,11 +4,12 @@ import type { Schema } from './schema.ts';
 /** Runs an SQL script without parameters. Returns the rows of its last statement. */
 export type RunScript = (script: string) => Promise<Record<string, unknown>[]>;
 
-/** An open database. All SQL is in `db/`, in `sql` templates. */
+/** An open database. */
 export interface Database {
   readonly kind: 'embedded' | 'postgres';
+  /** Runs queries, which are written as `sql` templates. */
   readonly sql: Kysely<Schema>;
-  /** Calls `work` with a function that runs scripts on one connection, so that they can share a transaction. */
+  /** Calls `work` with a function that runs scripts on one connection, so that several scripts can share a transaction. */
   session<T>(work: (run: RunScript) => Promise<T>): Promise<T>;
   /** Runs one script on any connection. */
   runScript(script: string): Promise<void>;

@@ -1,7 +1,7 @@
 import { sql } from 'kysely';
 import type { Database } from './database.ts';
 
-/** Queries for the database as a whole: its id, version and maintenance. */
+/** Queries that concern the installation or the database as a whole. */
 export type InstallationQueries = ReturnType<typeof makeInstallationQueries>;
 
 /** @see InstallationQueries */
@@ -37,8 +37,8 @@ export function makeInstallationQueries({ sql: db, kind }: Database) {
     },
 
     /**
-     * Claims, for this process, a sweep pass over all data. Returns false if any process started this pass less than 0.9 ×
-     * `everySeconds` ago. Without the factor, a timer that fires slightly early would skip a pass.
+     * Records the start of a sweep pass, unless any process started this pass less than 0.9 × `everySeconds` ago. Returns
+     * whether the caller should run the pass. Without the factor, a timer that fires slightly early would skip a pass.
      */
     async claimSweepPass(name: string, everySeconds: number): Promise<boolean> {
       const { rows } = await sql`

@@ -24,7 +24,7 @@ export function limitTo({ limit, offset, after }: PageRequest): RawBuilder<unkno
 }
 
 /** Builds a page from rows selected with `limitTo`. `total` is the number of items in the whole list. */
-export function pageOf<Row extends { id: number }, Item>(
+export function buildPage<Row extends { id: number }, Item>(
   rows: readonly Row[],
   limit: number,
   total: number,

@@ -3,7 +3,7 @@ import { LRUCache } from 'lru-cache';
 import type { Tenant } from '../model/tenant.ts';
 import type { Database } from './database.ts';
 
-/** Queries for tenants. Results are cached for an hour, because a tenant is removed only after days without use. */
+/** Queries for tenants. Results can be cached for an hour, because a tenant is removed only after days without use. */
 export type TenantQueries = ReturnType<typeof makeTenantQueries>;
 
 const cacheMs = 3_600_000;
@@ -12,11 +12,11 @@ const cacheMs = 3_600_000;
 export function makeTenantQueries({ sql: db }: Database) {
   const tenantsByName = new LRUCache<string, Tenant>({ max: 10_000, ttl: cacheMs });
   /** Tenants that this process has recorded as used within the last hour. */
-  const recentlyUsed = new LRUCache<string, Tenant>({ max: 10_000, ttl: cacheMs });
+  const recentlyUsedTenants = new LRUCache<string, Tenant>({ max: 10_000, ttl: cacheMs });
 
   async function find(name: string): Promise<Tenant | undefined> {
-    const cached = tenantsByName.get(name);
-    if (cached) return cached;
+    const cachedTenant = tenantsByName.get(name);
+    if (cachedTenant) return cachedTenant;
     const { rows } = await sql<Tenant>`SELECT id, name FROM tenants WHERE name = ${name}`.execute(db);
     const [tenant] = rows;
     if (tenant) tenantsByName.set(name, tenant);
@@ -45,11 +45,11 @@ export function makeTenantQueries({ sql: db }: Database) {
 
     /** Returns the tenant with this name. Creates it if it does not exist. */
     async ensure(name: string): Promise<Tenant> {
-      const cached = recentlyUsed.get(name);
-      if (cached) return cached;
+      const cachedTenant = recentlyUsedTenants.get(name);
+      if (cachedTenant) return cachedTenant;
       const tenant = (await recordUse(name)) ?? (await create(name));
       if (!tenant) throw new Error(`Tenant ${name} is missing although it was inserted.`);
-      recentlyUsed.set(name, tenant);
+      recentlyUsedTenants.set(name, tenant);
       return tenant;
     },
   };

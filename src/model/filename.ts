@@ -1,4 +1,4 @@
-/** Maximum length of a file name, in code points. */
+/** Maximum length of a file name in characters. A character is a Unicode code point. */
 const maxLength = 255;
 
 /** Matches an extension, including its dot. */
@@ -32,7 +32,7 @@ function truncate(name: string): string {
 function takeGraphemes(text: string, length: number): string {
   let end = 0;
   let remaining = length;
-  // Only the start of the text is segmented, to save time. A surrogate pair split at its end would not fit anyway.
+  // Only the start of the text is segmented, to save time. A surrogate pair split at the end of it would not fit anyway.
   for (const { segment } of new Intl.Segmenter().segment(text.slice(0, 2 * length + 2))) {
     remaining -= countCharacters(segment);
     if (remaining < 0) break;

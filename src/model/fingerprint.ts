@@ -1,10 +1,10 @@
-/** Version of the fingerprint. It is incremented whenever the same picture would yield a different fingerprint. */
+/** Version of the fingerprint. Increment it with every change that gives the same picture a different fingerprint. */
 export const fingerprintVersion: number = 1;
 
 /** Width and height of the thumbnail in a fingerprint, in pixels. */
 export const thumbnailSide = 32;
 
-/** Name of the built-in embedding space. It is changed whenever the same picture would yield a different vector. */
+/** Name of the built-in embedding space. Rename it with every change that gives the same picture a different vector. */
 export const embeddingSpace = 'classic-2';
 
 /** Number of dimensions of the built-in embedding. */
@@ -12,7 +12,7 @@ export const embeddingDimension = 512;
 
 /** Data that identifies a picture regardless of its size, format and compression. */
 export interface Fingerprint {
-  /** The `fingerprintVersion` with which it was computed. Fingerprints of different versions cannot be compared. */
+  /** The `fingerprintVersion` that computed this fingerprint. Fingerprints of different versions cannot be compared. */
   readonly version: number;
   /**
    * Perceptual hash: 256 bits as 64 lower-case hex digits. The first digit contains bits 0 to 3, with bit 0 as the most
@@ -33,7 +33,7 @@ export interface Fingerprint {
 
 /** A picture represented as a vector. The dot product of two vectors is close to 1 if the pictures are similar. */
 export interface Embedding {
-  /** Name of the space, such as `classic-2`. Embeddings in different spaces cannot be compared. */
+  /** Name of the embedding space, such as `classic-2`. Embeddings in different spaces cannot be compared. */
   readonly space: string;
   /** Unit vector, apart from rounding errors. */
   readonly vector: readonly number[];
@@ -47,12 +47,14 @@ const bandCount = 16;
  * of differing bits, rounded up so that only identical hashes have distance 0.
  */
 export function hashDistance(a: string, b: string): number {
-  let bits = 0;
+  let differingBits = 0;
   for (let start = 0; start < hexDigits; start += 8) {
     const end = start + 8;
-    bits += popCount(Number.parseInt(a.slice(start, end), 16) ^ Number.parseInt(b.slice(start, end), 16));
+    differingBits += popCount(
+      Number.parseInt(a.slice(start, end), 16) ^ Number.parseInt(b.slice(start, end), 16),
+    );
   }
-  return Math.ceil(bits / 4);
+  return Math.ceil(differingBits / 4);
 }
 
 /** Returns the number of 1 bits in a 32-bit word. Source: Warren, "Hacker's Delight", section 5-1. */

@@ -32,9 +32,9 @@ export interface ImportLine {
   readonly reference: string | null;
   readonly outcome: ImportOutcome;
   readonly imageId: number | null;
-  /** Why the line was rejected, as an error code. */
+  /** Why the line was rejected or its image failed, as an error code. */
   readonly code: string | null;
-  /** Why the line was rejected, as a sentence. */
+  /** Why the line was rejected or its image failed, as a sentence. */
   readonly error: string | null;
 }
 

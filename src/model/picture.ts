@@ -49,7 +49,7 @@ export interface PictureFacts {
 
 /** Limits that are checked before a picture is decoded. */
 export interface PictureLimits {
-  /** Maximum number of pixels (width × height) in the selected frame. */
+  /** Maximum number of pixels (width × height) in the frame to decode. */
   readonly maxPixels: number;
   /** `maxPixels` for AVIF pictures, which take the longest to decode. */
   readonly maxAvifPixels: number;

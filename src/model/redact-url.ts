@@ -1,9 +1,9 @@
 const placeholder = '[hidden]';
 
 /**
- * Matches the names of parameters that contain credentials, reduced to lower-case letters and digits. Covers the signatures,
- * tokens and keys of AWS, Google Cloud, Azure, CloudFront, Alibaba, Tencent, Akamai, Dropbox, Facebook and Discord, and names
- * that are common in APIs.
+ * Matches the names of parameters that contain credentials. Before matching, a name is reduced to lower-case letters and
+ * digits. Covers the signatures, tokens and keys of AWS, Google Cloud, Azure, CloudFront, Alibaba, Tencent, Akamai, Dropbox,
+ * Facebook and Discord, and names that are common in APIs.
  */
 const secretNames =
   /^(?:sig|sign|policy|keypairid|qak|googleaccessid|hdn(?:ea|ts|tl)|hmac|hm|oh|gda|verify|md5|st|rlkey|jwt|sid|session(?:id)?|key|auth(?:key|orization)?|pwd|pass|bearer|otp)$/;
@@ -52,14 +52,16 @@ function findValueEnd(text: string, start: number, isEscaped: boolean): number {
   return end.exec(text)?.index ?? text.length;
 }
 
-/** @param value a prefix of the value, possibly including text that follows it */
-function isSecret(name: string, value: string): boolean {
+/** @param valueStart the start of the parameter's value, or the whole value and the text after it */
+function isSecret(name: string, valueStart: string): boolean {
   const plainName = unescapeName(name)
     .toLowerCase()
     .replaceAll(/[^a-z\d]/g, '');
-  if (secretNames.test(plainName) || secretWords.test(plainName)) return /^[^&#\s"]/.test(value);
+  if (secretNames.test(plainName) || secretWords.test(plainName)) return /^[^&#\s"]/.test(valueStart);
   // The parameter `s` may contain an imgix signature, and any parameter may contain a JWT.
-  return plainName === 's' ? /^[\da-f]{32}(?![\da-z])/i.test(value) : /^eyJ[\w-]{8,}\.[\w-]+/.test(value);
+  return plainName === 's'
+    ? /^[\da-f]{32}(?![\da-z])/i.test(valueStart)
+    : /^eyJ[\w-]{8,}\.[\w-]+/.test(valueStart);
 }
 
 function unescapeName(name: string): string {

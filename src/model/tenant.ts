@@ -6,7 +6,7 @@ export interface Tenant {
   readonly name: string;
 }
 
-/** The tenant of uploads that do not specify one. */
+/** The tenant of uploads that do not specify a tenant. */
 export const defaultTenant = 'default';
 
 /** Pattern of a tenant name: 1–64 letters, digits, dots, underscores or hyphens. */

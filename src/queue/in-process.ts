@@ -75,7 +75,7 @@ export function distinctKinds(jobs: readonly DueJob[]): Set<JobKind> {
 
 /** Actions that run after a delay. They do not keep the process alive, because workers also find due jobs by polling. */
 interface DelayedActions {
-  /** Runs `action` after `delayMs`, or immediately if that is 0. */
+  /** Runs `action` after `delayMs`, or immediately if `delayMs` is 0. */
   run(action: () => void, delayMs: number): void;
   clear(): void;
 }

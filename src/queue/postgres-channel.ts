@@ -10,7 +10,7 @@ interface Dependencies {
   readonly heartbeatMs: number;
   /** Called with each message from another process. */
   readonly onMessage: (message: string) => void;
-  /** Called whenever the channel has connected. Messages sent before that may have been missed. */
+  /** Called whenever the channel has connected. Messages that were sent earlier may have been missed. */
   readonly onUp: () => void;
   /** Called whenever a connection attempt fails or the connection is lost. */
   readonly onDown: (error: unknown) => void;

@@ -7,13 +7,13 @@ import type { DueJob, JobKind } from '../model/job.ts';
 export interface WorkQueue {
   readonly kind: 'in-process' | 'postgres' | 'redis';
   /**
-   * Announces that these jobs are due now or after `delayMs`. Never fails or blocks. Callers need not announce more than a
-   * hundred jobs, because a worker that has been woken continues until no job is due.
+   * Announces that these jobs are due now or after `delayMs`. Never fails or blocks. Callers need not announce all jobs if
+   * there are more than a hundred, because a worker that has been woken continues until no job is due.
    */
   wake(jobs: readonly DueJob[], delayMs?: number): void;
   /**
    * Calls `poll` when jobs of this kind may be due, until the returned function is called. `poll` must resolve only after the
-   * worker has had free capacity and has polled. A queue that sends each wake-up to a single process waits for this, so that
+   * worker has had free capacity and has polled. A queue that sends each wake-up to a single process waits for `poll`, so that
    * other processes receive the next wake-ups while this process is busy.
    */
   onWake(kind: JobKind, poll: () => Promise<void>): () => void;

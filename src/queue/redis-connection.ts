@@ -18,7 +18,7 @@ export interface RedisConnection {
   close(): void;
 }
 
-/** Opens a connection that reconnects indefinitely. Logs when the server becomes unavailable and available again. */
+/** Opens a connection that reconnects indefinitely. Logs when the server becomes unavailable or available. */
 export function openRedisConnection(url: string, logger: Logger): RedisConnection {
   const { host } = new URL(url);
   // Without a connection, messages fail immediately instead of waiting, because a late message would be useless.
@@ -109,7 +109,10 @@ async function sendHeartbeat(client: Redis): Promise<void> {
   await withTimeout(client.ping(), heartbeatMs / 2).catch(() => client.disconnect(true));
 }
 
-/** Reconnects a client if the server accepts the connection but never responds. No other timeout covers this case. */
+/**
+ * Reconnects the client whenever the server accepts the connection but never responds. No other timeout covers this case.
+ * Returns a function that ends the checks.
+ */
 export function watchHandshake(client: {
   readonly status: string;
   disconnect(reconnect?: boolean): void;
@@ -141,7 +144,7 @@ async function inspectServer(client: Redis): Promise<RedisServerInfo> {
   const warnings: string[] = [];
   if (version !== undefined && isTooOld(version))
     warnings.push(
-      `The Redis server has version ${version}, but Vitrine is only tested with version ${minVersion.join('.')} and later.`,
+      `The Redis server has version ${version}, but Vitrine is tested only with version ${minVersion.join('.')} and later.`,
     );
   if (policy !== undefined && policy !== 'noeviction')
     warnings.push(

@@ -21,7 +21,7 @@ export interface RedisConsumer {
 
 /** Pause after a failure, and between BullMQ's own retries. It is short, so that the consumer soon reconnects. */
 const retryPauseMs = 1_000;
-/** How long a blocking read waits for messages. It can delay shutdown and the detection of an unresponsive server. */
+/** How long a blocking read waits for messages. This wait can delay shutdown and the detection of an unresponsive server. */
 const blockSeconds = 1;
 /** How long `close` waits for the message in progress. */
 const closeTimeoutMs = 400;

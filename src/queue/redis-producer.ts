@@ -19,7 +19,7 @@ export interface RedisProducer {
   finish(): Promise<void>;
 }
 
-/** Maximum number of messages in a batch. More are useless, because a woken worker continues until no job is due. */
+/** Maximum number of messages in a batch. More would be useless, because a woken worker continues until no job is due. */
 const maxBatch = 100;
 /** Sending pauses if more messages than this are waiting in Redis, because they are enough to wake every process. */
 const maxWaiting = 1_000;
@@ -72,7 +72,7 @@ export function makeRedisProducer({ client, queueName, onSent, onFailed }: Depen
 
 type Message = ReturnType<typeof toMessage>;
 
-/** Creates a message without an id. A job may be due several times, but BullMQ would drop a message with a known id. */
+/** Creates a message without an id, because BullMQ would drop a second message with the same id for a job due again. */
 function toMessage({ id, kind }: DueJob, delayMs: number) {
   return { name: kind, data: { id }, opts: { delay: Math.max(0, Math.round(delayMs)) } };
 }

@@ -11,7 +11,7 @@ import type { StorageHealth } from './storage-health.ts';
 
 interface Dependencies {
   readonly installation: Pick<InstallationQueries, 'ping' | 'describe'>;
-  readonly reports: Pick<JobReportQueries, 'depth' | 'countFailed'>;
+  readonly reports: Pick<JobReportQueries, 'readQueueDepth' | 'countFailed'>;
   readonly embeddings: Pick<EmbeddingQueries, 'count'>;
   readonly storage: Pick<Storage, 'freeBytes' | 'kind'>;
   readonly storageHealth: Pick<StorageHealth, 'assert'>;
@@ -106,7 +106,7 @@ export function makeCheckHealth(deps: Dependencies): CheckHealth {
     const checks = await Promise.all([
       runCheck('database', installation.ping),
       runCheck('storage', storageHealth.assert),
-      runCheck('queue', async () => (depths = await reports.depth())),
+      runCheck('queue', async () => (depths = await reports.readQueueDepth())),
       runCheck('decoders', () => assertDecodersWork(decoders)),
     ]);
     const warning = [queue.outageReason(), ...depths.map(stalledQueueWarning)].filter(Boolean).join(' ');
@@ -119,7 +119,7 @@ export function makeCheckHealth(deps: Dependencies): CheckHealth {
       const [checks, database, depths, failed, freeBytes, count] = await Promise.all([
         ready(),
         undefinedOnFailure(installation.describe()),
-        undefinedOnFailure(reports.depth()),
+        undefinedOnFailure(reports.readQueueDepth()),
         undefinedOnFailure(reports.countFailed()),
         undefinedOnFailure(storage.freeBytes()),
         undefinedOnFailure(embeddings.count(space.name)),

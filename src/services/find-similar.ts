@@ -1,4 +1,4 @@
-import type { EmbeddingQueries, SimilarRows } from '../db/images/embeddings.ts';
+import type { EmbeddingQueries, SimilarityMatches } from '../db/images/embeddings.ts';
 import type { ImageQueries } from '../db/images/images.ts';
 import type { JobQueries } from '../db/jobs/job-queries.ts';
 import { AppError } from '../errors.ts';
@@ -11,7 +11,7 @@ import { describeState, imageNotFound } from './image-errors.ts';
 
 interface Dependencies {
   readonly images: Pick<ImageQueries, 'findWithoutRenditions' | 'listByIds'>;
-  readonly embeddings: Pick<EmbeddingQueries, 'similarToContent'>;
+  readonly embeddings: Pick<EmbeddingQueries, 'findSimilarToContent'>;
   readonly jobs: Pick<JobQueries, 'requeue'>;
   readonly queue: Pick<WorkQueue, 'wake'>;
   /** Name of the current embedding space. */
@@ -36,7 +36,7 @@ export function makeFindSimilar(deps: Dependencies): FindSimilar {
     const image = await images.findWithoutRenditions(principal, imageRef);
     if (!image) throw imageNotFound(imageRef);
     if (image.status !== 'completed' || image.contentHash === null) throw noEmbedding(image);
-    const rows = await embeddings.similarToContent(image.tenantId, image.contentHash, space, options);
+    const rows = await embeddings.findSimilarToContent(image.tenantId, image.contentHash, space, options);
     if (!rows) return requeue(deps, image);
     return { image, ...(await loadSimilar(images, principal, rows)) };
   };
@@ -46,7 +46,7 @@ export function makeFindSimilar(deps: Dependencies): FindSimilar {
 export async function loadSimilar(
   images: Pick<ImageQueries, 'listByIds'>,
   principal: Principal,
-  { matches, searchedCount }: SimilarRows,
+  { matches, searchedCount }: SimilarityMatches,
 ): Promise<SimilaritySearch> {
   const scores = new Map(matches.map(({ id, score }) => [id, Math.round(score * 1e4) / 1e4]));
   const loadedImages = await images.listByIds(principal, [...scores.keys()]);

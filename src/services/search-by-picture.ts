@@ -16,7 +16,7 @@ import { findTenant } from './tenants.ts';
 interface Dependencies {
   readonly tenants: Pick<TenantQueries, 'find'>;
   readonly images: Pick<ImageQueries, 'listByContent' | 'listByIds'>;
-  readonly embeddings: Pick<EmbeddingQueries, 'similarToPicture'>;
+  readonly embeddings: Pick<EmbeddingQueries, 'findSimilarToPicture'>;
   readonly findNearDuplicates: FindNearDuplicates;
   readonly inspectPicture: InspectPicture;
   readonly decoders: Pick<DecoderPool, 'describe'>;
@@ -51,7 +51,7 @@ export function makeSearchByPicture(deps: Dependencies): SearchByPicture {
       const copies = await images.listByContent(tenantId, file.contentHash);
       const { matches } = await findNearDuplicates(tenantId, fingerprint, file.contentHash);
       const nearDuplicates = await loadNearDuplicates(images, principal, matches);
-      const rows = await embeddings.similarToPicture(tenantId, embedding, file.contentHash, options);
+      const rows = await embeddings.findSimilarToPicture(tenantId, embedding, file.contentHash, options);
       const search = await loadSimilar(images, principal, rows);
       return { ...search, duplicates: [...copies.map(toExactDuplicate), ...nearDuplicates] };
     } finally {

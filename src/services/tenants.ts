@@ -73,10 +73,10 @@ export interface Usage {
 /** @see Usage */
 export function makeUsage({ usage }: { readonly usage: UsageQueries }): Usage {
   return {
-    tenants: (principal) => usage.tenants(principal),
-    overall: (principal) => usage.overall(principal),
+    tenants: (principal) => usage.listByTenant(principal),
+    overall: (principal) => usage.readOverall(principal),
     async tenant(principal, name) {
-      const tenantUsage = isTenantName(name) ? await usage.tenant(principal, name) : undefined;
+      const tenantUsage = isTenantName(name) ? await usage.findByTenant(principal, name) : undefined;
       if (tenantUsage) return tenantUsage;
       throw new AppError('tenant_not_found', `There is no tenant ${JSON.stringify(name.slice(0, 80))}.`);
     },

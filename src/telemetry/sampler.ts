@@ -9,8 +9,8 @@ import type { Storage } from '../storage/storage.ts';
 
 /** The sources queried on each scrape. If one fails or is too slow, the others are still reported. */
 export interface MetricSources {
-  readonly usage: Pick<UsageQueries, 'overall'>;
-  readonly reports: Pick<JobReportQueries, 'depth'>;
+  readonly usage: Pick<UsageQueries, 'readOverall'>;
+  readonly reports: Pick<JobReportQueries, 'readQueueDepth'>;
   readonly decoders: Pick<DecoderPool, 'stats'>;
   readonly storage: Pick<Storage, 'freeBytes'>;
 }
@@ -32,9 +32,9 @@ export function makeSampler(sources: MetricSources, registry: Registry): () => P
   };
   return async () => {
     await Promise.all([
-      sample(() => reports.depth(), gauges.queue),
+      sample(() => reports.readQueueDepth(), gauges.queue),
       sample(() => decoders.stats(), gauges.decoders),
-      sample(() => usage.overall(systemPrincipal), gauges.usage),
+      sample(() => usage.readOverall(systemPrincipal), gauges.usage),
       sample(() => storage.freeBytes(), gauges.freeBytes),
     ]);
   };

@@ -45,7 +45,7 @@ const operations: Record<string, () => Promise<unknown>> = {
   'a count of unused images': () => purging.countUnused({ tenantId: null, minAgeDays: 1 }),
   'a tenant’s list of unused images': () =>
     purging.listUnused({ tenantId: 5, minAgeDays: 1 }, { limit: 200 }),
-  'a list of tenants without references': () => purging.tenantsWithoutReferences(null),
+  'a list of tenants without references': () => purging.listTenantsWithoutReferences(null),
   'a list of deleted images': () => purging.listDeleted(null, hourAgo, { limit: 200 }),
   'a purge summary': () => purging.summarizeDeleted(null, 30),
   'a tenant’s purge summary': () => purging.summarizeDeleted(5, 0),
@@ -53,11 +53,11 @@ const operations: Record<string, () => Promise<unknown>> = {
     const [candidate] = await purging.listUnused({ tenantId: 1, minAgeDays: 0 }, { limit: 1 });
     await purging.remove(candidate!, { unusedWithMinAgeDays: 0 });
   },
-  'the overall usage': () => usage.overall(unrestrictedPrincipal),
-  'a tenant’s usage': () => usage.tenant(unrestrictedPrincipal, 'tenant-7'),
+  'the overall usage': () => usage.readOverall(unrestrictedPrincipal),
+  'a tenant’s usage': () => usage.findByTenant(unrestrictedPrincipal, 'tenant-7'),
   'a neighbour search': () => fingerprints.findNeighbours(5, makeDerivedFacts('x').fingerprint, 20, ''),
   'a similarity search for a small tenant': () =>
-    embeddings.similarToPicture(5, { space: embeddingSpace, vector: [1, 0, 0] }, '', {
+    embeddings.findSimilarToPicture(5, { space: embeddingSpace, vector: [1, 0, 0] }, '', {
       limit: 10,
       threshold: 0.5,
     }),
@@ -65,7 +65,7 @@ const operations: Record<string, () => Promise<unknown>> = {
   'a tenant’s list of jobs': () => reports.list(smallTenant, {}, page),
   'a list of jobs by error': () => reports.list(unrestrictedPrincipal, { code: 'picture_damaged' }, page),
   'a list of an image’s jobs': () => reports.list(unrestrictedPrincipal, { imageId: 77 }, page),
-  'the queue depth': () => reports.depth(),
+  'the queue depth': () => reports.readQueueDepth(),
   'a count of failed jobs': () => reports.countFailed(),
   'a retry': () => jobs.retry(unrestrictedPrincipal, 3),
   'a claim': () => jobs.claimDue('derive', 4, 60),

@@ -23,9 +23,10 @@ const decoderStats = {
   memoryKills: 8,
 };
 const sources = {
-  usage: { overall: () => Promise.resolve(usage) },
+  usage: { readOverall: () => Promise.resolve(usage) },
   reports: {
-    depth: () => Promise.resolve([{ kind: 'import', pending: 3, processing: 2, oldestPendingSeconds: 9.5 }]),
+    readQueueDepth: () =>
+      Promise.resolve([{ kind: 'import', pending: 3, processing: 2, oldestPendingSeconds: 9.5 }]),
   },
   decoders: { stats: () => ({ ...decoderStats, isBroken: false }) },
   storage: { freeBytes: () => Promise.resolve(77) },
@@ -54,7 +55,7 @@ test('writes every metric, and omits metrics whose source fails or is slow', asy
 
   const brokenMetrics = makeMetrics({
     ...sources,
-    usage: { overall: throwUnavailable },
+    usage: { readOverall: throwUnavailable },
     decoders: { stats: throwUnavailable },
     storage: { freeBytes: () => new Promise<number>(() => undefined) },
   });

@@ -115,7 +115,7 @@ test('keeps the usage exact while images are added, deleted, restored and reused
       const job = await catalog.upload(`sharer ${Math.random()}`);
       await catalog.completeWithDonor(job, contents[ids.indexOf(id)] ?? '', id);
     },
-    () => queries.usage.fold(),
+    () => queries.usage.foldDeltas(),
   ];
   for (let round = 0; round < rounds; round++) {
     await runConcurrently(12, async (index) => {

@@ -62,7 +62,7 @@ test('works without pgvector, except for similarity search', async () => {
   await catalog.softDelete(id);
   expect(await catalog.purge(id)).toMatchObject({ renditions: 2 });
   await expect(
-    queries.embeddings.similarToContent(shop.id, sha256Hex('vase'), embeddingSpace, searchOptions),
+    queries.embeddings.findSimilarToContent(shop.id, sha256Hex('vase'), embeddingSpace, searchOptions),
   ).rejects.toMatchObject({ code: 'similarity_unavailable', status: 501 });
   expect(await queries.embeddings.count(embeddingSpace)).toBe(0);
 });

@@ -161,7 +161,7 @@ export async function checkStorageMatch(config: Config, database: Database): Pro
 }
 
 async function checkJobs(database: Database): Promise<Finding[]> {
-  const problems = (await makeJobReportQueries(database).depth()).flatMap(
+  const problems = (await makeJobReportQueries(database).readQueueDepth()).flatMap(
     (depth) => stalledQueueWarning(depth) ?? [],
   );
   const remedy = 'Start vitrine worker, or a server without ENABLE_WORKER=false, and check its log.';

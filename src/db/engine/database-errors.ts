@@ -15,11 +15,14 @@ const unreachableCodes = new Set([
   'ENETUNREACH',
 ]);
 
-/** Matches the messages of `pg` errors without a code that mean that a connection was lost or could not be opened. */
+/** Some `pg` errors have no code. This pattern matches their messages if a connection was lost or could not be opened. */
 const lostConnectionMessages =
   /^(?:Connection terminated|timeout exceeded when trying to connect|Client (?:was closed|has encountered a connection error)|Query read timeout|Connection ended)/;
 
-/** Matches the error for a prepared statement that was planned before a schema change. It works on a new connection. */
+/**
+ * Matches the error for a prepared statement that was planned before a schema change. On a new connection, the statement is
+ * prepared again and works.
+ */
 const stalePlanMessage = /^cached plan must not change result type/;
 
 /** Messages by SQLSTATE code, for errors caused by load or other transactions. The same request may succeed later. */
@@ -32,7 +35,7 @@ const transientMessages: Readonly<Record<string, string>> = {
   '57014': 'The statement exceeded DATABASE_STATEMENT_SECONDS; try again.',
 };
 
-/** Returns an error's SQLSTATE (five characters) or system error code, or an empty string if it has neither. */
+/** Returns an error's SQLSTATE code (five characters) or system error code, or an empty string if the error has neither. */
 export function errorCode(error: unknown): string {
   return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : '';
 }
@@ -45,7 +48,7 @@ export function isConnectionLost(error: unknown): boolean {
   return lostConnectionMessages.test(message) || stalePlanMessage.test(message);
 }
 
-/** Converts expected errors, such as an unreachable server, to an `AppError`. Returns other errors unchanged. */
+/** Converts an expected error, such as a lost connection, to an `AppError`. Returns any other error unchanged. */
 export function toAppError(error: unknown): unknown {
   if (error instanceof AppError) return error;
   const code = errorCode(error);

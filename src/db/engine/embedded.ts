@@ -14,7 +14,7 @@ const readyMarker = 'VITRINE_READY';
 
 /**
  * Opens the embedded PostgreSQL database in `directory`, or creates it. The caller must hold the data folder's lock, because
- * two processes would corrupt the database.
+ * the database would be corrupted if two processes opened it.
  * @param onPanic called if PostgreSQL panics. No more queries can then be executed until a new process opens the database.
  */
 export async function openEmbeddedDatabase(
@@ -47,7 +47,7 @@ export async function openEmbeddedDatabase(
   };
 }
 
-/** Opening a database may need a new write-ahead log segment (16 MiB) and some space for data. */
+/** Minimum free disk space. Opening a database may need a new write-ahead log segment (16 MiB) and some space for data. */
 const minFreeMiB = 32;
 
 /** Throws if too little space is free, because PGlite would hang on a full disk instead of failing. */
@@ -60,14 +60,14 @@ async function assertFreeSpace(directory: string): Promise<void> {
   );
 }
 
-/** PostgreSQL panics if it cannot continue, for example if the disk is too full for its write-ahead log. */
+/** Whether PostgreSQL panicked. It does so if it cannot continue, for example if the disk has no space for its log. */
 function isPanic(error: unknown): error is Error {
   return error instanceof Error && 'severity' in error && error.severity === 'PANIC';
 }
 
 /**
  * Moves aside a database that was not created completely, because it can never be opened. A process that is killed during its
- * first start leaves such a database behind. Its files are kept, because a directory without the marker may also be a restored
+ * first start leaves such a database behind. The files are kept, because a directory without the marker may also be a restored
  * backup.
  */
 async function moveIncompleteAside(directory: string): Promise<void> {

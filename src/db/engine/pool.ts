@@ -14,11 +14,11 @@ export function makeQueryBuilder(
   pool: Pool,
   onError: (error: unknown) => void = () => undefined,
 ): Kysely<Schema> {
-  const statementName = makeStatementNames();
+  const nameStatement = makeStatementNamer();
   const kyselyPool: PostgresPool = {
     options: pool.options,
     end: () => pool.end(),
-    connect: () => checkOut(pool, statementName, onError),
+    connect: () => checkOut(pool, nameStatement, onError),
   };
   return new Kysely<Schema>({ dialect: new PostgresDialect({ pool: kyselyPool }) });
 }
@@ -29,14 +29,15 @@ export const typeParsers: CustomTypesConfig = {
     type === types.builtins.INT8 ? Number : types.getTypeParser(type, format),
 };
 
-/** Maximum number of prepared statements. A query that contains a list has a different text for each list length. */
+/** Maximum number of prepared statements. A query that contains a list counts as one statement for each list length. */
 const maxPrepared = 100;
 
 /**
- * Returns a function that names the statements to prepare, so that each connection parses and plans them once. A statement
- * is prepared when it runs for the second time, because preparing statements that run only once would waste memory.
+ * Creates a function that returns the name under which a statement is prepared, or `undefined` if it is not prepared. Each
+ * connection parses and plans a prepared statement only once. A statement is prepared when it runs for the second time,
+ * because preparing statements that run only once would waste memory.
  */
-function makeStatementNames(): (text: string) => string | undefined {
+function makeStatementNamer(): (text: string) => string | undefined {
   const seenTexts = new LRUCache<string, string>({ max: 10 * maxPrepared });
   const namesByText = new Map<string, string>();
   return (text) => {
@@ -55,14 +56,14 @@ function makeStatementNames(): (text: string) => string | undefined {
 /** Checks out a client. A client that has lost its connection is destroyed when it is released. */
 async function checkOut(
   pool: Pool,
-  statementName: (text: string) => string | undefined,
+  nameStatement: (text: string) => string | undefined,
   onError: (error: unknown) => void,
 ): Promise<PostgresPoolClient> {
   const client = await withAppErrors(() => pool.connect());
   let isLost = false;
   async function query(text: string, values: readonly unknown[]) {
     try {
-      return await client.query({ name: statementName(text), text, values: [...values] });
+      return await client.query({ name: nameStatement(text), text, values: [...values] });
     } catch (error) {
       onError(error);
       isLost ||= isConnectionLost(error);

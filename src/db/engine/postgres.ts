@@ -10,9 +10,11 @@ export interface PostgresSettings {
   /** Contains the password, so it must not appear in logs or error messages. */
   readonly url: string;
   readonly poolSize: number;
+  /** Timeout for opening a connection. */
   readonly connectMs: number;
+  /** Timeout for executing a statement, and for waiting for a lock. */
   readonly statementMs: number;
-  /** How long startup waits for a server that cannot be reached. */
+  /** How long startup waits for the server to become available. */
   readonly waitMs: number;
 }
 
@@ -59,7 +61,7 @@ function makePool({ url, poolSize, connectMs, statementMs }: PostgresSettings, l
     query_timeout: statementMs + 2_000,
     types: typeParsers,
   });
-  // Without these listeners, the process would exit when the server closes a connection, whether idle or in use.
+  // Without these listeners, the process would exit when the server closes an idle or a checked-out connection.
   pool.on('error', (error) =>
     logger.warn({ code: errorCode(error) }, `a connection to the database was closed: ${error.message}`),
   );
@@ -77,8 +79,8 @@ async function awaitServer(pool: Pool, { waitMs }: PostgresSettings, logger: Log
       );
       return assertVersion(Number(rows[0]?.version));
     } catch (error) {
-      if (!isConnectionLost(error)) throw toDatabaseRefused(error);
-      if (performance.now() >= deadline) throw toDatabaseRefused(error, waitMs);
+      if (!isConnectionLost(error)) throw toDatabaseUnusable(error);
+      if (performance.now() >= deadline) throw toDatabaseUnusable(error, waitMs);
       if (attempt === 1)
         logger.warn(
           { code: errorCode(error) },
@@ -103,14 +105,14 @@ const remedies: Readonly<Record<string, string>> = {
   '3D000': 'Create the database, or set DATABASE_URL to an existing one.',
 };
 
-function toDatabaseRefused(error: unknown, waitedMs?: number): DatabaseUnusable {
+function toDatabaseUnusable(error: unknown, waitedMs?: number): DatabaseUnusable {
   if (error instanceof DatabaseUnusable) return error;
   const reason =
     error instanceof Error && error.message ? error.message : errorCode(error) || 'unknown reason';
   const summary = waitedMs
     ? `did not become available within ${waitedMs / 1000} s (DATABASE_WAIT_SECONDS)`
     : 'cannot be used';
-  const remedy = remedies[errorCode(error)] ?? 'Check DATABASE_URL, and that the server is running.';
+  const remedy = remedies[errorCode(error)] ?? 'Check DATABASE_URL and that the server is running.';
   return new DatabaseUnusable(`The database server ${summary}: ${reason}. ${remedy}`, {
     cause: error,
   });

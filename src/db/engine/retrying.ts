@@ -10,10 +10,10 @@ import { errorCode } from './database-errors.ts';
  */
 const conflictStates = new Set(['40001', '40P01', '23503', '23505']);
 
-/** Each attempt gives concurrent transactions time to finish. If all attempts fail, the error has a different cause. */
+/** Maximum number of attempts. An error that persists this long was probably not caused by a concurrent transaction. */
 const maxAttempts = 8;
 
-/** Maximum pause before the second attempt. It doubles with each attempt, up to `maxPauseMs`. */
+/** Longest possible pause before the second attempt. This limit doubles with each attempt, up to `maxPauseMs`. */
 const firstPauseMs = 10;
 const maxPauseMs = 320;
 
@@ -35,15 +35,15 @@ export async function retrying<T>(work: () => Promise<T>): Promise<T> {
       return await work();
     } catch (error) {
       if (!isConflict(error)) throw error;
-      if (attempt === maxAttempts) throw error instanceof AppError ? error : rowsChanged(error);
+      if (attempt === maxAttempts) throw error instanceof AppError ? error : rowsChangedError(error);
     }
     // The pause is random, because two transactions that deadlocked would otherwise collide again.
     await sleep(Math.random() * Math.min(maxPauseMs, firstPauseMs * 2 ** (attempt - 1)));
   }
 }
 
-/** Returns the error that a transaction throws if rows that it relied on have changed. The transaction is then retried. */
-export function rowsChanged(cause: unknown = serializationFailure()): AppError {
+/** Creates the error that a transaction throws if rows that it relied on have changed. The transaction is then retried. */
+export function rowsChangedError(cause: unknown = serializationFailure()): AppError {
   return new AppError(
     'database_unavailable',
     'Another request changed the same rows at the same time; try again.',

@@ -10,20 +10,20 @@ export type VectorSupport =
   | { readonly isAvailable: true }
   | { readonly isAvailable: false; readonly reason: string };
 
-const createTable = `
+const createTableStatement = `
   CREATE TABLE IF NOT EXISTS embeddings (
     tenant_id integer NOT NULL REFERENCES tenants (id),
     content_hash text NOT NULL,
-    -- Version of the embedding. Vectors in different spaces are never compared.
+    -- Name of the embedding space. Vectors in different spaces are never compared.
     space text NOT NULL,
     vector halfvec NOT NULL,
-    -- content_hash precedes space, because a purge deletes the vectors of one content in all spaces.
+    -- content_hash precedes space, because a purge deletes the vectors with this hash in all spaces.
     PRIMARY KEY (tenant_id, content_hash, space)
   )`;
 
 /**
- * Installs pgvector if needed, and creates the embeddings table, in the caller's transaction. This is not a migration,
- * because pgvector may be installed or updated long after the schema was migrated.
+ * Installs pgvector and creates the embeddings table if they are missing. Uses the caller's transaction. This is not a
+ * migration, because pgvector may be installed or updated long after the schema was migrated.
  */
 export async function enableVectors(run: RunScript): Promise<VectorSupport> {
   const version = (await readInstalledVersion(run)) ?? (await install(run));
@@ -33,7 +33,7 @@ export async function enableVectors(run: RunScript): Promise<VectorSupport> {
       isAvailable: false,
       reason: `pgvector ${version} is too old: install version ${minVersion.slice(0, 3)} or later and run ALTER EXTENSION vector UPDATE`,
     };
-  await run(createTable);
+  await run(createTableStatement);
   return { isAvailable: true };
 }
 

@@ -1,6 +1,6 @@
 import { type RawBuilder, sql } from 'kysely';
 import type { Queryable } from '../database.ts';
-import { rowsChanged } from '../engine/retrying.ts';
+import { rowsChangedError } from '../engine/retrying.ts';
 
 /** Identifies the bytes of an original within one tenant. */
 export interface Content {
@@ -60,7 +60,7 @@ async function assertAllLocked(
 ): Promise<void> {
   const lockedKeys = new Set(locks.map(String));
   const neededLocks = toLockKeys(await listContents(transaction, imageIds));
-  if (neededLocks.some((keys) => !lockedKeys.has(String(keys)))) throw rowsChanged();
+  if (neededLocks.some((keys) => !lockedKeys.has(String(keys)))) throw rowsChangedError();
 }
 
 /** Lists the images' own content, and the content whose hash is in the names of their rendition files. */

@@ -5,15 +5,16 @@ import type { SimilarityOptions } from '../../model/similarity.ts';
 import type { Database } from '../database.ts';
 import type { VectorSupport } from '../engine/vectors.ts';
 
-/** A similar image and its score. */
-export interface SimilarRow {
+/** A similar image. */
+export interface SimilarityMatch {
+  /** Id of the image. */
   readonly id: number;
   readonly score: number;
 }
 
 /** Result of a search: the similar images, and the number of images that were compared. */
-export interface SimilarRows {
-  readonly matches: readonly SimilarRow[];
+export interface SimilarityMatches {
+  readonly matches: readonly SimilarityMatch[];
   readonly searchedCount: number;
 }
 
@@ -36,7 +37,7 @@ export function makeEmbeddingQueries({ sql: db }: Database, vectors: VectorSuppo
     vector: RawBuilder<unknown>,
     excludedContentHash: string,
     { limit, threshold }: SimilarityOptions,
-  ): Promise<SimilarRows> {
+  ): Promise<SimilarityMatches> {
     assertAvailable();
     // The distance to a zero vector (an image without features) is NaN, which is treated as not similar.
     const { rows } = await sql<{ id: number | null; score: number; searchedCount: number }>`
@@ -56,12 +57,12 @@ export function makeEmbeddingQueries({ sql: db }: Database, vectors: VectorSuppo
 
   return {
     /** Finds images similar to stored content. Returns `undefined` if the content has no embedding. */
-    async similarToContent(
+    async findSimilarToContent(
       tenantId: number,
       contentHash: string,
       space: string,
       options: SimilarityOptions,
-    ): Promise<SimilarRows | undefined> {
+    ): Promise<SimilarityMatches | undefined> {
       assertAvailable();
       const matchesContent = sql`tenant_id = ${tenantId} AND space = ${space} AND content_hash = ${contentHash}`;
       const { rows } = await sql`SELECT 1 FROM embeddings WHERE ${matchesContent}`.execute(db);
@@ -71,12 +72,12 @@ export function makeEmbeddingQueries({ sql: db }: Database, vectors: VectorSuppo
     },
 
     /** Finds images similar to a picture that is not stored. Excludes images whose content hash is `excludedContentHash`. */
-    similarToPicture: (
+    findSimilarToPicture: (
       tenantId: number,
       embedding: Embedding,
       excludedContentHash: string,
       options: SimilarityOptions,
-    ): Promise<SimilarRows> =>
+    ): Promise<SimilarityMatches> =>
       search(
         tenantId,
         embedding.space,
@@ -95,7 +96,7 @@ export function makeEmbeddingQueries({ sql: db }: Database, vectors: VectorSuppo
 }
 
 /**
- * Returns the `INSERT` statement for an image's embedding.
+ * Returns the statement that inserts or replaces an image's embedding.
  * @param image table expression that yields one row of `images`.
  */
 export function upsertEmbedding(image: RawBuilder<unknown>, embedding: Embedding): RawBuilder<unknown> {

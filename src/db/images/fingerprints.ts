@@ -28,8 +28,8 @@ export function makeFingerprintQueries({ sql: db }: Database) {
   return {
     /**
      * Lists the tenant's images whose hash differs from `hash` in at most `maxBits` of 256 bits, nearest first. Images with
-     * `excludedContentHash` or in `excludedIds` are left out. The index finds hashes that have at least one of 16 bands in
-     * common. These are all hashes that differ in up to 15 bits, and 99.7 % of those that differ in 20.
+     * `excludedContentHash` or in `excludedIds` are left out. Each hash has 16 bands. The index finds the hashes that have at
+     * least one band in common with `hash`: all hashes that differ in up to 15 bits, and 99.7 % of those that differ in 20.
      */
     async findNeighbours(
       tenantId: number,
@@ -38,14 +38,14 @@ export function makeFingerprintQueries({ sql: db }: Database) {
       excludedContentHash: string,
       excludedIds: readonly number[] = [],
     ): Promise<HashNeighbour[]> {
-      const bits = sql`${`x${hash}`}::bit(256)`;
+      const hashBits = sql`${`x${hash}`}::bit(256)`;
       const { rows } = await sql<HashNeighbour & Omit<Fingerprint, 'version'>>`
         WITH near_hashes AS MATERIALIZED (
-          SELECT tenant_id, content_hash, bit_count(hash # ${bits}) AS bits FROM fingerprints
+          SELECT tenant_id, content_hash, bit_count(hash # ${hashBits}) AS differing_bits FROM fingerprints
           WHERE bands && ${bandKeys(tenantId, hash)}::bigint[] AND version = ${version}
             AND content_hash <> ${excludedContentHash}
-            AND bit_count(hash # ${bits}) <= ${maxBits}
-          ORDER BY bits LIMIT ${maxCandidates})
+            AND bit_count(hash # ${hashBits}) <= ${maxBits}
+          ORDER BY differing_bits LIMIT ${maxCandidates})
         SELECT i.id, i.uuid, i.content_hash AS "contentHash", i.has_alpha AS "hasAlpha", f.hash::text AS hash, f.quality, f.aspect,
           translate(encode(f.thumbnail, 'base64'), E'\\n', '') AS thumbnail,
           coalesce((SELECT json_agg(json_build_object(${renditionFields('r')})) FROM renditions r WHERE r.image_id = i.id),
@@ -54,7 +54,7 @@ export function makeFingerprintQueries({ sql: db }: Database) {
         JOIN images i ON i.tenant_id = near_hashes.tenant_id AND i.content_hash = near_hashes.content_hash
           AND i.deleted_at IS NULL AND i.duplicate_of IS NULL AND i.status = 'completed'
           AND i.id <> ALL (${excludedIds}::bigint[])
-        ORDER BY near_hashes.bits, i.id`.execute(db);
+        ORDER BY near_hashes.differing_bits, i.id`.execute(db);
       return rows.map(({ hash: neighbourHash, quality, aspect, thumbnail, ...image }) => ({
         ...image,
         fingerprint: { version, hash: toHex(neighbourHash), quality, aspect, thumbnail },
@@ -70,7 +70,7 @@ export function makeFingerprintQueries({ sql: db }: Database) {
 }
 
 /**
- * Returns the `INSERT` statement for an image's fingerprint.
+ * Returns the statement that inserts an image's fingerprint, or replaces a fingerprint of a different version.
  * @param image table expression that yields one row of `images`.
  */
 export function upsertFingerprint(
@@ -89,7 +89,8 @@ export function upsertFingerprint(
 }
 
 /**
- * Returns the `INSERT` statement for an image's near-duplicates. Each pair is stored once, under the id of the newer image.
+ * Returns the statement that inserts or replaces an image's near-duplicates. Each pair is stored once, under the id of the
+ * newer image.
  * @param image table expression that yields one row with the column `id`.
  */
 export function upsertNearDuplicates(

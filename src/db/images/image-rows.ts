@@ -9,8 +9,8 @@ import type { Schema } from '../schema.ts';
 /** A row of `images` with its tenant's name. */
 export type ImageRow = Schema['images'] & { readonly tenant: string };
 
-/** A row of `images` with its renditions and near-duplicates. */
-type CompleteRow = ImageRow & Pick<ImageWithRenditions, 'renditions' | 'nearDuplicates'>;
+/** An `ImageRow` with the image's renditions and near-duplicates. */
+type RowWithRenditions = ImageRow & Pick<ImageWithRenditions, 'renditions' | 'nearDuplicates'>;
 
 /** Selects matching images that the principal may see. `tail` may contain `ORDER BY`, `LIMIT` and `FOR UPDATE`. */
 export async function selectImages(
@@ -25,14 +25,14 @@ export async function selectImages(
   return rows.map(toImage);
 }
 
-/** Selects images like `selectImages`, with their renditions and near-duplicates. */
-export async function selectCompleteImages(
+/** Works like `selectImages`, but also selects the images' renditions and near-duplicates. */
+export async function selectImagesWithRenditions(
   db: Queryable,
   principal: Pick<Principal, 'tenantId'>,
   condition: RawBuilder<unknown>,
   tail = sql``,
 ): Promise<ImageWithRenditions[]> {
-  const { rows } = await sql<CompleteRow>`
+  const { rows } = await sql<RowWithRenditions>`
     SELECT images.*, tenants.name AS tenant, ${renditionsColumn} AS renditions, ${nearDuplicatesColumn} AS "nearDuplicates"
     FROM images JOIN tenants ON tenants.id = images.tenant_id
     WHERE ${isVisibleTo(principal, 'images.tenant_id')} AND ${condition} ${tail}`.execute(db);
@@ -84,7 +84,7 @@ const nearDuplicatesColumn = sql<NearDuplicate[]>`coalesce((
     SELECT json_agg(json_build_object('id', pair.other_id, 'uuid', pair.uuid, 'distance', pair.distance,
       'difference', pair.difference, 'reason', pair.reason) ORDER BY pair.distance, pair.difference, pair.other_id)
     FROM (
-      SELECT near_duplicate.*, (SELECT other.uuid FROM images other WHERE other.id = near_duplicate.other_id AND other.deleted_at IS NULL LIMIT 1) AS uuid
+      SELECT near_duplicate.*, (SELECT i.uuid FROM images i WHERE i.id = near_duplicate.other_id AND i.deleted_at IS NULL LIMIT 1) AS uuid
       FROM (
         SELECT match_id AS other_id, distance, difference, reason FROM near_duplicates WHERE image_id = images.id
         UNION ALL

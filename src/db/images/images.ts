@@ -4,8 +4,8 @@ import type { JobState } from '../../model/job.ts';
 import type { Page, PageRequest } from '../../model/page.ts';
 import type { Principal } from '../../model/principal.ts';
 import type { Database, Queryable } from '../database.ts';
-import { allOf, isAfterCursor, isVisibleTo, limitTo, pageOf } from '../lists.ts';
-import { identifiedBy, selectCompleteImages, selectImages } from './image-rows.ts';
+import { allOf, isAfterCursor, isVisibleTo, limitTo, buildPage } from '../lists.ts';
+import { identifiedBy, selectImagesWithRenditions, selectImages } from './image-rows.ts';
 
 /** Filter for a list of images. All given fields must match. */
 export interface ImageFilter {
@@ -15,31 +15,31 @@ export interface ImageFilter {
   readonly createdBefore?: Date | undefined;
 }
 
-/** The tenant's first image with a given content. */
-export interface KnownContent {
+/** A tenant's first image with a given content. */
+export interface FirstImage {
   readonly id: number;
   readonly status: JobState;
   readonly damaged: boolean;
 }
 
-/** Queries for images that are not deleted. Those with a principal return only images that the principal may see. */
+/** Queries for images. They never return deleted images. Queries with a principal return only images that it may see. */
 export type ImageQueries = ReturnType<typeof makeImageQueries>;
 
 /** @see ImageQueries */
 export function makeImageQueries({ sql: db }: Database) {
   return {
     async find(principal: Principal, ref: ImageRef): Promise<ImageWithRenditions | undefined> {
-      return (await selectCompleteImages(db, principal, notDeleted(identifiedBy(ref))))[0];
+      return (await selectImagesWithRenditions(db, principal, andNotDeleted(identifiedBy(ref))))[0];
     },
 
     /** Finds an image without its renditions. This is a single key look-up, for hot paths. */
     async findWithoutRenditions(principal: Principal, ref: ImageRef): Promise<Image | undefined> {
-      return (await selectImages(db, principal, notDeleted(identifiedBy(ref))))[0];
+      return (await selectImages(db, principal, andNotDeleted(identifiedBy(ref))))[0];
     },
 
     /** Finds the tenant's first image with this content. The result determines whether the content must be stored. */
-    async findByContent(tenantId: number, contentHash: string): Promise<KnownContent | undefined> {
-      const { rows } = await sql<KnownContent>`
+    async findByContent(tenantId: number, contentHash: string): Promise<FirstImage | undefined> {
+      const { rows } = await sql<FirstImage>`
         SELECT id, status, damaged_at IS NOT NULL AS damaged FROM images
         WHERE tenant_id = ${tenantId} AND content_hash = ${contentHash} AND deleted_at IS NULL AND duplicate_of IS NULL`.execute(
         db,
@@ -47,19 +47,19 @@ export function makeImageQueries({ sql: db }: Database) {
       return rows[0];
     },
 
-    /** Lists up to 100 images of a tenant with this content, oldest first. */
+    /** Lists up to 100 of the tenant's images with this content, oldest first. */
     listByContent: (tenantId: number, contentHash: string): Promise<Image[]> =>
       selectImages(
         db,
         { tenantId },
-        notDeleted(sql`images.content_hash = ${contentHash}`),
+        andNotDeleted(sql`images.content_hash = ${contentHash}`),
         sql`ORDER BY images.id LIMIT 100`,
       ),
 
     /** Lists images in the order of `ids`. Deleted images are left out. */
     async listByIds(principal: Principal, ids: readonly number[]): Promise<Image[]> {
       if (ids.length === 0) return [];
-      const images = await selectImages(db, principal, notDeleted(sql`images.id IN (${sql.join(ids)})`));
+      const images = await selectImages(db, principal, andNotDeleted(sql`images.id IN (${sql.join(ids)})`));
       const imagesById = new Map(images.map((image) => [image.id, image]));
       return ids.flatMap((id) => imagesById.get(id) ?? []);
     },
@@ -73,28 +73,28 @@ export function makeImageQueries({ sql: db }: Database) {
       // The ids are selected first, so that renditions and near-duplicates are read only for the images on this page.
       const isOnPage = sql`images.id IN (
         SELECT images.id FROM images
-        WHERE ${isVisibleTo(principal, 'images.tenant_id')} AND ${notDeleted(matches(filter))}
+        WHERE ${isVisibleTo(principal, 'images.tenant_id')} AND ${andNotDeleted(matchesFilter(filter))}
           AND ${isAfterCursor(page, 'images.id')}
         ORDER BY images.id DESC ${limitTo(page)})`;
-      const images = await selectCompleteImages(
+      const images = await selectImagesWithRenditions(
         db,
         principal,
-        notDeleted(isOnPage),
+        andNotDeleted(isOnPage),
         sql`ORDER BY images.id DESC`,
       );
       const total = await countImages(db, principal, filter);
-      return pageOf(images, page.limit, total, (image) => image);
+      return buildPage(images, page.limit, total, (image) => image);
     },
 
     /** Records that a client knows about an image that is still being processed. The image can then no longer be withdrawn. */
     async acknowledge(imageId: number): Promise<'acknowledged' | 'deleted' | 'missing'> {
-      const { rows } = await sql<{ deleted: boolean }>`
-        UPDATE images SET acknowledged = true WHERE id = ${imageId} RETURNING deleted_at IS NOT NULL AS deleted`.execute(
+      const { rows } = await sql<{ isDeleted: boolean }>`
+        UPDATE images SET acknowledged = true WHERE id = ${imageId} RETURNING deleted_at IS NOT NULL AS "isDeleted"`.execute(
         db,
       );
       const row = rows[0];
       if (!row) return 'missing';
-      return row.deleted ? 'deleted' : 'acknowledged';
+      return row.isDeleted ? 'deleted' : 'acknowledged';
     },
 
     /** Marks an image as damaged, because its original is missing or changed. */
@@ -112,12 +112,12 @@ export function makeImageQueries({ sql: db }: Database) {
   };
 }
 
-function notDeleted(condition: RawBuilder<unknown>): RawBuilder<boolean> {
+function andNotDeleted(condition: RawBuilder<unknown>): RawBuilder<boolean> {
   return sql`images.deleted_at IS NULL AND ${condition}`;
 }
 
 /** Condition on `images` that is true for the images that match the filter. */
-function matches({ tenant, status, createdAfter, createdBefore }: ImageFilter): RawBuilder<boolean> {
+function matchesFilter({ tenant, status, createdAfter, createdBefore }: ImageFilter): RawBuilder<boolean> {
   return allOf([
     tenant === undefined ? undefined : isTenantNamed(tenant),
     status === undefined ? undefined : sql`images.status = ${status}`,
@@ -137,7 +137,7 @@ function isTenantNamed(name: string): RawBuilder<boolean> {
  */
 async function countImages(db: Queryable, principal: Principal, filter: ImageFilter): Promise<number> {
   const { tenant, status, createdAfter, createdBefore } = filter;
-  if (createdAfter || createdBefore) return countRows(db, principal, matches(filter));
+  if (createdAfter || createdBefore) return countRows(db, principal, matchesFilter(filter));
   const isInTenant = tenant === undefined ? sql<boolean>`true` : isTenantNamed(tenant);
   const isUnfinished = sql<boolean>`status <> 'completed' AND ${isInTenant}`;
   if (status !== undefined && status !== 'completed')

@@ -1,7 +1,7 @@
 import { sql } from 'kysely';
 import type { Page, PageRequest } from '../../model/page.ts';
 import type { Database } from '../database.ts';
-import { isAfterCursor, limitTo, pageOf } from '../lists.ts';
+import { isAfterCursor, limitTo, buildPage } from '../lists.ts';
 
 /**
  * Queries for references. A reference is the client's name for something that uses an image. Each change also updates the
@@ -54,7 +54,7 @@ export function makeReferenceQueries({ sql: db }: Database) {
       return rows[0];
     },
 
-    /** Lists references, newest first. @param total the image's reference count */
+    /** Lists the image's references, newest first. @param total the image's reference count */
     async list(
       imageId: number,
       total: number,
@@ -65,7 +65,7 @@ export function makeReferenceQueries({ sql: db }: Database) {
         WHERE image_id = ${imageId} AND ${isAfterCursor(page, 'id')} ORDER BY id DESC ${limitTo(page)}`.execute(
         db,
       );
-      return pageOf(rows, page.limit, total, ({ reference, createdAt }) => ({ reference, createdAt }));
+      return buildPage(rows, page.limit, total, ({ reference, createdAt }) => ({ reference, createdAt }));
     },
   };
 }

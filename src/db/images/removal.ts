@@ -26,19 +26,20 @@ export async function softDeleteImage(transaction: Queryable, imageId: number): 
   );
   // The oldest duplicate becomes the first image with this content.
   await sql`
-    UPDATE images SET duplicate_of = CASE WHEN images.id <> oldest.id THEN oldest.id END
-    FROM (SELECT min(id) AS id FROM images WHERE duplicate_of = ${imageId} AND deleted_at IS NULL) oldest
+    UPDATE images SET duplicate_of = CASE WHEN images.id <> oldest_duplicate.id THEN oldest_duplicate.id END
+    FROM (SELECT min(id) AS id FROM images WHERE duplicate_of = ${imageId} AND deleted_at IS NULL) oldest_duplicate
     WHERE images.duplicate_of = ${imageId} AND images.deleted_at IS NULL`.execute(transaction);
   await assignOwners(transaction, imageId);
-  await recordPurgeFigures(transaction, imageId);
+  await recordPurgeTotals(transaction, imageId);
 }
 
 /** Records what a purge of the image would remove, and whether other images share its content or files. */
-async function recordPurgeFigures(transaction: Queryable, imageId: number): Promise<void> {
+async function recordPurgeTotals(transaction: Queryable, imageId: number): Promise<void> {
   await sql`
     WITH images_sharing_files AS MATERIALIZED (
-      SELECT DISTINCT other.image_id AS id FROM renditions own JOIN renditions other ON other.storage_key = own.storage_key
-      WHERE own.image_id = ${imageId} AND other.image_id <> ${imageId}),
+      SELECT DISTINCT sharing_rendition.image_id AS id FROM renditions r
+      JOIN renditions sharing_rendition ON sharing_rendition.storage_key = r.storage_key
+      WHERE r.image_id = ${imageId} AND sharing_rendition.image_id <> ${imageId}),
     updated_images AS (
       UPDATE images SET has_relatives = true
       WHERE id = ANY (ARRAY(SELECT id FROM images_sharing_files)) AND deleted_at IS NOT NULL AND NOT has_relatives)
@@ -47,15 +48,15 @@ async function recordPurgeFigures(transaction: Queryable, imageId: number): Prom
       purge_bytes = coalesce(original_bytes, 0)
         + (SELECT coalesce(sum(r.bytes), 0) FROM renditions r WHERE r.image_id = images.id),
       has_relatives = EXISTS (SELECT 1 FROM images_sharing_files) OR EXISTS (
-        SELECT 1 FROM images other WHERE other.tenant_id = images.tenant_id AND other.content_hash = images.content_hash
-          AND other.id <> images.id)
+        SELECT 1 FROM images i WHERE i.tenant_id = images.tenant_id AND i.content_hash = images.content_hash
+          AND i.id <> images.id)
     WHERE id = ${imageId}`.execute(transaction);
 }
 
 /**
- * Ensures that each of the image's files has exactly one owner among the images that use it and are not deleted. The current
- * owner is kept if possible; otherwise, the oldest of these images becomes the owner. A file's bytes are counted only for its
- * owner.
+ * Ensures that each of the image's files has exactly one owner, chosen from the images that use the file and are not deleted.
+ * The current owner is kept if possible. Otherwise, the oldest of these images becomes the owner. A file's bytes are counted
+ * only for its owner.
  */
 export async function assignOwners(transaction: Queryable, imageId: number): Promise<void> {
   await sql`

@@ -35,7 +35,7 @@ export function makeStoredFileQueries({ sql: db }: Database) {
       return files.filter(({ key }) => !usedKeys.has(key));
     },
 
-    /** Lists originals whose image id is greater than `id`, ordered by this id. */
+    /** Lists originals whose image id is greater than `id`, ordered by image id. */
     async listOriginalsAfter(id: number, limit: number): Promise<RecordedOriginal[]> {
       const { rows } = await sql<RecordedOriginal>`
         SELECT id, original_key AS key, original_bytes AS bytes, damaged_at IS NOT NULL AS damaged FROM images

@@ -4,7 +4,7 @@ import type { ImageWithRenditions, NearDuplicate } from '../../model/image.ts';
 import type { ClaimedJob } from '../../model/job.ts';
 import type { NewRendition, Rendition } from '../../model/rendition.ts';
 import type { Database, Queryable } from '../database.ts';
-import { rowsChanged, retrying, retryingTransaction } from '../engine/retrying.ts';
+import { rowsChangedError, retrying, retryingTransaction } from '../engine/retrying.ts';
 import type { VectorSupport } from '../engine/vectors.ts';
 import { type Content, contentLock, lockImageFiles } from '../images/content-lock.ts';
 import { upsertEmbedding } from '../images/embeddings.ts';
@@ -45,8 +45,8 @@ export function makeCompleteQueries({ sql: db }: Database, { isAvailable: hasEmb
     },
 
     /**
-     * Completes a job with the donor's renditions. Returns `donor-unavailable` if the donor was deleted or no longer uses
-     * exactly the files in `comparedRenditions`. The image then needs its own renditions.
+     * Completes a job with the donor's renditions. Returns `donor-unavailable` if the donor was deleted, or if its renditions
+     * in `comparedRenditions` have changed. The image then needs its own renditions.
      */
     completeSharing: (
       job: ClaimedJob,
@@ -56,7 +56,7 @@ export function makeCompleteQueries({ sql: db }: Database, { isAvailable: hasEmb
     ): Promise<ImageWithRenditions | undefined | 'donor-unavailable'> =>
       retryingTransaction(db, async (transaction) => {
         await lockImageFiles(transaction, [job.imageId, donorId]);
-        if (!(await stillUses(transaction, donorId, comparedRenditions))) return 'donor-unavailable';
+        if (!(await hasRenditions(transaction, donorId, comparedRenditions))) return 'donor-unavailable';
         const presets = comparedRenditions.map(({ preset }) => preset);
         const renditions = selectSharedRenditions(donorId, presets);
         return completeJob(transaction, job, { renditions, facts, hasEmbeddings, donorId });
@@ -89,8 +89,8 @@ export function makeCompleteQueries({ sql: db }: Database, { isAvailable: hasEmb
   };
 }
 
-/** Whether the image is not deleted and uses exactly these files. The caller must have locked them. */
-async function stillUses(
+/** Whether the image is not deleted and its renditions include all of these. The caller must have locked its files. */
+async function hasRenditions(
   transaction: Queryable,
   imageId: number,
   renditions: readonly ComparedRendition[],
@@ -106,7 +106,7 @@ async function stillUses(
   return rows[0]?.count === renditions.length;
 }
 
-/** Finds the first image with this content if it is completed and intact. Locks its files and those of `imageId`. */
+/** Finds the first image with this content if it is completed and intact. Locks its files and the files of `imageId`. */
 async function lockFirstImage(
   transaction: Queryable,
   content: Content,
@@ -116,7 +116,7 @@ async function lockFirstImage(
   const imageIds = idBeforeLock === undefined ? [imageId] : [imageId, idBeforeLock];
   await lockImageFiles(transaction, imageIds, [content]);
   const id = await findFirstImageId(transaction, content);
-  if (id !== undefined && id !== idBeforeLock) throw rowsChanged();
+  if (id !== undefined && id !== idBeforeLock) throw rowsChangedError();
   return id;
 }
 
@@ -173,7 +173,7 @@ async function completeJob(
   return row && { ...toImage(row), renditions: row.renditions ?? [], nearDuplicates };
 }
 
-/** Locks the content. If several images with it are completed concurrently, only one of them may own the files. */
+/** SQL expression that locks the job's content. Otherwise, two images completed concurrently could both own its files. */
 function lockJobContent({ original, tenantId }: ClaimedJob): RawBuilder<unknown> {
   return original ? contentLock(tenantId, original.contentHash) : sql`1`;
 }
@@ -185,7 +185,7 @@ function updateJob(job: ClaimedJob): RawBuilder<unknown> {
     FROM locked_content WHERE ${heldBy(job)} RETURNING jobs.image_id, jobs.tenant_id`;
 }
 
-/** Selects rows for new renditions. Marks files that another image owns as shared. */
+/** Selects rows for new renditions. Marks a rendition as shared if another image owns its file. */
 function selectNewRenditions(renditions: readonly NewRendition[]): RawBuilder<unknown> {
   return sql`
     SELECT completed_job.image_id, rendition.*, is_owned_elsewhere(rendition."storageKey", completed_job.image_id)
@@ -214,8 +214,9 @@ function upsertRenditions(rows: RawBuilder<unknown>): RawBuilder<unknown> {
 }
 
 /**
- * Transfers each owned file that the image no longer uses to the oldest image that shares it. A file is skipped if another
- * image already owns it. A deleted image remains marked as an owner, although its deletion made another image the owner.
+ * Transfers each file that the image owned and has just replaced. The oldest image that shares the file becomes its owner. A
+ * file is skipped if another image already owns it. This occurs if the image has been deleted, because a deletion makes
+ * another image the owner, but leaves the deleted image marked as an owner.
  */
 function transferReplacedFiles(): RawBuilder<unknown> {
   return sql`
@@ -238,7 +239,10 @@ function updateImage(donorId: number | undefined): RawBuilder<unknown> {
     FROM completed_job WHERE images.id = completed_job.image_id RETURNING images.*`;
 }
 
-/** SQL expression for the image whose job made the renditions: the donor's own donor if not deleted, otherwise the donor. */
+/**
+ * SQL expression for the image whose job made the renditions. This is the donor's own donor if it has one that is not deleted,
+ * and otherwise the donor.
+ */
 function selectOriginalDonor(donorId: number | undefined): RawBuilder<unknown> {
   return donorId === undefined
     ? sql`NULL`

@@ -4,7 +4,7 @@ import type { DuplicatePolicy } from '../../model/import.ts';
 import type { ImportOutcome } from '../../model/import.ts';
 import type { DueJob, JobState } from '../../model/job.ts';
 import type { Database, Queryable } from '../database.ts';
-import { rowsChanged, retryingTransaction } from '../engine/retrying.ts';
+import { rowsChangedError, retryingTransaction } from '../engine/retrying.ts';
 
 /** A URL to import. */
 export interface UrlLine {
@@ -28,8 +28,9 @@ export interface EnqueuedUrl {
 export function makeEnqueueUrlQueries({ sql: db }: Database) {
   return {
     /**
-     * Records imports by URL in one transaction: for each line, an image without content, a job, and the line's reference.
-     * The policy determines whether a known URL is imported again. Returns one outcome per line.
+     * In one transaction, inserts an image without content and a job for each new import, and adds each reference to the image
+     * of its line. The policy determines whether a URL that was imported before is imported again. Returns one outcome per
+     * line.
      */
     enqueueUrls: (
       lines: readonly UrlLine[],
@@ -80,17 +81,17 @@ interface Decision {
 /** Serialises imports for the same tenant. Otherwise, two requests with the same URL would both insert an image. */
 async function lockImports(transaction: Queryable, lines: readonly UrlLine[]): Promise<void> {
   // All transactions take these locks in the same order, so that two imports cannot deadlock.
-  const tenants = [...new Set(lines.map(({ tenantId }) => tenantId))].toSorted((a, b) => a - b);
-  for (const tenant of tenants)
-    await sql`SELECT pg_advisory_xact_lock(${importLockKey}::int, ${tenant}::int)`.execute(transaction);
+  const tenantIds = [...new Set(lines.map(({ tenantId }) => tenantId))].toSorted((a, b) => a - b);
+  for (const tenantId of tenantIds)
+    await sql`SELECT pg_advisory_xact_lock(${importLockKey}::int, ${tenantId}::int)`.execute(transaction);
 }
 
-/** First key of these advisory locks. The first key of a content lock is a tenant id, which is positive. */
+/** First key of the locks that `lockImports` takes. Content locks never use it: their first key is a positive tenant id. */
 const importLockKey = -1;
 
 const urlKey = ({ tenantId, urlHash }: Pick<UrlLine, 'tenantId' | 'urlHash'>) => `${tenantId}/${urlHash}`;
 
-/** Returns the latest image of each URL. The keys identify the tenant and the URL. */
+/** Returns the latest image of each URL. The keys of the map are those that `urlKey` returns. */
 async function findLatestImages(
   transaction: Queryable,
   lines: readonly UrlLine[],
@@ -160,7 +161,7 @@ async function addReferences(transaction: Queryable, decisions: readonly Decisio
   const lockedImages = await sql`
     SELECT 1 FROM images WHERE id = ANY (${imageIds}::bigint[]) AND deleted_at IS NULL
     ORDER BY id FOR UPDATE`.execute(transaction);
-  if (lockedImages.rows.length < imageIds.length) throw rowsChanged();
+  if (lockedImages.rows.length < imageIds.length) throw rowsChangedError();
   await sql`
     WITH requested_references AS (
       SELECT DISTINCT "imageId" AS image_id, reference

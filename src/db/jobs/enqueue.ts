@@ -30,8 +30,8 @@ export function makeEnqueueQueries({ sql: db }: Database) {
   return {
     /** Records an upload as an image and a job. Waits for concurrent transactions on the same content. */
     async enqueueUpload(upload: NewUpload): Promise<EnqueuedUpload> {
-      const inserted = await retrying(() => insertImageAndJob(db, upload));
-      if (inserted) return toEnqueuedUpload(upload, inserted);
+      const insertedRows = await retrying(() => insertImageAndJob(db, upload));
+      if (insertedRows) return toEnqueuedUpload(upload, insertedRows);
       return retryingTransaction(db, (transaction) => enqueueKnownContent(transaction, upload));
     },
 
@@ -58,7 +58,7 @@ interface InsertedRows {
   readonly jobId: number;
 }
 
-/** Inserts both rows in a single statement, for speed. Returns `undefined` if the tenant already has the content. */
+/** Inserts an image and its job in one statement, for speed. Returns `undefined` if the tenant already has the content. */
 async function insertImageAndJob(db: Queryable, upload: NewUpload): Promise<InsertedRows | undefined> {
   const { facts } = upload;
   const { rows } = await sql<InsertedRows>`
@@ -85,7 +85,7 @@ function insertJob(upload: NewUpload, image: RawBuilder<unknown>): RawBuilder<{ 
   return sql`
     INSERT INTO jobs (kind, image_id, tenant_id, content_hash, priority, state, lease_token, lease_until, started_at)
     SELECT 'derive', id, ${upload.tenantId}::int, ${upload.contentHash}, ${upload.priority}::smallint,
-      ${initialState(upload)}, ${initialToken(upload)}::bigint, now() + make_interval(secs => ${upload.leaseSeconds ?? null}),
+      ${initialState(upload)}, ${initialLeaseToken(upload)}::bigint, now() + make_interval(secs => ${upload.leaseSeconds ?? null}),
       CASE WHEN ${isClaimed}::boolean THEN now() END
     FROM ${image} RETURNING id`;
 }
@@ -101,18 +101,19 @@ async function enqueueKnownContent(transaction: Queryable, upload: NewUpload): P
   const [knownImage] = rows;
   if (!knownImage) {
     // The image was deleted or withdrawn between the two statements.
-    const inserted = await insertImageAndJob(transaction, upload);
-    if (!inserted) throw new Error(`Content ${upload.contentHash} was neither found nor inserted.`);
-    return toEnqueuedUpload(upload, inserted);
+    const insertedRows = await insertImageAndJob(transaction, upload);
+    if (!insertedRows) throw new Error(`Content ${upload.contentHash} was neither found nor inserted.`);
+    return toEnqueuedUpload(upload, insertedRows);
   }
   if (knownImage.status !== 'failed') return { outcome: 'known', imageId: knownImage.id };
   await sql`
     UPDATE images SET status = ${initialState(upload)}, error = NULL, error_code = NULL, damaged_at = NULL, updated_at = now()
     WHERE id = ${knownImage.id}`.execute(transaction);
-  const job = await insertJob(upload, sql`(SELECT ${knownImage.id}::bigint AS id) known_image`).execute(
-    transaction,
-  );
-  const [insertedJob] = job.rows;
+  const { rows: jobRows } = await insertJob(
+    upload,
+    sql`(SELECT ${knownImage.id}::bigint AS id) known_image`,
+  ).execute(transaction);
+  const [insertedJob] = jobRows;
   if (!insertedJob) throw new Error(`No job was inserted for image ${knownImage.id}.`);
   return toEnqueuedUpload(upload, { imageId: knownImage.id, jobId: insertedJob.id }, 'retried');
 }
@@ -121,7 +122,7 @@ function initialState({ leaseSeconds }: NewUpload): 'pending' | 'processing' {
   return leaseSeconds === undefined ? 'pending' : 'processing';
 }
 
-function initialToken({ leaseSeconds }: NewUpload): number {
+function initialLeaseToken({ leaseSeconds }: NewUpload): number {
   return leaseSeconds === undefined ? 0 : 1;
 }
 
@@ -138,7 +139,7 @@ function toEnqueuedUpload(
     original: { key: upload.originalKey, contentHash: upload.contentHash },
     sourceUrl: null,
     isFirstRun: outcome === 'new',
-    leaseToken: initialToken(upload),
+    leaseToken: initialLeaseToken(upload),
     priority: upload.priority,
     retries: 0,
     crashes: 0,

@@ -7,7 +7,7 @@ import { heldBy } from './fence.ts';
 /** Creates the query with which a stopping worker returns its jobs (processing → pending). */
 export function makeHandBackQueries({ sql: db }: Database) {
   return {
-    /** Returns unfinished jobs to the queue, due immediately. This does not count as a retry. */
+    /** Makes unfinished jobs pending and due immediately. This does not count as a retry. */
     async handBack(jobs: readonly ClaimedJob[]): Promise<void> {
       if (jobs.length === 0) return;
       const query = sql`

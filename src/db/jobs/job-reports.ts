@@ -4,7 +4,7 @@ import type { FailedAttempt, FailureClass, JobKind, JobReport, JobState } from '
 import type { Page, PageRequest } from '../../model/page.ts';
 import type { Principal } from '../../model/principal.ts';
 import type { Database } from '../database.ts';
-import { allOf, isAfterCursor, isVisibleTo, limitTo, pageOf } from '../lists.ts';
+import { allOf, isAfterCursor, isVisibleTo, limitTo, buildPage } from '../lists.ts';
 
 /** Filter for a list of jobs. All given fields must match. */
 export interface JobFilter {
@@ -51,13 +51,13 @@ export function makeJobReportQueries({ sql: db }: Database) {
     async list(principal: Principal, filter: JobFilter, page: PageRequest): Promise<Page<JobReport>> {
       const rows = await select(
         principal,
-        sql`${matches(filter)} AND ${isAfterCursor(page, 'j.id')}`,
+        sql`${matchesFilter(filter)} AND ${isAfterCursor(page, 'j.id')}`,
         sql`ORDER BY j.id DESC ${limitTo(page)}`,
       );
       const total = await sql<{ count: number }>`
         SELECT count(*) AS count FROM jobs j
-        WHERE ${isVisibleTo(principal, 'j.tenant_id')} AND ${matches(filter)}`.execute(db);
-      return pageOf(rows, page.limit, total.rows[0]?.count ?? 0, (row) => row);
+        WHERE ${isVisibleTo(principal, 'j.tenant_id')} AND ${matchesFilter(filter)}`.execute(db);
+      return buildPage(rows, page.limit, total.rows[0]?.count ?? 0, (row) => row);
     },
 
     async find(principal: Principal, id: number): Promise<JobReport | undefined> {
@@ -65,7 +65,7 @@ export function makeJobReportQueries({ sql: db }: Database) {
     },
 
     /** Returns the queue depth of each job kind with pending or processing jobs. */
-    async depth(): Promise<QueueDepth[]> {
+    async readQueueDepth(): Promise<QueueDepth[]> {
       const { rows } = await sql<QueueDepth>`
         SELECT kind, count(*) FILTER (WHERE state = 'pending') AS pending,
           count(*) FILTER (WHERE state = 'processing') AS processing,
@@ -89,7 +89,7 @@ function withUtcTime(attempt: FailedAttempt): FailedAttempt {
 }
 
 /** Condition on `jobs j` that is true for the jobs that match `filter`. */
-export function matches(filter: JobFilter): RawBuilder<boolean> {
+export function matchesFilter(filter: JobFilter): RawBuilder<boolean> {
   const { state, kind, imageId, code, failureClass, tenant } = filter;
   return allOf([
     state === undefined ? undefined : sql`j.state = ${state}`,

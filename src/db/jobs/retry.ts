@@ -4,7 +4,7 @@ import type { Principal } from '../../model/principal.ts';
 import type { Database } from '../database.ts';
 import { retrying } from '../engine/retrying.ts';
 import { isVisibleTo } from '../lists.ts';
-import { type JobFilter, makeJobReportQueries, matches } from './job-reports.ts';
+import { type JobFilter, makeJobReportQueries, matchesFilter } from './job-reports.ts';
 
 /**
  * Outcome of a retry. `not-retryable` means that the job has not failed, that its image was deleted or has since been
@@ -48,6 +48,6 @@ export function makeRetryQueries(database: Database) {
 
     /** Retries all failed jobs that match the filter. Returns the retried jobs. */
     retryAll: (principal: Principal, filter: JobFilter): Promise<DueJob[]> =>
-      retryWhere(sql`${isVisibleTo(principal, 'j.tenant_id')} AND ${matches(filter)}`),
+      retryWhere(sql`${isVisibleTo(principal, 'j.tenant_id')} AND ${matchesFilter(filter)}`),
   };
 }

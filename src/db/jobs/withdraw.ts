@@ -10,34 +10,34 @@ import { lockHeldJob } from './fence.ts';
 export function makeWithdrawQueries({ sql: db }: Database) {
   return {
     /**
-     * Removes an inline upload that cannot be decoded: its job, its image, and its original unless another image has the same
-     * content. Returns false and changes nothing if the lease was lost, or if other clients may know about the image
-     * because it was acknowledged, referenced or deleted.
+     * Removes the job and the image of an upload that could not be decoded while its client was waiting. Also removes the
+     * original, unless another image has the same content. Returns false and changes nothing if the lease was lost, or if
+     * other clients may know about the image because it was acknowledged, referenced or deleted.
      */
     withdraw: (
       job: ClaimedJob,
-      content: { readonly contentHash: string; readonly removeOriginal: () => Promise<void> },
+      original: { readonly contentHash: string; readonly removeOriginal: () => Promise<void> },
     ): Promise<boolean> =>
       retryingTransaction(db, async (transaction) => {
         const { tenantId, imageId } = job;
-        const { contentHash, removeOriginal } = content;
+        const { contentHash, removeOriginal } = original;
         await lockImageFiles(transaction, [imageId], [{ tenantId, contentHash }]);
         if (!(await lockHeldJob(transaction, job))) return false;
-        if (!(await lockUnknownImage(transaction, imageId))) return false;
+        if (!(await lockImageUnknownToOthers(transaction, imageId))) return false;
         await sql`DELETE FROM jobs WHERE id = ${job.id}`.execute(transaction);
         await removeImage(transaction, { id: imageId, isDeleted: false });
-        const sameContent = await sql`
+        const imagesWithContent = await sql`
           SELECT id FROM images WHERE tenant_id = ${tenantId} AND content_hash = ${contentHash} LIMIT 1`.execute(
           transaction,
         );
-        if (sameContent.rows.length === 0) await removeOriginal();
+        if (imagesWithContent.rows.length === 0) await removeOriginal();
         return true;
       }),
   };
 }
 
 /** Locks the image. Returns false if other clients may know about it. */
-async function lockUnknownImage(transaction: Queryable, imageId: number): Promise<boolean> {
+async function lockImageUnknownToOthers(transaction: Queryable, imageId: number): Promise<boolean> {
   const { rows } = await sql`
     SELECT 1 FROM images WHERE id = ${imageId} AND deleted_at IS NULL AND NOT acknowledged AND in_use_count = 0
     FOR UPDATE`.execute(transaction);

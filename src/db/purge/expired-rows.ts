@@ -65,13 +65,13 @@ export function makeExpiredRowQueries({ sql: db }: Database, vectors: VectorSupp
     },
 
     /**
-     * Removes tenants without recent writes that have no images (not even deleted images), jobs or imports. Their names can
-     * be used again for new tenants. Each write first records that its tenant is in use, which protects the tenant from
-     * removal.
+     * Removes tenants that were last used more than `days` days ago and have no images (including deleted images), jobs or
+     * imports. Their names can be used again for new tenants. Each write first records that its tenant is in use, which
+     * protects the tenant from removal.
      */
     removeTenants: (days: number): Promise<number> => {
       const contentTables = vectors.isAvailable ? ['fingerprints', 'embeddings'] : ['fingerprints'];
-      const rowConditions = ['images', 'jobs', 'imports', ...contentTables].map(
+      const hasRowsConditions = ['images', 'jobs', 'imports', ...contentTables].map(
         (table) => sql`EXISTS (SELECT 1 FROM ${sql.table(table)} WHERE tenant_id = tenants.id)`,
       );
       return removeInBatches(
@@ -79,7 +79,7 @@ export function makeExpiredRowQueries({ sql: db }: Database, vectors: VectorSupp
         (limit) => sql`
           WITH removed_tenants AS (
             DELETE FROM tenants WHERE used_at < ${daysAgo(days)} AND id = ANY (ARRAY(
-              SELECT id FROM tenants WHERE used_at < ${daysAgo(days)} AND NOT (${sql.join(rowConditions, sql` OR `)})
+              SELECT id FROM tenants WHERE used_at < ${daysAgo(days)} AND NOT (${sql.join(hasRowsConditions, sql` OR `)})
                 -- Tenants with deltas are kept until the deltas have been added to usage_totals.
                 AND id <> ALL (ARRAY(SELECT tenant_id FROM usage_deltas))
               ORDER BY used_at LIMIT ${limit}))

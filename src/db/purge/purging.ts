@@ -6,7 +6,7 @@ import type { VectorSupport } from '../engine/vectors.ts';
 import { type Content, lockImageAndFiles } from '../images/content-lock.ts';
 import { removeImage } from '../images/removal.ts';
 import { isVisibleTo } from '../lists.ts';
-import { readDeletedFigures } from './purge-figures.ts';
+import { summarizeDeletedImages } from './deleted-images-summary.ts';
 
 /** Which unused images to select. */
 export interface UnusedFilter {
@@ -74,8 +74,8 @@ export function makePurgeQueries(
       return rows[0]?.count ?? 0;
     },
 
-    /** Returns the names of up to 20 tenants that have images but no references. All images of such a tenant look unused. */
-    async tenantsWithoutReferences(tenantId: number | null): Promise<string[]> {
+    /** Lists the names of up to 20 tenants that have images but have never used references. All their images look unused. */
+    async listTenantsWithoutReferences(tenantId: number | null): Promise<string[]> {
       const { rows } = await sql<{ name: string }>`
         SELECT t.name FROM tenants t
         WHERE NOT t.uses_references AND ${isVisibleTo({ tenantId }, 't.id')}
@@ -101,7 +101,7 @@ export function makePurgeQueries(
     },
 
     /** Computes what a purge of images that were deleted at least `days` days ago would remove. */
-    summarizeDeleted: (tenantId: number | null, days: number) => readDeletedFigures(db, tenantId, days),
+    summarizeDeleted: (tenantId: number | null, days: number) => summarizeDeletedImages(db, tenantId, days),
 
     /**
      * Removes an image's rows. Returns `undefined` and changes nothing if the reason no longer applies, for example because
@@ -121,7 +121,7 @@ export function makePurgeQueries(
   };
 }
 
-/** Condition on `images i`. The index `images_unused` covers the first four parts. */
+/** Condition on `images i`. The index `images_unused` covers the first four terms. */
 function isUnused({ tenantId, minAgeDays }: UnusedFilter): RawBuilder<boolean> {
   const isOldEnough =
     minAgeDays > 0 ? sql`i.created_at <= now() - make_interval(days => ${minAgeDays}::int)` : sql`true`;

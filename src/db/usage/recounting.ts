@@ -60,7 +60,7 @@ export function makeRecountQueries({ sql: db }: Database) {
 
     /**
      * Corrects the tenant's counters to match its rows. Returns the counters that were wrong. Counters and rows are read in
-     * one snapshot, in which a change and its delta are either both visible or both invisible. If two recounts run
+     * one snapshot, so that a changed row is visible only together with its change to the counters. If two recounts run
      * concurrently, only one adds its correction. The other fails with a serialization error and is retried.
      */
     correctUsage: (tenantId: number): Promise<UsageDrift[]> =>
@@ -80,7 +80,10 @@ export function makeRecountQueries({ sql: db }: Database) {
   };
 }
 
-/** Reads pages of images, newest first, until a page is empty. `lastId` is a page's smallest id, or `null` if it is empty. */
+/**
+ * Reads pages of images, newest first, until a page is empty. A page's `lastId` is its smallest image id, or `null` if the
+ * page is empty.
+ */
 async function* readPages<Page extends { readonly lastId: number | null }>(
   readPage: (beforeId: number) => Promise<Page>,
 ): AsyncGenerator<Page> {

@@ -22,45 +22,45 @@ interface UnfinishedCount {
   readonly count: number;
 }
 
-/** Key of the advisory lock that `fold` takes. No other lock uses this key. */
+/** Key of the advisory lock that `foldDeltas` takes. No other lock uses this key. */
 const foldLockKey = 7_239_001;
 
 /** Creates the usage queries. They read only the counters and the small index of unfinished images. */
 export function makeUsageQueries({ sql: db }: Database) {
-  async function readUsage(principal: Principal, name?: string): Promise<TenantUsage[]> {
-    const isSelected = sql`${isVisibleTo(principal, 't.id')} AND ${name === undefined ? sql`true` : sql`t.name = ${name}`}`;
+  async function readUsage(principal: Principal, tenantName?: string): Promise<TenantUsage[]> {
+    const isSelected = sql`${isVisibleTo(principal, 't.id')} AND ${tenantName === undefined ? sql`true` : sql`t.name = ${tenantName}`}`;
     const tenants = await sql<{ id: number; name: string }>`
       SELECT t.id, t.name FROM tenants t WHERE ${isSelected} ORDER BY t.name`.execute(db);
     const counters = await sql<Counter>`
       SELECT u.tenant_id AS "tenantId", u.kind, u.preset, u.count, u.bytes FROM usage u
       JOIN tenants t ON t.id = u.tenant_id WHERE ${isSelected} ORDER BY u.preset`.execute(db);
-    const unfinished = await sql<UnfinishedCount>`
+    const unfinishedCounts = await sql<UnfinishedCount>`
       SELECT i.tenant_id AS "tenantId", i.status, count(*) AS count FROM images i
       JOIN tenants t ON t.id = i.tenant_id
       WHERE i.deleted_at IS NULL AND i.status <> 'completed' AND ${isSelected} GROUP BY i.tenant_id, i.status`.execute(
       db,
     );
     const countersByTenant = Map.groupBy(counters.rows, ({ tenantId }) => tenantId);
-    const unfinishedByTenant = Map.groupBy(unfinished.rows, ({ tenantId }) => tenantId);
+    const unfinishedCountsByTenant = Map.groupBy(unfinishedCounts.rows, ({ tenantId }) => tenantId);
     return tenants.rows.map(({ id, name: tenant }) =>
-      toTenantUsage(id, tenant, countersByTenant.get(id) ?? [], unfinishedByTenant.get(id) ?? []),
+      toTenantUsage(id, tenant, countersByTenant.get(id) ?? [], unfinishedCountsByTenant.get(id) ?? []),
     );
   }
 
   return {
     /** Returns the usage of each tenant, ordered by tenant name. */
-    tenants: (principal: Principal): Promise<TenantUsage[]> => readUsage(principal),
+    listByTenant: (principal: Principal): Promise<TenantUsage[]> => readUsage(principal),
 
-    async tenant(principal: Principal, name: string): Promise<TenantUsage | undefined> {
+    async findByTenant(principal: Principal, name: string): Promise<TenantUsage | undefined> {
       return (await readUsage(principal, name))[0];
     },
 
-    async overall(principal: Principal): Promise<OverallUsage> {
+    async readOverall(principal: Principal): Promise<OverallUsage> {
       return addUp(await readUsage(principal));
     },
 
-    /** Adds the recorded deltas to the totals, so that queries read few rows. Does nothing if another process is doing so. */
-    fold: (): Promise<void> =>
+    /** Adds the recorded deltas to the totals, so that queries read few rows. Does nothing while another process does this. */
+    foldDeltas: (): Promise<void> =>
       db.transaction().execute(async (transaction) => {
         const { rows } = await sql<{ hasLock: boolean }>`
           SELECT pg_try_advisory_xact_lock(${foldLockKey}) AS "hasLock"`.execute(transaction);
@@ -79,7 +79,7 @@ function toTenantUsage(
   tenantId: number,
   tenant: string,
   counters: readonly Counter[],
-  unfinished: readonly UnfinishedCount[],
+  unfinishedCounts: readonly UnfinishedCount[],
 ): TenantUsage {
   const imageCounter = counters.find(({ kind }) => kind === 'image');
   const renditionCounters = counters.filter(
@@ -87,7 +87,7 @@ function toTenantUsage(
   );
   const images = imageCounter?.count ?? 0;
   const byStatus = { pending: 0, processing: 0, failed: 0 };
-  for (const { status, count } of unfinished) if (status !== 'completed') byStatus[status] = count;
+  for (const { status, count } of unfinishedCounts) if (status !== 'completed') byStatus[status] = count;
   return {
     tenantId,
     tenant,

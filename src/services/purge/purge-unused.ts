@@ -8,7 +8,7 @@ import type { CheckPurgeConfirmation } from './check-purge-confirmation.ts';
 import type { RemoveImages } from './remove-images.ts';
 
 interface Dependencies {
-  readonly purging: Pick<PurgeQueries, 'listUnused' | 'countUnused' | 'tenantsWithoutReferences'>;
+  readonly purging: Pick<PurgeQueries, 'listUnused' | 'countUnused' | 'listTenantsWithoutReferences'>;
   readonly tenants: Pick<TenantQueries, 'find'>;
   readonly removeImages: RemoveImages;
   readonly checkPurgeConfirmation: CheckPurgeConfirmation;
@@ -94,7 +94,7 @@ async function findTenantId(
 }
 
 async function findWarnings({ purging }: Dependencies, { tenantId }: UnusedFilter): Promise<string[]> {
-  const names = await purging.tenantsWithoutReferences(tenantId);
+  const names = await purging.listTenantsWithoutReferences(tenantId);
   return names.map(
     (name) =>
       `The tenant ${JSON.stringify(name)} has never used references, so every one of its images is a candidate.`,

@@ -16,7 +16,7 @@ interface Dependencies {
   readonly findMissingOriginals: FindMissingOriginals;
   readonly correctUsage: CorrectUsage;
   readonly installation: Pick<InstallationQueries, 'claimSweepPass' | 'vacuum'>;
-  readonly usage: Pick<UsageQueries, 'fold'>;
+  readonly usage: Pick<UsageQueries, 'foldDeltas'>;
   readonly staging: Pick<Staging, 'sweep'>;
   readonly storage: Pick<Storage, 'sweepUnfinished'>;
   readonly logger: Logger;
@@ -68,7 +68,7 @@ export function makeSweeper(deps: Dependencies): Sweeper {
       intervalMs: 5 * second,
       run: () => deps.takeOverLostLeases(false),
     },
-    { name: 'usage', firstDelayMs: 10 * second, intervalMs: 10 * second, run: () => deps.usage.fold() },
+    { name: 'usage', firstDelayMs: 10 * second, intervalMs: 10 * second, run: () => deps.usage.foldDeltas() },
     {
       name: 'staging files',
       firstDelayMs: hour,

@@ -114,14 +114,14 @@ test('finds nothing similar to a zero vector', async () => {
   const vector = makeDerivedFacts('vase').embedding.vector.map(() => 0);
   await jobs.complete(job, [], makeDerivedFacts('blank', { embedding: { space: embeddingSpace, vector } }));
   const options = { limit: 10, threshold: 0.01 };
-  const similarToVase = await embeddings.similarToContent(
+  const similarToVase = await embeddings.findSimilarToContent(
     shop.id,
     sha256Hex('vase'),
     embeddingSpace,
     options,
   );
   expect(similarToVase).toEqual({ matches: [], searchedCount: 1 });
-  const similarToBlank = await embeddings.similarToContent(
+  const similarToBlank = await embeddings.findSimilarToContent(
     shop.id,
     sha256Hex('blank'),
     embeddingSpace,
@@ -129,7 +129,7 @@ test('finds nothing similar to a zero vector', async () => {
   );
   expect(similarToBlank).toEqual({ matches: [], searchedCount: 1 });
   const vaseEmbedding = { space: embeddingSpace, vector: makeDerivedFacts('vase').embedding.vector };
-  const similarToPicture = await embeddings.similarToPicture(shop.id, vaseEmbedding, '', options);
+  const similarToPicture = await embeddings.findSimilarToPicture(shop.id, vaseEmbedding, '', options);
   expect(similarToPicture.matches).toMatchObject([{ id }]);
   expect(similarToPicture.matches[0]?.score).toBeCloseTo(1, 3);
   expect(await embeddings.count(embeddingSpace)).toBe(2);

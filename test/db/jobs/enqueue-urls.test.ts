@@ -166,12 +166,12 @@ test('adds each reference once to the image of its line', async () => {
     ...['page 1', 'page 2', 'page 3'].map((reference) => ({ image_id: knownId, reference })),
     { image_id: addedResult?.imageId, reference: 'page 1' },
   ]);
-  expect(await catalog.purging.tenantsWithoutReferences(shop.id)).toEqual([]);
+  expect(await catalog.purging.listTenantsWithoutReferences(shop.id)).toEqual([]);
 });
 
 test('does not add the reference of a rejected line', async () => {
   await createImage.pending();
   await record([makeLine(vaseUrl, 'page')], 'reject-active');
   expect(await selectRows(database, 'SELECT 1 FROM image_references')).toEqual([]);
-  expect(await catalog.purging.tenantsWithoutReferences(shop.id)).toEqual(['shop']);
+  expect(await catalog.purging.listTenantsWithoutReferences(shop.id)).toEqual(['shop']);
 });

@@ -174,12 +174,12 @@ test('requeues a job only once for twenty concurrent retries', async () => {
 });
 
 test('counts pending and processing jobs by kind', async () => {
-  expect(await reports.depth()).toEqual([
+  expect(await reports.readQueueDepth()).toEqual([
     { kind: 'import', pending: 0, processing: 1, oldestPendingSeconds: null },
   ]);
   await jobs.retryAll(unrestrictedPrincipal, {});
   await database.runScript(`UPDATE jobs SET run_at = now() - interval '100 s' WHERE id = ${brokenJob.id}`);
-  const [deriveDepth] = await reports.depth();
+  const [deriveDepth] = await reports.readQueueDepth();
   expect(deriveDepth).toMatchObject({ kind: 'derive', pending: 3, processing: 0 });
   expect(deriveDepth?.oldestPendingSeconds).toBeCloseTo(100, -1);
 });

@@ -162,7 +162,7 @@ test('removes unused tenants that have no rows, and leaves the usage unchanged',
   await database.runScript(
     `INSERT INTO imports (uuid, tenant_id, total) VALUES (gen_random_uuid(), ${findTenantId('with import')}, 0)`,
   );
-  await usage.fold();
+  await usage.foldDeltas();
   await database.runScript(
     `INSERT INTO usage_deltas (tenant_id, kind, preset, count, bytes) VALUES (${findTenantId('with delta')}, 'image', '', 0, 0)`,
   );
@@ -173,7 +173,7 @@ test('removes unused tenants that have no rows, and leaves the usage unchanged',
     names.filter((name) => !remainingRows.some((row) => row.name === name.replaceAll(' ', '-'))),
   ).toEqual(['empty', 'emptied']);
   expect(await usageFromCounters(database)).toEqual(await usageFromRows(database));
-  await usage.fold();
+  await usage.foldDeltas();
   expect(
     await selectRows(database, `SELECT 1 FROM usage_totals WHERE tenant_id = ${findTenantId('emptied')}`),
   ).toEqual([]);

@@ -119,11 +119,11 @@ test('lists deleted images page by page in the order of deletion', async () => {
 
 test('lists tenants that have images but have never used references', async () => {
   await tenants.ensure('without images');
-  expect(await purging.tenantsWithoutReferences(null)).toEqual(['other', 'shop']);
-  expect(await purging.tenantsWithoutReferences(otherTenant.id)).toEqual(['other']);
+  expect(await purging.listTenantsWithoutReferences(null)).toEqual(['other', 'shop']);
+  expect(await purging.listTenantsWithoutReferences(otherTenant.id)).toEqual(['other']);
   await references.add(completedId, 'page');
   await references.remove(completedId, 'page');
-  expect(await purging.tenantsWithoutReferences(null)).toEqual(['other']);
+  expect(await purging.listTenantsWithoutReferences(null)).toEqual(['other']);
   await otherCatalog.softDelete(otherTenantImageId);
-  expect(await purging.tenantsWithoutReferences(null)).toEqual([]);
+  expect(await purging.listTenantsWithoutReferences(null)).toEqual([]);
 });

@@ -37,14 +37,14 @@ test('leaves correct counters unchanged', async () => {
   await addImages();
   const usageBefore = await usageFromCounters(database);
   expect(await correctUsage()).toEqual({ corrected: 0, errors: [] });
-  await catalog.usage.fold();
+  await catalog.usage.foldDeltas();
   expect(await correctUsage()).toEqual({ corrected: 0, errors: [] });
   expect(await usageFromCounters(database)).toEqual(usageBefore);
 });
 
 test('corrects and reports counters that are wrong, missing or obsolete', async () => {
   await addImages();
-  await catalog.usage.fold();
+  await catalog.usage.foldDeltas();
   await database.runScript(`
     INSERT INTO usage_deltas (tenant_id, kind, preset, count, bytes)
     VALUES (${shop.id}, 'rendition', 'card', 0, 1107375), (${shop.id}, 'rendition', 'removed', 3, 70);
@@ -93,7 +93,7 @@ test('corrects the counters once when recounts and other changes run concurrentl
     correctUsage(),
     catalog.add('added'),
     correctUsage(),
-    catalog.usage.fold(),
+    catalog.usage.foldDeltas(),
     catalog.add('added and deleted').then((id) => catalog.softDelete(id)),
     correctUsage(),
   ]);

@@ -27,7 +27,7 @@ const imageAndDuplicate = { images: 2, renditions: 4, originalBytes: 1000, rendi
 afterEach(async () => {
   // Folding moves the counts to the totals without changing their sum.
   const usageBefore = await usageFromCounters(database);
-  await catalog.usage.fold();
+  await catalog.usage.foldDeltas();
   expect(await usageFromCounters(database)).toEqual(usageBefore);
 });
 
@@ -49,7 +49,7 @@ test('does not count a deleted image until it is restored', async () => {
   const id = await add('vase');
   await softDelete(id);
   expect(await checkUsage()).toEqual(noUsage);
-  await catalog.usage.fold();
+  await catalog.usage.foldDeltas();
   await restore(id);
   expect(await checkUsage()).toEqual(oneImage);
 });

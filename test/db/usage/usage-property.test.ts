@@ -101,7 +101,7 @@ const operations: Record<string, Operation> = {
   restore: ({ catalog, images }, _content, choice) => catalog.restore(pick(images, choice)?.id ?? 0),
   purge: ({ catalog, images }, _content, choice) => catalog.purge(pick(images, choice)?.id ?? 0),
   rederive,
-  fold: ({ catalog }) => catalog.usage.fold(),
+  fold: ({ catalog }) => catalog.usage.foldDeltas(),
 };
 
 async function expectExactCounters(): Promise<void> {

@@ -39,12 +39,12 @@ const shopUsage = {
 const noImagesByStatus = { pending: 0, processing: 0, completed: 0, failed: 0 };
 
 test('counts the images, renditions and bytes of a tenant', async () => {
-  expect(await usage.tenant(unrestrictedPrincipal, 'shop')).toEqual(shopUsage);
+  expect(await usage.findByTenant(unrestrictedPrincipal, 'shop')).toEqual(shopUsage);
 });
 
 test('does not count content that is uploaded again', async () => {
   await makeJobQueries(database).enqueueUpload(makeUpload(shop.id, 'vase', { bytes: 1000 }));
-  expect(await usage.tenant(unrestrictedPrincipal, 'shop')).toEqual(shopUsage);
+  expect(await usage.findByTenant(unrestrictedPrincipal, 'shop')).toEqual(shopUsage);
 });
 
 test('lists a tenant without images with zero counts, and returns nothing for an unknown tenant', async () => {
@@ -56,16 +56,16 @@ test('lists a tenant without images with zero counts, and returns nothing for an
     bytesByPreset: {},
     imagesByStatus: noImagesByStatus,
   };
-  expect(await usage.tenants(unrestrictedPrincipal)).toEqual([
+  expect(await usage.listByTenant(unrestrictedPrincipal)).toEqual([
     { tenantId: emptyTenant.id, tenant: 'empty', ...noUsage },
     shopUsage,
   ]);
-  expect(await usage.tenant(unrestrictedPrincipal, 'unknown')).toBeUndefined();
+  expect(await usage.findByTenant(unrestrictedPrincipal, 'unknown')).toBeUndefined();
 });
 
 test('does not count deleted images', async () => {
   await makeDeletionQueries(database).softDelete(unrestrictedPrincipal, { id: vaseId }, false);
-  expect(await usage.tenant(unrestrictedPrincipal, 'shop')).toEqual({
+  expect(await usage.findByTenant(unrestrictedPrincipal, 'shop')).toEqual({
     ...shopUsage,
     images: 1,
     renditions: 0,
@@ -78,7 +78,7 @@ test('does not count deleted images', async () => {
 
 test('adds up the usage of all tenants by tenant, preset and status', async () => {
   await recordPending(database, emptyTenant.id, 'vase', { leaseSeconds: 60 });
-  expect(await usage.overall(unrestrictedPrincipal)).toEqual({
+  expect(await usage.readOverall(unrestrictedPrincipal)).toEqual({
     images: 3,
     renditions: 2,
     originalBytes: 2500,
@@ -91,7 +91,7 @@ test('adds up the usage of all tenants by tenant, preset and status', async () =
 
 test('returns only the usage of the principal’s tenant', async () => {
   const boundPrincipal = { ...unrestrictedPrincipal, tenantId: emptyTenant.id };
-  expect((await usage.tenants(boundPrincipal)).map(({ tenant }) => tenant)).toEqual(['empty']);
-  expect(await usage.tenant(boundPrincipal, 'shop')).toBeUndefined();
-  expect((await usage.overall(boundPrincipal)).imagesByTenant).toEqual({ empty: 0 });
+  expect((await usage.listByTenant(boundPrincipal)).map(({ tenant }) => tenant)).toEqual(['empty']);
+  expect(await usage.findByTenant(boundPrincipal, 'shop')).toBeUndefined();
+  expect((await usage.readOverall(boundPrincipal)).imagesByTenant).toEqual({ empty: 0 });
 });

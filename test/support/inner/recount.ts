@@ -6,7 +6,7 @@ import { selectRows } from './database.ts';
 
 /** Returns the usage of every tenant according to the counters. */
 export function usageFromCounters(database: Database): Promise<TenantUsage[]> {
-  return makeQueries(database).usage.tenants(unrestrictedPrincipal);
+  return makeQueries(database).usage.listByTenant(unrestrictedPrincipal);
 }
 
 /** Returns the usage of every tenant, computed from the rows of images that are not deleted. Counts each file once. */

@@ -219,7 +219,7 @@ const actions: readonly (() => Promise<unknown>)[] = [
     await jobs.takeOverLostLeases(10, false);
   },
   async () => jobs.handBack(runningJobs.splice(0, 1).map(({ job }) => job)),
-  () => usage.fold(),
+  () => usage.foldDeltas(),
   recount,
 ];
 

@@ -3,7 +3,7 @@ import type { Queryable } from '../database.ts';
 import { isVisibleTo } from '../lists.ts';
 
 /** What a purge of deleted images would remove. */
-export interface DeletedFigures {
+export interface DeletedImagesSummary {
   readonly cutoff: Date;
   readonly images: number;
   /** Number of renditions created before the cutoff. Includes the renditions of images that are not deleted. */
@@ -13,27 +13,27 @@ export interface DeletedFigures {
 }
 
 /**
- * Adds up the figures that each deletion recorded. Reads rows only for deleted images with relatives, which are other images
- * with the same content or files.
+ * Adds up the totals that were recorded when each image was deleted. For images with relatives (other images with the same
+ * content or files), the freed bytes are computed from the rows instead.
  */
-export async function readDeletedFigures(
+export async function summarizeDeletedImages(
   db: Queryable,
   tenantId: number | null,
   days: number,
-): Promise<DeletedFigures> {
-  const { rows } = await sql<Omit<DeletedFigures, 'renditionsFound'>>`
+): Promise<DeletedImagesSummary> {
+  const { rows } = await sql<Omit<DeletedImagesSummary, 'renditionsFound'>>`
     WITH purge_cutoff AS MATERIALIZED (SELECT now() - make_interval(days => ${days}::int) AS cutoff)
     SELECT purge_cutoff.cutoff, count(i.id) AS images, coalesce(sum(i.purge_renditions), 0) AS "renditionsToDelete",
       coalesce(sum(i.purge_bytes) FILTER (WHERE NOT i.has_relatives), 0)::bigint AS bytes
     FROM purge_cutoff LEFT JOIN images i ON i.deleted_at IS NOT NULL AND i.deleted_at <= purge_cutoff.cutoff
       AND ${isVisibleTo({ tenantId }, 'i.tenant_id')}
     GROUP BY purge_cutoff.cutoff`.execute(db);
-  const [figures] = rows;
-  if (!figures) throw new Error('The query of the purge figures returned no row.');
-  const { cutoff } = figures;
+  const [summary] = rows;
+  if (!summary) throw new Error('The purge summary query returned no row.');
+  const { cutoff } = summary;
   return {
-    ...figures,
-    bytes: figures.bytes + (await countFreedBytes(db, tenantId, cutoff)),
+    ...summary,
+    bytes: summary.bytes + (await countFreedBytes(db, tenantId, cutoff)),
     renditionsFound: await countOlderRenditions(db, tenantId, cutoff),
   };
 }
