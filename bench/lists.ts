@@ -21,6 +21,7 @@ interface MeasuredRequest {
 const tomorrow = new Date(Date.now() + 864e5).toISOString();
 const lastMonth = new Date(Date.now() - 30 * 864e5).toISOString();
 
+/** The requests to measure. The catalog API and the similarity API are two older APIs that Vitrine also serves. */
 const requests: readonly MeasuredRequest[] = [
   { name: 'list', path: '/v1/images', limitMs: 50 },
   { name: 'list, 100 per page', path: '/v1/images?limit=100', limitMs: 50 },
@@ -35,13 +36,13 @@ const requests: readonly MeasuredRequest[] = [
     path: `/v1/images?tenant=tenant-7&created_before=${tomorrow}`,
     limitMs: 50,
   },
-  { name: 'list in the similarity dialect', path: '/api/v1/images/', limitMs: 50 },
+  { name: 'list in the similarity API', path: '/api/v1/images/', limitMs: 50 },
   { name: 'jobs', path: '/v1/jobs', limitMs: 50 },
   { name: 'jobs by error', path: '/v1/jobs?state=failed&code=picture_damaged', limitMs: 50 },
-  { name: 'purge of unused, dry run', path: '/v1/purge', method: 'POST', limitMs: 50 },
-  { name: 'purge of deleted, dry run', path: '/v1/purge/deleted', method: 'POST', limitMs: 50 },
-  { name: 'catalog purge, dry run', path: '/purge/?days=30', method: 'POST', limitMs: 50 },
-  { name: 'catalog purge of all, dry run', path: '/purge/?days=0', method: 'POST', limitMs: 50 },
+  { name: 'purge of unused images, dry run', path: '/v1/purge', method: 'POST', limitMs: 50 },
+  { name: 'purge of deleted images, dry run', path: '/v1/purge/deleted', method: 'POST', limitMs: 50 },
+  { name: 'purge in the catalog API, dry run', path: '/purge/?days=30', method: 'POST', limitMs: 50 },
+  { name: 'catalog API, purge of all, dry run', path: '/purge/?days=0', method: 'POST', limitMs: 50 },
   { name: 'usage', path: '/v1/metrics', limitMs: 20 },
   { name: 'usage of every tenant', path: '/metrics/', limitMs: 20 },
   { name: 'usage of a tenant', path: '/metrics/tenant/tenant-1', limitMs: 20 },

@@ -24,7 +24,7 @@ const requiredFiles = [
   'bin/vitrine.js',
   'dist/main.js',
 ];
-const allowedFiles = /^(?:package\.json|LICENSE|[A-Z_]+\.md|bin\/vitrine\.js|docs\/.+|dist\/.+\.(?:js|sql))$/;
+const allowedFilePattern = /^(?:package\.json|LICENSE|[A-Z_]+\.md|bin\/vitrine\.js|docs\/.+|dist\/.+\.(?:js|sql))$/;
 
 function run(folder: string, command: string, ...args: string[]): string {
   return execFileSync(command, args, {
@@ -58,7 +58,7 @@ function findFileProblems(files: readonly string[]): string[] {
   return [
     ...requiredFiles.filter((file) => !files.includes(file)).map((file) => `${file} is missing`),
     ...files
-      .filter((file) => !allowedFiles.test(file))
+      .filter((file) => !allowedFilePattern.test(file))
       .map((file) => `${file} does not belong in the package`),
     ...links
       .filter(({ target }) => !files.includes(target))

@@ -99,7 +99,7 @@ function composeComponents(config: Config, logger: FastifyBaseLogger, resources:
     config,
     logger,
   });
-  // Twice as many derive jobs as decoders may run, because a job that stores its renditions does not use a decoder.
+  // There are two concurrent derive jobs per decoder, because a job that stores its renditions does not use a decoder.
   const capacities = { derive: 2 * config.worker.concurrency, import: config.imports.concurrency };
   const { leaseSeconds } = config.worker;
   const workers = jobKinds.map((kind) =>

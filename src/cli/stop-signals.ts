@@ -1,4 +1,4 @@
-/** Signals within this time count as one, because npm also forwards a Ctrl-C that the terminal has already sent. */
+/** Signals within this time after the first are ignored, because npm forwards a Ctrl-C that the terminal also sends. */
 const duplicateSignalMs = 1_000;
 
 /**
@@ -18,7 +18,7 @@ export function waitForStopSignal(): Promise<NodeJS.Signals> {
   return promise;
 }
 
-/** Returns a signal that aborts on the first SIGINT or SIGTERM. A later second signal ends the process immediately. */
+/** Returns an abort signal that the first SIGINT or SIGTERM aborts. @see waitForStopSignal for further signals */
 export function abortOnInterrupt(): AbortSignal {
   const controller = new AbortController();
   void waitForStopSignal().then((signal) => controller.abort(signal));

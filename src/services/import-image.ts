@@ -74,7 +74,7 @@ async function shareExisting(
   const existingImage = await images.findByContent(job.tenantId, contentHash);
   if (existingImage?.status !== 'completed' || existingImage.damaged) return undefined;
   const image = await jobs.completeAsDuplicate(job, { contentHash, filename });
-  return image === 'first-unavailable' ? undefined : (image ?? 'lease-lost');
+  return image === 'first-image-unavailable' ? undefined : (image ?? 'lease-lost');
 }
 
 /** Inspects and stores new content, then derives its renditions, as for an upload. */

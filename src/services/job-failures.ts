@@ -37,11 +37,11 @@ export type Verdict =
   | {
       readonly next: 'retry';
       readonly delaySeconds: number;
-      /** The counter that this retry increases. */
+      /** The counter that this retry increments. */
       readonly counter: 'retries' | 'crashes';
-      /** Number of this retry, from 1. */
-      readonly attempt: number;
-      readonly maxAttempts: number;
+      /** Number of this retry, starting at 1. */
+      readonly retryNumber: number;
+      readonly maxRetries: number;
     }
   | {
       readonly next: 'give-up';
@@ -63,8 +63,8 @@ export function decideNext(
             next: 'retry',
             delaySeconds: 0,
             counter: 'crashes',
-            attempt: job.crashes + 1,
-            maxAttempts: maxCrashes - 1,
+            retryNumber: job.crashes + 1,
+            maxRetries: maxCrashes - 1,
           }
         : { next: 'give-up', retriesUsed: maxCrashes - 1 };
     case 'transient': {
@@ -75,8 +75,8 @@ export function decideNext(
             next: 'retry',
             delaySeconds,
             counter: 'retries',
-            attempt: job.retries + 1,
-            maxAttempts: retryDelays.length,
+            retryNumber: job.retries + 1,
+            maxRetries: retryDelays.length,
           };
     }
   }

@@ -97,12 +97,12 @@ export function makeTakeOverLostLeases({ jobs, queue, logger }: TakeOverDependen
     if (failed > 0)
       logger.error(
         { failed },
-        `jobs that failed after losing their worker ${maxLeaseLosses} times: ${failed}`,
+        `${failed} ${failed === 1 ? 'job' : 'jobs'} failed after losing a worker ${maxLeaseLosses} times`,
       );
     if (requeued.length === 0) return;
     logger.warn(
       { requeued: requeued.length },
-      `requeued jobs that had lost their worker: ${requeued.length}`,
+      `requeued ${requeued.length} ${requeued.length === 1 ? 'job' : 'jobs'} after a worker was lost`,
     );
     queue.wake(requeued);
   };

@@ -55,7 +55,7 @@ export function makeRemakeRendition({ jobs, queue, logger }: Dependencies): Rema
     );
     return new AppError(
       'rendition_not_ready',
-      `${sentence}. The next attempt is possible ${retryPauseMs / 1000} s later. A worker may use different PRESETS or a different storage location than this process.`,
+      `${sentence}. Requests within the next ${retryPauseMs / 1000} s do not start another attempt. A worker may use different PRESETS or a different storage location than this process.`,
     );
   }
 }

@@ -200,10 +200,10 @@ function logFailure(logger: Logger, job: ClaimedJob, error: AppError, verdict: V
   };
   const subject = `job ${job.id} (image ${job.imageId})`;
   if (verdict.next === 'retry') {
-    const { delaySeconds, attempt, maxAttempts } = verdict;
+    const { delaySeconds, retryNumber, maxRetries } = verdict;
     logger.warn(
       fields,
-      `${subject} failed, retrying in ${delaySeconds}s (attempt ${attempt}/${maxAttempts}): ${error.message}`,
+      `${subject} failed (retry ${retryNumber} of ${maxRetries} in ${delaySeconds} s): ${error.message}`,
     );
     return;
   }

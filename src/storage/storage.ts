@@ -80,7 +80,7 @@ export interface Storage {
    * derived from the original again.
    */
   store(files: readonly StagedFile[], kind: 'original' | 'derived'): Promise<void>;
-  /** Returns `undefined` if the file does not exist. */
+  /** Returns a file's metadata, or `undefined` if the file does not exist. */
   stat(key: string): Promise<StoredFile | undefined>;
   /** Opens a file as a stream. @throws {FileMissing} */
   read(key: string, range?: ByteRange): Promise<Readable>;

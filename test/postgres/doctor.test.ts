@@ -39,7 +39,7 @@ test('reports a user without permission to create tables', async () => {
   const { code, stdout } = await runDoctor(url.href);
   expect(code).toBe(1);
   expect(stdout).toMatch(
-    /^FAIL\s+schema\s+not created yet; .*this user lacks the permissions to do so\n\s+→ Make the user/m,
+    /^FAIL\s+schema\s+not created yet; .*this user is not allowed to change the schema\n\s+→ Make the user/m,
   );
 });
 

@@ -2,12 +2,12 @@ import { expect, test } from 'vitest';
 import { decideNext } from '../../src/services/job-failures.ts';
 
 const makeGiveUpDecision = (retriesUsed: number) => ({ next: 'give-up', retriesUsed });
-const makeRetryDecision = (delaySeconds: number, attempt: number) => ({
+const makeRetryDecision = (delaySeconds: number, retryNumber: number) => ({
   next: 'retry',
   delaySeconds,
   counter: 'retries',
-  attempt,
-  maxAttempts: 3,
+  retryNumber,
+  maxRetries: 3,
 });
 
 test.each([
@@ -21,7 +21,7 @@ test.each([
     retries: 3,
     crashes: 0,
     failureClass: 'crash',
-    decision: { next: 'retry', delaySeconds: 0, counter: 'crashes', attempt: 1, maxAttempts: 1 },
+    decision: { next: 'retry', delaySeconds: 0, counter: 'crashes', retryNumber: 1, maxRetries: 1 },
   },
   { retries: 0, crashes: 1, failureClass: 'crash', decision: makeGiveUpDecision(1) },
   { retries: 0, crashes: 0, failureClass: 'permanent', decision: makeGiveUpDecision(0) },

@@ -70,9 +70,9 @@ test('retries after 2, 4 and 8 s while storage is failing, and then gives up', a
   const subject = `job ${jobId} (image ${image.id}) failed`;
   const reason = 'A storage operation failed (ENOTDIR).';
   expect(rig.logger.messages()).toEqual([
-    `${subject}, retrying in 2s (attempt 1/3): ${reason}`,
-    `${subject}, retrying in 4s (attempt 2/3): ${reason}`,
-    `${subject}, retrying in 8s (attempt 3/3): ${reason}`,
+    `${subject} (retry 1 of 3 in 2 s): ${reason}`,
+    `${subject} (retry 2 of 3 in 4 s): ${reason}`,
+    `${subject} (retry 3 of 3 in 8 s): ${reason}`,
     `${subject} permanently after 3 retries: ${reason}`,
   ]);
   const history = (await rig.report(jobId!))?.history;
@@ -123,7 +123,7 @@ test('gives up after a picture has crashed the decoder twice', async () => {
   expect(poisonJobs).toEqual([{ id: jobId, failure_class: 'crash', crashes: 1, retries: 0 }]);
   expect((await rig.report(jobId!))?.history).toHaveLength(2);
   expect(rig.logger.messages()).toEqual([
-    `job ${jobId} (image ${image.id}) failed, retrying in 0s (attempt 1/1): ${reason}`,
+    `job ${jobId} (image ${image.id}) failed (retry 1 of 1 in 0 s): ${reason}`,
     `job ${jobId} (image ${image.id}) failed permanently after 1 retry: ${reason}`,
   ]);
   const { outcome } = await rig.upload(await makeUniquePicture());

@@ -100,28 +100,28 @@ export async function checkPostgres(config: Config): Promise<Finding[]> {
       { subject: 'database', state: `PostgreSQL ${version} responds` },
       describeSchema(schema),
       describePgvector(pgvector, schema),
-      ...(schema.version === schema.needed ? await checkStorageAndJobs(config, database) : []),
+      ...(schema.version === schema.neededVersion ? await checkStorageAndJobs(config, database) : []),
     ];
   } finally {
     await database.close();
   }
 }
 
-function describeSchema({ version, needed, mayChange }: SchemaState): Finding {
+function describeSchema({ version, neededVersion, canMigrate }: SchemaState): Finding {
   const subject = 'schema';
-  if (version === needed) return { subject, state: `version ${version}, up to date` };
-  if (version > needed)
+  if (version === neededVersion) return { subject, state: `version ${version}, up to date` };
+  if (version > neededVersion)
     return {
       subject,
-      state: `version ${version}; this version of Vitrine supports versions up to ${needed}`,
+      state: `version ${version}; this version of Vitrine supports versions up to ${neededVersion}`,
       remedy: 'Install a newer version of Vitrine.',
     };
   const currentState = version === 0 ? 'not created yet' : `version ${version}`;
-  if (mayChange)
-    return { subject, state: `${currentState}; the next start migrates it to version ${needed}` };
+  if (canMigrate)
+    return { subject, state: `${currentState}; the next start migrates it to version ${neededVersion}` };
   return {
     subject,
-    state: `${currentState}; a migration to version ${needed} is needed, but this user lacks the permissions to do so`,
+    state: `${currentState}; a migration to version ${neededVersion} is needed, but this user is not allowed to change the schema`,
     remedy:
       'Make the user of DATABASE_URL the owner of the database and its tables, or run vitrine migrate as their owner.',
   };

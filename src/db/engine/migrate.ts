@@ -87,9 +87,9 @@ export interface SchemaState {
   /** The database's schema version, or 0 if it has no schema yet. */
   readonly version: number;
   /** The schema version that this program needs. */
-  readonly needed: number;
+  readonly neededVersion: number;
   /** Whether the database user may create missing tables and change existing tables. */
-  readonly mayChange: boolean;
+  readonly canMigrate: boolean;
 }
 
 /** Reads the schema state without changing the schema. */
@@ -99,11 +99,11 @@ export function readSchemaState(database: Pick<Database, 'session'>): Promise<Sc
       SELECT to_regclass('schema_migrations') IS NOT NULL AS exists,
         coalesce(has_schema_privilege(current_schema(), 'CREATE'), false) AND NOT EXISTS (
           SELECT 1 FROM pg_tables WHERE schemaname = current_schema() AND tablename IN ('images', 'jobs', 'schema_migrations')
-            AND NOT pg_has_role(tableowner, 'MEMBER')) AS "mayChange"`);
+            AND NOT pg_has_role(tableowner, 'MEMBER')) AS "canMigrate"`);
     return {
       version: row?.['exists'] ? await readVersion(run) : 0,
-      needed: newestVersion(await listMigrationFiles()),
-      mayChange: row?.['mayChange'] === true,
+      neededVersion: newestVersion(await listMigrationFiles()),
+      canMigrate: row?.['canMigrate'] === true,
     };
   });
 }

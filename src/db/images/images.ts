@@ -15,7 +15,7 @@ export interface ImageFilter {
   readonly createdBefore?: Date | undefined;
 }
 
-/** A tenant's first image with a given content. */
+/** A tenant's first image with a given content. Later images with the same content are recorded as its duplicates. */
 export interface FirstImage {
   readonly id: number;
   readonly status: JobState;
@@ -86,7 +86,7 @@ export function makeImageQueries({ sql: db }: Database) {
       return buildPage(images, page.limit, total, (image) => image);
     },
 
-    /** Records that a client knows about an image that is still being processed. The image can then no longer be withdrawn. */
+    /** Records that a client knows about an unfinished image. If the image's job then fails, the image is kept as failed. */
     async acknowledge(imageId: number): Promise<'acknowledged' | 'deleted' | 'missing'> {
       const { rows } = await sql<{ isDeleted: boolean }>`
         UPDATE images SET acknowledged = true WHERE id = ${imageId} RETURNING deleted_at IS NOT NULL AS "isDeleted"`.execute(

@@ -18,7 +18,7 @@ export interface RecordedOriginal {
   readonly id: number;
   readonly key: string;
   readonly bytes: number;
-  /** Whether the image is marked as damaged, because its original was missing or changed. */
+  /** Whether the image is marked as damaged. Images are marked if their original is missing or changed. */
   readonly damaged: boolean;
 }
 

@@ -12,8 +12,9 @@ type ClaimedRow = Schema['jobs'] &
 export function makeClaimQueries({ sql: db }: Database) {
   return {
     /**
-     * Claims up to `limit` due jobs of one kind under a lease. Jobs are claimed and returned by priority, alternating between
-     * tenants. Each claim increments the job's lease token.
+     * Claims up to `limit` due jobs of one kind under a lease. Jobs are claimed and returned by priority, then by turn. A
+     * trigger numbers each tenant's jobs with turns, so that workers alternate between tenants. Each claim increments the
+     * job's lease token.
      */
     async claimDue(kind: JobKind, limit: number, leaseSeconds: number): Promise<ClaimedJob[]> {
       const query = sql<ClaimedRow>`

@@ -64,16 +64,16 @@ export function makeCompleteQueries({ sql: db }: Database, { isAvailable: hasEmb
 
     /**
      * Completes an import whose content the tenant already has. The image shares the files of the first image with this
-     * content. Returns `first-unavailable` unless that image exists and is completed and intact.
+     * content. Returns `first-image-unavailable` unless that image exists, is completed and is intact.
      */
     completeAsDuplicate: (
       job: ClaimedJob,
       { contentHash, filename }: { readonly contentHash: string; readonly filename: string },
-    ): Promise<ImageWithRenditions | undefined | 'first-unavailable'> =>
+    ): Promise<ImageWithRenditions | undefined | 'first-image-unavailable'> =>
       retryingTransaction(db, async (transaction) => {
         const content = { tenantId: job.tenantId, contentHash };
-        const firstId = await lockFirstImage(transaction, content, job.imageId);
-        if (firstId === undefined) return 'first-unavailable';
+        const firstImageId = await lockFirstImage(transaction, content, job.imageId);
+        if (firstImageId === undefined) return 'first-image-unavailable';
         if (!(await lockHeldJob(transaction, job))) return undefined;
         await sql`
           UPDATE images SET original_filename = ${filename}, duplicate_of = first_image.id,
@@ -81,10 +81,10 @@ export function makeCompleteQueries({ sql: db }: Database, { isAvailable: hasEmb
             original_bytes = first_image.original_bytes, width = first_image.width, height = first_image.height,
             format = first_image.format, frames = first_image.frames, color_space = first_image.color_space,
             has_alpha = first_image.has_alpha, bit_depth = first_image.bit_depth
-          FROM images first_image WHERE images.id = ${job.imageId} AND first_image.id = ${firstId}`.execute(
+          FROM images first_image WHERE images.id = ${job.imageId} AND first_image.id = ${firstImageId}`.execute(
           transaction,
         );
-        return completeJob(transaction, job, { renditions: selectSharedRenditions(firstId), hasEmbeddings });
+        return completeJob(transaction, job, { renditions: selectSharedRenditions(firstImageId), hasEmbeddings });
       }),
   };
 }
@@ -106,7 +106,7 @@ async function hasRenditions(
   return rows[0]?.count === renditions.length;
 }
 
-/** Finds the first image with this content if it is completed and intact. Locks its files and the files of `imageId`. */
+/** Finds the first image with this content, if that image is completed and intact. Locks its files and the files of `imageId`. */
 async function lockFirstImage(
   transaction: Queryable,
   content: Content,
@@ -215,8 +215,8 @@ function upsertRenditions(rows: RawBuilder<unknown>): RawBuilder<unknown> {
 
 /**
  * Transfers each file that the image owned and has just replaced. The oldest image that shares the file becomes its owner. A
- * file is skipped if another image already owns it. This occurs if the image has been deleted, because a deletion makes
- * another image the owner, but leaves the deleted image marked as an owner.
+ * file is skipped if another image already owns it. This occurs if the image was deleted during the job: the deletion made
+ * another image the owner, but left the deleted image marked as an owner.
  */
 function transferReplacedFiles(): RawBuilder<unknown> {
   return sql`

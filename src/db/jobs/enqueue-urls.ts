@@ -6,7 +6,7 @@ import type { DueJob, JobState } from '../../model/job.ts';
 import type { Database, Queryable } from '../database.ts';
 import { rowsChangedError, retryingTransaction } from '../engine/retrying.ts';
 
-/** A URL to import. */
+/** One line of an import: a URL to download. */
 export interface UrlLine {
   readonly tenantId: number;
   /** The normalised URL. */
@@ -16,7 +16,7 @@ export interface UrlLine {
   readonly reference: string | undefined;
 }
 
-/** Outcome of one line. `refused` means that the URL is already being imported, and the policy rejects a second import. */
+/** The outcome of a line. `refused` means that the URL is already being imported, and the policy rejects a second import. */
 export interface EnqueuedUrl {
   readonly outcome: ImportOutcome;
   readonly imageId: number;

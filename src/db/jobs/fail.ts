@@ -6,7 +6,7 @@ import { heldBy } from './fence.ts';
 /** A failed attempt, before the database adds the time. */
 export type Attempt = Omit<FailedAttempt, 'at'>;
 
-/** Next state after a failed attempt. A retry increases one of the two counters. */
+/** Next state after a failed attempt. A retry increments one of the two counters. */
 export type NextStep =
   | { readonly state: 'pending'; readonly delaySeconds: number; readonly counter: 'retries' | 'crashes' }
   | { readonly state: 'failed' };

@@ -12,7 +12,8 @@ export function makeWithdrawQueries({ sql: db }: Database) {
     /**
      * Removes the job and the image of an upload that could not be decoded while its client was waiting. Also removes the
      * original, unless another image has the same content. Returns false and changes nothing if the lease was lost, or if
-     * other clients may know about the image because it was acknowledged, referenced or deleted.
+     * another client may know about the image. That is the case if a response has contained the image (`acknowledge`), or
+     * if the image has a reference or was deleted.
      */
     withdraw: (
       job: ClaimedJob,

@@ -29,7 +29,7 @@ export function makeCorrectUsage({ recounting, logger }: Dependencies): CorrectU
         if (repairedImages > 0)
           logger.error(
             { tenant: name, images: repairedImages },
-            `repaired images of tenant ${name} that used a file without exactly one owner: ${repairedImages}`,
+            `repaired the file owners of ${repairedImages} ${repairedImages === 1 ? 'image' : 'images'} of tenant ${name}: a shared file had no owner or several owners`,
           );
         for (const drift of await recounting.correctUsage(id)) {
           correctedCount++;

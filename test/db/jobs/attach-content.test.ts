@@ -109,7 +109,7 @@ test('does not share content whose first image is deleted, damaged or unfinished
   for (const [content, change] of Object.entries(changes)) {
     await change(await add(content));
     expect(await catalog.completeAsDuplicate(await claimVaseImport(), content), content).toBe(
-      'first-unavailable',
+      'first-image-unavailable',
     );
   }
 });

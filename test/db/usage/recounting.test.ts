@@ -70,7 +70,7 @@ test('assigns one owner to a file that has none or two, and then counts the byte
       ALTER TABLE renditions ENABLE TRIGGER USER`);
     const { errors } = await correctUsage();
     expect(errors[0]).toMatch(
-      /^repaired images of tenant shop that used a file without exactly one owner: 3/,
+      /^repaired the file owners of 3 images of tenant shop: /,
     );
     await expectExactUsage();
     const owners = await selectRows(

@@ -24,7 +24,7 @@ test('wakes workers and logs a message only if there are lost leases to take ove
   wakes.count = 0;
   await takeOver(true);
   expect(wakes.count).toBe(1);
-  expect(rig.logger.messages()).toEqual(['requeued jobs that had lost their worker: 1']);
+  expect(rig.logger.messages()).toEqual(['requeued 1 job after a worker was lost']);
 });
 
 test('requeues the job of a crashed worker within seconds, and stops immediately', async () => {

@@ -101,7 +101,7 @@ async function findNearDuplicates(content: string) {
 async function complete(runningJob: RunningJob): Promise<void> {
   const { content } = runningJob;
   if (runningJob.job.kind === 'import' && !runningJob.job.original && random() < 0.5) {
-    if ((await catalog.completeAsDuplicate(runningJob.job, content)) !== 'first-unavailable') return;
+    if ((await catalog.completeAsDuplicate(runningJob.job, content)) !== 'first-image-unavailable') return;
   }
   const job = await attachContent(runningJob);
   if (!job) return;
