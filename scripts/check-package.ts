@@ -24,7 +24,8 @@ const requiredFiles = [
   'bin/vitrine.js',
   'dist/main.js',
 ];
-const allowedFilePattern = /^(?:package\.json|LICENSE|[A-Z_]+\.md|bin\/vitrine\.js|docs\/.+|dist\/.+\.(?:js|sql))$/;
+const allowedFilePattern =
+  /^(?:package\.json|LICENSE|[A-Z_]+\.md|bin\/vitrine\.js|docs\/.+|dist\/.+\.(?:js|sql))$/;
 
 function run(folder: string, command: string, ...args: string[]): string {
   return execFileSync(command, args, {

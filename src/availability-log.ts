@@ -6,7 +6,6 @@ export interface AvailabilityLog {
   readonly reportFailure: (error: unknown) => void;
   /** Call this on every success. Only the first success after a failure is logged. */
   reportSuccess(): void;
-  isLost(): boolean;
 }
 
 /** @see AvailabilityLog */
@@ -14,19 +13,18 @@ export function makeAvailabilityLog(
   logger: Pick<Logger, 'info' | 'warn' | 'error'>,
   messages: { readonly level: 'warn' | 'error'; readonly lost: string; readonly restored: string },
 ): AvailabilityLog {
-  let isLost = false;
+  let isUnavailable = false;
   return {
     reportFailure(error) {
-      if (isLost) return;
-      isLost = true;
+      if (isUnavailable) return;
+      isUnavailable = true;
       const reason = typeof error === 'string' ? ` (${error})` : '';
       logger[messages.level]({ err: error }, `${messages.lost}${reason}`);
     },
     reportSuccess() {
-      if (!isLost) return;
-      isLost = false;
+      if (!isUnavailable) return;
+      isUnavailable = false;
       logger.info({}, messages.restored);
     },
-    isLost: () => isLost,
   };
 }

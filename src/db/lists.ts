@@ -2,7 +2,7 @@ import { type RawBuilder, sql } from 'kysely';
 import type { Page, PageRequest } from '../model/page.ts';
 import type { Principal } from '../model/principal.ts';
 
-/** Condition that the principal may see a row. `column` contains the row's tenant id. */
+/** Condition that is true for rows that the principal may see. `column` contains the row's tenant id. */
 export function isVisibleTo({ tenantId }: Pick<Principal, 'tenantId'>, column: string): RawBuilder<boolean> {
   return tenantId === null ? sql`true` : sql`${sql.ref(column)} = ${tenantId}`;
 }
@@ -13,7 +13,7 @@ export function allOf(conditions: readonly (RawBuilder<unknown> | undefined)[]):
   return definedConditions.length > 0 ? sql`${sql.join(definedConditions, sql` AND `)}` : sql`true`;
 }
 
-/** Condition that a row comes after the cursor, in a list that starts with the newest row. `column` contains the row's id. */
+/** Condition that is true for rows after the cursor, in a list with the newest row first. `column` contains the row's id. */
 export function isAfterCursor({ after }: PageRequest, column: string): RawBuilder<boolean> {
   return after === undefined ? sql`true` : sql`${sql.ref(column)} < ${after}`;
 }

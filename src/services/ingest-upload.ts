@@ -155,8 +155,8 @@ function enqueue(
 }
 
 /**
- * Returns an existing image. For an inline upload, first waits for its renditions. Before an
- * unfinished image is returned, records that a client knows about it, so that the image is kept even if its job fails.
+ * Returns an existing image. For an inline upload, first waits for its renditions. Before an unfinished image is
+ * returned, records that a client knows about it, so that the image is kept even if its job fails.
  */
 async function returnKnown(
   deps: Dependencies,

@@ -34,7 +34,7 @@ test('lists a few rejected files with their reasons', () => {
   expect(describeImport(summary)).toBe(
     '2 images: 0 new, 0 known, 2 refused (2.0 s, 0.0 images/s)\n' +
       'Refused:\n  0.jpg: Reason not_a_picture.\n  1.jpg: Reason not_a_picture.\n' +
-      'Skipped: 1 file without an image extension.\n',
+      'Skipped: 1 file (no image extension, or a symbolic link).\n',
   );
   expect(importExitCode(summary)).toBe(1);
 });

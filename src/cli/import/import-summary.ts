@@ -46,7 +46,7 @@ export function describeImport(summary: ImportSummary): string {
     ...describeProblems('Failed', summary.failed),
   ];
   if (summary.skipped > 0)
-    lines.push(`Skipped: ${pluralize(summary.skipped, 'file')} without an image extension.`);
+    lines.push(`Skipped: ${pluralize(summary.skipped, 'file')} (no image extension, or a symbolic link).`);
   if (summary.stopped) lines.push(describeStop(summary));
   return `${lines.join('\n')}\n`;
 }

@@ -64,7 +64,7 @@ export function makeStoredFileQueries({ sql: db }: Database) {
   };
 }
 
-/** Condition that a row uses the file, either as the original of an image with this content or as a rendition. */
+/** Condition that is true if a row uses the file, either as the original of an image with this content or as a rendition. */
 function isUsed(
   key: RawBuilder<unknown>,
   tenantId: RawBuilder<unknown>,

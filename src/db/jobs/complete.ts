@@ -84,7 +84,10 @@ export function makeCompleteQueries({ sql: db }: Database, { isAvailable: hasEmb
           FROM images first_image WHERE images.id = ${job.imageId} AND first_image.id = ${firstImageId}`.execute(
           transaction,
         );
-        return completeJob(transaction, job, { renditions: selectSharedRenditions(firstImageId), hasEmbeddings });
+        return completeJob(transaction, job, {
+          renditions: selectSharedRenditions(firstImageId),
+          hasEmbeddings,
+        });
       }),
   };
 }

@@ -43,7 +43,7 @@ export function appendAttempt(attempt: Attempt) {
   return sql`history || jsonb_build_array(jsonb_build_object('at', now()) || ${JSON.stringify(attempt)}::jsonb)`;
 }
 
-/** Condition on `images`. An image that is processed again stays completed unless the last attempt fails. */
+/** Condition for making an image pending. A completed image that is processed again stays completed until its job fails. */
 const isProcessing = sql`images.status = 'processing'`;
 
 async function setImageStatus(

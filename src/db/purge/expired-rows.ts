@@ -80,7 +80,7 @@ export function makeExpiredRowQueries({ sql: db }: Database, vectors: VectorSupp
           WITH removed_tenants AS (
             DELETE FROM tenants WHERE used_at < ${daysAgo(days)} AND id = ANY (ARRAY(
               SELECT id FROM tenants WHERE used_at < ${daysAgo(days)} AND NOT (${sql.join(hasRowsConditions, sql` OR `)})
-                -- Tenants with deltas are kept until the deltas have been added to usage_totals.
+                -- Tenants with rows in usage_deltas are kept until these rows have been added to usage_totals.
                 AND id <> ALL (ARRAY(SELECT tenant_id FROM usage_deltas))
               ORDER BY used_at LIMIT ${limit}))
             RETURNING id),

@@ -59,7 +59,7 @@ export function makeUsageQueries({ sql: db }: Database) {
       return addUp(await readUsage(principal));
     },
 
-    /** Adds the recorded deltas to the totals, so that queries read few rows. Does nothing while another process does this. */
+    /** Adds the changes in `usage_deltas` to `usage_totals`, so that queries read few rows. Only one process does so at a time. */
     foldDeltas: (): Promise<void> =>
       db.transaction().execute(async (transaction) => {
         const { rows } = await sql<{ hasLock: boolean }>`

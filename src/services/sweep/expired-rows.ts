@@ -20,7 +20,8 @@ export interface ExpiredRowSweeps {
 /** @see ExpiredRowSweeps */
 export function makeExpiredRowSweeps({ expiredRows, retention, logger }: Dependencies): ExpiredRowSweeps {
   const report = (removed: number, rowDescription: string, days: number) => {
-    if (removed > 0) logger.info({ removed }, `removed expired ${rowDescription}: ${removed} (retention: ${days} days)`);
+    if (removed > 0)
+      logger.info({ removed }, `removed expired ${rowDescription}: ${removed} (retention: ${days} days)`);
   };
   return {
     async jobs() {

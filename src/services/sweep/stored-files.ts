@@ -7,11 +7,11 @@ import type { Storage, StoredFile } from '../../storage/storage.ts';
 
 // This module compares rows with stored files in both directions: it finds files without rows, and rows without files.
 
-/** The most items that a sweep may change: a fraction of all items, between 0 and 1, and a number of items. */
+/** Maximum number of items that a sweep may change, both as a fraction of all items (0 to 1) and as a count. */
 type SweepLimit = Config['storage']['sweepLimit'];
 
 /**
- * Up to this number of suspects, the fraction is not checked, because one file may be a large fraction of a small
+ * Up to this number of suspect items, the fraction is not checked, because one file may be a large fraction of a small
  * store.
  */
 const minSuspectsForFraction = 20;

@@ -69,9 +69,7 @@ test('assigns one owner to a file that has none or two, and then counts the byte
       UPDATE renditions SET shared = ${isShared} WHERE image_id IN (${donorId}, ${sharerId});
       ALTER TABLE renditions ENABLE TRIGGER USER`);
     const { errors } = await correctUsage();
-    expect(errors[0]).toMatch(
-      /^repaired the file owners of 3 images of tenant shop: /,
-    );
+    expect(errors[0]).toMatch(/^repaired the file owners of 3 images of tenant shop: /);
     await expectExactUsage();
     const owners = await selectRows(
       database,

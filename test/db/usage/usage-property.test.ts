@@ -77,7 +77,10 @@ const operations: Record<string, Operation> = {
   complete: (state, _content, choice) =>
     endJob(state, choice, async ({ job, content }) => {
       const { catalog } = state;
-      if (job.kind === 'import' && (await catalog.completeAsDuplicate(job, content)) !== 'first-image-unavailable')
+      if (
+        job.kind === 'import' &&
+        (await catalog.completeAsDuplicate(job, content)) !== 'first-image-unavailable'
+      )
         return;
       if (job.kind === 'import') await catalog.attach(job, content);
       await catalog.finish(job, content);
