@@ -45,7 +45,7 @@ export interface App {
 
 /**
  * Creates all components of the app. With the embedded database, locks the data folder until the app is closed.
- * @param exitOnFailure called after a failure that only a restart can repair has been logged
+ * @param exitOnFailure called after logging a failure that only a restart can repair
  */
 export async function makeApp(
   config: Config,
@@ -99,7 +99,7 @@ function composeComponents(config: Config, logger: FastifyBaseLogger, resources:
     config,
     logger,
   });
-  // There are two concurrent derive jobs per decoder, because a job that stores its renditions does not use a decoder.
+  // Up to two derive jobs run per decoder, because a job that is storing its renditions does not use a decoder.
   const capacities = { derive: 2 * config.worker.concurrency, import: config.imports.concurrency };
   const { leaseSeconds } = config.worker;
   const workers = jobKinds.map((kind) =>

@@ -41,8 +41,9 @@ const lockPath = (folder: string) => join(folder, 'vitrine.lock');
 const holderPath = (folder: string) => join(folder, 'vitrine.pid');
 
 /**
- * Locks the data folder for this process. The kernel releases the lock when the process ends for any reason, even if it
- * remains as a zombie. The kernel never releases the lock of a suspended process. A pid file offers neither guarantee.
+ * Locks the data folder for this process. The kernel releases the lock when the process ends for any reason, even if the
+ * process remains as a zombie. The kernel never releases the lock of a suspended process. A pid file offers neither
+ * guarantee.
  * @throws {DataFolderInUse}
  */
 export function lockDataFolder(folder: string): DataFolderLock {

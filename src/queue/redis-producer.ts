@@ -72,7 +72,7 @@ export function makeRedisProducer({ client, queueName, onSent, onFailed }: Depen
 
 type Message = ReturnType<typeof toMessage>;
 
-/** Creates a message without an id, because BullMQ would drop a second message with the same id for a job due again. */
+/** Creates a message without an id. With an id, BullMQ might drop the message when the same job becomes due again. */
 function toMessage({ id, kind }: DueJob, delayMs: number) {
   return { name: kind, data: { id }, opts: { delay: Math.max(0, Math.round(delayMs)) } };
 }

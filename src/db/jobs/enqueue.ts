@@ -36,7 +36,7 @@ export function makeEnqueueQueries({ sql: db }: Database) {
     },
 
     /**
-     * Adds a job that makes a completed image's renditions again. Returns `undefined` if the image is not completed, or if it
+     * Adds a job that re-creates a completed image's renditions. Returns `undefined` if the image is not completed, or if it
      * already has a pending or processing job.
      */
     async requeue(imageId: number, priority: number): Promise<DueJob | undefined> {
@@ -100,7 +100,7 @@ async function enqueueKnownContent(transaction: Queryable, upload: NewUpload): P
     FOR UPDATE`.execute(transaction);
   const [knownImage] = rows;
   if (!knownImage) {
-    // The image was deleted or withdrawn between the two statements.
+    // The image was deleted or removed between the two statements.
     const insertedRows = await insertImageAndJob(transaction, upload);
     if (!insertedRows) throw new Error(`Content ${upload.contentHash} was neither found nor inserted.`);
     return toEnqueuedUpload(upload, insertedRows);

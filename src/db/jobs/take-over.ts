@@ -10,12 +10,12 @@ export interface TakeOverResult {
   readonly failed: number;
 }
 
-/** Creates the query with which any process takes over the jobs of lost workers (processing → pending or failed). */
+/** Creates the query that takes jobs away from lost workers (processing → pending or failed). */
 export function makeTakeOverQueries({ sql: db }: Database) {
   return {
     /**
-     * Takes over jobs whose lease has expired. This does not count as a retry, but a job that loses its worker
-     * `maxLosses` times fails, because the job is probably the cause.
+     * If the lease of a job has expired, makes the job pending again. This does not count as a retry, but a job that loses
+     * its worker `maxLosses` times fails, because the job is probably the cause.
      * @param includeUnexpired also takes over jobs with a valid lease. Set it only if no other process is running.
      */
     async takeOverLostLeases(maxLosses: number, includeUnexpired: boolean): Promise<TakeOverResult> {
