@@ -16,7 +16,7 @@ export function makeTakeOverQueries({ sql: db }: Database) {
     /**
      * If the lease of a job has expired, makes the job pending again. This does not count as a retry, but a job that loses
      * its worker `maxLosses` times fails, because the job is probably the cause.
-     * @param includeUnexpired also takes over jobs with a valid lease. Set it only if no other process is running.
+     * @param includeUnexpired whether to take over jobs with a valid lease as well. Safe only if no other process is running.
      */
     async takeOverLostLeases(maxLosses: number, includeUnexpired: boolean): Promise<TakeOverResult> {
       const message = `The worker stopped unexpectedly ${maxLosses} times while processing this image.`;
