@@ -110,7 +110,7 @@ test('explains in one sentence why a whole CSV import is rejected', async () => 
 test('reports the limit and the size of a body that is too large', async () => {
   const body = JSON.stringify({ urls: ['x'.repeat(2 ** 20)] });
   expect(await expectRejection(body, 'application/json', 413, 'body_too_large')).toBe(
-    `The body has ${body.length} bytes; the limit is 1048576 bytes (1 MiB).`,
+    `The body is ${body.length} bytes; the limit is 1048576 bytes (1 MiB).`,
   );
 });
 
