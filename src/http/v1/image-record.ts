@@ -67,7 +67,10 @@ export const imageSchema = z
       .int()
       .nullable()
       .describe('Id of the donor: the image with the same pixels whose renditions this image reuses.'),
-    duplicate_of: z.int().nullable().describe("Id of the tenant's first image with the same content; `null` if this image is the first."),
+    duplicate_of: z
+      .int()
+      .nullable()
+      .describe("Id of the tenant's first image with the same content; `null` if this image is the first."),
     damaged: z
       .boolean()
       .describe(
