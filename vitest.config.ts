@@ -26,6 +26,20 @@ const imagingTests = ['test/imaging/**/*.test.ts'];
 /** Tests that mock Node modules, or measure the memory of their process. */
 const isolatedTests = ['test/fetcher/open-connection.test.ts', 'test/storage/s3/s3-faults.test.ts'];
 
+/**
+ * Tests of whole scenarios that take seconds each. `npm run test:scenarios` and CI run them, but not `npm test`, which has other
+ * tests of the same kinds.
+ */
+const scenarioTests = [
+  'test/cli/migrate.test.ts',
+  'test/deploy/docker.test.ts',
+  'test/process/first-start.test.ts',
+  'test/process/lost-workers.test.ts',
+];
+
+/** Scenario tests that also run on the embedded database, where they are part of `npm test`. */
+const postgresScenarioTests = ['test/db/jobs/state-machine.test.ts'];
+
 /** Folders whose tests are slow because they start processes. */
 const slowFolders = /\/test\/(?:cli|deploy|process|queue)\//;
 
@@ -44,16 +58,22 @@ class ByProject extends BaseSequencer {
 
 const timeScale = measureTimeScale();
 
-/** `vitest run` runs the tests of `npm test`. `vitest run --mode all` also runs those tagged slow, and more rounds. */
+/**
+ * `vitest run` runs the tests of `npm test`, and `--mode scenarios` the scenario tests. `--mode all` runs both, those tagged
+ * slow, and more rounds.
+ */
 export default defineConfig(({ mode }) => {
   const isThorough = mode === 'all';
+  const onlyScenarios = mode === 'scenarios';
+  const excluded = isThorough || onlyScenarios ? [] : scenarioTests;
   const inherited = { extends: true as const };
   const embedded = {
     ...inherited,
     test: {
       name: 'embedded',
-      include: ['test/**/*.test.ts'],
+      include: onlyScenarios ? scenarioTests : ['test/**/*.test.ts'],
       exclude: [
+        ...excluded,
         ...serverTests,
         ...imagingTests,
         ...isolatedTests,
@@ -65,23 +85,30 @@ export default defineConfig(({ mode }) => {
     ...inherited,
     test: {
       name: 'postgres',
-      include: [...serverTests, ...bothDatabasesTests, ...(isThorough ? bothDatabasesTestsInFull : [])],
-      exclude: ['test/db/engine/embedded.test.ts'],
+      include: onlyScenarios
+        ? postgresScenarioTests
+        : [...serverTests, ...bothDatabasesTests, ...(isThorough ? bothDatabasesTestsInFull : [])],
+      exclude: [
+        'test/db/engine/embedded.test.ts',
+        ...(isThorough || onlyScenarios ? [] : postgresScenarioTests),
+      ],
       env: { TEST_ENGINE: 'postgres' },
     },
   };
   const imaging = { ...inherited, test: { name: 'imaging', include: imagingTests } };
   const isolated = { ...inherited, test: { name: 'isolated', include: isolatedTests, isolate: true } };
+  const onPostgres = services.databaseUrl ? [postgres] : [];
+  const projects = onlyScenarios ? [embedded, ...onPostgres] : [embedded, ...onPostgres, imaging, isolated];
   return {
     test: {
       globalSetup: ['test/support/global-setup.ts'],
-      projects: [embedded, ...(services.databaseUrl ? [postgres] : []), imaging, isolated],
+      projects,
       pool: 'forks',
       // The files of a worker share its modules, database and decoders.
       isolate: false,
       sequence: { sequencer: ByProject },
-      // One more than there are cores, because tests often wait.
-      maxWorkers: availableParallelism() + 1,
+      // More than there are cores, because tests often wait.
+      maxWorkers: availableParallelism() + 2,
       // Only a failing test takes this long: tests wait for events.
       testTimeout: 40_000 * timeScale,
       hookTimeout: 40_000 * timeScale,

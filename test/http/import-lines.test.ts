@@ -93,7 +93,7 @@ test('explains in one sentence why a whole CSV import is rejected', async () => 
   expect(await expectRejection('https://a.example/a.jpg\nhttps://a.example/b.jpg\n')).toBe(
     'The CSV must begin with a header line such as "url,tenant,reference"; its first line is "https://a.example/a.jpg".',
   );
-  expect(await expectRejection('')).toContain('it is empty');
+  expect(await expectRejection('')).toContain('the CSV is empty');
   expect(await expectRejection('url,tenant\n')).toContain('no lines below its header');
   expect(await expectRejection('url,Tenant,tenant\na,b,c\n')).toBe(
     'The CSV has the column "tenant" more than once.',
@@ -110,7 +110,7 @@ test('explains in one sentence why a whole CSV import is rejected', async () => 
 test('reports the limit and the size of a body that is too large', async () => {
   const body = JSON.stringify({ urls: ['x'.repeat(2 ** 20)] });
   expect(await expectRejection(body, 'application/json', 413, 'body_too_large')).toBe(
-    `The body has ${body.length} bytes; the limit is 1048576 bytes (1 MiB).`,
+    `The body is ${body.length} bytes; the limit is 1048576 bytes (1 MiB).`,
   );
 });
 

@@ -31,7 +31,7 @@ test('rejects a body based on its Content-Length before reading it', async () =>
   const connection = await connectRaw(server().url);
   await connection.write(formHead('/v1/images', mibToBytes(30)));
   const response = await connection.until(/"code":"body_too_large"/);
-  expect(response).toMatch(/^HTTP\/1\.1 413 .*application\/problem\+json.*The upload has 31457280 bytes/s);
+  expect(response).toMatch(/^HTTP\/1\.1 413 .*application\/problem\+json.*The upload is 31457280 bytes/s);
   await connection.closed();
 });
 

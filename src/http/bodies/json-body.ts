@@ -28,8 +28,8 @@ export function acceptJson(app: FastifyInstance): void {
 }
 
 /**
- * Returns the text of a JSON body, or an error if the body cannot be decoded or is nested too deeply. JSON is UTF-8
- * (RFC 8259 §8.1), so any other charset must be declared.
+ * Returns the text of a JSON body, or an error if the body cannot be decoded or is nested too deeply. The body is
+ * UTF-8 (RFC 8259 §8.1) unless the request declares a different charset.
  */
 function readJsonText(request: FastifyRequest, body: Buffer): string | AppError {
   const charset = readCharset(request);

@@ -217,7 +217,7 @@ function invalidRequest(message: string): AppError {
 }
 
 function tooLargeError(maxBytes: number, length?: number): AppError {
-  const size = length === undefined ? 'The file is larger' : `The upload has ${length} bytes`;
+  const size = length === undefined ? 'The file is larger' : `The upload is ${length} bytes`;
   return new AppError(
     'body_too_large',
     `${size}; the limit is ${maxBytes} bytes (${Math.round((maxBytes / 2 ** 20) * 100) / 100} MiB).`,

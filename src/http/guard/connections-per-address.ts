@@ -32,7 +32,7 @@ export function makeAddressTest(networks: readonly string[]): AddressTest {
 
 interface Options {
   readonly maxConnections: number;
-  /** Matches addresses without a limit. These are trusted or are shared by many clients. */
+  /** Matches addresses that are exempt from the limit, because they are trusted or are shared by many clients. */
   readonly isExempt: AddressTest;
 }
 

@@ -70,7 +70,7 @@ function makeHostCheck({ isOnLoopback, allowedHosts }: ServerConfig): Rule['reje
       (authority) => authority !== undefined && authority !== '' && !isAllowed(authority),
     );
     if (rejectedHost === undefined) return undefined;
-    const reason = isOnLoopback ? 'it listens on loopback only' : 'it has other host names';
+    const reason = isOnLoopback ? 'it listens on loopback only' : 'it is configured for other host names';
     return `This server does not serve the host ${quote(rejectedHost)}: ${reason}. To allow this name, add it to ALLOWED_HOSTS or set PUBLIC_URL, then restart.`;
   };
 }
@@ -102,7 +102,7 @@ function makeOriginCheck({ corsOrigins, publicOrigin }: ServerConfig): Rule['rej
     if (origin === 'null')
       return 'Pages with a null origin (local files, sandboxed frames) may not write. Serve the page over HTTP, and add its origin to CORS_ORIGINS.';
     const wildcardHint = corsOrigins === '*' ? ' (`*` in CORS_ORIGINS allows reads only)' : '';
-    return `Pages from the origin ${quote(origin)} may not write${wildcardHint}. To allow them, add the origin to CORS_ORIGINS or, if it is the address of this server behind a proxy, set PUBLIC_URL. Then restart.`;
+    return `Pages from the origin ${quote(origin)} may not write${wildcardHint}. To allow them, add the origin to CORS_ORIGINS or, if it is the public address of this server, set PUBLIC_URL. Then restart.`;
   };
 }
 

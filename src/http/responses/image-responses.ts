@@ -151,7 +151,7 @@ function readRange(
     void reply.header('content-range', `bytes */${bytes}`);
     throw new AppError(
       'range_not_satisfiable',
-      `The range ${headers.range.slice(0, 80)} is outside the file, which has ${bytes} bytes.`,
+      `The range ${headers.range.slice(0, 80)} is outside the file, whose size is ${bytes} bytes.`,
     );
   }
   if (ranges === -2 || ranges.type !== 'bytes' || ranges.length !== 1) return undefined;

@@ -114,7 +114,7 @@ function convertBodyError(request: FastifyRequest, error: unknown): AppError | u
   if (code === 'FST_ERR_CTP_INVALID_MEDIA_TYPE') return unsupportedBodyError(request);
   if (code !== 'FST_ERR_CTP_BODY_TOO_LARGE') return undefined;
   const bytes = request.headers['content-length'];
-  const size = bytes === undefined ? 'is too large' : `has ${bytes} bytes`;
+  const size = bytes === undefined ? 'is too large' : `is ${bytes} bytes`;
   const message = `The body ${size}; the limit is ${maxBodyBytes} bytes (${maxBodyBytes / 2 ** 20} MiB).`;
   return new AppError('body_too_large', message, { cause: error });
 }

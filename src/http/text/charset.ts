@@ -8,7 +8,7 @@ const utf8 = 'utf-8';
 
 /**
  * Decodes text whose charset may be declared. A byte order mark takes precedence over the declaration, and the default
- * is UTF-8. Invalid bytes are an error, because a name in which they were replaced could not be looked up later.
+ * is UTF-8. Invalid bytes are an error, because replacing them would silently change names.
  */
 export function decodeText(bytes: Uint8Array, declaredCharset?: string): DecodedText {
   const charset = detectMarkedCharset(bytes) ?? declaredCharset ?? utf8;

@@ -67,11 +67,14 @@ export const imageSchema = z
       .int()
       .nullable()
       .describe('Id of the donor: the image with the same pixels whose renditions this image reuses.'),
-    duplicate_of: z.int().nullable().describe('Id of the first image with this content.'),
+    duplicate_of: z
+      .int()
+      .nullable()
+      .describe("Id of the tenant's first image with the same content; `null` if this image is the first."),
     damaged: z
       .boolean()
       .describe(
-        'Whether the original is missing or truncated. To repair the image, upload the file again. Alternatively, put the file back into storage. The value then changes to `false` when the original is downloaded, or in the daily sweep.',
+        'Whether the original is missing or truncated. To repair the image, upload the file again. Alternatively, put the file back into storage. The value then changes to `false` when the original is next downloaded, or at the next daily check of all files.',
       ),
     metadata: metadataSchema,
     created_at: z.iso.datetime(),

@@ -90,7 +90,7 @@ function readHeader(
   text: string,
   charsetProblem: string | undefined,
 ): string[] {
-  if (!header) throw invalidRequest(`${headerRule}; it is empty.`);
+  if (!header) throw invalidRequest(`${headerRule}; the CSV is empty.`);
   if (header.problem !== undefined)
     throw invalidRequest(`The header line of the CSV cannot be read: ${header.problem}.`);
   const names = header.cells.map((name) => name.toLowerCase());

@@ -15,7 +15,7 @@ export interface GifFrame {
   readonly isComplete: boolean;
 }
 
-/** The structure of a GIF, up to the end of a truncated file. */
+/** The structure of a GIF. If the file is truncated, only the part that exists. */
 export interface GifStructure {
   /** Size of the logical screen. */
   readonly width: number;

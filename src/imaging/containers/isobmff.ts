@@ -155,28 +155,28 @@ function readItemTypes(bytes: Uint8Array, box: Box | undefined): Map<number, str
 
 /** Returns the properties of each item. `ipma` assigns the properties in `ipco` to items by 1-based index. */
 function readItemProperties(bytes: Uint8Array, box: Box | undefined): Map<number, Box[]> {
-  const byItem = new Map<number, Box[]>();
-  if (box === undefined) return byItem;
+  const propertiesByItem = new Map<number, Box[]>();
+  if (box === undefined) return propertiesByItem;
   const childBoxes = readBoxes(bytes, box.start, box.end);
   const container = childBoxes.find(({ type }) => type === 'ipco');
-  if (container === undefined) return byItem;
+  if (container === undefined) return propertiesByItem;
   const properties = readBoxes(bytes, container.start, container.end);
   for (const associations of childBoxes.filter(({ type }) => type === 'ipma')) {
     const { version, flags, fields } = openFullBox(bytes, associations);
     const itemCount = fields.readUint(4);
-    for (let n = 0; n < itemCount && !fields.hasOverrun() && byItem.size < maxItems; n++) {
+    for (let n = 0; n < itemCount && !fields.hasOverrun() && propertiesByItem.size < maxItems; n++) {
       const id = fields.readUint(version === 0 ? 2 : 4);
       const count = fields.readUint(1);
-      const itemProperties: Box[] = byItem.get(id) ?? [];
+      const itemProperties: Box[] = propertiesByItem.get(id) ?? [];
       for (let k = 0; k < count && !fields.hasOverrun(); k++) {
         const index = (flags & 1) === 1 ? fields.readUint(2) & 0x7fff : fields.readUint(1) & 0x7f;
         const property = properties[index - 1];
         if (property !== undefined && itemProperties.length < 256) itemProperties.push(property);
       }
-      byItem.set(id, itemProperties);
+      propertiesByItem.set(id, itemProperties);
     }
   }
-  return byItem;
+  return propertiesByItem;
 }
 
 function readItemReferences(bytes: Uint8Array, box: Box | undefined): ItemReference[] {

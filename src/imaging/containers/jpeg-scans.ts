@@ -40,7 +40,7 @@ const maxScans = 500;
 const maxPixels = 2 ** 28;
 
 /**
- * Checks whether the scans of a Huffman-coded JPEG are complete. This takes a fraction of the time of decoding, because
+ * Checks whether the scans of a Huffman-coded JPEG are complete. This takes a fraction of the time that decoding takes, because
  * no pixels are computed. The check is meant for files that a decoder has rejected: a file without an end marker is
  * often complete, whereas a truncated file to which an end marker was added is not.
  * Source: ITU-T T.81, annexes F and G.

@@ -58,13 +58,13 @@ export const tiffTags = {
   dngVersion: 50706,
 } as const;
 
-/** Maximum directories in the chain. Scanned books have hundreds of pages. The limit `MAX_FRAMES` is checked later. */
+/** Maximum number of directories in the chain. Scanned books have hundreds of pages. The limit `MAX_FRAMES` is checked later. */
 const maxDirectories = 65_536;
-/** Maximum entries per directory. Real directories have a few dozen, maker notes a few hundred. */
+/** Maximum number of entries per directory. Real directories have a few dozen, maker notes a few hundred. */
 const maxEntries = 4096;
-/** Maximum entries in the whole chain. Directories may overlap, so the file size does not limit their number. */
+/** Maximum number of entries in the whole chain. Directories may overlap, so the file size does not limit their number. */
 const maxChainEntries = 131_072;
-/** Maximum sub-directories of one entry. */
+/** Maximum number of sub-directories of one entry. */
 const maxSubDirectories = 64;
 
 /** Size of a value in bytes, by field type. */

@@ -6,7 +6,7 @@ interface WebpChunk {
   readonly isComplete: boolean;
 }
 
-/** The structure of a WebP, up to the end of a truncated file. */
+/** The structure of a WebP. If the file is truncated, only the part that exists. */
 export interface WebpStructure {
   /** Size of the canvas; `undefined` if the picture's header is missing or damaged. */
   readonly size: { readonly width: number; readonly height: number } | undefined;

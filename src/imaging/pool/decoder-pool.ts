@@ -44,8 +44,8 @@ export interface DecoderPoolOptions {
   /** Program and arguments that launch each child's Node. `{folder}` expands to the child's input folder. */
   readonly launcher?: readonly string[];
   /**
-   * Parent of the children's input folders. If it is on the same file system as the pictures, inputs are hard-linked
-   * instead of copied. Default: a new temporary folder.
+   * Folder in which the children's input folders are created. If it is on the same file system as the pictures, inputs
+   * are hard-linked instead of copied. Default: a new temporary folder.
    */
   readonly workDirectory?: string;
   /** Whether no other process uses `workDirectory`. If true, all files in it at startup were left behind by a crash. */

@@ -12,7 +12,7 @@ import { makeWorkFolder, type WorkFolder } from './work-folder.ts';
 export interface DecoderWorkerOptions extends Pick<ChildCommandOptions, 'launcher'> {
   /** Module that the child runs. */
   readonly childModule: string;
-  /** Parent of the workers' input folders. */
+  /** Folder in which the workers' input folders are created. */
   readonly workDirectory: string;
   /** Maximum wall-clock time of a task. */
   readonly timeoutMs: number;

@@ -64,7 +64,7 @@ const fingerprintSchema = z.strictObject({
   thumbnail: z.string().regex(/^[A-Za-z0-9+/]{4096}$/),
 });
 
-// The numbers are rounded, so the vector may be slightly longer than 1.
+// The vector is normalised, but its numbers are rounded, so its norm may be slightly above 1.
 const embeddingSchema = z.strictObject({
   space: z.literal(embeddingSpace),
   vector: z

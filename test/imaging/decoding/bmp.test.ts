@@ -144,6 +144,6 @@ test('rejects a truncated file with a specific error, regardless of where the fi
 
 test('rejects a BMP that contains a JPEG', () => {
   expect(() => decode({ ...size, bits: 24, compression: 4, pixels: new Uint8Array(9) })).toThrow(
-    /contains an embedded JPEG/,
+    /contains only an embedded JPEG/,
   );
 });

@@ -8,7 +8,7 @@ const binsPerStep = 1 + 2 * hueBins;
 /**
  * Computes a colour histogram of the content, without the background. It has 8 steps of lightness × (grey, 12 pale
  * hues, 12 strong hues). Each pixel is distributed over adjacent bins, so that a small colour change has a small
- * effect. Returns 200 numbers: the square roots of the bins (for the Hellinger kernel), scaled to a vector of length 1.
+ * effect. Returns 200 numbers: the square roots of the bins (for the Hellinger kernel), scaled to a unit vector.
  */
 export function colourFeatures({ lab, mask }: Content): Float64Array {
   const histogram = new Float64Array(lightnessBins * binsPerStep);

@@ -54,7 +54,10 @@ function scaleRectangle(area: Rectangle, from: Size, to: Size): Rectangle {
   };
 }
 
-/** Colour difference (ΔE) from the background up to which a pixel is background, and from which it is content. */
+/**
+ * Limits for the difference (ΔE) between a pixel and the background colour. Up to the first limit, the pixel is
+ * background; from the second, it is content.
+ */
 const maxBackgroundDifference = 4;
 const minContentDifference = 16;
 /** Minimum fraction of content in a row or column. Anything less is dust or compression noise. */

@@ -5,7 +5,8 @@ const cells = 8;
 const directions = 4;
 const cellSide = contentSide / cells;
 /**
- * Standard deviation, in cells, of the blur whose result is subtracted to leave the differences from the neighbourhood.
+ * Standard deviation of a blur, in cells. The blurred histogram is subtracted from the histogram, so that only each
+ * cell's difference from its neighbourhood remains.
  */
 const blurDeviation = 0.7;
 
@@ -20,7 +21,7 @@ const mapEdges = makeRandomFeatures(cells * cells * directions, shapeDimensions,
 
 /**
  * Describes the shape of the content. Only similar shapes have a dot product well above 0. Returns 280 numbers, scaled
- * to a vector of length 1. All numbers are 0 if there are no edges.
+ * to a unit vector. All numbers are 0 if there are no edges.
  */
 export function shapeFeatures(content: Content): Float64Array {
   const edges = computeEdges(content);
@@ -31,7 +32,7 @@ export function shapeFeatures(content: Content): Float64Array {
  * Returns the positions and directions of edges: a histogram of lightness gradients in 8 × 8 cells × 4 directions, each
  * distributed over adjacent cells and directions. Subtracts the blurred neighbourhood from the square roots, because
  * pictures of one kind, such as pictures of people, have similar edges overall. Only the differences distinguish them.
- * Scales the result to length 1. Based on Dalal, Triggs, "Histograms of oriented gradients for human detection", 2005.
+ * Normalises the result. Based on Dalal, Triggs, "Histograms of oriented gradients for human detection", 2005.
  */
 function computeEdges({ lab }: Content): Float64Array {
   const histogram = new Float64Array(borderedCells * borderedCells * directions);

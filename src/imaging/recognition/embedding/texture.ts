@@ -10,7 +10,7 @@ const minStep = 0.5;
 
 /**
  * Means of the square roots of the bins, over the 390 pictures of 60 products that `vitrine seed` draws. They are
- * subtracted because otherwise all textures would be similar. They are part of the embedding space: changing them
+ * subtracted because otherwise the vectors of all textures would be similar. They are part of the embedding space: changing them
  * requires a new space.
  */
 const meanRoots = [
@@ -29,7 +29,7 @@ const classByPattern = Uint8Array.from({ length: 256 }, (_, pattern) => {
 /**
  * Describes the surface of the content independently of its colour, with uniform, rotation-invariant local binary
  * patterns of the lightness. Computes one normalised histogram for each distance of 1, 2 and 4 pixels, and subtracts
- * `meanRoots` from the square roots of the bins. Returns 30 numbers, scaled to a vector of length 1. All numbers are 0
+ * `meanRoots` from the square roots of the bins. Returns 30 numbers, scaled to a unit vector. All numbers are 0
  * if there is content only near the edge.
  * Source: Ojala, Pietikäinen, Mäenpää, "Multiresolution gray-scale and rotation invariant texture classification with
  * local binary patterns", 2002. Here, however, the neighbours are on a square instead of a circle.

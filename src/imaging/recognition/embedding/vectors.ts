@@ -6,7 +6,7 @@ export function signedRoots(values: Float64Array): Float64Array {
   return values.map((value) => Math.sign(value) * Math.sqrt(Math.abs(value)));
 }
 
-/** Scales a vector to length 1. A zero vector stays zero. */
+/** Scales a vector to a unit vector (a vector whose Euclidean norm is 1). A zero vector stays zero. */
 export function toUnitLength(values: Float64Array): Float64Array {
   let squares = 0;
   for (const value of values) squares += value * value;
@@ -14,13 +14,14 @@ export function toUnitLength(values: Float64Array): Float64Array {
   return length > 0 ? values.map((value) => value / length) : values;
 }
 
-/** Maps a vector to a vector of length 1. The dot product of two results is near `exp(-distance² / width²)`. */
+/** Maps a vector to a unit vector. The dot product of two results is near `exp(-distance² / width²)`. */
 export type RandomFeatures = (values: Float64Array) => Float64Array;
 
 /**
  * Creates a map to random Fourier features of a Gaussian kernel. The dot product of unmapped vectors is high even for
  * many pairs that are only moderately similar. After mapping, it is high only for vectors that are close to each
- * other, and near 0 for all others. The directions are the same in every process.
+ * other, and near 0 for all others. The vectors are projected onto random directions, which are the same in every
+ * process because the seed is fixed.
  * Source: Rahimi, Recht, "Random features for large-scale kernel machines", 2007. The directions are orthogonal, which
  * reduces the error: Yu et al., "Orthogonal random features", 2016.
  * @param dimensions number of features; must be even.

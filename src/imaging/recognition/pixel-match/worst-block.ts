@@ -71,8 +71,8 @@ function computeAllowance({ base, slope }: Allowance, contrast: number): number 
 }
 
 /**
- * Returns the lower of the two pictures' contrasts. Detail in only one picture is a difference, not contrast that
- * re-encoding has blurred.
+ * Returns the lower of the two pictures' contrasts. Detail that exists in only one of them is itself a difference, so
+ * its contrast must not raise the allowance.
  */
 function lumaContrast(a: CellMeans, b: CellMeans, rectangle: CellRectangle): number {
   return Math.min(contrastAround(a.luma, rectangle), contrastAround(b.luma, rectangle));
@@ -102,8 +102,8 @@ const minNoisyContrast = 12;
 
 /**
  * Returns the upper quartile of the differences in luma or chroma between the pictures, over the cells that have
- * contrast in both; 0 if there are no such cells. The median would be too low, because most blocks of a JPEG that is
- * saved again at the same quality are unchanged.
+ * contrast in both; 0 if there are no such cells. The median would be too low, because most blocks of a JPEG do not
+ * change when it is saved again at the same quality.
  */
 function measureNoise(a: CellMeans, b: CellMeans): number {
   const { columns, rows } = a.luma;
