@@ -13,8 +13,8 @@ import { document, expectDocumented } from './support/documented.ts';
 import { useOrigin } from './support/origin.ts';
 
 /**
- * Checks the status, type and fields of every response against the OpenAPI document, in `/v1` and in both dialects (older
- * APIs that Vitrine also serves).
+ * Checks the status, type and fields of every response against the OpenAPI document, in `/v1` and in the two older APIs that
+ * Vitrine also serves.
  */
 
 const server = useServer({ IMPORT_ALLOWED_NETWORKS: '127.0.0.1/32', PURGE_CONFIRM_TOKEN: 'yes' });
@@ -325,7 +325,7 @@ describe('/v1', () => {
   });
 });
 
-describe('the catalog dialect', () => {
+describe('the older catalog API', () => {
   test('responds to every request as documented', async () => {
     const { body } = await send<{ asset_id: number }>(
       'POST',
@@ -382,7 +382,7 @@ describe('the catalog dialect', () => {
   });
 });
 
-describe('the similarity dialect', () => {
+describe('the older similarity API', () => {
   test('responds to every request as documented', async () => {
     const { body } = await send<{ id: string }>(
       'POST',

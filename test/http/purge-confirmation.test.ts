@@ -86,7 +86,7 @@ describe('a server that other machines can reach', () => {
     }
   });
 
-  test('accepts the token that the command line sends in a header', async () => {
+  test('accepts the token that the purge command sends in a header', async () => {
     const { url } = exposedServer();
     const id = await uploadAndDelete(url, 'purged by command');
     const purge = (...args: string[]) =>

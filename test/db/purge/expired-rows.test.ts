@@ -132,7 +132,7 @@ test('removes more imports than one batch contains', async () => {
   expect(await expiredRows.removeImports(90)).toBe(120);
 });
 
-test('removes unused tenants that have no rows, and leaves the usage unchanged', async () => {
+test('removes unused tenants that have no images, jobs or imports, and leaves the usage unchanged', async () => {
   await reset();
   const names = [
     'with image',
