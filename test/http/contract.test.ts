@@ -235,7 +235,7 @@ describe('/v1', () => {
     expect((await send('POST', '/v1/jobs/retry', undefined, makeJsonBody({}))).status).toBe(400);
   });
 
-  test('finds similar images and duplicates, by image and by picture', async () => {
+  test('finds similar images and duplicates of a stored image and of an uploaded picture', async () => {
     const smallerPicture = await drawing('first').resize(200, 150).jpeg({ quality: 95 }).toBuffer();
     await upload(server().url, smallerPicture, 'shop');
     const path = `/v1/images/${image.id}`;
@@ -257,7 +257,7 @@ describe('/v1', () => {
     expect((await send('POST', '/v1/search', undefined, { body: form(['file', 'text']) })).status).toBe(400);
   });
 
-  test('compares pictures with presets and images', async () => {
+  test('tries the presets on a picture, and compares a picture with an image', async () => {
     await send('POST', '/v1/compare', undefined, await makeFormWithFile('first'));
     const comparison = await send<{ comparisons: { name: string; psnr_db: number; note: string }[] }>(
       'POST',

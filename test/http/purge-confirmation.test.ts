@@ -11,7 +11,7 @@ const makeTokenHeader = (text: string) => ({
 });
 const exposedServer = useServer({ HOST: '0.0.0.0', PURGE_CONFIRM_TOKEN: token, LOG_FORMAT: 'json' });
 
-/** Requests that remove files, one for each operation. */
+/** Requests that remove images, one for each purge operation. */
 const purges = [
   { path: '/v1/purge', body: { dry_run: false } },
   { path: '/v1/purge/deleted', body: { dry_run: false, days: 0 } },

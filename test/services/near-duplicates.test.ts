@@ -93,7 +93,7 @@ test.each([
 test.each([
   ['missing', (path: string) => rm(path)],
   ['truncated', (path: string) => truncate(path, 300)],
-] as const)("does not reuse renditions if one of their files is %s", async (_, damage) => {
+] as const)('does not reuse renditions if one of their files is %s', async (_, damage) => {
   const rig = await makeRig(resources);
   const firstImage = await add(rig);
   await damage(rig.filePath(firstImage.renditions.find(({ preset }) => preset === 'card')!.storageKey));

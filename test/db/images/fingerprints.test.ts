@@ -109,7 +109,7 @@ test('stores a near-duplicate pair once, and reports the pair for both images un
   expect((await catalog.image(id))?.nearDuplicates).toEqual([]);
 });
 
-test('finds nothing similar to a zero vector', async () => {
+test('finds no similar images for an image whose embedding is a zero vector', async () => {
   const job = await catalog.upload('blank');
   const vector = makeDerivedFacts('vase').embedding.vector.map(() => 0);
   await jobs.complete(job, [], makeDerivedFacts('blank', { embedding: { space: embeddingSpace, vector } }));

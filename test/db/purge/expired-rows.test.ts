@@ -139,7 +139,7 @@ test('removes unused tenants that have no images, jobs or imports, and leaves th
     'with deleted image',
     'with job',
     'with import',
-    'with delta',
+    'with usage change',
     'in use',
     'empty',
     'emptied',
@@ -164,7 +164,7 @@ test('removes unused tenants that have no images, jobs or imports, and leaves th
   );
   await usage.foldDeltas();
   await database.runScript(
-    `INSERT INTO usage_deltas (tenant_id, kind, preset, count, bytes) VALUES (${findTenantId('with delta')}, 'image', '', 0, 0)`,
+    `INSERT INTO usage_deltas (tenant_id, kind, preset, count, bytes) VALUES (${findTenantId('with usage change')}, 'image', '', 0, 0)`,
   );
   // Earlier tests may also have left tenants without images behind, but `reset` marked those tenants as just used.
   expect(await expiredRows.removeTenants(30)).toBe(2);
