@@ -66,7 +66,7 @@ test('takes over each lost lease once', async () => {
   expect(losses).toEqual(losses.map(() => ({ losses: 1 })));
 });
 
-test('counts the files of two duplicates that complete concurrently for exactly one of the duplicates', async () => {
+test('counts shared files only once when two duplicates complete concurrently', async () => {
   for (let round = 0; round < rounds; round++) {
     const content = `copies ${round}`;
     const imports = [

@@ -43,7 +43,7 @@ const removalPairs = [
 ] as const;
 
 test.each(removalPairs)(
-  'leaves the counters at zero when two images that share renditions are removed concurrently (%s, %s)',
+  'leaves the usage counters at zero when two images that share renditions are removed concurrently (%s, %s)',
   async (first, second) => {
     const donorId = await catalog.add('donor');
     const sharerId = await addSharer('sharer', donorId, 'donor');
@@ -236,7 +236,7 @@ test('imports a URL again when its image is deleted concurrently', async () => {
   ).toEqual({ count: 1 });
 });
 
-test('does not mark the second import of a picture as a duplicate if the first import is deleted while its content is attached', async () => {
+test('does not mark the second import of a picture as a duplicate if the first import is deleted while its content is being attached', async () => {
   const job = await catalog.claimImport('https://example.com/1');
   const nextJob = await catalog.claimImport('https://example.com/2');
   const contentGate = await closeGate(database, 'AFTER UPDATE ON images', 'OLD.content_hash IS NULL');

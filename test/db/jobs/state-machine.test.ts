@@ -74,7 +74,7 @@ async function claimSecondJob(): Promise<ClaimedJob> {
 }
 
 /** Makes a job older than any retention period. */
-async function makeExpired({ id }: ClaimedJob): Promise<void> {
+async function expireJob({ id }: ClaimedJob): Promise<void> {
   await database.runScript(`UPDATE jobs SET finished_at = now() - interval '100 days' WHERE id = ${id}`);
 }
 
@@ -197,12 +197,12 @@ const transitions: Readonly<Record<string, () => Promise<Transition>>> = {
   }),
   'expiredRows.removeJobs, completed': async () => {
     const job = await makeCompletedJob();
-    await makeExpired(job);
+    await expireJob(job);
     return { ...toRowIds(job), run: () => expiredRows.removeJobs('completed', 30) };
   },
   'expiredRows.removeJobs, failed': async () => {
     const job = await makeFailedJob();
-    await makeExpired(job);
+    await expireJob(job);
     return { ...toRowIds(job), run: () => expiredRows.removeJobs('failed', 30) };
   },
 };
@@ -245,7 +245,7 @@ const leaseLosses: Readonly<Record<string, (job: ClaimedJob) => Promise<unknown>
   'the job is pending again': () => jobs.takeOverLostLeases(10, true),
   'the job is completed': (job) =>
     job.kind === 'import' ? jobs.completeAsDuplicate(job, duplicate) : jobs.complete(job, renditions, facts),
-  'the job has failed': (job) => catalog.fail(job),
+  'the job is failed': (job) => catalog.fail(job),
 };
 
 const writesWithLease: Readonly<Record<string, (job: ClaimedJob, donorId: number) => Promise<unknown>>> = {

@@ -105,7 +105,7 @@ test('counts only the original of a near-duplicate until the image whose renditi
   expect(await checkUsage()).toEqual(noUsage);
 });
 
-test('counts shared files for exactly one of their images, regardless of which image is deleted', async () => {
+test('counts shared files only once, regardless of which image is deleted', async () => {
   const donorId = await add('vase');
   const sharerIds = [await addSharer('jugs', donorId), await addSharer('bowl', donorId)];
   const copyId = await addCopy('jugs');
