@@ -5,7 +5,7 @@ import { selectRows, useDatabase } from '../support/inner/database.ts';
 import { usageFromCounters, usageFromRows } from '../support/inner/recount.ts';
 import { sha256Hex, makeUpload } from '../support/inner/records.ts';
 
-/** Tests races between database connections. They cannot occur in the embedded database, which has only one connection. */
+/** Tests races between database connections. These races cannot occur in the embedded database, which has only one connection. */
 
 const database = await useDatabase();
 const queries = makeQueries(database);

@@ -19,7 +19,7 @@ beforeEach(async () => {
   id = await catalog.add('vase');
 });
 
-/** Returns the hash with these bits flipped. */
+/** Returns the hash with the given bits flipped. */
 function flipBits(hash: string, bits: readonly number[]): string {
   const bytes = Buffer.from(hash, 'hex');
   for (const bit of bits) bytes[bit >> 3]! ^= 0x80 >> (bit & 7);

@@ -19,7 +19,7 @@ async function checkUsage() {
   return { images, renditions, originalBytes, renditionBytes };
 }
 
-/** Usage of one image with a name of four letters. Its original is 1000 bytes, and its renditions are 14 and 304 bytes. */
+/** Usage of one image. In these tests, originals are 1000 bytes, and an image’s two renditions are 14 and 304 bytes. */
 const oneImage = { images: 1, renditions: 2, originalBytes: 1000, renditionBytes: 318 };
 const noUsage = { images: 0, renditions: 0, originalBytes: 0, renditionBytes: 0 };
 const onlyOriginal = { ...oneImage, renditions: 0, renditionBytes: 0 };
