@@ -7,7 +7,8 @@ import { untilAllClosed, download, downloadError, testFetcher } from './support/
 import { serve } from './support/origin.ts';
 import { timeScale } from '../support/time-scale.ts';
 
-// Only 127.0.0.1 is allowed. No packet leaves loopback, because the test runs its own DNS server.
+// Canaries are servers that imports must never reach. Only 127.0.0.1 is allowed. No packet leaves loopback, because the
+// test runs its own DNS server.
 let canaries: Canaries;
 let origin: Awaited<ReturnType<typeof serve>>;
 let dns: DnsServer;

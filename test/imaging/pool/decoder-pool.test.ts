@@ -117,13 +117,13 @@ test('runs requests by priority, and in order within each priority', async () =>
     completionOrder.push(label);
   };
   await Promise.all([
-    derive('slow-1.jpg', 9, 'running'),
-    derive('good.jpg', 5, 'last'),
-    derive('good.jpg', 1, 'first'),
-    derive('good.jpg', 1, 'second'),
+    derive('slow-1.jpg', 9, 'lowest'),
+    derive('good.jpg', 5, 'middle'),
+    derive('good.jpg', 1, 'highest, first'),
+    derive('good.jpg', 1, 'highest, second'),
   ]);
-  // Nothing runs before the child is ready, so the first request is also queued.
-  expect(completionOrder).toEqual(['first', 'second', 'last', 'running']);
+  // Nothing runs before the child is ready, so the first request also waits in the queue.
+  expect(completionOrder).toEqual(['highest, first', 'highest, second', 'middle', 'lowest']);
 });
 
 test('replaces each child after its maximum number of tasks without losing a task', async () => {

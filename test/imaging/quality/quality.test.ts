@@ -6,6 +6,7 @@ import { tryPresets } from '../../../src/imaging/quality/try-presets.ts';
 import { limits, presets } from '../fixtures/pictures.ts';
 import { drawProduct } from '../fixtures/products.ts';
 
+/** The constants of the SSIM definition for 8-bit values, (0.01 · 255)² and (0.03 · 255)². */
 const c1 = 6.5025;
 const c2 = 58.5225;
 
