@@ -84,7 +84,7 @@ test.each([
   expect(pool.stats()).toMatchObject(counts);
 });
 
-test('rejects only the probe that crashes', async () => {
+test('rejects only the probe that crashes its child', async () => {
   const pool = faultyPool();
   const folder = await pictureFolder('good.jpg');
   const outcomes = await Promise.allSettled(
