@@ -41,7 +41,10 @@ export function makeCatalog(database: Database, tenantId: number, vectors?: Vect
   /** Records an import and claims its job. */
   async function claimImport(
     url: string,
-    { duplicateHandling = 'allow-retry', reference }: { duplicateHandling?: DuplicatePolicy; reference?: string } = {},
+    {
+      duplicateHandling = 'allow-retry',
+      reference,
+    }: { duplicateHandling?: DuplicatePolicy; reference?: string } = {},
   ): Promise<ClaimedJob> {
     await jobs.enqueueUrls([{ tenantId, url, urlHash: sha256Hex(url), reference }], duplicateHandling, 50);
     const [job] = await jobs.claimDue('import', 1, 60);
