@@ -178,7 +178,7 @@ describe('host names', () => {
     await otherServer.close();
   });
 
-  test('are resolved once per import and checked each time', async () => {
+  test('are resolved once per import, and the addresses are checked in every import', async () => {
     const url = `http://rebinding.test:${origin.port}/a.jpg`;
     expect((await download(fetcher, url)).bytes.toString()).toBe('a picture');
     expect([dns.queryCount('rebinding.test', 'A'), dns.queryCount('rebinding.test', 'AAAA')]).toEqual([1, 1]);

@@ -69,7 +69,7 @@ test.each([
   ['exit', /crashed on this image \(exit code 3\)/, { crashes: 1 }],
   ['hang', /took longer than [\d.]+ s/, { timeouts: 1 }],
   ['leak', /MB of memory; the limit is 400 MB/, { memoryKills: 1 }],
-])('limits the effects of a %s to one child and one picture', async (fault, message, counts) => {
+])('limits the effects of the fault "%s" to one child and one picture', async (fault, message, counts) => {
   const timeoutMs = fault === 'hang' ? 250 * timeScale : 60_000;
   const pool = faultyPool({ timeoutMs, memoryMb: 400 });
   const folder = await pictureFolder('good.jpg');
