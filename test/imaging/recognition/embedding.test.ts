@@ -9,6 +9,7 @@ async function computeVector(bytes: Uint8Array): Promise<readonly number[]> {
   return (await describePicture(bytes, limits)).embedding.vector;
 }
 
+/** Returns the score of two vectors, which is their dot product. */
 function score(a: readonly number[], b: readonly number[]): number {
   return a.reduce((sum, value, i) => sum + value * b[i]!, 0);
 }
