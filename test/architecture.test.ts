@@ -83,7 +83,7 @@ const rules: Readonly<Record<string, Rule>> = {
   'main.ts': { code: ['cli'] },
 };
 
-/** The only driver modules that services may import. They contain pure functions. Everything else is injected by `app.ts`. */
+/** The only modules that services may import from `fetcher`, `imaging` and `storage`. They contain pure functions. */
 const pureModules = [
   'fetcher/import-url.ts',
   'imaging/formats/identify-format.ts',
@@ -175,7 +175,7 @@ describe('import rules', () => {
     expect(violations).toEqual([]);
   });
 
-  test('allow services to import only pure functions from the drivers', () => {
+  test('allow services to import only pure functions from fetcher, imaging and storage', () => {
     const usedModules = imports
       .filter(
         ({ from, to, kind }) =>
@@ -193,7 +193,7 @@ describe('import rules', () => {
   });
 });
 
-describe('drivers', () => {
+describe('heavy packages', () => {
   test.each(['app.ts', 'cli/serve.ts', 'cli/worker.ts'])(
     'are not loaded by %s before their first use',
     (entry) => {
@@ -287,12 +287,12 @@ describe('responsibilities', () => {
     expect(externalImports).toEqual([]);
   });
 
-  test('API routes import no drivers', () => {
-    const driverImports = imports.filter(
+  test('API routes import no database, storage or imaging code', () => {
+    const disallowedImports = imports.filter(
       ({ from, to, kind }) =>
         /^http\/(v1|dialects)\//.test(from) && /^(db|storage|imaging)\//.test(to) && kind !== 'types',
     );
-    expect(driverImports).toEqual([]);
+    expect(disallowedImports).toEqual([]);
   });
 
   test('no file has more than 300 lines', () => {

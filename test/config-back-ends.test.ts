@@ -11,7 +11,7 @@ test('uses the embedded database, queue and storage by default', () => {
   expect(storage).toMatchObject({ kind: 'local', path: '/srv/vitrine/storage' });
 });
 
-test('accepts database server URLs in every form that older services use', () => {
+test('accepts database server URLs with and without the name of a Python driver', () => {
   const normalizedUrl = 'postgres://shop:secret@db:5433/pictures';
   for (const scheme of [
     'postgres',

@@ -122,7 +122,7 @@ test('uses an alias of a variable if the variable itself is unset or blank', () 
   expect(loadConfig({ THUMBFORGE_THUMBNAIL_SIZE: '200' }).presets[0]).toEqual(makePreset('thumb', 200, 200));
 });
 
-test('accepts words in upper and lower case, and log level names from other languages', () => {
+test('accepts words in upper and lower case, and Python’s log level names', () => {
   const levels = { INFO: 'info', WARNING: 'warn', Warn: 'warn', CRITICAL: 'fatal', dEbUg: 'debug' };
   for (const [word, level] of Object.entries(levels))
     expect(loadConfig({ LOG_LEVEL: word }).log.level, word).toBe(level);
@@ -214,7 +214,7 @@ test('parses networks with and without a port in IMPORT_ALLOWED_NETWORKS', () =>
     makeNetwork('fd01::1/128', 65_535),
     makeNetwork('fd02::/16'),
   ]);
-  // Older services use lists in JSON style.
+  // The configurations of older services contain lists in JSON style.
   expect(loadNetworks('["10.0.0.0/8:80", "[fd00::/8]:443"]')).toEqual([
     makeNetwork('10.0.0.0/8', 80),
     makeNetwork('fd00::/8', 443),

@@ -4,7 +4,7 @@ import { toProblem } from '../src/http/responses/problems.ts';
 
 const familyCodes = ['picture_cut', 'picture_corrupt', 'picture_unsupported', 'picture_unreadable'] as const;
 
-test('assigns every error code for an undecodable picture to the family that older clients check for', () => {
+test('assigns every error code for an undecodable picture to the family picture_damaged', () => {
   for (const code of familyCodes) {
     expect(toProblem(new AppError(code, 'No.'))).toMatchObject({
       code,

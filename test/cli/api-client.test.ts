@@ -78,7 +78,7 @@ describe('an upload', () => {
     [201, 'new'],
     [202, 'new'],
     [200, 'known'],
-  ])('maps status %i to %s', async (status, outcome) => {
+  ])('maps status %i to the outcome %s', async (status, outcome) => {
     script = [{ status, body: { ...image, unknown_field: true } }];
     expect(await makeClient().uploadFile(uploadOptions())).toEqual({ outcome, ...image });
   });

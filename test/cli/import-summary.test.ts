@@ -76,7 +76,7 @@ test.each([
   { isTTY: false, columns: 80, hasBar: false },
   { isTTY: true, columns: 100, hasBar: true },
   { isTTY: true, columns: 40, hasBar: false },
-])('adapts the progress display to its output: %o', ({ isTTY, columns, hasBar }) => {
+])('shows a progress bar only on a terminal that is wide enough: %o', ({ isTTY, columns, hasBar }) => {
   let writtenText = '';
   const output = { isTTY, columns, write: (text: string) => (writtenText += text) };
   const progress = startProgress('Importing', 2, output);

@@ -15,7 +15,7 @@ import { makeRecordingLogger } from '../support/inner/logger.ts';
 const readOctalMode = async (path: string) => ((await lstat(path)).mode & 0o7777).toString(8);
 
 /** Creates a folder with nested files that everyone can read and write. */
-async function createOpenFolder(files = 3) {
+async function createExposedFolder(files = 3) {
   const root = await makeTestFolder();
   const storageFolder = join(root, 'storage');
   for (const shard of ['aa', 'bb']) {
@@ -27,20 +27,20 @@ async function createOpenFolder(files = 3) {
   return { root, storageFolder };
 }
 
-/** Returns the files and folders on which other users have permissions. */
-async function openPaths(root: string): Promise<string[]> {
+/** Returns the paths of the files and folders to which other users have access. */
+async function listExposedPaths(root: string): Promise<string[]> {
   const names = ['.', ...(await readdir(root, { recursive: true }))];
   const modes = await Promise.all(names.map(async (name) => (await lstat(join(root, name))).mode));
   return names.filter((_, i) => ((modes[i] ?? 0) & 0o077) !== 0);
 }
 
 test("makes a data folder and its files private, and keeps the owner's permissions", async () => {
-  const { root, storageFolder } = await createOpenFolder();
+  const { root, storageFolder } = await createExposedFolder();
   await writeFile(join(root, 'vitrine.lock'), '', { mode: 0o644 });
   await chmod(join(storageFolder, 'aa', '1'), 0o444);
   const logger = makeRecordingLogger();
   protectDataFolder(root, [storageFolder], logger);
-  expect(await openPaths(root)).toEqual([]);
+  expect(await listExposedPaths(root)).toEqual([]);
   expect(await readOctalMode(root)).toBe('700');
   expect(await readOctalMode(join(storageFolder, 'aa', '0'))).toBe('700');
   expect(await readOctalMode(join(storageFolder, 'aa', '1'))).toBe('400');
@@ -48,7 +48,7 @@ test("makes a data folder and its files private, and keeps the owner's permissio
 });
 
 test('makes many files private in the background, and resumes at the next start', async () => {
-  const { root, storageFolder } = await createOpenFolder(300);
+  const { root, storageFolder } = await createExposedFolder(300);
   const logger = makeRecordingLogger();
   const firstRun = protectDataFolder(root, [storageFolder], logger, 0);
   firstRun.stop();
@@ -56,31 +56,31 @@ test('makes many files private in the background, and resumes at the next start'
   expect(getModeIfExposed(storageFolder)).toBe('0777');
   protectDataFolder(root, [storageFolder], logger, 0);
   await expect.poll(() => getModeIfExposed(storageFolder)).toBe(undefined);
-  expect(await openPaths(root)).toEqual([]);
+  expect(await listExposedPaths(root)).toEqual([]);
 });
 
-test('finds open files in private folders below an open data folder', async () => {
-  const { root, storageFolder } = await createOpenFolder();
+test('makes the files in a private folder private if other users can access the data folder', async () => {
+  const { root, storageFolder } = await createExposedFolder();
   await chmod(storageFolder, 0o700);
   protectDataFolder(root, [storageFolder], makeRecordingLogger());
-  expect(await openPaths(root)).toEqual([]);
+  expect(await listExposedPaths(root)).toEqual([]);
 });
 
 test('does not search a folder that is already private', async () => {
-  const { root, storageFolder } = await createOpenFolder();
+  const { root, storageFolder } = await createExposedFolder();
   await chmod(storageFolder, 0o700);
   await chmod(root, 0o700);
   const logger = makeRecordingLogger();
   protectDataFolder(root, [storageFolder], logger);
-  expect(await openPaths(storageFolder)).not.toEqual([]);
+  expect(await listExposedPaths(storageFolder)).not.toEqual([]);
   expect(logger.lines).toEqual([]);
   makePrivate(storageFolder);
-  expect(await openPaths(storageFolder)).toEqual([]);
+  expect(await listExposedPaths(storageFolder)).toEqual([]);
 });
 
 test('does not change symbolic links or their targets', async () => {
-  const { root, storageFolder } = await createOpenFolder();
-  const otherFolder = await createOpenFolder();
+  const { root, storageFolder } = await createExposedFolder();
+  const otherFolder = await createExposedFolder();
   await symlink(otherFolder.root, join(storageFolder, 'folder'));
   await symlink(join(otherFolder.storageFolder, 'aa', '0'), join(storageFolder, 'file'));
   protectDataFolder(root, [storageFolder], makeRecordingLogger());
@@ -88,14 +88,14 @@ test('does not change symbolic links or their targets', async () => {
   expect(await readOctalMode(join(otherFolder.storageFolder, 'aa', '0'))).toBe('777');
 });
 
-test('leaves a shared folder open and warns', async () => {
-  const { root, storageFolder } = await createOpenFolder();
+test('does not change the permissions of a shared folder, and warns', async () => {
+  const { root, storageFolder } = await createExposedFolder();
   await chmod(root, 0o1777);
   const logger = makeRecordingLogger();
   protectDataFolder(root, [storageFolder], logger);
   expect(await readOctalMode(root)).toBe('1777');
   expect(logger.messages('warn')[0]).toMatch(/mode 1777.*set DATA_DIR to a different folder\.$/);
-  expect(await openPaths(storageFolder)).toEqual([]);
+  expect(await listExposedPaths(storageFolder)).toEqual([]);
   expect([canMakePrivate('/'), canMakePrivate(storageFolder)]).toEqual([false, true]);
 });
 
@@ -107,8 +107,8 @@ test('creates a private data folder only if it is used', async () => {
   expect(await readOctalMode(root)).toBe('700');
 });
 
-test('warns about an open picture folder outside the data folder', async () => {
-  const { root, storageFolder } = await createOpenFolder();
+test('warns if other users can access a picture folder outside the data folder', async () => {
+  const { root, storageFolder } = await createExposedFolder();
   expect(describeExposedPictureFolder(storageFolder, '/elsewhere')).toMatch(/mode 0777.*chmod 700/);
   expect(describeExposedPictureFolder(storageFolder, root)).toBeUndefined();
   await chmod(storageFolder, 0o700);

@@ -2,6 +2,7 @@ import { expect, test } from 'vitest';
 import { makeInstallationQueries } from '../../src/db/installation.ts';
 import { useDatabase } from '../support/inner/database.ts';
 
+/** A sweep pass is one run of a periodic clean-up. Processes claim a pass, so that only one of them runs it. */
 const database = await useDatabase();
 const installation = makeInstallationQueries(database);
 
@@ -12,7 +13,7 @@ test('allows only one of many concurrent processes to claim a sweep pass', async
   expect(results.filter(Boolean)).toHaveLength(1);
 });
 
-test('allows a pass to be claimed again after its interval, independently of other passes', async () => {
+test('allows a pass to be claimed again after 90 % of its interval, independently of other passes', async () => {
   expect(await installation.claimSweepPass('daily', 3600)).toBe(true);
   expect(await installation.claimSweepPass('daily', 3600)).toBe(false);
   expect(await installation.claimSweepPass('hourly', 3600)).toBe(true);

@@ -32,7 +32,7 @@ const operations: Record<string, () => Promise<unknown>> = {
   'a list of images': () => images.list(unrestrictedPrincipal, {}, page),
   'a later page of images': () => images.list(unrestrictedPrincipal, {}, { ...page, after: 9_000 }),
   'a tenant’s list': () => images.list(unrestrictedPrincipal, { tenant: 'tenant-7' }, page),
-  'a list for a tenant’s principal': () => images.list(smallTenant, {}, page),
+  'a list for a principal that is restricted to one tenant': () => images.list(smallTenant, {}, page),
   'a list by state': () => images.list(unrestrictedPrincipal, { status: 'failed' }, page),
   'a tenant’s list by state': () => images.list(smallTenant, { status: 'pending' }, page),
   'a tenant’s list of completed images': () => images.list(smallTenant, { status: 'completed' }, page),
@@ -49,7 +49,7 @@ const operations: Record<string, () => Promise<unknown>> = {
   'a list of deleted images': () => purging.listDeleted(null, hourAgo, { limit: 200 }),
   'a purge summary': () => purging.summarizeDeleted(null, 30),
   'a tenant’s purge summary': () => purging.summarizeDeleted(5, 0),
-  'a purge of one image': async () => {
+  'a purge of one unused image': async () => {
     const [candidate] = await purging.listUnused({ tenantId: 1, minAgeDays: 0 }, { limit: 1 });
     await purging.remove(candidate!, { unusedWithMinAgeDays: 0 });
   },

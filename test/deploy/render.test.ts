@@ -130,23 +130,27 @@ async function expectWorkingBlueprint(
 }
 
 describe.runIf(canRun)('render.yaml', () => {
-  test('runs every start command with only its own environment', { tags: 'slow' }, async () => {
+  test('runs every start command with only the variables that Render sets', { tags: 'slow' }, async () => {
     await useBucket(enteredValues['S3_BUCKET'] ?? '');
     await expectWorkingBlueprint(defaultBlueprint, [], 'the database');
   });
 
-  test.runIf(hasRedisServer())('runs every start command with Redis', { tags: 'slow' }, async () => {
-    await useBucket(enteredValues['S3_BUCKET'] ?? '');
-    const keyvalue = redisBlueprint.services.find(({ type }) => type === 'keyvalue');
-    const redis = await makePrivateRedis('--maxmemory-policy', keyvalue?.maxmemoryPolicy ?? '');
-    await redis.start();
-    const target = { host: '127.0.0.1', port: redis.port };
-    await expectWorkingBlueprint(
-      redisBlueprint,
-      [{ name: 'red-test', port: 6379, target }],
-      'Redis on red-test',
-    );
-  });
+  test.runIf(hasRedisServer())(
+    'runs every start command with only the variables that Render sets, with Redis',
+    { tags: 'slow' },
+    async () => {
+      await useBucket(enteredValues['S3_BUCKET'] ?? '');
+      const keyvalue = redisBlueprint.services.find(({ type }) => type === 'keyvalue');
+      const redis = await makePrivateRedis('--maxmemory-policy', keyvalue?.maxmemoryPolicy ?? '');
+      await redis.start();
+      const target = { host: '127.0.0.1', port: redis.port };
+      await expectWorkingBlueprint(
+        redisBlueprint,
+        [{ name: 'red-test', port: 6379, target }],
+        'Redis on red-test',
+      );
+    },
+  );
 });
 
 describe('the contents of render.yaml', () => {

@@ -79,7 +79,7 @@ describe.runIf(services.databaseUrl && services.s3Endpoint)('a serverless functi
     await host.drain();
   });
 
-  test('releases a download at the end of the invocation, and completes it in a cron invocation', async () => {
+  test("releases a hanging download's job at the end of the invocation, and completes the job in a cron invocation", async () => {
     const environment = await createFunctionEnvironment({ IMPORT_ALLOWED_NETWORKS: '127.0.0.1/32' });
     const host = await startFunction(
       { ...environment, CRON_SECRET: 'a secret of the host' },
@@ -159,7 +159,7 @@ describe('the settings of a serverless function', () => {
     }
   });
 
-  test('treat the server as exposed, regardless of HOST', () => {
+  test('treat the server as exposed to other machines, regardless of HOST', () => {
     const { server, purge } = loadServerlessConfig({
       HOST: '127.0.0.1',
       DATABASE_URL: 'postgres://database/vitrine',

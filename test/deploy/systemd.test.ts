@@ -56,7 +56,7 @@ async function startUnit(unit: Unit, sharedFolder: string) {
 }
 
 describe.runIf(canRun)('the systemd units', () => {
-  test('run every start command with only its own environment and a shared picture folder', {
+  test('run every start command with only the variables that systemd sets, and with a shared picture folder', {
     tags: 'slow',
   }, async () => {
     const sharedFolder = await mkdtemp(join(tmpdir(), 'vitrine-test-'));

@@ -16,7 +16,7 @@ import { waitTimeoutMs } from '../support/time-scale.ts';
 const file = await readVercelFile();
 const secret = 'a secret of the host';
 
-/** Calls one of the functions for each request, and provides a request context as Vercel does. */
+/** A program that calls one of the functions for each request, and provides a request context as Vercel does. */
 const launcher = `
   import { createServer } from 'node:http';
   const index = (await import('./api/index.js')).default;

@@ -44,8 +44,7 @@ describe('special addresses', () => {
   });
 
   test('are denied if they embed a public address', () => {
-    const [, , , ...otherEmbeddings] = v6Embeddings('8.8.8.8');
-    expect(otherEmbeddings.filter((address) => addressKind(address) !== 'denied')).toEqual([]);
+    expect(v6Embeddings('8.8.8.8').filter((address) => addressKind(address) !== 'denied')).toEqual([]);
   });
 });
 

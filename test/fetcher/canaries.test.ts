@@ -7,7 +7,8 @@ import { untilAllClosed, download, downloadError, testFetcher } from './support/
 import { serve } from './support/origin.ts';
 import { timeScale } from '../support/time-scale.ts';
 
-// Only 127.0.0.1 is allowed. No packet leaves loopback, because the test runs its own DNS server.
+// Canaries are servers that imports must never reach. Only 127.0.0.1 is allowed. No packet leaves loopback, because the
+// test runs its own DNS server.
 let canaries: Canaries;
 let origin: Awaited<ReturnType<typeof serve>>;
 let dns: DnsServer;
@@ -177,7 +178,7 @@ describe('host names', () => {
     await otherServer.close();
   });
 
-  test('are resolved once per import and checked each time', async () => {
+  test('are resolved once per import, and the addresses are checked in every import', async () => {
     const url = `http://rebinding.test:${origin.port}/a.jpg`;
     expect((await download(fetcher, url)).bytes.toString()).toBe('a picture');
     expect([dns.queryCount('rebinding.test', 'A'), dns.queryCount('rebinding.test', 'AAAA')]).toEqual([1, 1]);

@@ -154,22 +154,22 @@ describe('an abort', () => {
     await untilClosed(body);
     expect(body.errored).toMatchObject({ code: 'source_unavailable', message: 'The download was stopped.' });
   });
+});
 
-  test('closes the connection if the reader stops reading', async () => {
-    const { body } = await testFetcher().fetch(pageUrl('/drip'), new AbortController().signal);
-    for await (const _ of body) break;
-    await untilAllClosed(origin);
-  });
+test('closes the connection if the reader of a download stops reading', async () => {
+  const { body } = await testFetcher().fetch(pageUrl('/drip'), new AbortController().signal);
+  for await (const _ of body) break;
+  await untilAllClosed(origin);
+});
 
-  test('ends running downloads and prevents new downloads if the fetcher is closed', async () => {
-    const fetcher = testFetcher();
-    const shutdownError = { code: 'unavailable', message: 'The downloader is shutting down.' };
-    const rejection = expect(downloadError(fetcher, pageUrl('/silent'))).resolves.toEqual(shutdownError);
-    const { body } = await fetcher.fetch(pageUrl('/drip'), new AbortController().signal);
-    await fetcher.close();
-    expect(body.destroyed).toBe(true);
-    await rejection;
-    await untilAllClosed(origin);
-    expect(await downloadError(fetcher, pageUrl('/a.jpg'))).toEqual(shutdownError);
-  });
+test('ends running downloads and rejects new downloads when the fetcher is closed', async () => {
+  const fetcher = testFetcher();
+  const shutdownError = { code: 'unavailable', message: 'The downloader is shutting down.' };
+  const rejection = expect(downloadError(fetcher, pageUrl('/silent'))).resolves.toEqual(shutdownError);
+  const { body } = await fetcher.fetch(pageUrl('/drip'), new AbortController().signal);
+  await fetcher.close();
+  expect(body.destroyed).toBe(true);
+  await rejection;
+  await untilAllClosed(origin);
+  expect(await downloadError(fetcher, pageUrl('/a.jpg'))).toEqual(shutdownError);
 });

@@ -5,7 +5,7 @@ const rules = { allowedNetworks: [] };
 const resolveTarget = (from: string, location: string | string[] | undefined) =>
   redirectTarget(from, { status: 302, headers: { location: [location ?? []].flat() } }, rules).href;
 
-describe('redirect targets', () => {
+describe('redirects', () => {
   test.each([
     ['https://a.example/b/c.jpg', 'd.jpg', 'https://a.example/b/d.jpg'],
     ['https://a.example/b/c.jpg', '/d.jpg#e', 'https://a.example/d.jpg'],
@@ -15,7 +15,7 @@ describe('redirect targets', () => {
     ['http://a.example/c.jpg', 'http://b.example/', 'http://b.example/'],
     ['http://a.example/c.jpg', ['/d.jpg', '/d.jpg'], 'http://a.example/d.jpg'],
     ['http://a.example/c.jpg', '/\u00c3\u00a4.jpg', 'http://a.example/%C3%A4.jpg'],
-  ])('resolve from %s to %s', (from, location, href) => {
+  ])('from %s with Location %j lead to %s', (from, location, href) => {
     expect(resolveTarget(from, location)).toBe(href);
   });
 
@@ -30,7 +30,7 @@ describe('redirect targets', () => {
     ['http://a.example/', undefined, 'source_refused'],
     ['http://a.example/', '', 'source_refused'],
     ['http://a.example/', ['/a', '/b'], 'source_refused'],
-  ])('are rejected: from %s to %s', (from, location, code) => {
+  ])('from %s with Location %j are rejected with %s', (from, location, code) => {
     expect(() => resolveTarget(from, location)).toThrow(expect.objectContaining({ code }));
   });
 });

@@ -42,7 +42,7 @@ test('ignores a repeated version parameter', async () => {
   }
 });
 
-test('returns 304 for a matching If-None-Match in every form', async () => {
+test('returns 304 for a matching If-None-Match in every valid form', async () => {
   for (const path of paths) {
     const etag = (await get(path)).headers.get('etag') ?? '';
     for (const header of [etag, `W/${etag}`, `"other", ${etag}`, `"a",W/"b" , W/${etag}`, '*', ' * ']) {
@@ -63,7 +63,7 @@ test('sends the picture for a different or malformed If-None-Match', async () =>
   }
 });
 
-test('marks only URLs with the current recipe as immutable', async () => {
+test('marks only URLs with the current version as immutable', async () => {
   for (const path of paths) {
     const expectedCacheControl = path.includes('?v=')
       ? 'public, max-age=31536000, immutable'

@@ -124,8 +124,8 @@ test.each([
   ['2001:db8:1:2::1', '2001:db8:1:2::/64'],
   ['2001:db8:1:3::1', '2001:db8:1:3::/64'],
   ['fe80::1%eth0', 'fe80:0:0:0::/64'],
-])('counts connections from %s for the client %s', (address, client) => {
-  expect(toAddressKey(address)).toBe(client);
+])('counts connections from %s towards the limit of %s', (address, limitedAddress) => {
+  expect(toAddressKey(address)).toBe(limitedAddress);
 });
 
 test('matches addresses in IPv4 and IPv6 networks', () => {

@@ -13,8 +13,8 @@ import { document, expectDocumented } from './support/documented.ts';
 import { useOrigin } from './support/origin.ts';
 
 /**
- * Checks the status, type and fields of every response against the OpenAPI document, in `/v1` and in both dialects (older
- * APIs that Vitrine also serves).
+ * Checks the status, type and fields of every response against the OpenAPI document, in `/v1` and in the two older APIs that
+ * Vitrine also serves.
  */
 
 const server = useServer({ IMPORT_ALLOWED_NETWORKS: '127.0.0.1/32', PURGE_CONFIRM_TOKEN: 'yes' });
@@ -235,7 +235,7 @@ describe('/v1', () => {
     expect((await send('POST', '/v1/jobs/retry', undefined, makeJsonBody({}))).status).toBe(400);
   });
 
-  test('finds similar images and duplicates, by image and by picture', async () => {
+  test('finds similar images and duplicates of a stored image and of an uploaded picture', async () => {
     const smallerPicture = await drawing('first').resize(200, 150).jpeg({ quality: 95 }).toBuffer();
     await upload(server().url, smallerPicture, 'shop');
     const path = `/v1/images/${image.id}`;
@@ -257,7 +257,7 @@ describe('/v1', () => {
     expect((await send('POST', '/v1/search', undefined, { body: form(['file', 'text']) })).status).toBe(400);
   });
 
-  test('compares pictures with presets and images', async () => {
+  test('tries the presets on a picture, and compares a picture with an image', async () => {
     await send('POST', '/v1/compare', undefined, await makeFormWithFile('first'));
     const comparison = await send<{ comparisons: { name: string; psnr_db: number; note: string }[] }>(
       'POST',
@@ -325,7 +325,7 @@ describe('/v1', () => {
   });
 });
 
-describe('the catalog dialect', () => {
+describe('the older catalog API', () => {
   test('responds to every request as documented', async () => {
     const { body } = await send<{ asset_id: number }>(
       'POST',
@@ -382,7 +382,7 @@ describe('the catalog dialect', () => {
   });
 });
 
-describe('the similarity dialect', () => {
+describe('the older similarity API', () => {
   test('responds to every request as documented', async () => {
     const { body } = await send<{ id: string }>(
       'POST',

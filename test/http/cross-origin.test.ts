@@ -64,7 +64,7 @@ test('allows pages from configured origins to read errors', async () => {
   }
 });
 
-test('sends the same CORS headers with cached and uncached pictures in /v1 and in the catalog dialect', async () => {
+test('sends the same CORS headers with cached and uncached pictures in /v1 and in the older catalog API', async () => {
   const { url } = await startServer({ CORS_ORIGINS: shopOrigin });
   const { id } = (await upload(url, await jpeg('shared'))).body;
   for (const path of [

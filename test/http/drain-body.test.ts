@@ -5,7 +5,10 @@ import { expect, onTestFinished, test } from 'vitest';
 import { drainBody } from '../../src/http/bodies/drain-body.ts';
 import { chunk, connectRaw } from '../support/process/socket.ts';
 
-/** Starts a server that drains each request body up to the given limits and reports whether the whole body was drained. */
+/**
+ * Starts a server that drains (reads and discards) each request body up to the given limits, and reports whether the whole
+ * body was drained.
+ */
 async function startDrainingServer(milliseconds: number, maxBytes?: number): Promise<string> {
   const server = createServer((request, response) => {
     void drainBody(request, milliseconds, maxBytes).then((drained) => response.end(`drained: ${drained}`));

@@ -9,7 +9,7 @@ import { makeStaging } from '../../src/storage/staging.ts';
 import { makeTestFolder } from '../support/inner/folders.ts';
 import { form } from '../support/process/client.ts';
 
-/** Creates staging on a disk that fills up while a file is received. Removing the partial file takes a moment. */
+/** Creates a staging area on a disk that fills up while a file is received. Removing the partial file takes a moment. */
 async function makeFullStaging() {
   return {
     ...makeStaging(await makeTestFolder()),

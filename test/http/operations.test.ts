@@ -9,7 +9,7 @@ import {
 import { truncatedJpeg, jpeg } from '../support/process/pictures.ts';
 import { useServer } from '../support/process/server.ts';
 
-/** Tests operations of `/v1` and of the catalog dialect, one of two older APIs that Vitrine also serves. */
+/** Tests operations of `/v1` and of the older catalog API that Vitrine also serves. */
 
 const server = useServer();
 
@@ -35,7 +35,7 @@ test('counts images by tenant, preset and status', async () => {
   });
 });
 
-test('reports the usage of one tenant and of all tenants in the catalog dialect', async () => {
+test('reports the usage of one tenant and of all tenants in the older catalog API', async () => {
   const { url } = server();
   const leftUsage = { tenant_name: 'left', asset_count: 2, rendition_count: 6 };
   const { body } = await call(`${url}/metrics/tenant/left`);
@@ -57,7 +57,7 @@ test('reports a healthy server at both health endpoints', async () => {
   });
 });
 
-test('describes an asset in the format of the catalog dialect', async () => {
+test('describes an asset in the format of the older catalog API', async () => {
   const image = (await upload(server().url, await jpeg('described'))).body;
   const { body } = await call(`${server().url}/retrieve/asset/${image.id}`);
   expect(body).toMatchObject({

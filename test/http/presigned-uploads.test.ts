@@ -9,6 +9,7 @@ import { useServer } from '../support/process/server.ts';
 import { services } from '../support/services.ts';
 import { expectDocumented } from './support/documented.ts';
 
+/** The response to `POST /v1/uploads`. */
 interface Offer {
   readonly id: string;
   readonly url: string;

@@ -11,7 +11,7 @@ const makeTokenHeader = (text: string) => ({
 });
 const exposedServer = useServer({ HOST: '0.0.0.0', PURGE_CONFIRM_TOKEN: token, LOG_FORMAT: 'json' });
 
-/** Requests that remove files, one for each operation. */
+/** Requests that remove images, one for each purge operation. */
 const purges = [
   { path: '/v1/purge', body: { dry_run: false } },
   { path: '/v1/purge/deleted', body: { dry_run: false, days: 0 } },
@@ -86,7 +86,7 @@ describe('a server that other machines can reach', () => {
     }
   });
 
-  test('accepts the token that the command line sends in a header', async () => {
+  test('accepts the token that the purge command sends in a header', async () => {
     const { url } = exposedServer();
     const id = await uploadAndDelete(url, 'purged by command');
     const purge = (...args: string[]) =>

@@ -72,7 +72,7 @@ describe('the host of a request', () => {
     for (const host of rejectedHosts) expect(await fetchStatus(app, { host }), host).toBe(421);
   });
 
-  test('is rejected if not allowed, in every API and for every method, with a message that contains the setting', async () => {
+  test('is rejected if not allowed, in every API and for every method, with a message that contains the name of the setting', async () => {
     const app = await makeBareServer();
     const requests = [
       ['GET', '/'],

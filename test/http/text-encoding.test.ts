@@ -176,7 +176,7 @@ test.each([
   expect(longestMs).toBeLessThan(1_000 * timeScale);
 });
 
-test('also limits the JSON depth for other operations', async () => {
+test('limits the JSON depth for every operation with a JSON body', async () => {
   for (const path of ['/v1/images', '/v1/uploads', '/v1/purge', '/v1/purge/deleted'])
     expect(
       await expectRejection(

@@ -5,7 +5,7 @@ import { fitInside } from '../../src/imaging/geometry.ts';
 const side = fc.integer({ min: 1, max: 16_383 });
 const size = fc.record({ width: side, height: side });
 
-test('fits a size into its box without enlarging it', () => {
+test('returns a size that fits into the box and is not larger than the source', () => {
   fc.assert(
     fc.property(size, size, (source, box) => {
       const fittedSize = fitInside(source, box);
@@ -27,7 +27,7 @@ test('preserves the proportions to within one pixel', () => {
   );
 });
 
-test('never yields a greater width together with a smaller height', () => {
+test('for two boxes, never returns a greater width with one box and a greater height with the other', () => {
   fc.assert(
     fc.property(size, size, size, (source, firstBox, secondBox) => {
       const [a, b] = [fitInside(source, firstBox), fitInside(source, secondBox)];
@@ -52,6 +52,6 @@ test.each([
     { width: 100, height: 100 },
     { width: 100, height: 1 },
   ],
-])('fits %o into %o as %o', (source, box, expected) => {
+])('fits the source %o into the box %o as %o', (source, box, expected) => {
   expect(fitInside(source, box)).toEqual(expected);
 });

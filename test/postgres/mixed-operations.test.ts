@@ -15,7 +15,7 @@ const script = fileURLToPath(new URL('../support/process/mixed-operations.ts', i
 const operationCount = Number(process.env['MIXED_OPERATIONS'] ?? 200);
 const processCount = 3;
 
-/** Queries for the rows that violate an invariant. The invariants hold while no operation runs. */
+/** Queries that select the rows that violate an invariant. The invariants hold while no operation runs. */
 const violations: Record<string, string> = {
   'a pending or processing image without a job': `
     SELECT id, status FROM images WHERE status IN ('pending', 'processing') AND NOT EXISTS (
@@ -28,7 +28,7 @@ const violations: Record<string, string> = {
     SELECT image_id, storage_key FROM renditions WHERE storage_key NOT IN (SELECT key FROM stored)`,
   'an image without its original': `
     SELECT id, deleted_at, status FROM images WHERE original_key NOT IN (SELECT key FROM stored)`,
-  'a duplicate whose first image is deleted or has different content': `
+  'a duplicate of an image that is deleted or has different content': `
     SELECT copy.id, copy.duplicate_of FROM images copy WHERE copy.deleted_at IS NULL AND copy.duplicate_of IS NOT NULL
       AND NOT EXISTS (SELECT 1 FROM images first WHERE first.id = copy.duplicate_of AND first.deleted_at IS NULL
         AND first.duplicate_of IS NULL AND first.content_hash = copy.content_hash)`,
@@ -43,7 +43,7 @@ const violations: Record<string, string> = {
       purge_renditions <> (SELECT count(*) FROM renditions WHERE image_id = images.id)
       OR purge_bytes <> coalesce(original_bytes, 0)
         + (SELECT coalesce(sum(bytes), 0) FROM renditions WHERE image_id = images.id))`,
-  'a deleted image whose shared content or files are not recorded': `
+  'a deleted image that is not marked as sharing content or files with other images': `
     SELECT id FROM images deleted WHERE deleted_at IS NOT NULL AND NOT has_relatives AND (
       EXISTS (SELECT 1 FROM images relative WHERE relative.tenant_id = deleted.tenant_id
         AND relative.content_hash = deleted.content_hash AND relative.id <> deleted.id)

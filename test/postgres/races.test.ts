@@ -5,7 +5,7 @@ import { selectRows, useDatabase } from '../support/inner/database.ts';
 import { usageFromCounters, usageFromRows } from '../support/inner/recount.ts';
 import { sha256Hex, makeUpload } from '../support/inner/records.ts';
 
-/** Tests races between database connections. They cannot occur in the embedded database, which has only one connection. */
+/** Tests races between database connections. These races cannot occur in the embedded database, which has only one connection. */
 
 const database = await useDatabase();
 const queries = makeQueries(database);
@@ -66,7 +66,7 @@ test('takes over each lost lease once', async () => {
   expect(losses).toEqual(losses.map(() => ({ losses: 1 })));
 });
 
-test('assigns exactly one owner to the files of two duplicates that complete concurrently', async () => {
+test('counts shared files only once when two duplicates complete concurrently', async () => {
   for (let round = 0; round < rounds; round++) {
     const content = `copies ${round}`;
     const imports = [

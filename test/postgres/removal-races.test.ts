@@ -20,7 +20,7 @@ async function expectExactUsage(): Promise<void> {
   expect(await usageFromCounters(database)).toEqual(await usageFromRows(database));
 }
 
-/** Adds an image that reuses the renditions of the donor image. */
+/** Adds an image that reuses the renditions of an older image (the donor). */
 async function addSharer(content: string, donorId: number, donorContent: string): Promise<number> {
   const job = await catalog.upload(content);
   await catalog.completeWithDonor(job, donorContent, donorId);
@@ -43,7 +43,7 @@ const removalPairs = [
 ] as const;
 
 test.each(removalPairs)(
-  'leaves the counters at zero when two images that share renditions are removed concurrently (%s, %s)',
+  'leaves the usage counters at zero when two images that share renditions are removed concurrently (%s, %s)',
   async (first, second) => {
     const donorId = await catalog.add('donor');
     const sharerId = await addSharer('sharer', donorId, 'donor');
@@ -65,7 +65,7 @@ test.each(removalPairs)(
   },
 );
 
-test('reassigns the files of a deleted donor while a sharing image is given its own renditions', async () => {
+test('keeps the usage exact when an image is deleted while an image that reuses its renditions is given separate renditions', async () => {
   const donorId = await catalog.add('donor');
   const sharerId = await addSharer('sharer', donorId, 'donor');
   await addSharer('third', donorId, 'donor');
@@ -81,7 +81,7 @@ test('reassigns the files of a deleted donor while a sharing image is given its 
   await expectExactUsage();
 });
 
-test('promotes an import to the first image when the upload of the same content is withdrawn', async () => {
+test('promotes the oldest imported duplicate when the upload that it duplicates is withdrawn', async () => {
   const job = await catalog.upload('broken');
   const imports = [];
   for (const url of ['https://example.com/1', 'https://example.com/2']) {
@@ -110,12 +110,12 @@ test('attaches content to imports while the upload of the same content is withdr
   await gate.open();
   expect(await withdrawal).toBe(true);
   expect(await attachment).toEqual([true, true]);
-  const firstImages = await selectRows(database, 'SELECT 1 FROM images WHERE duplicate_of IS NULL');
-  expect(firstImages).toHaveLength(1);
+  const nonDuplicates = await selectRows(database, 'SELECT 1 FROM images WHERE duplicate_of IS NULL');
+  expect(nonDuplicates).toHaveLength(1);
   await expectExactUsage();
 });
 
-test('reports an upload as missing if it is acknowledged during its withdrawal', async () => {
+test('reports an upload as missing if it is acknowledged to a client while it is being withdrawn', async () => {
   const job = await catalog.upload('broken');
   const gate = await closeGate(database, 'AFTER DELETE ON jobs', `OLD.id = ${job.id}`);
   const withdrawal = catalog.withdraw(job, 'broken');
@@ -162,7 +162,7 @@ test.each(['match', 'image'])(
   },
 );
 
-test('does not reuse renditions of a donor that is purged concurrently', async () => {
+test('does not reuse the renditions of an image that is purged concurrently', async () => {
   const donorId = await catalog.add('donor');
   const job = await catalog.upload('sharer');
   const gate = await closeGate(database, 'AFTER DELETE ON images', `OLD.id = ${donorId}`);
@@ -236,7 +236,7 @@ test('imports a URL again when its image is deleted concurrently', async () => {
   ).toEqual({ count: 1 });
 });
 
-test('promotes the second import to the first image if the first import is deleted while its content is attached', async () => {
+test('does not mark the second import of a picture as a duplicate if the first import is deleted while its content is being attached', async () => {
   const job = await catalog.claimImport('https://example.com/1');
   const nextJob = await catalog.claimImport('https://example.com/2');
   const contentGate = await closeGate(database, 'AFTER UPDATE ON images', 'OLD.content_hash IS NULL');

@@ -20,39 +20,50 @@ function findRunningPids(group: number): number[] {
     });
 }
 
-test.runIf(process.platform === 'linux')('ends the decoder children when the server is killed', async () => {
-  const server = await startServer({ WORKER_CONCURRENCY: '2' });
-  const pictures = await Promise.all(Array.from({ length: 4 }, (_, i) => jpeg(`child ${i}`, 2400, 1600)));
-  await Promise.all(pictures.map((bytes) => uploadQueued(server.url, bytes)));
-  expect(findRunningPids(server.pid).length).toBeGreaterThan(2);
-  await server.kill9('server');
-  await expect.poll(() => findRunningPids(server.pid)).toEqual([]);
-});
+test.runIf(process.platform === 'linux')(
+  'leaves no decoder children running when the server is killed',
+  async () => {
+    const server = await startServer({ WORKER_CONCURRENCY: '2' });
+    const pictures = await Promise.all(Array.from({ length: 4 }, (_, i) => jpeg(`child ${i}`, 2400, 1600)));
+    await Promise.all(pictures.map((bytes) => uploadQueued(server.url, bytes)));
+    expect(findRunningPids(server.pid).length).toBeGreaterThan(2);
+    await server.kill9('server');
+    await expect.poll(() => findRunningPids(server.pid)).toEqual([]);
+  },
+);
 
-test.runIf(process.platform === 'linux')('leaves no processes behind after a stop', async () => {
-  const server = await startServer({ WORKER_CONCURRENCY: '2' });
-  expect((await upload(server.url, await jpeg('stop'))).status).toBe(201);
-  expect(await server.stop()).toMatchObject({ code: 0 });
-  expect(findRunningPids(server.pid)).toEqual([]);
-});
+test.runIf(process.platform === 'linux')(
+  'leaves no processes running after the server is stopped',
+  async () => {
+    const server = await startServer({ WORKER_CONCURRENCY: '2' });
+    expect((await upload(server.url, await jpeg('stop'))).status).toBe(201);
+    expect(await server.stop()).toMatchObject({ code: 0 });
+    expect(findRunningPids(server.pid)).toEqual([]);
+  },
+);
 
-test.runIf(process.platform === 'linux')('keeps every picture when decoder children are killed', async () => {
-  const pictureCount = 5;
-  const server = await startServer({ WORKER_CONCURRENCY: '2' });
-  const uploads = Array.from({ length: pictureCount }, async (_, i) =>
-    upload(server.url, await jpeg(`kill ${i}`, 2000, 1500)),
-  );
-  for (let kills = 0; kills < 3; kills += 1) {
-    const children = findRunningPids(server.pid).filter((pid) => pid !== server.pid);
-    if (children[0] !== undefined) process.kill(children[kills % children.length] ?? children[0], 'SIGKILL');
-    await new Promise((resolve) => setTimeout(resolve, 150));
-  }
-  // A picture is rejected if its decoder dies twice, but it can be uploaded again.
-  for (const { status } of await Promise.all(uploads)) expect(status).toBeOneOf([201, 202, 400]);
-  for (let i = 0; i < pictureCount; i += 1) {
-    const repeatedUpload = await upload(server.url, await jpeg(`kill ${i}`, 2000, 1500));
-    expect(repeatedUpload.status).toBeOneOf([200, 201]);
-    expect(repeatedUpload.body.renditions).toHaveLength(3);
-  }
-  expect((await call(`${server.url}/v1/images`)).body).toMatchObject({ total: pictureCount });
-});
+test.runIf(process.platform === 'linux')(
+  'accepts a repeated upload of every picture after decoder children were killed',
+  async () => {
+    const pictureCount = 5;
+    const server = await startServer({ WORKER_CONCURRENCY: '2' });
+    const uploads = Array.from({ length: pictureCount }, async (_, i) =>
+      upload(server.url, await jpeg(`kill ${i}`, 2000, 1500)),
+    );
+    for (let kills = 0; kills < 3; kills += 1) {
+      const children = findRunningPids(server.pid).filter((pid) => pid !== server.pid);
+      if (children[0] !== undefined)
+        process.kill(children[kills % children.length] ?? children[0], 'SIGKILL');
+      await new Promise((resolve) => setTimeout(resolve, 150));
+    }
+    // An upload is rejected if its picture was being decoded by two killed children, but the picture can be uploaded
+    // again.
+    for (const { status } of await Promise.all(uploads)) expect(status).toBeOneOf([201, 202, 400]);
+    for (let i = 0; i < pictureCount; i += 1) {
+      const repeatedUpload = await upload(server.url, await jpeg(`kill ${i}`, 2000, 1500));
+      expect(repeatedUpload.status).toBeOneOf([200, 201]);
+      expect(repeatedUpload.body.renditions).toHaveLength(3);
+    }
+    expect((await call(`${server.url}/v1/images`)).body).toMatchObject({ total: pictureCount });
+  },
+);

@@ -10,7 +10,7 @@ import { launch, startServer } from '../support/process/server.ts';
 import { isThorough } from '../support/thoroughness.ts';
 import { waitTimeoutMs } from '../support/time-scale.ts';
 
-/** Waits until the new database has this many files. A complete database has about a thousand. */
+/** Waits until the new database consists of this many files. A complete database has about a thousand files. */
 async function waitForFiles(folder: string, fileCount: number): Promise<void> {
   const deadline = performance.now() + waitTimeoutMs;
   while (performance.now() < deadline) {
@@ -23,7 +23,7 @@ async function waitForFiles(folder: string, fileCount: number): Promise<void> {
 /** Numbers of database files at which the first start is killed. */
 const killPoints = isThorough ? [0, 600, 1015] : [600];
 
-test('starts again if the first start was killed', async () => {
+test('starts successfully if the server was killed during its first start', async () => {
   const folder = await makeFolder();
   onTestFinished(() => removeFolder(folder));
   const database = join(folder, 'db');

@@ -19,7 +19,7 @@ async function expectRejected(lockHolder: Server): Promise<void> {
   expect(secondServer.log()).toMatch(/Stop that process first, or set DATA_DIR/);
 }
 
-test('rejects a second server on the same folder without affecting the first server', async () => {
+test('rejects a second server on the same data folder without affecting the first server', async () => {
   const firstServer = await startServer();
   const { id } = (await upload(firstServer.url, await jpeg('kept'))).body;
   await expectRejected(firstServer);
@@ -39,7 +39,7 @@ test('keeps the lock of a suspended server', async () => {
 
 const serverCount = isThorough ? 10 : 3;
 
-test('allows only one of several servers that start concurrently on the same folder', async () => {
+test('allows only one of several servers that start concurrently on the same data folder', async () => {
   const folder = await makeDataFolder();
   const servers = Array.from({ length: serverCount }, () => launch(folder));
   onTestFinished(async () => {
@@ -64,7 +64,10 @@ test('releases the lock immediately when the server is killed', async () => {
   expect(sha256((await call(`${secondServer.url}/v1/images/${id}/original`)).bytes)).toBe(sha256(bytes));
 });
 
-/** Starts a server and prints the server's pid. While this parent is suspended, it cannot reap the server. */
+/**
+ * A program that starts a server and prints the server's pid. While the program is suspended, it cannot reap the
+ * server.
+ */
 const nonReapingParent = `
 const { spawn } = require('node:child_process');
 const child = spawn(process.execPath, [process.argv[1], 'serve'], { stdio: ['ignore', 'inherit', 'inherit'] });

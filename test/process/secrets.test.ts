@@ -9,7 +9,7 @@ import { startServer } from '../support/process/server.ts';
 
 const linuxOnly = test.runIf(process.platform === 'linux');
 
-/** Returns the environment blocks of a process group, which any process of the same user can read. */
+/** Returns the environment of each process in a process group, as any of the user's processes can read it. */
 function readGroupEnvironments(group: number): string[] {
   return readdirSync('/proc')
     .filter((name) => /^\d+$/.test(name))
@@ -33,9 +33,9 @@ linuxOnly('removes secrets from the environment of every process, and still uses
   };
   const server = await startServer(secrets);
   expect((await upload(server.url, await jpeg('secret'))).status).toBe(201);
-  const blocks = readGroupEnvironments(server.pid);
-  expect(blocks.length).toBeGreaterThan(1);
-  for (const block of blocks) expect(block).not.toContain('hidden');
+  const environments = readGroupEnvironments(server.pid);
+  expect(environments.length).toBeGreaterThan(1);
+  for (const environment of environments) expect(environment).not.toContain('hidden');
   // The server has received the secrets through a different channel.
   const purge = (token: string) =>
     call(`${server.url}/v1/purge`, {
@@ -57,7 +57,7 @@ linuxOnly('does not open the debugger on SIGUSR1', async () => {
   expect(server.log()).not.toContain('Debugger');
 });
 
-linuxOnly('warns about readable secrets if the process cannot replace itself', async () => {
+linuxOnly('warns about readable secrets if the process cannot re-execute itself without them', async () => {
   const folder = await makeDataFolder();
   const env = { HOST: '127.0.0.1', PORT: '0', DATA_DIR: folder, SECRET_KEY: 'key-hidden' };
   const server = spawn(process.execPath, [mainModule, 'serve'], {

@@ -88,7 +88,7 @@ async function blockStop(server: Server) {
   return connection;
 }
 
-test('ignores further stop signals within a second after the first signal', async () => {
+test('ignores further stop signals that arrive within a second of the first signal', async () => {
   const server = await startServer({ BODY_IDLE_SECONDS: '2' });
   await blockStop(server);
   const exitPromise = server.stop();
@@ -103,7 +103,7 @@ test('ignores further stop signals within a second after the first signal', asyn
   expect(server.log()).toContain('"msg":"stopped"');
 });
 
-test('exits immediately on another stop signal more than a second after the first signal', async () => {
+test('exits immediately on a second stop signal that arrives more than a second after the first signal', async () => {
   const server = await startServer();
   await blockStop(server);
   const exitPromise = server.stop();

@@ -64,7 +64,7 @@ describe.skipIf(!services.databaseUrl)('PostgreSQL queue', () => {
     isShared: true,
   });
 
-  test('delivers a queue’s own wake-ups only once', async () => {
+  test('delivers a wake-up only once to the queue that sent it', async () => {
     const { queue } = openQueue(makeChannelName());
     await waitUntilReady(queue);
     const listener = listen(queue);

@@ -107,7 +107,7 @@ export function describeQueue(name: string, { open, isShared }: QueueUnderTest):
       await expect.poll(() => listener.polls, pollOptions).toBe(1);
     });
 
-    test('combines many wake-ups into a few polls', async () => {
+    test('combines many wake-ups into fewer polls', async () => {
       const queue = await openOne();
       let polls = 0;
       queue.onWake('derive', async () => {

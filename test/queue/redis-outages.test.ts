@@ -118,7 +118,7 @@ describe.skipIf(!hasRedisServer())('Redis queue', () => {
     endPolls[2]?.();
   });
 
-  test('detects that Redis no longer responds, and reconnects afterwards', {
+  test('detects that Redis no longer responds, and reconnects when Redis responds again', {
     tags: 'slow',
   }, async () => {
     const redis = await makePrivateRedis();

@@ -81,7 +81,7 @@ test('checks the database, storage, queue and decoders independently', async () 
   expect(logger.messages('error')).toContain('health check failed: database');
 });
 
-test('reports only the decoders as failed if they keep exiting', async () => {
+test('reports only the decoders as failed if the decoder processes keep exiting', async () => {
   const { check } = await makeHealthChecks(exitingChild);
   const decoderError = 'Decoder processes keep failing; see the log for details.';
   await expect

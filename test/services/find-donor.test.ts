@@ -3,6 +3,7 @@ import { possibleDonors } from '../../src/services/find-donor.ts';
 import type { NearMatch } from '../../src/services/find-near-duplicates.ts';
 import { makeRendition } from '../support/inner/records.ts';
 
+/** A donor is an existing image whose renditions a new near-duplicate reuses. */
 const makeSizedRendition = (preset: string, width: number, height: number, recipe = 'r1') => ({
   ...makeRendition(1, 'vase', preset),
   id: 1,
@@ -25,7 +26,7 @@ const makeMatch = (id: number, renditions = ownRenditions): NearMatch => ({
 const findDonorIds = (matches: readonly NearMatch[], hasAlpha = false) =>
   possibleDonors(matches, { imageId: 9, hasAlpha, renditions: ownRenditions }).map(({ match: { id } }) => id);
 
-test('returns the matches that have every rendition, in order', () => {
+test('returns the matches that have every rendition, in the given order', () => {
   expect(findDonorIds([makeMatch(3), makeMatch(2)])).toEqual([3, 2]);
   expect(findDonorIds([])).toEqual([]);
 });
@@ -45,7 +46,7 @@ test('excludes a transparent original for an opaque image, and vice versa', () =
 test.each([
   ['a preset is missing', [makeSizedRendition('card', 400, 320)]],
   [
-    'a rendition was made with a different recipe',
+    'a rendition was made with different settings',
     [makeSizedRendition('thumb', 100, 80), makeSizedRendition('card', 400, 320, 'r0')],
   ],
   ['a rendition is narrower', [makeSizedRendition('thumb', 100, 80), makeSizedRendition('card', 398, 320)]],
@@ -55,7 +56,7 @@ test.each([
   expect(findDonorIds([makeMatch(1, renditions)])).toEqual([]);
 });
 
-test('tolerates rounding differences, and pairs only the image’s presets', () => {
+test('tolerates rounding differences in size, and ignores presets that the new image does not have', () => {
   const donorRenditions = [
     makeSizedRendition('zoom', 900, 800),
     makeSizedRendition('card', 400, 319),

@@ -35,7 +35,7 @@ test('finds near-duplicates that are processed concurrently', async () => {
   }
 });
 
-test('reports the original donor when a copy matches an image with reused renditions', async () => {
+test('reports the image that made the renditions when a copy matches an image that reuses them', async () => {
   const rig = await makeRig(resources);
   const firstImage = await add(rig);
   const secondImage = await add(rig, { quality: 60 });
@@ -93,7 +93,7 @@ test.each([
 test.each([
   ['missing', (path: string) => rm(path)],
   ['truncated', (path: string) => truncate(path, 300)],
-] as const)("does not reuse renditions if one of the donor's files is %s", async (_, damage) => {
+] as const)('does not reuse renditions if one of their files is %s', async (_, damage) => {
   const rig = await makeRig(resources);
   const firstImage = await add(rig);
   await damage(rig.filePath(firstImage.renditions.find(({ preset }) => preset === 'card')!.storageKey));
@@ -128,7 +128,7 @@ test('does not match a product with a different colour or shape', async () => {
   }
 });
 
-test('does not match similar pictures without structure', async () => {
+test('does not match pictures of a single colour', async () => {
   const rig = await makeRig(resources);
   await rig.upload(await makeUniquePicture());
   expect((await rig.upload(await makeUniquePicture())).image.nearDuplicates).toEqual([]);
@@ -176,7 +176,7 @@ test('makes separate files when a copy is processed again after a failed attempt
   for (const key of listRenditionKeys(rederivedImage)) expect(await rig.storage.stat(key)).toBeDefined();
 });
 
-test('keeps reused renditions readable when their donor is purged', async () => {
+test('keeps reused renditions readable when the image that made them is purged', async () => {
   const rig = await makeRig(resources);
   const firstImage = await add(rig);
   const copy = await add(rig, { quality: 60 });

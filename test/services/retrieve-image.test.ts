@@ -166,7 +166,7 @@ test.each(['missing', 'truncated'])(
   },
 );
 
-test('generates a rendition for a new preset on request, and still returns renditions of removed presets', async () => {
+test('queues one job for a missing rendition of a new preset, and still returns the renditions of removed presets', async () => {
   const { rig, image, ref } = await setUp();
   const cache = makeRenditionCache(0, []);
   const heroPreset = { name: 'hero', width: 50, height: 50, quality: 85 };

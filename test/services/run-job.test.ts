@@ -56,11 +56,11 @@ test('retries after 2, 4 and 8 s while storage is failing, and then gives up', a
   for (const delaySeconds of [2, 4, 8]) {
     const job = await claimOne(database);
     expect(await rig.runJob(job)).toMatchObject({ state: 'retrying', delaySeconds });
-    const { pause } = await selectRow<{ pause: number }>(
+    const { delay } = await selectRow<{ delay: number }>(
       database,
-      `SELECT extract(epoch FROM run_at - (history->-1->>'at')::timestamptz)::float8 AS pause FROM jobs`,
+      `SELECT extract(epoch FROM run_at - (history->-1->>'at')::timestamptz)::float8 AS delay FROM jobs`,
     );
-    expect(pause).toBeCloseTo(delaySeconds, 5);
+    expect(delay).toBeCloseTo(delaySeconds, 5);
     expect(await rig.image(image.id)).toMatchObject({ status: 'pending', error: null });
     expect(await rig.jobs.claimDue('derive', 1, 60)).toEqual([]);
     await makeDue(database, jobId!);

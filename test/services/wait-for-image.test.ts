@@ -52,7 +52,7 @@ test('detects that another process has finished the job', async () => {
   expect(await imagePromise).toMatchObject({ id, status: 'completed' });
 });
 
-test('reports the same code and message in every process', async () => {
+test('reports the same error code and message for a failed job in every process', async () => {
   const rig = await makeRig(resources);
   const id = await uploadPending(rig);
   await writeFile(rig.filePath('renditions'), 'a file instead of the folder');

@@ -52,7 +52,7 @@ function findShortNames(line: string): string[] {
   return patterns.filter(([pattern]) => pattern.test(line)).map(([, name]) => name);
 }
 
-test.runIf(canTrace)('syncs the file and its folders to disk before it returns', async () => {
+test.runIf(canTrace)('syncs a file and its folders to disk before storing returns', async () => {
   const root = await makeTestFolder();
   await mkdir(join(root, 'store'));
   await writeFile(join(root, 'trace'), '');

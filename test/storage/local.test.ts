@@ -63,7 +63,7 @@ test('reports an unwritable store as a transient storage failure', async () => {
   expect((await storage.readAll(key)).toString()).toBe('x');
 });
 
-test('reports a missing root folder in check and freeBytes', async () => {
+test('reports a missing root folder in `check` and `freeBytes`', async () => {
   const root = await makeTestFolder();
   const storage = await makeLocalStorage(root);
   await rm(root, { recursive: true });

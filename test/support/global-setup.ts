@@ -26,8 +26,8 @@ function announceServices(): void {
 }
 
 /**
- * Runs once before all tests. Creates a folder for the resources that the test files of a worker share. The
- * teardown removes the folder and the databases that the workers created on the PostgreSQL server.
+ * Runs once before all tests. Creates a folder for the resources that the test files of a Vitest worker share. The
+ * teardown removes the folder and the databases that the Vitest workers created on the PostgreSQL server.
  */
 export default async function setUp(): Promise<(() => Promise<void>) | undefined> {
   // Every project inherits this file. Only the first project runs the setup.

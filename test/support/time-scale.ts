@@ -1,8 +1,9 @@
 import { spawnSync } from 'node:child_process';
 
-/** Duration of the workload, in milliseconds, on the machine for which the tests' time limits were chosen. */
+/** Duration of `workload`, in milliseconds, on the machine for which the tests' time limits were chosen. */
 const referenceMs = 110;
 
+/** A program that only calculates, so that its duration depends on the speed of the CPU. */
 const workload =
   '(() => { let n = 1; for (let i = 0; i < 5e7; i++) n = (Math.imul(n, 31) + i) | 0; process.exitCode = n & 0; })()';
 

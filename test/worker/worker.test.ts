@@ -145,7 +145,10 @@ test('runs each job only once with two workers', async () => {
   expect(tokens.map((row) => row.lease_token)).toEqual(Array(10).fill(1));
 });
 
-/** Starts a worker that is woken only when the test calls `wake`. */
+/**
+ * Starts a worker that is woken only when the test calls `wake`. The promise of `wake` resolves after the worker has
+ * claimed jobs.
+ */
 function startManuallyWokenWorker(rig: Rig, capacity = 1) {
   let listener = () => Promise.resolve();
   const queue: Pick<WorkQueue, 'onWake'> = {

@@ -67,7 +67,7 @@ test('merges references that differ only in Unicode form, and corrects the refer
   ]);
 });
 
-test('requeues pictures that older versions may have decoded incorrectly', async () => {
+test('requeues images that older versions may have decoded incorrectly', async () => {
   const oldDatabase = await openMigratedTo(9);
   await oldDatabase.runScript(`
     INSERT INTO tenants (name) VALUES ('shop');

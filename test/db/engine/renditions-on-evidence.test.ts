@@ -23,21 +23,21 @@ async function addOutdatedImage(content: string, vector?: readonly number[]): Pr
   return job.imageId;
 }
 
-test('requeues plain pictures and images with reused renditions, and moves the other embeddings to the new space', async () => {
+test('requeues single-colour images and images with reused renditions, and moves all other embeddings to the new embedding space', async () => {
   const donorId = await addOutdatedImage('vase');
   const copyJob = await catalog.upload('copy of the vase');
   await catalog.completeWithDonor(copyJob, 'copy of the vase', donorId);
-  // Once the donor is purged, only the storage keys show that the renditions were reused.
-  const orphanedCopyJob = await catalog.upload('copy of a purged vase');
-  await catalog.completeWithDonor(orphanedCopyJob, 'copy of a purged vase', donorId);
+  // After the image that made the renditions is purged, only the storage keys show that the renditions were reused.
+  const purgedSourceCopyJob = await catalog.upload('copy of a purged vase');
+  await catalog.completeWithDonor(purgedSourceCopyJob, 'copy of a purged vase', donorId);
   await database.runScript(
-    `UPDATE images SET renditions_reused_from = NULL WHERE id = ${orphanedCopyJob.imageId}`,
+    `UPDATE images SET renditions_reused_from = NULL WHERE id = ${purgedSourceCopyJob.imageId}`,
   );
-  await catalog.softDelete(orphanedCopyJob.imageId);
+  await catalog.softDelete(purgedSourceCopyJob.imageId);
   const damagedCopyJob = await catalog.upload('copy without its original');
   await catalog.completeWithDonor(damagedCopyJob, 'copy without its original', donorId);
   await catalog.images.markDamaged(damagedCopyJob.imageId);
-  const plainImageId = await addOutdatedImage(
+  const singleColourImageId = await addOutdatedImage(
     'swatch',
     Array.from({ length: 512 }, (_, i) => (i < 500 ? 0 : 1)),
   );
@@ -51,8 +51,8 @@ test('requeues plain pictures and images with reused renditions, and moves the o
   );
   expect(pendingJobs.map((job) => job.image_id)).toEqual([
     copyJob.imageId,
-    orphanedCopyJob.imageId,
-    plainImageId,
+    purgedSourceCopyJob.imageId,
+    singleColourImageId,
   ]);
   const spaces = await selectRows<{ space: string }>(
     database,

@@ -105,7 +105,7 @@ test('marks the image that is restored second as the duplicate', async () => {
   expect([await findDuplicateOf(secondId), await findDuplicateOf(firstId)]).toEqual([null, secondId]);
 });
 
-test('promotes the oldest duplicate when the first image is deleted', async () => {
+test('promotes the oldest duplicate when the image that it duplicates is deleted', async () => {
   const firstId = await add('vase');
   const copyIds = [await addCopy('vase', 'a'), await addCopy('vase', 'b'), await addCopy('vase', 'c')];
   const [oldestId, secondId, thirdId] = copyIds as [number, number, number];
@@ -119,7 +119,7 @@ test('promotes the oldest duplicate when the first image is deleted', async () =
   expect(await findDuplicateOf(oldestId)).toBe(secondId);
 });
 
-test('leaves the first image unchanged when a duplicate is deleted, and does not promote deleted duplicates', async () => {
+test('leaves an image unchanged when its duplicate is deleted, and does not promote deleted duplicates', async () => {
   const firstId = await add('vase');
   const [deletedId, keptId] = [await addCopy('vase', 'a'), await addCopy('vase', 'b')];
   await softDelete(deletedId);
@@ -138,7 +138,7 @@ test('finds a promoted duplicate by its content', async () => {
   await expect(upload('vase')).rejects.toThrow('vase is already known');
 });
 
-test('leaves exactly one first image per content after twenty concurrent deletions and restorations', async () => {
+test('leaves exactly one image that is not a duplicate after twenty concurrent deletions and restorations of the same content', async () => {
   const ids = [await add('vase')];
   for (const url of ['a', 'b', 'c']) ids.push(await addCopy('vase', url));
   const changes = Array.from({ length: 20 }, (_, n) => (n % 2 === 0 ? softDelete : restore)(ids[n % 4]!));

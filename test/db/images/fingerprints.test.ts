@@ -19,7 +19,7 @@ beforeEach(async () => {
   id = await catalog.add('vase');
 });
 
-/** Returns the hash with these bits flipped. */
+/** Returns the hash with the given bits flipped. */
 function flipBits(hash: string, bits: readonly number[]): string {
   const bytes = Buffer.from(hash, 'hex');
   for (const bit of bits) bytes[bit >> 3]! ^= 0x80 >> (bit & 7);
@@ -109,7 +109,7 @@ test('stores a near-duplicate pair once, and reports the pair for both images un
   expect((await catalog.image(id))?.nearDuplicates).toEqual([]);
 });
 
-test('finds nothing similar to a zero vector', async () => {
+test('finds no similar images for an image whose embedding is a zero vector', async () => {
   const job = await catalog.upload('blank');
   const vector = makeDerivedFacts('vase').embedding.vector.map(() => 0);
   await jobs.complete(job, [], makeDerivedFacts('blank', { embedding: { space: embeddingSpace, vector } }));

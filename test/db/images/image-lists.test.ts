@@ -11,7 +11,8 @@ const tenants = makeTenantQueries(database);
 const shop = await tenants.ensure('shop');
 const otherTenant = await tenants.ensure('other');
 const shopPrincipal: Principal = { ...unrestrictedPrincipal, tenantId: shop.id };
-const makeDate = (number: number) => new Date(Date.UTC(2026, 0, 1 + number));
+/** Returns the date that is `days` days after 1 January 2026. */
+const makeDate = (days: number) => new Date(Date.UTC(2026, 0, 1 + days));
 
 /** Adds 300 images of two tenants, created an hour apart and in every state. Some are deleted. */
 beforeAll(async () => {

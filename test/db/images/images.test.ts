@@ -41,7 +41,8 @@ const list = async (
   const { items, total } = await images.list(principal, filter, page);
   return { ids: items.map(({ id }) => id), total };
 };
-const makeDate = (number: number) => new Date(Date.UTC(2026, 0, 1 + number));
+/** Returns the date that is `days` days after 1 January 2026. */
+const makeDate = (days: number) => new Date(Date.UTC(2026, 0, 1 + days));
 
 test('lists images newest first, with their renditions', async () => {
   expect(await list({})).toEqual({ ids: ids.toReversed(), total: 5 });

@@ -4,6 +4,7 @@ import { makeCatalog } from '../../support/inner/catalog.ts';
 import { selectRows, useDatabase } from '../../support/inner/database.ts';
 import { makeDerivedFacts, sha256Hex, makeUpload } from '../../support/inner/records.ts';
 
+/** A near-duplicate can reuse the renditions of an older image (the donor). */
 const database = await useDatabase();
 const tenants = makeTenantQueries(database);
 const shop = await tenants.ensure('shop');
@@ -57,7 +58,7 @@ test('does not mark an image as a duplicate when its content is attached twice',
   expect(await catalog.image(job.imageId)).toMatchObject({ duplicateOf: null });
 });
 
-test('turns ten concurrent imports of the same content into one first image and nine duplicates', async () => {
+test('turns ten concurrent imports of the same content into one image and nine duplicates of it', async () => {
   const jobs = [];
   for (let i = 0; i < 10; i++) jobs.push(await claimVaseImport());
   await Promise.all(jobs.map((job) => attach(job, 'vase')));
@@ -67,7 +68,7 @@ test('turns ten concurrent imports of the same content into one first image and 
   expect(importedImages.filter((image) => image?.duplicateOf === first?.id)).toHaveLength(9);
 });
 
-test('neither attaches nor shares content after the lease is lost', async () => {
+test('neither attaches content nor completes an import as a duplicate after the lease is lost', async () => {
   await add('lamp');
   const staleJob = await claimVaseImport();
   await catalog.jobs.takeOverLostLeases(10, true);
@@ -79,12 +80,12 @@ test('neither attaches nor shares content after the lease is lost', async () => 
   expect(await attach(nextClaim!, 'vase')).toBe(true);
 });
 
-test('completes an import of known content with the metadata and renditions of the first image', async () => {
+test('completes an import of known content with the metadata and renditions of the existing image', async () => {
   const firstId = await add('vase');
   const job = await claimVaseImport();
-  const sharedImage = await catalog.completeAsDuplicate(job, 'vase');
+  const completedImage = await catalog.completeAsDuplicate(job, 'vase');
   const { renditions } = (await catalog.image(firstId))!;
-  expect(sharedImage).toMatchObject({
+  expect(completedImage).toMatchObject({
     id: job.imageId,
     status: 'completed',
     duplicateOf: firstId,
@@ -95,11 +96,11 @@ test('completes an import of known content with the metadata and renditions of t
     renditionsReusedFrom: null,
   });
   expect(
-    typeof sharedImage === 'object' && sharedImage.renditions.map(({ storageKey }) => storageKey),
+    typeof completedImage === 'object' && completedImage.renditions.map(({ storageKey }) => storageKey),
   ).toEqual(renditions.map(({ storageKey }) => storageKey));
 });
 
-test('does not share content whose first image is deleted, damaged or unfinished', async () => {
+test('does not complete an import as a duplicate of an image that is deleted, damaged or unfinished', async () => {
   const changes = {
     deleted: softDelete,
     damaged: (id: number) => catalog.images.markDamaged(id),
@@ -114,7 +115,7 @@ test('does not share content whose first image is deleted, damaged or unfinished
   }
 });
 
-test('does not reuse renditions if the donor has been deleted, or if its files have changed since the comparison', async () => {
+test('does not reuse the renditions of an image that has been deleted, or whose files have changed since the comparison', async () => {
   const donorId = await add('vase');
   const { jobs } = catalog;
   const job = await catalog.upload('jugs');
@@ -138,13 +139,13 @@ test('reuses only the renditions that were compared', async () => {
   const donorId = await add('pots');
   const [firstRendition] = (await catalog.image(donorId))!.renditions;
   const job = await catalog.upload('pans');
-  const sharedImage = await catalog.jobs.completeSharing(
+  const completedImage = await catalog.jobs.completeSharing(
     job,
     donorId,
     [firstRendition!],
     makeDerivedFacts('pans'),
   );
-  expect(sharedImage).toMatchObject({
+  expect(completedImage).toMatchObject({
     renditionsReusedFrom: donorId,
     renditions: [{ preset: firstRendition!.preset }],
   });

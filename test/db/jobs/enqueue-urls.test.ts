@@ -28,7 +28,7 @@ const countRows = () =>
   );
 const vaseUrl = 'https://example.com/vase.jpg';
 
-/** Functions that create an image of the URL in the given state and return the image’s id. */
+/** Functions that import `vaseUrl` as an image in the given state and return the image’s id. */
 const createImage = {
   async pending() {
     return (await record([makeLine(vaseUrl)]))[0]!.imageId;
@@ -84,9 +84,9 @@ const expectedOutcomes: Record<DuplicatePolicy, Record<keyof typeof createImage,
   'allow-retry': { pending: 'new', processing: 'new', completed: 'new', failed: 'new', deleted: 'new' },
 };
 
-describe.each(duplicatePolicies)('with %s', (policy) => {
+describe.each(duplicatePolicies)('with the policy %s', (policy) => {
   test.each(Object.entries(expectedOutcomes[policy]))(
-    'with a %s image of the URL, returns the outcome %s',
+    'with a %s image from the same URL, returns the outcome %s',
     async (state, outcome) => {
       const imageId = await createImage[state as keyof typeof createImage]();
       const [result] = await record([makeLine(vaseUrl)], policy);

@@ -22,11 +22,11 @@ test('schedules each retry after exactly its delay, measured by the database clo
     const nextState = { state: 'pending', delaySeconds, counter: 'retries' } as const;
     expect(await jobs.recordFailure(job, makeFailedAttempt('transient'), nextState)).toBe(true);
     // The same statement writes the history entry, so the entry contains the time of the failure.
-    const { pause } = await selectRow<{ pause: number }>(
+    const { delay } = await selectRow<{ delay: number }>(
       database,
-      `SELECT extract(epoch FROM run_at - (history->-1->>'at')::timestamptz)::float8 AS pause FROM jobs`,
+      `SELECT extract(epoch FROM run_at - (history->-1->>'at')::timestamptz)::float8 AS delay FROM jobs`,
     );
-    expect(pause).toBeCloseTo(delaySeconds, 5);
+    expect(delay).toBeCloseTo(delaySeconds, 5);
     expect(await jobs.claimDue('derive', 1, 60)).toEqual([]);
     expect(await findImage(imageId)).toMatchObject({ status: 'pending', error: null, processedAt: null });
     await makeDue(database, jobId);

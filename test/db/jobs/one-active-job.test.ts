@@ -14,7 +14,7 @@ test('rejects a second active job for an image', async () => {
   await expect(insertPendingJob(imageId)).rejects.toMatchObject({ code: '23505' });
 });
 
-test('keeps only an image’s processing job during the migration, or its newest job if no job is processing', async () => {
+test('keeps one active job per image during the migration: the job that is being processed, or else the newest job', async () => {
   const claimedJob = await catalog.upload('vase');
   const completedId = await catalog.add('lamp');
   await database.runScript('DROP INDEX jobs_one_active');

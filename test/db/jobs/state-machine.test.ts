@@ -74,7 +74,7 @@ async function claimSecondJob(): Promise<ClaimedJob> {
 }
 
 /** Makes a job older than any retention period. */
-async function makeExpired({ id }: ClaimedJob): Promise<void> {
+async function expireJob({ id }: ClaimedJob): Promise<void> {
   await database.runScript(`UPDATE jobs SET finished_at = now() - interval '100 days' WHERE id = ${id}`);
 }
 
@@ -197,12 +197,12 @@ const transitions: Readonly<Record<string, () => Promise<Transition>>> = {
   }),
   'expiredRows.removeJobs, completed': async () => {
     const job = await makeCompletedJob();
-    await makeExpired(job);
+    await expireJob(job);
     return { ...toRowIds(job), run: () => expiredRows.removeJobs('completed', 30) };
   },
   'expiredRows.removeJobs, failed': async () => {
     const job = await makeFailedJob();
-    await makeExpired(job);
+    await expireJob(job);
     return { ...toRowIds(job), run: () => expiredRows.removeJobs('failed', 30) };
   },
 };
@@ -435,12 +435,12 @@ function readTable(heading: string): Row[] {
   });
 }
 
-/** Returns the query of a row such as `claimDue, first run`. */
-function findQuery(name: string): string {
+/** Returns the name of the query in a case name such as `claimDue, first run`. */
+function parseQueryName(name: string): string {
   return name.replace(/,.*$/, '');
 }
 
-/** Describes the result of a query as the document does. */
+/** Describes the result of a query in the words of docs/state-machine.md. */
 function describeResult(result: unknown): unknown {
   if (Array.isArray(result) && result.length === 0) return 'nothing';
   if (result instanceof Set && result.size === 0) return 'nothing';
@@ -494,7 +494,7 @@ describe('transitions', () => {
     const diagramTransitions = Array.from(arrows, ([, from = '', to = '', queries = '']) =>
       queries.split(', ').map((query) => `${query.split(' ')[0]}: ${from} → ${to}`.replace('[*]', '–')),
     );
-    const tableTransitions = documentedRows.map(([name, job]) => `${findQuery(name)}: ${job}`);
+    const tableTransitions = documentedRows.map(([name, job]) => `${parseQueryName(name)}: ${job}`);
     expect(diagramTransitions.flat().toSorted()).toEqual([...new Set(tableTransitions)].toSorted());
   });
 
@@ -503,11 +503,11 @@ describe('transitions', () => {
   });
 
   test.each(documentedRows)(
-    '%s is implemented in the documented file, with the documented fence',
+    '%s is implemented in the documented file, and checks the lease token exactly if documented',
     (...row) => {
       const [name, , , , file, fence] = row;
       const source = readFileSync(new URL(`../../../src/db/jobs/${file}`, import.meta.url), 'utf8');
-      const query = findQuery(name).replace(/^.*\./, '');
+      const query = parseQueryName(name).replace(/^.*\./, '');
       expect(source).toMatch(new RegExp(`^    (async )?${query}[:(]`, 'm'));
       expect(/\b(heldBy|lockHeldJob)\(/.test(source)).toBe(fence === 'token');
     },
@@ -532,7 +532,7 @@ describe('after losing the lease', () => {
 
   test('is documented for every query that checks the lease token', () => {
     const fencedRows = readTable('Transitions').filter(([, , , , , fence]) => fence === 'token');
-    const queries = new Set(fencedRows.map(([name]) => findQuery(name)));
+    const queries = new Set(fencedRows.map(([name]) => parseQueryName(name)));
     expect(new Set(documentedRows.map(([name]) => name))).toEqual(queries);
     expect(documentedRows.map(([name]) => name)).toEqual(Object.keys(writesWithLease));
   });

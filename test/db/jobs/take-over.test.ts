@@ -48,7 +48,7 @@ test('leaves pending and finished jobs unchanged', async () => {
   expect(await claimOne(database)).toMatchObject({ leaseLosses: 0 });
 });
 
-test('fails a job whose worker has been lost ten times', async () => {
+test('marks a job as failed after its worker has been lost ten times', async () => {
   const { jobId, imageId } = await recordPending(database, shop.id, 'crashes its worker');
   for (let loss = 1; loss <= 9; loss++) {
     await claimOne(database);

@@ -7,6 +7,7 @@ import { unrestrictedPrincipal } from '../../../src/model/principal.ts';
 import { selectRow, useDatabase } from '../../support/inner/database.ts';
 import { sha256Hex, makeUpload } from '../../support/inner/records.ts';
 
+/** Withdrawing an inline upload removes its image and its job, because its picture cannot be decoded. */
 const database = await useDatabase();
 const jobs = makeJobQueries(database);
 const shop = await makeTenantQueries(database).ensure('shop');

@@ -3,6 +3,7 @@ import { makeTenantQueries } from '../../../src/db/tenants.ts';
 import { makeCatalog } from '../../support/inner/catalog.ts';
 import { selectRows, useDatabase } from '../../support/inner/database.ts';
 
+/** A near-duplicate (the sharer) can reuse the renditions of an older image (the donor). */
 const database = await useDatabase();
 const shop = await makeTenantQueries(database).ensure('shop');
 const otherTenant = await makeTenantQueries(database).ensure('other');
@@ -49,7 +50,7 @@ test('counts the files of duplicates only when the last duplicate is deleted', a
   expect(await expectExactSummary()).toEqual({ images: 3, renditions: 6, bytes: 1318 });
 });
 
-test('counts the original of a deleted donor, but not the renditions that a near-duplicate reuses', async () => {
+test('counts the original of a deleted image, but not the renditions that a near-duplicate reuses', async () => {
   const donorId = await add('vase');
   const sharerId = await addSharer('jugs', donorId);
   await softDelete(donorId);
@@ -96,7 +97,7 @@ test('counts the bytes once if the same content was uploaded and deleted twice',
   expect(await expectExactSummary()).toEqual({ images: 2, renditions: 4, bytes: 1318 });
 });
 
-test('does not count the files of a restored donor whose near-duplicate remains deleted', async () => {
+test('counts only the original of a deleted near-duplicate that shares renditions with a restored image', async () => {
   const donorId = await add('vase');
   const sharerId = await addSharer('jugs', donorId);
   await softDelete(donorId);
@@ -105,7 +106,7 @@ test('does not count the files of a restored donor whose near-duplicate remains 
   expect(await expectExactSummary()).toEqual({ images: 1, renditions: 2, bytes: 1000 });
 });
 
-test('does not count files of a duplicate that was deleted after the cutoff', async () => {
+test('does not count files that are shared with a duplicate deleted after the cutoff', async () => {
   const [firstId, copyId] = [await add('vase'), await addCopy('vase')];
   for (const id of [firstId, copyId]) await softDelete(id);
   await database.runScript(

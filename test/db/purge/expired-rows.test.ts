@@ -132,14 +132,14 @@ test('removes more imports than one batch contains', async () => {
   expect(await expiredRows.removeImports(90)).toBe(120);
 });
 
-test('removes unused tenants that have no rows, and leaves the usage unchanged', async () => {
+test('removes unused tenants that have no images, jobs or imports, and leaves the usage unchanged', async () => {
   await reset();
   const names = [
     'with image',
     'with deleted image',
     'with job',
     'with import',
-    'with delta',
+    'with usage change',
     'in use',
     'empty',
     'emptied',
@@ -164,7 +164,7 @@ test('removes unused tenants that have no rows, and leaves the usage unchanged',
   );
   await usage.foldDeltas();
   await database.runScript(
-    `INSERT INTO usage_deltas (tenant_id, kind, preset, count, bytes) VALUES (${findTenantId('with delta')}, 'image', '', 0, 0)`,
+    `INSERT INTO usage_deltas (tenant_id, kind, preset, count, bytes) VALUES (${findTenantId('with usage change')}, 'image', '', 0, 0)`,
   );
   // Earlier tests may also have left tenants without images behind, but `reset` marked those tenants as just used.
   expect(await expiredRows.removeTenants(30)).toBe(2);

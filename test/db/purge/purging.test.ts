@@ -5,6 +5,7 @@ import { makeCatalog } from '../../support/inner/catalog.ts';
 import { selectRow, selectRows, useDatabase } from '../../support/inner/database.ts';
 import { sha256Hex, makeUpload } from '../../support/inner/records.ts';
 
+/** A near-duplicate (the sharer) can reuse the renditions of an older image (the donor). */
 const database = await useDatabase();
 const shop = await makeTenantQueries(database).ensure('shop');
 const catalog = makeCatalog(database, shop.id);
@@ -86,7 +87,7 @@ test('keeps the files of duplicates until the last duplicate is purged', async (
   expect(listRemovedKeys(await purge(ids[1]!))).toEqual(listExpectedKeys('vase'));
 });
 
-test('purges the donor’s original, but keeps the renditions that a near-duplicate reuses', async () => {
+test('removes the original of a purged image, but keeps the renditions that a near-duplicate reuses', async () => {
   const donorId = await add('vase');
   const sharerId = await addSharer('jugs', donorId);
   expect(listRemovedKeys(await purge(donorId))).toEqual([makeOriginalKey('vase')]);
@@ -138,7 +139,7 @@ test('keeps the failed jobs of a purged image for diagnosis', async () => {
   ]);
 });
 
-test('promotes the oldest duplicate when an unused first image is purged', async () => {
+test('promotes the oldest duplicate when the image that it duplicates is purged', async () => {
   const firstId = await add('vase');
   const copyId = await addCopy('vase');
   await purge(firstId);

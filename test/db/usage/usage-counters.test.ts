@@ -5,6 +5,7 @@ import { useDatabase } from '../../support/inner/database.ts';
 import { makeCatalog } from '../../support/inner/catalog.ts';
 import { usageFromCounters, usageFromRows } from '../../support/inner/recount.ts';
 
+/** A near-duplicate (the sharer) can reuse the renditions of an older image (the donor). */
 const database = await useDatabase();
 const shop = await makeTenantQueries(database).ensure('shop');
 const catalog = makeCatalog(database, shop.id);
@@ -18,14 +19,14 @@ async function checkUsage() {
   return { images, renditions, originalBytes, renditionBytes };
 }
 
-/** Usage of one image with a name of four letters. Its original is 1000 bytes, and its renditions are 14 and 304 bytes. */
+/** Usage of one image. In these tests, originals are 1000 bytes, and an image’s two renditions are 14 and 304 bytes. */
 const oneImage = { images: 1, renditions: 2, originalBytes: 1000, renditionBytes: 318 };
 const noUsage = { images: 0, renditions: 0, originalBytes: 0, renditionBytes: 0 };
 const onlyOriginal = { ...oneImage, renditions: 0, renditionBytes: 0 };
 const imageAndDuplicate = { images: 2, renditions: 4, originalBytes: 1000, renditionBytes: 318 };
 
 afterEach(async () => {
-  // Folding moves the counts to the totals without changing their sum.
+  // Folding adds the recorded changes to the totals and removes them, which must not change the usage.
   const usageBefore = await usageFromCounters(database);
   await catalog.usage.foldDeltas();
   expect(await usageFromCounters(database)).toEqual(usageBefore);
@@ -63,7 +64,7 @@ test('counts an import when it is recorded, and its bytes when its content is at
   expect(await checkUsage()).toEqual(oneImage);
 });
 
-test('counts no bytes for a duplicate until the first image is deleted', async () => {
+test('counts no bytes for a duplicate until the image that it duplicates is deleted', async () => {
   const firstId = await add('vase');
   const copyId = await addCopy('vase');
   expect(await checkUsage()).toEqual(imageAndDuplicate);
@@ -78,7 +79,7 @@ test('counts no bytes for a duplicate until the first image is deleted', async (
   expect(await checkUsage()).toEqual(noUsage);
 });
 
-test('counts no bytes for a duplicate that is imported while the first image is processed', async () => {
+test('counts no bytes for a duplicate that is imported while the image that it duplicates is being processed', async () => {
   const job = await upload('vase');
   const copyJob = await claimImport('https://example.com/vase');
   await catalog.attach(copyJob, 'vase');
@@ -89,7 +90,7 @@ test('counts no bytes for a duplicate that is imported while the first image is 
   expect(await checkUsage()).toEqual(oneImage);
 });
 
-test('counts only the original of a near-duplicate until its donor is deleted', async () => {
+test('counts only the original of a near-duplicate until the image whose renditions it reuses is deleted', async () => {
   const donorId = await add('vase');
   const sharerId = await addSharer('jugs', donorId);
   const usageWithSharer = { ...imageAndDuplicate, originalBytes: 2000 };
@@ -104,7 +105,7 @@ test('counts only the original of a near-duplicate until its donor is deleted', 
   expect(await checkUsage()).toEqual(noUsage);
 });
 
-test('keeps exactly one owner for shared files, regardless of which image is deleted', async () => {
+test('counts shared files only once, regardless of which image is deleted', async () => {
   const donorId = await add('vase');
   const sharerIds = [await addSharer('jugs', donorId), await addSharer('bowl', donorId)];
   const copyId = await addCopy('jugs');
@@ -149,7 +150,7 @@ test('counts rederived renditions with their new sizes', async () => {
   expect(await checkUsage()).toEqual({ ...oneImage, renditionBytes: 320 });
 });
 
-/** Completes a job with a different recipe, so that the rendition files have different names. */
+/** Completes a job with a different recipe (a hash of the rendition settings), so that the files have different names. */
 async function replaceFiles(job: ClaimedJob, content: string): Promise<void> {
   const newRenditions = catalog.makeRenditions(content).map((rendition) => ({
     ...rendition,
@@ -168,7 +169,7 @@ test('still counts replaced files that another image uses', async () => {
   expect(await checkUsage()).toEqual({ images: 2, renditions: 4, originalBytes: 2000, renditionBytes: 636 });
 });
 
-test('counts shared files once if the image that owns them is deleted while being processed again', async () => {
+test('counts shared files once if the image that made them is deleted while it is being processed again', async () => {
   const donorId = await add('vase');
   await addSharer('jugs', donorId);
   await addSharer('cups', donorId);

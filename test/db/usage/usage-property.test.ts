@@ -45,7 +45,7 @@ async function endJob(
   state.claimedJobs.splice(state.claimedJobs.indexOf(claimedJob), 1);
 }
 
-/** Derives the renditions of a completed image again, with one of two recipes. */
+/** Derives the renditions of a completed image again, with one of two recipes (hashes of the rendition settings). */
 async function rederive({ catalog, images }: State, _content: string, choice: number): Promise<void> {
   const image = pick(images, choice);
   if (!image) return;

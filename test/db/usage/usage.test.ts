@@ -15,7 +15,7 @@ const shop = await tenants.ensure('shop');
 const emptyTenant = await tenants.ensure('empty');
 let vaseId: number;
 
-/** Adds a completed vase of 1000 bytes with renditions of 100 and 400 bytes, and a pending lamp of 500 bytes. */
+/** Adds a completed image of 1000 bytes with renditions of 100 and 400 bytes, and a pending image of 500 bytes. */
 beforeEach(async () => {
   vaseId = (await recordPending(database, shop.id, 'vase', { bytes: 1000 })).imageId;
   await makeJobQueries(database).complete(

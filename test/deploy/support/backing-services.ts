@@ -41,7 +41,7 @@ export async function useDatabase(
   onTestFinished(remove);
 }
 
-/** Creates the extension as the administrator, because a database owner lacks the permission. */
+/** Creates the extension `vector` as the administrator, because a database owner lacks the permission. */
 async function createExtension(database: string): Promise<void> {
   const client = new Client({ connectionString: serverDatabaseUrl(database) });
   await client.connect();
@@ -49,7 +49,7 @@ async function createExtension(database: string): Promise<void> {
   await client.end();
 }
 
-/** Locks the names until the end of the test. Concurrent test runs wait for the lock. */
+/** Locks the database names until the end of the test. Concurrent test runs wait for the lock. */
 async function lockNames(): Promise<void> {
   const client = new Client({ connectionString: services.databaseUrl });
   await client.connect();

@@ -10,7 +10,7 @@ export interface Example {
 /** Commands that the tests run. Other commands, such as `npm ci`, are only for readers. */
 const runnablePattern = /^(?:curl|npx vitrine) /;
 
-/** Returns the runnable commands in a document. They are lines that start with `$ ` in `console` blocks. */
+/** Returns the runnable commands in a document. A command is a line that starts with `$ ` in a `console` block. */
 export function readExamples(document: string): Example[] {
   const examples: { line: number; command: string; output: string[] }[] = [];
   let inBlock = false;
@@ -45,7 +45,7 @@ export function readFiles(document: string): Map<string, string> {
   return new Map(Array.from(blocks, ({ groups }) => [groups?.['name'] ?? '', groups?.['text'] ?? '']));
 }
 
-/** Whether a command only reads, and can therefore be repeated until a worker is done. */
+/** Whether a command changes nothing, so that it can be repeated until a worker has completed a job. */
 export function isReadOnly(command: string): boolean {
   return command.startsWith('curl ') && !/\s(?:-F|-d|-X|-T|--data(?:-\w+)?|--form|--request)\b/.test(command);
 }

@@ -17,7 +17,7 @@ const launcher = fileURLToPath(new URL('../../../bin/vitrine.js', import.meta.ur
 const vitrine = `${JSON.stringify(process.execPath)} ${JSON.stringify(launcher)}`;
 const manifest = fileURLToPath(new URL('../../../package.json', import.meta.url));
 
-/** Runs a document's commands with a new server, a folder with the documented files, and a picture server. */
+/** An environment for a document's commands: a new server, a folder with the documented files, and a picture server. */
 export interface Workspace {
   run(command: string): Promise<ProcessResult>;
 }

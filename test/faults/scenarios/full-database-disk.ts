@@ -24,7 +24,7 @@ export async function fillDatabaseDisk(rounds: number): Promise<void> {
   }
   expect(crashCount).toBeGreaterThan(0);
   process.stdout.write(
-    `embedded database's disk full: ${rounds} rounds, ${imageCount} images and ${importCount} imports acknowledged, ${crashCount} crashes; no problem\n`,
+    `embedded database's disk full: ${rounds} rounds, ${imageCount} uploads and ${importCount} imports acknowledged, ${crashCount} crashes; no problem\n`,
   );
 }
 

@@ -11,7 +11,10 @@ const leaseSeconds = Math.max(3, timeScale);
 /** Time limit for the other worker to complete a dead worker's jobs after their leases have expired. */
 const takeOverLimitMs = 10_000 * timeScale;
 
-/** Kills one of two workers with SIGKILL, or suspends it, waits until its leases have expired, and resumes it. */
+/**
+ * In odd rounds, kills one of two workers with SIGKILL. In even rounds, suspends a worker until its leases have
+ * expired, and then resumes it.
+ */
 export async function killAndSuspendWorkers(rounds: number): Promise<void> {
   const installation = await startInstallation({ LEASE_SECONDS: String(leaseSeconds) });
   await runRounds(installation, {

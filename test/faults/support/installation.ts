@@ -12,7 +12,7 @@ import { startWorker, type WorkerProcess } from '../../support/process/worker-pr
 /** The system into which faults are injected. */
 export interface FaultTarget {
   readonly url: string;
-  /** Returns the pid and the end of the log of each process that the test did not kill, but that exited. */
+  /** Returns the pid and the end of the log of each process that exited although the test did not kill it. */
   unexpectedExits(): string[];
   /** Opens the database for the final checks. The caller must close it. */
   readonly openDatabase: () => Promise<Database>;

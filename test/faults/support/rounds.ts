@@ -16,8 +16,8 @@ export interface FaultPlan {
   readonly name: string;
   readonly rounds: number;
   /**
-   * Injects the fault and ends it. Resolves when the recovery time starts. If a process died, resolves with the
-   * milliseconds that other processes took to complete its jobs.
+   * Injects the fault and ends it. The recovery time is measured from the moment when the promise resolves. If a
+   * process died, the promise resolves with the milliseconds that other processes took to complete its jobs.
    */
   readonly fault: (round: number, ledger: Ledger) => Promise<number | void>;
   /** Additional checks for this fault. */

@@ -4,7 +4,7 @@ import type { Body } from './json-bodies.ts';
 /** URLs that the server does not fetch. */
 const unusableUrls = ['ftp://nowhere/x', 'no url', '', 'http://127.0.0.1/\u0000', 'x'.repeat(9_000)];
 
-/** Generates valid CSV imports. They can contain invalid URLs, because the server rejects only those lines. */
+/** Generates valid CSV imports. The imports can contain invalid URLs, because the server rejects only the lines with these URLs. */
 export function generateValidCsv(urls: readonly string[]): fc.Arbitrary<Body> {
   const cellText = fc.constantFrom('shop-a', 'product-1', '', '"a ""quoted"" name"', 'ünïcode');
   const url = fc.constantFrom(...urls, ...unusableUrls);

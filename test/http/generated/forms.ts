@@ -73,7 +73,7 @@ export function generateValidForm({ schema, pictures, tenants }: FormParts): fc.
     });
 }
 
-/** Generates invalid forms, each for a different reason. */
+/** Generates forms that are invalid for different reasons. */
 export function generateInvalidForm({ schema, pictures, truncatedPicture }: FormParts): fc.Arbitrary<Body> {
   const [picture = truncatedPicture, otherPicture = truncatedPicture] = pictures;
   const validBytes = encodeForm([makeFilePart(picture)]);

@@ -23,7 +23,7 @@ export function generateValidJson(schema: Schema, knownValues: KnownValues): fc.
     .map(([value, type]) => ({ type, bytes: encode(value), validity: 'valid' }));
 }
 
-/** Generates JSON bodies with one changed value. Whether a body is valid depends on the schema. */
+/** Generates JSON bodies with one changed value. Some of these bodies are still valid. */
 export function generateMutatedJson(schema: Schema, knownValues: KnownValues): fc.Arbitrary<Body> {
   const isValid = ajv.compile(schema);
   return fc

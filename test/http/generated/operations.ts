@@ -24,7 +24,7 @@ export interface Parameter {
   readonly schema: Schema;
 }
 
-/** An operation in the served document. */
+/** An operation in the OpenAPI document that the server returns. */
 export interface Operation {
   readonly method: string;
   readonly path: string;
@@ -54,7 +54,7 @@ interface ServedDocument {
   >;
 }
 
-/** Returns every operation in a document. */
+/** Returns every operation in an OpenAPI document. */
 export function listOperations(document: unknown): Operation[] {
   return Object.entries((document as ServedDocument).paths).flatMap(([path, methods]) =>
     Object.entries(methods).map(([method, { parameters = [], requestBody }]) => ({

@@ -6,7 +6,7 @@ import { type Body, generateMutatedJson, generateRejectedBodies, generateValidJs
 import { type Operation, type Parameter, listParameters, rejectsUnknownKeys } from './operations.ts';
 import { canBeInvalid, generateInvalidText, type KnownValues, generateValidValue } from './values.ts';
 
-/** The generator’s inputs in addition to the document. */
+/** The generator’s inputs in addition to the OpenAPI document. */
 export interface Sources {
   readonly knownValues: KnownValues;
   readonly urls: readonly string[];

@@ -21,8 +21,9 @@ export interface ServerData {
   readonly tenants: readonly string[];
   /** Completed images with a reference, so that purges keep them. */
   readonly referencedImages: readonly ImageRecord[];
-  /** Images to delete in a separate tenant, and in the tenant `default`. */
+  /** Images of a separate tenant that requests may delete. */
   readonly deletableImages: ImageRecord[];
+  /** Images of the tenant `default` that requests may delete. */
   readonly deletableDefaultImages: ImageRecord[];
   readonly failedJobs: number[];
   readonly imports: readonly (number | string)[];

@@ -10,7 +10,7 @@ export function makeSources(
   truncatedPicture: Buffer,
 ): Sources {
   const { origin, tenants, referencedImages, cursor } = serverData;
-  // The initial data uses the first paths.
+  // The last paths are used here, because the initial data was imported from the first paths.
   const urls = picturePaths.slice(-50).map((path) => origin + path);
   let callCount = 0;
   const chooseNext = <Item>(choices: readonly Item[]): Item => {

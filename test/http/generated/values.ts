@@ -38,7 +38,7 @@ function generateList(schema: Schema, name: string, knownValues: KnownValues): f
   });
 }
 
-/** Fields that another field requires. The schemas do not express this. */
+/** Fields that must always be present, because other fields require them. The schemas do not express this. */
 const alwaysPresent = ['confirm_token'];
 
 /** Generates an object for each alternative of its schema. */

@@ -2,7 +2,10 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterAll, beforeAll } from 'vitest';
 
-/** Starts a web server on loopback that serves the loaded files to all tests in a file. Returns a function that returns the server’s URL. */
+/**
+ * Starts a web server on loopback that serves the loaded files to all tests in a test file. Returns a function that returns
+ * the server’s URL.
+ */
 export function useOrigin(loadFiles: () => Promise<Readonly<Record<string, Buffer>>>): () => string {
   let servedFiles: Readonly<Record<string, Buffer>> = {};
   const server = createServer((request, response) => {

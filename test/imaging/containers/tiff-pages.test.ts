@@ -62,7 +62,7 @@ describe('a camera raw file', () => {
     ['with a compression that only cameras use', [{ ...picture, tags: { 259: 65_535 } }]],
     ['with linear samples', [{ ...preview, subPages: [{ ...sensor, tags: { 262: 34_892 } }] }]],
     ['with a DNG version', [{ ...preview, tags: { 50_706: 0x01040000 } }]],
-  ])('is rejected: %s', async (_name, pages) => {
+  ])('%s is rejected', async (_name, pages) => {
     await expect(probe(writeTiffPages(pages), limits)).rejects.toMatchObject({
       code: 'format_not_allowed',
       message: expect.stringMatching(/^This is a camera raw image; /) as string,

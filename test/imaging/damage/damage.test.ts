@@ -36,7 +36,7 @@ beforeAll(async () => {
   files['jpeg'] = await noisePicture().jpeg().toBuffer();
   files['progressive'] = await noisePicture().jpeg({ progressive: true }).toBuffer();
   files['mozjpeg'] = await noisePicture().jpeg({ mozjpeg: true }).toBuffer();
-  files['444'] = await noisePicture().jpeg({ chromaSubsampling: '4:4:4' }).toBuffer();
+  files['full chroma'] = await noisePicture().jpeg({ chromaSubsampling: '4:4:4' }).toBuffer();
   files['png'] = await noisePicture().png().toBuffer();
   files['interlaced'] = await noisePicture().png({ progressive: true }).toBuffer();
   files['gif'] = await noisePicture().gif().toBuffer();
@@ -47,7 +47,7 @@ beforeAll(async () => {
   files['tiff'] = await noisePicture().tiff({ compression: 'deflate' }).toBuffer();
 });
 
-const jpegs = ['jpeg', 'progressive', 'mozjpeg', '444'];
+const jpegs = ['jpeg', 'progressive', 'mozjpeg', 'full chroma'];
 const endOfImage = Buffer.from([0xff, 0xd9]);
 
 describe('JPEG', () => {
@@ -84,12 +84,12 @@ describe('JPEG', () => {
   );
 
   test('is reported as corrupt if its declared restart markers are missing', async () => {
-    const scanOffset = file('444').indexOf(Buffer.from([0xff, 0xda]));
+    const scanOffset = file('full chroma').indexOf(Buffer.from([0xff, 0xda]));
     const interval = Buffer.from([0xff, 0xdd, 0, 4, 0, 8]);
     const bytes = Buffer.concat([
-      file('444').subarray(0, scanOffset),
+      file('full chroma').subarray(0, scanOffset),
       interval,
-      file('444').subarray(scanOffset),
+      file('full chroma').subarray(scanOffset),
     ]);
     expect(await describeDecoding(bytes)).toBe(
       'picture_corrupt: The JPEG image is corrupt: its data contradicts itself.',

@@ -69,7 +69,7 @@ test.each([
   ['exit', /crashed on this image \(exit code 3\)/, { crashes: 1 }],
   ['hang', /took longer than [\d.]+ s/, { timeouts: 1 }],
   ['leak', /MB of memory; the limit is 400 MB/, { memoryKills: 1 }],
-])('limits the effects of a %s to one child and one picture', async (fault, message, counts) => {
+])('limits the effects of the fault "%s" to one child and one picture', async (fault, message, counts) => {
   const timeoutMs = fault === 'hang' ? 250 * timeScale : 60_000;
   const pool = faultyPool({ timeoutMs, memoryMb: 400 });
   const folder = await pictureFolder('good.jpg');
@@ -84,7 +84,7 @@ test.each([
   expect(pool.stats()).toMatchObject(counts);
 });
 
-test('rejects only the probe that crashes', async () => {
+test('rejects only the probe that crashes its child', async () => {
   const pool = faultyPool();
   const folder = await pictureFolder('good.jpg');
   const outcomes = await Promise.allSettled(
@@ -117,13 +117,13 @@ test('runs requests by priority, and in order within each priority', async () =>
     completionOrder.push(label);
   };
   await Promise.all([
-    derive('slow-1.jpg', 9, 'running'),
-    derive('good.jpg', 5, 'last'),
-    derive('good.jpg', 1, 'first'),
-    derive('good.jpg', 1, 'second'),
+    derive('slow-1.jpg', 9, 'lowest'),
+    derive('good.jpg', 5, 'middle'),
+    derive('good.jpg', 1, 'highest, first'),
+    derive('good.jpg', 1, 'highest, second'),
   ]);
-  // Nothing runs before the child is ready, so the first request is also queued.
-  expect(completionOrder).toEqual(['first', 'second', 'last', 'running']);
+  // Nothing runs before the child is ready, so the first request also waits in the queue.
+  expect(completionOrder).toEqual(['highest, first', 'highest, second', 'middle', 'lowest']);
 });
 
 test('replaces each child after its maximum number of tasks without losing a task', async () => {

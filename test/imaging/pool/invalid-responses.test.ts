@@ -76,16 +76,16 @@ test.each<[string, unknown, Buffer?]>([
   ['a negative length', { ...derivedResult, renditions: [card, zoom, { ...thumb, bytes: -100 }] }],
   ['a file that is not a JPEG', derivedResult, Buffer.alloc(300, 1)],
   ['more pixels than allowed', { ...derivedResult, facts: { ...facts, width: 16_000, height: 16_000 } }],
-  ['a side that is not a number', { ...derivedResult, facts: { ...facts, width: '300' } }],
+  ['a width that is not a number', { ...derivedResult, facts: { ...facts, width: '300' } }],
   ['an unsupported format', { ...derivedResult, facts: { ...facts, format: 'svg' } }],
   [
     'an upper-case hash',
     { ...derivedResult, fingerprint: { ...description.fingerprint, hash: '0F'.repeat(32) } },
   ],
   ['a short thumbnail', { ...derivedResult, fingerprint: { ...description.fingerprint, thumbnail: 'AAAA' } }],
-  ['a short embedding', withVector(vector.slice(1))],
+  ['an embedding with too few numbers', withVector(vector.slice(1))],
   ['null in the embedding', withVector([null, ...vector.slice(1)])],
-  ['an embedding whose length is not 1', withVector(vector.map(() => 1))],
+  ['an embedding that is not normalised', withVector(vector.map(() => 1))],
 ])('rejects a result with %s', (_, result, payload = jpegs(3)) => {
   expect(readDerivedResult(result, payload)).toThrow(expect.objectContaining({ name: 'InvalidResponse' }));
 });

@@ -119,7 +119,8 @@ test('lets a child read only its input and code, and prevents it from writing fi
     environment: expect.not.stringMatching(/SERVER_PASSWORD/) as string,
   });
   expect(readdirSync(setup.output)).toEqual([]);
-  // As documented, connections and signals are not prevented without a launcher. Node 25 adds a network permission.
+  // As documented, connections and signals are prevented only by a launcher, which is a sandbox command that starts the
+  // child. Node 25 adds a network permission.
   const isNetworkLimited = process.allowedNodeEnvironmentFlags.has('--allow-net');
   expect(outcomes).toMatchObject({ tcp: isNetworkLimited ? deniedCode : 'succeeded', signal: 'succeeded' });
 });

@@ -9,7 +9,7 @@ function drain<Item extends SchedulingKey>(queue: ReturnType<typeof makeFairQueu
   return Array.from({ length: queue.length }, () => queue.next(always)!);
 }
 
-test('alternates between tenants within a priority', () => {
+test('alternates between tenants if their requests have the same priority', () => {
   const queue = makeFairQueue<SchedulingKey & { name: string }>();
   for (const name of ['a1', 'a2', 'a3', 'a4']) queue.add({ name, priority: 10, tenant: 1 });
   queue.add({ name: 'b1', priority: 10, tenant: 2 });

@@ -45,8 +45,8 @@ export async function pictureFolder(...names: string[]): Promise<string> {
 type DeriveRequest = Parameters<DecoderPool['derive']>[0];
 
 /**
- * Returns a request that derives the renditions of a picture in `folder`, and writes them to `folder`. See
- * `faultyPath`.
+ * Returns a request that derives the renditions of a picture in `folder`, and writes them to `folder`. The name may
+ * request a fault, as in `faultyPath`.
  */
 export function derivation(
   folder: string,

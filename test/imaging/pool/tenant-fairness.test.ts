@@ -5,7 +5,7 @@ import { limits } from '../fixtures/pictures.ts';
 import { derivation, faultyPath, faultyPool, pictureFolder } from './setup.ts';
 import { timeScale } from '../../support/time-scale.ts';
 
-test("does not delay a tenant's picture behind another tenant's queue", async () => {
+test("does not make a tenant's picture wait for all of another tenant's pictures", async () => {
   const pool = faultyPool();
   const folder = await pictureFolder('good.jpg');
   const completionOrder: string[] = [];
@@ -17,7 +17,7 @@ test("does not delay a tenant's picture behind another tenant's queue", async ()
   expect(completionOrder).toEqual(['a1', 'b1', 'a2', 'a3', 'a4']);
 });
 
-test("limits a tenant to one worker after one of the tenant's files has killed a child", async () => {
+test("limits a tenant to one decoder after one of the tenant's files has crashed a decoder", async () => {
   const pool = faultyPool({ size: 2, timeoutMs: 60_000 });
   const folder = await pictureFolder('good.jpg');
   await expect(pool.derive(derivation(folder, 'crash-1.jpg', { tenant: 1 }))).rejects.toThrow('crashed');
@@ -26,7 +26,7 @@ test("limits a tenant to one worker after one of the tenant's files has killed a
     pool.derive(derivation(folder, name, { tenant: 1, signal })),
   );
   const outcomes = Promise.allSettled(hangingRequests);
-  // These requests would wait forever if the hanging files occupied both workers.
+  // These requests would wait forever if the hanging files occupied both decoders.
   for (let count = 0; count < 3; count++) await pool.derive(derivation(folder, 'good.jpg', { tenant: 2 }));
   expect(pool.stats()).toMatchObject({ busy: 1, waiting: 2 });
   abort();
@@ -50,7 +50,7 @@ test('stops a hanging probe at the probe time limit, and runs other probes in th
   });
 });
 
-test('starts the spare probe worker on demand, and stops it when idle', {
+test('starts a second probe worker on demand, and stops it when it is idle', {
   tags: 'slow',
 }, async () => {
   const pool = faultyPool();

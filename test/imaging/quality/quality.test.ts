@@ -6,6 +6,7 @@ import { tryPresets } from '../../../src/imaging/quality/try-presets.ts';
 import { limits, presets } from '../fixtures/pictures.ts';
 import { drawProduct } from '../fixtures/products.ts';
 
+/** The constants of the SSIM definition for 8-bit values, (0.01 · 255)² and (0.03 · 255)². */
 const c1 = 6.5025;
 const c2 = 58.5225;
 
@@ -89,7 +90,7 @@ test('PSNR is 100 for equal pixels, 48.13 dB for a difference of 1 everywhere, a
 });
 
 describe('comparePictures', () => {
-  test('compares copies in several sizes and a different product', async () => {
+  test('compares a picture with its copies in several sizes and with a different product', async () => {
     const shirt = await drawProduct();
     const copy = async (width: number) => sharp(shirt).resize(width).jpeg({ quality: 85 }).toBuffer();
     const { facts, comparisons } = await comparePictures(shirt, limits, [

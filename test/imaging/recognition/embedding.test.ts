@@ -9,6 +9,7 @@ async function computeVector(bytes: Uint8Array): Promise<readonly number[]> {
   return (await describePicture(bytes, limits)).embedding.vector;
 }
 
+/** Returns the score of two vectors, which is their dot product. */
 function score(a: readonly number[], b: readonly number[]): number {
   return a.reduce((sum, value, i) => sum + value * b[i]!, 0);
 }
@@ -16,7 +17,7 @@ function score(a: readonly number[], b: readonly number[]): number {
 const shirt = await drawProduct();
 const shirtVector = await computeVector(shirt);
 
-test('computes a deterministic vector of 512 numbers with length 1', async () => {
+test('computes a deterministic, normalised vector of 512 numbers', async () => {
   const { space, vector } = computeEmbedding(await decodePixels(shirt));
   expect(space).toBe('classic-2');
   expect(vector).toHaveLength(512);
@@ -24,10 +25,8 @@ test('computes a deterministic vector of 512 numbers with length 1', async () =>
   expect(vector).toEqual(shirtVector);
 });
 
-/**
- * Some expected values from each block of a gradient's vector. If they change, the embedding space needs a new name.
- */
-const goldenValues: Readonly<Record<number, number>> = {
+/** Expected values at some indices of a gradient's vector. If they change, the embedding space needs a new name. */
+const expectedValues: Readonly<Record<number, number>> = {
   73: 0.1315,
   88: 0.1089,
   118: 0.108,
@@ -48,9 +47,9 @@ const goldenValues: Readonly<Record<number, number>> = {
   511: 0.0892,
 };
 
-test('computes the golden vector of a gradient', async () => {
+test('computes the expected vector for a gradient', async () => {
   const vector = await computeVector(await gradientPicture(300, 200).png().toBuffer());
-  for (const [index, value] of Object.entries(goldenValues))
+  for (const [index, value] of Object.entries(expectedValues))
     expect(vector[Number(index)]).toBeCloseTo(value, 3);
 });
 
@@ -133,7 +132,7 @@ test.each([
   ['grey', grey],
   ['CMYK', () => gradientPicture(90, 60).toColourspace('cmyk').jpeg()],
   ['fully transparent', () => sharp(transparentInput).png()],
-])('computes a finite vector of length 1: %s', async (_, createPicture) => {
+])('computes a finite, normalised vector: %s', async (_, createPicture) => {
   const vector = await computeVector(await createPicture().toBuffer());
   expect(vector.every((value) => Number.isFinite(value))).toBe(true);
   expect(score(vector, vector)).toBeCloseTo(1, 4);

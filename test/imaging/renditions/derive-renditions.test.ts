@@ -244,7 +244,7 @@ describe('invalid pictures', () => {
     await expect(probe(bytes, limits)).rejects.toMatchObject({ code: 'picture_too_large' });
   });
 
-  test('are rejected if a JPEG file is truncated', async () => {
+  test('are rejected if they are truncated JPEG files', async () => {
     const bytes = await gradientPicture(width, height).jpeg().toBuffer();
     await expect(
       deriveRenditions(bytes.subarray(0, bytes.length / 2), limits, presets),
@@ -254,7 +254,7 @@ describe('invalid pictures', () => {
     });
   });
 
-  test('are rejected if a TIFF file is malformed', async () => {
+  test('are rejected if they are malformed TIFF files', async () => {
     const bytes = Buffer.from('II*\0\x08\0\0\0\0\0\0\0\0\0', 'latin1');
     await expect(probe(bytes, limits)).rejects.toMatchObject({ code: 'picture_unreadable' });
   });

@@ -5,7 +5,8 @@ import { probe } from '../../../src/imaging/probe.ts';
 import { limits } from '../fixtures/pictures.ts';
 import { type ColourSpace, toSrgb } from './write-icc.ts';
 
-// A test picture with twelve cells of one colour each. Tests compare the decoded colours with computed colours.
+// A test picture that consists of twelve cells, each in a single colour. Tests compare the decoded colours with
+// computed colours.
 
 const cellSide = 12;
 const columns = 4;

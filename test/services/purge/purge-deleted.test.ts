@@ -8,6 +8,7 @@ import { makeUniquePicture, drawProduct } from '../../support/inner/pictures.ts'
 import { useTestResources } from '../../support/inner/rig.ts';
 import { makePurgeRig } from './setup.ts';
 
+/** A near-duplicate (the sharer) can reuse the renditions of an older image (the donor). */
 const resources = await useTestResources();
 const purgeRequest = { dryRun: false, days: 0 };
 const listImageIds = async () =>

@@ -19,7 +19,7 @@ const listImageIds = async () =>
 test.each([
   ['without a token', token, undefined, 'A purge must be confirmed'],
   ['with a wrong token', token, 'yes', 'does not match PURGE_CONFIRM_TOKEN'],
-  ['on a server without a token', null, 'anything', 'PURGE_CONFIRM_TOKEN is not set'],
+  ['on a server without a configured token', null, 'anything', 'PURGE_CONFIRM_TOKEN is not set'],
 ])('rejects a purge %s, and removes nothing', async (_case, configuredToken, givenToken, message) => {
   const { rig, purgeUnused, add } = await makePurgeRig(resources, { confirmToken: configuredToken });
   const { id } = await add();

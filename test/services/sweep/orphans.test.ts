@@ -56,7 +56,7 @@ test('never removes a file of a pending, completed or deleted image', async () =
   expect(await rig.storage.stat(image.originalKey!)).toBeDefined();
 });
 
-test('removes a rendition whose recipe differs from the recorded recipe, but keeps the original', async () => {
+test('removes a rendition file whose settings differ from those of the recorded rendition, but keeps the original', async () => {
   const rig = await makeRig(resources);
   const { image } = await rig.upload(await makeUniquePicture());
   const keysBefore = await rig.storedKeys();

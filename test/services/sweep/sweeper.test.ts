@@ -27,7 +27,7 @@ test('wakes workers and logs a message only if there are lost leases to take ove
   expect(rig.logger.messages()).toEqual(['requeued 1 job after a worker was lost']);
 });
 
-test('requeues the job of a crashed worker within seconds, and stops immediately', async () => {
+test('requeues the job of a crashed worker within seconds, and can be stopped immediately', async () => {
   const rig = await makeRig(resources);
   const sweeper = makeSweeper({
     ...rig,

@@ -50,7 +50,7 @@ export function testReading(makeStorage: () => Promise<StorageUnderTest>): void 
     }
   });
 
-  test('throws FileMissing from every read method before it returns a stream', async () => {
+  test('rejects with FileMissing in every read method, before a stream is returned', async () => {
     const { storage } = await makeStorage();
     await expect(storage.read(missingKey)).rejects.toMatchObject(fileMissing);
     await expect(storage.readAll(missingKey)).rejects.toMatchObject(fileMissing);

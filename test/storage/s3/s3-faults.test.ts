@@ -57,8 +57,8 @@ async function expectAllToFail(storage: Storage, key: string): Promise<number> {
 }
 
 /**
- * Ends the fault and expects reads and writes to succeed. Repeats them, because a busy machine may need longer than the
- * short timeout for one.
+ * Ends the fault and expects reads and writes to succeed. Repeats them, because on a busy machine a single attempt may
+ * exceed the short timeout.
  */
 async function expectRecovery(storage: Storage, proxy: Proxy, key: string, bytes: Buffer): Promise<void> {
   proxy.fault('none');
@@ -71,7 +71,7 @@ async function expectRecovery(storage: Storage, proxy: Proxy, key: string, bytes
 }
 
 describe.skipIf(!services.s3Endpoint)('S3 storage during faults', () => {
-  test('fails after three attempts with status 500, and recovers', async () => {
+  test('fails after three responses with status 500, and recovers when the fault ends', async () => {
     const { proxy, storage, smallKey, bytes } = await openProxiedStore();
     proxy.fault('error 500');
     const countBefore = proxy.responses.length;
@@ -87,8 +87,8 @@ describe.skipIf(!services.s3Endpoint)('S3 storage during faults', () => {
   test('fails after the timeout if the store does not respond, and closes the connections', async () => {
     const { proxy, storage, smallKey, bytes } = await openProxiedStore();
     proxy.fault('no response');
-    // The timeout may elapse twice, because an upload has its own timeout and a failing check also removes the file it
-    // wrote.
+    // The timeout may elapse twice, because each upload has a timeout of its own and a failed check also removes its
+    // test file.
     expect(await expectAllToFail(storage, smallKey)).toBeLessThan(4 * timeoutMs * timeScale);
     await expect(storage.stat(smallKey)).rejects.toMatchObject({
       message: `The store did not respond within ${timeoutMs / 1000} s.`,
@@ -137,7 +137,7 @@ describe.skipIf(!services.s3Endpoint)('S3 storage during faults', () => {
     expect(pauses).toBeGreaterThan(1);
   });
 
-  test('releases the connection if a reader stops', async () => {
+  test('releases the connection if a reader stops reading', async () => {
     const { proxy, storage, largeKey } = await openProxiedStore(generousTimeoutMs);
     for (let round = 0; round < 70; round += 1) {
       const body = await storage.read(largeKey);

@@ -41,9 +41,12 @@ export function makeCatalog(database: Database, tenantId: number, vectors?: Vect
   /** Records an import and claims its job. */
   async function claimImport(
     url: string,
-    { handling = 'allow-retry', reference }: { handling?: DuplicatePolicy; reference?: string } = {},
+    {
+      duplicateHandling = 'allow-retry',
+      reference,
+    }: { duplicateHandling?: DuplicatePolicy; reference?: string } = {},
   ): Promise<ClaimedJob> {
-    await jobs.enqueueUrls([{ tenantId, url, urlHash: sha256Hex(url), reference }], handling, 50);
+    await jobs.enqueueUrls([{ tenantId, url, urlHash: sha256Hex(url), reference }], duplicateHandling, 50);
     const [job] = await jobs.claimDue('import', 1, 60);
     if (!job) throw new Error('No import is due.');
     return job;

@@ -13,7 +13,7 @@ import { copyTemplate } from './template-database.ts';
 
 /** Whether the tests in this process use a PostgreSQL server instead of the embedded database. */
 // oxlint-disable-next-line node/no-process-env -- set by vitest.config.ts
-export const isOnServer = process.env['TEST_ENGINE'] === 'postgres';
+const usesPostgresServer = process.env['TEST_ENGINE'] === 'postgres';
 
 /** Every table that tests write to, except tenants. */
 const truncatedTables = [
@@ -31,12 +31,15 @@ const truncatedTables = [
   'sweep_passes',
 ].join(', ');
 
-/** The migrated database that the test files of this worker share in sequence, because opening a database is slow. */
+/**
+ * The migrated database that the test files of this Vitest worker share in sequence, because opening a database is
+ * slow.
+ */
 let sharedDatabase: Promise<Database> | undefined;
 
 /**
- * Returns a real, migrated database that is empty at the start of the file. Before each test, all rows except tenants
- * are removed. Services may cache tenants. Call this function during test collection.
+ * Returns a real, migrated database that is empty at the start of the test file. Before each test, all rows are
+ * removed, except tenants, because services may cache them. Call this function during test collection.
  */
 export async function useDatabase(): Promise<Database> {
   const database = await (sharedDatabase ??= openSharedDatabase());
@@ -46,9 +49,12 @@ export async function useDatabase(): Promise<Database> {
   return database;
 }
 
-/** Opens the shared database. It stays open until the worker exits. The teardown of the test run removes its files. */
+/**
+ * Opens the shared database. It stays open until the Vitest worker exits. The teardown of the test run removes its
+ * files.
+ */
 async function openSharedDatabase(): Promise<Database> {
-  if (isOnServer) return openWorkerServerDatabase();
+  if (usesPostgresServer) return openWorkerServerDatabase();
   const directory = join(process.env['TEST_RUN_FOLDER'] ?? (await makeFileFolder()), `db-${process.pid}`);
   await copyTemplate(directory);
   return openEmbeddedDatabase(directory);
@@ -56,7 +62,7 @@ async function openSharedDatabase(): Promise<Database> {
 
 /** Opens a migrated database for one test file. Rows are kept between its tests. */
 export async function openDatabase(): Promise<Database> {
-  if (isOnServer) return (await openFileServerDatabase()).database;
+  if (usesPostgresServer) return (await openFileServerDatabase()).database;
   const directory = join(await makeFileFolder(), 'db');
   await copyTemplate(directory);
   const database = await openEmbeddedDatabase(directory);
@@ -64,7 +70,10 @@ export async function openDatabase(): Promise<Database> {
   return database;
 }
 
-/** Opens a migrated database for one test. It has its own installation id, unlike other copies of the template. */
+/**
+ * Opens a migrated database for one test. Its installation id is unique. All other test databases have the same
+ * installation id, because they are copies of one template.
+ */
 export async function openTestDatabase(): Promise<Database> {
   const database = await openForTest(true);
   await database.runScript('UPDATE installation SET id = gen_random_uuid()');
@@ -75,7 +84,7 @@ export async function openTestDatabase(): Promise<Database> {
 export const openEmptyDatabase = (): Promise<Database> => openForTest(false);
 
 async function openForTest(isMigrated: boolean): Promise<Database> {
-  if (isOnServer) return (await openTestServerDatabase(isMigrated)).database;
+  if (usesPostgresServer) return (await openTestServerDatabase(isMigrated)).database;
   const directory = join(await makeTestFolder(), 'db');
   await copyTemplate(directory, isMigrated);
   const database = await openEmbeddedDatabase(directory);

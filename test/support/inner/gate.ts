@@ -5,7 +5,10 @@ import { selectRow } from './database.ts';
 import { serverDatabaseUrl } from './server-database.ts';
 import { waitTimeoutMs } from '../time-scale.ts';
 
-/** Number of the last gate's advisory lock. Each gate uses the next number. Vitrine itself uses none of them. */
+/**
+ * Advisory lock number of the most recently created gate. Each gate uses the next number. Vitrine itself uses none of
+ * these numbers.
+ */
 let lastLockId = 7_239_200;
 
 /** Blocks transactions at a chosen statement, so that a test can reproduce a race reliably. */

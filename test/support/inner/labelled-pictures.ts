@@ -12,6 +12,7 @@ export interface LabelStyle {
   readonly ink?: Colour;
   /** Colour of the patch beside the text. */
   readonly shade?: Colour;
+  /** Width and height of the picture, in pixels. */
   readonly width?: number;
 }
 
@@ -39,7 +40,9 @@ const litSegments = [
   '1111011',
 ];
 
-/** Draws a box with a printed number and a coloured patch. Uses no font. The same style gives the same pixels. */
+/**
+ * Draws a box with a printed number and a coloured patch. Uses no font. The same style always produces the same pixels.
+ */
 export function drawLabelledPicture(style: LabelStyle = {}): Sharp {
   const { text = '200', digitHeight = 12, ink = [40, 40, 60], shade = [170, 30, 60], width = 600 } = style;
   const data = Buffer.alloc(width * width * 3, 255);

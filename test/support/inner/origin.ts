@@ -3,7 +3,7 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import type { AddressInfo } from 'node:net';
 import { onTestFinished } from 'vitest';
 
-/** The response for a path, which is a file or only a status. */
+/** The response for a path, given as the bytes of a picture or as an error status. */
 type Reply = Buffer | number;
 
 /** A web server on loopback from which tests import pictures. */

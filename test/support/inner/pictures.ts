@@ -43,8 +43,8 @@ const shapes = {
 };
 
 /**
- * Draws a product on a white background as a JPEG, with enough structure for a perceptual hash. The same style gives
- * the same bytes.
+ * Draws a product on a white background as a JPEG, with enough structure for a perceptual hash. The same style always
+ * produces the same bytes.
  */
 export async function drawProduct(style: ProductStyle = {}): Promise<Buffer> {
   const { body = '#3a8f6d', shape = 'vase', width = 500, quality = 90 } = style;

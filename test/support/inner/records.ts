@@ -37,7 +37,7 @@ export function makeUpload(tenantId: number, content: string, overrides: Partial
   };
 }
 
-/** Returns downloaded content with the same hash and key as the upload record. */
+/** Returns a record of downloaded content. Its hash and key are the same as those of an upload of this content. */
 export function makeFetchedContent(tenantId: number, content: string): FetchedContent {
   const { contentHash, originalKey: key, bytes, filename } = makeUpload(tenantId, content);
   return { contentHash, originalKey: key, bytes, filename, facts };

@@ -4,7 +4,7 @@ import { unrestrictedPrincipal } from '../../../src/model/principal.ts';
 import type { TenantUsage } from '../../../src/model/tenant.ts';
 import { selectRows } from './database.ts';
 
-/** Returns the usage of every tenant according to the counters. */
+/** Returns the usage of every tenant according to the usage counters. */
 export function usageFromCounters(database: Database): Promise<TenantUsage[]> {
   return makeQueries(database).usage.listByTenant(unrestrictedPrincipal);
 }

@@ -15,7 +15,7 @@ export async function runOnServer<Row>(...statements: string[]): Promise<Row[]> 
   }
 }
 
-/** Returns the name prefix of the databases that the workers of a test run share between their files. */
+/** Returns the name prefix of a test run's databases. Each Vitest worker has a database, which its test files share. */
 export function runDatabasePrefix(runId = process.env['TEST_RUN_ID'] ?? 'unknown'): string {
   return `vitrine_test_run_${runId}_`;
 }

@@ -10,7 +10,7 @@ import { runOnServer, runDatabasePrefix } from './run-databases.ts';
 import { timeScale } from '../time-scale.ts';
 import { templateName } from './template-name.ts';
 
-/** Number of the advisory lock for building the template. Vitrine itself does not use it. */
+/** Number of the advisory lock for building the template database. Vitrine itself does not use it. */
 const templateLock = 7_239_100;
 
 /** Returns the URL of a database on the test server. */
@@ -49,7 +49,8 @@ export async function createServerDatabase(
 }
 
 /**
- * Creates and opens the database that all test files of this worker share. The teardown of the test run drops it.
+ * Creates and opens the database that all test files of this Vitest worker share. The teardown of the test run drops
+ * it.
  */
 export async function openWorkerServerDatabase(): Promise<Database> {
   const name = `${runDatabasePrefix()}${process.pid}`;

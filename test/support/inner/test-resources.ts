@@ -17,12 +17,12 @@ export interface TestResources {
   readonly decoders: DecoderPool;
 }
 
-/** The decoder pool that the test files of this worker share. Its children exit with the worker. */
+/** The decoder pool that the test files of this Vitest worker share. Its children exit with the Vitest worker. */
 let decoders: DecoderPool | undefined;
 
 /**
- * Returns the database and the decoder pool that the files of one worker share, because both are slow to start. Call
- * this function during test collection.
+ * Returns the database and the decoder pool that the test files of one Vitest worker share, because both are slow to
+ * start. Call this function during test collection.
  */
 export async function useTestResources(): Promise<TestResources> {
   decoders ??= await startDecoders();

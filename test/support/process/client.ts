@@ -72,7 +72,7 @@ export interface Asset {
   readonly job_id?: number;
 }
 
-/** Uploads a picture through the catalog dialect, which responds before the renditions exist. */
+/** Uploads a picture through the catalog dialect, an older API that responds before the renditions exist. */
 export function uploadQueued(base: string, bytes: Uint8Array, tenant = 'default') {
   const body = form(['file', bytes], ['tenant_name', tenant]);
   return call<Asset>(`${base}/upload/`, { method: 'POST', body });

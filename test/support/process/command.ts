@@ -7,8 +7,8 @@ import { waitTimeoutMs } from '../time-scale.ts';
 export const mainModule = fileURLToPath(new URL('../../../src/main.ts', import.meta.url));
 
 /**
- * Node options for the processes that tests start. The processes run only for seconds, so it does not pay off to
- * optimise the embedded database's WebAssembly code.
+ * Node options for the processes that tests start. The processes run only for seconds, so optimising the embedded
+ * database's WebAssembly code would take longer than it saves.
  */
 export const nodeOptions = ['--liftoff-only'];
 
@@ -22,7 +22,9 @@ export interface ProcessResult {
   readonly stderr: string;
 }
 
-/** Returns `env` with the PATH and HOME of this process, but without its other variables. */
+/**
+ * Adds this process's PATH and HOME to `env`. A process that is started with the result inherits no other variables.
+ */
 export function cleanEnvironment(env: Record<string, string>): Record<string, string> {
   return { PATH: process.env['PATH'] ?? '', HOME: process.env['HOME'] ?? '', ...env };
 }

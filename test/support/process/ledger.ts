@@ -6,14 +6,23 @@ import { sendPicture, type UploadMethod } from './send-picture.ts';
 
 /** A client-side record of acknowledged requests, with which tests verify that the server loses none of them. */
 export interface Ledger {
-  /** Uploads a new picture. Returns its image id, or `undefined` if the server rejected it or did not respond. */
+  /**
+   * Uploads a new picture. Returns its image id, or `undefined` if the server rejected the upload or did not respond.
+   */
   upload(base: string, method: UploadMethod): Promise<number | undefined>;
-  /** Resends every picture that was never acknowledged, and expects success. Returns the number of resent pictures. */
+  /**
+   * Resends every picture whose upload was never acknowledged, and expects success. Returns the number of resent
+   * pictures.
+   */
   resendUnacknowledged(base: string): Promise<number>;
-  /** Deletes an acknowledged image. */
+  /** Deletes an image whose upload was acknowledged. */
   deleteOne(base: string): Promise<void>;
-  /** Verifies that each acknowledged image exists unless it was deleted, and that no deleted image exists. */
+  /**
+   * Verifies that each image whose upload was acknowledged exists, unless it was deleted, and that no deleted image
+   * exists.
+   */
   check(base: string): Promise<void>;
+  /** Content hashes of the images whose upload was acknowledged, by image id. */
   readonly acknowledged: ReadonlyMap<number, string>;
 }
 
@@ -40,7 +49,10 @@ export function makeLedger(tenant: string, options: LedgerOptions = {}): Ledger 
   const deletedIds = new Set<number>();
   /** Images whose deletion was not acknowledged. They may or may not exist. */
   const unconfirmedDeletes = new Set<number>();
-  /** Hashes of all sent pictures. An unacknowledged picture may exist, but only once. */
+  /**
+   * Content hashes of all sent pictures. Even if an upload was not acknowledged, the server may have stored its
+   * picture, but only once.
+   */
   const sentHashes = new Set<string>();
   let count = 0;
 
@@ -98,7 +110,7 @@ export function makeLedger(tenant: string, options: LedgerOptions = {}): Ledger 
       hashes.filter((hash) => !sentHashes.has(hash)),
       'every image was sent by this client',
     ).toEqual([]);
-    // An unacknowledged picture is either completed or missing.
+    // The server may have stored a picture without acknowledging its upload. It must then also complete the image.
     for (const { id, status } of items)
       if (status !== 'completed')
         expect(await waitForFinishedImage(base, id)).toMatchObject({ status: 'completed' });

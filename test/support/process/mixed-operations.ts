@@ -8,10 +8,10 @@ import { makeFailedAttempt } from '../inner/jobs.ts';
 import { makeFetchedContent, makeDerivedFacts, sha256Hex, makeUpload } from '../inner/records.ts';
 
 /**
- * Runs random client and worker operations on one tenant's images. `seed` determines their order. Several of these
- * processes run concurrently and share a few contents, so that they conflict. Files are rows in the table `stored`. As
- * in the services, a file is written before a reference to it is committed, and removed after the removal of its last
- * reference is committed. Prints unexpected errors.
+ * Runs random client and worker operations on one tenant's images. SEED determines their order. Tests run several
+ * copies of this program concurrently. All copies use the same few contents, so that their operations conflict. A row
+ * in the table `stored` represents a stored file. As in Vitrine's services, a file is written before a reference to it
+ * is committed, and it is removed after the removal of its last reference is committed. Prints unexpected errors.
  *
  *   node mixed-operations.ts URL TENANT_ID SEED OPERATIONS
  */
@@ -88,7 +88,7 @@ async function attachContent({ job, content }: RunningJob): Promise<ClaimedJob |
   return { ...job, original: { key: originalKeyFor(content), contentHash: sha256Hex(content) } };
 }
 
-/** Treats all other contents as near-duplicates. */
+/** Returns up to three images with different content, as if they were near-duplicates. */
 async function findNearDuplicates(content: string) {
   const { rows } = await store.query<{ id: string; uuid: string }>(
     `SELECT id, uuid FROM images WHERE deleted_at IS NULL AND status = 'completed' AND content_hash <> $1
@@ -176,13 +176,13 @@ async function enqueueImports(): Promise<void> {
   await jobs.enqueueUrls(lines, random() < 0.5 ? 'reuse-completed' : 'allow-retry', 50);
 }
 
-/** Verifies that the counters are also correct between the operations. */
+/** Recounts the tenant's usage. Throws if a usage counter or a file's owner was wrong. */
 async function recount(): Promise<void> {
   const drifts = await recounting.correctUsage(tenantId);
   if (drifts.length > 0) throw new Error(`Usage drifted: ${JSON.stringify(drifts)}`);
   const correctedCount = await recounting.repairOwners(tenantId);
   if (correctedCount > 0)
-    throw new Error(`${correctedCount} images had files without an owner or with several owners.`);
+    throw new Error(`${correctedCount} images used files that had no owner or several owners.`);
 }
 
 const completeOne = async () => {

@@ -1,10 +1,13 @@
 import { type ApiResponse, type Asset, call, type ImageRecord, upload, uploadQueued } from './client.ts';
 import type { PictureOrigin } from './picture-origin.ts';
 
-/** An upload that waits for the renditions, an upload that does not, or an import from a URL. */
+/**
+ * How a picture is sent: in an upload that waits for the renditions, in an upload that does not wait for them, or in an
+ * import from a URL.
+ */
 export type UploadMethod = 'inline' | 'queued' | 'import';
 
-/** A picture to ingest. */
+/** A picture, and how to send it. */
 export interface Submission {
   readonly method: UploadMethod;
   readonly name: string;

@@ -65,7 +65,7 @@ export function launch(
   const exited = new Promise<Exit>((resolve) =>
     child.once('exit', (code, signal) => resolve({ code, signal })),
   );
-  // The end of the log may arrive after the exit. A child that is still running keeps the pipe open.
+  // The last log lines may arrive after the server has exited. A child that is still running keeps the pipe open.
   const logClosed = new Promise<void>((resolve) => child.once('close', () => resolve()));
   const startingServer = {
     pid: child.pid ?? 0,
