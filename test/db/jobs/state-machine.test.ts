@@ -96,11 +96,11 @@ const transitions: Readonly<Record<string, () => Promise<Transition>>> = {
     Promise.resolve({
       run: () => jobs.enqueueUpload(makeUpload(shop.id, 'vase', { leaseSeconds: 60 })),
     }),
-  'enqueueUpload, queued, image failed before': async () => ({
+  'enqueueUpload, queued, for a failed image': async () => ({
     imageId: (await makeFailedJob()).imageId,
     run: () => jobs.enqueueUpload(makeUpload(shop.id, 'vase')),
   }),
-  'enqueueUpload, inline, image failed before': async () => ({
+  'enqueueUpload, inline, for a failed image': async () => ({
     imageId: (await makeFailedJob()).imageId,
     run: () => jobs.enqueueUpload(makeUpload(shop.id, 'vase', { leaseSeconds: 60 })),
   }),
@@ -335,7 +335,7 @@ const casesWithoutTransition: Readonly<Record<string, PrepareCase>> = {
     const job = await makeClaimedJob();
     return () => jobs.completeSharing(job, donorId, [makeRendition(shop.id, 'chair', 'thumb')], facts);
   },
-  'completeAsDuplicate: the older image with this content was deleted': async () => {
+  'completeAsDuplicate: the first image with this content was deleted': async () => {
     const firstId = await catalog.add('lamp');
     const job = await makeClaimedImportJob();
     await catalog.softDelete(firstId);
