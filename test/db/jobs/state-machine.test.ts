@@ -183,7 +183,7 @@ const transitions: Readonly<Record<string, () => Promise<Transition>>> = {
     ...toRowIds(await claimSecondJob()),
     run: () => jobs.takeOverLostLeases(10, true),
   }),
-  'takeOverLostLeases, at the limit of lost leases': async () => ({
+  'takeOverLostLeases, after too many lost leases': async () => ({
     ...toRowIds(await makeClaimedJob()),
     run: () => jobs.takeOverLostLeases(1, true),
   }),
@@ -291,11 +291,11 @@ const casesWithoutTransition: Readonly<Record<string, PrepareCase>> = {
     await jobs.complete(job, renditions, facts);
     return async () => (await jobs.enqueueUrls([url], 'reuse-completed', 100))[0];
   },
-  'requeue: a job of the image is pending': async () => {
+  'requeue: the image has a pending job': async () => {
     const { imageId } = await makePendingJob();
     return () => jobs.requeue(imageId, 50);
   },
-  'requeue: a job of the image is being processed': async () => {
+  'requeue: the image has a job that is being processed': async () => {
     const { imageId } = await makeClaimedJob();
     return () => jobs.requeue(imageId, 50);
   },
@@ -402,13 +402,13 @@ const casesWithoutTransition: Readonly<Record<string, PrepareCase>> = {
     await makeFailedJob();
     return () => jobs.retryAll(unrestrictedPrincipal, { failureClass: 'crash' });
   },
-  'purging.remove: a job of the image is pending': async () => {
+  'purging.remove: the image has a pending job': async () => {
     const { imageId } = await makePendingJob();
     await catalog.softDelete(imageId);
     const candidate = await findPurgeCandidate(imageId);
     return () => purging.remove(candidate, { deletedBefore: tomorrow() });
   },
-  'purging.remove: a job of the image is being processed': async () => {
+  'purging.remove: the image has a job that is being processed': async () => {
     const { imageId } = await makeClaimedJob();
     await catalog.softDelete(imageId);
     const candidate = await findPurgeCandidate(imageId);
