@@ -96,11 +96,11 @@ const transitions: Readonly<Record<string, () => Promise<Transition>>> = {
     Promise.resolve({
       run: () => jobs.enqueueUpload(makeUpload(shop.id, 'vase', { leaseSeconds: 60 })),
     }),
-  'enqueueUpload, queued, image failed before': async () => ({
+  'enqueueUpload, queued, for a failed image': async () => ({
     imageId: (await makeFailedJob()).imageId,
     run: () => jobs.enqueueUpload(makeUpload(shop.id, 'vase')),
   }),
-  'enqueueUpload, inline, image failed before': async () => ({
+  'enqueueUpload, inline, for a failed image': async () => ({
     imageId: (await makeFailedJob()).imageId,
     run: () => jobs.enqueueUpload(makeUpload(shop.id, 'vase', { leaseSeconds: 60 })),
   }),
@@ -183,7 +183,7 @@ const transitions: Readonly<Record<string, () => Promise<Transition>>> = {
     ...toRowIds(await claimSecondJob()),
     run: () => jobs.takeOverLostLeases(10, true),
   }),
-  'takeOverLostLeases, at the limit': async () => ({
+  'takeOverLostLeases, after too many lost leases': async () => ({
     ...toRowIds(await makeClaimedJob()),
     run: () => jobs.takeOverLostLeases(1, true),
   }),
@@ -243,9 +243,9 @@ const leaseLosses: Readonly<Record<string, (job: ClaimedJob) => Promise<unknown>
     await claimOne(database, 60, kind);
   },
   'the job is pending again': () => jobs.takeOverLostLeases(10, true),
-  'the job is completed': (job) =>
+  'the job has completed': (job) =>
     job.kind === 'import' ? jobs.completeAsDuplicate(job, duplicate) : jobs.complete(job, renditions, facts),
-  'the job is failed': (job) => catalog.fail(job),
+  'the job has failed': (job) => catalog.fail(job),
 };
 
 const writesWithLease: Readonly<Record<string, (job: ClaimedJob, donorId: number) => Promise<unknown>>> = {
@@ -272,30 +272,30 @@ const casesWithoutTransition: Readonly<Record<string, PrepareCase>> = {
     await makePendingJob();
     return enqueueAgain;
   },
-  'enqueueUpload: the image with this content is completed': async () => {
+  'enqueueUpload: the image with this content has been processed': async () => {
     await makeCompletedJob();
     return enqueueAgain;
   },
-  'enqueueUrls: the URL is being imported, policy reuse-completed': async () => {
+  'enqueueUrls: the URL is being imported, and the policy is reuse-completed': async () => {
     await jobs.enqueueUrls([url], 'reuse-completed', 100);
     return async () => (await jobs.enqueueUrls([url], 'reuse-completed', 100))[0];
   },
-  'enqueueUrls: the URL is being imported, policy reject-active': async () => {
+  'enqueueUrls: the URL is being imported, and the policy is reject-active': async () => {
     await jobs.enqueueUrls([url], 'reject-active', 100);
     return async () => (await jobs.enqueueUrls([url], 'reject-active', 100))[0];
   },
-  'enqueueUrls: the URL was imported, policy reuse-completed': async () => {
+  'enqueueUrls: the URL has been imported, and the policy is reuse-completed': async () => {
     await jobs.enqueueUrls([url], 'reuse-completed', 100);
     const job = await claimOne(database, 60, 'import');
     await jobs.attachContent(job, makeFetchedContent(shop.id, 'vase'));
     await jobs.complete(job, renditions, facts);
     return async () => (await jobs.enqueueUrls([url], 'reuse-completed', 100))[0];
   },
-  'requeue: a job of the image is pending': async () => {
+  'requeue: the image has a pending job': async () => {
     const { imageId } = await makePendingJob();
     return () => jobs.requeue(imageId, 50);
   },
-  'requeue: a job of the image is processing': async () => {
+  'requeue: the image has a job that is being processed': async () => {
     const { imageId } = await makeClaimedJob();
     return () => jobs.requeue(imageId, 50);
   },
@@ -307,19 +307,19 @@ const casesWithoutTransition: Readonly<Record<string, PrepareCase>> = {
     await jobs.recordFailure(await makeClaimedJob(), makeFailedAttempt('transient'), retryLater);
     return claim;
   },
-  'claimDue: the job has a different kind': async () => {
+  'claimDue: the job is of a different kind': async () => {
     await jobs.enqueueUrls([url], 'reuse-completed', 100);
     return claim;
   },
-  'claimDue: the job is processing': async () => {
+  'claimDue: the job is being processed': async () => {
     await makeClaimedJob();
     return claim;
   },
-  'claimDue: the job is completed': async () => {
+  'claimDue: the job has completed': async () => {
     await makeCompletedJob();
     return claim;
   },
-  'claimDue: the job is failed': async () => {
+  'claimDue: the job has failed': async () => {
     await makeFailedJob();
     return claim;
   },
@@ -330,18 +330,18 @@ const casesWithoutTransition: Readonly<Record<string, PrepareCase>> = {
     await catalog.softDelete(donorId);
     return () => jobs.completeSharing(job, donorId, donor!.renditions, facts);
   },
-  'completeSharing: the donor’s files differ from the compared files': async () => {
+  'completeSharing: the donor’s renditions have changed since they were compared': async () => {
     const donorId = await catalog.add('lamp');
     const job = await makeClaimedJob();
     return () => jobs.completeSharing(job, donorId, [makeRendition(shop.id, 'chair', 'thumb')], facts);
   },
-  'completeAsDuplicate: the first image was deleted': async () => {
+  'completeAsDuplicate: the first image with this content was deleted': async () => {
     const firstId = await catalog.add('lamp');
     const job = await makeClaimedImportJob();
     await catalog.softDelete(firstId);
     return () => jobs.completeAsDuplicate(job, duplicate);
   },
-  'withdraw: the image was acknowledged': async () => {
+  'withdraw: the image’s id was returned to a client': async () => {
     const job = await makeClaimedJob();
     await images.acknowledge(job.imageId);
     return withdrawJob(job);
@@ -364,11 +364,11 @@ const casesWithoutTransition: Readonly<Record<string, PrepareCase>> = {
     await makePendingJob();
     return () => jobs.takeOverLostLeases(10, true);
   },
-  'takeOverLostLeases: the job is completed': async () => {
+  'takeOverLostLeases: the job has completed': async () => {
     await makeCompletedJob();
     return () => jobs.takeOverLostLeases(10, true);
   },
-  'takeOverLostLeases: the job is failed': async () => {
+  'takeOverLostLeases: the job has failed': async () => {
     await makeFailedJob();
     return () => jobs.takeOverLostLeases(10, true);
   },
@@ -376,11 +376,11 @@ const casesWithoutTransition: Readonly<Record<string, PrepareCase>> = {
     const { jobId } = await makePendingJob();
     return () => jobs.retry(unrestrictedPrincipal, jobId);
   },
-  'retry: the job is processing': async () => {
+  'retry: the job is being processed': async () => {
     const { id } = await makeClaimedJob();
     return () => jobs.retry(unrestrictedPrincipal, id);
   },
-  'retry: the job is completed': async () => {
+  'retry: the job has completed': async () => {
     const { id } = await makeCompletedJob();
     return () => jobs.retry(unrestrictedPrincipal, id);
   },
@@ -389,7 +389,7 @@ const casesWithoutTransition: Readonly<Record<string, PrepareCase>> = {
     await catalog.softDelete(imageId);
     return () => jobs.retry(unrestrictedPrincipal, id);
   },
-  'retry: the image has a later job': async () => {
+  'retry: the image has a newer job': async () => {
     const { id } = await makeFailedJob();
     await catalog.fail(await makeClaimedJob());
     return () => jobs.retry(unrestrictedPrincipal, id);
@@ -402,13 +402,13 @@ const casesWithoutTransition: Readonly<Record<string, PrepareCase>> = {
     await makeFailedJob();
     return () => jobs.retryAll(unrestrictedPrincipal, { failureClass: 'crash' });
   },
-  'purging.remove: a job of the image is pending': async () => {
+  'purging.remove: the image has a pending job': async () => {
     const { imageId } = await makePendingJob();
     await catalog.softDelete(imageId);
     const candidate = await findPurgeCandidate(imageId);
     return () => purging.remove(candidate, { deletedBefore: tomorrow() });
   },
-  'purging.remove: a job of the image is processing': async () => {
+  'purging.remove: the image has a job that is being processed': async () => {
     const { imageId } = await makeClaimedJob();
     await catalog.softDelete(imageId);
     const candidate = await findPurgeCandidate(imageId);
