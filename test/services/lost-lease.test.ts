@@ -1,3 +1,4 @@
+import { once } from 'node:events';
 import { readdir } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, test } from 'vitest';
@@ -10,10 +11,21 @@ import { countWakes } from '../support/inner/wakes.ts';
 const resources = await useTestResources();
 const { database } = resources;
 
-/** Uploads a slow picture and claims its job. */
-async function claimSlowJob(rig: Rig) {
-  const { image } = await rig.upload(await makeUniquePicture('slow'), { mode: 'queued' });
+/** Uploads a picture and claims its job. */
+async function claimJob(rig: Rig, mark?: 'slow' | 'endless') {
+  const { image } = await rig.upload(await makeUniquePicture(mark), { mode: 'queued' });
   return { image, job: await claimOne(database) };
+}
+
+/** Returns resources whose decoders derive nothing until `open` is called. */
+function makeGatedResources() {
+  const gate = Promise.withResolvers<void>();
+  const { decoders } = resources;
+  const derive: typeof decoders.derive = async (request) => {
+    await gate.promise;
+    return decoders.derive(request);
+  };
+  return { gatedResources: { database, decoders: { ...decoders, derive } }, open: gate.resolve };
 }
 
 const selectAllRows = async () => ({
@@ -24,12 +36,14 @@ const selectAllRows = async () => ({
 
 test('writes nothing after the job’s lease has been taken over', async () => {
   // The lease is so long that no heartbeat is due during the job, so this worker does not detect the takeover.
-  const rig = await makeRig(resources, { leaseSeconds: 3600 });
-  const { image, job } = await claimSlowJob(rig);
+  const { gatedResources, open } = makeGatedResources();
+  const rig = await makeRig(gatedResources, { leaseSeconds: 3600 });
+  const { image, job } = await claimJob(rig);
   const staleRun = rig.runJob(job);
   await rig.jobs.takeOverLostLeases(10, true);
   const nextClaim = await claimOne(database);
   const rowsBefore = await selectAllRows();
+  open();
   expect(await staleRun).toEqual({ state: 'dropped' });
   expect(await selectAllRows()).toEqual(rowsBefore);
   expect(rig.logger.messages('warn')).toEqual([
@@ -51,7 +65,7 @@ test('records no failure after the job’s lease has been taken over', async () 
 
 test('stops decoding as soon as the lost lease is detected', async () => {
   const rig = await makeRig(resources, { leaseSeconds: 0.6 });
-  const { image, job } = await claimSlowJob(rig);
+  const { image, job } = await claimJob(rig, 'endless');
   const staleRun = rig.runJob(job);
   await rig.jobs.takeOverLostLeases(10, true);
   expect(await staleRun).toEqual({ state: 'dropped' });
@@ -62,8 +76,17 @@ test('stops decoding as soon as the lost lease is detected', async () => {
 });
 
 test('detects a lost lease when the same worker has claimed the job again', async () => {
-  const rig = await makeRig(resources, { leaseSeconds: 0.6 });
-  const { job } = await claimSlowJob(rig);
+  const { decoders } = resources;
+  let isFirstRun = true;
+  // The first run does not end by itself.
+  const derive: typeof decoders.derive = async (request) => {
+    if (!isFirstRun) return decoders.derive(request);
+    isFirstRun = false;
+    if (request.signal) await once(request.signal, 'abort');
+    throw new Error('The first run was aborted.');
+  };
+  const rig = await makeRig({ database, decoders: { ...decoders, derive } }, { leaseSeconds: 0.6 });
+  const { job } = await claimJob(rig);
   const staleRun = rig.runJob(job);
   await rig.jobs.takeOverLostLeases(10, true);
   const secondRun = rig.runJob(await claimOne(database, 60));
@@ -73,26 +96,21 @@ test('detects a lost lease when the same worker has claimed the job again', asyn
 });
 
 test('renews the lease of a job that runs for longer than one lease', async () => {
-  const gate = Promise.withResolvers<void>();
-  const { decoders } = resources;
-  const derive: typeof decoders.derive = async (request) => {
-    await gate.promise;
-    return decoders.derive(request);
-  };
+  const { gatedResources, open } = makeGatedResources();
   const leaseSeconds = 1.2;
-  const rig = await makeRig({ database, decoders: { ...decoders, derive } }, { leaseSeconds });
+  const rig = await makeRig(gatedResources, { leaseSeconds });
   await rig.upload(await makeUniquePicture(), { mode: 'queued' });
   const run = rig.runJob(await claimOne(database, leaseSeconds));
   await sleep(1_500);
   expect(await rig.jobs.takeOverLostLeases(10, false)).toEqual({ requeued: [], failed: 0 });
-  gate.resolve();
+  open();
   expect(await run).toMatchObject({ state: 'completed' });
 });
 
 test('aborts a job that is handed back, makes it due without using up a retry, and wakes workers', async () => {
   const rig = await makeRig(resources);
   const wakes = countWakes(rig.queue);
-  const { job } = await claimSlowJob(rig);
+  const { job } = await claimJob(rig, 'endless');
   const run = rig.runJob(job);
   wakes.count = 0;
   await rig.leases.handBack();
@@ -103,7 +121,7 @@ test('aborts a job that is handed back, makes it due without using up a retry, a
 
 test('logs once when leases cannot be renewed, and once when they can be renewed again', async () => {
   const rig = await makeRig(resources, { leaseSeconds: 1.2 });
-  const { job } = await claimSlowJob(rig);
+  const { job } = await claimJob(rig, 'slow');
   const run = rig.runJob(job);
   await database.runScript('ALTER TABLE jobs RENAME TO jobs_away');
   await expect.poll(() => rig.logger.messages()).toContain('failed to renew leases; retrying');
@@ -117,7 +135,7 @@ test('logs once when leases cannot be renewed, and once when they can be renewed
 
 test('stops without handing back jobs if the database is unavailable', async () => {
   const rig = await makeRig(resources);
-  const { job } = await claimSlowJob(rig);
+  const { job } = await claimJob(rig, 'slow');
   const run = rig.runJob(job);
   await database.runScript('ALTER TABLE jobs RENAME TO jobs_away');
   await rig.leases.handBack();

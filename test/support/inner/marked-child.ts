@@ -1,5 +1,5 @@
 // A real decoder child that also reacts to a mark after the picture's last byte. `MARK:crash` makes the child
-// crash, and `MARK:slow` makes the child wait.
+// crash, `MARK:slow` makes it wait for a second, and `MARK:endless` for a minute, so that the task must be stopped.
 import { readFile } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { handlers, serve } from '../../../src/imaging/pool/serve.ts';
@@ -10,6 +10,7 @@ serve({
     const tail = (await readFile(request.path)).subarray(-200).toString('latin1');
     if (tail.includes('MARK:crash')) process.abort();
     if (tail.includes('MARK:slow')) await sleep(1_000);
+    if (tail.includes('MARK:endless')) await sleep(60_000);
     return handlers.derive(request);
   },
 });

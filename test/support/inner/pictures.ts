@@ -6,7 +6,7 @@ let createdCount = 0;
 /**
  * Returns a JPEG that is different for every call. `mark` makes the decoder child in `marked-child.ts` crash or wait.
  */
-export async function makeUniquePicture(mark?: 'crash' | 'slow'): Promise<Buffer> {
+export async function makeUniquePicture(mark?: 'crash' | 'slow' | 'endless'): Promise<Buffer> {
   const [r = 0, g = 0, b = 0] = createHash('sha256')
     .update(`${process.pid} ${++createdCount} ${Math.random()}`)
     .digest();
