@@ -51,7 +51,7 @@ export function protectDataFolder(
 
 /** Removes other users' permissions on a folder and everything below it. */
 export function makePrivate(folder: string): void {
-  if (hasModes) for (const _ of restrictTree(folder)) continue;
+  if (systemHasFileModes) for (const _ of restrictTree(folder)) continue;
 }
 
 /**
@@ -59,7 +59,7 @@ export function makePrivate(folder: string): void {
  * Otherwise returns `undefined`.
  */
 function describeExposedFolder(folder: string): string | undefined {
-  if (!hasModes) return describeMissingModes(folder);
+  if (!systemHasFileModes) return describeLackOfFileModes(folder);
   const mode = getModeIfExposed(folder);
   return (
     mode &&
@@ -68,7 +68,7 @@ function describeExposedFolder(folder: string): string | undefined {
 }
 
 /** Returns the warning for systems without file modes. */
-export function describeMissingModes(folder: string): string {
+export function describeLackOfFileModes(folder: string): string {
   return `This system has no file modes: use its own access control to keep other users out of ${folder}.`;
 }
 
@@ -85,7 +85,7 @@ export function describeExposedPictureFolder(folder: string, dataDir: string): s
  */
 export function getModeIfExposed(folder: string): string | undefined {
   const mode = readMode(folder);
-  if (!hasModes || mode === undefined || (mode & otherUsersBits) === 0) return undefined;
+  if (!systemHasFileModes || mode === undefined || (mode & otherUsersBits) === 0) return undefined;
   return (mode & 0o7777).toString(8).padStart(4, '0');
 }
 
@@ -101,7 +101,7 @@ export function isBelow(path: string, folder: string): boolean {
 }
 
 /** Whether this system has file modes. */
-export const hasModes = process.platform !== 'win32';
+export const systemHasFileModes = process.platform !== 'win32';
 
 function readMode(path: string): number | undefined {
   try {

@@ -31,7 +31,10 @@ export function makeHostResolver(servers?: readonly string[]): ResolveHost {
   };
 }
 
-/** Queries the IPv4 and IPv6 addresses. Both queries must succeed, because unknown addresses cannot be checked. */
+/**
+ * Queries the IPv4 and IPv6 addresses. Both queries must succeed: a host is accepted only if all its addresses are
+ * allowed, so all of them must be known.
+ */
 async function resolveAll(resolver: Resolver, name: string): Promise<readonly string[]> {
   const queries = [resolver.resolve4(name), resolver.resolve6(name)].map((query) =>
     query.catch(emptyIfNoData),

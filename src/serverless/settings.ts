@@ -46,13 +46,14 @@ function describeMissingSettings(settings: Environment): string[] {
   const isAnySet = (...names: string[]) => names.some((name) => settings[name] !== undefined);
   const isS3 = settings['STORAGE_TYPE']?.trim().toLowerCase() === 's3';
   return [
+    // The second name is an alias of the first, from an older service.
     isAnySet('DATABASE_URL', 'THUMBFORGE_DATABASE_URL', 'POSTGRES_HOST')
       ? []
-      : ['DATABASE_URL: is not set; a function needs a PostgreSQL server.'],
-    isS3 ? [] : ['STORAGE_TYPE: is not s3; a function has no persistent disk.'],
-    isAnySet('S3_BUCKET') ? [] : ['S3_BUCKET: is not set; a function stores images in a bucket.'],
+      : ['DATABASE_URL: not set; a function needs a PostgreSQL server.'],
+    isS3 ? [] : ['STORAGE_TYPE: must be s3; a function has no persistent disk.'],
+    isAnySet('S3_BUCKET') ? [] : ['S3_BUCKET: not set; a function stores images in a bucket.'],
     ...['AWS_ACCESS_KEY_ID', 'AWS_SECRET_ACCESS_KEY'].map((name) =>
-      isAnySet(name) ? [] : [`${name}: is not set; the bucket needs credentials.`],
+      isAnySet(name) ? [] : [`${name}: not set; the bucket needs credentials.`],
     ),
   ].flat();
 }

@@ -45,7 +45,7 @@ function startService(name: string, hostMappings: readonly HostMapping[]): Promi
   return startContainer({
     command: service.command ?? [],
     environment: serviceEnvironment(service),
-    folder: dockerfile.folder,
+    folder: dockerfile.workingFolder,
     writableFolder: dockerfile.volume,
     hostMappings,
     ports: [8000, 8001],

@@ -14,11 +14,11 @@ const readRootFile = (name: string) => readFile(new URL(`../../${name}`, import.
 
 /** Starts a container with only the image's settings. The command runs as process 1. */
 function startImage(command = dockerfile.command, sharedFolder = '') {
-  const { environment, folder, volume: writableFolder } = dockerfile;
+  const { environment, workingFolder, volume: writableFolder } = dockerfile;
   return startContainer({
     command,
     environment,
-    folder,
+    folder: workingFolder,
     writableFolder,
     sharedFolder,
     isPid1: true,

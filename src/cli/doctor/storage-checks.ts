@@ -3,9 +3,9 @@ import { openStorage } from '../../app/open-back-ends.ts';
 import { runCheck, type Finding } from './finding.ts';
 import type { Config } from '../../config.ts';
 import {
-  describeMissingModes,
+  describeLackOfFileModes,
   describeExposedPictureFolder,
-  hasModes,
+  systemHasFileModes,
   canMakePrivate,
   getModeIfExposed,
 } from '../../data-folder/private-folder.ts';
@@ -57,7 +57,7 @@ export function checkPrivacy({ dataDir, storage }: Config): Finding[] {
 function checkDataFolder(folder: string): Finding {
   if (!existsSync(folder))
     return { subject: 'privacy', state: `${folder} does not exist yet; it will be private` };
-  if (!hasModes) return { subject: 'privacy', state: describeMissingModes(folder) };
+  if (!systemHasFileModes) return { subject: 'privacy', state: describeLackOfFileModes(folder) };
   const mode = getModeIfExposed(folder);
   if (mode === undefined) return { subject: 'privacy', state: `${folder} is private` };
   return makeWarning(

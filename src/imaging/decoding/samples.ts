@@ -44,7 +44,7 @@ export function copyChannels(samples: Samples, indices: readonly number[]): Samp
  * Like `copyChannels`, but in place, because there may not be enough memory for a copy of a large picture. The caller
  * must discard the input.
  */
-export function keepChannels(samples: Samples, indices: readonly number[]): Samples {
+export function keepChannelsInPlace(samples: Samples, indices: readonly number[]): Samples {
   const { width, height, data } = samples;
   return moveChannels(samples, indices, data.subarray(0, width * height * indices.length));
 }

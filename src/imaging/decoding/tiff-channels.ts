@@ -6,7 +6,7 @@ import { sharp } from './native-library.ts';
 import {
   allocateLike,
   fromSamples,
-  keepChannels,
+  keepChannelsInPlace,
   to8Bits,
   copyChannels,
   readSamples,
@@ -44,7 +44,7 @@ export async function readColourChannels(
   const returnedColourCount = space === 'srgb' && !isPlanar ? 3 : colourChannels;
   const colourIndices = Array.from({ length: isGrey ? 1 : returnedColourCount }, (_, n) => n);
   const alphaIndices = alphaIndex === undefined ? [] : [alphaIndex - colourChannels + returnedColourCount];
-  const samples = keepChannels(allSamples, [...colourIndices, ...alphaIndices]);
+  const samples = keepChannelsInPlace(allSamples, [...colourIndices, ...alphaIndices]);
   if ((isPlanar || is16BitCmyk) && layout.isPremultiplied) unpremultiply(samples);
   if (isPlanar && layout.isInverted) invertFirstChannel(samples);
   if (is16BitCmyk) return to8Bits(samples);
@@ -119,7 +119,7 @@ export async function readLabSamples(
     is16Bit ? 'rgb16' : 'srgb',
     is16Bit ? 16 : 8,
   );
-  return keepChannels(allSamples, [0, 1, 2, ...(layout.alphaIndex === undefined ? [] : [layout.alphaIndex])]);
+  return keepChannelsInPlace(allSamples, [0, 1, 2, ...(layout.alphaIndex === undefined ? [] : [layout.alphaIndex])]);
 }
 
 /** Returns a copy of a TIFF that declares its colours as RGB and its alpha as straight. */
@@ -161,7 +161,7 @@ export async function readYcbcr(
   options: SourceOptions,
 ): Promise<Samples> {
   const allSamples = await readSamples(openUnmanaged(declareAsRgb(bytes, layout), options), 'srgb', 8);
-  const samples = keepChannels(allSamples, [
+  const samples = keepChannelsInPlace(allSamples, [
     0,
     1,
     2,

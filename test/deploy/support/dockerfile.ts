@@ -12,7 +12,7 @@ export interface Dockerfile {
   readonly healthcheck: readonly string[];
   readonly install: readonly string[];
   readonly user: string;
-  readonly folder: string;
+  readonly workingFolder: string;
   readonly volume: string;
 }
 
@@ -40,7 +40,7 @@ export async function readDockerfile(): Promise<Dockerfile> {
     healthcheck: parseList(findArguments('HEALTHCHECK')[0]),
     install: install.split(' '),
     user: findArguments('USER')[0] ?? '',
-    folder: findArguments('WORKDIR')[0] ?? '',
+    workingFolder: findArguments('WORKDIR')[0] ?? '',
     volume: findArguments('VOLUME')[0] ?? '',
   };
 }
