@@ -1,3 +1,4 @@
+import { globSync, readFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { defineConfig } from 'vitest/config';
 import { BaseSequencer, type TestSpecification } from 'vitest/node';
@@ -26,19 +27,11 @@ const imagingTests = ['test/imaging/**/*.test.ts'];
 /** Tests that mock Node modules, or measure the memory of their process. */
 const isolatedTests = ['test/fetcher/open-connection.test.ts', 'test/storage/s3/s3-faults.test.ts'];
 
-/**
- * Tests of whole scenarios that take seconds each. `npm run test:scenarios` and CI run them, but not `npm test`, which has other
- * tests of the same kinds.
- */
-const scenarioTests = [
-  'test/cli/migrate.test.ts',
-  'test/deploy/docker.test.ts',
-  'test/process/first-start.test.ts',
-  'test/process/lost-workers.test.ts',
-];
-
-/** Scenario tests that also run on the embedded database, where they are part of `npm test`. */
-const postgresScenarioTests = ['test/db/jobs/state-machine.test.ts'];
+/** Returns the test files without a test that is tagged `scenario`, so that a run of scenarios does not load them. */
+function listFilesWithoutScenarios(): string[] {
+  const files = globSync('test/**/*.test.ts');
+  return files.filter((file) => !readFileSync(file, 'utf8').includes("tags: 'scenario'"));
+}
 
 /** Folders whose tests are slow because they start processes. */
 const slowFolders = /\/test\/(?:cli|deploy|process|queue)\//;
@@ -59,19 +52,19 @@ class ByProject extends BaseSequencer {
 const timeScale = measureTimeScale();
 
 /**
- * `vitest run` runs the tests of `npm test`, and `--mode scenarios` the scenario tests. `--mode all` runs both, those tagged
- * slow, and more rounds.
+ * `vitest run` runs the tests of `npm test`, and `--mode scenarios` those tagged `scenario`. `--mode all` runs both, those
+ * tagged `slow`, and more rounds.
  */
 export default defineConfig(({ mode }) => {
   const isThorough = mode === 'all';
   const onlyScenarios = mode === 'scenarios';
-  const excluded = isThorough || onlyScenarios ? [] : scenarioTests;
   const inherited = { extends: true as const };
+  const excluded = onlyScenarios ? listFilesWithoutScenarios() : [];
   const embedded = {
     ...inherited,
     test: {
       name: 'embedded',
-      include: onlyScenarios ? scenarioTests : ['test/**/*.test.ts'],
+      include: ['test/**/*.test.ts'],
       exclude: [
         ...excluded,
         ...serverTests,
@@ -85,24 +78,20 @@ export default defineConfig(({ mode }) => {
     ...inherited,
     test: {
       name: 'postgres',
-      include: onlyScenarios
-        ? postgresScenarioTests
-        : [...serverTests, ...bothDatabasesTests, ...(isThorough ? bothDatabasesTestsInFull : [])],
-      exclude: [
-        'test/db/engine/embedded.test.ts',
-        ...(isThorough || onlyScenarios ? [] : postgresScenarioTests),
-      ],
+      include: [...serverTests, ...bothDatabasesTests, ...(isThorough ? bothDatabasesTestsInFull : [])],
+      exclude: [...excluded, 'test/db/engine/embedded.test.ts'],
       env: { TEST_ENGINE: 'postgres' },
     },
   };
-  const imaging = { ...inherited, test: { name: 'imaging', include: imagingTests } };
-  const isolated = { ...inherited, test: { name: 'isolated', include: isolatedTests, isolate: true } };
-  const onPostgres = services.databaseUrl ? [postgres] : [];
-  const projects = onlyScenarios ? [embedded, ...onPostgres] : [embedded, ...onPostgres, imaging, isolated];
+  const imaging = { ...inherited, test: { name: 'imaging', include: imagingTests, exclude: excluded } };
+  const isolated = {
+    ...inherited,
+    test: { name: 'isolated', include: isolatedTests, exclude: excluded, isolate: true },
+  };
   return {
     test: {
       globalSetup: ['test/support/global-setup.ts'],
-      projects,
+      projects: [embedded, ...(services.databaseUrl ? [postgres] : []), imaging, isolated],
       pool: 'forks',
       // The files of a worker share its modules, database and decoders.
       isolate: false,
@@ -113,8 +102,15 @@ export default defineConfig(({ mode }) => {
       testTimeout: 40_000 * timeScale,
       hookTimeout: 40_000 * timeScale,
       expect: { poll: { timeout: 15_000 * timeScale } },
-      tags: [{ name: 'slow', description: 'Runs in `npm run test:all` only.', timeout: 200_000 * timeScale }],
-      ...(isThorough ? {} : { tagsFilter: ['!slow'] }),
+      tags: [
+        { name: 'slow', description: 'Runs in `npm run test:all` only.', timeout: 200_000 * timeScale },
+        {
+          name: 'scenario',
+          description:
+            'Takes seconds, and tests one more case of a kind that `npm test` covers. Runs in `npm run test:scenarios`, which CI calls.',
+        },
+      ],
+      ...(isThorough ? {} : { tagsFilter: [onlyScenarios ? 'scenario && !slow' : '!slow && !scenario'] }),
       env: { TEST_TIME_SCALE: String(timeScale), TEST_ALL: String(isThorough) },
       reporters: ['default'],
       // For `npm run coverage`. Child processes (commands, decoder children) are not covered.

@@ -3,7 +3,7 @@ import { runVitrine } from '../support/process/command.ts';
 import { makeFolder, removeFolder } from '../support/process/data-folder.ts';
 import { startServer } from '../support/process/server.ts';
 
-test('creates the schema, and does nothing if it is up to date', async () => {
+test('creates the schema, and does nothing if it is up to date', { tags: 'scenario' }, async () => {
   const folder = await makeFolder();
   onTestFinished(() => removeFolder(folder));
   const firstRun = await runVitrine(['migrate'], { DATA_DIR: folder });

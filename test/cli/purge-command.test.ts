@@ -80,7 +80,9 @@ test("purges one tenant's unused images, and warns if the tenant has never used 
   ]).toEqual([404, 200, 200]);
 });
 
-test('starts a local server if no server is running, and requires no token', async () => {
+test('starts a local server if no server is running, and requires no token', {
+  tags: 'scenario',
+}, async () => {
   const folder = await makeDataFolder();
   onTestFinished(() => removeFolder(folder));
   const env = { DATA_DIR: folder, HOST: '0.0.0.0', LOG_LEVEL: 'silent' };

@@ -39,7 +39,7 @@ test('generates the same files for the same seed, and different files for a diff
   expect(Object.values(await hashFiles(firstFolder))).not.toContain(otherHash);
 });
 
-test('generates exact copies, near-duplicates and one corrupt file', async () => {
+test('generates exact copies, near-duplicates and one corrupt file', { tags: 'scenario' }, async () => {
   const reportedFiles: string[] = [];
   const catalog = await generateSampleCatalog({
     directory: folder,

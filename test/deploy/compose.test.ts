@@ -53,7 +53,9 @@ function startService(name: string, hostMappings: readonly HostMapping[]): Promi
 }
 
 describe.runIf(canRun)('compose.yaml', () => {
-  test('starts the API, the workers and the bucket job with only the variables in compose.yaml', async () => {
+  test('starts the API, the workers and the bucket job with only the variables in compose.yaml', {
+    tags: 'scenario',
+  }, async () => {
     const {
       POSTGRES_USER: user = '',
       POSTGRES_PASSWORD: password = '',

@@ -42,7 +42,7 @@ const killChildrenProgram = `
   }, 500);`;
 
 describe.runIf(canRunContainers())('the image', () => {
-  test('runs as process 1, reaps killed children, and exits with code 0', async () => {
+  test('runs as process 1, reaps killed children, and exits with code 0', { tags: 'scenario' }, async () => {
     const container = await startImage();
     await waitUntilHealthy(container, 8000);
     expect((await container.run(...dockerfile.healthcheck)).status).toBe(0);

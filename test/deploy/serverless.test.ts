@@ -64,7 +64,7 @@ describe.runIf(services.databaseUrl && services.s3Endpoint)('a serverless functi
     await host.drain();
   });
 
-  test('retries a failed import in the same invocation', async () => {
+  test('retries a failed import in the same invocation', { tags: 'scenario' }, async () => {
     const host = await startFunction(
       await createFunctionEnvironment({ IMPORT_ALLOWED_NETWORKS: '127.0.0.1/32' }),
     );
@@ -117,7 +117,7 @@ describe.runIf(services.databaseUrl && services.s3Endpoint)('a serverless functi
     await Promise.all([hostWithoutSecret.drain(), host.drain()]);
   });
 
-  test('starts two instances concurrently with an empty database', async () => {
+  test('starts two instances concurrently with an empty database', { tags: 'scenario' }, async () => {
     const environment = await createFunctionEnvironment({}, false);
     const hosts = await Promise.all([startFunction(environment), startFunction(environment)]);
     const bytes = await jpeg('function cold');

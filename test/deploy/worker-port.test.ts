@@ -49,7 +49,7 @@ test('serves only health and metrics on WORKER_PORT', async () => {
   expect(await exited).toEqual([0, null]);
 });
 
-test('exits with a message if WORKER_PORT is in use', async () => {
+test('exits with a message if WORKER_PORT is in use', { tags: 'scenario' }, async () => {
   const server = createServer().listen(0, '127.0.0.1');
   await once(server, 'listening');
   onTestFinished(() => void server.close());

@@ -57,7 +57,7 @@ describe.skipIf(!services.s3Endpoint)('a server with failing S3 storage', () => 
     expect(proxy.responses.length).toBeLessThan(20 + 4 * seconds);
   });
 
-  test('starts while storage is unavailable', async () => {
+  test('starts while storage is unavailable', { tags: 'scenario' }, async () => {
     const { url } = await startServer(
       s3Environment({ S3_ENDPOINT: 'http://127.0.0.1:9', S3_TIMEOUT_SECONDS: '1' }),
     );

@@ -16,7 +16,9 @@ async function startWithDatabaseProxy() {
   return { proxy, server: await startServer(env, await makeTestFolder()) };
 }
 
-test('reports within the timeout that the database has stopped responding, and later that it has recovered', async () => {
+test('reports within the timeout that the database has stopped responding, and later that it has recovered', {
+  tags: 'scenario',
+}, async () => {
   const { proxy, server } = await startWithDatabaseProxy();
   expect((await call(`${server.url}/healthz`)).status).toBe(200);
   proxy.blackhole();

@@ -70,7 +70,7 @@ test.each(wakeUpSources)(
   },
 );
 
-test('does not delay an upload behind another tenant’s long queue', async () => {
+test('does not delay an upload behind another tenant’s long queue', { tags: 'scenario' }, async () => {
   const { database, env, folder } = await makeSharedEnvironment();
   const server = await startServer({ ...env, ENABLE_WORKER: 'false' }, folder);
   for (let i = 0; i < 30; i++) await queueUpload(server.url, 'busy');

@@ -48,18 +48,24 @@ async function startWithStoppedProxy() {
 
 const waitingMessage = 'jobs and sweeps are paused until it does';
 
-test.runIf(services.s3Endpoint)('waits for unreachable storage when a worker starts', async () => {
-  const { api, proxy, workerEnv } = await startWithStoppedProxy();
-  const worker = await startWorker(workerEnv);
-  expect(worker.log()).toContain(waitingMessage);
-  const { body } = await uploadQueued(api.url, await makeUniquePicture());
-  await sleep(1_500);
-  expect(await call(`${api.url}/v1/images/${body.asset_id}`)).toMatchObject({ body: { status: 'pending' } });
-  await proxy.resume();
-  expect(await waitForFinishedImage(api.url, body.asset_id)).toMatchObject({ status: 'completed' });
-  expect(worker.log()).toContain('storage is responding and belongs to this database');
-  expect(await worker.stop()).toBe(0);
-});
+test.runIf(services.s3Endpoint)(
+  'waits for unreachable storage when a worker starts',
+  { tags: 'scenario' },
+  async () => {
+    const { api, proxy, workerEnv } = await startWithStoppedProxy();
+    const worker = await startWorker(workerEnv);
+    expect(worker.log()).toContain(waitingMessage);
+    const { body } = await uploadQueued(api.url, await makeUniquePicture());
+    await sleep(1_500);
+    expect(await call(`${api.url}/v1/images/${body.asset_id}`)).toMatchObject({
+      body: { status: 'pending' },
+    });
+    await proxy.resume();
+    expect(await waitForFinishedImage(api.url, body.asset_id)).toMatchObject({ status: 'completed' });
+    expect(worker.log()).toContain('storage is responding and belongs to this database');
+    expect(await worker.stop()).toBe(0);
+  },
+);
 
 test.runIf(services.s3Endpoint)(
   'stops a worker before it writes anything if its storage belongs to a different installation',

@@ -17,7 +17,9 @@ test("prints the server's address, its data folder and its embedded components",
   expect(JSON.parse(await readFile(join(dataDir, 'vitrine.pid'), 'utf8'))).toMatchObject({ pid, url });
 });
 
-test('exits with a message if the port is in use, and releases the data folder', async () => {
+test('exits with a message if the port is in use, and releases the data folder', {
+  tags: 'scenario',
+}, async () => {
   const firstServer = await startServer();
   const folder = await makeDataFolder();
   onTestFinished(() => removeFolder(folder));

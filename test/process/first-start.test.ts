@@ -23,7 +23,9 @@ async function waitForFiles(folder: string, fileCount: number): Promise<void> {
 /** Numbers of database files at which the first start is killed. */
 const killPoints = isThorough ? [0, 600, 1015] : [600];
 
-test('starts successfully if the server was killed during its first start', async () => {
+test('starts successfully if the server was killed during its first start', {
+  tags: 'scenario',
+}, async () => {
   const folder = await makeFolder();
   onTestFinished(() => removeFolder(folder));
   const database = join(folder, 'db');

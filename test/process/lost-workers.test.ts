@@ -4,6 +4,10 @@ import { services } from '../support/services.ts';
 import { isThorough } from '../support/thoroughness.ts';
 
 /** The short version of a fault test. `npm run test:faults` runs the long version. */
-test.runIf(services.databaseUrl)('completes all jobs when workers are killed and suspended', async () => {
-  await killAndSuspendWorkers(isThorough ? 2 : 1);
-});
+test.runIf(services.databaseUrl)(
+  'completes all jobs when workers are killed and suspended',
+  { tags: 'scenario' },
+  async () => {
+    await killAndSuspendWorkers(isThorough ? 2 : 1);
+  },
+);

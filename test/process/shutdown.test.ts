@@ -44,7 +44,9 @@ test('exits cleanly during uploads and keeps every acknowledged upload', async (
   }
 });
 
-test('stops during a hanging download, and repeats the download after the restart', async () => {
+test('stops during a hanging download, and repeats the download after the restart', {
+  tags: 'scenario',
+}, async () => {
   const picture = await jpeg('slow origin', 400, 300);
   const firstRequest = Promise.withResolvers<void>();
   let requestCount = 0;
@@ -113,7 +115,7 @@ test('exits immediately on a second stop signal that arrives more than a second 
   expect(exit).toMatchObject({ code: 130 });
 });
 
-test('stops quickly with idle connections open', async () => {
+test('stops quickly with idle connections open', { tags: 'scenario' }, async () => {
   const server = await startServer(minuteTimeouts);
   for (let count = 0; count < 5; count += 1) {
     const connection = await connectRaw(server.url);

@@ -10,6 +10,7 @@ if (corpus === undefined) console.log('skipped: set VITRINE_CORPUS to a folder w
 
 test.skipIf(corpus === undefined)(
   'derives renditions of every hostile file or rejects the file with a specific error',
+  { tags: 'scenario' },
   async () => {
     const pool = faultyPool({ size: 2 });
     const output = await pictureFolder();

@@ -123,7 +123,7 @@ describe.skipIf(!services.s3Endpoint)('S3 storage during faults', () => {
     await expectRecovery(storage, proxy, smallKey, bytes);
   });
 
-  test('does not apply the timeout to a slow reader', async () => {
+  test('does not apply the timeout to a slow reader', { tags: 'scenario' }, async () => {
     const { storage, largeKey } = await openProxiedStore(generousTimeoutMs);
     let bytes = 0;
     let pauses = 0;
@@ -137,7 +137,7 @@ describe.skipIf(!services.s3Endpoint)('S3 storage during faults', () => {
     expect(pauses).toBeGreaterThan(1);
   });
 
-  test('releases the connection if a reader stops reading', async () => {
+  test('releases the connection if a reader stops reading', { tags: 'scenario' }, async () => {
     const { proxy, storage, largeKey } = await openProxiedStore(generousTimeoutMs);
     for (let round = 0; round < 70; round += 1) {
       const body = await storage.read(largeKey);
