@@ -46,7 +46,7 @@ const secretNamePattern =
   /SECRET|PASSWORD|PASSWD|PASSPHRASE|TOKEN|CREDENTIAL|PRIVATE|(^|_)(API|ACCESS)?_?KEYS?($|_)/i;
 const secretValuePattern = /:\/\/\S*:\S*@|[?&;\s]password=/i;
 
-/** Returns the variables that are probably secrets, because of their name or a password in their value. */
+/** Returns the variables that are probably secrets, judging by their names or by passwords in their values. */
 export function findSecrets(variables: NodeJS.ProcessEnv): Record<string, string> {
   return Object.fromEntries(
     Object.entries(variables).filter((entry): entry is [string, string] => {
@@ -62,7 +62,7 @@ function reexecuteWithout(secrets: Record<string, string>, variables: NodeJS.Pro
   if (names.length === 0) return undefined;
   const obstacle = findReexecutionObstacle() ?? replaceStdin(JSON.stringify(secrets));
   if (obstacle !== undefined) {
-    return `Other processes of this user, such as a compromised decoder, can read ${names.join(', ')} in the environment of this process, because ${obstacle}.`;
+    return `Other processes of this user, such as a compromised decoder, can read ${names.join(', ')} in the environment of this process. Vitrine cannot remove them, because ${obstacle}.`;
   }
   const publicVariables = Object.fromEntries(
     Object.entries(variables).filter(([name]) => !Object.hasOwn(secrets, name)),

@@ -38,13 +38,13 @@ export const settings = {
     }),
     maxConnectionsPerAddress: withDefault('MAX_CONNECTIONS_PER_ADDRESS', wholeNumber(1, 100_000), '256', {
       about:
-        'Maximum number of open connections per client address (per /64 for IPv6); further requests get 429. Connections from loopback addresses and `TRUSTED_PROXIES` are not counted.',
+        'Maximum number of open connections per client address (per /64 for IPv6); requests on additional connections get 429. Connections from loopback addresses and `TRUSTED_PROXIES` are not counted.',
     }),
     requestMs: withDefault('REQUEST_SECONDS', seconds(1, 86_400), '120', {
       about: 'Time limit for receiving a request, including its body; after that, the request gets 408.',
     }),
     bodyIdleMs: withDefault('BODY_IDLE_SECONDS', seconds(1, 3_600), '15', {
-      about: 'Maximum pause during an upload; after that, the upload gets 408.',
+      about: 'Maximum pause during an upload; after a longer pause, the upload gets 408.',
     }),
     responseStallMs: withDefault('RESPONSE_STALL_SECONDS', seconds(1, 3_600), '20', {
       about: 'A client that stops reading a response for this long is disconnected.',

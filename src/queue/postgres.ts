@@ -5,7 +5,7 @@ import type { Logger } from '../model/logger.ts';
 import { makeAvailabilityLog } from '../availability-log.ts';
 import { distinctKinds, makeDelayedActions, makeListeners } from './in-process.ts';
 import { openPostgresChannel, type PostgresChannel } from './postgres-channel.ts';
-import { failureReason, type WorkQueue } from './queue.ts';
+import { getFailureReason, type WorkQueue } from './queue.ts';
 import { withTimeout } from '../timeout.ts';
 
 interface Dependencies {
@@ -26,8 +26,8 @@ const closeTimeoutMs = 250;
 
 /**
  * Creates a queue for processes that share a PostgreSQL server. Wake-ups reach this process directly, and all other processes
- * through NOTIFY. The queue needs its own direct connection to the server, because LISTEN does not work through poolers that
- * share connections.
+ * through NOTIFY. The queue needs its own direct connection to the server, because LISTEN does not work through a
+ * connection pooler in transaction mode.
  */
 export function makePostgresQueue({ connection, logger, ...options }: Dependencies): WorkQueue {
   const { channel: channelName = 'vitrine_jobs', heartbeatMs = 10_000 } = options;
@@ -51,7 +51,7 @@ export function makePostgresQueue({ connection, logger, ...options }: Dependenci
       outbox.flush();
     },
     onDown(error) {
-      reason = failureReason(error);
+      reason = getFailureReason(error);
       availability.reportFailure(error);
     },
   });

@@ -4,7 +4,7 @@ import type { Redis } from 'ioredis';
 import type { Logger } from '../model/logger.ts';
 import { type RedisServerInfo, watchHandshake } from './redis-connection.ts';
 import { withTimeout } from '../timeout.ts';
-import { failureReason } from './queue.ts';
+import { getFailureReason } from './queue.ts';
 
 interface Dependencies {
   readonly client: Redis;
@@ -53,7 +53,7 @@ export function startRedisConsumer({ client, queueName, server, poll, logger }: 
   });
   // Errors are expected when Redis restarts or is flushed. `RedisConnection` logs the connection state.
   worker.on('error', (error) =>
-    logger.debug({ reason: failureReason(error) }, 'failed to read a wake-up from Redis'),
+    logger.debug({ reason: getFailureReason(error) }, 'failed to read a wake-up from Redis'),
   );
 
   async function run(): Promise<void> {
