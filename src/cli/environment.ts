@@ -75,8 +75,8 @@ function reexecuteWithout(secrets: Record<string, string>, variables: NodeJS.Pro
 }
 
 /**
- * Returns the reason why re-execution is impossible, if there is one. This must be checked first, because a failing
- * execve aborts the process.
+ * Returns the reason why re-execution is impossible, if there is one. The caller must check this before it calls execve,
+ * because a failing execve aborts the process.
  */
 function findReexecutionObstacle(): string | undefined {
   if (process.platform === 'win32' || process.execve === undefined) {
@@ -101,7 +101,7 @@ function isExecutable(path: string): boolean {
 /**
  * Replaces standard input with an unlinked file that contains `text`, because only descriptors 0, 1 and 2 survive
  * Node's execve. The file is unlinked before it is written, so that no other process can open it and no crash leaves it
- * behind. Returns the reason if this fails.
+ * behind. Returns the reason if the file cannot be created.
  */
 function replaceStdin(text: string): string | undefined {
   closeSync(0);

@@ -8,7 +8,7 @@ export const databaseSettings = {
     aliases: ['THUMBFORGE_DATABASE_URL'],
     isSecret: true,
     about:
-      'URL of a PostgreSQL server, version 15 or newer, with pgvector 0.7 or newer. A driver name in the scheme (`postgresql+asyncpg://`) is ignored. If not set, Vitrine uses the embedded PostgreSQL in `DATA_DIR/db`.',
+      'URL of a PostgreSQL server (version 15 or newer) with pgvector (version 0.7 or newer). A driver name in the scheme (`postgresql+asyncpg://`) is ignored. If not set, Vitrine uses the embedded PostgreSQL in `DATA_DIR/db`.',
   }),
   host: optional('POSTGRES_HOST', anyText, {
     about:

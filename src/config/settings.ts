@@ -22,7 +22,7 @@ const cores = String(availableParallelism());
 
 /**
  * All settings, by section and property. `Config` and docs/configuration.md are derived from this table, so a new
- * setting only needs an entry here. Parsers convert units, so a property such as `requestMs` is in milliseconds.
+ * setting needs only an entry here. Parsers convert units, so a property such as `requestMs` is in milliseconds.
  */
 export const settings = {
   server: {
@@ -101,7 +101,7 @@ export const settings = {
     }),
     port: optional('WORKER_PORT', wholeNumber(0, 65_535), {
       about:
-        'Port on which `vitrine worker` serves `/healthz` and `/metrics` (for Prometheus). It listens on the address `HOST`. `0` picks a free port. If not set, the worker does not listen.',
+        'Port on which `vitrine worker` serves `/healthz` and `/metrics` (for Prometheus), at the address `HOST`; `0` picks a free port. If not set, the worker does not listen.',
     }),
     leaseSeconds: withDefault('LEASE_SECONDS', wholeNumber(2, 3_600), '60', {
       about: 'A worker that sends no heartbeat for this long loses its jobs to other workers.',

@@ -43,8 +43,8 @@ const hexDigits = 64;
 const bandCount = 16;
 
 /**
- * Returns the distance between two hashes on the 0–64 scale that is common for 64-bit hashes. It is a quarter of the number
- * of differing bits, rounded up so that only identical hashes have distance 0.
+ * Returns the distance between two hashes on the 0–64 scale that is common for 64-bit hashes. The distance is a quarter of
+ * the number of differing bits, rounded up so that only identical hashes have distance 0.
  */
 export function hashDistance(a: string, b: string): number {
   let differingBits = 0;

@@ -35,7 +35,7 @@ export function makePostgresQueue({ connection, logger, ...options }: Dependenci
   const delayedActions = makeDelayedActions();
   const availability = makeAvailabilityLog(logger, {
     level: 'warn',
-    lost: 'PostgreSQL notifications are unavailable, reconnecting; no jobs are lost, because workers poll every second',
+    lost: 'PostgreSQL notifications are unavailable, reconnecting; workers still find all jobs, because they poll every second',
     restored: 'PostgreSQL notifications are available again',
   });
   let reason = 'not connected yet';
@@ -72,7 +72,7 @@ export function makePostgresQueue({ connection, logger, ...options }: Dependenci
     outageReason: () =>
       channel.isUp()
         ? undefined
-        : `PostgreSQL notifications are unavailable (${reason}). No jobs are lost, because workers poll every second.`,
+        : `PostgreSQL notifications are unavailable (${reason}). Workers still find all jobs, because they poll every second.`,
     async close() {
       if (isClosed) return;
       isClosed = true;

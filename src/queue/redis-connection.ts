@@ -25,7 +25,7 @@ export function openRedisConnection(url: string, logger: Logger): RedisConnectio
   const client = openRedisClient(url, { enableOfflineQueue: false, maxRetriesPerRequest: 0 });
   const availability = makeAvailabilityLog(logger, {
     level: 'warn',
-    lost: `Redis at ${host} is unavailable, reconnecting; no jobs are lost, because workers poll every second`,
+    lost: `Redis at ${host} is unavailable, reconnecting; workers still find all jobs, because they poll every second`,
     restored: `Redis at ${host} is available again`,
   });
   const { promise: serverInfo, resolve } = Promise.withResolvers<RedisServerInfo>();
@@ -70,7 +70,7 @@ export function openRedisConnection(url: string, logger: Logger): RedisConnectio
     outageReason: () =>
       isAvailable
         ? undefined
-        : `Redis at ${host} is unavailable (${reason}). No jobs are lost, because workers poll every second.`,
+        : `Redis at ${host} is unavailable (${reason}). Workers still find all jobs, because they poll every second.`,
     close() {
       client.removeAllListeners('close');
       client.disconnect();

@@ -43,7 +43,7 @@ async function checkEmbedded(config: Config, directory: string): Promise<Finding
   const subject = 'database';
   if (!existsSync(directory))
     return [{ subject, state: `not created yet; the first start creates it in ${directory}` }];
-  const remedy = `Restore ${directory} from a backup, or move it elsewhere to start with an empty database.`;
+  const remedy = `Restore ${directory} from a backup, or move the folder elsewhere to start with an empty database.`;
   const lock = tryLock(config.dataDir);
   if (typeof lock === 'string') {
     const lockRemedy =

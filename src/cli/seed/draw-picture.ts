@@ -16,7 +16,7 @@ export async function drawPicture(plannedPicture: PlannedPicture): Promise<Buffe
     .toBuffer();
 }
 
-/** Re-encodes an image at half the width and with stronger compression, as an export for the web would. */
+/** Re-encodes an image at half the width and with stronger compression, like an export for the web. */
 export async function reencode(jpeg: Buffer): Promise<Buffer> {
   const image = await openImage(jpeg);
   const { width } = await image.metadata();
