@@ -27,7 +27,13 @@ const blockSeconds = 1;
 const closeTimeoutMs = 400;
 
 /** Starts receiving messages, and calls `poll` for each message. */
-export function startRedisConsumer({ client, queueName, serverInfo, poll, logger }: Dependencies): RedisConsumer {
+export function startRedisConsumer({
+  client,
+  queueName,
+  serverInfo,
+  poll,
+  logger,
+}: Dependencies): RedisConsumer {
   const abortController = new AbortController();
 
   /**

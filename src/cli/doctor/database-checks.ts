@@ -118,7 +118,10 @@ function describeSchema({ version, neededVersion, canMigrate }: SchemaState): Fi
     };
   const currentState = version === 0 ? 'not created yet' : `version ${version}`;
   if (canMigrate)
-    return { subject, state: `${currentState}; the next start migrates the schema to version ${neededVersion}` };
+    return {
+      subject,
+      state: `${currentState}; the next start migrates the schema to version ${neededVersion}`,
+    };
   return {
     subject,
     state: `${currentState}; a migration to version ${neededVersion} is needed, but this user is not allowed to change the schema`,
