@@ -35,8 +35,11 @@ export interface App {
    * `work`.
    */
   workFor(milliseconds: number): Promise<void>;
-  /** Runs the sweeps that are due. A short-lived process calls this instead of `work`. */
-  sweep(sweeps: 'frequent' | 'all'): Promise<void>;
+  /**
+   * Runs the frequent sweeps or, with the scope `all`, every sweep that is due. A short-lived process calls this instead
+   * of `work`.
+   */
+  sweep(scope: 'frequent' | 'all'): Promise<void>;
   /**
    * Stops accepting requests and jobs, and hands back the jobs that do not finish in time. Can be called repeatedly.
    */
@@ -54,16 +57,16 @@ export async function makeApp(
 ): Promise<App> {
   const lock = isOnlyProcess(config) ? lockDataFolder(config.dataDir) : undefined;
   const modeRepair = protectDataFolder(config.dataDir, findLargeFolders(config), logger);
-  const unlock = (): void => {
+  const releaseDataFolder = (): void => {
     modeRepair.stop();
     lock?.release();
   };
   try {
     const resources = await openResources(config, logger, exitOnFailure);
     const components = composeComponents(config, logger, resources);
-    return makeLifecycle({ config, logger, resources, components, lock, unlock, exitOnFailure });
+    return makeLifecycle({ config, logger, resources, components, lock, releaseDataFolder, exitOnFailure });
   } catch (error) {
-    unlock();
+    releaseDataFolder();
     throw error;
   }
 }
@@ -123,19 +126,19 @@ interface LifecycleParts {
   readonly resources: Resources;
   readonly components: ReturnType<typeof composeComponents>;
   readonly lock: DataFolderLock | undefined;
-  readonly unlock: () => void;
+  readonly releaseDataFolder: () => void;
   readonly exitOnFailure: () => void;
 }
 
 /** Starts and stops the components in the right order. */
 function makeLifecycle(parts: LifecycleParts): App {
-  const { config, logger, resources, components, lock, unlock, exitOnFailure } = parts;
+  const { config, logger, resources, components, lock, releaseDataFolder, exitOnFailure } = parts;
   const { http, workerServer, workers, runDueJobs, sweeper, leases, takeOverLostLeases, storageHealth } =
     components;
   let closePromise: Promise<void> | undefined;
   let stopWaitingForStorage = (): void => undefined;
 
-  /** Gives requests and jobs `shutdownMs` to finish, and hands back the remaining jobs. */
+  /** Gives requests and jobs `shutdownMs` to finish, and then hands back the remaining jobs. */
   async function drain(): Promise<void> {
     stopWaitingForStorage();
     storageHealth.stop();
@@ -150,7 +153,7 @@ function makeLifecycle(parts: LifecycleParts): App {
     if (!isDrained) http.server.closeAllConnections();
   }
 
-  /** Runs due jobs. Hands back downloads that take longer than `milliseconds`. */
+  /** Runs due jobs. Hands back downloads that are unfinished after `milliseconds`. */
   async function workFor(milliseconds: number): Promise<void> {
     if (!(await resources.claimStorage())) return;
     const timer = setTimeout(() => void leases.handBack('import'), milliseconds);
@@ -167,7 +170,7 @@ function makeLifecycle(parts: LifecycleParts): App {
     await resources.queue.close();
     await resources.database.close();
     await resources.storage.close();
-    unlock();
+    releaseDataFolder();
   }
 
   return {
@@ -207,8 +210,8 @@ function makeLifecycle(parts: LifecycleParts): App {
     },
     handle: (request, response) => handleRequest(http, request, response),
     workFor,
-    async sweep(sweeps) {
-      if (await resources.claimStorage()) await sweeper.runOnce(sweeps);
+    async sweep(scope) {
+      if (await resources.claimStorage()) await sweeper.runOnce(scope);
     },
     close: () => (closePromise ??= close()),
   };

@@ -1,8 +1,8 @@
 import type { FailureClass } from './model/job.ts';
 
 /**
- * All error codes, each with its HTTP status, its title, and the class that determines whether a job is retried. Codes
- * are mapped to statuses nowhere else.
+ * All error codes, each with its HTTP status, its title, and the class that determines whether a job is retried. This
+ * table is the only place that maps codes to statuses.
  */
 export const errorTable = {
   invalid_request: { status: 400, title: 'The request is not valid', failureClass: 'permanent' },
@@ -155,8 +155,8 @@ export function errorFamily(code: string | null): ErrorFamily | null {
  * Returns the codes that a filter by `code` selects: every code in the family if `code` is a family, otherwise `code`.
  */
 export function findMatchingCodes(code: string): string[] {
-  const family = Object.keys(errorTable).filter((member) => errorFamily(member) === code);
-  return family.length > 0 ? family : [code];
+  const familyCodes = Object.keys(errorTable).filter((candidate) => errorFamily(candidate) === code);
+  return familyCodes.length > 0 ? familyCodes : [code];
 }
 
 /** An error with a code. `message` is shown to users and states the cause, including any limit and the actual value. */

@@ -4,11 +4,11 @@ import { enableCompileCache } from 'node:module';
 process.umask(0o077);
 // The cache keeps compiled code between starts. It must be enabled before other modules are loaded.
 enableCompileCache();
-// The environment is read before other modules are loaded, because this may re-execute the program.
+// The environment is read before other modules are loaded, because reading it may re-execute the program.
 const { readEnvironment } = await import('./cli/environment.ts');
 const environment = readEnvironment();
-// SIGUSR1 would open Node's debugger, and a compromised decoder child could then run code in this process. `--inspect`
-// still works.
+// By default, SIGUSR1 opens Node's debugger, through which a compromised decoder process could run code in this process.
+// `--inspect` still works.
 process.on('SIGUSR1', () => undefined);
 const { run } = await import('./cli/run.ts');
 process.exitCode = await run(process.argv.slice(2), environment);

@@ -26,7 +26,7 @@ export async function openDatabase(
       // A failed embedded database does not respond again, even after disk space has been freed.
       logger.error(
         { err: error },
-        `the embedded database failed, so this process is exiting: ${error.message}. No acknowledged data is lost; free up space on the disk that holds DATA_DIR, then restart`,
+        `the embedded database failed, so this process is exiting: ${error.message}. No acknowledged data is lost. Free up space if the disk with DATA_DIR is full, then restart`,
       );
       onBroken();
     });
@@ -73,9 +73,9 @@ export async function openStorage({
 export function describeBackEnds({ database, queue, storage }: Config): string {
   const databaseText =
     database.kind === 'embedded' ? `embedded in ${database.path}` : getHostAndPath(database.url);
-  const localQueues = { 'in-process': 'in this process', postgres: 'by the database' };
+  const wakeSources = { 'in-process': 'in this process', postgres: 'by the database' };
   const queueText =
-    queue.kind === 'redis' ? `by Redis on ${getHostAndPath(queue.url)}` : localQueues[queue.kind];
+    queue.kind === 'redis' ? `by Redis on ${getHostAndPath(queue.url)}` : wakeSources[queue.kind];
   const storageText =
     storage.kind === 'local'
       ? storage.path

@@ -29,13 +29,13 @@ export async function openResources(config: Config, logger: Logger, onBroken: ()
       isOnlyProcess: isOnlyProcess(config),
     });
     cleanup.defer(() => decoders.close());
-    // The decoder processes load their library while the database opens.
+    // The decoder processes load the image library while the database opens.
     await decoders.start();
     const storage = await openStorage(config);
     warnIfPicturesAreExposed(config, logger);
     cleanup.defer(() => storage.close());
     const staging = makeStaging(storage.stagingDirectory);
-    // No other process uses the staging folder, so a crash must have left its files behind.
+    // No other process uses the staging folder, so all files in it are left over from a crash.
     if (isOnlyProcess(config)) await staging.sweep(0);
     const { database, queries } = await openMigratedDatabase(config, logger, onBroken);
     cleanup.defer(() => database.close());
@@ -57,7 +57,10 @@ export async function openResources(config: Config, logger: Logger, onBroken: ()
   }
 }
 
-/** Whether this process is the only one that uses the data: only one process can open the embedded database. */
+/**
+ * Whether this process is the only one that uses the data. This is the case with the embedded database, which only one
+ * process can open at a time.
+ */
 export function isOnlyProcess({ database }: Pick<Config, 'database'>): boolean {
   return database.kind === 'embedded';
 }
@@ -91,8 +94,8 @@ function warnIfPicturesAreExposed({ storage, dataDir }: Config, logger: Logger):
 }
 
 /**
- * Returns the subfolders of the data folder that may contain many files. Omits the database folder, which is made
- * private after the database has been opened.
+ * Returns the subfolders of the data folder that may contain many files, for `protectDataFolder`. Omits the database
+ * folder, which `openMigratedDatabase` makes private.
  */
 export function findLargeFolders({ dataDir, storage }: Config): string[] {
   const path = storage.kind === 'local' ? storage.path : storage.stagingPath;

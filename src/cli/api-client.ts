@@ -173,7 +173,7 @@ async function makeUploadForm({ path, filename, tenant }: Upload): Promise<FormD
   return form;
 }
 
-/** Whether to retry a request. 507 is not retried, because a full disk does not recover within seconds. */
+/** Whether to retry a request that failed with `status`. 507 is not retried, because a full disk does not recover in seconds. */
 function isRetryable(status: number): boolean {
   return status === 408 || status === 429 || (status >= 500 && status !== 507);
 }

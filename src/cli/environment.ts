@@ -46,7 +46,7 @@ const secretNamePattern =
   /SECRET|PASSWORD|PASSWD|PASSPHRASE|TOKEN|CREDENTIAL|PRIVATE|(^|_)(API|ACCESS)?_?KEYS?($|_)/i;
 const secretValuePattern = /:\/\/\S*:\S*@|[?&;\s]password=/i;
 
-/** Returns the variables that are probably secrets, because of their name or a password in their value. */
+/** Returns the variables that are probably secrets, judging by their names or by passwords in their values. */
 export function findSecrets(variables: NodeJS.ProcessEnv): Record<string, string> {
   return Object.fromEntries(
     Object.entries(variables).filter((entry): entry is [string, string] => {
@@ -62,7 +62,7 @@ function reexecuteWithout(secrets: Record<string, string>, variables: NodeJS.Pro
   if (names.length === 0) return undefined;
   const obstacle = findReexecutionObstacle() ?? replaceStdin(JSON.stringify(secrets));
   if (obstacle !== undefined) {
-    return `Other processes of this user, such as a compromised decoder, can read ${names.join(', ')} in the environment of this process, because ${obstacle}.`;
+    return `Other processes of this user, such as a compromised decoder, can read ${names.join(', ')} in the environment of this process. Vitrine cannot remove them, because ${obstacle}.`;
   }
   const publicVariables = Object.fromEntries(
     Object.entries(variables).filter(([name]) => !Object.hasOwn(secrets, name)),
@@ -75,8 +75,8 @@ function reexecuteWithout(secrets: Record<string, string>, variables: NodeJS.Pro
 }
 
 /**
- * Returns the reason why re-execution is impossible, if there is one. This must be checked first, because a failing
- * execve aborts the process.
+ * Returns the reason why re-execution is impossible, if there is one. The caller must check this before it calls execve,
+ * because a failing execve aborts the process.
  */
 function findReexecutionObstacle(): string | undefined {
   if (process.platform === 'win32' || process.execve === undefined) {
@@ -101,7 +101,7 @@ function isExecutable(path: string): boolean {
 /**
  * Replaces standard input with an unlinked file that contains `text`, because only descriptors 0, 1 and 2 survive
  * Node's execve. The file is unlinked before it is written, so that no other process can open it and no crash leaves it
- * behind. Returns the reason if this fails.
+ * behind. Returns the reason if the file cannot be created.
  */
 function replaceStdin(text: string): string | undefined {
   closeSync(0);

@@ -33,7 +33,7 @@ export async function connectToServer(
   output.write(
     isEmbedded
       ? `No server is using ${config.dataDir}; starting one for this command.\n`
-      : 'No --url was given; starting a server for this command, on the configured database.\n',
+      : 'No --url was given; starting a server for this command with the configured database.\n',
   );
   const { makeApp } = await import('../app.ts');
   // The command prints its own progress, so the server should log only errors.

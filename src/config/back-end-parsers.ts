@@ -17,10 +17,10 @@ export const databaseUrl: Parser<string> = {
     assertUnambiguousUrl(trimmed);
     if (!postgresScheme.test(trimmed)) throw new Error('is not the URL of a PostgreSQL server');
     const url = parseUrl(trimmed.replace(postgresScheme, 'postgres://'));
-    const tls = url.searchParams.get('sslmode') ?? url.searchParams.get('ssl');
+    const tlsMode = url.searchParams.get('sslmode') ?? url.searchParams.get('ssl');
     url.searchParams.delete('ssl');
-    if (tls !== null) {
-      url.searchParams.set('sslmode', toSslMode(tls));
+    if (tlsMode !== null) {
+      url.searchParams.set('sslmode', toSslMode(tlsMode));
       url.searchParams.set('uselibpqcompat', 'true');
     }
     return url.href;

@@ -8,11 +8,11 @@ export const databaseSettings = {
     aliases: ['THUMBFORGE_DATABASE_URL'],
     isSecret: true,
     about:
-      'URL of a PostgreSQL server, version 15 or newer, with pgvector 0.7 or newer. A driver name in the scheme (`postgresql+asyncpg://`) is ignored. If not set, Vitrine uses the embedded PostgreSQL in `DATA_DIR/db`.',
+      'URL of a PostgreSQL server (version 15 or newer) with pgvector (version 0.7 or newer). A driver name in the scheme (`postgresql+asyncpg://`) is ignored. If not set, Vitrine uses the embedded PostgreSQL in `DATA_DIR/db`.',
   }),
   host: optional('POSTGRES_HOST', anyText, {
     about:
-      'Host of the PostgreSQL server, as an alternative to `DATABASE_URL`. The other `POSTGRES_` settings only apply if this setting is set.',
+      'Host of the PostgreSQL server, as an alternative to `DATABASE_URL`. The other `POSTGRES_` settings apply only if this one is set.',
   }),
   port: withDefault('POSTGRES_PORT', wholeNumber(1, 65_535), '5432', {
     about: 'Port of the PostgreSQL server.',
@@ -28,7 +28,7 @@ export const databaseSettings = {
   }),
   poolSize: withDefault('DATABASE_POOL_SIZE', wholeNumber(2, 1_000), '10', {
     about:
-      'Maximum number of pooled connections per process. Each process opens an additional connection to listen for wake-ups.',
+      'Maximum number of pooled connections per process. Each process opens an additional connection to listen for notifications of new jobs.',
   }),
   connectMs: withDefault('DATABASE_CONNECT_SECONDS', seconds(1, 300), '5', {
     about: 'Maximum time that a request waits for a database connection; after that, the request gets 503.',
@@ -47,7 +47,7 @@ export const queueSettings = {
     aliases: ['THUMBFORGE_REDIS_URL'],
     isSecret: true,
     about:
-      'URL of a Redis server, version 6.2 or newer, which wakes workers through BullMQ. Jobs are stored in the database, so nothing is lost if Redis fails. Requires a PostgreSQL server. If not set, PostgreSQL wakes the workers.',
+      'URL of a Redis server (version 6.2 or newer) that wakes workers through BullMQ. Jobs are stored in the database, so nothing is lost if Redis fails. Requires a PostgreSQL server. If not set, PostgreSQL wakes the workers.',
   }),
   name: withDefault('QUEUE_NAME', anyText, 'vitrine', {
     aliases: ['THUMBFORGE_QUEUE_NAME'],
@@ -63,7 +63,7 @@ export const storageSettings = {
   path: optional('STORAGE_PATH', anyText, {
     aliases: ['STORAGE_BASE_PATH', 'THUMBFORGE_STORAGE_PATH'],
     about:
-      'Folder of locally stored images. It must be the same for all processes. If it is outside `DATA_DIR`, new files inherit the permissions that the group and others have on it.',
+      'Folder of locally stored images. It must be the same for all processes. If it is outside `DATA_DIR`, new files inherit the permissions of the group and of others from this folder.',
     fallbackDescription: '`DATA_DIR/storage`',
   }),
   bucket: optional('S3_BUCKET', anyText, { about: 'Bucket in which images are stored. It must exist.' }),
@@ -98,10 +98,10 @@ export const storageSettings = {
   }),
   minFreeBytes: withDefault('MIN_FREE_DISK_MB', mebibytes(0, 1_000_000), '100', {
     about:
-      'Minimum free space, in MiB, on the disk that holds the images (with S3: the staging files); below it, uploads get 507.',
+      'Minimum free space, in MiB, on the image disk (with S3: on the disk of the staging files); with less, uploads get 507.',
   }),
   sweepLimit: withDefault('ORPHAN_BRAKE', fractionAndCount, '5%/10000', {
     about:
-      'Safety limit of sweeps. If more than this percentage of all files, or more than this number of files, appear to be orphaned, the sweep deletes none of them and reports the problem.',
+      'Safety limit for sweeps. If more than this percentage of all files, or more than this number of files, appear to be orphaned, the sweep deletes none of them and reports the problem.',
   }),
 } as const;

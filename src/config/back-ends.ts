@@ -77,7 +77,7 @@ export function composeStorage({ storage, data }: SettingValues): StorageConfig 
 /** Returns a sentence for each invalid combination of settings. */
 export function findBackEndProblems({ storage }: SettingValues): string[] {
   const lacksBucket = storage.type === 's3' && !storage.bucket;
-  return lacksBucket ? ['S3_BUCKET: is not set; STORAGE_TYPE=s3 requires a bucket.'] : [];
+  return lacksBucket ? ['S3_BUCKET: not set; STORAGE_TYPE=s3 requires a bucket.'] : [];
 }
 
 /** Returns a warning for each group of settings that is set but has no effect because of other settings. */

@@ -63,7 +63,7 @@ export function findExposureWarnings(
     );
   if (!isOnLoopback && server.allowedHosts.length === 0 && server.publicOrigin === undefined)
     warnings.push(
-      'ALLOWED_HOSTS is not set: requests for any host name are accepted, so a web page can reach this server under the host name of the page (DNS rebinding).',
+      'ALLOWED_HOSTS is not set: requests for any host name are accepted, so a malicious web page can access this server through DNS rebinding.',
     );
   return warnings;
 }

@@ -56,7 +56,7 @@ const presetsSchema = z
   .refine((presets) => Object.keys(presets).length <= 16, 'there must be at most 16 presets')
   .refine((presets) => !('original' in presets), 'the name `original` is reserved for the uploaded file');
 
-/** JPEG quality of presets that do not set it. */
+/** JPEG quality of presets that do not specify a quality. */
 export const defaultQuality = 85;
 
 /** Presets as a JSON object. */

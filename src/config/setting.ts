@@ -8,7 +8,7 @@ export interface Setting<T> {
   /** What the setting does, in Markdown. */
   readonly about: string;
   readonly parser: Parser<T>;
-  /** Text to parse if the variable is unset or empty. If there is no fallback, the value is then `undefined`. */
+  /** Text to parse if the variable is unset or empty. Without a fallback, the value is `undefined` in that case. */
   readonly fallback: string | undefined;
   /** Description of the default, if the default depends on the machine or on other settings. */
   readonly fallbackDescription?: string;

@@ -22,7 +22,7 @@ const cores = String(availableParallelism());
 
 /**
  * All settings, by section and property. `Config` and docs/configuration.md are derived from this table, so a new
- * setting only needs an entry here. Parsers convert units, so a property such as `requestMs` is in milliseconds.
+ * setting needs only an entry here. Parsers convert units, so a property such as `requestMs` is in milliseconds.
  */
 export const settings = {
   server: {
@@ -38,13 +38,13 @@ export const settings = {
     }),
     maxConnectionsPerAddress: withDefault('MAX_CONNECTIONS_PER_ADDRESS', wholeNumber(1, 100_000), '256', {
       about:
-        'Maximum number of open connections per client address (per /64 for IPv6); further requests get 429. Connections from loopback addresses and `TRUSTED_PROXIES` are not counted.',
+        'Maximum number of open connections per client address (per /64 for IPv6); requests on additional connections get 429. Connections from loopback addresses and `TRUSTED_PROXIES` are not counted.',
     }),
     requestMs: withDefault('REQUEST_SECONDS', seconds(1, 86_400), '120', {
       about: 'Time limit for receiving a request, including its body; after that, the request gets 408.',
     }),
     bodyIdleMs: withDefault('BODY_IDLE_SECONDS', seconds(1, 3_600), '15', {
-      about: 'Maximum pause during an upload; after that, the upload gets 408.',
+      about: 'Maximum pause during an upload; after a longer pause, the upload gets 408.',
     }),
     responseStallMs: withDefault('RESPONSE_STALL_SECONDS', seconds(1, 3_600), '20', {
       about: 'A client that stops reading a response for this long is disconnected.',
@@ -101,7 +101,7 @@ export const settings = {
     }),
     port: optional('WORKER_PORT', wholeNumber(0, 65_535), {
       about:
-        'Port on which `vitrine worker` serves `/healthz` and Prometheus `/metrics`, on the address `HOST`; `0` picks a free port. If not set, the worker does not listen.',
+        'Port on which `vitrine worker` serves `/healthz` and `/metrics` (for Prometheus), at the address `HOST`; `0` picks a free port. If not set, the worker does not listen.',
     }),
     leaseSeconds: withDefault('LEASE_SECONDS', wholeNumber(2, 3_600), '60', {
       about: 'A worker that sends no heartbeat for this long loses its jobs to other workers.',

@@ -6,7 +6,7 @@ import type { Logger } from '../model/logger.ts';
 /** Permissions of the group and of others. */
 const otherUsersBits = 0o077;
 
-/** Set on shared folders such as /tmp, whose mode Vitrine must not change. */
+/** The mode bit that marks shared folders, such as /tmp. Vitrine must not change the mode of a shared folder. */
 const stickyBit = 0o1000;
 
 /**

@@ -12,8 +12,8 @@ const invisiblePattern = /[\p{Cc}\p{Cs}\p{Zl}\p{Zp}\u202A-\u202E\u2066-\u2069\uF
 
 /**
  * Cleans a file name so that it can be stored and displayed. Removes invisible characters, replaces U+FFFD (which marks
- * bytes lost in an earlier conversion), and truncates the name to 255 characters. Truncation keeps the extension and does not
- * split graphemes.
+ * bytes lost in an earlier conversion) with `_`, and truncates the name to 255 characters. Truncation keeps the extension
+ * and does not split graphemes.
  */
 export function cleanFilename(name: string): string {
   const visibleName = name.replaceAll(invisiblePattern, '').replaceAll('\uFFFD', '_').trim();
@@ -32,7 +32,8 @@ function truncate(name: string): string {
 function takeGraphemes(text: string, length: number): string {
   let end = 0;
   let remaining = length;
-  // Only the start of the text is segmented, to save time. A surrogate pair split at the end of it would not fit anyway.
+  // Only the start of the text is segmented, to save time. A surrogate pair that is split at the end of that part would
+  // not fit anyway.
   for (const { segment } of new Intl.Segmenter().segment(text.slice(0, 2 * length + 2))) {
     remaining -= countCharacters(segment);
     if (remaining < 0) break;

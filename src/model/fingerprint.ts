@@ -43,8 +43,8 @@ const hexDigits = 64;
 const bandCount = 16;
 
 /**
- * Returns the distance between two hashes on the 0–64 scale that is common for 64-bit hashes. It is a quarter of the number
- * of differing bits, rounded up so that only identical hashes have distance 0.
+ * Returns the distance between two hashes on the 0–64 scale that is common for 64-bit hashes. The distance is a quarter of
+ * the number of differing bits, rounded up so that only identical hashes have distance 0.
  */
 export function hashDistance(a: string, b: string): number {
   let differingBits = 0;
@@ -65,9 +65,9 @@ function popCount(word: number): number {
 }
 
 /**
- * Returns a hash's index keys. Each of its 16 bands yields one key, `band << 16 | bits`, with 16 bits of the hash. Bit i
- * belongs to band i mod 16, because adjacent bits are correlated. Hashes that differ in at most 15 bits share at least one
- * key (pigeonhole principle).
+ * Returns a hash's index keys. Each of its 16 bands yields one key, `band << 16 | bits`, where `bits` are 16 bits of
+ * the hash. Bit i belongs to band i mod 16, so that adjacent bits, which are correlated, are in different bands. Hashes
+ * that differ in at most 15 bits share at least one key (pigeonhole principle).
  */
 export function hashBands(hash: string): number[] {
   const bands = Array.from({ length: bandCount }, (_, band) => band << 16);

@@ -2,7 +2,7 @@
 const authorityPattern = /^[^\s/?#@\\]+$/;
 
 /**
- * Parses `host` or `host:port`. Returns the host in lower case, normalised as browsers do: IPv4 addresses have four decimal
+ * Parses `host` or `host:port`. Returns the host in lower case, normalised as in browsers: IPv4 addresses have four decimal
  * parts, IPv6 addresses are shortened and have no brackets, and names have no trailing dot. Returns `undefined` for any other
  * text.
  */

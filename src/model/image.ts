@@ -32,7 +32,7 @@ export interface Image {
   readonly bitDepth: number | null;
   /** Id of the tenant's first image with the same content. */
   readonly duplicateOf: number | null;
-  /** Id of the donor: the near-duplicate with the same pixels whose renditions this image shares. */
+  /** Id of the donor, the near-duplicate whose renditions this image shares. */
   readonly renditionsReusedFrom: number | null;
   /** Number of the image's references. */
   readonly inUseCount: number;

@@ -5,7 +5,7 @@ export const jobStates = ['pending', 'processing', 'completed', 'failed'] as con
 export type JobState = (typeof jobStates)[number];
 
 /**
- * Why a job failed. This determines whether it is retried:
+ * Why a job failed, as a class that determines whether the job is retried:
  * - `permanent`: the input is invalid or exceeds a limit. The job is not retried.
  * - `transient`: a timeout, or a failure of the network, storage or the database. The job is retried after 2, 4 and 8 s.
  * - `crash`: the decoder process crashed or was killed. The job is retried once.

@@ -51,7 +51,7 @@ export interface PictureFacts {
 export interface PictureLimits {
   /** Maximum number of pixels (width × height) in the frame to decode. */
   readonly maxPixels: number;
-  /** `maxPixels` for AVIF pictures, which take the longest to decode. */
+  /** An additional pixel limit for AVIF pictures, which take the longest to decode. */
   readonly maxAvifPixels: number;
   readonly maxFrames: number;
   readonly allowedFormats: readonly PictureFormat[];

@@ -11,7 +11,7 @@ export interface Caller {
 
 /**
  * The identity on whose behalf a service or query runs. It is a parameter of services and queries, so that access control can
- * be added without changing them. Today, all requests use `unrestrictedPrincipal`.
+ * be added without changing their signatures. Today, all requests use `unrestrictedPrincipal`.
  */
 export interface Principal {
   readonly subject: string;

@@ -5,7 +5,7 @@ import type { Logger } from '../model/logger.ts';
 import { makeAvailabilityLog } from '../availability-log.ts';
 import { distinctKinds, makeDelayedActions, makeListeners } from './in-process.ts';
 import { openPostgresChannel, type PostgresChannel } from './postgres-channel.ts';
-import { failureReason, type WorkQueue } from './queue.ts';
+import { getFailureReason, type WorkQueue } from './queue.ts';
 import { withTimeout } from '../timeout.ts';
 
 interface Dependencies {
@@ -26,8 +26,8 @@ const closeTimeoutMs = 250;
 
 /**
  * Creates a queue for processes that share a PostgreSQL server. Wake-ups reach this process directly, and all other processes
- * through NOTIFY. The queue needs its own direct connection to the server, because LISTEN does not work through poolers that
- * share connections.
+ * through NOTIFY. The queue needs its own direct connection to the server, because LISTEN does not work through a
+ * connection pooler in transaction mode.
  */
 export function makePostgresQueue({ connection, logger, ...options }: Dependencies): WorkQueue {
   const { channel: channelName = 'vitrine_jobs', heartbeatMs = 10_000 } = options;
@@ -35,7 +35,7 @@ export function makePostgresQueue({ connection, logger, ...options }: Dependenci
   const delayedActions = makeDelayedActions();
   const availability = makeAvailabilityLog(logger, {
     level: 'warn',
-    lost: 'PostgreSQL notifications are unavailable, reconnecting; no jobs are lost, because workers poll every second',
+    lost: 'PostgreSQL notifications are unavailable, reconnecting; workers still find all jobs, because they poll every second',
     restored: 'PostgreSQL notifications are available again',
   });
   let reason = 'not connected yet';
@@ -51,7 +51,7 @@ export function makePostgresQueue({ connection, logger, ...options }: Dependenci
       outbox.flush();
     },
     onDown(error) {
-      reason = failureReason(error);
+      reason = getFailureReason(error);
       availability.reportFailure(error);
     },
   });
@@ -72,7 +72,7 @@ export function makePostgresQueue({ connection, logger, ...options }: Dependenci
     outageReason: () =>
       channel.isUp()
         ? undefined
-        : `PostgreSQL notifications are unavailable (${reason}). No jobs are lost, because workers poll every second.`,
+        : `PostgreSQL notifications are unavailable (${reason}). Workers still find all jobs, because they poll every second.`,
     async close() {
       if (isClosed) return;
       isClosed = true;

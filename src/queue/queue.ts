@@ -23,7 +23,7 @@ export interface WorkQueue {
 }
 
 /** Returns why an external system failed. Prefers the error code, because the message may contain an address. */
-export function failureReason(error: unknown): string {
+export function getFailureReason(error: unknown): string {
   if (!(error instanceof Error)) return 'unknown reason';
   const code = 'code' in error && typeof error.code === 'string' ? error.code : '';
   return code || error.message || error.name;

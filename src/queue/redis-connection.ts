@@ -2,7 +2,7 @@ import { Redis, type RedisOptions } from 'ioredis';
 import type { Logger } from '../model/logger.ts';
 import { makeAvailabilityLog } from '../availability-log.ts';
 import { withTimeout } from '../timeout.ts';
-import { failureReason } from './queue.ts';
+import { getFailureReason } from './queue.ts';
 
 /** The connection for sending messages, and its state. */
 export interface RedisConnection {
@@ -18,14 +18,14 @@ export interface RedisConnection {
   close(): void;
 }
 
-/** Opens a connection that reconnects indefinitely. Logs when the server becomes unavailable or available. */
+/** Opens a connection that reconnects indefinitely. Logs when the server becomes unavailable or available again. */
 export function openRedisConnection(url: string, logger: Logger): RedisConnection {
   const { host } = new URL(url);
   // Without a connection, messages fail immediately instead of waiting, because a late message would be useless.
   const client = openRedisClient(url, { enableOfflineQueue: false, maxRetriesPerRequest: 0 });
   const availability = makeAvailabilityLog(logger, {
     level: 'warn',
-    lost: `Redis at ${host} is unavailable, reconnecting; no jobs are lost, because workers poll every second`,
+    lost: `Redis at ${host} is unavailable, reconnecting; workers still find all jobs, because they poll every second`,
     restored: `Redis at ${host} is available again`,
   });
   const { promise: serverInfo, resolve } = Promise.withResolvers<RedisServerInfo>();
@@ -47,7 +47,7 @@ export function openRedisConnection(url: string, logger: Logger): RedisConnectio
 
   async function onReady(): Promise<void> {
     // If the selected database does not exist, the client silently uses database 0, which another application may use.
-    const reply = await client.select(client.options.db ?? 0).catch(failureReason);
+    const reply = await client.select(client.options.db ?? 0).catch(getFailureReason);
     if (reply !== 'OK') return markUnavailable(reply);
     markAvailable();
     const info = await inspectServer(client);
@@ -57,20 +57,20 @@ export function openRedisConnection(url: string, logger: Logger): RedisConnectio
   }
 
   client.on('ready', () => void onReady());
-  client.on('error', (error) => markUnavailable(failureReason(error)));
+  client.on('error', (error) => markUnavailable(getFailureReason(error)));
   client.on('close', () => isAvailable && markUnavailable('the connection was closed'));
   return {
     client,
     serverInfo,
     onSuccess: markAvailable,
     onFailure(error) {
-      // Without a connection, the reason is already known.
-      if (client.status === 'ready') markUnavailable(failureReason(error));
+      // If the connection was lost, its error handler has already recorded the reason.
+      if (client.status === 'ready') markUnavailable(getFailureReason(error));
     },
     outageReason: () =>
       isAvailable
         ? undefined
-        : `Redis at ${host} is unavailable (${reason}). No jobs are lost, because workers poll every second.`,
+        : `Redis at ${host} is unavailable (${reason}). Workers still find all jobs, because they poll every second.`,
     close() {
       client.removeAllListeners('close');
       client.disconnect();
@@ -80,7 +80,7 @@ export function openRedisConnection(url: string, logger: Logger): RedisConnectio
 
 /** Time between heartbeats. The server must respond within half of this time. */
 const heartbeatMs = 6_000;
-/** Time between handshake checks. A handshake that is in progress at two consecutive checks has failed. */
+/** Time between handshake checks. A handshake that is in progress at two consecutive checks is considered failed. */
 const handshakeCheckMs = 1_500;
 /** Pause before the second connection attempt. It doubles with each attempt, up to `maxPauseMs`. */
 const minPauseMs = 250;

@@ -4,12 +4,12 @@ import type { Redis } from 'ioredis';
 import type { Logger } from '../model/logger.ts';
 import { type RedisServerInfo, watchHandshake } from './redis-connection.ts';
 import { withTimeout } from '../timeout.ts';
-import { failureReason } from './queue.ts';
+import { getFailureReason } from './queue.ts';
 
 interface Dependencies {
   readonly client: Redis;
   readonly queueName: string;
-  readonly server: RedisServerInfo;
+  readonly serverInfo: RedisServerInfo;
   readonly poll: () => Promise<void>;
   readonly logger: Logger;
 }
@@ -27,7 +27,13 @@ const blockSeconds = 1;
 const closeTimeoutMs = 400;
 
 /** Starts receiving messages, and calls `poll` for each message. */
-export function startRedisConsumer({ client, queueName, server, poll, logger }: Dependencies): RedisConsumer {
+export function startRedisConsumer({
+  client,
+  queueName,
+  serverInfo,
+  poll,
+  logger,
+}: Dependencies): RedisConsumer {
   const abortController = new AbortController();
 
   /**
@@ -47,13 +53,13 @@ export function startRedisConsumer({ client, queueName, server, poll, logger }: 
     runRetryDelay: retryPauseMs,
     drainDelay: blockSeconds,
     // BullMQ's version check would print warnings to the console, and would fail if the server does not report its version.
-    skipVersionCheck: !server.hasVersion || server.warnings.length > 0,
+    skipVersionCheck: !serverInfo.hasVersion || serverInfo.warnings.length > 0,
     removeOnComplete: { count: 0 },
     removeOnFail: { count: 0 },
   });
   // Errors are expected when Redis restarts or is flushed. `RedisConnection` logs the connection state.
   worker.on('error', (error) =>
-    logger.debug({ reason: failureReason(error) }, 'failed to read a wake-up from Redis'),
+    logger.debug({ reason: getFailureReason(error) }, 'failed to read a wake-up from Redis'),
   );
 
   async function run(): Promise<void> {

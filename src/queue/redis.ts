@@ -74,7 +74,7 @@ function openProducers(
  * second connection of its own for blocking reads.
  */
 function openConsumers(
-  { serverInfo }: RedisConnection,
+  { serverInfo: serverInfoPromise }: RedisConnection,
   url: string,
   queueNameFor: QueueNameFor,
   logger: Logger,
@@ -90,10 +90,10 @@ function openConsumers(
 
   function add(kind: JobKind, poll: () => Promise<void>): () => void {
     let consumer: RedisConsumer | undefined;
-    void serverInfo.then((server) => {
+    void serverInfoPromise.then((serverInfo) => {
       if (!stopFunctions.has(stop)) return;
       client ??= openClient();
-      consumer = startRedisConsumer({ client, queueName: queueNameFor(kind), server, poll, logger });
+      consumer = startRedisConsumer({ client, queueName: queueNameFor(kind), serverInfo, poll, logger });
     });
     function stop(): void {
       if (stopFunctions.delete(stop) && consumer) pendingCloses.add(consumer.close());

@@ -78,8 +78,8 @@ export function makeServerlessHandlers(options: ServerlessOptions): ServerlessHa
     handle: (request, response) =>
       withApp(response, async (app) => {
         await app.handle(request, response);
-        const mayHaveQueued = !safeMethods.has(request.method ?? '');
-        if (mayHaveQueued || performance.now() - lastPollAt > minPollIntervalMs)
+        const mayHaveQueuedJobs = !safeMethods.has(request.method ?? '');
+        if (mayHaveQueuedJobs || performance.now() - lastPollAt > minPollIntervalMs)
           waitUntil(processJobs(app, workMs));
       }),
     async cron(request, response) {
@@ -112,8 +112,8 @@ async function startApp(environment: Environment, exitOnFailure: () => void): Pr
   try {
     const config = loadServerlessConfig(environment);
     const logger = await makeLogger(config.log);
-    // Unlike `vitrine serve`, this process cannot be re-executed without its secrets, because the host controls the
-    // process.
+    // Unlike `vitrine serve`, this process cannot re-execute itself to remove the secrets from its environment, because
+    // the host controls it.
     logger.info(
       {},
       'The secrets of this function remain in its environment, where decoder processes can read them.',

@@ -18,9 +18,9 @@ interface Series {
 }
 
 /**
- * Creates a recorder of request counts and durations. prom-client looks up a series by its labels on every observation,
- * which would be a large part of the cost of a cached response. This recorder needs a single map lookup and converts
- * the data to prom-client's format on each scrape.
+ * Creates a recorder of request counts and durations. prom-client looks up a series by its labels on every observation.
+ * That would be a large part of the cost of a cached response. This recorder needs only a single map lookup and
+ * converts the data to prom-client's format on each scrape.
  */
 export function makeRequestRecorder(registry: Registry): Metrics['recordRequest'] {
   const seriesByKey = new Map<string, Series>();

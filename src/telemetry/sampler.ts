@@ -112,7 +112,12 @@ function makeDecoderGauges(registry: Registry): Gauges<DecoderPoolStats> {
 
 function makeUsageGauges(registry: Registry): Gauges<OverallUsage> {
   const images = makeGauge(registry, 'vitrine_images', 'Images that are not deleted.', 'status');
-  const bytes = makeGauge(registry, 'vitrine_storage_bytes', 'Bytes of images that are not deleted.', 'kind');
+  const bytes = makeGauge(
+    registry,
+    'vitrine_storage_bytes',
+    'Stored bytes of images that are not deleted.',
+    'kind',
+  );
   return {
     all: [images, bytes],
     set({ imagesByStatus, originalBytes, renditionBytes }) {

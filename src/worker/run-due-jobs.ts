@@ -55,7 +55,7 @@ export function makeRunDueJobs({ capacities, jobs, runJob, leaseSeconds, logger 
     }
   }
 
-  /** Waits until a job ends, a retry is due, or it is time to repeat a failed claim. */
+  /** Waits until a job ends, a retry is due, it is time to repeat a failed claim, or the deadline has passed. */
   async function pause(deadline: number, hasClaimSucceeded: boolean): Promise<void> {
     const nextClaimAt = hasClaimSucceeded ? Number.POSITIVE_INFINITY : performance.now() + retryMs;
     const milliseconds = Math.max(0, Math.min(deadline, nextClaimAt, ...retryTimes) - performance.now());

@@ -70,7 +70,8 @@ export function makeWorker(deps: Dependencies): Worker {
       for (const resolve of wakeUps) resolve();
       availability.reportSuccess();
     } catch (error) {
-      // The queue delivers no further wake-ups until these are resolved, so that none is lost during a database outage.
+      // These wake-ups stay unresolved, so that the queue holds back further wake-ups. Otherwise, wake-ups would be lost
+      // during a database outage.
       pendingWakeUps.push(...wakeUps);
       availability.reportFailure(error);
     }

@@ -21,7 +21,7 @@ test('reports the server, schema and pgvector versions without changing anything
 
   await database.runScript('DELETE FROM schema_migrations WHERE version > 5');
   expect((await runDoctor(serverDatabaseUrl(name))).stdout).toMatch(
-    /^ok\s+schema\s+version 5; the next start migrates it to version \d+$/m,
+    /^ok\s+schema\s+version 5; the next start migrates the schema to version \d+$/m,
   );
   await database.runScript("INSERT INTO schema_migrations (version, name) VALUES (9999, 'from-the-future')");
   expect((await runDoctor(serverDatabaseUrl(name))).stdout).toMatch(

@@ -15,7 +15,7 @@ const connectionString = services.databaseUrl ?? '';
 const makeChannelName = () => `test_${randomBytes(6).toString('hex')}`;
 const pollOptions = { interval: 20 };
 const lostMessage =
-  'PostgreSQL notifications are unavailable, reconnecting; no jobs are lost, because workers poll every second';
+  'PostgreSQL notifications are unavailable, reconnecting; workers still find all jobs, because they poll every second';
 const restoredMessage = 'PostgreSQL notifications are available again';
 
 function openQueue(channel: string, connection: ClientConfig = { connectionString }, heartbeatMs = 10_000) {
@@ -95,7 +95,7 @@ describe.skipIf(!services.databaseUrl)('PostgreSQL queue', () => {
     await expect
       .poll(() => queue.outageReason(), pollOptions)
       .toMatch(
-        /^PostgreSQL notifications are unavailable \(.+\)\. No jobs are lost, because workers poll every second\.$/,
+        /^PostgreSQL notifications are unavailable \(.+\)\. Workers still find all jobs, because they poll every second\.$/,
       );
     queue.wake(makeDueJobs());
     expect(localListener.polls).toBe(1);

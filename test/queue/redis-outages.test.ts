@@ -47,7 +47,7 @@ async function expectWoken(queue: ReturnType<typeof makeRedisQueue>, listener: {
 const makeLogLines = (port: number) => ({
   // The reason follows in parentheses.
   lost: expect.stringContaining(
-    `Redis at 127.0.0.1:${port} is unavailable, reconnecting; no jobs are lost, because workers poll every second (`,
+    `Redis at 127.0.0.1:${port} is unavailable, reconnecting; workers still find all jobs, because they poll every second (`,
   ) as string,
   restored: `Redis at 127.0.0.1:${port} is available again`,
 });
@@ -60,7 +60,7 @@ describe.skipIf(!hasRedisServer())('Redis queue', () => {
     queue.wake(makeDueJobs());
     await sleep(1_500);
     expect(queue.outageReason()).toBe(
-      `Redis at 127.0.0.1:${redis.port} is unavailable (ECONNREFUSED). No jobs are lost, because workers poll every second.`,
+      `Redis at 127.0.0.1:${redis.port} is unavailable (ECONNREFUSED). Workers still find all jobs, because they poll every second.`,
     );
     expect(logger.messages()).toEqual([makeLogLines(redis.port).lost]);
     await redis.start();

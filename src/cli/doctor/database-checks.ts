@@ -43,7 +43,7 @@ async function checkEmbedded(config: Config, directory: string): Promise<Finding
   const subject = 'database';
   if (!existsSync(directory))
     return [{ subject, state: `not created yet; the first start creates it in ${directory}` }];
-  const remedy = `Restore ${directory} from a backup, or move it away to start with an empty database.`;
+  const remedy = `Restore ${directory} from a backup, or move the folder elsewhere to start with an empty database.`;
   const lock = tryLock(config.dataDir);
   if (typeof lock === 'string') {
     const lockRemedy =
@@ -118,7 +118,10 @@ function describeSchema({ version, neededVersion, canMigrate }: SchemaState): Fi
     };
   const currentState = version === 0 ? 'not created yet' : `version ${version}`;
   if (canMigrate)
-    return { subject, state: `${currentState}; the next start migrates it to version ${neededVersion}` };
+    return {
+      subject,
+      state: `${currentState}; the next start migrates the schema to version ${neededVersion}`,
+    };
   return {
     subject,
     state: `${currentState}; a migration to version ${neededVersion} is needed, but this user is not allowed to change the schema`,
@@ -164,6 +167,6 @@ async function checkJobs(database: Database): Promise<Finding[]> {
   const problems = (await makeJobReportQueries(database).readQueueDepth()).flatMap(
     (depth) => stalledQueueWarning(depth) ?? [],
   );
-  const remedy = 'Start vitrine worker, or a server without ENABLE_WORKER=false, and check its log.';
+  const remedy = 'Start vitrine worker, or a server with ENABLE_WORKER=true, and check its log.';
   return problems.map((state) => ({ subject: 'jobs', state, remedy }));
 }

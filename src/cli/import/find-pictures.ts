@@ -38,7 +38,7 @@ export async function findPictures(inputs: readonly string[]): Promise<FoundPict
       if (entry.name.startsWith('.')) continue;
       const path = join(folder, entry.name);
       if (entry.isDirectory()) await visitOrRecordError(path, visitFolder);
-      // Symbolic links are skipped, because they lead out of the tree, into a loop, or to a file that is visited
+      // Symbolic links are skipped, because they may lead out of the folder, into a loop, or to a file that is visited
       // anyway.
       else if (entry.isFile() && hasPictureExtension(entry.name)) paths.set(resolve(path), path);
       else skipped += 1;

@@ -105,7 +105,7 @@ function makeImportRun(options: ImportOptions) {
   };
 }
 
-/** Converts the final state of an image to a result. If it could not be processed, the file counts as refused. */
+/** Converts the final state of an image to a result. If the image could not be processed, the file counts as refused. */
 function toFileResult(
   { outcome }: AcceptedUpload,
   { status, error }: { status: string; error: string | null },
@@ -139,7 +139,7 @@ const minPollPauseMs = 200;
 const maxPollPauseMs = 2000;
 const maxWaitMs = 10 * 60_000;
 
-/** Polls until the image is `completed` or `failed`. If the server has to retry, that can take up to a minute. */
+/** Polls until the image is `completed` or `failed`, for at most `maxWaitMs`. @throws {ServerFailure} after that */
 async function waitUntilFinished(
   client: Pick<ApiClient, 'getImage'>,
   initialState: ImageState,

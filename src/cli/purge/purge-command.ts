@@ -82,7 +82,10 @@ export async function runPurgeCommand(options: PurgeCommandOptions): Promise<num
   }
 }
 
-/** Repeats the request until no images remain, because the server limits the duration of each request. */
+/**
+ * Repeats the request until no images remain or a request removes none. One request may not suffice, because the server
+ * limits the duration of each request.
+ */
 async function purgeAll(options: PurgeCommandOptions): Promise<PurgeReport> {
   let report: RequestReport = await purgeOnce(options);
   while (!report.dryRun && report.remaining > 0) {

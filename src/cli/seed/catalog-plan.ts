@@ -22,7 +22,7 @@ export interface PlannedPicture {
 
 const kinds: readonly [ProductKind, ...ProductKind[]] = [shoe, mug, shirt, lamp, bottle, watch];
 
-/** Plans a catalog. Each product has two or three colours, and each colour two or three views. */
+/** Plans a catalog. Each product has two or three colours, and each colour has two or three views. */
 export function planCatalog(productCount: number, seed: string): PlannedPicture[] {
   return Array.from({ length: productCount }, (_, index) => planProduct(index, seed)).flat();
 }

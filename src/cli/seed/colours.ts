@@ -1,7 +1,7 @@
 /** A product colour of the sample catalog. */
 export interface Colour {
   readonly name: string;
-  /** In the form `#rrggbb`. */
+  /** The colour in the form `#rrggbb`. */
   readonly hex: string;
   /** Colour of trims, chosen to match the product colour. */
   readonly accent: string;

@@ -16,7 +16,7 @@ export async function drawPicture(plannedPicture: PlannedPicture): Promise<Buffe
     .toBuffer();
 }
 
-/** Re-encodes an image at half the width and with stronger compression, as an export for the web would. */
+/** Re-encodes an image at half the width and with stronger compression, like an export for the web. */
 export async function reencode(jpeg: Buffer): Promise<Buffer> {
   const image = await openImage(jpeg);
   const { width } = await image.metadata();
@@ -52,7 +52,7 @@ const wholeCanvas = { x: 0, y: 0, size: 1000 };
 /** Returns the SVG of a product in a photo studio, with a near-white background, soft light and soft shadows. */
 function toStudioSvg(drawing: Drawing, view: View, { width, height }: PictureSize): string {
   const area = view === 'detail' ? drawing.detail : wholeCanvas;
-  // The canvas is square. A wide image omits the empty top and bottom of the canvas, and a tall image omits its
+  // The canvas is square. A wide image omits the empty top and bottom of the canvas, and a tall image omits the
   // empty sides.
   const [cropWidth, cropHeight] = [
     Math.min(1, width / height) * area.size,

@@ -82,7 +82,7 @@ export function defineBlur(
 /** A soft light or dark stroke along a path, for example a fold, a crease or a reflection. */
 export type SoftStroke = readonly [path: string, colour: string, width: number, opacity: number];
 
-/** Draws soft strokes with a single blur, because each blur takes as long as the rest of the image. */
+/** Draws soft strokes with a single blur, because each blur takes as long to render as the rest of the image. */
 export function drawSoftStrokes(blurId: string, strokes: readonly SoftStroke[]): string {
   const paths = strokes.map(
     ([path, colour, width, opacity]) =>

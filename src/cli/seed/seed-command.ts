@@ -43,7 +43,7 @@ interface SeedOptions extends Pick<ImportOptions, 'client' | 'tenant' | 'concurr
 interface SeedResult {
   readonly catalog: SampleCatalog;
   readonly summary: ImportSummary;
-  /** 0 if only the corrupt file was refused. */
+  /** 0 if the corrupt file was refused and all other files were imported. */
   readonly exitCode: number;
 }
 
