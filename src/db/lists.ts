@@ -18,7 +18,10 @@ export function isAfterCursor({ after }: PageRequest, column: string): RawBuilde
   return after === undefined ? sql`true` : sql`${sql.ref(column)} < ${after}`;
 }
 
-/** Returns the `LIMIT` and `OFFSET` of a page, including one extra row that shows whether there is a next page. */
+/**
+ * Returns the `LIMIT` and `OFFSET` clauses for a page. The limit includes one extra row, which shows whether there is a next
+ * page.
+ */
 export function limitTo({ limit, offset, after }: PageRequest): RawBuilder<unknown> {
   return sql`LIMIT ${limit + 1} OFFSET ${after === undefined ? offset : 0}`;
 }

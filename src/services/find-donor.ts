@@ -16,7 +16,7 @@ interface Dependencies {
 /** A new rendition that was derived from the image's own original. */
 type OwnRendition = Size & Pick<Rendition, 'preset' | 'recipe'>;
 
-/** An image that may share the renditions of a donor instead of storing its own. */
+/** An image that may share a donor's renditions instead of storing its own. */
 export interface SharingImage<Own extends OwnRendition> {
   readonly imageId: number;
   readonly hasAlpha: boolean;
@@ -29,7 +29,7 @@ export interface SharablePair<Own extends OwnRendition> {
   readonly donorRendition: Rendition;
 }
 
-/** A near-duplicate that could donate all renditions of an image, if the pixels are the same. */
+/** A near-duplicate that could donate all of an image's renditions, if the pixels are the same. */
 export interface PossibleDonor<Own extends OwnRendition> {
   readonly match: NearMatch;
   readonly pairs: readonly SharablePair<Own>[];
@@ -52,8 +52,8 @@ const maxComparisons = 4;
 
 /**
  * Finds a donor: a near-duplicate whose renditions differ from the new renditions only because of re-encoding. If the
- * comparison fails or takes too long, nothing is shared, because an extra rendition only costs space, but a wrong
- * rendition shows the wrong product.
+ * comparison fails or takes too long, nothing is shared: an extra rendition only costs space, but a wrong rendition
+ * shows the wrong product.
  */
 export type FindDonor = (
   job: ClaimedJob,

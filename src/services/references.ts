@@ -69,7 +69,9 @@ export interface References {
     image: ImageRef,
     reference: string,
   ): Promise<{ reference: string; added: boolean; count: number }>;
-  /** Removes a reference if it exists. Returns the number of references left. @throws {AppError} `image_not_found`. */
+  /**
+   * Removes a reference if it exists. Returns the number of remaining references. @throws {AppError} `image_not_found`.
+   */
   remove(principal: Principal, image: ImageRef, reference: string): Promise<{ count: number }>;
   /** Lists an image's references. @throws {AppError} `image_not_found`. */
   list(principal: Principal, image: ImageRef, page: PageRequest): Promise<Page<ReferenceEntry>>;

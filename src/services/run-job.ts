@@ -117,7 +117,8 @@ async function handleFailure(
 }
 
 /**
- * Returns the class of a failed attempt. `lease-lost` is replaced by `transient`, because this attempt has its lease.
+ * Returns the class of a failed attempt. `lease-lost` is replaced by `transient`, because this attempt still has its
+ * lease.
  */
 function toAttemptFailureClass({ failureClass }: AppError): Exclude<FailureClass, 'lease-lost'> {
   return failureClass === 'lease-lost' ? 'transient' : failureClass;

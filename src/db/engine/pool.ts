@@ -73,7 +73,10 @@ async function checkOut(
   return { query, release: () => client.release(isLost) } as unknown as PostgresPoolClient;
 }
 
-/** Script timeout. The pool's timeout is meant for requests. A migration may take longer, or wait for another process. */
+/**
+ * Script timeout. The pool's timeout is meant for requests. A migration may take longer, or may have to wait for another
+ * process.
+ */
 const scriptTimeoutMs = 3_600_000;
 
 /** Calls `work` with a function that runs scripts on one connection. If `work` fails, rolls back the open transaction. */

@@ -61,7 +61,7 @@ function makePool({ url, poolSize, connectMs, statementMs }: PostgresSettings, l
     query_timeout: statementMs + 2_000,
     types: typeParsers,
   });
-  // Without these listeners, the process would exit when the server closes an idle or a checked-out connection.
+  // Without these listeners, the process would exit when the server closes an idle or checked-out connection.
   pool.on('error', (error) =>
     logger.warn({ code: errorCode(error) }, `a connection to the database was closed: ${error.message}`),
   );
@@ -112,7 +112,7 @@ function toDatabaseUnusable(error: unknown, waitedMs?: number): DatabaseUnusable
   const summary = waitedMs
     ? `did not become available within ${waitedMs / 1000} s (DATABASE_WAIT_SECONDS)`
     : 'cannot be used';
-  const remedy = remedies[errorCode(error)] ?? 'Check DATABASE_URL and that the server is running.';
+  const remedy = remedies[errorCode(error)] ?? 'Check DATABASE_URL, and check that the server is running.';
   return new DatabaseUnusable(`The database server ${summary}: ${reason}. ${remedy}`, {
     cause: error,
   });

@@ -18,8 +18,9 @@ const firstPauseMs = 10;
 const maxPauseMs = 320;
 
 /**
- * Runs a transaction, and retries it from the beginning after a conflict with another transaction. PostgreSQL rolls back the
- * changes of a failed attempt, so `work` may have side effects outside the database only after its last statement.
+ * Runs a transaction, and retries it from the beginning after a conflict with another transaction. PostgreSQL rolls back a
+ * failed attempt, but cannot undo side effects outside the database. `work` may therefore have such side effects only after
+ * its last statement.
  */
 export function retryingTransaction<T>(
   db: Kysely<Schema>,
@@ -55,7 +56,7 @@ function serializationFailure(): Error {
   return Object.assign(new Error('Rows changed between two reads.'), { code: '40001' });
 }
 
-/** Whether a concurrent transaction caused the error. An `AppError` has the SQLSTATE in its cause. */
+/** Whether a concurrent transaction caused the error. The SQLSTATE of an `AppError` is in its cause. */
 function isConflict(error: unknown): boolean {
   const cause = error instanceof AppError ? error.cause : error;
   return conflictStates.has(errorCode(cause));

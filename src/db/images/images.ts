@@ -15,7 +15,7 @@ export interface ImageFilter {
   readonly createdBefore?: Date | undefined;
 }
 
-/** A tenant's first image with a given content. Later images with the same content are recorded as its duplicates. */
+/** A tenant's first image with particular content. Later images with the same content are recorded as its duplicates. */
 export interface FirstImage {
   readonly id: number;
   readonly status: JobState;
@@ -32,7 +32,7 @@ export function makeImageQueries({ sql: db }: Database) {
       return (await selectImagesWithRenditions(db, principal, andNotDeleted(identifiedBy(ref))))[0];
     },
 
-    /** Finds an image without its renditions. This is a single key look-up, for hot paths. */
+    /** Finds an image without its renditions. This is a single key lookup, suitable for hot paths. */
     async findWithoutRenditions(principal: Principal, ref: ImageRef): Promise<Image | undefined> {
       return (await selectImages(db, principal, andNotDeleted(identifiedBy(ref))))[0];
     },
@@ -86,7 +86,10 @@ export function makeImageQueries({ sql: db }: Database) {
       return buildPage(images, page.limit, total, (image) => image);
     },
 
-    /** Records that a client knows about an unfinished image. If the image's job then fails, the image is kept as failed. */
+    /**
+     * Records that a client knows about an unfinished image. If the image's job then fails, the image is kept and marked as
+     * failed.
+     */
     async acknowledge(imageId: number): Promise<'acknowledged' | 'deleted' | 'missing'> {
       const { rows } = await sql<{ isDeleted: boolean }>`
         UPDATE images SET acknowledged = true WHERE id = ${imageId} RETURNING deleted_at IS NOT NULL AS "isDeleted"`.execute(
@@ -97,7 +100,7 @@ export function makeImageQueries({ sql: db }: Database) {
       return row.isDeleted ? 'deleted' : 'acknowledged';
     },
 
-    /** Marks an image as damaged, because its original is missing or changed. */
+    /** Marks an image as damaged, because its original is missing or has changed. */
     async markDamaged(imageId: number): Promise<void> {
       await sql`
         UPDATE images SET damaged_at = now(), updated_at = now() WHERE id = ${imageId} AND damaged_at IS NULL`.execute(

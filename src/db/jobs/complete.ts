@@ -217,9 +217,9 @@ function upsertRenditions(rows: RawBuilder<unknown>): RawBuilder<unknown> {
 }
 
 /**
- * Transfers each file that the image owned and has just replaced. The oldest image that shares the file becomes its owner. A
- * file is skipped if another image already owns it. This occurs if the image was deleted during the job: the deletion made
- * another image the owner, but left the deleted image marked as an owner.
+ * Transfers the ownership of each file that the image owned and has just replaced. The oldest image that shares the file
+ * becomes its owner. A file is skipped if another image already owns it. This occurs if the image was deleted during the job:
+ * the deletion made another image the owner, but left the deleted image marked as an owner.
  */
 function transferReplacedFiles(): RawBuilder<unknown> {
   return sql`
@@ -243,8 +243,8 @@ function updateImage(donorId: number | undefined): RawBuilder<unknown> {
 }
 
 /**
- * SQL expression for the image whose job made the renditions. This is the donor's own donor if it has one that is not deleted,
- * and otherwise the donor.
+ * SQL expression for the image whose job created the renditions. If the donor shares the renditions of an image that is not
+ * deleted, this is that image. Otherwise, this is the donor itself.
  */
 function selectOriginalDonor(donorId: number | undefined): RawBuilder<unknown> {
   return donorId === undefined

@@ -2,7 +2,7 @@ import { type RawBuilder, sql } from 'kysely';
 import type { Database } from '../database.ts';
 import type { VectorSupport } from '../engine/vectors.ts';
 
-/** Queries that remove expired rows in batches. Each returns the number of rows removed. */
+/** Queries that remove expired rows in batches. Each query returns the number of removed rows. */
 export type ExpiredRowQueries = ReturnType<typeof makeExpiredRowQueries>;
 
 /** Number of rows removed per statement. Removing millions at once would exceed the statement timeout. */

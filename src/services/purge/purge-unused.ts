@@ -32,10 +32,7 @@ export interface PurgeUnusedReport extends PurgeTally {
   /** The images that may be purged; at most 1,000 of them. */
   readonly candidates: readonly PurgeCandidate[];
   readonly candidatesTotal: number;
-  /**
-   * Candidates that were not purged because the time limit of the request was reached. Repeat the request to purge
-   * them.
-   */
+  /** Candidates that were not purged because the request's time limit was reached. Repeat the request to purge them. */
   readonly remaining: number;
   /** Warnings, one sentence each, for example if a tenant has never used references. */
   readonly warnings: readonly string[];

@@ -17,8 +17,8 @@ type SweepLimit = Config['storage']['sweepLimit'];
 const minSuspectsForFraction = 20;
 
 /**
- * Returns whether so many items look wrong that the cause is probably elsewhere, such as an older database that was
- * restored or storage that is not mounted. Acting on these items could then destroy data.
+ * Returns whether suspiciously many items look wrong. The cause is then probably a different problem: for example, an
+ * older database was restored, or storage is not mounted. Acting on these items could destroy data.
  */
 function exceedsLimit({ fraction, count }: SweepLimit, suspectCount: number, totalCount: number): boolean {
   return (
@@ -122,9 +122,9 @@ interface OriginalDependencies {
 }
 
 /**
- * Finds images whose original is missing or has a different size than recorded. Marks the images as damaged and logs
- * them, but never removes them, because uploading the picture again or restoring the file repairs an image. Marks
- * nothing if the number of images exceeds the safety limit.
+ * Finds images whose original is missing or does not have the recorded size. Marks the images as damaged and logs them,
+ * but never removes them, because uploading the picture again or restoring the file repairs an image. Marks nothing if
+ * the number of such images exceeds the safety limit.
  * @returns the number of images that were found to be damaged and had not been marked before
  */
 export type FindMissingOriginals = () => Promise<number>;

@@ -3,7 +3,7 @@ import { toWriteError } from '../storage-errors.ts';
 
 /**
  * Thrown if the store exceeds the timeout. The SDK only retries errors on its own list, which does not include this
- * one.
+ * error.
  */
 export class StorageTimeout extends Error {
   override readonly name = 'StorageTimeout';
