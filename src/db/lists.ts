@@ -13,7 +13,9 @@ export function allOf(conditions: readonly (RawBuilder<unknown> | undefined)[]):
   return definedConditions.length > 0 ? sql`${sql.join(definedConditions, sql` AND `)}` : sql`true`;
 }
 
-/** Condition that is true for rows after the cursor, in a list with the newest row first. `column` contains the row's id. */
+/**
+ * Condition that is true for rows after the cursor, in a list ordered from newest to oldest. `column` contains the row's id.
+ */
 export function isAfterCursor({ after }: PageRequest, column: string): RawBuilder<boolean> {
   return after === undefined ? sql`true` : sql`${sql.ref(column)} < ${after}`;
 }

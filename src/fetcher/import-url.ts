@@ -3,7 +3,7 @@ import { isIP } from 'node:net';
 import { AppError } from '../errors.ts';
 import { addressNotAllowed, type AddressRules, classifyAddress, isWebPort } from './address-rules.ts';
 
-/** A URL that may be imported, normalised as a browser would and without its fragment. */
+/** A URL that may be imported. It is normalised as a browser would normalise it, and its fragment is removed. */
 export interface ImportUrl {
   readonly href: string;
   /** Hexadecimal SHA-256 of `href`. */

@@ -6,7 +6,7 @@ import { AppError } from '../errors.ts';
  */
 export type ResolveHost = (name: string, signal: AbortSignal) => Promise<readonly string[]>;
 
-/** Deadline for the IPv4 and IPv6 queries, which run concurrently, in milliseconds. */
+/** Deadline in milliseconds for the IPv4 and IPv6 queries, which run concurrently. */
 const timeoutMs = 2_000;
 
 /**

@@ -142,7 +142,7 @@ async function compare(
     if (!(error instanceof AppError || error instanceof FileMissing)) throw error;
     logger.warn(
       { image: imageId, donor: match.id, err: error },
-      `image ${imageId} does not share renditions with image ${match.id}: failed to compare them`,
+      `failed to compare the renditions of image ${imageId} with those of image ${match.id}; not sharing them`,
     );
     return { verdict: 'unknown' };
   } finally {

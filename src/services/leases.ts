@@ -14,7 +14,7 @@ interface Dependencies {
 
 /** The lease of a job that this process is running. */
 interface HeldLease {
-  /** Aborts when the lease is lost or handed back. */
+  /** Aborts when the lease is lost or the job is handed back. */
   readonly signal: AbortSignal;
   release(): void;
 }

@@ -52,8 +52,8 @@ export function makeSearchByPicture(deps: Dependencies): SearchByPicture {
       const { matches } = await findNearDuplicates(tenantId, fingerprint, file.contentHash);
       const nearDuplicates = await loadNearDuplicates(images, principal, matches);
       const similarityMatches = await embeddings.findSimilarToPicture(tenantId, embedding, file.contentHash, options);
-      const search = await loadSimilar(images, principal, similarityMatches);
-      return { ...search, duplicates: [...copies.map(toExactDuplicate), ...nearDuplicates] };
+      const similaritySearch = await loadSimilar(images, principal, similarityMatches);
+      return { ...similaritySearch, duplicates: [...copies.map(toExactDuplicate), ...nearDuplicates] };
     } finally {
       await staging.discard(file.path);
     }

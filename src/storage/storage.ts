@@ -7,7 +7,7 @@ export interface StoredFile {
   readonly modifiedAt: Date;
 }
 
-/** A range of bytes, both ends inclusive. */
+/** A byte range. Both ends are inclusive. */
 export interface ByteRange {
   readonly first: number;
   readonly last: number;

@@ -57,7 +57,7 @@ function makePool({ url, poolSize, connectMs, statementMs }: PostgresSettings, l
     lock_timeout: statementMs,
     // Makes the server release the locks of a process that was suspended during a transaction.
     idle_in_transaction_session_timeout: 2 * statementMs,
-    // A server that stopped responding (network failure, frozen machine) cannot enforce `statement_timeout`.
+    // A server that has stopped responding (network failure, frozen machine) cannot enforce `statement_timeout`.
     query_timeout: statementMs + 2_000,
     types: typeParsers,
   });

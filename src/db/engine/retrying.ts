@@ -5,12 +5,15 @@ import type { Schema } from '../schema.ts';
 import { errorCode } from './database-errors.ts';
 
 /**
- * SQLSTATE codes that only a concurrent transaction can cause: a serialization failure, a deadlock, or a constraint violation
- * because a row was removed or inserted after this transaction had checked for it. A retry sees the committed rows.
+ * SQLSTATE codes of errors that only a concurrent transaction can cause: a serialization failure, a deadlock, or a constraint
+ * violation because a row was removed or inserted after this transaction had checked for it. A retry sees the committed rows.
  */
 const conflictStates = new Set(['40001', '40P01', '23503', '23505']);
 
-/** Maximum number of attempts. An error that persists this long was probably not caused by a concurrent transaction. */
+/**
+ * Maximum number of attempts. An error that persists after this many attempts was probably not caused by a concurrent
+ * transaction.
+ */
 const maxAttempts = 8;
 
 /** Longest possible pause before the second attempt. This limit doubles with each attempt, up to `maxPauseMs`. */

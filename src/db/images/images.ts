@@ -22,7 +22,10 @@ export interface FirstImage {
   readonly damaged: boolean;
 }
 
-/** Queries for images. They never return deleted images. Queries with a principal return only images that it may see. */
+/**
+ * Queries for images. They never return deleted images. Queries with a principal return only images that the principal may
+ * see.
+ */
 export type ImageQueries = ReturnType<typeof makeImageQueries>;
 
 /** @see ImageQueries */

@@ -176,7 +176,10 @@ async function completeJob(
   return row && { ...toImage(row), renditions: row.renditions ?? [], nearDuplicates };
 }
 
-/** SQL expression that locks the job's content. Otherwise, two images completed concurrently could both own its files. */
+/**
+ * SQL expression that locks the job's content. Otherwise, two images that are completed concurrently could both own its
+ * files.
+ */
 function lockJobContent({ original, tenantId }: ClaimedJob): RawBuilder<unknown> {
   return original ? contentLock(tenantId, original.contentHash) : sql`1`;
 }

@@ -45,7 +45,7 @@ export interface OrphanReport {
   readonly hasExceededLimit: boolean;
 }
 
-/** Minimum age of a file to remove. A younger file may belong to an upload that has not been recorded yet. */
+/** Minimum age of a file that may be removed. A younger file may belong to an upload that has not been recorded yet. */
 const minAgeMs = 24 * 3_600_000;
 
 /**
@@ -157,8 +157,8 @@ export function makeFindMissingOriginals(deps: OriginalDependencies): FindMissin
 }
 
 /**
- * Checks all originals. Returns the images to mark as damaged, and clears the mark on images whose original is intact
- * again.
+ * Checks all originals, but stops when too many are damaged. Returns the images to mark as damaged. Clears the mark on
+ * images whose original is intact again.
  */
 async function findNewlyDamaged(
   deps: OriginalDependencies,

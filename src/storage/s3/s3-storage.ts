@@ -53,7 +53,8 @@ export async function makeS3Storage(settings: S3StorageSettings): Promise<Storag
       const { bavail, bsize } = await withStorageErrors(() => statfs(stagingPath));
       return bavail * bsize;
     },
-    // Reads the marker object. If it is missing, the probe still succeeds, because the store has responded.
+    // Requests the marker object's metadata. If the object is missing, the probe still succeeds, because the store has
+    // responded.
     probe: async () => void (await statObject(bucket, installationKey)),
     check: () => withStorageErrors(() => checkBucket(bucket)),
     sweepUnfinished: (olderThanMs) => sweepUnfinished(bucket, olderThanMs),
