@@ -16,7 +16,7 @@ export function makeInstallationQueries({ sql: db, kind }: Database) {
       return row;
     },
 
-    /** Records that storage has been marked. From then on, a storage location without the mark must be the wrong one. */
+    /** Records that storage has been marked. From then on, a missing mark means that the storage location is wrong. */
     async recordStorageMarked(): Promise<void> {
       await sql`UPDATE installation SET storage_marked_at = now() WHERE storage_marked_at IS NULL`.execute(
         db,

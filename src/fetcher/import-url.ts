@@ -36,7 +36,7 @@ export function parseImportUrl(text: string, rules: AddressRules): ImportUrl {
   return { href: url.href, hash: createHash('sha256').update(url.href).digest('hex') };
 }
 
-/** Returns the host of `url` without the brackets of an IPv6 address, as DNS and sockets expect it. */
+/** Returns the host of `url`. Removes the brackets of an IPv6 address, because DNS and sockets do not accept them. */
 export function hostOf(url: URL): string {
   return url.hostname.replace(/^\[(.*)\]$/, '$1');
 }

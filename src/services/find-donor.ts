@@ -70,7 +70,7 @@ export function makeFindDonor(deps: Dependencies): FindDonor {
     const reasonsByMatch = new Map<NearMatch, string>();
     const addReasons = () =>
       matches.map((match) => ({ ...match, reason: reasonsByMatch.get(match) ?? match.reason }));
-    for (const donor of possibleDonors(matches, sharingImage).slice(0, maxComparisons)) {
+    for (const donor of findPossibleDonors(matches, sharingImage).slice(0, maxComparisons)) {
       const result = await compare(deps, job, donor, signal);
       if (result.verdict === 'same') return { donor, matches: addReasons() };
       if (result.verdict === 'different') reasonsByMatch.set(donor.match, describeDifference(result));
@@ -86,7 +86,7 @@ const sizeTolerance = 1;
  * Returns the near-duplicates whose database records allow them to donate all renditions of an image: the recipes and
  * sizes match, and either both originals have an alpha channel or neither has. Does not compare pixels.
  */
-export function possibleDonors<Own extends OwnRendition>(
+export function findPossibleDonors<Own extends OwnRendition>(
   matches: readonly NearMatch[],
   { imageId, hasAlpha, renditions }: SharingImage<Own>,
 ): PossibleDonor<Own>[] {

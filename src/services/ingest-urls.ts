@@ -27,7 +27,7 @@ interface Dependencies {
   readonly config: Pick<Config['imports'], 'allowedNetworks' | 'duplicateHandling'>;
 }
 
-/** A line of an import: a URL, and the tenant for which to import it. */
+/** A line of an import, with its URL and its tenant. */
 export interface UrlToImport {
   readonly url: string;
   readonly tenantName: string;

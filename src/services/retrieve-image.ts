@@ -27,7 +27,7 @@ interface Dependencies {
 
 /** A redirect to a presigned URL, from which the store sends the file. */
 export interface Redirect {
-  /** How long the redirect may be cached. The URL remains valid for at least as long after that. */
+  /** How long the redirect may be cached. After this time, the URL remains valid for at least as long again. */
   readonly maxAgeSeconds: number;
   /** Creates the URL, without checking that the file exists. */
   createUrl(options: Pick<ReadUrlOptions, 'method' | 'contentType' | 'contentDisposition'>): Promise<string>;

@@ -95,8 +95,8 @@ export interface Storage {
   /** Returns the free space on the local disk to which new files are written, in bytes. */
   freeBytes(): Promise<number>;
   /**
-   * Checks that storage responds, without writing to it. For a local folder, it also checks the write permission. For
-   * a bucket, only `check` tests whether writing is possible. @throws {AppError}
+   * Checks that storage responds, without writing anything. For a local folder, also checks the write permission. For a
+   * bucket, only `check` tests whether writing is possible. @throws {AppError}
    */
   probe(): Promise<void>;
   /** Writes, reads and removes a small file. @throws {AppError} */

@@ -102,7 +102,7 @@ function assertVersion(version: number): void {
 const remedies: Readonly<Record<string, string>> = {
   '28P01': 'Check the user and the password in DATABASE_URL.',
   '28000': "Check the user and the TLS mode in DATABASE_URL, and the server's access rules.",
-  '3D000': 'Create the database, or set DATABASE_URL to an existing one.',
+  '3D000': 'Create the database, or set DATABASE_URL to an existing database.',
 };
 
 function toDatabaseUnusable(error: unknown, waitedMs?: number): DatabaseUnusable {

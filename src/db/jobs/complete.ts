@@ -92,7 +92,7 @@ export function makeCompleteQueries({ sql: db }: Database, { isAvailable: hasEmb
   };
 }
 
-/** Whether the image is not deleted and its renditions include all of these. The caller must have locked its files. */
+/** Whether the image is not deleted and has all of the given renditions. The caller must have locked the image's files. */
 async function hasRenditions(
   transaction: Queryable,
   imageId: number,
@@ -200,7 +200,7 @@ function selectNewRenditions(renditions: readonly NewRendition[]): RawBuilder<un
        quality smallint, format text)`;
 }
 
-/** Selects rows that share an image's renditions: all of them, or those with the given presets. */
+/** Selects rows that share an image's renditions. If `presets` is set, only renditions with these presets are shared. */
 function selectSharedRenditions(imageId: number, presets?: readonly string[]): RawBuilder<unknown> {
   return sql`
     SELECT completed_job.image_id, r.preset, r.recipe, r.storage_key, r.content_hash, r.bytes, r.width, r.height,

@@ -37,7 +37,7 @@ export function makeWithdrawQueries({ sql: db }: Database) {
   };
 }
 
-/** Locks the image. Returns false if other clients may know about it. */
+/** Locks the image. Returns false if other clients may know about the image. */
 async function lockImageUnknownToOthers(transaction: Queryable, imageId: number): Promise<boolean> {
   const { rows } = await sql`
     SELECT 1 FROM images WHERE id = ${imageId} AND deleted_at IS NULL AND NOT acknowledged AND in_use_count = 0

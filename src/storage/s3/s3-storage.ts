@@ -66,7 +66,7 @@ export async function makeS3Storage(settings: S3StorageSettings): Promise<Storag
   };
 }
 
-/** Stores files concurrently. Waits for all of them, because the caller removes the files if one fails. */
+/** Stores files concurrently. Waits for all uploads, because the caller removes the files if an upload fails. */
 async function storeAll(
   files: readonly StagedFile[],
   put: (file: StagedFile) => Promise<void>,
