@@ -146,9 +146,9 @@ function toReceiptLine(
     line: lineNumber,
     // Signatures are removed from this copy of the URL. The image's row still contains them, because the download needs
     // them.
-    url: redactSecrets(excerpt(source?.url ?? '', maxUrlLength)),
-    tenant: excerpt(source?.tenantName ?? '', maxReportedLength),
-    reference: source?.reference === undefined ? null : excerpt(source.reference, maxReportedLength),
+    url: redactSecrets(makeExcerpt(source?.url ?? '', maxUrlLength)),
+    tenant: makeExcerpt(source?.tenantName ?? '', maxReportedLength),
+    reference: source?.reference === undefined ? null : makeExcerpt(source.reference, maxReportedLength),
     outcome: error ? 'refused' : (result as EnqueuedUrl).outcome,
     imageId: result instanceof AppError ? null : (result?.imageId ?? null),
     code: error?.code ?? null,
@@ -163,7 +163,7 @@ const maxReportedLength = 200;
  * Truncates text and removes bidirectional control characters, which could garble the surrounding text. Rejected lines
  * are stored as well, and they may contain any text.
  */
-function excerpt(input: string, maxLength: number): string {
+function makeExcerpt(input: string, maxLength: number): string {
   const text = input.replaceAll(/[\u202A-\u202E\u2066-\u2069]/g, '');
   if (text.length <= maxLength) return text;
   const characters = Array.from(text.slice(0, 2 * maxLength + 2));

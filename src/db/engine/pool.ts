@@ -30,7 +30,7 @@ export const typeParsers: CustomTypesConfig = {
 };
 
 /** Maximum number of prepared statements. A query that contains a list counts as one statement for each list length. */
-const maxPrepared = 100;
+const maxPreparedStatements = 100;
 
 /**
  * Creates a function that returns the name under which a statement is prepared, or `undefined` if it is not prepared. Each
@@ -38,11 +38,11 @@ const maxPrepared = 100;
  * because preparing statements that run only once would waste memory.
  */
 function makeStatementNamer(): (text: string) => string | undefined {
-  const seenTexts = new LRUCache<string, string>({ max: 10 * maxPrepared });
+  const seenTexts = new LRUCache<string, string>({ max: 10 * maxPreparedStatements });
   const namesByText = new Map<string, string>();
   return (text) => {
     const name = namesByText.get(text);
-    if (name !== undefined || namesByText.size >= maxPrepared) return name;
+    if (name !== undefined || namesByText.size >= maxPreparedStatements) return name;
     if (!seenTexts.has(text)) {
       seenTexts.set(text, text);
       return undefined;

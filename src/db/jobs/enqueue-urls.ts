@@ -43,7 +43,7 @@ export function makeEnqueueUrlQueries({ sql: db }: Database) {
           policy === 'allow-retry'
             ? new Map<string, ImportedImage>()
             : await findLatestImages(transaction, lines);
-        const decisions = lines.map((line) => decide(line, policy, latestImages));
+        const decisions = lines.map((line) => applyPolicy(line, policy, latestImages));
         const newDecisions = decisions.filter(({ outcome }) => outcome === 'new');
         const insertedImports = await insertImports(
           transaction,
@@ -113,7 +113,7 @@ function lineTable(lines: readonly UrlLine[]): RawBuilder<unknown> {
 }
 
 /** Applies the policy to one line. Adds a new import to `latestImages`, where later lines find it. */
-function decide(line: UrlLine, policy: DuplicatePolicy, latestImages: Map<string, ImportedImage>): Decision {
+function applyPolicy(line: UrlLine, policy: DuplicatePolicy, latestImages: Map<string, ImportedImage>): Decision {
   const image = latestImages.get(urlKey(line));
   if (image?.status === 'pending' || image?.status === 'processing') {
     const outcome = policy === 'reject-active' ? 'refused' : 'active';
