@@ -36,7 +36,12 @@ export function makeFindSimilar(deps: Dependencies): FindSimilar {
     const image = await images.findWithoutRenditions(principal, imageRef);
     if (!image) throw imageNotFound(imageRef);
     if (image.status !== 'completed' || image.contentHash === null) throw noEmbedding(image);
-    const similarityMatches = await embeddings.findSimilarToContent(image.tenantId, image.contentHash, space, options);
+    const similarityMatches = await embeddings.findSimilarToContent(
+      image.tenantId,
+      image.contentHash,
+      space,
+      options,
+    );
     if (!similarityMatches) return requeue(deps, image);
     return { image, ...(await loadSimilar(images, principal, similarityMatches)) };
   };

@@ -51,7 +51,12 @@ export function makeSearchByPicture(deps: Dependencies): SearchByPicture {
       const copies = await images.listByContent(tenantId, file.contentHash);
       const { matches } = await findNearDuplicates(tenantId, fingerprint, file.contentHash);
       const nearDuplicates = await loadNearDuplicates(images, principal, matches);
-      const similarityMatches = await embeddings.findSimilarToPicture(tenantId, embedding, file.contentHash, options);
+      const similarityMatches = await embeddings.findSimilarToPicture(
+        tenantId,
+        embedding,
+        file.contentHash,
+        options,
+      );
       const similaritySearch = await loadSimilar(images, principal, similarityMatches);
       return { ...similaritySearch, duplicates: [...copies.map(toExactDuplicate), ...nearDuplicates] };
     } finally {

@@ -24,7 +24,9 @@ const makeMatch = (id: number, renditions = ownRenditions): NearMatch => ({
 });
 
 const findDonorIds = (matches: readonly NearMatch[], hasAlpha = false) =>
-  findPossibleDonors(matches, { imageId: 9, hasAlpha, renditions: ownRenditions }).map(({ match: { id } }) => id);
+  findPossibleDonors(matches, { imageId: 9, hasAlpha, renditions: ownRenditions }).map(
+    ({ match: { id } }) => id,
+  );
 
 test('returns the matches that have every rendition, in the given order', () => {
   expect(findDonorIds([makeMatch(3), makeMatch(2)])).toEqual([3, 2]);

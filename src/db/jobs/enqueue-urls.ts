@@ -113,7 +113,11 @@ function lineTable(lines: readonly UrlLine[]): RawBuilder<unknown> {
 }
 
 /** Applies the policy to one line. Adds a new import to `latestImages`, where later lines find it. */
-function applyPolicy(line: UrlLine, policy: DuplicatePolicy, latestImages: Map<string, ImportedImage>): Decision {
+function applyPolicy(
+  line: UrlLine,
+  policy: DuplicatePolicy,
+  latestImages: Map<string, ImportedImage>,
+): Decision {
   const image = latestImages.get(urlKey(line));
   if (image?.status === 'pending' || image?.status === 'processing') {
     const outcome = policy === 'reject-active' ? 'refused' : 'active';
