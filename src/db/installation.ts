@@ -16,7 +16,7 @@ export function makeInstallationQueries({ sql: db, kind }: Database) {
       return row;
     },
 
-    /** Records that storage has been marked. From then on, a storage location without the mark is the wrong location. */
+    /** Records that storage has been marked. From then on, a missing mark means that the storage location is wrong. */
     async recordStorageMarked(): Promise<void> {
       await sql`UPDATE installation SET storage_marked_at = now() WHERE storage_marked_at IS NULL`.execute(
         db,
@@ -38,7 +38,8 @@ export function makeInstallationQueries({ sql: db, kind }: Database) {
 
     /**
      * Records the start of a sweep pass, unless any process started this pass less than 0.9 × `everySeconds` ago. Returns
-     * whether the caller should run the pass. Without the factor, a timer that fires slightly early would skip a pass.
+     * whether the caller should run the pass. Without the factor, a timer that fires slightly early would cause a pass to be
+     * skipped.
      */
     async claimSweepPass(name: string, everySeconds: number): Promise<boolean> {
       const { rows } = await sql`

@@ -13,12 +13,17 @@ export function allOf(conditions: readonly (RawBuilder<unknown> | undefined)[]):
   return definedConditions.length > 0 ? sql`${sql.join(definedConditions, sql` AND `)}` : sql`true`;
 }
 
-/** Condition that is true for rows after the cursor, in a list with the newest row first. `column` contains the row's id. */
+/**
+ * Condition that is true for rows after the cursor, in a list ordered from newest to oldest. `column` contains the row's id.
+ */
 export function isAfterCursor({ after }: PageRequest, column: string): RawBuilder<boolean> {
   return after === undefined ? sql`true` : sql`${sql.ref(column)} < ${after}`;
 }
 
-/** Returns the `LIMIT` and `OFFSET` of a page, including one extra row that shows whether there is a next page. */
+/**
+ * Returns the `LIMIT` and `OFFSET` clauses for a page. The limit includes one extra row, which shows whether there is a next
+ * page.
+ */
 export function limitTo({ limit, offset, after }: PageRequest): RawBuilder<unknown> {
   return sql`LIMIT ${limit + 1} OFFSET ${after === undefined ? offset : 0}`;
 }

@@ -82,8 +82,8 @@ type ParsedAddress = ipaddr.IPv4 | ipaddr.IPv6;
 
 /** Whether `address` is in `network` (CIDR notation). A network of the other address family never matches. */
 function isInNetwork(address: ParsedAddress, network: string): boolean {
-  const [base, bits] = ipaddr.parseCIDR(network);
-  return base.kind() === address.kind() && address.match(base, bits);
+  const [base, prefixLength] = ipaddr.parseCIDR(network);
+  return base.kind() === address.kind() && address.match(base, prefixLength);
 }
 
 /** Parses a valid IP address without brackets. */

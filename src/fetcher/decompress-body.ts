@@ -12,7 +12,7 @@ import { AppError } from '../errors.ts';
 /** Number of bytes needed to identify any of the formats below. */
 const signatureBytes = 12;
 
-/** Base-2 logarithm of the maximum window size. RFC 9659 sets this limit for HTTP: 8 MiB. */
+/** Base-2 logarithm of the maximum window size. RFC 9659 limits the window to 8 MiB for HTTP. */
 const maxZstdWindowLog = 23;
 
 /**

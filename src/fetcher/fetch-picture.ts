@@ -54,8 +54,8 @@ export interface FetcherOptions {
 }
 
 /** Creates a fetcher that only connects to public addresses and to `allowedNetworks`. */
-export function makeFetcher({ allowedNetworks, dnsServers, ...limits }: FetcherOptions): Fetcher {
-  const options = { ...limits, rules: { allowedNetworks }, resolveHost: makeHostResolver(dnsServers) };
+export function makeFetcher({ allowedNetworks, dnsServers, ...otherOptions }: FetcherOptions): Fetcher {
+  const options = { ...otherOptions, rules: { allowedNetworks }, resolveHost: makeHostResolver(dnsServers) };
   const shutdown = new AbortController();
   const downloads = new Set<Promise<void>>();
 

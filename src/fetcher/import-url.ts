@@ -3,7 +3,7 @@ import { isIP } from 'node:net';
 import { AppError } from '../errors.ts';
 import { addressNotAllowed, type AddressRules, classifyAddress, isWebPort } from './address-rules.ts';
 
-/** A URL that may be imported, normalised as a browser would and without its fragment. */
+/** A URL that may be imported. It is normalised as a browser would normalise it, and its fragment is removed. */
 export interface ImportUrl {
   readonly href: string;
   /** Hexadecimal SHA-256 of `href`. */
@@ -36,7 +36,7 @@ export function parseImportUrl(text: string, rules: AddressRules): ImportUrl {
   return { href: url.href, hash: createHash('sha256').update(url.href).digest('hex') };
 }
 
-/** Returns the host of `url` without the brackets of an IPv6 address, as DNS and sockets expect it. */
+/** Returns the host of `url`. Removes the brackets of an IPv6 address, because DNS and sockets do not accept them. */
 export function hostOf(url: URL): string {
   return url.hostname.replace(/^\[(.*)\]$/, '$1');
 }

@@ -49,7 +49,7 @@ export async function openConnection(url: URL, options: ConnectOptions): Promise
 
 /**
  * Resolves the host of `url` and returns the address to connect to. All addresses of a host name must be allowed.
- * Otherwise, an attacker could add a denied address to the name and retry until it is chosen.
+ * Otherwise, an attacker could add a denied address to the name's DNS records and retry until that address is chosen.
  * @throws {AppError} `address_not_allowed` or `source_unavailable`.
  */
 export async function chooseAddress(
@@ -58,9 +58,9 @@ export async function chooseAddress(
 ): Promise<AllowedAddress> {
   const host = hostOf(url);
   const addresses = isIP(host) ? [host] : await resolveHost(host, signal);
-  const [first] = addresses.map((address) => assertAllowed(address, url, rules));
-  if (first === undefined) throw addressNotAllowed(url, `${host} has no address`);
-  return first;
+  const [firstAddress] = addresses.map((address) => assertAllowed(address, url, rules));
+  if (firstAddress === undefined) throw addressNotAllowed(url, `${host} has no address`);
+  return firstAddress;
 }
 
 function assertAllowed(address: string, url: URL, rules: AddressRules): AllowedAddress {

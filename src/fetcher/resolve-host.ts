@@ -6,12 +6,12 @@ import { AppError } from '../errors.ts';
  */
 export type ResolveHost = (name: string, signal: AbortSignal) => Promise<readonly string[]>;
 
-/** Deadline for the IPv4 and IPv6 queries, which run concurrently, in milliseconds. */
+/** Deadline in milliseconds for the IPv4 and IPv6 queries, which run concurrently. */
 const timeoutMs = 2_000;
 
 /**
- * Creates a resolver that queries name servers directly. The system resolver is not used, because it blocks threads
- * that are needed for file access and uses this machine's hosts file.
+ * Creates a resolver that queries name servers directly. The system resolver is not used, because it uses this
+ * machine's hosts file and blocks threads that are needed for file access.
  * @param servers addresses of name servers, e.g. `127.0.0.1:53`. Default: those configured on this machine.
  */
 export function makeHostResolver(servers?: readonly string[]): ResolveHost {

@@ -143,7 +143,7 @@ function sourceUnavailable(message: string, cause?: unknown): AppError {
   return new AppError('source_unavailable', message, { cause });
 }
 
-/** OpenSSL's error codes for invalid certificates. */
+/** Reasons why a certificate is not valid, by OpenSSL error code. */
 const certificateReasons: readonly (readonly [codes: RegExp, reason: string])[] = [
   [/^CERT_HAS_EXPIRED$/, 'it has expired'],
   [/^CERT_NOT_YET_VALID$/, 'its validity period has not started yet'],
@@ -154,7 +154,7 @@ const certificateReasons: readonly (readonly [codes: RegExp, reason: string])[] 
   [/^(ERR_TLS_CERT_|CERT_|UNABLE_TO_|INVALID_)/, 'it cannot be verified'],
 ];
 
-/** Operating system and OpenSSL error codes for failed connections. */
+/** Messages for failed connections, by operating system or OpenSSL error code. */
 const connectionMessages: readonly (readonly [codes: RegExp, message: string])[] = [
   [/^ECONNREFUSED$/, 'The server refused the connection.'],
   [/^E(HOST|NET)(UNREACH|DOWN)$/, 'There is no route to the server.'],

@@ -44,7 +44,7 @@ export interface HealthDetails {
         readonly pending: number;
         readonly processing: number;
         readonly failed: number;
-        /** Age of the oldest pending job, in seconds; `null` if there is none. */
+        /** How long the oldest pending job has been due, in seconds; `null` if no job is pending. */
         readonly oldestPendingSeconds: number | null;
         /** Why the queue cannot wake workers; `null` if it can. Workers that are not woken still poll. */
         readonly outageReason: string | null;
@@ -143,15 +143,15 @@ export function makeCheckHealth(deps: Dependencies): CheckHealth {
   };
 }
 
-/** Time limit of a check, so that a health request returns soon even if a server does not respond. */
+/** Time limit of a check. It ensures that a health request returns soon, even if a server does not respond. */
 const checkTimeoutMs = 5_000;
 
 /** A running worker starts due jobs well within this time, because it polls every second. */
 const maxWaitSeconds = 60;
 
 /**
- * Returns a warning if a job of this kind has been waiting for too long and none is being processed. Either no worker
- * is running, or no worker can connect to the database.
+ * Returns a warning if a job of this kind has been waiting for too long and no job of this kind is being processed.
+ * Either no worker is running, or no worker can connect to the database.
  */
 export function stalledQueueWarning({
   kind,

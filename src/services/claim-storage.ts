@@ -16,9 +16,9 @@ interface Dependencies {
 }
 
 /**
- * Checks that the database and storage belong together, using a marker file that is written to storage on first use. If
- * the folder, bucket or prefix were wrong, or the disk were not mounted, every original would appear to be missing. If
- * storage belonged to a different database, every file would appear to be orphaned.
+ * Checks that the database and storage belong together, using a marker file that is written to storage on first use.
+ * Without this check, every original would appear to be missing if the folder, bucket or prefix were wrong or the disk
+ * were not mounted. If storage belonged to a different database, every file would appear to be orphaned.
  * @returns true once storage is claimed; false if storage does not respond, in which case the caller should try again
  * @throws {StartupError} if the database and storage do not belong together.
  */
@@ -110,7 +110,7 @@ function describeMismatch(markerId: string | undefined, id: string): StorageMism
 const retryDelayMs = 500;
 
 /**
- * Tries to claim storage until this succeeds, then calls `onClaimed`.
+ * Tries to claim storage until it succeeds, then calls `onClaimed`.
  * @param onMismatch called if the database and storage do not belong together
  * @returns a function that stops waiting
  */

@@ -43,7 +43,7 @@ export type CompareWithImage = (
   file: ReceivedFile,
 ) => Promise<ImageComparison>;
 
-/** A local copy of the image's original or of a rendition. */
+/** A local copy of the image's original or of one of its renditions. */
 interface StoredPicture {
   readonly name: string;
   readonly bytes: number;
@@ -78,7 +78,7 @@ function listStoredFiles(image: ImageWithRenditions) {
   ];
 }
 
-/** Returns `undefined` for a missing file. Requests for the file itself report and repair the problem. */
+/** Returns `undefined` for a missing file. A request for the file itself reports and repairs the problem. */
 async function openIfStored(storage: Dependencies['storage'], key: string): Promise<LocalCopy | undefined> {
   try {
     return await storage.localCopy(key);

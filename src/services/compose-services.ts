@@ -111,7 +111,7 @@ function composeShared(
   };
 }
 
-/** Composes the components that run jobs, in workers and for inline uploads. */
+/** Composes the components that run jobs, both in workers and for inline uploads. */
 function composeJobs(parts: ServiceParts, config: ServiceConfig, sharedServices: SharedServices) {
   const { queries, storage, staging, decoders, queue, fetchPicture, assertFreeSpace, metrics, logger } =
     parts;

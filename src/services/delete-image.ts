@@ -15,7 +15,7 @@ interface DeleteDependencies {
 
 /**
  * Soft-deletes an image: it is no longer served, but its files remain until a purge.
- * @throws {AppError} `image_not_found`; `image_in_use` if it has references and `force` is not set.
+ * @throws {AppError} `image_not_found`; `image_in_use` if the image has references and `force` is not set.
  */
 export type DeleteImage = (
   principal: Principal,

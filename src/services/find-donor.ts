@@ -16,7 +16,7 @@ interface Dependencies {
 /** A new rendition that was derived from the image's own original. */
 type OwnRendition = Size & Pick<Rendition, 'preset' | 'recipe'>;
 
-/** An image that may share the renditions of a donor instead of storing its own. */
+/** An image that may share a donor's renditions instead of storing its own. */
 export interface SharingImage<Own extends OwnRendition> {
   readonly imageId: number;
   readonly hasAlpha: boolean;
@@ -29,7 +29,7 @@ export interface SharablePair<Own extends OwnRendition> {
   readonly donorRendition: Rendition;
 }
 
-/** A near-duplicate that could donate all renditions of an image, if the pixels are the same. */
+/** A near-duplicate that could donate all of an image's renditions, if the pixels are the same. */
 export interface PossibleDonor<Own extends OwnRendition> {
   readonly match: NearMatch;
   readonly pairs: readonly SharablePair<Own>[];
@@ -52,8 +52,8 @@ const maxComparisons = 4;
 
 /**
  * Finds a donor: a near-duplicate whose renditions differ from the new renditions only because of re-encoding. If the
- * comparison fails or takes too long, nothing is shared, because an extra rendition only costs space, but a wrong
- * rendition shows the wrong product.
+ * comparison fails or takes too long, nothing is shared: an extra rendition only costs space, but a wrong rendition
+ * shows the wrong product.
  */
 export type FindDonor = (
   job: ClaimedJob,
@@ -70,7 +70,7 @@ export function makeFindDonor(deps: Dependencies): FindDonor {
     const reasonsByMatch = new Map<NearMatch, string>();
     const addReasons = () =>
       matches.map((match) => ({ ...match, reason: reasonsByMatch.get(match) ?? match.reason }));
-    for (const donor of possibleDonors(matches, sharingImage).slice(0, maxComparisons)) {
+    for (const donor of findPossibleDonors(matches, sharingImage).slice(0, maxComparisons)) {
       const result = await compare(deps, job, donor, signal);
       if (result.verdict === 'same') return { donor, matches: addReasons() };
       if (result.verdict === 'different') reasonsByMatch.set(donor.match, describeDifference(result));
@@ -86,7 +86,7 @@ const sizeTolerance = 1;
  * Returns the near-duplicates whose database records allow them to donate all renditions of an image: the recipes and
  * sizes match, and either both originals have an alpha channel or neither has. Does not compare pixels.
  */
-export function possibleDonors<Own extends OwnRendition>(
+export function findPossibleDonors<Own extends OwnRendition>(
   matches: readonly NearMatch[],
   { imageId, hasAlpha, renditions }: SharingImage<Own>,
 ): PossibleDonor<Own>[] {
@@ -142,7 +142,7 @@ async function compare(
     if (!(error instanceof AppError || error instanceof FileMissing)) throw error;
     logger.warn(
       { image: imageId, donor: match.id, err: error },
-      `image ${imageId} does not share renditions with image ${match.id}: failed to compare them`,
+      `failed to compare the renditions of image ${imageId} with those of image ${match.id}; not sharing them`,
     );
     return { verdict: 'unknown' };
   } finally {

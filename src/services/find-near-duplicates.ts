@@ -39,7 +39,7 @@ export type FindNearDuplicates = (
 export interface NearMatches {
   /** Nearest first. */
   readonly matches: readonly NearMatch[];
-  /** Ids of all images with similar hashes, whether or not they match. */
+  /** Ids of all images with similar hashes, whether or not their thumbnails match. */
   readonly candidateIds: readonly number[];
 }
 

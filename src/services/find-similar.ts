@@ -36,9 +36,14 @@ export function makeFindSimilar(deps: Dependencies): FindSimilar {
     const image = await images.findWithoutRenditions(principal, imageRef);
     if (!image) throw imageNotFound(imageRef);
     if (image.status !== 'completed' || image.contentHash === null) throw noEmbedding(image);
-    const rows = await embeddings.findSimilarToContent(image.tenantId, image.contentHash, space, options);
-    if (!rows) return requeue(deps, image);
-    return { image, ...(await loadSimilar(images, principal, rows)) };
+    const similarityMatches = await embeddings.findSimilarToContent(
+      image.tenantId,
+      image.contentHash,
+      space,
+      options,
+    );
+    if (!similarityMatches) return requeue(deps, image);
+    return { image, ...(await loadSimilar(images, principal, similarityMatches)) };
   };
 }
 

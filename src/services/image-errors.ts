@@ -1,7 +1,10 @@
 import { AppError } from '../errors.ts';
 import type { Image, ImageRef } from '../model/image.ts';
 
-/** Returns the error for an image that does not exist or that the caller may not see. The caller cannot tell which. */
+/**
+ * Returns the error for an image that does not exist or that the caller may not see. The caller cannot tell the two
+ * cases apart.
+ */
 export function imageNotFound(image: ImageRef): AppError {
   return new AppError('image_not_found', `There is no image ${'id' in image ? image.id : image.uuid}.`);
 }
@@ -37,7 +40,7 @@ export function noRendition(image: Image, preset: string): AppError {
   );
 }
 
-/** Describes an image's state, as the end of a sentence including the full stop. */
+/** Describes an image's state, as the end of a sentence, including the full stop. */
 export function describeState({ status, error }: Pick<Image, 'status' | 'error'>): string {
   if (status !== 'failed') return `it is ${status}.`;
   return `its processing failed: ${(error ?? 'the reason is unknown').replace(/\.?$/, '.')}`;

@@ -25,7 +25,8 @@ interface Dependencies {
 
 /**
  * Downloads an image's original from its URL and derives the renditions. If the tenant already has an image with this
- * content, the new image shares the existing files. A retry does not download an original that has already been stored.
+ * content, the new image shares the existing files. A retry does not download the original again if it has already been
+ * stored.
  */
 export type ImportImage = (job: ClaimedJob, signal: AbortSignal) => Promise<DerivationOutcome>;
 

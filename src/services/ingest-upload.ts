@@ -54,8 +54,8 @@ export interface IngestResult {
  * Ingests an upload: stores the original, records the image with its job, and runs the job or wakes a worker. This is
  * idempotent: uploading the same bytes again for the same tenant yields the same image. The received file is always
  * discarded.
- * @throws {AppError} if the file is not a valid picture, in which case nothing is kept unless another client has
- *   received the same image; `image_deleted` if the image was deleted before this function returned.
+ * @throws {AppError} if the file is not a valid picture (nothing is then kept, unless another client has received the
+ *   same image); `image_deleted` if the image was deleted before this function returned.
  */
 export type IngestUpload = (principal: Principal, upload: Upload) => Promise<IngestResult>;
 
@@ -68,7 +68,7 @@ const maxAttempts = 20;
 /** An upload whose job may still be running. */
 interface StartedUpload extends Omit<IngestResult, 'image'> {
   readonly image: ImageWithRenditions | Promise<ImageWithRenditions>;
-  /** Resolves when no job reads the received file anymore; `undefined` if no job reads it. */
+  /** Resolves when no job reads the received file any more; `undefined` if no job reads it. */
   readonly whenFinished?: Promise<unknown>;
 }
 
@@ -87,7 +87,7 @@ export function makeIngestUpload(deps: Dependencies): IngestUpload {
 }
 
 /**
- * Discards the received file as soon as no job reads it anymore, which may be after the response. If the process stops
+ * Discards the received file as soon as no job reads it any more, which may be after the response. If the process stops
  * before that, a sweep of staging removes the file.
  */
 async function discardFile(

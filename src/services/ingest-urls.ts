@@ -27,7 +27,7 @@ interface Dependencies {
   readonly config: Pick<Config['imports'], 'allowedNetworks' | 'duplicateHandling'>;
 }
 
-/** A line of an import: a URL, and the tenant for which to import it. */
+/** A line of an import, with its URL and its tenant. */
 export interface UrlToImport {
   readonly url: string;
   readonly tenantName: string;
@@ -48,7 +48,8 @@ export interface ImportReceipt {
 /** Records an image and a job for each URL. A worker downloads the pictures later. */
 export interface IngestUrls {
   /**
-   * Imports one URL. `known`: the image is completed. `active`: its import is in progress. `new`: a job was queued.
+   * Imports one URL. The outcome is `known` if the image is already completed, `active` if its import is in progress,
+   * and `new` if a job was queued.
    * @throws {AppError} `invalid_url`, `address_not_allowed`, `invalid_tenant`, `tenant_not_found`, `import_active`,
    *   `storage_full`.
    */
@@ -143,10 +144,11 @@ function toReceiptLine(
   const error = result instanceof AppError ? result : activeError(result);
   return {
     line: lineNumber,
-    // Signatures are removed from this copy of the URL. The image's row contains them, because the download needs them.
-    url: redactSecrets(excerpt(source?.url ?? '', maxUrlLength)),
-    tenant: excerpt(source?.tenantName ?? '', maxReportedLength),
-    reference: source?.reference === undefined ? null : excerpt(source.reference, maxReportedLength),
+    // Signatures are removed from this copy of the URL. The image's row still contains them, because the download needs
+    // them.
+    url: redactSecrets(makeExcerpt(source?.url ?? '', maxUrlLength)),
+    tenant: makeExcerpt(source?.tenantName ?? '', maxReportedLength),
+    reference: source?.reference === undefined ? null : makeExcerpt(source.reference, maxReportedLength),
     outcome: error ? 'refused' : (result as EnqueuedUrl).outcome,
     imageId: result instanceof AppError ? null : (result?.imageId ?? null),
     code: error?.code ?? null,
@@ -154,14 +156,14 @@ function toReceiptLine(
   };
 }
 
-/** Maximum length of a line's tenant and reference in a report, in characters. */
+/** Maximum length of a line's tenant name and of its reference in a report, in characters. */
 const maxReportedLength = 200;
 
 /**
- * Truncates a text and removes bidirectional control characters, which could garble the surrounding text. Rejected
- * lines are stored as well, and they may contain any text.
+ * Truncates text and removes bidirectional control characters, which could garble the surrounding text. Rejected lines
+ * are stored as well, and they may contain any text.
  */
-function excerpt(input: string, maxLength: number): string {
+function makeExcerpt(input: string, maxLength: number): string {
   const text = input.replaceAll(/[\u202A-\u202E\u2066-\u2069]/g, '');
   if (text.length <= maxLength) return text;
   const characters = Array.from(text.slice(0, 2 * maxLength + 2));

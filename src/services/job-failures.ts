@@ -45,7 +45,7 @@ export type Verdict =
     }
   | {
       readonly next: 'give-up';
-      /** Number of retries of this kind of failure; 0 for a failure that is never retried. */
+      /** Number of retries used for this kind of failure; 0 for a failure that is never retried. */
       readonly retriesUsed: number;
     };
 

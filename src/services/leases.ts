@@ -14,7 +14,7 @@ interface Dependencies {
 
 /** The lease of a job that this process is running. */
 interface HeldLease {
-  /** Aborts when the lease is lost or handed back. */
+  /** Aborts when the lease is lost or the job is handed back. */
   readonly signal: AbortSignal;
   release(): void;
 }
@@ -28,7 +28,10 @@ export interface LeaseKeeper {
   stop(): void;
 }
 
-/** Number of renewals within the duration of a lease. Three may fail before another worker takes over the job. */
+/**
+ * Number of renewals within the duration of a lease. Three renewals in a row may fail before another worker takes over
+ * the job.
+ */
 const renewalsPerLease = 4;
 
 /** @see LeaseKeeper */

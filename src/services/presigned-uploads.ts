@@ -65,7 +65,7 @@ function requireDirectAccess({ directAccess }: Pick<Storage, 'directAccess'>): D
   );
 }
 
-/** Converts bytes to MiB, rounded to two decimals. */
+/** Converts bytes to MiB, rounded to two decimal places. */
 function toMiB(bytes: number): number {
   return Math.round((bytes / 2 ** 20) * 100) / 100;
 }
@@ -123,7 +123,9 @@ async function receive(
   throw new AppError('empty_file', 'The file is empty.');
 }
 
-/** Throws if the body is too large. The presigned URL also states the size, but not every store enforces it. */
+/**
+ * Throws if the body is too large. The presigned URL also specifies the size, but not every store enforces that size.
+ */
 async function* limitSize(body: Readable, maxBytes: number): AsyncGenerator<Buffer> {
   let bytes = 0;
   for await (const chunk of body as AsyncIterable<Buffer>) {

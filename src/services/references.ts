@@ -13,9 +13,9 @@ import { imageNotFound } from './image-errors.ts';
 export const referencePattern = /^(?=.*\S)[^\p{Cc}\p{Cs}\p{Zl}\p{Zp}]{1,200}$/u;
 
 /**
- * Pattern of a new reference. It must match `referencePattern`, and must not contain U+FFFD (which replaces text that
- * was lost in a conversion), byte order marks or bidirectional control characters. Existing references that contain
- * these characters can still be removed.
+ * Pattern of a new reference. A new reference must match `referencePattern` and must not contain U+FFFD (which replaces
+ * text that was lost in a conversion), byte order marks or bidirectional control characters. Existing references that
+ * contain these characters can still be removed.
  */
 export const newReferencePattern =
   /^(?=.*\S)[^\p{Cc}\p{Cs}\p{Zl}\p{Zp}\uFFFD\uFEFF\u202A-\u202E\u2066-\u2069]{1,200}$/u;
@@ -55,7 +55,7 @@ export interface ReferenceEntry {
 }
 
 /**
- * Manages references. A reference identifies something that uses an image, such as a product. An image with references
+ * Manages references. A reference identifies something, such as a product, that uses an image. An image with references
  * is not purged, and can only be deleted with `force`.
  */
 export interface References {
@@ -69,7 +69,9 @@ export interface References {
     image: ImageRef,
     reference: string,
   ): Promise<{ reference: string; added: boolean; count: number }>;
-  /** Removes a reference if it exists. Returns the number of references left. @throws {AppError} `image_not_found`. */
+  /**
+   * Removes a reference if it exists. Returns the number of remaining references. @throws {AppError} `image_not_found`.
+   */
   remove(principal: Principal, image: ImageRef, reference: string): Promise<{ count: number }>;
   /** Lists an image's references. @throws {AppError} `image_not_found`. */
   list(principal: Principal, image: ImageRef, page: PageRequest): Promise<Page<ReferenceEntry>>;

@@ -22,9 +22,9 @@ const retryPauseMs = 60_000;
 const maxTrackedRenditions = 1_000;
 
 /**
- * Creates a function that re-creates renditions that are missing or truncated in storage. If a run does not create the
- * rendition, the worker probably uses different presets or different storage. Starting a run for every read would then
- * waste the worker's time.
+ * Creates a function that re-creates renditions that are truncated or missing from storage. If a run does not create
+ * the rendition, the worker probably uses different presets or different storage. Starting a run for every read would
+ * then waste the worker's time.
  */
 export function makeRemakeRendition({ jobs, queue, logger }: Dependencies): RemakeRendition {
   /** For each recently requested rendition: when its image had last been processed before the request. */

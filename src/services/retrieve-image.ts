@@ -27,7 +27,7 @@ interface Dependencies {
 
 /** A redirect to a presigned URL, from which the store sends the file. */
 export interface Redirect {
-  /** How long the redirect may be cached. The URL remains valid for at least as long after that. */
+  /** How long the redirect may be cached. After this time, the URL remains valid for at least as long again. */
   readonly maxAgeSeconds: number;
   /** Creates the URL, without checking that the file exists. */
   createUrl(options: Pick<ReadUrlOptions, 'method' | 'contentType' | 'contentDisposition'>): Promise<string>;
@@ -45,7 +45,7 @@ export interface RetrievedOriginal {
   readonly bytes: number;
   readonly etag: string;
   readonly open: (range?: ByteRange) => Promise<Readable>;
-  /** Set if the store sends the file instead of this process. */
+  /** Set if the store, not this process, sends the file. */
   readonly redirect: Redirect | undefined;
 }
 
@@ -85,8 +85,8 @@ export function makeRetrieveImage(deps: Dependencies): RetrieveImage {
   }
 
   /**
-   * Returns the image. If it has a rendition of the preset, the preset need not be configured any longer, because the
-   * rendition's URL may still be in use.
+   * Returns the image. The preset must be configured, unless the image already has a rendition for it. The rendition's
+   * URL may still be in use after the preset has been removed from the configuration.
    */
   async function findForPreset(
     principal: Principal,

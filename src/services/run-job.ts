@@ -15,7 +15,7 @@ import type { CompletionEvents } from './wait-for-image.ts';
 interface Dependencies {
   readonly jobs: Pick<JobQueries, 'recordFailure' | 'withdraw'>;
   readonly storage: Pick<Storage, 'remove'>;
-  /** The function that runs each kind of job. */
+  /** The functions that run jobs, by job kind. */
   readonly work: Readonly<
     Record<JobKind, (job: ClaimedJob, signal: AbortSignal, localPath?: string) => Promise<DerivationOutcome>>
   >;
@@ -32,7 +32,7 @@ export type JobOutcome =
   | { readonly state: 'completed'; readonly image: ImageWithRenditions }
   | { readonly state: 'retrying'; readonly delaySeconds: number; readonly error: AppError }
   | { readonly state: 'failed'; readonly error: AppError }
-  /** This run recorded nothing. Its lease was lost or handed back, or the image was removed. */
+  /** This run recorded nothing, because its lease was lost, the job was handed back, or the image was removed. */
   | { readonly state: 'dropped' };
 
 /** Options for a job run. */
@@ -117,7 +117,8 @@ async function handleFailure(
 }
 
 /**
- * Returns the class of a failed attempt. `lease-lost` is replaced by `transient`, because this attempt has its lease.
+ * Returns the class of a failed attempt. `lease-lost` is replaced by `transient`, because this attempt still has its
+ * lease.
  */
 function toAttemptFailureClass({ failureClass }: AppError): Exclude<FailureClass, 'lease-lost'> {
   return failureClass === 'lease-lost' ? 'transient' : failureClass;

@@ -26,7 +26,7 @@ interface Dependencies {
 
 /** A tenant's images that resemble a picture. */
 export interface PictureSearch extends SimilaritySearch {
-  /** Exact copies, then near-duplicates, nearest first. */
+  /** Exact copies, followed by near-duplicates (nearest first). */
   readonly duplicates: readonly Duplicate[];
 }
 
@@ -51,9 +51,14 @@ export function makeSearchByPicture(deps: Dependencies): SearchByPicture {
       const copies = await images.listByContent(tenantId, file.contentHash);
       const { matches } = await findNearDuplicates(tenantId, fingerprint, file.contentHash);
       const nearDuplicates = await loadNearDuplicates(images, principal, matches);
-      const rows = await embeddings.findSimilarToPicture(tenantId, embedding, file.contentHash, options);
-      const search = await loadSimilar(images, principal, rows);
-      return { ...search, duplicates: [...copies.map(toExactDuplicate), ...nearDuplicates] };
+      const similarityMatches = await embeddings.findSimilarToPicture(
+        tenantId,
+        embedding,
+        file.contentHash,
+        options,
+      );
+      const similaritySearch = await loadSimilar(images, principal, similarityMatches);
+      return { ...similaritySearch, duplicates: [...copies.map(toExactDuplicate), ...nearDuplicates] };
     } finally {
       await staging.discard(file.path);
     }

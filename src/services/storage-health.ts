@@ -27,7 +27,7 @@ const defaultTimes: StorageHealthTimes = {
  * number of requests is not limited. Write checks run on a schedule.
  */
 export interface StorageHealth {
-  /** Throws the reason if storage does not work. @throws {AppError} */
+  /** Throws an error with the reason if storage does not work. @throws {AppError} */
   assert(): Promise<void>;
   /**
    * Starts the schedule. If it is not started, as in a serverless function, `assert` runs a write check when the last

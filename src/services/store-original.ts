@@ -4,7 +4,7 @@ import type { Storage } from '../storage/storage.ts';
 import { atStage } from './job-failures.ts';
 
 /**
- * Stores a received file as a tenant's original, then records the row that refers to it.
+ * Stores a received file as a tenant's original, then records the row that refers to the file.
  * @param record commits the row. A falsy result means that there is no row, so the file may be removed.
  * @returns the result of `record`
  */

@@ -18,8 +18,8 @@ interface Dependencies {
 export interface PresetTrials {
   readonly results: readonly PresetTrial[];
   /**
-   * Name of the preset that yields the smallest file of good quality, or the best quality if no preset yields good
-   * quality.
+   * Name of the preset that yields the smallest file of good quality. If no preset yields good quality, the name of the
+   * preset that yields the best quality.
    */
   readonly recommended: string;
 }

@@ -73,7 +73,7 @@ export function makeDurableLinker(root: string, folderMode?: number) {
     },
   };
 
-  /** Creates a folder and its missing parents. Another process may create it at the same time. */
+  /** Creates a folder and its missing parents. Another process may create the folder at the same time. */
   async function createMissingFolder(folder: string): Promise<void> {
     try {
       await createFolder(folder);

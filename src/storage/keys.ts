@@ -39,7 +39,7 @@ export function assertKey(key: string): void {
   if (!isKey(key)) throw new Error(`"${key}" is not a storage key.`);
 }
 
-// A crash during a replacement may leave behind a file whose name has a dot after the hash.
+// The hash may be followed by a dot, because a crash during a replacement may leave behind a file with such a name.
 const contentKeyPattern = /^(?:originals|renditions)\/(\d+)\/[0-9a-f]{2}\/([0-9a-f]{64})(?:[-.]|$)/;
 
 /**

@@ -17,7 +17,7 @@ export interface ReceivedFile {
 /** The folder where files are written before they are stored. */
 export interface Staging {
   readonly directory: string;
-  /** Writes a stream to a new file, using constant memory. Removes the file if this fails. */
+  /** Writes a stream to a new file, using constant memory. Removes the file if writing fails. */
   receive(source: AsyncIterable<Buffer>): Promise<ReceivedFile>;
   /** Removes a file, if it exists. */
   discard(path: string): Promise<void>;

@@ -7,7 +7,7 @@ export interface StoredFile {
   readonly modifiedAt: Date;
 }
 
-/** A range of bytes, both ends inclusive. */
+/** A byte range. Both ends are inclusive. */
 export interface ByteRange {
   readonly first: number;
   readonly last: number;
@@ -95,8 +95,8 @@ export interface Storage {
   /** Returns the free space on the local disk to which new files are written, in bytes. */
   freeBytes(): Promise<number>;
   /**
-   * Checks that storage responds, without writing to it. For a local folder, it also checks the write permission. For
-   * a bucket, only `check` tests whether writing is possible. @throws {AppError}
+   * Checks that storage responds, without writing anything. For a local folder, also checks the write permission. For a
+   * bucket, only `check` tests whether writing is possible. @throws {AppError}
    */
   probe(): Promise<void>;
   /** Writes, reads and removes a small file. @throws {AppError} */

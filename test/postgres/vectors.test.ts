@@ -52,7 +52,9 @@ test('works without pgvector, except for similarity search', async () => {
   const { vectors } = await migrate(database);
   expect(vectors).toEqual({
     isAvailable: false,
-    reason: expect.stringMatching(/may not create the extension: .* CREATE EXTENSION vector/) as string,
+    reason: expect.stringMatching(
+      /is not allowed to create the extension: .* CREATE EXTENSION vector/,
+    ) as string,
   });
   const queries = makeQueries(database, vectors);
   const shop = await queries.tenants.ensure('shop');

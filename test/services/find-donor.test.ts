@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { possibleDonors } from '../../src/services/find-donor.ts';
+import { findPossibleDonors } from '../../src/services/find-donor.ts';
 import type { NearMatch } from '../../src/services/find-near-duplicates.ts';
 import { makeRendition } from '../support/inner/records.ts';
 
@@ -24,7 +24,9 @@ const makeMatch = (id: number, renditions = ownRenditions): NearMatch => ({
 });
 
 const findDonorIds = (matches: readonly NearMatch[], hasAlpha = false) =>
-  possibleDonors(matches, { imageId: 9, hasAlpha, renditions: ownRenditions }).map(({ match: { id } }) => id);
+  findPossibleDonors(matches, { imageId: 9, hasAlpha, renditions: ownRenditions }).map(
+    ({ match: { id } }) => id,
+  );
 
 test('returns the matches that have every rendition, in the given order', () => {
   expect(findDonorIds([makeMatch(3), makeMatch(2)])).toEqual([3, 2]);
@@ -62,7 +64,7 @@ test('tolerates rounding differences in size, and ignores presets that the new i
     makeSizedRendition('card', 400, 319),
     makeSizedRendition('thumb', 99, 80),
   ];
-  const [donor] = possibleDonors([makeMatch(1, donorRenditions)], {
+  const [donor] = findPossibleDonors([makeMatch(1, donorRenditions)], {
     imageId: 9,
     hasAlpha: false,
     renditions: ownRenditions,

@@ -15,7 +15,7 @@ const unreachableCodes = new Set([
   'ENETUNREACH',
 ]);
 
-/** Some `pg` errors have no code. This pattern matches their messages if a connection was lost or could not be opened. */
+/** Matches the messages of `pg` errors without a code that mean that a connection was lost or could not be opened. */
 const lostConnectionMessages =
   /^(?:Connection terminated|timeout exceeded when trying to connect|Client (?:was closed|has encountered a connection error)|Query read timeout|Connection ended)/;
 

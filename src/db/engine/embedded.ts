@@ -13,8 +13,8 @@ import { makeQueryBuilder, runSession, typeParsers } from './pool.ts';
 const readyMarker = 'VITRINE_READY';
 
 /**
- * Opens the embedded PostgreSQL database in `directory`, or creates it. The caller must hold the data folder's lock, because
- * the database would be corrupted if two processes opened it.
+ * Opens the embedded PostgreSQL database in `directory`. Creates it if it does not exist. The caller must hold the data
+ * folder's lock, because the database would be corrupted if two processes opened it.
  * @param onPanic called if PostgreSQL panics. No more queries can then be executed until a new process opens the database.
  */
 export async function openEmbeddedDatabase(
@@ -60,7 +60,7 @@ async function assertFreeSpace(directory: string): Promise<void> {
   );
 }
 
-/** Whether PostgreSQL panicked. It does so if it cannot continue, for example if the disk has no space for its log. */
+/** Whether PostgreSQL panicked. It panics if it cannot continue, for example if the disk has no space for its log. */
 function isPanic(error: unknown): error is Error {
   return error instanceof Error && 'severity' in error && error.severity === 'PANIC';
 }

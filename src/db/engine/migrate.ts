@@ -20,12 +20,13 @@ export interface MigrationReport {
 /**
  * Migrates the schema to the newest version in one transaction. If the process is killed, the schema remains unchanged.
  * If several processes start concurrently, one migrates and the others wait.
- * @throws {DatabaseUnusable} if the schema is newer than this program supports, or if the database user may not change it.
+ * @throws {DatabaseUnusable} if the schema is newer than this program supports, or if the database user is not allowed to
+ *   change it.
  */
 export function migrate(database: Database): Promise<MigrationReport> {
   return database.session(async (run) => {
-    // The usual timeouts are meant for requests. A migration may take longer, and so may the wait for another process's
-    // migration. The lock belongs to the transaction, because session locks do not work behind a pooler in transaction mode.
+    // The usual timeouts are meant for requests. A migration may take longer, and so may waiting for another process to
+    // migrate. The lock belongs to the transaction, because session locks do not work behind a pooler in transaction mode.
     await run('BEGIN; SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = 0');
     await run(`SELECT pg_advisory_xact_lock(${migrationLockKey})`);
     const applied = await applyMissing(run).catch((error: unknown) => {

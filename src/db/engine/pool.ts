@@ -30,7 +30,7 @@ export const typeParsers: CustomTypesConfig = {
 };
 
 /** Maximum number of prepared statements. A query that contains a list counts as one statement for each list length. */
-const maxPrepared = 100;
+const maxPreparedStatements = 100;
 
 /**
  * Creates a function that returns the name under which a statement is prepared, or `undefined` if it is not prepared. Each
@@ -38,11 +38,11 @@ const maxPrepared = 100;
  * because preparing statements that run only once would waste memory.
  */
 function makeStatementNamer(): (text: string) => string | undefined {
-  const seenTexts = new LRUCache<string, string>({ max: 10 * maxPrepared });
+  const seenTexts = new LRUCache<string, string>({ max: 10 * maxPreparedStatements });
   const namesByText = new Map<string, string>();
   return (text) => {
     const name = namesByText.get(text);
-    if (name !== undefined || namesByText.size >= maxPrepared) return name;
+    if (name !== undefined || namesByText.size >= maxPreparedStatements) return name;
     if (!seenTexts.has(text)) {
       seenTexts.set(text, text);
       return undefined;
@@ -73,7 +73,10 @@ async function checkOut(
   return { query, release: () => client.release(isLost) } as unknown as PostgresPoolClient;
 }
 
-/** Script timeout. The pool's timeout is meant for requests. A migration may take longer, or wait for another process. */
+/**
+ * Script timeout. The pool's timeout is meant for requests. A migration may take longer, or may have to wait for another
+ * process.
+ */
 const scriptTimeoutMs = 3_600_000;
 
 /** Calls `work` with a function that runs scripts on one connection. If `work` fails, rolls back the open transaction. */

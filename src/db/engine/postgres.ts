@@ -57,11 +57,11 @@ function makePool({ url, poolSize, connectMs, statementMs }: PostgresSettings, l
     lock_timeout: statementMs,
     // Makes the server release the locks of a process that was suspended during a transaction.
     idle_in_transaction_session_timeout: 2 * statementMs,
-    // A server that stopped responding (network failure, frozen machine) cannot enforce `statement_timeout`.
+    // A server that has stopped responding (network failure, frozen machine) cannot enforce `statement_timeout`.
     query_timeout: statementMs + 2_000,
     types: typeParsers,
   });
-  // Without these listeners, the process would exit when the server closes an idle or a checked-out connection.
+  // Without these listeners, the process would exit when the server closes an idle or checked-out connection.
   pool.on('error', (error) =>
     logger.warn({ code: errorCode(error) }, `a connection to the database was closed: ${error.message}`),
   );
@@ -102,7 +102,7 @@ function assertVersion(version: number): void {
 const remedies: Readonly<Record<string, string>> = {
   '28P01': 'Check the user and the password in DATABASE_URL.',
   '28000': "Check the user and the TLS mode in DATABASE_URL, and the server's access rules.",
-  '3D000': 'Create the database, or set DATABASE_URL to an existing one.',
+  '3D000': 'Create the database, or set DATABASE_URL to an existing database.',
 };
 
 function toDatabaseUnusable(error: unknown, waitedMs?: number): DatabaseUnusable {
@@ -112,7 +112,7 @@ function toDatabaseUnusable(error: unknown, waitedMs?: number): DatabaseUnusable
   const summary = waitedMs
     ? `did not become available within ${waitedMs / 1000} s (DATABASE_WAIT_SECONDS)`
     : 'cannot be used';
-  const remedy = remedies[errorCode(error)] ?? 'Check DATABASE_URL and that the server is running.';
+  const remedy = remedies[errorCode(error)] ?? 'Check DATABASE_URL, and check that the server is running.';
   return new DatabaseUnusable(`The database server ${summary}: ${reason}. ${remedy}`, {
     cause: error,
   });

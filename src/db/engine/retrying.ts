@@ -5,12 +5,15 @@ import type { Schema } from '../schema.ts';
 import { errorCode } from './database-errors.ts';
 
 /**
- * SQLSTATE codes that only a concurrent transaction can cause: a serialization failure, a deadlock, or a constraint violation
- * because a row was removed or inserted after this transaction had checked for it. A retry sees the committed rows.
+ * SQLSTATE codes of errors that only a concurrent transaction can cause: a serialization failure, a deadlock, or a constraint
+ * violation because a row was removed or inserted after this transaction had checked for it. A retry sees the committed rows.
  */
 const conflictStates = new Set(['40001', '40P01', '23503', '23505']);
 
-/** Maximum number of attempts. An error that persists this long was probably not caused by a concurrent transaction. */
+/**
+ * Maximum number of attempts. An error that persists after this many attempts was probably not caused by a concurrent
+ * transaction.
+ */
 const maxAttempts = 8;
 
 /** Longest possible pause before the second attempt. This limit doubles with each attempt, up to `maxPauseMs`. */
@@ -18,8 +21,9 @@ const firstPauseMs = 10;
 const maxPauseMs = 320;
 
 /**
- * Runs a transaction, and retries it from the beginning after a conflict with another transaction. PostgreSQL rolls back the
- * changes of a failed attempt, so `work` may have side effects outside the database only after its last statement.
+ * Runs a transaction, and retries it from the beginning after a conflict with another transaction. PostgreSQL rolls back a
+ * failed attempt, but cannot undo side effects outside the database. `work` may therefore have such side effects only after
+ * its last statement.
  */
 export function retryingTransaction<T>(
   db: Kysely<Schema>,
@@ -55,7 +59,7 @@ function serializationFailure(): Error {
   return Object.assign(new Error('Rows changed between two reads.'), { code: '40001' });
 }
 
-/** Whether a concurrent transaction caused the error. An `AppError` has the SQLSTATE in its cause. */
+/** Whether a concurrent transaction caused the error. The SQLSTATE of an `AppError` is in its cause. */
 function isConflict(error: unknown): boolean {
   const cause = error instanceof AppError ? error.cause : error;
   return conflictStates.has(errorCode(cause));

@@ -17,7 +17,7 @@ const createTableStatement = `
     -- Name of the embedding space. Vectors in different spaces are never compared.
     space text NOT NULL,
     vector halfvec NOT NULL,
-    -- content_hash precedes space, because a purge deletes the vectors with this hash in all spaces.
+    -- content_hash precedes space, because a purge deletes the vectors with a given hash in all spaces.
     PRIMARY KEY (tenant_id, content_hash, space)
   )`;
 
@@ -61,6 +61,6 @@ function explainFailure(error: unknown): string {
   if (notInstalledStates.has(code))
     return "pgvector is not installed on the server: install its package for the server's PostgreSQL version";
   if (code === '42501')
-    return 'the database user may not create the extension: have an administrator run CREATE EXTENSION vector in this database';
+    return 'the database user is not allowed to create the extension: have an administrator run CREATE EXTENSION vector in this database';
   return `pgvector could not be created: ${error instanceof Error ? error.message : String(error)}`;
 }

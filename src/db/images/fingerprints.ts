@@ -27,9 +27,10 @@ const maxCandidates = 50;
 export function makeFingerprintQueries({ sql: db }: Database) {
   return {
     /**
-     * Lists the tenant's images whose hash differs from `hash` in at most `maxBits` of 256 bits, nearest first. Images with
-     * `excludedContentHash` or in `excludedIds` are left out. Each hash has 16 bands. The index finds the hashes that have at
-     * least one band in common with `hash`: all hashes that differ in up to 15 bits, and 99.7 % of those that differ in 20.
+     * Lists the tenant's images whose hash differs from `hash` in at most `maxBits` of 256 bits, nearest first. Images whose
+     * content hash is `excludedContentHash` or whose id is in `excludedIds` are left out. Each hash has 16 bands. The index
+     * finds the hashes that have at least one band in common with `hash`: all hashes that differ in up to 15 bits, and 99.7 %
+     * of those that differ in 20.
      */
     async findNeighbours(
       tenantId: number,

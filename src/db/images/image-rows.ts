@@ -12,7 +12,10 @@ export type ImageRow = Schema['images'] & { readonly tenant: string };
 /** An `ImageRow` with the image's renditions and near-duplicates. */
 type RowWithRenditions = ImageRow & Pick<ImageWithRenditions, 'renditions' | 'nearDuplicates'>;
 
-/** Selects matching images that the principal may see. `tail` may contain `ORDER BY`, `LIMIT` and `FOR UPDATE`. */
+/**
+ * Selects the images that match `condition` and that the principal may see. `tail` may contain `ORDER BY`, `LIMIT` and
+ * locking clauses.
+ */
 export async function selectImages(
   db: Queryable,
   principal: Pick<Principal, 'tenantId'>,

@@ -15,14 +15,17 @@ export interface ImageFilter {
   readonly createdBefore?: Date | undefined;
 }
 
-/** A tenant's first image with a given content. Later images with the same content are recorded as its duplicates. */
+/** A tenant's first image with particular content. Later images with the same content are recorded as its duplicates. */
 export interface FirstImage {
   readonly id: number;
   readonly status: JobState;
   readonly damaged: boolean;
 }
 
-/** Queries for images. They never return deleted images. Queries with a principal return only images that it may see. */
+/**
+ * Queries for images. They never return deleted images. Queries with a principal return only images that the principal may
+ * see.
+ */
 export type ImageQueries = ReturnType<typeof makeImageQueries>;
 
 /** @see ImageQueries */
@@ -32,7 +35,7 @@ export function makeImageQueries({ sql: db }: Database) {
       return (await selectImagesWithRenditions(db, principal, andNotDeleted(identifiedBy(ref))))[0];
     },
 
-    /** Finds an image without its renditions. This is a single key look-up, for hot paths. */
+    /** Finds an image without its renditions. This is a single key lookup, suitable for hot paths. */
     async findWithoutRenditions(principal: Principal, ref: ImageRef): Promise<Image | undefined> {
       return (await selectImages(db, principal, andNotDeleted(identifiedBy(ref))))[0];
     },
@@ -86,7 +89,10 @@ export function makeImageQueries({ sql: db }: Database) {
       return buildPage(images, page.limit, total, (image) => image);
     },
 
-    /** Records that a client knows about an unfinished image. If the image's job then fails, the image is kept as failed. */
+    /**
+     * Records that a client knows about an unfinished image. If the image's job then fails, the image is kept and marked as
+     * failed.
+     */
     async acknowledge(imageId: number): Promise<'acknowledged' | 'deleted' | 'missing'> {
       const { rows } = await sql<{ isDeleted: boolean }>`
         UPDATE images SET acknowledged = true WHERE id = ${imageId} RETURNING deleted_at IS NOT NULL AS "isDeleted"`.execute(
@@ -97,7 +103,7 @@ export function makeImageQueries({ sql: db }: Database) {
       return row.isDeleted ? 'deleted' : 'acknowledged';
     },
 
-    /** Marks an image as damaged, because its original is missing or changed. */
+    /** Marks an image as damaged, because its original is missing or has changed. */
     async markDamaged(imageId: number): Promise<void> {
       await sql`
         UPDATE images SET damaged_at = now(), updated_at = now() WHERE id = ${imageId} AND damaged_at IS NULL`.execute(

@@ -18,7 +18,7 @@ export interface RecordedOriginal {
   readonly id: number;
   readonly key: string;
   readonly bytes: number;
-  /** Whether the image is marked as damaged. Images are marked if their original is missing or changed. */
+  /** Whether the image is marked as damaged. An image is marked if its original is missing or has changed. */
   readonly damaged: boolean;
 }
 

@@ -6,7 +6,7 @@ import { retryingTransaction } from '../engine/retrying.ts';
 import { lockContent } from '../images/content-lock.ts';
 import { lockHeldJob } from './fence.ts';
 
-/** The downloaded original of an import, already in storage. */
+/** An import's downloaded original, which is already in storage. */
 export interface FetchedContent {
   readonly contentHash: string;
   readonly originalKey: string;

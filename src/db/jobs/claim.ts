@@ -13,12 +13,12 @@ export function makeClaimQueries({ sql: db }: Database) {
   return {
     /**
      * Claims up to `limit` due jobs of one kind under a lease. Jobs are claimed and returned by priority, then by turn. A
-     * trigger numbers each tenant's jobs with turns, so that workers alternate between tenants. Each claim increments the
-     * job's lease token.
+     * trigger gives each job its turn, so that workers alternate between tenants. Each claim increments the job's lease
+     * token.
      */
     async claimDue(kind: JobKind, limit: number, leaseSeconds: number): Promise<ClaimedJob[]> {
       const query = sql<ClaimedRow>`
-        -- Materialized, because the planner might run a subquery once per row, and each run would lock more jobs.
+        -- Without MATERIALIZED, the planner might run the subquery once per row, and each run would lock more jobs.
         WITH due_jobs AS MATERIALIZED (
           SELECT id FROM jobs WHERE state = 'pending' AND kind = ${kind} AND run_at <= now()
           ORDER BY priority, turn, id LIMIT ${limit} FOR UPDATE SKIP LOCKED),

@@ -92,7 +92,7 @@ export function makeCompleteQueries({ sql: db }: Database, { isAvailable: hasEmb
   };
 }
 
-/** Whether the image is not deleted and its renditions include all of these. The caller must have locked its files. */
+/** Whether the image is not deleted and has all of the given renditions. The caller must have locked the image's files. */
 async function hasRenditions(
   transaction: Queryable,
   imageId: number,
@@ -176,7 +176,10 @@ async function completeJob(
   return row && { ...toImage(row), renditions: row.renditions ?? [], nearDuplicates };
 }
 
-/** SQL expression that locks the job's content. Otherwise, two images completed concurrently could both own its files. */
+/**
+ * SQL expression that locks the job's content. Otherwise, two images that are completed concurrently could both own its
+ * files.
+ */
 function lockJobContent({ original, tenantId }: ClaimedJob): RawBuilder<unknown> {
   return original ? contentLock(tenantId, original.contentHash) : sql`1`;
 }
@@ -197,7 +200,7 @@ function selectNewRenditions(renditions: readonly NewRendition[]): RawBuilder<un
        quality smallint, format text)`;
 }
 
-/** Selects rows that share an image's renditions: all of them, or those with the given presets. */
+/** Selects rows that share an image's renditions. If `presets` is set, only renditions with these presets are shared. */
 function selectSharedRenditions(imageId: number, presets?: readonly string[]): RawBuilder<unknown> {
   return sql`
     SELECT completed_job.image_id, r.preset, r.recipe, r.storage_key, r.content_hash, r.bytes, r.width, r.height,
@@ -217,9 +220,9 @@ function upsertRenditions(rows: RawBuilder<unknown>): RawBuilder<unknown> {
 }
 
 /**
- * Transfers each file that the image owned and has just replaced. The oldest image that shares the file becomes its owner. A
- * file is skipped if another image already owns it. This occurs if the image was deleted during the job: the deletion made
- * another image the owner, but left the deleted image marked as an owner.
+ * Transfers the ownership of each file that the image owned and has just replaced. The oldest image that shares the file
+ * becomes its owner. A file is skipped if another image already owns it. This occurs if the image was deleted during the job:
+ * the deletion made another image the owner, but left the deleted image marked as an owner.
  */
 function transferReplacedFiles(): RawBuilder<unknown> {
   return sql`
@@ -243,8 +246,8 @@ function updateImage(donorId: number | undefined): RawBuilder<unknown> {
 }
 
 /**
- * SQL expression for the image whose job made the renditions. This is the donor's own donor if it has one that is not deleted,
- * and otherwise the donor.
+ * SQL expression for the image whose job created the renditions. If the donor shares the renditions of an image that is not
+ * deleted, this is that image. Otherwise, this is the donor itself.
  */
 function selectOriginalDonor(donorId: number | undefined): RawBuilder<unknown> {
   return donorId === undefined

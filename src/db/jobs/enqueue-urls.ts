@@ -28,9 +28,9 @@ export interface EnqueuedUrl {
 export function makeEnqueueUrlQueries({ sql: db }: Database) {
   return {
     /**
-     * In one transaction, inserts an image without content and a job for each new import, and adds each reference to the image
-     * of its line. The policy determines whether a URL that was imported before is imported again. Returns one outcome per
-     * line.
+     * Inserts an image (without content) and a job for each new import, and adds each line's reference to the line's image.
+     * All changes are made in one transaction. The policy determines whether a URL that was imported before is imported
+     * again. Returns one outcome per line.
      */
     enqueueUrls: (
       lines: readonly UrlLine[],
@@ -43,7 +43,7 @@ export function makeEnqueueUrlQueries({ sql: db }: Database) {
           policy === 'allow-retry'
             ? new Map<string, ImportedImage>()
             : await findLatestImages(transaction, lines);
-        const decisions = lines.map((line) => decide(line, policy, latestImages));
+        const decisions = lines.map((line) => applyPolicy(line, policy, latestImages));
         const newDecisions = decisions.filter(({ outcome }) => outcome === 'new');
         const insertedImports = await insertImports(
           transaction,
@@ -86,7 +86,10 @@ async function lockImports(transaction: Queryable, lines: readonly UrlLine[]): P
     await sql`SELECT pg_advisory_xact_lock(${importLockKey}::int, ${tenantId}::int)`.execute(transaction);
 }
 
-/** First key of the locks that `lockImports` takes. Content locks never use it: their first key is a positive tenant id. */
+/**
+ * First key of the locks that `lockImports` takes. Content locks never use this key, because their first key is a positive
+ * tenant id.
+ */
 const importLockKey = -1;
 
 const urlKey = ({ tenantId, urlHash }: Pick<UrlLine, 'tenantId' | 'urlHash'>) => `${tenantId}/${urlHash}`;
@@ -109,8 +112,12 @@ function lineTable(lines: readonly UrlLine[]): RawBuilder<unknown> {
     AS line ("tenantId" int, url text, "urlHash" text, uuid uuid, reference text, position int)`;
 }
 
-/** Applies the policy to one line. Adds a new import to `latestImages`, where the following lines find it. */
-function decide(line: UrlLine, policy: DuplicatePolicy, latestImages: Map<string, ImportedImage>): Decision {
+/** Applies the policy to one line. Adds a new import to `latestImages`, where later lines find it. */
+function applyPolicy(
+  line: UrlLine,
+  policy: DuplicatePolicy,
+  latestImages: Map<string, ImportedImage>,
+): Decision {
   const image = latestImages.get(urlKey(line));
   if (image?.status === 'pending' || image?.status === 'processing') {
     const outcome = policy === 'reject-active' ? 'refused' : 'active';

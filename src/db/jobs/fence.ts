@@ -3,8 +3,8 @@ import type { ClaimedJob } from '../../model/job.ts';
 import type { Queryable } from '../database.ts';
 
 /**
- * Condition on `jobs` that is true while these claims are valid. Every write by a worker depends on it, so that a worker that
- * has lost its lease changes nothing. Requires at least one claim.
+ * Condition on `jobs` that is true for the jobs whose claims are still valid. Every write by a worker depends on this
+ * condition, so that a worker that has lost its lease changes nothing. Requires at least one claim.
  */
 export function heldBy(...claims: readonly ClaimedJob[]): RawBuilder<boolean> {
   const tokens = claims.map(({ id, leaseToken }) => sql`(${id}::bigint, ${leaseToken}::bigint)`);

@@ -10,10 +10,10 @@ import { lockHeldJob } from './fence.ts';
 export function makeWithdrawQueries({ sql: db }: Database) {
   return {
     /**
-     * Removes the job and the image of an upload that could not be decoded while its client was waiting. Also removes the
-     * original, unless another image has the same content. Returns false and changes nothing if the lease was lost, or if
-     * another client may know about the image. That is the case if a response has contained the image (`acknowledge`), or
-     * if the image has a reference or was deleted.
+     * Removes an upload's job and image. This is used if the upload cannot be decoded and its client is still waiting. Also
+     * removes the original, unless another image has the same content. Returns false and changes nothing if the lease was
+     * lost, or if another client may know about the image. Another client may know about it if a response has contained the
+     * image (`acknowledge`), or if the image has a reference or was deleted.
      */
     withdraw: (
       job: ClaimedJob,
@@ -37,7 +37,7 @@ export function makeWithdrawQueries({ sql: db }: Database) {
   };
 }
 
-/** Locks the image. Returns false if other clients may know about it. */
+/** Locks the image. Returns false if other clients may know about the image. */
 async function lockImageUnknownToOthers(transaction: Queryable, imageId: number): Promise<boolean> {
   const { rows } = await sql`
     SELECT 1 FROM images WHERE id = ${imageId} AND deleted_at IS NULL AND NOT acknowledged AND in_use_count = 0

@@ -2,10 +2,10 @@ import { type RawBuilder, sql } from 'kysely';
 import type { Database } from '../database.ts';
 import type { VectorSupport } from '../engine/vectors.ts';
 
-/** Queries that remove expired rows in batches. Each returns the number of rows removed. */
+/** Queries that remove expired rows in batches. Each query returns the number of removed rows. */
 export type ExpiredRowQueries = ReturnType<typeof makeExpiredRowQueries>;
 
-/** Number of rows removed per statement. Removing millions at once would exceed the statement timeout. */
+/** Number of rows removed per statement. Removing millions of rows at once would exceed the statement timeout. */
 const batchSize = 5_000;
 
 /** Number of imports removed per statement. Each removal cascades to up to 1,000 lines. */

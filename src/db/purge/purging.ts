@@ -28,7 +28,9 @@ export interface RemovedFile {
 export interface RemovedImage {
   /** Number of the image's renditions. */
   readonly renditions: number;
-  /** Files that no row uses any more. They are removed after the commit, so that no crash leaves a row without its file. */
+  /**
+   * Files that no row uses any more. They are removed after the commit, so that a crash cannot leave a row without its file.
+   */
   readonly files: readonly RemovedFile[];
 }
 
@@ -135,7 +137,7 @@ type ImageContent = Pick<Content, 'tenantId'> & { readonly contentHash: string |
 /**
  * Returns the image's content if the reason still applies and the image has no pending or processing job, otherwise
  * `undefined`. This statement runs after the locks have been taken, because a statement that waits for a lock does not see
- * jobs recorded during the wait. Such a job would lose its image.
+ * jobs recorded during the wait. The image of such a job would be removed.
  */
 async function findRemovable(
   transaction: Queryable,

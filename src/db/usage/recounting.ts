@@ -60,8 +60,8 @@ export function makeRecountQueries({ sql: db }: Database) {
 
     /**
      * Corrects the tenant's counters to match its rows. Returns the counters that were wrong. Counters and rows are read in
-     * one snapshot, so that a changed row is visible only together with its change to the counters. If two recounts run
-     * concurrently, only one adds its correction. The other fails with a serialization error and is retried.
+     * one snapshot, so that a change to a row is visible only together with the resulting change to the counters. If two
+     * recounts run concurrently, only one adds its correction. The other fails with a serialization error and is retried.
      */
     correctUsage: (tenantId: number): Promise<UsageDrift[]> =>
       retrying(() =>

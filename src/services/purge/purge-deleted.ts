@@ -33,7 +33,7 @@ export interface PurgeDeletedReport extends PurgeTally {
   readonly imagesToDelete: number;
   /** Bytes that the purge would free, calculated before it starts. */
   readonly bytesToDelete: number;
-  /** Images that were not purged because the time limit of the request was reached. Repeat the request to purge them. */
+  /** Images that were not purged because the request's time limit was reached. Repeat the request to purge them. */
   readonly remaining: number;
 }
 

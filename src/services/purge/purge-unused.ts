@@ -29,13 +29,10 @@ export interface PurgeUnusedOptions {
 /** Report of a purge of unused images: what it removed or, in a dry run, what a purge would remove. */
 export interface PurgeUnusedReport extends PurgeTally {
   readonly dryRun: boolean;
-  /** The images that may be purged; at most 1,000 of them. */
+  /** Up to 1,000 images that may be purged. */
   readonly candidates: readonly PurgeCandidate[];
   readonly candidatesTotal: number;
-  /**
-   * Candidates that were not purged because the time limit of the request was reached. Repeat the request to purge
-   * them.
-   */
+  /** Candidates that were not purged because the request's time limit was reached. Repeat the request to purge them. */
   readonly remaining: number;
   /** Warnings, one sentence each, for example if a tenant has never used references. */
   readonly warnings: readonly string[];

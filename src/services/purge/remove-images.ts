@@ -23,15 +23,15 @@ export interface Removal extends PurgeTally {
   readonly isComplete: boolean;
 }
 
-/** Time limit of a request. A proxy might abort a longer request, and its report would be lost. */
+/** Time limit of a request. A proxy might abort a longer request, and the report would be lost. */
 const timeLimitMs = 45_000;
 
 /** Maximum number of errors in a report. The log contains all errors. */
 const maxErrors = 100;
 
 /**
- * Removes images: first the rows, in a transaction that checks again whether `reason` applies, then the files that are
- * no longer in use. Reports failures and continues with the next image.
+ * Removes images. For each image, first removes the rows in a transaction that checks again whether `reason` applies.
+ * Then removes the files that are no longer in use. Reports failures and continues with the next image.
  */
 export type RemoveImages = (nextPage: NextPage, reason: PurgeReason) => Promise<Removal>;
 

@@ -21,7 +21,10 @@ export interface ExpiredRowSweeps {
 export function makeExpiredRowSweeps({ expiredRows, retention, logger }: Dependencies): ExpiredRowSweeps {
   const report = (removed: number, rowDescription: string, days: number) => {
     if (removed > 0)
-      logger.info({ removed }, `removed expired ${rowDescription}: ${removed} (retention: ${days} days)`);
+      logger.info(
+        { removed },
+        `removed expired ${rowDescription}: ${removed} (retention: ${days} ${days === 1 ? 'day' : 'days'})`,
+      );
   };
   return {
     async jobs() {

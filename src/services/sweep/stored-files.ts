@@ -17,8 +17,8 @@ type SweepLimit = Config['storage']['sweepLimit'];
 const minSuspectsForFraction = 20;
 
 /**
- * Returns whether so many items look wrong that the cause is probably elsewhere, such as an older database that was
- * restored or storage that is not mounted. Acting on these items could then destroy data.
+ * Returns whether suspiciously many items look wrong. The cause is then probably a different problem: for example, an
+ * older database was restored, or storage is not mounted. Acting on these items could destroy data.
  */
 function exceedsLimit({ fraction, count }: SweepLimit, suspectCount: number, totalCount: number): boolean {
   return (
@@ -45,7 +45,7 @@ export interface OrphanReport {
   readonly hasExceededLimit: boolean;
 }
 
-/** Minimum age of a file to remove. A younger file may belong to an upload that has not been recorded yet. */
+/** Minimum age of a file that may be removed. A younger file may belong to an upload that has not been recorded yet. */
 const minAgeMs = 24 * 3_600_000;
 
 /**
@@ -122,9 +122,9 @@ interface OriginalDependencies {
 }
 
 /**
- * Finds images whose original is missing or has a different size than recorded. Marks the images as damaged and logs
- * them, but never removes them, because uploading the picture again or restoring the file repairs an image. Marks
- * nothing if the number of images exceeds the safety limit.
+ * Finds images whose original is missing or does not have the recorded size. Marks the images as damaged and logs them,
+ * but never removes them, because uploading the picture again or restoring the file repairs an image. Marks nothing if
+ * the number of such images exceeds the safety limit.
  * @returns the number of images that were found to be damaged and had not been marked before
  */
 export type FindMissingOriginals = () => Promise<number>;
@@ -157,8 +157,8 @@ export function makeFindMissingOriginals(deps: OriginalDependencies): FindMissin
 }
 
 /**
- * Checks all originals. Returns the images to mark as damaged, and clears the mark on images whose original is intact
- * again.
+ * Checks all originals, but stops when too many are damaged. Returns the images to mark as damaged. Clears the mark on
+ * images whose original is intact again.
  */
 async function findNewlyDamaged(
   deps: OriginalDependencies,

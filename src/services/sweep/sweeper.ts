@@ -63,7 +63,7 @@ export function makeSweeper(deps: Dependencies): Sweeper {
   const passes: readonly Pass[] = [
     {
       name: 'lost leases',
-      // The first run is immediate, because this process may replace one that crashed.
+      // The first run starts almost immediately, because this process may replace a process that crashed.
       firstDelayMs: second / 2,
       intervalMs: 5 * second,
       run: () => deps.takeOverLostLeases(false),

@@ -3,7 +3,7 @@ import { toWriteError } from '../storage-errors.ts';
 
 /**
  * Thrown if the store exceeds the timeout. The SDK only retries errors on its own list, which does not include this
- * one.
+ * error.
  */
 export class StorageTimeout extends Error {
   override readonly name = 'StorageTimeout';
@@ -41,8 +41,8 @@ export function errorName(error: unknown): string {
 }
 
 /**
- * Whether an error means that the object does not exist. Status 404 alone is not enough, because a proxy may have sent
- * it.
+ * Whether an error means that the object does not exist. Status 404 alone is not enough, because the response may have
+ * come from a proxy.
  */
 export function isMissingObject(error: unknown): boolean {
   return errorName(error) === 'NoSuchKey';

@@ -53,7 +53,8 @@ export async function makeS3Storage(settings: S3StorageSettings): Promise<Storag
       const { bavail, bsize } = await withStorageErrors(() => statfs(stagingPath));
       return bavail * bsize;
     },
-    // Reads the marker object. If it is missing, the probe still succeeds, because the store has responded.
+    // Requests the marker object's metadata. If the object is missing, the probe still succeeds, because the store has
+    // responded.
     probe: async () => void (await statObject(bucket, installationKey)),
     check: () => withStorageErrors(() => checkBucket(bucket)),
     sweepUnfinished: (olderThanMs) => sweepUnfinished(bucket, olderThanMs),
@@ -65,7 +66,7 @@ export async function makeS3Storage(settings: S3StorageSettings): Promise<Storag
   };
 }
 
-/** Stores files concurrently. Waits for all of them, because the caller removes the files if one fails. */
+/** Stores files concurrently. Waits for all uploads, because the caller removes the files if an upload fails. */
 async function storeAll(
   files: readonly StagedFile[],
   put: (file: StagedFile) => Promise<void>,

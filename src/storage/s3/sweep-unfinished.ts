@@ -16,7 +16,7 @@ export async function sweepUnfinished(bucket: Bucket, olderThanMs: number): Prom
   const cutoff = new Date(Date.now() - olderThanMs);
   let removedCount = 0;
   for (const folder of temporaryFolders) removedCount += await removeOldFiles(bucket, folder, cutoff);
-  // Multipart uploads are processed last, because some stores cannot list them, which makes the sweep fail.
+  // Multipart uploads are processed last, because the sweep fails here if the store cannot list them.
   for (const folder of storedFolders) removedCount += await abortOldUploads(bucket, folder, cutoff);
   return removedCount;
 }
