@@ -20,7 +20,7 @@ const formLimits = {
 /** Maximum number of bytes in a form besides its file. */
 const maxOverheadBytes = 256 * 1024;
 
-/** The part with this name contains the file, regardless of its other headers. */
+/** Name of the form field that contains the file. */
 const fileField = 'file';
 
 /** The field that declares the charset of the other fields and of file names (RFC 7578 §4.6). */
@@ -124,7 +124,7 @@ function readForm({ staging, maxBytes, idleMs }: Dependencies, request: Incoming
   return { reader, received };
 }
 
-/** Whether a part contains a file. A part with an image type is a file even without a file name. */
+/** Whether a part in any other field is a file. A part with an image type is a file even without a file name. */
 function isOtherFile({ filename, type }: PartHead): boolean {
   return filename !== undefined || type.startsWith('image/');
 }

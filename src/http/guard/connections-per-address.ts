@@ -37,8 +37,7 @@ interface Options {
 }
 
 /**
- * Number of connections per address, beyond the limit, that get an error response. Further connections are closed
- * immediately.
+ * Number of excess connections per address that get an error response. Any further connections are closed immediately.
  */
 const maxRejected = 16;
 

@@ -20,7 +20,7 @@ export interface TiffLayout {
   readonly bits: number;
   /** Samples per pixel. */
   readonly channels: number;
-  /** Number of colour channels, which come first. */
+  /** Number of colour channels. They precede all other channels. */
   readonly colourChannels: number;
   /** Index of the alpha channel, if any. */
   readonly alphaIndex: number | undefined;
@@ -162,8 +162,8 @@ function readBits(
 }
 
 /**
- * Returns the kind of each channel after the colours. If an RGB picture has one extra channel without a declared kind,
- * the picture was written before the tag existed. This channel counts as alpha, as in libtiff.
+ * Returns the kind of each channel after the colour channels. If an RGB picture has one such channel and does not
+ * declare its kind, the picture is probably older than the tag. The channel then counts as alpha, as in libtiff.
  */
 function readExtraSamples(
   file: TiffStructure,

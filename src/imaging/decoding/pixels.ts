@@ -33,7 +33,7 @@ export async function resizeTo(pixels: Pixels, size: Size): Promise<Pixels> {
   return toPixels(fromPixels(pixels).resize({ ...size, fit: 'fill' }));
 }
 
-/** Encodes as JPEG without metadata. The same pixels and quality yield the same bytes. */
+/** Encodes pixels as a JPEG without metadata. The same pixels and quality yield the same bytes. */
 export async function encodeJpeg(pixels: Pixels, quality: number): Promise<Buffer> {
   return fromPixels(pixels).jpeg({ quality, optimiseCoding: false }).toBuffer();
 }

@@ -211,7 +211,7 @@ function readEncodedPicture({ request }: Task<'derive'>, result: unknown, payloa
   return { ...encodedPicture, renditions };
 }
 
-/** Checks the markers SOI at the start and EOI at the end. The data between them is not verified. */
+/** Checks the SOI marker at the start and the EOI marker at the end. The data between them is not verified. */
 function hasJpegMarkers(jpeg: Buffer): boolean {
   return jpeg.length > 4 && jpeg.readUInt16BE(0) === 0xffd8 && jpeg.readUInt16BE(jpeg.length - 2) === 0xffd9;
 }

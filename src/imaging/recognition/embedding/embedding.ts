@@ -47,9 +47,9 @@ const mapMeanColour = makeRandomFeatures(3, shapeDimensions, maxColourDistance);
 
 /**
  * Describes the mean colour of a picture that has no shape. These features replace the shape features. They distinguish
- * the shades of a product, because the colour features are too coarse for that. Their dot product with shape features
- * is near 0, so a swatch is more similar to other swatches of its colour than to products of that colour. Returns 280
- * numbers, scaled to a unit vector.
+ * similar shades, for which the colour features are too coarse. Their dot product with shape features is near 0, so a
+ * swatch is more similar to other swatches of its colour than to products of that colour. Returns 280 numbers, scaled
+ * to a unit vector.
  */
 function plainColourFeatures({ lab }: Content): Float64Array {
   const mean = new Float64Array(3);
