@@ -8,7 +8,7 @@ import { decodeFilename, type PartHead } from './part-head.ts';
 import { connectionLostError, type PartReader, readParts } from './read-parts.ts';
 import { decodeText } from '../text/charset.ts';
 
-/** Limits for everything except the file. They are far above what documented requests contain. */
+/** Limits for everything except the file. The limits are far above what documented requests contain. */
 const formLimits = {
   files: 4,
   fields: 20,
@@ -17,7 +17,7 @@ const formLimits = {
   fieldSize: 8_192,
 };
 
-/** Maximum number of bytes in a form besides its file. */
+/** Maximum number of bytes in a form, not counting the file. */
 const maxOverheadBytes = 256 * 1024;
 
 /** Name of the form field that contains the file. */

@@ -255,7 +255,7 @@ function checkNames(comparisons: readonly { name: string }[], requested: readonl
   assertValid(isExpected, 'comparisons that were not requested');
 }
 
-/** Rejects facts that exceed the limits. They are invalid, because a child checks the limits before it decodes. */
+/** Rejects facts that exceed the limits. Such facts are invalid, because a child checks the limits before it decodes. */
 function checkFacts(facts: PictureFacts, limits: PictureLimits): PictureFacts {
   assertValid(
     limits.allowedFormats.includes(facts.format),

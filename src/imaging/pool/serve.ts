@@ -91,7 +91,7 @@ function dropAddonPermission(): void {
 function exitImmediately(): void {
   // exit() alone would wait for native threads, which may hang.
   process.kill(process.pid, 'SIGKILL');
-  // This is reached only in the first process of a PID namespace, which cannot kill itself with a signal.
+  // This line is reached only in the first process of a PID namespace, which cannot kill itself with a signal.
   process.exit(1);
 }
 

@@ -2,7 +2,7 @@ import type { Fingerprint } from '../../model/fingerprint.ts';
 
 /** Result of comparing the thumbnails of two pictures. */
 export interface ThumbnailVerdict {
-  /** Whether both thumbnails show the same picture. It is false if a product has a different colour. */
+  /** Whether both thumbnails show the same picture. A product in a different colour counts as a different picture. */
   readonly isSamePicture: boolean;
   /** Mean colour difference ΔE*ab (CIE 1976) after fitting the exposure. A difference of 2.3 is just noticeable. */
   readonly difference: number;
