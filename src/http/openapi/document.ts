@@ -66,13 +66,16 @@ const transform: Transform = (input) => {
     ...(mayHaveBody(input.route.method) && earlyErrors),
     ...(schema.response as object),
   };
-  const transformedRoute = jsonSchemaTransform({ ...input, schema: { ...schema, ...documentedOnly, response } });
+  const transformedRoute = jsonSchemaTransform({
+    ...input,
+    schema: { ...schema, ...documentedOnly, response },
+  });
   if (!bodies) return transformedRoute;
   const isOptional = bodies['application/json']?.safeParse({}).success === true;
   return {
-    ...transformed,
+    ...transformedRoute,
     schema: {
-      ...transformed.schema,
+      ...transformedRoute.schema,
       body: { content: toBodyContents(input, bodies) },
       ...(isOptional && { [optionalBodyMarker]: true }),
     },
@@ -141,7 +144,9 @@ function simplifySchemas(node: unknown, isRequest = false): unknown {
 function simplifyValue(key: string, value: unknown, isRequest: boolean): unknown {
   const simplifiedValue = simplifySchemas(value, isRequest);
   const allowsAnything =
-    key === 'additionalProperties' && simplifiedValue instanceof Object && Object.keys(simplifiedValue).length === 0;
+    key === 'additionalProperties' &&
+    simplifiedValue instanceof Object &&
+    Object.keys(simplifiedValue).length === 0;
   return allowsAnything ? true : simplifiedValue;
 }
 

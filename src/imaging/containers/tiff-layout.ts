@@ -101,7 +101,8 @@ export function readTiffLayout(file: TiffStructure, directory: TiffDirectory): T
   if (colours === undefined) {
     throw unsupported(unsupportedPhotometrics[photometric] ?? `has an unknown colour model (${photometric})`);
   }
-  if (colours === 'cmyk' && (readNumber(inkSetTag) ?? 1) !== 1) throw unsupported('uses inks other than CMYK');
+  if (colours === 'cmyk' && (readNumber(inkSetTag) ?? 1) !== 1)
+    throw unsupported('uses inks other than CMYK');
   const bits = readBits(file, directory, channels, colours);
   const colourChannels = colourChannelCounts[colours];
   if (channels < colourChannels) return undefined;

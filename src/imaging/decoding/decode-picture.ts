@@ -136,7 +136,11 @@ async function decodeColour(
   if (profile === undefined && !isNarrowRange) return decodeTo(source, size);
   const isGreyProfile = profile !== undefined && readProfileColourSpace(profile) === 'GRAY';
   const space = kind.is16Bit ? (isGreyProfile ? 'grey16' : 'rgb16') : 'srgb';
-  const resizedSamples = await readSamples(source.resize(exactResizeOptions(size)), space, kind.is16Bit ? 16 : 8);
+  const resizedSamples = await readSamples(
+    source.resize(exactResizeOptions(size)),
+    space,
+    kind.is16Bit ? 16 : 8,
+  );
   const samples = isNarrowRange ? expandToFullRange(resizedSamples) : resizedSamples;
   return profile === undefined ? flattenOntoWhite(samples) : convertSamples(samples, profile);
 }

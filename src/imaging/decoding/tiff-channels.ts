@@ -119,7 +119,12 @@ export async function readLabSamples(
     is16Bit ? 'rgb16' : 'srgb',
     is16Bit ? 16 : 8,
   );
-  return keepChannelsInPlace(allSamples, [0, 1, 2, ...(layout.alphaIndex === undefined ? [] : [layout.alphaIndex])]);
+  return keepChannelsInPlace(allSamples, [
+    0,
+    1,
+    2,
+    ...(layout.alphaIndex === undefined ? [] : [layout.alphaIndex]),
+  ]);
 }
 
 /** Returns a copy of a TIFF that declares its colours as RGB and its alpha as straight. */
