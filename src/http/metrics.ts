@@ -46,7 +46,7 @@ const formatByMediaType: Readonly<Record<string, 'prometheus' | 'json'>> = {
   '*/*': 'json',
 };
 
-/** Whether a client prefers the Prometheus format to JSON. The most preferred known media type in `Accept` decides. */
+/** Whether a client prefers the Prometheus format to JSON. Unknown media types in `Accept` are ignored. */
 export function prefersPrometheus({ headers }: FastifyRequest): boolean {
   const types = new Negotiator({ headers: { accept: headers.accept } }).mediaTypes();
   const knownType = types.find((type) => Object.hasOwn(formatByMediaType, type.toLowerCase()));

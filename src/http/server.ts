@@ -35,7 +35,7 @@ const requestLimits = {
   urlParameterLength: 400,
 };
 
-/** How long a client has to read the response to a malformed request before its connection is closed. */
+/** How long the connection stays open after the response to a malformed request, so that the client can read it. */
 const lingerMs = 1_000;
 
 /** How long an idle connection is kept open. */
@@ -67,7 +67,7 @@ export function makeHttpServer(
   allowOrigins(app, config.server);
   addDefaultHeaders(app);
   describeRoutes(app);
-  // The hooks above must be registered first, so that they also run for a 404 and add the CORS headers.
+  // The hooks above must be registered first, so that they also run for 404 responses, which need CORS headers too.
   app.after(() => handleMissingRoutes(app, explainMissingRoute));
   addRoutes(app, { ...dependencies, config });
   return app;
@@ -91,7 +91,7 @@ function makeFastify(
     http: {
       maxHeaderSize: requestLimits.headerBytes,
       headersTimeout: Math.min(requestLimits.headersTimeoutMs, config.requestMs),
-      // Node checks for slow requests every 30 s by default, so a limit of 10 s could take up to 40 s to take effect.
+      // By default, Node checks for slow requests only every 30 s, so requests could exceed their time limit by up to 30 s.
       connectionsCheckingInterval: 1_000,
     },
     routerOptions: { ignoreTrailingSlash: true, maxParamLength: requestLimits.urlParameterLength },

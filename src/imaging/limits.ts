@@ -6,7 +6,7 @@ export const maxSide = 16_383;
 
 /**
  * Checks the values declared in a header before any pixel is decoded. Width and height are those of the selected frame.
- * The other frames are never decoded and only count towards `maxFrames`.
+ * The other frames are never decoded and count only towards `maxFrames`.
  * @throws AppError `picture_too_large`; the message contains the value and the limit.
  */
 export function checkLimits(

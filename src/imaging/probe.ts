@@ -61,8 +61,8 @@ async function readLibraryFacts(
 }
 
 /**
- * Returns the file, changed if necessary so that the library opens it at the correct size. Without a change, the
- * library would reject 8-bit Lab and enlarge some GIFs.
+ * Returns the file, changed if necessary so that the library accepts it and reports the correct size. Without a change,
+ * the library would reject 8-bit Lab and enlarge some GIFs.
  */
 function makeOpenable(bytes: Uint8Array, interpretation: Interpretation): Uint8Array {
   if (interpretation.kind === 'lab') return declareAsRgb(bytes, interpretation.layout);

@@ -45,8 +45,8 @@ export function unsupportedBodyError(request: FastifyRequest): AppError {
   const types = Object.keys(request.routeOptions.schema?.bodies ?? {});
   if (types.length === 0)
     return new AppError('unsupported_body', `This endpoint does not accept a body ${received}.`);
-  const accepted = types.map((mediaType) =>
+  const acceptedTypes = types.map((mediaType) =>
     mediaType === 'multipart/form-data' ? `${mediaType} with a file in the field "file"` : mediaType,
   );
-  return new AppError('unsupported_body', `The body must be ${accepted.join(' or ')} ${received}.`);
+  return new AppError('unsupported_body', `The body must be ${acceptedTypes.join(' or ')} ${received}.`);
 }

@@ -1,7 +1,9 @@
 import type { IncomingMessage } from 'node:http';
 import type { FastifyInstance } from 'fastify';
 
-/** Maximum number of bytes to read from a rejected body. Most clients read the response before they have sent this much. */
+/**
+ * Maximum number of bytes to read from a rejected body. Most clients read the response before they have sent this much.
+ */
 const maxDrainedBytes = 64 * 2 ** 20;
 
 /** How long a client may continue sending after the response before its connection is closed. */

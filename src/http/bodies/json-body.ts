@@ -13,7 +13,7 @@ const maxDepth = 32;
 
 /**
  * Parses JSON bodies. An empty body is allowed, because many clients send `Content-Type: application/json` even without
- * a body. Routes must check themselves whether a required body is present.
+ * a body. Each route must check whether a required body is present.
  */
 export function acceptJson(app: FastifyInstance): void {
   const parse = app.getDefaultJsonParser('error', 'error');
@@ -49,7 +49,8 @@ const openingCodes = new Set(['[', '{'].map((char) => char.charCodeAt(0)));
 const closingCodes = new Set([']', '}'].map((char) => char.charCodeAt(0)));
 
 /**
- * Whether arrays and objects in a JSON text are nested deeper than `maximum`. Scans the text once, without allocating.
+ * Whether arrays and objects in a JSON text are nested deeper than `maximum`. Scans the text once without allocating
+ * memory.
  */
 export function isDeeperThan(json: string, maximum: number): boolean {
   let depth = 0;

@@ -26,8 +26,8 @@ export interface PartReader {
 }
 
 /**
- * Reads a `multipart/form-data` body part by part. Calls `onPart` for each part with a field name. `onPart` must read
- * the part to its end; if `onPart` throws, the whole form fails. The size limit also applies to bodies without a
+ * Reads a `multipart/form-data` body part by part. Calls `onPart` for each part that has a field name. `onPart` must
+ * read the part to its end; if `onPart` throws, the whole form fails. The size limit also applies to bodies without a
  * declared length.
  */
 export function readParts(
@@ -36,8 +36,8 @@ export function readParts(
   onPart: (head: PartHead, body: Readable) => Promise<void>,
 ): PartReader {
   const parser = makeParser(request);
-  const { promise: failed, reject: fail } = Promise.withResolvers<never>();
-  const { promise: finished, resolve: finish } = Promise.withResolvers<void>();
+  const { promise: failure, reject: fail } = Promise.withResolvers<never>();
+  const { promise: parsing, resolve: finishParsing } = Promise.withResolvers<void>();
   const pendingParts: Promise<void>[] = [];
   let partCount = 0;
   let currentPart: Readable | undefined;
@@ -51,7 +51,7 @@ export function readParts(
       pendingParts.push(handlePart(headers, part).catch(fail));
     });
   });
-  parser.once('finish', finish);
+  parser.once('finish', finishParsing);
   parser.on('error', () => fail(truncatedFormError()));
 
   async function handlePart(headers: PartHeaders, part: Readable): Promise<void> {
@@ -62,8 +62,8 @@ export function readParts(
   }
 
   const stopReading = pump(request, parser, limits, fail);
-  const completed = Promise.all([finished, waitForEnd(request)]).then(() => Promise.all(pendingParts));
-  const ended = Promise.race([failed, completed]).then(() => undefined);
+  const completion = Promise.all([parsing, waitForEnd(request)]).then(() => Promise.all(pendingParts));
+  const ended = Promise.race([failure, completion]).then(() => undefined);
   ended.catch(() => undefined);
   return {
     ended,
@@ -122,7 +122,7 @@ function pump(
   };
   parser.once('finish', () => {
     isFinished = true;
-    // The parser never emits `drain` if its last write both filled the part's buffer and ended the part.
+    // If the parser's last write both filled the part's buffer and ended the part, the parser never emits `drain`.
     request.resume();
   });
   request.on('data', writeChunk);

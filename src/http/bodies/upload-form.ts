@@ -8,7 +8,7 @@ import { decodeFilename, type PartHead } from './part-head.ts';
 import { connectionLostError, type PartReader, readParts } from './read-parts.ts';
 import { decodeText } from '../text/charset.ts';
 
-/** Limits for everything except the file. They are far above what documented requests contain. */
+/** Limits for everything except the file. The limits are far above what documented requests contain. */
 const formLimits = {
   files: 4,
   fields: 20,
@@ -17,10 +17,10 @@ const formLimits = {
   fieldSize: 8_192,
 };
 
-/** Maximum number of bytes in a form besides its file. */
+/** Maximum number of bytes in a form, not counting the file. */
 const maxOverheadBytes = 256 * 1024;
 
-/** The part with this name contains the file, regardless of its other headers. */
+/** Name of the form field that contains the file. */
 const fileField = 'file';
 
 /** The field that declares the charset of the other fields and of file names (RFC 7578 §4.6). */
@@ -124,7 +124,7 @@ function readForm({ staging, maxBytes, idleMs }: Dependencies, request: Incoming
   return { reader, received };
 }
 
-/** Whether a part contains a file. A part with an image type is a file even without a file name. */
+/** Whether a part in any other field is a file. A part with an image type is a file even without a file name. */
 function isOtherFile({ filename, type }: PartHead): boolean {
   return filename !== undefined || type.startsWith('image/');
 }

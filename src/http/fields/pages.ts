@@ -32,20 +32,20 @@ const cursorField = z
     description: '`next_cursor` of the previous page. Takes precedence over `offset`.',
   });
 
-/** Maximum `offset`. Later pages require a cursor, with which the last page is as fast as the first. */
+/** Maximum `offset`. Pages beyond it require a cursor. With a cursor, the last page is as fast as the first. */
 const maxOffset = 1_000_000;
 
 /** Query parameters `limit` and `offset` of a list. */
-export function offsetPageFields(defaultLimit: number, maximum = 100) {
+export function offsetPageFields(defaultLimit: number, maxLimit = 100) {
   return {
-    limit: wholeNumberField(1, maximum, `Maximum number of entries; default ${defaultLimit}.`).optional(),
+    limit: wholeNumberField(1, maxLimit, `Maximum number of entries; default ${defaultLimit}.`).optional(),
     offset: wholeNumberField(0, maxOffset, 'Number of entries to skip; default 0.').optional(),
   };
 }
 
 /** Query parameters `limit`, `offset` and `cursor` of a list. */
-export function pageFields(defaultLimit: number, maximum = 100) {
-  return { ...offsetPageFields(defaultLimit, maximum), cursor: cursorField.optional() };
+export function pageFields(defaultLimit: number, maxLimit = 100) {
+  return { ...offsetPageFields(defaultLimit, maxLimit), cursor: cursorField.optional() };
 }
 
 /** Converts query parameters to a page request. */

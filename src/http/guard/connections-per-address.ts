@@ -37,10 +37,9 @@ interface Options {
 }
 
 /**
- * Number of connections per address, beyond the limit, that get an error response. Further connections are closed
- * immediately.
+ * Number of excess connections per address that get an error response. Any further connections are closed immediately.
  */
-const maxRejected = 16;
+const maxRejectedConnections = 16;
 
 /**
  * Limits concurrent connections per address, so that one client cannot exhaust the server's connections. IPv6 addresses
@@ -62,7 +61,7 @@ export function limitConnectionsPerAddress(
     const count = (counts.get(key) ?? 0) + 1;
     counts.set(key, count);
     socket.once('close', () => releaseConnection(key));
-    if (count > maxConnections + maxRejected) socket.destroy();
+    if (count > maxConnections + maxRejectedConnections) socket.destroy();
     else if (count > maxConnections) rejectedSockets.add(socket);
   });
 

@@ -16,7 +16,7 @@ const exposedHeaders = [
 /** How long browsers may cache the response to a preflight. */
 const preflightSeconds = 600;
 
-/** Lets pages from the configured origins call the API. Browsers block pages from other origins. */
+/** Allows pages from the configured origins to call the API. Browsers block cross-origin calls from all other pages. */
 export function allowOrigins(app: FastifyInstance, { corsOrigins }: HttpConfig['server']): void {
   app.register(cors, {
     origin: corsOrigins === '*' ? '*' : [...corsOrigins],

@@ -46,10 +46,10 @@ export function guardRequests(app: FastifyInstance, config: ServerConfig): void 
 const maxCachedHosts = 200;
 
 /**
- * Returns a check that rejects unknown host names. If the host name of a malicious page is made to resolve to this
- * machine (DNS rebinding), the browser considers this server the page's own origin, so the page could read every
- * response. However, requests from the page always contain that host name. IP addresses are not checked, because they
- * cannot be rebound. Ports are not checked, because a tunnel may change them.
+ * Returns a check that rejects unknown host names. An attacker can make the host name of a malicious page resolve to
+ * this machine (DNS rebinding). The browser then treats this server as the page's own origin, so the page could read
+ * every response. However, requests from the page always contain its host name. IP addresses are not checked, because
+ * they cannot be rebound. Ports are not checked, because a tunnel may change them.
  */
 function makeHostCheck({ isOnLoopback, allowedHosts }: ServerConfig): Rule['rejectionReason'] {
   const isCheckEnabled = (isOnLoopback || allowedHosts.length > 0) && !allowedHosts.includes('*');
@@ -111,7 +111,7 @@ function hasSameHost(origin: string, authority: string | undefined): boolean {
   if (!authority || parseHost(authority) === undefined) return false;
   const pageUrl = URL.parse(origin);
   if (pageUrl === null || !/^https?:$/.test(pageUrl.protocol)) return false;
-  // Both are parsed with the same scheme, so that a missing port is equal to the default port.
+  // Both hosts are parsed with the same scheme, so that a missing port is equal to the default port.
   return pageUrl.host === URL.parse(`${pageUrl.protocol}//${authority}`)?.host;
 }
 

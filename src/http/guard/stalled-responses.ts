@@ -16,7 +16,7 @@ interface ResponseProgress {
 const checksPerTimeout = 10;
 
 /**
- * Closes connections whose client has not read any of the response for `stallMs`. Without a limit, a client could hold
+ * Closes connections whose client has not read any response data for `stallMs`. Without a limit, a client could hold
  * resources forever. A change in the number of buffered bytes counts as progress. Time without buffered bytes does not
  * count as a stall, because the response is still being prepared or the upload is still arriving. Other limits apply in
  * these cases.
@@ -39,9 +39,9 @@ export function closeStalledResponses(app: FastifyInstance, stallMs: number): vo
     response.once('close', () => (progress.pendingResponses -= 1));
   });
 
-  // The event fires after `intervalMs` without traffic in either direction. Traffic includes parts of a large write
-  // that the kernel has accepted, which no stream property shows. Because of this listener, Node no longer closes idle
-  // sockets itself.
+  // The event fires after `intervalMs` without traffic in either direction. The parts of a large write that the kernel
+  // has accepted count as traffic, although no stream property shows them. Because of this listener, Node no longer
+  // closes idle sockets itself.
   app.server.on('timeout', (socket: Socket) => {
     const progress = progressBySocket.get(socket);
     if (!progress || progress.pendingResponses === 0 || socket.writableFinished) {

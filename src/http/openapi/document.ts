@@ -66,13 +66,16 @@ const transform: Transform = (input) => {
     ...(mayHaveBody(input.route.method) && earlyErrors),
     ...(schema.response as object),
   };
-  const transformed = jsonSchemaTransform({ ...input, schema: { ...schema, ...documentedOnly, response } });
-  if (!bodies) return transformed;
+  const transformedRoute = jsonSchemaTransform({
+    ...input,
+    schema: { ...schema, ...documentedOnly, response },
+  });
+  if (!bodies) return transformedRoute;
   const isOptional = bodies['application/json']?.safeParse({}).success === true;
   return {
-    ...transformed,
+    ...transformedRoute,
     schema: {
-      ...transformed.schema,
+      ...transformedRoute.schema,
       body: { content: toBodyContents(input, bodies) },
       ...(isOptional && { [optionalBodyMarker]: true }),
     },
@@ -139,10 +142,12 @@ function simplifySchemas(node: unknown, isRequest = false): unknown {
 }
 
 function simplifyValue(key: string, value: unknown, isRequest: boolean): unknown {
-  const simplified = simplifySchemas(value, isRequest);
+  const simplifiedValue = simplifySchemas(value, isRequest);
   const allowsAnything =
-    key === 'additionalProperties' && simplified instanceof Object && Object.keys(simplified).length === 0;
-  return allowsAnything ? true : simplified;
+    key === 'additionalProperties' &&
+    simplifiedValue instanceof Object &&
+    Object.keys(simplifiedValue).length === 0;
+  return allowsAnything ? true : simplifiedValue;
 }
 
 function isNoise(key: string, value: unknown, schema: object, isRequest: boolean): boolean {

@@ -23,7 +23,7 @@ export type ExplainMissingRoute = (
 export function collectRoutes(app: FastifyInstance): ExplainMissingRoute {
   const routes = new Map<string, KnownRoute>();
   app.addHook('onRoute', ({ url, method }) => {
-    // The CORS plugin registers a wildcard route for preflights. With that route, every path would be known.
+    // The CORS plugin registers a wildcard route for preflights. With that route, every path would count as known.
     if (url === '*' || url === '/*') return;
     const route = routes.get(url) ?? { pattern: toPattern(url), methods: new Set() };
     for (const allowedMethod of [method].flat()) route.methods.add(allowedMethod);

@@ -23,8 +23,8 @@ const frameworkMessages: Readonly<Record<string, string>> = {
 };
 
 /**
- * Sends all errors as `application/problem+json`. Call this before any route is registered, because existing routes,
- * such as those of plugins, keep Fastify's default handler.
+ * Sends all errors as `application/problem+json`. Must be called before any route or plugin is registered, because
+ * existing routes keep Fastify's default error handler.
  */
 export function handleErrors(app: FastifyInstance): void {
   app.setErrorHandler((error, request, reply) => sendProblem(request, reply, toAppError(request, error)));

@@ -66,7 +66,9 @@ export const imageSchema = z
     renditions_reused_from: z
       .int()
       .nullable()
-      .describe('Id of the donor: the image with the same pixels whose renditions this image reuses.'),
+      .describe(
+        'Id of the donor, an image with the same pixels. This image reuses the renditions of the donor.',
+      ),
     duplicate_of: z
       .int()
       .nullable()

@@ -78,7 +78,7 @@ export const imageRoutes: RoutePlugin = (app, { services }) => {
         tags,
         summary: 'Delete an image',
         description:
-          'As soon as an image is deleted, all of its URLs return 404. The files are kept until the image is purged; until then, it can be restored. An image with references is deleted only with `force=true`. Without `force`, the request fails with an error that lists the references.',
+          'As soon as an image is deleted, all of its URLs return 404. The files are kept until the image is purged. Until then, the image can be restored. An image with references is deleted only with `force=true`. Without `force`, the request fails with an error that lists the references.',
         params: imageParams,
         querystring: deleteQuery,
         response: responses({ 204: empty('Deleted.') }, 'invalid_request', 'image_not_found', 'image_in_use'),

@@ -40,7 +40,7 @@ export const similarityRoutes: RoutePlugin = (app, { services, receiveUploadForm
         tags,
         summary: 'Find similar images',
         description:
-          'Compares embeddings of colour, shape and texture within the tenant and returns the best matches first. Scores are only meaningful for ranking.',
+          'Compares embeddings of colour, shape and texture within the tenant and returns the best matches first. Scores are meaningful only for ranking.',
         params: imageParams,
         querystring: similarityQuery,
         response: responses(

@@ -35,7 +35,7 @@ export async function convertSamples(samples: Samples, profile: Uint8Array): Pro
   return flattenOntoWhite(await readSamples(image, space, is16Bit ? 16 : 8));
 }
 
-/** Flattens samples onto white. They must already be sRGB, or grey with the sRGB transfer curve. */
+/** Flattens samples onto white. The samples must already be sRGB, or grey with the sRGB transfer curve. */
 export function flattenOntoWhite({ width, height, channels, data }: Samples): Pixels {
   const maxValue = data instanceof Uint16Array ? 65_535 : 255;
   const isGrey = channels <= 2;

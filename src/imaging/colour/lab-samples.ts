@@ -27,7 +27,8 @@ function findEncodingRanges({ colours, bits }: TiffLayout): readonly [Range, Ran
 }
 
 /**
- * Converts a* and b* from signed to unsigned, in place. Without this, resizing would treat -1 as larger than 1.
+ * Converts a* and b* from signed to unsigned, in place. Without this conversion, resizing would treat -1 as larger than
+ * 1.
  */
 export function offsetChroma({ data, channels }: Samples): void {
   const sign = data instanceof Uint16Array ? 0x8000 : 0x80;

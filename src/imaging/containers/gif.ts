@@ -15,7 +15,7 @@ export interface GifFrame {
   readonly isComplete: boolean;
 }
 
-/** The structure of a GIF. If the file is truncated, only the part that exists. */
+/** The structure of a GIF. For a truncated file, it describes only the existing part. */
 export interface GifStructure {
   /** Size of the logical screen. */
   readonly width: number;

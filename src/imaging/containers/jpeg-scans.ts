@@ -40,9 +40,9 @@ const maxScans = 500;
 const maxPixels = 2 ** 28;
 
 /**
- * Checks whether the scans of a Huffman-coded JPEG are complete. This takes a fraction of the time that decoding takes, because
- * no pixels are computed. The check is meant for files that a decoder has rejected: a file without an end marker is
- * often complete, whereas a truncated file to which an end marker was added is not.
+ * Checks whether the scans of a Huffman-coded JPEG are complete. This is much faster than decoding, because no pixels
+ * are computed. The check is meant for files that a decoder has rejected. The end marker does not show whether such a
+ * file is complete: it may be missing from a complete file, and it may have been added to a truncated file.
  * Source: ITU-T T.81, annexes F and G.
  */
 export function checkJpegScans(bytes: Uint8Array): JpegScansResult {
@@ -50,7 +50,7 @@ export function checkJpegScans(bytes: Uint8Array): JpegScansResult {
   let frame: JpegFrame | undefined;
   let coverage: Coverage | undefined;
   let restartInterval = 0;
-  let scans = 0;
+  let scanCount = 0;
   for (let offset = 2; ; ) {
     const segment = nextJpegSegment(bytes, offset);
     if (segment === undefined || !segment.isComplete) return { kind: 'truncated' };
@@ -74,10 +74,10 @@ export function checkJpegScans(bytes: Uint8Array): JpegScansResult {
       coverage = makeCoverage(frame);
     } else if (marker === jpegMarkers.sos) {
       const scan = frame && readJpegScan(bytes, segment, frame);
-      if (frame === undefined || coverage === undefined || scan === undefined || scans >= maxScans) {
+      if (frame === undefined || coverage === undefined || scan === undefined || scanCount >= maxScans) {
         return { kind: 'corrupt', problem: 'contradicts its header' };
       }
-      scans++;
+      scanCount++;
       const reader = makeEntropyReader(bytes, offset);
       const outcome = readScan(reader, frame, scan, { tables, restartInterval, coverage });
       offset = reader.offset();

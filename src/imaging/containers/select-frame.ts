@@ -25,8 +25,8 @@ export interface SelectedFrame {
 
 /**
  * Counts the frames of a file and selects the frame to decode, in one pass over the container. The library receives
- * only the first frame of an animation. To count frames, it would read all of them, which takes quadratic time in some
- * formats.
+ * only the first frame of an animation. To count frames, it would read all of them, which would take quadratic time in
+ * some formats.
  * @throws AppError `picture_unsupported` or `picture_cut` if no frame can be decoded.
  */
 export function selectFrame(bytes: Uint8Array, format: PictureFormat): SelectedFrame {

@@ -20,7 +20,7 @@ export interface TiffLayout {
   readonly bits: number;
   /** Samples per pixel. */
   readonly channels: number;
-  /** Number of colour channels, which come first. */
+  /** Number of colour channels. They precede all other channels. */
   readonly colourChannels: number;
   /** Index of the alpha channel, if any. */
   readonly alphaIndex: number | undefined;
@@ -80,8 +80,8 @@ const sampleFormats: Readonly<Record<number, string>> = {
 const maxChannels = 64;
 
 /** Tags that only this module needs. */
-const inkSet = 332;
-const chromaSubsampling = 530;
+const inkSetTag = 332;
+const chromaSubsamplingTag = 530;
 
 /** Values of ExtraSamples (TIFF 6.0, section 18). The value 0 means unspecified. */
 const [associatedAlpha, unassociatedAlpha] = [1, 2];
@@ -101,7 +101,8 @@ export function readTiffLayout(file: TiffStructure, directory: TiffDirectory): T
   if (colours === undefined) {
     throw unsupported(unsupportedPhotometrics[photometric] ?? `has an unknown colour model (${photometric})`);
   }
-  if (colours === 'cmyk' && (readNumber(inkSet) ?? 1) !== 1) throw unsupported('uses inks other than CMYK');
+  if (colours === 'cmyk' && (readNumber(inkSetTag) ?? 1) !== 1)
+    throw unsupported('uses inks other than CMYK');
   const bits = readBits(file, directory, channels, colours);
   const colourChannels = colourChannelCounts[colours];
   if (channels < colourChannels) return undefined;
@@ -121,8 +122,8 @@ export function readTiffLayout(file: TiffStructure, directory: TiffDirectory): T
     isPlanar: readNumber(tiffTags.planarConfiguration) === 2,
     isInverted: photometric === 0,
     isSubsampled:
-      (readNumber(chromaSubsampling) ?? 2) > 1 ||
-      readTiffNumbers(file, directory, chromaSubsampling)[1] !== 1,
+      (readNumber(chromaSubsamplingTag) ?? 2) > 1 ||
+      readTiffNumbers(file, directory, chromaSubsamplingTag)[1] !== 1,
     profile: readTiffBytes(file, directory, tiffTags.iccProfile),
   };
 }
@@ -162,8 +163,8 @@ function readBits(
 }
 
 /**
- * Returns the kind of each channel after the colours. If an RGB picture has one extra channel without a declared kind,
- * the picture was written before the tag existed. This channel counts as alpha, as in libtiff.
+ * Returns the kind of each channel after the colour channels. If an RGB picture has one such channel and does not
+ * declare its kind, the picture is probably older than the tag. The channel then counts as alpha, as in libtiff.
  */
 function readExtraSamples(
   file: TiffStructure,

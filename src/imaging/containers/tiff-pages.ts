@@ -19,7 +19,7 @@ export interface TiffPage {
 }
 
 /** Tag 255, which older writers use instead of 254. Its value 2 means a reduced copy. */
-const oldSubfileType = 255;
+const oldSubfileTypeTag = 255;
 
 /**
  * Selects the first page that is marked neither as a reduced copy nor as a mask. If there is none, selects the first
@@ -49,7 +49,7 @@ function previewOnlyError(size: Size | undefined): AppError {
 function isFullPicture(file: TiffStructure, directory: TiffDirectory): boolean {
   // Bit 0: a reduced copy of another picture. Bit 2: a mask.
   const kind = readTiffNumber(file, directory, tiffTags.newSubfileType) ?? 0;
-  const oldKind = readTiffNumber(file, directory, oldSubfileType) ?? 1;
+  const oldKind = readTiffNumber(file, directory, oldSubfileTypeTag) ?? 1;
   return (kind & 0b101) === 0 && oldKind !== 2;
 }
 

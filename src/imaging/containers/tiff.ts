@@ -58,11 +58,17 @@ export const tiffTags = {
   dngVersion: 50706,
 } as const;
 
-/** Maximum number of directories in the chain. Scanned books have hundreds of pages. The limit `MAX_FRAMES` is checked later. */
+/**
+ * Maximum number of directories in the chain. Scanned books have hundreds of pages. The limit `MAX_FRAMES` is checked
+ * later.
+ */
 const maxDirectories = 65_536;
-/** Maximum number of entries per directory. Real directories have a few dozen, maker notes a few hundred. */
+/** Maximum number of entries per directory. Real directories have a few dozen, and maker notes have a few hundred. */
 const maxEntries = 4096;
-/** Maximum number of entries in the whole chain. Directories may overlap, so the file size does not limit their number. */
+/**
+ * Maximum number of entries in the whole chain. Directories may overlap, so the file size does not limit the number of
+ * entries.
+ */
 const maxChainEntries = 131_072;
 /** Maximum number of sub-directories of one entry. */
 const maxSubDirectories = 64;
@@ -76,15 +82,15 @@ export function readTiff(bytes: Uint8Array): TiffStructure | undefined {
   if (header === undefined) return undefined;
   const visitedOffsets = new Set<number>();
   const directories: TiffDirectory[] = [];
-  let entries = 0;
+  let entryCount = 0;
   let offset = readOffset(header, header.isBig ? 8 : 4);
   while (offset !== 0 && !visitedOffsets.has(offset)) {
-    if (directories.length >= maxDirectories || entries >= maxChainEntries) break;
+    if (directories.length >= maxDirectories || entryCount >= maxChainEntries) break;
     visitedOffsets.add(offset);
     const current = readDirectory(header, offset);
     if (current === undefined) break;
     directories.push(current.directory);
-    entries += current.directory.entries.size;
+    entryCount += current.directory.entries.size;
     offset = current.nextOffset ?? offset;
   }
   const [first, ...others] = directories;

@@ -6,7 +6,7 @@ interface WebpChunk {
   readonly isComplete: boolean;
 }
 
-/** The structure of a WebP. If the file is truncated, only the part that exists. */
+/** The structure of a WebP. For a truncated file, it describes only the existing part. */
 export interface WebpStructure {
   /** Size of the canvas; `undefined` if the picture's header is missing or damaged. */
   readonly size: { readonly width: number; readonly height: number } | undefined;

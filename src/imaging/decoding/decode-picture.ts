@@ -106,8 +106,8 @@ async function decodeLab({ bytes, options }: Source, size: Size, layout: TiffLay
   // Resizing premultiplies the colours. With 8 bits, rounding would shift the hue.
   const preciseSamples = layout.alphaIndex === undefined ? samples : to16Bits(samples);
   const is16Bit = preciseSamples.data instanceof Uint16Array;
-  const resized = fromSamples(preciseSamples).resize(exactResizeOptions(size));
-  return labToPixels(await readSamples(resized, is16Bit ? 'rgb16' : 'srgb', is16Bit ? 16 : 8), layout);
+  const resizedSource = fromSamples(preciseSamples).resize(exactResizeOptions(size));
+  return labToPixels(await readSamples(resizedSource, is16Bit ? 'rgb16' : 'srgb', is16Bit ? 16 : 8), layout);
 }
 
 /** How the image library represents the samples of a source. */
@@ -136,8 +136,12 @@ async function decodeColour(
   if (profile === undefined && !isNarrowRange) return decodeTo(source, size);
   const isGreyProfile = profile !== undefined && readProfileColourSpace(profile) === 'GRAY';
   const space = kind.is16Bit ? (isGreyProfile ? 'grey16' : 'rgb16') : 'srgb';
-  const resized = await readSamples(source.resize(exactResizeOptions(size)), space, kind.is16Bit ? 16 : 8);
-  const samples = isNarrowRange ? expandToFullRange(resized) : resized;
+  const resizedSamples = await readSamples(
+    source.resize(exactResizeOptions(size)),
+    space,
+    kind.is16Bit ? 16 : 8,
+  );
+  const samples = isNarrowRange ? expandToFullRange(resizedSamples) : resizedSamples;
   return profile === undefined ? flattenOntoWhite(samples) : convertSamples(samples, profile);
 }
 

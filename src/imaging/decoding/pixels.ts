@@ -9,7 +9,7 @@ export interface Pixels extends Size {
 
 /**
  * Decodes a source to exactly `size`: applies the orientation, converts any colour space and bit depth to 8-bit sRGB,
- * and flattens transparency onto white. The library decodes large JPEGs at 1/2, 1/4 or 1/8 scale, but at no less than
+ * and flattens transparency onto white. The library decodes large JPEGs at 1/2, 1/4 or 1/8 scale, but never at less than
  * twice the required width and height, so that the resize keeps its full quality.
  */
 export async function decodeTo(source: Sharp, size: Size): Promise<Pixels> {
@@ -33,7 +33,7 @@ export async function resizeTo(pixels: Pixels, size: Size): Promise<Pixels> {
   return toPixels(fromPixels(pixels).resize({ ...size, fit: 'fill' }));
 }
 
-/** Encodes as JPEG without metadata. The same pixels and quality yield the same bytes. */
+/** Encodes pixels as a JPEG without metadata. The same pixels and quality yield the same bytes. */
 export async function encodeJpeg(pixels: Pixels, quality: number): Promise<Buffer> {
   return fromPixels(pixels).jpeg({ quality, optimiseCoding: false }).toBuffer();
 }

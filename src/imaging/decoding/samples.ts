@@ -115,7 +115,7 @@ const directoryBytes = 256;
 
 /**
  * Encodes samples as an uncompressed TIFF with an ICC profile. The image library accepts raw samples with a profile
- * only in this form. If there is a channel after the colours, it is alpha.
+ * only in this form. A channel after the colours is encoded as alpha.
  */
 export function encodePlainTiff(samples: Samples, photometric: Photometric, profile?: Uint8Array): Buffer {
   const { width, height, channels, data } = samples;

@@ -69,8 +69,8 @@ function invertFirstChannel({ data, channels }: Samples): void {
 }
 
 /**
- * Opens CMYK samples with their profile, so that the library converts them. The conversion is the slowest step, so
- * samples without alpha are resized before it.
+ * Opens CMYK samples with their profile, so that the library converts them. The conversion is slow, so samples without
+ * alpha are resized first.
  */
 export async function openCmyk(samples: Samples, { profile }: TiffLayout, size: Size): Promise<Sharp> {
   const file = encodePlainTiff(

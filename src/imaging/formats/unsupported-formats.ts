@@ -116,8 +116,8 @@ function nameUnsupportedHeif(bytes: Uint8Array): string | undefined {
 
 /**
  * Returns the codec of the primary item in an HEIF file; `undefined` for other files. If `bytes` does not contain the
- * item, the codec is derived from the brands. They are less reliable, because writers set them arbitrarily. If they are
- * not conclusive either, returns `heif` for a complete meta box, otherwise `av01`.
+ * item, the codec is derived from the brands. The brands are less reliable, because writers set them arbitrarily. If the
+ * brands are not conclusive either, returns `heif` if the meta box is complete, otherwise `av01`.
  */
 export function readStillCodec(bytes: Uint8Array): string | undefined {
   const file = readIsobmff(bytes);

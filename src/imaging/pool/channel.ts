@@ -53,9 +53,9 @@ export function makeFrameReader({ maxPayloadBytes, onFrame }: FrameReaderOptions
 
   function joinChunks(): Buffer {
     const [first = Buffer.alloc(0)] = chunks;
-    const buffered = chunks.length === 1 ? first : Buffer.concat(chunks, bufferedBytes);
-    chunks = [buffered];
-    return buffered;
+    const buffer = chunks.length === 1 ? first : Buffer.concat(chunks, bufferedBytes);
+    chunks = [buffer];
+    return buffer;
   }
 
   function readLengths(): void {
@@ -69,14 +69,14 @@ export function makeFrameReader({ maxPayloadBytes, onFrame }: FrameReaderOptions
   }
 
   function emitFrame({ messageBytes, payloadBytes }: NonNullable<typeof lengths>): void {
-    const buffered = joinChunks();
+    const buffer = joinChunks();
     const bodyStart = headerBytes + messageBytes;
-    const remainingBytes = buffered.subarray(bodyStart + payloadBytes);
+    const remainingBytes = buffer.subarray(bodyStart + payloadBytes);
     chunks = [remainingBytes];
     bufferedBytes = remainingBytes.length;
     lengths = undefined;
-    const parsedMessage: unknown = JSON.parse(buffered.toString('utf8', headerBytes, bodyStart));
-    onFrame({ message: parsedMessage, payload: buffered.subarray(bodyStart, bodyStart + payloadBytes) });
+    const parsedMessage: unknown = JSON.parse(buffer.toString('utf8', headerBytes, bodyStart));
+    onFrame({ message: parsedMessage, payload: buffer.subarray(bodyStart, bodyStart + payloadBytes) });
   }
 
   return (chunk) => {

@@ -30,7 +30,7 @@ export interface DecoderChildEvents {
   readonly onFrame: (frame: Frame) => void;
   /** Called if the child has sent invalid data. No further frame follows. */
   onBrokenChannel(reason: string): void;
-  /** `exitReason` is the signal or the exit code, worded for use in a sentence. */
+  /** `exitReason` is a signal, an exit code, or a clause that explains why the child could not be started. */
   onExit(exitReason: string): void;
 }
 

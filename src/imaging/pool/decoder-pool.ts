@@ -28,7 +28,7 @@ export type { ComparedPicture, DescribedPicture, TriedPresets } from './messages
 
 /** Settings of a pool. */
 export interface DecoderPoolOptions {
-  /** Number of workers that decode, one per core. Up to `probeWorkers` additional workers only probe. */
+  /** Number of workers that decode. Up to `probeWorkers` additional workers only probe. */
   readonly size: number;
   /** Maximum wall-clock time of a task, from its start in a child. */
   readonly timeoutMs: number;
@@ -39,7 +39,7 @@ export interface DecoderPoolOptions {
   /** Number of tasks after which a child is replaced. */
   readonly maxTasksPerChild: number;
   readonly logger: Logger;
-  /** Module that the children run instead of the default. It must use the same messages. */
+  /** Module that the children run instead of the default. It must support the same messages. */
   readonly childModule?: string;
   /** Program and arguments that launch each child's Node. `{folder}` expands to the child's input folder. */
   readonly launcher?: readonly string[];
@@ -74,7 +74,7 @@ export interface DecoderPoolStats extends Readonly<PoolCounters> {
   readonly alive: number;
   readonly busy: number;
   readonly waiting: number;
-  /** Whether the children for probes, or those for all other tasks, cannot be kept alive. */
+  /** Whether the pool fails to keep its probe children or its other children alive. */
   readonly isBroken: boolean;
 }
 

@@ -211,7 +211,7 @@ function readEncodedPicture({ request }: Task<'derive'>, result: unknown, payloa
   return { ...encodedPicture, renditions };
 }
 
-/** Checks the markers SOI at the start and EOI at the end. The data between them is not verified. */
+/** Checks the SOI marker at the start and the EOI marker at the end. The data between them is not verified. */
 function hasJpegMarkers(jpeg: Buffer): boolean {
   return jpeg.length > 4 && jpeg.readUInt16BE(0) === 0xffd8 && jpeg.readUInt16BE(jpeg.length - 2) === 0xffd9;
 }
@@ -255,7 +255,7 @@ function checkNames(comparisons: readonly { name: string }[], requested: readonl
   assertValid(isExpected, 'comparisons that were not requested');
 }
 
-/** Rejects facts that exceed the limits. They are invalid, because a child checks the limits before it decodes. */
+/** Rejects facts that exceed the limits. Such facts are invalid, because a child checks the limits before it decodes. */
 function checkFacts(facts: PictureFacts, limits: PictureLimits): PictureFacts {
   assertValid(
     limits.allowedFormats.includes(facts.format),

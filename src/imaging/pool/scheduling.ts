@@ -11,9 +11,7 @@ export interface SchedulingKey {
 export interface FairQueue<Item extends SchedulingKey> {
   readonly length: number;
   add(item: Item): void;
-  /**
-   * Removes and returns the first item for whose tenant `mayRun` returns true; `undefined` if there is no such item.
-   */
+  /** Removes and returns the first item whose tenant `mayRun` accepts; `undefined` if there is no such item. */
   next(mayRun: (tenant: TenantKey) => boolean): Item | undefined;
   /** Removes an item. Returns whether the queue contained it. */
   remove(item: Item): boolean;
@@ -88,14 +86,14 @@ const throttleMs = 60_000;
  * @param now a monotonic clock, in milliseconds.
  */
 export function makeThrottledTenants(now: () => number = () => performance.now()): ThrottledTenants {
-  const throttledUntil = new Map<TenantKey, number>();
+  const throttleEndTimes = new Map<TenantKey, number>();
   return {
     throttle(tenant) {
       // Removing expired entries here limits the map to the tenants throttled within the last minute.
-      for (const [otherTenant, endTime] of throttledUntil)
-        if (endTime <= now()) throttledUntil.delete(otherTenant);
-      throttledUntil.set(tenant, now() + throttleMs);
+      for (const [otherTenant, endTime] of throttleEndTimes)
+        if (endTime <= now()) throttleEndTimes.delete(otherTenant);
+      throttleEndTimes.set(tenant, now() + throttleMs);
     },
-    isThrottled: (tenant) => (throttledUntil.get(tenant) ?? 0) > now(),
+    isThrottled: (tenant) => (throttleEndTimes.get(tenant) ?? 0) > now(),
   };
 }

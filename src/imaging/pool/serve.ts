@@ -64,8 +64,8 @@ interface Response {
 /** Performs the parent's tasks until the parent kills the child or exits. */
 export function serve(implementation: Handlers): void {
   dropAddonPermission();
-  // These signals are ignored, because Ctrl-C also signals the parent, which finishes its work and then kills its
-  // children.
+  // Ctrl-C signals both the parent and its children. The children ignore the signal, because the parent finishes its
+  // work before it kills them.
   process.on('SIGINT', () => undefined);
   process.on('SIGTERM', () => undefined);
   const channel = new Socket({ fd: channelFd, readable: true, writable: true });
@@ -91,7 +91,7 @@ function dropAddonPermission(): void {
 function exitImmediately(): void {
   // exit() alone would wait for native threads, which may hang.
   process.kill(process.pid, 'SIGKILL');
-  // This is reached only in the first process of a PID namespace, which cannot kill itself with a signal.
+  // This line is reached only in the first process of a PID namespace, which cannot kill itself with a signal.
   process.exit(1);
 }
 

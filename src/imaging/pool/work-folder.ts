@@ -4,7 +4,7 @@ import { constants, copyFile, link, mkdir, rm, unlink } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import type { InputFiles, MatchRenditionsRequest, RenditionPair, Task, TaskKind } from './messages.ts';
 
-/** The only folder, apart from its code, that a decoder child may read. It contains the inputs of the current task. */
+/** The only folder that a decoder child may read, apart from its code. Contains the inputs of the current task. */
 export interface WorkFolder {
   readonly path: string;
   /**

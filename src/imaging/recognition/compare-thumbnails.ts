@@ -2,9 +2,9 @@ import type { Fingerprint } from '../../model/fingerprint.ts';
 
 /** Result of comparing the thumbnails of two pictures. */
 export interface ThumbnailVerdict {
-  /** Whether both thumbnails show the same picture. It is false if a product has a different colour. */
+  /** Whether both thumbnails show the same picture. A product in a different colour counts as a different picture. */
   readonly isSamePicture: boolean;
-  /** Mean colour difference ΔE*ab (CIE 1976) after fitting the exposure. 2.3 is just noticeable. */
+  /** Mean colour difference ΔE*ab (CIE 1976) after fitting the exposure. A difference of 2.3 is just noticeable. */
   readonly difference: number;
   /** The reason, as a short clause. */
   readonly reason: string;
@@ -28,11 +28,11 @@ const bounds = {
 };
 
 /**
- * Decides from the colours of their thumbnails whether two pictures are near-duplicates. Hashes find the candidates;
- * this check decides which of them are reported. It never decides whether renditions are reused, because thumbnails do
- * not show small print or slight changes of shade. It compensates for a change in exposure (a factor and an offset for
- * L*, a factor for chroma). It rejects a picture in which the product, or a small detail of it, has a different colour.
- * The bounds were tuned on photographs of products in several colours.
+ * Compares the colours of two thumbnails to decide whether the pictures are near-duplicates. Hashes find the
+ * candidates; this check decides which of them are reported. It never decides whether renditions are reused, because
+ * thumbnails do not show small print or slight changes of shade. It compensates for a change in exposure (a factor and
+ * an offset for L*, a factor for chroma). It rejects a picture in which the product, or a small detail of it, has a
+ * different colour. The bounds were tuned on photographs of products in several colours.
  */
 export function compareThumbnails(a: Fingerprint, b: Fingerprint): ThumbnailVerdict {
   // The exposure is always fitted in the same direction, so that the order of the arguments does not matter.
@@ -56,7 +56,7 @@ function describeDifference(aspectRatio: number, residuals: Residuals): string |
   return residuals.mean > bounds.meanDifference ? 'different colours overall' : undefined;
 }
 
-/** Returns L*, a*, b* of each pixel. */
+/** Returns L*, a* and b* of each pixel. */
 function decodeThumbnail({ thumbnail }: Fingerprint): Float64Array {
   const bytes = Buffer.from(thumbnail, 'base64');
   return Float64Array.from(bytes, (byte, index) => (index % 3 === 0 ? byte / 2.55 : byte - 128));

@@ -16,8 +16,8 @@ export interface Description {
 /** Pictures are scaled down to fit inside this box before they are described, regardless of the presets. */
 const descriptionBox = { width: 400, height: 400 };
 /**
- * Pictures are first decoded to fit inside this box. It matches the usual largest rendition, so that stored pictures
- * and query pictures are processed alike.
+ * Pictures are first decoded to fit inside this box. It has the usual size of the largest rendition, so that stored
+ * pictures and query pictures are processed alike.
  */
 const decodeBox = { width: 1200, height: 1200 };
 

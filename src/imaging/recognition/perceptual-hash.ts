@@ -2,7 +2,7 @@
 export const hashSide = 64;
 
 const frequencyCount = 16;
-/** Coefficients below this count as 0. In a picture without structure, they are only rounding noise. */
+/** Coefficients with a smaller magnitude count as 0. In a picture without structure, they are only rounding noise. */
 const maxNoise = 1e-3;
 /**
  * Row i contains the cosine of frequency i + 1. Frequency 0, the mean, is omitted because it depends on the exposure.

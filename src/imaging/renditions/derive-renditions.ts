@@ -44,8 +44,8 @@ export async function deriveRenditions(
   const [renditions, description] = await Promise.all([
     encodedRenditions,
     resizeForDescription([base, ...pixels], facts)
-      .then((resized) => resized ?? decodeForDescription(bytes, facts))
-      .then((resized) => describePixels(resized, facts)),
+      .then((resizedPixels) => resizedPixels ?? decodeForDescription(bytes, facts))
+      .then((resizedPixels) => describePixels(resizedPixels, facts)),
   ]);
   return { facts, renditions, ...description };
 }
@@ -65,9 +65,9 @@ export async function makeRenditions(
   const pixels: Pixels[] = [];
   const encodings: Promise<EncodedRendition>[] = [];
   for (const { preset, size, sourceIndex } of plan) {
-    const resized = await resizeTo(pixels[sourceIndex] ?? base, size);
-    pixels.push(resized);
-    encodings.push(encodeJpeg(resized, preset.quality).then((jpeg) => ({ preset, ...size, jpeg })));
+    const resizedPixels = await resizeTo(pixels[sourceIndex] ?? base, size);
+    pixels.push(resizedPixels);
+    encodings.push(encodeJpeg(resizedPixels, preset.quality).then((jpeg) => ({ preset, ...size, jpeg })));
   }
   return { pixels, encodedRenditions: Promise.all(encodings) };
 }

@@ -8,9 +8,9 @@ import { makeRandomFeatures, toUnitLength } from './vectors.ts';
 
 /**
  * Weight of each group of features in a score. Colour and shape are balanced so that either of them finds the other
- * pictures of a product: the same colour from a different side, or the same view in a different colour. Proportions are
- * nearly the same for all pictures. They raise all scores, so that most pictures of the same product score above 0.6,
- * and 99 % of the pictures of other products score below 0.7.
+ * pictures of a product: the same colour from a different side, or the same view in a different colour. The
+ * proportion features are nearly the same for all pictures and raise all scores. As a result, most pictures of the same
+ * product score above 0.6, and 99 % of the pictures of other products score below 0.7.
  */
 const weights = { colour: 0.55, shape: 0.45, texture: 0.1, proportion: 0.66 };
 
@@ -47,9 +47,9 @@ const mapMeanColour = makeRandomFeatures(3, shapeDimensions, maxColourDistance);
 
 /**
  * Describes the mean colour of a picture that has no shape. These features replace the shape features. They distinguish
- * the shades of a product, because the colour features are too coarse for that. Their dot product with shape features
- * is near 0, so a swatch is more similar to other swatches of its colour than to products of that colour. Returns 280
- * numbers, scaled to a unit vector.
+ * similar shades, for which the colour features are too coarse. Their dot product with shape features is near 0, so a
+ * swatch is more similar to other swatches of its colour than to products of that colour. Returns 280 numbers, scaled
+ * to a unit vector.
  */
 function plainColourFeatures({ lab }: Content): Float64Array {
   const mean = new Float64Array(3);

@@ -50,13 +50,11 @@ function computeEdges({ lab }: Content): Float64Array {
 /** Cells per side, including a border of one cell for the parts outside the picture. The border is discarded. */
 const borderedCells = cells + 2;
 
-/**
- * For each column (or row) of pixels: the index of the cell on its left (or above), counting the border, and the weight
- * of the next cell.
- */
+/** For each pixel position: the index of the last cell whose centre precedes it. The border counts as a cell. */
 const cellBefore = Int32Array.from({ length: contentSide }, (_, position) =>
   Math.floor((position + 0.5) / cellSide + 0.5),
 );
+/** For each pixel position: the weight of the next cell. The cell before it gets the rest. */
 const nextCellWeight = Float64Array.from(
   { length: contentSide },
   (_, position) => (position + 0.5) / cellSide + 0.5 - (cellBefore[position] ?? 0),

@@ -3,15 +3,15 @@ import { signedRoots, toUnitLength } from './vectors.ts';
 
 const radii = [1, 2, 4];
 const patternClasses = 10;
-/** Only every second pixel of every second row is sampled, because this yields nearly the same histogram. */
+/** Samples only every second pixel of every second row. The histogram is nearly the same as with all pixels. */
 const stride = 2;
 /** Minimum difference in L* for a pixel to count as lighter. Anything less is noise. */
 const minStep = 0.5;
 
 /**
- * Means of the square roots of the bins, over the 390 pictures of 60 products that `vitrine seed` draws. They are
- * subtracted because otherwise the vectors of all textures would be similar. They are part of the embedding space: changing them
- * requires a new space.
+ * Means of the square roots of the bins, over the 390 pictures of 60 products that `vitrine seed` draws. The means are
+ * subtracted, because otherwise the vectors of all textures would be similar. Changing the means requires a new
+ * embedding space.
  */
 const meanRoots = [
   0.308, 0.135, 0.109, 0.318, 0.187, 0.07, 0.054, 0.109, 0.056, 0.185, 0.209, 0.125, 0.139, 0.351, 0.203,
@@ -28,9 +28,9 @@ const classByPattern = Uint8Array.from({ length: 256 }, (_, pattern) => {
 
 /**
  * Describes the surface of the content independently of its colour, with uniform, rotation-invariant local binary
- * patterns of the lightness. Computes one normalised histogram for each distance of 1, 2 and 4 pixels, and subtracts
- * `meanRoots` from the square roots of the bins. Returns 30 numbers, scaled to a unit vector. All numbers are 0
- * if there is content only near the edge.
+ * patterns of the lightness. Computes one normalised histogram for each of the distances 1, 2 and 4 pixels, and
+ * subtracts `meanRoots` from the square roots of the bins. Returns 30 numbers, scaled to a unit vector. All numbers are
+ * 0 if there is content only near the edge.
  * Source: Ojala, Pietikäinen, Mäenpää, "Multiresolution gray-scale and rotation invariant texture classification with
  * local binary patterns", 2002. Here, however, the neighbours are on a square instead of a circle.
  */
