@@ -82,7 +82,7 @@ test('detects a lost lease when the same worker has claimed the job again', asyn
   const derive: typeof decoders.derive = async (request) => {
     if (!isFirstRun) return decoders.derive(request);
     isFirstRun = false;
-    if (request.signal) await once(request.signal, 'abort');
+    if (request.signal && !request.signal.aborted) await once(request.signal, 'abort');
     throw new Error('The first run was aborted.');
   };
   const rig = await makeRig({ database, decoders: { ...decoders, derive } }, { leaseSeconds: 0.6 });
