@@ -70,7 +70,7 @@ describe.skipIf(!hasRedisServer())('Redis queue', () => {
     expect(JSON.stringify(logger.lines)).not.toContain('secret');
   });
 
-  test('reconnects after Redis is killed and restarts empty, and logs two lines', async () => {
+  test('reconnects after Redis is killed and restarts empty, and logs the outage and the recovery', async () => {
     const redis = await makePrivateRedis();
     const { queue, logger, listener } = await openConnectedQueue(redis);
     await redis.kill();

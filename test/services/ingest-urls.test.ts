@@ -125,7 +125,7 @@ test('records an import whose lines are all rejected', async () => {
   expect(await rig.imports.find(unrestrictedPrincipal, { id }, page)).toMatchObject({ total: 1, refused: 1 });
 });
 
-test('counts the completed and failed images of an import, but no deleted images', async () => {
+test('counts the completed and failed images of an import, but not its deleted images', async () => {
   const rig = await makeRig(resources);
   const origin = await startOrigin();
   const urls = [origin.put('/a.jpg', await makeUniquePicture()), origin.put('/b.jpg', 404), `${vaseUrl}?c`];
@@ -145,7 +145,7 @@ test('counts the completed and failed images of an import, but no deleted images
   });
 });
 
-test('hides an import from callers of other tenants', async () => {
+test('lets a tenant’s caller see and create only imports of that tenant', async () => {
   const rig = await makeRig(resources);
   const shop = await rig.tenants.ensure('shop');
   const boundPrincipal = { ...unrestrictedPrincipal, tenantId: shop.id };

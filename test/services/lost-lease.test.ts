@@ -78,7 +78,7 @@ test('stops decoding as soon as the lost lease is detected', async () => {
 test('detects a lost lease when the same worker has claimed the job again', async () => {
   const { decoders } = resources;
   let isFirstRun = true;
-  // The first run does not end by itself.
+  // The first run does not end on its own.
   const derive: typeof decoders.derive = async (request) => {
     if (!isFirstRun) return decoders.derive(request);
     isFirstRun = false;

@@ -47,14 +47,14 @@ test('reports the image that made the renditions when a copy matches an image th
   expect(listRenditionKeys(thirdImage)).toEqual(listRenditionKeys(firstImage));
 });
 
-test('makes separate renditions for a copy with a different size', async () => {
+test('makes separate renditions for a copy whose renditions would have a different size', async () => {
   const rig = await makeRig(resources, { presets: [{ name: 'card', width: 400, height: 400, quality: 85 }] });
   const largeImage = await add(rig, { width: 500 });
   const smallImage = await add(rig, { width: 250 });
   expect(smallImage.nearDuplicates).toMatchObject([{ id: largeImage.id }]);
   expect(smallImage.renditionsReusedFrom).toBeNull();
   expect([largeImage.renditions[0]?.height, smallImage.renditions[0]?.height]).toEqual([400, 300]);
-  // Both originals are larger than the preset's box, so their renditions have the same size.
+  // This original is also larger than the preset's box, so its rendition is as large as that of the first image.
   expect((await add(rig, { width: 450 })).renditionsReusedFrom).toBe(largeImage.id);
 });
 
@@ -62,7 +62,7 @@ test('makes separate renditions for a copy with a different size', async () => {
 const zoomPresets = [{ name: 'zoom', width: 600, height: 600, quality: 85 }];
 
 /** Uploads a box with a printed label. */
-const addLabel = async (rig: Rig, style?: LabelStyle, quality = 90) =>
+const addLabelledBox = async (rig: Rig, style?: LabelStyle, quality = 90) =>
   (await rig.upload(await drawLabelledPicture(style).jpeg({ quality }).toBuffer())).image;
 
 test.each([
@@ -73,18 +73,18 @@ test.each([
     /(lightness|colour) differs at [56]\d % from the left and [45]\d % from the top/,
   ],
 ] as const)(
-  'reports where a product with a different %s differs, and does not reuse renditions',
+  'reports where a picture with a different %s differs, and does not reuse renditions',
   async (_, style, reason) => {
     const rig = await makeRig(resources, { presets: zoomPresets });
-    const firstImage = await addLabel(rig);
-    const otherImage = await addLabel(rig, style);
+    const firstImage = await addLabelledBox(rig);
+    const otherImage = await addLabelledBox(rig, style);
     expect(otherImage.nearDuplicates).toMatchObject([
       { id: firstImage.id, reason: expect.stringMatching(reason) as string },
     ]);
     expect(otherImage.renditionsReusedFrom).toBeNull();
     expect(listRenditionKeys(otherImage)).not.toEqual(listRenditionKeys(firstImage));
     // A copy of the second image matches both images, and reuses the renditions of the second image.
-    const copy = await addLabel(rig, style, 70);
+    const copy = await addLabelledBox(rig, style, 70);
     expect(copy.nearDuplicates).toHaveLength(2);
     expect(copy.renditionsReusedFrom).toBe(otherImage.id);
   },

@@ -72,7 +72,7 @@ test('does not return a cached rendition after its image is deleted', async () =
 test('does not cache a rendition whose image is deleted during the read', async () => {
   const { rig, retrieve, remove, image, ref, thumb } = await setUp();
   const path = rig.filePath(thumb.storageKey);
-  // A named pipe instead of the file makes the read wait for data.
+  // Replacing the file with a named pipe makes the read wait for data.
   await rm(path);
   execFileSync('mkfifo', [path]);
   const pendingRead = retrieve.rendition(unrestrictedPrincipal, ref, 'thumb');
@@ -143,7 +143,7 @@ test('reports why a rendition or an image is not available', async () => {
 });
 
 test.each(['missing', 'truncated'])(
-  'regenerates a rendition that is %s in storage, with the same bytes',
+  'regenerates a %s rendition with the same bytes',
   async (damage) => {
     const { rig, retrieve, ref, thumb } = await setUp();
     const path = rig.filePath(thumb.storageKey);

@@ -27,7 +27,7 @@ const countJobs = async (state: string) =>
     )
   ).count;
 
-/** Queues pictures that take a second each to decode. */
+/** Queues pictures that each take a second to decode. */
 async function uploadSlow(rig: Rig, count: number): Promise<void> {
   for (let i = 0; i < count; i++) await rig.upload(await makeUniquePicture('slow'), queuedMode);
 }
@@ -92,7 +92,7 @@ test('finds a job by polling if there was no wake-up', async () => {
   await expect.poll(() => countJobs('pending')).toBe(0);
 });
 
-test('waits for running jobs on stop, and claims no more jobs', async () => {
+test('waits for running jobs when stopped, and claims no more jobs', async () => {
   const rig = await makeRig(resources);
   await uploadSlow(rig, 4);
   const worker = createWorker(rig, 2);
@@ -119,7 +119,7 @@ test('leaves no job running if the worker is stopped during a claim', async () =
   expect(await countJobs('processing')).toBe(0);
 });
 
-test('continues after the database was unavailable, and logs the failure and the recovery', async () => {
+test('claims jobs again after a database outage, and logs the outage and the recovery', async () => {
   const rig = await makeRig(resources);
   await resources.database.runScript('ALTER TABLE jobs RENAME TO jobs_hidden');
   createWorker(rig).start();
@@ -146,8 +146,8 @@ test('runs each job only once with two workers', async () => {
 });
 
 /**
- * Starts a worker that is woken only when the test calls `wake`. The promise of `wake` resolves after the worker has
- * claimed jobs.
+ * Starts a worker that is woken only when the test calls `wake`. The promise that `wake` returns resolves after the
+ * worker has claimed jobs.
  */
 function startManuallyWokenWorker(rig: Rig, capacity = 1) {
   let listener = () => Promise.resolve();
@@ -190,7 +190,7 @@ test('claims jobs again after a wake-up during a claim, and then resolves the wa
   expect(await countJobs('pending')).toBe(0);
 });
 
-test('does not resolve wake-ups while the database is unavailable, but resolves them on stop', async () => {
+test('does not resolve wake-ups while the database is unavailable, but resolves them when the worker stops', async () => {
   const rig = await makeRig(resources);
   const { worker, wake } = startManuallyWokenWorker(rig);
   await wake();

@@ -7,7 +7,6 @@ import { unrestrictedPrincipal } from '../../../src/model/principal.ts';
 import { selectRow, useDatabase } from '../../support/inner/database.ts';
 import { sha256Hex, makeUpload } from '../../support/inner/records.ts';
 
-/** Withdrawing an inline upload removes its image and its job, because its picture cannot be decoded. */
 const database = await useDatabase();
 const jobs = makeJobQueries(database);
 const shop = await makeTenantQueries(database).ensure('shop');
@@ -35,6 +34,7 @@ const countRows = () =>
     'SELECT (SELECT count(*) FROM images) AS images, (SELECT count(*) FROM jobs) AS jobs',
   );
 
+// An inline upload is withdrawn if its picture cannot be decoded.
 test('removes the image, its job and its original', async () => {
   const job = await recordClaimed('broken');
   expect(await withdraw(job, 'broken')).toEqual({ withdrawn: true, removals: 1 });
@@ -75,7 +75,7 @@ test('keeps the image if the original cannot be removed', async () => {
   expect(await countRows()).toEqual({ images: 1, jobs: 1 });
 });
 
-test('creates a new image for the same content uploaded during a withdrawal', async () => {
+test('creates a new image when the same content is uploaded during a withdrawal', async () => {
   const job = await recordClaimed('race');
   const events: string[] = [];
   const removalStarted = Promise.withResolvers<void>();

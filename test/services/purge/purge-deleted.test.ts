@@ -8,7 +8,6 @@ import { makeUniquePicture, drawProduct } from '../../support/inner/pictures.ts'
 import { useTestResources } from '../../support/inner/rig.ts';
 import { makePurgeRig } from './setup.ts';
 
-/** A near-duplicate (the sharer) can reuse the renditions of an older image (the donor). */
 const resources = await useTestResources();
 const purgeRequest = { dryRun: false, days: 0 };
 const listImageIds = async () =>
@@ -80,7 +79,7 @@ test('keeps recently deleted images, so that they can be restored', async () => 
   expect(await rig.image(recentImage.id)).toMatchObject({ renditions: recentImage.renditions });
 });
 
-test('purges an image that was deleted with force while in use', async () => {
+test('purges an image that was force-deleted while in use', async () => {
   const { rig, purgeDeleted, add } = await makePurgeRig(resources);
   const { id } = await add();
   await rig.references.add(id, 'page');
@@ -109,6 +108,7 @@ test('keeps a deleted image until its job ends', async () => {
 
 test('keeps shared files until the last image that uses them is purged', async () => {
   const { rig, purgeDeleted, retrieve } = await makePurgeRig(resources);
+  // The second upload is a near-duplicate (the sharer) that reuses the renditions of the first image (the donor).
   const donor = (await rig.upload(await drawProduct())).image;
   const sharer = (await rig.upload(await drawProduct({ quality: 60 }))).image;
   expect(sharer.renditionsReusedFrom).toBe(donor.id);

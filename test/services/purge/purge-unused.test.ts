@@ -58,7 +58,7 @@ test('lists the candidates in a dry run, without a token and without removing an
   expect(await rig.storedKeys()).toEqual(storedKeys);
 });
 
-test('removes the rows and files of unused images, and reports their number', async () => {
+test('removes the rows and files of unused images, and reports the totals', async () => {
   const { rig, purgeUnused, retrieve, add } = await makePurgeRig(resources);
   const [unusedImage, usedImage] = [await add(), await add()];
   await rig.references.add(usedImage.id, 'page');
