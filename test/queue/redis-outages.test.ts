@@ -85,7 +85,7 @@ describe.skipIf(!hasRedisServer())('Redis queue', () => {
     ]);
   });
 
-  test('loses only wake-ups when Redis is flushed', async () => {
+  test('continues after Redis is flushed', async () => {
     const redis = await makePrivateRedis();
     const { queue, listener, logger } = await openConnectedQueue(redis);
     for (let round = 0; round < 3; round++) {

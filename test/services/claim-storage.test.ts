@@ -14,7 +14,7 @@ import type { Database } from '../../src/db/database.ts';
 const database = await useDatabase();
 beforeEach(() => database.runScript('UPDATE installation SET storage_marked_at = NULL'));
 
-/** Claims the storage in `folder`, as every process does when it starts. */
+/** Claims a storage folder, as every process does when it starts. */
 async function claimFolder(folder: string, claimingDatabase: Database = database): Promise<void> {
   const storage = await makeLocalStorage(folder);
   const staging = makeStaging(storage.stagingDirectory);

@@ -148,17 +148,17 @@ test('counts the completed and failed images of an import, but not its deleted i
 test('lets a tenant’s caller see and create only imports of that tenant', async () => {
   const rig = await makeRig(resources);
   const shop = await rig.tenants.ensure('shop');
-  const boundPrincipal = { ...unrestrictedPrincipal, tenantId: shop.id };
+  const shopPrincipal = { ...unrestrictedPrincipal, tenantId: shop.id };
   const lines = [{ url: vaseUrl, tenantName: 'shop' }];
-  const [unboundImport, ownImport] = [
+  const [unrestrictedImport, ownImport] = [
     await rig.ingestUrls.many(unrestrictedPrincipal, lines),
-    await rig.ingestUrls.many(boundPrincipal, lines),
+    await rig.ingestUrls.many(shopPrincipal, lines),
   ];
-  expect(await rig.imports.find(boundPrincipal, { id: unboundImport.id }, page)).toBeUndefined();
-  expect(await rig.imports.find(boundPrincipal, { id: ownImport.id }, page)).toMatchObject({
+  expect(await rig.imports.find(shopPrincipal, { id: unrestrictedImport.id }, page)).toBeUndefined();
+  expect(await rig.imports.find(shopPrincipal, { id: ownImport.id }, page)).toMatchObject({
     id: ownImport.id,
   });
-  const otherTenantImport = await rig.ingestUrls.many(boundPrincipal, [
+  const otherTenantImport = await rig.ingestUrls.many(shopPrincipal, [
     { url: vaseUrl, tenantName: 'other' },
   ]);
   expect(otherTenantImport.lines[0]).toMatchObject({ outcome: 'refused', code: 'tenant_not_found' });

@@ -35,7 +35,7 @@ test('finds near-duplicates that are processed concurrently', async () => {
   }
 });
 
-test('reports the image that made the renditions when a copy matches an image that reuses them', async () => {
+test('records the image that made the renditions, not a copy that reuses them, as the source for a second copy', async () => {
   const rig = await makeRig(resources);
   const firstImage = await add(rig);
   const secondImage = await add(rig, { quality: 60 });
@@ -58,7 +58,7 @@ test('makes separate renditions for a copy whose renditions would have a differe
   expect((await add(rig, { width: 450 })).renditionsReusedFrom).toBe(largeImage.id);
 });
 
-/** One preset, which is large enough to keep printed text legible. */
+/** One preset that is large enough to keep printed text legible. */
 const zoomPresets = [{ name: 'zoom', width: 600, height: 600, quality: 85 }];
 
 /** Uploads a box with a printed label. */

@@ -28,7 +28,7 @@ const countJobs = async (state: string) =>
   ).count;
 
 /** Queues pictures that each take a second to decode. */
-async function uploadSlow(rig: Rig, count: number): Promise<void> {
+async function queueSlowPictures(rig: Rig, count: number): Promise<void> {
   for (let i = 0; i < count; i++) await rig.upload(await makeUniquePicture('slow'), queuedMode);
 }
 
@@ -56,7 +56,7 @@ test('claims only jobs of its own kind', async () => {
 
 test('runs no more jobs at once than its capacity allows', async () => {
   const rig = await makeRig(resources);
-  await uploadSlow(rig, 5);
+  await queueSlowPictures(rig, 5);
   createWorker(rig, 2).start();
   let peakCount = 0;
   while ((await countJobs('completed')) < 5) {
@@ -74,7 +74,7 @@ test('claims jobs on a wake-up without waiting for the next poll', async () => {
     const { image } = await rig.upload(await makeUniquePicture(), queuedMode);
     await rig.waitForImage(image.id, 60_000);
   }
-  // Each job is created just after a poll, so without a wake-up it would wait for about a second.
+  // Each job is created just after a poll, so without a wake-up the job would wait for about a second.
   const { minWaitMs } = await selectRow<{ minWaitMs: number }>(
     resources.database,
     'SELECT min(1000 * extract(epoch FROM started_at - created_at))::float8 AS "minWaitMs" FROM jobs',
@@ -94,7 +94,7 @@ test('finds a job by polling if there was no wake-up', async () => {
 
 test('waits for running jobs when stopped, and claims no more jobs', async () => {
   const rig = await makeRig(resources);
-  await uploadSlow(rig, 4);
+  await queueSlowPictures(rig, 4);
   const worker = createWorker(rig, 2);
   worker.start();
   await expect.poll(() => countJobs('processing')).toBe(2);
@@ -112,7 +112,7 @@ test('waits for running jobs when stopped, and claims no more jobs', async () =>
 
 test('leaves no job running if the worker is stopped during a claim', async () => {
   const rig = await makeRig(resources);
-  await uploadSlow(rig, 2);
+  await queueSlowPictures(rig, 2);
   const worker = createWorker(rig, 2);
   worker.start();
   await worker.stop();
@@ -170,7 +170,7 @@ test('resolves a wake-up after the next claim, which waits for free capacity', a
   const rig = await makeRig(resources);
   const { wake } = startManuallyWokenWorker(rig);
   await wake();
-  await uploadSlow(rig, 1);
+  await queueSlowPictures(rig, 1);
   await wake();
   expect(await countJobs('processing')).toBe(1);
   await rig.upload(await makeUniquePicture(), queuedMode);

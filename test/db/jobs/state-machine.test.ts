@@ -66,7 +66,7 @@ async function makeCompletedJob(): Promise<ClaimedJob> {
   return job;
 }
 
-/** Claims a second job of a completed image. */
+/** Claims a second job for a completed image. */
 async function claimSecondJob(): Promise<ClaimedJob> {
   const { imageId } = await makeCompletedJob();
   await jobs.requeue(imageId, 50);

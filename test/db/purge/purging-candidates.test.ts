@@ -26,7 +26,7 @@ let completedId: number;
 let failedId: number;
 let otherTenantImageId: number;
 
-/** Adds a completed and a failed image of the shop, and a completed image of the other tenant. All are unused. */
+/** Adds a completed and a failed image of the shop, and a completed image of the other tenant. All three are unused. */
 beforeEach(async () => {
   completedId = await catalog.add('completed');
   const job = await catalog.upload('failed');

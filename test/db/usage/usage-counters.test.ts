@@ -139,7 +139,7 @@ test('counts the bytes once if content is deleted, uploaded again and then resto
   expect(await checkUsage()).toEqual(oneImage);
 });
 
-test('counts rederived renditions with their new sizes', async () => {
+test('counts the new sizes when renditions are derived again', async () => {
   const id = await add('vase');
   await catalog.jobs.requeue(id, 50);
   const [job] = await catalog.jobs.claimDue('derive', 1, 60);

@@ -43,14 +43,14 @@ test('removes what the dry run reported, and keeps all other images', async () =
   const { rig, purgeDeleted, retrieve, add } = await makePurgeRig(resources);
   const [deletedImage, keptImage] = [await add(), await add()];
   await rig.softDelete({ id: deletedImage.id });
-  const plannedPurge = await purgeDeleted(unrestrictedPrincipal, { dryRun: true, days: 0 });
+  const dryRunReport = await purgeDeleted(unrestrictedPrincipal, { dryRun: true, days: 0 });
   expect(await purgeDeleted(unrestrictedPrincipal, purgeRequest)).toMatchObject({
     dryRun: false,
     imagesToDelete: 1,
     images: 1,
-    renditions: plannedPurge.renditionsToDelete,
+    renditions: dryRunReport.renditionsToDelete,
     files: 3,
-    bytes: plannedPurge.bytesToDelete,
+    bytes: dryRunReport.bytesToDelete,
     errors: [],
     remaining: 0,
   });
@@ -146,8 +146,8 @@ test("purges and counts only images of the caller's tenant", async () => {
   const { rig, purgeDeleted, add } = await makePurgeRig(resources);
   const [ownImage, otherImage] = [await add(), await add('other')];
   for (const { id } of [ownImage, otherImage]) await rig.softDelete({ id });
-  const boundPrincipal = { ...unrestrictedPrincipal, tenantId: ownImage.tenantId };
-  expect(await purgeDeleted(boundPrincipal, purgeRequest)).toMatchObject({
+  const shopPrincipal = { ...unrestrictedPrincipal, tenantId: ownImage.tenantId };
+  expect(await purgeDeleted(shopPrincipal, purgeRequest)).toMatchObject({
     imagesToDelete: 1,
     renditionsFound: 2,
     images: 1,
