@@ -66,7 +66,7 @@ test('takes over each lost lease once', async () => {
   expect(losses).toEqual(losses.map(() => ({ losses: 1 })));
 });
 
-test('counts shared files only once when two duplicates complete concurrently', async () => {
+test('counts shared files only once when two duplicates are completed concurrently', async () => {
   for (let round = 0; round < roundCount; round++) {
     const content = `copies ${round}`;
     const imports = [

@@ -38,7 +38,7 @@ test("excludes newer images, because two images that reuse each other's renditio
   expect(findDonorIds([makeMatch(10), makeMatch(4)])).toEqual([4]);
 });
 
-test('excludes a transparent original for an opaque image, and vice versa', () => {
+test('excludes a transparent match for an opaque image, and vice versa', () => {
   expect(findDonorIds([{ ...makeMatch(1), hasAlpha: true }])).toEqual([]);
   expect(findDonorIds([makeMatch(1)], true)).toEqual([]);
   expect(findDonorIds([{ ...makeMatch(1), hasAlpha: null }])).toEqual([]);

@@ -141,7 +141,7 @@ test('never compares pictures of different tenants', async () => {
   expect(image).toMatchObject({ nearDuplicates: [], renditionsReusedFrom: null });
 });
 
-test('reports near-duplicates but does not reuse renditions with NEAR_DUPLICATES=flag', async () => {
+test('with NEAR_DUPLICATES=flag, reports near-duplicates but does not reuse renditions', async () => {
   const rig = await makeRig(resources, { nearDuplicates: 'flag' });
   const firstImage = await add(rig);
   const copy = await add(rig, { quality: 60 });
@@ -150,7 +150,7 @@ test('reports near-duplicates but does not reuse renditions with NEAR_DUPLICATES
   expect(listRenditionKeys(copy)).not.toEqual(listRenditionKeys(firstImage));
 });
 
-test('does not look for near-duplicates with NEAR_DUPLICATES=off', async () => {
+test('with NEAR_DUPLICATES=off, does not look for near-duplicates', async () => {
   const rig = await makeRig(resources, { nearDuplicates: 'off' });
   await add(rig);
   expect(await add(rig, { quality: 60 })).toMatchObject({ nearDuplicates: [], renditionsReusedFrom: null });

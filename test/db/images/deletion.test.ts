@@ -31,7 +31,7 @@ test('does not delete an image in use, and lists its references', async () => {
   expect(await image(id)).toMatchObject({ id, inUseCount: 3 });
 });
 
-test('lists at most a hundred references', async () => {
+test('lists at most a hundred references of an image in use', async () => {
   const id = await add('vase');
   await database.runScript(`
     INSERT INTO image_references (image_id, reference) SELECT ${id}, 'page ' || n FROM generate_series(1, 101) n;

@@ -84,7 +84,7 @@ test('does not claim a job before it is due', async () => {
   expect(await jobs.claimDue('derive', 9, 60)).toEqual([]);
 });
 
-test('returns the data that a worker needs, and sets the image status to processing', async () => {
+test('returns a job with the data that a worker needs, and sets the image status to processing', async () => {
   const { jobId, imageId } = await record('facts');
   expect(await claimOne(database)).toEqual({
     id: jobId,

@@ -49,7 +49,7 @@ test('keeps the original while a deleted image has the same content', async () =
   expect(await countRows()).toEqual({ images: 1, jobs: 1 });
 });
 
-test('removes the original if only another tenant has the same content', async () => {
+test('removes the original regardless of other tenants’ images with the same content', async () => {
   const otherTenant = await makeTenantQueries(database).ensure('other');
   await jobs.enqueueUpload(makeUpload(otherTenant.id, 'both'));
   expect(await withdraw(await recordClaimedUpload('both'), 'both')).toEqual({ withdrawn: true, removals: 1 });

@@ -101,7 +101,7 @@ test('removes the original of a purged image, but keeps the renditions that a ne
   );
 });
 
-test('removes the files if only another tenant has the same content', async () => {
+test('removes the files of an image regardless of other tenants’ images with the same content', async () => {
   const otherCatalog = makeCatalog(database, (await makeTenantQueries(database).ensure('other')).id);
   await otherCatalog.add('vase');
   expect(listRemovedKeys(await purge(await add('vase')))).toEqual(listExpectedKeys('vase'));

@@ -42,7 +42,7 @@ test('counts the images, renditions and bytes of a tenant', async () => {
   expect(await usage.findByTenant(unrestrictedPrincipal, 'shop')).toEqual(shopUsage);
 });
 
-test('does not count content that is uploaded again', async () => {
+test('counts content only once when it is uploaded again', async () => {
   await makeJobQueries(database).enqueueUpload(makeUpload(shop.id, 'vase', { bytes: 1000 }));
   expect(await usage.findByTenant(unrestrictedPrincipal, 'shop')).toEqual(shopUsage);
 });

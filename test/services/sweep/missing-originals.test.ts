@@ -60,7 +60,7 @@ test('checks several pages of rows', async () => {
   expect(await makeFindMissingOriginals({ ...rig, sweepLimit })()).toBe(1100);
 });
 
-test('marks no images if storage is not mounted', async () => {
+test('marks no images as damaged if storage is not mounted', async () => {
   const rig = await makeRig(resources);
   const images = [];
   for (let i = 0; i < 22; i++)

@@ -65,7 +65,7 @@ test('removes a rendition file whose settings differ from those of the recorded 
   expect(await rig.storedKeys()).toEqual(keysBefore);
 });
 
-test('removes an orphaned file if only another tenant has the same content', async () => {
+test('removes an orphaned file regardless of other tenants’ images with the same content', async () => {
   const rig = await makeRig(resources);
   const { image } = await rig.upload(await makeUniquePicture());
   const otherKey = await storeFile(rig, originalKey(image.tenantId + 1, image.contentHash!));
