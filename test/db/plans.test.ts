@@ -32,7 +32,8 @@ const operations: Record<string, () => Promise<unknown>> = {
   'a list of images': () => images.list(unrestrictedPrincipal, {}, page),
   'a later page of images': () => images.list(unrestrictedPrincipal, {}, { ...page, after: 9_000 }),
   'a tenant’s list of images': () => images.list(unrestrictedPrincipal, { tenant: 'tenant-7' }, page),
-  'a list of images for a principal that is restricted to one tenant': () => images.list(smallTenant, {}, page),
+  'a list of images for a principal that is restricted to one tenant': () =>
+    images.list(smallTenant, {}, page),
   'a list of images by status': () => images.list(unrestrictedPrincipal, { status: 'failed' }, page),
   'a tenant’s list of images by status': () => images.list(smallTenant, { status: 'pending' }, page),
   'a tenant’s list of completed images': () => images.list(smallTenant, { status: 'completed' }, page),

@@ -158,9 +158,7 @@ test('lets a tenant’s caller see and create only imports of that tenant', asyn
   expect(await rig.imports.find(shopPrincipal, { id: ownImport.id }, page)).toMatchObject({
     id: ownImport.id,
   });
-  const otherTenantImport = await rig.ingestUrls.many(shopPrincipal, [
-    { url: vaseUrl, tenantName: 'other' },
-  ]);
+  const otherTenantImport = await rig.ingestUrls.many(shopPrincipal, [{ url: vaseUrl, tenantName: 'other' }]);
   expect(otherTenantImport.lines[0]).toMatchObject({ outcome: 'refused', code: 'tenant_not_found' });
 });
 
