@@ -2,10 +2,10 @@ import { expect, test } from 'vitest';
 import { makeInstallationQueries } from '../../src/db/installation.ts';
 import { useDatabase } from '../support/inner/database.ts';
 
-/** A sweep pass is one run of a periodic clean-up. Processes claim a pass, so that only one of them runs it. */
 const database = await useDatabase();
 const installation = makeInstallationQueries(database);
 
+// A sweep pass is one run of a periodic clean-up. A process claims a pass, so that no other process runs the same pass.
 test('allows only one of many concurrent processes to claim a sweep pass', async () => {
   const results = await Promise.all(
     Array.from({ length: 10 }, () => installation.claimSweepPass('orphans', 3600)),

@@ -31,16 +31,17 @@ const vase = { id: 12_345 };
 const operations: Record<string, () => Promise<unknown>> = {
   'a list of images': () => images.list(unrestrictedPrincipal, {}, page),
   'a later page of images': () => images.list(unrestrictedPrincipal, {}, { ...page, after: 9_000 }),
-  'a tenant’s list': () => images.list(unrestrictedPrincipal, { tenant: 'tenant-7' }, page),
-  'a list for a principal that is restricted to one tenant': () => images.list(smallTenant, {}, page),
-  'a list by state': () => images.list(unrestrictedPrincipal, { status: 'failed' }, page),
-  'a tenant’s list by state': () => images.list(smallTenant, { status: 'pending' }, page),
+  'a tenant’s list of images': () => images.list(unrestrictedPrincipal, { tenant: 'tenant-7' }, page),
+  'a list of images for a principal that is restricted to one tenant': () =>
+    images.list(smallTenant, {}, page),
+  'a list of images by status': () => images.list(unrestrictedPrincipal, { status: 'failed' }, page),
+  'a tenant’s list of images by status': () => images.list(smallTenant, { status: 'pending' }, page),
   'a tenant’s list of completed images': () => images.list(smallTenant, { status: 'completed' }, page),
-  'a list by time': () => images.list(unrestrictedPrincipal, { createdAfter: hourAgo }, page),
+  'a list of images by time': () => images.list(unrestrictedPrincipal, { createdAfter: hourAgo }, page),
   'an image lookup': () => images.find(unrestrictedPrincipal, vase),
   'an image lookup by content': () => images.findByContent(1, sha256Hex('x')),
   'a list of images with the same content': () => images.listByContent(1, sha256Hex('x')),
-  'an image lookup by ids': () => images.listByIds(unrestrictedPrincipal, [1, 2, 3]),
+  'a list of images by id': () => images.listByIds(unrestrictedPrincipal, [1, 2, 3]),
   'a list of unused images': () => purging.listUnused({ tenantId: null, minAgeDays: 0 }, { limit: 200 }),
   'a count of unused images': () => purging.countUnused({ tenantId: null, minAgeDays: 1 }),
   'a tenant’s list of unused images': () =>

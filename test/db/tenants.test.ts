@@ -10,7 +10,7 @@ test('creates a tenant on first use, and finds it in every process afterwards', 
   expect(await makeTenantQueries(database).find('shop')).toEqual(tenant);
 });
 
-test('distinguishes names by case', async () => {
+test('distinguishes tenant names by case', async () => {
   const tenants = makeTenantQueries(database);
   const [lowerCaseTenant, upperCaseTenant] = [await tenants.ensure('case'), await tenants.ensure('CASE')];
   expect(lowerCaseTenant.id).not.toBe(upperCaseTenant.id);

@@ -13,7 +13,7 @@ test.each([
   ['half \ud83d.jpg', 'half .jpg'],
   ['\u202E', 'unnamed'],
   ['', 'unnamed'],
-])('cleans the name %j to %j', (name, cleanName) => {
+])('cleanFilename(%j) returns %j', (name, cleanName) => {
   expect(cleanFilename(name)).toBe(cleanName);
 });
 
@@ -37,7 +37,7 @@ test('returns a well-formed name of at most 255 characters, and is idempotent', 
     fc.string({ unit: 'binary' }),
     fc.constantFrom('😀', 'u\u0308', '.jpg', '\ud83d'),
   );
-  const names = fc.array(fragment, { maxLength: 400 }).map((units) => units.join(''));
+  const names = fc.array(fragment, { maxLength: 400 }).map((fragments) => fragments.join(''));
   fc.assert(
     fc.property(names, (name) => {
       const cleanName = cleanFilename(name);

@@ -79,7 +79,7 @@ test.each([
   expect(redactSecrets(text)).toBe(text);
 });
 
-test('redacts malicious text quickly', () => {
+test('processes malicious text quickly', () => {
   const redactAll = () => {
     for (const text of ['http:', '?a=', '?token', 'a@', '%25', '?sig=%26', 'eyJ'])
       redactSecrets(text.repeat(20_000));

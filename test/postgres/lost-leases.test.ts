@@ -8,7 +8,7 @@ const database = await useDatabase();
 const { jobs, tenants } = makeQueries(database);
 const shop = await tenants.ensure('shop');
 
-test('takes over other jobs while a suspended worker holds a row lock', async () => {
+test('takes over other jobs while a suspended worker holds a lock on the row of one job', async () => {
   const suspendedJob = await recordPending(database, shop.id, 'suspended');
   const otherJob = await recordPending(database, shop.id, 'other');
   await jobs.claimDue('derive', 2, 60);

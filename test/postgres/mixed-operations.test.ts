@@ -15,7 +15,7 @@ const script = fileURLToPath(new URL('../support/process/mixed-operations.ts', i
 const operationCount = Number(process.env['MIXED_OPERATIONS'] ?? 200);
 const processCount = 3;
 
-/** Queries that select the rows that violate an invariant. The invariants hold while no operation runs. */
+/** Queries for rows that violate an invariant. Each invariant holds whenever no operation is running. */
 const violations: Record<string, string> = {
   'a pending or processing image without a job': `
     SELECT id, status FROM images WHERE status IN ('pending', 'processing') AND NOT EXISTS (
@@ -60,7 +60,7 @@ async function findViolations(database: Database): Promise<Record<string, unknow
   return foundViolations;
 }
 
-test('violates no invariant while several processes change the same few images', async () => {
+test('violates no invariant after several processes have concurrently changed the same few images', async () => {
   const { name, database } = await openTestServerDatabase();
   await database.runScript('CREATE TABLE stored (key text PRIMARY KEY)');
   const { id } = await makeCatalog(database, 1).tenants.ensure('shop');

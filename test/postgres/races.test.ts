@@ -11,7 +11,7 @@ const database = await useDatabase();
 const queries = makeQueries(database);
 const shop = await queries.tenants.ensure('shop');
 const catalog = makeCatalog(database, shop.id);
-const rounds = 25;
+const roundCount = 25;
 
 /** Runs `work` `count` times concurrently. */
 const runConcurrently = <T>(count: number, work: (index: number) => Promise<T>): Promise<T[]> =>
@@ -66,8 +66,8 @@ test('takes over each lost lease once', async () => {
   expect(losses).toEqual(losses.map(() => ({ losses: 1 })));
 });
 
-test('counts shared files only once when two duplicates complete concurrently', async () => {
-  for (let round = 0; round < rounds; round++) {
+test('counts shared files only once when two duplicates are completed concurrently', async () => {
+  for (let round = 0; round < roundCount; round++) {
     const content = `copies ${round}`;
     const imports = [
       await catalog.claimImport('https://example.com/1'),
@@ -89,7 +89,7 @@ test('counts shared files only once when two duplicates complete concurrently', 
 });
 
 test('keeps and counts an upload whose content is purged concurrently', async () => {
-  for (let round = 0; round < rounds; round++) {
+  for (let round = 0; round < roundCount; round++) {
     const content = `contended ${round}`;
     const id = await catalog.add(content);
     await catalog.softDelete(id);
@@ -117,7 +117,7 @@ test('keeps the usage exact while images are added, deleted, restored and reused
     },
     () => queries.usage.foldDeltas(),
   ];
-  for (let round = 0; round < rounds; round++) {
+  for (let round = 0; round < roundCount; round++) {
     await runConcurrently(12, async (index) => {
       const id = ids[(index + round) % ids.length] ?? 0;
       await steps[(index * 7 + round) % steps.length]?.(id);

@@ -65,7 +65,7 @@ test.each(removalPairs)(
   },
 );
 
-test('keeps the usage exact when an image is deleted while an image that reuses its renditions is given separate renditions', async () => {
+test('keeps the usage exact when an image is deleted while a near-duplicate replaces the renditions that it reuses from this image', async () => {
   const donorId = await catalog.add('donor');
   const sharerId = await addSharer('sharer', donorId, 'donor');
   await addSharer('third', donorId, 'donor');
@@ -146,7 +146,7 @@ test('completes a near-duplicate whose match is purged concurrently', async () =
 });
 
 test.each(['match', 'image'])(
-  'records no near-duplicate pair if the %s is purged concurrently',
+  'records no near-duplicate pair if its %s is purged concurrently',
   async (purgedImage) => {
     const ids = { match: await catalog.add('match'), image: await catalog.add('image') };
     const purgedId = purgedImage === 'match' ? ids.match : ids.image;

@@ -29,8 +29,8 @@ test('exits immediately if storage is not marked as belonging to the database', 
 });
 
 /**
- * Starts an API server with a bucket. Workers with `workerEnv` access the bucket through a proxy, which is stopped at
- * first.
+ * Starts an API server with a bucket. Workers with `workerEnv` access the bucket through a proxy that is initially
+ * stopped.
  */
 async function startWithStoppedProxy() {
   const env = await makeSharedEnvironment(s3Environment());

@@ -69,7 +69,7 @@ test('works without pgvector, except for similarity search', async () => {
   expect(await queries.embeddings.count(embeddingSpace)).toBe(0);
 });
 
-test('uses the extension at the next start after an administrator has created it', async () => {
+test('uses pgvector at the next start after an administrator has created the extension', async () => {
   const { database, name } = await openRestrictedDatabase();
   expect((await migrate(database)).vectors.isAvailable).toBe(false);
   await runAsAdmin(name, 'CREATE EXTENSION vector');

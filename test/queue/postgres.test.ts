@@ -86,7 +86,7 @@ describe.skipIf(!services.databaseUrl)('PostgreSQL queue', () => {
     await expect.poll(() => [deriveListener.polls, importListener.polls], pollOptions).toEqual([2, 1]);
   });
 
-  test('does not block callers while the server is unreachable, logs once, and reconnects', async () => {
+  test('does not block callers while the server is unreachable, logs the outage once, and reconnects', async () => {
     const { queue, logger, proxy, channel } = await openQueueThroughProxy();
     const otherQueue = openQueue(channel);
     await waitUntilReady(otherQueue.queue);

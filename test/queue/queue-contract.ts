@@ -6,7 +6,7 @@ import { timeScale } from '../support/time-scale.ts';
 
 /** A queue driver under test. */
 export interface QueueUnderTest {
-  /** Opens one queue per simulated process, all with the same unique name, and waits until they are ready. */
+  /** Opens one queue per simulated process, all with the same newly generated name, and waits until the queues are ready. */
   readonly open: (count: number) => Promise<WorkQueue[]>;
   /** Whether wake-ups reach other processes. */
   readonly isShared: boolean;
@@ -98,7 +98,7 @@ export function describeQueue(name: string, { open, isShared }: QueueUnderTest):
       expect(performance.now() - startedAt).toBeLessThan(1_500 * timeScale);
     });
 
-    test('delivers an immediate wake-up without waiting for a delayed one', async () => {
+    test('delivers an immediate wake-up without waiting for a delayed wake-up', async () => {
       const queue = await openOne();
       const listener = listen(queue);
       await sleep(deliveryMs);
@@ -177,7 +177,7 @@ export function describeQueue(name: string, { open, isShared }: QueueUnderTest):
       await expect.poll(() => listener.polls, pollOptions).toBe(1);
     });
 
-    test('delivers wake-ups only to the remaining processes after one process stops', async () => {
+    test('delivers wake-ups only to the remaining processes after one process stops listening', async () => {
       const [sendingQueue, stoppingQueue, remainingQueue] = await openAll(3);
       const stoppedListener = listen(stoppingQueue!);
       await sleep(deliveryMs);

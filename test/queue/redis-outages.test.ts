@@ -70,7 +70,7 @@ describe.skipIf(!hasRedisServer())('Redis queue', () => {
     expect(JSON.stringify(logger.lines)).not.toContain('secret');
   });
 
-  test('reconnects after Redis is killed and restarts empty, and logs two lines', async () => {
+  test('reconnects after Redis is killed and restarts empty, and logs the outage and the recovery', async () => {
     const redis = await makePrivateRedis();
     const { queue, logger, listener } = await openConnectedQueue(redis);
     await redis.kill();
@@ -85,7 +85,7 @@ describe.skipIf(!hasRedisServer())('Redis queue', () => {
     ]);
   });
 
-  test('loses only wake-ups when Redis is flushed', async () => {
+  test('continues after Redis is flushed', async () => {
     const redis = await makePrivateRedis();
     const { queue, listener, logger } = await openConnectedQueue(redis);
     for (let round = 0; round < 3; round++) {

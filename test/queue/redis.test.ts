@@ -16,7 +16,7 @@ async function removeQueueKeys(name: string): Promise<void> {
   client.disconnect();
 }
 
-describe.skipIf(!services.redisUrl)('on a Redis server', () => {
+describe.skipIf(!services.redisUrl)('Redis queue', () => {
   describeQueue('redis', {
     async open(count) {
       const name = `vitrine-test-${randomUUID()}`;

@@ -2,7 +2,7 @@ import { expect, test } from 'vitest';
 import { unrestrictedPrincipal } from '../../src/model/principal.ts';
 import { makeBindToTenant } from '../../src/services/tenants.ts';
 
-/** A principal is the identity on whose behalf a request runs. It may be restricted (bound) to one tenant. */
+// A principal is the identity on whose behalf a request runs. A principal may be restricted (bound) to one tenant.
 const tenants = new Map([['shop', { id: 7, name: 'shop' }]]);
 const bindToTenant = makeBindToTenant({ tenants: { find: (name) => Promise.resolve(tenants.get(name)) } });
 

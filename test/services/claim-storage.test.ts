@@ -14,7 +14,7 @@ import type { Database } from '../../src/db/database.ts';
 const database = await useDatabase();
 beforeEach(() => database.runScript('UPDATE installation SET storage_marked_at = NULL'));
 
-/** Claims the storage in `folder`, as every process does when it starts. */
+/** Claims a storage folder, as every process does when it starts. */
 async function claimFolder(folder: string, claimingDatabase: Database = database): Promise<void> {
   const storage = await makeLocalStorage(folder);
   const staging = makeStaging(storage.stagingDirectory);
@@ -26,7 +26,7 @@ async function claimFolder(folder: string, claimingDatabase: Database = database
   })();
 }
 
-test('marks the storage on the first start, and recognises it on later starts', async () => {
+test('marks the storage folder on the first start, and recognises the folder on later starts', async () => {
   const folder = await makeTestFolder();
   await claimFolder(folder);
   await claimFolder(folder);
@@ -34,7 +34,7 @@ test('marks the storage on the first start, and recognises it on later starts', 
   expect((await (await makeLocalStorage(folder)).readAll('installation/id')).toString()).toBe(id);
 });
 
-test('marks the storage once when many processes start at the same time', async () => {
+test('marks the storage folder once when many processes start at the same time', async () => {
   const folder = await makeTestFolder();
   await Promise.all(Array.from({ length: 10 }, () => claimFolder(folder)));
   await claimFolder(folder);

@@ -48,7 +48,7 @@ test('rates a different picture lower than a re-encoded copy', async () => {
   expect(reencodedRating.hashDistance).toBeLessThan(differentRating.hashDistance);
 });
 
-test('omits a file that is missing from storage', async () => {
+test('omits a rendition whose file is missing from storage', async () => {
   const { rig, image, compareWith } = await setUp();
   await rm(rig.filePath(image.renditions[0]!.storageKey));
   const { comparisons } = await compareWith(await drawProduct());
@@ -112,7 +112,7 @@ test('recommends the best preset if no preset reaches good quality', async () =>
   expect(recommended).toBe('small');
 });
 
-test('rejects a file that is not a picture, and stores nothing', async () => {
+test('does not try presets on a file that is not a picture, and stores nothing', async () => {
   const rig = await makeRig(resources);
   const file = await rig.receive(Buffer.from('no picture'));
   await expect(rig.services.tryPresets(file)).rejects.toMatchObject({ code: 'not_a_picture' });

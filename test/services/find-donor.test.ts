@@ -3,7 +3,6 @@ import { findPossibleDonors } from '../../src/services/find-donor.ts';
 import type { NearMatch } from '../../src/services/find-near-duplicates.ts';
 import { makeRendition } from '../support/inner/records.ts';
 
-/** A donor is an existing image whose renditions a new near-duplicate reuses. */
 const makeSizedRendition = (preset: string, width: number, height: number, recipe = 'r1') => ({
   ...makeRendition(1, 'vase', preset),
   id: 1,
@@ -23,6 +22,7 @@ const makeMatch = (id: number, renditions = ownRenditions): NearMatch => ({
   renditions,
 });
 
+/** Finds possible donors: existing images whose renditions a new near-duplicate can reuse. */
 const findDonorIds = (matches: readonly NearMatch[], hasAlpha = false) =>
   findPossibleDonors(matches, { imageId: 9, hasAlpha, renditions: ownRenditions }).map(
     ({ match: { id } }) => id,
@@ -38,7 +38,7 @@ test("excludes newer images, because two images that reuse each other's renditio
   expect(findDonorIds([makeMatch(10), makeMatch(4)])).toEqual([4]);
 });
 
-test('excludes a transparent original for an opaque image, and vice versa', () => {
+test('excludes a transparent match for an opaque image, and vice versa', () => {
   expect(findDonorIds([{ ...makeMatch(1), hasAlpha: true }])).toEqual([]);
   expect(findDonorIds([makeMatch(1)], true)).toEqual([]);
   expect(findDonorIds([{ ...makeMatch(1), hasAlpha: null }])).toEqual([]);

@@ -125,7 +125,7 @@ test('records an import whose lines are all rejected', async () => {
   expect(await rig.imports.find(unrestrictedPrincipal, { id }, page)).toMatchObject({ total: 1, refused: 1 });
 });
 
-test('counts the completed and failed images of an import, but no deleted images', async () => {
+test('counts the completed and failed images of an import, but not its deleted images', async () => {
   const rig = await makeRig(resources);
   const origin = await startOrigin();
   const urls = [origin.put('/a.jpg', await makeUniquePicture()), origin.put('/b.jpg', 404), `${vaseUrl}?c`];
@@ -145,22 +145,20 @@ test('counts the completed and failed images of an import, but no deleted images
   });
 });
 
-test('hides an import from callers of other tenants', async () => {
+test('lets a tenant’s caller see and create only imports of that tenant', async () => {
   const rig = await makeRig(resources);
   const shop = await rig.tenants.ensure('shop');
-  const boundPrincipal = { ...unrestrictedPrincipal, tenantId: shop.id };
+  const shopPrincipal = { ...unrestrictedPrincipal, tenantId: shop.id };
   const lines = [{ url: vaseUrl, tenantName: 'shop' }];
-  const [unboundImport, ownImport] = [
+  const [unrestrictedImport, ownImport] = [
     await rig.ingestUrls.many(unrestrictedPrincipal, lines),
-    await rig.ingestUrls.many(boundPrincipal, lines),
+    await rig.ingestUrls.many(shopPrincipal, lines),
   ];
-  expect(await rig.imports.find(boundPrincipal, { id: unboundImport.id }, page)).toBeUndefined();
-  expect(await rig.imports.find(boundPrincipal, { id: ownImport.id }, page)).toMatchObject({
+  expect(await rig.imports.find(shopPrincipal, { id: unrestrictedImport.id }, page)).toBeUndefined();
+  expect(await rig.imports.find(shopPrincipal, { id: ownImport.id }, page)).toMatchObject({
     id: ownImport.id,
   });
-  const otherTenantImport = await rig.ingestUrls.many(boundPrincipal, [
-    { url: vaseUrl, tenantName: 'other' },
-  ]);
+  const otherTenantImport = await rig.ingestUrls.many(shopPrincipal, [{ url: vaseUrl, tenantName: 'other' }]);
   expect(otherTenantImport.lines[0]).toMatchObject({ outcome: 'refused', code: 'tenant_not_found' });
 });
 

@@ -27,6 +27,6 @@ test.each([
   { retries: 0, crashes: 0, failureClass: 'permanent', decision: makeGiveUpDecision(0) },
   { retries: 3, crashes: 1, failureClass: 'permanent', decision: makeGiveUpDecision(0) },
 ] as const)(
-  'chooses $decision.next for a $failureClass failure after $retries retries and $crashes crashes',
+  'chooses $decision.next for a $failureClass failure (retries: $retries, crashes: $crashes)',
   ({ decision, failureClass, ...job }) => expect(decideNext(job, failureClass)).toEqual(decision),
 );

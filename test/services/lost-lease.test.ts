@@ -12,7 +12,7 @@ const resources = await useTestResources();
 const { database } = resources;
 
 /** Uploads a picture and claims its job. */
-async function claimJob(rig: Rig, mark?: 'slow' | 'endless') {
+async function uploadAndClaim(rig: Rig, mark?: 'slow' | 'endless') {
   const { image } = await rig.upload(await makeUniquePicture(mark), { mode: 'queued' });
   return { image, job: await claimOne(database) };
 }
@@ -38,7 +38,7 @@ test('writes nothing after the job’s lease has been taken over', async () => {
   // The lease is so long that no heartbeat is due during the job, so this worker does not detect the takeover.
   const { gatedResources, open } = makeGatedResources();
   const rig = await makeRig(gatedResources, { leaseSeconds: 3600 });
-  const { image, job } = await claimJob(rig);
+  const { image, job } = await uploadAndClaim(rig);
   const staleRun = rig.runJob(job);
   await rig.jobs.takeOverLostLeases(10, true);
   const nextClaim = await claimOne(database);
@@ -65,7 +65,7 @@ test('records no failure after the job’s lease has been taken over', async () 
 
 test('stops decoding as soon as the lost lease is detected', async () => {
   const rig = await makeRig(resources, { leaseSeconds: 0.6 });
-  const { image, job } = await claimJob(rig, 'endless');
+  const { image, job } = await uploadAndClaim(rig, 'endless');
   const staleRun = rig.runJob(job);
   await rig.jobs.takeOverLostLeases(10, true);
   expect(await staleRun).toEqual({ state: 'dropped' });
@@ -78,7 +78,7 @@ test('stops decoding as soon as the lost lease is detected', async () => {
 test('detects a lost lease when the same worker has claimed the job again', async () => {
   const { decoders } = resources;
   let isFirstRun = true;
-  // The first run does not end by itself.
+  // The first run does not end on its own.
   const derive: typeof decoders.derive = async (request) => {
     if (!isFirstRun) return decoders.derive(request);
     isFirstRun = false;
@@ -86,7 +86,7 @@ test('detects a lost lease when the same worker has claimed the job again', asyn
     throw new Error('The first run was aborted.');
   };
   const rig = await makeRig({ database, decoders: { ...decoders, derive } }, { leaseSeconds: 0.6 });
-  const { job } = await claimJob(rig);
+  const { job } = await uploadAndClaim(rig);
   const staleRun = rig.runJob(job);
   await rig.jobs.takeOverLostLeases(10, true);
   const secondRun = rig.runJob(await claimOne(database, 60));
@@ -110,7 +110,7 @@ test('renews the lease of a job that runs for longer than one lease', async () =
 test('aborts a job that is handed back, makes it due without using up a retry, and wakes workers', async () => {
   const rig = await makeRig(resources);
   const wakes = countWakes(rig.queue);
-  const { job } = await claimJob(rig, 'endless');
+  const { job } = await uploadAndClaim(rig, 'endless');
   const run = rig.runJob(job);
   wakes.count = 0;
   await rig.leases.handBack();
@@ -121,7 +121,7 @@ test('aborts a job that is handed back, makes it due without using up a retry, a
 
 test('logs once when leases cannot be renewed, and once when they can be renewed again', async () => {
   const rig = await makeRig(resources, { leaseSeconds: 1.2 });
-  const { job } = await claimJob(rig, 'slow');
+  const { job } = await uploadAndClaim(rig, 'slow');
   const run = rig.runJob(job);
   await database.runScript('ALTER TABLE jobs RENAME TO jobs_away');
   await expect.poll(() => rig.logger.messages()).toContain('failed to renew leases; retrying');
@@ -135,7 +135,7 @@ test('logs once when leases cannot be renewed, and once when they can be renewed
 
 test('stops without handing back jobs if the database is unavailable', async () => {
   const rig = await makeRig(resources);
-  const { job } = await claimJob(rig, 'slow');
+  const { job } = await uploadAndClaim(rig, 'slow');
   const run = rig.runJob(job);
   await database.runScript('ALTER TABLE jobs RENAME TO jobs_away');
   await rig.leases.handBack();

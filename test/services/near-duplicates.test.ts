@@ -35,7 +35,7 @@ test('finds near-duplicates that are processed concurrently', async () => {
   }
 });
 
-test('reports the image that made the renditions when a copy matches an image that reuses them', async () => {
+test('records the image that made the renditions, not a copy that reuses them, as the source for a second copy', async () => {
   const rig = await makeRig(resources);
   const firstImage = await add(rig);
   const secondImage = await add(rig, { quality: 60 });
@@ -47,22 +47,22 @@ test('reports the image that made the renditions when a copy matches an image th
   expect(listRenditionKeys(thirdImage)).toEqual(listRenditionKeys(firstImage));
 });
 
-test('makes separate renditions for a copy with a different size', async () => {
+test('makes separate renditions for a copy whose renditions would have a different size', async () => {
   const rig = await makeRig(resources, { presets: [{ name: 'card', width: 400, height: 400, quality: 85 }] });
   const largeImage = await add(rig, { width: 500 });
   const smallImage = await add(rig, { width: 250 });
   expect(smallImage.nearDuplicates).toMatchObject([{ id: largeImage.id }]);
   expect(smallImage.renditionsReusedFrom).toBeNull();
   expect([largeImage.renditions[0]?.height, smallImage.renditions[0]?.height]).toEqual([400, 300]);
-  // Both originals are larger than the preset's box, so their renditions have the same size.
+  // This original is also larger than the preset's box, so its rendition is as large as that of the first image.
   expect((await add(rig, { width: 450 })).renditionsReusedFrom).toBe(largeImage.id);
 });
 
-/** One preset, which is large enough to keep printed text legible. */
+/** One preset that is large enough to keep printed text legible. */
 const zoomPresets = [{ name: 'zoom', width: 600, height: 600, quality: 85 }];
 
 /** Uploads a box with a printed label. */
-const addLabel = async (rig: Rig, style?: LabelStyle, quality = 90) =>
+const addLabelledBox = async (rig: Rig, style?: LabelStyle, quality = 90) =>
   (await rig.upload(await drawLabelledPicture(style).jpeg({ quality }).toBuffer())).image;
 
 test.each([
@@ -73,18 +73,18 @@ test.each([
     /(lightness|colour) differs at [56]\d % from the left and [45]\d % from the top/,
   ],
 ] as const)(
-  'reports where a product with a different %s differs, and does not reuse renditions',
+  'reports where a picture with a different %s differs, and does not reuse renditions',
   async (_, style, reason) => {
     const rig = await makeRig(resources, { presets: zoomPresets });
-    const firstImage = await addLabel(rig);
-    const otherImage = await addLabel(rig, style);
+    const firstImage = await addLabelledBox(rig);
+    const otherImage = await addLabelledBox(rig, style);
     expect(otherImage.nearDuplicates).toMatchObject([
       { id: firstImage.id, reason: expect.stringMatching(reason) as string },
     ]);
     expect(otherImage.renditionsReusedFrom).toBeNull();
     expect(listRenditionKeys(otherImage)).not.toEqual(listRenditionKeys(firstImage));
     // A copy of the second image matches both images, and reuses the renditions of the second image.
-    const copy = await addLabel(rig, style, 70);
+    const copy = await addLabelledBox(rig, style, 70);
     expect(copy.nearDuplicates).toHaveLength(2);
     expect(copy.renditionsReusedFrom).toBe(otherImage.id);
   },
@@ -141,7 +141,7 @@ test('never compares pictures of different tenants', async () => {
   expect(image).toMatchObject({ nearDuplicates: [], renditionsReusedFrom: null });
 });
 
-test('reports near-duplicates but does not reuse renditions with NEAR_DUPLICATES=flag', async () => {
+test('with NEAR_DUPLICATES=flag, reports near-duplicates but does not reuse renditions', async () => {
   const rig = await makeRig(resources, { nearDuplicates: 'flag' });
   const firstImage = await add(rig);
   const copy = await add(rig, { quality: 60 });
@@ -150,7 +150,7 @@ test('reports near-duplicates but does not reuse renditions with NEAR_DUPLICATES
   expect(listRenditionKeys(copy)).not.toEqual(listRenditionKeys(firstImage));
 });
 
-test('does not look for near-duplicates with NEAR_DUPLICATES=off', async () => {
+test('with NEAR_DUPLICATES=off, does not look for near-duplicates', async () => {
   const rig = await makeRig(resources, { nearDuplicates: 'off' });
   await add(rig);
   expect(await add(rig, { quality: 60 })).toMatchObject({ nearDuplicates: [], renditionsReusedFrom: null });

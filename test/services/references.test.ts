@@ -102,7 +102,7 @@ test('continues each page where the previous page ended', async () => {
   expect(pageByOffset.items.map(({ reference }) => reference)).toEqual(['page 5', 'page 6']);
 });
 
-test('keeps the counter consistent during thirty concurrent changes', async () => {
+test('keeps the reference count correct after thirty concurrent changes', async () => {
   const { rig, image, ref, references } = await setUp();
   await Promise.all(
     Array.from({ length: 30 }, (_, n) =>
@@ -141,7 +141,7 @@ test('reports unknown images, deleted images and other tenants’ images as not 
   await expect(references.remove(unrestrictedPrincipal, ref, 'page')).rejects.toMatchObject(notFound);
 });
 
-test('deletes an image in use only with force, and otherwise reports its references', async () => {
+test('deletes an image in use only if forced, and otherwise reports its references', async () => {
   const { image, ref, references, remove } = await setUp();
   for (const name of ['a', 'b', 'c', 'd', 'e']) await references.add(unrestrictedPrincipal, ref, name);
   await expect(remove(unrestrictedPrincipal, ref, { force: false })).rejects.toMatchObject({

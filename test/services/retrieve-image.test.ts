@@ -72,7 +72,7 @@ test('does not return a cached rendition after its image is deleted', async () =
 test('does not cache a rendition whose image is deleted during the read', async () => {
   const { rig, retrieve, remove, image, ref, thumb } = await setUp();
   const path = rig.filePath(thumb.storageKey);
-  // A named pipe instead of the file makes the read wait for data.
+  // Replacing the file with a named pipe makes the read wait for data.
   await rm(path);
   execFileSync('mkfifo', [path]);
   const pendingRead = retrieve.rendition(unrestrictedPrincipal, ref, 'thumb');
@@ -142,29 +142,26 @@ test('reports why a rendition or an image is not available', async () => {
   });
 });
 
-test.each(['missing', 'truncated'])(
-  'regenerates a rendition that is %s in storage, with the same bytes',
-  async (damage) => {
-    const { rig, retrieve, ref, thumb } = await setUp();
-    const path = rig.filePath(thumb.storageKey);
-    const bytesBefore = await rig.storage.readAll(thumb.storageKey);
-    await (damage === 'truncated' ? truncate(path, 10) : rm(path));
-    for (let requests = 0; requests < 2; requests++) {
-      await expect(retrieve.rendition(unrestrictedPrincipal, ref, 'thumb')).rejects.toMatchObject({
-        code: 'rendition_not_ready',
-      });
-    }
-    const claimedJobs = await rig.jobs.claimDue('derive', 10, 60);
-    expect(
-      claimedJobs.map(({ imageId }) => imageId),
-      'one job for all requests',
-    ).toEqual([ref.id]);
-    expect(await rig.runJob(claimedJobs[0]!)).toMatchObject({ state: 'completed' });
-    expect(await retrieve.rendition(unrestrictedPrincipal, ref, 'thumb')).toMatchObject({
-      body: bytesBefore,
+test.each(['missing', 'truncated'])('regenerates a %s rendition with the same bytes', async (damage) => {
+  const { rig, retrieve, ref, thumb } = await setUp();
+  const path = rig.filePath(thumb.storageKey);
+  const bytesBefore = await rig.storage.readAll(thumb.storageKey);
+  await (damage === 'truncated' ? truncate(path, 10) : rm(path));
+  for (let requests = 0; requests < 2; requests++) {
+    await expect(retrieve.rendition(unrestrictedPrincipal, ref, 'thumb')).rejects.toMatchObject({
+      code: 'rendition_not_ready',
     });
-  },
-);
+  }
+  const claimedJobs = await rig.jobs.claimDue('derive', 10, 60);
+  expect(
+    claimedJobs.map(({ imageId }) => imageId),
+    'one job for all requests',
+  ).toEqual([ref.id]);
+  expect(await rig.runJob(claimedJobs[0]!)).toMatchObject({ state: 'completed' });
+  expect(await retrieve.rendition(unrestrictedPrincipal, ref, 'thumb')).toMatchObject({
+    body: bytesBefore,
+  });
+});
 
 test('queues one job for a missing rendition of a new preset, and still returns the renditions of removed presets', async () => {
   const { rig, image, ref } = await setUp();

@@ -53,7 +53,7 @@ test('gives two images the same score in both directions, and a re-encoded copy 
   expect(copyResult.similar[0]?.score).toBeCloseTo(vaseResult.similar[0]!.score, 6);
 });
 
-test('omits deleted images', async () => {
+test('does not return deleted images', async () => {
   const { rig, add, findSimilar } = await setUp();
   const [vase, deletedImage] = [await add(), await add({ shape: 'mug' })];
   await rig.softDelete({ id: deletedImage.id });
@@ -102,7 +102,7 @@ test('returns exact copies before near-duplicates', async () => {
   });
 });
 
-test('finds copies of a picture and similar images without storing the picture', async () => {
+test('finds copies and similar images of a picture without storing the picture', async () => {
   const { rig, add, search } = await setUp();
   const vase = await add();
   const mug = await add({ shape: 'mug' });

@@ -69,7 +69,7 @@ test('repeats the check sooner after a failure than after a success', async () =
 test('detects an unusable staging folder without writing', async () => {
   const { health, storage } = await setUp({ readResultMs: 0 });
   await health.assert();
-  // A file replaces the folder, because changing the permissions would have no effect for root.
+  // The test replaces the folder with a file, because file permissions have no effect for root.
   await rename(storage.stagingDirectory, `${storage.stagingDirectory}.away`);
   await writeFile(storage.stagingDirectory, '');
   await expect(health.assert()).rejects.toMatchObject({ code: 'storage_failed' });

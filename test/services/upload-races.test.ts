@@ -128,7 +128,7 @@ test('treats an upload as new if the image that it waits for is deleted', async 
   expect(await firstUpload).toMatchObject(deletedError);
 });
 
-test('returns the decoding error to uploads that wait while another process decodes the same undecodable bytes', async () => {
+test('returns the decoding error to uploads that wait for another process to decode the same bytes', async () => {
   const bytes = await makeTruncatedPicture();
   const { rig, processingStarted, release } = await makePausedRig();
   const firstUpload = rig.upload(bytes).catch((error: unknown) => error);

@@ -15,7 +15,7 @@ async function uploadPending(rig: Rig): Promise<number> {
   return (await rig.upload(await makeUniquePicture(), { mode: 'queued' })).image.id;
 }
 
-/** Returns a function that waits as a different process does: by polling, because completion events do not reach it. */
+/** Returns a function that waits by polling, as in a different process, which completion events do not reach. */
 const makePollingWait = (rig: Rig) =>
   makeWaitForImage({ images: rig.images, completionEvents: makeCompletionEvents() });
 
@@ -57,16 +57,16 @@ test('reports the same error code and message for a failed job in every process'
   const id = await uploadPending(rig);
   await writeFile(rig.filePath('renditions'), 'a file instead of the folder');
   const job = { ...(await claimOne(database)), retries: 3 };
-  const sameProcess = rig.waitForImage(id, 20_000);
-  const otherProcess = makePollingWait(rig)(id, 20_000);
+  const sameProcessWait = rig.waitForImage(id, 20_000);
+  const otherProcessWait = makePollingWait(rig)(id, 20_000);
   const expectedError = {
     code: 'storage_failed',
     status: 503,
     message: expect.stringMatching(/storage/) as string,
   };
   const rejections = Promise.all([
-    expect(sameProcess).rejects.toMatchObject(expectedError),
-    expect(otherProcess).rejects.toMatchObject(expectedError),
+    expect(sameProcessWait).rejects.toMatchObject(expectedError),
+    expect(otherProcessWait).rejects.toMatchObject(expectedError),
   ]);
   await rig.runJob(job);
   await rejections;
@@ -96,7 +96,7 @@ test('rejects if the image is deleted', async () => {
 describe('completion events', () => {
   const error = new AppError('picture_damaged', 'No.');
 
-  test('notifies all listeners of an image, and no other listeners', async () => {
+  test('notify all listeners for an image, and no other listeners', async () => {
     const completionEvents = makeCompletionEvents();
     const [firstListener, secondListener, otherListener] = [
       completionEvents.listen(1),
@@ -111,7 +111,7 @@ describe('completion events', () => {
     expect(await Promise.race([otherListener.completion, Promise.resolve('nothing')])).toBe('nothing');
   });
 
-  test('does not notify listeners that were added too late or have stopped', async () => {
+  test('do not notify listeners that were added too late or have stopped', async () => {
     const completionEvents = makeCompletionEvents();
     const stoppedListener = completionEvents.listen(1);
     stoppedListener.stop();
@@ -122,7 +122,7 @@ describe('completion events', () => {
     }
   });
 
-  test('still notifies the other listeners when one listener stops', async () => {
+  test('still notify the other listeners when one listener stops', async () => {
     const completionEvents = makeCompletionEvents();
     const [stoppedListener, activeListener] = [completionEvents.listen(1), completionEvents.listen(1)];
     stoppedListener.stop();

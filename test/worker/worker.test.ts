@@ -27,8 +27,8 @@ const countJobs = async (state: string) =>
     )
   ).count;
 
-/** Queues pictures that take a second each to decode. */
-async function uploadSlow(rig: Rig, count: number): Promise<void> {
+/** Queues pictures that each take a second to decode. */
+async function queueSlowPictures(rig: Rig, count: number): Promise<void> {
   for (let i = 0; i < count; i++) await rig.upload(await makeUniquePicture('slow'), queuedMode);
 }
 
@@ -56,7 +56,7 @@ test('claims only jobs of its own kind', async () => {
 
 test('runs no more jobs at once than its capacity allows', async () => {
   const rig = await makeRig(resources);
-  await uploadSlow(rig, 5);
+  await queueSlowPictures(rig, 5);
   createWorker(rig, 2).start();
   let peakCount = 0;
   while ((await countJobs('completed')) < 5) {
@@ -74,7 +74,7 @@ test('claims jobs on a wake-up without waiting for the next poll', async () => {
     const { image } = await rig.upload(await makeUniquePicture(), queuedMode);
     await rig.waitForImage(image.id, 60_000);
   }
-  // Each job is created just after a poll, so without a wake-up it would wait for about a second.
+  // Each job is created just after a poll, so without a wake-up the job would wait for about a second.
   const { minWaitMs } = await selectRow<{ minWaitMs: number }>(
     resources.database,
     'SELECT min(1000 * extract(epoch FROM started_at - created_at))::float8 AS "minWaitMs" FROM jobs',
@@ -92,9 +92,9 @@ test('finds a job by polling if there was no wake-up', async () => {
   await expect.poll(() => countJobs('pending')).toBe(0);
 });
 
-test('waits for running jobs on stop, and claims no more jobs', async () => {
+test('waits for running jobs when stopped, and claims no more jobs', async () => {
   const rig = await makeRig(resources);
-  await uploadSlow(rig, 4);
+  await queueSlowPictures(rig, 4);
   const worker = createWorker(rig, 2);
   worker.start();
   await expect.poll(() => countJobs('processing')).toBe(2);
@@ -112,14 +112,14 @@ test('waits for running jobs on stop, and claims no more jobs', async () => {
 
 test('leaves no job running if the worker is stopped during a claim', async () => {
   const rig = await makeRig(resources);
-  await uploadSlow(rig, 2);
+  await queueSlowPictures(rig, 2);
   const worker = createWorker(rig, 2);
   worker.start();
   await worker.stop();
   expect(await countJobs('processing')).toBe(0);
 });
 
-test('continues after the database was unavailable, and logs the failure and the recovery', async () => {
+test('claims jobs again after a database outage, and logs the outage and the recovery', async () => {
   const rig = await makeRig(resources);
   await resources.database.runScript('ALTER TABLE jobs RENAME TO jobs_hidden');
   createWorker(rig).start();
@@ -146,8 +146,8 @@ test('runs each job only once with two workers', async () => {
 });
 
 /**
- * Starts a worker that is woken only when the test calls `wake`. The promise of `wake` resolves after the worker has
- * claimed jobs.
+ * Starts a worker that is woken only when the test calls `wake`. The promise that `wake` returns resolves after the
+ * worker has claimed jobs.
  */
 function startManuallyWokenWorker(rig: Rig, capacity = 1) {
   let listener = () => Promise.resolve();
@@ -170,7 +170,7 @@ test('resolves a wake-up after the next claim, which waits for free capacity', a
   const rig = await makeRig(resources);
   const { wake } = startManuallyWokenWorker(rig);
   await wake();
-  await uploadSlow(rig, 1);
+  await queueSlowPictures(rig, 1);
   await wake();
   expect(await countJobs('processing')).toBe(1);
   await rig.upload(await makeUniquePicture(), queuedMode);
@@ -190,7 +190,7 @@ test('claims jobs again after a wake-up during a claim, and then resolves the wa
   expect(await countJobs('pending')).toBe(0);
 });
 
-test('does not resolve wake-ups while the database is unavailable, but resolves them on stop', async () => {
+test('does not resolve wake-ups while the database is unavailable, but resolves them when the worker stops', async () => {
   const rig = await makeRig(resources);
   const { worker, wake } = startManuallyWokenWorker(rig);
   await wake();

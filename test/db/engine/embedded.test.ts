@@ -8,7 +8,7 @@ import { makeTenantQueries } from '../../../src/db/tenants.ts';
 import { makeTestFolder } from '../../support/inner/folders.ts';
 import { copyTemplate } from '../../support/inner/template-database.ts';
 
-test('keeps its rows when the database is reopened', async () => {
+test('keeps all rows when the embedded database is reopened', async () => {
   const directory = join(await makeTestFolder(), 'db');
   await copyTemplate(directory);
   const firstDatabase = await openEmbeddedDatabase(directory);
@@ -19,7 +19,7 @@ test('keeps its rows when the database is reopened', async () => {
   expect(await makeTenantQueries(reopenedDatabase).find('kept')).toEqual({ id, name: 'kept' });
 });
 
-test('sets an incomplete folder aside and creates a new database', async () => {
+test('renames an incomplete database folder and creates a new database', async () => {
   const directory = join(await makeTestFolder(), 'db');
   await mkdir(directory);
   await writeFile(join(directory, 'PG_VERSION'), 'incomplete');

@@ -2,7 +2,7 @@ import { expect, test, vi } from 'vitest';
 import { retrying } from '../../../src/db/engine/retrying.ts';
 import { AppError } from '../../../src/errors.ts';
 
-/** Makes work that fails `failureCount` times and then succeeds, and a function that counts its calls. */
+/** Makes work that fails `failureCount` times and then succeeds, and a function that returns the number of calls. */
 const makeFailingWork = (error: Error, failureCount: number) => {
   const work = vi.fn<() => Promise<string>>().mockResolvedValue('done');
   for (let i = 0; i < failureCount; i++) work.mockRejectedValueOnce(error);
@@ -10,11 +10,14 @@ const makeFailingWork = (error: Error, failureCount: number) => {
 };
 const makeErrorWithCode = (code: string) => Object.assign(new Error('Failed.'), { code });
 
-test.each(['40001', '40P01', '23503', '23505'])('retries work that fails with %s', async (code) => {
-  const { work, countCalls } = makeFailingWork(makeErrorWithCode(code), 3);
-  expect(await retrying(work)).toBe('done');
-  expect(countCalls()).toBe(4);
-});
+test.each(['40001', '40P01', '23503', '23505'])(
+  'retries work that fails with the error code %s',
+  async (code) => {
+    const { work, countCalls } = makeFailingWork(makeErrorWithCode(code), 3);
+    expect(await retrying(work)).toBe('done');
+    expect(countCalls()).toBe(4);
+  },
+);
 
 test('retries an AppError with a retryable cause', async () => {
   const error = new AppError('database_unavailable', 'Unavailable.', { cause: makeErrorWithCode('40P01') });

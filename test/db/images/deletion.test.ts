@@ -11,9 +11,9 @@ const catalog = makeCatalog(database, shop.id);
 const { add, upload, softDelete, restore, purge, image, references } = catalog;
 const otherPrincipal = { ...unrestrictedPrincipal, tenantId: 999_999 };
 
-/** Imports a duplicate of the image with this content. */
-async function addCopy(content: string, url = content): Promise<number> {
-  const job = await catalog.claimImport(`https://example.com/${url}`);
+/** Imports a duplicate of the image with the given content. */
+async function addCopy(content: string, path = content): Promise<number> {
+  const job = await catalog.claimImport(`https://example.com/${path}`);
   await catalog.completeAsDuplicate(job, content);
   return job.imageId;
 }
@@ -31,7 +31,7 @@ test('does not delete an image in use, and lists its references', async () => {
   expect(await image(id)).toMatchObject({ id, inUseCount: 3 });
 });
 
-test('lists at most a hundred references', async () => {
+test('lists at most a hundred references of an image in use', async () => {
   const id = await add('vase');
   await database.runScript(`
     INSERT INTO image_references (image_id, reference) SELECT ${id}, 'page ' || n FROM generate_series(1, 101) n;
@@ -40,7 +40,7 @@ test('lists at most a hundred references', async () => {
   expect(result.outcome === 'in-use' && result.references).toHaveLength(100);
 });
 
-test('deletes an image in use with force, and keeps its references for a later restoration', async () => {
+test('force-deletes an image in use, and keeps its references for a later restoration', async () => {
   const id = await add('vase');
   await references.add(id, 'page');
   expect(await softDelete(id, true)).toMatchObject({ outcome: 'deleted', image: { id } });
@@ -63,8 +63,8 @@ test('restores an image with its renditions', async () => {
   const imageBefore = await image(id);
   await softDelete(id);
   expect(await restore(id)).toBe(true);
-  const { updatedAt: _updatedAt, ...unchanged } = imageBefore!;
-  expect(await image(id)).toMatchObject(unchanged);
+  const { updatedAt: _updatedAt, ...unchangedFields } = imageBefore!;
+  expect(await image(id)).toMatchObject(unchangedFields);
 });
 
 test('changes nothing when restoring an image that is not deleted', async () => {
@@ -74,7 +74,7 @@ test('changes nothing when restoring an image that is not deleted', async () => 
   expect(await image(id)).toEqual(imageBefore);
 });
 
-test('does not restore an image that is purged, unknown or owned by another tenant', async () => {
+test('does not restore an image that has been purged, is unknown or belongs to another tenant', async () => {
   const deletedId = await add('vase');
   await softDelete(deletedId);
   await purge(deletedId);
@@ -140,11 +140,11 @@ test('finds a promoted duplicate by its content', async () => {
 
 test('leaves exactly one image that is not a duplicate after twenty concurrent deletions and restorations of the same content', async () => {
   const ids = [await add('vase')];
-  for (const url of ['a', 'b', 'c']) ids.push(await addCopy('vase', url));
+  for (const path of ['a', 'b', 'c']) ids.push(await addCopy('vase', path));
   const changes = Array.from({ length: 20 }, (_, n) => (n % 2 === 0 ? softDelete : restore)(ids[n % 4]!));
   await expect(Promise.all(changes)).resolves.toHaveLength(20);
   const results = await Promise.all(ids.map(image));
-  const remaining = results.filter((result) => result !== undefined);
-  expect(remaining.length).toBeGreaterThan(0);
-  expect(remaining.filter(({ duplicateOf }) => duplicateOf === null)).toHaveLength(1);
+  const remainingImages = results.filter((result) => result !== undefined);
+  expect(remainingImages.length).toBeGreaterThan(0);
+  expect(remainingImages.filter(({ duplicateOf }) => duplicateOf === null)).toHaveLength(1);
 });

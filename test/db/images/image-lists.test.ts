@@ -14,7 +14,7 @@ const shopPrincipal: Principal = { ...unrestrictedPrincipal, tenantId: shop.id }
 /** Returns the date that is `days` days after 1 January 2026. */
 const makeDate = (days: number) => new Date(Date.UTC(2026, 0, 1 + days));
 
-/** Adds 300 images of two tenants, created an hour apart and in every state. Some are deleted. */
+/** Adds 300 images of two tenants, created an hour apart. Every status occurs, and some images are deleted. */
 beforeAll(async () => {
   await database.runScript(`
     INSERT INTO images (uuid, tenant_id, status, created_at, deleted_at)

@@ -4,7 +4,6 @@ import { makeCatalog } from '../../support/inner/catalog.ts';
 import { selectRows, useDatabase } from '../../support/inner/database.ts';
 import { makeDerivedFacts, sha256Hex, makeUpload } from '../../support/inner/records.ts';
 
-/** A near-duplicate can reuse the renditions of an older image (the donor). */
 const database = await useDatabase();
 const tenants = makeTenantQueries(database);
 const shop = await tenants.ensure('shop');
@@ -51,7 +50,7 @@ test('does not mark an image as a duplicate of a deleted image or of another ten
   expect(await catalog.image(job.imageId)).toMatchObject({ duplicateOf: null });
 });
 
-test('does not mark an image as a duplicate when its content is attached twice', async () => {
+test('does not mark an image as a duplicate of itself when its content is attached twice', async () => {
   const job = await claimVaseImport();
   await attach(job, 'vase');
   await attach(job, 'vase');
@@ -115,6 +114,7 @@ test('does not complete an import as a duplicate of an image that is deleted, da
   }
 });
 
+// A near-duplicate can reuse the renditions of an older image (the donor).
 test('does not reuse the renditions of an image that has been deleted, or whose files have changed since the comparison', async () => {
   const donorId = await add('vase');
   const { jobs } = catalog;

@@ -22,11 +22,11 @@ const claimIds = async (count: number, kind: 'derive' | 'import' = 'derive') => 
 };
 
 test('claims jobs by priority, then by age', async () => {
-  const batch = await record('batch', 100);
-  const single = await record('single', 50);
-  const inline = await record('inline', 10);
-  const later = await record('later', 50);
-  expect(await claimIds(4)).toEqual([inline.jobId, single.jobId, later.jobId, batch.jobId]);
+  const batchJob = await record('batch', 100);
+  const singleJob = await record('single', 50);
+  const inlineJob = await record('inline', 10);
+  const laterJob = await record('later', 50);
+  expect(await claimIds(4)).toEqual([inlineJob.jobId, singleJob.jobId, laterJob.jobId, batchJob.jobId]);
 });
 
 test('alternates between tenants, so that one tenant’s long queue does not delay the others', async () => {
@@ -71,10 +71,10 @@ test('puts a manually retried job at the end of the queue', async () => {
 
 test('claims the most urgent jobs, up to the given limit', async () => {
   for (let i = 0; i < 5; i++) await record(`late ${i}`, 100);
-  const urgent = await record('urgent', 10);
+  const urgentJob = await record('urgent', 10);
   const claimedJobs = await jobs.claimDue('derive', 3, 60);
   expect(claimedJobs).toHaveLength(3);
-  expect(claimedJobs[0]?.id).toBe(urgent.jobId);
+  expect(claimedJobs[0]?.id).toBe(urgentJob.jobId);
   expect(await jobs.claimDue('derive', 9, 60)).toHaveLength(3);
 });
 
@@ -84,7 +84,7 @@ test('does not claim a job before it is due', async () => {
   expect(await jobs.claimDue('derive', 9, 60)).toEqual([]);
 });
 
-test('returns the data that a worker needs, and sets the image status to processing', async () => {
+test('returns a job with the data that a worker needs, and sets the image status to processing', async () => {
   const { jobId, imageId } = await record('facts');
   expect(await claimOne(database)).toEqual({
     id: jobId,

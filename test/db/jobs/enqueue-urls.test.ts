@@ -51,7 +51,7 @@ const createImage = {
   },
 };
 
-test('records a new URL as an image without content and a pending import', async () => {
+test('records a new URL as a pending import and an image without content', async () => {
   const [result] = await record([makeLine(vaseUrl)]);
   expect(result?.outcome).toBe('new');
   expect(await catalog.image(result!.imageId)).toMatchObject({
@@ -86,7 +86,7 @@ const expectedOutcomes: Record<DuplicatePolicy, Record<keyof typeof createImage,
 
 describe.each(duplicatePolicies)('with the policy %s', (policy) => {
   test.each(Object.entries(expectedOutcomes[policy]))(
-    'with a %s image from the same URL, returns the outcome %s',
+    'reports the URL of a %s image as %s',
     async (state, outcome) => {
       const imageId = await createImage[state as keyof typeof createImage]();
       const [result] = await record([makeLine(vaseUrl)], policy);
@@ -132,7 +132,7 @@ test('creates one image per tenant if an import lists the same URL for several t
   ]);
 });
 
-test('creates one image and one job for forty concurrent imports of a URL', async () => {
+test('creates one image and one job for forty concurrent imports of the same URL', async () => {
   const batches = await Promise.all(Array.from({ length: 40 }, () => record([makeLine(vaseUrl)])));
   const results = batches.flat();
   expect(new Set(results.map(({ imageId }) => imageId)).size).toBe(1);
@@ -147,7 +147,7 @@ test('does not deadlock when concurrent imports list the same URLs in different 
   expect(await countRows()).toEqual({ images: 20, jobs: 20 });
 });
 
-test('adds each reference once to the image of its line', async () => {
+test('adds each reference only once, to the image of its line', async () => {
   const knownId = await createImage.completed();
   await record([
     makeLine(vaseUrl, 'page 1'),

@@ -21,7 +21,7 @@ test('schedules each retry after exactly its delay, measured by the database clo
     expect(job.retries).toBe(index);
     const nextState = { state: 'pending', delaySeconds, counter: 'retries' } as const;
     expect(await jobs.recordFailure(job, makeFailedAttempt('transient'), nextState)).toBe(true);
-    // The same statement writes the history entry, so the entry contains the time of the failure.
+    // One statement sets `run_at` and adds the history entry, so the delay starts at the time in the entry.
     const { delay } = await selectRow<{ delay: number }>(
       database,
       `SELECT extract(epoch FROM run_at - (history->-1->>'at')::timestamptz)::float8 AS delay FROM jobs`,

@@ -17,7 +17,7 @@ const shop = await makeTenantQueries(database).ensure('shop');
 const facts = makeDerivedFacts('vase');
 const thumb = makeRendition(shop.id, 'vase', 'thumb');
 const finalFailure = { state: 'failed' } as const;
-const retry = { state: 'pending', delaySeconds: 2, counter: 'retries' } as const;
+const delayedRetry = { state: 'pending', delaySeconds: 2, counter: 'retries' } as const;
 
 let staleJob: ClaimedJob;
 let currentJob: ClaimedJob;
@@ -47,7 +47,7 @@ test('does not complete the job after the lease has been taken over', async () =
 
 test.each([
   ['a final failure', finalFailure],
-  ['a failure to be retried', retry],
+  ['a failure to be retried', delayedRetry],
 ])('does not record %s after the lease has been taken over', async (_name, next) => {
   const rowsBefore = await selectAllRows();
   expect(await jobs.recordFailure(staleJob, makeFailedAttempt('permanent'), next)).toBe(false);

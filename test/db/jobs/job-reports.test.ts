@@ -142,7 +142,7 @@ test('does not retry a job whose image has since been deleted, purged or complet
   expect(await jobs.retry(unrestrictedPrincipal, crashedJob.id)).toBe('not-retryable');
 });
 
-test('retries only the last job of an image', async () => {
+test('retries only the newest job of an image', async () => {
   const secondJob = await catalog.upload('broken');
   await fail(secondJob, 'transient');
   expect(secondJob.imageId).toBe(brokenJob.imageId);

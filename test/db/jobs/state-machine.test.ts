@@ -21,7 +21,7 @@ const otherTenant = await tenants.ensure('other');
 const catalog = makeCatalog(database, shop.id);
 const { expiredRows, images, jobs, purging, references } = catalog;
 
-/** The ids of a job and its image. The job id is unknown until the job exists. */
+/** The ids of a job and its image. An id is undefined until its row exists. */
 interface RowIds {
   readonly jobId?: number;
   readonly imageId?: number;
@@ -36,7 +36,7 @@ const renditions = [makeRendition(shop.id, 'vase', 'thumb')];
 const facts = makeDerivedFacts('vase');
 const removal = { contentHash: sha256Hex('vase'), removeOriginal: () => Promise.resolve() };
 const duplicate = { contentHash: sha256Hex('lamp'), filename: 'lamp.jpg' };
-const retryLater = { state: 'pending', delaySeconds: 60, counter: 'retries' } as const;
+const delayedRetry = { state: 'pending', delaySeconds: 60, counter: 'retries' } as const;
 const url = {
   tenantId: shop.id,
   url: 'https://example.com/vase',
@@ -66,7 +66,7 @@ async function makeCompletedJob(): Promise<ClaimedJob> {
   return job;
 }
 
-/** Claims a second job of a completed image. */
+/** Claims a second job for a completed image. */
 async function claimSecondJob(): Promise<ClaimedJob> {
   const { imageId } = await makeCompletedJob();
   await jobs.requeue(imageId, 50);
@@ -145,7 +145,7 @@ const transitions: Readonly<Record<string, () => Promise<Transition>>> = {
     const job = await makeClaimedJob();
     return {
       ...toRowIds(job),
-      run: () => jobs.recordFailure(job, makeFailedAttempt('transient'), retryLater),
+      run: () => jobs.recordFailure(job, makeFailedAttempt('transient'), delayedRetry),
     };
   },
   'recordFailure, final': async () => {
@@ -156,7 +156,7 @@ const transitions: Readonly<Record<string, () => Promise<Transition>>> = {
     const job = await claimSecondJob();
     return {
       ...toRowIds(job),
-      run: () => jobs.recordFailure(job, makeFailedAttempt('transient'), retryLater),
+      run: () => jobs.recordFailure(job, makeFailedAttempt('transient'), delayedRetry),
     };
   },
   'recordFailure, final, completed image': async () => {
@@ -304,7 +304,7 @@ const casesWithoutTransition: Readonly<Record<string, PrepareCase>> = {
     return () => jobs.requeue(imageId, 50);
   },
   'claimDue: the job is waiting for its retry': async () => {
-    await jobs.recordFailure(await makeClaimedJob(), makeFailedAttempt('transient'), retryLater);
+    await jobs.recordFailure(await makeClaimedJob(), makeFailedAttempt('transient'), delayedRetry);
     return claim;
   },
   'claimDue: the job is of a different kind': async () => {
@@ -440,7 +440,7 @@ function parseQueryName(name: string): string {
   return name.replace(/,.*$/, '');
 }
 
-/** Describes the result of a query in the words of docs/state-machine.md. */
+/** Describes a query result in the terms that docs/state-machine.md uses. */
 function describeResult(result: unknown): unknown {
   if (Array.isArray(result) && result.length === 0) return 'nothing';
   if (result instanceof Set && result.size === 0) return 'nothing';
@@ -482,7 +482,7 @@ async function selectAllRows() {
   return Promise.all(tables.map((table) => selectRows(database, `SELECT * FROM ${table} ORDER BY 1, 2`)));
 }
 
-/** On PostgreSQL, CI alone runs these tests, because they give the same results as on the embedded database. */
+/** On PostgreSQL, these tests run only in CI, because they give the same results as on the embedded database. */
 const options = process.env['TEST_ENGINE'] === 'postgres' ? { tags: 'scenario' } : {};
 
 describe('transitions', options, () => {
@@ -506,7 +506,7 @@ describe('transitions', options, () => {
   });
 
   test.each(documentedRows)(
-    '%s is implemented in the documented file, and checks the lease token exactly if documented',
+    '%s is implemented in the documented file and checks the lease token as documented',
     (...row) => {
       const [name, , , , file, fence] = row;
       const source = readFileSync(new URL(`../../../src/db/jobs/${file}`, import.meta.url), 'utf8');
@@ -530,10 +530,10 @@ describe('deleted images', options, () => {
   });
 });
 
-describe('after losing the lease', options, () => {
+describe('queries after a lost lease', options, () => {
   const documentedRows = readTable('After losing the lease');
 
-  test('is documented for every query that checks the lease token', () => {
+  test('include every query that checks the lease token', () => {
     const fencedRows = readTable('Transitions').filter(([, , , , , fence]) => fence === 'token');
     const queries = new Set(fencedRows.map(([name]) => parseQueryName(name)));
     expect(new Set(documentedRows.map(([name]) => name))).toEqual(queries);
@@ -574,7 +574,7 @@ describe('cases without a transition', options, () => {
   });
 });
 
-test('increments the lease token with each claim', async () => {
+test('increments the lease token on each claim', async () => {
   const job = await makeClaimedJob();
   await jobs.handBack([job]);
   expect(await claimOne(database)).toMatchObject({ id: job.id, leaseToken: job.leaseToken + 1 });

@@ -32,7 +32,7 @@ test('takes over only expired leases, without using up a retry', async () => {
   expect(await jobs.renewLeases([activeJob], 60)).toEqual(new Set([activeJob]));
 });
 
-test('takes over every lease if no other process can be running', async () => {
+test('takes over every lease if no other process is running', async () => {
   await recordPending(database, shop.id, 'first');
   await recordPending(database, shop.id, 'second');
   await jobs.claimDue('derive', 2, 3600);

@@ -3,11 +3,11 @@ import { makeTenantQueries } from '../../../src/db/tenants.ts';
 import { makeCatalog } from '../../support/inner/catalog.ts';
 import { selectRows, useDatabase } from '../../support/inner/database.ts';
 
-/** A near-duplicate (the sharer) can reuse the renditions of an older image (the donor). */
 const database = await useDatabase();
 const shop = await makeTenantQueries(database).ensure('shop');
 const otherTenant = await makeTenantQueries(database).ensure('other');
 const catalog = makeCatalog(database, shop.id);
+// A near-duplicate (the sharer) can reuse the renditions of an older image (the donor).
 const { add, addCopy, addSharer, upload, softDelete, restore, purge, purging } = catalog;
 
 /** Checks that the purge summary matches what a purge of all deleted images removes. Returns the removed totals. */

@@ -26,7 +26,7 @@ let completedId: number;
 let failedId: number;
 let otherTenantImageId: number;
 
-/** Adds a completed and a failed image of the shop, and a completed image of the other tenant. All are unused. */
+/** Adds a completed and a failed image of the shop, and a completed image of the other tenant. All three are unused. */
 beforeEach(async () => {
   completedId = await catalog.add('completed');
   const job = await catalog.upload('failed');
@@ -105,7 +105,7 @@ test('lists unused images page by page across tenants', async () => {
 test('lists deleted images page by page in the order of deletion', async () => {
   for (const id of [failedId, otherTenantImageId, completedId])
     await (id === otherTenantImageId ? otherCatalog : catalog).softDelete(id);
-  // Two images were deleted at the same time and are ordered by their ids.
+  // Two images have the same deletion time, so they are ordered by their ids.
   await database.runScript(`
     UPDATE images SET deleted_at = date_trunc('milliseconds', now()) - interval '2 days' WHERE id IN (${failedId}, ${completedId});
     UPDATE images SET deleted_at = date_trunc('milliseconds', now()) - interval '5 days' WHERE id = ${otherTenantImageId}`);

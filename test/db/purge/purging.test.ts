@@ -5,10 +5,10 @@ import { makeCatalog } from '../../support/inner/catalog.ts';
 import { selectRow, selectRows, useDatabase } from '../../support/inner/database.ts';
 import { sha256Hex, makeUpload } from '../../support/inner/records.ts';
 
-/** A near-duplicate (the sharer) can reuse the renditions of an older image (the donor). */
 const database = await useDatabase();
 const shop = await makeTenantQueries(database).ensure('shop');
 const catalog = makeCatalog(database, shop.id);
+// A near-duplicate (the sharer) can reuse the renditions of an older image (the donor).
 const {
   add,
   addCopy,
@@ -45,7 +45,7 @@ test('removes the rows of an image and returns its files with their sizes', asyn
   ).toEqual({ images: 0, renditions: 0 });
 });
 
-test('keeps an image that has changed since the purge listed it', async () => {
+test('keeps an image that has changed since it was listed for the purge', async () => {
   const changes = {
     used: (id: number) => catalog.references.add(id, 'page'),
     requeued: (id: number) => catalog.jobs.requeue(id, 50),
@@ -101,13 +101,13 @@ test('removes the original of a purged image, but keeps the renditions that a ne
   );
 });
 
-test('removes the files if only another tenant has the same content', async () => {
+test('removes the files of an image regardless of other tenants’ images with the same content', async () => {
   const otherCatalog = makeCatalog(database, (await makeTenantQueries(database).ensure('other')).id);
   await otherCatalog.add('vase');
   expect(listRemovedKeys(await purge(await add('vase')))).toEqual(listExpectedKeys('vase'));
 });
 
-test('removes a fingerprint and embedding when the last image with the content is purged, and a near-duplicate pair when either image is purged', async () => {
+test('removes a fingerprint and an embedding when the last image with their content is purged, and a near-duplicate pair when either of its images is purged', async () => {
   const countFingerprintsAndEmbeddings = async () => [
     (await selectRows(database, `SELECT 1 FROM fingerprints WHERE content_hash = '${sha256Hex('vase')}'`))
       .length,

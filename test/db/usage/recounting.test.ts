@@ -12,7 +12,10 @@ const shop = await tenants.ensure('shop');
 await tenants.ensure('without images');
 const catalog = makeCatalog(database, shop.id);
 
-/** Adds a donor, an image that reuses the donor’s renditions, a duplicate of the donor, a deleted image and a pending image. */
+/**
+ * Adds an image (the donor), an image that reuses its renditions (the sharer), a duplicate of the donor, a deleted image
+ * and a pending image.
+ */
 async function addImages(): Promise<{ donorId: number; sharerId: number }> {
   const donorId = await catalog.add('donor');
   const sharerJob = await catalog.upload('sharer');
@@ -60,7 +63,7 @@ test('corrects and reports counters that are wrong, missing or obsolete', async 
   expect(await correctUsage()).toEqual({ corrected: 0, errors: [] });
 });
 
-test('assigns one owner to a file that has no owner or two owners, and then counts the bytes of the file correctly', async () => {
+test('assigns one owner to a file that has no owner or two owners, and then counts its bytes correctly', async () => {
   const { donorId, sharerId } = await addImages();
   for (const isShared of [false, true]) {
     // Simulates a bug by bypassing the counting triggers.

@@ -5,10 +5,10 @@ import { useDatabase } from '../../support/inner/database.ts';
 import { makeCatalog } from '../../support/inner/catalog.ts';
 import { usageFromCounters, usageFromRows } from '../../support/inner/recount.ts';
 
-/** A near-duplicate (the sharer) can reuse the renditions of an older image (the donor). */
 const database = await useDatabase();
 const shop = await makeTenantQueries(database).ensure('shop');
 const catalog = makeCatalog(database, shop.id);
+// A near-duplicate (the sharer) can reuse the renditions of an older image (the donor).
 const { upload, add, addCopy, addSharer, finish, claimImport, softDelete, restore, purge } = catalog;
 
 /** Checks the counters against the tables and returns the shop’s usage. */
@@ -26,7 +26,7 @@ const onlyOriginal = { ...oneImage, renditions: 0, renditionBytes: 0 };
 const imageAndDuplicate = { images: 2, renditions: 4, originalBytes: 1000, renditionBytes: 318 };
 
 afterEach(async () => {
-  // Folding adds the recorded changes to the totals and removes them, which must not change the usage.
+  // Folding moves the recorded changes into the totals, which must not change the usage.
   const usageBefore = await usageFromCounters(database);
   await catalog.usage.foldDeltas();
   expect(await usageFromCounters(database)).toEqual(usageBefore);
@@ -139,7 +139,7 @@ test('counts the bytes once if content is deleted, uploaded again and then resto
   expect(await checkUsage()).toEqual(oneImage);
 });
 
-test('counts rederived renditions with their new sizes', async () => {
+test('counts the new sizes when renditions are derived again', async () => {
   const id = await add('vase');
   await catalog.jobs.requeue(id, 50);
   const [job] = await catalog.jobs.claimDue('derive', 1, 60);
@@ -150,7 +150,7 @@ test('counts rederived renditions with their new sizes', async () => {
   expect(await checkUsage()).toEqual({ ...oneImage, renditionBytes: 320 });
 });
 
-/** Completes a job with a different recipe (a hash of the rendition settings), so that the files have different names. */
+/** Completes a job with a different recipe (a hash of the rendition settings), which gives the files new names. */
 async function replaceFiles(job: ClaimedJob, content: string): Promise<void> {
   const newRenditions = catalog.makeRenditions(content).map((rendition) => ({
     ...rendition,

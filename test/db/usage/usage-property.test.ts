@@ -28,7 +28,7 @@ interface State {
   readonly claimedJobs: JobWithContent[];
 }
 
-/** Returns the element that `choice` selects, or `undefined` if there is none. */
+/** Returns the element that `choice` selects, or `undefined` if there are no elements. */
 const pick = <T>(elements: readonly T[], choice: number): T | undefined => elements[choice % elements.length];
 
 type Operation = (state: State, content: string, choice: number) => Promise<unknown>;

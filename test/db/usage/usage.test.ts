@@ -42,7 +42,7 @@ test('counts the images, renditions and bytes of a tenant', async () => {
   expect(await usage.findByTenant(unrestrictedPrincipal, 'shop')).toEqual(shopUsage);
 });
 
-test('does not count content that is uploaded again', async () => {
+test('counts content only once when it is uploaded again', async () => {
   await makeJobQueries(database).enqueueUpload(makeUpload(shop.id, 'vase', { bytes: 1000 }));
   expect(await usage.findByTenant(unrestrictedPrincipal, 'shop')).toEqual(shopUsage);
 });
@@ -90,8 +90,8 @@ test('adds up the usage of all tenants by tenant, preset and status', async () =
 });
 
 test('returns only the usage of the principal’s tenant', async () => {
-  const boundPrincipal = { ...unrestrictedPrincipal, tenantId: emptyTenant.id };
-  expect((await usage.listByTenant(boundPrincipal)).map(({ tenant }) => tenant)).toEqual(['empty']);
-  expect(await usage.findByTenant(boundPrincipal, 'shop')).toBeUndefined();
-  expect((await usage.readOverall(boundPrincipal)).imagesByTenant).toEqual({ empty: 0 });
+  const emptyTenantPrincipal = { ...unrestrictedPrincipal, tenantId: emptyTenant.id };
+  expect((await usage.listByTenant(emptyTenantPrincipal)).map(({ tenant }) => tenant)).toEqual(['empty']);
+  expect(await usage.findByTenant(emptyTenantPrincipal, 'shop')).toBeUndefined();
+  expect((await usage.readOverall(emptyTenantPrincipal)).imagesByTenant).toEqual({ empty: 0 });
 });

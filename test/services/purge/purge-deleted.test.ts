@@ -8,7 +8,6 @@ import { makeUniquePicture, drawProduct } from '../../support/inner/pictures.ts'
 import { useTestResources } from '../../support/inner/rig.ts';
 import { makePurgeRig } from './setup.ts';
 
-/** A near-duplicate (the sharer) can reuse the renditions of an older image (the donor). */
 const resources = await useTestResources();
 const purgeRequest = { dryRun: false, days: 0 };
 const listImageIds = async () =>
@@ -44,14 +43,14 @@ test('removes what the dry run reported, and keeps all other images', async () =
   const { rig, purgeDeleted, retrieve, add } = await makePurgeRig(resources);
   const [deletedImage, keptImage] = [await add(), await add()];
   await rig.softDelete({ id: deletedImage.id });
-  const plannedPurge = await purgeDeleted(unrestrictedPrincipal, { dryRun: true, days: 0 });
+  const dryRunReport = await purgeDeleted(unrestrictedPrincipal, { dryRun: true, days: 0 });
   expect(await purgeDeleted(unrestrictedPrincipal, purgeRequest)).toMatchObject({
     dryRun: false,
     imagesToDelete: 1,
     images: 1,
-    renditions: plannedPurge.renditionsToDelete,
+    renditions: dryRunReport.renditionsToDelete,
     files: 3,
-    bytes: plannedPurge.bytesToDelete,
+    bytes: dryRunReport.bytesToDelete,
     errors: [],
     remaining: 0,
   });
@@ -80,7 +79,7 @@ test('keeps recently deleted images, so that they can be restored', async () => 
   expect(await rig.image(recentImage.id)).toMatchObject({ renditions: recentImage.renditions });
 });
 
-test('purges an image that was deleted with force while in use', async () => {
+test('purges an image that was force-deleted while in use', async () => {
   const { rig, purgeDeleted, add } = await makePurgeRig(resources);
   const { id } = await add();
   await rig.references.add(id, 'page');
@@ -109,6 +108,7 @@ test('keeps a deleted image until its job ends', async () => {
 
 test('keeps shared files until the last image that uses them is purged', async () => {
   const { rig, purgeDeleted, retrieve } = await makePurgeRig(resources);
+  // The second upload is a near-duplicate (the sharer) that reuses the renditions of the first image (the donor).
   const donor = (await rig.upload(await drawProduct())).image;
   const sharer = (await rig.upload(await drawProduct({ quality: 60 }))).image;
   expect(sharer.renditionsReusedFrom).toBe(donor.id);
@@ -146,8 +146,8 @@ test("purges and counts only images of the caller's tenant", async () => {
   const { rig, purgeDeleted, add } = await makePurgeRig(resources);
   const [ownImage, otherImage] = [await add(), await add('other')];
   for (const { id } of [ownImage, otherImage]) await rig.softDelete({ id });
-  const boundPrincipal = { ...unrestrictedPrincipal, tenantId: ownImage.tenantId };
-  expect(await purgeDeleted(boundPrincipal, purgeRequest)).toMatchObject({
+  const shopPrincipal = { ...unrestrictedPrincipal, tenantId: ownImage.tenantId };
+  expect(await purgeDeleted(shopPrincipal, purgeRequest)).toMatchObject({
     imagesToDelete: 1,
     renditionsFound: 2,
     images: 1,

@@ -58,7 +58,7 @@ test('lists the candidates in a dry run, without a token and without removing an
   expect(await rig.storedKeys()).toEqual(storedKeys);
 });
 
-test('removes the rows and files of unused images, and reports their number', async () => {
+test('removes the rows and files of unused images, and reports the totals', async () => {
   const { rig, purgeUnused, retrieve, add } = await makePurgeRig(resources);
   const [unusedImage, usedImage] = [await add(), await add()];
   await rig.references.add(usedImage.id, 'page');
@@ -113,11 +113,11 @@ test('filters by tenant and age, and warns about tenants without references', as
 test('does not let a caller purge images of another tenant', async () => {
   const { purgeUnused, add } = await makePurgeRig(resources);
   const [ownImage, otherImage] = [await add(), await add('other')];
-  const boundPrincipal = { ...unrestrictedPrincipal, tenantId: ownImage.tenantId };
-  await expect(purgeUnused(boundPrincipal, { ...purgeRequest, tenantName: 'other' })).rejects.toMatchObject({
+  const shopPrincipal = { ...unrestrictedPrincipal, tenantId: ownImage.tenantId };
+  await expect(purgeUnused(shopPrincipal, { ...purgeRequest, tenantName: 'other' })).rejects.toMatchObject({
     code: 'tenant_not_found',
   });
-  expect(await purgeUnused(boundPrincipal, purgeRequest)).toMatchObject({ images: 1, candidatesTotal: 1 });
+  expect(await purgeUnused(shopPrincipal, purgeRequest)).toMatchObject({ images: 1, candidatesTotal: 1 });
   expect(await listImageIds()).toEqual([otherImage.id]);
 });
 

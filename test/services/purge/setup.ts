@@ -4,7 +4,7 @@ import { makeRig } from '../../support/inner/rig.ts';
 
 export const token = 'yes-remove-them';
 
-/** Creates a test rig with a rendition cache and its purge services. */
+/** Creates a test rig with a rendition cache, and returns the rig with its purge services. */
 export async function makePurgeRig(
   resources: TestResources,
   { confirmToken = token, isExposed = false }: { confirmToken?: string | null; isExposed?: boolean } = {},

@@ -7,7 +7,7 @@ import { makeRig, useTestResources } from '../../support/inner/rig.ts';
 
 const resources = await useTestResources();
 
-test('marks and reports missing and truncated originals, and removes no rows', async () => {
+test('reports missing and truncated originals, marks their images as damaged, and removes no rows', async () => {
   const rig = await makeRig(resources);
   const images = [];
   for (let i = 0; i < 3; i++) images.push((await rig.upload(await makeUniquePicture())).image);
@@ -30,7 +30,7 @@ test('marks and reports missing and truncated originals, and removes no rows', a
   expect(await rig.storage.stat(truncatedImage!.originalKey!)).toBeDefined();
 });
 
-test('clears an image’s damage mark when its original is restored, and logs this once', async () => {
+test('clears an image’s damage mark when its original is restored, and logs the restoration once', async () => {
   const rig = await makeRig(resources);
   const { image } = await rig.upload(await makeUniquePicture());
   const path = rig.filePath(image.originalKey!);
@@ -60,7 +60,7 @@ test('checks several pages of rows', async () => {
   expect(await makeFindMissingOriginals({ ...rig, sweepLimit })()).toBe(1100);
 });
 
-test('marks no image if storage is not mounted', async () => {
+test('marks no images as damaged if storage is not mounted', async () => {
   const rig = await makeRig(resources);
   const images = [];
   for (let i = 0; i < 22; i++)

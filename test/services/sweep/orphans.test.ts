@@ -25,7 +25,7 @@ async function storeFile(rig: Rig, key: string, days = 2): Promise<string> {
 const storeOrphan = (rig: Rig, name: string, days?: number) =>
   storeFile(rig, originalKey(shop.id, sha256Hex(name)), days);
 
-test('removes a file without a row only if it is older than any running upload can be', async () => {
+test('removes a file without a row only if the file is too old to belong to a running upload', async () => {
   const rig = await makeRig(resources);
   const recentKey = await storeOrphan(rig, 'recent', 0.9);
   const renditionFileKey = renditionKey(shop.id, sha256Hex('old'), 'thumb', '0123456789');
@@ -56,7 +56,7 @@ test('never removes a file of a pending, completed or deleted image', async () =
   expect(await rig.storage.stat(image.originalKey!)).toBeDefined();
 });
 
-test('removes a rendition file whose settings differ from those of the recorded rendition, but keeps the original', async () => {
+test('removes a rendition file whose settings differ from those of the recorded rendition, and keeps the recorded files', async () => {
   const rig = await makeRig(resources);
   const { image } = await rig.upload(await makeUniquePicture());
   const keysBefore = await rig.storedKeys();
@@ -65,7 +65,7 @@ test('removes a rendition file whose settings differ from those of the recorded 
   expect(await rig.storedKeys()).toEqual(keysBefore);
 });
 
-test('removes an orphaned file if only another tenant has the same content', async () => {
+test('removes an orphaned file regardless of other tenants’ images with the same content', async () => {
   const rig = await makeRig(resources);
   const { image } = await rig.upload(await makeUniquePicture());
   const otherKey = await storeFile(rig, originalKey(image.tenantId + 1, image.contentHash!));

@@ -47,7 +47,7 @@ test('requeues the job of a crashed worker within seconds, and can be stopped im
       state: 'pending',
       leaseLosses: 1,
     });
-  // The next pass would start after 5 s. The sweeper must stop without waiting for it.
+  // The next pass would start after 5 s. The sweeper must stop without waiting for that pass.
   const startedAt = performance.now();
   await sweeper.stop();
   expect(performance.now() - startedAt).toBeLessThan(4_000);
