@@ -43,7 +43,7 @@ export function readBmpHeader(file: Uint8Array): BmpHeader {
   const headerBytes = view.getUint32(fileHeaderBytes, true);
   const isCore = headerBytes === coreHeaderBytes;
   if (!isCore && (headerBytes < 16 || headerBytes > 1024)) {
-    throw bmpError(corrupt(`has a header of unknown length ${headerBytes}`));
+    throw bmpError(corrupt(`has a header with an unexpected length of ${headerBytes} bytes`));
   }
   if (view.byteLength < fileHeaderBytes + headerBytes) throw bmpError(truncated('ends within its header'));
   return isCore ? readCoreHeader(view) : readInfoHeader(view, headerBytes);
