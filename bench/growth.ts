@@ -6,10 +6,10 @@ import { type StartedServer, startVitrine } from './programs.ts';
 import { median, upload } from './upload.ts';
 
 /**
- * Measures the duration of uploads with 1,000, 10,000 and 100,000 existing images: `npm run bench:growth`. There is a
- * server for each number of images. All servers run at the same time and receive the same pictures in turn, so that
- * other load on the machine affects them equally. Uses the PostgreSQL server in `BENCH_DATABASE_URL` or, if it is not
- * set, the embedded database.
+ * Measures the duration of uploads with 1,000, 10,000 and 100,000 existing images. Run `npm run bench:growth`. There is
+ * a server for each number of images. All servers run at the same time and receive the same pictures in turn, so that
+ * other load on the machine affects them equally. If `BENCH_DATABASE_URL` is set, the benchmark uses that PostgreSQL
+ * server. Otherwise, it uses the embedded database.
  */
 
 const imageCounts = [1_000, 10_000, 100_000];

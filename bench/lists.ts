@@ -29,10 +29,10 @@ const requests: readonly MeasuredRequest[] = [
   { name: 'list of a large tenant', path: '/v1/images?tenant=tenant-1', limitMs: 50 },
   { name: 'list of a small tenant', path: '/v1/images?tenant=tenant-7', limitMs: 50 },
   { name: 'list of failed images', path: '/v1/images?status=failed', limitMs: 50 },
-  { name: 'list until a month ago', path: `/v1/images?created_before=${lastMonth}`, limitMs: 50 },
-  { name: 'list until tomorrow', path: `/v1/images?created_before=${tomorrow}`, limitMs: 50 },
+  { name: 'list, created before last month', path: `/v1/images?created_before=${lastMonth}`, limitMs: 50 },
+  { name: 'list, created before tomorrow', path: `/v1/images?created_before=${tomorrow}`, limitMs: 50 },
   {
-    name: 'list of a tenant until tomorrow',
+    name: 'list of a tenant, before tomorrow',
     path: `/v1/images?tenant=tenant-7&created_before=${tomorrow}`,
     limitMs: 50,
   },

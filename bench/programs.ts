@@ -22,7 +22,7 @@ export async function findMissingPrograms(programs: readonly string[]): Promise<
   return programs.filter((_, index) => !installedFlags[index]);
 }
 
-/** Whether a program can be started. Ignores its exit code, because some programs fail if called with `-v`. */
+/** Returns whether a program can be started. Ignores its exit code, because some programs fail if called with `-v`. */
 async function isInstalled(program: string): Promise<boolean> {
   try {
     await execute(program, ['-v']);

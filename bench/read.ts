@@ -66,7 +66,7 @@ function makeNginxConfiguration(prefix: string, port: number): string {
   const paths = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi']
     .map((kind) => `  ${kind}_temp_path ${prefix}/${kind};`)
     .join('\n');
-  // If nginx is started by root, its workers run as a different user by default, which cannot read this folder.
+  // If root starts nginx, the nginx workers run by default as a different user, who cannot read this folder.
   const user = process.getuid?.() === 0 ? 'user root;' : '';
   return `
 daemon off;
@@ -123,7 +123,7 @@ async function makePicture(): Promise<Buffer> {
 
 async function download(url: string): Promise<Buffer> {
   const response = await fetch(url);
-  if (!response.ok) throw new Error(`${url} returned status ${response.status}`);
+  if (!response.ok) throw new Error(`${url} returned status ${response.status}.`);
   return Buffer.from(await response.arrayBuffer());
 }
 
@@ -145,7 +145,7 @@ async function compare(vitrineUrl: string, nginxUrl: string): Promise<void> {
 async function measureRequestsPerSecond(url: string): Promise<number> {
   const report = await run('wrk', ['-t1', `-c${connections}`, `-d${secondsPerRun}s`, url]);
   const failures = /(Socket errors|Non-2xx).*/.exec(report);
-  if (failures) throw new Error(`wrk reports for ${url}: ${failures[0]}`);
+  if (failures) throw new Error(`wrk reported failed requests for ${url}: ${failures[0]}`);
   return Number(/Requests\/sec:\s+([\d.]+)/.exec(report)?.[1]);
 }
 

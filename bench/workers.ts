@@ -5,13 +5,14 @@ import { median, upload } from './upload.ts';
 
 /**
  * Compares two setups on the same machine and PostgreSQL server: a single process, and an API process with two worker
- * processes. Measures how many queued uploads per second each setup processes, until all renditions exist. Both setups
- * keep running and are measured alternately, so that other load on the machine affects them equally. Run
- * `BENCH_DATABASE_URL=postgres://… npm run bench:workers`. If `BENCH_REDIS_URL` is set, Redis wakes the workers.
+ * processes. Measures how many queued uploads each setup processes per second. An upload counts as processed once its
+ * renditions exist. Both setups keep running and are measured alternately, so that other load on the machine affects
+ * them equally. Run `BENCH_DATABASE_URL=postgres://… npm run bench:workers`. If `BENCH_REDIS_URL` is set, Redis wakes
+ * the workers.
  */
 
 const pictureCount = 300;
-/** Number of unmeasured rounds. Three processes need this many until the JIT has compiled all code that they use. */
+/** Number of unmeasured rounds. After this many, the JIT has compiled all code that the three processes use. */
 const warmUpRounds = 12;
 const rounds = 9;
 /**
@@ -96,7 +97,7 @@ async function main(): Promise<number> {
 interface RunningSetup {
   readonly name: string;
   readonly baseUrl: string;
-  /** Images per second of each measured round. */
+  /** Images per second in each measured round. */
   readonly rates: number[];
   readonly stop: () => Promise<void>;
 }

@@ -12,7 +12,7 @@ import { fileURLToPath } from 'node:url';
  */
 
 const root = fileURLToPath(new URL('../', import.meta.url));
-/** The folder of this Node is first in PATH, because npm might otherwise use a Node that does not satisfy `engines`. */
+/** The folder of the running Node is first in PATH. Otherwise, npm might use a Node that does not satisfy `engines`. */
 const env = { ...process.env, PATH: [dirname(process.execPath), process.env['PATH']].join(delimiter) };
 const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { version: string };
 
@@ -91,7 +91,9 @@ function stop({ pid = 0 }: ChildProcess, signal: NodeJS.Signals): void {
   process.kill(-pid, signal);
 }
 
-/** Checks that a server is healthy and that an upload, which uses the decoder processes, succeeds. Returns problems. */
+/**
+ * Checks that a server is healthy and that an upload, which uses the decoder processes, succeeds. Returns the problems.
+ */
 async function checkServer(url: string): Promise<string[]> {
   const health = await fetch(`${url}/healthz`);
   const form = new FormData();
@@ -106,7 +108,7 @@ async function checkServer(url: string): Promise<string[]> {
   ];
 }
 
-/** Installs the package, starts its server and checks it. Returns problems. */
+/** Installs the package, starts its server and checks it. Returns the problems. */
 async function checkInstalled(folder: string, tarball: string): Promise<string[]> {
   run(folder, 'npm', 'init', '--yes');
   run(folder, 'npm', 'install', '--no-audit', '--no-fund', tarball);

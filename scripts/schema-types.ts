@@ -22,7 +22,7 @@ import type { ColorSpace, PictureFormat } from '../model/picture.ts';
 export interface Schema {
 `;
 
-/** Types of columns that are more precise than the SQL types. Columns of views are listed separately. */
+/** Column types that are more precise than the SQL types. View columns need their own entries. */
 const preciseTypes: Readonly<Record<string, string>> = {
   'images.status': 'JobState',
   'images.format': 'PictureFormat',

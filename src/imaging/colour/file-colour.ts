@@ -71,8 +71,8 @@ function resolveCodePoints({ primaries, transfer, isFullRange }: CodePoints, for
   if ('unsupported' in meaning) {
     throw new AppError(
       'picture_unsupported',
-      `The ${format} image uses ${meaning.unsupported}, which cannot be converted to sRGB; save it in a standard ` +
-        'dynamic range colour space, such as sRGB or Display P3.',
+      `The ${format} image uses ${meaning.unsupported}, which cannot be converted to sRGB; save it with ` +
+        'standard dynamic range in a colour space such as sRGB or Display P3.',
     );
   }
   const range = isFullRange ? {} : { isNarrowRange: true };

@@ -19,7 +19,7 @@ export type LabPixels = Float32Array;
 
 /**
  * Converts 8-bit sRGB pixels, three bytes each, to CIE L*a*b*.
- * Source: IEC 61966-2-1 (transfer curve and matrix), CIE 15:2004, 8.2.1 (L*a*b*).
+ * Sources: IEC 61966-2-1 (transfer curve and matrix); CIE 15:2004, 8.2.1 (L*a*b*).
  */
 export function toLab(rgb: Uint8Array): LabPixels {
   const lab = new Float32Array(rgb.length);

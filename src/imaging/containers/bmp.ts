@@ -43,7 +43,7 @@ export function readBmpHeader(file: Uint8Array): BmpHeader {
   const headerBytes = view.getUint32(fileHeaderBytes, true);
   const isCore = headerBytes === coreHeaderBytes;
   if (!isCore && (headerBytes < 16 || headerBytes > 1024)) {
-    throw bmpError(corrupt(`has a header of unknown length ${headerBytes}`));
+    throw bmpError(corrupt(`has a header with an unexpected length of ${headerBytes} bytes`));
   }
   if (view.byteLength < fileHeaderBytes + headerBytes) throw bmpError(truncated('ends within its header'));
   return isCore ? readCoreHeader(view) : readInfoHeader(view, headerBytes);
@@ -110,7 +110,7 @@ function validateHeader(view: DataView, header: Omit<BmpHeader, 'pixelOffset'>):
   const { width, height, bits, coding } = header;
   if (width < 1 || height < 1) throw bmpError(corrupt(`declares a size of ${width} × ${height} pixels`));
   if (!(bitsByCoding[coding] as readonly number[]).includes(bits)) {
-    throw bmpError(corrupt(`declares ${bits} bits per pixel`));
+    throw bmpError(corrupt(`declares an invalid depth of ${bits} bits per pixel`));
   }
   const pixelOffset = view.getUint32(10, true);
   if (pixelOffset < fileHeaderBytes + coreHeaderBytes || pixelOffset >= view.byteLength) {

@@ -19,7 +19,7 @@ export interface ItemReference {
   readonly to: readonly number[];
 }
 
-/** An item of the meta box. */
+/** An item in the meta box. */
 export interface Item {
   readonly id: number;
   /** `av01`, `hvc1`, `grid`, `Exif` … */

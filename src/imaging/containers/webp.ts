@@ -17,7 +17,7 @@ export interface WebpStructure {
   readonly firstFrameChunks: readonly WebpChunk[];
   /** Whether the file contains all chunks with pixels. */
   readonly hasAllPixels: boolean;
-  /** Whether all chunks are complete, and their total length matches the declared length of the file. */
+  /** Whether all chunks are complete and their total length matches the declared length of the file. */
   readonly isWellFormed: boolean;
 }
 

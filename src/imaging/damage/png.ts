@@ -86,9 +86,9 @@ function countRowBytes({ width, height, bitDepth, colorType, isInterlaced }: Png
   const countBytes = (columns: number, rows: number) =>
     columns === 0 ? 0 : rows * (1 + Math.ceil((columns * bits) / 8));
   if (!isInterlaced) return countBytes(width, height);
-  return adam7Passes.reduce((sum, [left, top, right, down]) => {
-    const columns = Math.max(0, Math.ceil((width - left) / right));
-    return sum + countBytes(columns, Math.max(0, Math.ceil((height - top) / down)));
+  return adam7Passes.reduce((sum, [left, top, columnStep, rowStep]) => {
+    const columns = Math.max(0, Math.ceil((width - left) / columnStep));
+    return sum + countBytes(columns, Math.max(0, Math.ceil((height - top) / rowStep)));
   }, 0);
 }
 

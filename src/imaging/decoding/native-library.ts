@@ -16,7 +16,7 @@ sharp.unblock({
   ],
 });
 
-// The same picture is not decoded twice in a row, so an operation cache would only waste memory.
+// The same picture is rarely decoded twice in a row, so an operation cache would only waste memory.
 sharp.cache(false);
 // One thread per operation is enough, because the pool runs one child per core.
 sharp.concurrency(1);

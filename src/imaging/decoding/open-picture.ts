@@ -11,7 +11,7 @@ const commonOptions: SharpOptions = {
   limitInputPixels: false,
   // All pixels are needed in memory at once, so the line cache of sequential reads has no benefit.
   sequentialRead: false,
-  // A TIFF may have any number of spot colours and masks. The pixel and memory limits already bound its size.
+  // A TIFF may have many channels for spot colours and masks. The pixel and memory limits already bound its size.
   limitInputChannels: false,
 };
 

@@ -109,8 +109,8 @@ export async function readLabSamples(
   if (layout.isPremultiplied) {
     throw new AppError(
       'picture_unsupported',
-      'The TIFF image stores Lab colours premultiplied by alpha. This cannot be undone exactly; save it with ' +
-        'straight alpha or without transparency.',
+      'The TIFF image stores Lab colours premultiplied by alpha. The premultiplication cannot be undone ' +
+        'exactly; save the image with straight alpha or without transparency.',
     );
   }
   const is16Bit = layout.bits === 16;

@@ -24,7 +24,7 @@ export function isText(firstBytes: Uint8Array): boolean {
 /** Everything before the first element: declarations, comments and processing instructions. */
 const prologue = /^(?:\s+|<\?[^]*?\?>|<!--[^]*?-->|<!doctype(?:[^<>[]|\[[^\]]*\])*>)+/i;
 
-/** Describes a file by its first element only, because an HTML page may also contain SVG elements, for example. */
+/** Describes a file by its first element only, because, for example, an HTML page may also contain SVG elements. */
 function describeMarkup(text: string): UnsupportedFile | undefined {
   if (!text.startsWith('<')) return undefined;
   const prologueText = prologue.exec(text)?.[0] ?? '';

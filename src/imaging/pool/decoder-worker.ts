@@ -18,6 +18,7 @@ export interface DecoderWorkerOptions extends Pick<ChildCommandOptions, 'launche
   readonly timeoutMs: number;
   /** Maximum resident memory of a busy child, in MB. */
   readonly memoryMb: number;
+  /** Number of tasks after which a child is replaced. */
   readonly maxTasksPerChild: number;
   /** Whether the child is killed after it has been idle for some time. Calling `start` later starts a new child. */
   readonly isSpare: boolean;

@@ -17,6 +17,7 @@ export interface ThumbnailVerdict {
 const bounds = {
   /** Ratio of the two aspect ratios. It may exceed 1, because the sides of small copies are rounded to whole pixels. */
   aspect: 1.03,
+  /** Mean colour difference. */
   meanDifference: 3,
   /**
    * Chroma difference (a*, b*): the 99th percentile and the maximum. Only the maximum reveals a small coloured detail.
