@@ -59,7 +59,7 @@ test('makes many files private in the background, and resumes at the next start'
   expect(await listExposedPaths(root)).toEqual([]);
 });
 
-test('makes the files in a private folder private if other users can access the data folder', async () => {
+test('makes exposed files in a private storage folder private if the data folder is exposed', async () => {
   const { root, storageFolder } = await createExposedFolder();
   await chmod(storageFolder, 0o700);
   protectDataFolder(root, [storageFolder], makeRecordingLogger());

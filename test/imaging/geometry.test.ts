@@ -27,7 +27,7 @@ test('preserves the proportions to within one pixel', () => {
   );
 });
 
-test('for two boxes, never returns a greater width with one box and a greater height with the other', () => {
+test('does not return a smaller height for a box that results in a greater width than another box', () => {
   fc.assert(
     fc.property(size, size, size, (source, firstBox, secondBox) => {
       const [a, b] = [fitInside(source, firstBox), fitInside(source, secondBox)];

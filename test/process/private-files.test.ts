@@ -67,7 +67,7 @@ test('gives pictures outside the data folder the same permissions as their folde
   expect([code, stdout]).toEqual([0, expect.stringMatching(/^note {2}privacy .*mode 2750/m)]);
 });
 
-test('creates a private data folder, and reports in doctor if other users can read the folder', {
+test('creates a private data folder, and doctor prints a note if other users can read the folder', {
   tags: 'slow',
 }, async () => {
   const parent = await makeFolder();

@@ -66,7 +66,7 @@ test.each([1, 2, 3, 4, 5, 6, 7, 8])('turns a picture with orientation %i upright
   expect(meanDifference(await decodeZoomRendition(bytes), uprightPixels)).toBeLessThan(2);
 });
 
-describe('conversion to 8-bit sRGB', () => {
+describe('for 8-bit sRGB renditions', () => {
   test('converts Display P3', async () => {
     const bytes = await gradientPicture(width, height).withIccProfile('p3').jpeg({ quality: 95 }).toBuffer();
     const unconvertedPixels = await sharp(bytes, { ignoreIcc: true }).raw().toBuffer();
