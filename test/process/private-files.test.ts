@@ -39,7 +39,7 @@ async function serveWithPermissiveUmask(folder: string, env: Record<string, stri
   return server;
 }
 
-test('makes existing files private at startup, and creates new files as private', async () => {
+test('makes existing files private at startup, and creates new files with private permissions', async () => {
   const folder = await createDataFolder();
   await mkdir(join(folder, 'storage', 'originals', 'ab'), { recursive: true });
   for (const [name] of await listModes(folder)) await chmod(join(folder, name), 0o777);

@@ -47,7 +47,7 @@ describe('readPng', () => {
     });
   });
 
-  it('reports the chunk in which the file ends as incomplete', () => {
+  it('marks the last chunk of a truncated file as incomplete', () => {
     const chunks = [...readPngChunks(png.subarray(0, -14))];
     expect(chunks.at(-1)).toMatchObject({ type: 'IDAT', isComplete: false });
   });
@@ -184,7 +184,7 @@ describe('readIsobmff', () => {
 });
 
 describe('every parser', () => {
-  it.each(['png', 'tiff', 'avif'] as const)('accepts a corrupted %s file without throwing an error', (kind) => {
+  it.each(['png', 'tiff', 'avif'] as const)('throws no error for a corrupted %s file', (kind) => {
     const tiff = writeTiff({
       width: 1,
       height: 1,

@@ -108,7 +108,7 @@ test('runs probes while derivations are running', async () => {
   await slowDerivation;
 });
 
-test('runs requests by priority, and in order within each priority', async () => {
+test('runs requests in order of priority, and in order of arrival within each priority', async () => {
   const pool = makeTestPool();
   const folder = await makePictureFolder('good.jpg', 'slow-1.jpg');
   const completionOrder: string[] = [];

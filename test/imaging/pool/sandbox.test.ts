@@ -91,7 +91,7 @@ async function attack(
   return JSON.parse(/^\{.*\}$/m.exec(output)?.[0] ?? '') as Record<string, string>;
 }
 
-test('lets a child read only its input and code, and prevents it from writing files and starting processes', async () => {
+test('lets a child read only its input and code, and prevents it from writing files or starting processes', async () => {
   vi.stubEnv('SERVER_PASSWORD', 'do-not-read');
   onTestFinished(() => void vi.unstubAllEnvs());
   const setup = await setUpAttack();

@@ -82,7 +82,7 @@ describe('SSIM', () => {
   });
 });
 
-test('computes a PSNR of 100 dB for equal pixels, 48.13 dB for a difference of 1 and 0 dB for black and white', () => {
+test('computes a PSNR of 100 dB for equal pixels, 48.13 dB for a difference of 1, and 0 dB for black against white', () => {
   const grey = new Uint8Array(300).fill(128);
   expect(computePsnr(grey, grey)).toBe(100);
   expect(computePsnr(grey, new Uint8Array(300).fill(129))).toBeCloseTo(48.1308, 4);
