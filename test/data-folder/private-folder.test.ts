@@ -14,13 +14,13 @@ import { makeRecordingLogger } from '../support/inner/logger.ts';
 
 const readOctalMode = async (path: string) => ((await lstat(path)).mode & 0o7777).toString(8);
 
-/** Creates a folder with nested files that everyone can read and write. */
-async function createExposedFolder(files = 3) {
+/** Creates a data folder whose files and folders everyone can read and write. */
+async function createExposedFolder(fileCount = 3) {
   const root = await makeTestFolder();
   const storageFolder = join(root, 'storage');
   for (const shard of ['aa', 'bb']) {
     await mkdir(join(storageFolder, shard), { recursive: true });
-    for (let i = 0; i < files; i++) await writeFile(join(storageFolder, shard, `${i}`), '');
+    for (let i = 0; i < fileCount; i++) await writeFile(join(storageFolder, shard, `${i}`), '');
   }
   for (const name of await readdir(root, { recursive: true })) await chmod(join(root, name), 0o777);
   await chmod(root, 0o777);
