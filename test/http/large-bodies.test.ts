@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, test } from 'vitest';
-import { listStagedFiles } from '../support/process/data-folder.ts';
+import { stagedFiles } from '../support/process/data-folder.ts';
 import { call, expectProblem, form, upload } from '../support/process/client.ts';
 import { jpeg } from '../support/process/pictures.ts';
 import { type Server, startServer, useServer } from '../support/process/server.ts';
@@ -11,7 +11,7 @@ import { boundary, chunk, connectRaw, formEnd, formHead, partHead } from '../sup
 const server = useServer({ MAX_UPLOAD_BYTES: String(2 ** 20) });
 const mibToBytes = (number: number) => number * 2 ** 20;
 
-const listStagedFiles = ({ dataDir }: Server) => listStagedFiles(join(dataDir, 'storage', '.staging'));
+const listStagedFiles = ({ dataDir }: Server) => stagedFiles(join(dataDir, 'storage', '.staging'));
 
 test('accepts a file of exactly the maximum size and rejects one byte more', async () => {
   const { url } = server();

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { listStagedFiles } from '../support/process/data-folder.ts';
+import { stagedFiles } from '../support/process/data-folder.ts';
 import { call, expectProblem, type ImageRecord, waitForFinishedImage } from '../support/process/client.ts';
 import { jpeg } from '../support/process/pictures.ts';
 import { s3Environment } from '../support/process/s3.ts';
@@ -118,7 +118,7 @@ describe.skipIf(!services.s3Endpoint)('presigned uploads', () => {
     );
     const { id } = await sendPresigned(Buffer.alloc(3 * maxBytes), {}, 1_000);
     expectProblem(await post('/v1/images', { upload: id }), 413, 'body_too_large');
-    expect(await listStagedFiles(join(server().dataDir, 'staging'))).toEqual([]);
+    expect(await stagedFiles(join(server().dataDir, 'staging'))).toEqual([]);
   });
 
   test('rejects a file that is not a picture on the first attempt and on the second', async () => {

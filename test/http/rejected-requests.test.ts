@@ -1,7 +1,7 @@
 import { crc32 } from 'node:zlib';
 import { join } from 'node:path';
 import { afterAll, expect, test, vi } from 'vitest';
-import { listStagedFiles } from '../support/process/data-folder.ts';
+import { stagedFiles } from '../support/process/data-folder.ts';
 import { call, expectProblem, form } from '../support/process/client.ts';
 import { truncatedJpeg, drawing, jpeg } from '../support/process/pictures.ts';
 import { useServer } from '../support/process/server.ts';
@@ -12,7 +12,7 @@ const server = useServer();
 
 afterAll(async () => {
   // The storage health check occasionally stages a file, so the test waits until staging is empty.
-  const listStagedFiles = () => listStagedFiles(join(server().dataDir, 'storage', '.staging'));
+  const listStagedFiles = () => stagedFiles(join(server().dataDir, 'storage', '.staging'));
   await vi.waitFor(async () => expect(await listStagedFiles()).toEqual([]), waitTimeoutMs);
 });
 

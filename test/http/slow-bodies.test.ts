@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { beforeAll, expect, test } from 'vitest';
-import { listStagedFiles } from '../support/process/data-folder.ts';
+import { stagedFiles } from '../support/process/data-folder.ts';
 import { call } from '../support/process/client.ts';
 import { jpeg } from '../support/process/pictures.ts';
 import { useServer } from '../support/process/server.ts';
@@ -13,7 +13,7 @@ beforeAll(async () => {
   picture = await jpeg('slow');
 });
 
-const listStagedFiles = () => listStagedFiles(join(server().dataDir, 'storage', '.staging'));
+const listStagedFiles = () => stagedFiles(join(server().dataDir, 'storage', '.staging'));
 const expectAlive = async () => expect((await call(`${server().url}/healthz`)).status).toBe(200);
 
 /** Waits until staging is empty. Files are removed when their request ends. */

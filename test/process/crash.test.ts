@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
 import { call } from '../support/process/client.ts';
-import { makeDataFolder, removeFolder, listStagedFiles } from '../support/process/data-folder.ts';
+import { makeDataFolder, removeFolder, stagedFiles } from '../support/process/data-folder.ts';
 import { makeLedger } from '../support/process/ledger.ts';
 import { launch } from '../support/process/server.ts';
 import { isThorough } from '../support/thoroughness.ts';
@@ -49,5 +49,5 @@ test('keeps every acknowledged upload and deletion when the server is killed rep
   const { completed, ...unfinished } = (await call<Metrics>(`${url}/v1/metrics`)).body.status_counts;
   expect(completed).toBeGreaterThan(0);
   expect(Object.values(unfinished).filter((count) => count > 0)).toEqual([]);
-  await expect.poll(() => listStagedFiles(join(folder, 'storage', '.staging'))).toEqual([]);
+  await expect.poll(() => stagedFiles(join(folder, 'storage', '.staging'))).toEqual([]);
 });

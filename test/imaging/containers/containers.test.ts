@@ -180,7 +180,6 @@ describe('readIsobmff', () => {
       { type: 'mdat', start: 28, end: 28, isComplete: true },
     ]);
   });
-
 });
 
 describe('every parser', () => {

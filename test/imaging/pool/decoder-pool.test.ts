@@ -58,9 +58,11 @@ test('leaves no files behind if a derivation fails', async () => {
   const pool = makeTestPool();
   const folder = await makePictureFolder('good.jpg');
   const outputDirectory = join(folder, 'missing');
-  await expect(pool.derive(makeDeriveRequest(folder, 'good.jpg', { outputDirectory }))).rejects.toMatchObject({
-    code: 'storage_failed',
-  });
+  await expect(pool.derive(makeDeriveRequest(folder, 'good.jpg', { outputDirectory }))).rejects.toMatchObject(
+    {
+      code: 'storage_failed',
+    },
+  );
   expect(await readdir(folder)).toEqual(['good.jpg']);
 });
 
@@ -155,7 +157,9 @@ test('kills the child if a running request is aborted', async () => {
   await expect(runningRequest).rejects.toThrow('aborted');
   await pool.derive(makeDeriveRequest(folder, 'good.jpg'));
   expect(pool.stats()).toMatchObject({ crashes: 0, timeouts: 0 });
-  const abortedRequest = makeDeriveRequest(folder, 'good.jpg', { signal: AbortSignal.abort(new Error('before')) });
+  const abortedRequest = makeDeriveRequest(folder, 'good.jpg', {
+    signal: AbortSignal.abort(new Error('before')),
+  });
   await expect(pool.derive(abortedRequest)).rejects.toThrow('before');
 });
 
@@ -172,7 +176,9 @@ test('rejects running and queued requests on close', async () => {
   for (const outcome of await outcomes) {
     expect(outcome).toMatchObject({ status: 'rejected', reason: { code: 'unavailable' } });
   }
-  await expect(pool.derive(makeDeriveRequest(folder, 'good.jpg'))).rejects.toMatchObject({ code: 'unavailable' });
+  await expect(pool.derive(makeDeriveRequest(folder, 'good.jpg'))).rejects.toMatchObject({
+    code: 'unavailable',
+  });
   expect(pool.stats()).toMatchObject({ alive: 0, busy: 0 });
 });
 
@@ -182,8 +188,12 @@ test('rejects requests quickly if no child can start, and does not restart child
   const logger = { debug: ignore, info: ignore, warn: ignore, error: logError };
   const pool = makeTestPool({ childModule: childModule('exiting-child'), logger });
   const folder = await makePictureFolder('good.jpg');
-  await expect(pool.derive(makeDeriveRequest(folder, 'good.jpg'))).rejects.toMatchObject({ code: 'unavailable' });
-  await expect(pool.derive(makeDeriveRequest(folder, 'good.jpg'))).rejects.toMatchObject({ code: 'unavailable' });
+  await expect(pool.derive(makeDeriveRequest(folder, 'good.jpg'))).rejects.toMatchObject({
+    code: 'unavailable',
+  });
+  await expect(pool.derive(makeDeriveRequest(folder, 'good.jpg'))).rejects.toMatchObject({
+    code: 'unavailable',
+  });
   await sleep(500);
   expect(logError.mock.calls.length).toBeLessThan(8);
 });

@@ -18,9 +18,11 @@ test.skipIf(corpus === undefined)(
     const folder = join(corpus!, 'hostile');
     const outcomes = await Promise.allSettled(
       (await readdir(folder)).map((name) =>
-        pool.derive({ ...makeDeriveRequest(output, ''), path: join(folder, name) }).catch((error: unknown) => {
-          throw new Error(name, { cause: error });
-        }),
+        pool
+          .derive({ ...makeDeriveRequest(output, ''), path: join(folder, name) })
+          .catch((error: unknown) => {
+            throw new Error(name, { cause: error });
+          }),
       ),
     );
     for (const outcome of outcomes) {

@@ -20,14 +20,17 @@ test("does not make a tenant's picture wait for all of another tenant's pictures
 test("limits a tenant to one decoder after one of the tenant's files has crashed a decoder", async () => {
   const pool = makeTestPool({ size: 2, timeoutMs: 60_000 });
   const folder = await makePictureFolder('good.jpg');
-  await expect(pool.derive(makeDeriveRequest(folder, 'crash-1.jpg', { tenant: 1 }))).rejects.toThrow('crashed');
+  await expect(pool.derive(makeDeriveRequest(folder, 'crash-1.jpg', { tenant: 1 }))).rejects.toThrow(
+    'crashed',
+  );
   const { signal, abort } = makeAbortHandle();
   const hangingRequests = ['hang-1.jpg', 'hang-2.jpg', 'hang-3.jpg'].map((name) =>
     pool.derive(makeDeriveRequest(folder, name, { tenant: 1, signal })),
   );
   const outcomes = Promise.allSettled(hangingRequests);
   // These requests would wait forever if the hanging files occupied both decoders.
-  for (let count = 0; count < 3; count++) await pool.derive(makeDeriveRequest(folder, 'good.jpg', { tenant: 2 }));
+  for (let count = 0; count < 3; count++)
+    await pool.derive(makeDeriveRequest(folder, 'good.jpg', { tenant: 2 }));
   expect(pool.stats()).toMatchObject({ busy: 1, waiting: 2 });
   abort();
   await outcomes;

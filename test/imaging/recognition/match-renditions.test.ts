@@ -56,7 +56,10 @@ const pictures = [
 const copies: ReadonlyArray<readonly [string, (original: Sharp) => Promise<Buffer>]> = [
   ['JPEG at quality 60', jpeg(60)],
   ['JPEG at quality 75 with full chroma', jpeg(75, '4:4:4')],
-  ['JPEG at quality 90, then 75, then 60', async (picture) => jpeg(60)(sharp(await jpeg(75)(sharp(await jpeg(90)(picture)))))],
+  [
+    'JPEG at quality 90, then 75, then 60',
+    async (picture) => jpeg(60)(sharp(await jpeg(75)(sharp(await jpeg(90)(picture))))),
+  ],
   ['WebP at quality 75', (picture) => picture.webp({ quality: 75 }).toBuffer()],
   ['AVIF at quality 60', (picture) => picture.avif({ quality: 60, effort: 0 }).toBuffer()],
   ['lossless WebP', (picture) => picture.webp({ lossless: true }).toBuffer()],

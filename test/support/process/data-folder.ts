@@ -21,7 +21,7 @@ export async function makeDataFolder(): Promise<string> {
 }
 
 /** Returns the names of the files in a staging folder. Excludes subfolders, such as the decoders' folder. */
-export async function listStagedFiles(folder: string): Promise<string[]> {
+export async function stagedFiles(folder: string): Promise<string[]> {
   const entries = await readdir(folder, { withFileTypes: true });
   return entries.filter((entry) => !entry.isDirectory()).map(({ name }) => name);
 }
