@@ -55,7 +55,7 @@ function uploadOptions(mode: 'inline' | 'queued' = 'inline', signal?: AbortSigna
   return { path: join(folder, 'mug.jpg'), filename: 'mug.jpg', tenant: 'shop', mode, signal };
 }
 
-describe('an upload', () => {
+describe('uploadFile', () => {
   test('sends the file and the tenant as a form', async () => {
     script = [{ status: 201, body: image }];
     await makeClient().uploadFile(uploadOptions());
@@ -65,7 +65,7 @@ describe('an upload', () => {
     expect(requests[0]?.body).toMatch(/name="tenant"\r\n\r\nshop\r\n/);
   });
 
-  test('is queued if requested', async () => {
+  test('requests queued processing in queued mode', async () => {
     script = [{ status: 202, body: { ...image, status: 'pending' } }];
     expect(await makeClient().uploadFile(uploadOptions('queued'))).toMatchObject({
       outcome: 'new',
@@ -105,7 +105,7 @@ describe('an upload', () => {
     });
   });
 
-  test('is retried with its complete body after a server error', async () => {
+  test('resends the complete body after a server error', async () => {
     script = [{ status: 503 }, { status: 500 }, { status: 201, body: image }];
     expect(await makeClient().uploadFile(uploadOptions())).toMatchObject({ outcome: 'new' });
     expect(requests.map(({ body }) => body.includes('the bytes of a mug'))).toEqual([true, true, true]);
@@ -119,7 +119,7 @@ describe('an upload', () => {
     expect(requests).toHaveLength(4);
   });
 
-  test('waits for the delay in the Retry-After header', async () => {
+  test('waits for the delay in the Retry-After header instead of its own delay', async () => {
     script = [
       { status: 503, headers: { 'retry-after': '0' } },
       { status: 201, body: image },
@@ -149,8 +149,8 @@ test('includes an unreachable address in the error', async () => {
   const { port } = server.address() as AddressInfo;
   server.close();
   await once(server, 'close');
-  const unconnectedClient = makeApiClient({ baseUrl: `http://127.0.0.1:${port}`, retryDelays: [1] });
-  await expect(unconnectedClient.assertHealthy()).rejects.toThrow(
+  const client = makeApiClient({ baseUrl: `http://127.0.0.1:${port}`, retryDelays: [1] });
+  await expect(client.assertHealthy()).rejects.toThrow(
     `No response from http://127.0.0.1:${port} (connect ECONNREFUSED`,
   );
 });

@@ -44,6 +44,6 @@ test.each([
   ['DATA_DIR', '/var/lib/vitrine', false],
   ['KEYBOARD', 'de', false],
   ['SECRET_KEY', '', false],
-])('classifies %s=%s as a secret: %s', (name, value, isSecret) => {
+])('decides whether %s=%s is a secret: %s', (name, value, isSecret) => {
   expect(Object.hasOwn(findSecrets({ [name]: value }), name)).toBe(isSecret);
 });

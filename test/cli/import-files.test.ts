@@ -60,7 +60,7 @@ function makeOptions(inputs = [folder]) {
   return { inputs, client, tenant: 'shop', output: { write: () => true } };
 }
 
-test('reports rejected and missing files with the reasons', async () => {
+test('reports rejected and missing files with their reasons', async () => {
   await writePictures(3);
   respondToUpload = (body) =>
     body.includes('picture 1')

@@ -14,13 +14,13 @@ import { makeRecordingLogger } from '../support/inner/logger.ts';
 
 const readOctalMode = async (path: string) => ((await lstat(path)).mode & 0o7777).toString(8);
 
-/** Creates a folder with nested files that everyone can read and write. */
-async function createExposedFolder(files = 3) {
+/** Creates a data folder whose files and folders everyone can read and write. */
+async function createExposedFolder(fileCount = 3) {
   const root = await makeTestFolder();
   const storageFolder = join(root, 'storage');
   for (const shard of ['aa', 'bb']) {
     await mkdir(join(storageFolder, shard), { recursive: true });
-    for (let i = 0; i < files; i++) await writeFile(join(storageFolder, shard, `${i}`), '');
+    for (let i = 0; i < fileCount; i++) await writeFile(join(storageFolder, shard, `${i}`), '');
   }
   for (const name of await readdir(root, { recursive: true })) await chmod(join(root, name), 0o777);
   await chmod(root, 0o777);
@@ -59,7 +59,7 @@ test('makes many files private in the background, and resumes at the next start'
   expect(await listExposedPaths(root)).toEqual([]);
 });
 
-test('makes the files in a private folder private if other users can access the data folder', async () => {
+test('makes exposed files in a private storage folder private if the data folder is exposed', async () => {
   const { root, storageFolder } = await createExposedFolder();
   await chmod(storageFolder, 0o700);
   protectDataFolder(root, [storageFolder], makeRecordingLogger());

@@ -19,7 +19,7 @@ const documents = [
 ].sort();
 const readDocument = (document: string) => readFileSync(join(root, document), 'utf8');
 const documentExamples = (document: string) => readExamples(readDocument(document));
-/** Whether a document's examples need an external store or host. test/http and test/deploy cover some of them. */
+/** Whether a document's examples need an external store or host. test/http and test/deploy cover some of these. */
 const needsExternalHosts = (document: string) =>
   document === 'docs/storage.md' || document.startsWith('docs/deploy/');
 const testedDocuments = documents.filter(

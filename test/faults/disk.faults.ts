@@ -15,6 +15,6 @@ test.runIf(canRun && services.databaseUrl)('survives a full picture disk with Po
   await fillPictureDisk(faultRounds, 'postgres');
 });
 
-test.runIf(canRun)("recovers after the embedded database's disk was full", async () => {
+test.runIf(canRun)("recovers after the embedded database's disk has been full", async () => {
   await fillDatabaseDisk(faultRounds);
 });

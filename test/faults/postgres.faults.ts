@@ -6,14 +6,14 @@ import { faultRounds, postgresCommands } from './support/settings.ts';
 const { kill, start } = postgresCommands;
 
 test.runIf(services.databaseUrl && kill && start)(
-  'continues under load when PostgreSQL is killed and restarted',
+  'continues to work under load when PostgreSQL is killed and restarted',
   async () => {
     await killPostgres(faultRounds, kill ?? '', start ?? '');
   },
 );
 
 test.runIf(services.databaseUrl)(
-  'continues under load when all PostgreSQL connections are terminated',
+  'continues to work under load when all PostgreSQL connections are terminated',
   async () => {
     await terminateConnections(faultRounds);
   },

@@ -5,7 +5,7 @@ import { killAndFlushRedis } from './scenarios/redis.ts';
 import { faultRounds } from './support/settings.ts';
 
 test.runIf(services.databaseUrl && hasRedisServer())(
-  'continues under load when Redis is killed or flushed',
+  'continues to work under load when Redis is killed or flushed',
   async () => {
     await killAndFlushRedis(faultRounds);
   },

@@ -27,7 +27,7 @@ test('preserves the proportions to within one pixel', () => {
   );
 });
 
-test('for two boxes, never returns a greater width with one box and a greater height with the other', () => {
+test('if one box results in a greater width than another box, it does not result in a smaller height', () => {
   fc.assert(
     fc.property(size, size, size, (source, firstBox, secondBox) => {
       const [a, b] = [fitInside(source, firstBox), fitInside(source, secondBox)];
@@ -52,6 +52,6 @@ test.each([
     { width: 100, height: 100 },
     { width: 100, height: 1 },
   ],
-])('fits the source %o into the box %o as %o', (source, box, expected) => {
+])('fits the source %o into the box %o with the size %o', (source, box, expected) => {
   expect(fitInside(source, box)).toEqual(expected);
 });

@@ -56,7 +56,7 @@ test.runIf(process.platform === 'linux')(
         process.kill(children[kills % children.length] ?? children[0], 'SIGKILL');
       await new Promise((resolve) => setTimeout(resolve, 150));
     }
-    // An upload is rejected if its picture was being decoded by two killed children, but the picture can be uploaded
+    // An upload is rejected if two children were killed while they decoded its picture, but the picture can be uploaded
     // again.
     for (const { status } of await Promise.all(uploads)) expect(status).toBeOneOf([201, 202, 400]);
     for (let i = 0; i < pictureCount; i += 1) {

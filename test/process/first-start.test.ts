@@ -10,7 +10,7 @@ import { launch, startServer } from '../support/process/server.ts';
 import { isThorough } from '../support/thoroughness.ts';
 import { waitTimeoutMs } from '../support/time-scale.ts';
 
-/** Waits until the new database consists of this many files. A complete database has about a thousand files. */
+/** Waits until the new database has at least `fileCount` files. A complete database has about a thousand files. */
 async function waitForFiles(folder: string, fileCount: number): Promise<void> {
   const deadline = performance.now() + waitTimeoutMs;
   while (performance.now() < deadline) {

@@ -10,7 +10,7 @@ import { jpeg, sha256 } from '../support/process/pictures.ts';
 import { launch, type Server, startServer } from '../support/process/server.ts';
 import { isThorough } from '../support/thoroughness.ts';
 
-async function expectRejected(lockHolder: Server): Promise<void> {
+async function expectSecondServerRejected(lockHolder: Server): Promise<void> {
   const secondServer = launch(lockHolder.dataDir);
   onTestFinished(() => secondServer.kill9());
   expect(await secondServer.exited).toEqual({ code: 1, signal: null });
@@ -22,7 +22,7 @@ async function expectRejected(lockHolder: Server): Promise<void> {
 test('rejects a second server on the same data folder without affecting the first server', async () => {
   const firstServer = await startServer();
   const { id } = (await upload(firstServer.url, await jpeg('kept'))).body;
-  await expectRejected(firstServer);
+  await expectSecondServerRejected(firstServer);
   expect((await call(`${firstServer.url}/v1/images/${id}`)).status).toBe(200);
   expect((await upload(firstServer.url, await jpeg('more'))).status).toBe(201);
 });
@@ -32,7 +32,7 @@ test('keeps the lock of a suspended server', async () => {
   // When the server responds, it has also recorded its address.
   expect((await call(`${firstServer.url}/healthz`)).status).toBe(200);
   process.kill(firstServer.pid, 'SIGSTOP');
-  await expectRejected(firstServer);
+  await expectSecondServerRejected(firstServer);
   process.kill(firstServer.pid, 'SIGCONT');
   expect((await call(`${firstServer.url}/healthz`)).status).toBe(200);
 });

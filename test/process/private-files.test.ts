@@ -39,7 +39,7 @@ async function serveWithPermissiveUmask(folder: string, env: Record<string, stri
   return server;
 }
 
-test('makes existing files private at startup, and creates new files as private', async () => {
+test('makes existing files private at startup, and creates new files with private permissions', async () => {
   const folder = await createDataFolder();
   await mkdir(join(folder, 'storage', 'originals', 'ab'), { recursive: true });
   for (const [name] of await listModes(folder)) await chmod(join(folder, name), 0o777);
@@ -67,7 +67,7 @@ test('gives pictures outside the data folder the same permissions as their folde
   expect([code, stdout]).toEqual([0, expect.stringMatching(/^note {2}privacy .*mode 2750/m)]);
 });
 
-test('creates a private data folder, and reports in doctor if other users can read the folder', {
+test('creates a private data folder, and doctor prints a note if other users can read the folder', {
   tags: 'slow',
 }, async () => {
   const parent = await makeFolder();

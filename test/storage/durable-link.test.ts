@@ -7,7 +7,7 @@ import { expect, test } from 'vitest';
 import { makeTestFolder } from '../support/inner/folders.ts';
 
 const run = promisify(execFile);
-/** The test observes the order of system calls, which requires strace and the permission to trace. */
+/** Whether the test can observe the order of system calls. This requires strace and permission to trace a process. */
 const canTrace = spawnSync('strace', ['-f', 'true']).status === 0;
 const storageModule = pathToFileURL(join(import.meta.dirname, '../../src/storage/local.ts')).href;
 const stagingModule = pathToFileURL(join(import.meta.dirname, '../../src/storage/staging.ts')).href;
@@ -52,7 +52,7 @@ function findShortNames(line: string): string[] {
   return patterns.filter(([pattern]) => pattern.test(line)).map(([, name]) => name);
 }
 
-test.runIf(canTrace)('syncs a file and its folders to disk before storing returns', async () => {
+test.runIf(canTrace)('syncs a file and its folders to disk before `store` returns', async () => {
   const root = await makeTestFolder();
   await mkdir(join(root, 'store'));
   await writeFile(join(root, 'trace'), '');

@@ -39,12 +39,12 @@ export async function makeWorkspace(document: string, samples?: string): Promise
     async run(command) {
       const script = replaceUrls(command, replacements).replace(/^npx vitrine\b/, vitrine);
       const result = await runProgram('bash', ['-c', script], { DATA_DIR: server.dataDir }, folder);
-      const restore = (text: string) =>
+      const restoreUrls = (text: string) =>
         replacements.reduce(
           (restored, [documented, actual]) => restored.replaceAll(actual, documented),
           text,
         );
-      return { ...result, stdout: restore(result.stdout), stderr: restore(result.stderr) };
+      return { ...result, stdout: restoreUrls(result.stdout), stderr: restoreUrls(result.stderr) };
     },
   };
 }

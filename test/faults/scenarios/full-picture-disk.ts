@@ -61,8 +61,8 @@ async function fillDisk(name: string, rounds: number, target: FaultTarget, disk:
     name,
     rounds,
     async fault(round) {
-      // Depending on the round, the free space is enough for no file, for part of an original, or for an original
-      // without its renditions.
+      // Depending on the round, there is space for no file, for part of an original, or for an original without its
+      // renditions.
       disk.fill((round % 4) * 25_000);
       await sleep(1_500);
       disk.freeAll();

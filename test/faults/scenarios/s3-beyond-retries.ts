@@ -9,7 +9,7 @@ import { queryRows, timeUntil } from '../support/database.ts';
 
 const pictureCount = 6;
 
-/** Fails all reads until the jobs have used up their three retries. The jobs complete after a manual retry. */
+/** Makes all reads fail until the jobs have used up their retries. Expects a manual retry to complete the jobs. */
 export async function failBeyondRetries(): Promise<void> {
   const store = await startProxy();
   const installation = await startInstallation(s3Environment({ S3_ENDPOINT: store.url }));

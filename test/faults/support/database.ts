@@ -25,7 +25,7 @@ export async function timeUntil(
     const isDone = await isReached().catch(() => false);
     const ms = performance.now() - startedAt;
     if (isDone && ms <= limitMs) return ms;
-    if (ms > limitMs) throw new Error(`${event} did not happen within ${limitMs} ms`);
+    if (ms > limitMs) throw new Error(`Timed out after ${limitMs} ms while waiting for ${event}.`);
     await sleep(20);
   }
 }

@@ -73,14 +73,14 @@ async function runRound(
   const takeOverMs = (await fault()) ?? 0;
   const recovery = await measureRecovery(ledger, url);
   await load.stop();
-  await untilAllJobsEnded(url);
+  await waitUntilAllJobsEnded(url);
   const resentCount = await ledger.resendUnacknowledged(url);
-  await untilAllJobsEnded(url);
+  await waitUntilAllJobsEnded(url);
   const acknowledgedCount = ledger.acknowledged.size - acknowledgedBefore;
   return { ...recovery, takeOverMs, resentCount, acknowledgedCount };
 }
 
-async function untilAllJobsEnded(url: string): Promise<void> {
+async function waitUntilAllJobsEnded(url: string): Promise<void> {
   await timeUntil('the end of all jobs', allJobsEndedLimitMs, async () => {
     const counts = await Promise.all([countJobs(url, 'pending'), countJobs(url, 'processing')]);
     return counts.every((count) => count === 0);

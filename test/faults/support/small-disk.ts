@@ -41,7 +41,7 @@ function mountCommand(folder: string, ...command: string[]): [string, ...string[
   return ['unshare', '-m', 'sh', '-c', script, folder, ...command];
 }
 
-/** A small disk mounted on a folder. Only processes started with `wrapper` can see it. It disappears when they exit. */
+/** A small disk that is mounted on a folder for one test. Only processes started with `wrapper` can see the disk. */
 export interface SmallDisk {
   /** Prefix for commands that use the disk. */
   readonly wrapper: readonly string[];

@@ -15,7 +15,7 @@ import { writeAvif } from '../support/write-avif.ts';
 import { type ColourSpace, decodeSrgb, gamma, greySpace, prophoto, rgbSpace } from '../support/write-icc.ts';
 import { iccChunk, uint32, writePng } from '../support/write-png.ts';
 
-describe('PNG', () => {
+describe('for PNG', () => {
   const cicp = (...codes: number[]): [string, Uint8Array] => ['cICP', Buffer.of(...codes)];
   const gama = (exponent: number): [string, Uint8Array] => ['gAMA', uint32(Math.round(exponent * 100_000))];
   const chrm = (...values: number[]): [string, Uint8Array] => [
@@ -98,7 +98,7 @@ describe('PNG', () => {
   test.each([
     ['PQ', 16],
     ['HLG', 18],
-  ])('rejects %s and names it in the error message', async (name, transfer) => {
+  ])('rejects %s with an error message that contains its name', async (name, transfer) => {
     const chunks = [cicp(9, transfer, 0, 1)];
     const file = writePng({ ...size, depth: 16, colorType: 2, samples: toSamples(rgbCells, 16), chunks });
     await expect(probe(file, limits)).rejects.toMatchObject({
@@ -108,7 +108,7 @@ describe('PNG', () => {
   });
 });
 
-describe('AVIF', () => {
+describe('for AVIF', () => {
   const rgb = Uint8Array.from(toSamples(rgbCells, 8));
   const p3 = rgbSpace('p3', decodeSrgb);
 

@@ -41,7 +41,7 @@ const greySpaces: readonly (ColourSpace | undefined)[] = [
 
 const profileName = (space: ColourSpace | undefined) => space?.name ?? 'no profile';
 
-describe.each([8, 16] as const)('%i bits', (depth) => {
+describe.each([8, 16] as const)('with %i bits', (depth) => {
   describe.each([false, true])('with alpha: %s', (hasAlpha) => {
     const alpha = hasAlpha ? 128 : 255;
     const extraSamples = hasAlpha ? [alpha] : [];
@@ -105,7 +105,7 @@ describe.each([8, 16] as const)('%i bits', (depth) => {
     );
   });
 
-  test('decodes RGB with a table profile', async () => {
+  test('decodes RGB with a profile that contains a lookup table', async () => {
     const space = tableSpace('RGB ', ([r = 0, g = 0, b = 0]) => [
       20 * r + 55 * g + 25 * b,
       40 * (r - g),
@@ -193,7 +193,7 @@ describe.each([8, 16] as const)('%i bits', (depth) => {
   );
 });
 
-describe.each(['jpeg', 'webp', 'avif'] as const)('%s', (format) => {
+describe.each(['jpeg', 'webp', 'avif'] as const)('in a %s file', (format) => {
   test.each(rgbSpaces.slice(1).map((space) => [profileName(space), space] as const))(
     'decodes RGB with %s',
     async (_, space) => {

@@ -47,7 +47,7 @@ describe('readPng', () => {
     });
   });
 
-  it('reports the chunk in which the file ends', () => {
+  it('marks the last chunk of a truncated file as incomplete', () => {
     const chunks = [...readPngChunks(png.subarray(0, -14))];
     expect(chunks.at(-1)).toMatchObject({ type: 'IDAT', isComplete: false });
   });
@@ -137,18 +137,18 @@ describe('readTiff', () => {
   });
 });
 
-describe('readIsobmff', () => {
-  let avif: Buffer;
-  beforeAll(async () => {
-    const pixels = {
-      width: 16,
-      height: 8,
-      channels: 4,
-      background: { r: 255, g: 0, b: 0, alpha: 0.5 },
-    } as const;
-    avif = await sharp({ create: pixels }).avif().toBuffer();
-  });
+let avif: Buffer;
+beforeAll(async () => {
+  const pixels = {
+    width: 16,
+    height: 8,
+    channels: 4,
+    background: { r: 255, g: 0, b: 0, alpha: 0.5 },
+  } as const;
+  avif = await sharp({ create: pixels }).avif().toBuffer();
+});
 
+describe('readIsobmff', () => {
   it('parses an AVIF into boxes and items', () => {
     const structure = readIsobmff(avif);
     const primary = structure?.items.get(structure.primaryItemId ?? -1);
@@ -161,7 +161,7 @@ describe('readIsobmff', () => {
     expect(properties.map((box) => readIspeSize(avif, box)).find(Boolean)).toEqual({ width: 16, height: 8 });
   });
 
-  it('parses code points in a colr box', () => {
+  it('parses the colour code points in a colr box', () => {
     const colr = Buffer.concat([uint32(19), Buffer.from('colrnclx'), Buffer.of(0, 12, 0, 13, 0, 6, 0x80)]);
     const [box] = readBoxes(colr, 0, colr.length);
     expect(box && readNclx(colr, box)).toEqual({ primaries: 12, transfer: 13, matrix: 6, isFullRange: true });
@@ -180,8 +180,10 @@ describe('readIsobmff', () => {
       { type: 'mdat', start: 28, end: 28, isComplete: true },
     ]);
   });
+});
 
-  it.each(['png', 'tiff', 'avif'] as const)('throws no error in any parser for a corrupted %s', (kind) => {
+describe('every parser', () => {
+  it.each(['png', 'tiff', 'avif'] as const)('throws no error for a corrupted %s file', (kind) => {
     const tiff = writeTiff({
       width: 1,
       height: 1,

@@ -51,7 +51,7 @@ const jpegs = ['jpeg', 'progressive', 'mozjpeg', 'full chroma'];
 const endOfImage = Buffer.from([0xff, 0xd9]);
 
 describe('JPEG', () => {
-  test.each(jpegs)('%s is decoded without its end marker', async (name) => {
+  test.each(jpegs)('is decoded without its end marker, and with bytes after its end: %s', async (name) => {
     const intactResult = await describeDecoding(file(name));
     expect(intactResult).toMatch(/^pixels /);
     expect(await describeDecoding(file(name).subarray(0, -2))).toEqual(intactResult);
@@ -62,7 +62,7 @@ describe('JPEG', () => {
   });
 
   test.each(jpegs)(
-    '%s is reported as truncated if data is missing, with or without an end marker',
+    'is reported as truncated if data is missing, with or without an end marker: %s',
     async (name) => {
       const { length } = file(name);
       for (const end of [
@@ -104,7 +104,7 @@ describe('JPEG', () => {
     expect(await describeDecoding(bytes)).toEqual(await describeDecoding(file('jpeg')));
   });
 
-  test('is unsupported if its compression is lossless', async () => {
+  test('is rejected as unsupported if its compression is lossless', async () => {
     const bytes = Buffer.from(file('jpeg'));
     bytes[bytes.indexOf(Buffer.from([0xff, 0xc0])) + 1] = 0xc3;
     expect(await describeDecoding(bytes)).toBe(

@@ -28,7 +28,7 @@ function decode(parts: BmpParts) {
 
 const size = { width: 2, height: 2 };
 
-test.each([1, 4, 8])('decodes a %i-bit palette', (bits) => {
+test.each([1, 4, 8])('decodes pixels with %i-bit palette indices', (bits) => {
   const rows =
     bits === 1
       ? [

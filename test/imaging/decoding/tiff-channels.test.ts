@@ -26,7 +26,7 @@ function tiff(input: ChannelInput): Buffer {
   return writeTiff({ ...size, depth: 8, ...input });
 }
 
-describe.each([8, 16] as const)('a TIFF with %i-bit samples', (depth) => {
+describe.each([8, 16] as const)('with %i-bit samples', (depth) => {
   // The kinds of extra samples are 0 (unspecified), 1 (premultiplied alpha) and 2 (straight alpha).
   test.each([
     [[0], [0], 255],
@@ -241,7 +241,7 @@ test('decodes an undeclared fourth channel as alpha', async () => {
   expectColours(await decodeCells(file), toSrgbCells(undefined, rgbCells, 128));
 });
 
-test('decodes JPEG compression', async () => {
+test('decodes JPEG-compressed pixels', async () => {
   const pixels = Uint8Array.from(toSamples(rgbCells, 8));
   const file = await sharp(pixels, { raw: { ...size, channels: 3 } })
     .tiff({ compression: 'jpeg', quality: 100 })

@@ -7,7 +7,7 @@ import { writeTiff } from '../support/write-tiff.ts';
 
 const extraSamplesTag = 338;
 
-describe.each([8, 16] as const)('a TIFF with %i-bit samples', (depth) => {
+describe.each([8, 16] as const)('with %i-bit samples', (depth) => {
   /** For each kind of L*a*b*, the photometric interpretation and the functions that encode lightness and chroma. */
   const labKinds = {
     CIE: [
@@ -81,7 +81,7 @@ describe.each([8, 16] as const)('a TIFF with %i-bit samples', (depth) => {
   });
 });
 
-test('decodes ITU L*a*b* with its own ranges', async () => {
+test('decodes ITU L*a*b*, whose values have different ranges', async () => {
   const cells = rgbCells.map((_, n) => [20 * n + 20, 127, 96]);
   const expected = cells.map(([l = 0]) =>
     toSrgb(labToXyz([(l * 100) / 255, -85 + (127 * 170) / 255, -75 + (96 * 200) / 255])),

@@ -13,7 +13,7 @@ test.each(['jpeg', 'png', 'gif', 'webp', 'avif', 'tiff'] as const)(
   },
 );
 
-test('identifies a TIFF whose directory is beyond the first bytes', async () => {
+test('identifies a TIFF whose directory is beyond the first 4100 bytes', async () => {
   const bytes = await gradientPicture(200, 200).tiff({ compression: 'none' }).toBuffer();
   expect(await sniffFormat(bytes.subarray(0, 4100), pictureFormats)).toEqual({ format: 'tiff' });
 });
@@ -60,7 +60,7 @@ test('rejects an empty file', async () => {
   await expect(sniffFormat(new Uint8Array(), pictureFormats)).rejects.toMatchObject({ code: 'empty_file' });
 });
 
-test('includes the detected format and the accepted formats in the message', async () => {
+test('includes the detected format and the accepted formats in the error message', async () => {
   const bytes = await sharp({ create: { width: 2, height: 2, channels: 3, background: 'red' } })
     .gif()
     .toBuffer();

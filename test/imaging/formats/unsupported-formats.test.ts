@@ -43,7 +43,7 @@ describe('unsupported formats', () => {
     ['an HEIC image', fileWithBrands('mif1', 'heic')],
     ['an SVG drawing', text('<!-- <html> --><svg:svg xmlns:svg="http://www.w3.org/2000/svg"/>')],
     ['an SVG drawing', Buffer.from('\ufeff<svg xmlns="http://www.w3.org/2000/svg"/>', 'utf16le')],
-  ])('are rejected with the format in the message: %s', async (name, head) => {
+  ])('are rejected with an error message that contains the format: %s', async (name, head) => {
     await expect(sniffFormat(head, pictureFormats)).rejects.toMatchObject({
       code: 'format_not_allowed',
       message: expect.stringContaining(`This is ${name}; `) as string,
@@ -51,7 +51,7 @@ describe('unsupported formats', () => {
   });
 });
 
-describe('files that begin like a picture', () => {
+describe('files that begin like pictures', () => {
   test.each<[string, string]>([
     ['a plain text file', 'BMW;3er;blue\nAudi;A4;red\n'],
     ['a plain text file', 'GIFT-1;Gift box;9.90\n'],

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { promisify } from 'node:util';
 import { expect, test } from 'vitest';
-import { pictureFolder } from './setup.ts';
+import { makePictureFolder } from './setup.ts';
 
 const execFileAsync = promisify(execFile);
 const poolModule = pathToFileURL(join(import.meta.dirname, '../../../src/imaging/pool/decoder-pool.ts')).href;
@@ -14,8 +14,8 @@ const linuxOnly = process.platform === 'linux' ? test : test.skip;
 async function runInProcess(body: string): Promise<string> {
   const program = `
     import { makeDecoderPool } from ${JSON.stringify(poolModule)};
-    const log = () => undefined;
-    const logger = { debug: log, info: log, warn: log, error: log };
+    const ignore = () => undefined;
+    const logger = { debug: ignore, info: ignore, warn: ignore, error: ignore };
     const pool = makeDecoderPool({ size: 1, timeoutMs: 5000, probeTimeoutMs: 5000, memoryMb: 1024, maxTasksPerChild: 9, logger });
     const limits = { maxPixels: 50e6, maxAvifPixels: 24e6, maxFrames: 100, allowedFormats: ['jpeg'] };
     await pool.start();
@@ -28,7 +28,7 @@ async function runInProcess(body: string): Promise<string> {
 }
 
 test('allows the program to exit without closing the pool', async () => {
-  const folder = await pictureFolder('good.jpg');
+  const folder = await makePictureFolder('good.jpg');
   const path = JSON.stringify(join(folder, 'good.jpg'));
   const output = await runInProcess(`console.log((await pool.probe({ path: ${path}, limits })).width);`);
   expect(output.trim()).toBe('300');
@@ -37,7 +37,7 @@ test('allows the program to exit without closing the pool', async () => {
 linuxOnly(
   'does not load the native decoder in the parent, and hides the environment from children',
   async () => {
-    const folder = await pictureFolder('good.jpg');
+    const folder = await makePictureFolder('good.jpg');
     const output = await runInProcess(`
     await pool.probe({ path: ${JSON.stringify(join(folder, 'good.jpg'))}, limits });
     const { readFileSync } = await import('node:fs');
@@ -51,12 +51,12 @@ linuxOnly(
     const report = JSON.parse(output) as Record<string, unknown> & { pids: string[]; environment: string };
     expect(report).toMatchObject({ parentLoadsDecoder: false, childLoadsDecoder: true });
     expect(report.environment).not.toContain('do-not-tell');
-    await expect.poll(() => runningChildren(report.pids)).toEqual([]);
+    await expect.poll(() => listRunningChildren(report.pids)).toEqual([]);
   },
 );
 
 /** Returns the command lines of the children that are still running. All children must exit with their parent. */
-async function runningChildren(pids: readonly string[]): Promise<string[]> {
+async function listRunningChildren(pids: readonly string[]): Promise<string[]> {
   const commands = await Promise.all(
     pids.map((pid) => readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '')),
   );

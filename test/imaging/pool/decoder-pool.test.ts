@@ -5,13 +5,13 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, test, vi } from 'vitest';
 import { recipeHash } from '../../../src/imaging/renditions/recipe.ts';
 import { limits, presets } from '../fixtures/pictures.ts';
-import { childModule, derivation, faultyPath, faultyPool, pictureFolder } from './setup.ts';
+import { childModule, makeDeriveRequest, inputPath, makeTestPool, makePictureFolder } from './setup.ts';
 import { waitTimeoutMs, timeScale } from '../../support/time-scale.ts';
 
 test('derives renditions into files', async () => {
-  const pool = faultyPool();
-  const folder = await pictureFolder('good.jpg');
-  const { facts, renditions } = await pool.derive(derivation(folder, 'good.jpg'));
+  const pool = makeTestPool();
+  const folder = await makePictureFolder('good.jpg');
+  const { facts, renditions } = await pool.derive(makeDeriveRequest(folder, 'good.jpg'));
   expect(facts).toMatchObject({ format: 'jpeg', width: 300, height: 200, frames: 1, colorSpace: 'RGB' });
   const sizes = Object.fromEntries(renditions.map((r) => [r.preset, `${r.width}×${r.height}`]));
   expect(sizes).toEqual({ thumb: '100×67', card: '300×200', zoom: '300×200' });
@@ -24,8 +24,8 @@ test('derives renditions into files', async () => {
 });
 
 test('probes a picture from its header', async () => {
-  const pool = faultyPool();
-  const folder = await pictureFolder('good.jpg');
+  const pool = makeTestPool();
+  const folder = await makePictureFolder('good.jpg');
   await expect(pool.probe({ path: join(folder, 'good.jpg'), limits })).resolves.toMatchObject({ width: 300 });
   await expect(
     pool.probe({ path: join(folder, 'good.jpg'), limits: { ...limits, maxPixels: 59_999 } }),
@@ -35,11 +35,11 @@ test('probes a picture from its header', async () => {
 test("logs the image library's message, but does not include it in the error", async () => {
   const logInfo = vi.fn();
   const ignore = () => undefined;
-  const pool = faultyPool({ logger: { debug: ignore, info: logInfo, warn: ignore, error: ignore } });
-  const folder = await pictureFolder('good.jpg');
+  const pool = makeTestPool({ logger: { debug: ignore, info: logInfo, warn: ignore, error: ignore } });
+  const folder = await makePictureFolder('good.jpg');
   const completeFile = await readFile(join(folder, 'good.jpg'));
   await writeFile(join(folder, 'truncated.jpg'), completeFile.subarray(0, completeFile.length / 2));
-  await expect(pool.derive(derivation(folder, 'truncated.jpg'))).rejects.toMatchObject({
+  await expect(pool.derive(makeDeriveRequest(folder, 'truncated.jpg'))).rejects.toMatchObject({
     code: 'picture_cut',
     message: 'The JPEG image is truncated: the file ends too early.',
   });
@@ -48,19 +48,21 @@ test("logs the image library's message, but does not include it in the error", a
 });
 
 test('rejects a missing file with storage_failed', async () => {
-  const folder = await pictureFolder();
-  await expect(faultyPool().derive(derivation(folder, 'none.jpg'))).rejects.toMatchObject({
+  const folder = await makePictureFolder();
+  await expect(makeTestPool().derive(makeDeriveRequest(folder, 'none.jpg'))).rejects.toMatchObject({
     code: 'storage_failed',
   });
 });
 
 test('leaves no files behind if a derivation fails', async () => {
-  const pool = faultyPool();
-  const folder = await pictureFolder('good.jpg');
+  const pool = makeTestPool();
+  const folder = await makePictureFolder('good.jpg');
   const outputDirectory = join(folder, 'missing');
-  await expect(pool.derive(derivation(folder, 'good.jpg', { outputDirectory }))).rejects.toMatchObject({
-    code: 'storage_failed',
-  });
+  await expect(pool.derive(makeDeriveRequest(folder, 'good.jpg', { outputDirectory }))).rejects.toMatchObject(
+    {
+      code: 'storage_failed',
+    },
+  );
   expect(await readdir(folder)).toEqual(['good.jpg']);
 });
 
@@ -71,10 +73,10 @@ test.each([
   ['leak', /MB of memory; the limit is 400 MB/, { memoryKills: 1 }],
 ])('limits the effects of the fault "%s" to one child and one picture', async (fault, message, counts) => {
   const timeoutMs = fault === 'hang' ? 250 * timeScale : 60_000;
-  const pool = faultyPool({ timeoutMs, memoryMb: 400 });
-  const folder = await pictureFolder('good.jpg');
-  const failingRequest = pool.derive(derivation(folder, `${fault}-1.jpg`));
-  const nextRequest = pool.derive(derivation(folder, 'good.jpg'));
+  const pool = makeTestPool({ timeoutMs, memoryMb: 400 });
+  const folder = await makePictureFolder('good.jpg');
+  const failingRequest = pool.derive(makeDeriveRequest(folder, `${fault}-1.jpg`));
+  const nextRequest = pool.derive(makeDeriveRequest(folder, 'good.jpg'));
   await expect(failingRequest).rejects.toMatchObject({
     code: 'decoder_crashed',
     failureClass: 'crash',
@@ -85,21 +87,21 @@ test.each([
 });
 
 test('rejects only the probe that crashes its child', async () => {
-  const pool = faultyPool();
-  const folder = await pictureFolder('good.jpg');
+  const pool = makeTestPool();
+  const folder = await makePictureFolder('good.jpg');
   const outcomes = await Promise.allSettled(
     ['good.jpg', 'crash-1.jpg', 'good.jpg'].map((name) =>
-      pool.probe({ path: faultyPath(folder, name), limits }),
+      pool.probe({ path: inputPath(folder, name), limits }),
     ),
   );
   expect(outcomes.map((outcome) => outcome.status)).toEqual(['fulfilled', 'rejected', 'fulfilled']);
 });
 
 test('runs probes while derivations are running', async () => {
-  const pool = faultyPool();
-  const folder = await pictureFolder('good.jpg', 'slow-1.jpg');
+  const pool = makeTestPool();
+  const folder = await makePictureFolder('good.jpg', 'slow-1.jpg');
   await pool.probe({ path: join(folder, 'good.jpg'), limits });
-  const slowDerivation = pool.derive(derivation(folder, 'slow-1.jpg'));
+  const slowDerivation = pool.derive(makeDeriveRequest(folder, 'slow-1.jpg'));
   const firstResult = await Promise.race([
     slowDerivation.then(() => 'derivation'),
     pool.probe({ path: join(folder, 'good.jpg'), limits }).then(() => 'probe'),
@@ -108,12 +110,12 @@ test('runs probes while derivations are running', async () => {
   await slowDerivation;
 });
 
-test('runs requests by priority, and in order within each priority', async () => {
-  const pool = faultyPool();
-  const folder = await pictureFolder('good.jpg', 'slow-1.jpg');
+test('runs requests in order of priority, and in order of arrival within each priority', async () => {
+  const pool = makeTestPool();
+  const folder = await makePictureFolder('good.jpg', 'slow-1.jpg');
   const completionOrder: string[] = [];
   const derive = async (name: string, priority: number, label: string) => {
-    await pool.derive(derivation(folder, name, { priority }));
+    await pool.derive(makeDeriveRequest(folder, name, { priority }));
     completionOrder.push(label);
   };
   await Promise.all([
@@ -127,18 +129,18 @@ test('runs requests by priority, and in order within each priority', async () =>
 });
 
 test('replaces each child after its maximum number of tasks without losing a task', async () => {
-  const pool = faultyPool({ size: 2, maxTasksPerChild: 3 });
-  const folder = await pictureFolder('good.jpg');
-  await Promise.all(Array.from({ length: 20 }, () => pool.derive(derivation(folder, 'good.jpg'))));
+  const pool = makeTestPool({ size: 2, maxTasksPerChild: 3 });
+  const folder = await makePictureFolder('good.jpg');
+  await Promise.all(Array.from({ length: 20 }, () => pool.derive(makeDeriveRequest(folder, 'good.jpg'))));
   expect(pool.stats()).toMatchObject({ recycled: 6, crashes: 0, waiting: 0 });
 });
 
 test('removes an aborted request from the queue', async () => {
-  const pool = faultyPool();
-  const folder = await pictureFolder('good.jpg', 'slow-1.jpg');
+  const pool = makeTestPool();
+  const folder = await makePictureFolder('good.jpg', 'slow-1.jpg');
   const controller = new AbortController();
-  const runningRequest = pool.derive(derivation(folder, 'slow-1.jpg'));
-  const waitingRequest = pool.derive(derivation(folder, 'good.jpg', { signal: controller.signal }));
+  const runningRequest = pool.derive(makeDeriveRequest(folder, 'slow-1.jpg'));
+  const waitingRequest = pool.derive(makeDeriveRequest(folder, 'good.jpg', { signal: controller.signal }));
   controller.abort(new Error('aborted'));
   await expect(waitingRequest).rejects.toThrow('aborted');
   await runningRequest;
@@ -146,25 +148,27 @@ test('removes an aborted request from the queue', async () => {
 });
 
 test('kills the child if a running request is aborted', async () => {
-  const pool = faultyPool();
-  const folder = await pictureFolder('good.jpg');
+  const pool = makeTestPool();
+  const folder = await makePictureFolder('good.jpg');
   const controller = new AbortController();
-  const runningRequest = pool.derive(derivation(folder, 'hang-1.jpg', { signal: controller.signal }));
+  const runningRequest = pool.derive(makeDeriveRequest(folder, 'hang-1.jpg', { signal: controller.signal }));
   await vi.waitFor(() => expect(pool.stats().busy).toBe(1), waitTimeoutMs);
   controller.abort(new Error('aborted'));
   await expect(runningRequest).rejects.toThrow('aborted');
-  await pool.derive(derivation(folder, 'good.jpg'));
+  await pool.derive(makeDeriveRequest(folder, 'good.jpg'));
   expect(pool.stats()).toMatchObject({ crashes: 0, timeouts: 0 });
-  const abortedRequest = derivation(folder, 'good.jpg', { signal: AbortSignal.abort(new Error('before')) });
+  const abortedRequest = makeDeriveRequest(folder, 'good.jpg', {
+    signal: AbortSignal.abort(new Error('before')),
+  });
   await expect(pool.derive(abortedRequest)).rejects.toThrow('before');
 });
 
 test('rejects running and queued requests on close', async () => {
-  const pool = faultyPool();
-  const folder = await pictureFolder('good.jpg');
+  const pool = makeTestPool();
+  const folder = await makePictureFolder('good.jpg');
   const requests = [
-    pool.derive(derivation(folder, 'hang-1.jpg')),
-    pool.derive(derivation(folder, 'good.jpg')),
+    pool.derive(makeDeriveRequest(folder, 'hang-1.jpg')),
+    pool.derive(makeDeriveRequest(folder, 'good.jpg')),
   ];
   const outcomes = Promise.allSettled(requests);
   await vi.waitFor(() => expect(pool.stats().busy).toBe(1), waitTimeoutMs);
@@ -172,7 +176,9 @@ test('rejects running and queued requests on close', async () => {
   for (const outcome of await outcomes) {
     expect(outcome).toMatchObject({ status: 'rejected', reason: { code: 'unavailable' } });
   }
-  await expect(pool.derive(derivation(folder, 'good.jpg'))).rejects.toMatchObject({ code: 'unavailable' });
+  await expect(pool.derive(makeDeriveRequest(folder, 'good.jpg'))).rejects.toMatchObject({
+    code: 'unavailable',
+  });
   expect(pool.stats()).toMatchObject({ alive: 0, busy: 0 });
 });
 
@@ -180,10 +186,14 @@ test('rejects requests quickly if no child can start, and does not restart child
   const logError = vi.fn<(details: object, message: string) => void>();
   const ignore = () => undefined;
   const logger = { debug: ignore, info: ignore, warn: ignore, error: logError };
-  const pool = faultyPool({ childModule: childModule('exiting-child'), logger });
-  const folder = await pictureFolder('good.jpg');
-  await expect(pool.derive(derivation(folder, 'good.jpg'))).rejects.toMatchObject({ code: 'unavailable' });
-  await expect(pool.derive(derivation(folder, 'good.jpg'))).rejects.toMatchObject({ code: 'unavailable' });
+  const pool = makeTestPool({ childModule: childModule('exiting-child'), logger });
+  const folder = await makePictureFolder('good.jpg');
+  await expect(pool.derive(makeDeriveRequest(folder, 'good.jpg'))).rejects.toMatchObject({
+    code: 'unavailable',
+  });
+  await expect(pool.derive(makeDeriveRequest(folder, 'good.jpg'))).rejects.toMatchObject({
+    code: 'unavailable',
+  });
   await sleep(500);
   expect(logError.mock.calls.length).toBeLessThan(8);
 });

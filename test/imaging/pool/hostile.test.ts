@@ -2,9 +2,10 @@ import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { AppError } from '../../../src/errors.ts';
-import { derivation, faultyPool, pictureFolder } from './setup.ts';
+import { makeDeriveRequest, makeTestPool, makePictureFolder } from './setup.ts';
 
-// A folder whose subfolder `hostile` contains corrupt, unusual and oversized files. It is not part of the repository.
+// The path of a folder that is not part of the repository. Its subfolder `hostile` contains corrupt, unusual and
+// oversized files.
 const corpus = process.env['VITRINE_CORPUS'];
 if (corpus === undefined) console.log('skipped: set VITRINE_CORPUS to a folder with hostile files');
 
@@ -12,14 +13,16 @@ test.skipIf(corpus === undefined)(
   'derives renditions of every hostile file or rejects the file with a specific error',
   { tags: 'scenario' },
   async () => {
-    const pool = faultyPool({ size: 2 });
-    const output = await pictureFolder();
+    const pool = makeTestPool({ size: 2 });
+    const output = await makePictureFolder();
     const folder = join(corpus!, 'hostile');
     const outcomes = await Promise.allSettled(
       (await readdir(folder)).map((name) =>
-        pool.derive({ ...derivation(output, ''), path: join(folder, name) }).catch((error: unknown) => {
-          throw new Error(name, { cause: error });
-        }),
+        pool
+          .derive({ ...makeDeriveRequest(output, ''), path: join(folder, name) })
+          .catch((error: unknown) => {
+            throw new Error(name, { cause: error });
+          }),
       ),
     );
     for (const outcome of outcomes) {

@@ -5,7 +5,7 @@ import { readChildMessage, readResult } from '../../../src/imaging/pool/response
 import type { EncodedPicture, Task } from '../../../src/imaging/pool/messages.ts';
 import { embeddingSpace } from '../../../src/model/fingerprint.ts';
 import { limits, presets } from '../fixtures/pictures.ts';
-import { childModule, faultyPool, pictureFolder } from './setup.ts';
+import { childModule, makeTestPool, makePictureFolder } from './setup.ts';
 
 const facts = {
   format: 'jpeg',
@@ -36,7 +36,7 @@ const jpegBytes = 100;
 const renditions = sizes.map(([preset, width, height]) => ({ preset, width, height, bytes: jpegBytes }));
 const derivedResult = { ...description, renditions };
 
-/** Returns `count` minimal JPEGs of `jpegBytes` bytes each. */
+/** Returns the concatenated bytes of `count` minimal JPEGs, each of which has `jpegBytes` bytes. */
 function jpegs(count: number): Buffer {
   const jpeg = Buffer.alloc(jpegBytes, 1);
   jpeg.writeUInt16BE(0xffd8, 0);
@@ -117,8 +117,8 @@ test.each<[string, readonly (object | string)[]]>([
   ['a frame that is not JSON', [frameHeader(3, 0), Buffer.from('???').toString('base64')]],
   ['a second response', [doneMessage, doneMessage]],
 ])('kills a child that sends %s, and decodes the next picture', async (problem, messages) => {
-  const pool = faultyPool({ childModule: childModule('invalid-response-child') });
-  const folder = await pictureFolder('good.jpg');
+  const pool = makeTestPool({ childModule: childModule('invalid-response-child') });
+  const folder = await makePictureFolder('good.jpg');
   const [invalidPath, goodPath] = [join(folder, 'invalid'), join(folder, 'good.jpg')];
   await writeFile(invalidPath, JSON.stringify(messages));
   const response = pool.probe({ path: invalidPath, limits });

@@ -51,7 +51,7 @@ test('skips a tenant that may not run, but keeps its position in the queue', () 
   expect(queue.next(always)).toBe(firstItem);
 });
 
-test('returns every item once, by priority, and in order within a tenant', () => {
+test('returns every item once, in order of priority, and in insertion order for each tenant', () => {
   const keys = fc.array(fc.record({ priority: fc.integer({ min: 0, max: 2 }), tenant: fc.nat(3) }));
   fc.assert(
     fc.property(keys, (items) => {

@@ -18,8 +18,8 @@ export function childModule(name: string): string {
   return fileURLToPath(new URL(`../fixtures/${name}.ts`, import.meta.url));
 }
 
-/** Creates a pool of `faulty-child` processes. Closes it when the test ends. */
-export function faultyPool(options: Partial<DecoderPoolOptions> = {}): DecoderPool {
+/** Creates a decoder pool for one test. Unless `options` replaces the child module, its children run `faulty-child`. */
+export function makeTestPool(options: Partial<DecoderPoolOptions> = {}): DecoderPool {
   const pool = makeDecoderPool({
     size: 1,
     timeoutMs: 60_000,
@@ -34,8 +34,8 @@ export function faultyPool(options: Partial<DecoderPoolOptions> = {}): DecoderPo
   return pool;
 }
 
-/** Creates a folder with pictures that have the given names. Removes it when the test ends. */
-export async function pictureFolder(...names: string[]): Promise<string> {
+/** Creates a folder with pictures that have the given names. Removes the folder when the test ends. */
+export async function makePictureFolder(...names: string[]): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), 'decoder-pool-'));
   onTestFinished(() => rm(folder, { recursive: true, force: true }));
   await Promise.all(names.map((name) => gradientPicture(300, 200).jpeg().toFile(join(folder, name))));
@@ -45,16 +45,16 @@ export async function pictureFolder(...names: string[]): Promise<string> {
 type DeriveRequest = Parameters<DecoderPool['derive']>[0];
 
 /**
- * Returns a request that derives the renditions of a picture in `folder`, and writes them to `folder`. The name may
- * request a fault, as in `faultyPath`.
+ * Returns a request that derives the renditions of a picture in `folder` and writes them to `folder`. The picture may
+ * be named after a fault, as described for `inputPath`.
  */
-export function derivation(
+export function makeDeriveRequest(
   folder: string,
   name: string,
   options: Partial<DeriveRequest> = {},
 ): DeriveRequest {
   return {
-    path: faultyPath(folder, name),
+    path: inputPath(folder, name),
     limits,
     presets,
     outputDirectory: folder,
@@ -63,8 +63,8 @@ export function derivation(
   };
 }
 
-/** Returns the path of a file. Creates the file if its name requests a fault, such as `hang-1.jpg`. */
-export function faultyPath(folder: string, name: string): string {
+/** Returns the path of an input file. If the file is named after a fault, as in `hang-1.jpg`, creates it. */
+export function inputPath(folder: string, name: string): string {
   const path = join(folder, name);
   if (/-\d+\.jpg$/.test(name)) writeFileSync(path, '', { flag: 'a' });
   return path;

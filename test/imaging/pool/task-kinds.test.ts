@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import type { DecoderPool } from '../../../src/imaging/pool/decoder-pool.ts';
 import { limits, presets } from '../fixtures/pictures.ts';
-import { derivation, faultyPath, faultyPool, pictureFolder } from './setup.ts';
+import { makeDeriveRequest, inputPath, makeTestPool, makePictureFolder } from './setup.ts';
 import { timeScale } from '../../support/time-scale.ts';
 
 type SendRequest = (
@@ -14,7 +14,7 @@ type SendRequest = (
 ) => Promise<unknown>;
 
 const baseRequest = (folder: string, name: string, signal?: AbortSignal) => ({
-  path: faultyPath(folder, name),
+  path: inputPath(folder, name),
   limits,
   priority: 0,
   ...(signal && { signal }),
@@ -32,7 +32,7 @@ const taskKinds: ReadonlyArray<readonly [string, SendRequest]> = [
   [
     'matchRenditions',
     (pool, folder, name, signal) => {
-      const storedFile = { storedPath: faultyPath(folder, name), storedSha256: '' };
+      const storedFile = { storedPath: inputPath(folder, name), storedSha256: '' };
       const pair = { preset: 'card', path: join(folder, 'good.jpg'), width: 300, height: 200, ...storedFile };
       return pool.matchRenditions({ pairs: [pair], priority: 0, ...(signal && { signal }) });
     },
@@ -43,20 +43,20 @@ const taskKinds: ReadonlyArray<readonly [string, SendRequest]> = [
   ],
 ];
 
-test('describes a picture the same way with and without deriving renditions', async () => {
-  const pool = faultyPool();
-  const folder = await pictureFolder('good.jpg');
-  const { fingerprint, embedding } = await pool.derive(derivation(folder, 'good.jpg'));
+test('returns the same description of a picture with and without renditions', async () => {
+  const pool = makeTestPool();
+  const folder = await makePictureFolder('good.jpg');
+  const { fingerprint, embedding } = await pool.derive(makeDeriveRequest(folder, 'good.jpg'));
   const tiny = [{ name: 'tiny', width: 20, height: 20, quality: 85 }];
-  const smallResult = await pool.derive(derivation(folder, 'good.jpg', { presets: tiny }));
+  const smallResult = await pool.derive(makeDeriveRequest(folder, 'good.jpg', { presets: tiny }));
   const description = await pool.describe(baseRequest(folder, 'good.jpg'));
   expect(description).toEqual({ facts: smallResult.facts, fingerprint, embedding });
   expect(smallResult).toMatchObject({ fingerprint, embedding });
 });
 
 test('leaves no files after comparing pictures or trying presets', async () => {
-  const pool = faultyPool();
-  const folder = await pictureFolder('good.jpg');
+  const pool = makeTestPool();
+  const folder = await makePictureFolder('good.jpg');
   const others = [{ name: 'same', path: join(folder, 'good.jpg') }];
   const { comparisons } = await pool.compare({ ...baseRequest(folder, 'good.jpg'), others });
   expect(comparisons).toEqual([
@@ -68,8 +68,8 @@ test('leaves no files after comparing pictures or trying presets', async () => {
 });
 
 test.each(taskKinds)('kills only the child of a hanging task: %s', async (_, sendRequest) => {
-  const pool = faultyPool({ timeoutMs: 250 * timeScale });
-  const folder = await pictureFolder('good.jpg');
+  const pool = makeTestPool({ timeoutMs: 250 * timeScale });
+  const folder = await makePictureFolder('good.jpg');
   await expect(sendRequest(pool, folder, 'hang-1.jpg')).rejects.toMatchObject({
     code: 'decoder_crashed',
     message: expect.stringMatching(/took longer than [\d.]+ s/) as string,
@@ -79,10 +79,10 @@ test.each(taskKinds)('kills only the child of a hanging task: %s', async (_, sen
 });
 
 test.each(taskKinds)(
-  'rejects a request on a crash, for a missing file and on abort: %s',
+  'rejects a request if its child crashes, its file is missing or it is aborted: %s',
   async (_, sendRequest) => {
-    const pool = faultyPool();
-    const folder = await pictureFolder('good.jpg');
+    const pool = makeTestPool();
+    const folder = await makePictureFolder('good.jpg');
     await expect(sendRequest(pool, folder, 'crash-1.jpg')).rejects.toMatchObject({ code: 'decoder_crashed' });
     await expect(sendRequest(pool, folder, 'none.jpg')).rejects.toMatchObject({ code: 'storage_failed' });
     const abortedSignal = AbortSignal.abort(new Error('aborted'));

@@ -2,15 +2,15 @@ import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { makeThrottledTenants } from '../../../src/imaging/pool/scheduling.ts';
 import { limits } from '../fixtures/pictures.ts';
-import { derivation, faultyPath, faultyPool, pictureFolder } from './setup.ts';
+import { makeDeriveRequest, inputPath, makeTestPool, makePictureFolder } from './setup.ts';
 import { timeScale } from '../../support/time-scale.ts';
 
 test("does not make a tenant's picture wait for all of another tenant's pictures", async () => {
-  const pool = faultyPool();
-  const folder = await pictureFolder('good.jpg');
+  const pool = makeTestPool();
+  const folder = await makePictureFolder('good.jpg');
   const completionOrder: string[] = [];
   const derive = async (tenant: number, label: string) => {
-    await pool.derive(derivation(folder, 'good.jpg', { tenant }));
+    await pool.derive(makeDeriveRequest(folder, 'good.jpg', { tenant }));
     completionOrder.push(label);
   };
   await Promise.all([...['a1', 'a2', 'a3', 'a4'].map((label) => derive(1, label)), derive(2, 'b1')]);
@@ -18,27 +18,30 @@ test("does not make a tenant's picture wait for all of another tenant's pictures
 });
 
 test("limits a tenant to one decoder after one of the tenant's files has crashed a decoder", async () => {
-  const pool = faultyPool({ size: 2, timeoutMs: 60_000 });
-  const folder = await pictureFolder('good.jpg');
-  await expect(pool.derive(derivation(folder, 'crash-1.jpg', { tenant: 1 }))).rejects.toThrow('crashed');
-  const { signal, abort } = makeAbortable();
+  const pool = makeTestPool({ size: 2, timeoutMs: 60_000 });
+  const folder = await makePictureFolder('good.jpg');
+  await expect(pool.derive(makeDeriveRequest(folder, 'crash-1.jpg', { tenant: 1 }))).rejects.toThrow(
+    'crashed',
+  );
+  const { signal, abort } = makeAbortHandle();
   const hangingRequests = ['hang-1.jpg', 'hang-2.jpg', 'hang-3.jpg'].map((name) =>
-    pool.derive(derivation(folder, name, { tenant: 1, signal })),
+    pool.derive(makeDeriveRequest(folder, name, { tenant: 1, signal })),
   );
   const outcomes = Promise.allSettled(hangingRequests);
   // These requests would wait forever if the hanging files occupied both decoders.
-  for (let count = 0; count < 3; count++) await pool.derive(derivation(folder, 'good.jpg', { tenant: 2 }));
+  for (let count = 0; count < 3; count++)
+    await pool.derive(makeDeriveRequest(folder, 'good.jpg', { tenant: 2 }));
   expect(pool.stats()).toMatchObject({ busy: 1, waiting: 2 });
   abort();
   await outcomes;
 });
 
 test('stops a hanging probe at the probe time limit, and runs other probes in the meantime', async () => {
-  const pool = faultyPool({ probeTimeoutMs: 250 * timeScale });
-  const folder = await pictureFolder('good.jpg');
+  const pool = makeTestPool({ probeTimeoutMs: 250 * timeScale });
+  const folder = await makePictureFolder('good.jpg');
   const goodRequest = { path: join(folder, 'good.jpg'), limits, tenant: 2 };
   await pool.probe(goodRequest);
-  const hangingProbe = pool.probe({ path: faultyPath(folder, 'hang-1.jpg'), limits, tenant: 1 });
+  const hangingProbe = pool.probe({ path: inputPath(folder, 'hang-1.jpg'), limits, tenant: 1 });
   const firstResult = await Promise.race([
     hangingProbe.catch(() => 'hang'),
     pool.probe(goodRequest).then(() => 'good'),
@@ -53,8 +56,8 @@ test('stops a hanging probe at the probe time limit, and runs other probes in th
 test('starts a second probe worker on demand, and stops it when it is idle', {
   tags: 'slow',
 }, async () => {
-  const pool = faultyPool();
-  const folder = await pictureFolder('good.jpg');
+  const pool = makeTestPool();
+  const folder = await makePictureFolder('good.jpg');
   const goodRequest = { path: join(folder, 'good.jpg'), limits };
   await pool.probe(goodRequest);
   const idleSize = pool.stats().size;
@@ -76,7 +79,7 @@ test('stops throttling a tenant after a minute', () => {
   expect(throttledTenants.isThrottled(7)).toBe(false);
 });
 
-function makeAbortable() {
+function makeAbortHandle() {
   const controller = new AbortController();
   return { signal: controller.signal, abort: () => controller.abort(new Error('aborted')) };
 }

@@ -5,7 +5,7 @@ import { expect, onTestFinished, test } from 'vitest';
 import type { Task } from '../../../src/imaging/pool/messages.ts';
 import { makeWorkFolder, sweepWorkFolders } from '../../../src/imaging/pool/work-folder.ts';
 import { limits } from '../fixtures/pictures.ts';
-import { faultyPool, pictureFolder } from './setup.ts';
+import { makeTestPool, makePictureFolder } from './setup.ts';
 
 const comparisonTask = (path: string, ...others: string[]): Task<'compare'> => ({
   kind: 'compare',
@@ -13,7 +13,7 @@ const comparisonTask = (path: string, ...others: string[]): Task<'compare'> => (
 });
 
 test('links the inputs into the work folder during the task', async () => {
-  const root = await pictureFolder('a.jpg', 'b.jpg');
+  const root = await makePictureFolder('a.jpg', 'b.jpg');
   const folder = makeWorkFolder(join(root, 'decoders'));
   const [a, b] = [join(root, 'a.jpg'), join(root, 'b.jpg')];
   const { task, removeInputs } = await folder.place(comparisonTask(a, a, b));
@@ -27,7 +27,7 @@ test('links the inputs into the work folder during the task', async () => {
 });
 
 test('leaves no files if an input is missing', async () => {
-  const root = await pictureFolder('a.jpg');
+  const root = await makePictureFolder('a.jpg');
   const folder = makeWorkFolder(join(root, 'decoders'));
   const task = comparisonTask(join(root, 'a.jpg'), join(root, 'none.jpg'));
   await expect(folder.place(task)).rejects.toMatchObject({ code: 'ENOENT' });
@@ -40,7 +40,7 @@ const isSeparateDisk =
 if (!isSeparateDisk) console.log('skipped: /dev/shm is not a separate file system');
 
 test.skipIf(!isSeparateDisk)('copies an input from a different file system', async () => {
-  const root = await pictureFolder('a.jpg');
+  const root = await makePictureFolder('a.jpg');
   const otherDisk = await mkdtemp(join(memoryDisk, 'decoders-'));
   onTestFinished(() => rm(otherDisk, { recursive: true }));
   const { task, removeInputs } = await makeWorkFolder(otherDisk).place(comparisonTask(join(root, 'a.jpg')));
@@ -49,7 +49,7 @@ test.skipIf(!isSeparateDisk)('copies an input from a different file system', asy
 });
 
 test('removes abandoned folders after a day, or immediately if no other process uses the parent folder', async () => {
-  const root = await pictureFolder();
+  const root = await makePictureFolder();
   const [oldFolder, usedFolder] = ['old', 'used'].map((name) => join(root, name)) as [string, string];
   for (const folder of [oldFolder, usedFolder]) {
     mkdirSync(folder);
@@ -65,9 +65,9 @@ test('removes abandoned folders after a day, or immediately if no other process 
 });
 
 test('recreates the folder if it was removed, and removes it on close', async () => {
-  const root = await pictureFolder('good.jpg');
+  const root = await makePictureFolder('good.jpg');
   const workDirectory = join(root, 'decoders');
-  const pool = faultyPool({ workDirectory });
+  const pool = makeTestPool({ workDirectory });
   const probe = () => pool.probe({ path: join(root, 'good.jpg'), limits });
   await probe();
   await rm(workDirectory, { recursive: true });

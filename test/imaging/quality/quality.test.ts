@@ -82,7 +82,7 @@ describe('SSIM', () => {
   });
 });
 
-test('PSNR is 100 for equal pixels, 48.13 dB for a difference of 1 everywhere, and 0 for black and white', () => {
+test('computes a PSNR of 100 dB for equal pixels, 48.13 dB for a difference of 1, and 0 dB for black against white', () => {
   const grey = new Uint8Array(300).fill(128);
   expect(computePsnr(grey, grey)).toBe(100);
   expect(computePsnr(grey, new Uint8Array(300).fill(129))).toBeCloseTo(48.1308, 4);
@@ -90,7 +90,7 @@ test('PSNR is 100 for equal pixels, 48.13 dB for a difference of 1 everywhere, a
 });
 
 describe('comparePictures', () => {
-  test('compares a picture with its copies in several sizes and with a different product', async () => {
+  test('compares a picture with resized copies and with a different product', async () => {
     const shirt = await drawProduct();
     const copy = async (width: number) => sharp(shirt).resize(width).jpeg({ quality: 85 }).toBuffer();
     const { facts, comparisons } = await comparePictures(shirt, limits, [
@@ -122,25 +122,25 @@ describe('comparePictures', () => {
     expect(comparisonsByName['other']!.hashDistance).toBeGreaterThan(10);
   });
 
-  test('compares pictures with different proportions, and in formats that uploads do not accept', async () => {
+  test('accepts any proportions and format for a compared picture, but restricts the format of the source', async () => {
     const widePicture = await sharp(await drawProduct())
       .resize(900, 20, { fit: 'fill' })
       .webp()
       .toBuffer();
-    const onlyPng = { ...limits, allowedFormats: ['png'] as const };
-    const { comparisons } = await comparePictures(await drawProduct(), onlyPng, [
+    const pngOnlyLimits = { ...limits, allowedFormats: ['png'] as const };
+    const { comparisons } = await comparePictures(await drawProduct(), pngOnlyLimits, [
       { name: 'a', bytes: widePicture },
     ]);
     expect(comparisons[0]).toMatchObject({ name: 'a', width: 900, height: 20 });
     expect(Number.isFinite(comparisons[0]!.psnr)).toBe(true);
-    await expect(comparePictures(widePicture, onlyPng, [])).rejects.toMatchObject({
+    await expect(comparePictures(widePicture, pngOnlyLimits, [])).rejects.toMatchObject({
       code: 'format_not_allowed',
     });
   });
 });
 
 describe('tryPresets', () => {
-  test('measures better quality for larger presets', async () => {
+  test('reports a higher quality for larger presets', async () => {
     const source = await sharp(await drawProduct())
       .resize(1500)
       .jpeg({ quality: 95 })
@@ -160,7 +160,7 @@ describe('tryPresets', () => {
     expect(results.every(({ bytes }) => bytes > 100)).toBe(true);
   });
 
-  test('measures a picture that is smaller than all presets', async () => {
+  test('reports a quality for each preset if the picture is smaller than all presets', async () => {
     const { results } = await tryPresets(
       await sharp(await drawProduct())
         .resize(7)
@@ -173,7 +173,7 @@ describe('tryPresets', () => {
     expect(results.every(({ width, quality }) => width === 7 && quality > 0 && quality <= 1)).toBe(true);
   });
 
-  test('returns no results without presets', async () => {
+  test('returns no results if there are no presets', async () => {
     expect((await tryPresets(await drawProduct(), limits, [])).results).toEqual([]);
   });
 });

@@ -35,7 +35,7 @@ describe('hashes', () => {
     );
   });
 
-  test('are split into bands: bit i goes to band i mod 16', () => {
+  test('are split into 16 bands by the bit index modulo 16', () => {
     expect(hashBands('0'.repeat(64))).toEqual(Array.from({ length: 16 }, (_, band) => band << 16));
     for (let bit = 0; bit < 256; bit++) {
       const digits = Array.from({ length: 64 }, (_, i) => (i === bit >> 2 ? 8 >> (bit & 3) : 0));

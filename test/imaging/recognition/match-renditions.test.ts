@@ -56,10 +56,13 @@ const pictures = [
 const copies: ReadonlyArray<readonly [string, (original: Sharp) => Promise<Buffer>]> = [
   ['JPEG at quality 60', jpeg(60)],
   ['JPEG at quality 75 with full chroma', jpeg(75, '4:4:4')],
-  ['JPEG at 90, then 75, then 60', async (p) => jpeg(60)(sharp(await jpeg(75)(sharp(await jpeg(90)(p)))))],
-  ['WebP at quality 75', (p) => p.webp({ quality: 75 }).toBuffer()],
-  ['AVIF at quality 60', (p) => p.avif({ quality: 60, effort: 0 }).toBuffer()],
-  ['lossless WebP', (p) => p.webp({ lossless: true }).toBuffer()],
+  [
+    'JPEG at quality 90, then 75, then 60',
+    async (picture) => jpeg(60)(sharp(await jpeg(75)(sharp(await jpeg(90)(picture))))),
+  ],
+  ['WebP at quality 75', (picture) => picture.webp({ quality: 75 }).toBuffer()],
+  ['AVIF at quality 60', (picture) => picture.avif({ quality: 60, effort: 0 }).toBuffer()],
+  ['lossless WebP', (picture) => picture.webp({ lossless: true }).toBuffer()],
 ];
 
 describe.each(pictures)('%s matches', (_, original) => {
@@ -133,7 +136,7 @@ test('distinguishes two muted colours of one product', async () => {
   });
 });
 
-test('returns the verdict unknown if the stored bytes do not match the recorded hash', async () => {
+test('returns the verdict "unknown" if the stored bytes do not match the recorded hash', async () => {
   const { renditions } = await deriveRenditions(label, limits, presets);
   const pairs = renditions.map(({ preset, width, height, jpeg: bytes }) => ({
     preset: preset.name,

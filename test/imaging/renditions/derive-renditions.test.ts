@@ -66,7 +66,7 @@ test.each([1, 2, 3, 4, 5, 6, 7, 8])('turns a picture with orientation %i upright
   expect(meanDifference(await decodeZoomRendition(bytes), uprightPixels)).toBeLessThan(2);
 });
 
-describe('conversion to 8-bit sRGB', () => {
+describe('for 8-bit sRGB renditions', () => {
   test('converts Display P3', async () => {
     const bytes = await gradientPicture(width, height).withIccProfile('p3').jpeg({ quality: 95 }).toBuffer();
     const unconvertedPixels = await sharp(bytes, { ignoreIcc: true }).raw().toBuffer();
@@ -210,7 +210,7 @@ test.each([
   [1274, 1580],
   [3200, 900],
   [5000, 4000],
-])('derives renditions of a %i × %i picture that match a direct resize', async (w, h) => {
+])('derives renditions that match a direct resize of a %i × %i picture', async (w, h) => {
   const bytes = await gradientPicture(w, h).jpeg({ quality: 95 }).toBuffer();
   const { renditions } = await deriveRenditions(bytes, limits, boxes);
   expect(renditions.map((rendition) => rendition.preset.name).sort()).toEqual(
@@ -229,7 +229,7 @@ test.each([
 });
 
 describe('invalid pictures', () => {
-  test('are rejected with the limit and the value if they have too many pixels', async () => {
+  test('are rejected if they have too many pixels, with the value and the limit in the error message', async () => {
     const bytes = await gradientPicture(width, height).png().toBuffer();
     await expect(deriveRenditions(bytes, { ...limits, maxPixels: 59_999 }, presets)).rejects.toMatchObject({
       code: 'picture_too_large',

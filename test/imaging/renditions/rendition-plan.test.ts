@@ -19,7 +19,7 @@ test('derives each rendition from an earlier rendition that is not smaller', () 
   );
 });
 
-test('derives a small rendition from an intermediate rendition at least twice as large', () => {
+test('derives a small rendition from an intermediate rendition that is at least twice as large', () => {
   const boxes = [100, 1200, 400, 1000].map((edge) => ({
     name: `${edge}`,
     width: edge,

@@ -60,7 +60,7 @@ export async function decodeCells(bytes: Uint8Array, isHalfSize = false): Promis
   });
 }
 
-/** Expects every channel of every cell to be within the tolerance. */
+/** Expects every channel of every cell to differ from its expected value by at most the tolerance. */
 export function expectColours(
   actual: readonly number[][],
   expected: readonly (readonly number[])[],

@@ -2,7 +2,7 @@ import sharp from 'sharp';
 import { readBoxes, readIsobmff } from '../../../src/imaging/containers/isobmff.ts';
 import { uint32 } from './write-png.ts';
 
-/** The pixels (8-bit RGB or RGBA) and properties of an AVIF. */
+/** The pixels (8-bit RGB and optional alpha) and properties of an AVIF. */
 export interface AvifInput {
   readonly width: number;
   readonly height: number;

@@ -50,7 +50,7 @@ export function testReading(makeStorage: () => Promise<StorageUnderTest>): void 
     }
   });
 
-  test('rejects with FileMissing in every read method, before a stream is returned', async () => {
+  test('rejects with FileMissing in every read method before returning a stream', async () => {
     const { storage } = await makeStorage();
     await expect(storage.read(missingKey)).rejects.toMatchObject(fileMissing);
     await expect(storage.readAll(missingKey)).rejects.toMatchObject(fileMissing);
@@ -111,7 +111,7 @@ export function testReading(makeStorage: () => Promise<StorageUnderTest>): void 
     expect(peakBytes).toBeLessThan(size / 4);
   });
 
-  test('reports the free bytes, and leaves no files behind after a check', async () => {
+  test('reports the free space, and leaves no files behind after a check', async () => {
     const { storage } = await makeStorage();
     expect(await storage.freeBytes()).toBeGreaterThan(0);
     await expect(storage.probe()).resolves.toBeUndefined();

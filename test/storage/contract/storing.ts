@@ -89,7 +89,7 @@ export function testStoring(makeStorage: () => Promise<StorageUnderTest>): void 
       expect((await storage.readAll(key)).toString()).toBe(presets[index]);
   });
 
-  test('removes no files if no upload is unfinished', async () => {
+  test('removes no files if there are no unfinished uploads', async () => {
     const { storage } = await makeStorage();
     const key = await put(storage, randomBytes(10));
     expect(await storage.sweepUnfinished(-60_000)).toBe(0);

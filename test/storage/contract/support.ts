@@ -21,11 +21,13 @@ export async function stage(storage: Storage, bytes: Buffer): Promise<string> {
   return (await makeStaging(storage.stagingDirectory).receive(Readable.from([bytes]))).path;
 }
 
+/** Stores bytes and returns the key. */
 export async function put(storage: Storage, bytes: Buffer, key = contentKey(bytes)): Promise<string> {
   await storage.store([{ path: await stage(storage, bytes), key }], 'derived');
   return key;
 }
 
+/** Returns all stored files. */
 export async function listAll(storage: Storage): Promise<StoredFile[]> {
   const files: StoredFile[] = [];
   for await (const file of storage.list()) files.push(file);

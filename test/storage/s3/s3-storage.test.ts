@@ -25,7 +25,7 @@ describe.skipIf(!services.s3Endpoint)('S3 storage', () => {
   const listObjects = async (prefix: string) =>
     (await client.send(new ListObjectsV2Command({ Bucket: bucketName, Prefix: prefix }))).Contents ?? [];
 
-  describe('originals', () => {
+  describe('for originals', () => {
     test('does not overwrite an original if two writers store it concurrently', async () => {
       const proxy = await startProxy();
       const firstStore = await testStorage({ endpoint: proxy.url });
@@ -89,7 +89,7 @@ describe.skipIf(!services.s3Endpoint)('S3 storage', () => {
       expect(await readdir(storage.stagingDirectory)).toHaveLength(1);
     });
 
-    test('are streamed above 256 KiB and retried after a server error', async () => {
+    test('are streamed if they exceed 256 KiB, and are retried after a server error', async () => {
       const proxy = await startProxy();
       const { storage } = await testStorage({ endpoint: proxy.url });
       const bytes = randomBytes(3 * 2 ** 20);
@@ -219,7 +219,7 @@ describe.skipIf(!services.s3Endpoint)('S3 storage', () => {
 });
 
 describe('an unreachable S3 store', () => {
-  test('fails every call before the timeout', async () => {
+  test('causes every call to fail before the timeout', async () => {
     const { storage } = await testStorage({ endpoint: 'http://127.0.0.1:9', timeoutMs: 2_000 });
     const startedAt = performance.now();
     await expect(storage.check()).rejects.toMatchObject({

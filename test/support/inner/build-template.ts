@@ -6,8 +6,8 @@ import { openEmbeddedDatabase } from '../../../src/db/engine/embedded.ts';
 import { migrate } from '../../../src/db/engine/migrate.ts';
 
 /**
- * Removes the unused databases `template0` and `template1`, which account for two thirds of the files of an embedded
- * database.
+ * Statements that remove the unused databases `template0` and `template1`. These databases contain two thirds of an
+ * embedded database's files.
  */
 const dropBuiltInTemplates = [
   'UPDATE pg_database SET datistemplate = false, datallowconn = true',

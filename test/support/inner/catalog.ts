@@ -54,7 +54,7 @@ export function makeCatalog(database: Database, tenantId: number, vectors?: Vect
 
   const findPurgeCandidate = async (id: number) => {
     const unusedImages = await purging.listUnused({ tenantId, minAgeDays: 0 }, { limit: 1000 });
-    const deletedImages = await purging.listDeleted(tenantId, future(), { limit: 1000 });
+    const deletedImages = await purging.listDeleted(tenantId, tomorrow(), { limit: 1000 });
     return [...unusedImages, ...deletedImages].find((candidate) => candidate.id === id);
   };
 
@@ -108,7 +108,7 @@ export function makeCatalog(database: Database, tenantId: number, vectors?: Vect
       const candidate = await findPurgeCandidate(id);
       if (!candidate) return undefined;
       const reason: PurgeReason = candidate.deletedAt
-        ? { deletedBefore: future() }
+        ? { deletedBefore: tomorrow() }
         : { unusedWithMinAgeDays: 0 };
       return purging.remove(candidate, reason);
     },
@@ -116,4 +116,4 @@ export function makeCatalog(database: Database, tenantId: number, vectors?: Vect
   };
 }
 
-const future = () => new Date(Date.now() + 86_400_000);
+const tomorrow = () => new Date(Date.now() + 86_400_000);

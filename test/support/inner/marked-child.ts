@@ -1,5 +1,6 @@
 // A real decoder child that also reacts to a mark after the picture's last byte. `MARK:crash` makes the child
-// crash, `MARK:slow` makes it wait for a second, and `MARK:endless` for a minute, so that the task must be stopped.
+// crash. `MARK:slow` makes it wait for a second. `MARK:endless` makes it wait for a minute, so that the task must be
+// stopped.
 import { readFile } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { handlers, serve } from '../../../src/imaging/pool/serve.ts';

@@ -4,7 +4,7 @@ import type { Database } from '../../../src/db/database.ts';
 /** A database that records its statements so that tests can explain them. */
 export interface QueryRecorder {
   readonly database: Database;
-  /** Runs `work`. Returns the query plan of each statement with the statement's actual parameters. */
+  /** Runs `work`. Returns each statement with the query plan for its actual parameters. */
   readonly recordPlans: (work: () => Promise<unknown>) => Promise<string[]>;
 }
 

@@ -73,7 +73,7 @@ export async function makePrivateRedis(...options: string[]): Promise<PrivateRed
   };
 }
 
-/** Returns whether the server responds. It is also ready if it requires a password. */
+/** Returns whether the server accepts commands or responds that it requires a password. */
 async function isReady(command: PrivateRedis['command']): Promise<boolean> {
   return command('PING').then(
     () => true,

@@ -22,6 +22,7 @@ export function serverDatabaseUrl(name: string): string {
 
 export { runOnServer } from './run-databases.ts';
 
+/** Connection settings for the test server. */
 export const testSettings = {
   poolSize: 8,
   connectMs: 10_000,

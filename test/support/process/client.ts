@@ -48,7 +48,7 @@ export async function call<Body = Record<string, unknown>>(
   };
 }
 
-/** Builds a form with its parts in the given order. Bytes become files. */
+/** Builds a form whose parts are in the given order. A value that consists of bytes becomes a file. */
 export function form(...parts: [name: string, value: string | Uint8Array, filename?: string][]): FormData {
   const data = new FormData();
   for (const [name, value, filename = 'photo.jpg'] of parts) {

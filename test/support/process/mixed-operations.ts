@@ -135,15 +135,15 @@ async function upload(isInline: boolean): Promise<void> {
 }
 
 async function purge(): Promise<void> {
-  const future = new Date(Date.now() + 86_400_000);
+  const tomorrow = new Date(Date.now() + 86_400_000);
   const isUnused = random() < 0.3;
   const candidate = pick(
     isUnused
       ? await purging.listUnused({ tenantId, minAgeDays: 0 }, { limit: 10 })
-      : await purging.listDeleted(tenantId, future, { limit: 10 }),
+      : await purging.listDeleted(tenantId, tomorrow, { limit: 10 }),
   );
   if (!candidate) return;
-  const reason = isUnused ? { unusedWithMinAgeDays: 0 } : { deletedBefore: future };
+  const reason = isUnused ? { unusedWithMinAgeDays: 0 } : { deletedBefore: tomorrow };
   const removedImage = await purging.remove(candidate, reason);
   for (const { key } of removedImage?.files ?? []) {
     const file = parseKey(key);
