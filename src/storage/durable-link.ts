@@ -32,7 +32,7 @@ export function makeDurableLinker(root: string, folderMode?: number) {
 
   async function createFolder(folder: string): Promise<void> {
     await mkdir(folder);
-    // Overrides the umask.
+    // Unlike `mkdir`, `chmod` ignores the umask.
     if (folderMode !== undefined) await chmod(folder, folderMode);
   }
 
