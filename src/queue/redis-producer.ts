@@ -22,8 +22,8 @@ export interface RedisProducer {
 /** Maximum number of messages in a batch. More would not help, because a woken worker continues until no job is due. */
 const maxBatch = 100;
 /** Sending pauses if Redis contains more messages than this. That many messages are enough to wake every process. */
-const maxWaiting = 1_000;
-/** How long sending pauses if more than `maxWaiting` messages are waiting. */
+const maxWaitingMessages = 1_000;
+/** How long sending pauses if more than `maxWaitingMessages` messages are waiting. */
 const fullPauseMs = 1_000;
 /** Timeout for sending a batch. */
 const sendTimeoutMs = 250;
@@ -46,7 +46,7 @@ export function makeRedisProducer({ client, queueName, onSent, onFailed }: Depen
     try {
       await queue.addBulk(batch);
       onSent();
-      if ((await queue.count()) > maxWaiting) pausedUntil = performance.now() + fullPauseMs;
+      if ((await queue.count()) > maxWaitingMessages) pausedUntil = performance.now() + fullPauseMs;
     } catch (error) {
       onFailed(error);
     }
