@@ -247,7 +247,7 @@ function updateImage(donorId: number | undefined): RawBuilder<unknown> {
 
 /**
  * SQL expression for the id of the image whose job created the renditions. If the donor itself shares the renditions of a
- * third image, and the third image is not deleted, returns the id of the third image. Otherwise, returns the donor's id.
+ * third image that is not deleted, the result is the third image's id. Otherwise, the result is the donor's id.
  */
 function selectOriginalDonor(donorId: number | undefined): RawBuilder<unknown> {
   return donorId === undefined

@@ -17,7 +17,7 @@ type SweepLimit = Config['storage']['sweepLimit'];
 const minSuspectsForFraction = 20;
 
 /**
- * Returns whether suspiciously many items look wrong. The cause is then probably a different problem: for example, an
+ * Returns whether suspiciously many items look wrong. The cause is then probably a larger problem: for example, an
  * older database was restored, or storage is not mounted. Acting on these items could destroy data.
  */
 function exceedsLimit({ fraction, count }: SweepLimit, suspectCount: number, totalCount: number): boolean {
@@ -41,7 +41,7 @@ export interface OrphanReport {
   readonly files: number;
   readonly orphans: number;
   readonly removed: number;
-  /** Whether the safety limit was exceeded, so that nothing was removed. */
+  /** Whether the safety limit was exceeded. In that case, nothing was removed. */
   readonly hasExceededLimit: boolean;
 }
 
