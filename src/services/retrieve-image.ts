@@ -130,9 +130,8 @@ export function makeRetrieveImage(deps: Dependencies): RetrieveImage {
 
     cached(principal, idOrUuid, preset) {
       const cachedRendition = cache.get(idOrUuid, preset);
-      return cachedRendition && (principal.tenantId === null || principal.tenantId === cachedRendition.tenantId)
-        ? cachedRendition
-        : undefined;
+      const canSee = principal.tenantId === null || principal.tenantId === cachedRendition?.tenantId;
+      return canSee ? cachedRendition : undefined;
     },
 
     async rendition(principal, imageRef, preset) {
