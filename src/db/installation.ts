@@ -37,7 +37,7 @@ export function makeInstallationQueries({ sql: db, kind }: Database) {
     },
 
     /**
-     * Records the start of a sweep pass, unless any process started this pass less than 0.9 × `everySeconds` ago. Returns
+     * Records the start of a sweep pass, unless a process started the same pass less than 0.9 × `everySeconds` ago. Returns
      * whether the caller should run the pass. Without the factor, a timer that fires slightly early would cause a pass to be
      * skipped.
      */

@@ -40,8 +40,8 @@ export function classifyAddress(text: string, port: number, rules: AddressRules)
     ({ network, port: allowedPort = port }) => allowedPort === port && isInNetwork(address, network),
   );
   if (isExempt) return { kind: 'exempt', address: address.toString() };
-  // Checks the address as written, because attackers use the IPv4-mapped form to bypass checks, and legitimate servers
-  // do not need this form.
+  // The address is checked as written, because attackers use the IPv4-mapped form to bypass checks, and legitimate
+  // servers do not need this form.
   const reason = denialReason(parsedAddress) ?? (isWebPort(port) ? undefined : notWebPortReason);
   return reason === undefined ? { kind: 'public', address: address.toString() } : deny(reason);
 }
@@ -63,7 +63,7 @@ function denialReason(address: ParsedAddress): string | undefined {
     if (!isInNetwork(address, globalUnicast)) return `is not a global unicast address (${globalUnicast})`;
     if (isIsatap(address)) return 'is an IPv6 address with an embedded IPv4 address (ISATAP)';
   }
-  // Covers ranges that became special after `specialNetworks` was written.
+  // This check covers ranges that became special after `specialNetworks` was written.
   return address.range() === 'unicast' ? undefined : `is not a unicast address (${address.range()})`;
 }
 

@@ -71,7 +71,7 @@ const temporaryStatuses = new Set([408, 425, 429]);
  * @throws {AppError} `source_refused`, `source_unavailable`.
  */
 function assertSuccess({ status }: ResponseHead): void {
-  // 203 is a 200 response that a proxy has modified.
+  // A proxy that has modified a 200 response may return 203 instead.
   if (status === 200 || status === 203) return;
   const code = status >= 500 || temporaryStatuses.has(status) ? 'source_unavailable' : 'source_refused';
   throw new AppError(code, `The server returned status ${status} instead of an image.`);

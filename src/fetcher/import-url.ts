@@ -135,7 +135,7 @@ function invalidUrl(message: string): AppError {
 /** Returns the file name at the end of a URL's path, or `undefined` if the path ends with a slash. */
 export function filenameOf(href: string): string | undefined {
   const decodedPath = decode(new URL(href).pathname);
-  // Splits the path after decoding it, because a slash may be percent-encoded.
+  // The path is split after it has been decoded, because a slash may be percent-encoded.
   return decodedPath.split(/[/\\]/).at(-1) || undefined;
 }
 

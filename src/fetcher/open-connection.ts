@@ -29,7 +29,7 @@ interface Connection {
 
 /**
  * Connects to the server of `url`, with TLS for HTTPS. The host name is resolved only once, and the socket connects to
- * the address that was checked, so that DNS cannot return a different address in between.
+ * the address that was checked, so that DNS cannot return a different address after the check.
  * @throws {AppError} `address_not_allowed`, `source_refused`, `source_unavailable`; the abort reason of `signal`.
  */
 export async function openConnection(url: URL, options: ConnectOptions): Promise<Connection> {
@@ -71,7 +71,7 @@ function assertAllowed(address: string, url: URL, rules: AddressRules): AllowedA
 
 /**
  * Starts connecting to `address`. The host name is only used to verify the certificate. TLS sessions are not resumed,
- * because that would skip the verification.
+ * because a resumed session would skip the verification.
  */
 function startSocket(url: URL, address: string): Socket {
   const target = { host: address, port: portOf(url) };

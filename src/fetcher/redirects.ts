@@ -32,7 +32,7 @@ export async function requestWithRedirects(
 
 /**
  * Returns the target of a redirect.
- * @throws {AppError} `source_refused` if the target cannot be imported or downgrades from HTTPS to HTTP;
+ * @throws {AppError} `source_refused` if the target cannot be imported or the redirect is from HTTPS to HTTP;
  *   `address_not_allowed`.
  */
 export function redirectTarget(

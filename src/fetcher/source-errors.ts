@@ -132,10 +132,10 @@ const mebibyte = 1024 * 1024;
 
 /** Creates the error for a body larger than `maxBytes`. */
 export function bodyTooLarge(maxBytes: number): AppError {
-  const inMiB = Number((maxBytes / mebibyte).toFixed(2));
+  const maxMiB = Number((maxBytes / mebibyte).toFixed(2));
   return new AppError(
     'body_too_large',
-    `The file at the URL is larger than ${inMiB} MiB (${maxBytes} bytes).`,
+    `The file at the URL is larger than ${maxMiB} MiB (${maxBytes} bytes).`,
   );
 }
 

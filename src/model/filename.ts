@@ -31,12 +31,12 @@ function truncate(name: string): string {
 /** Truncates `text` to at most `length` characters, between graphemes. Returns '' if the first grapheme is longer. */
 function takeGraphemes(text: string, length: number): string {
   let end = 0;
-  let remaining = length;
+  let remainingLength = length;
   // Only the start of the text is segmented, to save time. A surrogate pair that is split at the end of that part would
   // not fit anyway.
   for (const { segment } of new Intl.Segmenter().segment(text.slice(0, 2 * length + 2))) {
-    remaining -= countCharacters(segment);
-    if (remaining < 0) break;
+    remainingLength -= countCharacters(segment);
+    if (remainingLength < 0) break;
     end += segment.length;
   }
   return text.slice(0, end);

@@ -25,6 +25,6 @@ export interface PresetTrial {
   readonly height: number;
   /** Size of the encoded rendition in bytes. */
   readonly bytes: number;
-  /** SSIM between the source, scaled down to at most 1200 × 1200 pixels, and the rendition, enlarged to that size. */
+  /** SSIM between the source, scaled down to at most 1200 × 1200 pixels, and the rendition, enlarged to the same size. */
   readonly quality: number;
 }

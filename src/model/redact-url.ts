@@ -31,7 +31,7 @@ export function redactSecrets(text: string): string {
 }
 
 function redactParameters(text: string): string {
-  let redacted = '';
+  let redactedText = '';
   let position = 0;
   for (const match of text.matchAll(parameterStart)) {
     const start = match.index + match[0].length;
@@ -40,16 +40,16 @@ function redactParameters(text: string): string {
     // The check needs only the start of the value. Its end is searched for only if the value is secret.
     if (!isSecret(match[1] ?? '', text.slice(start, start + 100))) continue;
     const end = findValueEnd(text, start, match[2] !== '=');
-    redacted += text.slice(position, start) + placeholder;
+    redactedText += text.slice(position, start) + placeholder;
     position = end;
   }
-  return redacted + text.slice(position);
+  return redactedText + text.slice(position);
 }
 
 function findValueEnd(text: string, start: number, isEscaped: boolean): number {
-  const end = isEscaped ? /[&#\s"'<>\\]|%(?:25)*(?:26|23)|$/gi : /[&#\s"'<>\\]|$/g;
-  end.lastIndex = start;
-  return end.exec(text)?.index ?? text.length;
+  const endPattern = isEscaped ? /[&#\s"'<>\\]|%(?:25)*(?:26|23)|$/gi : /[&#\s"'<>\\]|$/g;
+  endPattern.lastIndex = start;
+  return endPattern.exec(text)?.index ?? text.length;
 }
 
 /** @param valueStart the start of the parameter's value, or the whole value and the text after it */

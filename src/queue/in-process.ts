@@ -50,7 +50,7 @@ export function makeListeners(): Listeners {
   };
 }
 
-/** Coalesces the wake-ups that arrive during a poll into a single further poll, which finds all announced jobs. */
+/** Coalesces the wake-ups that arrive during a poll into one additional poll, which finds all announced jobs. */
 function coalesce(poll: Poll): () => void {
   let isPolling = false;
   let isPollNeeded = false;

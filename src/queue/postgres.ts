@@ -84,17 +84,17 @@ export function makePostgresQueue({ connection, logger, ...options }: Dependenci
   };
 }
 
-/** Creates an outbox of job kinds to announce. A kind that is added several times before it is sent is sent only once. */
+/** Creates an outbox of job kinds to announce. Adding a kind again before it has been sent has no effect. */
 function makeOutbox(channel: Pick<PostgresChannel, 'isUp' | 'send'>) {
-  const unsent = new Set<JobKind>();
+  const unsentKinds = new Set<JobKind>();
   let pendingSend: Promise<void> | undefined;
 
   async function send(): Promise<void> {
-    while (unsent.size > 0 && channel.isUp()) {
-      const kinds = [...unsent];
-      unsent.clear();
+    while (unsentKinds.size > 0 && channel.isUp()) {
+      const kinds = [...unsentKinds];
+      unsentKinds.clear();
       // If sending fails, these kinds are sent again once the channel has reconnected.
-      await channel.send(kinds).catch(() => kinds.forEach((kind) => unsent.add(kind)));
+      await channel.send(kinds).catch(() => kinds.forEach((kind) => unsentKinds.add(kind)));
       await sleep(messagePauseMs);
     }
   }
@@ -105,7 +105,7 @@ function makeOutbox(channel: Pick<PostgresChannel, 'isUp' | 'send'>) {
 
   return {
     add(kind: JobKind): void {
-      unsent.add(kind);
+      unsentKinds.add(kind);
       flush();
     },
     flush,

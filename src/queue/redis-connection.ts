@@ -64,7 +64,7 @@ export function openRedisConnection(url: string, logger: Logger): RedisConnectio
     serverInfo,
     onSuccess: markAvailable,
     onFailure(error) {
-      // If the connection was lost, its error handler has already recorded the reason.
+      // If the connection was lost, the client's error handler has already recorded the reason.
       if (client.status === 'ready') markUnavailable(getFailureReason(error));
     },
     outageReason: () =>

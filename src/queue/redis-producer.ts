@@ -15,15 +15,15 @@ interface Dependencies {
 /** Sends messages to a queue. Drops them if Redis is unavailable, or if enough messages are already waiting. */
 export interface RedisProducer {
   send(jobs: readonly DueJob[], delayMs: number): void;
-  /** Waits a limited time for messages that are being sent. */
+  /** Waits for a limited time for messages that are being sent. */
   finish(): Promise<void>;
 }
 
-/** Maximum number of messages in a batch. More would be useless, because a woken worker continues until no job is due. */
+/** Maximum number of messages in a batch. More would not help, because a woken worker continues until no job is due. */
 const maxBatch = 100;
-/** Sending pauses if more messages than this are waiting in Redis, because they are enough to wake every process. */
-const maxWaiting = 1_000;
-/** How long sending pauses if more than `maxWaiting` messages are waiting. */
+/** Sending pauses if Redis contains more messages than this. That many messages are enough to wake every process. */
+const maxWaitingMessages = 1_000;
+/** How long sending pauses if more than `maxWaitingMessages` messages are waiting. */
 const fullPauseMs = 1_000;
 /** Timeout for sending a batch. */
 const sendTimeoutMs = 250;
@@ -38,7 +38,7 @@ export function makeRedisProducer({ client, queueName, onSent, onFailed }: Depen
   });
   // `RedisConnection` logs the connection state.
   queue.on('error', () => undefined);
-  let unsent: Message[] = [];
+  let unsentMessages: Message[] = [];
   let pendingSend: Promise<void> | undefined;
   let pausedUntil = 0;
 
@@ -46,16 +46,16 @@ export function makeRedisProducer({ client, queueName, onSent, onFailed }: Depen
     try {
       await queue.addBulk(batch);
       onSent();
-      if ((await queue.count()) > maxWaiting) pausedUntil = performance.now() + fullPauseMs;
+      if ((await queue.count()) > maxWaitingMessages) pausedUntil = performance.now() + fullPauseMs;
     } catch (error) {
       onFailed(error);
     }
   }
 
   async function send(): Promise<void> {
-    while (unsent.length > 0) {
-      const batch = unsent;
-      unsent = [];
+    while (unsentMessages.length > 0) {
+      const batch = unsentMessages;
+      unsentMessages = [];
       await withTimeout(deliver(batch), sendTimeoutMs).catch(() => undefined);
     }
   }
@@ -63,7 +63,8 @@ export function makeRedisProducer({ client, queueName, onSent, onFailed }: Depen
   return {
     send(jobs, delayMs) {
       if (client.status !== 'ready' || performance.now() < pausedUntil) return;
-      unsent.push(...jobs.slice(0, maxBatch - unsent.length).map((job) => toMessage(job, delayMs)));
+      const acceptedJobs = jobs.slice(0, maxBatch - unsentMessages.length);
+      unsentMessages.push(...acceptedJobs.map((job) => toMessage(job, delayMs)));
       pendingSend ??= send().finally(() => (pendingSend = undefined));
     },
     finish: async () => pendingSend,

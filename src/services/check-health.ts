@@ -146,7 +146,7 @@ export function makeCheckHealth(deps: Dependencies): CheckHealth {
 /** Time limit of a check. It ensures that a health request returns soon, even if a server does not respond. */
 const checkTimeoutMs = 5_000;
 
-/** A running worker starts due jobs well within this time, because it polls every second. */
+/** How long a due job may wait before a warning is returned. A running worker polls for due jobs every second. */
 const maxWaitSeconds = 60;
 
 /**

@@ -112,7 +112,7 @@ const retryDelayMs = 500;
 /**
  * Tries to claim storage until it succeeds, then calls `onClaimed`.
  * @param onMismatch called if the database and storage do not belong together
- * @returns a function that stops waiting
+ * @returns a function that stops the attempts
  */
 export function whenStorageClaimed(
   claimStorage: ClaimStorage,

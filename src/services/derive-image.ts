@@ -139,16 +139,16 @@ async function storeOrShareRenditions(
  * Repeats the search for near-duplicates after the commit. Two near-duplicates that are derived at the same time cannot
  * find each other before they are recorded. The repeated search for the image that is recorded last finds the other
  * image.
- * @param excludedImages ids of the images that the first search has already compared
+ * @param excludedImageIds the images that the first search has already compared
  */
 async function addLateMatches(
   { findNearDuplicates, fingerprints }: Dependencies,
   image: ImageWithRenditions,
   fingerprint: Fingerprint,
-  excludedImages: readonly number[],
+  excludedImageIds: readonly number[],
 ): Promise<ImageWithRenditions> {
   const { tenantId, contentHash } = image;
-  const { matches } = await findNearDuplicates(tenantId, fingerprint, contentHash ?? '', excludedImages);
+  const { matches } = await findNearDuplicates(tenantId, fingerprint, contentHash ?? '', excludedImageIds);
   if (matches.length === 0) return image;
   const lateMatches = matches.map(toNearDuplicate);
   await fingerprints.addNearDuplicates(image.id, lateMatches);

@@ -32,7 +32,7 @@ export type FindNearDuplicates = (
   fingerprint: Fingerprint,
   excludedContentHash: string,
   /** Ids of images to omit. */
-  excludedImages?: readonly number[],
+  excludedImageIds?: readonly number[],
 ) => Promise<NearMatches>;
 
 /** The result of a search for near-duplicates. */
@@ -46,7 +46,7 @@ export interface NearMatches {
 /** @see FindNearDuplicates */
 export function makeFindNearDuplicates({ fingerprints, similarity }: Dependencies): FindNearDuplicates {
   const { nearDuplicates, hashThreshold } = similarity;
-  return async (tenantId, fingerprint, excludedContentHash, excludedImages = []) => {
+  return async (tenantId, fingerprint, excludedContentHash, excludedImageIds = []) => {
     if (nearDuplicates === 'off' || fingerprint.quality < minQuality)
       return { matches: [], candidateIds: [] };
     const maxDifferingBits = hashThreshold * 4;
@@ -55,7 +55,7 @@ export function makeFindNearDuplicates({ fingerprints, similarity }: Dependencie
       fingerprint,
       maxDifferingBits,
       excludedContentHash,
-      excludedImages,
+      excludedImageIds,
     );
     const matches = neighbours
       .flatMap((candidate) => matchCandidate(candidate, fingerprint))

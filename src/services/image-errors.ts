@@ -25,10 +25,10 @@ export function assertNotDeleted<T extends Pick<Image, 'id' | 'deletedAt'>>(imag
 
 /** Returns the error for an image that has no original, because the image is still pending or has failed. */
 export function noOriginal(image: Image): AppError {
-  const yet = image.status === 'failed' ? '' : ' yet';
+  const suffix = image.status === 'failed' ? '' : ' yet';
   return new AppError(
     'rendition_not_ready',
-    `Image ${image.id} has no original${yet}: ${describeState(image)}`,
+    `Image ${image.id} has no original${suffix}: ${describeState(image)}`,
   );
 }
 

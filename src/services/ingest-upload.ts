@@ -51,8 +51,8 @@ export interface IngestResult {
 }
 
 /**
- * Ingests an upload: stores the original, records the image with its job, and runs the job or wakes a worker. This is
- * idempotent: uploading the same bytes again for the same tenant yields the same image. The received file is always
+ * Ingests an upload: stores the original, records the image with its job, and runs the job or wakes a worker. Uploads
+ * are idempotent: uploading the same bytes again for the same tenant yields the same image. The received file is always
  * discarded.
  * @throws {AppError} if the file is not a valid picture (nothing is then kept, unless another client has received the
  *   same image); `image_deleted` if the image was deleted before this function returned.

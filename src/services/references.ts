@@ -34,11 +34,11 @@ export function parseNewReference(text: string): string {
 
 /** Returns why a text is not a valid new reference, as a clause without a subject. */
 export function describeReferenceError(text: string): string {
-  const [forbidden] = /[\uFFFD\uFEFF\u202A-\u202E\u2066-\u2069]/u.exec(text) ?? [];
-  if (forbidden === '\uFFFD')
+  const [forbiddenCharacter] = /[\uFFFD\uFEFF\u202A-\u202E\u2066-\u2069]/u.exec(text) ?? [];
+  if (forbiddenCharacter === '\uFFFD')
     return 'must not contain the character U+FFFD, which replaces text that was lost in a conversion';
-  if (forbidden !== undefined && referencePattern.test(text))
-    return `must not contain the character U+${forbidden.charCodeAt(0).toString(16).toUpperCase()}, which is invisible`;
+  if (forbiddenCharacter !== undefined && referencePattern.test(text))
+    return `must not contain the character U+${forbiddenCharacter.charCodeAt(0).toString(16).toUpperCase()}, which is invisible`;
   const { length } = Array.from(text);
   return `must have 1 to 200 printable characters and must not consist only of spaces (it has ${length} ${length === 1 ? 'character' : 'characters'})`;
 }

@@ -15,19 +15,19 @@ interface Dependencies {
 /** Requeues the job of an image that lacks a rendition. Always throws `rendition_not_ready`. */
 export type RemakeRendition = (image: Image, preset: string) => Promise<never>;
 
-/** If a run does not create the rendition, the next run starts at least this many milliseconds later. */
+/** If a job does not create the rendition, the next job starts at least this many milliseconds later. */
 const retryPauseMs = 60_000;
 
 /** Maximum number of renditions whose requests are tracked. */
 const maxTrackedRenditions = 1_000;
 
 /**
- * Creates a function that re-creates renditions that are truncated or missing from storage. If a run does not create
- * the rendition, the worker probably uses different presets or different storage. Starting a run for every read would
+ * Creates a function that re-creates renditions that are truncated or missing from storage. If a job does not create
+ * the rendition, the worker probably uses different presets or different storage. Starting a job for every read would
  * then waste the worker's time.
  */
 export function makeRemakeRendition({ jobs, queue, logger }: Dependencies): RemakeRendition {
-  /** For each recently requested rendition: when its image had last been processed before the request. */
+  /** For each recently requested rendition, the time at which its image was last processed before the request. */
   const recentRequests = new LRUCache<string, { readonly lastRunTime: number }>({
     max: maxTrackedRenditions,
     ttl: retryPauseMs,

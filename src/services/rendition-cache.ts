@@ -4,6 +4,7 @@ import type { Image } from '../model/image.ts';
 /** A rendition in memory, ready to be sent. */
 export interface CachedRendition {
   readonly body: Buffer;
+  /** Identifies how the rendition was made. */
   readonly recipe: string;
   /** Strong ETag, including its quotes. */
   readonly etag: string;
@@ -18,8 +19,8 @@ export interface RenditionCache {
   /** Returns a rendition if it is cached. @param idOrUuid the image's id or UUID, as in the request */
   get(idOrUuid: string, preset: string): CachedRendition | undefined;
   /**
-   * Call this before loading a rendition. The returned function caches the rendition, unless any image has been evicted
-   * in the meantime. Otherwise, an image that has just been deleted could become available again.
+   * Call this before loading a rendition. The returned function caches the loaded rendition. It does nothing if any
+   * image has been evicted in the meantime, because the rendition may belong to an image that has just been deleted.
    */
   beginLoad(): (idOrUuid: string, preset: string, rendition: CachedRendition) => void;
   /** Evicts all renditions of an image, which may be cached under its id and its UUID. */

@@ -45,7 +45,7 @@ export interface RetrievedOriginal {
   readonly bytes: number;
   readonly etag: string;
   readonly open: (range?: ByteRange) => Promise<Readable>;
-  /** Set if the store, not this process, sends the file. */
+  /** Set if the store sends the file instead of this process. */
   readonly redirect: Redirect | undefined;
 }
 
@@ -110,7 +110,7 @@ export function makeRetrieveImage(deps: Dependencies): RetrieveImage {
     // The preset was added after the renditions of this image had been created.
     if (!rendition && image.status === 'completed') return remake(image, preset);
     if (!rendition) throw noRendition(image, preset);
-    // Does not check that the file exists, because that would cost as much as sending the file.
+    // There is no check that the file exists, because it would cost as much as sending the file.
     const redirect = redirectTo(rendition.storageKey);
     if (redirect) return { redirect };
     const etag = `"${rendition.contentHash.slice(0, 32)}"`;
@@ -129,8 +129,9 @@ export function makeRetrieveImage(deps: Dependencies): RetrieveImage {
     find,
 
     cached(principal, idOrUuid, preset) {
-      const hit = cache.get(idOrUuid, preset);
-      return hit && (principal.tenantId === null || principal.tenantId === hit.tenantId) ? hit : undefined;
+      const cachedRendition = cache.get(idOrUuid, preset);
+      const canSee = principal.tenantId === null || principal.tenantId === cachedRendition?.tenantId;
+      return canSee ? cachedRendition : undefined;
     },
 
     async rendition(principal, imageRef, preset) {

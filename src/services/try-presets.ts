@@ -51,9 +51,9 @@ export function makeTryPresets(deps: Dependencies): TryPresets {
 
 function recommend(results: readonly PresetTrial[]): string {
   const goodTrials = results.filter(({ quality }) => quality >= goodQuality);
-  const [best] =
+  const [bestTrial] =
     goodTrials.length > 0
       ? goodTrials.toSorted((a, b) => a.bytes - b.bytes)
       : results.toSorted((a, b) => b.quality - a.quality || a.bytes - b.bytes);
-  return best?.preset ?? '';
+  return bestTrial?.preset ?? '';
 }

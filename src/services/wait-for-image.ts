@@ -8,7 +8,7 @@ import { assertNotDeleted, imageDeleted } from './image-errors.ts';
 /** The result of a job: the finished image, or why it failed. */
 export type Completion = { readonly image: ImageWithRenditions } | { readonly error: AppError };
 
-/** Publishes the results of this process's jobs to requests that are waiting for the same image. */
+/** Publishes the results of this process's jobs to the requests that are waiting for them. */
 export interface CompletionEvents {
   publish(imageId: number, completion: Completion): void;
   /** Subscribes to an image's next result. `completion` never rejects. Call `stop` to unsubscribe. */
@@ -38,7 +38,7 @@ export function makeCompletionEvents(): CompletionEvents {
 }
 
 /**
- * Interval between two reads of the row. Polling is needed because jobs in other processes do not publish events to
+ * Interval between reads of the image's row. Polling is needed because jobs in other processes do not publish events to
  * this process.
  */
 const pollIntervalMs = 500;

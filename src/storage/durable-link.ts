@@ -12,8 +12,8 @@ interface Move {
 /**
  * Creates functions that move finished files to their final paths. Originals are first linked and then synced together
  * with their folders, so that a journaling file system writes its journal once per file instead of twice. A power
- * failure in between may leave behind a truncated file. No row refers to this file yet, and storing the same content
- * again replaces it.
+ * failure between the two steps may leave behind a truncated file. No row refers to this file yet, and storing the same
+ * content again replaces it.
  * @param root existing folder that contains all final paths
  * @param folderMode mode of new folders. Default: the mode that the umask allows.
  */
@@ -32,7 +32,7 @@ export function makeDurableLinker(root: string, folderMode?: number) {
 
   async function createFolder(folder: string): Promise<void> {
     await mkdir(folder);
-    // Overrides the umask.
+    // Unlike `mkdir`, `chmod` ignores the umask.
     if (folderMode !== undefined) await chmod(folder, folderMode);
   }
 

@@ -68,7 +68,7 @@ export async function makeLocalStorage(root: string, options: LocalStorageOption
       const { bavail, bsize } = await mapWriteErrors(() => statfs(root));
       return bavail * bsize;
     },
-    // With the trailing `/.`, this fails if the path is a file instead of a folder.
+    // With the trailing `/.`, this check fails if the path is a file instead of a folder.
     probe: () => mapWriteErrors(() => access(`${stagingDirectory}/.`, constants.W_OK | constants.X_OK)),
     check: () => mapWriteErrors(() => checkFolder(stagingDirectory)),
     // Incomplete files only exist in staging, which is swept separately.

@@ -15,7 +15,7 @@ const unreachableCodes = new Set([
   'ENETUNREACH',
 ]);
 
-/** Matches the messages of `pg` errors without a code that mean that a connection was lost or could not be opened. */
+/** Matches `pg` error messages for a connection that was lost or could not be opened. These errors have no code. */
 const lostConnectionMessages =
   /^(?:Connection terminated|timeout exceeded when trying to connect|Client (?:was closed|has encountered a connection error)|Query read timeout|Connection ended)/;
 

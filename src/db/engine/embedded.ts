@@ -9,7 +9,7 @@ import type { Database } from '../database.ts';
 import { DatabaseUnusable } from './database-errors.ts';
 import { makeQueryBuilder, runSession, typeParsers } from './pool.ts';
 
-/** Marker file in the database directory. It exists if the database was created completely. */
+/** Marker file in the database directory. It is written once the database has been created completely. */
 const readyMarker = 'VITRINE_READY';
 
 /**

@@ -25,8 +25,8 @@ export interface MigrationReport {
  */
 export function migrate(database: Database): Promise<MigrationReport> {
   return database.session(async (run) => {
-    // The usual timeouts are meant for requests. A migration may take longer, and so may waiting for another process to
-    // migrate. The lock belongs to the transaction, because session locks do not work behind a pooler in transaction mode.
+    // The usual timeouts are meant for requests. A migration may take longer, or may have to wait for another process. The
+    // lock belongs to the transaction, because session locks do not work behind a pooler in transaction mode.
     await run('BEGIN; SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = 0');
     await run(`SELECT pg_advisory_xact_lock(${migrationLockKey})`);
     const applied = await applyMissing(run).catch((error: unknown) => {

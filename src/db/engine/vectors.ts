@@ -5,7 +5,7 @@ import { errorCode } from './database-errors.ts';
 /** The first version of pgvector with the type `halfvec`. */
 const minVersion = '0.7.0';
 
-/** Whether the database can store embeddings. `reason` explains why it cannot, and how to fix that. */
+/** Whether the database can store embeddings. `reason` explains why it cannot and how to fix the problem. */
 export type VectorSupport =
   | { readonly isAvailable: true }
   | { readonly isAvailable: false; readonly reason: string };

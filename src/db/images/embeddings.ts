@@ -39,7 +39,7 @@ export function makeEmbeddingQueries({ sql: db }: Database, vectors: VectorSuppo
     { limit, threshold }: SimilarityOptions,
   ): Promise<SimilarityMatches> {
     assertAvailable();
-    // The distance to a zero vector (an image without features) is NaN, which is treated as not similar.
+    // The distance to a zero vector (an image without features) is NaN. The score is then 0.
     const { rows } = await sql<{ id: number | null; score: number; searchedCount: number }>`
       WITH scored_images AS MATERIALIZED (
         SELECT i.id, greatest(0, least(1, 1 - coalesce(nullif(e.vector <=> ${vector}, 'NaN'), 1))) AS score

@@ -2,7 +2,7 @@ import { sql } from 'kysely';
 import type { Queryable } from '../database.ts';
 
 /*
- * Deletion, purge and the removal after a failed upload all soft-delete the image first. If other images have the same
+ * Deletions, purges and removals after failed uploads all soft-delete the image first. If other images have the same
  * content, `softDeleteImage` makes one of them the first image with this content. It also transfers the ownership of files
  * that other images share. The caller must have locked the image's files (`lockImageFiles`). Otherwise, two images that
  * share files could transfer ownership to each other while both are being removed.

@@ -45,7 +45,7 @@ export function makeStoredFileQueries({ sql: db }: Database) {
 
     /**
      * Calls `remove` unless a row uses the file or an active job may be about to record it. The content is locked until
-     * `remove` has finished, so that the file is not recorded at the same time. Returns whether the file was removed.
+     * `remove` has finished, so that no transaction records the file in the meantime. Returns whether the file was removed.
      */
     removeUnused: (
       { tenantId, contentHash, key }: ContentFile,

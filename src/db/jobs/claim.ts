@@ -13,7 +13,7 @@ export function makeClaimQueries({ sql: db }: Database) {
   return {
     /**
      * Claims up to `limit` due jobs of one kind under a lease. Jobs are claimed and returned by priority, then by turn. A
-     * trigger gives each job its turn, so that workers alternate between tenants. Each claim increments the job's lease
+     * trigger assigns the turns so that workers alternate between tenants. Each claim increments the job's lease
      * token.
      */
     async claimDue(kind: JobKind, limit: number, leaseSeconds: number): Promise<ClaimedJob[]> {

@@ -45,8 +45,8 @@ export function makeCompleteQueries({ sql: db }: Database, { isAvailable: hasEmb
     },
 
     /**
-     * Completes a job with the donor's renditions. Returns `donor-unavailable` if the donor was deleted, or if its renditions
-     * in `comparedRenditions` have changed. The image then needs its own renditions.
+     * Completes a job with the donor's renditions. Returns `donor-unavailable` if the donor was deleted, or if any of the
+     * compared renditions has changed. The image then needs its own renditions.
      */
     completeSharing: (
       job: ClaimedJob,
@@ -64,7 +64,7 @@ export function makeCompleteQueries({ sql: db }: Database, { isAvailable: hasEmb
 
     /**
      * Completes an import whose content the tenant already has. The image shares the files of the first image with this
-     * content. Returns `first-image-unavailable` unless that image exists, is completed and is intact.
+     * content. Returns `first-image-unavailable` if that image no longer exists, is not completed or is damaged.
      */
     completeAsDuplicate: (
       job: ClaimedJob,
@@ -246,8 +246,8 @@ function updateImage(donorId: number | undefined): RawBuilder<unknown> {
 }
 
 /**
- * SQL expression for the image whose job created the renditions. If the donor shares the renditions of an image that is not
- * deleted, this is that image. Otherwise, this is the donor itself.
+ * SQL expression for the id of the image whose job created the renditions. If the donor itself shares the renditions of a
+ * third image that is not deleted, the result is the third image's id. Otherwise, the result is the donor's id.
  */
 function selectOriginalDonor(donorId: number | undefined): RawBuilder<unknown> {
   return donorId === undefined

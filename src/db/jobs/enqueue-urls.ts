@@ -94,7 +94,7 @@ const importLockKey = -1;
 
 const urlKey = ({ tenantId, urlHash }: Pick<UrlLine, 'tenantId' | 'urlHash'>) => `${tenantId}/${urlHash}`;
 
-/** Returns the latest image of each URL. The keys of the map are those that `urlKey` returns. */
+/** Returns the latest image of each URL. The map's keys are created by `urlKey`. */
 async function findLatestImages(
   transaction: Queryable,
   lines: readonly UrlLine[],

@@ -14,8 +14,8 @@ export interface TakeOverResult {
 export function makeTakeOverQueries({ sql: db }: Database) {
   return {
     /**
-     * Makes jobs pending again if their leases have expired. This does not count as a retry, but a job that loses its worker
-     * `maxLosses` times fails, because the job is probably the cause.
+     * Makes jobs pending again if their leases have expired. This does not count as a retry. A job that has lost its worker
+     * `maxLosses` times fails instead, because the job is probably the cause.
      * @param includeUnexpired whether to take over jobs with a valid lease as well. Safe only if no other process is running.
      */
     async takeOverLostLeases(maxLosses: number, includeUnexpired: boolean): Promise<TakeOverResult> {

@@ -10,10 +10,10 @@ import { lockHeldJob } from './fence.ts';
 export function makeWithdrawQueries({ sql: db }: Database) {
   return {
     /**
-     * Removes an upload's job and image. This is used if the upload cannot be decoded and its client is still waiting. Also
-     * removes the original, unless another image has the same content. Returns false and changes nothing if the lease was
-     * lost, or if another client may know about the image. Another client may know about it if a response has contained the
-     * image (`acknowledge`), or if the image has a reference or was deleted.
+     * Removes the job and the image of an upload that cannot be decoded while its client is still waiting. Also removes the
+     * original, unless another image has the same content. Returns false and changes nothing if the lease was lost, or if
+     * another client may know about the image, that is, if the image was included in a response (`acknowledge`), has a
+     * reference, or was deleted.
      */
     withdraw: (
       job: ClaimedJob,

@@ -71,7 +71,7 @@ export function makeExpiredRowQueries({ sql: db }: Database, vectors: VectorSupp
      */
     removeTenants: (days: number): Promise<number> => {
       const contentTables = vectors.isAvailable ? ['fingerprints', 'embeddings'] : ['fingerprints'];
-      const hasRowsConditions = ['images', 'jobs', 'imports', ...contentTables].map(
+      const rowExistsConditions = ['images', 'jobs', 'imports', ...contentTables].map(
         (table) => sql`EXISTS (SELECT 1 FROM ${sql.table(table)} WHERE tenant_id = tenants.id)`,
       );
       return removeInBatches(
@@ -79,7 +79,7 @@ export function makeExpiredRowQueries({ sql: db }: Database, vectors: VectorSupp
         (limit) => sql`
           WITH removed_tenants AS (
             DELETE FROM tenants WHERE used_at < ${daysAgo(days)} AND id = ANY (ARRAY(
-              SELECT id FROM tenants WHERE used_at < ${daysAgo(days)} AND NOT (${sql.join(hasRowsConditions, sql` OR `)})
+              SELECT id FROM tenants WHERE used_at < ${daysAgo(days)} AND NOT (${sql.join(rowExistsConditions, sql` OR `)})
                 -- Tenants with rows in usage_deltas are kept until these rows have been added to usage_totals.
                 AND id <> ALL (ARRAY(SELECT tenant_id FROM usage_deltas))
               ORDER BY used_at LIMIT ${limit}))

@@ -136,8 +136,8 @@ type ImageContent = Pick<Content, 'tenantId'> & { readonly contentHash: string |
 
 /**
  * Returns the image's content if the reason still applies and the image has no pending or processing job, otherwise
- * `undefined`. This statement runs after the locks have been taken, because a statement that waits for a lock does not see
- * jobs recorded during the wait. The image of such a job would be removed.
+ * `undefined`. This statement runs after the locks have been taken. A statement that waited for a lock would not see jobs
+ * that were recorded during the wait, so the image of such a job could be removed.
  */
 async function findRemovable(
   transaction: Queryable,

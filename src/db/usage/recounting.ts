@@ -160,7 +160,7 @@ async function recountPage(
 const counterKey = ({ kind, preset }: Pick<Counter, 'kind' | 'preset'>) => `${kind} ${preset}`;
 
 function findDrifts(storedCounters: readonly Counter[], actualCounters: readonly Counter[]): UsageDrift[] {
-  const zero = { count: 0, bytes: 0 };
+  const zeroValue = { count: 0, bytes: 0 };
   const toValuesByKey = (counters: readonly Counter[]) =>
     new Map(counters.map((counter) => [counterKey(counter), { count: counter.count, bytes: counter.bytes }]));
   const storedValues = toValuesByKey(storedCounters);
@@ -172,8 +172,8 @@ function findDrifts(storedCounters: readonly Counter[], actualCounters: readonly
     .map(([key, { kind, preset }]) => ({
       kind,
       preset,
-      counterValue: storedValues.get(key) ?? zero,
-      actualValue: actualValues.get(key) ?? zero,
+      counterValue: storedValues.get(key) ?? zeroValue,
+      actualValue: actualValues.get(key) ?? zeroValue,
     }))
     .filter(
       ({ counterValue, actualValue }) =>

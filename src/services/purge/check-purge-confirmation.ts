@@ -42,20 +42,20 @@ export function makeCheckPurgeConfirmation({
 }
 
 /** Returns why the tokens do not confirm a purge, or `undefined` if they do. */
-function rejectionReason(expected: string | undefined, tokens: readonly string[]): string | undefined {
-  if (expected === undefined)
+function rejectionReason(expectedToken: string | undefined, tokens: readonly string[]): string | undefined {
+  if (expectedToken === undefined)
     return 'Other machines can reach this server, and PURGE_CONFIRM_TOKEN is not set. Set it and restart the server, then send its value as confirm_token in the body or in the X-Confirm-Token header.';
   if (tokens.length === 0)
     return 'A purge must be confirmed: send the value of PURGE_CONFIRM_TOKEN as confirm_token in the body or in the X-Confirm-Token header, or use a dry run to see what would be removed.';
-  // Compares all tokens, so that the response time does not reveal which token is wrong.
-  const wrongTokens = tokens.filter((token) => !equalsInConstantTime(token, expected));
+  // All tokens are compared, so that the response time does not reveal which token is wrong.
+  const wrongTokens = tokens.filter((token) => !equalsInConstantTime(token, expectedToken));
   return wrongTokens.length === 0
     ? undefined
     : 'The token (confirm_token in the body or the X-Confirm-Token header) does not match PURGE_CONFIRM_TOKEN; nothing was removed.';
 }
 
 /** Compares digests, which have equal lengths, so that the response time reveals nothing about the token. */
-function equalsInConstantTime(token: string, expected: string): boolean {
+function equalsInConstantTime(token: string, expectedToken: string): boolean {
   const digest = (text: string) => createHash('sha256').update(text.trim()).digest();
-  return timingSafeEqual(digest(token), digest(expected));
+  return timingSafeEqual(digest(token), digest(expectedToken));
 }

@@ -8,9 +8,7 @@ interface Dependencies {
   readonly logger: Logger;
 }
 
-/**
- * Removes the rows of finished jobs, imports, imported images without an original, and empty tenants once they expire.
- */
+/** Removes expired rows: finished jobs, imports, imported images without an original, and empty tenants. */
 export interface ExpiredRowSweeps {
   jobs(): Promise<void>;
   imports(): Promise<void>;

@@ -17,7 +17,7 @@ type SweepLimit = Config['storage']['sweepLimit'];
 const minSuspectsForFraction = 20;
 
 /**
- * Returns whether suspiciously many items look wrong. The cause is then probably a different problem: for example, an
+ * Returns whether suspiciously many items look wrong. The cause is then probably a larger problem: for example, an
  * older database was restored, or storage is not mounted. Acting on these items could destroy data.
  */
 function exceedsLimit({ fraction, count }: SweepLimit, suspectCount: number, totalCount: number): boolean {
@@ -41,7 +41,7 @@ export interface OrphanReport {
   readonly files: number;
   readonly orphans: number;
   readonly removed: number;
-  /** Whether the safety limit was exceeded, so that nothing was removed. */
+  /** Whether the safety limit was exceeded. In that case, nothing was removed. */
   readonly hasExceededLimit: boolean;
 }
 
@@ -140,19 +140,19 @@ interface DamagedImage {
 export function makeFindMissingOriginals(deps: OriginalDependencies): FindMissingOriginals {
   const { images, sweepLimit, logger } = deps;
   return async () => {
-    const { checkedCount, newlyDamaged } = await findNewlyDamaged(deps);
-    if (exceedsLimit(sweepLimit, newlyDamaged.length, checkedCount)) {
+    const { checkedCount, newlyDamagedImages } = await findNewlyDamaged(deps);
+    if (exceedsLimit(sweepLimit, newlyDamagedImages.length, checkedCount)) {
       logger.error(
-        { checked: checkedCount, missing: newlyDamaged.length },
-        `${newlyDamaged.length} of ${checkedCount} originals look missing or changed, more than ORPHAN_BRAKE allows; no image was marked as damaged. Is storage mounted?`,
+        { checked: checkedCount, missing: newlyDamagedImages.length },
+        `${newlyDamagedImages.length} of ${checkedCount} originals look missing or changed, more than ORPHAN_BRAKE allows; no image was marked as damaged. Is storage mounted?`,
       );
-      return newlyDamaged.length;
+      return newlyDamagedImages.length;
     }
-    for (const { id, key, problem } of newlyDamaged) {
+    for (const { id, key, problem } of newlyDamagedImages) {
       await images.markDamaged(id);
       logger.error({ image: id, key }, `the original of image ${id} ${problem}; marked the image as damaged`);
     }
-    return newlyDamaged.length;
+    return newlyDamagedImages.length;
   };
 }
 
@@ -162,9 +162,9 @@ export function makeFindMissingOriginals(deps: OriginalDependencies): FindMissin
  */
 async function findNewlyDamaged(
   deps: OriginalDependencies,
-): Promise<{ checkedCount: number; newlyDamaged: DamagedImage[] }> {
+): Promise<{ checkedCount: number; newlyDamagedImages: DamagedImage[] }> {
   const { storedFiles, storage, sweepLimit } = deps;
-  const newlyDamaged: DamagedImage[] = [];
+  const newlyDamagedImages: DamagedImage[] = [];
   let checkedCount = 0;
   let lastId = 0;
   for (;;) {
@@ -176,10 +176,10 @@ async function findNewlyDamaged(
       const isIntact = storedFile?.bytes === bytes;
       if (isIntact && damaged) await clearMark(deps, id);
       if (!isIntact && !damaged)
-        newlyDamaged.push({ id, key, problem: storedFile ? 'has changed in size' : 'is missing' });
+        newlyDamagedImages.push({ id, key, problem: storedFile ? 'has changed in size' : 'is missing' });
     }
-    if (page.length < pageSize || newlyDamaged.length > sweepLimit.count)
-      return { checkedCount, newlyDamaged };
+    if (page.length < pageSize || newlyDamagedImages.length > sweepLimit.count)
+      return { checkedCount, newlyDamagedImages };
   }
 }
 

@@ -39,7 +39,7 @@ interface Pass {
   /** Delay before the first run. It is less than a day, because a server may restart every night. */
   readonly firstDelayMs: number;
   readonly intervalMs: number;
-  /** Whether only one process performs the pass in each interval, because the pass reads all data. */
+  /** Whether only one process runs the pass in each interval. Set for expensive passes. */
   readonly isExclusive?: boolean;
   readonly run: () => Promise<unknown>;
 }

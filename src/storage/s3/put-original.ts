@@ -22,7 +22,7 @@ const unsupportedConditionErrors = new Set([
 /**
  * Creates a function that uploads originals on the condition that the object does not exist yet. An existing original
  * is only overwritten if it is damaged. If the store does not support the condition, this and all later originals are
- * uploaded without it. This is harmless, because the key identifies the content.
+ * uploaded without it. Overwriting is harmless, because the key identifies the content.
  */
 export function makePutOriginal(bucket: Bucket): PutOriginal {
   let supportsConditions = true;

@@ -62,8 +62,8 @@ export function copyObject(bucket: Bucket, key: string, folder: string): Promise
 
 async function openVerified(bucket: Bucket, name: ObjectName): Promise<Readable> {
   const command = new GetObjectCommand(name);
-  // Requests the checksum with a header, because the SDK's own verification leaks the connection if the reader stops
-  // early.
+  // The checksum is requested with a header, because the SDK's own verification leaks the connection if the reader
+  // stops early.
   command.middlewareStack.add(
     (next) => (args) => {
       const { headers } = args.request as { headers: Record<string, string> };

@@ -53,7 +53,7 @@ export async function makeS3Storage(settings: S3StorageSettings): Promise<Storag
       const { bavail, bsize } = await withStorageErrors(() => statfs(stagingPath));
       return bavail * bsize;
     },
-    // Requests the marker object's metadata. If the object is missing, the probe still succeeds, because the store has
+    // The probe requests the marker object's metadata. It succeeds even if the object is missing, because the store has
     // responded.
     probe: async () => void (await statObject(bucket, installationKey)),
     check: () => withStorageErrors(() => checkBucket(bucket)),
