@@ -140,7 +140,7 @@ function isAllowed({ from, to, kind }: Import): boolean {
   return kind === 'types' && rule?.types?.includes(part) === true;
 }
 
-/** Returns the files that are loaded with `entry`, without type imports and dynamic imports. */
+/** Returns `entry` and the files that it loads through static imports. Ignores type imports and dynamic imports. */
 function findLoadedFiles(entry: string): Set<string> {
   const loadedFiles = new Set([entry]);
   for (const file of loadedFiles) {
@@ -159,8 +159,8 @@ test('finds static, type and dynamic imports', () => {
   expect(imports).toContainEqual({ from: 'main.ts', to: 'cli/run.ts', isInternal: true, kind: 'on demand' });
   expect(imports).toContainEqual({ from: 'app.ts', to: 'config.ts', isInternal: true, kind: 'types' });
   expect(imports).toContainEqual({ from: 'app.ts', to: 'http/server.ts', isInternal: true, kind: 'code' });
-  const driver = { from: 'app/open-back-ends.ts', to: 'storage/local.ts', isInternal: true };
-  expect(imports).toContainEqual({ ...driver, kind: 'on demand' });
+  const storageImport = { from: 'app/open-back-ends.ts', to: 'storage/local.ts', isInternal: true };
+  expect(imports).toContainEqual({ ...storageImport, kind: 'on demand' });
 });
 
 describe('import rules', () => {

@@ -206,7 +206,7 @@ describe('links', () => {
         .replaceAll(/\s/g, '-'),
     );
 
-  test.each(documents)('relative links in %s have an existing target', (document) => {
+  test.each(documents)('relative links in %s have existing targets', (document) => {
     const targets = Array.from(read(document).matchAll(/\]\(([^)\s]+)\)/g), ([, target = '']) => target);
     const brokenLinks = targets.filter((target) => {
       if (/^[a-z]+:/.test(target)) return false;

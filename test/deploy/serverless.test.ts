@@ -18,7 +18,7 @@ beforeEach(() => {
   return () => vi.unstubAllEnvs();
 });
 
-const getImage = async (url: string, id: number) => (await call<ImageRecord>(`${url}/v1/images/${id}`)).body;
+const fetchImage = async (url: string, id: number) => (await call<ImageRecord>(`${url}/v1/images/${id}`)).body;
 
 const importUrl = (base: string, url: string) =>
   call<ImageRecord>(`${base}/v1/images`, {
@@ -60,7 +60,7 @@ describe.runIf(services.databaseUrl && services.s3Endpoint)('a serverless functi
     const host = await startFunction(await createFunctionEnvironment());
     const { body } = await uploadQueued(host.url, await jpeg('function queued'));
     await host.drain();
-    expect(await getImage(host.url, body.asset_id)).toMatchObject({ status: 'completed' });
+    expect(await fetchImage(host.url, body.asset_id)).toMatchObject({ status: 'completed' });
     await host.drain();
   });
 
@@ -75,7 +75,7 @@ describe.runIf(services.databaseUrl && services.s3Endpoint)('a serverless functi
     await expect.poll(() => origin.requestCount('/picture.jpg')).toBe(1);
     origin.put('/picture.jpg', await jpeg('function import'));
     await host.drain();
-    expect(await getImage(host.url, body.id)).toMatchObject({ status: 'completed' });
+    expect(await fetchImage(host.url, body.id)).toMatchObject({ status: 'completed' });
     await host.drain();
   });
 
@@ -90,12 +90,12 @@ describe.runIf(services.databaseUrl && services.s3Endpoint)('a serverless functi
     const startedAt = performance.now();
     await host.drain();
     expect(performance.now() - startedAt).toBeLessThan(3_000 * timeScale);
-    expect((await getImage(host.url, body.id)).status).toMatch(/^(pending|processing)$/);
+    expect((await fetchImage(host.url, body.id)).status).toMatch(/^(pending|processing)$/);
     disabledOrigin.enable();
     const headers = { authorization: 'Bearer a secret of the host' };
     const cronResponse = await call(`${host.url}/api/cron`, { headers });
     expect(cronResponse.body).toEqual({ done: true });
-    expect(await getImage(host.url, body.id)).toMatchObject({ status: 'completed' });
+    expect(await fetchImage(host.url, body.id)).toMatchObject({ status: 'completed' });
     await host.drain();
   });
 
@@ -111,13 +111,13 @@ describe.runIf(services.databaseUrl && services.s3Endpoint)('a serverless functi
     expect((await call(`${host.url}/api/cron`, wrongSecretRequest)).status).toBe(401);
     const correctSecretRequest = { headers: { authorization: 'Bearer a secret of the host' } };
     expect((await call(`${host.url}/api/cron`, correctSecretRequest)).status).toBe(200);
-    expect(await getImage(hostWithoutSecret.url, body.asset_id)).toMatchObject({ status: 'completed' });
+    expect(await fetchImage(hostWithoutSecret.url, body.asset_id)).toMatchObject({ status: 'completed' });
     const usage = await call<{ totals: { images: number } }>(`${host.url}/v1/metrics`);
     expect(usage.body.totals.images).toBe(1);
     await Promise.all([hostWithoutSecret.drain(), host.drain()]);
   });
 
-  test('starts two instances concurrently with an empty database', { tags: 'scenario' }, async () => {
+  test('can be started twice at the same time with an empty database', { tags: 'scenario' }, async () => {
     const environment = await createFunctionEnvironment({}, false);
     const hosts = await Promise.all([startFunction(environment), startFunction(environment)]);
     const bytes = await jpeg('function cold');

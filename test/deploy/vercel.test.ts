@@ -97,7 +97,7 @@ describe('vercel.json', () => {
     }
   });
 
-  test('publishes no project files, and does not parse request bodies', () => {
+  test('publishes no project files, and disables the parsing of request bodies', () => {
     expect(file.outputDirectory).toBe('deploy/vercel/public');
     expect(file.build.env).toEqual({ NODEJS_HELPERS: '0' });
   });

@@ -1,9 +1,9 @@
 import { expect, test } from 'vitest';
 import { chooseAddress } from '../../src/fetcher/open-connection.ts';
-import { allow } from './support/allowed-networks.ts';
+import { makeRules } from './support/allowed-networks.ts';
 
 // No socket is opened here, so names may resolve to public addresses.
-const rules = allow('127.0.0.1/32');
+const rules = makeRules('127.0.0.1/32');
 
 async function choose(port: string, ...addresses: readonly string[]): Promise<string> {
   const resolveHost = () => Promise.resolve(addresses);

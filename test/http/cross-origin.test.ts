@@ -9,7 +9,7 @@ const otherOrigin = 'https://evil.example';
 const allowOrigin = 'access-control-allow-origin';
 const makeRequest = (origin: string) => ({ url: '/info', headers: { origin } });
 
-test('sends CORS headers only to configured origins, with Vary', async () => {
+test('sends CORS headers only to configured origins, but Vary to all origins', async () => {
   const app = await makeBareServer({ CORS_ORIGINS: `${shopOrigin},http://localhost:3000` });
   expect((await app.inject(makeRequest(shopOrigin))).headers).toMatchObject({
     [allowOrigin]: shopOrigin,
@@ -29,7 +29,7 @@ test('sends CORS headers only to configured origins, with Vary', async () => {
     );
 });
 
-test('allows every origin to read if CORS_ORIGINS is a wildcard', async () => {
+test('allows pages from every origin to read responses if CORS_ORIGINS is *', async () => {
   const app = await makeBareServer({ CORS_ORIGINS: '*' });
   expect((await app.inject(makeRequest(otherOrigin))).headers).toMatchObject({ [allowOrigin]: '*' });
 });

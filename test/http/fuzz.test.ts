@@ -29,7 +29,7 @@ const paths = [
   '*',
 ];
 
-/** Generates a nearly valid request and overwrites a few random bytes. */
+/** Generates a nearly valid request or random bytes, and then overwrites a few bytes. */
 function makeRequest(random: (limit: number) => number): Buffer {
   const pick = <T>(choices: readonly T[]) => choices[random(choices.length)] as T;
   const makeNoise = () =>

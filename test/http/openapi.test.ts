@@ -72,8 +72,8 @@ describe('docs/openapi.json', () => {
   });
 });
 
-describe('the documentation pages', () => {
-  test('load nothing from other hosts at /docs', async () => {
+describe('the documentation page', () => {
+  test('at /docs loads nothing from other hosts', async () => {
     const app = await makeBareServer();
     const servedDocument = await app.inject('/api/v1/openapi.json');
     expect(servedDocument.json()).toEqual(document);
@@ -91,7 +91,7 @@ describe('the documentation pages', () => {
     }
   });
 
-  test('list every operation and schema at /redoc, without scripts and with only the style that the content security policy allows', async () => {
+  test('at /redoc lists every operation and schema, contains no scripts, and has only the style that its Content-Security-Policy allows', async () => {
     const page = await (await makeBareServer()).inject('/redoc');
     expect(page.headers['content-type']).toMatch(/^text\/html/);
     expect(page.body).not.toMatch(/<script|\son\w+=|\sstyle=/i);

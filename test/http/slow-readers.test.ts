@@ -64,7 +64,7 @@ describe('a server whose connections are all used by clients that do not read', 
   });
 });
 
-describe('closing stalled responses', () => {
+describe('a server that closes stalled responses', () => {
   const stallMs = 500;
   let app: FastifyInstance;
   let url: string;

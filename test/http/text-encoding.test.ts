@@ -169,7 +169,7 @@ test.each([
   ],
   ['commas', ','.repeat(1_000_000), 'text/csv', /1,000,000 characters; the limit is 16,384/],
   ['quotation marks', '"'.repeat(1_000_000), 'text/csv', /1,000,000 characters/],
-])('rejects many %s quickly, without blocking other clients', async (_case, body, type, message) => {
+])('quickly rejects a body that consists of many %s, without blocking other clients', async (_case, body, type, message) => {
   const response = post('/v1/imports', body, type);
   const longestMs = await measureSlowestResponse(response);
   expect(await expectRejection(response)).toMatch(message);

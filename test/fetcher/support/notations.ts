@@ -20,7 +20,7 @@ export function sampleAddresses([first, last]: readonly [string, string]): strin
 }
 
 /** Returns every notation of an IPv4 address in a URL. */
-export function v4Notations(address: string): string[] {
+export function listV4Notations(address: string): string[] {
   const bytes = ipaddr.IPv4.parse(address).toByteArray();
   const number = toNumber(bytes);
   const [a, b, c, d] = bytes as [number, number, number, number];
@@ -45,7 +45,7 @@ export function v4Notations(address: string): string[] {
 }
 
 /** Returns every way to embed an IPv4 address in IPv6. */
-export function v6Embeddings(address: string): string[] {
+export function listV6Embeddings(address: string): string[] {
   const bytes = ipaddr.IPv4.parse(address).toByteArray();
   const toWords = (ipv4Bytes: readonly number[]) => {
     const [a = 0, b = 0, c = 0, d = 0] = ipv4Bytes;

@@ -5,7 +5,7 @@ import type { Schema } from './operations.ts';
 /** Maximum upload size of the server under test. */
 export const maxFileBytes = 100_000;
 
-/** Contents of generated forms. */
+/** Values from which forms are generated. */
 export interface FormParts {
   /** The form's schema in the OpenAPI document. */
   readonly schema: Schema;
