@@ -102,7 +102,7 @@ async function waitUntilResponding(url: string): Promise<void> {
   throw new Error(`${url} does not respond.`);
 }
 
-/** Accepts the self-signed certificate. */
+/** A dispatcher that accepts the self-signed certificate. */
 const dispatcher = new Agent({ connect: { rejectUnauthorized: false } });
 const get = (url: string) => fetch(url, { dispatcher, redirect: 'manual' });
 

@@ -82,7 +82,7 @@ describe.runIf(services.databaseUrl && services.s3Endpoint)('a serverless functi
   test("releases a hanging download's job at the end of the invocation, and completes the job in a cron invocation", async () => {
     const environment = await createFunctionEnvironment({ IMPORT_ALLOWED_NETWORKS: '127.0.0.1/32' });
     const host = await startFunction(
-      { ...environment, CRON_SECRET: 'a secret of the host' },
+      { ...environment, CRON_SECRET: 'the cron secret' },
       { workMs: 300 },
     );
     const disabledOrigin = await startDisabledOrigin(await jpeg('function slow'));
@@ -92,7 +92,7 @@ describe.runIf(services.databaseUrl && services.s3Endpoint)('a serverless functi
     expect(performance.now() - startedAt).toBeLessThan(3_000 * timeScale);
     expect((await fetchImage(host.url, body.id)).status).toMatch(/^(pending|processing)$/);
     disabledOrigin.enable();
-    const headers = { authorization: 'Bearer a secret of the host' };
+    const headers = { authorization: 'Bearer the cron secret' };
     const cronResponse = await call(`${host.url}/api/cron`, { headers });
     expect(cronResponse.body).toEqual({ done: true });
     expect(await fetchImage(host.url, body.id)).toMatchObject({ status: 'completed' });
@@ -105,11 +105,11 @@ describe.runIf(services.databaseUrl && services.s3Endpoint)('a serverless functi
     const { body } = await uploadQueued(hostWithoutSecret.url, await jpeg('function cron'));
     await hostWithoutSecret.drain();
     expectProblem(await call(`${hostWithoutSecret.url}/api/cron`), 503, 'unavailable');
-    const host = await startFunction({ ...environment, CRON_SECRET: 'a secret of the host' });
+    const host = await startFunction({ ...environment, CRON_SECRET: 'the cron secret' });
     expect((await call(`${host.url}/api/cron`)).status).toBe(401);
-    const wrongSecretRequest = { headers: { authorization: 'Bearer a secret of the hosT' } };
+    const wrongSecretRequest = { headers: { authorization: 'Bearer the cron secreT' } };
     expect((await call(`${host.url}/api/cron`, wrongSecretRequest)).status).toBe(401);
-    const correctSecretRequest = { headers: { authorization: 'Bearer a secret of the host' } };
+    const correctSecretRequest = { headers: { authorization: 'Bearer the cron secret' } };
     expect((await call(`${host.url}/api/cron`, correctSecretRequest)).status).toBe(200);
     expect(await fetchImage(hostWithoutSecret.url, body.asset_id)).toMatchObject({ status: 'completed' });
     const usage = await call<{ totals: { images: number } }>(`${host.url}/v1/metrics`);

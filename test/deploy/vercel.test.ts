@@ -14,7 +14,7 @@ import { makeBundle, readVercelFile } from './support/vercel-bundle.ts';
 import { waitTimeoutMs } from '../support/time-scale.ts';
 
 const file = await readVercelFile();
-const secret = 'a secret of the host';
+const secret = 'the cron secret';
 
 /** A program that calls one of the functions for each request, and provides a request context as Vercel does. */
 const launcher = `

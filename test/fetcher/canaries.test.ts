@@ -113,7 +113,7 @@ describe.each([301, 302, 303, 307, 308])('redirects with status %i', (status) =>
     }
   });
 
-  test('are rejected if they lead to an internal name', async () => {
+  test('are rejected if they lead to an internal host name', async () => {
     const names = ['inside.test', 'inside6.test', 'mapped.test', 'mixed.test', 'chain.test', 'localhost'];
     for (const name of names) {
       const { code } = await catchDownloadError(

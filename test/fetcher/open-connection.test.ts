@@ -10,7 +10,7 @@ vi.mock('node:net', async (importOriginal) => {
   return { ...net, connect: connectToWrongAddress };
 });
 
-test('sends nothing and closes the socket if it is connected to a different address', async () => {
+test('closes the socket without sending anything if it is connected to an address that was not checked', async () => {
   let requests = 0;
   const server = await serve((_request, response) => {
     requests += 1;

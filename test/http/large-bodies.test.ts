@@ -78,7 +78,7 @@ test('delivers the response to a client that sends 30 MiB before it reads', asyn
   }
 });
 
-test('reuses a connection after receiving a rejected body completely', async () => {
+test('accepts a new request on a connection after receiving a rejected body completely', async () => {
   const connection = await connectRaw(server().url);
   const body = Buffer.concat([Buffer.from(partHead), Buffer.alloc(mibToBytes(2)), Buffer.from(formEnd)]);
   await connection.write(formHead('/v1/images', body.length));
@@ -107,15 +107,15 @@ function readResidentMib(pid: number): number {
   return Number(/^VmRSS:\s+(\d+) kB/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]) / 1024;
 }
 
-/** Sends a file of `size` MiB that begins like a PNG. Returns the server’s peak memory during the upload, in MiB. */
-async function sendLargeFile(url: string, pid: number, size: number): Promise<number> {
+/** Sends a file of `sizeMib` MiB that begins like a PNG. Returns the server’s peak memory during the upload, in MiB. */
+async function sendLargeFile(url: string, pid: number, sizeMib: number): Promise<number> {
   const head = Buffer.concat([Buffer.from(partHead), Buffer.from('\x89PNG\r\n\x1a\n', 'latin1')]);
   const connection = await connectRaw(url);
-  await connection.write(formHead('/v1/images', head.length + mibToBytes(size) + formEnd.length));
+  await connection.write(formHead('/v1/images', head.length + mibToBytes(sizeMib) + formEnd.length));
   await connection.write(head);
   const block = Buffer.alloc(mibToBytes(1), boundary);
   let peakMib = 0;
-  for (let sent = 0; sent < size; sent += 1) {
+  for (let sent = 0; sent < sizeMib; sent += 1) {
     await connection.write(block);
     peakMib = Math.max(peakMib, readResidentMib(pid));
   }
@@ -126,7 +126,7 @@ async function sendLargeFile(url: string, pid: number, size: number): Promise<nu
 }
 
 test.runIf(process.platform === 'linux')(
-  'uses no more memory for a larger file',
+  'does not use more memory for a larger file',
   { tags: 'slow' },
   async () => {
     const { url, pid } = await startServer({ MAX_UPLOAD_BYTES: String(mibToBytes(300)) });

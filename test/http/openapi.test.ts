@@ -54,14 +54,14 @@ describe('docs/openapi.json', () => {
     expect(paths.filter((path) => path.startsWith('/docs') || path.includes('*'))).toEqual([]);
   });
 
-  test('contains only examples that match their schemas and references that resolve', () => {
+  test('contains examples that match their schemas, and references that resolve', () => {
     for (const [name, { examples = [] }] of Object.entries(document.components.schemas))
       for (const example of examples) expectSchema(['components', 'schemas', name], example);
     for (const { path, method, operation } of operations) {
       for (const [status, { content = {} }] of Object.entries(operation.responses)) {
         const { schema } = (content['application/json'] ?? {}) as { schema?: { examples?: unknown[] } };
-        const place = ['paths', path, method, 'responses', status, 'content', 'application/json', 'schema'];
-        for (const example of schema?.examples ?? []) expectSchema(place, example);
+        const schemaPath = ['paths', path, method, 'responses', status, 'content', 'application/json', 'schema'];
+        for (const example of schema?.examples ?? []) expectSchema(schemaPath, example);
       }
     }
     const names = Array.from(

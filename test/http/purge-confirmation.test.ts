@@ -113,7 +113,7 @@ describe('a server that other machines can reach', () => {
   });
 });
 
-test('requires a token on loopback to purge unused images, but not to purge deleted images', async () => {
+test('on loopback, requires a token to purge unused images, but not to purge deleted images', async () => {
   const { url } = await startServer();
   expect((await post(`${url}/v1/purge`, { dry_run: false })).status).toBe(403);
   for (const { path, body } of purges.slice(1)) expect((await post(url + path, body)).status, path).toBe(200);

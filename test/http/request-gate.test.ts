@@ -117,7 +117,7 @@ describe('the host of a request', () => {
     expect(await fetchStatusLine('GET /info HTTP/1.1\r\n\r\n')).toContain('400');
   });
 
-  test('is checked only if hosts are configured, if the server does not listen on loopback', async () => {
+  test('may be any host if the server does not listen on loopback and no hosts are configured', async () => {
     const unrestrictedApp = await makeBareServer({ HOST: '0.0.0.0' });
     const restrictedApp = await makeBareServer({
       HOST: '0.0.0.0',

@@ -63,7 +63,7 @@ test.each(['/v1/images', '/healthz', '/'])(
   },
 );
 
-test('reuses a connection after a small body that was not read', async () => {
+test('accepts a new request on a connection after a small body that was not read', async () => {
   const connection = await connectRaw(server().url);
   for (const responseCount of [1, 2]) {
     await connection.write('GET /v1/images HTTP/1.1\r\nhost: localhost\r\ncontent-length: 3\r\n\r\nabc');

@@ -15,7 +15,7 @@ function findErrorMessage(schema: z.ZodType, value: unknown): string {
   throw new Error('The value was accepted.');
 }
 
-describe('the validation', () => {
+describe('input validation', () => {
   const schema = z.strictObject({
     name: z.string().min(2).max(5),
     count: z.int().min(0).max(100).optional(),

@@ -5,7 +5,7 @@ import { type Answer, decode, encode } from 'dns-packet';
 /** The reply to a query: records, no response at all, or a DNS error code such as 3 (NXDOMAIN). */
 export type DnsReply = readonly Answer[] | 'no response' | number;
 
-/** Returns the reply to the `nth` query (from 1) of one type for one name. */
+/** Returns the reply to the `nth` query (counted from 1) of one type for one name. */
 export type DnsScript = (type: 'A' | 'AAAA', nth: number) => DnsReply;
 
 /** A DNS server on loopback. */

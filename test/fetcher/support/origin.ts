@@ -20,7 +20,7 @@ export function serve(listener: RequestListener, host = '127.0.0.1'): Promise<Li
 /** Starts a server that sends `greeting`, if given, on every connection and keeps the connection open. */
 export function serveRaw(greeting = '', host = '127.0.0.1'): Promise<ListeningServer> {
   const server = createServer((socket) => {
-    // Without reading, the socket would never report the end of the connection.
+    // The data must be read, or the socket would never report the end of the connection.
     socket.on('error', () => {}).resume();
     if (greeting) socket.write(greeting);
   });

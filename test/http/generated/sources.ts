@@ -29,7 +29,7 @@ export function makeSources(
     },
     urls,
     forms: { pictures, truncatedPicture, tenants },
-    take: (operation, parameter) =>
+    takeValue: (operation, parameter) =>
       encodeURIComponent(String(chooseValue(serverData, operation, parameter, chooseNext))),
   };
 }
