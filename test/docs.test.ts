@@ -33,9 +33,9 @@ function readTableRows(document: string): string[][] {
   );
 }
 
-/** Names in capitals that documents mention but that are not settings. */
+/** Names in capitals that appear in the documents but are not settings. */
 const nonSettingNames = [
-  // The marker file of a complete database, and the purge confirmation on loopback.
+  // The file that marks a complete database, and the token that confirms a purge on loopback.
   'VITRINE_READY',
   'DELETE_CONFIRMED',
   // Variables of the S3 client, and one of its option values.

@@ -17,8 +17,8 @@ test.each([
   ['443', ['1.1.1.1', '127.0.0.1'], '1.1.1.1'],
   ['8080', ['127.0.0.1', '::ffff:127.0.0.1'], '127.0.0.1'],
   ['8080', ['::ffff:127.0.0.1'], '127.0.0.1'],
-])('for port %j and addresses %j, chooses %s', async (port, addresses, expected) => {
-  expect(await choose(port, ...addresses)).toBe(expected);
+])('for port %j and addresses %j, chooses %s', async (port, addresses, chosenAddress) => {
+  expect(await choose(port, ...addresses)).toBe(chosenAddress);
 });
 
 test.each([

@@ -49,10 +49,10 @@ describe('normalisation', () => {
   });
 });
 
-const makeNotHttpMessage = (quoted: string) =>
-  `The URL "${quoted}" is not valid: it must begin with http:// or https:// and include a host.`;
-const makeInvalidHostMessage = (quoted: string) =>
-  `The URL "${quoted}" is not valid: its host is invalid, or its port is above 65535.`;
+const makeNotHttpMessage = (quotedUrl: string) =>
+  `The URL "${quotedUrl}" is not valid: it must begin with http:// or https:// and include a host.`;
+const makeInvalidHostMessage = (quotedUrl: string) =>
+  `The URL "${quotedUrl}" is not valid: its host is invalid, or its port is above 65535.`;
 
 describe('URL validation', () => {
   test.each([

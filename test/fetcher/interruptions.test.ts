@@ -74,10 +74,10 @@ describe('interrupted downloads', () => {
   test.each([
     ['/cut', '9 of 1000 bytes were received'],
     ['/cut-chunked', '9 bytes were received'],
-  ])('are reported with the number of received bytes: %s', async (path, received) => {
+  ])('are reported with the number of received bytes: %s', async (path, receivedBytesText) => {
     expect(await origin.catchDownloadError(path)).toEqual({
       code: 'source_unavailable',
-      message: `The server ended the response too early: ${received}.`,
+      message: `The server ended the response too early: ${receivedBytesText}.`,
     });
   });
 

@@ -7,7 +7,7 @@ import { boundary, connectRaw, formEnd, formHead, partHead } from '../support/pr
 
 const server = useServer({ BODY_IDLE_SECONDS: '1' });
 
-/** Returns a seeded random generator, so that failures can be reproduced. */
+/** Returns a random number generator with a seed, so that failures can be reproduced. */
 function makeSeededRandom(seed: number): (limit: number) => number {
   let state = seed;
   return (limit) => {

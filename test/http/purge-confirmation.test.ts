@@ -25,7 +25,7 @@ const post = (url: string, value: object, headers: Record<string, string> = {}) 
     headers: { 'content-type': 'application/json', ...headers },
   });
 
-/** Restores an image and returns whether this succeeded. */
+/** Tries to restore an image, and returns whether the image was restored. */
 async function restoreImage(base: string, id: number): Promise<boolean> {
   return (await call(`${base}/v1/images/${id}/restore`, { method: 'POST' })).status === 200;
 }

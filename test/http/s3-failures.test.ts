@@ -50,7 +50,7 @@ describe.skipIf(!services.s3Endpoint)('a server with failing S3 storage', () => 
       const responses = await Promise.all(paths.map((path) => call(url + path)));
       expect(responses.map(({ status }) => status)).toEqual(paths.map(() => 200));
     }
-    // The scheduled check writes at start and every 30 s.
+    // The scheduled health check writes to the bucket at startup and every 30 s.
     const seconds = (performance.now() - startedAt) / 1_000;
     const writes = proxy.responses.filter((request) => request.startsWith('PUT')).length;
     expect(writes).toBeLessThanOrEqual(3 + seconds / 30);

@@ -122,7 +122,7 @@ describe('a server that closes stalled responses', () => {
     socket.write(makeGetRequest(path));
     const startedAt = performance.now();
     let receivedBytes = 0;
-    // Small reads keep the transfer progressing, because the kernel accepts large writes in parts.
+    // Each small read lets the kernel accept the next part of the response, so the transfer does not stall.
     while (receivedBytes < largeBody.length && !socket.destroyed) {
       await sleep(8);
       receivedBytes += (socket.read() as Buffer | null)?.length ?? 0;

@@ -116,7 +116,7 @@ export function generateInvalidForm({ schema, pictures, truncatedPicture }: Form
         ...truncatedForms,
         ...wrongTypes.map((type): [string, Buffer] => [type, validBytes]),
       )
-      // A worker detects a broken picture only after the response to a queued upload.
+      // A worker detects a damaged picture only after the response to a queued upload.
       .map(([type, bytes]) => ({
         type,
         bytes,

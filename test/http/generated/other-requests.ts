@@ -10,7 +10,7 @@ export interface WrongMethodRequest extends Request {
   readonly allowedMethods: readonly string[];
 }
 
-/** Returns a request for every path and undocumented method. */
+/** Returns a request for every combination of a path and an undocumented method. */
 export function makeWrongMethodRequests(operations: readonly Operation[]): WrongMethodRequest[] {
   return [...new Set(operations.map(({ path }) => path))].flatMap((path) => {
     const target = fillPathTemplate(path);

@@ -74,7 +74,7 @@ function sample<Value>(from: fc.Arbitrary<Value>, count: number, seed: number): 
   return fc.sample(fc.noBias(from), { numRuns: count, seed });
 }
 
-/** Headers that do not make a valid request fail. */
+/** Headers that can be added to a valid request. */
 const harmlessHeaders: readonly Record<string, string>[] = [
   {},
   {},
