@@ -4,9 +4,9 @@ import { call, waitForFinishedImage, upload, uploadQueued } from '../support/pro
 import { jpeg } from '../support/process/pictures.ts';
 import { services } from '../support/services.ts';
 import {
-  parseDatabaseTarget,
+  findDatabaseTarget,
   removeBucketAfterwards,
-  parseStoreTarget,
+  findStoreTarget,
   useDatabase,
 } from './support/backing-services.ts';
 import { type ComposeService, readComposeFile, readExample } from './support/compose-file.ts';
@@ -67,9 +67,9 @@ describe.runIf(canRun)('the services in compose.yaml', () => {
     const redis = await makePrivateRedis(...options);
     await redis.start();
     const hostMappings = [
-      { name: 'postgres', port: 5432, target: parseDatabaseTarget() },
+      { name: 'postgres', port: 5432, target: findDatabaseTarget() },
       { name: 'redis', port: 6379, target: { host: '127.0.0.1', port: redis.port } },
-      { name: 's3', port: 8333, target: parseStoreTarget() },
+      { name: 's3', port: 8333, target: findStoreTarget() },
     ];
 
     removeBucketAfterwards('vitrine');

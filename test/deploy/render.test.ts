@@ -7,7 +7,7 @@ import { waitForFinishedImage, upload, uploadQueued } from '../support/process/c
 import { jpeg } from '../support/process/pictures.ts';
 import { s3Keys } from '../support/process/s3.ts';
 import { services } from '../support/services.ts';
-import { parseDatabaseTarget, parseStoreTarget, useBucket, useDatabase } from './support/backing-services.ts';
+import { findDatabaseTarget, findStoreTarget, useBucket, useDatabase } from './support/backing-services.ts';
 import { canRunContainers, type HostMapping, startContainer, waitUntilHealthy } from './support/container.ts';
 import { readDockerfile } from './support/dockerfile.ts';
 
@@ -87,8 +87,8 @@ async function startBlueprint(blueprint: Blueprint, extraMappings: readonly Host
   if (!database) throw new Error('There is no database.');
   await useDatabase({ user: database.user, password: 'password', database: database.databaseName }, 'owner');
   const hostMappings = [
-    { name: 'dpg-test-a', port: 5432, target: parseDatabaseTarget() },
-    { name: 'store', port: 9000, target: parseStoreTarget() },
+    { name: 'dpg-test-a', port: 5432, target: findDatabaseTarget() },
+    { name: 'store', port: 9000, target: findStoreTarget() },
     ...extraMappings,
   ];
   const startService = (service: Service, command: string) =>

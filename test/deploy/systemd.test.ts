@@ -7,7 +7,7 @@ import { describe, expect, onTestFinished, test } from 'vitest';
 import { call, waitForFinishedImage, upload, uploadQueued } from '../support/process/client.ts';
 import { jpeg } from '../support/process/pictures.ts';
 import { services } from '../support/services.ts';
-import { parseDatabaseTarget, useDatabase } from './support/backing-services.ts';
+import { findDatabaseTarget, useDatabase } from './support/backing-services.ts';
 import { canRunContainers, startContainer, waitUntilHealthy } from './support/container.ts';
 
 const folder = new URL('../../deploy/systemd/', import.meta.url);
@@ -49,7 +49,7 @@ async function startUnit(unit: Unit, sharedFolder: string) {
     workingFolder: findFirstValue(unit, 'WorkingDirectory'),
     writableFolder: `/var/lib/${findFirstValue(unit, 'StateDirectory')}`,
     sharedFolder,
-    hostMappings: [{ name: 'localhost', port: 5432, target: parseDatabaseTarget() }],
+    hostMappings: [{ name: 'localhost', port: 5432, target: findDatabaseTarget() }],
     ports: [port],
   });
   return { container, url: container.url(port), port };

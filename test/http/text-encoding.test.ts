@@ -143,13 +143,13 @@ test('requires percent-encoded UTF-8 in URLs', async () => {
 
 /** Returns the longest duration of a small request while `work` runs, in milliseconds. */
 async function measureSlowestResponse(work: Promise<unknown>): Promise<number> {
-  const ended = work.then(() => true);
+  const workEnd = work.then(() => true);
   let longestMs = 0;
   do {
     const startedAt = performance.now();
     await call(`${server().url}/api/v1/health/live`);
     longestMs = Math.max(longestMs, performance.now() - startedAt);
-  } while (!(await Promise.race([ended, sleep(1, false)])));
+  } while (!(await Promise.race([workEnd, sleep(1, false)])));
   return longestMs;
 }
 

@@ -102,7 +102,7 @@ export function parseTarget(url: string): HostMapping['target'] {
 }
 
 /** Returns the host and port of the PostgreSQL test server. */
-export const parseDatabaseTarget = () => parseTarget(serverDatabaseUrl('postgres'));
+export const findDatabaseTarget = () => parseTarget(serverDatabaseUrl('postgres'));
 
 /** Returns the host and port of the test store. */
-export const parseStoreTarget = () => parseTarget(services.s3Endpoint ?? '');
+export const findStoreTarget = () => parseTarget(services.s3Endpoint ?? '');
