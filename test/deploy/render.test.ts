@@ -59,7 +59,10 @@ const enteredValues: Record<string, string> = {
 };
 
 /** Returns the variables that Render sets for a service. Each variable has exactly one source. */
-function makeServiceEnvironment(blueprint: Blueprint, variables: readonly Variable[]): Record<string, string> {
+function makeServiceEnvironment(
+  blueprint: Blueprint,
+  variables: readonly Variable[],
+): Record<string, string> {
   const pairs = variables.flatMap((variable): [string, string][] => {
     const { key = '', value, sync, generateValue, fromGroup, fromDatabase, fromService } = variable;
     if (fromGroup) {

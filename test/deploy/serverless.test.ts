@@ -18,7 +18,8 @@ beforeEach(() => {
   return () => vi.unstubAllEnvs();
 });
 
-const fetchImage = async (url: string, id: number) => (await call<ImageRecord>(`${url}/v1/images/${id}`)).body;
+const fetchImage = async (url: string, id: number) =>
+  (await call<ImageRecord>(`${url}/v1/images/${id}`)).body;
 
 const importUrl = (base: string, url: string) =>
   call<ImageRecord>(`${base}/v1/images`, {
@@ -81,10 +82,7 @@ describe.runIf(services.databaseUrl && services.s3Endpoint)('a serverless functi
 
   test("releases a hanging download's job at the end of the invocation, and completes the job in a cron invocation", async () => {
     const environment = await createFunctionEnvironment({ IMPORT_ALLOWED_NETWORKS: '127.0.0.1/32' });
-    const host = await startFunction(
-      { ...environment, CRON_SECRET: 'the cron secret' },
-      { workMs: 300 },
-    );
+    const host = await startFunction({ ...environment, CRON_SECRET: 'the cron secret' }, { workMs: 300 });
     const disabledOrigin = await startDisabledOrigin(await jpeg('function slow'));
     const { body } = await importUrl(host.url, disabledOrigin.url);
     const startedAt = performance.now();

@@ -100,7 +100,10 @@ describe('systemd unit files', () => {
     expect(findFirstValue(unit, 'KillMode')).toBe('mixed');
     expect(findFirstValue(unit, 'Restart')).toBe('always');
     expect(findFirstValue(unit, 'MemoryMax')).toMatch(/^\d+G$/);
-    expect([findFirstValue(unit, 'StateDirectoryMode'), findFirstValue(unit, 'UMask')]).toEqual(['0700', '0077']);
+    expect([findFirstValue(unit, 'StateDirectoryMode'), findFirstValue(unit, 'UMask')]).toEqual([
+      '0700',
+      '0077',
+    ]);
     expect(findFirstValue(unit, 'DATA_DIR') || (await readUnitEnvironment(unit))['DATA_DIR']).toBe(
       `/var/lib/${findFirstValue(unit, 'StateDirectory')}`,
     );

@@ -44,7 +44,9 @@ describe('special addresses', () => {
   });
 
   test('are denied if they embed a public address', () => {
-    expect(listV6Embeddings('8.8.8.8').filter((address) => findAddressKind(address) !== 'denied')).toEqual([]);
+    expect(listV6Embeddings('8.8.8.8').filter((address) => findAddressKind(address) !== 'denied')).toEqual(
+      [],
+    );
   });
 });
 
@@ -149,7 +151,9 @@ describe('the port of an allowed network', () => {
   });
 
   test('does not restrict ports 80 and 443 of a public address', () => {
-    const kinds = [80, 443, 8080, 22].map((port) => findAddressKindOnPort('8.8.8.8', port, '8.8.8.0/24', 8080));
+    const kinds = [80, 443, 8080, 22].map((port) =>
+      findAddressKindOnPort('8.8.8.8', port, '8.8.8.0/24', 8080),
+    );
     expect(kinds).toEqual(['public', 'public', 'exempt', 'denied']);
   });
 });

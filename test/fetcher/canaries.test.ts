@@ -181,7 +181,9 @@ describe('host names', () => {
   test('are resolved once per import, and the addresses are checked in every import', async () => {
     const url = `http://rebinding.test:${origin.port}/a.jpg`;
     expect((await download(fetcher, url)).bytes.toString()).toBe('a picture');
-    expect([dns.countQueries('rebinding.test', 'A'), dns.countQueries('rebinding.test', 'AAAA')]).toEqual([1, 1]);
+    expect([dns.countQueries('rebinding.test', 'A'), dns.countQueries('rebinding.test', 'AAAA')]).toEqual([
+      1, 1,
+    ]);
     for (const port of [origin.port, canaries.port]) {
       const { code } = await catchDownloadError(fetcher, `http://rebinding.test:${port}/a.jpg`);
       expect(code).toBe('address_not_allowed');

@@ -52,7 +52,10 @@ describe('status codes', () => {
     'cause a permanent failure: %i',
     async (status) => {
       const message = `The server returned status ${status} instead of an image.`;
-      expect(await origin.catchDownloadError(`/status/${status}`)).toEqual({ code: 'source_refused', message });
+      expect(await origin.catchDownloadError(`/status/${status}`)).toEqual({
+        code: 'source_refused',
+        message,
+      });
     },
   );
 
@@ -62,7 +65,10 @@ describe('status codes', () => {
 
   test.each([408, 425, 429, 500, 502, 503, 504])('cause a temporary failure: %i', async (status) => {
     const message = `The server returned status ${status} instead of an image.`;
-    expect(await origin.catchDownloadError(`/status/${status}`)).toEqual({ code: 'source_unavailable', message });
+    expect(await origin.catchDownloadError(`/status/${status}`)).toEqual({
+      code: 'source_unavailable',
+      message,
+    });
   });
 });
 
@@ -86,9 +92,13 @@ describe('invalid redirects', () => {
 
 test.each([0, 1, 5])('follows at most %i redirects', async (maxRedirects) => {
   const fetcher = makeTestFetcher({ maxRedirects });
-  expect((await download(fetcher, makePageUrl(`/redirects/${maxRedirects}`))).bytes.toString()).toBe('a picture');
+  expect((await download(fetcher, makePageUrl(`/redirects/${maxRedirects}`))).bytes.toString()).toBe(
+    'a picture',
+  );
   const requestsBefore = origin.requests.length;
-  const { code, message } = await origin.catchDownloadError(`/redirects/${maxRedirects + 1}`, { maxRedirects });
+  const { code, message } = await origin.catchDownloadError(`/redirects/${maxRedirects + 1}`, {
+    maxRedirects,
+  });
   expect([code, message]).toEqual([
     'source_refused',
     maxRedirects === 0
@@ -105,7 +115,9 @@ describe('the size limit', () => {
   };
 
   test('rejects a declared length above the limit before reading the body', async () => {
-    expect(await origin.catchDownloadError('/declared-too-large', { maxBytes: mebibyte })).toEqual(tooLargeError);
+    expect(await origin.catchDownloadError('/declared-too-large', { maxBytes: mebibyte })).toEqual(
+      tooLargeError,
+    );
   });
 
   test('stops an endless body at the limit', async () => {
@@ -123,9 +135,9 @@ describe('the size limit', () => {
   });
 
   test('accepts a body of exactly the maximum size', async () => {
-    expect((await download(makeTestFetcher({ maxBytes: mebibyte }), makePageUrl('/exact'))).bytes).toHaveLength(
-      mebibyte,
-    );
+    expect(
+      (await download(makeTestFetcher({ maxBytes: mebibyte }), makePageUrl('/exact'))).bytes,
+    ).toHaveLength(mebibyte);
     expect((await origin.catchDownloadError('/exact', { maxBytes: mebibyte - 1 })).message).toBe(
       'The file at the URL is larger than 1 MiB (1048575 bytes).',
     );

@@ -108,7 +108,10 @@ describe('the address check', () => {
     ['http://example.com:8080/', 'example.com:8080'],
     ['https://example.com:0/', 'example.com:0'],
   ])('rejects %s', (text, host) => {
-    expect(catchParseError(text)).toEqual({ code: 'address_not_allowed', message: makeNotAllowedMessage(host) });
+    expect(catchParseError(text)).toEqual({
+      code: 'address_not_allowed',
+      message: makeNotAllowedMessage(host),
+    });
   });
 
   test('accepts any port for an address in an allowed network and for a host name', () => {
@@ -117,7 +120,9 @@ describe('the address check', () => {
       'http://[::ffff:7f00:1]:8080/',
     );
     expect(parseImportUrl('http://example.com:8080/', loopback).href).toBe('http://example.com:8080/');
-    expect(catchParseError('http://1.1.1.1:8080/', loopback).message).toBe(makeNotAllowedMessage('1.1.1.1:8080'));
+    expect(catchParseError('http://1.1.1.1:8080/', loopback).message).toBe(
+      makeNotAllowedMessage('1.1.1.1:8080'),
+    );
     expect(catchParseError('http://127.0.0.2:80/', loopback).code).toBe('address_not_allowed');
   });
 

@@ -114,13 +114,19 @@ describe('an abort', () => {
 
   test('prevents the connection if it precedes the download', async () => {
     const connectionsBefore = origin.countConnections();
-    await expect(download(makeTestFetcher(), makePageUrl('/a.jpg'), AbortSignal.abort(reason))).rejects.toBe(reason);
+    await expect(download(makeTestFetcher(), makePageUrl('/a.jpg'), AbortSignal.abort(reason))).rejects.toBe(
+      reason,
+    );
     expect(origin.countConnections()).toBe(connectionsBefore);
   });
 
   test.each(['/silent', '/stalled', '/drip', '/endless'])('closes the connection during %s', async (path) => {
     const controller = new AbortController();
-    const downloadPromise = download(makeTestFetcher({ maxBytes: 1e12 }), makePageUrl(path), controller.signal);
+    const downloadPromise = download(
+      makeTestFetcher({ maxBytes: 1e12 }),
+      makePageUrl(path),
+      controller.signal,
+    );
     setTimeout(() => controller.abort(reason), 100);
     await expect(downloadPromise).rejects.toBe(reason);
     await waitUntilAllClosed(origin);
@@ -165,7 +171,9 @@ test('closes the connection if the reader of a download stops reading', async ()
 test('ends running downloads and rejects new downloads when the fetcher is closed', async () => {
   const fetcher = makeTestFetcher();
   const shutdownError = { code: 'unavailable', message: 'The downloader is shutting down.' };
-  const rejection = expect(catchDownloadError(fetcher, makePageUrl('/silent'))).resolves.toEqual(shutdownError);
+  const rejection = expect(catchDownloadError(fetcher, makePageUrl('/silent'))).resolves.toEqual(
+    shutdownError,
+  );
   const { body } = await fetcher.fetch(makePageUrl('/drip'), new AbortController().signal);
   await fetcher.close();
   expect(body.destroyed).toBe(true);

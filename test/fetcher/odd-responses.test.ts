@@ -113,7 +113,9 @@ describe('malformed responses', () => {
   });
 
   test('are rejected with a reason: a status line without a status', async () => {
-    expect(await downloadRaw(['HTTP/1.1 OK\r\n\r\n'])).toEqual(makeMalformedError('its status line is invalid'));
+    expect(await downloadRaw(['HTTP/1.1 OK\r\n\r\n'])).toEqual(
+      makeMalformedError('its status line is invalid'),
+    );
   });
 });
 
@@ -221,7 +223,10 @@ describe('public servers that send no HTTP response', () => {
 
   test('are reported if the port does not use TLS', async () => {
     const plainServer = await serveRaw('SSH-2.0-OpenSSH_9.9\r\n');
-    const error = toConnectionError(await waitForError(connectTls(plainServer.port, '127.0.0.1')), connection);
+    const error = toConnectionError(
+      await waitForError(connectTls(plainServer.port, '127.0.0.1')),
+      connection,
+    );
     expect(error.message).toBe('The server does not speak TLS on this port.');
     await plainServer.close();
   });

@@ -111,7 +111,8 @@ describe('/v1', () => {
     ).toBe(206);
     const rangeBeyondEnd = { headers: { range: 'bytes=999999-' } };
     expect(
-      (await send('GET', '/v1/images/{id}/original', `/v1/images/${image.id}/original`, rangeBeyondEnd)).status,
+      (await send('GET', '/v1/images/{id}/original', `/v1/images/${image.id}/original`, rangeBeyondEnd))
+        .status,
     ).toBe(416);
     const matchingEtag = { headers: { 'if-none-match': etag ?? '' } };
     expect(

@@ -60,7 +60,16 @@ describe('docs/openapi.json', () => {
     for (const { path, method, operation } of operations) {
       for (const [status, { content = {} }] of Object.entries(operation.responses)) {
         const { schema } = (content['application/json'] ?? {}) as { schema?: { examples?: unknown[] } };
-        const schemaPath = ['paths', path, method, 'responses', status, 'content', 'application/json', 'schema'];
+        const schemaPath = [
+          'paths',
+          path,
+          method,
+          'responses',
+          status,
+          'content',
+          'application/json',
+          'schema',
+        ];
         for (const example of schema?.examples ?? []) expectSchema(schemaPath, example);
       }
     }

@@ -33,7 +33,8 @@ describe('a server whose connections are all used by clients that do not read', 
     const path = `/v1/images/${body.id}/original`;
     // One connection more than the limit is opened, so that the server is still full after the upload connection is closed.
     const stalledConnections: Awaited<ReturnType<typeof sendWithoutReading>>[] = [];
-    for (let i = 0; i < 7; i += 1) stalledConnections.push(await sendWithoutReading(url, makeGetRequest(path)));
+    for (let i = 0; i < 7; i += 1)
+      stalledConnections.push(await sendWithoutReading(url, makeGetRequest(path)));
     const isServed = async () => {
       const connection = await connectRaw(url);
       await connection.write(makeGetRequest('/healthz'));
@@ -105,7 +106,10 @@ describe('a server that closes stalled responses', () => {
     ['a large response from memory', makeGetRequest('/memory')],
     ['a streamed response', makeGetRequest('/stream')],
     ['many small responses to pipelined requests', makeGetRequest('/small').repeat(200)],
-    ['a response that is followed by an unfinished request', `${makeGetRequest('/stream')}GET / HTTP/1.1\r\nx: `],
+    [
+      'a response that is followed by an unfinished request',
+      `${makeGetRequest('/stream')}GET / HTTP/1.1\r\nx: `,
+    ],
   ])('closes the connection if the client does not read %s', async (_name, request) => {
     const connection = await sendWithoutReading(url, request);
     const startedAt = performance.now();

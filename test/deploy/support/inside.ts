@@ -51,7 +51,10 @@ function handle(request: ContainerRequest, plan: Plan, child: ChildProcess): voi
 }
 
 /** Runs a command and prints its exit code and output as one line. Connections are still forwarded while it runs. */
-async function run(command: readonly string[], { workingFolder: cwd, environment: env }: Plan): Promise<void> {
+async function run(
+  command: readonly string[],
+  { workingFolder: cwd, environment: env }: Plan,
+): Promise<void> {
   const [program = '', ...args] = [...userPrefix, ...command];
   const child = spawn(program, args, { cwd, env, stdio: ['ignore', 'pipe', 'inherit'] });
   let stdout = '';

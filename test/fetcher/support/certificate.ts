@@ -19,7 +19,9 @@ const subjectAltName = identifier(0x55, 0x1d, 0x11);
 /** Generates a key and a self-signed certificate for `host`, both as PEM. */
 export function createSelfSignedCertificate(host: string): { readonly key: string; readonly cert: string } {
   const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
-  const distinguishedName = sequence(encodeDer(0x31, sequence(commonName, encodeDer(0x0c, Buffer.from(host)))));
+  const distinguishedName = sequence(
+    encodeDer(0x31, sequence(commonName, encodeDer(0x0c, Buffer.from(host)))),
+  );
   const alternativeNames = encodeDer(0x04, sequence(encodeDer(0x82, Buffer.from(host))));
   const body = sequence(
     encodeDer(0xa0, encodeDer(0x02, Buffer.from([2]))),

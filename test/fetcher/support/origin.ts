@@ -57,7 +57,8 @@ export async function listen(server: Server | TcpServer, host = '127.0.0.1'): Pr
   return {
     port: (server.address() as AddressInfo).port,
     countConnections: () => connectionCount,
-    countOpenConnections: () => new Promise((resolve) => server.getConnections((_error, count) => resolve(count))),
+    countOpenConnections: () =>
+      new Promise((resolve) => server.getConnections((_error, count) => resolve(count))),
     async close() {
       for (const socket of sockets) socket.destroy();
       server.close();
