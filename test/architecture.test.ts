@@ -98,7 +98,7 @@ interface Import {
   /** A file in `src/`, or the name of a package or Node module. */
   readonly to: string;
   readonly isInternal: boolean;
-  readonly kind: 'code' | 'types' | 'on demand';
+  readonly kind: 'code' | 'types' | 'dynamic';
 }
 
 const files = readdirSync(root, { recursive: true, encoding: 'utf8' })
@@ -114,7 +114,7 @@ function findImports(from: string, source: string): Import[] {
   const dynamicImports = code.matchAll(/\bimport\('([^']+)'\)/g);
   return [
     ...Array.from(statements, ([, type, to = '']) => describeImport(from, to, type ? 'types' : 'code')),
-    ...Array.from(dynamicImports, ([, to = '']) => describeImport(from, to, 'on demand')),
+    ...Array.from(dynamicImports, ([, to = '']) => describeImport(from, to, 'dynamic')),
   ];
 }
 
@@ -140,7 +140,7 @@ function isAllowed({ from, to, kind }: Import): boolean {
   return kind === 'types' && rule?.types?.includes(part) === true;
 }
 
-/** Returns the files that are loaded with `entry`, without type imports and dynamic imports. */
+/** Returns `entry` and the files that it loads through static imports. Ignores type imports and dynamic imports. */
 function findLoadedFiles(entry: string): Set<string> {
   const loadedFiles = new Set([entry]);
   for (const file of loadedFiles) {
@@ -156,11 +156,11 @@ const findImporters = (pattern: RegExp) =>
 
 test('finds static, type and dynamic imports', () => {
   expect(imports.length).toBeGreaterThan(200);
-  expect(imports).toContainEqual({ from: 'main.ts', to: 'cli/run.ts', isInternal: true, kind: 'on demand' });
+  expect(imports).toContainEqual({ from: 'main.ts', to: 'cli/run.ts', isInternal: true, kind: 'dynamic' });
   expect(imports).toContainEqual({ from: 'app.ts', to: 'config.ts', isInternal: true, kind: 'types' });
   expect(imports).toContainEqual({ from: 'app.ts', to: 'http/server.ts', isInternal: true, kind: 'code' });
-  const driver = { from: 'app/open-back-ends.ts', to: 'storage/local.ts', isInternal: true };
-  expect(imports).toContainEqual({ ...driver, kind: 'on demand' });
+  const storageImport = { from: 'app/open-back-ends.ts', to: 'storage/local.ts', isInternal: true };
+  expect(imports).toContainEqual({ ...storageImport, kind: 'dynamic' });
 });
 
 describe('import rules', () => {

@@ -42,7 +42,7 @@ test('translates the TLS parameters of other drivers to libpq parameters', () =>
   expect(translateQuery('application_name=shop')).toBe('application_name=shop');
 });
 
-test('builds the URL from POSTGRES_* settings only if they include a host', () => {
+test('builds the database URL from POSTGRES_* settings only if they include a host', () => {
   const parts = {
     POSTGRES_USER: 'shop',
     POSTGRES_PASSWORD: 'p@ss/word',
@@ -61,7 +61,7 @@ test('builds the URL from POSTGRES_* settings only if they include a host', () =
   });
 });
 
-test('rejects an SQLite URL, and reports the variable name and a suggestion', () => {
+test('rejects an SQLite URL, reports the variable name, and suggests a fix', () => {
   for (const name of ['DATABASE_URL', 'THUMBFORGE_DATABASE_URL'])
     expect(listConfigProblems({ [name]: 'sqlite+aiosqlite:///./app.db' })).toEqual([
       expect.stringMatching(
@@ -139,7 +139,7 @@ test('warns about settings that have no effect', () => {
   );
 });
 
-test('rejects a URL with an unescaped password or quotes', () => {
+test('rejects a URL that contains an unescaped password or is quoted', () => {
   expect(listConfigProblems({ DATABASE_URL: 'postgres://u:p@ss/word@127.0.0.1/x' })).toEqual([
     expect.stringMatching(/^DATABASE_URL: its value contains more than one @: in a password, write @ as %40/),
   ]);

@@ -139,7 +139,7 @@ test('enables debug logs only if DEBUG has a true value', () => {
     expect(loadConfig({ DEBUG: word, LOG_LEVEL: 'error' }).log.level, word).toBe('error');
 });
 
-test('rejects names of built-in object properties', () => {
+test('rejects values that are names of built-in object properties', () => {
   expect(listConfigProblems({ LOG_LEVEL: 'constructor' })).toHaveLength(1);
   expect(listConfigProblems({ ALLOWED_EXTENSIONS: '.png,tostring,constructor' })).toHaveLength(1);
 });

@@ -33,9 +33,9 @@ function readTableRows(document: string): string[][] {
   );
 }
 
-/** Names in capitals that documents mention but that are not settings. */
+/** Names in capitals that appear in the documents but are not settings. */
 const nonSettingNames = [
-  // The marker file of a complete database, and the purge confirmation on loopback.
+  // The file that marks a complete database, and the token that confirms a purge on loopback.
   'VITRINE_READY',
   'DELETE_CONFIRMED',
   // Variables of the S3 client, and one of its option values.
@@ -206,7 +206,7 @@ describe('links', () => {
         .replaceAll(/\s/g, '-'),
     );
 
-  test.each(documents)('relative links in %s have an existing target', (document) => {
+  test.each(documents)('relative links in %s have existing targets', (document) => {
     const targets = Array.from(read(document).matchAll(/\]\(([^)\s]+)\)/g), ([, target = '']) => target);
     const brokenLinks = targets.filter((target) => {
       if (/^[a-z]+:/.test(target)) return false;

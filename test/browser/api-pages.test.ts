@@ -61,7 +61,7 @@ describe.runIf(chromiumPath)('API pages in a browser', { timeout: 90_000 }, () =
       );
 
     test.each(schemes.flatMap((scheme) => widths.map((width) => [scheme, width] as const)))(
-      'is readable in %s at %i px',
+      'is readable in %s mode at a width of %i px',
       async (scheme, width) => {
         const page = redoc();
         await setDetailsOpen(false);
@@ -79,7 +79,7 @@ describe.runIf(chromiumPath)('API pages in a browser', { timeout: 90_000 }, () =
       },
     );
 
-    test.each(widths)('keeps status codes on one line at %i px', async (width) => {
+    test.each(widths)('keeps status codes on one line at a width of %i px', async (width) => {
       const page = redoc();
       await resize(page, width);
       const statuses = await page.locator('.status').all();
@@ -107,7 +107,7 @@ describe.runIf(chromiumPath)('API pages in a browser', { timeout: 90_000 }, () =
     const docs = usePage('/docs', '.opblock');
 
     test.each(schemes.flatMap((scheme) => widths.map((width) => [scheme, width] as const)))(
-      'is readable and shows the product name in %s at %i px',
+      'is readable and shows the product name in %s mode at a width of %i px',
       async (scheme, width) => {
         const page = docs();
         await resize(page, width, scheme);

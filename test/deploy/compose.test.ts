@@ -4,9 +4,9 @@ import { call, waitForFinishedImage, upload, uploadQueued } from '../support/pro
 import { jpeg } from '../support/process/pictures.ts';
 import { services } from '../support/services.ts';
 import {
-  databaseTarget,
+  findDatabaseTarget,
   removeBucketAfterwards,
-  storeTarget,
+  findStoreTarget,
   useDatabase,
 } from './support/backing-services.ts';
 import { type ComposeService, readComposeFile, readExample } from './support/compose-file.ts';
@@ -35,7 +35,7 @@ function findService(name: string): ComposeService {
 }
 
 /** Returns a container's environment. The service's variables override the image's variables. */
-function serviceEnvironment({ environment = {} }: ComposeService): Record<string, string> {
+function makeServiceEnvironment({ environment = {} }: ComposeService): Record<string, string> {
   const serviceVariables = Object.entries(environment).map(([name, value]) => [name, String(value)]);
   return { ...dockerfile.environment, ...(Object.fromEntries(serviceVariables) as Record<string, string>) };
 }
@@ -44,32 +44,32 @@ function startService(name: string, hostMappings: readonly HostMapping[]): Promi
   const service = findService(name);
   return startContainer({
     command: service.command ?? [],
-    environment: serviceEnvironment(service),
-    folder: dockerfile.workingFolder,
+    environment: makeServiceEnvironment(service),
+    workingFolder: dockerfile.workingFolder,
     writableFolder: dockerfile.volume,
     hostMappings,
     ports: [8000, 8001],
   });
 }
 
-describe.runIf(canRun)('compose.yaml', () => {
-  test('starts the API, the workers and the bucket job with only the variables in compose.yaml', {
+describe.runIf(canRun)('the services in compose.yaml', () => {
+  test('start and process uploads with only the variables in compose.yaml', {
     tags: 'scenario',
   }, async () => {
     const {
       POSTGRES_USER: user = '',
       POSTGRES_PASSWORD: password = '',
       POSTGRES_DB: database = '',
-    } = serviceEnvironment(findService('postgres'));
+    } = makeServiceEnvironment(findService('postgres'));
     await useDatabase({ user, password, database }, 'superuser');
     const [program, ...options] = findService('redis').command ?? [];
     expect(program).toBe('redis-server');
     const redis = await makePrivateRedis(...options);
     await redis.start();
     const hostMappings = [
-      { name: 'postgres', port: 5432, target: databaseTarget() },
+      { name: 'postgres', port: 5432, target: findDatabaseTarget() },
       { name: 'redis', port: 6379, target: { host: '127.0.0.1', port: redis.port } },
-      { name: 's3', port: 8333, target: storeTarget() },
+      { name: 's3', port: 8333, target: findStoreTarget() },
     ];
 
     removeBucketAfterwards('vitrine');
@@ -111,8 +111,8 @@ describe.runIf(canRun)('compose.yaml', () => {
   });
 });
 
-describe('the contents of compose.yaml', () => {
-  test('require every secret', async () => {
+describe('compose.yaml', () => {
+  test('requires every secret', async () => {
     const secrets = [
       'POSTGRES_PASSWORD',
       'REDIS_PASSWORD',
@@ -125,23 +125,23 @@ describe('the contents of compose.yaml', () => {
     }
   });
 
-  test('publish only the API port, and only on loopback', () => {
+  test('publishes only the API port, and only on loopback', () => {
     const publishedPorts = Object.entries(file.services).flatMap(([name, { ports = [] }]) =>
       ports.map((port) => `${name} ${port}`),
     );
     expect(publishedPorts).toEqual(['api 127.0.0.1:8000:8000']);
   });
 
-  test('allow only local names as hosts', () => {
-    expect(serviceEnvironment(findService('api'))['ALLOWED_HOSTS']).toBe('localhost,api');
+  test('allows only local names as hosts', () => {
+    expect(makeServiceEnvironment(findService('api'))['ALLOWED_HOSTS']).toBe('localhost,api');
   });
 
-  test('place the database, Redis and the store in an internal network', () => {
+  test('places the database, Redis and the store in an internal network', () => {
     expect(file.networks['inside']?.internal).toBe(true);
     for (const [name, { networks }] of backingServices) expect(networks, name).toEqual(['inside']);
   });
 
-  test('pin every image and give every service a health check, limits and a restart policy', () => {
+  test('pins the images of the backing services, and sets health checks, memory limits and restart policies', () => {
     for (const [name, service] of backingServices) {
       expect(service.image, name).toMatch(/:\d+\.\d+/);
       expect(service.healthcheck?.test, name).toBeDefined();
@@ -155,7 +155,7 @@ describe('the contents of compose.yaml', () => {
     }
   });
 
-  test('wait for dependencies and refer only to existing services, volumes and networks', () => {
+  test('makes services wait for their dependencies, and refers only to existing services, volumes and networks', () => {
     for (const [name, { depends_on = {}, networks = [], volumes = [] }] of Object.entries(file.services)) {
       for (const dependency of Object.keys(depends_on))
         expect(file.services, name).toHaveProperty(dependency);
@@ -171,11 +171,11 @@ describe('the contents of compose.yaml', () => {
       });
   });
 
-  test('give the store the credentials that the other services use', () => {
+  test('gives the store the credentials that the other services use', () => {
     const { identities } = JSON.parse(file.configs['s3-keys']?.content ?? '') as {
       identities: { credentials: { accessKey: string; secretKey: string }[] }[];
     };
-    const { AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY } = serviceEnvironment(findService('api'));
+    const { AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY } = makeServiceEnvironment(findService('api'));
     expect(identities[0]?.credentials).toEqual([
       { accessKey: AWS_ACCESS_KEY_ID, secretKey: AWS_SECRET_ACCESS_KEY },
     ]);

@@ -18,7 +18,7 @@ function startImage(command = dockerfile.command, sharedFolder = '') {
   return startContainer({
     command,
     environment,
-    folder: workingFolder,
+    workingFolder,
     writableFolder,
     sharedFolder,
     isPid1: true,
@@ -27,7 +27,7 @@ function startImage(command = dockerfile.command, sharedFolder = '') {
   });
 }
 
-/** Kills the decoder children, and prints how many were killed and how many zombie processes remain. */
+/** A program that kills the decoder children, and prints how many were killed and how many zombie processes remain. */
 const killChildrenProgram = `
   const { readdirSync, readFileSync } = require('node:fs');
   const list = () => readdirSync('/proc').filter(Number).map((pid) => {

@@ -102,7 +102,7 @@ async function waitUntilResponding(url: string): Promise<void> {
   throw new Error(`${url} does not respond.`);
 }
 
-/** Accepts the self-signed certificate. */
+/** A dispatcher that accepts the self-signed certificate. */
 const dispatcher = new Agent({ connect: { rejectUnauthorized: false } });
 const get = (url: string) => fetch(url, { dispatcher, redirect: 'manual' });
 
@@ -143,15 +143,15 @@ describe.runIf(missingPrograms.length === 0)('nginx in front of a server', () =>
     expect(source.match(/(?<=server_name ).+(?=;)/g)).toEqual([hostname, hostname]);
     const publicServer = await startServer({ PUBLIC_URL });
     const { httpsUrl } = await startNginx(publicServer.url, false);
-    const requestStatus = async (host: string, origin: string) => {
+    const fetchStatus = async (host: string, origin: string) => {
       const headers = { host, origin };
       const response = await request(`${httpsUrl}/nothing-here`, { method: 'POST', headers, dispatcher });
       await response.body.dump();
       return response.statusCode;
     };
-    expect(await requestStatus(hostname, `https://${hostname}`)).toBe(404);
-    expect(await requestStatus(hostname, 'https://evil.example')).toBe(403);
-    expect(await requestStatus('evil.example', 'https://evil.example')).toBe(421);
+    expect(await fetchStatus(hostname, `https://${hostname}`)).toBe(404);
+    expect(await fetchStatus(hostname, 'https://evil.example')).toBe(403);
+    expect(await fetchStatus('evil.example', 'https://evil.example')).toBe(421);
   });
 
   test('caches only immutable renditions if caching is enabled', async () => {
@@ -159,16 +159,16 @@ describe.runIf(missingPrograms.length === 0)('nginx in front of a server', () =>
     const { httpsUrl } = await startNginx(url, true);
     const { id, renditions } = (await (await send(httpsUrl, await jpeg('cached'))).json()) as ImageRecord;
     const immutableUrl = `${httpsUrl}${renditions[0]?.url}`;
-    const cacheStatus = async (url: string) => {
+    const fetchCacheStatus = async (url: string) => {
       const response = await get(url);
       await response.arrayBuffer();
       return [response.status, response.headers.get('x-cache')];
     };
-    expect(await cacheStatus(immutableUrl)).toEqual([200, 'MISS']);
-    expect(await cacheStatus(immutableUrl)).toEqual([200, 'HIT']);
+    expect(await fetchCacheStatus(immutableUrl)).toEqual([200, 'MISS']);
+    expect(await fetchCacheStatus(immutableUrl)).toEqual([200, 'HIT']);
     const mutableUrl = `${httpsUrl}/v1/images/${id}/renditions/thumb`;
-    expect(await cacheStatus(mutableUrl)).toEqual([200, 'MISS']);
-    expect(await cacheStatus(mutableUrl)).toEqual([200, 'MISS']);
+    expect(await fetchCacheStatus(mutableUrl)).toEqual([200, 'MISS']);
+    expect(await fetchCacheStatus(mutableUrl)).toEqual([200, 'MISS']);
   });
 });
 

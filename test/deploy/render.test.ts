@@ -7,7 +7,7 @@ import { waitForFinishedImage, upload, uploadQueued } from '../support/process/c
 import { jpeg } from '../support/process/pictures.ts';
 import { s3Keys } from '../support/process/s3.ts';
 import { services } from '../support/services.ts';
-import { databaseTarget, storeTarget, useBucket, useDatabase } from './support/backing-services.ts';
+import { findDatabaseTarget, findStoreTarget, useBucket, useDatabase } from './support/backing-services.ts';
 import { canRunContainers, type HostMapping, startContainer, waitUntilHealthy } from './support/container.ts';
 import { readDockerfile } from './support/dockerfile.ts';
 
@@ -59,17 +59,20 @@ const enteredValues: Record<string, string> = {
 };
 
 /** Returns the variables that Render sets for a service. Each variable has exactly one source. */
-function serviceEnvironment(blueprint: Blueprint, variables: readonly Variable[]): Record<string, string> {
+function makeServiceEnvironment(
+  blueprint: Blueprint,
+  variables: readonly Variable[],
+): Record<string, string> {
   const pairs = variables.flatMap((variable): [string, string][] => {
     const { key = '', value, sync, generateValue, fromGroup, fromDatabase, fromService } = variable;
     if (fromGroup) {
       const group = blueprint.envVarGroups.find(({ name }) => name === fromGroup);
-      return Object.entries(serviceEnvironment(blueprint, group?.envVars ?? []));
+      return Object.entries(makeServiceEnvironment(blueprint, group?.envVars ?? []));
     }
     if (value !== undefined) return [[key, value]];
     if (generateValue) return [[key, randomUUID()]];
     if (sync === false) return [[key, enteredValues[key] ?? '']];
-    if (fromDatabase?.property === 'connectionString') return [[key, connectionString(blueprint)]];
+    if (fromDatabase?.property === 'connectionString') return [[key, makeConnectionString(blueprint)]];
     if (fromService?.envVarKey) return [[key, enteredValues[fromService.envVarKey] ?? '']];
     if (fromService?.type === 'keyvalue') return [[key, 'redis://red-test:6379']];
     throw new Error(`${key} has no source.`);
@@ -78,7 +81,7 @@ function serviceEnvironment(blueprint: Blueprint, variables: readonly Variable[]
 }
 
 /** Returns a connection string with a private host and without a port, like the strings that Render sets. */
-function connectionString({ databases: [database] }: Blueprint): string {
+function makeConnectionString({ databases: [database] }: Blueprint): string {
   return `postgresql://${database?.user}:password@dpg-test-a/${database?.databaseName}`;
 }
 
@@ -87,15 +90,15 @@ async function startBlueprint(blueprint: Blueprint, extraMappings: readonly Host
   if (!database) throw new Error('There is no database.');
   await useDatabase({ user: database.user, password: 'password', database: database.databaseName }, 'owner');
   const hostMappings = [
-    { name: 'dpg-test-a', port: 5432, target: databaseTarget() },
-    { name: 'store', port: 9000, target: storeTarget() },
+    { name: 'dpg-test-a', port: 5432, target: findDatabaseTarget() },
+    { name: 'store', port: 9000, target: findStoreTarget() },
     ...extraMappings,
   ];
   const startService = (service: Service, command: string) =>
     startContainer({
       command: command.split(' '),
-      environment: serviceEnvironment(blueprint, service.envVars ?? []),
-      folder: '/opt/render/project/src',
+      environment: makeServiceEnvironment(blueprint, service.envVars ?? []),
+      workingFolder: '/opt/render/project/src',
       hostMappings,
       ports: [10_000],
     });
@@ -129,14 +132,14 @@ async function expectWorkingBlueprint(
   expect(codes, api.log()).toEqual([0, 0, 0]);
 }
 
-describe.runIf(canRun)('render.yaml', () => {
-  test('runs every start command with only the variables that Render sets', { tags: 'slow' }, async () => {
+describe.runIf(canRun)('the services in render.yaml', () => {
+  test('start and process uploads with only the variables that Render sets', { tags: 'slow' }, async () => {
     await useBucket(enteredValues['S3_BUCKET'] ?? '');
     await expectWorkingBlueprint(defaultBlueprint, [], 'the database');
   });
 
   test.runIf(hasRedisServer())(
-    'runs every start command with only the variables that Render sets, with Redis',
+    'start and process uploads if the optional lines for Redis are uncommented',
     { tags: 'slow' },
     async () => {
       await useBucket(enteredValues['S3_BUCKET'] ?? '');
@@ -153,16 +156,16 @@ describe.runIf(canRun)('render.yaml', () => {
   );
 });
 
-describe('the contents of render.yaml', () => {
-  test('install packages with the same command as the Dockerfile, and allow Vitrine enough time to stop', async () => {
-    const { install } = await readDockerfile();
+describe('render.yaml', () => {
+  test('installs packages with the same command as the Dockerfile, and allows Vitrine enough time to stop', async () => {
+    const { installCommand } = await readDockerfile();
     for (const { buildCommand, maxShutdownDelaySeconds } of defaultBlueprint.services) {
-      expect(install.join(' ')).toContain(buildCommand);
+      expect(installCommand.join(' ')).toContain(buildCommand);
       expect(maxShutdownDelaySeconds).toBeGreaterThan(15);
     }
   });
 
-  test('refer only to existing databases, groups and services', () => {
+  test('refers only to existing databases, groups and services', () => {
     for (const blueprint of [defaultBlueprint, redisBlueprint]) {
       const names = [...blueprint.services, ...blueprint.databases, ...blueprint.envVarGroups].map(
         ({ name }) => name,

@@ -18,7 +18,8 @@ beforeEach(() => {
   return () => vi.unstubAllEnvs();
 });
 
-const getImage = async (url: string, id: number) => (await call<ImageRecord>(`${url}/v1/images/${id}`)).body;
+const fetchImage = async (url: string, id: number) =>
+  (await call<ImageRecord>(`${url}/v1/images/${id}`)).body;
 
 const importUrl = (base: string, url: string) =>
   call<ImageRecord>(`${base}/v1/images`, {
@@ -60,7 +61,7 @@ describe.runIf(services.databaseUrl && services.s3Endpoint)('a serverless functi
     const host = await startFunction(await createFunctionEnvironment());
     const { body } = await uploadQueued(host.url, await jpeg('function queued'));
     await host.drain();
-    expect(await getImage(host.url, body.asset_id)).toMatchObject({ status: 'completed' });
+    expect(await fetchImage(host.url, body.asset_id)).toMatchObject({ status: 'completed' });
     await host.drain();
   });
 
@@ -75,27 +76,24 @@ describe.runIf(services.databaseUrl && services.s3Endpoint)('a serverless functi
     await expect.poll(() => origin.requestCount('/picture.jpg')).toBe(1);
     origin.put('/picture.jpg', await jpeg('function import'));
     await host.drain();
-    expect(await getImage(host.url, body.id)).toMatchObject({ status: 'completed' });
+    expect(await fetchImage(host.url, body.id)).toMatchObject({ status: 'completed' });
     await host.drain();
   });
 
   test("releases a hanging download's job at the end of the invocation, and completes the job in a cron invocation", async () => {
     const environment = await createFunctionEnvironment({ IMPORT_ALLOWED_NETWORKS: '127.0.0.1/32' });
-    const host = await startFunction(
-      { ...environment, CRON_SECRET: 'a secret of the host' },
-      { workMs: 300 },
-    );
+    const host = await startFunction({ ...environment, CRON_SECRET: 'the cron secret' }, { workMs: 300 });
     const disabledOrigin = await startDisabledOrigin(await jpeg('function slow'));
     const { body } = await importUrl(host.url, disabledOrigin.url);
     const startedAt = performance.now();
     await host.drain();
     expect(performance.now() - startedAt).toBeLessThan(3_000 * timeScale);
-    expect((await getImage(host.url, body.id)).status).toMatch(/^(pending|processing)$/);
+    expect((await fetchImage(host.url, body.id)).status).toMatch(/^(pending|processing)$/);
     disabledOrigin.enable();
-    const headers = { authorization: 'Bearer a secret of the host' };
+    const headers = { authorization: 'Bearer the cron secret' };
     const cronResponse = await call(`${host.url}/api/cron`, { headers });
     expect(cronResponse.body).toEqual({ done: true });
-    expect(await getImage(host.url, body.id)).toMatchObject({ status: 'completed' });
+    expect(await fetchImage(host.url, body.id)).toMatchObject({ status: 'completed' });
     await host.drain();
   });
 
@@ -105,19 +103,19 @@ describe.runIf(services.databaseUrl && services.s3Endpoint)('a serverless functi
     const { body } = await uploadQueued(hostWithoutSecret.url, await jpeg('function cron'));
     await hostWithoutSecret.drain();
     expectProblem(await call(`${hostWithoutSecret.url}/api/cron`), 503, 'unavailable');
-    const host = await startFunction({ ...environment, CRON_SECRET: 'a secret of the host' });
+    const host = await startFunction({ ...environment, CRON_SECRET: 'the cron secret' });
     expect((await call(`${host.url}/api/cron`)).status).toBe(401);
-    const wrongSecretRequest = { headers: { authorization: 'Bearer a secret of the hosT' } };
+    const wrongSecretRequest = { headers: { authorization: 'Bearer the cron secreT' } };
     expect((await call(`${host.url}/api/cron`, wrongSecretRequest)).status).toBe(401);
-    const correctSecretRequest = { headers: { authorization: 'Bearer a secret of the host' } };
+    const correctSecretRequest = { headers: { authorization: 'Bearer the cron secret' } };
     expect((await call(`${host.url}/api/cron`, correctSecretRequest)).status).toBe(200);
-    expect(await getImage(hostWithoutSecret.url, body.asset_id)).toMatchObject({ status: 'completed' });
+    expect(await fetchImage(hostWithoutSecret.url, body.asset_id)).toMatchObject({ status: 'completed' });
     const usage = await call<{ totals: { images: number } }>(`${host.url}/v1/metrics`);
     expect(usage.body.totals.images).toBe(1);
     await Promise.all([hostWithoutSecret.drain(), host.drain()]);
   });
 
-  test('starts two instances concurrently with an empty database', { tags: 'scenario' }, async () => {
+  test('can be started twice at the same time with an empty database', { tags: 'scenario' }, async () => {
     const environment = await createFunctionEnvironment({}, false);
     const hosts = await Promise.all([startFunction(environment), startFunction(environment)]);
     const bytes = await jpeg('function cold');

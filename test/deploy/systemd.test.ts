@@ -7,7 +7,7 @@ import { describe, expect, onTestFinished, test } from 'vitest';
 import { call, waitForFinishedImage, upload, uploadQueued } from '../support/process/client.ts';
 import { jpeg } from '../support/process/pictures.ts';
 import { services } from '../support/services.ts';
-import { databaseTarget, useDatabase } from './support/backing-services.ts';
+import { findDatabaseTarget, useDatabase } from './support/backing-services.ts';
 import { canRunContainers, startContainer, waitUntilHealthy } from './support/container.ts';
 
 const folder = new URL('../../deploy/systemd/', import.meta.url);
@@ -28,41 +28,41 @@ async function readUnit(name: (typeof units)[number], instance = ''): Promise<Un
   return unit;
 }
 
-const firstValue = (unit: Unit, key: string) => unit.get(key)?.[0] ?? '';
+const findFirstValue = (unit: Unit, key: string) => unit.get(key)?.[0] ?? '';
 
 /** Returns the environment that systemd sets. The environment file overrides the unit's own variables. */
-async function unitEnvironment(unit: Unit): Promise<Record<string, string>> {
-  expect(firstValue(unit, 'EnvironmentFile')).toBe('/etc/vitrine/vitrine.env');
+async function readUnitEnvironment(unit: Unit): Promise<Record<string, string>> {
+  expect(findFirstValue(unit, 'EnvironmentFile')).toBe('/etc/vitrine/vitrine.env');
   const fileVariables = parseEnv(await readFile(new URL('vitrine.env.example', folder), 'utf8'));
   const unitVariables = parseEnv((unit.get('Environment') ?? []).join('\n'));
   return { ...unitVariables, ...fileVariables } as Record<string, string>;
 }
 
 async function startUnit(unit: Unit, sharedFolder: string) {
-  const environment = await unitEnvironment(unit);
+  const environment = await readUnitEnvironment(unit);
   const port = Number(
-    firstValue(unit, 'ExecStart').includes('worker') ? environment['WORKER_PORT'] : environment['PORT'],
+    findFirstValue(unit, 'ExecStart').includes('worker') ? environment['WORKER_PORT'] : environment['PORT'],
   );
   const container = await startContainer({
-    command: firstValue(unit, 'ExecStart').split(' '),
+    command: findFirstValue(unit, 'ExecStart').split(' '),
     environment,
-    folder: firstValue(unit, 'WorkingDirectory'),
-    writableFolder: `/var/lib/${firstValue(unit, 'StateDirectory')}`,
+    workingFolder: findFirstValue(unit, 'WorkingDirectory'),
+    writableFolder: `/var/lib/${findFirstValue(unit, 'StateDirectory')}`,
     sharedFolder,
-    hostMappings: [{ name: 'localhost', port: 5432, target: databaseTarget() }],
+    hostMappings: [{ name: 'localhost', port: 5432, target: findDatabaseTarget() }],
     ports: [port],
   });
   return { container, url: container.url(port), port };
 }
 
 describe.runIf(canRun)('the systemd units', () => {
-  test('run every start command with only the variables that systemd sets, and with a shared picture folder', {
+  test('start and process uploads with only the variables that systemd sets and a shared picture folder', {
     tags: 'slow',
   }, async () => {
     const sharedFolder = await mkdtemp(join(tmpdir(), 'vitrine-test-'));
     onTestFinished(() => rm(sharedFolder, { recursive: true, force: true }));
     const api = await readUnit('vitrine-api.service');
-    const databaseUrl = new URL((await unitEnvironment(api))['DATABASE_URL'] ?? '');
+    const databaseUrl = new URL((await readUnitEnvironment(api))['DATABASE_URL'] ?? '');
     const { username: user, password, pathname } = databaseUrl;
     await useDatabase({ user, password, database: pathname.slice(1) }, 'owner');
 
@@ -92,17 +92,20 @@ describe.runIf(canRun)('the systemd units', () => {
   });
 });
 
-describe('the contents of the systemd units', () => {
-  test.each(units)('allow enough time to stop, and restart the process: %s', async (name) => {
+describe('systemd unit files', () => {
+  test.each(units)('allow the process enough time to stop, and restart it: %s', async (name) => {
     const unit = await readUnit(name);
-    const { SHUTDOWN_SECONDS } = await unitEnvironment(unit);
-    expect(Number(firstValue(unit, 'TimeoutStopSec'))).toBeGreaterThan(Number(SHUTDOWN_SECONDS) + 5);
-    expect(firstValue(unit, 'KillMode')).toBe('mixed');
-    expect(firstValue(unit, 'Restart')).toBe('always');
-    expect(firstValue(unit, 'MemoryMax')).toMatch(/^\d+G$/);
-    expect([firstValue(unit, 'StateDirectoryMode'), firstValue(unit, 'UMask')]).toEqual(['0700', '0077']);
-    expect(firstValue(unit, 'DATA_DIR') || (await unitEnvironment(unit))['DATA_DIR']).toBe(
-      `/var/lib/${firstValue(unit, 'StateDirectory')}`,
+    const { SHUTDOWN_SECONDS } = await readUnitEnvironment(unit);
+    expect(Number(findFirstValue(unit, 'TimeoutStopSec'))).toBeGreaterThan(Number(SHUTDOWN_SECONDS) + 5);
+    expect(findFirstValue(unit, 'KillMode')).toBe('mixed');
+    expect(findFirstValue(unit, 'Restart')).toBe('always');
+    expect(findFirstValue(unit, 'MemoryMax')).toMatch(/^\d+G$/);
+    expect([findFirstValue(unit, 'StateDirectoryMode'), findFirstValue(unit, 'UMask')]).toEqual([
+      '0700',
+      '0077',
+    ]);
+    expect(findFirstValue(unit, 'DATA_DIR') || (await readUnitEnvironment(unit))['DATA_DIR']).toBe(
+      `/var/lib/${findFirstValue(unit, 'StateDirectory')}`,
     );
   });
 

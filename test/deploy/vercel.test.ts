@@ -14,7 +14,7 @@ import { makeBundle, readVercelFile } from './support/vercel-bundle.ts';
 import { waitTimeoutMs } from '../support/time-scale.ts';
 
 const file = await readVercelFile();
-const secret = 'a secret of the host';
+const secret = 'the cron secret';
 
 /** A program that calls one of the functions for each request, and provides a request context as Vercel does. */
 const launcher = `
@@ -97,7 +97,7 @@ describe('vercel.json', () => {
     }
   });
 
-  test('publishes no project files, and does not parse request bodies', () => {
+  test('publishes no project files, and disables the parsing of request bodies', () => {
     expect(file.outputDirectory).toBe('deploy/vercel/public');
     expect(file.build.env).toEqual({ NODEJS_HELPERS: '0' });
   });

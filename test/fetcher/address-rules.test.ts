@@ -1,25 +1,25 @@
 import { describe, expect, test } from 'vitest';
 import { type AddressRules, classifyAddress } from '../../src/fetcher/address-rules.ts';
 import { hostOf, parseImportUrl } from '../../src/fetcher/import-url.ts';
-import { allow } from './support/allowed-networks.ts';
-import { sampleAddresses, v4Notations, v6Embeddings } from './support/notations.ts';
+import { makeRules } from './support/allowed-networks.ts';
+import { sampleAddresses, listV4Notations, listV6Embeddings } from './support/notations.ts';
 import { publicAddresses, specialV4, specialV6 } from './support/special-ranges.ts';
 
 const noRules: AddressRules = { allowedNetworks: [] };
-const onlyLoopback = allow('127.0.0.1/32');
+const onlyLoopback = makeRules('127.0.0.1/32');
 
 const hostileV4 = [...new Set(specialV4.flatMap(sampleAddresses))];
 const hostileV6 = [...new Set(specialV6.flatMap(sampleAddresses))];
 const hostileHosts = [
-  ...hostileV4.flatMap(v4Notations),
-  ...hostileV4.flatMap(v6Embeddings).map((address) => `[${address}]`),
+  ...hostileV4.flatMap(listV4Notations),
+  ...hostileV4.flatMap(listV6Embeddings).map((address) => `[${address}]`),
   ...hostileV6.map((address) => `[${address}]`),
 ];
 
-const addressKind = (address: string, rules = noRules) => classifyAddress(address, 80, rules).kind;
+const findAddressKind = (address: string, rules = noRules) => classifyAddress(address, 80, rules).kind;
 
-/** Returns the host after the URL parser has normalised it. */
-const parsedHost = (host: string) => hostOf(new URL(`http://${host}/`));
+/** Returns the host as the URL parser normalises it. */
+const parseHost = (host: string) => hostOf(new URL(`http://${host}/`));
 
 describe('special addresses', () => {
   test('cover many ranges and notations', () => {
@@ -29,7 +29,7 @@ describe('special addresses', () => {
   });
 
   test('are denied by the classifier in every notation', () => {
-    expect(hostileHosts.filter((host) => addressKind(parsedHost(host)) !== 'denied')).toEqual([]);
+    expect(hostileHosts.filter((host) => findAddressKind(parseHost(host)) !== 'denied')).toEqual([]);
   });
 
   test('are rejected in URLs in every notation', () => {
@@ -44,7 +44,9 @@ describe('special addresses', () => {
   });
 
   test('are denied if they embed a public address', () => {
-    expect(v6Embeddings('8.8.8.8').filter((address) => addressKind(address) !== 'denied')).toEqual([]);
+    expect(listV6Embeddings('8.8.8.8').filter((address) => findAddressKind(address) !== 'denied')).toEqual(
+      [],
+    );
   });
 });
 
@@ -52,7 +54,7 @@ describe('public addresses', () => {
   test('cover many ranges', () => expect(new Set(publicAddresses).size).toBeGreaterThanOrEqual(50));
 
   test.each(publicAddresses)('are allowed: %s', (address) => {
-    expect(addressKind(address)).toBe('public');
+    expect(findAddressKind(address)).toBe('public');
   });
 });
 
@@ -72,28 +74,28 @@ describe('invalid addresses', () => {
     '1.1.1.1\n',
     '[2606:4700::1]',
   ])('are denied: %j', (text) => {
-    expect(addressKind(text)).toBe('denied');
-    expect(addressKind(text, allow('0.0.0.0/0', '::/0'))).toBe('denied');
+    expect(findAddressKind(text)).toBe('denied');
+    expect(findAddressKind(text, makeRules('0.0.0.0/0', '::/0'))).toBe('denied');
   });
 });
 
-describe('allowed networks', () => {
-  test('such as 127.0.0.1/32 allow their addresses in every notation', () => {
-    const hosts = [...v4Notations('127.0.0.1'), '[::ffff:127.0.0.1]', '[::ffff:7f00:1]'];
+describe('an allowed network', () => {
+  test('allows its addresses in every notation', () => {
+    const hosts = [...listV4Notations('127.0.0.1'), '[::ffff:127.0.0.1]', '[::ffff:7f00:1]'];
     for (const host of hosts) {
-      expect(classifyAddress(parsedHost(host), 9000, onlyLoopback)).toEqual({
+      expect(classifyAddress(parseHost(host), 9000, onlyLoopback)).toEqual({
         kind: 'exempt',
         address: '127.0.0.1',
       });
     }
   });
 
-  test('such as 127.0.0.1/32 allow no other addresses', () => {
+  test('allows no other addresses', () => {
     const acceptedHosts = hostileHosts.filter(
-      (host) => addressKind(parsedHost(host), onlyLoopback) !== 'denied',
+      (host) => findAddressKind(parseHost(host), onlyLoopback) !== 'denied',
     );
     expect(acceptedHosts).toEqual([]);
-    const embeddings = v6Embeddings('127.0.0.1').filter(
+    const embeddings = listV6Embeddings('127.0.0.1').filter(
       (address) => !address.includes('ffff:127') && !address.includes('ffff:7f'),
     );
     for (const address of [
@@ -105,29 +107,29 @@ describe('allowed networks', () => {
       '::',
       '::ffff:127.0.0.2',
     ]) {
-      expect([address, addressKind(address, onlyLoopback)]).toEqual([address, 'denied']);
+      expect([address, findAddressKind(address, onlyLoopback)]).toEqual([address, 'denied']);
     }
   });
 
-  test('of IPv6 do not allow embedded IPv4 addresses', () => {
-    const rules = allow('::/0');
-    expect(addressKind('::ffff:127.0.0.1', rules)).toBe('denied');
-    expect(addressKind('::1', rules)).toBe('exempt');
-    expect(addressKind('127.0.0.1', rules)).toBe('denied');
+  test('does not allow embedded IPv4 addresses if it is an IPv6 network', () => {
+    const rules = makeRules('::/0');
+    expect(findAddressKind('::ffff:127.0.0.1', rules)).toBe('denied');
+    expect(findAddressKind('::1', rules)).toBe('exempt');
+    expect(findAddressKind('127.0.0.1', rules)).toBe('denied');
   });
 
-  test('allow every address in a wide network', () => {
-    const rules = allow('10.1.0.0/16', 'fd00::/8');
-    expect(addressKind('10.1.255.255', rules)).toBe('exempt');
-    expect(addressKind('10.2.0.0', rules)).toBe('denied');
-    expect(addressKind('fd12::1', rules)).toBe('exempt');
-    expect(addressKind('fc12::1', rules)).toBe('denied');
-    expect(addressKind('8.8.8.8', rules)).toBe('public');
+  test('allows every address in its range, but no adjacent address', () => {
+    const rules = makeRules('10.1.0.0/16', 'fd00::/8');
+    expect(findAddressKind('10.1.255.255', rules)).toBe('exempt');
+    expect(findAddressKind('10.2.0.0', rules)).toBe('denied');
+    expect(findAddressKind('fd12::1', rules)).toBe('exempt');
+    expect(findAddressKind('fc12::1', rules)).toBe('denied');
+    expect(findAddressKind('8.8.8.8', rules)).toBe('public');
   });
 });
 
 describe('the port of an allowed network', () => {
-  const addressKindOnPort = (address: string, port: number, network: string, allowedPort?: number) =>
+  const findAddressKindOnPort = (address: string, port: number, network: string, allowedPort?: number) =>
     classifyAddress(address, port, { allowedNetworks: [{ network, port: allowedPort }] }).kind;
 
   test('is the only allowed port', () => {
@@ -136,20 +138,22 @@ describe('the port of an allowed network', () => {
       ['::ffff:10.1.2.3', '10.1.2.0/24'],
       ['fd00::5', 'fd00::/8'],
     ] as const) {
-      const kinds = [9000, 80, 443, 22].map((port) => addressKindOnPort(address, port, network, 9000));
+      const kinds = [9000, 80, 443, 22].map((port) => findAddressKindOnPort(address, port, network, 9000));
       expect([address, kinds]).toEqual([address, ['exempt', 'denied', 'denied', 'denied']]);
     }
-    expect(addressKindOnPort('10.1.2.4', 9000, '10.1.2.3/32', 9000)).toBe('denied');
+    expect(findAddressKindOnPort('10.1.2.4', 9000, '10.1.2.3/32', 9000)).toBe('denied');
   });
 
   test('may be omitted to allow every port', () => {
-    expect([1, 80, 9000].map((port) => addressKindOnPort('10.1.2.3', port, '10.1.2.3/32'))).not.toContain(
+    expect([1, 80, 9000].map((port) => findAddressKindOnPort('10.1.2.3', port, '10.1.2.3/32'))).not.toContain(
       'denied',
     );
   });
 
-  test('does not restrict a public address on ports 80 and 443', () => {
-    const kinds = [80, 443, 8080, 22].map((port) => addressKindOnPort('8.8.8.8', port, '8.8.8.0/24', 8080));
+  test('does not restrict ports 80 and 443 of a public address', () => {
+    const kinds = [80, 443, 8080, 22].map((port) =>
+      findAddressKindOnPort('8.8.8.8', port, '8.8.8.0/24', 8080),
+    );
     expect(kinds).toEqual(['public', 'public', 'exempt', 'denied']);
   });
 });

@@ -1,9 +1,9 @@
 import { expect, test } from 'vitest';
 import { chooseAddress } from '../../src/fetcher/open-connection.ts';
-import { allow } from './support/allowed-networks.ts';
+import { makeRules } from './support/allowed-networks.ts';
 
 // No socket is opened here, so names may resolve to public addresses.
-const rules = allow('127.0.0.1/32');
+const rules = makeRules('127.0.0.1/32');
 
 async function choose(port: string, ...addresses: readonly string[]): Promise<string> {
   const resolveHost = () => Promise.resolve(addresses);
@@ -17,8 +17,8 @@ test.each([
   ['443', ['1.1.1.1', '127.0.0.1'], '1.1.1.1'],
   ['8080', ['127.0.0.1', '::ffff:127.0.0.1'], '127.0.0.1'],
   ['8080', ['::ffff:127.0.0.1'], '127.0.0.1'],
-])('for port %j and addresses %j, chooses %s', async (port, addresses, expected) => {
-  expect(await choose(port, ...addresses)).toBe(expected);
+])('for port %j and addresses %j, chooses %s', async (port, addresses, chosenAddress) => {
+  expect(await choose(port, ...addresses)).toBe(chosenAddress);
 });
 
 test.each([

@@ -1,37 +1,37 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { untilAllClosed, download, testFetcher } from './support/test-fetcher.ts';
+import { waitUntilAllClosed, download, makeTestFetcher } from './support/test-fetcher.ts';
 import { mebibyte, servePages } from './support/test-pages.ts';
 
 let origin: Awaited<ReturnType<typeof servePages>>;
-const pageUrl = (path: string) => origin.pageUrl(path);
+const makePageUrl = (path: string) => origin.makePageUrl(path);
 
 beforeAll(async () => {
   origin = await servePages();
 });
 
 afterAll(async () => {
-  await untilAllClosed(origin);
+  await waitUntilAllClosed(origin);
   await origin.close();
 });
 
 test('downloads each picture unchanged over a new connection', async () => {
-  const connectionsBefore = origin.connections();
-  const fetcher = testFetcher();
+  const connectionsBefore = origin.countConnections();
+  const fetcher = makeTestFetcher();
   const [firstDownload, secondDownload] = [
-    await download(fetcher, pageUrl('/a.jpg?b')),
-    await download(fetcher, pageUrl('/a.jpg?b')),
+    await download(fetcher, makePageUrl('/a.jpg?b')),
+    await download(fetcher, makePageUrl('/a.jpg?b')),
   ];
   expect([firstDownload.bytes.toString(), secondDownload.bytes.toString()]).toEqual([
     'a picture',
     'a picture',
   ]);
-  expect(firstDownload).toMatchObject({ filename: 'a.jpg', finalUrl: pageUrl('/a.jpg?b') });
-  expect(origin.connections() - connectionsBefore).toBe(2);
-  await untilAllClosed(origin);
+  expect(firstDownload).toMatchObject({ filename: 'a.jpg', finalUrl: makePageUrl('/a.jpg?b') });
+  expect(origin.countConnections() - connectionsBefore).toBe(2);
+  await waitUntilAllClosed(origin);
 });
 
 test('sends only the headers that a download needs', async () => {
-  await download(testFetcher({ userAgent: 'Vitrine/1.0' }), pageUrl('/a.jpg?q=1'));
+  await download(makeTestFetcher({ userAgent: 'Vitrine/1.0' }), makePageUrl('/a.jpg?q=1'));
   const { method, url, headers } = origin.requests.at(-1) ?? {};
   expect([method, url]).toEqual(['GET', '/a.jpg?q=1']);
   expect(headers).toEqual({
@@ -44,7 +44,7 @@ test('sends only the headers that a download needs', async () => {
 });
 
 test('accepts an empty body', async () => {
-  expect((await download(testFetcher(), pageUrl('/empty'))).bytes).toHaveLength(0);
+  expect((await download(makeTestFetcher(), makePageUrl('/empty'))).bytes).toHaveLength(0);
 });
 
 describe('status codes', () => {
@@ -52,17 +52,23 @@ describe('status codes', () => {
     'cause a permanent failure: %i',
     async (status) => {
       const message = `The server returned status ${status} instead of an image.`;
-      expect(await origin.downloadError(`/status/${status}`)).toEqual({ code: 'source_refused', message });
+      expect(await origin.catchDownloadError(`/status/${status}`)).toEqual({
+        code: 'source_refused',
+        message,
+      });
     },
   );
 
   test('are accepted: 203', async () => {
-    expect((await download(testFetcher(), pageUrl('/status/203'))).bytes.toString()).toBe('x');
+    expect((await download(makeTestFetcher(), makePageUrl('/status/203'))).bytes.toString()).toBe('x');
   });
 
   test.each([408, 425, 429, 500, 502, 503, 504])('cause a temporary failure: %i', async (status) => {
     const message = `The server returned status ${status} instead of an image.`;
-    expect(await origin.downloadError(`/status/${status}`)).toEqual({ code: 'source_unavailable', message });
+    expect(await origin.catchDownloadError(`/status/${status}`)).toEqual({
+      code: 'source_unavailable',
+      message,
+    });
   });
 });
 
@@ -80,15 +86,19 @@ describe('invalid redirects', () => {
     ['/to-nothing', 'The server redirected to an invalid URL.'],
     ['/loop', 'The server redirected more than 3 times.'],
   ])('are rejected: %s', async (path, message) => {
-    expect(await origin.downloadError(path)).toEqual({ code: 'source_refused', message });
+    expect(await origin.catchDownloadError(path)).toEqual({ code: 'source_refused', message });
   });
 });
 
 test.each([0, 1, 5])('follows at most %i redirects', async (maxRedirects) => {
-  const fetcher = testFetcher({ maxRedirects });
-  expect((await download(fetcher, pageUrl(`/redirects/${maxRedirects}`))).bytes.toString()).toBe('a picture');
+  const fetcher = makeTestFetcher({ maxRedirects });
+  expect((await download(fetcher, makePageUrl(`/redirects/${maxRedirects}`))).bytes.toString()).toBe(
+    'a picture',
+  );
   const requestsBefore = origin.requests.length;
-  const { code, message } = await origin.downloadError(`/redirects/${maxRedirects + 1}`, { maxRedirects });
+  const { code, message } = await origin.catchDownloadError(`/redirects/${maxRedirects + 1}`, {
+    maxRedirects,
+  });
   expect([code, message]).toEqual([
     'source_refused',
     maxRedirects === 0
@@ -105,12 +115,14 @@ describe('the size limit', () => {
   };
 
   test('rejects a declared length above the limit before reading the body', async () => {
-    expect(await origin.downloadError('/declared-too-large', { maxBytes: mebibyte })).toEqual(tooLargeError);
+    expect(await origin.catchDownloadError('/declared-too-large', { maxBytes: mebibyte })).toEqual(
+      tooLargeError,
+    );
   });
 
   test('stops an endless body at the limit', async () => {
-    const { body } = await testFetcher({ maxBytes: mebibyte }).fetch(
-      pageUrl('/endless'),
+    const { body } = await makeTestFetcher({ maxBytes: mebibyte }).fetch(
+      makePageUrl('/endless'),
       new AbortController().signal,
     );
     let receivedBytes = 0;
@@ -119,14 +131,14 @@ describe('the size limit', () => {
     };
     await expect(readBody()).rejects.toMatchObject(tooLargeError);
     expect(receivedBytes).toBeLessThanOrEqual(mebibyte);
-    await untilAllClosed(origin);
+    await waitUntilAllClosed(origin);
   });
 
   test('accepts a body of exactly the maximum size', async () => {
-    expect((await download(testFetcher({ maxBytes: mebibyte }), pageUrl('/exact'))).bytes).toHaveLength(
-      mebibyte,
-    );
-    expect((await origin.downloadError('/exact', { maxBytes: mebibyte - 1 })).message).toBe(
+    expect(
+      (await download(makeTestFetcher({ maxBytes: mebibyte }), makePageUrl('/exact'))).bytes,
+    ).toHaveLength(mebibyte);
+    expect((await origin.catchDownloadError('/exact', { maxBytes: mebibyte - 1 })).message).toBe(
       'The file at the URL is larger than 1 MiB (1048575 bytes).',
     );
   });

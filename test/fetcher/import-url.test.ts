@@ -3,12 +3,12 @@ import { describe, expect, test } from 'vitest';
 import { AppError } from '../../src/errors.ts';
 import type { AddressRules } from '../../src/fetcher/address-rules.ts';
 import { filenameOf, parseImportUrl } from '../../src/fetcher/import-url.ts';
-import { allow } from './support/allowed-networks.ts';
+import { makeRules } from './support/allowed-networks.ts';
 
 const noRules: AddressRules = { allowedNetworks: [] };
-const loopback = allow('127.0.0.1/32');
+const loopback = makeRules('127.0.0.1/32');
 
-function parseError(text: string, rules = noRules): Pick<AppError, 'code' | 'message'> {
+function catchParseError(text: string, rules = noRules): Pick<AppError, 'code' | 'message'> {
   try {
     parseImportUrl(text, rules);
   } catch (error) {
@@ -49,23 +49,23 @@ describe('normalisation', () => {
   });
 });
 
-const notHttpMessage = (quoted: string) =>
-  `The URL "${quoted}" is not valid: it must begin with http:// or https:// and include a host.`;
-const invalidHostMessage = (quoted: string) =>
-  `The URL "${quoted}" is not valid: its host is invalid, or its port is above 65535.`;
+const makeNotHttpMessage = (quotedUrl: string) =>
+  `The URL "${quotedUrl}" is not valid: it must begin with http:// or https:// and include a host.`;
+const makeInvalidHostMessage = (quotedUrl: string) =>
+  `The URL "${quotedUrl}" is not valid: its host is invalid, or its port is above 65535.`;
 
-describe('invalid URLs', () => {
+describe('URL validation', () => {
   test.each([
     ['', 'The URL is empty: it must begin with http:// or https://.'],
     ['  ', 'The URL is empty: it must begin with http:// or https://.'],
-    ['not a url', notHttpMessage('not a url')],
-    ['/a.jpg', notHttpMessage('/a.jpg')],
-    ['//example.com/a.jpg', notHttpMessage('//example.com/a.jpg')],
-    ['http://', invalidHostMessage('http://')],
-    ['http://a b/', invalidHostMessage('http://a b/')],
-    ['http://[fe80::1%25eth0]/', invalidHostMessage('http://[fe80::1%25eth0]/')],
-    ['http://256.1.1.1/', invalidHostMessage('http://256.1.1.1/')],
-    ['http://example.com:65536/', invalidHostMessage('http://example.com:65536/')],
+    ['not a url', makeNotHttpMessage('not a url')],
+    ['/a.jpg', makeNotHttpMessage('/a.jpg')],
+    ['//example.com/a.jpg', makeNotHttpMessage('//example.com/a.jpg')],
+    ['http://', makeInvalidHostMessage('http://')],
+    ['http://a b/', makeInvalidHostMessage('http://a b/')],
+    ['http://[fe80::1%25eth0]/', makeInvalidHostMessage('http://[fe80::1%25eth0]/')],
+    ['http://256.1.1.1/', makeInvalidHostMessage('http://256.1.1.1/')],
+    ['http://example.com:65536/', makeInvalidHostMessage('http://example.com:65536/')],
     ['file:///etc/passwd', 'The URL begins with file:, but only http: and https: URLs can be imported.'],
     ['ftp://127.0.0.1/a.jpg', 'The URL begins with ftp:, but only http: and https: URLs can be imported.'],
     ['javascript:1', 'The URL begins with javascript:, but only http: and https: URLs can be imported.'],
@@ -78,25 +78,25 @@ describe('invalid URLs', () => {
     ['http://./', "The URL's host is not valid."],
     ['http://example.com../', "The URL's host is not valid."],
   ])('rejects %j', (text, message) => {
-    expect(parseError(text)).toEqual({ code: 'invalid_url', message });
+    expect(catchParseError(text)).toEqual({ code: 'invalid_url', message });
   });
 
   test('accepts 2048 characters, but not 2049', () => {
     const start = 'https://example.com/';
     expect(parseImportUrl(start.padEnd(2048, 'a'), noRules).href).toHaveLength(2048);
     const message = 'The URL is longer than 2048 characters (it has 2049).';
-    expect(parseError(start.padEnd(2049, 'a'))).toEqual({ code: 'invalid_url', message });
+    expect(catchParseError(start.padEnd(2049, 'a'))).toEqual({ code: 'invalid_url', message });
     // The limit applies to the percent-encoded URL.
-    expect(parseError(start.padEnd(1000, 'ä')).message).toBe(
+    expect(catchParseError(start.padEnd(1000, 'ä')).message).toBe(
       'The URL is longer than 2048 characters (it has 5900).',
     );
   });
 });
 
-const notAllowedMessage = (host: string) =>
+const makeNotAllowedMessage = (host: string) =>
   `The address ${host} is not allowed: imports may only connect to ports 80 and 443 of public addresses, and to the networks in IMPORT_ALLOWED_NETWORKS.`;
 
-describe('addresses and ports', () => {
+describe('the address check', () => {
   test.each([
     ['http://10.0.0.5/', '10.0.0.5'],
     ['http://0xa.5/', '10.0.0.5'],
@@ -108,7 +108,10 @@ describe('addresses and ports', () => {
     ['http://example.com:8080/', 'example.com:8080'],
     ['https://example.com:0/', 'example.com:0'],
   ])('rejects %s', (text, host) => {
-    expect(parseError(text)).toEqual({ code: 'address_not_allowed', message: notAllowedMessage(host) });
+    expect(catchParseError(text)).toEqual({
+      code: 'address_not_allowed',
+      message: makeNotAllowedMessage(host),
+    });
   });
 
   test('accepts any port for an address in an allowed network and for a host name', () => {
@@ -117,8 +120,10 @@ describe('addresses and ports', () => {
       'http://[::ffff:7f00:1]:8080/',
     );
     expect(parseImportUrl('http://example.com:8080/', loopback).href).toBe('http://example.com:8080/');
-    expect(parseError('http://1.1.1.1:8080/', loopback).message).toBe(notAllowedMessage('1.1.1.1:8080'));
-    expect(parseError('http://127.0.0.2:80/', loopback).code).toBe('address_not_allowed');
+    expect(catchParseError('http://1.1.1.1:8080/', loopback).message).toBe(
+      makeNotAllowedMessage('1.1.1.1:8080'),
+    );
+    expect(catchParseError('http://127.0.0.2:80/', loopback).code).toBe('address_not_allowed');
   });
 
   test("accepts only an allowed network's port, both for an address and for a host name", () => {
@@ -126,7 +131,7 @@ describe('addresses and ports', () => {
     expect(parseImportUrl('http://127.0.0.1:9000/', onePort).href).toBe('http://127.0.0.1:9000/');
     expect(parseImportUrl('http://example.com:9000/', onePort).href).toBe('http://example.com:9000/');
     for (const host of ['127.0.0.1', '127.0.0.1:9001', 'example.com:9001'])
-      expect(parseError(`http://${host}/`, onePort).message).toBe(notAllowedMessage(host));
+      expect(catchParseError(`http://${host}/`, onePort).message).toBe(makeNotAllowedMessage(host));
   });
 });
 
@@ -139,12 +144,12 @@ test('does not quote queries or credentials in errors', () => {
     'http://user:secret@a.example:70000/',
     'nonsense#secret',
   ]) {
-    expect(parseError(text).message).not.toContain('secret');
+    expect(catchParseError(text).message).not.toContain('secret');
   }
 });
 
 test('quotes at most 80 characters of an invalid URL', () => {
-  expect(parseError('x'.repeat(999)).message).toBe(notHttpMessage(`${'x'.repeat(79)}…`));
+  expect(catchParseError('x'.repeat(999)).message).toBe(makeNotHttpMessage(`${'x'.repeat(79)}…`));
 });
 
 test.each([

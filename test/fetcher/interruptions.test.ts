@@ -1,7 +1,7 @@
 import type { Readable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { untilAllClosed, download, downloadError, testFetcher } from './support/test-fetcher.ts';
+import { waitUntilAllClosed, download, catchDownloadError, makeTestFetcher } from './support/test-fetcher.ts';
 import { serveRaw } from './support/origin.ts';
 import { mebibyte, servePages } from './support/test-pages.ts';
 
@@ -12,18 +12,18 @@ const noResponseError = {
 };
 
 let origin: Awaited<ReturnType<typeof servePages>>;
-const pageUrl = (path: string) => origin.pageUrl(path);
+const makePageUrl = (path: string) => origin.makePageUrl(path);
 
 beforeAll(async () => {
   origin = await servePages();
 });
 
 afterAll(async () => {
-  await untilAllClosed(origin);
+  await waitUntilAllClosed(origin);
   await origin.close();
 });
 
-const untilClosed = (body: Readable) => new Promise((resolve) => body.once('close', resolve));
+const waitUntilClosed = (body: Readable) => new Promise((resolve) => body.once('close', resolve));
 
 describe('timeouts', () => {
   test.each([
@@ -31,24 +31,24 @@ describe('timeouts', () => {
     ['/stalled', { idleMs: 200 }, 'The server sent no data for 0.2 s.'],
     ['/drip', { idleMs: 400, totalMs: 500 }, 'The download took longer than 0.5 s.'],
     ['/silent', { totalMs: 200 }, 'The download took longer than 0.2 s.'],
-  ])('abort %s with %o', async (path, options, message) => {
-    expect(await origin.downloadError(path, options)).toEqual({ code: 'source_unavailable', message });
+  ])('abort a download of %s with %o', async (path, options, message) => {
+    expect(await origin.catchDownloadError(path, options)).toEqual({ code: 'source_unavailable', message });
   });
 
   test('abort a response whose head never ends', async () => {
     const server = await serveRaw('HTTP/1.1 200 OK\r\nx: ');
-    const { message } = await downloadError(
-      testFetcher({ headersMs: 300 }),
+    const { message } = await catchDownloadError(
+      makeTestFetcher({ headersMs: 300 }),
       `http://127.0.0.1:${server.port}/`,
     );
     expect(message).toBe('The server did not start responding within 0.3 s.');
-    await untilAllClosed(server);
+    await waitUntilAllClosed(server);
     await server.close();
   });
 
   test('do not include the time that the reader takes', async () => {
-    const { body } = await testFetcher({ idleMs: 100 }).fetch(
-      pageUrl('/exact'),
+    const { body } = await makeTestFetcher({ idleMs: 100 }).fetch(
+      makePageUrl('/exact'),
       new AbortController().signal,
     );
     await sleep(400);
@@ -58,8 +58,8 @@ describe('timeouts', () => {
   });
 
   test('report an error to a reader that attaches later', async () => {
-    const { body } = await testFetcher({ totalMs: 500 }).fetch(
-      pageUrl('/drip'),
+    const { body } = await makeTestFetcher({ totalMs: 500 }).fetch(
+      makePageUrl('/drip'),
       new AbortController().signal,
     );
     await expect.poll(() => body.errored).toBeTruthy();
@@ -70,40 +70,40 @@ describe('timeouts', () => {
   });
 });
 
-describe('interrupted responses', () => {
+describe('interrupted downloads', () => {
   test.each([
     ['/cut', '9 of 1000 bytes were received'],
     ['/cut-chunked', '9 bytes were received'],
-  ])('report how many bytes were received: %s', async (path, received) => {
-    expect(await origin.downloadError(path)).toEqual({
+  ])('are reported with the number of received bytes: %s', async (path, receivedBytesText) => {
+    expect(await origin.catchDownloadError(path)).toEqual({
       code: 'source_unavailable',
-      message: `The server ended the response too early: ${received}.`,
+      message: `The server ended the response too early: ${receivedBytesText}.`,
     });
   });
 
-  test('report that the connection was reset', async () => {
-    expect(await origin.downloadError('/reset-midway')).toEqual({
+  test('are reported with a message if the connection was reset', async () => {
+    expect(await origin.catchDownloadError('/reset-midway')).toEqual({
       code: 'source_unavailable',
       message: 'The connection was lost during the download.',
     });
   });
 
-  test('report every connection failure in an allowed network with the same message', async () => {
-    const fetcher = testFetcher({ connectMs: 300 });
+  test('are reported with the same message for every connection failure in an allowed network', async () => {
+    const fetcher = makeTestFetcher({ connectMs: 300 });
     const closedServer = await serveRaw();
     await closedServer.close();
     const silentServer = await serveRaw();
     const sshServer = await serveRaw('SSH-2.0-OpenSSH_9.9\r\n');
     const urls = [
       `http://127.0.0.1:${closedServer.port}/`,
-      pageUrl('/reset'),
+      makePageUrl('/reset'),
       `http://127.0.0.1:${sshServer.port}/`,
       `https://127.0.0.1:${silentServer.port}/`,
       `https://127.0.0.1:${sshServer.port}/`,
     ];
-    for (const url of urls) expect(await downloadError(fetcher, url)).toEqual(noResponseError);
+    for (const url of urls) expect(await catchDownloadError(fetcher, url)).toEqual(noResponseError);
     for (const server of [silentServer, sshServer]) {
-      await untilAllClosed(server);
+      await waitUntilAllClosed(server);
       await server.close();
     }
   });
@@ -112,64 +112,72 @@ describe('interrupted responses', () => {
 describe('an abort', () => {
   const reason = new Error('enough');
 
-  test('opens no connection if it precedes the download', async () => {
-    const connectionsBefore = origin.connections();
-    await expect(download(testFetcher(), pageUrl('/a.jpg'), AbortSignal.abort(reason))).rejects.toBe(reason);
-    expect(origin.connections()).toBe(connectionsBefore);
+  test('prevents the connection if it precedes the download', async () => {
+    const connectionsBefore = origin.countConnections();
+    await expect(download(makeTestFetcher(), makePageUrl('/a.jpg'), AbortSignal.abort(reason))).rejects.toBe(
+      reason,
+    );
+    expect(origin.countConnections()).toBe(connectionsBefore);
   });
 
   test.each(['/silent', '/stalled', '/drip', '/endless'])('closes the connection during %s', async (path) => {
     const controller = new AbortController();
-    const downloadPromise = download(testFetcher({ maxBytes: 1e12 }), pageUrl(path), controller.signal);
+    const downloadPromise = download(
+      makeTestFetcher({ maxBytes: 1e12 }),
+      makePageUrl(path),
+      controller.signal,
+    );
     setTimeout(() => controller.abort(reason), 100);
     await expect(downloadPromise).rejects.toBe(reason);
-    await untilAllClosed(origin);
+    await waitUntilAllClosed(origin);
   });
 
   test('closes the connection during the TLS handshake', async () => {
     const silentServer = await serveRaw();
     const controller = new AbortController();
     const url = `https://127.0.0.1:${silentServer.port}/`;
-    const downloadPromise = download(testFetcher({ connectMs: 60_000 }), url, controller.signal);
+    const downloadPromise = download(makeTestFetcher({ connectMs: 60_000 }), url, controller.signal);
     setTimeout(() => controller.abort(reason), 100);
     await expect(downloadPromise).rejects.toBe(reason);
-    await untilAllClosed(silentServer);
+    await waitUntilAllClosed(silentServer);
     await silentServer.close();
   });
 
   test('destroys the body if there is no reader', async () => {
     const controller = new AbortController();
-    const { body } = await testFetcher().fetch(pageUrl('/a.jpg'), controller.signal);
+    const { body } = await makeTestFetcher().fetch(makePageUrl('/a.jpg'), controller.signal);
     await sleep(50);
     controller.abort(reason);
-    await untilClosed(body);
+    await waitUntilClosed(body);
     expect(body.errored).toBe(reason);
-    await untilAllClosed(origin);
+    await waitUntilAllClosed(origin);
   });
 
   test('becomes an AppError if its reason is not an error', async () => {
     const controller = new AbortController();
-    const { body } = await testFetcher().fetch(pageUrl('/drip'), controller.signal);
+    const { body } = await makeTestFetcher().fetch(makePageUrl('/drip'), controller.signal);
     controller.abort('enough');
-    await untilClosed(body);
+    await waitUntilClosed(body);
     expect(body.errored).toMatchObject({ code: 'source_unavailable', message: 'The download was stopped.' });
   });
 });
 
 test('closes the connection if the reader of a download stops reading', async () => {
-  const { body } = await testFetcher().fetch(pageUrl('/drip'), new AbortController().signal);
+  const { body } = await makeTestFetcher().fetch(makePageUrl('/drip'), new AbortController().signal);
   for await (const _ of body) break;
-  await untilAllClosed(origin);
+  await waitUntilAllClosed(origin);
 });
 
 test('ends running downloads and rejects new downloads when the fetcher is closed', async () => {
-  const fetcher = testFetcher();
+  const fetcher = makeTestFetcher();
   const shutdownError = { code: 'unavailable', message: 'The downloader is shutting down.' };
-  const rejection = expect(downloadError(fetcher, pageUrl('/silent'))).resolves.toEqual(shutdownError);
-  const { body } = await fetcher.fetch(pageUrl('/drip'), new AbortController().signal);
+  const rejection = expect(catchDownloadError(fetcher, makePageUrl('/silent'))).resolves.toEqual(
+    shutdownError,
+  );
+  const { body } = await fetcher.fetch(makePageUrl('/drip'), new AbortController().signal);
   await fetcher.close();
   expect(body.destroyed).toBe(true);
   await rejection;
-  await untilAllClosed(origin);
-  expect(await downloadError(fetcher, pageUrl('/a.jpg'))).toEqual(shutdownError);
+  await waitUntilAllClosed(origin);
+  expect(await catchDownloadError(fetcher, makePageUrl('/a.jpg'))).toEqual(shutdownError);
 });

@@ -5,7 +5,7 @@ import { brotliCompressSync, deflateRawSync, deflateSync, gzipSync, zstdCompress
 import { describe, expect, test } from 'vitest';
 import type { FetcherOptions } from '../../src/fetcher/fetch-picture.ts';
 import { toConnectionError, toHeadError } from '../../src/fetcher/source-errors.ts';
-import { untilAllClosed, download, downloadError, testFetcher } from './support/test-fetcher.ts';
+import { waitUntilAllClosed, download, catchDownloadError, makeTestFetcher } from './support/test-fetcher.ts';
 import { serveResponse, serveRaw } from './support/origin.ts';
 import { mebibyte } from './support/test-pages.ts';
 
@@ -25,16 +25,16 @@ async function downloadRaw(pieces: readonly (string | Buffer)[], options: Partia
   const server = await serveResponse(pieces);
   const url = `http://127.0.0.1:${server.port}/a.jpg`;
   try {
-    return (await download(testFetcher(options), url)).bytes;
+    return (await download(makeTestFetcher(options), url)).bytes;
   } catch (error) {
     return error as { code: string; message: string };
   } finally {
-    await untilAllClosed(server);
+    await waitUntilAllClosed(server);
     await server.close();
   }
 }
 
-const malformed = (reason: string) =>
+const makeMalformedError = (reason: string) =>
   expect.objectContaining({
     code: 'source_refused',
     message: `The server sent a malformed HTTP response: ${reason}.`,
@@ -57,7 +57,7 @@ describe('unusual but harmless responses', () => {
     ['no length', []],
     ['a continued line', [contentLength, 'X-Long: one', '\ttwo', '  three']],
     ['control characters in a value', [contentLength, 'X-Odd: \x01\x7f\x00']],
-    ['bytes beyond ASCII', [contentLength, 'X-Odd: \u00e4\u00ff']],
+    ['non-ASCII bytes', [contentLength, 'X-Odd: \u00e4\u00ff']],
     ['an unknown Transfer-Encoding', [contentLength, 'Transfer-Encoding: identity']],
   ])('are accepted: %s', async (_name, lines) => {
     expect(await downloadWith(lines, picture)).toEqual(picture);
@@ -102,18 +102,20 @@ describe('malformed responses', () => {
       'a header line has no colon or contains a forbidden character',
     ],
     ['no chunks', ['Transfer-Encoding: chunked'], 'a chunk of its body has an invalid size'],
-  ])('are rejected with the reason: %s', async (_name, lines, reason) => {
-    expect(await downloadWith(lines, picture)).toEqual(malformed(reason));
+  ])('are rejected with a reason: %s', async (_name, lines, reason) => {
+    expect(await downloadWith(lines, picture)).toEqual(makeMalformedError(reason));
   });
 
-  test('are rejected with the reason: an endless chunk extension', async () => {
+  test('are rejected with a reason: an endless chunk extension', async () => {
     expect(await downloadWith(['Transfer-Encoding: chunked'], `5;${'x'.repeat(20_000)}`)).toEqual(
-      malformed('a chunk of its body has an invalid size'),
+      makeMalformedError('a chunk of its body has an invalid size'),
     );
   });
 
-  test('are rejected with the reason: a status line without a status', async () => {
-    expect(await downloadRaw(['HTTP/1.1 OK\r\n\r\n'])).toEqual(malformed('its status line is invalid'));
+  test('are rejected with a reason: a status line without a status', async () => {
+    expect(await downloadRaw(['HTTP/1.1 OK\r\n\r\n'])).toEqual(
+      makeMalformedError('its status line is invalid'),
+    );
   });
 });
 
@@ -169,7 +171,7 @@ describe('a Content-Encoding header', () => {
     ['deflate', deflateSync(Buffer.alloc(16 * mebibyte))],
     ['br', brotliCompressSync(Buffer.alloc(16 * mebibyte))],
     ['zstd', zstdCompressSync(Buffer.alloc(16 * mebibyte))],
-  ])('decompresses only up to the size limit: %s', async (coding, body) => {
+  ])('causes decompression only up to the size limit: %s', async (coding, body) => {
     expect(body.length).toBeLessThan(mebibyte);
     expect(await downloadWith([`Content-Encoding: ${coding}`], body, { maxBytes: mebibyte })).toMatchObject({
       code: 'body_too_large',
@@ -207,7 +209,7 @@ describe('a Content-Encoding header', () => {
 describe('public servers that send no HTTP response', () => {
   const connection = { connectMs: 1_000, headersMs: 2_000, isExempt: false };
 
-  async function nextError(socket: ReturnType<typeof connect>): Promise<unknown> {
+  async function waitForError(socket: ReturnType<typeof connect>): Promise<unknown> {
     const [error] = (await once(socket, 'error')) as unknown[];
     return error;
   }
@@ -215,13 +217,16 @@ describe('public servers that send no HTTP response', () => {
   test('are reported if the port is closed', async () => {
     const closedServer = await serveRaw();
     await closedServer.close();
-    const error = toConnectionError(await nextError(connect(closedServer.port, '127.0.0.1')), connection);
+    const error = toConnectionError(await waitForError(connect(closedServer.port, '127.0.0.1')), connection);
     expect([error.code, error.message]).toEqual(['source_unavailable', 'The server refused the connection.']);
   });
 
   test('are reported if the port does not use TLS', async () => {
     const plainServer = await serveRaw('SSH-2.0-OpenSSH_9.9\r\n');
-    const error = toConnectionError(await nextError(connectTls(plainServer.port, '127.0.0.1')), connection);
+    const error = toConnectionError(
+      await waitForError(connectTls(plainServer.port, '127.0.0.1')),
+      connection,
+    );
     expect(error.message).toBe('The server does not speak TLS on this port.');
     await plainServer.close();
   });
@@ -229,7 +234,7 @@ describe('public servers that send no HTTP response', () => {
   test.each([
     ['HPE_INVALID_CONSTANT', "The server's response is not HTTP."],
     ['ECONNRESET', 'The server closed the connection before it responded.'],
-  ])('are reported for %s', (code, message) => {
+  ])('are reported with a message for the error code %s', (code, message) => {
     const error = Object.assign(new Error(), { code });
     expect(toHeadError(error, connection)).toMatchObject({ code: 'source_unavailable', message });
     expect(toHeadError(error, { ...connection, isExempt: true }).message).toMatch(
@@ -241,8 +246,8 @@ describe('public servers that send no HTTP response', () => {
 test('recognises a different protocol by its first bytes', async () => {
   const server = await serveRaw('220 ');
   const startedAt = performance.now();
-  const { message } = await downloadError(
-    testFetcher({ headersMs: 60_000, totalMs: 60_000 }),
+  const { message } = await catchDownloadError(
+    makeTestFetcher({ headersMs: 60_000, totalMs: 60_000 }),
     `http://127.0.0.1:${server.port}/`,
   );
   expect(message).toMatch(/^The server sent no HTTP response/);

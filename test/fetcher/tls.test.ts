@@ -3,8 +3,8 @@ import { getCACertificates, setDefaultCACertificates, type TLSSocket } from 'nod
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { Fetcher } from '../../src/fetcher/fetch-picture.ts';
 import { createSelfSignedCertificate } from './support/certificate.ts';
-import { type DnsServer, addressRecords, serveDns } from './support/dns-server.ts';
-import { untilAllClosed, download, downloadError, testFetcher } from './support/test-fetcher.ts';
+import { type DnsServer, makeAddressScript, serveDns } from './support/dns-server.ts';
+import { waitUntilAllClosed, download, catchDownloadError, makeTestFetcher } from './support/test-fetcher.ts';
 import { listen } from './support/origin.ts';
 
 let dns: DnsServer;
@@ -17,10 +17,10 @@ beforeAll(async () => {
   const trustedCertificate = createSelfSignedCertificate('pictures.test');
   setDefaultCACertificates([...getCACertificates(), trustedCertificate.cert]);
   dns = await serveDns({
-    'pictures.test': addressRecords('pictures.test', '127.0.0.1'),
-    'other.test': addressRecords('other.test', '127.0.0.1'),
+    'pictures.test': makeAddressScript('pictures.test', '127.0.0.1'),
+    'other.test': makeAddressScript('other.test', '127.0.0.1'),
   });
-  fetcher = testFetcher({ dnsServers: [dns.address] });
+  fetcher = makeTestFetcher({ dnsServers: [dns.address] });
   trustedServer = await listen(
     createServer(trustedCertificate, (request, response) => {
       handshakes.push([(request.socket as TLSSocket).servername, request.headers.host]);
@@ -35,7 +35,7 @@ beforeAll(async () => {
 
 afterAll(async () => {
   for (const server of [trustedServer, untrustedServer]) {
-    await untilAllClosed(server);
+    await waitUntilAllClosed(server);
     await server.close();
   }
   dns.close();
@@ -47,30 +47,30 @@ test('sends the host name in the TLS handshake and the Host header', async () =>
   expect(handshakes).toEqual([['pictures.test', host]]);
 });
 
-const invalidCertificate = (reason: string) => ({
+const makeCertificateError = (reason: string) => ({
   code: 'source_refused',
   message: `The server's certificate is not valid: ${reason}.`,
 });
 
 test('rejects a certificate for a different name', async () => {
   const reason = 'it was issued for a different name';
-  expect(await downloadError(fetcher, `https://other.test:${trustedServer.port}/`)).toEqual(
-    invalidCertificate(reason),
+  expect(await catchDownloadError(fetcher, `https://other.test:${trustedServer.port}/`)).toEqual(
+    makeCertificateError(reason),
   );
-  expect(await downloadError(fetcher, `https://127.0.0.1:${trustedServer.port}/`)).toEqual(
-    invalidCertificate(reason),
+  expect(await catchDownloadError(fetcher, `https://127.0.0.1:${trustedServer.port}/`)).toEqual(
+    makeCertificateError(reason),
   );
 });
 
 test('rejects a certificate from an unknown issuer', async () => {
   const reason = 'it is self-signed';
-  expect(await downloadError(fetcher, `https://pictures.test:${untrustedServer.port}/`)).toEqual(
-    invalidCertificate(reason),
+  expect(await catchDownloadError(fetcher, `https://pictures.test:${untrustedServer.port}/`)).toEqual(
+    makeCertificateError(reason),
   );
 });
 
 test('does not follow a redirect from HTTPS to HTTP', async () => {
-  expect(await downloadError(fetcher, `https://pictures.test:${trustedServer.port}/downgrade`)).toEqual({
+  expect(await catchDownloadError(fetcher, `https://pictures.test:${trustedServer.port}/downgrade`)).toEqual({
     code: 'source_refused',
     message: 'The server redirected from HTTPS to HTTP. Such redirects are not followed.',
   });

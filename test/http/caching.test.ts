@@ -35,7 +35,7 @@ test('sends a strong ETag, a content type, a length and nosniff with every pictu
   }
 });
 
-test('ignores a repeated version parameter', async () => {
+test('treats a URL with two version parameters as a URL without a version', async () => {
   for (const { url } of image.renditions) {
     const { status, headers } = await get(`${url}&v=x`);
     expect([status, headers.get('cache-control')], url).toEqual([200, 'public, no-cache']);
@@ -54,7 +54,7 @@ test('returns 304 for a matching If-None-Match in every valid form', async () =>
   }
 });
 
-test('sends the picture for a different or malformed If-None-Match', async () => {
+test('sends the picture if If-None-Match does not match or is malformed', async () => {
   const original = `/v1/images/${image.id}/original`;
   const etag = (await get(original)).headers.get('etag') ?? '';
   for (const header of ['"other"', '', ',', etag.replaceAll('"', ''), `${etag.slice(0, -1)}0"`, 'W/"*"']) {
@@ -77,7 +77,7 @@ test('marks only URLs with the current version as immutable', async () => {
     );
 });
 
-test('responds to HEAD with the headers of GET and no body', async () => {
+test('responds to HEAD with the same headers as to GET, but without a body', async () => {
   for (const path of paths) {
     const [getResponse, headResponse] = [await get(path), await get(path, {}, 'HEAD')];
     expect([headResponse.status, headResponse.bytes.length], path).toEqual([200, 0]);

@@ -12,7 +12,7 @@ import { handleErrors } from '../../src/http/responses/problems.ts';
 import { call } from '../support/process/client.ts';
 import { useServer } from '../support/process/server.ts';
 
-/** Starts a server that also limits loopback connections, because the clients of these tests have loopback addresses. */
+/** Starts a server that also limits loopback connections, because the test clients connect from loopback addresses. */
 async function startLimitedServer(maxConnections: number, isExempt: AddressTest = () => false) {
   const app = Fastify();
   limitConnectionsPerAddress(app, { maxConnections, isExempt });
@@ -124,7 +124,7 @@ test.each([
   ['2001:db8:1:2::1', '2001:db8:1:2::/64'],
   ['2001:db8:1:3::1', '2001:db8:1:3::/64'],
   ['fe80::1%eth0', 'fe80:0:0:0::/64'],
-])('counts connections from %s towards the limit of %s', (address, limitedAddress) => {
+])('counts connections from %s towards the limit for %s', (address, limitedAddress) => {
   expect(toAddressKey(address)).toBe(limitedAddress);
 });
 

@@ -101,7 +101,7 @@ describe('/v1', () => {
     expect(listedIds).toEqual(allImages.map(({ id }) => id));
   });
 
-  test('sends originals and renditions, with ranges and conditions', async () => {
+  test('sends originals and renditions, and supports range and conditional requests for originals', async () => {
     const etag = (
       await send('GET', '/v1/images/{id}/original', `/v1/images/${image.id}/original`)
     ).headers.get('etag');
@@ -109,9 +109,10 @@ describe('/v1', () => {
     expect(
       (await send('GET', '/v1/images/{id}/original', `/v1/images/${image.id}/original`, range)).status,
     ).toBe(206);
-    const beyondEnd = { headers: { range: 'bytes=999999-' } };
+    const rangeBeyondEnd = { headers: { range: 'bytes=999999-' } };
     expect(
-      (await send('GET', '/v1/images/{id}/original', `/v1/images/${image.id}/original`, beyondEnd)).status,
+      (await send('GET', '/v1/images/{id}/original', `/v1/images/${image.id}/original`, rangeBeyondEnd))
+        .status,
     ).toBe(416);
     const matchingEtag = { headers: { 'if-none-match': etag ?? '' } };
     expect(
@@ -122,7 +123,7 @@ describe('/v1', () => {
     await send('GET', '/v1/images/{id}/thumbnail', `/v1/images/${image.id}/thumbnail`);
   });
 
-  test('does not delete an image with references unless forced, and restores a deleted image', async () => {
+  test('deletes an image with references only if forced, and restores a deleted image', async () => {
     const template = '/v1/images/{id}/references/{ref}';
     const name = 'Überwurf / № 42 🪑';
     const path = `/v1/images/${image.id}/references/${encodeURIComponent(name)}`;
@@ -151,7 +152,7 @@ describe('/v1', () => {
     expect((await send('POST', '/v1/images/{id}/restore', '/v1/images/99999/restore')).status).toBe(404);
   });
 
-  test('imports from JSON and CSV, and reports the progress', async () => {
+  test('imports URLs from JSON and CSV, and reports the progress', async () => {
     const firstImport = await send<ImageRecord>(
       'POST',
       '/v1/images',
@@ -235,7 +236,7 @@ describe('/v1', () => {
     expect((await send('POST', '/v1/jobs/retry', undefined, makeJsonBody({}))).status).toBe(400);
   });
 
-  test('finds similar images and duplicates of a stored image and of an uploaded picture', async () => {
+  test('finds similar images and duplicates for a stored image and for an uploaded picture', async () => {
     const smallerPicture = await drawing('first').resize(200, 150).jpeg({ quality: 95 }).toBuffer();
     await upload(server().url, smallerPicture, 'shop');
     const path = `/v1/images/${image.id}`;
@@ -257,7 +258,7 @@ describe('/v1', () => {
     expect((await send('POST', '/v1/search', undefined, { body: form(['file', 'text']) })).status).toBe(400);
   });
 
-  test('tries the presets on a picture, and compares a picture with an image', async () => {
+  test('tries the presets on a picture, and compares a picture with a stored image', async () => {
     await send('POST', '/v1/compare', undefined, await makeFormWithFile('first'));
     const comparison = await send<{ comparisons: { name: string; psnr_db: number; note: string }[] }>(
       'POST',
@@ -341,8 +342,8 @@ describe('the older catalog API', () => {
     expect((await send('GET', '/retrieve/asset/{asset_id}', '/retrieve/asset/99999')).status).toBe(404);
     const originalPath = `/retrieve/original/${body.asset_id}`;
     await send('GET', '/retrieve/original/{asset_id}', originalPath);
-    const part = { headers: { range: 'bytes=0-9' } };
-    expect((await send('GET', '/retrieve/original/{asset_id}', originalPath, part)).status).toBe(206);
+    const range = { headers: { range: 'bytes=0-9' } };
+    expect((await send('GET', '/retrieve/original/{asset_id}', originalPath, range)).status).toBe(206);
     const renditionTemplate = '/retrieve/rendition/{asset_id}/{preset}';
     await send('GET', renditionTemplate, `/retrieve/rendition/${body.asset_id}/card`);
     expect((await send('GET', renditionTemplate, `/retrieve/rendition/${body.asset_id}/none`)).status).toBe(
@@ -421,7 +422,7 @@ describe('the older similarity API', () => {
   });
 });
 
-test('covers every documented success response of every operation', () => {
+test('the tests above cover every documented success response of every operation', () => {
   const documentedResponses = Object.entries(document.paths).flatMap(([path, methods]) =>
     Object.entries(methods).flatMap(([method, { responses }]) =>
       Object.keys(responses)

@@ -74,7 +74,7 @@ test('retries a failed image when the same bytes are uploaded again', async () =
   expect(await waitForFinishedImage(url, firstUpload.asset_id)).toMatchObject({ status: 'failed' });
 });
 
-test('rejects an inline upload of a failed picture and keeps the failed image', async () => {
+test('rejects an inline upload of a picture whose queued upload failed, and keeps the failed image', async () => {
   const { url } = server();
   const bytes = await truncatedJpeg('both ways');
   const { asset_id } = (await uploadQueued(url, bytes)).body;

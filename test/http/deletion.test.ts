@@ -22,7 +22,7 @@ function listImagePaths(id: number, uuid: string): string[] {
 test('returns 404 at every path of a deleted image that was cached', async () => {
   const { url } = server();
   const { id, uuid } = (await upload(url, await jpeg('deleted'), 'deleted')).body;
-  // Each path is read twice, so that the second response comes from the cache.
+  // Each path is requested twice, so that the second response comes from the cache.
   for (const path of [...listImagePaths(id, uuid), ...listImagePaths(id, uuid)])
     expect((await call(url + path)).status, path).toBe(200);
   const deletion = await call(`${url}/v1/images/${uuid}`, { method: 'DELETE' });

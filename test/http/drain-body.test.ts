@@ -11,7 +11,9 @@ import { chunk, connectRaw } from '../support/process/socket.ts';
  */
 async function startDrainingServer(milliseconds: number, maxBytes?: number): Promise<string> {
   const server = createServer((request, response) => {
-    void drainBody(request, milliseconds, maxBytes).then((drained) => response.end(`drained: ${drained}`));
+    void drainBody(request, milliseconds, maxBytes).then((isDrained) =>
+      response.end(`drained: ${isDrained}`),
+    );
   });
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');

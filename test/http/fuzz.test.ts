@@ -7,7 +7,7 @@ import { boundary, connectRaw, formEnd, formHead, partHead } from '../support/pr
 
 const server = useServer({ BODY_IDLE_SECONDS: '1' });
 
-/** Returns a seeded random generator, so that failures can be reproduced. */
+/** Returns a random number generator with a seed, so that failures can be reproduced. */
 function makeSeededRandom(seed: number): (limit: number) => number {
   let state = seed;
   return (limit) => {
@@ -29,7 +29,7 @@ const paths = [
   '*',
 ];
 
-/** Generates a nearly valid request and overwrites a few random bytes. */
+/** Generates a nearly valid request or random bytes, and then overwrites a few bytes. */
 function makeRequest(random: (limit: number) => number): Buffer {
   const pick = <T>(choices: readonly T[]) => choices[random(choices.length)] as T;
   const makeNoise = () =>

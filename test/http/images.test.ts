@@ -10,7 +10,7 @@ interface List {
   readonly items: readonly ImageRecord[];
   readonly total: number;
 }
-const list = (query: string) => call<List>(`${server().url}/v1/images?${query}`);
+const listImages = (query: string) => call<List>(`${server().url}/v1/images?${query}`);
 
 beforeAll(async () => {
   for (const seed of ['a', 'b', 'c', 'd', 'e'])
@@ -65,17 +65,17 @@ test('returns 400 for an unknown preset and lists the presets', async () => {
 });
 
 test('filters the list by tenant, status and time', async () => {
-  expect((await list('tenant=left')).body.total).toBe(3);
-  expect((await list('tenant=unknown')).body).toMatchObject({ total: 0, items: [] });
-  expect((await list('tenant=right&status=completed')).body.total).toBe(2);
-  expect((await list('status=failed')).body.total).toBe(0);
-  expect((await list('created_after=2020-01-01T00:00:00Z')).body.total).toBe(5);
-  expect((await list('created_after=2999-01-01T00:00:00%2B02:00')).body.total).toBe(0);
-  expect((await list('created_before=2020-01-01T00:00:00Z')).body.total).toBe(0);
+  expect((await listImages('tenant=left')).body.total).toBe(3);
+  expect((await listImages('tenant=unknown')).body).toMatchObject({ total: 0, items: [] });
+  expect((await listImages('tenant=right&status=completed')).body.total).toBe(2);
+  expect((await listImages('status=failed')).body.total).toBe(0);
+  expect((await listImages('created_after=2020-01-01T00:00:00Z')).body.total).toBe(5);
+  expect((await listImages('created_after=2999-01-01T00:00:00%2B02:00')).body.total).toBe(0);
+  expect((await listImages('created_before=2020-01-01T00:00:00Z')).body.total).toBe(0);
 });
 
 test('lists each image on exactly one page', async () => {
-  const pages = await Promise.all([0, 2, 4, 6].map((offset) => list(`limit=2&offset=${offset}`)));
+  const pages = await Promise.all([0, 2, 4, 6].map((offset) => listImages(`limit=2&offset=${offset}`)));
   expect(pages.map(({ body }) => body.items.length)).toEqual([2, 2, 1, 0]);
   expect(pages.every(({ body }) => body.total === 5)).toBe(true);
   const ids = pages.flatMap(({ body }) => body.items.map(({ id }) => id));

@@ -11,6 +11,6 @@ test.each([
   ['[[],[],[]]', 2, false],
   ['["[[[[\\"[[["]', 1, false],
   [String.raw`["\\",[]]`, 1, true],
-])('checks whether %s is deeper than %i levels: %s', (json, maxDepth, isDeeper) => {
+])('reports whether %s is nested deeper than %i levels: %s', (json, maxDepth, isDeeper) => {
   expect(isDeeperThan(json, maxDepth)).toBe(isDeeper);
 });

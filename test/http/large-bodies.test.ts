@@ -9,11 +9,11 @@ import { type Server, startServer, useServer } from '../support/process/server.t
 import { boundary, chunk, connectRaw, formEnd, formHead, partHead } from '../support/process/socket.ts';
 
 const server = useServer({ MAX_UPLOAD_BYTES: String(2 ** 20) });
-const mibToBytes = (number: number) => number * 2 ** 20;
+const mibToBytes = (mib: number) => mib * 2 ** 20;
 
 const listStagedFiles = ({ dataDir }: Server) => stagedFiles(join(dataDir, 'storage', '.staging'));
 
-test('accepts a file of exactly the maximum size and rejects one byte more', async () => {
+test('accepts a file of exactly the maximum size and rejects a file that is one byte larger', async () => {
   const { url } = server();
   const picture = await jpeg('limit');
   const paddedPicture = Buffer.concat([picture, Buffer.alloc(mibToBytes(1) - picture.length)]);
@@ -44,7 +44,7 @@ test('rejects a body without a length as soon as it exceeds the limit', async ()
   connection.socket.destroy();
 });
 
-test('responds while a client keeps sending data, and then closes the connection', async () => {
+test('responds while the client is still sending a body that is too large, and then closes the connection', async () => {
   for (const length of [mibToBytes(30), undefined]) {
     const connection = await connectRaw(server().url);
     await connection.write(formHead('/v1/images', length));
@@ -62,7 +62,7 @@ test('responds while a client keeps sending data, and then closes the connection
   }
 });
 
-test('keeps the response readable for a client that sends 30 MB before reading', async () => {
+test('delivers the response to a client that sends 30 MiB before it reads', async () => {
   for (const length of [mibToBytes(30) + partHead.length, undefined]) {
     const connection = await connectRaw(server().url);
     // A reset during the upload would discard the response before the client reads it.
@@ -78,7 +78,7 @@ test('keeps the response readable for a client that sends 30 MB before reading',
   }
 });
 
-test('reuses a connection after receiving a rejected body completely', async () => {
+test('accepts a new request on a connection after receiving a rejected body completely', async () => {
   const connection = await connectRaw(server().url);
   const body = Buffer.concat([Buffer.from(partHead), Buffer.alloc(mibToBytes(2)), Buffer.from(formEnd)]);
   await connection.write(formHead('/v1/images', body.length));
@@ -107,15 +107,15 @@ function readResidentMib(pid: number): number {
   return Number(/^VmRSS:\s+(\d+) kB/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]) / 1024;
 }
 
-/** Sends a file of `size` MiB that begins like a PNG. Returns the server’s peak memory during the upload, in MiB. */
-async function sendLargeFile(url: string, pid: number, size: number): Promise<number> {
+/** Sends a file of `sizeMib` MiB that begins like a PNG. Returns the server’s peak memory during the upload, in MiB. */
+async function sendLargeFile(url: string, pid: number, sizeMib: number): Promise<number> {
   const head = Buffer.concat([Buffer.from(partHead), Buffer.from('\x89PNG\r\n\x1a\n', 'latin1')]);
   const connection = await connectRaw(url);
-  await connection.write(formHead('/v1/images', head.length + mibToBytes(size) + formEnd.length));
+  await connection.write(formHead('/v1/images', head.length + mibToBytes(sizeMib) + formEnd.length));
   await connection.write(head);
   const block = Buffer.alloc(mibToBytes(1), boundary);
   let peakMib = 0;
-  for (let sent = 0; sent < size; sent += 1) {
+  for (let sent = 0; sent < sizeMib; sent += 1) {
     await connection.write(block);
     peakMib = Math.max(peakMib, readResidentMib(pid));
   }
@@ -126,14 +126,14 @@ async function sendLargeFile(url: string, pid: number, size: number): Promise<nu
 }
 
 test.runIf(process.platform === 'linux')(
-  'uses no more memory for a larger file',
+  'does not use more memory for a larger file',
   { tags: 'slow' },
   async () => {
     const { url, pid } = await startServer({ MAX_UPLOAD_BYTES: String(mibToBytes(300)) });
     // The first upload is not measured, because later uploads reuse its memory.
     await sendLargeFile(url, pid, 100);
     const smallFilePeak = await sendLargeFile(url, pid, 40);
-    // A server that buffers files would need 250 MiB more. Garbage collection can account for 100 MiB.
+    // A server that buffers files would need 250 MiB more. Memory that is not yet garbage-collected can account for 100 MiB.
     expect((await sendLargeFile(url, pid, 290)) - smallFilePeak).toBeLessThan(180);
   },
 );

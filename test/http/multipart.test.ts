@@ -58,7 +58,7 @@ interface Outcome {
 }
 type Part = [head: string | Buffer, body: string | Buffer];
 
-/** Sends a form with these parts unchanged. `before` and `after` are placed outside the boundaries. */
+/** Sends a form that contains the given parts unchanged. `before` and `after` are placed outside the boundaries. */
 async function send(parts: readonly Part[], [before, after] = ['', '']): Promise<Outcome> {
   const body = parts.flatMap(([head, bytes]) => [
     Buffer.from(`--${boundary}\r\n`),
@@ -228,7 +228,7 @@ test('skips bytes outside the boundaries, but counts them towards the limit', as
 test.each([
   ['after the closing boundary', [partHead, 'x', formEnd]],
   ['before the first boundary', []],
-])('rejects an endless body without a length %s', async (_place, parts) => {
+])('rejects endless data %s of a form without a Content-Length', async (_place, parts) => {
   const connection = await connectRaw(url);
   await connection.write(formHead('/'));
   for (const part of parts) await connection.write(chunk(part));

@@ -54,14 +54,23 @@ describe('docs/openapi.json', () => {
     expect(paths.filter((path) => path.startsWith('/docs') || path.includes('*'))).toEqual([]);
   });
 
-  test('contains only examples that match their schemas and references that resolve', () => {
+  test('contains examples that match their schemas, and references that resolve', () => {
     for (const [name, { examples = [] }] of Object.entries(document.components.schemas))
       for (const example of examples) expectSchema(['components', 'schemas', name], example);
     for (const { path, method, operation } of operations) {
       for (const [status, { content = {} }] of Object.entries(operation.responses)) {
         const { schema } = (content['application/json'] ?? {}) as { schema?: { examples?: unknown[] } };
-        const place = ['paths', path, method, 'responses', status, 'content', 'application/json', 'schema'];
-        for (const example of schema?.examples ?? []) expectSchema(place, example);
+        const schemaPath = [
+          'paths',
+          path,
+          method,
+          'responses',
+          status,
+          'content',
+          'application/json',
+          'schema',
+        ];
+        for (const example of schema?.examples ?? []) expectSchema(schemaPath, example);
       }
     }
     const names = Array.from(
@@ -72,8 +81,8 @@ describe('docs/openapi.json', () => {
   });
 });
 
-describe('the documentation pages', () => {
-  test('load nothing from other hosts at /docs', async () => {
+describe('the documentation page', () => {
+  test('at /docs loads nothing from other hosts', async () => {
     const app = await makeBareServer();
     const servedDocument = await app.inject('/api/v1/openapi.json');
     expect(servedDocument.json()).toEqual(document);
@@ -91,7 +100,7 @@ describe('the documentation pages', () => {
     }
   });
 
-  test('list every operation and schema at /redoc, without scripts and with only the style that the content security policy allows', async () => {
+  test('at /redoc lists every operation and schema, contains no scripts, and has only the style that its Content-Security-Policy allows', async () => {
     const page = await (await makeBareServer()).inject('/redoc');
     expect(page.headers['content-type']).toMatch(/^text\/html/);
     expect(page.body).not.toMatch(/<script|\son\w+=|\sstyle=/i);

@@ -12,7 +12,7 @@ beforeAll(async () => {
   bytes = await jpeg('original', 900, 700);
   const { id, uuid } = await uploadNamed('photo.jpg', bytes);
   paths = [`/v1/images/${id}/original`, `/v1/images/${uuid}/original`, `/retrieve/original/${id}`];
-  etag = (await get({}))[0]?.headers.get('etag') ?? '';
+  etag = (await fetchAllPaths({}))[0]?.headers.get('etag') ?? '';
 });
 
 async function uploadNamed(filename: string, content: Buffer): Promise<ImageRecord> {
@@ -20,11 +20,11 @@ async function uploadNamed(filename: string, content: Buffer): Promise<ImageReco
   return (await call<ImageRecord>(`${server().url}/v1/images`, { method: 'POST', body })).body;
 }
 
-const get = (headers: Record<string, string>, method = 'GET') =>
+const fetchAllPaths = (headers: Record<string, string>, method = 'GET') =>
   Promise.all(paths.map((path) => call(server().url + path, { headers, method })));
 
-test('sends an original byte for byte with Accept-Ranges', async () => {
-  for (const response of await get({})) {
+test('sends an original byte for byte, with an Accept-Ranges header', async () => {
+  for (const response of await fetchAllPaths({})) {
     expect([response.status, response.headers.get('accept-ranges')]).toEqual([200, 'bytes']);
     expect(response.bytes.equals(bytes)).toBe(true);
   }
@@ -34,13 +34,13 @@ test.each([
   ['the first bytes', 'bytes=0-99', (size: number) => [0, 99, size]],
   ['one byte', 'bytes=7-7', () => [7, 7]],
   ['bytes in the middle', 'bytes=1000-1999', () => [1000, 1999]],
-  ['an open-ended range', 'bytes=500-', (size: number) => [500, size - 1]],
+  ['all bytes after an offset', 'bytes=500-', (size: number) => [500, size - 1]],
   ['the last bytes', 'bytes=-300', (size: number) => [size - 300, size - 1]],
-  ['a suffix longer than the file', 'bytes=-99999999', (size: number) => [0, size - 1]],
-  ['an end beyond the file', 'bytes=100-99999999', (size: number) => [100, size - 1]],
-])('sends %s for a range request', async (_case, range, findLimits) => {
+  ['more last bytes than the file has', 'bytes=-99999999', (size: number) => [0, size - 1]],
+  ['bytes beyond the end of the file', 'bytes=100-99999999', (size: number) => [100, size - 1]],
+])('responds with 206 to a range request for %s', async (_case, range, findLimits) => {
   const [first = 0, last = 0] = findLimits(bytes.length);
-  for (const response of await get({ range })) {
+  for (const response of await fetchAllPaths({ range })) {
     expect(response.status).toBe(206);
     expect(response.headers.get('content-range')).toBe(`bytes ${first}-${last}/${bytes.length}`);
     expect(response.headers.get('content-length')).toBe(String(last - first + 1));
@@ -50,7 +50,7 @@ test.each([
 
 test('rejects a range outside the file and reports the file size', async () => {
   for (const range of [`bytes=${bytes.length}-`, 'bytes=99999999-99999999', 'bytes=-0']) {
-    for (const response of await get({ range })) {
+    for (const response of await fetchAllPaths({ range })) {
       expect(expectProblem(response, 416, 'range_not_satisfiable')).toContain(String(bytes.length));
       expect(response.headers.get('content-range'), range).toBe(`bytes */${bytes.length}`);
     }
@@ -59,7 +59,7 @@ test('rejects a range outside the file and reports the file size', async () => {
 
 test('sends the whole file for multiple or malformed ranges', async () => {
   for (const range of ['bytes=0-1,50-60', 'lines=1-2', 'bytes=a-b', 'bytes', 'bytes=', 'bytes=5-2x']) {
-    for (const response of await get({ range }))
+    for (const response of await fetchAllPaths({ range }))
       expect([response.status, response.bytes.length], range).toEqual([200, bytes.length]);
   }
 });
@@ -67,14 +67,14 @@ test('sends the whole file for multiple or malformed ranges', async () => {
 test('ignores a range if If-Range does not match the ETag', async () => {
   const range = 'bytes=0-9';
   const fetchStatuses = async (header: string) =>
-    (await get({ range, 'if-range': header })).map(({ status }) => status);
+    (await fetchAllPaths({ range, 'if-range': header })).map(({ status }) => status);
   expect(await fetchStatuses(etag)).toEqual([206, 206, 206]);
   for (const header of ['"other"', `W/${etag}`, 'Wed, 21 Oct 2026 07:28:00 GMT', 'invalid'])
     expect(await fetchStatuses(header), header).toEqual([200, 200, 200]);
 });
 
 test('responds to HEAD for an original with its size and no body', async () => {
-  for (const response of await get({}, 'HEAD')) {
+  for (const response of await fetchAllPaths({}, 'HEAD')) {
     expect([response.status, response.bytes.length]).toEqual([200, 0]);
     expect(response.headers.get('content-length')).toBe(String(bytes.length));
   }

@@ -21,7 +21,7 @@ interface Offer {
 
 const maxBytes = 2 ** 20;
 
-describe.skipIf(!services.s3Endpoint)('presigned uploads', () => {
+describe.skipIf(!services.s3Endpoint)('a server with S3 storage', () => {
   const server = useServer(s3Environment({ MAX_UPLOAD_BYTES: String(maxBytes), S3_PRESIGN_SECONDS: '60' }));
 
   async function post<Body = Record<string, unknown>>(path: string, body: unknown) {
@@ -82,7 +82,7 @@ describe.skipIf(!services.s3Endpoint)('presigned uploads', () => {
     expect([secondImage.status, secondImage.body.id]).toEqual([200, createdImage.body.id]);
   });
 
-  test('accepts mode=queued and a file name when the upload is ingested', async () => {
+  test('accepts mode=queued and a file name when it ingests a presigned upload', async () => {
     const { id } = await sendPresigned(await jpeg('presigned and queued'));
     const response = await post<ImageRecord>('/v1/images?mode=queued', {
       upload: id.toUpperCase(),
@@ -121,7 +121,7 @@ describe.skipIf(!services.s3Endpoint)('presigned uploads', () => {
     expect(await stagedFiles(join(server().dataDir, 'staging'))).toEqual([]);
   });
 
-  test('rejects a file that is not a picture on the first attempt and on the second', async () => {
+  test('rejects a file that is not a picture, and rejects it again if the request is repeated', async () => {
     const { id } = await sendPresigned(Buffer.from('not a picture'));
     for (let round = 0; round < 2; round += 1)
       expectProblem(await post('/v1/images', { upload: id }), 400, 'not_a_picture');
@@ -136,7 +136,7 @@ describe.skipIf(!services.s3Endpoint)('presigned uploads', () => {
     { size_bytes: 1.5 },
     { size_bytes: '10' },
     { size_bytes: 1, x: 1 },
-  ])('rejects the request %j', async (body) => {
+  ])('rejects the upload request %j', async (body) => {
     expectProblem(await post('/v1/uploads', body), 400, 'invalid_request');
   });
 
@@ -145,10 +145,10 @@ describe.skipIf(!services.s3Endpoint)('presigned uploads', () => {
   });
 });
 
-describe('presigned uploads with local storage', () => {
+describe('a server with local storage', () => {
   const server = useServer();
 
-  test('are rejected with a suggestion', async () => {
+  test('rejects presigned uploads and suggests a different operation', async () => {
     const response = await call(`${server().url}/v1/uploads`, {
       method: 'POST',
       headers: { 'content-type': 'application/json' },

@@ -85,7 +85,7 @@ test('does not count decoder events twice when the metrics are read concurrently
   for (const { text } of texts) expect(text).toContain('vitrine_decoder_ends_total{reason="crash"} 6');
 });
 
-test('counts requests and their durations by route, method and status', async () => {
+test('counts requests and records their durations by route, method and status', async () => {
   const metrics = makeMetrics(sources);
   const app = await makeBareServer(
     {},

@@ -25,7 +25,7 @@ const post = (url: string, value: object, headers: Record<string, string> = {}) 
     headers: { 'content-type': 'application/json', ...headers },
   });
 
-/** Restores an image and returns whether this succeeded. */
+/** Tries to restore an image, and returns whether the image was restored. */
 async function restoreImage(base: string, id: number): Promise<boolean> {
   return (await call(`${base}/v1/images/${id}/restore`, { method: 'POST' })).status === 200;
 }
@@ -78,7 +78,7 @@ describe('a server that other machines can reach', () => {
       expect((await call(base + path, { method: 'POST' })).body['dry_run'], path).toBe(true);
   });
 
-  test('rejects every purge without a configured token, and reports the setting', async () => {
+  test('rejects every purge if no token is configured, and reports the setting', async () => {
     const { url } = await startServer({ PUBLIC_URL: 'https://pictures.example.com' });
     for (const { path, body } of purges) {
       const response = await post(url + path, { ...body, confirm_token: 'DELETE_CONFIRMED' });
@@ -113,7 +113,7 @@ describe('a server that other machines can reach', () => {
   });
 });
 
-test('requires a token on loopback to purge unused images, but not to purge deleted images', async () => {
+test('on loopback, requires a token to purge unused images, but not to purge deleted images', async () => {
   const { url } = await startServer();
   expect((await post(`${url}/v1/purge`, { dry_run: false })).status).toBe(403);
   for (const { path, body } of purges.slice(1)) expect((await post(url + path, body)).status, path).toBe(200);
@@ -128,8 +128,8 @@ test('logs deletions, restorations and purges with their count, tenant and calle
   const forwardedHeaders = { 'x-forwarded-for': '203.0.113.9, 198.51.100.7' };
   await call(`${url}/v1/images/${id}`, { method: 'DELETE', headers: forwardedHeaders });
   await call(`${url}/v1/images/${id}/restore`, { method: 'POST', headers: forwardedHeaders });
-  const invalidForwarded = { 'x-forwarded-for': `unknown ${'x'.repeat(99)}` };
-  await call(`${url}/v1/images/${id}`, { method: 'DELETE', headers: invalidForwarded });
+  const invalidForwardedHeaders = { 'x-forwarded-for': `unknown ${'x'.repeat(99)}` };
+  await call(`${url}/v1/images/${id}`, { method: 'DELETE', headers: invalidForwardedHeaders });
   await post(
     `${url}/v1/purge/deleted`,
     { dry_run: false, days: 0 },
@@ -141,17 +141,17 @@ test('logs deletions, restorations and purges with their count, tenant and calle
       .split('\n')
       .filter((line) => line.startsWith('{'))
       .map((line) => JSON.parse(line) as Record<string, unknown>);
-  const forwarded = { address: '127.0.0.1', forwardedFor: '198.51.100.7' };
-  const image = { image: id, tenant: 'logged', count: 1 };
+  const caller = { address: '127.0.0.1', forwardedFor: '198.51.100.7' };
+  const imageFields = { image: id, tenant: 'logged', count: 1 };
   const expectedLines = [
-    { ...image, ...forwarded, msg: `image ${id} of tenant logged was deleted` },
-    { ...image, ...forwarded, msg: `image ${id} of tenant logged was restored` },
+    { ...imageFields, ...caller, msg: `image ${id} of tenant logged was deleted` },
+    { ...imageFields, ...caller, msg: `image ${id} of tenant logged was restored` },
     {
-      ...image,
+      ...imageFields,
       forwardedFor: `unknown ${'x'.repeat(56)}`,
       msg: `image ${id} of tenant logged was deleted`,
     },
-    { images: 1, days: 0, ...forwarded, msg: 'purge finished; deleted images removed: 1' },
+    { images: 1, days: 0, ...caller, msg: 'purge finished; deleted images removed: 1' },
   ];
   for (const line of expectedLines)
     await expect.poll(readLogLines).toContainEqual(expect.objectContaining(line) as Record<string, unknown>);

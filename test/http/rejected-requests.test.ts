@@ -47,7 +47,7 @@ test('rejects a truncated picture', async () => {
   expectProblem(await postFile(await truncatedJpeg('cut')), 400, 'picture_cut');
 });
 
-test('rejects a picture over the pixel limit before decoding it', async () => {
+test('rejects a picture above the pixel limit before decoding it', async () => {
   const png = await drawing('huge').png().toBuffer();
   png.writeUInt32BE(10_000, 16);
   png.writeUInt32BE(7_001, 20);
@@ -91,7 +91,7 @@ test('rejects a form without a closing boundary', async () => {
   expect((await post(`${unclosedForm}${formEnd}`, type)).body['code']).toBe('not_a_picture');
 });
 
-test('rejects too many fields, parts or files, and fields that are too long', async () => {
+test('rejects a form with too many fields or files, or with a field that is too long', async () => {
   const makeForm = (count: number, value: string | Uint8Array) =>
     form(...Array.from({ length: count }, (_, i) => [`f${i}`, value] as [string, string | Uint8Array]));
   for (const body of [

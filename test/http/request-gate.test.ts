@@ -6,7 +6,10 @@ import { makeBareServer } from './support/bare-server.ts';
 
 const otherOrigin = 'https://evil.example';
 
-/** Sends a request that needs no services. An allowed request returns 200 for a safe method and 404 for an unsafe method. */
+/**
+ * Sends a request that needs no services, and returns the response status. The status of an allowed request is 200 for a safe
+ * method and 404 for an unsafe method.
+ */
 async function fetchStatus(
   app: FastifyInstance,
   headers: Record<string, string>,
@@ -28,7 +31,7 @@ async function sendRaw(app: FastifyInstance, bytes: string): Promise<string> {
 }
 
 describe('the host of a request', () => {
-  test('may be a loopback name, an IP address or an allowed name on loopback, with any port', async () => {
+  test('may be a loopback name, an IP address or an allowed name, with any port, if the server listens on loopback', async () => {
     const app = await makeBareServer({
       ALLOWED_HOSTS: 'Pictures.example.com, *.shop.example',
       PUBLIC_URL: 'https://public.example:8443',
@@ -72,7 +75,7 @@ describe('the host of a request', () => {
     for (const host of rejectedHosts) expect(await fetchStatus(app, { host }), host).toBe(421);
   });
 
-  test('is rejected if not allowed, in every API and for every method, with a message that contains the name of the setting', async () => {
+  test('is rejected in every API and for every method if it is not allowed, with a message that mentions ALLOWED_HOSTS', async () => {
     const app = await makeBareServer();
     const requests = [
       ['GET', '/'],
@@ -99,7 +102,7 @@ describe('the host of a request', () => {
     }
   });
 
-  test('is also checked in an absolute request target, and may be missing in HTTP/1.0', async () => {
+  test('is also checked in an absolute request target, and may be missing from an HTTP/1.0 request', async () => {
     const fetchStatusLine = async (head: string) =>
       (await sendRaw(await makeBareServer(), head)).split('\r\n', 1)[0];
     const localHost = 'Host: localhost\r\nConnection: close\r\n\r\n';
@@ -114,7 +117,7 @@ describe('the host of a request', () => {
     expect(await fetchStatusLine('GET /info HTTP/1.1\r\n\r\n')).toContain('400');
   });
 
-  test('is checked on other addresses only if hosts are configured', async () => {
+  test('may be any host if the server does not listen on loopback and no hosts are configured', async () => {
     const unrestrictedApp = await makeBareServer({ HOST: '0.0.0.0' });
     const restrictedApp = await makeBareServer({
       HOST: '0.0.0.0',
@@ -144,7 +147,7 @@ describe('the origin of a request', () => {
     ['PATCH', '/nothing-here'],
   ] as const;
 
-  test('must match for writes, regardless of the path', async () => {
+  test('must be allowed for writes, regardless of the path', async () => {
     const environments: Record<string, string>[] = [
       {},
       { HOST: '0.0.0.0' },
@@ -175,7 +178,7 @@ describe('the origin of a request', () => {
     }
   });
 
-  test('is included in the error message, with the settings that can allow the origin', async () => {
+  test('is included in the error message, together with the settings that can allow it', async () => {
     const app = await makeBareServer({ CORS_ORIGINS: '*' });
     const response = await app.inject({ method: 'POST', url: '/v1/purge', headers: { origin: otherOrigin } });
     const { code, detail } = response.json<{ code: string; detail: string }>();
@@ -224,7 +227,7 @@ describe('the origin of a request', () => {
     expect(await sendRaw(app, head)).toMatch(/^HTTP\/1\.1 403 .*origin_not_allowed/s);
   });
 
-  test('may differ only for reads if CORS_ORIGINS is *', async () => {
+  test('may be any origin for reads, but not for writes, if CORS_ORIGINS is *', async () => {
     const app = await makeBareServer({ CORS_ORIGINS: '*' });
     const headers = { origin: otherOrigin, 'access-control-request-method': 'POST' };
     const preflight = await app.inject({ method: 'OPTIONS', url: '/v1/images', headers });

@@ -63,11 +63,11 @@ test.each(['/v1/images', '/healthz', '/'])(
   },
 );
 
-test('reuses a connection after an unread small body', async () => {
+test('accepts a new request on a connection after a small body that was not read', async () => {
   const connection = await connectRaw(server().url);
-  for (const responses of [1, 2]) {
+  for (const responseCount of [1, 2]) {
     await connection.write('GET /v1/images HTTP/1.1\r\nhost: localhost\r\ncontent-length: 3\r\n\r\nabc');
-    await connection.until(new RegExp(`(?:HTTP/1\\.1 200 .*){${responses}}`, 's'));
+    await connection.until(new RegExp(`(?:HTTP/1\\.1 200 .*){${responseCount}}`, 's'));
   }
   connection.socket.destroy();
 });

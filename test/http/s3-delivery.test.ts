@@ -80,7 +80,7 @@ describe.skipIf(!services.s3Endpoint)('redirects to pictures in a bucket', () =>
   });
 });
 
-describe.skipIf(!services.s3Endpoint)('proxied pictures from a bucket', () => {
+describe.skipIf(!services.s3Endpoint)('pictures in a bucket that the server proxies', () => {
   const server = useServer(s3Environment());
 
   test('are sent in full or as ranges, with ETags', async () => {
@@ -89,8 +89,8 @@ describe.skipIf(!services.s3Endpoint)('proxied pictures from a bucket', () => {
     expect(image.status).toBe('completed');
     const original = `${server().url}/v1/images/${image.id}/original`;
     expect((await call(original)).bytes.equals(bytes)).toBe(true);
-    const part = await call(original, { headers: { range: 'bytes=100-199' } });
-    expect([part.status, part.bytes.equals(bytes.subarray(100, 200))]).toEqual([206, true]);
+    const rangeResponse = await call(original, { headers: { range: 'bytes=100-199' } });
+    expect([rangeResponse.status, rangeResponse.bytes.equals(bytes.subarray(100, 200))]).toEqual([206, true]);
     const thumbnail = await call(`${server().url}/v1/images/${image.id}/thumbnail`);
     expect([thumbnail.status, thumbnail.headers.get('etag')]).toEqual([200, expect.stringMatching(/^"/)]);
   });

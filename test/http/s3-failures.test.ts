@@ -15,7 +15,7 @@ const expectHealth = (url: string, status: number) =>
   expect.poll(async () => (await call(`${url}/v1/healthz`)).status).toBe(status);
 
 describe.skipIf(!services.s3Endpoint)('a server with failing S3 storage', () => {
-  test('rejects uploads within the timeout, leaves nothing behind and later accepts the same upload', async () => {
+  test('responds to uploads with 503 within the timeout, stores nothing, and later accepts the same upload', async () => {
     const proxy = await startProxy();
     const { url } = await startServer(s3Environment({ S3_ENDPOINT: proxy.url, S3_TIMEOUT_SECONDS: '1' }));
     const bytes = await jpeg('rejected at first');
@@ -50,7 +50,7 @@ describe.skipIf(!services.s3Endpoint)('a server with failing S3 storage', () => 
       const responses = await Promise.all(paths.map((path) => call(url + path)));
       expect(responses.map(({ status }) => status)).toEqual(paths.map(() => 200));
     }
-    // The scheduled check writes at start and every 30 s.
+    // The scheduled health check writes to the bucket at startup and every 30 s.
     const seconds = (performance.now() - startedAt) / 1_000;
     const writes = proxy.responses.filter((request) => request.startsWith('PUT')).length;
     expect(writes).toBeLessThanOrEqual(3 + seconds / 30);
@@ -65,7 +65,7 @@ describe.skipIf(!services.s3Endpoint)('a server with failing S3 storage', () => 
     expect((await call(`${url}/v1/images`)).status).toBe(200);
   });
 
-  test('aborts the response if the S3 server aborts the download of an original', async () => {
+  test('aborts the response if the download of an original from S3 is interrupted or stalls', async () => {
     const proxy = await startProxy();
     const { url } = await startServer(s3Environment({ S3_ENDPOINT: proxy.url, S3_TIMEOUT_SECONDS: '1' }));
     const bytes = await jpeg('aborted', 1_500, 1_500);

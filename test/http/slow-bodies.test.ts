@@ -58,9 +58,9 @@ test('accepts a slow body with short pauses', async () => {
 });
 
 test.each([
-  ['by closing the connection', false],
-  ['by resetting the connection', true],
-])('handles a body that is aborted %s, and leaves nothing behind', async (_signal, isReset) => {
+  ['closes', false],
+  ['resets', true],
+])('removes a partial upload if the client %s the connection', async (_signal, isReset) => {
   for (let round = 0; round < 10; round += 1) {
     const connection = await connectRaw(server().url);
     await connection.write(formHead('/v1/images', 500_000) + partHead);
@@ -73,7 +73,7 @@ test.each([
   await expectAlive();
 });
 
-test('ends a form at its closing boundary if more bytes follow in a separate packet', async () => {
+test('accepts a form if more bytes follow its closing boundary in a separate packet', async () => {
   for (const epilogue of ['\r\n', 'text after the end', '\r\n\r\n']) {
     const connection = await connectRaw(server().url);
     await connection.write(formHead('/v1/images'));

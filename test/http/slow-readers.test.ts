@@ -11,7 +11,7 @@ import { connectRaw, formHead } from '../support/process/socket.ts';
 import { timeScale } from '../support/time-scale.ts';
 
 const mebibyte = 2 ** 20;
-const get = (path: string) => `GET ${path} HTTP/1.1\r\nhost: 127.0.0.1\r\n\r\n`;
+const makeGetRequest = (path: string) => `GET ${path} HTTP/1.1\r\nhost: 127.0.0.1\r\n\r\n`;
 
 /** Sends a request without reading the response. */
 async function sendWithoutReading(url: string, request: string) {
@@ -28,15 +28,16 @@ describe('a server whose connections are all used by clients that do not read', 
     const { url } = server();
     // The response must be larger than the kernel’s socket buffers.
     const noise = { width: 1_900, height: 1_600, channels: 3, background: '#888' } as const;
-    const pixels = sharp({ create: { ...noise, noise: { type: 'gaussian', mean: 128, sigma: 60 } } });
-    const { body } = await upload(url, await pixels.png({ compressionLevel: 0 }).toBuffer());
+    const picture = sharp({ create: { ...noise, noise: { type: 'gaussian', mean: 128, sigma: 60 } } });
+    const { body } = await upload(url, await picture.png({ compressionLevel: 0 }).toBuffer());
     const path = `/v1/images/${body.id}/original`;
-    // Opens one connection more than the limit, so that the server is also full after the upload connection is closed.
+    // One connection more than the limit is opened, so that the server is still full after the upload connection is closed.
     const stalledConnections: Awaited<ReturnType<typeof sendWithoutReading>>[] = [];
-    for (let i = 0; i < 7; i += 1) stalledConnections.push(await sendWithoutReading(url, get(path)));
+    for (let i = 0; i < 7; i += 1)
+      stalledConnections.push(await sendWithoutReading(url, makeGetRequest(path)));
     const isServed = async () => {
       const connection = await connectRaw(url);
-      await connection.write(get('/healthz'));
+      await connection.write(makeGetRequest('/healthz'));
       const response = await connection.until(/healthy/, 500).catch(() => '');
       connection.socket.destroy();
       return response.startsWith('HTTP/1.1 200');
@@ -64,7 +65,7 @@ describe('a server whose connections are all used by clients that do not read', 
   });
 });
 
-describe('closing stalled responses', () => {
+describe('a server that closes stalled responses', () => {
   const stallMs = 500;
   let app: FastifyInstance;
   let url: string;
@@ -102,10 +103,13 @@ describe('closing stalled responses', () => {
     new Promise<number>((resolve) => app.server.getConnections((_error, count) => resolve(count)));
 
   test.each([
-    ['a large response from memory', get('/memory')],
-    ['a streamed response', get('/stream')],
-    ['many small responses to pipelined requests', get('/small').repeat(200)],
-    ['a response that is followed by an unfinished request', `${get('/stream')}GET / HTTP/1.1\r\nx: `],
+    ['a large response from memory', makeGetRequest('/memory')],
+    ['a streamed response', makeGetRequest('/stream')],
+    ['many small responses to pipelined requests', makeGetRequest('/small').repeat(200)],
+    [
+      'a response that is followed by an unfinished request',
+      `${makeGetRequest('/stream')}GET / HTTP/1.1\r\nx: `,
+    ],
   ])('closes the connection if the client does not read %s', async (_name, request) => {
     const connection = await sendWithoutReading(url, request);
     const startedAt = performance.now();
@@ -119,10 +123,10 @@ describe('closing stalled responses', () => {
 
   test.each(['/memory', '/stream'])('sends %s completely to a slow but steady reader', async (path) => {
     const socket = connect(Number(new URL(url).port), '127.0.0.1');
-    socket.write(get(path));
+    socket.write(makeGetRequest(path));
     const startedAt = performance.now();
     let receivedBytes = 0;
-    // Small reads keep the transfer progressing, because the kernel accepts large writes in parts.
+    // Each small read lets the kernel accept the next part of the response, so the transfer does not stall.
     while (receivedBytes < largeBody.length && !socket.destroyed) {
       await sleep(8);
       receivedBytes += (socket.read() as Buffer | null)?.length ?? 0;
@@ -149,7 +153,7 @@ describe('closing stalled responses', () => {
 
   test('closes an idle connection after the keep-alive timeout', async () => {
     const connection = await connectRaw(url);
-    await connection.write(get('/small'));
+    await connection.write(makeGetRequest('/small'));
     await connection.until(/\0{1000}$/);
     // Node adds a second to the announced timeout.
     const elapsedMs = await connection.closed();

@@ -56,7 +56,7 @@ test('assigns an upload without a tenant to the tenant "default"', async () => {
   expect(response.body.tenant).toBe('default');
 });
 
-test('returns the same image for known content in /v1 and in the older catalog API', async () => {
+test('returns the existing image for content that is already stored, in /v1 and in the older catalog API', async () => {
   const bytes = await jpeg('known');
   const firstUpload = await upload(server().url, bytes);
   const repeatedUpload = await upload(server().url, bytes);

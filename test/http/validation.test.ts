@@ -15,7 +15,7 @@ function findErrorMessage(schema: z.ZodType, value: unknown): string {
   throw new Error('The value was accepted.');
 }
 
-describe('error messages', () => {
+describe('input validation', () => {
   const schema = z.strictObject({
     name: z.string().min(2).max(5),
     count: z.int().min(0).max(100).optional(),
@@ -42,13 +42,13 @@ describe('error messages', () => {
     [{ name: 'xx', nme: 1 }, 'body: must not contain "nme"; allowed: name, count, list, word, yes.'],
     ['text', 'body: must be an object (it is "text").'],
     [[], 'body: must be an object (it is []).'],
-  ])('reject %j with %s', (value, message) => {
+  ])('rejects %j with %s', (value, message) => {
     expect(findErrorMessage(schema, value)).toMatch(
       message instanceof RegExp ? message : new RegExp(`^${RegExp.escape(message)}$`),
     );
   });
 
-  test('count many errors and shorten long values', () => {
+  test('counts many errors and shortens long values', () => {
     const list = z.array(z.int());
     expect(
       findErrorMessage(
@@ -68,11 +68,11 @@ test.each([
   expect(findErrorMessage(timeField, text)).toMatch(message);
 });
 
-test('reports the length of a reference that is too long', () => {
+test('reports the length of an empty reference', () => {
   expect(findErrorMessage(referenceField, '')).toMatch(/it has 0 characters\)/);
 });
 
-describe('numbers in URLs', () => {
+describe('numeric URL parameters', () => {
   test.each(['1', '0', '007', '100'])('accept %j as a whole number', (text) => {
     expect(parseWith(wholeNumberField(0, 100, ''), text, 'query')).toBe(Number(text));
   });

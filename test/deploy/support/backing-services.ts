@@ -68,11 +68,11 @@ async function assertOwnDatabase(database: string): Promise<void> {
 
 /** Creates a bucket with this name in the test store, for one test. */
 export async function useBucket(bucket: string): Promise<void> {
-  await storeClient().send(new CreateBucketCommand({ Bucket: bucket }));
+  await makeStoreClient().send(new CreateBucketCommand({ Bucket: bucket }));
   removeBucketAfterwards(bucket);
 }
 
-function storeClient(): S3Client {
+function makeStoreClient(): S3Client {
   return new S3Client({
     endpoint: services.s3Endpoint ?? '',
     region: 'us-east-1',
@@ -83,7 +83,7 @@ function storeClient(): S3Client {
 
 /** Removes a bucket and its objects at the end of the test. */
 export function removeBucketAfterwards(bucket: string): void {
-  const client = storeClient();
+  const client = makeStoreClient();
   onTestFinished(async () => {
     for (;;) {
       const { Contents: objects = [] } = await client.send(new ListObjectsV2Command({ Bucket: bucket }));
@@ -102,7 +102,7 @@ export function parseTarget(url: string): HostMapping['target'] {
 }
 
 /** Returns the host and port of the PostgreSQL test server. */
-export const databaseTarget = () => parseTarget(serverDatabaseUrl('postgres'));
+export const findDatabaseTarget = () => parseTarget(serverDatabaseUrl('postgres'));
 
 /** Returns the host and port of the test store. */
-export const storeTarget = () => parseTarget(services.s3Endpoint ?? '');
+export const findStoreTarget = () => parseTarget(services.s3Endpoint ?? '');

@@ -19,7 +19,7 @@ export interface HostMapping {
   readonly target: { readonly host: string; readonly port: number };
 }
 
-interface ContainerOptions extends Pick<Plan, 'command' | 'environment' | 'folder'> {
+interface ContainerOptions extends Pick<Plan, 'command' | 'environment' | 'workingFolder'> {
   readonly isPid1?: boolean;
   /** Path of the writable folder inside the container. */
   readonly writableFolder?: string;
@@ -46,7 +46,7 @@ const enterScript = fileURLToPath(new URL('enter.sh', import.meta.url));
 const supportFolder = fileURLToPath(new URL('.', import.meta.url));
 const namespaces = ['--mount', '--net', '--pid', '--fork', '--kill-child', '--propagation', 'private'];
 
-/** Returns whether tests can create namespaces on this machine. Prints a note if they cannot. */
+/** Returns whether tests can create namespaces on this machine. Prints a message if they cannot. */
 export function canRunContainers(): boolean {
   const probe = 'ip link set lo up && mount -t tmpfs tmpfs /mnt && setpriv --reuid=1000 true';
   const { status } = spawnSync('unshare', [...namespaces, 'sh', '-c', probe], { stdio: 'ignore' });
@@ -78,7 +78,7 @@ export async function startContainer(options: ContainerOptions): Promise<Contain
   const servers: Server[] = [];
   for (const { name, port, target } of hostMappings)
     servers.push(await forward({ path: join(folders.sockets, `${name}-${port}`) }, target));
-  const child = spawn('unshare', [...namespaces, 'sh', ...(await enterArguments(options, folders))], {
+  const child = spawn('unshare', [...namespaces, 'sh', ...(await makeScriptArguments(options, folders))], {
     stdio: ['pipe', 'pipe', 'pipe'],
   });
   const urls = new Map<number, string>();
@@ -107,7 +107,7 @@ interface ContainerFolders {
 }
 
 /** Returns the loopback address of the nth host name. */
-const loopbackAddress = (index: number) => `127.0.1.${index + 1}`;
+const makeLoopbackAddress = (index: number) => `127.0.1.${index + 1}`;
 
 async function prepareFolders({ hostMappings }: ContainerOptions): Promise<ContainerFolders> {
   const folder = await mkdtemp(join(tmpdir(), 'vitrine-test-'));
@@ -122,25 +122,25 @@ async function prepareFolders({ hostMappings }: ContainerOptions): Promise<Conta
   await mkdir(folders.root);
   await mkdir(folders.sockets);
   const namedMappings = hostMappings.filter(({ name }) => name !== 'localhost');
-  const lines = namedMappings.map(({ name }, index) => `${loopbackAddress(index)} ${name}`);
+  const lines = namedMappings.map(({ name }, index) => `${makeLoopbackAddress(index)} ${name}`);
   await writeFile(folders.hosts, ['127.0.0.1 localhost', ...lines, ''].join('\n'));
   return folders;
 }
 
-async function enterArguments(options: ContainerOptions, folders: ContainerFolders): Promise<string[]> {
-  const { hostMappings, ports = [], command, environment, folder, isPid1 = false } = options;
+async function makeScriptArguments(options: ContainerOptions, folders: ContainerFolders): Promise<string[]> {
+  const { hostMappings, ports = [], command, environment, workingFolder, isPid1 = false } = options;
   const { writableFolder = '', sharedFolder = '' } = options;
   const namedMappings = hostMappings.filter(({ name }) => name !== 'localhost');
   const plan: Plan = {
     command,
     environment: { PATH: '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin', ...environment },
-    folder,
+    workingFolder,
     isPid1,
     hostMappings: hostMappings.map(({ name, port }) => ({
       host:
         name === 'localhost'
           ? '127.0.0.1'
-          : loopbackAddress(namedMappings.findIndex((entry) => entry.name === name)),
+          : makeLoopbackAddress(namedMappings.findIndex((entry) => entry.name === name)),
       port,
       socket: `/run/sockets/${name}-${port}`,
     })),
@@ -156,7 +156,7 @@ async function enterArguments(options: ContainerOptions, folders: ContainerFolde
     folders.application,
     modules,
   ];
-  return [enterScript, ...mounts, folder, writableFolder, sharedFolder, JSON.stringify(plan)];
+  return [enterScript, ...mounts, workingFolder, writableFolder, sharedFolder, JSON.stringify(plan)];
 }
 
 function makeContainer(child: ChildProcess, urls: ReadonlyMap<number, string>): Container {
@@ -171,10 +171,10 @@ function makeContainer(child: ChildProcess, urls: ReadonlyMap<number, string>): 
     async run(...command) {
       const logStart = log.length;
       send({ run: command });
-      const resultLine = /^@ran (.+)$/m;
-      while (!resultLine.test(log.slice(logStart)))
+      const resultPattern = /^@ran (.+)$/m;
+      while (!resultPattern.test(log.slice(logStart)))
         await once(child.stdout as NonNullable<typeof child.stdout>, 'data');
-      return JSON.parse(resultLine.exec(log.slice(logStart))?.[1] ?? '') as {
+      return JSON.parse(resultPattern.exec(log.slice(logStart))?.[1] ?? '') as {
         status: number;
         stdout: string;
       };

@@ -10,7 +10,7 @@ export interface Dockerfile {
   readonly environment: Readonly<Record<string, string>>;
   readonly command: readonly string[];
   readonly healthcheck: readonly string[];
-  readonly install: readonly string[];
+  readonly installCommand: readonly string[];
   readonly user: string;
   readonly workingFolder: string;
   readonly volume: string;
@@ -28,7 +28,7 @@ export async function readDockerfile(): Promise<Dockerfile> {
   const lastStage = instructions.slice(instructions.findLastIndex(({ name }) => name === 'FROM'));
   const findArguments = (instruction: string, scope = lastStage) =>
     scope.filter(({ name }) => name === instruction).map(({ text }) => text);
-  const [install = ''] = findArguments('RUN', instructions);
+  const [installCommand = ''] = findArguments('RUN', instructions);
   return {
     baseImages: findArguments('FROM', instructions),
     copies: findArguments('COPY')
@@ -38,7 +38,7 @@ export async function readDockerfile(): Promise<Dockerfile> {
     environment: parsePairs(findArguments('ENV')),
     command: parseList(findArguments('CMD')[0]),
     healthcheck: parseList(findArguments('HEALTHCHECK')[0]),
-    install: install.split(' '),
+    installCommand: installCommand.split(' '),
     user: findArguments('USER')[0] ?? '',
     workingFolder: findArguments('WORKDIR')[0] ?? '',
     volume: findArguments('VOLUME')[0] ?? '',

@@ -8,7 +8,7 @@ import { forward } from './forward.ts';
 export interface Plan {
   readonly command: readonly string[];
   readonly environment: Readonly<Record<string, string>>;
-  readonly folder: string;
+  readonly workingFolder: string;
   /** Whether the command runs as process 1 of its own PID namespace. */
   readonly isPid1: boolean;
   /** Addresses inside the container that are forwarded to sockets. */
@@ -27,7 +27,7 @@ async function main(plan: Plan): Promise<number> {
   for (const { host, port, socket } of plan.hostMappings) await forward({ host, port }, { path: socket });
   for (const { port, socket } of plan.publishedPorts)
     await forward({ path: socket }, { host: '127.0.0.1', port });
-  const { folder: cwd, environment: env } = plan;
+  const { workingFolder: cwd, environment: env } = plan;
   const [program = '', ...args] = [
     ...(plan.isPid1 ? pidNamespacePrefix : []),
     ...userPrefix,
@@ -51,7 +51,10 @@ function handle(request: ContainerRequest, plan: Plan, child: ChildProcess): voi
 }
 
 /** Runs a command and prints its exit code and output as one line. Connections are still forwarded while it runs. */
-async function run(command: readonly string[], { folder: cwd, environment: env }: Plan): Promise<void> {
+async function run(
+  command: readonly string[],
+  { workingFolder: cwd, environment: env }: Plan,
+): Promise<void> {
   const [program = '', ...args] = [...userPrefix, ...command];
   const child = spawn(program, args, { cwd, env, stdio: ['ignore', 'pipe', 'inherit'] });
   let stdout = '';

@@ -30,7 +30,7 @@ export async function installProductionPackages(): Promise<string> {
   if (existsSync(cacheFolder)) return cacheFolder;
   const draftFolder = await mkdtemp(join(tmpdir(), 'vitrine-test-packages-draft-'));
   for (const name of files) await cp(join(root, name), join(draftFolder, name));
-  const [program = '', ...args] = (await readDockerfile()).install;
+  const [program = '', ...args] = (await readDockerfile()).installCommand;
   // The command uses the machine's npm configuration.
   await promisify(execFile)(program, args, { cwd: draftFolder });
   // If a concurrent test file has already installed the packages, use its folder.

@@ -67,8 +67,8 @@ export async function makeBundle(): Promise<{ readonly folder: string; readonly 
 }
 
 /**
- * Builds the project with all packages, as Vercel does. Then replaces them with the production packages, so that the
- * tracer finds no other packages.
+ * Builds the project with all packages, as Vercel does, and then replaces these packages with the production packages, so
+ * that the tracer finds no other packages.
  */
 async function buildProject(project: string): Promise<void> {
   const sources = ['src', 'scripts', 'api', 'deploy', 'package.json', 'tsconfig.json', 'tsconfig.build.json'];

@@ -1,4 +1,4 @@
 /** Returns rules that allow every port of these networks. */
-export function allow(...networks: readonly string[]) {
+export function makeRules(...networks: readonly string[]) {
   return { allowedNetworks: networks.map((network) => ({ network, port: undefined })) };
 }

@@ -7,7 +7,7 @@ export interface Canaries {
   /** Port of the canary on 127.0.0.2. */
   readonly port: number;
   /** Total number of connections to all canaries. */
-  connections(): number;
+  countConnections(): number;
   close(): Promise<void>;
 }
 
@@ -44,7 +44,7 @@ export async function serveCanaries(): Promise<Canaries> {
       ...[...v4Hosts, ...v6Hosts].map((host) => `http://${host}:${v4.port}/a.jpg`),
       ...loopbackV6Urls,
     ],
-    connections: () => v4.connections() + (v6?.connections() ?? 0),
+    countConnections: () => v4.countConnections() + (v6?.countConnections() ?? 0),
     async close() {
       await Promise.all([v4.close(), v6?.close()]);
     },

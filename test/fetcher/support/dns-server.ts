@@ -5,7 +5,7 @@ import { type Answer, decode, encode } from 'dns-packet';
 /** The reply to a query: records, no response at all, or a DNS error code such as 3 (NXDOMAIN). */
 export type DnsReply = readonly Answer[] | 'no response' | number;
 
-/** Returns the reply to the `nth` query (from 1) of one type for one name. */
+/** Returns the reply to the `nth` query (counted from 1) of one type for one name. */
 export type DnsScript = (type: 'A' | 'AAAA', nth: number) => DnsReply;
 
 /** A DNS server on loopback. */
@@ -13,7 +13,7 @@ export interface DnsServer {
   /** Address and port, as a resolver expects them. */
   readonly address: string;
   /** Returns the number of queries for `name` and `type`. */
-  queryCount(name: string, type: 'A' | 'AAAA'): number;
+  countQueries(name: string, type: 'A' | 'AAAA'): number;
   close(): void;
 }
 
@@ -36,13 +36,13 @@ export async function serveDns(scripts: Readonly<Record<string, DnsScript>>): Pr
   await once(socket, 'listening');
   return {
     address: `127.0.0.1:${socket.address().port}`,
-    queryCount: (name, type) => counts.get(`${type} ${name}`) ?? 0,
+    countQueries: (name, type) => counts.get(`${type} ${name}`) ?? 0,
     close: () => socket.close(),
   };
 }
 
 /** Returns a script that resolves `name` to the given IPv4 or IPv6 addresses. */
-export function addressRecords(name: string, ...addresses: readonly string[]): DnsScript {
+export function makeAddressScript(name: string, ...addresses: readonly string[]): DnsScript {
   return (type) =>
     addresses
       .filter((address) => address.includes(':') === (type === 'AAAA'))

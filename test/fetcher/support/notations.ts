@@ -19,23 +19,23 @@ export function sampleAddresses([first, last]: readonly [string, string]): strin
   return [...new Set(addresses)];
 }
 
-/** Returns every notation of an IPv4 address in a URL. */
-export function v4Notations(address: string): string[] {
+/** Returns the notations in which a URL can contain an IPv4 address. */
+export function listV4Notations(address: string): string[] {
   const bytes = ipaddr.IPv4.parse(address).toByteArray();
   const number = toNumber(bytes);
   const [a, b, c, d] = bytes as [number, number, number, number];
-  const octal = (value: number | bigint) => `0${value.toString(8)}`;
-  const hex = (value: number | bigint) => `0x${value.toString(16)}`;
+  const toOctal = (value: number | bigint) => `0${value.toString(8)}`;
+  const toHex = (value: number | bigint) => `0x${value.toString(16)}`;
   return [
     address,
     `${address}.`,
     String(number),
-    octal(number),
-    hex(number),
-    bytes.map(octal).join('.'),
-    bytes.map((byte) => `000${octal(byte)}`).join('.'),
-    bytes.map(hex).join('.'),
-    `${hex(a)}.${octal(b)}.${c}.${d}`,
+    toOctal(number),
+    toHex(number),
+    bytes.map(toOctal).join('.'),
+    bytes.map((byte) => `000${toOctal(byte)}`).join('.'),
+    bytes.map(toHex).join('.'),
+    `${toHex(a)}.${toOctal(b)}.${c}.${d}`,
     `${a}.${number & 0xffffffn}`,
     `${a}.${b}.${(c << 8) | d}`,
     address.replaceAll(/\d/g, (digit) => String.fromCodePoint(0xff10 + Number(digit))),
@@ -44,8 +44,8 @@ export function v4Notations(address: string): string[] {
   ];
 }
 
-/** Returns every way to embed an IPv4 address in IPv6. */
-export function v6Embeddings(address: string): string[] {
+/** Returns IPv6 addresses that embed an IPv4 address in different ways. */
+export function listV6Embeddings(address: string): string[] {
   const bytes = ipaddr.IPv4.parse(address).toByteArray();
   const toWords = (ipv4Bytes: readonly number[]) => {
     const [a = 0, b = 0, c = 0, d = 0] = ipv4Bytes;

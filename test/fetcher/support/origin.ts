@@ -6,9 +6,9 @@ import { type AddressInfo, createServer, type Server as TcpServer } from 'node:n
 interface ListeningServer {
   readonly port: number;
   /** Total number of connections. */
-  connections(): number;
+  countConnections(): number;
   /** Number of open connections. */
-  openConnections(): Promise<number>;
+  countOpenConnections(): Promise<number>;
   close(): Promise<void>;
 }
 
@@ -20,7 +20,7 @@ export function serve(listener: RequestListener, host = '127.0.0.1'): Promise<Li
 /** Starts a server that sends `greeting`, if given, on every connection and keeps the connection open. */
 export function serveRaw(greeting = '', host = '127.0.0.1'): Promise<ListeningServer> {
   const server = createServer((socket) => {
-    // Without reading, the socket would never report the end of the connection.
+    // The data must be read, or the socket would never report the end of the connection.
     socket.on('error', () => {}).resume();
     if (greeting) socket.write(greeting);
   });
@@ -56,8 +56,9 @@ export async function listen(server: Server | TcpServer, host = '127.0.0.1'): Pr
   await once(server, 'listening');
   return {
     port: (server.address() as AddressInfo).port,
-    connections: () => connectionCount,
-    openConnections: () => new Promise((resolve) => server.getConnections((_error, count) => resolve(count))),
+    countConnections: () => connectionCount,
+    countOpenConnections: () =>
+      new Promise((resolve) => server.getConnections((_error, count) => resolve(count))),
     async close() {
       for (const socket of sockets) socket.destroy();
       server.close();

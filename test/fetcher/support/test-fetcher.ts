@@ -1,12 +1,12 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { AppError } from '../../../src/errors.ts';
 import { type Fetcher, type FetcherOptions, makeFetcher } from '../../../src/fetcher/fetch-picture.ts';
-import { allow } from './allowed-networks.ts';
+import { makeRules } from './allowed-networks.ts';
 
-/** Creates a downloader that may connect to 127.0.0.1. It can resolve names only if `dnsServers` is given. */
-export function testFetcher(options: Partial<FetcherOptions> = {}): Fetcher {
+/** Creates a fetcher that may connect to 127.0.0.1. It can resolve names only if `dnsServers` is given. */
+export function makeTestFetcher(options: Partial<FetcherOptions> = {}): Fetcher {
   return makeFetcher({
-    ...allow('127.0.0.1/32'),
+    ...makeRules('127.0.0.1/32'),
     maxRedirects: 3,
     maxBytes: 10 * 1024 * 1024,
     connectMs: 900,
@@ -29,7 +29,7 @@ export async function download(fetcher: Fetcher, url: string, signal = new Abort
 }
 
 /** Downloads `url` and returns the error. Throws if the download succeeds. */
-export async function downloadError(
+export async function catchDownloadError(
   fetcher: Fetcher,
   url: string,
 ): Promise<Pick<AppError, 'code' | 'message'>> {
@@ -42,10 +42,10 @@ export async function downloadError(
   throw new Error('The download succeeded.');
 }
 
-/** Waits until a server has no open connections. Throws after two seconds. */
-export async function untilAllClosed(server: { openConnections(): Promise<number> }): Promise<void> {
+/** Waits until a server has no open connections. Throws if connections are still open after two seconds. */
+export async function waitUntilAllClosed(server: { countOpenConnections(): Promise<number> }): Promise<void> {
   const startedAt = performance.now();
-  while ((await server.openConnections()) > 0) {
+  while ((await server.countOpenConnections()) > 0) {
     if (performance.now() - startedAt > 2_000) throw new Error('Connections are still open.');
     await sleep(10);
   }

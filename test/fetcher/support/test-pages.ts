@@ -1,7 +1,7 @@
 import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { FetcherOptions } from '../../../src/fetcher/fetch-picture.ts';
-import { untilAllClosed, downloadError, testFetcher } from './test-fetcher.ts';
+import { waitUntilAllClosed, catchDownloadError, makeTestFetcher } from './test-fetcher.ts';
 import { serve } from './origin.ts';
 
 export const mebibyte = 1024 * 1024;
@@ -68,15 +68,15 @@ export async function servePages() {
       redirect(Number(pathname.slice('/redirects/'.length)), response);
     else pages[pathname]?.(request, response);
   });
-  const pageUrl = (path: string) => `http://127.0.0.1:${server.port}${path}`;
+  const makePageUrl = (path: string) => `http://127.0.0.1:${server.port}${path}`;
   return {
     ...server,
     requests,
-    pageUrl,
+    makePageUrl,
     /** Downloads `path`, returns the error, and waits until the connection is closed. */
-    async downloadError(path: string, options: Partial<FetcherOptions> = {}) {
-      const error = await downloadError(testFetcher(options), pageUrl(path));
-      await untilAllClosed(server);
+    async catchDownloadError(path: string, options: Partial<FetcherOptions> = {}) {
+      const error = await catchDownloadError(makeTestFetcher(options), makePageUrl(path));
+      await waitUntilAllClosed(server);
       return error;
     },
   };

@@ -5,7 +5,7 @@ import { waitTimeoutMs } from '../../support/time-scale.ts';
 /** A raw request. */
 export interface Request {
   readonly method: string;
-  /** Path and query, which are sent unchanged. A client that normalizes URLs would alter some of them. */
+  /** Path and query, which are sent unchanged. A client that normalizes URLs would change some targets. */
   readonly target: string;
   readonly headers: Readonly<Record<string, string>>;
   readonly body?: Uint8Array | undefined;

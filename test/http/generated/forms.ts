@@ -5,7 +5,7 @@ import type { Schema } from './operations.ts';
 /** Maximum upload size of the server under test. */
 export const maxFileBytes = 100_000;
 
-/** Contents of generated forms. */
+/** Values from which forms are generated. */
 export interface FormParts {
   /** The form's schema in the OpenAPI document. */
   readonly schema: Schema;
@@ -116,7 +116,7 @@ export function generateInvalidForm({ schema, pictures, truncatedPicture }: Form
         ...truncatedForms,
         ...wrongTypes.map((type): [string, Buffer] => [type, validBytes]),
       )
-      // A worker detects a broken picture only after the response to a queued upload.
+      // A worker detects a damaged picture only after the response to a queued upload.
       .map(([type, bytes]) => ({
         type,
         bytes,

@@ -105,9 +105,9 @@ test('responds to valid and invalid requests as documented', async () => {
 test('rejects unsupported methods and lists the allowed methods', async () => {
   const requests = makeWrongMethodRequests(operations);
   expect(requests.length).toBeGreaterThan(200);
-  const failures = await sendAll(requests, ({ method, allow }, response) => {
+  const failures = await sendAll(requests, ({ method, allowedMethods }, response) => {
     expect(response.status).toBe(405);
-    expect(response.headers.get('allow')).toBe(allow.join(', '));
+    expect(response.headers.get('allow')).toBe(allowedMethods.join(', '));
     if (method !== 'HEAD') expectProblem(response);
   });
   expectNoFailures(failures);

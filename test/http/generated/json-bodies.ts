@@ -33,8 +33,8 @@ export function generateMutatedJson(schema: Schema, knownValues: KnownValues): f
       fc.constantFrom(...mutations),
       fc.constantFrom(...replacements),
     )
-    .map(([value, place, mutate, replacement]) =>
-      changeWithin(value, place, (part) => mutate(part, place, replacement)),
+    .map(([value, selector, mutate, replacement]) =>
+      changeWithin(value, selector, (part) => mutate(part, selector, replacement)),
     )
     .map((value) => {
       const bytes = encode(value);
@@ -55,35 +55,35 @@ function isImport(value: unknown): boolean {
 
 type Fields = Record<string, unknown>;
 
-/** Changes the value or a value nested in it, depending on `place`. */
-function changeWithin(value: unknown, place: number, change: (part: Fields) => unknown): unknown {
+/** Changes the value or a value nested in it, depending on `selector`. */
+function changeWithin(value: unknown, selector: number, change: (part: Fields) => unknown): unknown {
   const fields = value as Fields;
-  const key = findKey(fields, place);
+  const key = findKey(fields, selector);
   const innerValue = fields[key];
-  if (place % 3 !== 0 || innerValue === null || typeof innerValue !== 'object') return change(fields);
-  const changedValue = changeWithin(innerValue, place >> 1, change);
+  if (selector % 3 !== 0 || innerValue === null || typeof innerValue !== 'object') return change(fields);
+  const changedValue = changeWithin(innerValue, selector >> 1, change);
   return Array.isArray(value) ? value.with(Number(key), changedValue) : { ...fields, [key]: changedValue };
 }
-type Mutation = (value: Fields, place: number, replacement: unknown) => unknown;
+type Mutation = (value: Fields, selector: number, replacement: unknown) => unknown;
 
 const mutations: readonly Mutation[] = [
-  (_value, _place, replacement) => replacement,
-  (value, _place, replacement) => ({ ...value, unknown_field: replacement }),
-  (value, place, replacement) => ({ ...value, [findKey(value, place)]: replacement }),
-  (value, place, replacement) => ({ ...value, [findKey(value, place)]: [replacement] }),
-  (value, place, replacement) => ({
+  (_value, _selector, replacement) => replacement,
+  (value, _selector, replacement) => ({ ...value, unknown_field: replacement }),
+  (value, selector, replacement) => ({ ...value, [findKey(value, selector)]: replacement }),
+  (value, selector, replacement) => ({ ...value, [findKey(value, selector)]: [replacement] }),
+  (value, selector, replacement) => ({
     ...value,
-    [findKey(value, place)]: { [findKey(value, place)]: replacement },
+    [findKey(value, selector)]: { [findKey(value, selector)]: replacement },
   }),
-  (value, place) => {
-    const { [findKey(value, place)]: _removed, ...remainingFields } = value;
+  (value, selector) => {
+    const { [findKey(value, selector)]: _removed, ...remainingFields } = value;
     return remainingFields;
   },
 ];
 
-function findKey(value: Fields, place: number): string {
+function findKey(value: Fields, selector: number): string {
   const keys = Object.keys(value);
-  return keys[place % keys.length] ?? 'missing';
+  return keys[selector % keys.length] ?? 'missing';
 }
 
 /** An array that is nested deeply enough to exhaust the stack of a recursive parser. */

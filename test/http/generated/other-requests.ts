@@ -6,23 +6,23 @@ import type { Operation } from './operations.ts';
 const methods = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'TRACE', 'PROPFIND'];
 
 /** A request with an unsupported method, and the methods that are allowed. */
-export interface WrongMethod extends Request {
-  readonly allow: readonly string[];
+export interface WrongMethodRequest extends Request {
+  readonly allowedMethods: readonly string[];
 }
 
-/** Returns a request for every path and undocumented method. */
-export function makeWrongMethodRequests(operations: readonly Operation[]): WrongMethod[] {
+/** Returns a request for every combination of a path and an undocumented method. */
+export function makeWrongMethodRequests(operations: readonly Operation[]): WrongMethodRequest[] {
   return [...new Set(operations.map(({ path }) => path))].flatMap((path) => {
     const target = fillPathTemplate(path);
     const documentedMethods = operations
       .filter((operation) => matchesTemplate(operation.path, target))
       .map(({ method }) => method);
-    const allow = [
+    const allowedMethods = [
       ...new Set(documentedMethods.includes('GET') ? [...documentedMethods, 'HEAD'] : documentedMethods),
     ].toSorted();
     return methods
-      .filter((method) => !allow.includes(method))
-      .map((method) => ({ method, target, headers: {}, allow }));
+      .filter((method) => !allowedMethods.includes(method))
+      .map((method) => ({ method, target, headers: {}, allowedMethods }));
   });
 }
 
@@ -30,9 +30,9 @@ function fillPathTemplate(path: string): string {
   return path.replaceAll(/\{\w+\}/g, '1');
 }
 
-/** Returns whether `target` matches a path template. Several templates can match: `/v1/jobs/retry` also looks like a job id. */
-function matchesTemplate(path: string, target: string): boolean {
-  return new RegExp(`^${path.replaceAll(/\{\w+\}/g, '[^/]+')}$`).test(target);
+/** Returns whether `target` matches a path template. Several templates can match: `/v1/jobs/retry` also matches `/v1/jobs/{id}`. */
+function matchesTemplate(template: string, target: string): boolean {
+  return new RegExp(`^${template.replaceAll(/\{\w+\}/g, '[^/]+')}$`).test(target);
 }
 
 /** Generates requests for unknown paths by adding or replacing a segment of a known path. */

@@ -12,7 +12,7 @@ export interface Sources {
   readonly urls: readonly string[];
   readonly forms: Omit<FormParts, 'schema'>;
   /** Returns an existing id or name for a path parameter. Some ids can be used only once. */
-  take(operation: Operation, parameter: Parameter): string;
+  takeValue(operation: Operation, parameter: Parameter): string;
 }
 
 /** A request to a documented operation, with the expected outcome. */
@@ -74,7 +74,7 @@ function sample<Value>(from: fc.Arbitrary<Value>, count: number, seed: number): 
   return fc.sample(fc.noBias(from), { numRuns: count, seed });
 }
 
-/** Headers that do not make a valid request fail. */
+/** Headers that can be added to a valid request. */
 const harmlessHeaders: readonly Record<string, string>[] = [
   {},
   {},
@@ -182,7 +182,7 @@ function completeCase(
     (target, parameter) =>
       target.replace(
         `{${parameter.name}}`,
-        () => draft.path?.[parameter.name] ?? sources.take(operation, parameter),
+        () => draft.path?.[parameter.name] ?? sources.takeValue(operation, parameter),
       ),
     path,
   );

@@ -50,12 +50,12 @@ export async function fillServer(baseUrl: string, origin: string, requestCount: 
   const referencedImages = await Promise.all(
     [...tenants, ...tenants].map((tenant, i) => uploadReferenced(baseUrl, tenant, i)),
   );
-  const count = requestCount + 10;
+  const importCount = requestCount + 10;
   const urls = picturePaths.map((path) => origin + path);
   const receipts = [
-    await importMany(baseUrl, urls.slice(0, count), 'disposable'),
-    await importMany(baseUrl, urls.slice(count, 2 * count), 'default'),
-    await importMany(baseUrl, makeMissingUrls(origin, count), 'shop-a'),
+    await importMany(baseUrl, urls.slice(0, importCount), 'disposable'),
+    await importMany(baseUrl, urls.slice(importCount, 2 * importCount), 'default'),
+    await importMany(baseUrl, makeMissingUrls(origin, importCount), 'shop-a'),
   ];
   for (const { id } of receipts) await waitForImport(baseUrl, id);
   const [deletableImages, deletableDefaultImages] = await Promise.all(

@@ -12,10 +12,10 @@ export function makeSources(
   const { origin, tenants, referencedImages, cursor } = serverData;
   // The last paths are used here, because the initial data was imported from the first paths.
   const urls = picturePaths.slice(-50).map((path) => origin + path);
-  let callCount = 0;
+  let choiceCount = 0;
   const chooseNext = <Item>(choices: readonly Item[]): Item => {
-    callCount += 1;
-    return choices[callCount % choices.length] as Item;
+    choiceCount += 1;
+    return choices[choiceCount % choices.length] as Item;
   };
   return {
     knownValues: {
@@ -29,7 +29,7 @@ export function makeSources(
     },
     urls,
     forms: { pictures, truncatedPicture, tenants },
-    take: (operation, parameter) =>
+    takeValue: (operation, parameter) =>
       encodeURIComponent(String(chooseValue(serverData, operation, parameter, chooseNext))),
   };
 }

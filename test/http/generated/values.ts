@@ -87,10 +87,10 @@ function generateText(schema: Schema): fc.Arbitrary<string> {
 
 /** Returns whether text matches a string schema. Supports only the keywords that the document uses. */
 function matchesSchema(
-  { pattern, format, maxLength = Number.POSITIVE_INFINITY, enum: words }: Schema,
+  { pattern, format, maxLength = Number.POSITIVE_INFINITY, enum: allowedValues }: Schema,
   value: string,
 ): boolean {
-  if (words) return words.includes(value);
+  if (allowedValues) return allowedValues.includes(value);
   if (format === 'uuid') return /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i.test(value);
   if (format === 'date-time') return /^\d{4}-\d\d-\d\dT[\d:.]+(Z|[+-]\d\d:\d\d)$/.test(value);
   return value.length <= maxLength && (pattern === undefined || new RegExp(pattern, 'u').test(value));
@@ -156,6 +156,6 @@ function isAllowed(schema: Schema, encoded: string): boolean {
 
 /** Returns whether a query parameter can be invalid. Free text is always valid. */
 export function canBeInvalid({ schema }: Parameter): boolean {
-  const { type, pattern, format, enum: words } = schema;
-  return type !== 'string' || pattern !== undefined || format !== undefined || words !== undefined;
+  const { type, pattern, format, enum: allowedValues } = schema;
+  return type !== 'string' || pattern !== undefined || format !== undefined || allowedValues !== undefined;
 }

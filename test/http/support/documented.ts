@@ -39,11 +39,15 @@ function forbidUndocumentedFields(part: unknown): unknown {
 }
 
 /** Expects a value to match the schema at a path in the document. */
-export function expectSchema(place: readonly string[], value: unknown): void {
-  const pointer = place.map((step) => encodeURIComponent(step.replaceAll('~', '~0').replaceAll('/', '~1')));
+export function expectSchema(schemaPath: readonly string[], value: unknown): void {
+  const pointer = schemaPath.map((step) =>
+    encodeURIComponent(step.replaceAll('~', '~0').replaceAll('/', '~1')),
+  );
   const validate = ajv.compile({ $ref: `api#/${pointer.join('/')}` });
   validate(value);
-  expect(validate.errors ?? [], `${place.join(' ')}: ${JSON.stringify(value)?.slice(0, 800)}`).toEqual([]);
+  expect(validate.errors ?? [], `${schemaPath.join(' ')}: ${JSON.stringify(value)?.slice(0, 800)}`).toEqual(
+    [],
+  );
 }
 
 /** Expects the document to describe the status, type and body of a response. */
@@ -63,6 +67,14 @@ export function expectDocumented(method: string, path: string, actual: ApiRespon
   const type = actual.headers.get('content-type')?.split(';')[0] ?? '';
   expect(Object.keys(response.content), `${operationName} type`).toContain(type);
   if (!type.includes('json')) return;
-  const place = ['paths', path, method.toLowerCase(), 'responses', String(actual.status), 'content', type];
-  expectSchema([...place, 'schema'], actual.body);
+  const schemaPath = [
+    'paths',
+    path,
+    method.toLowerCase(),
+    'responses',
+    String(actual.status),
+    'content',
+    type,
+  ];
+  expectSchema([...schemaPath, 'schema'], actual.body);
 }

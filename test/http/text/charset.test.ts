@@ -43,7 +43,7 @@ test('reports the position of the first byte that is not valid UTF-8', () => {
   );
 });
 
-test('replaces bytes that cannot be decoded in lenient mode', () => {
+test('replaces undecodable bytes in lenient mode', () => {
   expect(decodeLeniently(Uint8Array.from(windows1252Bytes))).toEqual({
     text: 'K\uFFFDche',
     problem: 'is not valid UTF-8 (byte 2 is 0xFC)',

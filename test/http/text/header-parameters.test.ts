@@ -25,7 +25,7 @@ test.each<[string, string, Record<string, string>]>([
   ]);
 });
 
-test('reports a parameter with two different values, but not with the same value twice', () => {
+test('reports a parameter that has two different values, but not a parameter that repeats the same value', () => {
   expect(parseHeaderParameters('form-data; name=a; name="a"').conflict).toBeUndefined();
   expect(parseHeaderParameters('form-data; name=a; NAME=b')).toMatchObject({ conflict: 'name' });
 });
