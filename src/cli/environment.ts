@@ -82,8 +82,8 @@ function findReexecutionObstacle(): string | undefined {
   if (process.platform === 'win32' || process.execve === undefined) {
     return 'this system cannot re-execute a running process';
   }
-  // If a supervisor forked this process, execve would close the IPC channel between them, and Node does not start
-  // without it.
+  // If a supervisor forked this process, execve would close the IPC channel between them, and Node would not
+  // start without that channel.
   if (process.send !== undefined) return 'the process would lose its IPC channel if it were re-executed';
   if (!isExecutable(process.execPath)) return `${process.execPath} is not executable`;
   return undefined;
@@ -135,6 +135,6 @@ function restoreSecrets(variables: NodeJS.ProcessEnv): void {
   Object.assign(variables, JSON.parse(readFileSync(0, 'utf8')));
   delete variables[reexecutedMarker];
   closeSync(0);
-  // The next opened file must not get descriptor 0, because libraries treat that as standard input.
+  // The next opened file must not get descriptor 0, because libraries treat descriptor 0 as standard input.
   openSync('/dev/null', 'r');
 }

@@ -98,7 +98,7 @@ export const storageSettings = {
   }),
   minFreeBytes: withDefault('MIN_FREE_DISK_MB', mebibytes(0, 1_000_000), '100', {
     about:
-      'Minimum free space, in MiB, on the image disk (with S3: on the disk of the staging files); with less, uploads get 507.',
+      'Minimum free space, in MiB, on the image disk (with S3, on the disk that contains the staging files). If less space is free, uploads get 507.',
   }),
   sweepLimit: withDefault('ORPHAN_BRAKE', fractionAndCount, '5%/10000', {
     about:

@@ -25,10 +25,10 @@ export interface Repair {
 }
 
 /**
- * Removes other users' permissions on the data folder. This protects all files in it. Then makes `subfolders` and
- * their files private as well, because a subfolder may later be moved or copied. If the data folder was already
- * private, skips private subfolders, because visiting every picture at each start would take too long. Logs a warning
- * if the data folder cannot be made private.
+ * Removes other users' permissions on the data folder, so that they cannot access any file in it. Then makes
+ * `subfolders` and their files private as well, because a subfolder may later be moved or copied. If the data folder
+ * was already private, skips private subfolders, because visiting every picture at each start would take too long. Logs
+ * a warning if the data folder cannot be made private.
  */
 export function protectDataFolder(
   folder: string,
