@@ -13,12 +13,12 @@ import type { Storage } from '../storage/storage.ts';
 
 /**
  * Opens the database. Its schema may be outdated or missing.
- * @param onBroken called after a failure of the embedded database has been logged; the process should then exit
+ * @param onFailure called after a failure of the embedded database has been logged; the process should then exit
  */
 export async function openDatabase(
   { database }: Pick<Config, 'database'>,
   logger: Logger,
-  onBroken: () => void,
+  onFailure: () => void,
 ): Promise<Database> {
   if (database.kind === 'embedded') {
     const { openEmbeddedDatabase } = await import('../db/engine/embedded.ts');
@@ -28,7 +28,7 @@ export async function openDatabase(
         { err: error },
         `the embedded database failed, so this process is exiting: ${error.message}. No acknowledged data is lost. If the disk that contains DATA_DIR is full, free up space, then restart`,
       );
-      onBroken();
+      onFailure();
     });
   }
   const { openPostgresDatabase } = await import('../db/engine/postgres.ts');

@@ -213,7 +213,7 @@ export const settings = {
     confirmToken: optional('PURGE_CONFIRM_TOKEN', printableText, {
       isSecret: true,
       about:
-        'Token that confirms purges other than dry runs. If other machines can reach the server (`HOST`, `PUBLIC_URL`, `ALLOWED_HOSTS`), every purge requires it; otherwise only `/v1/purge` requires it.',
+        'Token that confirms purges other than dry runs. If other machines can reach the server (`HOST`, `PUBLIC_URL`, `ALLOWED_HOSTS`), every such purge requires it; otherwise only `/v1/purge` requires it.',
       fallbackDescription:
         '`DELETE_CONFIRMED` if only this machine can reach the server; otherwise purges are rejected',
     }),

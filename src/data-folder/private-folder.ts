@@ -3,7 +3,7 @@ import { join, parse, relative, sep } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Logger } from '../model/logger.ts';
 
-/** Permissions of the group and of others. */
+/** Mode bits for the group and for all other users. */
 const otherUsersBits = 0o077;
 
 /** The mode bit that marks shared folders, such as /tmp. Vitrine must not change the mode of a shared folder. */
