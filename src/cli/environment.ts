@@ -46,7 +46,7 @@ const secretNamePattern =
   /SECRET|PASSWORD|PASSWD|PASSPHRASE|TOKEN|CREDENTIAL|PRIVATE|(^|_)(API|ACCESS)?_?KEYS?($|_)/i;
 const secretValuePattern = /:\/\/\S*:\S*@|[?&;\s]password=/i;
 
-/** Returns the variables that are probably secrets, judging by their names or by passwords in their values. */
+/** Returns the variables that probably contain secrets: their names suggest it, or their values contain a password. */
 export function findSecrets(variables: NodeJS.ProcessEnv): Record<string, string> {
   return Object.fromEntries(
     Object.entries(variables).filter((entry): entry is [string, string] => {
@@ -75,7 +75,7 @@ function reexecuteWithout(secrets: Record<string, string>, variables: NodeJS.Pro
 }
 
 /**
- * Returns the reason why re-execution is impossible, if there is one. The caller must check this before it calls execve,
+ * Returns the reason why re-execution is impossible, if there is one. The caller must call this function before execve,
  * because a failing execve aborts the process.
  */
 function findReexecutionObstacle(): string | undefined {
