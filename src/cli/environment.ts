@@ -46,7 +46,7 @@ const secretNamePattern =
   /SECRET|PASSWORD|PASSWD|PASSPHRASE|TOKEN|CREDENTIAL|PRIVATE|(^|_)(API|ACCESS)?_?KEYS?($|_)/i;
 const secretValuePattern = /:\/\/\S*:\S*@|[?&;\s]password=/i;
 
-/** Returns the variables that probably contain secrets: their names suggest it, or their values contain a password. */
+/** Returns the variables that probably contain secrets, judging by their names or by passwords in their values. */
 export function findSecrets(variables: NodeJS.ProcessEnv): Record<string, string> {
   return Object.fromEntries(
     Object.entries(variables).filter((entry): entry is [string, string] => {

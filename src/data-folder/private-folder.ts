@@ -122,7 +122,7 @@ function chmodIfAllowed(path: string): void {
   try {
     chmodSync(path, 0o700);
   } catch {
-    // The folder has a different owner, or the file system has no modes. The caller checks and reports the mode.
+    // The folder has a different owner, or the file system has no modes. The caller checks the mode and reports the problem.
   }
 }
 
