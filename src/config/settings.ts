@@ -180,7 +180,8 @@ export const settings = {
   },
   renditions: {
     presets: withDefault('PRESETS', presetList, '{"thumb":[100,100],"card":[400,400],"zoom":1200}', {
-      about: 'Names and maximum sizes of the renditions. Images are scaled down to fit but are never enlarged.',
+      about:
+        'Names and maximum sizes of the renditions. Images are scaled down to fit but are never enlarged.',
     }),
     thumbnailSize: optional('THUMBNAIL_SIZE', thumbnailSize, {
       aliases: ['THUMBFORGE_THUMBNAIL_SIZE'],

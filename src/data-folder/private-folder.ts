@@ -122,7 +122,8 @@ function chmodIfAllowed(path: string): void {
   try {
     chmodSync(path, 0o700);
   } catch {
-    // The folder has a different owner, or the file system has no modes. The caller checks the mode and reports the problem.
+    // The folder has a different owner, or the file system has no modes. The caller checks the mode and reports a
+    // problem.
   }
 }
 
