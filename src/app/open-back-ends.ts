@@ -13,12 +13,12 @@ import type { Storage } from '../storage/storage.ts';
 
 /**
  * Opens the database. Its schema may be outdated or missing.
- * @param onBroken called after a failure of the embedded database has been logged; the process should then exit
+ * @param onFailure called after a failure of the embedded database has been logged; the process should then exit
  */
 export async function openDatabase(
   { database }: Pick<Config, 'database'>,
   logger: Logger,
-  onBroken: () => void,
+  onFailure: () => void,
 ): Promise<Database> {
   if (database.kind === 'embedded') {
     const { openEmbeddedDatabase } = await import('../db/engine/embedded.ts');
@@ -26,9 +26,9 @@ export async function openDatabase(
       // A failed embedded database does not respond again, even after disk space has been freed.
       logger.error(
         { err: error },
-        `the embedded database failed, so this process is exiting: ${error.message}. No acknowledged data is lost. Free up space if the disk with DATA_DIR is full, then restart`,
+        `the embedded database failed, so this process is exiting: ${error.message}. No acknowledged data is lost. If the disk that contains DATA_DIR is full, free up space, then restart`,
       );
-      onBroken();
+      onFailure();
     });
   }
   const { openPostgresDatabase } = await import('../db/engine/postgres.ts');
@@ -73,7 +73,7 @@ export async function openStorage({
 export function describeBackEnds({ database, queue, storage }: Config): string {
   const databaseText =
     database.kind === 'embedded' ? `embedded in ${database.path}` : getHostAndPath(database.url);
-  const wakeSources = { 'in-process': 'in this process', postgres: 'by the database' };
+  const wakeSources = { 'in-process': 'by this process', postgres: 'by the database' };
   const queueText =
     queue.kind === 'redis' ? `by Redis on ${getHostAndPath(queue.url)}` : wakeSources[queue.kind];
   const storageText =

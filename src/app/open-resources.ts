@@ -16,9 +16,9 @@ export type Resources = Awaited<ReturnType<typeof openResources>>;
 
 /**
  * Opens all resources and migrates the database. If this fails, closes the resources that are already open.
- * @param onBroken called if the embedded database fails
+ * @param onFailure called if the embedded database fails
  */
-export async function openResources(config: Config, logger: Logger, onBroken: () => void) {
+export async function openResources(config: Config, logger: Logger, onFailure: () => void) {
   const cleanup = new AsyncDisposableStack();
   try {
     const decoders = makeDecoderPool({
@@ -37,7 +37,7 @@ export async function openResources(config: Config, logger: Logger, onBroken: ()
     const staging = makeStaging(storage.stagingDirectory);
     // No other process uses the staging folder, so all files in it are left over from a crash.
     if (isOnlyProcess(config)) await staging.sweep(0);
-    const { database, queries } = await openMigratedDatabase(config, logger, onBroken);
+    const { database, queries } = await openMigratedDatabase(config, logger, onFailure);
     cleanup.defer(() => database.close());
     const { installation } = queries;
     const claimStorage = makeClaimStorage({ installation, storage, staging, logger });
@@ -71,8 +71,8 @@ function getDecoderDirectory({ storage }: Config): string {
   return join(staging, 'decoders');
 }
 
-async function openMigratedDatabase(config: Config, logger: Logger, onBroken: () => void) {
-  const database = await openDatabase(config, logger, onBroken);
+async function openMigratedDatabase(config: Config, logger: Logger, onFailure: () => void) {
+  const database = await openDatabase(config, logger, onFailure);
   try {
     const { vectors } = await migrate(database);
     // The embedded database sets file modes itself and ignores the process's umask.

@@ -167,13 +167,15 @@ export function makeApiClient(options: ApiClientOptions) {
 
 async function makeUploadForm({ path, filename, tenant }: Upload): Promise<FormData> {
   const form = new FormData();
-  // The tenant comes first, because the server streams the form and needs the tenant before the file.
   form.set('tenant', tenant);
   form.set('file', await openAsBlob(path), filename);
   return form;
 }
 
-/** Whether to retry a request that failed with `status`. 507 is not retried, because a full disk does not recover in seconds. */
+/**
+ * Whether to retry a request that failed with `status`. 507 is not retried, because a full disk does not recover in
+ * seconds.
+ */
 function isRetryable(status: number): boolean {
   return status === 408 || status === 429 || (status >= 500 && status !== 507);
 }

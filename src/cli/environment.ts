@@ -46,7 +46,7 @@ const secretNamePattern =
   /SECRET|PASSWORD|PASSWD|PASSPHRASE|TOKEN|CREDENTIAL|PRIVATE|(^|_)(API|ACCESS)?_?KEYS?($|_)/i;
 const secretValuePattern = /:\/\/\S*:\S*@|[?&;\s]password=/i;
 
-/** Returns the variables that are probably secrets, judging by their names or by passwords in their values. */
+/** Returns the variables that probably contain secrets, judging by their names or by passwords in their values. */
 export function findSecrets(variables: NodeJS.ProcessEnv): Record<string, string> {
   return Object.fromEntries(
     Object.entries(variables).filter((entry): entry is [string, string] => {
@@ -75,15 +75,15 @@ function reexecuteWithout(secrets: Record<string, string>, variables: NodeJS.Pro
 }
 
 /**
- * Returns the reason why re-execution is impossible, if there is one. The caller must check this before it calls execve,
+ * Returns the reason why re-execution is impossible, if there is one. The caller must call this function before execve,
  * because a failing execve aborts the process.
  */
 function findReexecutionObstacle(): string | undefined {
   if (process.platform === 'win32' || process.execve === undefined) {
     return 'this system cannot re-execute a running process';
   }
-  // If a supervisor forked this process, execve would close the IPC channel between them, and Node does not start
-  // without it.
+  // If a supervisor forked this process, execve would close the IPC channel between them, and Node would not
+  // start without that channel.
   if (process.send !== undefined) return 'the process would lose its IPC channel if it were re-executed';
   if (!isExecutable(process.execPath)) return `${process.execPath} is not executable`;
   return undefined;
@@ -135,6 +135,6 @@ function restoreSecrets(variables: NodeJS.ProcessEnv): void {
   Object.assign(variables, JSON.parse(readFileSync(0, 'utf8')));
   delete variables[reexecutedMarker];
   closeSync(0);
-  // The next opened file must not get descriptor 0, because libraries treat that as standard input.
+  // The next opened file must not get descriptor 0, because libraries treat descriptor 0 as standard input.
   openSync('/dev/null', 'r');
 }

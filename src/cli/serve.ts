@@ -21,7 +21,7 @@ export async function serve(config: Config): Promise<void> {
   logger.info({}, 'stopped');
 }
 
-/** Starts the HTTP server and the worker. If the port is in use, closes the app and so unlocks the data folder. */
+/** Starts the HTTP server and the worker. If the port is in use, closes the app, which unlocks the data folder. */
 async function startServing(app: App, config: Config): Promise<void> {
   try {
     await app.listen();

@@ -18,7 +18,7 @@ const lineIntervalMs = 2000;
 /** Maximum width of a progress bar, in columns. */
 const maxBarWidth = 30;
 
-/** Displays progress towards `total`, as a bar on a terminal, and otherwise as a line every two seconds. */
+/** Displays progress towards `total`: as a bar on a terminal, otherwise as a new line every two seconds. */
 export function startProgress(label: string, total: number, output: Output): ProgressDisplay {
   const startedAt = performance.now();
   const format = (count: number) =>

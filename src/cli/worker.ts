@@ -24,7 +24,7 @@ export async function runWorker(config: Config): Promise<void> {
   logger.info({}, 'stopped');
 }
 
-/** Starts the worker. If that fails, for example because the port is in use, closes the app. */
+/** Starts the worker. If the worker cannot start, for example because the port is in use, closes the app. */
 async function startWorking(app: App, config: Config): Promise<void> {
   try {
     if (config.worker.port !== undefined) await app.listenForProbes(config.worker.port);

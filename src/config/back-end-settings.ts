@@ -63,7 +63,7 @@ export const storageSettings = {
   path: optional('STORAGE_PATH', anyText, {
     aliases: ['STORAGE_BASE_PATH', 'THUMBFORGE_STORAGE_PATH'],
     about:
-      'Folder of locally stored images. It must be the same for all processes. If it is outside `DATA_DIR`, new files inherit the permissions of the group and of others from this folder.',
+      'Folder of locally stored images. It must be the same for all processes. If it is outside `DATA_DIR`, new files inherit the permissions that this folder grants to its group and to other users.',
     fallbackDescription: '`DATA_DIR/storage`',
   }),
   bucket: optional('S3_BUCKET', anyText, { about: 'Bucket in which images are stored. It must exist.' }),
@@ -98,7 +98,7 @@ export const storageSettings = {
   }),
   minFreeBytes: withDefault('MIN_FREE_DISK_MB', mebibytes(0, 1_000_000), '100', {
     about:
-      'Minimum free space, in MiB, on the image disk (with S3: on the disk of the staging files); with less, uploads get 507.',
+      'Minimum free space, in MiB, on the image disk (with S3, on the disk that contains the staging files). If less space is free, uploads get 507.',
   }),
   sweepLimit: withDefault('ORPHAN_BRAKE', fractionAndCount, '5%/10000', {
     about:

@@ -1,4 +1,7 @@
-/** Parses the text of a variable. If it is invalid, throws an error whose message completes "The value …". */
+/**
+ * Parses the text of a variable. If the text is invalid, throws an error whose message completes the sentence
+ * "The value …".
+ */
 export interface Parser<T> {
   /** What the variable accepts, for error messages and the documentation. */
   readonly accepts: string;

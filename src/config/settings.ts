@@ -180,7 +180,8 @@ export const settings = {
   },
   renditions: {
     presets: withDefault('PRESETS', presetList, '{"thumb":[100,100],"card":[400,400],"zoom":1200}', {
-      about: 'Renditions of every image. An image is scaled down to fit each box, but never enlarged.',
+      about:
+        'Names and maximum sizes of the renditions. Images are scaled down to fit but are never enlarged.',
     }),
     thumbnailSize: optional('THUMBNAIL_SIZE', thumbnailSize, {
       aliases: ['THUMBFORGE_THUMBNAIL_SIZE'],
@@ -213,7 +214,7 @@ export const settings = {
     confirmToken: optional('PURGE_CONFIRM_TOKEN', printableText, {
       isSecret: true,
       about:
-        'Token that confirms purges other than dry runs. If other machines can reach the server (`HOST`, `PUBLIC_URL`, `ALLOWED_HOSTS`), every purge requires it; otherwise only `/v1/purge` requires it.',
+        'Token that confirms purges other than dry runs. If other machines can reach the server (`HOST`, `PUBLIC_URL`, `ALLOWED_HOSTS`), every such purge requires it; otherwise only `/v1/purge` requires it.',
       fallbackDescription:
         '`DELETE_CONFIRMED` if only this machine can reach the server; otherwise purges are rejected',
     }),

@@ -67,7 +67,7 @@ export function lockDataFolder(folder: string): DataFolderLock {
 
 /**
  * Tries repeatedly for up to 100 ms, because `findLockHolder` in a different process may hold the lock for a moment.
- * That must not prevent a server from starting.
+ * Without the retries, such a check could prevent a server from starting.
  */
 function tryLockWithRetries(fd: number): boolean {
   for (let attempt = 0; attempt < 5; attempt++) {

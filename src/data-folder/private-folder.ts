@@ -3,7 +3,7 @@ import { join, parse, relative, sep } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Logger } from '../model/logger.ts';
 
-/** Permissions of the group and of others. */
+/** Mode bits for the group and for all other users. */
 const otherUsersBits = 0o077;
 
 /** The mode bit that marks shared folders, such as /tmp. Vitrine must not change the mode of a shared folder. */
@@ -25,10 +25,10 @@ export interface Repair {
 }
 
 /**
- * Removes other users' permissions on the data folder. This protects all files in it. Then makes `subfolders` and
- * their files private as well, because a subfolder may later be moved or copied. If the data folder was already
- * private, skips private subfolders, because visiting every picture at each start would take too long. Logs a warning
- * if the data folder cannot be made private.
+ * Removes other users' permissions on the data folder, so that they cannot access any file in it. Then makes
+ * `subfolders` and their files private as well, because a subfolder may later be moved or copied. If the data folder
+ * was already private, skips private subfolders, because visiting every picture at each start would take too long. Logs
+ * a warning if the data folder cannot be made private.
  */
 export function protectDataFolder(
   folder: string,
@@ -122,7 +122,8 @@ function chmodIfAllowed(path: string): void {
   try {
     chmodSync(path, 0o700);
   } catch {
-    // The folder has a different owner, or the file system has no modes. The caller checks the mode and reports that.
+    // The folder has a different owner, or the file system has no modes. The caller checks the mode and reports a
+    // problem.
   }
 }
 

@@ -19,8 +19,8 @@ interface Series {
 
 /**
  * Creates a recorder of request counts and durations. prom-client looks up a series by its labels on every observation.
- * That would be a large part of the cost of a cached response. This recorder needs only a single map lookup and
- * converts the data to prom-client's format on each scrape.
+ * Such lookups would be a large part of the cost of a cached response. This recorder needs only a single map lookup per
+ * observation and converts the data to prom-client's format on each scrape.
  */
 export function makeRequestRecorder(registry: Registry): Metrics['recordRequest'] {
   const seriesByKey = new Map<string, Series>();

@@ -47,12 +47,12 @@ interface Gauges<Values> {
 
 /** Resets and sets the gauges synchronously, so that a concurrent scrape never contains only some of the values. */
 async function sample<Values>(query: () => Values | Promise<Values>, gauges: Gauges<Values>): Promise<void> {
-  const values = await valueOrTimeout(query);
+  const values = await queryWithTimeout(query);
   for (const gauge of gauges.all) gauge.reset();
   if (values !== undefined) gauges.set(values);
 }
 
-async function valueOrTimeout<T>(query: () => T | Promise<T>): Promise<T | undefined> {
+async function queryWithTimeout<T>(query: () => T | Promise<T>): Promise<T | undefined> {
   const { promise: timeout, resolve } = Promise.withResolvers<undefined>();
   const timer = setTimeout(() => resolve(undefined), sourceTimeoutMs);
   try {

@@ -44,7 +44,7 @@ export function makeRunDueJobs({ capacities, jobs, runJob, leaseSeconds, logger 
     for (const job of await jobs.claimDue(kind, freeCapacity, leaseSeconds)) launch(job);
   }
 
-  /** Claims due jobs of all kinds. Returns false if that fails. */
+  /** Claims due jobs of all kinds. Returns whether all claims succeeded. */
   async function claimAll(): Promise<boolean> {
     try {
       for (const kind of kinds) await claim(kind);

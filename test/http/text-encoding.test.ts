@@ -50,7 +50,7 @@ test('rejects only the CSV lines that are not valid UTF-8, and suggests a fix', 
   const { status, body } = await postCsv(encodeLatin1(csv));
   expect([status, body.lines.map(({ outcome }) => outcome === 'refused')]).toEqual([202, [true, false]]);
   expect(body.lines[0]?.error).toMatch(
-    /is not valid UTF-8 \(byte \d+ is 0xFC\); save the CSV as UTF-8, or declare its charset, such as Content-Type: text\/csv; charset=windows-1252 \(line 2 of the file\)/,
+    /is not valid UTF-8 \(byte \d+ is 0xFC\); save the CSV as UTF-8, or declare its charset in a header such as Content-Type: text\/csv; charset=windows-1252 \(line 2 of the file\)/,
   );
   expect(JSON.stringify(body)).not.toContain('\uFFFD');
   expect(JSON.stringify((await call(server().url + body.url)).body)).not.toContain('\uFFFD');

@@ -8,7 +8,7 @@ import { makeDataFolder, removeFolder } from '../support/process/data-folder.ts'
 test("prints the server's address, its data folder and its embedded components", async () => {
   const server = await startServer({ PORT: '0' });
   await expect.poll(() => server.log()).toContain(`database: embedded in ${join(server.dataDir, 'db')}`);
-  expect(server.log()).toMatch(/workers are woken in this process/);
+  expect(server.log()).toMatch(/workers are woken by this process/);
   expect(server.log()).toContain(`pictures: ${join(server.dataDir, 'storage')}`);
   expect(server.log()).toContain(server.url);
   expect((await call(`${server.url}/healthz`)).status).toBe(200);

@@ -139,7 +139,7 @@ const minPollPauseMs = 200;
 const maxPollPauseMs = 2000;
 const maxWaitMs = 10 * 60_000;
 
-/** Polls until the image is `completed` or `failed`, for at most `maxWaitMs`. @throws {ServerFailure} after that */
+/** Polls until the image is `completed` or `failed`, for at most `maxWaitMs`. @throws {ServerFailure} on timeout */
 async function waitUntilFinished(
   client: Pick<ApiClient, 'getImage'>,
   initialState: ImageState,

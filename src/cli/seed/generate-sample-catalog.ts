@@ -66,9 +66,10 @@ export async function generateSampleCatalog(options: SampleCatalogOptions): Prom
 /** Selects images from all parts of the catalog to copy, re-encode or truncate. */
 function planVariants(pictures: readonly PlannedPicture[]) {
   const mainViews = pictures.filter(({ view }) => view === 'main');
-  const everyNth = (step: number, start: number) => mainViews.filter((_, index) => index % step === start);
-  const exactCopies = everyNth(12, 0).map(planExactCopy);
-  const webExports = everyNth(9, 1).map(planWebExport);
+  const selectEveryNth = (step: number, start: number) =>
+    mainViews.filter((_, index) => index % step === start);
+  const exactCopies = selectEveryNth(12, 0).map(planExactCopy);
+  const webExports = selectEveryNth(9, 1).map(planWebExport);
   const corruptFiles = mainViews.slice(0, 1).map(planTruncatedCopy);
   const names = {
     exactDuplicates: exactCopies.map(({ filename }) => filename),

@@ -6,7 +6,7 @@ import type { FastifyInstance } from 'fastify';
  */
 const maxDrainedBytes = 64 * 2 ** 20;
 
-/** How long a client may continue sending after the response before its connection is closed. */
+/** How long a client may continue to send after the response. Then its connection is closed. */
 const lingerMs = 500;
 
 /**

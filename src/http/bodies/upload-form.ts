@@ -217,9 +217,11 @@ function invalidRequest(message: string): AppError {
 }
 
 function tooLargeError(maxBytes: number, length?: number): AppError {
-  const size = length === undefined ? 'The file is larger' : `The upload is ${length} bytes`;
+  const limit = `${maxBytes} bytes (${Math.round((maxBytes / 2 ** 20) * 100) / 100} MiB)`;
   return new AppError(
     'body_too_large',
-    `${size}; the limit is ${maxBytes} bytes (${Math.round((maxBytes / 2 ** 20) * 100) / 100} MiB).`,
+    length === undefined
+      ? `The file is larger than the limit of ${limit}.`
+      : `The upload is ${length} bytes; the limit is ${limit}.`,
   );
 }

@@ -3,7 +3,7 @@ import type { FastifyInstance } from 'fastify';
 import ipaddr from 'ipaddr.js';
 import { AppError } from '../../errors.ts';
 
-/** Loopback connections come from a local proxy or from the operator. */
+/** Loopback connections are trusted, because they come from a local proxy or from the operator. */
 const loopbackNetworks = ['127.0.0.0/8', '::1/128'] as const;
 
 /** Tests whether an IP address, as reported by a socket, belongs to a group of addresses. */

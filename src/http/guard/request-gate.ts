@@ -3,7 +3,7 @@ import { AppError, type ErrorCode } from '../../errors.ts';
 import { isIpAddress, isLoopbackHost, parseHost } from '../../model/host.ts';
 import type { HttpConfig } from '../route-plugin.ts';
 
-/** A check of all requests with certain methods, regardless of the URL. It runs before the body is read. */
+/** A check of all requests that have certain methods, regardless of the URL. It runs before the body is read. */
 interface Rule {
   readonly appliesTo: (method: string) => boolean;
   /** Returns the reason for rejecting the request, or `undefined` if the request passes. */
@@ -48,8 +48,8 @@ const maxCachedHosts = 200;
 /**
  * Returns a check that rejects unknown host names. An attacker can make the host name of a malicious page resolve to
  * this machine (DNS rebinding). The browser then treats this server as the page's own origin, so the page could read
- * every response. However, requests from the page always contain its host name. IP addresses are not checked, because
- * they cannot be rebound. Ports are not checked, because a tunnel may change them.
+ * every response. However, requests from the page always contain the page's host name. IP addresses are not checked,
+ * because they cannot be rebound. Ports are not checked, because a tunnel may change them.
  */
 function makeHostCheck({ isOnLoopback, allowedHosts }: ServerConfig): Rule['rejectionReason'] {
   const isCheckEnabled = (isOnLoopback || allowedHosts.length > 0) && !allowedHosts.includes('*');

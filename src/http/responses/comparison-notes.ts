@@ -2,7 +2,7 @@ import type { PictureQuality } from '../../model/quality.ts';
 
 /** Explains how to interpret the metrics of a comparison. */
 export const metricsNote =
-  'PSNR: above 40 dB is excellent, 30 to 40 dB good, below 30 dB means visible artefacts; 100 means identical pixels. Perceptual hash distance: 0 is identical, 1 to 5 very similar, 6 to 10 similar, above 10 different.';
+  'PSNR: above 40 dB is excellent, 30 to 40 dB is good, and below 30 dB means visible artefacts; 100 means identical pixels. Perceptual hash distance: 0 means identical, 1 to 5 very similar, 6 to 10 similar, and above 10 different.';
 
 /** Describes the metrics of a comparison in words. */
 export function describeComparison({ psnr, hashDistance }: PictureQuality): string {

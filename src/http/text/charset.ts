@@ -86,7 +86,7 @@ function findInvalidByte(bytes: Uint8Array): number {
   return findCharacterStart(bytes, validEnd);
 }
 
-/** Returns the start of the character that a prefix of length `end` would split, or `end` if it splits none. */
+/** Returns the start of the character that a prefix of length `end` would split, or `end` if no character is split. */
 function findCharacterStart(bytes: Uint8Array, end: number): number {
   for (let distance = 1; distance <= 3 && end - distance >= 0; distance += 1) {
     const byte = bytes[end - distance] ?? 0;

@@ -17,7 +17,7 @@ const trialsSchema = z
         size_bytes: z.int(),
         width: z.int(),
         height: z.int(),
-        quality_metric: z.number().describe('SSIM compared with the source, at most 1.'),
+        quality_metric: z.number().describe('SSIM between the rendition and the source; at most 1.'),
       }),
     ),
     recommended: z

@@ -9,7 +9,7 @@ const headerRule = 'The CSV must begin with a header line such as "url,tenant,re
 
 /** Advice for CSV files that are not UTF-8 and whose charset is not declared. */
 const charsetAdvice =
-  'save the CSV as UTF-8, or declare its charset, such as Content-Type: text/csv; charset=windows-1252';
+  'save the CSV as UTF-8, or declare its charset in a header such as Content-Type: text/csv; charset=windows-1252';
 
 /** The decoder replaces invalid bytes with this character. */
 const replacementCharacter = '\uFFFD';

@@ -8,7 +8,7 @@ import { responses, originalResponses, renditionResponses } from '../openapi/res
 import { getPrincipal } from '../principal.ts';
 import type { RoutePlugin } from '../route-plugin.ts';
 
-/** Request types of the rendition routes. Fastify does not validate these parameters, for speed. */
+/** Request types of the rendition routes. For speed, Fastify does not validate these parameters. */
 interface RenditionRoute {
   readonly Params: { id: string; preset: string };
   /** A repeated query parameter arrives as an array. */

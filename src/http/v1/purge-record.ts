@@ -4,11 +4,11 @@ import type { PurgeDeletedReport } from '../../services/purge/purge-deleted.ts';
 import type { PurgeUnusedReport } from '../../services/purge/purge-unused.ts';
 import { purgeUnusedExample } from './examples.ts';
 
-const errors = z
+const errorsField = z
   .array(z.string())
   .nullable()
   .describe('One message for each image or file that could not be removed; `null` if there were no errors.');
-const remaining = z
+const remainingField = z
   .int()
   .describe(
     'Number of candidates left when the request reached its time limit. Repeat the request to continue.',
@@ -32,10 +32,10 @@ export const purgeUnusedSchema = z
     deleted_count: z.int().describe('Number of purged images; 0 in a dry run.'),
     deleted_bytes: z.int(),
     deleted_files: z.int(),
-    remaining,
+    remaining: remainingField,
     images: z.array(candidateSchema).describe('Details of the candidates.'),
     warnings: z.array(z.string()).describe('Warnings, for example that a tenant has never used references.'),
-    errors,
+    errors: errorsField,
   })
   .meta({ examples: [purgeUnusedExample] });
 
@@ -62,8 +62,8 @@ export const purgeDeletedSchema = z.object({
     .describe(
       'Number of bytes that purging all images counted in `images_to_delete` would free, calculated before the purge.',
     ),
-  remaining,
-  errors,
+  remaining: remainingField,
+  errors: errorsField,
 });
 
 /** Converts the report for a purge of unused images to JSON. */

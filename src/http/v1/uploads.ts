@@ -91,21 +91,23 @@ async function uploadFile(
     tenantName,
     mode,
   });
-  return sendIngested(reply, { outcome, image });
+  return sendIngestResult(reply, { outcome, image });
 }
 
 /** Handles both kinds of JSON body. Only the body for a presigned upload has the field `upload`. */
 function addFromJson(dependencies: RouteDependencies, request: AddRequest, reply: FastifyReply) {
   const { body } = request;
   const isPresigned = typeof body === 'object' && body !== null && 'upload' in body;
-  return isPresigned ? addPresigned(dependencies, request, reply) : importUrl(dependencies, request, reply);
+  return isPresigned
+    ? addPresignedUpload(dependencies, request, reply)
+    : importUrl(dependencies, request, reply);
 }
 
-async function addPresigned({ services }: RouteDependencies, request: AddRequest, reply: FastifyReply) {
+async function addPresignedUpload({ services }: RouteDependencies, request: AddRequest, reply: FastifyReply) {
   const { upload: id, tenant, filename } = readJsonBody(request, presignedBody);
   const { mode } = request.query;
   const upload = { id, tenantName: tenant, filename, mode };
-  return sendIngested(reply, await services.ingestPresigned(getPrincipal(request), upload));
+  return sendIngestResult(reply, await services.ingestPresigned(getPrincipal(request), upload));
 }
 
 async function importUrl({ services }: RouteDependencies, request: AddRequest, reply: FastifyReply) {
@@ -118,7 +120,7 @@ async function importUrl({ services }: RouteDependencies, request: AddRequest, r
   return sendImage(reply, outcome === 'known' ? 200 : 202, image);
 }
 
-function sendIngested(reply: FastifyReply, { outcome, image }: Pick<IngestResult, 'outcome' | 'image'>) {
+function sendIngestResult(reply: FastifyReply, { outcome, image }: Pick<IngestResult, 'outcome' | 'image'>) {
   const newImageStatus = image.status === 'completed' ? 201 : 202;
   return sendImage(reply, outcome === 'known' ? 200 : newImageStatus, image);
 }

@@ -19,7 +19,7 @@ const assetParams = z.object({ asset_id: imageRefField });
 const renditionParams = assetParams.extend({ preset: z.string().max(64).describe('Name of a preset.') });
 const tags = ['Catalog dialect'];
 
-/** Image routes of the catalog dialect, the API of an older catalog service. The dialect calls images assets. */
+/** Image routes of the catalog dialect, the API of an older catalog service. The dialect calls an image an asset. */
 export const assetRoutes: RoutePlugin = (app, { services, receiveUploadForm }) => {
   app.post(
     '/upload',

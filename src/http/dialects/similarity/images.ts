@@ -56,7 +56,7 @@ export const similarityImageRoutes: RoutePlugin = (app, { services, receiveUploa
           'Adds the image to the tenant `default`. Uploading the same bytes again returns the existing image.',
         bodies: pictureForm(),
         response: responses(
-          { 200: json(uploadSchema, 'The new image, or the existing one with the same bytes.') },
+          { 200: json(uploadSchema, 'The new image, or the existing image with the same bytes.') },
           'invalid_request',
           ...fileErrors,
         ),
