@@ -99,9 +99,7 @@ test('uses Redis only with a database server', () => {
 });
 
 test('requires a bucket for S3, and normalises the prefix', () => {
-  expect(listConfigProblems({ STORAGE_TYPE: 's3' })).toEqual([
-    expect.stringMatching(/^S3_BUCKET: not set/),
-  ]);
+  expect(listConfigProblems({ STORAGE_TYPE: 's3' })).toEqual([expect.stringMatching(/^S3_BUCKET: not set/)]);
   const loadStorageConfig = (env: Record<string, string>) =>
     loadConfig({ STORAGE_TYPE: 'S3', S3_BUCKET: 'pictures', ...env }).storage;
   expect(loadStorageConfig({})).toMatchObject({
