@@ -35,7 +35,7 @@ const requestLimits = {
   urlParameterLength: 400,
 };
 
-/** How long the connection stays open after the response to a malformed request, so that the client can read it. */
+/** How long the connection stays open for the client to read the response to a malformed request. */
 const lingerMs = 1_000;
 
 /** How long an idle connection is kept open. */
@@ -62,7 +62,7 @@ export function makeHttpServer(
   closeStalledResponses(app, config.server.responseStallMs);
   limitConnectionsPerAddress(app, {
     maxConnections: config.server.maxConnectionsPerAddress,
-    isExempt: isTrusted,
+    isExemptFromLimit: isTrusted,
   });
   allowOrigins(app, config.server);
   addDefaultHeaders(app);

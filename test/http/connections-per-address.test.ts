@@ -13,9 +13,9 @@ import { call } from '../support/process/client.ts';
 import { useServer } from '../support/process/server.ts';
 
 /** Starts a server that also limits loopback connections, because the test clients connect from loopback addresses. */
-async function startLimitedServer(maxConnections: number, isExempt: AddressTest = () => false) {
+async function startLimitedServer(maxConnections: number, isExemptFromLimit: AddressTest = () => false) {
   const app = Fastify();
-  limitConnectionsPerAddress(app, { maxConnections, isExempt });
+  limitConnectionsPerAddress(app, { maxConnections, isExemptFromLimit });
   handleErrors(app);
   app.get('/', () => 'hello');
   await app.listen({ host: '127.0.0.1', port: 0 });

@@ -9,7 +9,7 @@ import { faviconPath, swaggerTheme } from './swagger-theme.ts';
 /** URL path of the OpenAPI document. */
 export const openApiPath = '/api/v1/openapi.json';
 
-/** Content security policy for Swagger UI. It allows inline styles and `data:` images, but no other hosts. */
+/** Content security policy for Swagger UI. It allows inline styles and `data:` images, but nothing from other hosts. */
 const swaggerPolicy =
   "default-src 'self'; img-src 'self' data:; style-src 'self' 'unsafe-inline'; object-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 

@@ -11,7 +11,7 @@ const lingerMs = 500;
 
 /**
  * Reads and discards the rest of a body, for at most `timeoutMs` and up to `maxBytes`. Returns whether the whole body
- * was read. If the connection were closed while the client is still sending, the client would get a connection reset
+ * was read. If the connection were closed while the client was still sending, the client would get a connection reset
  * instead of the response.
  */
 export async function drainBody(

@@ -26,7 +26,7 @@ const fileField = 'file';
 /** The field that declares the charset of the other fields and of file names (RFC 7578 §4.6). */
 const charsetField = '_charset_';
 
-/** A form whose file is in staging. The caller must discard the file after use. */
+/** A form whose file is in staging, a temporary folder. The caller must discard the file after use. */
 export interface UploadForm {
   readonly file: ReceivedFile;
   /** Empty if the form declares no file name. */
@@ -124,7 +124,7 @@ function readForm({ staging, maxBytes, idleMs }: Dependencies, request: Incoming
   return { reader, received };
 }
 
-/** Whether a part in any other field is a file. A part with an image type is a file even without a file name. */
+/** Whether a part in a field other than `file` is a file. A part with an image type is a file even without a name. */
 function isOtherFile({ filename, type }: PartHead): boolean {
   return filename !== undefined || type.startsWith('image/');
 }

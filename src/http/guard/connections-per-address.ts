@@ -33,7 +33,7 @@ export function makeAddressTest(networks: readonly string[]): AddressTest {
 interface Options {
   readonly maxConnections: number;
   /** Matches addresses that are exempt from the limit, because they are trusted or are shared by many clients. */
-  readonly isExempt: AddressTest;
+  readonly isExemptFromLimit: AddressTest;
 }
 
 /**
@@ -48,7 +48,7 @@ const maxRejectedConnections = 16;
  */
 export function limitConnectionsPerAddress(
   app: FastifyInstance,
-  { maxConnections, isExempt }: Options,
+  { maxConnections, isExemptFromLimit }: Options,
 ): void {
   const counts = new Map<string, number>();
   const rejectedSockets = new WeakSet<Socket>();
@@ -56,7 +56,7 @@ export function limitConnectionsPerAddress(
   app.server.on('connection', (socket: Socket) => {
     const { remoteAddress } = socket;
     // The address is undefined if the socket is already closed.
-    if (remoteAddress === undefined || isExempt(remoteAddress)) return;
+    if (remoteAddress === undefined || isExemptFromLimit(remoteAddress)) return;
     const key = toAddressKey(remoteAddress);
     const count = (counts.get(key) ?? 0) + 1;
     counts.set(key, count);

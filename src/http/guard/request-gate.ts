@@ -7,7 +7,7 @@ import type { HttpConfig } from '../route-plugin.ts';
 interface Rule {
   readonly appliesTo: (method: string) => boolean;
   /** Returns the reason for rejecting the request, or `undefined` if the request passes. */
-  readonly rejectionReason: (request: FastifyRequest) => string | undefined;
+  readonly getRejectionReason: (request: FastifyRequest) => string | undefined;
   readonly code: ErrorCode;
 }
 
@@ -26,13 +26,13 @@ const isUnsafeMethod = (method: string): boolean => !safeMethods.has(method);
  */
 export function guardRequests(app: FastifyInstance, config: ServerConfig): void {
   const rules: readonly Rule[] = [
-    { appliesTo: isAnyMethod, rejectionReason: makeHostCheck(config), code: 'host_not_allowed' },
-    { appliesTo: isUnsafeMethod, rejectionReason: makeOriginCheck(config), code: 'origin_not_allowed' },
-    { appliesTo: isUnsafeMethod, rejectionReason: checkFetchSite, code: 'origin_not_allowed' },
+    { appliesTo: isAnyMethod, getRejectionReason: makeHostCheck(config), code: 'host_not_allowed' },
+    { appliesTo: isUnsafeMethod, getRejectionReason: makeOriginCheck(config), code: 'origin_not_allowed' },
+    { appliesTo: isUnsafeMethod, getRejectionReason: checkFetchSite, code: 'origin_not_allowed' },
   ];
   app.addHook('onRequest', (request, _reply, done) => {
-    for (const { appliesTo, rejectionReason, code } of rules) {
-      const reason = appliesTo(request.method) ? rejectionReason(request) : undefined;
+    for (const { appliesTo, getRejectionReason, code } of rules) {
+      const reason = appliesTo(request.method) ? getRejectionReason(request) : undefined;
       if (reason !== undefined) {
         done(new AppError(code, reason));
         return;
@@ -42,7 +42,7 @@ export function guardRequests(app: FastifyInstance, config: ServerConfig): void 
   });
 }
 
-/** Maximum number of allowed `Host` values to cache. Clients use only a few. */
+/** Maximum number of cached `Host` values. Clients use only a few. */
 const maxCachedHosts = 200;
 
 /**
@@ -51,7 +51,7 @@ const maxCachedHosts = 200;
  * every response. However, requests from the page always contain the page's host name. IP addresses are not checked,
  * because they cannot be rebound. Ports are not checked, because a tunnel may change them.
  */
-function makeHostCheck({ isOnLoopback, allowedHosts }: ServerConfig): Rule['rejectionReason'] {
+function makeHostCheck({ isOnLoopback, allowedHosts }: ServerConfig): Rule['getRejectionReason'] {
   const isCheckEnabled = (isOnLoopback || allowedHosts.length > 0) && !allowedHosts.includes('*');
   if (!isCheckEnabled) return () => undefined;
   const cachedHosts = new Set<string>();
@@ -92,7 +92,7 @@ function getTargetAuthority(target: string | undefined): string | undefined {
  * Returns a check that rejects writes by pages from other origins, based on `Origin`. Local files and sandboxed
  * frames have the origin `null`, which any page can obtain. `*` in `CORS_ORIGINS` does not allow writes.
  */
-function makeOriginCheck({ corsOrigins, publicOrigin }: ServerConfig): Rule['rejectionReason'] {
+function makeOriginCheck({ corsOrigins, publicOrigin }: ServerConfig): Rule['getRejectionReason'] {
   const allowedOrigins = new Set(corsOrigins === '*' ? [] : corsOrigins);
   if (publicOrigin !== undefined) allowedOrigins.add(publicOrigin);
   return ({ raw }) => {

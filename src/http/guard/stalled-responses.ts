@@ -39,9 +39,9 @@ export function closeStalledResponses(app: FastifyInstance, stallMs: number): vo
     response.once('close', () => (progress.pendingResponses -= 1));
   });
 
-  // The event fires after `intervalMs` without traffic in either direction. The parts of a large write that the kernel
-  // has accepted count as traffic, although no stream property shows them. Because of this listener, Node no longer
-  // closes idle sockets itself.
+  // The event fires after `intervalMs` without traffic in either direction. Data that the kernel accepts from a large
+  // write counts as traffic, although no stream property reflects it. Because of this listener, Node no longer closes
+  // idle sockets itself.
   app.server.on('timeout', (socket: Socket) => {
     const progress = progressBySocket.get(socket);
     if (!progress || progress.pendingResponses === 0 || socket.writableFinished) {

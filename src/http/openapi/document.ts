@@ -49,7 +49,7 @@ export function describeRoutes(app: FastifyInstance): void {
 
 type Transform = typeof jsonSchemaTransform;
 
-/** Temporarily marks operations with an optional body. The Swagger plugin marks all bodies as required. */
+/** Temporary key for operations with an optional body, because the Swagger plugin marks all bodies as required. */
 const optionalBodyMarker = 'x-optional-body';
 
 /** Errors that can occur before the handler runs, for methods that allow a body. */
@@ -100,7 +100,7 @@ const transformObject: typeof jsonSchemaTransformObject = (input) => {
   const document: { paths?: object; components?: { schemas?: object } } = jsonSchemaTransformObject(input);
   const paths = simplifySchemas(document.paths) as Paths;
   markOptionalBodies(paths);
-  // Zod emits every schema twice, for input and for output.
+  // Zod emits every schema twice, for input and for output. Only schemas that are used are kept.
   const schemas = { ...document.components?.schemas } as Record<string, object>;
   const usedNames = new Set<string>();
   collectUsedNames(paths, schemas, usedNames);
@@ -129,8 +129,8 @@ function collectUsedNames(node: unknown, schemas: Record<string, object>, usedNa
 
 /**
  * Removes noise that Zod generates: the bounds of safe integers and the patterns of named formats. Also removes
- * `additionalProperties: false` from responses, because later versions of the API may add fields. Request
- * bodies keep that setting.
+ * `additionalProperties: false` from responses, because later versions of the API may add fields. Request bodies
+ * keep it, because requests with unknown fields are rejected.
  */
 function simplifySchemas(node: unknown, isRequest = false): unknown {
   if (Array.isArray(node)) return node.map((entry) => simplifySchemas(entry, isRequest));

@@ -13,7 +13,7 @@ const immutableCacheControl = 'public, max-age=31536000, immutable';
 /** `Cache-Control` for all other URLs. The image can be deleted, and its renditions can be recreated. */
 const revalidatingCacheControl = 'public, no-cache';
 
-/** Prevents browsers from guessing a different type and from running scripts in a file. */
+/** Headers that prevent browsers from guessing a different media type and from running scripts in a file. */
 const securityHeaders = {
   'x-content-type-options': 'nosniff',
   'content-security-policy': "default-src 'none'; sandbox",

@@ -23,7 +23,7 @@ export type ExplainMissingRoute = (
 export function collectRoutes(app: FastifyInstance): ExplainMissingRoute {
   const routes = new Map<string, KnownRoute>();
   app.addHook('onRoute', ({ url, method }) => {
-    // The CORS plugin registers a wildcard route for preflights. With that route, every path would count as known.
+    // The CORS plugin registers a wildcard route for preflights. Because of it, every path would count as known.
     if (url === '*' || url === '/*') return;
     const route = routes.get(url) ?? { pattern: toPattern(url), methods: new Set() };
     for (const allowedMethod of [method].flat()) route.methods.add(allowedMethod);
@@ -42,7 +42,7 @@ function explainMissingRoute(routes: ReadonlyMap<string, KnownRoute>, method: st
       error: new AppError('route_not_found', `No route matches ${method} ${shortPath}.`),
       allowedMethods: [],
     };
-  const message = `${shortPath} allows ${allowedMethods.join(', ')}, not ${method}.`;
+  const message = `${shortPath} does not allow ${method}; allowed methods: ${allowedMethods.join(', ')}.`;
   return { error: new AppError('method_not_allowed', message), allowedMethods };
 }
 

@@ -24,13 +24,13 @@ const frameworkMessages: Readonly<Record<string, string>> = {
 
 /**
  * Sends all errors as `application/problem+json`. Must be called before any route or plugin is registered, because
- * existing routes keep Fastify's default error handler.
+ * routes that already exist keep Fastify's default error handler.
  */
 export function handleErrors(app: FastifyInstance): void {
   app.setErrorHandler((error, request, reply) => sendProblem(request, reply, toAppError(request, error)));
 }
 
-/** Handles requests that match no route. Hooks that should run for such requests must be registered earlier. */
+/** Handles requests that match no route. Hooks for these requests must be registered before the call. */
 export function handleMissingRoutes(app: FastifyInstance, explain: ExplainMissingRoute): void {
   const sendMissingRouteProblem = (request: FastifyRequest, reply: FastifyReply) => {
     const { error, allowedMethods } = explain(request.method, request.url);

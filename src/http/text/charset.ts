@@ -48,8 +48,8 @@ export function describeUnknownCharset(label: string): string {
 }
 
 /**
- * Returns `undefined` for an unknown label. Labels follow the WHATWG Encoding Standard, in which latin1 and us-ascii
- * mean windows-1252.
+ * Creates a decoder for a charset. Returns `undefined` for an unknown label. Labels follow the WHATWG Encoding
+ * Standard, in which latin1 and us-ascii mean windows-1252.
  */
 function makeDecoder(label: string, fatal: boolean): TextDecoder | undefined {
   try {
