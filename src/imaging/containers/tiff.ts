@@ -110,7 +110,7 @@ export function readTiffSubDirectories(
 }
 
 /**
- * Returns an entry's numbers, at most `limit`; an empty array if the tag is missing, not numeric or outside the file.
+ * Returns up to `limit` numbers of an entry; an empty array if the tag is missing, not numeric or outside the file.
  * Rationals become quotients. 64-bit integers above 2^53 lose precision.
  */
 export function readTiffNumbers(

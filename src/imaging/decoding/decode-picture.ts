@@ -103,7 +103,7 @@ async function decodeChannels({ bytes, options }: Source, size: Size, layout: Ti
 async function decodeLab({ bytes, options }: Source, size: Size, layout: TiffLayout): Promise<Pixels> {
   const samples = await readLabSamples(bytes, layout, options);
   if (layout.colours === 'lab') offsetChroma(samples);
-  // Resizing premultiplies the colours. With 8 bits, rounding would shift the hue.
+  // Resizing premultiplies the colours. With 8-bit samples, rounding would shift the hue.
   const preciseSamples = layout.alphaIndex === undefined ? samples : to16Bits(samples);
   const is16Bit = preciseSamples.data instanceof Uint16Array;
   const resizedSource = fromSamples(preciseSamples).resize(exactResizeOptions(size));
