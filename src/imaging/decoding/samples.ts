@@ -70,7 +70,7 @@ export function unpremultiply({ data, channels }: Samples): void {
   }
 }
 
-/** Places 8-bit samples on a white screen. Anything outside the screen is cropped. */
+/** Places the 8-bit samples of a GIF frame on a white screen. Anything outside the screen is cropped. */
 export function placeOnScreen(
   { width, height, channels, data }: Samples,
   screen: Size,

@@ -206,7 +206,7 @@ function clip(value: number): number {
   return Number.isNaN(value) ? 0 : Math.max(0, Math.min(255, Math.round(value)));
 }
 
-/** Opens a TIFF upright, without any colour conversion. */
+/** Opens a TIFF with its orientation applied, but without any colour conversion. */
 function openUnmanaged(bytes: Uint8Array, options: SourceOptions): Sharp {
   return openPicture(bytes, 'tiff', { ...options, ignoreIcc: true }).autoOrient();
 }

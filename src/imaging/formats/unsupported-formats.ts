@@ -7,7 +7,7 @@ import { cameraRaw, namePictureByHeader, namePictureBySignature } from './signat
 
 const heic = 'an HEIC image';
 
-/** Names of the picture formats that the detection library recognises, except those in `signatures.ts`. */
+/** Names of picture formats, by the file extension that the detection library returns. */
 const pictureNamesByExtension: Readonly<Record<string, string>> = {
   jp2: 'a JPEG 2000 image',
   j2c: 'a JPEG 2000 image',
@@ -48,8 +48,8 @@ const otherNamesByExtension: Readonly<Record<string, string>> = {
 };
 
 /**
- * Formats for which the detection library is not reliable: it checks only two bytes, or a bit pattern that also occurs
- * in random data.
+ * Extensions of formats that the detection library does not detect reliably, because it checks only two bytes or a bit
+ * pattern that also occurs in random data.
  */
 const unreliableExtensions = new Set(
   'ac3 dmg exe Z cpio arj asar mts mp1 mp2 aac ico cur bmp gif jpg xml'.split(' '),
