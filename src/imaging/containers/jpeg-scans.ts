@@ -118,8 +118,11 @@ function readScan(
     const [dc, ac] = [findDecoder(component.dcTable), findDecoder(component.acTable + 16)];
     if (frame.process !== 2) return dc && ac && makeSequentialReader(reader, dc, ac);
     if (scan.firstCoefficient === 0)
-      return scan.previousBitPosition > 0 ? makeDcRefinementReader(reader) : dc && makeFirstDcReader(reader, dc);
-    if (ac === undefined || scan.lastCoefficient > 63 || scan.lastCoefficient < scan.firstCoefficient) return undefined;
+      return scan.previousBitPosition > 0
+        ? makeDcRefinementReader(reader)
+        : dc && makeFirstDcReader(reader, dc);
+    if (ac === undefined || scan.lastCoefficient > 63 || scan.lastCoefficient < scan.firstCoefficient)
+      return undefined;
     const nonZeroBits = coverage.nonZeroBits(component.index, units.count);
     return (scan.previousBitPosition > 0 ? makeAcRefinementReader : makeFirstAcReader)(reader, ac, {
       scan,
@@ -188,7 +191,8 @@ function makeCoverage({ process, components }: JpegFrame): Coverage {
   return {
     add(scan) {
       const range = isProgressive ? [scan.firstCoefficient, scan.lastCoefficient + 1] : [0, 64];
-      for (const { index } of scan.components) positions[index]?.fill(isProgressive ? scan.bitPosition : 0, ...range);
+      for (const { index } of scan.components)
+        positions[index]?.fill(isProgressive ? scan.bitPosition : 0, ...range);
     },
     hasStarted: () => positions.every(([dc]) => dc !== 255),
     isFull: () => positions.every((coefficients) => coefficients.every((position) => position === 0)),

@@ -95,7 +95,8 @@ function diagnoseAvif(bytes: Uint8Array): Diagnosis {
   const file = readIsobmff(bytes);
   if (file === undefined) return bytes.length < 16 ? truncated() : unreadable();
   const { boxes, items, primaryItemId } = file;
-  const extendsBeyondFile = ({ start, length }: { start: number; length: number }) => start + length > bytes.length;
+  const extendsBeyondFile = ({ start, length }: { start: number; length: number }) =>
+    start + length > bytes.length;
   if (boxes.some(({ isComplete }) => !isComplete) || readItemExtents(bytes, file).some(extendsBeyondFile))
     return truncated();
   if (!boxes.some(({ type }) => type === 'meta'))
