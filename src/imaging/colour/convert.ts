@@ -11,7 +11,7 @@ const testColours = Uint8Array.from(
 
 /**
  * Returns whether an RGB profile changes any colour. A profile that changes no colour is sRGB or invalid. The image
- * library ignores an invalid profile only with 8-bit samples. With 16-bit samples, it would use Display P3 instead.
+ * library ignores an invalid profile only for 8-bit samples. For 16-bit samples, it would use Display P3 instead.
  */
 export async function changesColours(profile: Uint8Array): Promise<boolean> {
   const size = { width: testColours.length / 3, height: 1 };
@@ -28,8 +28,8 @@ export async function convertSamples(samples: Samples, profile: Uint8Array): Pro
   const is16Bit = samples.data instanceof Uint16Array;
   const isGrey = samples.channels <= 2;
   const file = encodePlainTiff(samples, isGrey ? 'grey' : 'rgb', profile);
-  // The image library converts correctly only on output. On input, it would convert 16-bit RGB to Display P3 and clip
-  // the result, and it would leave 16-bit grey unchanged.
+  // The image library converts colours correctly only on output. On input, it would convert 16-bit RGB to Display P3
+  // and clip the result, and it would leave 16-bit grey unchanged.
   const image = sharp(file, { ignoreIcc: true, limitInputPixels: false }).withIccProfile('srgb');
   const space = is16Bit ? (isGrey ? 'grey16' : 'rgb16') : 'srgb';
   return flattenOntoWhite(await readSamples(image, space, is16Bit ? 16 : 8));

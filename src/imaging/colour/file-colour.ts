@@ -16,10 +16,10 @@ export type FileColour =
   | { readonly kind: 'srgb'; readonly isNarrowRange?: boolean }
   /** The file contains an ICC profile. */
   | { readonly kind: 'embedded'; readonly profile: Uint8Array }
-  /** The file declares primaries and a curve. `profile` is equivalent to them. */
+  /** The file declares primaries and a curve. `profile` is the equivalent ICC profile. */
   | { readonly kind: 'declared'; readonly profile: Uint8Array; readonly isNarrowRange?: boolean };
 
-/** Encoding exponents outside this range are implausible. */
+/** Encoding exponents outside this range are implausible and are ignored. */
 const [minGamma, maxGamma] = [0.1, 10];
 
 /** The gAMA value that sRGB files contain for readers that do not support the sRGB chunk. */
@@ -29,7 +29,7 @@ const srgbGamma = 0.45455;
  * Returns the colour information of a PNG from the first of these chunks that is valid: cICP, iCCP, sRGB, or gAMA with
  * cHRM (PNG, third edition, 4.3 and 13.1). A gAMA of 1/2.2 means sRGB unless cHRM contains different primaries, because
  * the specification requires this value in sRGB files.
- * @throws AppError `picture_unsupported` for high dynamic range.
+ * @throws AppError `picture_unsupported` for colours that cannot be converted, such as high dynamic range.
  */
 export function readPngColour(png: PngStructure): FileColour {
   const { cicp, isSrgb, gamma, chromaticities } = png;
@@ -49,10 +49,10 @@ export function readPngColour(png: PngStructure): FileColour {
 }
 
 /**
- * Returns the colour information of an AVIF's primary picture from its ICC profile or, without one, its code points. If
- * both are missing, the colours are sRGB (MIAF, ISO/IEC 23000-22, 7.3.6.4). The decoder has already applied the matrix
- * and the range.
- * @throws AppError `picture_unsupported` for high dynamic range.
+ * Returns the colour information of an AVIF's primary picture from its ICC profile or, if it has none, from its code
+ * points. If both are missing, the colours are sRGB (MIAF, ISO/IEC 23000-22, 7.3.6.4). The decoder has already
+ * applied the matrix and the range.
+ * @throws AppError `picture_unsupported` for colours that cannot be converted, such as high dynamic range.
  */
 export function readAvifColour(bytes: Uint8Array, avif: IsobmffStructure): FileColour {
   const boxes = avif.items.get(avif.primaryItemId ?? -1)?.properties ?? [];

@@ -40,7 +40,7 @@ export function encodeRgbProfile(chromaticities: Chromaticities, curve: Transfer
   const matrix = computeRgbToXyzMatrix(chromaticities);
   if (matrix === undefined) return undefined;
   const [xr, xg, xb, yr, yg, yb, zr, zg, zb] = matrix;
-  const trc = encodeCurveTag(curve);
+  const curveTag = encodeCurveTag(curve);
   return encodeProfile([
     ['desc', encodeTextTag('Primaries and curve declared by the file')],
     ['cprt', encodeTextTag('None')],
@@ -48,9 +48,9 @@ export function encodeRgbProfile(chromaticities: Chromaticities, curve: Transfer
     ['rXYZ', encodeXyzTag([xr, yr, zr])],
     ['gXYZ', encodeXyzTag([xg, yg, zg])],
     ['bXYZ', encodeXyzTag([xb, yb, zb])],
-    ['rTRC', trc],
-    ['gTRC', trc],
-    ['bTRC', trc],
+    ['rTRC', curveTag],
+    ['gTRC', curveTag],
+    ['bTRC', curveTag],
   ]);
 }
 

@@ -4,7 +4,7 @@ export type Matrix = readonly [number, number, number, number, number, number, n
 /** Three numbers: X, Y and Z, or R, G and B. */
 export type Triple = readonly [number, number, number];
 
-/** XYZ values of the ICC profile white point (ICC.1:2022, 7.2.16). */
+/** XYZ values of the white point of ICC profiles (ICC.1:2022, 7.2.16). */
 export const d50: Triple = [0.9642, 1, 0.8249];
 
 const bradford: Matrix = [0.8951, 0.2664, -0.1614, -0.7502, 1.7135, 0.0367, 0.0389, -0.0685, 1.0296];

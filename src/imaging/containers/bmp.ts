@@ -1,7 +1,7 @@
 import { AppError } from '../../errors.ts';
 import { corrupt, truncated, unsupported, type Verdict, verdictError } from '../damage/verdict.ts';
 
-/** The headers of a BMP. All offsets are inside the file. */
+/** The headers of a BMP. Offsets are relative to the start of the file. */
 export interface BmpHeader {
   readonly width: number;
   readonly height: number;

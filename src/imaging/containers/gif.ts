@@ -15,7 +15,7 @@ export interface GifFrame {
   readonly isComplete: boolean;
 }
 
-/** The structure of a GIF. For a truncated file, it describes only the existing part. */
+/** The structure of a GIF. For a truncated file, it describes only the part that is present. */
 export interface GifStructure {
   /** Size of the logical screen. */
   readonly width: number;
@@ -87,7 +87,7 @@ export function cropGifToFrame(bytes: Uint8Array, { start, width, height }: GifF
   return copy;
 }
 
-/** Returns the length of the colour table that the flags of a screen or a frame declare. */
+/** Returns the length in bytes of the colour table that the flags of a screen or frame declare. */
 function colourTableBytes(flags: number): number {
   return (flags & 0x80) === 0 ? 0 : 3 * 2 ** ((flags & 7) + 1);
 }
@@ -163,23 +163,23 @@ function makeCodeReader(bytes: Uint8Array, start: number, end: number): (size: n
   let offset = start;
   let blockBytesLeft = 0;
   let buffer = 0;
-  let bits = 0;
+  let bufferedBits = 0;
   return (size) => {
-    while (bits < size) {
+    while (bufferedBits < size) {
       if (blockBytesLeft === 0) {
         blockBytesLeft = offset < end ? (bytes[offset] ?? 0) : 0;
         offset++;
         if (blockBytesLeft === 0) return undefined;
       }
       if (offset >= end) return undefined;
-      buffer |= (bytes[offset] ?? 0) << bits;
-      bits += 8;
+      buffer |= (bytes[offset] ?? 0) << bufferedBits;
+      bufferedBits += 8;
       offset++;
       blockBytesLeft--;
     }
     const code = buffer & (2 ** size - 1);
     buffer >>>= size;
-    bits -= size;
+    bufferedBits -= size;
     return code;
   };
 }

@@ -35,7 +35,7 @@ export interface IsobmffStructure {
   readonly brands: readonly string[];
   /** Top-level boxes. */
   readonly boxes: readonly Box[];
-  /** Whether the file contains a movie: a video, or an image sequence. */
+  /** Whether the file contains a movie (a video or an image sequence). */
   readonly hasMovie: boolean;
   readonly primaryItemId: number | undefined;
   readonly items: ReadonlyMap<number, Item>;
@@ -73,7 +73,7 @@ export function readBoxes(bytes: Uint8Array, start: number, end: number): Box[] 
   return boxes;
 }
 
-/** Parses the brands and items of a file. Returns `undefined` if the file does not start with an `ftyp` box. */
+/** Parses the boxes, brands and items of a file. Returns `undefined` if the file does not start with an `ftyp` box. */
 export function readIsobmff(bytes: Uint8Array): IsobmffStructure | undefined {
   if (bytes.length < 16 || textAt(bytes, 4) !== 'ftyp') return undefined;
   const boxes = readBoxes(bytes, 0, bytes.length);

@@ -1,7 +1,7 @@
 import type { JpegScan } from './jpeg.ts';
 import type { EntropyReader, HuffmanDecoder } from './jpeg-entropy.ts';
 
-/** Skips the data of one block. Returns `false` if the data is inconsistent. */
+/** Reads past the data of one block. Returns `false` if the data is inconsistent. */
 export type BlockReader = (block: number) => boolean;
 
 /** Returns a reader for the blocks of a sequential scan. Each block contains all of its coefficients. */
@@ -49,8 +49,8 @@ export function makeDcRefinementReader(reader: EntropyReader): BlockReader {
 /** Parameters and state of a reader for a progressive AC scan. */
 export interface AcScan {
   readonly scan: JpegScan;
-  /** Number of further blocks that the last end-of-band code covers. */
-  readonly run: { blocks: number };
+  /** How many further blocks the last end-of-band code covers. The caller resets this to 0 at restart markers. */
+  readonly endOfBandRun: { remainingBlocks: number };
   /** One bit per coefficient (two 32-bit words per block), set if the coefficient is nonzero after earlier scans. */
   readonly nonZeroBits: Uint32Array;
 }
@@ -59,20 +59,20 @@ export interface AcScan {
 export function makeFirstAcReader(
   reader: EntropyReader,
   ac: HuffmanDecoder,
-  { scan, run, nonZeroBits }: AcScan,
+  { scan, endOfBandRun, nonZeroBits }: AcScan,
 ): BlockReader {
   return (block) => {
-    if (run.blocks > 0) {
-      run.blocks--;
+    if (endOfBandRun.remainingBlocks > 0) {
+      endOfBandRun.remainingBlocks--;
       return true;
     }
-    for (let k = scan.from; k <= scan.to; k++) {
+    for (let k = scan.firstCoefficient; k <= scan.lastCoefficient; k++) {
       const symbol = reader.readSymbol(ac);
       if (symbol < 0) return false;
       const bits = symbol & 15;
       const zeros = symbol >> 4;
       if (bits === 0 && zeros < 15) {
-        run.blocks = 2 ** zeros + reader.readBits(zeros) - 1;
+        endOfBandRun.remainingBlocks = 2 ** zeros + reader.readBits(zeros) - 1;
         return true;
       }
       k += zeros;
@@ -88,7 +88,7 @@ export function makeFirstAcReader(
 export function makeAcRefinementReader(
   reader: EntropyReader,
   ac: HuffmanDecoder,
-  { scan, run, nonZeroBits }: AcScan,
+  { scan, endOfBandRun, nonZeroBits }: AcScan,
 ): BlockReader {
   /**
    * Skips `zeros` coefficients that are still 0, and one bit for each nonzero coefficient between them. Returns the
@@ -97,7 +97,7 @@ export function makeAcRefinementReader(
   function skipZeros(block: number, from: number, zeros: number): number {
     let remainingZeros = zeros;
     let k = from;
-    for (; k <= scan.to; k++) {
+    for (; k <= scan.lastCoefficient; k++) {
       if (isNonZero(nonZeroBits, block, k)) reader.readBits(1);
       else if (remainingZeros-- === 0) break;
     }
@@ -105,25 +105,25 @@ export function makeAcRefinementReader(
   }
 
   return (block) => {
-    let k = scan.from;
-    while (run.blocks === 0 && k <= scan.to) {
+    let k = scan.firstCoefficient;
+    while (endOfBandRun.remainingBlocks === 0 && k <= scan.lastCoefficient) {
       const symbol = reader.readSymbol(ac);
       if (symbol < 0) return false;
       const bits = symbol & 15;
       const zeros = symbol >> 4;
       if (bits === 0 && zeros < 15) {
-        run.blocks = 2 ** zeros + reader.readBits(zeros);
+        endOfBandRun.remainingBlocks = 2 ** zeros + reader.readBits(zeros);
         break;
       }
       if (bits > 1) return false;
       reader.readBits(bits);
       k = skipZeros(block, k, zeros);
-      if (bits > 0 && k <= scan.to) markNonZero(nonZeroBits, block, k);
+      if (bits > 0 && k <= scan.lastCoefficient) markNonZero(nonZeroBits, block, k);
       k++;
     }
-    if (run.blocks > 0) {
+    if (endOfBandRun.remainingBlocks > 0) {
       skipZeros(block, k, 64);
-      run.blocks--;
+      endOfBandRun.remainingBlocks--;
     }
     return true;
   };

@@ -6,8 +6,8 @@ export interface EntropyReader {
   readonly readSymbol: (table: HuffmanDecoder) => number;
   readonly readBits: (count: number) => number;
   /**
-   * Skips restart marker `number`. If the marker is missing, returns `truncated` at the end of the data and `other`
-   * anywhere else.
+   * Skips the restart marker with this number (0 to 7). If the marker is missing, returns `truncated` at the end of
+   * the data and `other` anywhere else.
    */
   readonly skipRestartMarker: (number: number) => 'skipped' | 'truncated' | 'other';
   /** Returns whether a read went past the end. */

@@ -27,16 +27,16 @@ export type JpegScansResult =
   | { readonly kind: 'truncated' }
   /** `problem` completes a sentence that begins with "its data". */
   | { readonly kind: 'corrupt'; readonly problem: string }
-  /** A kind of JPEG whose scans are not checked. */
+  /** The scans were not checked, because this kind of JPEG is not supported. */
   | { readonly kind: 'other'; readonly frame: JpegFrame };
 
 /** Result of reading one scan. */
 type ScanOutcome = 'complete' | 'truncated' | 'contradiction';
 
-/** Progressive pictures have about ten scans. A file with far more is an attempt to exhaust CPU time. */
+/** Progressive pictures have about ten scans. A file with far more is probably an attempt to exhaust CPU time. */
 const maxScans = 500;
 
-/** Maximum number of pixels. It limits the memory for the state of all blocks. */
+/** Maximum number of pixels. This limits the memory needed to store the state of each block. */
 const maxPixels = 2 ** 28;
 
 /**
@@ -90,7 +90,7 @@ export function checkJpegScans(bytes: Uint8Array): JpegScansResult {
   }
 }
 
-/** Returns whether no complete segment, except an end marker, follows. */
+/** Returns whether only an end marker, an incomplete segment or nothing at all follows. */
 function isAtEnd(bytes: Uint8Array, offset: number): boolean {
   const next = nextJpegSegment(bytes, offset);
   return next === undefined || next.marker === jpegMarkers.eoi || !next.isComplete;
@@ -108,7 +108,7 @@ function readScan(
   scan: JpegScan,
   { tables, restartInterval, coverage }: ScanContext,
 ): ScanOutcome {
-  const run = { blocks: 0 };
+  const endOfBandRun = { remainingBlocks: 0 };
   const units = countUnits(frame, scan);
   const possibleReaders = scan.components.map((component) => {
     const findDecoder = (id: number) => {
@@ -117,13 +117,16 @@ function readScan(
     };
     const [dc, ac] = [findDecoder(component.dcTable), findDecoder(component.acTable + 16)];
     if (frame.process !== 2) return dc && ac && makeSequentialReader(reader, dc, ac);
-    if (scan.from === 0)
-      return scan.high > 0 ? makeDcRefinementReader(reader) : dc && makeFirstDcReader(reader, dc);
-    if (ac === undefined || scan.to > 63 || scan.to < scan.from) return undefined;
+    if (scan.firstCoefficient === 0)
+      return scan.previousBitPosition > 0
+        ? makeDcRefinementReader(reader)
+        : dc && makeFirstDcReader(reader, dc);
+    if (ac === undefined || scan.lastCoefficient > 63 || scan.lastCoefficient < scan.firstCoefficient)
+      return undefined;
     const nonZeroBits = coverage.nonZeroBits(component.index, units.count);
-    return (scan.high > 0 ? makeAcRefinementReader : makeFirstAcReader)(reader, ac, {
+    return (scan.previousBitPosition > 0 ? makeAcRefinementReader : makeFirstAcReader)(reader, ac, {
       scan,
-      run,
+      endOfBandRun,
       nonZeroBits,
     });
   });
@@ -131,12 +134,12 @@ function readScan(
   if (readers.length < scan.components.length) return 'contradiction';
   for (let unit = 0; unit < units.count; unit++) {
     if (restartInterval > 0 && unit > 0 && unit % restartInterval === 0) {
-      run.blocks = 0;
+      endOfBandRun.remainingBlocks = 0;
       const outcome = reader.skipRestartMarker((unit / restartInterval - 1) % 8);
       if (outcome !== 'skipped') return outcome === 'truncated' ? 'truncated' : 'contradiction';
     }
     for (let index = 0; index < readers.length; index++) {
-      for (let n = units.blocks[index] ?? 1; n > 0; n--) {
+      for (let n = units.blocksPerComponent[index] ?? 1; n > 0; n--) {
         const isConsistent = readers[index]?.(unit) ?? false;
         // Bits beyond the end are read as 0, which may look inconsistent.
         if (reader.hasOverrun()) return 'truncated';
@@ -148,13 +151,13 @@ function readScan(
 }
 
 /**
- * Returns the number of units (MCUs) in a scan, and the number of blocks per component in a unit. In a scan of only one
+ * Returns the number of units (MCUs) in a scan, and the number of blocks per component in a unit. In a scan of a single
  * component, each unit is one block, and there are no padding blocks at the edges.
  */
 function countUnits(
   { width, height, components }: JpegFrame,
   scan: JpegScan,
-): { readonly count: number; readonly blocks: readonly number[] } {
+): { readonly count: number; readonly blocksPerComponent: readonly number[] } {
   const horizontal = Math.max(...components.map((component) => component.horizontal));
   const vertical = Math.max(...components.map((component) => component.vertical));
   const scannedComponents = scan.components.flatMap(({ index }) => components[index] ?? []);
@@ -162,11 +165,11 @@ function countUnits(
   if (singleComponent !== undefined && scannedComponents.length === 1) {
     const columns = Math.ceil(Math.ceil((width * singleComponent.horizontal) / horizontal) / 8);
     const rows = Math.ceil(Math.ceil((height * singleComponent.vertical) / vertical) / 8);
-    return { count: columns * rows, blocks: [1] };
+    return { count: columns * rows, blocksPerComponent: [1] };
   }
   return {
     count: Math.ceil(width / (8 * horizontal)) * Math.ceil(height / (8 * vertical)),
-    blocks: scannedComponents.map((component) => component.horizontal * component.vertical),
+    blocksPerComponent: scannedComponents.map((component) => component.horizontal * component.vertical),
   };
 }
 
@@ -187,8 +190,9 @@ function makeCoverage({ process, components }: JpegFrame): Coverage {
   const nonZeroWords: Uint32Array[] = [];
   return {
     add(scan) {
-      const range = isProgressive ? [scan.from, scan.to + 1] : [0, 64];
-      for (const { index } of scan.components) positions[index]?.fill(isProgressive ? scan.low : 0, ...range);
+      const range = isProgressive ? [scan.firstCoefficient, scan.lastCoefficient + 1] : [0, 64];
+      for (const { index } of scan.components)
+        positions[index]?.fill(isProgressive ? scan.bitPosition : 0, ...range);
     },
     hasStarted: () => positions.every(([dc]) => dc !== 255),
     isFull: () => positions.every((coefficients) => coefficients.every((position) => position === 0)),

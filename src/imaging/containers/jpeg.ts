@@ -25,12 +25,13 @@ export interface JpegScan {
     readonly dcTable: number;
     readonly acTable: number;
   }>;
-  /** First and last coefficient of a progressive scan. */
-  readonly from: number;
-  readonly to: number;
-  /** Successive approximation: the previous bit position (0 in the first scan) and the current one. */
-  readonly high: number;
-  readonly low: number;
+  /** Range of coefficients in a progressive scan. */
+  readonly firstCoefficient: number;
+  readonly lastCoefficient: number;
+  /** Bit position that the previous scan of these coefficients reached (0 in the first scan). */
+  readonly previousBitPosition: number;
+  /** Bit position that this scan reaches. The coefficients are complete at position 0. */
+  readonly bitPosition: number;
 }
 
 /** A Huffman table: the number of codes of each length from 1 to 16, and their values in order. */
@@ -51,8 +52,8 @@ export interface JpegSegment {
 export const jpegMarkers = { dht: 0xc4, soi: 0xd8, eoi: 0xd9, sos: 0xda, dnl: 0xdc, dri: 0xdd } as const;
 
 /**
- * Returns the next marker segment at or after `offset`; `undefined` if the file ends first. Like decoders, skips
- * padding, stuffed bytes and other bytes that are not markers.
+ * Returns the next marker segment at or after `offset`; `undefined` if there is none. Like decoders, skips padding,
+ * stuffed bytes and other bytes that are not markers.
  */
 export function nextJpegSegment(bytes: Uint8Array, offset: number): JpegSegment | undefined {
   for (let position = offset; position + 1 < bytes.length; position++) {
@@ -117,14 +118,14 @@ export function readJpegScan(
   const approximation = bytes[parametersOffset + 2] ?? 0;
   return {
     components,
-    from: bytes[parametersOffset] ?? 0,
-    to: bytes[parametersOffset + 1] ?? 0,
-    high: approximation >> 4,
-    low: approximation & 15,
+    firstCoefficient: bytes[parametersOffset] ?? 0,
+    lastCoefficient: bytes[parametersOffset + 1] ?? 0,
+    previousBitPosition: approximation >> 4,
+    bitPosition: approximation & 15,
   };
 }
 
-/** Reads the tables of a DHT segment into `tables`. The key is the table's number, plus 16 for AC tables. */
+/** Reads the tables of a DHT segment into `tables`. The key is the table number, plus 16 for AC tables. */
 export function readHuffmanTables(
   bytes: Uint8Array,
   { start, end }: JpegSegment,

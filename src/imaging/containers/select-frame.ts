@@ -24,9 +24,9 @@ export interface SelectedFrame {
 }
 
 /**
- * Counts the frames of a file and selects the frame to decode, in one pass over the container. The library receives
- * only the first frame of an animation. To count frames, it would read all of them, which would take quadratic time in
- * some formats.
+ * Counts the frames of a file and selects the frame to decode, in one pass over the container. For an animation,
+ * the library receives only the first frame. Otherwise, it would read all frames to count them, which takes quadratic
+ * time in some formats.
  * @throws AppError `picture_unsupported` or `picture_cut` if no frame can be decoded.
  */
 export function selectFrame(bytes: Uint8Array, format: PictureFormat): SelectedFrame {
@@ -116,8 +116,8 @@ function selectAvifFrame(bytes: Uint8Array): SelectedFrame | undefined {
 
 /**
  * Returns a file that the library can open. The library accepts only some major brands, and rejects files that contain
- * a movie. The brands and the movie's box type are therefore replaced in a copy. No offset changes, because all of
- * these names are four bytes long.
+ * a movie. The brands and the movie's box type are therefore replaced in a copy. No offset changes, because brands and
+ * box types are always four bytes long.
  */
 function toStillAvif(bytes: Uint8Array, { brands, boxes, hasMovie }: IsobmffStructure): Uint8Array {
   if (brands[0] === 'avif' && !brands.includes('avis') && !hasMovie) return bytes;
@@ -132,7 +132,7 @@ function toStillAvif(bytes: Uint8Array, { brands, boxes, hasMovie }: IsobmffStru
   }
   for (const { type, start } of boxes) {
     if (type !== 'moov') continue;
-    // A 64-bit length is stored between the name of a box and its content.
+    // A 64-bit length is stored between the type of a box and its content.
     const isLarge = copy.toString('latin1', start - 4, start) !== 'moov';
     copy.write('free', start - (isLarge ? 12 : 4), 'latin1');
   }

@@ -8,7 +8,7 @@ import {
   tiffTags,
 } from './tiff.ts';
 
-/** Colour model of a TIFF. */
+/** Colour model of a TIFF. `icclab` and `itulab` are variants of L*a*b*. */
 export type TiffColours = 'grey' | 'rgb' | 'palette' | 'cmyk' | 'ycbcr' | 'lab' | 'icclab' | 'itulab';
 
 /** How the pixels of a TIFF are stored. */

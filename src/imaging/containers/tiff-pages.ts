@@ -13,7 +13,7 @@ export interface TiffPage {
   readonly directory: TiffDirectory;
   /** Index of the page in the chain of directories. */
   readonly pageIndex: number;
-  /** Index of the directory among the page's sub-directories; `undefined` if it is the page itself. */
+  /** Index of the directory among the page's sub-directories; `undefined` if `directory` is the page itself. */
   readonly subDirectoryIndex: number | undefined;
   readonly size: Size | undefined;
 }

@@ -21,7 +21,7 @@ export interface TiffStructure {
   readonly isLittleEndian: boolean;
   /** Whether the file is a BigTIFF, with 64-bit offsets. */
   readonly isBig: boolean;
-  /** The chain of directories, starting with the first. */
+  /** The directories in the order of their chain. */
   readonly directories: readonly [TiffDirectory, ...TiffDirectory[]];
   /** Whether the chain has an end. False if the chain points outside the file, loops or is too long. */
   readonly isChainComplete: boolean;
@@ -110,7 +110,7 @@ export function readTiffSubDirectories(
 }
 
 /**
- * Returns an entry's numbers, at most `limit`; an empty array if the tag is missing, not numeric or outside the file.
+ * Returns up to `limit` numbers of an entry; an empty array if the tag is missing, not numeric or outside the file.
  * Rationals become quotients. 64-bit integers above 2^53 lose precision.
  */
 export function readTiffNumbers(

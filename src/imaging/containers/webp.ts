@@ -6,14 +6,14 @@ interface WebpChunk {
   readonly isComplete: boolean;
 }
 
-/** The structure of a WebP. For a truncated file, it describes only the existing part. */
+/** The structure of a WebP. For a truncated file, it describes only the part that is present. */
 export interface WebpStructure {
   /** Size of the canvas; `undefined` if the picture's header is missing or damaged. */
   readonly size: { readonly width: number; readonly height: number } | undefined;
   readonly isAnimated: boolean;
   /** Number of frames. */
   readonly frames: number;
-  /** The chunks needed to decode the first frame, in file order: headers, colour profile and one frame. */
+  /** The chunks needed to decode the first frame, in file order: headers, colour profile and the frame. */
   readonly firstFrameChunks: readonly WebpChunk[];
   /** Whether the file contains all chunks with pixels. */
   readonly hasAllPixels: boolean;
@@ -26,7 +26,7 @@ const chunkHeaderBytes = 8;
 const pixelChunks = new Set(['VP8 ', 'VP8L', 'ANMF']);
 /** Chunks needed for decoding, in addition to the pixels. */
 const auxiliaryChunks = new Set(['VP8X', 'ICCP', 'ANIM', 'ALPH', 'EXIF']);
-/** Chunk types by number. An animation may have a million chunks, and decoding each type to a string would be slow. */
+/** Chunk types by their 32-bit value. Decoding each type to a string would be slow: animations may have many chunks. */
 const knownTypes = new Map(
   [...pixelChunks, ...auxiliaryChunks].map((type) => [Buffer.from(type, 'latin1').readUInt32BE(), type]),
 );
@@ -38,7 +38,7 @@ export function readWebp(bytes: Uint8Array): WebpStructure | undefined {
   const end = chunkHeaderBytes + view.getUint32(4, true);
   const chunksByType = new Map<string, WebpChunk>();
   let frames = 0;
-  let isComplete = true;
+  let areChunksComplete = true;
   let offset = headerBytes;
   // Chunks beyond the declared length are read only if no picture has been found yet.
   while (offset + chunkHeaderBytes <= bytes.length && (offset < end || frames === 0)) {
@@ -48,21 +48,21 @@ export function readWebp(bytes: Uint8Array): WebpStructure | undefined {
     // EXIF, which may contain the orientation, follows the pixels.
     const isNeeded = hasPixels ? frames === 1 : auxiliaryChunks.has(chunk.type) && chunk.isComplete;
     if (isNeeded && !chunksByType.has(chunk.type)) chunksByType.set(chunk.type, chunk);
-    isComplete &&= chunk.isComplete;
+    areChunksComplete &&= chunk.isComplete;
     offset = chunk.start + chunk.length + (chunk.length % 2);
     if (hasPixels && !chunk.isComplete) break;
   }
   const chunks = [...chunksByType.values()];
   const isAnimated = chunksByType.has('ANMF');
   // Some writers omit the padding byte of the last chunk, either in the file or in the declared length.
-  const endsEarly = isAnimated && (!isComplete || end > bytes.length + 1);
+  const endsEarly = isAnimated && (!areChunksComplete || end > bytes.length + 1);
   return {
     size: readCanvasSize(view, chunks),
     isAnimated,
     frames,
     firstFrameChunks: chunks,
     hasAllPixels: frames > 0 && chunks.every((chunk) => chunk.isComplete) && !endsEarly,
-    isWellFormed: isComplete && end === offset && end <= bytes.length,
+    isWellFormed: areChunksComplete && end === offset && end <= bytes.length,
   };
 }
 

@@ -83,20 +83,21 @@ export function diagnoseGif(bytes: Uint8Array): Diagnosis {
   return lastFrame.isComplete ? unreadable() : 'complete';
 }
 
-/** WebP has no checksums, so a complete file that cannot be decoded is corrupt. */
+/** WebP has no checksums. A complete file that cannot be decoded is therefore assumed to be corrupt. */
 function diagnoseWebp(bytes: Uint8Array): Diagnosis {
   const webp = readWebp(bytes);
   if (webp === undefined || webp.size === undefined) return bytes.length < 30 ? truncated() : unreadable();
   return webp.hasAllPixels ? corrupt('its compressed pixels are damaged') : truncated();
 }
 
-/** AVIF has no checksums, so a complete file that cannot be decoded is corrupt. */
+/** AVIF has no checksums. A complete file that cannot be decoded is therefore assumed to be corrupt. */
 function diagnoseAvif(bytes: Uint8Array): Diagnosis {
   const file = readIsobmff(bytes);
   if (file === undefined) return bytes.length < 16 ? truncated() : unreadable();
   const { boxes, items, primaryItemId } = file;
-  const exceedsFile = ({ start, length }: { start: number; length: number }) => start + length > bytes.length;
-  if (boxes.some(({ isComplete }) => !isComplete) || readItemExtents(bytes, file).some(exceedsFile))
+  const extendsBeyondFile = ({ start, length }: { start: number; length: number }) =>
+    start + length > bytes.length;
+  if (boxes.some(({ isComplete }) => !isComplete) || readItemExtents(bytes, file).some(extendsBeyondFile))
     return truncated();
   if (!boxes.some(({ type }) => type === 'meta'))
     return truncated('the file ends before the description of its image');

@@ -6,7 +6,7 @@ import { corrupt, truncated, type Diagnosis, unreadable, unsupported, type Verdi
 /** Makes zlib decompress truncated data as far as possible. */
 const allowTruncation = { finishFlush: constants.Z_SYNC_FLUSH };
 
-/** Above this size, a decoder child would not have enough memory for two copies of a picture's rows. */
+/** Maximum size of the rows to repack. A decoder child does not have enough memory for two copies of larger rows. */
 const maxRepackedBytes = 2 ** 28;
 
 /** Determines why a PNG was rejected. Checks the CRCs first, since a damaged length makes a file look truncated. */

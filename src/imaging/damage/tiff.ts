@@ -65,7 +65,7 @@ export function checkCompression(file: TiffStructure, directory: TiffDirectory):
   return unsupported(`its compression, ${label}, is not supported`);
 }
 
-/** Diagnoses a missing or invalid directory. Many writers put it last, so truncation often removes it. */
+/** Diagnoses a missing or invalid directory. Truncation often removes it, because many writers store it at the end. */
 function diagnoseDirectory(bytes: Uint8Array): Verdict {
   if (bytes.length < 16) return truncated();
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);

@@ -10,7 +10,7 @@ export interface RawPicture {
 }
 
 /**
- * Decodes a BMP, because the image library has no decoder for it. The caller has parsed the header and checked the
+ * Decodes a BMP. The image library has no decoder for this format. The caller has parsed the header and checked the
  * declared size against the limits. Without an alpha mask, the fourth byte of 32-bit pixels is ignored. An alpha
  * channel that would make the whole picture invisible is also ignored.
  * @throws AppError `picture_cut` if pixels are missing.
@@ -47,7 +47,7 @@ function applyPalette(file: Uint8Array, header: BmpHeader, indices: Uint8Array):
   const { width, height, palette } = header;
   const data = new Uint8Array(width * height * 3);
   for (let row = 0; row < height; row++) {
-    let target = targetRow(header, row) * width * 3;
+    let target = toTargetRow(header, row) * width * 3;
     for (let x = 0; x < width; x++) {
       // As in other decoders, an index outside the palette means black.
       const index = indices[row * width + x] ?? 0;
@@ -66,7 +66,7 @@ function decodeBgr(pixels: Uint8Array, header: BmpHeader, stride: number): RawPi
   const data = new Uint8Array(width * height * 3);
   for (let row = 0; row < height; row++) {
     let source = stride * row;
-    let target = targetRow(header, row) * width * 3;
+    let target = toTargetRow(header, row) * width * 3;
     for (let x = 0; x < width; x++, source += 3) {
       data[target++] = pixels[source + 2] ?? 0;
       data[target++] = pixels[source + 1] ?? 0;
@@ -88,7 +88,7 @@ function decodeWithMasks(pixels: Uint8Array, header: BmpHeader, stride: number):
   const channels = masks[3] === 0 ? 3 : 4;
   const data = new Uint8Array(width * height * channels);
   for (let row = 0; row < height; row++) {
-    let target = targetRow(header, row) * width * channels;
+    let target = toTargetRow(header, row) * width * channels;
     for (let x = 0; x < width; x++) {
       const offset = stride * row + x * (bits / 8);
       const value = bits === 16 ? view.getUint16(offset, true) : view.getUint32(offset, true);
@@ -104,7 +104,7 @@ function decodeWithMasks(pixels: Uint8Array, header: BmpHeader, stride: number):
 
 type ChannelReader = (value: number) => number;
 
-/** Returns a function that extracts the channel under `mask`, scaled to 0–255. */
+/** Returns a function that extracts the channel that `mask` selects and scales it to 0–255. */
 function makeChannelReader(mask: number): ChannelReader {
   if (mask === 0) return () => 0;
   const shift = 31 - Math.clz32(mask & -mask);
@@ -121,10 +121,11 @@ function makeOpaque(rgba: Uint8Array): void {
   for (let offset = 3; offset < rgba.length; offset += 4) rgba[offset] = 255;
 }
 
-function targetRow(header: BmpHeader, row: number): number {
+function toTargetRow(header: BmpHeader, row: number): number {
   return header.isTopDown ? row : header.height - 1 - row;
 }
 
+/** Escape codes, which follow a run length of 0. */
 const endOfLine = 0;
 const endOfBitmap = 1;
 const delta = 2;

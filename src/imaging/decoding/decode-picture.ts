@@ -56,7 +56,7 @@ async function decodeFrame(source: Source, size: Size): Promise<Pixels> {
     case 'premultiplied':
       return decodePremultiplied(source, size, interpretation.colour);
     case 'screen':
-      return decodeScreen(source, size, interpretation);
+      return decodeGifScreen(source, size, interpretation);
     case 'channels':
       return decodeChannels(source, size, interpretation.layout);
     case 'lab':
@@ -72,7 +72,7 @@ async function decodeFrame(source: Source, size: Size): Promise<Pixels> {
   }
 }
 
-/** Opens a picture upright, without any colour conversion. */
+/** Opens a picture with its orientation applied, but without any colour conversion. */
 function openUnmanaged({ bytes, format, options }: Source) {
   return openPicture(bytes, format, { ...options, ignoreIcc: true }).autoOrient();
 }
@@ -84,7 +84,7 @@ async function decodePremultiplied(source: Source, size: Size, colour: FileColou
   return decodeSamples(samples, size, colour);
 }
 
-async function decodeScreen(
+async function decodeGifScreen(
   source: Source,
   size: Size,
   { screen, frame }: { readonly screen: Size; readonly frame: GifFrame },
@@ -103,7 +103,7 @@ async function decodeChannels({ bytes, options }: Source, size: Size, layout: Ti
 async function decodeLab({ bytes, options }: Source, size: Size, layout: TiffLayout): Promise<Pixels> {
   const samples = await readLabSamples(bytes, layout, options);
   if (layout.colours === 'lab') offsetChroma(samples);
-  // Resizing premultiplies the colours. With 8 bits, rounding would shift the hue.
+  // Resizing premultiplies the colours. With 8-bit samples, rounding would shift the hue.
   const preciseSamples = layout.alphaIndex === undefined ? samples : to16Bits(samples);
   const is16Bit = preciseSamples.data instanceof Uint16Array;
   const resizedSource = fromSamples(preciseSamples).resize(exactResizeOptions(size));

@@ -1,6 +1,6 @@
 import sharp from 'sharp';
 
-// Import this module only in a decoder child, because a crash in native code kills the whole process.
+// Import this module only in a decoder child process, because a crash in native code kills the whole process.
 //
 // All loaders are blocked except the in-memory loaders for the accepted formats. A disguised file therefore cannot
 // reach the loader for a different format (SVG, PDF, raw memory dumps, the HDR gain map of JPEGs …).

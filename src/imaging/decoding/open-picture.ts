@@ -17,14 +17,14 @@ const commonOptions: SharpOptions = {
 
 /** Options for opening a picture. */
 export interface SourceOptions extends Pick<SharpOptions, 'ignoreIcc'> {
-  /** Whether the file is known to have all of its pixels, so that errors can be ignored. */
+  /** Whether the file is known to contain all of its pixels, so that errors can be ignored. */
   readonly isComplete?: boolean;
 }
 
 /**
  * Returns the lowest severity at which a problem makes the library fail. Warnings (odd padding, a wrong CRC in an
- * ancillary chunk) are common in valid files. In a truncated JPEG to which an end marker was added, however, a warning
- * is the only sign of the truncation. After a warning, `decodePicture` checks the file, and decodes it again if it is
+ * ancillary chunk) are common in valid files. If an end marker was added to a truncated JPEG, however, a warning is the
+ * only sign of the truncation. After a warning, `decodePicture` checks the file, and decodes it again if it is
  * complete.
  */
 function selectFailureSeverity(format: PictureFormat, isComplete: boolean): SharpOptions['failOn'] {

@@ -41,7 +41,7 @@ export async function encodeJpeg(pixels: Pixels, quality: number): Promise<Buffe
 async function toPixels(image: Sharp): Promise<Pixels> {
   const { data, info } = await image.raw({ depth: 'uchar' }).toBuffer({ resolveWithObject: true });
   // The colour space implies three channels. With any other number, later steps would silently misread the pixels.
-  if (info.channels !== 3) throw new Error(`Expected 3 channels, got ${info.channels}.`);
+  if (info.channels !== 3) throw new Error(`The decoded picture has ${info.channels} channels instead of 3.`);
   return { data, width: info.width, height: info.height };
 }
 

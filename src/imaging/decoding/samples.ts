@@ -42,7 +42,7 @@ export function copyChannels(samples: Samples, indices: readonly number[]): Samp
 
 /**
  * Like `copyChannels`, but in place, because there may not be enough memory for a copy of a large picture. The caller
- * must discard the input.
+ * must not use the input afterwards.
  */
 export function keepChannelsInPlace(samples: Samples, indices: readonly number[]): Samples {
   const { width, height, data } = samples;
@@ -70,7 +70,7 @@ export function unpremultiply({ data, channels }: Samples): void {
   }
 }
 
-/** Places 8-bit samples on a white screen. Anything outside the screen is cropped. */
+/** Places the 8-bit samples of a GIF frame on a white screen. Anything outside the screen is cropped. */
 export function placeOnScreen(
   { width, height, channels, data }: Samples,
   screen: Size,

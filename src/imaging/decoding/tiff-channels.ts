@@ -57,7 +57,7 @@ function selectInterleavedSpace({ colours, bits }: TiffLayout): SampleSpace {
   return colours === 'grey' ? 'grey16' : 'rgb16';
 }
 
-/** The library assigns no colour space to pictures that are declared as RGB but have only two channels. */
+/** Selects `multiband` for two channels, because the library assigns no colour space to RGB with only two channels. */
 function selectPlanarSpace(channels: number, bits: number): SampleSpace {
   if (channels === 2) return 'multiband';
   return bits === 16 ? 'rgb16' : 'srgb';
@@ -135,8 +135,8 @@ export function declareAsRgb(bytes: Uint8Array, layout: TiffLayout): Uint8Array 
 }
 
 /**
- * Returns a copy of a TIFF that declares its alpha as straight. With CMYK and unknown colours, the library would
- * un-premultiply 16-bit samples as if they had 8 bits.
+ * Returns a copy of a TIFF that declares its alpha as straight. Otherwise, the library would un-premultiply 16-bit
+ * CMYK samples, and samples without a colour space, as if they had 8 bits.
  */
 function declareStraightAlpha(bytes: Uint8Array, layout: TiffLayout): Buffer {
   const copy = Buffer.from(bytes);
@@ -206,7 +206,7 @@ function clip(value: number): number {
   return Number.isNaN(value) ? 0 : Math.max(0, Math.min(255, Math.round(value)));
 }
 
-/** Opens a TIFF upright, without any colour conversion. */
+/** Opens a TIFF with its orientation applied, but without any colour conversion. */
 function openUnmanaged(bytes: Uint8Array, options: SourceOptions): Sharp {
   return openPicture(bytes, 'tiff', { ...options, ignoreIcc: true }).autoOrient();
 }

@@ -12,6 +12,7 @@ const sensorPhotometrics = new Set([32_803, 34_892]);
 /** Compression numbers that only camera makers use: Kodak, Sony, Epson, Samsung, Nikon, Pentax and others. */
 const cameraCompressions = new Set([262, 32_767, 32_769, 32_770, 32_772, 34_713, 65_000, 65_024, 65_535]);
 
+/** Tags that describe the colour filters of a sensor (TIFF/EP and DNG). */
 const colourFilterTags = [33_421, 33_422, 50_710];
 
 /** Maximum number of directories to check in the chain and inside each directory. Raw files have only a few. */

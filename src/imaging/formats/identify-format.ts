@@ -7,8 +7,8 @@ import { nameUnsupportedContent, describeUnsupportedFile, readStillCodec } from 
 import { isText } from './text-files.ts';
 
 /**
- * Identifies a picture's format from the first bytes of its file (`headBytes` are enough), ignoring the file name. An
- * animated PNG counts as PNG.
+ * Identifies a picture's format from the start of its file, ignoring the file name. The first `headBytes` bytes are
+ * enough. An animated PNG counts as PNG.
  * @throws AppError `empty_file`, `picture_corrupt`, `not_a_picture` or `format_not_allowed`. For the last two, the
  *   message contains the apparent file type.
  */
@@ -33,9 +33,9 @@ export async function sniffFormat(
 }
 
 /**
- * Rejects unsupported formats that have the same container as an accepted format. For example, some camera raw files
- * are TIFFs, and HEIC has the same container as AVIF. The start of the file is not always sufficient, so `probe` checks
- * again with the whole file.
+ * Rejects unsupported formats that use the same container as an accepted format. For example, some camera raw files
+ * are TIFFs, and HEIC uses the same container as AVIF. The start of the file is not always sufficient, so `probe`
+ * checks again with the whole file.
  * @throws AppError `format_not_allowed`.
  */
 export function rejectUnsupportedContent(

@@ -33,7 +33,7 @@ const signatures: readonly Signature[] = [
   { bytes: '/* XPM */', name: 'an XPM image' },
 ];
 
-/** Returns the name of the picture format whose signature the file has. */
+/** Returns the name of a picture format that has a conclusive signature. */
 export function namePictureBySignature(firstBytes: Uint8Array): string | undefined {
   const text = toLatin1(firstBytes);
   const signature = signatures.find(({ bytes, offset = 0 }) => text.startsWith(bytes, offset));

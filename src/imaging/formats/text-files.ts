@@ -24,7 +24,7 @@ export function isText(firstBytes: Uint8Array): boolean {
 /** Everything before the first element: declarations, comments and processing instructions. */
 const prologue = /^(?:\s+|<\?[^]*?\?>|<!--[^]*?-->|<!doctype(?:[^<>[]|\[[^\]]*\])*>)+/i;
 
-/** Describes a file by its first element only, because, for example, an HTML page may also contain SVG elements. */
+/** Describes a file by its first element only. An HTML page, for example, may also contain SVG elements. */
 function describeMarkup(text: string): UnsupportedFile | undefined {
   if (!text.startsWith('<')) return undefined;
   const prologueText = prologue.exec(text)?.[0] ?? '';
@@ -33,7 +33,7 @@ function describeMarkup(text: string): UnsupportedFile | undefined {
   if (/<!doctype\s+html/i.test(prologueText) || isHtmlElement(element)) {
     return { name: 'an HTML page', isPicture: false };
   }
-  // If the file is truncated inside its prologue, no element was found.
+  // If the given bytes end inside the prologue, no element was found.
   if (/^<!doctype\s+svg/i.test(text) || /<!doctype\s+svg/i.test(prologueText)) {
     return { name: 'an SVG drawing', isPicture: true };
   }

@@ -7,7 +7,7 @@ import { cameraRaw, namePictureByHeader, namePictureBySignature } from './signat
 
 const heic = 'an HEIC image';
 
-/** Names of the picture formats that the detection library recognises, except those in `signatures.ts`. */
+/** Names of picture formats, by the file extension that the detection library returns. */
 const pictureNamesByExtension: Readonly<Record<string, string>> = {
   jp2: 'a JPEG 2000 image',
   j2c: 'a JPEG 2000 image',
@@ -48,8 +48,8 @@ const otherNamesByExtension: Readonly<Record<string, string>> = {
 };
 
 /**
- * Formats for which the detection library is not reliable: it checks only two bytes, or a bit pattern that also occurs
- * in random data.
+ * Extensions of formats that the detection library does not detect reliably, because it checks only two bytes or a bit
+ * pattern that also occurs in random data.
  */
 const unreliableExtensions = new Set(
   'ac3 dmg exe Z cpio arj asar mts mp1 mp2 aac ico cur bmp gif jpg xml'.split(' '),
@@ -80,7 +80,7 @@ export async function describeUnsupportedFile(firstBytes: Uint8Array): Promise<U
   if (text !== undefined) return text;
   const headerName = namePictureByHeader(firstBytes);
   if (headerName !== undefined) return { name: headerName, isPicture: true };
-  // Imported on demand, because a static import would add 10 % to a decoder child's startup time.
+  // Imported on demand, because a static import would add 10% to a decoder child's startup time.
   const { fileTypeFromBuffer } = await import('file-type');
   const extension = (await fileTypeFromBuffer(firstBytes).catch(() => undefined))?.ext;
   if (
@@ -100,7 +100,7 @@ function isUnreliableMp3(extension: string, firstBytes: Uint8Array): boolean {
   return extension === 'mp3' && !Buffer.from(firstBytes.subarray(0, 3)).equals(Buffer.from('ID3'));
 }
 
-/** Returns the name of a file's actual format if the file has the container, but not the content, of `format`. */
+/** Returns the name of a file's actual format if it differs from `format` but uses the same container. */
 export function nameUnsupportedContent(bytes: Uint8Array, format: PictureFormat): string | undefined {
   if (format === 'tiff') {
     const file = readTiff(bytes);
@@ -116,8 +116,9 @@ function nameUnsupportedHeif(bytes: Uint8Array): string | undefined {
 
 /**
  * Returns the codec of the primary item in an HEIF file; `undefined` for other files. If `bytes` does not contain the
- * item, the codec is derived from the brands. The brands are less reliable, because writers set them arbitrarily. If the
- * brands are not conclusive either, returns `heif` if the meta box is complete, otherwise `av01`.
+ * item, the codec is derived from the brands. The brands are less reliable, because writers set them arbitrarily. If
+ * the brands are not conclusive either, returns `heif` if the meta box is complete. Otherwise, returns `av01`,
+ * because the format is checked again when the whole file is available.
  */
 export function readStillCodec(bytes: Uint8Array): string | undefined {
   const file = readIsobmff(bytes);
