@@ -25,7 +25,7 @@ export interface StagedFile {
   readonly key: string;
 }
 
-/** Options of a presigned read URL. The store sends the given header values in its response. */
+/** Options of a presigned read URL. The object store sends the given header values in its response. */
 export interface ReadUrlOptions {
   /** How long the URL is valid. */
   readonly seconds: number;
@@ -36,7 +36,7 @@ export interface ReadUrlOptions {
   readonly cacheControl?: string;
 }
 
-/** A file that a client is about to upload directly to the store. */
+/** A file that a client is about to upload directly to the object store. */
 export interface DirectUpload {
   /** The exact size. The store rejects files of any other size. */
   readonly bytes: number;
