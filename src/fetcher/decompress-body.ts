@@ -38,7 +38,7 @@ async function* decompress(body: Readable, format: Format): AsyncGenerator<Buffe
   try {
     yield* body.pipe(decompressor) as AsyncIterable<Buffer>;
   } catch (error) {
-    // An `AppError` is a connection error. Every other error is from the decompressor.
+    // An `AppError` is from `body`. Every other error is from the decompressor.
     throw error instanceof AppError ? error : corruptBody(format, error);
   } finally {
     body.destroy();

@@ -10,7 +10,7 @@ import type { Rendition } from '../model/rendition.ts';
 import type { WorkQueue } from '../queue/queue.ts';
 import type { ByteRange, DirectAccess, ReadUrlOptions, Storage } from '../storage/storage.ts';
 import { imageNotFound, noOriginal, noRendition } from './image-errors.ts';
-import { makeRemakeRendition } from './remake-rendition.ts';
+import { makeRequeueAndThrow } from './remake-rendition.ts';
 import type { CachedRendition, RenditionCache } from './rendition-cache.ts';
 
 interface Dependencies {
@@ -74,7 +74,7 @@ export interface RetrieveImage {
 /** @see RetrieveImage */
 export function makeRetrieveImage(deps: Dependencies): RetrieveImage {
   const { images, storage, cache, presets } = deps;
-  const requeueAndThrow = makeRemakeRendition(deps);
+  const requeueAndThrow = makeRequeueAndThrow(deps);
   const redirectTo = makeRedirectTo(storage.directAccess, deps.redirectSeconds);
   const presetNames = presets.map(({ name }) => name);
 

@@ -38,7 +38,7 @@ export interface ReadUrlOptions {
 
 /** A file that a client is about to upload directly to the object store. */
 export interface DirectUpload {
-  /** The exact size. The store rejects files of any other size. */
+  /** The exact size. The object store rejects files of any other size. */
   readonly bytes: number;
   readonly filename: string | undefined;
 }
@@ -101,7 +101,7 @@ export interface Storage {
   probe(): Promise<void>;
   /** Writes, reads and removes a small file. @throws {AppError} */
   check(): Promise<void>;
-  /** Removes unfinished uploads older than `olderThanMs` from the store. Returns the number of uploads removed. */
+  /** Removes unfinished uploads older than `olderThanMs` from storage. Returns the number of uploads removed. */
   sweepUnfinished(olderThanMs: number): Promise<number>;
   /** Access through presigned URLs; `undefined` if this kind of storage does not support it. */
   readonly directAccess: DirectAccess | undefined;
