@@ -51,7 +51,10 @@ interface ConnectionContext {
  * message is the same for a closed port, a filtered port and a different protocol, so that imports cannot be used to
  * scan ports.
  */
-export function toConnectionError(error: unknown, { connectMs, isInAllowedNetwork }: ConnectionContext): AppError {
+export function toConnectionError(
+  error: unknown,
+  { connectMs, isInAllowedNetwork }: ConnectionContext,
+): AppError {
   const code = errorCode(error);
   const certificateReason = certificateReasons.find(([codes]) => codes.test(code))?.[1];
   if (certificateReason !== undefined) {
@@ -76,7 +79,10 @@ export function toHeadError(
       `The server did not start responding within ${formatSeconds(context.headersMs)}.`,
       error,
     );
-  if (context.isInAllowedNetwork && (errorCode(error) === notHttpCode || malformedResponse(error) === undefined))
+  if (
+    context.isInAllowedNetwork &&
+    (errorCode(error) === notHttpCode || malformedResponse(error) === undefined)
+  )
     return noHttpResponse(error);
   if (errorCode(error) === notHttpCode) return sourceUnavailable("The server's response is not HTTP.", error);
   return (
