@@ -11,8 +11,8 @@ export interface AddressRules {
 
 /** An address to which connections are allowed. */
 export interface AllowedAddress {
-  /** `exempt` addresses are in a network that the operator allows. */
-  readonly kind: 'public' | 'exempt';
+  /** Whether the address is public or in a network that the operator allows. */
+  readonly kind: 'public' | 'in-allowed-network';
   /** The address in its shortest form, with IPv4-mapped IPv6 converted to IPv4. */
   readonly address: string;
 }
@@ -28,25 +28,25 @@ interface DeniedAddress {
 export type AddressClass = AllowedAddress | DeniedAddress;
 
 /**
- * Classifies an IPv4 address (in dotted-decimal notation) or an IPv6 address, together with a port. Every address that
- * is neither exempt nor known to be public is denied.
+ * Classifies an IPv4 address (in dotted-decimal notation) or an IPv6 address, together with a port. Denies every
+ * address that is neither in an allowed network nor known to be public.
  */
 export function classifyAddress(text: string, port: number, rules: AddressRules): AddressClass {
-  // A zone ID selects a network interface of this machine.
+  // An address with a zone ID is denied, because the zone ID selects a network interface of this machine.
   if (isIP(text) === 0 || text.includes('%')) return deny('is not an IP address, or has a zone ID');
   const parsedAddress = parseAddress(text);
   const address = unmapIPv4(parsedAddress);
-  const isExempt = rules.allowedNetworks.some(
+  const isInAllowedNetwork = rules.allowedNetworks.some(
     ({ network, port: allowedPort = port }) => allowedPort === port && isInNetwork(address, network),
   );
-  if (isExempt) return { kind: 'exempt', address: address.toString() };
-  // The address is checked as written, because attackers use the IPv4-mapped form to bypass checks, and legitimate
-  // servers do not need this form.
+  if (isInAllowedNetwork) return { kind: 'in-allowed-network', address: address.toString() };
+  // An IPv4-mapped address is not converted for this check and is therefore denied. Attackers use this form to bypass
+  // checks, and legitimate servers do not need it.
   const reason = denialReason(parsedAddress) ?? (isWebPort(port) ? undefined : notWebPortReason);
   return reason === undefined ? { kind: 'public', address: address.toString() } : deny(reason);
 }
 
-/** Whether imports may connect to `port` on every public address. */
+/** Whether imports may connect to `port` of public addresses. */
 export function isWebPort(port: number): boolean {
   return port === 80 || port === 443;
 }
@@ -55,7 +55,7 @@ const notWebPortReason = 'is public, but imports may only use ports 80 and 443 o
 
 const deny = (reason: string) => ({ kind: 'denied', reason }) as const;
 
-/** Returns why `address` is not public, or `undefined` if it is. */
+/** Returns why `address` is not public, or `undefined` if it is public. */
 function denialReason(address: ParsedAddress): string | undefined {
   const specialNetwork = specialNetworks.find(({ network }) => isInNetwork(address, network));
   if (specialNetwork) return `is ${specialNetwork.description} (${specialNetwork.network})`;
@@ -63,7 +63,7 @@ function denialReason(address: ParsedAddress): string | undefined {
     if (!isInNetwork(address, globalUnicast)) return `is not a global unicast address (${globalUnicast})`;
     if (isIsatap(address)) return 'is an IPv6 address with an embedded IPv4 address (ISATAP)';
   }
-  // This check covers ranges that became special after `specialNetworks` was written.
+  // This check covers special ranges that ipaddr.js lists but `specialNetworks` does not.
   return address.range() === 'unicast' ? undefined : `is not a unicast address (${address.range()})`;
 }
 
@@ -100,8 +100,8 @@ export function unmapIPv4(address: ParsedAddress): ParsedAddress {
 }
 
 /**
- * Creates the error for a denied address. Its message is the same for IP addresses, host names, ports and all kinds of
- * networks, because different messages would reveal the operator's DNS records.
+ * Creates the error for a denied address. Its message does not contain the reason, because the reason would reveal the
+ * operator's DNS records.
  * @param url the URL from the caller or a redirect
  * @param reason why the address is denied, for the operator's log
  */

@@ -38,7 +38,7 @@ async function* decompress(body: Readable, format: Format): AsyncGenerator<Buffe
   try {
     yield* body.pipe(decompressor) as AsyncIterable<Buffer>;
   } catch (error) {
-    // Connection errors are already `AppError`s.
+    // An `AppError` is from `body`. Every other error is from the decompressor.
     throw error instanceof AppError ? error : corruptBody(format, error);
   } finally {
     body.destroy();
@@ -95,7 +95,7 @@ function isZlib(bytes: Buffer): boolean {
   return bytes.length >= 2 && ((bytes[0] ?? 0) & 0x0f) === 8 && bytes.readUInt16BE() % 31 === 0;
 }
 
-/** Recognises JPEG, PNG, GIF, WebP, TIFF, BMP, AVIF and formats with the same container as AVIF. */
+/** Detects JPEG, PNG, GIF, WebP, TIFF, BMP, AVIF and other formats with the same container as AVIF. */
 function isImageStart(bytes: Buffer): boolean {
   return (
     /^(\xff\xd8\xff|\x89PNG|GIF8|RIFF|II[*+]\0|MM\0[*+]|BM)/.test(bytes.toString('latin1')) ||

@@ -53,8 +53,8 @@ async function openDownload(href: string, options: DownloadOptions, signal: Abor
 }
 
 /**
- * Limits both the received and the decompressed size, because a small body may decompress to a huge file, and a huge
- * body to almost nothing.
+ * Limits both the received and the decompressed size. A small body may decompress to a huge file, and a huge body may
+ * decompress to almost nothing.
  */
 async function openBody(response: SourceResponse, limits: BodyLimits): Promise<Readable> {
   assertSuccess(response.head);
@@ -102,7 +102,8 @@ function limitBody(body: Readable, { maxBytes, signal }: BodyLimits): Readable {
     signal.removeEventListener('abort', stop);
     body.destroy();
   });
-  // An error that occurs before the reader listens must not end the process. The reader receives it later.
+  // Without this listener, an error that occurs before the reader listens would end the process. The reader still
+  // receives the error.
   limitedBody.on('error', () => {});
   return body.pipe(limitedBody);
 }

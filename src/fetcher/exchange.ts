@@ -32,7 +32,7 @@ export interface SourceResponse {
    * @throws {AppError} `body_too_large` if the declared length exceeds `maxBytes`.
    */
   readonly readBody: (maxBytes: number) => Readable;
-  /** Closes the connection. The caller must always call this. */
+  /** Closes the connection. The caller must always call this function. */
   readonly close: () => Promise<void>;
 }
 
@@ -61,7 +61,7 @@ export async function sendRequest(
 ): Promise<SourceResponse> {
   signal.throwIfAborted();
   const url = new URL(href);
-  const { socket, isExempt } = await openConnection(url, { ...options, signal });
+  const { socket, isInAllowedNetwork } = await openConnection(url, { ...options, signal });
   const socketClosed = whenClosed(socket);
   const stop = () => void socket.destroy(abortReason(signal));
   signal.addEventListener('abort', stop, { once: true });
@@ -80,7 +80,7 @@ export async function sendRequest(
     return { head, readBody, close };
   } catch (error) {
     await close();
-    throw signal.aborted ? abortReason(signal) : toHeadError(error, { ...options, isExempt });
+    throw signal.aborted ? abortReason(signal) : toHeadError(error, { ...options, isInAllowedNetwork });
   }
 }
 
@@ -95,8 +95,8 @@ function whenClosed(socket: Socket): Promise<void> {
 
 /**
  * Sends the request and waits for the response head. The `accept` header allows any type, because some servers reject
- * `image/*` and others convert the file to a newer format that the client lists. Compression is declined, so that the
- * number of received bytes is the file size.
+ * `image/*`, and others convert the file to a format that the header lists. Compression is declined, so that the number
+ * of received bytes is the file size.
  */
 async function receiveHead(
   socket: Socket,
@@ -113,12 +113,13 @@ async function receiveHead(
     // response.
     insecureHTTPParser: true,
   });
-  // The number of headers is not limited, because their total size is.
+  // There is no limit on the number of headers, because their total size is limited.
   clientRequest.maxHeadersCount = 0;
   clientRequest.once('response', (response) => {
     // Bytes after a complete body cause an error on the request. That error is ignored.
     clientRequest.on('error', (error) => response.complete || response.destroy(error));
-    // Without a listener, Node discards an error that occurs together with the head.
+    // This listener handles an error that occurs before `streamBody` is called. `streamBody` then reports
+    // `response.errored`.
     response.on('error', () => {});
     resolve(response);
   });
@@ -164,7 +165,8 @@ function streamBody(response: IncomingMessage, idleMs: number): Readable {
     if (response.isPaused()) socket.setTimeout(idleMs);
     else body.destroy(idleTimeout(idleMs));
   });
-  // An error that occurs before the reader listens must not end the process. The reader receives it later.
+  // Without this listener, an error that occurs before the reader listens would end the process. The reader still
+  // receives the error.
   body.on('error', () => {});
   return body;
 }

@@ -42,7 +42,7 @@ export interface FetcherOptions {
   readonly maxRedirects: number;
   /** Deadline for connecting, including the TLS handshake. */
   readonly connectMs: number;
-  /** Deadline for the response head, from the time the request is sent. */
+  /** Deadline for the response head, measured from the time the request is sent. */
   readonly headersMs: number;
   /** Maximum time without data while the body is received. */
   readonly idleMs: number;

@@ -113,14 +113,14 @@ function unparseableUrl(text: string): AppError {
   const reason = /^\s*https?:/i.test(text)
     ? 'its host is invalid, or its port is above 65535.'
     : 'it must begin with http:// or https:// and include a host.';
-  return invalidUrl(`The URL ${JSON.stringify(shorten(text))} is not valid: ${reason}`);
+  return invalidUrl(`The URL ${JSON.stringify(redactAndShorten(text))} is not valid: ${reason}`);
 }
 
 /**
  * Shortens a URL for an error message and removes the parts that may be secret: the credentials, the query and the
  * fragment.
  */
-function shorten(text: string): string {
+function redactAndShorten(text: string): string {
   const safeText = text
     .replace(/[?#].*$/s, '')
     .replace(/\/\/[^/]*@/, '//…@')

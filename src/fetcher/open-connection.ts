@@ -24,7 +24,7 @@ interface ConnectOptions {
 interface Connection {
   readonly socket: Socket;
   /** Whether the address is in a network that the operator allows. */
-  readonly isExempt: boolean;
+  readonly isInAllowedNetwork: boolean;
 }
 
 /**
@@ -37,14 +37,14 @@ export async function openConnection(url: URL, options: ConnectOptions): Promise
     throw options.signal.aborted ? abortReason(options.signal) : error;
   });
   if (options.signal.aborted) throw abortReason(options.signal);
-  const isExempt = kind === 'exempt';
+  const isInAllowedNetwork = kind === 'in-allowed-network';
   const socket = await whenConnected(startSocket(url, address), url, options).catch((error: unknown) => {
     throw options.signal.aborted
       ? abortReason(options.signal)
-      : toConnectionError(error, { ...options, isExempt });
+      : toConnectionError(error, { ...options, isInAllowedNetwork });
   });
   assertRemoteAddress(socket, address, url);
-  return { socket, isExempt };
+  return { socket, isInAllowedNetwork };
 }
 
 /**

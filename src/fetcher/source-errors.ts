@@ -4,7 +4,7 @@ import { AppError } from '../errors.ts';
 export interface Deadlines {
   /** Deadline for connecting, including the TLS handshake. */
   readonly connectMs: number;
-  /** Deadline for the response head, from the time the request is sent. */
+  /** Deadline for the response head, measured from the time the request is sent. */
   readonly headersMs: number;
   /** Maximum time without data while the body is received. */
   readonly idleMs: number;
@@ -19,7 +19,7 @@ export class HeadTimeout extends Error {}
 /** Maximum size of a response head, in bytes. curl has the same limit. */
 export const maxHeadBytes = 300 * 1024;
 
-/** Converts an error of Node's HTTP parser. Returns `undefined` for other errors. */
+/** Converts an error from Node's HTTP parser. Returns `undefined` for other errors. */
 function malformedResponse(error: unknown): AppError | undefined {
   const code = errorCode(error);
   if (!code.startsWith('HPE_')) return undefined;
@@ -43,7 +43,7 @@ interface ConnectionContext {
   readonly connectMs: number;
   readonly headersMs?: number;
   /** Whether the address is in a network that the operator allows. */
-  readonly isExempt: boolean;
+  readonly isInAllowedNetwork: boolean;
 }
 
 /**
@@ -51,14 +51,17 @@ interface ConnectionContext {
  * message is the same for a closed port, a filtered port and a different protocol, so that imports cannot be used to
  * scan ports.
  */
-export function toConnectionError(error: unknown, { connectMs, isExempt }: ConnectionContext): AppError {
+export function toConnectionError(
+  error: unknown,
+  { connectMs, isInAllowedNetwork }: ConnectionContext,
+): AppError {
   const code = errorCode(error);
   const certificateReason = certificateReasons.find(([codes]) => codes.test(code))?.[1];
   if (certificateReason !== undefined) {
     const message = `The server's certificate is not valid: ${certificateReason}.`;
     return new AppError('source_refused', message, { cause: error });
   }
-  if (isExempt) return noHttpResponse(error);
+  if (isInAllowedNetwork) return noHttpResponse(error);
   if (error instanceof ConnectTimeout)
     return sourceUnavailable(`Could not connect to the server within ${formatSeconds(connectMs)}.`, error);
   const message = connectionMessages.find(([codes]) => codes.test(code))?.[1];
@@ -76,7 +79,10 @@ export function toHeadError(
       `The server did not start responding within ${formatSeconds(context.headersMs)}.`,
       error,
     );
-  if (context.isExempt && (errorCode(error) === notHttpCode || malformedResponse(error) === undefined))
+  if (
+    context.isInAllowedNetwork &&
+    (errorCode(error) === notHttpCode || malformedResponse(error) === undefined)
+  )
     return noHttpResponse(error);
   if (errorCode(error) === notHttpCode) return sourceUnavailable("The server's response is not HTTP.", error);
   return (

@@ -1,4 +1,4 @@
-/** A network outside the public internet, or one through which private networks can be reached. */
+/** A network outside the public internet, or a network through which private networks can be reached. */
 interface SpecialNetwork {
   /** CIDR notation. */
   readonly network: string;

@@ -130,7 +130,7 @@ async function storeOrShareRenditions(
       ? await addLateMatches(deps, image, derivedPicture.fingerprint, nearMatches.candidateIds)
       : 'lease-lost';
   } finally {
-    // Stored files have been moved out of staging.
+    // Stored renditions have already been moved out of staging.
     if (!isStored) await Promise.all(derivedPicture.renditions.map(({ path }) => staging.discard(path)));
   }
 }

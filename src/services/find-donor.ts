@@ -142,7 +142,7 @@ async function compare(
     if (!(error instanceof AppError || error instanceof FileMissing)) throw error;
     logger.warn(
       { image: imageId, donor: match.id, err: error },
-      `failed to compare the renditions of image ${imageId} with those of image ${match.id}; not sharing them`,
+      `failed to compare the renditions of image ${imageId} with those of image ${match.id}; no renditions are shared`,
     );
     return { verdict: 'unknown' };
   } finally {

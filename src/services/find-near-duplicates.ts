@@ -18,7 +18,7 @@ export interface NearMatch extends NearDuplicate {
 }
 
 /**
- * Minimum quality of a hash. Below this value, hashes are meaningless, because all plain pictures have similar hashes.
+ * Minimum quality of a hash. Hashes of lower quality are not compared, because all plain pictures have similar hashes.
  */
 const minQuality = 50;
 
@@ -49,6 +49,7 @@ export function makeFindNearDuplicates({ fingerprints, similarity }: Dependencie
   return async (tenantId, fingerprint, excludedContentHash, excludedImageIds = []) => {
     if (nearDuplicates === 'off' || fingerprint.quality < minQuality)
       return { matches: [], candidateIds: [] };
+    // The threshold is configured for 64 bits, but a hash has 256 bits.
     const maxDifferingBits = hashThreshold * 4;
     const neighbours = await fingerprints.findNeighbours(
       tenantId,

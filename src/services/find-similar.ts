@@ -42,7 +42,7 @@ export function makeFindSimilar(deps: Dependencies): FindSimilar {
       space,
       options,
     );
-    if (!similarityMatches) return requeue(deps, image);
+    if (!similarityMatches) return requeueAndThrow(deps, image);
     return { image, ...(await loadSimilar(images, principal, similarityMatches)) };
   };
 }
@@ -60,7 +60,7 @@ export async function loadSimilar(
 }
 
 /** Requeues an image whose embedding was computed by an older version. Always throws `fingerprint_not_ready`. */
-async function requeue({ jobs, queue }: Dependencies, image: Image): Promise<never> {
+async function requeueAndThrow({ jobs, queue }: Dependencies, image: Image): Promise<never> {
   const job = await jobs.requeue(image.id, priorities.single);
   if (job) queue.wake([job]);
   throw new AppError(

@@ -9,7 +9,7 @@ export function imageNotFound(image: ImageRef): AppError {
   return new AppError('image_not_found', `There is no image ${'id' in image ? image.id : image.uuid}.`);
 }
 
-/** Returns the error for an upload whose image was deleted before the response. The picture itself may be valid. */
+/** Returns the error for an upload whose image was deleted before the response. The uploaded picture may be valid. */
 export function imageDeleted(imageId: number): AppError {
   return new AppError(
     'image_deleted',

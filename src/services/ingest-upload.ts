@@ -60,15 +60,15 @@ export interface IngestResult {
 export type IngestUpload = (principal: Principal, upload: Upload) => Promise<IngestResult>;
 
 /**
- * Maximum number of attempts to ingest an upload if the existing image with this content keeps being removed. Other
- * processes that receive the same corrupt picture at the same time can each use up one attempt.
+ * Maximum number of attempts to ingest an upload if the existing image with this content keeps being removed. Each
+ * process that receives the same corrupt picture at the same time can make one attempt fail.
  */
 const maxAttempts = 20;
 
 /** An upload whose job may still be running. */
 interface StartedUpload extends Omit<IngestResult, 'image'> {
   readonly image: ImageWithRenditions | Promise<ImageWithRenditions>;
-  /** Resolves when no job reads the received file any more; `undefined` if no job reads it. */
+  /** Resolves when no job reads the received file any more; `undefined` if no job received it. */
   readonly whenFinished?: Promise<unknown>;
 }
 
@@ -156,7 +156,7 @@ function enqueue(
 
 /**
  * Returns an existing image. For an inline upload, first waits for its renditions. Before an unfinished image is
- * returned, records that a client knows about it, so that the image is kept even if its job fails.
+ * returned, records that a client has received it, so that the image is kept even if its job fails.
  */
 async function returnKnown(
   deps: Dependencies,

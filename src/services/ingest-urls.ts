@@ -141,7 +141,7 @@ function toReceiptLine(
   source: UrlToImport | undefined,
   result: EnqueuedUrl | AppError | undefined,
 ): ImportLine {
-  const error = result instanceof AppError ? result : activeError(result);
+  const error = result instanceof AppError ? result : toImportActiveError(result);
   return {
     line: lineNumber,
     // Signatures are removed from this copy of the URL. The image's row still contains them, because the download needs
@@ -170,7 +170,7 @@ function makeExcerpt(input: string, maxLength: number): string {
   return characters.length <= maxLength ? text : `${characters.slice(0, maxLength - 1).join('')}…`;
 }
 
-function activeError(enqueuedUrl: EnqueuedUrl | undefined): AppError | undefined {
+function toImportActiveError(enqueuedUrl: EnqueuedUrl | undefined): AppError | undefined {
   return enqueuedUrl?.outcome === 'refused' ? importAlreadyActive(enqueuedUrl.imageId) : undefined;
 }
 

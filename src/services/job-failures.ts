@@ -39,7 +39,7 @@ export type Verdict =
       readonly delaySeconds: number;
       /** The counter that this retry increments. */
       readonly counter: 'retries' | 'crashes';
-      /** Number of this retry, starting at 1. */
+      /** 1 for the first retry, 2 for the second, and so on. */
       readonly retryNumber: number;
       readonly maxRetries: number;
     }

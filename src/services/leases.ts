@@ -87,7 +87,7 @@ interface TakeOverDependencies {
 }
 
 /**
- * Requeues jobs whose worker has crashed. A job that keeps losing its worker fails.
+ * Requeues jobs whose worker has crashed. A job that has lost its worker too often fails.
  * @param includeUnexpired whether to take over unexpired leases as well, which is only safe if no other process is
  *   running
  */

@@ -90,7 +90,7 @@ export interface SentUpload extends Pick<Upload, 'tenantName' | 'mode'> {
 
 /**
  * Ingests a file that was sent to a presigned URL, then removes the uploaded copy. A rejected file is kept, so that a
- * retry gets the same response.
+ * retry returns the same response.
  * @throws {AppError} `upload_not_offered`, `upload_not_found`, and the errors of `IngestUpload`.
  */
 export type IngestPresigned = (principal: Principal, upload: SentUpload) => Promise<IngestResult>;

@@ -56,7 +56,7 @@ export interface ReferenceEntry {
 
 /**
  * Manages references. A reference identifies something, such as a product, that uses an image. An image with references
- * is not purged, and can only be deleted with `force`.
+ * is never purged as unused, and it can only be deleted with `force`.
  */
 export interface References {
   /**

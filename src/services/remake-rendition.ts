@@ -13,7 +13,7 @@ interface Dependencies {
 }
 
 /** Requeues the job of an image that lacks a rendition. Always throws `rendition_not_ready`. */
-export type RemakeRendition = (image: Image, preset: string) => Promise<never>;
+export type RequeueAndThrow = (image: Image, preset: string) => Promise<never>;
 
 /** If a job does not create the rendition, the next job starts at least this many milliseconds later. */
 const retryPauseMs = 60_000;
@@ -22,11 +22,11 @@ const retryPauseMs = 60_000;
 const maxTrackedRenditions = 1_000;
 
 /**
- * Creates a function that re-creates renditions that are truncated or missing from storage. If a job does not create
+ * Creates a function that starts a job if a rendition is truncated or missing from storage. If the job does not create
  * the rendition, the worker probably uses different presets or different storage. Starting a job for every read would
  * then waste the worker's time.
  */
-export function makeRemakeRendition({ jobs, queue, logger }: Dependencies): RemakeRendition {
+export function makeRequeueAndThrow({ jobs, queue, logger }: Dependencies): RequeueAndThrow {
   /** For each recently requested rendition, the time at which its image was last processed before the request. */
   const recentRequests = new LRUCache<string, { readonly lastRunTime: number }>({
     max: maxTrackedRenditions,

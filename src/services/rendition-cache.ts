@@ -4,7 +4,7 @@ import type { Image } from '../model/image.ts';
 /** A rendition in memory, ready to be sent. */
 export interface CachedRendition {
   readonly body: Buffer;
-  /** Identifies how the rendition was made. */
+  /** Identifies the version of the rendition. */
   readonly recipe: string;
   /** Strong ETag, including its quotes. */
   readonly etag: string;

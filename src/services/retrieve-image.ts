@@ -10,7 +10,7 @@ import type { Rendition } from '../model/rendition.ts';
 import type { WorkQueue } from '../queue/queue.ts';
 import type { ByteRange, DirectAccess, ReadUrlOptions, Storage } from '../storage/storage.ts';
 import { imageNotFound, noOriginal, noRendition } from './image-errors.ts';
-import { makeRemakeRendition } from './remake-rendition.ts';
+import { makeRequeueAndThrow } from './remake-rendition.ts';
 import type { CachedRendition, RenditionCache } from './rendition-cache.ts';
 
 interface Dependencies {
@@ -25,7 +25,7 @@ interface Dependencies {
   readonly redirectSeconds?: number | undefined;
 }
 
-/** A redirect to a presigned URL, from which the store sends the file. */
+/** A redirect to a presigned URL at which the object store serves the file. */
 export interface Redirect {
   /** How long the redirect may be cached. After this time, the URL remains valid for at least as long again. */
   readonly maxAgeSeconds: number;
@@ -54,8 +54,8 @@ export interface RetrieveImage {
   /** Returns an image. @throws {AppError} `image_not_found`. */
   find(principal: Principal, image: ImageRef): Promise<ImageWithRenditions>;
   /**
-   * Returns the rendition if it is in memory. This method is synchronous, because this is the most frequent kind of
-   * read.
+   * Returns the rendition if it is in memory. This method is synchronous for speed, because most reads are served from
+   * memory.
    * @param idOrUuid the image's id or UUID, as in the URL
    */
   cached(principal: Principal, idOrUuid: string, preset: string): CachedRendition | undefined;
@@ -74,7 +74,7 @@ export interface RetrieveImage {
 /** @see RetrieveImage */
 export function makeRetrieveImage(deps: Dependencies): RetrieveImage {
   const { images, storage, cache, presets } = deps;
-  const remake = makeRemakeRendition(deps);
+  const requeueAndThrow = makeRequeueAndThrow(deps);
   const redirectTo = makeRedirectTo(storage.directAccess, deps.redirectSeconds);
   const presetNames = presets.map(({ name }) => name);
 
@@ -107,21 +107,21 @@ export function makeRetrieveImage(deps: Dependencies): RetrieveImage {
   async function load(principal: Principal, imageRef: ImageRef, preset: string): Promise<RetrievedRendition> {
     const image = await findForPreset(principal, imageRef, preset);
     const rendition = image.renditions.find((candidate) => candidate.preset === preset);
-    // The preset was added after the renditions of this image had been created.
-    if (!rendition && image.status === 'completed') return remake(image, preset);
+    // The preset must have been added after this image's renditions were created.
+    if (!rendition && image.status === 'completed') return requeueAndThrow(image, preset);
     if (!rendition) throw noRendition(image, preset);
-    // There is no check that the file exists, because it would cost as much as sending the file.
+    // There is no check that the file exists, because the check would take as long as sending the file.
     const redirect = redirectTo(rendition.storageKey);
     if (redirect) return { redirect };
     const etag = `"${rendition.contentHash.slice(0, 32)}"`;
-    const remakeIfMissing = (error: unknown): Promise<never> => {
-      if (error instanceof FileMissing) return remake(image, preset);
+    const requeueIfMissing = (error: unknown): Promise<never> => {
+      if (error instanceof FileMissing) return requeueAndThrow(image, preset);
       throw error;
     };
     if (rendition.bytes > cache.maxFileBytes)
-      return { rendition, etag, open: () => storage.read(rendition.storageKey).catch(remakeIfMissing) };
-    const body = await storage.readAll(rendition.storageKey).catch(remakeIfMissing);
-    if (body.length !== rendition.bytes) await remake(image, preset);
+      return { rendition, etag, open: () => storage.read(rendition.storageKey).catch(requeueIfMissing) };
+    const body = await storage.readAll(rendition.storageKey).catch(requeueIfMissing);
+    if (body.length !== rendition.bytes) await requeueAndThrow(image, preset);
     return { body, recipe: rendition.recipe, etag, imageId: image.id, tenantId: image.tenantId };
   }
 
@@ -169,7 +169,7 @@ export function makeRetrieveImage(deps: Dependencies): RetrieveImage {
   };
 }
 
-/** Handles a file that was removed after it was checked. */
+/** Converts the error for an original that was removed after it was checked. */
 function throwOriginalMissing(error: unknown): never {
   throw error instanceof FileMissing
     ? new AppError('original_missing', error.message, { cause: error })

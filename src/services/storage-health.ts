@@ -30,8 +30,8 @@ export interface StorageHealth {
   /** Throws an error with the reason if storage does not work. @throws {AppError} */
   assert(): Promise<void>;
   /**
-   * Starts the schedule. If it is not started, as in a serverless function, `assert` runs a write check when the last
-   * result has expired.
+   * Starts the schedule. If the schedule is not started, as in a serverless function, `assert` runs a write check when
+   * the last result has expired.
    */
   start(): void;
   stop(): void;

@@ -12,8 +12,8 @@ interface Move {
 /**
  * Creates functions that move finished files to their final paths. Originals are first linked and then synced together
  * with their folders, so that a journaling file system writes its journal once per file instead of twice. A power
- * failure between the two steps may leave behind a truncated file. No row refers to this file yet, and storing the same
- * content again replaces it.
+ * failure between the two steps may leave behind a truncated file. No row refers to the truncated file yet, and storing
+ * the same content again replaces it.
  * @param root existing folder that contains all final paths
  * @param folderMode mode of new folders. Default: the mode that the umask allows.
  */
@@ -64,7 +64,7 @@ export function makeDurableLinker(root: string, folderMode?: number) {
       await Promise.all([...moves.map(({ from }) => from), ...folders].map(syncPath));
     },
 
-    /** Moves files that can be regenerated. They are therefore not synced. */
+    /** Moves derived files. They are not synced, because they can be derived again. */
     async move(moves: readonly Move[]): Promise<void> {
       const failedMoves = await tryRenames(moves);
       for (const folder of new Set(failedMoves.map(({ to }) => dirname(to))))
@@ -100,7 +100,7 @@ async function tryRenames(moves: readonly Move[]): Promise<Move[]> {
 
 /**
  * Links `from` as `to`. If `to` exists, a row may already refer to it. The new file is therefore synced before it
- * atomically replaces the existing file. This repairs a truncated file and never loses an intact file.
+ * atomically replaces the existing file. This replacement repairs a truncated file and never loses an intact file.
  */
 async function linkOrReplace(from: string, to: string): Promise<void> {
   try {
@@ -117,7 +117,7 @@ async function linkOrReplace(from: string, to: string): Promise<void> {
   }
 }
 
-/** Returns an error handler that ignores errors with this code. */
+/** Returns an error handler that ignores errors with this code and rethrows all other errors. */
 function ignoreCode(code: string): (error: unknown) => undefined {
   return (error) => {
     if (!hasCode(error, code)) throw error;

@@ -39,7 +39,8 @@ export function assertKey(key: string): void {
   if (!isKey(key)) throw new Error(`"${key}" is not a storage key.`);
 }
 
-// The hash may be followed by a dot, because a crash during a replacement may leave behind a file with such a name.
+// The hash may be followed by a dot, because earlier versions used such names for temporary files, and a crash may have
+// left these files behind.
 const contentKeyPattern = /^(?:originals|renditions)\/(\d+)\/[0-9a-f]{2}\/([0-9a-f]{64})(?:[-.]|$)/;
 
 /**

@@ -23,7 +23,7 @@ import type { ByteRange, Storage, StoredFile } from './storage.ts';
 
 /** Options of local storage. */
 interface LocalStorageOptions {
-  /** Whether new files and folders get the root folder's permissions for group and others, regardless of the umask. */
+  /** Whether new files and folders have the root folder's permissions for group and others, regardless of the umask. */
   readonly inheritRootMode?: boolean;
 }
 

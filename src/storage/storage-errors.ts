@@ -19,7 +19,7 @@ export function toReadError(error: unknown): unknown {
   return isMissing(error) ? new FileMissing({ cause: error }) : toWriteError(error);
 }
 
-/** Converts an error of any operation other than a read. A missing path is reported as a failed operation. */
+/** Converts an error from any operation other than a read. A missing path is reported as a failed operation. */
 export function toWriteError(error: unknown): unknown {
   if (error instanceof AppError || error instanceof FileMissing) return error;
   const code = systemCode(error);

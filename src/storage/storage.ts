@@ -25,7 +25,7 @@ export interface StagedFile {
   readonly key: string;
 }
 
-/** Options of a presigned read URL. The store sends the given header values in its response. */
+/** Options of a presigned read URL. The object store sends the given header values in its response. */
 export interface ReadUrlOptions {
   /** How long the URL is valid. */
   readonly seconds: number;
@@ -36,9 +36,9 @@ export interface ReadUrlOptions {
   readonly cacheControl?: string;
 }
 
-/** A file that a client is about to upload directly to the store. */
+/** A file that a client is about to upload directly to the object store. */
 export interface DirectUpload {
-  /** The exact size. The store rejects files of any other size. */
+  /** The exact size. The object store rejects files of any other size. */
   readonly bytes: number;
   readonly filename: string | undefined;
 }
@@ -101,7 +101,7 @@ export interface Storage {
   probe(): Promise<void>;
   /** Writes, reads and removes a small file. @throws {AppError} */
   check(): Promise<void>;
-  /** Removes unfinished uploads older than `olderThanMs` from the store. Returns the number of uploads removed. */
+  /** Removes unfinished uploads older than `olderThanMs` from storage. Returns the number of uploads removed. */
   sweepUnfinished(olderThanMs: number): Promise<number>;
   /** Access through presigned URLs; `undefined` if this kind of storage does not support it. */
   readonly directAccess: DirectAccess | undefined;

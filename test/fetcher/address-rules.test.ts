@@ -84,7 +84,7 @@ describe('an allowed network', () => {
     const hosts = [...listV4Notations('127.0.0.1'), '[::ffff:127.0.0.1]', '[::ffff:7f00:1]'];
     for (const host of hosts) {
       expect(classifyAddress(parseHost(host), 9000, onlyLoopback)).toEqual({
-        kind: 'exempt',
+        kind: 'in-allowed-network',
         address: '127.0.0.1',
       });
     }
@@ -114,15 +114,15 @@ describe('an allowed network', () => {
   test('does not allow embedded IPv4 addresses if it is an IPv6 network', () => {
     const rules = makeRules('::/0');
     expect(findAddressKind('::ffff:127.0.0.1', rules)).toBe('denied');
-    expect(findAddressKind('::1', rules)).toBe('exempt');
+    expect(findAddressKind('::1', rules)).toBe('in-allowed-network');
     expect(findAddressKind('127.0.0.1', rules)).toBe('denied');
   });
 
   test('allows every address in its range, but no adjacent address', () => {
     const rules = makeRules('10.1.0.0/16', 'fd00::/8');
-    expect(findAddressKind('10.1.255.255', rules)).toBe('exempt');
+    expect(findAddressKind('10.1.255.255', rules)).toBe('in-allowed-network');
     expect(findAddressKind('10.2.0.0', rules)).toBe('denied');
-    expect(findAddressKind('fd12::1', rules)).toBe('exempt');
+    expect(findAddressKind('fd12::1', rules)).toBe('in-allowed-network');
     expect(findAddressKind('fc12::1', rules)).toBe('denied');
     expect(findAddressKind('8.8.8.8', rules)).toBe('public');
   });
@@ -139,7 +139,7 @@ describe('the port of an allowed network', () => {
       ['fd00::5', 'fd00::/8'],
     ] as const) {
       const kinds = [9000, 80, 443, 22].map((port) => findAddressKindOnPort(address, port, network, 9000));
-      expect([address, kinds]).toEqual([address, ['exempt', 'denied', 'denied', 'denied']]);
+      expect([address, kinds]).toEqual([address, ['in-allowed-network', 'denied', 'denied', 'denied']]);
     }
     expect(findAddressKindOnPort('10.1.2.4', 9000, '10.1.2.3/32', 9000)).toBe('denied');
   });
@@ -154,7 +154,7 @@ describe('the port of an allowed network', () => {
     const kinds = [80, 443, 8080, 22].map((port) =>
       findAddressKindOnPort('8.8.8.8', port, '8.8.8.0/24', 8080),
     );
-    expect(kinds).toEqual(['public', 'public', 'exempt', 'denied']);
+    expect(kinds).toEqual(['public', 'public', 'in-allowed-network', 'denied']);
   });
 });
 

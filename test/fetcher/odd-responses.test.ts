@@ -207,7 +207,7 @@ describe('a Content-Encoding header', () => {
 });
 
 describe('public servers that send no HTTP response', () => {
-  const connection = { connectMs: 1_000, headersMs: 2_000, isExempt: false };
+  const connection = { connectMs: 1_000, headersMs: 2_000, isInAllowedNetwork: false };
 
   async function waitForError(socket: ReturnType<typeof connect>): Promise<unknown> {
     const [error] = (await once(socket, 'error')) as unknown[];
@@ -237,7 +237,7 @@ describe('public servers that send no HTTP response', () => {
   ])('are reported with a message for the error code %s', (code, message) => {
     const error = Object.assign(new Error(), { code });
     expect(toHeadError(error, connection)).toMatchObject({ code: 'source_unavailable', message });
-    expect(toHeadError(error, { ...connection, isExempt: true }).message).toMatch(
+    expect(toHeadError(error, { ...connection, isInAllowedNetwork: true }).message).toMatch(
       /^The server sent no HTTP response/,
     );
   });

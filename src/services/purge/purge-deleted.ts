@@ -39,7 +39,7 @@ export interface PurgeDeletedReport extends PurgeTally {
 
 /**
  * Permanently removes images that were deleted long enough ago, together with the files that no other image uses.
- * @throws {AppError} `purge_refused` if confirmation is required but missing.
+ * @throws {AppError} `purge_refused` if confirmation is required but missing or wrong.
  */
 export type PurgeDeleted = (principal: Principal, purge: PurgeDeletedOptions) => Promise<PurgeDeletedReport>;
 

@@ -11,13 +11,13 @@ import type { Storage, StoredFile } from '../../storage/storage.ts';
 type SweepLimit = Config['storage']['sweepLimit'];
 
 /**
- * Up to this number of suspect items, the fraction is not checked, because one file may be a large fraction of a small
- * store.
+ * The fraction is only checked if there are more suspect items than this, because one file may be a large fraction of a
+ * small store.
  */
 const minSuspectsForFraction = 20;
 
 /**
- * Returns whether suspiciously many items look wrong. The cause is then probably a larger problem: for example, an
+ * Returns whether suspiciously many items look wrong. If so, the cause is probably a larger problem: for example, an
  * older database was restored, or storage is not mounted. Acting on these items could destroy data.
  */
 function exceedsLimit({ fraction, count }: SweepLimit, suspectCount: number, totalCount: number): boolean {
@@ -41,7 +41,7 @@ export interface OrphanReport {
   readonly files: number;
   readonly orphans: number;
   readonly removed: number;
-  /** Whether the safety limit was exceeded. In that case, nothing was removed. */
+  /** Whether the safety limit was exceeded. If so, nothing was removed. */
   readonly hasExceededLimit: boolean;
 }
 
@@ -50,7 +50,7 @@ const minAgeMs = 24 * 3_600_000;
 
 /**
  * Removes orphaned files, which are files that no row refers to. A process leaves an orphaned file behind if it crashes
- * after storing a file and before committing the row. Removes nothing if the number of orphaned files exceeds the
+ * after storing the file and before committing its row. Removes nothing if the number of orphaned files exceeds the
  * safety limit.
  */
 export type SweepOrphans = (now?: Date) => Promise<OrphanReport>;

@@ -124,7 +124,7 @@ export function makeBucket(
   return { client, uploadClient, name, prefix, timeoutMs };
 }
 
-/** Returns the command parameters for `key`. Throws if it is not a valid storage key. */
+/** Returns the command parameters for `key`. Throws if `key` is not a valid storage key. */
 export function objectName({ name, prefix }: Bucket, key: string): ObjectName {
   assertKey(key);
   return { Bucket: name, Key: `${prefix}${key}` };

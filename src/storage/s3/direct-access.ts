@@ -31,7 +31,7 @@ function signRead(bucket: Bucket, key: string, options: ReadUrlOptions): Promise
     ResponseContentDisposition: contentDisposition,
     ResponseCacheControl: options.cacheControl,
   };
-  // The signature covers the HTTP method.
+  // The signature covers the HTTP method, so HEAD and GET need different commands.
   return method === 'HEAD'
     ? getSignedUrl(bucket.client, new HeadObjectCommand(input), { expiresIn: seconds })
     : getSignedUrl(bucket.client, new GetObjectCommand(input), { expiresIn: seconds });

@@ -68,7 +68,7 @@ const hints: Readonly<Record<string, string>> = {
   SignatureDoesNotMatch: 'the secret key is wrong',
   ExpiredToken: 'the credentials have expired',
   CredentialsProviderError: 'no credentials were found',
-  RequestTimeTooSkewed: 'the clock of this machine is wrong',
+  RequestTimeTooSkewed: "this machine's clock is wrong",
 };
 
 /** Converts a request error. The message contains no key, address or secret. */
@@ -87,12 +87,12 @@ export function toStorageError(error: unknown): unknown {
   return new AppError('storage_failed', `A storage operation failed (${reason}).`, { cause });
 }
 
-/** Whether the error came from the operating system, for a file or a connection. */
+/** Whether the operating system reported the error, either for a file or for a connection. */
 function isSystemError(error: unknown): boolean {
   return error instanceof Error && 'syscall' in error;
 }
 
-/** Removes the signed data, which a store returns when it rejects a signature. The data must not be logged. */
+/** Removes the signed data, which must not be logged. A store includes it in its error when it rejects a signature. */
 function withoutSecrets(error: unknown): unknown {
   if (!(error instanceof Error)) return error;
   for (const field of Object.keys(error)) {

@@ -39,7 +39,7 @@ export function verifyBody(source: Readable, timeoutMs: number, expected: Expect
     receivedBytes += chunk.length;
     hash?.update(chunk);
     if (body.push(chunk)) return restartTimer();
-    // The reader is busy until it calls `read` again.
+    // The timeout does not apply while the reader is busy. `read` starts the timer again.
     source.pause();
     clearTimeout(timer);
   });
