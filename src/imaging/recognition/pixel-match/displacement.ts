@@ -6,7 +6,7 @@ export interface Displacement {
   readonly down: number;
 }
 
-/** A smaller displacement has no noticeable effect on the means of blocks. */
+/** A smaller displacement has no noticeable effect on block means. */
 const minDisplacement = 0.05;
 /** Image libraries shift enlarged pictures by up to a pixel. A larger displacement means a different crop. */
 const maxDisplacement = 1.25;
