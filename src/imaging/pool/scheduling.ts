@@ -65,11 +65,11 @@ export function makeFairQueue<Item extends SchedulingKey>(): FairQueue<Item> {
 }
 
 /**
- * Tenants that are limited to one worker per group, because one of their recent files exceeded a limit or crashed a
- * child.
+ * Tenants that are limited to one worker per group, because one of their recent files exceeded the time or memory
+ * limit or crashed a child.
  */
 export interface ThrottledTenants {
-  /** Records that one of this tenant's files exceeded a limit or crashed a child. */
+  /** Records that one of this tenant's files exceeded the time or memory limit or crashed a child. */
   throttle(tenant: TenantKey): void;
   isThrottled(tenant: TenantKey): boolean;
 }
