@@ -215,8 +215,10 @@ export class DecoderWorker {
 
   #onResponse(message: Exclude<ChildMessage, { type: 'ready' }>, payload: Buffer): void {
     const runningTask = this.#runningTask;
-    if (runningTask?.id !== message.id) throw new InvalidResponse('The child sent a response without a request.');
-    if (message.type === 'done') runningTask.resolve(validateResult(runningTask.task, message.result, payload));
+    if (runningTask?.id !== message.id)
+      throw new InvalidResponse('The child sent a response without a request.');
+    if (message.type === 'done')
+      runningTask.resolve(validateResult(runningTask.task, message.result, payload));
     else runningTask.reject(logAndConvertFailure(message, this.#options.logger));
     this.#forgetTask(runningTask);
     this.#failedStarts = 0;

@@ -159,7 +159,8 @@ export function logAndConvertFailure({ code, message, cause }: FailureMessage, l
  * @throws {InvalidResponse}
  */
 export function validateResult(task: Task, result: unknown, payload: Buffer): TaskResult {
-  if (task.kind !== 'derive') assertValid(payload.length === 0, 'Only a response with renditions may have a payload.');
+  if (task.kind !== 'derive')
+    assertValid(payload.length === 0, 'Only a response with renditions may have a payload.');
   switch (task.kind) {
     case 'probe':
       return checkFacts(parse(resultSchemas.probe, result, 'facts'), task.request.limits);
@@ -257,10 +258,7 @@ function checkNames(comparisons: readonly { name: string }[], requested: readonl
 
 /** Rejects facts that exceed the limits. Such facts are invalid, because a child checks the limits before it decodes. */
 function checkFacts(facts: PictureFacts, limits: PictureLimits): PictureFacts {
-  assertValid(
-    limits.allowedFormats.includes(facts.format),
-    `The format ${facts.format} is not allowed.`,
-  );
+  assertValid(limits.allowedFormats.includes(facts.format), `The format ${facts.format} is not allowed.`);
   try {
     checkLimits(facts, limits);
   } catch (error) {

@@ -13,8 +13,8 @@ const maxDisplacement = 1.25;
 
 /**
  * Estimates the displacement of `b` relative to `a`. Both pictures must have the same size. Performs one least-squares
- * step over the whole pictures, scaled to half their size. Returns `undefined` if the displacement is negligible, or too large to be caused by
- * re-encoding.
+ * step over the whole pictures, scaled to half their size. Returns `undefined` if the displacement is negligible,
+ * or too large to be caused by re-encoding.
  * Source: Lucas, Kanade, "An iterative image registration technique with an application to stereo vision", 1981.
  */
 export function estimateDisplacement(a: Pixels, b: Pixels): Displacement | undefined {
