@@ -8,7 +8,7 @@ export const channelFd = 3;
  * KB.
  */
 const maxMessageBytes = 2 ** 20;
-/** Length of the header: the JSON length and the payload length, both unsigned 32-bit big-endian numbers. */
+/** Length of the header, which contains the JSON length and the payload length as 32-bit big-endian numbers. */
 const headerBytes = 8;
 
 /** A frame sent through the channel. */
@@ -62,9 +62,10 @@ export function makeFrameReader({ maxPayloadBytes, onFrame }: FrameReaderOptions
     const header = joinChunks();
     const [messageBytes, payloadBytes] = [header.readUInt32BE(0), header.readUInt32BE(4)];
     if (messageBytes > maxMessageBytes)
-      throw new Error(`a message of ${messageBytes} bytes, more than ${maxMessageBytes}`);
+      throw new Error(`The message has ${messageBytes} bytes; the limit is ${maxMessageBytes}.`);
     const limit = maxPayloadBytes();
-    if (payloadBytes > limit) throw new Error(`a payload of ${payloadBytes} bytes, more than ${limit}`);
+    if (payloadBytes > limit)
+      throw new Error(`The payload has ${payloadBytes} bytes; the limit is ${limit}.`);
     lengths = { messageBytes, payloadBytes };
   }
 

@@ -14,7 +14,7 @@ export interface ChildCommand {
 export interface ChildCommandOptions {
   /** Module that the child runs. */
   readonly module: string;
-  /** The only folder that the child may read, apart from its code. */
+  /** Folder with the child's input files. The child may read only this folder and its code. */
   readonly folder: string;
   /** Program and arguments that launch Node; empty to start Node directly. `{folder}` expands to the folder. */
   readonly launcher: readonly string[];
@@ -27,7 +27,7 @@ const environment = {
   // With one glibc arena per thread, the memory of freed pictures would not be returned to the system.
   MALLOC_ARENA_MAX: '2',
   // With these thresholds, the buffers of a typical picture are reused for the next picture. This avoids mapping and
-  // clearing memory for each picture (measured: 10 % faster). A child that keeps too much memory is replaced.
+  // clearing memory for each picture, and makes processing 10 % faster. A child that keeps too much memory is replaced.
   MALLOC_MMAP_THRESHOLD_: String(32 * 2 ** 20),
   MALLOC_TRIM_THRESHOLD_: String(64 * 2 ** 20),
   // The search path for launchers does not depend on the server's environment.
@@ -40,12 +40,13 @@ const environment = {
 };
 
 // Pictures are stored outside the JavaScript heap, so the heap can be small. The young generation has room for the
-// garbage from describing one picture. With 4 MB, the garbage collector would run twice as often (measured: 2 ms per
-// picture).
+// garbage from describing one picture. With 4 MB, the garbage collector would run twice as often, which would add
+// 2 ms per picture.
 const memoryFlags = ['--max-old-space-size=128', '--max-semi-space-size=16'];
 
 const permissionFlags = [
-  // Everything that is not granted is denied: writing, processes, worker threads, WASI and the inspector.
+  // Denies everything that is not allowed below: writing files, starting processes and worker threads, WASI and the
+  // inspector.
   '--permission',
   // The image library is an addon. `serve` drops this permission once the library is loaded.
   '--allow-addons',

@@ -103,7 +103,7 @@ function findDescendants(pid: number): number[] {
   }
 }
 
-// Linux reports memory in pages. Some ARM kernels use larger pages, so the result may be too low, but never too high.
+// Linux reports memory in pages. On ARM kernels with larger pages, the result is too low.
 const pageBytes = 4096;
 
 function residentMemoryMb(pid: number | undefined): number {
@@ -128,7 +128,7 @@ function preferForOomKill(pid: number): void {
   try {
     writeFileSync(`/proc/${pid}/oom_score_adj`, '1000');
   } catch {
-    // The file does not exist on other systems, and a launcher may have changed its owner.
+    // The file does not exist on other systems. With a launcher, it may belong to a different user.
   }
 }
 

@@ -28,7 +28,7 @@ export type { ComparedPicture, DescribedPicture, TriedPresets } from './messages
 
 /** Settings of a pool. */
 export interface DecoderPoolOptions {
-  /** Number of workers that decode. Up to `probeWorkers` additional workers only probe. */
+  /** Number of workers that decode. Up to two additional workers only probe. */
   readonly size: number;
   /** Maximum wall-clock time of a task, from its start in a child. */
   readonly timeoutMs: number;
@@ -103,7 +103,8 @@ export interface DecoderPool {
    */
   describe(request: DescribeRequest & Scheduling): Promise<DescribedPicture>;
   /**
-   * Measures the quality of each picture in `others` against the picture at `path`. The limits apply to all pictures.
+   * Measures the quality of each picture in `others` against the picture at `path`. The limits apply to all pictures,
+   * except that `others` may have any supported format.
    * @throws AppError as `describe` does.
    */
   compare(request: CompareRequest & Scheduling): Promise<ComparedPicture>;
@@ -125,7 +126,7 @@ export interface DecoderPool {
 // The build compiles .ts to .js, so the children's entry module has the same extension as this file.
 const defaultChild = fileURLToPath(new URL(`./child${extname(import.meta.url)}`, import.meta.url));
 
-/** Number of workers that probe. With one worker, a file that uses up the probe timeout would delay every upload. */
+/** Number of workers that probe. With only one, a file that uses up the probe timeout would delay every upload. */
 const probeWorkers = 2;
 
 /** Interval at which input folders are marked as in use. Folders that are not marked for a day count as abandoned. */
@@ -144,7 +145,7 @@ export function makeDecoderPool(options: DecoderPoolOptions): DecoderPool {
   const probeGroup = makeWorkerGroup<'probe'>({
     ...commonOptions,
     size: probeWorkers,
-    // The second worker costs memory and startup time, and is rarely needed.
+    // The second worker is rarely needed, and a permanent child would cost memory and startup time.
     permanentWorkers: 1,
     timeoutMs: options.probeTimeoutMs,
   });

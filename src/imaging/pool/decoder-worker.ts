@@ -5,7 +5,13 @@ import type { ChildCommandOptions } from './child-command.ts';
 import { type DecoderChild, spawnDecoderChild } from './decoder-child.ts';
 import { toFileError } from './file-errors.ts';
 import type { ChildMessage, Task, TaskKind, TaskResult } from './messages.ts';
-import { InvalidResponse, maxPayloadBytes, readChildMessage, readError, readResult } from './responses.ts';
+import {
+  InvalidResponse,
+  logAndConvertFailure,
+  maxPayloadBytes,
+  parseChildMessage,
+  validateResult,
+} from './responses.ts';
 import { makeWorkFolder, type WorkFolder } from './work-folder.ts';
 
 /** Settings of a worker. */
@@ -84,7 +90,7 @@ export class DecoderWorker {
   #state: WorkerState = 'unstarted';
   #runningTask: RunningTask | undefined;
   #lastTaskId = 0;
-  #completedByChild = 0;
+  #completedTaskCount = 0;
   #initialMemoryMb = 0;
   #failedStarts = 0;
   #isClosed = false;
@@ -110,7 +116,7 @@ export class DecoderWorker {
   start(): void {
     if (this.#isClosed || this.#child !== undefined) return;
     this.#state = 'starting';
-    this.#folder.ensure();
+    this.#folder.createIfMissing();
     const { childModule: module, launcher, logger } = this.#options;
     this.#child = spawnDecoderChild({ module, launcher, folder: this.#folder.path }, logger, {
       maxPayloadBytes: () => (this.#runningTask === undefined ? 0 : maxPayloadBytes(this.#runningTask.task)),
@@ -183,7 +189,7 @@ export class DecoderWorker {
     this.#runningTask = undefined;
   }
 
-  /** Returns whether the child is being killed. Anything that it still sends is ignored. */
+  /** Returns whether the child is being killed. Messages that it still sends are ignored. */
   #isKillingChild(): boolean {
     return killingStates.has(this.#state) || this.#runningTask?.stopped !== undefined;
   }
@@ -191,7 +197,7 @@ export class DecoderWorker {
   #onFrame({ message: content, payload }: Frame): void {
     if (this.#isKillingChild()) return;
     try {
-      const message = readChildMessage(content);
+      const message = parseChildMessage(content);
       if (message.type === 'ready') this.#onReady();
       else this.#onResponse(message, payload);
     } catch (error) {
@@ -200,22 +206,24 @@ export class DecoderWorker {
   }
 
   #onReady(): void {
-    if (this.#state !== 'starting') throw new InvalidResponse('a second ready message');
+    if (this.#state !== 'starting') throw new InvalidResponse('The child sent a second ready message.');
     this.#child?.preferForOomKill();
-    this.#completedByChild = 0;
+    this.#completedTaskCount = 0;
     this.#initialMemoryMb = this.#memoryMb();
     this.#becomeIdle();
   }
 
   #onResponse(message: Exclude<ChildMessage, { type: 'ready' }>, payload: Buffer): void {
     const runningTask = this.#runningTask;
-    if (runningTask?.id !== message.id) throw new InvalidResponse('a response without a request');
-    if (message.type === 'done') runningTask.resolve(readResult(runningTask.task, message.result, payload));
-    else runningTask.reject(readError(message, this.#options.logger));
+    if (runningTask?.id !== message.id)
+      throw new InvalidResponse('The child sent a response without a request.');
+    if (message.type === 'done')
+      runningTask.resolve(validateResult(runningTask.task, message.result, payload));
+    else runningTask.reject(logAndConvertFailure(message, this.#options.logger));
     this.#forgetTask(runningTask);
     this.#failedStarts = 0;
-    this.#completedByChild++;
-    const hasReachedLimit = this.#completedByChild >= this.#options.maxTasksPerChild;
+    this.#completedTaskCount++;
+    const hasReachedLimit = this.#completedTaskCount >= this.#options.maxTasksPerChild;
     if (hasReachedLimit || this.#memoryMb() > maxMemoryAfterTaskMb) this.#kill('recycling');
     else this.#becomeIdle();
   }

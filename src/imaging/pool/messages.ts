@@ -85,7 +85,7 @@ export interface MatchRenditionsRequest {
   readonly pairs: readonly RenditionPair[];
 }
 
-/** The request and the result of each kind of task. Pictures are passed as files, never in messages. */
+/** The request and the result of each kind of task. Input pictures are passed as files, never in messages. */
 export interface TaskTypes {
   readonly probe: { readonly request: ProbeRequest; readonly result: PictureFacts };
   readonly derive: { readonly request: DeriveRequest; readonly result: EncodedPicture };
@@ -142,7 +142,7 @@ export interface FailureMessage {
   readonly cause?: string;
 }
 
-/** Message from a child to the parent. `result` is JSON. The bytes of renditions follow in the frame's payload. */
+/** Message from a child to the parent. `result` has not been validated. Renditions are sent as the frame's payload. */
 export type ChildMessage =
   | { readonly type: 'ready' }
   | { readonly type: 'done'; readonly id: number; readonly result: unknown }

@@ -25,7 +25,7 @@ const maxSyncHashBytes = 2 ** 18;
 
 /**
  * Writes renditions into `directory` under new names. On failure, no file is left behind. The parent process writes and
- * hashes the files itself, because a child could keep files open and change them after they were stored.
+ * hashes the files itself, because a child could keep a file open and change it after it has been stored.
  * @throws {AppError} `storage_failed`, `storage_full`.
  */
 export async function writeRenditions(

@@ -18,7 +18,7 @@ import {
   type TaskResult,
 } from './messages.ts';
 
-/** Thrown for an invalid message from a child. The child can then no longer be trusted. */
+/** Thrown for an invalid message from a child. A child that sends such a message is no longer trusted. */
 export class InvalidResponse extends Error {
   override readonly name = 'InvalidResponse';
 }
@@ -135,15 +135,15 @@ const childMessageSchema = z.discriminatedUnion('type', [
 ]);
 
 /** Parses a message from a child. @throws {InvalidResponse} */
-export function readChildMessage(message: unknown): ChildMessage {
-  return parse(childMessageSchema, message, 'a message');
+export function parseChildMessage(message: unknown): ChildMessage {
+  return parse(childMessageSchema, message, 'message');
 }
 
 /** Maximum length of a reported cause in the log, in UTF-16 code units. */
 const maxLoggedCauseLength = 4000;
 
 /** Logs the cause of a reported failure, and returns the error for the caller. */
-export function readError({ code, message, cause }: FailureMessage, logger: Logger): AppError {
+export function logAndConvertFailure({ code, message, cause }: FailureMessage, logger: Logger): AppError {
   if (cause !== undefined) {
     // Errors caused by invalid pictures are routine. All other errors are logged as warnings.
     const level = errorFamily(code) === null ? 'warn' : 'info';
@@ -158,15 +158,16 @@ export function readError({ code, message, cause }: FailureMessage, logger: Logg
  * the declared number of bytes.
  * @throws {InvalidResponse}
  */
-export function readResult(task: Task, result: unknown, payload: Buffer): TaskResult {
-  if (task.kind !== 'derive') assertValid(payload.length === 0, 'bytes without a rendition');
+export function validateResult(task: Task, result: unknown, payload: Buffer): TaskResult {
+  if (task.kind !== 'derive')
+    assertValid(payload.length === 0, 'Only a response with renditions may have a payload.');
   switch (task.kind) {
     case 'probe':
       return checkFacts(parse(resultSchemas.probe, result, 'facts'), task.request.limits);
     case 'derive':
       return readEncodedPicture(task, result, payload);
     case 'describe': {
-      const describedPicture = parse(resultSchemas.describe, result, 'a description');
+      const describedPicture = parse(resultSchemas.describe, result, 'description');
       checkFacts(describedPicture.facts, task.request.limits);
       return describedPicture;
     }
@@ -189,7 +190,7 @@ function readEncodedPicture({ request }: Task<'derive'>, result: unknown, payloa
   const plan = planRenditions(encodedPicture.facts, request.presets);
   assertValid(
     plan.length === encodedPicture.renditions.length,
-    `an unexpected number of renditions: ${encodedPicture.renditions.length} instead of ${plan.length}`,
+    `The response has ${encodedPicture.renditions.length} renditions instead of ${plan.length}.`,
   );
   let offset = 0;
   const renditions = plan.map(({ preset, size }, index): EncodedRendition => {
@@ -198,16 +199,16 @@ function readEncodedPicture({ request }: Task<'derive'>, result: unknown, payloa
       declaredRendition?.preset === preset.name &&
       declaredRendition.width === size.width &&
       declaredRendition.height === size.height;
-    if (!isPlanned) throw new InvalidResponse(`an unexpected rendition instead of ${preset.name}`);
+    if (!isPlanned) throw new InvalidResponse(`The rendition ${preset.name} was expected.`);
     assertValid(
       declaredRendition.bytes <= maxJpegBytes(size.width * size.height),
-      `a rendition of ${declaredRendition.bytes} bytes, too many for its width and height`,
+      `A rendition has ${declaredRendition.bytes} bytes, which is too many for its width and height.`,
     );
     const jpeg = payload.subarray(offset, (offset += declaredRendition.bytes));
-    assertValid(hasJpegMarkers(jpeg), 'a rendition that is not a JPEG');
+    assertValid(hasJpegMarkers(jpeg), 'A rendition is not a JPEG.');
     return { preset, ...size, jpeg };
   });
-  assertValid(offset === payload.length, `${payload.length} bytes for ${offset} bytes of renditions`);
+  assertValid(offset === payload.length, `The payload has ${payload.length} bytes instead of ${offset}.`);
   return { ...encodedPicture, renditions };
 }
 
@@ -221,7 +222,7 @@ function readTrials({ request }: Task<'tryPresets'>, result: unknown): TaskResul
   checkFacts(triedPresets.facts, request.limits);
   assertValid(
     triedPresets.results.length === request.presets.length,
-    `an unexpected number of trials: ${triedPresets.results.length} instead of ${request.presets.length}`,
+    `The response has ${triedPresets.results.length} trials instead of ${request.presets.length}.`,
   );
   for (const [index, preset] of request.presets.entries())
     checkTrial(triedPresets.results[index], preset, triedPresets.facts);
@@ -229,10 +230,10 @@ function readTrials({ request }: Task<'tryPresets'>, result: unknown): TaskResul
 }
 
 function readMatch({ request }: Task<'matchRenditions'>, result: unknown): TaskResult<'matchRenditions'> {
-  const match = parse(resultSchemas.matchRenditions, result, 'a rendition match');
+  const match = parse(resultSchemas.matchRenditions, result, 'rendition match');
   const isRequested =
     match.verdict !== 'different' || request.pairs.some(({ preset }) => preset === match.preset);
-  assertValid(isRequested, 'a match for a preset that was not requested');
+  assertValid(isRequested, 'The response refers to a preset that was not requested.');
   return match;
 }
 
@@ -245,26 +246,23 @@ function checkTrial(
   const isExpected = trial?.preset === preset.name && trial.width === width && trial.height === height;
   assertValid(
     isExpected && trial.bytes <= maxJpegBytes(width * height),
-    `an unexpected trial instead of ${preset.name}`,
+    `The trial of ${preset.name} was expected.`,
   );
 }
 
 function checkNames(comparisons: readonly { name: string }[], requested: readonly { name: string }[]): void {
   const hasSameLength = comparisons.length === requested.length;
   const isExpected = hasSameLength && comparisons.every(({ name }, index) => name === requested[index]?.name);
-  assertValid(isExpected, 'comparisons that were not requested');
+  assertValid(isExpected, 'The comparisons do not match the request.');
 }
 
 /** Rejects facts that exceed the limits. Such facts are invalid, because a child checks the limits before it decodes. */
 function checkFacts(facts: PictureFacts, limits: PictureLimits): PictureFacts {
-  assertValid(
-    limits.allowedFormats.includes(facts.format),
-    `the format ${facts.format}, which is not allowed`,
-  );
+  assertValid(limits.allowedFormats.includes(facts.format), `The format ${facts.format} is not allowed.`);
   try {
     checkLimits(facts, limits);
   } catch (error) {
-    throw new InvalidResponse('facts that exceed the limits', { cause: error });
+    throw new InvalidResponse('The facts exceed the limits.', { cause: error });
   }
   return facts;
 }
@@ -274,7 +272,7 @@ function parse<Schema extends z.ZodType>(schema: Schema, value: unknown, subject
   if (parsed.success) return parsed.data;
   const [issue] = parsed.error.issues;
   throw new InvalidResponse(
-    `${subject}: ${issue?.path.join('.')} ${issue?.message}`.slice(0, maxErrorLength),
+    `Invalid ${subject}: ${issue?.path.join('.')} ${issue?.message}`.slice(0, maxErrorLength),
   );
 }
 

@@ -11,7 +11,7 @@ export interface SchedulingKey {
 export interface FairQueue<Item extends SchedulingKey> {
   readonly length: number;
   add(item: Item): void;
-  /** Removes and returns the first item whose tenant `mayRun` accepts; `undefined` if there is no such item. */
+  /** Removes and returns the first item for whose tenant `mayRun` returns true; `undefined` if there is none. */
   next(mayRun: (tenant: TenantKey) => boolean): Item | undefined;
   /** Removes an item. Returns whether the queue contained it. */
   remove(item: Item): boolean;
@@ -27,8 +27,8 @@ interface QueueEntry<Item> {
 /**
  * Creates a queue with start-time fair queueing (P. Goyal, H. Vin, H. Cheng, 1996). Within a priority, items are sorted
  * by start tag. A new item's tag is one more than the tag of its tenant's last item, and at least the tag of the first
- * item in the queue. The `turn` column of the jobs table follows the same rule. The rule is also needed here, because a
- * claimed job, a probe or a search would otherwise wait for all earlier requests from other tenants.
+ * item in the queue. The `turn` column of the jobs table follows the same rule. This queue needs the rule
+ * as well, because a claimed job, a probe or a search would otherwise wait for all earlier requests from other tenants.
  */
 export function makeFairQueue<Item extends SchedulingKey>(): FairQueue<Item> {
   const entries: QueueEntry<Item>[] = [];
@@ -65,24 +65,25 @@ export function makeFairQueue<Item extends SchedulingKey>(): FairQueue<Item> {
 }
 
 /**
- * Tenants that are limited to one worker per group, because one of their recent files exceeded a limit or crashed a
- * child.
+ * Tenants that are limited to one worker per group, because one of their recent files exceeded the time or memory
+ * limit or crashed a child.
  */
 export interface ThrottledTenants {
-  /** Records that one of this tenant's files exceeded a limit or crashed a child. */
+  /** Records that one of this tenant's files exceeded the time or memory limit or crashed a child. */
   throttle(tenant: TenantKey): void;
   isThrottled(tenant: TenantKey): boolean;
 }
 
 /**
- * How long a tenant stays throttled. A job decodes a harmful file twice before it fails. The period is long enough to
- * cover both attempts for each harmful file in a batch, but short enough that a tenant with a single harmful file soon
- * returns to full speed.
+ * How long a tenant stays throttled. A job fails after two attempts to decode a harmful file. The period is long enough
+ * to cover both attempts for each harmful file in a batch, but short enough that a tenant with a single harmful file
+ * soon returns to full speed.
  */
 const throttleMs = 60_000;
 
 /**
- * Tracks throttled tenants in memory, because each process protects its own children.
+ * Tracks throttled tenants in memory. They are not shared between processes, because each process protects only its own
+ * children.
  * @param now a monotonic clock, in milliseconds.
  */
 export function makeThrottledTenants(now: () => number = () => performance.now()): ThrottledTenants {

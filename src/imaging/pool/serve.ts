@@ -64,7 +64,7 @@ interface Response {
 /** Performs the parent's tasks until the parent kills the child or exits. */
 export function serve(implementation: Handlers): void {
   dropAddonPermission();
-  // Ctrl-C signals both the parent and its children. The children ignore the signal, because the parent finishes its
+  // Ctrl-C sends a signal to both the parent and its children. The children ignore it, because the parent finishes its
   // work before it kills them.
   process.on('SIGINT', () => undefined);
   process.on('SIGTERM', () => undefined);
@@ -81,7 +81,8 @@ export function serve(implementation: Handlers): void {
 }
 
 /**
- * Prevents loading further native code. Code that is already loaded still works. Has no effect in older Node versions.
+ * Prevents further native code from being loaded. Code that is already loaded still works. Has no effect in Node
+ * versions without `process.permission.drop`.
  */
 function dropAddonPermission(): void {
   const permission = process.permission as { drop?: (scope: string) => void } | undefined;

@@ -4,13 +4,13 @@ import { constants, copyFile, link, mkdir, rm, unlink } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import type { InputFiles, MatchRenditionsRequest, RenditionPair, Task, TaskKind } from './messages.ts';
 
-/** The only folder that a decoder child may read, apart from its code. Contains the inputs of the current task. */
+/** A folder that contains the inputs of a child's current task. The child may read only this folder and its code. */
 export interface WorkFolder {
   readonly path: string;
   /**
    * Creates the folder if it is missing. Never throws. On failure, the first task rejects with the system's error.
    */
-  ensure(): void;
+  createIfMissing(): void;
   /** Places a task's input files in the folder. On failure, removes them again and rejects with the system's error. */
   place<Kind extends TaskKind>(task: Task<Kind>): Promise<PlacedTask<Kind>>;
   /** Marks the folder as in use, so that `sweepWorkFolders` in other processes does not remove it. */
@@ -65,7 +65,7 @@ export function makeWorkFolder(root: string): WorkFolder {
 
   return {
     path,
-    ensure: () => ignoreErrors(() => mkdirSync(path, { recursive: true })),
+    createIfMissing: () => ignoreErrors(() => mkdirSync(path, { recursive: true })),
     place,
     touch: () => ignoreErrors(() => utimesSync(path, new Date(), new Date())),
     remove: () => rm(path, { recursive: true, force: true }),

@@ -27,7 +27,7 @@ interface ProbedPicture {
 /**
  * Measures the quality of each picture in `others` against a source. Compares each pair at the size of the picture with
  * fewer pixels, at most 2048 × 2048. Both pictures are first rotated upright, placed on white and resized with Lanczos.
- * The allowed formats apply only to the source, because renditions are always JPEG.
+ * The allowed formats apply only to the source, because renditions are JPEGs even if JPEG uploads are not allowed.
  * @throws AppError as `probe` does, or with a code of the `picture_damaged` family.
  */
 export async function comparePictures(

@@ -1,6 +1,6 @@
 import type { Size } from '../geometry.ts';
 
-/** PSNR for identical pixels, for which the formula would yield infinity. */
+/** Maximum PSNR. For identical pixels, the formula would yield infinity. */
 const maxDecibels = 100;
 
 /**
@@ -29,7 +29,7 @@ export function computeSsim(a: Float32Array, b: Float32Array, { width, height }:
   const horizontalTaps = gaussianTaps(width);
   const verticalTaps = gaussianTaps(height);
   const columns = width - horizontalTaps.length + 1;
-  // A ring buffer that contains the sums for each row under the window, five per column.
+  // A ring buffer with one array for each row under the window. Each array contains five sums per column.
   const rows = Array.from({ length: verticalTaps.length }, () => new Float64Array(columns * 5));
   let total = 0;
   for (let y = 0; y < height; y++) {

@@ -11,8 +11,8 @@ interface Span {
 
 /**
  * Scales a part of a picture to exactly `size`. Each result pixel is the mean of the area that it covers. Used for the
- * small pictures from which descriptions are computed. At these sizes, a call to the image library would take longer
- * than the computation itself.
+ * small pictures from which fingerprints and embeddings are computed. At these sizes, a call to the image
+ * library would take longer than the computation itself.
  */
 export function scaleArea(pixels: Pixels, area: Rectangle, size: Size): Pixels {
   const rows = averageHorizontally(pixels, area, computeSpans(area.width, size.width));
@@ -42,8 +42,8 @@ function computeSpans(sourceLength: number, resultLength: number): Span[] {
 }
 
 /**
- * Buffer that is reused for every picture. With a new buffer each time, the garbage collector would run twice as often
- * (measured: 1 ms per picture). Reuse is safe because there is no `await` between writing and reading the buffer.
+ * Buffer that is reused for every picture. With a new buffer each time, the garbage collector would run twice as often,
+ * which would add 1 ms per picture. Reuse is safe because there is no `await` between writing and reading the buffer.
  */
 let sharedRows = new Float32Array(0);
 

@@ -30,10 +30,10 @@ const bounds = {
 
 /**
  * Compares the colours of two thumbnails to decide whether the pictures are near-duplicates. Hashes find the
- * candidates; this check decides which of them are reported. It never decides whether renditions are reused, because
- * thumbnails do not show small print or slight changes of shade. It compensates for a change in exposure (a factor and
- * an offset for L*, a factor for chroma). It rejects a picture in which the product, or a small detail of it, has a
- * different colour. The bounds were tuned on photographs of products in several colours.
+ * candidates; this check decides which of them are reported. It is not used to decide whether renditions are reused,
+ * because thumbnails do not show small print or slight changes of shade. The check compensates for a change in
+ * exposure (a factor and an offset for L*, a factor for chroma). It rejects a picture in which the product, or a small
+ * detail of it, has a different colour. The bounds were tuned on photographs of products in several colours.
  */
 export function compareThumbnails(a: Fingerprint, b: Fingerprint): ThumbnailVerdict {
   // The exposure is always fitted in the same direction, so that the order of the arguments does not matter.

@@ -55,7 +55,7 @@ export async function decodeForDescription(bytes: Uint8Array, facts: PictureFact
 }
 
 /**
- * Computes the facts, the fingerprint and the embedding of a picture that is not stored.
+ * Computes the facts, the fingerprint and the embedding of a picture without deriving renditions.
  * @throws AppError as `probe` does, or with a code of the `picture_damaged` family.
  */
 export async function describePicture(

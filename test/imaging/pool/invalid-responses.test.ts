@@ -1,7 +1,7 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { readChildMessage, readResult } from '../../../src/imaging/pool/responses.ts';
+import { parseChildMessage, validateResult } from '../../../src/imaging/pool/responses.ts';
 import type { EncodedPicture, Task } from '../../../src/imaging/pool/messages.ts';
 import { embeddingSpace } from '../../../src/model/fingerprint.ts';
 import { limits, presets } from '../fixtures/pictures.ts';
@@ -48,7 +48,7 @@ const task: Task = { kind: 'derive', request: { path: 'a', limits, presets } };
 const readDerivedResult =
   (result: unknown, payload = jpegs(3)) =>
   () =>
-    readResult(task, result, payload);
+    validateResult(task, result, payload);
 
 test('accepts a valid response and assigns its bytes to the renditions', () => {
   const { renditions: encoded } = readDerivedResult(derivedResult)() as EncodedPicture;
@@ -97,7 +97,7 @@ test.each([
   ['an unknown type', { type: 'hello' }],
   ['a number instead of an object', 7],
 ])('rejects a message with %s', (_, message) => {
-  expect(() => readChildMessage(message)).toThrow(expect.objectContaining({ name: 'InvalidResponse' }));
+  expect(() => parseChildMessage(message)).toThrow(expect.objectContaining({ name: 'InvalidResponse' }));
 });
 
 const frameHeader = (messageBytes: number, payloadBytes: number) => {

@@ -5,7 +5,7 @@ const cells = 8;
 const directions = 4;
 const cellSide = contentSide / cells;
 /**
- * Standard deviation of a blur, in cells. The blurred histogram is subtracted from the histogram, so that only each
+ * Standard deviation of the blur, in cells. The blurred histogram is subtracted from the histogram, so that only each
  * cell's difference from its neighbourhood remains.
  */
 const blurDeviation = 0.7;
@@ -29,10 +29,11 @@ export function shapeFeatures(content: Content): Float64Array {
 }
 
 /**
- * Returns the positions and directions of edges: a histogram of lightness gradients in 8 × 8 cells × 4 directions, each
- * distributed over adjacent cells and directions. Subtracts the blurred neighbourhood from the square roots, because
- * pictures of one kind, such as pictures of people, have similar edges overall. Only the differences distinguish them.
- * Normalises the result. Based on Dalal, Triggs, "Histograms of oriented gradients for human detection", 2005.
+ * Returns the positions and directions of edges: a histogram of lightness gradients in 8 × 8 cells × 4 directions.
+ * Each gradient is distributed over adjacent cells and directions. Subtracts the blurred neighbourhood from the
+ * square roots, because pictures of one kind, such as pictures of people, have similar edges overall. Only the
+ * differences distinguish them. Normalises the result.
+ * Based on Dalal, Triggs, "Histograms of oriented gradients for human detection", 2005.
  */
 function computeEdges({ lab }: Content): Float64Array {
   const histogram = new Float64Array(borderedCells * borderedCells * directions);
@@ -54,7 +55,7 @@ const borderedCells = cells + 2;
 const cellBefore = Int32Array.from({ length: contentSide }, (_, position) =>
   Math.floor((position + 0.5) / cellSide + 0.5),
 );
-/** For each pixel position: the weight of the next cell. The cell before it gets the rest. */
+/** For each pixel position: the weight of the next cell. The cell before it receives the remaining weight. */
 const nextCellWeight = Float64Array.from(
   { length: contentSide },
   (_, position) => (position + 0.5) / cellSide + 0.5 - (cellBefore[position] ?? 0),

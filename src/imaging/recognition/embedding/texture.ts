@@ -6,7 +6,7 @@ const patternClasses = 10;
 /** Samples only every second pixel of every second row. The histogram is nearly the same as with all pixels. */
 const stride = 2;
 /** Minimum difference in L* for a pixel to count as lighter. Anything less is noise. */
-const minStep = 0.5;
+const minLightnessDifference = 0.5;
 
 /**
  * Means of the square roots of the bins, over the 390 pictures of 60 products that `vitrine seed` draws. The means are
@@ -75,7 +75,7 @@ function neighbourOffsets(radius: number): Int32Array {
 }
 
 function patternAt(lightness: Float32Array, pixel: number, offsets: Int32Array): number {
-  const threshold = (lightness[pixel] ?? 0) + minStep;
+  const threshold = (lightness[pixel] ?? 0) + minLightnessDifference;
   let pattern = 0;
   for (let position = 0; position < 8; position++) {
     if ((lightness[pixel + (offsets[position] ?? 0)] ?? 0) >= threshold) pattern |= 1 << position;

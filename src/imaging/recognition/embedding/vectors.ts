@@ -14,17 +14,21 @@ export function toUnitLength(values: Float64Array): Float64Array {
   return length > 0 ? values.map((value) => value / length) : values;
 }
 
-/** Maps a vector to a unit vector. The dot product of two results is near `exp(-distance² / width²)`. */
+/**
+ * Maps a vector to a unit vector. The dot product of two results is near `exp(-distance² / width²)`, where
+ * `distance` is the distance between the two inputs and `width` is the width of the Gaussian kernel.
+ */
 export type RandomFeatures = (values: Float64Array) => Float64Array;
 
 /**
- * Creates a map to random Fourier features of a Gaussian kernel. The dot product of unmapped vectors is high even for
- * many pairs that are only moderately similar. After mapping, it is high only for vectors that are close to each
- * other, and near 0 for all others. The vectors are projected onto random directions, which are the same in every
- * process because the seed is fixed.
+ * Creates a map to random Fourier features of a Gaussian kernel. The dot product of unmapped vectors is high for many
+ * pairs that are only moderately similar. After mapping, it is high only for vectors that are close to each other, and
+ * near 0 for all others. The vectors are projected onto random directions, which are the same in every process because
+ * the seed is fixed.
  * Source: Rahimi, Recht, "Random features for large-scale kernel machines", 2007. The directions are orthogonal, which
  * reduces the error: Yu et al., "Orthogonal random features", 2016.
  * @param dimensions number of features; must be even.
+ * @param width width of the kernel: the distance beyond which vectors count as dissimilar.
  */
 export function makeRandomFeatures(inputLength: number, dimensions: number, width: number): RandomFeatures {
   const rowCount = dimensions / 2;

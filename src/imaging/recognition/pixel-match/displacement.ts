@@ -6,15 +6,15 @@ export interface Displacement {
   readonly down: number;
 }
 
-/** A smaller displacement has no noticeable effect on the means of blocks. */
+/** A smaller displacement has no noticeable effect on block means. */
 const minDisplacement = 0.05;
 /** Image libraries shift enlarged pictures by up to a pixel. A larger displacement means a different crop. */
 const maxDisplacement = 1.25;
 
 /**
- * Estimates the displacement of `b` relative to `a`, a picture of the same size, in one least-squares step over the
- * whole picture at half its size. Returns `undefined` if the displacement is negligible, or too large to be caused by
- * re-encoding.
+ * Estimates the displacement of `b` relative to `a`. Both pictures must have the same size. Performs one least-squares
+ * step over the whole pictures, scaled to half their size. Returns `undefined` if the displacement is negligible,
+ * or too large to be caused by re-encoding.
  * Source: Lucas, Kanade, "An iterative image registration technique with an application to stereo vision", 1981.
  */
 export function estimateDisplacement(a: Pixels, b: Pixels): Displacement | undefined {

@@ -17,11 +17,10 @@ export interface EncodedPair extends Size {
 }
 
 /**
- * Decides whether two images' renditions differ only because of re-encoding. Compares the renditions of all presets.
- * Although small renditions are computed from larger ones, each stored file must be read to verify that it matches its
- * database row.
- * @param pairs pairs to compare, read one at a time. Width and height are those of the new rendition. If the stored
- *   rendition has a different size due to rounding, it is resized.
+ * Decides whether two images' renditions differ only because of re-encoding. Compares the renditions of all presets,
+ * because each stored file must be verified against its recorded SHA-256.
+ * @param pairs the pairs to compare. They are read one at a time. Width and height are those of the new rendition.
+ *   If the stored rendition has a different size due to rounding, it is resized.
  */
 export async function matchRenditions(pairs: Iterable<EncodedPair>): Promise<RenditionMatch> {
   for (const pair of pairs) {

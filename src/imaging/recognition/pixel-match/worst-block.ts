@@ -23,7 +23,7 @@ interface Allowance {
 /**
  * Allowances by the side of a block, in cells of 4 pixels. Small blocks detect a changed stroke, and large blocks
  * detect a changed shade. In measurements (ADR 0025), JPEG at quality 60 with 4:2:0 changed a photograph by less than
- * 0.8 of the allowances. A changed digit exceeded them at least threefold. Allowances depend on the contrast because
+ * 80 % of the allowances. A changed digit exceeded them at least threefold. Allowances depend on the contrast because
  * resampling and chroma subsampling change an edge in proportion to its contrast.
  */
 const scales: readonly { side: number; luma: Allowance; chroma: Allowance }[] = [
@@ -122,8 +122,9 @@ function measureNoise(a: CellMeans, b: CellMeans): number {
   return Float32Array.from(noise).sort()[Math.floor(noise.length * 0.75)] ?? 0;
 }
 
-/** The fraction of the allowances that applies without noise, and the noise at which they apply in full. */
+/** Fraction of the allowances that applies if there is no noise. */
 const minFraction = 0.3;
+/** Noise level from which the full allowances apply. */
 const fullNoise = 0.875;
 
 /** Returns the fraction of the allowances that applies at a noise level. */
