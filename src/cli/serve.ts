@@ -6,7 +6,7 @@ import { makeLogger } from '../telemetry/logger.ts';
 
 /** Runs `vitrine serve`: the API, with a worker in the same process unless `ENABLE_WORKER` is false. */
 export async function serve(config: Config): Promise<void> {
-  // Signal handlers are installed first, so that a signal during a long first startup also stops the process cleanly.
+  // Signal handlers are installed first, so that they also handle a signal during startup.
   const stopSignal = waitForStopSignal();
   const logger = await makeLogger(config.log);
   for (const warning of config.exposureWarnings) logger.warn({}, warning);
