@@ -26,7 +26,10 @@ export type ComparedRendition = Pick<Rendition, 'preset' | 'storageKey' | 'conte
  * Creates the queries that complete a job (processing → completed). Renditions, fingerprint, image and job are committed
  * together. Each query returns the completed image, or `undefined` if the lease was lost.
  */
-export function makeCompleteQueries({ sql: db }: Database, { isAvailable: canStoreEmbeddings }: VectorSupport) {
+export function makeCompleteQueries(
+  { sql: db }: Database,
+  { isAvailable: canStoreEmbeddings }: VectorSupport,
+) {
   return {
     /** Completes a job with the image's own renditions. */
     complete: (
@@ -35,7 +38,11 @@ export function makeCompleteQueries({ sql: db }: Database, { isAvailable: canSto
       facts: DerivedFacts,
     ): Promise<ImageWithRenditions | undefined> => {
       const completeWith = (queryable: Queryable) =>
-        completeJob(queryable, job, { renditions: selectNewRenditions(renditions), facts, canStoreEmbeddings });
+        completeJob(queryable, job, {
+          renditions: selectNewRenditions(renditions),
+          facts,
+          canStoreEmbeddings,
+        });
       // On its first run, an image has no files whose ownership could change, so a single statement suffices.
       if (job.isFirstRun) return retrying(() => completeWith(db));
       return retryingTransaction(db, async (transaction) => {

@@ -124,14 +124,14 @@ test('does not reuse the renditions of an image that has been deleted, or whose 
     const comparedRenditions = donorRenditions.map((rendition, index) =>
       index === 0 ? { ...rendition, ...change } : rendition,
     );
-    expect(await jobs.completeWithSharedRenditions(job, donorId, comparedRenditions, makeDerivedFacts('jugs'))).toBe(
-      'donor-unavailable',
-    );
+    expect(
+      await jobs.completeWithSharedRenditions(job, donorId, comparedRenditions, makeDerivedFacts('jugs')),
+    ).toBe('donor-unavailable');
   }
   await softDelete(donorId);
-  expect(await jobs.completeWithSharedRenditions(job, donorId, donorRenditions, makeDerivedFacts('jugs'))).toBe(
-    'donor-unavailable',
-  );
+  expect(
+    await jobs.completeWithSharedRenditions(job, donorId, donorRenditions, makeDerivedFacts('jugs')),
+  ).toBe('donor-unavailable');
   expect(await catalog.image(job.imageId)).toMatchObject({ status: 'processing', renditions: [] });
 });
 

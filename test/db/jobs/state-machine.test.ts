@@ -333,7 +333,8 @@ const casesWithoutTransition: Readonly<Record<string, PrepareCase>> = {
   'completeWithSharedRenditions: the donor’s renditions have changed since they were compared': async () => {
     const donorId = await catalog.add('lamp');
     const job = await makeClaimedJob();
-    return () => jobs.completeWithSharedRenditions(job, donorId, [makeRendition(shop.id, 'chair', 'thumb')], facts);
+    return () =>
+      jobs.completeWithSharedRenditions(job, donorId, [makeRendition(shop.id, 'chair', 'thumb')], facts);
   },
   'completeAsDuplicate: the first image with this content was deleted': async () => {
     const firstId = await catalog.add('lamp');
