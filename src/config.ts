@@ -56,7 +56,7 @@ export type Environment = Readonly<Record<string, string | undefined>>;
 
 /**
  * Reads the configuration from `env`. Unknown variables are ignored.
- * @throws {ConfigError} that lists every invalid variable and the accepted values.
+ * @throws {ConfigError} with a message that lists every invalid variable and the accepted values.
  */
 export function loadConfig(env: Environment): Config {
   const problems: string[] = [];

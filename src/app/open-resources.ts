@@ -15,7 +15,7 @@ import { openDatabase, openQueue, openStorage } from './open-back-ends.ts';
 export type Resources = Awaited<ReturnType<typeof openResources>>;
 
 /**
- * Opens all resources and migrates the database. If this fails, closes the resources that are already open.
+ * Opens all resources and migrates the database. If any of this fails, closes the resources that are already open.
  * @param onFailure called if the embedded database fails
  */
 export async function openResources(config: Config, logger: Logger, onFailure: () => void) {

@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { z } from 'zod';
 import { jobStates } from '../model/job.ts';
 
-/** Whether the server responds to an upload once the renditions are ready (`inline`) or immediately (`queued`). */
+/** When the server responds to an upload: after the renditions have been made (`inline`) or immediately (`queued`). */
 export type UploadMode = 'inline' | 'queued';
 
 /** A file to upload. */

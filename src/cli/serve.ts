@@ -6,7 +6,7 @@ import { makeLogger } from '../telemetry/logger.ts';
 
 /** Runs `vitrine serve`: the API, with a worker in the same process unless `ENABLE_WORKER` is false. */
 export async function serve(config: Config): Promise<void> {
-  // Signal handlers are installed first, so that a signal during a long first startup also stops the process cleanly.
+  // Signal handlers are installed first, so that they also handle a signal during startup.
   const stopSignal = waitForStopSignal();
   const logger = await makeLogger(config.log);
   for (const warning of config.exposureWarnings) logger.warn({}, warning);
@@ -33,9 +33,9 @@ async function startServing(app: App, config: Config): Promise<void> {
 }
 
 /**
- * Creates the app of a long-running process. Because startup may wait a long time for a database server, a stop signal
- * during startup ends the process immediately. That is safe: no work is in progress yet, and a migration is a single
- * transaction. The startup of the embedded database is not interrupted.
+ * Creates the app of a long-running process. With a database server, startup may take a long time, so a stop signal
+ * during startup ends the process immediately. This is safe, because no work is in progress yet and a migration is a
+ * single transaction. With the embedded database, a stop signal does not interrupt startup.
  */
 export async function startApp(
   config: Config,

@@ -1,4 +1,7 @@
-/** Signals within this time after the first are ignored, because npm forwards a Ctrl-C that the terminal also sends. */
+/**
+ * Signals within this time after the first are ignored, because npm forwards a Ctrl-C that the terminal has already
+ * sent to this process.
+ */
 const duplicateSignalMs = 1_000;
 
 /**

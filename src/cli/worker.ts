@@ -11,7 +11,7 @@ import { waitForStopSignal } from './stop-signals.ts';
  * time as a server.
  */
 export async function runWorker(config: Config): Promise<void> {
-  // Signal handlers are installed first, so that a signal during a long first startup also stops the process cleanly.
+  // Signal handlers are installed first, so that they also handle a signal during startup.
   const stopSignal = waitForStopSignal();
   const logger = await makeLogger(config.log);
   const app = await startApp(config, logger, stopSignal);

@@ -52,7 +52,10 @@ export const publicOrigin: Parser<string> = {
   },
 };
 
-/** Host names. `*.example.com` means all subdomains, `*` every name, and `none` an empty list. Ports are ignored. */
+/**
+ * Host names. `*.example.com` matches all subdomains, and `*` matches every name. `none` means an empty list. Ports
+ * are ignored.
+ */
 export const hostList: Parser<readonly string[]> = {
   accepts: 'comma-separated host names, such as `pictures.example.com,*.shop.example`; `*`; or `none`',
   parse: (text) => splitList(text).map(parseHostPattern),

@@ -84,7 +84,7 @@ export const settings = {
   data: {
     dir: withDefault('DATA_DIR', anyText, './data', {
       about:
-        'Folder of the embedded database, locally stored images and staging files. At startup, Vitrine makes the folder accessible only to the user that it runs as (mode 0700), so keep nothing else in it. With the embedded database, only one process can use the folder at a time.',
+        'Folder of the embedded database, locally stored images and staging files. At startup, Vitrine makes the folder accessible only to the user that runs Vitrine (mode 0700), so keep nothing else in it. With the embedded database, only one process can use the folder at a time.',
     }),
   },
   database: databaseSettings,

@@ -35,7 +35,8 @@ export class DataFolderInUse extends Error {
 }
 
 /**
- * The lock and its holder are in separate files, because Windows does not allow other processes to read a locked file.
+ * The lock and the information about its holder are in separate files, because Windows does not allow other processes to
+ * read a locked file.
  */
 const lockPath = (folder: string) => join(folder, 'vitrine.lock');
 const holderPath = (folder: string) => join(folder, 'vitrine.pid');

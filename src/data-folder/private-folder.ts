@@ -63,7 +63,7 @@ function describeExposedFolder(folder: string): string | undefined {
   const mode = getModeIfExposed(folder);
   return (
     mode &&
-    `Other users of this machine can access ${folder} (mode ${mode}), and this process cannot or must not change that: the folder belongs to a different user, is shared, or is on a file system without modes. Run chmod 700 ${folder} as its owner, or set DATA_DIR to a different folder.`
+    `Other users of this machine can access ${folder} (mode ${mode}), and this process cannot or must not change the mode: the folder belongs to a different user, is shared, or is on a file system without modes. Run chmod 700 ${folder} as its owner, or set DATA_DIR to a different folder.`
   );
 }
 

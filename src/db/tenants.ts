@@ -3,7 +3,10 @@ import { LRUCache } from 'lru-cache';
 import type { Tenant } from '../model/tenant.ts';
 import type { Database } from './database.ts';
 
-/** Queries for tenants. Results can be cached for an hour, because a tenant is removed only after days without use. */
+/**
+ * Queries for tenants. Results can be cached for an hour, because no tenant is removed until it has been unused for at
+ * least two days.
+ */
 export type TenantQueries = ReturnType<typeof makeTenantQueries>;
 
 const cacheMs = 3_600_000;

@@ -22,7 +22,7 @@ export interface Principal {
   readonly caller?: Caller;
 }
 
-/** A principal with all permissions for all tenants, because Vitrine has no access control. */
+/** The principal of all requests. It has all permissions for all tenants, because Vitrine has no access control. */
 export const unrestrictedPrincipal: Principal = {
   subject: 'open',
   tenantId: null,

@@ -25,7 +25,7 @@ export interface SimilarityOptions {
   readonly threshold: number;
 }
 
-/** An image with exactly or nearly the same picture. */
+/** An image that shows exactly or nearly the same picture. */
 export interface Duplicate extends Pick<NearDuplicate, 'distance' | 'difference' | 'reason'> {
   readonly image: Image;
   readonly kind: 'exact' | 'near';

@@ -73,7 +73,10 @@ export function distinctKinds(jobs: readonly DueJob[]): Set<JobKind> {
   return new Set(jobs.map(({ kind }) => kind));
 }
 
-/** Actions that run after a delay. They do not keep the process alive, because workers also find due jobs by polling. */
+/**
+ * Actions that run after a delay. Their timers do not keep the process alive. This is safe, because workers also find
+ * due jobs by polling.
+ */
 interface DelayedActions {
   /** Runs `action` after `delayMs`, or immediately if `delayMs` is 0. */
   run(action: () => void, delayMs: number): void;

@@ -108,7 +108,7 @@ export function openPostgresChannel({ connection, channel, ...deps }: Dependenci
   return {
     isUp: () => connectedClient !== undefined,
     async send(messages) {
-      if (!connectedClient) throw new Error('the channel is not connected');
+      if (!connectedClient) throw new Error('The channel is not connected.');
       await query(connectedClient, 'SELECT pg_notify($1, message) FROM unnest($2::text[]) AS message', [
         channel,
         messages,

@@ -12,7 +12,7 @@ export interface WorkQueue {
    */
   wake(jobs: readonly DueJob[], delayMs?: number): void;
   /**
-   * Calls `poll` when jobs of this kind may be due, until the returned function is called. `poll` must resolve only after the
+   * Calls `poll` when jobs of this kind may be due, until the returned function is called. `poll` must not resolve until the
    * worker has had free capacity and has polled. A queue that sends each wake-up to a single process waits for `poll`, so that
    * other processes receive the next wake-ups while this process is busy.
    */

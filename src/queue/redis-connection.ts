@@ -129,7 +129,7 @@ export function watchHandshake(client: {
 /** Facts about a Redis server. */
 export interface RedisServerInfo {
   /** Whether the server reports its version. */
-  readonly hasVersion: boolean;
+  readonly reportsVersion: boolean;
   /** Warnings about the version or configuration, as sentences. */
   readonly warnings: readonly string[];
 }
@@ -150,7 +150,7 @@ async function inspectServer(client: Redis): Promise<RedisServerInfo> {
     warnings.push(
       `Redis may evict wake-ups when its memory is full, because maxmemory-policy is ${policy}. Set it to noeviction.`,
     );
-  return { hasVersion: version !== undefined, warnings };
+  return { reportsVersion: version !== undefined, warnings };
 }
 
 function isTooOld(version: string): boolean {

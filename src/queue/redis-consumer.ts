@@ -53,7 +53,7 @@ export function startRedisConsumer({
     runRetryDelay: retryPauseMs,
     drainDelay: blockSeconds,
     // BullMQ's version check would print warnings to the console, and would fail if the server does not report its version.
-    skipVersionCheck: !serverInfo.hasVersion || serverInfo.warnings.length > 0,
+    skipVersionCheck: !serverInfo.reportsVersion || serverInfo.warnings.length > 0,
     removeOnComplete: { count: 0 },
     removeOnFail: { count: 0 },
   });

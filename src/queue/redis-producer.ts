@@ -30,7 +30,8 @@ const sendTimeoutMs = 250;
 
 /** Creates a producer for one queue. */
 export function makeRedisProducer({ client, queueName, onSent, onFailed }: Dependencies): RedisProducer {
-  // `RedisConnection` has already checked the version. Wake-ups can also be sent to an old server.
+  // BullMQ's version check is skipped, because `RedisConnection` has already checked the version, and because wake-ups
+  // can also be sent to an old server.
   const queue = new Queue(queueName, {
     connection: client,
     skipVersionCheck: true,

@@ -17,7 +17,7 @@ function makeServerlessDefaults(): Environment {
 /**
  * Loads the configuration of a serverless function. Instances share neither a disk nor a process, so a database server
  * and a bucket are required. There is no shared queue, because there are no workers to notify of new jobs.
- * @throws {ConfigError} that lists every missing or invalid setting.
+ * @throws {ConfigError} with a message that lists every missing or invalid setting.
  */
 export function loadServerlessConfig(environment: Environment): Config {
   const definedSettings = Object.fromEntries(

@@ -19,7 +19,7 @@ import { atStage } from './job-failures.ts';
 
 interface Dependencies {
   readonly images: Pick<ImageQueries, 'markDamaged'>;
-  readonly jobs: Pick<JobQueries, 'complete' | 'completeSharing'>;
+  readonly jobs: Pick<JobQueries, 'complete' | 'completeWithSharedRenditions'>;
   readonly fingerprints: Pick<FingerprintQueries, 'addNearDuplicates'>;
   readonly findNearDuplicates: FindNearDuplicates;
   readonly findDonor: FindDonor;
@@ -197,7 +197,7 @@ async function shareRenditions(
     storageKey,
     contentHash,
   }));
-  const result = await jobs.completeSharing(job, match.id, comparedRenditions, facts);
+  const result = await jobs.completeWithSharedRenditions(job, match.id, comparedRenditions, facts);
   return result === 'donor-unavailable' ? undefined : (result ?? 'lease-lost');
 }
 

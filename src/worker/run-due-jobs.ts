@@ -20,7 +20,7 @@ interface Dependencies {
 export type RunDueJobs = (milliseconds: number) => Promise<void>;
 
 /** Delay before a failed claim is repeated. */
-const retryMs = 500;
+const claimRetryMs = 500;
 
 /** @see RunDueJobs */
 export function makeRunDueJobs({ capacities, jobs, runJob, leaseSeconds, logger }: Dependencies): RunDueJobs {
@@ -57,7 +57,7 @@ export function makeRunDueJobs({ capacities, jobs, runJob, leaseSeconds, logger 
 
   /** Waits until a job ends, a retry is due, it is time to repeat a failed claim, or the deadline has passed. */
   async function pause(deadline: number, hasClaimSucceeded: boolean): Promise<void> {
-    const nextClaimAt = hasClaimSucceeded ? Number.POSITIVE_INFINITY : performance.now() + retryMs;
+    const nextClaimAt = hasClaimSucceeded ? Number.POSITIVE_INFINITY : performance.now() + claimRetryMs;
     const milliseconds = Math.max(0, Math.min(deadline, nextClaimAt, ...retryTimes) - performance.now());
     await Promise.race([sleep(milliseconds), ...runningJobs.keys()]);
     retryTimes = retryTimes.filter((time) => time > performance.now());

@@ -46,7 +46,8 @@ export function makeWorker(deps: Dependencies): Worker {
   /** Set if a wake-up arrives or a job ends during a claim, because that claim may miss due jobs or free capacity. */
   let mustClaimAgain = false;
   /**
-   * The `resolve` functions of unhandled wake-ups. A successful claim calls those that were pending when it started.
+   * The `resolve` functions of unhandled wake-ups. A successful claim calls the functions that were pending when the
+   * claim started.
    */
   let pendingWakeUps: (() => void)[] = [];
   let timer: NodeJS.Timeout | undefined;

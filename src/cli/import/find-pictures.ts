@@ -29,7 +29,7 @@ export async function findPictures(inputs: readonly string[]): Promise<FoundPict
     const stats = await stat(path);
     if (stats.isDirectory()) await visitFolder(path);
     else if (stats.isFile()) paths.set(resolve(path), path);
-    else problems.push({ file: path, reason: 'Neither a file nor a folder.' });
+    else problems.push({ file: path, reason: 'This is neither a file nor a folder.' });
   }
 
   async function visitFolder(folder: string): Promise<void> {

@@ -74,8 +74,8 @@ async function checkOut(
 }
 
 /**
- * Script timeout. The pool's timeout is meant for requests. A migration may take longer, or may have to wait for another
- * process.
+ * Timeout for running a script. The pool's timeout is meant for requests. A migration may take longer, or may have to wait
+ * for another process.
  */
 const scriptTimeoutMs = 3_600_000;
 

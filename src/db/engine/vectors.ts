@@ -51,7 +51,9 @@ async function install(run: RunScript): Promise<string | { readonly reason: stri
     await run('ROLLBACK TO before_vector');
     return { reason: explainFailure(error) };
   }
-  return (await readInstalledVersion(run)) ?? { reason: 'pgvector is missing although it was just created' };
+  return (
+    (await readInstalledVersion(run)) ?? { reason: 'pgvector is missing although CREATE EXTENSION succeeded' }
+  );
 }
 
 const notInstalledStates = new Set(['0A000', '58P01']);

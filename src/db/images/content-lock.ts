@@ -26,8 +26,8 @@ export async function lockContent(
 }
 
 /**
- * Locks the files of these images by locking the content that the files belong to: the images' own content, the content whose
- * hash is in the names of their rendition files, and `additionalContents`. A file is guarded by one lock, even if several
+ * Locks the files of these images. An original is locked through the image's content, and a rendition file through the
+ * content whose hash is in the file name. `additionalContents` are locked as well. A file has only one lock, even if several
  * images share it. All transactions take these locks in the same order, so that they cannot deadlock.
  *
  * Call this before the transaction takes any other lock or writes anything. If the images' files change while this function

@@ -28,9 +28,9 @@ export function makeFingerprintQueries({ sql: db }: Database) {
   return {
     /**
      * Lists the tenant's images whose hash differs from `hash` in at most `maxBits` of 256 bits, nearest first. Images whose
-     * content hash is `excludedContentHash` or whose id is in `excludedIds` are left out. Each hash has 16 bands. The index
-     * finds the hashes that have at least one band in common with `hash`: all hashes that differ in up to 15 bits, and 99.7 %
-     * of those that differ in 20 bits.
+     * content hash is `excludedContentHash` or whose id is in `excludedIds` are left out. Each hash is divided into 16 bands
+     * of 16 bits. The index finds the hashes that have at least one band in common with `hash`. These are all hashes that
+     * differ in up to 15 bits, and 99.7 % of those that differ in 20 bits.
      */
     async findNeighbours(
       tenantId: number,

@@ -12,9 +12,9 @@ type ClaimedRow = Schema['jobs'] &
 export function makeClaimQueries({ sql: db }: Database) {
   return {
     /**
-     * Claims up to `limit` due jobs of one kind under a lease. Jobs are claimed and returned by priority, then by turn. A
-     * trigger assigns the turns so that workers alternate between tenants. Each claim increments the job's lease
-     * token.
+     * Claims up to `limit` due jobs of one kind under a lease. Jobs are claimed and returned in order of priority and,
+     * within a priority, in order of turn. A trigger assigns the turns so that workers alternate between tenants. Each
+     * claim increments the job's lease token.
      */
     async claimDue(kind: JobKind, limit: number, leaseSeconds: number): Promise<ClaimedJob[]> {
       const query = sql<ClaimedRow>`

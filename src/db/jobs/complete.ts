@@ -12,7 +12,7 @@ import { upsertFingerprint, upsertNearDuplicates } from '../images/fingerprints.
 import { type ImageRow, renditionFields, toImage } from '../images/image-rows.ts';
 import { heldBy, lockHeldJob } from './fence.ts';
 
-/** Facts derived from a picture, in addition to its renditions. */
+/** What a job derives from a picture, in addition to its renditions. */
 export interface DerivedFacts {
   readonly fingerprint: Fingerprint;
   readonly embedding: Embedding;
@@ -26,7 +26,10 @@ export type ComparedRendition = Pick<Rendition, 'preset' | 'storageKey' | 'conte
  * Creates the queries that complete a job (processing → completed). Renditions, fingerprint, image and job are committed
  * together. Each query returns the completed image, or `undefined` if the lease was lost.
  */
-export function makeCompleteQueries({ sql: db }: Database, { isAvailable: hasEmbeddings }: VectorSupport) {
+export function makeCompleteQueries(
+  { sql: db }: Database,
+  { isAvailable: canStoreEmbeddings }: VectorSupport,
+) {
   return {
     /** Completes a job with the image's own renditions. */
     complete: (
@@ -35,7 +38,11 @@ export function makeCompleteQueries({ sql: db }: Database, { isAvailable: hasEmb
       facts: DerivedFacts,
     ): Promise<ImageWithRenditions | undefined> => {
       const completeWith = (queryable: Queryable) =>
-        completeJob(queryable, job, { renditions: selectNewRenditions(renditions), facts, hasEmbeddings });
+        completeJob(queryable, job, {
+          renditions: selectNewRenditions(renditions),
+          facts,
+          canStoreEmbeddings,
+        });
       // On its first run, an image has no files whose ownership could change, so a single statement suffices.
       if (job.isFirstRun) return retrying(() => completeWith(db));
       return retryingTransaction(db, async (transaction) => {
@@ -48,7 +55,7 @@ export function makeCompleteQueries({ sql: db }: Database, { isAvailable: hasEmb
      * Completes a job with the donor's renditions. Returns `donor-unavailable` if the donor was deleted, or if any of the
      * compared renditions has changed. The image then needs its own renditions.
      */
-    completeSharing: (
+    completeWithSharedRenditions: (
       job: ClaimedJob,
       donorId: number,
       comparedRenditions: readonly ComparedRendition[],
@@ -59,7 +66,7 @@ export function makeCompleteQueries({ sql: db }: Database, { isAvailable: hasEmb
         if (!(await hasRenditions(transaction, donorId, comparedRenditions))) return 'donor-unavailable';
         const presets = comparedRenditions.map(({ preset }) => preset);
         const renditions = selectSharedRenditions(donorId, presets);
-        return completeJob(transaction, job, { renditions, facts, hasEmbeddings, donorId });
+        return completeJob(transaction, job, { renditions, facts, canStoreEmbeddings, donorId });
       }),
 
     /**
@@ -86,7 +93,7 @@ export function makeCompleteQueries({ sql: db }: Database, { isAvailable: hasEmb
         );
         return completeJob(transaction, job, {
           renditions: selectSharedRenditions(firstImageId),
-          hasEmbeddings,
+          canStoreEmbeddings,
         });
       }),
   };
@@ -138,7 +145,7 @@ interface Completion {
   readonly renditions: RawBuilder<unknown>;
   readonly facts?: DerivedFacts;
   /** Whether the database has the embeddings table. */
-  readonly hasEmbeddings: boolean;
+  readonly canStoreEmbeddings: boolean;
   /** The image whose renditions are shared because their pixels are the same. */
   readonly donorId?: number;
 }
@@ -147,7 +154,7 @@ interface Completion {
 async function completeJob(
   db: Queryable,
   job: ClaimedJob,
-  { renditions, facts, hasEmbeddings, donorId }: Completion,
+  { renditions, facts, canStoreEmbeddings, donorId }: Completion,
 ): Promise<ImageWithRenditions | undefined> {
   const completedImage = sql`completed_image`;
   const nearDuplicates = facts?.nearDuplicates ?? [];
@@ -162,7 +169,7 @@ async function completeJob(
     parts.push(
       sql`written_fingerprint AS (${upsertFingerprint(completedImage, job.tenantId, facts.fingerprint)})`,
     );
-  if (facts && hasEmbeddings)
+  if (facts && canStoreEmbeddings)
     parts.push(sql`written_embedding AS (${upsertEmbedding(completedImage, facts.embedding)})`);
   if (nearDuplicates.length > 0)
     parts.push(sql`written_near_duplicates AS (${upsertNearDuplicates(completedImage, nearDuplicates)})`);

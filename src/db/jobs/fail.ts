@@ -43,7 +43,9 @@ export function appendAttempt(attempt: Attempt) {
   return sql`history || jsonb_build_array(jsonb_build_object('at', now()) || ${JSON.stringify(attempt)}::jsonb)`;
 }
 
-/** Condition for making an image pending. A completed image that is processed again stays completed until its job fails. */
+/**
+ * Condition under which a retry makes the image pending. A completed image that is processed again stays completed instead.
+ */
 const isProcessing = sql`images.status = 'processing'`;
 
 async function setImageStatus(

@@ -12,8 +12,8 @@ export function makeWithdrawQueries({ sql: db }: Database) {
     /**
      * Removes the job and the image of an upload that cannot be decoded while its client is still waiting. Also removes the
      * original, unless another image has the same content. Returns false and changes nothing if the lease was lost, or if
-     * another client may know about the image, that is, if the image was included in a response (`acknowledge`), has a
-     * reference, or was deleted.
+     * another client may know about the image. This is the case if the image was included in a response (`acknowledge`),
+     * has a reference, or was deleted.
      */
     withdraw: (
       job: ClaimedJob,

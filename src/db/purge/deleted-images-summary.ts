@@ -66,7 +66,7 @@ async function countFreedBytes(db: Queryable, tenantId: number | null, cutoff: D
 
 /**
  * Counts renditions created before the cutoff. For all tenants, subtracts the newer renditions, which are usually few, from
- * the usage counters. For a single tenant, counts the rows themselves.
+ * the total of the usage counters. For a single tenant, counts the rows.
  */
 async function countOlderRenditions(db: Queryable, tenantId: number | null, cutoff: Date): Promise<number> {
   const { rows } = await (tenantId === null

@@ -45,9 +45,9 @@ interface CandidatePageRequest {
 /** @see PurgeQueries */
 export function makePurgeQueries(
   { sql: db }: Database,
-  { isAvailable: hasEmbeddings }: VectorSupport = { isAvailable: true },
+  { isAvailable: canStoreEmbeddings }: VectorSupport = { isAvailable: true },
 ) {
-  const contentTables = hasEmbeddings ? ['fingerprints', 'embeddings'] : ['fingerprints'];
+  const contentTables = canStoreEmbeddings ? ['fingerprints', 'embeddings'] : ['fingerprints'];
 
   async function listCandidates(
     condition: RawBuilder<unknown>,

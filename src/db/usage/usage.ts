@@ -59,7 +59,10 @@ export function makeUsageQueries({ sql: db }: Database) {
       return addUp(await readUsage(principal));
     },
 
-    /** Adds the changes in `usage_deltas` to `usage_totals`, so that queries read few rows. Only one process does so at a time. */
+    /**
+     * Adds the changes in `usage_deltas` to `usage_totals`, so that queries read fewer rows. Does nothing if another process is
+     * already adding them.
+     */
     foldDeltas: (): Promise<void> =>
       db.transaction().execute(async (transaction) => {
         const { rows } = await sql<{ hasLock: boolean }>`

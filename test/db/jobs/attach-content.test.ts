@@ -124,14 +124,14 @@ test('does not reuse the renditions of an image that has been deleted, or whose 
     const comparedRenditions = donorRenditions.map((rendition, index) =>
       index === 0 ? { ...rendition, ...change } : rendition,
     );
-    expect(await jobs.completeSharing(job, donorId, comparedRenditions, makeDerivedFacts('jugs'))).toBe(
-      'donor-unavailable',
-    );
+    expect(
+      await jobs.completeWithSharedRenditions(job, donorId, comparedRenditions, makeDerivedFacts('jugs')),
+    ).toBe('donor-unavailable');
   }
   await softDelete(donorId);
-  expect(await jobs.completeSharing(job, donorId, donorRenditions, makeDerivedFacts('jugs'))).toBe(
-    'donor-unavailable',
-  );
+  expect(
+    await jobs.completeWithSharedRenditions(job, donorId, donorRenditions, makeDerivedFacts('jugs')),
+  ).toBe('donor-unavailable');
   expect(await catalog.image(job.imageId)).toMatchObject({ status: 'processing', renditions: [] });
 });
 
@@ -139,7 +139,7 @@ test('reuses only the renditions that were compared', async () => {
   const donorId = await add('pots');
   const [firstRendition] = (await catalog.image(donorId))!.renditions;
   const job = await catalog.upload('pans');
-  const completedImage = await catalog.jobs.completeSharing(
+  const completedImage = await catalog.jobs.completeWithSharedRenditions(
     job,
     donorId,
     [firstRendition!],

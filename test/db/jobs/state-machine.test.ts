@@ -78,9 +78,9 @@ async function expireJob({ id }: ClaimedJob): Promise<void> {
   await database.runScript(`UPDATE jobs SET finished_at = now() - interval '100 days' WHERE id = ${id}`);
 }
 
-async function completeSharing(job: ClaimedJob, donorId: number) {
+async function completeWithSharedRenditions(job: ClaimedJob, donorId: number) {
   const donor = await images.find(unrestrictedPrincipal, { id: donorId });
-  return jobs.completeSharing(job, donorId, donor?.renditions ?? [], facts);
+  return jobs.completeWithSharedRenditions(job, donorId, donor?.renditions ?? [], facts);
 }
 
 async function findPurgeCandidate(imageId: number) {
@@ -131,10 +131,10 @@ const transitions: Readonly<Record<string, () => Promise<Transition>>> = {
     const job = await makeClaimedJob();
     return { ...toRowIds(job), run: () => jobs.complete(job, renditions, facts) };
   },
-  completeSharing: async () => {
+  completeWithSharedRenditions: async () => {
     const donorId = await catalog.add('lamp');
     const job = await makeClaimedJob();
-    return { ...toRowIds(job), run: () => completeSharing(job, donorId) };
+    return { ...toRowIds(job), run: () => completeWithSharedRenditions(job, donorId) };
   },
   completeAsDuplicate: async () => {
     await catalog.add('lamp');
@@ -252,7 +252,7 @@ const writesWithLease: Readonly<Record<string, (job: ClaimedJob, donorId: number
   renewLeases: (job) => jobs.renewLeases([job], 60),
   attachContent: (job) => jobs.attachContent(job, makeFetchedContent(shop.id, 'vase')),
   complete: (job) => jobs.complete(job, renditions, facts),
-  completeSharing: (job, donorId) => completeSharing(job, donorId),
+  completeWithSharedRenditions: (job, donorId) => completeWithSharedRenditions(job, donorId),
   completeAsDuplicate: (job) => jobs.completeAsDuplicate(job, duplicate),
   recordFailure: (job) => catalog.fail(job),
   handBack: async (job) => {
@@ -323,17 +323,18 @@ const casesWithoutTransition: Readonly<Record<string, PrepareCase>> = {
     await makeFailedJob();
     return claim;
   },
-  'completeSharing: the donor was deleted': async () => {
+  'completeWithSharedRenditions: the donor was deleted': async () => {
     const donorId = await catalog.add('lamp');
     const donor = await images.find(unrestrictedPrincipal, { id: donorId });
     const job = await makeClaimedJob();
     await catalog.softDelete(donorId);
-    return () => jobs.completeSharing(job, donorId, donor!.renditions, facts);
+    return () => jobs.completeWithSharedRenditions(job, donorId, donor!.renditions, facts);
   },
-  'completeSharing: the donor’s renditions have changed since they were compared': async () => {
+  'completeWithSharedRenditions: the donor’s renditions have changed since they were compared': async () => {
     const donorId = await catalog.add('lamp');
     const job = await makeClaimedJob();
-    return () => jobs.completeSharing(job, donorId, [makeRendition(shop.id, 'chair', 'thumb')], facts);
+    return () =>
+      jobs.completeWithSharedRenditions(job, donorId, [makeRendition(shop.id, 'chair', 'thumb')], facts);
   },
   'completeAsDuplicate: the first image with this content was deleted': async () => {
     const firstId = await catalog.add('lamp');

@@ -65,7 +65,12 @@ export function makeCatalog(database: Database, tenantId: number, vectors?: Vect
   /** Completes a job by reusing the renditions of a similar image, the donor. */
   async function completeWithDonor(job: ClaimedJob, content: string, donorId: number) {
     const donor = await queries.images.find(unrestrictedPrincipal, { id: donorId });
-    return jobs.completeSharing(job, donorId, donor?.renditions ?? [], makeDerivedFacts(content));
+    return jobs.completeWithSharedRenditions(
+      job,
+      donorId,
+      donor?.renditions ?? [],
+      makeDerivedFacts(content),
+    );
   }
 
   /** Imports a duplicate of the image with this content. */
