@@ -50,7 +50,7 @@ MAX_PIXELS=100e6
 PRESETS={"thumb":[100,100],"card":[400,400],"zoom":{"width":2000,"height":2000,"quality":80}}
 \`\`\`
 
-[Limits](limits.md) lists the limits that are not configurable.
+[Limits](limits.md) lists all limits, including those that are not configurable.
 `;
 
 function formatRow({
@@ -73,6 +73,11 @@ function formatSection(key: keyof typeof settings): string {
 }
 
 const sectionKeys = Object.keys(sectionTitles) as (keyof typeof settings)[];
+const untitledSections = Object.keys(settings).filter((key) => !Object.hasOwn(sectionTitles, key));
+if (untitledSections.length > 0)
+  throw new Error(
+    `Add titles for the sections ${untitledSections.join(', ')} to scripts/configuration-docs.ts.`,
+  );
 
 function main(checkOnly: boolean): number {
   const expected = introduction + sectionKeys.map(formatSection).join('');
