@@ -3,7 +3,7 @@ import { embeddingSpace, fingerprintVersion } from '../src/model/fingerprint.ts'
 
 /**
  * Fills an empty, migrated database with the rows of `count` images, which 20 tenants uploaded over ten weeks. One
- * tenant has half of the images. 2 % of the images have failed, 4 % were deleted 40 days ago, and 10 % are in use. Each
+ * tenant has half of the images. 2% of the images have failed, 4% were deleted 40 days ago, and 10% are in use. Each
  * completed image has a fingerprint and an embedding. No files are stored.
  */
 export async function fillImages(database: Database, count: number): Promise<void> {

@@ -17,7 +17,7 @@ const warmUpRounds = 12;
 const rounds = 9;
 /**
  * Fraction by which the second setup may be slower. On an idle machine, medians of nine rounds vary by this fraction,
- * and individual rounds vary by 10 %.
+ * and individual rounds vary by 10%.
  */
 const tolerance = 0.03;
 const concurrency = 8;

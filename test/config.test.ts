@@ -214,7 +214,7 @@ test('parses networks with and without a port in IMPORT_ALLOWED_NETWORKS', () =>
     makeNetwork('fd01::1/128', 65_535),
     makeNetwork('fd02::/16'),
   ]);
-  // The configurations of older services contain lists in JSON style.
+  // Configurations written for older services contain JSON-style lists.
   expect(loadNetworks('["10.0.0.0/8:80", "[fd00::/8]:443"]')).toEqual([
     makeNetwork('10.0.0.0/8', 80),
     makeNetwork('fd00::/8', 443),
@@ -233,7 +233,7 @@ test('parses networks with and without a port in IMPORT_ALLOWED_NETWORKS', () =>
     );
 });
 
-test('reads a .env file in the working folder, and lets environment variables override it', async () => {
+test('reads a .env file in the working directory, and lets environment variables override it', async () => {
   const folder = await mkdtemp(join(tmpdir(), 'vitrine-test-'));
   onTestFinished(() => rm(folder, { recursive: true }));
   await writeFile(join(folder, '.env'), 'PORT=from-the-file\nLOG_LEVEL=from-the-file\n');

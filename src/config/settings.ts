@@ -185,7 +185,7 @@ export const settings = {
     }),
     thumbnailSize: optional('THUMBNAIL_SIZE', thumbnailSize, {
       aliases: ['THUMBFORGE_THUMBNAIL_SIZE'],
-      about: 'Overrides the size of the preset `thumb`.',
+      about: 'Overrides the size of the `thumb` preset.',
     }),
   },
   similarity: {

@@ -58,7 +58,7 @@ function isSecret(name: string, valueStart: string): boolean {
     .toLowerCase()
     .replaceAll(/[^a-z\d]/g, '');
   if (secretNames.test(plainName) || secretWords.test(plainName)) return /^[^&#\s"]/.test(valueStart);
-  // The parameter `s` may contain an imgix signature, and any parameter may contain a JWT.
+  // The `s` parameter may contain an imgix signature, and any parameter may contain a JWT.
   return plainName === 's'
     ? /^[\da-f]{32}(?![\da-z])/i.test(valueStart)
     : /^eyJ[\w-]{8,}\.[\w-]+/.test(valueStart);

@@ -20,7 +20,7 @@ async function waitForFiles(folder: string, fileCount: number): Promise<void> {
   throw new Error(`The database did not reach ${fileCount} files.`);
 }
 
-/** Numbers of database files at which the first start is killed. */
+/** Numbers of database files at which the server is killed during its first start. */
 const killPoints = isThorough ? [0, 600, 1015] : [600];
 
 test('starts successfully if the server was killed during its first start', {

@@ -6,13 +6,13 @@ import { removeRunDatabases } from './inner/run-databases.ts';
 import { services } from './services.ts';
 
 const serviceVariables = [
-  ['TEST_DATABASE_URL', services.databaseUrl, 'PostgreSQL', 'postgres://postgres@127.0.0.1:5432/postgres'],
-  ['TEST_REDIS_URL', services.redisUrl, 'Redis', 'redis://127.0.0.1:6379'],
+  ['TEST_DATABASE_URL', services.databaseUrl, 'PostgreSQL', 'postgres://postgres@127.0.0.1:54329/postgres'],
+  ['TEST_REDIS_URL', services.redisUrl, 'Redis', 'redis://127.0.0.1:63799'],
   [
     'TEST_S3_ENDPOINT',
     services.s3Endpoint,
     'an S3-compatible store',
-    'http://127.0.0.1:9000 TEST_S3_BUCKET=test',
+    'http://127.0.0.1:50099 TEST_S3_BUCKET=vitrine-test',
   ],
 ] as const;
 
@@ -32,7 +32,9 @@ function announceServices(): void {
 export default async function setUp(): Promise<(() => Promise<void>) | undefined> {
   // Every project inherits this file. Only the first project runs the setup.
   if (process.env['TEST_RUN_FOLDER'] !== undefined) return undefined;
-  announceServices();
+  // A run of single files is told by the result which of their tests were skipped.
+  const isWholeRun = !process.argv.some((argument) => argument.startsWith('test/'));
+  if (isWholeRun) announceServices();
   const id = randomBytes(4).toString('hex');
   const folder = await mkdtemp(join(tmpdir(), `vitrine-test-run-${id}-`));
   process.env['TEST_RUN_FOLDER'] = folder;

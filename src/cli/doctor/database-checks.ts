@@ -142,7 +142,7 @@ function describePgvector(version: string | null, schema: SchemaState): Finding 
   };
 }
 
-/** Checks whether storage belongs to the database and whether jobs are processed. Requires an up-to-date schema. */
+/** Checks whether storage belongs to the database and whether jobs are being processed. Requires an up-to-date schema. */
 async function checkStorageAndJobs(config: Config, database: Database): Promise<Finding[]> {
   return [...(await checkStorageMatch(config, database)), ...(await checkJobs(database))];
 }

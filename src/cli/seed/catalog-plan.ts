@@ -34,7 +34,7 @@ function planProduct(index: number, seed: string): PlannedPicture[] {
   const longSide = random.pick([1200, 1300, 1400, 1500, 1600]);
   const productColours = chooseColours(random, 2 + (index % 2));
   return productColours.flatMap((colour, position) => {
-    // As in a real shop, only one colour has a close-up (the view `detail`).
+    // As in a real shop, only one colour has a close-up (the `detail` view).
     const views: View[] = position === 0 ? ['main', 'back', 'detail'] : ['main', 'back'];
     return views.map((view) => ({
       filename: `${sku}-${colour.name}_${view}.jpg`,

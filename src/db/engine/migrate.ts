@@ -41,7 +41,7 @@ export function migrate(database: Database): Promise<MigrationReport> {
 function insufficientPrivilege(error: unknown): DatabaseUnusable {
   const reason = error instanceof Error ? error.message : '';
   return new DatabaseUnusable(
-    `The database user is not allowed to create or change the tables (${reason}). Make this user the owner of the database and its tables, or grant it CREATE on the schema public.`,
+    `The database user is not allowed to create or change the tables (${reason}). Make this user the owner of the database and its tables, or grant it CREATE on the public schema.`,
     { cause: error },
   );
 }

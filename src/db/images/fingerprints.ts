@@ -30,7 +30,7 @@ export function makeFingerprintQueries({ sql: db }: Database) {
      * Lists the tenant's images whose hash differs from `hash` in at most `maxBits` of 256 bits, nearest first. Images whose
      * content hash is `excludedContentHash` or whose id is in `excludedIds` are left out. Each hash is divided into 16 bands
      * of 16 bits. The index finds the hashes that have at least one band in common with `hash`. These are all hashes that
-     * differ in up to 15 bits, and 99.7 % of those that differ in 20 bits.
+     * differ in up to 15 bits, and 99.7% of those that differ in 20 bits.
      */
     async findNeighbours(
       tenantId: number,
@@ -92,7 +92,7 @@ export function upsertFingerprint(
 /**
  * Returns the statement that inserts or replaces an image's near-duplicates. Each pair is stored once, under the id of the
  * newer image.
- * @param image table expression that yields one row with the column `id`.
+ * @param image table expression that yields one row with the `id` column.
  */
 export function upsertNearDuplicates(
   image: RawBuilder<unknown>,

@@ -51,7 +51,7 @@ export function identifiedBy(ref: ImageRef): RawBuilder<boolean> {
   return 'id' in ref ? sql`images.id = ${ref.id}` : sql`images.uuid = ${ref.uuid}`;
 }
 
-/** Arguments of `json_build_object` that build a `Rendition` from a row of the table `alias`. */
+/** Arguments of `json_build_object` that build a `Rendition` from a row of the `alias` table. */
 export function renditionFields(alias: string): RawBuilder<unknown> {
   const fields = Object.entries(renditionColumns).map(([field, column]) => [
     sql.lit(field),

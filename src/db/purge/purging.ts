@@ -123,7 +123,7 @@ export function makePurgeQueries(
   };
 }
 
-/** Condition on `images i`. The index `images_unused` covers the first four terms. */
+/** Condition on `images i`. The `images_unused` index covers the first four terms. */
 function isUnused({ tenantId, minAgeDays }: UnusedFilter): RawBuilder<boolean> {
   const isOldEnough =
     minAgeDays > 0 ? sql`i.created_at <= now() - make_interval(days => ${minAgeDays}::int)` : sql`true`;

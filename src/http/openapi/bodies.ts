@@ -12,7 +12,7 @@ declare module 'fastify' {
   }
 }
 
-/** Documents a form body with an image in the field `file` and the given additional fields. */
+/** Documents a form body with an image in the `file` field and the given additional fields. */
 export function pictureForm(fields: z.ZodRawShape = {}): RequestBodies {
   const file = z.string().meta({ format: 'binary', description: 'The image file.' });
   return { 'multipart/form-data': z.object({ file, ...fields }) };

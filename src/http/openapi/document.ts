@@ -25,7 +25,7 @@ const tags = [
   },
   {
     name: 'Similarity dialect',
-    description: 'For clients of an older similarity service. Limited to the tenant `default`.',
+    description: 'For clients of an older similarity service. Limited to the `default` tenant.',
   },
 ];
 

@@ -105,7 +105,7 @@ export const pictureRoutes: RoutePlugin = (app, { services, config: { presets, s
       config: hasThumbnails ? withoutCorsPlugin : {},
       schema: {
         tags,
-        summary: `Download the rendition "${thumbnailPreset}"`,
+        summary: `Download the "${thumbnailPreset}" rendition`,
         description: `Returns the same file as \`renditions/${thumbnailPreset}\`, at a shorter URL.`,
         documentedOnly: { params: imageParams, querystring: recipeQuery },
         response: renditionRouteResponses,

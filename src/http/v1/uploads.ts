@@ -94,7 +94,7 @@ async function uploadFile(
   return sendIngestResult(reply, { outcome, image });
 }
 
-/** Handles both kinds of JSON body. Only the body for a presigned upload has the field `upload`. */
+/** Handles both kinds of JSON body. Only the body for a presigned upload has the `upload` field. */
 function addFromJson(dependencies: RouteDependencies, request: AddRequest, reply: FastifyReply) {
   const { body } = request;
   const isPresigned = typeof body === 'object' && body !== null && 'upload' in body;

@@ -27,7 +27,7 @@ const environment = {
   // With one glibc arena per thread, the memory of freed pictures would not be returned to the system.
   MALLOC_ARENA_MAX: '2',
   // With these thresholds, the buffers of a typical picture are reused for the next picture. This avoids mapping and
-  // clearing memory for each picture, and makes processing 10 % faster. A child that keeps too much memory is replaced.
+  // clearing memory for each picture, and makes processing 10% faster. A child that keeps too much memory is replaced.
   MALLOC_MMAP_THRESHOLD_: String(32 * 2 ** 20),
   MALLOC_TRIM_THRESHOLD_: String(64 * 2 ** 20),
   // The search path for launchers does not depend on the server's environment.

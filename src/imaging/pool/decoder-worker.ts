@@ -5,13 +5,7 @@ import type { ChildCommandOptions } from './child-command.ts';
 import { type DecoderChild, spawnDecoderChild } from './decoder-child.ts';
 import { toFileError } from './file-errors.ts';
 import type { ChildMessage, Task, TaskKind, TaskResult } from './messages.ts';
-import {
-  InvalidResponse,
-  logAndConvertFailure,
-  maxPayloadBytes,
-  parseChildMessage,
-  validateResult,
-} from './responses.ts';
+import * as responses from './responses.ts';
 import { makeWorkFolder, type WorkFolder } from './work-folder.ts';
 
 /** Settings of a worker. */
@@ -97,6 +91,7 @@ export class DecoderWorker {
   readonly #closed = Promise.withResolvers<void>();
   /** Shared by phases that never overlap: the start of a child, its idle time, and the pause before the next start. */
   #timer: NodeJS.Timeout | undefined;
+  readonly #memoryMb = (): number => this.#child?.memoryMb() ?? 0;
 
   constructor(options: DecoderWorkerOptions) {
     this.#options = options;
@@ -119,7 +114,7 @@ export class DecoderWorker {
     this.#folder.createIfMissing();
     const { childModule: module, launcher, logger } = this.#options;
     this.#child = spawnDecoderChild({ module, launcher, folder: this.#folder.path }, logger, {
-      maxPayloadBytes: () => (this.#runningTask === undefined ? 0 : maxPayloadBytes(this.#runningTask.task)),
+      maxPayloadBytes: () => (this.#runningTask ? responses.maxPayloadBytes(this.#runningTask.task) : 0),
       onFrame: (frame) => this.#onFrame(frame),
       onBrokenChannel: (reason) => this.#onInvalidResponse(reason),
       onExit: (exitReason) => this.#onExit(exitReason),
@@ -197,7 +192,7 @@ export class DecoderWorker {
   #onFrame({ message: content, payload }: Frame): void {
     if (this.#isKillingChild()) return;
     try {
-      const message = parseChildMessage(content);
+      const message = responses.parseChildMessage(content);
       if (message.type === 'ready') this.#onReady();
       else this.#onResponse(message, payload);
     } catch (error) {
@@ -206,7 +201,8 @@ export class DecoderWorker {
   }
 
   #onReady(): void {
-    if (this.#state !== 'starting') throw new InvalidResponse('The child sent a second ready message.');
+    if (this.#state !== 'starting')
+      throw new responses.InvalidResponse('The child sent a second ready message.');
     this.#child?.preferForOomKill();
     this.#completedTaskCount = 0;
     this.#initialMemoryMb = this.#memoryMb();
@@ -216,10 +212,10 @@ export class DecoderWorker {
   #onResponse(message: Exclude<ChildMessage, { type: 'ready' }>, payload: Buffer): void {
     const runningTask = this.#runningTask;
     if (runningTask?.id !== message.id)
-      throw new InvalidResponse('The child sent a response without a request.');
+      throw new responses.InvalidResponse('The child sent a response without a request.');
     if (message.type === 'done')
-      runningTask.resolve(validateResult(runningTask.task, message.result, payload));
-    else runningTask.reject(logAndConvertFailure(message, this.#options.logger));
+      runningTask.resolve(responses.validateResult(runningTask.task, message.result, payload));
+    else runningTask.reject(responses.logAndConvertFailure(message, this.#options.logger));
     this.#forgetTask(runningTask);
     this.#failedStarts = 0;
     this.#completedTaskCount++;
@@ -295,10 +291,6 @@ export class DecoderWorker {
     if (counter !== undefined) this.#options.counters[counter]++;
     this.#runningTask.stopped = { reason };
     this.#child?.kill();
-  }
-
-  #memoryMb(): number {
-    return this.#child?.memoryMb() ?? 0;
   }
 
   #setTimer(run: () => void, ms: number): void {

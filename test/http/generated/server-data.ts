@@ -23,7 +23,7 @@ export interface ServerData {
   readonly referencedImages: readonly ImageRecord[];
   /** Images of a separate tenant that requests may delete. */
   readonly deletableImages: ImageRecord[];
-  /** Images of the tenant `default` that requests may delete. */
+  /** Images of the `default` tenant that requests may delete. */
   readonly deletableDefaultImages: ImageRecord[];
   readonly failedJobs: number[];
   readonly imports: readonly (number | string)[];

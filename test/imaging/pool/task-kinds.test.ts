@@ -54,7 +54,7 @@ test('returns the same description of a picture with and without renditions', as
   expect(smallResult).toMatchObject({ fingerprint, embedding });
 });
 
-test('leaves no files after comparing pictures or trying presets', async () => {
+test('leaves no files behind after comparing pictures or trying presets', async () => {
   const pool = makeTestPool();
   const folder = await makePictureFolder('good.jpg');
   const others = [{ name: 'same', path: join(folder, 'good.jpg') }];

@@ -59,7 +59,7 @@ export function makeRendition(tenantId: number, content: string, preset: string,
   };
 }
 
-/** Returns derived facts with a fingerprint and an embedding that are unique to this content. */
+/** Returns what processing derives from a picture. The fingerprint and the embedding are unique to this content. */
 export function makeDerivedFacts(content: string, overrides: Partial<DerivedFacts> = {}): DerivedFacts {
   const bytes = createHash('sha256').update(content).digest();
   return {

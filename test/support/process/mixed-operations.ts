@@ -10,7 +10,7 @@ import { makeFetchedContent, makeDerivedFacts, sha256Hex, makeUpload } from '../
 /**
  * Runs random client and worker operations on one tenant's images. SEED determines their order. Tests run several
  * copies of this program concurrently. All copies use the same few contents, so that their operations conflict. A row
- * in the table `stored` represents a stored file. As in Vitrine's services, a file is written before a reference to it
+ * in the `stored` table represents a stored file. As in Vitrine's services, a file is written before a reference to it
  * is committed, and it is removed after the removal of its last reference is committed. Prints unexpected errors.
  *
  *   node mixed-operations.ts URL TENANT_ID SEED OPERATIONS

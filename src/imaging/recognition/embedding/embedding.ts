@@ -10,7 +10,7 @@ import { makeRandomFeatures, toUnitLength } from './vectors.ts';
  * Weight of each group of features in a score. Colour and shape are balanced so that either of them finds the other
  * pictures of a product: the same colour from a different side, or the same view in a different colour. The
  * proportion features are nearly the same for all pictures and raise all scores. As a result, most pictures of the same
- * product score above 0.6, and 99 % of the pictures of other products score below 0.7.
+ * product score above 0.6, and 99% of the pictures of other products score below 0.7.
  */
 const weights = { colour: 0.55, shape: 0.45, texture: 0.1, proportion: 0.66 };
 

@@ -23,7 +23,7 @@ interface Allowance {
 /**
  * Allowances by the side of a block, in cells of 4 pixels. Small blocks detect a changed stroke, and large blocks
  * detect a changed shade. In measurements (ADR 0025), JPEG at quality 60 with 4:2:0 changed a photograph by less than
- * 80 % of the allowances. A changed digit exceeded them at least threefold. Allowances depend on the contrast because
+ * 80% of the allowances. A changed digit exceeded them at least threefold. Allowances depend on the contrast because
  * resampling and chroma subsampling change an edge in proportion to its contrast.
  */
 const scales: readonly { side: number; luma: Allowance; chroma: Allowance }[] = [
