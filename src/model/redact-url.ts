@@ -22,7 +22,7 @@ const parameterStart =
 const userInfo = /([a-z][a-z\d+.-]{1,20}:[/\\]{1,4}|https?:)[^/\\?#\s"']{0,500}@/gi;
 
 /**
- * Redacts signatures, tokens and passwords in all URLs in a text. Call this wherever an imported URL is logged or displayed.
+ * Redacts signatures, tokens and passwords in all URLs in `text`. Call this wherever an imported URL is logged or displayed.
  * Only the download needs the complete URL.
  */
 export function redactSecrets(text: string): string {

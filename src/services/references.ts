@@ -32,7 +32,7 @@ export function parseNewReference(text: string): string {
   throw new AppError('invalid_request', `A reference ${describeReferenceError(normalizedText)}.`);
 }
 
-/** Returns why a text is not a valid new reference, as a clause without a subject. */
+/** Returns why `text` is not a valid new reference, as a clause without a subject. */
 export function describeReferenceError(text: string): string {
   const [forbiddenCharacter] = /[\uFFFD\uFEFF\u202A-\u202E\u2066-\u2069]/u.exec(text) ?? [];
   if (forbiddenCharacter === '\uFFFD')

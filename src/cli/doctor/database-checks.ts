@@ -30,7 +30,7 @@ export async function checkDatabase(config: Config): Promise<Finding[]> {
 async function checkServer({ pid, url }: LockHolder): Promise<Finding> {
   const subject = 'server';
   if (url === undefined)
-    return { subject, state: `process ${pid} uses the data folder but is not serving requests` };
+    return { subject, state: `process ${pid} is using the data folder but is not serving requests` };
   return runCheck(
     subject,
     `process ${pid} responds at ${url}; its database and storage are healthy`,

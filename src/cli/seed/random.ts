@@ -8,7 +8,7 @@ export interface Random {
   chance(probability: number): boolean;
 }
 
-/** Creates a generator that uses mulberry32, seeded with the FNV-1a hash of a text. */
+/** Creates a generator that uses mulberry32, seeded with the FNV-1a hash of a string. */
 export function makeRandom(seed: string): Random {
   let state = fnv1a(seed);
   function next(): number {

@@ -130,7 +130,7 @@ export function makeComparison(): Comparison {
   };
 }
 
-/** Replaces the volatile parts of a text with placeholders. Also returns the UUIDs and hashes that it replaced. */
+/** Replaces the volatile parts of `text` with placeholders. Also returns the UUIDs and hashes that it replaced. */
 function maskVolatile(text: string): { masked: string; identifiers: string[] } {
   const identifiers: string[] = [];
   const collect = (placeholder: string) => (identifier: string) => {

@@ -93,7 +93,7 @@ test.each<[string, unknown, Buffer?]>([
 test.each([
   ['a code that a decoder may not report', { type: 'failed', id: 1, code: 'purge_refused', message: 'No.' }],
   ['a line break in the text', { type: 'failed', id: 1, code: 'picture_damaged', message: 'a\nb' }],
-  ['a text that is too long', { type: 'failed', id: 1, code: 'picture_damaged', message: 'a'.repeat(501) }],
+  ['text that is too long', { type: 'failed', id: 1, code: 'picture_damaged', message: 'a'.repeat(501) }],
   ['an unknown type', { type: 'hello' }],
   ['a number instead of an object', 7],
 ])('rejects a message with %s', (_, message) => {

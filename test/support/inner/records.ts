@@ -7,7 +7,7 @@ import type { PictureFacts } from '../../../src/model/picture.ts';
 import type { NewRendition } from '../../../src/model/rendition.ts';
 import { originalKey, renditionKey } from '../../../src/storage/keys.ts';
 
-/** Returns the hexadecimal SHA-256 of a text or of bytes. */
+/** Returns the hexadecimal SHA-256 of a string or of bytes. */
 export function sha256Hex(content: string | Uint8Array): string {
   return createHash('sha256').update(content).digest('hex');
 }

@@ -26,7 +26,8 @@ function addColour(histogram: Float64Array, weight: number, lightness: number, a
   const fraction = step - lowerStep;
   const upperStep = Math.min(lightnessBins - 1, lowerStep + 1);
   const chroma = Math.sqrt(a * a + b * b);
-  // Up to a chroma of 6, a pixel is grey; from 18, it has a hue. Up to 25, the hue is pale; from 45, it is strong.
+  // Up to a chroma of 6, a pixel is grey; at 18 and above, it has a hue. Up to 25, the hue is pale; at 45 and above, it
+  // is strong.
   const greyFraction = clamp((18 - chroma) / 12, 0, 1);
   const lowerWeight = weight * (1 - fraction);
   const upperWeight = weight * fraction;
