@@ -13,6 +13,7 @@ test('uses the embedded database, queue and storage by default', () => {
 
 test('accepts database server URLs with and without the name of a Python driver', () => {
   const normalizedUrl = 'postgres://shop:secret@db:5433/pictures';
+  // The second name is an alias from an older service.
   for (const scheme of [
     'postgres',
     'postgresql',

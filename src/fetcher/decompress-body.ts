@@ -17,7 +17,7 @@ const maxZstdWindowLog = 23;
 
 /**
  * Decompresses a body that was sent with content codings. Detects the format from the first bytes, because files in
- * buckets often have a wrong `Content-Encoding` (e.g. `utf-8`, `base64` or `aws-chunked`). Compressed data is
+ * buckets often have an incorrect `Content-Encoding` (e.g. `utf-8`, `base64` or `aws-chunked`). Compressed data is
  * decompressed once, and other data is returned unchanged. The window size of each format limits the memory used. The
  * caller must limit the decompressed size.
  * @param codings lower-case names from the response headers

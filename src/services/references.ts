@@ -60,8 +60,8 @@ export interface ReferenceEntry {
  */
 export interface References {
   /**
-   * Adds a reference unless it exists. Returns the normalised reference, whether it is new, and the image's number of
-   * references.
+   * Adds a reference unless it exists. Returns the normalised reference, whether it is new, and the image's
+   * reference count.
    * @throws {AppError} `invalid_request`, `image_not_found`.
    */
   add(

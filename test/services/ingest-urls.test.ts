@@ -145,7 +145,7 @@ test('counts the completed and failed images of an import, but not its deleted i
   });
 });
 
-test('lets a tenant’s caller see and create only imports of that tenant', async () => {
+test('lets a caller that is restricted to a tenant see and create only imports of that tenant', async () => {
   const rig = await makeRig(resources);
   const shop = await rig.tenants.ensure('shop');
   const shopPrincipal = { ...unrestrictedPrincipal, tenantId: shop.id };

@@ -102,7 +102,7 @@ test('returns exact copies before near-duplicates', async () => {
   });
 });
 
-test('finds copies and similar images of a picture without storing the picture', async () => {
+test('finds copies of a picture, and images similar to it, without storing it', async () => {
   const { rig, add, search } = await setUp();
   const vase = await add();
   const mug = await add({ shape: 'mug' });
