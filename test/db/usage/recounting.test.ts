@@ -55,9 +55,9 @@ test('corrects and reports counters that are wrong, missing or obsolete', async 
   const { corrected, errors } = await correctUsage();
   expect(corrected).toBe(3);
   expect(errors.toSorted()).toEqual([
-    'corrected the usage of tenant shop: images 0 → 4, bytes 0 → 3000',
     'corrected the usage of tenant shop: "card" renditions 3 → 3, bytes 1107680 → 305',
     'corrected the usage of tenant shop: "removed" renditions 3 → 0, bytes 70 → 0',
+    'corrected the usage of tenant shop: images 0 → 4, bytes 0 → 3000',
   ]);
   await expectExactUsage();
   expect(await correctUsage()).toEqual({ corrected: 0, errors: [] });
@@ -109,8 +109,8 @@ test('recounts more images than one batch contains', async () => {
     SELECT id, 'thumb', 'r', 'k/' || id, 'h', 7, 1, 1, 85, 'jpeg' FROM images;
     TRUNCATE usage_deltas, usage_totals`);
   expect((await correctUsage()).errors.toSorted()).toEqual([
-    'corrected the usage of tenant shop: images 0 → 2500, bytes 0 → 25000',
     'corrected the usage of tenant shop: "thumb" renditions 0 → 2500, bytes 0 → 17500',
+    'corrected the usage of tenant shop: images 0 → 2500, bytes 0 → 25000',
   ]);
   await expectExactUsage();
 });
