@@ -32,7 +32,7 @@ function announceServices(): void {
 export default async function setUp(): Promise<(() => Promise<void>) | undefined> {
   // Every project inherits this file. Only the first project runs the setup.
   if (process.env['TEST_RUN_FOLDER'] !== undefined) return undefined;
-  // A run of single files is told by the result which of their tests were skipped.
+  // For single files, Vitest's summary already shows which tests were skipped.
   const isWholeRun = !process.argv.some((argument) => argument.startsWith('test/'));
   if (isWholeRun) announceServices();
   const id = randomBytes(4).toString('hex');
