@@ -1,4 +1,6 @@
+import { ConfigError } from './errors.ts';
 import { resolve } from 'node:path';
+import { type AccessConfig, composeAccess } from './config/access.ts';
 import {
   composeDatabase,
   composeQueue,
@@ -22,12 +24,13 @@ import { settings, type SettingValues } from './config/settings.ts';
 import type { Preset } from './model/preset.ts';
 
 /** Sections of the configuration that are the same as in the settings table. */
-type PlainSections = Omit<SettingValues, 'data' | 'database' | 'queue' | 'storage' | 'renditions'>;
+type PlainSections = Omit<SettingValues, 'data' | 'access' | 'database' | 'queue' | 'storage' | 'renditions'>;
 
 /** The configuration of a process, read once. Each component receives only the sections that it needs. */
 export interface Config extends PlainSections {
   readonly dataDir: string;
   readonly server: SettingValues['server'] & Exposure;
+  readonly access: AccessConfig;
   readonly database: DatabaseConfig;
   readonly queue: QueueConfig;
   readonly storage: StorageConfig;
@@ -36,19 +39,6 @@ export interface Config extends PlainSections {
   readonly warnings: readonly string[];
   /** Warnings about the server's exposure to other machines, one sentence each. */
   readonly exposureWarnings: readonly string[];
-}
-
-/** Thrown if settings are invalid. Contains a sentence for each problem. */
-export class ConfigError extends Error {
-  override readonly name = 'ConfigError';
-  readonly problems: readonly string[];
-
-  constructor(problems: readonly string[]) {
-    super(
-      `The configuration has ${problems.length === 1 ? 'a problem' : `${problems.length} problems`}:\n  ${problems.join('\n  ')}`,
-    );
-    this.problems = problems;
-  }
 }
 
 /** Environment variables by name, as in `process.env`. */
@@ -103,6 +93,7 @@ function composeConfig(values: SettingValues): Config {
     retention,
     dataDir: resolve(values.data.dir),
     server: { ...server, ...exposure },
+    access: composeAccess(values, exposure),
     database,
     queue: composeQueue(values, database),
     storage: composeStorage(values),
@@ -133,6 +124,8 @@ export function makeLoopbackConfig(config: Config): Config {
       publicOrigin: undefined,
       isExposed: false,
     },
+    // Other users of this machine can reach the server too, so it keeps its mode.
+    access: { ...config.access, problems: [] },
     purge: { ...config.purge, confirmToken },
     exposureWarnings: [],
   };

@@ -59,6 +59,23 @@ export const errorTable = {
   address_not_allowed: { status: 400, title: 'The address is not allowed', failureClass: 'permanent' },
   source_refused: { status: 400, title: 'The source returned no image', failureClass: 'permanent' },
   source_unavailable: { status: 400, title: 'The source is unavailable', failureClass: 'transient' },
+  unauthenticated: { status: 401, title: 'An API key is required', failureClass: 'permanent' },
+  missing_scope: { status: 403, title: 'The API key lacks a scope', failureClass: 'permanent' },
+  tenant_not_allowed: {
+    status: 403,
+    title: 'The API key belongs to a different tenant',
+    failureClass: 'permanent',
+  },
+  key_exceeds_caller: {
+    status: 403,
+    title: 'The new key would have more rights than its creator',
+    failureClass: 'permanent',
+  },
+  invalid_signature: {
+    status: 403,
+    title: 'The link is not valid',
+    failureClass: 'permanent',
+  },
   purge_refused: { status: 403, title: 'The purge was not confirmed', failureClass: 'permanent' },
   origin_not_allowed: {
     status: 403,
@@ -68,6 +85,7 @@ export const errorTable = {
   image_not_found: { status: 404, title: 'There is no such image', failureClass: 'permanent' },
   tenant_not_found: { status: 404, title: 'There is no such tenant', failureClass: 'permanent' },
   import_not_found: { status: 404, title: 'There is no such import', failureClass: 'permanent' },
+  key_not_found: { status: 404, title: 'There is no such API key', failureClass: 'permanent' },
   job_not_found: { status: 404, title: 'There is no such job', failureClass: 'permanent' },
   upload_not_found: { status: 404, title: 'There is no such upload', failureClass: 'permanent' },
   fingerprint_not_ready: {
@@ -88,6 +106,17 @@ export const errorTable = {
   image_deleted: { status: 409, title: 'The image has been deleted', failureClass: 'transient' },
   import_active: { status: 409, title: 'The URL is already being imported', failureClass: 'transient' },
   job_not_failed: { status: 409, title: 'The job cannot be retried', failureClass: 'permanent' },
+  idempotency_conflict: {
+    status: 409,
+    title: 'The Idempotency-Key was used for a different request',
+    failureClass: 'permanent',
+  },
+  idempotency_running: {
+    status: 409,
+    title: 'The first request is still running',
+    failureClass: 'transient',
+  },
+  key_not_active: { status: 409, title: 'The API key is not active', failureClass: 'permanent' },
   upload_not_offered: {
     status: 409,
     title: 'Presigned uploads are not available',
@@ -204,6 +233,19 @@ export class FileMissing extends Error {
 /** Thrown if the process must not start. The message explains why and what to do. */
 export class StartupError extends Error {
   override readonly name: string = 'StartupError';
+}
+
+/** Thrown if settings are invalid. Contains a sentence for each problem. */
+export class ConfigError extends Error {
+  override readonly name = 'ConfigError';
+  readonly problems: readonly string[];
+
+  constructor(problems: readonly string[]) {
+    super(
+      `The configuration has ${problems.length === 1 ? 'a problem' : `${problems.length} problems`}:\n  ${problems.join('\n  ')}`,
+    );
+    this.problems = problems;
+  }
 }
 
 /** Returns `error` if it is an `AppError`; otherwise wraps it as `internal_error`, which exposes no details. */

@@ -1,5 +1,6 @@
 import { isIPv6 } from 'node:net';
 import { isLoopbackHost, parseHost } from '../model/host.ts';
+import { weakSecrets } from './access.ts';
 import type { SettingValues } from './settings.ts';
 
 /** Who can reach the server, according to its settings. */
@@ -13,6 +14,8 @@ export interface Exposure {
   readonly allowedHosts: readonly string[];
   /** Whether other machines can reach the server: directly, or through a proxy with a public name. */
   readonly isExposed: boolean;
+  /** Why `isExposed` is true, as a clause. */
+  readonly reason: string;
 }
 
 /** The default token that confirms purges if only this machine can reach the server. Older clients send it. */
@@ -28,6 +31,9 @@ export function composeExposure({ server }: SettingValues): Exposure {
     isOnLoopback,
     allowedHosts,
     isExposed: !isOnLoopback || !allowedHosts.every((host) => isLoopbackHost(host)),
+    reason: isOnLoopback
+      ? 'PUBLIC_URL or ALLOWED_HOSTS contains a public host'
+      : `HOST is ${server.host.trim()}, which is not a loopback address`,
   };
 }
 
@@ -38,22 +44,31 @@ function isLoopbackSetting(setting: string): boolean {
   return host !== undefined && isLoopbackHost(host);
 }
 
-/** Returns the token that confirms purges. If it is `undefined`, purges that require a token are rejected. */
-export function composeConfirmToken({ purge }: SettingValues, { isExposed }: Exposure): string | undefined {
-  return purge.confirmToken || (isExposed ? undefined : defaultConfirmToken);
+/**
+ * Returns the token that confirms purges. If it is `undefined`, purges that require a token are rejected. With `AUTH=keys`, the token
+ * only prevents accidents, because a purge also needs a key with the scope `purge.run`.
+ */
+export function composeConfirmToken(
+  { purge, access }: SettingValues,
+  { isExposed }: Exposure,
+): string | undefined {
+  const isProtected = !isExposed || access.auth === 'keys';
+  return purge.confirmToken || (isProtected ? defaultConfirmToken : undefined);
 }
 
-/** Returns warnings for the operator of a server that other machines can reach. */
-export function findExposureWarnings(
-  { server, purge }: SettingValues,
-  { isOnLoopback, isExposed }: Exposure,
-): string[] {
-  if (!isExposed) return [];
-  const reason = isOnLoopback
-    ? 'PUBLIC_URL or ALLOWED_HOSTS contains a public host'
-    : `HOST is ${server.host.trim()}, which is not a loopback address`;
+/** Returns warnings for the operator of a server that other machines can reach, or that has weak secrets. */
+export function findExposureWarnings(values: SettingValues, exposure: Exposure): string[] {
+  const hasKeys = values.access.auth === 'keys';
+  return [
+    ...(hasKeys ? [] : weakSecrets(values.access.secretKeys)),
+    ...(hasKeys || !exposure.isExposed ? [] : openAccessWarnings(values, exposure)),
+    ...(exposure.isExposed ? hostWarnings(values, exposure) : []),
+  ];
+}
+
+function openAccessWarnings({ purge }: SettingValues, { reason }: Exposure): string[] {
   const warnings = [
-    `${reason}, and this version has no access control: anyone who can reach the server can upload, read and delete every image. Put a proxy with access control in front of it.`,
+    `${reason}, and AUTH is open, so there is no access control: anyone who can reach the server can upload, read and delete every image. Set AUTH=keys, or put a proxy with access control in front of it.`,
   ];
   if (!purge.confirmToken)
     warnings.push('PURGE_CONFIRM_TOKEN is not set: purges other than dry runs are rejected.');
@@ -61,9 +76,12 @@ export function findExposureWarnings(
     warnings.push(
       `PURGE_CONFIRM_TOKEN is ${defaultConfirmToken}, which is publicly documented: set it to a secret of your own.`,
     );
-  if (!isOnLoopback && server.allowedHosts.length === 0 && server.publicOrigin === undefined)
-    warnings.push(
-      'ALLOWED_HOSTS is not set: requests for any host name are accepted, so a malicious web page can access this server through DNS rebinding.',
-    );
   return warnings;
+}
+
+function hostWarnings({ server }: SettingValues, { isOnLoopback }: Exposure): string[] {
+  if (isOnLoopback || server.allowedHosts.length > 0 || server.publicOrigin !== undefined) return [];
+  return [
+    'ALLOWED_HOSTS is not set: requests for any host name are accepted, so a malicious web page can access this server through DNS rebinding.',
+  ];
 }

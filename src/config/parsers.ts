@@ -84,6 +84,26 @@ export const printableText: Parser<string> = {
   },
 };
 
+/** Minimum length of a secret: an attacker who has a hash or a signature can try guesses without limit. */
+export const minSecretLength = 32;
+
+/** A secret of at least 32 printable characters. */
+export const longSecret: Parser<string> = {
+  accepts: `at least ${minSecretLength} printable ASCII characters without spaces`,
+  parse(text) {
+    const secret = text.trim();
+    if (!/^[!-~]*$/.test(secret)) throw new Error('contains spaces or characters other than printable ASCII');
+    if (secret.length < minSecretLength) throw new Error(`has only ${secret.length} characters`);
+    return secret;
+  },
+};
+
+/** Secrets separated by commas. Weak ones are accepted here, because they only matter if keys or links are used. */
+export const secretList: Parser<readonly string[]> = {
+  accepts: `secrets of at least ${minSecretLength} characters, separated by commas`,
+  parse: (text) => [...new Set(text.split(',').map((secret) => secret.trim()))].filter(Boolean),
+};
+
 /** Text without restrictions. */
 export const anyText: Parser<string> = { accepts: 'text', parse: (text) => text };
 

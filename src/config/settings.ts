@@ -1,4 +1,5 @@
 import { availableParallelism } from 'node:os';
+import { authModes } from '../model/access.ts';
 import { duplicatePolicies } from '../model/import.ts';
 import { nearDuplicatePolicies } from '../model/image.ts';
 import { databaseSettings, queueSettings, storageSettings } from './back-end-settings.ts';
@@ -9,10 +10,12 @@ import {
   commandWords,
   fraction,
   logLevel,
+  longSecret,
   mebibytes,
   oneOf,
   printableText,
   seconds,
+  secretList,
   wholeNumber,
   yesNo,
 } from './parsers.ts';
@@ -150,6 +153,30 @@ export const settings = {
         about: 'Accepted formats. The format of a file is detected from its content, regardless of its name.',
       },
     ),
+  },
+  access: {
+    auth: optional('AUTH', oneOf(authModes), {
+      about:
+        '`keys`: every request needs an API key; `open`: everyone who can reach the server may do everything. A server that other machines can reach (`HOST`, `PUBLIC_URL`, `ALLOWED_HOSTS`, serverless) does not start until this is set. See [access](access.md).',
+      fallbackDescription: '`open` if only this machine can reach the server; otherwise it does not start',
+    }),
+    secretKeys: withDefault('SECRET_KEY', secretList, '', {
+      isSecret: true,
+      about:
+        'Secrets for hashing API keys and signing links, separated by commas, the newest first: the first one is used for new keys and links, and all of them are accepted. At least 32 characters each. All processes of an installation need the same value.',
+      fallbackDescription:
+        'with the embedded database, generated and kept in `DATA_DIR`; with `DATABASE_URL` and `AUTH=keys`, required',
+    }),
+    bootstrapAdminKey: optional('BOOTSTRAP_ADMIN_KEY', longSecret, {
+      isSecret: true,
+      about:
+        'An API key with all scopes, of at least 32 characters, for hosts without a shell. Use it to create a key of your own, then unset it.',
+    }),
+    apiKey: optional('VITRINE_API_KEY', printableText, {
+      isSecret: true,
+      about:
+        'API key that commands such as `import`, `seed` and `purge` send. Commands on the same machine as an embedded server need none.',
+    }),
   },
   imports: {
     allowedNetworks: withDefault('IMPORT_ALLOWED_NETWORKS', allowedNetworkList, 'none', {

@@ -1,38 +1,45 @@
-/** What a principal may do. */
-export type Permission = 'read' | 'write' | 'purge' | 'operate';
+import { allScopes, type Scope } from './access.ts';
 
-/** The origin of a request, for logs. */
+/** Where a request comes from, for logs. */
 export interface Caller {
-  /** The connection's remote address, which belongs to the client or a proxy. */
+  /** The connection's remote address: that of the client or of a proxy. */
   readonly address: string;
   /** The client's address as reported by a trusted proxy. */
   readonly forwardedFor?: string;
 }
 
-/**
- * The identity on whose behalf a service or query runs. It is a parameter of services and queries, so that access control can
- * be added without changing their signatures. Today, all requests use `unrestrictedPrincipal`.
- */
-export interface Principal {
+/** Who a caller is and what it may do. */
+export interface Identity {
+  /** Describes the caller in logs. */
   readonly subject: string;
-  /** The only tenant that the principal may access; `null` allows all tenants. */
+  /** Id of the API key; `null` without a key. */
+  readonly keyId: string | null;
+  /** The only tenant that the caller can access; `null` allows all tenants. */
   readonly tenantId: number | null;
-  readonly permissions: ReadonlySet<Permission>;
-  /** The origin of the request, if there is one. */
+  /** Name of that tenant. */
+  readonly tenantName: string | null;
+  readonly scopes: ReadonlySet<Scope>;
+}
+
+/** The caller of a service. Services and queries take it as a parameter. */
+export interface Principal extends Identity {
+  /** Absent outside a request. */
   readonly caller?: Caller;
 }
 
-/** The principal of all requests. It has all permissions for all tenants, because Vitrine has no access control. */
+/** The caller of all requests. It has all rights on all tenants: every caller, with `AUTH=open`. */
 export const unrestrictedPrincipal: Principal = {
   subject: 'open',
+  keyId: null,
   tenantId: null,
-  permissions: new Set<Permission>(['read', 'write', 'purge', 'operate']),
+  tenantName: null,
+  scopes: new Set(allScopes),
 };
 
-/** The principal of workers and sweeps, which act on all tenants. */
+/** Vitrine itself: workers and sweeps act on all tenants. */
 export const systemPrincipal: Principal = { ...unrestrictedPrincipal, subject: 'system' };
 
-/** Returns the log fields that identify a principal and its caller. They contain no secrets. */
+/** Returns the log fields that identify a caller. They contain no secrets. */
 export function callerFields({ subject, caller }: Principal): { readonly subject: string } & Partial<Caller> {
   return { subject, ...caller };
 }

@@ -1,0 +1,23 @@
+import type { Role, Scope } from './access.ts';
+
+/** An API key as its managers see it. The key itself is not stored. */
+export interface ApiKey {
+  /** The public part of the key. */
+  readonly id: string;
+  readonly name: string;
+  /** Name of the only tenant that the key can access; `null` allows all tenants. */
+  readonly tenant: string | null;
+  /** The role that the scopes came from; `null` if they were listed one by one. */
+  readonly role: Role | null;
+  readonly scopes: readonly Scope[];
+  /** Who created the key. */
+  readonly createdBy: string;
+  /** Id of the key that this one replaced in a rotation. */
+  readonly replacedId: string | null;
+  readonly createdAt: Date;
+  /** From this time on, the key is rejected; `null` if it does not expire. */
+  readonly expiresAt: Date | null;
+  readonly revokedAt: Date | null;
+  /** Accurate to a minute; `null` if the key has never been used. */
+  readonly lastUsedAt: Date | null;
+}
