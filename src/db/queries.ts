@@ -1,8 +1,11 @@
+import { makeApiKeyQueries } from './api-keys.ts';
+import { makeAuditQueries } from './audit.ts';
 import type { Database } from './database.ts';
 import type { VectorSupport } from './engine/vectors.ts';
 import { makeDeletionQueries } from './images/deletion.ts';
 import { makeEmbeddingQueries } from './images/embeddings.ts';
 import { makeFingerprintQueries } from './images/fingerprints.ts';
+import { makeIdempotentRequestQueries } from './idempotent-requests.ts';
 import { makeImageQueries } from './images/images.ts';
 import { makeReferenceQueries } from './images/references.ts';
 import { makeStoredFileQueries } from './images/stored-files.ts';
@@ -22,11 +25,14 @@ export type Queries = ReturnType<typeof makeQueries>;
 /** Creates all queries. @param vectors whether the database can store embeddings, as reported by `migrate` */
 export function makeQueries(database: Database, vectors: VectorSupport = { isAvailable: true }) {
   return {
+    apiKeys: makeApiKeyQueries(database),
+    audit: makeAuditQueries(database),
     deletion: makeDeletionQueries(database),
     embeddings: makeEmbeddingQueries(database, vectors),
     storedFiles: makeStoredFileQueries(database),
     fingerprints: makeFingerprintQueries(database),
     expiredRows: makeExpiredRowQueries(database, vectors),
+    idempotentRequests: makeIdempotentRequestQueries(database),
     images: makeImageQueries(database),
     imports: makeImportQueries(database),
     installation: makeInstallationQueries(database),

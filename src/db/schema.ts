@@ -5,6 +5,42 @@ import type { ColorSpace, PictureFormat } from '../model/picture.ts';
 
 /** Rows of all tables and views, with the types that queries return. */
 export interface Schema {
+  api_keys: {
+    id: string;
+    name: string;
+    tenant_id: number | null;
+    role: string | null;
+    scopes: string[];
+    secret_id: string;
+    hash: Buffer;
+    created_by: string;
+    creator_id: string | null;
+    replaced_id: string | null;
+    created_at: Date;
+    expires_at: Date | null;
+    revoked_at: Date | null;
+    last_used_at: Date | null;
+  };
+  audit_chains: {
+    tenant_id: number;
+    last_position: number;
+    last_hash: Buffer;
+    checkpoint_position: number;
+    checkpoint_hash: Buffer;
+  };
+  audit_log: {
+    id: number;
+    tenant_id: number | null;
+    tenant: string | null;
+    at: Date;
+    actor: string;
+    key_id: string | null;
+    action: string;
+    target: string | null;
+    details: Record<string, unknown>;
+    position: number | null;
+    hash: Buffer | null;
+  };
   embeddings: {
     tenant_id: number;
     content_hash: string;
@@ -20,6 +56,15 @@ export interface Schema {
     aspect: number;
     thumbnail: Buffer;
     bands: string[];
+  };
+  idempotent_requests: {
+    owner: string;
+    idempotency_key: string;
+    request_hash: Buffer;
+    running_until: Date | null;
+    secret_id: string | null;
+    response: Buffer | null;
+    created_at: Date;
   };
   image_references: {
     id: number;

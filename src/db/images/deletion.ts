@@ -2,6 +2,7 @@ import { sql } from 'kysely';
 import type { Image, ImageRef } from '../../model/image.ts';
 import type { Principal } from '../../model/principal.ts';
 import type { Database, Queryable } from '../database.ts';
+import { type Actor, insertAudit } from '../audit.ts';
 import { retryingTransaction } from '../engine/retrying.ts';
 import { lockImageAndFiles } from './content-lock.ts';
 import { identifiedBy, selectImages } from './image-rows.ts';
@@ -35,6 +36,7 @@ export function makeDeletionQueries({ sql: db }: Database) {
           return { outcome: 'in-use', image, references };
         }
         await softDeleteImage(transaction, image.id);
+        await recordAction(transaction, principal, 'image.delete', image);
         return { outcome: 'deleted', image };
       }),
 
@@ -52,9 +54,21 @@ export function makeDeletionQueries({ sql: db }: Database) {
                 AND first_image.deleted_at IS NULL AND first_image.duplicate_of IS NULL AND first_image.id <> images.id)
           WHERE id = ${image.id}`.execute(transaction);
         await assignOwners(transaction, image.id);
+        await recordAction(transaction, principal, 'image.restore', image);
         return true;
       }),
   };
+}
+
+async function recordAction(
+  transaction: Queryable,
+  actor: Actor,
+  action: 'image.delete' | 'image.restore',
+  { id }: Image,
+): Promise<void> {
+  const from = sql`(SELECT tenant_id, uuid FROM images WHERE id = ${id}) image`;
+  const entry = { action, from, tenantId: sql`image.tenant_id`, target: sql`image.uuid::text` };
+  await insertAudit(actor, entry).execute(transaction);
 }
 
 /** Locks an image and its files, whether or not the image is deleted. Returns the image as it is after locking. */

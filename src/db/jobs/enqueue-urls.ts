@@ -3,6 +3,7 @@ import { v7 as uuidv7 } from 'uuid';
 import type { DuplicatePolicy } from '../../model/import.ts';
 import type { ImportOutcome } from '../../model/import.ts';
 import type { DueJob, JobState } from '../../model/job.ts';
+import { type Actor, insertAudit } from '../audit.ts';
 import type { Database, Queryable } from '../database.ts';
 import { rowsChangedError, retryingTransaction } from '../engine/retrying.ts';
 
@@ -33,6 +34,7 @@ export function makeEnqueueUrlQueries({ sql: db }: Database) {
      * again. Returns one outcome per line.
      */
     enqueueUrls: (
+      actor: Actor,
       lines: readonly UrlLine[],
       policy: DuplicatePolicy,
       priority: number,
@@ -47,6 +49,7 @@ export function makeEnqueueUrlQueries({ sql: db }: Database) {
         const newDecisions = decisions.filter(({ outcome }) => outcome === 'new');
         const insertedImports = await insertImports(
           transaction,
+          actor,
           newDecisions.map(({ line }) => line),
           priority,
         );
@@ -133,6 +136,7 @@ function applyPolicy(
 /** Inserts images and their jobs. Returns them in line order. */
 async function insertImports(
   transaction: Queryable,
+  actor: Actor,
   lines: readonly UrlLine[],
   priority: number,
 ): Promise<{ imageId: number; job: DueJob }[]> {
@@ -144,6 +148,13 @@ async function insertImports(
       INSERT INTO images (uuid, tenant_id, status, source_url, url_hash)
       SELECT uuid, "tenantId", 'pending', url, "urlHash" FROM line ORDER BY position
       RETURNING id, uuid, tenant_id),
+    -- The source is left out, because its URL may contain secrets.
+    written_entries AS (${insertAudit(actor, {
+      action: 'import.create',
+      from: sql`inserted_images`,
+      tenantId: sql`inserted_images.tenant_id`,
+      target: sql`inserted_images.uuid::text`,
+    })}),
     inserted_jobs AS (
       INSERT INTO jobs (kind, image_id, tenant_id, priority, state)
       SELECT 'import', id, tenant_id, ${priority}::smallint, 'pending' FROM inserted_images ORDER BY id

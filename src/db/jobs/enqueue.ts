@@ -2,6 +2,7 @@ import { type RawBuilder, sql } from 'kysely';
 import { v7 as uuidv7 } from 'uuid';
 import type { ClaimedJob, DueJob } from '../../model/job.ts';
 import type { PictureFacts } from '../../model/picture.ts';
+import { type Actor, insertAudit } from '../audit.ts';
 import type { Database, Queryable } from '../database.ts';
 import { retrying, retryingTransaction } from '../engine/retrying.ts';
 import { contentLock, lockContent } from '../images/content-lock.ts';
@@ -9,6 +10,8 @@ import type { Schema } from '../schema.ts';
 
 /** An upload to record. Its original is already in storage. */
 export interface NewUpload {
+  /** Who uploads it. */
+  readonly actor: Actor;
   readonly tenantId: number;
   readonly contentHash: string;
   readonly filename: string;
@@ -71,7 +74,14 @@ async function insertImageAndJob(db: Queryable, upload: NewUpload): Promise<Inse
         ${facts.frames}::int, ${facts.colorSpace}, ${facts.hasAlpha}::boolean, ${facts.bitDepth}::smallint
       FROM locked_content
       ON CONFLICT DO NOTHING
-      RETURNING id),
+      RETURNING id, uuid),
+    written_entry AS (${insertAudit(upload.actor, {
+      action: 'image.create',
+      from: sql`inserted_image`,
+      tenantId: sql`${upload.tenantId}::int`,
+      target: sql`inserted_image.uuid::text`,
+      details: sql`jsonb_build_object('content_hash', ${upload.contentHash}::text)`,
+    })}),
     inserted_job AS (${insertJob(upload, sql`inserted_image`)})
     SELECT inserted_image.id AS "imageId", inserted_job.id AS "jobId" FROM inserted_image, inserted_job`.execute(
     db,

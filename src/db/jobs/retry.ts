@@ -1,6 +1,7 @@
 import { type RawBuilder, sql } from 'kysely';
 import type { DueJob } from '../../model/job.ts';
 import type { Principal } from '../../model/principal.ts';
+import { type Actor, insertAudit } from '../audit.ts';
 import type { Database } from '../database.ts';
 import { retrying } from '../engine/retrying.ts';
 import { isVisibleTo } from '../lists.ts';
@@ -18,7 +19,7 @@ export function makeRetryQueries(database: Database) {
   const reports = makeJobReportQueries(database);
 
   /** Resets failed jobs that match the condition. A job is skipped if its image has a newer job. */
-  async function retryWhere(condition: RawBuilder<boolean>): Promise<DueJob[]> {
+  async function retryWhere(actor: Actor, condition: RawBuilder<boolean>): Promise<DueJob[]> {
     const query = sql<DueJob>`
       WITH pending_jobs AS (
         UPDATE jobs SET state = 'pending', run_at = now(), lease_until = NULL, finished_at = NULL, retries = 0, crashes = 0,
@@ -28,7 +29,14 @@ export function makeRetryQueries(database: Database) {
           WHERE j.state = 'failed' AND i.deleted_at IS NULL AND i.status = 'failed' AND ${condition}
             AND NOT EXISTS (SELECT 1 FROM jobs newer_job WHERE newer_job.image_id = j.image_id AND newer_job.id > j.id)
           FOR UPDATE OF j SKIP LOCKED)
-        RETURNING id, kind, image_id),
+        RETURNING id, kind, image_id, tenant_id),
+      written_entries AS (${insertAudit(actor, {
+        action: 'job.retry',
+        from: sql`pending_jobs JOIN images ON images.id = pending_jobs.image_id`,
+        tenantId: sql`pending_jobs.tenant_id`,
+        target: sql`images.uuid::text`,
+        details: sql`jsonb_build_object('job', pending_jobs.id)`,
+      })}),
       pending_images AS (
         UPDATE images SET status = 'pending', error = NULL, error_code = NULL, processed_at = NULL, updated_at = now()
         WHERE id IN (SELECT image_id FROM pending_jobs))
@@ -41,13 +49,16 @@ export function makeRetryQueries(database: Database) {
   return {
     /** Retries a failed job and resets its failure counters. */
     async retry(principal: Principal, id: number): Promise<RetryOutcome> {
-      const retriedJobs = await retryWhere(sql`j.id = ${id} AND ${isVisibleTo(principal, 'j.tenant_id')}`);
+      const retriedJobs = await retryWhere(
+        principal,
+        sql`j.id = ${id} AND ${isVisibleTo(principal, 'j.tenant_id')}`,
+      );
       if (retriedJobs.length > 0) return 'retried';
       return (await reports.find(principal, id)) ? 'not-retryable' : 'not-found';
     },
 
     /** Retries all failed jobs that match the filter. Returns the retried jobs. */
     retryAll: (principal: Principal, filter: JobFilter): Promise<DueJob[]> =>
-      retryWhere(sql`${isVisibleTo(principal, 'j.tenant_id')} AND ${matchesFilter(filter)}`),
+      retryWhere(principal, sql`${isVisibleTo(principal, 'j.tenant_id')} AND ${matchesFilter(filter)}`),
   };
 }

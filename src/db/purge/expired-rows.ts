@@ -50,6 +50,17 @@ export function makeExpiredRowQueries({ sql: db }: Database, vectors: VectorSupp
           RETURNING id`,
       ),
 
+    /** Removes the responses to requests with an `Idempotency-Key` after a day. */
+    removeIdempotentRequests: (): Promise<number> =>
+      removeInBatches(
+        batchSize,
+        (limit) => sql`
+          DELETE FROM idempotent_requests WHERE (owner, idempotency_key) IN (
+            SELECT owner, idempotency_key FROM idempotent_requests WHERE created_at < ${daysAgo(1)}
+            ORDER BY created_at LIMIT ${limit})
+          RETURNING 1 AS removed`,
+      ),
+
     /** Removes unreferenced images whose import failed before it received any bytes. These images have no files. */
     removeImagesWithoutContent: (days: number): Promise<number> => {
       const isExpired = sql`status = 'failed' AND content_hash IS NULL AND deleted_at IS NULL AND in_use_count = 0
@@ -65,13 +76,13 @@ export function makeExpiredRowQueries({ sql: db }: Database, vectors: VectorSupp
     },
 
     /**
-     * Removes tenants that were last used more than `days` days ago and have no images (including deleted images), jobs or
-     * imports. Their names can be used again for new tenants. Each write first records that its tenant is in use, which
+     * Removes tenants that were last used more than `days` days ago and have no images (including deleted images), jobs, imports or
+     * API keys. Their names can be used again for new tenants. Each write first records that its tenant is in use, which
      * protects the tenant from removal.
      */
     removeTenants: (days: number): Promise<number> => {
       const contentTables = vectors.isAvailable ? ['fingerprints', 'embeddings'] : ['fingerprints'];
-      const rowExistsConditions = ['images', 'jobs', 'imports', ...contentTables].map(
+      const rowExistsConditions = ['images', 'jobs', 'imports', 'api_keys', ...contentTables].map(
         (table) => sql`EXISTS (SELECT 1 FROM ${sql.table(table)} WHERE tenant_id = tenants.id)`,
       );
       return removeInBatches(

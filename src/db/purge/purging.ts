@@ -1,6 +1,7 @@
 import { type RawBuilder, sql } from 'kysely';
 import type { PurgeCandidate } from '../../model/purge.ts';
 import type { Database, Queryable } from '../database.ts';
+import { type Actor, insertAudit } from '../audit.ts';
 import { retryingTransaction } from '../engine/retrying.ts';
 import type { VectorSupport } from '../engine/vectors.ts';
 import { type Content, lockImageAndFiles } from '../images/content-lock.ts';
@@ -109,12 +110,22 @@ export function makePurgeQueries(
      * Removes an image's rows. Returns `undefined` and changes nothing if the reason no longer applies, for example because
      * the image has since been restored, or if the image has a pending or processing job.
      */
-    remove: (candidate: PurgeCandidate, reason: PurgeReason): Promise<RemovedImage | undefined> =>
+    remove: (
+      actor: Actor,
+      candidate: PurgeCandidate,
+      reason: PurgeReason,
+    ): Promise<RemovedImage | undefined> =>
       retryingTransaction(db, async (transaction) => {
         await lockImageAndFiles(transaction, candidate.id);
         const content = await findRemovable(transaction, candidate.id, reason);
         if (!content) return undefined;
         const files = await listFiles(transaction, candidate.id);
+        await insertAudit(actor, {
+          action: 'image.purge',
+          from: sql`(SELECT uuid FROM images WHERE id = ${candidate.id}) image`,
+          tenantId: sql`${content.tenantId}::int`,
+          target: sql`image.uuid::text`,
+        }).execute(transaction);
         await removeImage(transaction, { id: candidate.id, isDeleted: 'deletedBefore' in reason });
         if (content.contentHash !== null) await removeUnusedContent(transaction, contentTables, content);
         const unusedFiles = await filterUnused(transaction, content, files);
