@@ -1,14 +1,6 @@
-import type { Config } from '../config.ts';
-import type { Queries } from '../db/queries.ts';
-import type { FetchPicture } from '../fetcher/fetch-picture.ts';
-import type { DecoderPool } from '../imaging/pool/decoder-pool.ts';
 import { embeddingDimension, embeddingSpace } from '../model/fingerprint.ts';
-import type { Logger } from '../model/logger.ts';
-import type { WorkQueue } from '../queue/queue.ts';
-import type { AssertFreeSpace } from '../storage/free-space.ts';
-import type { Staging } from '../storage/staging.ts';
-import type { Storage } from '../storage/storage.ts';
-import type { Metrics } from '../telemetry/metrics.ts';
+import { type AccessGates, composeAccess } from './access/compose-access.ts';
+import { authoriseServices } from './access/required-scopes.ts';
 import { makeCheckHealth } from './check-health.ts';
 import { makeCompareWithImage } from './compare-with-image.ts';
 import { makeDeleteImage, makeRestoreImage } from './delete-image.ts';
@@ -33,38 +25,15 @@ import { makeRenditionCache } from './rendition-cache.ts';
 import { makeRetrieveImage } from './retrieve-image.ts';
 import { makeRunJob, type RunJob } from './run-job.ts';
 import { makeSearchByPicture } from './search-by-picture.ts';
+import type { ServiceConfig, ServiceParts } from './service-parts.ts';
 import type { Services } from './services.ts';
-import type { StorageHealth } from './storage-health.ts';
-import { makeBindToTenant, makeUsage } from './tenants.ts';
+import { makeBindToTenant, makeListImages, makeUsage } from './tenants.ts';
 import { makeTryPresets } from './try-presets.ts';
 import { makeCompletionEvents, makeWaitForImage, type WaitForImage } from './wait-for-image.ts';
 
-/** The components that services are built on. */
-export interface ServiceParts {
-  readonly queries: Omit<Queries, 'expiredRows' | 'recounting'>;
-  readonly decoders: DecoderPool;
-  readonly storage: Storage;
-  readonly storageHealth: Pick<StorageHealth, 'assert'>;
-  readonly staging: Staging;
-  readonly queue: WorkQueue;
-  readonly fetchPicture: FetchPicture;
-  readonly assertFreeSpace: AssertFreeSpace;
-  readonly metrics: Pick<Metrics, 'recordJob'>;
-  readonly logger: Logger;
-  /** Versions to report in health checks, by name. */
-  readonly versions: Readonly<Record<string, string>>;
-}
-
-/** The configuration sections that services use. */
-export type ServiceConfig = Pick<
-  Config,
-  'presets' | 'uploads' | 'imports' | 'similarity' | 'purge' | 'worker' | 'storage' | 'exposureWarnings'
-> & {
-  readonly server: Pick<Config['server'], 'inlineMs' | 'readCacheBytes' | 'isExposed'>;
-};
-
 /** The services for the API, and the components that workers need to run jobs. */
-export interface ComposedServices {
+export interface ComposedServices extends AccessGates {
+  /** Each use case checks the scopes of its caller. */
   readonly services: Services;
   readonly runJob: RunJob;
   readonly waitForImage: WaitForImage;
@@ -75,8 +44,18 @@ export interface ComposedServices {
 export function composeServices(parts: ServiceParts, config: ServiceConfig): ComposedServices {
   const sharedServices = composeShared(parts, config);
   const { runJob, leases } = composeJobs(parts, config, sharedServices);
-  const services = composeApi(parts, config, sharedServices, runJob);
-  return { services, runJob, waitForImage: sharedServices.waitForImage, leases };
+  const { services: accessServices, ...gates } = composeAccess(parts, config);
+  const services = authoriseServices({
+    ...composeApi(parts, config, sharedServices, runJob),
+    ...accessServices,
+  });
+  return {
+    services,
+    ...gates,
+    runJob,
+    waitForImage: sharedServices.waitForImage,
+    leases,
+  };
 }
 
 type SharedServices = ReturnType<typeof composeShared>;
@@ -161,7 +140,7 @@ function composeApi(
   config: ServiceConfig,
   sharedServices: SharedServices,
   runJob: RunJob,
-): Services {
+): Omit<Services, 'apiKeys' | 'audit' | 'links'> {
   const { queries, queue } = parts;
   const { images, imports, references, reports, tenants, usage, embeddings, jobs } = queries;
   return {
@@ -171,7 +150,7 @@ function composeApi(
     bindToTenant: makeBindToTenant({ tenants }),
     retrieve: sharedServices.retrieve,
     references: makeReferences({ images, references }),
-    listImages: (principal, filter, page) => images.list(principal, filter, page),
+    listImages: makeListImages({ images }),
     findImport: makeFindImport({ imports }),
     findSimilar: makeFindSimilar({ images, embeddings, jobs, queue, space: embeddingSpace }),
     findDuplicates: makeFindDuplicates({ images }),
@@ -253,14 +232,15 @@ function composePictureTools(
 
 function composeDeletion(
   { queries, storage, logger }: ServiceParts,
-  { purge, server }: ServiceConfig,
+  { purge, server, access }: ServiceConfig,
   { cache, retrieve }: SharedServices,
 ) {
   const { deletion, purging, storedFiles, tenants } = queries;
   const removeImages = makeRemoveImages({ purging, storedFiles, storage, cache, logger });
   const checkPurgeConfirmation = makeCheckPurgeConfirmation({
     confirmToken: purge.confirmToken,
-    isExposed: server.isExposed,
+    // With keys, a purge needs the scope `purge.run`, which is a better protection than a shared token.
+    needsToken: server.isExposed && access.mode === 'open',
     logger,
   });
   return {

@@ -1,12 +1,11 @@
 import type { ImageQueries } from '../db/images/images.ts';
-import type { EnqueuedUpload } from '../db/jobs/enqueue.ts';
+import type { EnqueuedUpload, NewUpload } from '../db/jobs/enqueue.ts';
 import type { JobQueries } from '../db/jobs/job-queries.ts';
 import type { TenantQueries } from '../db/tenants.ts';
 import { AppError } from '../errors.ts';
 import { cleanFilename } from '../model/filename.ts';
 import type { ImageWithRenditions } from '../model/image.ts';
 import { type ClaimedJob, priorities } from '../model/job.ts';
-import type { PictureFacts } from '../model/picture.ts';
 import { type Principal, systemPrincipal } from '../model/principal.ts';
 import type { WorkQueue } from '../queue/queue.ts';
 import type { ReceivedFile, Staging } from '../storage/staging.ts';
@@ -37,7 +36,8 @@ interface Dependencies {
 export interface Upload {
   readonly file: ReceivedFile;
   readonly filename: string;
-  readonly tenantName: string;
+  /** Default: the caller's tenant, or else the tenant `default`. */
+  readonly tenantName?: string | undefined;
   /** `inline`: respond when the renditions are ready. `queued`: respond immediately and let a worker create them. */
   readonly mode: 'inline' | 'queued';
 }
@@ -102,7 +102,7 @@ async function discardFile(
 async function startUpload(deps: Dependencies, principal: Principal, upload: Upload): Promise<StartedUpload> {
   const { id: tenantId } = await ensureTenant(deps.tenants, principal, upload.tenantName);
   for (let attempt = 0; attempt < maxAttempts; attempt++) {
-    const startedUpload = await tryUpload(deps, upload, tenantId);
+    const startedUpload = await tryUpload(deps, principal, upload, tenantId);
     if (startedUpload) return startedUpload;
   }
   throw new AppError(
@@ -114,6 +114,7 @@ async function startUpload(deps: Dependencies, principal: Principal, upload: Upl
 /** Returns `undefined` if the existing image with this content has been removed. The caller can then try again. */
 async function tryUpload(
   deps: Dependencies,
+  principal: Principal,
   upload: Upload,
   tenantId: number,
 ): Promise<StartedUpload | undefined> {
@@ -122,7 +123,7 @@ async function tryUpload(
     return returnKnown(deps, upload, knownImage.id);
   const facts = await deps.inspectPicture(upload.file, tenantId);
   const enqueuedUpload = await storeOriginal(deps.storage, tenantId, upload.file, (originalKey) =>
-    enqueue(deps, upload, tenantId, originalKey, facts),
+    enqueue(deps, upload, { actor: principal, tenantId, originalKey, facts }),
   );
   if (enqueuedUpload.outcome === 'known') {
     await deps.images.clearDamaged(enqueuedUpload.imageId);
@@ -138,17 +139,13 @@ async function tryUpload(
 function enqueue(
   { jobs, leaseSeconds }: Dependencies,
   { file, filename, mode }: Upload,
-  tenantId: number,
-  originalKey: string,
-  facts: PictureFacts,
+  recorded: Pick<NewUpload, 'actor' | 'tenantId' | 'originalKey' | 'facts'>,
 ): Promise<EnqueuedUpload> {
   return jobs.enqueueUpload({
-    tenantId,
+    ...recorded,
     contentHash: file.contentHash,
     filename: cleanFilename(filename),
-    originalKey,
     bytes: file.bytes,
-    facts,
     priority: mode === 'inline' ? priorities.inline : priorities.single,
     leaseSeconds: mode === 'inline' ? leaseSeconds : undefined,
   });

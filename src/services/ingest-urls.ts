@@ -30,7 +30,8 @@ interface Dependencies {
 /** A line of an import, with its URL and its tenant. */
 export interface UrlToImport {
   readonly url: string;
-  readonly tenantName: string;
+  /** Default: the caller's tenant, or else the tenant `default`. */
+  readonly tenantName?: string | undefined;
   /** Reference to add to the image. */
   readonly reference?: string | undefined;
   /** Why the line cannot be parsed, as a clause. If this is set, the line is rejected. */
@@ -73,7 +74,7 @@ export function makeIngestUrls(deps: Dependencies): IngestUrls {
       // If the disk is full, neither the picture nor the rows of an embedded database can be stored.
       await assertFreeSpace();
       const line = await parseLine(deps, principal, urlToImport);
-      const [enqueuedUrl] = await jobs.enqueueUrls([line], duplicateHandling, priorities.single);
+      const [enqueuedUrl] = await jobs.enqueueUrls(principal, [line], duplicateHandling, priorities.single);
       if (!enqueuedUrl) throw new Error('Expected one image for each URL.');
       const { outcome, imageId } = enqueuedUrl;
       if (outcome === 'refused') throw importAlreadyActive(imageId);
@@ -89,7 +90,7 @@ export function makeIngestUrls(deps: Dependencies): IngestUrls {
       const acceptedLines = parsedLines.filter((line): line is UrlLine => !(line instanceof AppError));
       const enqueuedUrls =
         acceptedLines.length > 0
-          ? await jobs.enqueueUrls(acceptedLines, duplicateHandling, priorities.batch)
+          ? await jobs.enqueueUrls(principal, acceptedLines, duplicateHandling, priorities.batch)
           : [];
       const outcomes = new Map(acceptedLines.map((line, index) => [line, enqueuedUrls[index]]));
       const lines = parsedLines.map((line, index) =>

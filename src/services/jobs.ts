@@ -4,6 +4,7 @@ import { AppError } from '../errors.ts';
 import type { FailureClass, JobReport } from '../model/job.ts';
 import type { Principal } from '../model/principal.ts';
 import type { WorkQueue } from '../queue/queue.ts';
+import { assertTenantAllowed } from './tenants.ts';
 
 interface Dependencies {
   readonly jobs: Pick<JobQueries, 'retry' | 'retryAll'>;
@@ -43,7 +44,10 @@ export function makeJobs({ jobs, reports, queue }: Dependencies): Jobs {
   }
 
   return {
-    list: (principal, filter, page) => reports.list(principal, filter, page),
+    async list(principal, filter, page) {
+      assertTenantAllowed(principal, filter.tenant);
+      return reports.list(principal, filter, page);
+    },
     find,
     async retry(principal, id) {
       const outcome = await jobs.retry(principal, id);
@@ -53,6 +57,7 @@ export function makeJobs({ jobs, reports, queue }: Dependencies): Jobs {
       return job;
     },
     async retryAll(principal, filter) {
+      assertTenantAllowed(principal, filter.tenant);
       const retriedJobs = await jobs.retryAll(principal, filter);
       queue.wake(retriedJobs);
       return retriedJobs.length;

@@ -22,7 +22,8 @@ interface PresignDependencies {
 export interface UploadRequest {
   readonly bytes: number;
   readonly filename: string | undefined;
-  readonly tenantName: string;
+  /** Default: the caller's tenant, or else the tenant `default`. */
+  readonly tenantName?: string | undefined;
 }
 
 /** Where to send the file, and the id with which to ingest it afterwards. */
@@ -103,7 +104,7 @@ export function makeIngestPresigned(deps: IngestDependencies): IngestPresigned {
     await deps.assertFreeSpace();
     const key = incomingKey(tenant.id, id);
     const upload = await directAccess.openUpload(key).catch((error: unknown) => {
-      throw error instanceof FileMissing ? uploadNotFound(id, tenantName) : error;
+      throw error instanceof FileMissing ? uploadNotFound(id, tenant.name) : error;
     });
     const file = await receive(deps, upload);
     const name = filename ?? upload.filename ?? 'unnamed';

@@ -89,13 +89,13 @@ export function makeReferences({ images, references }: Dependencies): References
     async add(principal, image, reference) {
       const newReference = parseNewReference(reference);
       const { id } = await find(principal, image);
-      const change = await references.add(id, newReference);
+      const change = await references.add(principal, id, newReference);
       if (!change) throw imageNotFound(image);
       return { reference: newReference, added: change.changed, count: change.count };
     },
     async remove(principal, image, reference) {
       const { id } = await find(principal, image);
-      const change = await references.remove(id, normalizeReference(reference));
+      const change = await references.remove(principal, id, normalizeReference(reference));
       if (!change) throw imageNotFound(image);
       return { count: change.count };
     },

@@ -32,11 +32,11 @@ export interface PictureSearch extends SimilaritySearch {
 
 /**
  * Searches a tenant's images using an uploaded picture that is not stored. Discards the received file.
- * @throws {AppError} `tenant_not_found`, `invalid_tenant`, and the errors of `InspectPicture`.
+ * @throws {AppError} `tenant_not_found`, `invalid_tenant`, `tenant_not_allowed`, and the errors of `InspectPicture`.
  */
 export type SearchByPicture = (
   principal: Principal,
-  tenantName: string,
+  tenantName: string | undefined,
   file: ReceivedFile,
   options: SimilarityOptions,
 ) => Promise<PictureSearch>;

@@ -1,4 +1,7 @@
 import type { ImageQueries } from '../db/images/images.ts';
+import type { ApiKeys } from './access/api-keys.ts';
+import type { AuditLog } from './audit/audit-log.ts';
+import type { Links } from './access/links.ts';
 import type { CheckHealth } from './check-health.ts';
 import type { CompareWithImage } from './compare-with-image.ts';
 import type { DeleteImage, RestoreImage } from './delete-image.ts';
@@ -18,6 +21,9 @@ import type { TryPresets } from './try-presets.ts';
 
 /** The use cases that HTTP routes call. */
 export interface Services {
+  readonly apiKeys: ApiKeys;
+  readonly audit: AuditLog;
+  readonly links: Pick<Links, 'create'>;
   readonly bindToTenant: BindToTenant;
   readonly ingestUpload: IngestUpload;
   readonly ingestUrls: IngestUrls;

@@ -1,40 +1,67 @@
 import type { TenantQueries } from '../db/tenants.ts';
+import type { ImageQueries } from '../db/images/images.ts';
 import type { UsageQueries } from '../db/usage/usage.ts';
 import { AppError } from '../errors.ts';
 import type { Principal } from '../model/principal.ts';
-import { isTenantName, type OverallUsage, type Tenant, type TenantUsage } from '../model/tenant.ts';
+import {
+  defaultTenant,
+  isTenantName,
+  type OverallUsage,
+  type Tenant,
+  type TenantUsage,
+} from '../model/tenant.ts';
 
 /**
- * Returns the tenant with this name, creating it if necessary. A caller that is bound to one tenant can neither create
- * other tenants nor find out whether they exist.
- * @throws {AppError} `invalid_tenant`, `tenant_not_found`.
+ * Returns the tenant with this name, creating it if necessary.
+ * @param name default: the caller's tenant, or else the tenant `default`
+ * @throws {AppError} `invalid_tenant`, `tenant_not_allowed`.
  */
 export async function ensureTenant(
-  tenants: TenantQueries,
+  tenants: Pick<TenantQueries, 'ensure'>,
   principal: Principal,
-  name: string,
+  name: string | undefined,
 ): Promise<Tenant> {
-  assertTenantName(name);
-  return principal.tenantId === null ? tenants.ensure(name) : findTenant(tenants, principal, name);
+  return tenants.ensure(chooseTenant(principal, name));
 }
 
-/** Returns the tenant with this name. @throws {AppError} `invalid_tenant`, `tenant_not_found`. */
+/**
+ * Returns the tenant with this name.
+ * @param name default: the caller's tenant, or else the tenant `default`
+ * @throws {AppError} `invalid_tenant`, `tenant_not_allowed`, `tenant_not_found`.
+ */
 export async function findTenant(
   tenants: Pick<TenantQueries, 'find'>,
   principal: Principal,
-  name: string,
+  name: string | undefined,
 ): Promise<Tenant> {
-  assertTenantName(name);
-  const tenant = await tenants.find(name);
-  if (tenant && (principal.tenantId === null || principal.tenantId === tenant.id)) return tenant;
-  throw new AppError('tenant_not_found', `There is no tenant ${JSON.stringify(name)}.`);
+  const chosen = chooseTenant(principal, name);
+  const tenant = await tenants.find(chosen);
+  if (tenant) return tenant;
+  throw new AppError('tenant_not_found', `There is no tenant ${JSON.stringify(chosen)}.`);
+}
+
+function chooseTenant(principal: Principal, name: string | undefined): string {
+  const chosen = name ?? principal.tenantName ?? defaultTenant;
+  assertTenantName(chosen);
+  assertTenantAllowed(principal, chosen);
+  return chosen;
 }
 
 /**
- * Restricts a principal to one tenant. If the tenant does not exist, the resulting principal cannot see any data.
- * @throws {AppError} `tenant_not_found` if the principal is already bound to a different tenant.
+ * Throws unless the caller may access the tenant with this name. The error does not tell whether the tenant exists.
+ * @param name `undefined` if the request names no tenant
+ * @throws {AppError} `tenant_not_allowed`.
  */
-export type BindToTenant = (principal: Principal, name: string) => Promise<Principal>;
+export function assertTenantAllowed({ tenantId, tenantName }: Principal, name: string | undefined): void {
+  if (name === undefined || tenantId === null || name === tenantName) return;
+  throw new AppError(
+    'tenant_not_allowed',
+    `This API key can access only the tenant ${JSON.stringify(tenantName)}, not ${JSON.stringify(name.slice(0, 80))}.`,
+  );
+}
+
+/** Restricts a caller to one tenant: its own or, for a caller without one, the tenant `default`. */
+export type BindToTenant = (principal: Principal) => Promise<Principal>;
 
 /** An id that no tenant has, because ids start at 1. */
 const noTenantId = 0;
@@ -45,14 +72,16 @@ export function makeBindToTenant({
 }: {
   readonly tenants: Pick<TenantQueries, 'find'>;
 }): BindToTenant {
-  return async (principal, name) => {
-    if (principal.tenantId !== null) await findTenant(tenants, principal, name);
-    const tenant = await tenants.find(name);
-    return { ...principal, tenantId: tenant?.id ?? noTenantId };
+  return async (principal) => {
+    if (principal.tenantId !== null) return principal;
+    // If the tenant does not exist, the caller sees nothing.
+    const tenant = await tenants.find(defaultTenant);
+    return { ...principal, tenantId: tenant?.id ?? noTenantId, tenantName: defaultTenant };
   };
 }
 
-function assertTenantName(name: string): void {
+/** @throws {AppError} `invalid_tenant`. */
+export function assertTenantName(name: string): void {
   if (isTenantName(name)) return;
   throw new AppError(
     'invalid_tenant',
@@ -80,5 +109,16 @@ export function makeUsage({ usage }: { readonly usage: UsageQueries }): Usage {
       if (tenantUsage) return tenantUsage;
       throw new AppError('tenant_not_found', `There is no tenant ${JSON.stringify(name.slice(0, 80))}.`);
     },
+  };
+}
+
+/** Lists images. @throws {AppError} `tenant_not_allowed`. */
+export type ListImages = ImageQueries['list'];
+
+/** @see ListImages */
+export function makeListImages({ images }: { readonly images: Pick<ImageQueries, 'list'> }): ListImages {
+  return async (principal, filter, page) => {
+    assertTenantAllowed(principal, filter.tenant);
+    return images.list(principal, filter, page);
   };
 }

@@ -1,5 +1,6 @@
 import type { DecoderPool } from '../imaging/pool/decoder-pool.ts';
 import { priorities } from '../model/job.ts';
+import type { Principal } from '../model/principal.ts';
 import type { PictureLimits } from '../model/picture.ts';
 import type { Preset } from '../model/preset.ts';
 import type { PresetTrial } from '../model/quality.ts';
@@ -25,7 +26,7 @@ export interface PresetTrials {
 }
 
 /** Tries every preset on an uploaded picture. Discards the received file. @throws the errors of `InspectPicture`. */
-export type TryPresets = (file: ReceivedFile) => Promise<PresetTrials>;
+export type TryPresets = (principal: Principal, file: ReceivedFile) => Promise<PresetTrials>;
 
 /** Minimum SSIM for good quality. Above this value, a rendition is hard to distinguish from its original. */
 const goodQuality = 0.95;
@@ -33,7 +34,7 @@ const goodQuality = 0.95;
 /** @see TryPresets */
 export function makeTryPresets(deps: Dependencies): TryPresets {
   const { inspectPicture, decoders, staging, limits, presets } = deps;
-  return async (file) => {
+  return async (_principal, file) => {
     try {
       await inspectPicture(file, undefined);
       const { results } = await decoders.tryPresets({

@@ -6,8 +6,8 @@ import { type Principal, callerFields } from '../../model/principal.ts';
 interface Dependencies {
   /** The token that confirms purges. If it is unset, purges that require a token are rejected. */
   readonly confirmToken: string | undefined;
-  /** Whether other machines can reach the server. */
-  readonly isExposed: boolean;
+  /** Whether the token protects against callers without rights, rather than only against accidents. */
+  readonly needsToken: boolean;
   readonly logger: Logger;
 }
 
@@ -21,7 +21,7 @@ interface PurgeRequest {
 
 /**
  * Checks that a purge is confirmed. A purge of unused images always requires a token. A purge of deleted images only
- * requires a token if other machines can reach the server, because older local clients do not send a token.
+ * requires a token if other machines can reach the server without a key, because older local clients do not send a token.
  * @throws {AppError} `purge_refused`
  */
 export type CheckPurgeConfirmation = (principal: Principal, request: PurgeRequest) => void;
@@ -29,11 +29,11 @@ export type CheckPurgeConfirmation = (principal: Principal, request: PurgeReques
 /** @see CheckPurgeConfirmation */
 export function makeCheckPurgeConfirmation({
   confirmToken,
-  isExposed,
+  needsToken,
   logger,
 }: Dependencies): CheckPurgeConfirmation {
   return (principal, { scope, tokens }) => {
-    if (scope === 'deleted' && !isExposed) return;
+    if (scope === 'deleted' && !needsToken) return;
     const reason = rejectionReason(confirmToken, tokens);
     if (reason === undefined) return;
     logger.warn({ scope, ...callerFields(principal) }, `a purge of ${scope} images was rejected`);

@@ -60,6 +60,7 @@ export function makePurgeDeleted({
     const plan = { dryRun, cutoff, ...renditionCounts, imagesToDelete: images, bytesToDelete: bytes };
     if (dryRun) return { ...plan, images: 0, renditions: 0, files: 0, bytes: 0, errors: [], remaining: 0 };
     const { isComplete, ...tally } = await removeImages(
+      principal,
       (after) => purging.listDeleted(tenantId, cutoff, { limit: pageSize, after }),
       { deletedBefore: cutoff },
     );

@@ -66,9 +66,11 @@ export function makePurgeUnused(deps: Dependencies): PurgeUnused {
       warnings: await findWarnings(deps, filter),
     };
     if (dryRun) return { ...plan, ...emptyTally, remaining: 0 };
-    const removal = await removeImages((after) => purging.listUnused(filter, { limit: pageSize, after }), {
-      unusedWithMinAgeDays: minAgeDays,
-    });
+    const removal = await removeImages(
+      principal,
+      (after) => purging.listUnused(filter, { limit: pageSize, after }),
+      { unusedWithMinAgeDays: minAgeDays },
+    );
     const { isComplete, ...tally } = removal;
     logger.info(
       { ...tally, tenant: tenantName ?? 'all', ...callerFields(principal) },

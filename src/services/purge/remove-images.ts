@@ -1,6 +1,7 @@
 import type { PurgeQueries, PurgeReason, RemovedFile } from '../../db/purge/purging.ts';
 import type { StoredFileQueries } from '../../db/images/stored-files.ts';
 import type { Logger } from '../../model/logger.ts';
+import type { Principal } from '../../model/principal.ts';
 import type { PurgeCandidate, PurgeTally } from '../../model/purge.ts';
 import { parseKey } from '../../storage/keys.ts';
 import type { Storage } from '../../storage/storage.ts';
@@ -33,11 +34,15 @@ const maxErrors = 100;
  * Removes images. For each image, first removes the rows in a transaction that checks again whether `reason` applies.
  * Then removes the files that are no longer in use. Reports failures and continues with the next image.
  */
-export type RemoveImages = (nextPage: NextPage, reason: PurgeReason) => Promise<Removal>;
+export type RemoveImages = (
+  principal: Principal,
+  nextPage: NextPage,
+  reason: PurgeReason,
+) => Promise<Removal>;
 
 /** @see RemoveImages */
 export function makeRemoveImages(deps: Dependencies): RemoveImages {
-  return async (nextPage, reason) => {
+  return async (principal, nextPage, reason) => {
     const deadline = performance.now() + timeLimitMs;
     const tally = { images: 0, renditions: 0, files: 0, bytes: 0, errors: [] as string[] };
     let lastCandidate: PurgeCandidate | undefined;
@@ -46,7 +51,7 @@ export function makeRemoveImages(deps: Dependencies): RemoveImages {
       if (page.length === 0) return { ...tally, isComplete: true };
       for (const candidate of page) {
         if (performance.now() > deadline) return { ...tally, isComplete: false };
-        await removeImage(deps, candidate, reason, tally);
+        await removeImage(deps, principal, candidate, reason, tally);
       }
       lastCandidate = page.at(-1);
     }
@@ -57,12 +62,13 @@ type Tally = { images: number; renditions: number; files: number; bytes: number;
 
 async function removeImage(
   deps: Dependencies,
+  actor: Principal,
   candidate: PurgeCandidate,
   reason: PurgeReason,
   tally: Tally,
 ): Promise<void> {
   try {
-    const removedImage = await deps.purging.remove(candidate, reason);
+    const removedImage = await deps.purging.remove(actor, candidate, reason);
     if (!removedImage) return;
     tally.images++;
     tally.renditions += removedImage.renditions;

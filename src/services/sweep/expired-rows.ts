@@ -26,6 +26,7 @@ export function makeExpiredRowSweeps({ expiredRows, retention, logger }: Depende
   };
   return {
     async jobs() {
+      report(await expiredRows.removeIdempotentRequests(), 'idempotent requests', 1);
       const { completedJobDays, failedJobDays } = retention;
       report(await expiredRows.removeJobs('completed', completedJobDays), 'completed jobs', completedJobDays);
       report(await expiredRows.removeJobs('failed', failedJobDays), 'failed jobs', failedJobDays);

@@ -1,0 +1,145 @@
+import type { ApiKeyQueries } from '../../db/api-keys.ts';
+import type { TenantQueries } from '../../db/tenants.ts';
+import { AppError } from '../../errors.ts';
+import { allScopes, type Role, roles, type Scope } from '../../model/access.ts';
+import type { ApiKey } from '../../model/api-key.ts';
+import type { Logger } from '../../model/logger.ts';
+import { callerFields, type Principal } from '../../model/principal.ts';
+import type { Tenant } from '../../model/tenant.ts';
+import { assertTenantName, assertTenantAllowed } from '../tenants.ts';
+import { generateApiKey } from './api-key-format.ts';
+import type { Authenticate } from './authenticate.ts';
+import type { SecretRing } from './secret-ring.ts';
+
+/** A key to create. It gets the scopes of `role` and `scopes` combined. */
+export interface ApiKeyRequest {
+  readonly name: string;
+  /** Default: the tenant of the caller; for a caller without a tenant, all tenants. */
+  readonly tenantName?: string | undefined;
+  readonly role?: Role | undefined;
+  readonly scopes?: readonly Scope[] | undefined;
+  /** Default: the key does not expire. */
+  readonly expiresInSeconds?: number | undefined;
+}
+
+/** A key that was just created. `text` is the key itself, which cannot be read again. */
+export interface CreatedApiKey extends ApiKey {
+  readonly text: string;
+}
+
+/** Manages API keys. A caller that is bound to a tenant sees only that tenant's keys. */
+export interface ApiKeys {
+  /**
+   * Creates a key.
+   * @throws {AppError} `key_exceeds_caller` if the key would have rights that the caller lacks; `tenant_not_allowed`,
+   *   `invalid_tenant`, `invalid_request`.
+   */
+  create(principal: Principal, request: ApiKeyRequest): Promise<CreatedApiKey>;
+  /** Lists keys, newest first, starting after the key `afterId`. */
+  list(principal: Principal, limit: number, afterId?: string): Promise<ApiKey[]>;
+  /** @throws {AppError} `key_not_found`. */
+  find(principal: Principal, id: string): Promise<ApiKey>;
+  /**
+   * Creates a key with the same rights and expiry, and lets the old one expire after `overlapSeconds`.
+   * @throws {AppError} `key_not_found`; `key_not_active` if it has been revoked or has expired; `key_exceeds_caller`.
+   */
+  rotate(principal: Principal, id: string, overlapSeconds: number): Promise<CreatedApiKey>;
+  /** Revokes a key. Other processes reject it within 5 s. Safe to repeat. @throws {AppError} `key_not_found`. */
+  revoke(principal: Principal, id: string): Promise<void>;
+}
+
+interface Dependencies {
+  readonly apiKeys: ApiKeyQueries;
+  readonly tenants: Pick<TenantQueries, 'ensure'>;
+  readonly ring: SecretRing;
+  readonly authenticate: Pick<Authenticate, 'forget'>;
+  readonly logger: Logger;
+}
+
+/** @see ApiKeys */
+export function makeApiKeys({ apiKeys, tenants, ring, authenticate, logger }: Dependencies): ApiKeys {
+  async function find(principal: Principal, id: string): Promise<ApiKey> {
+    const key = await apiKeys.find(principal, id);
+    if (!key) throw new AppError('key_not_found', `There is no API key ${JSON.stringify(id.slice(0, 32))}.`);
+    return key;
+  }
+
+  /** Generates a key; returns its text and the part of its row that depends on it. */
+  function generate(principal: Principal) {
+    const { id, text } = generateApiKey();
+    const { secretId, code } = ring.seal('api-key', text);
+    return { text, row: { id, secretId, hash: code, actor: principal } };
+  }
+
+  /** Returns the tenant of a new key; `null` stands for all tenants. */
+  async function tenantOf(principal: Principal, name: string | undefined): Promise<Tenant | null> {
+    const tenantName = name ?? principal.tenantName;
+    if (tenantName === null) return null;
+    assertTenantName(tenantName);
+    assertTenantAllowed(principal, tenantName);
+    return tenants.ensure(tenantName);
+  }
+
+  function log(principal: Principal, keyId: string, message: string): void {
+    logger.info({ keyId, ...callerFields(principal) }, message);
+  }
+
+  return {
+    find,
+    list: (principal, limit, afterId) => apiKeys.list(principal, limit, afterId),
+
+    async create(principal, { name, tenantName, role, scopes = [], expiresInSeconds }) {
+      const requested = scopesOf(role, scopes);
+      assertWithinCaller(principal, requested);
+      const tenant = await tenantOf(principal, tenantName);
+      const { text, row } = generate(principal);
+      await apiKeys.insert({
+        ...row,
+        name,
+        tenantId: tenant?.id ?? null,
+        role: scopes.length > 0 ? null : (role ?? null),
+        scopes: requested,
+        expiresInSeconds: expiresInSeconds ?? null,
+      });
+      log(principal, row.id, 'an API key was created');
+      return { ...(await find(principal, row.id)), text };
+    },
+
+    async rotate(principal, id, overlapSeconds) {
+      const old = await find(principal, id);
+      assertWithinCaller(principal, old.scopes);
+      const { text, row } = generate(principal);
+      const isReplaced = await apiKeys.replace(id, row, overlapSeconds);
+      if (!isReplaced)
+        throw new AppError(
+          'key_not_active',
+          `The API key ${id} has been revoked or has expired; create a new one.`,
+        );
+      authenticate.forget(id);
+      log(principal, id, `an API key was replaced by ${row.id}`);
+      return { ...(await find(principal, row.id)), text };
+    },
+
+    async revoke(principal, id) {
+      if (!(await apiKeys.revoke(principal, id))) await find(principal, id);
+      authenticate.forget(id);
+      log(principal, id, 'an API key was revoked');
+    },
+  };
+}
+
+function scopesOf(role: Role | undefined, scopes: readonly Scope[]): readonly Scope[] {
+  const requested = new Set<Scope>([...(role ? roles[role] : []), ...scopes]);
+  if (requested.size > 0) return allScopes.filter((scope) => requested.has(scope));
+  throw new AppError('invalid_request', 'A key needs a role or at least one scope.');
+}
+
+/** A key must not be able to create a stronger one. */
+function assertWithinCaller({ scopes }: Principal, requested: readonly Scope[]): void {
+  const missing = requested.filter((scope) => !scopes.has(scope));
+  if (missing.length === 0) return;
+  throw new AppError(
+    'key_exceeds_caller',
+    `A key cannot create or rotate a key with more rights than its own: it lacks ${missing.map((scope) => `"${scope}"`).join(', ')}.`,
+  );
+}

@@ -1,0 +1,39 @@
+import { makeAuditLog } from '../audit/audit-log.ts';
+import type { ServiceConfig, ServiceParts } from '../service-parts.ts';
+import type { Services } from '../services.ts';
+import { makeApiKeys } from './api-keys.ts';
+import { type Authenticate, makeAuthenticate, openAuthentication } from './authenticate.ts';
+import { type BeginIdempotent, makeBeginIdempotent } from './idempotency.ts';
+import { type Links, makeLinks } from './links.ts';
+
+/** What a request passes before it reaches a service. */
+export interface AccessGates {
+  readonly authenticate: Authenticate;
+  readonly links: Links;
+  readonly beginIdempotent: BeginIdempotent;
+}
+
+/** Wires the services that manage access, and the gates that use the same keys and secrets. */
+export function composeAccess(
+  { queries, ring, operatorKeys, logger }: ServiceParts,
+  { access, presets, server }: ServiceConfig,
+): AccessGates & { readonly services: Pick<Services, 'apiKeys' | 'audit' | 'links'> } {
+  const { apiKeys, tenants, images, audit, idempotentRequests } = queries;
+  const authenticate =
+    access.mode === 'open' ? openAuthentication : makeAuthenticate({ apiKeys, ring, operatorKeys, logger });
+  const links = makeLinks({ images, presets, ring });
+  return {
+    authenticate,
+    links,
+    beginIdempotent: makeBeginIdempotent({
+      requests: idempotentRequests,
+      ring,
+      maxRequestMs: server.requestMs + server.inlineMs,
+    }),
+    services: {
+      apiKeys: makeApiKeys({ apiKeys, tenants, ring, authenticate, logger }),
+      links: { create: (...parameters) => links.create(...parameters) },
+      audit: makeAuditLog({ audit }),
+    },
+  };
+}

@@ -1,0 +1,141 @@
+import { timingSafeEqual } from 'node:crypto';
+import type { ImageQueries } from '../../db/images/images.ts';
+import { AppError } from '../../errors.ts';
+import type { Scope } from '../../model/access.ts';
+import type { ImageRef } from '../../model/image.ts';
+import type { Identity, Principal } from '../../model/principal.ts';
+import { imageNotFound } from '../image-errors.ts';
+import { missingScopeError } from './required-scopes.ts';
+import type { SecretRing } from './secret-ring.ts';
+
+/** Version of the signed text. */
+const version = 1;
+
+/** Query parameters of a signed link. */
+const parameters = { tenant: 'tenant', expires: 'expires', key: 'key', signature: 'signature' } as const;
+
+/** A picture that a link leads to. */
+export type LinkTarget = { readonly preset: string } | 'original';
+
+/** A signed URL path, and the time until which it works. */
+export interface Link {
+  readonly path: string;
+  readonly expiresAt: Date;
+}
+
+/** A verified link. */
+export interface VerifiedLink {
+  /** Has only the scope that reading the picture needs, and only for the tenant of the image. */
+  readonly identity: Identity;
+  /** Seconds until the link expires. */
+  readonly secondsLeft: number;
+}
+
+/** Signs URLs of pictures, so that web pages can show them without a key. */
+export interface Links {
+  /**
+   * Creates a link. The caller needs the scope that reading the picture needs.
+   * @throws {AppError} `image_not_found`, `unknown_preset`, `missing_scope`.
+   */
+  create(
+    principal: Principal,
+    imageRef: ImageRef,
+    target: LinkTarget,
+    expiresInSeconds: number,
+  ): Promise<Link>;
+  /**
+   * Verifies the signature of a request, if it has one. A wrong signature is an error even where none is needed.
+   * @param url path and query exactly as in the request
+   * @param scope that reading the picture needs
+   * @throws {AppError} `invalid_signature`.
+   */
+  verify(method: string, url: string, scope: Scope): VerifiedLink | undefined;
+}
+
+interface Dependencies {
+  readonly images: Pick<ImageQueries, 'findWithoutRenditions'>;
+  readonly presets: readonly { readonly name: string }[];
+  readonly ring: SecretRing;
+  /** Current time in milliseconds since 1970. */
+  readonly now?: () => number;
+}
+
+/** @see Links */
+export function makeLinks({ images, presets, ring, now = Date.now }: Dependencies): Links {
+  /** The signed text contains everything that decides what a link shows: a change of any part invalidates it. */
+  function sign(path: string, query: URLSearchParams): string {
+    const sortedQuery = new URLSearchParams(query);
+    sortedQuery.sort();
+    return `${version}\nGET\n${path}\n${sortedQuery.toString()}`;
+  }
+
+  return {
+    async create(principal, imageRef, target, expiresInSeconds) {
+      const error = missingScopeError(principal, [target === 'original' ? 'originals.read' : 'images.read']);
+      if (error) throw error;
+      assertPreset(presets, target);
+      const image = await images.findWithoutRenditions(principal, imageRef);
+      if (!image) throw imageNotFound(imageRef);
+      const expires = Math.floor(now() / 1_000) + expiresInSeconds;
+      const picture = target === 'original' ? 'original' : `renditions/${target.preset}`;
+      const path = `/v1/images/${image.uuid}/${picture}`;
+      const query = new URLSearchParams({
+        [parameters.expires]: String(expires),
+        [parameters.key]: ring.newestId,
+        [parameters.tenant]: String(image.tenantId),
+      });
+      const signature = ring.seal('link', sign(path, query)).code.toString('base64url');
+      return {
+        path: `${path}?${query.toString()}&${parameters.signature}=${signature}`,
+        expiresAt: new Date(expires * 1_000),
+      };
+    },
+
+    verify(method, url, scope) {
+      const separator = url.indexOf('?');
+      if (separator < 0) return undefined;
+      const query = new URLSearchParams(url.slice(separator + 1));
+      if (!Object.values(parameters).some((name) => query.has(name))) return undefined;
+      const signature = query.get(parameters.signature) ?? '';
+      const [tenant, expires, secretId] = [parameters.tenant, parameters.expires, parameters.key].map(
+        (name) => query.get(name),
+      );
+      query.delete(parameters.signature);
+      const text = sign(url.slice(0, separator), query);
+      // Compared as text, because several spellings of base64 stand for the same bytes.
+      const expected = ring.codeOf('link', text, secretId ?? '')?.toString('base64url') ?? '';
+      const isGenuine = signature !== '' && isEqual(signature, expected);
+      const secondsLeft = Number(expires) - now() / 1_000;
+      const isRead = method === 'GET' || method === 'HEAD';
+      if (!isGenuine || !isRead || !(secondsLeft > 0)) throw invalidSignature(isGenuine);
+      return { identity: linkIdentity(Number(tenant), scope), secondsLeft: Math.floor(secondsLeft) };
+    },
+  };
+}
+
+function assertPreset(presets: Dependencies['presets'], target: LinkTarget): void {
+  if (target === 'original' || presets.some(({ name }) => name === target.preset)) return;
+  throw new AppError(
+    'unknown_preset',
+    `There is no preset ${JSON.stringify(target.preset.slice(0, 40))}; the presets are ${presets.map(({ name }) => name).join(', ')}.`,
+  );
+}
+
+function isEqual(given: string, expected: string): boolean {
+  const [left, right] = [Buffer.from(given), Buffer.from(expected)];
+  return left.length === right.length && timingSafeEqual(left, right);
+}
+
+/** The tenant in the link is signed, so that the link can never show the image of a different tenant. */
+function linkIdentity(tenantId: number, scope: Scope): Identity {
+  return { subject: 'signed link', keyId: null, tenantId, tenantName: null, scopes: new Set([scope]) };
+}
+
+function invalidSignature(isGenuine: boolean): AppError {
+  return new AppError(
+    'invalid_signature',
+    isGenuine
+      ? 'This link has expired; request a new one.'
+      : 'The signature of this link does not match its URL. Use the URL exactly as it was issued.',
+  );
+}

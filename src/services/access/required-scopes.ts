@@ -1,0 +1,107 @@
+import { AppError } from '../../errors.ts';
+import type { Scope } from '../../model/access.ts';
+import type { Principal } from '../../model/principal.ts';
+import type { Services } from '../services.ts';
+
+/** The name of a use case: a service, or a method of one. */
+export type UseCase = {
+  [Name in keyof Services]: Services[Name] extends (...args: never[]) => unknown
+    ? Name
+    : `${Name}.${keyof Services[Name] & string}`;
+}[keyof Services];
+
+/**
+ * The scope that each use case needs; `open` needs none. This is the only table of this kind: routes name the use cases that
+ * they call, and the documentation is generated from it.
+ */
+export const requiredScopes = {
+  bindToTenant: 'open',
+  'checkHealth.ready': 'open',
+  'checkHealth.detailed': 'open',
+  ingestUpload: 'images.write',
+  presignUpload: 'images.write',
+  ingestPresigned: 'images.write',
+  'ingestUrls.one': 'imports.write',
+  'ingestUrls.many': 'imports.write',
+  findImport: 'images.read',
+  listImages: 'images.read',
+  'retrieve.find': 'images.read',
+  'retrieve.cached': 'images.read',
+  'retrieve.rendition': 'images.read',
+  'retrieve.original': 'originals.read',
+  'references.list': 'images.read',
+  'references.add': 'images.write',
+  'references.remove': 'images.write',
+  deleteImage: 'images.delete',
+  restoreImage: 'images.delete',
+  compareWithImage: 'images.read',
+  tryPresets: 'images.read',
+  findSimilar: 'images.read',
+  findDuplicates: 'images.read',
+  searchByPicture: 'images.read',
+  purgeUnused: 'purge.run',
+  purgeDeleted: 'purge.run',
+  'jobs.list': 'jobs.manage',
+  'jobs.find': 'jobs.manage',
+  'jobs.retry': 'jobs.manage',
+  'jobs.retryAll': 'jobs.manage',
+  'usage.tenants': 'usage.read',
+  'usage.tenant': 'usage.read',
+  'usage.overall': 'usage.read',
+  // The service also requires the scope of reading the original, if the link leads to it.
+  'links.create': 'images.read',
+  'audit.list': 'audit.read',
+  'audit.export': 'audit.read',
+  'apiKeys.create': 'keys.manage',
+  'apiKeys.list': 'keys.manage',
+  'apiKeys.find': 'keys.manage',
+  'apiKeys.rotate': 'keys.manage',
+  'apiKeys.revoke': 'keys.manage',
+} as const satisfies Readonly<Record<UseCase, Scope | 'open'>>;
+
+/** Returns an error that names the missing scopes, unless the caller has one of them. */
+export function missingScopeError(
+  { scopes }: Pick<Principal, 'scopes'>,
+  alternatives: readonly Scope[],
+): AppError | undefined {
+  if (alternatives.some((scope) => scopes.has(scope))) return undefined;
+  const names = alternatives.map((scope) => `"${scope}"`).join(' or ');
+  return new AppError('missing_scope', `This API key may not do this: it needs the scope ${names}.`, {
+    details: { required_scopes: alternatives },
+  });
+}
+
+type AnyFunction = (...args: unknown[]) => unknown;
+
+/**
+ * Wraps every use case in a check that the caller has the scope that it needs. Authorising in services rather than routes
+ * means that a new route cannot forget the check.
+ * @throws {Error} if a use case is not in the table, so that a server without a complete table does not start.
+ */
+export function authoriseServices(services: Services): Services {
+  const wrapped = Object.entries(services).map(([name, service]: [string, unknown]) => [
+    name,
+    typeof service === 'function'
+      ? authorise(name, service as AnyFunction)
+      : Object.fromEntries(
+          Object.entries(service as Record<string, AnyFunction>).map(([method, run]) => [
+            method,
+            authorise(`${name}.${method}`, run),
+          ]),
+        ),
+  ]);
+  return Object.fromEntries(wrapped) as Services;
+}
+
+function authorise(useCase: string, run: AnyFunction): AnyFunction {
+  const table: Readonly<Record<string, Scope | 'open'>> = requiredScopes;
+  const scope = table[useCase];
+  if (scope === undefined)
+    throw new Error(`The use case ${useCase} has no entry in the table of required scopes.`);
+  if (scope === 'open') return run;
+  return (principal, ...args) => {
+    const error = missingScopeError(principal as Principal, [scope]);
+    if (error) throw error;
+    return run(principal, ...args);
+  };
+}
