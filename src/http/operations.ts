@@ -44,6 +44,7 @@ export const operationRoutes: RoutePlugin = (app, { services, metrics }) => {
   app.get(
     '/',
     {
+      config: { access: 'open' },
       schema: {
         tags,
         summary: 'Name, version and entry points',
@@ -56,6 +57,7 @@ export const operationRoutes: RoutePlugin = (app, { services, metrics }) => {
   app.get(
     '/healthz',
     {
+      config: { access: 'open' },
       schema: {
         tags,
         summary: 'Health',
@@ -82,6 +84,7 @@ export const operationRoutes: RoutePlugin = (app, { services, metrics }) => {
   app.get(
     '/metrics',
     {
+      config: { access: ['metrics.read', 'usage.tenants'] },
       schema: {
         tags,
         summary: 'Prometheus metrics or the usage of all tenants, depending on `Accept`',

@@ -1,12 +1,10 @@
 import type { FastifyRequest } from 'fastify';
-import { type Caller, unrestrictedPrincipal, type Principal } from '../model/principal.ts';
+import type { Caller, Principal } from '../model/principal.ts';
 
-/**
- * Returns the principal of a request: its caller and permissions. All routes call this function, so that access control
- * can be added in one place.
- */
+/** Returns the caller of a request. Requests to open routes have none. */
 export function getPrincipal(request: FastifyRequest): Principal {
-  return { ...unrestrictedPrincipal, caller: getCaller(request) };
+  if (request.identity === null) throw new Error('An open route has no caller.');
+  return { ...request.identity, caller: getCaller(request) };
 }
 
 /** Maximum length of a forwarded address. No IP address is longer, but a proxy may forward arbitrary text. */

@@ -7,8 +7,12 @@ import type {
 } from 'fastify';
 import type { ZodTypeProvider } from 'fastify-type-provider-zod';
 import type { Config } from '../config.ts';
+import type { Authenticate } from '../services/access/authenticate.ts';
+import type { BeginIdempotent } from '../services/access/idempotency.ts';
+import type { Links } from '../services/access/links.ts';
 import type { Services } from '../services/services.ts';
 import type { ServedMetrics } from '../telemetry/metrics.ts';
+import type { BeginForm } from './guard/idempotency.ts';
 import type { ReceiveUploadForm } from './bodies/upload-form.ts';
 
 /**
@@ -20,6 +24,9 @@ export type HttpConfig = Pick<Config, 'server' | 'uploads' | 'presets' | 'simila
 /** Dependencies of the HTTP server. */
 export interface HttpDependencies {
   readonly services: Services;
+  readonly authenticate: Authenticate;
+  readonly links: Pick<Links, 'verify'>;
+  readonly beginIdempotent: BeginIdempotent;
   readonly receiveUploadForm: ReceiveUploadForm;
   readonly metrics: ServedMetrics;
 }
@@ -30,6 +37,7 @@ export interface HttpDependencies {
  */
 export interface RouteDependencies extends HttpDependencies {
   readonly config: HttpConfig;
+  readonly beginForm: BeginForm;
 }
 
 /** A Fastify instance whose route types are inferred from Zod schemas. */

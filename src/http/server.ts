@@ -10,12 +10,14 @@ import { acceptJson, maxBodyBytes } from './bodies/json-body.ts';
 import { catalogDialect } from './dialects/catalog/catalog.ts';
 import { similarityDialect } from './dialects/similarity/similarity.ts';
 import { validatorCompiler } from './fields/validation.ts';
+import { authenticateRequests, limitCaching } from './guard/authentication.ts';
 import {
   type AddressTest,
   limitConnectionsPerAddress,
   makeTrustedTest,
 } from './guard/connections-per-address.ts';
 import { allowOrigins } from './guard/cors.ts';
+import { makeBeginForm, replayRequests } from './guard/idempotency.ts';
 import { guardRequests, rejectMultipleHosts } from './guard/request-gate.ts';
 import { closeStalledResponses } from './guard/stalled-responses.ts';
 import { countRequests } from './metrics.ts';
@@ -66,10 +68,13 @@ export function makeHttpServer(
   });
   allowOrigins(app, config.server);
   addDefaultHeaders(app);
+  authenticateRequests(app, dependencies);
+  limitCaching(app);
+  replayRequests(app, dependencies.beginIdempotent);
   describeRoutes(app);
   // The hooks above must be registered first, so that they also run for 404 responses, which need CORS headers too.
   app.after(() => handleMissingRoutes(app, explainMissingRoute));
-  addRoutes(app, { ...dependencies, config });
+  addRoutes(app, { ...dependencies, config, beginForm: makeBeginForm(dependencies.beginIdempotent) });
   return app;
 }
 

@@ -1,5 +1,6 @@
 import Fastify, { type FastifyBaseLogger, type FastifyInstance, LogController } from 'fastify';
 import { AppError } from '../errors.ts';
+import { authenticateRequests } from './guard/authentication.ts';
 import { guardRequests } from './guard/request-gate.ts';
 import { closeStalledResponses } from './guard/stalled-responses.ts';
 import { sendPrometheus } from './metrics.ts';
@@ -15,7 +16,7 @@ const maxConnections = 64;
 export function makeWorkerServer(
   config: HttpConfig['server'],
   logger: FastifyBaseLogger,
-  { services, metrics }: Pick<HttpDependencies, 'services' | 'metrics'>,
+  { services, metrics, authenticate }: Pick<HttpDependencies, 'services' | 'metrics' | 'authenticate'>,
 ): FastifyInstance {
   const app = Fastify({
     loggerInstance: logger,
@@ -28,8 +29,9 @@ export function makeWorkerServer(
   closeStalledResponses(app, requestMs);
   handleErrors(app);
   guardRequests(app, config);
+  authenticateRequests(app, { authenticate, links: { verify: () => undefined } });
   handleMissingRoutes(app, () => ({ error: routeNotFoundError(), allowedMethods: [] }));
-  app.get('/healthz', async (_request, reply) => {
+  app.get('/healthz', { config: { access: 'open' } }, async (_request, reply) => {
     const checks = await services.checkHealth.ready();
     const healthy = isHealthy(checks);
     return reply
@@ -37,7 +39,9 @@ export function makeWorkerServer(
       .header('cache-control', 'no-cache')
       .send({ status: healthy ? 'healthy' : 'unhealthy', checks: toChecksRecord(checks) });
   });
-  app.get('/metrics', (_request, reply) => sendPrometheus(reply, metrics));
+  app.get('/metrics', { config: { access: 'metrics.read' } }, (_request, reply) =>
+    sendPrometheus(reply, metrics),
+  );
   return app;
 }
 

@@ -33,6 +33,8 @@ export interface UploadForm {
   readonly filename: string;
   /** Values of the requested fields, keyed by name. Fields that the form does not contain are absent. */
   readonly fields: ReadonlyMap<string, string>;
+  /** Discards the file. */
+  readonly discard: () => Promise<void>;
 }
 
 interface Dependencies {
@@ -65,7 +67,8 @@ export function makeReceiveUploadForm(deps: Dependencies): ReceiveUploadForm {
     const form = readForm(deps, request);
     try {
       await form.reader.ended;
-      return await requireFile(form, fieldNames);
+      const requiredParts = await requireFile(form, fieldNames);
+      return { ...requiredParts, discard: () => deps.staging.discard(requiredParts.file.path) };
     } catch (error) {
       form.reader.abandon(error);
       // If the disk is full, the form seems to be truncated. The error from writing the file states the actual cause.
@@ -155,7 +158,10 @@ async function readField(name: string, body: Readable): Promise<Buffer> {
   return Buffer.concat(chunks);
 }
 
-async function requireFile({ received }: Form, fieldNames: readonly string[]): Promise<UploadForm> {
+async function requireFile(
+  { received }: Form,
+  fieldNames: readonly string[],
+): Promise<Omit<UploadForm, 'discard'>> {
   const file = await received.file;
   if (!file) {
     const [otherField] = received.otherFileFields;

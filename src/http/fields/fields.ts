@@ -19,6 +19,9 @@ export const tenantField = z
     description: 'Name of a tenant: 1 to 64 letters, digits, `.`, `_` or `-`.',
   });
 
+/** Description of a tenant field in a body. */
+export const tenantDefault = 'Name of the tenant; defaults to the tenant of the API key, then to `default`.';
+
 /** Tenant name in a form. Swagger UI fills in the example; without an example, it would invent a name. */
 export const tenantFormField = tenantField
   .meta({ ...tenantField.meta(), examples: [defaultTenant] })

@@ -18,6 +18,7 @@ const tags = [
   },
   { name: 'Jobs', description: 'Inspect and retry jobs, for operators.' },
   { name: 'Usage', description: 'Storage usage by tenant.' },
+  { name: 'Access', description: 'Create, rotate and revoke API keys.' },
   { name: 'Health', description: 'For load balancers, supervisors and Prometheus.' },
   {
     name: 'Catalog dialect',

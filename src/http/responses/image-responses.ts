@@ -4,6 +4,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify';
 import parseRange from 'range-parser';
 import { AppError } from '../../errors.ts';
 import { mediaTypes } from '../../model/picture.ts';
+import { cacheHeadersFor } from '../guard/authentication.ts';
 import type { CachedRendition } from '../../services/rendition-cache.ts';
 import type { Redirect, RetrievedOriginal, RetrievedRendition } from '../../services/retrieve-image.ts';
 
@@ -56,8 +57,10 @@ export function sendCachedRendition(
   extraHeaders: readonly string[],
 ): FastifyReply {
   reply.hijack();
-  const cacheControl = recipe === currentRecipe ? immutableCacheControl : revalidatingCacheControl;
+  const publicCacheControl = recipe === currentRecipe ? immutableCacheControl : revalidatingCacheControl;
+  const { cacheControl, vary } = cacheHeadersFor(request, publicCacheControl);
   const headers = ['etag', etag, 'cache-control', cacheControl, ...flatSecurityHeaders, ...extraHeaders];
+  if (vary) headers.push('vary', vary);
   if (isNotModified(request.headers['if-none-match'], etag)) {
     reply.raw.writeHead(304, headers).end();
     return reply;

@@ -4,6 +4,8 @@ import { redactSecrets } from '../../model/redact-url.ts';
 import { unsupportedBodyError } from '../bodies/body-type.ts';
 import { drainBody } from '../bodies/drain-body.ts';
 import { maxBodyBytes } from '../bodies/json-body.ts';
+import { sendReplay } from '../guard/idempotency.ts';
+import { challenge } from '../guard/authentication.ts';
 import type { ExplainMissingRoute } from './missing-routes.ts';
 
 /** Maximum time to read the rest of a rejected body before the response is sent. */
@@ -27,7 +29,9 @@ const frameworkMessages: Readonly<Record<string, string>> = {
  * routes that already exist keep Fastify's default error handler.
  */
 export function handleErrors(app: FastifyInstance): void {
-  app.setErrorHandler((error, request, reply) => sendProblem(request, reply, toAppError(request, error)));
+  app.setErrorHandler((error, request, reply) => {
+    if (!sendReplay(reply, error)) void sendProblem(request, reply, toAppError(request, error));
+  });
 }
 
 /** Handles requests that match no route. Hooks for these requests must be registered before the call. */
@@ -66,6 +70,7 @@ async function sendProblem(request: FastifyRequest, reply: FastifyReply, error: 
   // The `onResponse` hook of `closeUnreadBodies` closes the connection.
   if (!isDrained) void reply.header('connection', 'close');
   if (isWorthRetrying(error)) void reply.header('retry-after', '2');
+  if (error.status === 401) void reply.header('www-authenticate', challenge);
   void reply
     .code(error.status)
     .header('content-type', 'application/problem+json; charset=utf-8')
@@ -77,7 +82,7 @@ async function sendProblem(request: FastifyRequest, reply: FastifyReply, error: 
 
 /** Whether the same request is likely to succeed a moment later. */
 function isWorthRetrying({ status, code }: AppError): boolean {
-  return status === 503 || status === 429 || code === 'image_deleted';
+  return status === 503 || status === 429 || code === 'image_deleted' || code === 'idempotency_running';
 }
 
 /** Logs why a request was rejected, because a client may ask the operator for the reason. */

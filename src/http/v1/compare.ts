@@ -54,6 +54,7 @@ export const compareRoutes: RoutePlugin = (app, { services, receiveUploadForm })
   app.post(
     '/compare',
     {
+      config: { access: 'tryPresets' },
       schema: {
         tags,
         summary: 'Preview the presets for a file',
@@ -69,13 +70,14 @@ export const compareRoutes: RoutePlugin = (app, { services, receiveUploadForm })
     },
     async (request) => {
       const { file } = await receiveUploadForm(request.raw);
-      return toTrialsRecord(await services.tryPresets(file));
+      return toTrialsRecord(await services.tryPresets(getPrincipal(request), file));
     },
   );
 
   app.post(
     '/images/:id/compare',
     {
+      config: { access: 'compareWithImage' },
       schema: {
         tags,
         summary: 'Compare an image with a file',

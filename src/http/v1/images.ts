@@ -32,6 +32,7 @@ export const imageRoutes: RoutePlugin = (app, { services }) => {
   app.get(
     '/images',
     {
+      config: { access: 'listImages' },
       schema: {
         tags,
         summary: 'List images, newest first',
@@ -60,6 +61,7 @@ export const imageRoutes: RoutePlugin = (app, { services }) => {
   app.get(
     '/images/:id',
     {
+      config: { access: 'retrieve.find' },
       schema: {
         tags,
         summary: 'Get an image',
@@ -74,6 +76,7 @@ export const imageRoutes: RoutePlugin = (app, { services }) => {
   app.delete(
     '/images/:id',
     {
+      config: { access: 'deleteImage' },
       schema: {
         tags,
         summary: 'Delete an image',
@@ -94,6 +97,7 @@ export const imageRoutes: RoutePlugin = (app, { services }) => {
   app.post(
     '/images/:id/restore',
     {
+      config: { access: 'restoreImage', isIdempotent: true },
       schema: {
         tags,
         summary: 'Restore a deleted image',

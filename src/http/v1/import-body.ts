@@ -1,7 +1,6 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { z } from 'zod';
 import { AppError } from '../../errors.ts';
-import { defaultTenant } from '../../model/tenant.ts';
 import type { UrlToImport } from '../../services/ingest-urls.ts';
 import { textField } from '../fields/fields.ts';
 import { readJsonBody } from '../bodies/json-body.ts';
@@ -36,7 +35,7 @@ function makeImportBody<Url extends z.ZodType, Item extends z.ZodType>(urlSchema
       tenant: tenantField
         .optional()
         .describe(
-          'Tenant for lines without a tenant; defaults to the query parameter `tenant`, then to `default`.',
+          'Tenant for lines without a tenant; defaults to the query parameter `tenant`, then to the tenant of the API key, then to `default`.',
         ),
     })
     .refine(({ urls, items }) => (urls === undefined) !== (items === undefined), {
@@ -70,7 +69,7 @@ export function acceptCsv(app: FastifyInstance): void {
  * result includes invalid lines, which the import service rejects individually.
  * @throws {AppError} `invalid_request`, `unsupported_body`
  */
-export function readImportLines(request: FastifyRequest, tenantName = defaultTenant): UrlToImport[] {
+export function readImportLines(request: FastifyRequest, tenantName?: string): UrlToImport[] {
   if (readBodyType(request) === 'text/csv') {
     const charset = readCharset(request);
     if (charset instanceof AppError) throw charset;

@@ -22,7 +22,7 @@ const replacementCharacter = '\uFFFD';
 export function readCsvLines(
   bytes: Uint8Array,
   charset: string | undefined,
-  tenantName: string,
+  tenantName: string | undefined,
   maxLines: number,
 ): UrlToImport[] {
   const decoded = decodeLeniently(bytes, charset);
@@ -39,7 +39,7 @@ export function readCsvLines(
 function convertRecord(
   { line, cells, problem }: CsvRecord,
   columns: readonly string[],
-  tenantName: string,
+  tenantName: string | undefined,
   charsetProblem: string | undefined,
 ): UrlToImport {
   // Empty cells count as missing.

@@ -7,7 +7,11 @@ export const lineFields = ['url', 'tenant', 'reference'] as const;
 type Fields = Readonly<Record<string, unknown>>;
 
 /** Converts an import line to the input of the import service, which rejects a line that has a problem. */
-export function toImportLine(line: unknown, tenantName: string, problem = findProblem(line)): UrlToImport {
+export function toImportLine(
+  line: unknown,
+  tenantName: string | undefined,
+  problem = findProblem(line),
+): UrlToImport {
   const { url, tenant, reference }: Fields = isObject(line) ? line : { url: line };
   return {
     url: asText(url) ?? '',

@@ -12,7 +12,9 @@ import { toProgressRecord, progressSchema, toReceiptRecord, receiptSchema } from
 const pageSize = 100;
 
 const importQuery = z.strictObject({
-  tenant: tenantField.optional().describe('Tenant for lines without a tenant; defaults to `default`.'),
+  tenant: tenantField
+    .optional()
+    .describe('Tenant of lines without one; defaults to the tenant of the API key, then to `default`.'),
 });
 
 const importRefField = z
@@ -34,6 +36,7 @@ export const importRoutes: RoutePlugin = (app, { services }) => {
   app.post(
     '/imports',
     {
+      config: { access: 'ingestUrls.many', isIdempotent: true },
       schema: {
         tags,
         summary: 'Import 1 to 1,000 URLs',
@@ -60,6 +63,7 @@ export const importRoutes: RoutePlugin = (app, { services }) => {
   app.get(
     '/imports/:id',
     {
+      config: { access: 'findImport' },
       schema: {
         tags,
         summary: 'Get the progress of an import',

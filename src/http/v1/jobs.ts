@@ -52,6 +52,7 @@ export const jobRoutes: RoutePlugin = (app, { services }) => {
   app.get(
     '/jobs',
     {
+      config: { access: 'jobs.list' },
       schema: {
         tags,
         summary: 'List jobs, newest first',
@@ -78,6 +79,7 @@ export const jobRoutes: RoutePlugin = (app, { services }) => {
   app.get(
     '/jobs/:id',
     {
+      config: { access: 'jobs.find' },
       schema: {
         tags,
         summary: 'Get a job with its failed attempts',
@@ -98,6 +100,7 @@ export const jobRoutes: RoutePlugin = (app, { services }) => {
   app.post(
     '/jobs/:id/retry',
     {
+      config: { access: 'jobs.retry', isIdempotent: true },
       schema: {
         tags,
         summary: 'Retry a failed job',
@@ -119,6 +122,7 @@ export const jobRoutes: RoutePlugin = (app, { services }) => {
   app.post(
     '/jobs/retry',
     {
+      config: { access: 'jobs.retryAll', isIdempotent: true },
       schema: {
         tags,
         summary: 'Retry all failed jobs that match a filter',

@@ -28,6 +28,7 @@ export const operationRoutes: RoutePlugin = (app, { services }) => {
   app.get(
     '/metrics',
     {
+      config: { access: 'usage.overall' },
       schema: {
         tags: ['Usage'],
         summary: 'Get the total usage of all tenants',
@@ -55,6 +56,7 @@ export const operationRoutes: RoutePlugin = (app, { services }) => {
   app.get(
     '/healthz',
     {
+      config: { access: 'open' },
       schema: {
         tags: ['Health'],
         summary: 'Health by component',

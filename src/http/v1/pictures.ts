@@ -27,6 +27,13 @@ const recipeQuery = z.object({
       'Recipe, a hash of the rendition settings. With the current recipe, the response may be cached forever.',
     ),
 });
+/** Query parameters of a signed link, which are verified before the route. */
+const linkQuery = z.strictObject({
+  expires: z.string().optional(),
+  key: z.string().optional(),
+  tenant: z.string().optional(),
+  signature: z.string().optional().describe('These four parameters are part of a signed link.'),
+});
 const tags = ['Pictures'];
 const renditionRouteResponses = responses(
   renditionResponses,
@@ -41,11 +48,13 @@ export const pictureRoutes: RoutePlugin = (app, { services, config: { presets, s
   app.get(
     '/images/:id/original',
     {
+      config: { access: 'retrieve.original', acceptsLinks: true },
       schema: {
         tags,
         summary: 'Download the original',
         description: 'Returns the file byte for byte. Supports requests for a single byte range.',
         params: imageParams,
+        querystring: linkQuery,
         response: responses(
           originalResponses,
           'invalid_request',
@@ -82,7 +91,7 @@ export const pictureRoutes: RoutePlugin = (app, { services, config: { presets, s
   app.get<RenditionRoute>(
     '/images/:id/renditions/:preset',
     {
-      config: withoutCorsPlugin,
+      config: { ...withoutCorsPlugin, access: 'retrieve.rendition', acceptsLinks: true },
       schema: {
         tags,
         summary: 'Download a rendition',
@@ -102,7 +111,7 @@ export const pictureRoutes: RoutePlugin = (app, { services, config: { presets, s
   app.get<RenditionRoute>(
     '/images/:id/thumbnail',
     {
-      config: hasThumbnails ? withoutCorsPlugin : {},
+      config: { ...(hasThumbnails && withoutCorsPlugin), access: 'retrieve.rendition', acceptsLinks: true },
       schema: {
         tags,
         summary: `Download the "${thumbnailPreset}" rendition`,

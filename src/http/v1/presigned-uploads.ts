@@ -1,7 +1,7 @@
 import { z } from 'zod';
-import { defaultTenant, tenantNamePattern } from '../../model/tenant.ts';
+import { tenantNamePattern } from '../../model/tenant.ts';
 import type { PresignedUpload } from '../../services/presigned-uploads.ts';
-import { textField } from '../fields/fields.ts';
+import { tenantDefault, textField } from '../fields/fields.ts';
 import { readJsonBody } from '../bodies/json-body.ts';
 import { responses, json } from '../openapi/responses.ts';
 import { jsonBody } from '../openapi/bodies.ts';
@@ -15,9 +15,9 @@ const maxFilenameLength = 1_000;
 /** JSON fields for the file name and the tenant. */
 export const uploadFields = {
   filename: textField(maxFilenameLength).optional().describe('Name of the file.'),
-  tenant: z.string().default(defaultTenant).meta({
+  tenant: z.string().optional().meta({
     pattern: tenantNamePattern.source,
-    description: 'Name of the tenant.',
+    description: tenantDefault,
   }),
 };
 
@@ -47,6 +47,7 @@ export const presignedUploadRoutes: RoutePlugin = (app, { services }) => {
   app.post(
     '/uploads',
     {
+      config: { access: 'presignUpload', isIdempotent: true },
       schema: {
         tags: ['Images'],
         summary: 'Create a presigned URL to upload an image directly to the store',

@@ -45,6 +45,7 @@ export const purgeRoutes: RoutePlugin = (app, { services, config }) => {
   app.post(
     '/purge',
     {
+      config: { access: 'purgeUnused', isIdempotent: true },
       onRequest: rejectTokenInUrl,
       schema: {
         tags,
@@ -77,6 +78,7 @@ export const purgeRoutes: RoutePlugin = (app, { services, config }) => {
   app.post(
     '/purge/deleted',
     {
+      config: { access: 'purgeDeleted', isIdempotent: true },
       onRequest: rejectTokenInUrl,
       schema: {
         tags,

@@ -21,6 +21,7 @@ export const referenceRoutes: RoutePlugin = (app, { services: { references } }) 
   app.get(
     '/images/:id/references',
     {
+      config: { access: 'references.list' },
       schema: {
         tags,
         summary: 'List the references of an image',
@@ -47,6 +48,7 @@ export const referenceRoutes: RoutePlugin = (app, { services: { references } }) 
   app.put(
     '/images/:id/references/:ref',
     {
+      config: { access: 'references.add' },
       schema: {
         tags,
         summary: 'Add a reference to an image',
@@ -72,6 +74,7 @@ export const referenceRoutes: RoutePlugin = (app, { services: { references } }) 
   app.delete(
     '/images/:id/references/:ref',
     {
+      config: { access: 'references.remove' },
       schema: {
         tags,
         summary: 'Remove a reference from an image',

@@ -1,5 +1,4 @@
 import { z } from 'zod';
-import { defaultTenant } from '../../model/tenant.ts';
 import { imageParams, similarityFields, toSimilarityOptions, tenantFormField } from '../fields/fields.ts';
 import { responses, json } from '../openapi/responses.ts';
 import { fileErrors, pictureForm } from '../openapi/bodies.ts';
@@ -36,6 +35,7 @@ export const similarityRoutes: RoutePlugin = (app, { services, receiveUploadForm
   app.get(
     '/images/:id/similar',
     {
+      config: { access: 'findSimilar' },
       schema: {
         tags,
         summary: 'Find similar images',
@@ -69,6 +69,7 @@ export const similarityRoutes: RoutePlugin = (app, { services, receiveUploadForm
   app.get(
     '/images/:id/duplicates',
     {
+      config: { access: 'findDuplicates' },
       schema: {
         tags,
         summary: 'Find duplicates of an image',
@@ -92,6 +93,7 @@ export const similarityRoutes: RoutePlugin = (app, { services, receiveUploadForm
   app.post(
     '/search',
     {
+      config: { access: 'searchByPicture' },
       schema: {
         tags,
         summary: 'Search by image',
@@ -111,7 +113,7 @@ export const similarityRoutes: RoutePlugin = (app, { services, receiveUploadForm
     async (request) => {
       const options = toSimilarityOptions(request.query, config.similarity);
       const { file, fields } = await receiveUploadForm(request.raw, ['tenant']);
-      const tenantName = fields.get('tenant') ?? defaultTenant;
+      const tenantName = fields.get('tenant');
       const principal = getPrincipal(request);
       const result = await services.searchByPicture(principal, tenantName, file, options);
       const { duplicates, similar, searched, exact } = result;

@@ -1,9 +1,9 @@
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { z } from 'zod';
 import type { ImageWithRenditions } from '../../model/image.ts';
-import { defaultTenant, tenantNamePattern } from '../../model/tenant.ts';
+import { tenantNamePattern } from '../../model/tenant.ts';
 import type { IngestResult } from '../../services/ingest-upload.ts';
-import { newReferenceField, tenantFormField, textField } from '../fields/fields.ts';
+import { newReferenceField, tenantDefault, tenantFormField, textField } from '../fields/fields.ts';
 import { readJsonBody } from '../bodies/json-body.ts';
 import { responses, json } from '../openapi/responses.ts';
 import { fileErrors, jsonBody, pictureForm } from '../openapi/bodies.ts';
@@ -27,9 +27,9 @@ const maxUrlLength = 8_192;
 
 const urlBody = z.strictObject({
   url: textField(maxUrlLength).describe('`http` or `https` URL of the image.'),
-  tenant: z.string().default(defaultTenant).meta({
+  tenant: z.string().optional().meta({
     pattern: tenantNamePattern.source,
-    description: 'Name of the tenant.',
+    description: tenantDefault,
   }),
   reference: newReferenceField.optional(),
 });
@@ -70,21 +70,26 @@ export const uploadRoutes: RoutePlugin = (app, dependencies) => {
       ...fileErrors,
     ),
   };
-  app.post('/images', { schema }, (request, reply) =>
-    readBodyType(request) === 'application/json'
-      ? addFromJson(dependencies, request, reply)
-      : uploadFile(dependencies, request, reply),
+  app.post(
+    '/images',
+    { config: { access: ['ingestUpload', 'ingestUrls.one'], isIdempotent: true }, schema },
+    (request, reply) =>
+      readBodyType(request) === 'application/json'
+        ? addFromJson(dependencies, request, reply)
+        : uploadFile(dependencies, request, reply),
   );
 };
 
 async function uploadFile(
-  { services, receiveUploadForm }: RouteDependencies,
+  { services, receiveUploadForm, beginForm }: RouteDependencies,
   request: AddRequest,
   reply: FastifyReply,
 ) {
   const { mode } = request.query;
-  const { file, filename, fields } = await receiveUploadForm(request.raw, ['tenant']);
-  const tenantName = fields.get('tenant') ?? defaultTenant;
+  const form = await receiveUploadForm(request.raw, ['tenant']);
+  const { file, filename } = form;
+  const tenantName = form.fields.get('tenant');
+  await beginForm(request, form, tenantName);
   const { outcome, image } = await services.ingestUpload(getPrincipal(request), {
     file,
     filename,

@@ -33,6 +33,7 @@ export const usageRoutes: RoutePlugin = (app, { services: { usage } }) => {
   app.get(
     '/usage',
     {
+      config: { access: 'usage.tenants' },
       schema: {
         tags,
         summary: 'Get the usage of all tenants',
@@ -58,6 +59,7 @@ export const usageRoutes: RoutePlugin = (app, { services: { usage } }) => {
   app.get(
     '/usage/:tenant',
     {
+      config: { access: 'usage.tenant' },
       schema: {
         tags,
         summary: 'Get the usage of a tenant',

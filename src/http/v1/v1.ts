@@ -1,11 +1,14 @@
 import { z } from 'zod';
 import { rejectUndeclaredBodies } from '../bodies/body-type.ts';
 import type { RoutePlugin } from '../route-plugin.ts';
+import { apiKeyRoutes } from './api-keys.ts';
+import { auditRoutes } from './audit.ts';
 import { compareRoutes } from './compare.ts';
 import { imageRoutes } from './images.ts';
 import { importRoutes } from './imports.ts';
 import { jobRoutes } from './jobs.ts';
 import { operationRoutes } from './operations.ts';
+import { linkRoutes } from './links.ts';
 import { pictureRoutes } from './pictures.ts';
 import { presignedUploadRoutes } from './presigned-uploads.ts';
 import { purgeRoutes } from './purge.ts';
@@ -26,6 +29,9 @@ const routes: readonly RoutePlugin[] = [
   purgeRoutes,
   jobRoutes,
   usageRoutes,
+  apiKeyRoutes,
+  linkRoutes,
+  auditRoutes,
   operationRoutes,
 ];
 

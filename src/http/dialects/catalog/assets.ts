@@ -1,5 +1,4 @@
 import { z } from 'zod';
-import { defaultTenant } from '../../../model/tenant.ts';
 import { imageRefField, tenantFormField } from '../../fields/fields.ts';
 import { sendOriginal, sendRendition } from '../../responses/image-responses.ts';
 import { responses, json, originalResponses, renditionResponses } from '../../openapi/responses.ts';
@@ -20,10 +19,11 @@ const renditionParams = assetParams.extend({ preset: z.string().max(64).describe
 const tags = ['Catalog dialect'];
 
 /** Image routes of the catalog dialect, the API of an older catalog service. The dialect calls an image an asset. */
-export const assetRoutes: RoutePlugin = (app, { services, receiveUploadForm }) => {
+export const assetRoutes: RoutePlugin = (app, { services, receiveUploadForm, beginForm }) => {
   app.post(
     '/upload',
     {
+      config: { access: 'ingestUpload', isIdempotent: true },
       schema: {
         tags,
         summary: 'Upload an image',
@@ -44,8 +44,10 @@ export const assetRoutes: RoutePlugin = (app, { services, receiveUploadForm }) =
       },
     },
     async (request) => {
-      const { file, filename, fields } = await receiveUploadForm(request.raw, ['tenant_name']);
-      const tenantName = fields.get('tenant_name') ?? defaultTenant;
+      const form = await receiveUploadForm(request.raw, ['tenant_name']);
+      const { file, filename } = form;
+      const tenantName = form.fields.get('tenant_name');
+      await beginForm(request, form, tenantName);
       return toUploadRecord(
         await services.ingestUpload(getPrincipal(request), { file, filename, tenantName, mode: 'queued' }),
       );
@@ -55,6 +57,7 @@ export const assetRoutes: RoutePlugin = (app, { services, receiveUploadForm }) =
   app.get(
     '/retrieve/asset/:asset_id',
     {
+      config: { access: 'retrieve.find' },
       schema: {
         tags,
         summary: 'Get an asset with its renditions',
@@ -70,6 +73,7 @@ export const assetRoutes: RoutePlugin = (app, { services, receiveUploadForm }) =
   app.get(
     '/retrieve/original/:asset_id',
     {
+      config: { access: 'retrieve.original' },
       schema: {
         tags,
         summary: 'Download the original',
@@ -96,6 +100,7 @@ export const assetRoutes: RoutePlugin = (app, { services, receiveUploadForm }) =
   app.get(
     '/retrieve/rendition/:asset_id/:preset',
     {
+      config: { access: 'retrieve.rendition' },
       schema: {
         tags,
         summary: 'Download a rendition',
@@ -123,6 +128,7 @@ export const assetRoutes: RoutePlugin = (app, { services, receiveUploadForm }) =
   app.post(
     '/compare/:asset_id',
     {
+      config: { access: 'compareWithImage' },
       schema: {
         tags,
         summary: 'Compare an asset with a file',

@@ -35,6 +35,7 @@ export const catalogOperationRoutes: RoutePlugin = (app, { services, config }) =
   app.get(
     '/metrics/tenant/:tenant_name',
     {
+      config: { access: 'usage.tenant' },
       schema: {
         tags,
         summary: 'Get the usage of a tenant',
@@ -54,6 +55,7 @@ export const catalogOperationRoutes: RoutePlugin = (app, { services, config }) =
   app.post(
     '/purge',
     {
+      config: { access: 'purgeDeleted', isIdempotent: true },
       onRequest: rejectTokenInUrl,
       schema: {
         tags,

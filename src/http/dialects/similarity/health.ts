@@ -38,6 +38,7 @@ export const similarityHealthRoutes: RoutePlugin = (app, { services: { checkHeal
   app.get(
     '/api/v1/health',
     {
+      config: { access: 'open' },
       schema: {
         tags,
         summary: 'Health',
@@ -56,6 +57,7 @@ export const similarityHealthRoutes: RoutePlugin = (app, { services: { checkHeal
   app.get(
     '/api/v1/health/live',
     {
+      config: { access: 'open' },
       schema: {
         tags,
         summary: 'Liveness',
@@ -68,6 +70,7 @@ export const similarityHealthRoutes: RoutePlugin = (app, { services: { checkHeal
   app.get(
     '/api/v1/health/ready',
     {
+      config: { access: 'open' },
       schema: {
         tags,
         summary: 'Readiness',
@@ -91,6 +94,7 @@ export const similarityHealthRoutes: RoutePlugin = (app, { services: { checkHeal
   app.get(
     '/api/v1/health/detailed',
     {
+      config: { access: 'metrics.read' },
       schema: {
         tags,
         summary: 'Health and statistics by component',

@@ -1,6 +1,5 @@
 import type { FastifyRequest } from 'fastify';
 import { z } from 'zod';
-import { defaultTenant } from '../../../model/tenant.ts';
 import { similarityFields, toSimilarityOptions } from '../../fields/fields.ts';
 import { offsetPageFields, toPageRequest } from '../../fields/pages.ts';
 import { responses, json } from '../../openapi/responses.ts';
@@ -42,13 +41,16 @@ const tags = ['Similarity dialect'];
  * Image routes of the similarity dialect, the API of an older similarity service. The dialect identifies images by UUID
  * and is limited to the `default` tenant.
  */
-export const similarityImageRoutes: RoutePlugin = (app, { services, receiveUploadForm, config }) => {
-  const getTenantPrincipal = (request: FastifyRequest) =>
-    services.bindToTenant(getPrincipal(request), defaultTenant);
+export const similarityImageRoutes: RoutePlugin = (
+  app,
+  { services, receiveUploadForm, beginForm, config },
+) => {
+  const getTenantPrincipal = (request: FastifyRequest) => services.bindToTenant(getPrincipal(request));
 
   app.post(
     '/api/v1/images/upload',
     {
+      config: { access: 'ingestUpload', isIdempotent: true },
       schema: {
         tags,
         summary: 'Upload an image',
@@ -63,8 +65,10 @@ export const similarityImageRoutes: RoutePlugin = (app, { services, receiveUploa
       },
     },
     async (request) => {
-      const { file, filename } = await receiveUploadForm(request.raw);
-      const upload = { file, filename, tenantName: defaultTenant, mode: 'inline' } as const;
+      const form = await receiveUploadForm(request.raw);
+      await beginForm(request, form);
+      const { file, filename } = form;
+      const upload = { file, filename, mode: 'inline' } as const;
       return toUploadRecord((await services.ingestUpload(getPrincipal(request), upload)).image);
     },
   );
@@ -72,6 +76,7 @@ export const similarityImageRoutes: RoutePlugin = (app, { services, receiveUploa
   app.get(
     '/api/v1/images',
     {
+      config: { access: 'listImages' },
       schema: {
         tags,
         summary: 'List images, newest first',
@@ -89,6 +94,7 @@ export const similarityImageRoutes: RoutePlugin = (app, { services, receiveUploa
   app.get(
     '/api/v1/images/:image_id',
     {
+      config: { access: 'retrieve.find' },
       schema: {
         tags,
         summary: 'Get an image',
@@ -105,6 +111,7 @@ export const similarityImageRoutes: RoutePlugin = (app, { services, receiveUploa
   app.get(
     '/api/v1/images/:image_id/similar',
     {
+      config: { access: 'findSimilar' },
       schema: {
         tags,
         summary: 'Find similar images',
@@ -136,6 +143,7 @@ export const similarityImageRoutes: RoutePlugin = (app, { services, receiveUploa
   app.delete(
     '/api/v1/images/:image_id',
     {
+      config: { access: 'deleteImage' },
       schema: {
         tags,
         summary: 'Delete an image',

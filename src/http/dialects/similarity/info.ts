@@ -38,7 +38,7 @@ export const infoRoutes: RoutePlugin = (app, { config }) => {
     response: responses({ 200: json(infoSchema, 'The limits and formats.') }),
   };
   const info = toInfoRecord(config);
-  app.get('/info', { schema }, () => info);
+  app.get('/info', { config: { access: 'open' }, schema }, () => info);
 };
 
 function toInfoRecord({ uploads, similarity, presets }: HttpConfig): z.input<typeof infoSchema> {

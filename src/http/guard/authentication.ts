@@ -1,0 +1,158 @@
+import type { FastifyInstance, FastifyRequest, RouteOptions } from 'fastify';
+import type { Scope } from '../../model/access.ts';
+import type { Identity } from '../../model/principal.ts';
+import { missingScopeError, requiredScopes, type UseCase } from '../../services/access/required-scopes.ts';
+import type { HttpDependencies } from '../route-plugin.ts';
+
+/**
+ * Who may call a route: `open` for everyone, otherwise callers with the scope of one of the use cases that the route calls.
+ * A scope is named directly if the route calls no use case.
+ */
+export type RouteAccess = 'open' | UseCase | Scope | readonly (UseCase | Scope)[];
+
+declare module 'fastify' {
+  interface FastifyContextConfig {
+    /** Every route must set this. */
+    readonly access?: RouteAccess;
+    /** Whether a signed link can be used instead of a key. */
+    readonly acceptsLinks?: boolean;
+  }
+  interface FastifyRequest {
+    /** The caller; `null` on open routes. */
+    identity: Identity | null;
+    /** Seconds until the signed link of the request expires; `null` without a link. */
+    linkSecondsLeft: number | null;
+  }
+}
+
+type Dependencies = Pick<HttpDependencies, 'authenticate' | 'links'>;
+
+/**
+ * Rejects requests without a valid API key or signed link, or without the scope that the route needs, before their body is
+ * read. Services check the scope again, because a route may call several use cases.
+ * @throws {Error} at startup if a route does not declare who may call it.
+ */
+export function authenticateRequests(app: FastifyInstance, dependencies: Dependencies): void {
+  app.decorateRequest('identity', null);
+  app.decorateRequest('linkSecondsLeft', null);
+  const routes: RouteOptions[] = [];
+  app.addHook('onRoute', (route) => {
+    routes.push(route);
+    const hooks = [route.onRequest ?? []].flat();
+    // Read when the first request arrives, because the hooks of a plugin may still change the route.
+    let scopes: readonly Scope[] | undefined;
+    route.onRequest = [
+      (request, _reply, done) => {
+        scopes ??= scopesOf(route);
+        if (scopes.length === 0) done();
+        else checkCaller(dependencies, route, scopes, request, done);
+      },
+      ...hooks,
+    ];
+  });
+  app.addHook('onReady', (done) => {
+    for (const route of routes) scopesOf(route);
+    done();
+  });
+}
+
+/** Returns the scopes of which a caller of the route needs one; empty if the route is open. */
+function scopesOf({ method, url, config }: RouteOptions): readonly Scope[] {
+  const access = config?.access;
+  // Preflight requests carry no credentials (Fetch standard), and their responses contain no data.
+  if (access === 'open' || method === 'OPTIONS') return [];
+  if (access === undefined)
+    throw new Error(`The route ${String(method)} ${url} does not declare who may call it (config.access).`);
+  return [...new Set([access].flat().map((name) => toScope(name)))];
+}
+
+function toScope(name: UseCase | Scope): Scope {
+  const table: Readonly<Record<string, Scope | 'open'>> = requiredScopes;
+  const scope = table[name] ?? (name as Scope);
+  if (scope === 'open')
+    throw new Error(`The use case ${name} is open, so its route must declare itself as open.`);
+  return scope;
+}
+
+function checkCaller(
+  { authenticate, links }: Dependencies,
+  { config }: RouteOptions,
+  scopes: readonly Scope[],
+  request: FastifyRequest,
+  done: (error?: Error) => void,
+): void {
+  const accept = (identity: Identity) => {
+    request.identity = identity;
+    done(missingScopeError(identity, scopes));
+  };
+  const [scope] = scopes;
+  if (config?.acceptsLinks && scope !== undefined) {
+    const link = links.verify(request.method, request.raw.url ?? '', scope);
+    if (link) {
+      request.linkSecondsLeft = link.secondsLeft;
+      accept(link.identity);
+      return;
+    }
+  }
+  const key = readKey(request);
+  const identity = authenticate.cached(key);
+  if (identity) accept(identity);
+  else authenticate.verify(key).then(accept, done);
+}
+
+const bearer = /^Bearer +(\S+) *$/i;
+
+/** Returns the key of a request. Other kinds of authorization are ignored, because a proxy may have added them. */
+function readKey({ headers }: FastifyRequest): string | undefined {
+  const [, token] = bearer.exec(headers.authorization ?? '') ?? [];
+  return token ?? headers['x-api-key']?.toString();
+}
+
+/** Value of `WWW-Authenticate` in a response with the status 401 (RFC 6750). */
+export const challenge = 'Bearer realm="vitrine"';
+
+/** Longest time for which caches may keep the response to a signed link, so that a deleted image soon disappears. */
+const maxLinkCacheSeconds = 300;
+
+/** Headers that decide whether and for how long caches may keep a response. */
+export interface CacheHeaders {
+  readonly cacheControl: string;
+  /** Request headers that the response depends on; empty if it does not depend on the caller. */
+  readonly vary: string;
+}
+
+/**
+ * Returns the cache headers of a response to this caller. What needed a key is private; what needed a signed link is not
+ * kept for longer than the link works.
+ * @param publicCacheControl the value for a response that everyone may read
+ */
+export function cacheHeadersFor(
+  { identity, linkSecondsLeft }: Pick<FastifyRequest, 'identity' | 'linkSecondsLeft'>,
+  publicCacheControl: string,
+): CacheHeaders {
+  if (linkSecondsLeft !== null) {
+    const seconds = Math.min(linkSecondsLeft, maxLinkCacheSeconds);
+    return { cacheControl: `public, max-age=${seconds}`, vary: '' };
+  }
+  if (identity === null || identity.subject === 'open') return { cacheControl: publicCacheControl, vary: '' };
+  return { cacheControl: toPrivate(publicCacheControl), vary: 'Authorization, X-Api-Key' };
+}
+
+function toPrivate(cacheControl: string): string {
+  if (/\b(?:private|no-store)\b/.test(cacheControl)) return cacheControl;
+  return `private, ${cacheControl.replace(/\bpublic, */, '')}`;
+}
+
+/** Sets the cache headers of responses that depend on the caller. Responses that bypass Fastify do this themselves. */
+export function limitCaching(app: FastifyInstance): void {
+  app.addHook('onSend', (request, reply, _payload, done) => {
+    const isError = reply.statusCode >= 400;
+    const { cacheControl, vary } = cacheHeadersFor(
+      isError ? { identity: request.identity, linkSecondsLeft: null } : request,
+      String(reply.getHeader('cache-control') ?? 'no-cache'),
+    );
+    void reply.header('cache-control', cacheControl);
+    if (vary) void reply.header('vary', [reply.getHeader('vary'), vary].filter(Boolean).join(', '));
+    done();
+  });
+}

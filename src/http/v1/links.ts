@@ -1,0 +1,55 @@
+import { z } from 'zod';
+import { readJsonBody } from '../bodies/json-body.ts';
+import { imageParams } from '../fields/fields.ts';
+import { jsonBody } from '../openapi/bodies.ts';
+import { json, responses } from '../openapi/responses.ts';
+import { getPrincipal } from '../principal.ts';
+import type { RoutePlugin } from '../route-plugin.ts';
+
+/** Longest time for which a link works: seven days. */
+const maxExpirySeconds = 7 * 86_400;
+
+const linkBody = z.strictObject({
+  preset: z.string().max(64).describe('Name of a preset, or `original` for the original.'),
+  expires_in: z.int().min(1).max(maxExpirySeconds).describe('Seconds until the link expires.'),
+});
+const linkSchema = z.object({
+  url: z.string().describe('Signed URL path. Works without a key, exactly as it is.'),
+  expires_at: z.iso.datetime(),
+});
+
+/** Routes that create signed links. */
+export const linkRoutes: RoutePlugin = (app, { services }) => {
+  app.post(
+    '/images/:id/links',
+    {
+      config: { access: 'links.create', isIdempotent: true },
+      schema: {
+        tags: ['Access'],
+        summary: 'Create a signed link to a picture',
+        description:
+          'Web pages can show the picture without a key until the link expires. The caller needs the scope that reading the picture needs: `images.read`, or `originals.read` for the original. A link to a deleted image stops working immediately.',
+        params: imageParams,
+        bodies: jsonBody(linkBody),
+        response: responses(
+          { 201: json(linkSchema, 'The link.') },
+          'invalid_request',
+          'unknown_preset',
+          'image_not_found',
+        ),
+      },
+    },
+    async (request, reply) => {
+      const { preset, expires_in } = readJsonBody(request, linkBody);
+      const target = preset === 'original' ? preset : { preset };
+      const { path, expiresAt } = await services.links.create(
+        getPrincipal(request),
+        request.params.id,
+        target,
+        expires_in,
+      );
+      const record = { url: path, expires_at: expiresAt.toISOString() };
+      return reply.code(201).header('cache-control', 'no-store').send(record);
+    },
+  );
+};
