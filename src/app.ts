@@ -1,8 +1,10 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { FastifyBaseLogger } from 'fastify';
+import { type Access, openAccess } from './app/open-access.ts';
 import { isOnlyProcess, findLargeFolders, openResources, type Resources } from './app/open-resources.ts';
 import type { Config } from './config.ts';
+import { ConfigError } from './errors.ts';
 import { type DataFolderLock, lockDataFolder } from './data-folder/lock.ts';
 import { protectDataFolder } from './data-folder/private-folder.ts';
 import { makeReceiveUploadForm } from './http/bodies/upload-form.ts';
@@ -10,6 +12,7 @@ import { handleRequest, makeHttpServer } from './http/server.ts';
 import { makeWorkerServer } from './http/worker-server.ts';
 import { installedLibraryVersion } from './imaging/library-version.ts';
 import { jobKinds } from './model/job.ts';
+import { makeAuditSealer } from './services/audit/seal-audit-log.ts';
 import { whenStorageClaimed } from './services/claim-storage.ts';
 import { composeServices } from './services/compose-services.ts';
 import { makeStorageHealth } from './services/storage-health.ts';
@@ -22,6 +25,8 @@ import { makeWorker } from './worker/worker.ts';
 
 /** A running Vitrine process. */
 export interface App {
+  /** The API key of commands on this machine. */
+  readonly localKey: string;
   /** Starts the HTTP server. Returns its URL. */
   listen(): Promise<string>;
   /** Starts the workers and the sweeper. */
@@ -55,16 +60,30 @@ export async function makeApp(
   logger: FastifyBaseLogger,
   exitOnFailure: () => void,
 ): Promise<App> {
+  if (config.access.problems.length > 0) throw new ConfigError(config.access.problems);
   const lock = isOnlyProcess(config) ? lockDataFolder(config.dataDir) : undefined;
   const modeRepair = protectDataFolder(config.dataDir, findLargeFolders(config), logger);
+  let access: Access | undefined;
   const releaseDataFolder = (): void => {
+    access?.close();
     modeRepair.stop();
     lock?.release();
   };
   try {
     const resources = await openResources(config, logger, exitOnFailure);
-    const components = composeComponents(config, logger, resources);
-    return makeLifecycle({ config, logger, resources, components, lock, releaseDataFolder, exitOnFailure });
+    access = openAccess(config);
+    const components = composeComponents(config, logger, resources, access);
+    const { localKey } = access;
+    return makeLifecycle({
+      config,
+      logger,
+      resources,
+      components,
+      localKey,
+      lock,
+      releaseDataFolder,
+      exitOnFailure,
+    });
   } catch (error) {
     releaseDataFolder();
     throw error;
@@ -72,13 +91,18 @@ export async function makeApp(
 }
 
 /** Creates the services, and the servers and workers that call them. */
-function composeComponents(config: Config, logger: FastifyBaseLogger, resources: Resources) {
+function composeComponents(
+  config: Config,
+  logger: FastifyBaseLogger,
+  resources: Resources,
+  { ring, operatorKeys }: Access,
+) {
   const { decoders, storage, staging, queue, queries, fetcher } = resources;
   const { usage, reports, jobs } = queries;
   const metrics = makeMetrics({ usage, reports, decoders, storage });
   const assertFreeSpace = makeAssertFreeSpace(storage, config.storage.minFreeBytes);
   const storageHealth = makeStorageHealth({ storage });
-  const { services, runJob, leases } = composeServices(
+  const { services, authenticate, links, beginIdempotent, runJob, leases } = composeServices(
     {
       queries,
       decoders,
@@ -89,6 +113,8 @@ function composeComponents(config: Config, logger: FastifyBaseLogger, resources:
       fetchPicture: fetcher.fetch,
       assertFreeSpace,
       metrics,
+      ring,
+      operatorKeys,
       logger,
       versions: { vitrine: version, node: process.versions.node, sharp: installedLibraryVersion() },
     },
@@ -115,9 +141,27 @@ function composeComponents(config: Config, logger: FastifyBaseLogger, resources:
     maxBytes: config.uploads.maxBytes,
     idleMs: config.server.bodyIdleMs,
   });
-  const http = makeHttpServer(config, logger, { services, receiveUploadForm, metrics });
-  const workerServer = makeWorkerServer(config.server, logger, { services, metrics });
-  return { http, workerServer, workers, runDueJobs, sweeper, leases, takeOverLostLeases, storageHealth };
+  const auditSealer = makeAuditSealer({ audit: queries.audit, logger });
+  const http = makeHttpServer(config, logger, {
+    services,
+    authenticate,
+    links,
+    beginIdempotent,
+    receiveUploadForm,
+    metrics,
+  });
+  const workerServer = makeWorkerServer(config.server, logger, { services, authenticate, metrics });
+  return {
+    auditSealer,
+    http,
+    workerServer,
+    workers,
+    runDueJobs,
+    sweeper,
+    leases,
+    takeOverLostLeases,
+    storageHealth,
+  };
 }
 
 interface LifecycleParts {
@@ -125,6 +169,7 @@ interface LifecycleParts {
   readonly logger: FastifyBaseLogger;
   readonly resources: Resources;
   readonly components: ReturnType<typeof composeComponents>;
+  readonly localKey: string;
   readonly lock: DataFolderLock | undefined;
   readonly releaseDataFolder: () => void;
   readonly exitOnFailure: () => void;
@@ -132,9 +177,18 @@ interface LifecycleParts {
 
 /** Starts and stops the components in the right order. */
 function makeLifecycle(parts: LifecycleParts): App {
-  const { config, logger, resources, components, lock, releaseDataFolder, exitOnFailure } = parts;
-  const { http, workerServer, workers, runDueJobs, sweeper, leases, takeOverLostLeases, storageHealth } =
-    components;
+  const { config, logger, resources, components, localKey, lock, releaseDataFolder, exitOnFailure } = parts;
+  const {
+    auditSealer,
+    http,
+    workerServer,
+    workers,
+    runDueJobs,
+    sweeper,
+    leases,
+    takeOverLostLeases,
+    storageHealth,
+  } = components;
   let closePromise: Promise<void> | undefined;
   let stopWaitingForStorage = (): void => undefined;
 
@@ -167,6 +221,7 @@ function makeLifecycle(parts: LifecycleParts): App {
     await workerServer.close();
     await resources.fetcher.close();
     await resources.decoders.close();
+    await auditSealer.stop();
     await resources.queue.close();
     await resources.database.close();
     await resources.storage.close();
@@ -174,7 +229,9 @@ function makeLifecycle(parts: LifecycleParts): App {
   }
 
   return {
+    localKey,
     async listen() {
+      auditSealer.start();
       const { host, port } = config.server;
       storageHealth.start();
       const url = await http.listen({

@@ -12,7 +12,8 @@ export interface Upload {
   readonly path: string;
   /** Stored as the image's `original_filename`. */
   readonly filename: string;
-  readonly tenant: string;
+  /** Default: the tenant of the API key, or else the tenant `default`. */
+  readonly tenant: string | undefined;
   readonly mode: UploadMode;
   readonly signal?: AbortSignal | undefined;
 }
@@ -72,6 +73,8 @@ export type ApiClient = ReturnType<typeof makeApiClient>;
 export interface ApiClientOptions {
   /** URL of the server. */
   readonly baseUrl: string;
+  /** The API key that every request sends, if any. */
+  readonly apiKey?: string | undefined;
   readonly fetch?: typeof globalThis.fetch;
   /** Pauses before the retries, in milliseconds. Each entry adds one retry. */
   readonly retryDelays?: readonly number[];
@@ -82,7 +85,8 @@ const maxRetryAfterMs = 10_000;
 
 /** Creates an API client. */
 export function makeApiClient(options: ApiClientOptions) {
-  const { fetch = globalThis.fetch, retryDelays = defaultRetryDelays } = options;
+  const { fetch = globalThis.fetch, retryDelays = defaultRetryDelays, apiKey } = options;
+  const authorization = apiKey === undefined ? {} : { authorization: `Bearer ${apiKey}` };
   const baseUrl = options.baseUrl.replace(/\/+$/, '');
 
   /** Sends a request, with retries. Calls `makeBody` for each attempt, because sending a body consumes it. */
@@ -91,10 +95,11 @@ export function makeApiClient(options: ApiClientOptions) {
     signal?: AbortSignal,
     makeBody?: () => Promise<FormData | Blob>,
     headers: Readonly<Record<string, string>> = {},
+    method?: 'DELETE',
   ) {
     for (let attempt = 0; ; attempt += 1) {
       const body = await makeBody?.();
-      const outcome = await sendOnce(`${baseUrl}${path}`, headers, signal, body);
+      const outcome = await sendOnce(`${baseUrl}${path}`, headers, signal, body, method);
       if (outcome instanceof Response && !isRetryable(outcome.status)) return outcome;
       const delay = retryDelays[attempt];
       if (delay === undefined) throw await toServerFailure(outcome, baseUrl);
@@ -108,10 +113,15 @@ export function makeApiClient(options: ApiClientOptions) {
     headers: Readonly<Record<string, string>>,
     signal?: AbortSignal,
     body?: FormData | Blob,
+    method?: 'DELETE',
   ): Promise<Response | Error> {
     try {
-      const method = body ? 'POST' : 'GET';
-      return await fetch(url, { method, headers, body: body ?? null, signal: signal ?? null });
+      return await fetch(url, {
+        method: method ?? (body ? 'POST' : 'GET'),
+        headers: { ...authorization, ...headers },
+        body: body ?? null,
+        signal: signal ?? null,
+      });
     } catch (error) {
       signal?.throwIfAborted();
       return error instanceof Error ? error : new Error(String(error));
@@ -153,6 +163,19 @@ export function makeApiClient(options: ApiClientOptions) {
       return readJson(response, schema);
     },
 
+    /** Gets JSON and parses it with `schema`. @throws {RequestRejected} */
+    async getJson<Schema extends z.ZodType>(path: string, schema: Schema): Promise<z.output<Schema>> {
+      const response = await send(path);
+      if (!response.ok) throw new RequestRejected((await readRejection(response)).reason);
+      return readJson(response, schema);
+    },
+
+    /** Deletes what is at `path`. @throws {RequestRejected} */
+    async delete(path: string): Promise<void> {
+      const response = await send(path, undefined, undefined, {}, 'DELETE');
+      if (!response.ok) throw new RequestRejected((await readRejection(response)).reason);
+    },
+
     /** Checks that a healthy Vitrine server responds at `baseUrl`. @throws {ServerFailure} otherwise. */
     async assertHealthy(signal?: AbortSignal): Promise<void> {
       const response = await send('/v1/healthz', signal);
@@ -167,7 +190,7 @@ export function makeApiClient(options: ApiClientOptions) {
 
 async function makeUploadForm({ path, filename, tenant }: Upload): Promise<FormData> {
   const form = new FormData();
-  form.set('tenant', tenant);
+  if (tenant !== undefined) form.set('tenant', tenant);
   form.set('file', await openAsBlob(path), filename);
   return form;
 }

@@ -1,4 +1,5 @@
 import type { Config } from '../config.ts';
+import { roleNames } from '../model/access.ts';
 import { defaultTenant } from '../model/tenant.ts';
 import { connectToServer } from './server-connection.ts';
 import { abortOnInterrupt } from './stop-signals.ts';
@@ -10,6 +11,8 @@ export class UsageError extends Error {
 
 interface Option {
   readonly type: 'string' | 'boolean';
+  /** Whether the option may be given several times. */
+  readonly isRepeatable?: boolean;
   readonly description: string;
 }
 
@@ -36,7 +39,7 @@ const urlOption: Option = {
 };
 const tenantOption: Option = {
   type: 'string',
-  description: `Tenant of the images; default: ${defaultTenant}.`,
+  description: `Tenant of the images; default: the tenant of the API key, or else ${defaultTenant}.`,
 };
 const concurrencyOption: Option = {
   type: 'string',
@@ -114,6 +117,31 @@ export const commands: Readonly<Record<string, Command>> = {
     },
     run: purgeImages,
   },
+  keys: {
+    usage: ' <action> [options]',
+    description: 'Manage API keys. The actions are create, list, rotate <id> and revoke <id>.',
+    acceptsInputs: true,
+    options: {
+      url: urlOption,
+      name: { type: 'string', description: 'With create: what the key is for.' },
+      role: { type: 'string', description: `With create: ${roleNames.join(', ')}.` },
+      tenant: {
+        type: 'string',
+        description: 'With create: the only tenant that the key can access; default: all.',
+      },
+      scope: { type: 'string', isRepeatable: true, description: 'With create: a scope; can be repeated.' },
+      expires: {
+        type: 'string',
+        description: 'With create: time until the key expires, such as 12h, 90d or 1y; default: never.',
+      },
+      overlap: {
+        type: 'string',
+        description: 'With rotate: how long the old key keeps working; default: 1d.',
+      },
+      json: { type: 'boolean', description: 'Print the result as JSON.' },
+    },
+    run: manageKeys,
+  },
   seed: {
     usage: ' [options]',
     description:
@@ -132,6 +160,24 @@ export const commands: Readonly<Record<string, Command>> = {
     run: seedSampleCatalog,
   },
 };
+
+async function manageKeys(config: Config, values: OptionValues, inputs: readonly string[]): Promise<number> {
+  const { runKeysCommand } = await import('./keys/keys-command.ts');
+  return runKeysCommand({
+    config,
+    inputs,
+    url: readText(values, 'url'),
+    name: readText(values, 'name'),
+    role: readText(values, 'role'),
+    tenant: readText(values, 'tenant'),
+    scopes: [values['scope'] ?? []].flat().map(String),
+    expires: readText(values, 'expires'),
+    overlap: readText(values, 'overlap'),
+    json: values['json'] === true,
+    output: process.stdout,
+    errorOutput: process.stderr,
+  });
+}
 
 async function importPictures(
   config: Config,
@@ -199,7 +245,7 @@ async function withServer<T>(
   work: (sharedOptions: SharedOptions) => Promise<T>,
 ): Promise<T> {
   const sharedOptions = {
-    tenant: readText(values, 'tenant') ?? defaultTenant,
+    tenant: readText(values, 'tenant'),
     concurrency: readNumber(values, 'concurrency', 4, 64),
     signal: abortOnInterrupt(),
     output: process.stdout,
@@ -216,7 +262,7 @@ async function withServer<T>(
 type Connection = Awaited<ReturnType<typeof connectToServer>>;
 interface SharedOptions {
   readonly client: Connection['client'];
-  readonly tenant: string;
+  readonly tenant: string | undefined;
   readonly concurrency: number;
   readonly signal: AbortSignal;
   readonly output: NodeJS.WriteStream;

@@ -1,7 +1,7 @@
 import { parseArgs } from 'node:util';
-import { type Config, ConfigError, loadConfig } from '../config.ts';
+import { type Config, loadConfig } from '../config.ts';
 import { DataFolderInUse } from '../data-folder/lock.ts';
-import { StartupError } from '../errors.ts';
+import { ConfigError, StartupError } from '../errors.ts';
 import { type Command, commands, UsageError } from './commands.ts';
 import type { ProcessEnvironment } from './environment.ts';
 import { version } from '../version.ts';
@@ -30,7 +30,13 @@ export async function run(args: readonly string[], environment: ProcessEnvironme
 
 function parseCommandArgs(command: Command, args: string[]) {
   try {
-    return parseArgs({ args, options: command.options, allowPositionals: command.acceptsInputs ?? false });
+    const options = Object.fromEntries(
+      Object.entries(command.options).map(([name, { type, isRepeatable = false }]) => [
+        name,
+        { type, multiple: isRepeatable },
+      ]),
+    );
+    return parseArgs({ args, options, allowPositionals: command.acceptsInputs ?? false });
   } catch (error) {
     throw new UsageError(error instanceof Error ? error.message : String(error));
   }

@@ -13,12 +13,19 @@ export async function serve(config: Config): Promise<void> {
   const app = await startApp(config, logger, stopSignal);
   await startServing(app, config);
   logger.info({}, describeBackEnds(config));
+  logger.info({}, describeAccess(config));
   if (!config.worker.enabled)
     logger.warn({}, 'ENABLE_WORKER is false: queued jobs wait for a process that runs "vitrine worker"');
   const signal = await stopSignal;
   logger.info({ signal }, `${signal}: finishing requests and jobs in progress`);
   await app.close();
   logger.info({}, 'stopped');
+}
+
+function describeAccess({ access, server }: Config): string {
+  if (access.mode === 'keys') return 'AUTH=keys: requests need an API key';
+  const who = server.isExposed ? 'anyone who can reach this server' : 'every program on this machine';
+  return `AUTH=open: no access control, ${who} can upload, read and delete every image`;
 }
 
 /** Starts the HTTP server and the worker. If the port is in use, closes the app, which unlocks the data folder. */

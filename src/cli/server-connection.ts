@@ -1,5 +1,6 @@
 import { type Config, makeLoopbackConfig } from '../config.ts';
 import { findLockHolder } from '../data-folder/lock.ts';
+import { readOperatorKey } from '../data-folder/secret-file.ts';
 import { makeLogger } from '../telemetry/logger.ts';
 import { type ApiClient, makeApiClient } from './api-client.ts';
 import { exitOnFailure } from './stop-signals.ts';
@@ -26,7 +27,7 @@ export async function connectToServer(
   const serverUrl = url ?? (isEmbedded ? findServerUrl(config.dataDir) : undefined);
   if (serverUrl !== undefined)
     return {
-      client: makeApiClient({ baseUrl: serverUrl }),
+      client: makeApiClient({ baseUrl: serverUrl, apiKey: keyFor(config, url) }),
       confirmToken: config.purge.confirmToken,
       close: () => Promise.resolve(),
     };
@@ -43,10 +44,16 @@ export async function connectToServer(
   const baseUrl = await app.listen();
   await app.work();
   const { confirmToken } = localConfig.purge;
-  return { client: makeApiClient({ baseUrl }), confirmToken, close: () => app.close() };
+  return { client: makeApiClient({ baseUrl, apiKey: app.localKey }), confirmToken, close: () => app.close() };
 }
 
-function findServerUrl(dataDir: string): string | undefined {
+/** Returns the key for a running server: the configured one or, for the server of the data folder, the one in the folder. */
+export function keyFor({ access, dataDir }: Config, url: string | undefined): string | undefined {
+  return access.apiKey ?? (url === undefined ? readOperatorKey(dataDir) : undefined);
+}
+
+/** Returns the URL of the server that has locked the data folder; `undefined` if it is not locked. */
+export function findServerUrl(dataDir: string): string | undefined {
   const holder = findLockHolder(dataDir);
   if (!holder || holder.url !== undefined) return holder?.url;
   throw new CommandError(

@@ -1,8 +1,8 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { type App, makeApp } from '../app.ts';
-import { ConfigError, type Environment } from '../config.ts';
-import { errorTable } from '../errors.ts';
+import type { Environment } from '../config.ts';
+import { ConfigError, errorTable } from '../errors.ts';
 import { loadServerlessConfig } from './settings.ts';
 import { makeLogger } from '../telemetry/logger.ts';
 

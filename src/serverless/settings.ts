@@ -1,6 +1,7 @@
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { type Config, ConfigError, type Environment, loadConfig } from '../config.ts';
+import { type Config, type Environment, loadConfig } from '../config.ts';
+import { ConfigError } from '../errors.ts';
 
 /** Returns defaults for settings whose usual defaults are unsuitable for a serverless function. */
 function makeServerlessDefaults(): Environment {

@@ -12,7 +12,7 @@ export interface ImportOptions {
   /** Files and folders. */
   readonly inputs: readonly string[];
   readonly client: Pick<ApiClient, 'uploadFile' | 'getImage' | 'assertHealthy'>;
-  readonly tenant: string;
+  readonly tenant: string | undefined;
   /** Maximum number of concurrent uploads. */
   readonly concurrency?: number;
   /** `queued` uploads all files first and then waits for the workers; `inline` waits for each image. */

@@ -1,0 +1,137 @@
+import { z } from 'zod';
+import { openRing } from '../../app/open-access.ts';
+import { openDatabase } from '../../app/open-back-ends.ts';
+import type { Config } from '../../config.ts';
+import { lockDataFolder } from '../../data-folder/lock.ts';
+import { migrate } from '../../db/engine/migrate.ts';
+import { makeQueries } from '../../db/queries.ts';
+import { allScopes, type Role, roleNames, type Scope } from '../../model/access.ts';
+import type { ApiKey } from '../../model/api-key.ts';
+import { systemPrincipal } from '../../model/principal.ts';
+import { makeApiKeys } from '../../services/access/api-keys.ts';
+import { makeLogger } from '../../telemetry/logger.ts';
+import { type ApiClient, makeApiClient } from '../api-client.ts';
+import { findServerUrl, keyFor } from '../server-connection.ts';
+import { exitOnFailure } from '../stop-signals.ts';
+
+/** A key to create. */
+export interface KeyRequest {
+  readonly name: string;
+  readonly role: Role | undefined;
+  readonly scopes: readonly Scope[];
+  readonly tenantName: string | undefined;
+  readonly expiresInSeconds: number | undefined;
+}
+
+/** A key with its text, which is shown once. */
+export type CreatedKey = ApiKey & { readonly text: string };
+
+/** Manages keys through a server or in the database. */
+export interface KeyManager {
+  create(request: KeyRequest): Promise<CreatedKey>;
+  /** Returns all keys, newest first. */
+  list(): Promise<ApiKey[]>;
+  rotate(id: string, overlapSeconds: number): Promise<CreatedKey>;
+  revoke(id: string): Promise<void>;
+  close(): Promise<void>;
+}
+
+/**
+ * Opens the keys of the server at `url` or, by default, of this installation: through the server that uses the embedded
+ * database, because only one process can open it, or else directly in the database.
+ */
+export async function openKeyManager(config: Config, url: string | undefined): Promise<KeyManager> {
+  const isEmbedded = config.database.kind === 'embedded';
+  const runningUrl = url ?? (isEmbedded ? findServerUrl(config.dataDir) : undefined);
+  if (runningUrl === undefined) return openInDatabase(config);
+  return throughServer(makeApiClient({ baseUrl: runningUrl, apiKey: keyFor(config, url) }));
+}
+
+/** Keys per request. */
+const pageSize = 1_000;
+
+/** The operator of a machine has all rights on its installation. */
+const operator = { ...systemPrincipal, subject: 'operator on this machine' };
+
+async function openInDatabase(config: Config): Promise<KeyManager> {
+  const lock = config.database.kind === 'embedded' ? lockDataFolder(config.dataDir) : undefined;
+  const logger = await makeLogger({ ...config.log, level: 'warn' });
+  const database = await openDatabase(config, logger, exitOnFailure);
+  await migrate(database);
+  const { apiKeys, tenants } = makeQueries(database);
+  const authenticate = { forget: () => undefined };
+  const keys = makeApiKeys({ apiKeys, tenants, ring: openRing(config), authenticate, logger });
+  return {
+    create: (request) => keys.create(operator, request),
+    list: () => collect((after) => keys.list(operator, pageSize, after)),
+    rotate: (id, overlapSeconds) => keys.rotate(operator, id, overlapSeconds),
+    revoke: (id) => keys.revoke(operator, id),
+    async close() {
+      await database.close();
+      lock?.release();
+    },
+  };
+}
+
+async function collect(readPage: (after: string | undefined) => Promise<ApiKey[]>): Promise<ApiKey[]> {
+  const keys: ApiKey[] = [];
+  for (;;) {
+    const page = await readPage(keys.at(-1)?.id);
+    keys.push(...page);
+    if (page.length < pageSize) return keys;
+  }
+}
+
+const timeField = z.coerce.date().nullable();
+const keyRecord = z
+  .object({
+    id: z.string(),
+    name: z.string(),
+    tenant: z.string().nullable(),
+    role: z.enum(roleNames).nullable(),
+    scopes: z.array(z.enum(allScopes)),
+    created_by: z.string(),
+    replaced_id: z.string().nullable(),
+    created_at: z.coerce.date(),
+    expires_at: timeField,
+    revoked_at: timeField,
+    last_used_at: timeField,
+    key: z.string().optional(),
+  })
+  .transform(
+    (record): CreatedKey => ({
+      id: record.id,
+      name: record.name,
+      tenant: record.tenant,
+      role: record.role,
+      scopes: record.scopes,
+      createdBy: record.created_by,
+      replacedId: record.replaced_id,
+      createdAt: record.created_at,
+      expiresAt: record.expires_at,
+      revokedAt: record.revoked_at,
+      lastUsedAt: record.last_used_at,
+      text: record.key ?? '',
+    }),
+  );
+const pageRecord = z.object({ items: z.array(keyRecord) });
+
+function throughServer(client: ApiClient): KeyManager {
+  return {
+    create: ({ name, role, scopes, tenantName, expiresInSeconds }) =>
+      client.postJson(
+        '/v1/keys',
+        { name, role, scopes, tenant: tenantName, expires_in: expiresInSeconds },
+        keyRecord,
+      ),
+    list: () =>
+      collect(async (after) => {
+        const query = after === undefined ? '' : `&after=${after}`;
+        return (await client.getJson(`/v1/keys?limit=${pageSize}${query}`, pageRecord)).items;
+      }),
+    rotate: (id, overlap) =>
+      client.postJson(`/v1/keys/${encodeURIComponent(id)}/rotate`, { overlap }, keyRecord),
+    revoke: (id) => client.delete(`/v1/keys/${encodeURIComponent(id)}`),
+    close: () => Promise.resolve(),
+  };
+}
