@@ -1,3 +1,4 @@
+import { systemPrincipal } from '../src/model/principal.ts';
 import { createHash } from 'node:crypto';
 import { parseArgs } from 'node:util';
 import type { Database } from '../src/db/database.ts';
@@ -113,6 +114,7 @@ async function ingest(queries: Queries, tenantId: number, content: string): Prom
   const contentHash = bytes.toString('hex');
   await queries.images.findByContent(tenantId, contentHash);
   const upload = await queries.jobs.enqueueUpload({
+    actor: systemPrincipal,
     tenantId,
     contentHash,
     filename: 'bench.jpg',

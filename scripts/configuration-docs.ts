@@ -17,6 +17,7 @@ const sectionTitles: Readonly<Record<keyof typeof settings, string>> = {
   worker: 'Worker',
   decoder: 'Decoder',
   uploads: 'Uploads',
+  access: 'Access',
   imports: 'Imports by URL',
   renditions: 'Renditions',
   similarity: 'Duplicates and similarity',

@@ -24,6 +24,7 @@ export interface Schema {
 
 /** Column types that are more precise than the SQL types. View columns need their own entries. */
 const preciseTypes: Readonly<Record<string, string>> = {
+  'audit_log.details': 'Record<string, unknown>',
   'images.status': 'JobState',
   'images.format': 'PictureFormat',
   'images.color_space': 'ColorSpace',
@@ -51,6 +52,7 @@ const driverTypes: Readonly<Record<string, string>> = {
   real: 'number',
   smallint: 'number',
   text: 'string',
+  'text[]': 'string[]',
   'timestamp with time zone': 'Date',
   uuid: 'string',
 };

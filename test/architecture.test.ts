@@ -27,7 +27,7 @@ const rules: Readonly<Record<string, Rule>> = {
   db: { code: [...domain, 'version.ts'] },
   'data-folder': { code: domain },
   config: { code: domain },
-  'config.ts': { code: ['config', 'model'] },
+  'config.ts': { code: ['config', ...domain] },
   services: {
     code: [...domain, ...helpers, 'imaging', 'fetcher', 'storage'],
     types: ['config.ts', 'db', 'queue', 'telemetry'],

@@ -1,7 +1,7 @@
 import { beforeAll, expect, test } from 'vitest';
 import { makeQueries } from '../../src/db/queries.ts';
 import { embeddingSpace } from '../../src/model/fingerprint.ts';
-import { unrestrictedPrincipal, type Principal } from '../../src/model/principal.ts';
+import { unrestrictedPrincipal, type Principal, systemPrincipal } from '../../src/model/principal.ts';
 import { openDatabase, selectRow } from '../support/inner/database.ts';
 import { fillDatabase } from '../support/inner/filled-database.ts';
 import { seqScannedTables, recordQueries } from '../support/inner/plans.ts';
@@ -52,7 +52,7 @@ const operations: Record<string, () => Promise<unknown>> = {
   'a tenant’s purge summary': () => purging.summarizeDeleted(5, 0),
   'a purge of one unused image': async () => {
     const [candidate] = await purging.listUnused({ tenantId: 1, minAgeDays: 0 }, { limit: 1 });
-    await purging.remove(candidate!, { unusedWithMinAgeDays: 0 });
+    await purging.remove(systemPrincipal, candidate!, { unusedWithMinAgeDays: 0 });
   },
   'the overall usage': () => usage.readOverall(unrestrictedPrincipal),
   'a tenant’s usage': () => usage.findByTenant(unrestrictedPrincipal, 'tenant-7'),
@@ -74,6 +74,7 @@ const operations: Record<string, () => Promise<unknown>> = {
   'an upload': () => jobs.enqueueUpload(makeUpload(1, 'new', { leaseSeconds: 60 })),
   'an import': () =>
     jobs.enqueueUrls(
+      systemPrincipal,
       [{ tenantId: 1, url: 'u', urlHash: sha256Hex('u'), reference: 'page' }],
       'reuse-completed',
       50,
@@ -82,7 +83,7 @@ const operations: Record<string, () => Promise<unknown>> = {
     const upload = await jobs.enqueueUpload(makeUpload(1, 'done', { leaseSeconds: 60 }));
     if ('job' in upload) await jobs.complete(upload.job, [], makeDerivedFacts('done'));
   },
-  'an added reference': () => references.add(vase.id, 'page'),
+  'an added reference': () => references.add(systemPrincipal, vase.id, 'page'),
   'a deletion': () => deletion.softDelete(unrestrictedPrincipal, { id: 4_001 }, true),
   'a restoration': () => deletion.restore(unrestrictedPrincipal, { id: 4_001 }),
   'a takeover of lost leases': () => jobs.takeOverLostLeases(10, false),
@@ -105,7 +106,7 @@ const operations: Record<string, () => Promise<unknown>> = {
   },
   'a purge of one deleted image': async () => {
     const [candidate] = await purging.listDeleted(null, hourAgo, { limit: 1 });
-    await purging.remove(candidate!, { deletedBefore: new Date() });
+    await purging.remove(systemPrincipal, candidate!, { deletedBefore: new Date() });
   },
   'a tenant lookup': () => tenants.find('tenant-9'),
 };

@@ -15,7 +15,8 @@ test('sends Retry-After only with temporary errors', async () => {
     expect({ code, statusCode, hasRetryAfter }).toEqual({
       code,
       statusCode: status,
-      hasRetryAfter: status === 503 || status === 429 || code === 'image_deleted',
+      hasRetryAfter:
+        status === 503 || status === 429 || code === 'image_deleted' || code === 'idempotency_running',
     });
     if (hasRetryAfter) expect(failureClass).toBe('transient');
   }

@@ -9,7 +9,12 @@ const token = 'öffne dich';
 const makeTokenHeader = (text: string) => ({
   'x-confirm-token': Buffer.from(text, 'utf8').toString('latin1'),
 });
-const exposedServer = useServer({ HOST: '0.0.0.0', PURGE_CONFIRM_TOKEN: token, LOG_FORMAT: 'json' });
+const exposedServer = useServer({
+  HOST: '0.0.0.0',
+  AUTH: 'open',
+  PURGE_CONFIRM_TOKEN: token,
+  LOG_FORMAT: 'json',
+});
 
 /** Requests that remove images, one for each purge operation. */
 const purges = [
@@ -79,7 +84,7 @@ describe('a server that other machines can reach', () => {
   });
 
   test('rejects every purge if no token is configured, and reports the setting', async () => {
-    const { url } = await startServer({ PUBLIC_URL: 'https://pictures.example.com' });
+    const { url } = await startServer({ AUTH: 'open', PUBLIC_URL: 'https://pictures.example.com' });
     for (const { path, body } of purges) {
       const response = await post(url + path, { ...body, confirm_token: 'DELETE_CONFIRMED' });
       expect(expectProblem(response, 403, 'purge_refused'), path).toMatch(/Set it and restart/);
@@ -108,7 +113,7 @@ describe('a server that other machines can reach', () => {
     expect(exposedServer().log()).toMatch(/"level":"warn".*HOST is 0\.0\.0\.0.*no access control/);
     const healthResponse = await call<{ warnings: string[] }>(`${url}/api/v1/health/detailed`);
     expect(healthResponse.body.warnings[0]).toMatch(/HOST is 0\.0\.0\.0/);
-    const { stdout } = await runVitrine(['doctor'], { HOST: '0.0.0.0', DATA_DIR: dataDir });
+    const { stdout } = await runVitrine(['doctor'], { HOST: '0.0.0.0', AUTH: 'open', DATA_DIR: dataDir });
     expect(stdout).toMatch(/^note {2}HOST is 0\.0\.0\.0.*no access control/m);
   });
 });

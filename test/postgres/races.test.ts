@@ -1,3 +1,4 @@
+import { systemPrincipal } from '../../src/model/principal.ts';
 import { expect, test } from 'vitest';
 import { makeQueries } from '../../src/db/queries.ts';
 import { makeCatalog } from '../support/inner/catalog.ts';
@@ -34,7 +35,9 @@ test('imports a URL once for a hundred concurrent requests', async () => {
     urlHash: sha256Hex('a'),
     reference: undefined,
   };
-  const results = await runConcurrently(100, () => queries.jobs.enqueueUrls([line], 'reuse-completed', 50));
+  const results = await runConcurrently(100, () =>
+    queries.jobs.enqueueUrls(systemPrincipal, [line], 'reuse-completed', 50),
+  );
   expect(new Set(results.map(([result]) => result?.imageId)).size).toBe(1);
 });
 

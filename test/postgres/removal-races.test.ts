@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { unrestrictedPrincipal } from '../../src/model/principal.ts';
+import { unrestrictedPrincipal, systemPrincipal } from '../../src/model/principal.ts';
 import { makeCatalog } from '../support/inner/catalog.ts';
 import { selectRow, selectRows, useDatabase } from '../support/inner/database.ts';
 import { closeGate } from '../support/inner/gate.ts';
@@ -122,7 +122,7 @@ test('reports an upload as missing if it is acknowledged to a client while it is
   await gate.untilBlocked(1);
   const lateChanges = Promise.all([
     catalog.images.acknowledge(job.imageId),
-    catalog.references.add(job.imageId, 'product-42'),
+    catalog.references.add(systemPrincipal, job.imageId, 'product-42'),
   ]);
   await gate.untilBlocked(3);
   await gate.open();
@@ -225,7 +225,7 @@ test('imports a URL again when its image is deleted concurrently', async () => {
   const gate = await closeGate(database, 'AFTER UPDATE ON images', 'NEW.deleted_at IS NOT NULL');
   const deletion = catalog.softDelete(firstJob.imageId);
   await gate.untilBlocked(1);
-  const importResults = catalog.jobs.enqueueUrls([line], 'reuse-completed', 50);
+  const importResults = catalog.jobs.enqueueUrls(systemPrincipal, [line], 'reuse-completed', 50);
   await gate.untilBlocked(2);
   await gate.open();
   expect(await deletion).toMatchObject({ outcome: 'deleted' });

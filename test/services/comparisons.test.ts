@@ -77,7 +77,10 @@ test('rejects unknown images, images without an original and files that are not 
 /** Tries presets on a picture, and checks that nothing is stored. */
 async function tryPresets(presets: readonly Preset[], bytes?: Buffer) {
   const rig = await makeRig(resources, { presets });
-  const trials = await rig.services.tryPresets(await rig.receive(bytes ?? (await drawProduct())));
+  const trials = await rig.services.tryPresets(
+    unrestrictedPrincipal,
+    await rig.receive(bytes ?? (await drawProduct())),
+  );
   expect(await readdir(rig.staging.directory)).toEqual([]);
   expect(await rig.storedKeys()).toEqual([]);
   return trials;
@@ -115,6 +118,8 @@ test('recommends the best preset if no preset reaches good quality', async () =>
 test('does not try presets on a file that is not a picture, and stores nothing', async () => {
   const rig = await makeRig(resources);
   const file = await rig.receive(Buffer.from('no picture'));
-  await expect(rig.services.tryPresets(file)).rejects.toMatchObject({ code: 'not_a_picture' });
+  await expect(rig.services.tryPresets(unrestrictedPrincipal, file)).rejects.toMatchObject({
+    code: 'not_a_picture',
+  });
   expect(await readdir(rig.staging.directory)).toEqual([]);
 });

@@ -148,7 +148,7 @@ test('counts the completed and failed images of an import, but not its deleted i
 test('lets a caller that is restricted to a tenant see and create only imports of that tenant', async () => {
   const rig = await makeRig(resources);
   const shop = await rig.tenants.ensure('shop');
-  const shopPrincipal = { ...unrestrictedPrincipal, tenantId: shop.id };
+  const shopPrincipal = { ...unrestrictedPrincipal, tenantId: shop.id, tenantName: shop.name };
   const lines = [{ url: vaseUrl, tenantName: 'shop' }];
   const [unrestrictedImport, ownImport] = [
     await rig.ingestUrls.many(unrestrictedPrincipal, lines),
@@ -159,7 +159,7 @@ test('lets a caller that is restricted to a tenant see and create only imports o
     id: ownImport.id,
   });
   const otherTenantImport = await rig.ingestUrls.many(shopPrincipal, [{ url: vaseUrl, tenantName: 'other' }]);
-  expect(otherTenantImport.lines[0]).toMatchObject({ outcome: 'refused', code: 'tenant_not_found' });
+  expect(otherTenantImport.lines[0]).toMatchObject({ outcome: 'refused', code: 'tenant_not_allowed' });
 });
 
 test('rejects URLs while the disk is nearly full, and records nothing', async () => {

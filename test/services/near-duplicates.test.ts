@@ -1,3 +1,4 @@
+import { systemPrincipal } from '../../src/model/principal.ts';
 import { rm, truncate } from 'node:fs/promises';
 import { expect, test } from 'vitest';
 import { claimOne } from '../support/inner/jobs.ts';
@@ -184,7 +185,7 @@ test('keeps reused renditions readable when the image that made them is purged',
     { tenantId: firstImage.tenantId, minAgeDays: 0 },
     { limit: 1 },
   );
-  const removedImage = await rig.purging.remove(candidate!, { unusedWithMinAgeDays: 0 });
+  const removedImage = await rig.purging.remove(systemPrincipal, candidate!, { unusedWithMinAgeDays: 0 });
   expect(removedImage?.files.map(({ key }) => key)).toEqual([firstImage.originalKey]);
   for (const { key } of removedImage?.files ?? []) await rig.storage.remove(key);
   const remainingImage = (await rig.image(copy.id))!;

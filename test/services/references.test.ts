@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { unrestrictedPrincipal } from '../../src/model/principal.ts';
+import { unrestrictedPrincipal, systemPrincipal } from '../../src/model/principal.ts';
 import { selectRow } from '../support/inner/database.ts';
 import { makeUniquePicture } from '../support/inner/pictures.ts';
 import { makeRig, useTestResources } from '../support/inner/rig.ts';
@@ -80,7 +80,7 @@ test('rejects a reference name with lost or invisible characters, but still remo
     ['\uFEFFa', /U\+FEFF, which is invisible/],
   ] as const) {
     await expect(references.add(unrestrictedPrincipal, ref, name)).rejects.toThrow(message);
-    await rig.references.add(ref.id, name);
+    await rig.references.add(systemPrincipal, ref.id, name);
     expect(await references.remove(unrestrictedPrincipal, ref, name)).toEqual({ count: 0 });
   }
 });

@@ -8,7 +8,7 @@ import { makeRig, type RigOptions, useTestResources } from '../support/inner/rig
 
 const resources = await useTestResources();
 const allMatches = { limit: 10, threshold: 0 };
-const otherPrincipal = { ...unrestrictedPrincipal, tenantId: 999_999 };
+const otherPrincipal = { ...unrestrictedPrincipal, tenantId: 999_999, tenantName: 'other' };
 
 /** Creates a test rig with the services that find similar images. */
 async function setUp(rigOptions?: RigOptions) {
@@ -131,14 +131,12 @@ test('rejects a search with an undecodable picture or an unknown tenant, and sto
       allMatches,
     ),
   ).rejects.toMatchObject({ code: 'picture_cut' });
-  for (const [principal, name] of [
-    [unrestrictedPrincipal, 'unknown'],
-    [otherPrincipal, 'shop'],
+  for (const [principal, name, code] of [
+    [unrestrictedPrincipal, 'unknown', 'tenant_not_found'],
+    [otherPrincipal, 'shop', 'tenant_not_allowed'],
   ] as const) {
     const file = await rig.receive(await drawProduct());
-    await expect(searchByPicture(principal, name, file, allMatches)).rejects.toMatchObject({
-      code: 'tenant_not_found',
-    });
+    await expect(searchByPicture(principal, name, file, allMatches)).rejects.toMatchObject({ code });
   }
   expect(await readdir(rig.staging.directory)).toEqual([]);
 });

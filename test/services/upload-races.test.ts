@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { unrestrictedPrincipal } from '../../src/model/principal.ts';
+import { unrestrictedPrincipal, systemPrincipal } from '../../src/model/principal.ts';
 import { makeTruncatedPicture, makeUniquePicture } from '../support/inner/pictures.ts';
 import { makeRig, type Rig, type RigOptions, useTestResources } from '../support/inner/rig.ts';
 import { selectRow, selectRows } from '../support/inner/database.ts';
@@ -34,7 +34,7 @@ test('keeps an undecodable picture as a failed image if another client has recei
   await processingStarted;
   const secondUpload = await rig.upload(bytes, queuedMode);
   expect(secondUpload).toMatchObject({ outcome: 'known', image: { status: 'processing' } });
-  await rig.references.add(secondUpload.image.id, 'product-42');
+  await rig.references.add(systemPrincipal, secondUpload.image.id, 'product-42');
   release();
   await firstUpload;
   expect(await rig.image(secondUpload.image.id)).toMatchObject({
@@ -50,7 +50,7 @@ test('keeps an undecodable picture as a failed image if the image has a referenc
   const firstUpload = expect(rig.upload(await makeTruncatedPicture())).rejects.toMatchObject(decodeFailure);
   await processingStarted;
   const { id } = await findOnlyImage();
-  await rig.references.add(id, 'product-42');
+  await rig.references.add(systemPrincipal, id, 'product-42');
   release();
   await firstUpload;
   expect(await rig.image(id)).toMatchObject({ status: 'failed', inUseCount: 1 });

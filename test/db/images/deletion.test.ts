@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { makeTenantQueries } from '../../../src/db/tenants.ts';
-import { unrestrictedPrincipal } from '../../../src/model/principal.ts';
+import { unrestrictedPrincipal, systemPrincipal } from '../../../src/model/principal.ts';
 import { makeCatalog } from '../../support/inner/catalog.ts';
 import { useDatabase } from '../../support/inner/database.ts';
 import { sha256Hex } from '../../support/inner/records.ts';
@@ -22,7 +22,7 @@ const findDuplicateOf = async (id: number) => (await image(id))?.duplicateOf;
 
 test('does not delete an image in use, and lists its references', async () => {
   const id = await add('vase');
-  for (const reference of ['page 2', 'cart', 'page 1']) await references.add(id, reference);
+  for (const reference of ['page 2', 'cart', 'page 1']) await references.add(systemPrincipal, id, reference);
   expect(await softDelete(id)).toMatchObject({
     outcome: 'in-use',
     image: { id, inUseCount: 3 },
@@ -42,19 +42,19 @@ test('lists at most a hundred references of an image in use', async () => {
 
 test('force-deletes an image in use, and keeps its references for a later restoration', async () => {
   const id = await add('vase');
-  await references.add(id, 'page');
+  await references.add(systemPrincipal, id, 'page');
   expect(await softDelete(id, true)).toMatchObject({ outcome: 'deleted', image: { id } });
   expect(await image(id)).toBeUndefined();
-  expect(await references.add(id, 'another page')).toBeUndefined();
-  expect(await references.remove(id, 'page')).toBeUndefined();
+  expect(await references.add(systemPrincipal, id, 'another page')).toBeUndefined();
+  expect(await references.remove(systemPrincipal, id, 'page')).toBeUndefined();
   await restore(id);
   expect(await softDelete(id)).toMatchObject({ outcome: 'in-use', references: ['page'] });
 });
 
 test('deletes an image without force after its last reference is removed', async () => {
   const id = await add('vase');
-  await references.add(id, 'page');
-  await references.remove(id, 'page');
+  await references.add(systemPrincipal, id, 'page');
+  await references.remove(systemPrincipal, id, 'page');
   expect(await softDelete(id)).toMatchObject({ outcome: 'deleted' });
 });
 

@@ -1,3 +1,4 @@
+import { systemPrincipal } from '../../../src/model/principal.ts';
 import { describe, expect, test } from 'vitest';
 import { makeTenantQueries } from '../../../src/db/tenants.ts';
 import type { UrlLine } from '../../../src/db/jobs/enqueue-urls.ts';
@@ -20,7 +21,7 @@ const makeLine = (url: string, reference?: string, tenantId = shop.id): UrlLine 
   reference,
 });
 const record = (lines: readonly UrlLine[], policy: DuplicatePolicy = 'reuse-completed') =>
-  jobs.enqueueUrls(lines, policy, 50);
+  jobs.enqueueUrls(systemPrincipal, lines, policy, 50);
 const countRows = () =>
   selectRow<{ images: number; jobs: number }>(
     database,

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import { makeTenantQueries } from '../../../src/db/tenants.ts';
 import type { ClaimedJob } from '../../../src/model/job.ts';
-import { unrestrictedPrincipal } from '../../../src/model/principal.ts';
+import { unrestrictedPrincipal, systemPrincipal } from '../../../src/model/principal.ts';
 import { makeCatalog } from '../../support/inner/catalog.ts';
 import { selectRows, useDatabase } from '../../support/inner/database.ts';
 import { makeFailedAttempt, claimOne, recordPending } from '../../support/inner/jobs.ts';
@@ -105,7 +105,9 @@ const transitions: Readonly<Record<string, () => Promise<Transition>>> = {
     run: () => jobs.enqueueUpload(makeUpload(shop.id, 'vase', { leaseSeconds: 60 })),
   }),
   enqueueUrls: () =>
-    Promise.resolve({ run: async () => (await jobs.enqueueUrls([url], 'reuse-completed', 100))[0] }),
+    Promise.resolve({
+      run: async () => (await jobs.enqueueUrls(systemPrincipal, [url], 'reuse-completed', 100))[0],
+    }),
   requeue: async () => {
     const { imageId } = await makeCompletedJob();
     return { imageId, run: async () => ({ imageId, job: await jobs.requeue(imageId, 50) }) };
@@ -232,7 +234,10 @@ const deletedImageTransitions: typeof transitions = {
     const job = await makeFailedJob();
     await catalog.softDelete(job.imageId);
     const candidate = await findPurgeCandidate(job.imageId);
-    return { ...toRowIds(job), run: () => purging.remove(candidate, { deletedBefore: tomorrow() }) };
+    return {
+      ...toRowIds(job),
+      run: () => purging.remove(systemPrincipal, candidate, { deletedBefore: tomorrow() }),
+    };
   },
 };
 
@@ -277,19 +282,19 @@ const casesWithoutTransition: Readonly<Record<string, PrepareCase>> = {
     return enqueueAgain;
   },
   'enqueueUrls: the URL is being imported, and the policy is reuse-completed': async () => {
-    await jobs.enqueueUrls([url], 'reuse-completed', 100);
-    return async () => (await jobs.enqueueUrls([url], 'reuse-completed', 100))[0];
+    await jobs.enqueueUrls(systemPrincipal, [url], 'reuse-completed', 100);
+    return async () => (await jobs.enqueueUrls(systemPrincipal, [url], 'reuse-completed', 100))[0];
   },
   'enqueueUrls: the URL is being imported, and the policy is reject-active': async () => {
-    await jobs.enqueueUrls([url], 'reject-active', 100);
-    return async () => (await jobs.enqueueUrls([url], 'reject-active', 100))[0];
+    await jobs.enqueueUrls(systemPrincipal, [url], 'reject-active', 100);
+    return async () => (await jobs.enqueueUrls(systemPrincipal, [url], 'reject-active', 100))[0];
   },
   'enqueueUrls: the URL has been imported, and the policy is reuse-completed': async () => {
-    await jobs.enqueueUrls([url], 'reuse-completed', 100);
+    await jobs.enqueueUrls(systemPrincipal, [url], 'reuse-completed', 100);
     const job = await claimOne(database, 60, 'import');
     await jobs.attachContent(job, makeFetchedContent(shop.id, 'vase'));
     await jobs.complete(job, renditions, facts);
-    return async () => (await jobs.enqueueUrls([url], 'reuse-completed', 100))[0];
+    return async () => (await jobs.enqueueUrls(systemPrincipal, [url], 'reuse-completed', 100))[0];
   },
   'requeue: the image has a pending job': async () => {
     const { imageId } = await makePendingJob();
@@ -308,7 +313,7 @@ const casesWithoutTransition: Readonly<Record<string, PrepareCase>> = {
     return claim;
   },
   'claimDue: the job is of a different kind': async () => {
-    await jobs.enqueueUrls([url], 'reuse-completed', 100);
+    await jobs.enqueueUrls(systemPrincipal, [url], 'reuse-completed', 100);
     return claim;
   },
   'claimDue: the job is being processed': async () => {
@@ -349,7 +354,7 @@ const casesWithoutTransition: Readonly<Record<string, PrepareCase>> = {
   },
   'withdraw: the image has a reference': async () => {
     const job = await makeClaimedJob();
-    await references.add(job.imageId, 'product-42');
+    await references.add(systemPrincipal, job.imageId, 'product-42');
     return withdrawJob(job);
   },
   'withdraw: the image was deleted': async () => {
@@ -407,13 +412,13 @@ const casesWithoutTransition: Readonly<Record<string, PrepareCase>> = {
     const { imageId } = await makePendingJob();
     await catalog.softDelete(imageId);
     const candidate = await findPurgeCandidate(imageId);
-    return () => purging.remove(candidate, { deletedBefore: tomorrow() });
+    return () => purging.remove(systemPrincipal, candidate, { deletedBefore: tomorrow() });
   },
   'purging.remove: the image has a job that is being processed': async () => {
     const { imageId } = await makeClaimedJob();
     await catalog.softDelete(imageId);
     const candidate = await findPurgeCandidate(imageId);
-    return () => purging.remove(candidate, { deletedBefore: tomorrow() });
+    return () => purging.remove(systemPrincipal, candidate, { deletedBefore: tomorrow() });
   },
   'expiredRows.removeJobs: the job ended too recently': async () => {
     await makeCompletedJob();

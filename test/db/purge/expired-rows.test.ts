@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { makeQueries } from '../../../src/db/queries.ts';
-import { unrestrictedPrincipal } from '../../../src/model/principal.ts';
+import { unrestrictedPrincipal, systemPrincipal } from '../../../src/model/principal.ts';
 import { emptyTables, openDatabase, selectRow, selectRows } from '../../support/inner/database.ts';
 import { recordPending } from '../../support/inner/jobs.ts';
 import { sha256Hex } from '../../support/inner/records.ts';
@@ -24,6 +24,7 @@ async function recordImport(
 ): Promise<{ id: number; imageId: number }> {
   const url = `https://a.example/${name}.jpg`;
   const [result] = await jobs.enqueueUrls(
+    systemPrincipal,
     [{ tenantId, url, urlHash: sha256Hex(url), reference: undefined }],
     'reuse-completed',
     50,
@@ -112,7 +113,7 @@ test('removes images without content, unless they have a reference or are being 
       name,
       `status = 'failed', updated_at = now() - interval '${name === 'recent' ? 89 : 91} days'`,
     );
-  await references.add(images.get('used') ?? 0, 'product-42');
+  await references.add(systemPrincipal, images.get('used') ?? 0, 'product-42');
   await setColumns('retried', "status = 'pending'");
   await setColumns('with content', `content_hash = '${sha256Hex('content')}'`);
   await setColumns('deleted', 'deleted_at = now()');

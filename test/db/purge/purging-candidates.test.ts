@@ -1,3 +1,4 @@
+import { systemPrincipal } from '../../../src/model/principal.ts';
 import { beforeEach, expect, test } from 'vitest';
 import type { PurgeCandidate } from '../../../src/model/purge.ts';
 import { makeTenantQueries } from '../../../src/db/tenants.ts';
@@ -52,12 +53,12 @@ test('lists unused completed and failed images, with the fields that a report ne
 });
 
 test('does not list an image in use until its last reference is removed', async () => {
-  await references.add(completedId, 'page');
-  await references.add(completedId, 'cart');
+  await references.add(systemPrincipal, completedId, 'page');
+  await references.add(systemPrincipal, completedId, 'cart');
   expect(await listUnused()).toEqual([failedId, otherTenantImageId]);
-  await references.remove(completedId, 'page');
+  await references.remove(systemPrincipal, completedId, 'page');
   expect(await listUnused()).toEqual([failedId, otherTenantImageId]);
-  await references.remove(completedId, 'cart');
+  await references.remove(systemPrincipal, completedId, 'cart');
   expect(await listUnused()).toEqual([completedId, failedId, otherTenantImageId]);
 });
 
@@ -121,8 +122,8 @@ test('lists tenants that have images but have never used references', async () =
   await tenants.ensure('without images');
   expect(await purging.listTenantsWithoutReferences(null)).toEqual(['other', 'shop']);
   expect(await purging.listTenantsWithoutReferences(otherTenant.id)).toEqual(['other']);
-  await references.add(completedId, 'page');
-  await references.remove(completedId, 'page');
+  await references.add(systemPrincipal, completedId, 'page');
+  await references.remove(systemPrincipal, completedId, 'page');
   expect(await purging.listTenantsWithoutReferences(null)).toEqual(['other']);
   await otherCatalog.softDelete(otherTenantImageId);
   expect(await purging.listTenantsWithoutReferences(null)).toEqual([]);

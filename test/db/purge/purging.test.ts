@@ -1,3 +1,4 @@
+import { systemPrincipal } from '../../../src/model/principal.ts';
 import { expect, test } from 'vitest';
 import type { RemovedImage } from '../../../src/db/purge/purging.ts';
 import { makeTenantQueries } from '../../../src/db/tenants.ts';
@@ -47,7 +48,7 @@ test('removes the rows of an image and returns its files with their sizes', asyn
 
 test('keeps an image that has changed since it was listed for the purge', async () => {
   const changes = {
-    used: (id: number) => catalog.references.add(id, 'page'),
+    used: (id: number) => catalog.references.add(systemPrincipal, id, 'page'),
     requeued: (id: number) => catalog.jobs.requeue(id, 50),
     deleted: (id: number) => softDelete(id),
   };
@@ -55,18 +56,21 @@ test('keeps an image that has changed since it was listed for the purge', async 
     const id = await add(name);
     const candidate = await findPurgeCandidate(id);
     await change(id);
-    expect(await purging.remove(candidate!, { unusedWithMinAgeDays: 0 }), name).toBeUndefined();
+    expect(
+      await purging.remove(systemPrincipal, candidate!, { unusedWithMinAgeDays: 0 }),
+      name,
+    ).toBeUndefined();
   }
   const restoredId = await add('restored');
   await softDelete(restoredId);
   const candidate = await findPurgeCandidate(restoredId);
   await restore(restoredId);
-  expect(await purging.remove(candidate!, { deletedBefore: tomorrow })).toBeUndefined();
+  expect(await purging.remove(systemPrincipal, candidate!, { deletedBefore: tomorrow })).toBeUndefined();
   const recentId = await add('recently deleted');
   await softDelete(recentId);
   const recentCandidate = await findPurgeCandidate(recentId);
   const cutoff = new Date(Date.now() - 60_000);
-  expect(await purging.remove(recentCandidate!, { deletedBefore: cutoff })).toBeUndefined();
+  expect(await purging.remove(systemPrincipal, recentCandidate!, { deletedBefore: cutoff })).toBeUndefined();
   expect((await selectRows(database, 'SELECT id FROM images')).length).toBe(5);
 });
 

@@ -26,6 +26,8 @@ export interface ServerData {
   /** Images of the `default` tenant that requests may delete. */
   readonly deletableDefaultImages: ImageRecord[];
   readonly failedJobs: number[];
+  /** Ids of API keys. The first is never replaced or revoked. */
+  readonly keyIds: string[];
   readonly imports: readonly (number | string)[];
   readonly cursor: string;
 }
@@ -71,6 +73,7 @@ export async function fillServer(baseUrl: string, origin: string, requestCount: 
     deletableImages: deletableImages ?? [],
     deletableDefaultImages: deletableDefaultImages ?? [],
     failedJobs: await listFailedJobs(baseUrl),
+    keyIds: await createKeys(baseUrl, 10 * requestCount + 10),
     imports: receipts.flatMap(({ id, uuid }) => [id, uuid]),
     cursor: await findFirstCursor(baseUrl),
   };
@@ -115,6 +118,19 @@ async function listFailedJobs(baseUrl: string): Promise<number[]> {
     `${baseUrl}/v1/jobs?state=failed&kind=import&limit=100`,
   );
   return body.items.map(({ id }) => id);
+}
+
+async function createKeys(baseUrl: string, count: number): Promise<string[]> {
+  const ids: string[] = [];
+  while (ids.length < count) {
+    const { body } = await call<{ id: string }>(`${baseUrl}/v1/keys`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify({ name: `key ${ids.length}`, role: 'reader' }),
+    });
+    ids.push(body.id);
+  }
+  return ids;
 }
 
 async function findFirstCursor(baseUrl: string): Promise<string> {

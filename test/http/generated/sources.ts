@@ -26,6 +26,7 @@ export function makeSources(
       confirm_token: [confirmToken],
       image: referencedImages.flatMap(({ id, uuid }) => [id, uuid]),
       code: Object.keys(errorTable),
+      preset: ['thumb', 'card', 'zoom', 'original'],
     },
     urls,
     forms: { pictures, truncatedPicture, tenants },
@@ -42,12 +43,15 @@ function chooseValue(
   { name }: Parameter,
   chooseNext: ChooseNext,
 ): number | string {
-  const { referencedImages, tenants, imports, failedJobs, deletableImages, deletableDefaultImages } =
+  const { referencedImages, tenants, imports, failedJobs, keyIds, deletableImages, deletableDefaultImages } =
     serverData;
   if (name === 'preset') return chooseNext(['thumb', 'card', 'zoom']);
   if (name.startsWith('tenant')) return chooseNext(tenants);
   if (name === 'ref') return chooseNext(['unknown reference', 'product-42']);
   if (path.startsWith('/v1/imports/')) return chooseNext(imports);
+  // A key can be replaced or revoked only once.
+  if (path === '/v1/keys/{id}' && method === 'GET') return keyIds[0] ?? 'none left';
+  if (path.startsWith('/v1/keys/')) return keyIds.pop() ?? 'none left';
   // Each job can be retried only once.
   if (path.endsWith('/retry')) return failedJobs.pop() ?? 'none left';
   if (path.startsWith('/v1/jobs/')) return chooseNext(failedJobs);

@@ -2,6 +2,7 @@ import type { FastifyInstance } from 'fastify';
 import { pino } from 'pino';
 import { onTestFinished } from 'vitest';
 import { loadConfig } from '../../../src/config.ts';
+import { openAuthentication } from '../../../src/services/access/authenticate.ts';
 import { makeHttpServer } from '../../../src/http/server.ts';
 import type { HttpDependencies } from '../../../src/http/route-plugin.ts';
 
@@ -10,7 +11,12 @@ export async function makeBareServer(
   env: Record<string, string> = {},
   dependencies: { [Name in keyof HttpDependencies]?: object } = {},
 ): Promise<FastifyInstance> {
-  const defaults = { services: {}, metrics: { recordRequest: () => undefined } };
+  const defaults = {
+    services: {},
+    metrics: { recordRequest: () => undefined },
+    authenticate: openAuthentication,
+    links: { verify: () => undefined },
+  };
   const allDependencies = { ...defaults, ...dependencies } as unknown as HttpDependencies;
   const app = makeHttpServer(loadConfig(env), pino({ level: 'silent' }), allDependencies);
   onTestFinished(async () => app.close());

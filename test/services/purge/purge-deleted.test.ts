@@ -1,7 +1,7 @@
 import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { unrestrictedPrincipal } from '../../../src/model/principal.ts';
+import { unrestrictedPrincipal, systemPrincipal } from '../../../src/model/principal.ts';
 import { selectRows } from '../../support/inner/database.ts';
 import { claimOne } from '../../support/inner/jobs.ts';
 import { makeUniquePicture, drawProduct } from '../../support/inner/pictures.ts';
@@ -82,7 +82,7 @@ test('keeps recently deleted images, so that they can be restored', async () => 
 test('purges an image that was force-deleted while in use', async () => {
   const { rig, purgeDeleted, add } = await makePurgeRig(resources);
   const { id } = await add();
-  await rig.references.add(id, 'page');
+  await rig.references.add(systemPrincipal, id, 'page');
   await rig.softDelete({ id }, true);
   expect(await purgeDeleted(unrestrictedPrincipal, purgeRequest)).toMatchObject({ images: 1, files: 3 });
   expect(await selectRows(resources.database, 'SELECT 1 FROM image_references')).toEqual([]);
@@ -146,7 +146,11 @@ test("purges and counts only images of the caller's tenant", async () => {
   const { rig, purgeDeleted, add } = await makePurgeRig(resources);
   const [ownImage, otherImage] = [await add(), await add('other')];
   for (const { id } of [ownImage, otherImage]) await rig.softDelete({ id });
-  const shopPrincipal = { ...unrestrictedPrincipal, tenantId: ownImage.tenantId };
+  const shopPrincipal = {
+    ...unrestrictedPrincipal,
+    tenantId: ownImage.tenantId,
+    tenantName: ownImage.tenant,
+  };
   expect(await purgeDeleted(shopPrincipal, purgeRequest)).toMatchObject({
     imagesToDelete: 1,
     renditionsFound: 2,

@@ -5,7 +5,7 @@ import { makeQueries } from '../../../src/db/queries.ts';
 import type { VectorSupport } from '../../../src/db/engine/vectors.ts';
 import type { DuplicatePolicy } from '../../../src/model/import.ts';
 import type { ClaimedJob } from '../../../src/model/job.ts';
-import { unrestrictedPrincipal } from '../../../src/model/principal.ts';
+import { unrestrictedPrincipal, systemPrincipal } from '../../../src/model/principal.ts';
 import type { NewRendition } from '../../../src/model/rendition.ts';
 import { makeFailedAttempt } from './jobs.ts';
 import { makeFetchedContent, makeDerivedFacts, sha256Hex, makeRendition, makeUpload } from './records.ts';
@@ -46,7 +46,12 @@ export function makeCatalog(database: Database, tenantId: number, vectors?: Vect
       reference,
     }: { duplicateHandling?: DuplicatePolicy; reference?: string } = {},
   ): Promise<ClaimedJob> {
-    await jobs.enqueueUrls([{ tenantId, url, urlHash: sha256Hex(url), reference }], duplicateHandling, 50);
+    await jobs.enqueueUrls(
+      systemPrincipal,
+      [{ tenantId, url, urlHash: sha256Hex(url), reference }],
+      duplicateHandling,
+      50,
+    );
     const [job] = await jobs.claimDue('import', 1, 60);
     if (!job) throw new Error('No import is due.');
     return job;
@@ -115,7 +120,7 @@ export function makeCatalog(database: Database, tenantId: number, vectors?: Vect
       const reason: PurgeReason = candidate.deletedAt
         ? { deletedBefore: tomorrow() }
         : { unusedWithMinAgeDays: 0 };
-      return purging.remove(candidate, reason);
+      return purging.remove(systemPrincipal, candidate, reason);
     },
     image: (id: number) => queries.images.find(unrestrictedPrincipal, { id }),
   };

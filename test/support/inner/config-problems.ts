@@ -1,4 +1,5 @@
-import { ConfigError, loadConfig } from '../../../src/config.ts';
+import { loadConfig } from '../../../src/config.ts';
+import { ConfigError } from '../../../src/errors.ts';
 
 /** Returns the problems that the configuration reports for an environment, or an empty list if it is valid. */
 export function listConfigProblems(env: Record<string, string>): readonly string[] {

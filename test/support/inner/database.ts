@@ -29,6 +29,10 @@ const truncatedTables = [
   'embeddings',
   'near_duplicates',
   'sweep_passes',
+  'api_keys',
+  'audit_log',
+  'audit_chains',
+  'idempotent_requests',
 ].join(', ');
 
 /**

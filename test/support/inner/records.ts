@@ -1,3 +1,4 @@
+import { systemPrincipal } from '../../../src/model/principal.ts';
 import { createHash } from 'node:crypto';
 import type { DerivedFacts } from '../../../src/db/jobs/complete.ts';
 import type { NewUpload } from '../../../src/db/jobs/enqueue.ts';
@@ -26,6 +27,7 @@ const facts: PictureFacts = {
 export function makeUpload(tenantId: number, content: string, overrides: Partial<NewUpload> = {}): NewUpload {
   const contentHash = sha256Hex(content);
   return {
+    actor: systemPrincipal,
     tenantId,
     contentHash,
     filename: `${content}.jpg`,

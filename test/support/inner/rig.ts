@@ -10,7 +10,9 @@ import type { JobReport } from '../../../src/model/job.ts';
 import type { Preset } from '../../../src/model/preset.ts';
 import { unrestrictedPrincipal } from '../../../src/model/principal.ts';
 import { makeInProcessQueue } from '../../../src/queue/in-process.ts';
-import { composeServices, type ServiceConfig } from '../../../src/services/compose-services.ts';
+import { composeServices } from '../../../src/services/compose-services.ts';
+import type { ServiceConfig } from '../../../src/services/service-parts.ts';
+import { makeSecretRing } from '../../../src/services/access/secret-ring.ts';
 import type { Upload } from '../../../src/services/ingest-upload.ts';
 import { makeAssertFreeSpace } from '../../../src/storage/free-space.ts';
 import { makeLocalStorage } from '../../../src/storage/local.ts';
@@ -67,6 +69,8 @@ export async function makeRig({ database, decoders }: TestResources, options: Ri
       fetchPicture: openFetcher(config, maxDownloadBytes).fetch,
       assertFreeSpace: makeAssertFreeSpace(storage, minFreeBytes),
       metrics: { recordJob: ({ kind, outcome }) => void endedRuns.push(`${kind} ${outcome}`) },
+      ring: makeSecretRing(['test secret of at least 32 characters']),
+      operatorKeys: [],
       logger,
       versions: {},
     },

@@ -1,7 +1,7 @@
 import { Client } from 'pg';
 import { openPostgresDatabase } from '../../../src/db/engine/postgres.ts';
 import type { ClaimedJob } from '../../../src/model/job.ts';
-import { unrestrictedPrincipal } from '../../../src/model/principal.ts';
+import { unrestrictedPrincipal, systemPrincipal } from '../../../src/model/principal.ts';
 import { originalKey, parseKey } from '../../../src/storage/keys.ts';
 import { makeCatalog } from '../inner/catalog.ts';
 import { makeFailedAttempt } from '../inner/jobs.ts';
@@ -144,7 +144,7 @@ async function purge(): Promise<void> {
   );
   if (!candidate) return;
   const reason = isUnused ? { unusedWithMinAgeDays: 0 } : { deletedBefore: tomorrow };
-  const removedImage = await purging.remove(candidate, reason);
+  const removedImage = await purging.remove(systemPrincipal, candidate, reason);
   for (const { key } of removedImage?.files ?? []) {
     const file = parseKey(key);
     if (file) await storedFiles.removeUnused(file, () => removeFile(key));
@@ -165,7 +165,9 @@ async function withdraw(): Promise<void> {
 async function changeReference(): Promise<void> {
   const id = await pickImageId();
   const name = `page ${Math.floor(random() * 3)}`;
-  await (random() < 0.5 ? references.add(id, name) : references.remove(id, name));
+  await (random() < 0.5
+    ? references.add(systemPrincipal, id, name)
+    : references.remove(systemPrincipal, id, name));
 }
 
 async function enqueueImports(): Promise<void> {
@@ -173,7 +175,7 @@ async function enqueueImports(): Promise<void> {
     const path = `https://example.com/${Math.floor(random() * 6)}`;
     return { tenantId, url: path, urlHash: sha256Hex(path), reference: random() < 0.5 ? 'page' : undefined };
   });
-  await jobs.enqueueUrls(lines, random() < 0.5 ? 'reuse-completed' : 'allow-retry', 50);
+  await jobs.enqueueUrls(systemPrincipal, lines, random() < 0.5 ? 'reuse-completed' : 'allow-retry', 50);
 }
 
 /** Recounts the tenant's usage. Throws if a usage counter or a file's owner was wrong. */
