@@ -16,6 +16,7 @@ const sectionTitles: Readonly<Record<keyof typeof settings, string>> = {
   storage: 'Storage',
   worker: 'Worker',
   decoder: 'Decoder',
+  requests: 'Requests per minute',
   uploads: 'Uploads',
   access: 'Access',
   imports: 'Imports by URL',

@@ -97,7 +97,7 @@ function composeComponents(
   resources: Resources,
   { ring, operatorKeys }: Access,
 ) {
-  const { decoders, storage, staging, queue, queries, fetcher } = resources;
+  const { decoders, storage, staging, queue, queries, fetcher, requestLimiter } = resources;
   const { usage, reports, jobs } = queries;
   const metrics = makeMetrics({ usage, reports, decoders, storage });
   const assertFreeSpace = makeAssertFreeSpace(storage, config.storage.minFreeBytes);
@@ -132,9 +132,25 @@ function composeComponents(
   const capacities = { derive: 2 * config.worker.concurrency, import: config.imports.concurrency };
   const { leaseSeconds } = config.worker;
   const workers = jobKinds.map((kind) =>
-    makeWorker({ kind, capacity: capacities[kind], jobs, queue, runJob, leaseSeconds, logger }),
+    makeWorker({
+      kind,
+      capacity: capacities[kind],
+      jobs,
+      queue,
+      runJob,
+      leaseSeconds,
+      importLimits: config.imports,
+      logger,
+    }),
   );
-  const runDueJobs = makeRunDueJobs({ capacities, jobs, runJob, leaseSeconds, logger });
+  const runDueJobs = makeRunDueJobs({
+    capacities,
+    jobs,
+    runJob,
+    leaseSeconds,
+    importLimits: config.imports,
+    logger,
+  });
   const receiveUploadForm = makeReceiveUploadForm({
     staging,
     assertFreeSpace,
@@ -146,11 +162,17 @@ function composeComponents(
     services,
     authenticate,
     links,
+    requestLimiter,
     beginIdempotent,
     receiveUploadForm,
     metrics,
   });
-  const workerServer = makeWorkerServer(config.server, logger, { services, authenticate, metrics });
+  const workerServer = makeWorkerServer(config.server, logger, {
+    services,
+    authenticate,
+    requestLimiter,
+    metrics,
+  });
   return {
     auditSealer,
     http,
@@ -222,6 +244,7 @@ function makeLifecycle(parts: LifecycleParts): App {
     await resources.fetcher.close();
     await resources.decoders.close();
     await auditSealer.stop();
+    resources.requestLimiter.stop();
     await resources.queue.close();
     await resources.database.close();
     await resources.storage.close();

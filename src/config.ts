@@ -81,12 +81,13 @@ function readSetting(env: Environment, setting: Setting<unknown>, problems: stri
 }
 
 function composeConfig(values: SettingValues): Config {
-  const { worker, decoder, uploads, imports, similarity, retention, server, purge, log } = values;
+  const { worker, decoder, requests, uploads, imports, similarity, retention, server, purge, log } = values;
   const database = composeDatabase(values);
   const exposure = composeExposure(values);
   return {
     worker,
     decoder,
+    requests,
     uploads,
     imports,
     similarity,

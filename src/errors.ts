@@ -134,6 +134,7 @@ export const errorTable = {
     title: 'The host is not allowed',
     failureClass: 'permanent',
   },
+  too_many_requests: { status: 429, title: 'Too many requests', failureClass: 'transient' },
   too_many_connections: {
     status: 429,
     title: 'Too many connections from this address',

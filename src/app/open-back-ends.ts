@@ -2,8 +2,12 @@ import { mkdir } from 'node:fs/promises';
 import type { Config } from '../config.ts';
 import { isBelow } from '../data-folder/private-folder.ts';
 import type { Database } from '../db/database.ts';
+import { makeDatabaseCounts } from '../db/request-counts.ts';
 import type { Logger } from '../model/logger.ts';
+import type { RequestCounts } from '../model/request-counts.ts';
 import type { WorkQueue } from '../queue/queue.ts';
+import { makeMemoryCounts } from '../services/limits/memory-counts.ts';
+import { makeRequestLimiter, type RequestLimiter } from '../services/limits/request-limiter.ts';
 import type { Storage } from '../storage/storage.ts';
 
 /**
@@ -51,6 +55,32 @@ export async function openQueue(
   const { makePostgresQueue } = await import('../queue/postgres.ts');
   const connection = { connectionString: database.url, connectionTimeoutMillis: database.connectMs };
   return makePostgresQueue({ connection, logger });
+}
+
+/** Opens the counts of requests that all processes share: in Redis if there is one, otherwise in the database. */
+async function openRequestCounts(
+  { queue }: Pick<Config, 'queue'>,
+  database: Database,
+): Promise<RequestCounts> {
+  if (queue.kind === 'redis') {
+    const { makeRedisCounts } = await import('../queue/redis-counts.ts');
+    return makeRedisCounts({ url: queue.url, prefix: queue.name });
+  }
+  return database.kind === 'embedded' ? makeMemoryCounts() : makeDatabaseCounts(database);
+}
+
+/** Opens the counts of requests, and creates the limiter that uses them. */
+export async function openRequestLimiter(
+  { requests, queue }: Pick<Config, 'requests' | 'queue'>,
+  database: Database,
+  logger: Logger,
+): Promise<RequestLimiter> {
+  const { perKey: key, perAddress: address, invalidKeysPerAddress } = requests;
+  return makeRequestLimiter({
+    counts: await openRequestCounts({ queue }, database),
+    limits: { key, address, 'invalid-keys': invalidKeysPerAddress },
+    logger,
+  });
 }
 
 /** Opens storage and creates its staging folder. */

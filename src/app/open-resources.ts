@@ -9,7 +9,7 @@ import type { Logger } from '../model/logger.ts';
 import { makeClaimStorage } from '../services/claim-storage.ts';
 import { localStagingName, makeStaging } from '../storage/staging.ts';
 import { version } from '../version.ts';
-import { openDatabase, openQueue, openStorage } from './open-back-ends.ts';
+import { openDatabase, openQueue, openRequestLimiter, openStorage } from './open-back-ends.ts';
 
 /** The child processes, files and connections that a running app keeps open. */
 export type Resources = Awaited<ReturnType<typeof openResources>>;
@@ -43,13 +43,14 @@ export async function openResources(config: Config, logger: Logger, onFailure: (
     const claimStorage = makeClaimStorage({ installation, storage, staging, logger });
     await claimStorage();
     const queue = await openQueue(config, logger);
+    const requestLimiter = await openRequestLimiter(config, database, logger);
     const fetcher = makeFetcher({
       ...config.imports,
       maxBytes: config.uploads.maxBytes,
       headersMs: config.imports.idleMs,
       userAgent: `Vitrine/${version}`,
     });
-    return { decoders, storage, staging, database, queries, queue, fetcher, claimStorage };
+    return { decoders, storage, staging, database, queries, queue, requestLimiter, fetcher, claimStorage };
   } catch (error) {
     // Open resources would keep the process running. The startup error matters more than an error while closing.
     await cleanup.disposeAsync().catch(() => undefined);

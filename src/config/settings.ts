@@ -19,6 +19,7 @@ import {
   wholeNumber,
   yesNo,
 } from './parsers.ts';
+import { requestSettings } from './request-settings.ts';
 import { optional, type Section, type ValuesOf, withDefault } from './setting.ts';
 
 const cores = String(availableParallelism());
@@ -48,6 +49,10 @@ export const settings = {
     }),
     bodyIdleMs: withDefault('BODY_IDLE_SECONDS', seconds(1, 3_600), '15', {
       about: 'Maximum pause during an upload; after a longer pause, the upload gets 408.',
+    }),
+    minUploadBytesPerSecond: withDefault('MIN_UPLOAD_BYTES_PER_SECOND', wholeNumber(0, 10_000_000), '1024', {
+      about:
+        'Minimum average rate at which a request body must arrive after its first 10 s; a slower one gets 408. `0` means no minimum.',
     }),
     responseStallMs: withDefault('RESPONSE_STALL_SECONDS', seconds(1, 3_600), '20', {
       about: 'A client that stops reading a response for this long is disconnected.',
@@ -81,7 +86,7 @@ export const settings = {
     }),
     trustedProxies: withDefault('TRUSTED_PROXIES', networkList, 'none', {
       about:
-        'Networks of trusted proxies, in addition to this machine. Their connections are exempt from `MAX_CONNECTIONS_PER_ADDRESS`, and the log also contains the client address from the `X-Forwarded-For` header of their requests.',
+        'Networks of trusted proxies, in addition to this machine. Their connections are exempt from `MAX_CONNECTIONS_PER_ADDRESS`. The client address in the `X-Forwarded-For` header of their requests counts towards the limits on requests and appears in the log; from all others, the header is ignored.',
     }),
   },
   data: {
@@ -129,6 +134,7 @@ export const settings = {
       fallbackDescription: 'not set',
     }),
   },
+  requests: requestSettings,
   uploads: {
     maxBytes: withDefault('MAX_UPLOAD_BYTES', wholeNumber(1, 2 ** 32), '10485760', {
       aliases: ['MAX_FILE_SIZE'],
@@ -193,6 +199,14 @@ export const settings = {
     }),
     concurrency: withDefault('IMPORT_CONCURRENCY', wholeNumber(1, 1_000), '16', {
       about: 'Maximum number of concurrent downloads per worker.',
+    }),
+    perHost: withDefault('IMPORTS_PER_HOST', wholeNumber(0, 10_000), '8', {
+      about:
+        'Maximum number of concurrent downloads from one host, in all processes together; `0` means no limit. Further imports from the host wait, without delaying imports from other hosts.',
+    }),
+    perTenant: withDefault('IMPORTS_PER_TENANT', wholeNumber(0, 10_000), '12', {
+      about:
+        'Maximum number of concurrent downloads for one tenant, in all processes together; `0` means no limit. Raise it together with the number of workers.',
     }),
     connectMs: withDefault('IMPORT_CONNECT_SECONDS', seconds(1, 300), '5', {
       about:

@@ -151,6 +151,8 @@ export interface Schema {
     started_at: Date | null;
     finished_at: Date | null;
     turn: number;
+    source_host: string | null;
+    held_for: string | null;
   };
   near_duplicates: {
     image_id: number;
@@ -191,6 +193,11 @@ export interface Schema {
     format: 'jpeg';
     created_at: Date;
     shared: boolean;
+  };
+  request_counts: {
+    window_number: number;
+    bucket: string;
+    requests: number;
   };
   schema_migrations: {
     version: number;

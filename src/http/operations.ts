@@ -84,7 +84,7 @@ export const operationRoutes: RoutePlugin = (app, { services, metrics }) => {
   app.get(
     '/metrics',
     {
-      config: { access: ['metrics.read', 'usage.tenants'] },
+      config: { access: ['metrics.read', 'usage.tenants'], isCounted: false },
       schema: {
         tags,
         summary: 'Prometheus metrics or the usage of all tenants, depending on `Accept`',

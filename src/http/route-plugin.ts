@@ -10,6 +10,7 @@ import type { Config } from '../config.ts';
 import type { Authenticate } from '../services/access/authenticate.ts';
 import type { BeginIdempotent } from '../services/access/idempotency.ts';
 import type { Links } from '../services/access/links.ts';
+import type { RequestLimiter } from '../services/limits/request-limiter.ts';
 import type { Services } from '../services/services.ts';
 import type { ServedMetrics } from '../telemetry/metrics.ts';
 import type { BeginForm } from './guard/idempotency.ts';
@@ -26,6 +27,7 @@ export interface HttpDependencies {
   readonly services: Services;
   readonly authenticate: Authenticate;
   readonly links: Pick<Links, 'verify'>;
+  readonly requestLimiter: RequestLimiter;
   readonly beginIdempotent: BeginIdempotent;
   readonly receiveUploadForm: ReceiveUploadForm;
   readonly metrics: ServedMetrics;

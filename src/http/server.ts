@@ -19,12 +19,15 @@ import {
 import { allowOrigins } from './guard/cors.ts';
 import { makeBeginForm, replayRequests } from './guard/idempotency.ts';
 import { guardRequests, rejectMultipleHosts } from './guard/request-gate.ts';
+import { makeRequestLimits } from './guard/request-limits.ts';
+import { rejectSlowBodies } from './guard/slow-bodies.ts';
 import { closeStalledResponses } from './guard/stalled-responses.ts';
 import { countRequests } from './metrics.ts';
 import { describeRoutes } from './openapi/document.ts';
 import { operationRoutes } from './operations.ts';
 import { collectRoutes } from './responses/missing-routes.ts';
-import { handleErrors, handleFrameworkError, handleMissingRoutes, toProblem } from './responses/problems.ts';
+import { handleErrors, handleFrameworkError, handleMissingRoutes } from './responses/problems.ts';
+import { sendRawProblem } from './responses/raw-problem.ts';
 import type { HttpConfig, HttpDependencies, RoutePlugin, RouteDependencies } from './route-plugin.ts';
 import { v1 } from './v1/v1.ts';
 
@@ -33,12 +36,11 @@ const requestLimits = {
   headerBytes: 16 * 1024,
   headerCount: 100,
   headersTimeoutMs: 10_000,
+  /** Time at the start of a body in which its rate does not matter, because a connection may start slowly. */
+  bodyGraceMs: 10_000,
   /** Maximum length in UTF-16 code units. A reference may have 200 characters of two code units each. */
   urlParameterLength: 400,
 };
-
-/** How long the connection stays open for the client to read the response to a malformed request. */
-const lingerMs = 1_000;
 
 /** How long an idle connection is kept open. */
 const keepAliveMs = 65_000;
@@ -62,13 +64,19 @@ export function makeHttpServer(
   acceptForms(app);
   closeIdleConnectionsOnShutdown(app);
   closeStalledResponses(app, config.server.responseStallMs);
+  rejectSlowBodies(app, {
+    minBytesPerSecond: config.server.minUploadBytesPerSecond,
+    graceMs: requestLimits.bodyGraceMs,
+  });
   limitConnectionsPerAddress(app, {
     maxConnections: config.server.maxConnectionsPerAddress,
     isExemptFromLimit: isTrusted,
   });
   allowOrigins(app, config.server);
   addDefaultHeaders(app);
-  authenticateRequests(app, dependencies);
+  const { authenticate, links, requestLimiter: limiter } = dependencies;
+  const limits = makeRequestLimits({ limiter, authenticate, isExemptFromLimit: isTrusted });
+  authenticateRequests(app, { authenticate, links, limits });
   limitCaching(app);
   replayRequests(app, dependencies.beginIdempotent);
   describeRoutes(app);
@@ -175,18 +183,8 @@ function closeIdleConnectionsOnShutdown(app: FastifyInstance): void {
 
 /** Responds to requests that Node cannot parse. Fastify does not receive such requests. */
 function handleMalformedRequest(error: NodeJS.ErrnoException, socket: Socket): void {
-  // If a response is already being sent, it is too late to send an error response.
-  if (error.code === 'ECONNRESET' || !socket.writable || socket.writableLength > 0) {
-    socket.destroy();
-    return;
-  }
-  const problem = malformedRequestError(error.code);
-  const body = JSON.stringify(toProblem(problem));
-  socket.end(
-    `HTTP/1.1 ${problem.status} ${problem.title}\r\nconnection: close\r\ncontent-type: application/problem+json\r\nx-content-type-options: nosniff\r\ncontent-length: ${Buffer.byteLength(body)}\r\n\r\n${body}`,
-  );
-  // Without a timeout, a client that never closes its side would keep the connection open.
-  socket.setTimeout(lingerMs);
+  if (error.code === 'ECONNRESET') socket.destroy();
+  else sendRawProblem(socket, malformedRequestError(error.code));
 }
 
 function malformedRequestError(code: string | undefined): AppError {

@@ -1,7 +1,9 @@
 import Fastify, { type FastifyBaseLogger, type FastifyInstance, LogController } from 'fastify';
 import { AppError } from '../errors.ts';
 import { authenticateRequests } from './guard/authentication.ts';
+import { makeTrustedTest } from './guard/connections-per-address.ts';
 import { guardRequests } from './guard/request-gate.ts';
+import { makeRequestLimits } from './guard/request-limits.ts';
 import { closeStalledResponses } from './guard/stalled-responses.ts';
 import { sendPrometheus } from './metrics.ts';
 import { toChecksRecord, isHealthy } from './operations.ts';
@@ -16,7 +18,12 @@ const maxConnections = 64;
 export function makeWorkerServer(
   config: HttpConfig['server'],
   logger: FastifyBaseLogger,
-  { services, metrics, authenticate }: Pick<HttpDependencies, 'services' | 'metrics' | 'authenticate'>,
+  {
+    services,
+    metrics,
+    authenticate,
+    requestLimiter,
+  }: Pick<HttpDependencies, 'services' | 'metrics' | 'authenticate' | 'requestLimiter'>,
 ): FastifyInstance {
   const app = Fastify({
     loggerInstance: logger,
@@ -29,7 +36,12 @@ export function makeWorkerServer(
   closeStalledResponses(app, requestMs);
   handleErrors(app);
   guardRequests(app, config);
-  authenticateRequests(app, { authenticate, links: { verify: () => undefined } });
+  const limits = makeRequestLimits({
+    limiter: requestLimiter,
+    authenticate,
+    isExemptFromLimit: makeTrustedTest(config.trustedProxies),
+  });
+  authenticateRequests(app, { authenticate, links: { verify: () => undefined }, limits });
   handleMissingRoutes(app, () => ({ error: routeNotFoundError(), allowedMethods: [] }));
   app.get('/healthz', { config: { access: 'open' } }, async (_request, reply) => {
     const checks = await services.checkHealth.ready();
@@ -39,7 +51,7 @@ export function makeWorkerServer(
       .header('cache-control', 'no-cache')
       .send({ status: healthy ? 'healthy' : 'unhealthy', checks: toChecksRecord(checks) });
   });
-  app.get('/metrics', { config: { access: 'metrics.read' } }, (_request, reply) =>
+  app.get('/metrics', { config: { access: 'metrics.read', isCounted: false } }, (_request, reply) =>
     sendPrometheus(reply, metrics),
   );
   return app;

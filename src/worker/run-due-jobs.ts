@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { JobQueries } from '../db/jobs/job-queries.ts';
+import type { ImportLimits } from '../db/jobs/select-imports.ts';
 import type { ClaimedJob, JobKind } from '../model/job.ts';
 import type { Logger } from '../model/logger.ts';
 import type { RunJob } from '../services/run-job.ts';
@@ -10,6 +11,7 @@ interface Dependencies {
   readonly jobs: Pick<JobQueries, 'claimDue'>;
   readonly runJob: RunJob;
   readonly leaseSeconds: number;
+  readonly importLimits: ImportLimits;
   readonly logger: Logger;
 }
 
@@ -23,7 +25,14 @@ export type RunDueJobs = (milliseconds: number) => Promise<void>;
 const claimRetryMs = 500;
 
 /** @see RunDueJobs */
-export function makeRunDueJobs({ capacities, jobs, runJob, leaseSeconds, logger }: Dependencies): RunDueJobs {
+export function makeRunDueJobs({
+  capacities,
+  jobs,
+  runJob,
+  leaseSeconds,
+  importLimits,
+  logger,
+}: Dependencies): RunDueJobs {
   const runningJobs = new Map<Promise<unknown>, JobKind>();
   const kinds = Object.keys(capacities) as JobKind[];
   /** Times at which retries of failed jobs are due, comparable with `performance.now()`. */
@@ -41,7 +50,7 @@ export function makeRunDueJobs({ capacities, jobs, runJob, leaseSeconds, logger 
     const runningCount = [...runningJobs.values()].filter((runningKind) => runningKind === kind).length;
     const freeCapacity = capacities[kind] - runningCount;
     if (freeCapacity <= 0) return;
-    for (const job of await jobs.claimDue(kind, freeCapacity, leaseSeconds)) launch(job);
+    for (const job of await jobs.claimDue(kind, freeCapacity, leaseSeconds, importLimits)) launch(job);
   }
 
   /** Claims due jobs of all kinds. Returns whether all claims succeeded. */

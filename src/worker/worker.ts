@@ -1,5 +1,6 @@
 import { makeAvailabilityLog } from '../availability-log.ts';
 import type { JobQueries } from '../db/jobs/job-queries.ts';
+import type { ImportLimits } from '../db/jobs/select-imports.ts';
 import type { ClaimedJob, JobKind } from '../model/job.ts';
 import type { Logger } from '../model/logger.ts';
 import type { WorkQueue } from '../queue/queue.ts';
@@ -13,6 +14,7 @@ interface Dependencies {
   /** Maximum number of concurrent jobs. */
   readonly capacity: number;
   readonly leaseSeconds: number;
+  readonly importLimits: ImportLimits;
   readonly logger: Logger;
 }
 
@@ -34,7 +36,7 @@ const pollJitter = 0.2;
 
 /** @see Worker */
 export function makeWorker(deps: Dependencies): Worker {
-  const { kind, jobs, queue, runJob, capacity, leaseSeconds, logger } = deps;
+  const { kind, jobs, queue, runJob, capacity, leaseSeconds, importLimits, logger } = deps;
   const runningJobs = new Set<Promise<unknown>>();
   const availability = makeAvailabilityLog(logger, {
     level: 'error',
@@ -67,7 +69,7 @@ export function makeWorker(deps: Dependencies): Worker {
     if (isStopped || freeCapacity <= 0) return;
     const wakeUps = pendingWakeUps.splice(0);
     try {
-      for (const job of await jobs.claimDue(kind, freeCapacity, leaseSeconds)) launch(job);
+      for (const job of await jobs.claimDue(kind, freeCapacity, leaseSeconds, importLimits)) launch(job);
       for (const resolve of wakeUps) resolve();
       availability.reportSuccess();
     } catch (error) {

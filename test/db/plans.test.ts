@@ -70,6 +70,7 @@ const operations: Record<string, () => Promise<unknown>> = {
   'a count of failed jobs': () => reports.countFailed(),
   'a retry': () => jobs.retry(unrestrictedPrincipal, 3),
   'a claim': () => jobs.claimDue('derive', 4, 60),
+  'a claim of imports': () => jobs.claimDue('import', 4, 60, { perHost: 2, perTenant: 3 }),
   'a requeue': () => jobs.requeue(vase.id, 50),
   'an upload': () => jobs.enqueueUpload(makeUpload(1, 'new', { leaseSeconds: 60 })),
   'an import': () =>

@@ -11,10 +11,11 @@ import { makeRig, type Rig, useTestResources } from '../support/inner/rig.ts';
 
 const resources = await useTestResources();
 const queuedMode = { mode: 'queued' } as const;
+const importLimits = { perHost: 0, perTenant: 0 };
 
 /** Creates a worker for a rig, and stops it after the test. */
 function createWorker(rig: Rig, capacity = 2, kind: JobKind = 'derive') {
-  const worker = makeWorker({ ...rig, kind, capacity, leaseSeconds: 60 });
+  const worker = makeWorker({ ...rig, kind, capacity, leaseSeconds: 60, importLimits });
   onTestFinished(() => worker.stop());
   return worker;
 }
@@ -157,7 +158,7 @@ function startManuallyWokenWorker(rig: Rig, capacity = 1) {
       return () => undefined;
     },
   };
-  const worker = makeWorker({ ...rig, queue, kind: 'derive', capacity, leaseSeconds: 60 });
+  const worker = makeWorker({ ...rig, queue, kind: 'derive', capacity, leaseSeconds: 60, importLimits });
   onTestFinished(() => worker.stop());
   worker.start();
   return { worker, wake: () => listener() };

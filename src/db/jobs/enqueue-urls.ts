@@ -147,7 +147,7 @@ async function insertImports(
     inserted_images AS (
       INSERT INTO images (uuid, tenant_id, status, source_url, url_hash)
       SELECT uuid, "tenantId", 'pending', url, "urlHash" FROM line ORDER BY position
-      RETURNING id, uuid, tenant_id),
+      RETURNING id, uuid, tenant_id, source_url),
     -- The source is left out, because its URL may contain secrets.
     written_entries AS (${insertAudit(actor, {
       action: 'import.create',
@@ -156,8 +156,9 @@ async function insertImports(
       target: sql`inserted_images.uuid::text`,
     })}),
     inserted_jobs AS (
-      INSERT INTO jobs (kind, image_id, tenant_id, priority, state)
-      SELECT 'import', id, tenant_id, ${priority}::smallint, 'pending' FROM inserted_images ORDER BY id
+      INSERT INTO jobs (kind, image_id, tenant_id, priority, state, source_host)
+      SELECT 'import', id, tenant_id, ${priority}::smallint, 'pending', host_of_url(source_url)
+      FROM inserted_images ORDER BY id
       RETURNING id, image_id)
     SELECT inserted_images.id AS "imageId", inserted_jobs.id AS "jobId"
     FROM inserted_images JOIN inserted_jobs ON inserted_jobs.image_id = inserted_images.id

@@ -1,8 +1,9 @@
-import type { FastifyInstance, FastifyRequest, RouteOptions } from 'fastify';
+import type { FastifyInstance, FastifyReply, FastifyRequest, RouteOptions } from 'fastify';
 import type { Scope } from '../../model/access.ts';
 import type { Identity } from '../../model/principal.ts';
 import { missingScopeError, requiredScopes, type UseCase } from '../../services/access/required-scopes.ts';
 import type { HttpDependencies } from '../route-plugin.ts';
+import type { RequestLimits } from './request-limits.ts';
 
 /**
  * Who may call a route: `open` for everyone, otherwise callers with the scope of one of the use cases that the route calls.
@@ -25,16 +26,17 @@ declare module 'fastify' {
   }
 }
 
-type Dependencies = Pick<HttpDependencies, 'authenticate' | 'links'>;
+type Dependencies = Pick<HttpDependencies, 'authenticate' | 'links'> & { readonly limits: RequestLimits };
 
 /**
- * Rejects requests without a valid API key or signed link, or without the scope that the route needs, before their body is
- * read. Services check the scope again, because a route may call several use cases.
+ * Rejects requests without a valid API key or signed link, without the scope that the route needs, or beyond the limits on
+ * requests, before their body is read. Services check the scope again, because a route may call several use cases.
  * @throws {Error} at startup if a route does not declare who may call it.
  */
 export function authenticateRequests(app: FastifyInstance, dependencies: Dependencies): void {
   app.decorateRequest('identity', null);
   app.decorateRequest('linkSecondsLeft', null);
+  app.decorateRequest('rateLimitHeaders', null);
   const routes: RouteOptions[] = [];
   app.addHook('onRoute', (route) => {
     routes.push(route);
@@ -42,10 +44,10 @@ export function authenticateRequests(app: FastifyInstance, dependencies: Depende
     // Read when the first request arrives, because the hooks of a plugin may still change the route.
     let scopes: readonly Scope[] | undefined;
     route.onRequest = [
-      (request, _reply, done) => {
+      (request, reply, done) => {
         scopes ??= scopesOf(route);
         if (scopes.length === 0) done();
-        else checkCaller(dependencies, route, scopes, request, done);
+        else checkCaller(dependencies, scopes, request, reply, done);
       },
       ...hooks,
     ];
@@ -75,29 +77,54 @@ function toScope(name: UseCase | Scope): Scope {
 }
 
 function checkCaller(
-  { authenticate, links }: Dependencies,
-  { config }: RouteOptions,
+  dependencies: Dependencies,
   scopes: readonly Scope[],
   request: FastifyRequest,
+  reply: FastifyReply,
   done: (error?: Error) => void,
 ): void {
+  const { authenticate, limits } = dependencies;
   const accept = (identity: Identity) => {
     request.identity = identity;
     done(missingScopeError(identity, scopes));
   };
-  const [scope] = scopes;
-  if (config?.acceptsLinks && scope !== undefined) {
-    const link = links.verify(request.method, request.raw.url ?? '', scope);
-    if (link) {
-      request.linkSecondsLeft = link.secondsLeft;
-      accept(link.identity);
-      return;
-    }
+  const linkIdentity = verifyLink(dependencies, scopes, request, reply);
+  if (linkIdentity) {
+    accept(linkIdentity);
+    return;
   }
   const key = readKey(request);
+  const count = (identity: Identity) => {
+    limits.countCaller(request, reply, identity);
+    return identity;
+  };
   const identity = authenticate.cached(key);
-  if (identity) accept(identity);
-  else authenticate.verify(key).then(accept, done);
+  if (identity) accept(count(identity));
+  else if (key === undefined) {
+    limits.countAddress(request, reply);
+    authenticate.verify(key).then(accept, done);
+  } else limits.verifyKey(request, reply, key).then(count).then(accept, done);
+}
+
+/** Returns the caller of a request with a signed link. Such requests count by their address. */
+function verifyLink(
+  { links, limits }: Dependencies,
+  [scope]: readonly Scope[],
+  request: FastifyRequest,
+  reply: FastifyReply,
+): Identity | undefined {
+  if (!request.routeOptions.config.acceptsLinks || scope === undefined) return undefined;
+  let link: ReturnType<typeof links.verify>;
+  try {
+    link = links.verify(request.method, request.raw.url ?? '', scope);
+  } catch (error) {
+    limits.countAddress(request, reply);
+    throw error;
+  }
+  if (!link) return undefined;
+  limits.countAddress(request, reply);
+  request.linkSecondsLeft = link.secondsLeft;
+  return link.identity;
 }
 
 const bearer = /^Bearer +(\S+) *$/i;

@@ -78,9 +78,14 @@ export function limitConnectionsPerAddress(
   });
 }
 
-/** Returns the key under which an address is counted: the address itself or, for IPv6, its /64 network. */
+/**
+ * Returns the key under which an address is counted: the address itself or, for IPv6, its /64 network. A forwarded address may
+ * have a port. Text that is not an address counts as one address.
+ */
 export function toAddressKey(remoteAddress: string): string {
-  const address = ipaddr.process(remoteAddress.replace(/%.*$/, ''));
+  const text = remoteAddress.replace(/^\[(.*)\](?::\d+)?$|^([\d.]+):\d+$/, '$1$2').replace(/%.*$/, '');
+  if (isIP(text) === 0) return 'unknown';
+  const address = ipaddr.process(text);
   if (address instanceof ipaddr.IPv4) return address.toString();
   return `${address.parts
     .slice(0, 4)

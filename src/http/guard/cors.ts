@@ -10,6 +10,8 @@ const exposedHeaders = [
   'content-range',
   'etag',
   'location',
+  'ratelimit',
+  'ratelimit-policy',
   'retry-after',
 ].join(', ');
 

@@ -81,7 +81,11 @@ export const pictureRoutes: RoutePlugin = (app, { services, config: { presets, s
     const recipe = typeof v === 'string' ? v : undefined;
     const cachedRendition = services.retrieve.cached(principal, id, preset);
     const headers = getCorsHeaders(request.headers.origin);
-    if (cachedRendition) return sendCachedRendition(request, reply, cachedRendition, recipe, headers);
+    if (cachedRendition) {
+      const { rateLimitHeaders } = request;
+      const extraHeaders = rateLimitHeaders ? [...headers, ...rateLimitHeaders] : headers;
+      return sendCachedRendition(request, reply, cachedRendition, recipe, extraHeaders);
+    }
     setHeaders(reply, headers);
     return services.retrieve
       .rendition(principal, parseImageRef(id), preset)

@@ -12,6 +12,8 @@ import type { SecretRing } from './secret-ring.ts';
 export interface Authenticate {
   /** Returns the caller if the key was checked within the last seconds; `undefined` if `verify` must check it. */
   cached(key: string | undefined): Identity | undefined;
+  /** Whether this process has accepted the key before, and has not rejected it since. */
+  wasValid(key: string): boolean;
   /** Returns the caller. @throws {AppError} `unauthenticated`; `database_unavailable` if the key cannot be checked. */
   verify(key: string | undefined): Promise<Identity>;
   /** Forgets a key that has just been changed in this process. */
@@ -50,6 +52,7 @@ interface CheckedKey {
 /** Authentication without keys: every caller may do everything, and a key that is sent is ignored. */
 export const openAuthentication: Authenticate = {
   cached: () => unrestrictedPrincipal,
+  wasValid: () => true,
   verify: () => Promise.resolve(unrestrictedPrincipal),
   forget: () => undefined,
 };
@@ -67,8 +70,7 @@ export function makeAuthenticate({ apiKeys, ring, operatorKeys, logger }: Depend
     return checked && performance.now() < checked.trustedUntil ? checked.identity : undefined;
   }
 
-  async function check(key: string): Promise<CheckedKey> {
-    const digest = digestOf(key);
+  async function check(key: string, digest: Buffer): Promise<CheckedKey> {
     const operator = operators.find((candidate) => timingSafeEqual(candidate.digest, digest));
     if (operator)
       return {
@@ -102,12 +104,19 @@ export function makeAuthenticate({ apiKeys, ring, operatorKeys, logger }: Depend
 
   return {
     cached,
+    wasValid: (key) => checkedKeys.has(digestOf(key).toString('base64')),
     async verify(key) {
       if (key === undefined) throw missingKeyError();
       const trusted = cached(key);
       if (trusted) return trusted;
-      const checked = await check(key);
-      checkedKeys.set(digestOf(key).toString('base64'), checked);
+      const digest = digestOf(key);
+      // A key that is rejected stays forgotten.
+      const checked = await check(key, digest).catch((error: unknown) => {
+        if (error instanceof AppError && error.code === 'unauthenticated')
+          checkedKeys.delete(digest.toString('base64'));
+        throw error;
+      });
+      checkedKeys.set(digest.toString('base64'), checked);
       if (checked.keyId !== null) recordUse(checked.keyId);
       return checked.identity;
     },

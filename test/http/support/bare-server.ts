@@ -14,6 +14,7 @@ export async function makeBareServer(
   const defaults = {
     services: {},
     metrics: { recordRequest: () => undefined },
+    requestLimiter: { take: () => undefined },
     authenticate: openAuthentication,
     links: { verify: () => undefined },
   };

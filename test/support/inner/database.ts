@@ -33,6 +33,7 @@ const truncatedTables = [
   'audit_log',
   'audit_chains',
   'idempotent_requests',
+  'request_counts',
 ].join(', ');
 
 /**

@@ -94,7 +94,7 @@ export const similarityHealthRoutes: RoutePlugin = (app, { services: { checkHeal
   app.get(
     '/api/v1/health/detailed',
     {
-      config: { access: 'metrics.read' },
+      config: { access: 'metrics.read', isCounted: false },
       schema: {
         tags,
         summary: 'Health and statistics by component',

@@ -1,0 +1,24 @@
+import type { Socket } from 'node:net';
+import type { AppError } from '../../errors.ts';
+import { toProblem } from './problems.ts';
+
+/** How long the connection stays open for the client to read the response. */
+const lingerMs = 1_000;
+
+/**
+ * Sends an error as the last response on a connection whose request Fastify does not handle, or can no longer handle. If
+ * a response is already being sent, it is too late for an error response, so the connection is only closed.
+ */
+export function sendRawProblem(socket: Socket, error: AppError): void {
+  if (!socket.writable || socket.writableLength > 0) {
+    socket.destroy();
+    return;
+  }
+  const body = JSON.stringify(toProblem(error));
+  socket.end(
+    `HTTP/1.1 ${error.status} ${error.title}\r\nconnection: close\r\ncontent-type: application/problem+json\r\nx-content-type-options: nosniff\r\ncontent-length: ${Buffer.byteLength(body)}\r\n\r\n${body}`,
+  );
+  // A client that keeps sending, or never closes its side, would keep the connection open.
+  const timer = setTimeout(() => socket.destroy(), lingerMs).unref();
+  socket.once('close', () => clearTimeout(timer));
+}
