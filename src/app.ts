@@ -157,7 +157,7 @@ function composeComponents(
     maxBytes: config.uploads.maxBytes,
     idleMs: config.server.bodyIdleMs,
   });
-  const auditSealer = makeAuditSealer({ audit: queries.audit, logger });
+  const auditSealer = makeAuditSealer({ auditChains: queries.auditChains, logger });
   const http = makeHttpServer(config, logger, {
     services,
     authenticate,
@@ -235,6 +235,7 @@ function makeLifecycle(parts: LifecycleParts): App {
     const timer = setTimeout(() => void leases.handBack('import'), milliseconds);
     await runDueJobs(milliseconds);
     clearTimeout(timer);
+    await auditSealer.sealNow();
   }
 
   async function close(): Promise<void> {
@@ -266,6 +267,7 @@ function makeLifecycle(parts: LifecycleParts): App {
       return url;
     },
     async work() {
+      auditSealer.start();
       // No other process uses this data, so every lease belongs to a process that has crashed.
       if (isOnlyProcess(config)) await takeOverLostLeases(true);
       stopWaitingForStorage = whenStorageClaimed(

@@ -24,7 +24,10 @@ import { settings, type SettingValues } from './config/settings.ts';
 import type { Preset } from './model/preset.ts';
 
 /** Sections of the configuration that are the same as in the settings table. */
-type PlainSections = Omit<SettingValues, 'data' | 'access' | 'database' | 'queue' | 'storage' | 'renditions'>;
+type PlainSections = Omit<
+  SettingValues,
+  'data' | 'access' | 'database' | 'queue' | 'storage' | 'renditions' | 'log'
+>;
 
 /** The configuration of a process, read once. Each component receives only the sections that it needs. */
 export interface Config extends PlainSections {
@@ -35,6 +38,10 @@ export interface Config extends PlainSections {
   readonly queue: QueueConfig;
   readonly storage: StorageConfig;
   readonly presets: readonly Preset[];
+  readonly log: SettingValues['log'] & {
+    /** Secrets that must not appear in the log, whoever sends them and wherever. */
+    readonly secrets: readonly string[];
+  };
   /** Warnings for the log, for example about settings that have no effect; one sentence each. */
   readonly warnings: readonly string[];
   /** Warnings about the server's exposure to other machines, one sentence each. */
@@ -100,7 +107,11 @@ function composeConfig(values: SettingValues): Config {
     storage: composeStorage(values),
     presets: withThumbnailSize(values.renditions),
     purge: { ...purge, confirmToken: composeConfirmToken(values, exposure) },
-    log: { ...log, level: parseYesNo(log.debug ?? '') ? 'debug' : log.level },
+    log: {
+      ...log,
+      level: parseYesNo(log.debug ?? '') ? 'debug' : log.level,
+      secrets: listSecrets(values),
+    },
     warnings: findBackEndWarnings(values),
     exposureWarnings: findExposureWarnings(values, exposure),
   };
@@ -130,4 +141,13 @@ export function makeLoopbackConfig(config: Config): Config {
     purge: { ...config.purge, confirmToken },
     exposureWarnings: [],
   };
+}
+
+/** A shorter text is not a secret, and may be a part of words in the log. */
+const minRedactedLength = 8;
+
+function listSecrets({ access, purge }: SettingValues): string[] {
+  return [...access.secretKeys, access.bootstrapAdminKey, access.apiKey, purge.confirmToken].filter(
+    (secret): secret is string => secret !== undefined && secret.length >= minRedactedLength,
+  );
 }

@@ -170,6 +170,13 @@ export function makeApiClient(options: ApiClientOptions) {
       return readJson(response, schema);
     },
 
+    /** Gets a response of any length. @throws {RequestRejected} @throws {ServerFailure} also if the response breaks off. */
+    async getStream(path: string): Promise<AsyncIterable<Uint8Array>> {
+      const response = await send(path);
+      if (!response.ok) throw new RequestRejected((await readRejection(response)).reason);
+      return readChunks(response, baseUrl);
+    },
+
     /** Deletes what is at `path`. @throws {RequestRejected} */
     async delete(path: string): Promise<void> {
       const response = await send(path, undefined, undefined, {}, 'DELETE');
@@ -186,6 +193,14 @@ export function makeApiClient(options: ApiClientOptions) {
       );
     },
   };
+}
+
+async function* readChunks({ body }: Response, baseUrl: string): AsyncGenerator<Uint8Array> {
+  try {
+    for await (const chunk of body ?? []) yield chunk;
+  } catch (error) {
+    throw new ServerFailure(`The response of ${baseUrl} broke off before its end.`, { cause: error });
+  }
 }
 
 async function makeUploadForm({ path, filename, tenant }: Upload): Promise<FormData> {

@@ -1,22 +1,17 @@
 import type { Config } from '../config.ts';
 import { roleNames } from '../model/access.ts';
-import { defaultTenant } from '../model/tenant.ts';
+import {
+  concurrencyOption,
+  type Option,
+  type OptionValues,
+  readNumber,
+  readText,
+  tenantOption,
+  UsageError,
+  urlOption,
+} from './options.ts';
 import { connectToServer } from './server-connection.ts';
 import { abortOnInterrupt } from './stop-signals.ts';
-
-/** Thrown if a command is called with invalid arguments. */
-export class UsageError extends Error {
-  override readonly name = 'UsageError';
-}
-
-interface Option {
-  readonly type: 'string' | 'boolean';
-  /** Whether the option may be given several times. */
-  readonly isRepeatable?: boolean;
-  readonly description: string;
-}
-
-type OptionValues = Readonly<Record<string, string | boolean | (string | boolean)[] | undefined>>;
 
 /** One command of `vitrine`. */
 export interface Command {
@@ -32,19 +27,6 @@ export interface Command {
    */
   run(config: Config, values: OptionValues, inputs: readonly string[]): Promise<number | void>;
 }
-
-const urlOption: Option = {
-  type: 'string',
-  description: 'URL of the server; default: the server that uses DATA_DIR.',
-};
-const tenantOption: Option = {
-  type: 'string',
-  description: `Tenant of the images; default: the tenant of the API key, or else ${defaultTenant}.`,
-};
-const concurrencyOption: Option = {
-  type: 'string',
-  description: 'Number of concurrent uploads, 1 to 64; default: 4.',
-};
 
 /** All commands of `vitrine`, in the order of the help text. */
 export const commands: Readonly<Record<string, Command>> = {
@@ -142,6 +124,20 @@ export const commands: Readonly<Record<string, Command>> = {
     },
     run: manageKeys,
   },
+  audit: {
+    usage: ' <action> [options]',
+    description:
+      'Verify the audit log or export it as NDJSON. The actions are verify (exit code 1 if the log is damaged) and export.',
+    acceptsInputs: true,
+    options: {
+      url: urlOption,
+      tenant: { type: 'string', description: 'Only the log of this tenant; default: all.' },
+      since: { type: 'string', description: 'With export: date or time of the first entry; default: all.' },
+      out: { type: 'string', description: 'With export: file to write; default: standard output.' },
+      json: { type: 'boolean', description: 'With verify: print the result as JSON.' },
+    },
+    run: readAuditLog,
+  },
   seed: {
     usage: ' [options]',
     description:
@@ -173,6 +169,25 @@ async function manageKeys(config: Config, values: OptionValues, inputs: readonly
     scopes: [values['scope'] ?? []].flat().map(String),
     expires: readText(values, 'expires'),
     overlap: readText(values, 'overlap'),
+    json: values['json'] === true,
+    output: process.stdout,
+    errorOutput: process.stderr,
+  });
+}
+
+async function readAuditLog(
+  config: Config,
+  values: OptionValues,
+  inputs: readonly string[],
+): Promise<number> {
+  const { runAuditCommand } = await import('./audit/audit-command.ts');
+  return runAuditCommand({
+    config,
+    inputs,
+    url: readText(values, 'url'),
+    tenant: readText(values, 'tenant'),
+    since: readText(values, 'since'),
+    out: readText(values, 'out'),
     json: values['json'] === true,
     output: process.stdout,
     errorOutput: process.stderr,
@@ -267,16 +282,4 @@ interface SharedOptions {
   readonly signal: AbortSignal;
   readonly output: NodeJS.WriteStream;
   readonly errorOutput: NodeJS.WriteStream;
-}
-
-function readText(values: OptionValues, option: string): string | undefined {
-  const value = values[option];
-  return typeof value === 'string' ? value : undefined;
-}
-
-function readNumber(values: OptionValues, option: string, fallback: number, max: number, min = 1): number {
-  const text = readText(values, option);
-  const value = text === undefined ? fallback : Number(text);
-  if (Number.isInteger(value) && value >= min && value <= max) return value;
-  throw new UsageError(`--${option} must be a whole number from ${min} to ${max}, not "${text}".`);
 }

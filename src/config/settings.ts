@@ -271,6 +271,9 @@ export const settings = {
       about:
         'Bulk imports are deleted after this many days, together with failed images that have neither an original nor a reference. All other images are kept.',
     }),
+    auditDays: withDefault('AUDIT_KEEP_DAYS', wholeNumber(0, 36_500), '365', {
+      about: 'Entries of the audit log are deleted after this many days; 0 keeps all entries.',
+    }),
     // The minimum is 2, because a presigned upload may stay in the store for a day before it is ingested for its
     // tenant.
     emptyTenantDays: withDefault('EMPTY_TENANTS_KEEP_DAYS', wholeNumber(2, 36_500), '30', {

@@ -1,5 +1,6 @@
 import { makeApiKeyQueries } from './api-keys.ts';
 import { makeAuditQueries } from './audit.ts';
+import { makeAuditChainQueries } from './audit-chains/audit-chains.ts';
 import type { Database } from './database.ts';
 import type { VectorSupport } from './engine/vectors.ts';
 import { makeDeletionQueries } from './images/deletion.ts';
@@ -27,6 +28,7 @@ export function makeQueries(database: Database, vectors: VectorSupport = { isAva
   return {
     apiKeys: makeApiKeyQueries(database),
     audit: makeAuditQueries(database),
+    auditChains: makeAuditChainQueries(database),
     deletion: makeDeletionQueries(database),
     embeddings: makeEmbeddingQueries(database, vectors),
     storedFiles: makeStoredFileQueries(database),

@@ -27,6 +27,7 @@ export interface Schema {
     last_hash: Buffer;
     checkpoint_position: number;
     checkpoint_hash: Buffer;
+    tenant: string | null;
   };
   audit_log: {
     id: number;

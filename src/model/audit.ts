@@ -1,4 +1,4 @@
-/** Actions in the audit log, as `resource.verb`. */
+/** Actions in the audit log, as `resource.verb`. They are part of the API and never renamed. */
 export const auditActions = [
   'image.create',
   'image.delete',
@@ -12,6 +12,7 @@ export const auditActions = [
   'key.rotate',
   'key.revoke',
   'purge.run',
+  'audit.expire',
 ] as const;
 
 /** @see auditActions */
@@ -32,14 +33,38 @@ export interface AuditEntry {
   readonly details: Readonly<Record<string, unknown>>;
   /** Place in the chain of the tenant, from 1; `null` until the entry is sealed. */
   readonly position: number | null;
+  /** SHA-256 of the previous hash in the chain and of this entry, in hexadecimal; `null` until the entry is sealed. */
+  readonly hash: string | null;
 }
 
-/** Result of verifying the chain of one tenant. */
+/** The first damage in a chain. */
+export interface ChainDamage {
+  /** Position of the first entry that was changed, moved or inserted, or is missing. */
+  readonly position: number;
+  /** Id of this entry; `null` if it is missing or if the end or the checkpoint of the chain is damaged. */
+  readonly id: number | null;
+  /** One sentence. */
+  readonly reason: string;
+}
+
+/** Result of verifying one chain. */
 export interface ChainReport {
   /** `null` for the chain of the installation. */
   readonly tenantId: number | null;
-  /** Number of entries that were checked. */
+  readonly tenant: string | null;
+  /** Number of entries that retention has removed from the start of the chain. They cannot be verified. */
+  readonly removed: number;
+  /** Number of entries that are intact, up to the first damage. */
   readonly checked: number;
-  /** The first entry that was changed or is missing; `null` if the chain is intact. */
-  readonly broken: { readonly position: number; readonly id: number | null; readonly reason: string } | null;
+  /** The stored end of the chain; `null` if it was removed. A copy that is kept elsewhere proves later what the chain was. */
+  readonly head: { readonly position: number; readonly hash: string } | null;
+  /** `null` if the chain is intact. */
+  readonly damage: ChainDamage | null;
+}
+
+/** Entries that are not yet sealed, so that a change of them could not be detected. */
+export interface UnsealedEntries {
+  readonly total: number;
+  /** The oldest ones. */
+  readonly entries: readonly (Pick<AuditEntry, 'id' | 'at' | 'target'> & { readonly action: string })[];
 }

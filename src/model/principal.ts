@@ -39,6 +39,14 @@ export const unrestrictedPrincipal: Principal = {
 /** Vitrine itself: workers and sweeps act on all tenants. */
 export const systemPrincipal: Principal = { ...unrestrictedPrincipal, subject: 'system' };
 
+/**
+ * Returns whether the caller may see the queries of the URLs that images were imported from: with `AUTH=keys`, only callers
+ * that are bound to the tenant, and not the operators of the installation.
+ */
+export function seesSourceQueries({ tenantId, subject }: Pick<Principal, 'tenantId' | 'subject'>): boolean {
+  return tenantId !== null || subject === unrestrictedPrincipal.subject;
+}
+
 /** Returns the log fields that identify a caller. They contain no secrets. */
 export function callerFields({ subject, caller }: Principal): { readonly subject: string } & Partial<Caller> {
   return { subject, ...caller };

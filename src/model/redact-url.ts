@@ -1,3 +1,4 @@
+/** Replaces whatever is secret. */
 const placeholder = '[hidden]';
 
 /**
@@ -21,13 +22,33 @@ const parameterStart =
 /** Matches the user name and the password before a host. */
 const userInfo = /([a-z][a-z\d+.-]{1,20}:[/\\]{1,4}|https?:)[^/\\?#\s"']{0,500}@/gi;
 
+/** Matches an API key. Its id is public. */
+const apiKey = /(vitrine_[\da-f]{16}_)[\da-z]{43,}/gi;
+
 /**
- * Redacts signatures, tokens and passwords in all URLs in `text`. Call this wherever an imported URL is logged or displayed.
- * Only the download needs the complete URL.
+ * Redacts API keys, and signatures, tokens and passwords in all URLs in `text`. Call this wherever an imported URL is
+ * displayed. Only the download needs the complete URL.
  */
 export function redactSecrets(text: string): string {
-  if (!/[@=]|%(?:25)*3d/i.test(text)) return text;
-  return redactParameters(text.replace(userInfo, `$1${placeholder}@`));
+  const withoutKeys = text.replace(apiKey, `$1${placeholder}`);
+  if (!/[@=]|%(?:25)*3d/i.test(withoutKeys)) return withoutKeys;
+  return redactParameters(withoutKeys.replace(userInfo, `$1${placeholder}@`));
+}
+
+/** Matches the query and the fragment of a URL, after its path. */
+const queryOfUrl = /([a-z][a-z\d+.-]{1,20}:[/\\]{2}[^\s"'<>?#\\]*)[?#][^\s"'<>\\]*/gi;
+
+/** Matches other text that looks like a query, such as that of a relative or an invalid URL. */
+const looseQuery = /\?[^\s"'<>?\\]*=[^\s"'<>\\]*/g;
+
+/**
+ * Redacts what `redactSecrets` does, and also the whole query of each URL in `text`. The query of a source is nobody's
+ * business but its tenant's: it may contain secrets under names that nobody knows.
+ */
+export function redactQueries(text: string): string {
+  const redactedText = redactSecrets(text);
+  if (!/[?#]/.test(redactedText)) return redactedText;
+  return redactedText.replace(queryOfUrl, `$1?${placeholder}`).replace(looseQuery, `?${placeholder}`);
 }
 
 function redactParameters(text: string): string {

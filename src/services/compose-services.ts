@@ -235,7 +235,7 @@ function composeDeletion(
   { purge, server, access }: ServiceConfig,
   { cache, retrieve }: SharedServices,
 ) {
-  const { deletion, purging, storedFiles, tenants } = queries;
+  const { audit, deletion, purging, storedFiles, tenants } = queries;
   const removeImages = makeRemoveImages({ purging, storedFiles, storage, cache, logger });
   const checkPurgeConfirmation = makeCheckPurgeConfirmation({
     confirmToken: purge.confirmToken,
@@ -246,8 +246,8 @@ function composeDeletion(
   return {
     deleteImage: makeDeleteImage({ deletion, cache, logger }),
     restoreImage: makeRestoreImage({ deletion, retrieve, logger }),
-    purgeUnused: makePurgeUnused({ purging, tenants, removeImages, checkPurgeConfirmation, logger }),
-    purgeDeleted: makePurgeDeleted({ purging, removeImages, checkPurgeConfirmation, logger }),
+    purgeUnused: makePurgeUnused({ purging, tenants, audit, removeImages, checkPurgeConfirmation, logger }),
+    purgeDeleted: makePurgeDeleted({ purging, audit, removeImages, checkPurgeConfirmation, logger }),
   };
 }
 

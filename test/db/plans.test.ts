@@ -11,7 +11,7 @@ const filledDatabase = await openDatabase();
 const { database, recordPlans } = recordQueries(filledDatabase);
 const queries = makeQueries(database);
 const { images, reports, purging, usage, fingerprints, embeddings, jobs, references, storedFiles } = queries;
-const { tenants, deletion, recounting, expiredRows } = queries;
+const { tenants, deletion, recounting, expiredRows, audit, auditChains } = queries;
 const smallTenant: Principal = { ...unrestrictedPrincipal, tenantId: 5 };
 const page = { limit: 50, offset: 0 };
 const largeTables = new Set([
@@ -21,6 +21,7 @@ const largeTables = new Set([
   'fingerprints',
   'embeddings',
   'image_references',
+  'audit_log',
 ]);
 
 beforeAll(() => fillDatabase(filledDatabase, 30_000));
@@ -109,6 +110,21 @@ const operations: Record<string, () => Promise<unknown>> = {
     const [candidate] = await purging.listDeleted(null, hourAgo, { limit: 1 });
     await purging.remove(systemPrincipal, candidate!, { deletedBefore: new Date() });
   },
+  'a tenant’s audit log': () => audit.list(smallTenant, {}, page),
+  'a later page of a tenant’s audit log': () => audit.list(smallTenant, {}, { ...page, after: 9_000 }),
+  'the audit log of a tenant by name': () => audit.list(unrestrictedPrincipal, { tenant: 'tenant-7' }, page),
+  'the audit log of a key': () => audit.list(unrestrictedPrincipal, { actor: '7' }, page),
+  'the audit log of an image': () => audit.list(unrestrictedPrincipal, { target: 'an image' }, page),
+  'the audit log of a rare action': () => audit.list(unrestrictedPrincipal, { action: 'key.create' }, page),
+  'the audit log of an hour': () => audit.list(unrestrictedPrincipal, { since: hourAgo }, page),
+  'an export of a tenant’s audit log': () => audit.listFrom(smallTenant, {}, 9_000),
+  'the search for unsealed entries': async () =>
+    void (await auditChains.readUnsealed(smallTenant, undefined)),
+  sealing: () => auditChains.seal(),
+  'the verification of a small chain': () => auditChains.verifyChain(5),
+  'the search for a chain': () => auditChains.nextChain(5),
+  'the search for a tenant’s chains': () => auditChains.listChainsOf('tenant-7'),
+  'a removal of old audit entries': () => auditChains.removeOlderThan(1),
   'a tenant lookup': () => tenants.find('tenant-9'),
 };
 

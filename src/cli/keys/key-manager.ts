@@ -1,18 +1,13 @@
 import { z } from 'zod';
 import { openRing } from '../../app/open-access.ts';
-import { openDatabase } from '../../app/open-back-ends.ts';
 import type { Config } from '../../config.ts';
-import { lockDataFolder } from '../../data-folder/lock.ts';
-import { migrate } from '../../db/engine/migrate.ts';
-import { makeQueries } from '../../db/queries.ts';
 import { allScopes, type Role, roleNames, type Scope } from '../../model/access.ts';
 import type { ApiKey } from '../../model/api-key.ts';
-import { systemPrincipal } from '../../model/principal.ts';
 import { makeApiKeys } from '../../services/access/api-keys.ts';
-import { makeLogger } from '../../telemetry/logger.ts';
+import { makeAuditSealer } from '../../services/audit/seal-audit-log.ts';
 import { type ApiClient, makeApiClient } from '../api-client.ts';
+import { openInstallationDatabase, operator } from '../installation-database.ts';
 import { findServerUrl, keyFor } from '../server-connection.ts';
-import { exitOnFailure } from '../stop-signals.ts';
 
 /** A key to create. */
 export interface KeyRequest {
@@ -50,15 +45,10 @@ export async function openKeyManager(config: Config, url: string | undefined): P
 /** Keys per request. */
 const pageSize = 1_000;
 
-/** The operator of a machine has all rights on its installation. */
-const operator = { ...systemPrincipal, subject: 'operator on this machine' };
-
 async function openInDatabase(config: Config): Promise<KeyManager> {
-  const lock = config.database.kind === 'embedded' ? lockDataFolder(config.dataDir) : undefined;
-  const logger = await makeLogger({ ...config.log, level: 'warn' });
-  const database = await openDatabase(config, logger, exitOnFailure);
-  await migrate(database);
-  const { apiKeys, tenants } = makeQueries(database);
+  const database = await openInstallationDatabase(config);
+  const { queries, logger } = database;
+  const { apiKeys, tenants, auditChains } = queries;
   const authenticate = { forget: () => undefined };
   const keys = makeApiKeys({ apiKeys, tenants, ring: openRing(config), authenticate, logger });
   return {
@@ -67,8 +57,9 @@ async function openInDatabase(config: Config): Promise<KeyManager> {
     rotate: (id, overlapSeconds) => keys.rotate(operator, id, overlapSeconds),
     revoke: (id) => keys.revoke(operator, id),
     async close() {
+      // No server may be running that would seal the entries of this command.
+      await makeAuditSealer({ auditChains, logger }).sealNow();
       await database.close();
-      lock?.release();
     },
   };
 }

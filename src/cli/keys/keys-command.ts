@@ -3,7 +3,7 @@ import { AppError } from '../../errors.ts';
 import { allScopes, isScope, type Role, roleNames, type Scope } from '../../model/access.ts';
 import type { ApiKey } from '../../model/api-key.ts';
 import { RequestRejected, ServerFailure } from '../api-client.ts';
-import { UsageError } from '../commands.ts';
+import { UsageError } from '../options.ts';
 import type { Output } from '../terminal.ts';
 import { type CreatedKey, type KeyManager, openKeyManager } from './key-manager.ts';
 

@@ -1,5 +1,7 @@
 import { sql } from 'kysely';
 import type { ClaimedJob } from '../../model/job.ts';
+import { systemPrincipal } from '../../model/principal.ts';
+import { insertAudit } from '../audit.ts';
 import type { Database, Queryable } from '../database.ts';
 import { retryingTransaction } from '../engine/retrying.ts';
 import { lockImageFiles } from '../images/content-lock.ts';
@@ -26,6 +28,13 @@ export function makeWithdrawQueries({ sql: db }: Database) {
         if (!(await lockHeldJob(transaction, job))) return false;
         if (!(await lockImageUnknownToOthers(transaction, imageId))) return false;
         await sql`DELETE FROM jobs WHERE id = ${job.id}`.execute(transaction);
+        await insertAudit(systemPrincipal, {
+          action: 'image.purge',
+          from: sql`(SELECT uuid FROM images WHERE id = ${imageId}) image`,
+          tenantId: sql`${tenantId}::int`,
+          target: sql`image.uuid::text`,
+          details: sql`'{"reason": "not decodable"}'::jsonb`,
+        }).execute(transaction);
         await removeImage(transaction, { id: imageId, isDeleted: false });
         const imagesWithContent = await sql`
           SELECT id FROM images WHERE tenant_id = ${tenantId} AND content_hash = ${contentHash} LIMIT 1`.execute(

@@ -1,4 +1,6 @@
 import { type RawBuilder, sql } from 'kysely';
+import { systemPrincipal } from '../../model/principal.ts';
+import { insertAudit } from '../audit.ts';
 import type { Database } from '../database.ts';
 import type { VectorSupport } from '../engine/vectors.ts';
 
@@ -68,10 +70,19 @@ export function makeExpiredRowQueries({ sql: db }: Database, vectors: VectorSupp
       return removeInBatches(
         batchSize,
         (limit) => sql`
-          -- The condition is repeated, because the import may be retried before its row is locked.
-          DELETE FROM images WHERE ${isExpired} AND id = ANY (ARRAY(
-            SELECT id FROM images WHERE ${isExpired} ORDER BY updated_at LIMIT ${limit}))
-          RETURNING id`,
+          WITH removed_images AS (
+            -- The condition is repeated, because the import may be retried before its row is locked.
+            DELETE FROM images WHERE ${isExpired} AND id = ANY (ARRAY(
+              SELECT id FROM images WHERE ${isExpired} ORDER BY updated_at LIMIT ${limit}))
+            RETURNING id, uuid, tenant_id),
+          written_entries AS (${insertAudit(systemPrincipal, {
+            action: 'image.purge',
+            from: sql`removed_images`,
+            tenantId: sql`removed_images.tenant_id`,
+            target: sql`removed_images.uuid::text`,
+            details: sql`'{"reason": "failed import"}'::jsonb`,
+          })})
+          SELECT id FROM removed_images`,
       );
     },
 

@@ -1,44 +1,39 @@
 import { Readable } from 'node:stream';
 import { z } from 'zod';
-import { auditActions, type AuditEntry } from '../../model/audit.ts';
-import { tenantField, textField } from '../fields/fields.ts';
+import type { AuditFilter } from '../../db/audit.ts';
+import { auditActions } from '../../model/audit.ts';
+import { toEntryLines, toEntryRecord, toVerificationJson } from '../../services/audit/audit-json.ts';
+import { tenantField, textField, timeField } from '../fields/fields.ts';
 import { pageFields, pageSchema, toPageRecord, toPageRequest } from '../fields/pages.ts';
 import { json, responses, text } from '../openapi/responses.ts';
 import { getPrincipal } from '../principal.ts';
 import type { RoutePlugin } from '../route-plugin.ts';
+import { entrySchema, verificationSchema } from './audit-record.ts';
 
 /** Default page size. */
 const pageSize = 100;
 
+/** Batches of lines that a stream reads ahead. Each of them has up to 1,000 lines. */
+const readAhead = { highWaterMark: 1 };
+
 const filterFields = {
   tenant: tenantField.optional(),
+  actor: textField(200)
+    .optional()
+    .describe('Id of an API key, or the actor of actions without one, such as `open` or `system`.'),
   action: z.enum(auditActions).optional(),
-  target: textField(200).optional().describe('UUID of an image, id of a key, or name of a tenant.'),
+  target: textField(200).optional().describe('UUID of an image, or id of a key.'),
+  since: timeField.optional().describe('Earliest time (inclusive), with a time zone.'),
+  until: timeField.optional().describe('Latest time (exclusive), with a time zone.'),
 };
-const listQuery = z.strictObject({ ...filterFields, ...pageFields(pageSize, 1_000) });
 const exportQuery = z.strictObject(filterFields);
+const listQuery = z.strictObject({ ...filterFields, ...pageFields(pageSize, 1_000) });
+const verificationQuery = z.strictObject({ tenant: tenantField.optional() });
 
-const entrySchema = z
-  .object({
-    id: z.int(),
-    at: z.iso.datetime(),
-    tenant: z.string().nullable().describe('`null` for actions on the whole installation.'),
-    actor: z.string(),
-    key_id: z.string().nullable().describe('Id of the API key of the actor.'),
-    action: z.string().describe('`resource.verb`, such as `image.delete`.'),
-    target: z.string().nullable().describe('The image (UUID), key or tenant that was acted on.'),
-    details: z.record(z.string(), z.unknown()),
-    position: z
-      .int()
-      .nullable()
-      .describe("Place in the tenant's hash chain; `null` until the entry is sealed, within a second."),
-  })
-  .meta({ id: 'AuditEntry' });
+const tags = ['Access'];
 
-/** Routes that read the audit log. */
+/** Routes that read and verify the audit log. */
 export const auditRoutes: RoutePlugin = (app, { services: { audit } }) => {
-  const tags = ['Access'];
-
   app.get(
     '/audit',
     {
@@ -46,8 +41,7 @@ export const auditRoutes: RoutePlugin = (app, { services: { audit } }) => {
       schema: {
         tags,
         summary: 'List the audit log, newest first',
-        description:
-          'Shows who did what to which image, key or tenant. A key with a tenant sees only this tenant.',
+        description: 'Shows who did what to which image or key. A key with a tenant sees only this tenant.',
         querystring: listQuery,
         response: responses(
           { 200: json(pageSchema(entrySchema), 'One page.') },
@@ -58,9 +52,8 @@ export const auditRoutes: RoutePlugin = (app, { services: { audit } }) => {
     },
     async (request) => {
       const page = toPageRequest(request.query, pageSize);
-      const { tenant, action, target } = request.query;
-      const entries = await audit.list(getPrincipal(request), { tenant, action, target }, page);
-      return toPageRecord(entries, page, toRecord);
+      const entries = await audit.list(getPrincipal(request), toFilter(request.query), page);
+      return toPageRecord(entries, page, toEntryRecord);
     },
   );
 
@@ -81,18 +74,45 @@ export const auditRoutes: RoutePlugin = (app, { services: { audit } }) => {
       },
     },
     (request, reply) => {
-      const { tenant, action, target } = request.query;
-      const batches = audit.export(getPrincipal(request), { tenant, action, target });
-      return reply.header('content-type', 'application/x-ndjson').send(Readable.from(toLines(batches)));
+      const batches = audit.export(getPrincipal(request), toFilter(request.query));
+      return reply
+        .header('content-type', 'application/x-ndjson')
+        .send(Readable.from(toEntryLines(batches), readAhead));
+    },
+  );
+
+  app.get(
+    '/audit/verification',
+    {
+      config: { access: 'audit.verify' },
+      schema: {
+        tags,
+        summary: 'Verify the audit log',
+        description:
+          'Recomputes the hash chains and reports the first entry of each chain that was changed or removed. Reads the whole log, so it may take minutes; the response is sent while the log is read.',
+        querystring: verificationQuery,
+        response: responses(
+          { 200: json(verificationSchema, 'The result.') },
+          'invalid_request',
+          'tenant_not_allowed',
+          'tenant_not_found',
+        ),
+      },
+    },
+    async (request, reply) => {
+      const events = await audit.verify(getPrincipal(request), request.query.tenant);
+      return reply
+        .header('content-type', 'application/json; charset=utf-8')
+        .send(Readable.from(toVerificationJson(events), readAhead));
     },
   );
 };
 
-async function* toLines(batches: AsyncIterable<readonly AuditEntry[]>): AsyncGenerator<string> {
-  for await (const entries of batches)
-    yield entries.map((entry) => `${JSON.stringify(toRecord(entry))}\n`).join('');
+function toFilter({ since, until, ...filter }: z.output<typeof exportQuery>): AuditFilter {
+  const { tenant, actor, action, target } = filter;
+  return { tenant, actor, action, target, since: toDate(since), until: toDate(until) };
 }
 
-function toRecord({ at, keyId, details, ...entry }: AuditEntry): z.input<typeof entrySchema> {
-  return { ...entry, at: at.toISOString(), key_id: keyId, details: { ...details } };
+function toDate(time: string | undefined): Date | undefined {
+  return time === undefined ? undefined : new Date(time);
 }

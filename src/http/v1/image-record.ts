@@ -3,9 +3,10 @@ import { errorFamily } from '../../errors.ts';
 import type { ImageWithRenditions, NearDuplicate } from '../../model/image.ts';
 import { jobStates } from '../../model/job.ts';
 import { pictureFormats } from '../../model/picture.ts';
-import { redactSecrets } from '../../model/redact-url.ts';
+import type { Principal } from '../../model/principal.ts';
 import type { Rendition } from '../../model/rendition.ts';
 import { imageExample } from './examples.ts';
+import { showSource, sourceDescription } from './source.ts';
 
 const renditionSchema = z.object({
   id: z.int(),
@@ -46,10 +47,7 @@ export const imageSchema = z
     tenant: z.string(),
     tenant_id: z.int(),
     status: z.enum(jobStates),
-    url: z
-      .string()
-      .nullable()
-      .describe('Source URL of an import. Secrets such as signatures are replaced with `[hidden]`.'),
+    url: z.string().nullable().describe(`Source URL of an import. ${sourceDescription}`),
     error: z.string().nullable().describe('Why processing failed.'),
     error_code: z.string().nullable(),
     error_family: z
@@ -90,15 +88,15 @@ export const imageSchema = z
     examples: [imageExample],
   });
 
-/** Converts an image to the `/v1` JSON format. */
-export function toImageRecord(image: ImageWithRenditions): z.input<typeof imageSchema> {
+/** Converts an image to the `/v1` JSON format for a caller. */
+export function toImageRecord(image: ImageWithRenditions, viewer: Principal): z.input<typeof imageSchema> {
   return {
     id: image.id,
     uuid: image.uuid,
     tenant: image.tenant,
     tenant_id: image.tenantId,
     status: image.status,
-    url: image.url === null ? null : redactSecrets(image.url),
+    url: image.url === null ? null : showSource(image.url, viewer),
     error: image.error,
     error_code: image.errorCode,
     error_family: errorFamily(image.errorCode),

@@ -50,10 +50,9 @@ export const imageRoutes: RoutePlugin = (app, { services }) => {
         createdBefore: created_before === undefined ? undefined : new Date(created_before),
       };
       const page = toPageRequest(request.query, pageSize);
-      return toPageRecord(
-        await services.listImages(getPrincipal(request), filter, page),
-        page,
-        toImageRecord,
+      const principal = getPrincipal(request);
+      return toPageRecord(await services.listImages(principal, filter, page), page, (image) =>
+        toImageRecord(image, principal),
       );
     },
   );
@@ -70,7 +69,10 @@ export const imageRoutes: RoutePlugin = (app, { services }) => {
         response: responses({ 200: json(imageSchema, 'The image.') }, 'invalid_request', 'image_not_found'),
       },
     },
-    async (request) => toImageRecord(await services.retrieve.find(getPrincipal(request), request.params.id)),
+    async (request) => {
+      const principal = getPrincipal(request);
+      return toImageRecord(await services.retrieve.find(principal, request.params.id), principal);
+    },
   );
 
   app.delete(
@@ -107,6 +109,9 @@ export const imageRoutes: RoutePlugin = (app, { services }) => {
         response: responses({ 200: json(imageSchema, 'The image.') }, 'invalid_request', 'image_not_found'),
       },
     },
-    async (request) => toImageRecord(await services.restoreImage(getPrincipal(request), request.params.id)),
+    async (request) => {
+      const principal = getPrincipal(request);
+      return toImageRecord(await services.restoreImage(principal, request.params.id), principal);
+    },
   );
 };

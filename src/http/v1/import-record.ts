@@ -1,14 +1,15 @@
 import { z } from 'zod';
 import { errorFamily } from '../../errors.ts';
 import type { ImportLine, ImportReport } from '../../model/import.ts';
-import { redactSecrets } from '../../model/redact-url.ts';
+import type { Principal } from '../../model/principal.ts';
 import type { ImportReceipt } from '../../services/ingest-urls.ts';
 import { progressExample, receiptExample } from './examples.ts';
+import { showSource, sourceDescription } from './source.ts';
 
 const lineSchema = z
   .object({
     line: z.int().describe('Position in the import, counted from 1.'),
-    url: z.string().describe('Secrets such as signatures are replaced with `[hidden]`.'),
+    url: z.string().describe(sourceDescription),
     tenant: z.string(),
     reference: z.string().nullable(),
     outcome: z
@@ -61,7 +62,7 @@ export const progressSchema = z
   .meta({ id: 'ImportProgress', examples: [progressExample] });
 
 /** Converts an import receipt to JSON. */
-export function toReceiptRecord(receipt: ImportReceipt): z.input<typeof receiptSchema> {
+export function toReceiptRecord(receipt: ImportReceipt, viewer: Principal): z.input<typeof receiptSchema> {
   const { id, uuid, createdAt, lines } = receipt;
   const refusedCount = lines.filter(({ outcome }) => outcome === 'refused').length;
   return {
@@ -71,7 +72,7 @@ export function toReceiptRecord(receipt: ImportReceipt): z.input<typeof receiptS
     total: lines.length,
     accepted: lines.length - refusedCount,
     refused: refusedCount,
-    lines: lines.map(toLineRecord),
+    lines: lines.map((line) => toLineRecord(line, viewer)),
     url: getImportUrl(id),
   };
 }
@@ -80,6 +81,7 @@ export function toReceiptRecord(receipt: ImportReceipt): z.input<typeof receiptS
 export function toProgressRecord(
   report: ImportReport,
   page: { readonly limit: number; readonly offset: number },
+  viewer: Principal,
 ): z.input<typeof progressSchema> {
   const { id, uuid, createdAt, total, refused, images, failures, failuresTotal } = report;
   const { pending, processing, completed, failed } = images;
@@ -91,17 +93,17 @@ export function toProgressRecord(
     total,
     refused,
     images: { pending, processing, completed, failed },
-    failures: failures.map(toLineRecord),
+    failures: failures.map((line) => toLineRecord(line, viewer)),
     failures_total: failuresTotal,
     ...page,
     url: getImportUrl(id),
   };
 }
 
-function toLineRecord(line: ImportLine): z.input<typeof lineSchema> {
-  const { line: position, tenant, reference, outcome, imageId, code, error } = line;
-  // Older versions stored URLs without redacting secrets.
-  const url = redactSecrets(line.url);
+function toLineRecord(line: ImportLine, viewer: Principal): z.input<typeof lineSchema> {
+  const { line: position, tenant, reference, outcome, imageId, code } = line;
+  const url = showSource(line.url, viewer);
+  const error = line.error === null ? null : showSource(line.error, viewer);
   const family = errorFamily(code);
   return { line: position, url, tenant, reference, outcome, image_id: imageId, code, family, error };
 }

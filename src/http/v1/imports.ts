@@ -54,8 +54,8 @@ export const importRoutes: RoutePlugin = (app, { services }) => {
     },
     async (request, reply) => {
       const lines = readImportLines(request, request.query.tenant);
-      const receipt = await services.ingestUrls.many(getPrincipal(request), lines);
-      const record = toReceiptRecord(receipt);
+      const principal = getPrincipal(request);
+      const record = toReceiptRecord(await services.ingestUrls.many(principal, lines), principal);
       return reply.code(202).header('location', record.url).send(record);
     },
   );
@@ -80,7 +80,8 @@ export const importRoutes: RoutePlugin = (app, { services }) => {
     async (request) => {
       const { id } = request.params;
       const page = { limit: request.query.limit ?? pageSize, offset: request.query.offset ?? 0 };
-      return toProgressRecord(await services.findImport(getPrincipal(request), id, page), page);
+      const principal = getPrincipal(request);
+      return toProgressRecord(await services.findImport(principal, id, page), page, principal);
     },
   );
 };

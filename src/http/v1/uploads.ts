@@ -131,5 +131,8 @@ function sendIngestResult(reply: FastifyReply, { outcome, image }: Pick<IngestRe
 }
 
 function sendImage(reply: FastifyReply, status: 200 | 201 | 202, image: ImageWithRenditions): FastifyReply {
-  return reply.code(status).header('location', `/v1/images/${image.id}`).send(toImageRecord(image));
+  return reply
+    .code(status)
+    .header('location', `/v1/images/${image.id}`)
+    .send(toImageRecord(image, getPrincipal(reply.request)));
 }

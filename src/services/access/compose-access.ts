@@ -18,7 +18,7 @@ export function composeAccess(
   { queries, ring, operatorKeys, logger }: ServiceParts,
   { access, presets, server }: ServiceConfig,
 ): AccessGates & { readonly services: Pick<Services, 'apiKeys' | 'audit' | 'links'> } {
-  const { apiKeys, tenants, images, audit, idempotentRequests } = queries;
+  const { apiKeys, tenants, images, audit, auditChains, idempotentRequests } = queries;
   const authenticate =
     access.mode === 'open' ? openAuthentication : makeAuthenticate({ apiKeys, ring, operatorKeys, logger });
   const links = makeLinks({ images, presets, ring });
@@ -33,7 +33,7 @@ export function composeAccess(
     services: {
       apiKeys: makeApiKeys({ apiKeys, tenants, ring, authenticate, logger }),
       links: { create: (...parameters) => links.create(...parameters) },
-      audit: makeAuditLog({ audit }),
+      audit: makeAuditLog({ audit, auditChains }),
     },
   };
 }

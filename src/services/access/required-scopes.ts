@@ -52,6 +52,7 @@ export const requiredScopes = {
   'links.create': 'images.read',
   'audit.list': 'audit.read',
   'audit.export': 'audit.read',
+  'audit.verify': 'audit.read',
   'apiKeys.create': 'keys.manage',
   'apiKeys.list': 'keys.manage',
   'apiKeys.find': 'keys.manage',

@@ -1,3 +1,4 @@
+import type { AuditQueries } from '../../db/audit.ts';
 import type { PurgeQueries } from '../../db/purge/purging.ts';
 import type { Logger } from '../../model/logger.ts';
 import { type Principal, callerFields } from '../../model/principal.ts';
@@ -7,6 +8,7 @@ import type { RemoveImages } from './remove-images.ts';
 
 interface Dependencies {
   readonly purging: Pick<PurgeQueries, 'listDeleted' | 'summarizeDeleted'>;
+  readonly audit: Pick<AuditQueries, 'recordPurge'>;
   readonly removeImages: RemoveImages;
   readonly checkPurgeConfirmation: CheckPurgeConfirmation;
   readonly logger: Logger;
@@ -49,6 +51,7 @@ const pageSize = 200;
 /** @see PurgeDeleted */
 export function makePurgeDeleted({
   purging,
+  audit,
   removeImages,
   checkPurgeConfirmation,
   logger,
@@ -59,6 +62,7 @@ export function makePurgeDeleted({
     const { images, bytes, cutoff, ...renditionCounts } = await purging.summarizeDeleted(tenantId, days);
     const plan = { dryRun, cutoff, ...renditionCounts, imagesToDelete: images, bytesToDelete: bytes };
     if (dryRun) return { ...plan, images: 0, renditions: 0, files: 0, bytes: 0, errors: [], remaining: 0 };
+    await audit.recordPurge(principal, tenantId, { images: 'deleted', deleted_for_days: days });
     const { isComplete, ...tally } = await removeImages(
       principal,
       (after) => purging.listDeleted(tenantId, cutoff, { limit: pageSize, after }),

@@ -1,3 +1,4 @@
+import type { AuditQueries } from '../../db/audit.ts';
 import type { PurgeQueries, UnusedFilter } from '../../db/purge/purging.ts';
 import type { TenantQueries } from '../../db/tenants.ts';
 import type { Logger } from '../../model/logger.ts';
@@ -10,6 +11,7 @@ import type { RemoveImages } from './remove-images.ts';
 interface Dependencies {
   readonly purging: Pick<PurgeQueries, 'listUnused' | 'countUnused' | 'listTenantsWithoutReferences'>;
   readonly tenants: Pick<TenantQueries, 'find'>;
+  readonly audit: Pick<AuditQueries, 'recordPurge'>;
   readonly removeImages: RemoveImages;
   readonly checkPurgeConfirmation: CheckPurgeConfirmation;
   readonly logger: Logger;
@@ -66,6 +68,7 @@ export function makePurgeUnused(deps: Dependencies): PurgeUnused {
       warnings: await findWarnings(deps, filter),
     };
     if (dryRun) return { ...plan, ...emptyTally, remaining: 0 };
+    await deps.audit.recordPurge(principal, filter.tenantId, { images: 'unused', min_age_days: minAgeDays });
     const removal = await removeImages(
       principal,
       (after) => purging.listUnused(filter, { limit: pageSize, after }),

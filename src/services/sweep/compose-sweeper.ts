@@ -4,6 +4,7 @@ import type { Logger } from '../../model/logger.ts';
 import type { WorkQueue } from '../../queue/queue.ts';
 import type { Staging } from '../../storage/staging.ts';
 import type { Storage } from '../../storage/storage.ts';
+import { makeExpireAuditLog } from '../audit/expire-audit-log.ts';
 import { makeTakeOverLostLeases, type TakeOverLostLeases } from '../leases.ts';
 import { makeExpiredRowSweeps } from './expired-rows.ts';
 import { makeFindMissingOriginals, makeSweepOrphans } from './stored-files.ts';
@@ -13,7 +14,14 @@ import { makeCorrectUsage } from './usage-drift.ts';
 interface Dependencies {
   readonly queries: Pick<
     Queries,
-    'expiredRows' | 'images' | 'installation' | 'jobs' | 'recounting' | 'storedFiles' | 'usage'
+    | 'auditChains'
+    | 'expiredRows'
+    | 'images'
+    | 'installation'
+    | 'jobs'
+    | 'recounting'
+    | 'storedFiles'
+    | 'usage'
   >;
   readonly storage: Storage;
   readonly staging: Staging;
@@ -30,13 +38,14 @@ export function composeSweeper({ queries, storage, staging, queue, config, logge
   readonly sweeper: Sweeper;
   readonly takeOverLostLeases: TakeOverLostLeases;
 } {
-  const { expiredRows, images, installation, jobs, recounting, storedFiles, usage } = queries;
+  const { auditChains, expiredRows, images, installation, jobs, recounting, storedFiles, usage } = queries;
   const { retention } = config;
   const { sweepLimit } = config.storage;
   const takeOverLostLeases = makeTakeOverLostLeases({ jobs, queue, logger });
   const sweeper = makeSweeper({
     takeOverLostLeases,
     expiredRowSweeps: makeExpiredRowSweeps({ expiredRows, retention, logger }),
+    expireAuditLog: makeExpireAuditLog({ auditChains, keepDays: retention.auditDays, logger }),
     sweepOrphans: makeSweepOrphans({ storedFiles, storage, sweepLimit, logger }),
     correctUsage: makeCorrectUsage({ recounting, logger }),
     findMissingOriginals: makeFindMissingOriginals({ storedFiles, images, storage, sweepLimit, logger }),

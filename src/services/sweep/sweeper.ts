@@ -4,6 +4,7 @@ import type { UsageQueries } from '../../db/usage/usage.ts';
 import type { Logger } from '../../model/logger.ts';
 import type { Staging } from '../../storage/staging.ts';
 import type { Storage } from '../../storage/storage.ts';
+import type { ExpireAuditLog } from '../audit/expire-audit-log.ts';
 import type { TakeOverLostLeases } from '../leases.ts';
 import type { ExpiredRowSweeps } from './expired-rows.ts';
 import type { FindMissingOriginals, SweepOrphans } from './stored-files.ts';
@@ -12,6 +13,7 @@ import type { CorrectUsage } from './usage-drift.ts';
 interface Dependencies {
   readonly takeOverLostLeases: TakeOverLostLeases;
   readonly expiredRowSweeps: ExpiredRowSweeps;
+  readonly expireAuditLog: ExpireAuditLog;
   readonly sweepOrphans: SweepOrphans;
   readonly findMissingOriginals: FindMissingOriginals;
   readonly correctUsage: CorrectUsage;
@@ -85,6 +87,7 @@ export function makeSweeper(deps: Dependencies): Sweeper {
     { ...dailySchedule, name: 'old jobs', run: () => deps.expiredRowSweeps.jobs() },
     { ...dailySchedule, name: 'old imports', run: () => deps.expiredRowSweeps.imports() },
     { ...dailySchedule, name: 'empty tenants', run: () => deps.expiredRowSweeps.tenants() },
+    { ...dailySchedule, name: 'audit log', run: () => deps.expireAuditLog() },
     { ...dailySchedule, name: 'missing originals', run: () => deps.findMissingOriginals() },
     { ...dailySchedule, name: 'usage drift', firstDelayMs: 1.5 * hour, run: () => deps.correctUsage() },
     { ...dailySchedule, name: 'orphaned files', firstDelayMs: 2 * hour, run: () => deps.sweepOrphans() },

@@ -102,12 +102,12 @@ function generateValidQuery(operation: Operation, knownValues: KnownValues): fc.
   return fc.tuple(...pairs).map((chosenPairs) => chosenPairs.filter((pair) => pair !== undefined).join('&'));
 }
 
-const linkParameters = ['expires', 'key', 'signature', 'tenant'];
+const linkParameters = new Set(['expires', 'key', 'signature', 'tenant']);
 
 /** Returns whether a query parameter belongs to a signed link. Only the server can sign links. */
 function isPartOfLink(operation: Operation, name: string): boolean {
   const isLink = listParameters(operation, 'query').some((parameter) => parameter.name === 'signature');
-  return isLink && linkParameters.includes(name);
+  return isLink && linkParameters.has(name);
 }
 
 function generateValidPath(

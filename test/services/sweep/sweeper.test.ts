@@ -1,3 +1,4 @@
+import { makeExpireAuditLog } from '../../../src/services/audit/expire-audit-log.ts';
 import { expect, onTestFinished, test } from 'vitest';
 import { makeExpiredRowSweeps } from '../../../src/services/sweep/expired-rows.ts';
 import { makeTakeOverLostLeases } from '../../../src/services/leases.ts';
@@ -11,7 +12,13 @@ import { makeRig, useTestResources } from '../../support/inner/rig.ts';
 import { countWakes } from '../../support/inner/wakes.ts';
 
 const resources = await useTestResources();
-const retention = { completedJobDays: 7, failedJobDays: 30, importDays: 90, emptyTenantDays: 30 };
+const retention = {
+  completedJobDays: 7,
+  failedJobDays: 30,
+  importDays: 90,
+  auditDays: 0,
+  emptyTenantDays: 30,
+};
 
 test('wakes workers and logs a message only if there are lost leases to take over', async () => {
   const rig = await makeRig(resources);
@@ -34,6 +41,7 @@ test('requeues the job of a crashed worker within seconds, and can be stopped im
     takeOverLostLeases: makeTakeOverLostLeases(rig),
     expiredRowSweeps: makeExpiredRowSweeps({ ...rig, retention }),
     sweepOrphans: makeSweepOrphans({ ...rig, sweepLimit: { fraction: 1, count: 9 } }),
+    expireAuditLog: makeExpireAuditLog({ ...rig, keepDays: 0 }),
     correctUsage: makeCorrectUsage({ recounting: rig.recounting, logger: rig.logger }),
     findMissingOriginals: makeFindMissingOriginals({ ...rig, sweepLimit: { fraction: 1, count: 9 } }),
   });

@@ -33,7 +33,15 @@ const insertCatalog = (imageCount: number) => `
   INSERT INTO embeddings (tenant_id, content_hash, space, vector)
   SELECT tenant_id, content_hash, '${embeddingSpace}', ARRAY[id % 7, id % 5, 1]::real[]::vector::halfvec FROM images;
   INSERT INTO near_duplicates (image_id, match_id, distance, difference, reason)
-  SELECT id, id - 1, 1, 1, 'alike' FROM images WHERE id % 100 = 1 AND id > 1;`;
+  SELECT id, id - 1, 1, 1, 'alike' FROM images WHERE id % 100 = 1 AND id > 1;
+  INSERT INTO audit_log (tenant_id, tenant, at, actor, key_id, action, target, position, hash)
+  SELECT tenant_id, 'tenant-' || tenant_id, created_at, 'key ' || id % 50, (id % 50)::text,
+    CASE WHEN id % 1000 = 0 THEN 'key.create' ELSE 'image.create' END, uuid::text,
+    CASE WHEN id < ${imageCount} - 20 THEN row_number() OVER (PARTITION BY tenant_id ORDER BY id) END,
+    CASE WHEN id < ${imageCount} - 20 THEN sha256('') END
+  FROM images ORDER BY id;
+  INSERT INTO audit_chains (tenant_id, tenant, last_position, last_hash)
+  SELECT tenant_id, min(tenant), max(position), sha256('') FROM audit_log GROUP BY tenant_id;`;
 
 /** Fills an empty database with a catalog of `imageCount` images, and updates its planner statistics. */
 export async function fillDatabase(database: Database, imageCount: number): Promise<void> {

@@ -1,0 +1,123 @@
+import { createWriteStream } from 'node:fs';
+import { rename } from 'node:fs/promises';
+import { Readable, type Writable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+import type { Config } from '../../config.ts';
+import { AppError } from '../../errors.ts';
+import { RequestRejected, ServerFailure } from '../api-client.ts';
+import { UsageError } from '../options.ts';
+import type { Output } from '../terminal.ts';
+import { type AuditReader, openAuditReader, type Verification } from './audit-reader.ts';
+
+/** Options of `vitrine audit`, as given on the command line. */
+export interface AuditCommandOptions {
+  readonly config: Config;
+  /** The action. */
+  readonly inputs: readonly string[];
+  readonly url: string | undefined;
+  readonly tenant: string | undefined;
+  readonly since: string | undefined;
+  /** File to export to; default: the standard output. */
+  readonly out: string | undefined;
+  readonly json: boolean;
+  readonly output: Output & Writable;
+  readonly errorOutput: Output;
+}
+
+/** Performs an action. Returns the exit code. */
+type Action = (reader: AuditReader) => Promise<number>;
+
+/** Runs `vitrine audit` and returns the exit code, which is 1 if the log is damaged. @throws {UsageError} */
+export async function runAuditCommand(options: AuditCommandOptions): Promise<number> {
+  const action = parseAction(options);
+  const reader = await openAuditReader(options.config, options.url);
+  try {
+    return await action(reader);
+  } catch (error) {
+    if (!(error instanceof AppError || error instanceof RequestRejected || error instanceof ServerFailure))
+      throw error;
+    options.errorOutput.write(`${error.message}\n`);
+    return 1;
+  } finally {
+    await reader.close();
+  }
+}
+
+function parseAction(options: AuditCommandOptions): Action {
+  const [name, unexpected] = options.inputs;
+  if (unexpected !== undefined) throw new UsageError(`Unexpected argument "${unexpected}".`);
+  if (name === 'verify') return (reader) => verify(reader, options);
+  if (name === 'export') {
+    const filter = { tenant: options.tenant, since: parseTime(options.since) };
+    return async (reader) => {
+      const entries = Readable.from(await reader.export(filter), { highWaterMark: 1 });
+      if (options.out === undefined) await pipeline(entries, options.output, { end: false });
+      else await writeFile(entries, options.out);
+      return 0;
+    };
+  }
+  throw new UsageError('Specify one of: verify, export.');
+}
+
+async function verify(
+  reader: AuditReader,
+  { tenant, json, output, errorOutput }: AuditCommandOptions,
+): Promise<number> {
+  const verification = await reader.verify(tenant);
+  if (json) output.write(`${JSON.stringify(verification, null, 2)}\n`);
+  else (verification.intact ? output : errorOutput).write(formatVerification(verification));
+  return verification.intact ? 0 : 1;
+}
+
+function formatVerification({ chains, unsealed }: Verification): string {
+  const damagedChains = chains.filter(({ damage }) => damage !== null);
+  const checkedCount = chains.reduce((sum, { checked }) => sum + checked, 0);
+  const summary =
+    damagedChains.length > 0
+      ? `The audit log is damaged in ${damagedChains.length} of ${formatCount(chains.length, 'chain', 'chains')}:`
+      : `The audit log is intact: ${formatCount(checkedCount, 'entry', 'entries')} in ${formatCount(chains.length, 'chain', 'chains')}.`;
+  return [summary, ...damagedChains.map(formatDamage), ...formatUnsealed(unsealed)]
+    .map((line) => `${line}\n`)
+    .join('');
+}
+
+function formatDamage({ tenant, tenant_id: tenantId, damage }: Verification['chains'][number]): string {
+  const name =
+    tenantId === null ? 'Installation' : `Tenant ${tenant ?? `with the number ${tenantId}, now removed`}`;
+  const entry = damage?.id == null ? '' : ` (entry ${damage.id})`;
+  return `  ${name}, position ${damage?.position}${entry}: ${damage?.reason}`;
+}
+
+function formatUnsealed({ total, entries }: Verification['unsealed']): string[] {
+  if (total === 0) return [];
+  const unlistedCount = total - entries.length;
+  return [
+    `Not sealed yet, so not verified: ${formatCount(total, 'entry', 'entries')}. A running server seals entries within a second.`,
+    ...entries.map(({ id, at, action, target }) =>
+      `  entry ${id}, ${at}: ${action} ${target ?? ''}`.trimEnd(),
+    ),
+    ...(unlistedCount > 0 ? [`  and ${unlistedCount} more`] : []),
+  ];
+}
+
+function formatCount(count: number, singular: string, plural: string): string {
+  return `${count.toLocaleString('en-US')} ${count === 1 ? singular : plural}`;
+}
+
+const timePattern = /^\d{4}-\d{2}-\d{2}(?:T\d{2}:\d{2}(?::\d{2}(?:\.\d{1,6})?)?(?:Z|[+-]\d{2}:\d{2}))?$/;
+
+function parseTime(text: string | undefined): Date | undefined {
+  if (text === undefined) return undefined;
+  const time = timePattern.test(text) ? new Date(text) : undefined;
+  if (time && !Number.isNaN(time.getTime())) return time;
+  throw new UsageError(
+    `--since must be a date such as 2026-11-01 (UTC) or a time with a time zone such as 2026-11-01T08:00:00+01:00, not "${text}".`,
+  );
+}
+
+/** Writes a file, which appears under its name only once it is complete. */
+async function writeFile(content: Readable, path: string): Promise<void> {
+  const draftPath = `${path}.part`;
+  await pipeline(content, createWriteStream(draftPath, { mode: 0o600 }));
+  await rename(draftPath, path);
+}

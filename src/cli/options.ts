@@ -1,0 +1,53 @@
+import { defaultTenant } from '../model/tenant.ts';
+
+/** Thrown if a command is called with invalid arguments. */
+export class UsageError extends Error {
+  override readonly name = 'UsageError';
+}
+
+/** An option of a command. */
+export interface Option {
+  readonly type: 'string' | 'boolean';
+  /** Whether the option may be given several times. */
+  readonly isRepeatable?: boolean;
+  readonly description: string;
+}
+
+/** The values of the options that were given, by name. */
+export type OptionValues = Readonly<Record<string, string | boolean | (string | boolean)[] | undefined>>;
+
+/** The server that a command uses. */
+export const urlOption: Option = {
+  type: 'string',
+  description: 'URL of the server; default: the server that uses DATA_DIR.',
+};
+/** The tenant of uploaded images. */
+export const tenantOption: Option = {
+  type: 'string',
+  description: `Tenant of the images; default: the tenant of the API key, or else ${defaultTenant}.`,
+};
+/** The number of concurrent uploads. */
+export const concurrencyOption: Option = {
+  type: 'string',
+  description: 'Number of concurrent uploads, 1 to 64; default: 4.',
+};
+
+/** Returns the value of a text option. */
+export function readText(values: OptionValues, option: string): string | undefined {
+  const value = values[option];
+  return typeof value === 'string' ? value : undefined;
+}
+
+/** Returns the value of an option that is a whole number from `min` to `max`. @throws {UsageError} */
+export function readNumber(
+  values: OptionValues,
+  option: string,
+  fallback: number,
+  max: number,
+  min = 1,
+): number {
+  const text = readText(values, option);
+  const value = text === undefined ? fallback : Number(text);
+  if (Number.isInteger(value) && value >= min && value <= max) return value;
+  throw new UsageError(`--${option} must be a whole number from ${min} to ${max}, not "${text}".`);
+}
