@@ -10,6 +10,7 @@ WORKDIR /app
 # With more malloc arenas, glibc does not return the memory of decoded pictures to the system.
 ENV NODE_ENV=production \
     MALLOC_ARENA_MAX=2 \
+    AUTH=keys \
     HOST=0.0.0.0 \
     PORT=8000 \
     WORKER_PORT=8001 \

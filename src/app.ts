@@ -27,6 +27,8 @@ import { makeWorker } from './worker/worker.ts';
 export interface App {
   /** The API key of commands on this machine. */
   readonly localKey: string;
+  /** Whether anyone can create API keys with a request: always with `AUTH=open`. */
+  canManageKeys(): Promise<boolean>;
   /** Starts the HTTP server. Returns its URL. */
   listen(): Promise<string>;
   /** Starts the workers and the sweeper. */
@@ -167,7 +169,7 @@ function composeComponents(
     receiveUploadForm,
     metrics,
   });
-  const workerServer = makeWorkerServer(config.server, logger, {
+  const workerServer = makeWorkerServer(config, logger, {
     services,
     authenticate,
     requestLimiter,
@@ -254,6 +256,10 @@ function makeLifecycle(parts: LifecycleParts): App {
 
   return {
     localKey,
+    canManageKeys: async () =>
+      config.access.mode === 'open' ||
+      config.access.bootstrapAdminKey !== undefined ||
+      resources.queries.apiKeys.hasManagingKey(),
     async listen() {
       auditSealer.start();
       const { host, port } = config.server;

@@ -53,14 +53,15 @@ export type Environment = Readonly<Record<string, string | undefined>>;
 
 /**
  * Reads the configuration from `env`. Unknown variables are ignored.
+ * @param isServerless whether a host calls a function for each request
  * @throws {ConfigError} with a message that lists every invalid variable and the accepted values.
  */
-export function loadConfig(env: Environment): Config {
+export function loadConfig(env: Environment, { isServerless = false } = {}): Config {
   const problems: string[] = [];
   const values = readSettings(env, problems);
   problems.push(...findBackEndProblems(values));
   if (problems.length > 0) throw new ConfigError(problems);
-  return composeConfig(values);
+  return composeConfig(values, isServerless);
 }
 
 /** Reads all settings. Adds a sentence to `problems` for each invalid variable and sets its value to `undefined`. */
@@ -87,10 +88,10 @@ function readSetting(env: Environment, setting: Setting<unknown>, problems: stri
   }
 }
 
-function composeConfig(values: SettingValues): Config {
+function composeConfig(values: SettingValues, isServerless: boolean): Config {
   const { worker, decoder, requests, uploads, imports, similarity, retention, server, purge, log } = values;
   const database = composeDatabase(values);
-  const exposure = composeExposure(values);
+  const exposure = composeExposure(values, isServerless);
   return {
     worker,
     decoder,

@@ -14,6 +14,7 @@ export async function serve(config: Config): Promise<void> {
   await startServing(app, config);
   logger.info({}, describeBackEnds(config));
   logger.info({}, describeAccess(config));
+  if (!(await app.canManageKeys())) logger.warn({}, missingKeyHint);
   if (!config.worker.enabled)
     logger.warn({}, 'ENABLE_WORKER is false: queued jobs wait for a process that runs "vitrine worker"');
   const signal = await stopSignal;
@@ -21,6 +22,9 @@ export async function serve(config: Config): Promise<void> {
   await app.close();
   logger.info({}, 'stopped');
 }
+
+const missingKeyHint =
+  'there is no API key that can create others: run "vitrine keys create --name ops --role admin" with the settings of this server, or set BOOTSTRAP_ADMIN_KEY';
 
 function describeAccess({ access, server }: Config): string {
   if (access.mode === 'keys') return 'AUTH=keys: requests need an API key';

@@ -16,12 +16,21 @@ export async function runWorker(config: Config): Promise<void> {
   const logger = await makeLogger(config.log);
   const app = await startApp(config, logger, stopSignal);
   await startWorking(app, config);
+  for (const warning of findPortWarnings(config)) logger.warn({}, warning);
   const { concurrency } = config.worker;
   logger.info({ concurrency }, `worker started, concurrency ${concurrency}; ${describeBackEnds(config)}`);
   const signal = await stopSignal;
   logger.info({ signal }, `${signal}: finishing jobs in progress`);
   await app.close();
   logger.info({}, 'stopped');
+}
+
+/** Returns a warning if other machines can read the metrics at `WORKER_PORT` without a key. */
+function findPortWarnings({ access, server, worker }: Config): string[] {
+  if (access.mode === 'keys' || worker.port === undefined || server.isOnLoopback) return [];
+  return [
+    'AUTH is open: anyone who can reach WORKER_PORT can read the metrics and the health of this worker. Set AUTH=keys, or set HOST to a loopback address.',
+  ];
 }
 
 /** Starts the worker. If the worker cannot start, for example because the port is in use, closes the app. */

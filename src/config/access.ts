@@ -13,15 +13,18 @@ export interface AccessConfig {
   readonly apiKey: string | undefined;
   /** Why a server must not start with these settings, one sentence each. */
   readonly problems: readonly string[];
+  /** Why keys must not be created with these secrets, whatever the mode; one sentence each. */
+  readonly secretProblems: readonly string[];
 }
 
-/** Secrets that documentation and examples contain, in lower case. */
-const publicSecrets = new Set(['change_me', 'changeme', 'change-me', 'secret', 'your-secret-key']);
+/** Placeholders in documentation and examples, such as `change_me`, also with something appended. */
+const publicSecret = /^(?:(?:change|replace)[-_ ]?me.*|secret|your[-_]secret.*)$/i;
 
 /** @see AccessConfig */
 export function composeAccess(values: SettingValues, exposure: Exposure): AccessConfig {
   const { auth, secretKeys, bootstrapAdminKey, apiKey } = values.access;
   const mode = auth ?? 'open';
+  const secretProblems = findSecretProblems(values);
   return {
     mode,
     secretKeys,
@@ -29,8 +32,9 @@ export function composeAccess(values: SettingValues, exposure: Exposure): Access
     apiKey,
     problems: [
       ...(auth === undefined && exposure.isExposed ? [undecidedProblem(exposure)] : []),
-      ...(mode === 'keys' ? secretProblems(values) : []),
+      ...(mode === 'keys' ? [...secretProblems, ...weakBootstrapKey(bootstrapAdminKey)] : []),
     ],
+    secretProblems,
   };
 }
 
@@ -39,7 +43,7 @@ function undecidedProblem({ reason }: Exposure): string {
 }
 
 /** Returns why the secrets are not good enough for `AUTH=keys`. */
-function secretProblems({ access: { secretKeys }, database }: SettingValues): string[] {
+function findSecretProblems({ access: { secretKeys }, database }: SettingValues): string[] {
   if (secretKeys.length > 0) return weakSecrets(secretKeys);
   if (database.url === undefined) return [];
   return [
@@ -48,12 +52,36 @@ function secretProblems({ access: { secretKeys }, database }: SettingValues): st
 }
 
 /** Returns a sentence for each secret that is too short or publicly known, without the secret itself. */
-export function weakSecrets(secretKeys: readonly string[]): string[] {
+function weakSecrets(secretKeys: readonly string[]): string[] {
   return secretKeys.flatMap((secret, index) => {
     const name = secretKeys.length === 1 ? 'SECRET_KEY' : `Secret ${index + 1} of SECRET_KEY`;
-    if (publicSecrets.has(secret.toLowerCase()))
-      return `${name} is a publicly documented value: set a secret of your own.`;
-    if (secret.length >= minSecretLength) return [];
-    return `${name} has ${secret.length} characters; it needs at least ${minSecretLength}.`;
+    return describeWeakness(name, secret) ?? [];
   });
+}
+
+/** Returns a sentence if the bootstrap key is too short or publicly known, without the key itself. */
+function weakBootstrapKey(key: string | undefined): string[] {
+  const weakness = key === undefined ? undefined : describeWeakness('BOOTSTRAP_ADMIN_KEY', key);
+  return weakness === undefined ? [] : [weakness];
+}
+
+function describeWeakness(name: string, secret: string): string | undefined {
+  if (publicSecret.test(secret)) return `${name} is a publicly documented value: set a secret of your own.`;
+  if (secret.length >= minSecretLength) return undefined;
+  return `${name} has ${secret.length} characters; it needs at least ${minSecretLength}.`;
+}
+
+/** Returns warnings about secrets that a server accepts: with `AUTH=open`, weak ones, because they protect nothing. */
+export function findSecretWarnings({
+  access: { auth, secretKeys, bootstrapAdminKey },
+}: SettingValues): string[] {
+  const isReused = bootstrapAdminKey !== undefined && secretKeys.includes(bootstrapAdminKey);
+  return [
+    ...(auth === 'keys' ? [] : [...weakSecrets(secretKeys), ...weakBootstrapKey(bootstrapAdminKey)]),
+    ...(isReused
+      ? [
+          'BOOTSTRAP_ADMIN_KEY is also a secret of SECRET_KEY: set different values, because the bootstrap key is sent with requests.',
+        ]
+      : []),
+  ];
 }

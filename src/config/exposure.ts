@@ -1,6 +1,6 @@
 import { isIPv6 } from 'node:net';
 import { isLoopbackHost, parseHost } from '../model/host.ts';
-import { weakSecrets } from './access.ts';
+import { findSecretWarnings } from './access.ts';
 import type { SettingValues } from './settings.ts';
 
 /** Who can reach the server, according to its settings. */
@@ -12,7 +12,7 @@ export interface Exposure {
    * subdomains; `*` matches every name.
    */
   readonly allowedHosts: readonly string[];
-  /** Whether other machines can reach the server: directly, or through a proxy with a public name. */
+  /** Whether other machines can reach the server: directly, through a proxy with a public name, or as a function. */
   readonly isExposed: boolean;
   /** Why `isExposed` is true, as a clause. */
   readonly reason: string;
@@ -21,20 +21,24 @@ export interface Exposure {
 /** The default token that confirms purges if only this machine can reach the server. Older clients send it. */
 export const defaultConfirmToken = 'DELETE_CONFIRMED';
 
-/** @see Exposure */
-export function composeExposure({ server }: SettingValues): Exposure {
+/** @see Exposure @param isServerless whether a host calls a function for each request, so that `HOST` has no effect */
+export function composeExposure({ server }: SettingValues, isServerless: boolean): Exposure {
   const { publicOrigin } = server;
   const publicHost = publicOrigin === undefined ? undefined : parseHost(new URL(publicOrigin).host);
   const allowedHosts = [...server.allowedHosts, ...(publicHost === undefined ? [] : [publicHost])];
-  const isOnLoopback = isLoopbackSetting(server.host);
+  const isOnLoopback = !isServerless && isLoopbackSetting(server.host);
   return {
     isOnLoopback,
     allowedHosts,
     isExposed: !isOnLoopback || !allowedHosts.every((host) => isLoopbackHost(host)),
-    reason: isOnLoopback
-      ? 'PUBLIC_URL or ALLOWED_HOSTS contains a public host'
-      : `HOST is ${server.host.trim()}, which is not a loopback address`,
+    reason: describeExposure(server.host, isOnLoopback, isServerless),
   };
+}
+
+function describeExposure(host: string, isOnLoopback: boolean, isServerless: boolean): string {
+  if (isServerless) return 'Vitrine runs as a serverless function, which has a public address';
+  if (isOnLoopback) return 'PUBLIC_URL or ALLOWED_HOSTS contains a public host';
+  return `HOST is ${host.trim()}, which is not a loopback address`;
 }
 
 /** Whether a host name or IP address is a loopback address. Accepts IPv6 addresses with or without brackets. */
@@ -60,7 +64,7 @@ export function composeConfirmToken(
 export function findExposureWarnings(values: SettingValues, exposure: Exposure): string[] {
   const hasKeys = values.access.auth === 'keys';
   return [
-    ...(hasKeys ? [] : weakSecrets(values.access.secretKeys)),
+    ...findSecretWarnings(values),
     ...(hasKeys || !exposure.isExposed ? [] : openAccessWarnings(values, exposure)),
     ...(exposure.isExposed ? hostWarnings(values, exposure) : []),
   ];

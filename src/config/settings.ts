@@ -7,10 +7,10 @@ import { allowedNetworkList, hostList, networkList, originList, publicOrigin } f
 import { formatList, presetList, thumbnailSize } from './picture-parsers.ts';
 import {
   anyText,
+  bearerSecret,
   commandWords,
   fraction,
   logLevel,
-  longSecret,
   mebibytes,
   oneOf,
   printableText,
@@ -32,7 +32,7 @@ export const settings = {
   server: {
     host: withDefault('HOST', anyText, '127.0.0.1', {
       about:
-        'Address to listen on. `0.0.0.0` exposes the service to the network, so put a proxy with access control in front of it.',
+        'Address to listen on. `0.0.0.0` exposes the service to the network: set `AUTH=keys`, and put a proxy with TLS in front of it.',
     }),
     port: withDefault('PORT', wholeNumber(0, 65_535), '8000', {
       about: 'Port to listen on; `0` picks a free port.',
@@ -173,7 +173,7 @@ export const settings = {
       fallbackDescription:
         'with the embedded database, generated and kept in `DATA_DIR`; with `DATABASE_URL` and `AUTH=keys`, required',
     }),
-    bootstrapAdminKey: optional('BOOTSTRAP_ADMIN_KEY', longSecret, {
+    bootstrapAdminKey: optional('BOOTSTRAP_ADMIN_KEY', bearerSecret, {
       isSecret: true,
       about:
         'An API key with all scopes, of at least 32 characters, for hosts without a shell. Use it to create a key of your own, then unset it.',

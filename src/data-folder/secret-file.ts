@@ -18,10 +18,10 @@ const privateMode = 0o600;
 const secretBytes = 32;
 
 /** The secret that hashes API keys and signs links, if `SECRET_KEY` is not set. It must survive restarts. */
-const secretKeyFile = 'secret-key';
+export const secretKeyFile = 'secret-key';
 
 /** The key of commands that run on the same machine as the server. Each server start replaces it. */
-const operatorKeyFile = 'operator-key';
+export const operatorKeyFile = 'operator-key';
 
 /** Returns the secret kept in the data folder. Generates it on first use. */
 export function ensureSecretKey(folder: string): string {

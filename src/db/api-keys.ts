@@ -159,6 +159,14 @@ export function makeApiKeyQueries({ sql: db }: Database) {
       return { ...key, tenant: tenantId === null ? null : { id: tenantId, name: tenantName ?? '' } };
     },
 
+    /** Whether a valid key of no tenant may create other keys. */
+    async hasManagingKey(): Promise<boolean> {
+      const { rows } = await sql<{ exists: boolean }>`
+        SELECT EXISTS (SELECT FROM api_keys WHERE tenant_id IS NULL AND 'keys.manage' = ANY (scopes)
+          AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > now()))`.execute(db);
+      return rows[0]?.exists ?? false;
+    },
+
     /** Records that a key was used just now. */
     async recordUse(id: string): Promise<void> {
       await sql`

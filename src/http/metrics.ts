@@ -1,5 +1,8 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import Negotiator from 'negotiator';
+import { getPrincipal } from './principal.ts';
+import { missingScopeError } from '../services/access/required-scopes.ts';
+import { assertSeesAllTenants } from '../services/tenants.ts';
 import type { Metrics, ServedMetrics } from '../telemetry/metrics.ts';
 
 /** Route label for requests that match no route. */
@@ -53,8 +56,19 @@ export function prefersPrometheus({ headers }: FastifyRequest): boolean {
   return knownType !== undefined && formatByMediaType[knownType.toLowerCase()] === 'prometheus';
 }
 
-/** Sends this process's metrics in the Prometheus format. */
-export async function sendPrometheus(reply: FastifyReply, metrics: ServedMetrics): Promise<FastifyReply> {
+/**
+ * Sends this process's metrics in the Prometheus format.
+ * @throws {AppError} `missing_scope`; `tenant_not_allowed` for a key of one tenant, because the metrics cover all tenants.
+ */
+export async function sendPrometheus(
+  request: FastifyRequest,
+  reply: FastifyReply,
+  metrics: ServedMetrics,
+): Promise<FastifyReply> {
+  const principal = getPrincipal(request);
+  const error = missingScopeError(principal, ['metrics.read']);
+  if (error) throw error;
+  assertSeesAllTenants(principal, 'Metrics');
   const { contentType, text } = await metrics.render();
   return reply.header('content-type', contentType).header('cache-control', 'no-store').send(text);
 }

@@ -6,7 +6,7 @@ import { toTenantRecord, tenantSchema } from './dialects/catalog/records.ts';
 import { prefersPrometheus, sendPrometheus } from './metrics.ts';
 import { json, responses, text } from './openapi/responses.ts';
 import { getPrincipal } from './principal.ts';
-import type { RoutePlugin } from './route-plugin.ts';
+import type { HttpConfig, RoutePlugin } from './route-plugin.ts';
 
 const indexSchema = z.object({
   name: z.string(),
@@ -29,7 +29,7 @@ const healthSchema = z.looseObject({
  * Routes that belong neither to `/v1` nor to a dialect (an older API): `/`, `/healthz` for load balancers, and
  * `/metrics` for Prometheus.
  */
-export const operationRoutes: RoutePlugin = (app, { services, metrics }) => {
+export const operationRoutes: RoutePlugin = (app, { services, metrics, config }) => {
   const tags = ['Health'];
   const index: z.input<typeof indexSchema> = {
     name: 'Vitrine',
@@ -65,19 +65,18 @@ export const operationRoutes: RoutePlugin = (app, { services, metrics }) => {
           200: json(healthSchema, 'All checks passed.'),
           503: json(
             healthSchema,
-            'At least one check failed. For each failed check, the body contains a field with the reason.',
+            'At least one check failed. With `AUTH=open`, the body contains a field with the reason for each failed check.',
           ),
         }),
       },
     },
     async (_request, reply) => {
       const checks = await services.checkHealth.ready();
-      const warnings = collectMessages(checks, 'warning');
-      const warningField = Object.keys(warnings).length > 0 ? { warnings } : {};
-      if (isHealthy(checks)) return { status: 'healthy', ...warningField };
-      return reply
-        .code(503)
-        .send({ status: 'unhealthy', ...collectMessages(checks, 'error'), ...warningField });
+      const healthy = isHealthy(checks);
+      return reply.code(healthy ? 200 : 503).send({
+        status: healthy ? 'healthy' : 'unhealthy',
+        ...(showsHealthDetails(config) && collectAllMessages(checks)),
+      });
     },
   );
 
@@ -103,7 +102,7 @@ export const operationRoutes: RoutePlugin = (app, { services, metrics }) => {
     },
     async (request, reply) => {
       void reply.header('vary', [reply.getHeader('vary'), 'Accept'].filter(Boolean).join(', '));
-      if (prefersPrometheus(request)) return sendPrometheus(reply, metrics);
+      if (prefersPrometheus(request)) return sendPrometheus(request, reply, metrics);
       return { tenants: (await services.usage.tenants(getPrincipal(request))).map(toTenantRecord) };
     },
   );
@@ -129,9 +128,23 @@ export function toChecksRecord(checks: readonly HealthCheck[]): z.input<typeof c
   );
 }
 
+/**
+ * Whether the health routes that need no key also tell what they found. With `AUTH=keys`, they tell the status only, because
+ * versions and the reasons of failures help attackers; `/api/v1/health/detailed` tells them to a key.
+ */
+export function showsHealthDetails({ access }: Pick<HttpConfig, 'access'>): boolean {
+  return access.mode === 'open';
+}
+
 /** Whether all checks passed. */
 export function isHealthy(checks: readonly HealthCheck[]): boolean {
   return checks.every(({ error }) => error === undefined);
+}
+
+function collectAllMessages(checks: readonly HealthCheck[]) {
+  const warnings = collectMessages(checks, 'warning');
+  const warningField = Object.keys(warnings).length > 0 ? { warnings } : {};
+  return { ...collectMessages(checks, 'error'), ...warningField };
 }
 
 /** Returns the errors or warnings of the checks, keyed by component. */

@@ -20,7 +20,9 @@ import type { ReceiveUploadForm } from './bodies/upload-form.ts';
  * Configuration that the HTTP server needs: its own section, and the sections whose limits and defaults are visible to
  * clients.
  */
-export type HttpConfig = Pick<Config, 'server' | 'uploads' | 'presets' | 'similarity' | 'purge'>;
+export type HttpConfig = Pick<Config, 'server' | 'uploads' | 'presets' | 'similarity' | 'purge'> & {
+  readonly access: Pick<Config['access'], 'mode'>;
+};
 
 /** Dependencies of the HTTP server. */
 export interface HttpDependencies {

@@ -21,6 +21,7 @@ import { makeBeginForm, replayRequests } from './guard/idempotency.ts';
 import { guardRequests, rejectMultipleHosts } from './guard/request-gate.ts';
 import { makeRequestLimits } from './guard/request-limits.ts';
 import { rejectSlowBodies } from './guard/slow-bodies.ts';
+import { addSecurityHeaders } from './guard/security-headers.ts';
 import { closeStalledResponses } from './guard/stalled-responses.ts';
 import { countRequests } from './metrics.ts';
 import { describeRoutes } from './openapi/document.ts';
@@ -73,7 +74,8 @@ export function makeHttpServer(
     isExemptFromLimit: isTrusted,
   });
   allowOrigins(app, config.server);
-  addDefaultHeaders(app);
+  addSecurityHeaders(app);
+  preventCaching(app);
   const { authenticate, links, requestLimiter: limiter } = dependencies;
   const limits = makeRequestLimits({ limiter, authenticate, isExemptFromLimit: isTrusted });
   authenticateRequests(app, { authenticate, links, limits });
@@ -140,12 +142,11 @@ function addRoutes(app: FastifyInstance, dependencies: RouteDependencies): void 
 }
 
 /**
- * Adds a header that prevents MIME sniffing. Unless the route sets `cache-control`, also adds a header that prevents
- * caching without revalidation. Code that bypasses Fastify sets both headers itself.
+ * Unless the route sets `cache-control`, adds a header that prevents caching without revalidation. Code that bypasses
+ * Fastify sets it itself.
  */
-function addDefaultHeaders(app: FastifyInstance): void {
+function preventCaching(app: FastifyInstance): void {
   app.addHook('onSend', (_request, reply, payload, done) => {
-    void reply.header('x-content-type-options', 'nosniff');
     if (!reply.hasHeader('cache-control')) void reply.header('cache-control', 'no-cache');
     done(null, payload);
   });

@@ -4,9 +4,10 @@ import { authenticateRequests } from './guard/authentication.ts';
 import { makeTrustedTest } from './guard/connections-per-address.ts';
 import { guardRequests } from './guard/request-gate.ts';
 import { makeRequestLimits } from './guard/request-limits.ts';
+import { addSecurityHeaders } from './guard/security-headers.ts';
 import { closeStalledResponses } from './guard/stalled-responses.ts';
 import { sendPrometheus } from './metrics.ts';
-import { toChecksRecord, isHealthy } from './operations.ts';
+import { toChecksRecord, isHealthy, showsHealthDetails } from './operations.ts';
 import { handleErrors, handleMissingRoutes } from './responses/problems.ts';
 import type { HttpConfig, HttpDependencies } from './route-plugin.ts';
 
@@ -16,7 +17,7 @@ const maxConnections = 64;
 
 /** Creates a worker's HTTP server, which serves only `/healthz` and `/metrics`. The server does not listen yet. */
 export function makeWorkerServer(
-  config: HttpConfig['server'],
+  config: Pick<HttpConfig, 'server' | 'access'>,
   logger: FastifyBaseLogger,
   {
     services,
@@ -35,11 +36,12 @@ export function makeWorkerServer(
   app.server.maxConnections = maxConnections;
   closeStalledResponses(app, requestMs);
   handleErrors(app);
-  guardRequests(app, config);
+  guardRequests(app, config.server);
+  addSecurityHeaders(app);
   const limits = makeRequestLimits({
     limiter: requestLimiter,
     authenticate,
-    isExemptFromLimit: makeTrustedTest(config.trustedProxies),
+    isExemptFromLimit: makeTrustedTest(config.server.trustedProxies),
   });
   authenticateRequests(app, { authenticate, links: { verify: () => undefined }, limits });
   handleMissingRoutes(app, () => ({ error: routeNotFoundError(), allowedMethods: [] }));
@@ -49,10 +51,13 @@ export function makeWorkerServer(
     return reply
       .code(healthy ? 200 : 503)
       .header('cache-control', 'no-cache')
-      .send({ status: healthy ? 'healthy' : 'unhealthy', checks: toChecksRecord(checks) });
+      .send({
+        status: healthy ? 'healthy' : 'unhealthy',
+        ...(showsHealthDetails(config) && { checks: toChecksRecord(checks) }),
+      });
   });
-  app.get('/metrics', { config: { access: 'metrics.read', isCounted: false } }, (_request, reply) =>
-    sendPrometheus(reply, metrics),
+  app.get('/metrics', { config: { access: 'metrics.read', isCounted: false } }, (request, reply) =>
+    sendPrometheus(request, reply, metrics),
   );
   return app;
 }

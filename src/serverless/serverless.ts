@@ -34,6 +34,10 @@ export interface ServerlessOptions {
 /** Minimum interval between two polls for due jobs, unless a request may have queued a job. */
 const minPollIntervalMs = 10_000;
 
+/** Checked for each request until there is a key, because nobody could use the function without one. */
+const missingKeySentence =
+  'There is no API key that can create others: set BOOTSTRAP_ADMIN_KEY to a random text of at least 32 characters, or run "vitrine keys create --role admin" with the DATABASE_URL and SECRET_KEY of this function.';
+
 /** Methods that never queue jobs. */
 const safeMethods = new Set(['GET', 'HEAD', 'OPTIONS']);
 
@@ -42,6 +46,7 @@ export function makeServerlessHandlers(options: ServerlessOptions): ServerlessHa
   const { environment, waitUntil, exitOnFailure, workMs = 40_000, cronMs = 50_000 } = options;
   let appPromise: Promise<App> | undefined;
   let lastPollAt = Number.NEGATIVE_INFINITY;
+  let hasKeys = false;
 
   /**
    * Returns the app. Concurrent requests share a single start. If the start fails, the next request tries again.
@@ -58,6 +63,8 @@ export function makeServerlessHandlers(options: ServerlessOptions): ServerlessHa
     let app: App;
     try {
       app = await getApp();
+      hasKeys ||= await app.canManageKeys();
+      if (!hasKeys) return sendProblem(response, 503, missingKeySentence);
     } catch (error) {
       sendProblem(response, 503, describeStartFailure(error));
       return;
@@ -112,6 +119,7 @@ async function startApp(environment: Environment, exitOnFailure: () => void): Pr
   try {
     const config = loadServerlessConfig(environment);
     const logger = await makeLogger(config.log);
+    for (const warning of [...config.exposureWarnings, ...config.warnings]) logger.warn({}, warning);
     // Unlike `vitrine serve`, this process cannot re-execute itself to remove the secrets from its environment, because
     // the host controls it.
     logger.info(
@@ -144,6 +152,8 @@ function sendProblem(response: ServerResponse, status: 401 | 503, detail: string
     'content-type': 'application/problem+json',
     'cache-control': 'no-store',
     'x-content-type-options': 'nosniff',
+    'referrer-policy': 'no-referrer',
+    'content-security-policy': "default-src 'none'; frame-ancestors 'none'",
   });
   response.end(JSON.stringify({ ...problem, status, detail }));
 }

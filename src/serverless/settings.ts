@@ -6,6 +6,8 @@ import { ConfigError } from '../errors.ts';
 /** Returns defaults for settings whose usual defaults are unsuitable for a serverless function. */
 function makeServerlessDefaults(): Environment {
   return {
+    // A function is public, and a blueprint that anyone can deploy must never come up open.
+    AUTH: 'keys',
     // The temporary folder is the only writable folder.
     DATA_DIR: join(tmpdir(), 'vitrine'),
     // Many instances share the connection limit of one database server.
@@ -18,7 +20,7 @@ function makeServerlessDefaults(): Environment {
 /**
  * Loads the configuration of a serverless function. Instances share neither a disk nor a process, so a database server
  * and a bucket are required. There is no shared queue, because there are no workers to notify of new jobs.
- * @throws {ConfigError} with a message that lists every missing or invalid setting.
+ * @throws {ConfigError} with a message that lists every missing, invalid or unsafe setting.
  */
 export function loadServerlessConfig(environment: Environment): Config {
   const definedSettings = Object.fromEntries(
@@ -26,9 +28,9 @@ export function loadServerlessConfig(environment: Environment): Config {
   );
   const missingProblems = describeMissingSettings(definedSettings);
   try {
-    // A function is public, regardless of HOST.
-    const config = loadConfig({ ...makeServerlessDefaults(), ...definedSettings, HOST: '0.0.0.0' });
-    if (missingProblems.length > 0) throw new ConfigError(missingProblems);
+    const config = loadConfig({ ...makeServerlessDefaults(), ...definedSettings }, { isServerless: true });
+    const problems = missingProblems.concat(config.access.problems);
+    if (problems.length > 0) throw new ConfigError(problems);
     return { ...config, queue: { kind: 'in-process' } };
   } catch (error) {
     if (!(error instanceof ConfigError) || missingProblems.length === 0) throw error;
@@ -40,11 +42,12 @@ export function loadServerlessConfig(environment: Environment): Config {
 
 /** Returns the setting name at the start of a problem. */
 function getSettingName(problem: string): string {
-  return problem.split(':', 1)[0] ?? '';
+  return /^[A-Z\d_]+/.exec(problem)?.[0] ?? '';
 }
 
 function describeMissingSettings(settings: Environment): string[] {
   const isAnySet = (...names: string[]) => names.some((name) => settings[name] !== undefined);
+  const isOpen = settings['AUTH']?.trim().toLowerCase() === 'open';
   const isS3 = settings['STORAGE_TYPE']?.trim().toLowerCase() === 's3';
   return [
     // The second name is an alias of the first, from an older service.
@@ -56,5 +59,8 @@ function describeMissingSettings(settings: Environment): string[] {
     ...['AWS_ACCESS_KEY_ID', 'AWS_SECRET_ACCESS_KEY'].map((name) =>
       isAnySet(name) ? [] : [`${name}: not set; the bucket needs credentials.`],
     ),
+    isOpen || isAnySet('SECRET_KEY')
+      ? []
+      : ['SECRET_KEY: not set; API keys need a secret: generate one with "openssl rand -hex 32".'],
   ].flat();
 }

@@ -4,10 +4,12 @@ import type { InstallationQueries } from '../db/installation.ts';
 import { AppError, asAppError } from '../errors.ts';
 import type { DecoderPool, DecoderPoolStats } from '../imaging/pool/decoder-pool.ts';
 import type { Logger } from '../model/logger.ts';
+import type { Principal } from '../model/principal.ts';
 import type { WorkQueue } from '../queue/queue.ts';
 import type { Storage } from '../storage/storage.ts';
 import { TimeoutError, withTimeout } from '../timeout.ts';
 import type { StorageHealth } from './storage-health.ts';
+import { assertSeesAllTenants } from './tenants.ts';
 
 interface Dependencies {
   readonly installation: Pick<InstallationQueries, 'ping' | 'describe'>;
@@ -61,12 +63,15 @@ export interface HealthDetails {
   readonly uptimeSeconds: number;
 }
 
-/** Runs quick checks of all components. Never rejects. */
+/** Runs quick checks of all components. Does not reject if a component fails. */
 export interface CheckHealth {
   /** Runs the checks that decide whether this process should receive requests. */
   ready(): Promise<readonly HealthCheck[]>;
-  /** Runs the checks and collects the details. */
-  detailed(): Promise<HealthDetails>;
+  /**
+   * Runs the checks and collects the details.
+   * @throws {AppError} `tenant_not_allowed` for a caller of one tenant, because the details cover all tenants.
+   */
+  detailed(principal: Principal): Promise<HealthDetails>;
 }
 
 /** @see CheckHealth */
@@ -115,7 +120,8 @@ export function makeCheckHealth(deps: Dependencies): CheckHealth {
 
   return {
     ready,
-    async detailed() {
+    async detailed(principal) {
+      assertSeesAllTenants(principal, 'Health details');
       const [checks, database, depths, failed, freeBytes, count] = await Promise.all([
         ready(),
         undefinedOnFailure(installation.describe()),

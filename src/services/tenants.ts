@@ -60,6 +60,19 @@ export function assertTenantAllowed({ tenantId, tenantName }: Principal, name: s
   );
 }
 
+/**
+ * Throws if the caller is bound to one tenant.
+ * @param subject what covers all tenants, at the start of a sentence
+ * @throws {AppError} `tenant_not_allowed`.
+ */
+export function assertSeesAllTenants({ tenantName }: Principal, subject: string): void {
+  if (tenantName === null) return;
+  throw new AppError(
+    'tenant_not_allowed',
+    `${subject} cover all tenants, but this API key can access only the tenant ${JSON.stringify(tenantName)}.`,
+  );
+}
+
 /** Restricts a caller to one tenant: its own or, for a caller without one, the tenant `default`. */
 export type BindToTenant = (principal: Principal) => Promise<Principal>;
 

@@ -9,17 +9,19 @@ import {
   findStoreTarget,
   useDatabase,
 } from './support/backing-services.ts';
-import { type ComposeService, readComposeFile, readExample } from './support/compose-file.ts';
+import { type ComposeService, makeEnvFile, readComposeFile, readExample } from './support/compose-file.ts';
 import {
   canRunContainers,
   type Container,
+  createKeyInside,
   type HostMapping,
   startContainer,
   waitUntilHealthy,
 } from './support/container.ts';
 import { readDockerfile } from './support/dockerfile.ts';
 
-const variables = await readExample();
+const example = await readExample();
+const { variables, mode } = await makeEnvFile();
 const file = await readComposeFile(variables);
 const dockerfile = await readDockerfile();
 const canRun =
@@ -91,17 +93,23 @@ describe.runIf(canRun)('the services in compose.yaml', () => {
       expect(await container.run(...dockerfile.healthcheck)).toEqual({ status: 0, stdout: '' });
 
     const base = api.url(8000);
-    const inlineUpload = await upload(base, await jpeg('compose inline'));
+    expect((await call(`${base}/v1/images`)).status).toBe(401);
+    const key = await createKeyInside(api, '--role', 'admin');
+    const headers = { authorization: `Bearer ${key}` };
+    const inlineUpload = await upload(base, await jpeg('compose inline'), 'shop', '', key);
     expect(inlineUpload.status).toBe(201);
-    const queuedUpload = await uploadQueued(base, await jpeg('compose queued'));
-    expect((await waitForFinishedImage(base, queuedUpload.body.asset_id)).status).toBe('completed');
+    const queuedUpload = await uploadQueued(base, await jpeg('compose queued'), 'shop', key);
+    expect((await waitForFinishedImage(base, queuedUpload.body.asset_id, key)).status).toBe('completed');
     const completedLine = `(image ${queuedUpload.body.asset_id}) completed`;
     // The log is read asynchronously from a pipe.
     await expect.poll(() => workers.some((worker) => worker.log().includes(completedLine))).toBe(true);
-    expect(await call(`${base}${inlineUpload.body.renditions[0]?.url}`)).toMatchObject({ status: 200 });
+    expect(await call(`${base}${inlineUpload.body.renditions[0]?.url}`, { headers })).toMatchObject({
+      status: 200,
+    });
 
     for (const worker of workers) {
-      const metrics = await call(`${worker.url(8001)}/metrics`);
+      expect((await call(`${worker.url(8001)}/metrics`)).status).toBe(401);
+      const metrics = await call(`${worker.url(8001)}/metrics`, { headers });
       expect(metrics.bytes.toString()).toContain('vitrine_build_info');
       expect((await call(`${worker.url(8001)}/v1/images`)).status).toBe(404);
     }
@@ -113,16 +121,26 @@ describe.runIf(canRun)('the services in compose.yaml', () => {
 
 describe('compose.yaml', () => {
   test('requires every secret', async () => {
-    const secrets = [
-      'POSTGRES_PASSWORD',
-      'REDIS_PASSWORD',
-      'S3_ACCESS_KEY',
-      'S3_SECRET_KEY',
-      'PURGE_CONFIRM_TOKEN',
-    ];
+    const secrets = ['POSTGRES_PASSWORD', 'REDIS_PASSWORD', 'S3_ACCESS_KEY', 'S3_SECRET_KEY', 'SECRET_KEY'];
+    expect(Object.keys(example).filter((name) => example[name] === '')).toEqual(secrets);
     for (const secret of secrets) {
       await expect(readComposeFile({ ...variables, [secret]: '' })).rejects.toThrow(secret);
     }
+  });
+
+  test('requires keys in every process that can be reached, with the same secret', () => {
+    for (const name of ['api', 'worker-1', 'worker-2'])
+      expect(makeServiceEnvironment(findService(name)), name).toMatchObject({
+        AUTH: 'keys',
+        SECRET_KEY: variables['SECRET_KEY'],
+      });
+  });
+
+  test('gets different, long secrets from the documented commands, in a file that only its owner can read', () => {
+    expect(mode).toBe(0o600);
+    const secrets = Object.keys(example).flatMap((name) => (example[name] === '' ? variables[name] : []));
+    expect(new Set(secrets).size).toBe(5);
+    for (const secret of secrets) expect(secret).toMatch(/^[\da-f]{64}$/);
   });
 
   test('publishes only the API port, and only on loopback', () => {

@@ -2,10 +2,10 @@ import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, onTestFinished, test } from 'vitest';
-import { waitForFinishedImage, upload, uploadQueued } from '../support/process/client.ts';
+import { call, waitForFinishedImage, upload, uploadQueued } from '../support/process/client.ts';
 import { makeDataFolder, removeFolder } from '../support/process/data-folder.ts';
 import { jpeg } from '../support/process/pictures.ts';
-import { canRunContainers, startContainer, waitUntilHealthy } from './support/container.ts';
+import { canRunContainers, createKeyInside, startContainer, waitUntilHealthy } from './support/container.ts';
 import { readDockerfile } from './support/dockerfile.ts';
 import { installProductionPackages } from './support/installation.ts';
 
@@ -47,13 +47,15 @@ describe.runIf(canRunContainers())('the image', () => {
     await waitUntilHealthy(container, 8000);
     expect((await container.run(...dockerfile.healthcheck)).status).toBe(0);
     const base = container.url(8000);
-    expect((await upload(base, await jpeg('docker inline'))).status).toBe(201);
+    expect((await call(`${base}/v1/images`)).status).toBe(401);
+    const key = await createKeyInside(container, '--role', 'admin');
+    expect((await upload(base, await jpeg('docker inline'), 'shop', '', key)).status).toBe(201);
     const { stdout } = await container.run('node', '-e', killChildrenProgram);
     const { killed, zombies } = JSON.parse(stdout) as { killed: number; zombies: number };
     expect(killed).toBeGreaterThan(0);
     expect(zombies).toBe(0);
-    const queuedUpload = await uploadQueued(base, await jpeg('docker queued'));
-    expect((await waitForFinishedImage(base, queuedUpload.body.asset_id)).status).toBe('completed');
+    const queuedUpload = await uploadQueued(base, await jpeg('docker queued'), 'shop', key);
+    expect((await waitForFinishedImage(base, queuedUpload.body.asset_id, key)).status).toBe('completed');
     expect(await container.stop(), container.log()).toBe(0);
     expect(container.log()).toContain('"msg":"stopped"');
   });
@@ -87,9 +89,10 @@ describe('Dockerfile', () => {
       expect(name).toMatch(`node:${devDependencies['node']}-bookworm-slim`);
   });
 
-  test('does not run as root, keeps its data in a volume, and copies only files that .dockerignore allows', async () => {
+  test('does not run as root, requires keys, keeps its data in a volume, and copies only files that .dockerignore allows', async () => {
     expect(dockerfile.user).toBe('node');
     expect(dockerfile.environment['DATA_DIR']).toBe(dockerfile.volume);
+    expect(dockerfile.environment['AUTH']).toBe('keys');
     const allowedFiles = (await readRootFile('.dockerignore')).match(/(?<=^!).+/gm) ?? [];
     const copiedFiles = dockerfile.copies.flatMap(({ sources }) =>
       sources.map((source) => source.replace(/^\.\//, '')),

@@ -14,7 +14,10 @@ import { jpeg } from '../support/process/pictures.ts';
 import { startServer, useServer } from '../support/process/server.ts';
 import { waitTimeoutMs } from '../support/time-scale.ts';
 
-const source = await readFile(new URL('../../deploy/nginx/vitrine.conf', import.meta.url), 'utf8');
+const readConfiguration = (name: string) =>
+  readFile(new URL(`../../deploy/nginx/${name}`, import.meta.url), 'utf8');
+const source = await readConfiguration('vitrine.conf');
+const olderClientsSource = await readConfiguration('vitrine-older-clients.conf');
 const missingPrograms = [
   ['nginx', '-v'],
   ['openssl', 'version'],
@@ -27,6 +30,15 @@ if (missingPrograms.length > 0)
 interface Proxy {
   readonly httpUrl: string;
   readonly httpsUrl: string;
+  /** URL at which nginx adds the API key. */
+  readonly olderClientsUrl: string;
+  readonly readLog: () => Promise<string>;
+}
+
+interface ProxyOptions {
+  readonly isCaching?: boolean;
+  /** The key that nginx adds for older clients. */
+  readonly key?: string;
 }
 
 /** Returns the configuration with the test's ports, folders and server address. */
@@ -41,16 +53,29 @@ function adaptConfiguration(
     .replace('listen 443 ssl;', `listen 127.0.0.1:${ports.https} ssl;`)
     .replace('server 127.0.0.1:8000;', `server ${new URL(target).host};`)
     .replaceAll('/etc/ssl/vitrine', folder)
+    .replaceAll('/var/log/nginx', folder)
     .replace('/var/cache/nginx', `${folder}/cache`);
   return isCaching ? conf.replace('proxy_cache off;', 'proxy_cache vitrine;') : conf;
 }
 
 /** Starts nginx with a main configuration that includes `vitrine.conf`. */
-async function startNginx(target: string, isCaching: boolean): Promise<Proxy> {
+async function startNginx(
+  target: string,
+  { isCaching = false, key = 'unused' }: ProxyOptions = {},
+): Promise<Proxy> {
   const folder = await mkdtemp(join(tmpdir(), 'vitrine-test-'));
-  const ports = { http: await findFreePort(), https: await findFreePort() };
+  const [http, https, olderClients] = [await findFreePort(), await findFreePort(), await findFreePort()];
+  const ports = { http, https };
   await mkdir(join(folder, 'cache'));
   await writeFile(join(folder, 'vitrine.conf'), adaptConfiguration(folder, ports, target, isCaching));
+  const olderClientsConfiguration = olderClientsSource
+    .replace('listen 127.0.0.1:8080;', `listen 127.0.0.1:${olderClients};`)
+    .replace('/etc/nginx/vitrine-key.conf', `${folder}/vitrine-key.conf`)
+    .replaceAll('/var/log/nginx', folder);
+  await writeFile(join(folder, 'vitrine-older-clients.conf'), olderClientsConfiguration);
+  // The line that the configuration describes.
+  const [keyLine = ''] = /proxy_set_header X-Api-Key "vitrine_…";/.exec(olderClientsSource) ?? [];
+  await writeFile(join(folder, 'vitrine-key.conf'), keyLine.replace('vitrine_…', key), { mode: 0o600 });
   const temporaryPaths = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'].map(
     (kind) => `${kind}_temp_path ${folder}/${kind};`,
   );
@@ -58,7 +83,7 @@ async function startNginx(target: string, isCaching: boolean): Promise<Proxy> {
   await writeFile(
     join(folder, 'nginx.conf'),
     `daemon off; ${user} pid ${folder}/nginx.pid; error_log ${folder}/error.log; events {}
-     http { access_log off; ${temporaryPaths.join(' ')} include ${folder}/vitrine.conf; }`,
+     http { access_log off; ${temporaryPaths.join(' ')} include ${folder}/vitrine.conf; include ${folder}/vitrine-older-clients.conf; }`,
   );
   const outputArgs = ['-keyout', join(folder, 'privkey.pem'), '-out', join(folder, 'fullchain.pem')];
   const certificateArgs = [
@@ -84,7 +109,12 @@ async function startNginx(target: string, isCaching: boolean): Promise<Proxy> {
     await exited;
     await rm(folder, { recursive: true, force: true });
   });
-  const proxy = { httpUrl: `http://127.0.0.1:${ports.http}`, httpsUrl: `https://127.0.0.1:${ports.https}` };
+  const proxy = {
+    httpUrl: `http://127.0.0.1:${http}`,
+    httpsUrl: `https://127.0.0.1:${https}`,
+    olderClientsUrl: `http://127.0.0.1:${olderClients}`,
+    readLog: () => readFile(join(folder, 'vitrine.log'), 'utf8'),
+  };
   await waitUntilResponding(proxy.httpUrl);
   return proxy;
 }
@@ -104,12 +134,13 @@ async function waitUntilResponding(url: string): Promise<void> {
 
 /** A dispatcher that accepts the self-signed certificate. */
 const dispatcher = new Agent({ connect: { rejectUnauthorized: false } });
-const get = (url: string) => fetch(url, { dispatcher, redirect: 'manual' });
+const get = (url: string, headers: Record<string, string> = {}) =>
+  fetch(url, { dispatcher, headers, redirect: 'manual' });
 
-function send(base: string, bytes: Uint8Array) {
+function send(base: string, bytes: Uint8Array, headers: Record<string, string> = {}) {
   const body = new FormData();
   body.append('file', new Blob([new Uint8Array(bytes)]), 'photo.jpg');
-  return fetch(`${base}/v1/images`, { method: 'POST', body, dispatcher });
+  return fetch(`${base}/v1/images`, { method: 'POST', body, headers, dispatcher });
 }
 
 describe.runIf(missingPrograms.length === 0)('nginx in front of a server', () => {
@@ -117,7 +148,7 @@ describe.runIf(missingPrograms.length === 0)('nginx in front of a server', () =>
 
   test('redirects to HTTPS, forwards requests, and leaves the size limit to Vitrine', async () => {
     const { url } = server();
-    const { httpUrl, httpsUrl } = await startNginx(url, false);
+    const { httpUrl, httpsUrl } = await startNginx(url);
     const redirect = await get(`${httpUrl}/healthz`);
     expect([redirect.status, redirect.headers.get('location')]).toEqual([301, 'https://127.0.0.1/healthz']);
     expect((await get(`${httpsUrl}/healthz`)).status).toBe(200);
@@ -141,8 +172,8 @@ describe.runIf(missingPrograms.length === 0)('nginx in front of a server', () =>
     );
     const { hostname } = new URL(PUBLIC_URL);
     expect(source.match(/(?<=server_name ).+(?=;)/g)).toEqual([hostname, hostname]);
-    const publicServer = await startServer({ PUBLIC_URL });
-    const { httpsUrl } = await startNginx(publicServer.url, false);
+    const publicServer = await startServer({ PUBLIC_URL, AUTH: 'open' });
+    const { httpsUrl } = await startNginx(publicServer.url);
     const fetchStatus = async (host: string, origin: string) => {
       const headers = { host, origin };
       const response = await request(`${httpsUrl}/nothing-here`, { method: 'POST', headers, dispatcher });
@@ -156,7 +187,7 @@ describe.runIf(missingPrograms.length === 0)('nginx in front of a server', () =>
 
   test('caches only immutable renditions if caching is enabled', async () => {
     const { url } = server();
-    const { httpsUrl } = await startNginx(url, true);
+    const { httpsUrl } = await startNginx(url, { isCaching: true });
     const { id, renditions } = (await (await send(httpsUrl, await jpeg('cached'))).json()) as ImageRecord;
     const immutableUrl = `${httpsUrl}${renditions[0]?.url}`;
     const fetchCacheStatus = async (url: string) => {
@@ -169,6 +200,71 @@ describe.runIf(missingPrograms.length === 0)('nginx in front of a server', () =>
     const mutableUrl = `${httpsUrl}/v1/images/${id}/renditions/thumb`;
     expect(await fetchCacheStatus(mutableUrl)).toEqual([200, 'MISS']);
     expect(await fetchCacheStatus(mutableUrl)).toEqual([200, 'MISS']);
+  });
+});
+
+describe.runIf(missingPrograms.length === 0)('nginx in front of a server with keys', () => {
+  const key = 'a-key-of-tests-0123456789-0123456789';
+  const withKey = { authorization: `Bearer ${key}` };
+  const server = useServer({
+    AUTH: 'keys',
+    PUBLIC_URL: 'https://pictures.example.com',
+    BOOTSTRAP_ADMIN_KEY: key,
+  });
+
+  test('forwards the keys of clients, and caches nothing that needed one', async () => {
+    const { httpsUrl } = await startNginx(server().url, { isCaching: true });
+    expect((await get(`${httpsUrl}/v1/images`)).status).toBe(401);
+    expect((await get(`${httpsUrl}/v1/images`, { 'x-api-key': key })).status).toBe(200);
+    const { renditions } = (await (
+      await send(httpsUrl, await jpeg('with a key'), withKey)
+    ).json()) as ImageRecord;
+    const url = `${httpsUrl}${renditions[0]?.url}`;
+    for (const expectedStatus of [200, 200]) {
+      const response = await get(url, withKey);
+      await response.arrayBuffer();
+      expect([response.status, response.headers.get('x-cache')]).toEqual([expectedStatus, 'MISS']);
+    }
+    expect((await get(url)).status).toBe(401);
+  });
+
+  test('adds the key of older clients at their own name, in place of whatever they send', async () => {
+    const { httpsUrl, olderClientsUrl } = await startNginx(server().url, { key });
+    for (const headers of [{}, { 'x-api-key': 'wrong' }, { authorization: 'Bearer wrong' }] as Record<
+      string,
+      string
+    >[]) {
+      expect((await get(`${olderClientsUrl}/metrics/`, headers)).status).toBe(200);
+      expect((await get(`${httpsUrl}/metrics/`, headers)).status).toBe(401);
+    }
+    const { status } = await send(olderClientsUrl, await jpeg('older client'));
+    expect(status).toBe(201);
+    // A web page on this machine can reach the port, but not under a name of its own, and it may not write.
+    const rebound = await request(`${olderClientsUrl}/v1/images`, { headers: { host: 'evil.example' } });
+    await rebound.body.dump();
+    expect(rebound.statusCode).toBe(421);
+    const page = { origin: 'https://evil.example' };
+    expect((await send(olderClientsUrl, await jpeg('foreign page'), page)).status).toBe(403);
+  });
+
+  test('logs neither keys nor the signatures of links', async () => {
+    const { httpsUrl, olderClientsUrl, readLog } = await startNginx(server().url, { key });
+    const { id } = (await (await send(httpsUrl, await jpeg('linked'), withKey)).json()) as ImageRecord;
+    const created = await fetch(`${httpsUrl}/v1/images/${id}/links`, {
+      method: 'POST',
+      body: JSON.stringify({ preset: 'card', expires_in: 60 }),
+      headers: { ...withKey, 'content-type': 'application/json' },
+      dispatcher,
+    });
+    const link = new URL(((await created.json()) as { url: string }).url, httpsUrl);
+    const target = `${httpsUrl}${link.pathname}${link.search}`;
+    expect((await get(target, { referer: target })).status).toBe(200);
+    await get(`${olderClientsUrl}/healthz?api_key=${key}`);
+    await expect.poll(readLog).toContain('GET /healthz');
+    expect(await readLog()).toContain(`GET ${link.pathname}" 200`);
+    const secrets = [key, ...[...link.searchParams.values()].filter((value) => value.length > 20)];
+    expect(secrets.length).toBeGreaterThan(1);
+    for (const secret of secrets) expect(await readLog()).not.toContain(secret);
   });
 });
 

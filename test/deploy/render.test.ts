@@ -1,14 +1,20 @@
-import { randomUUID } from 'node:crypto';
+import { randomBytes, randomUUID } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { describe, expect, test } from 'vitest';
 import { parse } from 'yaml';
 import { hasRedisServer, makePrivateRedis } from '../support/inner/redis-server.ts';
-import { waitForFinishedImage, upload, uploadQueued } from '../support/process/client.ts';
+import { call, waitForFinishedImage, upload, uploadQueued } from '../support/process/client.ts';
 import { jpeg } from '../support/process/pictures.ts';
 import { s3Keys } from '../support/process/s3.ts';
 import { services } from '../support/services.ts';
 import { findDatabaseTarget, findStoreTarget, useBucket, useDatabase } from './support/backing-services.ts';
-import { canRunContainers, type HostMapping, startContainer, waitUntilHealthy } from './support/container.ts';
+import {
+  canRunContainers,
+  createKeyInside,
+  type HostMapping,
+  startContainer,
+  waitUntilHealthy,
+} from './support/container.ts';
 import { readDockerfile } from './support/dockerfile.ts';
 
 interface Variable {
@@ -50,6 +56,9 @@ const defaultBlueprint = parse(text) as Blueprint;
 const redisBlueprint = parse(text.replaceAll('#+', '')) as Blueprint;
 const canRun = services.databaseUrl && services.s3Endpoint && canRunContainers();
 
+/** A value like those that Render generates: 256 random bits in base64. */
+const generatedSecret = randomBytes(32).toString('base64');
+
 /** The values that a user enters in Render. */
 const enteredValues: Record<string, string> = {
   S3_BUCKET: `vitrine-render-${randomUUID().slice(0, 8)}`,
@@ -69,8 +78,9 @@ function makeServiceEnvironment(
       const group = blueprint.envVarGroups.find(({ name }) => name === fromGroup);
       return Object.entries(makeServiceEnvironment(blueprint, group?.envVars ?? []));
     }
+    // Render generates the value of a group once, for all services that use the group.
+    if (generateValue && key === 'SECRET_KEY') return [[key, generatedSecret]];
     if (value !== undefined) return [[key, value]];
-    if (generateValue) return [[key, randomUUID()]];
     if (sync === false) return [[key, enteredValues[key] ?? '']];
     if (fromDatabase?.property === 'connectionString') return [[key, makeConnectionString(blueprint)]];
     if (fromService?.envVarKey) return [[key, enteredValues[fromService.envVarKey] ?? '']];
@@ -122,9 +132,11 @@ async function expectWorkingBlueprint(
   expect(blueprint.services[0]?.healthCheckPath).toBe('/healthz');
   await waitUntilHealthy(api, 10_000);
   const base = api.url(10_000);
-  expect((await upload(base, await jpeg(`render ${wakeSource}`))).status).toBe(201);
-  const queuedUpload = await uploadQueued(base, await jpeg(`render queued ${wakeSource}`));
-  expect((await waitForFinishedImage(base, queuedUpload.body.asset_id)).status).toBe('completed');
+  expect((await call(`${base}/v1/images`)).status).toBe(401);
+  const key = await createKeyInside(api, '--role', 'admin');
+  expect((await upload(base, await jpeg(`render ${wakeSource}`), 'shop', '', key)).status).toBe(201);
+  const queuedUpload = await uploadQueued(base, await jpeg(`render queued ${wakeSource}`), 'shop', key);
+  expect((await waitForFinishedImage(base, queuedUpload.body.asset_id, key)).status).toBe('completed');
   // The log is read asynchronously from a pipe.
   await expect.poll(() => workers.some((worker) => worker.log().includes('completed in'))).toBe(true);
   expect(api.log()).toContain(`workers are woken by ${wakeSource}`);
@@ -163,6 +175,25 @@ describe('render.yaml', () => {
       expect(installCommand.join(' ')).toContain(buildCommand);
       expect(maxShutdownDelaySeconds).toBeGreaterThan(15);
     }
+  });
+
+  test('requires keys in every service, with one generated secret', () => {
+    for (const { type, name, envVars = [] } of defaultBlueprint.services) {
+      const environment = makeServiceEnvironment(defaultBlueprint, envVars);
+      expect([type, environment['AUTH'], environment['SECRET_KEY']], name).toEqual([
+        type,
+        'keys',
+        generatedSecret,
+      ]);
+      // A value of the service itself would replace that of the group.
+      const ownNames = envVars.map(({ key }) => key);
+      expect(ownNames).not.toContain('AUTH');
+      expect(ownNames).not.toContain('SECRET_KEY');
+    }
+    const secrets = defaultBlueprint.envVarGroups.flatMap(({ envVars }) =>
+      envVars.filter(({ key }) => key === 'SECRET_KEY'),
+    );
+    expect(secrets).toEqual([{ key: 'SECRET_KEY', generateValue: true }]);
   });
 
   test('refers only to existing databases, groups and services', () => {

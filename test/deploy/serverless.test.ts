@@ -5,11 +5,12 @@ import { beforeEach, describe, expect, onTestFinished, test, vi } from 'vitest';
 import { runOnServer } from '../support/inner/server-database.ts';
 import { startOrigin } from '../support/inner/origin.ts';
 import { call, expectProblem, type ImageRecord, upload, uploadQueued } from '../support/process/client.ts';
+import { createKey } from '../support/process/vitrine-keys.ts';
 import { jpeg } from '../support/process/pictures.ts';
 import { s3Keys } from '../support/process/s3.ts';
 import { loadServerlessConfig } from '../../src/serverless/settings.ts';
 import { services } from '../support/services.ts';
-import { createFunctionEnvironment, startFunction } from './support/function-host.ts';
+import { createFunctionEnvironment, functionKeys, startFunction } from './support/function-host.ts';
 import { timeScale } from '../support/time-scale.ts';
 
 beforeEach(() => {
@@ -140,6 +141,47 @@ describe.runIf(services.databaseUrl && services.s3Endpoint)('a serverless functi
   });
 });
 
+describe.runIf(services.databaseUrl && services.s3Endpoint)('a serverless function with keys', () => {
+  const { BOOTSTRAP_ADMIN_KEY: bootstrapKey } = functionKeys;
+  const paths = ['/', '/docs', '/healthz', '/info', '/v1/images', '/upload/', '/metrics'];
+
+  test('is never open: it needs a secret, then a first key, and then a key for each request', async () => {
+    const environment = await createFunctionEnvironment(functionKeys);
+    const { SECRET_KEY: _secret, ...withoutSecret } = environment;
+    const { BOOTSTRAP_ADMIN_KEY: _key, ...withoutKey } = environment;
+    for (const [settings, name] of [
+      [withoutSecret, 'SECRET_KEY'],
+      [{ ...environment, SECRET_KEY: 'change_me' }, 'SECRET_KEY'],
+      [{ ...environment, BOOTSTRAP_ADMIN_KEY: 'short' }, 'BOOTSTRAP_ADMIN_KEY'],
+      [withoutKey, 'BOOTSTRAP_ADMIN_KEY'],
+    ] as const) {
+      const host = await startFunction({ ...settings, LOG_LEVEL: 'silent', CRON_SECRET: 'the cron secret' });
+      for (const path of paths)
+        expect(expectProblem(await call(host.url + path), 503, 'unavailable'), path).toContain(name);
+      const headers = { authorization: 'Bearer the cron secret' };
+      expectProblem(await call(`${host.url}/api/cron`, { headers }), 503, 'unavailable');
+    }
+    const host = await startFunction(environment);
+    expectProblem(await call(`${host.url}/v1/images`), 401, 'unauthenticated');
+    expectProblem(await call(`${host.url}/upload/`, { method: 'POST' }), 401, 'unauthenticated');
+    expect((await call(`${host.url}/healthz`)).body).toEqual({ status: 'healthy' });
+    expect((await upload(host.url, await jpeg('function key'), 'shop', '', bootstrapKey)).status).toBe(201);
+    await host.drain();
+  });
+
+  test('works without the bootstrap key once there is a key of its own', async () => {
+    const { BOOTSTRAP_ADMIN_KEY: _key, ...environment } = await createFunctionEnvironment(functionKeys);
+    const host = await startFunction({ ...environment, LOG_LEVEL: 'silent' });
+    expectProblem(await call(`${host.url}/v1/images`), 503, 'unavailable');
+    // The page describes this command for a machine that can reach the database.
+    const key = await createKey(environment, '--role', 'admin');
+    const headers = { authorization: `Bearer ${key}` };
+    expect((await call(`${host.url}/v1/images`, { headers })).status).toBe(200);
+    expectProblem(await call(`${host.url}/v1/images`), 401, 'unauthenticated');
+    await host.drain();
+  });
+});
+
 describe('the settings of a serverless function', () => {
   test('are reported together on every path if they are missing', async () => {
     const host = await startFunction({});
@@ -153,12 +195,14 @@ describe('the settings of a serverless function', () => {
         'S3_BUCKET',
         'AWS_ACCESS_KEY_ID',
         'AWS_SECRET_ACCESS_KEY',
+        'SECRET_KEY',
       ]);
     }
   });
 
   test('treat the server as exposed to other machines, regardless of HOST', () => {
     const { server, purge } = loadServerlessConfig({
+      AUTH: 'open',
       HOST: '127.0.0.1',
       DATABASE_URL: 'postgres://database/vitrine',
       STORAGE_TYPE: 's3',

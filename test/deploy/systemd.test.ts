@@ -1,14 +1,16 @@
 import { spawnSync } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseEnv } from 'node:util';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { call, waitForFinishedImage, upload, uploadQueued } from '../support/process/client.ts';
+import { runVitrine } from '../support/process/command.ts';
 import { jpeg } from '../support/process/pictures.ts';
 import { services } from '../support/services.ts';
 import { findDatabaseTarget, useDatabase } from './support/backing-services.ts';
-import { canRunContainers, startContainer, waitUntilHealthy } from './support/container.ts';
+import { canRunContainers, createKeyInside, startContainer, waitUntilHealthy } from './support/container.ts';
 
 const folder = new URL('../../deploy/systemd/', import.meta.url);
 const units = ['vitrine-api.service', 'vitrine-worker@.service'] as const;
@@ -38,8 +40,14 @@ async function readUnitEnvironment(unit: Unit): Promise<Record<string, string>> 
   return { ...unitVariables, ...fileVariables } as Record<string, string>;
 }
 
+/** The value that the comment in the environment file asks for. */
+const secretKey = randomBytes(32).toString('hex');
+
 async function startUnit(unit: Unit, sharedFolder: string) {
-  const environment = await readUnitEnvironment(unit);
+  const environment: Record<string, string> = {
+    ...(await readUnitEnvironment(unit)),
+    SECRET_KEY: secretKey,
+  };
   const port = Number(
     findFirstValue(unit, 'ExecStart').includes('worker') ? environment['WORKER_PORT'] : environment['PORT'],
   );
@@ -76,12 +84,15 @@ describe.runIf(canRun)('the systemd units', () => {
     for (const { container, port } of [server, ...workers]) await waitUntilHealthy(container, port);
     expect(workers.map(({ port }) => port)).toEqual([8101, 8102]);
 
-    const inlineUpload = await upload(server.url, await jpeg('systemd inline'));
+    expect((await call(`${server.url}/v1/images`)).status).toBe(401);
+    const key = await createKeyInside(server.container, '--role', 'admin');
+    const inlineUpload = await upload(server.url, await jpeg('systemd inline'), 'shop', '', key);
     expect(inlineUpload.status).toBe(201);
-    const queuedUpload = await uploadQueued(server.url, await jpeg('systemd queued'));
-    const image = await waitForFinishedImage(server.url, queuedUpload.body.asset_id);
+    const queuedUpload = await uploadQueued(server.url, await jpeg('systemd queued'), 'shop', key);
+    const image = await waitForFinishedImage(server.url, queuedUpload.body.asset_id, key);
     expect(image.status).toBe('completed');
-    expect((await call(`${server.url}${image.renditions[0]?.url}`)).status).toBe(200);
+    const headers = { authorization: `Bearer ${key}` };
+    expect((await call(`${server.url}${image.renditions[0]?.url}`, { headers })).status).toBe(200);
     // The log is read asynchronously from a pipe.
     await expect
       .poll(() => workers.some(({ container }) => container.log().includes('completed in')))
@@ -93,6 +104,18 @@ describe.runIf(canRun)('the systemd units', () => {
 });
 
 describe('systemd unit files', () => {
+  test.each(units)('do not start, and are not restarted, before SECRET_KEY is set: %s', async (name) => {
+    const unit = await readUnit(name, '1');
+    const environment = await readUnitEnvironment(unit);
+    expect([environment['AUTH'], environment['SECRET_KEY']]).toEqual(['keys', '']);
+    const [, ...args] = findFirstValue(unit, 'ExecStart').split(' ').slice(1);
+    const folder = await mkdtemp(join(tmpdir(), 'vitrine-test-'));
+    onTestFinished(() => rm(folder, { recursive: true, force: true }));
+    const { code, stderr } = await runVitrine(args, { ...environment, DATA_DIR: folder });
+    expect(stderr).toContain('SECRET_KEY is not set.');
+    expect(findFirstValue(unit, 'RestartPreventExitStatus')).toBe(String(code));
+  });
+
   test.each(units)('allow the process enough time to stop, and restart it: %s', async (name) => {
     const unit = await readUnit(name);
     const { SHUTDOWN_SECONDS } = await readUnitEnvironment(unit);

@@ -9,7 +9,7 @@ import { call, type ImageRecord, upload, uploadQueued } from '../support/process
 import { cleanEnvironment } from '../support/process/command.ts';
 import { jpeg } from '../support/process/pictures.ts';
 import { services } from '../support/services.ts';
-import { createFunctionEnvironment } from './support/function-host.ts';
+import { createFunctionEnvironment, functionKeys } from './support/function-host.ts';
 import { makeBundle, readVercelFile } from './support/vercel-bundle.ts';
 import { waitTimeoutMs } from '../support/time-scale.ts';
 
@@ -34,6 +34,7 @@ const launcher = `
 async function launch(folder: string): Promise<string> {
   const port = await findFreePort();
   const environment = await createFunctionEnvironment({
+    ...functionKeys,
     CRON_SECRET: secret,
     AWS_SESSION_TOKEN: 'a token for different credentials',
   });
@@ -67,15 +68,18 @@ describe.runIf(services.databaseUrl && services.s3Endpoint)('the bundled functio
     expect(bytes).toBeLessThan(250 * 2 ** 20);
     expect(existsSync(join(folder, 'node_modules/typescript'))).toBe(false);
     const url = await launch(folder);
-    const { status, body } = await upload(url, await jpeg('vercel inline'));
+    const { BOOTSTRAP_ADMIN_KEY: key } = functionKeys;
+    const withKey = { headers: { authorization: `Bearer ${key}` } };
+    expect((await upload(url, await jpeg('vercel inline'))).status).toBe(401);
+    const { status, body } = await upload(url, await jpeg('vercel inline'), 'shop', '', key);
     expect(status).toBe(201);
-    expect((await call(`${url}${body.renditions[0]?.url}`)).status).toBe(200);
-    const queuedUpload = await uploadQueued(url, await jpeg('vercel queued'));
+    expect((await call(`${url}${body.renditions[0]?.url}`, withKey)).status).toBe(200);
+    const queuedUpload = await uploadQueued(url, await jpeg('vercel queued'), 'shop', key);
     await call(`${url}/drain`);
-    const image = await call<ImageRecord>(`${url}/v1/images/${queuedUpload.body.asset_id}`);
+    const image = await call<ImageRecord>(`${url}/v1/images/${queuedUpload.body.asset_id}`, withKey);
     expect(image.body.status).toBe('completed');
     for (const path of ['/', '/docs', '/redoc', '/api/v1/openapi.json', '/api/v1/health', '/metrics'])
-      expect((await call(`${url}${path}`)).status, path).toBe(200);
+      expect((await call(`${url}${path}`, withKey)).status, path).toBe(200);
     const headers = { authorization: `Bearer ${secret}` };
     expect((await call(`${url}/api/cron`, { headers })).body).toEqual({ done: true });
     expect((await call(`${url}/api/cron`)).status).toBe(401);

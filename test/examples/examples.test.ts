@@ -72,11 +72,11 @@ describe('with sample pictures', { tags: 'slow' }, () => {
 async function runAndCompare(
   workspace: Workspace,
   comparison: Comparison,
-  { command, output }: Example,
+  { command, output, settings }: Example,
 ): Promise<string[]> {
   const deadline = performance.now() + (isReadOnly(command) ? waitTimeoutMs : 0);
   for (;;) {
-    const { code, stdout, stderr } = await workspace.run(comparison.translate(command));
+    const { code, stdout, stderr } = await workspace.run(comparison.translate(command), settings);
     const differences = comparison.findDifferences(output, stdout);
     if (code !== 0) differences.unshift(`the exit code is ${code}: ${stderr.trim()}`);
     if (differences.length === 0) return [];

@@ -6,6 +6,7 @@ import { openEmbeddedDatabase } from '../../src/db/engine/embedded.ts';
 import { makeQueries } from '../../src/db/queries.ts';
 import { makeDecoderPool } from '../../src/imaging/pool/decoder-pool.ts';
 import { embeddingDimension, embeddingSpace } from '../../src/model/fingerprint.ts';
+import { unrestrictedPrincipal } from '../../src/model/principal.ts';
 import { makeInProcessQueue } from '../../src/queue/in-process.ts';
 import type { WorkQueue } from '../../src/queue/queue.ts';
 import { makeRedisQueue } from '../../src/queue/redis.ts';
@@ -100,7 +101,7 @@ test('includes the queue, embeddings, free space and versions in the details', a
   const { jobId } = await recordPending(database, shop.id, 'oldest');
   await database.runScript(`UPDATE jobs SET run_at = now() - interval '90 s' WHERE id = ${jobId}`);
   await recordPending(database, shop.id, 'newer');
-  const details = await check.detailed();
+  const details = await check.detailed(unrestrictedPrincipal);
   expect(details).toMatchObject({
     checks: passedChecks,
     database: { kind: 'embedded', version: expect.stringMatching(/^\d+\.\d+/) as string },
@@ -117,7 +118,7 @@ test('includes the queue, embeddings, free space and versions in the details', a
 
 test('reports no oldest job for an empty queue', async () => {
   const { check } = await makeHealthChecks();
-  expect((await check.detailed()).queue).toEqual({
+  expect((await check.detailed(unrestrictedPrincipal)).queue).toEqual({
     kind: 'in-process',
     pending: 0,
     processing: 0,
@@ -130,7 +131,7 @@ test('reports no oldest job for an empty queue', async () => {
 test('omits the details of an unavailable component, and reports the reason in its check', async () => {
   const { check, database } = await makeHealthChecks();
   await database.close();
-  const details = await check.detailed();
+  const details = await check.detailed(unrestrictedPrincipal);
   expect(details).toMatchObject({ database: undefined, queue: undefined, embeddings: undefined });
   expect(details.storage?.freeBytes).toBeGreaterThan(0);
   expect(details.checks[0]?.error).toBeDefined();
@@ -142,7 +143,7 @@ test('warns, but does not fail, if the queue cannot wake workers', async () => {
   onTestFinished(() => queue.close());
   const { check } = await makeHealthChecks(undefined, queue);
   await expect.poll(() => queue.outageReason()).toContain('ECONNREFUSED');
-  const details = await check.detailed();
+  const details = await check.detailed(unrestrictedPrincipal);
   expect(details.queue).toMatchObject({ kind: 'redis', outageReason: queue.outageReason() });
   const checks = passedChecks.map((result) =>
     result.name === 'queue' ? { ...result, warning: queue.outageReason() } : result,

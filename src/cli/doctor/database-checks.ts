@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs';
 import { openDatabase, openStorage } from '../../app/open-back-ends.ts';
 import { makeApiClient } from '../api-client.ts';
 import { exitOnFailure } from '../stop-signals.ts';
+import { checkKeys, checkKeysOfServer } from './access-checks.ts';
 import { runCheck, type Finding } from './finding.ts';
 import type { Config } from '../../config.ts';
 import {
@@ -14,6 +15,7 @@ import { makePrivate } from '../../data-folder/private-folder.ts';
 import type { Database } from '../../db/database.ts';
 import { openEmbeddedDatabase } from '../../db/engine/embedded.ts';
 import { makeInstallationQueries } from '../../db/installation.ts';
+import { makeQueries } from '../../db/queries.ts';
 import { makeJobReportQueries } from '../../db/jobs/job-reports.ts';
 import { migrate, readSchemaState, type SchemaState } from '../../db/engine/migrate.ts';
 import { stalledQueueWarning } from '../../services/check-health.ts';
@@ -24,19 +26,20 @@ import { makeLogger } from '../../telemetry/logger.ts';
 export async function checkDatabase(config: Config): Promise<Finding[]> {
   if (config.database.kind === 'postgres') return checkPostgres(config);
   const holder = findLockHolder(config.dataDir);
-  return holder ? [await checkServer(holder)] : checkEmbedded(config, config.database.path);
+  return holder ? checkServer(config, holder) : checkEmbedded(config, config.database.path);
 }
 
-async function checkServer({ pid, url }: LockHolder): Promise<Finding> {
+async function checkServer(config: Config, { pid, url }: LockHolder): Promise<Finding[]> {
   const subject = 'server';
   if (url === undefined)
-    return { subject, state: `process ${pid} is using the data folder but is not serving requests` };
-  return runCheck(
+    return [{ subject, state: `process ${pid} is using the data folder but is not serving requests` }];
+  const finding = await runCheck(
     subject,
     `process ${pid} responds at ${url}; its database and storage are healthy`,
     'See the server log.',
     () => makeApiClient({ baseUrl: url }).assertHealthy(),
   );
+  return finding.remedy === undefined ? [finding, ...(await checkKeysOfServer(config))] : [finding];
 }
 
 async function checkEmbedded(config: Config, directory: string): Promise<Finding[]> {
@@ -51,7 +54,7 @@ async function checkEmbedded(config: Config, directory: string): Promise<Finding
     return [{ subject, state: lock, remedy: lockRemedy }];
   }
   try {
-    const storageFindings: Finding[] = [];
+    const otherFindings: Finding[] = [];
     const databaseFinding = await runCheck(
       subject,
       `embedded, in ${directory}; no server is using it`,
@@ -61,11 +64,12 @@ async function checkEmbedded(config: Config, directory: string): Promise<Finding
         await migrate(database);
         makePrivate(directory);
         await makeInstallationQueries(database).ping();
-        storageFindings.push(...(await checkStorageMatch(config, database)));
+        otherFindings.push(...(await checkStorageMatch(config, database)));
+        otherFindings.push(...(await checkKeys(config, makeQueries(database).apiKeys)));
         await database.close();
       },
     );
-    return [databaseFinding, ...storageFindings];
+    return [databaseFinding, ...otherFindings];
   } finally {
     lock.release();
   }
@@ -142,9 +146,13 @@ function describePgvector(version: string | null, schema: SchemaState): Finding 
   };
 }
 
-/** Checks whether storage belongs to the database and whether jobs are being processed. Requires an up-to-date schema. */
+/** Checks the API keys, whether storage belongs to the database, and whether jobs are processed. Requires an up-to-date schema. */
 async function checkStorageAndJobs(config: Config, database: Database): Promise<Finding[]> {
-  return [...(await checkStorageMatch(config, database)), ...(await checkJobs(database))];
+  return [
+    ...(await checkKeys(config, makeQueries(database).apiKeys)),
+    ...(await checkStorageMatch(config, database)),
+    ...(await checkJobs(database)),
+  ];
 }
 
 /**

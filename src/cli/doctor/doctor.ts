@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { openQueue } from '../../app/open-back-ends.ts';
+import { checkAccess } from './access-checks.ts';
 import { checkDatabase } from './database-checks.ts';
 import type { Finding } from './finding.ts';
 import { checkPrivacy, checkStorage } from './storage-checks.ts';
@@ -22,13 +23,16 @@ export async function diagnose(config: Config, output: Output): Promise<number> 
   const queueFindings = canCheckQueue ? await checkQueue(config) : [];
   const findings = [
     ...checkVersions(),
+    ...checkAccess(config),
     ...checkPrivacy(config),
     ...databaseFindings,
     ...storageFindings,
     ...queueFindings,
   ];
   for (const finding of findings) output.write(formatFinding(finding));
-  for (const warning of [...config.exposureWarnings, ...config.warnings]) output.write(`note  ${warning}\n`);
+  // They describe a running server, but with these problems none starts.
+  const exposureWarnings = config.access.problems.length > 0 ? [] : config.exposureWarnings;
+  for (const warning of [...exposureWarnings, ...config.warnings]) output.write(`note  ${warning}\n`);
   const failureCount = findings.filter(({ remedy, isWarning }) => remedy !== undefined && !isWarning).length;
   output.write(
     failureCount === 0

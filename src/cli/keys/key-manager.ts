@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { openRing } from '../../app/open-access.ts';
 import type { Config } from '../../config.ts';
+import { ConfigError } from '../../errors.ts';
 import { allScopes, type Role, roleNames, type Scope } from '../../model/access.ts';
 import type { ApiKey } from '../../model/api-key.ts';
 import { makeApiKeys } from '../../services/access/api-keys.ts';
@@ -46,6 +47,9 @@ export async function openKeyManager(config: Config, url: string | undefined): P
 const pageSize = 1_000;
 
 async function openInDatabase(config: Config): Promise<KeyManager> {
+  // A key that was hashed with a different secret than the server's would never work.
+  const { secretProblems } = config.access;
+  if (secretProblems.length > 0) throw new ConfigError(secretProblems);
   const database = await openInstallationDatabase(config);
   const { queries, logger } = database;
   const { apiKeys, tenants, auditChains } = queries;

@@ -9,10 +9,12 @@ const exposedHeaders = [
   'content-disposition',
   'content-range',
   'etag',
+  'idempotency-replayed',
   'location',
   'ratelimit',
   'ratelimit-policy',
   'retry-after',
+  'www-authenticate',
 ].join(', ');
 
 /** How long browsers may cache the response to a preflight. */
@@ -25,6 +27,8 @@ export function allowOrigins(app: FastifyInstance, { corsOrigins }: HttpConfig['
     // With `*`, pages may only read; the request gate rejects their writes.
     methods: corsOrigins === '*' ? ['GET', 'HEAD'] : ['GET', 'HEAD', 'POST', 'PUT', 'DELETE'],
     exposedHeaders,
+    // Keys are sent in headers, never in cookies, so pages need no `Access-Control-Allow-Credentials`. The request headers
+    // are not limited: a page of an allowed origin may send `Authorization`, `X-Api-Key` and `Idempotency-Key`.
     maxAge: preflightSeconds,
     // In strict mode, an OPTIONS request that is not a preflight would get a plain-text error.
     strictPreflight: false,

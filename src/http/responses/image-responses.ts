@@ -5,6 +5,7 @@ import parseRange from 'range-parser';
 import { AppError } from '../../errors.ts';
 import { mediaTypes } from '../../model/picture.ts';
 import { cacheHeadersFor } from '../guard/authentication.ts';
+import { securityHeaders } from '../guard/security-headers.ts';
 import type { CachedRendition } from '../../services/rendition-cache.ts';
 import type { Redirect, RetrievedOriginal, RetrievedRendition } from '../../services/retrieve-image.ts';
 
@@ -14,13 +15,13 @@ const immutableCacheControl = 'public, max-age=31536000, immutable';
 /** `Cache-Control` for all other URLs. The image can be deleted, and its renditions can be recreated. */
 const revalidatingCacheControl = 'public, no-cache';
 
-/** Headers that prevent browsers from guessing a different media type and from running scripts in a file. */
-const securityHeaders = {
-  'x-content-type-options': 'nosniff',
-  'content-security-policy': "default-src 'none'; sandbox",
+/** The security headers of all responses, with a policy that also prevents scripts in a file. */
+const imageSecurityHeaders = {
+  ...securityHeaders,
+  'content-security-policy': "default-src 'none'; frame-ancestors 'none'; sandbox",
 };
 
-const flatSecurityHeaders = Object.entries(securityHeaders).flat();
+const flatSecurityHeaders = Object.entries(imageSecurityHeaders).flat();
 
 /** Sends a rendition. `recipe` is the recipe in the URL, if any. */
 export async function sendRendition(
@@ -35,7 +36,7 @@ export async function sendRendition(
     return sendRedirect(request, reply, retrieved.redirect, { contentType: 'image/jpeg' });
   const { etag, rendition } = retrieved;
   void reply.headers({
-    ...securityHeaders,
+    ...imageSecurityHeaders,
     etag,
     'cache-control': recipe === rendition.recipe ? immutableCacheControl : revalidatingCacheControl,
   });
@@ -87,7 +88,7 @@ export async function sendOriginal(
   if (redirect)
     return sendRedirect(request, reply, redirect, { contentType, contentDisposition: disposition });
   void reply.headers({
-    ...securityHeaders,
+    ...imageSecurityHeaders,
     etag,
     'cache-control': revalidatingCacheControl,
     'accept-ranges': 'bytes',

@@ -6,6 +6,7 @@ import { drainBody } from '../bodies/drain-body.ts';
 import { maxBodyBytes } from '../bodies/json-body.ts';
 import { sendReplay } from '../guard/idempotency.ts';
 import { challenge } from '../guard/authentication.ts';
+import { securityHeaders } from '../guard/security-headers.ts';
 import type { ExplainMissingRoute } from './missing-routes.ts';
 
 /** Maximum time to read the rest of a rejected body before the response is sent. */
@@ -76,8 +77,8 @@ async function sendProblem(request: FastifyRequest, reply: FastifyReply, error: 
     .code(error.status)
     .header('content-type', 'application/problem+json; charset=utf-8')
     .header('cache-control', 'no-store')
-    // For errors that are raised before routing, no `onSend` hook adds this header.
-    .header('x-content-type-options', 'nosniff')
+    // For errors that are raised before routing, no `onSend` hook adds these headers.
+    .headers(securityHeaders)
     .send(JSON.stringify(toProblem(error)));
 }
 

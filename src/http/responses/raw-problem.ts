@@ -1,5 +1,6 @@
 import type { Socket } from 'node:net';
 import type { AppError } from '../../errors.ts';
+import { securityHeaders } from '../guard/security-headers.ts';
 import { toProblem } from './problems.ts';
 
 /** How long the connection stays open for the client to read the response. */
@@ -15,9 +16,14 @@ export function sendRawProblem(socket: Socket, error: AppError): void {
     return;
   }
   const body = JSON.stringify(toProblem(error));
-  socket.end(
-    `HTTP/1.1 ${error.status} ${error.title}\r\nconnection: close\r\ncontent-type: application/problem+json\r\nx-content-type-options: nosniff\r\ncontent-length: ${Buffer.byteLength(body)}\r\n\r\n${body}`,
-  );
+  const headers = {
+    connection: 'close',
+    'content-type': 'application/problem+json',
+    ...securityHeaders,
+    'content-length': Buffer.byteLength(body),
+  };
+  const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`);
+  socket.end(`HTTP/1.1 ${error.status} ${error.title}\r\n${lines.join('')}\r\n${body}`);
   // A client that keeps sending, or never closes its side, would keep the connection open.
   const timer = setTimeout(() => socket.destroy(), lingerMs).unref();
   socket.once('close', () => clearTimeout(timer));

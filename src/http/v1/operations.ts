@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { version } from '../../version.ts';
-import { toChecksRecord, checksSchema, isHealthy } from '../operations.ts';
+import { toChecksRecord, checksSchema, isHealthy, showsHealthDetails } from '../operations.ts';
 import { responses, json } from '../openapi/responses.ts';
 import { getPrincipal } from '../principal.ts';
 import type { RoutePlugin } from '../route-plugin.ts';
@@ -19,12 +19,13 @@ const metricsSchema = z.object({
 });
 const healthSchema = z.object({
   status: z.enum(['healthy', 'unhealthy']),
-  version: z.string(),
-  checks: checksSchema,
+  version: z.string().optional().describe('Left out with `AUTH=keys`.'),
+  checks: checksSchema.optional().describe('Left out with `AUTH=keys`.'),
 });
 
 /** Health and usage routes for the whole installation. */
-export const operationRoutes: RoutePlugin = (app, { services }) => {
+export const operationRoutes: RoutePlugin = (app, { services, config }) => {
+  const showsDetails = showsHealthDetails(config);
   app.get(
     '/metrics',
     {
@@ -64,7 +65,10 @@ export const operationRoutes: RoutePlugin = (app, { services }) => {
         response: responses(
           {
             200: json(healthSchema, 'All checks passed.'),
-            503: json(healthSchema, 'At least one check failed. The body contains the reasons.'),
+            503: json(
+              healthSchema,
+              'At least one check failed. With `AUTH=open`, the body contains the reasons.',
+            ),
           },
           'invalid_request',
         ),
@@ -73,9 +77,10 @@ export const operationRoutes: RoutePlugin = (app, { services }) => {
     async (_request, reply) => {
       const checks = await services.checkHealth.ready();
       const healthy = isHealthy(checks);
-      return reply
-        .code(healthy ? 200 : 503)
-        .send({ status: healthy ? 'healthy' : 'unhealthy', version, checks: toChecksRecord(checks) });
+      return reply.code(healthy ? 200 : 503).send({
+        status: healthy ? 'healthy' : 'unhealthy',
+        ...(showsDetails && { version, checks: toChecksRecord(checks) }),
+      });
     },
   );
 };

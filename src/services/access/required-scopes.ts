@@ -17,7 +17,7 @@ export type UseCase = {
 export const requiredScopes = {
   bindToTenant: 'open',
   'checkHealth.ready': 'open',
-  'checkHealth.detailed': 'open',
+  'checkHealth.detailed': 'metrics.read',
   ingestUpload: 'images.write',
   presignUpload: 'images.write',
   ingestPresigned: 'images.write',

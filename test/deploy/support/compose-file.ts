@@ -1,4 +1,7 @@
-import { readFile } from 'node:fs/promises';
+import { execFileSync } from 'node:child_process';
+import { copyFile, mkdtemp, readFile, rm, stat } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { parseEnv } from 'node:util';
 import { parse } from 'yaml';
 
@@ -31,6 +34,22 @@ const folder = new URL('../../../deploy/compose/', import.meta.url);
 /** Returns the variables in `.env.example`. */
 export async function readExample(): Promise<Record<string, string>> {
   return parseEnv(await readFile(new URL('.env.example', folder), 'utf8')) as Record<string, string>;
+}
+
+/** Returns the variables of an `.env` file that was made by the commands in docs/deploy/compose.md. */
+export async function makeEnvFile(): Promise<{ variables: Record<string, string>; mode: number }> {
+  const page = await readFile(new URL('../../docs/deploy/compose.md', folder), 'utf8');
+  const [commands = ''] = /^\(umask 077[\s\S]+?^done$/m.exec(page) ?? [];
+  const workFolder = await mkdtemp(join(tmpdir(), 'vitrine-test-'));
+  try {
+    await copyFile(new URL('.env.example', folder), join(workFolder, '.env.example'));
+    execFileSync('sh', ['-euc', commands], { cwd: workFolder });
+    const path = join(workFolder, '.env');
+    const variables = parseEnv(await readFile(path, 'utf8')) as Record<string, string>;
+    return { variables, mode: (await stat(path)).mode & 0o777 };
+  } finally {
+    await rm(workFolder, { recursive: true });
+  }
 }
 
 /** Parses compose.yaml and substitutes variables. Throws if a required variable is missing, as Compose does. */

@@ -71,6 +71,14 @@ export async function waitUntilHealthy(container: Container, port: number): Prom
   );
 }
 
+/** Runs `vitrine keys create` in a container, as the deployment pages describe. Returns the key. */
+export async function createKeyInside(container: Container, ...args: readonly string[]): Promise<string> {
+  const command = ['node', 'src/main.ts', 'keys', 'create', '--name', 'ops', ...args, '--json'];
+  const { status, stdout } = await container.run(...command);
+  if (status !== 0) throw new Error(`The key was not created: ${container.log().slice(-2_000)}`);
+  return (JSON.parse(stdout) as { key: string }).key;
+}
+
 /** Starts a command in a container and kills it at the end of the test. */
 export async function startContainer(options: ContainerOptions): Promise<Container> {
   const { hostMappings, ports = [] } = options;

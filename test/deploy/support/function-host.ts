@@ -15,7 +15,17 @@ export interface FunctionHost {
   drain(): Promise<void>;
 }
 
-/** Returns the environment of a function that has a new database and a unique prefix in the bucket. */
+/** Settings of a function that requires keys. */
+export const functionKeys = {
+  AUTH: '',
+  SECRET_KEY: 'a-secret-of-tests-0123456789abcdef',
+  BOOTSTRAP_ADMIN_KEY: 'a-bootstrap-key-of-tests-0123456789',
+};
+
+/**
+ * Returns the environment of a function that has a new database and a unique prefix in the bucket. Everyone may call it, unless
+ * `overrides` contains `functionKeys`.
+ */
 export async function createFunctionEnvironment(
   overrides: Record<string, string> = {},
   isMigrated = true,
@@ -25,6 +35,7 @@ export async function createFunctionEnvironment(
   return s3Environment({
     DATABASE_URL: serverDatabaseUrl(name),
     LOG_LEVEL: 'error',
+    AUTH: 'open',
     ...generousDecoderTimeouts,
     ...overrides,
   });

@@ -2,6 +2,7 @@ import { ellipsis, type Piece, readPieces, type DocumentedValue } from './docume
 
 /** Patterns of text that differs between runs. Large numbers and fractions depend on the machine. */
 const volatilePatterns = {
+  apiKey: /\bvitrine_[\da-f]{16}_\w{20,}/g,
   uuid: /[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}/g,
   time: /\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d:\d\d)/g,
   hash: /(?<![\w-])(?=[0-9a-f]*[a-f])(?=[0-9a-f]*\d)[0-9a-f]{10,64}(?![\w])/g,
@@ -13,17 +14,17 @@ const measuredFields = /(?:^|_)(?:bytes|seconds|distance|dimension|alive|busy|wa
 
 const unfinishedStates = new Set<unknown>(['pending', 'processing']);
 
-/** Compares documented and actual output. Remembers which actual UUID or hash replaces which documented value. */
+/** Compares documented and actual output. Remembers which actual UUID, hash or key replaces which documented value. */
 export interface Comparison {
   /** Returns a description of each difference. */
   findDifferences(documented: string, actual: string): string[];
-  /** Returns a documented command with the UUIDs and hashes of this run. */
+  /** Returns a documented command with the UUIDs, hashes and keys of this run. */
   translate(command: string): string;
 }
 
 /** Creates a comparison for the examples of one document. */
 export function makeComparison(): Comparison {
-  /** Maps documented UUIDs and hashes to actual values. */
+  /** Maps documented UUIDs, hashes and keys to actual values. */
   const actualIdentifiers = new Map<string, string>();
 
   /** Returns whether two texts differ only in volatile parts. If so, remembers their UUIDs and hashes. */
@@ -138,6 +139,7 @@ function maskVolatile(text: string): { masked: string; identifiers: string[] } {
     return placeholder;
   };
   const masked = text
+    .replaceAll(volatilePatterns.apiKey, collect('‹key›'))
     .replaceAll(volatilePatterns.time, '‹time›')
     .replaceAll(volatilePatterns.uuid, collect('‹uuid›'))
     .replaceAll(volatilePatterns.hash, collect('‹hash›'))

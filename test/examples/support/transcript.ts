@@ -1,3 +1,5 @@
+import { parseEnv } from 'node:util';
+
 /** A command in a document and the output shown below it. */
 export interface Example {
   /** Line number in the document, from 1. */
@@ -5,22 +7,30 @@ export interface Example {
   readonly command: string;
   /** The documented output, which may be empty. */
   readonly output: string;
+  /** Settings of the server, from a line such as `$ AUTH=keys npm start &` in the same block. */
+  readonly settings: Readonly<Record<string, string>>;
 }
 
 /** Commands that the tests run. Other commands, such as `npm ci`, are only for readers. */
 const runnablePattern = /^(?:curl|npx vitrine) /;
 
+const startPattern = /^\$ (?<settings>(?:[A-Z_]+=\S+ )+)npm start\b/;
+
 /** Returns the runnable commands in a document. A command is a line that starts with `$ ` in a `console` block. */
 export function readExamples(document: string): Example[] {
-  const examples: { line: number; command: string; output: string[] }[] = [];
+  const examples: (Omit<Example, 'output'> & { command: string; output: string[] })[] = [];
   let inBlock = false;
+  let settings: Example['settings'] = {};
   let currentExample: (typeof examples)[number] | undefined;
   for (const [index, text] of document.split('\n').entries()) {
     if (text.startsWith('```')) {
       inBlock = text === '```console';
       currentExample = undefined;
+      settings = {};
     } else if (inBlock && text.startsWith('$ ')) {
-      currentExample = { line: index + 1, command: text.slice(2), output: [] };
+      const start = startPattern.exec(text)?.groups?.['settings'];
+      if (start) settings = parseEnv(start.trim().replaceAll(' ', '\n')) as Record<string, string>;
+      currentExample = { line: index + 1, command: text.slice(2), output: [], settings };
       examples.push(currentExample);
     } else if (currentExample?.output.length === 0 && isIncomplete(currentExample.command)) {
       currentExample.command = `${currentExample.command}\n${text}`;
@@ -28,7 +38,7 @@ export function readExamples(document: string): Example[] {
   }
   return examples
     .filter(({ command }) => runnablePattern.test(command))
-    .map(({ line, command, output }) => ({ line, command, output: output.join('\n').trim() }));
+    .map(({ output, ...example }) => ({ ...example, output: output.join('\n').trim() }));
 }
 
 /** Whether a command continues on the next line. */

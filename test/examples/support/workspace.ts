@@ -7,7 +7,7 @@ import { onTestFinished } from 'vitest';
 import { generateSampleCatalog } from '../../../src/cli/seed/generate-sample-catalog.ts';
 import { type ProcessResult, runProgram } from '../../support/process/command.ts';
 import { makeFolder, removeFolder } from '../../support/process/data-folder.ts';
-import { startServer } from '../../support/process/server.ts';
+import { type Server, startServer } from '../../support/process/server.ts';
 import { readFiles } from './transcript.ts';
 
 /** Addresses in the documents. */
@@ -19,26 +19,36 @@ const manifest = fileURLToPath(new URL('../../../package.json', import.meta.url)
 
 /** An environment for a document's commands: a new server, a folder with the documented files, and a picture server. */
 export interface Workspace {
-  run(command: string): Promise<ProcessResult>;
+  /** Runs a command with a server that has these settings, which is started if necessary. */
+  run(command: string, settings?: Readonly<Record<string, string>>): Promise<ProcessResult>;
 }
 
 /** Creates a workspace for one test, with the files in `document` and, if given, the pictures in `samples`. */
 export async function makeWorkspace(document: string, samples?: string): Promise<Workspace> {
   const folder = await makeFolder();
   onTestFinished(() => removeFolder(folder));
-  const server = await startServer({ IMPORT_ALLOWED_NETWORKS: '127.0.0.1/32', WORKER_CONCURRENCY: '2' });
-  const replacements: Replacements = [
-    [documentedUrls.server, server.url],
-    [documentedUrls.origin, await serveFolder(samples ?? folder)],
+  const getServer = makeGetServer();
+  const originUrl = await serveFolder(samples ?? folder);
+  const { url: defaultUrl } = await getServer({});
+  const makeReplacements = (serverUrl: string): Replacements => [
+    [documentedUrls.server, serverUrl],
+    [documentedUrls.origin, originUrl],
   ];
   if (samples !== undefined) await cp(samples, join(folder, 'samples'), { recursive: true });
   await cp(manifest, join(folder, 'package.json'));
   for (const [name, text] of readFiles(document))
-    await writeFile(join(folder, name), replaceUrls(text, replacements));
+    await writeFile(join(folder, name), replaceUrls(text, makeReplacements(defaultUrl)));
   return {
-    async run(command) {
+    async run(command, settings = {}) {
+      const server = await getServer(settings);
+      const replacements = makeReplacements(server.url);
       const script = replaceUrls(command, replacements).replace(/^npx vitrine\b/, vitrine);
-      const result = await runProgram('bash', ['-c', script], { DATA_DIR: server.dataDir }, folder);
+      const result = await runProgram(
+        'bash',
+        ['-c', script],
+        { ...settings, DATA_DIR: server.dataDir },
+        folder,
+      );
       const restoreUrls = (text: string) =>
         replacements.reduce(
           (restored, [documented, actual]) => restored.replaceAll(actual, documented),
@@ -46,6 +56,18 @@ export async function makeWorkspace(document: string, samples?: string): Promise
         );
       return { ...result, stdout: restoreUrls(result.stdout), stderr: restoreUrls(result.stderr) };
     },
+  };
+}
+
+/** Returns a function that starts one server for each combination of settings. */
+function makeGetServer(): (settings: Readonly<Record<string, string>>) => Promise<Server> {
+  const servers = new Map<string, Promise<Server>>();
+  return (settings) => {
+    const id = JSON.stringify(settings);
+    const defaults = { IMPORT_ALLOWED_NETWORKS: '127.0.0.1/32', WORKER_CONCURRENCY: '2' };
+    const server = servers.get(id) ?? startServer({ ...defaults, ...settings });
+    servers.set(id, server);
+    return server;
   };
 }
 

@@ -58,10 +58,16 @@ export function form(...parts: [name: string, value: string | Uint8Array, filena
   return data;
 }
 
+/** Returns the header that sends an API key, if there is one. */
+function keyHeader(key: string | undefined): Record<string, string> {
+  return key === undefined ? {} : { authorization: `Bearer ${key}` };
+}
+
 /** Uploads a picture to `/v1/images`. */
-export function upload(base: string, bytes: Uint8Array, tenant = 'default', query = '') {
+export function upload(base: string, bytes: Uint8Array, tenant = 'default', query = '', key?: string) {
   const body = form(['tenant', tenant], ['file', bytes]);
-  return call<ImageRecord>(`${base}/v1/images${query}`, { method: 'POST', body });
+  const headers = keyHeader(key);
+  return call<ImageRecord>(`${base}/v1/images${query}`, { method: 'POST', body, headers });
 }
 
 /** The upload response of the catalog dialect, an older API that Vitrine also serves. */
@@ -73,16 +79,16 @@ export interface Asset {
 }
 
 /** Uploads a picture through the catalog dialect, an older API that responds before the renditions exist. */
-export function uploadQueued(base: string, bytes: Uint8Array, tenant = 'default') {
+export function uploadQueued(base: string, bytes: Uint8Array, tenant = 'default', key?: string) {
   const body = form(['file', bytes], ['tenant_name', tenant]);
-  return call<Asset>(`${base}/upload/`, { method: 'POST', body });
+  return call<Asset>(`${base}/upload/`, { method: 'POST', body, headers: keyHeader(key) });
 }
 
 /** Polls until the image is completed or failed, and returns it. */
-export async function waitForFinishedImage(base: string, id: number): Promise<ImageRecord> {
+export async function waitForFinishedImage(base: string, id: number, key?: string): Promise<ImageRecord> {
   const deadline = performance.now() + waitTimeoutMs;
   while (performance.now() < deadline) {
-    const { body } = await call<ImageRecord>(`${base}/v1/images/${id}`);
+    const { body } = await call<ImageRecord>(`${base}/v1/images/${id}`, { headers: keyHeader(key) });
     if (body.status === 'completed' || body.status === 'failed') return body;
     await sleep(50);
   }

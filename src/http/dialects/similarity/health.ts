@@ -1,23 +1,25 @@
 import { z } from 'zod';
 import type { HealthCheck, HealthDetails } from '../../../services/check-health.ts';
 import { version } from '../../../version.ts';
-import { toChecksRecord, checksSchema, isHealthy } from '../../operations.ts';
+import { toChecksRecord, checksSchema, isHealthy, showsHealthDetails } from '../../operations.ts';
 import { responses, json } from '../../openapi/responses.ts';
+import { getPrincipal } from '../../principal.ts';
 import type { RoutePlugin } from '../../route-plugin.ts';
 
 const summarySchema = z.object({
   status: z.enum(['healthy', 'unhealthy']),
-  version: z.string(),
+  version: z.string().optional().describe('Left out with `AUTH=keys`.'),
   timestamp: z.iso.datetime(),
 });
 const aliveSchema = z.object({ status: z.literal('alive'), timestamp: z.iso.datetime() });
 const readySchema = z.object({
   status: z.enum(['ready', 'not_ready']),
   timestamp: z.iso.datetime(),
-  checks: checksSchema,
+  checks: checksSchema.optional().describe('Left out with `AUTH=keys`.'),
 });
 const componentSchema = z.looseObject({ status: z.enum(['healthy', 'unhealthy']) });
 const detailedSchema = summarySchema.extend({
+  version: z.string(),
   uptime_seconds: z.number(),
   checks: checksSchema,
   warnings: z.array(z.string()).optional().describe('Warnings about the configuration.'),
@@ -34,7 +36,8 @@ const tags = ['Similarity dialect'];
 const failureDescription = 'At least one check failed.';
 
 /** Health routes of the similarity dialect, an API for clients of an older similarity service. */
-export const similarityHealthRoutes: RoutePlugin = (app, { services: { checkHealth } }) => {
+export const similarityHealthRoutes: RoutePlugin = (app, { services: { checkHealth }, config }) => {
+  const showsDetails = showsHealthDetails(config);
   app.get(
     '/api/v1/health',
     {
@@ -50,7 +53,7 @@ export const similarityHealthRoutes: RoutePlugin = (app, { services: { checkHeal
     },
     async (_request, reply) => {
       const healthy = isHealthy(await checkHealth.ready());
-      return reply.code(healthy ? 200 : 503).send(toSummaryRecord(healthy));
+      return reply.code(healthy ? 200 : 503).send(toSummaryRecord(healthy, showsDetails));
     },
   );
 
@@ -86,7 +89,7 @@ export const similarityHealthRoutes: RoutePlugin = (app, { services: { checkHeal
       return reply.code(healthy ? 200 : 503).send({
         status: healthy ? 'ready' : 'not_ready',
         timestamp: new Date().toISOString(),
-        checks: toChecksRecord(checks),
+        ...(showsDetails && { checks: toChecksRecord(checks) }),
       });
     },
   );
@@ -94,7 +97,7 @@ export const similarityHealthRoutes: RoutePlugin = (app, { services: { checkHeal
   app.get(
     '/api/v1/health/detailed',
     {
-      config: { access: 'metrics.read', isCounted: false },
+      config: { access: 'checkHealth.detailed', isCounted: false },
       schema: {
         tags,
         summary: 'Health and statistics by component',
@@ -105,21 +108,26 @@ export const similarityHealthRoutes: RoutePlugin = (app, { services: { checkHeal
         }),
       },
     },
-    async (_request, reply) => {
-      const details = await checkHealth.detailed();
+    async (request, reply) => {
+      const details = await checkHealth.detailed(getPrincipal(request));
       return reply.code(isHealthy(details.checks) ? 200 : 503).send(toDetailedRecord(details));
     },
   );
 };
 
-function toSummaryRecord(healthy: boolean): z.input<typeof summarySchema> {
-  return { status: healthy ? 'healthy' : 'unhealthy', version, timestamp: new Date().toISOString() };
+function toSummaryRecord(healthy: boolean, showsDetails: boolean): z.input<typeof summarySchema> {
+  return {
+    status: healthy ? 'healthy' : 'unhealthy',
+    ...(showsDetails && { version }),
+    timestamp: new Date().toISOString(),
+  };
 }
 
 function toDetailedRecord(details: HealthDetails): z.input<typeof detailedSchema> {
   const { checks, warnings, database, queue, storage, decoders, embeddings, versions } = details;
   return {
-    ...toSummaryRecord(isHealthy(checks)),
+    ...toSummaryRecord(isHealthy(checks), true),
+    version,
     uptime_seconds: details.uptimeSeconds,
     checks: toChecksRecord(checks),
     ...(warnings.length > 0 && { warnings: [...warnings] }),
