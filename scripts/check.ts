@@ -11,6 +11,7 @@ const steps = [
   ['generated row types', 'node', 'scripts/schema-types.ts', '--check'],
   ['generated documentation', 'node', 'scripts/configuration-docs.ts', '--check'],
   ['generated OpenAPI document', 'node', 'scripts/openapi-docs.ts', '--check'],
+  ['generated access tables', 'node', 'scripts/access-docs.ts', '--check'],
 ] as const;
 
 let failureCount = 0;

@@ -1,11 +1,8 @@
-import { existsSync, readFileSync, writeFileSync } from 'node:fs';
-import { fileURLToPath } from 'node:url';
 import type { Setting } from '../src/config/setting.ts';
 import { settings } from '../src/config/settings.ts';
+import { writeOrCheck } from './generated-file.ts';
 
 /** Generates `docs/configuration.md` from the settings. With `--check`, only checks that the file is up to date. */
-
-const file = fileURLToPath(new URL('../docs/configuration.md', import.meta.url));
 
 /** The headings, in the order of the document. */
 const sectionTitles: Readonly<Record<keyof typeof settings, string>> = {
@@ -81,15 +78,8 @@ if (untitledSections.length > 0)
     `Add titles for the sections ${untitledSections.join(', ')} to scripts/configuration-docs.ts.`,
   );
 
-function main(checkOnly: boolean): number {
-  const expected = introduction + sectionKeys.map(formatSection).join('');
-  if (!checkOnly) {
-    writeFileSync(file, expected);
-    return 0;
-  }
-  if (existsSync(file) && readFileSync(file, 'utf8') === expected) return 0;
-  console.error('docs/configuration.md is out of date with src/config/settings.ts. Run: npm run docs');
-  return 1;
-}
-
-process.exitCode = main(process.argv.includes('--check'));
+await writeOrCheck(
+  'docs/configuration.md',
+  'src/config/settings.ts',
+  () => introduction + sectionKeys.map(formatSection).join(''),
+);

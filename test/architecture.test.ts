@@ -57,10 +57,13 @@ const rules: Readonly<Record<string, Rule>> = {
       'data-folder',
       'db',
       'fetcher',
+      'http',
       'imaging',
       'queue',
       'services',
       'storage',
+      'telemetry',
+      'worker',
     ],
     types: ['config.ts'],
   },
@@ -277,7 +280,7 @@ describe('responsibilities', () => {
     const otherImporters = [...findImporters(/^(fastify|@fastify\/)/)].filter(
       (file) => findPart(file) !== 'http',
     );
-    expect(otherImporters).toEqual(['app.ts']);
+    expect(otherImporters).toEqual(['app.ts', 'app/compose-components.ts']);
   });
 
   test('model/ imports no packages', () => {

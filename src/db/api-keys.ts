@@ -29,14 +29,18 @@ export interface NewApiKeyRow extends ReplacementRow {
   readonly expiresInSeconds: number | null;
 }
 
-/** What is needed to check a key. */
+/** What proves that a key is genuine. */
+export interface StoredHash {
+  readonly secretId: string;
+  readonly hash: Buffer;
+}
+
+/** What a genuine key may do, and whether it still works. */
 export interface StoredApiKey {
   readonly name: string;
   readonly tenant: Tenant | null;
   /** The key's own scopes that every key in its line of creators has too. */
   readonly scopes: readonly Scope[];
-  readonly secretId: string;
-  readonly hash: Buffer;
   /** Milliseconds until the key expires, by the database clock; `null` if it does not expire. */
   readonly expiresInMs: number | null;
   readonly isRevoked: boolean;
@@ -47,6 +51,9 @@ const useAccuracySeconds = 60;
 
 /** Creators to follow. A longer line of creators leaves the key without scopes. */
 const maxCreators = 32;
+
+/** Stands for the hash of an unknown key. No HMAC has this value. */
+const noHash = Buffer.alloc(32);
 
 const keyColumns = sql`
   k.id, k.name, t.name AS tenant, k.role, k.scopes, k.created_by AS "createdBy", k.replaced_id AS "replacedId",
@@ -136,7 +143,18 @@ export function makeApiKeyQueries({ sql: db }: Database) {
       return rows;
     },
 
-    /** Returns what is needed to check the key with this id. */
+    /**
+     * Returns the hash of the key with this id. An unknown id gets a hash that no key has, in the same time: the query always
+     * returns one row of the same size, so that nobody can find out which ids exist.
+     */
+    async findHash(id: string): Promise<StoredHash> {
+      const { rows } = await sql<StoredHash>`
+        SELECT coalesce(k.secret_id, '00000000') AS "secretId", coalesce(k.hash, ${noHash}::bytea) AS hash
+        FROM (VALUES (${id}::text)) AS wanted (id) LEFT JOIN api_keys k ON k.id = wanted.id`.execute(db);
+      return rows[0] ?? { secretId: '', hash: noHash };
+    },
+
+    /** Returns what the key with this id may do. Slower than `findHash`, so call it for genuine keys only. */
     async findStored(id: string): Promise<StoredApiKey | undefined> {
       const { rows } = await sql<StoredRow>`
         -- A key never has more rights than the key that created it, even if its row has been tampered with.
@@ -145,7 +163,7 @@ export function makeApiKeyQueries({ sql: db }: Database) {
           UNION ALL
           SELECT creator.*, line.depth + 1 FROM api_keys creator JOIN line ON creator.id = line.creator_id
           WHERE line.depth < ${maxCreators})
-        SELECT k.name, k.tenant_id AS "tenantId", t.name AS "tenantName", k.secret_id AS "secretId", k.hash,
+        SELECT k.name, k.tenant_id AS "tenantId", t.name AS "tenantName",
           k.revoked_at IS NOT NULL AS "isRevoked",
           (extract(epoch FROM k.expires_at - now()) * 1000)::float8 AS "expiresInMs",
           CASE WHEN EXISTS (SELECT 1 FROM line WHERE tenant_id IS NOT NULL AND tenant_id IS DISTINCT FROM k.tenant_id)

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import type { HealthCheck } from '../services/check-health.ts';
+import { requireScope } from '../services/access/required-scopes.ts';
 import { version } from '../version.ts';
 import { openApiPath } from './api-pages/pages.ts';
 import { toTenantRecord, tenantSchema } from './dialects/catalog/records.ts';
@@ -88,7 +89,7 @@ export const operationRoutes: RoutePlugin = (app, { services, metrics, config })
         tags,
         summary: 'Prometheus metrics or the usage of all tenants, depending on `Accept`',
         description:
-          'Returns the Prometheus metrics of this process if `Accept` lists `text/plain` or `application/openmetrics-text` first. Otherwise, returns the usage of all tenants in the format of the catalog dialect.',
+          'Returns the Prometheus metrics of this process if `Accept` lists `text/plain` or `application/openmetrics-text` first. Otherwise, returns the usage of all tenants in the format of the catalog dialect. The metrics require `metrics.read`, the usage `usage.read`.',
         response: responses({
           200: {
             description: 'The metrics, or the usage of all tenants.',
@@ -102,7 +103,10 @@ export const operationRoutes: RoutePlugin = (app, { services, metrics, config })
     },
     async (request, reply) => {
       void reply.header('vary', [reply.getHeader('vary'), 'Accept'].filter(Boolean).join(', '));
-      if (prefersPrometheus(request)) return sendPrometheus(request, reply, metrics);
+      if (prefersPrometheus(request)) {
+        requireScope(getPrincipal(request), 'metrics.read');
+        return sendPrometheus(request, reply, metrics);
+      }
       return { tenants: (await services.usage.tenants(getPrincipal(request))).map(toTenantRecord) };
     },
   );

@@ -183,9 +183,17 @@ function closeIdleConnectionsOnShutdown(app: FastifyInstance): void {
 }
 
 /** Responds to requests that Node cannot parse. Fastify does not receive such requests. */
-function handleMalformedRequest(error: NodeJS.ErrnoException, socket: Socket): void {
-  if (error.code === 'ECONNRESET') socket.destroy();
-  else sendRawProblem(socket, malformedRequestError(error.code));
+function handleMalformedRequest(
+  error: NodeJS.ErrnoException & { readonly rawPacket?: unknown },
+  socket: Socket,
+): void {
+  if (error.code === 'ECONNRESET') {
+    socket.destroy();
+    return;
+  }
+  const { rawPacket } = error;
+  const isHead = Buffer.isBuffer(rawPacket) && rawPacket.toString('latin1', 0, 5) === 'HEAD ';
+  sendRawProblem(socket, malformedRequestError(error.code), isHead);
 }
 
 function malformedRequestError(code: string | undefined): AppError {

@@ -1,6 +1,6 @@
 import { mkdir } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
-import type { Page } from 'playwright-core';
+import type { Locator, Page } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { useServer } from '../support/process/server.ts';
 import { type Browser, chromiumPath, launchChromium } from './support/chromium.ts';
@@ -106,6 +106,13 @@ describe.runIf(chromiumPath)('API pages in a browser', { timeout: 90_000 }, () =
   describe('/docs', () => {
     const docs = usePage('/docs', '.opblock');
 
+    async function openKeyForm(page: Page): Promise<Locator> {
+      await page.locator('.auth-wrapper .btn.authorize').first().click();
+      const dialog = page.locator('.modal-ux');
+      await dialog.waitFor();
+      return dialog;
+    }
+
     test.each(schemes.flatMap((scheme) => widths.map((width) => [scheme, width] as const)))(
       'is readable and shows the product name in %s mode at a width of %i px',
       async (scheme, width) => {
@@ -132,11 +139,42 @@ describe.runIf(chromiumPath)('API pages in a browser', { timeout: 90_000 }, () =
       },
     );
 
+    test.each(schemes)('shows a readable form for a key in %s mode', async (scheme) => {
+      const page = docs();
+      await resize(page, 1440, scheme);
+      // Swagger UI selects its colour scheme when it is loaded.
+      await page.reload();
+      await page.locator('.opblock').first().waitFor();
+      const dialog = await openKeyForm(page);
+      await takeScreenshot(page, `docs-key-${scheme}`);
+      expect(await findLowContrast(page)).toEqual([]);
+      await dialog.locator('.btn-done').first().click();
+      await dialog.waitFor({ state: 'detached' });
+    });
+
     test('makes the operations reachable by keyboard', async () => {
       const page = docs();
       await page.reload();
       await page.locator('.opblock').first().waitFor();
       expect(await focusWithTab(page, '.opblock-summary-control', 12)).toBeDefined();
+    });
+
+    test('sends the key that the reader enters, and stores it nowhere', async () => {
+      const page = docs();
+      const key = 'key-of-the-reader-0123456789';
+      const dialog = await openKeyForm(page);
+      await dialog.locator('input').first().fill(key);
+      await dialog.locator('.btn.authorize').first().click();
+      await dialog.locator('.btn-done').first().click();
+      const operation = page.locator('#operations-Images-get_v1_images');
+      await operation.locator('.opblock-summary-control').click();
+      const sent = page.waitForRequest((request) => new URL(request.url()).pathname === '/v1/images');
+      await operation.locator('.btn.execute').click();
+      const request = await sent;
+      expect(await request.headerValue('authorization')).toBe(`Bearer ${key}`);
+      expect(request.url() + page.url()).not.toContain(key);
+      const stored = 'JSON.stringify([{ ...localStorage }, { ...sessionStorage }, document.cookie])';
+      expect(await page.evaluate(stored)).not.toContain(key);
     });
   });
 });

@@ -326,6 +326,111 @@ describe('/v1', () => {
   });
 });
 
+describe('access', () => {
+  interface Key {
+    readonly id: string;
+    readonly key: string;
+  }
+  const createKey = (fields: object) =>
+    send<Key>('POST', '/v1/keys', undefined, makeJsonBody({ name: 'robot', ...fields }));
+
+  test('creates, lists, rotates and revokes API keys', async () => {
+    const created = await createKey({ role: 'editor', tenant: 'shop', expires_in: 3_600 });
+    expect(created.status).toBe(201);
+    expect(created.headers.get('cache-control')).toContain('no-store');
+    const { id, key } = created.body;
+    expect(key).toContain(id);
+    await createKey({ scopes: ['images.read'] });
+    expect((await createKey({})).status).toBe(400);
+    expect((await createKey({ role: 'owner' })).status).toBe(400);
+    const page = await send<{ items: Key[]; next_after: string }>('GET', '/v1/keys', '/v1/keys?limit=1');
+    const nextPage = await send<{ items: Key[] }>(
+      'GET',
+      '/v1/keys',
+      `/v1/keys?after=${page.body.next_after}`,
+    );
+    expect(nextPage.body.items.map((item) => item.id)).toContain(id);
+    expect(nextPage.bytes.toString()).not.toContain(key);
+    const template = '/v1/keys/{id}';
+    expect((await send('GET', template, `/v1/keys/${id}`)).body).toMatchObject({
+      role: 'editor',
+      tenant: 'shop',
+    });
+    expect((await send('GET', template, '/v1/keys/0000000000000000')).status).toBe(404);
+    expect((await send('GET', template, '/v1/keys/x')).status).toBe(400);
+    const rotated = await send<Key>(
+      'POST',
+      `${template}/rotate`,
+      `/v1/keys/${id}/rotate`,
+      makeJsonBody({ overlap: 0 }),
+    );
+    expect(rotated.status).toBe(201);
+    expect(rotated.body).toMatchObject({ replaced_id: id });
+    expect((await send('POST', `${template}/rotate`, `/v1/keys/${id}/rotate`)).status).toBe(409);
+    expect((await send('DELETE', template, `/v1/keys/${rotated.body.id}`)).status).toBe(204);
+    expect((await send('DELETE', template, '/v1/keys/0000000000000000')).status).toBe(404);
+  });
+
+  test('signs links to pictures', async () => {
+    const image = (await upload(server().url, await jpeg('linked'), 'shop')).body;
+    const template = '/v1/images/{id}/links';
+    const path = `/v1/images/${image.id}/links`;
+    for (const preset of ['card', 'original']) {
+      const link = await send<{ url: string }>(
+        'POST',
+        template,
+        path,
+        makeJsonBody({ preset, expires_in: 60 }),
+      );
+      expect(link.status).toBe(201);
+      const pictureTemplate =
+        preset === 'original' ? '/v1/images/{id}/original' : '/v1/images/{id}/renditions/{preset}';
+      expect((await send('GET', pictureTemplate, link.body.url)).status).toBe(200);
+      expect((await send('GET', pictureTemplate, `${link.body.url}x`)).status).toBe(403);
+    }
+    expect(
+      (await send('POST', template, path, makeJsonBody({ preset: 'none', expires_in: 60 }))).status,
+    ).toBe(400);
+    expect(
+      (await send('POST', template, path, makeJsonBody({ preset: 'card', expires_in: 604_801 }))).status,
+    ).toBe(400);
+    const unknown = await send(
+      'POST',
+      template,
+      '/v1/images/99999/links',
+      makeJsonBody({ preset: 'card', expires_in: 60 }),
+    );
+    expect(unknown.status).toBe(404);
+  });
+
+  test('lists and exports the audit log', async () => {
+    const list = await send<{ items: { action: string; target: string }[]; total: number }>(
+      'GET',
+      '/v1/audit',
+      '/v1/audit?action=key.create&limit=2',
+    );
+    expect(list.body.items.map(({ action }) => action)).toEqual(['key.create', 'key.create']);
+    const exported = await send('GET', '/v1/audit/export', '/v1/audit/export?action=key.create');
+    expect(exported.bytes.toString().trim().split('\n')).toHaveLength(list.body.total);
+    const [entry] = list.body.items;
+    await send('GET', '/v1/audit', `/v1/audit?target=${entry?.target ?? ''}`);
+    for (const path of ['/v1/audit', '/v1/audit/export'])
+      expect((await send('GET', path, `${path}?action=unknown`)).status).toBe(400);
+  });
+
+  test('repeats a response to the same request with the same Idempotency-Key', async () => {
+    const sendKeyed = (name: string) => {
+      const headers = new Headers({ 'content-type': 'application/json', 'idempotency-key': 'contract-1' });
+      const body = JSON.stringify({ name, role: 'reader' });
+      return send<Key>('POST', '/v1/keys', undefined, { body, headers });
+    };
+    const [first, second] = [await sendKeyed('one'), await sendKeyed('one')];
+    expect([second.status, second.body]).toEqual([first.status, first.body]);
+    expect(second.headers.get('idempotency-replayed')).toBe('true');
+    expect((await sendKeyed('two')).status).toBe(409);
+  });
+});
+
 describe('the older catalog API', () => {
   test('responds to every request as documented', async () => {
     const { body } = await send<{ asset_id: number }>(

@@ -2,6 +2,8 @@ import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from 'vitest';
+import { challenge } from '../../src/http/guard/authentication.ts';
+import { listRegisteredRoutes, type RegisteredRoute } from './access/registered-routes.ts';
 import { makeBareServer } from './support/bare-server.ts';
 import { document, expectSchema } from './support/documented.ts';
 
@@ -79,6 +81,82 @@ describe('docs/openapi.json', () => {
     );
     expect(Object.keys(document.components.schemas)).toEqual([...new Set(names)].toSorted());
   });
+});
+
+describe('access in docs/openapi.json', async () => {
+  const routes = await listRegisteredRoutes();
+  const documentedRoutes = routes.filter(({ method, operation }) => operation && method !== 'HEAD');
+  const findOperation = ({ method, path }: RegisteredRoute) => document.paths[path]?.[method.toLowerCase()];
+
+  test('is described for every operation exactly as the server enforces it', () => {
+    expect(documentedRoutes).toHaveLength(operations.length);
+    for (const route of documentedRoutes) {
+      const { security, 'x-required-scopes': scopes, description = '' } = findOperation(route) ?? {};
+      const withKey = [{ bearer: [] }, { apiKey: [] }];
+      const name = `${route.method} ${route.path}`;
+      if (route.scopes.length === 0) expect([security, scopes], name).toEqual([[], undefined]);
+      else {
+        expect(security, name).toEqual(route.acceptsLinks ? [...withKey, {}] : withKey);
+        expect(scopes, name).toEqual(route.scopes);
+        for (const scope of route.scopes) expect(description, name).toContain(`\`${scope}\``);
+      }
+    }
+    expect(documentedRoutes.some(({ acceptsLinks }) => acceptsLinks)).toBe(true);
+  });
+
+  test('contains 401 and 403 with the schema of problems for every operation that is not open', () => {
+    for (const route of documentedRoutes.filter(({ scopes }) => scopes.length > 0)) {
+      const { responses = {} } = findOperation(route) ?? {};
+      for (const [status, code] of [
+        ['401', 'unauthenticated'],
+        ['403', 'missing_scope'],
+      ] as const) {
+        expect(responses[status], `${route.method} ${route.path} ${status}`).toMatchObject({
+          description: expect.stringContaining(`\`${code}\``),
+          content: { 'application/problem+json': { schema: { $ref: '#/components/schemas/Problem' } } },
+        });
+      }
+      expect(responses['401']).toHaveProperty('headers.WWW-Authenticate.schema.const', challenge);
+    }
+  });
+
+  test('contains the Idempotency-Key and its conflicts for every POST that creates or deletes', () => {
+    const keyed = operations.filter(({ operation }) =>
+      operation.parameters?.some(({ name, in: part }) => name === 'Idempotency-Key' && part === 'header'),
+    );
+    for (const { operation } of keyed)
+      expect(operation.responses['409']).toMatchObject({
+        description: expect.stringMatching(/`idempotency_conflict`.*`idempotency_running`/),
+      });
+    const others = operations
+      .filter(
+        ({ method, operation }) => method === 'post' && !keyed.some((entry) => entry.operation === operation),
+      )
+      .map(({ path }) => path);
+    // These only read.
+    expect(others.toSorted()).toEqual([
+      '/compare/{asset_id}',
+      '/v1/compare',
+      '/v1/images/{id}/compare',
+      '/v1/search',
+    ]);
+  });
+
+  test('offers only headers for keys, because URLs are stored and logged', () => {
+    expect(Object.values(document.components.securitySchemes)).toEqual([
+      expect.objectContaining({ type: 'http', scheme: 'bearer' }),
+      expect.objectContaining({ type: 'apiKey', in: 'header', name: 'X-Api-Key' }),
+    ]);
+  });
+});
+
+test('the tables in docs/access.md match the routes', () => {
+  const check = spawnSync(process.execPath, ['scripts/access-docs.ts', '--check'], {
+    cwd: root,
+    encoding: 'utf8',
+  });
+  expect(check.stderr).toBe('');
+  expect(check.status).toBe(0);
 });
 
 describe('the documentation page', () => {

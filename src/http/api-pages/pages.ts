@@ -26,7 +26,13 @@ export function serveApiPages(app: FastifyInstance): void {
     ...swaggerTheme,
     routePrefix: '/docs',
     staticCSP: swaggerPolicy,
-    uiConfig: { docExpansion: 'list', tryItOutEnabled: true, validatorUrl: null },
+    // A key that the reader enters is forgotten when the page is closed.
+    uiConfig: {
+      docExpansion: 'list',
+      tryItOutEnabled: true,
+      validatorUrl: null,
+      persistAuthorization: false,
+    },
   });
   const hiddenRoute = { schema: { hide: true } };
   app.get(openApiPath, hiddenRoute, (_request, reply) =>

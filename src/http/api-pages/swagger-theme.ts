@@ -23,6 +23,8 @@ html:not(.dark-mode) .swagger-ui .opblock-delete .opblock-summary-method { backg
 .swagger-ui .opblock .btn.cancel { color: #b3261e; border-color: #b3261e; }
 html.dark-mode .swagger-ui .opblock .opblock-section-header .try-out__btn.cancel { color: #ff9d94; border-color: #ff9d94; }
 html:not(.dark-mode) .swagger-ui .btn.execute { background: #0b57a4; border-color: #0b57a4; color: #fff; }
+html:not(.dark-mode) .swagger-ui .btn.authorize { color: #146c2e; border-color: #146c2e; }
+html:not(.dark-mode) .swagger-ui .btn.authorize svg { fill: #146c2e; }
 html:not(.dark-mode) .swagger-ui .parameter__in { color: #566273; }
 html:not(.dark-mode) .swagger-ui .parameter__name.required span, html:not(.dark-mode) .swagger-ui .parameter__name.required::after { color: #b3261e; }
 html:not(.dark-mode) .json-schema-2020-12-expand-deep-button { color: #566273; }

@@ -45,7 +45,7 @@ export function authenticateRequests(app: FastifyInstance, dependencies: Depende
     let scopes: readonly Scope[] | undefined;
     route.onRequest = [
       (request, reply, done) => {
-        scopes ??= scopesOf(route);
+        scopes ??= listRouteScopes(route);
         if (scopes.length === 0) done();
         else checkCaller(dependencies, scopes, request, reply, done);
       },
@@ -53,13 +53,13 @@ export function authenticateRequests(app: FastifyInstance, dependencies: Depende
     ];
   });
   app.addHook('onReady', (done) => {
-    for (const route of routes) scopesOf(route);
+    for (const route of routes) listRouteScopes(route);
     done();
   });
 }
 
 /** Returns the scopes of which a caller of the route needs one; empty if the route is open. */
-function scopesOf({ method, url, config }: RouteOptions): readonly Scope[] {
+export function listRouteScopes({ method, url, config }: RouteOptions): readonly Scope[] {
   const access = config?.access;
   // Preflight requests carry no credentials (Fetch standard), and their responses contain no data.
   if (access === 'open' || method === 'OPTIONS') return [];

@@ -19,7 +19,7 @@ declare module 'fastify' {
 const keyHeader = 'idempotency-key';
 
 /** Printable ASCII, as in the IETF draft on this header. */
-const keyPattern = /^[!-~]{1,255}$/;
+export const idempotencyKeyPattern = /^[!-~]{1,255}$/;
 
 /** Set on a response that was replayed. */
 const replayedHeader = 'idempotency-replayed';
@@ -110,7 +110,7 @@ async function start(
   tenantName: string | undefined,
 ): Promise<void> {
   const key = String(request.headers[keyHeader]);
-  if (!keyPattern.test(key))
+  if (!idempotencyKeyPattern.test(key))
     throw new AppError(
       'invalid_request',
       `The header Idempotency-Key must be 1 to 255 printable ASCII characters without spaces; this one has ${key.length} characters.`,

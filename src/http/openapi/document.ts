@@ -1,9 +1,10 @@
 import swagger from '@fastify/swagger';
-import type { FastifyInstance } from 'fastify';
+import type { FastifyInstance, FastifySchema } from 'fastify';
 import { jsonSchemaTransform, jsonSchemaTransformObject } from 'fastify-type-provider-zod';
 import { version } from '../../version.ts';
+import { addErrorHeaders, describeAccess, describeHeaders, securitySchemes } from './access.ts';
 import type { RequestBodies } from './bodies.ts';
-import { responses } from './responses.ts';
+import { addErrors } from './responses.ts';
 
 const tags = [
   { name: 'Images', description: 'Upload, import, list and delete images.' },
@@ -26,7 +27,8 @@ const tags = [
   },
   {
     name: 'Similarity dialect',
-    description: 'For clients of an older similarity service. Limited to the `default` tenant.',
+    description:
+      'For clients of an older similarity service. Limited to the tenant of the API key; without one, to the `default` tenant.',
   },
 ];
 
@@ -39,9 +41,10 @@ export function describeRoutes(app: FastifyInstance): void {
         title: 'Vitrine',
         version,
         description:
-          'An image pipeline for product catalogs. It stores originals, derives standard renditions, and serves both.\n\n`/v1` is the main API. Two dialects serve clients of older services. Trailing slashes are ignored, and every `GET` also supports `HEAD`. Errors are `application/problem+json`. Requests for a host name that the server does not serve get 421 on every route.',
+          'An image pipeline for product catalogs. It stores originals, derives standard renditions, and serves both.\n\n`/v1` is the main API. Two dialects serve clients of older services. Trailing slashes are ignored, and every `GET` also supports `HEAD`. Errors are `application/problem+json`. Requests for a host name that the server does not serve get 421 on every route.\n\nUnless the server runs with `AUTH=open`, every operation that is not open needs an API key in `Authorization: Bearer` or `X-Api-Key`, and the key needs the scope that the operation states. Where several scopes are stated, each allows a part of the operation.',
       },
       tags,
+      components: { securitySchemes },
     },
     transform,
     transformObject,
@@ -54,7 +57,7 @@ type Transform = typeof jsonSchemaTransform;
 const optionalBodyMarker = 'x-optional-body';
 
 /** Errors that can occur before the handler runs, for methods that allow a body. */
-const earlyErrors = responses({}, 'origin_not_allowed', 'body_too_large', 'unsupported_body');
+const earlyErrors = ['origin_not_allowed', 'body_too_large', 'unsupported_body'] as const;
 
 function mayHaveBody(method: string | readonly string[]): boolean {
   return [method].flat().some((name) => name !== 'GET' && name !== 'HEAD');
@@ -62,26 +65,41 @@ function mayHaveBody(method: string | readonly string[]): boolean {
 
 /** Converts a route's schemas to JSON Schema. */
 const transform: Transform = (input) => {
-  const { bodies, documentedOnly, ...schema } = input.schema;
-  const response = {
-    ...(mayHaveBody(input.route.method) && earlyErrors),
-    ...(schema.response as object),
+  if (input.schema?.hide) return jsonSchemaTransform(input);
+  const transformed = jsonSchemaTransform({ ...input, schema: completeSchema(input) });
+  const schema = {
+    ...transformed.schema,
+    response: addErrorHeaders(transformed.schema.response as Record<string, object>),
   };
-  const transformedRoute = jsonSchemaTransform({
-    ...input,
-    schema: { ...schema, ...documentedOnly, response },
-  });
-  if (!bodies) return transformedRoute;
+  const { bodies } = input.schema;
+  if (!bodies) return { ...transformed, schema };
   const isOptional = bodies['application/json']?.safeParse({}).success === true;
   return {
-    ...transformedRoute,
+    ...transformed,
     schema: {
-      ...transformedRoute.schema,
+      ...schema,
       body: { content: toBodyContents(input, bodies) },
       ...(isOptional && { [optionalBodyMarker]: true }),
     },
   };
 };
+
+/** Adds to a route's schemas what follows from its method and from who may call it. */
+function completeSchema({ route, schema }: Parameters<Transform>[0]): FastifySchema {
+  const { bodies: _bodies, documentedOnly, ...routeSchema } = schema;
+  const { fields, errors, sentences } = describeAccess(route);
+  const headers = describeHeaders(route);
+  const codes = [...(mayHaveBody(route.method) ? earlyErrors : []), ...errors];
+  const description = [schema.description, ...sentences].filter(Boolean).join(' ');
+  return {
+    ...routeSchema,
+    ...documentedOnly,
+    ...fields,
+    ...(headers && { headers }),
+    ...(description && { description }),
+    response: addErrors(schema.response as Record<string, unknown>, codes),
+  };
+}
 
 /** Converts the schemas of a request body to JSON Schema. */
 function toBodyContents(input: Parameters<Transform>[0], bodies: RequestBodies) {
@@ -108,7 +126,7 @@ const transformObject: typeof jsonSchemaTransformObject = (input) => {
   const components = [...usedNames].toSorted().map((name) => [name, simplifySchemas(schemas[name])]);
   return Object.assign(document, {
     paths,
-    components: { schemas: Object.fromEntries(components) },
+    components: { ...document.components, schemas: Object.fromEntries(components) },
   }) as ReturnType<typeof jsonSchemaTransformObject>;
 };
 

@@ -40,6 +40,11 @@ export function json(schema: z.ZodType, description: string): DocumentedResponse
   return { description, content: { 'application/json': { schema } } };
 }
 
+/** Documents the content of a response with one JSON value per line. `schema` describes a line. */
+export function ndjson(schema: z.ZodType): Record<string, { readonly schema: z.ZodType }> {
+  return { 'application/x-ndjson': { schema } };
+}
+
 /** Documents a response without a body. */
 export function empty(description: string): z.ZodType {
   return z.undefined().describe(description);
@@ -83,18 +88,25 @@ export function responses(
   successes: Readonly<Record<number, DocumentedResponse | z.ZodType>>,
   ...errors: ErrorCode[]
 ): Record<string, unknown> {
-  return { ...successes, ...documentErrors(errors) };
+  return addErrors(successes, errors);
 }
 
-function documentErrors(codes: readonly ErrorCode[]): Record<number, DocumentedResponse> {
-  const codesByStatus = Map.groupBy(codes, (code) => errorTable[code].status as number);
-  return Object.fromEntries(
-    Array.from(codesByStatus, ([status, group]) => [
-      status,
-      {
-        description: group.map((code) => `\`${code}\`: ${errorTable[code].title}.`).join(' '),
-        content: { 'application/problem+json': { schema: problemSchema } },
-      },
-    ]),
-  );
+/** Adds errors to the responses of an endpoint. Errors with the same status share one response. */
+export function addErrors(
+  documented: Readonly<Record<string, unknown>>,
+  codes: readonly ErrorCode[],
+): Record<string, unknown> {
+  return codes.reduce(addError, documented);
+}
+
+function addError(documented: Readonly<Record<string, unknown>>, code: ErrorCode): Record<string, unknown> {
+  const { status, title } = errorTable[code];
+  const sentence = `\`${code}\`: ${title}.`;
+  const existing = documented[status] as DocumentedResponse | undefined;
+  if (existing?.description.includes(sentence)) return documented;
+  const response: DocumentedResponse = {
+    description: existing ? `${existing.description} ${sentence}` : sentence,
+    content: { ...existing?.content, 'application/problem+json': { schema: problemSchema } },
+  };
+  return { ...documented, [status]: response };
 }

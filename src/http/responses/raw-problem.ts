@@ -9,8 +9,9 @@ const lingerMs = 1_000;
 /**
  * Sends an error as the last response on a connection whose request Fastify does not handle, or can no longer handle. If
  * a response is already being sent, it is too late for an error response, so the connection is only closed.
+ * @param isHead whether it is the response to a HEAD request, for which clients expect no body
  */
-export function sendRawProblem(socket: Socket, error: AppError): void {
+export function sendRawProblem(socket: Socket, error: AppError, isHead = false): void {
   if (!socket.writable || socket.writableLength > 0) {
     socket.destroy();
     return;
@@ -23,7 +24,7 @@ export function sendRawProblem(socket: Socket, error: AppError): void {
     'content-length': Buffer.byteLength(body),
   };
   const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`);
-  socket.end(`HTTP/1.1 ${error.status} ${error.title}\r\n${lines.join('')}\r\n${body}`);
+  socket.end(`HTTP/1.1 ${error.status} ${error.title}\r\n${lines.join('')}\r\n${isHead ? '' : body}`);
   // A client that keeps sending, or never closes its side, would keep the connection open.
   const timer = setTimeout(() => socket.destroy(), lingerMs).unref();
   socket.once('close', () => clearTimeout(timer));

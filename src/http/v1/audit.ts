@@ -5,7 +5,7 @@ import { auditActions } from '../../model/audit.ts';
 import { toEntryLines, toEntryRecord, toVerificationJson } from '../../services/audit/audit-json.ts';
 import { tenantField, textField, timeField } from '../fields/fields.ts';
 import { pageFields, pageSchema, toPageRecord, toPageRequest } from '../fields/pages.ts';
-import { json, responses, text } from '../openapi/responses.ts';
+import { json, ndjson, responses } from '../openapi/responses.ts';
 import { getPrincipal } from '../principal.ts';
 import type { RoutePlugin } from '../route-plugin.ts';
 import { entrySchema, verificationSchema } from './audit-record.ts';
@@ -67,7 +67,12 @@ export const auditRoutes: RoutePlugin = (app, { services: { audit } }) => {
         description: 'One JSON object per line (NDJSON), with the same fields as in the list.',
         querystring: exportQuery,
         response: responses(
-          { 200: { description: 'The entries.', content: text('application/x-ndjson') } },
+          {
+            200: {
+              description: 'The entries. The schema is that of one line.',
+              content: ndjson(entrySchema),
+            },
+          },
           'invalid_request',
           'tenant_not_allowed',
         ),

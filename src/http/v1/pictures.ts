@@ -27,12 +27,15 @@ const recipeQuery = z.object({
       'Recipe, a hash of the rendition settings. With the current recipe, the response may be cached forever.',
     ),
 });
-/** Query parameters of a signed link, which are verified before the route. */
+/**
+ * Query parameters of a signed link, which are verified before the route. They are not documented as parameters, because
+ * clients use a link exactly as it was issued.
+ */
 const linkQuery = z.strictObject({
   expires: z.string().optional(),
   key: z.string().optional(),
   tenant: z.string().optional(),
-  signature: z.string().optional().describe('These four parameters are part of a signed link.'),
+  signature: z.string().optional(),
 });
 const tags = ['Pictures'];
 const renditionRouteResponses = responses(
@@ -55,6 +58,7 @@ export const pictureRoutes: RoutePlugin = (app, { services, config: { presets, s
         description: 'Returns the file byte for byte. Supports requests for a single byte range.',
         params: imageParams,
         querystring: linkQuery,
+        documentedOnly: { querystring: z.object({}) },
         response: responses(
           originalResponses,
           'invalid_request',

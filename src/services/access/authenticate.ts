@@ -21,7 +21,7 @@ export interface Authenticate {
 }
 
 interface Dependencies {
-  readonly apiKeys: Pick<ApiKeyQueries, 'findStored' | 'recordUse' | 'rehash'>;
+  readonly apiKeys: Pick<ApiKeyQueries, 'findHash' | 'findStored' | 'recordUse' | 'rehash'>;
   readonly ring: SecretRing;
   /** Keys with all rights that are not stored in the database, with the subject for logs. */
   readonly operatorKeys: readonly OperatorKey[];
@@ -80,10 +80,12 @@ export function makeAuthenticate({ apiKeys, ring, operatorKeys, logger }: Depend
       };
     const keyId = parseApiKey(key);
     if (keyId === undefined) throw invalidKeyError('it is incomplete, mistyped, or not a key of Vitrine');
-    const stored = await apiKeys.findStored(keyId);
-    const isGenuine = ring.verify('api-key', key, toSeal(stored));
-    if (!stored || !isGenuine || !isValid(stored)) throw invalidKeyError('it is unknown, expired or revoked');
-    if (stored.secretId !== ring.newestId) await rehash(keyId, key);
+    // An unknown id takes the same steps as a wrong key, so that the time does not tell which ids exist.
+    const { secretId, hash } = await apiKeys.findHash(keyId);
+    const isGenuine = ring.verify('api-key', key, { secretId, code: hash });
+    const stored = isGenuine ? await apiKeys.findStored(keyId) : undefined;
+    if (!stored || !isValid(stored)) throw invalidKeyError('it is unknown, expired or revoked');
+    if (secretId !== ring.newestId) await rehash(keyId, key);
     const trustedMs = Math.min(trustMs, stored.expiresInMs ?? trustMs);
     return { keyId, identity: identityOf(keyId, stored), trustedUntil: performance.now() + trustedMs };
   }
@@ -129,11 +131,6 @@ export function makeAuthenticate({ apiKeys, ring, operatorKeys, logger }: Depend
 
 function digestOf(key: string): Buffer {
   return createHash('sha256').update(key).digest();
-}
-
-/** An unknown id is compared too, so that it takes as long as a wrong key. */
-function toSeal(stored: StoredApiKey | undefined) {
-  return stored ? { secretId: stored.secretId, code: stored.hash } : { secretId: '', code: Buffer.alloc(32) };
 }
 
 function isValid({ isRevoked, expiresInMs }: StoredApiKey): boolean {

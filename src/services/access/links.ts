@@ -5,7 +5,7 @@ import type { Scope } from '../../model/access.ts';
 import type { ImageRef } from '../../model/image.ts';
 import type { Identity, Principal } from '../../model/principal.ts';
 import { imageNotFound } from '../image-errors.ts';
-import { missingScopeError } from './required-scopes.ts';
+import { requireScope } from './required-scopes.ts';
 import type { SecretRing } from './secret-ring.ts';
 
 /** Version of the signed text. */
@@ -60,50 +60,40 @@ interface Dependencies {
   readonly now?: () => number;
 }
 
+/** Form of a link. The signature is last, so that it covers everything before it. */
+const linkPattern = new RegExp(
+  `^(/.*?)[?]${parameters.expires}=(\\d{1,12})&${parameters.key}=([0-9a-f]{8})&${parameters.tenant}=(\\d{1,15})&${parameters.signature}=([A-Za-z0-9_-]{43})$`,
+);
+
 /** @see Links */
 export function makeLinks({ images, presets, ring, now = Date.now }: Dependencies): Links {
-  /** The signed text contains everything that decides what a link shows: a change of any part invalidates it. */
-  function sign(path: string, query: URLSearchParams): string {
-    const sortedQuery = new URLSearchParams(query);
-    sortedQuery.sort();
-    return `${version}\nGET\n${path}\n${sortedQuery.toString()}`;
-  }
-
   return {
     async create(principal, imageRef, target, expiresInSeconds) {
-      const error = missingScopeError(principal, [target === 'original' ? 'originals.read' : 'images.read']);
-      if (error) throw error;
+      requireScope(principal, target === 'original' ? 'originals.read' : 'images.read');
       assertPreset(presets, target);
       const image = await images.findWithoutRenditions(principal, imageRef);
       if (!image) throw imageNotFound(imageRef);
       const expires = Math.floor(now() / 1_000) + expiresInSeconds;
       const picture = target === 'original' ? 'original' : `renditions/${target.preset}`;
-      const path = `/v1/images/${image.uuid}/${picture}`;
       const query = new URLSearchParams({
         [parameters.expires]: String(expires),
         [parameters.key]: ring.newestId,
         [parameters.tenant]: String(image.tenantId),
       });
-      const signature = ring.seal('link', sign(path, query)).code.toString('base64url');
+      const unsigned = `/v1/images/${image.uuid}/${picture}?${query.toString()}`;
+      const signature = ring.seal('link', toSignedText(unsigned)).code.toString('base64url');
       return {
-        path: `${path}?${query.toString()}&${parameters.signature}=${signature}`,
+        path: `${unsigned}&${parameters.signature}=${signature}`,
         expiresAt: new Date(expires * 1_000),
       };
     },
 
     verify(method, url, scope) {
-      const separator = url.indexOf('?');
-      if (separator < 0) return undefined;
-      const query = new URLSearchParams(url.slice(separator + 1));
-      if (!Object.values(parameters).some((name) => query.has(name))) return undefined;
-      const signature = query.get(parameters.signature) ?? '';
-      const [tenant, expires, secretId] = [parameters.tenant, parameters.expires, parameters.key].map(
-        (name) => query.get(name),
-      );
-      query.delete(parameters.signature);
-      const text = sign(url.slice(0, separator), query);
+      if (!hasSignature(url)) return undefined;
+      const [, , expires, secretId = '', tenant, signature = ''] = linkPattern.exec(url) ?? [];
+      const unsigned = url.slice(0, -`&${parameters.signature}=${signature}`.length);
       // Compared as text, because several spellings of base64 stand for the same bytes.
-      const expected = ring.codeOf('link', text, secretId ?? '')?.toString('base64url') ?? '';
+      const expected = ring.codeOf('link', toSignedText(unsigned), secretId)?.toString('base64url') ?? '';
       const isGenuine = signature !== '' && isEqual(signature, expected);
       const secondsLeft = Number(expires) - now() / 1_000;
       const isRead = method === 'GET' || method === 'HEAD';
@@ -111,6 +101,20 @@ export function makeLinks({ images, presets, ring, now = Date.now }: Dependencie
       return { identity: linkIdentity(Number(tenant), scope), secondsLeft: Math.floor(secondsLeft) };
     },
   };
+}
+
+/** Whether a URL has a signature in any spelling, such as with percent-encoded letters. */
+function hasSignature(url: string): boolean {
+  const separator = url.indexOf('?');
+  return separator >= 0 && new URLSearchParams(url.slice(separator + 1)).has(parameters.signature);
+}
+
+/**
+ * The signed text is the URL as it is, because a URL with a different spelling is a different URL: caches and logs would not
+ * recognise it as the same.
+ */
+function toSignedText(unsignedUrl: string): string {
+  return `${version}\nGET\n${unsignedUrl}`;
 }
 
 function assertPreset(presets: Dependencies['presets'], target: LinkTarget): void {

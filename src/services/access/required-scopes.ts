@@ -72,6 +72,12 @@ export function missingScopeError(
   });
 }
 
+/** @throws {AppError} `missing_scope` unless the caller has the scope. For what is not a use case. */
+export function requireScope(principal: Pick<Principal, 'scopes'>, scope: Scope): void {
+  const error = missingScopeError(principal, [scope]);
+  if (error) throw error;
+}
+
 type AnyFunction = (...args: unknown[]) => unknown;
 
 /**
@@ -101,8 +107,7 @@ function authorise(useCase: string, run: AnyFunction): AnyFunction {
     throw new Error(`The use case ${useCase} has no entry in the table of required scopes.`);
   if (scope === 'open') return run;
   return (principal, ...args) => {
-    const error = missingScopeError(principal as Principal, [scope]);
-    if (error) throw error;
+    requireScope(principal as Principal, scope);
     return run(principal, ...args);
   };
 }

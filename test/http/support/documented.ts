@@ -8,13 +8,20 @@ import type { ApiResponse } from '../../support/process/client.ts';
 interface Operation {
   readonly summary?: string;
   readonly tags?: readonly string[];
+  readonly description?: string;
+  readonly security?: readonly object[];
+  readonly 'x-required-scopes'?: readonly string[];
+  readonly parameters?: readonly { readonly name: string; readonly in: string }[];
   readonly responses: Readonly<Record<string, { readonly content?: Record<string, unknown> }>>;
 }
 
 interface Document {
   readonly openapi: string;
   readonly paths: Readonly<Record<string, Readonly<Record<string, Operation>>>>;
-  readonly components: { readonly schemas: Readonly<Record<string, { readonly examples?: unknown[] }>> };
+  readonly components: {
+    readonly schemas: Readonly<Record<string, { readonly examples?: unknown[] }>>;
+    readonly securitySchemes: Readonly<Record<string, object>>;
+  };
 }
 
 /** The content of `docs/openapi.json`. */

@@ -39,7 +39,7 @@ const tags = ['Similarity dialect'];
 
 /**
  * Image routes of the similarity dialect, the API of an older similarity service. The dialect identifies images by UUID
- * and is limited to the `default` tenant.
+ * and is limited to the tenant of the API key or, without one, to the tenant `default`.
  */
 export const similarityImageRoutes: RoutePlugin = (
   app,
@@ -55,7 +55,7 @@ export const similarityImageRoutes: RoutePlugin = (
         tags,
         summary: 'Upload an image',
         description:
-          'Adds the image to the `default` tenant. Uploading the same bytes again returns the existing image.',
+          'Adds the image to the tenant of the API key or, without one, to the tenant `default`. Uploading the same bytes again returns the existing image.',
         bodies: pictureForm(),
         response: responses(
           { 200: json(uploadSchema, 'The new image, or the existing image with the same bytes.') },
