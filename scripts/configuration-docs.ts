@@ -16,6 +16,7 @@ const sectionTitles: Readonly<Record<keyof typeof settings, string>> = {
   requests: 'Requests per minute',
   uploads: 'Uploads',
   access: 'Access',
+  quotas: 'Quotas',
   imports: 'Imports by URL',
   renditions: 'Renditions',
   similarity: 'Duplicates and similarity',

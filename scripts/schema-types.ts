@@ -25,6 +25,7 @@ export interface Schema {
 /** Column types that are more precise than the SQL types. View columns need their own entries. */
 const preciseTypes: Readonly<Record<string, string>> = {
   'audit_log.details': 'Record<string, unknown>',
+  'tenants.settings': 'Record<string, unknown>',
   'images.status': 'JobState',
   'images.format': 'PictureFormat',
   'images.color_space': 'ColorSpace',
@@ -46,6 +47,7 @@ const driverTypes: Readonly<Record<string, string>> = {
   'bit(256)': 'string',
   boolean: 'boolean',
   bytea: 'Buffer',
+  date: 'Date',
   halfvec: 'string',
   integer: 'number',
   numeric: 'string',

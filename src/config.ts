@@ -1,6 +1,6 @@
 import { ConfigError } from './errors.ts';
 import { resolve } from 'node:path';
-import { type AccessConfig, composeAccess } from './config/access.ts';
+import { type AccessConfig, composeAccess, findAccessWarnings } from './config/access.ts';
 import {
   composeDatabase,
   composeQueue,
@@ -89,7 +89,8 @@ function readSetting(env: Environment, setting: Setting<unknown>, problems: stri
 }
 
 function composeConfig(values: SettingValues, isServerless: boolean): Config {
-  const { worker, decoder, requests, uploads, imports, similarity, retention, server, purge, log } = values;
+  const { worker, decoder, requests, uploads, quotas, imports, similarity, retention, server, purge, log } =
+    values;
   const database = composeDatabase(values);
   const exposure = composeExposure(values, isServerless);
   return {
@@ -97,6 +98,7 @@ function composeConfig(values: SettingValues, isServerless: boolean): Config {
     decoder,
     requests,
     uploads,
+    quotas,
     imports,
     similarity,
     retention,
@@ -113,7 +115,7 @@ function composeConfig(values: SettingValues, isServerless: boolean): Config {
       level: parseYesNo(log.debug ?? '') ? 'debug' : log.level,
       secrets: listSecrets(values),
     },
-    warnings: findBackEndWarnings(values),
+    warnings: [...findBackEndWarnings(values), ...findAccessWarnings(values)],
     exposureWarnings: findExposureWarnings(values, exposure),
   };
 }

@@ -76,6 +76,16 @@ export const errorTable = {
     title: 'The link is not valid',
     failureClass: 'permanent',
   },
+  settings_not_allowed: {
+    status: 403,
+    title: 'The API key may not change this setting',
+    failureClass: 'permanent',
+  },
+  quota_exceeded: {
+    status: 403,
+    title: 'The quota of the tenant is used up',
+    failureClass: 'permanent',
+  },
   purge_refused: { status: 403, title: 'The purge was not confirmed', failureClass: 'permanent' },
   origin_not_allowed: {
     status: 403,
@@ -140,6 +150,11 @@ export const errorTable = {
     title: 'Too many connections from this address',
     failureClass: 'transient',
   },
+  import_quota_exceeded: {
+    status: 429,
+    title: 'The tenant has used up its imports of today',
+    failureClass: 'transient',
+  },
   headers_too_large: { status: 431, title: 'The request headers are too large', failureClass: 'permanent' },
   internal_error: { status: 500, title: 'An internal error occurred', failureClass: 'transient' },
   unavailable: { status: 503, title: 'The service is temporarily unavailable', failureClass: 'transient' },
@@ -195,15 +210,18 @@ export class AppError extends Error {
   override readonly name = 'AppError';
   /** Additional machine-readable fields of the response. */
   readonly details: Readonly<Record<string, unknown>> | undefined;
+  /** When the request can be sent again; `undefined` if the code decides. */
+  readonly retryAfterSeconds: number | undefined;
 
   constructor(
     code: ErrorCode,
     message: string,
-    options?: ErrorOptions & { readonly details?: Readonly<Record<string, unknown>> },
+    options?: ErrorOptions & Partial<Pick<AppError, 'details' | 'retryAfterSeconds'>>,
   ) {
     super(message, options);
     this.code = code;
     this.details = options?.details;
+    this.retryAfterSeconds = options?.retryAfterSeconds;
   }
 
   /** The HTTP status of the code. */

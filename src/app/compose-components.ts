@@ -32,7 +32,7 @@ export function composeComponents(
   const metrics = makeMetrics({ usage, reports, decoders, storage });
   const assertFreeSpace = makeAssertFreeSpace(storage, config.storage.minFreeBytes);
   const storageHealth = makeStorageHealth({ storage });
-  const { services, authenticate, links, beginIdempotent, runJob, leases } = composeServices(
+  const { services, authenticate, links, publicDelivery, beginIdempotent, runJob, leases } = composeServices(
     {
       queries,
       decoders,
@@ -92,6 +92,7 @@ export function composeComponents(
     services,
     authenticate,
     links,
+    publicDelivery,
     requestLimiter,
     beginIdempotent,
     receiveUploadForm,

@@ -1,4 +1,5 @@
 import type { AuthMode } from '../model/access.ts';
+import type { DeliveryMode } from '../model/tenant-settings.ts';
 import type { Exposure } from './exposure.ts';
 import { minSecretLength } from './parsers.ts';
 import type { SettingValues } from './settings.ts';
@@ -6,6 +7,8 @@ import type { SettingValues } from './settings.ts';
 /** Who may use the API, and the secrets behind it. */
 export interface AccessConfig {
   readonly mode: AuthMode;
+  /** Default for tenants without a setting of their own. */
+  readonly delivery: DeliveryMode;
   /** Secrets for hashing API keys and signing links, newest first. Empty if the process must generate one. */
   readonly secretKeys: readonly string[];
   readonly bootstrapAdminKey: string | undefined;
@@ -22,11 +25,12 @@ const publicSecret = /^(?:(?:change|replace)[-_ ]?me.*|secret|your[-_]secret.*)$
 
 /** @see AccessConfig */
 export function composeAccess(values: SettingValues, exposure: Exposure): AccessConfig {
-  const { auth, secretKeys, bootstrapAdminKey, apiKey } = values.access;
+  const { auth, delivery, secretKeys, bootstrapAdminKey, apiKey } = values.access;
   const mode = auth ?? 'open';
   const secretProblems = findSecretProblems(values);
   return {
     mode,
+    delivery: delivery ?? (mode === 'keys' ? 'signed' : 'public'),
     secretKeys,
     bootstrapAdminKey,
     apiKey,
@@ -83,5 +87,13 @@ export function findSecretWarnings({
           'BOOTSTRAP_ADMIN_KEY is also a secret of SECRET_KEY: set different values, because the bootstrap key is sent with requests.',
         ]
       : []),
+  ];
+}
+
+/** Returns warnings about settings that have no effect, one sentence each. */
+export function findAccessWarnings({ access: { auth, delivery } }: SettingValues): string[] {
+  if (auth === 'keys' || delivery !== 'signed') return [];
+  return [
+    'DELIVERY=signed has no effect without AUTH=keys: everyone who can reach the server may read every image.',
   ];
 }

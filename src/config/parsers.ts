@@ -41,6 +41,14 @@ export function wholeNumber(min: number, max: number): Parser<number> {
   };
 }
 
+const anyLimit = wholeNumber(1, Number.MAX_SAFE_INTEGER);
+
+/** A limit; `none` is parsed as `null`. 0 is rejected, because elsewhere it means that there is no limit. */
+export const limitOrNone: Parser<number | null> = {
+  accepts: `${anyLimit.accepts}, or \`none\``,
+  parse: (text) => (text.trim().toLowerCase() === 'none' ? null : anyLimit.parse(text)),
+};
+
 /** A whole number of seconds from `min` to `max`, converted to milliseconds. */
 export const seconds = (min: number, max: number): Parser<number> => scaleParser(wholeNumber(min, max), 1000);
 

@@ -2,6 +2,7 @@ import { availableParallelism } from 'node:os';
 import { authModes } from '../model/access.ts';
 import { duplicatePolicies } from '../model/import.ts';
 import { nearDuplicatePolicies } from '../model/image.ts';
+import { deliveryModes } from '../model/tenant-settings.ts';
 import { databaseSettings, queueSettings, storageSettings } from './back-end-settings.ts';
 import { allowedNetworkList, hostList, networkList, originList, publicOrigin } from './network-parsers.ts';
 import { formatList, presetList, thumbnailSize } from './picture-parsers.ts';
@@ -10,6 +11,7 @@ import {
   bearerSecret,
   commandWords,
   fraction,
+  limitOrNone,
   logLevel,
   mebibytes,
   oneOf,
@@ -178,10 +180,27 @@ export const settings = {
       about:
         'An API key with all scopes, of at least 32 characters, for hosts without a shell. Use it to create a key of your own, then unset it.',
     }),
+    delivery: optional('DELIVERY', oneOf(deliveryModes), {
+      about:
+        'Who may read renditions at their UUID: `public`: everyone, because a UUID cannot be guessed; `signed`: callers with a key or a signed link. Tenants can have [settings of their own](access.md#delivery). No effect with `AUTH=open`.',
+      fallbackDescription: '`signed` with `AUTH=keys`, `public` with `AUTH=open`',
+    }),
     apiKey: optional('VITRINE_API_KEY', printableText, {
       isSecret: true,
       about:
         'API key that commands such as `import`, `seed` and `purge` send. Commands on the same machine as an embedded server need none.',
+    }),
+  },
+  quotas: {
+    images: withDefault('QUOTA_IMAGES', limitOrNone, 'none', {
+      about: 'Maximum number of images per tenant. Deleted images are not counted.',
+    }),
+    bytes: withDefault('QUOTA_BYTES', limitOrNone, 'none', {
+      about:
+        'Maximum size of the originals and renditions of a tenant, in bytes. Deleted images are not counted.',
+    }),
+    importsPerDay: withDefault('QUOTA_IMPORTS_PER_DAY', limitOrNone, 'none', {
+      about: 'Maximum number of imports by URL per tenant and day (UTC).',
     }),
   },
   imports: {

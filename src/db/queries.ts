@@ -16,6 +16,8 @@ import { makeJobQueries } from './jobs/job-queries.ts';
 import { makeJobReportQueries } from './jobs/job-reports.ts';
 import { makeExpiredRowQueries } from './purge/expired-rows.ts';
 import { makePurgeQueries } from './purge/purging.ts';
+import { makeQuotaQueries } from './quotas.ts';
+import { makeTenantSettingsQueries } from './tenant-settings.ts';
 import { makeTenantQueries } from './tenants.ts';
 import { makeRecountQueries } from './usage/recounting.ts';
 import { makeUsageQueries } from './usage/usage.ts';
@@ -43,7 +45,9 @@ export function makeQueries(database: Database, vectors: VectorSupport = { isAva
     recounting: makeRecountQueries(database),
     references: makeReferenceQueries(database),
     reports: makeJobReportQueries(database),
+    quotas: makeQuotaQueries(database),
     tenants: makeTenantQueries(database),
+    tenantSettings: makeTenantSettingsQueries(database),
     usage: makeUsageQueries(database),
   };
 }

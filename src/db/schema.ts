@@ -106,6 +106,11 @@ export interface Schema {
     has_relatives: boolean;
     acknowledged: boolean;
   };
+  import_counts: {
+    tenant_id: number;
+    day: Date;
+    count: number;
+  };
   import_lines: {
     import_id: number;
     line: number;
@@ -215,6 +220,7 @@ export interface Schema {
     created_at: Date;
     uses_references: boolean;
     used_at: Date;
+    settings: Record<string, unknown>;
   };
   usage: {
     tenant_id: number | null;

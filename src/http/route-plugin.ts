@@ -11,6 +11,7 @@ import type { Authenticate } from '../services/access/authenticate.ts';
 import type { BeginIdempotent } from '../services/access/idempotency.ts';
 import type { Links } from '../services/access/links.ts';
 import type { RequestLimiter } from '../services/limits/request-limiter.ts';
+import type { PublicDelivery } from '../services/access/public-delivery.ts';
 import type { Services } from '../services/services.ts';
 import type { ServedMetrics } from '../telemetry/metrics.ts';
 import type { BeginForm } from './guard/idempotency.ts';
@@ -30,6 +31,7 @@ export interface HttpDependencies {
   readonly authenticate: Authenticate;
   readonly links: Pick<Links, 'verify'>;
   readonly requestLimiter: RequestLimiter;
+  readonly publicDelivery: PublicDelivery;
   readonly beginIdempotent: BeginIdempotent;
   readonly receiveUploadForm: ReceiveUploadForm;
   readonly metrics: ServedMetrics;

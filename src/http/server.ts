@@ -76,9 +76,9 @@ export function makeHttpServer(
   allowOrigins(app, config.server);
   addSecurityHeaders(app);
   preventCaching(app);
-  const { authenticate, links, requestLimiter: limiter } = dependencies;
+  const { authenticate, links, publicDelivery, requestLimiter: limiter } = dependencies;
   const limits = makeRequestLimits({ limiter, authenticate, isExemptFromLimit: isTrusted });
-  authenticateRequests(app, { authenticate, links, limits });
+  authenticateRequests(app, { authenticate, links, publicDelivery, limits });
   limitCaching(app);
   replayRequests(app, dependencies.beginIdempotent);
   describeRoutes(app);

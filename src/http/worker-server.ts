@@ -1,3 +1,4 @@
+import { noPublicDelivery } from '../services/access/public-delivery.ts';
 import Fastify, { type FastifyBaseLogger, type FastifyInstance, LogController } from 'fastify';
 import { AppError } from '../errors.ts';
 import { authenticateRequests } from './guard/authentication.ts';
@@ -43,7 +44,12 @@ export function makeWorkerServer(
     authenticate,
     isExemptFromLimit: makeTrustedTest(config.server.trustedProxies),
   });
-  authenticateRequests(app, { authenticate, links: { verify: () => undefined }, limits });
+  authenticateRequests(app, {
+    authenticate,
+    links: { verify: () => undefined },
+    publicDelivery: noPublicDelivery,
+    limits,
+  });
   handleMissingRoutes(app, () => ({ error: routeNotFoundError(), allowedMethods: [] }));
   app.get('/healthz', { config: { access: 'open' } }, async (_request, reply) => {
     const checks = await services.checkHealth.ready();

@@ -11,6 +11,7 @@ export const auditActions = [
   'key.create',
   'key.rotate',
   'key.revoke',
+  'tenant.configure',
   'purge.run',
   'audit.expire',
 ] as const;

@@ -47,6 +47,20 @@ export function seesSourceQueries({ tenantId, subject }: Pick<Principal, 'tenant
   return tenantId !== null || subject === unrestrictedPrincipal.subject;
 }
 
+/** Someone without a key who reads what everyone may read. Has no scopes until a tenant is known. */
+export const publicReader: Identity = {
+  subject: 'public delivery',
+  keyId: null,
+  tenantId: null,
+  tenantName: null,
+  scopes: new Set(),
+};
+
+/** Whether everyone would get the same response as this caller. */
+export function isEveryone({ subject }: Identity): boolean {
+  return subject === unrestrictedPrincipal.subject || subject === publicReader.subject;
+}
+
 /** Returns the log fields that identify a caller. They contain no secrets. */
 export function callerFields({ subject, caller }: Principal): { readonly subject: string } & Partial<Caller> {
   return { subject, ...caller };

@@ -1,4 +1,5 @@
 import type { JobState } from './job.ts';
+import type { Quotas } from './quota.ts';
 
 /** A customer of the installation. Each tenant has separate images, usage and duplicates. */
 export interface Tenant {
@@ -35,6 +36,13 @@ interface Usage {
 export interface TenantUsage extends Usage {
   readonly tenantId: number;
   readonly tenant: string;
+}
+
+/** Usage of a tenant, and how much it may use. */
+export interface TenantUsageReport extends TenantUsage {
+  /** Imports by URL that were requested since midnight, UTC. */
+  readonly importsToday: number;
+  readonly quotas: Quotas;
 }
 
 /** Storage usage of all tenants combined. */

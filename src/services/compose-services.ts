@@ -25,9 +25,10 @@ import { makeRenditionCache } from './rendition-cache.ts';
 import { makeRetrieveImage } from './retrieve-image.ts';
 import { makeRunJob, type RunJob } from './run-job.ts';
 import { makeSearchByPicture } from './search-by-picture.ts';
+import { type ComposedTenants, composeTenants } from './compose-tenants.ts';
 import type { ServiceConfig, ServiceParts } from './service-parts.ts';
 import type { Services } from './services.ts';
-import { makeBindToTenant, makeListImages, makeUsage } from './tenants.ts';
+import { makeListImages } from './tenants.ts';
 import { makeTryPresets } from './try-presets.ts';
 import { makeCompletionEvents, makeWaitForImage, type WaitForImage } from './wait-for-image.ts';
 
@@ -42,9 +43,10 @@ export interface ComposedServices extends AccessGates {
 
 /** Wires all services. */
 export function composeServices(parts: ServiceParts, config: ServiceConfig): ComposedServices {
-  const sharedServices = composeShared(parts, config);
+  const tenants = composeTenants(parts, config);
+  const sharedServices = composeShared(parts, config, tenants);
   const { runJob, leases } = composeJobs(parts, config, sharedServices);
-  const { services: accessServices, ...gates } = composeAccess(parts, config);
+  const { services: accessServices, ...gates } = composeAccess(parts, config, tenants.settings);
   const services = authoriseServices({
     ...composeApi(parts, config, sharedServices, runJob),
     ...accessServices,
@@ -64,6 +66,7 @@ type SharedServices = ReturnType<typeof composeShared>;
 function composeShared(
   { queries, decoders, storage, queue, logger }: ServiceParts,
   { presets, uploads, similarity, server, storage: storageConfig }: ServiceConfig,
+  tenants: ComposedTenants,
 ) {
   const { images, jobs, fingerprints } = queries;
   const cache = makeRenditionCache(
@@ -73,6 +76,8 @@ function composeShared(
   const completionEvents = makeCompletionEvents();
   return {
     cache,
+    tenants,
+    findQuotas: tenants.findQuotas,
     completionEvents,
     waitForImage: makeWaitForImage({ images, completionEvents }),
     inspectPicture: makeInspectPicture({ decoders, limits: uploads }),
@@ -95,7 +100,7 @@ function composeJobs(parts: ServiceParts, config: ServiceConfig, sharedServices:
   const { queries, storage, staging, decoders, queue, fetchPicture, assertFreeSpace, metrics, logger } =
     parts;
   const { images, jobs, fingerprints } = queries;
-  const { inspectPicture, findNearDuplicates, completionEvents } = sharedServices;
+  const { inspectPicture, findNearDuplicates, completionEvents, findQuotas } = sharedServices;
   const { leaseSeconds } = config.worker;
   const leases = makeLeaseKeeper({ jobs, queue, leaseSeconds, logger });
   const deriveImage = makeDeriveImage({
@@ -120,6 +125,8 @@ function composeJobs(parts: ServiceParts, config: ServiceConfig, sharedServices:
     storage,
     staging,
     assertFreeSpace,
+    findQuotas,
+    quotas: queries.quotas,
   });
   const runJob = makeRunJob({
     jobs,
@@ -142,12 +149,12 @@ function composeApi(
   runJob: RunJob,
 ): Omit<Services, 'apiKeys' | 'audit' | 'links'> {
   const { queries, queue } = parts;
-  const { images, imports, references, reports, tenants, usage, embeddings, jobs } = queries;
+  const { images, imports, references, reports, embeddings, jobs } = queries;
   return {
     ...composeIngestion(parts, config, sharedServices, runJob),
     ...composePictureTools(parts, config, sharedServices),
     ...composeDeletion(parts, config, sharedServices),
-    bindToTenant: makeBindToTenant({ tenants }),
+    ...sharedServices.tenants.services,
     retrieve: sharedServices.retrieve,
     references: makeReferences({ images, references }),
     listImages: makeListImages({ images }),
@@ -155,7 +162,6 @@ function composeApi(
     findSimilar: makeFindSimilar({ images, embeddings, jobs, queue, space: embeddingSpace }),
     findDuplicates: makeFindDuplicates({ images }),
     jobs: makeJobs({ jobs, reports, queue }),
-    usage: makeUsage({ usage }),
     checkHealth: composeHealth(parts, config),
   };
 }
@@ -168,7 +174,7 @@ function composeIngestion(
 ) {
   const { queries, storage, staging, queue, assertFreeSpace, logger } = parts;
   const { tenants, images, jobs, imports } = queries;
-  const { inspectPicture, waitForImage } = sharedServices;
+  const { inspectPicture, waitForImage, findQuotas } = sharedServices;
   const maxUploadBytes = config.uploads.maxBytes;
   const ingestUpload = makeIngestUpload({
     tenants,
@@ -180,6 +186,8 @@ function composeIngestion(
     queue,
     runJob,
     waitForImage,
+    findQuotas,
+    quotas: queries.quotas,
     leaseSeconds: config.worker.leaseSeconds,
     inlineMs: config.server.inlineMs,
   });
@@ -202,6 +210,7 @@ function composeIngestion(
       imports,
       queue,
       assertFreeSpace,
+      findQuotas,
       config: config.imports,
     }),
   };
@@ -233,9 +242,9 @@ function composePictureTools(
 function composeDeletion(
   { queries, storage, logger }: ServiceParts,
   { purge, server, access }: ServiceConfig,
-  { cache, retrieve }: SharedServices,
+  { cache, retrieve, findQuotas }: SharedServices,
 ) {
-  const { audit, deletion, purging, storedFiles, tenants } = queries;
+  const { audit, deletion, images, purging, storedFiles, tenants } = queries;
   const removeImages = makeRemoveImages({ purging, storedFiles, storage, cache, logger });
   const checkPurgeConfirmation = makeCheckPurgeConfirmation({
     confirmToken: purge.confirmToken,
@@ -245,7 +254,7 @@ function composeDeletion(
   });
   return {
     deleteImage: makeDeleteImage({ deletion, cache, logger }),
-    restoreImage: makeRestoreImage({ deletion, retrieve, logger }),
+    restoreImage: makeRestoreImage({ deletion, images, findQuotas, retrieve, logger }),
     purgeUnused: makePurgeUnused({ purging, tenants, audit, removeImages, checkPurgeConfirmation, logger }),
     purgeDeleted: makePurgeDeleted({ purging, audit, removeImages, checkPurgeConfirmation, logger }),
   };

@@ -1,4 +1,5 @@
 import type { DeletionQueries } from '../db/images/deletion.ts';
+import type { ImageQueries } from '../db/images/images.ts';
 import { AppError } from '../errors.ts';
 import type { Image, ImageRef, ImageWithRenditions } from '../model/image.ts';
 import type { Logger } from '../model/logger.ts';
@@ -6,6 +7,7 @@ import { type Principal, callerFields } from '../model/principal.ts';
 import { imageNotFound } from './image-errors.ts';
 import type { RenditionCache } from './rendition-cache.ts';
 import type { RetrieveImage } from './retrieve-image.ts';
+import type { FindQuotas } from './settings-cache.ts';
 
 interface DeleteDependencies {
   readonly deletion: Pick<DeletionQueries, 'softDelete'>;
@@ -52,20 +54,31 @@ function imageInUse({ id, inUseCount }: Image, references: readonly string[]): A
 
 interface RestoreDependencies {
   readonly deletion: Pick<DeletionQueries, 'restore'>;
+  readonly images: Pick<ImageQueries, 'findTenantId'>;
+  readonly findQuotas: FindQuotas;
   readonly retrieve: Pick<RetrieveImage, 'find'>;
   readonly logger: Logger;
 }
 
 /**
  * Restores a deleted image. An image that is not deleted is returned unchanged.
- * @throws {AppError} `image_not_found`.
+ * @throws {AppError} `image_not_found`; `quota_exceeded` if the tenant has no room for the image.
  */
 export type RestoreImage = (principal: Principal, imageRef: ImageRef) => Promise<ImageWithRenditions>;
 
 /** @see RestoreImage */
-export function makeRestoreImage({ deletion, retrieve, logger }: RestoreDependencies): RestoreImage {
+export function makeRestoreImage({
+  deletion,
+  images,
+  findQuotas,
+  retrieve,
+  logger,
+}: RestoreDependencies): RestoreImage {
   return async (principal, imageRef) => {
-    if (!(await deletion.restore(principal, imageRef))) throw imageNotFound(imageRef);
+    const tenantId = await images.findTenantId(imageRef);
+    const isFound =
+      tenantId !== undefined && (await deletion.restore(principal, imageRef, await findQuotas(tenantId)));
+    if (!isFound) throw imageNotFound(imageRef);
     const image = await retrieve.find(principal, imageRef);
     const { id, uuid, tenant } = image;
     logger.info(

@@ -1,5 +1,6 @@
 import type { ImageQueries } from '../db/images/images.ts';
 import type { JobQueries } from '../db/jobs/job-queries.ts';
+import type { QuotaQueries } from '../db/quotas.ts';
 import { AppError } from '../errors.ts';
 import type { FetchPicture } from '../fetcher/fetch-picture.ts';
 import { cleanFilename } from '../model/filename.ts';
@@ -10,6 +11,7 @@ import type { Storage } from '../storage/storage.ts';
 import type { DerivationOutcome, DeriveImage } from './derive-image.ts';
 import type { InspectPicture } from './inspect-picture.ts';
 import { atStage } from './job-failures.ts';
+import type { FindQuotas } from './settings-cache.ts';
 import { storeOriginal } from './store-original.ts';
 
 interface Dependencies {
@@ -21,6 +23,8 @@ interface Dependencies {
   readonly storage: Pick<Storage, 'store' | 'stat'>;
   readonly staging: Pick<Staging, 'receive' | 'discard'>;
   readonly assertFreeSpace: AssertFreeSpace;
+  readonly findQuotas: FindQuotas;
+  readonly quotas: Pick<QuotaQueries, 'assertRoom'>;
 }
 
 /**
@@ -87,6 +91,9 @@ async function ingest(
 ): Promise<DerivationOutcome> {
   const { storage, jobs, deriveImage } = deps;
   const { contentHash, bytes } = file;
+  const quotas = await deps.findQuotas(job.tenantId);
+  if (quotas.bytes !== null)
+    await atStage('store', () => deps.quotas.assertRoom(job.tenantId, quotas, { bytes }));
   const facts = await atStage('inspect', () => inspect(deps, file, job.tenantId));
   const original = await storeOriginal(storage, job.tenantId, file, async (key) => {
     const isAttached = await jobs.attachContent(job, {
@@ -95,6 +102,7 @@ async function ingest(
       bytes,
       filename,
       facts,
+      quotas,
     });
     return isAttached ? { key, contentHash } : undefined;
   });

@@ -1,18 +1,21 @@
 import type { ImageQueries } from '../db/images/images.ts';
 import type { EnqueuedUpload, NewUpload } from '../db/jobs/enqueue.ts';
 import type { JobQueries } from '../db/jobs/job-queries.ts';
+import type { QuotaQueries } from '../db/quotas.ts';
 import type { TenantQueries } from '../db/tenants.ts';
 import { AppError } from '../errors.ts';
 import { cleanFilename } from '../model/filename.ts';
 import type { ImageWithRenditions } from '../model/image.ts';
 import { type ClaimedJob, priorities } from '../model/job.ts';
 import { type Principal, systemPrincipal } from '../model/principal.ts';
+import { limitsStorage } from '../model/quota.ts';
 import type { WorkQueue } from '../queue/queue.ts';
 import type { ReceivedFile, Staging } from '../storage/staging.ts';
 import type { Storage } from '../storage/storage.ts';
 import { assertNotDeleted, imageDeleted } from './image-errors.ts';
 import type { InspectPicture } from './inspect-picture.ts';
 import type { JobOutcome, RunJob } from './run-job.ts';
+import type { FindQuotas } from './settings-cache.ts';
 import { storeOriginal } from './store-original.ts';
 import { ensureTenant } from './tenants.ts';
 import type { WaitForImage } from './wait-for-image.ts';
@@ -27,6 +30,8 @@ interface Dependencies {
   readonly queue: Pick<WorkQueue, 'wake'>;
   readonly runJob: RunJob;
   readonly waitForImage: WaitForImage;
+  readonly findQuotas: FindQuotas;
+  readonly quotas: Pick<QuotaQueries, 'assertRoom'>;
   readonly leaseSeconds: number;
   /** Time limit of an inline upload. */
   readonly inlineMs: number;
@@ -55,7 +60,8 @@ export interface IngestResult {
  * are idempotent: uploading the same bytes again for the same tenant yields the same image. The received file is always
  * discarded.
  * @throws {AppError} if the file is not a valid picture (nothing is then kept, unless another client has received the
- *   same image); `image_deleted` if the image was deleted before this function returned.
+ *   same image); `image_deleted` if the image was deleted before this function returned; `quota_exceeded` if the tenant
+ *   has no room for a new image.
  */
 export type IngestUpload = (principal: Principal, upload: Upload) => Promise<IngestResult>;
 
@@ -121,9 +127,13 @@ async function tryUpload(
   const knownImage = await deps.images.findByContent(tenantId, upload.file.contentHash);
   if (knownImage && knownImage.status !== 'failed' && !knownImage.damaged)
     return returnKnown(deps, upload, knownImage.id);
+  const quotas = await deps.findQuotas(tenantId);
+  // Checked here too, so that a file that is rejected does not stay in storage until a sweep.
+  if (!knownImage && limitsStorage(quotas))
+    await deps.quotas.assertRoom(tenantId, quotas, { images: 1, bytes: upload.file.bytes });
   const facts = await deps.inspectPicture(upload.file, tenantId);
   const enqueuedUpload = await storeOriginal(deps.storage, tenantId, upload.file, (originalKey) =>
-    enqueue(deps, upload, { actor: principal, tenantId, originalKey, facts }),
+    enqueue(deps, upload, { actor: principal, tenantId, originalKey, facts, quotas }),
   );
   if (enqueuedUpload.outcome === 'known') {
     await deps.images.clearDamaged(enqueuedUpload.imageId);
@@ -139,7 +149,7 @@ async function tryUpload(
 function enqueue(
   { jobs, leaseSeconds }: Dependencies,
   { file, filename, mode }: Upload,
-  recorded: Pick<NewUpload, 'actor' | 'tenantId' | 'originalKey' | 'facts'>,
+  recorded: Pick<NewUpload, 'actor' | 'tenantId' | 'originalKey' | 'facts' | 'quotas'>,
 ): Promise<EnqueuedUpload> {
   return jobs.enqueueUpload({
     ...recorded,

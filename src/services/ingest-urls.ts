@@ -15,6 +15,7 @@ import type { WorkQueue } from '../queue/queue.ts';
 import type { AssertFreeSpace } from '../storage/free-space.ts';
 import { imageDeleted } from './image-errors.ts';
 import { parseNewReference } from './references.ts';
+import type { FindQuotas } from './settings-cache.ts';
 import { ensureTenant } from './tenants.ts';
 
 interface Dependencies {
@@ -24,6 +25,7 @@ interface Dependencies {
   readonly imports: Pick<ImportQueries, 'record'>;
   readonly queue: Pick<WorkQueue, 'wake'>;
   readonly assertFreeSpace: AssertFreeSpace;
+  readonly findQuotas: FindQuotas;
   readonly config: Pick<Config['imports'], 'allowedNetworks' | 'duplicateHandling'>;
 }
 
@@ -52,7 +54,7 @@ export interface IngestUrls {
    * Imports one URL. The outcome is `known` if the image is already completed, `active` if its import is in progress,
    * and `new` if a job was queued.
    * @throws {AppError} `invalid_url`, `address_not_allowed`, `invalid_tenant`, `tenant_not_found`, `import_active`,
-   *   `storage_full`.
+   *   `storage_full`, `quota_exceeded`, `import_quota_exceeded`.
    */
   one(
     principal: Principal,
@@ -69,14 +71,27 @@ export interface IngestUrls {
 export function makeIngestUrls(deps: Dependencies): IngestUrls {
   const { images, jobs, imports, queue, assertFreeSpace } = deps;
   const { duplicateHandling } = deps.config;
+
+  async function enqueue(
+    principal: Principal,
+    lines: readonly UrlLine[],
+    priority: number,
+  ): Promise<EnqueuedUrl[]> {
+    if (lines.length === 0) return [];
+    const tenantIds = [...new Set(lines.map(({ tenantId }) => tenantId))];
+    const quotas = await Promise.all(tenantIds.map(async (id) => [id, await deps.findQuotas(id)] as const));
+    return jobs.enqueueUrls(principal, lines, duplicateHandling, priority, new Map(quotas));
+  }
+
   return {
     async one(principal, urlToImport) {
       // If the disk is full, neither the picture nor the rows of an embedded database can be stored.
       await assertFreeSpace();
       const line = await parseLine(deps, principal, urlToImport);
-      const [enqueuedUrl] = await jobs.enqueueUrls(principal, [line], duplicateHandling, priorities.single);
+      const [enqueuedUrl] = await enqueue(principal, [line], priorities.single);
       if (!enqueuedUrl) throw new Error('Expected one image for each URL.');
-      const { outcome, imageId } = enqueuedUrl;
+      const { outcome, imageId, quotaError } = enqueuedUrl;
+      if (quotaError) throw quotaError;
       if (outcome === 'refused') throw importAlreadyActive(imageId);
       queue.wake(collectJobs([enqueuedUrl]));
       const image = await images.find(principal, { id: imageId });
@@ -88,10 +103,7 @@ export function makeIngestUrls(deps: Dependencies): IngestUrls {
       await assertFreeSpace();
       const parsedLines = await Promise.all(urlsToImport.map((line) => tryParseLine(deps, principal, line)));
       const acceptedLines = parsedLines.filter((line): line is UrlLine => !(line instanceof AppError));
-      const enqueuedUrls =
-        acceptedLines.length > 0
-          ? await jobs.enqueueUrls(principal, acceptedLines, duplicateHandling, priorities.batch)
-          : [];
+      const enqueuedUrls = await enqueue(principal, acceptedLines, priorities.batch);
       const outcomes = new Map(acceptedLines.map((line, index) => [line, enqueuedUrls[index]]));
       const lines = parsedLines.map((line, index) =>
         toReceiptLine(index + 1, urlsToImport[index], line instanceof AppError ? line : outcomes.get(line)),
@@ -142,7 +154,7 @@ function toReceiptLine(
   source: UrlToImport | undefined,
   result: EnqueuedUrl | AppError | undefined,
 ): ImportLine {
-  const error = result instanceof AppError ? result : toImportActiveError(result);
+  const error = result instanceof AppError ? result : toRefusal(result);
   return {
     line: lineNumber,
     // Signatures are removed from this copy of the URL. The image's row still contains them, because the download needs
@@ -151,7 +163,7 @@ function toReceiptLine(
     tenant: makeExcerpt(source?.tenantName ?? '', maxReportedLength),
     reference: source?.reference === undefined ? null : makeExcerpt(source.reference, maxReportedLength),
     outcome: error ? 'refused' : (result as EnqueuedUrl).outcome,
-    imageId: result instanceof AppError ? null : (result?.imageId ?? null),
+    imageId: result instanceof AppError || result?.quotaError ? null : (result?.imageId ?? null),
     code: error?.code ?? null,
     error: error?.message ?? null,
   };
@@ -171,8 +183,9 @@ function makeExcerpt(input: string, maxLength: number): string {
   return characters.length <= maxLength ? text : `${characters.slice(0, maxLength - 1).join('')}…`;
 }
 
-function toImportActiveError(enqueuedUrl: EnqueuedUrl | undefined): AppError | undefined {
-  return enqueuedUrl?.outcome === 'refused' ? importAlreadyActive(enqueuedUrl.imageId) : undefined;
+function toRefusal(enqueuedUrl: EnqueuedUrl | undefined): AppError | undefined {
+  if (enqueuedUrl?.outcome !== 'refused') return undefined;
+  return enqueuedUrl.quotaError ?? importAlreadyActive(enqueuedUrl.imageId);
 }
 
 function importAlreadyActive(imageId: number): AppError {

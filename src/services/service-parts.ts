@@ -35,8 +35,16 @@ export interface ServiceParts {
 /** The configuration sections that services use. */
 export type ServiceConfig = Pick<
   Config,
-  'presets' | 'uploads' | 'imports' | 'similarity' | 'purge' | 'worker' | 'storage' | 'exposureWarnings'
+  | 'presets'
+  | 'uploads'
+  | 'quotas'
+  | 'imports'
+  | 'similarity'
+  | 'purge'
+  | 'worker'
+  | 'storage'
+  | 'exposureWarnings'
 > & {
   readonly server: Pick<Config['server'], 'inlineMs' | 'requestMs' | 'readCacheBytes' | 'isExposed'>;
-  readonly access: Pick<Config['access'], 'mode'>;
+  readonly access: Pick<Config['access'], 'mode' | 'delivery'>;
 };

@@ -16,6 +16,7 @@ import type { PurgeUnused } from './purge/purge-unused.ts';
 import type { References } from './references.ts';
 import type { RetrieveImage } from './retrieve-image.ts';
 import type { SearchByPicture } from './search-by-picture.ts';
+import type { ManageTenantSettings } from './tenant-settings.ts';
 import type { BindToTenant, Usage } from './tenants.ts';
 import type { TryPresets } from './try-presets.ts';
 
@@ -25,6 +26,7 @@ export interface Services {
   readonly audit: AuditLog;
   readonly links: Pick<Links, 'create'>;
   readonly bindToTenant: BindToTenant;
+  readonly tenantSettings: ManageTenantSettings;
   readonly ingestUpload: IngestUpload;
   readonly ingestUrls: IngestUrls;
   readonly presignUpload: PresignUpload;

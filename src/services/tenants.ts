@@ -1,3 +1,4 @@
+import type { QuotaQueries, QuotaState } from '../db/quotas.ts';
 import type { TenantQueries } from '../db/tenants.ts';
 import type { ImageQueries } from '../db/images/images.ts';
 import type { UsageQueries } from '../db/usage/usage.ts';
@@ -9,7 +10,9 @@ import {
   type OverallUsage,
   type Tenant,
   type TenantUsage,
+  type TenantUsageReport,
 } from '../model/tenant.ts';
+import { type TenantSettings, toQuotas } from '../model/tenant-settings.ts';
 
 /**
  * Returns the tenant with this name, creating it if necessary.
@@ -104,22 +107,37 @@ export function assertTenantName(name: string): void {
 
 /** Reports the storage usage of the tenants that a caller may see. */
 export interface Usage {
-  /** Returns the usage of each tenant, ordered by name. */
-  tenants(principal: Principal): Promise<TenantUsage[]>;
-  /** Returns the usage of one tenant. @throws {AppError} `tenant_not_found`. */
-  tenant(principal: Principal, name: string): Promise<TenantUsage>;
+  /** Returns the usage and quotas of each tenant, ordered by name. */
+  tenants(principal: Principal): Promise<TenantUsageReport[]>;
+  /** Returns the usage and quotas of one tenant. @throws {AppError} `tenant_not_found`. */
+  tenant(principal: Principal, name: string): Promise<TenantUsageReport>;
   /** Returns the usage of all tenants combined. */
   overall(principal: Principal): Promise<OverallUsage>;
 }
 
+interface UsageDependencies {
+  readonly usage: Pick<UsageQueries, 'listByTenant' | 'findByTenant' | 'readOverall'>;
+  readonly quotas: Pick<QuotaQueries, 'listByTenant'>;
+  /** Settings of tenants that have none of their own. */
+  readonly defaults: TenantSettings;
+}
+
 /** @see Usage */
-export function makeUsage({ usage }: { readonly usage: UsageQueries }): Usage {
+export function makeUsage({ usage, quotas, defaults }: UsageDependencies): Usage {
+  const withQuotas = (tenant: TenantUsage, states: ReadonlyMap<number, QuotaState>): TenantUsageReport => {
+    // A tenant that was created between the two queries has no imports yet.
+    const { own, importsToday } = states.get(tenant.tenantId) ?? { own: {}, importsToday: 0 };
+    return { ...tenant, importsToday, quotas: toQuotas({ ...defaults, ...own }) };
+  };
   return {
-    tenants: (principal) => usage.listByTenant(principal),
+    async tenants(principal) {
+      const states = await quotas.listByTenant(principal);
+      return (await usage.listByTenant(principal)).map((tenant) => withQuotas(tenant, states));
+    },
     overall: (principal) => usage.readOverall(principal),
     async tenant(principal, name) {
-      const tenantUsage = isTenantName(name) ? await usage.findByTenant(principal, name) : undefined;
-      if (tenantUsage) return tenantUsage;
+      const tenant = isTenantName(name) ? await usage.findByTenant(principal, name) : undefined;
+      if (tenant) return withQuotas(tenant, await quotas.listByTenant(principal, name));
       throw new AppError('tenant_not_found', `There is no tenant ${JSON.stringify(name.slice(0, 80))}.`);
     },
   };

@@ -1,6 +1,7 @@
 import { beforeAll, expect, test } from 'vitest';
 import { makeQueries } from '../../src/db/queries.ts';
 import { embeddingSpace } from '../../src/model/fingerprint.ts';
+import { noQuotas } from '../../src/model/quota.ts';
 import { unrestrictedPrincipal, type Principal, systemPrincipal } from '../../src/model/principal.ts';
 import { openDatabase, selectRow } from '../support/inner/database.ts';
 import { fillDatabase } from '../support/inner/filled-database.ts';
@@ -11,7 +12,7 @@ const filledDatabase = await openDatabase();
 const { database, recordPlans } = recordQueries(filledDatabase);
 const queries = makeQueries(database);
 const { images, reports, purging, usage, fingerprints, embeddings, jobs, references, storedFiles } = queries;
-const { tenants, deletion, recounting, expiredRows, audit, auditChains } = queries;
+const { tenants, deletion, recounting, expiredRows, audit, auditChains, quotas } = queries;
 const smallTenant: Principal = { ...unrestrictedPrincipal, tenantId: 5 };
 const page = { limit: 50, offset: 0 };
 const largeTables = new Set([
@@ -74,6 +75,12 @@ const operations: Record<string, () => Promise<unknown>> = {
   'a claim of imports': () => jobs.claimDue('import', 4, 60, { perHost: 2, perTenant: 3 }),
   'a requeue': () => jobs.requeue(vase.id, 50),
   'an upload': () => jobs.enqueueUpload(makeUpload(1, 'new', { leaseSeconds: 60 })),
+  'an upload with quotas': () =>
+    jobs.enqueueUpload(
+      makeUpload(1, 'limited', { quotas: { ...noQuotas, images: 10 ** 9, bytes: 10 ** 12 } }),
+    ),
+  'a list of quotas': () => quotas.listByTenant(unrestrictedPrincipal),
+  'the tenant of an image': () => images.findTenantId({ uuid: '01a1fb5b-4c11-7d02-8a51-2f1c9d3b7e64' }),
   'an import': () =>
     jobs.enqueueUrls(
       systemPrincipal,

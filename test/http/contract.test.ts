@@ -324,6 +324,14 @@ describe('/v1', () => {
     await send('GET', '/v1/metrics');
     await send('GET', '/v1/healthz');
   });
+
+  test('reads and replaces the settings of a tenant', async () => {
+    const [template, path] = ['/v1/tenants/{tenant}/settings', '/v1/tenants/shop/settings'];
+    await send('GET', template, path);
+    await send('PUT', template, path, makeJsonBody({ delivery: 'signed', quota_images: null }));
+    expect((await send('PUT', template, path, makeJsonBody({ quota_images: -1 }))).status).toBe(400);
+    expect((await send('GET', template, '/v1/tenants/unknown/settings')).status).toBe(404);
+  });
 });
 
 describe('access', () => {

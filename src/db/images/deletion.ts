@@ -1,9 +1,11 @@
 import { sql } from 'kysely';
 import type { Image, ImageRef } from '../../model/image.ts';
 import type { Principal } from '../../model/principal.ts';
+import { limitsStorage, noQuotas, type Quotas } from '../../model/quota.ts';
 import type { Database, Queryable } from '../database.ts';
 import { type Actor, insertAudit } from '../audit.ts';
 import { retryingTransaction } from '../engine/retrying.ts';
+import { findExceededQuota, lockQuotas, readStoredAmount } from '../quotas.ts';
 import { lockImageAndFiles } from './content-lock.ts';
 import { identifiedBy, selectImages } from './image-rows.ts';
 import { softDeleteImage, assignOwners } from './removal.ts';
@@ -40,11 +42,16 @@ export function makeDeletionQueries({ sql: db }: Database) {
         return { outcome: 'deleted', image };
       }),
 
-    /** Restores an image if it is deleted. Returns false if the image does not exist. */
-    restore: (principal: Principal, ref: ImageRef): Promise<boolean> =>
+    /**
+     * Restores an image if it is deleted. Returns false if the image does not exist.
+     * @param quotas quotas of the image's tenant
+     * @throws {AppError} `quota_exceeded` if there is no room for the image.
+     */
+    restore: (principal: Principal, ref: ImageRef, quotas: Quotas = noQuotas): Promise<boolean> =>
       retryingTransaction(db, async (transaction) => {
         const image = await lockImage(transaction, principal, ref);
         if (!image?.deletedAt) return image !== undefined;
+        const assertRoom = await watchUsage(transaction, image.tenantId, quotas);
         // If the same content has since been uploaded again, the restored image becomes a duplicate of the new image.
         await sql`
           UPDATE images SET deleted_at = NULL, purge_renditions = NULL, purge_bytes = NULL, has_relatives = false,
@@ -54,9 +61,30 @@ export function makeDeletionQueries({ sql: db }: Database) {
                 AND first_image.deleted_at IS NULL AND first_image.duplicate_of IS NULL AND first_image.id <> images.id)
           WHERE id = ${image.id}`.execute(transaction);
         await assignOwners(transaction, image.id);
+        await assertRoom();
         await recordAction(transaction, principal, 'image.restore', image);
         return true;
       }),
+  };
+}
+
+/**
+ * Returns a function that throws if the transaction has exceeded a quota since. What an image adds is only known afterwards,
+ * because it may share files with other images.
+ */
+async function watchUsage(
+  transaction: Queryable,
+  tenantId: number,
+  quotas: Quotas,
+): Promise<() => Promise<void>> {
+  if (!limitsStorage(quotas)) return () => Promise.resolve();
+  await lockQuotas(transaction, tenantId);
+  const before = await readStoredAmount(transaction, tenantId);
+  return async () => {
+    const after = await readStoredAmount(transaction, tenantId);
+    const added = { images: after.images - before.images, bytes: after.bytes - before.bytes };
+    const error = findExceededQuota(quotas, before, added);
+    if (error) throw error;
   };
 }
 

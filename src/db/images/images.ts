@@ -40,6 +40,13 @@ export function makeImageQueries({ sql: db }: Database) {
       return (await selectImages(db, principal, andNotDeleted(identifiedBy(ref))))[0];
     },
 
+    /** Returns the tenant of an image, whether or not the image is deleted. */
+    async findTenantId(ref: ImageRef): Promise<number | undefined> {
+      const { rows } = await sql<{ tenantId: number }>`
+        SELECT tenant_id AS "tenantId" FROM images WHERE ${identifiedBy(ref)}`.execute(db);
+      return rows[0]?.tenantId;
+    },
+
     /** Finds the tenant's first image with this content. The result determines whether the content must be stored. */
     async findByContent(tenantId: number, contentHash: string): Promise<FirstImage | undefined> {
       const { rows } = await sql<FirstImage>`

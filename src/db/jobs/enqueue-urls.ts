@@ -3,9 +3,19 @@ import { v7 as uuidv7 } from 'uuid';
 import type { DuplicatePolicy } from '../../model/import.ts';
 import type { ImportOutcome } from '../../model/import.ts';
 import type { DueJob, JobState } from '../../model/job.ts';
+import type { AppError } from '../../errors.ts';
+import { noQuotas, type Quotas } from '../../model/quota.ts';
 import { type Actor, insertAudit } from '../audit.ts';
 import type { Database, Queryable } from '../database.ts';
 import { rowsChangedError, retryingTransaction } from '../engine/retrying.ts';
+import {
+  addImportCounts,
+  countImportsToday,
+  findExceededQuota,
+  importQuotaExceeded,
+  lockQuotas,
+  readStoredAmount,
+} from '../quotas.ts';
 
 /** One line of an import: a URL to download. */
 export interface UrlLine {
@@ -17,10 +27,15 @@ export interface UrlLine {
   readonly reference: string | undefined;
 }
 
-/** The outcome of a line. `refused` means that the URL is already being imported, and the policy rejects a second import. */
+/**
+ * The outcome of a line. `refused` means that the URL is already being imported and the policy rejects a second import or, if
+ * there is a `quotaError`, that the tenant has no room for another import.
+ */
 export interface EnqueuedUrl {
   readonly outcome: ImportOutcome;
+  /** 0 with a `quotaError`. */
   readonly imageId: number;
+  readonly quotaError?: AppError | undefined;
   /** The new job, if the outcome is `new`. */
   readonly job: DueJob | undefined;
 }
@@ -32,12 +47,14 @@ export function makeEnqueueUrlQueries({ sql: db }: Database) {
      * Inserts an image (without content) and a job for each new import, and adds each line's reference to the line's image.
      * All changes are made in one transaction. The policy determines whether a URL that was imported before is imported
      * again. Returns one outcome per line.
+     * @param quotas quotas by tenant id; tenants without an entry have none
      */
     enqueueUrls: (
       actor: Actor,
       lines: readonly UrlLine[],
       policy: DuplicatePolicy,
       priority: number,
+      quotas: ReadonlyMap<number, Quotas> = new Map(),
     ): Promise<EnqueuedUrl[]> =>
       retryingTransaction(db, async (transaction) => {
         await lockImports(transaction, lines);
@@ -45,7 +62,8 @@ export function makeEnqueueUrlQueries({ sql: db }: Database) {
           policy === 'allow-retry'
             ? new Map<string, ImportedImage>()
             : await findLatestImages(transaction, lines);
-        const decisions = lines.map((line) => applyPolicy(line, policy, latestImages));
+        const claimImport = await makeClaimImport(transaction, lines, quotas);
+        const decisions = lines.map((line) => applyPolicy(line, policy, latestImages, claimImport));
         const newDecisions = decisions.filter(({ outcome }) => outcome === 'new');
         const insertedImports = await insertImports(
           transaction,
@@ -55,10 +73,11 @@ export function makeEnqueueUrlQueries({ sql: db }: Database) {
         );
         newDecisions.forEach((decision, index) => Object.assign(decision, insertedImports[index]));
         await addReferences(transaction, decisions);
-        return decisions.map(({ outcome, job, imageId, earlierDecision }) => ({
+        return decisions.map(({ outcome, job, imageId, earlierDecision, quotaError }) => ({
           outcome,
           imageId: earlierDecision?.imageId ?? imageId,
           job,
+          ...(quotaError && { quotaError }),
         }));
       }),
   };
@@ -79,13 +98,17 @@ interface Decision {
   job?: DueJob | undefined;
   /** The decision for an earlier line with the same URL, whose image this line shares. */
   readonly earlierDecision?: Decision | undefined;
+  readonly quotaError?: AppError;
+}
+
+/** Returns the tenants of the lines in the order in which all transactions lock them, so that two imports cannot deadlock. */
+function listTenants(lines: readonly UrlLine[]): number[] {
+  return [...new Set(lines.map(({ tenantId }) => tenantId))].toSorted((a, b) => a - b);
 }
 
 /** Serialises imports for the same tenant. Otherwise, two requests with the same URL would both insert an image. */
 async function lockImports(transaction: Queryable, lines: readonly UrlLine[]): Promise<void> {
-  // All transactions take these locks in the same order, so that two imports cannot deadlock.
-  const tenantIds = [...new Set(lines.map(({ tenantId }) => tenantId))].toSorted((a, b) => a - b);
-  for (const tenantId of tenantIds)
+  for (const tenantId of listTenants(lines))
     await sql`SELECT pg_advisory_xact_lock(${importLockKey}::int, ${tenantId}::int)`.execute(transaction);
 }
 
@@ -120,6 +143,7 @@ function applyPolicy(
   line: UrlLine,
   policy: DuplicatePolicy,
   latestImages: Map<string, ImportedImage>,
+  claimImport: ClaimImport,
 ): Decision {
   const image = latestImages.get(urlKey(line));
   if (image?.status === 'pending' || image?.status === 'processing') {
@@ -128,9 +152,42 @@ function applyPolicy(
   }
   if (image?.status === 'completed' && policy === 'reuse-completed')
     return { line, outcome: 'known', imageId: image.id };
+  const quotaError = claimImport(line.tenantId);
+  if (quotaError) return { line, outcome: 'refused', imageId: 0, quotaError };
   const decision: Decision = { line, outcome: 'new', imageId: 0 };
   if (policy !== 'allow-retry') latestImages.set(urlKey(line), { id: 0, status: 'pending', decision });
   return decision;
+}
+
+/** Takes room for one import. Returns an error if the tenant has none left. */
+type ClaimImport = (tenantId: number) => AppError | undefined;
+
+/** Creates a `ClaimImport` that counts what the lines of this transaction have taken. */
+async function makeClaimImport(
+  transaction: Queryable,
+  lines: readonly UrlLine[],
+  quotas: ReadonlyMap<number, Quotas>,
+): Promise<ClaimImport> {
+  const claims = new Map<number, () => AppError | undefined>();
+  for (const tenantId of listTenants(lines)) {
+    const tenantQuotas = quotas.get(tenantId) ?? noQuotas;
+    const { images: maxImages, importsPerDay } = tenantQuotas;
+    if (maxImages === null && importsPerDay === null) continue;
+    await lockQuotas(transaction, tenantId);
+    const stored = await readStoredAmount(transaction, tenantId);
+    let { images } = stored;
+    let imports = await countImportsToday(transaction, tenantId);
+    claims.set(tenantId, () => {
+      if (importsPerDay !== null && imports >= importsPerDay)
+        return importQuotaExceeded(importsPerDay, imports);
+      const error = findExceededQuota(tenantQuotas, { ...stored, images }, { images: 1 });
+      if (error) return error;
+      imports += 1;
+      images += 1;
+      return undefined;
+    });
+  }
+  return (tenantId) => claims.get(tenantId)?.();
 }
 
 /** Inserts images and their jobs. Returns them in line order. */
@@ -159,7 +216,8 @@ async function insertImports(
       INSERT INTO jobs (kind, image_id, tenant_id, priority, state, source_host)
       SELECT 'import', id, tenant_id, ${priority}::smallint, 'pending', host_of_url(source_url)
       FROM inserted_images ORDER BY id
-      RETURNING id, image_id)
+      RETURNING id, image_id),
+    written_counts AS (${addImportCounts(sql`inserted_images`)})
     SELECT inserted_images.id AS "imageId", inserted_jobs.id AS "jobId"
     FROM inserted_images JOIN inserted_jobs ON inserted_jobs.image_id = inserted_images.id
     JOIN line ON line.uuid = inserted_images.uuid

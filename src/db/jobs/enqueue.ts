@@ -2,10 +2,12 @@ import { type RawBuilder, sql } from 'kysely';
 import { v7 as uuidv7 } from 'uuid';
 import type { ClaimedJob, DueJob } from '../../model/job.ts';
 import type { PictureFacts } from '../../model/picture.ts';
+import { limitsStorage, type Quotas } from '../../model/quota.ts';
 import { type Actor, insertAudit } from '../audit.ts';
 import type { Database, Queryable } from '../database.ts';
 import { retrying, retryingTransaction } from '../engine/retrying.ts';
 import { contentLock, lockContent } from '../images/content-lock.ts';
+import { claimRoom } from '../quotas.ts';
 import type { Schema } from '../schema.ts';
 
 /** An upload to record. Its original is already in storage. */
@@ -19,6 +21,8 @@ export interface NewUpload {
   readonly bytes: number;
   readonly facts: PictureFacts;
   readonly priority: number;
+  /** Quotas of the tenant; by default, none. */
+  readonly quotas?: Quotas | undefined;
   /** If set, this process claims the job immediately, with a lease of this length. */
   readonly leaseSeconds?: number | undefined;
 }
@@ -31,11 +35,16 @@ export type EnqueuedUpload =
 /** Creates the queries that insert a pending or processing job. */
 export function makeEnqueueQueries({ sql: db }: Database) {
   return {
-    /** Records an upload as an image and a job. Waits for concurrent transactions on the same content. */
+    /**
+     * Records an upload as an image and a job. Waits for concurrent transactions on the same content.
+     * @throws {AppError} `quota_exceeded` if the upload is a new image and there is no room for it.
+     */
     async enqueueUpload(upload: NewUpload): Promise<EnqueuedUpload> {
-      const insertedRows = await retrying(() => insertImageAndJob(db, upload));
-      if (insertedRows) return toEnqueuedUpload(upload, insertedRows);
-      return retryingTransaction(db, (transaction) => enqueueKnownContent(transaction, upload));
+      if (!hasQuotas(upload)) {
+        const insertedRows = await retrying(() => insertImageAndJob(db, upload));
+        if (insertedRows) return toEnqueuedUpload(upload, insertedRows);
+      }
+      return retryingTransaction(db, (transaction) => enqueueInTransaction(transaction, upload));
     },
 
     /**
@@ -100,8 +109,15 @@ function insertJob(upload: NewUpload, image: RawBuilder<unknown>): RawBuilder<{ 
     FROM ${image} RETURNING id`;
 }
 
-/** Retries a failed image with the newly uploaded bytes. Leaves an image in any other state unchanged. */
-async function enqueueKnownContent(transaction: Queryable, upload: NewUpload): Promise<EnqueuedUpload> {
+function hasQuotas({ quotas }: NewUpload): boolean {
+  return quotas !== undefined && limitsStorage(quotas);
+}
+
+/**
+ * Retries a failed image with the newly uploaded bytes. Leaves an image in any other state unchanged. Inserts an image if there
+ * is none and the quotas leave room for it.
+ */
+async function enqueueInTransaction(transaction: Queryable, upload: NewUpload): Promise<EnqueuedUpload> {
   await lockContent(transaction, upload.tenantId, upload.contentHash);
   const { rows } = await sql<Pick<Schema['images'], 'id' | 'status'>>`
     SELECT id, status FROM images
@@ -110,7 +126,8 @@ async function enqueueKnownContent(transaction: Queryable, upload: NewUpload): P
     FOR UPDATE`.execute(transaction);
   const [knownImage] = rows;
   if (!knownImage) {
-    // The image was deleted or removed between the two statements.
+    if (upload.quotas && hasQuotas(upload))
+      await claimRoom(transaction, upload.tenantId, upload.quotas, { images: 1, bytes: upload.bytes });
     const insertedRows = await insertImageAndJob(transaction, upload);
     if (!insertedRows) throw new Error(`Content ${upload.contentHash} was neither found nor inserted.`);
     return toEnqueuedUpload(upload, insertedRows);

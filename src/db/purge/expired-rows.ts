@@ -87,8 +87,8 @@ export function makeExpiredRowQueries({ sql: db }: Database, vectors: VectorSupp
     },
 
     /**
-     * Removes tenants that were last used more than `days` days ago and have no images (including deleted images), jobs, imports or
-     * API keys. Their names can be used again for new tenants. Each write first records that its tenant is in use, which
+     * Removes tenants that were last used more than `days` days ago and have no images (including deleted images), jobs, imports,
+     * API keys or settings of their own. Their names can be used again for new tenants. Each write first records that its tenant is in use, which
      * protects the tenant from removal.
      */
     removeTenants: (days: number): Promise<number> => {
@@ -100,8 +100,8 @@ export function makeExpiredRowQueries({ sql: db }: Database, vectors: VectorSupp
         batchSize,
         (limit) => sql`
           WITH removed_tenants AS (
-            DELETE FROM tenants WHERE used_at < ${daysAgo(days)} AND id = ANY (ARRAY(
-              SELECT id FROM tenants WHERE used_at < ${daysAgo(days)} AND NOT (${sql.join(rowExistsConditions, sql` OR `)})
+            DELETE FROM tenants WHERE used_at < ${daysAgo(days)} AND settings = '{}' AND id = ANY (ARRAY(
+              SELECT id FROM tenants WHERE used_at < ${daysAgo(days)} AND settings = '{}' AND NOT (${sql.join(rowExistsConditions, sql` OR `)})
                 -- Tenants with rows in usage_deltas are kept until these rows have been added to usage_totals.
                 AND id <> ALL (ARRAY(SELECT tenant_id FROM usage_deltas))
               ORDER BY used_at LIMIT ${limit}))

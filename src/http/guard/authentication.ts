@@ -1,6 +1,7 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest, RouteOptions } from 'fastify';
 import type { Scope } from '../../model/access.ts';
-import type { Identity } from '../../model/principal.ts';
+import { parseIdOrUuid } from '../../model/image.ts';
+import { type Identity, isEveryone } from '../../model/principal.ts';
 import { missingScopeError, requiredScopes, type UseCase } from '../../services/access/required-scopes.ts';
 import type { HttpDependencies } from '../route-plugin.ts';
 import type { RequestLimits } from './request-limits.ts';
@@ -17,6 +18,8 @@ declare module 'fastify' {
     readonly access?: RouteAccess;
     /** Whether a signed link can be used instead of a key. */
     readonly acceptsLinks?: boolean;
+    /** Path parameter with the image, if everyone may read the picture at its UUID where the delivery is public. */
+    readonly publicImageParam?: string;
   }
   interface FastifyRequest {
     /** The caller; `null` on open routes. */
@@ -26,7 +29,9 @@ declare module 'fastify' {
   }
 }
 
-type Dependencies = Pick<HttpDependencies, 'authenticate' | 'links'> & { readonly limits: RequestLimits };
+type Dependencies = Pick<HttpDependencies, 'authenticate' | 'links' | 'publicDelivery'> & {
+  readonly limits: RequestLimits;
+};
 
 /**
  * Rejects requests without a valid API key or signed link, without the scope that the route needs, or beyond the limits on
@@ -83,27 +88,54 @@ function checkCaller(
   reply: FastifyReply,
   done: (error?: Error) => void,
 ): void {
-  const { authenticate, limits } = dependencies;
   const accept = (identity: Identity) => {
     request.identity = identity;
     done(missingScopeError(identity, scopes));
   };
+  const identity = identify(dependencies, scopes, request, reply);
+  // Most callers are known already. A promise would delay their requests.
+  if (identity instanceof Promise) identity.then(accept, done);
+  else accept(identity);
+}
+
+/** Returns who sent a request, and counts the request towards the limits of its key or address. */
+function identify(
+  dependencies: Dependencies,
+  scopes: readonly Scope[],
+  request: FastifyRequest,
+  reply: FastifyReply,
+): Identity | Promise<Identity> {
+  const { publicDelivery, limits } = dependencies;
   const linkIdentity = verifyLink(dependencies, scopes, request, reply);
-  if (linkIdentity) {
-    accept(linkIdentity);
-    return;
-  }
+  if (linkIdentity) return linkIdentity;
+  const uuid = readPublicUuid(request);
+  if (uuid === undefined) return verifyKey(dependencies, request, reply);
+  // Where everyone may read the picture, a key makes no difference, so that caches need not distinguish callers.
+  const choose = (everyone: Identity | null) => {
+    if (!everyone) return verifyKey(dependencies, request, reply);
+    limits.countAddress(request, reply);
+    return everyone;
+  };
+  const everyone = publicDelivery.cached(uuid);
+  return everyone === undefined ? publicDelivery.find(uuid).then(choose) : choose(everyone);
+}
+
+/** Returns the owner of a request's key. Requests without a valid key count by their address. */
+function verifyKey(
+  { authenticate, limits }: Dependencies,
+  request: FastifyRequest,
+  reply: FastifyReply,
+): Identity | Promise<Identity> {
   const key = readKey(request);
   const count = (identity: Identity) => {
     limits.countCaller(request, reply, identity);
     return identity;
   };
   const identity = authenticate.cached(key);
-  if (identity) accept(count(identity));
-  else if (key === undefined) {
-    limits.countAddress(request, reply);
-    authenticate.verify(key).then(accept, done);
-  } else limits.verifyKey(request, reply, key).then(count).then(accept, done);
+  if (identity) return count(identity);
+  if (key !== undefined) return limits.verifyKey(request, reply, key).then(count);
+  limits.countAddress(request, reply);
+  return authenticate.verify(key);
 }
 
 /** Returns the caller of a request with a signed link. Such requests count by their address. */
@@ -125,6 +157,14 @@ function verifyLink(
   limits.countAddress(request, reply);
   request.linkSecondsLeft = link.secondsLeft;
   return link.identity;
+}
+
+/** Returns the UUID in the path of a route whose pictures may be public. A number can be guessed, so it needs a key. */
+function readPublicUuid({ params, routeOptions }: FastifyRequest): string | undefined {
+  const name = routeOptions.config.publicImageParam;
+  if (name === undefined) return undefined;
+  const ref = parseIdOrUuid((params as Record<string, string>)[name] ?? '');
+  return ref && 'uuid' in ref ? ref.uuid : undefined;
 }
 
 const bearer = /^Bearer +(\S+) *$/i;
@@ -161,7 +201,7 @@ export function cacheHeadersFor(
     const seconds = Math.min(linkSecondsLeft, maxLinkCacheSeconds);
     return { cacheControl: `public, max-age=${seconds}`, vary: '' };
   }
-  if (identity === null || identity.subject === 'open') return { cacheControl: publicCacheControl, vary: '' };
+  if (identity === null || isEveryone(identity)) return { cacheControl: publicCacheControl, vary: '' };
   return { cacheControl: toPrivate(publicCacheControl), vary: 'Authorization, X-Api-Key' };
 }
 

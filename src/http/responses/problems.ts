@@ -71,7 +71,8 @@ async function sendProblem(request: FastifyRequest, reply: FastifyReply, error: 
   // The `onResponse` hook of `closeUnreadBodies` closes the connection.
   if (!isDrained) void reply.header('connection', 'close');
   // A hook that knows when the next attempt can succeed has already set the header.
-  if (isWorthRetrying(error) && !reply.hasHeader('retry-after')) void reply.header('retry-after', '2');
+  if (isWorthRetrying(error) && !reply.hasHeader('retry-after'))
+    void reply.header('retry-after', String(error.retryAfterSeconds ?? 2));
   if (error.status === 401) void reply.header('www-authenticate', challenge);
   void reply
     .code(error.status)

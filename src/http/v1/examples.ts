@@ -40,7 +40,7 @@ export const imageExample = {
     {
       id: 42,
       preset: 'thumb',
-      url: '/v1/images/15/renditions/thumb?v=c83c84ee0e',
+      url: '/v1/images/01a1fb5b-4c11-7d02-8a51-2f1c9d3b7e64/renditions/thumb?v=c83c84ee0e',
       size_bytes: 2110,
       width: 100,
       height: 100,
@@ -60,8 +60,8 @@ const imageSummaryExample = {
   original_height: 1200,
   content_hash: '003ab6722a82345129dbc2be4745defc7a5083143204dfb3d03fd2931aa897ee',
   created_at: time,
-  url: '/v1/images/9',
-  thumbnail_url: '/v1/images/9/thumbnail',
+  url: '/v1/images/01a1fb5b-4c11-7d02-8a51-2f1c9d3b7e64',
+  thumbnail_url: '/v1/images/01a1fb5b-4c11-7d02-8a51-2f1c9d3b7e64/thumbnail',
 };
 export const similarExample = { ...imageSummaryExample, score: 0.91 };
 export const duplicateExample = {
@@ -212,4 +212,20 @@ export const usageExample = {
   total_bytes: 2_341_173,
   bytes_per_preset: { thumb: 34577, card: 175979, zoom: 847867 },
   status_counts: { pending: 0, processing: 0, completed: 16, failed: 0 },
+  imports_today: 4,
+  quotas: { images: 10_000, bytes: null, imports_per_day: 500 },
+};
+
+const defaultSettingsExample = {
+  delivery: 'signed',
+  quota_images: null,
+  quota_bytes: null,
+  quota_imports_per_day: 500,
+};
+export const tenantSettingsExample = {
+  tenant: 'my-shop',
+  tenant_id: 2,
+  own: { delivery: 'public', quota_images: 10_000 },
+  defaults: defaultSettingsExample,
+  effective: { ...defaultSettingsExample, delivery: 'public', quota_images: 10_000 },
 };

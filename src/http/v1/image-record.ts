@@ -120,7 +120,7 @@ export function toImageRecord(image: ImageWithRenditions, viewer: Principal): z.
     created_at: image.createdAt.toISOString(),
     updated_at: image.updatedAt.toISOString(),
     processed_at: image.processedAt?.toISOString() ?? null,
-    renditions: image.renditions.map((rendition) => toRenditionRecord(image.id, rendition)),
+    renditions: image.renditions.map((rendition) => toRenditionRecord(image.uuid, rendition)),
   };
 }
 
@@ -128,11 +128,11 @@ function toNearDuplicateRecord({ id, uuid, distance, difference, reason }: NearD
   return { id, uuid, distance, difference, reason };
 }
 
-function toRenditionRecord(imageId: number, rendition: Rendition): z.input<typeof renditionSchema> {
+function toRenditionRecord(uuid: string, rendition: Rendition): z.input<typeof renditionSchema> {
   return {
     id: rendition.id,
     preset: rendition.preset,
-    url: `/v1/images/${imageId}/renditions/${rendition.preset}?v=${rendition.recipe}`,
+    url: `/v1/images/${uuid}/renditions/${rendition.preset}?v=${rendition.recipe}`,
     size_bytes: rendition.bytes,
     width: rendition.width,
     height: rendition.height,

@@ -106,7 +106,12 @@ export const imageRoutes: RoutePlugin = (app, { services }) => {
         description:
           'An image can be restored until it is purged. Restoring an image that is not deleted has no effect.',
         params: imageParams,
-        response: responses({ 200: json(imageSchema, 'The image.') }, 'invalid_request', 'image_not_found'),
+        response: responses(
+          { 200: json(imageSchema, 'The image.') },
+          'invalid_request',
+          'quota_exceeded',
+          'image_not_found',
+        ),
       },
     },
     async (request) => {

@@ -16,6 +16,9 @@ interface RenditionRoute {
 }
 type RenditionRequest = FastifyRequest<RenditionRoute>;
 
+/** Who may read renditions. */
+const renditionAccess = { access: 'retrieve.rendition', acceptsLinks: true, publicImageParam: 'id' } as const;
+
 /** Preset served by `/thumbnail`. */
 const thumbnailPreset = 'thumb';
 
@@ -99,7 +102,7 @@ export const pictureRoutes: RoutePlugin = (app, { services, config: { presets, s
   app.get<RenditionRoute>(
     '/images/:id/renditions/:preset',
     {
-      config: { ...withoutCorsPlugin, access: 'retrieve.rendition', acceptsLinks: true },
+      config: { ...withoutCorsPlugin, ...renditionAccess },
       schema: {
         tags,
         summary: 'Download a rendition',
@@ -119,7 +122,7 @@ export const pictureRoutes: RoutePlugin = (app, { services, config: { presets, s
   app.get<RenditionRoute>(
     '/images/:id/thumbnail',
     {
-      config: { ...(hasThumbnails && withoutCorsPlugin), access: 'retrieve.rendition', acceptsLinks: true },
+      config: { ...(hasThumbnails && withoutCorsPlugin), ...renditionAccess },
       schema: {
         tags,
         summary: `Download the "${thumbnailPreset}" rendition`,

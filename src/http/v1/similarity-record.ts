@@ -64,7 +64,7 @@ function toImageSummary(image: Image): z.input<typeof imageSummarySchema> {
     original_height: image.height,
     content_hash: image.contentHash,
     created_at: image.createdAt.toISOString(),
-    url: `/v1/images/${image.id}`,
-    thumbnail_url: `/v1/images/${image.id}/thumbnail`,
+    url: `/v1/images/${image.uuid}`,
+    thumbnail_url: `/v1/images/${image.uuid}/thumbnail`,
   };
 }

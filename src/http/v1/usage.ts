@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import type { OverallUsage, TenantUsage } from '../../model/tenant.ts';
+import type { OverallUsage, TenantUsage, TenantUsageReport } from '../../model/tenant.ts';
 import { responses, json } from '../openapi/responses.ts';
 import { getPrincipal } from '../principal.ts';
 import type { RoutePlugin } from '../route-plugin.ts';
@@ -21,9 +21,20 @@ const usageSchema = z.object({
   bytes_per_preset: z.record(z.string(), z.int()),
   status_counts: statusCountsSchema,
 });
+const quotasSchema = z
+  .object({
+    images: z.int().nullable().describe('Limit of `images`.'),
+    bytes: z.int().nullable().describe('Limit of `total_bytes`.'),
+    imports_per_day: z.int().nullable().describe('Limit of `imports_today`.'),
+  })
+  .describe('How much the tenant may use; `null` means no limit.');
 const tenantUsageSchema = z
   .object({ tenant: z.string(), tenant_id: z.int() })
   .extend(usageSchema.shape)
+  .extend({
+    imports_today: z.int().describe('Imports by URL that were requested since midnight (UTC).'),
+    quotas: quotasSchema,
+  })
   .meta({ id: 'TenantUsage', examples: [usageExample] });
 
 /** Storage usage routes. */
@@ -76,8 +87,15 @@ export const usageRoutes: RoutePlugin = (app, { services: { usage } }) => {
   );
 };
 
-function toTenantUsageRecord(usage: TenantUsage): z.input<typeof tenantUsageSchema> {
-  return { tenant: usage.tenant, tenant_id: usage.tenantId, ...toUsageRecord(usage) };
+function toTenantUsageRecord(usage: TenantUsageReport): z.input<typeof tenantUsageSchema> {
+  const { images, bytes, importsPerDay } = usage.quotas;
+  return {
+    tenant: usage.tenant,
+    tenant_id: usage.tenantId,
+    ...toUsageRecord(usage),
+    imports_today: usage.importsToday,
+    quotas: { images, bytes, imports_per_day: importsPerDay },
+  };
 }
 
 /** Converts usage to the `/v1` JSON format. */

@@ -14,6 +14,7 @@ import { presignedUploadRoutes } from './presigned-uploads.ts';
 import { purgeRoutes } from './purge.ts';
 import { referenceRoutes } from './references.ts';
 import { similarityRoutes } from './similarity.ts';
+import { tenantSettingsRoutes } from './tenant-settings.ts';
 import { uploadRoutes } from './uploads.ts';
 import { usageRoutes } from './usage.ts';
 
@@ -32,6 +33,7 @@ const routes: readonly RoutePlugin[] = [
   apiKeyRoutes,
   linkRoutes,
   auditRoutes,
+  tenantSettingsRoutes,
   operationRoutes,
 ];
 

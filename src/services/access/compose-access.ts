@@ -1,15 +1,18 @@
 import { makeAuditLog } from '../audit/audit-log.ts';
 import type { ServiceConfig, ServiceParts } from '../service-parts.ts';
 import type { Services } from '../services.ts';
+import type { SettingsCache } from '../settings-cache.ts';
 import { makeApiKeys } from './api-keys.ts';
 import { type Authenticate, makeAuthenticate, openAuthentication } from './authenticate.ts';
 import { type BeginIdempotent, makeBeginIdempotent } from './idempotency.ts';
 import { type Links, makeLinks } from './links.ts';
+import { makePublicDelivery, noPublicDelivery, type PublicDelivery } from './public-delivery.ts';
 
 /** What a request passes before it reaches a service. */
 export interface AccessGates {
   readonly authenticate: Authenticate;
   readonly links: Links;
+  readonly publicDelivery: PublicDelivery;
   readonly beginIdempotent: BeginIdempotent;
 }
 
@@ -17,6 +20,7 @@ export interface AccessGates {
 export function composeAccess(
   { queries, ring, operatorKeys, logger }: ServiceParts,
   { access, presets, server }: ServiceConfig,
+  settings: SettingsCache,
 ): AccessGates & { readonly services: Pick<Services, 'apiKeys' | 'audit' | 'links'> } {
   const { apiKeys, tenants, images, audit, auditChains, idempotentRequests } = queries;
   const authenticate =
@@ -25,6 +29,8 @@ export function composeAccess(
   return {
     authenticate,
     links,
+    publicDelivery:
+      access.mode === 'open' ? noPublicDelivery : makePublicDelivery({ images, settings, defaults: access }),
     beginIdempotent: makeBeginIdempotent({
       requests: idempotentRequests,
       ring,

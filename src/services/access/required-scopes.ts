@@ -48,6 +48,8 @@ export const requiredScopes = {
   'usage.tenants': 'usage.read',
   'usage.tenant': 'usage.read',
   'usage.overall': 'usage.read',
+  'tenantSettings.read': 'tenants.manage',
+  'tenantSettings.replace': 'tenants.manage',
   // The service also requires the scope of reading the original, if the link leads to it.
   'links.create': 'images.read',
   'audit.list': 'audit.read',

@@ -32,6 +32,11 @@ const truncatedTables = [
   'api_keys',
   'idempotent_requests',
   'request_counts',
+  'import_counts',
+  'api_keys',
+  'audit_log',
+  'audit_chains',
+  'idempotent_requests',
 ].join(', ');
 
 /**
@@ -98,7 +103,9 @@ async function openForTest(isMigrated: boolean): Promise<Database> {
 /** Truncates all tables except tenants. */
 export async function emptyTables(database: Database): Promise<void> {
   await database.runScript(`TRUNCATE ${truncatedTables} RESTART IDENTITY`);
-  await database.runScript('UPDATE tenants SET uses_references = false WHERE uses_references');
+  await database.runScript(
+    "UPDATE tenants SET uses_references = false, settings = '{}' WHERE uses_references OR settings <> '{}'",
+  );
 }
 
 /** Runs a query and returns its rows. */

@@ -9,6 +9,7 @@ import type { DuplicatePolicy } from '../../../src/model/import.ts';
 import type { JobReport } from '../../../src/model/job.ts';
 import type { Preset } from '../../../src/model/preset.ts';
 import { unrestrictedPrincipal } from '../../../src/model/principal.ts';
+import type { Quotas } from '../../../src/model/quota.ts';
 import { makeInProcessQueue } from '../../../src/queue/in-process.ts';
 import { composeServices } from '../../../src/services/compose-services.ts';
 import type { ServiceConfig } from '../../../src/services/service-parts.ts';
@@ -37,6 +38,7 @@ export interface RigOptions {
   readonly maxDownloadBytes?: number;
   /** Free disk space below which uploads and imports are rejected, in bytes. */
   readonly minFreeBytes?: number;
+  readonly quotas?: Partial<Quotas>;
   /** Replaces queries, for example with a query that fails. */
   readonly replaceQueries?: (queries: Queries) => Queries;
 }
@@ -139,6 +141,7 @@ function makeConfig(options: RigOptions): ServiceConfig {
     similarity: { ...config.similarity, nearDuplicates },
     imports: { ...config.imports, duplicateHandling, allowedNetworks },
     purge: { ...config.purge, confirmToken: options.confirmToken },
+    quotas: { ...config.quotas, ...options.quotas },
   };
 }
 

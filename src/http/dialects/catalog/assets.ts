@@ -39,6 +39,7 @@ export const assetRoutes: RoutePlugin = (app, { services, receiveUploadForm, beg
           },
           'invalid_request',
           'invalid_tenant',
+          'quota_exceeded',
           ...fileErrors,
         ),
       },
@@ -100,7 +101,8 @@ export const assetRoutes: RoutePlugin = (app, { services, receiveUploadForm, beg
   app.get(
     '/retrieve/rendition/:asset_id/:preset',
     {
-      config: { access: 'retrieve.rendition' },
+      // Links lead to `/v1` only, so a signature in this URL is always wrong.
+      config: { access: 'retrieve.rendition', acceptsLinks: true, publicImageParam: 'asset_id' },
       schema: {
         tags,
         summary: 'Download a rendition',

@@ -60,6 +60,7 @@ export const similarityImageRoutes: RoutePlugin = (
         response: responses(
           { 200: json(uploadSchema, 'The new image, or the existing image with the same bytes.') },
           'invalid_request',
+          'quota_exceeded',
           ...fileErrors,
         ),
       },

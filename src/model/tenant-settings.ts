@@ -1,0 +1,104 @@
+import type { Quotas } from './quota.ts';
+
+/**
+ * Who may read renditions at their UUID. `public`: everyone, because a UUID cannot be guessed. `signed`: callers with a key
+ * or a signed link.
+ */
+export const deliveryModes = ['public', 'signed'] as const;
+
+/** @see deliveryModes */
+export type DeliveryMode = (typeof deliveryModes)[number];
+
+/** Largest limit: larger numbers would lose precision in JSON. */
+export const maxLimit = Number.MAX_SAFE_INTEGER;
+
+interface Definition {
+  readonly about: string;
+  /** `tenant`: the tenant's own keys may change it. `installation`: only keys without a tenant may. */
+  readonly changedBy: 'tenant' | 'installation';
+  /** The words that the setting accepts, or `limit` for a number from 0, with `null` for no limit. */
+  readonly accepts: readonly string[] | 'limit';
+}
+
+/**
+ * All settings of a tenant. The names are part of the API, and of the stored rows. The schema of `/v1`, validation and
+ * the rule who may change a setting are derived from this table, so a new setting needs an entry here and a default in
+ * `defaultTenantSettings` (`services/tenant-settings.ts`).
+ */
+export const tenantSettings = {
+  delivery: {
+    about:
+      'Who may read renditions at their UUID: `public` is everyone, `signed` is callers with a key or a signed link. Has no effect with `AUTH=open`.',
+    changedBy: 'tenant',
+    accepts: deliveryModes,
+  },
+  quota_images: {
+    about: 'Maximum number of images that are not deleted; `null` means no limit.',
+    changedBy: 'installation',
+    accepts: 'limit',
+  },
+  quota_bytes: {
+    about:
+      'Maximum size of originals and renditions of images that are not deleted, in bytes; `null` means no limit.',
+    changedBy: 'installation',
+    accepts: 'limit',
+  },
+  quota_imports_per_day: {
+    about: 'Maximum number of imports by URL per day (UTC); `null` means no limit.',
+    changedBy: 'installation',
+    accepts: 'limit',
+  },
+} as const satisfies Readonly<Record<string, Definition>>;
+
+/** @see tenantSettings */
+export type TenantSettingName = keyof typeof tenantSettings;
+
+/** All settings, in the order of the documentation. */
+export const tenantSettingNames = Object.keys(tenantSettings) as readonly TenantSettingName[];
+
+/** The settings that apply to a tenant. */
+export type TenantSettings = {
+  readonly [Name in TenantSettingName]: (typeof tenantSettings)[Name]['accepts'] extends readonly (infer Word)[]
+    ? Word
+    : number | null;
+};
+
+/** The settings that a tenant has of its own. The installation's defaults apply to all others. */
+export type OwnTenantSettings = { readonly [Name in TenantSettingName]?: TenantSettings[Name] };
+
+/** Reads stored settings. Skips what this version does not know, because a newer one may have stored it. */
+export function readOwnSettings(stored: Readonly<Record<string, unknown>>): OwnTenantSettings {
+  const known = tenantSettingNames.filter(
+    (name) => Object.hasOwn(stored, name) && accepts(name, stored[name]),
+  );
+  return Object.fromEntries(known.map((name) => [name, stored[name]]));
+}
+
+function accepts(name: TenantSettingName, value: unknown): boolean {
+  const { accepts: accepted }: Definition = tenantSettings[name];
+  if (accepted === 'limit') return value === null || (Number.isSafeInteger(value) && (value as number) >= 0);
+  return typeof value === 'string' && accepted.includes(value);
+}
+
+/** A change of one setting. `undefined` stands for the installation's default. */
+export interface SettingChange {
+  readonly name: TenantSettingName;
+  readonly from: TenantSettings[TenantSettingName] | undefined;
+  readonly to: TenantSettings[TenantSettingName] | undefined;
+}
+
+/** Returns the settings that differ. */
+export function findSettingChanges(before: OwnTenantSettings, after: OwnTenantSettings): SettingChange[] {
+  return tenantSettingNames
+    .filter((name) => before[name] !== after[name])
+    .map((name) => ({ name, from: before[name], to: after[name] }));
+}
+
+/** Returns the quotas among the settings. */
+export function toQuotas(settings: TenantSettings): Quotas {
+  return {
+    images: settings.quota_images,
+    bytes: settings.quota_bytes,
+    importsPerDay: settings.quota_imports_per_day,
+  };
+}
