@@ -8,6 +8,8 @@ const execute = promisify(execFile);
 
 /** A server started by a benchmark. */
 export interface StartedServer {
+  /** Id of the server's process. */
+  readonly pid: number;
   readonly baseUrl: string;
   /** Stops the process and waits until it has exited. */
   readonly stop: () => Promise<void>;
@@ -50,6 +52,7 @@ export async function findFreePort(): Promise<number> {
 
 /** A program started by a benchmark. */
 export interface StartedProcess {
+  readonly pid: number;
   /** Whether the program has exited. */
   readonly hasExited: () => boolean;
   /** Stops the program and waits until it has exited. */
@@ -68,6 +71,7 @@ export function startProcess(
   const terminate = () => child.kill('SIGTERM');
   process.once('exit', terminate);
   return {
+    pid: child.pid ?? 0,
     hasExited: () => child.exitCode !== null,
     async stop() {
       process.removeListener('exit', terminate);
@@ -86,7 +90,7 @@ export async function startServer(
   path: string,
   env: NodeJS.ProcessEnv = process.env,
 ): Promise<StartedServer> {
-  const { hasExited, stop } = startProcess(program, args, env);
+  const { pid, hasExited, stop } = startProcess(program, args, env);
   const deadline = performance.now() + startTimeoutMs;
   while (!(await isReady(`${baseUrl}${path}`))) {
     if (hasExited() || performance.now() > deadline) {
@@ -95,7 +99,7 @@ export async function startServer(
     }
     await sleep(100);
   }
-  return { baseUrl, stop };
+  return { pid, baseUrl, stop };
 }
 
 /** Starts `vitrine serve` on a free port with the settings in `environment`. Waits until the server is healthy. */

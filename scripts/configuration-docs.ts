@@ -15,6 +15,7 @@ const sectionTitles: Readonly<Record<keyof typeof settings, string>> = {
   decoder: 'Decoder',
   requests: 'Requests per minute',
   uploads: 'Uploads',
+  overload: 'Overload',
   access: 'Access',
   quotas: 'Quotas',
   imports: 'Imports by URL',

@@ -89,8 +89,20 @@ function readSetting(env: Environment, setting: Setting<unknown>, problems: stri
 }
 
 function composeConfig(values: SettingValues, isServerless: boolean): Config {
-  const { worker, decoder, requests, uploads, quotas, imports, similarity, retention, server, purge, log } =
-    values;
+  const {
+    worker,
+    decoder,
+    requests,
+    uploads,
+    quotas,
+    overload,
+    imports,
+    similarity,
+    retention,
+    server,
+    purge,
+    log,
+  } = values;
   const database = composeDatabase(values);
   const exposure = composeExposure(values, isServerless);
   return {
@@ -99,6 +111,7 @@ function composeConfig(values: SettingValues, isServerless: boolean): Config {
     requests,
     uploads,
     quotas,
+    overload,
     imports,
     similarity,
     retention,

@@ -157,6 +157,7 @@ export const errorTable = {
   },
   headers_too_large: { status: 431, title: 'The request headers are too large', failureClass: 'permanent' },
   internal_error: { status: 500, title: 'An internal error occurred', failureClass: 'transient' },
+  overloaded: { status: 503, title: 'The server is overloaded', failureClass: 'transient' },
   unavailable: { status: 503, title: 'The service is temporarily unavailable', failureClass: 'transient' },
   database_unavailable: {
     status: 503,

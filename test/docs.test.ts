@@ -139,7 +139,7 @@ describe('API', () => {
   });
 
   test('the API pages list exactly the existing Prometheus metrics', () => {
-    const source = ['metrics.ts', 'sampler.ts', 'request-times.ts']
+    const source = ['metrics.ts', 'sampler.ts', 'request-times.ts', 'admission-metrics.ts']
       .map((file) => read(`src/telemetry/${file}`))
       .join('');
     const actualMetrics = [

@@ -1,6 +1,7 @@
 import type { FastifyBaseLogger } from 'fastify';
 import type { Config } from '../config.ts';
 import { makeHttpServer } from '../http/server.ts';
+import { composeAdmission } from '../http/overload/admission.ts';
 import { makeReceiveUploadForm } from '../http/bodies/upload-form.ts';
 import { makeWorkerServer } from '../http/worker-server.ts';
 import { installedLibraryVersion } from '../imaging/library-version.ts';
@@ -88,22 +89,16 @@ export function composeComponents(
     idleMs: config.server.bodyIdleMs,
   });
   const auditSealer = makeAuditSealer({ auditChains: queries.auditChains, logger });
+  const serverParts = { services, authenticate, requestLimiter, metrics };
   const http = makeHttpServer(config, logger, {
-    services,
-    authenticate,
+    ...serverParts,
     links,
     publicDelivery,
-    requestLimiter,
     beginIdempotent,
     receiveUploadForm,
-    metrics,
+    admission: composeAdmission(config, { reports, storage, metrics }, logger),
   });
-  const workerServer = makeWorkerServer(config, logger, {
-    services,
-    authenticate,
-    requestLimiter,
-    metrics,
-  });
+  const workerServer = makeWorkerServer(config, logger, serverParts);
   return {
     auditSealer,
     http,

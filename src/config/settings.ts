@@ -1,23 +1,20 @@
 import { availableParallelism } from 'node:os';
-import { authModes } from '../model/access.ts';
 import { duplicatePolicies } from '../model/import.ts';
 import { nearDuplicatePolicies } from '../model/image.ts';
-import { deliveryModes } from '../model/tenant-settings.ts';
+import { accessSettings, quotaSettings } from './access-settings.ts';
 import { databaseSettings, queueSettings, storageSettings } from './back-end-settings.ts';
+import { overloadSettings } from './overload-settings.ts';
 import { allowedNetworkList, hostList, networkList, originList, publicOrigin } from './network-parsers.ts';
 import { formatList, presetList, thumbnailSize } from './picture-parsers.ts';
 import {
   anyText,
-  bearerSecret,
   commandWords,
   fraction,
-  limitOrNone,
   logLevel,
   mebibytes,
   oneOf,
   printableText,
   seconds,
-  secretList,
   wholeNumber,
   yesNo,
 } from './parsers.ts';
@@ -162,47 +159,9 @@ export const settings = {
       },
     ),
   },
-  access: {
-    auth: optional('AUTH', oneOf(authModes), {
-      about:
-        '`keys`: every request needs an API key; `open`: everyone who can reach the server may do everything. A server that other machines can reach (`HOST`, `PUBLIC_URL`, `ALLOWED_HOSTS`, serverless) does not start until this is set. See [access](access.md).',
-      fallbackDescription: '`open` if only this machine can reach the server; otherwise it does not start',
-    }),
-    secretKeys: withDefault('SECRET_KEY', secretList, '', {
-      isSecret: true,
-      about:
-        'Secrets for hashing API keys and signing links, separated by commas, the newest first: the first one is used for new keys and links, and all of them are accepted. At least 32 characters each. All processes of an installation need the same value.',
-      fallbackDescription:
-        'with the embedded database, generated and kept in `DATA_DIR`; with `DATABASE_URL` and `AUTH=keys`, required',
-    }),
-    bootstrapAdminKey: optional('BOOTSTRAP_ADMIN_KEY', bearerSecret, {
-      isSecret: true,
-      about:
-        'An API key with all scopes, of at least 32 characters, for hosts without a shell. Use it to create a key of your own, then unset it.',
-    }),
-    delivery: optional('DELIVERY', oneOf(deliveryModes), {
-      about:
-        'Who may read renditions at their UUID: `public`: everyone, because a UUID cannot be guessed; `signed`: callers with a key or a signed link. Tenants can have [settings of their own](access.md#delivery). No effect with `AUTH=open`.',
-      fallbackDescription: '`signed` with `AUTH=keys`, `public` with `AUTH=open`',
-    }),
-    apiKey: optional('VITRINE_API_KEY', printableText, {
-      isSecret: true,
-      about:
-        'API key that commands such as `import`, `seed` and `purge` send. Commands on the same machine as an embedded server need none.',
-    }),
-  },
-  quotas: {
-    images: withDefault('QUOTA_IMAGES', limitOrNone, 'none', {
-      about: 'Maximum number of images per tenant. Deleted images are not counted.',
-    }),
-    bytes: withDefault('QUOTA_BYTES', limitOrNone, 'none', {
-      about:
-        'Maximum size of the originals and renditions of a tenant, in bytes. Deleted images are not counted.',
-    }),
-    importsPerDay: withDefault('QUOTA_IMPORTS_PER_DAY', limitOrNone, 'none', {
-      about: 'Maximum number of imports by URL per tenant and day (UTC).',
-    }),
-  },
+  overload: overloadSettings,
+  access: accessSettings,
+  quotas: quotaSettings,
   imports: {
     allowedNetworks: withDefault('IMPORT_ALLOWED_NETWORKS', allowedNetworkList, 'none', {
       about:

@@ -84,7 +84,7 @@ export const operationRoutes: RoutePlugin = (app, { services, metrics, config })
   app.get(
     '/metrics',
     {
-      config: { access: ['metrics.read', 'usage.tenants'], isCounted: false },
+      config: { access: ['metrics.read', 'usage.tenants'], isCounted: false, underLoad: 'always' },
       schema: {
         tags,
         summary: 'Prometheus metrics or the usage of all tenants, depending on `Accept`',

@@ -16,6 +16,7 @@ import type { Services } from '../services/services.ts';
 import type { ServedMetrics } from '../telemetry/metrics.ts';
 import type { BeginForm } from './guard/idempotency.ts';
 import type { ReceiveUploadForm } from './bodies/upload-form.ts';
+import type { Admission } from './overload/admission.ts';
 
 /**
  * Configuration that the HTTP server needs: its own section, and the sections whose limits and defaults are visible to
@@ -35,6 +36,7 @@ export interface HttpDependencies {
   readonly beginIdempotent: BeginIdempotent;
   readonly receiveUploadForm: ReceiveUploadForm;
   readonly metrics: ServedMetrics;
+  readonly admission: Admission;
 }
 
 /**

@@ -7,6 +7,7 @@ import { serveApiPages } from './api-pages/pages.ts';
 import { mustRejectBody, unsupportedBodyError } from './bodies/body-type.ts';
 import { closeUnreadBodies } from './bodies/drain-body.ts';
 import { acceptJson, maxBodyBytes } from './bodies/json-body.ts';
+import { maxFormBytes } from './bodies/upload-form.ts';
 import { catalogDialect } from './dialects/catalog/catalog.ts';
 import { similarityDialect } from './dialects/similarity/similarity.ts';
 import { validatorCompiler } from './fields/validation.ts';
@@ -26,6 +27,7 @@ import { closeStalledResponses } from './guard/stalled-responses.ts';
 import { countRequests } from './metrics.ts';
 import { describeRoutes } from './openapi/document.ts';
 import { operationRoutes } from './operations.ts';
+import { admitRequests, makeReceiveInTurn } from './overload/admit-requests.ts';
 import { collectRoutes } from './responses/missing-routes.ts';
 import { handleErrors, handleFrameworkError, handleMissingRoutes } from './responses/problems.ts';
 import { sendRawProblem } from './responses/raw-problem.ts';
@@ -79,12 +81,21 @@ export function makeHttpServer(
   const { authenticate, links, publicDelivery, requestLimiter: limiter } = dependencies;
   const limits = makeRequestLimits({ limiter, authenticate, isExemptFromLimit: isTrusted });
   authenticateRequests(app, { authenticate, links, publicDelivery, limits });
+  admitRequests(app, {
+    admission: dependencies.admission,
+    maxUploadBytes: maxFormBytes(config.uploads.maxBytes),
+  });
   limitCaching(app);
   replayRequests(app, dependencies.beginIdempotent);
   describeRoutes(app);
   // The hooks above must be registered first, so that they also run for 404 responses, which need CORS headers too.
   app.after(() => handleMissingRoutes(app, explainMissingRoute));
-  addRoutes(app, { ...dependencies, config, beginForm: makeBeginForm(dependencies.beginIdempotent) });
+  addRoutes(app, {
+    ...dependencies,
+    config,
+    receiveUploadForm: makeReceiveInTurn(dependencies.receiveUploadForm),
+    beginForm: makeBeginForm(dependencies.beginIdempotent),
+  });
   return app;
 }
 

@@ -1,6 +1,7 @@
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
 import type { JobKind } from '../model/job.ts';
 import { version } from '../version.ts';
+import { type AdmissionCounts, registerAdmissionMetrics } from './admission-metrics.ts';
 import { makeRequestRecorder } from './request-times.ts';
 import { makeSampler, type MetricSources } from './sampler.ts';
 
@@ -24,6 +25,8 @@ export interface Metrics {
 export interface ServedMetrics extends Metrics {
   /** Returns all metrics in the Prometheus text format. Omits the metrics of a source that fails. */
   render(): Promise<{ readonly contentType: string; readonly text: string }>;
+  /** Adds the metrics of admission control, which only processes that receive uploads have. */
+  addAdmission(read: () => AdmissionCounts): void;
 }
 
 /** Buckets of job durations, in seconds. */
@@ -44,6 +47,7 @@ export function makeMetrics(sources: MetricSources): ServedMetrics {
   return {
     recordRequest: makeRequestRecorder(registry),
     recordJob: makeJobRecorder(registers),
+    addAdmission: (read) => registerAdmissionMetrics(registry, read),
     async render() {
       await sample();
       return { contentType: registry.contentType, text: await registry.metrics() };

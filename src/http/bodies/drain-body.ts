@@ -6,6 +6,24 @@ import type { FastifyInstance } from 'fastify';
  */
 const maxDrainedBytes = 64 * 2 ** 20;
 
+/** A body of at most this declared size costs less to discard than a new connection. */
+const maxSmallBodyBytes = 64 * 1024;
+
+/** Whether a request has no body, or a small one. Node discards what has not been read of it after the response. */
+export function hasSmallBody({ headers, complete }: IncomingMessage): boolean {
+  return complete || Number(headers['content-length'] ?? Number.POSITIVE_INFINITY) <= maxSmallBodyBytes;
+}
+
+/**
+ * Streams a response to a request whose body is not needed. The client gets the whole response at once, but the connection
+ * stays open until the client has stopped sending, for at most `lingerMs`. If it were closed earlier, the client might get a
+ * connection reset instead of the response.
+ */
+export async function* lingerAfter(response: string, request: IncomingMessage): AsyncGenerator<string> {
+  yield response;
+  await drainBody(request, lingerMs);
+}
+
 /** How long a client may continue to send after the response. Then its connection is closed. */
 const lingerMs = 500;
 

@@ -20,6 +20,11 @@ const formLimits = {
 /** Maximum number of bytes in a form, not counting the file. */
 const maxOverheadBytes = 256 * 1024;
 
+/** Maximum size of the body of an upload whose file may have `maxFileBytes`. */
+export function maxFormBytes(maxFileBytes: number): number {
+  return maxFileBytes + maxOverheadBytes;
+}
+
 /** Name of the form field that contains the file. */
 const fileField = 'file';
 
@@ -60,7 +65,7 @@ export type ReceiveUploadForm = (
 export function makeReceiveUploadForm(deps: Dependencies): ReceiveUploadForm {
   return async (request, fieldNames = []) => {
     const length = Number(request.headers['content-length'] ?? 0);
-    if (length > deps.maxBytes + maxOverheadBytes) throw tooLargeError(deps.maxBytes, length);
+    if (length > maxFormBytes(deps.maxBytes)) throw tooLargeError(deps.maxBytes, length);
     await deps.assertFreeSpace();
     // If the request was aborted during the space check, its events have already fired, and the form would never end.
     if (request.destroyed && !request.complete) throw connectionLostError();
@@ -107,7 +112,7 @@ function readForm({ staging, maxBytes, idleMs }: Dependencies, request: Incoming
     fieldCount: 0,
     otherFileFields: [],
   };
-  const limits = { parts: formLimits.parts, bodyBytes: maxBytes + maxOverheadBytes, idleMs };
+  const limits = { parts: formLimits.parts, bodyBytes: maxFormBytes(maxBytes), idleMs };
   const reader = readParts(request, limits, async (head, body) => {
     if (head.field === fileField) {
       if (received.file) throw secondFileError();

@@ -41,6 +41,7 @@ export const fileErrors = [
   'image_deleted',
   'body_too_large',
   'unsupported_body',
+  'overloaded',
   'unavailable',
   'storage_failed',
   'storage_full',

@@ -1,8 +1,9 @@
+import { Readable } from 'node:stream';
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { AppError, asAppError, type ErrorCode, errorFamily } from '../../errors.ts';
 import { redactSecrets } from '../../model/redact-url.ts';
 import { unsupportedBodyError } from '../bodies/body-type.ts';
-import { drainBody } from '../bodies/drain-body.ts';
+import { drainBody, hasSmallBody, lingerAfter } from '../bodies/drain-body.ts';
 import { maxBodyBytes } from '../bodies/json-body.ts';
 import { sendReplay } from '../guard/idempotency.ts';
 import { challenge } from '../guard/authentication.ts';
@@ -61,6 +62,10 @@ export function handleFrameworkError(
 }
 
 async function sendProblem(request: FastifyRequest, reply: FastifyReply, error: AppError): Promise<void> {
+  if (error.code === 'overloaded') {
+    sendOverloaded(request, reply, error);
+    return;
+  }
   if (error.status >= 500) {
     request.log.error(
       { err: error.cause ?? error, method: request.method, path: request.routeOptions.url },
@@ -74,13 +79,32 @@ async function sendProblem(request: FastifyRequest, reply: FastifyReply, error: 
   if (isWorthRetrying(error) && !reply.hasHeader('retry-after'))
     void reply.header('retry-after', String(error.retryAfterSeconds ?? 2));
   if (error.status === 401) void reply.header('www-authenticate', challenge);
+  sendBody(reply, error, JSON.stringify(toProblem(error)));
+}
+
+/**
+ * Refuses a request without reading its body. Admission control has logged the refusal, because a line for each one would add
+ * to the load.
+ */
+function sendOverloaded({ raw }: FastifyRequest, reply: FastifyReply, error: AppError): void {
+  const body = JSON.stringify(toProblem(error));
+  void reply.header('retry-after', Number(error.details?.['retry_after'] ?? 2));
+  if (hasSmallBody(raw)) {
+    sendBody(reply, error, body);
+    return;
+  }
+  void reply.header('connection', 'close').header('content-length', Buffer.byteLength(body));
+  sendBody(reply, error, Readable.from(lingerAfter(body, raw)));
+}
+
+function sendBody(reply: FastifyReply, error: AppError, body: string | Readable): void {
   void reply
     .code(error.status)
     .header('content-type', 'application/problem+json; charset=utf-8')
     .header('cache-control', 'no-store')
     // For errors that are raised before routing, no `onSend` hook adds these headers.
     .headers(securityHeaders)
-    .send(JSON.stringify(toProblem(error)));
+    .send(body);
 }
 
 /** Whether the same request is likely to succeed a moment later. */

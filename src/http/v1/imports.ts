@@ -36,7 +36,7 @@ export const importRoutes: RoutePlugin = (app, { services }) => {
   app.post(
     '/imports',
     {
-      config: { access: 'ingestUrls.many', isIdempotent: true },
+      config: { access: 'ingestUrls.many', isIdempotent: true, underLoad: 'import' },
       schema: {
         tags,
         summary: 'Import 1 to 1,000 URLs',
@@ -48,6 +48,7 @@ export const importRoutes: RoutePlugin = (app, { services }) => {
           'invalid_request',
           'body_too_large',
           'unsupported_body',
+          'overloaded',
           'storage_full',
         ),
       },

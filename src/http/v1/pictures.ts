@@ -47,10 +47,11 @@ const renditionRouteResponses = responses(
   'unknown_preset',
   'image_not_found',
   'rendition_not_ready',
+  'overloaded',
 );
 
 /** Routes that serve originals and renditions. */
-export const pictureRoutes: RoutePlugin = (app, { services, config: { presets, server } }) => {
+export const pictureRoutes: RoutePlugin = (app, { services, admission, config: { presets, server } }) => {
   app.get(
     '/images/:id/original',
     {
@@ -94,8 +95,8 @@ export const pictureRoutes: RoutePlugin = (app, { services, config: { presets, s
       return sendCachedRendition(request, reply, cachedRendition, recipe, extraHeaders);
     }
     setHeaders(reply, headers);
-    return services.retrieve
-      .rendition(principal, parseImageRef(id), preset)
+    return admission
+      .runColdRead(() => services.retrieve.rendition(principal, parseImageRef(id), preset))
       .then((rendition) => sendRendition(request, reply, rendition, recipe));
   };
 

@@ -117,7 +117,12 @@ async function addPresignedUpload({ services }: RouteDependencies, request: AddR
   return sendIngestResult(reply, await services.ingestPresigned(getPrincipal(request), upload));
 }
 
-async function importUrl({ services }: RouteDependencies, request: AddRequest, reply: FastifyReply) {
+async function importUrl(
+  { services, admission }: RouteDependencies,
+  request: AddRequest,
+  reply: FastifyReply,
+) {
+  admission.assertQueueIsShort('import');
   const { url, tenant, reference } = readJsonBody(request, urlBody);
   const { outcome, image } = await services.ingestUrls.one(getPrincipal(request), {
     url,

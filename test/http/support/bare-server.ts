@@ -2,6 +2,7 @@ import type { FastifyInstance } from 'fastify';
 import { pino } from 'pino';
 import { onTestFinished } from 'vitest';
 import { loadConfig } from '../../../src/config.ts';
+import { makeAdmission } from '../../../src/http/overload/admission.ts';
 import { openAuthentication } from '../../../src/services/access/authenticate.ts';
 import { makeHttpServer } from '../../../src/http/server.ts';
 import type { HttpDependencies } from '../../../src/http/route-plugin.ts';
@@ -11,15 +12,23 @@ export async function makeBareServer(
   env: Record<string, string> = {},
   dependencies: { [Name in keyof HttpDependencies]?: object } = {},
 ): Promise<FastifyInstance> {
+  const config = loadConfig(env);
+  const logger = pino({ level: 'silent' });
+  const idleSamples = {
+    queueDepth: () => undefined,
+    freeBytes: () => undefined,
+    eventLoopDelayMs: () => 0,
+  };
   const defaults = {
     services: {},
     metrics: { recordRequest: () => undefined },
+    admission: makeAdmission({ ...config.overload, decoders: 1, minFreeBytes: 0 }, idleSamples, logger),
     requestLimiter: { take: () => undefined },
     authenticate: openAuthentication,
     links: { verify: () => undefined },
   };
   const allDependencies = { ...defaults, ...dependencies } as unknown as HttpDependencies;
-  const app = makeHttpServer(loadConfig(env), pino({ level: 'silent' }), allDependencies);
+  const app = makeHttpServer(config, logger, allDependencies);
   onTestFinished(async () => app.close());
   await app.ready();
   return app;

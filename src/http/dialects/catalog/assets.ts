@@ -19,11 +19,11 @@ const renditionParams = assetParams.extend({ preset: z.string().max(64).describe
 const tags = ['Catalog dialect'];
 
 /** Image routes of the catalog dialect, the API of an older catalog service. The dialect calls an image an asset. */
-export const assetRoutes: RoutePlugin = (app, { services, receiveUploadForm, beginForm }) => {
+export const assetRoutes: RoutePlugin = (app, { services, receiveUploadForm, beginForm, admission }) => {
   app.post(
     '/upload',
     {
-      config: { access: 'ingestUpload', isIdempotent: true },
+      config: { access: 'ingestUpload', isIdempotent: true, isQueued: true },
       schema: {
         tags,
         summary: 'Upload an image',
@@ -113,6 +113,7 @@ export const assetRoutes: RoutePlugin = (app, { services, receiveUploadForm, beg
           'unknown_preset',
           'image_not_found',
           'rendition_not_ready',
+          'overloaded',
         ),
       },
     },
@@ -121,7 +122,7 @@ export const assetRoutes: RoutePlugin = (app, { services, receiveUploadForm, beg
       return sendRendition(
         request,
         reply,
-        await services.retrieve.rendition(getPrincipal(request), image, preset),
+        await admission.runColdRead(() => services.retrieve.rendition(getPrincipal(request), image, preset)),
         undefined,
       );
     },

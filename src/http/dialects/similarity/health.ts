@@ -97,7 +97,7 @@ export const similarityHealthRoutes: RoutePlugin = (app, { services: { checkHeal
   app.get(
     '/api/v1/health/detailed',
     {
-      config: { access: 'checkHealth.detailed', isCounted: false },
+      config: { access: 'checkHealth.detailed', isCounted: false, underLoad: 'always' },
       schema: {
         tags,
         summary: 'Health and statistics by component',

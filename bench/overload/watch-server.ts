@@ -1,0 +1,84 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { Agent, request } from 'node:http';
+import { performance } from 'node:perf_hooks';
+
+/** What is observed of a server while load is offered. */
+export interface Observation {
+  /** Response times of the health check, in milliseconds. */
+  readonly healthTimes: readonly number[];
+  /** Health checks that failed. */
+  readonly healthFailures: number;
+  /** Largest resident memory of the server and its child processes, in MiB. */
+  readonly maxMemoryMb: number;
+}
+
+const healthIntervalMs = 50;
+const memoryIntervalMs = 500;
+
+/** Observes a server until `stop` is called. Health checks use a connection of their own. */
+export function watchServer(url: string, pid: number): { stop(): Promise<Observation> } {
+  const agent = new Agent({ keepAlive: true });
+  const healthTimes: number[] = [];
+  const pending = new Set<Promise<void>>();
+  let healthFailures = 0;
+  let maxMemoryMb = 0;
+
+  async function checkHealth(scheduledAt: number): Promise<void> {
+    const status = await getStatus(`${url}/healthz`, agent).catch(() => 0);
+    if (status === 200) healthTimes.push(performance.now() - scheduledAt);
+    else healthFailures += 1;
+  }
+
+  let scheduledAt = performance.now();
+  const healthTimer = setInterval(() => {
+    // If this process is late, the delay counts as part of the response time.
+    scheduledAt += healthIntervalMs;
+    const check = checkHealth(scheduledAt).finally(() => pending.delete(check));
+    pending.add(check);
+  }, healthIntervalMs);
+  const memoryTimer = setInterval(() => {
+    maxMemoryMb = Math.max(maxMemoryMb, measureMemoryMb(pid));
+  }, memoryIntervalMs);
+  return {
+    async stop() {
+      clearInterval(healthTimer);
+      clearInterval(memoryTimer);
+      await Promise.all(pending);
+      agent.destroy();
+      return { healthTimes, healthFailures, maxMemoryMb };
+    },
+  };
+}
+
+function getStatus(url: string, agent: Agent): Promise<number> {
+  const { promise, resolve, reject } = Promise.withResolvers<number>();
+  request(url, { agent }, (response) => {
+    response.resume().once('end', () => resolve(response.statusCode ?? 0));
+  })
+    .once('error', reject)
+    .end();
+  return promise;
+}
+
+/** Returns the resident memory of a process and all its descendants, in MiB. */
+function measureMemoryMb(root: number): number {
+  const parents = new Map(
+    readdirSync('/proc')
+      .filter((name) => /^\d+$/.test(name))
+      .map((name) => [Number(name), readStatus(name, 'PPid')]),
+  );
+  const isDescendant = (pid: number): boolean =>
+    pid === root || (pid > 1 && isDescendant(parents.get(pid) ?? 0));
+  const kibibytes = [...parents.keys()].filter(isDescendant).map((pid) => readStatus(String(pid), 'VmRSS'));
+  return kibibytes.reduce((total, value) => total + value, 0) / 1024;
+}
+
+/** Returns a number from `/proc/<pid>/status`; 0 if the process has exited. */
+function readStatus(pid: string, field: string): number {
+  try {
+    const text = readFileSync(`/proc/${pid}/status`, 'utf8');
+    return Number(new RegExp(`^${field}:\\s*(\\d+)`, 'm').exec(text)?.[1] ?? 0);
+  } catch {
+    return 0;
+  }
+}

@@ -1,0 +1,83 @@
+import { makeSurgeDetector, type SurgeDetector } from './surge.ts';
+
+/** A caller that has uploads in progress, or has sent one recently. */
+export interface Caller<Waiting> {
+  /** Number of its uploads that are being processed. */
+  active: number;
+  /** Its uploads that wait, in the order of arrival. */
+  readonly waiting: Waiting[];
+  /** When its last upload arrived. */
+  lastSeen: number;
+  readonly surge: SurgeDetector;
+}
+
+/** The callers among which slots are shared. */
+export interface Callers<Waiting> {
+  /** Returns the caller with this key, and records that it has sent an upload. */
+  see(key: string): Caller<Waiting>;
+  /** Returns how many slots a caller may use. */
+  shareOf(caller: Caller<Waiting>): number;
+  /** Returns the waiting caller that uses the fewest slots, if there is one below its share. */
+  findNext(): Caller<Waiting> | undefined;
+  all(): Iterable<Caller<Waiting>>;
+}
+
+/** How long a caller that has no upload in progress keeps its share, so that its next upload does not have to wait. */
+const rememberMs = 2_000;
+
+/** Creates an empty set of callers that share `maxActive` slots. */
+export function makeCallers<Waiting extends { readonly takenAt: number }>(
+  maxActive: number,
+  now: () => number,
+): Callers<Waiting> {
+  const callers = new Map<string, Caller<Waiting>>();
+
+  function forgetIdle(): void {
+    for (const [key, { active, waiting, lastSeen }] of callers)
+      if (active === 0 && waiting.length === 0 && now() - lastSeen > rememberMs) callers.delete(key);
+  }
+
+  /**
+   * A caller that is alone may use all slots; otherwise, the callers have equal shares. A caller that causes an overload gets
+   * half of its share, so that its uploads do not slow down those of the others.
+   */
+  function shareOf({ surge }: Caller<Waiting>): number {
+    if (callers.size === 1) return maxActive;
+    if (surge.isOverloaded()) return Math.max(1, Math.floor(maxActive / (2 * callers.size)));
+    return Math.ceil(maxActive / callers.size);
+  }
+
+  return {
+    see(key) {
+      forgetIdle();
+      const caller = callers.get(key) ?? {
+        active: 0,
+        waiting: [],
+        lastSeen: 0,
+        surge: makeSurgeDetector(maxActive, now),
+      };
+      caller.lastSeen = now();
+      callers.set(key, caller);
+      return caller;
+    },
+    shareOf,
+    findNext() {
+      forgetIdle();
+      let next: Caller<Waiting> | undefined;
+      for (const caller of callers.values()) {
+        if (caller.waiting.length === 0 || caller.active >= shareOf(caller)) continue;
+        if (next === undefined || isBefore(caller, next)) next = caller;
+      }
+      return next;
+    },
+    all: () => callers.values(),
+  };
+}
+
+function isBefore<Waiting extends { readonly takenAt: number }>(
+  a: Caller<Waiting>,
+  b: Caller<Waiting>,
+): boolean {
+  if (a.active !== b.active) return a.active < b.active;
+  return (a.waiting[0]?.takenAt ?? 0) < (b.waiting[0]?.takenAt ?? 0);
+}

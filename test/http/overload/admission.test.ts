@@ -1,0 +1,94 @@
+import { expect, test } from 'vitest';
+import { loadConfig } from '../../../src/config.ts';
+import {
+  type AdmissionConfig,
+  type AdmittedUpload,
+  makeAdmission,
+} from '../../../src/http/overload/admission.ts';
+import { makeRecordingLogger } from '../../support/inner/logger.ts';
+
+const mebibyte = 2 ** 20;
+
+function makeTestAdmission(
+  config: Partial<AdmissionConfig>,
+  load: { freeBytes?: number; eventLoopDelayMs?: number } = {},
+) {
+  const logger = makeRecordingLogger();
+  const samples = {
+    queueDepth: () => undefined,
+    freeBytes: () => load.freeBytes,
+    eventLoopDelayMs: () => load.eventLoopDelayMs ?? 0,
+  };
+  const defaults = { ...loadConfig({}).overload, decoders: 2, minFreeBytes: 100 * mebibyte };
+  const admission = makeAdmission({ ...defaults, ...config }, samples, logger);
+  const admit = (bytes: number, caller = 'a'): AdmittedUpload => {
+    const admitted = admission.admitUpload({ caller, bytes, isQueued: false, onSlot: () => undefined });
+    if (admitted instanceof Promise) throw new Error('The upload has to wait.');
+    return admitted;
+  };
+  return { admission, admit, logger };
+}
+
+test('keeps free space for the uploads that are still arriving', () => {
+  const { admit, admission } = makeTestAdmission({}, { freeBytes: 120 * mebibyte });
+  const first = admit(15 * mebibyte);
+  expect(() => admit(10 * mebibyte)).toThrow(/^The server is overloaded\. Its disk has 125829120 bytes free/);
+  first.release();
+  expect(() => admit(10 * mebibyte)).not.toThrow();
+  expect(admission.counts().refused.get('upload')?.get('disk')).toBe(1);
+});
+
+test('leaves a full disk to the check that reports it as full', () => {
+  const { admit } = makeTestAdmission({}, { freeBytes: 50 * mebibyte });
+  expect(() => admit(mebibyte)).not.toThrow();
+});
+
+test('leaves half of the limits in flight to other callers', () => {
+  const { admit } = makeTestAdmission({ maxUploadsInFlight: 4, maxUploadBytesInFlight: 100 });
+  admit(30);
+  expect(() => admit(30)).toThrow(/uploads of 30 bytes from this caller.* limit per caller is 50 bytes/);
+  admit(10);
+  expect(() => admit(1)).toThrow(/2 uploads from this caller .* limit per caller is 2/);
+  admit(40, 'b');
+  expect(() => admit(30, 'c')).toThrow(
+    /uploads of 80 bytes, and this one may have 30; the limit is 100 bytes/,
+  );
+  admit(1, 'c');
+  expect(() => admit(1, 'd')).toThrow(/receiving 4 uploads at the same time; the limit is 4/);
+});
+
+test('always admits a single upload, however large it is', () => {
+  expect(() => makeTestAdmission({ maxUploadBytesInFlight: 10 }).admit(1_000)).not.toThrow();
+});
+
+test('refuses uploads and uncached renditions before other requests', async () => {
+  const load = { eventLoopDelayMs: 1_500 };
+  const { admit, admission } = makeTestAdmission({}, load);
+  expect(() => admit(1)).toThrow(/delay of 1500 ms; the limit is 1000 ms/);
+  await expect(admission.runColdRead(() => Promise.resolve('read'))).rejects.toThrow(/1500 ms/);
+  expect(() => admission.assertQueueIsShort('import')).toThrow(/1500 ms/);
+  admission.admitOther();
+  load.eventLoopDelayMs = 5_000;
+  expect(() => admission.admitOther()).toThrow(/5000 ms; the limit is 4000 ms/);
+});
+
+test('limits the renditions that are loaded at the same time', async () => {
+  const { admission } = makeTestAdmission({ maxColdReads: 1 });
+  const { promise, resolve } = Promise.withResolvers<string>();
+  const first = admission.runColdRead(() => promise);
+  await expect(admission.runColdRead(() => Promise.resolve('second'))).rejects.toMatchObject({
+    code: 'overloaded',
+    details: { retry_after: 1 },
+  });
+  resolve('first');
+  await expect(first).resolves.toBe('first');
+  await expect(admission.runColdRead(() => Promise.resolve('third'))).resolves.toBe('third');
+});
+
+test('logs refusals at most once in ten seconds for each reason', () => {
+  const { admit, logger } = makeTestAdmission({ maxUploadsInFlight: 1 });
+  admit(1);
+  for (let count = 0; count < 50; count += 1) expect(() => admit(1)).toThrow('overloaded');
+  expect(logger.messages()).toHaveLength(1);
+  expect(logger.messages('warn')[0]).toMatch(/^overloaded, refusing requests: It is receiving 1 uploads/);
+});
