@@ -422,6 +422,8 @@ describe('access', () => {
     expect(exported.bytes.toString().trim().split('\n')).toHaveLength(list.body.total);
     const [entry] = list.body.items;
     await send('GET', '/v1/audit', `/v1/audit?target=${entry?.target ?? ''}`);
+    const verification = await send<{ intact: boolean }>('GET', '/v1/audit/verification');
+    expect(verification.status).toBe(200);
     for (const path of ['/v1/audit', '/v1/audit/export'])
       expect((await send('GET', path, `${path}?action=unknown`)).status).toBe(400);
   });

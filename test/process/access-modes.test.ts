@@ -73,7 +73,7 @@ describe('AUTH=keys', () => {
     const folder = await createDataFolder();
     const env = { AUTH: 'keys', DATA_DIR: folder };
     const server = await startServer({ AUTH: 'keys' }, folder);
-    const hint = 'there is no API key that can create others: run "vitrine keys create';
+    const hint = 'there is no API key that can create others: run ';
     await expect.poll(() => server.log()).toContain(hint);
     const key = await createKey(env, '--role', 'admin');
     const readMode = (name: string) => statSync(join(folder, name)).mode & 0o777;

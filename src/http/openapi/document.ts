@@ -73,7 +73,9 @@ const transform: Transform = (input) => {
   };
   const { bodies } = input.schema;
   if (!bodies) return { ...transformed, schema };
-  const isOptional = bodies['application/json']?.safeParse({}).success === true;
+  // Without a body, a PUT request would replace something with nothing.
+  const isOptional =
+    input.route.method !== 'PUT' && bodies['application/json']?.safeParse({}).success === true;
   return {
     ...transformed,
     schema: {

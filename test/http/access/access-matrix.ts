@@ -23,7 +23,7 @@ import {
  * and the tenant of the caller allow. It only needs a URL, so that it can also test a server whose queries were changed.
  */
 
-type Outcome = 'open' | 'unauthenticated' | 'missing_scope' | 'not_found' | 'success';
+type Outcome = 'open' | 'unauthenticated' | 'missing_scope' | 'tenant_not_allowed' | 'not_found' | 'success';
 
 /** What the tests need to know about the server. */
 export interface MatrixRig extends AccessRig {
@@ -54,6 +54,9 @@ export function expectOutcome(
   if (isOpen) return 'success';
   if (!caller.isKnown) return 'unauthenticated';
   if (!route.scopes.some((scope) => caller.scopes.has(scope))) return 'missing_scope';
+  // Metrics and health details cover all tenants.
+  if (caller.tenant !== null && route.scopes.every((scope) => scope === 'metrics.read'))
+    return 'tenant_not_allowed';
   const isForeign = caller.tenant !== null && caller.tenant !== owner.name;
   return isForeign && findOwnedParameter(route) ? 'not_found' : 'success';
 }
@@ -156,6 +159,8 @@ function findWrongOutcome(
     open: () => status < 500 && status !== 401 && status !== 403,
     unauthenticated: () => status === 401 && headers.get('www-authenticate')?.startsWith('Bearer') === true,
     missing_scope: () => status === 403 && (method === 'HEAD' || namesScopes(problem, scopes)),
+    tenant_not_allowed: () =>
+      status === 403 && (method === 'HEAD' || problem['code'] === 'tenant_not_allowed'),
     not_found: () => status === 404,
     success: () => {
       const isNotOffered = problem['code'] === 'upload_not_offered' && !hasPresignedUploads;

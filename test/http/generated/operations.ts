@@ -35,6 +35,7 @@ export interface Operation {
 }
 
 interface ServedDocument {
+  readonly components: unknown;
   readonly paths: Readonly<
     Record<
       string,
@@ -56,16 +57,35 @@ interface ServedDocument {
 
 /** Returns every operation in an OpenAPI document. */
 export function listOperations(document: unknown): Operation[] {
-  return Object.entries((document as ServedDocument).paths).flatMap(([path, methods]) =>
+  const { paths, components } = document as ServedDocument;
+  return Object.entries(paths).flatMap(([path, methods]) =>
     Object.entries(methods).map(([method, { parameters = [], requestBody }]) => ({
       method: method.toUpperCase(),
       path,
       parameters,
       bodies: Object.fromEntries(
-        Object.entries(requestBody?.content ?? {}).map(([type, { schema }]) => [type, schema]),
+        Object.entries(requestBody?.content ?? {}).map(([type, { schema }]) => [
+          type,
+          resolveReferences(schema, { components }) as Schema,
+        ]),
       ),
       needsBody: requestBody?.required ?? false,
     })),
+  );
+}
+
+/** Replaces references to other parts of the document with these parts. */
+function resolveReferences(value: unknown, document: unknown): unknown {
+  if (Array.isArray(value)) return value.map((item) => resolveReferences(item, document));
+  if (value === null || typeof value !== 'object') return value;
+  const { $ref } = value as { readonly $ref?: string };
+  if ($ref !== undefined) {
+    const keys = $ref.replace(/^#\//, '').split('/');
+    const target = keys.reduce<unknown>((part, key) => (part as Record<string, unknown>)[key], document);
+    return resolveReferences(target, document);
+  }
+  return Object.fromEntries(
+    Object.entries(value).map(([key, part]) => [key, resolveReferences(part, document)]),
   );
 }
 

@@ -6,6 +6,9 @@ import { waitTimeoutMs } from '../../support/time-scale.ts';
 /** The token that confirms a purge. */
 export const confirmToken = 'yes, remove them';
 
+/** The tenant whose settings requests may change. */
+export const configuredTenant = 'configured';
+
 interface Line {
   readonly image_id: number;
 }
@@ -50,7 +53,7 @@ export const picturePaths = Array.from({ length: 400 }, (_, index) => `/pictures
 export async function fillServer(baseUrl: string, origin: string, requestCount: number): Promise<ServerData> {
   const tenants = ['default', 'shop-a', 'shop.B_2'];
   const referencedImages = await Promise.all(
-    [...tenants, ...tenants].map((tenant, i) => uploadReferenced(baseUrl, tenant, i)),
+    [...tenants, ...tenants, configuredTenant].map((tenant, i) => uploadReferenced(baseUrl, tenant, i)),
   );
   const importCount = requestCount + 10;
   const urls = picturePaths.map((path) => origin + path);

@@ -1,7 +1,7 @@
 import { errorTable } from '../../../src/errors.ts';
 import type { Operation, Parameter } from './operations.ts';
 import type { Sources } from './requests.ts';
-import { confirmToken, picturePaths, type ServerData } from './server-data.ts';
+import { configuredTenant, confirmToken, picturePaths, type ServerData } from './server-data.ts';
 
 /** Returns the ids and files that requests need. */
 export function makeSources(
@@ -46,6 +46,8 @@ function chooseValue(
   const { referencedImages, tenants, imports, failedJobs, keyIds, deletableImages, deletableDefaultImages } =
     serverData;
   if (name === 'preset') return chooseNext(['thumb', 'card', 'zoom']);
+  // Quotas would make other requests fail.
+  if (path.startsWith('/v1/tenants/')) return configuredTenant;
   if (name.startsWith('tenant')) return chooseNext(tenants);
   if (name === 'ref') return chooseNext(['unknown reference', 'product-42']);
   if (path.startsWith('/v1/imports/')) return chooseNext(imports);

@@ -33,10 +33,6 @@ const truncatedTables = [
   'idempotent_requests',
   'request_counts',
   'import_counts',
-  'api_keys',
-  'audit_log',
-  'audit_chains',
-  'idempotent_requests',
 ].join(', ');
 
 /**
