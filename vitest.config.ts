@@ -21,6 +21,9 @@ const bothDatabasesTestsInFull = ['test/services/**/*.test.ts', 'test/worker/**/
 /** Tests that fill a database with thousands of rows for the planner. It is the same in both, so one run is enough. */
 const singleDatabaseTests = ['test/db/plans.test.ts'];
 
+/** Tests whose result may differ for a user to whom row-level security applies, other than an administrator. */
+const ordinaryUserTests = ['test/db/plans.test.ts', 'test/db/engine/tenant-binding.test.ts'];
+
 /** Tests that load the image library, which then disables other formats for the whole process. */
 const imagingTests = ['test/imaging/**/*.test.ts'];
 
@@ -83,6 +86,15 @@ export default defineConfig(({ mode }) => {
       env: { TEST_ENGINE: 'postgres' },
     },
   };
+  const ordinaryUser = {
+    ...inherited,
+    test: {
+      name: 'postgres as an ordinary user',
+      include: ordinaryUserTests,
+      exclude: excluded,
+      env: { TEST_ENGINE: 'postgres', TEST_LOGIN: 'owner' },
+    },
+  };
   const imaging = { ...inherited, test: { name: 'imaging', include: imagingTests, exclude: excluded } };
   const isolated = {
     ...inherited,
@@ -91,7 +103,7 @@ export default defineConfig(({ mode }) => {
   return {
     test: {
       globalSetup: ['test/support/global-setup.ts'],
-      projects: [embedded, ...(services.databaseUrl ? [postgres] : []), imaging, isolated],
+      projects: [embedded, ...(services.databaseUrl ? [postgres, ordinaryUser] : []), imaging, isolated],
       pool: 'forks',
       // The files of a worker share its modules, database and decoders.
       isolate: false,

@@ -17,6 +17,7 @@ const rules: Readonly<Record<string, Rule>> = {
   model: {},
   'version.ts': {},
   'timeout.ts': {},
+  'tenant-scope.ts': {},
   'errors.ts': { types: ['model'] },
   'availability-log.ts': { types: ['model'] },
   // These parts never import each other.
@@ -24,16 +25,16 @@ const rules: Readonly<Record<string, Rule>> = {
   fetcher: { code: domain },
   storage: { code: domain },
   queue: { code: [...domain, ...helpers] },
-  db: { code: [...domain, 'version.ts'] },
+  db: { code: [...domain, 'version.ts', 'tenant-scope.ts'] },
   'data-folder': { code: domain },
   config: { code: domain },
   'config.ts': { code: ['config', ...domain] },
   services: {
-    code: [...domain, ...helpers, 'imaging', 'fetcher', 'storage'],
+    code: [...domain, ...helpers, 'tenant-scope.ts', 'imaging', 'fetcher', 'storage'],
     types: ['config.ts', 'db', 'queue', 'telemetry'],
   },
   http: { code: [...domain, 'version.ts', 'services'], types: ['config.ts', 'db', 'storage', 'telemetry'] },
-  worker: { code: [...domain, 'availability-log.ts'], types: ['services', 'db', 'queue'] },
+  worker: { code: [...domain, 'availability-log.ts', 'tenant-scope.ts'], types: ['services', 'db', 'queue'] },
   telemetry: { code: [...domain, 'version.ts'], types: ['config', 'config.ts', 'db', 'imaging', 'storage'] },
   cli: {
     code: [

@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import type { Config } from '../config.ts';
 import { isBelow, describeExposedPictureFolder, makePrivate } from '../data-folder/private-folder.ts';
 import { migrate } from '../db/engine/migrate.ts';
+import { describeMissingIsolation } from '../db/engine/tenant-binding.ts';
 import { makeQueries } from '../db/queries.ts';
 import { makeFetcher } from '../fetcher/fetch-picture.ts';
 import { makeDecoderPool } from '../imaging/pool/decoder-pool.ts';
@@ -81,6 +82,8 @@ async function openMigratedDatabase(config: Config, logger: Logger, onFailure: (
     if (!vectors.isAvailable) {
       logger.warn({}, `Similarity search is unavailable, but everything else works: ${vectors.reason}.`);
     }
+    const binding = await database.detectTenantBinding();
+    if (binding.by === 'none') logger.warn({}, describeMissingIsolation(binding));
     return { database, queries: makeQueries(database, vectors) };
   } catch (error) {
     await database.close();

@@ -116,7 +116,7 @@ function matchesFilter(
       ? undefined
       : sql`tenant_id = ANY (ARRAY(
           SELECT tenant_id FROM audit_chains WHERE tenant = ${tenant} UNION SELECT id FROM tenants WHERE name = ${tenant}))`,
-    actor === undefined ? undefined : sql`coalesce(key_id, actor) = ${actor}`,
+    actor === undefined ? undefined : sql`CASE WHEN key_id IS NULL THEN actor ELSE key_id END = ${actor}`,
     action === undefined ? undefined : sql`action = ${action}`,
     target === undefined ? undefined : sql`target = ${target}`,
     since === undefined ? undefined : sql`at >= ${since}`,

@@ -17,19 +17,24 @@ export function makeImportQueries({ sql: db }: Database) {
       principal: Principal,
       lines: readonly ImportLine[],
     ): Promise<{ id: number; uuid: string; createdAt: Date }> {
-      const { rows } = await sql<{ id: number; uuid: string; createdAt: Date }>`
-        WITH inserted_import AS (
+      return db.transaction().execute(async (transaction) => {
+        const { rows } = await sql<{ id: number; uuid: string; createdAt: Date }>`
           INSERT INTO imports (uuid, tenant_id, total)
-          VALUES (${uuidv7()}, ${principal.tenantId}, ${lines.length}) RETURNING id, uuid, created_at),
-        inserted_lines AS (
+          VALUES (${uuidv7()}, ${principal.tenantId}, ${lines.length}) RETURNING id, uuid, created_at AS "createdAt"`.execute(
+          transaction,
+        );
+        const [insertedImport] = rows;
+        if (!insertedImport) throw new Error('The import was not recorded.');
+        // Not in the same statement, because the policy for the lines looks the import up.
+        await sql`
           INSERT INTO import_lines (import_id, line, url, tenant, reference, outcome, image_id, error_code, error)
-          SELECT inserted_import.id, l.line, l.url, l.tenant, l.reference, l.outcome, l."imageId", l.code, l.error
-          FROM inserted_import CROSS JOIN jsonb_to_recordset(${JSON.stringify(lines)}::jsonb) AS l
-            (line int, url text, tenant text, reference text, outcome text, "imageId" bigint, code text, error text))
-        SELECT id, uuid, created_at AS "createdAt" FROM inserted_import`.execute(db);
-      const [insertedImport] = rows;
-      if (!insertedImport) throw new Error('The import was not recorded.');
-      return insertedImport;
+          SELECT ${insertedImport.id}, l.line, l.url, l.tenant, l.reference, l.outcome, l."imageId", l.code, l.error
+          FROM jsonb_to_recordset(${JSON.stringify(lines)}::jsonb) AS l
+            (line int, url text, tenant text, reference text, outcome text, "imageId" bigint, code text, error text)`.execute(
+          transaction,
+        );
+        return insertedImport;
+      });
     },
 
     /** Finds an import and one page of its failed lines. */

@@ -9,6 +9,7 @@ import type { Principal } from '../model/principal.ts';
 import type { Rendition } from '../model/rendition.ts';
 import type { WorkQueue } from '../queue/queue.ts';
 import type { ByteRange, DirectAccess, ReadUrlOptions, Storage } from '../storage/storage.ts';
+import { keepTenant } from '../tenant-scope.ts';
 import { imageNotFound, noOriginal, noRendition } from './image-errors.ts';
 import { makeRequeueAndThrow } from './remake-rendition.ts';
 import type { CachedRendition, RenditionCache } from './rendition-cache.ts';
@@ -119,7 +120,11 @@ export function makeRetrieveImage(deps: Dependencies): RetrieveImage {
       throw error;
     };
     if (rendition.bytes > cache.maxFileBytes)
-      return { rendition, etag, open: () => storage.read(rendition.storageKey).catch(requeueIfMissing) };
+      return {
+        rendition,
+        etag,
+        open: keepTenant(() => storage.read(rendition.storageKey).catch(requeueIfMissing)),
+      };
     const body = await storage.readAll(rendition.storageKey).catch(requeueIfMissing);
     if (body.length !== rendition.bytes) await requeueAndThrow(image, preset);
     return { body, recipe: rendition.recipe, etag, imageId: image.id, tenantId: image.tenantId };

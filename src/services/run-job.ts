@@ -7,6 +7,7 @@ import type { Logger } from '../model/logger.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
 import type { WorkQueue } from '../queue/queue.ts';
 import type { Storage } from '../storage/storage.ts';
+import { runUnbound } from '../tenant-scope.ts';
 import type { DerivationOutcome } from './derive-image.ts';
 import { decideNext, failureStage, type Verdict } from './job-failures.ts';
 import type { LeaseKeeper } from './leases.ts';
@@ -52,13 +53,15 @@ export type RunJob = (job: ClaimedJob, options?: RunOptions) => Promise<JobOutco
 /** @see RunJob */
 export function makeRunJob(deps: Dependencies): RunJob {
   const { metrics } = deps;
-  return async (job, options = {}) => {
+  async function run(job: ClaimedJob, options: RunOptions): Promise<JobOutcome> {
     const startTime = performance.now();
     const outcome = await runOnce(deps, job, options);
     const seconds = (performance.now() - startTime) / 1000;
     metrics.recordJob({ kind: job.kind, outcome: outcome.state, seconds });
     return outcome;
-  };
+  }
+  // Unbound, because a job may outlive the upload that started it.
+  return (job, options = {}) => runUnbound(() => run(job, options));
 }
 
 async function runOnce(deps: Dependencies, job: ClaimedJob, options: RunOptions): Promise<JobOutcome> {

@@ -2,6 +2,7 @@ import { LRUCache } from 'lru-cache';
 import type { TenantSettingsQueries } from '../db/tenant-settings.ts';
 import type { Quotas } from '../model/quota.ts';
 import { type TenantSettings, toQuotas } from '../model/tenant-settings.ts';
+import { runUnbound } from '../tenant-scope.ts';
 
 /** The settings that apply to tenants, kept in memory for a few seconds, so that requests cause no query. */
 export interface SettingsCache {
@@ -52,7 +53,8 @@ export function makeSettingsCache({
     const running = reads.get(tenantId);
     if (running) return running;
     const readAt = now();
-    const started = queries.find(tenantId).then((own) => {
+    // Unbound, because requests of other tenants may share the result.
+    const started = runUnbound(() => queries.find(tenantId)).then((own) => {
       const settings = { ...defaults, ...own };
       // After `forget`, this read may be older than the change.
       if (reads.get(tenantId) === started) entries.set(tenantId, { settings, readAt });

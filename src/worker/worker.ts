@@ -5,6 +5,7 @@ import type { ClaimedJob, JobKind } from '../model/job.ts';
 import type { Logger } from '../model/logger.ts';
 import type { WorkQueue } from '../queue/queue.ts';
 import type { RunJob } from '../services/run-job.ts';
+import { runUnbound } from '../tenant-scope.ts';
 
 interface Dependencies {
   readonly kind: JobKind;
@@ -83,7 +84,8 @@ export function makeWorker(deps: Dependencies): Worker {
   /** Claims jobs for the free capacity, either now or after the current claim. */
   function fillCapacity(): void {
     mustClaimAgain = currentClaim !== undefined;
-    currentClaim ??= claim().finally(() => {
+    // Unbound, because the request that woke this worker may be bound to a tenant.
+    currentClaim ??= runUnbound(claim).finally(() => {
       currentClaim = undefined;
       if (mustClaimAgain && !isStopped) fillCapacity();
     });

@@ -18,6 +18,7 @@ import { makeInstallationQueries } from '../../db/installation.ts';
 import { makeQueries } from '../../db/queries.ts';
 import { makeJobReportQueries } from '../../db/jobs/job-reports.ts';
 import { migrate, readSchemaState, type SchemaState } from '../../db/engine/migrate.ts';
+import { describeMissingIsolation, type TenantBinding, tenantRole } from '../../db/engine/tenant-binding.ts';
 import { stalledQueueWarning } from '../../services/check-health.ts';
 import { findStorageMismatch } from '../../services/claim-storage.ts';
 import { makeLogger } from '../../telemetry/logger.ts';
@@ -104,7 +105,12 @@ export async function checkPostgres(config: Config): Promise<Finding[]> {
       { subject: 'database', state: `PostgreSQL ${version} responds` },
       describeSchema(schema),
       describePgvector(pgvector, schema),
-      ...(schema.version === schema.neededVersion ? await checkStorageAndJobs(config, database) : []),
+      ...(schema.version === schema.neededVersion
+        ? [
+            describeTenantBinding(await database.detectTenantBinding()),
+            ...(await checkStorageAndJobs(config, database)),
+          ]
+        : []),
     ];
   } finally {
     await database.close();
@@ -143,6 +149,21 @@ function describePgvector(version: string | null, schema: SchemaState): Finding 
     subject,
     state: 'not installed: similarity search is unavailable',
     remedy: 'Have an administrator run CREATE EXTENSION vector in this database, then restart.',
+  };
+}
+
+function describeTenantBinding(binding: TenantBinding): Finding {
+  const subject = 'isolation';
+  if (binding.by !== 'none') {
+    const how =
+      binding.by === 'user' ? 'applies to this user' : `is applied by switching to the role ${tenantRole}`;
+    return { subject, state: `row-level security ${how} when a key has a tenant` };
+  }
+  return {
+    subject,
+    state: describeMissingIsolation(binding),
+    remedy: `Use a database user without BYPASSRLS. Or, as an administrator, run CREATE ROLE ${tenantRole} NOLOGIN (if it is missing) and GRANT ${tenantRole} to this user, then restart.`,
+    isWarning: true,
   };
 }
 

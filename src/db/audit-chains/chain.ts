@@ -5,9 +5,15 @@ import type { Queryable } from '../database.ts';
 /** Number of the chain of the installation. Every other chain has the number of its tenant. */
 export const installationChain = 0;
 
-/** Condition that is true for sealed entries of one chain. Matches the expression of their index. */
+/**
+ * The chain of an entry, as in the index of sealed entries. Written with `CASE` instead of `coalesce`, which is not
+ * leakproof: row-level security would prevent the use of the index.
+ */
+export const chainOf = sql<number>`CASE WHEN tenant_id IS NULL THEN ${sql.lit(installationChain)} ELSE tenant_id END`;
+
+/** Condition that is true for sealed entries of one chain. */
 export function isInChain(chain: number): RawBuilder<boolean> {
-  return sql`coalesce(tenant_id, ${sql.lit(installationChain)}) = ${chain} AND position IS NOT NULL`;
+  return sql`${chainOf} = ${chain} AND position IS NOT NULL`;
 }
 
 /** The text of an entry that its hash covers. Times are in microseconds, because their text depends on the session. */
@@ -78,7 +84,7 @@ export async function findNextChain(db: Queryable, after: number): Promise<numbe
   const { rows } = await sql<{ next: number | null }>`
     SELECT least(
       (SELECT min(tenant_id) FROM audit_chains WHERE tenant_id > ${after}),
-      (SELECT coalesce(tenant_id, 0) FROM audit_log WHERE coalesce(tenant_id, 0) > ${after} AND position IS NOT NULL
-       ORDER BY coalesce(tenant_id, 0), position LIMIT 1)) AS next`.execute(db);
+      (SELECT ${chainOf} FROM audit_log WHERE ${chainOf} > ${after} AND position IS NOT NULL
+       ORDER BY ${chainOf}, position LIMIT 1)) AS next`.execute(db);
   return rows[0]?.next ?? undefined;
 }

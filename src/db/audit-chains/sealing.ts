@@ -1,6 +1,6 @@
 import { sql } from 'kysely';
 import type { Database, Queryable } from '../database.ts';
-import { chainHash, chainStart, hashedText, type Link } from './chain.ts';
+import { chainOf, chainHash, chainStart, hashedText, type Link } from './chain.ts';
 
 /** Key of an advisory lock, so that only one process seals at a time. No other lock uses it. */
 const sealLock = 7_239_014;
@@ -42,7 +42,7 @@ export function makeSealingQueries({ sql: db }: Database) {
 
 async function sealBatch(transaction: Queryable): Promise<number> {
   const { rows } = await sql<UnsealedEntry>`
-    SELECT id, coalesce(tenant_id, 0) AS chain, tenant, ${hashedText} AS text FROM audit_log
+    SELECT id, ${chainOf} AS chain, tenant, ${hashedText} AS text FROM audit_log
     WHERE position IS NULL ORDER BY id LIMIT ${batchSize}`.execute(transaction);
   if (rows.length === 0) return 0;
   const heads = await sql<Link & { readonly chain: number }>`

@@ -4,6 +4,7 @@ import type { Principal } from '../../model/principal.ts';
 import type { Database, Queryable } from '../database.ts';
 import { isVisibleTo } from '../lists.ts';
 import {
+  chainOf,
   type ChainState,
   chainHash,
   findNextChain,
@@ -78,8 +79,7 @@ export function makeVerificationQueries({ sql: db }: Database) {
       principal: Pick<Principal, 'tenantId'>,
       chains: readonly number[] | undefined,
     ): Promise<UnsealedEntries> {
-      const isWanted =
-        chains === undefined ? sql`true` : sql`coalesce(tenant_id, 0) = ANY (${chains}::int[])`;
+      const isWanted = chains === undefined ? sql`true` : sql`${chainOf} = ANY (${chains}::int[])`;
       const condition = sql`position IS NULL AND ${isVisibleTo(principal, 'tenant_id')} AND ${isWanted}`;
       const count = await sql<{ total: number }>`
         SELECT count(*) AS total FROM audit_log WHERE ${condition}`.execute(db);
@@ -173,7 +173,7 @@ async function checkCheckpoint(
 ): Promise<ChainDamage | null> {
   if (checkpoint.position === 0 || isRecorded) return null;
   const unsealed = await sql`
-    SELECT 1 FROM audit_log WHERE position IS NULL AND coalesce(tenant_id, 0) = ${chain} AND ${isRecordOf(checkpoint)}
+    SELECT 1 FROM audit_log WHERE position IS NULL AND ${chainOf} = ${chain} AND ${isRecordOf(checkpoint)}
     LIMIT 1`.execute(db);
   if (unsealed.rows.length > 0) return null;
   return {

@@ -7,7 +7,7 @@ import { vector } from '@electric-sql/pglite-pgvector';
 import { Pool } from 'pg';
 import type { Database } from '../database.ts';
 import { DatabaseUnusable } from './database-errors.ts';
-import { makeQueryBuilder, runSession, typeParsers } from './pool.ts';
+import { makeBindingDetector, makeQueryBuilder, runSession, typeParsers } from './pool.ts';
 
 /** Marker file in the database directory. It is written once the database has been created completely. */
 const readyMarker = 'VITRINE_READY';
@@ -31,11 +31,13 @@ export async function openEmbeddedDatabase(
   const pool = new Pool(
     Object.assign(createPgConfig(pglite), { max: 1, idleTimeoutMillis: 0, types: typeParsers }),
   );
+  const detectTenantBinding = makeBindingDetector(pool);
   return {
     kind: 'embedded',
-    sql: makeQueryBuilder(pool, (error) => {
+    sql: makeQueryBuilder(pool, detectTenantBinding, (error) => {
       if (isPanic(error)) onPanic(error);
     }),
+    detectTenantBinding,
     session: (work) => runSession(pool, work),
     runScript: async (script) => {
       await pool.query(script);

@@ -1,6 +1,8 @@
 import { readdir, readFile } from 'node:fs/promises';
 import type { Database, RunScript } from '../database.ts';
 import { errorCode, DatabaseUnusable } from './database-errors.ts';
+import { detectTenantBinding } from './tenant-binding.ts';
+import { prepareTenantRole } from './tenant-role.ts';
 import { enableVectors, type VectorSupport } from './vectors.ts';
 
 const migrationsFolder = new URL('../migrations/', import.meta.url);
@@ -33,6 +35,7 @@ export function migrate(database: Database): Promise<MigrationReport> {
       throw errorCode(error) === '42501' ? insufficientPrivilege(error) : error;
     });
     const vectors = await enableVectors(run);
+    if ((await detectTenantBinding(run)).by === 'none') await prepareTenantRole(run);
     await run('COMMIT');
     return { ...applied, vectors };
   });

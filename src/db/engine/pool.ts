@@ -1,26 +1,60 @@
 import { createHash } from 'node:crypto';
 import { Kysely, PostgresDialect, type PostgresPool, type PostgresPoolClient } from 'kysely';
 import { LRUCache } from 'lru-cache';
-import { type CustomTypesConfig, type Pool, type PoolClient, type QueryResult, types } from 'pg';
+import {
+  type CustomTypesConfig,
+  type Pool,
+  type PoolClient,
+  type QueryConfig,
+  type QueryResult,
+  types,
+} from 'pg';
 import type { RunScript } from '../database.ts';
 import type { Schema } from '../schema.ts';
+import { boundTenantId } from '../../tenant-scope.ts';
 import { isConnectionLost, toAppError } from './database-errors.ts';
+import { makeBoundSender } from './bound-sender.ts';
+import { detectTenantBinding, makeBindStatement, type TenantBinding } from './tenant-binding.ts';
 
 /**
- * Creates a Kysely instance for a pool of connections to a PostgreSQL server or to the embedded database.
+ * Creates a Kysely instance for a pool of connections to a PostgreSQL server or to the embedded database. Queries of work
+ * that is bound to a tenant run in transactions that are bound to this tenant.
+ * @param detectBinding returns how a transaction is bound
  * @param onError called with each error, before it is converted to an `AppError`.
  */
 export function makeQueryBuilder(
   pool: Pool,
+  detectBinding: () => Promise<TenantBinding>,
   onError: (error: unknown) => void = () => undefined,
 ): Kysely<Schema> {
   const nameStatement = makeStatementNamer();
   const kyselyPool: PostgresPool = {
     options: pool.options,
     end: () => pool.end(),
-    connect: () => checkOut(pool, nameStatement, onError),
+    async connect() {
+      const tenantId = boundTenantId();
+      // Before a connection is checked out, because the detection needs one, and the embedded database has only one.
+      const binding = tenantId === null ? undefined : await withAppErrors(detectBinding);
+      const client = await withAppErrors(() => pool.connect());
+      if (tenantId === null || binding === undefined || binding.by === 'none')
+        return wrapClient(client, (query) => client.query(query), nameStatement, onError);
+      const send = makeBoundSender(client, makeBindStatement(binding, tenantId));
+      return wrapClient(client, send, nameStatement, onError);
+    },
   };
   return new Kysely<Schema>({ dialect: new PostgresDialect({ pool: kyselyPool }) });
+}
+
+/** Returns a function that detects how transactions are bound to a tenant, once. */
+export function makeBindingDetector(pool: Pool): () => Promise<TenantBinding> {
+  let detection: Promise<TenantBinding> | undefined;
+  return () => {
+    detection ??= runSession(pool, detectTenantBinding).catch((error: unknown) => {
+      detection = undefined;
+      throw error;
+    });
+    return detection;
+  };
 }
 
 /** Parses `bigint` (ids, counts, bytes) as a number, because the values stay far below 2^53. `pg` parses the other types. */
@@ -53,17 +87,18 @@ function makeStatementNamer(): (text: string) => string | undefined {
   };
 }
 
-/** Checks out a client. A client that has lost its connection is destroyed when it is released. */
-async function checkOut(
-  pool: Pool,
+/** Wraps a client that was checked out. A client that has lost its connection is destroyed when it is released. */
+function wrapClient(
+  client: PoolClient,
+  send: (query: QueryConfig) => Promise<QueryResult>,
   nameStatement: (text: string) => string | undefined,
   onError: (error: unknown) => void,
-): Promise<PostgresPoolClient> {
-  const client = await withAppErrors(() => pool.connect());
+): PostgresPoolClient {
   let isLost = false;
   async function query(text: string, values: readonly unknown[]) {
     try {
-      return await client.query({ name: nameStatement(text), text, values: [...values] });
+      const name = nameStatement(text);
+      return await send({ ...(name === undefined ? {} : { name }), text, values: [...values] });
     } catch (error) {
       onError(error);
       isLost ||= isConnectionLost(error);

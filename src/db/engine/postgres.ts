@@ -3,7 +3,7 @@ import { Pool } from 'pg';
 import type { Logger } from '../../model/logger.ts';
 import type { Database } from '../database.ts';
 import { errorCode, DatabaseUnusable, isConnectionLost } from './database-errors.ts';
-import { makeQueryBuilder, runSession, typeParsers } from './pool.ts';
+import { makeBindingDetector, makeQueryBuilder, runSession, typeParsers } from './pool.ts';
 
 /** Connection settings for a PostgreSQL server. */
 export interface PostgresSettings {
@@ -33,9 +33,11 @@ export async function openPostgresDatabase(settings: PostgresSettings, logger: L
     await pool.end();
     throw error;
   }
+  const detectTenantBinding = makeBindingDetector(pool);
   return {
     kind: 'postgres',
-    sql: makeQueryBuilder(pool),
+    sql: makeQueryBuilder(pool, detectTenantBinding),
+    detectTenantBinding,
     session: (work) => runSession(pool, work),
     runScript: (script) =>
       runSession(pool, async (run) => {

@@ -21,6 +21,9 @@ const createTableStatement = `
     PRIMARY KEY (tenant_id, content_hash, space)
   )`;
 
+const isolateTenantsStatement = `
+  SELECT isolate_tenants(oid, 'tenant_id') FROM pg_class WHERE oid = 'embeddings'::regclass AND NOT relrowsecurity`;
+
 /**
  * Installs pgvector and creates the embeddings table if they are missing. Uses the caller's transaction. This is not a
  * migration, because pgvector may be installed or updated long after the schema was migrated.
@@ -34,6 +37,7 @@ export async function enableVectors(run: RunScript): Promise<VectorSupport> {
       reason: `pgvector ${version} is too old: install version ${minVersion.slice(0, 3)} or later and run ALTER EXTENSION vector UPDATE`,
     };
   await run(createTableStatement);
+  await run(isolateTenantsStatement);
   return { isAvailable: true };
 }
 

@@ -29,7 +29,7 @@ export function makeFingerprintQueries({ sql: db }: Database) {
     /**
      * Lists the tenant's images whose hash differs from `hash` in at most `maxBits` of 256 bits, nearest first. Images whose
      * content hash is `excludedContentHash` or whose id is in `excludedIds` are left out. Each hash is divided into 16 bands
-     * of 16 bits. The index finds the hashes that have at least one band in common with `hash`. These are all hashes that
+     * of 16 bits. The indexes find the hashes that have at least one band in common with `hash`. These are all hashes that
      * differ in up to 15 bits, and 99.7% of those that differ in 20 bits.
      */
     async findNeighbours(
@@ -43,7 +43,7 @@ export function makeFingerprintQueries({ sql: db }: Database) {
       const { rows } = await sql<HashNeighbour & Omit<Fingerprint, 'version'>>`
         WITH near_hashes AS MATERIALIZED (
           SELECT tenant_id, content_hash, bit_count(hash # ${hashBits}) AS differing_bits FROM fingerprints
-          WHERE bands && ${bandKeys(tenantId, hash)}::bigint[] AND version = ${version}
+          WHERE ${hasCommonBand(tenantId, hash)} AND version = ${version}
             AND content_hash <> ${excludedContentHash}
             AND bit_count(hash # ${hashBits}) <= ${maxBits}
           ORDER BY differing_bits LIMIT ${maxCandidates})
@@ -112,6 +112,12 @@ export function upsertNearDuplicates(
 /** Returns a hash's index keys. They contain the tenant id, so that a search reads only this tenant's index entries. */
 function bandKeys(tenantId: number, hash: string): number[] {
   return hashBands(hash).map((band) => tenantId * 2 ** 20 + band);
+}
+
+/** Condition that is true for fingerprints that have at least one band in common with `hash`. Each band has its own index. */
+function hasCommonBand(tenantId: number, hash: string): RawBuilder<boolean> {
+  const isEqual = bandKeys(tenantId, hash).map((key, index) => sql`bands[${sql.lit(index + 1)}] = ${key}`);
+  return sql`(${sql.join(isEqual, sql` OR `)})`;
 }
 
 /** Converts the bits of a hash (`0101…`) to hexadecimal digits. */

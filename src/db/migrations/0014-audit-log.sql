@@ -20,7 +20,9 @@ CREATE TABLE audit_log (
   hash bytea,
   CHECK ((position IS NULL) = (hash IS NULL))
 );
-CREATE UNIQUE INDEX audit_log_by_position ON audit_log (coalesce(tenant_id, 0), position) WHERE position IS NOT NULL;
+-- CASE instead of coalesce(), which is not leakproof, so that an index on it could not be used together with a policy.
+CREATE UNIQUE INDEX audit_log_by_position ON audit_log ((CASE WHEN tenant_id IS NULL THEN 0 ELSE tenant_id END), position)
+  WHERE position IS NOT NULL;
 CREATE INDEX audit_log_unsealed ON audit_log (id) WHERE position IS NULL;
 CREATE INDEX audit_log_by_tenant ON audit_log (tenant_id, id DESC);
 CREATE INDEX audit_log_by_time ON audit_log (at);

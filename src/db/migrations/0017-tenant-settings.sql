@@ -10,3 +10,4 @@ CREATE TABLE import_counts (
   day date NOT NULL,
   count bigint NOT NULL
 );
+SELECT isolate_tenants('import_counts', 'tenant_id');

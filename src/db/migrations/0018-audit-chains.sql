@@ -2,7 +2,7 @@
 ALTER TABLE audit_chains ADD COLUMN tenant text;
 CREATE INDEX audit_chains_by_tenant ON audit_chains (tenant);
 
-CREATE INDEX audit_log_by_actor ON audit_log ((coalesce(key_id, actor)), id DESC);
+CREATE INDEX audit_log_by_actor ON audit_log ((CASE WHEN key_id IS NULL THEN actor ELSE key_id END), id DESC);
 CREATE INDEX audit_log_by_target ON audit_log (target, id DESC) WHERE target IS NOT NULL;
 CREATE INDEX audit_log_by_action ON audit_log (action, id DESC);
 
@@ -30,7 +30,7 @@ BEGIN
     AND ((NEW.checkpoint_position, NEW.checkpoint_hash) = (OLD.checkpoint_position, OLD.checkpoint_hash)
       OR NEW.checkpoint_position > OLD.checkpoint_position AND EXISTS (
         SELECT FROM audit_log
-        WHERE coalesce(tenant_id, 0) = NEW.tenant_id AND position = NEW.checkpoint_position
+        WHERE CASE WHEN tenant_id IS NULL THEN 0 ELSE tenant_id END = NEW.tenant_id AND position = NEW.checkpoint_position
           AND hash = NEW.checkpoint_hash))
   THEN RETURN NEW; END IF;
   RAISE EXCEPTION 'The chains of the audit log cannot be changed.';

@@ -3,6 +3,7 @@ import type { IdempotentRequestQueries, RequestId } from '../../db/idempotent-re
 import { AppError } from '../../errors.ts';
 import { defaultTenant } from '../../model/tenant.ts';
 import type { Identity } from '../../model/principal.ts';
+import { runInTenant } from '../../tenant-scope.ts';
 import type { SecretRing } from './secret-ring.ts';
 
 /** A response to replay. */
@@ -51,8 +52,9 @@ export function makeBeginIdempotent({ requests, ring, maxRequestMs }: Dependenci
   return async (identity, { key, content, tenantName }) => {
     const id = { owner: ownerOf(identity, tenantName), idempotencyKey: key };
     const hash = createHash('sha256').update(content).digest();
-    const earlier = await requests.begin(id, hash, maxRequestMs / 1_000);
-    if (earlier === undefined) return makeRun(requests, ring, id);
+    const { tenantId } = identity;
+    const earlier = await runInTenant(tenantId, () => requests.begin(id, hash, maxRequestMs / 1_000));
+    if (earlier === undefined) return makeRun(requests, ring, id, tenantId);
     if (!earlier.hash.equals(hash))
       throw new AppError(
         'idempotency_conflict',
@@ -73,10 +75,16 @@ export function makeBeginIdempotent({ requests, ring, maxRequestMs }: Dependenci
   };
 }
 
-function makeRun(requests: IdempotentRequestQueries, ring: SecretRing, id: RequestId): IdempotentRun {
+function makeRun(
+  requests: IdempotentRequestQueries,
+  ring: SecretRing,
+  id: RequestId,
+  tenantId: number | null,
+): IdempotentRun {
   return {
-    complete: (response) => requests.complete(id, ring.encrypt(JSON.stringify(response))),
-    abandon: () => requests.abandon(id),
+    complete: (response) =>
+      runInTenant(tenantId, () => requests.complete(id, ring.encrypt(JSON.stringify(response)))),
+    abandon: () => runInTenant(tenantId, () => requests.abandon(id)),
   };
 }
 

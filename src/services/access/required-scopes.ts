@@ -1,6 +1,7 @@
 import { AppError } from '../../errors.ts';
 import type { Scope } from '../../model/access.ts';
 import type { Principal } from '../../model/principal.ts';
+import { runInTenant } from '../../tenant-scope.ts';
 import type { Services } from '../services.ts';
 
 /** The name of a use case: a service, or a method of one. */
@@ -83,7 +84,7 @@ export function requireScope(principal: Pick<Principal, 'scopes'>, scope: Scope)
 type AnyFunction = (...args: unknown[]) => unknown;
 
 /**
- * Wraps every use case in a check that the caller has the scope that it needs. Authorising in services rather than routes
+ * Wraps every use case in a check that the caller has the scope that it needs, and binds its queries to the caller's tenant. Authorising in services rather than routes
  * means that a new route cannot forget the check.
  * @throws {Error} if a use case is not in the table, so that a server without a complete table does not start.
  */
@@ -110,6 +111,6 @@ function authorise(useCase: string, run: AnyFunction): AnyFunction {
   if (scope === 'open') return run;
   return (principal, ...args) => {
     requireScope(principal as Principal, scope);
-    return run(principal, ...args);
+    return runInTenant((principal as Principal).tenantId, () => run(principal, ...args));
   };
 }

@@ -6,6 +6,7 @@ import { openEmbeddedDatabase } from '../../../src/db/engine/embedded.ts';
 import { makeFileFolder, makeTestFolder } from './folders.ts';
 import {
   openFileServerDatabase,
+  openOwnedDatabase,
   openWorkerServerDatabase,
   openTestServerDatabase,
 } from './server-database.ts';
@@ -14,6 +15,13 @@ import { copyTemplate } from './template-database.ts';
 /** Whether the tests in this process use a PostgreSQL server instead of the embedded database. */
 // oxlint-disable-next-line node/no-process-env -- set by vitest.config.ts
 const usesPostgresServer = process.env['TEST_ENGINE'] === 'postgres';
+
+/**
+ * Whether the tests use the server as an ordinary user who owns the database. Row-level security applies to this user, and
+ * not to the administrator as whom tests otherwise use it.
+ */
+// oxlint-disable-next-line node/no-process-env -- set by vitest.config.ts
+export const usesOrdinaryUser = process.env['TEST_LOGIN'] === 'owner';
 
 /** Every table that tests write to, except tenants and the audit log, which rejects this. */
 const truncatedTables = [
@@ -66,6 +74,7 @@ async function openSharedDatabase(): Promise<Database> {
 
 /** Opens a migrated database for one test file. Rows are kept between its tests. */
 export async function openDatabase(): Promise<Database> {
+  if (usesOrdinaryUser) return (await openOwnedDatabase()).database;
   if (usesPostgresServer) return (await openFileServerDatabase()).database;
   const directory = join(await makeFileFolder(), 'db');
   await copyTemplate(directory);

@@ -49,6 +49,48 @@ export async function createServerDatabase(
   };
 }
 
+/** A database that an ordinary user owns, as docs/database.md describes it. */
+export interface OwnedDatabase {
+  readonly url: string;
+  /** Drops the database and the user. */
+  readonly remove: () => Promise<void>;
+}
+
+/**
+ * Creates an empty database with a user that owns it.
+ * @param attributes further attributes of the user, such as `BYPASSRLS`
+ */
+export async function createOwnedDatabase(attributes = ''): Promise<OwnedDatabase> {
+  const user = `vitrine_test_owner_${randomBytes(6).toString('hex')}`;
+  const { name, remove } = await createServerDatabase(false);
+  await runOnServer(`CREATE ROLE ${user} LOGIN ${attributes}`, `ALTER DATABASE ${name} OWNER TO ${user}`);
+  const administrator = new Client({ connectionString: serverDatabaseUrl(name) });
+  await administrator.connect();
+  await administrator.query('CREATE EXTENSION vector');
+  await administrator.end();
+  const url = new URL(serverDatabaseUrl(name));
+  url.username = user;
+  return {
+    url: url.href,
+    remove: async () => {
+      await remove();
+      await runOnServer(`DROP ROLE ${user}`);
+    },
+  };
+}
+
+/** Opens and migrates a database that an ordinary user owns, for one test file. */
+export async function openOwnedDatabase(attributes?: string): Promise<{ url: string; database: Database }> {
+  const { url, remove } = await createOwnedDatabase(attributes);
+  const database = await openPostgresDatabase({ ...testSettings, url }, makeRecordingLogger());
+  await migrate(database);
+  afterAll(async () => {
+    await database.close();
+    await remove();
+  });
+  return { url, database };
+}
+
 /**
  * Creates and opens the database that all test files of this Vitest worker share. The teardown of the test run drops
  * it.
