@@ -64,7 +64,7 @@ test('extracts commands and their output from a document', () => {
     '$ curl no',
   ];
   expect(readExamples(document.join('\n'))).toEqual([
-    { line: 5, command: "curl -d a \\\n -d 'b\nc'", output: '{"c":1}' },
+    { line: 5, command: "curl -d a \\\n -d 'b\nc'", output: '{"c":1}', settings: {} },
   ]);
   expect(isReadOnly('curl -s http://x/')).toBe(true);
   expect(isReadOnly('curl -X DELETE http://x/')).toBe(false);

@@ -112,6 +112,9 @@ describe('a server with 200 slow connections', () => {
     RESPONSE_STALL_SECONDS: '2',
     BODY_IDLE_SECONDS: '2',
     MAX_CONNECTIONS_PER_ADDRESS: '10',
+    // This test is about the limits of time, not about admission control.
+    MAX_ACTIVE_UPLOADS: '200',
+    MAX_UPLOADS_IN_FLIGHT: '400',
   });
 
   /** What a slow client sends at first, and then every 300 ms. */

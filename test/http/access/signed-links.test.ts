@@ -282,7 +282,7 @@ function generateMutatedLinks(count: number): (Request & { readonly names: strin
 }
 
 describe('a signed link', () => {
-  test(`is rejected in ${mutationCount} other spellings`, async () => {
+  test('is rejected in ten thousand other spellings', async () => {
     const requests = generateMutatedLinks(mutationCount);
     expect(requests).toHaveLength(mutationCount);
     for (const name of Object.keys(mutations))
