@@ -34,7 +34,8 @@ export function composeAccess(
     beginIdempotent: makeBeginIdempotent({
       requests: idempotentRequests,
       ring,
-      maxRequestMs: server.requestMs + server.inlineMs,
+      lostAfterMs: server.requestMs + server.inlineMs,
+      logger,
     }),
     services: {
       apiKeys: makeApiKeys({ apiKeys, tenants, ring, authenticate, logger }),

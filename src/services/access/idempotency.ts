@@ -1,7 +1,8 @@
 import { createHash } from 'node:crypto';
-import type { IdempotentRequestQueries, RequestId } from '../../db/idempotent-requests.ts';
+import type { IdempotentRequestQueries, RunningRequest } from '../../db/idempotent-requests.ts';
 import { AppError } from '../../errors.ts';
-import { defaultTenant } from '../../model/tenant.ts';
+import { defaultTenant, isTenantName } from '../../model/tenant.ts';
+import type { Logger } from '../../model/logger.ts';
 import type { Identity } from '../../model/principal.ts';
 import { runInTenant } from '../../tenant-scope.ts';
 import type { SecretRing } from './secret-ring.ts';
@@ -43,29 +44,31 @@ export type BeginIdempotent = (
 interface Dependencies {
   readonly requests: IdempotentRequestQueries;
   readonly ring: SecretRing;
-  /** How long a request can take at most, in milliseconds. After that, its process counts as lost. */
-  readonly maxRequestMs: number;
+  /** After how many milliseconds the process of a request counts as lost if it has not reported since. */
+  readonly lostAfterMs: number;
+  readonly logger: Logger;
 }
 
 /** @see BeginIdempotent */
-export function makeBeginIdempotent({ requests, ring, maxRequestMs }: Dependencies): BeginIdempotent {
+export function makeBeginIdempotent(dependencies: Dependencies): BeginIdempotent {
+  const { requests, ring, lostAfterMs } = dependencies;
   return async (identity, { key, content, tenantName }) => {
     const id = { owner: ownerOf(identity, tenantName), idempotencyKey: key };
     const hash = createHash('sha256').update(content).digest();
     const { tenantId } = identity;
-    const earlier = await runInTenant(tenantId, () => requests.begin(id, hash, maxRequestMs / 1_000));
-    if (earlier === undefined) return makeRun(requests, ring, id, tenantId);
-    if (!earlier.hash.equals(hash))
+    const found = await runInTenant(tenantId, () => requests.begin(id, hash, lostAfterMs / 1_000));
+    if ('begunAt' in found) return makeRun(dependencies, found, tenantId);
+    if (!found.hash.equals(hash))
       throw new AppError(
         'idempotency_conflict',
         `The Idempotency-Key ${JSON.stringify(key)} was already used for a different request; use a new key for each request.`,
       );
-    if (earlier.response === null)
+    if (found.response === null)
       throw new AppError(
         'idempotency_running',
         `The first request with the Idempotency-Key ${JSON.stringify(key)} is still running; try again later.`,
       );
-    const text = ring.decrypt(earlier.response.secretId, earlier.response.response);
+    const text = ring.decrypt(found.response.secretId, found.response.response);
     if (text === undefined)
       throw new AppError(
         'idempotency_conflict',
@@ -76,19 +79,35 @@ export function makeBeginIdempotent({ requests, ring, maxRequestMs }: Dependenci
 }
 
 function makeRun(
-  requests: IdempotentRequestQueries,
-  ring: SecretRing,
-  id: RequestId,
+  { requests, ring, lostAfterMs, logger }: Dependencies,
+  running: RunningRequest,
   tenantId: number | null,
 ): IdempotentRun {
+  async function extend(): Promise<void> {
+    const isExtended = await runInTenant(tenantId, () => requests.extend(running, lostAfterMs / 1_000));
+    if (!isExtended) clearInterval(timer);
+  }
+  // A purge can take longer than any other request.
+  const timer = setInterval(() => {
+    extend().catch((error: unknown) =>
+      logger.warn({ err: error }, 'a request with an Idempotency-Key could not report that it is running'),
+    );
+  }, lostAfterMs / 3).unref();
+
+  async function end(record: () => Promise<void>): Promise<void> {
+    clearInterval(timer);
+    await runInTenant(tenantId, record);
+  }
   return {
-    complete: (response) =>
-      runInTenant(tenantId, () => requests.complete(id, ring.encrypt(JSON.stringify(response)))),
-    abandon: () => runInTenant(tenantId, () => requests.abandon(id)),
+    complete: (response) => end(() => requests.complete(running, ring.encrypt(JSON.stringify(response)))),
+    abandon: () => end(() => requests.abandon(running)),
   };
 }
 
 function ownerOf({ keyId, subject }: Identity, tenantName: string | undefined): string {
   if (keyId !== null) return `key ${keyId}`;
-  return subject === 'open' ? `tenant ${tenantName ?? defaultTenant}` : subject;
+  if (subject !== 'open') return subject;
+  // The request will be rejected if the name is not valid. Until then, it may be any text, of any length.
+  const isValid = tenantName !== undefined && isTenantName(tenantName);
+  return `tenant ${isValid ? tenantName : defaultTenant}`;
 }
