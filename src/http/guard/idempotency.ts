@@ -24,8 +24,8 @@ export const idempotencyKeyPattern = /^[!-~]{1,255}$/;
 /** Set on a response that was replayed. */
 const replayedHeader = 'idempotency-replayed';
 
-/** Headers of a response that are stored with it. */
-const storedHeaders = ['content-type', 'location'] as const;
+/** Headers of a response that are stored with it. A response may contain an API key, so `cache-control` is one of them. */
+const storedHeaders = ['content-type', 'location', 'cache-control'] as const;
 
 /** Statuses that say nothing about the request itself, so it may be sent again. */
 const transientStatuses = new Set([401, 403, 408, 409, 429]);
@@ -50,20 +50,15 @@ export function replayRequests(app: FastifyInstance, begin: BeginIdempotent): vo
     if (!isKeyed(request) || readBodyType(request) === 'multipart/form-data') return;
     const { body } = request;
     const content = Buffer.isBuffer(body) ? body.toString('base64') : canonicalJson(body ?? null);
-    await start(begin, request, content, tenantIn(body));
+    await start(begin, request, content, tenantIn(body) ?? tenantIn(request.query));
   });
+  // Runs even if the client has closed the connection, because the handler does. So the client can ask for the response again.
   app.addHook('onSend', async (request, reply, payload) => {
     const run = request.idempotentRun;
     if (run === null) return payload;
     request.idempotentRun = null;
     await finish(run, request, reply, payload);
     return payload;
-  });
-  // The client closed the connection before a response was sent.
-  app.addHook('onRequestAbort', async (request) => {
-    const run = request.idempotentRun;
-    request.idempotentRun = null;
-    await run?.abandon();
   });
 }
 
@@ -148,9 +143,10 @@ function headersOf(reply: FastifyReply): Record<string, string> {
   );
 }
 
-function tenantIn(body: unknown): string | undefined {
-  if (typeof body !== 'object' || body === null || !('tenant' in body)) return undefined;
-  return typeof body.tenant === 'string' ? body.tenant : undefined;
+/** Returns the tenant that a body or query names. */
+function tenantIn(values: unknown): string | undefined {
+  if (typeof values !== 'object' || values === null || !('tenant' in values)) return undefined;
+  return typeof values.tenant === 'string' ? values.tenant : undefined;
 }
 
 /** Serializes JSON with sorted keys, so that the order of fields does not matter. */

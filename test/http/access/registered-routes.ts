@@ -16,6 +16,8 @@ export interface RegisteredRoute {
   /** Scopes of which a caller needs one; empty if the route is open. */
   readonly scopes: readonly Scope[];
   readonly acceptsLinks: boolean;
+  /** Whether a request can be repeated with an `Idempotency-Key`. */
+  readonly isIdempotent: boolean;
   /** The documented operation; for HEAD, that of GET. Pages and files of the documentation have none. */
   readonly operation: Operation | undefined;
 }
@@ -48,6 +50,7 @@ export async function listRegisteredRoutes(): Promise<RegisteredRoute[]> {
         path,
         scopes: listRouteScopes({ ...route, method }),
         acceptsLinks: route.config?.acceptsLinks === true,
+        isIdempotent: route.config?.isIdempotent === true,
         operation: operations.find(
           (operation) => operation.path === path && operation.method === documentedMethod,
         ),
