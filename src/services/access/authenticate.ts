@@ -78,6 +78,8 @@ export function makeAuthenticate({ apiKeys, ring, operatorKeys, logger }: Depend
         identity: operatorIdentity(operator.subject),
         trustedUntil: Number.POSITIVE_INFINITY,
       };
+    // Before the queries, because a key may be revoked while their result is on its way.
+    const askedAt = performance.now();
     const keyId = parseApiKey(key);
     if (keyId === undefined) throw invalidKeyError('it is incomplete, mistyped, or not a key of Vitrine');
     // An unknown id takes the same steps as a wrong key, so that the time does not tell which ids exist.
@@ -87,7 +89,7 @@ export function makeAuthenticate({ apiKeys, ring, operatorKeys, logger }: Depend
     if (!stored || !isValid(stored)) throw invalidKeyError('it is unknown, expired or revoked');
     if (secretId !== ring.newestId) await rehash(keyId, key);
     const trustedMs = Math.min(trustMs, stored.expiresInMs ?? trustMs);
-    return { keyId, identity: identityOf(keyId, stored), trustedUntil: performance.now() + trustedMs };
+    return { keyId, identity: identityOf(keyId, stored), trustedUntil: askedAt + trustedMs };
   }
 
   /** Makes the hash with the newest secret, so that the older secret can be removed from `SECRET_KEY`. */
