@@ -106,7 +106,7 @@ export function makeCheckHealth(deps: Dependencies): CheckHealth {
     }
   }
 
-  const ready = async () => {
+  async function runChecks(): Promise<HealthCheck[]> {
     let depths: readonly QueueDepth[] = [];
     const checks = await Promise.all([
       runCheck('database', installation.ping),
@@ -116,7 +116,11 @@ export function makeCheckHealth(deps: Dependencies): CheckHealth {
     ]);
     const warning = [queue.outageReason(), ...depths.map(stalledQueueWarning)].filter(Boolean).join(' ');
     return checks.map((check) => (check.name === 'queue' && warning ? { ...check, warning } : check));
-  };
+  }
+
+  let currentRun: Promise<HealthCheck[]> | undefined;
+  // Everyone may send health requests, and their number is not limited. Concurrent requests share the queries.
+  const ready = () => (currentRun ??= runChecks().finally(() => (currentRun = undefined)));
 
   return {
     ready,

@@ -1,7 +1,7 @@
 import { rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { expect, onTestFinished, test } from 'vitest';
+import { expect, onTestFinished, test, vi } from 'vitest';
 import { openEmbeddedDatabase } from '../../src/db/engine/embedded.ts';
 import { makeQueries } from '../../src/db/queries.ts';
 import { makeDecoderPool } from '../../src/imaging/pool/decoder-pool.ts';
@@ -63,6 +63,16 @@ async function makeHealthChecks(
 }
 
 const passedChecks = ['database', 'storage', 'queue', 'decoders'].map((name) => ({ name, error: undefined }));
+
+test('shares the queries of concurrent requests, whose number is not limited', async () => {
+  const { check, reports } = await makeHealthChecks();
+  const readQueueDepth = vi.spyOn(reports, 'readQueueDepth');
+  const results = await Promise.all(Array.from({ length: 20 }, () => check.ready()));
+  expect(results).toEqual(results.map(() => passedChecks));
+  expect(readQueueDepth).toHaveBeenCalledTimes(1);
+  await check.ready();
+  expect(readQueueDepth).toHaveBeenCalledTimes(2);
+});
 
 test('checks the database, storage, queue and decoders independently', async () => {
   const { check, database, storage, logger } = await makeHealthChecks();
