@@ -26,11 +26,11 @@ export const overloadSettings = {
   }),
   maxQueuedJobs: withDefault('MAX_QUEUED_JOBS', wholeNumber(1, 1_000_000_000), '100000', {
     about:
-      'While more jobs of a kind are pending, queued uploads (`derive`) or imports (`import`) get 503. Inline uploads do not use the queue.',
+      'While more jobs of a kind are pending, queued uploads (`derive`) or imports (`import`) get 503, except from tenants that use less than their share of the queue. Inline uploads do not use the queue.',
   }),
   maxQueueAgeMs: withDefault('MAX_QUEUE_SECONDS', seconds(1, 31_536_000), '3600', {
     about:
-      'While the oldest due job of a kind has been waiting for longer, queued uploads or imports get 503.',
+      'While the oldest due job of a kind has been waiting for longer, queued uploads or imports get 503. For a key with a tenant, only the jobs of that tenant count.',
   }),
   maxEventLoopDelayMs: withDefault('MAX_EVENT_LOOP_DELAY_MS', wholeNumber(10, 60_000), '1000', {
     about:

@@ -70,6 +70,7 @@ const operations: Record<string, () => Promise<unknown>> = {
   'a list of jobs by error': () => reports.list(unrestrictedPrincipal, { code: 'picture_damaged' }, page),
   'a list of an image’s jobs': () => reports.list(unrestrictedPrincipal, { imageId: 77 }, page),
   'the queue depth': () => reports.readQueueDepth(),
+  'the queue depth of each tenant': () => reports.readTenantQueueDepths(),
   'a count of failed jobs': () => reports.countFailed(),
   'a retry': () => jobs.retry(unrestrictedPrincipal, 3),
   'a claim': () => jobs.claimDue('derive', 4, 60),

@@ -26,6 +26,15 @@ export interface QueueDepth {
   readonly oldestPendingSeconds: number | null;
 }
 
+/** Pending jobs of one kind and tenant. */
+export interface TenantQueueDepth {
+  readonly kind: JobKind;
+  readonly tenantId: number;
+  readonly pending: number;
+  /** How long the oldest pending job has been due; 0 if no job is due yet. */
+  readonly oldestPendingSeconds: number;
+}
+
 /** Queries that report jobs and queue depth to operators. */
 export type JobReportQueries = ReturnType<typeof makeJobReportQueries>;
 
@@ -72,6 +81,15 @@ export function makeJobReportQueries({ sql: db }: Database) {
           CASE WHEN count(*) FILTER (WHERE state = 'pending') > 0 THEN extract(
             epoch FROM now() - least(now(), min(run_at) FILTER (WHERE state = 'pending')))::float8 END AS "oldestPendingSeconds"
         FROM jobs WHERE state IN ('pending', 'processing') GROUP BY kind ORDER BY kind`.execute(db);
+      return rows;
+    },
+
+    /** Returns the pending jobs of each kind and tenant. */
+    async readTenantQueueDepths(): Promise<TenantQueueDepth[]> {
+      const { rows } = await sql<TenantQueueDepth>`
+        SELECT kind, tenant_id AS "tenantId", count(*) AS pending,
+          extract(epoch FROM now() - least(now(), min(run_at)))::float8 AS "oldestPendingSeconds"
+        FROM jobs WHERE state = 'pending' GROUP BY kind, tenant_id`.execute(db);
       return rows;
     },
 

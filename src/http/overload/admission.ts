@@ -17,8 +17,11 @@ export interface Admission {
    * @throws {AppError} `overloaded`
    */
   admitUpload(request: UploadRequest): AdmittedUpload | Promise<AdmittedUpload>;
-  /** @throws {AppError} `overloaded` if a new job of this kind would wait too long. */
-  assertQueueIsShort(kind: JobKind): void;
+  /**
+   * @param tenantId `null` for a caller of all tenants
+   * @throws {AppError} `overloaded` if a new job of this kind would wait too long.
+   */
+  assertQueueIsShort(kind: JobKind, tenantId: number | null): void;
   /** Runs work that is not worth doing while the process is busy, such as loading a rendition that is not cached. */
   runColdRead<T>(work: () => Promise<T>): Promise<T>;
   /** Admits any other request unless the process hardly responds. @throws {AppError} `overloaded` */
@@ -30,6 +33,8 @@ export interface Admission {
 export interface UploadRequest {
   /** Identifies whose share the upload uses. */
   readonly caller: string;
+  /** The caller's only tenant; `null` for a caller of all tenants. */
+  readonly tenantId: number | null;
   /** Declared size of the body, or the maximum if no size is declared. */
   readonly bytes: number;
   /** Whether the upload's job will wait for a worker. */
@@ -83,12 +88,12 @@ export function makeAdmission(config: AdmissionConfig, samples: LoadSamples, log
   return {
     admitUpload(request) {
       assertNotRefused(log, 'upload', checks.checkDelay(1));
-      if (request.isQueued) assertNotRefused(log, 'upload', checks.checkQueue('derive'));
+      if (request.isQueued) assertNotRefused(log, 'upload', checks.checkQueue('derive', request.tenantId));
       assertNotRefused(log, 'upload', checks.checkDisk(request.bytes, uploads.counts().bytesInFlight));
       return uploads.admit(request);
     },
-    assertQueueIsShort(kind) {
-      assertNotRefused(log, 'import', checks.checkDelay(1) ?? checks.checkQueue(kind));
+    assertQueueIsShort(kind, tenantId) {
+      assertNotRefused(log, 'import', checks.checkDelay(1) ?? checks.checkQueue(kind, tenantId));
       log.recordAdmission('import');
     },
     async runColdRead(work) {

@@ -56,7 +56,7 @@ export function admitRequests(app: FastifyInstance, dependencies: Dependencies):
     } else if (underLoad === 'import')
       addHook(
         route,
-        toHook(() => dependencies.admission.assertQueueIsShort('import')),
+        toHook((request) => dependencies.admission.assertQueueIsShort('import', tenantIdOf(request))),
       );
     else
       addHook(
@@ -72,11 +72,11 @@ function addHook(route: RouteOptions, hook: onRequestHookHandler | onRequestAsyn
 }
 
 /** Makes a hook of a check that does not wait, so that the most frequent requests cause no promise. */
-function toHook(check: () => void): onRequestHookHandler {
-  return (_request, _reply, done) => {
+function toHook(check: (request: FastifyRequest) => void): onRequestHookHandler {
+  return (request, _reply, done) => {
     let failure: Error | undefined;
     try {
-      check();
+      check(request);
     } catch (error) {
       failure = error as Error;
     }
@@ -95,6 +95,7 @@ async function admitUpload(
 ): Promise<void> {
   const admitted = await admission.admitUpload({
     caller: identifyCaller(request),
+    tenantId: tenantIdOf(request),
     bytes: declaredBytes(request) ?? maxUploadBytes,
     isQueued: isQueued(request),
     onSlot: (slot) => reply.raw.once('close', slot.release),
@@ -150,6 +151,10 @@ function identifyCaller({ identity, ip }: FastifyRequest): string {
   if (identity !== null && identity.subject !== 'open') return identity.subject;
   // A trusted proxy may forward any text as the address.
   return isIP(ip) === 0 ? 'unknown' : toAddressKey(ip);
+}
+
+function tenantIdOf({ identity }: FastifyRequest): number | null {
+  return identity?.tenantId ?? null;
 }
 
 function declaredBytes({ headers }: FastifyRequest): number | undefined {

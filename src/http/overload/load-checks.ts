@@ -13,7 +13,12 @@ export interface Refusal {
 export interface LoadChecks {
   /** @param factor multiple of the limit that applies */
   checkDelay(factor: number): Refusal | undefined;
-  checkQueue(kind: JobKind): Refusal | undefined;
+  /**
+   * A long queue of other tenants does not concern a tenant whose own jobs are few and do not wait for long, because tenants
+   * take turns.
+   * @param tenantId `null` for a caller of all tenants, whom the whole queue concerns
+   */
+  checkQueue(kind: JobKind, tenantId: number | null): Refusal | undefined;
   /**
    * The disk must have room for an upload of `bytes` and for the `arriving` bytes of other uploads. A disk that is already full is
    * reported when it is used.
@@ -32,15 +37,21 @@ export function makeLoadChecks(config: AdmissionConfig, samples: LoadSamples): L
       return { reason: 'event-loop', sentence };
     },
 
-    checkQueue(kind) {
-      const depth = samples.queueDepth(kind);
-      const waitedSeconds = Math.round(depth?.oldestPendingSeconds ?? 0);
-      const limitSeconds = config.maxQueueAgeMs / 1_000;
-      if (depth && depth.pending > config.maxQueuedJobs)
+    checkQueue(kind, tenantId) {
+      const depths = samples.queueDepths(kind);
+      const pending = depths.reduce((total, depth) => total + depth.pending, 0);
+      const own = tenantId === null ? depths : depths.filter((depth) => depth.tenantId === tenantId);
+      const ownPending = own.reduce((total, depth) => total + depth.pending, 0);
+      const ownShare = tenantId === null ? 0 : config.maxQueuedJobs / depths.length;
+      if (pending > config.maxQueuedJobs && ownPending > ownShare)
         return {
           reason: 'queue',
-          sentence: `Its queue contains ${depth.pending} ${kind} jobs; the limit is ${config.maxQueuedJobs}.`,
+          sentence: `Its queue contains ${pending} ${kind} jobs; the limit is ${config.maxQueuedJobs}.`,
         };
+      const waitedSeconds = Math.round(
+        Math.max(0, ...own.map(({ oldestPendingSeconds }) => oldestPendingSeconds)),
+      );
+      const limitSeconds = config.maxQueueAgeMs / 1_000;
       if (waitedSeconds > limitSeconds)
         return {
           reason: 'queue',

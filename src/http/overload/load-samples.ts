@@ -1,12 +1,12 @@
 import { monitorEventLoopDelay } from 'node:perf_hooks';
-import type { JobReportQueries, QueueDepth } from '../../db/jobs/job-reports.ts';
+import type { JobReportQueries, TenantQueueDepth } from '../../db/jobs/job-reports.ts';
 import type { JobKind } from '../../model/job.ts';
 import type { Storage } from '../../storage/storage.ts';
 
 /** The latest measurements of the process and its back ends. Reading them never waits. */
 export interface LoadSamples {
-  /** `undefined` if no job of this kind is pending, or if the depth is not known. */
-  queueDepth(kind: JobKind): QueueDepth | undefined;
+  /** Returns the pending jobs of this kind by tenant. Empty if no job is pending, or if the depth is not known. */
+  queueDepths(kind: JobKind): readonly TenantQueueDepth[];
   /** Free bytes on the disk of the images; `undefined` if not known. */
   freeBytes(): number | undefined;
   /** Mean delay of the event loop in the last second, in milliseconds. */
@@ -15,7 +15,7 @@ export interface LoadSamples {
 
 /** What is measured. */
 export interface LoadSampleSources {
-  readonly reports: Pick<JobReportQueries, 'readQueueDepth'>;
+  readonly reports: Pick<JobReportQueries, 'readTenantQueueDepths'>;
   readonly storage: Pick<Storage, 'freeBytes'>;
   /** A monotonic clock, in milliseconds. */
   readonly now?: () => number;
@@ -39,11 +39,11 @@ export function makeLoadSamples({
   storage,
   now = () => performance.now(),
 }: LoadSampleSources): LoadSamples {
-  const depths = makeSample(() => reports.readQueueDepth(), now);
+  const depths = makeSample(() => reports.readTenantQueueDepths(), now);
   const freeBytes = makeSample(() => storage.freeBytes(), now);
   const delay = makeDelaySample(now);
   return {
-    queueDepth: (kind) => depths()?.find((depth) => depth.kind === kind && depth.pending > 0),
+    queueDepths: (kind) => depths()?.filter((depth) => depth.kind === kind) ?? [],
     freeBytes,
     eventLoopDelayMs: delay,
   };

@@ -122,7 +122,7 @@ async function importUrl(
   request: AddRequest,
   reply: FastifyReply,
 ) {
-  admission.assertQueueIsShort('import');
+  admission.assertQueueIsShort('import', getPrincipal(request).tenantId);
   const { url, tenant, reference } = readJsonBody(request, urlBody);
   const { outcome, image } = await services.ingestUrls.one(getPrincipal(request), {
     url,

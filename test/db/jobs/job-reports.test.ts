@@ -182,4 +182,11 @@ test('counts pending and processing jobs by kind', async () => {
   const [deriveDepth] = await reports.readQueueDepth();
   expect(deriveDepth).toMatchObject({ kind: 'derive', pending: 3, processing: 0 });
   expect(deriveDepth?.oldestPendingSeconds).toBeCloseTo(100, -1);
+  const tenantDepths = await reports.readTenantQueueDepths();
+  expect(tenantDepths.reduce((total, { pending }) => total + pending, 0)).toBe(3);
+  expect(tenantDepths.every(({ kind, pending }) => kind === 'derive' && pending > 0)).toBe(true);
+  expect(Math.max(...tenantDepths.map(({ oldestPendingSeconds }) => oldestPendingSeconds))).toBeCloseTo(
+    100,
+    -1,
+  );
 });

@@ -5,24 +5,37 @@ import {
   type AdmittedUpload,
   makeAdmission,
 } from '../../../src/http/overload/admission.ts';
+import type { JobKind } from '../../../src/model/job.ts';
 import { makeRecordingLogger } from '../../support/inner/logger.ts';
 
 const mebibyte = 2 ** 20;
 
 function makeTestAdmission(
   config: Partial<AdmissionConfig>,
-  load: { freeBytes?: number; eventLoopDelayMs?: number } = {},
+  load: { freeBytes?: number; eventLoopDelayMs?: number; queue?: readonly [number, number, number][] } = {},
 ) {
   const logger = makeRecordingLogger();
   const samples = {
-    queueDepth: () => undefined,
+    queueDepths: (kind: JobKind) =>
+      (load.queue ?? []).map(([tenantId, pending, oldestPendingSeconds]) => ({
+        kind,
+        tenantId,
+        pending,
+        oldestPendingSeconds,
+      })),
     freeBytes: () => load.freeBytes,
     eventLoopDelayMs: () => load.eventLoopDelayMs ?? 0,
   };
   const defaults = { ...loadConfig({}).overload, decoders: 2, minFreeBytes: 100 * mebibyte };
   const admission = makeAdmission({ ...defaults, ...config }, samples, logger);
   const admit = (bytes: number, caller = 'a'): AdmittedUpload => {
-    const admitted = admission.admitUpload({ caller, bytes, isQueued: false, onSlot: () => undefined });
+    const admitted = admission.admitUpload({
+      caller,
+      tenantId: null,
+      bytes,
+      isQueued: false,
+      onSlot: () => undefined,
+    });
     if (admitted instanceof Promise) throw new Error('The upload has to wait.');
     return admitted;
   };
@@ -66,7 +79,7 @@ test('refuses uploads and uncached renditions before other requests', async () =
   const { admit, admission } = makeTestAdmission({}, load);
   expect(() => admit(1)).toThrow(/delay of 1500 ms; the limit is 1000 ms/);
   await expect(admission.runColdRead(() => Promise.resolve('read'))).rejects.toThrow(/1500 ms/);
-  expect(() => admission.assertQueueIsShort('import')).toThrow(/1500 ms/);
+  expect(() => admission.assertQueueIsShort('import', null)).toThrow(/1500 ms/);
   admission.admitOther();
   load.eventLoopDelayMs = 5_000;
   expect(() => admission.admitOther()).toThrow(/5000 ms; the limit is 4000 ms/);
@@ -91,4 +104,29 @@ test('logs refusals at most once in ten seconds for each reason', () => {
   for (let count = 0; count < 50; count += 1) expect(() => admit(1)).toThrow('overloaded');
   expect(logger.messages()).toHaveLength(1);
   expect(logger.messages('warn')[0]).toMatch(/^overloaded, refusing requests: It is receiving 1 uploads/);
+});
+
+test.each(['import', 'derive'] as const)(
+  'a long queue of %s jobs locks out only the tenant that fills it',
+  (kind) => {
+    const limits = { maxQueuedJobs: 100, maxQueueAgeMs: 60_000 };
+    const queue: [number, number, number][] = [
+      [1, 150, 50],
+      [2, 20, 5],
+    ];
+    const { admission } = makeTestAdmission(limits, { queue });
+    expect(() => admission.assertQueueIsShort(kind, 1)).toThrow(/contains 170 .* jobs; the limit is 100/);
+    expect(() => admission.assertQueueIsShort(kind, null)).toThrow(/contains 170 .* jobs; the limit is 100/);
+    expect(() => admission.assertQueueIsShort(kind, 2)).not.toThrow();
+    expect(() => admission.assertQueueIsShort(kind, 3)).not.toThrow();
+    queue[1] = [2, 51, 5];
+    expect(() => admission.assertQueueIsShort(kind, 2)).toThrow(/contains 201/);
+  },
+);
+
+test('jobs of a different tenant may wait for as long as they like', () => {
+  const { admission } = makeTestAdmission({ maxQueueAgeMs: 60_000 }, { queue: [[1, 5, 90]] });
+  expect(() => admission.assertQueueIsShort('import', 1)).toThrow(/waiting for 90 s; the limit is 60 s/);
+  expect(() => admission.assertQueueIsShort('import', null)).toThrow(/waiting for 90 s; the limit is 60 s/);
+  expect(() => admission.assertQueueIsShort('import', 2)).not.toThrow();
 });

@@ -15,7 +15,7 @@ export async function makeBareServer(
   const config = loadConfig(env);
   const logger = pino({ level: 'silent' });
   const idleSamples = {
-    queueDepth: () => undefined,
+    queueDepths: () => [],
     freeBytes: () => undefined,
     eventLoopDelayMs: () => 0,
   };
