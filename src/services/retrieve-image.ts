@@ -26,12 +26,23 @@ interface Dependencies {
   readonly redirectSeconds?: number | undefined;
 }
 
+/** A presigned URL at which the object store serves a file. */
+export interface PresignedUrl {
+  readonly url: string;
+  /** How long the redirect to the URL may be cached. After this time, the URL remains valid for at least as long again. */
+  readonly maxAgeSeconds: number;
+}
+
 /** A redirect to a presigned URL at which the object store serves the file. */
 export interface Redirect {
-  /** How long the redirect may be cached. After this time, the URL remains valid for at least as long again. */
-  readonly maxAgeSeconds: number;
-  /** Creates the URL, without checking that the file exists. */
-  createUrl(options: Pick<ReadUrlOptions, 'method' | 'contentType' | 'contentDisposition'>): Promise<string>;
+  /**
+   * Creates the URL, without checking that the file exists.
+   * @param secondsLeft how long the caller may still read the file, if that is limited; the URL is not valid for longer
+   */
+  createUrl(
+    options: Pick<ReadUrlOptions, 'method' | 'contentType' | 'contentDisposition'>,
+    secondsLeft: number | null,
+  ): Promise<PresignedUrl>;
 }
 
 /** A rendition to send: from memory, as a redirect, or as a stream. */
@@ -190,10 +201,14 @@ function makeRedirectTo(
   seconds: number | undefined,
 ): (key: string) => Redirect | undefined {
   if (!directAccess || seconds === undefined) return () => undefined;
-  const maxAgeSeconds = Math.floor(seconds / 2);
-  const cacheControl = `private, max-age=${maxAgeSeconds}`;
   return (key) => ({
-    maxAgeSeconds,
-    createUrl: (options) => directAccess.presignRead(key, { ...options, seconds, cacheControl }),
+    async createUrl(options, secondsLeft) {
+      // A presigned URL is valid for a second or more.
+      const validSeconds = Math.max(1, Math.min(seconds, secondsLeft ?? seconds));
+      const maxAgeSeconds = Math.floor(validSeconds / 2);
+      const cacheControl = `private, max-age=${maxAgeSeconds}`;
+      const url = await directAccess.presignRead(key, { ...options, seconds: validSeconds, cacheControl });
+      return { url, maxAgeSeconds };
+    },
   });
 }

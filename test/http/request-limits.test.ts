@@ -1,5 +1,7 @@
+import { randomUUID } from 'node:crypto';
 import { pino } from 'pino';
 import { describe, expect, onTestFinished, test } from 'vitest';
+import { AppError } from '../../src/errors.ts';
 import { openAuthentication } from '../../src/services/access/authenticate.ts';
 import { makeMemoryCounts } from '../../src/services/limits/memory-counts.ts';
 import { makeRequestLimiter } from '../../src/services/limits/request-limiter.ts';
@@ -39,6 +41,38 @@ async function makeLimitedServer(env: Record<string, string> = {}) {
 }
 
 describe('requests per address', () => {
+  test('are counted before the database is asked about made-up UUIDs', async () => {
+    const now = () => startOfMinute;
+    const requestLimiter = makeRequestLimiter({
+      counts: makeMemoryCounts(now),
+      limits: { key: 0, address: 4, 'invalid-keys': 0 },
+      logger: pino({ level: 'silent' }),
+      now,
+    });
+    onTestFinished(() => requestLimiter.stop());
+    let lookUps = 0;
+    const find = () => {
+      lookUps += 1;
+      return Promise.resolve(null);
+    };
+    const verify = () => Promise.reject(new AppError('unauthenticated', 'This request needs an API key.'));
+    const app = await makeBareServer(
+      {},
+      {
+        requestLimiter,
+        publicDelivery: { cached: () => undefined, find },
+        authenticate: { cached: () => undefined, wasValid: () => false, verify },
+      },
+    );
+    const statuses: number[] = [];
+    for (const headers of [{}, {}, {}, {}, {}, { 'x-api-key': 'made-up' }]) {
+      const url = `/v1/images/${randomUUID()}/renditions/card`;
+      statuses.push((await app.inject({ url, remoteAddress: '203.0.113.9', headers })).statusCode);
+    }
+    expect(statuses).toEqual([401, 401, 401, 401, 429, 429]);
+    expect(lookUps).toBe(4);
+  });
+
   test('are announced in headers, and rejected with 429 beyond the limit', async () => {
     const { send } = await makeLimitedServer();
     const responses = [];

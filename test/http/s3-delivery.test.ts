@@ -108,3 +108,41 @@ describe.skipIf(!services.s3Endpoint)('pictures in a bucket that the server prox
     expect((await call(`${server().url}/v1/healthz`)).status).toBe(200);
   });
 });
+
+describe.skipIf(!services.s3Endpoint)('redirects of signed links', () => {
+  const key = 'operator-key-of-the-redirect-test-0123456789';
+  const server = useServer(
+    s3Environment({
+      S3_DELIVERY: 'redirect',
+      S3_PRESIGN_SECONDS: '600',
+      AUTH: 'keys',
+      SECRET_KEY: 'secret of the redirect test 0123456789',
+      BOOTSTRAP_ADMIN_KEY: key,
+    }),
+  );
+  const headers = { authorization: `Bearer ${key}` };
+
+  test('lead to bucket URLs that expire with the link, and are cached only privately', async () => {
+    const body = form(['file', await jpeg('linked', 900, 700)]);
+    const image = (await call<ImageRecord>(`${server().url}/v1/images`, { method: 'POST', body, headers }))
+      .body;
+    for (const preset of ['card', 'original']) {
+      const link = await call<{ url: string }>(`${server().url}/v1/images/${image.id}/links`, {
+        method: 'POST',
+        headers: { ...headers, 'content-type': 'application/json' },
+        body: JSON.stringify({ preset, expires_in: 20 }),
+      });
+      const response = await call(server().url + link.body.url, { redirect: 'manual' });
+      expect(response.status).toBe(302);
+      const location = new URL(response.headers.get('location') ?? '');
+      expect(Number(location.searchParams.get('X-Amz-Expires'))).toBeLessThanOrEqual(20);
+      expect(response.headers.get('cache-control')).toMatch(/^private, max-age=\d$|^private, max-age=10$/);
+      expect((await call(location.href)).status).toBe(200);
+    }
+    const withKey = await call(`${server().url}/v1/images/${image.id}/original`, {
+      headers,
+      redirect: 'manual',
+    });
+    expect(new URL(withKey.headers.get('location') ?? '').searchParams.get('X-Amz-Expires')).toBe('600');
+  });
+});

@@ -111,13 +111,30 @@ function identify(
   const uuid = readPublicUuid(request);
   if (uuid === undefined) return verifyKey(dependencies, request, reply);
   // Where everyone may read the picture, a key makes no difference, so that caches need not distinguish callers.
-  const choose = (everyone: Identity | null) => {
-    if (!everyone) return verifyKey(dependencies, request, reply);
-    limits.countAddress(request, reply);
-    return everyone;
-  };
   const everyone = publicDelivery.cached(uuid);
-  return everyone === undefined ? publicDelivery.find(uuid).then(choose) : choose(everyone);
+  if (everyone === null) return verifyKey(dependencies, request, reply);
+  if (everyone === undefined) return identifyReader(dependencies, uuid, request, reply);
+  limits.countAddress(request, reply);
+  return everyone;
+}
+
+/** Returns who asks for a picture that may be public, if the database must decide. */
+async function identifyReader(
+  dependencies: Dependencies,
+  uuid: string,
+  request: FastifyRequest,
+  reply: FastifyReply,
+): Promise<Identity> {
+  const { authenticate, publicDelivery, limits } = dependencies;
+  const key = readKey(request);
+  const hasKnownKey = authenticate.cached(key) !== undefined;
+  // Counted before the database is asked, because anyone can make up UUIDs.
+  if (!hasKnownKey) limits.countAddress(request, reply);
+  const everyone = await publicDelivery.find(uuid);
+  if (!everyone)
+    return key === undefined ? authenticate.verify(key) : verifyKey(dependencies, request, reply);
+  if (hasKnownKey) limits.countAddress(request, reply);
+  return everyone;
 }
 
 /** Returns the owner of a request's key. Requests without a valid key count by their address. */
@@ -198,6 +215,8 @@ export function cacheHeadersFor(
   publicCacheControl: string,
 ): CacheHeaders {
   if (linkSecondsLeft !== null) {
+    // A redirect to the object store, which must expire before the URL that it contains.
+    if (isPrivate(publicCacheControl)) return { cacheControl: publicCacheControl, vary: '' };
     const seconds = Math.min(linkSecondsLeft, maxLinkCacheSeconds);
     return { cacheControl: `public, max-age=${seconds}`, vary: '' };
   }
@@ -205,8 +224,12 @@ export function cacheHeadersFor(
   return { cacheControl: toPrivate(publicCacheControl), vary: 'Authorization, X-Api-Key' };
 }
 
+function isPrivate(cacheControl: string): boolean {
+  return /\b(?:private|no-store)\b/.test(cacheControl);
+}
+
 function toPrivate(cacheControl: string): string {
-  if (/\b(?:private|no-store)\b/.test(cacheControl)) return cacheControl;
+  if (isPrivate(cacheControl)) return cacheControl;
   return `private, ${cacheControl.replace(/\bpublic, */, '')}`;
 }
 

@@ -108,15 +108,18 @@ export async function sendOriginal(
  * redirect, because its URL is signed.
  */
 async function sendRedirect(
-  { method }: FastifyRequest,
+  { method, linkSecondsLeft }: FastifyRequest,
   reply: FastifyReply,
   redirect: Redirect,
   headers: { readonly contentType: string; readonly contentDisposition?: string },
 ): Promise<FastifyReply> {
-  const location = await redirect.createUrl({ ...headers, method: method === 'HEAD' ? 'HEAD' : 'GET' });
+  const { url: location, maxAgeSeconds } = await redirect.createUrl(
+    { ...headers, method: method === 'HEAD' ? 'HEAD' : 'GET' },
+    linkSecondsLeft,
+  );
   return reply
     .code(302)
-    .headers({ location, 'cache-control': `private, max-age=${redirect.maxAgeSeconds}` })
+    .headers({ location, 'cache-control': `private, max-age=${maxAgeSeconds}` })
     .send();
 }
 
