@@ -22,7 +22,7 @@ export const overloadSettings = {
   }),
   maxColdReads: withDefault('MAX_COLD_READS', wholeNumber(1, 100_000), '64', {
     about:
-      'Maximum number of renditions that one process loads from storage at the same time; more get 503. Cached renditions are not counted.',
+      'Maximum number of renditions that one process loads from storage at the same time; more get 503, except for callers that use less than their share. Cached renditions are not counted.',
   }),
   maxQueuedJobs: withDefault('MAX_QUEUED_JOBS', wholeNumber(1, 1_000_000_000), '100000', {
     about:

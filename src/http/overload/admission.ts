@@ -4,6 +4,7 @@ import type { JobKind } from '../../model/job.ts';
 import type { Logger } from '../../model/logger.ts';
 import type { AdmissionCounts, RefusalReason, WorkClass } from '../../telemetry/admission-metrics.ts';
 import type { ServedMetrics } from '../../telemetry/metrics.ts';
+import { makeColdReads } from './cold-reads.ts';
 import { makeLoadChecks, type Refusal } from './load-checks.ts';
 import { type LoadSampleSources, type LoadSamples, makeLoadSamples } from './load-samples.ts';
 import { makeRefusalLog, type RefusalLog } from './refusal-log.ts';
@@ -22,8 +23,11 @@ export interface Admission {
    * @throws {AppError} `overloaded` if a new job of this kind would wait too long.
    */
   assertQueueIsShort(kind: JobKind, tenantId: number | null): void;
-  /** Runs work that is not worth doing while the process is busy, such as loading a rendition that is not cached. */
-  runColdRead<T>(work: () => Promise<T>): Promise<T>;
+  /**
+   * Runs work that is not worth doing while the process is busy, such as loading a rendition that is not cached.
+   * @param caller identifies whose share the work uses
+   */
+  runColdRead<T>(caller: string, work: () => Promise<T>): Promise<T>;
   /** Admits any other request unless the process hardly responds. @throws {AppError} `overloaded` */
   readonly admitOther: () => void;
   readonly counts: () => AdmissionCounts;
@@ -83,7 +87,7 @@ export function makeAdmission(config: AdmissionConfig, samples: LoadSamples, log
   const log = makeRefusalLog(logger);
   const checks = makeLoadChecks(config, samples);
   const uploads = makeUploadAdmission(config, log);
-  let coldReads = 0;
+  const coldReads = makeColdReads(config.maxColdReads);
 
   return {
     admitUpload(request) {
@@ -96,19 +100,13 @@ export function makeAdmission(config: AdmissionConfig, samples: LoadSamples, log
       assertNotRefused(log, 'import', checks.checkDelay(1) ?? checks.checkQueue(kind, tenantId));
       log.recordAdmission('import');
     },
-    async runColdRead(work) {
-      assertNotRefused(
-        log,
-        'cold-read',
-        checks.checkDelay(1) ?? checkColdReads(coldReads, config.maxColdReads),
-      );
+    async runColdRead(caller, work) {
+      const sentence = coldReads.explainRefusal(caller);
+      const refusal: Refusal | undefined =
+        sentence === undefined ? undefined : { reason: 'cold-reads', sentence };
+      assertNotRefused(log, 'cold-read', checks.checkDelay(1) ?? refusal);
       log.recordAdmission('cold-read');
-      coldReads += 1;
-      try {
-        return await work();
-      } finally {
-        coldReads -= 1;
-      }
+      return coldReads.run(caller, work);
     },
     admitOther: () => assertNotRefused(log, 'other', checks.checkDelay(otherRequestsFactor)),
     counts: () => ({ ...uploads.counts(), ...log.totals() }),
@@ -123,12 +121,6 @@ function assertNotRefused(log: RefusalLog, work: WorkClass, refusal: Refusal | u
   throw new AppError('overloaded', `The server is overloaded. ${sentence}`, {
     details: { retry_after: retryAfterSeconds[reason] },
   });
-}
-
-function checkColdReads(count: number, maximum: number): Refusal | undefined {
-  if (count < maximum) return undefined;
-  const sentence = `It is loading ${count} renditions from storage; the limit is ${maximum}.`;
-  return { reason: 'cold-reads', sentence };
 }
 
 /** Twice the decoder workers keep them busy while other uploads are stored; two more are received at the same time. */

@@ -146,7 +146,7 @@ export function makeReceiveInTurn(receive: ReceiveUploadForm): ReceiveUploadForm
 }
 
 /** Returns whose share a request uses: the tenant's, or the key's, or with open access the address's. */
-function identifyCaller({ identity, ip }: FastifyRequest): string {
+export function identifyCaller({ identity, ip }: FastifyRequest): string {
   if (identity !== null && identity.tenantId !== null) return `tenant ${identity.tenantId}`;
   if (identity !== null && identity.subject !== 'open') return identity.subject;
   // A trusted proxy may forward any text as the address.

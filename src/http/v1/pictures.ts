@@ -2,6 +2,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify';
 import { z } from 'zod';
 import { AppError } from '../../errors.ts';
 import { makeGetCorsHeaders, setHeaders, withoutCorsPlugin } from '../guard/cors.ts';
+import { identifyCaller } from '../overload/admit-requests.ts';
 import { sendCachedRendition, sendOriginal, sendRendition } from '../responses/image-responses.ts';
 import { imageParams, parseImageRef } from '../fields/fields.ts';
 import { responses, originalResponses, renditionResponses } from '../openapi/responses.ts';
@@ -96,7 +97,9 @@ export const pictureRoutes: RoutePlugin = (app, { services, admission, config: {
     }
     setHeaders(reply, headers);
     return admission
-      .runColdRead(() => services.retrieve.rendition(principal, parseImageRef(id), preset))
+      .runColdRead(identifyCaller(request), () =>
+        services.retrieve.rendition(principal, parseImageRef(id), preset),
+      )
       .then((rendition) => sendRendition(request, reply, rendition, recipe));
   };
 

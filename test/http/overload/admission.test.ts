@@ -78,7 +78,7 @@ test('refuses uploads and uncached renditions before other requests', async () =
   const load = { eventLoopDelayMs: 1_500 };
   const { admit, admission } = makeTestAdmission({}, load);
   expect(() => admit(1)).toThrow(/delay of 1500 ms; the limit is 1000 ms/);
-  await expect(admission.runColdRead(() => Promise.resolve('read'))).rejects.toThrow(/1500 ms/);
+  await expect(admission.runColdRead('a', () => Promise.resolve('read'))).rejects.toThrow(/1500 ms/);
   expect(() => admission.assertQueueIsShort('import', null)).toThrow(/1500 ms/);
   admission.admitOther();
   load.eventLoopDelayMs = 5_000;
@@ -88,14 +88,14 @@ test('refuses uploads and uncached renditions before other requests', async () =
 test('limits the renditions that are loaded at the same time', async () => {
   const { admission } = makeTestAdmission({ maxColdReads: 1 });
   const { promise, resolve } = Promise.withResolvers<string>();
-  const first = admission.runColdRead(() => promise);
-  await expect(admission.runColdRead(() => Promise.resolve('second'))).rejects.toMatchObject({
+  const first = admission.runColdRead('a', () => promise);
+  await expect(admission.runColdRead('a', () => Promise.resolve('second'))).rejects.toMatchObject({
     code: 'overloaded',
     details: { retry_after: 1 },
   });
   resolve('first');
   await expect(first).resolves.toBe('first');
-  await expect(admission.runColdRead(() => Promise.resolve('third'))).resolves.toBe('third');
+  await expect(admission.runColdRead('a', () => Promise.resolve('third'))).resolves.toBe('third');
 });
 
 test('logs refusals at most once in ten seconds for each reason', () => {
@@ -129,4 +129,21 @@ test('jobs of a different tenant may wait for as long as they like', () => {
   expect(() => admission.assertQueueIsShort('import', 1)).toThrow(/waiting for 90 s; the limit is 60 s/);
   expect(() => admission.assertQueueIsShort('import', null)).toThrow(/waiting for 90 s; the limit is 60 s/);
   expect(() => admission.assertQueueIsShort('import', 2)).not.toThrow();
+});
+
+test('one caller cannot lock the others out of the renditions that are not cached', async () => {
+  const { admission } = makeTestAdmission({ maxColdReads: 4 });
+  const { promise, resolve } = Promise.withResolvers<string>();
+  const read = (caller: string) => admission.runColdRead(caller, () => promise);
+  const reads = [read('a'), read('a'), read('a'), read('a')];
+  await expect(read('a')).rejects.toThrow(
+    /loading 4 renditions from storage, 4 of them for this caller; the limit is 4/,
+  );
+  reads.push(read('b'), read('b'));
+  await expect(read('b')).rejects.toThrow(/loading 6 renditions from storage, 2 of them/);
+  reads.push(read('c'));
+  await expect(read('c')).rejects.toThrow(/1 of them/);
+  resolve('read');
+  await expect(Promise.all(reads)).resolves.toHaveLength(7);
+  await expect(read('a')).resolves.toBe('read');
 });

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { imageRefField, tenantFormField } from '../../fields/fields.ts';
 import { sendOriginal, sendRendition } from '../../responses/image-responses.ts';
+import { identifyCaller } from '../../overload/admit-requests.ts';
 import { responses, json, originalResponses, renditionResponses } from '../../openapi/responses.ts';
 import { fileErrors, pictureForm } from '../../openapi/bodies.ts';
 import { getPrincipal } from '../../principal.ts';
@@ -122,7 +123,9 @@ export const assetRoutes: RoutePlugin = (app, { services, receiveUploadForm, beg
       return sendRendition(
         request,
         reply,
-        await admission.runColdRead(() => services.retrieve.rendition(getPrincipal(request), image, preset)),
+        await admission.runColdRead(identifyCaller(request), () =>
+          services.retrieve.rendition(getPrincipal(request), image, preset),
+        ),
         undefined,
       );
     },

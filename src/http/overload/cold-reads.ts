@@ -1,0 +1,42 @@
+/** Renditions that the process is loading from storage. */
+export interface ColdReads {
+  /** Returns why a caller cannot load a rendition now, as a sentence; `undefined` if it can. */
+  explainRefusal(caller: string): string | undefined;
+  /** Counts the work until it has ended. */
+  run<T>(caller: string, work: () => Promise<T>): Promise<T>;
+}
+
+/**
+ * Limits the renditions that are loaded at the same time. A caller may use the whole limit while it is alone. Once the limit is
+ * reached, a caller that uses less than an equal share may still begin, so that nobody locks out the others: the limit may
+ * therefore be exceeded by the shares of the callers that came later.
+ */
+export function makeColdReads(maximum: number): ColdReads {
+  const byCaller = new Map<string, number>();
+  let total = 0;
+
+  function change(caller: string, difference: 1 | -1): void {
+    const count = (byCaller.get(caller) ?? 0) + difference;
+    total += difference;
+    if (count > 0) byCaller.set(caller, count);
+    else byCaller.delete(caller);
+  }
+
+  return {
+    explainRefusal(caller) {
+      if (total < maximum) return undefined;
+      const own = byCaller.get(caller) ?? 0;
+      const callers = byCaller.size + Number(own === 0);
+      if (own < Math.max(1, Math.floor(maximum / callers))) return undefined;
+      return `It is loading ${total} renditions from storage, ${own} of them for this caller; the limit is ${maximum}.`;
+    },
+    async run(caller, work) {
+      change(caller, 1);
+      try {
+        return await work();
+      } finally {
+        change(caller, -1);
+      }
+    },
+  };
+}
