@@ -25,6 +25,8 @@ interface Dependencies {
   /** Warnings about the configuration. */
   readonly exposureWarnings: readonly string[];
   readonly logger: Logger;
+  /** How long the depth of the queue is reused, in milliseconds. Reading it takes longer the longer the queue is. */
+  readonly queueResultMs?: number;
 }
 
 /** Result of a health check. The check has passed if `error` is `undefined`. A warning does not make the check fail. */
@@ -88,6 +90,7 @@ export function makeCheckHealth(deps: Dependencies): CheckHealth {
     versions,
     exposureWarnings,
     logger,
+    queueResultMs = 1_000,
   } = deps;
 
   async function runCheck(name: HealthCheck['name'], check: () => unknown): Promise<HealthCheck> {
@@ -106,12 +109,20 @@ export function makeCheckHealth(deps: Dependencies): CheckHealth {
     }
   }
 
+  let lastDepths: { readonly depths: readonly QueueDepth[]; readonly validUntil: number } | undefined;
+  async function readRecentDepths(): Promise<readonly QueueDepth[]> {
+    if (lastDepths && performance.now() < lastDepths.validUntil) return lastDepths.depths;
+    const depths = await reports.readQueueDepth();
+    lastDepths = { depths, validUntil: performance.now() + queueResultMs };
+    return depths;
+  }
+
   async function runChecks(): Promise<HealthCheck[]> {
     let depths: readonly QueueDepth[] = [];
     const checks = await Promise.all([
       runCheck('database', installation.ping),
       runCheck('storage', storageHealth.assert),
-      runCheck('queue', async () => (depths = await reports.readQueueDepth())),
+      runCheck('queue', async () => (depths = await readRecentDepths())),
       runCheck('decoders', () => assertDecodersWork(decoders)),
     ]);
     const warning = [queue.outageReason(), ...depths.map(stalledQueueWarning)].filter(Boolean).join(' ');

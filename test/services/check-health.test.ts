@@ -26,6 +26,7 @@ const exitingChild = fileURLToPath(new URL('../imaging/fixtures/exiting-child.ts
 async function makeHealthChecks(
   childModule?: string,
   queue: Pick<WorkQueue, 'kind' | 'outageReason'> = makeInProcessQueue(),
+  queueResultMs = 0,
 ) {
   const folder = await makeTestFolder();
   await copyTemplate(join(folder, 'db'));
@@ -58,6 +59,7 @@ async function makeHealthChecks(
     versions: { vitrine: '1.2.3' },
     exposureWarnings: ['HOST is open.'],
     logger,
+    queueResultMs,
   });
   return { check, database, storage, logger, decoders, ...queries };
 }
@@ -72,6 +74,13 @@ test('shares the queries of concurrent requests, whose number is not limited', a
   expect(readQueueDepth).toHaveBeenCalledTimes(1);
   await check.ready();
   expect(readQueueDepth).toHaveBeenCalledTimes(2);
+});
+
+test('does not count the jobs for every request', async () => {
+  const { check, reports } = await makeHealthChecks(undefined, undefined, 60_000);
+  const readQueueDepth = vi.spyOn(reports, 'readQueueDepth');
+  for (let request = 0; request < 5; request += 1) expect(await check.ready()).toEqual(passedChecks);
+  expect(readQueueDepth).toHaveBeenCalledTimes(1);
 });
 
 test('checks the database, storage, queue and decoders independently', async () => {
