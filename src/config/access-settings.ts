@@ -37,11 +37,12 @@ export const accessSettings = {
 /** Default quotas of tenants. */
 export const quotaSettings = {
   images: withDefault('QUOTA_IMAGES', limitOrNone, 'none', {
-    about: 'Maximum number of images per tenant. Deleted images are not counted.',
+    about:
+      'Maximum number of images per tenant. As many deleted images may wait for a purge; those beyond that count, too.',
   }),
   bytes: withDefault('QUOTA_BYTES', limitOrNone, 'none', {
     about:
-      'Maximum size of the originals and renditions of a tenant, in bytes. Deleted images are not counted.',
+      'Maximum size of the originals and renditions of a tenant, in bytes. Deleted images that wait for a purge may use as much again; what they use beyond that counts, too.',
   }),
   importsPerDay: withDefault('QUOTA_IMPORTS_PER_DAY', limitOrNone, 'none', {
     about: 'Maximum number of imports by URL per tenant and day (UTC).',

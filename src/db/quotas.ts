@@ -14,6 +14,9 @@ export type QuotaQueries = ReturnType<typeof makeQuotaQueries>;
 interface StoredAmount {
   readonly images: number;
   readonly bytes: number;
+  /** Images that are deleted, but not yet purged. */
+  readonly deletedImages: number;
+  readonly deletedBytes: number;
 }
 
 /** What decides how much a tenant may still use, in addition to its usage. */
@@ -68,9 +71,12 @@ export async function lockQuotas(transaction: Queryable, tenantId: number): Prom
 /** Reads what the tenant has stored. After `lockQuotas`, this includes everything that other transactions have added. */
 export async function readStoredAmount(queryable: Queryable, tenantId: number): Promise<StoredAmount> {
   const { rows } = await sql<StoredAmount>`
-    SELECT coalesce(sum(count) FILTER (WHERE kind = 'image'), 0)::bigint AS images, coalesce(sum(bytes), 0)::bigint AS bytes
+    SELECT coalesce(sum(count) FILTER (WHERE kind = 'image'), 0)::bigint AS images,
+      coalesce(sum(bytes) FILTER (WHERE kind <> 'deleted'), 0)::bigint AS bytes,
+      coalesce(sum(count) FILTER (WHERE kind = 'deleted'), 0)::bigint AS "deletedImages",
+      coalesce(sum(bytes) FILTER (WHERE kind = 'deleted'), 0)::bigint AS "deletedBytes"
     FROM usage WHERE tenant_id = ${tenantId}`.execute(queryable);
-  return rows[0] ?? { images: 0, bytes: 0 };
+  return rows[0] ?? { images: 0, bytes: 0, deletedImages: 0, deletedBytes: 0 };
 }
 
 /**
@@ -88,29 +94,51 @@ export async function claimRoom(
   if (error) throw error;
 }
 
-/** Returns an error if the request would exceed a quota. A quota that the request adds nothing to is not checked. */
+/**
+ * Returns an error if the request would exceed a quota. A quota that the request adds nothing to is not checked. Deleted images
+ * may use as much again as the quota, because content that is uploaded again shares the files of its deleted image. What they
+ * use beyond that counts towards the quota. Otherwise, a tenant that deletes what it uploads could fill the disk.
+ */
 export function findExceededQuota(
   quotas: Quotas,
   stored: StoredAmount,
   { images = 0, bytes = 0 }: QuotaRequest,
 ): AppError | undefined {
-  if (images > 0 && quotas.images !== null && stored.images + images > quotas.images)
-    return quotaExceeded('images', quotas.images, stored.images, `has ${stored.images} images`, 'images');
-  if (bytes > 0 && quotas.bytes !== null && stored.bytes + bytes > quotas.bytes)
-    return quotaExceeded(
-      'bytes',
-      quotas.bytes,
-      stored.bytes,
-      `stores ${stored.bytes} bytes, and this would add ${bytes}`,
-      'bytes',
-    );
+  const { images: maxImages, bytes: maxBytes } = quotas;
+  if (maxImages !== null && images > 0) {
+    const excess = Math.max(0, stored.deletedImages - maxImages);
+    const used = stored.images + excess;
+    if (used + images > maxImages) {
+      const deleted = excess > 0 ? `, and ${stored.deletedImages} deleted images wait for a purge` : '';
+      return quotaExceeded('images', maxImages, used, `has ${stored.images} images${deleted}`, excess > 0);
+    }
+  }
+  if (maxBytes !== null && bytes > 0) {
+    const excess = Math.max(0, stored.deletedBytes - maxBytes);
+    const used = stored.bytes + excess;
+    if (used + bytes > maxBytes) {
+      const deleted = excess > 0 ? `, deleted images with ${stored.deletedBytes} bytes wait for a purge` : '';
+      const state = `stores ${stored.bytes} bytes${deleted}, and this would add ${bytes}`;
+      return quotaExceeded('bytes', maxBytes, used, state, excess > 0);
+    }
+  }
   return undefined;
 }
 
-function quotaExceeded(quota: string, limit: number, used: number, state: string, unit: string): AppError {
+function quotaExceeded(
+  quota: 'images' | 'bytes',
+  limit: number,
+  used: number,
+  state: string,
+  needsPurge: boolean,
+): AppError {
+  const rule = needsPurge ? `, and deleted images may use as much again` : '';
+  const advice = needsPurge
+    ? 'Purge deleted images, or ask the operator for a purge or a higher quota.'
+    : 'Delete images that are not needed, or ask the operator for a higher quota.';
   return new AppError(
     'quota_exceeded',
-    `This tenant ${state}; its quota is ${limit} ${unit}. Delete images that are not needed, or ask the operator for a higher quota.`,
+    `This tenant ${state}; its quota is ${limit} ${quota}${rule}. ${advice}`,
     { details: { quota, limit, used } },
   );
 }

@@ -1,4 +1,7 @@
-/** How much a tenant may store, and import in a day. `null` means no limit. */
+/**
+ * How much a tenant may store, and import in a day. `null` means no limit. Deleted images that wait for a purge may use as much
+ * again; what they use beyond that counts like other images.
+ */
 export interface Quotas {
   /** Images that are not deleted, in every state. */
   readonly images: number | null;

@@ -33,13 +33,14 @@ export const tenantSettings = {
     accepts: deliveryModes,
   },
   quota_images: {
-    about: 'Maximum number of images that are not deleted; `null` means no limit.',
+    about:
+      'Maximum number of images that are not deleted, and of deleted images that do not count towards it; `null` means no limit.',
     changedBy: 'installation',
     accepts: 'limit',
   },
   quota_bytes: {
     about:
-      'Maximum size of originals and renditions of images that are not deleted, in bytes; `null` means no limit.',
+      'Maximum size of originals and renditions of images that are not deleted, and of deleted images that do not count towards it, in bytes; `null` means no limit.',
     changedBy: 'installation',
     accepts: 'limit',
   },

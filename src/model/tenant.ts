@@ -36,6 +36,10 @@ interface Usage {
 export interface TenantUsage extends Usage {
   readonly tenantId: number;
   readonly tenant: string;
+  /** Deleted images that have not been purged. They are not part of the usage. */
+  readonly deletedImages: number;
+  /** Bytes of the files of deleted images. A file that several images share may be counted for each. */
+  readonly deletedBytes: number;
 }
 
 /** Usage of a tenant, and how much it may use. */

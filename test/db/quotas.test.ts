@@ -3,6 +3,7 @@ import type { UrlLine } from '../../src/db/jobs/enqueue-urls.ts';
 import { makeQueries } from '../../src/db/queries.ts';
 import { systemPrincipal, unrestrictedPrincipal } from '../../src/model/principal.ts';
 import { noQuotas, type Quotas } from '../../src/model/quota.ts';
+import { makeCatalog } from '../support/inner/catalog.ts';
 import { selectRow, useDatabase } from '../support/inner/database.ts';
 import {
   makeDerivedFacts,
@@ -13,8 +14,9 @@ import {
 } from '../support/inner/records.ts';
 
 const database = await useDatabase();
-const { jobs, deletion, tenants, quotas } = makeQueries(database);
+const { jobs, deletion, tenants, quotas, usage } = makeQueries(database);
 const [shop, otherTenant] = [await tenants.ensure('shop'), await tenants.ensure('other')];
+const catalog = makeCatalog(database, shop.id);
 
 const limit = (limits: Partial<Quotas>): Quotas => ({ ...noQuotas, ...limits });
 const upload = (content: string, limits: Partial<Quotas>, bytes = 1_000) =>
@@ -123,6 +125,83 @@ describe('the quota of bytes', () => {
     await expect(
       quotas.assertRoom(shop.id, limit({ bytes: 1_500 }), { bytes: 500 }),
     ).resolves.toBeUndefined();
+  });
+});
+
+describe('deleted images that wait for a purge', () => {
+  /** Returns the image's id. */
+  async function uploadAndDelete(content: string, limits: Partial<Quotas>): Promise<number> {
+    const uploaded = await jobs.enqueueUpload(
+      makeUpload(shop.id, content, { quotas: limit(limits), bytes: 1_000, leaseSeconds: 60 }),
+    );
+    if (uploaded.outcome === 'known') throw new Error('The content is known.');
+    await jobs.complete(uploaded.job, [], makeDerivedFacts(content));
+    await deletion.softDelete(unrestrictedPrincipal, { id: uploaded.imageId }, false);
+    return uploaded.imageId;
+  }
+  const restore = (id: number, limits: Partial<Quotas>) =>
+    deletion.restore(unrestrictedPrincipal, { id }, limit(limits));
+
+  test.each([
+    {
+      quota: 'images',
+      max: 3,
+      message:
+        /has 0 images, and 6 deleted images wait for a purge; its quota is 3 images, and deleted images may use as much again\. Purge deleted images/,
+    },
+    {
+      quota: 'bytes',
+      max: 3_000,
+      message:
+        /stores 0 bytes, deleted images with 6000 bytes wait for a purge, and this would add 1000; its quota is 3000 bytes, and deleted images may use as much again\. Purge/,
+    },
+  ])('stop a loop of uploads and deletions at twice the quota of $quota', async ({ quota, max, message }) => {
+    const limits = { [quota]: max };
+    const ids: number[] = [];
+    for (const content of ['1', '2', '3', '4', '5', '6']) ids.push(await uploadAndDelete(content, limits));
+    await expect(upload('7', limits)).rejects.toEqual(exceeded(quota, max, max));
+    await expect(upload('7', limits)).rejects.toThrow(message);
+    await catalog.purge(ids[0]!);
+    expect(await upload('7', limits)).toMatchObject({ outcome: 'new' });
+    await expect(upload('8', limits)).rejects.toThrow(/wait for a purge/);
+  });
+
+  test('include the renditions of deleted images', async () => {
+    await catalog.softDelete(await catalog.add('vase'));
+    const { deletedBytes } = (await usage.findByTenant(unrestrictedPrincipal, 'shop'))!;
+    expect(deletedBytes).toBe(1_318);
+    // The deleted image exceeds the quota by 118 bytes.
+    await expect(upload('lamp', { bytes: 1_200 }, 1_083)).rejects.toEqual(exceeded('bytes', 1_200, 118));
+    expect(await upload('lamp', { bytes: 1_200 }, 1_082)).toMatchObject({ outcome: 'new' });
+  });
+
+  test('can be uploaded again or restored while they use less than the quota', async () => {
+    const ids = [await uploadAndDelete('1', { images: 1 }), await uploadAndDelete('1', { images: 2 })];
+    expect(await upload('1', { images: 2 })).toMatchObject({ outcome: 'new' });
+    expect(await restore(ids[0]!, { images: 2 })).toBe(true);
+  });
+
+  test('can be restored if they use more than the quota, because a restoration adds no files', async () => {
+    const ids = [];
+    for (const content of ['1', '2', '3', '4']) ids.push(await uploadAndDelete(content, {}));
+    expect(await restore(ids[0]!, { images: 1, bytes: 1_000 })).toBe(true);
+    await expect(restore(ids[1]!, { images: 1 })).rejects.toEqual(exceeded('images', 1, 1));
+  });
+
+  test('count towards the quota of imports', async () => {
+    for (const content of ['1', '2', '3', '4']) await uploadAndDelete(content, {});
+    const [refused] = await importUrls([urlLine('a')], { images: 2 });
+    expect(refused!.quotaError).toEqual(exceeded('images', 2, 2));
+    expect(await importUrls([urlLine('a'), urlLine('b')], { images: 3 })).toMatchObject([
+      { outcome: 'new' },
+      { outcome: 'new' },
+    ]);
+  });
+
+  test('of another tenant do not count', async () => {
+    for (const content of ['1', '2', '3']) await uploadAndDelete(content, {});
+    const other = makeUpload(otherTenant.id, 'one', { quotas: limit({ images: 1 }) });
+    expect(await jobs.enqueueUpload(other)).toMatchObject({ outcome: 'new' });
   });
 });
 

@@ -70,7 +70,7 @@ export function makeDeletionQueries({ sql: db }: Database) {
 
 /**
  * Returns a function that throws if the transaction has exceeded a quota since. What an image adds is only known afterwards,
- * because it may share files with other images.
+ * because it may share files with other images. Deleted images do not matter: a restoration uses no more of the disk.
  */
 async function watchUsage(
   transaction: Queryable,
@@ -83,7 +83,7 @@ async function watchUsage(
   return async () => {
     const after = await readStoredAmount(transaction, tenantId);
     const added = { images: after.images - before.images, bytes: after.bytes - before.bytes };
-    const error = findExceededQuota(quotas, before, added);
+    const error = findExceededQuota(quotas, { ...before, deletedImages: 0, deletedBytes: 0 }, added);
     if (error) throw error;
   };
 }

@@ -15,8 +15,9 @@ interface CounterValue {
 
 /** A usage counter that differs from the value computed from the rows. */
 export interface UsageDrift {
-  readonly kind: 'image' | 'rendition';
-  /** Empty for images. */
+  /** `deleted` counts deleted images, and the bytes of their originals and renditions. */
+  readonly kind: 'image' | 'rendition' | 'deleted';
+  /** Empty except for renditions. */
   readonly preset: string;
   readonly counterValue: CounterValue;
   /** The value computed from the rows. */
@@ -127,24 +128,30 @@ async function readCounters(transaction: Queryable, tenantId: number): Promise<C
 
 async function recountTenant(transaction: Queryable, tenantId: number): Promise<Counter[]> {
   const totals = new Map<string, Counter>();
-  for await (const { counters } of readPages((beforeId) => recountPage(transaction, tenantId, beforeId))) {
-    for (const counter of counters) {
-      const sum = totals.get(counterKey(counter)) ?? { count: 0, bytes: 0 };
-      totals.set(counterKey(counter), {
-        ...counter,
-        count: sum.count + counter.count,
-        bytes: sum.bytes + counter.bytes,
-      });
-    }
-  }
+  for (const recountPage of [recountPageOfImages, recountPageOfDeletedImages])
+    for await (const { counters } of readPages((beforeId) => recountPage(transaction, tenantId, beforeId)))
+      for (const counter of counters) {
+        const sum = totals.get(counterKey(counter)) ?? { count: 0, bytes: 0 };
+        totals.set(counterKey(counter), {
+          ...counter,
+          count: sum.count + counter.count,
+          bytes: sum.bytes + counter.bytes,
+        });
+      }
   return [...totals.values()];
 }
 
-async function recountPage(
+/** What the images of one page add to the counters. */
+interface RecountedPage {
+  readonly counters: Counter[];
+  readonly lastId: number | null;
+}
+
+async function recountPageOfImages(
   transaction: Queryable,
   tenantId: number,
   beforeId: number,
-): Promise<{ counters: Counter[]; lastId: number | null }> {
+): Promise<RecountedPage> {
   const { rows } = await sql<Counter & { lastId: number | null }>`
     WITH page_images AS MATERIALIZED (${selectPage(tenantId, beforeId)})
     SELECT 'image' AS kind, '' AS preset, count(*) AS count, coalesce(sum(bytes), 0)::bigint AS bytes, min(id) AS "lastId"
@@ -155,6 +162,25 @@ async function recountPage(
     GROUP BY r.preset`.execute(transaction);
   const lastId = rows.find(({ kind }) => kind === 'image')?.lastId ?? null;
   return { counters: rows.map(({ kind, preset, count, bytes }) => ({ kind, preset, count, bytes })), lastId };
+}
+
+async function recountPageOfDeletedImages(
+  transaction: Queryable,
+  tenantId: number,
+  beforeId: number,
+): Promise<RecountedPage> {
+  const { rows } = await sql<CounterValue & { lastId: number | null }>`
+    WITH page_images AS MATERIALIZED (
+      SELECT i.id, own_bytes(i) AS bytes FROM images i
+      WHERE i.tenant_id = ${tenantId} AND i.deleted_at IS NOT NULL AND i.id < ${beforeId}
+      ORDER BY i.id DESC LIMIT ${pageSize})
+    SELECT count(*) AS count, min(id) AS "lastId", coalesce(sum(bytes + coalesce(
+      (SELECT sum(r.bytes) FROM renditions r WHERE r.image_id = page_images.id), 0)), 0)::bigint AS bytes
+    FROM page_images`.execute(transaction);
+  return {
+    counters: rows.map(({ count, bytes }) => ({ kind: 'deleted', preset: '', count, bytes })),
+    lastId: rows[0]?.lastId ?? null,
+  };
 }
 
 const counterKey = ({ kind, preset }: Pick<Counter, 'kind' | 'preset'>) => `${kind} ${preset}`;

@@ -10,7 +10,7 @@ export type UsageQueries = ReturnType<typeof makeUsageQueries>;
 
 interface Counter {
   readonly tenantId: number;
-  readonly kind: 'image' | 'rendition';
+  readonly kind: 'image' | 'rendition' | 'deleted';
   readonly preset: string;
   readonly count: number;
   readonly bytes: number;
@@ -85,6 +85,7 @@ function toTenantUsage(
   unfinishedCounts: readonly UnfinishedCount[],
 ): TenantUsage {
   const imageCounter = counters.find(({ kind }) => kind === 'image');
+  const deletedCounter = counters.find(({ kind }) => kind === 'deleted');
   const renditionCounters = counters.filter(
     ({ kind, count, bytes }) => kind === 'rendition' && (count > 0 || bytes > 0),
   );
@@ -103,6 +104,8 @@ function toTenantUsage(
       ...byStatus,
       completed: images - byStatus.pending - byStatus.processing - byStatus.failed,
     },
+    deletedImages: deletedCounter?.count ?? 0,
+    deletedBytes: deletedCounter?.bytes ?? 0,
   };
 }
 

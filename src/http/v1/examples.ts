@@ -212,6 +212,8 @@ export const usageExample = {
   total_bytes: 2_341_173,
   bytes_per_preset: { thumb: 34577, card: 175979, zoom: 847867 },
   status_counts: { pending: 0, processing: 0, completed: 16, failed: 0 },
+  deleted_images: 2,
+  deleted_bytes: 292_646,
   imports_today: 4,
   quotas: { images: 10_000, bytes: null, imports_per_day: 500 },
 };

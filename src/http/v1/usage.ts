@@ -23,8 +23,14 @@ const usageSchema = z.object({
 });
 const quotasSchema = z
   .object({
-    images: z.int().nullable().describe('Limit of `images`.'),
-    bytes: z.int().nullable().describe('Limit of `total_bytes`.'),
+    images: z
+      .int()
+      .nullable()
+      .describe('Limit of `images`, and of the `deleted_images` that do not count towards it.'),
+    bytes: z
+      .int()
+      .nullable()
+      .describe('Limit of `total_bytes`, and of the `deleted_bytes` that do not count towards it.'),
     imports_per_day: z.int().nullable().describe('Limit of `imports_today`.'),
   })
   .describe('How much the tenant may use; `null` means no limit.');
@@ -32,6 +38,14 @@ const tenantUsageSchema = z
   .object({ tenant: z.string(), tenant_id: z.int() })
   .extend(usageSchema.shape)
   .extend({
+    deleted_images: z
+      .int()
+      .describe('Deleted images that have not been purged. They are not part of `images`.'),
+    deleted_bytes: z
+      .int()
+      .describe(
+        'Bytes of the files of deleted images. A file that several images share may be counted for each.',
+      ),
     imports_today: z.int().describe('Imports by URL that were requested since midnight (UTC).'),
     quotas: quotasSchema,
   })
@@ -48,7 +62,8 @@ export const usageRoutes: RoutePlugin = (app, { services: { usage } }) => {
       schema: {
         tags,
         summary: 'Get the usage of all tenants',
-        description: 'Deleted images are not counted.',
+        description:
+          'Deleted images are only counted in `deleted_images` and `deleted_bytes` of each tenant.',
         response: responses(
           {
             200: json(
@@ -74,7 +89,8 @@ export const usageRoutes: RoutePlugin = (app, { services: { usage } }) => {
       schema: {
         tags,
         summary: 'Get the usage of a tenant',
-        description: "Counts the tenant's images, renditions and bytes. Deleted images are not counted.",
+        description:
+          "Counts the tenant's images, renditions and bytes. Deleted images are only counted in `deleted_images` and `deleted_bytes`.",
         params: z.object({ tenant: z.string().describe('Name of a tenant.') }),
         response: responses(
           { 200: json(tenantUsageSchema, "The tenant's usage.") },
@@ -93,6 +109,8 @@ function toTenantUsageRecord(usage: TenantUsageReport): z.input<typeof tenantUsa
     tenant: usage.tenant,
     tenant_id: usage.tenantId,
     ...toUsageRecord(usage),
+    deleted_images: usage.deletedImages,
+    deleted_bytes: usage.deletedBytes,
     imports_today: usage.importsToday,
     quotas: { images, bytes, imports_per_day: importsPerDay },
   };

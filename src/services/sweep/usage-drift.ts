@@ -46,7 +46,7 @@ function report(
   tenant: string,
   { kind, preset, counterValue, actualValue }: UsageDrift,
 ): void {
-  const items = kind === 'image' ? 'images' : `"${preset}" renditions`;
+  const items = { image: 'images', rendition: `"${preset}" renditions`, deleted: 'deleted images' }[kind];
   logger.error(
     { tenant, kind, preset, counterValue, actualValue },
     `corrected the usage of tenant ${tenant}: ${items} ${counterValue.count} → ${actualValue.count}, bytes ${counterValue.bytes} → ${actualValue.bytes}`,

@@ -51,12 +51,14 @@ test('corrects and reports counters that are wrong, missing or obsolete', async 
   await database.runScript(`
     INSERT INTO usage_deltas (tenant_id, kind, preset, count, bytes)
     VALUES (${shop.id}, 'rendition', 'card', 0, 1107375), (${shop.id}, 'rendition', 'removed', 3, 70);
+    UPDATE usage_totals SET count = 0, bytes = bytes + 1 WHERE kind = 'deleted';
     DELETE FROM usage_totals WHERE kind = 'image'`);
   const { corrected, errors } = await correctUsage();
-  expect(corrected).toBe(3);
+  expect(corrected).toBe(4);
   expect(errors.toSorted()).toEqual([
     'corrected the usage of tenant shop: "card" renditions 3 → 3, bytes 1107680 → 305',
     'corrected the usage of tenant shop: "removed" renditions 3 → 0, bytes 70 → 0',
+    'corrected the usage of tenant shop: deleted images 0 → 1, bytes 1325 → 1324',
     'corrected the usage of tenant shop: images 0 → 4, bytes 0 → 3000',
   ]);
   await expectExactUsage();
@@ -107,10 +109,12 @@ test('recounts more images than one batch contains', async () => {
     SELECT gen_random_uuid(), ${shop.id}, 'completed', 'k/' || n, 10 FROM generate_series(1, 2500) n;
     INSERT INTO renditions (image_id, preset, recipe, storage_key, content_hash, bytes, width, height, quality, format)
     SELECT id, 'thumb', 'r', 'k/' || id, 'h', 7, 1, 1, 85, 'jpeg' FROM images;
+    UPDATE images SET deleted_at = now() WHERE original_key ~ '[02468]$';
     TRUNCATE usage_deltas, usage_totals`);
   expect((await correctUsage()).errors.toSorted()).toEqual([
-    'corrected the usage of tenant shop: "thumb" renditions 0 → 2500, bytes 0 → 17500',
-    'corrected the usage of tenant shop: images 0 → 2500, bytes 0 → 25000',
+    'corrected the usage of tenant shop: "thumb" renditions 0 → 1250, bytes 0 → 8750',
+    'corrected the usage of tenant shop: deleted images 0 → 1250, bytes 0 → 21250',
+    'corrected the usage of tenant shop: images 0 → 1250, bytes 0 → 12500',
   ]);
   await expectExactUsage();
 });

@@ -35,6 +35,8 @@ const shopUsage = {
   renditionBytes: 500,
   bytesByPreset: { card: 400, thumb: 100 },
   imagesByStatus: { pending: 1, processing: 0, completed: 1, failed: 0 },
+  deletedImages: 0,
+  deletedBytes: 0,
 };
 const noImagesByStatus = { pending: 0, processing: 0, completed: 0, failed: 0 };
 
@@ -55,6 +57,8 @@ test('lists a tenant without images with zero counts, and returns nothing for an
     renditionBytes: 0,
     bytesByPreset: {},
     imagesByStatus: noImagesByStatus,
+    deletedImages: 0,
+    deletedBytes: 0,
   };
   expect(await usage.listByTenant(unrestrictedPrincipal)).toEqual([
     { tenantId: emptyTenant.id, tenant: 'empty', ...noUsage },
@@ -63,7 +67,7 @@ test('lists a tenant without images with zero counts, and returns nothing for an
   expect(await usage.findByTenant(unrestrictedPrincipal, 'unknown')).toBeUndefined();
 });
 
-test('does not count deleted images', async () => {
+test('counts deleted images only as deleted', async () => {
   await makeDeletionQueries(database).softDelete(unrestrictedPrincipal, { id: vaseId }, false);
   expect(await usage.findByTenant(unrestrictedPrincipal, 'shop')).toEqual({
     ...shopUsage,
@@ -73,6 +77,8 @@ test('does not count deleted images', async () => {
     renditionBytes: 0,
     bytesByPreset: {},
     imagesByStatus: { ...noImagesByStatus, pending: 1 },
+    deletedImages: 1,
+    deletedBytes: 1500,
   });
 });
 

@@ -9,7 +9,10 @@ export function usageFromCounters(database: Database): Promise<TenantUsage[]> {
   return makeQueries(database).usage.listByTenant(unrestrictedPrincipal);
 }
 
-/** Returns the usage of every tenant, computed from the rows of images that are not deleted. Counts each file once. */
+/**
+ * Returns the usage of every tenant, computed from the rows of images that are not deleted. Counts each file once. Deleted
+ * images count separately: a file that several of them use counts for each, except the original of a duplicate.
+ */
 export async function usageFromRows(database: Database): Promise<TenantUsage[]> {
   const rows = await selectRows<TenantUsage>(database, recountQuery);
   return rows.map((row) => ({ ...row, bytesByPreset: row.bytesByPreset ?? {} }));
@@ -17,6 +20,7 @@ export async function usageFromRows(database: Database): Promise<TenantUsage[]> 
 
 const recountQuery = `
   WITH live_images AS (SELECT * FROM images WHERE deleted_at IS NULL),
+  deleted_images AS (SELECT * FROM images WHERE deleted_at IS NOT NULL),
   originals AS (SELECT DISTINCT tenant_id, original_key, original_bytes AS bytes FROM live_images WHERE original_key IS NOT NULL),
   live_renditions AS (SELECT i.tenant_id, r.preset, r.storage_key, r.bytes FROM renditions r JOIN live_images i ON i.id = r.image_id),
   files AS (SELECT DISTINCT tenant_id, preset, storage_key, bytes FROM live_renditions),
@@ -30,5 +34,9 @@ const recountQuery = `
     (SELECT json_build_object(
       'pending', count(*) FILTER (WHERE status = 'pending'), 'processing', count(*) FILTER (WHERE status = 'processing'),
       'completed', count(*) FILTER (WHERE status = 'completed'), 'failed', count(*) FILTER (WHERE status = 'failed'))
-      FROM live_images WHERE tenant_id = t.id) AS "imagesByStatus"
+      FROM live_images WHERE tenant_id = t.id) AS "imagesByStatus",
+    (SELECT count(*) FROM deleted_images WHERE tenant_id = t.id) AS "deletedImages",
+    (SELECT coalesce(sum(original_bytes) FILTER (WHERE duplicate_of IS NULL), 0)::bigint FROM deleted_images WHERE tenant_id = t.id)
+      + (SELECT coalesce(sum(r.bytes), 0)::bigint FROM renditions r JOIN deleted_images i ON i.id = r.image_id
+        WHERE i.tenant_id = t.id) AS "deletedBytes"
   FROM tenants t ORDER BY t.name`;
