@@ -83,7 +83,7 @@ export const errorTable = {
   },
   quota_exceeded: {
     status: 403,
-    title: 'The quota of the tenant is used up',
+    title: "The tenant's quota is used up",
     failureClass: 'permanent',
   },
   purge_refused: { status: 403, title: 'The purge was not confirmed', failureClass: 'permanent' },
@@ -152,7 +152,7 @@ export const errorTable = {
   },
   import_quota_exceeded: {
     status: 429,
-    title: 'The tenant has used up its imports of today',
+    title: 'The tenant has used up its imports for today',
     failureClass: 'transient',
   },
   headers_too_large: { status: 431, title: 'The request headers are too large', failureClass: 'permanent' },

@@ -13,9 +13,9 @@ export const accessSettings = {
   secretKeys: withDefault('SECRET_KEY', secretList, '', {
     isSecret: true,
     about:
-      'Secrets for hashing API keys and signing links, separated by commas, the newest first: the first one is used for new keys and links, and all of them are accepted. At least 32 characters each. All processes of an installation need the same value.',
+      'Secrets for hashing API keys and signing links, separated by commas, the newest first: the first one is used for new keys and links, and all of them are accepted. At least 32 characters each. All processes of an installation need the same value. See [how to replace a secret](access.md#secrets).',
     fallbackDescription:
-      'with the embedded database, generated and kept in `DATA_DIR`; with `DATABASE_URL` and `AUTH=keys`, required',
+      'with the embedded database, generated and kept in `DATA_DIR/secret-key`; with `DATABASE_URL` and `AUTH=keys`, required',
   }),
   bootstrapAdminKey: optional('BOOTSTRAP_ADMIN_KEY', bearerSecret, {
     isSecret: true,

@@ -18,6 +18,6 @@ export const requestSettings = {
   }),
   invalidKeysPerAddress: withDefault('INVALID_KEYS_PER_ADDRESS', requestCount, '300', {
     about:
-      'Maximum number of invalid API keys per minute from the same client address; `0` means no limit. Further keys from this address are not checked, except those that the process has accepted before.',
+      'Maximum number of invalid API keys per minute from the same client address; `0` means no limit. Further keys from this address are not checked, except those that the process has accepted before. Invalid keys from this machine and from `TRUSTED_PROXIES` are not counted, but those that they forward are.',
   }),
 } as const satisfies Section;

@@ -233,9 +233,9 @@ export const settings = {
     confirmToken: optional('PURGE_CONFIRM_TOKEN', printableText, {
       isSecret: true,
       about:
-        'Token that confirms purges other than dry runs. If other machines can reach the server (`HOST`, `PUBLIC_URL`, `ALLOWED_HOSTS`), every such purge requires it; otherwise only `/v1/purge` requires it.',
+        'Token that confirms purges other than dry runs. `/v1/purge` always requires it. Other purges require it only with `AUTH=open`, if other machines can reach the server (`HOST`, `PUBLIC_URL`, `ALLOWED_HOSTS`).',
       fallbackDescription:
-        '`DELETE_CONFIRMED` if only this machine can reach the server; otherwise purges are rejected',
+        '`DELETE_CONFIRMED`; with `AUTH=open`, if other machines can reach the server, such purges are rejected instead',
     }),
   },
   retention: {
@@ -255,7 +255,8 @@ export const settings = {
     // The minimum is 2, because a presigned upload may stay in the store for a day before it is ingested for its
     // tenant.
     emptyTenantDays: withDefault('EMPTY_TENANTS_KEEP_DAYS', wholeNumber(2, 36_500), '30', {
-      about: 'A tenant without images, jobs or imports is deleted this many days after its last write.',
+      about:
+        'A tenant without images, jobs, imports, API keys and settings of its own is deleted this many days after its last write.',
     }),
   },
   log: {

@@ -177,7 +177,7 @@ export function makeApiKeyQueries({ sql: db }: Database) {
       return { ...key, tenant: tenantId === null ? null : { id: tenantId, name: tenantName ?? '' } };
     },
 
-    /** Whether a valid key of no tenant may create other keys. */
+    /** Whether a valid key without a tenant may create other keys. */
     async hasManagingKey(): Promise<boolean> {
       const { rows } = await sql<{ exists: boolean }>`
         SELECT EXISTS (SELECT FROM api_keys WHERE tenant_id IS NULL AND 'keys.manage' = ANY (scopes)

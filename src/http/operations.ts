@@ -133,7 +133,7 @@ export function toChecksRecord(checks: readonly HealthCheck[]): z.input<typeof c
 }
 
 /**
- * Whether the health routes that need no key also tell what they found. With `AUTH=keys`, they tell the status only, because
+ * Whether the health routes that need no key also report what they found. With `AUTH=keys`, they report only the status, because
  * versions and the reasons of failures help attackers; `/api/v1/health/detailed` tells them to a key.
  */
 export function showsHealthDetails({ access }: Pick<HttpConfig, 'access'>): boolean {

@@ -28,7 +28,7 @@ const purgeUnusedBody = z.strictObject({
 const purgeDeletedBody = z.strictObject({
   dry_run: dryRunField,
   confirm_token: confirmTokenField.describe(
-    'Value of `PURGE_CONFIRM_TOKEN`. Can be sent in the `X-Confirm-Token` header instead. Required unless `dry_run` is `true` or the server is reachable only from its own machine.',
+    'Value of `PURGE_CONFIRM_TOKEN`. Can be sent in the `X-Confirm-Token` header instead. Required unless `dry_run` is `true`, `AUTH` is `keys`, or the server is reachable only from its own machine.',
   ),
   days: z
     .int()

@@ -64,7 +64,7 @@ const windowMs = windowSeconds * 1_000;
  */
 const quietFraction = 0.01;
 
-/** Number of callers that are counted for each limit. If there are more, those that sent nothing for longest are forgotten. */
+/** Number of callers that are counted for each limit. If there are more, the least recently active ones are forgotten. */
 const maxCallers = 50_000;
 
 /** @see RequestLimiter */

@@ -46,12 +46,12 @@ function rejectionReason(expectedToken: string | undefined, tokens: readonly str
   if (expectedToken === undefined)
     return 'Other machines can reach this server, and PURGE_CONFIRM_TOKEN is not set. Set it and restart the server, then send its value as confirm_token in the body or in the X-Confirm-Token header.';
   if (tokens.length === 0)
-    return 'A purge must be confirmed: send the value of PURGE_CONFIRM_TOKEN as confirm_token in the body or in the X-Confirm-Token header, or use a dry run to see what would be removed.';
+    return 'A purge must be confirmed: send the value of PURGE_CONFIRM_TOKEN (by default DELETE_CONFIRMED) as confirm_token in the body or in the X-Confirm-Token header, or use a dry run to see what would be removed.';
   // All tokens are compared, so that the response time does not reveal which token is wrong.
   const wrongTokens = tokens.filter((token) => !equalsInConstantTime(token, expectedToken));
   return wrongTokens.length === 0
     ? undefined
-    : 'The token (confirm_token in the body or the X-Confirm-Token header) does not match PURGE_CONFIRM_TOKEN; nothing was removed.';
+    : 'The token (confirm_token in the body or the X-Confirm-Token header) does not match PURGE_CONFIRM_TOKEN (by default DELETE_CONFIRMED); nothing was removed.';
 }
 
 /** Compares digests, which have equal lengths, so that the response time reveals nothing about the token. */

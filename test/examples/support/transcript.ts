@@ -7,7 +7,10 @@ export interface Example {
   readonly command: string;
   /** The documented output, which may be empty. */
   readonly output: string;
-  /** Settings of the server, from a line such as `$ AUTH=keys npm start &` in the same block. */
+  /**
+   * Settings of the server, from a line such as `$ AUTH=keys npm start &` in the same block, or from the last `.env` file
+   * that the document shows with `$ cat .env`.
+   */
   readonly settings: Readonly<Record<string, string>>;
 }
 
@@ -16,24 +19,35 @@ const runnablePattern = /^(?:curl|npx vitrine) /;
 
 const startPattern = /^\$ (?<settings>(?:[A-Z_]+=\S+ )+)npm start\b/;
 
+const showFile = '$ cat .env';
+
+function parseSettings(text: string): Record<string, string> {
+  return parseEnv(text) as Record<string, string>;
+}
+
 /** Returns the runnable commands in a document. A command is a line that starts with `$ ` in a `console` block. */
 export function readExamples(document: string): Example[] {
   const examples: (Omit<Example, 'output'> & { command: string; output: string[] })[] = [];
   let inBlock = false;
   let settings: Example['settings'] = {};
+  let fileSettings: Example['settings'] = {};
   let currentExample: (typeof examples)[number] | undefined;
   for (const [index, text] of document.split('\n').entries()) {
     if (text.startsWith('```')) {
       inBlock = text === '```console';
       currentExample = undefined;
-      settings = {};
+      settings = fileSettings;
     } else if (inBlock && text.startsWith('$ ')) {
       const start = startPattern.exec(text)?.groups?.['settings'];
-      if (start) settings = parseEnv(start.trim().replaceAll(' ', '\n')) as Record<string, string>;
+      if (start) settings = parseSettings(start.trim().replaceAll(' ', '\n'));
+      if (text === showFile) fileSettings = {};
       currentExample = { line: index + 1, command: text.slice(2), output: [], settings };
       examples.push(currentExample);
     } else if (currentExample?.output.length === 0 && isIncomplete(currentExample.command)) {
       currentExample.command = `${currentExample.command}\n${text}`;
+    } else if (inBlock && `$ ${currentExample?.command}` === showFile) {
+      fileSettings = { ...fileSettings, ...parseSettings(text) };
+      settings = fileSettings;
     } else currentExample?.output.push(text);
   }
   return examples

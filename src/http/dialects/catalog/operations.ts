@@ -25,7 +25,7 @@ const purgeBody = z.looseObject({
     .string()
     .nullish()
     .describe(
-      'Value of `PURGE_CONFIRM_TOKEN`. Can be sent in the `X-Confirm-Token` header instead. Required unless the request is a dry run or the server is reachable only from its own machine.',
+      'Value of `PURGE_CONFIRM_TOKEN`. Can be sent in the `X-Confirm-Token` header instead. Required unless the request is a dry run, `AUTH` is `keys`, or the server is reachable only from its own machine.',
     ),
 });
 const tags = ['Catalog dialect'];
