@@ -118,8 +118,9 @@ function assertNotRefused(log: RefusalLog, work: WorkClass, refusal: Refusal | u
   if (!refusal) return;
   const { reason, sentence } = refusal;
   log.recordRefusal(work, reason, sentence);
-  throw new AppError('overloaded', `The server is overloaded. ${sentence}`, {
-    details: { retry_after: retryAfterSeconds[reason] },
+  const seconds = retryAfterSeconds[reason];
+  throw new AppError('overloaded', `The server is overloaded. ${sentence} Try again in ${seconds} s.`, {
+    details: { retry_after: seconds },
   });
 }
 
@@ -146,9 +147,7 @@ function makeUploadAdmission(config: AdmissionConfig, log: RefusalLog) {
 
   function assertGranted(isGranted: boolean): void {
     if (isGranted) return;
-    const { active, waiting } = slots.counts();
-    const sentence = `It is processing ${active} uploads, and ${waiting} are waiting; more are arriving than it can process.`;
-    assertNotRefused(log, 'upload', { reason: 'busy', sentence });
+    assertNotRefused(log, 'upload', { reason: 'busy', sentence: slots.explainRefusal() });
   }
 
   function begin(slot: UploadSlot, request: UploadRequest): AdmittedUpload {

@@ -28,7 +28,7 @@ export function makeColdReads(maximum: number): ColdReads {
       const own = byCaller.get(caller) ?? 0;
       const callers = byCaller.size + Number(own === 0);
       if (own < Math.max(1, Math.floor(maximum / callers))) return undefined;
-      return `It is loading ${total} renditions from storage, ${own} of them for this caller; the limit is ${maximum}.`;
+      return `${total} ${total === 1 ? 'rendition is' : 'renditions are'} being loaded from storage, ${own} of them for this caller; the limit is ${maximum} (MAX_COLD_READS).`;
     },
     async run(caller, work) {
       change(caller, 1);

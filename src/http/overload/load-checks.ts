@@ -33,7 +33,8 @@ export function makeLoadChecks(config: AdmissionConfig, samples: LoadSamples): L
       const delayMs = samples.eventLoopDelayMs();
       const limitMs = factor * config.maxEventLoopDelayMs;
       if (delayMs <= limitMs) return undefined;
-      const sentence = `It responds with a delay of ${Math.round(delayMs)} ms; the limit is ${limitMs} ms.`;
+      const setting = factor === 1 ? 'MAX_EVENT_LOOP_DELAY_MS' : `${factor} times MAX_EVENT_LOOP_DELAY_MS`;
+      const sentence = `It responds with a delay of ${Math.round(delayMs)} ms; the limit is ${limitMs} ms (${setting}).`;
       return { reason: 'event-loop', sentence };
     },
 
@@ -46,7 +47,7 @@ export function makeLoadChecks(config: AdmissionConfig, samples: LoadSamples): L
       if (pending > config.maxQueuedJobs && ownPending > ownShare)
         return {
           reason: 'queue',
-          sentence: `Its queue contains ${pending} ${kind} jobs; the limit is ${config.maxQueuedJobs}.`,
+          sentence: `Its queue contains ${pending} ${kind} ${pending === 1 ? 'job' : 'jobs'}; the limit is ${config.maxQueuedJobs} (MAX_QUEUED_JOBS).`,
         };
       const waitedSeconds = Math.round(
         Math.max(0, ...own.map(({ oldestPendingSeconds }) => oldestPendingSeconds)),
@@ -55,7 +56,7 @@ export function makeLoadChecks(config: AdmissionConfig, samples: LoadSamples): L
       if (waitedSeconds > limitSeconds)
         return {
           reason: 'queue',
-          sentence: `The oldest ${kind} job in its queue has been waiting for ${waitedSeconds} s; the limit is ${limitSeconds} s.`,
+          sentence: `The oldest ${kind} job in its queue has been waiting for ${waitedSeconds} s; the limit is ${limitSeconds} s (MAX_QUEUE_SECONDS).`,
         };
       return undefined;
     },
@@ -65,7 +66,7 @@ export function makeLoadChecks(config: AdmissionConfig, samples: LoadSamples): L
       const { minFreeBytes } = config;
       if (arriving === 0 || freeBytes === undefined || freeBytes < minFreeBytes) return undefined;
       if (freeBytes - arriving - bytes >= minFreeBytes) return undefined;
-      const sentence = `Its disk has ${freeBytes} bytes free, of which uploads in progress need ${arriving} and this one may need ${bytes}; ${minFreeBytes} must stay free.`;
+      const sentence = `Its disk has ${freeBytes} bytes free, of which uploads in progress need ${arriving} and this one may need ${bytes}; ${minFreeBytes} must stay free (MIN_FREE_DISK_MB).`;
       return { reason: 'disk', sentence };
     },
   };

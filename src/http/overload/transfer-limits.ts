@@ -15,6 +15,11 @@ interface Totals {
 /** The fraction of either limit that one caller may use, so that clients that send slowly do not lock all others out. */
 const callerFraction = 0.5;
 
+/** Returns the start of a sentence about a number of uploads, such as "1 upload is" or "2 uploads are". */
+export function countUploads(count: number, origin = ''): string {
+  return count === 1 ? `1 upload${origin} is` : `${count} uploads${origin} are`;
+}
+
 /** Limits the uploads and the bytes in flight in this process. */
 export function makeTransfers({
   maxUploads,
@@ -32,13 +37,13 @@ export function makeTransfers({
   function explainRefusal(key: string, bytes: number): string | undefined {
     const caller = byCaller.get(key) ?? { uploads: 0, bytes: 0 };
     if (total.uploads >= maxUploads)
-      return `It is receiving ${total.uploads} uploads at the same time; the limit is ${maxUploads}.`;
+      return `${countUploads(total.uploads)} being received or processed; the limit is ${maxUploads} (MAX_UPLOADS_IN_FLIGHT).`;
     if (caller.uploads >= maxCallerUploads)
-      return `It is receiving ${caller.uploads} uploads from this caller at the same time; the limit per caller is ${maxCallerUploads}.`;
+      return `${countUploads(caller.uploads, ' from this caller')} being received or processed; the limit per caller is ${maxCallerUploads} (half of MAX_UPLOADS_IN_FLIGHT = ${maxUploads}).`;
     if (total.uploads > 0 && total.bytes + bytes > maxBytes)
-      return `It is receiving uploads of ${total.bytes} bytes, and this one may have ${bytes}; the limit is ${maxBytes} bytes.`;
+      return `Uploads of ${total.bytes} bytes are being received or processed, and this one may have ${bytes}; the limit is ${maxBytes} bytes (MAX_UPLOAD_MB_IN_FLIGHT).`;
     if (caller.uploads > 0 && caller.bytes + bytes > maxCallerBytes)
-      return `It is receiving uploads of ${caller.bytes} bytes from this caller, and this one may have ${bytes}; the limit per caller is ${maxCallerBytes} bytes.`;
+      return `Uploads of ${caller.bytes} bytes from this caller are being received or processed, and this one may have ${bytes}; the limit per caller is ${maxCallerBytes} bytes (half of MAX_UPLOAD_MB_IN_FLIGHT).`;
     return undefined;
   }
 

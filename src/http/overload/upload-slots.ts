@@ -1,5 +1,6 @@
 import { type Caller, type Callers, makeCallers } from './callers.ts';
 import { makeSurgeDetector, type SurgeDetector } from './surge.ts';
+import { countUploads } from './transfer-limits.ts';
 
 /** A place among the uploads that are processed at the same time. */
 export interface UploadSlot {
@@ -17,6 +18,8 @@ export interface UploadSlot {
 export interface UploadSlots {
   /** @param caller identifies whose share the slot is taken from */
   take(caller: string): UploadSlot;
+  /** Returns why an upload that has just been refused could not wait, as a sentence. */
+  explainRefusal(): string;
   counts(): { readonly active: number; readonly waiting: number; readonly isOverloaded: boolean };
 }
 
@@ -47,6 +50,7 @@ export function makeUploadSlots(options: Options): UploadSlots {
   const slots = new Slots(options);
   return {
     take: (caller) => slots.take(caller),
+    explainRefusal: () => slots.explainRefusal(),
     counts: () => slots.counts(),
   };
 }
@@ -85,6 +89,13 @@ class Slots implements UploadSlots {
       waiting: this.#waitingCount,
       isOverloaded: this.#total.isOverloaded(),
     };
+  }
+
+  explainRefusal(): string {
+    const [active, waiting] = [this.#activeCount, this.#waitingCount];
+    const fewer =
+      waiting < this.#maxWaiting ? '; while more arrive than can be processed, fewer may wait' : '';
+    return `${countUploads(active)} being processed (MAX_ACTIVE_UPLOADS = ${this.#maxActive}) and ${waiting} ${waiting === 1 ? 'is' : 'are'} waiting (MAX_WAITING_UPLOADS = ${this.#maxWaiting})${fewer}.`;
   }
 
   take(key: string): UploadSlot {

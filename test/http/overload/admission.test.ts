@@ -59,15 +59,19 @@ test('leaves a full disk to the check that reports it as full', () => {
 test('leaves half of the limits in flight to other callers', () => {
   const { admit } = makeTestAdmission({ maxUploadsInFlight: 4, maxUploadBytesInFlight: 100 });
   admit(30);
-  expect(() => admit(30)).toThrow(/uploads of 30 bytes from this caller.* limit per caller is 50 bytes/);
+  expect(() => admit(30)).toThrow(/Uploads of 30 bytes from this caller.* limit per caller is 50 bytes/);
   admit(10);
-  expect(() => admit(1)).toThrow(/2 uploads from this caller .* limit per caller is 2/);
+  expect(() => admit(1)).toThrow(
+    /2 uploads from this caller are .* limit per caller is 2 \(half of MAX_UPLOADS_IN_FLIGHT = 4\)/,
+  );
   admit(40, 'b');
   expect(() => admit(30, 'c')).toThrow(
-    /uploads of 80 bytes, and this one may have 30; the limit is 100 bytes/,
+    /Uploads of 80 bytes are .*, and this one may have 30; the limit is 100 bytes \(MAX_UPLOAD_MB_IN_FLIGHT\)/,
   );
   admit(1, 'c');
-  expect(() => admit(1, 'd')).toThrow(/receiving 4 uploads at the same time; the limit is 4/);
+  expect(() => admit(1, 'd')).toThrow(
+    /4 uploads are being received or processed; the limit is 4 \(MAX_UPLOADS_IN_FLIGHT\)\. Try again in 2 s\.$/,
+  );
 });
 
 test('always admits a single upload, however large it is', () => {
@@ -77,12 +81,14 @@ test('always admits a single upload, however large it is', () => {
 test('refuses uploads and uncached renditions before other requests', async () => {
   const load = { eventLoopDelayMs: 1_500 };
   const { admit, admission } = makeTestAdmission({}, load);
-  expect(() => admit(1)).toThrow(/delay of 1500 ms; the limit is 1000 ms/);
+  expect(() => admit(1)).toThrow(/delay of 1500 ms; the limit is 1000 ms \(MAX_EVENT_LOOP_DELAY_MS\)/);
   await expect(admission.runColdRead('a', () => Promise.resolve('read'))).rejects.toThrow(/1500 ms/);
   expect(() => admission.assertQueueIsShort('import', null)).toThrow(/1500 ms/);
   admission.admitOther();
   load.eventLoopDelayMs = 5_000;
-  expect(() => admission.admitOther()).toThrow(/5000 ms; the limit is 4000 ms/);
+  expect(() => admission.admitOther()).toThrow(
+    /5000 ms; the limit is 4000 ms \(4 times MAX_EVENT_LOOP_DELAY_MS\)/,
+  );
 });
 
 test('limits the renditions that are loaded at the same time', async () => {
@@ -98,12 +104,20 @@ test('limits the renditions that are loaded at the same time', async () => {
   await expect(admission.runColdRead('a', () => Promise.resolve('third'))).resolves.toBe('third');
 });
 
+test('names the settings if no upload may wait', () => {
+  const full = makeTestAdmission({ maxActiveUploads: 1, maxWaitingUploads: 0 });
+  full.admit(1);
+  expect(() => full.admit(1, 'b')).toThrow(
+    'The server is overloaded. 1 upload is being processed (MAX_ACTIVE_UPLOADS = 1) and 0 are waiting (MAX_WAITING_UPLOADS = 0). Try again in 2 s.',
+  );
+});
+
 test('logs refusals at most once in ten seconds for each reason', () => {
   const { admit, logger } = makeTestAdmission({ maxUploadsInFlight: 1 });
   admit(1);
   for (let count = 0; count < 50; count += 1) expect(() => admit(1)).toThrow('overloaded');
   expect(logger.messages()).toHaveLength(1);
-  expect(logger.messages('warn')[0]).toMatch(/^overloaded, refusing requests: It is receiving 1 uploads/);
+  expect(logger.messages('warn')[0]).toMatch(/^overloaded, refusing requests: 1 upload is being received/);
 });
 
 test.each(['import', 'derive'] as const)(
@@ -137,10 +151,10 @@ test('one caller cannot lock the others out of the renditions that are not cache
   const read = (caller: string) => admission.runColdRead(caller, () => promise);
   const reads = [read('a'), read('a'), read('a'), read('a')];
   await expect(read('a')).rejects.toThrow(
-    /loading 4 renditions from storage, 4 of them for this caller; the limit is 4/,
+    /4 renditions are being loaded from storage, 4 of them for this caller; the limit is 4 \(MAX_COLD_READS\)/,
   );
   reads.push(read('b'), read('b'));
-  await expect(read('b')).rejects.toThrow(/loading 6 renditions from storage, 2 of them/);
+  await expect(read('b')).rejects.toThrow(/6 renditions are being loaded from storage, 2 of them/);
   reads.push(read('c'));
   await expect(read('c')).rejects.toThrow(/1 of them/);
   resolve('read');

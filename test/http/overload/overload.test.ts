@@ -39,7 +39,7 @@ test('refuses uploads beyond the limit in flight without reading them, while hea
   expect(answer).toMatch(/\r\nretry-after: \d+\r\n/);
   expect(answer).toMatch(/\r\nconnection: close\r\n/);
   expect(answer).toContain(
-    'It is receiving 1 uploads from this caller at the same time; the limit per caller is 1.',
+    '1 upload from this caller is being received or processed; the limit per caller is 1 (half of MAX_UPLOADS_IN_FLIGHT = 2).',
   );
   await refused.closed();
 
@@ -66,7 +66,7 @@ test('a client that sends a large body reads why it is refused', async () => {
   await slow.write(formHead('/v1/images', 20_000) + partHead);
   await expect.poll(() => readMetrics(url)).toContain('vitrine_uploads{state="in_flight"} 1');
   const large = form(['file', new Uint8Array(8_000_000)]);
-  expectOverloaded(await call(`${url}/v1/images`, { method: 'POST', body: large }), /1 uploads/);
+  expectOverloaded(await call(`${url}/v1/images`, { method: 'POST', body: large }), /1 upload is/);
   slow.socket.destroy();
 });
 
@@ -78,7 +78,7 @@ test('limits the bytes in flight by their declared size', async () => {
   const refused = await connectRaw(url);
   await refused.write(formHead('/v1/compare', 500_000));
   expect(await refused.until(/"code":"overloaded"/)).toContain(
-    'uploads of 500000 bytes from this caller, and this one may have 500000; the limit per caller is 524288 bytes',
+    'Uploads of 500000 bytes from this caller are being received or processed, and this one may have 500000; the limit per caller is 524288 bytes',
   );
   // Without a declared size, the maximum counts.
   const chunked = await connectRaw(url);
@@ -105,7 +105,11 @@ test('refuses uploads that it cannot process, and recovers', async () => {
   const refused = responses.filter(({ status }) => status !== 201);
   expect(refused.length).toBeGreaterThan(0);
   expect(refused.length).toBeLessThan(20);
-  for (const response of refused) expectOverloaded(response, /It is processing \d+ uploads/);
+  for (const response of refused)
+    expectOverloaded(
+      response,
+      / (?:1 upload is|\d+ uploads are) being processed \(MAX_ACTIVE_UPLOADS = 1\) and \d+ (?:is|are) waiting \(MAX_WAITING_UPLOADS = 2\)/,
+    );
   await sleep(1_500);
   expect((await uploadNew(url)).status).toBe(201);
   expect(await readMetrics(url)).toContain('vitrine_overloaded 0');
@@ -145,7 +149,10 @@ test('refuses queued uploads and imports while the queue is long, but not inline
   const { url } = await startServer({ ENABLE_WORKER: 'false', MAX_QUEUED_JOBS: '1' });
   const queueUpload = () => uploadNew(url, { query: '?mode=queued' });
   await expect.poll(async () => (await queueUpload()).status).toBe(503);
-  expectOverloaded(await queueUpload(), /contains \d+ derive jobs; the limit is 1\.$/);
+  expectOverloaded(
+    await queueUpload(),
+    /contains \d+ derive jobs; the limit is 1 \(MAX_QUEUED_JOBS\)\. Try again in 30 s\.$/,
+  );
   expectOverloaded(
     await call(`${url}/upload/`, { method: 'POST', body: form(['file', pictures[0] ?? '']) }),
     /derive jobs/,
@@ -159,7 +166,10 @@ test('refuses queued uploads and imports while the queue is long, but not inline
     return call(`${url}${path}`, { method: 'POST', body, headers: { 'content-type': 'application/json' } });
   };
   await expect.poll(async () => (await importUrl('/v1/images')).status).toBe(503);
-  expectOverloaded(await importUrl('/v1/images'), /contains \d+ import jobs; the limit is 1\.$/);
+  expectOverloaded(
+    await importUrl('/v1/images'),
+    /contains \d+ import jobs; the limit is 1 \(MAX_QUEUED_JOBS\)\. Try again in 30 s\.$/,
+  );
   expectOverloaded(await importUrl('/v1/imports'), /import jobs/);
   expect(await readMetrics(url)).toMatch(/vitrine_requests_refused_total\{work="import",reason="queue"\} \d/);
 });
@@ -171,7 +181,7 @@ test('refuses queued uploads while a job has been waiting for too long', async (
   await expect.poll(async () => (await queueUpload()).status).toBe(503);
   expectOverloaded(
     await queueUpload(),
-    /oldest derive job in its queue has been waiting for \d+ s; the limit is 1 s\.$/,
+    /oldest derive job in its queue has been waiting for \d+ s; the limit is 1 s \(MAX_QUEUE_SECONDS\)\. /,
   );
 });
 
@@ -189,10 +199,16 @@ test('refuses uploads and other requests while the process hardly responds, but 
   })();
   const pollOptions = { timeout: 60_000, interval: 10 };
   await expect.poll(async () => (await uploadNew(url)).status, pollOptions).toBe(503);
-  expectOverloaded(await uploadNew(url), /delay of \d+ ms; the limit is 100 ms\.$/);
+  expectOverloaded(
+    await uploadNew(url),
+    /delay of \d+ ms; the limit is 100 ms \(MAX_EVENT_LOOP_DELAY_MS\)\. /,
+  );
   const list = () => call(`${url}/v1/images`);
   await expect.poll(async () => (await list()).status, pollOptions).toBe(503);
-  expectOverloaded(await list(), /delay of \d+ ms; the limit is 400 ms\.$/);
+  expectOverloaded(
+    await list(),
+    /delay of \d+ ms; the limit is 400 ms \(4 times MAX_EVENT_LOOP_DELAY_MS\)\. /,
+  );
   expect((await call(`${url}/healthz`)).status).toBe(200);
   expect(await readMetrics(url)).toMatch(
     /vitrine_requests_refused_total\{work="other",reason="event-loop"\} \d/,
