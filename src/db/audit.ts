@@ -34,7 +34,7 @@ export function insertAudit(actor: Actor, source: AuditSource): RawBuilder<unkno
 /** Selects entries. An entry must match every field that is set. */
 export interface AuditFilter {
   readonly tenant?: string | undefined;
-  /** Id of an API key, or the name of an actor without one, such as `system`. */
+  /** Id or name of an API key, or the name of an actor without one, such as `system`. */
   readonly actor?: string | undefined;
   readonly action?: string | undefined;
   readonly target?: string | undefined;
@@ -116,10 +116,17 @@ function matchesFilter(
       ? undefined
       : sql`tenant_id = ANY (ARRAY(
           SELECT tenant_id FROM audit_chains WHERE tenant = ${tenant} UNION SELECT id FROM tenants WHERE name = ${tenant}))`,
-    actor === undefined ? undefined : sql`CASE WHEN key_id IS NULL THEN actor ELSE key_id END = ${actor}`,
+    actor === undefined ? undefined : isBy(principal, actor),
     action === undefined ? undefined : sql`action = ${action}`,
     target === undefined ? undefined : sql`target = ${target}`,
     since === undefined ? undefined : sql`at >= ${since}`,
     until === undefined ? undefined : sql`at < ${until}`,
   ]);
+}
+
+/** Condition on the actor. Several keys may have the same name. */
+function isBy(principal: Pick<Principal, 'tenantId'>, actor: string): RawBuilder<boolean> {
+  return sql`CASE WHEN key_id IS NULL THEN actor ELSE key_id END = ANY (ARRAY(
+    SELECT ${actor}::text UNION
+    SELECT id FROM api_keys WHERE name = ${actor} AND ${isVisibleTo(principal, 'tenant_id')}))`;
 }

@@ -170,6 +170,21 @@ test('shows a key only its own tenant', async () => {
   expect(lines.map((line) => JSON.parse(line) as Entry)).toEqual(await list(rival));
 });
 
+test('finds entries by the name of a key, but not by the name of a key of a different tenant', async () => {
+  const { key: admin } = await createKey({ role: 'admin', tenant: 'named' });
+  const { key: robot, id } = await createKey({ name: 'named robot', role: 'editor', tenant: 'named' }, admin);
+  const { key: other } = await createKey({ name: 'named robot', role: 'editor', tenant: 'other' });
+  const image = await upload(robot, 'named robot');
+  const foreign = await upload(other, 'robot of a different tenant');
+  const targets = async (key: string) =>
+    (await list(key, '&actor=named%20robot')).map(({ target }) => target);
+  expect(await targets(admin)).toEqual([image.uuid]);
+  expect(await targets(bootstrapKey)).toEqual([foreign.uuid, image.uuid]);
+  expect((await list(admin, '&actor=named%20robot'))[0]?.key_id).toBe(id);
+  const exported = await send('GET', '/v1/audit/export?actor=named%20robot', admin);
+  expect(exported.bytes.toString().trimEnd().split('\n')).toHaveLength(1);
+});
+
 test('filters the log', async () => {
   const { key, id } = await createKey({ role: 'admin', tenant: 'filtered' });
   const { key: editor, id: editorId } = await createKey({ role: 'editor', tenant: 'filtered' }, key);
@@ -178,6 +193,7 @@ test('filters the log', async () => {
   expect(await actions(`&actor=${editorId}`)).toEqual(['image.create']);
   expect(await actions(`&actor=${id}`)).toEqual(['key.create']);
   expect(await actions('&actor=BOOTSTRAP_ADMIN_KEY')).toEqual(['key.create']);
+  expect(await actions('&actor=nobody')).toEqual([]);
   expect(await actions(`&target=${image.uuid}`)).toEqual(['image.create']);
   expect(await actions('&action=key.create')).toEqual(['key.create', 'key.create']);
   expect(await actions('&until=2020-01-01T00:00:00Z')).toEqual([]);

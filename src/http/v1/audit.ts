@@ -20,7 +20,9 @@ const filterFields = {
   tenant: tenantField.optional(),
   actor: textField(200)
     .optional()
-    .describe('Id of an API key, or the actor of actions without one, such as `open` or `system`.'),
+    .describe(
+      'Id or name of an API key, or the actor of actions without one, such as `open` or `system`. A key with a tenant finds by name only keys of this tenant.',
+    ),
   action: z.enum(auditActions).optional(),
   target: textField(200).optional().describe('UUID of an image, or id of a key.'),
   since: timeField.optional().describe('Earliest time (inclusive), with a time zone.'),
