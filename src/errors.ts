@@ -59,7 +59,7 @@ export const errorTable = {
   address_not_allowed: { status: 400, title: 'The address is not allowed', failureClass: 'permanent' },
   source_refused: { status: 400, title: 'The source returned no image', failureClass: 'permanent' },
   source_unavailable: { status: 400, title: 'The source is unavailable', failureClass: 'transient' },
-  unauthenticated: { status: 401, title: 'An API key is required', failureClass: 'permanent' },
+  unauthenticated: { status: 401, title: 'The request is not authenticated', failureClass: 'permanent' },
   missing_scope: { status: 403, title: 'The API key lacks a scope', failureClass: 'permanent' },
   tenant_not_allowed: {
     status: 403,

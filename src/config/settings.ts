@@ -77,7 +77,7 @@ export const settings = {
     ),
     publicOrigin: optional('PUBLIC_URL', publicOrigin, {
       about:
-        'URL at which clients reach this server through a proxy. Requests for the host of this URL are accepted, and pages from its origin may write.',
+        'URL at which clients reach this server through a proxy. Requests for the host of this URL are accepted, pages from its origin may write, and signed links begin with it.',
     }),
     allowedHosts: withDefault('ALLOWED_HOSTS', hostList, 'none', {
       about:

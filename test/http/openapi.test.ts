@@ -2,7 +2,7 @@ import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from 'vitest';
-import { challenge } from '../../src/http/guard/authentication.ts';
+import { challenges } from '../../src/http/guard/api-key-header.ts';
 import { listRegisteredRoutes, type RegisteredRoute } from './access/registered-routes.ts';
 import { makeBareServer } from './support/bare-server.ts';
 import { document, expectSchema } from './support/documented.ts';
@@ -116,7 +116,10 @@ describe('access in docs/openapi.json', async () => {
           content: { 'application/problem+json': { schema: { $ref: '#/components/schemas/Problem' } } },
         });
       }
-      expect(responses['401']).toHaveProperty('headers.WWW-Authenticate.schema.const', challenge);
+      expect(responses['401']).toHaveProperty(
+        'headers.WWW-Authenticate.schema.enum',
+        Object.values(challenges),
+      );
     }
   });
 

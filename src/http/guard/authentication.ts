@@ -4,6 +4,7 @@ import { parseIdOrUuid } from '../../model/image.ts';
 import { type Identity, isEveryone } from '../../model/principal.ts';
 import { missingScopeError, requiredScopes, type UseCase } from '../../services/access/required-scopes.ts';
 import type { HttpDependencies } from '../route-plugin.ts';
+import { explainMissingKey, readKey } from './api-key-header.ts';
 import type { RequestLimits } from './request-limits.ts';
 
 /**
@@ -132,7 +133,9 @@ async function identifyReader(
   if (!hasKnownKey) limits.countAddress(request, reply);
   const everyone = await publicDelivery.find(uuid);
   if (!everyone)
-    return key === undefined ? authenticate.verify(key) : verifyKey(dependencies, request, reply);
+    return key === undefined
+      ? verifyWithoutKey(dependencies, request)
+      : verifyKey(dependencies, request, reply);
   if (hasKnownKey) limits.countAddress(request, reply);
   return everyone;
 }
@@ -152,7 +155,19 @@ function verifyKey(
   if (identity) return count(identity);
   if (key !== undefined) return limits.verifyKey(request, reply, key).then(count);
   limits.countAddress(request, reply);
-  return authenticate.verify(key);
+  return verifyWithoutKey({ authenticate }, request);
+}
+
+/** Accepts a request without a key if keys are not required. */
+async function verifyWithoutKey(
+  { authenticate }: Pick<Dependencies, 'authenticate'>,
+  request: FastifyRequest,
+): Promise<Identity> {
+  try {
+    return await authenticate.verify(undefined);
+  } catch (error) {
+    throw explainMissingKey(request, error);
+  }
 }
 
 /** Returns the caller of a request with a signed link. Such requests count by their address. */
@@ -183,17 +198,6 @@ function readPublicUuid({ params, routeOptions }: FastifyRequest): string | unde
   const ref = parseIdOrUuid((params as Record<string, string>)[name] ?? '');
   return ref && 'uuid' in ref ? ref.uuid : undefined;
 }
-
-const bearer = /^Bearer +(\S+) *$/i;
-
-/** Returns the key of a request. Other kinds of authorization are ignored, because a proxy may have added them. */
-function readKey({ headers }: FastifyRequest): string | undefined {
-  const [, token] = bearer.exec(headers.authorization ?? '') ?? [];
-  return token ?? headers['x-api-key']?.toString();
-}
-
-/** Value of `WWW-Authenticate` in a response with the status 401 (RFC 6750). */
-export const challenge = 'Bearer realm="vitrine"';
 
 /** Longest time for which caches may keep the response to a signed link, so that a deleted image soon disappears. */
 const maxLinkCacheSeconds = 300;

@@ -1,7 +1,8 @@
 import type { RouteOptions } from 'fastify';
 import { z } from 'zod';
 import type { ErrorCode } from '../../errors.ts';
-import { challenge, listRouteScopes } from '../guard/authentication.ts';
+import { challenges } from '../guard/api-key-header.ts';
+import { listRouteScopes } from '../guard/authentication.ts';
 import { idempotencyKeyPattern } from '../guard/idempotency.ts';
 
 /** The two ways to send an API key. Both are headers, because URLs end up in logs, histories and `Referer` headers. */
@@ -78,7 +79,11 @@ function isIdempotent({ config }: RouteOptions): boolean {
 /** Headers of error responses, by status. */
 const errorHeaders: Readonly<Record<string, Readonly<Record<string, object>>>> = {
   401: {
-    'WWW-Authenticate': { type: 'string', const: challenge, description: 'How to send a key (RFC 6750).' },
+    'WWW-Authenticate': {
+      type: 'string',
+      enum: Object.values(challenges),
+      description: 'How to send a key, and whether the request had one that is not valid (RFC 6750).',
+    },
   },
 };
 

@@ -6,7 +6,7 @@ import { unsupportedBodyError } from '../bodies/body-type.ts';
 import { drainBody, hasSmallBody, lingerAfter } from '../bodies/drain-body.ts';
 import { maxBodyBytes } from '../bodies/json-body.ts';
 import { sendReplay } from '../guard/idempotency.ts';
-import { challenge } from '../guard/authentication.ts';
+import { challengeFor, readKeyId } from '../guard/api-key-header.ts';
 import { securityHeaders } from '../guard/security-headers.ts';
 import type { ExplainMissingRoute } from './missing-routes.ts';
 
@@ -78,7 +78,7 @@ async function sendProblem(request: FastifyRequest, reply: FastifyReply, error: 
   // A hook that knows when the next attempt can succeed has already set the header.
   if (isWorthRetrying(error) && !reply.hasHeader('retry-after'))
     void reply.header('retry-after', String(error.retryAfterSeconds ?? 2));
-  if (error.status === 401) void reply.header('www-authenticate', challenge);
+  if (error.status === 401) void reply.header('www-authenticate', challengeFor(request));
   sendBody(reply, error, JSON.stringify(toProblem(error)));
 }
 
@@ -115,8 +115,10 @@ function isWorthRetrying({ status, code }: AppError): boolean {
 /** Logs why a request was rejected, because a client may ask the operator for the reason. */
 function logRejection(request: FastifyRequest, { status, code, message, cause }: AppError): void {
   const reason = cause instanceof Error ? cause.message : undefined;
+  // They show the operator who uses a key that does not work.
+  const sender = status === 401 ? { address: request.ip, keyId: readKeyId(request) } : undefined;
   request.log.info(
-    { status, code, method: request.method, path: request.routeOptions.url, reason },
+    { status, code, method: request.method, path: request.routeOptions.url, reason, ...sender },
     `rejected: ${message}`,
   );
 }

@@ -14,12 +14,16 @@ const linkBody = z.strictObject({
   expires_in: z.int().min(1).max(maxExpirySeconds).describe('Seconds until the link expires.'),
 });
 const linkSchema = z.object({
-  url: z.string().describe('Signed URL path. Works without a key, exactly as it is.'),
+  url: z
+    .string()
+    .describe(
+      'Signed URL; only its path and query if `PUBLIC_URL` is not set. Works without a key, exactly as it is.',
+    ),
   expires_at: z.iso.datetime(),
 });
 
 /** Routes that create signed links. */
-export const linkRoutes: RoutePlugin = (app, { services }) => {
+export const linkRoutes: RoutePlugin = (app, { services, config }) => {
   app.post(
     '/images/:id/links',
     {
@@ -48,7 +52,8 @@ export const linkRoutes: RoutePlugin = (app, { services }) => {
         target,
         expires_in,
       );
-      const record = { url: path, expires_at: expiresAt.toISOString() };
+      const url = `${config.server.publicOrigin ?? ''}${path}`;
+      const record = { url, expires_at: expiresAt.toISOString() };
       return reply.code(201).header('cache-control', 'no-store').send(record);
     },
   );

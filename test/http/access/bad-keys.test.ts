@@ -2,7 +2,9 @@ import { randomBytes } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import * as fc from 'fast-check';
 import { beforeAll, describe, expect, test } from 'vitest';
-import { call } from '../../support/process/client.ts';
+import { challenges } from '../../../src/http/guard/api-key-header.ts';
+import { generateApiKey } from '../../../src/services/access/api-key-format.ts';
+import { call, expectProblem } from '../../support/process/client.ts';
 import { forgeKey, splitKey } from '../../support/process/forged-key.ts';
 import { useServer } from '../../support/process/server.ts';
 import { connectRaw } from '../../support/process/socket.ts';
@@ -254,6 +256,38 @@ describe('an API key', () => {
         `${JSON.stringify(head.slice(0, 120))}: ${received.slice(0, 60)}`,
       ).toContain(received.slice(9, 12));
     }
+  });
+
+  test.each([
+    [{}, 'needs an API key. Send a key', challenges.missingKey],
+    [{ authorization: 'Basic dXNlcjpwYXNzd29yZA==' }, 'form "Bearer <key>"', challenges.missingKey],
+    [{ authorization: 'vitrine_0123456789abcdef_secret' }, 'form "Bearer <key>"', challenges.missingKey],
+    [{ authorization: 'Bearer nonsense' }, 'The API key is not valid', challenges.invalidKey],
+    [{ 'x-api-key': 'nonsense' }, 'The API key is not valid', challenges.invalidKey],
+  ])('is explained with the headers %j', async (headers, reason, challenge) => {
+    const response = await call(`${server().url}/v1/images`, { headers });
+    const detail = expectProblem(response, 401, 'unauthenticated');
+    expect(detail).toContain(reason);
+    expect(detail).not.toMatch(/dXNl|0123456789abcdef|nonsense/);
+    expect(response.body['title']).toBe('The request is not authenticated');
+    expect(response.headers.get('www-authenticate')).toBe(challenge);
+  });
+
+  test('is logged with the address of the client and the id of the key', async () => {
+    const unknown = generateApiKey();
+    for (const key of [unknown.text, 'nonsense'])
+      await call(`${server().url}/v1/tenants`, { headers: { 'x-api-key': key } });
+    const findLines = () =>
+      server()
+        .log()
+        .split('\n')
+        .filter((line) => line.includes('"path":"/v1/tenants"'))
+        .map((line) => JSON.parse(line) as object);
+    await expect.poll(findLines).toHaveLength(2);
+    expect(findLines()[0]).toMatchObject({ status: 401, address: '127.0.0.1', keyId: unknown.id });
+    expect(findLines()[1]).toMatchObject({ status: 401, address: '127.0.0.1' });
+    expect(findLines()[1]).not.toHaveProperty('keyId');
+    expect(server().log()).not.toContain(unknown.text);
   });
 
   test('causes no server error and appears in no log', () => {

@@ -4,7 +4,7 @@ import { beforeAll, describe, expect, test } from 'vitest';
 import { makeSecretRing } from '../../../src/services/access/secret-ring.ts';
 import { call, type ImageRecord, form } from '../../support/process/client.ts';
 import { jpeg } from '../../support/process/pictures.ts';
-import { useServer } from '../../support/process/server.ts';
+import { startServer, useServer } from '../../support/process/server.ts';
 import { isThorough } from '../../support/thoroughness.ts';
 import { forEachConcurrently, type Request, sendRequest } from '../generated/exchange.ts';
 
@@ -357,6 +357,26 @@ describe('a signed link', () => {
     expect(expired.bytes.toString()).toContain('has expired');
     await call(`${server().url}/v1/images/${image.id}`, { method: 'DELETE', headers: { authorization } });
     expect((await send(long)).status).toBe(404);
+  });
+
+  test('is absolute if the public address of the server is known', async () => {
+    const origin = 'https://pictures.example.com';
+    const { url } = await startServer({
+      AUTH: 'keys',
+      BOOTSTRAP_ADMIN_KEY: operatorKey,
+      PUBLIC_URL: `${origin}/`,
+    });
+    const headers = { authorization };
+    const body = form(['file', await jpeg('absolute', 60, 40)]);
+    const image = (await call<ImageRecord>(`${url}/v1/images`, { method: 'POST', body, headers })).body;
+    const link = await call<{ url: string }>(`${url}/v1/images/${image.id}/links`, {
+      method: 'POST',
+      headers: { ...headers, 'content-type': 'application/json' },
+      body: JSON.stringify({ preset: 'card', expires_in: 60 }),
+    });
+    const { origin: linkOrigin, pathname, search } = new URL(link.body.url);
+    expect(linkOrigin).toBe(origin);
+    expect((await call(`${url}${pathname}${search}`)).status).toBe(200);
   });
 
   test('appears in no log', () => {
