@@ -63,8 +63,16 @@ export class ServerFailure extends Error {
 
 /** Thrown if the server rejects a request. The message comes from the server. */
 export class RequestRejected extends Error {
-  override readonly name = 'RequestRejected';
+  override readonly name: string = 'RequestRejected';
 }
+
+/** Thrown if the API key is missing, invalid or lacks a right, so that no similar request would succeed either. */
+export class AccessDenied extends RequestRejected {
+  override readonly name = 'AccessDenied';
+}
+
+/** Codes of 403 responses that depend on the API key alone. */
+const deniedCodes = ['missing_scope', 'tenant_not_allowed'];
 
 /** A client for Vitrine's HTTP API. Every request is safe to repeat, so failed requests are retried. */
 export type ApiClient = ReturnType<typeof makeApiClient>;
@@ -89,7 +97,10 @@ export function makeApiClient(options: ApiClientOptions) {
   const authorization = apiKey === undefined ? {} : { authorization: `Bearer ${apiKey}` };
   const baseUrl = options.baseUrl.replace(/\/+$/, '');
 
-  /** Sends a request, with retries. Calls `makeBody` for each attempt, because sending a body consumes it. */
+  /**
+   * Sends a request, with retries. Calls `makeBody` for each attempt, because sending a body consumes it.
+   * @throws {ServerFailure} @throws {AccessDenied}
+   */
   async function send(
     path: string,
     signal?: AbortSignal,
@@ -100,7 +111,10 @@ export function makeApiClient(options: ApiClientOptions) {
     for (let attempt = 0; ; attempt += 1) {
       const body = await makeBody?.();
       const outcome = await sendOnce(`${baseUrl}${path}`, headers, signal, body, method);
-      if (outcome instanceof Response && !isRetryable(outcome.status)) return outcome;
+      if (outcome instanceof Response && !isRetryable(outcome.status)) {
+        await assertAllowed(outcome, apiKey !== undefined);
+        return outcome;
+      }
       const delay = retryDelays[attempt];
       if (delay === undefined) throw await toServerFailure(outcome, baseUrl);
       await sleep(chooseRetryDelay(outcome, delay), undefined, { signal });
@@ -133,6 +147,7 @@ export function makeApiClient(options: ApiClientOptions) {
 
     /**
      * Uploads a file from disk. @throws {ServerFailure} if the server is unreachable or still fails after all retries.
+     * @throws {AccessDenied}
      */
     async uploadFile(upload: Upload): Promise<UploadResult> {
       const query = upload.mode === 'queued' ? '?mode=queued' : '';
@@ -222,6 +237,19 @@ function isRetryable(status: number): boolean {
 function chooseRetryDelay(outcome: Response | Error, fallback: number): number {
   const seconds = outcome instanceof Response ? Number(outcome.headers.get('retry-after') ?? NaN) : NaN;
   return Number.isFinite(seconds) && seconds >= 0 ? Math.min(seconds * 1000, maxRetryAfterMs) : fallback;
+}
+
+/** @throws {AccessDenied} if the response rejects the API key or its absence. */
+async function assertAllowed(response: Response, hasKey: boolean): Promise<void> {
+  if (response.status !== 401 && response.status !== 403) return;
+  const { code, reason } = await readRejection(response.clone());
+  if (response.status === 401)
+    throw new AccessDenied(
+      hasKey
+        ? `The server does not accept the API key in VITRINE_API_KEY. ${reason}`
+        : 'The server requires an API key: set VITRINE_API_KEY.',
+    );
+  if (deniedCodes.includes(code)) throw new AccessDenied(reason);
 }
 
 async function readRejection(response: Response) {

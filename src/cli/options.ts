@@ -19,7 +19,8 @@ export type OptionValues = Readonly<Record<string, string | boolean | (string | 
 /** The server that a command uses. */
 export const urlOption: Option = {
   type: 'string',
-  description: 'URL of the server; default: the server that uses DATA_DIR.',
+  description:
+    'URL of the server; default: the server that uses DATA_DIR. If the server requires an API key, set VITRINE_API_KEY.',
 };
 /** The tenant of uploaded images. */
 export const tenantOption: Option = {

@@ -5,7 +5,8 @@ import { call } from '../support/process/client.ts';
 import { runVitrine } from '../support/process/command.ts';
 import { makeDataFolder, makeFolder, removeFolder } from '../support/process/data-folder.ts';
 import { truncatedJpeg, jpeg } from '../support/process/pictures.ts';
-import { useServer } from '../support/process/server.ts';
+import { startServer, useServer } from '../support/process/server.ts';
+import { createKey } from '../support/process/vitrine-keys.ts';
 
 const server = useServer();
 let pictures: string;
@@ -40,6 +41,27 @@ test('requires no data folder with --url, and prints the summary as JSON', async
   expect(code).toBe(0);
   expect(JSON.parse(stdout)).toMatchObject({ found: 3, new: 3, refused: [], failed: [], stopped: null });
   expect(await countImages(server().url, 'by-url')).toBe(3);
+});
+
+test('says once that the server requires an API key, that the key is wrong, or what it lacks', async () => {
+  const { url, dataDir } = await startServer({ AUTH: 'keys' });
+  const env = { AUTH: 'keys', DATA_DIR: dataDir };
+  const readerKey = await createKey(env, '--role', 'reader');
+  const shopKey = await createKey(env, '--role', 'editor', '--tenant', 'shop');
+  const cases: [key: string, args: string[], message: RegExp][] = [
+    ['', [], /The server requires an API key: set VITRINE_API_KEY\./g],
+    [`${readerKey}x`, [], /The server does not accept the API key in VITRINE_API_KEY\./g],
+    [readerKey, [], /images\.write/g],
+    [shopKey, ['--tenant', 'rival'], /rival/g],
+  ];
+  for (const [key, args, message] of cases) {
+    const { code, stdout } = await runImport(['--url', url, ...args], { VITRINE_API_KEY: key });
+    expect(code).toBe(1);
+    expect(stdout).toMatch(/^3 images: 0 new, 0 known, 0 refused[\s\S]*\nStopped; 3 images not finished\. /);
+    expect(stdout.match(message)).toHaveLength(1);
+  }
+  const { stdout: help } = await runImport(['--help']);
+  expect(help).toContain('If the server requires an API key, set VITRINE_API_KEY.');
 });
 
 test('lists rejected files with their reasons, and exits with code 1', async () => {

@@ -98,6 +98,27 @@ test('stops when the server keeps failing', async () => {
   expect(summary.failed.length + summary.notFinished).toBe(40);
 });
 
+test.each([
+  [
+    { status: 401, body: { code: 'unauthenticated' } },
+    'The server requires an API key: set VITRINE_API_KEY.',
+  ],
+  [{ status: 403, body: { code: 'missing_scope', detail: 'It lacks a scope.' } }, 'It lacks a scope.'],
+  [{ status: 403, body: { code: 'tenant_not_allowed', detail: 'Other tenant.' } }, 'Other tenant.'],
+])('stops at the first response that denies access (%j)', async (response, denial) => {
+  await writePictures(30);
+  respondToUpload = () => response;
+  const summary = await importFiles({ ...makeOptions(), concurrency: 2 });
+  expect(summary).toMatchObject({
+    refused: [],
+    failed: [],
+    notFinished: 30,
+    stopped: 'access-denied',
+    denial,
+  });
+  expect(uploadCount).toBeLessThanOrEqual(2);
+});
+
 test('stops on an interrupt and reports the counts up to that point', async () => {
   await writePictures(30);
   const abort = new AbortController();

@@ -1,6 +1,12 @@
 import { basename } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { type ApiClient, ServerFailure, type UploadResult, type UploadMode } from '../api-client.ts';
+import {
+  AccessDenied,
+  type ApiClient,
+  ServerFailure,
+  type UploadResult,
+  type UploadMode,
+} from '../api-client.ts';
 import { findPictures, describePathError } from './find-pictures.ts';
 import { type FileResult, type ImportSummary, makeImportTally } from './import-summary.ts';
 import { runParallel } from './run-parallel.ts';
@@ -41,7 +47,13 @@ export async function importFiles(options: ImportOptions): Promise<ImportSummary
     await run.upload(files);
     await run.waitForUnfinished();
   }
-  return run.tally.summarize({ found: files.length + problems.length, skipped, stopped: run.stopReason() });
+  const summary = run.tally.summarize({
+    found: files.length + problems.length,
+    skipped,
+    stopped: run.stopReason(),
+  });
+  const denial = run.denial();
+  return denial === undefined ? summary : { ...summary, denial };
 }
 
 function makeImportRun(options: ImportOptions) {
@@ -49,7 +61,8 @@ function makeImportRun(options: ImportOptions) {
   const tally = makeImportTally();
   /** Uploads that the server has not processed yet: nearly all uploads in queued mode, few in inline mode. */
   const unfinishedUploads: [file: string, upload: AcceptedUpload][] = [];
-  const isStopped = () => signal?.aborted === true || tally.isServerDown();
+  let denial: string | undefined;
+  const isStopped = () => signal?.aborted === true || denial !== undefined || tally.isServerDown();
 
   async function runWithProgress<Item>(
     label: string,
@@ -64,12 +77,20 @@ function makeImportRun(options: ImportOptions) {
     }
   }
 
+  /** Returns nothing if the step was interrupted or access was denied, because the file can be imported later. */
+  function resultOfError(error: unknown): FileResult | undefined {
+    if (signal?.aborted) return undefined;
+    if (!(error instanceof AccessDenied)) return toFailure(error);
+    denial = error.message;
+    return undefined;
+  }
+
   /**
    * Runs a step for a file and counts the result. Does not count interrupted steps, or steps that return `null` because
    * a later step determines the result.
    */
   async function tallyStep(file: string, step: () => Promise<FileResult | null>, progress: ProgressDisplay) {
-    const result = await step().catch((error: unknown) => (signal?.aborted ? undefined : toFailure(error)));
+    const result = await step().catch(resultOfError);
     if (result) tally.add(file, result);
     if (result !== undefined) progress.advance();
   }
@@ -98,8 +119,10 @@ function makeImportRun(options: ImportOptions) {
         tallyStep(file, () => waitForUpload(upload), progress),
       );
     },
+    denial: () => denial,
     stopReason(): ImportSummary['stopped'] {
       if (signal?.aborted) return 'interrupted';
+      if (denial !== undefined) return 'access-denied';
       return tally.isServerDown() ? 'server-lost' : null;
     },
   };

@@ -23,7 +23,9 @@ export interface ImportSummary {
   /** Number of images that had not been uploaded or processed when the import stopped. */
   readonly notFinished: number;
   /** Why the import stopped early; `null` if it did not. */
-  readonly stopped: 'interrupted' | 'server-lost' | null;
+  readonly stopped: 'interrupted' | 'server-lost' | 'access-denied' | null;
+  /** Why the server denied access, if it did. */
+  readonly denial?: string;
   readonly seconds: number;
   readonly imagesPerSecond: number;
 }
@@ -63,8 +65,9 @@ function formatHeadline(summary: ImportSummary): string {
   return `${pluralize(summary.found, 'image')}: ${countTexts.join(', ')} (${rate})`;
 }
 
-function describeStop({ stopped, notFinished }: ImportSummary): string {
+function describeStop({ stopped, notFinished, denial }: ImportSummary): string {
   const reason = stopped === 'interrupted' ? 'Interrupted' : 'Stopped because the server no longer responds';
+  if (denial !== undefined) return `Stopped; ${pluralize(notFinished, 'image')} not finished. ${denial}`;
   return `${reason}; ${pluralize(notFinished, 'image')} not finished. Run the same command again to continue.`;
 }
 
