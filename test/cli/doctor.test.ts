@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
@@ -18,6 +19,15 @@ test('reports no problems for an unused data folder', async () => {
   for (const subject of ['Vitrine', 'Node', 'decoder', 'privacy', 'database', 'storage', 'disk'])
     expect(stdout).toMatch(new RegExp(`^ok\\s+${subject}\\b`, 'm'));
   expect(stdout).toMatch(/Everything is fine\.\n$/);
+});
+
+test('does not create a missing data folder', async () => {
+  const dataDir = join(await createTemporaryFolder(makeFolder), 'missing');
+  const { code, stdout } = await runDoctor({ DATA_DIR: dataDir });
+  expect(code).toBe(0);
+  expect(stdout).toMatch(/^ok {4}storage +not created yet; the first start creates .*missing/m);
+  expect(stdout).toMatch(/^ok {4}disk +\d+ MiB free/m);
+  expect(existsSync(dataDir)).toBe(false);
 });
 
 test('suggests a fix when the disk is nearly full', async () => {

@@ -1,4 +1,6 @@
 import { existsSync } from 'node:fs';
+import { access, constants, readdir, statfs } from 'node:fs/promises';
+import { dirname, resolve } from 'node:path';
 import { openStorage } from '../../app/open-back-ends.ts';
 import { runCheck, type Finding } from './finding.ts';
 import type { Config } from '../../config.ts';
@@ -14,6 +16,8 @@ import type { Storage } from '../../storage/storage.ts';
 
 /** Checks that storage is readable and writable and has free space. */
 export async function checkStorage(config: Config): Promise<Finding[]> {
+  if (config.storage.kind === 'local' && !existsSync(config.storage.path))
+    return checkFutureStorage(config.storage.path, config.storage.minFreeBytes);
   const location = config.storage.kind === 'local' ? config.storage.path : `bucket ${config.storage.bucket}`;
   const storagePromise = openStorage(config);
   const accessFinding = await runCheck(
@@ -33,7 +37,28 @@ export async function checkStorage(config: Config): Promise<Finding[]> {
   }
 }
 
-async function checkDisk(storage: Storage, minFreeBytes: number): Promise<Finding> {
+/** Checks that the first start can create the folder. Does not create it, because a check must not change data. */
+async function checkFutureStorage(path: string, minFreeBytes: number): Promise<Finding[]> {
+  let parent = resolve(path);
+  while (!existsSync(parent)) parent = dirname(parent);
+  const finding = await runCheck(
+    'storage',
+    `not created yet; the first start creates ${path}`,
+    'Check the owner and permissions of the folder, or set STORAGE_PATH to a different folder.',
+    async () => {
+      await readdir(parent);
+      await access(parent, constants.W_OK);
+    },
+  );
+  if (finding.remedy !== undefined) return [finding];
+  const freeBytes = async () => {
+    const { bavail, bsize } = await statfs(parent);
+    return bavail * bsize;
+  };
+  return [finding, await checkDisk({ freeBytes }, minFreeBytes)];
+}
+
+async function checkDisk(storage: Pick<Storage, 'freeBytes'>, minFreeBytes: number): Promise<Finding> {
   const freeMiB = Math.floor((await storage.freeBytes()) / 2 ** 20);
   return runCheck(
     'disk',
