@@ -5,6 +5,7 @@ import { type Components, composeComponents } from './app/compose-components.ts'
 import { type Access, openAccess } from './app/open-access.ts';
 import { isOnlyProcess, findLargeFolders, openResources, type Resources } from './app/open-resources.ts';
 import type { Config } from './config.ts';
+import type { KeyCounts } from './db/api-keys.ts';
 import { ConfigError } from './errors.ts';
 import { type DataFolderLock, lockDataFolder } from './data-folder/lock.ts';
 import { protectDataFolder } from './data-folder/private-folder.ts';
@@ -18,6 +19,8 @@ export interface App {
   readonly localKey: string;
   /** Whether anyone can create API keys with a request: always with `AUTH=open`. */
   canManageKeys(): Promise<boolean>;
+  /** Counts the API keys that work, and those that need a secret that is missing. */
+  countKeys(): Promise<KeyCounts>;
   /** Starts the HTTP server. Returns its URL. */
   listen(): Promise<string>;
   /** Starts the workers and the sweeper. */
@@ -64,13 +67,12 @@ export async function makeApp(
     const resources = await openResources(config, logger, exitOnFailure);
     access = openAccess(config);
     const components = composeComponents(config, logger, resources, access);
-    const { localKey } = access;
     return makeLifecycle({
       config,
       logger,
       resources,
       components,
-      localKey,
+      access,
       lock,
       releaseDataFolder,
       exitOnFailure,
@@ -86,7 +88,7 @@ interface LifecycleParts {
   readonly logger: FastifyBaseLogger;
   readonly resources: Resources;
   readonly components: Components;
-  readonly localKey: string;
+  readonly access: Access;
   readonly lock: DataFolderLock | undefined;
   readonly releaseDataFolder: () => void;
   readonly exitOnFailure: () => void;
@@ -94,7 +96,7 @@ interface LifecycleParts {
 
 /** Starts and stops the components in the right order. */
 function makeLifecycle(parts: LifecycleParts): App {
-  const { config, logger, resources, components, localKey, lock, releaseDataFolder, exitOnFailure } = parts;
+  const { config, logger, resources, components, access, lock, releaseDataFolder, exitOnFailure } = parts;
   const {
     auditSealer,
     http,
@@ -148,7 +150,8 @@ function makeLifecycle(parts: LifecycleParts): App {
   }
 
   return {
-    localKey,
+    localKey: access.localKey,
+    countKeys: () => resources.queries.apiKeys.countActive(access.ring.ids),
     canManageKeys: async () =>
       config.access.mode === 'open' ||
       config.access.bootstrapAdminKey !== undefined ||

@@ -2,6 +2,8 @@ import { type App, makeApp } from '../app.ts';
 import { describeBackEnds } from '../app/open-back-ends.ts';
 import { exitOnFailure, waitForStopSignal } from './stop-signals.ts';
 import type { Config } from '../config.ts';
+import type { Logger } from '../model/logger.ts';
+import { describeUnusableKeys, unusableKeysRemedy } from '../services/access/api-keys.ts';
 import { makeLogger } from '../telemetry/logger.ts';
 
 /** Runs `vitrine serve`: the API, with a worker in the same process unless `ENABLE_WORKER` is false. */
@@ -15,12 +17,18 @@ export async function serve(config: Config): Promise<void> {
   logger.info({}, describeBackEnds(config));
   logger.info({}, describeAccess(config));
   if (!(await app.canManageKeys())) logger.warn({}, missingKeyHint);
+  await warnOfUnusableKeys(app, config, logger);
   if (!config.worker.enabled)
     logger.warn({}, 'ENABLE_WORKER is false: queued jobs wait for a process that runs "vitrine worker"');
   const signal = await stopSignal;
   logger.info({ signal }, `${signal}: finishing requests and jobs in progress`);
   await app.close();
   logger.info({}, 'stopped');
+}
+
+async function warnOfUnusableKeys(app: App, { access }: Config, logger: Logger): Promise<void> {
+  const problem = access.mode === 'keys' ? describeUnusableKeys(await app.countKeys()) : undefined;
+  if (problem !== undefined) logger.warn({}, `${problem} ${unusableKeysRemedy}`);
 }
 
 const missingKeyHint =

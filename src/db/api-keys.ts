@@ -29,6 +29,17 @@ export interface NewApiKeyRow extends ReplacementRow {
   readonly expiresInSeconds: number | null;
 }
 
+/** A stored key, with the id of the secret that hashed it. */
+export interface ListedApiKey extends Omit<ApiKey, 'hasSecret'> {
+  readonly secretId: string;
+}
+
+/** How many keys have neither expired nor been revoked, and how many of them need a secret that is missing. */
+export interface KeyCounts {
+  readonly active: number;
+  readonly unusable: number;
+}
+
 /** What proves that a key is genuine. */
 export interface StoredHash {
   readonly secretId: string;
@@ -57,12 +68,12 @@ const noHash = Buffer.alloc(32);
 
 const keyColumns = sql`
   k.id, k.name, t.name AS tenant, k.role, k.scopes, k.created_by AS "createdBy", k.replaced_id AS "replacedId",
-  k.created_at AS "createdAt", k.expires_at AS "expiresAt", k.revoked_at AS "revokedAt", k.last_used_at AS "lastUsedAt"`;
+  k.created_at AS "createdAt", k.expires_at AS "expiresAt", k.revoked_at AS "revokedAt", k.secret_id AS "secretId", k.last_used_at AS "lastUsedAt"`;
 
 /** @see ApiKeyQueries */
 export function makeApiKeyQueries({ sql: db }: Database) {
-  async function selectOne(condition: RawBuilder<unknown>): Promise<ApiKey | undefined> {
-    const { rows } = await sql<ApiKey>`
+  async function selectOne(condition: RawBuilder<unknown>): Promise<ListedApiKey | undefined> {
+    const { rows } = await sql<ListedApiKey>`
       SELECT ${keyColumns} FROM api_keys k LEFT JOIN tenants t ON t.id = k.tenant_id WHERE ${condition}`.execute(
       db,
     );
@@ -123,7 +134,7 @@ export function makeApiKeyQueries({ sql: db }: Database) {
     },
 
     /** Returns a key that the principal may see. */
-    find: (principal: Pick<Principal, 'tenantId'>, id: string): Promise<ApiKey | undefined> =>
+    find: (principal: Pick<Principal, 'tenantId'>, id: string): Promise<ListedApiKey | undefined> =>
       selectOne(sql`k.id = ${id} AND ${isVisibleTo(principal, 'k.tenant_id')}`),
 
     /** Lists keys, newest first, starting after the key `afterId`. */
@@ -131,12 +142,12 @@ export function makeApiKeyQueries({ sql: db }: Database) {
       principal: Pick<Principal, 'tenantId'>,
       limit: number,
       afterId: string | undefined,
-    ): Promise<ApiKey[]> {
+    ): Promise<ListedApiKey[]> {
       const isAfter =
         afterId === undefined
           ? sql`true`
           : sql`(k.created_at, k.id) < (SELECT created_at, id FROM api_keys WHERE id = ${afterId})`;
-      const { rows } = await sql<ApiKey>`
+      const { rows } = await sql<ListedApiKey>`
         SELECT ${keyColumns} FROM api_keys k LEFT JOIN tenants t ON t.id = k.tenant_id
         WHERE ${isVisibleTo(principal, 'k.tenant_id')} AND ${isAfter}
         ORDER BY k.created_at DESC, k.id DESC LIMIT ${limit}`.execute(db);
@@ -183,6 +194,14 @@ export function makeApiKeyQueries({ sql: db }: Database) {
         SELECT EXISTS (SELECT FROM api_keys WHERE tenant_id IS NULL AND 'keys.manage' = ANY (scopes)
           AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > now()))`.execute(db);
       return rows[0]?.exists ?? false;
+    },
+
+    /** Counts the keys. A key is unusable if a secret that is not among `secretIds` hashed it. */
+    async countActive(secretIds: readonly string[]): Promise<KeyCounts> {
+      const { rows } = await sql<KeyCounts>`
+        SELECT count(*)::int AS active, (count(*) FILTER (WHERE secret_id <> ALL (${secretIds}::text[])))::int AS unusable
+        FROM api_keys WHERE revoked_at IS NULL AND (expires_at IS NULL OR expires_at > now())`.execute(db);
+      return rows[0] ?? { active: 0, unusable: 0 };
     },
 
     /** Records that a key was used just now. */

@@ -18,6 +18,8 @@ export interface ApiKey {
   /** From this time on, the key is rejected; `null` if it does not expire. */
   readonly expiresAt: Date | null;
   readonly revokedAt: Date | null;
+  /** Whether the server still has the secret that hashed the key. Without it, the key does not work. */
+  readonly hasSecret: boolean;
   /** Accurate to a minute; `null` if the key has never been used. */
   readonly lastUsedAt: Date | null;
 }

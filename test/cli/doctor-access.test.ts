@@ -1,6 +1,6 @@
 import { chmod, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { expect, onTestFinished, test } from 'vitest';
+import { describe, expect, onTestFinished, test } from 'vitest';
 import { runVitrine } from '../support/process/command.ts';
 import { makeDataFolder, makeFolder, removeFolder } from '../support/process/data-folder.ts';
 import { startServer } from '../support/process/server.ts';
@@ -88,6 +88,39 @@ test('advises to create the first key, and to unset the bootstrap key afterwards
     /^note {2}access +BOOTSTRAP_ADMIN_KEY is set, although an API key can create others\n +→ Unset BOOTSTRAP_ADMIN_KEY/m,
   );
   for (const text of [key, bootstrapKey]) expect(withBoth.stdout + report.stdout).not.toContain(text);
+});
+
+describe('keys whose secret is missing', () => {
+  const problem =
+    'The only active API key was hashed with a secret that is no longer in SECRET_KEY, so it does not work.';
+
+  async function replaceSecret() {
+    const env = { AUTH: 'keys', DATA_DIR: await createDataFolder() };
+    await createKey({ ...env, SECRET_KEY: secret }, '--role', 'admin');
+    return { ...env, SECRET_KEY: secret.toUpperCase() };
+  }
+
+  test('fail the check if no key works, and are noted if other keys work', async () => {
+    const env = await replaceSecret();
+    const { code, stdout } = await runDoctor(env);
+    expect([code, stdout]).toEqual([1, expect.stringContaining(problem)]);
+    expect(stdout).toMatch(/^FAIL {2}access .*\n {6}→ Add the old secret after the new one/m);
+    await createKey(env, '--role', 'admin');
+    const withSecondKey = await runDoctor(env);
+    expect(withSecondKey.code).toBe(0);
+    expect(withSecondKey.stdout).toMatch(
+      /^note {2}access +1 of 2 active API keys were hashed .*, so it does/m,
+    );
+  });
+
+  test('are reported by the log of a server, and by commands beside it', async () => {
+    const env = await replaceSecret();
+    const server = await startServer(env, env.DATA_DIR);
+    await expect.poll(() => server.log()).toContain(`${problem} Add the old secret after the new one`);
+    const { code, stdout } = await runDoctor(env);
+    expect([code, stdout]).toEqual([1, expect.stringContaining(problem)]);
+    expect((await runVitrine(['keys', 'list'], env)).stdout).toContain('unusable (old secret)');
+  });
 });
 
 test('checks the keys of a running server', async () => {

@@ -1,9 +1,11 @@
 import { existsSync, statSync } from 'node:fs';
 import { join, resolve } from 'node:path';
+import { openRing } from '../../app/open-access.ts';
 import type { Config } from '../../config.ts';
 import { systemHasFileModes } from '../../data-folder/private-folder.ts';
 import { operatorKeyFile, secretKeyFile } from '../../data-folder/secret-file.ts';
 import type { ApiKeyQueries } from '../../db/api-keys.ts';
+import { describeUnusableKeys, unusableKeysRemedy } from '../../services/access/api-keys.ts';
 import { openKeyManager } from '../keys/key-manager.ts';
 import type { Finding } from './finding.ts';
 
@@ -50,10 +52,29 @@ function checkSecretFiles({ dataDir }: Config): Finding[] {
  * Checks that someone can create keys, and that the bootstrap key is not kept longer than needed.
  */
 export async function checkKeys(
+  config: Config,
+  apiKeys: Pick<ApiKeyQueries, 'hasManagingKey' | 'countActive'>,
+): Promise<Finding[]> {
+  const { access } = config;
+  if (access.mode === 'open' || access.secretProblems.length > 0) return [];
+  const counts = await apiKeys.countActive(readSecretIds(config));
+  const state = describeUnusableKeys(counts);
+  if (state === undefined) return checkManagingKey(config, apiKeys);
+  const isWarning = counts.unusable < counts.active;
+  const finding = { subject, state, remedy: unusableKeysRemedy, isWarning };
+  return isWarning ? [finding, ...(await checkManagingKey(config, apiKeys))] : [finding];
+}
+
+/** Returns the ids of the secrets that a server would use. Unlike a server, generates none, because a check must not. */
+function readSecretIds(config: Config): readonly string[] {
+  const hasSecret = config.access.secretKeys.length > 0 || existsSync(join(config.dataDir, secretKeyFile));
+  return hasSecret ? openRing(config).ids : [];
+}
+
+async function checkManagingKey(
   { access }: Config,
   apiKeys: Pick<ApiKeyQueries, 'hasManagingKey'>,
 ): Promise<Finding[]> {
-  if (access.mode === 'open') return [];
   const hasBootstrapKey = access.bootstrapAdminKey !== undefined;
   const isWarning = true;
   const create = 'vitrine keys create --name ops --role admin';
@@ -88,14 +109,15 @@ export async function checkKeysOfServer(config: Config): Promise<Finding[]> {
     const keys = await manager.list();
     await manager.close();
     const now = Date.now();
-    const canManage = keys.some(
-      ({ tenant, scopes, revokedAt, expiresAt }) =>
-        tenant === null &&
-        revokedAt === null &&
-        (expiresAt === null || expiresAt.getTime() > now) &&
-        scopes.includes('keys.manage'),
+    const active = keys.filter(
+      ({ revokedAt, expiresAt }) => revokedAt === null && (expiresAt === null || expiresAt.getTime() > now),
     );
-    return await checkKeys(config, { hasManagingKey: () => Promise.resolve(canManage) });
+    const unusable = active.filter(({ hasSecret }) => !hasSecret).length;
+    const canManage = active.some(({ tenant, scopes }) => tenant === null && scopes.includes('keys.manage'));
+    return await checkKeys(config, {
+      hasManagingKey: () => Promise.resolve(canManage),
+      countActive: () => Promise.resolve({ active: active.length, unusable }),
+    });
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
     const state = `the API keys of the running server cannot be listed: ${reason}`;

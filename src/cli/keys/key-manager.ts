@@ -86,6 +86,8 @@ const keyRecord = z
     role: z.enum(roleNames).nullable(),
     scopes: z.array(z.enum(allScopes)),
     created_by: z.string(),
+    // An older server does not say.
+    has_secret: z.boolean().default(true),
     replaced_id: z.string().nullable(),
     created_at: z.coerce.date(),
     expires_at: timeField,
@@ -101,6 +103,7 @@ const keyRecord = z
       role: record.role,
       scopes: record.scopes,
       createdBy: record.created_by,
+      hasSecret: record.has_secret,
       replacedId: record.replaced_id,
       createdAt: record.created_at,
       expiresAt: record.expires_at,

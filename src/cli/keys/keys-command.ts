@@ -131,8 +131,9 @@ function formatList(keys: readonly ApiKey[], now: Date): string {
     .join('');
 }
 
-function describeState({ revokedAt, expiresAt }: ApiKey, now: Date): string {
+function describeState({ revokedAt, expiresAt, hasSecret }: ApiKey, now: Date): string {
   if (revokedAt !== null) return `revoked ${formatTime(revokedAt)}`;
+  if (!hasSecret) return 'unusable (old secret)';
   if (expiresAt === null) return 'active';
   return `${expiresAt > now ? 'expires' : 'expired'} ${formatTime(expiresAt)}`;
 }
@@ -150,6 +151,7 @@ function toRecord(key: ApiKey) {
     role: key.role,
     scopes: key.scopes,
     created_by: key.createdBy,
+    has_secret: key.hasSecret,
     replaced_id: key.replacedId,
     created_at: key.createdAt,
     expires_at: key.expiresAt,

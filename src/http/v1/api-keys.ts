@@ -67,6 +67,11 @@ const keySchema = z
     role: z.enum(roleNames).nullable(),
     scopes: z.array(scopeField),
     created_by: z.string(),
+    has_secret: z
+      .boolean()
+      .describe(
+        'False if the key was hashed with a secret that is no longer in `SECRET_KEY`; it does not work.',
+      ),
     replaced_id: z.string().nullable().describe('Id of the key that this one replaced in a rotation.'),
     created_at: z.iso.datetime(),
     expires_at: z.iso.datetime().nullable(),
@@ -210,6 +215,7 @@ export function toRecord(key: ApiKey): z.input<typeof keySchema> {
     role: key.role,
     scopes: [...key.scopes],
     created_by: key.createdBy,
+    has_secret: key.hasSecret,
     replaced_id: key.replacedId,
     created_at: key.createdAt.toISOString(),
     expires_at: key.expiresAt?.toISOString() ?? null,

@@ -1,4 +1,4 @@
-import type { ApiKeyQueries } from '../../db/api-keys.ts';
+import type { ApiKeyQueries, KeyCounts, ListedApiKey } from '../../db/api-keys.ts';
 import type { TenantQueries } from '../../db/tenants.ts';
 import { AppError } from '../../errors.ts';
 import { allScopes, type Role, roles, type Scope } from '../../model/access.ts';
@@ -61,7 +61,11 @@ export function makeApiKeys({ apiKeys, tenants, ring, authenticate, logger }: De
   async function find(principal: Principal, id: string): Promise<ApiKey> {
     const key = await apiKeys.find(principal, id);
     if (!key) throw new AppError('key_not_found', `There is no API key ${JSON.stringify(id.slice(0, 32))}.`);
-    return key;
+    return toApiKey(key);
+  }
+
+  function toApiKey({ secretId, ...key }: ListedApiKey): ApiKey {
+    return { ...key, hasSecret: ring.ids.includes(secretId) };
   }
 
   /** Generates a key; returns its text and the part of its row that depends on it. */
@@ -86,7 +90,10 @@ export function makeApiKeys({ apiKeys, tenants, ring, authenticate, logger }: De
 
   return {
     find,
-    list: (principal, limit, afterId) => apiKeys.list(principal, limit, afterId),
+    async list(principal, limit, afterId) {
+      const keys = await apiKeys.list(principal, limit, afterId);
+      return keys.map(toApiKey);
+    },
 
     async create(principal, { name, tenantName, role, scopes = [], expiresInSeconds }) {
       const requested = scopesOf(role, scopes);
@@ -127,6 +134,18 @@ export function makeApiKeys({ apiKeys, tenants, ring, authenticate, logger }: De
     },
   };
 }
+
+/** Describes the keys whose secret is missing; `undefined` if there are none. */
+export function describeUnusableKeys({ active, unusable }: KeyCounts): string | undefined {
+  if (unusable === 0) return undefined;
+  const [subject, verb] =
+    active === 1 ? ['The only active API key', 'was'] : [`${unusable} of ${active} active API keys`, 'were'];
+  return `${subject} ${verb} hashed with a secret that is no longer in SECRET_KEY, so ${unusable === 1 ? 'it does' : 'they do'} not work.`;
+}
+
+/** How to make keys work whose secret is missing. */
+export const unusableKeysRemedy =
+  'Add the old secret after the new one in SECRET_KEY, or create new keys and revoke the old ones.';
 
 function scopesOf(role: Role | undefined, scopes: readonly Scope[]): readonly Scope[] {
   const requested = new Set<Scope>([...(role ? roles[role] : []), ...scopes]);

@@ -24,6 +24,8 @@ export interface Seal {
 export interface SecretRing {
   /** Id of the secret that makes new codes. */
   readonly newestId: string;
+  /** Ids of all secrets. */
+  readonly ids: readonly string[];
   /** Returns the HMAC-SHA-256 of `text` under the newest secret. */
   seal(purpose: SealPurpose, text: string): Seal;
   /** Returns the HMAC-SHA-256 of `text` under a secret of the ring; `undefined` if the ring has no such secret. */
@@ -47,6 +49,7 @@ export function makeSecretRing(secrets: readonly string[]): SecretRing {
   const newestId = secretIdOf(newest);
   return {
     newestId,
+    ids: [...secretsById.keys()],
     seal: (purpose, text) => ({ secretId: newestId, code: computeCode(newest, purpose, text) }),
     codeOf(purpose, text, secretId) {
       const secret = secretsById.get(secretId);
