@@ -2,6 +2,7 @@ import { type App, makeApp } from '../app.ts';
 import { describeBackEnds } from '../app/open-back-ends.ts';
 import { exitOnFailure, waitForStopSignal } from './stop-signals.ts';
 import type { Config } from '../config.ts';
+import { ConfigError } from '../errors.ts';
 import type { Logger } from '../model/logger.ts';
 import { describeUnusableKeys, unusableKeysRemedy } from '../services/access/api-keys.ts';
 import { makeLogger } from '../telemetry/logger.ts';
@@ -11,8 +12,8 @@ export async function serve(config: Config): Promise<void> {
   // Signal handlers are installed first, so that they also handle a signal during startup.
   const stopSignal = waitForStopSignal();
   const logger = await makeLogger(config.log);
-  for (const warning of config.exposureWarnings) logger.warn({}, warning);
   const app = await startApp(config, logger, stopSignal);
+  for (const warning of config.exposureWarnings) logger.warn({}, warning);
   await startServing(app, config);
   logger.info({}, describeBackEnds(config));
   logger.info({}, describeAccess(config));
@@ -61,6 +62,8 @@ export async function startApp(
   logger: Parameters<typeof makeApp>[1],
   stopSignal: Promise<NodeJS.Signals>,
 ): Promise<App> {
+  // Checked first, because the warnings describe a running process.
+  if (config.access.problems.length > 0) throw new ConfigError(config.access.problems);
   for (const warning of config.warnings) logger.warn({}, warning);
   const appPromise = makeApp(config, logger, exitOnFailure);
   if (config.database.kind === 'embedded') return appPromise;
