@@ -133,6 +133,20 @@ test('checks the keys of a running server', async () => {
   expect(stdout).toContain('an API key of all tenants can create others');
 });
 
+test('fails if the running server has a different access mode', async () => {
+  const [closed, open] = [await startServer({ AUTH: 'keys' }), await startServer({ AUTH: 'open' })];
+  const besideClosed = await runDoctor({ DATA_DIR: closed.dataDir });
+  expect(besideClosed.code).toBe(1);
+  expect(besideClosed.stdout).toMatch(
+    /^FAIL {2}access +the running server requires an API key, but AUTH is open in .*\n {6}→ Put the settings .*\.env/m,
+  );
+  const besideOpen = await runDoctor({ DATA_DIR: open.dataDir, AUTH: 'keys' });
+  expect([besideOpen.code, besideOpen.stdout]).toEqual([
+    1,
+    expect.stringContaining('the running server requires no API key, but AUTH is keys'),
+  ]);
+});
+
 test.runIf(process.platform !== 'win32')('notes secrets in files that other users may read', async () => {
   const [folder, dataDir] = [await makeFolder(), await createDataFolder()];
   onTestFinished(() => removeFolder(folder));

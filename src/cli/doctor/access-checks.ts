@@ -1,5 +1,6 @@
 import { existsSync, statSync } from 'node:fs';
 import { join, resolve } from 'node:path';
+import { z } from 'zod';
 import { openRing } from '../../app/open-access.ts';
 import type { Config } from '../../config.ts';
 import { systemHasFileModes } from '../../data-folder/private-folder.ts';
@@ -7,6 +8,7 @@ import { operatorKeyFile, secretKeyFile } from '../../data-folder/secret-file.ts
 import type { ApiKeyQueries } from '../../db/api-keys.ts';
 import { describeUnusableKeys, unusableKeysRemedy } from '../../services/access/api-keys.ts';
 import { openKeyManager } from '../keys/key-manager.ts';
+import { AccessDenied, makeApiClient } from '../api-client.ts';
 import type { Finding } from './finding.ts';
 
 const subject = 'access';
@@ -99,6 +101,26 @@ async function checkManagingKey(
         },
       ]
     : [{ subject, state: 'no API key can create others', remedy: `Run ${create}.`, isWarning }];
+}
+
+/** Checks that the running server has the same access mode as this command, and so presumably the same settings. */
+export async function checkModeOfServer({ access }: Config, url: string): Promise<Finding[]> {
+  const client = makeApiClient({ baseUrl: url });
+  try {
+    await client.getJson('/v1/images?limit=1', z.unknown());
+    if (access.mode === 'open') return [];
+  } catch (error) {
+    const isDenied = error instanceof AccessDenied;
+    if (!isDenied || access.mode === 'keys') return [];
+  }
+  const serverMode = access.mode === 'open' ? 'requires an API key' : 'requires no API key';
+  return [
+    {
+      subject,
+      state: `the running server ${serverMode}, but AUTH is ${access.mode} in the settings of this command`,
+      remedy: 'Put the settings of the server, such as AUTH and PUBLIC_URL, into the .env file.',
+    },
+  ];
 }
 
 /** Like `checkKeys`, for the database of a running server, which only this server can read. */

@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs';
 import { openDatabase, openStorage } from '../../app/open-back-ends.ts';
 import { makeApiClient } from '../api-client.ts';
 import { exitOnFailure } from '../stop-signals.ts';
-import { checkKeys, checkKeysOfServer } from './access-checks.ts';
+import { checkKeys, checkKeysOfServer, checkModeOfServer } from './access-checks.ts';
 import { runCheck, type Finding } from './finding.ts';
 import type { Config } from '../../config.ts';
 import {
@@ -40,7 +40,9 @@ async function checkServer(config: Config, { pid, url }: LockHolder): Promise<Fi
     'See the server log.',
     () => makeApiClient({ baseUrl: url }).assertHealthy(),
   );
-  return finding.remedy === undefined ? [finding, ...(await checkKeysOfServer(config))] : [finding];
+  return finding.remedy === undefined
+    ? [finding, ...(await checkModeOfServer(config, url)), ...(await checkKeysOfServer(config))]
+    : [finding];
 }
 
 async function checkEmbedded(config: Config, directory: string): Promise<Finding[]> {
