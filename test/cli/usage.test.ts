@@ -23,6 +23,7 @@ test("lists a command's options in its help", async () => {
   expect(code).toBe(0);
   for (const option of ['--url', '--tenant', '--concurrency', '--queued', '--json'])
     expect(stdout).toContain(option);
+  expect(stdout).toContain('If the server requires an API key, set VITRINE_API_KEY.');
 });
 
 test.each(['serv', 'constructor', '__proto__', '--version=1'])(
