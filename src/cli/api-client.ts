@@ -72,7 +72,7 @@ export class AccessDenied extends RequestRejected {
 }
 
 /** Codes of 403 responses that depend on the API key alone. */
-const deniedCodes = ['missing_scope', 'tenant_not_allowed'];
+const deniedCodes = new Set(['missing_scope', 'tenant_not_allowed']);
 
 /** A client for Vitrine's HTTP API. Every request is safe to repeat, so failed requests are retried. */
 export type ApiClient = ReturnType<typeof makeApiClient>;
@@ -249,7 +249,7 @@ async function assertAllowed(response: Response, hasKey: boolean): Promise<void>
         ? `The server does not accept the API key in VITRINE_API_KEY. ${reason}`
         : 'The server requires an API key: set VITRINE_API_KEY.',
     );
-  if (deniedCodes.includes(code)) throw new AccessDenied(reason);
+  if (deniedCodes.has(code)) throw new AccessDenied(reason);
 }
 
 async function readRejection(response: Response) {

@@ -5,6 +5,7 @@ import { pipeline } from 'node:stream/promises';
 import type { Config } from '../../config.ts';
 import { AppError } from '../../errors.ts';
 import { RequestRejected, ServerFailure } from '../api-client.ts';
+import { nameOptions } from '../option-names.ts';
 import { UsageError } from '../options.ts';
 import type { Output } from '../terminal.ts';
 import { type AuditReader, openAuditReader, type Verification } from './audit-reader.ts';
@@ -36,7 +37,7 @@ export async function runAuditCommand(options: AuditCommandOptions): Promise<num
   } catch (error) {
     if (!(error instanceof AppError || error instanceof RequestRejected || error instanceof ServerFailure))
       throw error;
-    options.errorOutput.write(`${error.message}\n`);
+    options.errorOutput.write(`${nameOptions(error.message)}\n`);
     return 1;
   } finally {
     await reader.close();

@@ -3,6 +3,7 @@ import { AppError } from '../../errors.ts';
 import { allScopes, isScope, type Role, roleNames, type Scope } from '../../model/access.ts';
 import type { ApiKey } from '../../model/api-key.ts';
 import { RequestRejected, ServerFailure } from '../api-client.ts';
+import { nameOptions } from '../option-names.ts';
 import { UsageError } from '../options.ts';
 import type { Output } from '../terminal.ts';
 import { type CreatedKey, type KeyManager, openKeyManager } from './key-manager.ts';
@@ -36,7 +37,7 @@ export async function runKeysCommand(options: KeysCommandOptions): Promise<numbe
   } catch (error) {
     if (!(error instanceof AppError || error instanceof RequestRejected || error instanceof ServerFailure))
       throw error;
-    options.errorOutput.write(`${error.message}\n`);
+    options.errorOutput.write(`${nameOptions(error.message)}\n`);
     return 1;
   } finally {
     await keys.close();
@@ -61,10 +62,13 @@ function parseAction(options: KeysCommandOptions): Action {
       await keys.revoke(id);
       return options.json ? toJson({ revoked: id }) : `Revoked the key ${id}.\n`;
     };
+  if ((name === 'rotate' || name === 'revoke') && id === undefined)
+    throw new UsageError(`${name} needs the id of a key; \`vitrine keys list\` shows the ids.`);
   throw new UsageError('Specify one of: create, list, rotate <id>, revoke <id>.');
 }
 
-function parseCreate({ name, role, tenant, scopes, expires, json }: KeysCommandOptions): Action {
+function parseCreate(options: KeysCommandOptions): Action {
+  const { config, url, name, role, tenant, scopes, expires, json, errorOutput } = options;
   if (!name?.trim()) throw new UsageError('Specify what the key is for with --name.');
   if (role === undefined && scopes.length === 0)
     throw new UsageError(`Specify --role (${roleNames.join(', ')}) or at least one --scope.`);
@@ -75,7 +79,13 @@ function parseCreate({ name, role, tenant, scopes, expires, json }: KeysCommandO
     tenantName: tenant,
     expiresInSeconds: expires === undefined ? undefined : parseDuration('expires', expires),
   };
-  return async (keys) => formatCreated(await keys.create(request), json);
+  return async (keys) => {
+    const created = await keys.create(request);
+    // The mode of a server elsewhere is unknown.
+    if (url === undefined && config.access.mode === 'open')
+      errorOutput.write('AUTH is open, so keys are ignored until you set AUTH=keys.\n');
+    return formatCreated(created, json);
+  };
 }
 
 function parseRole(text: string): Role {
@@ -109,12 +119,16 @@ function formatCreated(created: CreatedKey, isJson: boolean): string {
 
 function formatList(keys: readonly ApiKey[], now: Date): string {
   if (keys.length === 0) return 'There are no API keys.\n';
+  // The list is newest first. If a key was replaced twice, the newest replacement counts.
+  const replacements = new Map<string, string>();
+  for (const { id, replacedId } of keys)
+    if (replacedId !== null && !replacements.has(replacedId)) replacements.set(replacedId, id);
   const rows = keys.map((key) => [
     key.id,
     key.name,
     key.tenant ?? '(all)',
     key.role ?? key.scopes.join(','),
-    describeState(key, now),
+    describeState(key, replacements.get(key.id), now),
     key.lastUsedAt === null ? 'never' : formatTime(key.lastUsedAt),
   ]);
   const table = [['id', 'name', 'tenant', 'role or scopes', 'state', 'last used'], ...rows];
@@ -131,10 +145,16 @@ function formatList(keys: readonly ApiKey[], now: Date): string {
     .join('');
 }
 
-function describeState({ revokedAt, expiresAt, hasSecret }: ApiKey, now: Date): string {
+function describeState(
+  { revokedAt, expiresAt, hasSecret }: ApiKey,
+  replacement: string | undefined,
+  now: Date,
+): string {
   if (revokedAt !== null) return `revoked ${formatTime(revokedAt)}`;
   if (!hasSecret) return 'unusable (old secret)';
   if (expiresAt === null) return 'active';
+  if (replacement !== undefined && expiresAt > now)
+    return `replaced by ${replacement}, until ${formatTime(expiresAt)}`;
   return `${expiresAt > now ? 'expires' : 'expired'} ${formatTime(expiresAt)}`;
 }
 
