@@ -66,6 +66,11 @@ describe('vitrine audit', () => {
       .toBe('The audit log is intact: 6 entries in 2 chains.\n');
     const { code, stdout } = await run('export', '--tenant', 'shop');
     expect(code).toBe(0);
+    expect((await run('export', '--actor', 'nobody')).stdout).toBe('');
+    expect(await run('export', '--action', 'repair')).toMatchObject({
+      code: 2,
+      stderr: expect.stringContaining('--action must be one of image.create, '),
+    });
     const entries = stdout.trimEnd().split('\n');
     expect(entries.map((line) => (JSON.parse(line) as { position: number }).position)).toEqual([1, 2, 3]);
   });
@@ -87,6 +92,10 @@ describe('vitrine audit', () => {
     expect(statSync(out).mode & 0o777).toBe(0o600);
     expect(existsSync(`${out}.part`)).toBe(false);
     expect(await run('export', '--since', '2100-01-01')).toMatchObject({ code: 0, stdout: '' });
+    expect(await run('export', '--until', '2001-01-01')).toMatchObject({ code: 0, stdout: '' });
+    const filter = ['--until', '2100-01-01', '--action', 'image.create', '--actor', 'open'];
+    expect((await run('export', ...filter)).stdout.trimEnd().split('\n')).toHaveLength(6);
+    expect(await run('export', '--action', 'key.create')).toMatchObject({ code: 0, stdout: '' });
   });
 
   test('names the damage and exits with 1, with a server and without', async () => {

@@ -4,6 +4,7 @@ import { Readable, type Writable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import type { Config } from '../../config.ts';
 import { AppError } from '../../errors.ts';
+import { type AuditAction, auditActions } from '../../model/audit.ts';
 import { RequestRejected, ServerFailure } from '../api-client.ts';
 import { nameOptions } from '../option-names.ts';
 import { UsageError } from '../options.ts';
@@ -18,6 +19,9 @@ export interface AuditCommandOptions {
   readonly url: string | undefined;
   readonly tenant: string | undefined;
   readonly since: string | undefined;
+  readonly until?: string | undefined;
+  readonly action?: string | undefined;
+  readonly actor?: string | undefined;
   /** File to export to; default: the standard output. */
   readonly out: string | undefined;
   readonly json: boolean;
@@ -49,7 +53,13 @@ function parseAction(options: AuditCommandOptions): Action {
   if (unexpected !== undefined) throw new UsageError(`Unexpected argument "${unexpected}".`);
   if (name === 'verify') return (reader) => verify(reader, options);
   if (name === 'export') {
-    const filter = { tenant: options.tenant, since: parseTime(options.since) };
+    const filter = {
+      tenant: options.tenant,
+      since: parseTime('since', options.since),
+      until: parseTime('until', options.until),
+      action: parseAuditAction(options.action),
+      actor: options.actor,
+    };
     return async (reader) => {
       const entries = Readable.from(await reader.export(filter), { highWaterMark: 1 });
       if (options.out === undefined) await pipeline(entries, options.output, { end: false });
@@ -107,12 +117,18 @@ function formatCount(count: number, singular: string, plural: string): string {
 
 const timePattern = /^\d{4}-\d{2}-\d{2}(?:T\d{2}:\d{2}(?::\d{2}(?:\.\d{1,6})?)?(?:Z|[+-]\d{2}:\d{2}))?$/;
 
-function parseTime(text: string | undefined): Date | undefined {
+function parseAuditAction(text: string | undefined): AuditAction | undefined {
+  const action = auditActions.find((candidate) => candidate === text);
+  if (text === undefined || action) return action;
+  throw new UsageError(`--action must be one of ${auditActions.join(', ')}, not "${text}".`);
+}
+
+function parseTime(option: string, text: string | undefined): Date | undefined {
   if (text === undefined) return undefined;
   const time = timePattern.test(text) ? new Date(text) : undefined;
   if (time && !Number.isNaN(time.getTime())) return time;
   throw new UsageError(
-    `--since must be a date such as 2026-11-01 (UTC) or a time with a time zone such as 2026-11-01T08:00:00+01:00, not "${text}".`,
+    `--${option} must be a date such as 2026-11-01 (UTC) or a time with a time zone such as 2026-11-01T08:00:00+01:00, not "${text}".`,
   );
 }
 

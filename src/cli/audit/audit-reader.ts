@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import type { Config } from '../../config.ts';
+import type { AuditAction } from '../../model/audit.ts';
 import { toEntryLines, toVerificationJson } from '../../services/audit/audit-json.ts';
 import { makeAuditLog } from '../../services/audit/audit-log.ts';
 import { type ApiClient, makeApiClient } from '../api-client.ts';
@@ -10,6 +11,10 @@ import { findServerUrl, keyFor } from '../server-connection.ts';
 export interface ExportFilter {
   readonly tenant: string | undefined;
   readonly since: Date | undefined;
+  readonly until: Date | undefined;
+  readonly action: AuditAction | undefined;
+  /** Id of a key, or the name of an actor without one. */
+  readonly actor: string | undefined;
 }
 
 const verificationRecord = z.object({
@@ -71,8 +76,10 @@ async function openInDatabase(config: Config): Promise<AuditReader> {
 function throughServer(client: ApiClient): AuditReader {
   return {
     verify: (tenant) => client.getJson(`/v1/audit/verification${toQuery({ tenant })}`, verificationRecord),
-    export: ({ tenant, since }) =>
-      client.getStream(`/v1/audit/export${toQuery({ tenant, since: since?.toISOString() })}`),
+    export: ({ since, until, ...filter }) =>
+      client.getStream(
+        `/v1/audit/export${toQuery({ ...filter, since: since?.toISOString(), until: until?.toISOString() })}`,
+      ),
     close: () => Promise.resolve(),
   };
 }
