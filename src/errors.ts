@@ -68,7 +68,7 @@ export const errorTable = {
   },
   key_exceeds_caller: {
     status: 403,
-    title: 'The new key would have more rights than its creator',
+    title: 'The new key would be stronger than its creator',
     failureClass: 'permanent',
   },
   invalid_signature: {

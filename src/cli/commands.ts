@@ -114,11 +114,16 @@ export const commands: Readonly<Record<string, Command>> = {
       scope: { type: 'string', isRepeatable: true, description: 'With create: a scope; can be repeated.' },
       expires: {
         type: 'string',
-        description: 'With create: time until the key expires, such as 12h, 90d or 1y; default: never.',
+        description:
+          'With create: time until the key expires, such as 12h, 90d or 1y; default: never, or with the key that creates it.',
       },
       overlap: {
         type: 'string',
         description: 'With rotate: how long the old key keeps working; default: 1d.',
+      },
+      descendants: {
+        type: 'boolean',
+        description: 'With revoke: also revoke all keys that were created or rotated from it.',
       },
       json: { type: 'boolean', description: 'Print the result as JSON.' },
     },
@@ -175,6 +180,7 @@ async function manageKeys(config: Config, values: OptionValues, inputs: readonly
     scopes: [values['scope'] ?? []].flat().map(String),
     expires: readText(values, 'expires'),
     overlap: readText(values, 'overlap'),
+    descendants: values['descendants'] === true,
     json: values['json'] === true,
     output: process.stdout,
     errorOutput: process.stderr,

@@ -1,33 +1,14 @@
 import { type RawBuilder, sql } from 'kysely';
-import type { Role, Scope } from '../model/access.ts';
+import type { Scope } from '../model/access.ts';
 import type { ApiKey } from '../model/api-key.ts';
 import type { Principal } from '../model/principal.ts';
 import type { Tenant } from '../model/tenant.ts';
 import type { Database } from './database.ts';
-import { type Actor, insertAudit } from './audit.ts';
+import { makeApiKeyChanges } from './api-key-changes.ts';
 import { isVisibleTo } from './lists.ts';
 
 /** Queries on API keys. */
 export type ApiKeyQueries = ReturnType<typeof makeApiKeyQueries>;
-
-/** The part of a stored key that is new in every rotation. */
-export interface ReplacementRow {
-  readonly id: string;
-  readonly secretId: string;
-  readonly hash: Buffer;
-  /** Who creates the key. */
-  readonly actor: Actor;
-}
-
-/** A key to store. */
-export interface NewApiKeyRow extends ReplacementRow {
-  readonly name: string;
-  readonly tenantId: number | null;
-  readonly role: Role | null;
-  readonly scopes: readonly Scope[];
-  /** Seconds until the key expires, by the database clock; `null` if it does not expire. */
-  readonly expiresInSeconds: number | null;
-}
 
 /** A stored key, with the id of the secret that hashed it. */
 export interface ListedApiKey extends Omit<ApiKey, 'hasSecret'> {
@@ -81,57 +62,7 @@ export function makeApiKeyQueries({ sql: db }: Database) {
   }
 
   return {
-    /** Stores a key. */
-    async insert(key: NewApiKeyRow): Promise<void> {
-      await sql`
-        WITH inserted_key AS (
-          INSERT INTO api_keys (id, name, tenant_id, role, scopes, secret_id, hash, created_by, creator_id, expires_at)
-          VALUES (${key.id}, ${key.name}, ${key.tenantId}, ${key.role}, ${key.scopes}, ${key.secretId}, ${key.hash},
-            ${key.actor.subject}, ${key.actor.keyId}, now() + make_interval(secs => ${key.expiresInSeconds}))
-          RETURNING id, tenant_id, name, scopes)
-        ${insertAudit(key.actor, { ...keyAudit, action: 'key.create', from: sql`inserted_key` })}`.execute(
-        db,
-      );
-    },
-
-    /**
-     * Stores a key with the rights and the expiry of the key `replacedId`, and lets that one expire after `overlapSeconds`.
-     * Returns false, and changes nothing, if the replaced key has been revoked or has expired.
-     */
-    async replace(replacedId: string, key: ReplacementRow, overlapSeconds: number): Promise<boolean> {
-      const { rows } = await sql`
-        WITH replaced_key AS (
-          SELECT * FROM api_keys
-          WHERE id = ${replacedId} AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > now()) FOR UPDATE),
-        expiring_key AS (
-          UPDATE api_keys SET expires_at = least(api_keys.expires_at, now() + make_interval(secs => ${overlapSeconds}))
-          FROM replaced_key WHERE api_keys.id = replaced_key.id),
-        written_entry AS (${insertAudit(key.actor, {
-          action: 'key.rotate',
-          from: sql`replaced_key`,
-          tenantId: sql`replaced_key.tenant_id`,
-          target: sql`replaced_key.id`,
-          details: sql`jsonb_build_object('replaced_by', ${key.id}::text)`,
-        })})
-        INSERT INTO api_keys (id, name, tenant_id, role, scopes, secret_id, hash, created_by, creator_id, expires_at, replaced_id)
-        -- The creator stays the same, because it bounds the rights of the key.
-        SELECT ${key.id}, name, tenant_id, role, scopes, ${key.secretId}, ${key.hash}::bytea, ${key.actor.subject}, creator_id,
-          expires_at, id FROM replaced_key RETURNING id`.execute(db);
-      return rows.length > 0;
-    },
-
-    /** Revokes a key that the principal may see. Returns whether there is such a key. */
-    async revoke(principal: Principal, id: string): Promise<boolean> {
-      const { rows } = await sql`
-        WITH known_key AS (
-          SELECT id FROM api_keys WHERE id = ${id} AND ${isVisibleTo(principal, 'tenant_id')}),
-        revoked_key AS (
-          UPDATE api_keys SET revoked_at = now() FROM known_key
-          WHERE api_keys.id = known_key.id AND revoked_at IS NULL RETURNING api_keys.id, tenant_id, name, scopes),
-        written_entry AS (${insertAudit(principal, { ...keyAudit, action: 'key.revoke', from: sql`revoked_key` })})
-        SELECT id FROM known_key`.execute(db);
-      return rows.length > 0;
-    },
+    ...makeApiKeyChanges(db),
 
     /** Returns a key that the principal may see. */
     find: (principal: Pick<Principal, 'tenantId'>, id: string): Promise<ListedApiKey | undefined> =>
@@ -219,13 +150,6 @@ export function makeApiKeyQueries({ sql: db }: Database) {
     },
   };
 }
-
-/** Parts of the audit entries on a key, which is a row with `id`, `tenant_id`, `name` and `scopes`. */
-const keyAudit = {
-  tenantId: sql`tenant_id`,
-  target: sql`id`,
-  details: sql`jsonb_build_object('name', name, 'scopes', scopes)`,
-};
 
 type StoredRow = Omit<StoredApiKey, 'tenant'> & {
   readonly tenantId: number | null;

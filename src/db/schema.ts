@@ -20,6 +20,7 @@ export interface Schema {
     expires_at: Date | null;
     revoked_at: Date | null;
     last_used_at: Date | null;
+    issuer_id: string | null;
   };
   audit_chains: {
     tenant_id: number;

@@ -24,7 +24,7 @@ import type { TryPresets } from './try-presets.ts';
 export interface Services {
   readonly apiKeys: ApiKeys;
   readonly audit: AuditLog;
-  readonly links: Pick<Links, 'create'>;
+  readonly links: Pick<Links, 'toRendition' | 'toOriginal'>;
   readonly bindToTenant: BindToTenant;
   readonly tenantSettings: ManageTenantSettings;
   readonly ingestUpload: IngestUpload;

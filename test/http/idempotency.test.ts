@@ -191,21 +191,26 @@ describe('with keys', () => {
     expect(again.body).not.toEqual(purged.body);
   });
 
-  test('stores errors that say something about the request', async () => {
+  test('does not store errors, so the key can be used for a corrected request', async () => {
     const request = { path: '/v1/keys', key: operatorKey, idempotencyKey: makeIdempotencyKey() };
-    const invalid = await send(server().url, { ...request, ...json({ name: 'x', role: 'no role' }) });
-    expectProblem(invalid, 400, 'invalid_request');
-    expectReplay(await send(server().url, { ...request, ...json({ name: 'x', role: 'no role' }) }), invalid);
-    expectProblem(
-      await send(server().url, { ...request, ...json({ name: 'x', role: 'reader' }) }),
-      409,
-      'idempotency_conflict',
-    );
+    for (let round = 0; round < 2; round += 1) {
+      const invalid = await send(server().url, { ...request, ...json({ name: 'x', role: 'no role' }) });
+      expectProblem(invalid, 400, 'invalid_request');
+      expect(isReplay(invalid)).toBe(false);
+    }
+    const corrected = { ...request, ...json({ name: 'x', role: 'reader' }) };
+    const first = await send(server().url, corrected);
+    expectFirst(first, 201);
+    expectReplay(await send(server().url, corrected), first);
     const file = encodeForm('x', ['file', await truncatedJpeg('damaged'), 'd.jpg']);
     const upload = { path: '/v1/images', key: editor, idempotencyKey: makeIdempotencyKey(), ...file };
-    const damaged = await send(server().url, upload);
-    expect(damaged.status).toBe(400);
-    expectReplay(await send(server().url, upload), damaged);
+    for (let round = 0; round < 2; round += 1) expectFirst(await send(server().url, upload), 400);
+    const missing = {
+      path: '/v1/images/999999999/restore',
+      key: editor,
+      idempotencyKey: makeIdempotencyKey(),
+    };
+    for (let round = 0; round < 2; round += 1) expectFirst(await send(server().url, missing), 404);
   });
 
   test.each([

@@ -28,7 +28,8 @@ export interface KeyManager {
   /** Returns all keys, newest first. */
   list(): Promise<ApiKey[]>;
   rotate(id: string, overlapSeconds: number): Promise<CreatedKey>;
-  revoke(id: string): Promise<void>;
+  /** @param withDescendants whether to revoke the keys that were created or rotated from it, too */
+  revoke(id: string, withDescendants: boolean): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -59,7 +60,10 @@ async function openInDatabase(config: Config): Promise<KeyManager> {
     create: (request) => keys.create(operator, request),
     list: () => collect((after) => keys.list(operator, pageSize, after)),
     rotate: (id, overlapSeconds) => keys.rotate(operator, id, overlapSeconds),
-    revoke: (id) => keys.revoke(operator, id),
+    async revoke(id, withDescendants) {
+      if (withDescendants) await keys.revokeWithDescendants(operator, id);
+      else await keys.revoke(operator, id);
+    },
     async close() {
       // No server may be running that would seal the entries of this command.
       await makeAuditSealer({ auditChains, logger }).sealNow();
@@ -129,7 +133,8 @@ function throughServer(client: ApiClient): KeyManager {
       }),
     rotate: (id, overlap) =>
       client.postJson(`/v1/keys/${encodeURIComponent(id)}/rotate`, { overlap }, keyRecord),
-    revoke: (id) => client.delete(`/v1/keys/${encodeURIComponent(id)}`),
+    revoke: (id, withDescendants) =>
+      client.delete(`/v1/keys/${encodeURIComponent(id)}${withDescendants ? '?descendants=true' : ''}`),
     close: () => Promise.resolve(),
   };
 }

@@ -20,6 +20,7 @@ export interface KeysCommandOptions {
   readonly scopes: readonly string[];
   readonly expires: string | undefined;
   readonly overlap: string | undefined;
+  readonly descendants: boolean;
   readonly json: boolean;
   readonly output: Output;
   readonly errorOutput: Output;
@@ -59,8 +60,9 @@ function parseAction(options: KeysCommandOptions): Action {
   }
   if (name === 'revoke' && id !== undefined)
     return async (keys) => {
-      await keys.revoke(id);
-      return options.json ? toJson({ revoked: id }) : `Revoked the key ${id}.\n`;
+      await keys.revoke(id, options.descendants);
+      const others = options.descendants ? ' and all keys that were created or rotated from it' : '';
+      return options.json ? toJson({ revoked: id }) : `Revoked the key ${id}${others}.\n`;
     };
   if ((name === 'rotate' || name === 'revoke') && id === undefined)
     throw new UsageError(`${name} needs the id of a key; \`vitrine keys list\` shows the ids.`);

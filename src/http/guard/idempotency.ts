@@ -27,9 +27,6 @@ const replayedHeader = 'idempotency-replayed';
 /** Headers of a response that are stored with it. A response may contain an API key, so `cache-control` is one of them. */
 const storedHeaders = ['content-type', 'location', 'cache-control'] as const;
 
-/** Statuses that say nothing about the request itself, so it may be sent again. */
-const transientStatuses = new Set([401, 403, 408, 409, 429]);
-
 /** Thrown to skip the handler of a request whose response is replayed. */
 class ReplayedResponse extends Error {
   readonly response: StoredResponse;
@@ -41,7 +38,7 @@ class ReplayedResponse extends Error {
 }
 
 /**
- * Makes POST requests with an `Idempotency-Key` safe to repeat: the first response is stored and replayed. Requests with a
+ * Makes POST requests with an `Idempotency-Key` safe to repeat: the first successful response is stored and replayed. Requests with a
  * form call `beginForm` once they have received it, because their content is not known before.
  */
 export function replayRequests(app: FastifyInstance, begin: BeginIdempotent): void {
@@ -123,9 +120,10 @@ async function finish(
   payload: unknown,
 ): Promise<void> {
   const { statusCode: status } = reply;
-  const isFinal = status < 500 && !transientStatuses.has(status);
+  // A rejected request had no effect, so repeating it is harmless. Storing its response would only take space.
+  const hadEffect = status < 400;
   try {
-    if (!isFinal || (typeof payload !== 'string' && payload !== undefined && payload !== null))
+    if (!hadEffect || (typeof payload !== 'string' && payload !== undefined && payload !== null))
       await run.abandon();
     else await run.complete({ status, headers: headersOf(reply), body: payload ?? '' });
   } catch (error) {

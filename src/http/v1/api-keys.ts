@@ -44,7 +44,9 @@ const createBody = z.strictObject({
     .min(1)
     .max(maxExpirySeconds)
     .nullish()
-    .describe('Seconds until the key expires; by default, it does not expire.'),
+    .describe(
+      'Seconds until the key expires. By default, it expires with the key of the caller, or never if that does not expire.',
+    ),
 });
 const rotateBody = z.strictObject({
   overlap: z
@@ -53,6 +55,12 @@ const rotateBody = z.strictObject({
     .max(maxOverlapSeconds)
     .default(defaultOverlapSeconds)
     .describe('Seconds for which the old key keeps working.'),
+});
+const revokeQuery = z.strictObject({
+  descendants: z
+    .enum(['true', 'false'])
+    .optional()
+    .describe('Whether to revoke every key that was created or rotated from this one, too, and their keys.'),
 });
 const listQuery = z.strictObject({
   limit: wholeNumberField(1, 1_000, `Maximum number of entries; default ${pageSize}.`).optional(),
@@ -98,7 +106,8 @@ export const apiKeyRoutes: RoutePlugin = (app, { services: { apiKeys } }) => {
       schema: {
         tags,
         summary: 'Create an API key',
-        description: 'The key never has more rights than the caller. Its text is only in this response.',
+        description:
+          'The key never has more rights than the caller, and never outlives it. Its text is only in this response.',
         bodies: jsonBody(createBody),
         response: responses(
           { 201: json(createdKeySchema, 'The new key.') },
@@ -190,17 +199,20 @@ export const apiKeyRoutes: RoutePlugin = (app, { services: { apiKeys } }) => {
   app.delete(
     '/keys/:id',
     {
-      config: { access: 'apiKeys.revoke' },
+      config: { access: ['apiKeys.revoke', 'apiKeys.revokeWithDescendants'] },
       schema: {
         tags,
         summary: 'Revoke an API key',
         description: 'Every process rejects the key within 5 seconds.',
         params: keyParams,
+        querystring: revokeQuery,
         response: responses({ 204: empty('Revoked.') }, 'invalid_request', 'key_not_found'),
       },
     },
     async (request, reply) => {
-      await apiKeys.revoke(getPrincipal(request), request.params.id);
+      const { query, params } = request;
+      if (query.descendants === 'true') await apiKeys.revokeWithDescendants(getPrincipal(request), params.id);
+      else await apiKeys.revoke(getPrincipal(request), params.id);
       return reply.code(204).send();
     },
   );

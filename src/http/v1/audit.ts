@@ -1,6 +1,7 @@
 import { Readable } from 'node:stream';
 import { z } from 'zod';
 import type { AuditFilter } from '../../db/audit.ts';
+import { AppError } from '../../errors.ts';
 import { auditActions } from '../../model/audit.ts';
 import { toEntryLines, toEntryRecord, toVerificationJson } from '../../services/audit/audit-json.ts';
 import { tenantField, textField, timeField } from '../fields/fields.ts';
@@ -36,6 +37,7 @@ const tags = ['Access'];
 
 /** Routes that read and verify the audit log. */
 export const auditRoutes: RoutePlugin = (app, { services: { audit } }) => {
+  const runs = makeSingleRuns();
   app.get(
     '/audit',
     {
@@ -81,6 +83,7 @@ export const auditRoutes: RoutePlugin = (app, { services: { audit } }) => {
       },
     },
     (request, reply) => {
+      if (request.method === 'HEAD') return reply.header('content-type', 'application/x-ndjson').send();
       const batches = audit.export(getPrincipal(request), toFilter(request.query));
       return reply
         .header('content-type', 'application/x-ndjson')
@@ -96,21 +99,28 @@ export const auditRoutes: RoutePlugin = (app, { services: { audit } }) => {
         tags,
         summary: 'Verify the audit log',
         description:
-          'Recomputes the hash chains and reports the first entry of each chain that was changed or removed. Reads the whole log, so it may take minutes; the response is sent while the log is read.',
+          'Recomputes the hash chains and reports the first entry of each chain that was changed or removed. Reads the whole log, so it may take minutes; the response is sent while the log is read. One verification runs at a time for each tenant.',
         querystring: verificationQuery,
         response: responses(
           { 200: json(verificationSchema, 'The result.') },
           'invalid_request',
           'tenant_not_allowed',
           'tenant_not_found',
+          'overloaded',
         ),
       },
     },
     async (request, reply) => {
-      const events = await audit.verify(getPrincipal(request), request.query.tenant);
-      return reply
-        .header('content-type', 'application/json; charset=utf-8')
-        .send(Readable.from(toVerificationJson(events), readAhead));
+      const principal = getPrincipal(request);
+      void reply.header('content-type', 'application/json; charset=utf-8');
+      // Fastify would read the whole stream to discard it.
+      if (request.method === 'HEAD') return reply.send();
+      const end = runs.begin(principal.tenantId);
+      // Emitted after the response, and when the client closes the connection.
+      reply.raw.once('close', end);
+      if (reply.raw.closed) end();
+      const events = await audit.verify(principal, request.query.tenant);
+      return reply.send(Readable.from(toVerificationJson(events), readAhead));
     },
   );
 };
@@ -122,4 +132,25 @@ function toFilter({ since, until, ...filter }: z.output<typeof exportQuery>): Au
 
 function toDate(time: string | undefined): Date | undefined {
   return time === undefined ? undefined : new Date(time);
+}
+
+/** Time after which a refused verification can be requested again. */
+const retryAfterSeconds = 10;
+
+/** Allows one verification at a time per tenant, because each reads the whole log; `null` stands for all tenants. */
+function makeSingleRuns() {
+  const running = new Set<number | null>();
+  return {
+    /** Returns a function that ends the run. @throws {AppError} `overloaded` if there is one already. */
+    begin(tenantId: number | null): () => void {
+      if (running.has(tenantId))
+        throw new AppError(
+          'overloaded',
+          `A verification of the audit log is already running for this tenant, and 1 may run at a time; try again in ${retryAfterSeconds} seconds.`,
+          { details: { retry_after: retryAfterSeconds } },
+        );
+      running.add(tenantId);
+      return () => running.delete(tenantId);
+    },
+  };
 }

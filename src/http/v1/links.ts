@@ -27,7 +27,7 @@ export const linkRoutes: RoutePlugin = (app, { services, config }) => {
   app.post(
     '/images/:id/links',
     {
-      config: { access: 'links.create', isIdempotent: true },
+      config: { access: ['links.toRendition', 'links.toOriginal'], isIdempotent: true },
       schema: {
         tags: ['Access'],
         summary: 'Create a signed link to a picture',
@@ -45,13 +45,11 @@ export const linkRoutes: RoutePlugin = (app, { services, config }) => {
     },
     async (request, reply) => {
       const { preset, expires_in } = readJsonBody(request, linkBody);
-      const target = preset === 'original' ? preset : { preset };
-      const { path, expiresAt } = await services.links.create(
-        getPrincipal(request),
-        request.params.id,
-        target,
-        expires_in,
-      );
+      const [principal, { id }] = [getPrincipal(request), request.params];
+      const { path, expiresAt } =
+        preset === 'original'
+          ? await services.links.toOriginal(principal, id, expires_in)
+          : await services.links.toRendition(principal, id, preset, expires_in);
       const url = `${config.server.publicOrigin ?? ''}${path}`;
       const record = { url, expires_at: expiresAt.toISOString() };
       return reply.code(201).header('cache-control', 'no-store').send(record);

@@ -1,3 +1,4 @@
+import type { IssueResult } from '../../db/api-key-changes.ts';
 import type { ApiKeyQueries, KeyCounts, ListedApiKey } from '../../db/api-keys.ts';
 import type { TenantQueries } from '../../db/tenants.ts';
 import { AppError } from '../../errors.ts';
@@ -18,7 +19,7 @@ export interface ApiKeyRequest {
   readonly tenantName?: string | undefined;
   readonly role?: Role | undefined;
   readonly scopes?: readonly Scope[] | undefined;
-  /** Default: the key does not expire. */
+  /** Default: the key expires with the key of the caller; for a caller whose key does not expire, never. */
   readonly expiresInSeconds?: number | undefined;
 }
 
@@ -31,8 +32,8 @@ export interface CreatedApiKey extends ApiKey {
 export interface ApiKeys {
   /**
    * Creates a key.
-   * @throws {AppError} `key_exceeds_caller` if the key would have rights that the caller lacks; `tenant_not_allowed`,
-   *   `invalid_tenant`, `invalid_request`.
+   * @throws {AppError} `key_exceeds_caller` if the key would have rights that the caller lacks, or outlive the caller's key;
+   *   `tenant_not_allowed`, `invalid_tenant`, `invalid_request`; `unauthenticated` if the caller's key has just ended.
    */
   create(principal: Principal, request: ApiKeyRequest): Promise<CreatedApiKey>;
   /** Lists keys, newest first, starting after the key `afterId`. */
@@ -41,11 +42,21 @@ export interface ApiKeys {
   find(principal: Principal, id: string): Promise<ApiKey>;
   /**
    * Creates a key with the same rights and expiry, and lets the old one expire after `overlapSeconds`.
-   * @throws {AppError} `key_not_found`; `key_not_active` if it has been revoked or has expired; `key_exceeds_caller`.
+   * @throws {AppError} `key_not_found`; `key_not_active` if it has been revoked or has expired; `key_exceeds_caller`;
+   *   `unauthenticated`.
    */
   rotate(principal: Principal, id: string, overlapSeconds: number): Promise<CreatedApiKey>;
-  /** Revokes a key. Other processes reject it within 5 s. Safe to repeat. @throws {AppError} `key_not_found`. */
+  /**
+   * Revokes a key. Other processes reject it within 5 s. Safe to repeat. Needs no more than the right to manage keys, because
+   * a revocation gives nobody a right.
+   * @throws {AppError} `key_not_found`.
+   */
   revoke(principal: Principal, id: string): Promise<void>;
+  /**
+   * Revokes a key together with all keys that were created or rotated from it or with it, and with theirs. Returns the ids of
+   * the keys that were still in use, or expired. @throws {AppError} `key_not_found`.
+   */
+  revokeWithDescendants(principal: Principal, id: string): Promise<readonly string[]>;
 }
 
 interface Dependencies {
@@ -60,7 +71,7 @@ interface Dependencies {
 export function makeApiKeys({ apiKeys, tenants, ring, authenticate, logger }: Dependencies): ApiKeys {
   async function find(principal: Principal, id: string): Promise<ApiKey> {
     const key = await apiKeys.find(principal, id);
-    if (!key) throw new AppError('key_not_found', `There is no API key ${JSON.stringify(id.slice(0, 32))}.`);
+    if (!key) throw keyNotFound(id);
     return toApiKey(key);
   }
 
@@ -100,7 +111,7 @@ export function makeApiKeys({ apiKeys, tenants, ring, authenticate, logger }: De
       assertWithinCaller(principal, requested);
       const tenant = await tenantOf(principal, tenantName);
       const { text, row } = generate(principal);
-      await apiKeys.insert({
+      const result = await apiKeys.insert({
         ...row,
         name,
         tenantId: tenant?.id ?? null,
@@ -108,6 +119,7 @@ export function makeApiKeys({ apiKeys, tenants, ring, authenticate, logger }: De
         scopes: requested,
         expiresInSeconds: expiresInSeconds ?? null,
       });
+      assertIssued(result, 'expires_in');
       log(principal, row.id, 'an API key was created');
       return { ...(await find(principal, row.id)), text };
     },
@@ -116,12 +128,13 @@ export function makeApiKeys({ apiKeys, tenants, ring, authenticate, logger }: De
       const old = await find(principal, id);
       assertWithinCaller(principal, old.scopes);
       const { text, row } = generate(principal);
-      const isReplaced = await apiKeys.replace(id, row, overlapSeconds);
-      if (!isReplaced)
+      const result = await apiKeys.replace(id, row, overlapSeconds);
+      if (result.outcome === 'replaced-not-active')
         throw new AppError(
           'key_not_active',
           `The API key ${id} has been revoked or has expired; create a new one.`,
         );
+      assertIssued(result, 'rotation');
       authenticate.forget(id);
       log(principal, id, `an API key was replaced by ${row.id}`);
       return { ...(await find(principal, row.id)), text };
@@ -131,6 +144,16 @@ export function makeApiKeys({ apiKeys, tenants, ring, authenticate, logger }: De
       if (!(await apiKeys.revoke(principal, id))) await find(principal, id);
       authenticate.forget(id);
       log(principal, id, 'an API key was revoked');
+    },
+
+    async revokeWithDescendants(principal, id) {
+      const revokedIds = await apiKeys.revokeWithDescendants(principal, id);
+      if (revokedIds === undefined) throw keyNotFound(id);
+      for (const revokedId of revokedIds) {
+        authenticate.forget(revokedId);
+        log(principal, revokedId, `an API key was revoked together with ${id}`);
+      }
+      return revokedIds;
     },
   };
 }
@@ -147,6 +170,10 @@ export function describeUnusableKeys({ active, unusable }: KeyCounts): string | 
 export const unusableKeysRemedy =
   'Add the old secret after the new one in SECRET_KEY, or create new keys and revoke the old ones.';
 
+function keyNotFound(id: string): AppError {
+  return new AppError('key_not_found', `There is no API key ${JSON.stringify(id.slice(0, 32))}.`);
+}
+
 function scopesOf(role: Role | undefined, scopes: readonly Scope[]): readonly Scope[] {
   const requested = new Set<Scope>([...(role ? roles[role] : []), ...scopes]);
   if (requested.size > 0) return allScopes.filter((scope) => requested.has(scope));
@@ -160,5 +187,22 @@ function assertWithinCaller({ scopes }: Principal, requested: readonly Scope[]):
   throw new AppError(
     'key_exceeds_caller',
     `A key cannot create or rotate a key with more rights than its own: it lacks ${missing.map((scope) => `"${scope}"`).join(', ')}.`,
+  );
+}
+
+/** A key must not be able to live on in another one. */
+function assertIssued(
+  { outcome, maxExpirySeconds }: IssueResult,
+  requested: 'expires_in' | 'rotation',
+): void {
+  if (outcome === 'issuer-not-active')
+    throw new AppError('unauthenticated', 'The API key of this request has been revoked or has expired.');
+  if (outcome !== 'outlives-issuer') return;
+  const left = `the key of this request expires in ${maxExpirySeconds} seconds`;
+  throw new AppError(
+    'key_exceeds_caller',
+    requested === 'expires_in'
+      ? `A key cannot create a key that outlives it: ${left}, so "expires_in" may be at most ${maxExpirySeconds}. Without "expires_in", both expire at the same time.`
+      : `A key cannot rotate a key that outlives it: ${left}, and the rotated key would expire later or never.`,
   );
 }

@@ -39,7 +39,7 @@ export function composeAccess(
     }),
     services: {
       apiKeys: makeApiKeys({ apiKeys, tenants, ring, authenticate, logger }),
-      links: { create: (...parameters) => links.create(...parameters) },
+      links: { toRendition: links.toRendition, toOriginal: links.toOriginal },
       audit: makeAuditLog({ audit, auditChains }),
     },
   };

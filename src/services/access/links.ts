@@ -5,7 +5,6 @@ import type { Scope } from '../../model/access.ts';
 import type { ImageRef } from '../../model/image.ts';
 import type { Identity, Principal } from '../../model/principal.ts';
 import { imageNotFound } from '../image-errors.ts';
-import { requireScope } from './required-scopes.ts';
 import type { SecretRing } from './secret-ring.ts';
 
 /** Version of the signed text. */
@@ -13,9 +12,6 @@ const version = 1;
 
 /** Query parameters of a signed link. */
 const parameters = { tenant: 'tenant', expires: 'expires', key: 'key', signature: 'signature' } as const;
-
-/** A picture that a link leads to. */
-export type LinkTarget = { readonly preset: string } | 'original';
 
 /** A signed URL path, and the time until which it works. */
 export interface Link {
@@ -33,16 +29,15 @@ export interface VerifiedLink {
 
 /** Signs URLs of pictures, so that web pages can show them without a key. */
 export interface Links {
-  /**
-   * Creates a link. The caller needs the scope that reading the picture needs.
-   * @throws {AppError} `image_not_found`, `unknown_preset`, `missing_scope`.
-   */
-  create(
+  /** Creates a link to a rendition. @throws {AppError} `image_not_found`, `unknown_preset`. */
+  toRendition(
     principal: Principal,
     imageRef: ImageRef,
-    target: LinkTarget,
+    preset: string,
     expiresInSeconds: number,
   ): Promise<Link>;
+  /** Creates a link to an original. @throws {AppError} `image_not_found`. */
+  toOriginal(principal: Principal, imageRef: ImageRef, expiresInSeconds: number): Promise<Link>;
   /**
    * Verifies the signature of a request, if it has one. A wrong signature is an error even where none is needed.
    * @param url path and query exactly as in the request
@@ -67,26 +62,36 @@ const linkPattern = new RegExp(
 
 /** @see Links */
 export function makeLinks({ images, presets, ring, now = Date.now }: Dependencies): Links {
+  /** @param picture the part of the path after the image */
+  async function create(
+    principal: Principal,
+    imageRef: ImageRef,
+    picture: string,
+    expiresInSeconds: number,
+  ): Promise<Link> {
+    const image = await images.findWithoutRenditions(principal, imageRef);
+    if (!image) throw imageNotFound(imageRef);
+    const expires = Math.floor(now() / 1_000) + expiresInSeconds;
+    const query = new URLSearchParams({
+      [parameters.expires]: String(expires),
+      [parameters.key]: ring.newestId,
+      [parameters.tenant]: String(image.tenantId),
+    });
+    const unsigned = `/v1/images/${image.uuid}/${picture}?${query.toString()}`;
+    const signature = ring.seal('link', toSignedText(unsigned)).code.toString('base64url');
+    return {
+      path: `${unsigned}&${parameters.signature}=${signature}`,
+      expiresAt: new Date(expires * 1_000),
+    };
+  }
+
   return {
-    async create(principal, imageRef, target, expiresInSeconds) {
-      requireScope(principal, target === 'original' ? 'originals.read' : 'images.read');
-      assertPreset(presets, target);
-      const image = await images.findWithoutRenditions(principal, imageRef);
-      if (!image) throw imageNotFound(imageRef);
-      const expires = Math.floor(now() / 1_000) + expiresInSeconds;
-      const picture = target === 'original' ? 'original' : `renditions/${target.preset}`;
-      const query = new URLSearchParams({
-        [parameters.expires]: String(expires),
-        [parameters.key]: ring.newestId,
-        [parameters.tenant]: String(image.tenantId),
-      });
-      const unsigned = `/v1/images/${image.uuid}/${picture}?${query.toString()}`;
-      const signature = ring.seal('link', toSignedText(unsigned)).code.toString('base64url');
-      return {
-        path: `${unsigned}&${parameters.signature}=${signature}`,
-        expiresAt: new Date(expires * 1_000),
-      };
+    async toRendition(principal, imageRef, preset, expiresInSeconds) {
+      assertPreset(presets, preset);
+      return create(principal, imageRef, `renditions/${preset}`, expiresInSeconds);
     },
+    toOriginal: (principal, imageRef, expiresInSeconds) =>
+      create(principal, imageRef, 'original', expiresInSeconds),
 
     verify(method, url, scope) {
       if (!hasSignature(url)) return undefined;
@@ -117,11 +122,11 @@ function toSignedText(unsignedUrl: string): string {
   return `${version}\nGET\n${unsignedUrl}`;
 }
 
-function assertPreset(presets: Dependencies['presets'], target: LinkTarget): void {
-  if (target === 'original' || presets.some(({ name }) => name === target.preset)) return;
+function assertPreset(presets: Dependencies['presets'], preset: string): void {
+  if (presets.some(({ name }) => name === preset)) return;
   throw new AppError(
     'unknown_preset',
-    `There is no preset ${JSON.stringify(target.preset.slice(0, 40))}; the presets are ${presets.map(({ name }) => name).join(', ')}.`,
+    `There is no preset ${JSON.stringify(preset.slice(0, 40))}; the presets are ${presets.map(({ name }) => name).join(', ')}.`,
   );
 }
 

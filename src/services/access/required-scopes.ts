@@ -51,8 +51,8 @@ export const requiredScopes = {
   'usage.overall': 'usage.read',
   'tenantSettings.read': 'tenants.manage',
   'tenantSettings.replace': 'tenants.manage',
-  // The service also requires the scope of reading the original, if the link leads to it.
-  'links.create': 'images.read',
+  'links.toRendition': 'images.read',
+  'links.toOriginal': 'originals.read',
   'audit.list': 'audit.read',
   'audit.export': 'audit.read',
   'audit.verify': 'audit.read',
@@ -61,6 +61,7 @@ export const requiredScopes = {
   'apiKeys.find': 'keys.manage',
   'apiKeys.rotate': 'keys.manage',
   'apiKeys.revoke': 'keys.manage',
+  'apiKeys.revokeWithDescendants': 'keys.manage',
 } as const satisfies Readonly<Record<UseCase, Scope | 'open'>>;
 
 /** Returns an error that names the missing scopes, unless the caller has one of them. */
