@@ -39,7 +39,10 @@ export function composeAccess(
     }),
     services: {
       apiKeys: makeApiKeys({ apiKeys, tenants, ring, authenticate, logger }),
-      links: { toRendition: links.toRendition, toOriginal: links.toOriginal },
+      links: {
+        toRendition: (...parameters) => links.toRendition(...parameters),
+        toOriginal: (...parameters) => links.toOriginal(...parameters),
+      },
       audit: makeAuditLog({ audit, auditChains }),
     },
   };
