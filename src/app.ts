@@ -5,7 +5,6 @@ import { type Components, composeComponents } from './app/compose-components.ts'
 import { type Access, openAccess } from './app/open-access.ts';
 import { isOnlyProcess, findLargeFolders, openResources, type Resources } from './app/open-resources.ts';
 import type { Config } from './config.ts';
-import type { KeyCounts } from './db/api-keys.ts';
 import { ConfigError } from './errors.ts';
 import { type DataFolderLock, lockDataFolder } from './data-folder/lock.ts';
 import { protectDataFolder } from './data-folder/private-folder.ts';
@@ -20,7 +19,7 @@ export interface App {
   /** Whether anyone can create API keys with a request: always with `AUTH=open`. */
   canManageKeys(): Promise<boolean>;
   /** Counts the API keys that work, and those that need a secret that is missing. */
-  countKeys(): Promise<KeyCounts>;
+  countKeys(): ReturnType<Resources['queries']['apiKeys']['countActive']>;
   /** Starts the HTTP server. Returns its URL. */
   listen(): Promise<string>;
   /** Starts the workers and the sweeper. */

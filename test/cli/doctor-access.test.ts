@@ -153,7 +153,7 @@ test.runIf(process.platform !== 'win32')('notes secrets in files that other user
   const env = { AUTH: 'keys', DATA_DIR: dataDir };
   await createKey(env, '--role', 'admin');
   const [dotEnv, secretFile] = [join(folder, '.env'), join(dataDir, 'secret-key')];
-  await writeFile(dotEnv, `SECRET_KEY=${secret}\n`, { mode: 0o640 });
+  await writeFile(dotEnv, `VITRINE_API_KEY=${secret}\n`, { mode: 0o640 });
   await chmod(secretFile, 0o644);
   const { code, stdout } = await runDoctor(env, folder);
   expect(code).toBe(0);

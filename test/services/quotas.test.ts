@@ -43,13 +43,16 @@ test('applies a quota of the tenant instead of the default, also one that allows
 test('checks the bytes of an import once it is downloaded, and accepts it in a retry once there is room', async () => {
   const origin = await startOrigin();
   const [first, second] = [await makeUniquePicture(), await makeUniquePicture()];
-  const rig = await makeRig(resources, { quotas: { bytes: first.length + second.length } });
-  const uploaded = await rig.upload(first);
+  const uploaded = await (await makeRig(resources)).upload(first);
+  const renditionBytes = uploaded.image.renditions.reduce((sum, { bytes }) => sum + bytes, 0);
+  // The renditions of the first image count too, so there is not enough room for the second one.
+  const rig = await makeRig(resources, {
+    quotas: { bytes: first.length + renditionBytes + Math.floor(0.75 * second.length) },
+  });
   const storedKeys = await rig.storedKeys();
 
   const { image } = await importOne(rig, origin.put('/second.jpg', second));
   const job = await claimOne(database, 60, 'import');
-  // The renditions of the first image count too, so there is not enough room left.
   expect(await rig.runJob(job)).toMatchObject({ state: 'failed', error: { code: 'quota_exceeded' } });
   expect(await rig.image(image.id)).toMatchObject({ status: 'failed', errorCode: 'quota_exceeded' });
   expect(await rig.report(job.id)).toMatchObject({ failureClass: 'permanent' });

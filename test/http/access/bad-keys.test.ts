@@ -276,12 +276,12 @@ describe('an API key', () => {
   test('is logged with the address of the client and the id of the key', async () => {
     const unknown = generateApiKey();
     for (const key of [unknown.text, 'nonsense'])
-      await call(`${server().url}/v1/tenants`, { headers: { 'x-api-key': key } });
+      await call(`${server().url}/v1/audit/verification`, { headers: { 'x-api-key': key } });
     const findLines = () =>
       server()
         .log()
         .split('\n')
-        .filter((line) => line.includes('"path":"/v1/tenants"'))
+        .filter((line) => line.includes('"path":"/v1/audit/verification"'))
         .map((line) => JSON.parse(line) as object);
     await expect.poll(findLines).toHaveLength(2);
     expect(findLines()[0]).toMatchObject({ status: 401, address: '127.0.0.1', keyId: unknown.id });
