@@ -1,6 +1,7 @@
 import { spawn } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { Socket } from 'node:net';
+import { getPriority, setPriority } from 'node:os';
 import type { Duplex } from 'node:stream';
 import type { Logger } from '../../model/logger.ts';
 import { channelFd, type Frame, makeFrameReader, writeFrame } from './channel.ts';
@@ -47,6 +48,7 @@ export function spawnDecoderChild(
   const child = spawn(command, args, { env, stdio: ['ignore', 'ignore', 'pipe', 'pipe'], windowsHide: true });
   const hasLauncher = options.launcher.length > 0;
   child.unref();
+  lowerPriority(child.pid);
   logStderr(child.stderr, child.pid, logger);
   const channel = child.stdio[channelFd] as Duplex | null | undefined;
   if (channel) readFrames(channel, events);
@@ -145,4 +147,21 @@ function logStderr(stream: NodeJS.ReadableStream | null, pid: number | undefined
     const excerpt = output.replaceAll(/\p{Cc}+/gu, ' ').slice(0, maxExcerptLength);
     logger.warn({ pid, output }, `A decoder child wrote to stderr: ${excerpt}`);
   });
+}
+
+/** By how much the niceness of decoder children exceeds that of the server. */
+const addedNiceness = 10;
+const maxNiceness = 19;
+
+/**
+ * Lets the server's own process use the processor before its decoders. Otherwise, health checks and refusals wait behind
+ * pictures while the decoders keep all cores busy.
+ */
+function lowerPriority(pid: number | undefined): void {
+  if (pid === undefined) return;
+  try {
+    setPriority(pid, Math.min(getPriority() + addedNiceness, maxNiceness));
+  } catch {
+    // The child has already exited, or a sandbox does not allow it. It then keeps the usual priority.
+  }
 }

@@ -55,6 +55,18 @@ linuxOnly(
   },
 );
 
+linuxOnly('gives the children a lower priority than the parent', async () => {
+  const folder = await makePictureFolder('good.jpg');
+  const output = await runInProcess(`
+    await pool.probe({ path: ${JSON.stringify(join(folder, 'good.jpg'))}, limits });
+    const { readFileSync } = await import('node:fs');
+    const { getPriority } = await import('node:os');
+    const pids = readFileSync('/proc/self/task/' + process.pid + '/children', 'utf8').trim().split(' ');
+    console.log(JSON.stringify([getPriority(), ...pids.map((pid) => getPriority(Number(pid)))]));`);
+  const [parent = 0, ...children] = JSON.parse(output) as number[];
+  expect(new Set(children)).toEqual(new Set([Math.min(parent + 10, 19)]));
+});
+
 /** Returns the command lines of the children that are still running. All children must exit with their parent. */
 async function listRunningChildren(pids: readonly string[]): Promise<string[]> {
   const commands = await Promise.all(
