@@ -3,7 +3,6 @@ import { duplicatePolicies } from '../model/import.ts';
 import { nearDuplicatePolicies } from '../model/image.ts';
 import { accessSettings, quotaSettings } from './access-settings.ts';
 import { databaseSettings, queueSettings, storageSettings } from './back-end-settings.ts';
-import { overloadSettings } from './overload-settings.ts';
 import { allowedNetworkList, hostList, networkList, originList, publicOrigin } from './network-parsers.ts';
 import { formatList, presetList, thumbnailSize } from './picture-parsers.ts';
 import {
@@ -18,7 +17,7 @@ import {
   wholeNumber,
   yesNo,
 } from './parsers.ts';
-import { requestSettings } from './request-settings.ts';
+import { overloadSettings, requestSettings } from './request-settings.ts';
 import { optional, type Section, type ValuesOf, withDefault } from './setting.ts';
 
 const cores = String(availableParallelism());

@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { nameOptions } from '../../src/cli/option-names.ts';
+import { nameOptions } from '../../src/cli/request-errors.ts';
 import { startServer } from '../support/process/server.ts';
 import { expect, onTestFinished, test } from 'vitest';
 import { runVitrine } from '../support/process/command.ts';

@@ -3,11 +3,9 @@ import { rename } from 'node:fs/promises';
 import { Readable, type Writable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import type { Config } from '../../config.ts';
-import { AppError } from '../../errors.ts';
 import { type AuditAction, auditActions } from '../../model/audit.ts';
-import { RequestRejected, ServerFailure } from '../api-client.ts';
-import { nameOptions } from '../option-names.ts';
 import { UsageError } from '../options.ts';
+import { reportRequestErrors } from '../request-errors.ts';
 import type { Output } from '../terminal.ts';
 import { type AuditReader, openAuditReader, type Verification } from './audit-reader.ts';
 
@@ -37,12 +35,7 @@ export async function runAuditCommand(options: AuditCommandOptions): Promise<num
   const action = parseAction(options);
   const reader = await openAuditReader(options.config, options.url);
   try {
-    return await action(reader);
-  } catch (error) {
-    if (!(error instanceof AppError || error instanceof RequestRejected || error instanceof ServerFailure))
-      throw error;
-    options.errorOutput.write(`${nameOptions(error.message)}\n`);
-    return 1;
+    return await reportRequestErrors(options.errorOutput, () => action(reader));
   } finally {
     await reader.close();
   }

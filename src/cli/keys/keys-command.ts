@@ -1,10 +1,8 @@
 import type { Config } from '../../config.ts';
-import { AppError } from '../../errors.ts';
 import { allScopes, isScope, type Role, roleNames, type Scope } from '../../model/access.ts';
 import type { ApiKey } from '../../model/api-key.ts';
-import { RequestRejected, ServerFailure } from '../api-client.ts';
-import { nameOptions } from '../option-names.ts';
 import { UsageError } from '../options.ts';
+import { reportRequestErrors } from '../request-errors.ts';
 import type { Output } from '../terminal.ts';
 import { type CreatedKey, type KeyManager, openKeyManager } from './key-manager.ts';
 
@@ -33,13 +31,10 @@ export async function runKeysCommand(options: KeysCommandOptions): Promise<numbe
   const action = parseAction(options);
   const keys = await openKeyManager(options.config, options.url);
   try {
-    options.output.write(await action(keys));
-    return 0;
-  } catch (error) {
-    if (!(error instanceof AppError || error instanceof RequestRejected || error instanceof ServerFailure))
-      throw error;
-    options.errorOutput.write(`${nameOptions(error.message)}\n`);
-    return 1;
+    return await reportRequestErrors(options.errorOutput, async () => {
+      options.output.write(await action(keys));
+      return 0;
+    });
   } finally {
     await keys.close();
   }

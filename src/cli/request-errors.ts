@@ -1,3 +1,22 @@
+import { AppError } from '../errors.ts';
+import { RequestRejected, ServerFailure } from './api-client.ts';
+import type { Output } from './terminal.ts';
+
+/**
+ * Runs `work` and returns its exit code. If a request fails, or the database rejects what it asks for, writes the reason and
+ * returns 1.
+ */
+export async function reportRequestErrors(errorOutput: Output, work: () => Promise<number>): Promise<number> {
+  try {
+    return await work();
+  } catch (error) {
+    if (!(error instanceof AppError || error instanceof RequestRejected || error instanceof ServerFailure))
+      throw error;
+    errorOutput.write(`${nameOptions(error.message)}\n`);
+    return 1;
+  }
+}
+
 /** Options and arguments of commands, by the name of the API field that they set. */
 const optionsByField: Readonly<Record<string, string>> = {
   action: '--action',
