@@ -120,7 +120,7 @@ function assertNotRefused(log: RefusalLog, work: WorkClass, refusal: Refusal | u
   log.recordRefusal(work, reason, sentence);
   const seconds = retryAfterSeconds[reason];
   throw new AppError('overloaded', `The server is overloaded. ${sentence} Try again in ${seconds} s.`, {
-    details: { retry_after: seconds },
+    retryAfterSeconds: seconds,
   });
 }
 

@@ -77,7 +77,7 @@ async function sendProblem(request: FastifyRequest, reply: FastifyReply, error: 
   if (!isDrained) void reply.header('connection', 'close');
   // A hook that knows when the next attempt can succeed has already set the header.
   if (isWorthRetrying(error) && !reply.hasHeader('retry-after'))
-    void reply.header('retry-after', String(error.retryAfterSeconds ?? 2));
+    void reply.header('retry-after', retryAfterSeconds(error));
   if (error.status === 401) void reply.header('www-authenticate', challengeFor(request));
   sendBody(reply, error, JSON.stringify(toProblem(error)));
 }
@@ -88,7 +88,7 @@ async function sendProblem(request: FastifyRequest, reply: FastifyReply, error: 
  */
 function sendOverloaded({ raw }: FastifyRequest, reply: FastifyReply, error: AppError): void {
   const body = JSON.stringify(toProblem(error));
-  void reply.header('retry-after', Number(error.details?.['retry_after'] ?? 2));
+  void reply.header('retry-after', retryAfterSeconds(error));
   if (hasSmallBody(raw)) {
     sendBody(reply, error, body);
     return;
@@ -105,6 +105,11 @@ function sendBody(reply: FastifyReply, error: AppError, body: string | Readable)
     // For errors that are raised before routing, no `onSend` hook adds these headers.
     .headers(securityHeaders)
     .send(body);
+}
+
+/** Returns when to send the request again. Most temporary failures are over in a moment. */
+function retryAfterSeconds(error: AppError): number {
+  return error.retryAfterSeconds ?? 2;
 }
 
 /** Whether the same request is likely to succeed a moment later. */
@@ -133,6 +138,7 @@ export function toProblem(error: AppError): Record<string, unknown> {
     detail: redactSecrets(error.message),
     code: error.code,
     ...(family && { family }),
+    ...(error.retryAfterSeconds !== undefined && { retry_after: error.retryAfterSeconds }),
     ...error.details,
   };
 }

@@ -147,7 +147,7 @@ function makeSingleRuns() {
         throw new AppError(
           'overloaded',
           `A verification of the audit log is already running for this tenant, and 1 may run at a time; try again in ${retryAfterSeconds} seconds.`,
-          { details: { retry_after: retryAfterSeconds } },
+          { retryAfterSeconds },
         );
       running.add(tenantId);
       return () => running.delete(tenantId);

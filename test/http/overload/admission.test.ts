@@ -97,7 +97,7 @@ test('limits the renditions that are loaded at the same time', async () => {
   const first = admission.runColdRead('a', () => promise);
   await expect(admission.runColdRead('a', () => Promise.resolve('second'))).rejects.toMatchObject({
     code: 'overloaded',
-    details: { retry_after: 1 },
+    retryAfterSeconds: 1,
   });
   resolve('first');
   await expect(first).resolves.toBe('first');
