@@ -50,6 +50,24 @@ export function makeInstallationQueries({ sql: db, kind }: Database) {
       return rows.length > 0;
     },
 
+    /**
+     * Analyzes the tables of the embedded database that have grown by half since the last time, because it has no autovacuum.
+     * This also makes PostgreSQL plan prepared statements again. Otherwise, a new database would keep the plans made for its
+     * empty tables, which read whole tables. Samples few rows of each table, because no other query can run meanwhile.
+     */
+    async analyzeGrownTables(): Promise<void> {
+      if (kind !== 'embedded') return;
+      const { rows } = await sql<{ name: string }>`
+        SELECT format('%I.%I', stats.schemaname, stats.relname) AS name
+        FROM pg_stat_user_tables AS stats JOIN pg_class ON pg_class.oid = stats.relid
+        WHERE stats.n_mod_since_analyze > 100 + 0.5 * greatest(pg_class.reltuples, 0)`.execute(db);
+      for (const { name } of rows)
+        await db.transaction().execute(async (transaction) => {
+          await sql`SET LOCAL default_statistics_target = 10`.execute(transaction);
+          await sql`ANALYZE ${sql.raw(name)}`.execute(transaction);
+        });
+    },
+
     /** Vacuums and analyzes the embedded database, which has no autovacuum. Does nothing for a PostgreSQL server. */
     async vacuum(): Promise<void> {
       if (kind === 'embedded') await sql`VACUUM (ANALYZE)`.execute(db);

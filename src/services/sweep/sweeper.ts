@@ -17,7 +17,7 @@ interface Dependencies {
   readonly sweepOrphans: SweepOrphans;
   readonly findMissingOriginals: FindMissingOriginals;
   readonly correctUsage: CorrectUsage;
-  readonly installation: Pick<InstallationQueries, 'claimSweepPass' | 'vacuum'>;
+  readonly installation: Pick<InstallationQueries, 'claimSweepPass' | 'analyzeGrownTables' | 'vacuum'>;
   readonly usage: Pick<UsageQueries, 'foldDeltas'>;
   readonly staging: Pick<Staging, 'sweep'>;
   readonly storage: Pick<Storage, 'sweepUnfinished'>;
@@ -71,6 +71,12 @@ export function makeSweeper(deps: Dependencies): Sweeper {
       run: () => deps.takeOverLostLeases(false),
     },
     { name: 'usage', firstDelayMs: 10 * second, intervalMs: 10 * second, run: () => deps.usage.foldDeltas() },
+    {
+      name: 'table statistics',
+      firstDelayMs: 5 * second,
+      intervalMs: 5 * second,
+      run: () => deps.installation.analyzeGrownTables(),
+    },
     {
       name: 'staging files',
       firstDelayMs: hour,
