@@ -29,13 +29,15 @@ export function watchServer(url: string, pid: number): { stop(): Promise<Observa
     else healthFailures += 1;
   }
 
-  let scheduledAt = performance.now();
+  // If this process is late, the delay counts as part of the response time. The times of the checks do not depend on those of
+  // the timer, because the intervals of a timer are slightly too long, which would add up to a second in a long phase.
+  let scheduledAt = performance.now() + healthIntervalMs;
   const healthTimer = setInterval(() => {
-    // If this process is late, the delay counts as part of the response time.
-    scheduledAt += healthIntervalMs;
-    const check = checkHealth(scheduledAt).finally(() => pending.delete(check));
-    pending.add(check);
-  }, healthIntervalMs);
+    for (; scheduledAt <= performance.now(); scheduledAt += healthIntervalMs) {
+      const check = checkHealth(scheduledAt).finally(() => pending.delete(check));
+      pending.add(check);
+    }
+  }, 5);
   const memoryTimer = setInterval(() => {
     maxMemoryMb = Math.max(maxMemoryMb, measureMemoryMb(pid));
   }, memoryIntervalMs);
