@@ -47,13 +47,15 @@ const slowSockets = 500;
 const overloadFactor = 10;
 const normalFactor = 0.8;
 const modestFactor = 0.2;
+/** Phases that are compared with each other run in turn, this number of times. */
+const rounds = 4;
 /** Pause after a phase, so that one phase does not affect the next. */
 const pauseMs = 3_000;
 
 /** Runs all phases. `report` is called with the name of each. */
 export async function runPhases(setup: Setup, report: (name: string) => void): Promise<Results> {
   const { seconds } = setup;
-  const short = Math.min(seconds, 20);
+  const short = Math.min(seconds, 40);
   const run = async (
     name: string,
     tenant: 'a' | 'b',
@@ -72,11 +74,14 @@ export async function runPhases(setup: Setup, report: (name: string) => void): P
   const [overload, recovery] = await runOverload(setup, capacity, report);
   await sleep(pauseMs);
   const modest = { rate: modestFactor * capacity };
-  const beforeSlowSockets = await run('before slow sockets', 'a', modest, short);
-  const [withSlowSockets, { reopened }] = await runBesideSlowSockets(setup, modest, short, report);
-  await sleep(pauseMs);
-  const tenantAlone = await run('tenant B alone', 'b', modest, short);
-  const flooded = await runBesideFlood(setup, capacity, modest, short, report);
+  const slow = await alternate(
+    () => run('before slow sockets', 'a', modest, short / rounds),
+    () => runBesideSlowSockets(setup, modest, short / rounds, report),
+  );
+  const flooded = await alternate(
+    () => run('tenant B alone', 'b', modest, short / rounds),
+    () => runBesideFlood(setup, capacity, modest, short / rounds, report),
+  );
   return {
     capacity,
     normal,
@@ -84,11 +89,45 @@ export async function runPhases(setup: Setup, report: (name: string) => void): P
     overloadFactor: overload.offeredRate / capacity,
     recovery,
     recoverySeconds: secondsUntilNormal(recovery.samples, 2 * percentile(normal.summary.accepted, 0.99)),
-    beforeSlowSockets,
-    withSlowSockets,
-    reopenedSlowSockets: reopened,
-    tenantAlone,
-    ...flooded,
+    beforeSlowSockets: merge(slow.before),
+    withSlowSockets: merge(slow.beside.map(({ phase }) => phase)),
+    reopenedSlowSockets: slow.beside.reduce((sum, { reopened }) => sum + reopened, 0),
+    tenantAlone: merge(flooded.before),
+    tenantBesideFlood: merge(flooded.beside.map(({ tenantBesideFlood }) => tenantBesideFlood)),
+    flood: merge(flooded.beside.map(({ flood }) => flood)),
+  };
+}
+
+/** Runs two kinds of phases in turn, so that a change in the speed of the machine affects both equally. */
+async function alternate<Before, Beside>(
+  runBefore: () => Promise<Before>,
+  runBeside: () => Promise<Beside>,
+): Promise<{ readonly before: Before[]; readonly beside: Beside[] }> {
+  const before: Before[] = [];
+  const beside: Beside[] = [];
+  for (let round = 0; round < rounds; round++) {
+    before.push(await runBefore());
+    beside.push(await runBeside());
+    await sleep(pauseMs);
+  }
+  return { before, beside };
+}
+
+/** Returns the rounds of a phase as one phase. */
+function merge(parts: readonly Phase[]): Phase {
+  const mean = (values: readonly number[]) => values.reduce((sum, value) => sum + value, 0) / values.length;
+  const samples = parts.flatMap((part) => part.samples);
+  return {
+    name: parts[0]?.name ?? '',
+    samples,
+    generatorCpu: mean(parts.map(({ generatorCpu }) => generatorCpu)),
+    offeredRate: mean(parts.map(({ offeredRate }) => offeredRate)),
+    summary: summarize(samples),
+    observation: {
+      healthTimes: parts.flatMap(({ observation }) => observation.healthTimes),
+      healthFailures: parts.reduce((sum, { observation }) => sum + observation.healthFailures, 0),
+      maxMemoryMb: Math.max(...parts.map(({ observation }) => observation.maxMemoryMb)),
+    },
   };
 }
 
@@ -100,16 +139,18 @@ async function offer(
   seconds: number,
   pictures = 200 * seconds,
 ): Promise<Phase> {
-  await generators[tenant].draw(pictures, seedOf(name));
+  await generators[tenant].draw(pictures, nextSeed());
   const watch = watchServer(url, serverPid);
-  const plan = { url, key: keys[tenant], seconds, seed: seedOf(name), ...load };
+  const plan = { url, key: keys[tenant], seconds, seed: nextSeed(), ...load };
   const result = await generators[tenant].offer(plan);
   return { name, ...result, summary: summarize(result.samples), observation: await watch.stop() };
 }
 
-/** Every phase sends different requests, but each run of the benchmark sends the same ones. */
-function seedOf(name: string): number {
-  return Array.from(name).reduce((hash, character) => (hash * 31 + (character.codePointAt(0) ?? 0)) | 0, 7);
+let lastSeed = 0;
+
+/** Returns a new seed. Every phase sends different requests, but each run of the benchmark sends the same ones. */
+function nextSeed(): number {
+  return ++lastSeed;
 }
 
 /** Offers the overload, followed immediately by a normal load. */
@@ -121,7 +162,7 @@ async function runOverload(
   const { seconds, generators } = setup;
   report('overload');
   const recoverySeconds = 15;
-  await generators.a.draw(150 * (seconds + recoverySeconds), seedOf('overload'));
+  await generators.a.draw(150 * (seconds + recoverySeconds), nextSeed());
   const overload = await offer(setup, 'overload', 'a', { rate: overloadFactor * capacity }, seconds, 0);
   report('recovery');
   const recovery = await offer(setup, 'recovery', 'a', { rate: normalFactor * capacity }, recoverySeconds, 0);
@@ -133,10 +174,10 @@ async function runBesideSlowSockets(
   load: { readonly rate: number },
   seconds: number,
   report: (name: string) => void,
-): Promise<[Phase, { readonly reopened: number }]> {
+): Promise<{ readonly phase: Phase; readonly reopened: number }> {
   report(`beside ${slowSockets} slow sockets`);
   const openingSeconds = 3;
-  await setup.generators.a.draw(200 * seconds, seedOf('slow'));
+  await setup.generators.a.draw(200 * seconds, nextSeed());
   const slow = setup.generators.b.holdSlow({
     url: setup.url,
     key: setup.keys.b,
@@ -146,7 +187,7 @@ async function runBesideSlowSockets(
   });
   await sleep(openingSeconds * 1000);
   const phase = await offer(setup, 'beside slow sockets', 'a', load, seconds, 0);
-  return [phase, await slow];
+  return { phase, ...(await slow) };
 }
 
 /** Tenant A offers 20 times its share, which is half of the capacity, while tenant B offers a modest load. */
@@ -161,8 +202,8 @@ async function runBesideFlood(
   const openingSeconds = 2;
   const total = seconds + openingSeconds;
   await Promise.all([
-    setup.generators.a.draw(150 * total, seedOf('flood')),
-    setup.generators.b.draw(100 * seconds, seedOf('beside')),
+    setup.generators.a.draw(150 * total, nextSeed()),
+    setup.generators.b.draw(100 * seconds, nextSeed()),
   ]);
   const flood = offer(setup, 'flood', 'a', { rate: (20 * capacity) / 2 }, total, 0);
   await sleep(openingSeconds * 1000);

@@ -3,7 +3,7 @@ import { percentile, summarize } from './statistics.ts';
 
 const width = 800;
 const height = 320;
-const margin = { top: 30, right: 20, bottom: 40, left: 60 };
+const margin = { top: 30, right: 20, bottom: 40, left: 74 };
 
 /**
  * Draws the response times of accepted and refused uploads before, during and after the overload, by second, as SVG. Both are
