@@ -158,6 +158,8 @@ test('shows a key only its own tenant', async () => {
   for (const path of ['/v1/audit', '/v1/audit/export', '/v1/audit/verification']) {
     expectProblem(await send('GET', path, editor), 403, 'missing_scope');
     expectProblem(await send('GET', `${path}?tenant=own`, rival), 403, 'tenant_not_allowed');
+    expect((await send('HEAD', `${path}?tenant=own`, rival)).status).toBe(403);
+    expect((await send('HEAD', path, rival)).status).toBe(200);
   }
   expectProblem(
     await send('GET', '/v1/audit/verification?tenant=nobody', bootstrapKey),

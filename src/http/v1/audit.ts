@@ -83,11 +83,12 @@ export const auditRoutes: RoutePlugin = (app, { services: { audit } }) => {
       },
     },
     (request, reply) => {
-      if (request.method === 'HEAD') return reply.header('content-type', 'application/x-ndjson').send();
+      // Checks the filter, but reads nothing yet.
       const batches = audit.export(getPrincipal(request), toFilter(request.query));
-      return reply
-        .header('content-type', 'application/x-ndjson')
-        .send(Readable.from(toEntryLines(batches), readAhead));
+      void reply.header('content-type', 'application/x-ndjson');
+      // Fastify would read the whole stream to discard it.
+      if (request.method === 'HEAD') return reply.send();
+      return reply.send(Readable.from(toEntryLines(batches), readAhead));
     },
   );
 
@@ -112,14 +113,14 @@ export const auditRoutes: RoutePlugin = (app, { services: { audit } }) => {
     },
     async (request, reply) => {
       const principal = getPrincipal(request);
+      // Checks the filter, but verifies nothing yet.
+      const events = await audit.verify(principal, request.query.tenant);
       void reply.header('content-type', 'application/json; charset=utf-8');
-      // Fastify would read the whole stream to discard it.
       if (request.method === 'HEAD') return reply.send();
       const end = runs.begin(principal.tenantId);
       // Emitted after the response, and when the client closes the connection.
       reply.raw.once('close', end);
       if (reply.raw.closed) end();
-      const events = await audit.verify(principal, request.query.tenant);
       return reply.send(Readable.from(toVerificationJson(events), readAhead));
     },
   );
