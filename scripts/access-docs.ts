@@ -11,7 +11,7 @@ import { generateOpenApiDocument } from './openapi-document.ts';
 /** Common tasks, with the use cases that each of them calls, or a scope if it calls none. */
 const tasks: readonly { readonly task: string; readonly calls: readonly (UseCase | Scope)[] }[] = [
   {
-    task: 'Show pictures in a shop, without [signed links](#signed-links)',
+    task: 'Read renditions from your own back end, without [signed links](#signed-links)',
     calls: ['retrieve.rendition', 'retrieve.cached'],
   },
   { task: 'Sign links to renditions', calls: ['links.toRendition'] },
@@ -19,7 +19,7 @@ const tasks: readonly { readonly task: string; readonly calls: readonly (UseCase
   { task: 'Download originals', calls: ['retrieve.original'] },
   { task: 'List images and follow their status', calls: ['listImages', 'retrieve.find'] },
   { task: 'Upload images', calls: ['ingestUpload'] },
-  { task: 'Upload images directly to the store', calls: ['presignUpload', 'ingestPresigned'] },
+  { task: 'Upload images directly to the bucket (presigned uploads)', calls: ['presignUpload', 'ingestPresigned'] },
   {
     task: 'Import a catalog by URL and follow the progress',
     calls: ['ingestUrls.one', 'ingestUrls.many', 'findImport'],

@@ -14,7 +14,7 @@ export const scopes = {
   'keys.manage': 'Create, list, rotate and revoke API keys.',
   'tenants.manage': "Read and change a tenant's settings.",
   'audit.read': 'Read the audit log.',
-  'metrics.read': 'Read Prometheus metrics and detailed health.',
+  'metrics.read': 'Read Prometheus metrics and detailed health (only keys without a tenant).',
 } as const;
 
 /** @see scopes */
