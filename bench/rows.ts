@@ -145,6 +145,7 @@ async function ingest(queries: Queries, tenantId: number, content: string): Prom
 function makeRenditions(tenantId: number, contentHash: string) {
   return (['thumb', 'card', 'zoom'] as const).map((preset) => ({
     preset,
+    density: 1,
     recipe: '0123456789',
     storageKey: renditionKey(tenantId, contentHash, preset, '0123456789'),
     contentHash,

@@ -4,7 +4,8 @@ import { nearDuplicatePolicies } from '../model/image.ts';
 import { accessSettings, quotaSettings } from './access-settings.ts';
 import { databaseSettings, queueSettings, storageSettings } from './back-end-settings.ts';
 import { allowedNetworkList, hostList, networkList, originList, publicOrigin } from './network-parsers.ts';
-import { formatList, presetList, thumbnailSize } from './picture-parsers.ts';
+import { formatList, metadataKindList, thumbnailSize } from './picture-parsers.ts';
+import { presetList } from './preset-parser.ts';
 import {
   anyText,
   commandWords,
@@ -199,7 +200,11 @@ export const settings = {
   renditions: {
     presets: withDefault('PRESETS', presetList, '{"thumb":[100,100],"card":[400,400],"zoom":1200}', {
       about:
-        'Names and maximum sizes of the renditions. Images are scaled down to fit but are never enlarged.',
+        'The renditions of each image, by name, as JSON: a maximum side, a box, or an object of options ([Presets](presets.md)).',
+    }),
+    keepMetadata: withDefault('KEEP_METADATA', metadataKindList, 'copyright,credit,ai', {
+      about:
+        'Metadata that renditions keep: the copyright notice, the creator and credit line, and the statement that the picture was made by AI.',
     }),
     thumbnailSize: optional('THUMBNAIL_SIZE', thumbnailSize, {
       aliases: ['THUMBFORGE_THUMBNAIL_SIZE'],

@@ -2,6 +2,7 @@
 import type { ImportOutcome } from '../model/import.ts';
 import type { FailedAttempt, FailureClass, JobKind, JobState } from '../model/job.ts';
 import type { ColorSpace, PictureFormat } from '../model/picture.ts';
+import type { RenditionFormat } from '../model/preset.ts';
 
 /** Rows of all tables and views, with the types that queries return. */
 export interface Schema {
@@ -106,6 +107,9 @@ export interface Schema {
     purge_bytes: number | null;
     has_relatives: boolean;
     acknowledged: boolean;
+    focus_x: number | null;
+    focus_y: number | null;
+    kept_metadata: string | null;
   };
   import_counts: {
     tenant_id: number;
@@ -197,9 +201,14 @@ export interface Schema {
     width: number;
     height: number;
     quality: number;
-    format: 'jpeg';
+    format: RenditionFormat;
     created_at: Date;
     shared: boolean;
+    density: number;
+    is_listed: boolean;
+    is_on_request: boolean;
+    superseded_at: Date | null;
+    served_at: Date | null;
   };
   request_counts: {
     window_number: number;

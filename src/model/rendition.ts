@@ -1,3 +1,5 @@
+import type { RenditionFormat } from './preset.ts';
+
 /** A file made from an image's original according to a preset. */
 export interface Rendition {
   readonly id: number;
@@ -11,7 +13,9 @@ export interface Rendition {
   readonly width: number;
   readonly height: number;
   readonly quality: number;
-  readonly format: 'jpeg';
+  readonly format: RenditionFormat;
+  /** Pixel density that was requested, 1 to 4. The file may have fewer pixels, because pictures are not enlarged. */
+  readonly density: number;
 }
 
 /** A rendition in storage that has not been recorded in the database yet. */

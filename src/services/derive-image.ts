@@ -207,7 +207,7 @@ async function storeRenditions(
   contentHash: string,
   derivedPicture: DerivedPicture,
 ): Promise<NewRendition[]> {
-  const qualities = new Map(presets.map(({ name, quality }) => [name, quality]));
+  const qualities = new Map(presets.map(({ name, quality }) => [name, quality.jpeg]));
   const files = derivedPicture.renditions.map(({ sha256, path, ...rendition }) => ({
     path,
     key: renditionKey(job.tenantId, contentHash, rendition.preset, rendition.recipe),
@@ -216,6 +216,7 @@ async function storeRenditions(
       contentHash: sha256,
       quality: qualities.get(rendition.preset) ?? 0,
       format: 'jpeg' as const,
+      density: 1,
     },
   }));
   await storage.store(files, 'derived');

@@ -7,6 +7,7 @@ import { makeRenditionCache } from '../../src/services/rendition-cache.ts';
 import { makeRetrieveImage } from '../../src/services/retrieve-image.ts';
 import { makeUniquePicture } from '../support/inner/pictures.ts';
 import { makeRig, useTestResources } from '../support/inner/rig.ts';
+import { makePreset } from '../../src/model/preset.ts';
 
 const resources = await useTestResources();
 
@@ -166,7 +167,7 @@ test.each(['missing', 'truncated'])('regenerates a %s rendition with the same by
 test('queues one job for a missing rendition of a new preset, and still returns the renditions of removed presets', async () => {
   const { rig, image, ref } = await setUp();
   const cache = makeRenditionCache(0, []);
-  const heroPreset = { name: 'hero', width: 50, height: 50, quality: 85 };
+  const heroPreset = makePreset({ name: 'hero', width: 50, height: 50, quality: 85 });
   const retrieve = makeRetrieveImage({ ...rig, cache, presets: [heroPreset] });
   await expect(retrieve.rendition(unrestrictedPrincipal, ref, 'hero')).rejects.toMatchObject({
     code: 'rendition_not_ready',

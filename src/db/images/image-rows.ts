@@ -71,6 +71,7 @@ const renditionColumns: Readonly<Record<keyof Rendition, keyof Schema['rendition
   height: 'height',
   quality: 'quality',
   format: 'format',
+  density: 'density',
 };
 
 /** Column that contains an image's renditions, smallest first. */

@@ -220,7 +220,7 @@ function upsertRenditions(rows: RawBuilder<unknown>): RawBuilder<unknown> {
   return sql`
     INSERT INTO renditions (image_id, preset, recipe, storage_key, content_hash, bytes, width, height, quality, format, shared)
     ${rows}
-    ON CONFLICT (image_id, preset) DO UPDATE SET recipe = excluded.recipe, storage_key = excluded.storage_key,
+    ON CONFLICT (image_id, preset, format, density) WHERE superseded_at IS NULL DO UPDATE SET recipe = excluded.recipe, storage_key = excluded.storage_key,
       content_hash = excluded.content_hash, bytes = excluded.bytes, width = excluded.width, height = excluded.height,
       quality = excluded.quality, format = excluded.format, shared = excluded.shared
     RETURNING *`;

@@ -3,6 +3,7 @@ import { errorFamily } from '../../errors.ts';
 import type { ImageWithRenditions, NearDuplicate } from '../../model/image.ts';
 import { jobStates } from '../../model/job.ts';
 import { pictureFormats } from '../../model/picture.ts';
+import { renditionFormats } from '../../model/preset.ts';
 import type { Principal } from '../../model/principal.ts';
 import type { Rendition } from '../../model/rendition.ts';
 import { imageExample } from './examples.ts';
@@ -20,7 +21,7 @@ const renditionSchema = z.object({
   width: z.int(),
   height: z.int(),
   quality: z.int().describe('JPEG quality, 1 to 100.'),
-  format: z.literal('jpeg'),
+  format: z.enum(renditionFormats),
 });
 
 const nearDuplicateSchema = z.object({

@@ -1,6 +1,7 @@
 import { hash, randomUUID, subtle } from 'node:crypto';
 import { rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { listedVariant } from '../../model/preset.ts';
 import type { EncodedRendition } from '../renditions/derive-renditions.ts';
 import { recipeHash } from '../renditions/recipe.ts';
 import { toFileError } from './file-errors.ts';
@@ -52,7 +53,15 @@ async function writeRendition({
 }: EncodedRendition & { readonly path: string }): Promise<RenditionFile> {
   // The file is not synced here, because the storage code decides what must survive a power failure.
   const [sha256] = await Promise.all([computeSha256(jpeg), writeFile(path, jpeg, { flag: 'wx' })]);
-  return { preset: preset.name, recipe: recipeHash(preset), path, width, height, bytes: jpeg.length, sha256 };
+  return {
+    preset: preset.name,
+    recipe: recipeHash(listedVariant(preset), null),
+    path,
+    width,
+    height,
+    bytes: jpeg.length,
+    sha256,
+  };
 }
 
 async function computeSha256(bytes: Buffer): Promise<string> {

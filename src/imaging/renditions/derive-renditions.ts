@@ -67,7 +67,9 @@ export async function makeRenditions(
   for (const { preset, size, sourceIndex } of plan) {
     const resizedPixels = await resizeTo(pixels[sourceIndex] ?? base, size);
     pixels.push(resizedPixels);
-    encodings.push(encodeJpeg(resizedPixels, preset.quality).then((jpeg) => ({ preset, ...size, jpeg })));
+    encodings.push(
+      encodeJpeg(resizedPixels, preset.quality.jpeg).then((jpeg) => ({ preset, ...size, jpeg })),
+    );
   }
   return { pixels, encodedRenditions: Promise.all(encodings) };
 }

@@ -5,6 +5,7 @@ import type { DecoderPool } from '../../../src/imaging/pool/decoder-pool.ts';
 import { limits, presets } from '../fixtures/pictures.ts';
 import { makeDeriveRequest, inputPath, makeTestPool, makePictureFolder } from './setup.ts';
 import { timeScale } from '../../support/time-scale.ts';
+import { makePreset } from '../../../src/model/preset.ts';
 
 type SendRequest = (
   pool: DecoderPool,
@@ -47,7 +48,7 @@ test('returns the same description of a picture with and without renditions', as
   const pool = makeTestPool();
   const folder = await makePictureFolder('good.jpg');
   const { fingerprint, embedding } = await pool.derive(makeDeriveRequest(folder, 'good.jpg'));
-  const tiny = [{ name: 'tiny', width: 20, height: 20, quality: 85 }];
+  const tiny = [makePreset({ name: 'tiny', width: 20, height: 20, quality: 85 })];
   const smallResult = await pool.derive(makeDeriveRequest(folder, 'good.jpg', { presets: tiny }));
   const description = await pool.describe(baseRequest(folder, 'good.jpg'));
   expect(description).toEqual({ facts: smallResult.facts, fingerprint, embedding });

@@ -6,10 +6,11 @@ import { matchRenditions } from '../../../src/imaging/recognition/pixel-match/ma
 import { type Colour, drawLabelledPicture } from '../../support/inner/labelled-pictures.ts';
 import { limits } from '../fixtures/pictures.ts';
 import { drawProduct } from '../fixtures/products.ts';
+import { makePreset } from '../../../src/model/preset.ts';
 
 const presets = [
-  { name: 'thumb', width: 100, height: 100, quality: 85 },
-  { name: 'zoom', width: 640, height: 640, quality: 85 },
+  makePreset({ name: 'thumb', width: 100, height: 100, quality: 85 }),
+  makePreset({ name: 'zoom', width: 640, height: 640, quality: 85 }),
 ];
 
 type Encode = (picture: Sharp) => Promise<Buffer>;

@@ -2,9 +2,12 @@ import * as fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { isAsLargeAs } from '../../../src/imaging/geometry.ts';
 import { planRenditions } from '../../../src/imaging/renditions/rendition-plan.ts';
+import { makePreset } from '../../../src/model/preset.ts';
 
 const side = fc.integer({ min: 1, max: 5000 });
-const preset = fc.record({ name: fc.string(), width: side, height: side, quality: fc.constant(85) });
+const preset = fc
+  .record({ name: fc.string(), width: side, height: side })
+  .map((options) => makePreset(options));
 
 test('derives each rendition from an earlier rendition that is not smaller', () => {
   fc.assert(
@@ -20,12 +23,9 @@ test('derives each rendition from an earlier rendition that is not smaller', () 
 });
 
 test('derives a small rendition from an intermediate rendition that is at least twice as large', () => {
-  const boxes = [100, 1200, 400, 1000].map((edge) => ({
-    name: `${edge}`,
-    width: edge,
-    height: edge,
-    quality: 85,
-  }));
+  const boxes = [100, 1200, 400, 1000].map((edge) =>
+    makePreset({ name: `${edge}`, width: edge, height: edge }),
+  );
   const plan = planRenditions({ width: 3000, height: 3000 }, boxes);
   expect(
     plan.map(({ preset, sourceIndex }) => `${preset.name} from ${plan[sourceIndex]!.preset.name}`),

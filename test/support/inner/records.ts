@@ -58,6 +58,7 @@ export function makeRendition(tenantId: number, content: string, preset: string,
     height: 67,
     quality: 85,
     format: 'jpeg',
+    density: 1,
   };
 }
 

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { listedVariant } from '../../../model/preset.ts';
 import { mediaTypes, type PictureFormat } from '../../../model/picture.ts';
 import { version } from '../../../version.ts';
 import { responses, json } from '../../openapi/responses.ts';
@@ -54,7 +55,10 @@ function toInfoRecord({ uploads, similarity, presets }: HttpConfig): z.input<typ
     similarity_threshold: similarity.threshold,
     max_similar_results: similarity.maxResults,
     presets: Object.fromEntries(
-      presets.map(({ name, width, height, quality }) => [name, { width, height, quality }]),
+      presets.map((preset) => {
+        const { name, width, height, quality } = preset;
+        return [name, { width, height, quality: quality[listedVariant(preset).format] }];
+      }),
     ),
   };
 }
