@@ -35,7 +35,7 @@ interface Dependencies {
 
 /** The same, with presets that may change between two derivations. */
 interface ServiceDependencies extends Omit<Dependencies, 'presets'> {
-  readonly presets: Pick<PresetsInForce, 'list' | 'assertUnderstood'>;
+  readonly presets: Pick<PresetsInForce, 'forRendering'>;
 }
 
 /** The finished image, or why nothing was recorded: the image was removed, or another worker has the lease. */
@@ -57,8 +57,7 @@ export function makeDeriveImage({ presets, ...otherDeps }: ServiceDependencies):
   return async (job, signal, localPath) => {
     const { original } = job;
     if (!original) return 'image-removed';
-    presets.assertUnderstood();
-    const deps = { ...otherDeps, presets: presets.list() };
+    const deps = { ...otherDeps, presets: await presets.forRendering() };
     const derivedPicture = await atStage('decode', () => decode(deps, job, original.key, signal, localPath));
     return storeOrShareRenditions(deps, job, original.contentHash, derivedPicture, signal);
   };

@@ -12,7 +12,7 @@ interface Dependencies {
   readonly decoders: Pick<DecoderPool, 'tryPresets'>;
   readonly staging: Pick<Staging, 'discard'>;
   readonly limits: PictureLimits;
-  readonly presets: Pick<PresetsInForce, 'list'>;
+  readonly presets: Pick<PresetsInForce, 'forRendering'>;
 }
 
 /** The results of all presets for a picture. */
@@ -40,7 +40,7 @@ export function makeTryPresets(deps: Dependencies): TryPresets {
       const { results } = await decoders.tryPresets({
         path: file.path,
         limits,
-        presets: presets.list(),
+        presets: await presets.forRendering(),
         priority: priorities.inline,
       });
       return { results, recommended: recommend(results) };
