@@ -8,6 +8,7 @@ import { installedLibraryVersion } from '../imaging/library-version.ts';
 import { jobKinds } from '../model/job.ts';
 import { makeAuditSealer } from '../services/audit/seal-audit-log.ts';
 import { composeServices } from '../services/compose-services.ts';
+import { fixPresets } from '../services/presets-in-force.ts';
 import { makeStorageHealth } from '../services/storage-health.ts';
 import { composeSweeper } from '../services/sweep/compose-sweeper.ts';
 import { makeAssertFreeSpace } from '../storage/free-space.ts';
@@ -30,6 +31,7 @@ export function composeComponents(
 ) {
   const { decoders, storage, staging, queue, queries, fetcher, requestLimiter } = resources;
   const { usage, reports, jobs } = queries;
+  const presets = fixPresets(config.presets);
   const metrics = makeMetrics({ usage, reports, decoders, storage });
   const assertFreeSpace = makeAssertFreeSpace(storage, config.storage.minFreeBytes);
   const storageHealth = makeStorageHealth({ storage });
@@ -41,6 +43,7 @@ export function composeComponents(
       storageHealth,
       staging,
       queue,
+      presets,
       fetchPicture: fetcher.fetch,
       assertFreeSpace,
       metrics,
@@ -89,7 +92,7 @@ export function composeComponents(
     idleMs: config.server.bodyIdleMs,
   });
   const auditSealer = makeAuditSealer({ auditChains: queries.auditChains, logger });
-  const serverParts = { services, authenticate, requestLimiter, metrics };
+  const serverParts = { services, presets, authenticate, requestLimiter, metrics };
   const http = makeHttpServer(config, logger, {
     ...serverParts,
     links,

@@ -14,6 +14,7 @@ import { makeImportQueries } from './imports.ts';
 import { makeInstallationQueries } from './installation.ts';
 import { makeJobQueries } from './jobs/job-queries.ts';
 import { makeJobReportQueries } from './jobs/job-reports.ts';
+import { makePresetQueries } from './presets.ts';
 import { makeExpiredRowQueries } from './purge/expired-rows.ts';
 import { makePurgeQueries } from './purge/purging.ts';
 import { makeQuotaQueries } from './quotas.ts';
@@ -41,6 +42,7 @@ export function makeQueries(database: Database, vectors: VectorSupport = { isAva
     imports: makeImportQueries(database),
     installation: makeInstallationQueries(database),
     jobs: makeJobQueries(database, vectors),
+    presets: makePresetQueries(database),
     purging: makePurgeQueries(database, vectors),
     recounting: makeRecountQueries(database),
     references: makeReferenceQueries(database),

@@ -12,6 +12,11 @@ export const auditActions = [
   'key.rotate',
   'key.revoke',
   'tenant.configure',
+  'presets.change',
+  'campaign.create',
+  'campaign.pause',
+  'campaign.resume',
+  'campaign.cancel',
   'purge.run',
   'audit.expire',
 ] as const;

@@ -64,15 +64,12 @@ type SharedServices = ReturnType<typeof composeShared>;
 
 /** Composes the services that other services use. */
 function composeShared(
-  { queries, decoders, storage, queue, logger }: ServiceParts,
-  { presets, uploads, similarity, server, storage: storageConfig }: ServiceConfig,
+  { queries, decoders, storage, queue, presets, logger }: ServiceParts,
+  { uploads, similarity, server, storage: storageConfig }: ServiceConfig,
   tenants: ComposedTenants,
 ) {
   const { images, jobs, fingerprints } = queries;
-  const cache = makeRenditionCache(
-    server.readCacheBytes,
-    presets.map(({ name }) => name),
-  );
+  const cache = makeRenditionCache(server.readCacheBytes, presets);
   const completionEvents = makeCompletionEvents();
   return {
     cache,
@@ -114,7 +111,7 @@ function composeJobs(parts: ServiceParts, config: ServiceConfig, sharedServices:
     staging,
     decoders,
     limits: config.uploads,
-    presets: config.presets,
+    presets: parts.presets,
   });
   const importImage = makeImportImage({
     fetchPicture,
@@ -218,8 +215,8 @@ function composeIngestion(
 
 /** Composes the services that process an uploaded picture without storing it. */
 function composePictureTools(
-  { queries, decoders, storage, staging }: ServiceParts,
-  { uploads: limits, presets }: ServiceConfig,
+  { queries, decoders, storage, staging, presets }: ServiceParts,
+  { uploads: limits }: ServiceConfig,
   { inspectPicture, findNearDuplicates, retrieve }: SharedServices,
 ) {
   const { tenants, images, embeddings } = queries;

@@ -16,6 +16,7 @@ import type { LocalCopy, Storage } from '../storage/storage.ts';
 import type { DonorSearch, FindDonor } from './find-donor.ts';
 import type { FindNearDuplicates, NearMatch } from './find-near-duplicates.ts';
 import { atStage } from './job-failures.ts';
+import type { PresetsInForce } from './presets-in-force.ts';
 
 interface Dependencies {
   readonly images: Pick<ImageQueries, 'markDamaged'>;
@@ -28,7 +29,13 @@ interface Dependencies {
   readonly staging: Pick<Staging, 'directory' | 'discard'>;
   readonly decoders: Pick<DecoderPool, 'derive'>;
   readonly limits: PictureLimits;
+  /** The presets in force when the derivation began. */
   readonly presets: readonly Preset[];
+}
+
+/** The same, with presets that may change between two derivations. */
+interface ServiceDependencies extends Omit<Dependencies, 'presets'> {
+  readonly presets: Pick<PresetsInForce, 'forRendering'>;
 }
 
 /** The finished image, or why nothing was recorded: the image was removed, or another worker has the lease. */
@@ -46,10 +53,11 @@ export type DeriveImage = (
 ) => Promise<DerivationOutcome>;
 
 /** @see DeriveImage */
-export function makeDeriveImage(deps: Dependencies): DeriveImage {
+export function makeDeriveImage({ presets, ...otherDeps }: ServiceDependencies): DeriveImage {
   return async (job, signal, localPath) => {
     const { original } = job;
     if (!original) return 'image-removed';
+    const deps = { ...otherDeps, presets: await presets.forRendering() };
     const derivedPicture = await atStage('decode', () => decode(deps, job, original.key, signal, localPath));
     return storeOrShareRenditions(deps, job, original.contentHash, derivedPicture, signal);
   };

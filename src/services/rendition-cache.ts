@@ -1,5 +1,6 @@
 import { LRUCache } from 'lru-cache';
 import type { Image } from '../model/image.ts';
+import type { PresetsInForce } from './presets-in-force.ts';
 
 /** A rendition in memory, ready to be sent. */
 export interface CachedRendition {
@@ -37,7 +38,7 @@ const lifetimeMs = 1_000;
  * Creates a rendition cache.
  * @param maxBytes maximum memory for all files combined; `0` disables the cache
  */
-export function makeRenditionCache(maxBytes: number, presets: readonly string[]): RenditionCache {
+export function makeRenditionCache(maxBytes: number, presets: Pick<PresetsInForce, 'list'>): RenditionCache {
   const maxFileBytes = Math.floor(maxBytes / 8);
   const cache = maxBytes > 0 ? makeLru(maxBytes) : undefined;
   let evictionCount = 0;
@@ -52,9 +53,9 @@ export function makeRenditionCache(maxBytes: number, presets: readonly string[])
     },
     evict(image) {
       evictionCount++;
-      for (const preset of presets) {
-        cache?.delete(`${image.id}/${preset}`);
-        cache?.delete(`${image.uuid}/${preset}`);
+      for (const { name } of presets.list()) {
+        cache?.delete(`${image.id}/${name}`);
+        cache?.delete(`${image.uuid}/${name}`);
       }
     },
   };

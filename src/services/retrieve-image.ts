@@ -4,13 +4,13 @@ import type { JobQueries } from '../db/jobs/job-queries.ts';
 import { AppError, FileMissing } from '../errors.ts';
 import type { Image, ImageRef, ImageWithRenditions } from '../model/image.ts';
 import type { Logger } from '../model/logger.ts';
-import type { Preset } from '../model/preset.ts';
 import type { Principal } from '../model/principal.ts';
 import type { Rendition } from '../model/rendition.ts';
 import type { WorkQueue } from '../queue/queue.ts';
 import type { ByteRange, DirectAccess, ReadUrlOptions, Storage } from '../storage/storage.ts';
 import { keepTenant } from '../tenant-scope.ts';
 import { imageNotFound, noOriginal, noRendition } from './image-errors.ts';
+import type { PresetsInForce } from './presets-in-force.ts';
 import { makeRequeueAndThrow } from './remake-rendition.ts';
 import type { CachedRendition, RenditionCache } from './rendition-cache.ts';
 
@@ -21,7 +21,7 @@ interface Dependencies {
   readonly logger: Logger;
   readonly storage: Pick<Storage, 'stat' | 'read' | 'readAll' | 'directAccess'>;
   readonly cache: RenditionCache;
-  readonly presets: readonly Preset[];
+  readonly presets: Pick<PresetsInForce, 'list' | 'find'>;
   /** How long presigned URLs are valid; `undefined` if this process sends the files itself. */
   readonly redirectSeconds?: number | undefined;
 }
@@ -88,7 +88,6 @@ export function makeRetrieveImage(deps: Dependencies): RetrieveImage {
   const { images, storage, cache, presets } = deps;
   const requeueAndThrow = makeRequeueAndThrow(deps);
   const redirectTo = makeRedirectTo(storage.directAccess, deps.redirectSeconds);
-  const presetNames = presets.map(({ name }) => name);
 
   async function find(principal: Principal, imageRef: ImageRef): Promise<ImageWithRenditions> {
     const image = await images.find(principal, imageRef);
@@ -105,14 +104,17 @@ export function makeRetrieveImage(deps: Dependencies): RetrieveImage {
     imageRef: ImageRef,
     preset: string,
   ): Promise<ImageWithRenditions> {
-    const isConfigured = presetNames.includes(preset);
+    const isConfigured = presets.find(preset) !== undefined;
     const image = await images.find(principal, imageRef);
     if (image && (isConfigured || image.renditions.some((rendition) => rendition.preset === preset)))
       return image;
     if (isConfigured) throw imageNotFound(imageRef);
     throw new AppError(
       'unknown_preset',
-      `There is no preset ${JSON.stringify(preset.slice(0, 40))}; the presets are ${presetNames.join(', ')}.`,
+      `There is no preset ${JSON.stringify(preset.slice(0, 40))}; the presets are ${presets
+        .list()
+        .map(({ name }) => name)
+        .join(', ')}.`,
     );
   }
 

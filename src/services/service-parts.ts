@@ -10,6 +10,7 @@ import type { Storage } from '../storage/storage.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
 import type { OperatorKey } from './access/authenticate.ts';
 import type { SecretRing } from './access/secret-ring.ts';
+import type { PresetsInForce } from './presets-in-force.ts';
 import type { StorageHealth } from './storage-health.ts';
 
 /** The components that services are built on. */
@@ -20,6 +21,7 @@ export interface ServiceParts {
   readonly storageHealth: Pick<StorageHealth, 'assert'>;
   readonly staging: Staging;
   readonly queue: WorkQueue;
+  readonly presets: PresetsInForce;
   readonly fetchPicture: FetchPicture;
   readonly assertFreeSpace: AssertFreeSpace;
   readonly metrics: Pick<Metrics, 'recordJob'>;
@@ -35,15 +37,7 @@ export interface ServiceParts {
 /** The configuration sections that services use. */
 export type ServiceConfig = Pick<
   Config,
-  | 'presets'
-  | 'uploads'
-  | 'quotas'
-  | 'imports'
-  | 'similarity'
-  | 'purge'
-  | 'worker'
-  | 'storage'
-  | 'exposureWarnings'
+  'uploads' | 'quotas' | 'imports' | 'similarity' | 'purge' | 'worker' | 'storage' | 'exposureWarnings'
 > & {
   readonly server: Pick<Config['server'], 'inlineMs' | 'requestMs' | 'readCacheBytes' | 'isExposed'>;
   readonly access: Pick<Config['access'], 'mode' | 'delivery'>;

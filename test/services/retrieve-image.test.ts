@@ -3,6 +3,7 @@ import { readFile, rm, truncate, writeFile } from 'node:fs/promises';
 import { buffer } from 'node:stream/consumers';
 import { expect, test } from 'vitest';
 import { unrestrictedPrincipal, type Principal } from '../../src/model/principal.ts';
+import { fixPresets } from '../../src/services/presets-in-force.ts';
 import { makeRenditionCache } from '../../src/services/rendition-cache.ts';
 import { makeRetrieveImage } from '../../src/services/retrieve-image.ts';
 import { makeUniquePicture } from '../support/inner/pictures.ts';
@@ -166,9 +167,9 @@ test.each(['missing', 'truncated'])('regenerates a %s rendition with the same by
 
 test('queues one job for a missing rendition of a new preset, and still returns the renditions of removed presets', async () => {
   const { rig, image, ref } = await setUp();
-  const cache = makeRenditionCache(0, []);
+  const cache = makeRenditionCache(0, fixPresets([]));
   const heroPreset = makePreset({ name: 'hero', width: 50, height: 50, quality: 85 });
-  const retrieve = makeRetrieveImage({ ...rig, cache, presets: [heroPreset] });
+  const retrieve = makeRetrieveImage({ ...rig, cache, presets: fixPresets([heroPreset]) });
   await expect(retrieve.rendition(unrestrictedPrincipal, ref, 'hero')).rejects.toMatchObject({
     code: 'rendition_not_ready',
   });

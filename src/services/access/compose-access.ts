@@ -18,8 +18,8 @@ export interface AccessGates {
 
 /** Wires the services that manage access, and the gates that use the same keys and secrets. */
 export function composeAccess(
-  { queries, ring, operatorKeys, logger }: ServiceParts,
-  { access, presets, server }: ServiceConfig,
+  { queries, ring, operatorKeys, presets, logger }: ServiceParts,
+  { access, server }: ServiceConfig,
   settings: SettingsCache,
 ): AccessGates & { readonly services: Pick<Services, 'apiKeys' | 'audit' | 'links'> } {
   const { apiKeys, tenants, images, audit, auditChains, idempotentRequests } = queries;

@@ -4,6 +4,7 @@ import { AppError } from '../../errors.ts';
 import type { Scope } from '../../model/access.ts';
 import type { ImageRef } from '../../model/image.ts';
 import type { Identity, Principal } from '../../model/principal.ts';
+import type { PresetsInForce } from '../presets-in-force.ts';
 import { imageNotFound } from '../image-errors.ts';
 import type { SecretRing } from './secret-ring.ts';
 
@@ -49,7 +50,7 @@ export interface Links {
 
 interface Dependencies {
   readonly images: Pick<ImageQueries, 'findWithoutRenditions'>;
-  readonly presets: readonly { readonly name: string }[];
+  readonly presets: Pick<PresetsInForce, 'list' | 'find'>;
   readonly ring: SecretRing;
   /** Current time in milliseconds since 1970. */
   readonly now?: () => number;
@@ -123,10 +124,13 @@ function toSignedText(unsignedUrl: string): string {
 }
 
 function assertPreset(presets: Dependencies['presets'], preset: string): void {
-  if (presets.some(({ name }) => name === preset)) return;
+  if (presets.find(preset)) return;
   throw new AppError(
     'unknown_preset',
-    `There is no preset ${JSON.stringify(preset.slice(0, 40))}; the presets are ${presets.map(({ name }) => name).join(', ')}.`,
+    `There is no preset ${JSON.stringify(preset.slice(0, 40))}; the presets are ${presets
+      .list()
+      .map(({ name }) => name)
+      .join(', ')}.`,
   );
 }
 

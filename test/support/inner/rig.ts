@@ -13,6 +13,7 @@ import type { Quotas } from '../../../src/model/quota.ts';
 import { makeInProcessQueue } from '../../../src/queue/in-process.ts';
 import { composeServices } from '../../../src/services/compose-services.ts';
 import type { ServiceConfig } from '../../../src/services/service-parts.ts';
+import { fixPresets } from '../../../src/services/presets-in-force.ts';
 import { makeSecretRing } from '../../../src/services/access/secret-ring.ts';
 import type { Upload } from '../../../src/services/ingest-upload.ts';
 import { makeAssertFreeSpace } from '../../../src/storage/free-space.ts';
@@ -50,7 +51,7 @@ export type Rig = Awaited<ReturnType<typeof makeRig>>;
 export async function makeRig({ database, decoders }: TestResources, options: RigOptions = {}) {
   const { maxDownloadBytes = 2 ** 20, minFreeBytes = 0, replaceQueries = (queries) => queries } = options;
   const config = makeConfig(options);
-  const { presets } = config;
+  const { presets = usualPresets } = options;
   const root = await makeTestFolder();
   const logger = makeRecordingLogger();
   const storage = await makeLocalStorage(root);
@@ -68,6 +69,7 @@ export async function makeRig({ database, decoders }: TestResources, options: Ri
       storageHealth: { assert: () => storage.probe() },
       staging,
       queue,
+      presets: fixPresets(presets),
       fetchPicture: openFetcher(config, maxDownloadBytes).fetch,
       assertFreeSpace: makeAssertFreeSpace(storage, minFreeBytes),
       metrics: { recordJob: ({ kind, outcome }) => void endedRuns.push(`${kind} ${outcome}`) },
@@ -130,12 +132,11 @@ export async function makeRig({ database, decoders }: TestResources, options: Ri
 /** Returns the default configuration, changed by the rig's options. */
 function makeConfig(options: RigOptions): ServiceConfig {
   const config = loadConfig({});
-  const { leaseSeconds = 60, inlineMs = 10_000, readCacheBytes = 0, presets = usualPresets } = options;
+  const { leaseSeconds = 60, inlineMs = 10_000, readCacheBytes = 0 } = options;
   const { nearDuplicates = 'reuse', duplicateHandling = 'reuse-completed', isExposed = false } = options;
   const allowedNetworks = [{ network: '127.0.0.1/32', port: undefined }];
   return {
     ...config,
-    presets,
     server: { ...config.server, inlineMs, readCacheBytes, isExposed },
     worker: { ...config.worker, leaseSeconds },
     similarity: { ...config.similarity, nearDuplicates },

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { listedVariant } from '../../../model/preset.ts';
+import { listedVariant, type Preset } from '../../../model/preset.ts';
 import { mediaTypes, type PictureFormat } from '../../../model/picture.ts';
 import { version } from '../../../version.ts';
 import { responses, json } from '../../openapi/responses.ts';
@@ -32,17 +32,19 @@ const infoSchema = z.object({
 });
 
 /** Route that returns the effective limits and the accepted formats. */
-export const infoRoutes: RoutePlugin = (app, { config }) => {
+export const infoRoutes: RoutePlugin = (app, { config, presets }) => {
   const schema = {
     tags: ['Similarity dialect'],
     summary: 'Get the effective limits and accepted formats',
     response: responses({ 200: json(infoSchema, 'The limits and formats.') }),
   };
-  const info = toInfoRecord(config);
-  app.get('/info', { config: { access: 'open' }, schema }, () => info);
+  app.get('/info', { config: { access: 'open' }, schema }, () => toInfoRecord(config, presets.list()));
 };
 
-function toInfoRecord({ uploads, similarity, presets }: HttpConfig): z.input<typeof infoSchema> {
+function toInfoRecord(
+  { uploads, similarity }: HttpConfig,
+  presets: readonly Preset[],
+): z.input<typeof infoSchema> {
   const { allowedFormats, maxPixels, maxFrames } = uploads;
   return {
     name: 'Vitrine',
