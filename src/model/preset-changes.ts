@@ -12,10 +12,7 @@ export interface PresetChanges {
 }
 
 /** Compares two lists of presets. Returns `undefined` if they are the same. */
-export function findPresetChanges(
-  from: readonly Preset[],
-  to: readonly Preset[],
-): PresetChanges | undefined {
+export function findPresetChanges(from: readonly Preset[], to: readonly Preset[]): PresetChanges | undefined {
   const oldPresets = new Map(from.map((preset) => [preset.name, preset]));
   const newNames = new Set(to.map(({ name }) => name));
   const added = to.flatMap(({ name }) => (oldPresets.has(name) ? [] : [name]));
