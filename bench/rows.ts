@@ -146,6 +146,8 @@ function makeRenditions(tenantId: number, contentHash: string) {
   return (['thumb', 'card', 'zoom'] as const).map((preset) => ({
     preset,
     density: 1,
+    isListed: true,
+    isOnRequest: false,
     recipe: '0123456789',
     storageKey: renditionKey(tenantId, contentHash, preset, '0123456789'),
     contentHash,

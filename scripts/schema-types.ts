@@ -18,6 +18,7 @@ import type { ImportOutcome } from '../model/import.ts';
 import type { FailedAttempt, FailureClass, JobKind, JobState } from '../model/job.ts';
 import type { ColorSpace, PictureFormat } from '../model/picture.ts';
 import type { RenditionFormat } from '../model/preset.ts';
+import type { VariantName } from '../model/rendition.ts';
 
 /** Rows of all tables and views, with the types that queries return. */
 export interface Schema {
@@ -35,6 +36,8 @@ const preciseTypes: Readonly<Record<string, string>> = {
   'jobs.state': 'JobState',
   'jobs.failure_class': 'FailureClass',
   'jobs.history': 'FailedAttempt[]',
+  'jobs.variants': 'VariantName[]',
+  'variant_claims.format': 'RenditionFormat',
   'poison_jobs.kind': 'JobKind',
   'poison_jobs.failure_class': 'FailureClass',
   'poison_jobs.history': 'FailedAttempt[]',

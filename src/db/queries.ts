@@ -5,6 +5,7 @@ import type { Database } from './database.ts';
 import type { VectorSupport } from './engine/vectors.ts';
 import { makeDeletionQueries } from './images/deletion.ts';
 import { makeEmbeddingQueries } from './images/embeddings.ts';
+import { makeFocalPointQueries } from './images/focal-points.ts';
 import { makeFingerprintQueries } from './images/fingerprints.ts';
 import { makeIdempotentRequestQueries } from './idempotent-requests.ts';
 import { makeImageQueries } from './images/images.ts';
@@ -18,6 +19,9 @@ import { makePresetQueries } from './presets.ts';
 import { makeExpiredRowQueries } from './purge/expired-rows.ts';
 import { makePurgeQueries } from './purge/purging.ts';
 import { makeQuotaQueries } from './quotas.ts';
+import { makeRenditionRemovalQueries } from './renditions/removal.ts';
+import { makeVariantClaimQueries } from './renditions/variant-claims.ts';
+import { makeVariantQueries } from './renditions/variants.ts';
 import { makeTenantSettingsQueries } from './tenant-settings.ts';
 import { makeTenantQueries } from './tenants.ts';
 import { makeRecountQueries } from './usage/recounting.ts';
@@ -35,6 +39,7 @@ export function makeQueries(database: Database, vectors: VectorSupport = { isAva
     deletion: makeDeletionQueries(database),
     embeddings: makeEmbeddingQueries(database, vectors),
     storedFiles: makeStoredFileQueries(database),
+    focalPoints: makeFocalPointQueries(database),
     fingerprints: makeFingerprintQueries(database),
     expiredRows: makeExpiredRowQueries(database, vectors),
     idempotentRequests: makeIdempotentRequestQueries(database),
@@ -46,10 +51,13 @@ export function makeQueries(database: Database, vectors: VectorSupport = { isAva
     purging: makePurgeQueries(database, vectors),
     recounting: makeRecountQueries(database),
     references: makeReferenceQueries(database),
+    renditionRemoval: makeRenditionRemovalQueries(database),
     reports: makeJobReportQueries(database),
     quotas: makeQuotaQueries(database),
     tenants: makeTenantQueries(database),
     tenantSettings: makeTenantSettingsQueries(database),
     usage: makeUsageQueries(database),
+    variantClaims: makeVariantClaimQueries(database),
+    variants: makeVariantQueries(database),
   };
 }

@@ -3,6 +3,7 @@ import type { ImportOutcome } from '../model/import.ts';
 import type { FailedAttempt, FailureClass, JobKind, JobState } from '../model/job.ts';
 import type { ColorSpace, PictureFormat } from '../model/picture.ts';
 import type { RenditionFormat } from '../model/preset.ts';
+import type { VariantName } from '../model/rendition.ts';
 
 /** Rows of all tables and views, with the types that queries return. */
 export interface Schema {
@@ -164,6 +165,8 @@ export interface Schema {
     turn: number;
     source_host: string | null;
     held_for: string | null;
+    variants: VariantName[] | null;
+    campaign_id: number | null;
   };
   near_duplicates: {
     image_id: number;
@@ -238,6 +241,7 @@ export interface Schema {
     preset: string | null;
     count: number | null;
     bytes: number | null;
+    format: string | null;
   };
   usage_deltas: {
     id: number;
@@ -246,6 +250,7 @@ export interface Schema {
     preset: string;
     count: number;
     bytes: number;
+    format: string;
   };
   usage_totals: {
     tenant_id: number;
@@ -253,5 +258,18 @@ export interface Schema {
     preset: string;
     count: number;
     bytes: number;
+    format: string;
+  };
+  variant_claims: {
+    image_id: number;
+    preset: string;
+    format: RenditionFormat;
+    density: number;
+    recipe: string;
+    token: string;
+    claimed_until: Date;
+    error_code: string | null;
+    error: string | null;
+    failures: number;
   };
 }

@@ -3,6 +3,7 @@ export const auditActions = [
   'image.create',
   'image.delete',
   'image.restore',
+  'image.focus',
   'image.purge',
   'import.create',
   'reference.add',

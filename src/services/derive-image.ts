@@ -175,7 +175,7 @@ function toDerivedFacts(
   { fingerprint, embedding }: DerivedPicture,
   matches: readonly NearMatch[],
 ): DerivedFacts {
-  return { fingerprint, embedding, nearDuplicates: matches.map(toNearDuplicate) };
+  return { fingerprint, embedding, keptMetadata: null, nearDuplicates: matches.map(toNearDuplicate) };
 }
 
 /**
@@ -225,6 +225,8 @@ async function storeRenditions(
       quality: qualities.get(rendition.preset) ?? 0,
       format: 'jpeg' as const,
       density: 1,
+      isListed: true,
+      isOnRequest: false,
     },
   }));
   await storage.store(files, 'derived');

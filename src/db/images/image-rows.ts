@@ -72,12 +72,14 @@ const renditionColumns: Readonly<Record<keyof Rendition, keyof Schema['rendition
   quality: 'quality',
   format: 'format',
   density: 'density',
+  isListed: 'is_listed',
+  isOnRequest: 'is_on_request',
 };
 
-/** Column that contains an image's renditions, smallest first. */
+/** Column that contains an image's current renditions, smallest first. */
 const renditionsColumn = sql<Rendition[]>`coalesce((
-    SELECT json_agg(json_build_object(${renditionFields('r')}) ORDER BY r.width, r.preset)
-    FROM renditions r WHERE r.image_id = images.id), '[]'::json)`;
+    SELECT json_agg(json_build_object(${renditionFields('r')}) ORDER BY r.width, r.preset, r.density, r.format)
+    FROM renditions r WHERE r.image_id = images.id AND r.superseded_at IS NULL), '[]'::json)`;
 
 /**
  * Column that contains an image's near-duplicates, nearest first. Deleted images are left out. Each pair is listed for both
@@ -116,6 +118,8 @@ export function toImage(row: ImageRow): Image {
     colorSpace: row.color_space,
     hasAlpha: row.has_alpha,
     bitDepth: row.bit_depth,
+    focalPoint: row.focus_x === null || row.focus_y === null ? null : { x: row.focus_x, y: row.focus_y },
+    keptMetadata: row.kept_metadata,
     duplicateOf: row.duplicate_of,
     renditionsReusedFrom: row.renditions_reused_from,
     inUseCount: row.in_use_count,

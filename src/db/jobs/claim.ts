@@ -57,7 +57,7 @@ async function claim(
       RETURNING *),
     processing_images AS (
       UPDATE images SET status = 'processing'
-      WHERE id IN (SELECT image_id FROM claimed_jobs) AND status = 'pending')
+      WHERE id IN (SELECT image_id FROM claimed_jobs WHERE kind <> 'render') AND status = 'pending')
     SELECT claimed_jobs.*, images.original_key, images.content_hash, images.source_url,
       NOT EXISTS (SELECT 1 FROM renditions WHERE renditions.image_id = images.id) AS is_first_run
     FROM claimed_jobs JOIN images ON images.id = claimed_jobs.image_id
@@ -82,5 +82,7 @@ function toClaimedJob(row: ClaimedRow): ClaimedJob {
     retries: row.retries,
     crashes: row.crashes,
     leaseLosses: row.lease_losses,
+    variants: row.variants,
+    campaignId: row.campaign_id,
   };
 }

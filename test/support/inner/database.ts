@@ -27,6 +27,7 @@ export const usesOrdinaryUser = process.env['TEST_LOGIN'] === 'owner';
 const truncatedTables = [
   'images',
   'renditions',
+  'variant_claims',
   'jobs',
   'imports',
   'import_lines',
