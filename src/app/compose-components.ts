@@ -38,25 +38,26 @@ export function composeComponents(
   const metrics = makeMetrics({ usage, reports, decoders, storage });
   const assertFreeSpace = makeAssertFreeSpace(storage, config.storage.minFreeBytes);
   const storageHealth = makeStorageHealth({ storage });
-  const { services, authenticate, links, publicDelivery, beginIdempotent, runJob, leases } = composeServices(
-    {
-      queries,
-      decoders,
-      storage,
-      storageHealth,
-      staging,
-      queue,
-      presets,
-      fetchPicture: fetcher.fetch,
-      assertFreeSpace,
-      metrics,
-      ring,
-      operatorKeys,
-      logger,
-      versions: { vitrine: version, node: process.versions.node, sharp: installedLibraryVersion() },
-    },
-    config,
-  );
+  const { services, authenticate, links, signedPaths, publicDelivery, beginIdempotent, runJob, leases } =
+    composeServices(
+      {
+        queries,
+        decoders,
+        storage,
+        storageHealth,
+        staging,
+        queue,
+        presets,
+        fetchPicture: fetcher.fetch,
+        assertFreeSpace,
+        metrics,
+        ring,
+        operatorKeys,
+        logger,
+        versions: { vitrine: version, node: process.versions.node, sharp: installedLibraryVersion() },
+      },
+      config,
+    );
   const { sweeper, takeOverLostLeases } = composeSweeper({
     queries,
     storage,
@@ -99,6 +100,7 @@ export function composeComponents(
   const http = makeHttpServer(config, logger, {
     ...serverParts,
     links,
+    signedPaths,
     publicDelivery,
     beginIdempotent,
     receiveUploadForm,

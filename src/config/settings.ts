@@ -3,6 +3,7 @@ import { duplicatePolicies } from '../model/import.ts';
 import { nearDuplicatePolicies } from '../model/image.ts';
 import { accessSettings, quotaSettings } from './access-settings.ts';
 import { databaseSettings, queueSettings, storageSettings } from './back-end-settings.ts';
+import { deliverySettings } from './delivery-settings.ts';
 import { allowedNetworkList, hostList, networkList, originList, publicOrigin } from './network-parsers.ts';
 import { formatList, metadataKindList, thumbnailSize } from './picture-parsers.ts';
 import { presetList } from './preset-parser.ts';
@@ -211,6 +212,7 @@ export const settings = {
       about: 'Overrides the size of the `thumb` preset.',
     }),
   },
+  delivery: deliverySettings,
   similarity: {
     nearDuplicates: withDefault('NEAR_DUPLICATES', oneOf(nearDuplicatePolicies), 'reuse', {
       about:
@@ -255,6 +257,10 @@ export const settings = {
     }),
     auditDays: withDefault('AUDIT_KEEP_DAYS', wholeNumber(0, 36_500), '365', {
       about: 'Entries of the audit log are deleted after this many days; 0 keeps all entries.',
+    }),
+    oldRenditionDays: withDefault('OLD_RENDITIONS_KEEP_DAYS', wholeNumber(0, 36_500), '7', {
+      about:
+        'A rendition that was made with other options is deleted this many days after its successor exists; until then, it is served at its own address.',
     }),
     // The minimum is 2, because a presigned upload may stay in the store for a day before it is ingested for its
     // tenant.

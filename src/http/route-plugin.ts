@@ -11,6 +11,7 @@ import type { Authenticate } from '../services/access/authenticate.ts';
 import type { BeginIdempotent } from '../services/access/idempotency.ts';
 import type { Links } from '../services/access/links.ts';
 import type { RequestLimiter } from '../services/limits/request-limiter.ts';
+import type { SignedPaths } from '../services/access/signed-paths.ts';
 import type { PublicDelivery } from '../services/access/public-delivery.ts';
 import type { PresetsInForce } from '../services/presets-in-force.ts';
 import type { Services } from '../services/services.ts';
@@ -34,6 +35,7 @@ export interface HttpDependencies {
   readonly presets: PresetsInForce;
   readonly authenticate: Authenticate;
   readonly links: Pick<Links, 'verify'>;
+  readonly signedPaths: Pick<SignedPaths, 'verify'>;
   readonly requestLimiter: RequestLimiter;
   readonly publicDelivery: PublicDelivery;
   readonly beginIdempotent: BeginIdempotent;

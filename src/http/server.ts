@@ -78,9 +78,9 @@ export function makeHttpServer(
   allowOrigins(app, config.server);
   addSecurityHeaders(app);
   preventCaching(app);
-  const { authenticate, links, publicDelivery, requestLimiter: limiter } = dependencies;
+  const { authenticate, links, signedPaths, publicDelivery, requestLimiter: limiter } = dependencies;
   const limits = makeRequestLimits({ limiter, authenticate, isExemptFromLimit: isTrusted });
-  authenticateRequests(app, { authenticate, links, publicDelivery, limits });
+  authenticateRequests(app, { authenticate, links, signedPaths, publicDelivery, limits });
   admitRequests(app, {
     admission: dependencies.admission,
     maxUploadBytes: maxFormBytes(config.uploads.maxBytes),

@@ -5,13 +5,16 @@ import type { SettingsCache } from '../settings-cache.ts';
 import { makeApiKeys } from './api-keys.ts';
 import { type Authenticate, makeAuthenticate, openAuthentication } from './authenticate.ts';
 import { type BeginIdempotent, makeBeginIdempotent } from './idempotency.ts';
+import { makeImageTenants } from './image-tenants.ts';
 import { type Links, makeLinks } from './links.ts';
 import { makePublicDelivery, noPublicDelivery, type PublicDelivery } from './public-delivery.ts';
+import { makeSignedPaths, type SignedPaths } from './signed-paths.ts';
 
 /** What a request passes before it reaches a service. */
 export interface AccessGates {
   readonly authenticate: Authenticate;
   readonly links: Links;
+  readonly signedPaths: SignedPaths;
   readonly publicDelivery: PublicDelivery;
   readonly beginIdempotent: BeginIdempotent;
 }
@@ -25,12 +28,17 @@ export function composeAccess(
   const { apiKeys, tenants, images, audit, auditChains, idempotentRequests } = queries;
   const authenticate =
     access.mode === 'open' ? openAuthentication : makeAuthenticate({ apiKeys, ring, operatorKeys, logger });
-  const links = makeLinks({ images, presets, ring });
+  const imageTenants = makeImageTenants({ images });
+  const signedPaths = makeSignedPaths({ imageTenants, ring });
+  const links = makeLinks({ images, presets, ring, signedPaths });
   return {
     authenticate,
     links,
+    signedPaths,
     publicDelivery:
-      access.mode === 'open' ? noPublicDelivery : makePublicDelivery({ images, settings, defaults: access }),
+      access.mode === 'open'
+        ? noPublicDelivery
+        : makePublicDelivery({ imageTenants, settings, defaults: access }),
     beginIdempotent: makeBeginIdempotent({
       requests: idempotentRequests,
       ring,

@@ -17,6 +17,7 @@ const retention = {
   failedJobDays: 30,
   importDays: 90,
   auditDays: 0,
+  oldRenditionDays: 7,
   emptyTenantDays: 30,
 };
 
