@@ -63,6 +63,7 @@ export function composeComponents(
     storage,
     staging,
     queue,
+    presets,
     config,
     logger,
   });
