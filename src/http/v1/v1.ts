@@ -13,6 +13,7 @@ import { pictureRoutes } from './pictures.ts';
 import { presignedUploadRoutes } from './presigned-uploads.ts';
 import { purgeRoutes } from './purge.ts';
 import { referenceRoutes } from './references.ts';
+import { renderingRoutes } from './renderings.ts';
 import { similarityRoutes } from './similarity.ts';
 import { tenantSettingsRoutes } from './tenant-settings.ts';
 import { uploadRoutes } from './uploads.ts';
@@ -29,6 +30,7 @@ const routes: readonly RoutePlugin[] = [
   compareRoutes,
   purgeRoutes,
   jobRoutes,
+  renderingRoutes,
   usageRoutes,
   apiKeyRoutes,
   linkRoutes,
