@@ -15,7 +15,12 @@ export interface ClaimableVariant extends VariantName {
 /** Result of a claim. `taken`: another process is making the variant. `failed`: the last attempt failed a short while ago. */
 export type ClaimResult =
   | { readonly outcome: 'claimed' | 'taken' }
-  | { readonly outcome: 'failed'; readonly code: string; readonly error: string; readonly retrySeconds: number };
+  | {
+      readonly outcome: 'failed';
+      readonly code: string;
+      readonly error: string;
+      readonly retrySeconds: number;
+    };
 
 /** After a failure, nobody tries again for this many seconds. The time quadruples with each failure in a row. */
 const firstPauseSeconds = 60;
