@@ -27,6 +27,7 @@ export interface Schema {
 /** Column types that are more precise than the SQL types. View columns need their own entries. */
 const preciseTypes: Readonly<Record<string, string>> = {
   'audit_log.details': 'Record<string, unknown>',
+  'presets_in_force.presets': 'unknown',
   'tenants.settings': 'Record<string, unknown>',
   'images.status': 'JobState',
   'images.format': 'PictureFormat',

@@ -8,7 +8,6 @@ import { installedLibraryVersion } from '../imaging/library-version.ts';
 import { jobKinds } from '../model/job.ts';
 import { makeAuditSealer } from '../services/audit/seal-audit-log.ts';
 import { composeServices } from '../services/compose-services.ts';
-import { fixPresets } from '../services/presets-in-force.ts';
 import { makeStorageHealth } from '../services/storage-health.ts';
 import { composeSweeper } from '../services/sweep/compose-sweeper.ts';
 import { makeAssertFreeSpace } from '../storage/free-space.ts';
@@ -29,9 +28,13 @@ export function composeComponents(
   resources: Resources,
   { ring, operatorKeys }: Access,
 ) {
-  const { decoders, storage, staging, queue, queries, fetcher, requestLimiter } = resources;
-  const { usage, reports, jobs } = queries;
-  const presets = fixPresets(config.presets);
+  const { decoders, storage, staging, queue, queries, presets, fetcher, requestLimiter } = resources;
+  const { usage, reports } = queries;
+  const jobs = {
+    // A process that does not understand the presets in force leaves the jobs to others.
+    claimDue: async (...parameters: Parameters<typeof queries.jobs.claimDue>) =>
+      presets.isUnderstood() ? queries.jobs.claimDue(...parameters) : [],
+  };
   const metrics = makeMetrics({ usage, reports, decoders, storage });
   const assertFreeSpace = makeAssertFreeSpace(storage, config.storage.minFreeBytes);
   const storageHealth = makeStorageHealth({ storage });

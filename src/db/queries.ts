@@ -47,7 +47,7 @@ export function makeQueries(database: Database, vectors: VectorSupport = { isAva
     imports: makeImportQueries(database),
     installation: makeInstallationQueries(database),
     jobs: makeJobQueries(database, vectors),
-    presets: makePresetQueries(database),
+    storedPresets: makePresetQueries(database),
     purging: makePurgeQueries(database, vectors),
     recounting: makeRecountQueries(database),
     references: makeReferenceQueries(database),

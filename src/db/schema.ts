@@ -193,6 +193,13 @@ export interface Schema {
     created_at: Date | null;
     failed_at: Date | null;
   };
+  presets_in_force: {
+    version: number;
+    presets: unknown;
+    registered_by: string;
+    registered_at: Date;
+    is_only_row: boolean;
+  };
   renditions: {
     id: number;
     image_id: number;

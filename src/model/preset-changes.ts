@@ -7,7 +7,7 @@ export interface PresetChanges {
   readonly added: readonly string[];
   /** Names of presets that only the old list has. */
   readonly removed: readonly string[];
-  /** Names of the options that differ, by the name of the preset. */
+  /** Names of the options that differ, in alphabetical order, by the name of the preset. */
   readonly changed: Readonly<Record<string, readonly string[]>>;
 }
 
@@ -28,7 +28,7 @@ export function findPresetChanges(from: readonly Preset[], to: readonly Preset[]
 
 function findChangedOptions(from: Preset, to: Preset): string[] {
   const options = Object.keys(to) as (keyof Preset)[];
-  return options.filter((option) => !isDeepStrictEqual(from[option], to[option]));
+  return options.filter((option) => !isDeepStrictEqual(from[option], to[option])).toSorted();
 }
 
 /** Describes changes as a part of a sentence, such as `added: hero; changed: card (quality, formats)`. */

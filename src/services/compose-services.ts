@@ -258,7 +258,7 @@ function composeDeletion(
 }
 
 function composeHealth(
-  { queries, storage, storageHealth, queue, decoders, versions, logger }: ServiceParts,
+  { queries, storage, storageHealth, queue, decoders, presets, versions, logger }: ServiceParts,
   { exposureWarnings }: ServiceConfig,
 ) {
   const { installation, reports, embeddings } = queries;
@@ -270,6 +270,7 @@ function composeHealth(
     storageHealth,
     queue,
     decoders,
+    presets,
     space: { name: embeddingSpace, dimension: embeddingDimension },
     versions,
     exposureWarnings,

@@ -10,6 +10,7 @@ import { unrestrictedPrincipal } from '../../src/model/principal.ts';
 import { makeInProcessQueue } from '../../src/queue/in-process.ts';
 import type { WorkQueue } from '../../src/queue/queue.ts';
 import { makeRedisQueue } from '../../src/queue/redis.ts';
+import { fixPresets } from '../../src/services/presets-in-force.ts';
 import { makeCheckHealth } from '../../src/services/check-health.ts';
 import { makeStorageHealth } from '../../src/services/storage-health.ts';
 import { makeLocalStorage } from '../../src/storage/local.ts';
@@ -55,6 +56,7 @@ async function makeHealthChecks(
     }),
     queue,
     decoders,
+    presets: fixPresets([]),
     space: { name: embeddingSpace, dimension: embeddingDimension },
     versions: { vitrine: '1.2.3' },
     exposureWarnings: ['HOST is open.'],

@@ -12,15 +12,22 @@ export interface ClaimableVariant extends VariantName {
   readonly recipe: string;
 }
 
-/** Result of a claim. `taken`: another process is making the variant. `failed`: the last attempt failed a short while ago. */
+/**
+ * Result of a claim. `taken`: another process is making the variant. `failed`: the last attempt failed a short while ago.
+ * `image-removed`: the image does not exist any more.
+ */
 export type ClaimResult =
-  | { readonly outcome: 'claimed' | 'taken' }
-  | {
-      readonly outcome: 'failed';
-      readonly code: string;
-      readonly error: string;
-      readonly retrySeconds: number;
-    };
+  | { readonly outcome: 'claimed' | 'taken' | 'image-removed' }
+  | { readonly outcome: 'failed'; readonly code: string; readonly error: string; readonly retrySeconds: number };
+
+interface ClaimRow {
+  readonly isClaimed: boolean;
+  readonly hasImage: boolean;
+  readonly code: string | null;
+  readonly error: string | null;
+  /** Time until the claim ends. */
+  readonly seconds: number;
+}
 
 /** After a failure, nobody tries again for this many seconds. The time quadruples with each failure in a row. */
 const firstPauseSeconds = 60;
@@ -34,7 +41,7 @@ export function makeVariantClaimQueries({ sql: db }: Database) {
      * @param token a UUID that identifies this claim
      */
     async claim(variant: ClaimableVariant, token: string, leaseSeconds: number): Promise<ClaimResult> {
-      const query = sql<{ isClaimed: boolean; code: string | null; error: string | null; seconds: number }>`
+      const query = sql<ClaimRow>`
         WITH claim AS (
           INSERT INTO variant_claims (image_id, preset, format, density, recipe, token, claimed_until)
           SELECT id, ${variant.preset}, ${variant.format}, ${variant.density}::smallint, ${variant.recipe}, ${token}::uuid,
@@ -44,13 +51,15 @@ export function makeVariantClaimQueries({ sql: db }: Database) {
             claimed_until = excluded.claimed_until, error_code = NULL, error = NULL
           WHERE variant_claims.claimed_until < now()
           RETURNING true AS is_claimed)
-        SELECT EXISTS (SELECT 1 FROM claim) AS "isClaimed", c.error_code AS code, c.error,
+        SELECT EXISTS (SELECT 1 FROM claim) AS "isClaimed",
+          EXISTS (SELECT 1 FROM images WHERE id = ${variant.imageId}) AS "hasImage", c.error_code AS code, c.error,
           greatest(1, extract(epoch FROM c.claimed_until - now()))::float8 AS seconds
         FROM (SELECT) one LEFT JOIN variant_claims c ON ${isClaimOn('c', variant)}`;
       const { rows } = await retrying(() => query.execute(db));
       const row = rows[0];
       if (row?.isClaimed) return { outcome: 'claimed' };
-      if (!row?.code) return { outcome: 'taken' };
+      if (!row?.hasImage) return { outcome: 'image-removed' };
+      if (!row.code) return { outcome: 'taken' };
       return {
         outcome: 'failed',
         code: row.code,

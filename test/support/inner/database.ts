@@ -42,6 +42,7 @@ const truncatedTables = [
   'idempotent_requests',
   'request_counts',
   'import_counts',
+  'presets_in_force',
 ].join(', ');
 
 /**
