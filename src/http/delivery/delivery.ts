@@ -4,6 +4,8 @@ import { AppError } from '../../errors.ts';
 import { parseIdOrUuid } from '../../model/image.ts';
 import type { RenditionFormat } from '../../model/preset.ts';
 import { parseRenditionName, type RenditionName } from '../../model/rendition-address.ts';
+import type { Negotiated } from '../../services/delivery/deliver.ts';
+import type { RetrievedRendition } from '../../services/retrieve-image.ts';
 import { rejectUndeclaredBodies } from '../bodies/body-type.ts';
 import { withoutCorsPlugin } from '../guard/cors.ts';
 import { deliveryResponses, responses } from '../openapi/responses.ts';
@@ -21,7 +23,7 @@ interface DeliveryRoute {
 }
 type DeliveryRequest = FastifyRequest<DeliveryRoute>;
 
-const access = ['deliver.cached', 'deliver.load', 'deliver.negotiate'] as const;
+const access = ['deliver.cached', 'deliver.cachedNegotiated', 'deliver.load', 'deliver.negotiate'] as const;
 
 const fileField = z
   .string()
@@ -115,12 +117,17 @@ function makeServe({ services, presets, admission }: RouteDependencies) {
   ) {
     const principal = getPrincipal(request);
     const ref = { uuid, ...name };
-    const lifetime = name.recipe === undefined ? 'current' : 'immutable';
-    const form = { format: name.format, lifetime, isNegotiated: false } as const;
+    const isImmutable = name.recipe !== undefined;
+    const send = (rendition: RetrievedRendition, isCurrent: boolean) =>
+      sendDelivered(request, reply, rendition, {
+        format: name.format,
+        lifetime: isImmutable ? 'immutable' : isCurrent ? 'current' : 'interim',
+        isNegotiated: false,
+      });
     const cached = deliver.cached(principal, ref);
-    if (cached) return sendDelivered(request, reply, cached, form);
+    if (cached) return send(cached, true);
     return load(request, reply, name.format, (signal) => deliver.load(principal, ref, signal)).then(
-      (rendition) => sendDelivered(request, reply, rendition, form),
+      (rendition) => send(rendition, rendition.isCurrent),
     );
   }
 
@@ -135,23 +142,17 @@ function makeServe({ services, presets, admission }: RouteDependencies) {
     const principal = getPrincipal(request);
     const formats = chooseFormats(request.headers.accept, available);
     const ref = { uuid, preset, density };
-    const [first] = formats;
-    const cached = first && deliver.cached(principal, { ...ref, format: first });
-    if (cached)
-      return sendDelivered(request, reply, cached, {
-        format: first,
-        lifetime: 'current',
-        isNegotiated: true,
-      });
-    return load(request, reply, formats.join(), (signal) =>
-      deliver.negotiate(principal, ref, formats, signal),
-    ).then((rendition) =>
+    const send = (rendition: RetrievedRendition & Negotiated) =>
       sendDelivered(request, reply, rendition, {
         format: rendition.format,
         lifetime: rendition.isFinal ? 'current' : 'interim',
         isNegotiated: true,
-      }),
-    );
+      });
+    const cached = deliver.cachedNegotiated(principal, ref, formats);
+    if (cached) return send(cached);
+    return load(request, reply, formats.join(), (signal) =>
+      deliver.negotiate(principal, ref, formats, signal),
+    ).then(send);
   }
 
   return (request: DeliveryRequest, reply: FastifyReply) => {

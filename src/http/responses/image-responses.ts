@@ -41,7 +41,7 @@ export async function sendRendition(
     'cache-control': recipe === rendition.recipe ? immutableCacheControl : revalidatingCacheControl,
   });
   if (isNotModified(request.headers['if-none-match'], etag)) return reply.code(304).send();
-  void reply.header('content-type', 'image/jpeg');
+  void reply.header('content-type', mediaTypes[rendition.format]);
   return sendStream(request, reply, rendition.bytes, retrieved.open);
 }
 
@@ -56,7 +56,11 @@ export function sendCachedRendition(
   extraHeaders: readonly string[],
 ): FastifyReply {
   const cacheControl = recipe === rendition.recipe ? immutableCacheControl : revalidatingCacheControl;
-  return sendFromMemory(request, reply, rendition, { cacheControl, contentType: 'image/jpeg', extraHeaders });
+  return sendFromMemory(request, reply, rendition, {
+    cacheControl,
+    contentType: mediaTypes[rendition.format],
+    extraHeaders,
+  });
 }
 
 /** How a file is sent. */

@@ -7,9 +7,6 @@ import { getPrincipal } from '../principal.ts';
 import type { RoutePlugin } from '../route-plugin.ts';
 import { focusSchema } from './image-record.ts';
 
-/** Finer differences are smaller than a pixel. */
-const digits = 4;
-
 const focusBody = z.strictObject(focusSchema.shape);
 
 /** Routes that set and remove the focal point of an image. */
@@ -35,10 +32,9 @@ export const focusRoutes: RoutePlugin = (app, { services: { focalPoint } }) => {
       },
     },
     async (request) => {
-      const { x, y } = readJsonBody(request, focusBody);
-      const point = { x: Number(x.toFixed(digits)), y: Number(y.toFixed(digits)) };
-      await focalPoint.set(getPrincipal(request), request.params.id, point);
-      return point;
+      const point = readJsonBody(request, focusBody);
+      const image = await focalPoint.set(getPrincipal(request), request.params.id, point);
+      return image.focalPoint;
     },
   );
 
