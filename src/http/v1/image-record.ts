@@ -93,12 +93,12 @@ export const imageSchema = z
     focus: focusSchema
       .nullable()
       .describe('Point that presets with `"fit": "cover"` keep in view; `null` if the preset decides.'),
+    delivery: deliverySchema,
     renditions: z
       .array(renditionSchema)
       .describe(
         'Renditions that have been created so far, in the first format of each preset. `delivery` contains all formats.',
       ),
-    delivery: deliverySchema,
   })
   .meta({
     id: 'Image',
@@ -119,13 +119,16 @@ export function makeToImageRecord({
   return (image, viewer) => ({
     ...toFacts(image, viewer),
     delivery: toDeliveryRecord(image.uuid, describeDelivery(image), origin),
+    renditions: image.renditions
+      .filter(({ isListed }) => isListed)
+      .map((rendition) => toRenditionRecord(image.uuid, rendition)),
   });
 }
 
 function toFacts(
   image: ImageWithRenditions,
   viewer: Principal,
-): Omit<z.input<typeof imageSchema>, 'delivery'> {
+): Omit<z.input<typeof imageSchema>, 'delivery' | 'renditions'> {
   return {
     id: image.id,
     uuid: image.uuid,
@@ -157,9 +160,6 @@ function toFacts(
     updated_at: image.updatedAt.toISOString(),
     processed_at: image.processedAt?.toISOString() ?? null,
     focus: image.focalPoint,
-    renditions: image.renditions
-      .filter(({ isListed }) => isListed)
-      .map((rendition) => toRenditionRecord(image.uuid, rendition)),
   };
 }
 
