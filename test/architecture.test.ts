@@ -92,6 +92,7 @@ const pureModules = [
   'fetcher/import-url.ts',
   'imaging/formats/identify-format.ts',
   'imaging/recognition/compare-thumbnails.ts',
+  'imaging/renditions/composition.ts',
   'imaging/renditions/recipe.ts',
   'storage/keys.ts',
 ];

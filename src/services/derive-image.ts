@@ -8,7 +8,7 @@ import type { Fingerprint } from '../model/fingerprint.ts';
 import type { ImageWithRenditions, NearDuplicate, NearDuplicatePolicy } from '../model/image.ts';
 import type { ClaimedJob } from '../model/job.ts';
 import type { PictureLimits } from '../model/picture.ts';
-import type { Preset } from '../model/preset.ts';
+import { eagerVariants, listedVariant, type Preset } from '../model/preset.ts';
 import type { NewRendition } from '../model/rendition.ts';
 import { renditionKey } from '../storage/keys.ts';
 import type { Staging } from '../storage/staging.ts';
@@ -75,7 +75,7 @@ async function decode(
     return await deps.decoders.derive({
       path: localPath ?? copy?.path ?? '',
       limits: deps.limits,
-      presets: deps.presets,
+      variants: deps.presets.flatMap(eagerVariants),
       outputDirectory: deps.staging.directory,
       priority: job.priority,
       tenant: job.tenantId,
@@ -215,17 +215,16 @@ async function storeRenditions(
   contentHash: string,
   derivedPicture: DerivedPicture,
 ): Promise<NewRendition[]> {
-  const qualities = new Map(presets.map(({ name, quality }) => [name, quality.jpeg]));
+  const qualities = new Map(presets.map(({ name, quality }) => [name, quality]));
+  const listed = new Map(presets.map((preset) => [preset.name, listedVariant(preset).format]));
   const files = derivedPicture.renditions.map(({ sha256, path, ...rendition }) => ({
     path,
     key: renditionKey(job.tenantId, contentHash, rendition.preset, rendition.recipe),
     rendition: {
       ...rendition,
       contentHash: sha256,
-      quality: qualities.get(rendition.preset) ?? 0,
-      format: 'jpeg' as const,
-      density: 1,
-      isListed: true,
+      quality: qualities.get(rendition.preset)?.[rendition.format] ?? 0,
+      isListed: rendition.format === listed.get(rendition.preset),
       isOnRequest: false,
     },
   }));

@@ -5,6 +5,7 @@ import type { Links } from './access/links.ts';
 import type { Campaigns } from './campaigns/campaigns.ts';
 import type { CheckHealth } from './check-health.ts';
 import type { CompareWithImage } from './compare-with-image.ts';
+import type { DeliverRendition } from './delivery/deliver.ts';
 import type { DeleteImage, RestoreImage } from './delete-image.ts';
 import type { FindDuplicates } from './find-duplicates.ts';
 import type { FindSimilar } from './find-similar.ts';
@@ -34,6 +35,7 @@ export interface Services {
   readonly ingestPresigned: IngestPresigned;
   readonly findImport: FindImport;
   readonly retrieve: RetrieveImage;
+  readonly deliver: DeliverRendition;
   readonly deleteImage: DeleteImage;
   readonly restoreImage: RestoreImage;
   readonly references: References;

@@ -9,6 +9,11 @@ import { addErrors } from './responses.ts';
 const tags = [
   { name: 'Images', description: 'Upload, import, list and delete images.' },
   { name: 'Pictures', description: 'Download originals and renditions.' },
+  {
+    name: 'Delivery',
+    description:
+      'Addresses of renditions for web pages, for caches in front of them, and for sales channels.',
+  },
   { name: 'References', description: 'Record what uses an image.' },
   { name: 'Imports', description: 'Import many URLs in one request.' },
   { name: 'Similarity', description: 'Find similar images and duplicates.' },

@@ -5,11 +5,13 @@ import { apiKeyRoutes } from './api-keys.ts';
 import { auditRoutes } from './audit.ts';
 import { compareRoutes } from './compare.ts';
 import { imageRoutes } from './images.ts';
+import { focusRoutes } from './focus.ts';
 import { importRoutes } from './imports.ts';
 import { jobRoutes } from './jobs.ts';
 import { operationRoutes } from './operations.ts';
 import { linkRoutes } from './links.ts';
 import { pictureRoutes } from './pictures.ts';
+import { presetRoutes } from './presets.ts';
 import { presignedUploadRoutes } from './presigned-uploads.ts';
 import { purgeRoutes } from './purge.ts';
 import { referenceRoutes } from './references.ts';
@@ -24,6 +26,8 @@ const routes: readonly RoutePlugin[] = [
   presignedUploadRoutes,
   imageRoutes,
   pictureRoutes,
+  presetRoutes,
+  focusRoutes,
   referenceRoutes,
   importRoutes,
   similarityRoutes,
