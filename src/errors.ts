@@ -93,6 +93,7 @@ export const errorTable = {
     failureClass: 'permanent',
   },
   image_not_found: { status: 404, title: 'There is no such image', failureClass: 'permanent' },
+  unknown_variant: { status: 404, title: 'There is no such rendition', failureClass: 'permanent' },
   tenant_not_found: { status: 404, title: 'There is no such tenant', failureClass: 'permanent' },
   import_not_found: { status: 404, title: 'There is no such import', failureClass: 'permanent' },
   key_not_found: { status: 404, title: 'There is no such API key', failureClass: 'permanent' },

@@ -57,12 +57,7 @@ export function placeOn(
   const data = Buffer.alloc(width * height * channels, Buffer.from(colour));
   for (let y = 0; y < placed.height; y++) {
     const start = y * placed.width * channels;
-    placed.data.copy(
-      data,
-      ((top + y) * width + left) * channels,
-      start,
-      start + placed.width * channels,
-    );
+    placed.data.copy(data, ((top + y) * width + left) * channels, start, start + placed.width * channels);
   }
   return { width, height, channels, data };
 }

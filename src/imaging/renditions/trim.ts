@@ -44,7 +44,10 @@ function makeColourTest(
 }
 
 /** Returns the colour of a border; `undefined` if the corners differ. */
-function findBorderColour({ width, height, channels, data }: Raster, tolerance: number): number[] | undefined {
+function findBorderColour(
+  { width, height, channels, data }: Raster,
+  tolerance: number,
+): number[] | undefined {
   const columns = Math.min(cornerSide, width);
   const rows = Math.min(cornerSide, height);
   const meanOfCorner = (left: number, top: number) =>
