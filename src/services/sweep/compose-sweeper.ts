@@ -8,6 +8,7 @@ import { makeExpireAuditLog } from '../audit/expire-audit-log.ts';
 import { makeFillCampaigns } from '../campaigns/fill-campaigns.ts';
 import { makeTakeOverLostLeases, type TakeOverLostLeases } from '../leases.ts';
 import type { PresetsInForce } from '../presets-in-force.ts';
+import { makeDerivedFileSweeps } from './derived-files.ts';
 import { makeExpiredRowSweeps } from './expired-rows.ts';
 import { makeFindMissingOriginals, makeSweepOrphans } from './stored-files.ts';
 import { makeSweeper, type Sweeper } from './sweeper.ts';
@@ -23,6 +24,7 @@ interface Dependencies {
     | 'installation'
     | 'jobs'
     | 'recounting'
+    | 'renditionRemoval'
     | 'storedFiles'
     | 'usage'
   >;
@@ -33,6 +35,7 @@ interface Dependencies {
   readonly config: {
     readonly storage: Pick<Config['storage'], 'sweepLimit'>;
     readonly retention: Config['retention'];
+    readonly delivery: Pick<Config['delivery'], 'maxDerivedBytes'>;
   };
   readonly logger: Logger;
 }
@@ -42,7 +45,18 @@ export function composeSweeper({ queries, storage, staging, queue, presets, conf
   readonly sweeper: Sweeper;
   readonly takeOverLostLeases: TakeOverLostLeases;
 } {
-  const { auditChains, campaigns, expiredRows, images, installation, jobs, recounting, storedFiles, usage } =
+  const {
+    auditChains,
+    campaigns,
+    expiredRows,
+    images,
+    installation,
+    jobs,
+    recounting,
+    renditionRemoval,
+    storedFiles,
+    usage,
+  } =
     queries;
   const { retention } = config;
   const { sweepLimit } = config.storage;
@@ -53,6 +67,14 @@ export function composeSweeper({ queries, storage, staging, queue, presets, conf
     expiredRowSweeps: makeExpiredRowSweeps({ expiredRows, retention, logger }),
     expireAuditLog: makeExpireAuditLog({ auditChains, keepDays: retention.auditDays, logger }),
     sweepOrphans: makeSweepOrphans({ storedFiles, storage, sweepLimit, logger }),
+    derivedFileSweeps: makeDerivedFileSweeps({
+      renditionRemoval,
+      storedFiles,
+      storage,
+      maxDerivedBytes: config.delivery.maxDerivedBytes,
+      oldRenditionDays: retention.oldRenditionDays,
+      logger,
+    }),
     correctUsage: makeCorrectUsage({ recounting, logger }),
     findMissingOriginals: makeFindMissingOriginals({ storedFiles, images, storage, sweepLimit, logger }),
     installation,
