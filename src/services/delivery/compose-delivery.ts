@@ -62,7 +62,7 @@ export function composeDelivery(parts: ServiceParts, config: ServiceConfig, cach
       presets,
       renderVariants,
       shareVariant,
-      findCampaignPresets: () => Promise.resolve(presets.list().map(({ name }) => name)),
+      findCampaignPresets: (id) => queries.campaigns.findPresets(id),
     }),
   };
 }
