@@ -26,8 +26,10 @@ export interface CampaignRunReport {
   readonly reads: number;
   /** Address and status of each read that was not answered with 200. */
   readonly failedReads: readonly string[];
-  /** Renditions that were recorded more than once. */
+  /** Renditions that were recorded again after a pause, although they had been recorded. */
   readonly repeated: number;
+  /** Renditions that a request and a job were making at the same time, so that both recorded them. */
+  readonly simultaneous: number;
   /** Images without a current rendition of the preset. */
   readonly missing: number;
   /** Number of jobs that were running at a kill. */
@@ -42,6 +44,12 @@ interface Rendering {
   readonly done: number;
   readonly failed: number;
 }
+
+/**
+ * Longest time between two records of a rendition that was made twice at the same time. It is shorter than the lease of a job, after
+ * which the job of a killed worker is repeated.
+ */
+const maxOverlapSeconds = 3;
 
 /** Number of requests in flight at a time. */
 const readers = 2;
@@ -91,11 +99,13 @@ export async function runCampaign(options: CampaignRunOptions): Promise<Campaign
 
 /** Notes every rendition that is recorded, even if it replaces a row with the same recipe. */
 async function noteRecordedRenditions(query: RunQuery): Promise<void> {
-  await query('CREATE TABLE recorded_renditions (image_id bigint, variant text, recipe text)');
+  await query(
+    'CREATE TABLE recorded_renditions (image_id bigint, variant text, recipe text, at timestamptz)',
+  );
   await query(`
     CREATE FUNCTION note_recorded() RETURNS trigger LANGUAGE plpgsql AS $$
     BEGIN
-      INSERT INTO recorded_renditions VALUES (NEW.image_id, NEW.preset || NEW.format || NEW.density, NEW.recipe);
+      INSERT INTO recorded_renditions VALUES (NEW.image_id, NEW.preset || NEW.format || NEW.density, NEW.recipe, clock_timestamp());
       RETURN NULL;
     END $$`);
   await query(`
@@ -157,14 +167,18 @@ function startReading(serverUrl: string, addresses: readonly string[]) {
 
 async function inspect({ query, preset }: CampaignRunOptions, id: number) {
   const [row = {}] = await query(`
-    SELECT (SELECT count(*)::int FROM (
-        SELECT 1 FROM recorded_renditions GROUP BY image_id, variant, recipe HAVING count(*) > 1) repetitions) AS repeated,
+    WITH gaps AS (
+      SELECT at - lag(at) OVER (PARTITION BY image_id, variant, recipe ORDER BY at) > interval '${maxOverlapSeconds} s' AS is_long
+      FROM recorded_renditions)
+    SELECT (SELECT count(*)::int FROM gaps WHERE is_long) AS repeated,
+      (SELECT count(*)::int FROM gaps WHERE NOT is_long) AS simultaneous,
       (SELECT count(*)::int FROM images i WHERE i.deleted_at IS NULL AND NOT EXISTS (
         SELECT 1 FROM recorded_renditions n JOIN renditions r ON r.image_id = n.image_id AND r.recipe = n.recipe
         WHERE n.image_id = i.id AND r.preset = '${preset}' AND r.superseded_at IS NULL)) AS missing,
       (SELECT coalesce(sum(lease_losses), 0)::int FROM jobs WHERE campaign_id = ${id}) AS "lostLeases"`);
   return {
     repeated: Number(row['repeated']),
+    simultaneous: Number(row['simultaneous']),
     missing: Number(row['missing']),
     lostLeases: Number(row['lostLeases']),
   };
