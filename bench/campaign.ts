@@ -5,7 +5,6 @@ import sharp from 'sharp';
 import { runCampaign } from '../test/support/process/campaign-run.ts';
 import { type BackEnd, benchDatabaseUrl, makeBackEnd } from './back-end.ts';
 import { startProcess, startVitrine } from './programs.ts';
-import { upload } from './upload.ts';
 
 /**
  * Makes the renditions of 2,000 images again, kills the worker ten times with SIGKILL, and reads renditions all the time.
@@ -17,6 +16,7 @@ const imageCount = Number(process.env['BENCH_IMAGES'] ?? 2_000);
 const kills = 10;
 const concurrency = 2;
 const uploadsAtOnce = 4;
+const maxUploadAttempts = 30;
 
 const oldPresets = '{"card":{"width":300,"height":300,"quality":70}}';
 const newPresets = '{"card":{"width":400,"height":400,"quality":85}}';
@@ -26,6 +26,9 @@ const settings = {
   NEAR_DUPLICATES: 'flag',
   ENABLE_WORKER: 'false',
   AUTH: 'open',
+  // On a busy machine, a decoder may get little time.
+  DECODE_TIMEOUT_MS: '60000',
+  PROBE_TIMEOUT_MS: '30000',
   WORKER_CONCURRENCY: String(concurrency),
 };
 
@@ -49,11 +52,24 @@ async function uploadImages({ environment }: BackEnd): Promise<void> {
   const server = await startVitrine({ ...environment, ...settings, PRESETS: oldPresets });
   let remaining = imageCount;
   const uploadRemaining = async () => {
-    while (remaining-- > 0) await upload(server.baseUrl, '/v1/images', await drawNoise(), 'bench');
+    while (remaining-- > 0) await upload(server.baseUrl, await drawNoise());
   };
   await Promise.all(Array.from({ length: uploadsAtOnce }, uploadRemaining));
   await server.stop();
   console.log(`uploaded ${imageCount} images`);
+}
+
+/** Uploads a picture. Tries again while the server is busy. */
+async function upload(baseUrl: string, jpeg: Buffer): Promise<void> {
+  for (let attempt = 1; ; attempt++) {
+    const form = new FormData();
+    form.set('file', new Blob([new Uint8Array(jpeg)], { type: 'image/jpeg' }), 'bench.jpg');
+    const response = await fetch(`${baseUrl}/v1/images`, { method: 'POST', body: form });
+    const body = await response.text();
+    if (response.ok && (JSON.parse(body) as { status: string }).status === 'completed') return;
+    if (attempt === maxUploadAttempts) throw new Error(`An upload failed with ${response.status}: ${body}`);
+    await sleep(1_000);
+  }
 }
 
 /** Draws a picture that no other one equals. */
