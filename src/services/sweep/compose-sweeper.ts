@@ -41,8 +41,17 @@ export function composeSweeper({ queries, storage, staging, queue, config, logge
   readonly sweeper: Sweeper;
   readonly takeOverLostLeases: TakeOverLostLeases;
 } {
-  const { auditChains, expiredRows, images, installation, jobs, recounting, renditionRemoval, storedFiles, usage } =
-    queries;
+  const {
+    auditChains,
+    expiredRows,
+    images,
+    installation,
+    jobs,
+    recounting,
+    renditionRemoval,
+    storedFiles,
+    usage,
+  } = queries;
   const { retention } = config;
   const { sweepLimit } = config.storage;
   const takeOverLostLeases = makeTakeOverLostLeases({ jobs, queue, logger });
