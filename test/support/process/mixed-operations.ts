@@ -149,9 +149,9 @@ async function makeVariant(job?: ClaimedJob): Promise<void> {
   const token = randomUUID();
   if (!job && (await variantClaims.claim(claim, token, 1)).outcome !== 'claimed') return;
   await putFiles([key]);
-  const [thumb] = catalog.makeRenditions(content);
+  const [, card] = catalog.makeRenditions(content);
   const rendition = {
-    ...thumb!,
+    ...card!,
     ...name,
     recipe,
     storageKey: key,
