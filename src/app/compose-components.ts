@@ -64,6 +64,7 @@ export function composeComponents(
     storage,
     staging,
     queue,
+    presets,
     config,
     logger,
   });

@@ -5,6 +5,7 @@ import { migrate } from '../db/engine/migrate.ts';
 import { describeMissingIsolation } from '../db/engine/tenant-binding.ts';
 import { makeQueries } from '../db/queries.ts';
 import { makeFetcher } from '../fetcher/fetch-picture.ts';
+import { assertFormatsAreReadable } from '../imaging/formats/heic-support.ts';
 import { makeDecoderPool } from '../imaging/pool/decoder-pool.ts';
 import type { Logger } from '../model/logger.ts';
 import { makeClaimStorage } from '../services/claim-storage.ts';
@@ -27,6 +28,7 @@ export async function openResources(
   logger: Logger,
   onFailure: () => void,
 ) {
+  await assertFormatsAreReadable(config.uploads.allowedFormats);
   const cleanup = new AsyncDisposableStack();
   try {
     const decoders = makeDecoderPool({

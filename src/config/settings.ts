@@ -156,7 +156,8 @@ export const settings = {
       formatList,
       '.jpg,.jpeg,.png,.gif,.bmp,.webp,.avif,.tif,.tiff',
       {
-        about: 'Accepted formats. The format of a file is detected from its content, regardless of its name.',
+        about:
+          'Accepted formats. The format of a file is detected from its content, regardless of its name. `.heic` needs an image library that reads HEIC ([HEIC](heic.md)).',
       },
     ),
   },

@@ -1,6 +1,7 @@
 import { makeApiKeyQueries } from './api-keys.ts';
 import { makeAuditQueries } from './audit.ts';
 import { makeAuditChainQueries } from './audit-chains/audit-chains.ts';
+import { makeCampaignQueries } from './campaigns/campaigns.ts';
 import type { Database } from './database.ts';
 import type { VectorSupport } from './engine/vectors.ts';
 import { makeDeletionQueries } from './images/deletion.ts';
@@ -36,6 +37,7 @@ export function makeQueries(database: Database, vectors: VectorSupport = { isAva
     apiKeys: makeApiKeyQueries(database),
     audit: makeAuditQueries(database),
     auditChains: makeAuditChainQueries(database),
+    campaigns: makeCampaignQueries(database),
     deletion: makeDeletionQueries(database),
     embeddings: makeEmbeddingQueries(database, vectors),
     storedFiles: makeStoredFileQueries(database),

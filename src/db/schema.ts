@@ -45,6 +45,22 @@ export interface Schema {
     position: number | null;
     hash: Buffer | null;
   };
+  campaigns: {
+    id: number;
+    tenant_id: number | null;
+    presets: string[];
+    state: string;
+    images: number;
+    files: number;
+    last_image_id: number;
+    has_all_jobs: boolean;
+    jobs: number;
+    done: number | null;
+    failed: number | null;
+    created_by: string;
+    created_at: Date;
+    finished_at: Date | null;
+  };
   embeddings: {
     tenant_id: number;
     content_hash: string;

@@ -24,7 +24,7 @@ import type { Admission } from './overload/admission.ts';
  * Configuration that the HTTP server needs: its own section, and the sections whose limits and defaults are visible to
  * clients.
  */
-export type HttpConfig = Pick<Config, 'server' | 'uploads' | 'similarity' | 'purge'> & {
+export type HttpConfig = Pick<Config, 'server' | 'uploads' | 'similarity' | 'purge' | 'delivery'> & {
   readonly access: Pick<Config['access'], 'mode'>;
 };
 

@@ -9,6 +9,7 @@ import { closeUnreadBodies } from './bodies/drain-body.ts';
 import { acceptJson, maxBodyBytes } from './bodies/json-body.ts';
 import { maxFormBytes } from './bodies/upload-form.ts';
 import { catalogDialect } from './dialects/catalog/catalog.ts';
+import { deliveryRoutes } from './delivery/delivery.ts';
 import { similarityDialect } from './dialects/similarity/similarity.ts';
 import { validatorCompiler } from './fields/validation.ts';
 import { authenticateRequests, limitCaching } from './guard/authentication.ts';
@@ -144,6 +145,7 @@ function addRoutes(app: FastifyInstance, dependencies: RouteDependencies): void 
     );
   add(operationRoutes);
   add(v1, '/v1');
+  add(deliveryRoutes, '/i');
   add(catalogDialect);
   add(similarityDialect);
   app.register((pages, _options, done) => {

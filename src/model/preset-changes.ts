@@ -1,4 +1,3 @@
-import { isDeepStrictEqual } from 'node:util';
 import type { Preset } from './preset.ts';
 
 /** How two lists of presets differ. The order of the presets does not count. */
@@ -28,7 +27,16 @@ export function findPresetChanges(from: readonly Preset[], to: readonly Preset[]
 
 function findChangedOptions(from: Preset, to: Preset): string[] {
   const options = Object.keys(to) as (keyof Preset)[];
-  return options.filter((option) => !isDeepStrictEqual(from[option], to[option])).toSorted();
+  return options.filter((option) => canonical(from[option]) !== canonical(to[option])).toSorted();
+}
+
+/** Returns JSON that does not depend on the order of the fields, which the database does not keep. */
+function canonical(value: unknown): string {
+  return JSON.stringify(value, (_key, part: unknown) =>
+    typeof part === 'object' && part !== null && !Array.isArray(part)
+      ? Object.fromEntries(Object.entries(part).toSorted(([one], [other]) => (one < other ? -1 : 1)))
+      : part,
+  );
 }
 
 /** Describes changes as a part of a sentence, such as `added: hero; changed: card (quality, formats)`. */

@@ -1,6 +1,8 @@
 import { embeddingDimension, embeddingSpace } from '../model/fingerprint.ts';
 import { type AccessGates, composeAccess } from './access/compose-access.ts';
 import { authoriseServices } from './access/required-scopes.ts';
+import { makeCampaigns } from './campaigns/campaigns.ts';
+import { makeFillCampaigns } from './campaigns/fill-campaigns.ts';
 import { makeCheckHealth } from './check-health.ts';
 import { makeCompareWithImage } from './compare-with-image.ts';
 import { composeDelivery } from './delivery/compose-delivery.ts';
@@ -146,8 +148,8 @@ function composeApi(
   sharedServices: SharedServices,
   runJob: RunJob,
 ): Omit<Services, 'apiKeys' | 'audit' | 'links'> {
-  const { queries, queue, logger } = parts;
-  const { images, imports, focalPoints, references, reports, embeddings, jobs } = queries;
+  const { queries, queue, presets, logger } = parts;
+  const { campaigns, tenants, images, imports, focalPoints, references, reports, embeddings, jobs } = queries;
   return {
     ...composeIngestion(parts, config, sharedServices, runJob),
     ...composePictureTools(parts, config, sharedServices),
@@ -162,6 +164,12 @@ function composeApi(
     findSimilar: makeFindSimilar({ images, embeddings, jobs, queue, space: embeddingSpace }),
     findDuplicates: makeFindDuplicates({ images }),
     jobs: makeJobs({ jobs, reports, queue }),
+    campaigns: makeCampaigns({
+      campaigns,
+      tenants,
+      presets,
+      fillCampaigns: makeFillCampaigns({ campaigns, presets, queue, logger }),
+    }),
     checkHealth: composeHealth(parts, config),
   };
 }

@@ -2,6 +2,7 @@ import type { ImageQueries } from '../db/images/images.ts';
 import type { ApiKeys } from './access/api-keys.ts';
 import type { AuditLog } from './audit/audit-log.ts';
 import type { Links } from './access/links.ts';
+import type { Campaigns } from './campaigns/campaigns.ts';
 import type { CheckHealth } from './check-health.ts';
 import type { CompareWithImage } from './compare-with-image.ts';
 import type { DeliverRendition } from './delivery/deliver.ts';
@@ -49,6 +50,7 @@ export interface Services {
   readonly purgeUnused: PurgeUnused;
   readonly purgeDeleted: PurgeDeleted;
   readonly jobs: Jobs;
+  readonly campaigns: Campaigns;
   readonly usage: Usage;
   readonly checkHealth: CheckHealth;
 }

@@ -31,8 +31,7 @@ export type ClaimVariant = <T>(
 export const claimNothing: ClaimVariant = (_variant, _signal, _findDone, make) => make();
 
 /** A process that has not extended its claim for this long has lost it. */
-const leaseSeconds = 15;
-const extensionMs = 5_000;
+export const claimLease = { seconds: 15, extensionMs: 5_000 } as const;
 
 /** Pauses between two looks at whether another process has made the variant. They grow by half each time. */
 const firstPauseMs = 40;
@@ -46,7 +45,7 @@ export function makeClaimVariant(deps: Dependencies): ClaimVariant {
     const deadline = performance.now() + waitMs;
     let pauseMs = firstPauseMs;
     for (;;) {
-      const result = await claims.claim(variant, token, leaseSeconds);
+      const result = await claims.claim(variant, token, claimLease.seconds);
       if (result.outcome === 'failed')
         throw repeatFailure(toAppError(result.code, result.error), result.retrySeconds);
       if (result.outcome === 'image-removed') throw imageNotFound({ id: variant.imageId });
@@ -82,10 +81,10 @@ async function runClaimed<T>(
   make: () => Promise<T>,
 ): Promise<T> {
   const timer = setInterval(() => {
-    claims.extend(variant, token, leaseSeconds).catch((error: unknown) => {
+    claims.extend(variant, token, claimLease.seconds).catch((error: unknown) => {
       logger.warn({ err: error, image: variant.imageId }, 'failed to extend the claim on a rendition');
     });
-  }, extensionMs).unref();
+  }, claimLease.extensionMs).unref();
   try {
     const made = await make();
     // Nothing has been recorded if the image has changed.
@@ -107,7 +106,7 @@ async function runClaimed<T>(
 }
 
 /** Returns the error of another process. If this version does not define its code, the code is `picture_damaged`. */
-function toAppError(code: string, message: string): AppError {
+export function toAppError(code: string, message: string): AppError {
   return new AppError(Object.hasOwn(errorTable, code) ? (code as ErrorCode) : 'picture_damaged', message);
 }
 

@@ -1,5 +1,6 @@
 import type { ServiceConfig, ServiceParts } from '../service-parts.ts';
 import type { RenditionCache } from '../rendition-cache.ts';
+import { claimAll, makeClaimForJob } from './claim-for-job.ts';
 import { claimNothing, makeClaimVariant } from './claim-variant.ts';
 import { makeDeliver } from './deliver.ts';
 import { makeLoadRendition } from './load-rendition.ts';
@@ -62,7 +63,8 @@ export function composeDelivery(parts: ServiceParts, config: ServiceConfig, cach
       presets,
       renderVariants,
       shareVariant,
-      findCampaignPresets: () => Promise.resolve(presets.list().map(({ name }) => name)),
+      claimForJob: isOnlyProcess ? claimAll : makeClaimForJob({ claims: queries.variantClaims, logger }),
+      findCampaignPresets: (id) => queries.campaigns.findPresets(id),
     }),
   };
 }

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { ImageQueries } from '../../db/images/images.ts';
 import type { JobQueries } from '../../db/jobs/job-queries.ts';
 import { AppError } from '../../errors.ts';
@@ -7,6 +8,7 @@ import { eagerVariants, type Preset, type Variant } from '../../model/preset.ts'
 import { systemPrincipal } from '../../model/principal.ts';
 import { isSameVariant } from '../../model/rendition.ts';
 import type { PresetsInForce } from '../presets-in-force.ts';
+import type { ClaimForJob } from './claim-for-job.ts';
 import type { RenderVariants } from './render-variants.ts';
 import type { ShareVariant } from './share-variant.ts';
 import { type CurrentVariant, findOffered, toCurrentVariant } from './variants.ts';
@@ -17,6 +19,7 @@ interface Dependencies {
   readonly presets: Pick<PresetsInForce, 'forRendering'>;
   readonly renderVariants: RenderVariants;
   readonly shareVariant: ShareVariant;
+  readonly claimForJob: ClaimForJob;
   /** Returns the names of the presets that a campaign is about. */
   readonly findCampaignPresets: (campaignId: number) => Promise<readonly string[]>;
 }
@@ -30,6 +33,9 @@ export type RunRenderJob = (job: ClaimedJob, signal: AbortSignal) => Promise<'re
 /** Number of variants that are made from one decode, so that the time limit of a decoder suffices and little work is lost. */
 const maxPerDecode = 3;
 
+/** Pause while requests are making all variants that are missing. */
+const busyPauseMs = 200;
+
 /** Number of attempts without progress, because the image changes or files are removed meanwhile. */
 const maxIdleAttempts = 5;
 
@@ -42,9 +48,13 @@ export function makeRunRenderJob(deps: Dependencies): RunRenderJob {
       const missing = image?.status === 'completed' ? await listMissing(deps, job, image) : [];
       if (!image || missing.length === 0) return finish(deps, job);
       signal.throwIfAborted();
-      const outcome = await makeSome(deps, job, image, missing, signal);
+      const outcome = await makeClaimed(deps, job, image, missing, signal);
       if (outcome === 'lease-lost') return outcome;
       if (outcome === 'image-removed') return finish(deps, job);
+      if (outcome === 'busy') {
+        await sleep(busyPauseMs, undefined, { signal });
+        continue;
+      }
       idleAttempts = outcome === 'made' ? 0 : idleAttempts + 1;
       if (idleAttempts === maxIdleAttempts)
         throw new AppError(
@@ -59,7 +69,29 @@ async function finish({ jobs }: Dependencies, job: ClaimedJob): Promise<'rendere
   return (await jobs.completeRender(job)) ? 'rendered' : 'lease-lost';
 }
 
-/** Shares the first missing variant if possible; otherwise makes the first few. */
+/** Claims the first few missing variants, and makes those that are still missing then. */
+async function makeClaimed(
+  deps: Dependencies,
+  job: ClaimedJob,
+  image: ImageWithRenditions,
+  missing: readonly CurrentVariant[],
+  signal: AbortSignal,
+): Promise<'made' | 'image-removed' | 'lease-lost' | 'again' | 'busy'> {
+  const claim = await deps.claimForJob(image.id, missing.slice(0, maxPerDecode));
+  try {
+    if (claim.variants.length === 0) return 'busy';
+    // A request may have recorded some of them just before they were claimed.
+    const reread = await deps.images.find(systemPrincipal, { id: image.id });
+    const isMissing = ({ name, recipe }: CurrentVariant) =>
+      !reread?.renditions.some((one) => one.recipe === recipe && isSameVariant(one, name));
+    const stillMissing = claim.variants.filter(isMissing);
+    return stillMissing.length === 0 ? 'made' : await makeSome(deps, job, image, stillMissing, signal);
+  } finally {
+    await claim.release();
+  }
+}
+
+/** Shares the first variant if possible; otherwise makes all of them. */
 async function makeSome(
   { renderVariants, shareVariant }: Dependencies,
   job: ClaimedJob,
@@ -71,7 +103,7 @@ async function makeSome(
   if (first && (await shareVariant(image, first))) return 'made';
   const recorded = await renderVariants({
     image,
-    variants: missing.slice(0, maxPerDecode).map(({ variant }) => variant),
+    variants: missing.map(({ variant }) => variant),
     priority: job.priority,
     purpose: 'intake',
     signal,

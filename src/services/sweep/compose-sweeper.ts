@@ -5,7 +5,9 @@ import type { WorkQueue } from '../../queue/queue.ts';
 import type { Staging } from '../../storage/staging.ts';
 import type { Storage } from '../../storage/storage.ts';
 import { makeExpireAuditLog } from '../audit/expire-audit-log.ts';
+import { makeFillCampaigns } from '../campaigns/fill-campaigns.ts';
 import { makeTakeOverLostLeases, type TakeOverLostLeases } from '../leases.ts';
+import type { PresetsInForce } from '../presets-in-force.ts';
 import { makeDerivedFileSweeps } from './derived-files.ts';
 import { makeExpiredRowSweeps } from './expired-rows.ts';
 import { makeFindMissingOriginals, makeSweepOrphans } from './stored-files.ts';
@@ -16,6 +18,7 @@ interface Dependencies {
   readonly queries: Pick<
     Queries,
     | 'auditChains'
+    | 'campaigns'
     | 'expiredRows'
     | 'images'
     | 'installation'
@@ -28,6 +31,7 @@ interface Dependencies {
   readonly storage: Storage;
   readonly staging: Staging;
   readonly queue: WorkQueue;
+  readonly presets: Pick<PresetsInForce, 'forRendering'>;
   readonly config: {
     readonly storage: Pick<Config['storage'], 'sweepLimit'>;
     readonly retention: Config['retention'];
@@ -37,12 +41,13 @@ interface Dependencies {
 }
 
 /** Wires the sweeper and its passes. Also returns `takeOverLostLeases`, which is called once at startup. */
-export function composeSweeper({ queries, storage, staging, queue, config, logger }: Dependencies): {
+export function composeSweeper({ queries, storage, staging, queue, presets, config, logger }: Dependencies): {
   readonly sweeper: Sweeper;
   readonly takeOverLostLeases: TakeOverLostLeases;
 } {
   const {
     auditChains,
+    campaigns,
     expiredRows,
     images,
     installation,
@@ -57,6 +62,7 @@ export function composeSweeper({ queries, storage, staging, queue, config, logge
   const takeOverLostLeases = makeTakeOverLostLeases({ jobs, queue, logger });
   const sweeper = makeSweeper({
     takeOverLostLeases,
+    fillCampaigns: makeFillCampaigns({ campaigns, presets, queue, logger }),
     expiredRowSweeps: makeExpiredRowSweeps({ expiredRows, retention, logger }),
     expireAuditLog: makeExpireAuditLog({ auditChains, keepDays: retention.auditDays, logger }),
     sweepOrphans: makeSweepOrphans({ storedFiles, storage, sweepLimit, logger }),

@@ -5,6 +5,7 @@ import type { Logger } from '../../model/logger.ts';
 import type { Staging } from '../../storage/staging.ts';
 import type { Storage } from '../../storage/storage.ts';
 import type { ExpireAuditLog } from '../audit/expire-audit-log.ts';
+import type { FillCampaigns } from '../campaigns/fill-campaigns.ts';
 import type { TakeOverLostLeases } from '../leases.ts';
 import type { DerivedFileSweeps } from './derived-files.ts';
 import type { ExpiredRowSweeps } from './expired-rows.ts';
@@ -13,6 +14,7 @@ import type { CorrectUsage } from './usage-drift.ts';
 
 interface Dependencies {
   readonly takeOverLostLeases: TakeOverLostLeases;
+  readonly fillCampaigns: FillCampaigns;
   readonly expiredRowSweeps: ExpiredRowSweeps;
   readonly expireAuditLog: ExpireAuditLog;
   readonly sweepOrphans: SweepOrphans;
@@ -72,6 +74,7 @@ export function makeSweeper(deps: Dependencies): Sweeper {
       intervalMs: 5 * second,
       run: () => deps.takeOverLostLeases(false),
     },
+    { name: 're-renderings', firstDelayMs: second, intervalMs: second, run: () => deps.fillCampaigns() },
     { name: 'usage', firstDelayMs: 10 * second, intervalMs: 10 * second, run: () => deps.usage.foldDeltas() },
     {
       name: 'table statistics',

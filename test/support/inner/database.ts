@@ -43,6 +43,7 @@ const truncatedTables = [
   'request_counts',
   'import_counts',
   'presets_in_force',
+  'campaigns',
 ].join(', ');
 
 /**

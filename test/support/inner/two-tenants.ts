@@ -30,6 +30,7 @@ const insertTenant = (name: string, digit: string) => `
   INSERT INTO idempotent_requests (owner, idempotency_key, request_hash, running_until)
   SELECT 'key ' || id, '${name}', hash, now() FROM api_keys WHERE name = '${name}';
   INSERT INTO audit_log (tenant_id, tenant, actor, action) SELECT id, name, 'x', 'image.create' FROM tenants WHERE name = '${name}';
+  INSERT INTO campaigns (tenant_id, presets, images, files, created_by) SELECT id, '{card}', 1, 1, 'x' FROM tenants WHERE name = '${name}';
   INSERT INTO import_counts (tenant_id, day, count) SELECT id, now(), 1 FROM tenants WHERE name = '${name}';
   INSERT INTO audit_chains (tenant_id, last_position, last_hash) SELECT id, 0, '' FROM tenants WHERE name = '${name}';`;
 
@@ -49,7 +50,13 @@ export async function insertTwoTenants(database: Database): Promise<TwoTenants> 
 }
 
 /** Tables without rows of tenants. Bound transactions that switch to the tenant role have no access to them. */
-const tablesOfInstallation = ['installation', 'request_counts', 'schema_migrations', 'sweep_passes'];
+const tablesOfInstallation = [
+  'installation',
+  'presets_in_force',
+  'request_counts',
+  'schema_migrations',
+  'sweep_passes',
+];
 
 /** A table with rows of tenants. */
 export interface TenantTable {

@@ -12,6 +12,7 @@ const extensionsByFormat: Readonly<Record<PictureFormat, readonly string[]>> = {
   gif: ['.gif'],
   webp: ['.webp'],
   avif: ['.avif'],
+  heic: ['.heic', '.heif'],
   tiff: ['.tif', '.tiff'],
   bmp: ['.bmp'],
 };
