@@ -67,11 +67,7 @@ export function composeServices(parts: ServiceParts, config: ServiceConfig): Com
 type SharedServices = ReturnType<typeof composeShared>;
 
 /** Composes the services that other services use. */
-function composeShared(
-  parts: ServiceParts,
-  config: ServiceConfig,
-  tenants: ComposedTenants,
-) {
+function composeShared(parts: ServiceParts, config: ServiceConfig, tenants: ComposedTenants) {
   const { queries, decoders, storage, presets } = parts;
   const { uploads, similarity, server, storage: storageConfig } = config;
   const { images, fingerprints } = queries;

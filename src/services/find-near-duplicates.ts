@@ -73,6 +73,17 @@ function matchCandidate(candidate: HashNeighbour, fingerprint: Fingerprint): Nea
   const { isSamePicture, difference, reason } = compareThumbnails(candidate.fingerprint, fingerprint);
   const distance = hashDistance(candidate.fingerprint.hash, fingerprint.hash);
   return isSamePicture
-    ? [{ id, uuid, distance, difference: Math.round(difference * 100) / 100, reason, hasAlpha, keptMetadata, renditions }]
+    ? [
+        {
+          id,
+          uuid,
+          distance,
+          difference: Math.round(difference * 100) / 100,
+          reason,
+          hasAlpha,
+          keptMetadata,
+          renditions,
+        },
+      ]
     : [];
 }

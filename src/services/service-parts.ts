@@ -39,7 +39,15 @@ export interface ServiceParts {
 /** The configuration sections that services use. */
 export type ServiceConfig = Pick<
   Config,
-  'uploads' | 'overload' | 'quotas' | 'imports' | 'similarity' | 'purge' | 'worker' | 'storage' | 'exposureWarnings'
+  | 'uploads'
+  | 'overload'
+  | 'quotas'
+  | 'imports'
+  | 'similarity'
+  | 'purge'
+  | 'worker'
+  | 'storage'
+  | 'exposureWarnings'
 > & {
   readonly server: Pick<Config['server'], 'inlineMs' | 'requestMs' | 'readCacheBytes' | 'isExposed'>;
   readonly access: Pick<Config['access'], 'mode' | 'delivery'>;

@@ -8,7 +8,9 @@ import { type ImportLimits, selectImports } from './select-imports.ts';
 
 /** A claimed job, with the columns of its image that the worker needs. */
 type ClaimedRow = Schema['jobs'] &
-  Pick<Schema['images'], 'original_key' | 'content_hash' | 'source_url' | 'focus_x' | 'focus_y'> & { readonly is_first_run: boolean };
+  Pick<Schema['images'], 'original_key' | 'content_hash' | 'source_url' | 'focus_x' | 'focus_y'> & {
+    readonly is_first_run: boolean;
+  };
 
 /** Creates the query that claims jobs (pending → processing). */
 export function makeClaimQueries({ sql: db }: Database) {

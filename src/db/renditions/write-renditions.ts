@@ -40,7 +40,7 @@ export function selectNewRenditions(
 }
 
 /**
- * Selects rows that share an image's current renditions.
+ * Selects rows that share an image's current renditions. The other image owns their files, unless the image itself does.
  * @param image table expression that yields one row with `image_id`
  * @param storageKeys if set, only renditions with these files are shared
  */
@@ -51,7 +51,7 @@ export function selectSharedRenditions(
 ): RawBuilder<unknown> {
   return sql`
     SELECT image.image_id, r.preset, r.recipe, r.storage_key, r.content_hash, r.bytes, r.width, r.height, r.quality,
-      r.format, r.density, r.is_listed, r.is_on_request, true
+      r.format, r.density, r.is_listed, r.is_on_request, is_owned_elsewhere(r.storage_key, image.image_id)
     FROM ${image} image CROSS JOIN renditions r
     WHERE r.image_id = ${sharedImageId} AND r.superseded_at IS NULL
       ${storageKeys ? sql`AND r.storage_key = ANY (${storageKeys}::text[])` : sql``}`;

@@ -56,8 +56,7 @@ export function composeSweeper({ queries, storage, staging, queue, presets, conf
     renditionRemoval,
     storedFiles,
     usage,
-  } =
-    queries;
+  } = queries;
   const { retention } = config;
   const { sweepLimit } = config.storage;
   const takeOverLostLeases = makeTakeOverLostLeases({ jobs, queue, logger });

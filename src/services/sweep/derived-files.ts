@@ -55,8 +55,7 @@ export function makeDerivedFileSweeps(deps: Dependencies): DerivedFileSweeps {
 
     async removeSuperseded() {
       const removed = await removeWhile(deps, { supersededDays: oldRenditionDays }, () => true);
-      if (removed > 0)
-        logger.info({ removed }, `removed ${removed} renditions that were replaced long ago`);
+      if (removed > 0) logger.info({ removed }, `removed ${removed} renditions that were replaced long ago`);
       return removed;
     },
   };

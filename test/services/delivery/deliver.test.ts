@@ -232,7 +232,11 @@ test('shares a variant with another image of the same content', async () => {
   // The shared file stays when the image that owns it is removed.
   await deleteImage(everyone, { id: first.id }, { force: false });
   expect(
-    await rig.services.purgeDeleted(everyone, { days: 0, dryRun: false, confirmTokens: ['DELETE_CONFIRMED'] }),
+    await rig.services.purgeDeleted(everyone, {
+      days: 0,
+      dryRun: false,
+      confirmTokens: ['DELETE_CONFIRMED'],
+    }),
   ).toMatchObject({ images: 1, errors: [] });
   const webp = (await rowsOf(rig, second.id)).find(({ format }) => format === 'webp')!;
   expect((await rig.storage.readAll(webp.storageKey)).length).toBe(webp.bytes);

@@ -67,9 +67,9 @@ test('keeps a file that another image shares, and its bytes move to that image',
   const webp = owner!.renditions.find(({ format }) => format === 'webp')!;
   expect(sharer!.renditions.find(({ format }) => format === 'webp')!.storageKey).toBe(webp.storageKey);
 
-  expect(await rig.renditionRemoval.remove({ ...webp, imageId: first.id, isShared: false }, 'on-request')).toBe(
-    true,
-  );
+  expect(
+    await rig.renditionRemoval.remove({ ...webp, imageId: first.id, isShared: false }, 'on-request'),
+  ).toBe(true);
   expect(await rig.storedKeys()).toContain(webp.storageKey);
   await expectExactUsage();
   expect(await rig.recounting.repairOwners(first.tenantId)).toBe(0);
@@ -115,8 +115,7 @@ test('notes once an hour that a rendition that was made on request is served', a
     .select(['id', 'served_at'])
     .execute()
     .then((all) => ({ rows: all }));
-  const ageOf = (id: number) =>
-    Date.now() - (rows.find((row) => row.id === id)?.served_at?.getTime() ?? 0);
+  const ageOf = (id: number) => Date.now() - (rows.find((row) => row.id === id)?.served_at?.getTime() ?? 0);
   expect(ageOf(webp.id)).toBeLessThan(2 * 3_600_000);
   expect(ageOf(jpeg.id)).toBeGreaterThan(24 * 3_600_000);
 });

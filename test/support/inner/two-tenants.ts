@@ -10,6 +10,8 @@ const insertTenant = (name: string, digit: string) => `
   SELECT gen_random_uuid(), id, 'completed', repeat('${digit}', 63) || 'f', '${name} again.jpg' FROM tenants WHERE name = '${name}';
   INSERT INTO renditions (image_id, preset, recipe, storage_key, content_hash, bytes, width, height, quality, format)
   SELECT id, 'card', 'r', '${name}/' || id, content_hash, 1, 1, 1, 85, 'jpeg' FROM images WHERE original_filename LIKE '${name}%';
+  INSERT INTO variant_claims (image_id, preset, format, density, recipe, token, claimed_until)
+  SELECT id, 'card', 'webp', 1, 'r', gen_random_uuid(), now() FROM images WHERE original_filename LIKE '${name}%';
   INSERT INTO image_references (image_id, reference) SELECT id, '${name}' FROM images WHERE original_filename LIKE '${name}%';
   INSERT INTO near_duplicates (image_id, match_id, distance, difference, reason)
   SELECT max(id), min(id), 1, 1, '${name}' FROM images WHERE original_filename LIKE '${name}%';
