@@ -92,7 +92,7 @@ async function measure({ environment }: BackEnd): Promise<number> {
       query: async (statement) => (await client.query(statement)).rows as Record<string, unknown>[],
       preset: 'card',
       kills,
-      startWorker: () => startWorker(newSettings),
+      startWorker: () => Promise.resolve(startWorker(newSettings)),
       timeoutMs: 3_600_000,
       onProgress: (done, total) => console.log(`${done} of ${total} images`),
     });
@@ -111,7 +111,7 @@ async function measure({ environment }: BackEnd): Promise<number> {
   }
 }
 
-async function startWorker(environment: Readonly<Record<string, string>>): Promise<() => Promise<void>> {
+function startWorker(environment: Readonly<Record<string, string>>): () => Promise<void> {
   const worker = startProcess(process.execPath, ['src/main.ts', 'worker'], {
     ...process.env,
     LOG_LEVEL: 'error',

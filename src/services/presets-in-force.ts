@@ -19,14 +19,3 @@ export interface PresetsInForce {
    */
   forRendering(): Promise<readonly Preset[]>;
 }
-
-/** Returns presets that never change. */
-export function fixPresets(presets: readonly Preset[]): PresetsInForce {
-  return {
-    list: () => presets,
-    find: (name) => presets.find((preset) => preset.name === name),
-    version: () => 0,
-    warning: () => undefined,
-    forRendering: () => Promise.resolve(presets),
-  };
-}

@@ -21,17 +21,35 @@ async function startWithOutdatedImages(
   return startServer({ ...settings, ...newSettings, PRESETS: '{"card": 80, "thumb": 20}' }, folder);
 }
 
+/** The fields of a re-rendering that the tests read. */
+type RenderingRecord = {
+  readonly id: number;
+  readonly state: string;
+  readonly finished_at: string | null;
+};
+
+/** The fields of responses that the tests read. */
+type Body = RenderingRecord & {
+  readonly rendering: RenderingRecord;
+  readonly estimate: { readonly files: readonly { readonly bytes: number }[] };
+};
+
+/** The fields of an image that the tests read. */
+type ImageWithSizes = {
+  readonly renditions: readonly { readonly preset: string; readonly width: number }[];
+};
+
 const post = (url: string, path: string, body?: object) =>
-  call<Record<string, any>>(`${url}/v1/renderings${path}`, {
+  call<Body>(`${url}/v1/renderings${path}`, {
     method: 'POST',
     ...(body && { headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) }),
   });
-const get = (url: string, path = '') => call<Record<string, any>>(`${url}/v1/renderings${path}`);
+const get = (url: string, path = '') => call<Body>(`${url}/v1/renderings${path}`);
 
 const waitForState = (url: string, id: number, state: string) =>
   vi.waitFor(async () => {
     const response = await get(url, `/${id}`);
-    expect(response.body['state']).toBe(state);
+    expect(response.body.state).toBe(state);
     return response.body;
   }, waitTimeoutMs);
 
@@ -44,7 +62,7 @@ test('estimates, and makes the outdated renditions of a preset again', async () 
     estimate: {
       images: 2,
       files: [{ preset: 'card', format: 'jpeg', files: 2, bytes: expect.any(Number) }],
-      bytes: dryRun.body['estimate'].files[0].bytes,
+      bytes: dryRun.body.estimate.files[0]?.bytes,
       work_seconds: expect.any(Number),
     },
     rendering: null,
@@ -54,20 +72,18 @@ test('estimates, and makes the outdated renditions of a preset again', async () 
   const started = await post(url, '', { presets: ['card', 'thumb'] });
   expectDocumented('post', '/v1/renderings', started);
   expect(started.status).toBe(201);
-  expect(started.body['rendering']).toMatchObject({
+  expect(started.body.rendering).toMatchObject({
     presets: ['card', 'thumb'],
     tenant: null,
     total: 2,
     failed: 0,
   });
-  const { id } = started.body['rendering'];
+  const { id } = started.body.rendering;
   const completed = await waitForState(url, id, 'completed');
   expect(completed).toMatchObject({ total: 2, done: 2, skipped: 0, failed: 0, failures: [] });
-  const { body } = await call<Record<string, any>>(`${url}/v1/images`);
-  const cards = body['items'].flatMap((image: any) =>
-    image.renditions.filter(({ preset }: { preset: string }) => preset === 'card'),
-  );
-  expect(cards.map(({ width }: { width: number }) => width)).toEqual([80, 80]);
+  const { body } = await call<{ readonly items: readonly ImageWithSizes[] }>(`${url}/v1/images`);
+  const cards = body.items.flatMap(({ renditions }) => renditions.filter(({ preset }) => preset === 'card'));
+  expect(cards.map(({ width }) => width)).toEqual([80, 80]);
 
   const list = await get(url);
   expectDocumented('get', '/v1/renderings', list);
@@ -75,7 +91,7 @@ test('estimates, and makes the outdated renditions of a preset again', async () 
   expectDocumented('get', '/v1/renderings/{id}', await get(url, `/${id}`));
   const again = await post(url, '', { preset: 'card' });
   expect(again.body).toMatchObject({ estimate: { images: 0, files: [] }, rendering: { total: 0 } });
-  await waitForState(url, again.body['rendering'].id, 'completed');
+  await waitForState(url, again.body.rendering.id, 'completed');
   const change = await post(url, `/${id}/pause`);
   expectProblem(change, 409, 'rendering_finished');
 });
@@ -83,8 +99,9 @@ test('estimates, and makes the outdated renditions of a preset again', async () 
 test('pauses, resumes and cancels', async () => {
   // Without a worker, no image is processed.
   const { url } = await startWithOutdatedImages(['three', 'four'], { ENABLE_WORKER: 'false' });
-  const { id } = (await post(url, '', { preset: 'card' })).body['rendering'];
-  const countJobs = async () => (await call<Record<string, any>>(`${url}/v1/jobs?kind=render`)).body['total'];
+  const { id } = (await post(url, '', { preset: 'card' })).body.rendering;
+  const countJobs = async () =>
+    (await call<{ readonly total: number }>(`${url}/v1/jobs?kind=render`)).body.total;
   expect(await countJobs()).toBe(2);
 
   const paused = await post(url, `/${id}/pause`);
@@ -94,13 +111,13 @@ test('pauses, resumes and cancels', async () => {
 
   const resumed = await post(url, `/${id}/resume`);
   expectDocumented('post', '/v1/renderings/{id}/resume', resumed);
-  expect(resumed.body['state']).toBe('running');
+  expect(resumed.body.state).toBe('running');
   expect(await countJobs()).toBe(2);
 
   const cancelled = await post(url, `/${id}/cancel`);
   expectDocumented('post', '/v1/renderings/{id}/cancel', cancelled);
   expect(cancelled.body).toMatchObject({ state: 'cancelled', total: 2, done: 0, failed: 0 });
-  expect(cancelled.body['finished_at']).not.toBeNull();
+  expect(cancelled.body.finished_at).not.toBeNull();
   expect(await countJobs()).toBe(0);
   expectProblem(await post(url, `/${id}/resume`), 409, 'rendering_finished');
 });

@@ -51,8 +51,8 @@ test('the server that starts last decides, and running processes follow it', asy
   const last = await startServer({ ...env, PRESETS: workerPresets, ENABLE_WORKER: 'false' }, folder);
   expect(last.log()).toContain('this process has changed the presets in force (version 2): added: hero');
   await vi.waitFor(() => {
-    for (const { log } of [first, worker])
-      expect(log()).toContain('follows the presets in force (version 2), which differ from PRESETS');
+    for (const running of [first, worker])
+      expect(running.log()).toContain('follows the presets in force (version 2), which differ from PRESETS');
   }, waitTimeoutMs);
   expect((await call(`${first.url}/v1/healthz`)).body['checks']).toMatchObject({
     presets: { ok: true, warning: expect.stringContaining('added: hero') },

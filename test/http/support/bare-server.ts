@@ -4,7 +4,7 @@ import { onTestFinished } from 'vitest';
 import { loadConfig } from '../../../src/config.ts';
 import { makeAdmission } from '../../../src/http/overload/admission.ts';
 import { openAuthentication } from '../../../src/services/access/authenticate.ts';
-import { fixPresets } from '../../../src/services/presets-in-force.ts';
+import { fixPresets } from '../../support/inner/fix-presets.ts';
 import { makeHttpServer } from '../../../src/http/server.ts';
 import type { HttpDependencies } from '../../../src/http/route-plugin.ts';
 

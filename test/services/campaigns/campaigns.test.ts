@@ -4,7 +4,7 @@ import { AppError } from '../../../src/errors.ts';
 import { makePreset, type Preset } from '../../../src/model/preset.ts';
 import { unrestrictedPrincipal } from '../../../src/model/principal.ts';
 import { makeFillCampaigns } from '../../../src/services/campaigns/fill-campaigns.ts';
-import { fixPresets } from '../../../src/services/presets-in-force.ts';
+import { fixPresets } from '../../support/inner/fix-presets.ts';
 import { selectRows } from '../../support/inner/database.ts';
 import { makeTruncatedPicture, makeUniquePicture } from '../../support/inner/pictures.ts';
 import { makeRig, type Rig, useTestResources } from '../../support/inner/rig.ts';

@@ -2,7 +2,7 @@ import { expect, test } from 'vitest';
 import { recipeHash } from '../../../src/imaging/renditions/recipe.ts';
 import { listedVariant, makePreset, type PresetOptions } from '../../../src/model/preset.ts';
 import { makeDescribeDelivery } from '../../../src/services/delivery/describe-delivery.ts';
-import { fixPresets } from '../../../src/services/presets-in-force.ts';
+import { fixPresets } from '../../support/inner/fix-presets.ts';
 
 type Image = Parameters<ReturnType<typeof makeDescribeDelivery>>[0];
 

@@ -13,7 +13,7 @@ import type { Quotas } from '../../../src/model/quota.ts';
 import { makeInProcessQueue } from '../../../src/queue/in-process.ts';
 import { composeServices } from '../../../src/services/compose-services.ts';
 import type { ServiceConfig } from '../../../src/services/service-parts.ts';
-import { fixPresets } from '../../../src/services/presets-in-force.ts';
+import { fixPresets } from './fix-presets.ts';
 import { makeSecretRing } from '../../../src/services/access/secret-ring.ts';
 import type { Upload } from '../../../src/services/ingest-upload.ts';
 import { makeAssertFreeSpace } from '../../../src/storage/free-space.ts';

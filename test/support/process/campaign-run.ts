@@ -143,9 +143,9 @@ async function findRendering(serverUrl: string, id: number): Promise<Rendering> 
 function startReading(serverUrl: string, addresses: readonly string[]) {
   const failedReads: string[] = [];
   let reads = 0;
-  let isStopped = false;
+  const stopController = new AbortController();
   const readUntilStopped = async () => {
-    while (!isStopped) {
+    while (!stopController.signal.aborted) {
       const address = addresses[Math.floor(Math.random() * addresses.length)] ?? '/';
       const response = await fetch(serverUrl + address).catch((error: unknown) => String(error));
       reads++;
@@ -158,7 +158,7 @@ function startReading(serverUrl: string, addresses: readonly string[]) {
   const running = Array.from({ length: readers }, readUntilStopped);
   return {
     async stop() {
-      isStopped = true;
+      stopController.abort();
       await Promise.all(running);
       return { reads, failedReads };
     },
