@@ -72,7 +72,7 @@ export function startProcess(
   process.once('exit', terminate);
   return {
     pid: child.pid ?? 0,
-    hasExited: () => child.exitCode !== null,
+    hasExited: () => child.exitCode !== null || child.signalCode !== null,
     async stop() {
       process.removeListener('exit', terminate);
       terminate();

@@ -137,6 +137,7 @@ async function ingest(queries: Queries, tenantId: number, content: string): Prom
   await queries.jobs.complete(upload.job, makeRenditions(tenantId, contentHash), {
     fingerprint,
     embedding: { space: embeddingSpace, vector },
+    keptMetadata: '',
     nearDuplicates: [],
   });
   await queries.fingerprints.findNeighbours(tenantId, fingerprint, 20, contentHash);
@@ -145,6 +146,9 @@ async function ingest(queries: Queries, tenantId: number, content: string): Prom
 function makeRenditions(tenantId: number, contentHash: string) {
   return (['thumb', 'card', 'zoom'] as const).map((preset) => ({
     preset,
+    density: 1,
+    isListed: true,
+    isOnRequest: false,
     recipe: '0123456789',
     storageKey: renditionKey(tenantId, contentHash, preset, '0123456789'),
     contentHash,

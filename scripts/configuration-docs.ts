@@ -20,6 +20,7 @@ const sectionTitles: Readonly<Record<keyof typeof settings, string>> = {
   quotas: 'Quotas',
   imports: 'Imports by URL',
   renditions: 'Renditions',
+  delivery: 'Delivery',
   similarity: 'Duplicates and similarity',
   purge: 'Purge',
   retention: 'Retention',

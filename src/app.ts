@@ -9,6 +9,7 @@ import { ConfigError } from './errors.ts';
 import { type DataFolderLock, lockDataFolder } from './data-folder/lock.ts';
 import { protectDataFolder } from './data-folder/private-folder.ts';
 import { handleRequest } from './http/server.ts';
+import type { PresetRole } from './services/follow-presets.ts';
 import { whenStorageClaimed } from './services/claim-storage.ts';
 import { version } from './version.ts';
 
@@ -47,11 +48,13 @@ export interface App {
 /**
  * Creates all components of the app. With the embedded database, locks the data folder until the app is closed.
  * @param exitOnFailure called after logging a failure that only a restart can repair
+ * @param presetRole what this process does with its own presets
  */
 export async function makeApp(
   config: Config,
   logger: FastifyBaseLogger,
   exitOnFailure: () => void,
+  presetRole: PresetRole = 'decide',
 ): Promise<App> {
   if (config.access.problems.length > 0) throw new ConfigError(config.access.problems);
   const lock = isOnlyProcess(config) ? lockDataFolder(config.dataDir) : undefined;
@@ -63,7 +66,7 @@ export async function makeApp(
     lock?.release();
   };
   try {
-    const resources = await openResources(config, logger, exitOnFailure);
+    const resources = await openResources(config, presetRole, logger, exitOnFailure);
     access = openAccess(config);
     const components = composeComponents(config, logger, resources, access);
     return makeLifecycle({
@@ -93,6 +96,9 @@ interface LifecycleParts {
   readonly exitOnFailure: () => void;
 }
 
+/** A serverless function, whose timers stop between requests, reads the presets in force if they are older than this. */
+const maxPresetAgeMs = 5_000;
+
 /** Starts and stops the components in the right order. */
 function makeLifecycle(parts: LifecycleParts): App {
   const { config, logger, resources, components, access, lock, releaseDataFolder, exitOnFailure } = parts;
@@ -110,10 +116,16 @@ function makeLifecycle(parts: LifecycleParts): App {
   let closePromise: Promise<void> | undefined;
   let stopWaitingForStorage = (): void => undefined;
 
+  /** With the embedded database, no other process can change the presets. */
+  function followPresets(): void {
+    if (!isOnlyProcess(config)) resources.presets.start();
+  }
+
   /** Gives requests and jobs `shutdownMs` to finish, and then hands back the remaining jobs. */
   async function drain(): Promise<void> {
     stopWaitingForStorage();
     storageHealth.stop();
+    resources.presets.stop();
     const allStopped = Promise.all([http.close(), sweeper.stop(), ...workers.map((worker) => worker.stop())]);
     // Downloads depend on third-party servers, so shutdown does not wait for them. A different worker restarts them.
     await leases.handBack('import');
@@ -159,6 +171,7 @@ function makeLifecycle(parts: LifecycleParts): App {
       auditSealer.start();
       const { host, port } = config.server;
       storageHealth.start();
+      followPresets();
       const url = await http.listen({
         host,
         port,
@@ -169,6 +182,7 @@ function makeLifecycle(parts: LifecycleParts): App {
     },
     async work() {
       auditSealer.start();
+      followPresets();
       // No other process uses this data, so every lease belongs to a process that has crashed.
       if (isOnlyProcess(config)) await takeOverLostLeases(true);
       stopWaitingForStorage = whenStorageClaimed(
@@ -191,7 +205,10 @@ function makeLifecycle(parts: LifecycleParts): App {
         listenTextResolver: (address) => `this worker serves ${address}/healthz and ${address}/metrics`,
       });
     },
-    handle: (request, response) => handleRequest(http, request, response),
+    async handle(request, response) {
+      await resources.presets.refresh(maxPresetAgeMs);
+      await handleRequest(http, request, response);
+    },
     workFor,
     async sweep(scope) {
       if (await resources.claimStorage()) await sweeper.runOnce(scope);

@@ -98,6 +98,7 @@ function composeConfig(values: SettingValues, isServerless: boolean): Config {
     overload,
     imports,
     similarity,
+    delivery,
     retention,
     server,
     purge,
@@ -114,6 +115,7 @@ function composeConfig(values: SettingValues, isServerless: boolean): Config {
     overload,
     imports,
     similarity,
+    delivery,
     retention,
     dataDir: resolve(values.data.dir),
     server: { ...server, ...exposure },
@@ -121,7 +123,7 @@ function composeConfig(values: SettingValues, isServerless: boolean): Config {
     database,
     queue: composeQueue(values, database),
     storage: composeStorage(values),
-    presets: withThumbnailSize(values.renditions),
+    presets: composePresets(values.renditions),
     purge: { ...purge, confirmToken: composeConfirmToken(values, exposure) },
     log: {
       ...log,
@@ -133,9 +135,16 @@ function composeConfig(values: SettingValues, isServerless: boolean): Config {
   };
 }
 
-function withThumbnailSize({ presets, thumbnailSize }: SettingValues['renditions']): readonly Preset[] {
-  if (!thumbnailSize) return presets;
-  return presets.map((preset) => (preset.name === 'thumb' ? { ...preset, ...thumbnailSize } : preset));
+function composePresets({
+  presets,
+  thumbnailSize,
+  keepMetadata,
+}: SettingValues['renditions']): readonly Preset[] {
+  return presets.map((preset) => ({
+    ...preset,
+    ...(preset.name === 'thumb' && thumbnailSize),
+    keepMetadata,
+  }));
 }
 
 /** Returns the configuration of a server that a command starts for itself, on a free port of the loopback address. */

@@ -93,9 +93,11 @@ export const errorTable = {
     failureClass: 'permanent',
   },
   image_not_found: { status: 404, title: 'There is no such image', failureClass: 'permanent' },
+  unknown_variant: { status: 404, title: 'There is no such rendition', failureClass: 'permanent' },
   tenant_not_found: { status: 404, title: 'There is no such tenant', failureClass: 'permanent' },
   import_not_found: { status: 404, title: 'There is no such import', failureClass: 'permanent' },
   key_not_found: { status: 404, title: 'There is no such API key', failureClass: 'permanent' },
+  rendering_not_found: { status: 404, title: 'There is no such re-rendering', failureClass: 'permanent' },
   job_not_found: { status: 404, title: 'There is no such job', failureClass: 'permanent' },
   upload_not_found: { status: 404, title: 'There is no such upload', failureClass: 'permanent' },
   fingerprint_not_ready: {
@@ -116,6 +118,11 @@ export const errorTable = {
   image_deleted: { status: 409, title: 'The image has been deleted', failureClass: 'transient' },
   import_active: { status: 409, title: 'The URL is already being imported', failureClass: 'transient' },
   job_not_failed: { status: 409, title: 'The job cannot be retried', failureClass: 'permanent' },
+  rendering_finished: {
+    status: 409,
+    title: 'The re-rendering has ended',
+    failureClass: 'permanent',
+  },
   idempotency_conflict: {
     status: 409,
     title: 'The Idempotency-Key was used for a different request',

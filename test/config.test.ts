@@ -3,15 +3,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
 import { loadConfig } from '../src/config.ts';
+import { makePreset as completePreset } from '../src/model/preset.ts';
 import { listConfigProblems } from './support/inner/config-problems.ts';
 import { runVitrine } from './support/process/command.ts';
 
-const makePreset = (name: string, width: number, height: number, quality = 85) => ({
-  name,
-  width,
-  height,
-  quality,
-});
+const makePreset = (name: string, width: number, height: number, quality = 85) =>
+  completePreset({ name, width, height, quality });
 
 test('uses the documented defaults for an empty environment', () => {
   const { server, uploads, presets, worker, log } = loadConfig({});

@@ -16,7 +16,7 @@ import { makeRunDueJobs } from '../worker/run-due-jobs.ts';
 import { makeWorker } from '../worker/worker.ts';
 import { version } from '../version.ts';
 import type { Access } from './open-access.ts';
-import type { Resources } from './open-resources.ts';
+import { isOnlyProcess, type Resources } from './open-resources.ts';
 
 /** The servers and workers of a process, and the background tasks beside them. */
 export type Components = ReturnType<typeof composeComponents>;
@@ -28,39 +28,54 @@ export function composeComponents(
   resources: Resources,
   { ring, operatorKeys }: Access,
 ) {
-  const { decoders, storage, staging, queue, queries, fetcher, requestLimiter } = resources;
-  const { usage, reports, jobs } = queries;
+  const { decoders, storage, staging, queue, queries, presets, fetcher, requestLimiter } = resources;
+  const { usage, reports } = queries;
+  const jobs = {
+    // A process that does not understand the presets in force leaves the jobs to others.
+    claimDue: async (...parameters: Parameters<typeof queries.jobs.claimDue>) =>
+      presets.isUnderstood() ? queries.jobs.claimDue(...parameters) : [],
+  };
   const metrics = makeMetrics({ usage, reports, decoders, storage });
   const assertFreeSpace = makeAssertFreeSpace(storage, config.storage.minFreeBytes);
   const storageHealth = makeStorageHealth({ storage });
-  const { services, authenticate, links, publicDelivery, beginIdempotent, runJob, leases } = composeServices(
-    {
-      queries,
-      decoders,
-      storage,
-      storageHealth,
-      staging,
-      queue,
-      fetchPicture: fetcher.fetch,
-      assertFreeSpace,
-      metrics,
-      ring,
-      operatorKeys,
-      logger,
-      versions: { vitrine: version, node: process.versions.node, sharp: installedLibraryVersion() },
-    },
-    config,
-  );
+  const { services, authenticate, links, signedPaths, publicDelivery, beginIdempotent, runJob, leases } =
+    composeServices(
+      {
+        queries,
+        isOnlyProcess: isOnlyProcess(config),
+        decoders,
+        storage,
+        storageHealth,
+        staging,
+        queue,
+        presets,
+        fetchPicture: fetcher.fetch,
+        assertFreeSpace,
+        metrics,
+        ring,
+        operatorKeys,
+        logger,
+        versions: { vitrine: version, node: process.versions.node, sharp: installedLibraryVersion() },
+      },
+      config,
+    );
   const { sweeper, takeOverLostLeases } = composeSweeper({
     queries,
     storage,
     staging,
     queue,
+    presets,
     config,
     logger,
   });
   // Up to two derive jobs run per decoder, because a job that is storing its renditions does not use a decoder.
-  const capacities = { derive: 2 * config.worker.concurrency, import: config.imports.concurrency };
+  const { concurrency } = config.worker;
+  const capacities = {
+    derive: 2 * concurrency,
+    import: config.imports.concurrency,
+    // Nobody waits for these jobs, so they never use all decoders.
+    render: Math.max(1, Math.floor(concurrency / 2)),
+  };
   const { leaseSeconds } = config.worker;
   const workers = jobKinds.map((kind) =>
     makeWorker({
@@ -89,10 +104,11 @@ export function composeComponents(
     idleMs: config.server.bodyIdleMs,
   });
   const auditSealer = makeAuditSealer({ auditChains: queries.auditChains, logger });
-  const serverParts = { services, authenticate, requestLimiter, metrics };
+  const serverParts = { services, presets, authenticate, requestLimiter, metrics };
   const http = makeHttpServer(config, logger, {
     ...serverParts,
     links,
+    signedPaths,
     publicDelivery,
     beginIdempotent,
     receiveUploadForm,

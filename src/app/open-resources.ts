@@ -5,9 +5,11 @@ import { migrate } from '../db/engine/migrate.ts';
 import { describeMissingIsolation } from '../db/engine/tenant-binding.ts';
 import { makeQueries } from '../db/queries.ts';
 import { makeFetcher } from '../fetcher/fetch-picture.ts';
+import { assertFormatsAreReadable } from '../imaging/formats/heic-support.ts';
 import { makeDecoderPool } from '../imaging/pool/decoder-pool.ts';
 import type { Logger } from '../model/logger.ts';
 import { makeClaimStorage } from '../services/claim-storage.ts';
+import { openPresets, type PresetRole } from '../services/follow-presets.ts';
 import { localStagingName, makeStaging } from '../storage/staging.ts';
 import { version } from '../version.ts';
 import { openDatabase, openQueue, openRequestLimiter, openStorage } from './open-back-ends.ts';
@@ -17,9 +19,16 @@ export type Resources = Awaited<ReturnType<typeof openResources>>;
 
 /**
  * Opens all resources and migrates the database. If any of this fails, closes the resources that are already open.
+ * @param presetRole what this process does with its own presets
  * @param onFailure called if the embedded database fails
  */
-export async function openResources(config: Config, logger: Logger, onFailure: () => void) {
+export async function openResources(
+  config: Config,
+  presetRole: PresetRole,
+  logger: Logger,
+  onFailure: () => void,
+) {
+  await assertFormatsAreReadable(config.uploads.allowedFormats);
   const cleanup = new AsyncDisposableStack();
   try {
     const decoders = makeDecoderPool({
@@ -43,6 +52,14 @@ export async function openResources(config: Config, logger: Logger, onFailure: (
     const { installation } = queries;
     const claimStorage = makeClaimStorage({ installation, storage, staging, logger });
     await claimStorage();
+    const presets = await openPresets({
+      queries: queries.storedPresets,
+      configured: config.presets,
+      role: presetRole,
+      programVersion: version,
+      logger,
+    });
+    cleanup.defer(() => presets.stop());
     const queue = await openQueue(config, logger);
     const requestLimiter = await openRequestLimiter(config, database, logger);
     const fetcher = makeFetcher({
@@ -51,7 +68,18 @@ export async function openResources(config: Config, logger: Logger, onFailure: (
       headersMs: config.imports.idleMs,
       userAgent: `Vitrine/${version}`,
     });
-    return { decoders, storage, staging, database, queries, queue, requestLimiter, fetcher, claimStorage };
+    return {
+      decoders,
+      storage,
+      staging,
+      database,
+      queries,
+      presets,
+      queue,
+      requestLimiter,
+      fetcher,
+      claimStorage,
+    };
   } catch (error) {
     // Open resources would keep the process running. The startup error matters more than an error while closing.
     await cleanup.disposeAsync().catch(() => undefined);

@@ -1,8 +1,8 @@
 import type { Config } from '../config.ts';
 import { roleNames } from '../model/access.ts';
 import {
+  type Command,
   concurrencyOption,
-  type Option,
   type OptionValues,
   readNumber,
   readText,
@@ -10,23 +10,9 @@ import {
   UsageError,
   urlOption,
 } from './options.ts';
+import { rerenderCommand } from './rerender/rerender-arguments.ts';
 import { connectToServer } from './server-connection.ts';
 import { abortOnInterrupt } from './stop-signals.ts';
-
-/** One command of `vitrine`. */
-export interface Command {
-  /** Synopsis of the arguments with a leading space, shown after the command name. */
-  readonly usage: string;
-  readonly description: string;
-  readonly options: Readonly<Record<string, Option>>;
-  /** Whether the command accepts positional arguments. */
-  readonly acceptsInputs?: boolean;
-  /**
-   * Runs the command. Returns the exit code, or nothing if the command succeeded. Loads the command's modules on
-   * demand, so that other commands start faster.
-   */
-  run(config: Config, values: OptionValues, inputs: readonly string[]): Promise<number | void>;
-}
 
 /** All commands of `vitrine`, in the order of the help text. */
 export const commands: Readonly<Record<string, Command>> = {
@@ -99,6 +85,7 @@ export const commands: Readonly<Record<string, Command>> = {
     },
     run: purgeImages,
   },
+  rerender: rerenderCommand,
   keys: {
     usage: ' <action> [options]',
     description: 'Manage API keys. The actions are create, list, rotate <id> and revoke <id>.',

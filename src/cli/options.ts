@@ -1,3 +1,4 @@
+import type { Config } from '../config.ts';
 import { defaultTenant } from '../model/tenant.ts';
 
 /** Thrown if a command is called with invalid arguments. */
@@ -15,6 +16,21 @@ export interface Option {
 
 /** The values of the options that were given, by name. */
 export type OptionValues = Readonly<Record<string, string | boolean | (string | boolean)[] | undefined>>;
+
+/** One command of `vitrine`. */
+export interface Command {
+  /** Synopsis of the arguments with a leading space, shown after the command name. */
+  readonly usage: string;
+  readonly description: string;
+  readonly options: Readonly<Record<string, Option>>;
+  /** Whether the command accepts positional arguments. */
+  readonly acceptsInputs?: boolean;
+  /**
+   * Runs the command. Returns the exit code, or nothing if the command succeeded. Loads the command's modules on
+   * demand, so that other commands start faster.
+   */
+  run(config: Config, values: OptionValues, inputs: readonly string[]): Promise<number | void>;
+}
 
 /** The server that a command uses. */
 export const urlOption: Option = {

@@ -27,6 +27,7 @@ const optionsByField: Readonly<Record<string, string>> = {
   min_age_days: '--days',
   name: '--name',
   overlap: '--overlap',
+  presets: '--preset',
   role: '--role',
   scopes: '--scope',
   since: '--since',

@@ -4,6 +4,7 @@ import { exitOnFailure, waitForStopSignal } from './stop-signals.ts';
 import type { Config } from '../config.ts';
 import { ConfigError } from '../errors.ts';
 import type { Logger } from '../model/logger.ts';
+import type { PresetRole } from '../services/follow-presets.ts';
 import { describeUnusableKeys, unusableKeysRemedy } from '../services/access/api-keys.ts';
 import { makeLogger } from '../telemetry/logger.ts';
 
@@ -12,7 +13,7 @@ export async function serve(config: Config): Promise<void> {
   // Signal handlers are installed first, so that they also handle a signal during startup.
   const stopSignal = waitForStopSignal();
   const logger = await makeLogger(config.log);
-  const app = await startApp(config, logger, stopSignal);
+  const app = await startApp(config, logger, stopSignal, 'decide');
   for (const warning of config.exposureWarnings) logger.warn({}, warning);
   await startServing(app, config);
   logger.info({}, describeBackEnds(config));
@@ -61,11 +62,12 @@ export async function startApp(
   config: Config,
   logger: Parameters<typeof makeApp>[1],
   stopSignal: Promise<NodeJS.Signals>,
+  presetRole: PresetRole,
 ): Promise<App> {
   // Checked first, because the warnings describe a running process.
   if (config.access.problems.length > 0) throw new ConfigError(config.access.problems);
   for (const warning of config.warnings) logger.warn({}, warning);
-  const appPromise = makeApp(config, logger, exitOnFailure);
+  const appPromise = makeApp(config, logger, exitOnFailure, presetRole);
   if (config.database.kind === 'embedded') return appPromise;
   const result = await Promise.race([appPromise, stopSignal]);
   if (typeof result !== 'string') return result;

@@ -40,7 +40,8 @@ export async function connectToServer(
   // The command prints its own progress, so the server should log only errors.
   const level = config.log.level === 'info' ? 'error' : config.log.level;
   const localConfig = makeLoopbackConfig(config);
-  const app = await makeApp(localConfig, await makeLogger({ ...config.log, level }), exitOnFailure);
+  const logger = await makeLogger({ ...config.log, level });
+  const app = await makeApp(localConfig, logger, exitOnFailure, isEmbedded ? 'decide' : 'follow');
   const baseUrl = await app.listen();
   await app.work();
   const { confirmToken } = localConfig.purge;

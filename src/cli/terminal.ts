@@ -33,11 +33,19 @@ export function formatProgress(label: string, count: number, total: number, seco
   return `${label} ${count}/${total}  ${rate.toFixed(1)} images/s  ${count === total ? 'done' : remaining}`;
 }
 
-function formatDuration(seconds: number): string {
+/** Formats a duration, such as `3 min 20 s`. */
+export function formatDuration(seconds: number): string {
   const wholeSeconds = Math.ceil(seconds);
   if (wholeSeconds < 60) return `${wholeSeconds} s`;
   if (wholeSeconds < 3600) return `${Math.floor(wholeSeconds / 60)} min ${wholeSeconds % 60} s`;
   return `${Math.floor(wholeSeconds / 3600)} h ${Math.floor((wholeSeconds % 3600) / 60)} min`;
+}
+
+/** Formats a number of bytes, such as `1.4 MB`. */
+export function formatBytes(bytes: number): string {
+  const units = ['bytes', 'kB', 'MB', 'GB', 'TB'];
+  const power = Math.min(units.length - 1, Math.floor(Math.log10(Math.max(bytes, 1)) / 3));
+  return power === 0 ? `${bytes} bytes` : `${(bytes / 1000 ** power).toFixed(1)} ${units[power]}`;
 }
 
 function startBar(total: number, output: Output, format: (count: number) => string): ProgressDisplay {

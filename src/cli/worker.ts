@@ -14,7 +14,7 @@ export async function runWorker(config: Config): Promise<void> {
   // Signal handlers are installed first, so that they also handle a signal during startup.
   const stopSignal = waitForStopSignal();
   const logger = await makeLogger(config.log);
-  const app = await startApp(config, logger, stopSignal);
+  const app = await startApp(config, logger, stopSignal, 'follow');
   await startWorking(app, config);
   for (const warning of findPortWarnings(config)) logger.warn({}, warning);
   const { concurrency } = config.worker;

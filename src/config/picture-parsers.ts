@@ -1,6 +1,5 @@
-import { z } from 'zod';
 import { type PictureFormat, pictureFormats } from '../model/picture.ts';
-import type { Preset } from '../model/preset.ts';
+import { type MetadataKind, metadataKinds } from '../model/preset.ts';
 import type { Parser } from './parsers.ts';
 
 const formatsByExtension: Readonly<Record<string, PictureFormat>> = {
@@ -13,6 +12,9 @@ const formatsByExtension: Readonly<Record<string, PictureFormat>> = {
   gif: 'gif',
   webp: 'webp',
   avif: 'avif',
+  heic: 'heic',
+  heif: 'heic',
+  hif: 'heic',
   tif: 'tiff',
   tiff: 'tiff',
   bmp: 'bmp',
@@ -35,55 +37,6 @@ export const formatList: Parser<readonly PictureFormat[]> = {
   },
 };
 
-const side = z.int().min(1).max(16_383);
-const quality = z.int().min(1).max(100);
-const box = z.union([
-  side.transform((length) => ({ width: length, height: length, quality: undefined })),
-  z.tuple([side, side]).transform(([width, height]) => ({ width, height, quality: undefined })),
-  z.strictObject({ width: side, height: side, quality: quality.optional() }),
-]);
-const presetsSchema = z
-  .record(
-    z
-      .string()
-      .regex(
-        /^[a-z0-9][a-z0-9_-]{0,31}$/,
-        'a preset name consists of 1–32 characters from a–z, 0–9, _ and -',
-      ),
-    box,
-  )
-  .refine((presets) => Object.keys(presets).length > 0, 'there must be at least one preset')
-  .refine((presets) => Object.keys(presets).length <= 16, 'there must be at most 16 presets')
-  .refine((presets) => !('original' in presets), 'the name `original` is reserved for the uploaded file');
-
-/** JPEG quality of presets that do not specify a quality. */
-export const defaultQuality = 85;
-
-/** Presets as a JSON object. */
-export const presetList: Parser<readonly Preset[]> = {
-  accepts:
-    'a JSON object that maps each preset name to a side length (`1200`), a box (`[100, 100]`) or `{"width": 400, "height": 400, "quality": 85}`',
-  parse(text) {
-    const result = presetsSchema.safeParse(parseJson(text));
-    if (!result.success)
-      throw new Error(`is invalid: ${z.prettifyError(result.error).replaceAll('\n', ' ')}`);
-    return Object.entries(result.data).map(([name, { width, height, quality }]) => ({
-      name,
-      width,
-      height,
-      quality: quality ?? defaultQuality,
-    }));
-  },
-};
-
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    throw new Error('is not JSON');
-  }
-}
-
 /** The size of a box in pixels, such as `200` or `200x200`. */
 export const thumbnailSize: Parser<{ width: number; height: number }> = {
   accepts: 'a size in pixels, such as `100` or `100x100`',
@@ -94,5 +47,21 @@ export const thumbnailSize: Parser<{ width: number; height: number }> = {
     if (!match || width < 1 || height < 1 || width > 16_383 || height > 16_383)
       throw new Error('is not a size');
     return { width, height };
+  },
+};
+
+/** Kinds of metadata. */
+export const metadataKindList: Parser<readonly MetadataKind[]> = {
+  accepts: `\`none\`, or a comma-separated list of ${metadataKinds.join(', ')}`,
+  parse(text) {
+    const words = text
+      .toLowerCase()
+      .split(/[\s,;]+/)
+      .filter(Boolean);
+    if (words.join() === 'none') return [];
+    const unknownWords = words.filter((word) => !(metadataKinds as readonly string[]).includes(word));
+    if (unknownWords.length > 0)
+      throw new Error(`contains ${unknownWords.join(', ')}, which is not a kind of metadata`);
+    return metadataKinds.filter((kind) => words.includes(kind));
   },
 };

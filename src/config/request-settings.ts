@@ -45,6 +45,10 @@ export const overloadSettings = {
     about:
       'Maximum number of renditions that one process loads from storage at the same time; more get 503, except for callers that use less than their share. Cached renditions are not counted.',
   }),
+  maxWaitingRenderings: withDefault('MAX_WAITING_RENDERINGS', wholeNumber(0, 100_000), '200', {
+    about:
+      'Maximum number of renditions that wait in one process to be made on request; more get 503 with `Retry-After`. Requests for the same rendition wait together.',
+  }),
   maxQueuedJobs: withDefault('MAX_QUEUED_JOBS', wholeNumber(1, 1_000_000_000), '100000', {
     about:
       'While more jobs of a kind are pending, queued uploads (`derive`) or imports (`import`) get 503, except from tenants that use less than their share of the queue. Inline uploads do not use the queue.',

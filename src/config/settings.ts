@@ -3,8 +3,10 @@ import { duplicatePolicies } from '../model/import.ts';
 import { nearDuplicatePolicies } from '../model/image.ts';
 import { accessSettings, quotaSettings } from './access-settings.ts';
 import { databaseSettings, queueSettings, storageSettings } from './back-end-settings.ts';
+import { deliverySettings } from './delivery-settings.ts';
 import { allowedNetworkList, hostList, networkList, originList, publicOrigin } from './network-parsers.ts';
-import { formatList, presetList, thumbnailSize } from './picture-parsers.ts';
+import { formatList, metadataKindList, thumbnailSize } from './picture-parsers.ts';
+import { presetList } from './preset-parser.ts';
 import {
   anyText,
   commandWords,
@@ -154,7 +156,8 @@ export const settings = {
       formatList,
       '.jpg,.jpeg,.png,.gif,.bmp,.webp,.avif,.tif,.tiff',
       {
-        about: 'Accepted formats. The format of a file is detected from its content, regardless of its name.',
+        about:
+          'Accepted formats. The format of a file is detected from its content, regardless of its name. `.heic` needs an image library that reads HEIC ([HEIC](heic.md)).',
       },
     ),
   },
@@ -199,13 +202,18 @@ export const settings = {
   renditions: {
     presets: withDefault('PRESETS', presetList, '{"thumb":[100,100],"card":[400,400],"zoom":1200}', {
       about:
-        'Names and maximum sizes of the renditions. Images are scaled down to fit but are never enlarged.',
+        'The renditions of each image, by name, as JSON: a maximum side, a box, or an object of options ([Presets](presets.md)).',
+    }),
+    keepMetadata: withDefault('KEEP_METADATA', metadataKindList, 'copyright,credit,ai', {
+      about:
+        'Metadata that renditions keep: the copyright notice, the creator and credit line, and the statement that the picture was made by AI.',
     }),
     thumbnailSize: optional('THUMBNAIL_SIZE', thumbnailSize, {
       aliases: ['THUMBFORGE_THUMBNAIL_SIZE'],
       about: 'Overrides the size of the `thumb` preset.',
     }),
   },
+  delivery: deliverySettings,
   similarity: {
     nearDuplicates: withDefault('NEAR_DUPLICATES', oneOf(nearDuplicatePolicies), 'reuse', {
       about:
@@ -250,6 +258,10 @@ export const settings = {
     }),
     auditDays: withDefault('AUDIT_KEEP_DAYS', wholeNumber(0, 36_500), '365', {
       about: 'Entries of the audit log are deleted after this many days; 0 keeps all entries.',
+    }),
+    oldRenditionDays: withDefault('OLD_RENDITIONS_KEEP_DAYS', wholeNumber(0, 36_500), '7', {
+      about:
+        'A rendition that was made with other options is deleted this many days after its successor exists; until then, it is served at its own address.',
     }),
     // The minimum is 2, because a presigned upload may stay in the store for a day before it is ingested for its
     // tenant.

@@ -1,10 +1,12 @@
 import { makeApiKeyQueries } from './api-keys.ts';
 import { makeAuditQueries } from './audit.ts';
 import { makeAuditChainQueries } from './audit-chains/audit-chains.ts';
+import { makeCampaignQueries } from './campaigns/campaigns.ts';
 import type { Database } from './database.ts';
 import type { VectorSupport } from './engine/vectors.ts';
 import { makeDeletionQueries } from './images/deletion.ts';
 import { makeEmbeddingQueries } from './images/embeddings.ts';
+import { makeFocalPointQueries } from './images/focal-points.ts';
 import { makeFingerprintQueries } from './images/fingerprints.ts';
 import { makeIdempotentRequestQueries } from './idempotent-requests.ts';
 import { makeImageQueries } from './images/images.ts';
@@ -14,9 +16,13 @@ import { makeImportQueries } from './imports.ts';
 import { makeInstallationQueries } from './installation.ts';
 import { makeJobQueries } from './jobs/job-queries.ts';
 import { makeJobReportQueries } from './jobs/job-reports.ts';
+import { makePresetQueries } from './presets.ts';
 import { makeExpiredRowQueries } from './purge/expired-rows.ts';
 import { makePurgeQueries } from './purge/purging.ts';
 import { makeQuotaQueries } from './quotas.ts';
+import { makeRenditionRemovalQueries } from './renditions/removal.ts';
+import { makeVariantClaimQueries } from './renditions/variant-claims.ts';
+import { makeVariantQueries } from './renditions/variants.ts';
 import { makeTenantSettingsQueries } from './tenant-settings.ts';
 import { makeTenantQueries } from './tenants.ts';
 import { makeRecountQueries } from './usage/recounting.ts';
@@ -31,9 +37,11 @@ export function makeQueries(database: Database, vectors: VectorSupport = { isAva
     apiKeys: makeApiKeyQueries(database),
     audit: makeAuditQueries(database),
     auditChains: makeAuditChainQueries(database),
+    campaigns: makeCampaignQueries(database),
     deletion: makeDeletionQueries(database),
     embeddings: makeEmbeddingQueries(database, vectors),
     storedFiles: makeStoredFileQueries(database),
+    focalPoints: makeFocalPointQueries(database),
     fingerprints: makeFingerprintQueries(database),
     expiredRows: makeExpiredRowQueries(database, vectors),
     idempotentRequests: makeIdempotentRequestQueries(database),
@@ -41,13 +49,17 @@ export function makeQueries(database: Database, vectors: VectorSupport = { isAva
     imports: makeImportQueries(database),
     installation: makeInstallationQueries(database),
     jobs: makeJobQueries(database, vectors),
+    storedPresets: makePresetQueries(database),
     purging: makePurgeQueries(database, vectors),
     recounting: makeRecountQueries(database),
     references: makeReferenceQueries(database),
+    renditionRemoval: makeRenditionRemovalQueries(database),
     reports: makeJobReportQueries(database),
     quotas: makeQuotaQueries(database),
     tenants: makeTenantQueries(database),
     tenantSettings: makeTenantSettingsQueries(database),
     usage: makeUsageQueries(database),
+    variantClaims: makeVariantClaimQueries(database),
+    variants: makeVariantQueries(database),
   };
 }

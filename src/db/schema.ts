@@ -2,6 +2,8 @@
 import type { ImportOutcome } from '../model/import.ts';
 import type { FailedAttempt, FailureClass, JobKind, JobState } from '../model/job.ts';
 import type { ColorSpace, PictureFormat } from '../model/picture.ts';
+import type { RenditionFormat } from '../model/preset.ts';
+import type { VariantName } from '../model/rendition.ts';
 
 /** Rows of all tables and views, with the types that queries return. */
 export interface Schema {
@@ -42,6 +44,22 @@ export interface Schema {
     details: Record<string, unknown>;
     position: number | null;
     hash: Buffer | null;
+  };
+  campaigns: {
+    id: number;
+    tenant_id: number | null;
+    presets: string[];
+    state: string;
+    images: number;
+    files: number;
+    last_image_id: number;
+    has_all_jobs: boolean;
+    jobs: number;
+    done: number | null;
+    failed: number | null;
+    created_by: string;
+    created_at: Date;
+    finished_at: Date | null;
   };
   embeddings: {
     tenant_id: number;
@@ -106,6 +124,9 @@ export interface Schema {
     purge_bytes: number | null;
     has_relatives: boolean;
     acknowledged: boolean;
+    focus_x: number | null;
+    focus_y: number | null;
+    kept_metadata: string | null;
   };
   import_counts: {
     tenant_id: number;
@@ -160,6 +181,8 @@ export interface Schema {
     turn: number;
     source_host: string | null;
     held_for: string | null;
+    variants: VariantName[] | null;
+    campaign_id: number | null;
   };
   near_duplicates: {
     image_id: number;
@@ -186,6 +209,13 @@ export interface Schema {
     created_at: Date | null;
     failed_at: Date | null;
   };
+  presets_in_force: {
+    version: number;
+    presets: unknown;
+    registered_by: string;
+    registered_at: Date;
+    is_only_row: boolean;
+  };
   renditions: {
     id: number;
     image_id: number;
@@ -197,9 +227,14 @@ export interface Schema {
     width: number;
     height: number;
     quality: number;
-    format: 'jpeg';
+    format: RenditionFormat;
     created_at: Date;
     shared: boolean;
+    density: number;
+    is_listed: boolean;
+    is_on_request: boolean;
+    superseded_at: Date | null;
+    served_at: Date | null;
   };
   request_counts: {
     window_number: number;
@@ -229,6 +264,7 @@ export interface Schema {
     preset: string | null;
     count: number | null;
     bytes: number | null;
+    format: string | null;
   };
   usage_deltas: {
     id: number;
@@ -237,6 +273,7 @@ export interface Schema {
     preset: string;
     count: number;
     bytes: number;
+    format: string;
   };
   usage_totals: {
     tenant_id: number;
@@ -244,5 +281,18 @@ export interface Schema {
     preset: string;
     count: number;
     bytes: number;
+    format: string;
+  };
+  variant_claims: {
+    image_id: number;
+    preset: string;
+    format: RenditionFormat;
+    density: number;
+    recipe: string;
+    token: string;
+    claimed_until: Date;
+    error_code: string | null;
+    error: string | null;
+    failures: number;
   };
 }

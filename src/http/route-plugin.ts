@@ -11,7 +11,9 @@ import type { Authenticate } from '../services/access/authenticate.ts';
 import type { BeginIdempotent } from '../services/access/idempotency.ts';
 import type { Links } from '../services/access/links.ts';
 import type { RequestLimiter } from '../services/limits/request-limiter.ts';
+import type { SignedPaths } from '../services/access/signed-paths.ts';
 import type { PublicDelivery } from '../services/access/public-delivery.ts';
+import type { PresetsInForce } from '../services/presets-in-force.ts';
 import type { Services } from '../services/services.ts';
 import type { ServedMetrics } from '../telemetry/metrics.ts';
 import type { BeginForm } from './guard/idempotency.ts';
@@ -22,15 +24,18 @@ import type { Admission } from './overload/admission.ts';
  * Configuration that the HTTP server needs: its own section, and the sections whose limits and defaults are visible to
  * clients.
  */
-export type HttpConfig = Pick<Config, 'server' | 'uploads' | 'presets' | 'similarity' | 'purge'> & {
+export type HttpConfig = Pick<Config, 'server' | 'uploads' | 'similarity' | 'purge' | 'delivery'> & {
   readonly access: Pick<Config['access'], 'mode'>;
 };
 
 /** Dependencies of the HTTP server. */
 export interface HttpDependencies {
   readonly services: Services;
+  /** Must not be called before the first request. */
+  readonly presets: PresetsInForce;
   readonly authenticate: Authenticate;
   readonly links: Pick<Links, 'verify'>;
+  readonly signedPaths: Pick<SignedPaths, 'verify'>;
   readonly requestLimiter: RequestLimiter;
   readonly publicDelivery: PublicDelivery;
   readonly beginIdempotent: BeginIdempotent;

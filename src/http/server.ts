@@ -9,6 +9,7 @@ import { closeUnreadBodies } from './bodies/drain-body.ts';
 import { acceptJson, maxBodyBytes } from './bodies/json-body.ts';
 import { maxFormBytes } from './bodies/upload-form.ts';
 import { catalogDialect } from './dialects/catalog/catalog.ts';
+import { deliveryRoutes } from './delivery/delivery.ts';
 import { similarityDialect } from './dialects/similarity/similarity.ts';
 import { validatorCompiler } from './fields/validation.ts';
 import { authenticateRequests, limitCaching } from './guard/authentication.ts';
@@ -78,9 +79,9 @@ export function makeHttpServer(
   allowOrigins(app, config.server);
   addSecurityHeaders(app);
   preventCaching(app);
-  const { authenticate, links, publicDelivery, requestLimiter: limiter } = dependencies;
+  const { authenticate, links, signedPaths, publicDelivery, requestLimiter: limiter } = dependencies;
   const limits = makeRequestLimits({ limiter, authenticate, isExemptFromLimit: isTrusted });
-  authenticateRequests(app, { authenticate, links, publicDelivery, limits });
+  authenticateRequests(app, { authenticate, links, signedPaths, publicDelivery, limits });
   admitRequests(app, {
     admission: dependencies.admission,
     maxUploadBytes: maxFormBytes(config.uploads.maxBytes),
@@ -144,6 +145,7 @@ function addRoutes(app: FastifyInstance, dependencies: RouteDependencies): void 
     );
   add(operationRoutes);
   add(v1, '/v1');
+  add(deliveryRoutes, '/i');
   add(catalogDialect);
   add(similarityDialect);
   app.register((pages, _options, done) => {

@@ -47,6 +47,11 @@ export function makeWorkerServer(
   authenticateRequests(app, {
     authenticate,
     links: { verify: () => undefined },
+    signedPaths: {
+      verify() {
+        throw routeNotFoundError();
+      },
+    },
     publicDelivery: noPublicDelivery,
     limits,
   });

@@ -4,6 +4,12 @@ import type { PictureFacts, PictureLimits } from '../model/picture.ts';
 /** Maximum width and height in pixels. Product photos are smaller, and few decoders are tested with larger images. */
 export const maxSide = 16_383;
 
+/** Largest number of frames of an animated rendition. Longer animations are shown as their first frame. */
+export const maxAnimationFrames = 300;
+
+/** Largest number of pixels in all frames of an animated rendition. Encoding this many takes a few seconds. */
+export const maxAnimationPixels = 20e6;
+
 /**
  * Checks the values declared in a header before any pixel is decoded. Width and height are those of the selected frame.
  * The other frames are never decoded and count only towards `maxFrames`.

@@ -1,5 +1,6 @@
 import type { JobState } from './job.ts';
 import type { ColorSpace, PictureFormat } from './picture.ts';
+import type { FocalPoint } from './preset.ts';
 import type { Rendition } from './rendition.ts';
 
 /**
@@ -30,6 +31,9 @@ export interface Image {
   readonly colorSpace: ColorSpace | null;
   readonly hasAlpha: boolean | null;
   readonly bitDepth: number | null;
+  readonly focalPoint: FocalPoint | null;
+  /** SHA-256 of the metadata that renditions keep, hexadecimal; empty if there is none, `null` if it is unknown. */
+  readonly keptMetadata: string | null;
   /** Id of the tenant's first image with the same content. */
   readonly duplicateOf: number | null;
   /** Id of the donor, the near-duplicate whose renditions this image shares. */
@@ -66,7 +70,10 @@ export const nearDuplicatePolicies = ['reuse', 'flag', 'off'] as const;
 /** @see nearDuplicatePolicies */
 export type NearDuplicatePolicy = (typeof nearDuplicatePolicies)[number];
 
-/** An image with its current renditions and near-duplicates. */
+/**
+ * An image with its current renditions and near-duplicates. The renditions include those in further formats and densities, and
+ * those whose recipe is no longer in use.
+ */
 export interface ImageWithRenditions extends Image {
   readonly renditions: readonly Rendition[];
   readonly nearDuplicates: readonly NearDuplicate[];

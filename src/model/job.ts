@@ -1,3 +1,6 @@
+import type { FocalPoint } from './preset.ts';
+import type { VariantName } from './rendition.ts';
+
 /** States of jobs and images. The database, the HTTP API and the logs use the same words. */
 export const jobStates = ['pending', 'processing', 'completed', 'failed'] as const;
 
@@ -24,8 +27,11 @@ export interface FailedAttempt {
   readonly error: string;
 }
 
-/** Job kinds. A `derive` job makes an image's renditions. An `import` job first downloads the original from a URL. */
-export const jobKinds = ['derive', 'import'] as const;
+/**
+ * Job kinds. A `derive` job makes an image's renditions. An `import` job first downloads the original from a URL. A `render` job
+ * makes further variants of a completed image.
+ */
+export const jobKinds = ['derive', 'import', 'render'] as const;
 
 /** @see jobKinds */
 export type JobKind = (typeof jobKinds)[number];
@@ -34,10 +40,14 @@ export type JobKind = (typeof jobKinds)[number];
 export const priorities = {
   /** A client is waiting for the response. */
   inline: 10,
+  /** A client is waiting for a rendition that is made on request. */
+  request: 20,
   /** A single upload or import. */
   single: 50,
   /** A line of a bulk import. */
   batch: 100,
+  /** A variant that nobody waits for. */
+  low: 200,
 } as const;
 
 /** A job that is waiting for a worker. */
@@ -65,6 +75,11 @@ export interface ClaimedJob {
   readonly retries: number;
   readonly crashes: number;
   readonly leaseLosses: number;
+  /** What a `render` job makes; `null` means the variants that its campaign is about. */
+  readonly variants: readonly VariantName[] | null;
+  readonly campaignId: number | null;
+  /** The focal point of the image when the job was claimed. */
+  readonly focalPoint: FocalPoint | null;
 }
 
 /** A job as reported to operators. */

@@ -1,5 +1,5 @@
 /** Supported picture formats. The format is detected from a file's content, never from its name. */
-export const pictureFormats = ['jpeg', 'png', 'gif', 'webp', 'avif', 'tiff', 'bmp'] as const;
+export const pictureFormats = ['jpeg', 'png', 'gif', 'webp', 'avif', 'heic', 'tiff', 'bmp'] as const;
 
 /** @see pictureFormats */
 export type PictureFormat = (typeof pictureFormats)[number];
@@ -11,6 +11,7 @@ export const formatNames: Readonly<Record<PictureFormat, string>> = {
   gif: 'GIF',
   webp: 'WebP',
   avif: 'AVIF',
+  heic: 'HEIC',
   tiff: 'TIFF',
   bmp: 'BMP',
 };
@@ -22,6 +23,7 @@ export const mediaTypes: Readonly<Record<PictureFormat, string>> = {
   gif: 'image/gif',
   webp: 'image/webp',
   avif: 'image/avif',
+  heic: 'image/heic',
   tiff: 'image/tiff',
   bmp: 'image/bmp',
 };

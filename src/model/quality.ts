@@ -1,3 +1,5 @@
+import type { RenditionFormat } from './preset.ts';
+
 /** How closely a picture matches a source picture. */
 export interface PictureQuality {
   /** Peak signal-to-noise ratio over red, green and blue, in dB; 100 for identical pixels. */
@@ -17,14 +19,24 @@ export interface PictureComparison extends PictureQuality {
   readonly height: number;
 }
 
-/** The rendition that a preset would yield for a picture. */
-export interface PresetTrial {
+/** A file that a preset would yield for a picture, in one of its formats. */
+export interface FormatTrial {
+  readonly format: RenditionFormat;
+  /** Size of the encoded rendition in bytes. */
+  readonly bytes: number;
+  /**
+   * SSIM between the rendition and the same picture at about 1200 pixels, to whose size the rendition is enlarged. The
+   * picture is trimmed, cut and padded like the rendition.
+   */
+  readonly quality: number;
+}
+
+/** The rendition that a preset would yield for a picture. The bytes and the quality are those of its first format. */
+export interface PresetTrial extends Omit<FormatTrial, 'format'> {
   /** Preset name. */
   readonly preset: string;
   readonly width: number;
   readonly height: number;
-  /** Size of the encoded rendition in bytes. */
-  readonly bytes: number;
-  /** SSIM between the source, scaled down to at most 1200 × 1200 pixels, and the rendition, enlarged to the same size. */
-  readonly quality: number;
+  /** All formats of the preset, in its order. */
+  readonly formats: readonly FormatTrial[];
 }

@@ -1,3 +1,5 @@
+import type { RenditionFormat } from './preset.ts';
+
 /** A file made from an image's original according to a preset. */
 export interface Rendition {
   readonly id: number;
@@ -11,7 +13,26 @@ export interface Rendition {
   readonly width: number;
   readonly height: number;
   readonly quality: number;
-  readonly format: 'jpeg';
+  readonly format: RenditionFormat;
+  /** Pixel density that was requested, 1 to 4. The file may have fewer pixels, because pictures are not enlarged. */
+  readonly density: number;
+  /** Whether records list the rendition. They list one rendition per preset. */
+  readonly isListed: boolean;
+  /** Whether the rendition may be removed to save space, because it is made again on request. */
+  readonly isOnRequest: boolean;
+}
+
+/** Names a variant of an image's picture. */
+export interface VariantName {
+  /** Name of the preset. */
+  readonly preset: string;
+  readonly format: RenditionFormat;
+  readonly density: number;
+}
+
+/** Whether two names are of the same variant. */
+export function isSameVariant(one: VariantName, other: VariantName): boolean {
+  return one.preset === other.preset && one.format === other.format && one.density === other.density;
 }
 
 /** A rendition in storage that has not been recorded in the database yet. */

@@ -19,7 +19,8 @@ export function isTenantName(name: string): boolean {
 }
 
 /**
- * Storage usage of images that are not deleted. Every image and every rendition is counted. If several images share a file,
+ * Storage usage of images that are not deleted. `renditions` counts those that records list, which are one per image and
+ * preset; their further formats and densities, and renditions that were replaced, count only with their bytes. If several images share a file,
  * its bytes are counted once, for the image that owns it. Exact copies share the original and the renditions.
  * Near-duplicates can share the renditions.
  */
@@ -28,7 +29,9 @@ interface Usage {
   readonly renditions: number;
   readonly originalBytes: number;
   readonly renditionBytes: number;
+  /** Bytes of all renditions, including those that records do not list. */
   readonly bytesByPreset: Readonly<Record<string, number>>;
+  readonly bytesByFormat: Readonly<Record<string, number>>;
   readonly imagesByStatus: Readonly<Record<JobState, number>>;
 }
 

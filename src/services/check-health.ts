@@ -8,6 +8,7 @@ import type { Principal } from '../model/principal.ts';
 import type { WorkQueue } from '../queue/queue.ts';
 import type { Storage } from '../storage/storage.ts';
 import { TimeoutError, withTimeout } from '../timeout.ts';
+import type { PresetsInForce } from './presets-in-force.ts';
 import type { StorageHealth } from './storage-health.ts';
 import { assertSeesAllTenants } from './tenants.ts';
 
@@ -19,6 +20,7 @@ interface Dependencies {
   readonly storageHealth: Pick<StorageHealth, 'assert'>;
   readonly queue: Pick<WorkQueue, 'kind' | 'outageReason'>;
   readonly decoders: Pick<DecoderPool, 'stats'>;
+  readonly presets: Pick<PresetsInForce, 'warning'>;
   /** The current embedding space. */
   readonly space: { readonly name: string; readonly dimension: number };
   readonly versions: Readonly<Record<string, string>>;
@@ -31,7 +33,8 @@ interface Dependencies {
 
 /** Result of a health check. The check has passed if `error` is `undefined`. A warning does not make the check fail. */
 export interface HealthCheck {
-  readonly name: 'database' | 'storage' | 'queue' | 'decoders';
+  /** `presets` is only reported if there is a warning. */
+  readonly name: 'database' | 'storage' | 'queue' | 'decoders' | 'presets';
   readonly error: string | undefined;
   readonly warning?: string | undefined;
 }
@@ -60,7 +63,7 @@ export interface HealthDetails {
     | { readonly space: string; readonly dimension: number; readonly count: number }
     | undefined;
   readonly versions: Readonly<Record<string, string>>;
-  /** Warnings about the configuration, one sentence each. */
+  /** Warnings about the configuration and the presets, one sentence each. */
   readonly warnings: readonly string[];
   readonly uptimeSeconds: number;
 }
@@ -86,6 +89,7 @@ export function makeCheckHealth(deps: Dependencies): CheckHealth {
     storageHealth,
     queue,
     decoders,
+    presets,
     space,
     versions,
     exposureWarnings,
@@ -126,7 +130,13 @@ export function makeCheckHealth(deps: Dependencies): CheckHealth {
       runCheck('decoders', () => assertDecodersWork(decoders)),
     ]);
     const warning = [queue.outageReason(), ...depths.map(stalledQueueWarning)].filter(Boolean).join(' ');
-    return checks.map((check) => (check.name === 'queue' && warning ? { ...check, warning } : check));
+    const presetWarning = presets.warning();
+    return [
+      ...checks.map((check) => (check.name === 'queue' && warning ? { ...check, warning } : check)),
+      ...(presetWarning === undefined
+        ? []
+        : [{ name: 'presets' as const, error: undefined, warning: presetWarning }]),
+    ];
   }
 
   let currentRun: Promise<HealthCheck[]> | undefined;
@@ -157,7 +167,7 @@ export function makeCheckHealth(deps: Dependencies): CheckHealth {
         embeddings:
           count === undefined ? undefined : { space: space.name, dimension: space.dimension, count },
         versions,
-        warnings: exposureWarnings,
+        warnings: [exposureWarnings, presets.warning() ?? []].flat(),
         uptimeSeconds: Math.round(process.uptime()),
       };
     },

@@ -1,8 +1,12 @@
 import { embeddingDimension, embeddingSpace } from '../model/fingerprint.ts';
 import { type AccessGates, composeAccess } from './access/compose-access.ts';
 import { authoriseServices } from './access/required-scopes.ts';
+import { makeCampaigns } from './campaigns/campaigns.ts';
+import { makeFillCampaigns } from './campaigns/fill-campaigns.ts';
 import { makeCheckHealth } from './check-health.ts';
 import { makeCompareWithImage } from './compare-with-image.ts';
+import { composeDelivery } from './delivery/compose-delivery.ts';
+import { makeManageFocalPoint } from './delivery/focal-point.ts';
 import { makeDeleteImage, makeRestoreImage } from './delete-image.ts';
 import { makeDeriveImage } from './derive-image.ts';
 import { makeFindDonor } from './find-donor.ts';
@@ -63,19 +67,16 @@ export function composeServices(parts: ServiceParts, config: ServiceConfig): Com
 type SharedServices = ReturnType<typeof composeShared>;
 
 /** Composes the services that other services use. */
-function composeShared(
-  { queries, decoders, storage, queue, logger }: ServiceParts,
-  { presets, uploads, similarity, server, storage: storageConfig }: ServiceConfig,
-  tenants: ComposedTenants,
-) {
-  const { images, jobs, fingerprints } = queries;
-  const cache = makeRenditionCache(
-    server.readCacheBytes,
-    presets.map(({ name }) => name),
-  );
+function composeShared(parts: ServiceParts, config: ServiceConfig, tenants: ComposedTenants) {
+  const { queries, decoders, storage, presets } = parts;
+  const { uploads, similarity, server, storage: storageConfig } = config;
+  const { images, fingerprints } = queries;
+  const cache = makeRenditionCache(server.readCacheBytes);
+  const delivery = composeDelivery(parts, config, cache);
   const completionEvents = makeCompletionEvents();
   return {
     cache,
+    delivery,
     tenants,
     findQuotas: tenants.findQuotas,
     completionEvents,
@@ -83,10 +84,8 @@ function composeShared(
     inspectPicture: makeInspectPicture({ decoders, limits: uploads }),
     findNearDuplicates: makeFindNearDuplicates({ fingerprints, similarity }),
     retrieve: makeRetrieveImage({
+      ...delivery,
       images,
-      jobs,
-      queue,
-      logger,
       storage,
       cache,
       presets,
@@ -114,7 +113,8 @@ function composeJobs(parts: ServiceParts, config: ServiceConfig, sharedServices:
     staging,
     decoders,
     limits: config.uploads,
-    presets: config.presets,
+    presets: parts.presets,
+    metrics,
   });
   const importImage = makeImportImage({
     fetchPicture,
@@ -131,7 +131,7 @@ function composeJobs(parts: ServiceParts, config: ServiceConfig, sharedServices:
   const runJob = makeRunJob({
     jobs,
     storage,
-    work: { derive: deriveImage, import: importImage },
+    work: { derive: deriveImage, import: importImage, render: sharedServices.delivery.runRenderJob },
     metrics,
     leases,
     completionEvents,
@@ -148,20 +148,28 @@ function composeApi(
   sharedServices: SharedServices,
   runJob: RunJob,
 ): Omit<Services, 'apiKeys' | 'audit' | 'links'> {
-  const { queries, queue } = parts;
-  const { images, imports, references, reports, embeddings, jobs } = queries;
+  const { queries, queue, presets, logger } = parts;
+  const { campaigns, tenants, images, imports, focalPoints, references, reports, embeddings, jobs } = queries;
   return {
     ...composeIngestion(parts, config, sharedServices, runJob),
     ...composePictureTools(parts, config, sharedServices),
     ...composeDeletion(parts, config, sharedServices),
     ...sharedServices.tenants.services,
     retrieve: sharedServices.retrieve,
+    deliver: sharedServices.delivery.deliver,
+    focalPoint: makeManageFocalPoint({ focalPoints, cache: sharedServices.cache, logger }),
     references: makeReferences({ images, references }),
     listImages: makeListImages({ images }),
     findImport: makeFindImport({ imports }),
     findSimilar: makeFindSimilar({ images, embeddings, jobs, queue, space: embeddingSpace }),
     findDuplicates: makeFindDuplicates({ images }),
     jobs: makeJobs({ jobs, reports, queue }),
+    campaigns: makeCampaigns({
+      campaigns,
+      tenants,
+      presets,
+      fillCampaigns: makeFillCampaigns({ campaigns, presets, queue, logger }),
+    }),
     checkHealth: composeHealth(parts, config),
   };
 }
@@ -218,8 +226,8 @@ function composeIngestion(
 
 /** Composes the services that process an uploaded picture without storing it. */
 function composePictureTools(
-  { queries, decoders, storage, staging }: ServiceParts,
-  { uploads: limits, presets }: ServiceConfig,
+  { queries, decoders, storage, staging, presets }: ServiceParts,
+  { uploads: limits }: ServiceConfig,
   { inspectPicture, findNearDuplicates, retrieve }: SharedServices,
 ) {
   const { tenants, images, embeddings } = queries;
@@ -261,7 +269,7 @@ function composeDeletion(
 }
 
 function composeHealth(
-  { queries, storage, storageHealth, queue, decoders, versions, logger }: ServiceParts,
+  { queries, storage, storageHealth, queue, decoders, presets, versions, logger }: ServiceParts,
   { exposureWarnings }: ServiceConfig,
 ) {
   const { installation, reports, embeddings } = queries;
@@ -273,6 +281,7 @@ function composeHealth(
     storageHealth,
     queue,
     decoders,
+    presets,
     space: { name: embeddingSpace, dimension: embeddingDimension },
     versions,
     exposureWarnings,

@@ -10,19 +10,23 @@ import type { Storage } from '../storage/storage.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
 import type { OperatorKey } from './access/authenticate.ts';
 import type { SecretRing } from './access/secret-ring.ts';
+import type { PresetsInForce } from './presets-in-force.ts';
 import type { StorageHealth } from './storage-health.ts';
 
 /** The components that services are built on. */
 export interface ServiceParts {
   readonly queries: Omit<Queries, 'expiredRows' | 'recounting'>;
+  /** Whether no other process uses the database. */
+  readonly isOnlyProcess: boolean;
   readonly decoders: DecoderPool;
   readonly storage: Storage;
   readonly storageHealth: Pick<StorageHealth, 'assert'>;
   readonly staging: Staging;
   readonly queue: WorkQueue;
+  readonly presets: PresetsInForce;
   readonly fetchPicture: FetchPicture;
   readonly assertFreeSpace: AssertFreeSpace;
-  readonly metrics: Pick<Metrics, 'recordJob'>;
+  readonly metrics: Pick<Metrics, 'recordJob' | 'recordRendition'>;
   /** The secrets that hash API keys and sign links. */
   readonly ring: SecretRing;
   /** Keys with all rights that are not stored in the database. */
@@ -35,8 +39,8 @@ export interface ServiceParts {
 /** The configuration sections that services use. */
 export type ServiceConfig = Pick<
   Config,
-  | 'presets'
   | 'uploads'
+  | 'overload'
   | 'quotas'
   | 'imports'
   | 'similarity'

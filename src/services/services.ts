@@ -2,8 +2,11 @@ import type { ImageQueries } from '../db/images/images.ts';
 import type { ApiKeys } from './access/api-keys.ts';
 import type { AuditLog } from './audit/audit-log.ts';
 import type { Links } from './access/links.ts';
+import type { Campaigns } from './campaigns/campaigns.ts';
 import type { CheckHealth } from './check-health.ts';
 import type { CompareWithImage } from './compare-with-image.ts';
+import type { DeliverRendition } from './delivery/deliver.ts';
+import type { ManageFocalPoint } from './delivery/focal-point.ts';
 import type { DeleteImage, RestoreImage } from './delete-image.ts';
 import type { FindDuplicates } from './find-duplicates.ts';
 import type { FindSimilar } from './find-similar.ts';
@@ -33,6 +36,8 @@ export interface Services {
   readonly ingestPresigned: IngestPresigned;
   readonly findImport: FindImport;
   readonly retrieve: RetrieveImage;
+  readonly deliver: DeliverRendition;
+  readonly focalPoint: ManageFocalPoint;
   readonly deleteImage: DeleteImage;
   readonly restoreImage: RestoreImage;
   readonly references: References;
@@ -45,6 +50,7 @@ export interface Services {
   readonly purgeUnused: PurgeUnused;
   readonly purgeDeleted: PurgeDeleted;
   readonly jobs: Jobs;
+  readonly campaigns: Campaigns;
   readonly usage: Usage;
   readonly checkHealth: CheckHealth;
 }

@@ -2,17 +2,17 @@ import type { DecoderPool } from '../imaging/pool/decoder-pool.ts';
 import { priorities } from '../model/job.ts';
 import type { Principal } from '../model/principal.ts';
 import type { PictureLimits } from '../model/picture.ts';
-import type { Preset } from '../model/preset.ts';
 import type { PresetTrial } from '../model/quality.ts';
 import type { ReceivedFile, Staging } from '../storage/staging.ts';
 import type { InspectPicture } from './inspect-picture.ts';
+import type { PresetsInForce } from './presets-in-force.ts';
 
 interface Dependencies {
   readonly inspectPicture: InspectPicture;
   readonly decoders: Pick<DecoderPool, 'tryPresets'>;
   readonly staging: Pick<Staging, 'discard'>;
   readonly limits: PictureLimits;
-  readonly presets: readonly Preset[];
+  readonly presets: Pick<PresetsInForce, 'forRendering'>;
 }
 
 /** The results of all presets for a picture. */
@@ -40,7 +40,7 @@ export function makeTryPresets(deps: Dependencies): TryPresets {
       const { results } = await decoders.tryPresets({
         path: file.path,
         limits,
-        presets,
+        presets: await presets.forRendering(),
         priority: priorities.inline,
       });
       return { results, recommended: recommend(results) };

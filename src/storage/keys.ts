@@ -1,3 +1,5 @@
+import type { RenditionFormat } from '../model/preset.ts';
+
 /** Key of the marker file, which contains the id of the installation that owns the storage location. */
 export const installationKey = 'installation/id';
 
@@ -11,11 +13,20 @@ export function originalKey(tenantId: number, contentHash: string): string {
 
 /**
  * Returns the key of a rendition. It contains the content hash of the original and the recipe (a hash of everything
- * else that determines the rendition), so that deriving the rendition again replaces the same file. All renditions of
+ * else that determines the rendition), so that making the rendition again replaces the same file. All renditions of
  * an original are in the same folder.
  */
-export function renditionKey(tenantId: number, contentHash: string, preset: string, recipe: string): string {
-  return `renditions/${tenantId}/${contentHash.slice(0, 2)}/${contentHash}-${preset}-${recipe}.jpg`;
+export function renditionKey(
+  tenantId: number,
+  contentHash: string,
+  preset: string,
+  recipe: string,
+  format: RenditionFormat = 'jpeg',
+  density = 1,
+): string {
+  const name = density === 1 ? preset : `${preset}.${density}x`;
+  const folder = `renditions/${tenantId}/${contentHash.slice(0, 2)}`;
+  return `${folder}/${contentHash}-${name}-${recipe}.${format === 'jpeg' ? 'jpg' : format}`;
 }
 
 /** Returns the key of a direct upload that has not been ingested yet. @param id a UUID */

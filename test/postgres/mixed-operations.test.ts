@@ -22,10 +22,17 @@ const violations: Record<string, string> = {
       SELECT 1 FROM jobs WHERE image_id = images.id AND state IN ('pending', 'processing'))`,
   'a pending or processing job without an image': `
     SELECT id, kind, state FROM jobs WHERE state IN ('pending', 'processing') AND image_id IS NULL`,
-  'a completed image without renditions': `
-    SELECT id FROM images WHERE status = 'completed' AND NOT EXISTS (SELECT 1 FROM renditions WHERE image_id = images.id)`,
+  'a completed image without a rendition of a preset': `
+    SELECT id FROM images WHERE status = 'completed' AND NOT EXISTS (
+      SELECT 1 FROM renditions WHERE image_id = images.id AND preset = 'thumb' AND superseded_at IS NULL)`,
   'a rendition without its file': `
     SELECT image_id, storage_key FROM renditions WHERE storage_key NOT IN (SELECT key FROM stored)`,
+  'a variant with two current renditions, or a preset with two listed ones': `
+    SELECT image_id, preset FROM renditions r WHERE superseded_at IS NULL GROUP BY image_id, preset
+    HAVING count(*) <> count(DISTINCT (format, density)) OR count(*) FILTER (WHERE is_listed) > 1`,
+  'a file without exactly one owner': `
+    SELECT storage_key FROM renditions r JOIN images i ON i.id = r.image_id AND i.deleted_at IS NULL
+    GROUP BY storage_key HAVING count(*) FILTER (WHERE NOT shared) <> 1`,
   'an image without its original': `
     SELECT id, deleted_at, status FROM images WHERE original_key NOT IN (SELECT key FROM stored)`,
   'a duplicate of an image that is deleted or has different content': `

@@ -10,6 +10,8 @@ import { unrestrictedPrincipal } from '../../src/model/principal.ts';
 import { makeInProcessQueue } from '../../src/queue/in-process.ts';
 import type { WorkQueue } from '../../src/queue/queue.ts';
 import { makeRedisQueue } from '../../src/queue/redis.ts';
+import type { PresetsInForce } from '../../src/services/presets-in-force.ts';
+import { fixPresets } from '../support/inner/fix-presets.ts';
 import { makeCheckHealth } from '../../src/services/check-health.ts';
 import { makeStorageHealth } from '../../src/services/storage-health.ts';
 import { makeLocalStorage } from '../../src/storage/local.ts';
@@ -27,6 +29,7 @@ async function makeHealthChecks(
   childModule?: string,
   queue: Pick<WorkQueue, 'kind' | 'outageReason'> = makeInProcessQueue(),
   queueResultMs = 0,
+  presets: Pick<PresetsInForce, 'warning'> = fixPresets([]),
 ) {
   const folder = await makeTestFolder();
   await copyTemplate(join(folder, 'db'));
@@ -55,6 +58,7 @@ async function makeHealthChecks(
     }),
     queue,
     decoders,
+    presets,
     space: { name: embeddingSpace, dimension: embeddingDimension },
     versions: { vitrine: '1.2.3' },
     exposureWarnings: ['HOST is open.'],
@@ -168,6 +172,14 @@ test('warns, but does not fail, if the queue cannot wake workers', async () => {
     result.name === 'queue' ? { ...result, warning: queue.outageReason() } : result,
   );
   expect(details.checks).toEqual(checks);
+});
+
+test('warns, but does not fail, if the presets in force are not those of the process', async () => {
+  const warning = 'This process follows the presets in force.';
+  const { check } = await makeHealthChecks(undefined, undefined, 0, { warning: () => warning });
+  const details = await check.detailed(unrestrictedPrincipal);
+  expect(details.checks).toEqual([...passedChecks, { name: 'presets', error: undefined, warning }]);
+  expect(details.warnings).toEqual(['HOST is open.', warning]);
 });
 
 test('warns about waiting jobs if no worker seems to be running', async () => {

@@ -1,7 +1,7 @@
 import { readdir, rm } from 'node:fs/promises';
 import { expect, test } from 'vitest';
 import { unrestrictedPrincipal } from '../../src/model/principal.ts';
-import type { Preset } from '../../src/model/preset.ts';
+import { makePreset, type Preset } from '../../src/model/preset.ts';
 import { startOrigin } from '../support/inner/origin.ts';
 import { drawProduct } from '../support/inner/pictures.ts';
 import { makeRig, useTestResources } from '../support/inner/rig.ts';
@@ -86,18 +86,14 @@ async function tryPresets(presets: readonly Preset[], bytes?: Buffer) {
   return trials;
 }
 
-const makePreset = (name: string, side: number, quality = 85): Preset => ({
-  name,
-  width: side,
-  height: side,
-  quality,
-});
+const makeSquarePreset = (name: string, side: number, quality = 85): Preset =>
+  makePreset({ name, width: side, height: side, quality });
 
 test('tries the presets in order and recommends the smallest result of good quality', async () => {
   const { results, recommended } = await tryPresets([
-    makePreset('zoom', 600, 95),
-    makePreset('card', 500),
-    makePreset('tiny', 16),
+    makeSquarePreset('zoom', 600, 95),
+    makeSquarePreset('card', 500),
+    makeSquarePreset('tiny', 16),
   ]);
   expect(results.map(({ preset: name }) => name)).toEqual(['zoom', 'card', 'tiny']);
   const [zoom, card, tiny] = results;
@@ -110,7 +106,10 @@ test('tries the presets in order and recommends the smallest result of good qual
 });
 
 test('recommends the best preset if no preset reaches good quality', async () => {
-  const { results, recommended } = await tryPresets([makePreset('tiny', 16), makePreset('small', 80)]);
+  const { results, recommended } = await tryPresets([
+    makeSquarePreset('tiny', 16),
+    makeSquarePreset('small', 80),
+  ]);
   expect(results.every(({ quality }) => quality < 0.95)).toBe(true);
   expect(recommended).toBe('small');
 });

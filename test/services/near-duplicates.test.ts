@@ -5,6 +5,7 @@ import { claimOne } from '../support/inner/jobs.ts';
 import { drawLabelledPicture, type LabelStyle } from '../support/inner/labelled-pictures.ts';
 import { makeUniquePicture, type ProductStyle, drawProduct } from '../support/inner/pictures.ts';
 import { makeRig, type Rig, useTestResources } from '../support/inner/rig.ts';
+import { makePreset } from '../../src/model/preset.ts';
 
 const resources = await useTestResources();
 
@@ -49,7 +50,9 @@ test('records the image that made the renditions, not a copy that reuses them, a
 });
 
 test('makes separate renditions for a copy whose renditions would have a different size', async () => {
-  const rig = await makeRig(resources, { presets: [{ name: 'card', width: 400, height: 400, quality: 85 }] });
+  const rig = await makeRig(resources, {
+    presets: [makePreset({ name: 'card', width: 400, height: 400, quality: 85 })],
+  });
   const largeImage = await add(rig, { width: 500 });
   const smallImage = await add(rig, { width: 250 });
   expect(smallImage.nearDuplicates).toMatchObject([{ id: largeImage.id }]);
@@ -60,7 +63,7 @@ test('makes separate renditions for a copy whose renditions would have a differe
 });
 
 /** One preset that is large enough to keep printed text legible. */
-const zoomPresets = [{ name: 'zoom', width: 600, height: 600, quality: 85 }];
+const zoomPresets = [makePreset({ name: 'zoom', width: 600, height: 600, quality: 85 })];
 
 /** Uploads a box with a printed label. */
 const addLabelledBox = async (rig: Rig, style?: LabelStyle, quality = 90) =>

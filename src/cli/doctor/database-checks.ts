@@ -19,6 +19,9 @@ import { makeQueries } from '../../db/queries.ts';
 import { makeJobReportQueries } from '../../db/jobs/job-reports.ts';
 import { migrate, readSchemaState, type SchemaState } from '../../db/engine/migrate.ts';
 import { describeMissingIsolation, type TenantBinding, tenantRole } from '../../db/engine/tenant-binding.ts';
+import { makePresetQueries } from '../../db/presets.ts';
+import { describePresetChanges, findPresetChanges } from '../../model/preset-changes.ts';
+import { parseStoredPresets } from '../../services/stored-presets.ts';
 import { stalledQueueWarning } from '../../services/check-health.ts';
 import { findStorageMismatch } from '../../services/claim-storage.ts';
 import { makeLogger } from '../../telemetry/logger.ts';
@@ -174,6 +177,7 @@ async function checkStorageAndJobs(config: Config, database: Database): Promise<
   return [
     ...(await checkKeys(config, makeQueries(database).apiKeys)),
     ...(await checkStorageMatch(config, database)),
+    ...(await checkPresets(config, database)),
     ...(await checkJobs(database)),
   ];
 }
@@ -192,6 +196,34 @@ export async function checkStorageMatch(config: Config, database: Database): Pro
   } finally {
     await storage.close();
   }
+}
+
+/** Compares the presets in force with those of this machine. */
+async function checkPresets({ presets }: Config, database: Database): Promise<Finding[]> {
+  const stored = await makePresetQueries(database).find();
+  const subject = 'presets';
+  if (!stored) return [{ subject, state: 'not registered yet; the first server registers its PRESETS' }];
+  const { version, registeredBy } = stored;
+  const inForce = parseStoredPresets(stored.presets);
+  if (!inForce)
+    return [
+      {
+        subject,
+        state: `version ${version}, registered by Vitrine ${registeredBy}, contains options that this version does not know`,
+        remedy: 'Install the same version of Vitrine as on the other machines.',
+      },
+    ];
+  const changes = findPresetChanges(presets, inForce);
+  if (!changes) return [{ subject, state: `version ${version} is in force, the same as PRESETS` }];
+  return [
+    {
+      subject,
+      state: `version ${version} is in force and differs from PRESETS here: ${describePresetChanges(changes)}`,
+      remedy:
+        'Set the same PRESETS and KEEP_METADATA on all machines. The server that starts last with other PRESETS decides; workers follow.',
+      isWarning: true,
+    },
+  ];
 }
 
 async function checkJobs(database: Database): Promise<Finding[]> {

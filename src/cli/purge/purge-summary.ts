@@ -1,4 +1,5 @@
 import type { PurgeReport } from './purge-command.ts';
+import { formatBytes } from '../terminal.ts';
 
 /** Formats the report as text. */
 export function describePurge(report: PurgeReport, scope: 'deleted' | 'unused'): string {
@@ -40,10 +41,4 @@ function describeRun({ removed, files, bytes }: PurgeReport): string {
 export function formatImageCount(count: number, scope?: string): string {
   const qualifier = scope === undefined ? '' : `${scope} `;
   return `${count} ${qualifier}${count === 1 ? 'image' : 'images'}`;
-}
-
-function formatBytes(bytes: number): string {
-  const units = ['bytes', 'kB', 'MB', 'GB', 'TB'];
-  const power = Math.min(Math.floor(Math.log10(Math.max(bytes, 1)) / 3), units.length - 1);
-  return power === 0 ? `${bytes} bytes` : `${(bytes / 1000 ** power).toFixed(1)} ${units[power]}`;
 }

@@ -13,6 +13,8 @@ export interface HashNeighbour {
   readonly contentHash: string;
   /** Whether the original has an alpha channel. */
   readonly hasAlpha: boolean | null;
+  /** SHA-256 of the metadata that renditions keep; `null` if it is unknown. */
+  readonly keptMetadata: string | null;
   readonly fingerprint: Fingerprint;
   readonly renditions: readonly Rendition[];
 }
@@ -47,10 +49,11 @@ export function makeFingerprintQueries({ sql: db }: Database) {
             AND content_hash <> ${excludedContentHash}
             AND bit_count(hash # ${hashBits}) <= ${maxBits}
           ORDER BY differing_bits LIMIT ${maxCandidates})
-        SELECT i.id, i.uuid, i.content_hash AS "contentHash", i.has_alpha AS "hasAlpha", f.hash::text AS hash, f.quality, f.aspect,
+        SELECT i.id, i.uuid, i.content_hash AS "contentHash", i.has_alpha AS "hasAlpha",
+          i.kept_metadata AS "keptMetadata", f.hash::text AS hash, f.quality, f.aspect,
           translate(encode(f.thumbnail, 'base64'), E'\\n', '') AS thumbnail,
-          coalesce((SELECT json_agg(json_build_object(${renditionFields('r')})) FROM renditions r WHERE r.image_id = i.id),
-            '[]'::json) AS renditions
+          coalesce((SELECT json_agg(json_build_object(${renditionFields('r')})) FROM renditions r
+            WHERE r.image_id = i.id AND r.superseded_at IS NULL), '[]'::json) AS renditions
         FROM near_hashes JOIN fingerprints f ON f.tenant_id = near_hashes.tenant_id AND f.content_hash = near_hashes.content_hash
         JOIN images i ON i.tenant_id = near_hashes.tenant_id AND i.content_hash = near_hashes.content_hash
           AND i.deleted_at IS NULL AND i.duplicate_of IS NULL AND i.status = 'completed'

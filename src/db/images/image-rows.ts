@@ -1,5 +1,6 @@
 import { type RawBuilder, sql } from 'kysely';
 import type { Image, ImageRef, ImageWithRenditions, NearDuplicate } from '../../model/image.ts';
+import type { FocalPoint } from '../../model/preset.ts';
 import type { Principal } from '../../model/principal.ts';
 import type { Rendition } from '../../model/rendition.ts';
 import type { Queryable } from '../database.ts';
@@ -71,12 +72,15 @@ const renditionColumns: Readonly<Record<keyof Rendition, keyof Schema['rendition
   height: 'height',
   quality: 'quality',
   format: 'format',
+  density: 'density',
+  isListed: 'is_listed',
+  isOnRequest: 'is_on_request',
 };
 
-/** Column that contains an image's renditions, smallest first. */
+/** Column that contains an image's current renditions, smallest first. */
 const renditionsColumn = sql<Rendition[]>`coalesce((
-    SELECT json_agg(json_build_object(${renditionFields('r')}) ORDER BY r.width, r.preset)
-    FROM renditions r WHERE r.image_id = images.id), '[]'::json)`;
+    SELECT json_agg(json_build_object(${renditionFields('r')}) ORDER BY r.width, r.preset, r.density, r.format)
+    FROM renditions r WHERE r.image_id = images.id AND r.superseded_at IS NULL), '[]'::json)`;
 
 /**
  * Column that contains an image's near-duplicates, nearest first. Deleted images are left out. Each pair is listed for both
@@ -93,6 +97,14 @@ const nearDuplicatesColumn = sql<NearDuplicate[]>`coalesce((
         UNION ALL
         SELECT image_id, distance, difference, reason FROM near_duplicates WHERE match_id = images.id) near_duplicate) pair
     WHERE pair.uuid IS NOT NULL), '[]'::json)`;
+
+/** Returns the focal point in a row of `images`. */
+export function toFocalPoint({
+  focus_x: x,
+  focus_y: y,
+}: Pick<ImageRow, 'focus_x' | 'focus_y'>): FocalPoint | null {
+  return x === null || y === null ? null : { x, y };
+}
 
 export function toImage(row: ImageRow): Image {
   return {
@@ -115,6 +127,8 @@ export function toImage(row: ImageRow): Image {
     colorSpace: row.color_space,
     hasAlpha: row.has_alpha,
     bitDepth: row.bit_depth,
+    focalPoint: toFocalPoint(row),
+    keptMetadata: row.kept_metadata,
     duplicateOf: row.duplicate_of,
     renditionsReusedFrom: row.renditions_reused_from,
     inUseCount: row.in_use_count,

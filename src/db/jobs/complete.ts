@@ -10,12 +10,19 @@ import { type Content, contentLock, lockImageFiles } from '../images/content-loc
 import { upsertEmbedding } from '../images/embeddings.ts';
 import { upsertFingerprint, upsertNearDuplicates } from '../images/fingerprints.ts';
 import { type ImageRow, renditionFields, toImage } from '../images/image-rows.ts';
+import {
+  selectNewRenditions,
+  selectSharedRenditions,
+  writeRenditions,
+} from '../renditions/write-renditions.ts';
 import { heldBy, lockHeldJob } from './fence.ts';
 
 /** What a job derives from a picture, in addition to its renditions. */
 export interface DerivedFacts {
   readonly fingerprint: Fingerprint;
   readonly embedding: Embedding;
+  /** SHA-256 of the metadata that renditions keep, hexadecimal; empty if there is none, `null` if it is unknown. */
+  readonly keptMetadata: string | null;
   readonly nearDuplicates: readonly NearDuplicate[];
 }
 
@@ -39,7 +46,7 @@ export function makeCompleteQueries(
     ): Promise<ImageWithRenditions | undefined> => {
       const completeWith = (queryable: Queryable) =>
         completeJob(queryable, job, {
-          renditions: selectNewRenditions(renditions),
+          renditions: selectNewRenditions(completedJob, renditions),
           facts,
           canStoreEmbeddings,
         });
@@ -64,8 +71,8 @@ export function makeCompleteQueries(
       retryingTransaction(db, async (transaction) => {
         await lockImageFiles(transaction, [job.imageId, donorId]);
         if (!(await hasRenditions(transaction, donorId, comparedRenditions))) return 'donor-unavailable';
-        const presets = comparedRenditions.map(({ preset }) => preset);
-        const renditions = selectSharedRenditions(donorId, presets);
+        const storageKeys = comparedRenditions.map(({ storageKey }) => storageKey);
+        const renditions = selectSharedRenditions(completedJob, donorId, storageKeys);
         return completeJob(transaction, job, { renditions, facts, canStoreEmbeddings, donorId });
       }),
 
@@ -87,12 +94,13 @@ export function makeCompleteQueries(
             content_hash = first_image.content_hash, original_key = first_image.original_key,
             original_bytes = first_image.original_bytes, width = first_image.width, height = first_image.height,
             format = first_image.format, frames = first_image.frames, color_space = first_image.color_space,
-            has_alpha = first_image.has_alpha, bit_depth = first_image.bit_depth
+            has_alpha = first_image.has_alpha, bit_depth = first_image.bit_depth, focus_x = first_image.focus_x,
+            focus_y = first_image.focus_y, kept_metadata = first_image.kept_metadata
           FROM images first_image WHERE images.id = ${job.imageId} AND first_image.id = ${firstImageId}`.execute(
           transaction,
         );
         return completeJob(transaction, job, {
-          renditions: selectSharedRenditions(firstImageId),
+          renditions: selectSharedRenditions(completedJob, firstImageId),
           canStoreEmbeddings,
         });
       }),
@@ -112,7 +120,7 @@ async function hasRenditions(
       (preset text, "storageKey" text, "contentHash" text)
       ON compared_rendition.preset = r.preset AND compared_rendition."storageKey" = r.storage_key
         AND compared_rendition."contentHash" = r.content_hash
-    WHERE r.image_id = ${imageId}`.execute(transaction);
+    WHERE r.image_id = ${imageId} AND r.superseded_at IS NULL`.execute(transaction);
   return rows[0]?.count === renditions.length;
 }
 
@@ -140,8 +148,11 @@ async function findFirstImageId(
   return rows[0]?.id;
 }
 
+/** The CTE with the completed job. */
+const completedJob = sql`completed_job`;
+
 interface Completion {
-  /** `SELECT` statement that yields the rows to insert into `renditions`. It reads from `completed_job`. */
+  /** `SELECT` statement that yields the rows for `writeRenditions`. It reads from `completed_job`. */
   readonly renditions: RawBuilder<unknown>;
   readonly facts?: DerivedFacts;
   /** Whether the database has the embeddings table. */
@@ -161,9 +172,8 @@ async function completeJob(
   const parts = [
     sql`locked_content AS MATERIALIZED (SELECT ${lockJobContent(job)})`,
     sql`completed_job AS (${updateJob(job)})`,
-    sql`written_renditions AS (${upsertRenditions(renditions)})`,
-    sql`transferred_renditions AS (${transferReplacedFiles()})`,
-    sql`completed_image AS (${updateImage(donorId)})`,
+    ...writeRenditions(renditions),
+    sql`completed_image AS (${updateImage(donorId, facts)})`,
   ];
   if (facts)
     parts.push(
@@ -176,7 +186,8 @@ async function completeJob(
   const { rows } = await sql<ImageRow & { renditions: Rendition[] | null }>`
     WITH ${sql.join(parts)}
     SELECT completed_image.*, tenants.name AS tenant,
-      (SELECT json_agg(json_build_object(${renditionFields('written_renditions')}) ORDER BY width, preset)
+      (SELECT json_agg(json_build_object(${renditionFields('written_renditions')})
+         ORDER BY width, preset, density, format)
        FROM written_renditions) AS renditions
     FROM completed_image JOIN tenants ON tenants.id = completed_image.tenant_id`.execute(db);
   const row = rows[0];
@@ -198,57 +209,11 @@ function updateJob(job: ClaimedJob): RawBuilder<unknown> {
     FROM locked_content WHERE ${heldBy(job)} RETURNING jobs.image_id, jobs.tenant_id`;
 }
 
-/** Selects rows for new renditions. Marks a rendition as shared if another image owns its file. */
-function selectNewRenditions(renditions: readonly NewRendition[]): RawBuilder<unknown> {
-  return sql`
-    SELECT completed_job.image_id, rendition.*, is_owned_elsewhere(rendition."storageKey", completed_job.image_id)
-    FROM completed_job CROSS JOIN jsonb_to_recordset(${JSON.stringify(renditions)}::jsonb) AS rendition
-      (preset text, recipe text, "storageKey" text, "contentHash" text, bytes int, width int, height int,
-       quality smallint, format text)`;
-}
-
-/** Selects rows that share an image's renditions. If `presets` is set, only renditions with these presets are shared. */
-function selectSharedRenditions(imageId: number, presets?: readonly string[]): RawBuilder<unknown> {
-  return sql`
-    SELECT completed_job.image_id, r.preset, r.recipe, r.storage_key, r.content_hash, r.bytes, r.width, r.height,
-      r.quality, r.format, true
-    FROM completed_job CROSS JOIN renditions r
-    WHERE r.image_id = ${imageId} ${presets ? sql`AND r.preset = ANY(${presets})` : sql``}`;
-}
-
-function upsertRenditions(rows: RawBuilder<unknown>): RawBuilder<unknown> {
-  return sql`
-    INSERT INTO renditions (image_id, preset, recipe, storage_key, content_hash, bytes, width, height, quality, format, shared)
-    ${rows}
-    ON CONFLICT (image_id, preset) DO UPDATE SET recipe = excluded.recipe, storage_key = excluded.storage_key,
-      content_hash = excluded.content_hash, bytes = excluded.bytes, width = excluded.width, height = excluded.height,
-      quality = excluded.quality, format = excluded.format, shared = excluded.shared
-    RETURNING *`;
-}
-
-/**
- * Transfers the ownership of each file that the image owned and has just replaced. The oldest image that shares the file
- * becomes its owner. A file is skipped if another image already owns it. This occurs if the image was deleted during the job:
- * the deletion made another image the owner, but left the deleted image marked as an owner.
- */
-function transferReplacedFiles(): RawBuilder<unknown> {
-  return sql`
-    UPDATE renditions SET shared = false WHERE id IN (
-      SELECT DISTINCT ON (next_owner.storage_key) next_owner.id FROM written_renditions
-      JOIN renditions replaced_rendition ON replaced_rendition.image_id = written_renditions.image_id
-        AND replaced_rendition.preset = written_renditions.preset AND NOT replaced_rendition.shared
-        AND replaced_rendition.storage_key <> written_renditions.storage_key
-        AND NOT is_owned_elsewhere(replaced_rendition.storage_key, replaced_rendition.image_id)
-      JOIN renditions next_owner ON next_owner.storage_key = replaced_rendition.storage_key AND next_owner.shared
-        AND next_owner.image_id <> written_renditions.image_id
-      JOIN images i ON i.id = next_owner.image_id AND i.deleted_at IS NULL
-      ORDER BY next_owner.storage_key, next_owner.id)`;
-}
-
-function updateImage(donorId: number | undefined): RawBuilder<unknown> {
+function updateImage(donorId: number | undefined, facts: DerivedFacts | undefined): RawBuilder<unknown> {
+  const keptMetadata = facts ? sql`${facts.keptMetadata}::text` : sql`images.kept_metadata`;
   return sql`
     UPDATE images SET status = 'completed', error = NULL, error_code = NULL, processed_at = now(), updated_at = now(),
-      renditions_reused_from = ${selectOriginalDonor(donorId)}
+      kept_metadata = ${keptMetadata}, renditions_reused_from = ${selectOriginalDonor(donorId)}
     FROM completed_job WHERE images.id = completed_job.image_id RETURNING images.*`;
 }
 

@@ -49,14 +49,14 @@ export function makeEnqueueQueries({ sql: db }: Database) {
 
     /**
      * Adds a job that re-creates a completed image's renditions. Returns `undefined` if the image is not completed, or if it
-     * already has a pending or processing job.
+     * already has a pending or processing job other than a `render` job.
      */
     async requeue(imageId: number, priority: number): Promise<DueJob | undefined> {
       const query = sql<DueJob>`
         INSERT INTO jobs (kind, image_id, tenant_id, content_hash, priority, state)
         SELECT 'derive', id, tenant_id, content_hash, ${priority}::smallint, 'pending' FROM images
         WHERE id = ${imageId} AND status = 'completed' AND original_key IS NOT NULL AND NOT EXISTS (
-          SELECT 1 FROM jobs WHERE image_id = images.id AND state IN ('pending', 'processing'))
+          SELECT 1 FROM jobs WHERE image_id = images.id AND kind <> 'render' AND state IN ('pending', 'processing'))
         RETURNING id, kind`;
       // Between the check and the insertion, the image may be purged or receive a job. A unique index rejects a second job.
       const { rows } = await retrying(() => query.execute(db));
@@ -171,6 +171,9 @@ function toEnqueuedUpload(
     retries: 0,
     crashes: 0,
     leaseLosses: 0,
+    variants: null,
+    campaignId: null,
+    focalPoint: null,
   };
   return { outcome, imageId, job };
 }

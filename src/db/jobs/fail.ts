@@ -28,6 +28,8 @@ export function makeFailQueries({ sql: db }: Database) {
             }
           WHERE ${heldBy(job)} RETURNING id`.execute(transaction);
         if (rows.length === 0) return false;
+        // An image of which a variant cannot be made keeps its other renditions.
+        if (job.kind === 'render') return true;
         await setImageStatus(transaction, job.imageId, nextStep.state === 'failed' ? attempt : undefined);
         return true;
       }),

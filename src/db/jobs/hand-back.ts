@@ -13,9 +13,9 @@ export function makeHandBackQueries({ sql: db }: Database) {
       const query = sql`
         WITH returned_jobs AS (
           UPDATE jobs SET state = 'pending', lease_until = NULL, run_at = now()
-          WHERE ${heldBy(...jobs)} RETURNING image_id)
+          WHERE ${heldBy(...jobs)} RETURNING image_id, kind)
         UPDATE images SET status = 'pending'
-        WHERE id IN (SELECT image_id FROM returned_jobs) AND status = 'processing'`;
+        WHERE id IN (SELECT image_id FROM returned_jobs WHERE kind <> 'render') AND status = 'processing'`;
       await retrying(() => query.execute(db));
     },
   };

@@ -3,6 +3,7 @@ import type { VectorSupport } from '../engine/vectors.ts';
 import { makeAttachContentQueries } from './attach-content.ts';
 import { makeClaimQueries } from './claim.ts';
 import { makeCompleteQueries } from './complete.ts';
+import { makeRenderJobQueries } from './enqueue-render.ts';
 import { makeEnqueueUrlQueries } from './enqueue-urls.ts';
 import { makeEnqueueQueries } from './enqueue.ts';
 import { makeFailQueries } from './fail.ts';
@@ -23,6 +24,7 @@ export function makeJobQueries(database: Database, vectors: VectorSupport = { is
   return {
     ...makeEnqueueQueries(database),
     ...makeEnqueueUrlQueries(database),
+    ...makeRenderJobQueries(database),
     ...makeClaimQueries(database),
     ...makeHeartbeatQueries(database),
     ...makeAttachContentQueries(database),

@@ -9,7 +9,7 @@ import { type JobFilter, makeJobReportQueries, matchesFilter } from './job-repor
 
 /**
  * Outcome of a retry. `not-retryable` means that the job has not failed, that its image was deleted or has since been
- * completed, or that the image has a newer job.
+ * completed (or, for a `render` job, is not completed), or that the image has a newer job of this kind.
  */
 export type RetryOutcome = 'retried' | 'not-retryable' | 'not-found';
 
@@ -18,7 +18,7 @@ export function makeRetryQueries(database: Database) {
   const { sql: db } = database;
   const reports = makeJobReportQueries(database);
 
-  /** Resets failed jobs that match the condition. A job is skipped if its image has a newer job. */
+  /** Resets failed jobs that match the condition. A job is skipped if its image has a newer one for the same work. */
   async function retryWhere(actor: Actor, condition: RawBuilder<boolean>): Promise<DueJob[]> {
     const query = sql<DueJob>`
       WITH pending_jobs AS (
@@ -26,8 +26,14 @@ export function makeRetryQueries(database: Database) {
           lease_losses = 0, failure_class = NULL, failure_stage = NULL, error_code = NULL, error = NULL
         WHERE id IN (
           SELECT j.id FROM jobs j JOIN images i ON i.id = j.image_id
-          WHERE j.state = 'failed' AND i.deleted_at IS NULL AND i.status = 'failed' AND ${condition}
-            AND NOT EXISTS (SELECT 1 FROM jobs newer_job WHERE newer_job.image_id = j.image_id AND newer_job.id > j.id)
+          WHERE j.state = 'failed' AND i.deleted_at IS NULL AND ${condition}
+            AND i.status = CASE WHEN j.kind = 'render' THEN 'completed' ELSE 'failed' END
+            AND NOT EXISTS (
+              SELECT 1 FROM jobs newer_job WHERE newer_job.image_id = j.image_id AND newer_job.id > j.id
+                AND CASE WHEN j.kind = 'render' THEN newer_job.kind = 'render'
+                    AND newer_job.campaign_id IS NOT DISTINCT FROM j.campaign_id
+                    AND newer_job.variants IS NOT DISTINCT FROM j.variants
+                  ELSE newer_job.kind <> 'render' END)
           FOR UPDATE OF j SKIP LOCKED)
         RETURNING id, kind, image_id, tenant_id),
       written_entries AS (${insertAudit(actor, {
@@ -39,7 +45,7 @@ export function makeRetryQueries(database: Database) {
       })}),
       pending_images AS (
         UPDATE images SET status = 'pending', error = NULL, error_code = NULL, processed_at = NULL, updated_at = now()
-        WHERE id IN (SELECT image_id FROM pending_jobs))
+        WHERE id IN (SELECT image_id FROM pending_jobs WHERE kind <> 'render'))
       SELECT id, kind FROM pending_jobs`;
     // A purge locks the image before its jobs, so a deadlock is possible.
     const { rows } = await retrying(() => query.execute(db));

@@ -47,7 +47,7 @@ export function makeTakeOverQueries({ sql: db }: Database) {
           UPDATE images SET status = released_jobs.state,
             error = CASE WHEN released_jobs.state = 'failed' THEN ${message} END,
             error_code = CASE WHEN released_jobs.state = 'failed' THEN 'worker_lost' END
-          FROM released_jobs WHERE images.id = released_jobs.image_id
+          FROM released_jobs WHERE images.id = released_jobs.image_id AND released_jobs.kind <> 'render'
             -- An image that is processed again stays completed unless the last attempt fails.
             AND (released_jobs.state = 'failed' OR images.status = 'processing'))
         SELECT id, kind, state FROM released_jobs`;

@@ -72,7 +72,7 @@ async function countOlderRenditions(db: Queryable, tenantId: number | null, cuto
   const { rows } = await (tenantId === null
     ? sql<{ count: number }>`
         SELECT CASE WHEN (SELECT min(created_at) FROM renditions) > ${cutoff} THEN 0 ELSE
-          (SELECT coalesce(sum(count), 0) FROM usage WHERE kind = 'rendition')
+          (SELECT coalesce(sum(count), 0) FROM usage WHERE kind IN ('rendition', 'variant'))
           + (SELECT coalesce(sum(purge_renditions), 0) FROM images WHERE deleted_at IS NOT NULL)
           - (SELECT count(*) FROM renditions WHERE created_at > ${cutoff}) END::bigint AS count`
     : sql<{ count: number }>`

@@ -28,13 +28,14 @@ export function makeExpiredRowQueries({ sql: db }: Database, vectors: VectorSupp
   }
 
   return {
-    /** Removes jobs that reached this state more than `days` days ago. */
+    /** Removes jobs that reached this state more than `days` days ago, except those of a campaign that has not ended. */
     removeJobs: (state: 'completed' | 'failed', days: number): Promise<number> =>
       removeInBatches(
         batchSize,
         (limit) => sql`
           DELETE FROM jobs WHERE id = ANY (ARRAY(
-            SELECT id FROM jobs WHERE state = ${state} AND finished_at < ${daysAgo(days)}
+            SELECT id FROM jobs WHERE state = ${state} AND finished_at < ${daysAgo(days)} AND NOT EXISTS (
+              SELECT 1 FROM campaigns WHERE campaigns.id = campaign_id AND done IS NULL)
             ORDER BY finished_at LIMIT ${limit}))
           RETURNING id`,
       ),

@@ -2,7 +2,7 @@ import { type RawBuilder, sql } from 'kysely';
 import type { PurgeCandidate } from '../../model/purge.ts';
 import type { Database, Queryable } from '../database.ts';
 import { type Actor, insertAudit } from '../audit.ts';
-import { retryingTransaction } from '../engine/retrying.ts';
+import { retryingTransaction, rowsChangedError } from '../engine/retrying.ts';
 import type { VectorSupport } from '../engine/vectors.ts';
 import { type Content, lockImageAndFiles } from '../images/content-lock.ts';
 import { removeImage } from '../images/removal.ts';
@@ -108,7 +108,8 @@ export function makePurgeQueries(
 
     /**
      * Removes an image's rows. Returns `undefined` and changes nothing if the reason no longer applies, for example because
-     * the image has since been restored, or if the image has a pending or processing job.
+     * the image has since been restored, or if the image has a pending or processing job. Pending jobs that would only make
+     * further variants are removed.
      */
     remove: (
       actor: Actor,
@@ -119,6 +120,7 @@ export function makePurgeQueries(
         await lockImageAndFiles(transaction, candidate.id);
         const content = await findRemovable(transaction, candidate.id, reason);
         if (!content) return undefined;
+        await removeWaitingRenders(transaction, candidate.id);
         const files = await listFiles(transaction, candidate.id);
         await insertAudit(actor, {
           action: 'image.purge',
@@ -147,7 +149,7 @@ type ImageContent = Pick<Content, 'tenantId'> & { readonly contentHash: string |
 
 /**
  * Returns the image's content if the reason still applies and the image has no pending or processing job, otherwise
- * `undefined`. This statement runs after the locks have been taken. A statement that waited for a lock would not see jobs
+ * `undefined`. Jobs that would make further variants do not count while they are pending. This statement runs after the locks have been taken. A statement that waited for a lock would not see jobs
  * that were recorded during the wait, so the image of such a job could be removed.
  */
 async function findRemovable(
@@ -162,10 +164,22 @@ async function findRemovable(
   const { rows } = await sql<ImageContent>`
     SELECT i.tenant_id AS "tenantId", i.content_hash AS "contentHash" FROM images i
     WHERE i.id = ${imageId} AND ${reasonApplies} AND NOT EXISTS (
-      SELECT 1 FROM jobs WHERE jobs.image_id = i.id AND jobs.state IN ('pending', 'processing'))`.execute(
+      SELECT 1 FROM jobs WHERE jobs.image_id = i.id AND ${isUnremovable})`.execute(transaction);
+  return rows[0];
+}
+
+/** Condition on `jobs`: a job whose image must stay. */
+const isUnremovable = sql`(jobs.state = 'processing' OR jobs.state = 'pending' AND jobs.kind <> 'render')`;
+
+/** Removes jobs that would make variants of the image. If one of them has been claimed meanwhile, the purge is retried. */
+async function removeWaitingRenders(transaction: Queryable, imageId: number): Promise<void> {
+  await sql`
+    DELETE FROM jobs WHERE image_id = ${imageId} AND kind = 'render' AND state = 'pending'`.execute(
     transaction,
   );
-  return rows[0];
+  const { rows } = await sql`
+    SELECT 1 FROM jobs WHERE jobs.image_id = ${imageId} AND ${isUnremovable}`.execute(transaction);
+  if (rows.length > 0) throw rowsChangedError();
 }
 
 type ImageFile = RemovedFile & { readonly isRendition: boolean };

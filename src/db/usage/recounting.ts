@@ -15,16 +15,21 @@ interface CounterValue {
 
 /** A usage counter that differs from the value computed from the rows. */
 export interface UsageDrift {
-  /** `deleted` counts deleted images, and the bytes of their originals and renditions. */
-  readonly kind: 'image' | 'rendition' | 'deleted';
-  /** Empty except for renditions. */
+  /**
+   * `rendition` counts the renditions that records list, and `variant` all others. `deleted` counts deleted images, and the
+   * bytes of their originals and renditions.
+   */
+  readonly kind: 'image' | 'rendition' | 'variant' | 'deleted';
+  /** Empty except for renditions and variants. */
   readonly preset: string;
+  /** Empty except for renditions and variants. */
+  readonly format: string;
   readonly counterValue: CounterValue;
   /** The value computed from the rows. */
   readonly actualValue: CounterValue;
 }
 
-type Counter = CounterValue & Pick<UsageDrift, 'kind' | 'preset'>;
+type Counter = CounterValue & Pick<UsageDrift, 'kind' | 'preset' | 'format'>;
 
 /** Number of images read per statement. A larger page would block the embedded database for too long. */
 const pageSize = 1_000;
@@ -122,7 +127,7 @@ async function findImagesWithWrongOwners(
 
 async function readCounters(transaction: Queryable, tenantId: number): Promise<Counter[]> {
   const { rows } = await sql<Counter>`
-    SELECT kind, preset, count, bytes FROM usage WHERE tenant_id = ${tenantId}`.execute(transaction);
+    SELECT kind, preset, format, count, bytes FROM usage WHERE tenant_id = ${tenantId}`.execute(transaction);
   return rows;
 }
 
@@ -154,14 +159,15 @@ async function recountPageOfImages(
 ): Promise<RecountedPage> {
   const { rows } = await sql<Counter & { lastId: number | null }>`
     WITH page_images AS MATERIALIZED (${selectPage(tenantId, beforeId)})
-    SELECT 'image' AS kind, '' AS preset, count(*) AS count, coalesce(sum(bytes), 0)::bigint AS bytes, min(id) AS "lastId"
+    SELECT 'image' AS kind, '' AS preset, '' AS format, count(*) AS count, coalesce(sum(bytes), 0)::bigint AS bytes, min(id) AS "lastId"
     FROM page_images
     UNION ALL
-    SELECT 'rendition', r.preset, count(*), coalesce(sum(r.bytes) FILTER (WHERE NOT r.shared), 0)::bigint, NULL
+    SELECT counter_kind(r.is_listed, r.superseded_at), r.preset, r.format, count(*),
+      coalesce(sum(r.bytes) FILTER (WHERE NOT r.shared), 0)::bigint, NULL
     FROM page_images CROSS JOIN LATERAL (SELECT * FROM renditions WHERE image_id = page_images.id OFFSET 0) r
-    GROUP BY r.preset`.execute(transaction);
+    GROUP BY counter_kind(r.is_listed, r.superseded_at), r.preset, r.format`.execute(transaction);
   const lastId = rows.find(({ kind }) => kind === 'image')?.lastId ?? null;
-  return { counters: rows.map(({ kind, preset, count, bytes }) => ({ kind, preset, count, bytes })), lastId };
+  return { counters: rows.map(({ lastId: _lastId, ...counter }) => counter), lastId };
 }
 
 async function recountPageOfDeletedImages(
@@ -178,12 +184,13 @@ async function recountPageOfDeletedImages(
       (SELECT sum(r.bytes) FROM renditions r WHERE r.image_id = page_images.id), 0)), 0)::bigint AS bytes
     FROM page_images`.execute(transaction);
   return {
-    counters: rows.map(({ count, bytes }) => ({ kind: 'deleted', preset: '', count, bytes })),
+    counters: rows.map(({ count, bytes }) => ({ kind: 'deleted', preset: '', format: '', count, bytes })),
     lastId: rows[0]?.lastId ?? null,
   };
 }
 
-const counterKey = ({ kind, preset }: Pick<Counter, 'kind' | 'preset'>) => `${kind} ${preset}`;
+const counterKey = ({ kind, preset, format }: Pick<Counter, 'kind' | 'preset' | 'format'>) =>
+  `${kind} ${preset} ${format}`;
 
 function findDrifts(storedCounters: readonly Counter[], actualCounters: readonly Counter[]): UsageDrift[] {
   const zeroValue = { count: 0, bytes: 0 };
@@ -195,9 +202,10 @@ function findDrifts(storedCounters: readonly Counter[], actualCounters: readonly
     [...storedCounters, ...actualCounters].map((counter) => [counterKey(counter), counter]),
   );
   return [...countersByKey]
-    .map(([key, { kind, preset }]) => ({
+    .map(([key, { kind, preset, format }]) => ({
       kind,
       preset,
+      format,
       counterValue: storedValues.get(key) ?? zeroValue,
       actualValue: actualValues.get(key) ?? zeroValue,
     }))
@@ -210,12 +218,12 @@ function findDrifts(storedCounters: readonly Counter[], actualCounters: readonly
 async function addCorrection(
   transaction: Queryable,
   tenantId: number,
-  { kind, preset, counterValue, actualValue }: UsageDrift,
+  { kind, preset, format, counterValue, actualValue }: UsageDrift,
 ): Promise<void> {
   await sql`
-    INSERT INTO usage_totals (tenant_id, kind, preset, count, bytes)
-    VALUES (${tenantId}, ${kind}, ${preset}, ${actualValue.count - counterValue.count},
+    INSERT INTO usage_totals (tenant_id, kind, preset, format, count, bytes)
+    VALUES (${tenantId}, ${kind}, ${preset}, ${format}, ${actualValue.count - counterValue.count},
       ${actualValue.bytes - counterValue.bytes})
-    ON CONFLICT (tenant_id, kind, preset) DO UPDATE SET count = usage_totals.count + excluded.count,
+    ON CONFLICT (tenant_id, kind, preset, format) DO UPDATE SET count = usage_totals.count + excluded.count,
       bytes = usage_totals.bytes + excluded.bytes`.execute(transaction);
 }

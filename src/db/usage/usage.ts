@@ -10,8 +10,9 @@ export type UsageQueries = ReturnType<typeof makeUsageQueries>;
 
 interface Counter {
   readonly tenantId: number;
-  readonly kind: 'image' | 'rendition' | 'deleted';
+  readonly kind: 'image' | 'rendition' | 'variant' | 'deleted';
   readonly preset: string;
+  readonly format: string;
   readonly count: number;
   readonly bytes: number;
 }
@@ -32,8 +33,8 @@ export function makeUsageQueries({ sql: db }: Database) {
     const tenants = await sql<{ id: number; name: string }>`
       SELECT t.id, t.name FROM tenants t WHERE ${isSelected} ORDER BY t.name`.execute(db);
     const counters = await sql<Counter>`
-      SELECT u.tenant_id AS "tenantId", u.kind, u.preset, u.count, u.bytes FROM usage u
-      JOIN tenants t ON t.id = u.tenant_id WHERE ${isSelected} ORDER BY u.preset`.execute(db);
+      SELECT u.tenant_id AS "tenantId", u.kind, u.preset, u.format, u.count, u.bytes FROM usage u
+      JOIN tenants t ON t.id = u.tenant_id WHERE ${isSelected} ORDER BY u.preset, u.format`.execute(db);
     const unfinishedCounts = await sql<UnfinishedCount>`
       SELECT i.tenant_id AS "tenantId", i.status, count(*) AS count FROM images i
       JOIN tenants t ON t.id = i.tenant_id
@@ -69,10 +70,11 @@ export function makeUsageQueries({ sql: db }: Database) {
           SELECT pg_try_advisory_xact_lock(${foldLockKey}) AS "hasLock"`.execute(transaction);
         if (!rows[0]?.hasLock) return;
         await sql`
-          WITH moved_deltas AS (DELETE FROM usage_deltas RETURNING tenant_id, kind, preset, count, bytes)
-          INSERT INTO usage_totals (tenant_id, kind, preset, count, bytes)
-          SELECT tenant_id, kind, preset, sum(count), sum(bytes) FROM moved_deltas GROUP BY tenant_id, kind, preset
-          ON CONFLICT (tenant_id, kind, preset) DO UPDATE SET count = usage_totals.count + excluded.count,
+          WITH moved_deltas AS (DELETE FROM usage_deltas RETURNING tenant_id, kind, preset, format, count, bytes)
+          INSERT INTO usage_totals (tenant_id, kind, preset, format, count, bytes)
+          SELECT tenant_id, kind, preset, format, sum(count), sum(bytes) FROM moved_deltas
+          GROUP BY tenant_id, kind, preset, format
+          ON CONFLICT (tenant_id, kind, preset, format) DO UPDATE SET count = usage_totals.count + excluded.count,
             bytes = usage_totals.bytes + excluded.bytes`.execute(transaction);
       }),
   };
@@ -86,9 +88,10 @@ function toTenantUsage(
 ): TenantUsage {
   const imageCounter = counters.find(({ kind }) => kind === 'image');
   const deletedCounter = counters.find(({ kind }) => kind === 'deleted');
-  const renditionCounters = counters.filter(
-    ({ kind, count, bytes }) => kind === 'rendition' && (count > 0 || bytes > 0),
+  const fileCounters = counters.filter(
+    ({ kind, count, bytes }) => (kind === 'rendition' || kind === 'variant') && (count > 0 || bytes > 0),
   );
+  const listedCounters = fileCounters.filter(({ kind }) => kind === 'rendition');
   const images = imageCounter?.count ?? 0;
   const byStatus = { pending: 0, processing: 0, failed: 0 };
   for (const { status, count } of unfinishedCounts) if (status !== 'completed') byStatus[status] = count;
@@ -96,10 +99,11 @@ function toTenantUsage(
     tenantId,
     tenant,
     images,
-    renditions: sum(renditionCounters.map(({ count }) => count)),
+    renditions: sum(listedCounters.map(({ count }) => count)),
     originalBytes: imageCounter?.bytes ?? 0,
-    renditionBytes: sum(renditionCounters.map(({ bytes }) => bytes)),
-    bytesByPreset: Object.fromEntries(renditionCounters.map(({ preset, bytes }) => [preset, bytes])),
+    renditionBytes: sum(fileCounters.map(({ bytes }) => bytes)),
+    bytesByPreset: sumBytesBy(fileCounters, ({ preset }) => preset),
+    bytesByFormat: sumBytesBy(fileCounters, ({ format }) => format),
     imagesByStatus: {
       ...byStatus,
       completed: images - byStatus.pending - byStatus.processing - byStatus.failed,
@@ -109,18 +113,29 @@ function toTenantUsage(
   };
 }
 
+/** Returns the sums of the counters' bytes, by the name that `getName` returns. */
+function sumBytesBy(
+  counters: readonly Counter[],
+  getName: (counter: Counter) => string,
+): Record<string, number> {
+  const groups = Map.groupBy(counters, getName);
+  return Object.fromEntries([...groups].map(([name, group]) => [name, sum(group.map(({ bytes }) => bytes))]));
+}
+
 function addUp(tenants: readonly TenantUsage[]): OverallUsage {
   const total = (getValue: (usage: TenantUsage) => number) => sum(tenants.map(getValue));
-  const presets = [...new Set(tenants.flatMap(({ bytesByPreset }) => Object.keys(bytesByPreset)))].toSorted();
+  const totalByName = (getBytes: (usage: TenantUsage) => Readonly<Record<string, number>>) => {
+    const names = [...new Set(tenants.flatMap((usage) => Object.keys(getBytes(usage))))].toSorted();
+    return Object.fromEntries(names.map((name) => [name, total((usage) => getBytes(usage)[name] ?? 0)]));
+  };
   return {
     images: total(({ images }) => images),
     renditions: total(({ renditions }) => renditions),
     originalBytes: total(({ originalBytes }) => originalBytes),
     renditionBytes: total(({ renditionBytes }) => renditionBytes),
     imagesByTenant: Object.fromEntries(tenants.map(({ tenant, images }) => [tenant, images])),
-    bytesByPreset: Object.fromEntries(
-      presets.map((preset) => [preset, total(({ bytesByPreset }) => bytesByPreset[preset] ?? 0)]),
-    ),
+    bytesByPreset: totalByName(({ bytesByPreset }) => bytesByPreset),
+    bytesByFormat: totalByName(({ bytesByFormat }) => bytesByFormat),
     imagesByStatus: {
       pending: total(({ imagesByStatus }) => imagesByStatus.pending),
       processing: total(({ imagesByStatus }) => imagesByStatus.processing),

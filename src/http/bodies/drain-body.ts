@@ -19,7 +19,10 @@ export function hasSmallBody({ headers, complete }: IncomingMessage): boolean {
  * stays open until the client has stopped sending, for at most `lingerMs`. If it were closed earlier, the client might get a
  * connection reset instead of the response.
  */
-export async function* lingerAfter(response: string, request: IncomingMessage): AsyncGenerator<string> {
+export async function* lingerAfter(
+  response: string | Buffer,
+  request: IncomingMessage,
+): AsyncGenerator<string | Buffer> {
   yield response;
   await drainBody(request, lingerMs);
 }

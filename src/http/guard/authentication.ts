@@ -3,6 +3,7 @@ import type { Scope } from '../../model/access.ts';
 import { parseIdOrUuid } from '../../model/image.ts';
 import { type Identity, isEveryone } from '../../model/principal.ts';
 import { missingScopeError, requiredScopes, type UseCase } from '../../services/access/required-scopes.ts';
+import type { VerifiedLink } from '../../services/access/signatures.ts';
 import type { HttpDependencies } from '../route-plugin.ts';
 import { explainMissingKey, readKey } from './api-key-header.ts';
 import type { RequestLimits } from './request-limits.ts';
@@ -19,6 +20,8 @@ declare module 'fastify' {
     readonly access?: RouteAccess;
     /** Whether a signed link can be used instead of a key. */
     readonly acceptsLinks?: boolean;
+    /** Whether the path is signed. Then the signature alone decides, and a key makes no difference. */
+    readonly isSignedPath?: true;
     /** Path parameter with the image, if everyone may read the picture at its UUID where the delivery is public. */
     readonly publicImageParam?: string;
   }
@@ -30,7 +33,7 @@ declare module 'fastify' {
   }
 }
 
-type Dependencies = Pick<HttpDependencies, 'authenticate' | 'links' | 'publicDelivery'> & {
+type Dependencies = Pick<HttpDependencies, 'authenticate' | 'links' | 'signedPaths' | 'publicDelivery'> & {
   readonly limits: RequestLimits;
 };
 
@@ -107,6 +110,7 @@ function identify(
   reply: FastifyReply,
 ): Identity | Promise<Identity> {
   const { publicDelivery, limits } = dependencies;
+  if (request.routeOptions.config.isSignedPath) return verifySignedPath(dependencies, scopes, request, reply);
   const linkIdentity = verifyLink(dependencies, scopes, request, reply);
   if (linkIdentity) return linkIdentity;
   const uuid = readPublicUuid(request);
@@ -191,6 +195,23 @@ function verifyLink(
   return link.identity;
 }
 
+/** Returns the caller of a request whose path is signed. Such requests count by their address. */
+function verifySignedPath(
+  { signedPaths, limits }: Dependencies,
+  [scope]: readonly Scope[],
+  request: FastifyRequest,
+  reply: FastifyReply,
+): Identity | Promise<Identity> {
+  limits.countAddress(request, reply);
+  if (scope === undefined) throw new Error('A route with a signed path needs a scope.');
+  const accept = ({ identity, secondsLeft }: VerifiedLink) => {
+    request.linkSecondsLeft = secondsLeft;
+    return identity;
+  };
+  const link = signedPaths.verify(request.method, request.raw.url ?? '', scope);
+  return link instanceof Promise ? link.then(accept) : accept(link);
+}
+
 /** Returns the UUID in the path of a route whose pictures may be public. A number can be guessed, so it needs a key. */
 function readPublicUuid({ params, routeOptions }: FastifyRequest): string | undefined {
   const name = routeOptions.config.publicImageParam;
@@ -221,11 +242,16 @@ export function cacheHeadersFor(
   if (linkSecondsLeft !== null) {
     // A redirect to the object store, which must expire before the URL that it contains.
     if (isPrivate(publicCacheControl)) return { cacheControl: publicCacheControl, vary: '' };
-    const seconds = Math.min(linkSecondsLeft, maxLinkCacheSeconds);
+    const seconds = Math.min(linkSecondsLeft, maxLinkCacheSeconds, readMaxAge(publicCacheControl));
     return { cacheControl: `public, max-age=${seconds}`, vary: '' };
   }
   if (identity === null || isEveryone(identity)) return { cacheControl: publicCacheControl, vary: '' };
   return { cacheControl: toPrivate(publicCacheControl), vary: 'Authorization, X-Api-Key' };
+}
+
+/** Returns how long a response may be kept, in seconds. Without a limit, the link is the only one. */
+function readMaxAge(cacheControl: string): number {
+  return Number(/\bmax-age=(\d+)/.exec(cacheControl)?.[1] ?? Number.POSITIVE_INFINITY);
 }
 
 function isPrivate(cacheControl: string): boolean {

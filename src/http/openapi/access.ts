@@ -36,6 +36,12 @@ export interface AccessDescription {
 export function describeAccess(route: RouteOptions): AccessDescription {
   const scopes = listRouteScopes(route);
   if (scopes.length === 0) return { fields: { security: [] }, errors: [], sentences: [] };
+  if (route.config?.isSignedPath)
+    return {
+      fields: { security: [{}] },
+      errors: ['invalid_signature'],
+      sentences: ['The signature in the path decides; an API key makes no difference.'],
+    };
   const acceptsLinks = route.config?.acceptsLinks === true;
   const scopeNames = scopes.map((scope) => `\`${scope}\``).join(' or ');
   return {

@@ -9,6 +9,11 @@ import { addErrors } from './responses.ts';
 const tags = [
   { name: 'Images', description: 'Upload, import, list and delete images.' },
   { name: 'Pictures', description: 'Download originals and renditions.' },
+  {
+    name: 'Delivery',
+    description:
+      'Addresses of renditions for web pages, for caches in front of them, and for sales channels.',
+  },
   { name: 'References', description: 'Record what uses an image.' },
   { name: 'Imports', description: 'Import many URLs in one request.' },
   { name: 'Similarity', description: 'Find similar images and duplicates.' },
@@ -18,6 +23,7 @@ const tags = [
     description: 'Permanently remove images and their files. No other endpoints remove files.',
   },
   { name: 'Jobs', description: 'Inspect and retry jobs, for operators.' },
+  { name: 'Re-renderings', description: 'Make renditions again after a change of presets.' },
   { name: 'Usage', description: 'Storage usage by tenant.' },
   { name: 'Access', description: 'Create, rotate and revoke API keys.' },
   { name: 'Health', description: 'For load balancers, supervisors and Prometheus.' },

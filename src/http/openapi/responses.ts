@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { type ErrorCode, errorTable } from '../../errors.ts';
 import { mediaTypes } from '../../model/picture.ts';
+import { renditionFormats } from '../../model/preset.ts';
 
 /** Schema of error responses. It is the same for `/v1` and the dialects. */
 const problemSchema = z
@@ -59,6 +60,12 @@ const redirect = empty('Redirects to the store (`S3_DELIVERY=redirect`).');
 export const renditionResponses = {
   200: binary('The rendition.', 'image/jpeg'),
   302: redirect,
+  304: notModified,
+};
+
+/** Successful responses of the addresses at which renditions of all formats are delivered. */
+export const deliveryResponses = {
+  200: binary('The rendition.', ...renditionFormats.map((format) => mediaTypes[format])),
   304: notModified,
 };
 

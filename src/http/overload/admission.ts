@@ -4,7 +4,7 @@ import type { JobKind } from '../../model/job.ts';
 import type { Logger } from '../../model/logger.ts';
 import type { AdmissionCounts, RefusalReason, WorkClass } from '../../telemetry/admission-metrics.ts';
 import type { ServedMetrics } from '../../telemetry/metrics.ts';
-import { makeColdReads } from './cold-reads.ts';
+import { type ColdReads, makeColdReads } from './cold-reads.ts';
 import { makeLoadChecks, type Refusal } from './load-checks.ts';
 import { type LoadSampleSources, type LoadSamples, makeLoadSamples } from './load-samples.ts';
 import { makeRefusalLog, type RefusalLog } from './refusal-log.ts';
@@ -28,6 +28,11 @@ export interface Admission {
    * @param caller identifies whose share the work uses
    */
   runColdRead<T>(caller: string, work: () => Promise<T>): Promise<T>;
+  /**
+   * Works like `runColdRead`, for renditions that may have to be made first. Making them has a limit of its own, so that
+   * renditions that exist need not wait for those that do not.
+   */
+  runDelivery<T>(caller: string, work: () => Promise<T>): Promise<T>;
   /** Admits any other request unless the process hardly responds. @throws {AppError} `overloaded` */
   readonly admitOther: () => void;
   readonly counts: () => AdmissionCounts;
@@ -88,6 +93,20 @@ export function makeAdmission(config: AdmissionConfig, samples: LoadSamples, log
   const checks = makeLoadChecks(config, samples);
   const uploads = makeUploadAdmission(config, log);
   const coldReads = makeColdReads(config.maxColdReads);
+  const deliveries = makeColdReads(
+    config.maxColdReads + config.maxWaitingRenderings,
+    (total) => `${total} ${total === 1 ? 'rendition is' : 'renditions are'} being loaded or made`,
+    'MAX_COLD_READS and MAX_WAITING_RENDERINGS',
+  );
+
+  async function runRead<T>(reads: ColdReads, caller: string, work: () => Promise<T>): Promise<T> {
+    const sentence = reads.explainRefusal(caller);
+    const refusal: Refusal | undefined =
+      sentence === undefined ? undefined : { reason: 'cold-reads', sentence };
+    assertNotRefused(log, 'cold-read', checks.checkDelay(1) ?? refusal);
+    log.recordAdmission('cold-read');
+    return reads.run(caller, work);
+  }
 
   return {
     admitUpload(request) {
@@ -100,14 +119,8 @@ export function makeAdmission(config: AdmissionConfig, samples: LoadSamples, log
       assertNotRefused(log, 'import', checks.checkDelay(1) ?? checks.checkQueue(kind, tenantId));
       log.recordAdmission('import');
     },
-    async runColdRead(caller, work) {
-      const sentence = coldReads.explainRefusal(caller);
-      const refusal: Refusal | undefined =
-        sentence === undefined ? undefined : { reason: 'cold-reads', sentence };
-      assertNotRefused(log, 'cold-read', checks.checkDelay(1) ?? refusal);
-      log.recordAdmission('cold-read');
-      return coldReads.run(caller, work);
-    },
+    runColdRead: (caller, work) => runRead(coldReads, caller, work),
+    runDelivery: (caller, work) => runRead(deliveries, caller, work),
     admitOther: () => assertNotRefused(log, 'other', checks.checkDelay(otherRequestsFactor)),
     counts: () => ({ ...uploads.counts(), ...log.totals() }),
   };

@@ -10,8 +10,13 @@ export interface ColdReads {
  * Limits the renditions that are loaded at the same time. A caller may use the whole limit while it is alone. Once the limit is
  * reached, a caller that uses less than an equal share may still begin, so that nobody locks out the others: the limit may
  * therefore be exceeded by the shares of the callers that came later.
+ * @param setting the settings that make up the limit
  */
-export function makeColdReads(maximum: number): ColdReads {
+export function makeColdReads(
+  maximum: number,
+  describe: (total: number) => string = describeReads,
+  setting = 'MAX_COLD_READS',
+): ColdReads {
   const byCaller = new Map<string, number>();
   let total = 0;
 
@@ -28,7 +33,7 @@ export function makeColdReads(maximum: number): ColdReads {
       const own = byCaller.get(caller) ?? 0;
       const callers = byCaller.size + Number(own === 0);
       if (own < Math.max(1, Math.floor(maximum / callers))) return undefined;
-      return `${total} ${total === 1 ? 'rendition is' : 'renditions are'} being loaded from storage, ${own} of them for this caller; the limit is ${maximum} (MAX_COLD_READS).`;
+      return `${describe(total)}, ${own} of them for this caller; the limit is ${maximum} (${setting}).`;
     },
     async run(caller, work) {
       change(caller, 1);
@@ -39,4 +44,8 @@ export function makeColdReads(maximum: number): ColdReads {
       }
     },
   };
+}
+
+function describeReads(total: number): string {
+  return `${total} ${total === 1 ? 'rendition is' : 'renditions are'} being loaded from storage`;
 }

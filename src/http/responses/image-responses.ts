@@ -10,13 +10,13 @@ import type { CachedRendition } from '../../services/rendition-cache.ts';
 import type { Redirect, RetrievedOriginal, RetrievedRendition } from '../../services/retrieve-image.ts';
 
 /** `Cache-Control` for URLs with the current recipe (a hash of the rendition settings). Their content never changes. */
-const immutableCacheControl = 'public, max-age=31536000, immutable';
+export const immutableCacheControl = 'public, max-age=31536000, immutable';
 
 /** `Cache-Control` for all other URLs. The image can be deleted, and its renditions can be recreated. */
 const revalidatingCacheControl = 'public, no-cache';
 
 /** The security headers of all responses, with a policy that also prevents scripts in a file. */
-const imageSecurityHeaders = {
+export const imageSecurityHeaders = {
   ...securityHeaders,
   'content-security-policy': "default-src 'none'; frame-ancestors 'none'; sandbox",
 };
@@ -41,24 +41,48 @@ export async function sendRendition(
     'cache-control': recipe === rendition.recipe ? immutableCacheControl : revalidatingCacheControl,
   });
   if (isNotModified(request.headers['if-none-match'], etag)) return reply.code(304).send();
-  void reply.header('content-type', 'image/jpeg');
+  void reply.header('content-type', mediaTypes[rendition.format]);
   return sendStream(request, reply, rendition.bytes, retrieved.open);
 }
 
 /**
- * Sends a cached rendition. This is the most frequent response, so it bypasses Fastify's serialization and header
- * objects (`npm run bench:read` shows the effect). `onResponse` hooks still run. `extraHeaders` is a flat array of
- * names and values.
+ * Sends a cached rendition. `recipe` is the recipe in the URL, if any. `extraHeaders` is a flat array of names and values.
  */
 export function sendCachedRendition(
   request: FastifyRequest,
   reply: FastifyReply,
-  { body, etag, recipe: currentRecipe }: CachedRendition,
+  rendition: CachedRendition,
   recipe: string | undefined,
   extraHeaders: readonly string[],
 ): FastifyReply {
+  const cacheControl = recipe === rendition.recipe ? immutableCacheControl : revalidatingCacheControl;
+  return sendFromMemory(request, reply, rendition, {
+    cacheControl,
+    contentType: mediaTypes[rendition.format],
+    extraHeaders,
+  });
+}
+
+/** How a file is sent. */
+interface FileHeaders {
+  /** The value for a response that everyone may read. */
+  readonly cacheControl: string;
+  readonly contentType: string;
+  /** Flat array of names and values. */
+  readonly extraHeaders: readonly string[];
+}
+
+/**
+ * Sends a file from memory. This is the most frequent response, so it bypasses Fastify's serialization and header objects
+ * (`npm run bench:read` shows the effect). `onResponse` hooks still run.
+ */
+export function sendFromMemory(
+  request: FastifyRequest,
+  reply: FastifyReply,
+  { body, etag }: Pick<CachedRendition, 'body' | 'etag'>,
+  { cacheControl: publicCacheControl, contentType, extraHeaders }: FileHeaders,
+): FastifyReply {
   reply.hijack();
-  const publicCacheControl = recipe === currentRecipe ? immutableCacheControl : revalidatingCacheControl;
   const { cacheControl, vary } = cacheHeadersFor(request, publicCacheControl);
   const headers = ['etag', etag, 'cache-control', cacheControl, ...flatSecurityHeaders, ...extraHeaders];
   if (vary) headers.push('vary', vary);
@@ -66,7 +90,7 @@ export function sendCachedRendition(
     reply.raw.writeHead(304, headers).end();
     return reply;
   }
-  headers.push('content-type', 'image/jpeg', 'content-length', String(body.length));
+  headers.push('content-type', contentType, 'content-length', String(body.length));
   reply.raw.writeHead(200, headers).end(request.method === 'HEAD' ? undefined : body);
   return reply;
 }
@@ -123,7 +147,8 @@ async function sendRedirect(
     .send();
 }
 
-async function sendStream(
+/** Sends a file of `length` bytes as a stream. */
+export async function sendStream(
   request: FastifyRequest,
   reply: FastifyReply,
   length: number,
@@ -136,7 +161,7 @@ async function sendStream(
 }
 
 /** Whether `If-None-Match` matches the current ETag (weak comparison, RFC 9110 §13.1.2). */
-function isNotModified(header: string | undefined, etag: string): boolean {
+export function isNotModified(header: string | undefined, etag: string): boolean {
   if (header === undefined) return false;
   if (header.trim() === '*') return true;
   return header.split(',').some((candidate) => candidate.trim().replace(/^W\//, '') === etag);

@@ -1,6 +1,7 @@
 import { Readable } from 'node:stream';
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { AppError, asAppError, type ErrorCode, errorFamily } from '../../errors.ts';
+import { mediaTypes } from '../../model/picture.ts';
 import { redactSecrets } from '../../model/redact-url.ts';
 import { unsupportedBodyError } from '../bodies/body-type.ts';
 import { drainBody, hasSmallBody, lingerAfter } from '../bodies/drain-body.ts';
@@ -61,9 +62,24 @@ export function handleFrameworkError(
   void sendProblem(request, reply, toAppError(request, error));
 }
 
-async function sendProblem(request: FastifyRequest, reply: FastifyReply, error: AppError): Promise<void> {
+/** How an error is sent. */
+export interface ProblemForm {
+  readonly cacheControl: string;
+  /** PNG that is sent instead of the description of the error. */
+  readonly picture?: Buffer | undefined;
+}
+
+const uncachedJson: ProblemForm = { cacheControl: 'no-store' };
+
+/** Sends an error. */
+export async function sendProblem(
+  request: FastifyRequest,
+  reply: FastifyReply,
+  error: AppError,
+  form = uncachedJson,
+): Promise<void> {
   if (error.code === 'overloaded') {
-    sendOverloaded(request, reply, error);
+    sendOverloaded(request, reply, error, form);
     return;
   }
   if (error.status >= 500) {
@@ -79,29 +95,43 @@ async function sendProblem(request: FastifyRequest, reply: FastifyReply, error: 
   if (isWorthRetrying(error) && !reply.hasHeader('retry-after'))
     void reply.header('retry-after', retryAfterSeconds(error));
   if (error.status === 401) void reply.header('www-authenticate', challengeFor(request));
-  sendBody(reply, error, JSON.stringify(toProblem(error)));
+  sendBody(reply, error, toBody(error, form), form);
+}
+
+function toBody(error: AppError, { picture }: ProblemForm): string | Buffer {
+  return picture ?? JSON.stringify(toProblem(error));
 }
 
 /**
  * Refuses a request without reading its body. Admission control has logged the refusal, because a line for each one would add
  * to the load.
  */
-function sendOverloaded({ raw }: FastifyRequest, reply: FastifyReply, error: AppError): void {
-  const body = JSON.stringify(toProblem(error));
+function sendOverloaded(
+  { raw }: FastifyRequest,
+  reply: FastifyReply,
+  error: AppError,
+  form: ProblemForm,
+): void {
+  const body = toBody(error, form);
   void reply.header('retry-after', retryAfterSeconds(error));
   if (hasSmallBody(raw)) {
-    sendBody(reply, error, body);
+    sendBody(reply, error, body, form);
     return;
   }
   void reply.header('connection', 'close').header('content-length', Buffer.byteLength(body));
-  sendBody(reply, error, Readable.from(lingerAfter(body, raw)));
+  sendBody(reply, error, Readable.from(lingerAfter(body, raw)), form);
 }
 
-function sendBody(reply: FastifyReply, error: AppError, body: string | Readable): void {
+function sendBody(
+  reply: FastifyReply,
+  error: AppError,
+  body: string | Buffer | Readable,
+  { cacheControl, picture }: ProblemForm,
+): void {
   void reply
     .code(error.status)
-    .header('content-type', 'application/problem+json; charset=utf-8')
-    .header('cache-control', 'no-store')
+    .header('content-type', picture ? mediaTypes.png : 'application/problem+json; charset=utf-8')
+    .header('cache-control', cacheControl)
     // For errors that are raised before routing, no `onSend` hook adds these headers.
     .headers(securityHeaders)
     .send(body);
@@ -143,7 +173,8 @@ export function toProblem(error: AppError): Record<string, unknown> {
   };
 }
 
-function toAppError(request: FastifyRequest, error: unknown): AppError {
+/** Converts what a handler or Fastify has thrown. */
+export function toAppError(request: FastifyRequest, error: unknown): AppError {
   if (error instanceof AppError) return error;
   return convertBodyError(request, error) ?? convertFrameworkError(error) ?? asAppError(error);
 }

@@ -4,6 +4,8 @@ const time = '2026-11-20T23:47:08.417Z';
 const uuid = '01a1fb5b-5201-72ab-9fbd-4c086fdee8fa';
 const hash = 'aa8a3c7d3ddbae395d7a84826e4d6c5c6b4bd575e4a957393a4e4bf0f9f8df12';
 
+const card = `/i/${uuid}/card`;
+
 export const imageExample = {
   id: 15,
   uuid,
@@ -36,6 +38,7 @@ export const imageExample = {
   created_at: time,
   updated_at: time,
   processed_at: time,
+  focus: null,
   renditions: [
     {
       id: 42,
@@ -48,6 +51,24 @@ export const imageExample = {
       format: 'jpeg',
     },
   ],
+  delivery: {
+    card: {
+      formats: {
+        jpeg: `${card}.87125124bb.jpg`,
+        webp: `${card}.5d0f7b1c2e.webp`,
+        avif: `${card}.c3a9e04f61.avif`,
+      },
+      negotiated: card,
+      width: 400,
+      height: 400,
+      srcset: `${card} 400w, ${card}@2x 800w`,
+      srcsets: {
+        jpeg: `${card}.87125124bb.jpg 400w, ${card}@2x.1f6ad2b903.jpg 800w`,
+        webp: `${card}.5d0f7b1c2e.webp 400w, ${card}@2x.e81c40d7aa.webp 800w`,
+        avif: `${card}.c3a9e04f61.avif 400w, ${card}@2x.09b7f3d5c8.avif 800w`,
+      },
+    },
+  },
 };
 
 const imageSummaryExample = {
@@ -163,6 +184,49 @@ export const jobWithHistoryExample = {
       error: 'The server returned status 503 instead of an image.',
     },
   ],
+};
+
+export const renderingExample = {
+  id: 3,
+  presets: ['card'],
+  tenant: null,
+  state: 'running',
+  total: 2000,
+  done: 640,
+  skipped: 3,
+  failed: 1,
+  done_per_minute: 320,
+  remaining_seconds: 255,
+  created_by: 'key 60e2ad0bdd0ac7fb (operations)',
+  created_at: time,
+  finished_at: null,
+};
+export const renderingWithFailuresExample = {
+  ...renderingExample,
+  failures: [
+    {
+      job_id: 91,
+      image_id: 15,
+      code: 'original_missing',
+      error: 'The file is missing from storage.',
+    },
+  ],
+};
+export const renderingStartExample = {
+  estimate: {
+    images: 2000,
+    files: [{ preset: 'card', format: 'jpeg', files: 2000, bytes: 26_884_000 }],
+    bytes: 26_884_000,
+    work_seconds: 412.5,
+  },
+  rendering: {
+    ...renderingExample,
+    done: 0,
+    skipped: 0,
+    failed: 0,
+    done_per_minute: 0,
+    remaining_seconds: null,
+  },
 };
 
 export const trialsExample = {

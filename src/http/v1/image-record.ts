@@ -3,8 +3,12 @@ import { errorFamily } from '../../errors.ts';
 import type { ImageWithRenditions, NearDuplicate } from '../../model/image.ts';
 import { jobStates } from '../../model/job.ts';
 import { pictureFormats } from '../../model/picture.ts';
+import { renditionFormats } from '../../model/preset.ts';
 import type { Principal } from '../../model/principal.ts';
 import type { Rendition } from '../../model/rendition.ts';
+import { makeDescribeDelivery } from '../../services/delivery/describe-delivery.ts';
+import type { RouteDependencies } from '../route-plugin.ts';
+import { deliverySchema, toDeliveryRecord } from './delivery-record.ts';
 import { imageExample } from './examples.ts';
 import { showSource, sourceDescription } from './source.ts';
 
@@ -19,8 +23,14 @@ const renditionSchema = z.object({
   size_bytes: z.int(),
   width: z.int(),
   height: z.int(),
-  quality: z.int().describe('JPEG quality, 1 to 100.'),
-  format: z.literal('jpeg'),
+  quality: z.int().describe('Quality of the encoder, 1 to 100. It has no effect on PNG.'),
+  format: z.enum(renditionFormats),
+});
+
+/** Schema of a focal point. */
+export const focusSchema = z.object({
+  x: z.number().min(0).max(1).describe('From the left edge (0) to the right edge (1) of the upright image.'),
+  y: z.number().min(0).max(1).describe('From the top edge (0) to the bottom edge (1).'),
 });
 
 const nearDuplicateSchema = z.object({
@@ -80,7 +90,15 @@ export const imageSchema = z
     created_at: z.iso.datetime(),
     updated_at: z.iso.datetime(),
     processed_at: z.iso.datetime().nullable(),
-    renditions: z.array(renditionSchema).describe('Renditions that have been created so far.'),
+    focus: focusSchema
+      .nullable()
+      .describe('Point that presets with `"fit": "cover"` keep in view; `null` if the preset decides.'),
+    delivery: deliverySchema,
+    renditions: z
+      .array(renditionSchema)
+      .describe(
+        'Renditions that have been created so far, in the first format of each preset. `delivery` contains all formats.',
+      ),
   })
   .meta({
     id: 'Image',
@@ -89,7 +107,28 @@ export const imageSchema = z
   });
 
 /** Converts an image to the `/v1` JSON format for a caller. */
-export function toImageRecord(image: ImageWithRenditions, viewer: Principal): z.input<typeof imageSchema> {
+export type ToImageRecord = (image: ImageWithRenditions, viewer: Principal) => z.input<typeof imageSchema>;
+
+/** @see ToImageRecord */
+export function makeToImageRecord({
+  presets,
+  config,
+}: Pick<RouteDependencies, 'presets' | 'config'>): ToImageRecord {
+  const describeDelivery = makeDescribeDelivery(presets);
+  const origin = config.server.publicOrigin ?? '';
+  return (image, viewer) => ({
+    ...toFacts(image, viewer),
+    delivery: toDeliveryRecord(image.uuid, describeDelivery(image), origin),
+    renditions: image.renditions
+      .filter(({ isListed }) => isListed)
+      .map((rendition) => toRenditionRecord(image.uuid, rendition)),
+  });
+}
+
+function toFacts(
+  image: ImageWithRenditions,
+  viewer: Principal,
+): Omit<z.input<typeof imageSchema>, 'delivery' | 'renditions'> {
   return {
     id: image.id,
     uuid: image.uuid,
@@ -120,7 +159,7 @@ export function toImageRecord(image: ImageWithRenditions, viewer: Principal): z.
     created_at: image.createdAt.toISOString(),
     updated_at: image.updatedAt.toISOString(),
     processed_at: image.processedAt?.toISOString() ?? null,
-    renditions: image.renditions.map((rendition) => toRenditionRecord(image.uuid, rendition)),
+    focus: image.focalPoint,
   };
 }
 

@@ -5,7 +5,7 @@ import { responses, empty, json } from '../openapi/responses.ts';
 import { pageFields, toPageRecord, toPageRequest, pageSchema } from '../fields/pages.ts';
 import { getPrincipal } from '../principal.ts';
 import type { RoutePlugin } from '../route-plugin.ts';
-import { toImageRecord, imageSchema } from './image-record.ts';
+import { imageSchema, makeToImageRecord } from './image-record.ts';
 
 /** Default page size. */
 const pageSize = 20;
@@ -26,7 +26,9 @@ const deleteQuery = z.strictObject({
 });
 
 /** Routes that list, get, delete and restore images. */
-export const imageRoutes: RoutePlugin = (app, { services }) => {
+export const imageRoutes: RoutePlugin = (app, dependencies) => {
+  const { services } = dependencies;
+  const toImageRecord = makeToImageRecord(dependencies);
   const tags = ['Images'];
 
   app.get(

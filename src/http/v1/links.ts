@@ -1,4 +1,7 @@
+import type { FastifyReply } from 'fastify';
 import { z } from 'zod';
+import { AppError } from '../../errors.ts';
+import { renditionFormats } from '../../model/preset.ts';
 import { readJsonBody } from '../bodies/json-body.ts';
 import { imageParams } from '../fields/fields.ts';
 import { jsonBody } from '../openapi/bodies.ts';
@@ -11,6 +14,11 @@ const maxExpirySeconds = 7 * 86_400;
 
 const linkBody = z.strictObject({
   preset: z.string().max(64).describe('Name of a preset, or `original` for the original.'),
+  format: z
+    .enum(renditionFormats)
+    .optional()
+    .describe('One of the formats of the preset. Without it, `delivery_url` chooses the format by `Accept`.'),
+  density: z.int().min(1).max(4).optional().describe('Pixel density of `delivery_url`; 1 if absent.'),
   expires_in: z.int().min(1).max(maxExpirySeconds).describe('Seconds until the link expires.'),
 });
 const linkSchema = z.object({
@@ -18,6 +26,12 @@ const linkSchema = z.object({
     .string()
     .describe(
       'Signed URL; only its path and query if `PUBLIC_URL` is not set. Works without a key, exactly as it is.',
+    ),
+  delivery_url: z
+    .string()
+    .optional()
+    .describe(
+      'Signed URL under `/i/`, without a query: ends with the extension of the format. Absent for originals.',
     ),
   expires_at: z.iso.datetime(),
 });
@@ -44,15 +58,26 @@ export const linkRoutes: RoutePlugin = (app, { services, config }) => {
       },
     },
     async (request, reply) => {
-      const { preset, expires_in } = readJsonBody(request, linkBody);
+      const { preset, format, density, expires_in } = readJsonBody(request, linkBody);
       const [principal, { id }] = [getPrincipal(request), request.params];
-      const { path, expiresAt } =
-        preset === 'original'
-          ? await services.links.toOriginal(principal, id, expires_in)
-          : await services.links.toRendition(principal, id, preset, expires_in);
-      const url = `${config.server.publicOrigin ?? ''}${path}`;
-      const record = { url, expires_at: expiresAt.toISOString() };
-      return reply.code(201).header('cache-control', 'no-store').send(record);
+      const origin = config.server.publicOrigin ?? '';
+      if (preset === 'original') {
+        if (format !== undefined || density !== undefined)
+          throw new AppError('invalid_request', 'An original has neither a format nor a density to choose.');
+        const link = await services.links.toOriginal(principal, id, expires_in);
+        return sendLink(reply, { url: `${origin}${link.path}`, expires_at: link.expiresAt.toISOString() });
+      }
+      const rendition = { preset, format, density };
+      const link = await services.links.toRendition(principal, id, rendition, expires_in);
+      return sendLink(reply, {
+        url: `${origin}${link.path}`,
+        delivery_url: `${origin}${link.deliveryPath}`,
+        expires_at: link.expiresAt.toISOString(),
+      });
     },
   );
 };
+
+function sendLink(reply: FastifyReply, link: z.input<typeof linkSchema>): FastifyReply {
+  return reply.code(201).header('cache-control', 'no-store').send(link);
+}

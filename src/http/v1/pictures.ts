@@ -52,7 +52,7 @@ const renditionRouteResponses = responses(
 );
 
 /** Routes that serve originals and renditions. */
-export const pictureRoutes: RoutePlugin = (app, { services, admission, config: { presets, server } }) => {
+export const pictureRoutes: RoutePlugin = (app, { services, presets, admission, config: { server } }) => {
   app.get(
     '/images/:id/original',
     {
@@ -122,11 +122,10 @@ export const pictureRoutes: RoutePlugin = (app, { services, admission, config: {
     (request, reply) => serveRendition(request, reply, request.params.preset),
   );
 
-  const hasThumbnails = presets.some(({ name }) => name === thumbnailPreset);
   app.get<RenditionRoute>(
     '/images/:id/thumbnail',
     {
-      config: { ...(hasThumbnails && withoutCorsPlugin), ...renditionAccess },
+      config: { ...withoutCorsPlugin, ...renditionAccess },
       schema: {
         tags,
         summary: `Download the "${thumbnailPreset}" rendition`,
@@ -136,10 +135,11 @@ export const pictureRoutes: RoutePlugin = (app, { services, admission, config: {
       },
     },
     (request, reply) => {
-      if (!hasThumbnails) {
+      if (!presets.find(thumbnailPreset)) {
+        setHeaders(reply, getCorsHeaders(request.headers.origin));
         throw new AppError(
           'unknown_preset',
-          `There is no preset "${thumbnailPreset}" in PRESETS, so there are no thumbnails.`,
+          `There is no preset "${thumbnailPreset}", so there are no thumbnails.`,
         );
       }
       return serveRendition(request, reply, thumbnailPreset);

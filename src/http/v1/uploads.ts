@@ -10,7 +10,7 @@ import { fileErrors, jsonBody, pictureForm } from '../openapi/bodies.ts';
 import { getPrincipal } from '../principal.ts';
 import type { RoutePlugin, RouteDependencies } from '../route-plugin.ts';
 import { readBodyType } from '../bodies/body-type.ts';
-import { toImageRecord, imageSchema } from './image-record.ts';
+import { imageSchema, makeToImageRecord, type ToImageRecord } from './image-record.ts';
 import { uploadFields } from './presigned-uploads.ts';
 
 const uploadQuery = z.strictObject({
@@ -39,10 +39,14 @@ const presignedBody = z.strictObject({
   ...uploadFields,
 });
 
+/** Dependencies of the route, and the conversion of its responses. */
+type Dependencies = RouteDependencies & { readonly toImageRecord: ToImageRecord };
+
 type AddRequest = FastifyRequest<{ Querystring: z.output<typeof uploadQuery> }>;
 
 /** Route that adds an image from a file, a URL or a presigned upload. */
-export const uploadRoutes: RoutePlugin = (app, dependencies) => {
+export const uploadRoutes: RoutePlugin = (app, routeDependencies) => {
+  const dependencies = { ...routeDependencies, toImageRecord: makeToImageRecord(routeDependencies) };
   const schema = {
     tags: ['Images'],
     summary: 'Add an image from a file, a URL or a presigned upload',
@@ -83,7 +87,7 @@ export const uploadRoutes: RoutePlugin = (app, dependencies) => {
 };
 
 async function uploadFile(
-  { services, receiveUploadForm, beginForm }: RouteDependencies,
+  { services, receiveUploadForm, beginForm, toImageRecord }: Dependencies,
   request: AddRequest,
   reply: FastifyReply,
 ) {
@@ -98,11 +102,11 @@ async function uploadFile(
     tenantName,
     mode,
   });
-  return sendIngestResult(reply, { outcome, image });
+  return sendIngestResult(reply, toImageRecord, { outcome, image });
 }
 
 /** Handles both kinds of JSON body. Only the body for a presigned upload has the `upload` field. */
-function addFromJson(dependencies: RouteDependencies, request: AddRequest, reply: FastifyReply) {
+function addFromJson(dependencies: Dependencies, request: AddRequest, reply: FastifyReply) {
   const { body } = request;
   const isPresigned = typeof body === 'object' && body !== null && 'upload' in body;
   return isPresigned
@@ -110,15 +114,23 @@ function addFromJson(dependencies: RouteDependencies, request: AddRequest, reply
     : importUrl(dependencies, request, reply);
 }
 
-async function addPresignedUpload({ services }: RouteDependencies, request: AddRequest, reply: FastifyReply) {
+async function addPresignedUpload(
+  { services, toImageRecord }: Dependencies,
+  request: AddRequest,
+  reply: FastifyReply,
+) {
   const { upload: id, tenant, filename } = readJsonBody(request, presignedBody);
   const { mode } = request.query;
   const upload = { id, tenantName: tenant, filename, mode };
-  return sendIngestResult(reply, await services.ingestPresigned(getPrincipal(request), upload));
+  return sendIngestResult(
+    reply,
+    toImageRecord,
+    await services.ingestPresigned(getPrincipal(request), upload),
+  );
 }
 
 async function importUrl(
-  { services, admission }: RouteDependencies,
+  { services, admission, toImageRecord }: Dependencies,
   request: AddRequest,
   reply: FastifyReply,
 ) {
@@ -129,15 +141,24 @@ async function importUrl(
     tenantName: tenant,
     reference,
   });
-  return sendImage(reply, outcome === 'known' ? 200 : 202, image);
+  return sendImage(reply, toImageRecord, outcome === 'known' ? 200 : 202, image);
 }
 
-function sendIngestResult(reply: FastifyReply, { outcome, image }: Pick<IngestResult, 'outcome' | 'image'>) {
+function sendIngestResult(
+  reply: FastifyReply,
+  toImageRecord: ToImageRecord,
+  { outcome, image }: Pick<IngestResult, 'outcome' | 'image'>,
+) {
   const newImageStatus = image.status === 'completed' ? 201 : 202;
-  return sendImage(reply, outcome === 'known' ? 200 : newImageStatus, image);
+  return sendImage(reply, toImageRecord, outcome === 'known' ? 200 : newImageStatus, image);
 }
 
-function sendImage(reply: FastifyReply, status: 200 | 201 | 202, image: ImageWithRenditions): FastifyReply {
+function sendImage(
+  reply: FastifyReply,
+  toImageRecord: ToImageRecord,
+  status: 200 | 201 | 202,
+  image: ImageWithRenditions,
+): FastifyReply {
   return reply
     .code(status)
     .header('location', `/v1/images/${image.id}`)

@@ -19,6 +19,7 @@ const usageSchema = z.object({
   rendition_bytes: z.int(),
   total_bytes: z.int(),
   bytes_per_preset: z.record(z.string(), z.int()),
+  bytes_per_format: z.record(z.string(), z.int()),
   status_counts: statusCountsSchema,
 });
 const quotasSchema = z
@@ -118,7 +119,8 @@ function toTenantUsageRecord(usage: TenantUsageReport): z.input<typeof tenantUsa
 
 /** Converts usage to the `/v1` JSON format. */
 export function toUsageRecord(usage: TenantUsage | OverallUsage): z.input<typeof usageSchema> {
-  const { images, renditions, originalBytes, renditionBytes, bytesByPreset, imagesByStatus } = usage;
+  const { images, renditions, originalBytes, renditionBytes, bytesByPreset, bytesByFormat, imagesByStatus } =
+    usage;
   return {
     images,
     renditions,
@@ -126,6 +128,7 @@ export function toUsageRecord(usage: TenantUsage | OverallUsage): z.input<typeof
     rendition_bytes: renditionBytes,
     total_bytes: originalBytes + renditionBytes,
     bytes_per_preset: { ...bytesByPreset },
+    bytes_per_format: { ...bytesByFormat },
     status_counts: { ...imagesByStatus },
   };
 }

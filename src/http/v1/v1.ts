@@ -5,14 +5,17 @@ import { apiKeyRoutes } from './api-keys.ts';
 import { auditRoutes } from './audit.ts';
 import { compareRoutes } from './compare.ts';
 import { imageRoutes } from './images.ts';
+import { focusRoutes } from './focus.ts';
 import { importRoutes } from './imports.ts';
 import { jobRoutes } from './jobs.ts';
 import { operationRoutes } from './operations.ts';
 import { linkRoutes } from './links.ts';
 import { pictureRoutes } from './pictures.ts';
+import { presetRoutes } from './presets.ts';
 import { presignedUploadRoutes } from './presigned-uploads.ts';
 import { purgeRoutes } from './purge.ts';
 import { referenceRoutes } from './references.ts';
+import { renderingRoutes } from './renderings.ts';
 import { similarityRoutes } from './similarity.ts';
 import { tenantSettingsRoutes } from './tenant-settings.ts';
 import { uploadRoutes } from './uploads.ts';
@@ -23,12 +26,15 @@ const routes: readonly RoutePlugin[] = [
   presignedUploadRoutes,
   imageRoutes,
   pictureRoutes,
+  presetRoutes,
+  focusRoutes,
   referenceRoutes,
   importRoutes,
   similarityRoutes,
   compareRoutes,
   purgeRoutes,
   jobRoutes,
+  renderingRoutes,
   usageRoutes,
   apiKeyRoutes,
   linkRoutes,

@@ -1,5 +1,5 @@
 import { sharp } from '../decoding/native-library.ts';
-import type { Pixels } from '../decoding/pixels.ts';
+import type { Raster } from '../decoding/pixels.ts';
 import { readSamples, type Samples, encodePlainTiff } from '../decoding/samples.ts';
 
 /** Colours for testing a profile: the corners of the RGB cube, greys and muted colours. */
@@ -21,10 +21,14 @@ export async function changesColours(profile: Uint8Array): Promise<boolean> {
 }
 
 /**
- * Converts grey or RGB samples with `profile` to opaque 8-bit sRGB on white. For 16-bit RGB samples, the caller must
- * have checked the profile with `changesColours`.
+ * Converts grey or RGB samples with `profile` to 8-bit sRGB. Flattens them onto white unless `keepsAlpha` is set. For 16-bit
+ * RGB samples, the caller must have checked the profile with `changesColours`.
  */
-export async function convertSamples(samples: Samples, profile: Uint8Array): Promise<Pixels> {
+export async function convertSamples(
+  samples: Samples,
+  profile: Uint8Array,
+  keepsAlpha: boolean,
+): Promise<Raster> {
   const is16Bit = samples.data instanceof Uint16Array;
   const isGrey = samples.channels <= 2;
   const file = encodePlainTiff(samples, isGrey ? 'grey' : 'rgb', profile);
@@ -32,24 +36,31 @@ export async function convertSamples(samples: Samples, profile: Uint8Array): Pro
   // and clip the result, and it would leave 16-bit grey unchanged.
   const image = sharp(file, { ignoreIcc: true, limitInputPixels: false }).withIccProfile('srgb');
   const space = is16Bit ? (isGrey ? 'grey16' : 'rgb16') : 'srgb';
-  return flattenOntoWhite(await readSamples(image, space, is16Bit ? 16 : 8));
+  return toSrgbRaster(await readSamples(image, space, is16Bit ? 16 : 8), keepsAlpha);
 }
 
-/** Flattens samples onto white. The samples must already be sRGB, or grey with the sRGB transfer curve. */
-export function flattenOntoWhite({ width, height, channels, data }: Samples): Pixels {
+/**
+ * Reduces samples to 8 bits. They must already be sRGB, or grey with the sRGB transfer curve. Flattens them onto white unless
+ * `keepsAlpha` is set.
+ */
+export function toSrgbRaster(samples: Samples, keepsAlpha: boolean): Raster {
+  const { width, height, channels, data } = samples;
   const maxValue = data instanceof Uint16Array ? 65_535 : 255;
   const isGrey = channels <= 2;
   const hasAlpha = channels === 2 || channels === 4;
-  const result = Buffer.allocUnsafe(width * height * 3);
+  const resultChannels = hasAlpha && keepsAlpha ? 4 : 3;
+  const result = Buffer.allocUnsafe(width * height * resultChannels);
   let target = 0;
   for (let index = 0; index < data.length; index += channels) {
     const alpha = hasAlpha ? (data[index + channels - 1] ?? 0) / maxValue : 1;
+    const coverage = keepsAlpha ? 1 : alpha;
     for (let n = 0; n < 3; n++) {
       const value = (data[isGrey ? index : index + n] ?? 0) / maxValue;
-      result[target++] = Math.round(255 * (1 - alpha + alpha * value));
+      result[target++] = Math.round(255 * (1 - coverage + coverage * value));
     }
+    if (resultChannels === 4) result[target++] = Math.round(255 * alpha);
   }
-  return { width, height, data: result };
+  return { width, height, channels: resultChannels, data: result };
 }
 
 /** Expands narrow-range video samples (16–235 of 256) to the full range. Alpha always has the full range. */

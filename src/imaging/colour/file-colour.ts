@@ -49,13 +49,14 @@ export function readPngColour(png: PngStructure): FileColour {
 }
 
 /**
- * Returns the colour information of an AVIF's primary picture from its ICC profile or, if it has none, from its code
- * points. If both are missing, the colours are sRGB (MIAF, ISO/IEC 23000-22, 7.3.6.4). The decoder has already
- * applied the matrix and the range.
+ * Returns the colour information of the primary picture of an AVIF or HEIC file from its ICC profile or, if it has none, from
+ * its code points. If both are missing, the colours are sRGB (MIAF, ISO/IEC 23000-22, 7.3.6.4). The decoder has already applied
+ * the matrix and the range.
+ * @param format name of the format, for messages
  * @throws AppError `picture_unsupported` for colours that cannot be converted, such as high dynamic range.
  */
-export function readAvifColour(bytes: Uint8Array, avif: IsobmffStructure): FileColour {
-  const boxes = avif.items.get(avif.primaryItemId ?? -1)?.properties ?? [];
+export function readHeifColour(bytes: Uint8Array, file: IsobmffStructure, format: string): FileColour {
+  const boxes = file.items.get(file.primaryItemId ?? -1)?.properties ?? [];
   const profile = boxes
     .map((box) => readColrProfile(bytes, box))
     .find((candidate) => candidate !== undefined);
@@ -63,7 +64,7 @@ export function readAvifColour(bytes: Uint8Array, avif: IsobmffStructure): FileC
   const codePoints = boxes.map((box) => readNclx(bytes, box)).find((candidate) => candidate !== undefined);
   return codePoints === undefined
     ? { kind: 'srgb' }
-    : resolveCodePoints({ ...codePoints, isFullRange: true }, 'AVIF');
+    : resolveCodePoints({ ...codePoints, isFullRange: true }, format);
 }
 
 function resolveCodePoints({ primaries, transfer, isFullRange }: CodePoints, format: string): FileColour {

@@ -1,4 +1,4 @@
-import type { Pixels } from '../decoding/pixels.ts';
+import type { Raster } from '../decoding/pixels.ts';
 import type { Samples } from '../decoding/samples.ts';
 import type { TiffLayout } from '../containers/tiff-layout.ts';
 import { srgbPrimaries } from './code-points.ts';
@@ -38,8 +38,11 @@ export function offsetChroma({ data, channels }: Samples): void {
   }
 }
 
-/** Converts L*a*b* under D50 (unsigned samples, with or without alpha) to opaque 8-bit sRGB on white. */
-export function labToPixels(samples: Samples, layout: TiffLayout): Pixels {
+/**
+ * Converts L*a*b* under D50 (unsigned samples, with or without alpha) to 8-bit sRGB. Flattens it onto white unless
+ * `keepsAlpha` is set.
+ */
+export function labToPixels(samples: Samples, layout: TiffLayout, keepsAlpha: boolean): Raster {
   const { width, height, channels, data } = samples;
   const maxValue = data instanceof Uint16Array ? 65_535 : 255;
   const toXyz = computeRgbToXyzMatrix(srgbPrimaries);
@@ -51,8 +54,9 @@ export function labToPixels(samples: Samples, layout: TiffLayout): Pixels {
         return min + ((max - min) * value) / maxValue;
       },
   ) as [Decode, Decode, Decode];
-  const result = Buffer.allocUnsafe(width * height * 3);
-  for (let index = 0, target = 0; index < data.length; index += channels, target += 3) {
+  const resultChannels = channels > 3 && keepsAlpha ? 4 : 3;
+  const result = Buffer.allocUnsafe(width * height * resultChannels);
+  for (let index = 0, target = 0; index < data.length; index += channels, target += resultChannels) {
     const y = (decodeLightness(data[index] ?? 0) + 16) / 116;
     const x = y + decodeA(data[index + 1] ?? 0) / 500;
     const z = y - decodeB(data[index + 2] ?? 0) / 200;
@@ -62,11 +66,13 @@ export function labToPixels(samples: Samples, layout: TiffLayout): Pixels {
       d50[2] * applyInverseCurve(z),
     ]);
     const alpha = channels > 3 ? (data[index + 3] ?? 0) / maxValue : 1;
+    const coverage = keepsAlpha ? 1 : alpha;
     for (let n = 0; n < 3; n++) {
-      result[target + n] = Math.round(255 * (1 - alpha + alpha * encodeSrgb(rgb[n] ?? 0)));
+      result[target + n] = Math.round(255 * (1 - coverage + coverage * encodeSrgb(rgb[n] ?? 0)));
     }
+    if (resultChannels === 4) result[target + 3] = Math.round(255 * alpha);
   }
-  return { width, height, data: result };
+  return { width, height, channels: resultChannels, data: result };
 }
 
 type Decode = (value: number) => number;

@@ -39,6 +39,7 @@ const selectors: Partial<Record<PictureFormat, (bytes: Uint8Array) => SelectedFr
   gif: selectGifFrame,
   webp: selectWebpFrame,
   avif: selectAvifFrame,
+  heic: selectHeicFrame,
   tiff: selectTiffFrame,
 };
 
@@ -112,6 +113,15 @@ function selectAvifFrame(bytes: Uint8Array): SelectedFrame | undefined {
   }
   const [size] = (item?.properties ?? []).flatMap((property) => readIspeSize(bytes, property) ?? []);
   return { frames: 1, size, bytes: toStillAvif(bytes, file), position: {} };
+}
+
+/** The library ignores bursts and videos in the file, and finds the primary item itself. */
+function selectHeicFrame(bytes: Uint8Array): SelectedFrame | undefined {
+  const file = readIsobmff(bytes);
+  const item = file?.items.get(file.primaryItemId ?? -1);
+  if (item === undefined) return undefined;
+  const [size] = item.properties.flatMap((property) => readIspeSize(bytes, property) ?? []);
+  return { frames: 1, size, bytes, position: {} };
 }
 
 /**

@@ -13,7 +13,7 @@ export interface WebpStructure {
   readonly isAnimated: boolean;
   /** Number of frames. */
   readonly frames: number;
-  /** The chunks needed to decode the first frame, in file order: headers, colour profile and the frame. */
+  /** The chunks of a still image of the first frame, in file order: headers, colour profile, the frame and metadata. */
   readonly firstFrameChunks: readonly WebpChunk[];
   /** Whether the file contains all chunks with pixels. */
   readonly hasAllPixels: boolean;
@@ -24,8 +24,8 @@ export interface WebpStructure {
 const headerBytes = 12;
 const chunkHeaderBytes = 8;
 const pixelChunks = new Set(['VP8 ', 'VP8L', 'ANMF']);
-/** Chunks needed for decoding, in addition to the pixels. */
-const auxiliaryChunks = new Set(['VP8X', 'ICCP', 'ANIM', 'ALPH', 'EXIF']);
+/** Chunks that are kept with the first frame, in addition to its pixels. */
+const auxiliaryChunks = new Set(['VP8X', 'ICCP', 'ANIM', 'ALPH', 'EXIF', 'XMP ']);
 /** Chunk types by their 32-bit value. Decoding each type to a string would be slow: animations may have many chunks. */
 const knownTypes = new Map(
   [...pixelChunks, ...auxiliaryChunks].map((type) => [Buffer.from(type, 'latin1').readUInt32BE(), type]),
@@ -45,7 +45,7 @@ export function readWebp(bytes: Uint8Array): WebpStructure | undefined {
     const chunk = readChunk(view, offset);
     const hasPixels = pixelChunks.has(chunk.type);
     if (hasPixels) frames++;
-    // EXIF, which may contain the orientation, follows the pixels.
+    // Metadata, which may contain the orientation, follows the pixels.
     const isNeeded = hasPixels ? frames === 1 : auxiliaryChunks.has(chunk.type) && chunk.isComplete;
     if (isNeeded && !chunksByType.has(chunk.type)) chunksByType.set(chunk.type, chunk);
     areChunksComplete &&= chunk.isComplete;

@@ -14,7 +14,8 @@ const diagnosers: Readonly<Record<PictureFormat, (bytes: Uint8Array) => Diagnosi
   png: diagnosePng,
   gif: diagnoseGif,
   webp: diagnoseWebp,
-  avif: diagnoseAvif,
+  avif: diagnoseHeif,
+  heic: diagnoseHeif,
   tiff: diagnoseTiff,
   // Vitrine's own BMP decoder already reports the exact problem.
   bmp: () => unreadable(),
@@ -90,8 +91,8 @@ function diagnoseWebp(bytes: Uint8Array): Diagnosis {
   return webp.hasAllPixels ? corrupt('its compressed pixels are damaged') : truncated();
 }
 
-/** AVIF has no checksums. A complete file that cannot be decoded is therefore assumed to be corrupt. */
-function diagnoseAvif(bytes: Uint8Array): Diagnosis {
+/** AVIF and HEIC have no checksums. A complete file that cannot be decoded is therefore assumed to be corrupt. */
+function diagnoseHeif(bytes: Uint8Array): Diagnosis {
   const file = readIsobmff(bytes);
   if (file === undefined) return bytes.length < 16 ? truncated() : unreadable();
   const { boxes, items, primaryItemId } = file;

@@ -1,6 +1,6 @@
 import type { Sharp } from 'sharp';
 import type { PictureFacts, PictureFormat } from '../../model/picture.ts';
-import { changesColours, convertSamples, flattenOntoWhite, expandToFullRange } from '../colour/convert.ts';
+import { changesColours, convertSamples, toSrgbRaster, expandToFullRange } from '../colour/convert.ts';
 import type { FileColour } from '../colour/file-colour.ts';
 import { readProfileColourSpace } from '../colour/icc-profile.ts';
 import { labToPixels, offsetChroma } from '../colour/lab-samples.ts';
@@ -10,7 +10,15 @@ import { explainFailure, explainRejection } from '../damage/explain-failure.ts';
 import type { Size } from '../geometry.ts';
 import { interpret, readTiffColour } from './interpretation.ts';
 import { openPicture, type SourceOptions } from './open-picture.ts';
-import { decodeTo, exactResizeOptions, type Pixels } from './pixels.ts';
+import {
+  decodeTo,
+  decodeWithAlphaTo,
+  exactResizeOptions,
+  type Pixels,
+  type Raster,
+  toOpaquePixels,
+  toOpaqueRaster,
+} from './pixels.ts';
 import { fromSamples, placeOnScreen, readSamples, type Samples, unpremultiply, to16Bits } from './samples.ts';
 import { openCmyk, readColourChannels, readLabSamples, readYcbcr } from './tiff-channels.ts';
 
@@ -20,15 +28,33 @@ import { openCmyk, readColourChannels, readLabSamples, readYcbcr } from './tiff-
  * @throws AppError with a code of the `picture_damaged` family.
  */
 export async function decodePicture(bytes: Uint8Array, facts: PictureFacts, size: Size): Promise<Pixels> {
-  const { format } = facts;
+  return toOpaquePixels(await decode(bytes, facts, size, false));
+}
+
+/**
+ * Like `decodePicture`, but does not flatten the picture. The result has an alpha channel if the picture has one, or if the
+ * first frame of a GIF does not cover its screen.
+ * @throws AppError with a code of the `picture_damaged` family.
+ */
+export async function decodeWithAlpha(bytes: Uint8Array, facts: PictureFacts, size: Size): Promise<Raster> {
+  return decode(bytes, facts, size, true);
+}
+
+async function decode(
+  bytes: Uint8Array,
+  { format }: PictureFacts,
+  size: Size,
+  keepsAlpha: boolean,
+): Promise<Raster> {
+  const source = { bytes, format, keepsAlpha };
   try {
-    return await decodeFrame({ bytes, format, options: {} }, size);
+    return await decodeFrame({ ...source, options: {} }, size);
   } catch (error) {
     const explanation = await explainFailure(error, bytes, format);
     if (explanation !== undefined) throw explanation;
   }
   try {
-    return await decodeFrame({ bytes, format, options: { isComplete: true } }, size);
+    return await decodeFrame({ ...source, options: { isComplete: true } }, size);
   } catch (error) {
     throw await explainRejection(error, bytes, format);
   }
@@ -39,13 +65,21 @@ interface Source {
   readonly bytes: Uint8Array;
   readonly format: PictureFormat;
   readonly options: SourceOptions;
+  /** Whether transparency is kept instead of being flattened onto white. */
+  readonly keepsAlpha: boolean;
 }
 
-async function decodeFrame(source: Source, size: Size): Promise<Pixels> {
+/** A picture to convert to sRGB pixels of a size. */
+interface Target extends Size {
+  readonly keepsAlpha: boolean;
+}
+
+async function decodeFrame(source: Source, { width, height }: Size): Promise<Raster> {
+  const size: Target = { width, height, keepsAlpha: source.keepsAlpha };
   const interpretation = interpret(source.bytes, source.format);
   switch (interpretation.kind) {
     case 'library':
-      return decodeTo(openPicture(source.bytes, source.format, source.options), size);
+      return decodeSource(openPicture(source.bytes, source.format, source.options), size);
     case 'colour':
       return decodeColour(
         openUnmanaged(source),
@@ -72,12 +106,18 @@ async function decodeFrame(source: Source, size: Size): Promise<Pixels> {
   }
 }
 
+async function decodeSource(source: Sharp, target: Target): Promise<Raster> {
+  return target.keepsAlpha
+    ? decodeWithAlphaTo(source, target)
+    : toOpaqueRaster(await decodeTo(source, target));
+}
+
 /** Opens a picture with its orientation applied, but without any colour conversion. */
 function openUnmanaged({ bytes, format, options }: Source) {
   return openPicture(bytes, format, { ...options, ignoreIcc: true }).autoOrient();
 }
 
-async function decodePremultiplied(source: Source, size: Size, colour: FileColour): Promise<Pixels> {
+async function decodePremultiplied(source: Source, size: Target, colour: FileColour): Promise<Raster> {
   const { is16Bit } = await readSampleKind(openUnmanaged(source));
   const samples = await readSamples(openUnmanaged(source), is16Bit ? 'rgb16' : 'srgb', is16Bit ? 16 : 8);
   if (samples.channels === 4) unpremultiply(samples);
@@ -86,28 +126,32 @@ async function decodePremultiplied(source: Source, size: Size, colour: FileColou
 
 async function decodeGifScreen(
   source: Source,
-  size: Size,
+  size: Target,
   { screen, frame }: { readonly screen: Size; readonly frame: GifFrame },
-): Promise<Pixels> {
+): Promise<Raster> {
   const bytes = cropGifToFrame(source.bytes, frame);
-  const samples = await readSamples(openUnmanaged({ ...source, bytes }), 'srgb', 8);
-  return decodeTo(fromSamples(placeOnScreen(samples, screen, frame)), size);
+  const samples = await readSamples(openUnmanaged({ ...source, bytes }).ensureAlpha(), 'srgb', 8);
+  return decodeSource(fromSamples(placeOnScreen(samples, screen, frame)), size);
 }
 
-async function decodeChannels({ bytes, options }: Source, size: Size, layout: TiffLayout): Promise<Pixels> {
+async function decodeChannels({ bytes, options }: Source, size: Target, layout: TiffLayout): Promise<Raster> {
   const samples = await readColourChannels(bytes, layout, options);
-  if (layout.colours === 'cmyk') return decodeTo(await openCmyk(samples, layout, size), size);
+  if (layout.colours === 'cmyk') return decodeSource(await openCmyk(samples, layout, size), size);
   return decodeSamples(samples, size, readTiffColour(layout));
 }
 
-async function decodeLab({ bytes, options }: Source, size: Size, layout: TiffLayout): Promise<Pixels> {
+async function decodeLab({ bytes, options }: Source, size: Target, layout: TiffLayout): Promise<Raster> {
   const samples = await readLabSamples(bytes, layout, options);
   if (layout.colours === 'lab') offsetChroma(samples);
   // Resizing premultiplies the colours. With 8-bit samples, rounding would shift the hue.
   const preciseSamples = layout.alphaIndex === undefined ? samples : to16Bits(samples);
   const is16Bit = preciseSamples.data instanceof Uint16Array;
   const resizedSource = fromSamples(preciseSamples).resize(exactResizeOptions(size));
-  return labToPixels(await readSamples(resizedSource, is16Bit ? 'rgb16' : 'srgb', is16Bit ? 16 : 8), layout);
+  return labToPixels(
+    await readSamples(resizedSource, is16Bit ? 'rgb16' : 'srgb', is16Bit ? 16 : 8),
+    layout,
+    size.keepsAlpha,
+  );
 }
 
 /** How the image library represents the samples of a source. */
@@ -128,12 +172,12 @@ async function readSampleKind(source: Sharp): Promise<SampleKind> {
 async function decodeColour(
   source: Sharp,
   kind: SampleKind,
-  size: Size,
+  size: Target,
   colour: FileColour,
-): Promise<Pixels> {
+): Promise<Raster> {
   const profile = await findUsableProfile(colour, kind);
   const isNarrowRange = colour.kind !== 'embedded' && colour.isNarrowRange === true;
-  if (profile === undefined && !isNarrowRange) return decodeTo(source, size);
+  if (profile === undefined && !isNarrowRange) return decodeSource(source, size);
   const isGreyProfile = profile !== undefined && readProfileColourSpace(profile) === 'GRAY';
   const space = kind.is16Bit ? (isGreyProfile ? 'grey16' : 'rgb16') : 'srgb';
   const resizedSamples = await readSamples(
@@ -142,11 +186,13 @@ async function decodeColour(
     kind.is16Bit ? 16 : 8,
   );
   const samples = isNarrowRange ? expandToFullRange(resizedSamples) : resizedSamples;
-  return profile === undefined ? flattenOntoWhite(samples) : convertSamples(samples, profile);
+  return profile === undefined
+    ? toSrgbRaster(samples, size.keepsAlpha)
+    : convertSamples(samples, profile, size.keepsAlpha);
 }
 
 /** Like `decodeColour`, for grey or RGB samples in memory. */
-async function decodeSamples(samples: Samples, size: Size, colour: FileColour): Promise<Pixels> {
+async function decodeSamples(samples: Samples, size: Target, colour: FileColour): Promise<Raster> {
   const kind = { is16Bit: samples.data instanceof Uint16Array, isGrey: samples.channels <= 2 };
   return decodeColour(fromSamples(samples), kind, size, colour);
 }

@@ -1,5 +1,5 @@
-import type { PictureFormat } from '../../model/picture.ts';
-import { readAvifColour, type FileColour, readPngColour } from '../colour/file-colour.ts';
+import { formatNames, type PictureFormat } from '../../model/picture.ts';
+import { readHeifColour, type FileColour, readPngColour } from '../colour/file-colour.ts';
 import { isIccProfile } from '../colour/icc-profile.ts';
 import { type GifFrame, readGif } from '../containers/gif.ts';
 import { readIsobmff } from '../containers/isobmff.ts';
@@ -43,7 +43,7 @@ const library: Interpretation = { kind: 'library' };
  */
 export function interpret(bytes: Uint8Array, format: PictureFormat): Interpretation {
   if (format === 'png') return interpretPng(bytes);
-  if (format === 'avif') return interpretAvif(bytes);
+  if (format === 'avif' || format === 'heic') return interpretHeif(bytes, format);
   if (format === 'gif') return interpretGif(bytes);
   return format === 'tiff' ? interpretTiff(bytes) : library;
 }
@@ -71,15 +71,19 @@ function interpretPng(bytes: Uint8Array): Interpretation {
   return { kind: 'colour', colour };
 }
 
-function interpretAvif(bytes: Uint8Array): Interpretation {
-  const avif = readIsobmff(bytes);
-  if (avif === undefined) return library;
-  const colour = readAvifColour(bytes, avif);
-  if (avif.references.some(({ type, from }) => type === 'prem' && from === avif.primaryItemId)) {
+function interpretHeif(bytes: Uint8Array, format: 'avif' | 'heic'): Interpretation {
+  const file = readIsobmff(bytes);
+  if (file === undefined) return library;
+  const colour = readHeifColour(bytes, file, formatNames[format]);
+  if (file.references.some(({ type, from }) => type === 'prem' && from === file.primaryItemId)) {
     return { kind: 'premultiplied', colour };
   }
-  const isHighBitDepth = [...avif.items.values()].some(({ properties }) =>
-    properties.some(({ type, start }) => type === 'av1C' && ((bytes[start + 2] ?? 0) & 0x40) !== 0),
+  const isHighBitDepth = [...file.items.values()].some(({ properties }) =>
+    properties.some(
+      ({ type, start }) =>
+        (type === 'av1C' && ((bytes[start + 2] ?? 0) & 0x40) !== 0) ||
+        (type === 'hvcC' && ((bytes[start + 17] ?? 0) & 0x07) !== 0),
+    ),
   );
   if (colour.kind === 'srgb' || (colour.kind === 'embedded' && !isHighBitDepth)) return library;
   return { kind: 'colour', colour };

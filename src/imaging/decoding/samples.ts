@@ -70,13 +70,13 @@ export function unpremultiply({ data, channels }: Samples): void {
   }
 }
 
-/** Places the 8-bit samples of a GIF frame on a white screen. Anything outside the screen is cropped. */
+/** Places the 8-bit samples of a GIF frame, with alpha, on a clear screen. Anything outside the screen is cropped. */
 export function placeOnScreen(
   { width, height, channels, data }: Samples,
   screen: Size,
   { left, top }: Pick<Rectangle, 'left' | 'top'>,
 ): Samples {
-  const result = new Uint8Array(screen.width * screen.height * channels).fill(255);
+  const result = new Uint8Array(screen.width * screen.height * channels);
   const rowLength = Math.max(0, Math.min(width, screen.width - left)) * channels;
   const rows = rowLength === 0 ? 0 : Math.min(height, screen.height - top);
   for (let y = 0; y < rows; y++) {

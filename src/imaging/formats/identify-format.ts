@@ -3,7 +3,12 @@ import { formatNames, headBytes, type PictureFormat } from '../../model/picture.
 import { isGif } from '../containers/gif.ts';
 import { isPng } from '../containers/png.ts';
 import { isWebp } from '../containers/webp.ts';
-import { nameUnsupportedContent, describeUnsupportedFile, readStillCodec } from './unsupported-formats.ts';
+import {
+  nameUnsupportedContent,
+  describeUnsupportedFile,
+  isHeic,
+  readStillCodec,
+} from './unsupported-formats.ts';
 import { isText } from './text-files.ts';
 
 /**
@@ -18,11 +23,11 @@ export async function sniffFormat(
 ): Promise<{ format: PictureFormat }> {
   if (firstBytes.length === 0) throw new AppError('empty_file', 'The file is empty.');
   const leadingBytes = firstBytes.subarray(0, headBytes);
-  const format = detectFormat(leadingBytes);
+  const format = detectFormat(leadingBytes, allowedFormats);
   if (format === undefined) {
     if (hasConvertedLineEndings(leadingBytes)) throw new AppError('picture_corrupt', convertedPngMessage);
     const { name, isPicture } = await describeUnsupportedFile(leadingBytes);
-    if (isPicture) throw formatNotAllowed(name, allowedFormats);
+    if (isPicture) throw formatNotAllowed(name, allowedFormats, isHeic(leadingBytes) ? heicAdvice : '');
     throw new AppError('not_a_picture', describeRejection(name, allowedFormats));
   }
   rejectUnsupportedContent(leadingBytes, format, allowedFormats);
@@ -44,12 +49,20 @@ export function rejectUnsupportedContent(
   allowedFormats: readonly PictureFormat[],
 ): void {
   const unsupported = nameUnsupportedContent(bytes, format);
-  if (unsupported !== undefined) throw formatNotAllowed(unsupported, allowedFormats);
+  if (unsupported !== undefined)
+    throw formatNotAllowed(unsupported, allowedFormats, isHeic(bytes) ? heicAdvice : '');
 }
 
-/** Returns the error for an unsupported format; `fileType` is a noun phrase such as "an HEIC image". */
-function formatNotAllowed(fileType: string, allowedFormats: readonly PictureFormat[]): AppError {
-  return new AppError('format_not_allowed', describeRejection(fileType, allowedFormats));
+/** Why HEIC is rejected, and what to do. A user can follow the first advice, an operator the second. */
+const heicAdvice =
+  ' The codec of HEIC is protected by patents, so the image library does not contain it. Convert the image to JPEG, or let the iPhone take JPEGs (Settings, Camera, Formats, Most Compatible). The operator can install a library that reads HEIC (docs/heic.md).';
+
+/**
+ * Returns the error for an unsupported format. `fileType` is a noun phrase such as "an HEIC image"; `advice` consists of
+ * sentences that begin with a space.
+ */
+function formatNotAllowed(fileType: string, allowedFormats: readonly PictureFormat[], advice = ''): AppError {
+  return new AppError('format_not_allowed', `${describeRejection(fileType, allowedFormats)}${advice}`);
 }
 
 function describeRejection(fileType: string, allowedFormats: readonly PictureFormat[]): string {
@@ -72,7 +85,10 @@ const convertedPngMessage =
   'The PNG image is corrupt: a text-mode transfer has converted its line endings. Transfer it in binary mode.';
 
 /** Checks complete signatures, because a text file may start with the first few bytes of a signature. */
-function detectFormat(firstBytes: Uint8Array): PictureFormat | undefined {
+function detectFormat(
+  firstBytes: Uint8Array,
+  allowedFormats: readonly PictureFormat[],
+): PictureFormat | undefined {
   const magic = Buffer.from(
     firstBytes.buffer,
     firstBytes.byteOffset,
@@ -85,5 +101,7 @@ function detectFormat(firstBytes: Uint8Array): PictureFormat | undefined {
   if (isWebp(firstBytes)) return 'webp';
   if (/^(II[*+]\0|MM\0[*+])/.test(magic)) return 'tiff';
   if (readStillCodec(firstBytes) === 'av01') return 'avif';
+  // Only an installation whose image library reads HEIC allows the format.
+  if (allowedFormats.includes('heic') && isHeic(firstBytes)) return 'heic';
   return magic.startsWith('BM') && !isText(firstBytes) ? 'bmp' : undefined;
 }

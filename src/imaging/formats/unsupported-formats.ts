@@ -106,7 +106,13 @@ export function nameUnsupportedContent(bytes: Uint8Array, format: PictureFormat)
     const file = readTiff(bytes);
     return file !== undefined && isCameraRaw(file) ? cameraRaw : undefined;
   }
+  if (format === 'heic') return isHeic(bytes) ? undefined : nameUnsupportedHeif(bytes);
   return format === 'avif' ? nameUnsupportedHeif(bytes) : undefined;
+}
+
+/** Whether the primary item of an HEIF file is compressed with HEVC. */
+export function isHeic(bytes: Uint8Array): boolean {
+  return heifNamesByCodec[readStillCodec(bytes) ?? ''] === heic;
 }
 
 function nameUnsupportedHeif(bytes: Uint8Array): string | undefined {

@@ -15,16 +15,20 @@ import type {
   DeriveRequest,
   MatchRenditionsRequest,
   ProbeRequest,
+  RenderRequest,
   TaskKind,
   TriedPresets,
   TryPresetsRequest,
 } from './messages.ts';
+import type { Purpose } from './purpose-queue.ts';
 import { type RenditionFile, writeRenditions } from './rendition-files.ts';
 import { makeThrottledTenants, type TenantKey } from './scheduling.ts';
 import { sweepWorkFolders } from './work-folder.ts';
 import { makeWorkerGroup } from './worker-group.ts';
 
 export type { ComparedPicture, DescribedPicture, TriedPresets } from './messages.ts';
+export type { Purpose } from './purpose-queue.ts';
+export type { RenditionFile } from './rendition-files.ts';
 
 /** Settings of a pool. */
 export interface DecoderPoolOptions {
@@ -58,13 +62,27 @@ export interface Scheduling {
   readonly priority: number;
   /** The tenant that owns the picture. Workers are shared fairly between tenants. */
   readonly tenant?: TenantKey;
+  /**
+   * While requests for both purposes are waiting, each gets at least half of the workers. Default: `delivery` for `render`,
+   * `intake` for everything else.
+   */
+  readonly purpose?: Purpose;
   /** Aborting this signal cancels a waiting request, or kills the child that performs a running request. */
   readonly signal?: AbortSignal;
 }
 
 /** Result of deriving a picture. */
 export interface DerivedPicture extends DescribedPicture {
-  /** Largest first. */
+  /** In the order of the requested variants. */
+  readonly renditions: readonly RenditionFile[];
+  /** SHA-256 of the metadata that renditions may keep, hexadecimal; an empty string if there is none. */
+  readonly keptMetadata: string;
+}
+
+/** Result of rendering variants of a picture. */
+export interface RenderedFiles {
+  readonly facts: PictureFacts;
+  /** In the order of the requested variants. */
   readonly renditions: readonly RenditionFile[];
 }
 
@@ -91,12 +109,17 @@ export interface DecoderPool {
    */
   probe(request: ProbeRequest & Omit<Scheduling, 'priority'>): Promise<PictureFacts>;
   /**
-   * Derives all renditions of a picture from one decode, and writes them into `outputDirectory` under new names. On
+   * Describes a picture and makes variants of it from one decode. Writes the variants into `outputDirectory` under new names. On
    * failure, no file is left behind.
    * @throws AppError with a `ReportableCode` (`messages.ts`), `storage_full`, `decoder_crashed` or `unavailable`; or
    *   the abort reason.
    */
   derive(request: DeriveRequest & Scheduling & { readonly outputDirectory: string }): Promise<DerivedPicture>;
+  /**
+   * Makes variants of a picture from one decode, without describing it. Writes them like `derive`.
+   * @throws AppError as `derive` does.
+   */
+  render(request: RenderRequest & Scheduling & { readonly outputDirectory: string }): Promise<RenderedFiles>;
   /**
    * Computes the fingerprint and the embedding of a picture, whether it is stored or not.
    * @throws AppError with a `ReportableCode` (`messages.ts`), `decoder_crashed` or `unavailable`; or the abort reason.
@@ -163,18 +186,19 @@ export function makeDecoderPool(options: DecoderPoolOptions): DecoderPool {
     return Promise.resolve();
   }
 
-  const derive: DecoderPool['derive'] = async (parameters) => {
-    const { priority, tenant, signal, outputDirectory, ...request } = parameters;
-    const encodedPicture = await decodeGroup.submit({
-      task: { kind: 'derive', request },
-      priority,
-      tenant,
-      signal,
-    });
-    return {
-      ...encodedPicture,
-      renditions: await writeRenditions(outputDirectory, encodedPicture.renditions),
-    };
+  const derive: DecoderPool['derive'] = async ({ outputDirectory, ...parameters }) => {
+    const { request, key } = splitRequest(parameters);
+    const encodedPicture = await decodeGroup.submit({ task: { kind: 'derive', request }, ...key });
+    const { renditions, ...description } = encodedPicture;
+    const files = await writeRenditions(outputDirectory, renditions, request.focalPoint ?? null);
+    return { ...description, renditions: files };
+  };
+
+  const render: DecoderPool['render'] = async ({ outputDirectory, ...parameters }) => {
+    const { request, key } = splitRequest(parameters, 'delivery');
+    const { facts, renditions } = await decodeGroup.submit({ task: { kind: 'render', request }, ...key });
+    const files = await writeRenditions(outputDirectory, renditions, request.focalPoint ?? null);
+    return { facts, renditions: files };
   };
 
   async function close(): Promise<void> {
@@ -197,18 +221,37 @@ export function makeDecoderPool(options: DecoderPoolOptions): DecoderPool {
 
   return {
     start,
-    probe: ({ tenant, signal, ...request }) =>
-      probeGroup.submit({ task: { kind: 'probe', request }, priority: 0, tenant, signal }),
+    probe: (parameters) => {
+      const { request, key } = splitRequest({ priority: 0, ...parameters });
+      return probeGroup.submit({ task: { kind: 'probe', request }, ...key });
+    },
     derive,
-    describe: ({ priority, tenant, signal, ...request }) =>
-      decodeGroup.submit({ task: { kind: 'describe', request }, priority, tenant, signal }),
-    compare: ({ priority, tenant, signal, ...request }) =>
-      decodeGroup.submit({ task: { kind: 'compare', request }, priority, tenant, signal }),
-    tryPresets: ({ priority, tenant, signal, ...request }) =>
-      decodeGroup.submit({ task: { kind: 'tryPresets', request }, priority, tenant, signal }),
-    matchRenditions: ({ priority, tenant, signal, ...request }) =>
-      decodeGroup.submit({ task: { kind: 'matchRenditions', request }, priority, tenant, signal }),
+    render,
+    describe: (parameters) => {
+      const { request, key } = splitRequest(parameters);
+      return decodeGroup.submit({ task: { kind: 'describe', request }, ...key });
+    },
+    compare: (parameters) => {
+      const { request, key } = splitRequest(parameters);
+      return decodeGroup.submit({ task: { kind: 'compare', request }, ...key });
+    },
+    tryPresets: (parameters) => {
+      const { request, key } = splitRequest(parameters);
+      return decodeGroup.submit({ task: { kind: 'tryPresets', request }, ...key });
+    },
+    matchRenditions: (parameters) => {
+      const { request, key } = splitRequest(parameters);
+      return decodeGroup.submit({ task: { kind: 'matchRenditions', request }, ...key });
+    },
     stats,
     close,
   };
+}
+
+/** Splits the parameters of a method into the request for the child and the scheduling. */
+function splitRequest<Request>(
+  { priority, tenant, signal, purpose, ...request }: Request & Scheduling,
+  defaultPurpose: Purpose = 'intake',
+) {
+  return { request, key: { priority, tenant, signal, purpose: purpose ?? defaultPurpose } };
 }

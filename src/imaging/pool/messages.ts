@@ -1,10 +1,10 @@
 import type { ErrorCode } from '../../errors.ts';
 import type { Embedding, Fingerprint } from '../../model/fingerprint.ts';
 import type { PictureFacts, PictureLimits } from '../../model/picture.ts';
-import type { Preset } from '../../model/preset.ts';
+import type { FocalPoint, Preset, Variant } from '../../model/preset.ts';
 import type { PictureComparison, PresetTrial } from '../../model/quality.ts';
 import type { RenditionMatch } from '../../model/rendition.ts';
-import type { EncodedRendition } from '../renditions/derive-renditions.ts';
+import type { EncodedRendition, RenderedPicture } from '../renditions/derive-renditions.ts';
 
 /**
  * Input files of a request. Before the parent sends a request, it replaces all paths, including those of a
@@ -20,15 +20,22 @@ export interface ProbeRequest extends InputFiles {
   readonly limits: PictureLimits;
 }
 
-/** Requests the renditions and the description of a picture. */
-export interface DeriveRequest extends InputFiles {
+/** Requests renditions of a picture. */
+export interface RenderRequest extends InputFiles {
   readonly limits: PictureLimits;
-  readonly presets: readonly Preset[];
+  readonly variants: readonly Variant[];
+  /** The point of the picture that presets with `cover` keep in view, if the image has one. */
+  readonly focalPoint?: FocalPoint | null | undefined;
 }
 
-/** Renditions in memory, largest first, with the description of their picture. */
+/** Requests the renditions and the description of a picture. */
+export type DeriveRequest = RenderRequest;
+
+/** Renditions in memory, in the order of the request, with the description of their picture. */
 export interface EncodedPicture extends DescribedPicture {
   readonly renditions: readonly EncodedRendition[];
+  /** SHA-256 of the metadata that renditions may keep, hexadecimal; an empty string if there is none. */
+  readonly keptMetadata: string;
 }
 
 /** Requests the fingerprint and the embedding of a picture. */
@@ -89,6 +96,7 @@ export interface MatchRenditionsRequest {
 export interface TaskTypes {
   readonly probe: { readonly request: ProbeRequest; readonly result: PictureFacts };
   readonly derive: { readonly request: DeriveRequest; readonly result: EncodedPicture };
+  readonly render: { readonly request: RenderRequest; readonly result: RenderedPicture };
   readonly describe: { readonly request: DescribeRequest; readonly result: DescribedPicture };
   readonly compare: { readonly request: CompareRequest; readonly result: ComparedPicture };
   readonly tryPresets: { readonly request: TryPresetsRequest; readonly result: TriedPresets };

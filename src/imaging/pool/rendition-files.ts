@@ -1,6 +1,7 @@
 import { hash, randomUUID, subtle } from 'node:crypto';
 import { rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import type { FocalPoint, RenditionFormat } from '../../model/preset.ts';
 import type { EncodedRendition } from '../renditions/derive-renditions.ts';
 import { recipeHash } from '../renditions/recipe.ts';
 import { toFileError } from './file-errors.ts';
@@ -9,6 +10,8 @@ import { toFileError } from './file-errors.ts';
 export interface RenditionFile {
   /** Name of the preset. */
   readonly preset: string;
+  readonly format: RenditionFormat;
+  readonly density: number;
   /** Hash that identifies how the rendition was made. */
   readonly recipe: string;
   readonly path: string;
@@ -26,14 +29,17 @@ const maxSyncHashBytes = 2 ** 18;
 /**
  * Writes renditions into `directory` under new names. On failure, no file is left behind. The parent process writes and
  * hashes the files itself, because a child could keep a file open and change it after it has been stored.
+ * @param focalPoint the focal point of the image, with which they were made
  * @throws {AppError} `storage_failed`, `storage_full`.
  */
 export async function writeRenditions(
   directory: string,
   renditions: readonly EncodedRendition[],
+  focalPoint: FocalPoint | null,
 ): Promise<RenditionFile[]> {
   const renditionsWithPaths = renditions.map((rendition) => ({
     ...rendition,
+    recipe: recipeHash(rendition, focalPoint),
     path: join(directory, randomUUID()),
   }));
   const results = await Promise.allSettled(renditionsWithPaths.map(writeRendition));
@@ -44,15 +50,23 @@ export async function writeRenditions(
 }
 
 async function writeRendition({
-  preset,
-  width,
-  height,
-  jpeg,
-  path,
-}: EncodedRendition & { readonly path: string }): Promise<RenditionFile> {
+  data,
+  ...rendition
+}: EncodedRendition & Pick<RenditionFile, 'recipe' | 'path'>): Promise<RenditionFile> {
+  const { preset, format, density, recipe, path, width, height } = rendition;
   // The file is not synced here, because the storage code decides what must survive a power failure.
-  const [sha256] = await Promise.all([computeSha256(jpeg), writeFile(path, jpeg, { flag: 'wx' })]);
-  return { preset: preset.name, recipe: recipeHash(preset), path, width, height, bytes: jpeg.length, sha256 };
+  const [sha256] = await Promise.all([computeSha256(data), writeFile(path, data, { flag: 'wx' })]);
+  return {
+    preset: preset.name,
+    format,
+    density,
+    recipe,
+    path,
+    width,
+    height,
+    bytes: data.length,
+    sha256,
+  };
 }
 
 async function computeSha256(bytes: Buffer): Promise<string> {

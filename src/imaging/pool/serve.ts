@@ -6,12 +6,11 @@ import { comparePictures } from '../quality/compare-pictures.ts';
 import { tryPresets } from '../quality/try-presets.ts';
 import { describePicture } from '../recognition/describe-picture.ts';
 import { type EncodedPair, matchRenditions } from '../recognition/pixel-match/match-renditions.ts';
-import { deriveRenditions } from '../renditions/derive-renditions.ts';
+import { deriveRenditions, type RenderedPicture, renderVariants } from '../renditions/derive-renditions.ts';
 import { channelFd, makeFrameReader, writeFrame } from './channel.ts';
 import { toFileError } from './file-errors.ts';
 import {
   type ChildMessage,
-  type EncodedPicture,
   type FailureMessage,
   maxErrorLength,
   type RenditionPair,
@@ -37,7 +36,10 @@ export type Handlers = {
  */
 export const handlers: Handlers = {
   probe: async ({ path, limits }) => probe(readFileSync(path), limits),
-  derive: async ({ path, limits, presets }) => deriveRenditions(readFileSync(path), limits, presets),
+  derive: async ({ path, limits, variants, focalPoint = null }) =>
+    deriveRenditions(readFileSync(path), limits, variants, focalPoint),
+  render: async ({ path, limits, variants, focalPoint = null }) =>
+    renderVariants(readFileSync(path), limits, variants, focalPoint),
   describe: async ({ path, limits }) => describePicture(readFileSync(path), limits),
   compare: async ({ path, limits, others }) =>
     comparePictures(
@@ -117,12 +119,12 @@ function packResult(
   kind: TaskKind,
   result: TaskResult,
 ): { readonly result: object; readonly payload: readonly Uint8Array[] } {
-  if (kind !== 'derive') return { result, payload: [] };
-  const { renditions, ...description } = result as EncodedPicture;
-  const metadata = renditions.map(({ preset, width, height, jpeg }) => {
-    return { preset: preset.name, width, height, bytes: jpeg.length };
+  if (kind !== 'derive' && kind !== 'render') return { result, payload: [] };
+  const { renditions, ...description } = result as RenderedPicture;
+  const metadata = renditions.map(({ preset, format, density, width, height, data }) => {
+    return { preset: preset.name, format, density, width, height, bytes: data.length };
   });
-  return { result: { ...description, renditions: metadata }, payload: renditions.map(({ jpeg }) => jpeg) };
+  return { result: { ...description, renditions: metadata }, payload: renditions.map(({ data }) => data) };
 }
 
 function describeFailure(error: unknown): Pick<FailureMessage, 'code' | 'message' | 'cause'> {

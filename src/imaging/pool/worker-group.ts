@@ -1,7 +1,8 @@
 import { AppError } from '../../errors.ts';
 import { DecoderWorker, type DecoderWorkerOptions, type TaskHandle } from './decoder-worker.ts';
 import type { Task, TaskKind, TaskResult } from './messages.ts';
-import { makeFairQueue, type SchedulingKey, type TenantKey, type ThrottledTenants } from './scheduling.ts';
+import { makePurposeQueue, type Purpose, type PurposeKey } from './purpose-queue.ts';
+import type { TenantKey, ThrottledTenants } from './scheduling.ts';
 
 /** Settings of a worker group. */
 export interface WorkerGroupOptions extends Omit<DecoderWorkerOptions, 'onChange' | 'isSpare'> {
@@ -35,12 +36,12 @@ export interface WorkerGroup<Kinds extends TaskKind> {
 }
 
 /** A task to be queued. */
-export interface Submission<Kind extends TaskKind> extends SchedulingKey {
+export interface Submission<Kind extends TaskKind> extends PurposeKey {
   readonly task: Task & { readonly kind: Kind };
   readonly signal?: AbortSignal | undefined;
 }
 
-interface QueuedTask extends PromiseWithResolvers<TaskResult>, SchedulingKey {
+interface QueuedTask extends PromiseWithResolvers<TaskResult>, PurposeKey {
   readonly task: Task;
   /** Set once the task is running. */
   handle?: TaskHandle;
@@ -48,13 +49,14 @@ interface QueuedTask extends PromiseWithResolvers<TaskResult>, SchedulingKey {
 
 /** Creates a group. Its workers are started by `start` or by the first task. */
 export function makeWorkerGroup<Kinds extends TaskKind>(options: WorkerGroupOptions): WorkerGroup<Kinds> {
-  const queue = makeFairQueue<QueuedTask>();
+  const queue = makePurposeQueue<QueuedTask>();
   const { size, permanentWorkers = size } = options;
   const workers = Array.from(
     { length: size },
     (_, index) => new DecoderWorker({ ...options, isSpare: index >= permanentWorkers, onChange: dispatch }),
   );
   const runningTasks = new Set<QueuedTask>();
+  const lastTasks = new Map<DecoderWorker, QueuedTask>();
   const watchdog = makeWatchdog(() => workers.forEach((worker) => worker.checkMemory()));
   let isStarted = false;
   let isClosed = false;
@@ -72,6 +74,13 @@ export function makeWorkerGroup<Kinds extends TaskKind>(options: WorkerGroupOpti
     );
   }
 
+  /** Asks the workers, because a finished task is still in `runningTasks` when its worker becomes idle. */
+  function countRunning(purpose: Purpose): number {
+    const isBusyWith = (worker: DecoderWorker) =>
+      worker.state === 'busy' && lastTasks.get(worker)?.purpose === purpose;
+    return workers.filter(isBusyWith).length;
+  }
+
   /** Returns whether all started workers are broken. Any other worker is expected to fail in the same way. */
   function isBroken(): boolean {
     const startedWorkers = workers.filter((worker) => worker.state !== 'unstarted');
@@ -85,7 +94,7 @@ export function makeWorkerGroup<Kinds extends TaskKind>(options: WorkerGroupOpti
     }
     for (const worker of workers) {
       if (worker.state !== 'idle') continue;
-      const queuedTask = queue.next(mayRun);
+      const queuedTask = queue.next(mayRun, countRunning);
       if (queuedTask === undefined) break;
       runTask(queuedTask, worker);
     }
@@ -96,6 +105,7 @@ export function makeWorkerGroup<Kinds extends TaskKind>(options: WorkerGroupOpti
 
   function runTask(queuedTask: QueuedTask, worker: DecoderWorker): void {
     runningTasks.add(queuedTask);
+    lastTasks.set(worker, queuedTask);
     queuedTask.handle = worker.run(queuedTask.task);
     queuedTask.handle.result.then(
       (result) => endTask(queuedTask, () => queuedTask.resolve(result)),
@@ -121,11 +131,11 @@ export function makeWorkerGroup<Kinds extends TaskKind>(options: WorkerGroupOpti
   }
 
   async function submit<Kind extends Kinds>(submission: Submission<Kind>): Promise<TaskResult<Kind>> {
-    const { task, priority, tenant, signal } = submission;
+    const { task, signal, ...key } = submission;
     signal?.throwIfAborted();
     if (isClosed) throw shuttingDownError();
     start();
-    const queuedTask: QueuedTask = { ...Promise.withResolvers<TaskResult>(), task, priority, tenant };
+    const queuedTask: QueuedTask = { ...Promise.withResolvers<TaskResult>(), task, ...key };
     const onAbort = () => abortTask(queuedTask, signal?.reason);
     signal?.addEventListener('abort', onAbort, { once: true });
     watchdog.acquire();

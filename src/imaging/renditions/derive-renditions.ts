@@ -1,8 +1,12 @@
 import type { PictureFacts, PictureLimits } from '../../model/picture.ts';
-import type { Preset } from '../../model/preset.ts';
-import { decodePicture } from '../decoding/decode-picture.ts';
-import { encodeJpeg, type Pixels, resizeTo } from '../decoding/pixels.ts';
-import { fitInside } from '../geometry.ts';
+import type { FocalPoint, Variant } from '../../model/preset.ts';
+import type { Pixels } from '../decoding/pixels.ts';
+import {
+  hashMetadata,
+  type KeptMetadata,
+  readKeptMetadata,
+  selectMetadata,
+} from '../metadata/kept-metadata.ts';
 import { probe } from '../probe.ts';
 import {
   decodeForDescription,
@@ -10,64 +14,111 @@ import {
   type Description,
   resizeForDescription,
 } from '../recognition/describe-picture.ts';
-import { type PlannedRendition, planRenditions } from './rendition-plan.ts';
+import { renderAnimation } from './animation.ts';
+import { assembleShapes, type SourcePicture } from './assemble-shapes.ts';
+import { encode } from './encode.ts';
+import { groupByShape } from './rendition-plan.ts';
 
 /** An encoded rendition in memory. */
-export interface EncodedRendition {
-  readonly preset: Preset;
+export interface EncodedRendition extends Variant {
   readonly width: number;
   readonly height: number;
-  readonly jpeg: Buffer;
+  readonly data: Buffer;
 }
 
-/** Everything that is derived from a picture. */
-export interface DerivationResult extends Description {
+/** The renditions of a picture. */
+export interface RenderedPicture {
   readonly facts: PictureFacts;
+  /** In the order of the requested variants. */
   readonly renditions: readonly EncodedRendition[];
 }
 
+/** Everything that is derived from a picture. */
+export interface DerivationResult extends RenderedPicture, Description {
+  /** SHA-256 of the metadata that renditions may keep, hexadecimal; an empty string if there is none. */
+  readonly keptMetadata: string;
+}
+
 /**
- * Derives the renditions and the description of a picture. Decodes the picture once, at the size of the largest
- * rendition, and derives everything else from those pixels. Computes the description while the renditions are being
- * encoded. Decodes a second time only if all presets are too small for a description.
+ * Derives renditions and the description of a picture. Decodes the picture once, at the size of the largest rendition, and
+ * derives everything else from those pixels. Computes the description while the renditions are being encoded. Decodes a second
+ * time only if all renditions are too small for a description, or need an alpha channel or a trimmed part.
+ * @param focalPoint the point of the picture that presets with `cover` keep in view, if the image has one
  * @throws AppError as `probe` does, or with a code of the `picture_damaged` family if the pixels cannot be decoded.
  */
 export async function deriveRenditions(
   bytes: Uint8Array,
   limits: PictureLimits,
-  presets: readonly Preset[],
+  variants: readonly Variant[],
+  focalPoint: FocalPoint | null = null,
 ): Promise<DerivationResult> {
   const facts = await probe(bytes, limits);
-  const plan = planRenditions(facts, presets);
-  const base = await decodePicture(bytes, facts, plan[0]?.size ?? fitInside(facts, facts));
-  const { pixels, encodedRenditions } = await makeRenditions(base, plan);
+  const metadata = await readKeptMetadata(bytes, facts.format);
+  const { layers, encodedRenditions } = await makeRenditions(
+    { bytes, facts },
+    variants,
+    focalPoint,
+    metadata,
+  );
   const [renditions, description] = await Promise.all([
     encodedRenditions,
-    resizeForDescription([base, ...pixels], facts)
+    resizeForDescription(layers, facts)
       .then((resizedPixels) => resizedPixels ?? decodeForDescription(bytes, facts))
       .then((resizedPixels) => describePixels(resizedPixels, facts)),
   ]);
-  return { facts, renditions, ...description };
+  return { facts, renditions, keptMetadata: hashMetadata(metadata), ...description };
 }
 
-/** Resized renditions, and a promise of their encoded bytes. */
+/**
+ * Makes renditions of a picture from one decode, without describing it.
+ * @throws AppError as `deriveRenditions` does.
+ */
+export async function renderVariants(
+  bytes: Uint8Array,
+  limits: PictureLimits,
+  variants: readonly Variant[],
+  focalPoint: FocalPoint | null,
+): Promise<RenderedPicture> {
+  const facts = await probe(bytes, limits);
+  const keepsMetadata = variants.some(({ preset }) => preset.keepMetadata.length > 0);
+  const metadata = keepsMetadata ? await readKeptMetadata(bytes, facts.format) : { creators: [] };
+  const { encodedRenditions } = await makeRenditions({ bytes, facts }, variants, focalPoint, metadata);
+  return { facts, renditions: await encodedRenditions };
+}
+
+/** Opaque copies of a picture, and a promise of its encoded renditions. */
 export interface PendingRenditions {
-  /** Resized pixels, in the order of the plan. */
-  readonly pixels: readonly Pixels[];
+  /** Largest first. */
+  readonly layers: readonly Pixels[];
   readonly encodedRenditions: Promise<readonly EncodedRendition[]>;
 }
 
-/** Makes the planned renditions from the decoded base. Encodes each rendition while the next one is being resized. */
-export async function makeRenditions(
-  base: Pixels,
-  plan: readonly PlannedRendition[],
+/** Makes renditions. Encodes each rendition while the pixels of the next one are being assembled. */
+async function makeRenditions(
+  picture: SourcePicture,
+  variants: readonly Variant[],
+  focalPoint: FocalPoint | null,
+  metadata: KeptMetadata,
 ): Promise<PendingRenditions> {
-  const pixels: Pixels[] = [];
-  const encodings: Promise<EncodedRendition>[] = [];
-  for (const { preset, size, sourceIndex } of plan) {
-    const resizedPixels = await resizeTo(pixels[sourceIndex] ?? base, size);
-    pixels.push(resizedPixels);
-    encodings.push(encodeJpeg(resizedPixels, preset.quality).then((jpeg) => ({ preset, ...size, jpeg })));
+  const encodings = new Map<Variant, Promise<EncodedRendition>>();
+  for (const variant of variants) {
+    const kept = selectMetadata(metadata, variant.preset.keepMetadata);
+    const animation = await renderAnimation(picture, variant, focalPoint, kept);
+    if (animation !== undefined) encodings.set(variant, Promise.resolve({ ...variant, ...animation }));
   }
-  return { pixels, encodedRenditions: Promise.all(encodings) };
+  const stillVariants = variants.filter((variant) => !encodings.has(variant));
+  const layers = await assembleShapes(picture, groupByShape(stillVariants), focalPoint, (shape, raster) => {
+    const { width, height } = raster;
+    const kept = selectMetadata(metadata, shape.preset.keepMetadata);
+    for (const variant of shape.variants) {
+      const { format, preset } = variant;
+      const encoding = encode(raster, format, preset.quality[format], kept);
+      encodings.set(
+        variant,
+        encoding.then((data) => ({ ...variant, width, height, data })),
+      );
+    }
+  });
+  const inOrder = variants.flatMap((variant) => encodings.get(variant) ?? []);
+  return { layers, encodedRenditions: Promise.all(inOrder) };
 }

@@ -1,19 +1,28 @@
 import { createHash } from 'node:crypto';
-import type { Preset } from '../../model/preset.ts';
+import type { FocalPoint, Variant } from '../../model/preset.ts';
 import { installedLibraryVersion } from '../library-version.ts';
 
 /** Version of the pipeline. Increment it whenever the same original would yield different rendition bytes. */
-export const pipelineVersion = 2;
+export const pipelineVersion = 3;
 
 const sharpVersion = installedLibraryVersion();
 
 /**
- * Returns a hash that identifies how a rendition is made: 10 hex digits, computed from the pipeline version, the image
- * library version and the preset's options (excluding its name). The same original and recipe always yield the same
- * bytes.
+ * Returns a hash that identifies how a variant is made: 10 hex digits, computed from the pipeline version, the image library
+ * version, the preset's options (excluding its name), and what belongs to the image. The same original and recipe always yield
+ * the same picture.
+ * @param focalPoint the image's focal point, which only affects presets that cut pictures off
  */
-export function recipeHash(preset: Preset): string {
-  const options = [preset.width, preset.height, preset.quality, 'jpeg'];
-  const recipe = JSON.stringify([pipelineVersion, sharpVersion, options]);
+export function recipeHash({ preset, format, density }: Variant, focalPoint: FocalPoint | null): string {
+  const { width, height, fit, background, focus, trim, enlarge, animation, keepMetadata } = preset;
+  const recipe = JSON.stringify([
+    pipelineVersion,
+    sharpVersion,
+    [width, height, fit, background, trim && [trim.tolerance, trim.margin], enlarge],
+    fit === 'cover' ? (focalPoint ? [focalPoint.x, focalPoint.y] : focus) : null,
+    [format, format === 'png' ? null : preset.quality[format], density],
+    format === 'webp' ? animation : 'still',
+    keepMetadata.toSorted(),
+  ]);
   return createHash('sha256').update(recipe).digest('hex').slice(0, 10);
 }

@@ -1,39 +1,50 @@
-import type { Preset } from '../../model/preset.ts';
-import { fitInside, isAsLargeAs, type Size } from '../geometry.ts';
+import type { Preset, Variant } from '../../model/preset.ts';
+import { isAsLargeAs, type Size } from '../geometry.ts';
 
-/** How to make a rendition. */
-export interface PlannedRendition {
+/** Renditions with the same pixels in one or more formats. */
+export interface Shape {
   readonly preset: Preset;
-  /** Exact size, computed from the original so that rounding errors do not accumulate. */
-  readonly size: Size;
-  /** Index in the plan of the rendition to resize from. For the first rendition (the base), this is its own index. */
-  readonly sourceIndex: number;
+  readonly density: number;
+  readonly variants: readonly Variant[];
 }
 
-/**
- * Plans a picture's renditions, largest first. The picture is decoded at the size of the first rendition, which is
- * called the base. All sizes have the picture's proportions, so the base is at least as wide and as high as every other
- * rendition.
- */
-export function planRenditions(source: Size, presets: readonly Preset[]): readonly PlannedRendition[] {
-  const sortedRenditions = presets
-    .map((preset) => ({ preset, size: fitInside(source, preset) }))
-    .sort((a, b) => b.size.width * b.size.height - a.size.width * a.size.height);
-  return sortedRenditions.map(({ preset, size }, index) => {
-    const largerSizes = sortedRenditions.slice(0, index).map((rendition) => rendition.size);
-    return { preset, size, sourceIndex: smallestSourceIndex(largerSizes, size) };
+/** Groups variants that differ only in their format. */
+export function groupByShape(variants: readonly Variant[]): Shape[] {
+  const groups = Map.groupBy(variants, ({ preset, density }) => `${preset.name}@${density}`);
+  return [...groups.values()].flatMap((group) => {
+    const [first] = group;
+    return first === undefined ? [] : [{ preset: first.preset, density: first.density, variants: group }];
   });
 }
 
+/** A scaled copy of the whole picture. */
+export interface PlannedLayer {
+  readonly size: Size;
+  /** Index in the plan of the layer to resize from; `undefined` for the base. */
+  readonly sourceIndex: number | undefined;
+}
+
 /**
- * Returns the index of the smallest rendition that has the same size or is at least twice as large. If there is none,
- * returns the index of the base. A smaller factor would blur the picture, because several small resizes lose more
- * detail than one large resize.
+ * Plans scaled copies of a picture, largest first and without repetitions. The picture is decoded once, at the size of the
+ * base. All sizes have the picture's proportions.
+ * @param maxSource size of the picture. Larger copies are enlarged, so no others are made from them.
  */
-function smallestSourceIndex(largerSizes: readonly Size[], size: Size): number {
-  const index = largerSizes.findLastIndex(
-    (larger) =>
-      (larger.width === size.width && larger.height === size.height) || isAsLargeAs(larger, size, 2),
-  );
-  return Math.max(index, 0);
+export function planLayers(sizes: readonly Size[], maxSource: Size): readonly PlannedLayer[] {
+  const uniqueSizes = [...new Map(sizes.map((size) => [`${size.width}x${size.height}`, size])).values()];
+  const sortedSizes = uniqueSizes.toSorted((a, b) => b.width * b.height - a.width * a.height);
+  return sortedSizes.map((size, index) => {
+    // A smaller factor would blur the picture, because several small resizes lose more detail than one large resize.
+    const sourceIndex = sortedSizes
+      .slice(0, index)
+      .findLastIndex((larger) => isAsLargeAs(maxSource, larger) && isAsLargeAs(larger, size, 2));
+    return { size, sourceIndex: sourceIndex < 0 ? undefined : sourceIndex };
+  });
+}
+
+/** Returns the smallest size that is as wide and as high as each of `sizes`, but at most `max`. */
+export function coveringSize(sizes: readonly Size[], max: Size): Size {
+  return {
+    width: Math.min(max.width, Math.max(...sizes.map(({ width }) => width))),
+    height: Math.min(max.height, Math.max(...sizes.map(({ height }) => height))),
+  };
 }

@@ -5,32 +5,40 @@ import type { SettingsCache } from '../settings-cache.ts';
 import { makeApiKeys } from './api-keys.ts';
 import { type Authenticate, makeAuthenticate, openAuthentication } from './authenticate.ts';
 import { type BeginIdempotent, makeBeginIdempotent } from './idempotency.ts';
+import { makeImageTenants } from './image-tenants.ts';
 import { type Links, makeLinks } from './links.ts';
 import { makePublicDelivery, noPublicDelivery, type PublicDelivery } from './public-delivery.ts';
+import { makeSignedPaths, type SignedPaths } from './signed-paths.ts';
 
 /** What a request passes before it reaches a service. */
 export interface AccessGates {
   readonly authenticate: Authenticate;
   readonly links: Links;
+  readonly signedPaths: SignedPaths;
   readonly publicDelivery: PublicDelivery;
   readonly beginIdempotent: BeginIdempotent;
 }
 
 /** Wires the services that manage access, and the gates that use the same keys and secrets. */
 export function composeAccess(
-  { queries, ring, operatorKeys, logger }: ServiceParts,
-  { access, presets, server }: ServiceConfig,
+  { queries, ring, operatorKeys, presets, logger }: ServiceParts,
+  { access, server }: ServiceConfig,
   settings: SettingsCache,
 ): AccessGates & { readonly services: Pick<Services, 'apiKeys' | 'audit' | 'links'> } {
   const { apiKeys, tenants, images, audit, auditChains, idempotentRequests } = queries;
   const authenticate =
     access.mode === 'open' ? openAuthentication : makeAuthenticate({ apiKeys, ring, operatorKeys, logger });
-  const links = makeLinks({ images, presets, ring });
+  const imageTenants = makeImageTenants({ images });
+  const signedPaths = makeSignedPaths({ imageTenants, ring });
+  const links = makeLinks({ images, presets, ring, signedPaths });
   return {
     authenticate,
     links,
+    signedPaths,
     publicDelivery:
-      access.mode === 'open' ? noPublicDelivery : makePublicDelivery({ images, settings, defaults: access }),
+      access.mode === 'open'
+        ? noPublicDelivery
+        : makePublicDelivery({ imageTenants, settings, defaults: access }),
     beginIdempotent: makeBeginIdempotent({
       requests: idempotentRequests,
       ring,

@@ -1,14 +1,22 @@
-import { timingSafeEqual } from 'node:crypto';
 import type { ImageQueries } from '../../db/images/images.ts';
 import { AppError } from '../../errors.ts';
 import type { Scope } from '../../model/access.ts';
 import type { ImageRef } from '../../model/image.ts';
-import type { Identity, Principal } from '../../model/principal.ts';
+import type { Preset, RenditionFormat } from '../../model/preset.ts';
+import type { Principal } from '../../model/principal.ts';
+import type { PresetsInForce } from '../presets-in-force.ts';
+import { renditionPath } from '../../model/rendition-address.ts';
 import { imageNotFound } from '../image-errors.ts';
 import type { SecretRing } from './secret-ring.ts';
-
-/** Version of the signed text. */
-const version = 1;
+import {
+  invalidSignature,
+  isEqual,
+  isRead,
+  signedIdentity,
+  toSignedText,
+  type VerifiedLink,
+} from './signatures.ts';
+import type { SignedPaths } from './signed-paths.ts';
 
 /** Query parameters of a signed link. */
 const parameters = { tenant: 'tenant', expires: 'expires', key: 'key', signature: 'signature' } as const;
@@ -19,23 +27,33 @@ export interface Link {
   readonly expiresAt: Date;
 }
 
-/** A verified link. */
-export interface VerifiedLink {
-  /** Has only the scope that reading the picture needs, and only for the tenant of the image. */
-  readonly identity: Identity;
-  /** Seconds until the link expires. */
-  readonly secondsLeft: number;
+/** A link to a rendition, which is delivered at two addresses. */
+export interface RenditionLink extends Link {
+  /** Signed path under `/i/`. */
+  readonly deliveryPath: string;
+}
+
+/** A rendition to which a link is made. */
+export interface LinkedRendition {
+  readonly preset: string;
+  /** Without a format, the address under `/i/` chooses it by `Accept`. */
+  readonly format?: RenditionFormat | undefined;
+  /** Pixel density; 1 if absent. */
+  readonly density?: number | undefined;
 }
 
 /** Signs URLs of pictures, so that web pages can show them without a key. */
 export interface Links {
-  /** Creates a link to a rendition. @throws {AppError} `image_not_found`, `unknown_preset`. */
+  /**
+   * Creates a link to a rendition. @throws {AppError} `image_not_found`, `unknown_preset`, `invalid_request` if the preset lacks
+   * the format or density.
+   */
   toRendition(
     principal: Principal,
     imageRef: ImageRef,
-    preset: string,
+    rendition: LinkedRendition,
     expiresInSeconds: number,
-  ): Promise<Link>;
+  ): Promise<RenditionLink>;
   /** Creates a link to an original. @throws {AppError} `image_not_found`. */
   toOriginal(principal: Principal, imageRef: ImageRef, expiresInSeconds: number): Promise<Link>;
   /**
@@ -49,8 +67,9 @@ export interface Links {
 
 interface Dependencies {
   readonly images: Pick<ImageQueries, 'findWithoutRenditions'>;
-  readonly presets: readonly { readonly name: string }[];
+  readonly presets: Pick<PresetsInForce, 'list' | 'find'>;
   readonly ring: SecretRing;
+  readonly signedPaths: Pick<SignedPaths, 'sign'>;
   /** Current time in milliseconds since 1970. */
   readonly now?: () => number;
 }
@@ -61,14 +80,14 @@ const linkPattern = new RegExp(
 );
 
 /** @see Links */
-export function makeLinks({ images, presets, ring, now = Date.now }: Dependencies): Links {
+export function makeLinks({ images, presets, ring, signedPaths, now = Date.now }: Dependencies): Links {
   /** @param picture the part of the path after the image */
   async function create(
     principal: Principal,
     imageRef: ImageRef,
     picture: string,
     expiresInSeconds: number,
-  ): Promise<Link> {
+  ): Promise<Link & { readonly uuid: string; readonly expires: number }> {
     const image = await images.findWithoutRenditions(principal, imageRef);
     if (!image) throw imageNotFound(imageRef);
     const expires = Math.floor(now() / 1_000) + expiresInSeconds;
@@ -82,13 +101,17 @@ export function makeLinks({ images, presets, ring, now = Date.now }: Dependencie
     return {
       path: `${unsigned}&${parameters.signature}=${signature}`,
       expiresAt: new Date(expires * 1_000),
+      uuid: image.uuid,
+      expires,
     };
   }
 
   return {
-    async toRendition(principal, imageRef, preset, expiresInSeconds) {
-      assertPreset(presets, preset);
-      return create(principal, imageRef, `renditions/${preset}`, expiresInSeconds);
+    async toRendition(principal, imageRef, { preset, format, density = 1 }, expiresInSeconds) {
+      assertOffered(findPreset(presets, preset), format, density);
+      const link = await create(principal, imageRef, `renditions/${preset}`, expiresInSeconds);
+      const path = renditionPath(link.uuid, { preset, density, ...(format && { format }) });
+      return { ...link, deliveryPath: signedPaths.sign(path, link.expires) };
     },
     toOriginal: (principal, imageRef, expiresInSeconds) =>
       create(principal, imageRef, 'original', expiresInSeconds),
@@ -101,9 +124,8 @@ export function makeLinks({ images, presets, ring, now = Date.now }: Dependencie
       const expected = ring.codeOf('link', toSignedText(unsigned), secretId)?.toString('base64url') ?? '';
       const isGenuine = signature !== '' && isEqual(signature, expected);
       const secondsLeft = Number(expires) - now() / 1_000;
-      const isRead = method === 'GET' || method === 'HEAD';
-      if (!isGenuine || !isRead || !(secondsLeft > 0)) throw invalidSignature(isGenuine);
-      return { identity: linkIdentity(Number(tenant), scope), secondsLeft: Math.floor(secondsLeft) };
+      if (!isGenuine || !isRead(method) || !(secondsLeft > 0)) throw invalidSignature(isGenuine);
+      return { identity: signedIdentity(Number(tenant), scope), secondsLeft: Math.floor(secondsLeft) };
     },
   };
 }
@@ -114,37 +136,31 @@ function hasSignature(url: string): boolean {
   return separator >= 0 && new URLSearchParams(url.slice(separator + 1)).has(parameters.signature);
 }
 
-/**
- * The signed text is the URL as it is, because a URL with a different spelling is a different URL: caches and logs would not
- * recognise it as the same.
- */
-function toSignedText(unsignedUrl: string): string {
-  return `${version}\nGET\n${unsignedUrl}`;
-}
-
-function assertPreset(presets: Dependencies['presets'], preset: string): void {
-  if (presets.some(({ name }) => name === preset)) return;
+function findPreset(presets: Dependencies['presets'], preset: string): Preset {
+  const found = presets.find(preset);
+  if (found) return found;
   throw new AppError(
     'unknown_preset',
-    `There is no preset ${JSON.stringify(preset.slice(0, 40))}; the presets are ${presets.map(({ name }) => name).join(', ')}.`,
+    `There is no preset ${JSON.stringify(preset.slice(0, 40))}; the presets are ${presets
+      .list()
+      .map(({ name }) => name)
+      .join(', ')}.`,
   );
 }
 
-function isEqual(given: string, expected: string): boolean {
-  const [left, right] = [Buffer.from(given), Buffer.from(expected)];
-  return left.length === right.length && timingSafeEqual(left, right);
-}
-
-/** The tenant in the link is signed, so that the link can never show the image of a different tenant. */
-function linkIdentity(tenantId: number, scope: Scope): Identity {
-  return { subject: 'signed link', keyId: null, tenantId, tenantName: null, scopes: new Set([scope]) };
-}
-
-function invalidSignature(isGenuine: boolean): AppError {
-  return new AppError(
-    'invalid_signature',
-    isGenuine
-      ? 'This link has expired; request a new one.'
-      : 'The signature of this link does not match its URL. Use the URL exactly as it was issued.',
-  );
+function assertOffered(
+  { name, formats, densities }: Preset,
+  format: RenditionFormat | undefined,
+  density: number,
+): void {
+  if (format !== undefined && !formats.includes(format))
+    throw new AppError(
+      'invalid_request',
+      `The preset "${name}" has no format ${format}; its formats are ${formats.join(', ')}.`,
+    );
+  if (!densities.includes(density))
+    throw new AppError(
+      'invalid_request',
+      `The preset "${name}" has no density ${density}; its densities are ${densities.join(', ')}.`,
+    );
 }

@@ -1,9 +1,8 @@
-import { LRUCache } from 'lru-cache';
-import type { ImageQueries } from '../../db/images/images.ts';
 import type { Scope } from '../../model/access.ts';
 import { type Identity, publicReader } from '../../model/principal.ts';
 import type { TenantSettings } from '../../model/tenant-settings.ts';
 import type { SettingsCache } from '../settings-cache.ts';
+import type { ImageTenants } from './image-tenants.ts';
 
 /** Decides whether everyone may read the renditions of an image that is addressed by its UUID. */
 export interface PublicDelivery {
@@ -20,13 +19,10 @@ export interface PublicDelivery {
 export const noPublicDelivery: PublicDelivery = { cached: () => null, find: () => Promise.resolve(null) };
 
 interface Dependencies {
-  readonly images: Pick<ImageQueries, 'findTenantId'>;
+  readonly imageTenants: ImageTenants;
   readonly settings: Pick<SettingsCache, 'cached' | 'find'>;
   readonly defaults: Pick<TenantSettings, 'delivery'>;
 }
-
-/** An image never moves to a different tenant, so its tenant is remembered for as long as there is room. */
-const maxImages = 50_000;
 
 /** An id that no tenant has, because ids start at 1. */
 const noTenantId = 0;
@@ -34,21 +30,18 @@ const noTenantId = 0;
 const readerScopes: ReadonlySet<Scope> = new Set<Scope>(['images.read']);
 
 /** @see PublicDelivery */
-export function makePublicDelivery({ images, settings, defaults }: Dependencies): PublicDelivery {
-  const tenantIds = new LRUCache<string, number>({ max: maxImages });
-
+export function makePublicDelivery({ imageTenants, settings, defaults }: Dependencies): PublicDelivery {
   return {
     cached(uuid) {
-      const tenantId = tenantIds.get(uuid);
+      const tenantId = imageTenants.cached(uuid);
       if (tenantId === undefined) return undefined;
       const tenant = settings.cached(tenantId);
       return tenant && identityFor(tenant, tenantId);
     },
     async find(uuid) {
-      const tenantId = tenantIds.get(uuid) ?? (await images.findTenantId({ uuid }));
+      const tenantId = await imageTenants.find(uuid);
       // The installation's default decides on unknown images, so that the response does not tell who would own them.
       if (tenantId === undefined) return identityFor(defaults, noTenantId);
-      tenantIds.set(uuid, tenantId);
       return identityFor(await settings.find(tenantId), tenantId);
     },
   };

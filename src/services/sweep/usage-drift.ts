@@ -44,11 +44,16 @@ export function makeCorrectUsage({ recounting, logger }: Dependencies): CorrectU
 function report(
   logger: Logger,
   tenant: string,
-  { kind, preset, counterValue, actualValue }: UsageDrift,
+  { kind, preset, format, counterValue, actualValue }: UsageDrift,
 ): void {
-  const items = { image: 'images', rendition: `"${preset}" renditions`, deleted: 'deleted images' }[kind];
+  const items = {
+    image: 'images',
+    rendition: `"${preset}" renditions (${format})`,
+    variant: `further variants of "${preset}" (${format})`,
+    deleted: 'deleted images',
+  }[kind];
   logger.error(
-    { tenant, kind, preset, counterValue, actualValue },
+    { tenant, kind, preset, format, counterValue, actualValue },
     `corrected the usage of tenant ${tenant}: ${items} ${counterValue.count} → ${actualValue.count}, bytes ${counterValue.bytes} → ${actualValue.bytes}`,
   );
 }

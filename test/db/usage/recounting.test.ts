@@ -49,16 +49,16 @@ test('corrects and reports counters that are wrong, missing or obsolete', async 
   await addImages();
   await catalog.usage.foldDeltas();
   await database.runScript(`
-    INSERT INTO usage_deltas (tenant_id, kind, preset, count, bytes)
-    VALUES (${shop.id}, 'rendition', 'card', 0, 1107375), (${shop.id}, 'rendition', 'removed', 3, 70);
+    INSERT INTO usage_deltas (tenant_id, kind, preset, format, count, bytes)
+    VALUES (${shop.id}, 'rendition', 'card', 'jpeg', 0, 1107375), (${shop.id}, 'variant', 'removed', 'webp', 3, 70);
     UPDATE usage_totals SET count = 0, bytes = bytes + 1 WHERE kind = 'deleted';
     DELETE FROM usage_totals WHERE kind = 'image'`);
   const { corrected, errors } = await correctUsage();
   expect(corrected).toBe(4);
   expect(errors.toSorted()).toEqual([
-    'corrected the usage of tenant shop: "card" renditions 3 → 3, bytes 1107680 → 305',
-    'corrected the usage of tenant shop: "removed" renditions 3 → 0, bytes 70 → 0',
+    'corrected the usage of tenant shop: "card" renditions (jpeg) 3 → 3, bytes 1107680 → 305',
     'corrected the usage of tenant shop: deleted images 0 → 1, bytes 1325 → 1324',
+    'corrected the usage of tenant shop: further variants of "removed" (webp) 3 → 0, bytes 70 → 0',
     'corrected the usage of tenant shop: images 0 → 4, bytes 0 → 3000',
   ]);
   await expectExactUsage();
@@ -112,7 +112,7 @@ test('recounts more images than one batch contains', async () => {
     UPDATE images SET deleted_at = now() WHERE original_key ~ '[02468]$';
     TRUNCATE usage_deltas, usage_totals`);
   expect((await correctUsage()).errors.toSorted()).toEqual([
-    'corrected the usage of tenant shop: "thumb" renditions 0 → 1250, bytes 0 → 8750',
+    'corrected the usage of tenant shop: "thumb" renditions (jpeg) 0 → 1250, bytes 0 → 8750',
     'corrected the usage of tenant shop: deleted images 0 → 1250, bytes 0 → 21250',
     'corrected the usage of tenant shop: images 0 → 1250, bytes 0 → 12500',
   ]);

@@ -34,6 +34,7 @@ const shopUsage = {
   originalBytes: 1500,
   renditionBytes: 500,
   bytesByPreset: { card: 400, thumb: 100 },
+  bytesByFormat: { jpeg: 500 },
   imagesByStatus: { pending: 1, processing: 0, completed: 1, failed: 0 },
   deletedImages: 0,
   deletedBytes: 0,
@@ -56,6 +57,7 @@ test('lists a tenant without images with zero counts, and returns nothing for an
     originalBytes: 0,
     renditionBytes: 0,
     bytesByPreset: {},
+    bytesByFormat: {},
     imagesByStatus: noImagesByStatus,
     deletedImages: 0,
     deletedBytes: 0,
@@ -76,6 +78,7 @@ test('counts deleted images only as deleted', async () => {
     originalBytes: 500,
     renditionBytes: 0,
     bytesByPreset: {},
+    bytesByFormat: {},
     imagesByStatus: { ...noImagesByStatus, pending: 1 },
     deletedImages: 1,
     deletedBytes: 1500,
@@ -91,6 +94,7 @@ test('adds up the usage of all tenants by tenant, preset and status', async () =
     renditionBytes: 500,
     imagesByTenant: { empty: 1, shop: 2 },
     bytesByPreset: { thumb: 100, card: 400 },
+    bytesByFormat: { jpeg: 500 },
     imagesByStatus: { pending: 1, processing: 1, completed: 1, failed: 0 },
   });
 });

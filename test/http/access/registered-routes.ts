@@ -16,6 +16,8 @@ export interface RegisteredRoute {
   /** Scopes of which a caller needs one; empty if the route is open. */
   readonly scopes: readonly Scope[];
   readonly acceptsLinks: boolean;
+  /** Whether the path is signed, so that a key makes no difference. */
+  readonly isSignedPath: boolean;
   /** Whether a request can be repeated with an `Idempotency-Key`. */
   readonly isIdempotent: boolean;
   /** The documented operation; for HEAD, that of GET. Pages and files of the documentation have none. */
@@ -50,6 +52,7 @@ export async function listRegisteredRoutes(): Promise<RegisteredRoute[]> {
         path,
         scopes: listRouteScopes({ ...route, method }),
         acceptsLinks: route.config?.acceptsLinks === true,
+        isSignedPath: route.config?.isSignedPath === true,
         isIdempotent: route.config?.isIdempotent === true,
         operation: operations.find(
           (operation) => operation.path === path && operation.method === documentedMethod,

@@ -5,7 +5,7 @@ import type { RegisteredRoute } from './registered-routes.ts';
 import type { ResourceKind, TenantFixture } from './tenant-fixture.ts';
 
 /** What a path parameter identifies: a resource that belongs to a tenant, a tenant, or text without an owner. */
-export type ParameterKind = ResourceKind | 'tenant' | 'preset' | 'reference';
+export type ParameterKind = ResourceKind | 'tenant' | 'preset' | 'reference' | 'rendition';
 
 const collections: Readonly<Record<string, ResourceKind>> = {
   images: 'image',
@@ -15,10 +15,11 @@ const collections: Readonly<Record<string, ResourceKind>> = {
 };
 
 const namedParameters: readonly (readonly [RegExp, ParameterKind])[] = [
-  [/^(?:asset|image)_id$/, 'image'],
+  [/^(?:(?:asset|image)_id|uuid)$/, 'image'],
   [/^tenant/, 'tenant'],
   [/^preset$/, 'preset'],
   [/^ref$/, 'reference'],
+  [/^file$/, 'rendition'],
 ];
 
 /**
@@ -47,7 +48,7 @@ export function findOwnedParameter(
 ): { readonly name: string; readonly kind: ResourceKind | 'tenant' } | undefined {
   for (const name of listPathParameters(route)) {
     const kind = kindOfParameter(route, name);
-    if (kind !== 'preset' && kind !== 'reference') return { name, kind };
+    if (kind !== 'preset' && kind !== 'reference' && kind !== 'rendition') return { name, kind };
   }
   return undefined;
 }
@@ -88,6 +89,7 @@ export function fillPath(
   const free: Readonly<Partial<Record<ParameterKind, string>>> = {
     preset: 'card',
     reference: fixture.reference,
+    rendition: 'card.jpg',
   };
   return listPathParameters(route)
     .reduce((path, name) => {

@@ -4,6 +4,7 @@ import { onTestFinished } from 'vitest';
 import { loadConfig } from '../../../src/config.ts';
 import { makeAdmission } from '../../../src/http/overload/admission.ts';
 import { openAuthentication } from '../../../src/services/access/authenticate.ts';
+import { fixPresets } from '../../support/inner/fix-presets.ts';
 import { makeHttpServer } from '../../../src/http/server.ts';
 import type { HttpDependencies } from '../../../src/http/route-plugin.ts';
 
@@ -21,6 +22,7 @@ export async function makeBareServer(
   };
   const defaults = {
     services: {},
+    presets: fixPresets(config.presets),
     metrics: { recordRequest: () => undefined },
     admission: makeAdmission({ ...config.overload, decoders: 1, minFreeBytes: 0 }, idleSamples, logger),
     requestLimiter: { take: () => undefined },

@@ -5,6 +5,7 @@ import { parseChildMessage, validateResult } from '../../../src/imaging/pool/res
 import type { EncodedPicture, Task } from '../../../src/imaging/pool/messages.ts';
 import { embeddingSpace } from '../../../src/model/fingerprint.ts';
 import { limits, presets } from '../fixtures/pictures.ts';
+import { listedVariant } from '../../../src/model/preset.ts';
 import { childModule, makeTestPool, makePictureFolder } from './setup.ts';
 
 const facts = {
@@ -33,8 +34,16 @@ const sizes = [
   ['thumb', 100, 67],
 ] as const;
 const jpegBytes = 100;
-const renditions = sizes.map(([preset, width, height]) => ({ preset, width, height, bytes: jpegBytes }));
-const derivedResult = { ...description, renditions };
+const requested = sizes.map(([name]) => listedVariant(presets.find((preset) => preset.name === name)!));
+const renditions = sizes.map(([preset, width, height]) => ({
+  preset,
+  format: 'jpeg',
+  density: 1,
+  width,
+  height,
+  bytes: jpegBytes,
+}));
+const derivedResult = { ...description, renditions, keptMetadata: '' };
 
 /** Returns the concatenated bytes of `count` minimal JPEGs, each of which has `jpegBytes` bytes. */
 function jpegs(count: number): Buffer {
@@ -44,7 +53,7 @@ function jpegs(count: number): Buffer {
   return Buffer.concat(Array.from({ length: count }, () => jpeg));
 }
 
-const task: Task = { kind: 'derive', request: { path: 'a', limits, presets } };
+const task: Task = { kind: 'derive', request: { path: 'a', limits, variants: requested } };
 const readDerivedResult =
   (result: unknown, payload = jpegs(3)) =>
   () =>
@@ -52,7 +61,7 @@ const readDerivedResult =
 
 test('accepts a valid response and assigns its bytes to the renditions', () => {
   const { renditions: encoded } = readDerivedResult(derivedResult)() as EncodedPicture;
-  expect(encoded.map(({ preset, jpeg }) => [preset.name, jpeg.length])).toEqual(
+  expect(encoded.map(({ preset, data }) => [preset.name, data.length])).toEqual(
     sizes.map(([name]) => [name, jpegBytes]),
   );
 });
@@ -70,6 +79,9 @@ test.each<[string, unknown, Buffer?]>([
   ['an unknown preset', { ...derivedResult, renditions: [card, { ...zoom, preset: 'huge' }, thumb] }],
   ['a repeated preset', { ...derivedResult, renditions: [card, card, thumb] }],
   ['a missing preset', { ...derivedResult, renditions: [card, zoom] }, jpegs(2)],
+  ['another format', { ...derivedResult, renditions: [card, zoom, { ...thumb, format: 'webp' }] }],
+  ['another density', { ...derivedResult, renditions: [card, zoom, { ...thumb, density: 2 }] }],
+  ['a hash of metadata that is not a hash', { ...derivedResult, keptMetadata: 'none' }],
   ['a wrong size', { ...derivedResult, renditions: [card, zoom, { ...thumb, width: 101 }] }],
   ['fewer bytes than declared', derivedResult, jpegs(2)],
   ['more bytes than declared', derivedResult, jpegs(4)],

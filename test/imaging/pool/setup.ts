@@ -9,7 +9,7 @@ import {
   type DecoderPoolOptions,
   makeDecoderPool,
 } from '../../../src/imaging/pool/decoder-pool.ts';
-import { gradientPicture, limits, presets } from '../fixtures/pictures.ts';
+import { gradientPicture, limits, variants } from '../fixtures/pictures.ts';
 
 const ignore = () => undefined;
 
@@ -56,7 +56,7 @@ export function makeDeriveRequest(
   return {
     path: inputPath(folder, name),
     limits,
-    presets,
+    variants,
     outputDirectory: folder,
     priority: 0,
     ...options,

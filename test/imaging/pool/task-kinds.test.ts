@@ -2,9 +2,10 @@ import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import type { DecoderPool } from '../../../src/imaging/pool/decoder-pool.ts';
-import { limits, presets } from '../fixtures/pictures.ts';
+import { limits, presets, variants } from '../fixtures/pictures.ts';
 import { makeDeriveRequest, inputPath, makeTestPool, makePictureFolder } from './setup.ts';
 import { timeScale } from '../../support/time-scale.ts';
+import { listedVariant, makePreset } from '../../../src/model/preset.ts';
 
 type SendRequest = (
   pool: DecoderPool,
@@ -20,6 +21,11 @@ const baseRequest = (folder: string, name: string, signal?: AbortSignal) => ({
   ...(signal && { signal }),
 });
 const taskKinds: ReadonlyArray<readonly [string, SendRequest]> = [
+  [
+    'render',
+    (pool, folder, name, signal) =>
+      pool.render({ ...baseRequest(folder, name, signal), variants, outputDirectory: folder }),
+  ],
   ['describe', (pool, folder, name, signal) => pool.describe(baseRequest(folder, name, signal))],
   [
     'compare',
@@ -47,8 +53,8 @@ test('returns the same description of a picture with and without renditions', as
   const pool = makeTestPool();
   const folder = await makePictureFolder('good.jpg');
   const { fingerprint, embedding } = await pool.derive(makeDeriveRequest(folder, 'good.jpg'));
-  const tiny = [{ name: 'tiny', width: 20, height: 20, quality: 85 }];
-  const smallResult = await pool.derive(makeDeriveRequest(folder, 'good.jpg', { presets: tiny }));
+  const tiny = [listedVariant(makePreset({ name: 'tiny', width: 20, height: 20, quality: 85 }))];
+  const smallResult = await pool.derive(makeDeriveRequest(folder, 'good.jpg', { variants: tiny }));
   const description = await pool.describe(baseRequest(folder, 'good.jpg'));
   expect(description).toEqual({ facts: smallResult.facts, fingerprint, embedding });
   expect(smallResult).toMatchObject({ fingerprint, embedding });

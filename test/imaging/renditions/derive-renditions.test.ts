@@ -10,7 +10,9 @@ import {
   meanDifference,
   decodeRgb,
   presets,
+  variants,
 } from '../fixtures/pictures.ts';
+import { listedVariant, makePreset } from '../../../src/model/preset.ts';
 
 const width = 300;
 const height = 200;
@@ -18,8 +20,8 @@ const uprightPixels = gradient(width, height);
 
 /** Returns the pixels of the `zoom` rendition, which has the size of the source in these tests. */
 async function decodeZoomRendition(bytes: Uint8Array): Promise<Buffer> {
-  const { renditions } = await deriveRenditions(bytes, limits, presets);
-  return decodeRgb(renditions.find((rendition) => rendition.preset.name === 'zoom')!.jpeg);
+  const { renditions } = await deriveRenditions(bytes, limits, variants);
+  return decodeRgb(renditions.find((rendition) => rendition.preset.name === 'zoom')!.data);
 }
 
 /** Returns where a file with this orientation flag stores the upright pixel (x, y). See EXIF 2.32, 4.6.4. */
@@ -164,7 +166,7 @@ test('applies a separate pixel limit to AVIF', async () => {
   await expect(probe(png, { ...limits, maxAvifPixels: 3071 })).resolves.toMatchObject({ format: 'png' });
 });
 
-test('writes no metadata', async () => {
+test('writes no metadata if the preset keeps none', async () => {
   const bytes = await gradientPicture(width, height)
     .withIccProfile('p3')
     .withExif({
@@ -176,17 +178,18 @@ test('writes no metadata', async () => {
     .toBuffer();
   expect(await sharp(bytes).metadata()).toHaveProperty('exif');
   expect(bytes.includes('a photographer')).toBe(true);
-  for (const { jpeg } of (await deriveRenditions(bytes, limits, presets)).renditions) {
-    const metadata = await sharp(jpeg).metadata();
+  const bare = presets.map((preset) => listedVariant({ ...preset, keepMetadata: [] }));
+  for (const { data } of (await deriveRenditions(bytes, limits, bare)).renditions) {
+    const metadata = await sharp(data).metadata();
     for (const name of ['exif', 'icc', 'xmp', 'iptc', 'orientation'])
       expect(metadata).not.toHaveProperty(name);
-    expect(jpeg.includes('a photographer')).toBe(false);
+    expect(data.includes('a photographer')).toBe(false);
   }
 });
 
 test('does not enlarge pictures', async () => {
   const bytes = await gradientPicture(90, 50).png().toBuffer();
-  const { renditions } = await deriveRenditions(bytes, limits, presets);
+  const { renditions } = await deriveRenditions(bytes, limits, variants);
   expect(renditions.map((rendition) => [rendition.width, rendition.height])).toEqual([
     [90, 50],
     [90, 50],
@@ -196,14 +199,14 @@ test('does not enlarge pictures', async () => {
 
 test('produces the same bytes for the same original', async () => {
   const bytes = await gradientPicture(1500, 1100).jpeg({ progressive: true }).toBuffer();
-  const [first, second] = await Promise.all([1, 2].map(() => deriveRenditions(bytes, limits, presets)));
+  const [first, second] = await Promise.all([1, 2].map(() => deriveRenditions(bytes, limits, variants)));
   expect(first).toEqual(second);
 });
 
 const boxes = [
   ...presets,
-  { name: 'wide', width: 1000, height: 90, quality: 90 },
-  { name: 'tall', width: 77, height: 2000, quality: 70 },
+  makePreset({ name: 'wide', width: 1000, height: 90, quality: 90 }),
+  makePreset({ name: 'tall', width: 77, height: 2000, quality: 70 }),
 ];
 
 test.each([
@@ -212,26 +215,27 @@ test.each([
   [5000, 4000],
 ])('derives renditions that match a direct resize of a %i × %i picture', async (w, h) => {
   const bytes = await gradientPicture(w, h).jpeg({ quality: 95 }).toBuffer();
-  const { renditions } = await deriveRenditions(bytes, limits, boxes);
+  const { renditions } = await deriveRenditions(bytes, limits, boxes.map(listedVariant));
   expect(renditions.map((rendition) => rendition.preset.name).sort()).toEqual(
     boxes.map((box) => box.name).sort(),
   );
-  for (const { preset, jpeg, ...size } of renditions) {
+  for (const { preset, data, ...rendition } of renditions) {
+    const size = { width: rendition.width, height: rendition.height };
     const sourcePixels = await sharp(bytes).raw().toBuffer();
     // The reference is encoded the same way, so the comparison excludes JPEG losses.
     const reference = await sharp(sourcePixels, { raw: { width: w, height: h, channels: 3 } })
       .resize({ ...size, fit: 'fill' })
-      .jpeg({ quality: preset.quality })
+      .jpeg({ quality: preset.quality.jpeg })
       .toBuffer();
-    expect(await sharp(jpeg).metadata(), preset.name).toMatchObject(size);
-    expect(meanDifference(await decodeRgb(jpeg), await decodeRgb(reference)), preset.name).toBeLessThan(2);
+    expect(await sharp(data).metadata(), preset.name).toMatchObject(size);
+    expect(meanDifference(await decodeRgb(data), await decodeRgb(reference)), preset.name).toBeLessThan(2);
   }
 });
 
 describe('invalid pictures', () => {
   test('are rejected if they have too many pixels, with the value and the limit in the error message', async () => {
     const bytes = await gradientPicture(width, height).png().toBuffer();
-    await expect(deriveRenditions(bytes, { ...limits, maxPixels: 59_999 }, presets)).rejects.toMatchObject({
+    await expect(deriveRenditions(bytes, { ...limits, maxPixels: 59_999 }, variants)).rejects.toMatchObject({
       code: 'picture_too_large',
       message: 'The image has 300 × 200 pixels, 60000 in total; the limit is 59999.',
     });
@@ -247,7 +251,7 @@ describe('invalid pictures', () => {
   test('are rejected if they are truncated JPEG files', async () => {
     const bytes = await gradientPicture(width, height).jpeg().toBuffer();
     await expect(
-      deriveRenditions(bytes.subarray(0, bytes.length / 2), limits, presets),
+      deriveRenditions(bytes.subarray(0, bytes.length / 2), limits, variants),
     ).rejects.toMatchObject({
       code: 'picture_cut',
       message: 'The JPEG image is truncated: the file ends too early.',

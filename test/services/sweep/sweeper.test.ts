@@ -1,5 +1,6 @@
 import { makeExpireAuditLog } from '../../../src/services/audit/expire-audit-log.ts';
 import { expect, onTestFinished, test } from 'vitest';
+import { makeDerivedFileSweeps } from '../../../src/services/sweep/derived-files.ts';
 import { makeExpiredRowSweeps } from '../../../src/services/sweep/expired-rows.ts';
 import { makeTakeOverLostLeases } from '../../../src/services/leases.ts';
 import { makeFindMissingOriginals } from '../../../src/services/sweep/stored-files.ts';
@@ -17,6 +18,7 @@ const retention = {
   failedJobDays: 30,
   importDays: 90,
   auditDays: 0,
+  oldRenditionDays: 7,
   emptyTenantDays: 30,
 };
 
@@ -39,10 +41,12 @@ test('requeues the job of a crashed worker within seconds, and can be stopped im
   const sweeper = makeSweeper({
     ...rig,
     takeOverLostLeases: makeTakeOverLostLeases(rig),
+    fillCampaigns: () => Promise.resolve(),
     expiredRowSweeps: makeExpiredRowSweeps({ ...rig, retention }),
     sweepOrphans: makeSweepOrphans({ ...rig, sweepLimit: { fraction: 1, count: 9 } }),
     expireAuditLog: makeExpireAuditLog({ ...rig, keepDays: 0 }),
     correctUsage: makeCorrectUsage({ recounting: rig.recounting, logger: rig.logger }),
+    derivedFileSweeps: makeDerivedFileSweeps({ ...rig, maxDerivedBytes: null, oldRenditionDays: 7 }),
     findMissingOriginals: makeFindMissingOriginals({ ...rig, sweepLimit: { fraction: 1, count: 9 } }),
   });
   onTestFinished(() => sweeper.stop());

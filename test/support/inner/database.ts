@@ -27,6 +27,7 @@ export const usesOrdinaryUser = process.env['TEST_LOGIN'] === 'owner';
 const truncatedTables = [
   'images',
   'renditions',
+  'variant_claims',
   'jobs',
   'imports',
   'import_lines',
@@ -41,6 +42,8 @@ const truncatedTables = [
   'idempotent_requests',
   'request_counts',
   'import_counts',
+  'presets_in_force',
+  'campaigns',
 ].join(', ');
 
 /**

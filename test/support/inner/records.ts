@@ -58,6 +58,9 @@ export function makeRendition(tenantId: number, content: string, preset: string,
     height: 67,
     quality: 85,
     format: 'jpeg',
+    density: 1,
+    isListed: true,
+    isOnRequest: false,
   };
 }
 
@@ -72,6 +75,7 @@ export function makeDerivedFacts(content: string, overrides: Partial<DerivedFact
       aspect: 1.5,
       thumbnail: Buffer.alloc(32 * 32 * 3, bytes).toString('base64'),
     },
+    keptMetadata: '',
     embedding: { space: embeddingSpace, vector: [...bytes].map((byte) => byte / 255) },
     nearDuplicates: [],
     ...overrides,

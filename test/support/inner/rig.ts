@@ -13,6 +13,7 @@ import type { Quotas } from '../../../src/model/quota.ts';
 import { makeInProcessQueue } from '../../../src/queue/in-process.ts';
 import { composeServices } from '../../../src/services/compose-services.ts';
 import type { ServiceConfig } from '../../../src/services/service-parts.ts';
+import { fixPresets } from './fix-presets.ts';
 import { makeSecretRing } from '../../../src/services/access/secret-ring.ts';
 import type { Upload } from '../../../src/services/ingest-upload.ts';
 import { makeAssertFreeSpace } from '../../../src/storage/free-space.ts';
@@ -30,6 +31,8 @@ export interface RigOptions {
   readonly inlineMs?: number;
   readonly readCacheBytes?: number;
   readonly presets?: readonly Preset[];
+  /** Folder of the store; by default, a new one. */
+  readonly root?: string;
   readonly nearDuplicates?: NearDuplicatePolicy;
   readonly duplicateHandling?: DuplicatePolicy;
   readonly confirmToken?: string | undefined;
@@ -50,8 +53,8 @@ export type Rig = Awaited<ReturnType<typeof makeRig>>;
 export async function makeRig({ database, decoders }: TestResources, options: RigOptions = {}) {
   const { maxDownloadBytes = 2 ** 20, minFreeBytes = 0, replaceQueries = (queries) => queries } = options;
   const config = makeConfig(options);
-  const { presets } = config;
-  const root = await makeTestFolder();
+  const { presets = usualPresets } = options;
+  const { root = await makeTestFolder() } = options;
   const logger = makeRecordingLogger();
   const storage = await makeLocalStorage(root);
   const staging = makeStaging(storage.stagingDirectory);
@@ -60,6 +63,8 @@ export async function makeRig({ database, decoders }: TestResources, options: Ri
   const { images, deletion, reports } = queries;
   /** Job runs that were reported to the metrics, as `kind outcome`. */
   const endedRuns: string[] = [];
+  /** Rendition files that were reported to the metrics as made, as `preset.format`. */
+  const renderedFiles: string[] = [];
   const { services, runJob, waitForImage, leases } = composeServices(
     {
       queries,
@@ -68,9 +73,14 @@ export async function makeRig({ database, decoders }: TestResources, options: Ri
       storageHealth: { assert: () => storage.probe() },
       staging,
       queue,
+      presets: fixPresets(presets),
       fetchPicture: openFetcher(config, maxDownloadBytes).fetch,
       assertFreeSpace: makeAssertFreeSpace(storage, minFreeBytes),
-      metrics: { recordJob: ({ kind, outcome }) => void endedRuns.push(`${kind} ${outcome}`) },
+      isOnlyProcess: database.kind === 'embedded',
+      metrics: {
+        recordJob: ({ kind, outcome }) => void endedRuns.push(`${kind} ${outcome}`),
+        recordRendition: ({ preset, format }) => void renderedFiles.push(`${preset}.${format}`),
+      },
       ring: makeSecretRing(['test secret of at least 32 characters']),
       operatorKeys: [],
       logger,
@@ -110,6 +120,7 @@ export async function makeRig({ database, decoders }: TestResources, options: Ri
     runJob,
     waitForImage,
     endedRuns,
+    renderedFiles,
     ingestUrls: services.ingestUrls,
     receive,
     upload,
@@ -130,12 +141,11 @@ export async function makeRig({ database, decoders }: TestResources, options: Ri
 /** Returns the default configuration, changed by the rig's options. */
 function makeConfig(options: RigOptions): ServiceConfig {
   const config = loadConfig({});
-  const { leaseSeconds = 60, inlineMs = 10_000, readCacheBytes = 0, presets = usualPresets } = options;
+  const { leaseSeconds = 60, inlineMs = 10_000, readCacheBytes = 0 } = options;
   const { nearDuplicates = 'reuse', duplicateHandling = 'reuse-completed', isExposed = false } = options;
   const allowedNetworks = [{ network: '127.0.0.1/32', port: undefined }];
   return {
     ...config,
-    presets,
     server: { ...config.server, inlineMs, readCacheBytes, isExposed },
     worker: { ...config.worker, leaseSeconds },
     similarity: { ...config.similarity, nearDuplicates },

@@ -4,10 +4,11 @@ import type { Database } from '../../../src/db/database.ts';
 import { type DecoderPool, makeDecoderPool } from '../../../src/imaging/pool/decoder-pool.ts';
 import { useDatabase } from './database.ts';
 import { makeRecordingLogger } from './logger.ts';
+import { makePreset } from '../../../src/model/preset.ts';
 
 export const presets = [
-  { name: 'thumb', width: 20, height: 20, quality: 85 },
-  { name: 'card', width: 40, height: 40, quality: 85 },
+  makePreset({ name: 'thumb', width: 20, height: 20, quality: 85 }),
+  makePreset({ name: 'card', width: 40, height: 40, quality: 85 }),
 ];
 const markedChild = fileURLToPath(new URL('./marked-child.ts', import.meta.url));
 

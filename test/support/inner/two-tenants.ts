@@ -10,6 +10,8 @@ const insertTenant = (name: string, digit: string) => `
   SELECT gen_random_uuid(), id, 'completed', repeat('${digit}', 63) || 'f', '${name} again.jpg' FROM tenants WHERE name = '${name}';
   INSERT INTO renditions (image_id, preset, recipe, storage_key, content_hash, bytes, width, height, quality, format)
   SELECT id, 'card', 'r', '${name}/' || id, content_hash, 1, 1, 1, 85, 'jpeg' FROM images WHERE original_filename LIKE '${name}%';
+  INSERT INTO variant_claims (image_id, preset, format, density, recipe, token, claimed_until)
+  SELECT id, 'card', 'webp', 1, 'r', gen_random_uuid(), now() FROM images WHERE original_filename LIKE '${name}%';
   INSERT INTO image_references (image_id, reference) SELECT id, '${name}' FROM images WHERE original_filename LIKE '${name}%';
   INSERT INTO near_duplicates (image_id, match_id, distance, difference, reason)
   SELECT max(id), min(id), 1, 1, '${name}' FROM images WHERE original_filename LIKE '${name}%';
@@ -28,6 +30,7 @@ const insertTenant = (name: string, digit: string) => `
   INSERT INTO idempotent_requests (owner, idempotency_key, request_hash, running_until)
   SELECT 'key ' || id, '${name}', hash, now() FROM api_keys WHERE name = '${name}';
   INSERT INTO audit_log (tenant_id, tenant, actor, action) SELECT id, name, 'x', 'image.create' FROM tenants WHERE name = '${name}';
+  INSERT INTO campaigns (tenant_id, presets, images, files, created_by) SELECT id, '{card}', 1, 1, 'x' FROM tenants WHERE name = '${name}';
   INSERT INTO import_counts (tenant_id, day, count) SELECT id, now(), 1 FROM tenants WHERE name = '${name}';
   INSERT INTO audit_chains (tenant_id, last_position, last_hash) SELECT id, 0, '' FROM tenants WHERE name = '${name}';`;
 
@@ -47,7 +50,13 @@ export async function insertTwoTenants(database: Database): Promise<TwoTenants> 
 }
 
 /** Tables without rows of tenants. Bound transactions that switch to the tenant role have no access to them. */
-const tablesOfInstallation = ['installation', 'request_counts', 'schema_migrations', 'sweep_passes'];
+const tablesOfInstallation = [
+  'installation',
+  'presets_in_force',
+  'request_counts',
+  'schema_migrations',
+  'sweep_passes',
+];
 
 /** A table with rows of tenants. */
 export interface TenantTable {

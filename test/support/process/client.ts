@@ -18,7 +18,22 @@ export interface ImageRecord {
     readonly preset: string;
     readonly url: string;
     readonly size_bytes: number;
+    readonly format: string;
+    readonly width: number;
+    readonly height: number;
   }[];
+  readonly focus: { readonly x: number; readonly y: number } | null;
+  readonly delivery: Readonly<Record<string, DeliveryRecord>>;
+}
+
+/** The addresses of a preset's renditions in a `/v1` image record. */
+export interface DeliveryRecord {
+  readonly formats: Readonly<Record<string, string>>;
+  readonly negotiated: string;
+  readonly width: number | null;
+  readonly height: number | null;
+  readonly srcset: string;
+  readonly srcsets: Readonly<Record<string, string>>;
 }
 
 /** A response with its complete body. */

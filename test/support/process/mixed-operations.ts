@@ -1,8 +1,9 @@
+import { randomUUID } from 'node:crypto';
 import { Client } from 'pg';
 import { openPostgresDatabase } from '../../../src/db/engine/postgres.ts';
 import type { ClaimedJob } from '../../../src/model/job.ts';
 import { unrestrictedPrincipal, systemPrincipal } from '../../../src/model/principal.ts';
-import { originalKey, parseKey } from '../../../src/storage/keys.ts';
+import { originalKey, parseKey, renditionKey } from '../../../src/storage/keys.ts';
 import { makeCatalog } from '../inner/catalog.ts';
 import { makeFailedAttempt } from '../inner/jobs.ts';
 import { makeFetchedContent, makeDerivedFacts, sha256Hex, makeUpload } from '../inner/records.ts';
@@ -42,7 +43,9 @@ const database = await openPostgresDatabase(
 const store = new Client({ connectionString: url });
 await store.connect();
 const catalog = makeCatalog(database, tenantId);
-const { fingerprints, images, jobs, purging, recounting, references, storedFiles, usage } = catalog;
+const { fingerprints, focalPoints, images, jobs, purging, recounting, references, storedFiles, usage } =
+  catalog;
+const { renditionRemoval, variantClaims, variants } = catalog;
 
 interface RunningJob {
   readonly job: ClaimedJob;
@@ -121,6 +124,74 @@ async function complete(runningJob: RunningJob): Promise<void> {
   await putFiles(renditions.map(({ storageKey }) => storageKey));
   await jobs.complete(job, renditions, facts);
   await fingerprints.addNearDuplicates(job.imageId, await findNearDuplicates(content));
+}
+
+async function isStored(key: string): Promise<boolean> {
+  const { rows } = await store.query('SELECT 1 FROM stored WHERE key = $1', [key]);
+  return rows.length > 0;
+}
+
+/** Makes a variant of a random image on request, or shares it, as the delivery service does. */
+async function makeVariant(job?: ClaimedJob): Promise<void> {
+  const image = await images.find(unrestrictedPrincipal, { id: job?.imageId ?? (await pickImageId()) });
+  const content = contents.find((candidate) => sha256Hex(candidate) === image?.contentHash);
+  if (!image || content === undefined) return;
+  const recipe = random() < 0.7 ? '0123456789' : 'ffffffffff';
+  const format = random() < 0.7 ? 'webp' : 'jpeg';
+  const key = renditionKey(tenantId, sha256Hex(content), 'card', recipe, format);
+  const name = { preset: 'card', format, density: 1 } as const;
+  const sharable = await variants.findSharable(image.id, { ...name, recipe, storageKey: key });
+  if (sharable && random() < 0.7) {
+    await variants.share(image.id, sharable, image.focalPoint);
+    return;
+  }
+  const claim = { imageId: image.id, ...name, recipe };
+  const token = randomUUID();
+  if (!job && (await variantClaims.claim(claim, token, 1)).outcome !== 'claimed') return;
+  await putFiles([key]);
+  const [, card] = catalog.makeRenditions(content);
+  const rendition = {
+    ...card!,
+    ...name,
+    recipe,
+    storageKey: key,
+    isListed: format === 'jpeg',
+    isOnRequest: true,
+  };
+  const recorded = await variants.record({
+    imageId: image.id,
+    renditions: [rendition],
+    focalPoint: image.focalPoint,
+    job,
+    hasFiles: () => isStored(key),
+  });
+  if (typeof recorded !== 'string') return;
+  await variantClaims.release(claim, token);
+  const file = parseKey(key);
+  if (file) await storedFiles.removeUnused(file, () => removeFile(key));
+}
+
+/** Removes a rendition that was made on request or has been superseded, and then its file. */
+async function removeRendition(): Promise<void> {
+  const reason = random() < 0.5 ? 'on-request' : { supersededDays: 0 };
+  const rendition = pick(await renditionRemoval.list(reason, 20));
+  if (!rendition || !(await renditionRemoval.remove(rendition, reason))) return;
+  const file = parseKey(rendition.storageKey);
+  if (file) await storedFiles.removeUnused(file, () => removeFile(file.key));
+}
+
+async function addRenderJob(): Promise<void> {
+  const variant = { preset: 'card', format: 'webp', density: 1 } as const;
+  await jobs.enqueueRender({ imageId: await pickImageId(), variants: [variant], priority: 200 });
+}
+
+async function runRenderJobs(): Promise<void> {
+  for (const job of await jobs.claimDue('render', 2, 60)) {
+    await makeVariant(job);
+    await (random() < 0.8
+      ? jobs.completeRender(job)
+      : jobs.recordFailure(job, makeFailedAttempt('permanent'), { state: 'failed' }));
+  }
 }
 
 async function upload(isInline: boolean): Promise<void> {
@@ -209,6 +280,14 @@ const actions: readonly (() => Promise<unknown>)[] = [
   withdraw,
   changeReference,
   changeReference,
+  () => makeVariant(),
+  () => makeVariant(),
+  () => makeVariant(),
+  removeRendition,
+  addRenderJob,
+  runRenderJobs,
+  async () =>
+    focalPoints.set(systemPrincipal, { id: await pickImageId() }, pick([null, { x: 0.5, y: 0.25 }]) ?? null),
   async () => catalog.softDelete(await pickImageId(), random() < 0.5),
   async () => catalog.softDelete(await pickImageId('deleted_at IS NULL'), random() < 0.5),
   async () => catalog.restore(await pickImageId('deleted_at IS NOT NULL')),

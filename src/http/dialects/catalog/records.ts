@@ -64,14 +64,16 @@ export function toAssetRecord(image: ImageWithRenditions): z.input<typeof assetS
     bytes: image.originalBytes,
     color_space: image.colorSpace,
     created_at: image.createdAt.toISOString(),
-    renditions: image.renditions.map((rendition) => ({
-      preset: rendition.preset,
-      file_path: rendition.storageKey,
-      width: rendition.width,
-      height: rendition.height,
-      bytes: rendition.bytes,
-      quality: rendition.quality,
-    })),
+    renditions: image.renditions
+      .filter(({ isListed }) => isListed)
+      .map((rendition) => ({
+        preset: rendition.preset,
+        file_path: rendition.storageKey,
+        width: rendition.width,
+        height: rendition.height,
+        bytes: rendition.bytes,
+        quality: rendition.quality,
+      })),
   };
 }
 

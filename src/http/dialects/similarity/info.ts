@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { listedVariant, type Preset } from '../../../model/preset.ts';
 import { mediaTypes, type PictureFormat } from '../../../model/picture.ts';
 import { version } from '../../../version.ts';
 import { responses, json } from '../../openapi/responses.ts';
@@ -11,6 +12,7 @@ const extensionsByFormat: Readonly<Record<PictureFormat, readonly string[]>> = {
   gif: ['.gif'],
   webp: ['.webp'],
   avif: ['.avif'],
+  heic: ['.heic', '.heif'],
   tiff: ['.tif', '.tiff'],
   bmp: ['.bmp'],
 };
@@ -31,17 +33,19 @@ const infoSchema = z.object({
 });
 
 /** Route that returns the effective limits and the accepted formats. */
-export const infoRoutes: RoutePlugin = (app, { config }) => {
+export const infoRoutes: RoutePlugin = (app, { config, presets }) => {
   const schema = {
     tags: ['Similarity dialect'],
     summary: 'Get the effective limits and accepted formats',
     response: responses({ 200: json(infoSchema, 'The limits and formats.') }),
   };
-  const info = toInfoRecord(config);
-  app.get('/info', { config: { access: 'open' }, schema }, () => info);
+  app.get('/info', { config: { access: 'open' }, schema }, () => toInfoRecord(config, presets.list()));
 };
 
-function toInfoRecord({ uploads, similarity, presets }: HttpConfig): z.input<typeof infoSchema> {
+function toInfoRecord(
+  { uploads, similarity }: HttpConfig,
+  presets: readonly Preset[],
+): z.input<typeof infoSchema> {
   const { allowedFormats, maxPixels, maxFrames } = uploads;
   return {
     name: 'Vitrine',
@@ -54,7 +58,10 @@ function toInfoRecord({ uploads, similarity, presets }: HttpConfig): z.input<typ
     similarity_threshold: similarity.threshold,
     max_similar_results: similarity.maxResults,
     presets: Object.fromEntries(
-      presets.map(({ name, width, height, quality }) => [name, { width, height, quality }]),
+      presets.map((preset) => {
+        const { name, width, height, quality } = preset;
+        return [name, { width, height, quality: quality[listedVariant(preset).format] }];
+      }),
     ),
   };
 }

@@ -1,8 +1,12 @@
 import { createHash } from 'node:crypto';
+import { pictureFormats } from '../../../model/picture.ts';
 import type { RenditionMatch } from '../../../model/rendition.ts';
+import { selectFrame } from '../../containers/select-frame.ts';
 import { openPicture } from '../../decoding/open-picture.ts';
-import { decodeTo, type Pixels } from '../../decoding/pixels.ts';
+import { decodeWithAlphaTo, type Pixels, type Raster, toOpaquePixels } from '../../decoding/pixels.ts';
+import { sniffFormat } from '../../formats/identify-format.ts';
 import type { Size } from '../../geometry.ts';
+import { flatten } from '../../renditions/assemble.ts';
 import { computeCellMeans } from './cells.ts';
 import { estimateDisplacement, undoDisplacement } from './displacement.ts';
 import { type Block, findWorstBlock } from './worst-block.ts';
@@ -26,11 +30,18 @@ export async function matchRenditions(pairs: Iterable<EncodedPair>): Promise<Ren
   for (const pair of pairs) {
     if (computeSha256(pair.storedBytes) !== pair.storedSha256) return { verdict: 'unknown' };
     if (Buffer.compare(pair.newBytes, pair.storedBytes) === 0) continue;
-    const difference = findPixelDifference(
+    const [newRaster, storedRaster] = [
       await decode(pair.newBytes, pair),
       await decode(pair.storedBytes, pair),
-    );
-    if (difference) return { verdict: 'different', preset: pair.preset, ...difference };
+    ];
+    if (newRaster === undefined || storedRaster === undefined) return { verdict: 'unknown' };
+    for (const background of listBackgrounds(newRaster, storedRaster)) {
+      const difference = findPixelDifference(
+        toOpaquePixels(flatten(newRaster, background)),
+        toOpaquePixels(flatten(storedRaster, background)),
+      );
+      if (difference) return { verdict: 'different', preset: pair.preset, ...difference };
+    }
   }
   return { verdict: 'same' };
 }
@@ -39,8 +50,19 @@ function computeSha256(bytes: Uint8Array): string {
   return createHash('sha256').update(bytes).digest('hex');
 }
 
-function decode(jpeg: Uint8Array, { width, height }: Size): Promise<Pixels> {
-  return decodeTo(openPicture(jpeg, 'jpeg'), { width, height });
+/** Decodes a rendition in any format. Returns `undefined` if it is animated, because only still pictures are compared. */
+async function decode(bytes: Uint8Array, { width, height }: Size): Promise<Raster | undefined> {
+  const { format } = await sniffFormat(bytes, pictureFormats);
+  if (selectFrame(bytes, format).frames > 1) return undefined;
+  return decodeWithAlphaTo(openPicture(bytes, format), { width, height });
+}
+
+const white = [255, 255, 255] as const;
+const black = [0, 0, 0] as const;
+
+/** Returns the backgrounds that show every difference: transparent pictures may look the same on one of them. */
+function listBackgrounds(...rasters: readonly Raster[]): readonly (typeof white | typeof black)[] {
+  return rasters.some(({ channels }) => channels === 4) ? [white, black] : [white];
 }
 
 /** Where two pictures of the same size differ most, and in which channel. */

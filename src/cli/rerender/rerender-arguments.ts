@@ -1,0 +1,52 @@
+import type { Config } from '../../config.ts';
+import { type Command, type OptionValues, readText, urlOption } from '../options.ts';
+import { connectToServer } from '../server-connection.ts';
+import { abortOnInterrupt } from '../stop-signals.ts';
+
+/** The command `vitrine rerender`. */
+export const rerenderCommand: Command = {
+  usage: ' [<action> <id>] [options]',
+  description:
+    'Make the renditions of presets again, after PRESETS or Vitrine have changed. Without an action, start and show the progress; the actions are list, watch, pause, resume and cancel.',
+  acceptsInputs: true,
+  options: {
+    url: urlOption,
+    preset: {
+      type: 'string',
+      isRepeatable: true,
+      description: 'Name of a preset; can be repeated.',
+    },
+    tenant: {
+      type: 'string',
+      description: 'Only the images of this tenant; default: the tenant of the API key, or else all.',
+    },
+    'dry-run': {
+      type: 'boolean',
+      description: 'Only estimate the number of files, their size and the time.',
+    },
+    json: { type: 'boolean', description: 'Print the result as JSON.' },
+  },
+  run: rerender,
+};
+
+async function rerender(config: Config, values: OptionValues, inputs: readonly string[]): Promise<number> {
+  const { parseRerenderAction, runRerenderCommand } = await import('./rerender-command.ts');
+  const action = parseRerenderAction(inputs, {
+    presets: [values['preset'] ?? []].flat().map(String),
+    tenant: readText(values, 'tenant'),
+    isDryRun: values['dry-run'] === true,
+  });
+  const connection = await connectToServer(config, readText(values, 'url'), process.stderr);
+  try {
+    return await runRerenderCommand({
+      client: connection.client,
+      action,
+      json: values['json'] === true,
+      signal: abortOnInterrupt(),
+      output: process.stdout,
+      errorOutput: process.stderr,
+    });
+  } finally {
+    await connection.close();
+  }
+}

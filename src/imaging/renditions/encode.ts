@@ -1,0 +1,68 @@
+import type { Sharp } from 'sharp';
+import type { RenditionFormat } from '../../model/preset.ts';
+import { fromRaster, type Raster } from '../decoding/pixels.ts';
+import type { KeptMetadata } from '../metadata/kept-metadata.ts';
+import { writeXmp } from '../metadata/xmp.ts';
+
+// `npm run bench:formats` measures these settings, and docs/adr/0040-encoder-settings.md explains them.
+
+/** Timing of an animation. */
+export interface Timing {
+  /** Duration of each frame, in milliseconds. */
+  readonly delay: number[];
+  /** Number of repetitions; 0 for an endless animation. */
+  readonly loop: number;
+}
+
+type Encoder = (image: Sharp, quality: number, timing?: Timing) => Sharp;
+
+/** How each format is encoded. The same pixels, quality and metadata yield the same bytes. */
+const encoders: Readonly<Record<RenditionFormat, Encoder>> = {
+  // Optimised Huffman tables would save 2 % of the bytes and double the time.
+  jpeg: (image, quality) => image.jpeg({ quality, optimiseCoding: false }),
+  webp: (image, quality, timing) => image.webp({ quality, effort: webpEffort, alphaQuality: 100, ...timing }),
+  avif: (image, quality) =>
+    image.avif({ quality, effort: avifEffort, chromaSubsampling: avifChroma, bitdepth: 8 }),
+  png: (image) => image.png({ compressionLevel: 7, adaptiveFiltering: true }),
+};
+
+const webpEffort = 2;
+const avifEffort = 2;
+const avifChroma = '4:2:0';
+
+/** Encodes pixels. Without metadata, the file contains nothing but the pixels. */
+export async function encode(
+  raster: Raster,
+  format: RenditionFormat,
+  quality: number,
+  metadata?: KeptMetadata,
+): Promise<Buffer> {
+  return encodeImage(fromRaster(raster), format, quality, metadata);
+}
+
+/** Like `encode`, for an image library pipeline that yields the pixels. Only WebP can have timing. */
+export async function encodeImage(
+  image: Sharp,
+  format: RenditionFormat,
+  quality: number,
+  metadata?: KeptMetadata,
+  timing?: Timing,
+): Promise<Buffer> {
+  const encoded = encoders[format](image, quality, timing);
+  return (metadata === undefined ? encoded : addMetadata(encoded, metadata)).toBuffer();
+}
+
+function addMetadata(image: Sharp, metadata: KeptMetadata): Sharp {
+  const withXmp = image.withXmp(writeXmp(metadata));
+  const { copyright, creators } = metadata;
+  const tags = {
+    ...(copyright !== undefined && { Copyright: toExifText(copyright) }),
+    ...(creators.length > 0 && { Artist: toExifText(creators.join('; ')) }),
+  };
+  return Object.keys(tags).length === 0 ? withXmp : withXmp.withExif({ IFD0: tags });
+}
+
+/** The image library removes an explanation in brackets at the end of a value, because it prints values with one. */
+function toExifText(text: string): string {
+  return text.endsWith(')') ? `${text} ()` : text;
+}
