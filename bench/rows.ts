@@ -137,6 +137,7 @@ async function ingest(queries: Queries, tenantId: number, content: string): Prom
   await queries.jobs.complete(upload.job, makeRenditions(tenantId, contentHash), {
     fingerprint,
     embedding: { space: embeddingSpace, vector },
+    keptMetadata: '',
     nearDuplicates: [],
   });
   await queries.fingerprints.findNeighbours(tenantId, fingerprint, 20, contentHash);

@@ -16,7 +16,7 @@ import { makeRunDueJobs } from '../worker/run-due-jobs.ts';
 import { makeWorker } from '../worker/worker.ts';
 import { version } from '../version.ts';
 import type { Access } from './open-access.ts';
-import type { Resources } from './open-resources.ts';
+import { isOnlyProcess, type Resources } from './open-resources.ts';
 
 /** The servers and workers of a process, and the background tasks beside them. */
 export type Components = ReturnType<typeof composeComponents>;
@@ -42,6 +42,7 @@ export function composeComponents(
     composeServices(
       {
         queries,
+        isOnlyProcess: isOnlyProcess(config),
         decoders,
         storage,
         storageHealth,
@@ -67,7 +68,13 @@ export function composeComponents(
     logger,
   });
   // Up to two derive jobs run per decoder, because a job that is storing its renditions does not use a decoder.
-  const capacities = { derive: 2 * config.worker.concurrency, import: config.imports.concurrency };
+  const { concurrency } = config.worker;
+  const capacities = {
+    derive: 2 * concurrency,
+    import: config.imports.concurrency,
+    // Nobody waits for these jobs, so they never use all decoders.
+    render: Math.max(1, Math.floor(concurrency / 2)),
+  };
   const { leaseSeconds } = config.worker;
   const workers = jobKinds.map((kind) =>
     makeWorker({

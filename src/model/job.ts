@@ -1,3 +1,4 @@
+import type { FocalPoint } from './preset.ts';
 import type { VariantName } from './rendition.ts';
 
 /** States of jobs and images. The database, the HTTP API and the logs use the same words. */
@@ -77,6 +78,8 @@ export interface ClaimedJob {
   /** What a `render` job makes; `null` means the variants that its campaign is about. */
   readonly variants: readonly VariantName[] | null;
   readonly campaignId: number | null;
+  /** The focal point of the image when the job was claimed. */
+  readonly focalPoint: FocalPoint | null;
 }
 
 /** A job as reported to operators. */

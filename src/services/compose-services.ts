@@ -3,6 +3,8 @@ import { type AccessGates, composeAccess } from './access/compose-access.ts';
 import { authoriseServices } from './access/required-scopes.ts';
 import { makeCheckHealth } from './check-health.ts';
 import { makeCompareWithImage } from './compare-with-image.ts';
+import { composeDelivery } from './delivery/compose-delivery.ts';
+import { makeManageFocalPoint } from './delivery/focal-point.ts';
 import { makeDeleteImage, makeRestoreImage } from './delete-image.ts';
 import { makeDeriveImage } from './derive-image.ts';
 import { makeFindDonor } from './find-donor.ts';
@@ -64,15 +66,19 @@ type SharedServices = ReturnType<typeof composeShared>;
 
 /** Composes the services that other services use. */
 function composeShared(
-  { queries, decoders, storage, queue, presets, logger }: ServiceParts,
-  { uploads, similarity, server, storage: storageConfig }: ServiceConfig,
+  parts: ServiceParts,
+  config: ServiceConfig,
   tenants: ComposedTenants,
 ) {
-  const { images, jobs, fingerprints } = queries;
-  const cache = makeRenditionCache(server.readCacheBytes, presets);
+  const { queries, decoders, storage, presets } = parts;
+  const { uploads, similarity, server, storage: storageConfig } = config;
+  const { images, fingerprints } = queries;
+  const cache = makeRenditionCache(server.readCacheBytes);
+  const delivery = composeDelivery(parts, config, cache);
   const completionEvents = makeCompletionEvents();
   return {
     cache,
+    delivery,
     tenants,
     findQuotas: tenants.findQuotas,
     completionEvents,
@@ -80,10 +86,8 @@ function composeShared(
     inspectPicture: makeInspectPicture({ decoders, limits: uploads }),
     findNearDuplicates: makeFindNearDuplicates({ fingerprints, similarity }),
     retrieve: makeRetrieveImage({
+      ...delivery,
       images,
-      jobs,
-      queue,
-      logger,
       storage,
       cache,
       presets,
@@ -112,6 +116,7 @@ function composeJobs(parts: ServiceParts, config: ServiceConfig, sharedServices:
     decoders,
     limits: config.uploads,
     presets: parts.presets,
+    metrics,
   });
   const importImage = makeImportImage({
     fetchPicture,
@@ -128,7 +133,7 @@ function composeJobs(parts: ServiceParts, config: ServiceConfig, sharedServices:
   const runJob = makeRunJob({
     jobs,
     storage,
-    work: { derive: deriveImage, import: importImage },
+    work: { derive: deriveImage, import: importImage, render: sharedServices.delivery.runRenderJob },
     metrics,
     leases,
     completionEvents,
@@ -145,14 +150,16 @@ function composeApi(
   sharedServices: SharedServices,
   runJob: RunJob,
 ): Omit<Services, 'apiKeys' | 'audit' | 'links'> {
-  const { queries, queue } = parts;
-  const { images, imports, references, reports, embeddings, jobs } = queries;
+  const { queries, queue, logger } = parts;
+  const { images, imports, focalPoints, references, reports, embeddings, jobs } = queries;
   return {
     ...composeIngestion(parts, config, sharedServices, runJob),
     ...composePictureTools(parts, config, sharedServices),
     ...composeDeletion(parts, config, sharedServices),
     ...sharedServices.tenants.services,
     retrieve: sharedServices.retrieve,
+    deliver: sharedServices.delivery.deliver,
+    focalPoint: makeManageFocalPoint({ focalPoints, cache: sharedServices.cache, logger }),
     references: makeReferences({ images, references }),
     listImages: makeListImages({ images }),
     findImport: makeFindImport({ imports }),

@@ -8,13 +8,15 @@ import type { Fingerprint } from '../model/fingerprint.ts';
 import type { ImageWithRenditions, NearDuplicate, NearDuplicatePolicy } from '../model/image.ts';
 import type { ClaimedJob } from '../model/job.ts';
 import type { PictureLimits } from '../model/picture.ts';
-import { eagerVariants, listedVariant, type Preset } from '../model/preset.ts';
+import { eagerVariants, type Variant } from '../model/preset.ts';
 import type { NewRendition } from '../model/rendition.ts';
 import { renditionKey } from '../storage/keys.ts';
 import type { Staging } from '../storage/staging.ts';
 import type { LocalCopy, Storage } from '../storage/storage.ts';
+import type { Metrics } from '../telemetry/metrics.ts';
 import type { DonorSearch, FindDonor } from './find-donor.ts';
 import type { FindNearDuplicates, NearMatch } from './find-near-duplicates.ts';
+import { describeVariant } from './delivery/variants.ts';
 import { atStage } from './job-failures.ts';
 import type { PresetsInForce } from './presets-in-force.ts';
 
@@ -29,13 +31,8 @@ interface Dependencies {
   readonly staging: Pick<Staging, 'directory' | 'discard'>;
   readonly decoders: Pick<DecoderPool, 'derive'>;
   readonly limits: PictureLimits;
-  /** The presets in force when the derivation began. */
-  readonly presets: readonly Preset[];
-}
-
-/** The same, with presets that may change between two derivations. */
-interface ServiceDependencies extends Omit<Dependencies, 'presets'> {
   readonly presets: Pick<PresetsInForce, 'forRendering'>;
+  readonly metrics: Pick<Metrics, 'recordRendition'>;
 }
 
 /** The finished image, or why nothing was recorded: the image was removed, or another worker has the lease. */
@@ -53,13 +50,17 @@ export type DeriveImage = (
 ) => Promise<DerivationOutcome>;
 
 /** @see DeriveImage */
-export function makeDeriveImage({ presets, ...otherDeps }: ServiceDependencies): DeriveImage {
+export function makeDeriveImage(deps: Dependencies): DeriveImage {
   return async (job, signal, localPath) => {
     const { original } = job;
     if (!original) return 'image-removed';
-    const deps = { ...otherDeps, presets: await presets.forRendering() };
-    const derivedPicture = await atStage('decode', () => decode(deps, job, original.key, signal, localPath));
-    return storeOrShareRenditions(deps, job, original.contentHash, derivedPicture, signal);
+    const variants = (await deps.presets.forRendering()).flatMap(eagerVariants);
+    const derivedPicture = await atStage('decode', () =>
+      decode(deps, job, original.key, variants, signal, localPath),
+    );
+    for (const { preset, format } of derivedPicture.renditions)
+      deps.metrics.recordRendition({ preset, format });
+    return storeOrShareRenditions(deps, job, original.contentHash, variants, derivedPicture, signal);
   };
 }
 
@@ -67,6 +68,7 @@ async function decode(
   deps: Dependencies,
   job: ClaimedJob,
   key: string,
+  variants: readonly Variant[],
   signal: AbortSignal,
   localPath?: string,
 ): Promise<DerivedPicture> {
@@ -75,7 +77,8 @@ async function decode(
     return await deps.decoders.derive({
       path: localPath ?? copy?.path ?? '',
       limits: deps.limits,
-      variants: deps.presets.flatMap(eagerVariants),
+      variants,
+      focalPoint: job.focalPoint,
       outputDirectory: deps.staging.directory,
       priority: job.priority,
       tenant: job.tenantId,
@@ -112,6 +115,7 @@ async function storeOrShareRenditions(
   deps: Dependencies,
   job: ClaimedJob,
   contentHash: string,
+  variants: readonly Variant[],
   derivedPicture: DerivedPicture,
   signal: AbortSignal,
 ): Promise<DerivationOutcome> {
@@ -131,7 +135,9 @@ async function storeOrShareRenditions(
     if (typeof sharingOutcome === 'string') return sharingOutcome;
     if (sharingOutcome)
       return await addLateMatches(deps, sharingOutcome, derivedPicture.fingerprint, nearMatches.candidateIds);
-    const renditions = await atStage('store', () => storeRenditions(deps, job, contentHash, derivedPicture));
+    const renditions = await atStage('store', () =>
+      storeRenditions(deps, job, contentHash, variants, derivedPicture),
+    );
     isStored = true;
     const image = await jobs.complete(job, renditions, facts);
     return image
@@ -166,16 +172,17 @@ async function addLateMatches(
 function toNearDuplicate({
   renditions: _renditions,
   hasAlpha: _hasAlpha,
+  keptMetadata: _keptMetadata,
   ...match
 }: NearMatch): NearDuplicate {
   return match;
 }
 
 function toDerivedFacts(
-  { fingerprint, embedding }: DerivedPicture,
+  { fingerprint, embedding, keptMetadata }: DerivedPicture,
   matches: readonly NearMatch[],
 ): DerivedFacts {
-  return { fingerprint, embedding, keptMetadata: null, nearDuplicates: matches.map(toNearDuplicate) };
+  return { fingerprint, embedding, keptMetadata, nearDuplicates: matches.map(toNearDuplicate) };
 }
 
 /**
@@ -210,24 +217,22 @@ async function shareRenditions(
 }
 
 async function storeRenditions(
-  { storage, presets }: Dependencies,
-  job: ClaimedJob,
+  { storage }: Dependencies,
+  { tenantId }: ClaimedJob,
   contentHash: string,
+  variants: readonly Variant[],
   derivedPicture: DerivedPicture,
 ): Promise<NewRendition[]> {
-  const qualities = new Map(presets.map(({ name, quality }) => [name, quality]));
-  const listed = new Map(presets.map((preset) => [preset.name, listedVariant(preset).format]));
-  const files = derivedPicture.renditions.map(({ sha256, path, ...rendition }) => ({
-    path,
-    key: renditionKey(job.tenantId, contentHash, rendition.preset, rendition.recipe),
-    rendition: {
-      ...rendition,
-      contentHash: sha256,
-      quality: qualities.get(rendition.preset)?.[rendition.format] ?? 0,
-      isListed: rendition.format === listed.get(rendition.preset),
-      isOnRequest: false,
-    },
-  }));
+  const files = derivedPicture.renditions.map(({ sha256, path, ...rendition }, index) => {
+    const { preset, recipe, format, density } = rendition;
+    const variant = variants[index];
+    if (!variant) throw new Error('The decoder returned more renditions than were requested.');
+    return {
+      path,
+      key: renditionKey(tenantId, contentHash, preset, recipe, format, density),
+      rendition: { ...rendition, ...describeVariant(variant), contentHash: sha256 },
+    };
+  });
   await storage.store(files, 'derived');
   return files.map(({ key, rendition }) => ({ ...rendition, storageKey: key }));
 }

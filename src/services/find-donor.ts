@@ -3,7 +3,7 @@ import type { Size } from '../imaging/geometry.ts';
 import type { DecoderPool, DerivedPicture } from '../imaging/pool/decoder-pool.ts';
 import type { ClaimedJob } from '../model/job.ts';
 import type { Logger } from '../model/logger.ts';
-import type { Rendition, RenditionMatch } from '../model/rendition.ts';
+import { isSameVariant, type Rendition, type RenditionMatch } from '../model/rendition.ts';
 import type { LocalCopy, Storage } from '../storage/storage.ts';
 import type { NearMatch } from './find-near-duplicates.ts';
 
@@ -14,12 +14,14 @@ interface Dependencies {
 }
 
 /** A new rendition that was derived from the image's own original. */
-type OwnRendition = Size & Pick<Rendition, 'preset' | 'recipe'>;
+type OwnRendition = Size & Pick<Rendition, 'preset' | 'format' | 'density' | 'recipe'>;
 
 /** An image that may share a donor's renditions instead of storing its own. */
 export interface SharingImage<Own extends OwnRendition> {
   readonly imageId: number;
   readonly hasAlpha: boolean;
+  /** SHA-256 of the metadata that renditions keep. */
+  readonly keptMetadata: string;
   readonly renditions: readonly Own[];
 }
 
@@ -65,8 +67,8 @@ export type FindDonor = (
 /** @see FindDonor */
 export function makeFindDonor(deps: Dependencies): FindDonor {
   return async (job, derivedPicture, matches, signal) => {
-    const { renditions, facts } = derivedPicture;
-    const sharingImage = { imageId: job.imageId, hasAlpha: facts.hasAlpha, renditions };
+    const { renditions, facts, keptMetadata } = derivedPicture;
+    const sharingImage = { imageId: job.imageId, hasAlpha: facts.hasAlpha, keptMetadata, renditions };
     const reasonsByMatch = new Map<NearMatch, string>();
     const addReasons = () =>
       matches.map((match) => ({ ...match, reason: reasonsByMatch.get(match) ?? match.reason }));
@@ -84,15 +86,16 @@ const sizeTolerance = 1;
 
 /**
  * Returns the near-duplicates whose database records allow them to donate all renditions of an image: the recipes and
- * sizes match, and either both originals have an alpha channel or neither has. Does not compare pixels.
+ * sizes match, the originals have the same metadata for renditions to keep, and either both have an alpha channel or neither
+ * has. Does not compare pixels.
  */
 export function findPossibleDonors<Own extends OwnRendition>(
   matches: readonly NearMatch[],
-  { imageId, hasAlpha, renditions }: SharingImage<Own>,
+  { imageId, hasAlpha, keptMetadata, renditions }: SharingImage<Own>,
 ): PossibleDonor<Own>[] {
   return matches.flatMap((match) => {
     // A donor must be older than the image. If two images used each other's renditions, neither would have files.
-    if (match.id >= imageId || match.hasAlpha !== hasAlpha) return [];
+    if (match.id >= imageId || match.hasAlpha !== hasAlpha || match.keptMetadata !== keptMetadata) return [];
     const pairs = renditions.flatMap((ownRendition) => {
       const donorRendition = match.renditions.find((rendition) => canReplace(rendition, ownRendition));
       return donorRendition ? [{ ownRendition, donorRendition }] : [];
@@ -103,7 +106,7 @@ export function findPossibleDonors<Own extends OwnRendition>(
 
 function canReplace(donorRendition: Rendition, ownRendition: OwnRendition): boolean {
   return (
-    donorRendition.preset === ownRendition.preset &&
+    isSameVariant(donorRendition, ownRendition) &&
     donorRendition.recipe === ownRendition.recipe &&
     Math.abs(donorRendition.width - ownRendition.width) <= sizeTolerance &&
     Math.abs(donorRendition.height - ownRendition.height) <= sizeTolerance

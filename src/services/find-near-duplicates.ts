@@ -14,6 +14,8 @@ interface Dependencies {
 export interface NearMatch extends NearDuplicate {
   /** Whether the near-duplicate's original has an alpha channel; `null` if unknown. */
   readonly hasAlpha: boolean | null;
+  /** SHA-256 of the metadata that its renditions keep; `null` if it is unknown. */
+  readonly keptMetadata: string | null;
   readonly renditions: readonly Rendition[];
 }
 
@@ -67,10 +69,10 @@ export function makeFindNearDuplicates({ fingerprints, similarity }: Dependencie
 
 /** Returns a list of one match, or an empty list if the thumbnails differ. */
 function matchCandidate(candidate: HashNeighbour, fingerprint: Fingerprint): NearMatch[] {
-  const { id, uuid, hasAlpha, renditions } = candidate;
+  const { id, uuid, hasAlpha, keptMetadata, renditions } = candidate;
   const { isSamePicture, difference, reason } = compareThumbnails(candidate.fingerprint, fingerprint);
   const distance = hashDistance(candidate.fingerprint.hash, fingerprint.hash);
   return isSamePicture
-    ? [{ id, uuid, distance, difference: Math.round(difference * 100) / 100, reason, hasAlpha, renditions }]
+    ? [{ id, uuid, distance, difference: Math.round(difference * 100) / 100, reason, hasAlpha, keptMetadata, renditions }]
     : [];
 }

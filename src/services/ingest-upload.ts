@@ -201,7 +201,7 @@ async function waitForRun(
   // another worker takes over the job.
   const imageWait = deps.waitForImage(imageId, deps.inlineMs);
   const runResult = run.then((outcome) => {
-    if (outcome.state === 'completed') return assertNotDeleted(outcome.image);
+    if (outcome.state === 'completed' && outcome.image) return assertNotDeleted(outcome.image);
     if (outcome.state === 'failed') throw outcome.error;
     return imageWait;
   });

@@ -1,27 +1,27 @@
 import type { Readable } from 'node:stream';
 import type { ImageQueries } from '../db/images/images.ts';
-import type { JobQueries } from '../db/jobs/job-queries.ts';
 import { AppError, FileMissing } from '../errors.ts';
 import type { Image, ImageRef, ImageWithRenditions } from '../model/image.ts';
-import type { Logger } from '../model/logger.ts';
+import { listedVariant, type Preset } from '../model/preset.ts';
 import type { Principal } from '../model/principal.ts';
-import type { Rendition } from '../model/rendition.ts';
-import type { WorkQueue } from '../queue/queue.ts';
+import type { Rendition, VariantName } from '../model/rendition.ts';
 import type { ByteRange, DirectAccess, ReadUrlOptions, Storage } from '../storage/storage.ts';
-import { keepTenant } from '../tenant-scope.ts';
-import { imageNotFound, noOriginal, noRendition } from './image-errors.ts';
+import type { LoadRendition } from './delivery/load-rendition.ts';
+import type { OpenRendition } from './delivery/open-rendition.ts';
+import type { ServedRenditions } from './delivery/served-renditions.ts';
+import { jpegVariant } from './delivery/variants.ts';
+import { imageNotFound, noOriginal } from './image-errors.ts';
 import type { PresetsInForce } from './presets-in-force.ts';
-import { makeRequeueAndThrow } from './remake-rendition.ts';
-import type { CachedRendition, RenditionCache } from './rendition-cache.ts';
+import { type CachedRendition, cacheKey, type RenditionCache } from './rendition-cache.ts';
 
 interface Dependencies {
   readonly images: Pick<ImageQueries, 'find' | 'findWithoutRenditions' | 'markDamaged' | 'clearDamaged'>;
-  readonly jobs: Pick<JobQueries, 'requeue'>;
-  readonly queue: Pick<WorkQueue, 'wake'>;
-  readonly logger: Logger;
-  readonly storage: Pick<Storage, 'stat' | 'read' | 'readAll' | 'directAccess'>;
+  readonly storage: Pick<Storage, 'stat' | 'read' | 'directAccess'>;
   readonly cache: RenditionCache;
   readonly presets: Pick<PresetsInForce, 'list' | 'find'>;
+  readonly loadRendition: LoadRendition;
+  readonly openRendition: OpenRendition;
+  readonly served: Pick<ServedRenditions, 'add'>;
   /** How long presigned URLs are valid; `undefined` if this process sends the files itself. */
   readonly redirectSeconds?: number | undefined;
 }
@@ -69,13 +69,29 @@ export interface RetrieveImage {
    * Returns the rendition if it is in memory. This method is synchronous for speed, because most reads are served from
    * memory.
    * @param idOrUuid the image's id or UUID, as in the URL
+   * @param format by default, the first format of the preset
    */
-  cached(principal: Principal, idOrUuid: string, preset: string): CachedRendition | undefined;
+  cached(
+    principal: Principal,
+    idOrUuid: string,
+    preset: string,
+    format?: 'jpeg',
+  ): CachedRendition | undefined;
   /**
-   * Loads a rendition, and caches it if it is small. Requeues the image if the rendition is missing from storage.
-   * @throws {AppError} `image_not_found`, `unknown_preset`, `rendition_not_ready`.
+   * Loads a rendition, and caches it if it is small. Makes it if it does not exist, is missing from storage, or was made
+   * with other options.
+   * @param format by default, the first format of the preset
+   * @param signal aborts the wait for a rendition that is being made
+   * @throws {AppError} `image_not_found`, `unknown_preset`, `rendition_not_ready`, `overloaded`, `unavailable`; why the
+   *   picture cannot be decoded.
    */
-  rendition(principal: Principal, image: ImageRef, preset: string): Promise<RetrievedRendition>;
+  rendition(
+    principal: Principal,
+    image: ImageRef,
+    preset: string,
+    format?: 'jpeg',
+    signal?: AbortSignal,
+  ): Promise<RetrievedRendition>;
   /**
    * Returns the original if it exists and has the recorded size. Otherwise, marks the image as damaged.
    * @throws {AppError} `image_not_found`, `rendition_not_ready`, `original_missing`.
@@ -85,8 +101,7 @@ export interface RetrieveImage {
 
 /** @see RetrieveImage */
 export function makeRetrieveImage(deps: Dependencies): RetrieveImage {
-  const { images, storage, cache, presets } = deps;
-  const requeueAndThrow = makeRequeueAndThrow(deps);
+  const { images, storage, cache, presets, loadRendition, openRendition, served } = deps;
   const redirectTo = makeRedirectTo(storage.directAccess, deps.redirectSeconds);
 
   async function find(principal: Principal, imageRef: ImageRef): Promise<ImageWithRenditions> {
@@ -95,69 +110,61 @@ export function makeRetrieveImage(deps: Dependencies): RetrieveImage {
     return image;
   }
 
-  /**
-   * Returns the image. The preset must be configured, unless the image already has a rendition for it. The rendition's
-   * URL may still be in use after the preset has been removed from the configuration.
-   */
-  async function findForPreset(
-    principal: Principal,
-    imageRef: ImageRef,
-    preset: string,
-  ): Promise<ImageWithRenditions> {
-    const isConfigured = presets.find(preset) !== undefined;
-    const image = await images.find(principal, imageRef);
-    if (image && (isConfigured || image.renditions.some((rendition) => rendition.preset === preset)))
-      return image;
-    if (isConfigured) throw imageNotFound(imageRef);
-    throw new AppError(
-      'unknown_preset',
-      `There is no preset ${JSON.stringify(preset.slice(0, 40))}; the presets are ${presets
-        .list()
-        .map(({ name }) => name)
-        .join(', ')}.`,
-    );
+  /** Returns the name of a preset's rendition that records list, or of its JPEG. */
+  function nameRendition(presetName: string, format?: 'jpeg'): VariantName {
+    const preset = presets.find(presetName);
+    return {
+      preset: presetName,
+      format: format ?? (preset ? listedVariant(preset).format : 'jpeg'),
+      density: 1,
+    };
   }
 
-  async function load(principal: Principal, imageRef: ImageRef, preset: string): Promise<RetrievedRendition> {
-    const image = await findForPreset(principal, imageRef, preset);
-    const rendition = image.renditions.find((candidate) => candidate.preset === preset);
-    // The preset must have been added after this image's renditions were created.
-    if (!rendition && image.status === 'completed') return requeueAndThrow(image, preset);
-    if (!rendition) throw noRendition(image, preset);
-    // There is no check that the file exists, because the check would take as long as sending the file.
-    const redirect = redirectTo(rendition.storageKey);
-    if (redirect) return { redirect };
-    const etag = `"${rendition.contentHash.slice(0, 32)}"`;
-    const requeueIfMissing = (error: unknown): Promise<never> => {
-      if (error instanceof FileMissing) return requeueAndThrow(image, preset);
-      throw error;
-    };
-    if (rendition.bytes > cache.maxFileBytes)
-      return {
-        rendition,
-        etag,
-        open: keepTenant(() => storage.read(rendition.storageKey).catch(requeueIfMissing)),
-      };
-    const body = await storage.readAll(rendition.storageKey).catch(requeueIfMissing);
-    if (body.length !== rendition.bytes) await requeueAndThrow(image, preset);
-    return { body, recipe: rendition.recipe, etag, imageId: image.id, tenantId: image.tenantId };
+  /**
+   * Returns the name of a rendition whose preset no longer exists.
+   * @throws {AppError} `unknown_preset` if the image has none.
+   */
+  async function findFormerFormat(
+    principal: Principal,
+    imageRef: ImageRef,
+    name: VariantName,
+  ): Promise<VariantName> {
+    const image = await images.find(principal, imageRef);
+    const rendition = image?.renditions.find(({ preset, isListed }) => preset === name.preset && isListed);
+    if (rendition) return { ...name, format: rendition.format };
+    const presetNames = presets.list().map((preset) => preset.name);
+    throw new AppError(
+      'unknown_preset',
+      `There is no preset ${JSON.stringify(name.preset.slice(0, 40))}; the presets are ${presetNames.join(', ')}.`,
+    );
   }
 
   return {
     find,
 
-    cached(principal, idOrUuid, preset) {
-      const cachedRendition = cache.get(idOrUuid, preset);
+    cached(principal, idOrUuid, preset, format) {
+      const cachedRendition = cache.get(cacheKey(idOrUuid, nameRendition(preset, format)));
       const canSee = principal.tenantId === null || principal.tenantId === cachedRendition?.tenantId;
       return canSee ? cachedRendition : undefined;
     },
 
-    async rendition(principal, imageRef, preset) {
+    async rendition(principal, imageRef, presetName, format, signal) {
       const cacheRendition = cache.beginLoad();
-      const loadedRendition = await load(principal, imageRef, preset);
-      if ('body' in loadedRendition)
-        cacheRendition(String('id' in imageRef ? imageRef.id : imageRef.uuid), preset, loadedRendition);
-      return loadedRendition;
+      const wantedName = nameRendition(presetName, format);
+      const name = presets.find(presetName)
+        ? wantedName
+        : await findFormerFormat(principal, imageRef, wantedName);
+      const choose = (preset: Preset | undefined) =>
+        preset && (format === 'jpeg' ? jpegVariant(preset) : listedVariant(preset));
+      const found = await loadRendition(principal, imageRef, { name, choose }, signal);
+      served.add(found.rendition);
+      // There is no check that the file exists, because the check would take as long as sending the file.
+      const redirect = redirectTo(found.rendition.storageKey);
+      if (redirect) return { redirect };
+      const opened = await openRendition(found.image, found.rendition, found.repair);
+      if ('body' in opened && found.isCurrent)
+        cacheRendition(cacheKey('id' in imageRef ? imageRef.id : imageRef.uuid, name), opened);
+      return opened;
     },
 
     async original(principal, imageRef) {

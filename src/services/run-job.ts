@@ -18,7 +18,10 @@ interface Dependencies {
   readonly storage: Pick<Storage, 'remove'>;
   /** The functions that run jobs, by job kind. */
   readonly work: Readonly<
-    Record<JobKind, (job: ClaimedJob, signal: AbortSignal, localPath?: string) => Promise<DerivationOutcome>>
+    Record<
+      JobKind,
+      (job: ClaimedJob, signal: AbortSignal, localPath?: string) => Promise<DerivationOutcome | 'rendered'>
+    >
   >;
   readonly metrics: Pick<Metrics, 'recordJob'>;
   readonly leases: LeaseKeeper;
@@ -30,7 +33,8 @@ interface Dependencies {
 
 /** How a job run ended. */
 export type JobOutcome =
-  | { readonly state: 'completed'; readonly image: ImageWithRenditions }
+  /** `image` is not set after a job that only made further variants. */
+  | { readonly state: 'completed'; readonly image?: ImageWithRenditions }
   | { readonly state: 'retrying'; readonly delaySeconds: number; readonly error: AppError }
   | { readonly state: 'failed'; readonly error: AppError }
   /** This run recorded nothing, because its lease was lost, the job was handed back, or the image was removed. */
@@ -70,12 +74,14 @@ async function runOnce(deps: Dependencies, job: ClaimedJob, options: RunOptions)
   const startTime = performance.now();
   try {
     const outcome = await work[job.kind](job, lease.signal, options.localPath);
-    if (typeof outcome === 'string') return drop(logger, job, dropReasons[outcome]);
+    if (outcome === 'image-removed' || outcome === 'lease-lost')
+      return drop(logger, job, dropReasons[outcome]);
     const ms = Math.round(performance.now() - startTime);
     logger.info(
       { job: job.id, image: job.imageId, ms },
       `job ${job.id} (image ${job.imageId}) completed in ${ms} ms`,
     );
+    if (outcome === 'rendered') return { state: 'completed' };
     completionEvents.publish(job.imageId, { image: outcome });
     return { state: 'completed', image: outcome };
   } catch (error) {
@@ -112,7 +118,8 @@ async function handleFailure(
   );
   if (!isRecorded) return { state: 'dropped' };
   if (verdict.next === 'give-up') {
-    deps.completionEvents.publish(job.imageId, { error });
+    // A variant that cannot be made does not concern those who wait for the image itself.
+    if (job.kind !== 'render') deps.completionEvents.publish(job.imageId, { error });
     return { state: 'failed', error };
   }
   deps.queue.wake([job], verdict.delaySeconds * 1000);

@@ -16,6 +16,8 @@ import type { StorageHealth } from './storage-health.ts';
 /** The components that services are built on. */
 export interface ServiceParts {
   readonly queries: Omit<Queries, 'expiredRows' | 'recounting'>;
+  /** Whether no other process uses the database. */
+  readonly isOnlyProcess: boolean;
   readonly decoders: DecoderPool;
   readonly storage: Storage;
   readonly storageHealth: Pick<StorageHealth, 'assert'>;
@@ -24,7 +26,7 @@ export interface ServiceParts {
   readonly presets: PresetsInForce;
   readonly fetchPicture: FetchPicture;
   readonly assertFreeSpace: AssertFreeSpace;
-  readonly metrics: Pick<Metrics, 'recordJob'>;
+  readonly metrics: Pick<Metrics, 'recordJob' | 'recordRendition'>;
   /** The secrets that hash API keys and sign links. */
   readonly ring: SecretRing;
   /** Keys with all rights that are not stored in the database. */
@@ -37,7 +39,7 @@ export interface ServiceParts {
 /** The configuration sections that services use. */
 export type ServiceConfig = Pick<
   Config,
-  'uploads' | 'quotas' | 'imports' | 'similarity' | 'purge' | 'worker' | 'storage' | 'exposureWarnings'
+  'uploads' | 'overload' | 'quotas' | 'imports' | 'similarity' | 'purge' | 'worker' | 'storage' | 'exposureWarnings'
 > & {
   readonly server: Pick<Config['server'], 'inlineMs' | 'requestMs' | 'readCacheBytes' | 'isExposed'>;
   readonly access: Pick<Config['access'], 'mode' | 'delivery'>;

@@ -5,6 +5,7 @@ import type { Links } from './access/links.ts';
 import type { CheckHealth } from './check-health.ts';
 import type { CompareWithImage } from './compare-with-image.ts';
 import type { DeliverRendition } from './delivery/deliver.ts';
+import type { ManageFocalPoint } from './delivery/focal-point.ts';
 import type { DeleteImage, RestoreImage } from './delete-image.ts';
 import type { FindDuplicates } from './find-duplicates.ts';
 import type { FindSimilar } from './find-similar.ts';
@@ -35,6 +36,7 @@ export interface Services {
   readonly findImport: FindImport;
   readonly retrieve: RetrieveImage;
   readonly deliver: DeliverRendition;
+  readonly focalPoint: ManageFocalPoint;
   readonly deleteImage: DeleteImage;
   readonly restoreImage: RestoreImage;
   readonly references: References;

@@ -1,5 +1,6 @@
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
 import type { JobKind } from '../model/job.ts';
+import type { RenditionFormat } from '../model/preset.ts';
 import { version } from '../version.ts';
 import { type AdmissionCounts, registerAdmissionMetrics } from './admission-metrics.ts';
 import { makeRequestRecorder } from './request-times.ts';
@@ -19,6 +20,8 @@ export interface Metrics {
     readonly outcome: 'completed' | 'retrying' | 'failed' | 'dropped';
     readonly seconds: number;
   }): void;
+  /** Counts a rendition file that was made. */
+  recordRendition(rendition: { readonly preset: string; readonly format: RenditionFormat }): void;
 }
 
 /** Metrics that can be exposed to Prometheus. */
@@ -47,12 +50,23 @@ export function makeMetrics(sources: MetricSources): ServedMetrics {
   return {
     recordRequest: makeRequestRecorder(registry),
     recordJob: makeJobRecorder(registers),
+    recordRendition: makeRenditionRecorder(registers),
     addAdmission: (read) => registerAdmissionMetrics(registry, read),
     async render() {
       await sample();
       return { contentType: registry.contentType, text: await registry.metrics() };
     },
   };
+}
+
+function makeRenditionRecorder(registers: Registry[]): Metrics['recordRendition'] {
+  const renderings = new Counter({
+    name: 'vitrine_renditions_rendered_total',
+    help: 'Rendition files that were made, by preset and format.',
+    labelNames: ['preset', 'format'],
+    registers,
+  });
+  return ({ preset, format }) => renderings.inc({ preset, format });
 }
 
 function makeJobRecorder(registers: Registry[]): Metrics['recordJob'] {

@@ -19,12 +19,13 @@ const makeMatch = (id: number, renditions = ownRenditions): NearMatch => ({
   difference: 1,
   reason: 'alike',
   hasAlpha: false,
+  keptMetadata: '',
   renditions,
 });
 
 /** Finds possible donors: existing images whose renditions a new near-duplicate can reuse. */
 const findDonorIds = (matches: readonly NearMatch[], hasAlpha = false) =>
-  findPossibleDonors(matches, { imageId: 9, hasAlpha, renditions: ownRenditions }).map(
+  findPossibleDonors(matches, { imageId: 9, hasAlpha, keptMetadata: '', renditions: ownRenditions }).map(
     ({ match: { id } }) => id,
   );
 
@@ -43,6 +44,17 @@ test('excludes a transparent match for an opaque image, and vice versa', () => {
   expect(findDonorIds([makeMatch(1)], true)).toEqual([]);
   expect(findDonorIds([{ ...makeMatch(1), hasAlpha: null }])).toEqual([]);
   expect(findDonorIds([{ ...makeMatch(1), hasAlpha: true }], true)).toEqual([1]);
+});
+
+test('excludes a match whose renditions keep other metadata, or whose metadata is unknown', () => {
+  expect(findDonorIds([{ ...makeMatch(1), keptMetadata: 'a1b2' }])).toEqual([]);
+  expect(findDonorIds([{ ...makeMatch(1), keptMetadata: null }])).toEqual([]);
+});
+
+test('excludes a match whose rendition has another format or density', () => {
+  const [thumb, card] = ownRenditions;
+  expect(findDonorIds([makeMatch(1, [thumb!, { ...card!, format: 'webp' }])])).toEqual([]);
+  expect(findDonorIds([makeMatch(1, [thumb!, { ...card!, density: 2 }])])).toEqual([]);
 });
 
 test.each([
@@ -67,6 +79,7 @@ test('tolerates rounding differences in size, and ignores presets that the new i
   const [donor] = findPossibleDonors([makeMatch(1, donorRenditions)], {
     imageId: 9,
     hasAlpha: false,
+    keptMetadata: '',
     renditions: ownRenditions,
   });
   expect(donor?.pairs).toEqual([

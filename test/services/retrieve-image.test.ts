@@ -3,9 +3,6 @@ import { readFile, rm, truncate, writeFile } from 'node:fs/promises';
 import { buffer } from 'node:stream/consumers';
 import { expect, test } from 'vitest';
 import { unrestrictedPrincipal, type Principal } from '../../src/model/principal.ts';
-import { fixPresets } from '../../src/services/presets-in-force.ts';
-import { makeRenditionCache } from '../../src/services/rendition-cache.ts';
-import { makeRetrieveImage } from '../../src/services/retrieve-image.ts';
 import { makeUniquePicture } from '../support/inner/pictures.ts';
 import { makeRig, useTestResources } from '../support/inner/rig.ts';
 import { makePreset } from '../../src/model/preset.ts';
@@ -144,53 +141,48 @@ test('reports why a rendition or an image is not available', async () => {
   });
 });
 
-test.each(['missing', 'truncated'])('regenerates a %s rendition with the same bytes', async (damage) => {
+test.each(['missing', 'truncated'])('makes a %s rendition again, with the same bytes', async (damage) => {
   const { rig, retrieve, ref, thumb } = await setUp();
   const path = rig.filePath(thumb.storageKey);
   const bytesBefore = await rig.storage.readAll(thumb.storageKey);
   await (damage === 'truncated' ? truncate(path, 10) : rm(path));
-  for (let requests = 0; requests < 2; requests++) {
-    await expect(retrieve.rendition(unrestrictedPrincipal, ref, 'thumb')).rejects.toMatchObject({
-      code: 'rendition_not_ready',
-    });
-  }
-  const claimedJobs = await rig.jobs.claimDue('derive', 10, 60);
-  expect(
-    claimedJobs.map(({ imageId }) => imageId),
-    'one job for all requests',
-  ).toEqual([ref.id]);
-  expect(await rig.runJob(claimedJobs[0]!)).toMatchObject({ state: 'completed' });
-  expect(await retrieve.rendition(unrestrictedPrincipal, ref, 'thumb')).toMatchObject({
-    body: bytesBefore,
-  });
+  rig.renderedFiles.length = 0;
+  const requests = Array.from({ length: 5 }, () => retrieve.rendition(unrestrictedPrincipal, ref, 'thumb'));
+  for (const rendition of await Promise.all(requests)) expect(rendition).toMatchObject({ body: bytesBefore });
+  expect(rig.renderedFiles, 'once for all requests').toEqual(['thumb.jpeg']);
+  expect(await readFile(path)).toEqual(bytesBefore);
 });
 
-test('queues one job for a missing rendition of a new preset, and still returns the renditions of removed presets', async () => {
-  const { rig, image, ref } = await setUp();
-  const cache = makeRenditionCache(0, fixPresets([]));
-  const heroPreset = makePreset({ name: 'hero', width: 50, height: 50, quality: 85 });
-  const retrieve = makeRetrieveImage({ ...rig, cache, presets: fixPresets([heroPreset]) });
-  await expect(retrieve.rendition(unrestrictedPrincipal, ref, 'hero')).rejects.toMatchObject({
-    code: 'rendition_not_ready',
+test('makes a missing rendition of a new preset on request, and still returns the renditions of removed presets', async () => {
+  const { rig, image, ref, thumb } = await setUp();
+  const hero = makePreset({ name: 'hero', width: 50, height: 50 });
+  const { retrieve } = (await makeRig(resources, { presets: [hero], root: rig.root })).services;
+  const made = await retrieve.rendition(unrestrictedPrincipal, ref, 'hero');
+  if (!('open' in made)) throw new Error('The rendition was cached.');
+  expect(made.rendition).toMatchObject({ preset: 'hero', format: 'jpeg', isListed: true, isOnRequest: false });
+  expect((await rig.image(image.id))?.renditions.map(({ preset }) => preset).toSorted()).toEqual([
+    'card',
+    'hero',
+    'thumb',
+  ]);
+  expect(await retrieve.rendition(unrestrictedPrincipal, ref, 'thumb')).toMatchObject({
+    rendition: { id: thumb.id },
   });
-  const claimedJobs = await rig.jobs.claimDue('derive', 10, 60);
-  expect(claimedJobs.map(({ imageId }) => imageId)).toEqual([image.id]);
-
-  // This worker does not have the preset, so later reads must not queue more jobs.
-  expect(await rig.runJob(claimedJobs[0]!)).toMatchObject({ state: 'completed' });
-  rig.logger.lines.length = 0;
-  for (let read = 0; read < 2; read++)
-    await expect(retrieve.rendition(unrestrictedPrincipal, ref, 'hero')).rejects.toMatchObject({
-      code: 'rendition_not_ready',
-      message: expect.stringMatching(
-        /still missing after a job .* A worker may use different PRESETS/,
-      ) as string,
-    });
-  expect(await rig.jobs.claimDue('derive', 10, 60)).toEqual([]);
-  expect(rig.logger.messages('warn')[0]).toMatch(/Do all processes use the same PRESETS/);
-
-  expect(await retrieve.rendition(unrestrictedPrincipal, ref, 'thumb')).toHaveProperty('etag');
   await expect(retrieve.rendition(unrestrictedPrincipal, ref, 'poster')).rejects.toMatchObject({
     code: 'unknown_preset',
   });
+});
+
+test('returns the JPEG of a preset whose first format is another one', async () => {
+  const preset = makePreset({ name: 'thumb', width: 20, height: 20, background: 'transparent' });
+  const rig = await makeRig(resources, { presets: [preset], readCacheBytes: 2 ** 20 });
+  const { image } = await rig.upload(await makeUniquePicture());
+  const { retrieve } = rig.services;
+  const ref = { uuid: image.uuid };
+  expect(await retrieve.rendition(unrestrictedPrincipal, ref, 'thumb')).toMatchObject({ format: 'png' });
+  const jpeg = await retrieve.rendition(unrestrictedPrincipal, ref, 'thumb', 'jpeg');
+  if (!('body' in jpeg)) throw new Error('The rendition was not cached.');
+  expect([jpeg.format, jpeg.body.subarray(0, 2).toString('hex')]).toEqual(['jpeg', 'ffd8']);
+  expect(retrieve.cached(unrestrictedPrincipal, image.uuid, 'thumb', 'jpeg')).toEqual(jpeg);
+  expect(retrieve.cached(unrestrictedPrincipal, image.uuid, 'thumb')).toMatchObject({ format: 'png' });
 });

@@ -1,5 +1,6 @@
 import { type RawBuilder, sql } from 'kysely';
 import type { Image, ImageRef, ImageWithRenditions, NearDuplicate } from '../../model/image.ts';
+import type { FocalPoint } from '../../model/preset.ts';
 import type { Principal } from '../../model/principal.ts';
 import type { Rendition } from '../../model/rendition.ts';
 import type { Queryable } from '../database.ts';
@@ -97,6 +98,14 @@ const nearDuplicatesColumn = sql<NearDuplicate[]>`coalesce((
         SELECT image_id, distance, difference, reason FROM near_duplicates WHERE match_id = images.id) near_duplicate) pair
     WHERE pair.uuid IS NOT NULL), '[]'::json)`;
 
+/** Returns the focal point in a row of `images`. */
+export function toFocalPoint({
+  focus_x: x,
+  focus_y: y,
+}: Pick<ImageRow, 'focus_x' | 'focus_y'>): FocalPoint | null {
+  return x === null || y === null ? null : { x, y };
+}
+
 export function toImage(row: ImageRow): Image {
   return {
     id: row.id,
@@ -118,7 +127,7 @@ export function toImage(row: ImageRow): Image {
     colorSpace: row.color_space,
     hasAlpha: row.has_alpha,
     bitDepth: row.bit_depth,
-    focalPoint: row.focus_x === null || row.focus_y === null ? null : { x: row.focus_x, y: row.focus_y },
+    focalPoint: toFocalPoint(row),
     keptMetadata: row.kept_metadata,
     duplicateOf: row.duplicate_of,
     renditionsReusedFrom: row.renditions_reused_from,

@@ -44,7 +44,8 @@ export function makeStoredFileQueries({ sql: db }: Database) {
     },
 
     /**
-     * Calls `remove` unless a row uses the file or an active job may be about to record it. The content is locked until
+     * Calls `remove` unless a row uses the file or an active job may be about to record it. Jobs that make variants check
+     * themselves that the files that they record are there. The content is locked until
      * `remove` has finished, so that no transaction records the file in the meantime. Returns whether the file was removed.
      */
     removeUnused: (
@@ -55,7 +56,7 @@ export function makeStoredFileQueries({ sql: db }: Database) {
         await lockContent(transaction, tenantId, contentHash);
         const { rows } = await sql`
           SELECT 1 WHERE ${isUsed(sql`${key}`, sql`${tenantId}`, sql`${contentHash}`)} OR EXISTS (
-            SELECT 1 FROM images i JOIN jobs j ON j.image_id = i.id AND j.state IN ('pending', 'processing')
+            SELECT 1 FROM images i JOIN jobs j ON j.image_id = i.id AND j.kind <> 'render' AND j.state IN ('pending', 'processing')
             WHERE i.tenant_id = ${tenantId} AND i.content_hash = ${contentHash})`.execute(transaction);
         if (rows.length > 0) return false;
         await remove();

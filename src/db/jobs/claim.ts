@@ -2,12 +2,13 @@ import { type RawBuilder, sql } from 'kysely';
 import type { ClaimedJob, JobKind } from '../../model/job.ts';
 import type { Database, Queryable } from '../database.ts';
 import { retrying, retryingTransaction } from '../engine/retrying.ts';
+import { toFocalPoint } from '../images/image-rows.ts';
 import type { Schema } from '../schema.ts';
 import { type ImportLimits, selectImports } from './select-imports.ts';
 
 /** A claimed job, with the columns of its image that the worker needs. */
 type ClaimedRow = Schema['jobs'] &
-  Pick<Schema['images'], 'original_key' | 'content_hash' | 'source_url'> & { readonly is_first_run: boolean };
+  Pick<Schema['images'], 'original_key' | 'content_hash' | 'source_url' | 'focus_x' | 'focus_y'> & { readonly is_first_run: boolean };
 
 /** Creates the query that claims jobs (pending → processing). */
 export function makeClaimQueries({ sql: db }: Database) {
@@ -58,7 +59,8 @@ async function claim(
     processing_images AS (
       UPDATE images SET status = 'processing'
       WHERE id IN (SELECT image_id FROM claimed_jobs WHERE kind <> 'render') AND status = 'pending')
-    SELECT claimed_jobs.*, images.original_key, images.content_hash, images.source_url,
+    SELECT claimed_jobs.*, images.original_key, images.content_hash, images.source_url, images.focus_x,
+      images.focus_y,
       NOT EXISTS (SELECT 1 FROM renditions WHERE renditions.image_id = images.id) AS is_first_run
     FROM claimed_jobs JOIN images ON images.id = claimed_jobs.image_id
     ORDER BY claimed_jobs.priority, claimed_jobs.turn, claimed_jobs.id`.execute(queryable);
@@ -84,5 +86,6 @@ function toClaimedJob(row: ClaimedRow): ClaimedJob {
     leaseLosses: row.lease_losses,
     variants: row.variants,
     campaignId: row.campaign_id,
+    focalPoint: toFocalPoint(row),
   };
 }

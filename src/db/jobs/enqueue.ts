@@ -173,6 +173,7 @@ function toEnqueuedUpload(
     leaseLosses: 0,
     variants: null,
     campaignId: null,
+    focalPoint: null,
   };
   return { outcome, imageId, job };
 }

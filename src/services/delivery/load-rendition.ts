@@ -127,13 +127,14 @@ async function findFormer(
   return toFound(deps, image, rendition);
 }
 
-/** Finds a rendition of a preset that no longer exists or no longer offers it. */
+/** Finds a rendition of a preset that no longer exists. */
 function findWithoutPreset(
   deps: Dependencies,
   image: ImageWithRenditions,
   { name }: RenditionRequest,
 ): FoundRendition {
-  const rendition = image.renditions.find((candidate) => isSameVariant(candidate, name));
+  const isFormer = deps.presets.find(name.preset) === undefined;
+  const rendition = image.renditions.find((candidate) => isFormer && isSameVariant(candidate, name));
   if (!rendition) throw unknownVariant(deps.presets.list(), name);
   return toFound(deps, image, rendition);
 }

@@ -17,7 +17,7 @@ interface Dependencies {
  *   function, or `open` of the result.
  */
 export type OpenRendition = (
-  image: Pick<Image, 'id' | 'uuid' | 'tenantId'>,
+  image: Pick<Image, 'id' | 'tenantId'>,
   rendition: Rendition,
   repair: () => Promise<Rendition>,
 ) => Promise<Exclude<RetrievedRendition, { readonly redirect: unknown }>>;
@@ -43,7 +43,7 @@ export function makeOpenRendition({ storage, cache }: Dependencies): OpenRenditi
     }
   }
 
-  return async ({ id, uuid, tenantId }, rendition, repair) => {
+  return async ({ id, tenantId }, rendition, repair) => {
     const { recipe, format } = rendition;
     if (rendition.bytes > cache.maxFileBytes)
       return {
@@ -52,10 +52,10 @@ export function makeOpenRendition({ storage, cache }: Dependencies): OpenRenditi
         open: keepTenant(() => openStream(rendition, repair)),
       };
     const body = await readIntact(rendition);
-    if (body) return { body, recipe, format, etag: toEtag(rendition), imageId: id, uuid, tenantId };
+    if (body) return { body, recipe, format, etag: toEtag(rendition), imageId: id, tenantId };
     const repaired = await repair();
     const repairedBody = await storage.readAll(repaired.storageKey);
-    return { body: repairedBody, recipe, format, etag: toEtag(repaired), imageId: id, uuid, tenantId };
+    return { body: repairedBody, recipe, format, etag: toEtag(repaired), imageId: id, tenantId };
   };
 }
 

@@ -6,6 +6,7 @@ import type { Staging } from '../../storage/staging.ts';
 import type { Storage } from '../../storage/storage.ts';
 import { makeExpireAuditLog } from '../audit/expire-audit-log.ts';
 import { makeTakeOverLostLeases, type TakeOverLostLeases } from '../leases.ts';
+import { makeDerivedFileSweeps } from './derived-files.ts';
 import { makeExpiredRowSweeps } from './expired-rows.ts';
 import { makeFindMissingOriginals, makeSweepOrphans } from './stored-files.ts';
 import { makeSweeper, type Sweeper } from './sweeper.ts';
@@ -20,6 +21,7 @@ interface Dependencies {
     | 'installation'
     | 'jobs'
     | 'recounting'
+    | 'renditionRemoval'
     | 'storedFiles'
     | 'usage'
   >;
@@ -29,6 +31,7 @@ interface Dependencies {
   readonly config: {
     readonly storage: Pick<Config['storage'], 'sweepLimit'>;
     readonly retention: Config['retention'];
+    readonly delivery: Pick<Config['delivery'], 'maxDerivedBytes'>;
   };
   readonly logger: Logger;
 }
@@ -38,7 +41,8 @@ export function composeSweeper({ queries, storage, staging, queue, config, logge
   readonly sweeper: Sweeper;
   readonly takeOverLostLeases: TakeOverLostLeases;
 } {
-  const { auditChains, expiredRows, images, installation, jobs, recounting, storedFiles, usage } = queries;
+  const { auditChains, expiredRows, images, installation, jobs, recounting, renditionRemoval, storedFiles, usage } =
+    queries;
   const { retention } = config;
   const { sweepLimit } = config.storage;
   const takeOverLostLeases = makeTakeOverLostLeases({ jobs, queue, logger });
@@ -47,6 +51,14 @@ export function composeSweeper({ queries, storage, staging, queue, config, logge
     expiredRowSweeps: makeExpiredRowSweeps({ expiredRows, retention, logger }),
     expireAuditLog: makeExpireAuditLog({ auditChains, keepDays: retention.auditDays, logger }),
     sweepOrphans: makeSweepOrphans({ storedFiles, storage, sweepLimit, logger }),
+    derivedFileSweeps: makeDerivedFileSweeps({
+      renditionRemoval,
+      storedFiles,
+      storage,
+      maxDerivedBytes: config.delivery.maxDerivedBytes,
+      oldRenditionDays: retention.oldRenditionDays,
+      logger,
+    }),
     correctUsage: makeCorrectUsage({ recounting, logger }),
     findMissingOriginals: makeFindMissingOriginals({ storedFiles, images, storage, sweepLimit, logger }),
     installation,

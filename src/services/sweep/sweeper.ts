@@ -6,6 +6,7 @@ import type { Staging } from '../../storage/staging.ts';
 import type { Storage } from '../../storage/storage.ts';
 import type { ExpireAuditLog } from '../audit/expire-audit-log.ts';
 import type { TakeOverLostLeases } from '../leases.ts';
+import type { DerivedFileSweeps } from './derived-files.ts';
 import type { ExpiredRowSweeps } from './expired-rows.ts';
 import type { FindMissingOriginals, SweepOrphans } from './stored-files.ts';
 import type { CorrectUsage } from './usage-drift.ts';
@@ -17,6 +18,7 @@ interface Dependencies {
   readonly sweepOrphans: SweepOrphans;
   readonly findMissingOriginals: FindMissingOriginals;
   readonly correctUsage: CorrectUsage;
+  readonly derivedFileSweeps: DerivedFileSweeps;
   readonly installation: Pick<InstallationQueries, 'claimSweepPass' | 'analyzeGrownTables' | 'vacuum'>;
   readonly usage: Pick<UsageQueries, 'foldDeltas'>;
   readonly staging: Pick<Staging, 'sweep'>;
@@ -89,6 +91,20 @@ export function makeSweeper(deps: Dependencies): Sweeper {
       intervalMs: hour,
       isExclusive: true,
       run: () => deps.storage.sweepUnfinished(maxUploadDurationMs),
+    },
+    {
+      name: 'renditions made on request',
+      firstDelayMs: 10 * 60 * second,
+      intervalMs: 10 * 60 * second,
+      isExclusive: true,
+      run: () => deps.derivedFileSweeps.evict(),
+    },
+    {
+      name: 'replaced renditions',
+      firstDelayMs: hour,
+      intervalMs: hour,
+      isExclusive: true,
+      run: () => deps.derivedFileSweeps.removeSuperseded(),
     },
     { ...dailySchedule, name: 'old jobs', run: () => deps.expiredRowSweeps.jobs() },
     { ...dailySchedule, name: 'old imports', run: () => deps.expiredRowSweeps.imports() },

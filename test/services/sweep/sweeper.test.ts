@@ -1,5 +1,6 @@
 import { makeExpireAuditLog } from '../../../src/services/audit/expire-audit-log.ts';
 import { expect, onTestFinished, test } from 'vitest';
+import { makeDerivedFileSweeps } from '../../../src/services/sweep/derived-files.ts';
 import { makeExpiredRowSweeps } from '../../../src/services/sweep/expired-rows.ts';
 import { makeTakeOverLostLeases } from '../../../src/services/leases.ts';
 import { makeFindMissingOriginals } from '../../../src/services/sweep/stored-files.ts';
@@ -44,6 +45,7 @@ test('requeues the job of a crashed worker within seconds, and can be stopped im
     sweepOrphans: makeSweepOrphans({ ...rig, sweepLimit: { fraction: 1, count: 9 } }),
     expireAuditLog: makeExpireAuditLog({ ...rig, keepDays: 0 }),
     correctUsage: makeCorrectUsage({ recounting: rig.recounting, logger: rig.logger }),
+    derivedFileSweeps: makeDerivedFileSweeps({ ...rig, maxDerivedBytes: null, oldRenditionDays: 7 }),
     findMissingOriginals: makeFindMissingOriginals({ ...rig, sweepLimit: { fraction: 1, count: 9 } }),
   });
   onTestFinished(() => sweeper.stop());

@@ -31,6 +31,8 @@ export interface RigOptions {
   readonly inlineMs?: number;
   readonly readCacheBytes?: number;
   readonly presets?: readonly Preset[];
+  /** Folder of the store; by default, a new one. */
+  readonly root?: string;
   readonly nearDuplicates?: NearDuplicatePolicy;
   readonly duplicateHandling?: DuplicatePolicy;
   readonly confirmToken?: string | undefined;
@@ -52,7 +54,7 @@ export async function makeRig({ database, decoders }: TestResources, options: Ri
   const { maxDownloadBytes = 2 ** 20, minFreeBytes = 0, replaceQueries = (queries) => queries } = options;
   const config = makeConfig(options);
   const { presets = usualPresets } = options;
-  const root = await makeTestFolder();
+  const { root = await makeTestFolder() } = options;
   const logger = makeRecordingLogger();
   const storage = await makeLocalStorage(root);
   const staging = makeStaging(storage.stagingDirectory);
@@ -61,6 +63,8 @@ export async function makeRig({ database, decoders }: TestResources, options: Ri
   const { images, deletion, reports } = queries;
   /** Job runs that were reported to the metrics, as `kind outcome`. */
   const endedRuns: string[] = [];
+  /** Rendition files that were reported to the metrics as made, as `preset.format`. */
+  const renderedFiles: string[] = [];
   const { services, runJob, waitForImage, leases } = composeServices(
     {
       queries,
@@ -72,7 +76,11 @@ export async function makeRig({ database, decoders }: TestResources, options: Ri
       presets: fixPresets(presets),
       fetchPicture: openFetcher(config, maxDownloadBytes).fetch,
       assertFreeSpace: makeAssertFreeSpace(storage, minFreeBytes),
-      metrics: { recordJob: ({ kind, outcome }) => void endedRuns.push(`${kind} ${outcome}`) },
+      isOnlyProcess: database.kind === 'embedded',
+      metrics: {
+        recordJob: ({ kind, outcome }) => void endedRuns.push(`${kind} ${outcome}`),
+        recordRendition: ({ preset, format }) => void renderedFiles.push(`${preset}.${format}`),
+      },
       ring: makeSecretRing(['test secret of at least 32 characters']),
       operatorKeys: [],
       logger,
@@ -112,6 +120,7 @@ export async function makeRig({ database, decoders }: TestResources, options: Ri
     runJob,
     waitForImage,
     endedRuns,
+    renderedFiles,
     ingestUrls: services.ingestUrls,
     receive,
     upload,
