@@ -53,9 +53,7 @@ export function makeClaimVariant(deps: Dependencies): ClaimVariant {
       // Another process may have recorded the variant just before this claim.
       const done = await findDone();
       if (result.outcome === 'claimed')
-        return done === undefined
-          ? runClaimed(deps, variant, token, make)
-          : giveUp(claims, variant, token, done);
+        return done === undefined ? runClaimed(deps, variant, token, make) : giveUp(claims, variant, token, done);
       if (done !== undefined) return done;
       if (performance.now() + pauseMs > deadline) throw takesTooLong(waitMs);
       await sleep(pauseMs * (0.75 + Math.random() / 2), undefined, { signal });
@@ -108,7 +106,10 @@ async function runClaimed<T>(
 
 /** Returns the error of another process. If this version does not define its code, the code is `picture_damaged`. */
 function toAppError(code: string, message: string): AppError {
-  return new AppError(Object.hasOwn(errorTable, code) ? (code as ErrorCode) : 'picture_damaged', message);
+  return new AppError(
+    Object.hasOwn(errorTable, code) ? (code as ErrorCode) : 'picture_damaged',
+    message,
+  );
 }
 
 function takesTooLong(waitMs: number): AppError {
