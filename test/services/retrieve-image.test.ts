@@ -159,7 +159,12 @@ test('makes a missing rendition of a new preset on request, and still returns th
   const { retrieve } = (await makeRig(resources, { presets: [hero], root: rig.root })).services;
   const made = await retrieve.rendition(unrestrictedPrincipal, ref, 'hero');
   if (!('open' in made)) throw new Error('The rendition was cached.');
-  expect(made.rendition).toMatchObject({ preset: 'hero', format: 'jpeg', isListed: true, isOnRequest: false });
+  expect(made.rendition).toMatchObject({
+    preset: 'hero',
+    format: 'jpeg',
+    isListed: true,
+    isOnRequest: false,
+  });
   expect((await rig.image(image.id))?.renditions.map(({ preset }) => preset).toSorted()).toEqual([
     'card',
     'hero',
