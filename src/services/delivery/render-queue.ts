@@ -61,7 +61,7 @@ export function makeRenderQueue(places: number, maxWaiting: number): RenderQueue
     const seconds = Math.ceil((waiting.length * averageMs) / places / 1000);
     return new AppError(
       'overloaded',
-      `${waiting.length} renditions are waiting to be made, as many as MAX_WAITING_RENDERINGS allows.`,
+      `${waiting.length} ${waiting.length === 1 ? 'rendition is' : 'renditions are'} waiting to be made; the limit is ${maxWaiting} (MAX_WAITING_RENDERINGS).`,
       { retryAfterSeconds: Math.min(maxRetrySeconds, Math.max(1, seconds)) },
     );
   }

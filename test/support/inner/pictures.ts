@@ -3,10 +3,13 @@ import sharp from 'sharp';
 
 let createdCount = 0;
 
+/** @see marked-child.ts */
+type PictureMark = 'crash' | 'slow' | 'endless' | 'late-crash' | 'late-pause';
+
 /**
  * Returns a JPEG that is different for every call. `mark` makes the decoder child in `marked-child.ts` crash or wait.
  */
-export async function makeUniquePicture(mark?: 'crash' | 'slow' | 'endless'): Promise<Buffer> {
+export async function makeUniquePicture(mark?: PictureMark): Promise<Buffer> {
   const [r = 0, g = 0, b = 0] = createHash('sha256')
     .update(`${process.pid} ${++createdCount} ${Math.random()}`)
     .digest();
