@@ -25,10 +25,10 @@ async function main(): Promise<number> {
   const folder = await mkdtemp(join(tmpdir(), 'vitrine-bench-'));
   const vitrine = await startVitrine(folder);
   try {
-    const renditionUrl = await uploadPicture(vitrine.baseUrl, folder);
-    const nginx = await startNginx(folder, await download(renditionUrl));
+    const urls = await uploadPicture(vitrine.baseUrl, folder);
+    const nginx = await startNginx(folder, await download(urls[0] ?? ''));
     try {
-      await compare(renditionUrl, `${nginx.baseUrl}/zoom.jpg`);
+      for (const url of urls) await compare(url, `${nginx.baseUrl}/zoom.jpg`);
     } finally {
       await nginx.stop();
     }
@@ -88,17 +88,20 @@ ${paths}
 `;
 }
 
-/** Uploads a picture and returns the URL of its zoom rendition. */
-async function uploadPicture(baseUrl: string, folder: string): Promise<string> {
+/**
+ * Uploads a picture and returns URLs of its zoom rendition: the older one, and those under `/i/` with a format and without one. All
+ * of them serve the same JPEG.
+ */
+async function uploadPicture(baseUrl: string, folder: string): Promise<string[]> {
   const path = join(folder, 'picture.jpg');
   await writeFile(path, await makePicture());
   const client = makeApiClient({ baseUrl });
   const upload = await client.uploadFile({ path, filename: 'picture.jpg', tenant: 'bench', mode: 'inline' });
   if (upload.outcome === 'refused') throw new Error(`The picture was rejected: ${upload.reason}`);
-  const { renditions } = await client.getImage(upload.id);
+  const { renditions, uuid } = await client.getImage(upload.id);
   const zoom = renditions.find(({ preset }) => preset === 'zoom');
   if (!zoom) throw new Error('The image has no zoom rendition.');
-  return new URL(zoom.url, baseUrl).href;
+  return [zoom.url, `/i/${uuid}/zoom.jpg`, `/i/${uuid}/zoom`].map((path) => new URL(path, baseUrl).href);
 }
 
 /**

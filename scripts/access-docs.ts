@@ -12,7 +12,7 @@ import { generateOpenApiDocument } from './openapi-document.ts';
 const tasks: readonly { readonly task: string; readonly calls: readonly (UseCase | Scope)[] }[] = [
   {
     task: 'Read renditions from your own back end, without [signed links](#signed-links)',
-    calls: ['retrieve.rendition', 'retrieve.cached'],
+    calls: ['retrieve.rendition', 'retrieve.cached', 'deliver.load', 'deliver.negotiate'],
   },
   { task: 'Sign links to renditions', calls: ['links.toRendition'] },
   { task: 'Sign links to originals', calls: ['links.toOriginal'] },
@@ -45,6 +45,7 @@ const tasks: readonly { readonly task: string; readonly calls: readonly (UseCase
 interface Operation {
   readonly 'x-required-scopes'?: readonly Scope[];
   readonly 'x-accepts-signed-links'?: boolean;
+  readonly 'x-needs-signature'?: boolean;
 }
 type Paths = Readonly<Record<string, Readonly<Record<string, Operation>>>>;
 
@@ -92,11 +93,16 @@ async function formatRequests(): Promise<string> {
   const rows = Object.entries(paths).flatMap(([path, operations]) =>
     Object.entries(operations).map(([method, operation]) => [
       `\`${method.toUpperCase()} ${path}\``,
-      formatScopes(operation['x-required-scopes'] ?? [], ' or ') +
-        (operation['x-accepts-signed-links'] ? ', or a signed link' : ''),
+      formatAccess(operation),
     ]),
   );
   return formatTable(['Request', 'Scope'], rows);
+}
+
+function formatAccess(operation: Operation): string {
+  if (operation['x-needs-signature']) return 'a [signed address](delivery.md#signed-addresses)';
+  const scopesText = formatScopes(operation['x-required-scopes'] ?? [], ' or ');
+  return operation['x-accepts-signed-links'] ? `${scopesText}, or a signed link` : scopesText;
 }
 
 /** Replaces the text between the two comments that name a table. */

@@ -74,7 +74,9 @@ function listStoredFiles(image: ImageWithRenditions) {
   if (originalKey === null || originalBytes === null) throw noOriginal(image);
   return [
     { name: 'original', key: originalKey, bytes: originalBytes },
-    ...image.renditions.map(({ preset, storageKey, bytes }) => ({ name: preset, key: storageKey, bytes })),
+    ...image.renditions
+      .filter(({ isListed }) => isListed)
+      .map(({ preset, storageKey, bytes }) => ({ name: preset, key: storageKey, bytes })),
   ];
 }
 

@@ -101,6 +101,30 @@ describe('/v1', () => {
     expect(listedIds).toEqual(allImages.map(({ id }) => id));
   });
 
+  test('delivers renditions, shows presets, and changes focal points', async () => {
+    const file = '/i/{uuid}/{file}';
+    for (const name of ['card.jpg', 'card.webp', 'card@1x', 'thumb'])
+      expect((await send('GET', file, `/i/${image.uuid}/${name}`)).status, name).toBe(200);
+    const { headers } = await send('GET', file, `/i/${image.uuid}/card.jpg`);
+    const matchingEtag = { headers: { 'if-none-match': headers.get('etag') ?? '' } };
+    expect((await send('GET', file, `/i/${image.uuid}/card.jpg`, matchingEtag)).status).toBe(304);
+    for (const name of ['card.png', 'card@2x.jpg', 'other.jpg', 'card.gif'])
+      expect((await send('GET', file, `/i/${image.uuid}/${name}`)).status, name).toBe(404);
+    const links = '/v1/images/{id}/links';
+    const body = makeJsonBody({ preset: 'card', format: 'webp', expires_in: 60 });
+    const link = await send<{ delivery_url: string }>('POST', links, `/v1/images/${image.id}/links`, body);
+    const signed = '/i/s/{signature}/{uuid}/{file}';
+    expect((await send('GET', signed, link.body.delivery_url)).status).toBe(200);
+    expect((await send('GET', signed, `${link.body.delivery_url}x`)).status).toBe(403);
+    expect((await send('GET', '/v1/presets')).status).toBe(200);
+    const focus = '/v1/images/{id}/focus';
+    const path = `/v1/images/${image.id}/focus`;
+    expect((await send('PUT', focus, path, makeJsonBody({ x: 0, y: 1 }))).status).toBe(200);
+    expect((await send('PUT', focus, path, makeJsonBody({ x: 0, y: 2 }))).status).toBe(400);
+    expect((await send('DELETE', focus, path)).status).toBe(204);
+    expect((await send('DELETE', focus, '/v1/images/999999/focus')).status).toBe(404);
+  });
+
   test('sends originals and renditions, and supports range and conditional requests for originals', async () => {
     const etag = (
       await send('GET', '/v1/images/{id}/original', `/v1/images/${image.id}/original`)

@@ -38,7 +38,7 @@ export function describeAccess(route: RouteOptions): AccessDescription {
   if (scopes.length === 0) return { fields: { security: [] }, errors: [], sentences: [] };
   if (route.config?.isSignedPath)
     return {
-      fields: { security: [{}] },
+      fields: { security: [{}], 'x-needs-signature': true },
       errors: ['invalid_signature'],
       sentences: ['The signature in the path decides; an API key makes no difference.'],
     };

@@ -275,6 +275,7 @@ export const usageExample = {
   rendition_bytes: 1_058_423,
   total_bytes: 2_341_173,
   bytes_per_preset: { thumb: 34577, card: 175979, zoom: 847867 },
+  bytes_per_format: { jpeg: 1_058_423 },
   status_counts: { pending: 0, processing: 0, completed: 16, failed: 0 },
   deleted_images: 2,
   deleted_bytes: 292_646,

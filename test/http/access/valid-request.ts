@@ -180,9 +180,9 @@ function makeObject(
 
 function makeValue(name: string, schema: Schema, known: Readonly<Record<string, unknown>>): unknown {
   if (Object.hasOwn(known, name)) return known[name];
-  const { type, enum: values, minimum, format, items } = schema;
+  const { type, enum: values, minimum, maximum, format, items } = schema;
   if (values) return values[0];
-  if (type === 'integer' || type === 'number') return Math.max(minimum ?? 0, 100);
+  if (type === 'integer' || type === 'number') return Math.min(Math.max(minimum ?? 0, 100), maximum ?? 100);
   if (type === 'boolean') return false;
   if (type === 'array') return [makeValue(name, items ?? {}, known)];
   if (type === 'object') return makeObject(schema, {}, known);

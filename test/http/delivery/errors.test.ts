@@ -77,9 +77,7 @@ describe('with placeholders', () => {
       const response = await call(path);
       expect(response.status, file).toBe(404);
       expect(headerOf(response, 'vitrine-placeholder')).toBe('true');
-      expect(headerOf(response, 'vitrine-error')).toBe(
-        file === 'nothing.jpg' ? 'unknown_variant' : 'image_not_found',
-      );
+      expect(headerOf(response, 'vitrine-error')).toBe('image_not_found');
       expect(headerOf(response, 'content-type')).toBe('image/png');
       expect(headerOf(response, 'cache-control')).toBe('public, max-age=60');
       expect(headerOf(response, 'cross-origin-resource-policy')).toBe('cross-origin');

@@ -81,7 +81,11 @@ describe('an image record', () => {
   });
 
   test('has absolute URLs if PUBLIC_URL is set', async () => {
-    const { url } = await startServer({ ...presetSettings, PUBLIC_URL: 'https://pictures.example.com' });
+    const { url } = await startServer({
+      ...presetSettings,
+      AUTH: 'open',
+      PUBLIC_URL: 'https://pictures.example.com',
+    });
     const { body } = await upload(url, await jpeg('absolute', 300, 300));
     const { formats, negotiated, srcset, srcsets } = body.delivery['card']!;
     for (const text of [negotiated, srcset, ...Object.values(formats), ...Object.values(srcsets)])
