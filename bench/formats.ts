@@ -22,7 +22,9 @@ const count = Number(values.photos);
 
 /** Reads photographs that are spread evenly over a folder, in the order of their names. */
 async function readFolder(folder: string): Promise<Buffer[]> {
-  const names = (await readdir(folder)).filter((name) => /\.(?:jpe?g|png|webp|tiff?)$/i.test(name)).toSorted();
+  const names = (await readdir(folder))
+    .filter((name) => /\.(?:jpe?g|png|webp|tiff?)$/i.test(name))
+    .toSorted();
   const step = Math.max(1, names.length / count);
   const selectedNames = Array.from(
     { length: Math.min(count, names.length) },

@@ -14,9 +14,7 @@ const limits = { maxPixels: 100e6, maxAvifPixels: 100e6, maxFrames: 1000, allowe
 /** Decodes a photograph to the pixels of a rendition. */
 export async function decodeAt(bytes: Buffer, side: number): Promise<Raster> {
   const facts = await probe(bytes, limits);
-  return toOpaqueRaster(
-    await decodePicture(bytes, facts, fitInside(facts, { width: side, height: side })),
-  );
+  return toOpaqueRaster(await decodePicture(bytes, facts, fitInside(facts, { width: side, height: side })));
 }
 
 /** What encoding a picture costs, and what it yields. */
