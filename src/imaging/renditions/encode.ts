@@ -55,11 +55,19 @@ export async function encodeImage(
 function addMetadata(image: Sharp, metadata: KeptMetadata): Sharp {
   const withXmp = image.withXmp(writeXmp(metadata));
   const { copyright, creators } = metadata;
-  const tags = {
-    ...(copyright !== undefined && { Copyright: toExifText(copyright) }),
-    ...(creators.length > 0 && { Artist: toExifText(creators.join('; ')) }),
-  };
+  const entries = [
+    ['Copyright', copyright ?? ''],
+    ['Artist', creators.join('; ')],
+  ] as const;
+  const tags = Object.fromEntries(
+    entries.flatMap(([tag, text]) => (isExifText(text) ? [[tag, toExifText(text)]] : [])),
+  );
   return Object.keys(tags).length === 0 ? withXmp : withXmp.withExif({ IFD0: tags });
+}
+
+/** EXIF contains only ASCII. The image library can replace Latin letters, such as ö; others would become question marks. */
+function isExifText(text: string): boolean {
+  return /^[\x20-\x7e\u00a0-\u024f]+$/u.test(text);
 }
 
 /** The image library removes an explanation in brackets at the end of a value, because it prints values with one. */
