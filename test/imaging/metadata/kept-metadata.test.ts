@@ -82,7 +82,7 @@ describe('reads', () => {
     expect(await readKeptMetadata(bytes, format)).toEqual(fullMetadata);
   });
 
-  test('EXIF in either byte order', async () => {
+  test('EXIF in either byte order', () => {
     for (const isLittleEndian of [true, false]) {
       const block = Buffer.alloc(80);
       const write16 = (value: number, offset: number) =>
