@@ -185,7 +185,7 @@ describe('tryPresets', () => {
       card!,
       { ...card!, name: 'modern', formats: ['avif', 'webp'] },
     ]);
-    const [{ formats = [], ...all }, modern] = results as [PresetTrial, PresetTrial];
+    const [{ formats, ...all }, modern] = results as [PresetTrial, PresetTrial];
     expect(formats.map(({ format }) => format)).toEqual(['jpeg', 'webp', 'avif']);
     const [jpeg, webp, avif] = formats as [FormatTrial, FormatTrial, FormatTrial];
     expect(all).toMatchObject({ bytes: jpeg.bytes, quality: jpeg.quality });
