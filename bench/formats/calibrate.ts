@@ -14,20 +14,26 @@ export async function calibrate(pictures: readonly Buffer[], sides: readonly num
     for (const row of rows) {
       const { ssim } = await meanAt(rasters, 'jpeg', row.jpeg);
       for (const format of formats)
-        row[format] = Math.max(row[format], await findQuality(rasters, format, ssim));
-      console.log(`${side} px: JPEG ${row.jpeg} has SSIM ${ssim.toFixed(4)}`);
+        row[format] = Math.max(row[format], await findQuality(rasters, format, row.jpeg, ssim));
+      console.log(
+        `${side} px: JPEG ${row.jpeg} has SSIM ${ssim.toFixed(4)}; up to here, WebP ${row.webp}, AVIF ${row.avif}`,
+      );
     }
   }
   for (const { jpeg, webp, avif } of rows) console.log(`{ jpeg: ${jpeg}, webp: ${webp}, avif: ${avif} },`);
 }
 
+/** The qualities of all formats with the same SSIM are within this distance of JPEG's. */
+const maxDistance = 32;
+
 /** Returns the lowest quality with at least the given mean SSIM. */
 async function findQuality(
   rasters: readonly Raster[],
   format: RenditionFormat,
+  jpegQuality: number,
   ssim: number,
 ): Promise<number> {
-  let [low, high] = [1, 100];
+  let [low, high] = [Math.max(1, jpegQuality - maxDistance), Math.min(100, jpegQuality + maxDistance)];
   while (low < high) {
     const middle = Math.floor((low + high) / 2);
     if ((await meanAt(rasters, format, middle)).ssim >= ssim) high = middle;

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { renditionFormats } from '../../model/preset.ts';
 import type { ImageComparison } from '../../services/compare-with-image.ts';
 import type { PresetTrials } from '../../services/try-presets.ts';
 import { describeComparison, metricsNote, roundTo } from '../responses/comparison-notes.ts';
@@ -18,6 +19,15 @@ const trialsSchema = z
         width: z.int(),
         height: z.int(),
         quality_metric: z.number().describe('SSIM between the rendition and the source; at most 1.'),
+        formats: z
+          .array(
+            z.object({
+              format: z.enum(renditionFormats),
+              size_bytes: z.int(),
+              quality_metric: z.number(),
+            }),
+          )
+          .describe('All formats of the preset. The fields above describe the first.'),
       }),
     ),
     recommended: z
@@ -103,12 +113,17 @@ export const compareRoutes: RoutePlugin = (app, { services, receiveUploadForm })
 
 function toTrialsRecord({ results, recommended }: PresetTrials): z.input<typeof trialsSchema> {
   return {
-    results: results.map(({ preset, bytes, width, height, quality }) => ({
+    results: results.map(({ preset, bytes, width, height, quality, formats }) => ({
       preset,
       size_bytes: bytes,
       width,
       height,
       quality_metric: roundTo(quality, 4),
+      formats: formats.map((trial) => ({
+        format: trial.format,
+        size_bytes: trial.bytes,
+        quality_metric: roundTo(trial.quality, 4),
+      })),
     })),
     recommended,
   };

@@ -231,9 +231,18 @@ export const renderingStartExample = {
 
 export const trialsExample = {
   results: [
-    { preset: 'thumb', size_bytes: 2110, width: 100, height: 100, quality_metric: 0.8312 },
-    { preset: 'card', size_bytes: 13442, width: 400, height: 400, quality_metric: 0.9561 },
-    { preset: 'zoom', size_bytes: 61077, width: 1200, height: 1200, quality_metric: 0.9934 },
+    {
+      preset: 'card',
+      size_bytes: 13442,
+      width: 400,
+      height: 400,
+      quality_metric: 0.9561,
+      formats: [
+        { format: 'jpeg', size_bytes: 13442, quality_metric: 0.9561 },
+        { format: 'webp', size_bytes: 8907, quality_metric: 0.9563 },
+        { format: 'avif', size_bytes: 7166, quality_metric: 0.9565 },
+      ],
+    },
   ],
   recommended: 'card',
 };

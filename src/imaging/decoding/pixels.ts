@@ -14,17 +14,27 @@ export interface Raster extends Size {
   readonly data: Buffer;
 }
 
+/** Options of `decodeTo`. */
+export interface DecodeOptions {
+  /** Whether a JPEG may be decoded at less than twice the required width and height. */
+  readonly fastShrinkOnLoad?: boolean;
+}
+
 /**
  * Decodes a source to exactly `size`: applies the orientation, converts any colour space and bit depth to 8-bit sRGB,
- * and flattens transparency onto white. The library decodes large JPEGs at 1/2, 1/4 or 1/8 scale, but never at less than
- * twice the required width and height, so that the resize keeps its full quality.
+ * and flattens transparency onto white. The library decodes large JPEGs at 1/2, 1/4 or 1/8 scale, but by default never at less
+ * than twice the required width and height, so that the resize keeps its full quality.
  */
-export async function decodeTo(source: Sharp, size: Size): Promise<Pixels> {
+export async function decodeTo(
+  source: Sharp,
+  size: Size,
+  { fastShrinkOnLoad = false }: DecodeOptions = {},
+): Promise<Pixels> {
   return toPixels(
     source
       .autoOrient()
       .flatten({ background: '#ffffff' })
-      .resize(exactResizeOptions(size))
+      .resize({ ...exactResizeOptions(size), fastShrinkOnLoad })
       .toColourspace('srgb'),
   );
 }

@@ -21,14 +21,14 @@ export interface KeptMetadata {
 const nothing: KeptMetadata = { creators: [] };
 
 /** Formats in which the image library finds metadata. */
-const formatsWithMetadata: readonly PictureFormat[] = ['jpeg', 'png', 'webp', 'avif', 'heic', 'tiff'];
+const formatsWithMetadata: ReadonlySet<PictureFormat> = new Set(['jpeg', 'png', 'webp', 'avif', 'heic', 'tiff']);
 
 const maxCreators = 5;
 const sourceTypePattern = /^(?:https?:\/\/cv\.iptc\.org\/newscodes\/digitalsourcetype\/)?[A-Za-z]{1,64}$/;
 
 /** Reads the metadata that renditions may keep. Metadata that cannot be read counts as missing and is never an error. */
 export async function readKeptMetadata(bytes: Uint8Array, format: PictureFormat): Promise<KeptMetadata> {
-  if (!formatsWithMetadata.includes(format)) return nothing;
+  if (!formatsWithMetadata.has(format)) return nothing;
   try {
     const frame = selectFrame(bytes, format);
     const options = { limitInputPixels: false, limitInputChannels: false, failOn: 'none' } as const;

@@ -8,7 +8,7 @@ import type { KeptMetadata } from '../metadata/kept-metadata.ts';
 import { cut, flatten, parseBackground, placeOn } from './assemble.ts';
 import type { SourcePicture } from './assemble-shapes.ts';
 import { type Composition, composeVariant } from './composition.ts';
-import { encodeImage } from './encode.ts';
+import { encodeAnimation } from './encode.ts';
 import { selectCut } from './focus.ts';
 
 /** Largest number of pixels in all frames of an original. All frames are in memory at once, with 4 bytes per pixel. */
@@ -125,6 +125,6 @@ async function encodeFrames(
     raw: { ...output, height: output.height * rasters.length, channels, pageHeight: output.height },
     limitInputPixels: false,
   });
-  const data = await encodeImage(image, 'webp', preset.quality.webp, metadata, { delay: delays, loop });
+  const data = await encodeAnimation(image, preset.quality.webp, { delay: delays, loop }, metadata);
   return { ...output, data };
 }

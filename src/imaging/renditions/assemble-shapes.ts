@@ -1,6 +1,6 @@
 import type { PictureFacts } from '../../model/picture.ts';
 import type { FocalPoint } from '../../model/preset.ts';
-import { decodePicture, decodeWithAlpha } from '../decoding/decode-picture.ts';
+import { type DecodeEffort, decodePicture, decodeWithAlpha } from '../decoding/decode-picture.ts';
 import {
   type Pixels,
   type Raster,
@@ -19,6 +19,8 @@ import { findContent } from './trim.ts';
 export interface SourcePicture {
   readonly bytes: Uint8Array;
   readonly facts: PictureFacts;
+  /** Default: `full`. */
+  readonly decodeEffort?: DecodeEffort;
 }
 
 /** Receives the pixels of a shape as soon as they are complete. */
@@ -47,7 +49,8 @@ export async function assembleShapes(
     picture,
     opaqueShapes,
     focalPoint,
-    async (size) => toOpaqueRaster(await decodePicture(picture.bytes, picture.facts, size)),
+    async (size) =>
+      toOpaqueRaster(await decodePicture(picture.bytes, picture.facts, size, picture.decodeEffort)),
     onAssembled,
   );
   await assembleGroup(

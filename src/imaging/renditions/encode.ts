@@ -14,19 +14,35 @@ export interface Timing {
   readonly loop: number;
 }
 
-type Encoder = (image: Sharp, quality: number, timing?: Timing) => Sharp;
+/** How to encode a picture. */
+interface EncoderOptions {
+  readonly quality: number;
+  /** Whether the picture has few pixels. */
+  readonly isSmall?: boolean;
+  readonly timing?: Timing;
+}
+
+type Encoder = (image: Sharp, options: EncoderOptions) => Sharp;
 
 /** How each format is encoded. The same pixels, quality and metadata yield the same bytes. */
 const encoders: Readonly<Record<RenditionFormat, Encoder>> = {
   // Optimised Huffman tables would save 2 % of the bytes and double the time.
-  jpeg: (image, quality) => image.jpeg({ quality, optimiseCoding: false }),
-  webp: (image, quality, timing) => image.webp({ quality, effort: webpEffort, alphaQuality: 100, ...timing }),
-  avif: (image, quality) =>
+  jpeg: (image, { quality }) => image.jpeg({ quality, optimiseCoding: false }),
+  webp: (image, { quality, isSmall = false, timing }) =>
+    image.webp({
+      quality,
+      effort: isSmall || timing ? fastWebpEffort : webpEffort,
+      alphaQuality: 100,
+      ...timing,
+    }),
+  avif: (image, { quality }) =>
     image.avif({ quality, effort: avifEffort, chromaSubsampling: avifChroma, bitdepth: 8 }),
   png: (image) => image.png({ compressionLevel: 7, adaptiveFiltering: true }),
 };
 
-const webpEffort = 2;
+/** Up to this number of pixels, as for a card in a list of products, WebP is encoded fast. */
+const maxFastPixels = 640 * 640;
+const [fastWebpEffort, webpEffort] = [2, 4];
 const avifEffort = 2;
 const avifChroma = '4:2:0';
 
@@ -37,29 +53,46 @@ export async function encode(
   quality: number,
   metadata?: KeptMetadata,
 ): Promise<Buffer> {
-  return encodeImage(fromRaster(raster), format, quality, metadata);
+  const pixels = raster.width * raster.height;
+  return encodeImage(fromRaster(raster), format, { quality, isSmall: pixels <= maxFastPixels }, metadata);
 }
 
-/** Like `encode`, for an image library pipeline that yields the pixels. Only WebP can have timing. */
-export async function encodeImage(
+/** Encodes the frames of an animation, which an image library pipeline yields, as a WebP. */
+export async function encodeAnimation(
+  frames: Sharp,
+  quality: number,
+  timing: Timing,
+  metadata?: KeptMetadata,
+): Promise<Buffer> {
+  return encodeImage(frames, 'webp', { quality, timing }, metadata);
+}
+
+async function encodeImage(
   image: Sharp,
   format: RenditionFormat,
-  quality: number,
-  metadata?: KeptMetadata,
-  timing?: Timing,
+  options: EncoderOptions,
+  metadata: KeptMetadata | undefined,
 ): Promise<Buffer> {
-  const encoded = encoders[format](image, quality, timing);
+  const encoded = encoders[format](image, options);
   return (metadata === undefined ? encoded : addMetadata(encoded, metadata)).toBuffer();
 }
 
 function addMetadata(image: Sharp, metadata: KeptMetadata): Sharp {
   const withXmp = image.withXmp(writeXmp(metadata));
   const { copyright, creators } = metadata;
-  const tags = {
-    ...(copyright !== undefined && { Copyright: toExifText(copyright) }),
-    ...(creators.length > 0 && { Artist: toExifText(creators.join('; ')) }),
-  };
+  const entries = [
+    ['Copyright', copyright ?? ''],
+    ['Artist', creators.join('; ')],
+  ] as const;
+  const tags = Object.fromEntries(
+    entries.flatMap(([tag, text]) => (isExifText(text) ? [[tag, toExifText(text)]] : [])),
+  );
   return Object.keys(tags).length === 0 ? withXmp : withXmp.withExif({ IFD0: tags });
+}
+
+/** EXIF contains only ASCII. The image library can replace Latin letters, such as ö; others would become question marks. */
+function isExifText(text: string): boolean {
+  return /^[\x20-\x7e\u00a0-\u024f]+$/u.test(text);
 }
 
 /** The image library removes an explanation in brackets at the end of a value, because it prints values with one. */

@@ -3,6 +3,8 @@ import { describe, expect, test } from 'vitest';
 import { comparePictures } from '../../../src/imaging/quality/compare-pictures.ts';
 import { computePsnr, computeSsim } from '../../../src/imaging/quality/metrics.ts';
 import { tryPresets } from '../../../src/imaging/quality/try-presets.ts';
+import { makePreset } from '../../../src/model/preset.ts';
+import type { FormatTrial, PresetTrial } from '../../../src/model/quality.ts';
 import { limits, presets } from '../fixtures/pictures.ts';
 import { drawProduct } from '../fixtures/products.ts';
 
@@ -171,6 +173,43 @@ describe('tryPresets', () => {
     );
     expect(results).toHaveLength(3);
     expect(results.every(({ width, quality }) => width === 7 && quality > 0 && quality <= 1)).toBe(true);
+  });
+
+  test('measures every format of a preset, and lists the figures of the first', async () => {
+    const source = await sharp(await drawProduct())
+      .resize(1500)
+      .jpeg({ quality: 95 })
+      .toBuffer();
+    const [card] = presets.slice(1, 2);
+    const { results } = await tryPresets(source, limits, [
+      card!,
+      { ...card!, name: 'modern', formats: ['avif', 'webp'] },
+    ]);
+    const [{ formats, ...all }, modern] = results as [PresetTrial, PresetTrial];
+    expect(formats.map(({ format }) => format)).toEqual(['jpeg', 'webp', 'avif']);
+    const [jpeg, webp, avif] = formats as [FormatTrial, FormatTrial, FormatTrial];
+    expect(all).toMatchObject({ bytes: jpeg.bytes, quality: jpeg.quality });
+    expect(webp.bytes).toBeLessThan(jpeg.bytes);
+    expect(avif.bytes).toBeLessThan(webp.bytes);
+    for (const { quality } of formats) expect(quality).toBeCloseTo(jpeg.quality, 1);
+    expect(modern).toMatchObject({ bytes: avif.bytes, formats: [avif, webp] });
+  });
+
+  test.each([
+    ['padded', { fit: 'pad' }],
+    ['cut', { fit: 'cover' }],
+    ['trimmed', { fit: 'pad', trim: { tolerance: 10, margin: 5 } }],
+    ['transparent', { fit: 'pad', background: 'transparent', formats: ['png', 'webp'] }],
+  ] as const)('compares a %s rendition with the same part of the picture', async (_, options) => {
+    const source = await sharp(await drawProduct())
+      .resize(1500)
+      .png()
+      .toBuffer();
+    const preset = makePreset({ name: 'box', width: 600, height: 600, quality: 95, ...options });
+    const { results } = await tryPresets(source, limits, [preset]);
+    expect(results[0]).toMatchObject({ width: 600, height: 600 });
+    // Any shift or other proportions would yield far less.
+    for (const { quality } of results[0]!.formats) expect(quality).toBeGreaterThan(0.95);
   });
 
   test('returns no results if there are no presets', async () => {

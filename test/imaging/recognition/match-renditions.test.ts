@@ -6,7 +6,7 @@ import { matchRenditions } from '../../../src/imaging/recognition/pixel-match/ma
 import { type Colour, drawLabelledPicture } from '../../support/inner/labelled-pictures.ts';
 import { limits } from '../fixtures/pictures.ts';
 import { drawProduct } from '../fixtures/products.ts';
-import { listedVariant, makePreset } from '../../../src/model/preset.ts';
+import { listedVariant, makePreset, type Variant } from '../../../src/model/preset.ts';
 
 const variants = [
   makePreset({ name: 'thumb', width: 100, height: 100, quality: 85 }),
@@ -134,6 +134,64 @@ test('distinguishes two muted colours of one product', async () => {
   const recolouredPicture = await drawProduct({ body: [72, 152, 126] });
   expect(await match(await jpeg(80)(sharp(recolouredPicture)), shirt)).toMatchObject({
     verdict: 'different',
+  });
+});
+
+describe('compares renditions in other formats', () => {
+  async function matchAs(variant: Variant, current: Buffer, stored: Buffer) {
+    const results = await Promise.all(
+      [current, stored].map((bytes) => deriveRenditions(bytes, limits, [variant])),
+    );
+    const [own, other] = results.map(({ renditions }) => renditions[0]!);
+    const storedSha256 = createHash('sha256').update(other!.data).digest('hex');
+    const { width, height } = own!;
+    return matchRenditions([
+      { preset: 'clear', width, height, newBytes: own!.data, storedBytes: other!.data, storedSha256 },
+    ]);
+  }
+
+  const clear = makePreset({ name: 'clear', width: 300, height: 300, background: 'transparent' });
+  const [white, black] = ['#ffffff', '#000000'];
+  const drawDisc = (
+    background: { r: number; g: number; b: number; alpha: number },
+    disc: string | undefined,
+  ) => {
+    const input = { create: { width: 60, height: 60, channels: 3 as const, background: disc ?? white } };
+    const canvas = sharp({ create: { width: 200, height: 200, channels: 4, background } });
+    return png(disc === undefined ? canvas : canvas.composite([{ input, left: 70, top: 70 }]));
+  };
+  const nothing = { r: 0, g: 0, b: 0, alpha: 0 };
+
+  test.each(['webp', 'png', 'avif'] as const)('%s', async (format) => {
+    const variant = { preset: clear, format, density: 1 };
+    const disc = await drawDisc(nothing, '#d01020');
+    expect(await matchAs(variant, disc, await sharp(disc).webp({ quality: 95 }).toBuffer())).toEqual({
+      verdict: 'same',
+    });
+    expect(await matchAs(variant, disc, await drawDisc(nothing, '#1020d0'))).toMatchObject({
+      verdict: 'different',
+    });
+  });
+
+  test('transparent ones that look the same on white or on black', async () => {
+    const variant = { preset: clear, format: 'png', density: 1 } as const;
+    const empty = await drawDisc(nothing, undefined);
+    for (const colour of [white, black]) {
+      const disc = await drawDisc(nothing, colour);
+      expect(await matchAs(variant, disc, empty)).toMatchObject({ verdict: 'different' });
+    }
+  });
+
+  test('but not animated ones', async () => {
+    const moving = makePreset({ name: 'clear', width: 60, height: 60, animation: 'keep' });
+    const animate = (last: number) => {
+      const data = Buffer.concat([Buffer.alloc(60 * 60 * 3, 0), Buffer.alloc(60 * 60 * 3, last)]);
+      const raw = { width: 60, height: 120, channels: 3, pageHeight: 60 } as const;
+      return sharp(data, { raw }).gif().toBuffer();
+    };
+    const variant = { preset: moving, format: 'webp', density: 1 } as const;
+    expect(await matchAs(variant, await animate(255), await animate(90))).toEqual({ verdict: 'unknown' });
+    expect(await matchAs(variant, await animate(255), await animate(255))).toEqual({ verdict: 'same' });
   });
 });
 

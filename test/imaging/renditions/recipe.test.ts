@@ -6,7 +6,11 @@ const point = { x: 0.25, y: 0.5 };
 
 function recipeOf(
   options: Partial<PresetOptions>,
-  { format = 'jpeg' as RenditionFormat, density = 1, focalPoint = null as typeof point | null } = {},
+  {
+    format = 'jpeg',
+    density = 1,
+    focalPoint = null,
+  }: { format?: RenditionFormat; density?: number; focalPoint?: typeof point | null } = {},
 ): string {
   const preset = makePreset({ name: 'card', width: 400, height: 400, ...options });
   return recipeHash({ preset, format, density }, focalPoint);
