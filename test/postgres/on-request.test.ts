@@ -17,7 +17,12 @@ const presets = JSON.stringify({
 async function startServers() {
   const { name, database } = await openTestServerDatabase();
   const folder = await makeTestFolder();
-  const env = { DATABASE_URL: serverDatabaseUrl(name), DATA_DIR: folder, PRESETS: presets, MAX_COLD_READS: '100' };
+  const env = {
+    DATABASE_URL: serverDatabaseUrl(name),
+    DATA_DIR: folder,
+    PRESETS: presets,
+    MAX_COLD_READS: '100',
+  };
   const servers = [await startServer(env, folder)];
   servers.push(...(await Promise.all([startServer(env, folder), startServer(env, folder)])));
   const upload = await call(`${servers[0]!.url}/v1/images`, {
@@ -29,7 +34,7 @@ async function startServers() {
 }
 
 async function countRenderings(url: string): Promise<number> {
-  const metrics = await (await fetch(`${url}/metrics`)).text();
+  const metrics = await (await fetch(`${url}/metrics`, { headers: { accept: 'text/plain' } })).text();
   const lines = metrics.split('\n').filter((line) => line.startsWith('vitrine_renditions_rendered_total'));
   return lines.reduce((sum, line) => sum + Number(line.split(' ').at(-1)), 0);
 }
