@@ -55,7 +55,12 @@ describe.runIf(chromiumPath)('the static page of the example', { timeout: 90_000
     const file = `${preset}.html`;
     const { stdout } = await run(process.execPath, [
       script,
-      ...['--server', server().url, '--preset', preset, '--output', join(folder, file)],
+      '--server',
+      server().url,
+      '--preset',
+      preset,
+      '--output',
+      join(folder, file),
     ]);
     expect(stdout).toContain('2 pictures');
     const page = await browser.context.newPage();

@@ -1,7 +1,7 @@
 import type { RenditionFormat } from '../../model/preset.ts';
 
 /** Formats that a client only reads if it says so. All others are read by every client. */
-const modernFormats: readonly RenditionFormat[] = ['avif', 'webp'];
+const modernFormats: ReadonlySet<RenditionFormat> = new Set<RenditionFormat>(['avif', 'webp']);
 
 /** All formats, those with the smallest files first. */
 const formatsBySize: readonly RenditionFormat[] = ['avif', 'webp', 'jpeg', 'png'];
@@ -37,7 +37,7 @@ export function makeChooseFormats(): ChooseFormats {
     const accepted = listAccepted(accept).filter((format) => available.includes(format));
     if (accepted.length > 0) return accepted;
     const readable = formatsBySize.filter(
-      (format) => available.includes(format) && !modernFormats.includes(format),
+      (format) => available.includes(format) && !modernFormats.has(format),
     );
     return readable.length > 0 ? readable : available;
   };
@@ -72,6 +72,6 @@ function parseWeight(text: string | undefined): number {
 function weightOf(weights: ReadonlyMap<string, number>, format: RenditionFormat): number {
   const explicit =
     weights.get(`image/${format}`) ?? (format === 'jpeg' ? weights.get('image/jpg') : undefined);
-  if (explicit !== undefined || modernFormats.includes(format)) return explicit ?? 0;
+  if (explicit !== undefined || modernFormats.has(format)) return explicit ?? 0;
   return weights.get('image/*') ?? weights.get('*/*') ?? 0;
 }

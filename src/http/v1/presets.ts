@@ -58,7 +58,7 @@ export const presetRoutes: RoutePlugin = (app, { presets }) => {
         tags: ['Pictures'],
         summary: 'List the presets',
         description: 'The presets apply to the whole installation, and so to all tenants.',
-        response: responses({ 200: json(presetsSchema, 'The presets in force.') }),
+        response: responses({ 200: json(presetsSchema, 'The presets in force.') }, 'invalid_request'),
       },
     },
     () => {

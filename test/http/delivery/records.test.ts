@@ -174,7 +174,7 @@ test('GET /v1/presets shows what is in force, in the spelling of PRESETS', async
     trim: false,
     enlarge: false,
     formats: ['png', 'webp', 'avif'],
-    quality: { png: expect.any(Number), webp: expect.any(Number), avif: expect.any(Number) } as object,
+    quality: { png: expect.any(Number), webp: expect.any(Number), avif: expect.any(Number) },
     densities: [1],
     eager: 'first',
     animation: 'still',

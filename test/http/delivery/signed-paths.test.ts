@@ -134,7 +134,10 @@ describe('with signed delivery', () => {
       url.replace('/i/s/', '/i//s/'),
       url.replace('/i/s/', '/I/s/'),
     ];
-    const flips = fc.sample(fc.tuple(fc.nat(url.length - 6), fc.constantFrom(...'0aZ_-.%/')), 500);
+    const flips = fc.sample(
+      fc.tuple(fc.nat(url.length - 6), fc.constantFrom('0', 'a', 'Z', '_', '-', '.', '%', '/')),
+      500,
+    );
     for (const [offset, character] of flips)
       variants.push(url.slice(0, offset + 5) + character + url.slice(offset + 6));
     const accepted: string[] = [];

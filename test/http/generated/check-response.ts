@@ -9,7 +9,7 @@ export function checkResponse({ operation, expected }: Case, response: ApiRespon
   expect(response.status, response.bytes.toString('utf8', 0, 300)).toBeLessThan(500);
   expectDocumented(operation.method, operation.path, response);
   expectSafe(response);
-  if (response.status >= 400) expectProblem(response);
+  if (response.status >= 400) expectProblem(response, operation.path.startsWith('/i/'));
   if (expected === 'rejection') expect(response.status, 'a rejection').toBeGreaterThanOrEqual(400);
   // The document does not specify whether the server offers presigned uploads.
   const isUploadNotOffered = response.status === 409 && findErrorCode(response) === 'upload_not_offered';
@@ -21,10 +21,15 @@ function findErrorCode(response: ApiResponse<unknown>): unknown {
   return (response.body as Record<string, unknown>)['code'];
 }
 
-/** Checks the rules that hold for every error response. */
-export function expectProblem(response: ApiResponse<unknown>): void {
+/**
+ * Checks the rules that hold for every error response.
+ * @param isBrieflyCached whether caches may keep the error for a short time
+ */
+export function expectProblem(response: ApiResponse<unknown>, isBrieflyCached = false): void {
   expect(response.headers.get('content-type')).toMatch(/^application\/problem\+json/);
-  expect(response.headers.get('cache-control')).toBe('no-store');
+  expect(response.headers.get('cache-control')).toMatch(
+    isBrieflyCached ? /^(?:no-store|public, max-age=(?:10|60))$/ : /^no-store$/,
+  );
   expectSafe(response);
   const { status, code, detail, type } = response.body as Record<string, unknown>;
   expect(status).toBe(response.status);

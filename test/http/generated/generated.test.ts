@@ -92,7 +92,10 @@ test('responds to valid and invalid requests as documented', async () => {
   let requestCount = 0;
   for (const [index, operation] of orderedOperations.entries()) {
     const cases: Case[] = [
-      ...generateValidCases(operation, sources, count, seed + index),
+      // Only the server can sign paths.
+      ...(operation.path.startsWith('/i/s/')
+        ? []
+        : generateValidCases(operation, sources, count, seed + index)),
       ...generateInvalidCases(operation, sources, count, seed + index),
     ];
     requestCount += cases.length;

@@ -26,7 +26,10 @@ export function makeSources(
       confirm_token: [confirmToken],
       image: referencedImages.flatMap(({ id, uuid }) => [id, uuid]),
       code: Object.keys(errorTable),
-      preset: ['thumb', 'card', 'zoom', 'original'],
+      preset: ['thumb', 'card', 'zoom'],
+      // What these presets offer.
+      format: ['jpeg', 'webp', 'avif'],
+      density: [1],
     },
     urls,
     forms: { pictures, truncatedPicture, tenants },
@@ -46,6 +49,7 @@ function chooseValue(
   const { referencedImages, tenants, imports, failedJobs, keyIds, deletableImages, deletableDefaultImages } =
     serverData;
   if (name === 'preset') return chooseNext(['thumb', 'card', 'zoom']);
+  if (name === 'file') return chooseNext(['thumb.jpg', 'card', 'card.webp', 'zoom@1x.jpeg']);
   // Quotas would make other requests fail.
   if (path.startsWith('/v1/tenants/')) return configuredTenant;
   if (name.startsWith('tenant')) return chooseNext(tenants);
@@ -62,5 +66,6 @@ function chooseValue(
   if (name === 'image_id')
     return chooseNext(referencedImages.filter(({ tenant }) => tenant === 'default')).uuid;
   const { id, uuid } = chooseNext(referencedImages);
+  if (name === 'uuid') return chooseNext([uuid, uuid.toUpperCase()]);
   return chooseNext([id, uuid, uuid.toUpperCase()]);
 }
