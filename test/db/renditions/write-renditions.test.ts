@@ -49,8 +49,8 @@ test('supersedes a rendition with another recipe, and makes it current again if 
     { ...former, recipe: newRecipe },
   ]);
   expect((await catalog.image(imageId))?.renditions).toMatchObject([
-    { preset: 'thumb' },
     { preset: 'card', recipe: newRecipe },
+    { preset: 'thumb' },
   ]);
   const card = { preset: 'card', format: 'jpeg', density: 1 } as const;
   expect(await catalog.variants.findByRecipe(imageId, card, '0123456789')).toMatchObject({
@@ -93,7 +93,8 @@ test('counts a superseded rendition as a variant until it is removed', async () 
 
 test('an image with a pending job for a variant can be purged, but not while the job is running', async () => {
   const imageId = await catalog.add('vase');
-  await catalog.jobs.enqueueRender({ imageId, variants: null, campaignId: 1, priority: 200 });
+  const variants = [{ preset: 'card', format: 'avif', density: 1 }] as const;
+  await catalog.jobs.enqueueRender({ imageId, variants, priority: 200 });
   const [job] = await catalog.jobs.claimDue('render', 1, 60);
   await catalog.softDelete(imageId);
   expect(await catalog.purge(imageId)).toBeUndefined();
