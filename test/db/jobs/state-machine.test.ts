@@ -73,6 +73,20 @@ async function claimSecondJob(): Promise<ClaimedJob> {
   return claimOne(database);
 }
 
+/** Claims a job that makes a variant of a completed image. */
+async function claimRenderJob(): Promise<ClaimedJob> {
+  const { imageId } = await makeCompletedJob();
+  await enqueueRender(imageId);
+  return claimOne(database, 60, 'render');
+}
+
+const enqueueRender = (imageId: number) =>
+  jobs.enqueueRender({
+    imageId,
+    variants: [{ preset: 'thumb', format: 'webp', density: 1 }],
+    priority: 200,
+  });
+
 /** Makes a job older than any retention period. */
 async function expireJob({ id }: ClaimedJob): Promise<void> {
   await database.runScript(`UPDATE jobs SET finished_at = now() - interval '100 days' WHERE id = ${id}`);
@@ -112,6 +126,10 @@ const transitions: Readonly<Record<string, () => Promise<Transition>>> = {
     const { imageId } = await makeCompletedJob();
     return { imageId, run: async () => ({ imageId, job: await jobs.requeue(imageId, 50) }) };
   },
+  enqueueRender: async () => {
+    const { imageId } = await makeCompletedJob();
+    return { imageId, run: async () => ({ imageId, job: await enqueueRender(imageId) }) };
+  },
   'claimDue, first run': async () => ({
     ...(await makePendingJob()),
     run: () => jobs.claimDue('derive', 1, 60),
@@ -120,6 +138,11 @@ const transitions: Readonly<Record<string, () => Promise<Transition>>> = {
     const { imageId } = await makeCompletedJob();
     const job = await jobs.requeue(imageId, 50);
     return { jobId: job!.id, imageId, run: () => jobs.claimDue('derive', 1, 60) };
+  },
+  'claimDue, render job': async () => {
+    const { imageId } = await makeCompletedJob();
+    const job = await enqueueRender(imageId);
+    return { jobId: job!.id, imageId, run: () => jobs.claimDue('render', 1, 60) };
   },
   renewLeases: async () => {
     const job = await makeClaimedJob();
@@ -143,6 +166,10 @@ const transitions: Readonly<Record<string, () => Promise<Transition>>> = {
     const job = await makeClaimedImportJob();
     return { ...toRowIds(job), run: () => jobs.completeAsDuplicate(job, duplicate) };
   },
+  completeRender: async () => {
+    const job = await claimRenderJob();
+    return { ...toRowIds(job), run: () => jobs.completeRender(job) };
+  },
   'recordFailure, retry': async () => {
     const job = await makeClaimedJob();
     return {
@@ -163,6 +190,10 @@ const transitions: Readonly<Record<string, () => Promise<Transition>>> = {
   },
   'recordFailure, final, completed image': async () => {
     const job = await claimSecondJob();
+    return { ...toRowIds(job), run: () => catalog.fail(job) };
+  },
+  'recordFailure, final, render job': async () => {
+    const job = await claimRenderJob();
     return { ...toRowIds(job), run: () => catalog.fail(job) };
   },
   handBack: async () => {
@@ -189,8 +220,17 @@ const transitions: Readonly<Record<string, () => Promise<Transition>>> = {
     ...toRowIds(await makeClaimedJob()),
     run: () => jobs.takeOverLostLeases(1, true),
   }),
+  'takeOverLostLeases, render job, after too many lost leases': async () => ({
+    ...toRowIds(await claimRenderJob()),
+    run: () => jobs.takeOverLostLeases(1, true),
+  }),
   retry: async () => {
     const job = await makeFailedJob();
+    return { ...toRowIds(job), run: () => jobs.retry(unrestrictedPrincipal, job.id) };
+  },
+  'retry, render job': async () => {
+    const job = await claimRenderJob();
+    await catalog.fail(job);
     return { ...toRowIds(job), run: () => jobs.retry(unrestrictedPrincipal, job.id) };
   },
   retryAll: async () => ({
@@ -259,6 +299,7 @@ const writesWithLease: Readonly<Record<string, (job: ClaimedJob, donorId: number
   complete: (job) => jobs.complete(job, renditions, facts),
   completeWithSharedRenditions: (job, donorId) => completeWithSharedRenditions(job, donorId),
   completeAsDuplicate: (job) => jobs.completeAsDuplicate(job, duplicate),
+  completeRender: (job) => jobs.completeRender(job),
   recordFailure: (job) => catalog.fail(job),
   handBack: async (job) => {
     await jobs.handBack([job]);
