@@ -49,7 +49,12 @@ async function main(): Promise<number> {
 }
 
 async function uploadImages({ environment }: BackEnd): Promise<void> {
-  const server = await startVitrine({ ...environment, ...settings, PRESETS: oldPresets });
+  const server = await startVitrine({
+    ...environment,
+    ...settings,
+    ENABLE_WORKER: 'true',
+    PRESETS: oldPresets,
+  });
   let remaining = imageCount;
   const uploadRemaining = async () => {
     while (remaining-- > 0) await upload(server.baseUrl, await drawNoise());
