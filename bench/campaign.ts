@@ -49,7 +49,12 @@ async function main(): Promise<number> {
 }
 
 async function uploadImages({ environment }: BackEnd): Promise<void> {
-  const server = await startVitrine({ ...environment, ...settings, PRESETS: oldPresets });
+  const server = await startVitrine({
+    ...environment,
+    ...settings,
+    ENABLE_WORKER: 'true',
+    PRESETS: oldPresets,
+  });
   let remaining = imageCount;
   const uploadRemaining = async () => {
     while (remaining-- > 0) await upload(server.baseUrl, await drawNoise());
@@ -103,7 +108,12 @@ async function measure({ environment }: BackEnd): Promise<number> {
       `${(report.done / report.seconds).toFixed(1)} images/s, including the pauses after the kills`,
     );
     const isRight =
-      failedReads.length === 0 && report.repeated === 0 && report.missing === 0 && report.done === imageCount;
+      failedReads.length === 0 &&
+      report.repeated === 0 &&
+      report.missing === 0 &&
+      report.simultaneous === 0 &&
+      report.done + report.skipped === imageCount &&
+      report.kills === kills;
     return isRight && report.lostLeases <= kills * 2 * concurrency ? 0 : 1;
   } finally {
     await client.end();

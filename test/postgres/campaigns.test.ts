@@ -46,9 +46,9 @@ test('a re-rendering whose worker is killed three times fails no read, and recor
   expect(report.failedReads).toEqual([]);
   expect(report).toMatchObject({
     total: imageCount,
-    done: imageCount,
     failed: 0,
     repeated: 0,
+    simultaneous: 0,
     missing: 0,
     kills: 3,
   });

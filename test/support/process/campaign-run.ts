@@ -21,6 +21,8 @@ export interface CampaignRunOptions {
 export interface CampaignRunReport {
   readonly total: number;
   readonly done: number;
+  /** Images whose renditions were made for a read before it was their turn. */
+  readonly skipped: number;
   readonly failed: number;
   readonly seconds: number;
   readonly reads: number;
@@ -42,6 +44,7 @@ interface Rendering {
   readonly state: string;
   readonly total: number;
   readonly done: number;
+  readonly skipped: number;
   readonly failed: number;
 }
 
@@ -84,10 +87,11 @@ export async function runCampaign(options: CampaignRunOptions): Promise<Campaign
   const seconds = (performance.now() - startedAt) / 1_000;
   const { reads, failedReads } = await reading.stop();
   await killWorker();
-  const { total, done, failed } = rendering;
+  const { total, done, skipped, failed } = rendering;
   return {
     total,
     done,
+    skipped,
     failed,
     seconds,
     reads,
@@ -113,15 +117,19 @@ async function noteRecordedRenditions(query: RunQuery): Promise<void> {
     FOR EACH ROW EXECUTE FUNCTION note_recorded()`);
 }
 
-/** Returns addresses of the renditions as they are now, and addresses that always show the current ones. */
+/** Of this many images, one is also read at addresses that show the current rendition, which makes it on request. */
+const imagesPerCurrentRead = 20;
+
+/** Returns addresses of the renditions as they are now and, for some images, addresses that show the current ones. */
 async function listAddresses({ query, preset }: CampaignRunOptions): Promise<string[]> {
   const rows = await query(`
     SELECT i.uuid, r.recipe FROM images i JOIN renditions r ON r.image_id = i.id AND r.superseded_at IS NULL
     WHERE r.preset = '${preset}' AND r.format = 'jpeg' AND r.density = 1`);
-  return rows.flatMap(({ uuid, recipe }) => [
+  return rows.flatMap(({ uuid, recipe }, index) => [
     `/i/${String(uuid)}/${preset}.${String(recipe)}.jpg`,
-    `/i/${String(uuid)}/${preset}.jpg`,
-    `/v1/images/${String(uuid)}/renditions/${preset}?v=${String(recipe)}`,
+    ...(index % imagesPerCurrentRead === 0
+      ? [`/i/${String(uuid)}/${preset}.jpg`, `/v1/images/${String(uuid)}/renditions/${preset}`]
+      : []),
   ]);
 }
 
