@@ -83,7 +83,8 @@ export function makeRenditionCache(maxBytes: number): RenditionCache {
     },
     evict({ id }) {
       evictionCount++;
-      for (const key of [...(keysByImage.get(id) ?? [])]) cache?.delete(key);
+      // A copy, because each deletion removes the key from the set.
+      for (const key of Array.from(keysByImage.get(id) ?? [])) cache?.delete(key);
     },
   };
 }

@@ -3,6 +3,7 @@ import type { ImageQueries } from '../db/images/images.ts';
 import { AppError, FileMissing } from '../errors.ts';
 import type { Image, ImageRef, ImageWithRenditions } from '../model/image.ts';
 import { listedVariant, type Preset } from '../model/preset.ts';
+import type { RenditionFormat } from '../model/preset.ts';
 import type { Principal } from '../model/principal.ts';
 import type { Rendition, VariantName } from '../model/rendition.ts';
 import type { ByteRange, DirectAccess, ReadUrlOptions, Storage } from '../storage/storage.ts';
@@ -48,7 +49,7 @@ export interface Redirect {
 /** A rendition to send: from memory, as a redirect, or as a stream. */
 export type RetrievedRendition =
   | CachedRendition
-  | { readonly redirect: Redirect }
+  | { readonly redirect: Redirect; readonly format: RenditionFormat }
   | { readonly rendition: Rendition; readonly etag: string; readonly open: () => Promise<Readable> };
 
 /** An original to send. */
@@ -160,7 +161,7 @@ export function makeRetrieveImage(deps: Dependencies): RetrieveImage {
       served.add(found.rendition);
       // There is no check that the file exists, because the check would take as long as sending the file.
       const redirect = redirectTo(found.rendition.storageKey);
-      if (redirect) return { redirect };
+      if (redirect) return { redirect, format: found.rendition.format };
       const opened = await openRendition(found.image, found.rendition, found.repair);
       if ('body' in opened && found.isCurrent)
         cacheRendition(cacheKey('id' in imageRef ? imageRef.id : imageRef.uuid, name), opened);

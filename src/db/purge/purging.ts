@@ -174,7 +174,9 @@ const isUnremovable = sql`(jobs.state = 'processing' OR jobs.state = 'pending' A
 /** Removes jobs that would make variants of the image. If one of them has been claimed meanwhile, the purge is retried. */
 async function removeWaitingRenders(transaction: Queryable, imageId: number): Promise<void> {
   await sql`
-    DELETE FROM jobs WHERE image_id = ${imageId} AND kind = 'render' AND state = 'pending'`.execute(transaction);
+    DELETE FROM jobs WHERE image_id = ${imageId} AND kind = 'render' AND state = 'pending'`.execute(
+    transaction,
+  );
   const { rows } = await sql`
     SELECT 1 FROM jobs WHERE jobs.image_id = ${imageId} AND ${isUnremovable}`.execute(transaction);
   if (rows.length > 0) throw rowsChangedError();

@@ -18,7 +18,12 @@ export interface ClaimableVariant extends VariantName {
  */
 export type ClaimResult =
   | { readonly outcome: 'claimed' | 'taken' | 'image-removed' }
-  | { readonly outcome: 'failed'; readonly code: string; readonly error: string; readonly retrySeconds: number };
+  | {
+      readonly outcome: 'failed';
+      readonly code: string;
+      readonly error: string;
+      readonly retrySeconds: number;
+    };
 
 interface ClaimRow {
   readonly isClaimed: boolean;

@@ -33,7 +33,9 @@ export async function sendRendition(
   if ('body' in retrieved)
     return sendCachedRendition(request, reply, retrieved, recipe, getReplyHeaders(reply));
   if ('redirect' in retrieved)
-    return sendRedirect(request, reply, retrieved.redirect, { contentType: 'image/jpeg' });
+    return sendRedirect(request, reply, retrieved.redirect, {
+      contentType: mediaTypes[retrieved.format],
+    });
   const { etag, rendition } = retrieved;
   void reply.headers({
     ...imageSecurityHeaders,

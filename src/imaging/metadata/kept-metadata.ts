@@ -21,7 +21,14 @@ export interface KeptMetadata {
 const nothing: KeptMetadata = { creators: [] };
 
 /** Formats in which the image library finds metadata. */
-const formatsWithMetadata: ReadonlySet<PictureFormat> = new Set(['jpeg', 'png', 'webp', 'avif', 'heic', 'tiff']);
+const formatsWithMetadata: ReadonlySet<PictureFormat> = new Set([
+  'jpeg',
+  'png',
+  'webp',
+  'avif',
+  'heic',
+  'tiff',
+]);
 
 const maxCreators = 5;
 const sourceTypePattern = /^(?:https?:\/\/cv\.iptc\.org\/newscodes\/digitalsourcetype\/)?[A-Za-z]{1,64}$/;

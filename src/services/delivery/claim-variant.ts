@@ -52,7 +52,9 @@ export function makeClaimVariant(deps: Dependencies): ClaimVariant {
       // Another process may have recorded the variant just before this claim.
       const done = await findDone();
       if (result.outcome === 'claimed')
-        return done === undefined ? runClaimed(deps, variant, token, make) : giveUp(claims, variant, token, done);
+        return done === undefined
+          ? runClaimed(deps, variant, token, make)
+          : giveUp(claims, variant, token, done);
       if (done !== undefined) return done;
       if (performance.now() + pauseMs > deadline) throw takesTooLong(waitMs);
       await sleep(pauseMs * (0.75 + Math.random() / 2), undefined, { signal });

@@ -12,9 +12,6 @@ import { makeRunRenderJob } from './run-render-job.ts';
 import { makeServedRenditions } from './served-renditions.ts';
 import { makeShareVariant } from './share-variant.ts';
 
-/** Delivery, and the parts of it that other services use. */
-export type ComposedDelivery = ReturnType<typeof composeDelivery>;
-
 /** How long a request waits for a rendition that another process is making. */
 const waitMs = 30_000;
 

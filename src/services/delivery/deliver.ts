@@ -155,14 +155,13 @@ export function makeDeliver(deps: Dependencies): DeliverRendition {
     },
     async negotiate(principal, ref, formats, signal) {
       const { image, offered, ready } = await findChoices(principal, ref, formats);
-      const chosen = offered.find(
-        (variant) => ready.includes(variant) || !slowFormats.has(variant.format),
-      );
+      const chosen = offered.find((variant) => ready.includes(variant) || !slowFormats.has(variant.format));
       const [best] = offered;
       const format = (chosen ?? best)?.format ?? 'jpeg';
       const isFinal = format === best?.format;
       const retrieved = await load(principal, { ...ref, format }, signal);
-      if (!isFinal && best && image.status === 'completed') await addJob(image.id, { ...ref, format: best.format });
+      if (!isFinal && best && image.status === 'completed')
+        await addJob(image.id, { ...ref, format: best.format });
       choices.set(choiceKey(ref, formats), { format, isFinal });
       return { ...retrieved, format, isFinal };
     },

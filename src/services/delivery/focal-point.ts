@@ -25,11 +25,7 @@ export interface ManageFocalPoint {
 
 /** @see ManageFocalPoint */
 export function makeManageFocalPoint({ focalPoints, cache, logger }: Dependencies): ManageFocalPoint {
-  async function change(
-    principal: Principal,
-    imageRef: ImageRef,
-    point: FocalPoint | null,
-  ): Promise<Image> {
+  async function change(principal: Principal, imageRef: ImageRef, point: FocalPoint | null): Promise<Image> {
     const image = await focalPoints.set(principal, imageRef, point);
     if (!image) throw imageNotFound(imageRef);
     cache.evict(image);

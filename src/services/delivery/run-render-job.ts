@@ -142,8 +142,7 @@ function listOfCampaign(preset: Preset | undefined, image: ImageWithRenditions):
     .filter((rendition) => rendition.preset === preset.name)
     .flatMap((rendition) => findOffered(preset, rendition) ?? []);
   const missing = eagerVariants(preset).filter(
-    (eager) =>
-      !existing.some(({ format, density }) => format === eager.format && density === eager.density),
+    (eager) => !existing.some(({ format, density }) => format === eager.format && density === eager.density),
   );
   return [...existing, ...missing];
 }

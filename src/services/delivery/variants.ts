@@ -12,7 +12,10 @@ export interface CurrentVariant {
 }
 
 /** Returns the variant of an image's picture, with the recipe for the image's focal point. */
-export function toCurrentVariant(variant: Variant, { focalPoint }: Pick<Image, 'focalPoint'>): CurrentVariant {
+export function toCurrentVariant(
+  variant: Variant,
+  { focalPoint }: Pick<Image, 'focalPoint'>,
+): CurrentVariant {
   return { variant, name: toVariantName(variant), recipe: recipeHash(variant, focalPoint) };
 }
 
