@@ -149,8 +149,11 @@ function logStderr(stream: NodeJS.ReadableStream | null, pid: number | undefined
   });
 }
 
-/** By how much the niceness of decoder children exceeds that of the server. */
-const addedNiceness = 10;
+/**
+ * By how much the niceness of decoder children exceeds that of the server: a third of its share of a busy core. With 10, it would
+ * be a tenth, and other programs on the machine could keep the children from starting in time.
+ */
+const addedNiceness = 5;
 const maxNiceness = 19;
 
 /**

@@ -64,7 +64,7 @@ linuxOnly('gives the children a lower priority than the parent', async () => {
     const pids = readFileSync('/proc/self/task/' + process.pid + '/children', 'utf8').trim().split(' ');
     console.log(JSON.stringify([getPriority(), ...pids.map((pid) => getPriority(Number(pid)))]));`);
   const [parent = 0, ...children] = JSON.parse(output) as number[];
-  expect(new Set(children)).toEqual(new Set([Math.min(parent + 10, 19)]));
+  expect(new Set(children)).toEqual(new Set([Math.min(parent + 5, 19)]));
 });
 
 /** Returns the command lines of the children that are still running. All children must exit with their parent. */
