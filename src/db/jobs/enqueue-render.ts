@@ -1,9 +1,8 @@
 import { sql } from 'kysely';
-import type { ClaimedJob, DueJob } from '../../model/job.ts';
+import type { DueJob } from '../../model/job.ts';
 import type { VariantName } from '../../model/rendition.ts';
 import type { Database } from '../database.ts';
 import { retrying } from '../engine/retrying.ts';
-import { heldBy } from './fence.ts';
 
 /** Which variants a `render` job makes. */
 export interface RenderRequest {
@@ -17,8 +16,8 @@ export interface RenderRequest {
 /** After a job has failed, the same job is not added again for this time. */
 const failurePause = sql`interval '1 hour'`;
 
-/** Creates the queries that add a `render` job (→ pending) and complete it (processing → completed). */
-export function makeRenderJobQueries({ sql: db }: Database) {
+/** Creates the query that adds a `render` job (→ pending). */
+export function makeEnqueueRenderQueries({ sql: db }: Database) {
   return {
     /**
      * Adds a job that makes variants of a completed image. Returns `undefined` if the image is not completed, or if the same
@@ -43,14 +42,6 @@ export function makeRenderJobQueries({ sql: db }: Database) {
         RETURNING id, kind`;
       const { rows } = await retrying(() => query.execute(db));
       return rows[0];
-    },
-
-    /** Completes a job whose variants have been recorded. Returns false if the lease was lost. */
-    async completeRender(job: ClaimedJob): Promise<boolean> {
-      const { rows } = await sql`
-        UPDATE jobs SET state = 'completed', lease_until = NULL, finished_at = now(), error = NULL, error_code = NULL
-        WHERE ${heldBy(job)} RETURNING id`.execute(db);
-      return rows.length > 0;
     },
   };
 }

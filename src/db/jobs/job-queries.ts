@@ -3,7 +3,8 @@ import type { VectorSupport } from '../engine/vectors.ts';
 import { makeAttachContentQueries } from './attach-content.ts';
 import { makeClaimQueries } from './claim.ts';
 import { makeCompleteQueries } from './complete.ts';
-import { makeRenderJobQueries } from './enqueue-render.ts';
+import { makeCompleteRenderQueries } from './complete-render.ts';
+import { makeEnqueueRenderQueries } from './enqueue-render.ts';
 import { makeEnqueueUrlQueries } from './enqueue-urls.ts';
 import { makeEnqueueQueries } from './enqueue.ts';
 import { makeFailQueries } from './fail.ts';
@@ -24,7 +25,8 @@ export function makeJobQueries(database: Database, vectors: VectorSupport = { is
   return {
     ...makeEnqueueQueries(database),
     ...makeEnqueueUrlQueries(database),
-    ...makeRenderJobQueries(database),
+    ...makeCompleteRenderQueries(database),
+    ...makeEnqueueRenderQueries(database),
     ...makeClaimQueries(database),
     ...makeHeartbeatQueries(database),
     ...makeAttachContentQueries(database),

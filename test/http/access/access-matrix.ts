@@ -40,6 +40,7 @@ const unknownIds = {
   import: ['987654321', '01a1fb5b-5201-72ab-9fbd-00000000dead'],
   job: ['987654321'],
   key: ['00000000deadbeef'],
+  rendering: ['987654321'],
   tenant: ['no-such-tenant'],
 } as const;
 
@@ -169,7 +170,9 @@ function findWrongOutcome(
         caller.decidingScope !== undefined &&
         status === 403 &&
         (scopes.length > 1 || problem['code'] === 'key_exceeds_caller');
-      return status < 400 || isNotOffered || isLimited;
+      // There may be nothing to render.
+      const hasEnded = problem['code'] === 'rendering_finished';
+      return status < 400 || isNotOffered || isLimited || hasEnded;
     },
   }[outcome];
   return expected()

@@ -16,7 +16,7 @@ export interface AccessRig {
 }
 
 /** What an id in a path identifies. */
-export type ResourceKind = 'image' | 'job' | 'import' | 'key';
+export type ResourceKind = 'image' | 'job' | 'import' | 'key' | 'rendering';
 
 /** A resource with every form of its id. */
 export interface Resource {
@@ -129,6 +129,14 @@ export async function fillTenant(
     return { ids: [mark(id)] };
   }
 
+  async function createRendering(): Promise<Resource> {
+    const { rendering } = await send<{ rendering: { id: number } }>('/v1/renderings', post, {
+      preset: 'card',
+      tenant: name,
+    });
+    return { ids: [String(rendering.id)] };
+  }
+
   async function presign(): Promise<string | undefined> {
     if (!hasPresignedUploads) return undefined;
     const bytes = await jpeg(`${name} presigned ${(count += 1)}`, 24, 20);
@@ -148,6 +156,7 @@ export async function fillTenant(
       job: () => createFailedJob(`${sourceUrl}?job=${(count += 1)}`),
       import: createImport,
       key: createKey,
+      rendering: createRendering,
     })[kind]();
 
   const ownKeyName = mark(`own-${randomBytes(6).toString('hex')}`);
@@ -169,6 +178,7 @@ export async function fillTenant(
     job: await createFailedJob(sourceUrl),
     import: await createImport(),
     key: await createKey(),
+    rendering: await createRendering(),
   };
 
   return {

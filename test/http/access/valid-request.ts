@@ -5,13 +5,14 @@ import type { RegisteredRoute } from './registered-routes.ts';
 import type { ResourceKind, TenantFixture } from './tenant-fixture.ts';
 
 /** What a path parameter identifies: a resource that belongs to a tenant, a tenant, or text without an owner. */
-export type ParameterKind = ResourceKind | 'tenant' | 'preset' | 'reference' | 'rendition';
+export type ParameterKind = ResourceKind | 'tenant' | 'preset' | 'reference' | 'rendition-file';
 
 const collections: Readonly<Record<string, ResourceKind>> = {
   images: 'image',
   jobs: 'job',
   imports: 'import',
   keys: 'key',
+  renderings: 'rendering',
 };
 
 const namedParameters: readonly (readonly [RegExp, ParameterKind])[] = [
@@ -19,7 +20,7 @@ const namedParameters: readonly (readonly [RegExp, ParameterKind])[] = [
   [/^tenant/, 'tenant'],
   [/^preset$/, 'preset'],
   [/^ref$/, 'reference'],
-  [/^file$/, 'rendition'],
+  [/^file$/, 'rendition-file'],
 ];
 
 /**
@@ -48,7 +49,7 @@ export function findOwnedParameter(
 ): { readonly name: string; readonly kind: ResourceKind | 'tenant' } | undefined {
   for (const name of listPathParameters(route)) {
     const kind = kindOfParameter(route, name);
-    if (kind !== 'preset' && kind !== 'reference' && kind !== 'rendition') return { name, kind };
+    if (kind !== 'preset' && kind !== 'reference' && kind !== 'rendition-file') return { name, kind };
   }
   return undefined;
 }
@@ -89,7 +90,7 @@ export function fillPath(
   const free: Readonly<Partial<Record<ParameterKind, string>>> = {
     preset: 'card',
     reference: fixture.reference,
-    rendition: 'card.jpg',
+    'rendition-file': 'card.jpg',
   };
   return listPathParameters(route)
     .reduce((path, name) => {
@@ -121,7 +122,7 @@ function knownFields({
 }
 
 /** Optional fields that are part of every request. */
-const alwaysGiven = new Set(['role']);
+const alwaysGiven = new Set(['role', 'preset']);
 
 /** A field of a body that differs from the valid request. */
 export type Override = Readonly<Record<string, unknown>>;
