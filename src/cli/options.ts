@@ -52,3 +52,21 @@ export function readNumber(
   if (Number.isInteger(value) && value >= min && value <= max) return value;
   throw new UsageError(`--${option} must be a whole number from ${min} to ${max}, not "${text}".`);
 }
+
+/**
+ * Throws if an option was given that belongs to a different action of the command, which would ignore it.
+ * @param given the values of the options; `undefined` if an option was not given
+ * @param actionsByOption the action to which each option belongs
+ * @throws {UsageError}
+ */
+export function rejectOptionsOfOthers<Option extends string>(
+  action: string,
+  given: Readonly<Record<Option, unknown>>,
+  actionsByOption: Readonly<Record<Option, string>>,
+): void {
+  for (const option of Object.keys(actionsByOption) as Option[]) {
+    const owner = actionsByOption[option];
+    if (given[option] !== undefined && owner !== action)
+      throw new UsageError(`--${option} cannot be used with ${action}, only with ${owner}.`);
+  }
+}
