@@ -13,6 +13,9 @@ import {
 import { connectToServer } from './server-connection.ts';
 import { abortOnInterrupt } from './stop-signals.ts';
 
+/** Exit code of `vitrine audit` if it fails. The exit code 1 means that the log is damaged. */
+const auditFailureCode = 2;
+
 /** One command of `vitrine`. */
 export interface Command {
   /** Synopsis of the arguments with a leading space, shown after the command name. */
@@ -21,6 +24,8 @@ export interface Command {
   readonly options: Readonly<Record<string, Option>>;
   /** Whether the command accepts positional arguments. */
   readonly acceptsInputs?: boolean;
+  /** Exit code if the command fails; default: 1. Different if 1 is a result of the command. */
+  readonly failureCode?: number;
   /**
    * Runs the command. Returns the exit code, or nothing if the command succeeded. Loads the command's modules on
    * demand, so that other commands start faster.
@@ -83,7 +88,7 @@ export const commands: Readonly<Record<string, Command>> = {
       'Permanently remove deleted or unused images and their files. Without --confirm, only report what would be removed.',
     options: {
       url: urlOption,
-      tenant: { type: 'string', description: 'With --unused: purge only images of this tenant.' },
+      tenant: { type: 'string', description: 'Purge only images of this tenant; default: all.' },
       unused: { type: 'boolean', description: 'Purge images without references instead of deleted images.' },
       days: {
         type: 'string',
@@ -132,8 +137,9 @@ export const commands: Readonly<Record<string, Command>> = {
   audit: {
     usage: ' <action> [options]',
     description:
-      'Verify the audit log or export it as NDJSON. The actions are verify (exit code 1 if the log is damaged) and export.',
+      'Verify the audit log or export it as NDJSON. The actions are verify and export. The exit code is 1 if the log is damaged, and 2 if it could not be verified or exported.',
     acceptsInputs: true,
+    failureCode: auditFailureCode,
     options: {
       url: urlOption,
       tenant: { type: 'string', description: 'Only the log of this tenant; default: all.' },
@@ -145,6 +151,7 @@ export const commands: Readonly<Record<string, Command>> = {
         description: 'With export: only this actor: the id of a key, or a name such as open or system.',
       },
       out: { type: 'string', description: 'With export: file to write; default: standard output.' },
+      force: { type: 'boolean', description: 'With --out: overwrite the file if it exists.' },
       json: { type: 'boolean', description: 'With verify: print the result as JSON.' },
     },
     run: readAuditLog,
@@ -195,6 +202,7 @@ async function readAuditLog(
   const { runAuditCommand } = await import('./audit/audit-command.ts');
   return runAuditCommand({
     config,
+    failureCode: auditFailureCode,
     inputs,
     url: readText(values, 'url'),
     tenant: readText(values, 'tenant'),
@@ -203,6 +211,7 @@ async function readAuditLog(
     action: readText(values, 'action'),
     actor: readText(values, 'actor'),
     out: readText(values, 'out'),
+    force: values['force'] === true,
     json: values['json'] === true,
     output: process.stdout,
     errorOutput: process.stderr,
@@ -242,10 +251,6 @@ async function seedSampleCatalog(config: Config, values: OptionValues): Promise<
 async function purgeImages(config: Config, values: OptionValues): Promise<number> {
   const { runPurgeCommand } = await import('./purge/purge-command.ts');
   const purgesUnused = values['unused'] === true;
-  if (!purgesUnused && values['tenant'] !== undefined)
-    throw new UsageError(
-      '--tenant requires --unused, because deleted images are always purged for all tenants.',
-    );
   const token = readText(values, 'token');
   if (token !== undefined && /\p{Cc}/u.test(token))
     throw new UsageError('--token contains control characters, which are not allowed in an HTTP header.');

@@ -122,6 +122,14 @@ export function makeApiKeyQueries({ sql: db }: Database) {
       return { ...key, tenant: tenantId === null ? null : { id: tenantId, name: tenantName ?? '' } };
     },
 
+    /** Returns how many milliseconds a key is still valid (`null`: for any time); `undefined` if it is not valid any more. */
+    async findRemainingMs(id: string): Promise<number | null | undefined> {
+      const { rows } = await sql<{ remainingMs: number | null }>`
+        SELECT (extract(epoch FROM expires_at - now()) * 1000)::float8 AS "remainingMs" FROM api_keys
+        WHERE id = ${id} AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > now())`.execute(db);
+      return rows[0]?.remainingMs;
+    },
+
     /** Whether a valid key without a tenant, hashed with one of the secrets, may create other keys. */
     async hasManagingKey(secretIds: readonly string[]): Promise<boolean> {
       const { rows } = await sql<{ exists: boolean }>`

@@ -21,7 +21,7 @@ test('does not create an installation in a folder that has none', async () => {
   ]) {
     const { code, stdout, stderr } = await runVitrine(args, { AUTH: 'keys', DATA_DIR: dataDir });
     expect([code, stdout, stderr]).toEqual([
-      1,
+      args[0] === 'audit' ? 2 : 1,
       '',
       `There is no installation in ${dataDir}. Start the server first, or set DATA_DIR to the folder of an installation.\n`,
     ]);

@@ -4,7 +4,7 @@ import { parseIdOrUuid } from '../../model/image.ts';
 import { type Identity, isEveryone } from '../../model/principal.ts';
 import { missingScopeError, requiredScopes, type UseCase } from '../../services/access/required-scopes.ts';
 import type { HttpDependencies } from '../route-plugin.ts';
-import { explainMissingKey, readKey } from './api-key-header.ts';
+import { explainUnauthenticated, readKey } from './api-key-header.ts';
 import type { RequestLimits } from './request-limits.ts';
 
 /**
@@ -153,7 +153,10 @@ function verifyKey(
   };
   const identity = authenticate.cached(key);
   if (identity) return count(identity);
-  if (key !== undefined) return limits.verifyKey(request, reply, key).then(count);
+  if (key !== undefined)
+    return limits.verifyKey(request, reply, key).then(count, (error: unknown) => {
+      throw explainUnauthenticated(request, error);
+    });
   limits.countAddress(request, reply);
   return verifyWithoutKey({ authenticate }, request);
 }
@@ -166,7 +169,7 @@ async function verifyWithoutKey(
   try {
     return await authenticate.verify(undefined);
   } catch (error) {
-    throw explainMissingKey(request, error);
+    throw explainUnauthenticated(request, error);
   }
 }
 

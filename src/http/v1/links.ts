@@ -11,7 +11,11 @@ const maxExpirySeconds = 7 * 86_400;
 
 const linkBody = z.strictObject({
   preset: z.string().max(64).describe('Name of a preset, or `original` for the original.'),
-  expires_in: z.int().min(1).max(maxExpirySeconds).describe('Seconds until the link expires.'),
+  expires_in: z
+    .int()
+    .min(1)
+    .max(maxExpirySeconds)
+    .describe('Seconds until the link expires. If the key of the caller expires earlier, so does the link.'),
 });
 const linkSchema = z.object({
   url: z
@@ -32,7 +36,7 @@ export const linkRoutes: RoutePlugin = (app, { services, config }) => {
         tags: ['Access'],
         summary: 'Create a signed link to a picture',
         description:
-          'Web pages can show the picture without a key until the link expires. The caller needs the scope that reading the picture needs: `images.read`, or `originals.read` for the original. A link to a deleted image stops working immediately.',
+          'Web pages can show the picture without a key until the link expires, at the latest with the key of the caller. The caller needs the scope that reading the picture needs: `images.read`, or `originals.read` for the original. A link to a deleted image stops working immediately.',
         params: imageParams,
         bodies: jsonBody(linkBody),
         response: responses(

@@ -87,6 +87,7 @@ export class DecoderWorker {
   #completedTaskCount = 0;
   #initialMemoryMb = 0;
   #failedStarts = 0;
+  #hasStartedInTime = true;
   #isClosed = false;
   readonly #closed = Promise.withResolvers<void>();
   /** Shared by phases that never overlap: the start of a child, its idle time, and the pause before the next start. */
@@ -119,7 +120,7 @@ export class DecoderWorker {
       onBrokenChannel: (reason) => this.#onInvalidResponse(reason),
       onExit: (exitReason) => this.#onExit(exitReason),
     });
-    this.#setTimer(() => this.#child?.kill(), maxStartMs);
+    this.#setTimer(() => this.#killUnstarted(), maxStartMs);
   }
 
   /** Assigns a task to the idle child. */
@@ -250,9 +251,16 @@ export class DecoderWorker {
     this.#child?.kill();
   }
 
-  #onExit(exitReason: string): void {
+  #killUnstarted(): void {
+    this.#hasStartedInTime = false;
+    this.#child?.kill();
+  }
+
+  #onExit(reason: string): void {
     clearTimeout(this.#timer);
     const previousState = this.#state;
+    const exitReason = this.#hasStartedInTime ? reason : `did not start within ${maxStartMs / 1000} s`;
+    this.#hasStartedInTime = true;
     this.#child = undefined;
     this.#state = previousState === 'retiring' ? 'unstarted' : 'down';
     if (this.#isClosed) this.#closed.resolve();

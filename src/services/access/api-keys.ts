@@ -173,6 +173,11 @@ export function describeUnusableKeys({ active, unusable }: KeyCounts): string | 
 export const unusableKeysRemedy =
   'Add the old secret after the new one in SECRET_KEY, or create new keys and revoke the old ones.';
 
+/** For a caller whose key has ended since it was checked. */
+export function keyHasEnded(): AppError {
+  return new AppError('unauthenticated', 'The API key of this request has been revoked or has expired.');
+}
+
 function keyNotFound(id: string): AppError {
   return new AppError('key_not_found', `There is no API key ${JSON.stringify(id.slice(0, 32))}.`);
 }
@@ -213,8 +218,7 @@ function assertIssued(
   { outcome, maxExpirySeconds }: IssueResult,
   requested: 'expires_in' | 'rotation',
 ): void {
-  if (outcome === 'issuer-not-active')
-    throw new AppError('unauthenticated', 'The API key of this request has been revoked or has expired.');
+  if (outcome === 'issuer-not-active') throw keyHasEnded();
   if (outcome !== 'outlives-issuer') return;
   const left = `the key of this request expires in ${maxExpirySeconds} seconds`;
   throw new AppError(

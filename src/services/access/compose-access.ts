@@ -25,7 +25,7 @@ export function composeAccess(
   const { apiKeys, tenants, images, audit, auditChains, idempotentRequests } = queries;
   const authenticate =
     access.mode === 'open' ? openAuthentication : makeAuthenticate({ apiKeys, ring, operatorKeys, logger });
-  const links = makeLinks({ images, presets, ring });
+  const links = makeLinks({ images, apiKeys, presets, ring });
   return {
     authenticate,
     links,

@@ -1,9 +1,11 @@
 import { timingSafeEqual } from 'node:crypto';
+import type { ApiKeyQueries } from '../../db/api-keys.ts';
 import type { ImageQueries } from '../../db/images/images.ts';
 import { AppError } from '../../errors.ts';
 import type { Scope } from '../../model/access.ts';
 import type { ImageRef } from '../../model/image.ts';
 import type { Identity, Principal } from '../../model/principal.ts';
+import { keyHasEnded } from './api-keys.ts';
 import { imageNotFound } from '../image-errors.ts';
 import type { SecretRing } from './secret-ring.ts';
 
@@ -29,14 +31,17 @@ export interface VerifiedLink {
 
 /** Signs URLs of pictures, so that web pages can show them without a key. */
 export interface Links {
-  /** Creates a link to a rendition. @throws {AppError} `image_not_found`, `unknown_preset`. */
+  /**
+   * Creates a link to a rendition. It expires after `expiresInSeconds`, or with the key of the caller if that expires earlier.
+   * @throws {AppError} `image_not_found`, `unknown_preset`; `unauthenticated` if the caller's key has just ended.
+   */
   toRendition(
     principal: Principal,
     imageRef: ImageRef,
     preset: string,
     expiresInSeconds: number,
   ): Promise<Link>;
-  /** Creates a link to an original. @throws {AppError} `image_not_found`. */
+  /** Creates a link to an original, as `toRendition` does. @throws {AppError} `image_not_found`, `unauthenticated`. */
   toOriginal(principal: Principal, imageRef: ImageRef, expiresInSeconds: number): Promise<Link>;
   /**
    * Verifies the signature of a request, if it has one. A wrong signature is an error even where none is needed.
@@ -49,6 +54,7 @@ export interface Links {
 
 interface Dependencies {
   readonly images: Pick<ImageQueries, 'findWithoutRenditions'>;
+  readonly apiKeys: Pick<ApiKeyQueries, 'findRemainingMs'>;
   readonly presets: readonly { readonly name: string }[];
   readonly ring: SecretRing;
   /** Current time in milliseconds since 1970. */
@@ -61,7 +67,14 @@ const linkPattern = new RegExp(
 );
 
 /** @see Links */
-export function makeLinks({ images, presets, ring, now = Date.now }: Dependencies): Links {
+export function makeLinks({ images, apiKeys, presets, ring, now = Date.now }: Dependencies): Links {
+  /** A key must not leave anything behind that outlives it. Returns seconds. */
+  async function limitLifetime({ keyId }: Principal, expiresInSeconds: number): Promise<number> {
+    const remainingMs = keyId === null ? null : await apiKeys.findRemainingMs(keyId);
+    if (remainingMs === undefined) throw keyHasEnded();
+    return remainingMs === null ? expiresInSeconds : Math.min(expiresInSeconds, remainingMs / 1_000);
+  }
+
   /** @param picture the part of the path after the image */
   async function create(
     principal: Principal,
@@ -71,7 +84,7 @@ export function makeLinks({ images, presets, ring, now = Date.now }: Dependencie
   ): Promise<Link> {
     const image = await images.findWithoutRenditions(principal, imageRef);
     if (!image) throw imageNotFound(imageRef);
-    const expires = Math.floor(now() / 1_000) + expiresInSeconds;
+    const expires = Math.floor(now() / 1_000 + (await limitLifetime(principal, expiresInSeconds)));
     const query = new URLSearchParams({
       [parameters.expires]: String(expires),
       [parameters.key]: ring.newestId,
@@ -94,7 +107,12 @@ export function makeLinks({ images, presets, ring, now = Date.now }: Dependencie
       create(principal, imageRef, 'original', expiresInSeconds),
 
     verify(method, url, scope) {
-      if (!hasSignature(url)) return undefined;
+      const query = readQuery(url);
+      if (!query.has(parameters.signature)) {
+        // A shell cuts an unquoted link at the first "&"; in a link that was copied from HTML, "&" is "&amp;".
+        if (query.has(parameters.expires)) throw incompleteLink();
+        return undefined;
+      }
       const [, , expires, secretId = '', tenant, signature = ''] = linkPattern.exec(url) ?? [];
       const unsigned = url.slice(0, -`&${parameters.signature}=${signature}`.length);
       // Compared as text, because several spellings of base64 stand for the same bytes.
@@ -108,10 +126,10 @@ export function makeLinks({ images, presets, ring, now = Date.now }: Dependencie
   };
 }
 
-/** Whether a URL has a signature in any spelling, such as with percent-encoded letters. */
-function hasSignature(url: string): boolean {
+/** Reads the query of a URL in any spelling, such as with percent-encoded letters. */
+function readQuery(url: string): URLSearchParams {
   const separator = url.indexOf('?');
-  return separator >= 0 && new URLSearchParams(url.slice(separator + 1)).has(parameters.signature);
+  return new URLSearchParams(separator < 0 ? '' : url.slice(separator + 1));
 }
 
 /**
@@ -138,6 +156,13 @@ function isEqual(given: string, expected: string): boolean {
 /** The tenant in the link is signed, so that the link can never show the image of a different tenant. */
 function linkIdentity(tenantId: number, scope: Scope): Identity {
   return { subject: 'signed link', keyId: null, tenantId, tenantName: null, scopes: new Set([scope]) };
+}
+
+function incompleteLink(): AppError {
+  return new AppError(
+    'invalid_signature',
+    'The link is incomplete: it has no signature. Quote it in a shell, and write "&amp;" instead of "&" only in HTML.',
+  );
 }
 
 function invalidSignature(isGenuine: boolean): AppError {
