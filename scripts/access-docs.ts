@@ -19,7 +19,10 @@ const tasks: readonly { readonly task: string; readonly calls: readonly (UseCase
   { task: 'Download originals', calls: ['retrieve.original'] },
   { task: 'List images and follow their status', calls: ['listImages', 'retrieve.find'] },
   { task: 'Upload images', calls: ['ingestUpload'] },
-  { task: 'Upload images directly to the bucket (presigned uploads)', calls: ['presignUpload', 'ingestPresigned'] },
+  {
+    task: 'Upload images directly to the bucket (presigned uploads)',
+    calls: ['presignUpload', 'ingestPresigned'],
+  },
   {
     task: 'Import a catalog by URL and follow the progress',
     calls: ['ingestUrls.one', 'ingestUrls.many', 'findImport'],

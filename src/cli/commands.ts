@@ -10,11 +10,9 @@ import {
   UsageError,
   urlOption,
 } from './options.ts';
+import { auditFailureCode, manageKeys, readAuditLog } from './access-commands.ts';
 import { connectToServer } from './server-connection.ts';
 import { abortOnInterrupt } from './stop-signals.ts';
-
-/** Exit code of `vitrine audit` if it fails. The exit code 1 means that the log is damaged. */
-const auditFailureCode = 2;
 
 /** One command of `vitrine`. */
 export interface Command {
@@ -174,49 +172,6 @@ export const commands: Readonly<Record<string, Command>> = {
     run: seedSampleCatalog,
   },
 };
-
-async function manageKeys(config: Config, values: OptionValues, inputs: readonly string[]): Promise<number> {
-  const { runKeysCommand } = await import('./keys/keys-command.ts');
-  return runKeysCommand({
-    config,
-    inputs,
-    url: readText(values, 'url'),
-    name: readText(values, 'name'),
-    role: readText(values, 'role'),
-    tenant: readText(values, 'tenant'),
-    scopes: [values['scope'] ?? []].flat().map(String),
-    expires: readText(values, 'expires'),
-    overlap: readText(values, 'overlap'),
-    descendants: values['descendants'] === true,
-    json: values['json'] === true,
-    output: process.stdout,
-    errorOutput: process.stderr,
-  });
-}
-
-async function readAuditLog(
-  config: Config,
-  values: OptionValues,
-  inputs: readonly string[],
-): Promise<number> {
-  const { runAuditCommand } = await import('./audit/audit-command.ts');
-  return runAuditCommand({
-    config,
-    failureCode: auditFailureCode,
-    inputs,
-    url: readText(values, 'url'),
-    tenant: readText(values, 'tenant'),
-    since: readText(values, 'since'),
-    until: readText(values, 'until'),
-    action: readText(values, 'action'),
-    actor: readText(values, 'actor'),
-    out: readText(values, 'out'),
-    force: values['force'] === true,
-    json: values['json'] === true,
-    output: process.stdout,
-    errorOutput: process.stderr,
-  });
-}
 
 async function importPictures(
   config: Config,

@@ -241,9 +241,12 @@ export const apiKeyRoutes: RoutePlugin = (app, { services: { apiKeys } }) => {
       },
     },
     async (request) => {
-      const { query, params } = request;
-      const revoke = query.descendants === 'true' ? apiKeys.revokeWithDescendants : apiKeys.revoke;
-      return toRevocationRecord(await revoke(getPrincipal(request), params.id));
+      const [principal, { query, params }] = [getPrincipal(request), request];
+      const revocation =
+        query.descendants === 'true'
+          ? await apiKeys.revokeWithDescendants(principal, params.id)
+          : await apiKeys.revoke(principal, params.id);
+      return toRevocationRecord(revocation);
     },
   );
 };

@@ -87,7 +87,6 @@ export class DecoderWorker {
   #completedTaskCount = 0;
   #initialMemoryMb = 0;
   #failedStarts = 0;
-  #hasStartedInTime = true;
   #isClosed = false;
   readonly #closed = Promise.withResolvers<void>();
   /** Shared by phases that never overlap: the start of a child, its idle time, and the pause before the next start. */
@@ -120,7 +119,7 @@ export class DecoderWorker {
       onBrokenChannel: (reason) => this.#onInvalidResponse(reason),
       onExit: (exitReason) => this.#onExit(exitReason),
     });
-    this.#setTimer(() => this.#killUnstarted(), maxStartMs);
+    this.#setTimer(() => this.#child?.kill(`did not start within ${maxStartMs / 1000} s`), maxStartMs);
   }
 
   /** Assigns a task to the idle child. */
@@ -251,16 +250,9 @@ export class DecoderWorker {
     this.#child?.kill();
   }
 
-  #killUnstarted(): void {
-    this.#hasStartedInTime = false;
-    this.#child?.kill();
-  }
-
-  #onExit(reason: string): void {
+  #onExit(exitReason: string): void {
     clearTimeout(this.#timer);
     const previousState = this.#state;
-    const exitReason = this.#hasStartedInTime ? reason : `did not start within ${maxStartMs / 1000} s`;
-    this.#hasStartedInTime = true;
     this.#child = undefined;
     this.#state = previousState === 'retiring' ? 'unstarted' : 'down';
     if (this.#isClosed) this.#closed.resolve();

@@ -123,6 +123,11 @@ test('a key is rotated once, so that no replacement gets the expiry of the overl
     count: 1,
     details: { replaced_by: replacement.id, overlap: 60, expires_at: old.expiresAt?.toISOString() },
   });
+  const created = await selectRow<{ details: object }>(
+    database,
+    `SELECT details FROM audit_log WHERE action = 'key.create' AND target = '${old.id}'`,
+  );
+  expect(created.details).toMatchObject({ name: 'test', expires_at: old.expiresAt?.toISOString() });
   const renewed = await keys.rotate(operator, replacement.id, 60);
   expect(renewed.expiresAt).toEqual(old.expiresAt);
 });
