@@ -166,7 +166,7 @@ function makeLifecycle(parts: LifecycleParts): App {
     canManageKeys: async () =>
       config.access.mode === 'open' ||
       config.access.bootstrapAdminKey !== undefined ||
-      resources.queries.apiKeys.hasManagingKey(),
+      resources.queries.apiKeys.hasManagingKey(access.ring.ids),
     async listen() {
       auditSealer.start();
       const { host, port } = config.server;

@@ -134,6 +134,7 @@ export const errorTable = {
     failureClass: 'transient',
   },
   key_not_active: { status: 409, title: 'The API key is not active', failureClass: 'permanent' },
+  key_replaced: { status: 409, title: 'The API key has already been replaced', failureClass: 'permanent' },
   upload_not_offered: {
     status: 409,
     title: 'Presigned uploads are not available',

@@ -13,12 +13,13 @@ export function boundTenantId(): number | null {
 
 /**
  * Runs `work`, and everything that it starts, bound to a tenant. If it returns an iterable that runs queries while it is
- * read, reading it is bound as well.
+ * read, or a promise of one, reading it is bound as well.
  * @param tenantId `null` leaves the work unbound
  */
 export function runInTenant<T>(tenantId: number | null, work: () => T): T {
   const result = scope.run(tenantId, work);
-  return isAsyncGenerator(result) ? (readInTenant(tenantId, result) as T) : result;
+  const bindReading = (value: unknown) => (isAsyncGenerator(value) ? readInTenant(tenantId, value) : value);
+  return (result instanceof Promise ? result.then(bindReading) : bindReading(result)) as T;
 }
 
 /**

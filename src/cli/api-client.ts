@@ -192,10 +192,11 @@ export function makeApiClient(options: ApiClientOptions) {
       return readChunks(response, baseUrl);
     },
 
-    /** Deletes what is at `path`. @throws {RequestRejected} */
-    async delete(path: string): Promise<void> {
+    /** Deletes what is at `path` and parses the response with `schema`. @throws {RequestRejected} */
+    async delete<Schema extends z.ZodType>(path: string, schema: Schema): Promise<z.output<Schema>> {
       const response = await send(path, undefined, undefined, {}, 'DELETE');
       if (!response.ok) throw new RequestRejected((await readRejection(response)).reason);
+      return readJson(response, schema);
     },
 
     /** Checks that a healthy Vitrine server responds at `baseUrl`. @throws {ServerFailure} otherwise. */

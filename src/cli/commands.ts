@@ -10,6 +10,7 @@ import {
   UsageError,
   urlOption,
 } from './options.ts';
+import { auditFailureCode, manageKeys, readAuditLog } from './access-commands.ts';
 import { rerenderCommand } from './rerender/rerender-arguments.ts';
 import { connectToServer } from './server-connection.ts';
 import { abortOnInterrupt } from './stop-signals.ts';
@@ -69,7 +70,7 @@ export const commands: Readonly<Record<string, Command>> = {
       'Permanently remove deleted or unused images and their files. Without --confirm, only report what would be removed.',
     options: {
       url: urlOption,
-      tenant: { type: 'string', description: 'With --unused: purge only images of this tenant.' },
+      tenant: { type: 'string', description: 'Purge only images of this tenant; default: all.' },
       unused: { type: 'boolean', description: 'Purge images without references instead of deleted images.' },
       days: {
         type: 'string',
@@ -119,8 +120,9 @@ export const commands: Readonly<Record<string, Command>> = {
   audit: {
     usage: ' <action> [options]',
     description:
-      'Verify the audit log or export it as NDJSON. The actions are verify (exit code 1 if the log is damaged) and export.',
+      'Verify the audit log or export it as NDJSON. The actions are verify and export. The exit code is 1 if the log is damaged, and 2 if it could not be verified or exported.',
     acceptsInputs: true,
+    failureCode: auditFailureCode,
     options: {
       url: urlOption,
       tenant: { type: 'string', description: 'Only the log of this tenant; default: all.' },
@@ -132,6 +134,7 @@ export const commands: Readonly<Record<string, Command>> = {
         description: 'With export: only this actor: the id of a key, or a name such as open or system.',
       },
       out: { type: 'string', description: 'With export: file to write; default: standard output.' },
+      force: { type: 'boolean', description: 'With --out: overwrite the file if it exists.' },
       json: { type: 'boolean', description: 'With verify: print the result as JSON.' },
     },
     run: readAuditLog,
@@ -154,47 +157,6 @@ export const commands: Readonly<Record<string, Command>> = {
     run: seedSampleCatalog,
   },
 };
-
-async function manageKeys(config: Config, values: OptionValues, inputs: readonly string[]): Promise<number> {
-  const { runKeysCommand } = await import('./keys/keys-command.ts');
-  return runKeysCommand({
-    config,
-    inputs,
-    url: readText(values, 'url'),
-    name: readText(values, 'name'),
-    role: readText(values, 'role'),
-    tenant: readText(values, 'tenant'),
-    scopes: [values['scope'] ?? []].flat().map(String),
-    expires: readText(values, 'expires'),
-    overlap: readText(values, 'overlap'),
-    descendants: values['descendants'] === true,
-    json: values['json'] === true,
-    output: process.stdout,
-    errorOutput: process.stderr,
-  });
-}
-
-async function readAuditLog(
-  config: Config,
-  values: OptionValues,
-  inputs: readonly string[],
-): Promise<number> {
-  const { runAuditCommand } = await import('./audit/audit-command.ts');
-  return runAuditCommand({
-    config,
-    inputs,
-    url: readText(values, 'url'),
-    tenant: readText(values, 'tenant'),
-    since: readText(values, 'since'),
-    until: readText(values, 'until'),
-    action: readText(values, 'action'),
-    actor: readText(values, 'actor'),
-    out: readText(values, 'out'),
-    json: values['json'] === true,
-    output: process.stdout,
-    errorOutput: process.stderr,
-  });
-}
 
 async function importPictures(
   config: Config,
@@ -229,10 +191,6 @@ async function seedSampleCatalog(config: Config, values: OptionValues): Promise<
 async function purgeImages(config: Config, values: OptionValues): Promise<number> {
   const { runPurgeCommand } = await import('./purge/purge-command.ts');
   const purgesUnused = values['unused'] === true;
-  if (!purgesUnused && values['tenant'] !== undefined)
-    throw new UsageError(
-      '--tenant requires --unused, because deleted images are always purged for all tenants.',
-    );
   const token = readText(values, 'token');
   if (token !== undefined && /\p{Cc}/u.test(token))
     throw new UsageError('--token contains control characters, which are not allowed in an HTTP header.');

@@ -25,6 +25,8 @@ export interface Command {
   readonly options: Readonly<Record<string, Option>>;
   /** Whether the command accepts positional arguments. */
   readonly acceptsInputs?: boolean;
+  /** Exit code if the command fails; default: 1. Different if 1 is a result of the command. */
+  readonly failureCode?: number;
   /**
    * Runs the command. Returns the exit code, or nothing if the command succeeded. Loads the command's modules on
    * demand, so that other commands start faster.
@@ -67,4 +69,22 @@ export function readNumber(
   const value = text === undefined ? fallback : Number(text);
   if (Number.isInteger(value) && value >= min && value <= max) return value;
   throw new UsageError(`--${option} must be a whole number from ${min} to ${max}, not "${text}".`);
+}
+
+/**
+ * Throws if an option was given that belongs to a different action of the command, which would ignore it.
+ * @param given the values of the options; `undefined` if an option was not given
+ * @param actionsByOption the action to which each option belongs
+ * @throws {UsageError}
+ */
+export function rejectOptionsOfOthers<Option extends string>(
+  action: string,
+  given: Readonly<Record<Option, unknown>>,
+  actionsByOption: Readonly<Record<Option, string>>,
+): void {
+  for (const option of Object.keys(actionsByOption) as Option[]) {
+    const owner = actionsByOption[option];
+    if (given[option] !== undefined && owner !== action)
+      throw new UsageError(`--${option} cannot be used with ${action}, only with ${owner}.`);
+  }
 }

@@ -4,16 +4,20 @@ import type { Output } from './terminal.ts';
 
 /**
  * Runs `work` and returns its exit code. If a request fails, or the database rejects what it asks for, writes the reason and
- * returns 1.
+ * returns `failureCode`.
  */
-export async function reportRequestErrors(errorOutput: Output, work: () => Promise<number>): Promise<number> {
+export async function reportRequestErrors(
+  errorOutput: Output,
+  work: () => Promise<number>,
+  failureCode = 1,
+): Promise<number> {
   try {
     return await work();
   } catch (error) {
     if (!(error instanceof AppError || error instanceof RequestRejected || error instanceof ServerFailure))
       throw error;
     errorOutput.write(`${nameOptions(error.message)}\n`);
-    return 1;
+    return failureCode;
   }
 }
 

@@ -25,7 +25,7 @@ export async function run(args: readonly string[], environment: ProcessEnvironme
       exitCodes.success
     );
   } catch (error) {
-    return reportError(name, error);
+    return reportError(name, error, command.failureCode ?? exitCodes.failure);
   }
 }
 
@@ -48,8 +48,8 @@ function readConfig({ variables, warning }: ProcessEnvironment): Config {
   return warning === undefined ? config : { ...config, warnings: [warning, ...config.warnings] };
 }
 
-/** Prints the message of an error that the user can fix. Any other error is a bug and is rethrown with its stack. */
-function reportError(name: string, error: unknown): number {
+/** Prints the message of an error that the user can fix. Any other error is a bug and is shown with its stack. */
+function reportError(name: string, error: unknown, failureCode: number): number {
   if (error instanceof UsageError) {
     process.stderr.write(`${error.message}\nSee: vitrine ${name} --help\n`);
     return exitCodes.invalidUsage;
@@ -62,9 +62,12 @@ function reportError(name: string, error: unknown): number {
     isSystemError(error)
   ) {
     process.stderr.write(`${error.message}${describeRemedy(error)}\n`);
-    return error instanceof ConfigError ? exitCodes.invalidUsage : exitCodes.failure;
+    return error instanceof ConfigError ? exitCodes.invalidUsage : failureCode;
   }
-  throw error;
+  // Node would exit with 1.
+  if (failureCode === exitCodes.failure) throw error;
+  console.error(error);
+  return failureCode;
 }
 
 /** Whether the operating system reported the error, for example because a port is in use. */

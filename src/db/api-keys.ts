@@ -11,14 +11,17 @@ import { isVisibleTo } from './lists.ts';
 export type ApiKeyQueries = ReturnType<typeof makeApiKeyQueries>;
 
 /** A stored key, with the id of the secret that hashed it. */
-export interface ListedApiKey extends Omit<ApiKey, 'hasSecret'> {
+export interface ListedApiKey extends Omit<ApiKey, 'hasSecret' | 'hasNewestSecret'> {
   readonly secretId: string;
 }
 
-/** How many keys have neither expired nor been revoked, and how many of them need a secret that is missing. */
+/** How many keys have neither expired nor been revoked. */
 export interface KeyCounts {
   readonly active: number;
+  /** Of these, how many need a secret that is missing. */
   readonly unusable: number;
+  /** How many need a secret that is not the newest one. */
+  readonly outdated: number;
 }
 
 /** What proves that a key is genuine. */
@@ -119,20 +122,34 @@ export function makeApiKeyQueries({ sql: db }: Database) {
       return { ...key, tenant: tenantId === null ? null : { id: tenantId, name: tenantName ?? '' } };
     },
 
-    /** Whether a valid key without a tenant may create other keys. */
-    async hasManagingKey(): Promise<boolean> {
+    /** Returns how many milliseconds a key is still valid (`null`: for any time); `undefined` if it is not valid any more. */
+    async findRemainingMs(id: string): Promise<number | null | undefined> {
+      const { rows } = await sql<{ remainingMs: number | null }>`
+        SELECT (extract(epoch FROM expires_at - now()) * 1000)::float8 AS "remainingMs" FROM api_keys
+        WHERE id = ${id} AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > now())`.execute(db);
+      return rows[0]?.remainingMs;
+    },
+
+    /** Whether a valid key without a tenant, hashed with one of the secrets, may create other keys. */
+    async hasManagingKey(secretIds: readonly string[]): Promise<boolean> {
       const { rows } = await sql<{ exists: boolean }>`
         SELECT EXISTS (SELECT FROM api_keys WHERE tenant_id IS NULL AND 'keys.manage' = ANY (scopes)
-          AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > now()))`.execute(db);
+          AND secret_id = ANY (${secretIds}::text[]) AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > now()))`.execute(
+        db,
+      );
       return rows[0]?.exists ?? false;
     },
 
-    /** Counts the keys. A key is unusable if a secret that is not among `secretIds` hashed it. */
+    /**
+     * Counts the keys.
+     * @param secretIds ids of the secrets in use, newest first
+     */
     async countActive(secretIds: readonly string[]): Promise<KeyCounts> {
       const { rows } = await sql<KeyCounts>`
-        SELECT count(*)::int AS active, (count(*) FILTER (WHERE secret_id <> ALL (${secretIds}::text[])))::int AS unusable
+        SELECT count(*)::int AS active, (count(*) FILTER (WHERE secret_id <> ALL (${secretIds}::text[])))::int AS unusable,
+          (count(*) FILTER (WHERE secret_id = ANY (${secretIds.slice(1)}::text[])))::int AS outdated
         FROM api_keys WHERE revoked_at IS NULL AND (expires_at IS NULL OR expires_at > now())`.execute(db);
-      return rows[0] ?? { active: 0, unusable: 0 };
+      return rows[0] ?? { active: 0, unusable: 0, outdated: 0 };
     },
 
     /** Records that a key was used just now. */

@@ -264,7 +264,7 @@ function composeDeletion(
     deleteImage: makeDeleteImage({ deletion, cache, logger }),
     restoreImage: makeRestoreImage({ deletion, images, findQuotas, retrieve, logger }),
     purgeUnused: makePurgeUnused({ purging, tenants, audit, removeImages, checkPurgeConfirmation, logger }),
-    purgeDeleted: makePurgeDeleted({ purging, audit, removeImages, checkPurgeConfirmation, logger }),
+    purgeDeleted: makePurgeDeleted({ purging, tenants, audit, removeImages, checkPurgeConfirmation, logger }),
   };
 }
 

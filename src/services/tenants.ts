@@ -43,6 +43,18 @@ export async function findTenant(
   throw new AppError('tenant_not_found', `There is no tenant ${JSON.stringify(chosen)}.`);
 }
 
+/**
+ * Returns the id of the tenant with this name; without a name, that of the caller's tenant, or `null` for all tenants.
+ * @throws {AppError} `invalid_tenant`, `tenant_not_allowed`, `tenant_not_found`.
+ */
+export async function findTenantIdOrAll(
+  tenants: Pick<TenantQueries, 'find'>,
+  principal: Principal,
+  name: string | undefined,
+): Promise<number | null> {
+  return name === undefined ? principal.tenantId : (await findTenant(tenants, principal, name)).id;
+}
+
 function chooseTenant(principal: Principal, name: string | undefined): string {
   const chosen = name ?? principal.tenantName ?? defaultTenant;
   assertTenantName(chosen);

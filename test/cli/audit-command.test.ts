@@ -42,6 +42,7 @@ test('rejects wrong arguments', async () => {
     [['export'], 'yesterday', /--since must be a date.*"yesterday"/],
     [['export'], '2026-13-45', /--since must be a date/],
     [['export'], '2026-11-01T08:00', /with a time zone/],
+    [['verify'], '2026-11-01', /--since cannot be used with verify, only with export/],
   ];
   for (const [inputs, since, message] of rejected) {
     const options = {
@@ -52,7 +53,13 @@ test('rejects wrong arguments', async () => {
       tenant: undefined,
     };
     const streams = { output: process.stdout, errorOutput: process.stderr };
-    const command = runAuditCommand({ ...options, ...streams, out: undefined, json: false });
+    const command = runAuditCommand({
+      ...options,
+      ...streams,
+      out: undefined,
+      json: false,
+      failureCode: 2,
+    });
     await expect(command).rejects.toThrow(message);
     await expect(command).rejects.toBeInstanceOf(UsageError);
   }
@@ -76,8 +83,15 @@ describe('vitrine audit', () => {
   });
 
   test('names a tenant that does not exist', async () => {
-    const { code, stderr } = await run('verify', '--tenant', 'nobody');
-    expect([code, stderr]).toEqual([1, 'There is no tenant "nobody".\n']);
+    for (const action of ['verify', 'export']) {
+      const { code, stdout, stderr } = await run(action, '--tenant', 'nobody');
+      expect([code, stdout, stderr]).toEqual([2, '', 'There is no tenant "nobody".\n']);
+    }
+  });
+
+  test('exits with 2 if the log cannot be read', async () => {
+    const { code, stderr } = await run('verify', '--url', 'http://127.0.0.1:9');
+    expect([code, stderr]).toEqual([2, expect.stringContaining('No response from')]);
   });
 
   test('opens the database if no server is running', async () => {
@@ -87,10 +101,28 @@ describe('vitrine audit', () => {
       stdout: 'The audit log is intact: 3 entries in 1 chain.\n',
     });
     const out = join(folder, 'audit.ndjson');
-    expect(await run('export', '--out', out)).toMatchObject({ code: 0, stdout: '' });
+    expect(await run('export', '--out', out)).toMatchObject({
+      code: 0,
+      stdout: '',
+      stderr: `Exported 6 entries to ${out}.\n`,
+    });
     expect(readFileSync(out, 'utf8').trimEnd().split('\n')).toHaveLength(6);
     expect(statSync(out).mode & 0o777).toBe(0o600);
     expect(existsSync(`${out}.part`)).toBe(false);
+    expect(await run('export', '--tenant', 'shop', '--out', out)).toMatchObject({
+      code: 2,
+      stderr: expect.stringContaining(`--out: ${out} exists already; add --force to overwrite it.`),
+    });
+    expect(readFileSync(out, 'utf8').trimEnd().split('\n')).toHaveLength(6);
+    expect(await run('export', '--tenant', 'shop', '--out', out, '--force')).toMatchObject({
+      code: 0,
+      stderr: `Exported 3 entries to ${out}.\n`,
+    });
+    expect(readFileSync(out, 'utf8').trimEnd().split('\n')).toHaveLength(3);
+    expect(await run('export', '--out', join(folder, 'missing', 'audit.ndjson'))).toMatchObject({
+      code: 2,
+      stderr: expect.stringContaining(`--out: there is no folder ${join(folder, 'missing')}.`),
+    });
     expect(await run('export', '--since', '2100-01-01')).toMatchObject({ code: 0, stdout: '' });
     expect(await run('export', '--until', '2001-01-01')).toMatchObject({ code: 0, stdout: '' });
     const filter = ['--until', '2100-01-01', '--action', 'image.create', '--actor', 'open'];

@@ -113,6 +113,24 @@ describe('keys whose secret is missing', () => {
     );
   });
 
+  test('cannot create others, even if different keys work', async () => {
+    const env = await replaceSecret();
+    await createKey(env, '--role', 'reader');
+    expect((await runDoctor(env)).stdout).toMatch(/^note {2}access +no API key can create others$/m);
+    const server = await startServer(env, env.DATA_DIR);
+    await expect.poll(() => server.log()).toContain('there is no API key that can create others');
+    expect((await runDoctor(env)).stdout).toMatch(/^note {2}access +no API key can create others$/m);
+  });
+
+  test('are counted before it is removed', async () => {
+    const env = await replaceSecret();
+    const withBoth = { ...env, SECRET_KEY: `${env.SECRET_KEY},${secret}` };
+    await createKey(withBoth, '--role', 'reader');
+    expect((await runDoctor(withBoth)).stdout).toMatch(
+      /^note {2}access +1 of 2 active API keys still needs an old secret\n +→ Keep the old secret/m,
+    );
+  });
+
   test('are reported by the log of a server, and by commands beside it', async () => {
     const env = await replaceSecret();
     const server = await startServer(env, env.DATA_DIR);

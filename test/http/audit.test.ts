@@ -161,11 +161,8 @@ test('shows a key only its own tenant', async () => {
     expect((await send('HEAD', `${path}?tenant=own`, rival)).status).toBe(403);
     expect((await send('HEAD', path, rival)).status).toBe(200);
   }
-  expectProblem(
-    await send('GET', '/v1/audit/verification?tenant=nobody', bootstrapKey),
-    404,
-    'tenant_not_found',
-  );
+  for (const path of ['/v1/audit', '/v1/audit/export', '/v1/audit/verification'])
+    expectProblem(await send('GET', `${path}?tenant=nobody`, bootstrapKey), 404, 'tenant_not_found');
   const { bytes, headers } = await send('GET', '/v1/audit/export', rival);
   expect(headers.get('content-type')).toBe('application/x-ndjson');
   const lines = bytes.toString().trimEnd().split('\n');

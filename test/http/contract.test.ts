@@ -375,6 +375,8 @@ describe('access', () => {
     await createKey({ scopes: ['images.read'] });
     expect((await createKey({})).status).toBe(400);
     expect((await createKey({ role: 'owner' })).status).toBe(400);
+    for (const name of ['', ' \u3000', 'a\nb', 'x'.repeat(101)])
+      expect((await createKey({ name, role: 'reader' })).status, name).toBe(400);
     const page = await send<{ items: Key[]; next_after: string }>('GET', '/v1/keys', '/v1/keys?limit=1');
     const nextPage = await send<{ items: Key[] }>(
       'GET',
@@ -398,8 +400,19 @@ describe('access', () => {
     );
     expect(rotated.status).toBe(201);
     expect(rotated.body).toMatchObject({ replaced_id: id });
-    expect((await send('POST', `${template}/rotate`, `/v1/keys/${id}/rotate`)).status).toBe(409);
-    expect((await send('DELETE', template, `/v1/keys/${rotated.body.id}`)).status).toBe(204);
+    const repeated = await send('POST', `${template}/rotate`, `/v1/keys/${id}/rotate`);
+    expect([repeated.status, repeated.body['code']]).toEqual([409, 'key_replaced']);
+    const { id: newId } = rotated.body;
+    expect((await send('DELETE', template, `/v1/keys/${id}`)).body).toEqual({
+      revoked: [{ id, name: 'robot' }],
+      active_descendants: 1,
+    });
+    expect((await send('DELETE', template, `/v1/keys/${id}?descendants=true`)).body).toEqual({
+      revoked: [{ id: newId, name: 'robot' }],
+      active_descendants: 0,
+    });
+    const again = await send('POST', `${template}/rotate`, `/v1/keys/${newId}/rotate`);
+    expect([again.status, again.body['code']]).toEqual([409, 'key_not_active']);
     expect((await send('DELETE', template, '/v1/keys/0000000000000000')).status).toBe(404);
   });
 

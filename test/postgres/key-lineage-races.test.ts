@@ -57,10 +57,22 @@ test('revokes a key with all its descendants while they create and rotate furthe
     expect(await apiKeys.insert(root)).toMatchObject({ outcome: 'issued' });
     const writers = [1, 2, 3].map(() => extendLineage(root.id));
     while ((await countActive()) < 10) await new Promise((resolve) => setTimeout(resolve, 5));
-    const revokedIds = await apiKeys.revokeWithDescendants(unrestrictedPrincipal, root.id);
-    expect(revokedIds).toContain(root.id);
+    const revocation = await apiKeys.revokeWithDescendants(unrestrictedPrincipal, root.id);
+    expect(revocation?.revoked).toContainEqual({ id: root.id, name: 'key' });
     const counts = await Promise.all(writers);
     expect(Math.max(...counts)).toBeGreaterThan(2);
     expect(await countActive()).toBe(0);
   }
+});
+
+test('replaces a key once, even if several rotations begin at the same time', async () => {
+  const { database } = await openTestServerDatabase();
+  const { apiKeys } = makeQueries(database);
+  const key = makeKey(null);
+  await apiKeys.insert(key);
+  const results = await Promise.all(
+    Array.from({ length: 8 }, () => apiKeys.replace(key.id, makeReplacement(null), 60)),
+  );
+  expect(results.filter(({ outcome }) => outcome === 'issued')).toHaveLength(1);
+  expect(results.filter(({ outcome }) => outcome === 'replaced-before')).toHaveLength(7);
 });

@@ -1,10 +1,11 @@
-import { createWriteStream } from 'node:fs';
-import { rename } from 'node:fs/promises';
+import { createWriteStream, existsSync, statSync } from 'node:fs';
+import { rename, rm } from 'node:fs/promises';
+import { dirname } from 'node:path';
 import { Readable, type Writable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import type { Config } from '../../config.ts';
 import { type AuditAction, auditActions } from '../../model/audit.ts';
-import { UsageError } from '../options.ts';
+import { rejectOptionsOfOthers, UsageError } from '../options.ts';
 import { reportRequestErrors } from '../request-errors.ts';
 import type { Output } from '../terminal.ts';
 import { type AuditReader, openAuditReader, type Verification } from './audit-reader.ts';
@@ -22,6 +23,10 @@ export interface AuditCommandOptions {
   readonly actor?: string | undefined;
   /** File to export to; default: the standard output. */
   readonly out: string | undefined;
+  /** Whether to overwrite that file. */
+  readonly force?: boolean;
+  /** Exit code if the log cannot be read. */
+  readonly failureCode: number;
   readonly json: boolean;
   readonly output: Output & Writable;
   readonly errorOutput: Output;
@@ -30,12 +35,15 @@ export interface AuditCommandOptions {
 /** Performs an action. Returns the exit code. */
 type Action = (reader: AuditReader) => Promise<number>;
 
-/** Runs `vitrine audit` and returns the exit code, which is 1 if the log is damaged. @throws {UsageError} */
+/**
+ * Runs `vitrine audit` and returns the exit code: 1 if the log is damaged, `failureCode` if it cannot be read.
+ * @throws {UsageError}
+ */
 export async function runAuditCommand(options: AuditCommandOptions): Promise<number> {
   const action = parseAction(options);
   const reader = await openAuditReader(options.config, options.url);
   try {
-    return await reportRequestErrors(options.errorOutput, () => action(reader));
+    return await reportRequestErrors(options.errorOutput, () => action(reader), options.failureCode);
   } finally {
     await reader.close();
   }
@@ -44,23 +52,52 @@ export async function runAuditCommand(options: AuditCommandOptions): Promise<num
 function parseAction(options: AuditCommandOptions): Action {
   const [name, unexpected] = options.inputs;
   if (unexpected !== undefined) throw new UsageError(`Unexpected argument "${unexpected}".`);
-  if (name === 'verify') return (reader) => verify(reader, options);
-  if (name === 'export') {
-    const filter = {
-      tenant: options.tenant,
-      since: parseTime('since', options.since),
-      until: parseTime('until', options.until),
-      action: parseAuditAction(options.action),
-      actor: options.actor,
-    };
-    return async (reader) => {
-      const entries = Readable.from(await reader.export(filter), { highWaterMark: 1 });
-      if (options.out === undefined) await pipeline(entries, options.output, { end: false });
-      else await writeFile(entries, options.out);
+  if (name !== 'verify' && name !== 'export') throw new UsageError('Specify one of: verify, export.');
+  const { since, until, action, actor, out, force, json } = options;
+  const given = { since, until, action, actor, out, force: force || undefined, json: json || undefined };
+  rejectOptionsOfOthers(name, given, actionsByOption);
+  return name === 'verify' ? (reader) => verify(reader, options) : parseExport(options);
+}
+
+/** The action to which each option belongs. All other options belong to both. */
+const actionsByOption = {
+  since: 'export',
+  until: 'export',
+  action: 'export',
+  actor: 'export',
+  out: 'export',
+  force: 'export',
+  json: 'verify',
+} as const;
+
+function parseExport(options: AuditCommandOptions): Action {
+  const { tenant, actor, out, output, errorOutput } = options;
+  const filter = {
+    tenant,
+    since: parseTime('since', options.since),
+    until: parseTime('until', options.until),
+    action: parseAuditAction(options.action),
+    actor,
+  };
+  if (out !== undefined) assertWritable(out, options.force ?? false);
+  return async (reader) => {
+    const entries = Readable.from(await reader.export(filter), { highWaterMark: 1 });
+    if (out === undefined) {
+      await pipeline(entries, output, { end: false });
       return 0;
-    };
-  }
-  throw new UsageError('Specify one of: verify, export.');
+    }
+    const count = await writeLines(entries, out);
+    errorOutput.write(`Exported ${formatCount(count, 'entry', 'entries')} to ${out}.\n`);
+    return 0;
+  };
+}
+
+function assertWritable(path: string, mayOverwrite: boolean): void {
+  const folder = dirname(path);
+  if (!existsSync(folder)) throw new UsageError(`--out: there is no folder ${folder}.`);
+  if (!existsSync(path)) return;
+  if (statSync(path).isDirectory()) throw new UsageError(`--out: ${path} is a folder, not a file.`);
+  if (!mayOverwrite) throw new UsageError(`--out: ${path} exists already; add --force to overwrite it.`);
 }
 
 async function verify(
@@ -125,9 +162,24 @@ function parseTime(option: string, text: string | undefined): Date | undefined {
   );
 }
 
-/** Writes a file, which appears under its name only once it is complete. */
-async function writeFile(content: Readable, path: string): Promise<void> {
+/** Writes a file, which appears under its name only once it is complete. Returns the number of its lines. */
+async function writeLines(content: Readable, path: string): Promise<number> {
   const draftPath = `${path}.part`;
-  await pipeline(content, createWriteStream(draftPath, { mode: 0o600 }));
-  await rename(draftPath, path);
+  let count = 0;
+  async function* countLines(chunks: AsyncIterable<string | Uint8Array>) {
+    for await (const chunk of chunks) {
+      for (const byte of Buffer.from(chunk as Uint8Array)) if (byte === lineFeed) count += 1;
+      yield chunk;
+    }
+  }
+  try {
+    await pipeline(content, countLines, createWriteStream(draftPath, { mode: 0o600 }));
+    await rename(draftPath, path);
+  } catch (error) {
+    await rm(draftPath, { force: true });
+    throw error;
+  }
+  return count;
 }
+
+const lineFeed = 0x0a;

@@ -68,7 +68,7 @@ async function openInDatabase(config: Config): Promise<AuditReader> {
       const pieces = await Array.fromAsync(toVerificationJson(await audit.verify(operator, tenant)));
       return verificationRecord.parse(JSON.parse(pieces.join('')));
     },
-    export: (filter) => Promise.resolve(toEntryLines(audit.export(operator, filter))),
+    export: async (filter) => toEntryLines(await audit.export(operator, filter)),
     close: () => database.close(),
   };
 }

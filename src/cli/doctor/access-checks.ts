@@ -5,7 +5,7 @@ import { openRing } from '../../app/open-access.ts';
 import type { Config } from '../../config.ts';
 import { systemHasFileModes } from '../../data-folder/private-folder.ts';
 import { operatorKeyFile, secretKeyFile } from '../../data-folder/secret-file.ts';
-import type { ApiKeyQueries } from '../../db/api-keys.ts';
+import type { ApiKeyQueries, KeyCounts } from '../../db/api-keys.ts';
 import { describeUnusableKeys, unusableKeysRemedy } from '../../services/access/api-keys.ts';
 import { openKeyManager } from '../keys/key-manager.ts';
 import { AccessDenied, makeApiClient } from '../api-client.ts';
@@ -59,12 +59,28 @@ export async function checkKeys(
 ): Promise<Finding[]> {
   const { access } = config;
   if (access.mode === 'open' || access.secretProblems.length > 0) return [];
-  const counts = await apiKeys.countActive(readSecretIds(config));
+  const secretIds = readSecretIds(config);
+  const counts = await apiKeys.countActive(secretIds);
   const state = describeUnusableKeys(counts);
-  if (state === undefined) return checkManagingKey(config, apiKeys);
   const isWarning = counts.unusable < counts.active;
-  const finding = { subject, state, remedy: unusableKeysRemedy, isWarning };
-  return isWarning ? [finding, ...(await checkManagingKey(config, apiKeys))] : [finding];
+  const unusable = state === undefined ? [] : [{ subject, state, remedy: unusableKeysRemedy, isWarning }];
+  if (state !== undefined && !isWarning) return unusable;
+  const canManage = await apiKeys.hasManagingKey(secretIds);
+  return [...unusable, ...checkOutdatedKeys(counts), ...checkManagingKey(config, canManage)];
+}
+
+function checkOutdatedKeys({ active, outdated }: KeyCounts): Finding[] {
+  if (outdated === 0) return [];
+  const keys = active === 1 ? 'The only active API key' : `${outdated} of ${active} active API keys`;
+  return [
+    {
+      subject,
+      state: `${keys} still ${outdated === 1 ? 'needs' : 'need'} an old secret`,
+      remedy:
+        'Keep the old secret in SECRET_KEY until these keys were used or replaced; vitrine keys list shows them.',
+      isWarning: true,
+    },
+  ];
 }
 
 /** Returns the ids of the secrets that a server would use. Unlike a server, generates none, because a check must not. */
@@ -73,14 +89,11 @@ function readSecretIds(config: Config): readonly string[] {
   return hasSecret ? openRing(config).ids : [];
 }
 
-async function checkManagingKey(
-  { access }: Config,
-  apiKeys: Pick<ApiKeyQueries, 'hasManagingKey'>,
-): Promise<Finding[]> {
+function checkManagingKey({ access }: Config, canManage: boolean): Finding[] {
   const hasBootstrapKey = access.bootstrapAdminKey !== undefined;
   const isWarning = true;
   const create = 'vitrine keys create --name ops --role admin';
-  if (await apiKeys.hasManagingKey())
+  if (canManage)
     return hasBootstrapKey
       ? [
           {
@@ -135,10 +148,13 @@ export async function checkKeysOfServer(config: Config): Promise<Finding[]> {
       ({ revokedAt, expiresAt }) => revokedAt === null && (expiresAt === null || expiresAt.getTime() > now),
     );
     const unusable = active.filter(({ hasSecret }) => !hasSecret).length;
-    const canManage = active.some(({ tenant, scopes }) => tenant === null && scopes.includes('keys.manage'));
+    const outdated = active.filter(({ hasSecret, hasNewestSecret }) => hasSecret && !hasNewestSecret).length;
+    const canManage = active.some(
+      ({ tenant, scopes, hasSecret }) => hasSecret && tenant === null && scopes.includes('keys.manage'),
+    );
     return await checkKeys(config, {
       hasManagingKey: () => Promise.resolve(canManage),
-      countActive: () => Promise.resolve({ active: active.length, unusable }),
+      countActive: () => Promise.resolve({ active: active.length, unusable, outdated }),
     });
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);

@@ -1,10 +1,12 @@
+import { randomUUID } from 'node:crypto';
 import { z } from 'zod';
 import { openRing } from '../../app/open-access.ts';
 import type { Config } from '../../config.ts';
 import { ConfigError } from '../../errors.ts';
 import { allScopes, type Role, roleNames, type Scope } from '../../model/access.ts';
 import type { ApiKey } from '../../model/api-key.ts';
-import { makeApiKeys } from '../../services/access/api-keys.ts';
+import { type CreatedApiKey, makeApiKeys } from '../../services/access/api-keys.ts';
+import type { Revocation } from '../../db/api-key-changes.ts';
 import { makeAuditSealer } from '../../services/audit/seal-audit-log.ts';
 import { type ApiClient, makeApiClient } from '../api-client.ts';
 import { openInstallationDatabase, operator } from '../installation-database.ts';
@@ -19,17 +21,14 @@ export interface KeyRequest {
   readonly expiresInSeconds: number | undefined;
 }
 
-/** A key with its text, which is shown once. */
-export type CreatedKey = ApiKey & { readonly text: string };
-
 /** Manages keys through a server or in the database. */
 export interface KeyManager {
-  create(request: KeyRequest): Promise<CreatedKey>;
+  create(request: KeyRequest): Promise<CreatedApiKey>;
   /** Returns all keys, newest first. */
   list(): Promise<ApiKey[]>;
-  rotate(id: string, overlapSeconds: number): Promise<CreatedKey>;
+  rotate(id: string, overlapSeconds: number): Promise<CreatedApiKey>;
   /** @param withDescendants whether to revoke the keys that were created or rotated from it, too */
-  revoke(id: string, withDescendants: boolean): Promise<void>;
+  revoke(id: string, withDescendants: boolean): Promise<Revocation>;
   close(): Promise<void>;
 }
 
@@ -60,10 +59,8 @@ async function openInDatabase(config: Config): Promise<KeyManager> {
     create: (request) => keys.create(operator, request),
     list: () => collect((after) => keys.list(operator, pageSize, after)),
     rotate: (id, overlapSeconds) => keys.rotate(operator, id, overlapSeconds),
-    async revoke(id, withDescendants) {
-      if (withDescendants) await keys.revokeWithDescendants(operator, id);
-      else await keys.revoke(operator, id);
-    },
+    revoke: (id, withDescendants) =>
+      withDescendants ? keys.revokeWithDescendants(operator, id) : keys.revoke(operator, id),
     async close() {
       // No server may be running that would seal the entries of this command.
       await makeAuditSealer({ auditChains, logger }).sealNow();
@@ -90,17 +87,19 @@ const keyRecord = z
     role: z.enum(roleNames).nullable(),
     scopes: z.array(z.enum(allScopes)),
     created_by: z.string(),
-    // An older server does not say.
+    // An older server does not say these.
     has_secret: z.boolean().default(true),
+    has_newest_secret: z.boolean().default(true),
     replaced_id: z.string().nullable(),
     created_at: z.coerce.date(),
     expires_at: timeField,
     revoked_at: timeField,
     last_used_at: timeField,
     key: z.string().optional(),
+    tenant_created: z.boolean().default(false),
   })
   .transform(
-    (record): CreatedKey => ({
+    (record): CreatedApiKey => ({
       id: record.id,
       name: record.name,
       tenant: record.tenant,
@@ -108,15 +107,28 @@ const keyRecord = z
       scopes: record.scopes,
       createdBy: record.created_by,
       hasSecret: record.has_secret,
+      hasNewestSecret: record.has_newest_secret,
       replacedId: record.replaced_id,
       createdAt: record.created_at,
       expiresAt: record.expires_at,
       revokedAt: record.revoked_at,
       lastUsedAt: record.last_used_at,
       text: record.key ?? '',
+      isTenantNew: record.tenant_created,
     }),
   );
 const pageRecord = z.object({ items: z.array(keyRecord) });
+const revocationRecord = z
+  .object({
+    revoked: z.array(z.object({ id: z.string(), name: z.string() })),
+    active_descendants: z.number(),
+  })
+  .transform(
+    (record): Revocation => ({ revoked: record.revoked, activeDescendants: record.active_descendants }),
+  );
+
+/** A request is sent again if its response is lost. It must not create a second key then. */
+const idempotencyKey = () => ({ 'idempotency-key': randomUUID() });
 
 function throughServer(client: ApiClient): KeyManager {
   return {
@@ -125,6 +137,8 @@ function throughServer(client: ApiClient): KeyManager {
         '/v1/keys',
         { name, role, scopes, tenant: tenantName, expires_in: expiresInSeconds },
         keyRecord,
+        undefined,
+        idempotencyKey(),
       ),
     list: () =>
       collect(async (after) => {
@@ -132,9 +146,18 @@ function throughServer(client: ApiClient): KeyManager {
         return (await client.getJson(`/v1/keys?limit=${pageSize}${query}`, pageRecord)).items;
       }),
     rotate: (id, overlap) =>
-      client.postJson(`/v1/keys/${encodeURIComponent(id)}/rotate`, { overlap }, keyRecord),
+      client.postJson(
+        `/v1/keys/${encodeURIComponent(id)}/rotate`,
+        { overlap },
+        keyRecord,
+        undefined,
+        idempotencyKey(),
+      ),
     revoke: (id, withDescendants) =>
-      client.delete(`/v1/keys/${encodeURIComponent(id)}${withDescendants ? '?descendants=true' : ''}`),
+      client.delete(
+        `/v1/keys/${encodeURIComponent(id)}${withDescendants ? '?descendants=true' : ''}`,
+        revocationRecord,
+      ),
     close: () => Promise.resolve(),
   };
 }

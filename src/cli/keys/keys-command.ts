@@ -1,10 +1,14 @@
 import type { Config } from '../../config.ts';
 import { allScopes, isScope, type Role, roleNames, type Scope } from '../../model/access.ts';
-import type { ApiKey } from '../../model/api-key.ts';
-import { UsageError } from '../options.ts';
+import type { Revocation } from '../../db/api-key-changes.ts';
+import { type ApiKey, maxKeyNameLength } from '../../model/api-key.ts';
+import type { CreatedApiKey } from '../../services/access/api-keys.ts';
+import { rejectOptionsOfOthers, UsageError } from '../options.ts';
 import { reportRequestErrors } from '../request-errors.ts';
 import type { Output } from '../terminal.ts';
-import { type CreatedKey, type KeyManager, openKeyManager } from './key-manager.ts';
+import { expiryLimits, overlapLimits, parseDuration } from './durations.ts';
+import { formatList, formatTime, toRecord } from './key-list.ts';
+import { type KeyManager, openKeyManager } from './key-manager.ts';
 
 /** Options of `vitrine keys`, as given on the command line. */
 export interface KeysCommandOptions {
@@ -24,7 +28,13 @@ export interface KeysCommandOptions {
   readonly errorOutput: Output;
 }
 
-type Action = (keys: KeyManager) => Promise<string>;
+/** What an action prints: `result` on the standard output, `notes` on the standard error. */
+interface Report {
+  readonly result: string;
+  readonly notes?: string;
+}
+
+type Action = (keys: KeyManager) => Promise<Report>;
 
 /** Runs `vitrine keys` and returns the exit code. @throws {UsageError} */
 export async function runKeysCommand(options: KeysCommandOptions): Promise<number> {
@@ -32,7 +42,9 @@ export async function runKeysCommand(options: KeysCommandOptions): Promise<numbe
   const keys = await openKeyManager(options.config, options.url);
   try {
     return await reportRequestErrors(options.errorOutput, async () => {
-      options.output.write(await action(keys));
+      const { result, notes = '' } = await action(keys);
+      options.output.write(result);
+      if (notes !== '') options.errorOutput.write(notes);
       return 0;
     });
   } finally {
@@ -44,45 +56,95 @@ function parseAction(options: KeysCommandOptions): Action {
   const [name = '', id, ...rest] = options.inputs;
   if (rest.length > 0) throw new UsageError(`Unexpected argument "${rest[0]}".`);
   if (name === 'create' && id === undefined) return parseCreate(options);
-  if (name === 'list' && id === undefined)
-    return async (keys) => {
-      const all = await keys.list();
-      return options.json ? toJson(all.map(toRecord)) : formatList(all, new Date());
-    };
-  if (name === 'rotate' && id !== undefined) {
-    const overlap = parseDuration('overlap', options.overlap ?? '1d');
-    return async (keys) => formatCreated(await keys.rotate(id, overlap), options.json);
-  }
-  if (name === 'revoke' && id !== undefined)
-    return async (keys) => {
-      await keys.revoke(id, options.descendants);
-      const others = options.descendants ? ' and all keys that were created or rotated from it' : '';
-      return options.json ? toJson({ revoked: id }) : `Revoked the key ${id}${others}.\n`;
-    };
+  if (name === 'list' && id === undefined) return parseList(options);
+  if (name === 'rotate' && id !== undefined) return parseRotate(options, id);
+  if (name === 'revoke' && id !== undefined) return parseRevoke(options, id);
   if ((name === 'rotate' || name === 'revoke') && id === undefined)
     throw new UsageError(`${name} needs the id of a key; \`vitrine keys list\` shows the ids.`);
   throw new UsageError('Specify one of: create, list, rotate <id>, revoke <id>.');
 }
 
+/** The action to which each option belongs. All other options belong to every action. */
+const actionsByOption = {
+  name: 'create',
+  role: 'create',
+  tenant: 'create',
+  scope: 'create',
+  expires: 'create',
+  overlap: 'rotate',
+  descendants: 'revoke',
+} as const;
+
+function rejectOtherOptions(action: string, options: KeysCommandOptions): void {
+  const { name, role, tenant, scopes, expires, overlap, descendants } = options;
+  const scope = scopes.length > 0 || undefined;
+  if (action === 'rotate' && expires !== undefined)
+    throw new UsageError(
+      '--expires cannot be used with rotate, which keeps the expiry; to extend it, create a new key.',
+    );
+  const given = { name, role, tenant, scope, expires, overlap, descendants: descendants || undefined };
+  rejectOptionsOfOthers(action, given, actionsByOption);
+}
+
 function parseCreate(options: KeysCommandOptions): Action {
-  const { config, url, name, role, tenant, scopes, expires, json, errorOutput } = options;
-  if (!name?.trim()) throw new UsageError('Specify what the key is for with --name.');
+  rejectOtherOptions('create', options);
+  const { config, url, role, tenant, scopes, expires, json } = options;
+  const name = parseName(options.name);
   if (role === undefined && scopes.length === 0)
     throw new UsageError(`Specify --role (${roleNames.join(', ')}) or at least one --scope.`);
   const request = {
-    name: name.trim(),
+    name,
     role: role === undefined ? undefined : parseRole(role),
     scopes: scopes.map(parseScope),
     tenantName: tenant,
-    expiresInSeconds: expires === undefined ? undefined : parseDuration('expires', expires),
+    expiresInSeconds: expires === undefined ? undefined : parseDuration('expires', expires, expiryLimits),
   };
   return async (keys) => {
     const created = await keys.create(request);
     // The mode of a server elsewhere is unknown.
-    if (url === undefined && config.access.mode === 'open')
-      errorOutput.write('AUTH is open, so keys are ignored until you set AUTH=keys.\n');
-    return formatCreated(created, json);
+    const isIgnored = url === undefined && config.access.mode === 'open';
+    const warning = isIgnored ? 'AUTH is open, so keys are ignored until you set AUTH=keys.\n' : '';
+    if (json) return { result: toKeyJson(created), notes: warning };
+    return { result: `${created.text}\n`, notes: warning + describeCreated(created) };
   };
+}
+
+function parseList(options: KeysCommandOptions): Action {
+  rejectOtherOptions('list', options);
+  return async (keys) => {
+    const all = await keys.list();
+    return { result: options.json ? toJson(all.map(toRecord)) : formatList(all, new Date()) };
+  };
+}
+
+function parseRotate(options: KeysCommandOptions, id: string): Action {
+  rejectOtherOptions('rotate', options);
+  const overlap = parseDuration('overlap', options.overlap ?? '1d', overlapLimits);
+  return async (keys) => {
+    const created = await keys.rotate(id, overlap);
+    if (options.json) return { result: toKeyJson(created) };
+    return {
+      result: `${created.text}\n`,
+      notes: describeCreated(created) + describeOverlap(created, id, overlap),
+    };
+  };
+}
+
+function parseRevoke(options: KeysCommandOptions, id: string): Action {
+  rejectOtherOptions('revoke', options);
+  return async (keys) => {
+    const revocation = await keys.revoke(id, options.descendants);
+    const { revoked, activeDescendants } = revocation;
+    if (options.json) return { result: toJson({ revoked, active_descendants: activeDescendants }) };
+    return { result: describeRevocation(id, revocation) };
+  };
+}
+
+function parseName(text = ''): string {
+  const name = text.trim();
+  if (name === '') throw new UsageError('Specify what the key is for with --name.');
+  if (name.length <= maxKeyNameLength && !/\p{Cc}/u.test(name)) return name;
+  throw new UsageError(`--name must have at most ${maxKeyNameLength} characters, and no control characters.`);
 }
 
 function parseRole(text: string): Role {
@@ -96,87 +158,48 @@ function parseScope(text: string): Scope {
   throw new UsageError(`--scope must be one of ${allScopes.join(', ')}, not "${text}".`);
 }
 
-const secondsPerUnit: Readonly<Record<string, number>> = { s: 1, m: 60, h: 3_600, d: 86_400, y: 31_536_000 };
-
-/** Parses a duration such as `90d`. Returns seconds. */
-function parseDuration(option: string, text: string): number {
-  const [, count, unit = ''] = /^(\d{1,9})([smhdy])$/.exec(text.trim()) ?? [];
-  const seconds = Number(count) * (secondsPerUnit[unit] ?? Number.NaN);
-  if (Number.isSafeInteger(seconds)) return seconds;
-  throw new UsageError(
-    `--${option} must be a whole number and a unit (s, m, h, d or y), such as 90d, not "${text}".`,
-  );
-}
-
-function formatCreated(created: CreatedKey, isJson: boolean): string {
-  if (isJson) return toJson({ ...toRecord(created), key: created.text });
-  const { id, name, tenant, scopes } = created;
-  return `${created.text}\n\nThe key ${id} (${name}) can access ${tenant === null ? 'all tenants' : `the tenant ${tenant}`}. Scopes: ${scopes.join(', ')}.\nIt cannot be shown again. Send it in the header "Authorization: Bearer <key>".\n`;
-}
-
-function formatList(keys: readonly ApiKey[], now: Date): string {
-  if (keys.length === 0) return 'There are no API keys.\n';
-  // The list is newest first. If a key was replaced twice, the newest replacement counts.
-  const replacements = new Map<string, string>();
-  for (const { id, replacedId } of keys)
-    if (replacedId !== null && !replacements.has(replacedId)) replacements.set(replacedId, id);
-  const rows = keys.map((key) => [
-    key.id,
-    key.name,
-    key.tenant ?? '(all)',
-    key.role ?? key.scopes.join(','),
-    describeState(key, replacements.get(key.id), now),
-    key.lastUsedAt === null ? 'never' : formatTime(key.lastUsedAt),
-  ]);
-  const table = [['id', 'name', 'tenant', 'role or scopes', 'state', 'last used'], ...rows];
-  const widths =
-    table[0]?.map((_, column) => Math.max(...table.map((row) => row[column]?.length ?? 0))) ?? [];
-  return table
-    .map(
-      (row) =>
-        `${row
-          .map((cell, column) => cell.padEnd(widths[column] ?? 0))
-          .join('  ')
-          .trimEnd()}\n`,
-    )
-    .join('');
-}
-
-function describeState(
-  { revokedAt, expiresAt, hasSecret }: ApiKey,
-  replacement: string | undefined,
-  now: Date,
-): string {
-  if (revokedAt !== null) return `revoked ${formatTime(revokedAt)}`;
-  if (!hasSecret) return 'unusable (old secret)';
-  if (expiresAt === null) return 'active';
-  if (replacement !== undefined && expiresAt > now)
-    return `replaced by ${replacement}, until ${formatTime(expiresAt)}`;
-  return `${expiresAt > now ? 'expires' : 'expired'} ${formatTime(expiresAt)}`;
-}
-
-function formatTime(time: Date): string {
-  return time.toISOString().slice(0, 16).replace('T', ' ');
-}
-
-/** Converts a key to the format of `/v1/keys`. */
-function toRecord(key: ApiKey) {
-  return {
-    id: key.id,
-    name: key.name,
-    tenant: key.tenant,
-    role: key.role,
-    scopes: key.scopes,
-    created_by: key.createdBy,
-    has_secret: key.hasSecret,
-    replaced_id: key.replacedId,
-    created_at: key.createdAt,
-    expires_at: key.expiresAt,
-    revoked_at: key.revokedAt,
-    last_used_at: key.lastUsedAt,
-  };
+function toKeyJson(created: CreatedApiKey): string {
+  return toJson({ ...toRecord(created), key: created.text, tenant_created: created.isTenantNew });
 }
 
 function toJson(value: unknown): string {
   return `${JSON.stringify(value, null, 2)}\n`;
+}
+
+function describeCreated({ id, name, tenant, scopes, expiresAt, isTenantNew }: CreatedApiKey): string {
+  return [
+    `The key ${id} (${name}) can access ${tenant === null ? 'all tenants' : `the tenant ${tenant}`}. Scopes: ${scopes.join(', ')}.`,
+    ...(isTenantNew ? [`The tenant ${tenant} is new.`] : []),
+    expiresAt === null ? 'It does not expire.' : `Expires ${formatTime(expiresAt)}.`,
+    'It cannot be shown again. Send it in the header "Authorization: Bearer <key>".',
+  ]
+    .map((line) => `${line}\n`)
+    .join('');
+}
+
+/** @param replacement the new key, which was created when the overlap began, and has the expiry of the old one */
+function describeOverlap(
+  { createdAt, expiresAt }: ApiKey,
+  replacedId: string,
+  overlapSeconds: number,
+): string {
+  if (overlapSeconds === 0) return `The old key ${replacedId} no longer works.\n`;
+  const end = new Date(createdAt.getTime() + overlapSeconds * 1_000);
+  return `The old key ${replacedId} works until ${formatTime(expiresAt !== null && expiresAt < end ? expiresAt : end)}.\n`;
+}
+
+function describeRevocation(id: string, { revoked, activeDescendants }: Revocation): string {
+  const [count, verb] = activeDescendants === 1 ? ['1 key', 'works'] : [`${activeDescendants} keys`, 'work'];
+  return [
+    revoked.length === 0
+      ? `The key ${id} had been revoked before.`
+      : `Revoked ${revoked.map((key) => `${key.id} (${key.name})`).join(', ')}.`,
+    ...(activeDescendants === 0
+      ? []
+      : [
+          `${count} that ${activeDescendants === 1 ? 'was' : 'were'} created or rotated from it still ${verb}; to revoke them too, add --descendants.`,
+        ]),
+  ]
+    .map((line) => `${line}\n`)
+    .join('');
 }

@@ -126,6 +126,7 @@ async function purgeUnused({
 
 async function purgeDeleted({
   client,
+  tenant,
   days,
   confirm,
   token,
@@ -133,7 +134,7 @@ async function purgeDeleted({
 }: PurgeCommandOptions): Promise<RequestReport> {
   const response = await client.postJson(
     '/v1/purge/deleted',
-    { dry_run: !confirm, days },
+    { dry_run: !confirm, tenant, days },
     deletedReportSchema,
     signal,
     makeConfirmationHeader(confirm, token),

@@ -1,8 +1,10 @@
 import type { FastifyRequest } from 'fastify';
 import { AppError } from '../../errors.ts';
 import { parseApiKey } from '../../services/access/api-key-format.ts';
+import { howToSend } from '../../services/access/authenticate.ts';
 
 type Headers = Pick<FastifyRequest, 'headers'>;
+type RequestHead = Pick<FastifyRequest, 'headers' | 'raw'>;
 
 const bearer = /^Bearer +(\S+) *$/i;
 
@@ -18,14 +20,34 @@ export function readKeyId(request: Headers): string | undefined {
   return key === undefined ? undefined : parseApiKey(key);
 }
 
-/** Explains to a client without a key that its `Authorization` header contains none. Never quotes the header. */
-export function explainMissingKey(request: Headers, error: unknown): unknown {
-  const isExplained = request.headers.authorization === undefined || readKey(request) !== undefined;
-  if (isExplained || !(error instanceof AppError && error.code === 'unauthenticated')) return error;
-  return new AppError(
-    'unauthenticated',
-    'This request needs an API key, but its Authorization header does not have the form "Bearer <key>". Send the key in this form, or in the header "X-Api-Key".',
-  );
+/** Explains to a client that was not authenticated what is wrong with its request. Never quotes the request. */
+export function explainUnauthenticated(request: RequestHead, error: unknown): unknown {
+  if (!(error instanceof AppError && error.code === 'unauthenticated')) return error;
+  const explanation =
+    readKey(request) === undefined ? explainMissingKey(request) : explainInvalidKey(request);
+  return explanation === undefined ? error : new AppError('unauthenticated', explanation);
+}
+
+function explainMissingKey({ headers, raw }: RequestHead): string | undefined {
+  if (hasKeyInQuery(raw.url ?? ''))
+    return `This request needs an API key, and keys in the URL are ignored. The one in this URL may be in logs now: revoke it. ${howToSend}.`;
+  if (headers.authorization === undefined) return undefined;
+  return 'This request needs an API key, but its Authorization header does not have the form "Bearer <key>". Send the key in this form, or in the header "X-Api-Key".';
+}
+
+function explainInvalidKey({ headers }: RequestHead): string | undefined {
+  const [, token] = bearer.exec(headers['x-api-key']?.toString() ?? '') ?? [];
+  if (token === undefined || bearer.test(headers.authorization ?? '')) return undefined;
+  return `The API key is not valid: the header "X-Api-Key" must contain only the key, without "Bearer".`;
+}
+
+const keyParameters = ['api_key', 'apikey', 'x-api-key', 'key', 'token', 'access_token'];
+
+/** Whether a query contains what the client may have meant as its key. In a signed link, `key` is the id of a secret. */
+function hasKeyInQuery(url: string): boolean {
+  const query = new URLSearchParams(url.slice(url.indexOf('?') + 1));
+  const isKey = (value: string | null) => Boolean(value) && !/^[0-9a-f]{8}$/.test(value ?? '');
+  return url.includes('?') && keyParameters.some((name) => isKey(query.get(name)));
 }
 
 /** Values of `WWW-Authenticate` in responses with the status 401 (RFC 6750). */

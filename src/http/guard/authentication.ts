@@ -5,7 +5,7 @@ import { type Identity, isEveryone } from '../../model/principal.ts';
 import { missingScopeError, requiredScopes, type UseCase } from '../../services/access/required-scopes.ts';
 import type { VerifiedLink } from '../../services/access/signatures.ts';
 import type { HttpDependencies } from '../route-plugin.ts';
-import { explainMissingKey, readKey } from './api-key-header.ts';
+import { explainUnauthenticated, readKey } from './api-key-header.ts';
 import type { RequestLimits } from './request-limits.ts';
 
 /**
@@ -157,7 +157,10 @@ function verifyKey(
   };
   const identity = authenticate.cached(key);
   if (identity) return count(identity);
-  if (key !== undefined) return limits.verifyKey(request, reply, key).then(count);
+  if (key !== undefined)
+    return limits.verifyKey(request, reply, key).then(count, (error: unknown) => {
+      throw explainUnauthenticated(request, error);
+    });
   limits.countAddress(request, reply);
   return verifyWithoutKey({ authenticate }, request);
 }
@@ -170,7 +173,7 @@ async function verifyWithoutKey(
   try {
     return await authenticate.verify(undefined);
   } catch (error) {
-    throw explainMissingKey(request, error);
+    throw explainUnauthenticated(request, error);
   }
 }
 

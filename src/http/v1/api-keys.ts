@@ -1,23 +1,25 @@
 import { z } from 'zod';
 import { allScopes, roleNames } from '../../model/access.ts';
-import type { ApiKey } from '../../model/api-key.ts';
+import {
+  type ApiKey,
+  maxKeyExpirySeconds,
+  maxKeyNameLength,
+  maxOverlapSeconds,
+} from '../../model/api-key.ts';
+import type { Revocation } from '../../db/api-key-changes.ts';
 import type { CreatedApiKey } from '../../services/access/api-keys.ts';
 import { readJsonBody } from '../bodies/json-body.ts';
-import { tenantField, textField, wholeNumberField } from '../fields/fields.ts';
+import { tenantField, wholeNumberField } from '../fields/fields.ts';
 import { jsonBody } from '../openapi/bodies.ts';
-import { empty, json, responses } from '../openapi/responses.ts';
+import { json, responses } from '../openapi/responses.ts';
 import { getPrincipal } from '../principal.ts';
 import type { RoutePlugin } from '../route-plugin.ts';
 
 /** Default page size. */
 const pageSize = 100;
 
-/** Longest time until a key expires: ten years. */
-const maxExpirySeconds = 10 * 365 * 86_400;
-
 /** How long a rotated key keeps working by default: one day. */
 const defaultOverlapSeconds = 86_400;
-const maxOverlapSeconds = 30 * 86_400;
 
 const keyIdField = z
   .string()
@@ -27,7 +29,11 @@ const keyParams = z.object({ id: keyIdField });
 const scopeField = z.enum(allScopes);
 
 const createBody = z.strictObject({
-  name: textField(100).describe('What the key is for.'),
+  name: z
+    .string()
+    .max(maxKeyNameLength)
+    .regex(/^(?!\s*$)[^\p{Cc}\p{Cs}]*$/u, 'must not be blank or contain control characters')
+    .describe('What the key is for.'),
   role: z.enum(roleNames).optional().describe('A named set of scopes.'),
   scopes: z
     .array(scopeField)
@@ -37,12 +43,12 @@ const createBody = z.strictObject({
   tenant: tenantField
     .nullish()
     .describe(
-      'The only tenant that the key can access. Defaults to the tenant of the caller, if it has one.',
+      'The only tenant that the key can access; it is created if it does not exist. Names are case-sensitive. Defaults to the tenant of the caller, if it has one.',
     ),
   expires_in: z
     .int()
     .min(1)
-    .max(maxExpirySeconds)
+    .max(maxKeyExpirySeconds)
     .nullish()
     .describe(
       'Seconds until the key expires. By default, it expires with the key of the caller, or never if that does not expire.',
@@ -80,6 +86,11 @@ const keySchema = z
       .describe(
         'False if the key was hashed with a secret that is no longer in `SECRET_KEY`; it does not work.',
       ),
+    has_newest_secret: z
+      .boolean()
+      .describe(
+        'False if an older secret of `SECRET_KEY` hashed the key. It is hashed again when it is used; until then, it needs that secret.',
+      ),
     replaced_id: z.string().nullable().describe('Id of the key that this one replaced in a rotation.'),
     created_at: z.iso.datetime(),
     expires_at: z.iso.datetime().nullable(),
@@ -88,8 +99,23 @@ const keySchema = z
   })
   .meta({ id: 'ApiKey' });
 const createdKeySchema = keySchema
-  .extend({ key: z.string().describe('The key itself. It is shown only once.') })
+  .extend({
+    key: z.string().describe('The key itself. It is shown only once.'),
+    tenant_created: z.boolean().describe('Whether the tenant did not exist before.'),
+  })
   .meta({ id: 'CreatedApiKey' });
+const revocationSchema = z
+  .object({
+    revoked: z
+      .array(z.object({ id: z.string(), name: z.string() }))
+      .describe(
+        'The keys that were revoked, oldest first. Does not include keys that had been revoked before.',
+      ),
+    active_descendants: z
+      .int()
+      .describe('How many keys that were created or rotated from this one, and their keys, still work.'),
+  })
+  .meta({ id: 'KeyRevocation' });
 const listSchema = z.object({
   items: z.array(keySchema),
   next_after: z.string().nullable().describe('`after` of the next page; `null` on the last page.'),
@@ -185,6 +211,7 @@ export const apiKeyRoutes: RoutePlugin = (app, { services: { apiKeys } }) => {
           'invalid_request',
           'key_not_found',
           'key_not_active',
+          'key_replaced',
           'key_exceeds_caller',
         ),
       },
@@ -206,14 +233,20 @@ export const apiKeyRoutes: RoutePlugin = (app, { services: { apiKeys } }) => {
         description: 'Every process rejects the key within 5 seconds.',
         params: keyParams,
         querystring: revokeQuery,
-        response: responses({ 204: empty('Revoked.') }, 'invalid_request', 'key_not_found'),
+        response: responses(
+          { 200: json(revocationSchema, 'The revoked keys.') },
+          'invalid_request',
+          'key_not_found',
+        ),
       },
     },
-    async (request, reply) => {
-      const { query, params } = request;
-      if (query.descendants === 'true') await apiKeys.revokeWithDescendants(getPrincipal(request), params.id);
-      else await apiKeys.revoke(getPrincipal(request), params.id);
-      return reply.code(204).send();
+    async (request) => {
+      const [principal, { query, params }] = [getPrincipal(request), request];
+      const revocation =
+        query.descendants === 'true'
+          ? await apiKeys.revokeWithDescendants(principal, params.id)
+          : await apiKeys.revoke(principal, params.id);
+      return toRevocationRecord(revocation);
     },
   );
 };
@@ -228,6 +261,7 @@ export function toRecord(key: ApiKey): z.input<typeof keySchema> {
     scopes: [...key.scopes],
     created_by: key.createdBy,
     has_secret: key.hasSecret,
+    has_newest_secret: key.hasNewestSecret,
     replaced_id: key.replacedId,
     created_at: key.createdAt.toISOString(),
     expires_at: key.expiresAt?.toISOString() ?? null,
@@ -237,5 +271,9 @@ export function toRecord(key: ApiKey): z.input<typeof keySchema> {
 }
 
 function toCreatedRecord(created: CreatedApiKey): z.input<typeof createdKeySchema> {
-  return { ...toRecord(created), key: created.text };
+  return { ...toRecord(created), key: created.text, tenant_created: created.isTenantNew };
+}
+
+function toRevocationRecord({ revoked, activeDescendants }: Revocation): z.input<typeof revocationSchema> {
+  return { revoked: [...revoked], active_descendants: activeDescendants };
 }

@@ -51,6 +51,7 @@ export const auditRoutes: RoutePlugin = (app, { services: { audit } }) => {
           { 200: json(pageSchema(entrySchema), 'One page.') },
           'invalid_request',
           'tenant_not_allowed',
+          'tenant_not_found',
         ),
       },
     },
@@ -79,12 +80,13 @@ export const auditRoutes: RoutePlugin = (app, { services: { audit } }) => {
           },
           'invalid_request',
           'tenant_not_allowed',
+          'tenant_not_found',
         ),
       },
     },
-    (request, reply) => {
-      // Checks the filter, but reads nothing yet.
-      const batches = audit.export(getPrincipal(request), toFilter(request.query));
+    async (request, reply) => {
+      // Checks the filter, but reads no entries yet.
+      const batches = await audit.export(getPrincipal(request), toFilter(request.query));
       void reply.header('content-type', 'application/x-ndjson');
       // Fastify would read the whole stream to discard it.
       if (request.method === 'HEAD') return reply.send();

@@ -19,7 +19,11 @@ const linkBody = z.strictObject({
     .optional()
     .describe('One of the formats of the preset. Without it, `delivery_url` chooses the format by `Accept`.'),
   density: z.int().min(1).max(4).optional().describe('Pixel density of `delivery_url`; 1 if absent.'),
-  expires_in: z.int().min(1).max(maxExpirySeconds).describe('Seconds until the link expires.'),
+  expires_in: z
+    .int()
+    .min(1)
+    .max(maxExpirySeconds)
+    .describe('Seconds until the link expires. If the key of the caller expires earlier, so does the link.'),
 });
 const linkSchema = z.object({
   url: z
@@ -46,7 +50,7 @@ export const linkRoutes: RoutePlugin = (app, { services, config }) => {
         tags: ['Access'],
         summary: 'Create a signed link to a picture',
         description:
-          'Web pages can show the picture without a key until the link expires. The caller needs the scope that reading the picture needs: `images.read`, or `originals.read` for the original. A link to a deleted image stops working immediately.',
+          'Web pages can show the picture without a key until the link expires, at the latest with the key of the caller. The caller needs the scope that reading the picture needs: `images.read`, or `originals.read` for the original. A link to a deleted image stops working immediately.',
         params: imageParams,
         bodies: jsonBody(linkBody),
         response: responses(

@@ -30,6 +30,9 @@ const purgeDeletedBody = z.strictObject({
   confirm_token: confirmTokenField.describe(
     'Value of `PURGE_CONFIRM_TOKEN`. Can be sent in the `X-Confirm-Token` header instead. Required unless `dry_run` is `true`, `AUTH` is `keys`, or the server is reachable only from its own machine.',
   ),
+  tenant: tenantField
+    .nullish()
+    .describe('Tenant whose images are purged. Without this field, the images of all tenants are purged.'),
   days: z
     .int()
     .min(0)
@@ -91,6 +94,7 @@ export const purgeRoutes: RoutePlugin = (app, { services, config }) => {
           'invalid_request',
           'origin_not_allowed',
           'purge_refused',
+          'tenant_not_found',
           'unsupported_body',
         ),
       },
@@ -101,6 +105,7 @@ export const purgeRoutes: RoutePlugin = (app, { services, config }) => {
       const report = await services.purgeDeleted(getPrincipal(request), {
         dryRun: body.dry_run,
         confirmTokens: readConfirmTokens(request, body.confirm_token),
+        tenantName: body.tenant ?? undefined,
         days,
       });
       return toPurgeDeletedRecord(report, days);

@@ -13,8 +13,8 @@ export interface DecoderChild {
   /** Returns the ID of the process that decodes, which may be a descendant of a launcher. */
   pid(): number | undefined;
   send(message: TaskMessage): void;
-  /** Kills the child immediately. `onExit` is called once it has exited. */
-  kill(): void;
+  /** Kills the child immediately. `onExit` is called once it has exited, with `reason` if there is one. */
+  kill(reason?: string): void;
   /**
    * Returns the resident memory of the process that decodes, in MB (2^20 bytes); 0 on systems without Linux's /proc.
    */
@@ -31,7 +31,7 @@ export interface DecoderChildEvents {
   readonly onFrame: (frame: Frame) => void;
   /** Called if the child has sent invalid data. No further frame follows. */
   onBrokenChannel(reason: string): void;
-  /** `exitReason` is a signal, an exit code, or a clause that explains why the child could not be started. */
+  /** `exitReason` is a signal, an exit code, or a clause that explains why the child was killed or could not be started. */
   onExit(exitReason: string): void;
 }
 
@@ -53,11 +53,12 @@ export function spawnDecoderChild(
   const channel = child.stdio[channelFd] as Duplex | null | undefined;
   if (channel) readFrames(channel, events);
   let hasExited = false;
+  let killReason: string | undefined;
   const reportExit = (exitReason: string) => {
     if (!hasExited) events.onExit(exitReason);
     hasExited = true;
   };
-  child.on('exit', (code, signal) => reportExit(signal ?? `exit code ${code}`));
+  child.on('exit', (code, signal) => reportExit(killReason ?? signal ?? `exit code ${code}`));
   child.on('error', (error) => {
     logger.warn({ err: error, pid: child.pid }, 'A decoder child failed');
     if (child.pid === undefined) reportExit('it could not be started');
@@ -68,7 +69,8 @@ export function spawnDecoderChild(
   return {
     pid: () => listProcessChain().at(-1),
     send: (message) => channel && writeFrame(channel, message),
-    kill: () => {
+    kill: (reason) => {
+      killReason ??= reason;
       for (const pid of listProcessChain().slice(1)) killIfRunning(pid);
       child.kill('SIGKILL');
     },

@@ -119,7 +119,7 @@ export class DecoderWorker {
       onBrokenChannel: (reason) => this.#onInvalidResponse(reason),
       onExit: (exitReason) => this.#onExit(exitReason),
     });
-    this.#setTimer(() => this.#child?.kill(), maxStartMs);
+    this.#setTimer(() => this.#child?.kill(`did not start within ${maxStartMs / 1000} s`), maxStartMs);
   }
 
   /** Assigns a task to the idle child. */

@@ -1,4 +1,4 @@
-import type { IssueResult } from '../../db/api-key-changes.ts';
+import type { IssueResult, ReplaceResult, Revocation } from '../../db/api-key-changes.ts';
 import type { ApiKeyQueries, KeyCounts, ListedApiKey } from '../../db/api-keys.ts';
 import type { TenantQueries } from '../../db/tenants.ts';
 import { AppError } from '../../errors.ts';
@@ -23,9 +23,12 @@ export interface ApiKeyRequest {
   readonly expiresInSeconds?: number | undefined;
 }
 
-/** A key that was just created. `text` is the key itself, which cannot be read again. */
+/** A key that was just created. */
 export interface CreatedApiKey extends ApiKey {
+  /** The key itself, which cannot be read again. */
   readonly text: string;
+  /** Whether the tenant of the key was created with it. */
+  readonly isTenantNew: boolean;
 }
 
 /** Manages API keys. A caller that is bound to a tenant sees only that tenant's keys. */
@@ -42,8 +45,8 @@ export interface ApiKeys {
   find(principal: Principal, id: string): Promise<ApiKey>;
   /**
    * Creates a key with the same rights and expiry, and lets the old one expire after `overlapSeconds`.
-   * @throws {AppError} `key_not_found`; `key_not_active` if it has been revoked or has expired; `key_exceeds_caller`;
-   *   `unauthenticated`.
+   * @throws {AppError} `key_not_found`; `key_replaced` if it was rotated before; `key_not_active` if it has been revoked or has
+   *   expired; `key_exceeds_caller`; `unauthenticated`.
    */
   rotate(principal: Principal, id: string, overlapSeconds: number): Promise<CreatedApiKey>;
   /**
@@ -51,17 +54,17 @@ export interface ApiKeys {
    * a revocation gives nobody a right.
    * @throws {AppError} `key_not_found`.
    */
-  revoke(principal: Principal, id: string): Promise<void>;
+  revoke(principal: Principal, id: string): Promise<Revocation>;
   /**
-   * Revokes a key together with all keys that were created or rotated from it or with it, and with theirs. Returns the ids of
-   * the keys that were still in use, or expired. @throws {AppError} `key_not_found`.
+   * Revokes a key together with all keys that were created or rotated from it or with it, and with theirs.
+   * @throws {AppError} `key_not_found`.
    */
-  revokeWithDescendants(principal: Principal, id: string): Promise<readonly string[]>;
+  revokeWithDescendants(principal: Principal, id: string): Promise<Revocation>;
 }
 
 interface Dependencies {
   readonly apiKeys: ApiKeyQueries;
-  readonly tenants: Pick<TenantQueries, 'ensure'>;
+  readonly tenants: Pick<TenantQueries, 'find' | 'ensure'>;
   readonly ring: SecretRing;
   readonly authenticate: Pick<Authenticate, 'forget'>;
   readonly logger: Logger;
@@ -76,7 +79,7 @@ export function makeApiKeys({ apiKeys, tenants, ring, authenticate, logger }: De
   }
 
   function toApiKey({ secretId, ...key }: ListedApiKey): ApiKey {
-    return { ...key, hasSecret: ring.ids.includes(secretId) };
+    return { ...key, hasSecret: ring.ids.includes(secretId), hasNewestSecret: secretId === ring.newestId };
   }
 
   /** Generates a key; returns its text and the part of its row that depends on it. */
@@ -86,13 +89,17 @@ export function makeApiKeys({ apiKeys, tenants, ring, authenticate, logger }: De
     return { text, row: { id, secretId, hash: code, actor: principal } };
   }
 
-  /** Returns the tenant of a new key; `null` stands for all tenants. */
-  async function tenantOf(principal: Principal, name: string | undefined): Promise<Tenant | null> {
+  /** Returns the tenant of a new key, which is created if necessary; `null` stands for all tenants. */
+  async function tenantOf(
+    principal: Principal,
+    name: string | undefined,
+  ): Promise<{ readonly tenant: Tenant | null; readonly isTenantNew: boolean }> {
     const tenantName = name ?? principal.tenantName;
-    if (tenantName === null) return null;
+    if (tenantName === null) return { tenant: null, isTenantNew: false };
     assertTenantName(tenantName);
     assertTenantAllowed(principal, tenantName);
-    return tenants.ensure(tenantName);
+    const isTenantNew = (await tenants.find(tenantName)) === undefined;
+    return { tenant: await tenants.ensure(tenantName), isTenantNew };
   }
 
   function log(principal: Principal, keyId: string, message: string): void {
@@ -109,7 +116,7 @@ export function makeApiKeys({ apiKeys, tenants, ring, authenticate, logger }: De
     async create(principal, { name, tenantName, role, scopes = [], expiresInSeconds }) {
       const requested = scopesOf(role, scopes);
       assertWithinCaller(principal, requested);
-      const tenant = await tenantOf(principal, tenantName);
+      const { tenant, isTenantNew } = await tenantOf(principal, tenantName);
       const { text, row } = generate(principal);
       const result = await apiKeys.insert({
         ...row,
@@ -121,39 +128,35 @@ export function makeApiKeys({ apiKeys, tenants, ring, authenticate, logger }: De
       });
       assertIssued(result, 'expires_in');
       log(principal, row.id, 'an API key was created');
-      return { ...(await find(principal, row.id)), text };
+      return { ...(await find(principal, row.id)), text, isTenantNew };
     },
 
     async rotate(principal, id, overlapSeconds) {
       const old = await find(principal, id);
       assertWithinCaller(principal, old.scopes);
       const { text, row } = generate(principal);
-      const result = await apiKeys.replace(id, row, overlapSeconds);
-      if (result.outcome === 'replaced-not-active')
-        throw new AppError(
-          'key_not_active',
-          `The API key ${id} has been revoked or has expired; create a new one.`,
-        );
-      assertIssued(result, 'rotation');
+      assertReplaced(id, await apiKeys.replace(id, row, overlapSeconds));
       authenticate.forget(id);
       log(principal, id, `an API key was replaced by ${row.id}`);
-      return { ...(await find(principal, row.id)), text };
+      return { ...(await find(principal, row.id)), text, isTenantNew: false };
     },
 
     async revoke(principal, id) {
-      if (!(await apiKeys.revoke(principal, id))) await find(principal, id);
+      const revocation = await apiKeys.revoke(principal, id);
+      if (revocation === undefined) throw keyNotFound(id);
       authenticate.forget(id);
       log(principal, id, 'an API key was revoked');
+      return revocation;
     },
 
     async revokeWithDescendants(principal, id) {
-      const revokedIds = await apiKeys.revokeWithDescendants(principal, id);
-      if (revokedIds === undefined) throw keyNotFound(id);
-      for (const revokedId of revokedIds) {
+      const revocation = await apiKeys.revokeWithDescendants(principal, id);
+      if (revocation === undefined) throw keyNotFound(id);
+      for (const { id: revokedId } of revocation.revoked) {
         authenticate.forget(revokedId);
         log(principal, revokedId, `an API key was revoked together with ${id}`);
       }
-      return revokedIds;
+      return revocation;
     },
   };
 }
@@ -169,6 +172,11 @@ export function describeUnusableKeys({ active, unusable }: KeyCounts): string | 
 /** How to make keys work whose secret is missing. */
 export const unusableKeysRemedy =
   'Add the old secret after the new one in SECRET_KEY, or create new keys and revoke the old ones.';
+
+/** For a caller whose key has ended since it was checked. */
+export function keyHasEnded(): AppError {
+  return new AppError('unauthenticated', 'The API key of this request has been revoked or has expired.');
+}
 
 function keyNotFound(id: string): AppError {
   return new AppError('key_not_found', `There is no API key ${JSON.stringify(id.slice(0, 32))}.`);
@@ -190,13 +198,27 @@ function assertWithinCaller({ scopes }: Principal, requested: readonly Scope[]):
   );
 }
 
+/** Rotated twice, a key would have two replacements, and the second would inherit the shortened expiry. */
+function assertReplaced(id: string, { outcome, replacedBy, maxExpirySeconds }: ReplaceResult): void {
+  if (outcome === 'replaced-before')
+    throw new AppError(
+      'key_replaced',
+      `The API key ${id} was already replaced by ${replacedBy}; rotate that one, or create a new key if it no longer works.`,
+    );
+  if (outcome === 'replaced-not-active')
+    throw new AppError(
+      'key_not_active',
+      `The API key ${id} has been revoked or has expired; create a new one.`,
+    );
+  assertIssued({ outcome, maxExpirySeconds }, 'rotation');
+}
+
 /** A key must not be able to live on in another one. */
 function assertIssued(
   { outcome, maxExpirySeconds }: IssueResult,
   requested: 'expires_in' | 'rotation',
 ): void {
-  if (outcome === 'issuer-not-active')
-    throw new AppError('unauthenticated', 'The API key of this request has been revoked or has expired.');
+  if (outcome === 'issuer-not-active') throw keyHasEnded();
   if (outcome !== 'outlives-issuer') return;
   const left = `the key of this request expires in ${maxExpirySeconds} seconds`;
   throw new AppError(

@@ -153,7 +153,8 @@ function operatorIdentity(subject: string): Identity {
   return { subject, keyId: null, tenantId: null, tenantName: null, scopes: new Set(allScopes) };
 }
 
-const howToSend = 'Send a key in the header "Authorization: Bearer <key>" or "X-Api-Key"';
+/** How to send a key, without a full stop. */
+export const howToSend = 'Send a key in the header "Authorization: Bearer <key>" or "X-Api-Key"';
 
 function missingKeyError(): AppError {
   return new AppError(

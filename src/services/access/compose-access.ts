@@ -30,7 +30,7 @@ export function composeAccess(
     access.mode === 'open' ? openAuthentication : makeAuthenticate({ apiKeys, ring, operatorKeys, logger });
   const imageTenants = makeImageTenants({ images });
   const signedPaths = makeSignedPaths({ imageTenants, ring });
-  const links = makeLinks({ images, presets, ring, signedPaths });
+  const links = makeLinks({ images, apiKeys, presets, ring, signedPaths });
   return {
     authenticate,
     links,

@@ -1,3 +1,4 @@
+import type { ApiKeyQueries } from '../../db/api-keys.ts';
 import type { ImageQueries } from '../../db/images/images.ts';
 import { AppError } from '../../errors.ts';
 import type { Scope } from '../../model/access.ts';
@@ -7,8 +8,10 @@ import type { Principal } from '../../model/principal.ts';
 import type { PresetsInForce } from '../presets-in-force.ts';
 import { renditionPath } from '../../model/rendition-address.ts';
 import { imageNotFound } from '../image-errors.ts';
+import { keyHasEnded } from './api-keys.ts';
 import type { SecretRing } from './secret-ring.ts';
 import {
+  incompleteLink,
   invalidSignature,
   isEqual,
   isRead,
@@ -45,8 +48,9 @@ export interface LinkedRendition {
 /** Signs URLs of pictures, so that web pages can show them without a key. */
 export interface Links {
   /**
-   * Creates a link to a rendition. @throws {AppError} `image_not_found`, `unknown_preset`, `invalid_request` if the preset lacks
-   * the format or density.
+   * Creates a link to a rendition. It expires after `expiresInSeconds`, or with the key of the caller if that expires earlier.
+   * @throws {AppError} `image_not_found`, `unknown_preset`, `invalid_request` if the preset lacks the format or density;
+   *   `unauthenticated` if the caller's key has just ended.
    */
   toRendition(
     principal: Principal,
@@ -54,7 +58,7 @@ export interface Links {
     rendition: LinkedRendition,
     expiresInSeconds: number,
   ): Promise<RenditionLink>;
-  /** Creates a link to an original. @throws {AppError} `image_not_found`. */
+  /** Creates a link to an original, as `toRendition` does. @throws {AppError} `image_not_found`, `unauthenticated`. */
   toOriginal(principal: Principal, imageRef: ImageRef, expiresInSeconds: number): Promise<Link>;
   /**
    * Verifies the signature of a request, if it has one. A wrong signature is an error even where none is needed.
@@ -67,6 +71,7 @@ export interface Links {
 
 interface Dependencies {
   readonly images: Pick<ImageQueries, 'findWithoutRenditions'>;
+  readonly apiKeys: Pick<ApiKeyQueries, 'findRemainingMs'>;
   readonly presets: Pick<PresetsInForce, 'list' | 'find'>;
   readonly ring: SecretRing;
   readonly signedPaths: Pick<SignedPaths, 'sign'>;
@@ -80,7 +85,16 @@ const linkPattern = new RegExp(
 );
 
 /** @see Links */
-export function makeLinks({ images, presets, ring, signedPaths, now = Date.now }: Dependencies): Links {
+export function makeLinks(dependencies: Dependencies): Links {
+  const { images, apiKeys, presets, ring, signedPaths, now = Date.now } = dependencies;
+
+  /** A key must not leave anything behind that outlives it. Returns seconds. */
+  async function limitLifetime({ keyId }: Principal, expiresInSeconds: number): Promise<number> {
+    const remainingMs = keyId === null ? null : await apiKeys.findRemainingMs(keyId);
+    if (remainingMs === undefined) throw keyHasEnded();
+    return remainingMs === null ? expiresInSeconds : Math.min(expiresInSeconds, remainingMs / 1_000);
+  }
+
   /** @param picture the part of the path after the image */
   async function create(
     principal: Principal,
@@ -90,7 +104,7 @@ export function makeLinks({ images, presets, ring, signedPaths, now = Date.now }
   ): Promise<Link & { readonly uuid: string; readonly expires: number }> {
     const image = await images.findWithoutRenditions(principal, imageRef);
     if (!image) throw imageNotFound(imageRef);
-    const expires = Math.floor(now() / 1_000) + expiresInSeconds;
+    const expires = Math.floor(now() / 1_000 + (await limitLifetime(principal, expiresInSeconds)));
     const query = new URLSearchParams({
       [parameters.expires]: String(expires),
       [parameters.key]: ring.newestId,
@@ -117,7 +131,12 @@ export function makeLinks({ images, presets, ring, signedPaths, now = Date.now }
       create(principal, imageRef, 'original', expiresInSeconds),
 
     verify(method, url, scope) {
-      if (!hasSignature(url)) return undefined;
+      const query = readQuery(url);
+      if (!query.has(parameters.signature)) {
+        // A shell cuts an unquoted link at the first "&"; in a link that was copied from HTML, "&" is "&amp;".
+        if (query.has(parameters.expires)) throw incompleteLink();
+        return undefined;
+      }
       const [, , expires, secretId = '', tenant, signature = ''] = linkPattern.exec(url) ?? [];
       const unsigned = url.slice(0, -`&${parameters.signature}=${signature}`.length);
       // Compared as text, because several spellings of base64 stand for the same bytes.
@@ -130,10 +149,10 @@ export function makeLinks({ images, presets, ring, signedPaths, now = Date.now }
   };
 }
 
-/** Whether a URL has a signature in any spelling, such as with percent-encoded letters. */
-function hasSignature(url: string): boolean {
+/** Reads the query of a URL in any spelling, such as with percent-encoded letters. */
+function readQuery(url: string): URLSearchParams {
   const separator = url.indexOf('?');
-  return separator >= 0 && new URLSearchParams(url.slice(separator + 1)).has(parameters.signature);
+  return new URLSearchParams(separator < 0 ? '' : url.slice(separator + 1));
 }
 
 function findPreset(presets: Dependencies['presets'], preset: string): Preset {

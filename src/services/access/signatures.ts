@@ -41,6 +41,14 @@ export function signedIdentity(tenantId: number, scope: Scope): Identity {
   return { subject: 'signed link', keyId: null, tenantId, tenantName: null, scopes: new Set([scope]) };
 }
 
+/** Returns the error for a link that lost its signature on the way. */
+export function incompleteLink(): AppError {
+  return new AppError(
+    'invalid_signature',
+    'The link is incomplete: it has no signature. Quote it in a shell, and write "&amp;" instead of "&" only in HTML.',
+  );
+}
+
 /** @param isGenuine whether only the time or the method is wrong */
 export function invalidSignature(isGenuine: boolean): AppError {
   return new AppError(

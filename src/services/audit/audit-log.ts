@@ -14,10 +14,13 @@ export type VerificationEvent =
 
 /** Reads the audit log. A caller that is bound to a tenant sees only that tenant's entries. */
 export interface AuditLog {
-  /** Lists entries, newest first. @throws {AppError} `tenant_not_allowed`. */
+  /** Lists entries, newest first. @throws {AppError} `tenant_not_allowed`, `tenant_not_found`. */
   list(principal: Principal, filter: AuditFilter, page: PageRequest): Promise<Page<AuditEntry>>;
-  /** Returns all entries that match, oldest first, in batches. @throws {AppError} `tenant_not_allowed`. */
-  export(principal: Principal, filter: AuditFilter): AsyncIterable<readonly AuditEntry[]>;
+  /**
+   * Returns all entries that match, oldest first, in batches.
+   * @throws {AppError} `tenant_not_allowed`, `tenant_not_found`.
+   */
+  export(principal: Principal, filter: AuditFilter): Promise<AsyncIterable<readonly AuditEntry[]>>;
   /**
    * Recomputes the chains that the caller may see. Reports each chain, and then the entries that are not yet sealed.
    * @param tenantName restricts the verification to one tenant
@@ -36,8 +39,9 @@ interface Dependencies {
 
 /** @see AuditLog */
 export function makeAuditLog({ audit, auditChains }: Dependencies): AuditLog {
-  /** Returns the chains to verify; `undefined` for all chains. */
+  /** Returns the chains that the caller asks for; `undefined` for all chains. A removed tenant is known by its entries. */
   async function selectChains(principal: Principal, tenantName: string | undefined) {
+    assertTenantAllowed(principal, tenantName);
     if (principal.tenantId !== null) return [principal.tenantId];
     if (tenantName === undefined) return undefined;
     const chains = await auditChains.listChainsOf(tenantName);
@@ -47,15 +51,14 @@ export function makeAuditLog({ audit, auditChains }: Dependencies): AuditLog {
 
   return {
     async list(principal, filter, page) {
-      assertTenantAllowed(principal, filter.tenant);
+      await selectChains(principal, filter.tenant);
       return audit.list(principal, filter, page);
     },
-    export(principal, filter) {
-      assertTenantAllowed(principal, filter.tenant);
+    async export(principal, filter) {
+      await selectChains(principal, filter.tenant);
       return exportBatches(audit, principal, filter);
     },
     async verify(principal, tenantName) {
-      assertTenantAllowed(principal, tenantName);
       const chains = await selectChains(principal, tenantName);
       return verifyChains(auditChains, principal, chains);
     },

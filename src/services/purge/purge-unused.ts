@@ -4,7 +4,7 @@ import type { TenantQueries } from '../../db/tenants.ts';
 import type { Logger } from '../../model/logger.ts';
 import { type Principal, callerFields } from '../../model/principal.ts';
 import type { PurgeCandidate, PurgeTally } from '../../model/purge.ts';
-import { findTenant } from '../tenants.ts';
+import { findTenantIdOrAll } from '../tenants.ts';
 import type { CheckPurgeConfirmation } from './check-purge-confirmation.ts';
 import type { RemoveImages } from './remove-images.ts';
 
@@ -59,7 +59,7 @@ export function makePurgeUnused(deps: Dependencies): PurgeUnused {
   const { purging, removeImages, logger } = deps;
   return async (principal, { dryRun, confirmTokens = [], tenantName, minAgeDays }) => {
     if (!dryRun) deps.checkPurgeConfirmation(principal, { scope: 'unused', tokens: confirmTokens });
-    const filter = { tenantId: await findTenantId(deps, principal, tenantName), minAgeDays };
+    const filter = { tenantId: await findTenantIdOrAll(deps.tenants, principal, tenantName), minAgeDays };
     const candidates = await purging.listUnused(filter, { limit: maxListedCandidates });
     const plan = {
       dryRun,
@@ -84,16 +84,6 @@ export function makePurgeUnused(deps: Dependencies): PurgeUnused {
 }
 
 const emptyTally: PurgeTally = { images: 0, renditions: 0, files: 0, bytes: 0, errors: [] };
-
-/** Returns the id of the tenant to purge; `null` if the purge covers all tenants. */
-async function findTenantId(
-  { tenants }: Dependencies,
-  principal: Principal,
-  tenantName: string | undefined,
-): Promise<number | null> {
-  if (tenantName === undefined) return principal.tenantId;
-  return (await findTenant(tenants, principal, tenantName)).id;
-}
 
 async function findWarnings({ purging }: Dependencies, { tenantId }: UnusedFilter): Promise<string[]> {
   const names = await purging.listTenantsWithoutReferences(tenantId);

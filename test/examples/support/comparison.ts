@@ -4,7 +4,7 @@ import { ellipsis, type Piece, readPieces, type DocumentedValue } from './docume
 const volatilePatterns = {
   apiKey: /\bvitrine_[\da-f]{16}_\w{20,}/g,
   uuid: /[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}/g,
-  time: /\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d:\d\d)/g,
+  time: /\d{4}-\d\d-\d\d(?:T\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d:\d\d)| \d\d:\d\d UTC)/g,
   hash: /(?<![\w-])(?=[0-9a-f]*[a-f])(?=[0-9a-f]*\d)[0-9a-f]{10,64}(?![\w])/g,
   number: /(?<![\w.])(?:\d{4,}|\d+\.\d+(?:e[+-]?\d+)?)(?![\w])/g,
 } as const;

@@ -258,7 +258,20 @@ describe('an API key', () => {
     }
   });
 
+  test.each(['api_key', 'apikey', 'key', 'token', 'access_token', 'x-api-key'])(
+    'is reported as ignored and exposed in the query: %s',
+    async (name) => {
+      const response = await call(`${server().url}/v1/images?limit=1&${name}=${valid.key}`);
+      const detail = expectProblem(response, 401, 'unauthenticated');
+      expect(detail).toMatch(
+        /keys in the URL are ignored\. The one in this URL may be in logs now: revoke it\./,
+      );
+      expect(detail).not.toContain(valid.key);
+    },
+  );
+
   test.each([
+    [{ 'x-api-key': 'Bearer nonsense' }, 'only the key, without "Bearer"', challenges.invalidKey],
     [{}, 'needs an API key. Send a key', challenges.missingKey],
     [{ authorization: 'Basic dXNlcjpwYXNzd29yZA==' }, 'form "Bearer <key>"', challenges.missingKey],
     [{ authorization: 'vitrine_0123456789abcdef_secret' }, 'form "Bearer <key>"', challenges.missingKey],

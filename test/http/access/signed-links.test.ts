@@ -359,6 +359,51 @@ describe('a signed link', () => {
     expect((await send(long)).status).toBe(404);
   });
 
+  test('expires with the key that requests it', async () => {
+    const { id } = await uploadAs('lent');
+    const createKey = async (expires_in?: number) => {
+      const init = {
+        method: 'POST',
+        headers: { authorization, 'content-type': 'application/json' },
+        body: JSON.stringify({ name: 'shop', role: 'reader', tenant: 'lent', expires_in }),
+      };
+      return (await call<{ key: string; expires_at: string }>(`${server().url}/v1/keys`, init)).body;
+    };
+    const request = async (key: string, preset: string, expires_in: number) => {
+      const init = {
+        method: 'POST',
+        headers: { authorization: `Bearer ${key}`, 'content-type': 'application/json' },
+        body: JSON.stringify({ preset, expires_in }),
+      };
+      const url = `${server().url}/v1/images/${id}/links`;
+      const { body } = await call<{ url: string; expires_at: string }>(url, init);
+      return { url: body.url, expiresAt: Date.parse(body.expires_at) };
+    };
+    const brief = await createKey(60);
+    const keyEnd = Date.parse(brief.expires_at);
+    for (const preset of ['card', 'original']) {
+      const link = await request(brief.key, preset, 3_600);
+      expect(link.expiresAt).toBeLessThanOrEqual(keyEnd);
+      expect(link.expiresAt).toBeGreaterThan(keyEnd - 3_000);
+      expect((await send(link.url)).status).toBe(200);
+      expect((await request(brief.key, preset, 5)).expiresAt).toBeLessThan(keyEnd - 10_000);
+    }
+    const lasting = await createKey();
+    expect((await request(lasting.key, 'card', 3_600)).expiresAt).toBeGreaterThan(keyEnd + 3_000_000);
+  });
+
+  test('is explained if a shell or HTML has cut it', async () => {
+    const [link = ''] = links;
+    const cut = link.replace(/&.*/, '');
+    for (const target of [cut, link.replaceAll('&', '&amp;'), link.replace(/&signature=.*/, '')]) {
+      const response = await send(target);
+      expect([response.status, response.bytes.toString()], target).toEqual([
+        403,
+        expect.stringContaining('The link is incomplete: it has no signature. Quote it in a shell'),
+      ]);
+    }
+  });
+
   test('is absolute if the public address of the server is known', async () => {
     const origin = 'https://pictures.example.com';
     const { url } = await startServer({

@@ -185,6 +185,18 @@ test('rejects running and queued requests on close', async () => {
   expect(pool.stats()).toMatchObject({ alive: 0, busy: 0 });
 });
 
+test('says that a child did not start in time', async () => {
+  const logError = vi.fn<(details: object, message: string) => void>();
+  const ignore = () => undefined;
+  const logger = { debug: ignore, info: ignore, warn: ignore, error: logError };
+  const pool = makeTestPool({ childModule: childModule('silent-child'), logger });
+  const folder = await makePictureFolder('good.jpg');
+  const derivation = pool.derive(makeDeriveRequest(folder, 'good.jpg'));
+  derivation.catch(() => undefined);
+  await expect.poll(() => logError.mock.calls, { timeout: waitTimeoutMs }).not.toEqual([]);
+  expect(logError.mock.calls[0]?.[0]).toMatchObject({ exitReason: 'did not start within 10 s' });
+});
+
 test('rejects requests quickly if no child can start, and does not restart children endlessly', async () => {
   const logError = vi.fn<(details: object, message: string) => void>();
   const ignore = () => undefined;

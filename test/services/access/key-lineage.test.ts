@@ -100,12 +100,59 @@ test.each(['revoked_at', 'expires_at'])(
   },
 );
 
+test('a key is rotated once, so that no replacement gets the expiry of the overlap', async () => {
+  const old = await create(operator, { expiresInSeconds: 86_400 });
+  const replacement = await keys.rotate(operator, old.id, 60);
+  expect(replacement.expiresAt).toEqual(old.expiresAt);
+  const rotateAgain = () => keys.rotate(operator, old.id, 60);
+  const error = {
+    code: 'key_replaced',
+    status: 409,
+    message: expect.stringContaining(`already replaced by ${replacement.id}; rotate that one`),
+  };
+  await expect(rotateAgain()).rejects.toMatchObject(error);
+  // After the overlap, too.
+  await database.runScript(`UPDATE api_keys SET expires_at = now() WHERE id = '${old.id}'`);
+  await expect(rotateAgain()).rejects.toMatchObject(error);
+  const audited = await selectRow(
+    database,
+    `SELECT count(*) AS count, min(details::text)::jsonb AS details FROM audit_log
+     WHERE action = 'key.rotate' AND target = '${old.id}'`,
+  );
+  expect(audited).toEqual({
+    count: 1,
+    details: { replaced_by: replacement.id, overlap: 60, expires_at: old.expiresAt?.toISOString() },
+  });
+  const created = await selectRow<{ details: object }>(
+    database,
+    `SELECT details FROM audit_log WHERE action = 'key.create' AND target = '${old.id}'`,
+  );
+  expect(created.details).toMatchObject({ name: 'test', expires_at: old.expiresAt?.toISOString() });
+  const renewed = await keys.rotate(operator, replacement.id, 60);
+  expect(renewed.expiresAt).toEqual(old.expiresAt);
+});
+
+test('says whether the tenant of a key is new', async () => {
+  expect((await create(operator, { tenantName: 'Case' })).isTenantNew).toBe(true);
+  expect((await create(operator, { tenantName: 'Case' })).isTenantNew).toBe(false);
+  expect((await create(operator, { tenantName: 'case' })).isTenantNew).toBe(true);
+  expect((await create()).isTenantNew).toBe(false);
+});
+
 describe('a revocation', () => {
-  test('of one key leaves the keys that it created', async () => {
-    const creator = await create();
+  test('of one key leaves the keys that it created, and counts those that work', async () => {
+    const creator = await create(operator, { name: 'creator' });
     const created = await create(creator.principal);
-    await keys.revoke(operator, creator.id);
-    expect(await isRejected(created.text)).toBe(false);
+    const ended = await create(created.principal);
+    const replacement = await keys.rotate(creator.principal, creator.id, 60);
+    await keys.revoke(operator, ended.id);
+    expect(await keys.revoke(operator, creator.id)).toEqual({
+      revoked: [{ id: creator.id, name: 'creator' }],
+      activeDescendants: 2,
+    });
+    for (const { text } of [created, replacement]) expect(await isRejected(text)).toBe(false);
+    await keys.revoke(operator, replacement.id);
+    expect(await keys.revoke(operator, creator.id)).toEqual({ revoked: [], activeDescendants: 1 });
   });
 
   test('with descendants ends every key that was created or rotated from a key or with it', async () => {
@@ -121,7 +168,9 @@ describe('a revocation', () => {
     const renewed = await keys.rotate(operator, stolen.id, 60);
     await keys.revoke(operator, child.id);
 
-    const revokedIds = await keys.revokeWithDescendants(operator, stolen.id);
+    const { revoked, activeDescendants } = await keys.revokeWithDescendants(operator, stolen.id);
+    const revokedIds = revoked.map(({ id }) => id);
+    expect(activeDescendants).toBe(0);
     const expected = [stolen, grandchild, renewed, rotatedChild, rotatedSibling, ofSibling];
     expect(revokedIds.toSorted()).toEqual(expected.map(({ id }) => id).toSorted());
     for (const { text } of [...expected, child]) {
@@ -135,7 +184,7 @@ describe('a revocation', () => {
        WHERE action = 'key.revoke' AND actor = 'operator' AND target = ANY ('{${revokedIds.join(',')}}')`,
     );
     expect(audited).toEqual({ targets: revokedIds.toSorted() });
-    expect(await keys.revokeWithDescendants(operator, stolen.id)).toEqual([]);
+    expect((await keys.revokeWithDescendants(operator, stolen.id)).revoked).toEqual([]);
   });
 
   test('with descendants is limited to the tenant of the caller', async () => {
@@ -145,7 +194,7 @@ describe('a revocation', () => {
       runInTenant(principal.tenantId, () => keys.revokeWithDescendants(principal, id));
     await expect(revoke(rival.id)).rejects.toMatchObject({ code: 'key_not_found' });
     const own = await create(principal);
-    expect(await revoke(own.id)).toEqual([own.id]);
+    expect((await revoke(own.id)).revoked).toEqual([{ id: own.id, name: 'test' }]);
   });
 
   test('needs no more scopes than the right to manage keys', async () => {

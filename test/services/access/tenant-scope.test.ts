@@ -79,12 +79,20 @@ test('does not bind a worker to the tenant of the request that woke it', async (
   expect(new Set(tenantsOf('jobs.claimDue'))).toEqual(new Set([null]));
 });
 
+test('binds a verification of the audit log while it is read', async () => {
+  const { rig, tenantsOf } = await makeRecordingRig();
+  const principal = await shopPrincipal(rig);
+  const events = await Array.fromAsync(await rig.services.audit.verify(principal, undefined));
+  expect(events.map(({ kind }) => kind)).toEqual(['chain', 'unsealed']);
+  expect(new Set(tenantsOf('auditChains.verifyChain'))).toEqual(new Set([principal.tenantId]));
+});
+
 test('binds an export of the audit log while it is read', async () => {
   const { rig, tenantsOf } = await makeRecordingRig();
   const principal = await shopPrincipal(rig);
   await rig.services.apiKeys.create(principal, { name: 'robot', role: 'reader' });
   const entries = [];
-  for await (const batch of rig.services.audit.export(principal, {})) entries.push(...batch);
+  for await (const batch of await rig.services.audit.export(principal, {})) entries.push(...batch);
   expect(entries.map(({ action }) => action)).toContain('key.create');
   expect(new Set(tenantsOf('audit.listFrom'))).toEqual(new Set([principal.tenantId]));
 });
