@@ -91,6 +91,7 @@ const rules: Readonly<Record<string, Rule>> = {
 const pureModules = [
   'fetcher/import-url.ts',
   'imaging/formats/identify-format.ts',
+  'imaging/pool/scheduling.ts',
   'imaging/recognition/compare-thumbnails.ts',
   'imaging/renditions/composition.ts',
   'imaging/renditions/recipe.ts',
@@ -270,6 +271,7 @@ describe('responsibilities', () => {
       images: ['engine'],
       jobs: ['engine', 'images'],
       purge: ['engine', 'images'],
+      renditions: ['engine', 'images', 'jobs'],
       usage: ['engine', 'images'],
     };
     const findDatabaseFolder = (path: string) => /^db\/([^/]+)\//.exec(path)?.[1];

@@ -10,11 +10,7 @@ import { type Content, contentLock, lockImageFiles } from '../images/content-loc
 import { upsertEmbedding } from '../images/embeddings.ts';
 import { upsertFingerprint, upsertNearDuplicates } from '../images/fingerprints.ts';
 import { type ImageRow, renditionFields, toImage } from '../images/image-rows.ts';
-import {
-  selectNewRenditions,
-  selectSharedRenditions,
-  writeRenditions,
-} from '../renditions/write-renditions.ts';
+import { selectNewRenditions, selectSharedRenditions, writeRenditions } from '../images/write-renditions.ts';
 import { heldBy, lockHeldJob } from './fence.ts';
 
 /** What a job derives from a picture, in addition to its renditions. */

@@ -7,7 +7,7 @@ import { retryingTransaction } from '../engine/retrying.ts';
 import { lockImageFiles } from '../images/content-lock.ts';
 import { renditionFields } from '../images/image-rows.ts';
 import { lockHeldJob } from '../jobs/fence.ts';
-import { selectNewRenditions, selectSharedRenditions, writeRenditions } from './write-renditions.ts';
+import { selectNewRenditions, selectSharedRenditions, writeRenditions } from '../images/write-renditions.ts';
 
 /** Queries for single renditions of completed images. */
 export type VariantQueries = ReturnType<typeof makeVariantQueries>;

@@ -2,7 +2,11 @@ import { z } from 'zod';
 import { type Campaign, type CampaignEstimate, campaignStates } from '../../model/campaign.ts';
 import { renditionFormats } from '../../model/preset.ts';
 import type { CampaignReport } from '../../services/campaigns/campaigns.ts';
-import { renderingExample, renderingStartExample, renderingWithFailuresExample } from './examples.ts';
+import {
+  renderingExample,
+  renderingStartExample,
+  renderingWithFailuresExample,
+} from './rendering-examples.ts';
 
 /** Schema of a re-rendering in a list. */
 export const renderingSchema = z
