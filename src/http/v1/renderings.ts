@@ -35,7 +35,8 @@ const startBody = z
   })
   .refine(({ preset, presets }) => (preset === undefined) !== (presets === undefined), {
     error: 'must have either "preset" or "presets"',
-  });
+  })
+  .meta({ oneOf: [{ required: ['preset'] }, { required: ['presets'] }] });
 const renderingParams = z.object({ id: wholeNumberField(0, 999_999_999_999_999, 'Id of a re-rendering.') });
 const listQuery = z.strictObject(pageFields(pageSize));
 const tags = ['Re-renderings'];

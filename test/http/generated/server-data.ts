@@ -32,6 +32,8 @@ export interface ServerData {
   /** Ids of API keys. The first is never replaced or revoked. */
   readonly keyIds: string[];
   readonly imports: readonly (number | string)[];
+  /** Ids of re-renderings, all of which may have ended. */
+  readonly renderings: readonly number[];
   readonly cursor: string;
 }
 
@@ -78,12 +80,22 @@ export async function fillServer(baseUrl: string, origin: string, requestCount: 
     failedJobs: await listFailedJobs(baseUrl),
     keyIds: await createKeys(baseUrl, 10 * requestCount + 10),
     imports: receipts.flatMap(({ id, uuid }) => [id, uuid]),
+    renderings: [await startRendering(baseUrl)],
     cursor: await findFirstCursor(baseUrl),
   };
 }
 
 function makeMissingUrls(origin: string, length: number): string[] {
   return Array.from({ length }, (_, index) => `${origin}/missing/${index}.jpg`);
+}
+
+async function startRendering(baseUrl: string): Promise<number> {
+  const { body } = await call<{ readonly rendering: { readonly id: number } }>(`${baseUrl}/v1/renderings`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify({ preset: 'thumb' }),
+  });
+  return body.rendering.id;
 }
 
 async function uploadReferenced(baseUrl: string, tenant: string, index: number): Promise<ImageRecord> {

@@ -27,6 +27,7 @@ export function makeSources(
       image: referencedImages.flatMap(({ id, uuid }) => [id, uuid]),
       code: Object.keys(errorTable),
       preset: ['thumb', 'card', 'zoom'],
+      presets: ['thumb', 'card', 'zoom'],
       // What these presets offer.
       format: ['jpeg', 'webp', 'avif'],
       density: [1],
@@ -55,6 +56,7 @@ function chooseValue(
   if (name.startsWith('tenant')) return chooseNext(tenants);
   if (name === 'ref') return chooseNext(['unknown reference', 'product-42']);
   if (path.startsWith('/v1/imports/')) return chooseNext(imports);
+  if (path.startsWith('/v1/renderings/')) return chooseNext(serverData.renderings);
   // A key can be replaced or revoked only once.
   if (path === '/v1/keys/{id}' && method === 'GET') return keyIds[0] ?? 'none left';
   if (path.startsWith('/v1/keys/')) return keyIds.pop() ?? 'none left';
