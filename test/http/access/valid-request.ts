@@ -89,6 +89,7 @@ export function fillPath(
 ): string {
   const free: Readonly<Partial<Record<ParameterKind, string>>> = {
     preset: 'card',
+    presets: ['card'],
     reference: fixture.reference,
     'rendition-file': 'card.jpg',
   };
@@ -114,6 +115,7 @@ function knownFields({
     upload: uploadId ?? '01a1fb5b-5201-72ab-9fbd-000000000000',
     code: 'source_refused',
     preset: 'card',
+    presets: ['card'],
     expires_in: 60,
     role: 'reader',
     tenant: name,
@@ -122,7 +124,7 @@ function knownFields({
 }
 
 /** Optional fields that are part of every request. */
-const alwaysGiven = new Set(['role', 'preset']);
+const alwaysGiven = new Set(['role']);
 
 /** A field of a body that differs from the valid request. */
 export type Override = Readonly<Record<string, unknown>>;
