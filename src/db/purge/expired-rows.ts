@@ -34,8 +34,8 @@ export function makeExpiredRowQueries({ sql: db }: Database, vectors: VectorSupp
         batchSize,
         (limit) => sql`
           DELETE FROM jobs WHERE id = ANY (ARRAY(
-            SELECT id FROM jobs WHERE state = ${state} AND finished_at < ${daysAgo(days)} AND NOT EXISTS (
-              SELECT 1 FROM campaigns WHERE campaigns.id = campaign_id AND done IS NULL)
+            SELECT id FROM jobs WHERE state = ${state} AND finished_at < ${daysAgo(days)} AND coalesce((
+              SELECT done IS NOT NULL FROM campaigns WHERE campaigns.id = campaign_id), true)
             ORDER BY finished_at LIMIT ${limit}))
           RETURNING id`,
       ),
