@@ -89,7 +89,6 @@ export function fillPath(
 ): string {
   const free: Readonly<Partial<Record<ParameterKind, string>>> = {
     preset: 'card',
-    presets: ['card'],
     reference: fixture.reference,
     'rendition-file': 'card.jpg',
   };
