@@ -3,7 +3,6 @@ import type { JobQueries } from '../../db/jobs/job-queries.ts';
 import { priorities } from '../../model/job.ts';
 import type { RenditionFormat } from '../../model/preset.ts';
 import type { Principal } from '../../model/principal.ts';
-import { isSameVariant } from '../../model/rendition.ts';
 import type { ImageQueries } from '../../db/images/images.ts';
 import type { WorkQueue } from '../../queue/queue.ts';
 import { imageNotFound } from '../image-errors.ts';
@@ -13,7 +12,7 @@ import type { RetrievedRendition } from '../retrieve-image.ts';
 import type { FoundRendition, LoadRendition } from './load-rendition.ts';
 import type { OpenRendition } from './open-rendition.ts';
 import type { ServedRenditions } from './served-renditions.ts';
-import { findOffered, toCurrentVariant, unknownVariant } from './variants.ts';
+import { findOffered, isRecorded, toCurrentVariant, unknownVariant } from './variants.ts';
 
 /** Identifies a file that a preset yields for an image. */
 export interface VariantRef {
@@ -138,10 +137,7 @@ export function makeDeliver(deps: Dependencies): DeliverRendition {
     const offered = formats.flatMap((format) => findOffered(preset, { format, density }) ?? []);
     if (offered.length === 0)
       throw unknownVariant(presets.list(), { preset: presetName, format: formats[0] ?? 'jpeg', density });
-    const ready = offered.filter((variant) => {
-      const { name, recipe } = toCurrentVariant(variant, image);
-      return image.renditions.some((one) => one.recipe === recipe && isSameVariant(one, name));
-    });
+    const ready = offered.filter((variant) => isRecorded(image, toCurrentVariant(variant, image)));
     return { image, offered, ready };
   }
 

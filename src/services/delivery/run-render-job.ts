@@ -6,12 +6,11 @@ import type { ImageWithRenditions } from '../../model/image.ts';
 import type { ClaimedJob } from '../../model/job.ts';
 import { eagerVariants, type Preset, type Variant } from '../../model/preset.ts';
 import { systemPrincipal } from '../../model/principal.ts';
-import { isSameVariant } from '../../model/rendition.ts';
 import type { PresetsInForce } from '../presets-in-force.ts';
 import type { ClaimForJob } from './claim-for-job.ts';
 import type { RenderVariants } from './render-variants.ts';
 import type { ShareVariant } from './share-variant.ts';
-import { type CurrentVariant, findOffered, toCurrentVariant } from './variants.ts';
+import { type CurrentVariant, findOffered, isRecorded, toCurrentVariant } from './variants.ts';
 
 interface Dependencies {
   readonly images: Pick<ImageQueries, 'find'>;
@@ -82,9 +81,7 @@ async function makeClaimed(
     if (claim.variants.length === 0) return 'busy';
     // A request may have recorded some of them just before they were claimed.
     const reread = await deps.images.find(systemPrincipal, { id: image.id });
-    const isMissing = ({ name, recipe }: CurrentVariant) =>
-      !reread?.renditions.some((one) => one.recipe === recipe && isSameVariant(one, name));
-    const stillMissing = claim.variants.filter(isMissing);
+    const stillMissing = claim.variants.filter((variant) => !reread || !isRecorded(reread, variant));
     return stillMissing.length === 0 ? 'made' : await makeSome(deps, job, image, stillMissing, signal);
   } finally {
     await claim.release();
@@ -125,10 +122,7 @@ async function listMissing(
     : names.flatMap((name) => listOfCampaign(findPreset(list, name), image));
   return wanted
     .map((variant) => toCurrentVariant(variant, image))
-    .filter(
-      ({ name, recipe }) =>
-        !image.renditions.some((one) => one.recipe === recipe && isSameVariant(one, name)),
-    );
+    .filter((variant) => !isRecorded(image, variant));
 }
 
 function findPreset(presets: readonly Preset[], name: string): Preset | undefined {

@@ -1,8 +1,8 @@
 import { AppError } from '../../errors.ts';
 import { recipeHash } from '../../imaging/renditions/recipe.ts';
-import type { Image } from '../../model/image.ts';
+import type { Image, ImageWithRenditions } from '../../model/image.ts';
 import { eagerVariants, listedVariant, type Preset, type Variant } from '../../model/preset.ts';
-import type { VariantName } from '../../model/rendition.ts';
+import { isSameVariant, type VariantName } from '../../model/rendition.ts';
 
 /** A variant of an image's picture as it would be made now. */
 export interface CurrentVariant {
@@ -17,6 +17,14 @@ export function toCurrentVariant(
   { focalPoint }: Pick<Image, 'focalPoint'>,
 ): CurrentVariant {
   return { variant, name: toVariantName(variant), recipe: recipeHash(variant, focalPoint) };
+}
+
+/** Whether the image has a rendition of the variant with its current recipe. */
+export function isRecorded(
+  { renditions }: Pick<ImageWithRenditions, 'renditions'>,
+  { name, recipe }: CurrentVariant,
+): boolean {
+  return renditions.some((one) => one.recipe === recipe && isSameVariant(one, name));
 }
 
 /** Returns the names that identify a variant in the database and in addresses. */
