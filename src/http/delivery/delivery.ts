@@ -5,6 +5,8 @@ import { parseIdOrUuid } from '../../model/image.ts';
 import type { RenditionFormat } from '../../model/preset.ts';
 import { parseRenditionName, type RenditionName } from '../../model/rendition-address.ts';
 import type { Negotiated } from '../../services/delivery/deliver.ts';
+import { makeFlights } from '../../services/delivery/flights.ts';
+import { unknownVariant } from '../../services/delivery/variants.ts';
 import type { RetrievedRendition } from '../../services/retrieve-image.ts';
 import { rejectUndeclaredBodies } from '../bodies/body-type.ts';
 import { withoutCorsPlugin } from '../guard/cors.ts';
@@ -15,7 +17,6 @@ import type { RouteDependencies, RoutePlugin } from '../route-plugin.ts';
 import { makeChooseFormats } from './accepted-formats.ts';
 import { handleDeliveryErrors } from './delivery-errors.ts';
 import { crossOriginHeaders, sendDelivered } from './send-delivered.ts';
-import { makeSharedLoads } from './shared-loads.ts';
 
 /** Request types of the routes. For speed, Fastify does not validate the parameters. */
 interface DeliveryRoute {
@@ -93,10 +94,10 @@ export const deliveryRoutes: RoutePlugin = (app, dependencies) => {
 function makeServe({ services, presets, admission }: RouteDependencies) {
   const { deliver } = services;
   const chooseFormats = makeChooseFormats();
-  const loads = makeSharedLoads();
+  const flights = makeFlights<unknown>();
 
-  /** Requests of callers who can see the same images share the load. */
-  function load<T>(
+  /** Requests of callers who can see the same images share the load. It ends once all of them have disconnected. */
+  async function load<T>(
     request: DeliveryRequest,
     reply: FastifyReply,
     variant: string,
@@ -104,9 +105,16 @@ function makeServe({ services, presets, admission }: RouteDependencies) {
   ): Promise<T> {
     const { uuid, file } = request.params;
     const key = `${request.identity?.tenantId ?? ''}/${uuid}/${file}/${variant}`;
-    return loads.join(key, reply.raw, (signal) =>
-      admission.runDelivery(identifyCaller(request), () => run(signal)),
-    );
+    const client = new AbortController();
+    const disconnect = () => client.abort();
+    reply.raw.once('close', disconnect);
+    try {
+      const start = (signal: AbortSignal) =>
+        admission.runDelivery(identifyCaller(request), () => run(signal));
+      return (await flights.join(key, client.signal, start)) as T;
+    } finally {
+      reply.raw.off('close', disconnect);
+    }
   }
 
   function serveFormat(
@@ -138,7 +146,7 @@ function makeServe({ services, presets, admission }: RouteDependencies) {
     { preset, density }: RenditionName,
   ) {
     const available = presets.find(preset)?.formats;
-    if (!available) throw unknownPreset(preset, presets.list());
+    if (!available) throw unknownVariant(presets.list(), { preset, density, format: 'jpeg' });
     const principal = getPrincipal(request);
     const formats = chooseFormats(request.headers.accept, available);
     const ref = { uuid, preset, density };
@@ -179,12 +187,5 @@ function noRenditionName(file: string): AppError {
   return new AppError(
     'unknown_variant',
     `${JSON.stringify(file.slice(0, 80))} is not the name of a rendition: it has the form {preset}[@{density}x][.{recipe}][.{extension}], and the extension is jpg, webp, avif or png.`,
-  );
-}
-
-function unknownPreset(preset: string, presets: readonly { readonly name: string }[]): AppError {
-  return new AppError(
-    'unknown_variant',
-    `There is no preset "${preset}"; the presets are ${presets.map(({ name }) => name).join(', ')}.`,
   );
 }
