@@ -17,6 +17,12 @@ export function jpeg(seed: string, width?: number, height?: number): Promise<Buf
   return drawing(seed, width, height).jpeg().toBuffer();
 }
 
+/** Returns the JPEG with a comment segment after its first marker: another file with the same pixels. */
+export function addComment(picture: Buffer, comment: string): Buffer {
+  const head = Buffer.from([0xff, 0xfe, 0, comment.length + 2]);
+  return Buffer.concat([picture.subarray(0, 2), head, Buffer.from(comment, 'latin1'), picture.subarray(2)]);
+}
+
 /** Returns a truncated JPEG with a valid header and incomplete pixels. */
 export async function truncatedJpeg(seed: string): Promise<Buffer> {
   const completeJpeg = await jpeg(seed);
