@@ -87,25 +87,21 @@ async function assembleGroup(
   const sizes = untrimmedShapes.map((shape) => compose(shape).scaled);
   const trimSizes = trimmedShapes.flatMap((shape) => [compose(shape).scaled, fitInside(facts, trimBox)]);
   const base = await decode(coveringSize([...sizes, ...trimSizes], facts));
-  const layers = await makeLayers(base, sizes, facts);
-  for (const shape of untrimmedShapes) {
-    const composition = compose(shape);
-    const layer = layers.find((candidate) => hasSize(candidate, composition.scaled)) ?? base;
-    onAssembled(shape, await assembleShape(layer, shape, composition, focalPoint));
+  const layers: Raster[] = [];
+  // Each shape is handed over as soon as its layer exists, so that it is encoded while the next layer is being made.
+  for (const { size, sourceIndex } of planLayers(sizes, facts)) {
+    const source = sourceIndex === undefined ? base : (layers[sourceIndex] ?? base);
+    const layer = await resizeRaster(source, size);
+    layers.push(layer);
+    for (const shape of untrimmedShapes) {
+      const composition = compose(shape);
+      if (!hasSize(layer, composition.scaled)) continue;
+      onAssembled(shape, await assembleShape(layer, shape, composition, focalPoint));
+    }
   }
   await assembleTrimmed({ facts, base, focalPoint, decode, onAssembled }, trimmedShapes);
   const isNotEnlarged = (layer: Raster) => isAsLargeAs(facts, layer);
   return [base, ...layers].filter(isNotEnlarged);
-}
-
-/** Scales the base to each of the sizes. Returns the copies, largest first. */
-async function makeLayers(base: Raster, sizes: readonly Size[], facts: Size): Promise<Raster[]> {
-  const layers: Raster[] = [];
-  for (const { size, sourceIndex } of planLayers(sizes, facts)) {
-    const source = sourceIndex === undefined ? base : (layers[sourceIndex] ?? base);
-    layers.push(await resizeRaster(source, size));
-  }
-  return layers;
 }
 
 interface TrimContext {
