@@ -7,6 +7,10 @@ const writtenColumns = sql.raw(
    is_on_request, shared`,
 );
 
+/** Selects the rows of the CTE `new_renditions`. A rendition that a request asked for counts as served. */
+const selectNewRows = sql`
+  SELECT ${writtenColumns}, CASE WHEN is_on_request THEN date_trunc('hour', now()) END FROM new_renditions`;
+
 /**
  * Returns the CTEs that record renditions of one image. A rendition of the same variant with another recipe is superseded: it
  * stays, and is served at its own address, until a sweep removes it. A rendition with the same recipe is replaced. The CTE
@@ -19,6 +23,17 @@ export function writeRenditions(rows: RawBuilder<unknown>): RawBuilder<unknown>[
     sql`superseded_renditions AS (${supersedeRenditions()})`,
     sql`written_renditions AS (${upsertRenditions()})`,
     sql`transferred_renditions AS (${transferReplacedFiles()})`,
+  ];
+}
+
+/**
+ * Returns the CTEs that record the first renditions of an image. They yield the same rows as those of `writeRenditions`, and take
+ * half of the time: nothing can be superseded or replaced.
+ */
+export function insertFirstRenditions(rows: RawBuilder<unknown>): RawBuilder<unknown>[] {
+  return [
+    sql`new_renditions (${writtenColumns}) AS MATERIALIZED (${rows})`,
+    sql`written_renditions AS (INSERT INTO renditions (${writtenColumns}, served_at) ${selectNewRows} RETURNING *)`,
   ];
 }
 
@@ -83,8 +98,7 @@ function supersedeRenditions(): RawBuilder<unknown> {
  */
 function upsertRenditions(): RawBuilder<unknown> {
   return sql`
-    INSERT INTO renditions (${writtenColumns}, served_at)
-    SELECT ${writtenColumns}, CASE WHEN is_on_request THEN date_trunc('hour', now()) END FROM new_renditions
+    INSERT INTO renditions (${writtenColumns}, served_at) ${selectNewRows}
     WHERE (SELECT count(*) FROM superseded_renditions) >= 0 ORDER BY is_listed
     ON CONFLICT (image_id, preset, format, density, recipe) DO UPDATE SET storage_key = excluded.storage_key,
       content_hash = excluded.content_hash, bytes = excluded.bytes, width = excluded.width, height = excluded.height,

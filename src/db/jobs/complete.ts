@@ -10,7 +10,12 @@ import { type Content, contentLock, lockImageFiles } from '../images/content-loc
 import { upsertEmbedding } from '../images/embeddings.ts';
 import { upsertFingerprint, upsertNearDuplicates } from '../images/fingerprints.ts';
 import { type ImageRow, renditionFields, toImage } from '../images/image-rows.ts';
-import { selectNewRenditions, selectSharedRenditions, writeRenditions } from '../images/write-renditions.ts';
+import {
+  insertFirstRenditions,
+  selectNewRenditions,
+  selectSharedRenditions,
+  writeRenditions,
+} from '../images/write-renditions.ts';
 import { heldBy, lockHeldJob } from './fence.ts';
 
 /** What a job derives from a picture, in addition to its renditions. */
@@ -168,7 +173,7 @@ async function completeJob(
   const parts = [
     sql`locked_content AS MATERIALIZED (SELECT ${lockJobContent(job)})`,
     sql`completed_job AS (${updateJob(job)})`,
-    ...writeRenditions(renditions),
+    ...(job.isFirstRun ? insertFirstRenditions : writeRenditions)(renditions),
     sql`completed_image AS (${updateImage(donorId, facts)})`,
   ];
   if (facts)
