@@ -38,16 +38,13 @@ export async function lockImageFiles(
   imageIds: readonly number[],
   additionalContents: readonly Content[] = [],
 ): Promise<void> {
-  const locks = await takeLocks(transaction, [
-    ...additionalContents,
-    ...(await listContents(transaction, imageIds)),
-  ]);
+  const locks = await takeLocks(transaction, imageIds, additionalContents);
   await assertAllLocked(transaction, imageIds, locks);
 }
 
 /** Locks an image's files, and then its row. Every transaction uses this order. */
 export async function lockImageAndFiles(transaction: Queryable, imageId: number): Promise<void> {
-  const locks = await takeLocks(transaction, await listContents(transaction, [imageId]));
+  const locks = await takeLocks(transaction, [imageId]);
   await sql`SELECT 1 FROM images WHERE id = ${imageId} FOR UPDATE`.execute(transaction);
   // An import may have received its content while this transaction waited for the row.
   await assertAllLocked(transaction, [imageId], locks);
@@ -58,40 +55,65 @@ async function assertAllLocked(
   imageIds: readonly number[],
   locks: readonly LockKeys[],
 ): Promise<void> {
-  const lockedKeys = new Set(locks.map(String));
-  const neededLocks = toLockKeys(await listContents(transaction, imageIds));
-  if (neededLocks.some((keys) => !lockedKeys.has(String(keys)))) throw rowsChangedError();
-}
-
-/** Lists the images' own content, and the content whose hash is in the names of their rendition files. */
-async function listContents(transaction: Queryable, imageIds: readonly number[]): Promise<Content[]> {
-  const { rows } = await sql<Content>`
-    SELECT tenant_id AS "tenantId", content_hash AS "contentHash" FROM images
-    WHERE id = ANY (${imageIds}::bigint[]) AND content_hash IS NOT NULL
-    UNION
-    SELECT i.tenant_id, substring(r.storage_key FROM '/([0-9a-f]{64})-')
-    FROM renditions r JOIN images i ON i.id = r.image_id
-    WHERE r.image_id = ANY (${imageIds}::bigint[]) AND r.storage_key ~ '/[0-9a-f]{64}-'`.execute(transaction);
-  return rows;
+  const lockedKeys = new Set(locks.map(toText));
+  const { rows } = await sql<LockKeys>`
+    SELECT DISTINCT ${lockKeys} FROM (${selectContents(imageIds)}) contents`.execute(transaction);
+  if (rows.some((keys) => !lockedKeys.has(toText(keys)))) throw rowsChangedError();
 }
 
 /** The two keys of an advisory lock. */
-type LockKeys = readonly [tenantId: number, content: number];
-
-/** Returns the keys in the order in which all transactions take the locks. */
-function toLockKeys(contents: readonly Content[]): LockKeys[] {
-  const locks = contents.map(({ tenantId, contentHash }): LockKeys => [tenantId, contentKey(contentHash)]);
-  // The keys themselves are sorted, because different content may have the same key.
-  return locks.toSorted(([tenantA, a], [tenantB, b]) => tenantA - tenantB || a - b);
+interface LockKeys {
+  readonly tenant: number;
+  readonly content: number;
 }
 
-async function takeLocks(transaction: Queryable, contents: readonly Content[]): Promise<LockKeys[]> {
-  const locks = toLockKeys(contents);
-  await sql`
-    SELECT pg_advisory_xact_lock(tenant, content)
-    FROM unnest(${locks.map(([tenant]) => tenant)}::int[], ${locks.map(([, content]) => content)}::int[])
-      AS lock_keys (tenant, content)`.execute(transaction);
-  return locks;
+function toText({ tenant, content }: LockKeys): string {
+  return `${tenant}/${content}`;
+}
+
+/**
+ * Locks the files of the images and the additional contents, in the order in which all transactions take the locks. The keys
+ * themselves are sorted, because different content may have the same key.
+ */
+async function takeLocks(
+  transaction: Queryable,
+  imageIds: readonly number[],
+  additionalContents: readonly Content[] = [],
+): Promise<LockKeys[]> {
+  const { rows } = await sql<LockKeys>`
+    WITH lock_keys AS MATERIALIZED (
+      SELECT DISTINCT ${lockKeys} FROM (
+        ${selectContents(imageIds)}
+        UNION ALL
+        SELECT * FROM unnest(${additionalContents.map(({ tenantId }) => tenantId)}::int[],
+          ${additionalContents.map(({ contentHash }) => contentHash)}::text[])) AS contents (tenant_id, content_hash)
+      ORDER BY tenant, content)
+    SELECT tenant, content, pg_advisory_xact_lock(tenant, content) FROM lock_keys`.execute(transaction);
+  return rows;
+}
+
+/** Columns of the lock keys of `contents`: see `contentKey`. */
+const lockKeys = sql`
+  tenant_id AS tenant, ('x' || left(content_hash, 8))::bit(32)::int & 2147483647 AS content`;
+
+/** Name of a rendition's file: a hash of 64 characters, a hyphen, and the rest. */
+const fileName = sql`split_part(r.storage_key, '/', -1)`;
+
+/**
+ * Selects the images' own content, and the content whose hash is in the names of their rendition files. Does not use a regular
+ * expression: to estimate its result, the planner would match it against a sample of all keys, which takes milliseconds.
+ */
+function selectContents(imageIds: readonly number[]): RawBuilder<unknown> {
+  const [id] = imageIds;
+  // A list would be planned again for each transaction, because its length matters to the planner.
+  const isOneOf = (column: RawBuilder<unknown>) =>
+    imageIds.length === 1 ? sql`${column} = ${id}::bigint` : sql`${column} = ANY (${imageIds}::bigint[])`;
+  return sql`
+    SELECT tenant_id, content_hash FROM images WHERE ${isOneOf(sql`id`)} AND content_hash IS NOT NULL
+    UNION ALL
+    SELECT i.tenant_id, left(${fileName}, 64) FROM renditions r JOIN images i ON i.id = r.image_id
+    WHERE ${isOneOf(sql`r.image_id`)} AND substr(${fileName}, 65, 1) = '-'
+      AND translate(left(${fileName}, 64), '0123456789abcdef', '') = ''`;
 }
 
 /** Returns a 31-bit number from the start of the hash. A collision only makes two files share a lock. */

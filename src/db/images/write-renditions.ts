@@ -27,10 +27,10 @@ export function writeRenditions(rows: RawBuilder<unknown>): RawBuilder<unknown>[
 }
 
 /**
- * Returns the CTEs that record the first renditions of an image. They yield the same rows as those of `writeRenditions`, and take
- * half of the time: nothing can be superseded or replaced.
+ * Returns the CTEs that record renditions of variants and presets of which the image has no others. They yield the same rows as
+ * those of `writeRenditions`, and take half of the time: nothing can be superseded or replaced.
  */
-export function insertFirstRenditions(rows: RawBuilder<unknown>): RawBuilder<unknown>[] {
+export function insertRenditions(rows: RawBuilder<unknown>): RawBuilder<unknown>[] {
   return [
     sql`new_renditions (${writtenColumns}) AS MATERIALIZED (${rows})`,
     sql`written_renditions AS (INSERT INTO renditions (${writtenColumns}, served_at) ${selectNewRows} RETURNING *)`,

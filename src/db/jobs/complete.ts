@@ -11,7 +11,7 @@ import { upsertEmbedding } from '../images/embeddings.ts';
 import { upsertFingerprint, upsertNearDuplicates } from '../images/fingerprints.ts';
 import { type ImageRow, renditionFields, toImage } from '../images/image-rows.ts';
 import {
-  insertFirstRenditions,
+  insertRenditions,
   selectNewRenditions,
   selectSharedRenditions,
   writeRenditions,
@@ -173,7 +173,8 @@ async function completeJob(
   const parts = [
     sql`locked_content AS MATERIALIZED (SELECT ${lockJobContent(job)})`,
     sql`completed_job AS (${updateJob(job)})`,
-    ...(job.isFirstRun ? insertFirstRenditions : writeRenditions)(renditions),
+    // On its first run, an image has no renditions.
+    ...(job.isFirstRun ? insertRenditions : writeRenditions)(renditions),
     sql`completed_image AS (${updateImage(donorId, facts)})`,
   ];
   if (facts)

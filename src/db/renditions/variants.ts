@@ -7,7 +7,12 @@ import { retryingTransaction } from '../engine/retrying.ts';
 import { lockImageFiles } from '../images/content-lock.ts';
 import { renditionFields } from '../images/image-rows.ts';
 import { lockHeldJob } from '../jobs/fence.ts';
-import { selectNewRenditions, selectSharedRenditions, writeRenditions } from '../images/write-renditions.ts';
+import {
+  insertRenditions,
+  selectNewRenditions,
+  selectSharedRenditions,
+  writeRenditions,
+} from '../images/write-renditions.ts';
 
 /** Queries for single renditions of completed images. */
 export type VariantQueries = ReturnType<typeof makeVariantQueries>;
@@ -69,56 +74,56 @@ export function makeVariantQueries({ sql: db }: Database) {
         const { imageId, renditions, job, hasFiles } = rendered;
         await lockImageFiles(transaction, [imageId]);
         if (job && !(await lockHeldJob(transaction, job))) return 'lease-lost';
-        const obstacle = await findObstacle(transaction, imageId, rendered.focalPoint);
-        if (obstacle) return obstacle;
+        const state = await lockImage(transaction, imageId, rendered.focalPoint, renditions);
+        if (typeof state === 'string') return state;
         if (!(await hasFiles())) return 'file-missing';
         const image = sql`(SELECT ${imageId}::bigint AS image_id)`;
-        return write(transaction, imageId, selectNewRenditions(image, renditions));
+        return write(transaction, imageId, selectNewRenditions(image, renditions), state);
       }),
 
     /**
      * Finds a rendition that can be shared instead of being made: the same file of an image with the same content; or that
      * of the donor, if nothing differs that the variant depends on. The caller must compare the sizes.
+     * @param includesOwn whether a rendition of the image itself, which may have been superseded, comes first
      */
     async findSharable(
       imageId: number,
       { storageKey, recipe, ...variant }: VariantName & Pick<Rendition, 'storageKey' | 'recipe'>,
+      includesOwn = false,
     ): Promise<SharableRendition | undefined> {
       const { rows } = await sql<{ rendition: SharableRendition }>`
         SELECT json_build_object(${renditionFields('r')}, 'imageId', i.id, 'originalWidth', i.width,
           'originalHeight', i.height, 'hasSameContent', i.content_hash = own.content_hash) AS rendition
-        FROM images own JOIN renditions r ON r.image_id <> own.id AND r.superseded_at IS NULL AND (
+        FROM images own JOIN renditions r ON CASE WHEN r.image_id = own.id THEN ${includesOwn}::boolean
+            ELSE r.superseded_at IS NULL END AND (
             r.storage_key = ${storageKey}
-            OR r.image_id = own.renditions_reused_from AND ${isVariant(variant)} AND r.recipe = ${recipe})
+            OR r.image_id IN (own.id, own.renditions_reused_from) AND ${isVariant(variant)} AND r.recipe = ${recipe})
         JOIN images i ON i.id = r.image_id AND i.deleted_at IS NULL
-        WHERE own.id = ${imageId} AND i.tenant_id = own.tenant_id AND i.damaged_at IS NULL
+        WHERE own.id = ${imageId} AND i.tenant_id = own.tenant_id AND (i.id = own.id OR i.damaged_at IS NULL)
           AND (i.content_hash = own.content_hash OR i.has_alpha = own.has_alpha AND i.kept_metadata = own.kept_metadata
             AND i.focus_x IS NOT DISTINCT FROM own.focus_x AND i.focus_y IS NOT DISTINCT FROM own.focus_y)
-        ORDER BY r.id LIMIT 1`.execute(db);
+        ORDER BY r.image_id <> own.id, r.id LIMIT 1`.execute(db);
       return rows[0]?.rendition;
     },
 
     /** Records that an image shares a rendition. Returns `rendition-gone` if it has been removed or replaced meanwhile. */
     share: (
       imageId: number,
-      rendition: Pick<SharableRendition, 'imageId' | 'storageKey' | 'contentHash'>,
+      rendition: SharableRendition,
       focalPoint: FocalPoint | null,
     ): Promise<RecordedVariants | 'rendition-gone'> =>
       retryingTransaction(db, async (transaction) => {
         await lockImageFiles(transaction, [imageId, rendition.imageId]);
-        const obstacle = await findObstacle(transaction, imageId, focalPoint);
-        if (obstacle) return obstacle;
+        const state = await lockImage(transaction, imageId, focalPoint, [rendition]);
+        if (typeof state === 'string') return state;
         const { rows } = await sql`
           SELECT 1 FROM renditions r JOIN images i ON i.id = r.image_id AND i.deleted_at IS NULL
           WHERE r.image_id = ${rendition.imageId} AND r.storage_key = ${rendition.storageKey}
             AND r.content_hash = ${rendition.contentHash} AND r.superseded_at IS NULL`.execute(transaction);
         if (rows.length === 0) return 'rendition-gone';
         const image = sql`(SELECT ${imageId}::bigint AS image_id)`;
-        return write(
-          transaction,
-          imageId,
-          selectSharedRenditions(image, rendition.imageId, [rendition.storageKey]),
-        );
+        const shared = selectSharedRenditions(image, rendition.imageId, [rendition.storageKey]);
+        return write(transaction, imageId, shared, state);
       }),
 
     /** Records that renditions were served in this hour. Those that are not made on request are left out. */
@@ -135,29 +140,42 @@ function isVariant({ preset, format, density }: VariantName): RawBuilder<boolean
   return sql`(r.preset = ${preset} AND r.format = ${format} AND r.density = ${density})`;
 }
 
-/** Locks the image's row. Returns why its renditions cannot be recorded. */
-async function findObstacle(
+/** What is known of a locked image. */
+interface LockedImage {
+  /** Whether it has renditions that new ones may replace or supersede, or that records may stop to list. */
+  readonly hasFormer: boolean;
+}
+
+/** Locks the image's row. Returns why its renditions cannot be recorded if that is the case. */
+async function lockImage(
   transaction: Queryable,
   imageId: number,
   focalPoint: FocalPoint | null,
-): Promise<'image-removed' | 'focal-point-changed' | undefined> {
-  const { rows } = await sql<{ hasSameFocus: boolean }>`
+  newRenditions: readonly (VariantName & Pick<NewRendition, 'isListed'>)[],
+): Promise<LockedImage | 'image-removed' | 'focal-point-changed'> {
+  const isFormer = newRenditions.map(
+    (rendition) =>
+      sql`${isVariant(rendition)} OR r.preset = ${rendition.preset} AND r.is_listed AND ${rendition.isListed}::boolean`,
+  );
+  const { rows } = await sql<LockedImage & { readonly hasSameFocus: boolean }>`
     SELECT focus_x IS NOT DISTINCT FROM ${focalPoint?.x ?? null}::real
-      AND focus_y IS NOT DISTINCT FROM ${focalPoint?.y ?? null}::real AS "hasSameFocus"
+        AND focus_y IS NOT DISTINCT FROM ${focalPoint?.y ?? null}::real AS "hasSameFocus",
+      EXISTS (SELECT FROM renditions r WHERE r.image_id = images.id AND (${sql.join(isFormer, sql` OR `)})) AS "hasFormer"
     FROM images WHERE id = ${imageId} AND deleted_at IS NULL AND status = 'completed' FOR SHARE`.execute(
     transaction,
   );
   if (!rows[0]) return 'image-removed';
-  return rows[0].hasSameFocus ? undefined : 'focal-point-changed';
+  return rows[0].hasSameFocus ? rows[0] : 'focal-point-changed';
 }
 
 async function write(
   transaction: Queryable,
   imageId: number,
   renditions: RawBuilder<unknown>,
+  { hasFormer }: LockedImage,
 ): Promise<Rendition[]> {
   const { rows } = await sql<{ rendition: Rendition }>`
-    WITH ${sql.join(writeRenditions(renditions))},
+    WITH ${sql.join((hasFormer ? writeRenditions : insertRenditions)(renditions))},
     ended_claims AS (
       DELETE FROM variant_claims USING new_renditions new
       WHERE variant_claims.image_id = ${imageId} AND variant_claims.preset = new.preset

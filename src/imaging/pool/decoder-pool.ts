@@ -84,6 +84,8 @@ export interface RenderedFiles {
   readonly facts: PictureFacts;
   /** In the order of the requested variants. */
   readonly renditions: readonly RenditionFile[];
+  /** The bytes of these files. */
+  readonly data: readonly Buffer[];
 }
 
 /** The current number of workers and requests, and event counts since the pool was created. */
@@ -198,7 +200,7 @@ export function makeDecoderPool(options: DecoderPoolOptions): DecoderPool {
     const { request, key } = splitRequest(parameters, 'delivery');
     const { facts, renditions } = await decodeGroup.submit({ task: { kind: 'render', request }, ...key });
     const files = await writeRenditions(outputDirectory, renditions, request.focalPoint ?? null);
-    return { facts, renditions: files };
+    return { facts, renditions: files, data: renditions.map((rendition) => rendition.data) };
   };
 
   async function close(): Promise<void> {

@@ -4,6 +4,7 @@ import { claimAll, makeClaimForJob } from './claim-for-job.ts';
 import { claimNothing, makeClaimVariant } from './claim-variant.ts';
 import { makeDeliver } from './deliver.ts';
 import { makeLoadRendition } from './load-rendition.ts';
+import { makeMadeFiles } from './made-files.ts';
 import { makeMakeVariant } from './make-variant.ts';
 import { makeOpenRendition } from './open-rendition.ts';
 import { makeRenderQueue } from './render-queue.ts';
@@ -22,6 +23,7 @@ const placesPerDecoder = 2;
 export function composeDelivery(parts: ServiceParts, config: ServiceConfig, cache: RenditionCache) {
   const { queries, storage, staging, decoders, presets, queue, metrics, logger, isOnlyProcess } = parts;
   const { images, jobs, variants, storedFiles } = queries;
+  const madeFiles = makeMadeFiles(cache.maxFileBytes);
   const renderVariants = makeRenderVariants({
     images,
     variants,
@@ -30,6 +32,7 @@ export function composeDelivery(parts: ServiceParts, config: ServiceConfig, cach
     staging,
     decoders,
     metrics,
+    madeFiles,
     limits: config.uploads,
   });
   const shareVariant = makeShareVariant({ variants });
@@ -47,7 +50,7 @@ export function composeDelivery(parts: ServiceParts, config: ServiceConfig, cach
     ),
   });
   const loadRendition = makeLoadRendition({ images, variants, presets, makeVariant });
-  const openRendition = makeOpenRendition({ storage, cache });
+  const openRendition = makeOpenRendition({ storage, cache, madeFiles });
   const served = makeServedRenditions({ variants, logger });
   return {
     loadRendition,

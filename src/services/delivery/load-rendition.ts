@@ -78,13 +78,11 @@ async function findOrMake(
   signal: AbortSignal | undefined,
 ): Promise<FoundRendition | 'focal-point-changed'> {
   const candidate = image.renditions.find((rendition) => isSameVariant(rendition, current.name));
-  const recorded =
-    candidate?.recipe === current.recipe
-      ? candidate
-      : await deps.variants.findByRecipe(image.id, current.name, current.recipe);
-  if (recorded) return toFound(deps, image, recorded, current);
+  if (candidate?.recipe === current.recipe) return toFound(deps, image, candidate, current);
   const isReplaceable = candidate !== undefined && request.recipe === undefined;
   if (image.status !== 'completed') {
+    const superseded = await deps.variants.findByRecipe(image.id, current.name, current.recipe);
+    if (superseded) return toFound(deps, image, superseded, current);
     if (isReplaceable) return toFound(deps, image, candidate);
     throw noRendition(image, current.name.preset);
   }

@@ -5,10 +5,12 @@ import type { Storage } from '../../storage/storage.ts';
 import { keepTenant } from '../../tenant-scope.ts';
 import type { RenditionCache } from '../rendition-cache.ts';
 import type { RetrievedRendition } from '../retrieve-image.ts';
+import type { MadeFiles } from './made-files.ts';
 
 interface Dependencies {
   readonly storage: Pick<Storage, 'read' | 'readAll'>;
   readonly cache: Pick<RenditionCache, 'maxFileBytes'>;
+  readonly madeFiles: Pick<MadeFiles, 'get'>;
 }
 
 /**
@@ -23,8 +25,10 @@ export type OpenRendition = (
 ) => Promise<Exclude<RetrievedRendition, { readonly redirect: unknown }>>;
 
 /** @see OpenRendition */
-export function makeOpenRendition({ storage, cache }: Dependencies): OpenRendition {
-  async function readIntact({ storageKey, bytes }: Rendition): Promise<Buffer | undefined> {
+export function makeOpenRendition({ storage, cache, madeFiles }: Dependencies): OpenRendition {
+  async function readIntact({ storageKey, bytes, contentHash }: Rendition): Promise<Buffer | undefined> {
+    const madeFile = madeFiles.get(contentHash);
+    if (madeFile) return madeFile;
     try {
       const body = await storage.readAll(storageKey);
       return body.length === bytes ? body : undefined;

@@ -14,6 +14,7 @@ import type { LocalCopy, Storage } from '../../storage/storage.ts';
 import type { Metrics } from '../../telemetry/metrics.ts';
 import { noOriginal } from '../image-errors.ts';
 import { atStage } from '../job-failures.ts';
+import type { MadeFiles } from './made-files.ts';
 import { describeVariant } from './variants.ts';
 
 interface Dependencies {
@@ -24,6 +25,7 @@ interface Dependencies {
   readonly staging: Pick<Staging, 'directory' | 'discard'>;
   readonly decoders: Pick<DecoderPool, 'render'>;
   readonly metrics: Pick<Metrics, 'recordRendition'>;
+  readonly madeFiles: Pick<MadeFiles, 'add'>;
   readonly limits: PictureLimits;
 }
 
@@ -82,7 +84,7 @@ async function render(deps: Dependencies, request: RenderRequest): Promise<Rende
   if (contentHash === null) throw noOriginal(image);
   const copy = await openOriginal(deps, image);
   try {
-    const { renditions } = await deps.decoders.render({
+    const { renditions, data } = await deps.decoders.render({
       path: copy.path,
       limits: deps.limits,
       variants,
@@ -98,6 +100,8 @@ async function render(deps: Dependencies, request: RenderRequest): Promise<Rende
       const variant = variants[index];
       if (!variant) throw new Error('The decoder returned more renditions than were requested.');
       deps.metrics.recordRendition({ preset, format });
+      const bytes = data[index];
+      if (purpose === 'delivery' && bytes) deps.madeFiles.add(sha256, bytes);
       const key = renditionKey(tenantId, contentHash, preset, recipe, format, density);
       const row = { ...rendition, ...describeVariant(variant), contentHash: sha256, storageKey: key };
       return { path, key, rendition: row };

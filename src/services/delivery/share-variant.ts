@@ -13,15 +13,17 @@ interface Dependencies {
 /**
  * Shares a rendition of another image instead of making the variant: of an image with the same content, or of the donor whose
  * renditions the image shares already. Returns `undefined` if there is none with certainly the same pixels.
+ * @param includesOwn whether to return the image's own rendition if it has one, even if that has been superseded
  */
 export type ShareVariant = (
   image: ImageWithRenditions,
   variant: CurrentVariant,
+  includesOwn?: boolean,
 ) => Promise<Rendition | undefined>;
 
 /** @see ShareVariant */
 export function makeShareVariant({ variants }: Dependencies): ShareVariant {
-  return async (image, current) => {
+  return async (image, current, includesOwn = false) => {
     if (image.contentHash === null) return undefined;
     const { preset, format, density } = current.name;
     const storageKey = renditionKey(
@@ -32,11 +34,9 @@ export function makeShareVariant({ variants }: Dependencies): ShareVariant {
       format,
       density,
     );
-    const candidate = await variants.findSharable(image.id, {
-      ...current.name,
-      recipe: current.recipe,
-      storageKey,
-    });
+    const file = { ...current.name, recipe: current.recipe, storageKey };
+    const candidate = await variants.findSharable(image.id, file, includesOwn);
+    if (candidate?.imageId === image.id) return candidate;
     if (!candidate || !(candidate.hasSameContent || hasSamePixels(image, current, candidate)))
       return undefined;
     const shared = await variants.share(image.id, candidate, image.focalPoint);
