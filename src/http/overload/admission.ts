@@ -81,7 +81,7 @@ const otherRequestsFactor = 4;
 const retryAfterSeconds: Readonly<Record<RefusalReason, number>> = {
   busy: 2,
   'in-flight': 2,
-  'cold-reads': 1,
+  'cold-reads': 1, // unless they take longer
   'event-loop': 5,
   disk: 10,
   queue: 30,
@@ -102,7 +102,9 @@ export function makeAdmission(config: AdmissionConfig, samples: LoadSamples, log
   async function runRead<T>(reads: ColdReads, caller: string, work: () => Promise<T>): Promise<T> {
     const sentence = reads.explainRefusal(caller);
     const refusal: Refusal | undefined =
-      sentence === undefined ? undefined : { reason: 'cold-reads', sentence };
+      sentence === undefined
+        ? undefined
+        : { reason: 'cold-reads', sentence, retryAfterSeconds: reads.retryAfterSeconds() };
     assertNotRefused(log, 'cold-read', checks.checkDelay(1) ?? refusal);
     log.recordAdmission('cold-read');
     return reads.run(caller, work);
@@ -131,7 +133,7 @@ function assertNotRefused(log: RefusalLog, work: WorkClass, refusal: Refusal | u
   if (!refusal) return;
   const { reason, sentence } = refusal;
   log.recordRefusal(work, reason, sentence);
-  const seconds = retryAfterSeconds[reason];
+  const seconds = refusal.retryAfterSeconds ?? retryAfterSeconds[reason];
   throw new AppError('overloaded', `The server is overloaded. ${sentence} Try again in ${seconds} s.`, {
     retryAfterSeconds: seconds,
   });

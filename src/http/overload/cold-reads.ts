@@ -2,9 +2,16 @@
 export interface ColdReads {
   /** Returns why a caller cannot load a rendition now, as a sentence; `undefined` if it can. */
   explainRefusal(caller: string): string | undefined;
+  /** Returns how long a refused caller should wait, in seconds: about as long as those that were admitted last. */
+  retryAfterSeconds(): number;
   /** Counts the work until it has ended. */
   run<T>(caller: string, work: () => Promise<T>): Promise<T>;
 }
+
+/** Weight of the latest duration in the average duration. */
+const smoothing = 0.1;
+
+const maxRetrySeconds = 30;
 
 /**
  * Limits the renditions that are loaded at the same time. A caller may use the whole limit while it is alone. Once the limit is
@@ -19,6 +26,7 @@ export function makeColdReads(
 ): ColdReads {
   const byCaller = new Map<string, number>();
   let total = 0;
+  let averageMs = 0;
 
   function change(caller: string, difference: 1 | -1): void {
     const count = (byCaller.get(caller) ?? 0) + difference;
@@ -35,11 +43,15 @@ export function makeColdReads(
       if (own < Math.max(1, Math.floor(maximum / callers))) return undefined;
       return `${describe(total)}, ${own} of them for this caller; the limit is ${maximum} (${setting}).`;
     },
+    // A constant would be too short while renditions are made: hundreds of clients would return each second, for nothing.
+    retryAfterSeconds: () => Math.min(maxRetrySeconds, Math.max(1, Math.ceil(averageMs / 1_000))),
     async run(caller, work) {
       change(caller, 1);
+      const startedAt = performance.now();
       try {
         return await work();
       } finally {
+        averageMs += smoothing * (performance.now() - startedAt - averageMs);
         change(caller, -1);
       }
     },

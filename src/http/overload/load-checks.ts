@@ -7,6 +7,8 @@ import type { LoadSamples } from './load-samples.ts';
 export interface Refusal {
   readonly reason: RefusalReason;
   readonly sentence: string;
+  /** When the client should try again. By default, the reason decides. */
+  readonly retryAfterSeconds?: number;
 }
 
 /** Checks the latest measurements against the limits. Each check returns a refusal if its limit is exceeded. */

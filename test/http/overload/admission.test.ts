@@ -1,4 +1,4 @@
-import { expect, test } from 'vitest';
+import { expect, onTestFinished, test, vi } from 'vitest';
 import { loadConfig } from '../../../src/config.ts';
 import {
   type AdmissionConfig,
@@ -102,6 +102,25 @@ test('limits the renditions that are loaded at the same time', async () => {
   resolve('first');
   await expect(first).resolves.toBe('first');
   await expect(admission.runColdRead('a', () => Promise.resolve('third'))).resolves.toBe('third');
+});
+
+test('asks a refused caller to wait for about as long as a rendition takes', async () => {
+  const { admission } = makeTestAdmission({ maxColdReads: 1 });
+  const read = () => admission.runColdRead('a', () => promise);
+  let { promise, resolve } = Promise.withResolvers<void>();
+  vi.useFakeTimers({ toFake: ['performance'] });
+  onTestFinished(() => void vi.useRealTimers());
+  for (let count = 0; count < 30; count++) {
+    const running = read();
+    vi.advanceTimersByTime(4_500);
+    resolve();
+    await running;
+    ({ promise, resolve } = Promise.withResolvers<void>());
+  }
+  const running = read();
+  await expect(read()).rejects.toMatchObject({ code: 'overloaded', retryAfterSeconds: 5 });
+  resolve();
+  await running;
 });
 
 test('names the settings if no upload may wait', () => {
