@@ -103,7 +103,7 @@ async function formatRequests(): Promise<string> {
 }
 
 function formatAccess(operation: Operation): string {
-  if (operation['x-needs-signature']) return 'a [signed address](delivery.md#signed-addresses)';
+  if (operation['x-needs-signature']) return 'a [signed URL](delivery.md#signed-urls)';
   const scopesText = formatScopes(operation['x-required-scopes'] ?? [], ' or ');
   return operation['x-accepts-signed-links'] ? `${scopesText}, or a signed link` : scopesText;
 }

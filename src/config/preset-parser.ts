@@ -13,7 +13,7 @@ import type { Parser } from './parsers.ts';
 
 const maxSide = 16_383;
 
-/** Describes the values of an option, so that messages end with what it accepts. */
+/** Builds the message of an option, which says what values it accepts. */
 const must = (what: string) => ({ error: `must be ${what}` });
 const listWords = (words: readonly string[]) => words.map((word) => `"${word}"`).join(', ');
 const wordOf = <const T extends string>(words: readonly T[]) =>
@@ -33,7 +33,7 @@ const side = wholeNumberOf(1, maxSide);
 const qualityRange = 'a whole number from 1 to 100';
 const qualityNumber = wholeNumberOf(1, 100);
 const defaultTolerance = 10;
-const hasNoRepetition = (values: readonly unknown[]) => new Set(values).size === values.length;
+const hasNoDuplicates = (values: readonly unknown[]) => new Set(values).size === values.length;
 
 const trim = z
   .union(
@@ -80,18 +80,18 @@ const longForm = z.strictObject(
     formats: z
       .array(wordOf(renditionFormats), must('a list of formats'))
       .min(1, must('a list of at least one format'))
-      .refine(hasNoRepetition, must('a list without repetitions'))
+      .refine(hasNoDuplicates, must('a list without duplicates'))
       .optional(),
     quality: z
       .union(
         [qualityNumber, z.strictObject(qualityFields, withoutOther(''))],
-        must(`${qualityRange}, or an object with such a number for some of ${listWords(renditionFormats)}`),
+        must(`${qualityRange}, or an object with such a number for any of ${listWords(renditionFormats)}`),
       )
       .optional(),
     densities: z
       .array(wholeNumberOf(1, 4), must('a list of whole numbers from 1 to 4'))
       .refine((densities) => densities.includes(1), must('a list that contains 1'))
-      .refine(hasNoRepetition, must('a list without repetitions'))
+      .refine(hasNoDuplicates, must('a list without duplicates'))
       .transform((densities) => densities.toSorted((a, b) => a - b))
       .optional(),
     eager: z
@@ -111,7 +111,7 @@ const pairForm = z
   .transform(([width, height]): Options => ({ width, height }));
 const objectForm = longForm.transform((options): Options => dropUndefined(options));
 
-/** The form is selected first, so that messages are about the form that was meant. */
+/** Selects the form first, so that messages are about the intended form. */
 const box = z.unknown().transform((value, context): Options => {
   const isPair = Array.isArray(value);
   const form = typeof value === 'number' ? shortForm : isPair ? pairForm : objectForm;
@@ -179,15 +179,16 @@ function findContradiction(preset: Preset): string | undefined {
   if (background === 'transparent' && formats.includes('jpeg'))
     return `${prefix} has a transparent background and the format jpeg, which has no transparency`;
   if (focus !== 'center' && fit !== 'cover')
-    return `${prefix} has the focus "${focus}", which only has an effect with "fit": "cover"`;
+    return `${prefix} has the focus "${focus}", which has an effect only with "fit": "cover"`;
   if (trimming && fit === 'cover' && trimming.margin > 0)
     return `${prefix} has a margin, but "fit": "cover" leaves no room for one`;
   if (animation === 'keep' && !formats.includes('webp'))
-    return `${prefix} keeps animations, which only webp can, but webp is not one of its formats`;
-  if (animation === 'keep' && trimming) return `${prefix} keeps animations, which cannot be trimmed`;
+    return `${prefix} has "animation": "keep", which requires the format webp`;
+  if (animation === 'keep' && trimming)
+    return `${prefix} has "animation": "keep" and "trim", but animations cannot be trimmed`;
   const largestSide = Math.max(width, height) * (densities.at(-1) ?? 1);
   if (largestSide > maxSide)
-    return `${prefix} is ${largestSide} pixels long in its highest density; the limit is ${maxSide}`;
+    return `${prefix} has a side of ${largestSide} pixels at its highest density; the limit is ${maxSide}`;
   return undefined;
 }
 

@@ -261,7 +261,7 @@ export const settings = {
     }),
     oldRenditionDays: withDefault('OLD_RENDITIONS_KEEP_DAYS', wholeNumber(0, 36_500), '7', {
       about:
-        'A rendition that was made with other options is deleted this many days after its successor exists; until then, it is served at its own address.',
+        'An outdated rendition is deleted this many days after its successor exists; until then, it is served at its own URL.',
     }),
     // The minimum is 2, because a presigned upload may stay in the store for a day before it is ingested for its
     // tenant.

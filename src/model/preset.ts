@@ -9,7 +9,7 @@ export type RenditionFormat = (typeof renditionFormats)[number];
 /**
  * How a picture is placed in the box of a preset:
  * - `inside`: scaled down to fit inside the box. The rendition is as large as the picture, not as the box.
- * - `cover`: scaled down to fill the box. What protrudes is cut off.
+ * - `cover`: scaled down to cover the box, and cropped to it.
  * - `pad`: scaled down to fit inside the box, which is then filled with the background.
  */
 export const fits = ['inside', 'cover', 'pad'] as const;
@@ -57,7 +57,7 @@ export interface Preset {
   readonly quality: Readonly<Record<RenditionFormat, number>>;
   /** Pixel densities in which renditions are available, in ascending order. The first is 1. */
   readonly densities: readonly number[];
-  /** Which formats are made at intake, in density 1; the others are made when they are first requested. */
+  /** Which formats are made at intake, at density 1; the others are made when they are first requested. */
   readonly eager: 'first' | 'none' | 'all';
   /** Whether WebP renditions of animated pictures are animated. All other renditions show the first frame. */
   readonly animation: 'still' | 'keep';
@@ -117,7 +117,7 @@ export function makePreset({ quality = defaultQuality, ...options }: PresetOptio
   };
 }
 
-/** Returns the variant of a preset that records list: its first format, in density 1. */
+/** Returns the variant of a preset that records list: its first format, at density 1. */
 export function listedVariant(preset: Preset): Variant {
   return { preset, format: preset.formats[0] ?? 'jpeg', density: 1 };
 }

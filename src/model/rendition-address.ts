@@ -1,17 +1,17 @@
 import type { RenditionFormat } from './preset.ts';
 
-/** What an address under `/i/{uuid}/` names, apart from the image. */
+/** What a URL under `/i/{uuid}/` identifies, apart from the image. */
 export interface RenditionName {
   readonly preset: string;
   /** Pixel density, from 1. */
   readonly density: number;
-  /** In addresses whose content never changes. */
+  /** Set in immutable URLs. */
   readonly recipe?: string;
-  /** Absent in addresses whose format is chosen by `Accept`. */
+  /** Absent in URLs whose format is chosen by `Accept`. */
   readonly format?: RenditionFormat;
 }
 
-/** File extension of each format in addresses. */
+/** File extension of each format in URLs. */
 export const extensionOfFormat: Readonly<Record<RenditionFormat, string>> = {
   jpeg: 'jpg',
   webp: 'webp',
@@ -30,7 +30,7 @@ const formatsByExtension: Readonly<Record<string, RenditionFormat>> = {
 const filePattern = /^([a-z0-9][a-z0-9_-]{0,31})(?:@([1-9])x)?(?:\.([0-9a-f]{10}))?(?:\.([a-z]{3,4}))?$/;
 
 /**
- * Parses the last segment of an address, `{preset}[@{density}x][.{recipe}][.{extension}]`. Returns `undefined` for any other
+ * Parses the last segment of a URL, `{preset}[@{density}x][.{recipe}][.{extension}]`. Returns `undefined` for any other
  * text: an unknown extension, or a recipe without an extension, because a recipe applies to one format.
  */
 export function parseRenditionName(file: string): RenditionName | undefined {
@@ -46,7 +46,7 @@ export function parseRenditionName(file: string): RenditionName | undefined {
   };
 }
 
-/** Returns the canonical spelling of the last segment of an address. */
+/** Returns the canonical form of the last segment of a URL. */
 export function formatRenditionName({ preset, density, recipe, format }: RenditionName): string {
   const densitySuffix = density === 1 ? '' : `@${density}x`;
   const recipeSuffix = recipe === undefined ? '' : `.${recipe}`;

@@ -155,7 +155,7 @@ function describeDifference(
   const changes = findPresetChanges(configured, presets);
   return (
     changes &&
-    `This process follows the presets in force (version ${version}), which differ from PRESETS of this process: ${describePresetChanges(changes)}. The server that started last with other PRESETS decides.`
+    `This process follows the presets in force (version ${version}), which differ from PRESETS of this process: ${describePresetChanges(changes)}. The server that started last with different PRESETS decides.`
   );
 }
 

@@ -49,7 +49,7 @@ test('estimates, makes renditions again, and lists what it has done', async () =
   const cancelled = await rerender('cancel', '1');
   expect([cancelled.code, cancelled.stderr]).toEqual([
     1,
-    'Re-rendering 1 is completed and cannot be changed any more.\n',
+    'Re-rendering 1 is completed and can no longer be changed.\n',
   ]);
   const unknown = await rerender('--preset', 'hero');
   expect([unknown.code, unknown.stderr]).toEqual([1, 'There is no preset "hero"; the presets are card.\n']);

@@ -220,7 +220,7 @@ async function checkPresets({ presets }: Config, database: Database): Promise<Fi
       subject,
       state: `version ${version} is in force and differs from PRESETS here: ${describePresetChanges(changes)}`,
       remedy:
-        'Set the same PRESETS and KEEP_METADATA on all machines. The server that starts last with other PRESETS decides; workers follow.',
+        'Set the same PRESETS and KEEP_METADATA on all machines. The server that starts last with different PRESETS decides; workers follow it.',
       isWarning: true,
     },
   ];

@@ -65,17 +65,21 @@ export function describeEstimate({
   if (images === 0) return 'All renditions are up to date.\n';
   const rows = files.map(
     (file) =>
-      `  ${file.preset} ${file.format}: ${file.files} ${file.files === 1 ? 'file' : 'files'}, ${describeBytes(file.bytes)}\n`,
+      `  ${file.preset} ${file.format}: ${file.files} ${file.files === 1 ? 'file' : 'files'}, ${file.bytes === null ? 'size unknown' : describeBytes(file.bytes)}\n`,
   );
+  const size =
+    bytes === null
+      ? 'unknown, because a preset has no files in one of these formats yet'
+      : describeBytes(bytes);
   const time =
     workSeconds === null
       ? 'unknown, because there are no recent jobs'
       : `${formatDuration(workSeconds)}, divided by the number of concurrent jobs`;
-  return `Images with outdated or missing renditions: ${images}\n${rows.join('')}Size: ${describeBytes(bytes)}\nTime: ${time}\n`;
+  return `Images with outdated or missing renditions: ${images}\n${rows.join('')}Size: ${size}\nTime: ${time}\n`;
 }
 
-function describeBytes(bytes: number | null): string {
-  return bytes === null ? 'size unknown, because there are no such files yet' : `about ${formatBytes(bytes)}`;
+function describeBytes(bytes: number): string {
+  return `about ${formatBytes(bytes)}`;
 }
 
 /** Describes the state of a re-rendering and the images that failed. */

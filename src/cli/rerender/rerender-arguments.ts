@@ -7,22 +7,23 @@ import { abortOnInterrupt } from '../stop-signals.ts';
 export const rerenderCommand: Command = {
   usage: ' [<action> <id>] [options]',
   description:
-    'Make the renditions of presets again, after PRESETS or Vitrine have changed. Without an action, start and show the progress; the actions are list, watch, pause, resume and cancel.',
+    'Make outdated and missing renditions, after PRESETS or Vitrine has changed. Without an action, start and show the progress. The actions are list, watch, pause, resume and cancel.',
   acceptsInputs: true,
   options: {
     url: urlOption,
     preset: {
       type: 'string',
       isRepeatable: true,
-      description: 'Name of a preset; can be repeated.',
+      description: 'Name of a preset. Can be repeated.',
     },
     tenant: {
       type: 'string',
-      description: 'Only the images of this tenant; default: the tenant of the API key, or else all.',
+      description:
+        'Only images of this tenant. Default: the tenant of the API key, or all tenants if it has none.',
     },
     'dry-run': {
       type: 'boolean',
-      description: 'Only estimate the number of files, their size and the time.',
+      description: 'Only estimate the number of files, their size and the time; make nothing.',
     },
     json: { type: 'boolean', description: 'Print the result as JSON.' },
   },

@@ -88,7 +88,7 @@ async function start(
 ): Promise<number> {
   const { client, json, output, errorOutput } = options;
   const body = { presets, tenant, dry_run: isDryRun };
-  // Without the signal: an interrupted request might have started a re-rendering whose id nobody knows.
+  // Without the signal, because an interrupted request may have started a re-rendering whose id would be unknown.
   const { estimate, rendering } = await client.postJson('/v1/renderings', body, renderingStartSchema);
   if (!rendering) {
     output.write(json ? toJson(estimate) : describeEstimate(estimate));
@@ -105,7 +105,7 @@ async function list({ client, json, output }: RerenderCommandOptions): Promise<n
   return 0;
 }
 
-/** Shows the progress until the re-rendering ends. An interrupt only ends the display. */
+/** Shows the progress until the re-rendering ends. An interrupt stops the display, not the re-rendering. */
 async function watch(options: RerenderCommandOptions, id: string): Promise<number> {
   const { client, json, signal, output, errorOutput, pollMs = defaultPollMs } = options;
   const find = () => client.getJson(`/v1/renderings/${id}`, renderingReportSchema);
@@ -127,7 +127,7 @@ async function watch(options: RerenderCommandOptions, id: string): Promise<numbe
   output.write(json ? toJson(rendering) : describeRendering(rendering));
   if (!signal.aborted) return chooseExitCode(rendering);
   errorOutput.write(
-    `Re-rendering ${id} goes on as long as a server or worker runs. Watch it with "vitrine rerender watch ${id}", or end it with "vitrine rerender cancel ${id}".\n`,
+    `Re-rendering ${id} continues while a server or worker is running. Watch it with "vitrine rerender watch ${id}", or cancel it with "vitrine rerender cancel ${id}".\n`,
   );
   return 130;
 }

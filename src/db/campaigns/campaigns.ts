@@ -121,7 +121,7 @@ export function makeCampaignQueries(database: Database) {
       return rows[0]?.presets ?? [];
     },
 
-    /** Pauses, resumes or cancels a campaign that the principal may see. Takes back its pending jobs, unless it resumes. */
+    /** Pauses, resumes or cancels a campaign that the principal may see. Removes its pending jobs, unless it is resumed. */
     change: (
       principal: Actor & Pick<Principal, 'tenantId'>,
       id: number,
@@ -145,8 +145,8 @@ export function makeCampaignQueries(database: Database) {
 }
 
 /**
- * Removes the pending jobs of a campaign, and moves the campaign back to before their images. Images that have been processed
- * since need no job any more, so none is processed twice.
+ * Removes the pending jobs of a campaign, and moves its position back to before their images. Images after that position that
+ * are already done are no longer outdated, so none is processed twice.
  */
 async function takeBackJobs(transaction: Queryable, id: number): Promise<void> {
   await sql`
@@ -178,7 +178,7 @@ function toCampaign({ images, jobs, hasAllJobs, unfinished, ...row }: CampaignRo
   const { state, done, failed, donePerMinute } = row;
   const isFinished = state === 'completed' || state === 'cancelled';
   const jobsWithoutOutcome = Math.max(0, jobs - done - failed - unfinished);
-  // Images that were outdated at the start but did not get a job needed none when it was their turn.
+  // Images that were outdated at the start but got no job were up to date when they were reached.
   const withoutJob = hasAllJobs ? Math.max(0, images - jobs) : 0;
   const total = Math.max(images, jobs);
   const skipped = jobsWithoutOutcome + withoutJob;

@@ -42,7 +42,7 @@ export interface MeanBytes {
   readonly bytes: number;
 }
 
-/** Number of images that one query looks at. */
+/** Number of images that one query checks. */
 const windowSize = 1_000;
 
 /** Maximum number of windows in one transaction, so that it does not lock the campaign for long. */
@@ -54,7 +54,7 @@ const measuredJobs = 200;
 /** Creates the queries that estimate campaigns, add their jobs and finish them. */
 export function makeFillQueries({ sql: db }: Database) {
   return {
-    /** Counts what is outdated or missing, except for images returned by `readFocused`. */
+    /** Counts outdated and missing files, except those of images that `readFocused` returns. */
     async countOutdated(scope: ImageScope) {
       const images = await countOutdatedImages(db, scope);
       return { images, files: await countOutdatedFiles(db, scope) };
@@ -92,8 +92,8 @@ export function makeFillQueries({ sql: db }: Database) {
     },
 
     /**
-     * Adds jobs for the next outdated images of a campaign, unless it has enough pending jobs, is not running, or another
-     * process is adding jobs. Returns the added jobs.
+     * Adds jobs for the next outdated images of a campaign, unless more than half of `maxPending` jobs are pending, the
+     * campaign is not running, or another process is adding jobs. Returns the added jobs.
      */
     fill: (campaignId: number, options: FillOptions): Promise<DueJob[]> =>
       retryingTransaction(db, (transaction) => fillInTransaction(transaction, campaignId, options)),
@@ -126,7 +126,7 @@ async function fillInTransaction(
   { expected, isOutdated, maxPending }: FillOptions,
 ): Promise<DueJob[]> {
   const progress = await lockCampaign(transaction, campaignId);
-  // Jobs are added in large batches, because each batch looks at many images.
+  // Jobs are added in large batches, because each batch checks many images.
   if (!progress || progress.pending > maxPending / 2) return [];
   const scope = { tenantId: progress.tenantId, expected };
   const imageIds: number[] = [];

@@ -4,10 +4,10 @@ import type { FocalPoint, RenditionFormat } from '../../model/preset.ts';
 import type { Rendition } from '../../model/rendition.ts';
 import type { Queryable } from '../database.ts';
 
-/** The current rendition of a variant, with what decides whether it is outdated. */
+/** A rendition that has not been superseded, with what determines whether it is outdated. */
 export type RecordedVariant = Pick<Rendition, 'preset' | 'format' | 'density' | 'recipe'>;
 
-/** An image whose renditions are perhaps outdated, because their recipe depends on its focal point. */
+/** An image whose renditions may be outdated, because their recipe depends on its focal point. */
 export interface FocusedImage {
   readonly id: number;
   readonly focalPoint: FocalPoint;
@@ -29,7 +29,7 @@ export interface OutdatedFiles {
   readonly files: number;
 }
 
-/** Which images to look at. */
+/** Which images to check. */
 export interface ImageScope {
   /** `null` for the images of all tenants. */
   readonly tenantId: number | null;
@@ -73,7 +73,7 @@ export async function readImageWindow(
   };
 }
 
-/** Counts images without a focal point that matters, whose renditions are outdated or missing. */
+/** Counts images with outdated or missing renditions, except those whose recipes depend on a focal point. */
 export async function countOutdatedImages(queryable: Queryable, scope: ImageScope): Promise<number> {
   const { rows } = await sql<{ count: number }>`
     WITH expected AS MATERIALIZED (${selectExpected(scope.expected)})
@@ -95,7 +95,7 @@ export async function countOutdatedFiles(queryable: Queryable, scope: ImageScope
   return rows;
 }
 
-/** Returns the next `size` images whose focal point matters. */
+/** Returns the next `size` images whose recipes depend on their focal point. */
 export async function readFocusedImages(
   queryable: Queryable,
   scope: ImageScope,

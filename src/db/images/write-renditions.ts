@@ -13,7 +13,7 @@ const selectNewRows = sql`
 
 /**
  * Returns the CTEs that record renditions of one image. A rendition of the same variant with another recipe is superseded: it
- * stays, and is served at its own address, until a sweep removes it. A rendition with the same recipe is replaced. The CTE
+ * stays, and is served at its own URL, until a sweep removes it. A rendition with the same recipe is replaced. The CTE
  * `written_renditions` yields the written rows. The caller must have locked the image's files, unless the image has none.
  * @param rows `SELECT` statement that yields the rows, such as `selectNewRenditions`
  */

@@ -3,7 +3,7 @@ import type { Database, Queryable } from '../database.ts';
 import { retryingTransaction } from '../engine/retrying.ts';
 import { lockImageFiles } from '../images/content-lock.ts';
 
-/** Queries that remove renditions of images that stay. */
+/** Queries that remove renditions of images that are kept. */
 export type RenditionRemovalQueries = ReturnType<typeof makeRenditionRemovalQueries>;
 
 /** A rendition that could be removed. */
@@ -17,15 +17,15 @@ export interface RemovableRendition {
 }
 
 /**
- * The condition under which a rendition may be removed. It is checked again immediately before. `on-request`: it is made again
- * when it is requested. `superseded`: it was replaced by one with another recipe at least this many days ago.
+ * The condition under which a rendition may be removed. It is checked again immediately before. `on-request`: it can be
+ * made again when it is next requested. `supersededDays`: it was replaced by one with another recipe at least this many days ago.
  */
 export type RemovalReason = 'on-request' | { readonly supersededDays: number };
 
 /** @see RenditionRemovalQueries */
 export function makeRenditionRemovalQueries({ sql: db }: Database) {
   return {
-    /** Returns the bytes of the files that were made on request. */
+    /** Returns the total size of the files that were made on request. */
     async sumOnRequestBytes(): Promise<number> {
       const { rows } = await sql<{ bytes: number }>`
         SELECT coalesce(sum(bytes), 0)::bigint AS bytes FROM renditions WHERE is_on_request AND NOT shared`.execute(
@@ -66,7 +66,7 @@ function mayBeRemoved(reason: RemovalReason): RawBuilder<boolean> {
     : sql`superseded_at IS NOT NULL AND superseded_at < now() - make_interval(days => ${reason.supersededDays})`;
 }
 
-/** Makes the oldest rendition that uses a file its owner, unless the file has an owner. */
+/** Makes the oldest rendition that uses a file its owner, unless the file already has one. */
 async function passOnFile(transaction: Queryable, storageKey: string): Promise<void> {
   await sql`
     UPDATE renditions SET shared = false WHERE NOT is_owned_elsewhere(${storageKey}, 0) AND id = (

@@ -13,8 +13,8 @@ export interface ClaimableVariant extends VariantName {
 }
 
 /**
- * Result of a claim. `taken`: another process is making the variant. `failed`: the last attempt failed a short while ago.
- * `image-removed`: the image does not exist any more.
+ * Result of a claim. `taken`: another process is making the variant. `failed`: the last attempt failed recently.
+ * `image-removed`: the image no longer exists.
  */
 export type ClaimResult =
   | { readonly outcome: 'claimed' | 'taken' | 'image-removed' }
@@ -30,11 +30,11 @@ interface ClaimRow {
   readonly hasImage: boolean;
   readonly code: string | null;
   readonly error: string | null;
-  /** Time until the claim ends. */
+  /** Seconds until the claim expires. */
   readonly seconds: number;
 }
 
-/** After a failure, nobody tries again for this many seconds. The time quadruples with each failure in a row. */
+/** Back-off after a failure, in seconds. It quadruples with each consecutive failure. */
 const firstPauseSeconds = 60;
 const maxPauseSeconds = 3_600;
 
@@ -42,7 +42,7 @@ const maxPauseSeconds = 3_600;
 export function makeVariantClaimQueries({ sql: db }: Database) {
   return {
     /**
-     * Claims a variant for `leaseSeconds`, unless another process has claimed it or has failed to make it a short while ago.
+     * Claims a variant for `leaseSeconds`, unless another process has claimed it or recently failed to make it.
      * @param token a UUID that identifies this claim
      */
     async claim(variant: ClaimableVariant, token: string, leaseSeconds: number): Promise<ClaimResult> {
@@ -73,7 +73,7 @@ export function makeVariantClaimQueries({ sql: db }: Database) {
       };
     },
 
-    /** Extends a claim. Does nothing if it has ended. */
+    /** Extends a claim. Does nothing if the claim has been lost. */
     async extend(variant: ClaimableVariant, token: string, leaseSeconds: number): Promise<void> {
       await sql`
         UPDATE variant_claims SET claimed_until = now() + make_interval(secs => ${leaseSeconds})
@@ -82,7 +82,7 @@ export function makeVariantClaimQueries({ sql: db }: Database) {
       );
     },
 
-    /** Records that an attempt failed, so that no process tries again for a while. */
+    /** Records that an attempt failed, so that no process retries for a while. */
     async fail(
       variant: ClaimableVariant,
       token: string,
@@ -95,7 +95,7 @@ export function makeVariantClaimQueries({ sql: db }: Database) {
         WHERE ${isClaimOn('variant_claims', variant)} AND token = ${token}::uuid`.execute(db);
     },
 
-    /** Gives a claim up, so that another process can try at once. */
+    /** Releases a claim, so that another process can claim the variant at once. */
     async release(variant: ClaimableVariant, token: string): Promise<void> {
       await sql`
         DELETE FROM variant_claims WHERE ${isClaimOn('variant_claims', variant)} AND token = ${token}::uuid`.execute(

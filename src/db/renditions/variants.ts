@@ -23,7 +23,7 @@ export interface RenderedVariants {
   readonly renditions: readonly NewRendition[];
   /** The image's focal point when they were made. */
   readonly focalPoint: FocalPoint | null;
-  /** The job that made them, if it was a job. */
+  /** The job that made them, if there was one. */
   readonly job?: ClaimedJob | undefined;
   /**
    * Checks that the files are in storage. It is called while the files are locked, so that nothing removes a file before its
@@ -34,7 +34,7 @@ export interface RenderedVariants {
 
 /**
  * The recorded renditions, or why nothing was recorded: the image was removed or is not completed, its focal point has
- * changed, a file has been removed in the meantime, or the job has lost its lease.
+ * changed, a file was removed in the meantime, or the job has lost its lease.
  */
 export type RecordedVariants =
   | readonly Rendition[]
@@ -83,7 +83,7 @@ export function makeVariantQueries({ sql: db }: Database) {
 
     /**
      * Finds a rendition that can be shared instead of being made: the same file of an image with the same content; or that
-     * of the donor, if nothing differs that the variant depends on. The caller must compare the sizes.
+     * of the donor, if everything that the variant depends on is the same. The caller must compare the sizes.
      * @param includesOwn whether a rendition of the image itself, which may have been superseded, comes first
      */
     async findSharable(
@@ -106,7 +106,7 @@ export function makeVariantQueries({ sql: db }: Database) {
       return rows[0]?.rendition;
     },
 
-    /** Records that an image shares a rendition. Returns `rendition-gone` if it has been removed or replaced meanwhile. */
+    /** Records that an image shares a rendition. Returns `rendition-gone` if it was removed or superseded in the meantime. */
     share: (
       imageId: number,
       rendition: SharableRendition,
@@ -126,7 +126,7 @@ export function makeVariantQueries({ sql: db }: Database) {
         return write(transaction, imageId, shared, state);
       }),
 
-    /** Records that renditions were served in this hour. Those that are not made on request are left out. */
+    /** Records that renditions were served in this hour. Ignores those that are not made on request. */
     async noteServed(ids: readonly number[]): Promise<void> {
       await sql`
         UPDATE renditions SET served_at = date_trunc('hour', now())
@@ -140,13 +140,13 @@ function isVariant({ preset, format, density }: VariantName): RawBuilder<boolean
   return sql`(r.preset = ${preset} AND r.format = ${format} AND r.density = ${density})`;
 }
 
-/** What is known of a locked image. */
+/** What is known about a locked image. */
 interface LockedImage {
-  /** Whether it has renditions that new ones may replace or supersede, or that records may stop to list. */
+  /** Whether it has renditions that the new ones may replace, supersede or unlist. */
   readonly hasFormer: boolean;
 }
 
-/** Locks the image's row. Returns why its renditions cannot be recorded if that is the case. */
+/** Locks the image's row. If its renditions cannot be recorded, returns the reason. */
 async function lockImage(
   transaction: Queryable,
   imageId: number,

@@ -1,18 +1,18 @@
 import type { RenditionFormat } from '../../model/preset.ts';
 
-/** Formats that a client only reads if it says so. All others are read by every client. */
+/** Formats that are sent only to clients that name them. Every client can decode the others. */
 const modernFormats: ReadonlySet<RenditionFormat> = new Set<RenditionFormat>(['avif', 'webp']);
 
-/** All formats, those with the smallest files first. */
+/** All formats, smallest files first. */
 const formatsBySize: readonly RenditionFormat[] = ['avif', 'webp', 'jpeg', 'png'];
 
 /** Maximum number of `Accept` headers whose result is remembered. Browsers send only a few. */
 const maxRememberedHeaders = 200;
 
 /**
- * Returns the formats of a preset that a client accepts, in the order of its preference. Among formats with the same `q`,
- * smaller files come first. If the client accepts none of them, returns those that every client reads: a picture that was not
- * asked for is more useful than none (RFC 9110 §12.4.1).
+ * Returns the formats of a preset that a client accepts, in its order of preference. Among formats with the same `q`, smaller
+ * files come first. If the client accepts none of them, returns those that every client can decode, because an image is more
+ * useful than an error (RFC 9110 §12.4.1).
  * @param accept the `Accept` header
  * @param available the formats of the preset
  */
@@ -62,13 +62,13 @@ function parseWeights(accept: string): ReadonlyMap<string, number> {
   return new Map(ranges);
 }
 
-/** A weight that cannot be parsed counts as 0, because the client has limited the range somehow. */
+/** A weight that cannot be parsed counts as 0, because the client has restricted the range in some way. */
 function parseWeight(text: string | undefined): number {
   if (text === undefined) return 1;
   return /^(?:0(?:\.\d*)?|1(?:\.0*)?)$/.test(text) ? Number(text) : 0;
 }
 
-/** Wildcards do not stand for modern formats, because clients send them without reading these formats. */
+/** Wildcards do not stand for modern formats, because clients that cannot decode these formats also send wildcards. */
 function weightOf(weights: ReadonlyMap<string, number>, format: RenditionFormat): number {
   const explicit =
     weights.get(`image/${format}`) ?? (format === 'jpeg' ? weights.get('image/jpg') : undefined);

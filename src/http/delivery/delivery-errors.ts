@@ -6,15 +6,15 @@ import { sendProblem, toAppError } from '../responses/problems.ts';
 import type { HttpConfig } from '../route-plugin.ts';
 import { makePlaceholders } from './placeholder.ts';
 
-/** How long caches may keep an error that a later request may not get, and any other, in seconds. */
+/** `max-age` of errors, in seconds: `transient` if a retry may soon succeed. */
 const errorSeconds = { transient: 10, permanent: 60 };
 
-/** Box of the placeholder if the address names no preset. */
+/** Box of the placeholder if the URL contains no known preset. */
 const defaultBox = { width: 1, height: 1 };
 
 /**
- * Sends the errors of the routes that are added to `app` after this call. Caches keep them for a short time, so that a page
- * with a missing picture does not ask for it again and again. They may be sent as a picture.
+ * Sends the errors of the routes that are added to `app` after this call. Caches keep them briefly, so that a page with a
+ * missing image does not reach the server on every view. With `PLACEHOLDER=grey`, the body is an image.
  */
 export function handleDeliveryErrors(
   app: FastifyInstance,

@@ -31,7 +31,9 @@ const fileField = z
   .describe(
     '`{preset}[@{density}x][.{recipe}][.{extension}]`. With a recipe, the content never changes. Without an extension, the format is chosen by `Accept`.',
   );
-const uuidField = z.uuid().describe('UUID of an image; a number is not accepted, because it can be guessed.');
+const uuidField = z
+  .uuid()
+  .describe('UUID of an image. Numeric ids are not accepted, because they can be guessed.');
 const documentedParams = z.object({ uuid: uuidField, file: fileField });
 const documentedSignedParams = documentedParams.extend({
   signature: z.string().describe('Signed part of a URL that `POST /v1/images/{id}/links` has returned.'),
@@ -47,9 +49,9 @@ const routeResponses = responses(
 
 const tags = ['Delivery'];
 const description =
-  'Returns the picture of a preset in one of its formats. Makes it if nobody has asked for it yet. Never redirects.';
+  'Returns the rendition of a preset in one of its formats. Makes it first if it does not exist yet. Never redirects.';
 
-/** Addresses for web pages and caches in front of them, mounted at `/i`. */
+/** URLs for web pages and caches in front of them, mounted at `/i`. */
 export const deliveryRoutes: RoutePlugin = (app, dependencies) => {
   const { presets, config } = dependencies;
   const serve = makeServe(dependencies);
@@ -66,7 +68,7 @@ export const deliveryRoutes: RoutePlugin = (app, dependencies) => {
       config: { ...withoutCorsPlugin, access, publicImageParam: 'uuid' },
       schema: {
         tags,
-        summary: 'Show a picture',
+        summary: 'Get a rendition for a web page',
         description,
         documentedOnly: { params: documentedParams, querystring: z.object({}) },
         response: routeResponses,
@@ -80,7 +82,7 @@ export const deliveryRoutes: RoutePlugin = (app, dependencies) => {
       config: { ...withoutCorsPlugin, access, isSignedPath: true },
       schema: {
         tags,
-        summary: 'Show a picture with a signed URL',
+        summary: 'Get a rendition with a signed URL',
         description,
         documentedOnly: { params: documentedSignedParams, querystring: z.object({}) },
         response: routeResponses,
@@ -90,13 +92,13 @@ export const deliveryRoutes: RoutePlugin = (app, dependencies) => {
   );
 };
 
-/** Returns the handler of all routes. What is in memory is sent without a promise. */
+/** Returns the handler of all routes. Renditions in memory are sent synchronously. */
 function makeServe({ services, presets, admission }: RouteDependencies) {
   const { deliver } = services;
   const chooseFormats = makeChooseFormats();
   const flights = makeFlights<unknown>();
 
-  /** Requests of callers who can see the same images share the load. It ends once all of them have disconnected. */
+  /** Concurrent requests of callers who can see the same images share one load. It is aborted once all have disconnected. */
   async function load<T>(
     request: DeliveryRequest,
     reply: FastifyReply,
@@ -179,13 +181,13 @@ function makeServe({ services, presets, admission }: RouteDependencies) {
 function noUuid(text: string): AppError {
   return new AppError(
     'image_not_found',
-    `There is no image ${JSON.stringify(text.slice(0, 40))}: addresses under /i/ name an image by its UUID.`,
+    `There is no image ${JSON.stringify(text.slice(0, 40))}: URLs under /i/ contain the UUID of an image.`,
   );
 }
 
 function noRenditionName(file: string): AppError {
   return new AppError(
     'unknown_variant',
-    `${JSON.stringify(file.slice(0, 80))} is not the name of a rendition: it has the form {preset}[@{density}x][.{recipe}][.{extension}], and the extension is jpg, webp, avif or png.`,
+    `${JSON.stringify(file.slice(0, 80))} is not the name of a rendition. The form is {preset}[@{density}x][.{recipe}][.{extension}]; the extension is jpg, webp, avif or png.`,
   );
 }

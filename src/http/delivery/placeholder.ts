@@ -1,12 +1,12 @@
 import { crc32, deflateSync } from 'node:zlib';
 
-/** Longest side of a placeholder, in pixels: enough for its proportions. */
+/** Longest side of a placeholder, in pixels: enough for its aspect ratio. */
 const maxSide = 120;
 
 /** Light grey, in sRGB. */
 const grey = 0xdd;
 
-/** Returns a grey PNG with the proportions of a box. */
+/** Returns a grey PNG with the aspect ratio of a box. */
 export type MakePlaceholder = (box: { readonly width: number; readonly height: number }) => Buffer;
 
 /** @see MakePlaceholder */

@@ -11,7 +11,8 @@ import {
 } from '../responses/image-responses.ts';
 
 /**
- * Headers of every response under `/i/`, so that pages of all origins can show the pictures, and can read them in scripts.
+ * Headers of every response under `/i/`, so that pages of any origin can show the renditions and read their pixels in
+ * scripts.
  */
 export const crossOriginHeaders = {
   'cross-origin-resource-policy': 'cross-origin',
@@ -23,10 +24,10 @@ const flatCrossOriginHeaders = Object.entries(crossOriginHeaders).flat();
 const negotiatedHeaders = [...flatCrossOriginHeaders, 'vary', 'Accept'];
 
 /**
- * `Cache-Control` by what the address promises:
+ * `Cache-Control` by what the URL guarantees:
  * - `immutable`: its content never changes.
- * - `current`: its content changes with the preset, the focal point or the image. Caches may show the old picture while they
- *   fetch the new one, so that nobody waits.
+ * - `current`: its content changes with the preset, the focal point or the image. Caches may serve the stale response
+ *   while they revalidate it, so that no client waits.
  * - `interim`: the response is a substitute for a file that is being made.
  */
 const cacheControls = {
@@ -43,7 +44,7 @@ export interface DeliveryForm {
   readonly isNegotiated: boolean;
 }
 
-/** Sends a rendition that the service has found, from memory or as a stream. Addresses under `/i/` never redirect. */
+/** Sends a rendition that the service has found, from memory or as a stream. URLs under `/i/` never redirect. */
 export function sendDelivered(
   request: FastifyRequest,
   reply: FastifyReply,
@@ -61,7 +62,7 @@ export function sendDelivered(
         ...(request.rateLimitHeaders ?? []),
       ],
     });
-  if ('redirect' in rendition) throw new Error('A redirect cannot be delivered.');
+  if ('redirect' in rendition) throw new Error('URLs under /i/ never redirect.');
   const { etag } = rendition;
   void reply.headers({ ...imageSecurityHeaders, etag, 'cache-control': cacheControl });
   if (isNegotiated) void reply.header('vary', 'Accept');

@@ -11,8 +11,7 @@ const tags = [
   { name: 'Pictures', description: 'Download originals and renditions.' },
   {
     name: 'Delivery',
-    description:
-      'Addresses of renditions for web pages, for caches in front of them, and for sales channels.',
+    description: 'URLs of renditions for web pages, CDNs and sales channels.',
   },
   { name: 'References', description: 'Record what uses an image.' },
   { name: 'Imports', description: 'Import many URLs in one request.' },

@@ -63,7 +63,7 @@ export const renditionResponses = {
   304: notModified,
 };
 
-/** Successful responses of the addresses at which renditions of all formats are delivered. */
+/** Successful responses of the URLs that serve renditions in all formats. */
 export const deliveryResponses = {
   200: binary('The rendition.', ...renditionFormats.map((format) => mediaTypes[format])),
   304: notModified,

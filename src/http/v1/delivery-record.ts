@@ -8,23 +8,25 @@ const perFormat = (description: string) =>
 
 const presetDeliverySchema = z.object({
   formats: perFormat(
-    'URL of each format, in density 1. Contains the recipe (a hash of everything that determines the file), so its content never changes.',
+    'URL of each format, at density 1. Contains the recipe (a hash of everything that determines the file), so its content never changes.',
   ),
   negotiated: z.string().describe('URL at which the format is chosen by `Accept`.'),
   width: z
     .int()
     .nullable()
     .describe(
-      'Width in density 1, in pixels. `null` if the preset trims pictures and the rendition has not been made yet.',
+      'Width at density 1, in pixels. `null` if the preset trims images and the rendition has not been made yet.',
     ),
   height: z.int().nullable(),
   srcset: z
     .string()
-    .describe('Value of the HTML attribute `srcset`, with the real width of each density, for `negotiated`.'),
+    .describe(
+      'Value of the HTML attribute `srcset`, with the actual width of each density, for `negotiated`.',
+    ),
   srcsets: perFormat('Like `srcset`, for each format.'),
 });
 
-/** Schema of the addresses of an image's renditions, by preset. */
+/** Schema of the URLs of an image's renditions, by preset. */
 export const deliverySchema = z
   .record(z.string(), presetDeliverySchema)
   .describe(
@@ -70,7 +72,7 @@ function toPresetRecord(
 }
 
 /**
- * Densities whose width is unknown are left out. If this leaves nothing, the first is listed without a width, because browsers
+ * Densities of unknown width are omitted. If this leaves nothing, the first is listed without a width, because browsers
  * ignore an empty list.
  */
 function formatSrcset(

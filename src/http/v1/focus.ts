@@ -21,7 +21,7 @@ export const focusRoutes: RoutePlugin = (app, { services: { focalPoint } }) => {
         tags,
         summary: 'Set the focal point of an image',
         description:
-          'Presets with `"fit": "cover"` keep this point in view. Their renditions get new addresses, and are made again when they are next requested. Coordinates are rounded to four digits.',
+          'Presets with `"fit": "cover"` keep this point in view. Their renditions get new URLs, and are made again when they are next requested. Coordinates are rounded to four digits.',
         params: imageParams,
         bodies: jsonBody(focusBody),
         response: responses(

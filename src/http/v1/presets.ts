@@ -76,7 +76,7 @@ export const presetRoutes: RoutePlugin = (app, { presets }) => {
   );
 };
 
-/** Returns the names of all variants of a preset, as they appear in addresses. */
+/** Returns the names of all variants of a preset, as they appear in URLs. */
 function listNames({ name: preset, formats, densities }: Preset): string[] {
   return densities.flatMap((density) =>
     formats.map((format) => formatRenditionName({ preset, density, format })),

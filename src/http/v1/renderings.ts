@@ -51,7 +51,7 @@ export const renderingRoutes: RoutePlugin = (app, dependencies) => {
       config: { access: 'campaigns.start', isIdempotent: true },
       schema: {
         tags,
-        summary: 'Make the renditions of presets again',
+        summary: 'Re-render outdated and missing renditions',
         description:
           'Makes the renditions of all images again whose recipe is outdated, and those that are missing although they are made at intake. The images are processed in the background, after all other jobs. Old renditions are served until the new ones exist.',
         bodies: jsonBody(startBody),

@@ -20,9 +20,9 @@ export interface EncodedAnimation extends Size {
 }
 
 /**
- * Renders a variant with all frames of an animated picture, with their delays and the number of repetitions. Returns
- * `undefined` if the variant shows only the first frame: if the picture or the preset is not animated, if the animation exceeds
- * a bound, or if one of its later frames is damaged.
+ * Renders a variant with all frames of an animated picture, their delays and the loop count. Returns `undefined` if the variant
+ * shows only the first frame: if the picture or the preset is not animated, if the animation exceeds a limit, or if one of its
+ * later frames is damaged.
  */
 export async function renderAnimation(
   picture: SourcePicture,
@@ -63,7 +63,7 @@ interface Frames {
   readonly rasters: readonly Raster[];
   /** In milliseconds. */
   readonly delays: number[];
-  /** Number of repetitions; 0 for an endless animation. */
+  /** Loop count; 0 for an endless loop. */
   readonly loop: number;
 }
 
@@ -86,7 +86,7 @@ async function decodeFrames(
     loop = 0,
     orientation = 1,
   } = await image.metadata();
-  // The library shows a different area than browsers do if a frame of a GIF exceeds the screen, and does not turn animations.
+  // The library shows a different area than browsers do if a frame of a GIF exceeds the canvas, and does not rotate animations.
   if (pageWidth !== facts.width || pageHeight !== facts.height || orientation !== 1) return undefined;
   const { data, info } = await image
     .ensureAlpha()
@@ -113,7 +113,7 @@ async function encodeFrames(
   if (first === undefined) return undefined;
   const { kept, placed, output } = composition;
   const background = parseBackground(preset.background);
-  // All frames show the same part.
+  // All frames are cropped to the same part.
   const part = await selectCut(first, kept, preset.focus, focalPoint);
   const assembledFrames: Raster[] = [];
   for (const raster of rasters) {

@@ -26,7 +26,7 @@ export interface SourcePicture {
 /** Receives the pixels of a shape as soon as they are complete. */
 export type OnAssembled = (shape: Shape, raster: Raster) => void;
 
-/** Borders are searched at this size or larger, so that their position is exact to 0.1 % of the picture. */
+/** Borders are detected at this size or larger, so that their position is exact to 0.1 % of the picture. */
 const trimBox = { width: 1000, height: 1000 };
 
 /**
@@ -63,9 +63,9 @@ export async function assembleShapes(
   return opaqueLayers.map(toOpaquePixels);
 }
 
-/** Returns whether the alpha channel makes a difference. White is behind transparent parts in any case. */
+/** Returns whether the alpha channel makes a difference. Opaque decoding flattens transparent parts onto white anyway. */
 function needsAlpha({ hasAlpha, format }: PictureFacts, { preset }: Shape): boolean {
-  // A GIF without a transparent colour is still transparent where its first frame does not cover the screen.
+  // A GIF without a transparent colour is still transparent where its first frame does not cover the canvas.
   const mayBeTransparent = hasAlpha || format === 'gif';
   return mayBeTransparent && (preset.background !== '#ffffff' || preset.trim !== null);
 }
@@ -88,7 +88,7 @@ async function assembleGroup(
   const trimSizes = trimmedShapes.flatMap((shape) => [compose(shape).scaled, fitInside(facts, trimBox)]);
   const base = await decode(coveringSize([...sizes, ...trimSizes], facts));
   const layers: Raster[] = [];
-  // Each shape is handed over as soon as its layer exists, so that it is encoded while the next layer is being made.
+  // Each shape is passed on as soon as its layer exists, so that it is encoded while the next layer is being made.
   for (const { size, sourceIndex } of planLayers(sizes, facts)) {
     const source = sourceIndex === undefined ? base : (layers[sourceIndex] ?? base);
     const layer = await resizeRaster(source, size);

@@ -11,7 +11,7 @@ export function parseBackground(background: string): Background {
   return [value >> 16, (value >> 8) & 255, value & 255];
 }
 
-/** Returns a part of a picture. Returns the same object if the part is the whole picture. */
+/** Crops a picture. Returns the same object if the part is the whole picture. */
 export function cut(raster: Raster, { left, top, width, height }: Rectangle): Raster {
   if (width === raster.width && height === raster.height) return raster;
   const { channels, data } = raster;

@@ -2,8 +2,8 @@ import type { Preset, Variant } from '../../model/preset.ts';
 import { fitInside, type Size } from '../geometry.ts';
 
 /**
- * How a rendition is made from its content, which is the picture or its trimmed part. The content is scaled to `scaled`.
- * Then its part of size `kept` is cut out, enlarged to `placed`, and placed on a background of size `output`.
+ * How a rendition is made from its content, which is the picture or its trimmed part. The content is scaled to `scaled`, cropped
+ * to `kept`, enlarged to `placed`, and placed on a background of size `output`.
  */
 export interface Composition {
   readonly scaled: Size;
@@ -16,7 +16,7 @@ export interface Composition {
   readonly output: Size;
 }
 
-/** Returns how a variant is made from content of the given size. Nothing is enlarged unless the preset says so. */
+/** Returns how a variant is made from content of the given size. Nothing is enlarged unless the preset allows it. */
 export function composeVariant(content: Size, { preset, density }: Variant): Composition {
   if (preset.fit === 'cover') return composeCover(content, preset, density);
   if (preset.fit === 'pad') return composePadded(content, preset, density);
@@ -75,7 +75,7 @@ function composeCover(content: Size, preset: Preset, density: number): Compositi
     };
     return { scaled, kept: output, placed: output, left: 0, top: 0, output };
   }
-  // Cutting first bounds the memory: a strip of 16,000 × 1 pixels would otherwise be scaled to fill the box.
+  // Cropping first limits the memory: a strip of 16,000 × 1 pixels would otherwise be scaled to fill the box.
   const kept = {
     width: clampSide(output.width / scale, content.width),
     height: clampSide(output.height / scale, content.height),
@@ -83,7 +83,7 @@ function composeCover(content: Size, preset: Preset, density: number): Compositi
   return { scaled: content, kept, placed: output, left: 0, top: 0, output };
 }
 
-/** Returns which share of the box both margins take up together, in each direction. */
+/** Returns the share of the box that both margins take up together, in each direction. */
 function marginShare({ trim }: Preset): number {
   return ((trim?.margin ?? 0) * 2) / 100;
 }

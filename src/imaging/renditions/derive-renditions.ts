@@ -82,7 +82,7 @@ export async function renderVariants(
   const facts = await probe(bytes, limits);
   const keepsMetadata = variants.some(({ preset }) => preset.keepMetadata.length > 0);
   const metadata = keepsMetadata ? await readKeptMetadata(bytes, facts.format) : { creators: [] };
-  // A reader is waiting. The pixels do not become a fingerprint, for which they would have to be exact.
+  // A client may be waiting. The pixels are not used for a fingerprint, for which they would have to be exact.
   const picture: SourcePicture = { bytes, facts, decodeEffort: 'fast' };
   const { encodedRenditions } = await makeRenditions(picture, variants, focalPoint, metadata);
   return { facts, renditions: await encodedRenditions };

@@ -10,7 +10,7 @@ import { writeXmp } from '../metadata/xmp.ts';
 export interface Timing {
   /** Duration of each frame, in milliseconds. */
   readonly delay: number[];
-  /** Number of repetitions; 0 for an endless animation. */
+  /** Loop count; 0 for an endless loop. */
   readonly loop: number;
 }
 
@@ -40,13 +40,13 @@ const encoders: Readonly<Record<RenditionFormat, Encoder>> = {
   png: (image) => image.png({ compressionLevel: 7, adaptiveFiltering: true }),
 };
 
-/** Up to this number of pixels, as for a card in a list of products, WebP is encoded fast. */
+/** Up to this number of pixels, as for a card in a list of products, WebP is encoded with less effort. */
 const maxFastPixels = 640 * 640;
 const [fastWebpEffort, webpEffort] = [2, 4];
 const avifEffort = 2;
 const avifChroma = '4:2:0';
 
-/** Encodes pixels. Without metadata, the file contains nothing but the pixels. */
+/** Encodes pixels. Without metadata, the file contains only pixels. */
 export async function encode(
   raster: Raster,
   format: RenditionFormat,
@@ -57,7 +57,7 @@ export async function encode(
   return encodeImage(fromRaster(raster), format, { quality, isSmall: pixels <= maxFastPixels }, metadata);
 }
 
-/** Encodes the frames of an animation, which an image library pipeline yields, as a WebP. */
+/** Encodes the frames of an animation, given as a pipeline of the image library, as WebP. */
 export async function encodeAnimation(
   frames: Sharp,
   quality: number,
@@ -90,12 +90,12 @@ function addMetadata(image: Sharp, metadata: KeptMetadata): Sharp {
   return Object.keys(tags).length === 0 ? withXmp : withXmp.withExif({ IFD0: tags });
 }
 
-/** EXIF contains only ASCII. The image library can replace Latin letters, such as ö; others would become question marks. */
+/** EXIF allows only ASCII. The image library transliterates Latin letters, such as ö; others would become question marks. */
 function isExifText(text: string): boolean {
   return /^[\x20-\x7e\u00a0-\u024f]+$/u.test(text);
 }
 
-/** The image library removes an explanation in brackets at the end of a value, because it prints values with one. */
+/** The image library removes an annotation in brackets at the end of a value, because it prints values with one. */
 function toExifText(text: string): string {
   return text.endsWith(')') ? `${text} ()` : text;
 }

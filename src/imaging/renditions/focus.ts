@@ -3,7 +3,7 @@ import { sharp } from '../decoding/native-library.ts';
 import { fromRaster, type Raster } from '../decoding/pixels.ts';
 import type { Rectangle, Size } from '../geometry.ts';
 
-/** Returns the part of size `kept` that has the focal point as close to its middle as possible. */
+/** Returns the part of size `kept` that has the focal point as close to its centre as possible. */
 export function cutAroundPoint(scaled: Size, kept: Size, { x, y }: FocalPoint): Rectangle {
   return {
     left: placeSide(scaled.width, kept.width, x),
@@ -17,8 +17,8 @@ function placeSide(whole: number, part: number, fraction: number): number {
 }
 
 /**
- * Selects the part of size `kept` that `cover` shows. `attention` looks for skin, saturated colours and fine structure,
- * `entropy` for the part with the most information.
+ * Selects the part of size `kept` to which `cover` crops. `attention` looks for skin tones, saturated colours and high contrast,
+ * `entropy` for the part with the most detail.
  */
 export async function selectCut(
   raster: Raster,

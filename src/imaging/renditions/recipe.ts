@@ -9,9 +9,9 @@ const sharpVersion = installedLibraryVersion();
 
 /**
  * Returns a hash that identifies how a variant is made: 10 hex digits, computed from the pipeline version, the image library
- * version, the preset's options (excluding its name), and what belongs to the image. The same original and recipe always yield
- * the same picture.
- * @param focalPoint the image's focal point, which only affects presets that cut pictures off
+ * version, the preset's options (excluding its name) and, if the preset crops pictures, the image's focal point. The same
+ * original and recipe always yield the same picture.
+ * @param focalPoint the image's focal point, which affects only presets that crop pictures
  */
 export function recipeHash({ preset, format, density }: Variant, focalPoint: FocalPoint | null): string {
   const { width, height, fit, background, focus, trim, enlarge, animation, keepMetadata } = preset;

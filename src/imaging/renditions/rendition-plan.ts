@@ -25,8 +25,8 @@ export interface PlannedLayer {
 }
 
 /**
- * Plans scaled copies of a picture, largest first and without repetitions. The picture is decoded once, at the size of the
- * base. All sizes have the picture's proportions.
+ * Plans scaled copies of a picture, largest first and without duplicates. The picture is decoded once, at the size of the
+ * base. All sizes have the picture's aspect ratio.
  * @param maxSource size of the picture. Larger copies are enlarged, so no others are made from them.
  */
 export function planLayers(sizes: readonly Size[], maxSource: Size): readonly PlannedLayer[] {

@@ -5,9 +5,9 @@ import type { Rectangle } from '../geometry.ts';
 const cornerSide = 3;
 
 /**
- * Returns the part of a picture inside its border: its pixels that are not clear or, if the whole picture is opaque up to its
+ * Returns the part of a picture inside its border: its pixels that are not transparent or, if the whole picture is opaque up to its
  * edges, those that differ from a plain border. A border is plain if all four corners have the same colour, so a photograph
- * without a border stays whole. Also returns the whole picture if nothing would be left of it.
+ * without a border is not trimmed. Also returns the whole picture if nothing would be left of it.
  * @param tolerance the largest difference from the border's colour, or from full transparency, per channel, 0 to 255
  */
 export function findContent(raster: Raster, tolerance: number): Rectangle {

@@ -30,7 +30,7 @@ export interface Link {
   readonly expiresAt: Date;
 }
 
-/** A link to a rendition, which is delivered at two addresses. */
+/** A link to a rendition, which is served at two URLs. */
 export interface RenditionLink extends Link {
   /** Signed path under `/i/`. */
   readonly deliveryPath: string;
@@ -39,7 +39,7 @@ export interface RenditionLink extends Link {
 /** A rendition to which a link is made. */
 export interface LinkedRendition {
   readonly preset: string;
-  /** Without a format, the address under `/i/` chooses it by `Accept`. */
+  /** Without a format, the URL under `/i/` negotiates it by `Accept`. */
   readonly format?: RenditionFormat | undefined;
   /** Pixel density; 1 if absent. */
   readonly density?: number | undefined;

@@ -11,7 +11,7 @@ import {
 } from './signatures.ts';
 
 /**
- * Signs addresses under `/i/`. The signature is a segment of the path, so that the address ends with the extension of its
+ * Signs URLs under `/i/`. The signature is a segment of the path, so that the URL ends with the extension of its
  * format: `/i/s/{secret}.{expiry}.{signature}/{uuid}/{name}`.
  */
 export interface SignedPaths {

@@ -11,11 +11,11 @@ import { findTenant } from '../tenants.ts';
 import { estimateCampaign } from './estimate-campaign.ts';
 import type { FillCampaigns } from './fill-campaigns.ts';
 
-/** Which renditions to make again. */
+/** Which renditions to re-render. */
 export interface CampaignRequest {
   /** Names of presets. */
   readonly presets: readonly string[];
-  /** Default: the caller's tenant, or else all tenants. */
+  /** Default: the caller's tenant, or all tenants if it has none. */
   readonly tenant?: string | undefined;
   /** Whether to estimate only. */
   readonly isDryRun: boolean;
@@ -32,7 +32,7 @@ export interface CampaignReport extends Campaign {
   readonly failures: readonly CampaignFailure[];
 }
 
-/** Starts and controls campaigns, which make renditions again after a change of presets. */
+/** Starts and controls campaigns, which re-render images after presets have changed. */
 export interface Campaigns {
   /**
    * Estimates a campaign and, unless it is a dry run, starts it.
@@ -79,7 +79,7 @@ export function makeCampaigns(deps: Dependencies): Campaigns {
     if (outcome !== 'finished') return campaign;
     throw new AppError(
       'rendering_finished',
-      `Re-rendering ${id} is ${campaign.state} and cannot be changed any more.`,
+      `Re-rendering ${id} is ${campaign.state} and can no longer be changed.`,
     );
   }
 

@@ -68,7 +68,7 @@ function addUp(files: readonly OutdatedFiles[]): OutdatedFiles[] {
   });
 }
 
-/** Returns the sum, or `null` if a number is not known. */
+/** Returns the sum, or `null` if any of the numbers is unknown. */
 function addKnown(numbers: readonly (number | null)[]): number | null {
   return numbers.reduce<number | null>(
     (sum, number) => (sum === null || number === null ? null : sum + number),

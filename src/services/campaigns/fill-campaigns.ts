@@ -13,14 +13,14 @@ interface Dependencies {
 }
 
 /**
- * Keeps the running campaigns supplied with jobs, and finishes those whose last job has ended. Any number of processes may do
- * this at the same time.
+ * Adds jobs to running campaigns, and finishes those whose last job has ended. Safe to call in several processes at the same
+ * time.
  */
 export type FillCampaigns = () => Promise<void>;
 
 /**
- * Maximum number of pending jobs of a campaign. It is small, so that the campaign can be paused and does not lengthen the
- * queue, and large enough for a few seconds of work.
+ * Maximum number of pending jobs of a campaign: few enough to be removed quickly on a pause and to keep the queue short, and
+ * enough for a few seconds of work.
  */
 const defaultMaxPending = 200;
 

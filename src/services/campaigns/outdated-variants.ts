@@ -18,8 +18,8 @@ export function listExpectedVariants(presets: readonly Preset[]): ExpectedVarian
 }
 
 /**
- * Returns the variants of an image that a campaign makes: those that were made with another recipe, and missing ones that are
- * made at intake.
+ * Returns the variants of an image that a campaign makes: outdated ones, and missing ones that presets make when an image is
+ * added.
  * @param renditions the image's renditions that have not been superseded
  */
 export function findOutdatedVariants(

@@ -10,17 +10,17 @@ interface Dependencies {
   readonly logger: Logger;
 }
 
-/** Variants that a job may make, unless a request has recorded them just before. */
+/** Variants that a job may make, unless a request recorded them just before. */
 export interface ClaimedVariants {
   readonly variants: readonly CurrentVariant[];
-  /** Must be called after the variants have been made, or could not be made. */
+  /** Must be called after the variants have been made or have failed. */
   release(): Promise<void>;
 }
 
 /**
- * Claims variants of an image for a job. Leaves out those that a request is making, so that no variant is made by a request and
- * a job at the same time.
- * @throws {AppError} the error of the last attempt, if a request has failed to make a variant a short while ago
+ * Claims variants of an image for a job. Skips those that a request is making, so that a request and a job never make the same
+ * variant at the same time.
+ * @throws {AppError} the error of the last attempt, if a request recently failed to make a variant
  */
 export type ClaimForJob = (imageId: number, wanted: readonly CurrentVariant[]) => Promise<ClaimedVariants>;
 

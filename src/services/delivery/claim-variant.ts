@@ -14,11 +14,11 @@ interface Dependencies {
 }
 
 /**
- * Makes a variant in one of the processes. A process that comes second waits until the first one has recorded it.
+ * Makes a variant in only one of the processes. The others wait until it has been recorded.
  * @param findDone returns the result if another process has made it
  * @param make makes the variant in this process
- * @throws {AppError} the error of `make`, also if another process has failed a short while ago; `unavailable` if another
- *   process takes too long; or the abort reason, which only ends a wait.
+ * @throws {AppError} the error of `make`, also if another process failed recently; `unavailable` if another process takes too
+ *   long; or the abort reason, which only ends a wait.
  */
 export type ClaimVariant = <T>(
   variant: ClaimableVariant,
@@ -33,7 +33,7 @@ export const claimNothing: ClaimVariant = (_variant, _signal, _findDone, make) =
 /** A process that has not extended its claim for this long has lost it. */
 export const claimLease = { seconds: 15, extensionMs: 5_000 } as const;
 
-/** Pauses between two looks at whether another process has made the variant. They grow by half each time. */
+/** Intervals at which to check whether another process has made the variant. Each is 1.5 times as long as the previous one. */
 const firstPauseMs = 40;
 const maxPauseMs = 1_000;
 
@@ -105,7 +105,7 @@ async function runClaimed<T>(
   }
 }
 
-/** Returns the error of another process. If this version does not define its code, the code is `picture_damaged`. */
+/** Restores the error of another process. If this version does not define its code, the code is `picture_damaged`. */
 export function toAppError(code: string, message: string): AppError {
   return new AppError(Object.hasOwn(errorTable, code) ? (code as ErrorCode) : 'picture_damaged', message);
 }

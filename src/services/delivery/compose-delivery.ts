@@ -16,8 +16,8 @@ import { makeShareVariant } from './share-variant.ts';
 /** How long a request waits for a rendition that another process is making. */
 const waitMs = 30_000;
 
-/** Renditions made at the same time per decoder, because one that is being stored does not use a decoder. */
-const placesPerDecoder = 2;
+/** Concurrent renditions per decoder: more than one, because a rendition that is being stored does not use a decoder. */
+const slotsPerDecoder = 2;
 
 /** Wires the services that find, make and open renditions. */
 export function composeDelivery(parts: ServiceParts, config: ServiceConfig, cache: RenditionCache) {
@@ -44,10 +44,7 @@ export function composeDelivery(parts: ServiceParts, config: ServiceConfig, cach
     claimVariant: isOnlyProcess
       ? claimNothing
       : makeClaimVariant({ claims: queries.variantClaims, logger, waitMs }),
-    queue: makeRenderQueue(
-      placesPerDecoder * config.worker.concurrency,
-      config.overload.maxWaitingRenderings,
-    ),
+    queue: makeRenderQueue(slotsPerDecoder * config.worker.concurrency, config.overload.maxWaitingRenderings),
   });
   const loadRendition = makeLoadRendition({ images, variants, presets, makeVariant });
   const openRendition = makeOpenRendition({ storage, cache, madeFiles });

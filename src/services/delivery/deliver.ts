@@ -20,14 +20,14 @@ export interface VariantRef {
   readonly preset: string;
   readonly density: number;
   readonly format: RenditionFormat;
-  /** In immutable addresses. */
+  /** Set in immutable URLs. */
   readonly recipe?: string;
 }
 
 /** A rendition in the format that was chosen for the caller. */
 export interface Negotiated {
   readonly format: RenditionFormat;
-  /** Whether no better format will be available later. */
+  /** Whether this is the client's preferred format. Otherwise, a better one will be available later. */
   readonly isFinal: boolean;
 }
 
@@ -52,9 +52,9 @@ export interface DeliverRendition {
     signal: AbortSignal,
   ): Promise<RetrievedRendition & { readonly isCurrent: boolean }>;
   /**
-   * Returns the first of `formats` that exists already or is quick to make. AVIF that does not exist yet is left to a job, unless
-   * it is the only format.
-   * @param formats in the order of preference
+   * Returns the first of `formats` that exists or is fast to make. An AVIF that does not exist yet is left to a job, unless it is
+   * the only format.
+   * @param formats in order of preference
    * @throws {AppError} as `load` does
    */
   negotiate(
@@ -76,10 +76,10 @@ interface Dependencies {
   readonly cache: RenditionCache;
 }
 
-/** Formats that take so long to make that callers get another format meanwhile. */
+/** Formats that take so long to encode that callers get another format in the meantime. */
 const slowFormats: ReadonlySet<RenditionFormat> = new Set<RenditionFormat>(['avif']);
 
-/** For how long a choice of format, or a job that was added, is remembered. */
+/** How long a chosen format, and an added job, are remembered. */
 const choiceMs = 1_000;
 const jobMs = 60_000;
 const maxRemembered = 10_000;
@@ -171,7 +171,7 @@ function choiceKey(
   return `${uuid}/${preset}.${density}.${formats.join()}`;
 }
 
-/** Returns a function that adds a job for a variant, unless it did so a short while ago. */
+/** Returns a function that adds a job for a variant, unless it did so recently. */
 function makeAddJob({ jobs, queue }: Pick<Dependencies, 'jobs' | 'queue'>) {
   const recentJobs = new LRUCache<string, true>({ max: maxRemembered, ttl: jobMs });
   return async (imageId: number, { preset, format, density }: VariantRef): Promise<void> => {

@@ -9,7 +9,7 @@ export interface DeliverableVariant {
   readonly density: number;
   /** Recipe of each format of the preset. */
   readonly recipes: Readonly<Partial<Record<RenditionFormat, string>>>;
-  /** Size in pixels; `null` if it is only known once the rendition has been made. */
+  /** Size in pixels; `null` if it is known only once the rendition has been made. */
   readonly width: number | null;
   readonly height: number | null;
 }
@@ -18,7 +18,7 @@ export interface DeliverableVariant {
 export interface PresetDelivery {
   readonly preset: string;
   readonly formats: readonly RenditionFormat[];
-  /** In ascending order of density, from 1. Densities that yield the same size as a lower one are left out. */
+  /** In ascending order of density, from 1. Densities that yield the same size as a lower one are omitted. */
   readonly variants: readonly DeliverableVariant[];
 }
 
@@ -42,7 +42,7 @@ export function makeDescribeDelivery(presets: Pick<PresetsInForce, 'list'>): Des
 
 type RecipeOf = (variant: Variant, focalPoint: FocalPoint | null) => string;
 
-/** Remembers the recipes of images without a focal point, because lists of images need them again and again. */
+/** Remembers the recipes of images without a focal point, because lists of images need them repeatedly. */
 function makeRecipes(): RecipeOf {
   const recipes = new WeakMap<Preset, Map<string, string>>();
   return (variant, focalPoint) => {
@@ -84,7 +84,7 @@ function findSize(
   const variant: Variant = { preset, format: 'jpeg', density };
   const size = width === null || height === null ? undefined : variantSize({ width, height }, variant);
   if (size) return size;
-  // Padded to the whole box, whatever the trimmed size.
+  // Padded to the whole box, regardless of the trimmed size.
   if (preset.fit === 'pad' && (density === 1 || preset.enlarge))
     return { width: preset.width * density, height: preset.height * density };
   const made = renditions.find(

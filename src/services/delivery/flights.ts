@@ -1,10 +1,10 @@
-/** Runs each piece of work once for everyone who asks for it at the same time. */
+/** Coalesces concurrent calls for the same work into one run (*single flight*). */
 export interface Flights<T> {
   /**
    * Starts the work, or joins it if it is already running, and returns its result.
    * @param key identifies the work
    * @param signal aborts the wait of this caller alone
-   * @param work is passed a signal that aborts once nobody waits any more
+   * @param work receives a signal that aborts once no caller is waiting any more
    */
   join(key: string, signal: AbortSignal | undefined, work: (signal: AbortSignal) => Promise<T>): Promise<T>;
 }
@@ -24,7 +24,7 @@ export function makeFlights<T>(): Flights<T> {
     const result = work(controller.signal).finally(() => flights.delete(key));
     const flight = { result, controller, waiting: 0 };
     flights.set(key, flight);
-    // Everyone may have left before it fails.
+    // All callers may have left before it fails.
     result.catch(() => undefined);
     return flight;
   }
@@ -40,7 +40,7 @@ export function makeFlights<T>(): Flights<T> {
       signal?.removeEventListener('abort', onAbort);
       flight.waiting--;
       if (flight.waiting === 0)
-        flight.controller.abort(new DOMException('Nobody waits for it any more.', 'AbortError'));
+        flight.controller.abort(new DOMException('No caller is waiting any more.', 'AbortError'));
     }
   }
 
@@ -49,7 +49,7 @@ export function makeFlights<T>(): Flights<T> {
       for (;;) {
         signal?.throwIfAborted();
         const flight = flights.get(key) ?? start(key, work);
-        // Work that cannot be stopped goes on, and its result is as good as any.
+        // Work that does not stop on abort still yields a valid result.
         const wasAborted = flight.controller.signal.aborted;
         try {
           return await wait(flight, signal);

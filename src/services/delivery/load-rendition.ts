@@ -20,7 +20,7 @@ interface Dependencies {
 /** Which rendition of an image to find. */
 export interface RenditionRequest {
   readonly name: VariantName;
-  /** Only a rendition with this recipe will do. */
+  /** If set, only a rendition with this recipe is returned. */
   readonly recipe?: string | undefined;
   /** Returns the variant that a preset yields under this name; `undefined` if it does not offer it. */
   readonly choose: (preset: Preset | undefined) => Variant | undefined;
@@ -30,15 +30,15 @@ export interface RenditionRequest {
 export interface FoundRendition {
   readonly image: ImageWithRenditions;
   readonly rendition: Rendition;
-  /** Whether it is made as the presets in force and the image's focal point demand. */
+  /** Whether its recipe is the current one, according to the presets in force and the image's focal point. */
   readonly isCurrent: boolean;
-  /** Makes its file again. @throws {AppError} why this is not possible. */
+  /** Makes its file again. @throws {AppError} if that is not possible. */
   readonly repair: () => Promise<Rendition>;
 }
 
 /**
- * Finds a rendition, or makes it if it does not exist. If it cannot be made, an older one with another recipe is better than
- * none.
+ * Finds a rendition, or makes it if it does not exist. If it cannot be made, falls back to an outdated one, unless a recipe is
+ * requested.
  * @throws {AppError} `image_not_found`, `unknown_variant`, `rendition_not_ready`; the errors of `MakeVariant`.
  */
 export type LoadRendition = (
@@ -48,7 +48,7 @@ export type LoadRendition = (
   signal?: AbortSignal,
 ) => Promise<FoundRendition>;
 
-/** Number of times that a variant is made if the image changes meanwhile. */
+/** Maximum number of attempts to make a variant of an image that changes in the meantime. */
 const maxAttempts = 3;
 
 /** @see LoadRendition */
@@ -113,7 +113,7 @@ async function makeInForce(
   return rendition === 'focal-point-changed' ? rendition : { rendition, current };
 }
 
-/** Finds a rendition whose recipe is no longer in use. */
+/** Finds a rendition whose recipe is not the current one. */
 async function findFormer(
   deps: Dependencies,
   image: ImageWithRenditions,
@@ -137,7 +137,7 @@ function findWithoutPreset(
   return toFound(deps, image, rendition);
 }
 
-/** @param current the variant; if it is not set, the rendition cannot be made again */
+/** @param current the variant; without it, the rendition cannot be made again */
 function toFound(
   { makeVariant }: Dependencies,
   image: ImageWithRenditions,

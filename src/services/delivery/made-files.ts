@@ -1,6 +1,6 @@
 import { LRUCache } from 'lru-cache';
 
-/** The files that this process has just made, so that a request which waits for one need not read it back from storage. */
+/** Files that this process has just made, so that a request that is waiting for one need not read it back from storage. */
 export interface MadeFiles {
   /** @param sha256 SHA-256 of the file, hexadecimal */
   add(sha256: string, bytes: Buffer): void;
@@ -8,7 +8,7 @@ export interface MadeFiles {
   get(sha256: string): Buffer | undefined;
 }
 
-/** Memory for all files. Larger than a burst of renditions that are being recorded. */
+/** Maximum total size. Larger than a burst of renditions that are being recorded. */
 const maxBytes = 8 * 2 ** 20;
 const lifetimeMs = 1_000;
 

@@ -27,15 +27,16 @@ interface Dependencies {
 export interface MakeOptions {
   /** Aborts the wait of this caller alone. */
   readonly signal?: AbortSignal | undefined;
-  /** Whether the file of a recorded rendition is missing or damaged, so that it must be made again. */
+  /** Whether to make the variant again because the file of its recorded rendition is missing or truncated. */
   readonly isRepair?: boolean;
 }
 
 /**
- * Makes a variant of an image on request and returns its rendition; `focal-point-changed` if the image has changed meanwhile,
- * so that the variant is out of date. Many callers may ask for the same variant: it is made once, by one of the processes.
+ * Makes a variant of an image on request and returns its rendition; `focal-point-changed` if the image's focal
+ * point changed in the meantime, so that the variant is outdated. Concurrent calls for the same variant make it once, in one of
+ * the processes.
  * @throws {AppError} why it cannot be made; `overloaded` if too many are waiting; `unavailable` if it takes too long. Errors
- *   that would occur again are repeated for a while.
+ *   that would recur are cached for a while.
  */
 export type MakeVariant = (
   image: ImageWithRenditions,
@@ -43,7 +44,7 @@ export type MakeVariant = (
   options: MakeOptions,
 ) => Promise<Rendition | 'focal-point-changed'>;
 
-/** Number of times that a variant is made if its file is removed before it can be recorded. */
+/** Maximum number of attempts to make a variant whose file is removed before it can be recorded. */
 const maxAttempts = 3;
 
 /** @see MakeVariant */
@@ -78,7 +79,7 @@ export function makeMakeVariant(deps: Dependencies): MakeVariant {
     const { preset, format, density } = current.name;
     const key = `${image.id}/${preset}.${density}.${format}/${current.recipe}`;
     failures.assertNone(key);
-    // Unbound, because it may serve requests of several callers.
+    // Unbound, because callers of several tenants may share the result.
     return flights.join(key, signal, (flightSignal) =>
       runUnbound(() => makeOnce(image, current, key, flightSignal, isRepair)),
     );

@@ -1,9 +1,9 @@
 import { LRUCache } from 'lru-cache';
 import { AppError } from '../../errors.ts';
 
-/** Remembers for a while which variants could not be made, so that a picture that fails is not decoded for every request. */
+/** Caches failures to make variants, so that a picture that cannot be decoded is not decoded again for every request. */
 export interface RecentFailures {
-  /** @throws {AppError} the error of the last attempt, if it failed a short while ago */
+  /** @throws {AppError} the error of the last attempt, if it failed recently */
   assertNone(key: string): void;
   add(key: string, error: AppError): void;
   remove(key: string): void;
@@ -13,19 +13,19 @@ interface Failure {
   readonly error: AppError;
   /** Number of failures in a row. */
   readonly count: number;
-  /** When the variant may be tried again, comparable with `performance.now()`. */
+  /** When the variant may be retried, comparable with `performance.now()`. */
   readonly endTime: number;
 }
 
 const maxFailures = 10_000;
 
-/** The pause after a failure, which quadruples with each further failure. The database uses the same times. */
+/** Back-off after a failure. It quadruples with each consecutive failure, as in `db/renditions/variant-claims.ts`. */
 const firstPauseMs = 60_000;
 const maxPauseMs = 3_600_000;
 
 /** Whether another attempt with the same picture would probably fail in the same way. */
 export function isLasting({ code, failureClass }: AppError): boolean {
-  // A lost original may be put back at any time, and finding out costs nothing.
+  // A missing original may be restored at any time, and checking for it is cheap.
   return code !== 'original_missing' && (failureClass === 'permanent' || failureClass === 'crash');
 }
 
@@ -47,7 +47,7 @@ export function makeRecentFailures(): RecentFailures {
   };
 }
 
-/** Returns the error of an earlier attempt, with the time of the next one. */
+/** Returns the error of an earlier attempt, with the time until the next one. */
 export function repeatFailure(error: AppError, retryAfterSeconds: number): AppError {
   return new AppError(error.code, error.message, { cause: error, retryAfterSeconds });
 }

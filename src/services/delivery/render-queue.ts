@@ -4,8 +4,8 @@ import { makeFairQueue } from '../../imaging/pool/scheduling.ts';
 /** Limits how many renditions are made on request at the same time. */
 export interface RenderQueue {
   /**
-   * Runs `work` when a place is free. Tenants take turns.
-   * @param signal ends the wait for a place; it has no effect on running work
+   * Runs `work` when a slot is free. Tenants take turns.
+   * @param signal ends the wait for a slot; it has no effect on running work
    * @throws {AppError} `overloaded` if the queue is full; or the abort reason
    */
   run<T>(tenant: number, signal: AbortSignal, work: () => Promise<T>): Promise<T>;
@@ -17,25 +17,25 @@ interface WaitingWork {
   readonly start: () => void;
 }
 
-/** Weight of the latest duration in the average duration of work. */
+/** Weight of the latest duration in the moving average. */
 const smoothing = 0.2;
 
-/** Limits of `Retry-After`, in seconds. */
+/** Maximum `Retry-After`, in seconds. */
 const maxRetrySeconds = 30;
 
 /**
  * Creates a queue.
- * @param places number of renditions made at the same time
- * @param maxWaiting number of renditions that may wait for a place
+ * @param slots number of renditions made at the same time
+ * @param maxWaiting number of renditions that may wait for a slot
  */
-export function makeRenderQueue(places: number, maxWaiting: number): RenderQueue {
+export function makeRenderQueue(slots: number, maxWaiting: number): RenderQueue {
   const waiting = makeFairQueue<WaitingWork>();
   let running = 0;
   let averageMs = 100;
 
-  /** Waits until a place is free, and takes it. */
-  async function takePlace(tenant: number, signal: AbortSignal): Promise<void> {
-    if (running < places) {
+  /** Waits until a slot is free, and takes it. */
+  async function takeSlot(tenant: number, signal: AbortSignal): Promise<void> {
+    if (running < slots) {
       running++;
       return;
     }
@@ -50,15 +50,15 @@ export function makeRenderQueue(places: number, maxWaiting: number): RenderQueue
     await promise.finally(() => signal.removeEventListener('abort', onAbort));
   }
 
-  /** Passes the place on to the next work, or frees it. */
-  function leavePlace(): void {
+  /** Hands the slot to the next work in the queue, or frees it. */
+  function releaseSlot(): void {
     const next = waiting.next(() => true);
     if (next) next.start();
     else running--;
   }
 
   function queueFull(): AppError {
-    const seconds = Math.ceil((waiting.length * averageMs) / places / 1000);
+    const seconds = Math.ceil((waiting.length * averageMs) / slots / 1000);
     return new AppError(
       'overloaded',
       `${waiting.length} ${waiting.length === 1 ? 'rendition is' : 'renditions are'} waiting to be made; the limit is ${maxWaiting} (MAX_WAITING_RENDERINGS).`,
@@ -69,13 +69,13 @@ export function makeRenderQueue(places: number, maxWaiting: number): RenderQueue
   return {
     async run(tenant, signal, work) {
       signal.throwIfAborted();
-      await takePlace(tenant, signal);
+      await takeSlot(tenant, signal);
       const startTime = performance.now();
       try {
         return await work();
       } finally {
         averageMs += smoothing * (performance.now() - startTime - averageMs);
-        leavePlace();
+        releaseSlot();
       }
     },
   };

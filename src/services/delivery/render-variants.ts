@@ -35,9 +35,9 @@ export interface RenderRequest {
   readonly variants: readonly Variant[];
   readonly priority: number;
   readonly purpose: 'intake' | 'delivery';
-  /** Kills the decoder. */
+  /** Aborts by killing the decoder. */
   readonly signal?: AbortSignal | undefined;
-  /** The job that makes them, if it is a job. */
+  /** The job that makes them, if there is one. */
   readonly job?: ClaimedJob | undefined;
 }
 

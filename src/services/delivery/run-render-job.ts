@@ -19,13 +19,13 @@ interface Dependencies {
   readonly renderVariants: RenderVariants;
   readonly shareVariant: ShareVariant;
   readonly claimForJob: ClaimForJob;
-  /** Returns the names of the presets that a campaign is about. */
+  /** Returns the names of the presets of a campaign. */
   readonly findCampaignPresets: (campaignId: number) => Promise<readonly string[]>;
 }
 
 /**
  * Runs a `render` job: makes those of its variants that are not recorded with their current recipe. Variants that have been
- * recorded are kept if a later one fails. An image that was removed meanwhile needs none.
+ * recorded are kept if a later one fails. Completes the job if the image has been removed.
  */
 export type RunRenderJob = (job: ClaimedJob, signal: AbortSignal) => Promise<'rendered' | 'lease-lost'>;
 
@@ -35,7 +35,7 @@ const maxPerDecode = 3;
 /** Pause while requests are making all variants that are missing. */
 const busyPauseMs = 200;
 
-/** Number of attempts without progress, because the image changes or files are removed meanwhile. */
+/** Maximum number of attempts without progress, because the image changes or files are removed in the meantime. */
 const maxIdleAttempts = 5;
 
 /** @see RunRenderJob */
@@ -58,7 +58,7 @@ export function makeRunRenderJob(deps: Dependencies): RunRenderJob {
       if (idleAttempts === maxIdleAttempts)
         throw new AppError(
           'unavailable',
-          `Variants of image ${job.imageId} could not be recorded, because it changed ${maxIdleAttempts} times meanwhile.`,
+          `Variants of image ${job.imageId} could not be recorded, because the image changed during each of ${maxIdleAttempts} attempts.`,
         );
     }
   };
@@ -68,7 +68,7 @@ async function finish({ jobs }: Dependencies, job: ClaimedJob): Promise<'rendere
   return (await jobs.completeRender(job)) ? 'rendered' : 'lease-lost';
 }
 
-/** Claims the first few missing variants, and makes those that are still missing then. */
+/** Claims the first few missing variants, and makes those that are still missing after that. */
 async function makeClaimed(
   deps: Dependencies,
   job: ClaimedJob,
@@ -129,7 +129,7 @@ function findPreset(presets: readonly Preset[], name: string): Preset | undefine
   return presets.find((preset) => preset.name === name);
 }
 
-/** Returns the variants of a preset that an image has or should have had since its intake. */
+/** Returns the variants of a preset that an image has, or should have had since it was added. */
 function listOfCampaign(preset: Preset | undefined, image: ImageWithRenditions): Variant[] {
   if (!preset) return [];
   const existing = image.renditions

@@ -8,7 +8,7 @@ interface Dependencies {
   readonly logger: Logger;
 }
 
-/** Remembers which renditions that were made on request are still used. Writes to the database in batches and once an hour. */
+/** Records when renditions made on request were last served, for eviction. Writes in batches, and each rendition once an hour. */
 export interface ServedRenditions {
   add(rendition: Pick<Rendition, 'id' | 'isOnRequest'>): void;
   /** Writes what has not been written yet. Never rejects. */
@@ -20,7 +20,7 @@ const hourMs = 3_600_000;
 /** Delay between the first rendition of a batch and its write. */
 const batchMs = 10_000;
 
-/** Maximum number of renditions that are remembered as noted in the current hour. Beyond it, they are noted again. */
+/** Maximum number of renditions that are remembered as recorded in the current hour. Beyond it, they are recorded again. */
 const maxNoted = 100_000;
 
 /** @see ServedRenditions */
@@ -41,7 +41,7 @@ export function makeServedRenditions({ variants, logger }: Dependencies): Served
       await runUnbound(() => variants.noteServed(ids));
     } catch (error) {
       for (const id of ids) noted.delete(id);
-      logger.warn({ err: error }, 'failed to note which renditions were served');
+      logger.warn({ err: error }, 'failed to record which renditions were served');
     }
   }
 

@@ -12,7 +12,7 @@ interface Dependencies {
 
 /**
  * Shares a rendition of another image instead of making the variant: of an image with the same content, or of the donor whose
- * renditions the image shares already. Returns `undefined` if there is none with certainly the same pixels.
+ * renditions the image already shares. Returns `undefined` if no rendition is certain to have the same pixels.
  * @param includesOwn whether to return the image's own rendition if it has one, even if that has been superseded
  */
 export type ShareVariant = (
@@ -46,7 +46,7 @@ export function makeShareVariant({ variants }: Dependencies): ShareVariant {
 
 /**
  * Whether a rendition of the donor has the size that the image's own would have, and is no larger than the renditions whose
- * pixels were compared when the image came to share them.
+ * pixels were compared when the image began to share them.
  */
 function hasSamePixels(
   image: ImageWithRenditions,

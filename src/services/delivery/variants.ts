@@ -27,13 +27,13 @@ export function isRecorded(
   return renditions.some((one) => one.recipe === recipe && isSameVariant(one, name));
 }
 
-/** Returns the names that identify a variant in the database and in addresses. */
+/** Returns the names that identify a variant in the database and in URLs. */
 export function toVariantName({ preset, format, density }: Variant): VariantName {
   return { preset: preset.name, format, density };
 }
 
 /**
- * Returns the variant of a preset in JPEG. A preset without this format yields it as well, for clients that read nothing else.
+ * Returns the JPEG variant of a preset, even if the preset does not have this format, for clients that read nothing else.
  * Transparent parts are then white.
  */
 export function jpegVariant(preset: Preset): Variant {
@@ -62,7 +62,7 @@ export function describeVariant(variant: Variant) {
   };
 }
 
-/** Returns the error for a variant that no preset offers. It names what there is instead. */
+/** Returns the error for a variant that no preset offers. It lists what is available. */
 export function unknownVariant(presets: readonly Preset[], name: VariantName): AppError {
   const preset = presets.find((candidate) => candidate.name === name.preset);
   if (!preset) {
@@ -79,14 +79,14 @@ export function unknownVariant(presets: readonly Preset[], name: VariantName): A
     );
   return new AppError(
     'unknown_variant',
-    `The preset "${preset.name}" has no renditions in the density ${name.density}; its densities are ${preset.densities.join(', ')}.`,
+    `The preset "${preset.name}" has no renditions at density ${name.density}; its densities are ${preset.densities.join(', ')}.`,
   );
 }
 
-/** Returns the error for an address with a recipe of which no rendition exists. */
+/** Returns the error for a URL with a recipe of which no rendition exists. */
 export function unknownRecipe({ preset }: VariantName, recipe: string): AppError {
   return new AppError(
     'unknown_variant',
-    `There is no rendition "${preset}" with the recipe ${JSON.stringify(recipe.slice(0, 40))}. It may have been replaced; the image's record has the current addresses.`,
+    `There is no rendition "${preset}" with the recipe ${JSON.stringify(recipe.slice(0, 40))}. It may have been replaced; the image record contains the current URLs.`,
   );
 }
