@@ -10,7 +10,8 @@ import { upload, uploadPatiently } from './upload.ts';
 /**
  * Requests 1,000 renditions that do not exist yet, all at once, while clients upload pictures. Fails if the 95th percentile of the
  * uploads exceeds twice its value without the burst, or if a request gets anything but the rendition or 503 with `Retry-After`.
- * Run `npm run bench:burst`. If `BENCH_DATABASE_URL` is set, the server uses that PostgreSQL server.
+ * Run `npm run bench:burst`. With `-- --uploaders 0`, it only measures how many renditions are made per second. If
+ * `BENCH_DATABASE_URL` is set, the server uses that PostgreSQL server.
  */
 
 const { values } = parseArgs({
@@ -31,6 +32,7 @@ const presets = {
   zoom: 1200,
   shop: { width: 500, height: 500, formats: lazyFormats, eager: false },
 };
+const uploadsAtOnce = 4;
 const maxFactor = 2;
 const maxAttempts = 200;
 
@@ -45,7 +47,11 @@ async function main(): Promise<number> {
   try {
     const nextPicture = makePictureSource(await drawPictures(60));
     const addresses = await prepareVariants(server.baseUrl, nextPicture);
-    const alone = await uploadDuring(server.baseUrl, nextPicture, sleep(Number(values.seconds) * 1_000));
+    const alone = await uploadDuring(
+      server.baseUrl,
+      nextPicture,
+      sleep(uploaders && Number(values.seconds) * 1_000),
+    );
     const burst = Promise.all(addresses.map((path) => fetchUntilMade(server.baseUrl + path)));
     const startedAt = performance.now();
     const beside = await uploadDuring(server.baseUrl, nextPicture, burst);
@@ -55,6 +61,7 @@ async function main(): Promise<number> {
     console.log(
       `${addresses.length} variants in ${seconds.toFixed(1)} s (${(addresses.length / seconds).toFixed(1)}/s), ${refusals} times 503 with Retry-After`,
     );
+    if (uploaders === 0) return 0;
     console.log(
       `uploads: ${alone.times.length} alone, p95 ${before.toFixed(0)} ms; ${beside.times.length} beside the burst (and ${beside.refusals} times 503), p95 ${during.toFixed(0)} ms: ${(during / before).toFixed(2)} times (limit ${maxFactor})`,
     );
@@ -85,7 +92,7 @@ async function prepareVariants(baseUrl: string, nextPicture: () => Buffer): Prom
   const uploadRemaining = async () => {
     while (remaining-- > 0) await upload(baseUrl, '/v1/images', nextPicture(), 'burst');
   };
-  await Promise.all(Array.from({ length: uploaders }, uploadRemaining));
+  await Promise.all(Array.from({ length: uploadsAtOnce }, uploadRemaining));
   const paths: string[] = [];
   for (let cursor: string | null = ''; cursor !== null; ) {
     const response = await fetch(`${baseUrl}/v1/images?limit=100${cursor && `&cursor=${cursor}`}`);
