@@ -200,6 +200,6 @@ function parseJson(text: string): unknown {
   try {
     return JSON.parse(text);
   } catch {
-    throw new Error('is not JSON');
+    throw new Error('is not JSON (in a shell or a .env file, put it into single quotes)');
   }
 }
