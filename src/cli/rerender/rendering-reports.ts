@@ -65,7 +65,7 @@ export function describeEstimate({
   if (images === 0) return 'All renditions are up to date.\n';
   const rows = files.map(
     (file) =>
-      `  ${file.preset} ${file.format}: ${file.files} ${file.files === 1 ? 'file' : 'files'}, ${describeBytes(file.bytes)}\n`,
+      `  ${file.preset} ${file.format}: ${file.files} ${file.files === 1 ? 'file' : 'files'}, ${file.bytes === null ? 'size ' : ''}${describeBytes(file.bytes)}\n`,
   );
   const time =
     workSeconds === null
@@ -75,7 +75,7 @@ export function describeEstimate({
 }
 
 function describeBytes(bytes: number | null): string {
-  return bytes === null ? 'size unknown, because there are no such files yet' : `about ${formatBytes(bytes)}`;
+  return bytes === null ? 'unknown, because there are no such files yet' : `about ${formatBytes(bytes)}`;
 }
 
 /** Describes the state of a re-rendering and the images that failed. */
