@@ -37,7 +37,8 @@ Every setting is an environment variable. No setting is required.
   An empty or blank value means the default; in the environment, it also overrides the \`.env\` file.
 - **Aliases.** Some settings have aliases from older services. If several names of a setting are set, the first one
   in the table is used.
-- **\`.env\`.** One \`NAME=value\` per line; \`#\` starts a comment. The file is read once, at startup.
+- **\`.env\`.** One \`NAME=value\` per line; \`#\` starts a comment, except in quotes, so put JSON into single quotes. The file is
+  read once, at startup. \`docker run --env-file\` reads files differently: omit the quotes there.
 - **Invalid values.** Startup fails with exit code 2 and a message that lists every invalid variable and what it accepts.
   Unknown variables are ignored.
 - **Numbers** can be written as \`10485760\`, \`10_485_760\` or \`50e6\`. **Words** such as \`true\` or \`info\` are not
@@ -49,7 +50,7 @@ The following \`.env\` file allows larger images and sets a different port:
 PORT=8080
 MAX_UPLOAD_BYTES=52_428_800
 MAX_PIXELS=100e6
-PRESETS={"thumb":[100,100],"card":[400,400],"zoom":{"width":2000,"height":2000,"quality":80}}
+PRESETS='{"thumb":[100,100],"card":[400,400],"zoom":{"width":2000,"height":2000,"quality":80}}'
 \`\`\`
 
 [Limits](limits.md) lists all limits, including those that are not configurable.

@@ -23,6 +23,8 @@ const response = await fetch(new URL(`/v1/images?status=completed&limit=${values
 if (!response.ok) throw new Error(`${response.status}: ${await response.text()}`);
 const { items } = await response.json();
 const pictures = items.flatMap((image) => toPicture(image, image.delivery[values.preset]) ?? []);
+if (items.length > 0 && pictures.length === 0)
+  throw new Error(`No image has the preset "${values.preset}".`);
 await writeFile(values.output, toPage(pictures));
 console.log(`${values.output}: ${pictures.length} pictures`);
 

@@ -18,17 +18,26 @@ const lineIntervalMs = 2000;
 /** Maximum width of a progress bar, in columns. */
 const maxBarWidth = 30;
 
-/** Displays progress towards `total`: as a bar on a terminal, otherwise as a new line every two seconds. */
-export function startProgress(label: string, total: number, output: Output): ProgressDisplay {
+/**
+ * Displays progress towards `total`: as a bar on a terminal, otherwise as a new line every two seconds.
+ * @param initial number of items that were already finished; they do not count for the rate
+ */
+export function startProgress(label: string, total: number, output: Output, initial = 0): ProgressDisplay {
   const startedAt = performance.now();
   const format = (count: number) =>
-    formatProgress(label, count, total, (performance.now() - startedAt) / 1000);
-  return output.isTTY ? startBar(total, output, format) : startLines(output, format);
+    formatProgress(label, count, total, (performance.now() - startedAt) / 1000, initial);
+  return output.isTTY ? startBar(total, output, format, initial) : startLines(output, format, initial);
 }
 
 /** Formats the count, rate and remaining time, for example `Importing 40/100  12.5 images/s  5 s left`. */
-export function formatProgress(label: string, count: number, total: number, seconds: number): string {
-  const rate = seconds > 0 ? count / seconds : 0;
+export function formatProgress(
+  label: string,
+  count: number,
+  total: number,
+  seconds: number,
+  initial = 0,
+): string {
+  const rate = seconds > 0 ? (count - initial) / seconds : 0;
   const remaining = rate > 0 ? `${formatDuration((total - count) / rate)} left` : 'starting';
   return `${label} ${count}/${total}  ${rate.toFixed(1)} images/s  ${count === total ? 'done' : remaining}`;
 }
@@ -48,7 +57,12 @@ export function formatBytes(bytes: number): string {
   return power === 0 ? `${bytes} bytes` : `${(bytes / 1000 ** power).toFixed(1)} ${units[power]}`;
 }
 
-function startBar(total: number, output: Output, format: (count: number) => string): ProgressDisplay {
+function startBar(
+  total: number,
+  output: Output,
+  format: (count: number) => string,
+  initial: number,
+): ProgressDisplay {
   const bar = new cliProgress.SingleBar(
     {
       // The bar writes only text and escape sequences, which every Output supports.
@@ -66,12 +80,12 @@ function startBar(total: number, output: Output, format: (count: number) => stri
     },
     cliProgress.Presets.shades_classic,
   );
-  bar.start(total, 0);
+  bar.start(total, initial);
   return { advance: () => bar.increment(), stop: () => bar.stop() };
 }
 
-function startLines(output: Output, format: (count: number) => string): ProgressDisplay {
-  let count = 0;
+function startLines(output: Output, format: (count: number) => string, initial: number): ProgressDisplay {
+  let count = initial;
   const timer = setInterval(() => output.write(`${format(count)}\n`), lineIntervalMs);
   return {
     advance: () => {

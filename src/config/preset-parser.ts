@@ -125,7 +125,7 @@ const box = z.unknown().transform((value, context): Options => {
 const presetsSchema = z
   .record(
     z.string().regex(/^[a-z0-9][a-z0-9_-]{0,31}$/, {
-      error: 'must have a name of 1–32 characters from a–z, 0–9, _ and -',
+      error: 'must have a name of 1–32 characters from a–z, 0–9, _ and -, starting with a letter or digit',
     }),
     box,
     must('a JSON object'),
@@ -201,6 +201,6 @@ function parseJson(text: string): unknown {
   try {
     return JSON.parse(text);
   } catch {
-    throw new Error('is not JSON');
+    throw new Error('is not JSON (in a shell or a .env file, put it into single quotes)');
   }
 }

@@ -69,6 +69,7 @@ test('formats the progress with the rate and the remaining time', () => {
   expect(formatProgress('Importing', 0, 100, 0)).toBe('Importing 0/100  0.0 images/s  starting');
   expect(formatProgress('Importing', 40, 100, 4)).toBe('Importing 40/100  10.0 images/s  6 s left');
   expect(formatProgress('Importing', 10, 1000, 10)).toBe('Importing 10/1000  1.0 images/s  16 min 30 s left');
+  expect(formatProgress('Rendering', 60, 100, 4, 40)).toBe('Rendering 60/100  5.0 images/s  8 s left');
   expect(formatProgress('Importing', 100, 100, 10)).toBe('Importing 100/100  10.0 images/s  done');
 });
 

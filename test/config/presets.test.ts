@@ -115,7 +115,9 @@ test.each([
   ['{"card":"x"}', /the preset "card" must be a side length, a box or an object of options/],
   ['{"card":[1,2,3]}', /the preset "card" must be a pair of a width and a height/],
   ['{"A b":9}', /the preset "A b" must have a name of 1–32 characters/],
+  ['{"-x":9}', /the preset "-x" must have a name of .*, starting with a letter or digit/],
   ['[]', /it must be a JSON object/],
+  ['{"card":{"background":"', /is not JSON \(in a shell or a \.env file, put it into single quotes\)/],
   ['{}', /it must contain at least one preset/],
   ['{"original":9}', /it must not contain the name `original`/],
   [

@@ -110,13 +110,12 @@ async function watch(options: RerenderCommandOptions, id: string): Promise<numbe
   const { client, json, signal, output, errorOutput, pollMs = defaultPollMs } = options;
   const find = () => client.getJson(`/v1/renderings/${id}`, renderingReportSchema);
   let rendering = await find();
-  const progress = startProgress('Rendering', rendering.total, errorOutput);
-  let shown = 0;
+  let shown = countProcessed(rendering);
+  const progress = startProgress('Rendering', rendering.total, errorOutput, shown);
   const show = () => {
     for (; shown < Math.min(countProcessed(rendering), rendering.total); shown++) progress.advance();
   };
   try {
-    show();
     while (rendering.state === 'running' && (await pause(pollMs, signal))) {
       rendering = await find();
       show();
