@@ -37,12 +37,14 @@ export function makeTryPresets(deps: Dependencies): TryPresets {
   return async (_principal, file) => {
     try {
       await inspectPicture(file, undefined);
-      const { results } = await decoders.tryPresets({
-        path: file.path,
-        limits,
-        presets: await presets.forRendering(),
-        priority: priorities.inline,
-      });
+      const list = await presets.forRendering();
+      // One task per preset: with many presets, a single one would exceed the time limit, as if the picture were to blame.
+      const tasks = list.map((preset) =>
+        decoders.tryPresets({ path: file.path, limits, presets: [preset], priority: priorities.inline }),
+      );
+      // The file must not be discarded before all have ended.
+      await Promise.allSettled(tasks);
+      const results = (await Promise.all(tasks)).flatMap((tried) => tried.results);
       return { results, recommended: recommend(results) };
     } finally {
       await staging.discard(file.path);

@@ -48,6 +48,8 @@ type CampaignRow = Omit<Campaign, 'total' | 'done' | 'skipped' | 'failed' | 'rem
   readonly failed: number;
   /** Number of jobs that are pending or running. */
   readonly unfinished: number;
+  /** Time since the first of the jobs that ended in the last minute; `null` if none did. */
+  readonly measuredSeconds: number | null;
 };
 
 /** @see CampaignQueries */
@@ -62,12 +64,14 @@ export function makeCampaignQueries(database: Database) {
     const { rows } = await sql<CampaignRow>`
       SELECT c.id, c.presets, t.name AS tenant, c.state, c.images, c.jobs, c.has_all_jobs AS "hasAllJobs",
         coalesce(c.done, counted.done) AS done, coalesce(c.failed, counted.failed) AS failed, counted.unfinished,
-        counted."donePerMinute", c.created_by AS "createdBy", c.created_at AS "createdAt", c.finished_at AS "finishedAt"
+        counted."donePerMinute", counted."measuredSeconds", c.created_by AS "createdBy", c.created_at AS "createdAt", c.finished_at AS "finishedAt"
       FROM campaigns c LEFT JOIN tenants t ON t.id = c.tenant_id
       CROSS JOIN LATERAL (
         SELECT count(*) FILTER (WHERE j.state = 'completed') AS done, count(*) FILTER (WHERE j.state = 'failed') AS failed,
           count(*) FILTER (WHERE j.state IN ('pending', 'processing')) AS unfinished,
-          count(*) FILTER (WHERE j.finished_at > now() - interval '1 minute') AS "donePerMinute"
+          count(*) FILTER (WHERE j.finished_at > now() - interval '1 minute') AS "donePerMinute",
+          extract(epoch FROM now() - min(j.finished_at) FILTER (WHERE j.finished_at > now() - interval '1 minute'))::float8
+            AS "measuredSeconds"
         FROM jobs j WHERE j.campaign_id = c.id AND c.done IS NULL) counted
       WHERE ${isVisibleTo(principal, 'c.tenant_id')} AND ${condition} ${tail}`.execute(db);
     return rows.map(toCampaign);
@@ -174,7 +178,17 @@ async function recordChange(
   }).execute(transaction);
 }
 
-function toCampaign({ images, jobs, hasAllJobs, unfinished, ...row }: CampaignRow): Campaign {
+/** Shortest time from which the remaining time is extrapolated. */
+const minMeasuredSeconds = 2;
+
+function toCampaign({
+  images,
+  jobs,
+  hasAllJobs,
+  unfinished,
+  measuredSeconds,
+  ...row
+}: CampaignRow): Campaign {
   const { state, done, failed, donePerMinute } = row;
   const isFinished = state === 'completed' || state === 'cancelled';
   const jobsWithoutOutcome = Math.max(0, jobs - done - failed - unfinished);
@@ -189,6 +203,10 @@ function toCampaign({ images, jobs, hasAllJobs, unfinished, ...row }: CampaignRo
     total,
     skipped,
     donePerMinute: isFinished ? 0 : donePerMinute,
-    remainingSeconds: canEstimate ? Math.ceil((60 * remaining) / Math.max(1, donePerMinute)) : null,
+    remainingSeconds: canEstimate
+      ? Math.ceil(
+          (remaining * Math.max(minMeasuredSeconds, measuredSeconds ?? 0)) / Math.max(1, donePerMinute),
+        )
+      : null,
   };
 }
