@@ -101,7 +101,7 @@ test('does not remove a superseded rendition that is recorded again just before'
   await expectConsistent(rig, donor.tenantId);
 });
 
-test('two processes that evict at the same time remove each rendition once', async () => {
+test('two processes that evict while renditions are requested leave neither files without rows nor wrong counters', async () => {
   const rig = await makeRig(resources, { presets: [card], readCacheBytes: 2 ** 20 });
   const images = [];
   for (let index = 0; index < 8; index++) {
@@ -114,7 +114,7 @@ test('two processes that evict at the same time remove each rendition once', asy
     evictAll(rig),
     ...images.map((image) => load(rig, image)),
   ]);
-  expect(Number(removed[0]) + Number(removed[1])).toBeGreaterThanOrEqual(8);
+  expect(removed[0] + removed[1]).toBeGreaterThanOrEqual(8);
   await evictAll(rig);
   expect((await rig.storedKeys()).filter((key) => key.endsWith('.webp'))).toEqual([]);
   expect(await rig.renditionRemoval.list('on-request', 10)).toEqual([]);

@@ -80,6 +80,7 @@ test.each([
   for (const format of ['webp', 'avif'] as const) {
     const ref = { uuid: image.uuid, preset: 'card', density: 1, format };
     const loaded = await rig.services.deliver.load(everyone, ref, new AbortController().signal);
+    if ('redirect' in loaded) throw new Error('The rendition is behind a redirect.');
     const answer = 'body' in loaded ? loaded.body : await buffer(await loaded.open());
     const row = (await rig.image(image.id))!.renditions.find((each) => each.format === format)!;
     expect(row).toMatchObject({ bytes: answer.length, contentHash: sha256Hex(answer) });

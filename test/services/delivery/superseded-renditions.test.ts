@@ -93,7 +93,7 @@ test('serves every superseded rendition at its old address, and never makes one 
 
 test('makes a superseded rendition current again if its file has to be made again', async () => {
   const { rig, image, former, interim } = await changeTwice();
-  const isListedNow = async () =>
+  const listCurrent = async () =>
     (await rig.image(image.id))!.renditions.map(({ format, recipe }) => ({ format, recipe }));
   const rows = await rig.database.sql.selectFrom('renditions').select(['storage_key', 'recipe']).execute();
   await rm(rig.filePath(rows.find(({ recipe }) => recipe === former.jpeg.recipe)!.storage_key));
@@ -101,7 +101,7 @@ test('makes a superseded rendition current again if its file has to be made agai
   const repaired = await load(rig, image.uuid, 'jpeg');
   expect(repaired.body.equals(former.jpeg.body)).toBe(true);
   expect(rig.renderedFiles).toEqual(['card.jpeg']);
-  expect(await isListedNow()).toEqual(
+  expect(await listCurrent()).toEqual(
     expect.arrayContaining([
       { format: 'jpeg', recipe: former.jpeg.recipe },
       { format: 'webp', recipe: interim.webp.recipe },

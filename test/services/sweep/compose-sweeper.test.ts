@@ -5,6 +5,7 @@ import { makePreset, type RenditionFormat } from '../../../src/model/preset.ts';
 import { unrestrictedPrincipal as everyone } from '../../../src/model/principal.ts';
 import { composeSweeper } from '../../../src/services/sweep/compose-sweeper.ts';
 import { selectRows } from '../../support/inner/database.ts';
+import { fixPresets } from '../../support/inner/fix-presets.ts';
 import { makeUniquePicture } from '../../support/inner/pictures.ts';
 import { usageFromCounters, usageFromRows } from '../../support/inner/recount.ts';
 import { makeRig, type Rig, useTestResources } from '../../support/inner/rig.ts';
@@ -19,7 +20,12 @@ const load = (rig: Rig, uuid: string, format: RenditionFormat) =>
 /** Runs every sweep once, as a process with these settings does. */
 async function sweep(rig: Rig, settings: Record<string, string>): Promise<void> {
   const queries = makeQueries(rig.database);
-  const { sweeper } = composeSweeper({ ...rig, queries, config: loadConfig(settings) });
+  const { sweeper } = composeSweeper({
+    ...rig,
+    queries,
+    presets: fixPresets(rig.presets),
+    config: loadConfig(settings),
+  });
   await sweeper.runOnce('all');
   // Other processes have no turn for a while. The next call is one after this time.
   await rig.database.runScript('DELETE FROM sweep_passes');
