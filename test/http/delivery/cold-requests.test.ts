@@ -1,3 +1,5 @@
+import { readdir, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { call, expectProblem, upload } from '../../support/process/client.ts';
 import { jpeg } from '../../support/process/pictures.ts';
@@ -6,13 +8,19 @@ import { formatOf, presetSettings } from './support.ts';
 
 const server = useServer(presetSettings);
 
-async function countRenderings(): Promise<number> {
+/** Returns the number of files that the server has made, by preset and format. */
+async function readRenderings(): Promise<Record<string, number>> {
   const { bytes } = await call(`${server().url}/metrics`, { headers: { accept: 'text/plain' } });
-  const lines = bytes
+  const matches = bytes
     .toString()
-    .split('\n')
-    .filter((line) => line.startsWith('vitrine_renditions_rendered_total'));
-  return lines.reduce((sum, line) => sum + Number(line.split(' ').at(-1)), 0);
+    .matchAll(/^vitrine_renditions_rendered_total\{preset="(.*)",format="(.*)"\} (\d+)$/gm);
+  return Object.fromEntries(
+    Array.from(matches, ([, preset, format, count]) => [`${preset}.${format}`, Number(count)]),
+  );
+}
+
+async function countRenderings(): Promise<number> {
+  return Object.values(await readRenderings()).reduce((sum, count) => sum + count, 0);
 }
 
 test('a hundred requests for a rendition that does not exist make it once', async () => {
@@ -28,6 +36,58 @@ test('a hundred requests for a rendition that does not exist make it once', asyn
   expect(formatOf(responses[0]?.bytes ?? Buffer.alloc(0))).toBe('webp');
   expect(await countRenderings()).toBe(before + 1);
 });
+
+test('files are counted by preset and format, both at the intake and on request', async () => {
+  const before = await readRenderings();
+  const { uuid } = (await upload(server().url, await jpeg('counted', 500, 400))).body;
+  const atIntake = await readRenderings();
+  const increases = (from: Record<string, number>, to: Record<string, number>) =>
+    Object.fromEntries(
+      Object.entries(to)
+        .map(([name, count]) => [name, count - (from[name] ?? 0)] as const)
+        .filter(([, count]) => count !== 0),
+    );
+  expect(increases(before, atIntake)).toEqual({
+    'thumb.jpeg': 1,
+    'card.jpeg': 1,
+    'square.jpeg': 1,
+    'tile.webp': 1,
+    'cutout.png': 1,
+  });
+  for (const file of [
+    'card.jpg',
+    'card.webp',
+    'card.webp',
+    'square@2x.webp',
+    'square@3x.webp',
+    'modern.webp',
+  ])
+    expect((await call(`${server().url}/i/${uuid}/${file}`)).status, file).toBe(200);
+  expect(increases(atIntake, await readRenderings())).toEqual({
+    'card.webp': 1,
+    'square.webp': 2,
+    'modern.webp': 1,
+  });
+});
+
+test('the answer to the request that makes a file equals the stored file, and all later answers', async () => {
+  const { uuid } = (await upload(server().url, await jpeg('compared', 500, 400))).body;
+  for (const name of ['modern.webp', 'card.avif', 'tile.jpg']) {
+    const stored = await listStored();
+    const { status, bytes } = await call(`${server().url}/i/${uuid}/${name}`);
+    expect(status, name).toBe(200);
+    const made = (await listStored()).filter((path) => !stored.includes(path));
+    expect(made).toHaveLength(1);
+    expect(bytes.equals(await readFile(join(server().dataDir, made[0] ?? '')))).toBe(true);
+    expect((await call(`${server().url}/i/${uuid}/${name}`)).bytes.equals(bytes)).toBe(true);
+  }
+});
+
+/** Lists the rendition files in the data folder. */
+async function listStored(): Promise<string[]> {
+  const paths = await readdir(server().dataDir, { recursive: true });
+  return paths.filter((path) => /renditions\/.*\.\w+$/.test(path));
+}
 
 test('a client that disconnects does not stop the rendition for the others, and causes no error', async () => {
   const { uuid } = (await upload(server().url, await jpeg('impatient', 500, 400))).body;
