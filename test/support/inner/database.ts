@@ -3,6 +3,7 @@ import { sql } from 'kysely';
 import { afterAll, beforeEach, onTestFinished } from 'vitest';
 import type { Database } from '../../../src/db/database.ts';
 import { openEmbeddedDatabase } from '../../../src/db/engine/embedded.ts';
+import { retrying } from '../../../src/db/engine/retrying.ts';
 import { makeFileFolder, makeTestFolder } from './folders.ts';
 import {
   openFileServerDatabase,
@@ -110,7 +111,8 @@ async function openForTest(isMigrated: boolean): Promise<Database> {
 
 /** Truncates all tables except tenants. */
 export async function emptyTables(database: Database): Promise<void> {
-  await database.runScript(`TRUNCATE ${truncatedTables} RESTART IDENTITY`);
+  // Work that the previous test did not wait for may hold locks in another order.
+  await retrying(() => database.runScript(`TRUNCATE ${truncatedTables} RESTART IDENTITY`));
   await database.runScript(
     "UPDATE tenants SET uses_references = false, settings = '{}' WHERE uses_references OR settings <> '{}'",
   );
