@@ -13,7 +13,7 @@ export interface Content {
  * the lock. Otherwise, a transaction that checks whether a file is still in use could miss a row that is not committed yet.
  */
 export function contentLock(tenantId: number, contentHash: string): RawBuilder<unknown> {
-  return sql`pg_advisory_xact_lock(${tenantId}::int, ${contentKey(contentHash)}::int)`;
+  return sql`pg_advisory_xact_lock(${tenantId}::int, ${contentKey(sql`${contentHash}::text`)})`;
 }
 
 /** Locks content until the transaction ends. Call this at the start of a transaction. */
@@ -92,9 +92,13 @@ async function takeLocks(
   return rows;
 }
 
-/** Columns of the lock keys of `contents`: see `contentKey`. */
-const lockKeys = sql`
-  tenant_id AS tenant, ('x' || left(content_hash, 8))::bit(32)::int & 2147483647 AS content`;
+/** SQL expression for a 31-bit number from the start of a hash. A collision only makes two files share a lock. */
+function contentKey(contentHash: RawBuilder<unknown>): RawBuilder<number> {
+  return sql`(('x' || left(${contentHash}, 8))::bit(32)::int & 2147483647)`;
+}
+
+/** Columns of the lock keys of `contents`. */
+const lockKeys = sql`tenant_id AS tenant, ${contentKey(sql`content_hash`)} AS content`;
 
 /** Name of a rendition's file: a hash of 64 characters, a hyphen, and the rest. */
 const fileName = sql`split_part(r.storage_key, '/', -1)`;
@@ -114,9 +118,4 @@ function selectContents(imageIds: readonly number[]): RawBuilder<unknown> {
     SELECT i.tenant_id, left(${fileName}, 64) FROM renditions r JOIN images i ON i.id = r.image_id
     WHERE ${isOneOf(sql`r.image_id`)} AND substr(${fileName}, 65, 1) = '-'
       AND translate(left(${fileName}, 64), '0123456789abcdef', '') = ''`;
-}
-
-/** Returns a 31-bit number from the start of the hash. A collision only makes two files share a lock. */
-function contentKey(contentHash: string): number {
-  return Number.parseInt(contentHash.slice(0, 8), 16) & 0x7f_ff_ff_ff;
 }

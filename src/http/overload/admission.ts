@@ -77,11 +77,11 @@ export function composeAdmission(
 /** Other requests are refused only if the event loop is delayed by this multiple of the limit for uploads. */
 const otherRequestsFactor = 4;
 
-/** When a refused client should try again, by reason. */
+/** When a refused client should try again at the earliest, by reason. */
 const retryAfterSeconds: Readonly<Record<RefusalReason, number>> = {
   busy: 2,
   'in-flight': 2,
-  'cold-reads': 1, // unless they take longer
+  'cold-reads': 1,
   'event-loop': 5,
   disk: 10,
   queue: 30,
@@ -133,7 +133,7 @@ function assertNotRefused(log: RefusalLog, work: WorkClass, refusal: Refusal | u
   if (!refusal) return;
   const { reason, sentence } = refusal;
   log.recordRefusal(work, reason, sentence);
-  const seconds = refusal.retryAfterSeconds ?? retryAfterSeconds[reason];
+  const seconds = Math.max(retryAfterSeconds[reason], refusal.retryAfterSeconds ?? 0);
   throw new AppError('overloaded', `The server is overloaded. ${sentence} Try again in ${seconds} s.`, {
     retryAfterSeconds: seconds,
   });

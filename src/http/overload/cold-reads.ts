@@ -2,7 +2,7 @@
 export interface ColdReads {
   /** Returns why a caller cannot load a rendition now, as a sentence; `undefined` if it can. */
   explainRefusal(caller: string): string | undefined;
-  /** Returns how long a refused caller should wait, in seconds: about as long as those that were admitted last. */
+  /** Returns how long a refused caller should wait, in seconds: about as long as recent reads took, at most 30. */
   retryAfterSeconds(): number;
   /** Counts the work until it has ended. */
   run<T>(caller: string, work: () => Promise<T>): Promise<T>;
@@ -44,7 +44,7 @@ export function makeColdReads(
       return `${describe(total)}, ${own} of them for this caller; the limit is ${maximum} (${setting}).`;
     },
     // A constant would be too short while renditions are made: hundreds of clients would return each second, for nothing.
-    retryAfterSeconds: () => Math.min(maxRetrySeconds, Math.max(1, Math.ceil(averageMs / 1_000))),
+    retryAfterSeconds: () => Math.min(maxRetrySeconds, Math.ceil(averageMs / 1_000)),
     async run(caller, work) {
       change(caller, 1);
       const startedAt = performance.now();

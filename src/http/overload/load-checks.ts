@@ -7,7 +7,7 @@ import type { LoadSamples } from './load-samples.ts';
 export interface Refusal {
   readonly reason: RefusalReason;
   readonly sentence: string;
-  /** When the client should try again. By default, the reason decides. */
+  /** When the client should try again, if that is later than for other refusals with this reason. */
   readonly retryAfterSeconds?: number;
 }
 
