@@ -63,7 +63,7 @@ export interface Scheduling {
   /** The tenant that owns the picture. Workers are shared fairly between tenants. */
   readonly tenant?: TenantKey;
   /**
-   * While requests for both purposes are waiting, intake gets three quarters of the workers' time. Default: `delivery` for `render`,
+   * While requests for both purposes are waiting, each gets at least half of the workers. Default: `delivery` for `render`,
    * `intake` for everything else.
    */
   readonly purpose?: Purpose;

@@ -21,50 +21,24 @@ export interface PurposeQueue<Item extends PurposeKey> extends Omit<FairQueue<It
 }
 
 /**
- * Shares of the workers' time while items of both purposes are waiting. With equal shares, the 95th percentile of uploads would
- * double during a burst of requests for new renditions (`npm run bench:burst`), because the rest of their work takes longer, too.
+ * Creates a queue that shares the workers between the purposes. While items of both are waiting, the purpose with fewer busy
+ * workers is next, so each has at least half of the workers, and a burst of one never stops the other. If both have the same
+ * number, they take turns. Within a purpose, `makeFairQueue` determines the order.
  */
-const shares: Readonly<Record<Purpose, number>> = { intake: 0.75, delivery: 0.25 };
-
-/** How long the time that a purpose has used counts: it decays exponentially with this time constant. */
-const memoryMs = 2_000;
-
-/**
- * Creates a queue that shares the workers' time between the purposes. While items of both are waiting, the purpose that has
- * recently used less of its share is next, so a burst of one never stops the other. Within a purpose, `makeFairQueue` determines
- * the order.
- * @param now a monotonic clock, in milliseconds
- */
-export function makePurposeQueue<Item extends PurposeKey>(
-  now: () => number = () => performance.now(),
-): PurposeQueue<Item> {
+export function makePurposeQueue<Item extends PurposeKey>(): PurposeQueue<Item> {
   const queues = { intake: makeFairQueue<Item>(), delivery: makeFairQueue<Item>() };
-  const usedMs = { intake: 0, delivery: 0 };
-  let running = { intake: 0, delivery: 0 };
-  let countedAt = now();
-
-  /** Adds the time since the last call, in which the same workers were busy. */
-  function countTime(): void {
-    const time = now();
-    const elapsedMs = time - countedAt;
-    for (const purpose of purposes)
-      usedMs[purpose] = usedMs[purpose] * Math.exp(-elapsedMs / memoryMs) + running[purpose] * elapsedMs;
-    countedAt = time;
-  }
-
+  let lastPurpose: Purpose = 'delivery';
   return {
     get length() {
       return queues.intake.length + queues.delivery.length;
     },
     add: (item) => queues[item.purpose].add(item),
     next(mayRun, countRunning) {
-      countTime();
-      running = { intake: countRunning('intake'), delivery: countRunning('delivery') };
-      const usedShare = (purpose: Purpose) => usedMs[purpose] / shares[purpose];
-      for (const purpose of purposes.toSorted((a, b) => usedShare(a) - usedShare(b))) {
+      const byTurn = lastPurpose === 'delivery' ? purposes : purposes.toReversed();
+      for (const purpose of byTurn.toSorted((a, b) => countRunning(a) - countRunning(b))) {
         const item = queues[purpose].next(mayRun);
         if (item === undefined) continue;
-        running[purpose]++;
+        lastPurpose = purpose;
         return item;
       }
       return undefined;

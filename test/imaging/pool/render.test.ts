@@ -139,11 +139,10 @@ test('a burst of renderings does not stop intake, nor the reverse', async () => 
   const render = (name: string) =>
     pool.render({ path: inputPath(folder, name), limits, variants, outputDirectory: folder, priority: 10 });
   const running = record('first', pool.describe({ path: join(folder, 'good.jpg'), limits, priority: 0 }));
-  const renderings = Array.from({ length: 80 }, () => record('delivery', render('good.jpg')));
+  const renderings = Array.from({ length: 6 }, () => record('delivery', render('good.jpg')));
   const derivations = [1, 2].map(() =>
     record('intake', pool.derive(makeDeriveRequest(folder, 'good.jpg', { priority: 100 }))),
   );
   await Promise.all([running, ...renderings, ...derivations]);
-  expect(order.indexOf('delivery')).toBeLessThan(order.lastIndexOf('intake'));
-  expect(order.lastIndexOf('intake')).toBeLessThan(order.length - 20);
+  expect(order.slice(0, 5)).toEqual(['first', 'delivery', 'intake', 'delivery', 'intake']);
 });
