@@ -183,6 +183,7 @@ async function runBesideSlowSockets(
     key: setup.keys.b,
     seconds: seconds + openingSeconds,
     sockets: slowSockets,
+    openingSeconds,
     localAddress: '127.0.0.2',
   });
   await sleep(openingSeconds * 1000);

@@ -7,6 +7,8 @@ export interface SlowPlan {
   readonly key: string;
   readonly seconds: number;
   readonly sockets: number;
+  /** Time in which the sockets are opened. */
+  readonly openingSeconds: number;
   /** The address from which the sockets connect. */
   readonly localAddress: string;
 }
@@ -14,13 +16,18 @@ export interface SlowPlan {
 /** Interval between two bytes of a socket. It is shorter than any limit on pauses. */
 const byteIntervalMs = 1_000;
 
-/** Keeps sockets open: half of them never finish their headers, and the others never finish their body. Reopens closed ones. */
+/**
+ * Keeps sockets open: half of them never finish their headers, and the others never finish their body. Reopens closed ones. The
+ * sockets open one after the other: if all of them did so in the same millisecond, they would also be closed and reopened
+ * together, and the benchmark would measure bursts of connections instead.
+ */
 export async function holdSlowSockets(plan: SlowPlan): Promise<{ readonly reopened: number }> {
   const { port, hostname } = new URL(plan.url);
   const deadline = performance.now() + plan.seconds * 1000;
   let reopened = 0;
 
   async function hold(index: number): Promise<void> {
+    await sleep((plan.openingSeconds * 1000 * index) / plan.sockets);
     while (performance.now() < deadline) {
       const socket = connect({ host: hostname, port: Number(port), localAddress: plan.localAddress });
       socket.on('error', () => undefined).resume();
