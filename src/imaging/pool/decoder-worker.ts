@@ -18,7 +18,7 @@ export interface DecoderWorkerOptions extends Pick<ChildCommandOptions, 'launche
   readonly timeoutMs: number;
   /** Maximum resident memory of a busy child, in MB. */
   readonly memoryMb: number;
-  /** Number of tasks after which a child is replaced. */
+  /** Number of tasks after which the worker is worn. */
   readonly maxTasksPerChild: number;
   /** Whether the child is killed after it has been idle for some time. Calling `start` later starts a new child. */
   readonly isSpare: boolean;
@@ -105,6 +105,11 @@ export class DecoderWorker {
   /** Whether several children in a row exited without completing a task. */
   get isBroken(): boolean {
     return (this.#state === 'down' || this.#state === 'starting') && this.#failedStarts >= maxFailedStarts;
+  }
+
+  /** Whether the child has performed its maximum number of tasks. It can perform more until the worker is replaced. */
+  get isWorn(): boolean {
+    return this.#completedTaskCount >= this.#options.maxTasksPerChild;
   }
 
   /** Starts a child unless it is already running. */
@@ -204,7 +209,6 @@ export class DecoderWorker {
     if (this.#state !== 'starting')
       throw new responses.InvalidResponse('The child sent a second ready message.');
     this.#child?.preferForOomKill();
-    this.#completedTaskCount = 0;
     this.#initialMemoryMb = this.#memoryMb();
     this.#becomeIdle();
   }
@@ -219,8 +223,7 @@ export class DecoderWorker {
     this.#forgetTask(runningTask);
     this.#failedStarts = 0;
     this.#completedTaskCount++;
-    const hasReachedLimit = this.#completedTaskCount >= this.#options.maxTasksPerChild;
-    if (hasReachedLimit || this.#memoryMb() > maxMemoryAfterTaskMb) this.#kill('recycling');
+    if (this.#memoryMb() > maxMemoryAfterTaskMb) this.#kill('recycling');
     else this.#becomeIdle();
   }
 
@@ -254,6 +257,7 @@ export class DecoderWorker {
     clearTimeout(this.#timer);
     const previousState = this.#state;
     this.#child = undefined;
+    this.#completedTaskCount = 0;
     this.#state = previousState === 'retiring' ? 'unstarted' : 'down';
     if (this.#isClosed) this.#closed.resolve();
     else if (previousState === 'recycling' || previousState === 'busy') this.start();

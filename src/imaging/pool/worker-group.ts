@@ -1,8 +1,9 @@
 import { AppError } from '../../errors.ts';
-import { DecoderWorker, type DecoderWorkerOptions, type TaskHandle } from './decoder-worker.ts';
+import type { DecoderWorker, DecoderWorkerOptions, TaskHandle } from './decoder-worker.ts';
 import type { Task, TaskKind, TaskResult } from './messages.ts';
 import { makePurposeQueue, type Purpose, type PurposeKey } from './purpose-queue.ts';
 import type { TenantKey, ThrottledTenants } from './scheduling.ts';
+import { makeWorkerSet } from './worker-set.ts';
 
 /** Settings of a worker group. */
 export interface WorkerGroupOptions extends Omit<DecoderWorkerOptions, 'onChange' | 'isSpare'> {
@@ -51,20 +52,21 @@ interface QueuedTask extends PromiseWithResolvers<TaskResult>, PurposeKey {
 export function makeWorkerGroup<Kinds extends TaskKind>(options: WorkerGroupOptions): WorkerGroup<Kinds> {
   const queue = makePurposeQueue<QueuedTask>();
   const { size, permanentWorkers = size } = options;
-  const workers = Array.from(
-    { length: size },
-    (_, index) => new DecoderWorker({ ...options, isSpare: index >= permanentWorkers, onChange: dispatch }),
-  );
+  const workers = makeWorkerSet(size, (index) => ({
+    ...options,
+    isSpare: index >= permanentWorkers,
+    onChange: dispatch,
+  }));
   const runningTasks = new Set<QueuedTask>();
-  const lastTasks = new Map<DecoderWorker, QueuedTask>();
-  const watchdog = makeWatchdog(() => workers.forEach((worker) => worker.checkMemory()));
+  const lastTasks = new WeakMap<DecoderWorker, QueuedTask>();
+  const watchdog = makeWatchdog(() => workers.all().forEach((worker) => worker.checkMemory()));
   let isStarted = false;
   let isClosed = false;
 
   function start(): void {
     if (isStarted || isClosed) return;
     isStarted = true;
-    for (const worker of workers.slice(0, permanentWorkers)) worker.start();
+    for (const worker of workers.active().slice(0, permanentWorkers)) worker.start();
   }
 
   function mayRun(tenant: TenantKey): boolean {
@@ -78,29 +80,30 @@ export function makeWorkerGroup<Kinds extends TaskKind>(options: WorkerGroupOpti
   function countRunning(purpose: Purpose): number {
     const isBusyWith = (worker: DecoderWorker) =>
       worker.state === 'busy' && lastTasks.get(worker)?.purpose === purpose;
-    return workers.filter(isBusyWith).length;
+    return workers.all().filter(isBusyWith).length;
   }
 
   /** Returns whether all started workers are broken. Any other worker is expected to fail in the same way. */
   function isBroken(): boolean {
-    const startedWorkers = workers.filter((worker) => worker.state !== 'unstarted');
+    const startedWorkers = workers.active().filter((worker) => worker.state !== 'unstarted');
     return startedWorkers.length > 0 && startedWorkers.every((worker) => worker.isBroken);
   }
 
   /** Assigns queued tasks to idle workers, or rejects all of them if no worker can keep a child alive. */
   function dispatch(): void {
+    if (!isClosed) workers.replaceWorn();
     if (isBroken()) {
       for (const queuedTask of queue.clear()) queuedTask.reject(startFailedError());
     }
-    for (const worker of workers) {
+    for (const worker of workers.active()) {
       if (worker.state !== 'idle') continue;
       const queuedTask = queue.next(mayRun, countRunning);
       if (queuedTask === undefined) break;
       runTask(queuedTask, worker);
     }
     // A child that is already starting will be ready sooner than a new child.
-    if (queue.length === 0 || workers.some((worker) => worker.state === 'starting')) return;
-    workers.find((worker) => worker.state === 'unstarted')?.start();
+    if (queue.length === 0 || workers.active().some((worker) => worker.state === 'starting')) return;
+    workers.active().find((worker) => worker.state === 'unstarted')?.start();
   }
 
   function runTask(queuedTask: QueuedTask, worker: DecoderWorker): void {
@@ -153,20 +156,20 @@ export function makeWorkerGroup<Kinds extends TaskKind>(options: WorkerGroupOpti
     isClosed = true;
     for (const queuedTask of queue.clear()) queuedTask.reject(shuttingDownError());
     watchdog.acquire();
-    await Promise.all(workers.map((worker) => worker.close())).finally(() => watchdog.release());
+    await workers.close().finally(() => watchdog.release());
   }
 
   return {
     start,
     submit,
     counts: () => ({
-      size: workers.filter(({ state }) => state !== 'unstarted').length,
-      alive: workers.filter(({ state }) => state === 'idle' || state === 'busy').length,
-      busy: workers.filter(({ state }) => state === 'busy').length,
+      size: workers.active().filter(({ state }) => state !== 'unstarted').length,
+      alive: workers.active().filter(({ state }) => state === 'idle' || state === 'busy').length,
+      busy: workers.active().filter(({ state }) => state === 'busy').length,
       waiting: queue.length,
       isBroken: isBroken(),
     }),
-    touchFolders: () => workers.forEach((worker) => worker.touchFolder()),
+    touchFolders: () => workers.all().forEach((worker) => worker.touchFolder()),
     close,
   };
 }
