@@ -1,12 +1,12 @@
 import { existsSync } from 'node:fs';
 import { mkdir, open, rename, rm, statfs } from 'node:fs/promises';
 import { join } from 'node:path';
-import { PGlite } from '@electric-sql/pglite';
-import { createPgConfig } from '@electric-sql/pglite/node-postgres';
+import { PGlite, protocol } from '@electric-sql/pglite';
 import { vector } from '@electric-sql/pglite-pgvector';
 import { Pool } from 'pg';
 import type { Database } from '../database.ts';
 import { DatabaseUnusable } from './database-errors.ts';
+import { EmbeddedStream } from './embedded-stream.ts';
 import { makeBindingDetector, makeQueryBuilder, runSession, typeParsers } from './pool.ts';
 
 /** Marker file in the database directory. It is written once the database has been created completely. */
@@ -28,9 +28,14 @@ export async function openEmbeddedDatabase(
   await markReady(directory);
   // PGlite has a single session. The pool has one connection, so that only one caller uses the session at a time. Otherwise,
   // a query could run within another caller's transaction.
-  const pool = new Pool(
-    Object.assign(createPgConfig(pglite), { max: 1, idleTimeoutMillis: 0, types: typeParsers }),
-  );
+  const pool = new Pool({
+    stream: () => connectTo(pglite),
+    user: 'postgres',
+    database: 'postgres',
+    max: 1,
+    idleTimeoutMillis: 0,
+    types: typeParsers,
+  });
   const detectTenantBinding = makeBindingDetector(pool);
   return {
     kind: 'embedded',
@@ -47,6 +52,16 @@ export async function openEmbeddedDatabase(
       await pglite.close();
     },
   };
+}
+
+/**
+ * Opens a connection. The session of PGlite outlives the connections of the pool, which replaces a connection after some errors,
+ * so whatever the last connection left behind is discarded: an open transaction, and statements that it prepared.
+ */
+function connectTo(pglite: PGlite): EmbeddedStream {
+  for (const statement of ['ROLLBACK', 'DISCARD ALL'])
+    pglite.execProtocolRawSync(protocol.serialize.query(statement));
+  return new EmbeddedStream((messages) => pglite.execProtocolRawSync(messages));
 }
 
 /** Minimum free disk space. Opening a database may need a new write-ahead log segment (16 MiB) and some space for data. */

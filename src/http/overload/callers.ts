@@ -8,6 +8,8 @@ export interface Caller<Waiting> {
   readonly waiting: Waiting[];
   /** When its last upload arrived. */
   lastSeen: number;
+  /** When its last upload began to be processed. */
+  lastStart: number;
   readonly surge: SurgeDetector;
 }
 
@@ -17,13 +19,18 @@ export interface Callers<Waiting> {
   see(key: string): Caller<Waiting>;
   /** Returns how many slots a caller may use. */
   shareOf(caller: Caller<Waiting>): number;
-  /** Returns the waiting caller that uses the fewest slots, if there is one below its share. */
+  /** Whether a caller may use one more slot now. */
+  mayStart(caller: Caller<Waiting>): boolean;
+  /** Returns the waiting caller that uses the fewest slots, of those that may use one more. */
   findNext(): Caller<Waiting> | undefined;
   all(): Iterable<Caller<Waiting>>;
 }
 
 /** How long a caller that has no upload in progress keeps its share, so that its next upload does not have to wait. */
 const rememberMs = 2_000;
+
+/** How long an upload of a caller that causes an overload lets the uploads of other callers go first. */
+const yieldMs = 100;
 
 /** Creates an empty set of callers that share `maxActive` slots. */
 export function makeCallers<Waiting extends { readonly takenAt: number }>(
@@ -47,6 +54,19 @@ export function makeCallers<Waiting extends { readonly takenAt: number }>(
     return Math.ceil(maxActive / callers.size);
   }
 
+  /**
+   * Whether a caller that causes an overload lets others go first. On a small machine, even a single upload at the same time
+   * makes the others slower. Once none of them is being processed, or after a while, it goes on.
+   */
+  function mustYield(caller: Caller<Waiting>): boolean {
+    if (!caller.surge.isOverloaded() || now() - caller.lastStart >= yieldMs) return false;
+    return callers.values().some(({ active, surge }) => active > 0 && !surge.isOverloaded());
+  }
+
+  function mayStart(caller: Caller<Waiting>): boolean {
+    return caller.active < shareOf(caller) && !mustYield(caller);
+  }
+
   return {
     see(key) {
       forgetIdle();
@@ -54,6 +74,7 @@ export function makeCallers<Waiting extends { readonly takenAt: number }>(
         active: 0,
         waiting: [],
         lastSeen: 0,
+        lastStart: -Infinity,
         surge: makeSurgeDetector(maxActive, now),
       };
       caller.lastSeen = now();
@@ -61,11 +82,12 @@ export function makeCallers<Waiting extends { readonly takenAt: number }>(
       return caller;
     },
     shareOf,
+    mayStart,
     findNext() {
       forgetIdle();
       let next: Caller<Waiting> | undefined;
       for (const caller of callers.values()) {
-        if (caller.waiting.length === 0 || caller.active >= shareOf(caller)) continue;
+        if (caller.waiting.length === 0 || !mayStart(caller)) continue;
         if (next === undefined || isBefore(caller, next)) next = caller;
       }
       return next;

@@ -122,13 +122,14 @@ class Slots implements UploadSlots {
   }
 
   #mayStart(caller: Caller<Entry>): boolean {
-    return this.#activeCount < this.#maxActive && caller.active < this.#callers.shareOf(caller);
+    return this.#activeCount < this.#maxActive && this.#callers.mayStart(caller);
   }
 
   #start(entry: Entry): void {
     entry.state = 'active';
     entry.isAdmitted = true;
     entry.caller.active += 1;
+    entry.caller.lastStart = this.#now();
     this.#activeCount += 1;
     entry.settle(true);
   }

@@ -106,6 +106,28 @@ test('lets a caller below its share wait while another caller floods the process
   await expect(slot.granted).resolves.toBe(true);
 });
 
+test('a caller that floods the process lets others go first, but not for ever', async () => {
+  const slots = makeSlots(4, 2);
+  const flood = takeMany(slots, 'a', 7);
+  const b = slots.take('b');
+  expect(await statesOf(flood)).toEqual([true, true, true, true, false, false, false]);
+  for (const slot of flood.slice(0, 4)) slot.release();
+  expect(await b.granted).toBe(true);
+  const first = slots.take('a');
+  expect(await statesOf([first, slots.take('a')])).toEqual(['waiting', false]);
+  b.release();
+  expect(await first.granted).toBe(true);
+  first.release();
+  const [nextOfB, secondOfB] = takeMany(slots, 'b', 2);
+  const second = slots.take('a');
+  nextOfB?.release();
+  expect(await statesOf([second])).toEqual(['waiting']);
+  slots.advance(100);
+  expect(secondOfB?.granted).toBe(true);
+  slots.take('b').release();
+  expect(await second.granted).toBe(true);
+});
+
 test('makes room in a full line for a caller that does not fill it', () => {
   const slots = makeSlots(1, 3);
   takeMany(slots, 'a', 4);
