@@ -23,6 +23,8 @@ export interface Callers<Waiting> {
   mayStart(caller: Caller<Waiting>): boolean;
   /** Returns the waiting caller that uses the fewest slots, of those that may use one more. */
   findNext(): Caller<Waiting> | undefined;
+  /** Whether a caller must leave a slot unused after an upload, for as long as the upload took. */
+  mustRest(caller: Caller<Waiting>): boolean;
   all(): Iterable<Caller<Waiting>>;
 }
 
@@ -46,7 +48,7 @@ export function makeCallers<Waiting extends { readonly takenAt: number }>(
 
   /**
    * A caller that is alone may use all slots; otherwise, the callers have equal shares. A caller that causes an overload gets
-   * half of its share, so that its uploads do not slow down those of the others.
+   * half of its share, and uses it for half of the time, so that its uploads do not slow down those of the others.
    */
   function shareOf({ surge }: Caller<Waiting>): number {
     if (callers.size === 1) return maxActive;
@@ -67,6 +69,10 @@ export function makeCallers<Waiting extends { readonly takenAt: number }>(
     return caller.active < shareOf(caller) && !mustYield(caller);
   }
 
+  function mustRest({ surge }: Caller<Waiting>): boolean {
+    return callers.size > 1 && surge.isOverloaded();
+  }
+
   return {
     see(key) {
       forgetIdle();
@@ -82,6 +88,7 @@ export function makeCallers<Waiting extends { readonly takenAt: number }>(
       return caller;
     },
     shareOf,
+    mustRest,
     mayStart,
     findNext() {
       forgetIdle();

@@ -35,6 +35,8 @@ interface Options {
 interface Entry {
   readonly caller: Caller<Entry>;
   readonly takenAt: number;
+  /** When it began to be processed, most recently. */
+  startedAt: number;
   state: 'waiting' | 'active' | 'suspended' | 'ended';
   /** Whether the upload has already been admitted, so that it must not be refused. */
   isAdmitted: boolean;
@@ -57,6 +59,9 @@ export function makeUploadSlots(options: Options): UploadSlots {
 
 /** In an overload, this multiple of the slots may wait, and of a caller that does not cause it this multiple of its share. */
 const overloadLineFactor = 2;
+
+/** Maximum rest of a caller after an upload. */
+const maxRestMs = 500;
 
 /** Returns the waiting uploads of a caller that have not been admitted yet. */
 function findNew({ waiting }: Caller<Entry>): Entry[] {
@@ -106,6 +111,7 @@ class Slots implements UploadSlots {
     const entry: Entry = {
       caller,
       takenAt: this.#now(),
+      startedAt: 0,
       state: 'waiting',
       isAdmitted: false,
       settle: resolve,
@@ -127,9 +133,10 @@ class Slots implements UploadSlots {
 
   #start(entry: Entry): void {
     entry.state = 'active';
+    entry.startedAt = this.#now();
     entry.isAdmitted = true;
     entry.caller.active += 1;
-    entry.caller.lastStart = this.#now();
+    entry.caller.lastStart = entry.startedAt;
     this.#activeCount += 1;
     entry.settle(true);
   }
@@ -200,9 +207,16 @@ class Slots implements UploadSlots {
     }
   }
 
-  #endActive({ caller }: Entry): void {
-    caller.active -= 1;
+  #endActive({ caller, startedAt }: Entry): void {
     this.#activeCount -= 1;
+    const restMs = this.#callers.mustRest(caller) ? Math.min(maxRestMs, this.#now() - startedAt) : 0;
+    if (restMs === 0) return this.#returnShare(caller);
+    setTimeout(() => this.#returnShare(caller), restMs).unref();
+    this.#startWaiting();
+  }
+
+  #returnShare(caller: Caller<Entry>): void {
+    caller.active -= 1;
     this.#startWaiting();
   }
 

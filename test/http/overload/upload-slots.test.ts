@@ -1,4 +1,4 @@
-import { expect, test } from 'vitest';
+import { expect, onTestFinished, test, vi } from 'vitest';
 import { makeUploadSlots, type UploadSlot } from '../../../src/http/overload/upload-slots.ts';
 
 /** Creates slots with a clock that only moves when a test moves it. */
@@ -126,6 +126,23 @@ test('a caller that floods the process lets others go first, but not for ever', 
   expect(secondOfB?.granted).toBe(true);
   slots.take('b').release();
   expect(await second.granted).toBe(true);
+});
+
+test('a caller that floods the process uses its slots half of the time while others are active', async () => {
+  vi.useFakeTimers();
+  onTestFinished(() => void vi.useRealTimers());
+  const slots = makeSlots(4, 2);
+  const flood = takeMany(slots, 'a', 7);
+  slots.take('b').release();
+  slots.advance(80);
+  for (const slot of flood.slice(0, 4)) slot.release();
+  expect(slots.counts()).toMatchObject({ active: 0 });
+  const next = slots.take('a');
+  expect(await statesOf([next])).toEqual([false]);
+  vi.advanceTimersByTime(79);
+  expect(await statesOf([slots.take('a')])).toEqual([false]);
+  vi.advanceTimersByTime(1);
+  expect(slots.take('a').granted).toBe(true);
 });
 
 test('makes room in a full line for a caller that does not fill it', () => {
