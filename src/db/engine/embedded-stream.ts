@@ -41,12 +41,11 @@ export class EmbeddedStream extends Duplex {
   }
 
   override _write(messages: Buffer, _encoding: string, callback: (error?: Error) => void): void {
-    // In a later microtask, because a socket never answers while it is written to.
-    queueMicrotask(() => this.#answer(messages, callback));
+    this.#send(messages, callback);
   }
 
   override _writev(chunks: readonly { readonly chunk: Buffer }[], callback: (error?: Error) => void): void {
-    this._write(Buffer.concat(chunks.map(({ chunk }) => chunk)), '', callback);
+    this.#send(Buffer.concat(chunks.map(({ chunk }) => chunk)), callback);
   }
 
   override _final(callback: () => void): void {
@@ -54,13 +53,16 @@ export class EmbeddedStream extends Duplex {
     callback();
   }
 
-  #answer(messages: Buffer, callback: (error?: Error) => void): void {
-    try {
-      const answer = this.#execute(messages);
-      callback();
-      if (answer.length > 0) this.push(answer);
-    } catch (error) {
-      callback(error instanceof Error ? error : new Error(String(error)));
-    }
+  /** Executes the messages in a later microtask, because a socket never answers while it is written to. */
+  #send(messages: Buffer, callback: (error?: Error) => void): void {
+    queueMicrotask(() => {
+      try {
+        const answer = this.#execute(messages);
+        callback();
+        if (answer.length > 0) this.push(answer);
+      } catch (error) {
+        callback(error instanceof Error ? error : new Error(String(error)));
+      }
+    });
   }
 }

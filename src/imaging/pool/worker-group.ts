@@ -103,7 +103,10 @@ export function makeWorkerGroup<Kinds extends TaskKind>(options: WorkerGroupOpti
     }
     // A child that is already starting will be ready sooner than a new child.
     if (queue.length === 0 || workers.active().some((worker) => worker.state === 'starting')) return;
-    workers.active().find((worker) => worker.state === 'unstarted')?.start();
+    workers
+      .active()
+      .find((worker) => worker.state === 'unstarted')
+      ?.start();
   }
 
   function runTask(queuedTask: QueuedTask, worker: DecoderWorker): void {

@@ -18,10 +18,7 @@ export interface WorkerSet {
  * because each additional child uses memory and CPU time.
  * @param makeOptions returns the options of the worker at an index
  */
-export function makeWorkerSet(
-  size: number,
-  makeOptions: (index: number) => DecoderWorkerOptions,
-): WorkerSet {
+export function makeWorkerSet(size: number, makeOptions: (index: number) => DecoderWorkerOptions): WorkerSet {
   const workers = Array.from({ length: size }, (_, index) => new DecoderWorker(makeOptions(index)));
   const replacedWorkers = new Set<DecoderWorker>();
   const closings = new Set<Promise<void>>();

@@ -29,3 +29,16 @@ test('renames an incomplete database folder and creates a new database', async (
   expect(await readFile(join(`${directory}.unfinished`, 'PG_VERSION'), 'utf8')).toBe('incomplete');
   expect(existsSync(join(directory, 'VITRINE_READY'))).toBe(true);
 });
+
+test('begins a new session when the pool replaces its connection', async () => {
+  const directory = join(await makeTestFolder(), 'db');
+  await copyTemplate(directory);
+  const database = await openEmbeddedDatabase(directory);
+  onTestFinished(() => database.close());
+  const tenants = makeTenantQueries(database);
+  // A statement is prepared when it runs for the second time.
+  for (const name of ['a', 'b', 'c']) await tenants.ensure(name);
+  await expect(database.runScript('BEGIN; SELECT 1 / 0')).rejects.toThrow('division by zero');
+  expect(await tenants.ensure('d')).toMatchObject({ name: 'd' });
+  expect(await tenants.find('d')).toMatchObject({ name: 'd' });
+});
