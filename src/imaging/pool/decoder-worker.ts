@@ -174,7 +174,7 @@ export class DecoderWorker {
       const { task, removeInputs } = await this.#folder.place(runningTask.task);
       if (isCurrent()) this.#child?.send({ id: runningTask.id, task });
       await runningTask.promise.catch(() => undefined);
-      await removeInputs();
+      removeInputs();
     } catch (error) {
       if (!isCurrent()) return;
       // The task was not sent, so the child is ready for the next task.

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
-import { mkdirSync, readdirSync, rmSync, statSync, utimesSync } from 'node:fs';
-import { constants, copyFile, link, mkdir, rm, unlink } from 'node:fs/promises';
+import { linkSync, mkdirSync, readdirSync, rmSync, statSync, unlinkSync, utimesSync } from 'node:fs';
+import { constants, copyFile, mkdir, rm } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import type { InputFiles, MatchRenditionsRequest, RenditionPair, Task, TaskKind } from './messages.ts';
 
@@ -22,8 +22,8 @@ export interface WorkFolder {
 /** A task whose input files are in the child's folder. */
 export interface PlacedTask<Kind extends TaskKind> {
   readonly task: Task<Kind>;
-  /** Removes the inputs. Never rejects. */
-  readonly removeInputs: () => Promise<void>;
+  /** Removes the inputs. Never throws. */
+  readonly removeInputs: () => void;
 }
 
 /** A folder that no process has touched for this long was left behind by a crash. */
@@ -39,7 +39,7 @@ export function makeWorkFolder(root: string): WorkFolder {
 
   async function place<Kind extends TaskKind>(task: Task<Kind>): Promise<PlacedTask<Kind>> {
     const placedPaths: string[] = [];
-    const removeInputs = async () => void (await Promise.allSettled(placedPaths.map((file) => unlink(file))));
+    const removeInputs = () => placedPaths.forEach((file) => ignoreErrors(() => unlinkSync(file)));
     const placeFile = async (source: string): Promise<string> => {
       // The name shows administrators which file a child is processing. The number makes the name unique.
       const target = join(path, `${basename(source).slice(0, 80)}.${++fileCount}`);
@@ -58,7 +58,7 @@ export function makeWorkFolder(root: string): WorkFolder {
         removeInputs,
       };
     } catch (error) {
-      await removeInputs();
+      removeInputs();
       throw error;
     }
   }
@@ -110,9 +110,13 @@ async function withPlacedFiles(
   return { ...request, path, others: await Promise.all(request.others.map(placeOther)) };
 }
 
+/**
+ * Links without leaving the event loop: the child is idle until its input is there, and passing such a short call to the thread
+ * pool and back takes ten times as long as the call.
+ */
 async function linkOrCopy(source: string, target: string): Promise<void> {
   try {
-    await link(source, target);
+    linkSync(source, target);
   } catch (error) {
     if (!copyFallbackCodes.some((code) => hasCode(error, code))) throw error;
     await copyFile(source, target, constants.COPYFILE_FICLONE);
