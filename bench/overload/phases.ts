@@ -56,12 +56,7 @@ const pauseMs = 3_000;
 export async function runPhases(setup: Setup, report: (name: string) => void): Promise<Results> {
   const { seconds } = setup;
   const short = Math.min(seconds, 40);
-  const run = async (
-    name: string,
-    tenant: 'a' | 'b',
-    load: { rate?: number; clients?: number },
-    duration: number,
-  ) => {
+  const run = async (name: string, tenant: 'a' | 'b', load: Load, duration: number) => {
     report(name);
     return offer(setup, name, tenant, load, duration);
   };
@@ -73,14 +68,14 @@ export async function runPhases(setup: Setup, report: (name: string) => void): P
   await sleep(pauseMs);
   const [overload, recovery] = await runOverload(setup, capacity, report);
   await sleep(pauseMs);
-  const modest = { rate: modestFactor * capacity };
+  const modest = (seed: number) => ({ rate: modestFactor * capacity, seed });
   const slow = await alternate(
-    () => run('before slow sockets', 'a', modest, short / rounds),
-    () => runBesideSlowSockets(setup, modest, short / rounds, report),
+    (seed) => run('before slow sockets', 'a', modest(seed), short / rounds),
+    (seed) => runBesideSlowSockets(setup, modest(seed), short / rounds, report),
   );
   const flooded = await alternate(
-    () => run('tenant B alone', 'b', modest, short / rounds),
-    () => runBesideFlood(setup, capacity, modest, short / rounds, report),
+    (seed) => run('tenant B alone', 'b', modest(seed), short / rounds),
+    (seed) => runBesideFlood(setup, capacity, modest(seed), short / rounds, report),
   );
   return {
     capacity,
@@ -98,16 +93,21 @@ export async function runPhases(setup: Setup, report: (name: string) => void): P
   };
 }
 
-/** Runs two kinds of phases in turn, so that a change in the speed of the machine affects both equally. */
+/**
+ * Runs two kinds of phases in turn, so that a change in the speed of the machine affects both equally. Both phases of a round get
+ * the same seed, so that requests arrive at the same times: otherwise, the high percentiles would differ by chance.
+ */
 async function alternate<Before, Beside>(
-  runBefore: () => Promise<Before>,
-  runBeside: () => Promise<Beside>,
+  runBefore: (seed: number) => Promise<Before>,
+  runBeside: (seed: number) => Promise<Beside>,
 ): Promise<{ readonly before: Before[]; readonly beside: Beside[] }> {
   const before: Before[] = [];
   const beside: Beside[] = [];
   for (let round = 0; round < rounds; round++) {
-    before.push(await runBefore());
-    beside.push(await runBeside());
+    const seed = nextSeed();
+    before.push(await runBefore(seed));
+    await sleep(pauseMs);
+    beside.push(await runBeside(seed));
     await sleep(pauseMs);
   }
   return { before, beside };
@@ -131,11 +131,18 @@ function merge(parts: readonly Phase[]): Phase {
   };
 }
 
+/** What to offer. Requests arrive at random times, which depend on the seed. */
+interface Load {
+  readonly rate?: number;
+  readonly clients?: number;
+  readonly seed?: number;
+}
+
 async function offer(
   { url, keys, generators, serverPid }: Setup,
   name: string,
   tenant: 'a' | 'b',
-  load: { readonly rate?: number; readonly clients?: number },
+  load: Load,
   seconds: number,
   pictures = 200 * seconds,
 ): Promise<Phase> {
@@ -171,7 +178,7 @@ async function runOverload(
 
 async function runBesideSlowSockets(
   setup: Setup,
-  load: { readonly rate: number },
+  load: Load,
   seconds: number,
   report: (name: string) => void,
 ): Promise<{ readonly phase: Phase; readonly reopened: number }> {
@@ -195,7 +202,7 @@ async function runBesideSlowSockets(
 async function runBesideFlood(
   setup: Setup,
   capacity: number,
-  load: { readonly rate: number },
+  load: Load,
   seconds: number,
   report: (name: string) => void,
 ): Promise<Pick<Results, 'flood' | 'tenantBesideFlood'>> {

@@ -14,7 +14,10 @@ import type { Parser } from './parsers.ts';
 const maxSide = 16_383;
 
 /** Builds the message of an option, which says what values it accepts. */
-const must = (what: string) => ({ error: `must be ${what}` });
+const must = (what: string) => ({
+  error: ({ input }: { readonly input?: unknown }) =>
+    input === undefined ? `is missing; it must be ${what}` : `must be ${what}`,
+});
 const listWords = (words: readonly string[]) => words.map((word) => `"${word}"`).join(', ');
 const wordOf = <const T extends string>(words: readonly T[]) =>
   z.enum(words, must(`one of ${listWords(words)}`));
@@ -143,10 +146,15 @@ export const presetList: Parser<readonly Preset[]> = {
   parse(text) {
     const result = presetsSchema.safeParse(parseJson(text));
     if (!result.success) throw new Error(`is invalid: ${result.error.issues.map(describeIssue).join('; ')}`);
-    const presets = Object.entries(result.data).map(([name, options]) => makePreset({ name, ...options }));
-    const contradiction = presets.map(findContradiction).find((sentence) => sentence !== undefined);
+    const presets = Object.entries(result.data).map(([name, options]) => ({
+      preset: makePreset({ name, ...options }),
+      options,
+    }));
+    const contradiction = presets
+      .map(({ preset, options }) => findContradiction(preset) ?? findUselessQuality(preset, options))
+      .find((sentence) => sentence !== undefined);
     if (contradiction !== undefined) throw new Error(`is invalid: ${contradiction}`);
-    return presets;
+    return presets.map(({ preset }) => preset);
   },
 };
 
@@ -190,6 +198,21 @@ function findContradiction(preset: Preset): string | undefined {
   if (largestSide > maxSide)
     return `${prefix} has a side of ${largestSide} pixels at its highest density; the limit is ${maxSide}`;
   return undefined;
+}
+
+/**
+ * Returns which quality has no effect, as a clause. That of JPEG always has one: it is the default of the other formats, so that
+ * they look the same.
+ */
+function findUselessQuality({ name, formats }: Preset, { quality }: Options): string | undefined {
+  if (typeof quality !== 'object') return undefined;
+  const useless = (['webp', 'avif', 'png'] as const).find(
+    (format) => quality[format] !== undefined && !formats.includes(format),
+  );
+  return (
+    useless &&
+    `the preset "${name}" has a quality for ${useless}, which is not one of its formats (${formats.join(', ')})`
+  );
 }
 
 function dropUndefined(options: z.infer<typeof longForm>): Options {

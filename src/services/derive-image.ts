@@ -2,7 +2,6 @@ import type { FingerprintQueries } from '../db/images/fingerprints.ts';
 import type { ImageQueries } from '../db/images/images.ts';
 import type { DerivedFacts } from '../db/jobs/complete.ts';
 import type { JobQueries } from '../db/jobs/job-queries.ts';
-import { AppError, FileMissing } from '../errors.ts';
 import type { DecoderPool, DerivedPicture } from '../imaging/pool/decoder-pool.ts';
 import type { Fingerprint } from '../model/fingerprint.ts';
 import type { ImageWithRenditions, NearDuplicate, NearDuplicatePolicy } from '../model/image.ts';
@@ -12,12 +11,13 @@ import { eagerVariants, type Variant } from '../model/preset.ts';
 import type { NewRendition } from '../model/rendition.ts';
 import { renditionKey } from '../storage/keys.ts';
 import type { Staging } from '../storage/staging.ts';
-import type { LocalCopy, Storage } from '../storage/storage.ts';
+import type { Storage } from '../storage/storage.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
 import type { DonorSearch, FindDonor } from './find-donor.ts';
 import type { FindNearDuplicates, NearMatch } from './find-near-duplicates.ts';
 import { describeVariant } from './delivery/variants.ts';
 import { atStage } from './job-failures.ts';
+import { openOriginal } from './open-original.ts';
 import type { PresetsInForce } from './presets-in-force.ts';
 
 interface Dependencies {
@@ -72,7 +72,7 @@ async function decode(
   signal: AbortSignal,
   localPath?: string,
 ): Promise<DerivedPicture> {
-  const copy = localPath === undefined ? await openOriginal(deps, job, key) : undefined;
+  const copy = localPath === undefined ? await openOriginal(deps, job.imageId, key) : undefined;
   try {
     return await deps.decoders.derive({
       path: localPath ?? copy?.path ?? '',
@@ -86,24 +86,6 @@ async function decode(
     });
   } finally {
     await copy?.release();
-  }
-}
-
-/**
- * Opens the original. Marks the image as damaged if the original is missing.
- * @throws {AppError} `original_missing`.
- */
-async function openOriginal(
-  { storage, images }: Dependencies,
-  job: ClaimedJob,
-  key: string,
-): Promise<LocalCopy> {
-  try {
-    return await storage.localCopy(key);
-  } catch (error) {
-    if (!(error instanceof FileMissing)) throw error;
-    await images.markDamaged(job.imageId);
-    throw new AppError('original_missing', error.message, { cause: error });
   }
 }
 

@@ -88,6 +88,11 @@ const wrongOptions: [options: object, sentence: RegExp][] = [
   [{ animation: 'loop' }, /the option "animation" .* must be one of "still", "keep"/],
   [{ enlarge: 1 }, /the option "enlarge" .* must be `true` or `false`/],
   [{ width: '400' }, /the option "width" .* must be a whole number from 1 to 16383/],
+  [{ height: undefined }, /the option "height" .* is missing; it must be a whole number from 1 to 16383/],
+  [
+    { quality: { avif: 60 }, formats: ['jpeg', 'webp'] },
+    /the preset "card" has a quality for avif, which is not one of its formats \(jpeg, webp\)/,
+  ],
   [{ zoom: 2 }, /the preset "card" has no option "zoom"/],
   [
     { background: 'transparent', formats: ['webp', 'jpeg'] },

@@ -37,7 +37,7 @@ async function share({ variants, tenantId }: Catalog, imageId: number, ownerId: 
   const { recipe, ...name } = makeWebp(tenantId, ownerIndex);
   const found = await variants.findByRecipe(ownerId, name, recipe);
   if (!found) return;
-  const sharable = { ...found, imageId: ownerId, hasSameContent: false };
+  const sharable = { ...found, imageId: ownerId, isSuperseded: false, hasSameContent: false };
   await variants.share(imageId, { ...sharable, originalWidth: 300, originalHeight: 200 }, null);
 }
 

@@ -60,10 +60,10 @@ test('keeps the file of a rendition that is shared just before it is evicted', a
   const gate = await closeGate(database, 'AFTER INSERT ON renditions', `NEW.image_id = ${copy.id}`);
   const loading = load(rig, copy);
   await gate.untilBlocked(1);
-  const removal = rig.renditionRemoval.remove({ ...webp, imageId: donor.id, isShared: false }, 'on-request');
+  const removal = rig.renditionRemoval.remove({ ...webp, imageId: donor.id }, 'on-request');
   await gate.untilBlocked(2, removal);
   await gate.open();
-  expect(await removal).toBe(true);
+  expect(await removal).toBe('still-shared');
   await loading;
   expect(rig.renderedFiles).toEqual([]);
   const file = { key: webp.storageKey, tenantId: donor.tenantId, contentHash: donor.contentHash! };

@@ -91,7 +91,7 @@ export async function countOutdatedFiles(queryable: Queryable, scope: ImageScope
     SELECT outdated.preset, outdated.format, count(*) AS files
     FROM images i CROSS JOIN LATERAL (SELECT e.preset, e.format ${fromOutdated(sql`i.id`)}) outdated
     WHERE ${isProcessed(scope)} AND NOT (${isFocused})
-    GROUP BY outdated.preset, outdated.format`.execute(queryable);
+    GROUP BY outdated.preset, outdated.format ORDER BY outdated.preset, outdated.format`.execute(queryable);
   return rows;
 }
 

@@ -73,6 +73,21 @@ export function selectSharedRenditions(
 }
 
 /**
+ * Selects a row that shares one rendition of an image, which may be the image itself.
+ * @param image table expression that yields one row with `image_id`
+ */
+export function selectSharedRendition(
+  image: RawBuilder<unknown>,
+  shared: { readonly id: number },
+  isListed: boolean,
+): RawBuilder<unknown> {
+  return sql`
+    SELECT image.image_id, r.preset, r.recipe, r.storage_key, r.content_hash, r.bytes, r.width, r.height, r.quality,
+      r.format, r.density, ${isListed}::boolean, r.is_on_request, is_owned_elsewhere(r.storage_key, image.image_id)
+    FROM ${image} image CROSS JOIN renditions r WHERE r.id = ${shared.id}`;
+}
+
+/**
  * Supersedes renditions of the same variants with other recipes. If another format of a preset is now the first one, records
  * stop to list the former one. A rendition that is written itself is left to the upsert, because one statement must not change
  * a row twice.

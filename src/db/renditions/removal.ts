@@ -12,8 +12,6 @@ export interface RemovableRendition {
   readonly imageId: number;
   readonly storageKey: string;
   readonly bytes: number;
-  /** Whether another image owns the file, so that removing the rendition frees no space. */
-  readonly isShared: boolean;
 }
 
 /**
@@ -38,24 +36,29 @@ export function makeRenditionRemovalQueries({ sql: db }: Database) {
     async list(reason: RemovalReason, limit: number): Promise<RemovableRendition[]> {
       const order = reason === 'on-request' ? sql`served_at NULLS FIRST, id` : sql`superseded_at`;
       const { rows } = await sql<RemovableRendition>`
-        SELECT id, image_id AS "imageId", storage_key AS "storageKey", bytes, shared AS "isShared" FROM renditions
+        SELECT id, image_id AS "imageId", storage_key AS "storageKey", bytes FROM renditions
         WHERE ${mayBeRemoved(reason)} ORDER BY ${order} LIMIT ${limit}`.execute(db);
       return rows;
     },
 
     /**
-     * Removes the row of a rendition. An image that shares the file becomes its owner. Returns `false` and changes nothing if
-     * the reason no longer applies. The caller then removes the file unless it is still used.
+     * Removes the row of a rendition. The caller then removes the file unless it is still used.
+     * @returns `still-shared` if another image owns the file, so that no space becomes free; `undefined`, and nothing is changed,
+     *   if the reason no longer applies
      */
-    remove: ({ id, imageId }: RemovableRendition, reason: RemovalReason): Promise<boolean> =>
+    remove: (
+      { id, imageId }: Pick<RemovableRendition, 'id' | 'imageId'>,
+      reason: RemovalReason,
+    ): Promise<'removed' | 'still-shared' | undefined> =>
       retryingTransaction(db, async (transaction) => {
         await lockImageFiles(transaction, [imageId]);
-        const { rows } = await sql<{ storageKey: string }>`
+        const { rows } = await sql<{ storageKey: string; isShared: boolean }>`
           DELETE FROM renditions WHERE id = ${id} AND ${mayBeRemoved(reason)}
-          RETURNING storage_key AS "storageKey"`.execute(transaction);
+          RETURNING storage_key AS "storageKey", shared AS "isShared"`.execute(transaction);
         const [removed] = rows;
-        if (removed) await passOnFile(transaction, removed.storageKey);
-        return removed !== undefined;
+        if (!removed) return undefined;
+        const isPassedOn = await passOnFile(transaction, removed.storageKey);
+        return removed.isShared || isPassedOn ? 'still-shared' : 'removed';
       }),
   };
 }
@@ -66,10 +69,11 @@ function mayBeRemoved(reason: RemovalReason): RawBuilder<boolean> {
     : sql`superseded_at IS NOT NULL AND superseded_at < now() - make_interval(days => ${reason.supersededDays})`;
 }
 
-/** Makes the oldest rendition that uses a file its owner, unless the file already has one. */
-async function passOnFile(transaction: Queryable, storageKey: string): Promise<void> {
-  await sql`
+/** Makes the oldest rendition that uses a file its owner, unless the file already has one. Returns whether it did. */
+async function passOnFile(transaction: Queryable, storageKey: string): Promise<boolean> {
+  const { rows } = await sql`
     UPDATE renditions SET shared = false WHERE NOT is_owned_elsewhere(${storageKey}, 0) AND id = (
       SELECT r.id FROM renditions r JOIN images i ON i.id = r.image_id AND i.deleted_at IS NULL
-      WHERE r.storage_key = ${storageKey} ORDER BY r.id LIMIT 1)`.execute(transaction);
+      WHERE r.storage_key = ${storageKey} ORDER BY r.id LIMIT 1) RETURNING id`.execute(transaction);
+  return rows.length > 0;
 }

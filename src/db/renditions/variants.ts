@@ -10,7 +10,7 @@ import { lockHeldJob } from '../jobs/fence.ts';
 import {
   insertRenditions,
   selectNewRenditions,
-  selectSharedRenditions,
+  selectSharedRendition,
   writeRenditions,
 } from '../images/write-renditions.ts';
 
@@ -43,9 +43,11 @@ export type RecordedVariants =
   | 'file-missing'
   | 'lease-lost';
 
-/** A rendition of another image with the same pixels as a variant that is about to be made. */
+/** A rendition with the same pixels as a variant that is about to be made. */
 export interface SharableRendition extends Rendition {
+  /** The image that has the rendition. It can be the image of the variant itself. */
   readonly imageId: number;
+  readonly isSuperseded: boolean;
   /** Whether the two images have the same content. Otherwise, the other image is the donor. */
   readonly hasSameContent: boolean;
   /** Size of the other image's original. */
@@ -82,20 +84,18 @@ export function makeVariantQueries({ sql: db }: Database) {
       }),
 
     /**
-     * Finds a rendition that can be shared instead of being made: the same file of an image with the same content; or that
-     * of the donor, if everything that the variant depends on is the same. The caller must compare the sizes.
-     * @param includesOwn whether a rendition of the image itself, which may have been superseded, comes first
+     * Finds a rendition that can be used instead of making one: that of the image itself, even if it has been superseded; the
+     * same file of an image with the same content; or that of the donor, if everything that the variant depends on is the same.
+     * The caller must compare the sizes.
      */
     async findSharable(
       imageId: number,
       { storageKey, recipe, ...variant }: VariantName & Pick<Rendition, 'storageKey' | 'recipe'>,
-      includesOwn = false,
     ): Promise<SharableRendition | undefined> {
       const { rows } = await sql<{ rendition: SharableRendition }>`
         SELECT json_build_object(${renditionFields('r')}, 'imageId', i.id, 'originalWidth', i.width,
-          'originalHeight', i.height, 'hasSameContent', i.content_hash = own.content_hash) AS rendition
-        FROM images own JOIN renditions r ON CASE WHEN r.image_id = own.id THEN ${includesOwn}::boolean
-            ELSE r.superseded_at IS NULL END AND (
+          'originalHeight', i.height, 'isSuperseded', r.superseded_at IS NOT NULL, 'hasSameContent', i.content_hash = own.content_hash) AS rendition
+        FROM images own JOIN renditions r ON (r.image_id = own.id OR r.superseded_at IS NULL) AND (
             r.storage_key = ${storageKey}
             OR r.image_id IN (own.id, own.renditions_reused_from) AND ${isVariant(variant)} AND r.recipe = ${recipe})
         JOIN images i ON i.id = r.image_id AND i.deleted_at IS NULL
@@ -106,23 +106,30 @@ export function makeVariantQueries({ sql: db }: Database) {
       return rows[0]?.rendition;
     },
 
-    /** Records that an image shares a rendition. Returns `rendition-gone` if it was removed or superseded in the meantime. */
+    /**
+     * Records that an image shares a rendition, or that its own superseded rendition is current again. Returns `rendition-gone`
+     * if it was removed, or that of the other image superseded, in the meantime.
+     * @param isListed whether records list the rendition
+     */
     share: (
       imageId: number,
       rendition: SharableRendition,
       focalPoint: FocalPoint | null,
+      isListed = rendition.isListed,
     ): Promise<RecordedVariants | 'rendition-gone'> =>
       retryingTransaction(db, async (transaction) => {
         await lockImageFiles(transaction, [imageId, rendition.imageId]);
-        const state = await lockImage(transaction, imageId, focalPoint, [rendition]);
+        const state = await lockImage(transaction, imageId, focalPoint, [{ ...rendition, isListed }]);
         if (typeof state === 'string') return state;
         const { rows } = await sql`
           SELECT 1 FROM renditions r JOIN images i ON i.id = r.image_id AND i.deleted_at IS NULL
-          WHERE r.image_id = ${rendition.imageId} AND r.storage_key = ${rendition.storageKey}
-            AND r.content_hash = ${rendition.contentHash} AND r.superseded_at IS NULL`.execute(transaction);
+          WHERE r.id = ${rendition.id} AND r.storage_key = ${rendition.storageKey}
+            AND r.content_hash = ${rendition.contentHash} AND (r.superseded_at IS NULL OR i.id = ${imageId})`.execute(
+          transaction,
+        );
         if (rows.length === 0) return 'rendition-gone';
         const image = sql`(SELECT ${imageId}::bigint AS image_id)`;
-        const shared = selectSharedRenditions(image, rendition.imageId, [rendition.storageKey]);
+        const shared = selectSharedRendition(image, rendition, isListed);
         return write(transaction, imageId, shared, state);
       }),
 

@@ -167,6 +167,7 @@ function makeServe({ services, presets, admission }: RouteDependencies) {
 
   return (request: DeliveryRequest, reply: FastifyReply) => {
     const { uuid, file } = request.params;
+    if (hasTrailingSlash(request.url)) throw noRenditionName(`${file}/`);
     const ref = parseIdOrUuid(uuid);
     if (!ref || !('uuid' in ref)) throw noUuid(uuid);
     const name = parseRenditionName(file);
@@ -176,6 +177,12 @@ function makeServe({ services, presets, admission }: RouteDependencies) {
       ? serveNegotiated(request, reply, ref.uuid, name)
       : serveFormat(request, reply, ref.uuid, { ...name, format });
   };
+}
+
+/** Elsewhere, a trailing slash is ignored. Here, each URL must have one spelling, under which caches keep its content. */
+function hasTrailingSlash(url: string): boolean {
+  const [path = ''] = url.split('?', 1);
+  return path.endsWith('/');
 }
 
 function noUuid(text: string): AppError {

@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url';
 import type { Logger } from '../../model/logger.ts';
 import type { PictureFacts } from '../../model/picture.ts';
 import type { RenditionMatch } from '../../model/rendition.ts';
-import type { PoolCounters } from './decoder-worker.ts';
+import type { PoolCounters } from './worker-options.ts';
 import type {
   ComparedPicture,
   CompareRequest,

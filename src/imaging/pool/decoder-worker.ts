@@ -1,40 +1,11 @@
 import { AppError } from '../../errors.ts';
-import type { Logger } from '../../model/logger.ts';
 import type { Frame } from './channel.ts';
-import type { ChildCommandOptions } from './child-command.ts';
 import { type DecoderChild, spawnDecoderChild } from './decoder-child.ts';
 import { toFileError } from './file-errors.ts';
 import type { ChildMessage, Task, TaskKind, TaskResult } from './messages.ts';
 import * as responses from './responses.ts';
 import { makeWorkFolder, type WorkFolder } from './work-folder.ts';
-
-/** Settings of a worker. */
-export interface DecoderWorkerOptions extends Pick<ChildCommandOptions, 'launcher'> {
-  /** Module that the child runs. */
-  readonly childModule: string;
-  /** Folder in which the workers' input folders are created. */
-  readonly workDirectory: string;
-  /** Maximum wall-clock time of a task. */
-  readonly timeoutMs: number;
-  /** Maximum resident memory of a busy child, in MB. */
-  readonly memoryMb: number;
-  /** Number of tasks after which the worker is worn. */
-  readonly maxTasksPerChild: number;
-  /** Whether the child is killed after it has been idle for some time. Calling `start` later starts a new child. */
-  readonly isSpare: boolean;
-  readonly logger: Logger;
-  readonly counters: PoolCounters;
-  /** Called when the worker becomes idle, and when its child has exited. */
-  onChange(): void;
-}
-
-/** Event counts since the pool was created. */
-export interface PoolCounters {
-  recycled: number;
-  crashes: number;
-  timeouts: number;
-  memoryKills: number;
-}
+import type { DecoderWorkerOptions, PoolCounters } from './worker-options.ts';
 
 /**
  * State of a worker:
@@ -116,6 +87,7 @@ export class DecoderWorker {
   start(): void {
     if (this.#isClosed || this.#child !== undefined) return;
     this.#state = 'starting';
+    this.#completedTaskCount = 0;
     this.#folder.createIfMissing();
     const { childModule: module, launcher, logger } = this.#options;
     this.#child = spawnDecoderChild({ module, launcher, folder: this.#folder.path }, logger, {
@@ -257,7 +229,6 @@ export class DecoderWorker {
     clearTimeout(this.#timer);
     const previousState = this.#state;
     this.#child = undefined;
-    this.#completedTaskCount = 0;
     this.#state = previousState === 'retiring' ? 'unstarted' : 'down';
     if (this.#isClosed) this.#closed.resolve();
     else if (previousState === 'recycling' || previousState === 'busy') this.start();
@@ -268,10 +239,11 @@ export class DecoderWorker {
 
   /** Starts a new child after a pause. The pause grows with each failure, because the cause may be permanent. */
   #startLater(exitReason: string): void {
-    const pauseMs = Math.min(100 * 2 ** this.#failedStarts, maxRestartPauseMs);
-    this.#failedStarts++;
-    const message = 'A decoder child exited while it had no task; restarting it';
-    this.#options.logger.error({ exitReason, pauseMs }, message);
+    const pauseMs = Math.min(100 * 2 ** this.#failedStarts++, maxRestartPauseMs);
+    this.#options.logger.error(
+      { exitReason, pauseMs },
+      'a decoder child exited while it had no task; restarting it',
+    );
     this.#setTimer(() => this.start(), pauseMs);
   }
 

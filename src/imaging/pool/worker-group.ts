@@ -1,8 +1,9 @@
 import { AppError } from '../../errors.ts';
-import type { DecoderWorker, DecoderWorkerOptions, TaskHandle } from './decoder-worker.ts';
+import type { DecoderWorker, TaskHandle } from './decoder-worker.ts';
 import type { Task, TaskKind, TaskResult } from './messages.ts';
 import { makePurposeQueue, type Purpose, type PurposeKey } from './purpose-queue.ts';
 import type { TenantKey, ThrottledTenants } from './scheduling.ts';
+import type { DecoderWorkerOptions } from './worker-options.ts';
 import { makeWorkerSet } from './worker-set.ts';
 
 /** Settings of a worker group. */

@@ -1,4 +1,5 @@
-import { DecoderWorker, type DecoderWorkerOptions } from './decoder-worker.ts';
+import { DecoderWorker } from './decoder-worker.ts';
+import type { DecoderWorkerOptions } from './worker-options.ts';
 
 /** Workers of a group, and the replacements of those that have performed their maximum number of tasks. */
 export interface WorkerSet {

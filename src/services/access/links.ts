@@ -180,6 +180,6 @@ function assertOffered(
   if (!densities.includes(density))
     throw new AppError(
       'invalid_request',
-      `The preset "${name}" has no density ${density}; its densities are ${densities.join(', ')}.`,
+      `The preset "${name}" has no density ${density}; it has ${densities.join(', ')}.`,
     );
 }

@@ -59,7 +59,7 @@ export function makeMakeVariant(deps: Dependencies): MakeVariant {
     signal: AbortSignal,
     isRepair: boolean,
   ): Promise<Rendition | 'focal-point-changed'> {
-    const shared = isRepair ? undefined : await deps.shareVariant(image, current, true);
+    const shared = isRepair ? undefined : await deps.shareVariant(image, current);
     if (shared) return shared;
     const findDone = () => findMade(deps, image, current, isRepair);
     const variant = { imageId: image.id, ...current.name, recipe: current.recipe };

@@ -1,7 +1,6 @@
 import type { ImageQueries } from '../../db/images/images.ts';
 import type { StoredFileQueries } from '../../db/images/stored-files.ts';
 import type { RecordedVariants, VariantQueries } from '../../db/renditions/variants.ts';
-import { AppError, FileMissing } from '../../errors.ts';
 import type { DecoderPool } from '../../imaging/pool/decoder-pool.ts';
 import type { Image } from '../../model/image.ts';
 import type { ClaimedJob } from '../../model/job.ts';
@@ -10,10 +9,11 @@ import type { Variant } from '../../model/preset.ts';
 import type { NewRendition } from '../../model/rendition.ts';
 import { parseKey, renditionKey } from '../../storage/keys.ts';
 import type { Staging } from '../../storage/staging.ts';
-import type { LocalCopy, Storage } from '../../storage/storage.ts';
+import type { Storage } from '../../storage/storage.ts';
 import type { Metrics } from '../../telemetry/metrics.ts';
 import { noOriginal } from '../image-errors.ts';
 import { atStage } from '../job-failures.ts';
+import { openOriginal } from '../open-original.ts';
 import type { MadeFiles } from './made-files.ts';
 import { describeVariant } from './variants.ts';
 
@@ -80,9 +80,9 @@ interface RenderedFile {
 
 async function render(deps: Dependencies, request: RenderRequest): Promise<RenderedFile[]> {
   const { image, variants, priority, purpose, signal } = request;
-  const { contentHash, tenantId, focalPoint } = image;
-  if (contentHash === null) throw noOriginal(image);
-  const copy = await openOriginal(deps, image);
+  const { contentHash, tenantId, focalPoint, originalKey } = image;
+  if (contentHash === null || originalKey === null) throw noOriginal(image);
+  const copy = await openOriginal(deps, image.id, originalKey);
   try {
     const { renditions, data } = await deps.decoders.render({
       path: copy.path,
@@ -108,23 +108,6 @@ async function render(deps: Dependencies, request: RenderRequest): Promise<Rende
     });
   } finally {
     await copy.release();
-  }
-}
-
-/**
- * Opens the original. Marks the image as damaged if the original is missing.
- * @throws {AppError} `original_missing`.
- */
-async function openOriginal({ storage, images }: Dependencies, image: Image): Promise<LocalCopy> {
-  if (image.originalKey === null) throw noOriginal(image);
-  try {
-    return await storage.localCopy(image.originalKey);
-  } catch (error) {
-    if (!(error instanceof FileMissing)) throw error;
-    await images.markDamaged(image.id);
-    throw new AppError('original_missing', `The original of image ${image.id} is missing from storage.`, {
-      cause: error,
-    });
   }
 }
 

@@ -4,26 +4,25 @@ import type { Size } from '../../imaging/geometry.ts';
 import type { ImageWithRenditions } from '../../model/image.ts';
 import type { Rendition } from '../../model/rendition.ts';
 import { renditionKey } from '../../storage/keys.ts';
-import type { CurrentVariant } from './variants.ts';
+import { type CurrentVariant, describeVariant } from './variants.ts';
 
 interface Dependencies {
   readonly variants: Pick<VariantQueries, 'findSharable' | 'share'>;
 }
 
 /**
- * Shares a rendition of another image instead of making the variant: of an image with the same content, or of the donor whose
- * renditions the image already shares. Returns `undefined` if no rendition is certain to have the same pixels.
- * @param includesOwn whether to return the image's own rendition if it has one, even if that has been superseded
+ * Uses a rendition that exists instead of making the variant: that of the image itself, which is made current again if it has been
+ * superseded; of an image with the same content; or of the donor whose renditions the image already shares. Returns `undefined`
+ * if no rendition is certain to have the same pixels.
  */
 export type ShareVariant = (
   image: ImageWithRenditions,
   variant: CurrentVariant,
-  includesOwn?: boolean,
 ) => Promise<Rendition | undefined>;
 
 /** @see ShareVariant */
 export function makeShareVariant({ variants }: Dependencies): ShareVariant {
-  return async (image, current, includesOwn = false) => {
+  return async (image, current) => {
     if (image.contentHash === null) return undefined;
     const { preset, format, density } = current.name;
     const storageKey = renditionKey(
@@ -35,11 +34,12 @@ export function makeShareVariant({ variants }: Dependencies): ShareVariant {
       density,
     );
     const file = { ...current.name, recipe: current.recipe, storageKey };
-    const candidate = await variants.findSharable(image.id, file, includesOwn);
-    if (candidate?.imageId === image.id) return candidate;
+    const candidate = await variants.findSharable(image.id, file);
     if (!candidate || !(candidate.hasSameContent || hasSamePixels(image, current, candidate)))
       return undefined;
-    const shared = await variants.share(image.id, candidate, image.focalPoint);
+    if (candidate.imageId === image.id && !candidate.isSuperseded) return candidate;
+    const { isListed } = describeVariant(current.variant);
+    const shared = await variants.share(image.id, candidate, image.focalPoint, isListed);
     return typeof shared === 'string' ? undefined : shared[0];
   };
 }

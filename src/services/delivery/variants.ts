@@ -79,7 +79,7 @@ export function unknownVariant(presets: readonly Preset[], name: VariantName): A
     );
   return new AppError(
     'unknown_variant',
-    `The preset "${preset.name}" has no renditions at density ${name.density}; its densities are ${preset.densities.join(', ')}.`,
+    `The preset "${preset.name}" has no renditions at density ${name.density}; it has ${preset.densities.join(', ')}.`,
   );
 }
 

@@ -38,12 +38,10 @@ export function makeDerivedFileSweeps(deps: Dependencies): DerivedFileSweeps {
       if (maxDerivedBytes === null) return 0;
       let excess = (await renditionRemoval.sumOnRequestBytes()) - maxDerivedBytes;
       let freedBytes = 0;
-      const removed = await removeWhile(deps, 'on-request', ({ bytes, isShared }) => {
-        if (excess <= 0) return false;
-        const ownBytes = isShared ? 0 : bytes;
-        excess -= ownBytes;
-        freedBytes += ownBytes;
-        return true;
+      const isExcessive = () => excess > 0;
+      const removed = await removeWhile(deps, 'on-request', isExcessive, ({ bytes }) => {
+        excess -= bytes;
+        freedBytes += bytes;
       });
       if (removed > 0)
         logger.info(
@@ -54,26 +52,37 @@ export function makeDerivedFileSweeps(deps: Dependencies): DerivedFileSweeps {
     },
 
     async removeSuperseded() {
-      const removed = await removeWhile(deps, { supersededDays: oldRenditionDays }, () => true);
+      const removed = await removeWhile(
+        deps,
+        { supersededDays: oldRenditionDays },
+        () => true,
+        () => undefined,
+      );
       if (removed > 0) logger.info({ removed }, `removed ${removed} renditions that were replaced long ago`);
       return removed;
     },
   };
 }
 
-/** Removes renditions in the order of the query, for as long as `shouldRemove` returns true. */
+/**
+ * Removes renditions in the order of the query, for as long as `shouldRemove` returns true.
+ * @param onFreed called for each rendition whose file no other image shares
+ */
 async function removeWhile(
   deps: Dependencies,
   reason: RemovalReason,
-  shouldRemove: (rendition: RemovableRendition) => boolean,
+  shouldRemove: () => boolean,
+  onFreed: (rendition: RemovableRendition) => void,
 ): Promise<number> {
   let removedCount = 0;
   for (;;) {
     const page = await deps.renditionRemoval.list(reason, pageSize);
     let removedOfPage = 0;
     for (const rendition of page) {
-      if (!shouldRemove(rendition)) return removedCount + removedOfPage;
-      if (await removeRendition(deps, rendition, reason)) removedOfPage++;
+      if (!shouldRemove()) return removedCount + removedOfPage;
+      const outcome = await removeRendition(deps, rendition, reason);
+      if (outcome !== undefined) removedOfPage++;
+      if (outcome === 'removed') onFreed(rendition);
     }
     removedCount += removedOfPage;
     // If nothing could be removed, the next page would be the same.
@@ -86,8 +95,9 @@ async function removeRendition(
   { renditionRemoval, storedFiles, storage, logger }: Dependencies,
   rendition: RemovableRendition,
   reason: RemovalReason,
-): Promise<boolean> {
-  if (!(await renditionRemoval.remove(rendition, reason))) return false;
+): Promise<'removed' | 'still-shared' | undefined> {
+  const outcome = await renditionRemoval.remove(rendition, reason);
+  if (outcome === undefined) return undefined;
   const { storageKey } = rendition;
   const file = parseKey(storageKey);
   try {
@@ -98,5 +108,5 @@ async function removeRendition(
       `the file ${storageKey} could not be removed; the sweep for orphaned files will try again`,
     );
   }
-  return true;
+  return outcome;
 }

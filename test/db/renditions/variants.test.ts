@@ -34,8 +34,8 @@ function makeWebp(content: string, overrides: Partial<NewRendition> = {}): NewRe
 
 const record = (imageId: number, renditions: readonly NewRendition[]) =>
   variants.record({ imageId, renditions, focalPoint: null, hasFiles: () => Promise.resolve(true) });
-const find = (imageId: number, content: string, includesOwn?: boolean, overrides?: Partial<NewRendition>) =>
-  variants.findSharable(imageId, makeWebp(content, overrides), includesOwn);
+const find = (imageId: number, content: string, overrides?: Partial<NewRendition>) =>
+  variants.findSharable(imageId, makeWebp(content, overrides));
 const expectExactUsage = async () =>
   expect(await usageFromCounters(database)).toEqual(await usageFromRows(database));
 
@@ -70,22 +70,46 @@ test('finds the rendition of the donor, of an image with the same content, and o
   });
   expect(await find(otherId, 'lamp')).toBeUndefined();
   for (const other of [{ recipe: 'ffffffffff' }, { density: 2 }, { format: 'avif' }] as const)
-    expect(await find(sharerId, 'copy', false, other)).toBeUndefined();
+    expect(await find(sharerId, 'copy', other)).toBeUndefined();
   await catalog.softDelete(donorId);
   expect(await find(sharerId, 'copy')).toBeUndefined();
   expect(await find(copyId, 'vase')).toBeUndefined();
 });
 
-test("finds the image's own superseded rendition first, and only if it is asked for", async () => {
+test("finds the image's own rendition first, even if it has been superseded", async () => {
   const { donorId, sharerId } = await addPair();
   await record(sharerId, [makeWebp('copy')]);
   await record(sharerId, [makeWebp('copy', { recipe: 'ffffffffff' })]);
-  expect(await find(sharerId, 'copy', true)).toMatchObject({ imageId: sharerId, recipe });
-  expect(await find(sharerId, 'copy')).toMatchObject({ imageId: donorId });
+  expect(await find(sharerId, 'copy')).toMatchObject({ imageId: sharerId, recipe, isSuperseded: true });
+  await database.runScript(`DELETE FROM renditions WHERE image_id = ${sharerId} AND recipe = '${recipe}'`);
+  expect(await find(sharerId, 'copy')).toMatchObject({ imageId: donorId, isSuperseded: false });
   // Another image never finds a superseded rendition.
   await record(donorId, [makeWebp('vase', { recipe: 'ffffffffff' })]);
   expect(await find(sharerId, 'copy')).toBeUndefined();
-  expect(await find(donorId, 'vase', true)).toMatchObject({ imageId: donorId, recipe });
+  expect(await find(donorId, 'vase')).toMatchObject({ imageId: donorId, recipe });
+});
+
+test("makes the image's own superseded rendition current again, and lists it as the preset now says", async () => {
+  const imageId = await catalog.add('vase');
+  await record(imageId, [makeWebp('vase')]);
+  await record(imageId, [makeWebp('vase', { recipe: 'ffffffffff' })]);
+  const found = (await find(imageId, 'vase')) as SharableRendition;
+  expect(await variants.share(imageId, found, { x: 0.5, y: 0.5 })).toBe('focal-point-changed');
+  expect(await variants.share(imageId, found, null, true)).toMatchObject([{ recipe, isListed: true }]);
+  expect(
+    await selectRows(
+      database,
+      `SELECT format, recipe, superseded_at IS NULL AS current, is_listed AS listed, shared FROM renditions
+       WHERE image_id = ${imageId} AND preset = 'card' ORDER BY format, recipe`,
+    ),
+  ).toEqual([
+    { format: 'jpeg', recipe, current: true, listed: false, shared: false },
+    { format: 'webp', recipe, current: true, listed: true, shared: false },
+    { format: 'webp', recipe: 'ffffffffff', current: false, listed: false, shared: false },
+  ]);
+  await expectExactUsage();
+  await database.runScript(`DELETE FROM renditions WHERE id = ${found.id}`);
+  expect(await variants.share(imageId, found, null)).toBe('rendition-gone');
 });
 
 test.each([

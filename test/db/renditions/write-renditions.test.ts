@@ -85,8 +85,8 @@ test('counts a superseded rendition as a variant until it is removed', async () 
   const [usage] = await usageFromCounters(database);
   expect(usage).toMatchObject({ renditions: 2, bytesByPreset: { card: 304 + 77, thumb: 14 } });
   const [superseded] = await catalog.renditionRemoval.list({ supersededDays: 0 }, 10);
-  expect(await catalog.renditionRemoval.remove(superseded!, 'on-request')).toBe(false);
-  expect(await catalog.renditionRemoval.remove(superseded!, { supersededDays: 0 })).toBe(true);
+  expect(await catalog.renditionRemoval.remove(superseded!, 'on-request')).toBeUndefined();
+  expect(await catalog.renditionRemoval.remove(superseded!, { supersededDays: 0 })).toBe('removed');
   expect(await usageFromCounters(database)).toMatchObject([{ renditions: 2, renditionBytes: 77 + 14 }]);
   expect(await catalog.recounting.correctUsage(tenantId)).toEqual([]);
 });

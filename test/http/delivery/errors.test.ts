@@ -24,6 +24,8 @@ describe('without placeholders', () => {
       [`/i/${image.uuid}/nothing.jpg`, 'unknown_variant', /thumb, card, square/],
       [`/i/${image.uuid}/nothing`, 'unknown_variant', /thumb, card, square/],
       [`/i/${image.uuid}/card.gif`, 'unknown_variant', /jpg, webp, avif or png/],
+      [`/i/${image.uuid}/card.jpg/`, 'unknown_variant', /card\.jpg\//],
+      [`/i/${image.uuid}/card/`, 'unknown_variant', /card\//],
       [`/i/${image.uuid}/card.0123456789`, 'unknown_variant', /\{preset\}/],
       [`/i/${image.id}/card.jpg`, 'image_not_found', /UUID/],
       ['/i/nonsense/card.jpg', 'image_not_found', /UUID/],

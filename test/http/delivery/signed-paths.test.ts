@@ -164,7 +164,7 @@ describe('with signed delivery', () => {
         key,
       );
     expect(expectProblem(await request({ format: 'avif' }), 400, 'invalid_request')).toMatch(/webp, jpeg/);
-    expect(expectProblem(await request({ density: 2 }), 400, 'invalid_request')).toMatch(/densities are 1/);
+    expect(expectProblem(await request({ density: 2 }), 400, 'invalid_request')).toMatch(/it has 1/);
     expectProblem(await request({ preset: 'original', format: 'jpeg' }), 400, 'invalid_request');
     expectProblem(await request({ preset: 'nothing' }), 400, 'unknown_preset');
     const { body } = await request({ preset: 'original' });

@@ -21,7 +21,7 @@ test('links the inputs into the work folder during the task', async () => {
   const linkedPaths = [path, ...others.map((other) => other.path)];
   expect(linkedPaths.map((file) => file.startsWith(folder.path))).toEqual([true, true, true]);
   expect(linkedPaths.map((file) => statSync(file).ino)).toEqual([a, a, b].map((file) => statSync(file).ino));
-  await removeInputs();
+  removeInputs();
   expect(await readdir(folder.path)).toEqual([]);
   expect(statSync(a).nlink).toBe(1);
 });
@@ -45,7 +45,7 @@ test.skipIf(!isSeparateDisk)('copies an input from a different file system', asy
   onTestFinished(() => rm(otherDisk, { recursive: true }));
   const { task, removeInputs } = await makeWorkFolder(otherDisk).place(comparisonTask(join(root, 'a.jpg')));
   expect(await readFile(task.request.path)).toEqual(await readFile(join(root, 'a.jpg')));
-  await removeInputs();
+  removeInputs();
 });
 
 test('removes abandoned folders after a day, or immediately if no other process uses the parent folder', async () => {

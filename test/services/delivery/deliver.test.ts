@@ -63,7 +63,7 @@ test('explains what there is instead of an unknown preset, format, density or re
     message: 'The preset "card" has no renditions in the format png; its formats are jpeg, webp, avif.',
   });
   await expect(load({ density: 3 })).rejects.toMatchObject({
-    message: 'The preset "card" has no renditions at density 3; its densities are 1, 2.',
+    message: 'The preset "card" has no renditions at density 3; it has 1, 2.',
   });
   await expect(load({ recipe: '0000000000' })).rejects.toMatchObject({
     code: 'unknown_variant',

@@ -62,6 +62,8 @@ test.each(['jpeg', 'webp'] as const)(
     expect(again.body.equals(former[format].body)).toBe(true);
     expect(await load(rig, image.uuid, format, former[format].recipe)).toMatchObject({ isCurrent: true });
     expect(rig.renderedFiles).toEqual([]);
+    const current = (await rig.image(image.id))?.renditions.find((rendition) => rendition.format === format);
+    expect(current?.recipe).toBe(former[format].recipe);
     expect(await usageFromCounters(resources.database)).toEqual(await usageFromRows(resources.database));
   },
 );

@@ -67,12 +67,32 @@ test('keeps a file that another image shares, and its bytes move to that image',
   const webp = owner!.renditions.find(({ format }) => format === 'webp')!;
   expect(sharer!.renditions.find(({ format }) => format === 'webp')!.storageKey).toBe(webp.storageKey);
 
-  expect(
-    await rig.renditionRemoval.remove({ ...webp, imageId: first.id, isShared: false }, 'on-request'),
-  ).toBe(true);
+  const removal = { ...webp, imageId: first.id };
+  expect(await rig.renditionRemoval.remove(removal, 'on-request')).toBe('still-shared');
+  expect(await rig.renditionRemoval.remove(removal, 'on-request')).toBeUndefined();
   expect(await rig.storedKeys()).toContain(webp.storageKey);
   await expectExactUsage();
   expect(await rig.recounting.repairOwners(first.tenantId)).toBe(0);
+});
+
+test('does not count a file as freed that another image still shares', async () => {
+  const rig = await makeRig(resources, { presets: [card] });
+  const bytes = await makeUniquePicture();
+  const { image: first } = await rig.upload(bytes);
+  await load(rig, first.uuid);
+  await rig.softDelete({ id: first.id });
+  const { image: second } = await rig.upload(bytes);
+  await rig.services.restoreImage(everyone, { id: first.id });
+  await load(rig, second.uuid);
+  const [other] = await addImages(rig, 1);
+  await resources.database.runScript(
+    `UPDATE renditions SET served_at = now() - interval '1 day' WHERE is_on_request AND image_id <> ${other!.image.id};
+     UPDATE renditions SET served_at = now() - interval '2 days' WHERE is_on_request AND image_id = ${first.id}`,
+  );
+  // Removing the owner's row frees nothing, so that of the sharer has to go as well.
+  expect(await makeSweeps(rig, other!.webp.bytes).evict()).toBe(2);
+  expect(await rig.storedKeys()).toContain(other!.webp.storageKey);
+  await expectExactUsage();
 });
 
 test('removes renditions that were replaced long ago, and nothing else', async () => {
@@ -109,7 +129,7 @@ test('notes once an hour that a rendition that was made on request is served', a
   await resources.database.runScript("UPDATE renditions SET served_at = now() - interval '2 days'");
   await rig.variants.noteServed([webp.id, jpeg.id]);
   const [least] = await rig.renditionRemoval.list('on-request', 5);
-  expect(least).toMatchObject({ id: webp.id, imageId: image.id, bytes: webp.bytes, isShared: false });
+  expect(least).toMatchObject({ id: webp.id, imageId: image.id, bytes: webp.bytes });
   const { rows } = await resources.database.sql
     .selectFrom('renditions')
     .select(['id', 'served_at'])
