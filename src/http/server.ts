@@ -29,6 +29,7 @@ import { countRequests } from './metrics.ts';
 import { describeRoutes } from './openapi/document.ts';
 import { operationRoutes } from './operations.ts';
 import { admitRequests, makeReceiveInTurn } from './overload/admit-requests.ts';
+import { RequestLogger } from './request-logger.ts';
 import { collectRoutes } from './responses/missing-routes.ts';
 import { handleErrors, handleFrameworkError, handleMissingRoutes } from './responses/problems.ts';
 import { sendRawProblem } from './responses/raw-problem.ts';
@@ -107,6 +108,7 @@ function makeFastify(
 ): FastifyInstance {
   const app = Fastify({
     loggerInstance: logger,
+    childLoggerFactory: (parent, bindings) => new RequestLogger(parent, bindings),
     logController: new LogController({ disableRequestLogging: true }),
     bodyLimit: maxBodyBytes,
     // Any client can send X-Forwarded-For, so the header is used only if a trusted proxy sent it.

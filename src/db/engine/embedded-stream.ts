@@ -17,7 +17,7 @@ export class EmbeddedStream extends Duplex {
 
   /** Part of a socket. The database is in this process, so there is nothing to connect to. */
   connect(): this {
-    queueMicrotask(() => this.emit('connect'));
+    process.nextTick(() => this.emit('connect'));
     return this;
   }
 
@@ -53,9 +53,9 @@ export class EmbeddedStream extends Duplex {
     callback();
   }
 
-  /** Executes the messages in a later microtask, because a socket never answers while it is written to. */
+  /** Executes the messages a little later, because a socket never answers while it is written to. */
   #send(messages: Buffer, callback: (error?: Error) => void): void {
-    queueMicrotask(() => {
+    process.nextTick(() => {
       try {
         const answer = this.#execute(messages);
         callback();
