@@ -17,8 +17,8 @@ export function boundTenantId(): number | null {
  * @param tenantId `null` leaves the work unbound
  */
 export function runInTenant<T>(tenantId: number | null, work: () => T): T {
-  if (tenantId === null && boundTenantId() === null) return work();
-  const result = scope.run(tenantId, work);
+  const isUnboundAlready = tenantId === null && boundTenantId() === null;
+  const result = isUnboundAlready ? work() : scope.run(tenantId, work);
   const bindReading = (value: unknown) => (isAsyncGenerator(value) ? readInTenant(tenantId, value) : value);
   return (result instanceof Promise ? result.then(bindReading) : bindReading(result)) as T;
 }

@@ -26,11 +26,17 @@ const userInfo = /([a-z][a-z\d+.-]{1,20}:[/\\]{1,4}|https?:)[^/\\?#\s"']{0,500}@
 const apiKey = /(vitrine_[\da-f]{16}_)[\da-z]{43,}/gi;
 
 /**
+ * Matches the signature in the path of a URL for delivery: an HMAC-SHA-256 in base64url, after the expiry. Such a URL may be misspelled in
+ * another place, so that it matches no route but its signature is valid.
+ */
+const pathSignature = /(\.\d{9,11}\.)[\w-]{43}(?![\w-])/g;
+
+/**
  * Redacts API keys, and signatures, tokens and passwords in all URLs in `text`. Call this wherever an imported URL is
  * displayed. Only the download needs the complete URL.
  */
 export function redactSecrets(text: string): string {
-  const withoutKeys = text.replace(apiKey, `$1${placeholder}`);
+  const withoutKeys = text.replace(apiKey, `$1${placeholder}`).replace(pathSignature, `$1${placeholder}`);
   if (!/[@=]|%(?:25)*3d/i.test(withoutKeys)) return withoutKeys;
   return redactParameters(withoutKeys.replace(userInfo, `$1${placeholder}@`));
 }

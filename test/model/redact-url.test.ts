@@ -55,6 +55,14 @@ describe('redactSecrets', () => {
     );
   });
 
+  test('redacts the signature in the path of a misspelled URL for delivery, and no long name', () => {
+    const path = (signature: string) =>
+      `No route matches GET //i/s/579c46f2.1795818307.${signature}/card.webp.`;
+    expect(redactSecrets(path('HQF9Tla9csCHD1olsK4in60CfBU3kMMhCwwZU42I-G4'))).toBe(path('[hidden]'));
+    const name = 'https://a.example/1.blue-ceramic-vase-with-handles-and-gold-rims-2.jpg';
+    expect(redactSecrets(name)).toBe(name);
+  });
+
   test('redacts hash-like signatures, but not a size in a parameter of the same name', () => {
     for (const name of ['__gda__', 'verify', 'md5', 'st'])
       expect(redactSecrets(`https://a.example/b.jpg?${name}=0a1b2c`)).toBe(
