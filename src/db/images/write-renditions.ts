@@ -64,10 +64,7 @@ export function selectSharedRenditions(
   sharedImageId: number,
   storageKeys?: readonly string[],
 ): RawBuilder<unknown> {
-  return sql`
-    SELECT image.image_id, r.preset, r.recipe, r.storage_key, r.content_hash, r.bytes, r.width, r.height, r.quality,
-      r.format, r.density, r.is_listed, r.is_on_request, is_owned_elsewhere(r.storage_key, image.image_id)
-    FROM ${image} image CROSS JOIN renditions r
+  return sql`${selectShared(image, sql`r.is_listed`)}
     WHERE r.image_id = ${sharedImageId} AND r.superseded_at IS NULL
       ${storageKeys ? sql`AND r.storage_key = ANY (${storageKeys}::text[])` : sql``}`;
 }
@@ -81,10 +78,14 @@ export function selectSharedRendition(
   shared: { readonly id: number },
   isListed: boolean,
 ): RawBuilder<unknown> {
+  return sql`${selectShared(image, sql`${isListed}::boolean`)} WHERE r.id = ${shared.id}`;
+}
+
+function selectShared(image: RawBuilder<unknown>, isListed: RawBuilder<unknown>): RawBuilder<unknown> {
   return sql`
     SELECT image.image_id, r.preset, r.recipe, r.storage_key, r.content_hash, r.bytes, r.width, r.height, r.quality,
-      r.format, r.density, ${isListed}::boolean, r.is_on_request, is_owned_elsewhere(r.storage_key, image.image_id)
-    FROM ${image} image CROSS JOIN renditions r WHERE r.id = ${shared.id}`;
+      r.format, r.density, ${isListed}, r.is_on_request, is_owned_elsewhere(r.storage_key, image.image_id)
+    FROM ${image} image CROSS JOIN renditions r`;
 }
 
 /**

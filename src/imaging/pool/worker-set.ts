@@ -1,5 +1,5 @@
 import { DecoderWorker } from './decoder-worker.ts';
-import type { DecoderWorkerOptions } from './worker-options.ts';
+import type { DecoderWorkerOptions, PoolCounters } from './worker-options.ts';
 
 /** Workers of a group, and the replacements of those that have performed their maximum number of tasks. */
 export interface WorkerSet {
@@ -23,23 +23,26 @@ export function makeWorkerSet(size: number, makeOptions: (index: number) => Deco
   const workers = Array.from({ length: size }, (_, index) => new DecoderWorker(makeOptions(index)));
   const replacedWorkers = new Set<DecoderWorker>();
   const closings = new Set<Promise<void>>();
-  let replacement: { readonly worker: DecoderWorker; readonly index: number } | undefined;
+  let replacement:
+    | { readonly worker: DecoderWorker; readonly index: number; readonly counters: PoolCounters }
+    | undefined;
 
   const all = () => [...workers, ...replacedWorkers, ...(replacement ? [replacement.worker] : [])];
 
   function startReplacement(): void {
     const index = workers.findIndex((worker) => worker.isWorn);
     if (index < 0) return;
-    replacement = { worker: new DecoderWorker(makeOptions(index)), index };
+    const options = makeOptions(index);
+    replacement = { worker: new DecoderWorker(options), index, counters: options.counters };
     replacement.worker.start();
   }
 
   function useReplacement(): void {
     if (replacement?.worker.state !== 'idle') return;
-    const { worker, index } = replacement;
+    const { worker, index, counters } = replacement;
     const [wornWorker] = workers.splice(index, 1, worker);
     if (wornWorker !== undefined) replacedWorkers.add(wornWorker);
-    makeOptions(index).counters.recycled++;
+    counters.recycled++;
     replacement = undefined;
   }
 

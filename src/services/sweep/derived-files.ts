@@ -52,12 +52,7 @@ export function makeDerivedFileSweeps(deps: Dependencies): DerivedFileSweeps {
     },
 
     async removeSuperseded() {
-      const removed = await removeWhile(
-        deps,
-        { supersededDays: oldRenditionDays },
-        () => true,
-        () => undefined,
-      );
+      const removed = await removeWhile(deps, { supersededDays: oldRenditionDays }, () => true);
       if (removed > 0) logger.info({ removed }, `removed ${removed} renditions that were replaced long ago`);
       return removed;
     },
@@ -72,7 +67,7 @@ async function removeWhile(
   deps: Dependencies,
   reason: RemovalReason,
   shouldRemove: () => boolean,
-  onFreed: (rendition: RemovableRendition) => void,
+  onFreed: (rendition: RemovableRendition) => void = () => undefined,
 ): Promise<number> {
   let removedCount = 0;
   for (;;) {

@@ -29,6 +29,18 @@ async function addImages(rig: Rig, count: number) {
   return images;
 }
 
+/** Adds two images with the same content. The second shares the WebP of the first. */
+async function addSharingImages(rig: Rig) {
+  const bytes = await makeUniquePicture();
+  const { image: first } = await rig.upload(bytes);
+  await load(rig, first.uuid);
+  await rig.softDelete({ id: first.id });
+  const { image: second } = await rig.upload(bytes);
+  await rig.services.restoreImage(everyone, { id: first.id });
+  await load(rig, second.uuid);
+  return { first, second };
+}
+
 test('removes the least recently served renditions that were made on request, and only as many as necessary', async () => {
   const rig = await makeRig(resources, { presets: [card] });
   const images = await addImages(rig, 4);
@@ -56,13 +68,7 @@ test('removes the least recently served renditions that were made on request, an
 
 test('keeps a file that another image shares, and its bytes move to that image', async () => {
   const rig = await makeRig(resources, { presets: [card] });
-  const bytes = await makeUniquePicture();
-  const { image: first } = await rig.upload(bytes);
-  await load(rig, first.uuid);
-  await rig.softDelete({ id: first.id });
-  const { image: second } = await rig.upload(bytes);
-  await rig.services.restoreImage(everyone, { id: first.id });
-  await load(rig, second.uuid);
+  const { first, second } = await addSharingImages(rig);
   const [owner, sharer] = await Promise.all([rig.image(first.id), rig.image(second.id)]);
   const webp = owner!.renditions.find(({ format }) => format === 'webp')!;
   expect(sharer!.renditions.find(({ format }) => format === 'webp')!.storageKey).toBe(webp.storageKey);
@@ -77,13 +83,7 @@ test('keeps a file that another image shares, and its bytes move to that image',
 
 test('does not count a file as freed that another image still shares', async () => {
   const rig = await makeRig(resources, { presets: [card] });
-  const bytes = await makeUniquePicture();
-  const { image: first } = await rig.upload(bytes);
-  await load(rig, first.uuid);
-  await rig.softDelete({ id: first.id });
-  const { image: second } = await rig.upload(bytes);
-  await rig.services.restoreImage(everyone, { id: first.id });
-  await load(rig, second.uuid);
+  const { first } = await addSharingImages(rig);
   const [other] = await addImages(rig, 1);
   await resources.database.runScript(
     `UPDATE renditions SET served_at = now() - interval '1 day' WHERE is_on_request AND image_id <> ${other!.image.id};
