@@ -191,6 +191,7 @@ export interface Schema {
     difference: number;
     reason: string;
     created_at: Date;
+    tier: string;
   };
   poison_jobs: {
     id: number | null;
