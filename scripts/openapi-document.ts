@@ -10,7 +10,7 @@ export async function generateOpenApiDocument(): Promise<object> {
   const dependencies = { services: {}, metrics: {} } as unknown as HttpDependencies;
   const app = makeHttpServer(loadConfig({}), pino({ level: 'silent' }), dependencies);
   await app.ready();
-  const document = app.swagger();
+  const document = await app.loadOpenApiDocument();
   await app.close();
   return document;
 }

@@ -68,21 +68,7 @@ const rules: Readonly<Record<string, Rule>> = {
     ],
     types: ['config.ts'],
   },
-  'app.ts': {
-    code: [
-      ...domain,
-      'version.ts',
-      'app',
-      'data-folder',
-      'http',
-      'imaging',
-      'services',
-      'storage',
-      'telemetry',
-      'worker',
-    ],
-    types: ['config.ts'],
-  },
+  'app.ts': { code: [...domain, 'app', 'data-folder', 'db'], types: ['config.ts', 'services'] },
   serverless: { code: [...domain, 'config.ts', 'telemetry', 'app.ts'] },
   'main.ts': { code: ['cli'] },
 };
@@ -165,7 +151,12 @@ test('finds static, type and dynamic imports', () => {
   expect(imports.length).toBeGreaterThan(200);
   expect(imports).toContainEqual({ from: 'main.ts', to: 'cli/run.ts', isInternal: true, kind: 'dynamic' });
   expect(imports).toContainEqual({ from: 'app.ts', to: 'config.ts', isInternal: true, kind: 'types' });
-  expect(imports).toContainEqual({ from: 'app.ts', to: 'http/server.ts', isInternal: true, kind: 'code' });
+  expect(imports).toContainEqual({
+    from: 'app/assemble.ts',
+    to: 'http/server.ts',
+    isInternal: true,
+    kind: 'code',
+  });
   const storageImport = { from: 'app/open-back-ends.ts', to: 'storage/local.ts', isInternal: true };
   expect(imports).toContainEqual({ ...storageImport, kind: 'dynamic' });
 });
@@ -201,7 +192,7 @@ describe('import rules', () => {
 });
 
 describe('heavy packages', () => {
-  test.each(['app.ts', 'cli/serve.ts', 'cli/worker.ts'])(
+  test.each(['app.ts', 'app/assemble.ts', 'cli/serve.ts', 'cli/worker.ts'])(
     'are not loaded by %s before their first use',
     (entry) => {
       const loadedFiles = findLoadedFiles(entry);
@@ -223,17 +214,19 @@ describe('the image library', () => {
   });
 
   const commands = ['serve.ts', 'worker.ts', 'migrate.ts', 'doctor/doctor.ts', 'import/import-command.ts'];
-  test.each(['app.ts', 'serverless/serverless.ts', ...commands.map((file) => `cli/${file}`)])(
-    'is not loaded by %s',
-    (entry) => {
-      const loadedFiles = findLoadedFiles(entry);
-      expect(loadedFiles.size).toBeGreaterThan(1);
-      const nativeImports = imports.filter(
-        ({ from, to, kind }) => loadedFiles.has(from) && to === 'sharp' && kind === 'code',
-      );
-      expect(nativeImports).toEqual([]);
-    },
-  );
+  test.each([
+    'app.ts',
+    'app/assemble.ts',
+    'serverless/serverless.ts',
+    ...commands.map((file) => `cli/${file}`),
+  ])('is not loaded by %s', (entry) => {
+    const loadedFiles = findLoadedFiles(entry);
+    expect(loadedFiles.size).toBeGreaterThan(1);
+    const nativeImports = imports.filter(
+      ({ from, to, kind }) => loadedFiles.has(from) && to === 'sharp' && kind === 'code',
+    );
+    expect(nativeImports).toEqual([]);
+  });
 
   test('is loaded by a decoder child process', () => {
     expect(findLoadedFiles('imaging/pool/child.ts')).toContain('imaging/decoding/native-library.ts');
@@ -286,7 +279,7 @@ describe('responsibilities', () => {
     const otherImporters = [...findImporters(/^(fastify|@fastify\/)/)].filter(
       (file) => findPart(file) !== 'http',
     );
-    expect(otherImporters).toEqual(['app.ts', 'app/compose-components.ts']);
+    expect(otherImporters).toEqual(['app.ts', 'app/assemble.ts', 'app/compose-components.ts']);
   });
 
   test('model/ imports no packages', () => {

@@ -1,6 +1,6 @@
-import { readdirSync, readFileSync } from 'node:fs';
 import { Agent, request } from 'node:http';
 import { performance } from 'node:perf_hooks';
+import { readMemoryUsage } from '../process-usage.ts';
 
 /** What is observed of a server while load is offered. */
 export interface Observation {
@@ -39,7 +39,8 @@ export function watchServer(url: string, pid: number): { stop(): Promise<Observa
     }
   }, 5);
   const memoryTimer = setInterval(() => {
-    maxMemoryMb = Math.max(maxMemoryMb, measureMemoryMb(pid));
+    const { server, children } = readMemoryUsage(pid);
+    maxMemoryMb = Math.max(maxMemoryMb, server + children);
   }, memoryIntervalMs);
   return {
     async stop() {
@@ -60,27 +61,4 @@ function getStatus(url: string, agent: Agent): Promise<number> {
     .once('error', reject)
     .end();
   return promise;
-}
-
-/** Returns the resident memory of a process and all its descendants, in MiB. */
-function measureMemoryMb(root: number): number {
-  const parents = new Map(
-    readdirSync('/proc')
-      .filter((name) => /^\d+$/.test(name))
-      .map((name) => [Number(name), readStatus(name, 'PPid')]),
-  );
-  const isDescendant = (pid: number): boolean =>
-    pid === root || (pid > 1 && isDescendant(parents.get(pid) ?? 0));
-  const kibibytes = [...parents.keys()].filter(isDescendant).map((pid) => readStatus(String(pid), 'VmRSS'));
-  return kibibytes.reduce((total, value) => total + value, 0) / 1024;
-}
-
-/** Returns a number from `/proc/<pid>/status`; 0 if the process has exited. */
-function readStatus(pid: string, field: string): number {
-  try {
-    const text = readFileSync(`/proc/${pid}/status`, 'utf8');
-    return Number(new RegExp(`^${field}:\\s*(\\d+)`, 'm').exec(text)?.[1] ?? 0);
-  } catch {
-    return 0;
-  }
 }

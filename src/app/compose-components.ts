@@ -16,7 +16,8 @@ import { makeRunDueJobs } from '../worker/run-due-jobs.ts';
 import { makeWorker } from '../worker/worker.ts';
 import { version } from '../version.ts';
 import type { Access } from './open-access.ts';
-import { isOnlyProcess, type Resources } from './open-resources.ts';
+import { isOnlyProcess } from './exclusive-use.ts';
+import type { Resources } from './open-resources.ts';
 
 /** The servers and workers of a process, and the background tasks beside them. */
 export type Components = ReturnType<typeof composeComponents>;

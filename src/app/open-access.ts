@@ -3,7 +3,7 @@ import type { Config } from '../config.ts';
 import { ensureSecretKey, publishOperatorKey, removeOperatorKey } from '../data-folder/secret-file.ts';
 import type { OperatorKey } from '../services/access/authenticate.ts';
 import { makeSecretRing, type SecretRing } from '../services/access/secret-ring.ts';
-import { isOnlyProcess } from './open-resources.ts';
+import { isOnlyProcess } from './exclusive-use.ts';
 
 /** The secrets behind API keys, and the keys that are not stored in the database. */
 export interface Access {

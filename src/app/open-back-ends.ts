@@ -2,6 +2,7 @@ import { mkdir } from 'node:fs/promises';
 import type { Config } from '../config.ts';
 import { isBelow } from '../data-folder/private-folder.ts';
 import type { Database } from '../db/database.ts';
+import type { EmbeddedThread } from '../db/engine/start-embedded-thread.ts';
 import { makeDatabaseCounts } from '../db/request-counts.ts';
 import type { Logger } from '../model/logger.ts';
 import type { RequestCounts } from '../model/request-counts.ts';
@@ -18,22 +19,25 @@ import type { Storage } from '../storage/storage.ts';
 /**
  * Opens the database. Its schema may be outdated or missing.
  * @param onFailure called after a failure of the embedded database has been logged; the process should then exit
+ * @param thread the thread that opens the embedded database, if it has been started
  */
 export async function openDatabase(
   { database }: Pick<Config, 'database'>,
   logger: Logger,
   onFailure: () => void,
+  thread?: Promise<EmbeddedThread>,
 ): Promise<Database> {
   if (database.kind === 'embedded') {
     const { openEmbeddedDatabase } = await import('../db/engine/embedded.ts');
-    return openEmbeddedDatabase(database.path, (error) => {
+    const onPanic = (error: Error) => {
       // A failed embedded database does not respond again, even after disk space has been freed.
       logger.error(
         { err: error },
         `the embedded database failed, so this process is exiting: ${error.message}. No acknowledged data is lost. If the disk that contains DATA_DIR is full, free up space, then restart`,
       );
       onFailure();
-    });
+    };
+    return openEmbeddedDatabase(database.path, onPanic, thread);
   }
   const { openPostgresDatabase } = await import('../db/engine/postgres.ts');
   return openPostgresDatabase(database, logger);

@@ -1,7 +1,8 @@
 import { join } from 'node:path';
 import type { Config } from '../config.ts';
-import { isBelow, describeExposedPictureFolder, makePrivate } from '../data-folder/private-folder.ts';
+import { describeExposedPictureFolder, makePrivateInBackground } from '../data-folder/private-folder.ts';
 import { migrate } from '../db/engine/migrate.ts';
+import type { EmbeddedThread } from '../db/engine/start-embedded-thread.ts';
 import { describeMissingIsolation } from '../db/engine/tenant-binding.ts';
 import { makeQueries } from '../db/queries.ts';
 import { makeFetcher } from '../fetcher/fetch-picture.ts';
@@ -12,22 +13,25 @@ import { makeClaimStorage } from '../services/claim-storage.ts';
 import { openPresets, type PresetRole } from '../services/follow-presets.ts';
 import { localStagingName, makeStaging } from '../storage/staging.ts';
 import { version } from '../version.ts';
+import { isOnlyProcess } from './exclusive-use.ts';
 import { openDatabase, openQueue, openRequestLimiter, openStorage } from './open-back-ends.ts';
 
 /** The child processes, files and connections that a running app keeps open. */
 export type Resources = Awaited<ReturnType<typeof openResources>>;
 
-/**
- * Opens all resources and migrates the database. If any of this fails, closes the resources that are already open.
- * @param presetRole what this process does with its own presets
- * @param onFailure called if the embedded database fails
- */
-export async function openResources(
-  config: Config,
-  presetRole: PresetRole,
-  logger: Logger,
-  onFailure: () => void,
-) {
+interface Options {
+  readonly config: Config;
+  readonly logger: Logger;
+  /** What this process does with its own presets. */
+  readonly presetRole: PresetRole;
+  /** The thread that opens the embedded database. */
+  readonly thread: Promise<EmbeddedThread> | undefined;
+  /** Called if the embedded database fails. */
+  readonly onFailure: () => void;
+}
+
+/** Opens all resources and migrates the database. If any of this fails, closes the resources that are already open. */
+export async function openResources({ config, logger, presetRole, thread, onFailure }: Options) {
   await assertFormatsAreReadable(config.uploads.allowedFormats);
   const cleanup = new AsyncDisposableStack();
   try {
@@ -39,16 +43,18 @@ export async function openResources(
       isOnlyProcess: isOnlyProcess(config),
     });
     cleanup.defer(() => decoders.close());
-    // The decoder processes load the image library while the database opens.
-    await decoders.start();
     const storage = await openStorage(config);
     warnIfPicturesAreExposed(config, logger);
     cleanup.defer(() => storage.close());
     const staging = makeStaging(storage.stagingDirectory);
     // No other process uses the staging folder, so all files in it are left over from a crash.
     if (isOnlyProcess(config)) await staging.sweep(0);
-    const { database, queries } = await openMigratedDatabase(config, logger, onFailure);
+    const { database, queries } = await openMigratedDatabase(config, logger, onFailure, thread);
     cleanup.defer(() => database.close());
+    // The embedded database sets file modes itself and ignores the process's umask. The data folder keeps other users out.
+    const modeRepair =
+      config.database.kind === 'embedded' ? makePrivateInBackground(config.database.path) : undefined;
+    cleanup.defer(() => modeRepair?.stop());
     const { installation } = queries;
     const claimStorage = makeClaimStorage({ installation, storage, staging, logger });
     await claimStorage();
@@ -73,6 +79,7 @@ export async function openResources(
       storage,
       staging,
       database,
+      modeRepair,
       queries,
       presets,
       queue,
@@ -87,26 +94,21 @@ export async function openResources(
   }
 }
 
-/**
- * Whether this process is the only one that uses the data. This is the case with the embedded database, which only one
- * process can open at a time.
- */
-export function isOnlyProcess({ database }: Pick<Config, 'database'>): boolean {
-  return database.kind === 'embedded';
-}
-
 /** Returns the folder for decoder inputs: a subfolder of the staging folder, so that originals can be hard-linked. */
 function getDecoderDirectory({ storage }: Config): string {
   const staging = storage.kind === 'local' ? join(storage.path, localStagingName) : storage.stagingPath;
   return join(staging, 'decoders');
 }
 
-async function openMigratedDatabase(config: Config, logger: Logger, onFailure: () => void) {
-  const database = await openDatabase(config, logger, onFailure);
+async function openMigratedDatabase(
+  config: Config,
+  logger: Logger,
+  onFailure: () => void,
+  thread: Promise<EmbeddedThread> | undefined,
+) {
+  const database = await openDatabase(config, logger, onFailure, thread);
   try {
     const { vectors } = await migrate(database);
-    // The embedded database sets file modes itself and ignores the process's umask.
-    if (config.database.kind === 'embedded') makePrivate(config.database.path);
     if (!vectors.isAvailable) {
       logger.warn({}, `Similarity search is unavailable, but everything else works: ${vectors.reason}.`);
     }
@@ -123,13 +125,4 @@ function warnIfPicturesAreExposed({ storage, dataDir }: Config, logger: Logger):
   if (storage.kind !== 'local') return;
   const warning = describeExposedPictureFolder(storage.path, dataDir);
   if (warning !== undefined) logger.warn({}, warning);
-}
-
-/**
- * Returns the subfolders of the data folder that may contain many files, for `protectDataFolder`. Omits the database
- * folder, which `openMigratedDatabase` makes private.
- */
-export function findLargeFolders({ dataDir, storage }: Config): string[] {
-  const path = storage.kind === 'local' ? storage.path : storage.stagingPath;
-  return isBelow(path, dataDir) ? [path] : [];
 }

@@ -127,6 +127,16 @@ function chmodIfAllowed(path: string): void {
   }
 }
 
+/**
+ * Removes other users' permissions on a folder and everything below it, in the background. Until then, a private folder above it must
+ * keep them out.
+ */
+export function makePrivateInBackground(folder: string): Repair {
+  const controller = new AbortController();
+  if (systemHasFileModes) void runInSlices(restrictTree(folder), controller.signal).catch(() => undefined);
+  return { stop: () => controller.abort() };
+}
+
 function repairModes(folders: readonly string[], maxWaitMs: number, logger: Logger): Repair {
   if (folders.length === 0) return { stop: () => undefined };
   const steps = restrictTrees(folders);
@@ -145,9 +155,13 @@ async function continueInBackground(
     {},
     'making existing files in the data folder private in the background; other users cannot access them in the meantime',
   );
+  await runInSlices(steps, signal);
+  logger.info({}, 'made existing files in the data folder private');
+}
+
+async function runInSlices(steps: Iterator<void>, signal: AbortSignal): Promise<void> {
   do await sleep(pauseMs, undefined, { signal, ref: false });
   while (!advance(steps, sliceMs));
-  logger.info({}, 'made existing files in the data folder private');
 }
 
 /** Runs steps for a limited time. Returns whether all steps are done. */

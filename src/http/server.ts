@@ -3,15 +3,16 @@ import type { Socket } from 'node:net';
 import Fastify, { type FastifyBaseLogger, type FastifyInstance, LogController } from 'fastify';
 import type { ZodTypeProvider } from 'fastify-type-provider-zod';
 import { AppError } from '../errors.ts';
+import { collectDocumentedRoutes } from './api-pages/documentation.ts';
 import { serveApiPages } from './api-pages/pages.ts';
 import { mustRejectBody, unsupportedBodyError } from './bodies/body-type.ts';
 import { closeUnreadBodies } from './bodies/drain-body.ts';
 import { acceptJson, maxBodyBytes } from './bodies/json-body.ts';
 import { maxFormBytes } from './bodies/upload-form.ts';
+import { schemaController } from './compilers.ts';
 import { catalogDialect } from './dialects/catalog/catalog.ts';
 import { deliveryRoutes } from './delivery/delivery.ts';
 import { similarityDialect } from './dialects/similarity/similarity.ts';
-import { validatorCompiler } from './fields/validation.ts';
 import { authenticateRequests, limitCaching } from './guard/authentication.ts';
 import {
   type AddressTest,
@@ -26,7 +27,6 @@ import { rejectSlowBodies } from './guard/slow-bodies.ts';
 import { addSecurityHeaders } from './guard/security-headers.ts';
 import { closeStalledResponses } from './guard/stalled-responses.ts';
 import { countRequests } from './metrics.ts';
-import { describeRoutes } from './openapi/document.ts';
 import { operationRoutes } from './operations.ts';
 import { admitRequests, makeReceiveInTurn } from './overload/admit-requests.ts';
 import { RequestLogger } from './request-logger.ts';
@@ -89,7 +89,7 @@ export function makeHttpServer(
   });
   limitCaching(app);
   replayRequests(app, dependencies.beginIdempotent);
-  describeRoutes(app);
+  const loadDocumentation = collectDocumentedRoutes(app);
   // The hooks above must be registered first, so that they also run for 404 responses, which need CORS headers too.
   app.after(() => handleMissingRoutes(app, explainMissingRoute));
   addRoutes(app, {
@@ -98,6 +98,7 @@ export function makeHttpServer(
     receiveUploadForm: makeReceiveInTurn(dependencies.receiveUploadForm),
     beginForm: makeBeginForm(dependencies.beginIdempotent),
   });
+  serveApiPages(app, loadDocumentation);
   return app;
 }
 
@@ -124,15 +125,12 @@ function makeFastify(
       connectionsCheckingInterval: 1_000,
     },
     routerOptions: { ignoreTrailingSlash: true, maxParamLength: requestLimits.urlParameterLength },
+    schemaController,
     clientErrorHandler: handleMalformedRequest,
     frameworkErrors: handleFrameworkError,
   });
   app.server.maxConnections = config.maxConnections;
   app.server.maxHeadersCount = requestLimits.headerCount;
-  app.setValidatorCompiler(validatorCompiler);
-  // Response schemas are only documentation; tests check responses against them. A response that violates its schema is
-  // still more useful to the client than a 500.
-  app.setSerializerCompiler(() => (body) => JSON.stringify(body));
   return app;
 }
 
@@ -150,10 +148,6 @@ function addRoutes(app: FastifyInstance, dependencies: RouteDependencies): void 
   add(deliveryRoutes, '/i');
   add(catalogDialect);
   add(similarityDialect);
-  app.register((pages, _options, done) => {
-    serveApiPages(pages);
-    done();
-  });
 }
 
 /**

@@ -1,6 +1,7 @@
 import { noPublicDelivery } from '../services/access/public-delivery.ts';
 import Fastify, { type FastifyBaseLogger, type FastifyInstance, LogController } from 'fastify';
 import { AppError } from '../errors.ts';
+import { schemaController } from './compilers.ts';
 import { authenticateRequests } from './guard/authentication.ts';
 import { makeTrustedTest } from './guard/connections-per-address.ts';
 import { guardRequests } from './guard/request-gate.ts';
@@ -30,6 +31,7 @@ export function makeWorkerServer(
   const app = Fastify({
     loggerInstance: logger,
     logController: new LogController({ disableRequestLogging: true }),
+    schemaController,
     requestTimeout: requestMs,
     forceCloseConnections: true,
     routerOptions: { ignoreTrailingSlash: true },

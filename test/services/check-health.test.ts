@@ -46,7 +46,7 @@ async function makeHealthChecks(
     logger,
   };
   const decoders = makeDecoderPool({ ...pool, ...(childModule === undefined ? {} : { childModule }) });
-  await decoders.start();
+  decoders.start();
   onTestFinished(() => decoders.close());
   const queries = makeQueries(database);
   const check = makeCheckHealth({

@@ -1,7 +1,7 @@
 import { Duplex } from 'node:stream';
 
 /** Executes messages of the PostgreSQL protocol, and returns the database's messages. */
-export type ExecuteMessages = (messages: Uint8Array) => Uint8Array;
+export type ExecuteMessages = (messages: Uint8Array) => Promise<Uint8Array>;
 
 /**
  * The embedded database as a socket for `pg`. PGlite has an adapter of its own, which calls the database for every single
@@ -9,15 +9,21 @@ export type ExecuteMessages = (messages: Uint8Array) => Uint8Array;
  */
 export class EmbeddedStream extends Duplex {
   readonly #execute: ExecuteMessages;
+  readonly #prepare: () => Promise<void>;
 
-  constructor(execute: ExecuteMessages) {
+  /** @param prepare called when the connection is opened; it is open when the promise is settled. */
+  constructor(execute: ExecuteMessages, prepare: () => Promise<void>) {
     super({ allowHalfOpen: false });
     this.#execute = execute;
+    this.#prepare = prepare;
   }
 
-  /** Part of a socket. The database is in this process, so there is nothing to connect to. */
+  /** Part of a socket. Emits `connect` when `prepare` is settled, or `error`. */
   connect(): this {
-    process.nextTick(() => this.emit('connect'));
+    this.#prepare().then(
+      () => this.emit('connect'),
+      (error: unknown) => this.destroy(toError(error)),
+    );
     return this;
   }
 
@@ -53,16 +59,23 @@ export class EmbeddedStream extends Duplex {
     callback();
   }
 
-  /** Executes the messages a little later, because a socket never answers while it is written to. */
   #send(messages: Buffer, callback: (error?: Error) => void): void {
-    process.nextTick(() => {
-      try {
-        const answer = this.#execute(messages);
-        callback();
-        if (answer.length > 0) this.push(answer);
-      } catch (error) {
-        callback(error instanceof Error ? error : new Error(String(error)));
-      }
-    });
+    // oxlint-disable-next-line promise/no-callback-in-promise -- Node calls it in any case, and it does not throw
+    void this.#answer(messages).then(callback);
   }
+
+  /** Pushes the answer. Returns the error if there is none. */
+  async #answer(messages: Buffer): Promise<Error | undefined> {
+    try {
+      const answer = await this.#execute(messages);
+      if (answer.length > 0) this.push(answer);
+      return undefined;
+    } catch (error) {
+      return toError(error);
+    }
+  }
+}
+
+function toError(error: unknown): Error {
+  return error instanceof Error ? error : new Error(String(error));
 }

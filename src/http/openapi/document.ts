@@ -37,9 +37,9 @@ const tags = [
   },
 ];
 
-/** Creates an OpenAPI document that contains all routes registered after this call. */
-export function describeRoutes(app: FastifyInstance): void {
-  app.register(swagger, {
+/** Makes `app` build an OpenAPI document of the routes that are registered later. */
+export async function describeRoutes(app: FastifyInstance): Promise<void> {
+  await app.register(swagger, {
     openapi: {
       openapi: '3.1.0',
       info: {

@@ -103,8 +103,8 @@ export interface DecoderPoolStats extends Readonly<PoolCounters> {
  * fails.
  */
 export interface DecoderPool {
-  /** Starts the children and returns before they are ready. Requests wait for them. */
-  start(): Promise<void>;
+  /** Starts the children and returns before they are ready. Requests wait for them. Can be called repeatedly. */
+  start(): void;
   /**
    * Reads a picture's facts from its header. Probes never wait for other tasks.
    * @throws AppError with a `ReportableCode` (`messages.ts`), `decoder_crashed` or `unavailable`; or the abort reason.
@@ -177,15 +177,15 @@ export function makeDecoderPool(options: DecoderPoolOptions): DecoderPool {
   const decodeGroup = makeWorkerGroup<Exclude<TaskKind, 'probe'>>(commonOptions);
   let touchTimer: NodeJS.Timeout | undefined;
 
-  function start(): Promise<void> {
+  function start(): void {
+    if (touchTimer) return;
     sweepWorkFolders(workDirectory, isOnlyProcess);
     probeGroup.start();
     decodeGroup.start();
-    touchTimer ??= setInterval(
+    touchTimer = setInterval(
       () => [probeGroup, decodeGroup].forEach((group) => group.touchFolders()),
       touchIntervalMs,
     ).unref();
-    return Promise.resolve();
   }
 
   const derive: DecoderPool['derive'] = async ({ outputDirectory, ...parameters }) => {

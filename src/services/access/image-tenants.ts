@@ -18,10 +18,12 @@ export function makeImageTenants({
 }: {
   readonly images: Pick<ImageQueries, 'findTenantId'>;
 }): ImageTenants {
-  const tenantIds = new LRUCache<string, number>({ max: maxImages });
+  // Created when it is first needed, because a cache of this size takes 15 ms to create.
+  let tenantIds: LRUCache<string, number> | undefined;
   return {
-    cached: (uuid) => tenantIds.get(uuid),
+    cached: (uuid) => tenantIds?.get(uuid),
     async find(uuid) {
+      tenantIds ??= new LRUCache<string, number>({ max: maxImages });
       const tenantId = tenantIds.get(uuid) ?? (await images.findTenantId({ uuid }));
       if (tenantId !== undefined) tenantIds.set(uuid, tenantId);
       return tenantId;

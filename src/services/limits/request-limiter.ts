@@ -69,9 +69,8 @@ const maxCallers = 50_000;
 
 /** @see RequestLimiter */
 export function makeRequestLimiter({ counts, limits, logger, now = Date.now }: Dependencies): RequestLimiter {
-  const buckets = new Map(
-    limitNames.map((name) => [name, new LRUCache<string, Bucket>({ max: maxCallers })]),
-  );
+  // Created when they are first needed, because a cache of this size takes 15 ms to create, and often none is needed.
+  const buckets = new Map<LimitName, LRUCache<string, Bucket>>();
   const availability = makeAvailabilityLog(logger, {
     level: 'warn',
     lost: 'failed to share the counts of requests; until this succeeds, each process applies the limits on its own',
@@ -96,9 +95,10 @@ export function makeRequestLimiter({ counts, limits, logger, now = Date.now }: D
   }
 
   function bucketOf(name: LimitName, caller: string): Bucket {
-    const callers = buckets.get(name);
-    const bucket = callers?.get(caller) ?? { shared: 0, unsent: 0 };
-    callers?.set(caller, bucket);
+    const callers = buckets.get(name) ?? new LRUCache<string, Bucket>({ max: maxCallers });
+    buckets.set(name, callers);
+    const bucket = callers.get(caller) ?? { shared: 0, unsent: 0 };
+    callers.set(caller, bucket);
     return bucket;
   }
 

@@ -3,6 +3,7 @@ import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
 import { openEmbeddedDatabase } from '../../../src/db/engine/embedded.ts';
+import { beginOpening } from '../../../src/db/engine/start-embedded-thread.ts';
 import { migrate } from '../../../src/db/engine/migrate.ts';
 import { makeTenantQueries } from '../../../src/db/tenants.ts';
 import { makeTestFolder } from '../../support/inner/folders.ts';
@@ -41,4 +42,21 @@ test('begins a new session when the pool replaces its connection', async () => {
   await expect(database.runScript('BEGIN; SELECT 1 / 0')).rejects.toThrow('division by zero');
   expect(await tenants.ensure('d')).toMatchObject({ name: 'd' });
   expect(await tenants.find('d')).toMatchObject({ name: 'd' });
+});
+
+test('rejects a database that cannot be opened, and does not wait for it', async () => {
+  const directory = join(await makeTestFolder(), 'db');
+  await copyTemplate(directory);
+  await writeFile(join(directory, 'PG_VERSION'), '9.6\n');
+  await expect(openEmbeddedDatabase(directory)).rejects.toThrow('PGlite failed to initialize properly');
+});
+
+test('rejects queries when its thread has ended', async () => {
+  const directory = join(await makeTestFolder(), 'db');
+  await copyTemplate(directory);
+  const thread = await beginOpening(directory);
+  await thread.close();
+  await expect(thread.execute(new Uint8Array())).rejects.toThrow(
+    'The thread of the embedded database has ended.',
+  );
 });

@@ -41,7 +41,7 @@ export async function listRegisteredRoutes(): Promise<RegisteredRoute[]> {
   const app = makeHttpServer(loadConfig({}), pino({ level: 'silent' }), dependencies);
   unsubscribe(channel, addHook);
   await app.ready();
-  const operations = listOperations(app.swagger());
+  const operations = listOperations(await app.loadOpenApiDocument());
   await app.close();
   return registered.flatMap((route) =>
     [route.method].flat().map((method) => {

@@ -18,7 +18,7 @@ async function runInProcess(body: string): Promise<string> {
     const logger = { debug: ignore, info: ignore, warn: ignore, error: ignore };
     const pool = makeDecoderPool({ size: 1, timeoutMs: 5000, probeTimeoutMs: 5000, memoryMb: 1024, maxTasksPerChild: 9, logger });
     const limits = { maxPixels: 50e6, maxAvifPixels: 24e6, maxFrames: 100, allowedFormats: ['jpeg'] };
-    await pool.start();
+    pool.start();
     ${body}`;
   const { stdout } = await execFileAsync(process.execPath, ['--input-type=module', '-e', program], {
     env: { SECRET_KEY: 'do-not-tell', HOME: '/nowhere' },

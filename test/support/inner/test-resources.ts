@@ -26,11 +26,11 @@ let decoders: DecoderPool | undefined;
  * start. Call this function during test collection.
  */
 export async function useTestResources(): Promise<TestResources> {
-  decoders ??= await startDecoders();
+  decoders ??= startDecoders();
   return { database: await useDatabase(), decoders };
 }
 
-async function startDecoders(): Promise<DecoderPool> {
+function startDecoders(): DecoderPool {
   const pool = makeDecoderPool({
     size: 2,
     timeoutMs: 30_000,
@@ -43,6 +43,6 @@ async function startDecoders(): Promise<DecoderPool> {
       workDirectory: join(process.env['TEST_RUN_FOLDER'], `decoders-${process.pid}`),
     }),
   });
-  await pool.start();
+  pool.start();
   return pool;
 }

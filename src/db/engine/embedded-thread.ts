@@ -1,0 +1,74 @@
+import { enableCompileCache } from 'node:module';
+import { setFlagsFromString } from 'node:v8';
+import { parentPort, workerData } from 'node:worker_threads';
+import type { ThreadMessage, ThreadRequest } from './thread-messages.ts';
+
+/**
+ * The thread that runs the embedded database, so that the thread that serves does not wait for queries, and both can use a core of
+ * their own. Opens the database in the directory `workerData`, executes requests in the order of their arrival, and
+ * answers each of them once.
+ */
+
+/**
+ * PostgreSQL's page cache. PGlite's default of 128 MB makes opening the database 100 ms slower and takes 100 MB of memory at once. The
+ * files that do not fit are in the operating system's cache.
+ */
+const sharedBuffers = '32MB';
+
+/**
+ * How much a WebAssembly function runs before it is compiled by the optimizing compiler. V8's default is 13,000,000. It would then
+ * also optimize PostgreSQL's parser, which takes a second of CPU time and 600 MB of memory, although hardly anything is parsed
+ * once the statements are prepared.
+ */
+const tieringBudget = 100_000_000;
+
+// Threads do not share the cache of the program's main thread.
+enableCompileCache();
+const port = parentPort;
+if (!port) throw new Error('embedded-thread.ts runs in a worker thread only.');
+const send = (message: ThreadMessage) => {
+  port.postMessage(message, 'answer' in message ? [message.answer.buffer] : []);
+};
+
+setFlagsFromString(`--wasm-tiering-budget=${tieringBudget}`);
+const { PGlite, protocol } = await import('@electric-sql/pglite');
+const { vector } = await import('@electric-sql/pglite-pgvector');
+const pglite = await PGlite.create({
+  dataDir: String(workerData),
+  extensions: { vector },
+  startParams: [...PGlite.defaultStartParams, '-c', `shared_buffers=${sharedBuffers}`],
+});
+
+port.on('message', (request: ThreadRequest) => {
+  if ('close' in request) {
+    void close();
+    return;
+  }
+  try {
+    send({ answer: 'messages' in request ? execute(request.messages) : beginSession() });
+  } catch (error) {
+    send({ error });
+  }
+});
+send({ isOpen: true });
+
+/** Returns a copy of the answer, because the answer may be part of a larger buffer that PGlite uses again. */
+function execute(messages: Uint8Array): Uint8Array<ArrayBuffer> {
+  return new Uint8Array(pglite.execProtocolRawSync(messages));
+}
+
+/**
+ * Discards what the last connection left behind: an open transaction, and statements that it prepared. The session of PGlite
+ * outlives the connections of the pool, which replaces a connection after some errors.
+ */
+function beginSession(): Uint8Array<ArrayBuffer> {
+  for (const statement of ['ROLLBACK', 'DISCARD ALL'])
+    pglite.execProtocolRawSync(protocol.serialize.query(statement));
+  return new Uint8Array();
+}
+
+/** Closes the database. The thread then ends, because nothing can arrive any more. */
+async function close(): Promise<void> {
+  await pglite.close();
+  port?.close();
+}
