@@ -35,6 +35,8 @@ const maxPictures = 240;
 async function main(): Promise<void> {
   const pictures = await loadPictures();
   const backEnd = await makeBackEnd();
+  // Creating the database is not part of ingest.
+  await (await backEnd.open()).close();
   // No picture may skip its renditions.
   const server = await startVitrine({ ...backEnd.environment, NEAR_DUPLICATES: 'flag', AUTH: 'open' });
   try {

@@ -1,7 +1,13 @@
 import { randomUUID } from 'node:crypto';
-import { chmod, link, mkdir, open, rename } from 'node:fs/promises';
+import { closeSync, fsync, linkSync, openSync, renameSync } from 'node:fs';
+import { chmod, mkdir } from 'node:fs/promises';
 import { dirname } from 'node:path';
+import { promisify } from 'node:util';
 import { removeIfExists } from './storage-errors.ts';
+
+// Opening, linking and renaming a file takes less time than passing the call to the thread pool, so only syncing does not happen on
+// the event loop.
+const sync = promisify(fsync);
 
 /** A finished file and its final path. */
 interface Move {
@@ -66,10 +72,10 @@ export function makeDurableLinker(root: string, folderMode?: number) {
 
     /** Moves derived files. They are not synced, because they can be derived again. */
     async move(moves: readonly Move[]): Promise<void> {
-      const failedMoves = await tryRenames(moves);
+      const failedMoves = moves.filter((move) => !tryRename(move));
       for (const folder of new Set(failedMoves.map(({ to }) => dirname(to))))
         await createMissingFolder(folder);
-      await Promise.all(failedMoves.map(({ from, to }) => rename(from, to)));
+      for (const { from, to } of failedMoves) renameSync(from, to);
     },
   };
 
@@ -87,15 +93,15 @@ export function makeDurableLinker(root: string, folderMode?: number) {
   }
 }
 
-/** Renames files. Returns the moves that failed because the target folder is missing. */
-async function tryRenames(moves: readonly Move[]): Promise<Move[]> {
-  const failedMoves = await Promise.all(
-    moves.map(async (move) => {
-      const isMoved = await rename(move.from, move.to).then(() => true, ignoreCode('ENOENT'));
-      return isMoved ? [] : [move];
-    }),
-  );
-  return failedMoves.flat();
+/** Renames a file. Returns `false` if the target folder is missing. */
+function tryRename({ from, to }: Move): boolean {
+  try {
+    renameSync(from, to);
+    return true;
+  } catch (error) {
+    if (!hasCode(error, 'ENOENT')) throw error;
+    return false;
+  }
 }
 
 /**
@@ -104,14 +110,14 @@ async function tryRenames(moves: readonly Move[]): Promise<Move[]> {
  */
 async function linkOrReplace(from: string, to: string): Promise<void> {
   try {
-    await link(from, to);
+    linkSync(from, to);
   } catch (error) {
     if (!hasCode(error, 'EEXIST')) throw error;
     await syncPath(from);
     // The temporary link is in staging, where a sweep removes files left behind by a crash.
     const temporaryPath = `${from}.${randomUUID()}`;
-    await link(from, temporaryPath);
-    await rename(temporaryPath, to);
+    linkSync(from, temporaryPath);
+    renameSync(temporaryPath, to);
     // If both paths are links to the same file, `rename` does nothing and keeps both.
     await removeIfExists(temporaryPath);
   }
@@ -130,10 +136,10 @@ function hasCode(error: unknown, code: string): boolean {
 
 /** Syncs a file's bytes, or a folder's entries, to disk. */
 async function syncPath(path: string): Promise<void> {
-  const handle = await open(path, 'r');
+  const file = openSync(path, 'r');
   try {
-    await handle.sync();
+    await sync(file);
   } finally {
-    await handle.close();
+    closeSync(file);
   }
 }

@@ -1,6 +1,8 @@
 import { createHash, randomUUID } from 'node:crypto';
-import { type FileHandle, open, opendir, stat } from 'node:fs/promises';
+import { closeSync, openSync, write } from 'node:fs';
+import { opendir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
 import { headBytes } from '../model/picture.ts';
 import { isMissing, toWriteError, removeIfExists } from './storage-errors.ts';
 
@@ -62,7 +64,8 @@ async function writeStream(source: AsyncIterable<Buffer>, path: string): Promise
   const hash = createHash('sha256');
   const headChunks: Buffer[] = [];
   let bytes = 0;
-  const file = await open(path, 'wx');
+  // Opening and closing a file takes less time than passing the call to the thread pool.
+  const file = openSync(path, 'wx');
   try {
     for await (const chunk of source) {
       if (bytes < headBytes) headChunks.push(chunk.subarray(0, headBytes - bytes));
@@ -71,14 +74,16 @@ async function writeStream(source: AsyncIterable<Buffer>, path: string): Promise
       await writeChunk(file, chunk);
     }
   } finally {
-    await file.close();
+    closeSync(file);
   }
   return { bytes, contentHash: hash.digest('hex'), head: Buffer.concat(headChunks) };
 }
 
+const writeTo = promisify(write);
+
 /** Writes a whole chunk. Continues after partial writes, which happen when a disk is filling up. */
-async function writeChunk(file: FileHandle, chunk: Buffer): Promise<void> {
-  for (let offset = 0; offset < chunk.length; ) offset += (await file.write(chunk, offset)).bytesWritten;
+async function writeChunk(file: number, chunk: Buffer): Promise<void> {
+  for (let offset = 0; offset < chunk.length; ) offset += (await writeTo(file, chunk, offset)).bytesWritten;
 }
 
 async function isOlderThan(path: string, ageMs: number): Promise<boolean> {

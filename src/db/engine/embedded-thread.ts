@@ -1,5 +1,4 @@
 import { enableCompileCache } from 'node:module';
-import { setFlagsFromString } from 'node:v8';
 import { parentPort, workerData } from 'node:worker_threads';
 import type { ThreadMessage, ThreadRequest } from './thread-messages.ts';
 
@@ -15,13 +14,6 @@ import type { ThreadMessage, ThreadRequest } from './thread-messages.ts';
  */
 const sharedBuffers = '32MB';
 
-/**
- * How much a WebAssembly function runs before it is compiled by the optimizing compiler. V8's default is 13,000,000. It would then
- * also optimize PostgreSQL's parser, which takes a second of CPU time and 600 MB of memory, although hardly anything is parsed
- * once the statements are prepared.
- */
-const tieringBudget = 100_000_000;
-
 // Threads do not share the cache of the program's main thread.
 enableCompileCache();
 const port = parentPort;
@@ -30,7 +22,6 @@ const send = (message: ThreadMessage) => {
   port.postMessage(message, 'answer' in message ? [message.answer.buffer] : []);
 };
 
-setFlagsFromString(`--wasm-tiering-budget=${tieringBudget}`);
 const { PGlite, protocol } = await import('@electric-sql/pglite');
 const { vector } = await import('@electric-sql/pglite-pgvector');
 const pglite = await PGlite.create({

@@ -40,7 +40,13 @@ async function openInThread(directory: string): Promise<EmbeddedThread> {
 
 async function startThread(directory: string): Promise<EmbeddedThread> {
   // The thread needs no settings, so it does not get the environment, which contains secrets.
-  const thread = new Worker(script, { workerData: directory, env: {}, name: 'database' });
+  const thread = new Worker(script, {
+    workerData: directory,
+    env: {},
+    name: 'database',
+    // It produces little garbage. With V8's default, its young generation would grow to 48 MB.
+    resourceLimits: { maxYoungGenerationSizeMb: 8 },
+  });
   await opened(thread);
   const pending: PromiseWithResolvers<Uint8Array>[] = [];
   let end: Error | undefined;

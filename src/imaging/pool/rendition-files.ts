@@ -1,6 +1,8 @@
 import { hash, randomUUID, subtle } from 'node:crypto';
-import { rm, writeFile } from 'node:fs/promises';
+import { closeSync, openSync, writeFile } from 'node:fs';
+import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
 import type { FocalPoint, RenditionFormat } from '../../model/preset.ts';
 import type { EncodedRendition } from '../renditions/derive-renditions.ts';
 import { recipeHash } from '../renditions/recipe.ts';
@@ -55,7 +57,7 @@ async function writeRendition({
 }: EncodedRendition & Pick<RenditionFile, 'recipe' | 'path'>): Promise<RenditionFile> {
   const { preset, format, density, recipe, path, width, height } = rendition;
   // The file is not synced here, because the storage code decides what must survive a power failure.
-  const [sha256] = await Promise.all([computeSha256(data), writeFile(path, data, { flag: 'wx' })]);
+  const [sha256] = await Promise.all([computeSha256(data), writeNewFile(path, data)]);
   return {
     preset: preset.name,
     format,
@@ -67,6 +69,18 @@ async function writeRendition({
     bytes: data.length,
     sha256,
   };
+}
+
+const writeTo = promisify(writeFile);
+
+/** Only writing happens in the thread pool. Opening and closing a file takes less time than passing the call to it. */
+async function writeNewFile(path: string, data: Buffer): Promise<void> {
+  const file = openSync(path, 'wx');
+  try {
+    await writeTo(file, data);
+  } finally {
+    closeSync(file);
+  }
 }
 
 async function computeSha256(bytes: Buffer): Promise<string> {
