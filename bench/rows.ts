@@ -4,6 +4,7 @@ import { parseArgs } from 'node:util';
 import type { Database } from '../src/db/database.ts';
 import { makeQueries, type Queries } from '../src/db/queries.ts';
 import { embeddingDimension, embeddingSpace, fingerprintVersion } from '../src/model/fingerprint.ts';
+import type { IntakeFacts } from '../src/model/intake-facts.ts';
 import type { PictureFacts } from '../src/model/picture.ts';
 import { originalKey, renditionKey } from '../src/storage/keys.ts';
 import { benchDatabaseUrl, makeBackEnd } from './back-end.ts';
@@ -138,10 +139,24 @@ async function ingest(queries: Queries, tenantId: number, content: string): Prom
     fingerprint,
     embedding: { space: embeddingSpace, vector },
     keptMetadata: '',
+    intakeFacts,
+    warnings: [],
     nearDuplicates: [],
   });
   await queries.fingerprints.findNeighbours(tenantId, fingerprint, 20, contentHash);
 }
+
+const intakeFacts: IntakeFacts = {
+  sharpness: 96,
+  exposure: { lightness: 50, clippedShadows: 0, clippedHighlights: 0.01 },
+  background: { kind: 'white', color: '#ffffff', whiteShare: 1, plainShare: 1 },
+  fill: 0.4,
+  product: { left: 0.2, top: 0.2, width: 0.6, height: 0.7 },
+  borders: { left: 0, top: 0, right: 0, bottom: 0 },
+  upscaled: false,
+  compression: { jpegQuality: 85, blockiness: 0.1, heavy: false },
+  grey: false,
+};
 
 function makeRenditions(tenantId: number, contentHash: string) {
   return (['thumb', 'card', 'zoom'] as const).map((preset) => ({

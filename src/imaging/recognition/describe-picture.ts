@@ -47,11 +47,11 @@ export async function resizeForDescription(
 }
 
 /**
- * Decodes a picture to its description size.
+ * Decodes a picture so that `resizeForDescription` can resize it.
  * @throws AppError with a code of the `picture_damaged` family.
  */
 export async function decodeForDescription(bytes: Uint8Array, facts: PictureFacts): Promise<Pixels> {
-  return resizeTo(await decodePicture(bytes, facts, fitInside(facts, decodeBox)), descriptionSize(facts));
+  return decodePicture(bytes, facts, fitInside(facts, decodeBox));
 }
 
 /**
@@ -63,5 +63,6 @@ export async function describePicture(
   limits: PictureLimits,
 ): Promise<Description & { readonly facts: PictureFacts }> {
   const facts = await probe(bytes, limits);
-  return { facts, ...describePixels(await decodeForDescription(bytes, facts), facts) };
+  const pixels = await resizeTo(await decodeForDescription(bytes, facts), descriptionSize(facts));
+  return { facts, ...describePixels(pixels, facts) };
 }
