@@ -2,16 +2,16 @@ import type { BorderFacts } from '../../model/intake-facts.ts';
 import type { Pixels } from '../decoding/pixels.ts';
 
 /** Largest difference of a channel from the colour of a frame. Compression moves colours about this much. */
-const colourTolerance = 12;
+const colourTolerance = 16;
 /** Fraction of a line that must have the frame's colour. */
-const minUniformShare = 0.98;
+const minUniformShare = 0.96;
 /** Fraction of the line inside a frame that must differ from it, since a frame ends on a straight line. */
-const minEdgeShare = 0.9;
+const minEdgeShare = 0.85;
 /** Widest band, as a fraction of the side, that counts as part of a frame: for bars on one to three sides, and all around. */
 const maxBarWidth = 0.4;
 const maxFrameWidth = 0.12;
-/** Lines between a frame and what it surrounds, which resizing may have blended. */
-const blendedLines = 2;
+/** Lines between a frame and what it surrounds, which resizing or compression may have blended. */
+const blendedLines = 6;
 /** A line is sampled at about this many points. */
 const pointsPerLine = 100;
 const minSide = 16;
@@ -48,8 +48,10 @@ export function measureBorders(pixels: Pixels): BorderFacts {
   if (Math.min(pixels.width, pixels.height) < minSide) return noBorders;
   const bands = listSides(pixels).map((side) => measureBand(pixels, side));
   const depths = Object.fromEntries(bands.map(({ side, depth }) => [side.name, depth]));
-  const isFrame = bands.map((band) => band.depth > 0 && endsOnStraightLine(pixels, band, depths));
-  const frame = bands.filter((_, index) => isFrame[index]);
+  const frame = bands.flatMap((band) => {
+    const depth = band.depth > 0 ? findStraightEnd(pixels, band, depths) : undefined;
+    return depth === undefined ? [] : [{ ...band, depth }];
+  });
   if (frame.length === 0) return noBorders;
   if (frame.length === bands.length && isBackground(pixels, frame, depths)) return noBorders;
   return {
@@ -124,16 +126,24 @@ function innerPart({ name, length }: Side, depths: Depths): readonly [number, nu
   return [before + blendedLines, length - after - blendedLines];
 }
 
-function endsOnStraightLine({ data }: Pixels, { side, colour, depth }: Band, depths: Depths): boolean {
+/** Returns the first line that differs from the band nearly everywhere; `undefined` if the band does not end on a line. */
+function findStraightEnd(
+  { data }: Pixels,
+  { side, colour, depth }: Band,
+  depths: Depths,
+): number | undefined {
   const [from, to] = innerPart(side, depths);
-  return to - from >= minSide / 2 && countDifferent(data, side, depth + 1, colour, from, to) >= minEdgeShare;
+  if (to - from < minSide / 2) return undefined;
+  for (let line = depth; line <= depth + blendedLines; line++)
+    if (countDifferent(data, side, line, colour, from, to) >= minEdgeShare) return line;
+  return undefined;
 }
 
 /** Returns whether bands on all four sides are the background of a product whose outline is a rectangle. */
 function isBackground({ data }: Pixels, bands: readonly Band[], depths: Depths): boolean {
   if (bands.some(({ side, depth }) => depth > side.lines * maxFrameWidth)) return true;
   const isWhite = bands.every(({ colour }) => Math.min(...colour) >= 255 - colourTolerance / 2);
-  return isWhite && bands.every(({ side, depth }) => isUniform(data, side, depth + blendedLines, depths));
+  return isWhite && bands.every(({ side, depth }) => isUniform(data, side, depth + 2, depths));
 }
 
 function isUniform(data: Uint8Array, side: Side, line: number, depths: Depths): boolean {

@@ -47,11 +47,19 @@ export async function resizeForDescription(
 }
 
 /**
- * Decodes a picture so that `resizeForDescription` can resize it.
+ * Decodes a picture to the size from which it is resized for its description.
+ * @throws AppError with a code of the `picture_damaged` family.
+ */
+export async function decodeDetail(bytes: Uint8Array, facts: PictureFacts): Promise<Pixels> {
+  return decodePicture(bytes, facts, fitInside(facts, decodeBox));
+}
+
+/**
+ * Decodes a picture to its description size.
  * @throws AppError with a code of the `picture_damaged` family.
  */
 export async function decodeForDescription(bytes: Uint8Array, facts: PictureFacts): Promise<Pixels> {
-  return decodePicture(bytes, facts, fitInside(facts, decodeBox));
+  return resizeTo(await decodeDetail(bytes, facts), descriptionSize(facts));
 }
 
 /**
@@ -63,6 +71,5 @@ export async function describePicture(
   limits: PictureLimits,
 ): Promise<Description & { readonly facts: PictureFacts }> {
   const facts = await probe(bytes, limits);
-  const pixels = await resizeTo(await decodeForDescription(bytes, facts), descriptionSize(facts));
-  return { facts, ...describePixels(pixels, facts) };
+  return { facts, ...describePixels(await decodeForDescription(bytes, facts), facts) };
 }

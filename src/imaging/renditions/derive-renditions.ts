@@ -11,7 +11,7 @@ import {
 } from '../metadata/kept-metadata.ts';
 import { probe } from '../probe.ts';
 import {
-  decodeForDescription,
+  decodeDetail,
   describePixels,
   type Description,
   descriptionSize,
@@ -79,7 +79,7 @@ async function describeAndMeasure(
 ): Promise<Description & Pick<DerivationResult, 'intakeFacts'>> {
   const resizedPixels = await resizeForDescription(layers, facts);
   if (resizedPixels && layers[0]) return describeLayer(bytes, facts, layers[0], resizedPixels);
-  const detail = await decodeForDescription(bytes, facts);
+  const detail = await decodeDetail(bytes, facts);
   return describeLayer(bytes, facts, detail, await resizeTo(detail, descriptionSize(facts)));
 }
 
