@@ -4,7 +4,7 @@ import { embeddingSpace, fingerprintVersion } from '../src/model/fingerprint.ts'
 /**
  * Fills an empty, migrated database with the rows of `count` images, which 20 tenants uploaded over ten weeks. One
  * tenant has half of the images. 2% of the images have failed, 4% were deleted 40 days ago, and 10% are in use. Each
- * completed image has a fingerprint and an embedding. No files are stored.
+ * completed image has facts, a fingerprint and an embedding. No files are stored.
  */
 export async function fillImages(database: Database, count: number): Promise<void> {
   // The temporary table requires a single connection.
@@ -37,6 +37,13 @@ function makeStatements(count: number): string[] {
      SELECT id, preset, '0123456789', 'renditions/' || tenant_id || '/' || left(content_hash, 2) || '/' || content_hash
        || '-' || preset || '-0123456789.jpg', content_hash, size * size / 10, size, size, 85, 'jpeg', created_at
      FROM images, (VALUES ('thumb', 100), ('card', 400), ('zoom', 1200)) AS presets (preset, size)
+     WHERE status = 'completed'`,
+    // Facts as large as real ones. 1 % of the images have a warning, and sharpness and fill are spread evenly.
+    `UPDATE images SET facts = jsonb_build_object('fact', repeat('x', 480)),
+       background = CASE WHEN id % 10 < 7 THEN 'white' WHEN id % 10 < 9 THEN 'plain' ELSE 'mixed' END,
+       sharpness = (id * 7919 % 1000) / 10.0, fill = (id * 104729 % 1000) / 1000.0, is_upscaled = id % 97 = 0,
+       is_heavily_compressed = id % 89 = 0,
+       warnings = CASE WHEN id % 100 = 7 THEN '[{"rule": "min_fill", "limit": 0.2, "value": 0.1}]'::jsonb END
      WHERE status = 'completed'`,
     `UPDATE images SET deleted_at = now() - interval '40 days', purge_renditions = 3,
        purge_bytes = original_bytes + 161000 WHERE id % 25 = 1`,

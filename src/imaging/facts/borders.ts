@@ -47,17 +47,34 @@ interface Band {
 export function measureBorders(pixels: Pixels): BorderFacts {
   if (Math.min(pixels.width, pixels.height) < minSide) return noBorders;
   const bands = listSides(pixels).map((side) => measureBand(pixels, side));
-  const depths = Object.fromEntries(bands.map(({ side, depth }) => [side.name, depth]));
-  const frame = bands.flatMap((band) => {
-    const depth = band.depth > 0 ? findStraightEnd(pixels, band, depths) : undefined;
-    return depth === undefined ? [] : [{ ...band, depth }];
-  });
+  const frame = keepStraightBands(
+    pixels,
+    bands.filter(({ depth }) => depth > 0),
+  );
   if (frame.length === 0) return noBorders;
-  if (frame.length === bands.length && isBackground(pixels, frame, depths)) return noBorders;
+  if (frame.length === bands.length && isBackground(pixels, frame)) return noBorders;
   return {
     ...noBorders,
     ...Object.fromEntries(frame.map(({ side, depth }) => [side.name, depth / side.lines])),
   };
+}
+
+/**
+ * Returns the bands that end on a straight line between the adjacent bands. If one of them is only a margin, others may no
+ * longer reach far enough, so the search is repeated with those that are left.
+ */
+function keepStraightBands(pixels: Pixels, bands: readonly Band[]): readonly Band[] {
+  const straightBands = bands.flatMap((band) => {
+    const depth = findStraightEnd(pixels, band, toDepths(bands));
+    return depth === undefined ? [] : [{ ...band, depth }];
+  });
+  return straightBands.length === bands.length ? straightBands : keepStraightBands(pixels, straightBands);
+}
+
+type Depths = Readonly<Partial<Record<keyof BorderFacts, number>>>;
+
+function toDepths(bands: readonly Band[]): Depths {
+  return Object.fromEntries(bands.map(({ side, depth }) => [side.name, depth]));
 }
 
 function listSides({ width, height }: Pixels): readonly Side[] {
@@ -116,8 +133,6 @@ function countDifferent(
   return points > 0 ? different / points : 0;
 }
 
-type Depths = Readonly<Partial<Record<string, number>>>;
-
 /** Returns the part of a side's lines between the bands of the two adjacent sides. */
 function innerPart({ name, length }: Side, depths: Depths): readonly [number, number] {
   const isVertical = name === 'left' || name === 'right';
@@ -140,8 +155,9 @@ function findStraightEnd(
 }
 
 /** Returns whether bands on all four sides are the background of a product whose outline is a rectangle. */
-function isBackground({ data }: Pixels, bands: readonly Band[], depths: Depths): boolean {
+function isBackground({ data }: Pixels, bands: readonly Band[]): boolean {
   if (bands.some(({ side, depth }) => depth > side.lines * maxFrameWidth)) return true;
+  const depths = toDepths(bands);
   const isWhite = bands.every(({ colour }) => Math.min(...colour) >= 255 - colourTolerance / 2);
   return isWhite && bands.every(({ side, depth }) => isUniform(data, side, depth + 2, depths));
 }

@@ -47,6 +47,10 @@ test.each<[string, (x: number, y: number) => Colour]>([
     'a small box on grey',
     (x, y) => (Math.max(Math.abs(x - 0.5), Math.abs(y - 0.5)) < 0.2 ? white : [99, 99, 99]),
   ],
+  [
+    'a product with a straight side',
+    (x, y) => (x > 0.25 && x < 0.6 + 0.2 * Math.sin(4 * y) && y > 0.3 && y < 0.8 ? [90, 30, 20] : white),
+  ],
   ['one colour', () => [30, 60, 90]],
   ['a gradient', (x, y) => [Math.round(200 * x), Math.round(200 * y), 90]],
 ])('no frame: %s', async (_name, colourAt) => {
