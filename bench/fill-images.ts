@@ -1,5 +1,6 @@
 import type { Database } from '../src/db/database.ts';
 import { embeddingSpace, fingerprintVersion } from '../src/model/fingerprint.ts';
+import { intakeFacts } from './intake-facts.ts';
 
 /**
  * Fills an empty, migrated database with the rows of `count` images, which 20 tenants uploaded over ten weeks. One
@@ -38,8 +39,8 @@ function makeStatements(count: number): string[] {
        || '-' || preset || '-0123456789.jpg', content_hash, size * size / 10, size, size, 85, 'jpeg', created_at
      FROM images, (VALUES ('thumb', 100), ('card', 400), ('zoom', 1200)) AS presets (preset, size)
      WHERE status = 'completed'`,
-    // Facts as large as real ones. 1 % of the images have a warning, and sharpness and fill are spread evenly.
-    `UPDATE images SET facts = jsonb_build_object('fact', repeat('x', 480)),
+    // 1 % of the images have a warning, and sharpness and fill are spread evenly.
+    `UPDATE images SET facts = '${JSON.stringify(intakeFacts)}',
        background = CASE WHEN id % 10 < 7 THEN 'white' WHEN id % 10 < 9 THEN 'plain' ELSE 'mixed' END,
        sharpness = (id * 7919 % 1000) / 10.0, fill = (id * 104729 % 1000) / 1000.0, is_upscaled = id % 97 = 0,
        is_heavily_compressed = id % 89 = 0,

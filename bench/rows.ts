@@ -4,12 +4,12 @@ import { parseArgs } from 'node:util';
 import type { Database } from '../src/db/database.ts';
 import { makeQueries, type Queries } from '../src/db/queries.ts';
 import { embeddingDimension, embeddingSpace, fingerprintVersion } from '../src/model/fingerprint.ts';
-import type { IntakeFacts } from '../src/model/intake-facts.ts';
 import type { PictureFacts } from '../src/model/picture.ts';
 import { originalKey, renditionKey } from '../src/storage/keys.ts';
 import { benchDatabaseUrl, makeBackEnd } from './back-end.ts';
 import { fillImages } from './fill-images.ts';
 import { median } from './upload.ts';
+import { intakeFacts } from './intake-facts.ts';
 
 /**
  * Measures only the database, without pictures: images recorded per second, bytes per image, and the duration of a
@@ -145,18 +145,6 @@ async function ingest(queries: Queries, tenantId: number, content: string): Prom
   });
   await queries.fingerprints.findNeighbours(tenantId, fingerprint, 20, contentHash);
 }
-
-const intakeFacts: IntakeFacts = {
-  sharpness: 96,
-  exposure: { lightness: 50, clippedShadows: 0, clippedHighlights: 0.01 },
-  background: { kind: 'white', color: '#ffffff', whiteShare: 1, plainShare: 1 },
-  fill: 0.4,
-  product: { left: 0.2, top: 0.2, width: 0.6, height: 0.7 },
-  borders: { left: 0, top: 0, right: 0, bottom: 0 },
-  upscaled: false,
-  compression: { jpegQuality: 85, blockiness: 0.1, heavy: false },
-  grey: false,
-};
 
 function makeRenditions(tenantId: number, contentHash: string) {
   return (['thumb', 'card', 'zoom'] as const).map((preset) => ({

@@ -1,6 +1,6 @@
 import sharp from 'sharp';
 import { expect, test } from 'vitest';
-import { call, expectProblem, upload } from '../support/process/client.ts';
+import { call, expectProblem, form } from '../support/process/client.ts';
 import { useServer } from '../support/process/server.ts';
 
 const server = useServer();
@@ -12,6 +12,11 @@ async function drawSquare(blue: number): Promise<Buffer> {
     .toBuffer();
 }
 
+const upload = (bytes: Uint8Array, tenant: string) =>
+  call(`${server().url}/v1/images`, {
+    method: 'POST',
+    body: form(['file', bytes, 'square.jpg'], ['tenant', tenant]),
+  });
 const setRules = (tenant: string, intake_rules: unknown) =>
   call(`${server().url}/v1/tenants/${tenant}/settings`, {
     method: 'PUT',
@@ -24,7 +29,7 @@ const list = (query: string) =>
   );
 
 test('a record contains facts, and lists can be filtered by them', async () => {
-  const { body } = await upload(server().url, await drawSquare(90), 'facts');
+  const { body } = await upload(await drawSquare(90), 'facts');
   expect(body['facts']).toMatchObject({
     background: { kind: 'white', color: '#ffffff', white_share: 1, plain_share: 1 },
     product: { span: expect.closeTo(0.5, 1), off_centre: expect.closeTo(0, 1) },
@@ -61,13 +66,13 @@ test.each([
 });
 
 test('rules warn and reject, and errors state the rule, the limit and the value', async () => {
-  await upload(server().url, await drawSquare(100), 'ruled');
+  await upload(await drawSquare(100), 'ruled');
   const settings = await setRules('ruled', {
     min_fill: { action: 'warn', limit: 0.4 },
     min_white_share: { action: 'reject', limit: 0.9 },
   });
   expect(settings.status).toBe(200);
-  const { body } = await upload(server().url, await drawSquare(110), 'ruled');
+  const { body } = await upload(await drawSquare(110), 'ruled');
   expect(body['warnings']).toEqual([
     {
       code: 'min_fill',
@@ -80,7 +85,7 @@ test('rules warn and reject, and errors state the rule, the limit and the value'
     .linear(0.8)
     .jpeg()
     .toBuffer();
-  const rejected = await upload(server().url, grey, 'ruled');
+  const rejected = await upload(grey, 'ruled');
   expect(expectProblem(rejected, 400, 'picture_rejected')).toMatch(
     /is 0, but the rule min_white_share .* 0\.9/,
   );
@@ -97,6 +102,6 @@ test.each<[string, unknown]>([
   ['a word', { no_grey: 'warn' }],
   ['null', null],
 ])('rejects the rules: %s', async (_name, rules) => {
-  await upload(server().url, await drawSquare(130), 'strict');
+  await upload(await drawSquare(130), 'strict');
   expectProblem(await setRules('strict', rules), 400, 'invalid_request');
 });

@@ -83,7 +83,7 @@ test('a rejected queued upload fails with its original, and can be retried once 
     renditions: [],
   });
   expect(await rig.storedKeys()).toEqual([failed?.originalKey]);
-  expect(await rig.report(jobId)).toMatchObject({ failureClass: 'permanent', stage: 'inspect' });
+  expect(await rig.report(jobId)).toMatchObject({ failureClass: 'permanent', failureStage: 'inspect' });
 
   await rig.jobs.retry(unrestrictedPrincipal, jobId);
   expect(await rig.runJob(await claimOne(database))).toMatchObject({ state: 'failed' });

@@ -1,3 +1,4 @@
+import sharp from 'sharp';
 import { expect, test } from 'vitest';
 import type { BorderFacts } from '../../../src/model/intake-facts.ts';
 import {
@@ -10,16 +11,16 @@ import {
   white,
 } from '../fixtures/constructed.ts';
 
+const content = await discs(600).png().toBuffer();
 const none = { left: 0, top: 0, right: 0, bottom: 0 };
 
 /** Puts a frame around a picture. The widths are in pixels. */
 async function frame(side: number, widths: Partial<BorderFacts>, [r, g, b]: Colour) {
   const all = { ...none, ...widths };
-  const inner = await discs(side)
+  const inner = await sharp(content)
     .resize(side - all.left - all.right, side - all.top - all.bottom, { fit: 'fill' })
     .png()
     .toBuffer();
-  const { default: sharp } = await import('sharp');
   return sharp(inner).extend({ ...all, background: { r, g, b } });
 }
 
