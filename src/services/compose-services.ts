@@ -109,7 +109,7 @@ function composeJobs(parts: ServiceParts, config: ServiceConfig, sharedServices:
     fingerprints,
     findNearDuplicates,
     findDonor: makeFindDonor({ decoders, storage, logger }),
-    judgePicture: makeJudgePicture({ settings: sharedServices.tenants.settings }),
+    judgePicture: makeJudgePicture({ settings: sharedServices.tenants.settings, images }),
     nearDuplicates: config.similarity.nearDuplicates,
     storage,
     staging,

@@ -107,9 +107,7 @@ async function storeOrShareRenditions(
   const { jobs, staging } = deps;
   let isStored = false;
   try {
-    const warnings = await atStage('inspect', () =>
-      deps.judgePicture(job.tenantId, derivedPicture.intakeFacts, job.isFirstRun),
-    );
+    const warnings = await atStage('inspect', () => deps.judgePicture(job, derivedPicture.intakeFacts));
     const nearMatches = await deps.findNearDuplicates(job.tenantId, derivedPicture.fingerprint, contentHash);
     const { donor, matches } = await findDonorIfAllowed(
       deps,

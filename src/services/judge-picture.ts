@@ -1,34 +1,43 @@
+import type { ImageQueries } from '../db/images/images.ts';
 import { AppError } from '../errors.ts';
 import type { IntakeFacts } from '../model/intake-facts.ts';
 import { describeViolation, findViolations, type Violation } from '../model/intake-rules.ts';
+import type { ClaimedJob } from '../model/job.ts';
+import { systemPrincipal } from '../model/principal.ts';
 import type { SettingsCache } from './settings-cache.ts';
 
 /**
- * Judges a picture by the intake rules of its tenant. Returns the rules with the action `warn` that it breaks.
- * @param mayReject whether rules with the action `reject` apply; otherwise, they warn. A picture that is processed again is
- *   never rejected, because its image may be in use.
- * @throws {AppError} `picture_rejected` if the picture breaks a rule with the action `reject`.
+ * Judges a job's picture by the intake rules of its tenant. Returns the rules that it breaks, of which the record warns.
+ * @throws {AppError} `picture_rejected` if the picture breaks a rule with the action `reject`, unless its image already has
+ *   renditions: such an image may be in use.
  */
-export type JudgePicture = (
-  tenantId: number,
-  facts: IntakeFacts,
-  mayReject: boolean,
-) => Promise<readonly Violation[]>;
+export type JudgePicture = (job: ClaimedJob, facts: IntakeFacts) => Promise<readonly Violation[]>;
 
 interface Dependencies {
   readonly settings: Pick<SettingsCache, 'find'>;
+  readonly images: Pick<ImageQueries, 'find'>;
 }
 
 /** @see JudgePicture */
-export function makeJudgePicture({ settings }: Dependencies): JudgePicture {
-  return async (tenantId, facts, mayReject) => {
-    const { intake_rules: rules } = await settings.find(tenantId);
-    const found = findViolations(facts, rules);
-    const violations = found.map(({ action: _action, ...violation }) => violation);
-    const rejecting = violations.filter((_, index) => mayReject && found[index]?.action === 'reject');
-    if (rejecting.length === 0) return violations;
-    throw new AppError('picture_rejected', rejecting.map(describeViolation).join(' '), {
-      details: { violations: rejecting },
-    });
+export function makeJudgePicture({ settings, images }: Dependencies): JudgePicture {
+  return async (job, facts) => {
+    const { intake_rules: rules } = await settings.find(job.tenantId);
+    const violations = findViolations(facts, rules);
+    const rejecting = violations.filter(({ action }) => action === 'reject').map(withoutAction);
+    if (rejecting.length > 0 && !(await hasRenditions(images, job)))
+      throw new AppError('picture_rejected', rejecting.map(describeViolation).join(' '), {
+        details: { violations: rejecting },
+      });
+    return violations.map(withoutAction);
   };
+}
+
+function withoutAction({ rule, limit, value }: Violation): Violation {
+  return { rule, limit, value };
+}
+
+async function hasRenditions({ find }: Pick<ImageQueries, 'find'>, job: ClaimedJob): Promise<boolean> {
+  if (job.isFirstRun) return false;
+  const image = await find(systemPrincipal, { id: job.imageId });
+  return image !== undefined && image.renditions.length > 0;
 }

@@ -72,7 +72,8 @@ test('a rule that rejects refuses an inline upload, and nothing is kept', async 
 test('a rejected queued upload fails with its original, and can be retried once the rule has changed', async () => {
   const rig = await makeRig(resources);
   await setRules(rig, rejecting);
-  const { image, jobId = 0 } = await rig.upload(await drawSquare(), { mode: 'queued' });
+  const bytes = await drawSquare();
+  const { image, jobId = 0 } = await rig.upload(bytes, { mode: 'queued' });
   expect(await rig.runJob(await claimOne(database))).toMatchObject({ state: 'failed' });
   const failed = await rig.image(image.id);
   expect(failed).toMatchObject({
@@ -87,6 +88,7 @@ test('a rejected queued upload fails with its original, and can be retried once 
 
   await rig.jobs.retry(unrestrictedPrincipal, jobId);
   expect(await rig.runJob(await claimOne(database))).toMatchObject({ state: 'failed' });
+  await expect(rig.upload(bytes)).rejects.toMatchObject({ code: 'picture_rejected' });
   await setRules(rig, {});
   await rig.jobs.retry(unrestrictedPrincipal, jobId);
   expect(await rig.runJob(await claimOne(database))).toMatchObject({ state: 'completed' });

@@ -17,7 +17,7 @@ const minEnlargedEdge = 2.2;
 const minEnlargedTail = 1.57;
 /** Traces of compression are visible below this quality, or above this blockiness. */
 const minQuality = 40;
-const maxBlockiness = 0.4;
+const maxBlockiness = 0.45;
 
 /** A picture, and two copies of it. */
 export interface MeasuredPicture {
@@ -71,10 +71,12 @@ function measureTexture(detail: Pixels, product: IntakeFacts['product'], isFullS
     grid?.add(line);
   });
   const width = edges.width();
+  const hasRepeatedPixels = grid?.hasRepeatedPixels() ?? false;
   const isInterpolated = (width ?? 0) >= minEnlargedEdge && (spectrum.tail() ?? 0) >= minEnlargedTail;
   return {
     sharpness: width === undefined ? null : toSharpness(width * Math.min(1, sharpnessSide / longerSide)),
-    upscaled: isInterpolated || (grid?.hasRepeatedPixels() ?? false),
-    blockiness: grid?.blockiness() ?? null,
+    upscaled: isInterpolated || hasRepeatedPixels,
+    // Repeated pixels are blocks too, but not those of compression.
+    blockiness: hasRepeatedPixels ? 0 : (grid?.blockiness() ?? null),
   };
 }

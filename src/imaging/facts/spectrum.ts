@@ -53,7 +53,7 @@ export function makeSpectrumMeter(): SpectrumMeter {
     },
     tail() {
       if (windows < minWindows) return undefined;
-      const reference = power.subarray(2, 7).reduce((sum, value) => sum + value, 0) / 5;
+      const reference = power.subarray(1, 7).reduce((sum, value) => sum + value, 0) / 6;
       const quarter = findLast(power, reference * 0.25);
       return quarter === 0 ? undefined : findLast(power, reference * 0.05) / quarter;
     },

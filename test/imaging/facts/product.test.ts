@@ -25,7 +25,7 @@ const sizes = [
   [120, 120],
   [400, 640],
   [1000, 800],
-  [1700, 2300],
+  [1300, 1700],
 ] as const;
 
 const cases = Object.entries(shapes).flatMap(([name, shape]) =>
