@@ -163,19 +163,26 @@ export function describeViolation({ rule, limit, value }: Violation): string {
   return `${subject} is ${value}, but the rule ${rule} requires at ${kind === 'min' ? 'least' : 'most'} ${limit}.`;
 }
 
-/** Reads stored rules. Skips what this version does not know, because a newer one may have stored it. */
+/**
+ * Reads stored rules. Skips what this version does not know, because a newer one may have stored it. Equal rules have the
+ * same order of fields.
+ */
 export function readIntakeRules(stored: unknown): IntakeRules | undefined {
   if (typeof stored !== 'object' || stored === null || Array.isArray(stored)) return undefined;
   const settings = stored as Readonly<Record<string, unknown>>;
-  const known = intakeRuleNames.filter((name) => isRuleSetting(name, settings[name]));
-  return Object.fromEntries(known.map((name) => [name, settings[name]]));
+  const known = intakeRuleNames.flatMap((name) => {
+    const setting = readRuleSetting(name, settings[name]);
+    return setting ? [[name, setting] as const] : [];
+  });
+  return Object.fromEntries(known);
 }
 
-function isRuleSetting(name: IntakeRuleName, value: unknown): value is RuleSetting {
-  if (typeof value !== 'object' || value === null) return false;
-  const { action, limit } = value as { readonly action?: unknown; readonly limit?: unknown };
+function readRuleSetting(name: IntakeRuleName, stored: unknown): RuleSetting | undefined {
+  if (typeof stored !== 'object' || stored === null) return undefined;
+  const { action: storedAction, limit } = stored as { readonly action?: unknown; readonly limit?: unknown };
+  const action = ruleActions.find((known) => known === storedAction);
   const { maxLimit }: Rule = intakeRules[name];
-  const hasLimit =
-    maxLimit === null ? limit === undefined : typeof limit === 'number' && limit >= 0 && limit <= maxLimit;
-  return hasLimit && ruleActions.some((known) => known === action);
+  if (action === undefined) return undefined;
+  if (maxLimit === null) return limit === undefined ? { action } : undefined;
+  return typeof limit === 'number' && limit >= 0 && limit <= maxLimit ? { action, limit } : undefined;
 }

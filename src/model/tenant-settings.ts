@@ -1,4 +1,3 @@
-import { isDeepStrictEqual } from 'node:util';
 import { type IntakeRules, readIntakeRules } from './intake-rules.ts';
 import type { Quotas } from './quota.ts';
 
@@ -108,9 +107,12 @@ export interface SettingChange {
 
 /** Returns the settings that differ. */
 export function findSettingChanges(before: OwnTenantSettings, after: OwnTenantSettings): SettingChange[] {
-  return tenantSettingNames
-    .filter((name) => !isDeepStrictEqual(before[name], after[name]))
-    .map((name) => ({ name, from: before[name], to: after[name] }));
+  return (
+    tenantSettingNames
+      // Settings that were read have a fixed order of fields.
+      .filter((name) => JSON.stringify(before[name]) !== JSON.stringify(after[name]))
+      .map((name) => ({ name, from: before[name], to: after[name] }))
+  );
 }
 
 /** Returns the quotas among the settings. */

@@ -46,6 +46,7 @@ test('a record contains facts, and lists can be filtered by them', async () => {
     ['min_fill=0.3', 0],
     ['min_sharpness=50&upscaled=false&heavily_compressed=false', 1],
     ['max_sharpness=10', 0],
+    ['min_fill=1e-200&min_sharpness=1e-45', 1],
     ['warning=min_fill', 0],
   ] as const)
     expect((await list(query)).body, query).toMatchObject({ total });

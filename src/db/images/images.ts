@@ -158,16 +158,21 @@ function matchesFilter(filter: ImageFilter): RawBuilder<boolean> {
   ]);
 }
 
+/** Rounds to the precision of `real`. PostgreSQL rejects numbers that are too close to 0 for it. */
+function toReal(value: number): number {
+  return Math.abs(value) < 1e-30 ? 0 : Math.fround(value);
+}
+
 /** The first condition is that of the index on facts. */
 function matchesFacts(filter: FactsFilter): RawBuilder<boolean> {
   const { background, minSharpness, maxSharpness, minFill, maxFill, upscaled, heavilyCompressed } = filter;
   return allOf([
     sql`images.facts IS NOT NULL`,
     background && sql`images.background = ${background}`,
-    minSharpness === undefined ? undefined : sql`images.sharpness >= ${minSharpness}::real`,
-    maxSharpness === undefined ? undefined : sql`images.sharpness <= ${maxSharpness}::real`,
-    minFill === undefined ? undefined : sql`images.fill >= ${minFill}::real`,
-    maxFill === undefined ? undefined : sql`images.fill <= ${maxFill}::real`,
+    minSharpness === undefined ? undefined : sql`images.sharpness >= ${toReal(minSharpness)}::real`,
+    maxSharpness === undefined ? undefined : sql`images.sharpness <= ${toReal(maxSharpness)}::real`,
+    minFill === undefined ? undefined : sql`images.fill >= ${toReal(minFill)}::real`,
+    maxFill === undefined ? undefined : sql`images.fill <= ${toReal(maxFill)}::real`,
     upscaled === undefined ? undefined : sql`images.is_upscaled = ${upscaled}`,
     heavilyCompressed === undefined ? undefined : sql`images.is_heavily_compressed = ${heavilyCompressed}`,
   ]);
