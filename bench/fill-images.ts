@@ -1,10 +1,11 @@
 import type { Database } from '../src/db/database.ts';
 import { embeddingSpace, fingerprintVersion } from '../src/model/fingerprint.ts';
+import { intakeFacts } from './intake-facts.ts';
 
 /**
  * Fills an empty, migrated database with the rows of `count` images, which 20 tenants uploaded over ten weeks. One
  * tenant has half of the images. 2% of the images have failed, 4% were deleted 40 days ago, and 10% are in use. Each
- * completed image has a fingerprint and an embedding. No files are stored.
+ * completed image has facts, a fingerprint and an embedding. No files are stored.
  */
 export async function fillImages(database: Database, count: number): Promise<void> {
   // The temporary table requires a single connection.
@@ -15,18 +16,29 @@ export async function fillImages(database: Database, count: number): Promise<voi
 
 const weeks = 10;
 
+/** SQL expressions for the facts of image `n`. 1 % of the images have a warning; sharpness and fill are spread evenly. */
+const factsOfCompleted = [
+  `'${JSON.stringify(intakeFacts)}'::jsonb`,
+  `CASE WHEN n % 10 < 7 THEN 'white' WHEN n % 10 < 9 THEN 'plain' ELSE 'mixed' END`,
+  '(n::bigint * 7919 % 1000) / 10.0',
+  '(n::bigint * 104729 % 1000) / 1000.0',
+  'n % 97 = 0',
+  'n % 89 = 0',
+  `CASE WHEN n % 100 = 7 THEN '[{"rule": "min_fill", "limit": 0.2, "value": 0.1}]'::jsonb END`,
+].map((expression) => `CASE WHEN n % 50 <> 0 THEN ${expression} END`);
+
 function makeStatements(count: number): string[] {
   const minutesApart = (weeks * 7 * 24 * 60) / count;
   return [
     `INSERT INTO tenants (name, uses_references) SELECT 'tenant-' || n, n % 2 = 0 FROM generate_series(1, 20) n`,
     `INSERT INTO images (uuid, tenant_id, status, error, error_code, original_filename, content_hash, original_key,
        original_bytes, width, height, format, frames, color_space, has_alpha, bit_depth, created_at, updated_at,
-       processed_at, in_use_count)
+       processed_at, in_use_count, facts, background, sharpness, fill, is_upscaled, is_heavily_compressed, warnings)
      SELECT gen_random_uuid(), tenant, CASE WHEN n % 50 = 0 THEN 'failed' ELSE 'completed' END,
        CASE WHEN n % 50 = 0 THEN 'The image cannot be decoded.' END, CASE WHEN n % 50 = 0 THEN 'picture_damaged' END,
        'product-' || n || '.jpg', hash, 'originals/' || tenant || '/' || left(hash, 2) || '/' || hash, 100000 + n,
        1200, 1500, 'jpeg', 1, 'RGB', false, 8, uploaded_at, uploaded_at, uploaded_at,
-       CASE WHEN n % 10 = 3 THEN 1 ELSE 0 END
+       CASE WHEN n % 10 = 3 THEN 1 ELSE 0 END, ${factsOfCompleted.join(', ')}
      FROM (
        SELECT n, CASE WHEN n % 2 = 0 THEN 1 ELSE 2 + (n / 2) % 19 END AS tenant,
          encode(sha256(n::text::bytea), 'hex') AS hash,

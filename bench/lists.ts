@@ -36,6 +36,18 @@ const requests: readonly MeasuredRequest[] = [
     path: `/v1/images?tenant=tenant-7&created_before=${tomorrow}`,
     limitMs: 50,
   },
+  { name: 'list, white background', path: '/v1/images?background=white', limitMs: 50 },
+  {
+    name: 'list of a tenant, sharp and upscaled',
+    path: '/v1/images?tenant=tenant-1&min_sharpness=90&upscaled=true',
+    limitMs: 50,
+  },
+  { name: 'list of a tenant, no match', path: '/v1/images?tenant=tenant-1&min_fill=1', limitMs: 50 },
+  {
+    name: 'list of a tenant, with a warning',
+    path: '/v1/images?tenant=tenant-1&warning=min_fill',
+    limitMs: 50,
+  },
   { name: 'list in the similarity API', path: '/api/v1/images/', limitMs: 50 },
   { name: 'jobs', path: '/v1/jobs', limitMs: 50 },
   { name: 'jobs by error', path: '/v1/jobs?state=failed&code=picture_damaged', limitMs: 50 },

@@ -9,6 +9,7 @@ import { originalKey, renditionKey } from '../src/storage/keys.ts';
 import { benchDatabaseUrl, makeBackEnd } from './back-end.ts';
 import { fillImages } from './fill-images.ts';
 import { median } from './upload.ts';
+import { intakeFacts } from './intake-facts.ts';
 
 /**
  * Measures only the database, without pictures: images recorded per second, bytes per image, and the duration of a
@@ -138,6 +139,8 @@ async function ingest(queries: Queries, tenantId: number, content: string): Prom
     fingerprint,
     embedding: { space: embeddingSpace, vector },
     keptMetadata: '',
+    intakeFacts,
+    warnings: [],
     nearDuplicates: [],
   });
   await queries.fingerprints.findNeighbours(tenantId, fingerprint, 20, contentHash);

@@ -49,6 +49,11 @@ export const errorTable = {
     failureClass: 'permanent',
     family: 'picture_damaged',
   },
+  picture_rejected: {
+    status: 400,
+    title: 'The image breaks an intake rule',
+    failureClass: 'permanent',
+  },
   decoder_crashed: { status: 400, title: 'The image crashed the decoder', failureClass: 'crash' },
   worker_lost: {
     status: 400,

@@ -1,3 +1,5 @@
+import type { IntakeFacts } from './intake-facts.ts';
+import type { Violation } from './intake-rules.ts';
 import type { JobState } from './job.ts';
 import type { ColorSpace, PictureFormat } from './picture.ts';
 import type { FocalPoint } from './preset.ts';
@@ -34,6 +36,10 @@ export interface Image {
   readonly focalPoint: FocalPoint | null;
   /** SHA-256 of the metadata that renditions keep, hexadecimal; empty if there is none, `null` if it is unknown. */
   readonly keptMetadata: string | null;
+  /** What was measured in the pixels. */
+  readonly intakeFacts: IntakeFacts | null;
+  /** The intake rules with the action `warn` that the picture broke when it was measured. */
+  readonly warnings: readonly Violation[];
   /** Id of the tenant's first image with the same content. */
   readonly duplicateOf: number | null;
   /** Id of the donor, the near-duplicate whose renditions this image shares. */

@@ -1,3 +1,4 @@
+import { type IntakeRules, readIntakeRules } from './intake-rules.ts';
 import type { Quotas } from './quota.ts';
 
 /**
@@ -16,8 +17,10 @@ interface Definition {
   readonly about: string;
   /** `tenant`: the tenant's own keys may change it. `installation`: only keys without a tenant may. */
   readonly changedBy: 'tenant' | 'installation';
-  /** The words that the setting accepts, or `limit` for a number from 0, with `null` for no limit. */
-  readonly accepts: readonly string[] | 'limit';
+  /**
+   * The words that the setting accepts; `limit` for a number from 0, with `null` for no limit; or `rules` for intake rules.
+   */
+  readonly accepts: readonly string[] | 'limit' | 'rules';
 }
 
 /**
@@ -31,6 +34,12 @@ export const tenantSettings = {
       'Who may read renditions at their UUID: `public` is everyone, `signed` is callers with a key or a signed link. Has no effect with `AUTH=open`.',
     changedBy: 'tenant',
     accepts: deliveryModes,
+  },
+  intake_rules: {
+    about:
+      'What the images of the tenant must look like. A rule with the action `warn` adds a warning to the record of an image that breaks it, and a rule with `reject` refuses the image. Rules that are left out are off.',
+    changedBy: 'tenant',
+    accepts: 'rules',
   },
   quota_images: {
     about:
@@ -61,7 +70,9 @@ export const tenantSettingNames = Object.keys(tenantSettings) as readonly Tenant
 export type TenantSettings = {
   readonly [Name in TenantSettingName]: (typeof tenantSettings)[Name]['accepts'] extends readonly (infer Word)[]
     ? Word
-    : number | null;
+    : (typeof tenantSettings)[Name]['accepts'] extends 'rules'
+      ? IntakeRules
+      : number | null;
 };
 
 /** The settings that a tenant has of its own. The installation's defaults apply to all others. */
@@ -69,16 +80,22 @@ export type OwnTenantSettings = { readonly [Name in TenantSettingName]?: TenantS
 
 /** Reads stored settings. Skips what this version does not know, because a newer one may have stored it. */
 export function readOwnSettings(stored: Readonly<Record<string, unknown>>): OwnTenantSettings {
-  const known = tenantSettingNames.filter(
-    (name) => Object.hasOwn(stored, name) && accepts(name, stored[name]),
-  );
-  return Object.fromEntries(known.map((name) => [name, stored[name]]));
+  const known = tenantSettingNames.flatMap((name) => {
+    const value = Object.hasOwn(stored, name) ? readSetting(name, stored[name]) : undefined;
+    return value === undefined ? [] : [[name, value]];
+  });
+  return Object.fromEntries(known) as OwnTenantSettings;
 }
 
-function accepts(name: TenantSettingName, value: unknown): boolean {
-  const { accepts: accepted }: Definition = tenantSettings[name];
-  if (accepted === 'limit') return value === null || (Number.isSafeInteger(value) && (value as number) >= 0);
-  return typeof value === 'string' && accepted.includes(value);
+/** Returns the value of a setting; `undefined` if the setting does not accept it. */
+function readSetting(name: TenantSettingName, value: unknown): unknown {
+  const { accepts }: Definition = tenantSettings[name];
+  if (accepts === 'rules') return readIntakeRules(value);
+  const isAccepted =
+    accepts === 'limit'
+      ? value === null || (Number.isSafeInteger(value) && (value as number) >= 0)
+      : typeof value === 'string' && accepts.includes(value);
+  return isAccepted ? value : undefined;
 }
 
 /** A change of one setting. `undefined` stands for the installation's default. */
@@ -90,9 +107,12 @@ export interface SettingChange {
 
 /** Returns the settings that differ. */
 export function findSettingChanges(before: OwnTenantSettings, after: OwnTenantSettings): SettingChange[] {
-  return tenantSettingNames
-    .filter((name) => before[name] !== after[name])
-    .map((name) => ({ name, from: before[name], to: after[name] }));
+  return (
+    tenantSettingNames
+      // Settings that were read have a fixed order of fields.
+      .filter((name) => JSON.stringify(before[name]) !== JSON.stringify(after[name]))
+      .map((name) => ({ name, from: before[name], to: after[name] }))
+  );
 }
 
 /** Returns the quotas among the settings. */

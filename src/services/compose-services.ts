@@ -18,6 +18,7 @@ import { makeIngestUpload } from './ingest-upload.ts';
 import { makeFindImport, makeIngestUrls } from './ingest-urls.ts';
 import { makeInspectPicture } from './inspect-picture.ts';
 import { makeJobs } from './jobs.ts';
+import { makeJudgePicture } from './judge-picture.ts';
 import { type LeaseKeeper, makeLeaseKeeper } from './leases.ts';
 import { makeIngestPresigned, makePresignUpload } from './presigned-uploads.ts';
 import { makeCheckPurgeConfirmation } from './purge/check-purge-confirmation.ts';
@@ -108,6 +109,7 @@ function composeJobs(parts: ServiceParts, config: ServiceConfig, sharedServices:
     fingerprints,
     findNearDuplicates,
     findDonor: makeFindDonor({ decoders, storage, logger }),
+    judgePicture: makeJudgePicture({ settings: sharedServices.tenants.settings, images }),
     nearDuplicates: config.similarity.nearDuplicates,
     storage,
     staging,

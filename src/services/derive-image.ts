@@ -5,6 +5,7 @@ import type { JobQueries } from '../db/jobs/job-queries.ts';
 import type { DecoderPool, DerivedPicture } from '../imaging/pool/decoder-pool.ts';
 import type { Fingerprint } from '../model/fingerprint.ts';
 import type { ImageWithRenditions, NearDuplicate, NearDuplicatePolicy } from '../model/image.ts';
+import type { Violation } from '../model/intake-rules.ts';
 import type { ClaimedJob } from '../model/job.ts';
 import type { PictureLimits } from '../model/picture.ts';
 import { eagerVariants, type Variant } from '../model/preset.ts';
@@ -17,6 +18,7 @@ import type { DonorSearch, FindDonor } from './find-donor.ts';
 import type { FindNearDuplicates, NearMatch } from './find-near-duplicates.ts';
 import { describeVariant } from './delivery/variants.ts';
 import { atStage } from './job-failures.ts';
+import type { JudgePicture } from './judge-picture.ts';
 import { openOriginal } from './open-original.ts';
 import type { PresetsInForce } from './presets-in-force.ts';
 
@@ -26,6 +28,7 @@ interface Dependencies {
   readonly fingerprints: Pick<FingerprintQueries, 'addNearDuplicates'>;
   readonly findNearDuplicates: FindNearDuplicates;
   readonly findDonor: FindDonor;
+  readonly judgePicture: JudgePicture;
   readonly nearDuplicates: NearDuplicatePolicy;
   readonly storage: Pick<Storage, 'localCopy' | 'store'>;
   readonly staging: Pick<Staging, 'directory' | 'discard'>;
@@ -104,6 +107,7 @@ async function storeOrShareRenditions(
   const { jobs, staging } = deps;
   let isStored = false;
   try {
+    const warnings = await atStage('inspect', () => deps.judgePicture(job, derivedPicture.intakeFacts));
     const nearMatches = await deps.findNearDuplicates(job.tenantId, derivedPicture.fingerprint, contentHash);
     const { donor, matches } = await findDonorIfAllowed(
       deps,
@@ -112,7 +116,7 @@ async function storeOrShareRenditions(
       nearMatches.matches,
       signal,
     );
-    const facts = toDerivedFacts(derivedPicture, matches);
+    const facts = toDerivedFacts(derivedPicture, matches, warnings);
     const sharingOutcome = donor && (await shareRenditions(deps, job, donor, facts));
     if (typeof sharingOutcome === 'string') return sharingOutcome;
     if (sharingOutcome)
@@ -161,10 +165,12 @@ function toNearDuplicate({
 }
 
 function toDerivedFacts(
-  { fingerprint, embedding, keptMetadata }: DerivedPicture,
+  { fingerprint, embedding, keptMetadata, intakeFacts }: DerivedPicture,
   matches: readonly NearMatch[],
+  warnings: readonly Violation[],
 ): DerivedFacts {
-  return { fingerprint, embedding, keptMetadata, nearDuplicates: matches.map(toNearDuplicate) };
+  const nearDuplicates = matches.map(toNearDuplicate);
+  return { fingerprint, embedding, keptMetadata, intakeFacts, warnings, nearDuplicates };
 }
 
 /**

@@ -113,6 +113,7 @@ function describe(value: unknown): string {
 export function defaultTenantSettings(delivery: DeliveryMode, quotas: Quotas): TenantSettings {
   return {
     delivery,
+    intake_rules: {},
     quota_images: quotas.images,
     quota_bytes: quotas.bytes,
     quota_imports_per_day: quotas.importsPerDay,

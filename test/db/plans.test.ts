@@ -41,6 +41,9 @@ const operations: Record<string, () => Promise<unknown>> = {
   'a tenant’s list of images by status': () => images.list(smallTenant, { status: 'pending' }, page),
   'a tenant’s list of completed images': () => images.list(smallTenant, { status: 'completed' }, page),
   'a list of images by time': () => images.list(unrestrictedPrincipal, { createdAfter: hourAgo }, page),
+  'a tenant’s list of images by facts': () =>
+    images.list(smallTenant, { facts: { background: 'white', minSharpness: 50, upscaled: false } }, page),
+  'a tenant’s list of images with a warning': () => images.list(smallTenant, { warning: 'min_fill' }, page),
   'an image lookup': () => images.find(unrestrictedPrincipal, vase),
   'an image lookup by content': () => images.findByContent(1, sha256Hex('x')),
   'a list of images with the same content': () => images.listByContent(1, sha256Hex('x')),

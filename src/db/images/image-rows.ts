@@ -129,6 +129,8 @@ export function toImage(row: ImageRow): Image {
     bitDepth: row.bit_depth,
     focalPoint: toFocalPoint(row),
     keptMetadata: row.kept_metadata,
+    intakeFacts: row.facts,
+    warnings: row.warnings ?? [],
     duplicateOf: row.duplicate_of,
     renditionsReusedFrom: row.renditions_reused_from,
     inUseCount: row.in_use_count,

@@ -1,5 +1,7 @@
 import { type RawBuilder, sql } from 'kysely';
 import type { Image, ImageRef, ImageWithRenditions } from '../../model/image.ts';
+import type { BackgroundKind } from '../../model/intake-facts.ts';
+import type { IntakeRuleName } from '../../model/intake-rules.ts';
 import type { JobState } from '../../model/job.ts';
 import type { Page, PageRequest } from '../../model/page.ts';
 import type { Principal } from '../../model/principal.ts';
@@ -13,6 +15,20 @@ export interface ImageFilter {
   readonly status?: JobState | undefined;
   readonly createdAfter?: Date | undefined;
   readonly createdBefore?: Date | undefined;
+  readonly facts?: FactsFilter | undefined;
+  /** Images with a warning of this rule. */
+  readonly warning?: IntakeRuleName | undefined;
+}
+
+/** Filter by facts. Images whose facts are not known, or lack the filtered one, never match. */
+export interface FactsFilter {
+  readonly background?: BackgroundKind | undefined;
+  readonly minSharpness?: number | undefined;
+  readonly maxSharpness?: number | undefined;
+  readonly minFill?: number | undefined;
+  readonly maxFill?: number | undefined;
+  readonly upscaled?: boolean | undefined;
+  readonly heavilyCompressed?: boolean | undefined;
 }
 
 /** A tenant's first image with particular content. Later images with the same content are recorded as its duplicates. */
@@ -130,12 +146,35 @@ function andNotDeleted(condition: RawBuilder<unknown>): RawBuilder<boolean> {
 }
 
 /** Condition on `images` that is true for the images that match the filter. */
-function matchesFilter({ tenant, status, createdAfter, createdBefore }: ImageFilter): RawBuilder<boolean> {
+function matchesFilter(filter: ImageFilter): RawBuilder<boolean> {
+  const { tenant, status, createdAfter, createdBefore, facts, warning } = filter;
   return allOf([
     tenant === undefined ? undefined : isTenantNamed(tenant),
     status === undefined ? undefined : sql`images.status = ${status}`,
     createdAfter && sql`images.created_at >= ${createdAfter}`,
     createdBefore && sql`images.created_at < ${createdBefore}`,
+    facts && matchesFacts(facts),
+    warning && sql`images.warnings @> ${JSON.stringify([{ rule: warning }])}::jsonb`,
+  ]);
+}
+
+/** Rounds to the precision of `real`. PostgreSQL rejects numbers that are too close to 0 for it. */
+function toReal(value: number): number {
+  return Math.abs(value) < 1e-30 ? 0 : Math.fround(value);
+}
+
+/** The first condition is that of the index on facts. */
+function matchesFacts(filter: FactsFilter): RawBuilder<boolean> {
+  const { background, minSharpness, maxSharpness, minFill, maxFill, upscaled, heavilyCompressed } = filter;
+  return allOf([
+    sql`images.facts IS NOT NULL`,
+    background && sql`images.background = ${background}`,
+    minSharpness === undefined ? undefined : sql`images.sharpness >= ${toReal(minSharpness)}::real`,
+    maxSharpness === undefined ? undefined : sql`images.sharpness <= ${toReal(maxSharpness)}::real`,
+    minFill === undefined ? undefined : sql`images.fill >= ${toReal(minFill)}::real`,
+    maxFill === undefined ? undefined : sql`images.fill <= ${toReal(maxFill)}::real`,
+    upscaled === undefined ? undefined : sql`images.is_upscaled = ${upscaled}`,
+    heavilyCompressed === undefined ? undefined : sql`images.is_heavily_compressed = ${heavilyCompressed}`,
   ]);
 }
 
@@ -149,8 +188,9 @@ function isTenantNamed(name: string): RawBuilder<boolean> {
  * index of unfinished images, because counting a hundred thousand rows would be the slowest part of a list request.
  */
 async function countImages(db: Queryable, principal: Principal, filter: ImageFilter): Promise<number> {
-  const { tenant, status, createdAfter, createdBefore } = filter;
-  if (createdAfter || createdBefore) return countRows(db, principal, matchesFilter(filter));
+  const { tenant, status, createdAfter, createdBefore, facts, warning } = filter;
+  if (createdAfter || createdBefore || facts || warning)
+    return countRows(db, principal, matchesFilter(filter));
   const isInTenant = tenant === undefined ? sql<boolean>`true` : isTenantNamed(tenant);
   const isUnfinished = sql<boolean>`status <> 'completed' AND ${isInTenant}`;
   if (status !== undefined && status !== 'completed')

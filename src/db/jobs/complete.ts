@@ -1,6 +1,8 @@
 import { type RawBuilder, sql } from 'kysely';
 import type { Embedding, Fingerprint } from '../../model/fingerprint.ts';
 import type { ImageWithRenditions, NearDuplicate } from '../../model/image.ts';
+import type { IntakeFacts } from '../../model/intake-facts.ts';
+import type { Violation } from '../../model/intake-rules.ts';
 import type { ClaimedJob } from '../../model/job.ts';
 import type { NewRendition, Rendition } from '../../model/rendition.ts';
 import type { Database, Queryable } from '../database.ts';
@@ -25,6 +27,9 @@ export interface DerivedFacts {
   /** SHA-256 of the metadata that renditions keep, hexadecimal; empty if there is none, `null` if it is unknown. */
   readonly keptMetadata: string | null;
   readonly nearDuplicates: readonly NearDuplicate[];
+  readonly intakeFacts: IntakeFacts;
+  /** The intake rules with the action `warn` that the picture breaks. */
+  readonly warnings: readonly Violation[];
 }
 
 /** A rendition of the donor (the image whose renditions are shared), as it was when the renditions were compared. */
@@ -96,7 +101,10 @@ export function makeCompleteQueries(
             original_bytes = first_image.original_bytes, width = first_image.width, height = first_image.height,
             format = first_image.format, frames = first_image.frames, color_space = first_image.color_space,
             has_alpha = first_image.has_alpha, bit_depth = first_image.bit_depth, focus_x = first_image.focus_x,
-            focus_y = first_image.focus_y, kept_metadata = first_image.kept_metadata
+            focus_y = first_image.focus_y, kept_metadata = first_image.kept_metadata, facts = first_image.facts,
+            background = first_image.background, sharpness = first_image.sharpness, fill = first_image.fill,
+            is_upscaled = first_image.is_upscaled, is_heavily_compressed = first_image.is_heavily_compressed,
+            warnings = first_image.warnings
           FROM images first_image WHERE images.id = ${job.imageId} AND first_image.id = ${firstImageId}`.execute(
           transaction,
         );
@@ -212,11 +220,18 @@ function updateJob(job: ClaimedJob): RawBuilder<unknown> {
 }
 
 function updateImage(donorId: number | undefined, facts: DerivedFacts | undefined): RawBuilder<unknown> {
-  const keptMetadata = facts ? sql`${facts.keptMetadata}::text` : sql`images.kept_metadata`;
   return sql`
     UPDATE images SET status = 'completed', error = NULL, error_code = NULL, processed_at = now(), updated_at = now(),
-      kept_metadata = ${keptMetadata}, renditions_reused_from = ${selectOriginalDonor(donorId)}
+      ${facts ? setFacts(facts) : sql``} renditions_reused_from = ${selectOriginalDonor(donorId)}
     FROM completed_job WHERE images.id = completed_job.image_id RETURNING images.*`;
+}
+
+/** Assignments, with a comma after the last one. */
+function setFacts({ keptMetadata, intakeFacts: facts, warnings }: DerivedFacts): RawBuilder<unknown> {
+  return sql`kept_metadata = ${keptMetadata}::text, facts = ${JSON.stringify(facts)}::jsonb,
+    background = ${facts.background.kind}, sharpness = ${facts.sharpness}::real, fill = ${facts.fill}::real,
+    is_upscaled = ${facts.upscaled}, is_heavily_compressed = ${facts.compression.heavy},
+    warnings = ${warnings.length > 0 ? JSON.stringify(warnings) : null}::jsonb,`;
 }
 
 /**

@@ -127,12 +127,25 @@ export function wholeNumberField(minimum: number, maximum: number, description: 
 
 /** Number from 0 to 1 in a query. */
 export function fractionField(description: string) {
+  return decimalField(1, description);
+}
+
+/** `true` or `false` in a query. */
+export function flagField(description: string) {
+  return z
+    .enum(['true', 'false'])
+    .transform((text) => text === 'true')
+    .meta({ description });
+}
+
+/** Number from 0 to `maximum` in a query. */
+export function decimalField(maximum: number, description: string) {
   // Clients may send all digits of a float. For example, most languages print 7 * 0.1 as 0.7000000000000001.
   const decimalPattern = /^-?(\d{1,15}(\.\d{0,40})?|\.\d{1,40})(e-?\d{1,3})?$/i;
-  return numberField('a number', decimalPattern, 0, 1).meta({
+  return numberField('a number', decimalPattern, 0, maximum).meta({
     type: 'number',
     minimum: 0,
-    maximum: 1,
+    maximum,
     description,
   });
 }

@@ -35,6 +35,26 @@ export const imageExample = {
   duplicate_of: null,
   damaged: false,
   metadata: { format: 'jpeg', color_space: 'RGB', frames: 1, has_alpha: false, bit_depth: 8 },
+  facts: {
+    sharpness: 92.3,
+    exposure: { lightness: 51.4, clipped_shadows: 0, clipped_highlights: 0.0012 },
+    background: { kind: 'white', color: '#ffffff', white_share: 1, plain_share: 1 },
+    fill: 0.3127,
+    product: { left: 0.2164, top: 0.2015, width: 0.597, height: 0.6119, span: 0.6119, off_centre: 0.0149 },
+    borders: { left: 0, top: 0, right: 0, bottom: 0 },
+    upscaled: false,
+    compression: { jpeg_quality: 85, blockiness: 0.0612, heavy: false },
+    grey: false,
+  },
+  warnings: [
+    {
+      code: 'min_span',
+      limit: 0.8,
+      value: 0.6119,
+      message:
+        'The fraction of the width or height that the product spans is 0.6119, but the rule min_span requires at least 0.8.',
+    },
+  ],
   created_at: time,
   updated_at: time,
   processed_at: time,
@@ -251,14 +271,25 @@ export const usageExample = {
 
 const defaultSettingsExample = {
   delivery: 'signed',
+  intake_rules: {},
   quota_images: null,
   quota_bytes: null,
   quota_imports_per_day: 500,
 };
+const ownSettingsExample = {
+  delivery: 'public',
+  intake_rules: {
+    min_sharpness: { action: 'reject', limit: 20 },
+    min_white_share: { action: 'warn', limit: 0.9 },
+    no_borders: { action: 'warn' },
+  },
+  quota_images: 10_000,
+};
+
 export const tenantSettingsExample = {
   tenant: 'my-shop',
   tenant_id: 2,
-  own: { delivery: 'public', quota_images: 10_000 },
+  own: ownSettingsExample,
   defaults: defaultSettingsExample,
-  effective: { ...defaultSettingsExample, delivery: 'public', quota_images: 10_000 },
+  effective: { ...defaultSettingsExample, ...ownSettingsExample },
 };

@@ -10,6 +10,7 @@ import { makeDescribeDelivery } from '../../services/delivery/describe-delivery.
 import type { RouteDependencies } from '../route-plugin.ts';
 import { deliverySchema, toDeliveryRecord } from './delivery-record.ts';
 import { imageExample } from './examples.ts';
+import { factsSchema, toFactsRecord, toWarningRecord, warningSchema } from './facts-record.ts';
 import { showSource, sourceDescription } from './source.ts';
 
 const renditionSchema = z.object({
@@ -87,6 +88,12 @@ export const imageSchema = z
         'Whether the original is missing or truncated. To repair the image, upload the file again. Alternatively, put the file back into storage. The value then changes to `false` when the original is next downloaded, or at the next daily check of all files.',
       ),
     metadata: metadataSchema,
+    facts: factsSchema
+      .nullable()
+      .describe('What was measured in the pixels; `null` until the renditions exist, and for older images.'),
+    warnings: z
+      .array(warningSchema)
+      .describe('The intake rules of the tenant that the image broke when it was processed.'),
     created_at: z.iso.datetime(),
     updated_at: z.iso.datetime(),
     processed_at: z.iso.datetime().nullable(),
@@ -156,6 +163,8 @@ function toFacts(
       has_alpha: image.hasAlpha,
       bit_depth: image.bitDepth,
     },
+    facts: image.intakeFacts && toFactsRecord(image.intakeFacts),
+    warnings: image.warnings.map(toWarningRecord),
     created_at: image.createdAt.toISOString(),
     updated_at: image.updatedAt.toISOString(),
     processed_at: image.processedAt?.toISOString() ?? null,

@@ -1,6 +1,16 @@
 import { z } from 'zod';
+import type { FactsFilter } from '../../db/images/images.ts';
+import { backgroundKinds } from '../../model/intake-facts.ts';
+import { intakeRuleNames } from '../../model/intake-rules.ts';
 import { jobStates } from '../../model/job.ts';
-import { imageParams, tenantField, timeField } from '../fields/fields.ts';
+import {
+  decimalField,
+  flagField,
+  fractionField,
+  imageParams,
+  tenantField,
+  timeField,
+} from '../fields/fields.ts';
 import { responses, empty, json } from '../openapi/responses.ts';
 import { pageFields, toPageRecord, toPageRequest, pageSchema } from '../fields/pages.ts';
 import { getPrincipal } from '../principal.ts';
@@ -15,8 +25,30 @@ const listQuery = z.strictObject({
   status: z.enum(jobStates).optional(),
   created_after: timeField.optional().describe('Earliest creation time (inclusive), with a time zone.'),
   created_before: timeField.optional().describe('Latest creation time (exclusive), with a time zone.'),
+  background: z.enum(backgroundKinds).optional().describe('Kind of background.'),
+  min_sharpness: decimalField(100, 'Least sharpness, 0 to 100 (inclusive).').optional(),
+  max_sharpness: decimalField(100, 'Largest sharpness, 0 to 100 (inclusive).').optional(),
+  min_fill: fractionField('Least fraction of the image that the product covers (inclusive).').optional(),
+  max_fill: fractionField('Largest fraction of the image that the product covers (inclusive).').optional(),
+  upscaled: flagField('Whether the image looks like an enlarged copy of a smaller one.').optional(),
+  heavily_compressed: flagField('Whether the image is heavily compressed.').optional(),
+  warning: z.enum(intakeRuleNames).optional().describe('Only images with a warning of this intake rule.'),
   ...pageFields(pageSize),
 });
+
+/** Returns the filter by facts; `undefined` if the query has none. */
+function toFactsFilter(query: z.output<typeof listQuery>): FactsFilter | undefined {
+  const filter = {
+    background: query.background,
+    minSharpness: query.min_sharpness,
+    maxSharpness: query.max_sharpness,
+    minFill: query.min_fill,
+    maxFill: query.max_fill,
+    upscaled: query.upscaled,
+    heavilyCompressed: query.heavily_compressed,
+  };
+  return Object.values(filter).some((value) => value !== undefined) ? filter : undefined;
+}
 
 const deleteQuery = z.strictObject({
   force: z
@@ -44,10 +76,12 @@ export const imageRoutes: RoutePlugin = (app, dependencies) => {
       },
     },
     async (request) => {
-      const { tenant, status, created_after, created_before } = request.query;
+      const { tenant, status, created_after, created_before, warning } = request.query;
       const filter = {
         tenant,
         status,
+        warning,
+        facts: toFactsFilter(request.query),
         createdAfter: created_after === undefined ? undefined : new Date(created_after),
         createdBefore: created_before === undefined ? undefined : new Date(created_before),
       };

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { AppError } from '../../errors.ts';
+import { type IntakeRuleName, intakeRuleNames, intakeRules, ruleActions } from '../../model/intake-rules.ts';
 import {
   maxLimit,
   readOwnSettings,
@@ -18,9 +19,24 @@ import { tenantSettingsExample } from './examples.ts';
 /** Returns the schema of a setting, from the table of settings. */
 function toField(name: TenantSettingName): z.ZodType {
   const { accepts, about } = tenantSettings[name];
+  if (accepts === 'rules') return rulesSchema.describe(about);
   const field = accepts === 'limit' ? z.int().min(0).max(maxLimit).nullable() : z.enum(accepts);
   return field.describe(about);
 }
+
+/** Returns the schema of an intake rule, from the table of rules. */
+function toRuleField(name: IntakeRuleName): z.ZodType {
+  const { about, maxLimit: max } = intakeRules[name];
+  const action = z.enum(ruleActions);
+  const rule =
+    max === null ? z.strictObject({ action }) : z.strictObject({ action, limit: z.number().min(0).max(max) });
+  return rule.describe(about);
+}
+
+const rulesSchema = z
+  .strictObject(Object.fromEntries(intakeRuleNames.map((name) => [name, toRuleField(name)])))
+  .partial()
+  .meta({ id: 'IntakeRules' });
 
 const fields = Object.fromEntries(tenantSettingNames.map((name) => [name, toField(name)]));
 const ownSchema = z

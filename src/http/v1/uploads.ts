@@ -74,6 +74,7 @@ export const uploadRoutes: RoutePlugin = (app, routeDependencies) => {
       'import_quota_exceeded',
       'upload_not_offered',
       ...fileErrors,
+      'picture_rejected',
     ),
   };
   app.post(

@@ -3,6 +3,7 @@ import { rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { extname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import type { IntakeFacts } from '../../model/intake-facts.ts';
 import type { Logger } from '../../model/logger.ts';
 import type { PictureFacts } from '../../model/picture.ts';
 import type { RenditionMatch } from '../../model/rendition.ts';
@@ -77,6 +78,7 @@ export interface DerivedPicture extends DescribedPicture {
   readonly renditions: readonly RenditionFile[];
   /** SHA-256 of the metadata that renditions may keep, hexadecimal; an empty string if there is none. */
   readonly keptMetadata: string;
+  readonly intakeFacts: IntakeFacts;
 }
 
 /** Result of rendering variants of a picture. */

@@ -1,5 +1,6 @@
 import type { ErrorCode } from '../../errors.ts';
 import type { Embedding, Fingerprint } from '../../model/fingerprint.ts';
+import type { IntakeFacts } from '../../model/intake-facts.ts';
 import type { PictureFacts, PictureLimits } from '../../model/picture.ts';
 import type { FocalPoint, Preset, Variant } from '../../model/preset.ts';
 import type { PictureComparison, PresetTrial } from '../../model/quality.ts';
@@ -36,6 +37,7 @@ export interface EncodedPicture extends DescribedPicture {
   readonly renditions: readonly EncodedRendition[];
   /** SHA-256 of the metadata that renditions may keep, hexadecimal; an empty string if there is none. */
   readonly keptMetadata: string;
+  readonly intakeFacts: IntakeFacts;
 }
 
 /** Requests the fingerprint and the embedding of a picture. */

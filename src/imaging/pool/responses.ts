@@ -4,6 +4,7 @@ import { embeddingDimension, embeddingSpace, fingerprintVersion } from '../../mo
 import type { Logger } from '../../model/logger.ts';
 import { colorSpaces, type PictureFacts, pictureFormats, type PictureLimits } from '../../model/picture.ts';
 import { checkLimits, maxSide } from '../limits.ts';
+import { intakeFactsSchema } from './intake-facts-schema.ts';
 import { assertValid, InvalidResponse, parse } from './invalid-response.ts';
 import {
   type ChildMessage,
@@ -72,6 +73,7 @@ const resultSchemas = {
     ...descriptionShape,
     renditions: z.array(renditionSchema),
     keptMetadata: z.string().regex(/^(?:[0-9a-f]{64})?$/),
+    intakeFacts: intakeFactsSchema,
   }),
   render: z.strictObject({ facts: factsSchema, renditions: z.array(renditionSchema) }),
   describe: z.strictObject(descriptionShape),

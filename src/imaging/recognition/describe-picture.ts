@@ -47,11 +47,19 @@ export async function resizeForDescription(
 }
 
 /**
+ * Decodes a picture to the size from which it is resized for its description.
+ * @throws AppError with a code of the `picture_damaged` family.
+ */
+export async function decodeDetail(bytes: Uint8Array, facts: PictureFacts): Promise<Pixels> {
+  return decodePicture(bytes, facts, fitInside(facts, decodeBox));
+}
+
+/**
  * Decodes a picture to its description size.
  * @throws AppError with a code of the `picture_damaged` family.
  */
 export async function decodeForDescription(bytes: Uint8Array, facts: PictureFacts): Promise<Pixels> {
-  return resizeTo(await decodePicture(bytes, facts, fitInside(facts, decodeBox)), descriptionSize(facts));
+  return resizeTo(await decodeDetail(bytes, facts), descriptionSize(facts));
 }
 
 /**

@@ -1,6 +1,8 @@
+import type { IntakeFacts } from '../../model/intake-facts.ts';
 import type { PictureFacts, PictureLimits } from '../../model/picture.ts';
 import type { FocalPoint, Variant } from '../../model/preset.ts';
-import type { Pixels } from '../decoding/pixels.ts';
+import { type Pixels, resizeTo } from '../decoding/pixels.ts';
+import { measureFacts } from '../facts/measure-facts.ts';
 import {
   hashMetadata,
   type KeptMetadata,
@@ -9,9 +11,10 @@ import {
 } from '../metadata/kept-metadata.ts';
 import { probe } from '../probe.ts';
 import {
-  decodeForDescription,
+  decodeDetail,
   describePixels,
   type Description,
+  descriptionSize,
   resizeForDescription,
 } from '../recognition/describe-picture.ts';
 import { renderAnimation } from './animation.ts';
@@ -37,6 +40,7 @@ export interface RenderedPicture {
 export interface DerivationResult extends RenderedPicture, Description {
   /** SHA-256 of the metadata that renditions may keep, hexadecimal; an empty string if there is none. */
   readonly keptMetadata: string;
+  readonly intakeFacts: IntakeFacts;
 }
 
 /**
@@ -62,11 +66,26 @@ export async function deriveRenditions(
   );
   const [renditions, description] = await Promise.all([
     encodedRenditions,
-    resizeForDescription(layers, facts)
-      .then((resizedPixels) => resizedPixels ?? decodeForDescription(bytes, facts))
-      .then((resizedPixels) => describePixels(resizedPixels, facts)),
+    describeAndMeasure(bytes, facts, layers),
   ]);
   return { facts, renditions, keptMetadata: hashMetadata(metadata), ...description };
+}
+
+/** Describes a picture and measures its facts, from `layers` if one of them is large enough. */
+async function describeAndMeasure(
+  bytes: Uint8Array,
+  facts: PictureFacts,
+  layers: readonly Pixels[],
+): Promise<Description & Pick<DerivationResult, 'intakeFacts'>> {
+  const resizedPixels = await resizeForDescription(layers, facts);
+  if (resizedPixels && layers[0]) return describeLayer(bytes, facts, layers[0], resizedPixels);
+  const detail = await decodeDetail(bytes, facts);
+  return describeLayer(bytes, facts, detail, await resizeTo(detail, descriptionSize(facts)));
+}
+
+function describeLayer(bytes: Uint8Array, facts: PictureFacts, detail: Pixels, overview: Pixels) {
+  const intakeFacts = measureFacts({ bytes, header: facts, overview, detail });
+  return { ...describePixels(overview, facts), intakeFacts };
 }
 
 /**

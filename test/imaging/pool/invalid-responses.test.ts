@@ -4,6 +4,7 @@ import { expect, test } from 'vitest';
 import { parseChildMessage, validateResult } from '../../../src/imaging/pool/responses.ts';
 import type { EncodedPicture, Task } from '../../../src/imaging/pool/messages.ts';
 import { embeddingSpace } from '../../../src/model/fingerprint.ts';
+import { intakeFacts } from '../../support/inner/records.ts';
 import { limits, presets } from '../fixtures/pictures.ts';
 import { listedVariant } from '../../../src/model/preset.ts';
 import { childModule, makeTestPool, makePictureFolder } from './setup.ts';
@@ -43,7 +44,7 @@ const renditions = sizes.map(([preset, width, height]) => ({
   height,
   bytes: jpegBytes,
 }));
-const derivedResult = { ...description, renditions, keptMetadata: '' };
+const derivedResult = { ...description, renditions, keptMetadata: '', intakeFacts };
 
 /** Returns the concatenated bytes of `count` minimal JPEGs, each of which has `jpegBytes` bytes. */
 function jpegs(count: number): Buffer {
@@ -72,6 +73,10 @@ const withVector = (vector: unknown[]) => ({
   embedding: { space: embeddingSpace, vector },
 });
 const { vector } = description.embedding;
+const withBackground = (change: object) => ({
+  ...derivedResult,
+  intakeFacts: { ...intakeFacts, background: { ...intakeFacts.background, ...change } },
+});
 
 test.each<[string, unknown, Buffer?]>([
   ['a path', { ...derivedResult, renditions: [{ ...card, path: '/etc/passwd' }, zoom, thumb] }],
@@ -82,6 +87,9 @@ test.each<[string, unknown, Buffer?]>([
   ['another format', { ...derivedResult, renditions: [card, zoom, { ...thumb, format: 'webp' }] }],
   ['another density', { ...derivedResult, renditions: [card, zoom, { ...thumb, density: 2 }] }],
   ['a hash of metadata that is not a hash', { ...derivedResult, keptMetadata: 'none' }],
+  ['a share above 1', { ...derivedResult, intakeFacts: { ...intakeFacts, fill: 1.1 } }],
+  ['a colour that is not a colour', withBackground({ color: 'red' })],
+  ['facts that are not numbers', { ...derivedResult, intakeFacts: { ...intakeFacts, sharpness: 'high' } }],
   ['a wrong size', { ...derivedResult, renditions: [card, zoom, { ...thumb, width: 101 }] }],
   ['fewer bytes than declared', derivedResult, jpegs(2)],
   ['more bytes than declared', derivedResult, jpegs(4)],

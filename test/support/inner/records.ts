@@ -4,6 +4,7 @@ import type { DerivedFacts } from '../../../src/db/jobs/complete.ts';
 import type { NewUpload } from '../../../src/db/jobs/enqueue.ts';
 import type { FetchedContent } from '../../../src/db/jobs/attach-content.ts';
 import { embeddingSpace, fingerprintVersion } from '../../../src/model/fingerprint.ts';
+import type { IntakeFacts } from '../../../src/model/intake-facts.ts';
 import type { PictureFacts } from '../../../src/model/picture.ts';
 import type { NewRendition } from '../../../src/model/rendition.ts';
 import { originalKey, renditionKey } from '../../../src/storage/keys.ts';
@@ -21,6 +22,19 @@ const facts: PictureFacts = {
   colorSpace: 'RGB',
   hasAlpha: false,
   bitDepth: 8,
+};
+
+/** Facts of a crisp picture of a product on white. */
+export const intakeFacts: IntakeFacts = {
+  sharpness: 90,
+  exposure: { lightness: 50, clippedShadows: 0, clippedHighlights: 0 },
+  background: { kind: 'white', color: '#ffffff', whiteShare: 1, plainShare: 1 },
+  fill: 0.4,
+  product: { left: 0.2, top: 0.2, width: 0.6, height: 0.7 },
+  borders: { left: 0, top: 0, right: 0, bottom: 0 },
+  upscaled: false,
+  compression: { jpegQuality: 85, blockiness: 0.1, heavy: false },
+  grey: false,
 };
 
 /** Returns an upload record. No file is stored. */
@@ -76,6 +90,8 @@ export function makeDerivedFacts(content: string, overrides: Partial<DerivedFact
       thumbnail: Buffer.alloc(32 * 32 * 3, bytes).toString('base64'),
     },
     keptMetadata: '',
+    intakeFacts,
+    warnings: [],
     embedding: { space: embeddingSpace, vector: [...bytes].map((byte) => byte / 255) },
     nearDuplicates: [],
     ...overrides,

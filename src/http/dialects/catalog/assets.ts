@@ -42,6 +42,7 @@ export const assetRoutes: RoutePlugin = (app, { services, receiveUploadForm, beg
           'invalid_tenant',
           'quota_exceeded',
           ...fileErrors,
+          'picture_rejected',
         ),
       },
     },

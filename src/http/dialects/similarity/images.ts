@@ -62,6 +62,7 @@ export const similarityImageRoutes: RoutePlugin = (
           'invalid_request',
           'quota_exceeded',
           ...fileErrors,
+          'picture_rejected',
         ),
       },
     },
