@@ -304,8 +304,13 @@ describe('responsibilities', () => {
     expect(disallowedImports).toEqual([]);
   });
 
+  /** It has a line for each column. */
+  const generatedFile = 'db/schema.ts';
+
   test('no file has more than 300 lines', () => {
-    const longFiles = files.filter((file) => (sources.get(file) ?? '').split('\n').length > 301);
+    const longFiles = files.filter(
+      (file) => file !== generatedFile && (sources.get(file) ?? '').split('\n').length > 301,
+    );
     expect(longFiles).toEqual([]);
   });
 });

@@ -75,6 +75,12 @@ export interface Schema {
     quality: number;
     aspect: number;
     thumbnail: Buffer;
+  };
+  frame_hashes: {
+    tenant_id: number;
+    content_hash: string;
+    frame: number;
+    hash: string;
     bands: string[];
   };
   idempotent_requests: {

@@ -21,6 +21,7 @@ const largeTables = new Set([
   'renditions',
   'jobs',
   'fingerprints',
+  'frame_hashes',
   'embeddings',
   'image_references',
   'audit_log',

@@ -36,6 +36,7 @@ const truncatedTables = [
   'usage_deltas',
   'usage_totals',
   'fingerprints',
+  'frame_hashes',
   'embeddings',
   'near_duplicates',
   'sweep_passes',
