@@ -27,6 +27,7 @@ import { makeTenantSettingsQueries } from './tenant-settings.ts';
 import { makeTenantQueries } from './tenants.ts';
 import { makeRecountQueries } from './usage/recounting.ts';
 import { makeUsageQueries } from './usage/usage.ts';
+import { makeVectorIndexQueries } from './vector-indexes.ts';
 
 /** All queries on a database, grouped by subject. */
 export type Queries = ReturnType<typeof makeQueries>;
@@ -61,5 +62,6 @@ export function makeQueries(database: Database, vectors: VectorSupport = { isAva
     usage: makeUsageQueries(database),
     variantClaims: makeVariantClaimQueries(database),
     variants: makeVariantQueries(database),
+    vectorIndexes: makeVectorIndexQueries(database),
   };
 }

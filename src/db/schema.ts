@@ -302,4 +302,15 @@ export interface Schema {
     error: string | null;
     failures: number;
   };
+  vector_indexes: {
+    tenant_id: number;
+    space: string;
+    index_name: string;
+    is_ready: boolean;
+    begun_at: Date;
+    vectors: number;
+    ef_search: number;
+    recall: number | null;
+    audited_at: Date | null;
+  };
 }

@@ -13,6 +13,7 @@ import { makeExpiredRowSweeps } from './expired-rows.ts';
 import { makeFindMissingOriginals, makeSweepOrphans } from './stored-files.ts';
 import { makeSweeper, type Sweeper } from './sweeper.ts';
 import { makeCorrectUsage } from './usage-drift.ts';
+import { makeVectorIndexSweeps } from './vector-indexes.ts';
 
 interface Dependencies {
   readonly queries: Pick<
@@ -27,6 +28,7 @@ interface Dependencies {
     | 'renditionRemoval'
     | 'storedFiles'
     | 'usage'
+    | 'vectorIndexes'
   >;
   readonly storage: Storage;
   readonly staging: Staging;
@@ -36,6 +38,7 @@ interface Dependencies {
     readonly storage: Pick<Config['storage'], 'sweepLimit'>;
     readonly retention: Config['retention'];
     readonly delivery: Pick<Config['delivery'], 'maxDerivedBytes'>;
+    readonly similarity: Pick<Config['similarity'], 'indexMinImages'>;
   };
   readonly logger: Logger;
 }
@@ -56,6 +59,7 @@ export function composeSweeper({ queries, storage, staging, queue, presets, conf
     renditionRemoval,
     storedFiles,
     usage,
+    vectorIndexes,
   } = queries;
   const { retention } = config;
   const { sweepLimit } = config.storage;
@@ -75,6 +79,11 @@ export function composeSweeper({ queries, storage, staging, queue, presets, conf
       logger,
     }),
     correctUsage: makeCorrectUsage({ recounting, logger }),
+    vectorIndexSweeps: makeVectorIndexSweeps({
+      vectorIndexes,
+      minImages: config.similarity.indexMinImages,
+      logger,
+    }),
     findMissingOriginals: makeFindMissingOriginals({ storedFiles, images, storage, sweepLimit, logger }),
     installation,
     usage,

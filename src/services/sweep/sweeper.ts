@@ -11,6 +11,7 @@ import type { DerivedFileSweeps } from './derived-files.ts';
 import type { ExpiredRowSweeps } from './expired-rows.ts';
 import type { FindMissingOriginals, SweepOrphans } from './stored-files.ts';
 import type { CorrectUsage } from './usage-drift.ts';
+import type { VectorIndexSweeps } from './vector-indexes.ts';
 
 interface Dependencies {
   readonly takeOverLostLeases: TakeOverLostLeases;
@@ -21,6 +22,7 @@ interface Dependencies {
   readonly findMissingOriginals: FindMissingOriginals;
   readonly correctUsage: CorrectUsage;
   readonly derivedFileSweeps: DerivedFileSweeps;
+  readonly vectorIndexSweeps: VectorIndexSweeps;
   readonly installation: Pick<InstallationQueries, 'claimSweepPass' | 'analyzeGrownTables' | 'vacuum'>;
   readonly usage: Pick<UsageQueries, 'foldDeltas'>;
   readonly staging: Pick<Staging, 'sweep'>;
@@ -108,6 +110,20 @@ export function makeSweeper(deps: Dependencies): Sweeper {
       intervalMs: hour,
       isExclusive: true,
       run: () => deps.derivedFileSweeps.removeSuperseded(),
+    },
+    {
+      name: 'similarity indexes',
+      firstDelayMs: 60 * second,
+      intervalMs: 10 * 60 * second,
+      isExclusive: true,
+      run: () => deps.vectorIndexSweeps.maintain(),
+    },
+    {
+      name: 'recall of similarity indexes',
+      firstDelayMs: 30 * 60 * second,
+      intervalMs: 6 * hour,
+      isExclusive: true,
+      run: () => deps.vectorIndexSweeps.audit(),
     },
     { ...dailySchedule, name: 'old jobs', run: () => deps.expiredRowSweeps.jobs() },
     { ...dailySchedule, name: 'old imports', run: () => deps.expiredRowSweeps.imports() },

@@ -38,6 +38,7 @@ const truncatedTables = [
   'fingerprints',
   'frame_hashes',
   'embeddings',
+  'vector_indexes',
   'near_duplicates',
   'sweep_passes',
   'api_keys',
