@@ -47,7 +47,11 @@ const canBeFound = sql`i.deleted_at IS NULL AND i.duplicate_of IS NULL AND i.sta
 export function makeSimilaritySearch({ sql: db, kind }: Database) {
   return async (query: SimilarityQuery, options: SimilarityOptions): Promise<SimilarityMatches> => {
     const index = kind === 'postgres' ? await findIndex(db, query) : undefined;
-    return (index && (await searchIndex(db, query, options, index))) ?? searchAll(db, query, options);
+    return (
+      (index && (await searchIndex(db, query, options, index))) ??
+      (await searchExactly(db, query, options)) ??
+      searchAllImages(db, query, options)
+    );
   };
 }
 
@@ -61,8 +65,30 @@ async function findIndex(
   return rows[0];
 }
 
-/** Compares all of the tenant's vectors. */
-async function searchAll(
+/**
+ * Compares all of the tenant's vectors, and looks up only the images of the nearest. Returns `undefined` if so many of them
+ * have been deleted that fewer images than `limit` are left, although others could have a sufficient score.
+ */
+async function searchExactly(
+  db: Queryable,
+  query: SimilarityQuery,
+  options: SimilarityOptions,
+): Promise<SimilarityMatches | undefined> {
+  const count = options.limit + spareCount;
+  const { rows } = await sql<NearImage & { searchedCount: number }>`
+    SELECT near.*, (${countSearched(query)})::integer AS "searchedCount"
+    FROM (SELECT 1) one LEFT JOIN (
+      ${selectImages(query, options, selectAllNearest(query, count))}) near ON true`.execute(db);
+  const nearImages = rows.filter(({ score }) => score !== null);
+  const matches = chooseMatches(nearImages, options);
+  const mayHaveMissed =
+    matches.length < options.limit && nearImages.length === count && isGood(nearImages, options);
+  if (mayHaveMissed) return undefined;
+  return { matches, searchedCount: rows[0]?.searchedCount ?? 0, isExact: true };
+}
+
+/** Compares the vectors of all of the tenant's images that can be found. Takes twice as long as `searchExactly`. */
+async function searchAllImages(
   db: Queryable,
   { tenantId, space, vector, excludedContentHash }: SimilarityQuery,
   { limit, threshold, metric }: SimilarityOptions,
@@ -85,6 +111,15 @@ async function searchAll(
 /** Largest value that pgvector accepts for `hnsw.ef_search`. */
 const maxEfSearch = 1_000;
 
+/** Searches for so many more images than were asked for, because some are excluded or deleted. */
+const spareCount = 50;
+
+/** Stored content that is near. `id` is `null` if no image with this content can be found. */
+interface NearImage {
+  readonly id: number | null;
+  readonly score: number;
+}
+
 /**
  * Searches with the tenant's index. Returns `undefined` if fewer images were found than `limit`, although some that were not
  * found could have a sufficient score.
@@ -92,29 +127,71 @@ const maxEfSearch = 1_000;
 async function searchIndex(
   db: Queryable,
   query: SimilarityQuery,
-  { limit, threshold, metric }: SimilarityOptions,
+  options: SimilarityOptions,
   { vectors, efSearch }: VectorIndex,
 ): Promise<SimilarityMatches | undefined> {
-  // Some of the content is excluded or belongs to deleted images.
-  const count = Math.min(maxEfSearch, limit + 50);
-  const rows = await db.transaction().execute(async (transaction) => {
+  const count = Math.min(maxEfSearch, options.limit + spareCount);
+  const nearImages = await db.transaction().execute(async (transaction) => {
     await useIndex(transaction, Math.max(count, efSearch));
-    const result = await sql<{ id: number | null; score: number }>`
-      SELECT i.id, near.score
-      FROM (SELECT content_hash, ${selectScore(metric, sql`vector`, sql`${query.vector}::halfvec`)} AS score
-        FROM ${selectNearest(query, count)}) near
-      LEFT JOIN images i ON i.tenant_id = ${query.tenantId} AND i.content_hash = near.content_hash AND ${canBeFound}
-        AND near.content_hash <> ${query.excludedContentHash}`.execute(transaction);
-    return result.rows;
+    const { rows } = await sql<NearImage>`
+      ${selectImages(query, options, selectNearest(query, count))}`.execute(transaction);
+    return rows;
   });
-  const matches = rows
+  const matches = chooseMatches(nearImages, options);
+  const mayHaveMissed =
+    matches.length < options.limit && (nearImages.length < count || isGood(nearImages, options));
+  return mayHaveMissed ? undefined : { matches, searchedCount: vectors, isExact: false };
+}
+
+/** Returns the statement that yields a `NearImage` for each row of `nearest`. */
+function selectImages(
+  { tenantId, vector, excludedContentHash }: SimilarityQuery,
+  { metric }: SimilarityOptions,
+  nearest: RawBuilder<unknown>,
+): RawBuilder<unknown> {
+  return sql`
+    SELECT i.id, near.score
+    FROM (SELECT content_hash, ${selectScore(metric, sql`vector`, sql`${vector}::halfvec`)} AS score
+      FROM ${nearest} OFFSET 0) near
+    LEFT JOIN images i ON i.tenant_id = ${tenantId} AND i.content_hash = near.content_hash AND ${canBeFound}
+      AND near.content_hash <> ${excludedContentHash}`;
+}
+
+function chooseMatches(
+  nearImages: readonly NearImage[],
+  { limit, threshold }: SimilarityOptions,
+): SimilarityMatch[] {
+  return nearImages
     .flatMap(({ id, score }) => (id === null || score < threshold ? [] : [{ id, score }]))
     .toSorted((a, b) => b.score - a.score || a.id - b.id)
     .slice(0, limit);
-  const worstScore = Math.min(...rows.map(({ score }) => score));
-  const mayHaveMissed = matches.length < limit && (rows.length < count || worstScore >= threshold);
-  if (mayHaveMissed) return undefined;
-  return { matches, searchedCount: vectors, isExact: false };
+}
+
+/** Whether even the farthest of these has a sufficient score, so that others may have one, too. */
+function isGood(nearImages: readonly NearImage[], { threshold }: SimilarityOptions): boolean {
+  return nearImages.every(({ score }) => score >= threshold);
+}
+
+/** Table expression for the nearest rows of `embeddings`, found by comparing all of the tenant. */
+function selectAllNearest({ tenantId, space, vector }: SimilarityQuery, count: number): RawBuilder<unknown> {
+  return sql`(SELECT content_hash, vector FROM embeddings WHERE tenant_id = ${tenantId} AND space = ${space}
+    ORDER BY vector <#> ${vector}::halfvec LIMIT ${count}) nearest`;
+}
+
+/**
+ * Query for the number of images that an exact search compares. Counts all vectors, and subtracts those of images that cannot
+ * be found: joining all vectors with their images would take longer than comparing them.
+ */
+function countSearched({ tenantId, space, excludedContentHash }: SimilarityQuery): RawBuilder<number> {
+  const ofTenant = sql`e.tenant_id = ${tenantId} AND e.space = ${space} AND e.content_hash <> ${excludedContentHash}`;
+  return sql`
+    SELECT (SELECT count(*) FROM embeddings e WHERE ${ofTenant}) - count(*) FROM (
+      SELECT content_hash FROM images WHERE tenant_id = ${tenantId} AND deleted_at IS NOT NULL
+      UNION
+      SELECT content_hash FROM images WHERE tenant_id = ${tenantId} AND deleted_at IS NULL AND status <> 'completed') hidden
+    WHERE EXISTS (SELECT 1 FROM embeddings e WHERE ${ofTenant} AND e.content_hash = hidden.content_hash)
+      AND NOT EXISTS (SELECT 1 FROM images i
+        WHERE i.tenant_id = ${tenantId} AND i.content_hash = hidden.content_hash AND ${canBeFound})`;
 }
 
 /** Makes the rest of a transaction search with an index that keeps `efSearch` candidates. */
