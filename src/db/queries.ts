@@ -38,7 +38,7 @@ export function makeQueries(database: Database, vectors: VectorSupport = { isAva
     apiKeys: makeApiKeyQueries(database),
     audit: makeAuditQueries(database),
     auditChains: makeAuditChainQueries(database),
-    campaigns: makeCampaignQueries(database),
+    campaigns: makeCampaignQueries(database, vectors),
     deletion: makeDeletionQueries(database),
     embeddings: makeEmbeddingQueries(database, vectors),
     storedFiles: makeStoredFileQueries(database),

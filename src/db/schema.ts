@@ -60,6 +60,8 @@ export interface Schema {
     created_by: string;
     created_at: Date;
     finished_at: Date | null;
+    space: string | null;
+    fingerprint_version: number | null;
   };
   embeddings: {
     tenant_id: number;
@@ -252,6 +254,10 @@ export interface Schema {
     version: number;
     name: string;
     applied_at: Date;
+  };
+  search_spaces: {
+    tenant_id: number;
+    space: string;
   };
   sweep_passes: {
     name: string;

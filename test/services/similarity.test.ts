@@ -75,7 +75,7 @@ test('reports why an image has no embedding, and queues a job to create the embe
     message: expect.stringMatching(/its processing failed: The JPEG image is truncated/) as string,
   });
   const outdatedImage = await add({ shape: 'mug' });
-  await resources.database.runScript("UPDATE embeddings SET space = 'older-0'");
+  await resources.database.runScript('DELETE FROM embeddings');
   for (let requests = 0; requests < 2; requests++)
     await expect(findSimilar(outdatedImage.id)).rejects.toMatchObject({ code: 'fingerprint_not_ready' });
   await rig.runJob(await claimOne(resources.database));

@@ -21,7 +21,10 @@ export function makeEmbeddingQueries(database: Database, vectors: VectorSupport 
   }
 
   return {
-    /** Finds images similar to stored content. Returns `undefined` if the content has no embedding. */
+    /**
+     * Finds images similar to stored content. Searches in `space`; during a reindexing, and for content that has no embedding in
+     * it yet, in the space in which the tenant's images still are. Returns `undefined` if the content has no embedding.
+     */
     async findSimilarToContent(
       tenantId: number,
       contentHash: string,
@@ -29,11 +32,13 @@ export function makeEmbeddingQueries(database: Database, vectors: VectorSupport 
       options: SimilarityOptions,
     ): Promise<SimilarityMatches | undefined> {
       assertAvailable();
-      const { rows } = await sql<{ vector: string; dimension: number }>`
-        SELECT vector::text AS vector, vector_dims(vector) AS dimension FROM embeddings
-        WHERE tenant_id = ${tenantId} AND space = ${space} AND content_hash = ${contentHash}`.execute(db);
+      const { rows } = await sql<{ space: string; vector: string; dimension: number }>`
+        SELECT space, vector::text AS vector, vector_dims(vector) AS dimension FROM embeddings
+        WHERE tenant_id = ${tenantId} AND content_hash = ${contentHash}
+        ORDER BY space = (SELECT s.space FROM search_spaces s WHERE s.tenant_id = ${tenantId}) DESC NULLS LAST,
+          space = ${space} DESC, space LIMIT 1`.execute(db);
       const [row] = rows;
-      return row && search({ tenantId, space, ...row, excludedContentHash: contentHash }, options);
+      return row && search({ tenantId, ...row, excludedContentHash: contentHash }, options);
     },
 
     /** Finds images similar to a picture that is not stored. Excludes images whose content hash is `excludedContentHash`. */

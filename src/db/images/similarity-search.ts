@@ -18,7 +18,11 @@ export interface SimilarityMatches {
   readonly searchedCount: number;
   /** Whether every image was compared. */
   readonly isExact: boolean;
+  /** The embedding space in which was searched: an older one for an image that has not been described again yet. */
+  readonly space: string;
 }
+
+type Result = Omit<SimilarityMatches, 'space'>;
 
 /** What is searched for. */
 export interface SimilarityQuery {
@@ -47,11 +51,11 @@ const canBeFound = sql`i.deleted_at IS NULL AND i.duplicate_of IS NULL AND i.sta
 export function makeSimilaritySearch({ sql: db, kind }: Database) {
   return async (query: SimilarityQuery, options: SimilarityOptions): Promise<SimilarityMatches> => {
     const index = kind === 'postgres' ? await findIndex(db, query) : undefined;
-    return (
+    const result =
       (index && (await searchIndex(db, query, options, index))) ??
       (await searchExactly(db, query, options)) ??
-      searchAllImages(db, query, options)
-    );
+      (await searchAllImages(db, query, options));
+    return { ...result, space: query.space };
   };
 }
 
@@ -73,7 +77,7 @@ async function searchExactly(
   db: Queryable,
   query: SimilarityQuery,
   options: SimilarityOptions,
-): Promise<SimilarityMatches | undefined> {
+): Promise<Result | undefined> {
   const count = options.limit + spareCount;
   const { rows } = await sql<NearImage & { searchedCount: number }>`
     SELECT near.*, (${countSearched(query)})::integer AS "searchedCount"
@@ -92,7 +96,7 @@ async function searchAllImages(
   db: Queryable,
   { tenantId, space, vector, excludedContentHash }: SimilarityQuery,
   { limit, threshold, metric }: SimilarityOptions,
-): Promise<SimilarityMatches> {
+): Promise<Result> {
   const { rows } = await sql<{ id: number | null; score: number; searchedCount: number }>`
     WITH scored_images AS MATERIALIZED (
       SELECT i.id, ${selectScore(metric, sql`e.vector`, sql`${vector}::halfvec`)} AS score
@@ -129,7 +133,7 @@ async function searchIndex(
   query: SimilarityQuery,
   options: SimilarityOptions,
   { vectors, efSearch }: VectorIndex,
-): Promise<SimilarityMatches | undefined> {
+): Promise<Result | undefined> {
   const count = Math.min(maxEfSearch, options.limit + spareCount);
   const nearImages = await db.transaction().execute(async (transaction) => {
     await useIndex(transaction, Math.max(count, efSearch));

@@ -1,10 +1,12 @@
 import type { Config } from '../../config.ts';
 import type { Queries } from '../../db/queries.ts';
+import { embeddingSpace, fingerprintVersion } from '../../model/fingerprint.ts';
 import type { Logger } from '../../model/logger.ts';
 import type { WorkQueue } from '../../queue/queue.ts';
 import type { Staging } from '../../storage/staging.ts';
 import type { Storage } from '../../storage/storage.ts';
 import { makeExpireAuditLog } from '../audit/expire-audit-log.ts';
+import { makeStartReindexing } from '../campaigns/reindexings.ts';
 import { makeFillCampaigns } from '../campaigns/fill-campaigns.ts';
 import { makeTakeOverLostLeases, type TakeOverLostLeases } from '../leases.ts';
 import type { PresetsInForce } from '../presets-in-force.ts';
@@ -67,6 +69,11 @@ export function composeSweeper({ queries, storage, staging, queue, presets, conf
   const sweeper = makeSweeper({
     takeOverLostLeases,
     fillCampaigns: makeFillCampaigns({ campaigns, presets, queue, logger }),
+    startReindexing: makeStartReindexing({
+      campaigns,
+      version: { space: embeddingSpace, fingerprintVersion },
+      logger,
+    }),
     expiredRowSweeps: makeExpiredRowSweeps({ expiredRows, retention, logger }),
     expireAuditLog: makeExpireAuditLog({ auditChains, keepDays: retention.auditDays, logger }),
     sweepOrphans: makeSweepOrphans({ storedFiles, storage, sweepLimit, logger }),

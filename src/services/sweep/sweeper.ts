@@ -6,6 +6,7 @@ import type { Staging } from '../../storage/staging.ts';
 import type { Storage } from '../../storage/storage.ts';
 import type { ExpireAuditLog } from '../audit/expire-audit-log.ts';
 import type { FillCampaigns } from '../campaigns/fill-campaigns.ts';
+import type { StartReindexing } from '../campaigns/reindexings.ts';
 import type { TakeOverLostLeases } from '../leases.ts';
 import type { DerivedFileSweeps } from './derived-files.ts';
 import type { ExpiredRowSweeps } from './expired-rows.ts';
@@ -16,6 +17,7 @@ import type { VectorIndexSweeps } from './vector-indexes.ts';
 interface Dependencies {
   readonly takeOverLostLeases: TakeOverLostLeases;
   readonly fillCampaigns: FillCampaigns;
+  readonly startReindexing: StartReindexing;
   readonly expiredRowSweeps: ExpiredRowSweeps;
   readonly expireAuditLog: ExpireAuditLog;
   readonly sweepOrphans: SweepOrphans;
@@ -110,6 +112,13 @@ export function makeSweeper(deps: Dependencies): Sweeper {
       intervalMs: hour,
       isExclusive: true,
       run: () => deps.derivedFileSweeps.removeSuperseded(),
+    },
+    {
+      name: 'outdated descriptions',
+      firstDelayMs: 30 * second,
+      intervalMs: 10 * 60 * second,
+      isExclusive: true,
+      run: () => deps.startReindexing(),
     },
     {
       name: 'similarity indexes',

@@ -43,6 +43,7 @@ test('requeues the job of a crashed worker within seconds, and can be stopped im
     ...rig,
     takeOverLostLeases: makeTakeOverLostLeases(rig),
     fillCampaigns: () => Promise.resolve(),
+    startReindexing: () => Promise.resolve(),
     expiredRowSweeps: makeExpiredRowSweeps({ ...rig, retention }),
     sweepOrphans: makeSweepOrphans({ ...rig, sweepLimit: { fraction: 1, count: 9 } }),
     expireAuditLog: makeExpireAuditLog({ ...rig, keepDays: 0 }),

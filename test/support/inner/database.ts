@@ -38,6 +38,7 @@ const truncatedTables = [
   'fingerprints',
   'frame_hashes',
   'embeddings',
+  'search_spaces',
   'vector_indexes',
   'near_duplicates',
   'sweep_passes',
