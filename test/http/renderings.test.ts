@@ -140,7 +140,10 @@ test('counts outdated descriptions, and starts a reindexing that is listed with 
   expect([dryRun.status, dryRun.body]).toEqual([200, { images: 0, reindexing: null }]);
   const started = await reindex({ tenant: 'shop' });
   expect(started.status).toBe(201);
-  expect(started.body).toMatchObject({ images: 0, reindexing: { kind: 'reindexing', presets: [], total: 0 } });
+  expect(started.body).toMatchObject({
+    images: 0,
+    reindexing: { kind: 'reindexing', presets: [], total: 0 },
+  });
   await waitForState(url, started.body.reindexing!.id, 'completed');
   expect((await get(url)).body).toMatchObject({ items: [{ kind: 'reindexing', tenant: 'shop' }] });
   expectProblem(await reindex({ tenant: 'nobody' }), 404, 'tenant_not_found');
