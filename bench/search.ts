@@ -143,9 +143,8 @@ async function measureIndex({ database, tenantId, sizes }: Growth, queries: Quer
     for (const index of await queries.vectorIndexes.list()) await queries.vectorIndexes.remove(index);
     await addVectors(database, tenantId, stored, size);
     stored = size;
-    const [group] = (await queries.vectorIndexes.listLargeGroups(1)).filter(
-      (listed) => listed.tenantId === tenantId,
-    );
+    const groups = await queries.vectorIndexes.listLargeGroups(1);
+    const group = groups.find((listed) => listed.tenantId === tenantId);
     if (!group) throw new Error('The tenant has no vectors.');
     const startedAt = performance.now();
     await queries.vectorIndexes.build(group);
@@ -177,7 +176,8 @@ async function measureRecall(
   { vectorIndexes }: Queries,
   group: { readonly tenantId: number; readonly space: string },
 ): Promise<string> {
-  const [index] = (await vectorIndexes.list()).filter(({ tenantId }) => tenantId === group.tenantId);
+  const indexes = await vectorIndexes.list();
+  const index = indexes.find(({ tenantId }) => tenantId === group.tenantId);
   const shares: number[] = [];
   for (const hash of await vectorIndexes.sampleContent(group, 100)) {
     const recall = index && (await vectorIndexes.measureRecall(index, hash, resultCount));
