@@ -55,12 +55,12 @@ function makeStatements(count: number): string[] {
     `INSERT INTO image_references (image_id, reference) SELECT id, 'sku-' || id FROM images WHERE in_use_count = 1`,
     `INSERT INTO jobs (kind, image_id, tenant_id, content_hash, state, error_code, created_at, finished_at)
      SELECT 'derive', id, tenant_id, content_hash, status, error_code, created_at, created_at FROM images`,
-    `INSERT INTO fingerprints (tenant_id, content_hash, version, hash, quality, aspect, thumbnail, bands)
+    `INSERT INTO fingerprints (tenant_id, content_hash, version, hash, quality, aspect, thumbnail)
      SELECT tenant_id, content_hash, ${fingerprintVersion}, ('x' || content_hash)::bit(256), 90, 0.8,
-       decode(repeat(content_hash, 96), 'hex'),
-       (SELECT array_agg(tenant_id * (1 << 20)::bigint + (band << 16) + ('x' || substr(content_hash, 1 + 4 * band, 4))::bit(16)::int)
-        FROM generate_series(0, 15) band)
+       decode(repeat(content_hash, 96), 'hex')
      FROM images WHERE status = 'completed'`,
+    `INSERT INTO frame_hashes (tenant_id, content_hash, frame, hash, bands)
+     SELECT tenant_id, content_hash, 0, hash, hash_bands(tenant_id, 0, hash) FROM fingerprints`,
     // There are only a thousand different vectors, because generating 512 random numbers for each image is slow.
     `CREATE TEMPORARY TABLE vectors AS
      SELECT n, array_agg((random() * 200 - 100)::int)::real[]::vector::halfvec AS vector

@@ -79,6 +79,7 @@ async function reportSearch({ embeddings, tenants }: Queries): Promise<void> {
     ({ searchedCount } = await embeddings.findSimilarToPicture(id, { space: embeddingSpace, vector }, '', {
       limit: 10,
       threshold: 0,
+      metric: 'cosine',
     }));
     times.push(performance.now() - startedAt);
   }

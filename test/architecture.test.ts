@@ -297,9 +297,13 @@ describe('responsibilities', () => {
     expect(disallowedImports).toEqual([]);
   });
 
+  /** It has a line for each column. */
+  const generatedFile = 'db/schema.ts';
+
   test('no file has more than 300 lines', () => {
-    const writtenFiles = files.filter((file) => file !== 'db/schema.ts');
-    const longFiles = writtenFiles.filter((file) => (sources.get(file) ?? '').split('\n').length > 301);
+    const longFiles = files.filter(
+      (file) => file !== generatedFile && (sources.get(file) ?? '').split('\n').length > 301,
+    );
     expect(longFiles).toEqual([]);
   });
 });

@@ -30,13 +30,13 @@ export function composeComponents(
   { ring, operatorKeys }: Access,
 ) {
   const { decoders, storage, staging, queue, queries, presets, fetcher, requestLimiter } = resources;
-  const { usage, reports } = queries;
+  const { usage, reports, vectorIndexes } = queries;
   const jobs = {
     // A process that does not understand the presets in force leaves the jobs to others.
     claimDue: async (...parameters: Parameters<typeof queries.jobs.claimDue>) =>
       presets.isUnderstood() ? queries.jobs.claimDue(...parameters) : [],
   };
-  const metrics = makeMetrics({ usage, reports, decoders, storage });
+  const metrics = makeMetrics({ usage, reports, decoders, storage, vectorIndexes });
   const assertFreeSpace = makeAssertFreeSpace(storage, config.storage.minFreeBytes);
   const storageHealth = makeStorageHealth({ storage });
   const { services, authenticate, links, signedPaths, publicDelivery, beginIdempotent, runJob, leases } =

@@ -11,7 +11,7 @@ import {
   urlOption,
 } from './options.ts';
 import { auditFailureCode, manageKeys, readAuditLog } from './access-commands.ts';
-import { rerenderCommand } from './rerender/rerender-arguments.ts';
+import { reindexCommand, rerenderCommand } from './rerender/rerender-arguments.ts';
 import { connectToServer } from './server-connection.ts';
 import { abortOnInterrupt } from './stop-signals.ts';
 
@@ -87,6 +87,7 @@ export const commands: Readonly<Record<string, Command>> = {
     run: purgeImages,
   },
   rerender: rerenderCommand,
+  reindex: reindexCommand,
   keys: {
     usage: ' <action> [options]',
     description: 'Manage API keys. The actions are create, list, rotate <id> and revoke <id>.',

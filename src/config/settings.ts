@@ -228,6 +228,10 @@ export const settings = {
     threshold: withDefault('SIMILARITY_THRESHOLD', fraction, '0.7', {
       about: 'Minimum score of a similar image, unless the request sets `threshold`.',
     }),
+    indexMinImages: withDefault('SIMILARITY_INDEX_MIN_IMAGES', wholeNumber(1_000, 10 ** 9), '20000', {
+      about:
+        'A tenant with at least this many images is searched with an approximate index, on a PostgreSQL server. Smaller tenants, and the embedded database, are searched exactly ([Search](search.md)).',
+    }),
     maxResults: withDefault('MAX_SIMILAR_RESULTS', wholeNumber(1, 100), '10', {
       about: 'Maximum number of similar images in a response, unless the request sets `limit`.',
     }),

@@ -27,6 +27,7 @@ import { makeTenantSettingsQueries } from './tenant-settings.ts';
 import { makeTenantQueries } from './tenants.ts';
 import { makeRecountQueries } from './usage/recounting.ts';
 import { makeUsageQueries } from './usage/usage.ts';
+import { makeVectorIndexQueries } from './vector-indexes.ts';
 
 /** All queries on a database, grouped by subject. */
 export type Queries = ReturnType<typeof makeQueries>;
@@ -37,7 +38,7 @@ export function makeQueries(database: Database, vectors: VectorSupport = { isAva
     apiKeys: makeApiKeyQueries(database),
     audit: makeAuditQueries(database),
     auditChains: makeAuditChainQueries(database),
-    campaigns: makeCampaignQueries(database),
+    campaigns: makeCampaignQueries(database, vectors),
     deletion: makeDeletionQueries(database),
     embeddings: makeEmbeddingQueries(database, vectors),
     storedFiles: makeStoredFileQueries(database),
@@ -61,5 +62,6 @@ export function makeQueries(database: Database, vectors: VectorSupport = { isAva
     usage: makeUsageQueries(database),
     variantClaims: makeVariantClaimQueries(database),
     variants: makeVariantQueries(database),
+    vectorIndexes: makeVectorIndexQueries(database),
   };
 }

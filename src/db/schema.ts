@@ -62,6 +62,8 @@ export interface Schema {
     created_by: string;
     created_at: Date;
     finished_at: Date | null;
+    space: string | null;
+    fingerprint_version: number | null;
   };
   embeddings: {
     tenant_id: number;
@@ -77,6 +79,12 @@ export interface Schema {
     quality: number;
     aspect: number;
     thumbnail: Buffer;
+  };
+  frame_hashes: {
+    tenant_id: number;
+    content_hash: string;
+    frame: number;
+    hash: string;
     bands: string[];
   };
   idempotent_requests: {
@@ -256,6 +264,10 @@ export interface Schema {
     name: string;
     applied_at: Date;
   };
+  search_spaces: {
+    tenant_id: number;
+    space: string;
+  };
   sweep_passes: {
     name: string;
     begun_at: Date;
@@ -304,5 +316,16 @@ export interface Schema {
     error_code: string | null;
     error: string | null;
     failures: number;
+  };
+  vector_indexes: {
+    tenant_id: number;
+    space: string;
+    index_name: string;
+    is_ready: boolean;
+    begun_at: Date;
+    vectors: number;
+    ef_search: number;
+    recall: number | null;
+    audited_at: Date | null;
   };
 }

@@ -6,21 +6,25 @@ export const campaignStates = ['running', 'paused', 'cancelled', 'completed'] as
 /** @see campaignStates */
 export type CampaignState = (typeof campaignStates)[number];
 
-/** A campaign makes the renditions of some presets again for all images whose renditions are outdated or missing. */
+/**
+ * A campaign processes all images of a tenant, or of all tenants, that are outdated. A `rendering` makes the renditions of some
+ * presets again. A `reindexing` describes pictures again: it computes their fingerprints and embeddings.
+ */
 export interface Campaign {
   readonly id: number;
-  /** Names of the presets. */
+  readonly kind: 'rendering' | 'reindexing';
+  /** Names of the presets; empty for a reindexing. */
   readonly presets: readonly string[];
   /** Name of the tenant whose images are processed; `null` for all tenants. */
   readonly tenant: string | null;
   readonly state: CampaignState;
-  /** Number of images that need renditions, including those that have been processed. */
+  /** Number of images that need to be processed, including those that have been processed. */
   readonly total: number;
-  /** Number of images whose renditions have been made. */
+  /** Number of images that have been processed. */
   readonly done: number;
   /** Number of images that needed nothing any more when it was their turn, or were removed before. */
   readonly skipped: number;
-  /** Number of images whose renditions could not be made. */
+  /** Number of images that could not be processed. */
   readonly failed: number;
   /** Number of images that were processed in the last minute. */
   readonly donePerMinute: number;

@@ -40,7 +40,6 @@ export interface Embedding {
 }
 
 const hexDigits = 64;
-const bandCount = 16;
 
 /**
  * Returns the distance between two hashes on the 0–64 scale that is common for 64-bit hashes. The distance is a quarter of
@@ -62,19 +61,4 @@ function popCount(word: number): number {
   let sum = word - ((word >>> 1) & 0x55555555);
   sum = (sum & 0x33333333) + ((sum >>> 2) & 0x33333333);
   return Math.imul((sum + (sum >>> 4)) & 0x0f0f0f0f, 0x01010101) >>> 24;
-}
-
-/**
- * Returns a hash's index keys. Each of its 16 bands yields one key, `band << 16 | bits`, where `bits` are 16 bits of
- * the hash. Bit i belongs to band i mod 16, so that adjacent bits, which are correlated, are in different bands. Hashes
- * that differ in at most 15 bits share at least one key (pigeonhole principle).
- */
-export function hashBands(hash: string): number[] {
-  const bands = Array.from({ length: bandCount }, (_, band) => band << 16);
-  for (let bit = 0; bit < hexDigits * 4; bit++) {
-    const digit = Number.parseInt(hash.charAt(bit >> 2), 16);
-    const band = bit % bandCount;
-    bands[band] = (bands[band] ?? 0) | (((digit >> (3 - (bit & 3))) & 1) << (bit >> 4));
-  }
-  return bands;
 }

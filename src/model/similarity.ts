@@ -1,9 +1,20 @@
 import type { Image, NearDuplicate } from './image.ts';
 
+/**
+ * How the score of two embeddings is computed. They have unit length, so all metrics give the same order.
+ * - `cosine`: cosine similarity, from 0 (unrelated images) to 1 (identical images)
+ * - `ip`: inner product, from -1 to 1
+ * - `l2`: 1 ÷ (1 + Euclidean distance), from ⅓ to 1
+ */
+export const similarityMetrics = ['cosine', 'l2', 'ip'] as const;
+
+/** @see similarityMetrics */
+export type SimilarityMetric = (typeof similarityMetrics)[number];
+
 /** An image that resembles the query image. */
 export interface SimilarImage {
   readonly image: Image;
-  /** Cosine similarity of the embeddings, from 0 (unrelated images) to 1 (identical images). */
+  /** See `similarityMetrics`. */
   readonly score: number;
 }
 
@@ -11,9 +22,9 @@ export interface SimilarImage {
 export interface SimilaritySearch {
   /** Similar images, most similar first. */
   readonly similar: readonly SimilarImage[];
-  /** Number of images that were compared. */
+  /** Number of images that were searched. If the search was not exact, it is the number at the last count. */
   readonly searched: number;
-  /** Whether every image was compared. An index search may miss some images. */
+  /** Whether every image was compared. An approximate index may miss some images. */
   readonly exact: boolean;
 }
 
@@ -23,6 +34,7 @@ export interface SimilarityOptions {
   readonly limit: number;
   /** Minimum score. */
   readonly threshold: number;
+  readonly metric: SimilarityMetric;
 }
 
 /** An image that shows exactly or nearly the same picture. */

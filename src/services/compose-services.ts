@@ -1,7 +1,9 @@
-import { embeddingDimension, embeddingSpace } from '../model/fingerprint.ts';
+import { embeddingDimension, embeddingSpace, fingerprintVersion } from '../model/fingerprint.ts';
+import type { ClaimedJob } from '../model/job.ts';
 import { type AccessGates, composeAccess } from './access/compose-access.ts';
 import { authoriseServices } from './access/required-scopes.ts';
 import { makeCampaigns } from './campaigns/campaigns.ts';
+import { makeDescribeAgain } from './campaigns/describe-again.ts';
 import { makeFillCampaigns } from './campaigns/fill-campaigns.ts';
 import { makeCheckHealth } from './check-health.ts';
 import { makeCompareWithImage } from './compare-with-image.ts';
@@ -130,10 +132,18 @@ function composeJobs(parts: ServiceParts, config: ServiceConfig, sharedServices:
     findQuotas,
     quotas: queries.quotas,
   });
+  const describeAgain = makeDescribeAgain({ images, jobs, storage, decoders, limits: config.uploads });
   const runJob = makeRunJob({
     jobs,
     storage,
-    work: { derive: deriveImage, import: importImage, render: sharedServices.delivery.runRenderJob },
+    work: {
+      derive: deriveImage,
+      import: importImage,
+      render: async (job, signal) =>
+        (await isReindexing(queries.campaigns, job))
+          ? describeAgain(job, signal)
+          : sharedServices.delivery.runRenderJob(job, signal),
+    },
     metrics,
     leases,
     completionEvents,
@@ -142,6 +152,14 @@ function composeJobs(parts: ServiceParts, config: ServiceConfig, sharedServices:
     logger,
   });
   return { runJob, leases };
+}
+
+/** Whether a job belongs to a campaign that describes images again. */
+async function isReindexing(
+  campaigns: ServiceParts['queries']['campaigns'],
+  { campaignId }: ClaimedJob,
+): Promise<boolean> {
+  return campaignId !== null && (await campaigns.findDescriptionVersion(campaignId)) !== undefined;
 }
 
 function composeApi(
@@ -171,6 +189,7 @@ function composeApi(
       tenants,
       presets,
       fillCampaigns: makeFillCampaigns({ campaigns, presets, queue, logger }),
+      version: { space: embeddingSpace, fingerprintVersion },
     }),
     checkHealth: composeHealth(parts, config),
   };

@@ -1,5 +1,6 @@
-import type { EmbeddingQueries, SimilarityMatches } from '../db/images/embeddings.ts';
+import type { EmbeddingQueries } from '../db/images/embeddings.ts';
 import type { ImageQueries } from '../db/images/images.ts';
+import type { SimilarityMatches } from '../db/images/similarity-search.ts';
 import type { JobQueries } from '../db/jobs/job-queries.ts';
 import { AppError } from '../errors.ts';
 import type { Image, ImageRef } from '../model/image.ts';
@@ -51,12 +52,12 @@ export function makeFindSimilar(deps: Dependencies): FindSimilar {
 export async function loadSimilar(
   images: Pick<ImageQueries, 'listByIds'>,
   principal: Principal,
-  { matches, searchedCount }: SimilarityMatches,
+  { matches, searchedCount, isExact }: SimilarityMatches,
 ): Promise<SimilaritySearch> {
   const scores = new Map(matches.map(({ id, score }) => [id, Math.round(score * 1e4) / 1e4]));
   const loadedImages = await images.listByIds(principal, [...scores.keys()]);
   const similar = loadedImages.map((image) => ({ image, score: scores.get(image.id) ?? 0 }));
-  return { similar, searched: searchedCount, exact: true };
+  return { similar, searched: searchedCount, exact: isExact };
 }
 
 /** Requeues an image whose embedding was computed by an older version. Always throws `fingerprint_not_ready`. */

@@ -1,6 +1,7 @@
 import { Counter, Gauge, type Registry } from 'prom-client';
 import type { JobReportQueries, QueueDepth } from '../db/jobs/job-reports.ts';
 import type { UsageQueries } from '../db/usage/usage.ts';
+import type { ListedVectorIndex, VectorIndexQueries } from '../db/vector-indexes.ts';
 import type { DecoderPool, DecoderPoolStats } from '../imaging/pool/decoder-pool.ts';
 import { jobKinds } from '../model/job.ts';
 import { systemPrincipal } from '../model/principal.ts';
@@ -13,6 +14,7 @@ export interface MetricSources {
   readonly reports: Pick<JobReportQueries, 'readQueueDepth'>;
   readonly decoders: Pick<DecoderPool, 'stats'>;
   readonly storage: Pick<Storage, 'freeBytes'>;
+  readonly vectorIndexes: Pick<VectorIndexQueries, 'list'>;
 }
 
 /** A source that takes longer than this is omitted from the scrape. */
@@ -23,12 +25,13 @@ const sourceTimeoutMs = 2_000;
  * stay empty.
  */
 export function makeSampler(sources: MetricSources, registry: Registry): () => Promise<void> {
-  const { usage, reports, decoders, storage } = sources;
+  const { usage, reports, decoders, storage, vectorIndexes } = sources;
   const gauges = {
     queue: makeQueueGauges(registry),
     decoders: makeDecoderGauges(registry),
     usage: makeUsageGauges(registry),
     freeBytes: makeFreeBytesGauge(registry),
+    vectorIndexes: makeVectorIndexGauges(registry),
   };
   return async () => {
     await Promise.all([
@@ -36,6 +39,7 @@ export function makeSampler(sources: MetricSources, registry: Registry): () => P
       sample(() => decoders.stats(), gauges.decoders),
       sample(() => usage.readOverall(systemPrincipal), gauges.usage),
       sample(() => storage.freeBytes(), gauges.freeBytes),
+      sample(() => vectorIndexes.list(), gauges.vectorIndexes),
     ]);
   };
 }
@@ -135,6 +139,22 @@ function makeFreeBytesGauge(registry: Registry): Gauges<number> {
     set(bytes) {
       // Storage without a size limit, such as a bucket, has no free bytes to report.
       if (Number.isFinite(bytes)) freeBytes.set({ volume: 'pictures' }, bytes);
+    },
+  };
+}
+
+function makeVectorIndexGauges(registry: Registry): Gauges<readonly ListedVectorIndex[]> {
+  const recall = new Gauge({
+    name: 'vitrine_similarity_recall',
+    help: 'Share of the ten most similar images that the index of a tenant finds, at the last audit.',
+    labelNames: ['tenant', 'space'],
+    registers: [registry],
+  });
+  return {
+    all: [recall],
+    set(indexes) {
+      for (const { tenant, space, recall: value } of indexes)
+        if (value !== null) recall.set({ tenant, space }, value);
     },
   };
 }

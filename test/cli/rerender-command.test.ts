@@ -55,6 +55,19 @@ test('estimates, makes renditions again, and lists what it has done', async () =
   expect([unknown.code, unknown.stderr]).toEqual([1, 'There is no preset "hero"; the presets are card.\n']);
 });
 
+test('computes outdated fingerprints again, and shows the progress', async () => {
+  const { dataDir } = await startWithOutdatedImages();
+  const reindex = (...args: string[]) => runVitrine(['reindex', ...args], { DATA_DIR: dataDir });
+  const dryRun = await reindex('--dry-run');
+  expect([dryRun.code, dryRun.stdout]).toEqual([0, 'All fingerprints and embeddings are up to date.\n']);
+  const run = await reindex();
+  expect([run.code, run.stdout]).toEqual([
+    0,
+    'Reindexing 1 is completed: 0 of 0 images done, 0 skipped, 0 failed.\n',
+  ]);
+  expect((await reindex('list')).stdout).toBe(run.stdout);
+});
+
 describe('arguments', () => {
   const options = { presets: [], tenant: undefined, isDryRun: false };
 

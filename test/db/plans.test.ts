@@ -21,6 +21,7 @@ const largeTables = new Set([
   'renditions',
   'jobs',
   'fingerprints',
+  'frame_hashes',
   'embeddings',
   'image_references',
   'audit_log',
@@ -67,6 +68,7 @@ const operations: Record<string, () => Promise<unknown>> = {
     embeddings.findSimilarToPicture(5, { space: embeddingSpace, vector: [1, 0, 0] }, '', {
       limit: 10,
       threshold: 0.5,
+      metric: 'cosine',
     }),
   'a list of jobs by state': () => reports.list(unrestrictedPrincipal, { state: 'failed' }, page),
   'a tenant’s list of jobs': () => reports.list(smallTenant, {}, page),

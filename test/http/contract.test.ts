@@ -266,7 +266,10 @@ describe('/v1', () => {
     const path = `/v1/images/${image.id}`;
     await send('GET', '/v1/images/{id}/similar', `${path}/similar?threshold=0&limit=5`);
     await send('GET', '/v1/images/{id}/duplicates', `${path}/duplicates`);
-    expect((await send('GET', '/v1/images/{id}/similar', `${path}/similar?threshold=2`)).status).toBe(400);
+    for (const metric of ['cosine', 'l2', 'ip'])
+      await send('GET', '/v1/images/{id}/similar', `${path}/similar?threshold=0&metric=${metric}`);
+    for (const wrong of ['threshold=2', 'metric=jaccard'])
+      expect((await send('GET', '/v1/images/{id}/similar', `${path}/similar?${wrong}`)).status).toBe(400);
     expect((await send('GET', '/v1/images/{id}/duplicates', '/v1/images/99999/duplicates')).status).toBe(404);
     const searchResult = await send<{ near_duplicates: { kind: string }[] }>(
       'POST',
@@ -586,7 +589,7 @@ test('the tests above cover every documented success response of every operation
   const needsObjectStorage = (response: string) =>
     response.endsWith(' 302') || response === 'POST /v1/uploads 201';
   // renderings.test.ts covers them, because they need outdated renditions.
-  const isRendering = (response: string) => response.includes(' /v1/renderings');
+  const isRendering = (response: string) => / \/v1\/(?:renderings|reindexings)/.test(response);
   const expectedResponses = documentedResponses.filter(
     (response) => !response.endsWith(' 304') && !needsObjectStorage(response) && !isRendering(response),
   );

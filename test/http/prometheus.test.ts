@@ -30,6 +30,13 @@ const sources = {
   },
   decoders: { stats: () => ({ ...decoderStats, isBroken: false }) },
   storage: { freeBytes: () => Promise.resolve(77) },
+  vectorIndexes: {
+    list: () =>
+      Promise.resolve([
+        { tenant: 'shop', space: 'classic', recall: 0.98 },
+        { tenant: 'new', space: 'classic', recall: null },
+      ]),
+  },
 } as unknown as MetricSources;
 const throwUnavailable = () => {
   throw new Error('unavailable');
@@ -47,6 +54,7 @@ test('writes every metric, and omits metrics whose source fails or is slow', asy
     'vitrine_images{status="completed"} 4',
     'vitrine_storage_bytes{kind="rendition"} 500',
     'vitrine_storage_free_bytes{volume="pictures"} 77',
+    'vitrine_similarity_recall{tenant="shop",space="classic"} 0.98',
   ])
     expect(text.split('\n')).toContain(line);
   expect(text).toMatch(/^vitrine_build_info\{version="\d.*",node="v\d.*"\} 1$/m);

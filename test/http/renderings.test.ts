@@ -122,6 +122,34 @@ test('pauses, resumes and cancels', async () => {
   expectProblem(await post(url, `/${id}/resume`), 409, 'rendering_finished');
 });
 
+test('counts outdated descriptions, and starts a reindexing that is listed with re-renderings', async () => {
+  const { url } = await startWithOutdatedImages(['five']);
+  const reindex = async (body: object) => {
+    const response = await call<{ readonly images: number; readonly reindexing: RenderingRecord | null }>(
+      `${url}/v1/reindexings`,
+      {
+        method: 'POST',
+        headers: { 'content-type': 'application/json' },
+        body: JSON.stringify(body),
+      },
+    );
+    expectDocumented('post', '/v1/reindexings', response);
+    return response;
+  };
+  const dryRun = await reindex({ dry_run: true });
+  expect([dryRun.status, dryRun.body]).toEqual([200, { images: 0, reindexing: null }]);
+  const started = await reindex({ tenant: 'shop' });
+  expect(started.status).toBe(201);
+  expect(started.body).toMatchObject({
+    images: 0,
+    reindexing: { kind: 'reindexing', presets: [], total: 0 },
+  });
+  await waitForState(url, started.body.reindexing!.id, 'completed');
+  expect((await get(url)).body).toMatchObject({ items: [{ kind: 'reindexing', tenant: 'shop' }] });
+  expectProblem(await reindex({ tenant: 'nobody' }), 404, 'tenant_not_found');
+  expectProblem(await reindex({ preset: 'card' }), 400, 'invalid_request');
+});
+
 test('rejects requests that name no preset, an unknown preset or an unknown tenant', async () => {
   const { url } = await startWithOutdatedImages([]);
   const reject = async (body: object) => {

@@ -45,7 +45,7 @@ async function runAsAdmin(name: string, script: string): Promise<void> {
   await admin.close();
 }
 
-const searchOptions = { limit: 5, threshold: 0 };
+const searchOptions = { limit: 5, threshold: 0, metric: 'cosine' } as const;
 
 test('works without pgvector, except for similarity search', async () => {
   const { database } = await openRestrictedDatabase();

@@ -1,4 +1,5 @@
 import { readdir } from 'node:fs/promises';
+import type { SimilarityOptions } from '../../src/model/similarity.ts';
 import { expect, test } from 'vitest';
 import { unrestrictedPrincipal } from '../../src/model/principal.ts';
 import { claimOne } from '../support/inner/jobs.ts';
@@ -7,7 +8,7 @@ import { makeTruncatedPicture, type ProductStyle, drawProduct } from '../support
 import { makeRig, type RigOptions, useTestResources } from '../support/inner/rig.ts';
 
 const resources = await useTestResources();
-const allMatches = { limit: 10, threshold: 0 };
+const allMatches: SimilarityOptions = { limit: 10, threshold: 0, metric: 'cosine' };
 const otherPrincipal = { ...unrestrictedPrincipal, tenantId: 999_999, tenantName: 'other' };
 
 /** Creates a test rig with the services that find similar images. */
@@ -38,11 +39,11 @@ test('returns the tenant’s similar images, best match first, without the image
   expect(similar.map(({ image: match }) => match.id)).toEqual([redVase.id, mug.id]);
   expect(similar[0]!.score).toBeGreaterThan(similar[1]!.score);
   expect({ searched, exact }).toEqual({ searched: 2, exact: true });
-  const limitedResult = await findSimilar(vase.id, { limit: 1, threshold: 0 });
+  const limitedResult = await findSimilar(vase.id, { ...allMatches, limit: 1 });
   expect(limitedResult.similar).toHaveLength(1);
   expect(limitedResult.searched).toBe(2);
   const threshold = (similar[0]!.score + similar[1]!.score) / 2;
-  expect((await findSimilar(vase.id, { limit: 10, threshold })).similar).toHaveLength(1);
+  expect((await findSimilar(vase.id, { ...allMatches, threshold })).similar).toHaveLength(1);
 });
 
 test('gives two images the same score in both directions, and a re-encoded copy a score of nearly 1', async () => {
@@ -74,7 +75,7 @@ test('reports why an image has no embedding, and queues a job to create the embe
     message: expect.stringMatching(/its processing failed: The JPEG image is truncated/) as string,
   });
   const outdatedImage = await add({ shape: 'mug' });
-  await resources.database.runScript("UPDATE embeddings SET space = 'older-0'");
+  await resources.database.runScript('DELETE FROM embeddings');
   for (let requests = 0; requests < 2; requests++)
     await expect(findSimilar(outdatedImage.id)).rejects.toMatchObject({ code: 'fingerprint_not_ready' });
   await rig.runJob(await claimOne(resources.database));

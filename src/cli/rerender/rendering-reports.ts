@@ -3,6 +3,7 @@ import { formatBytes, formatDuration } from '../terminal.ts';
 
 const renderingFields = z.object({
   id: z.int(),
+  kind: z.string(),
   presets: z.array(z.string()),
   tenant: z.string().nullable(),
   state: z.string(),
@@ -44,7 +45,10 @@ export const renderingStartSchema = z.object({
   rendering: renderingFields.nullable(),
 });
 
-/** A re-rendering. */
+/** Schema of the response to the start of a reindexing. */
+export const reindexingStartSchema = z.object({ images: z.int(), reindexing: renderingFields.nullable() });
+
+/** A re-rendering, or a reindexing. */
 export type Rendering = z.infer<typeof renderingFields>;
 
 /** A re-rendering with the images that failed. */
@@ -96,9 +100,25 @@ export function describeRendering(rendering: RenderingReport): string {
 
 /** Describes the state of a re-rendering on one line. */
 export function summarizeRendering(rendering: Rendering): string {
-  const { id, presets, tenant, state, total, done, skipped, failed } = rendering;
-  const scope = tenant === null ? '' : ` of ${tenant}`;
+  const { id, state, total, done, skipped, failed } = rendering;
   const remaining = rendering.remaining_seconds;
   const time = state === 'running' && remaining !== null ? `, ${formatDuration(remaining)} left` : '';
-  return `Re-rendering ${id} (${presets.join(', ')}${scope}) is ${state}: ${done} of ${total} images done, ${skipped} skipped, ${failed} failed${time}.\n`;
+  return `${nameOf(rendering)} ${id}${describeScope(rendering)} is ${state}: ${done} of ${total} images done, ${skipped} skipped, ${failed} failed${time}.\n`;
+}
+
+/** Returns what a campaign is called. */
+export function nameOf({ kind }: Pick<Rendering, 'kind'>): string {
+  return kind === 'reindexing' ? 'Reindexing' : 'Re-rendering';
+}
+
+function describeScope({ presets, tenant }: Rendering): string {
+  if (presets.length === 0) return tenant === null ? '' : ` of ${tenant}`;
+  return ` (${presets.join(', ')}${tenant === null ? '' : ` of ${tenant}`})`;
+}
+
+/** Describes what a reindexing will do. */
+export function describeOutdated(images: number): string {
+  return images === 0
+    ? 'All fingerprints and embeddings are up to date.\n'
+    : `Images with outdated fingerprints or embeddings: ${images}\n`;
 }

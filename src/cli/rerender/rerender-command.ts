@@ -7,7 +7,10 @@ import { type Output, startProgress } from '../terminal.ts';
 import {
   countProcessed,
   describeEstimate,
+  describeOutdated,
   describeRendering,
+  nameOf,
+  reindexingStartSchema,
   renderingReportSchema,
   type RenderingReport,
   renderingSchema,
@@ -23,6 +26,7 @@ export type RerenderAction =
       readonly tenant: string | undefined;
       readonly isDryRun: boolean;
     }
+  | { readonly kind: 'reindex'; readonly tenant: string | undefined; readonly isDryRun: boolean }
   | { readonly kind: 'list' }
   | { readonly kind: 'watch' | 'pause' | 'resume' | 'cancel'; readonly id: string };
 
@@ -49,19 +53,36 @@ export function parseRerenderAction(
   inputs: readonly string[],
   { presets, tenant, isDryRun }: Omit<Extract<RerenderAction, { kind: 'start' }>, 'kind'>,
 ): RerenderAction {
+  const [name] = inputs;
+  if (name !== undefined && (presets.length > 0 || tenant !== undefined || isDryRun))
+    throw new UsageError(`--preset, --tenant and --dry-run cannot be combined with ${name}.`);
+  const control = parseControl(inputs, '--preset');
+  if (control) return control;
+  if (presets.length === 0) throw new UsageError('Specify at least one --preset.');
+  return { kind: 'start', presets, tenant, isDryRun };
+}
+
+/** Parses the arguments of `vitrine reindex`. @throws {UsageError} */
+export function parseReindexAction(
+  inputs: readonly string[],
+  { tenant, isDryRun }: Omit<Extract<RerenderAction, { kind: 'reindex' }>, 'kind'>,
+): RerenderAction {
+  const [name] = inputs;
+  if (name !== undefined && (tenant !== undefined || isDryRun))
+    throw new UsageError(`--tenant and --dry-run cannot be combined with ${name}.`);
+  return parseControl(inputs, 'no action') ?? { kind: 'reindex', tenant, isDryRun };
+}
+
+/** Parses an action on an existing campaign. Returns `undefined` without arguments. @throws {UsageError} */
+function parseControl(inputs: readonly string[], alternative: string): RerenderAction | undefined {
   const [name, id, ...rest] = inputs;
   if (rest.length > 0) throw new UsageError(`Unexpected argument "${rest[0]}".`);
-  if (name === undefined) {
-    if (presets.length === 0) throw new UsageError('Specify at least one --preset.');
-    return { kind: 'start', presets, tenant, isDryRun };
-  }
-  if (presets.length > 0 || tenant !== undefined || isDryRun)
-    throw new UsageError(`--preset, --tenant and --dry-run cannot be combined with ${name}.`);
+  if (name === undefined) return undefined;
   if (name === 'list' && id === undefined) return { kind: 'list' };
   const kind = actionsWithId.find((action) => action === name);
   if (!kind)
     throw new UsageError(
-      'Specify --preset, or one of: list, watch <id>, pause <id>, resume <id>, cancel <id>.',
+      `Specify ${alternative}, or one of: list, watch <id>, pause <id>, resume <id>, cancel <id>.`,
     );
   if (!/^\d{1,15}$/.test(id ?? ''))
     throw new UsageError(`${kind} needs the id of a re-rendering; \`vitrine rerender list\` shows the ids.`);
@@ -73,6 +94,7 @@ export async function runRerenderCommand(options: RerenderCommandOptions): Promi
   const { client, action, output, signal, errorOutput } = options;
   return reportRequestErrors(errorOutput, async () => {
     if (action.kind === 'start') return start(options, action);
+    if (action.kind === 'reindex') return reindex(options, action);
     if (action.kind === 'list') return list(options);
     if (action.kind === 'watch') return watch(options, action.id);
     const path = `/v1/renderings/${action.id}/${action.kind}`;
@@ -96,6 +118,22 @@ async function start(
   }
   errorOutput.write(describeEstimate(estimate));
   return watch(options, String(rendering.id));
+}
+
+async function reindex(
+  options: RerenderCommandOptions,
+  { tenant, isDryRun }: Extract<RerenderAction, { kind: 'reindex' }>,
+): Promise<number> {
+  const { client, json, output, errorOutput } = options;
+  const body = { tenant, dry_run: isDryRun };
+  // Without the signal, as for a re-rendering.
+  const { images, reindexing } = await client.postJson('/v1/reindexings', body, reindexingStartSchema);
+  if (!reindexing) {
+    output.write(json ? toJson({ images }) : describeOutdated(images));
+    return 0;
+  }
+  errorOutput.write(describeOutdated(images));
+  return watch(options, String(reindexing.id));
 }
 
 async function list({ client, json, output }: RerenderCommandOptions): Promise<number> {
@@ -125,8 +163,9 @@ async function watch(options: RerenderCommandOptions, id: string): Promise<numbe
   }
   output.write(json ? toJson(rendering) : describeRendering(rendering));
   if (!signal.aborted) return chooseExitCode(rendering);
+  const command = rendering.kind === 'reindexing' ? 'reindex' : 'rerender';
   errorOutput.write(
-    `Re-rendering ${id} continues while a server or worker is running. Watch it with "vitrine rerender watch ${id}", or cancel it with "vitrine rerender cancel ${id}".\n`,
+    `${nameOf(rendering)} ${id} continues while a server or worker is running. Watch it with "vitrine ${command} watch ${id}", or cancel it with "vitrine ${command} cancel ${id}".\n`,
   );
   return 130;
 }

@@ -6,8 +6,10 @@ import type { Principal } from '../../model/principal.ts';
 import { type Actor, insertAudit } from '../audit.ts';
 import type { Database, Queryable } from '../database.ts';
 import { retryingTransaction } from '../engine/retrying.ts';
+import type { VectorSupport } from '../engine/vectors.ts';
 import { buildPage, isAfterCursor, isVisibleTo, limitTo } from '../lists.ts';
 import { makeFillQueries } from './fill.ts';
+import { makeReindexingQueries } from './reindexings.ts';
 
 /** A campaign to create. */
 export interface NewCampaign {
@@ -53,7 +55,7 @@ type CampaignRow = Omit<Campaign, 'total' | 'done' | 'skipped' | 'failed' | 'rem
 };
 
 /** @see CampaignQueries */
-export function makeCampaignQueries(database: Database) {
+export function makeCampaignQueries(database: Database, vectors: VectorSupport = { isAvailable: true }) {
   const { sql: db } = database;
 
   async function select(
@@ -62,7 +64,7 @@ export function makeCampaignQueries(database: Database) {
     tail = sql``,
   ): Promise<Campaign[]> {
     const { rows } = await sql<CampaignRow>`
-      SELECT c.id, c.presets, t.name AS tenant, c.state, c.images, c.jobs, c.has_all_jobs AS "hasAllJobs",
+      SELECT c.id, CASE WHEN c.space IS NULL THEN 'rendering' ELSE 'reindexing' END AS kind, c.presets, t.name AS tenant, c.state, c.images, c.jobs, c.has_all_jobs AS "hasAllJobs",
         coalesce(c.done, counted.done) AS done, coalesce(c.failed, counted.failed) AS failed, counted.unfinished,
         counted."donePerMinute", counted."measuredSeconds", c.created_by AS "createdBy", c.created_at AS "createdAt", c.finished_at AS "finishedAt"
       FROM campaigns c LEFT JOIN tenants t ON t.id = c.tenant_id
@@ -79,6 +81,7 @@ export function makeCampaignQueries(database: Database) {
 
   return {
     ...makeFillQueries(database),
+    ...makeReindexingQueries(database, vectors),
 
     /** Creates a running campaign without jobs. Returns its id. */
     create: (actor: Actor, campaign: NewCampaign): Promise<number> =>

@@ -15,7 +15,11 @@ import {
 /** A running campaign that still has images without a job. */
 export interface OpenCampaign {
   readonly id: number;
+  /** Empty if the campaign describes images again. */
   readonly presets: readonly string[];
+  /** The embedding space into which it brings images; `null` if it re-renders them. */
+  readonly space: string | null;
+  readonly fingerprintVersion: number | null;
 }
 
 /** How jobs are added to a campaign. */
@@ -31,6 +35,7 @@ export interface FillOptions {
 export interface FinishedCampaign {
   readonly id: number;
   readonly state: 'completed' | 'cancelled';
+  readonly space: string | null;
   readonly done: number;
   readonly failed: number;
 }
@@ -86,7 +91,7 @@ export function makeFillQueries({ sql: db }: Database) {
     /** Lists the running campaigns that still have images without a job. */
     async listOpen(): Promise<OpenCampaign[]> {
       const { rows } = await sql<OpenCampaign>`
-        SELECT id, presets FROM campaigns WHERE state = 'running' AND NOT has_all_jobs AND done IS NULL
+        SELECT id, presets, space, fingerprint_version AS "fingerprintVersion" FROM campaigns WHERE state = 'running' AND NOT has_all_jobs AND done IS NULL
         ORDER BY id`.execute(db);
       return rows;
     },
@@ -107,14 +112,15 @@ export function makeFillQueries({ sql: db }: Database) {
           failed = (SELECT count(*) FROM jobs j WHERE j.campaign_id = c.id AND j.state = 'failed')
         WHERE done IS NULL AND (state = 'cancelled' OR state = 'running' AND has_all_jobs) AND NOT EXISTS (
           SELECT 1 FROM jobs j WHERE j.campaign_id = c.id AND j.state IN ('pending', 'processing'))
-        RETURNING id, state, done, failed`;
+        RETURNING id, state, space, done, failed`;
       const { rows } = await retrying(() => query.execute(db));
       return rows;
     },
   };
 }
 
-interface CampaignProgress {
+/** How far the jobs of a campaign have been added. */
+export interface CampaignProgress {
   readonly tenantId: number | null;
   readonly lastImageId: number;
   readonly pending: number;
@@ -141,6 +147,23 @@ async function fillInTransaction(
     hasAllJobs = lastId === undefined;
     lastImageId = (chosenIds.length < outdatedIds.length ? chosenIds.at(-1) : lastId) ?? lastImageId;
   }
+  return addJobs(transaction, campaignId, { imageIds, lastImageId, hasAllJobs });
+}
+
+/** Adds jobs for the chosen images, and records the position. */
+export async function addJobs(
+  transaction: Queryable,
+  campaignId: number,
+  {
+    imageIds,
+    lastImageId,
+    hasAllJobs,
+  }: {
+    readonly imageIds: readonly number[];
+    readonly lastImageId: number;
+    readonly hasAllJobs: boolean;
+  },
+): Promise<DueJob[]> {
   const jobs = await insertJobs(transaction, campaignId, imageIds);
   await sql`
     UPDATE campaigns SET last_image_id = ${lastImageId}, has_all_jobs = ${hasAllJobs}, jobs = jobs + ${jobs.length}
@@ -149,7 +172,10 @@ async function fillInTransaction(
 }
 
 /** Locks a running campaign. Returns `undefined` if it needs no jobs, or if another transaction has locked it. */
-async function lockCampaign(transaction: Queryable, id: number): Promise<CampaignProgress | undefined> {
+export async function lockCampaign(
+  transaction: Queryable,
+  id: number,
+): Promise<CampaignProgress | undefined> {
   const { rows } = await sql<CampaignProgress>`
     SELECT tenant_id AS "tenantId", last_image_id AS "lastImageId",
       (SELECT count(*) FROM jobs WHERE campaign_id = ${id} AND state = 'pending') AS pending

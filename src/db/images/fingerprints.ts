@@ -1,9 +1,10 @@
 import { type RawBuilder, sql } from 'kysely';
-import { type Fingerprint, hashBands } from '../../model/fingerprint.ts';
+import type { Fingerprint } from '../../model/fingerprint.ts';
 import type { NearDuplicate } from '../../model/image.ts';
 import type { Rendition } from '../../model/rendition.ts';
 import type { Database } from '../database.ts';
 import { retrying } from '../engine/retrying.ts';
+import { selectNearHashes, upsertFrameHashes } from './hash-search.ts';
 import { renditionFields } from './image-rows.ts';
 
 /** An image whose hash is close to a given hash. */
@@ -30,9 +31,7 @@ export function makeFingerprintQueries({ sql: db }: Database) {
   return {
     /**
      * Lists the tenant's images whose hash differs from `hash` in at most `maxBits` of 256 bits, nearest first. Images whose
-     * content hash is `excludedContentHash` or whose id is in `excludedIds` are left out. Each hash is divided into 16 bands
-     * of 16 bits. The indexes find the hashes that have at least one band in common with `hash`. These are all hashes that
-     * differ in up to 15 bits, and 99.7% of those that differ in 20 bits.
+     * content hash is `excludedContentHash` or whose id is in `excludedIds` are left out.
      */
     async findNeighbours(
       tenantId: number,
@@ -41,21 +40,21 @@ export function makeFingerprintQueries({ sql: db }: Database) {
       excludedContentHash: string,
       excludedIds: readonly number[] = [],
     ): Promise<HashNeighbour[]> {
-      const hashBits = sql`${`x${hash}`}::bit(256)`;
+      const nearHashes = selectNearHashes(tenantId, [{ frame: 'full', hash, maxBits }]);
       const { rows } = await sql<HashNeighbour & Omit<Fingerprint, 'version'>>`
         WITH near_hashes AS MATERIALIZED (
-          SELECT tenant_id, content_hash, bit_count(hash # ${hashBits}) AS differing_bits FROM fingerprints
-          WHERE ${hasCommonBand(tenantId, hash)} AND version = ${version}
-            AND content_hash <> ${excludedContentHash}
-            AND bit_count(hash # ${hashBits}) <= ${maxBits}
-          ORDER BY differing_bits LIMIT ${maxCandidates})
+          SELECT near.content_hash, near.differing_bits FROM (${nearHashes}) near
+          JOIN fingerprints f ON f.tenant_id = ${tenantId} AND f.content_hash = near.content_hash
+            AND f.version = ${version}
+          WHERE near.content_hash <> ${excludedContentHash}
+          ORDER BY near.differing_bits LIMIT ${maxCandidates})
         SELECT i.id, i.uuid, i.content_hash AS "contentHash", i.has_alpha AS "hasAlpha",
           i.kept_metadata AS "keptMetadata", f.hash::text AS hash, f.quality, f.aspect,
           translate(encode(f.thumbnail, 'base64'), E'\\n', '') AS thumbnail,
           coalesce((SELECT json_agg(json_build_object(${renditionFields('r')})) FROM renditions r
             WHERE r.image_id = i.id AND r.superseded_at IS NULL), '[]'::json) AS renditions
-        FROM near_hashes JOIN fingerprints f ON f.tenant_id = near_hashes.tenant_id AND f.content_hash = near_hashes.content_hash
-        JOIN images i ON i.tenant_id = near_hashes.tenant_id AND i.content_hash = near_hashes.content_hash
+        FROM near_hashes JOIN fingerprints f ON f.tenant_id = ${tenantId} AND f.content_hash = near_hashes.content_hash
+        JOIN images i ON i.tenant_id = ${tenantId} AND i.content_hash = near_hashes.content_hash
           AND i.deleted_at IS NULL AND i.duplicate_of IS NULL AND i.status = 'completed'
           AND i.id <> ALL (${excludedIds}::bigint[])
         ORDER BY near_hashes.differing_bits, i.id`.execute(db);
@@ -79,17 +78,28 @@ export function makeFingerprintQueries({ sql: db }: Database) {
  */
 export function upsertFingerprint(
   image: RawBuilder<unknown>,
-  tenantId: number,
   { version, hash, quality, aspect, thumbnail }: Fingerprint,
 ): RawBuilder<unknown> {
   return sql`
-    INSERT INTO fingerprints (tenant_id, content_hash, version, hash, quality, aspect, thumbnail, bands)
+    INSERT INTO fingerprints (tenant_id, content_hash, version, hash, quality, aspect, thumbnail)
     SELECT tenant_id, content_hash, ${version}::smallint, ${`x${hash}`}::bit(256), ${quality}::smallint,
-      ${aspect}::real, decode(${thumbnail}, 'base64'), ${bandKeys(tenantId, hash)}::bigint[]
+      ${aspect}::real, decode(${thumbnail}, 'base64')
     FROM ${image}
     ON CONFLICT (tenant_id, content_hash) DO UPDATE SET version = excluded.version, hash = excluded.hash,
-      quality = excluded.quality, aspect = excluded.aspect, thumbnail = excluded.thumbnail, bands = excluded.bands
+      quality = excluded.quality, aspect = excluded.aspect, thumbnail = excluded.thumbnail
     WHERE fingerprints.version <> excluded.version`;
+}
+
+/**
+ * Returns the statement that inserts or replaces the hashes of an image's content.
+ * @param image table expression that yields one row of `images`.
+ */
+export function upsertHashes(
+  image: RawBuilder<unknown>,
+  tenantId: number,
+  { hash }: Fingerprint,
+): RawBuilder<unknown> {
+  return upsertFrameHashes(image, tenantId, [{ frame: 'full', hash }]);
 }
 
 /**
@@ -110,17 +120,6 @@ export function upsertNearDuplicates(
     WHERE match.id <> image.id AND (SELECT true FROM images WHERE images.id = match.id)
     ON CONFLICT (image_id, match_id) DO UPDATE SET distance = excluded.distance, difference = excluded.difference,
       reason = excluded.reason`;
-}
-
-/** Returns a hash's index keys. They contain the tenant id, so that a search reads only this tenant's index entries. */
-function bandKeys(tenantId: number, hash: string): number[] {
-  return hashBands(hash).map((band) => tenantId * 2 ** 20 + band);
-}
-
-/** Condition that is true for fingerprints that have at least one band in common with `hash`. Each band has its own index. */
-function hasCommonBand(tenantId: number, hash: string): RawBuilder<boolean> {
-  const isEqual = bandKeys(tenantId, hash).map((key, index) => sql`bands[${sql.lit(index + 1)}] = ${key}`);
-  return sql`(${sql.join(isEqual, sql` OR `)})`;
 }
 
 /** Converts the bits of a hash (`0101…`) to hexadecimal digits. */

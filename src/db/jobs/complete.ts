@@ -10,7 +10,7 @@ import { rowsChangedError, retrying, retryingTransaction } from '../engine/retry
 import type { VectorSupport } from '../engine/vectors.ts';
 import { type Content, contentLock, lockImageFiles } from '../images/content-lock.ts';
 import { upsertEmbedding } from '../images/embeddings.ts';
-import { upsertFingerprint, upsertNearDuplicates } from '../images/fingerprints.ts';
+import { upsertFingerprint, upsertHashes, upsertNearDuplicates } from '../images/fingerprints.ts';
 import { type ImageRow, renditionFields, toImage } from '../images/image-rows.ts';
 import {
   insertRenditions,
@@ -187,7 +187,8 @@ async function completeJob(
   ];
   if (facts)
     parts.push(
-      sql`written_fingerprint AS (${upsertFingerprint(completedImage, job.tenantId, facts.fingerprint)})`,
+      sql`written_fingerprint AS (${upsertFingerprint(completedImage, facts.fingerprint)})`,
+      sql`written_hashes AS (${upsertHashes(completedImage, job.tenantId, facts.fingerprint)})`,
     );
   if (facts && canStoreEmbeddings)
     parts.push(sql`written_embedding AS (${upsertEmbedding(completedImage, facts.embedding)})`);

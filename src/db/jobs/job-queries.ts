@@ -25,7 +25,7 @@ export function makeJobQueries(database: Database, vectors: VectorSupport = { is
   return {
     ...makeEnqueueQueries(database),
     ...makeEnqueueUrlQueries(database),
-    ...makeCompleteRenderQueries(database),
+    ...makeCompleteRenderQueries(database, vectors),
     ...makeEnqueueRenderQueries(database),
     ...makeClaimQueries(database),
     ...makeHeartbeatQueries(database),

@@ -94,7 +94,7 @@ export function makeExpiredRowQueries({ sql: db }: Database, vectors: VectorSupp
      * protects the tenant from removal.
      */
     removeTenants: (days: number): Promise<number> => {
-      const contentTables = vectors.isAvailable ? ['fingerprints', 'embeddings'] : ['fingerprints'];
+      const contentTables = ['fingerprints', 'frame_hashes', ...(vectors.isAvailable ? ['embeddings'] : [])];
       const rowExistsConditions = ['images', 'jobs', 'imports', 'api_keys', ...contentTables].map(
         (table) => sql`EXISTS (SELECT 1 FROM ${sql.table(table)} WHERE tenant_id = tenants.id)`,
       );

@@ -48,7 +48,7 @@ export function makePurgeQueries(
   { sql: db }: Database,
   { isAvailable: canStoreEmbeddings }: VectorSupport = { isAvailable: true },
 ) {
-  const contentTables = canStoreEmbeddings ? ['fingerprints', 'embeddings'] : ['fingerprints'];
+  const contentTables = ['fingerprints', 'frame_hashes', ...(canStoreEmbeddings ? ['embeddings'] : [])];
 
   async function listCandidates(
     condition: RawBuilder<unknown>,
@@ -193,7 +193,7 @@ async function listFiles(transaction: Queryable, imageId: number): Promise<Image
   return rows;
 }
 
-/** Removes the content's fingerprint and embeddings if no image has this content any more. */
+/** Removes the content's fingerprint, hashes and embeddings if no image has this content any more. */
 async function removeUnusedContent(
   transaction: Queryable,
   tables: readonly string[],

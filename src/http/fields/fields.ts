@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { AppError } from '../../errors.ts';
 import { type ImageRef, parseIdOrUuid, idOrUuidPattern } from '../../model/image.ts';
-import type { SimilarityOptions } from '../../model/similarity.ts';
+import { type SimilarityMetric, similarityMetrics, type SimilarityOptions } from '../../model/similarity.ts';
 import { defaultTenant, isTenantName, tenantNamePattern } from '../../model/tenant.ts';
 import { describeReferenceError, newReferencePattern, referencePattern } from '../../services/references.ts';
 import type { HttpConfig } from '../route-plugin.ts';
@@ -107,12 +107,28 @@ export const similarityFields = {
   ).optional(),
 };
 
+/** Metric of a similarity search. */
+export const metricField = z
+  .enum(similarityMetrics)
+  .optional()
+  .describe(
+    'How scores are computed. `cosine` (default): cosine similarity, 0 to 1; `ip`: inner product; `l2`: 1 ÷ (1 + Euclidean distance). The order is the same.',
+  );
+
 /** Returns the options of a similarity search, with configured defaults for missing parameters. */
 export function toSimilarityOptions(
-  query: { readonly limit?: number | undefined; readonly threshold?: number | undefined },
+  query: {
+    readonly limit?: number | undefined;
+    readonly threshold?: number | undefined;
+    readonly metric?: SimilarityMetric | undefined;
+  },
   { maxResults, threshold }: HttpConfig['similarity'],
 ): SimilarityOptions {
-  return { limit: query.limit ?? maxResults, threshold: query.threshold ?? threshold };
+  return {
+    limit: query.limit ?? maxResults,
+    threshold: query.threshold ?? threshold,
+    metric: query.metric ?? 'cosine',
+  };
 }
 
 /** Integer in a path or query. */

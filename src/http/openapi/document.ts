@@ -22,7 +22,11 @@ const tags = [
     description: 'Permanently remove images and their files. No other endpoints remove files.',
   },
   { name: 'Jobs', description: 'Inspect and retry jobs, for operators.' },
-  { name: 'Re-renderings', description: 'Make renditions again after a change of presets.' },
+  {
+    name: 'Re-renderings',
+    description:
+      'Make renditions again after a change of presets, and fingerprints and embeddings after an update.',
+  },
   { name: 'Usage', description: 'Storage usage by tenant.' },
   { name: 'Access', description: 'Create, rotate and revoke API keys.' },
   { name: 'Health', description: 'For load balancers, supervisors and Prometheus.' },

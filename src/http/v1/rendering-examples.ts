@@ -2,6 +2,7 @@
 
 export const renderingExample = {
   id: 3,
+  kind: 'rendering',
   presets: ['card'],
   tenant: null,
   state: 'running',
@@ -35,6 +36,20 @@ export const renderingStartExample = {
   },
   rendering: {
     ...renderingExample,
+    done: 0,
+    skipped: 0,
+    failed: 0,
+    done_per_minute: 0,
+    remaining_seconds: null,
+  },
+};
+export const reindexingStartExample = {
+  images: 2000,
+  reindexing: {
+    ...renderingExample,
+    id: 4,
+    kind: 'reindexing',
+    presets: [],
     done: 0,
     skipped: 0,
     failed: 0,

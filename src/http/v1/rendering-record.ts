@@ -3,6 +3,7 @@ import { type Campaign, type CampaignEstimate, campaignStates } from '../../mode
 import { renditionFormats } from '../../model/preset.ts';
 import type { CampaignReport } from '../../services/campaigns/campaigns.ts';
 import {
+  reindexingStartExample,
   renderingExample,
   renderingStartExample,
   renderingWithFailuresExample,
@@ -12,19 +13,22 @@ import {
 export const renderingSchema = z
   .object({
     id: z.int(),
-    presets: z.array(z.string()),
+    kind: z
+      .enum(['rendering', 'reindexing'])
+      .describe(
+        '`rendering`: makes renditions again; `reindexing`: computes fingerprints and embeddings again.',
+      ),
+    presets: z.array(z.string()).describe('Empty for a reindexing.'),
     tenant: z.string().nullable().describe('`null` for the images of all tenants.'),
     state: z.enum(campaignStates),
-    total: z
-      .int()
-      .describe('Number of images that need renditions, including those that have been processed.'),
-    done: z.int().describe('Number of images whose renditions have been made.'),
+    total: z.int().describe('Number of images that need to be processed, including those that have been.'),
+    done: z.int().describe('Number of images that have been processed.'),
     skipped: z
       .int()
       .describe(
         'Number of images that needed nothing any more when it was their turn, or were removed before.',
       ),
-    failed: z.int().describe('Number of images whose renditions could not be made.'),
+    failed: z.int().describe('Number of images that could not be processed.'),
     done_per_minute: z.int().describe('Number of images that were processed in the last minute.'),
     remaining_seconds: z
       .int()
@@ -84,10 +88,19 @@ export const renderingStartSchema = z
   })
   .meta({ id: 'RenderingStart', examples: [renderingStartExample] });
 
+/** Schema of the response to the start of a reindexing. */
+export const reindexingStartSchema = z
+  .object({
+    images: z.int().describe('Number of images whose fingerprints or embeddings are outdated.'),
+    reindexing: renderingSchema.nullable().describe('`null` after a dry run.'),
+  })
+  .meta({ id: 'ReindexingStart', examples: [reindexingStartExample] });
+
 /** Converts a campaign to JSON. */
 export function toRenderingRecord(campaign: Campaign): z.input<typeof renderingSchema> {
   return {
     id: campaign.id,
+    kind: campaign.kind,
     presets: [...campaign.presets],
     tenant: campaign.tenant,
     state: campaign.state,

@@ -19,7 +19,9 @@ const imageSummarySchema = z.object({
 
 /** Schema of a similar image. */
 export const similarSchema = imageSummarySchema
-  .extend({ score: z.number().describe('Cosine similarity of the two embeddings; 1 means identical.') })
+  .extend({
+    score: z.number().describe('Score of the two embeddings by the chosen metric; 1 means identical.'),
+  })
   .meta({ id: 'SimilarImage', examples: [similarExample] });
 
 /** Schema of a duplicate. */
@@ -36,10 +38,12 @@ export const duplicateSchema = imageSummarySchema
 
 /** Fields that state how many images were searched. */
 export const searchFields = {
-  searched: z.int().describe('Number of images that were compared.'),
+  searched: z.int().describe('Number of images that were searched; if not `exact`, at the last count.'),
   exact: z
     .boolean()
-    .describe('`true` if every image was compared. With an approximate index, some images may be skipped.'),
+    .describe(
+      '`true` if every image was compared. With the approximate index of a large tenant, some images may be missed.',
+    ),
 };
 
 /** Converts a similar image to the `/v1` JSON format. */

@@ -1,5 +1,11 @@
 import { z } from 'zod';
-import { imageParams, similarityFields, toSimilarityOptions, tenantFormField } from '../fields/fields.ts';
+import {
+  imageParams,
+  metricField,
+  similarityFields,
+  toSimilarityOptions,
+  tenantFormField,
+} from '../fields/fields.ts';
 import { responses, json } from '../openapi/responses.ts';
 import { fileErrors, pictureForm } from '../openapi/bodies.ts';
 import { getPrincipal } from '../principal.ts';
@@ -12,9 +18,9 @@ import {
   similarSchema,
 } from './similarity-record.ts';
 
-const similarityQuery = z.strictObject(similarityFields);
+const similarityQuery = z.strictObject({ ...similarityFields, metric: metricField });
 const similarResponseSchema = z.object({
-  query: z.object({ id: z.int(), uuid: z.uuid(), limit: z.int(), threshold: z.number() }),
+  query: z.object({ id: z.int(), uuid: z.uuid(), limit: z.int(), threshold: z.number(), metric: z.string() }),
   similar: z.array(similarSchema).describe('Best match first.'),
   ...searchFields,
 });

@@ -15,6 +15,7 @@ import { presetRoutes } from './presets.ts';
 import { presignedUploadRoutes } from './presigned-uploads.ts';
 import { purgeRoutes } from './purge.ts';
 import { referenceRoutes } from './references.ts';
+import { reindexingRoutes } from './reindexings.ts';
 import { renderingRoutes } from './renderings.ts';
 import { similarityRoutes } from './similarity.ts';
 import { tenantSettingsRoutes } from './tenant-settings.ts';
@@ -35,6 +36,7 @@ const routes: readonly RoutePlugin[] = [
   purgeRoutes,
   jobRoutes,
   renderingRoutes,
+  reindexingRoutes,
   usageRoutes,
   apiKeyRoutes,
   linkRoutes,

@@ -53,6 +53,7 @@ export const requiredScopes = {
   'jobs.retry': 'jobs.manage',
   'jobs.retryAll': 'jobs.manage',
   'campaigns.start': 'jobs.manage',
+  'campaigns.startReindexing': 'jobs.manage',
   'campaigns.list': 'jobs.manage',
   'campaigns.find': 'jobs.manage',
   'campaigns.pause': 'jobs.manage',

@@ -1,4 +1,5 @@
 import type { CampaignChange, CampaignQueries } from '../../db/campaigns/campaigns.ts';
+import type { DescriptionVersion } from '../../db/campaigns/reindexings.ts';
 import type { TenantQueries } from '../../db/tenants.ts';
 import { AppError } from '../../errors.ts';
 import type { Campaign, CampaignEstimate, CampaignFailure } from '../../model/campaign.ts';
@@ -21,6 +22,16 @@ export interface CampaignRequest {
   readonly isDryRun: boolean;
 }
 
+/** Which images to describe again. */
+export type ReindexingRequest = Omit<CampaignRequest, 'presets'>;
+
+/** A new reindexing; without a campaign after a dry run. */
+export interface ReindexingStart {
+  /** Number of images that were described by another version. */
+  readonly images: number;
+  readonly campaign: Campaign | undefined;
+}
+
 /** A new campaign; without a campaign after a dry run. */
 export interface CampaignStart {
   readonly estimate: CampaignEstimate;
@@ -32,13 +43,18 @@ export interface CampaignReport extends Campaign {
   readonly failures: readonly CampaignFailure[];
 }
 
-/** Starts and controls campaigns, which re-render images after presets have changed. */
+/** Starts and controls campaigns, which re-render images after presets have changed, or describe them again. */
 export interface Campaigns {
   /**
    * Estimates a campaign and, unless it is a dry run, starts it.
    * @throws {AppError} `unknown_preset`, `tenant_not_allowed`, `tenant_not_found`.
    */
   start(principal: Principal, request: CampaignRequest): Promise<CampaignStart>;
+  /**
+   * Counts the images whose fingerprints or embeddings are outdated and, unless it is a dry run, starts to compute them again.
+   * @throws {AppError} `tenant_not_allowed`, `tenant_not_found`.
+   */
+  startReindexing(principal: Principal, request: ReindexingRequest): Promise<ReindexingStart>;
   /** Lists campaigns, newest first. */
   list(principal: Principal, page: PageRequest): Promise<Page<Campaign>>;
   /** Returns a campaign. @throws {AppError} `rendering_not_found`. */
@@ -56,6 +72,8 @@ interface Dependencies {
   readonly tenants: Pick<TenantQueries, 'find'>;
   readonly presets: Pick<PresetsInForce, 'forRendering'>;
   readonly fillCampaigns: FillCampaigns;
+  /** What images are described with now. */
+  readonly version: DescriptionVersion;
 }
 
 /** Maximum number of failures in a report. */
@@ -63,7 +81,7 @@ const maxFailures = 100;
 
 /** @see Campaigns */
 export function makeCampaigns(deps: Dependencies): Campaigns {
-  const { campaigns, presets } = deps;
+  const { campaigns, presets, version } = deps;
 
   async function find(principal: Principal, id: number): Promise<CampaignReport> {
     const campaign = await campaigns.find(principal, id);
@@ -97,6 +115,14 @@ export function makeCampaigns(deps: Dependencies): Campaigns {
       });
       await runUnbound(deps.fillCampaigns);
       return { estimate, campaign: await find(principal, id) };
+    },
+    async startReindexing(principal, request) {
+      const tenantId = await chooseTenantId(deps, principal, request.tenant);
+      const images = await campaigns.countOutdatedDescriptions(tenantId, version);
+      if (request.isDryRun) return { images, campaign: undefined };
+      const id = await campaigns.createReindexing(principal, { ...version, tenantId, images });
+      await runUnbound(deps.fillCampaigns);
+      return { images, campaign: await find(principal, id) };
     },
     list: (principal, page) => campaigns.list(principal, page),
     find,

@@ -6,21 +6,25 @@ import type { Staging } from '../../storage/staging.ts';
 import type { Storage } from '../../storage/storage.ts';
 import type { ExpireAuditLog } from '../audit/expire-audit-log.ts';
 import type { FillCampaigns } from '../campaigns/fill-campaigns.ts';
+import type { StartReindexing } from '../campaigns/reindexings.ts';
 import type { TakeOverLostLeases } from '../leases.ts';
 import type { DerivedFileSweeps } from './derived-files.ts';
 import type { ExpiredRowSweeps } from './expired-rows.ts';
 import type { FindMissingOriginals, SweepOrphans } from './stored-files.ts';
 import type { CorrectUsage } from './usage-drift.ts';
+import type { VectorIndexSweeps } from './vector-indexes.ts';
 
 interface Dependencies {
   readonly takeOverLostLeases: TakeOverLostLeases;
   readonly fillCampaigns: FillCampaigns;
+  readonly startReindexing: StartReindexing;
   readonly expiredRowSweeps: ExpiredRowSweeps;
   readonly expireAuditLog: ExpireAuditLog;
   readonly sweepOrphans: SweepOrphans;
   readonly findMissingOriginals: FindMissingOriginals;
   readonly correctUsage: CorrectUsage;
   readonly derivedFileSweeps: DerivedFileSweeps;
+  readonly vectorIndexSweeps: VectorIndexSweeps;
   readonly installation: Pick<InstallationQueries, 'claimSweepPass' | 'analyzeGrownTables' | 'vacuum'>;
   readonly usage: Pick<UsageQueries, 'foldDeltas'>;
   readonly staging: Pick<Staging, 'sweep'>;
@@ -108,6 +112,27 @@ export function makeSweeper(deps: Dependencies): Sweeper {
       intervalMs: hour,
       isExclusive: true,
       run: () => deps.derivedFileSweeps.removeSuperseded(),
+    },
+    {
+      name: 'outdated descriptions',
+      firstDelayMs: 30 * second,
+      intervalMs: 10 * 60 * second,
+      isExclusive: true,
+      run: () => deps.startReindexing(),
+    },
+    {
+      name: 'similarity indexes',
+      firstDelayMs: 60 * second,
+      intervalMs: 10 * 60 * second,
+      isExclusive: true,
+      run: () => deps.vectorIndexSweeps.maintain(),
+    },
+    {
+      name: 'recall of similarity indexes',
+      firstDelayMs: 30 * 60 * second,
+      intervalMs: 6 * hour,
+      isExclusive: true,
+      run: () => deps.vectorIndexSweeps.audit(),
     },
     { ...dailySchedule, name: 'old jobs', run: () => deps.expiredRowSweeps.jobs() },
     { ...dailySchedule, name: 'old imports', run: () => deps.expiredRowSweeps.imports() },

@@ -113,21 +113,21 @@ test('finds no similar images for an image whose embedding is a zero vector', as
   const job = await catalog.upload('blank');
   const vector = makeDerivedFacts('vase').embedding.vector.map(() => 0);
   await jobs.complete(job, [], makeDerivedFacts('blank', { embedding: { space: embeddingSpace, vector } }));
-  const options = { limit: 10, threshold: 0.01 };
+  const options = { limit: 10, threshold: 0.01, metric: 'cosine' } as const;
   const similarToVase = await embeddings.findSimilarToContent(
     shop.id,
     sha256Hex('vase'),
     embeddingSpace,
     options,
   );
-  expect(similarToVase).toEqual({ matches: [], searchedCount: 1 });
+  expect(similarToVase).toEqual({ matches: [], searchedCount: 1, isExact: true });
   const similarToBlank = await embeddings.findSimilarToContent(
     shop.id,
     sha256Hex('blank'),
     embeddingSpace,
     options,
   );
-  expect(similarToBlank).toEqual({ matches: [], searchedCount: 1 });
+  expect(similarToBlank).toEqual({ matches: [], searchedCount: 1, isExact: true });
   const vaseEmbedding = { space: embeddingSpace, vector: makeDerivedFacts('vase').embedding.vector };
   const similarToPicture = await embeddings.findSimilarToPicture(shop.id, vaseEmbedding, '', options);
   expect(similarToPicture.matches).toMatchObject([{ id }]);

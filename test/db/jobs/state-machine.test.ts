@@ -170,6 +170,10 @@ const transitions: Readonly<Record<string, () => Promise<Transition>>> = {
     const job = await claimRenderJob();
     return { ...toRowIds(job), run: () => jobs.completeRender(job) };
   },
+  'completeDescription, render job of a reindexing': async () => {
+    const job = await claimRenderJob();
+    return { ...toRowIds(job), run: () => jobs.completeDescription(job, facts) };
+  },
   'recordFailure, retry': async () => {
     const job = await makeClaimedJob();
     return {
@@ -300,6 +304,7 @@ const writesWithLease: Readonly<Record<string, (job: ClaimedJob, donorId: number
   completeWithSharedRenditions: (job, donorId) => completeWithSharedRenditions(job, donorId),
   completeAsDuplicate: (job) => jobs.completeAsDuplicate(job, duplicate),
   completeRender: (job) => jobs.completeRender(job),
+  completeDescription: (job) => jobs.completeDescription(job, facts),
   recordFailure: (job) => catalog.fail(job),
   handBack: async (job) => {
     await jobs.handBack([job]);

@@ -1,9 +1,9 @@
-import { array, assert, integer, property, uniqueArray } from 'fast-check';
+import { array, assert, integer, property } from 'fast-check';
 import sharp from 'sharp';
 import { describe, expect, test } from 'vitest';
 import { describePicture } from '../../../src/imaging/recognition/describe-picture.ts';
 import { compareThumbnails } from '../../../src/imaging/recognition/compare-thumbnails.ts';
-import { type Fingerprint, hashBands, hashDistance } from '../../../src/model/fingerprint.ts';
+import { type Fingerprint, hashDistance } from '../../../src/model/fingerprint.ts';
 import { gradientPicture, limits } from '../fixtures/pictures.ts';
 import { type ProductLook, drawProduct } from '../fixtures/products.ts';
 
@@ -31,28 +31,6 @@ describe('hashes', () => {
       property(hashes, hashes, (a, b) => {
         const bits = a.reduce((sum, digit, i) => sum + countOnes(digit ^ b[i]!), 0);
         expect(hashDistance(hex(a), hex(b))).toBe(Math.ceil(bits / 4));
-      }),
-    );
-  });
-
-  test('are split into 16 bands by the bit index modulo 16', () => {
-    expect(hashBands('0'.repeat(64))).toEqual(Array.from({ length: 16 }, (_, band) => band << 16));
-    for (let bit = 0; bit < 256; bit++) {
-      const digits = Array.from({ length: 64 }, (_, i) => (i === bit >> 2 ? 8 >> (bit & 3) : 0));
-      const bands = hashBands(hex(digits));
-      expect(bands[bit % 16]).toBe(((bit % 16) << 16) | (1 << (bit >> 4)));
-    }
-    expect(hashBands('f'.repeat(64)).every((key, band) => key === ((band << 16) | 0xffff))).toBe(true);
-  });
-
-  test('share a band if at most 15 bits differ', () => {
-    const flips = uniqueArray(integer({ min: 0, max: 255 }), { maxLength: 15 });
-    assert(
-      property(hashes, flips, (digits, bits) => {
-        const changedDigits = digits.slice();
-        for (const bit of bits) changedDigits[bit >> 2] = changedDigits[bit >> 2]! ^ (8 >> (bit & 3));
-        const bandKeys = new Set(hashBands(hex(digits)));
-        expect(hashBands(hex(changedDigits)).some((key) => bandKeys.has(key))).toBe(true);
       }),
     );
   });

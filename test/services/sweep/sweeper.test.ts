@@ -6,6 +6,7 @@ import { makeTakeOverLostLeases } from '../../../src/services/leases.ts';
 import { makeFindMissingOriginals } from '../../../src/services/sweep/stored-files.ts';
 import { makeSweepOrphans } from '../../../src/services/sweep/stored-files.ts';
 import { makeCorrectUsage } from '../../../src/services/sweep/usage-drift.ts';
+import { makeVectorIndexSweeps } from '../../../src/services/sweep/vector-indexes.ts';
 import { makeSweeper } from '../../../src/services/sweep/sweeper.ts';
 import { claimOne } from '../../support/inner/jobs.ts';
 import { makeUniquePicture } from '../../support/inner/pictures.ts';
@@ -42,11 +43,13 @@ test('requeues the job of a crashed worker within seconds, and can be stopped im
     ...rig,
     takeOverLostLeases: makeTakeOverLostLeases(rig),
     fillCampaigns: () => Promise.resolve(),
+    startReindexing: () => Promise.resolve(),
     expiredRowSweeps: makeExpiredRowSweeps({ ...rig, retention }),
     sweepOrphans: makeSweepOrphans({ ...rig, sweepLimit: { fraction: 1, count: 9 } }),
     expireAuditLog: makeExpireAuditLog({ ...rig, keepDays: 0 }),
     correctUsage: makeCorrectUsage({ recounting: rig.recounting, logger: rig.logger }),
     derivedFileSweeps: makeDerivedFileSweeps({ ...rig, maxDerivedBytes: null, oldRenditionDays: 7 }),
+    vectorIndexSweeps: makeVectorIndexSweeps({ ...rig, minImages: 20_000 }),
     findMissingOriginals: makeFindMissingOriginals({ ...rig, sweepLimit: { fraction: 1, count: 9 } }),
   });
   onTestFinished(() => sweeper.stop());

@@ -25,11 +25,10 @@ const insertCatalog = (imageCount: number) => `
   FROM images;
   INSERT INTO image_references (image_id, reference) SELECT id, 'page ' || id FROM images WHERE id % 3 = 0;
   UPDATE images SET in_use_count = 1 WHERE id % 3 = 0;
-  INSERT INTO fingerprints (tenant_id, content_hash, version, hash, quality, aspect, thumbnail, bands)
-  SELECT tenant_id, content_hash, 1, ('x' || content_hash)::bit(256), 90, 1.5, decode(content_hash, 'hex'),
-    (SELECT array_agg(tenant_id * (1 << 20)::bigint + (band << 16) + ('x' || substr(content_hash, 1 + 4 * band, 4))::bit(16)::int)
-     FROM generate_series(0, 15) band)
-  FROM images;
+  INSERT INTO fingerprints (tenant_id, content_hash, version, hash, quality, aspect, thumbnail)
+  SELECT tenant_id, content_hash, 1, ('x' || content_hash)::bit(256), 90, 1.5, decode(content_hash, 'hex') FROM images;
+  INSERT INTO frame_hashes (tenant_id, content_hash, frame, hash, bands)
+  SELECT tenant_id, content_hash, 0, hash, hash_bands(tenant_id, 0, hash) FROM fingerprints;
   INSERT INTO embeddings (tenant_id, content_hash, space, vector)
   SELECT tenant_id, content_hash, '${embeddingSpace}', ARRAY[id % 7, id % 5, 1]::real[]::vector::halfvec FROM images;
   INSERT INTO near_duplicates (image_id, match_id, distance, difference, reason)

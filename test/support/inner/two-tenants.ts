@@ -17,10 +17,15 @@ const insertTenant = (name: string, digit: string) => `
   SELECT max(id), min(id), 1, 1, '${name}' FROM images WHERE original_filename LIKE '${name}%';
   INSERT INTO jobs (kind, image_id, tenant_id, state, error, history)
   SELECT 'derive', id, tenant_id, 'failed', '${name}', '[]' FROM images WHERE original_filename LIKE '${name}%';
-  INSERT INTO fingerprints (tenant_id, content_hash, version, hash, quality, aspect, thumbnail, bands)
-  SELECT tenant_id, content_hash, 1, ('x' || content_hash)::bit(256), 1, 1, '', '{1}' FROM images WHERE original_filename LIKE '${name}%';
+  INSERT INTO fingerprints (tenant_id, content_hash, version, hash, quality, aspect, thumbnail)
+  SELECT tenant_id, content_hash, 1, ('x' || content_hash)::bit(256), 1, 1, '' FROM images WHERE original_filename LIKE '${name}%';
+  INSERT INTO frame_hashes (tenant_id, content_hash, frame, hash, bands)
+  SELECT tenant_id, content_hash, 0, ('x' || content_hash)::bit(256), '{1}' FROM images WHERE original_filename LIKE '${name}%';
   INSERT INTO embeddings (tenant_id, content_hash, space, vector)
   SELECT tenant_id, content_hash, '${name}', '[1,2]' FROM images WHERE original_filename LIKE '${name}%';
+  INSERT INTO vector_indexes (tenant_id, space, index_name, vectors, ef_search)
+  SELECT id, '${name}', '${name}', 1, 1 FROM tenants WHERE name = '${name}';
+  INSERT INTO search_spaces (tenant_id, space) SELECT id, '${name}' FROM tenants WHERE name = '${name}';
   INSERT INTO imports (uuid, tenant_id, total) SELECT gen_random_uuid(), id, 1 FROM tenants WHERE name = '${name}';
   INSERT INTO import_lines (import_id, line, url, tenant, outcome)
   SELECT i.id, 1, 'u', '${name}', 'new' FROM imports i JOIN tenants t ON t.id = i.tenant_id AND t.name = '${name}';
