@@ -25,8 +25,8 @@ export interface SimilarityOptions {
   readonly threshold: number;
 }
 
-/** An image that shows exactly or nearly the same picture. */
-export interface Duplicate extends Pick<NearDuplicate, 'distance' | 'difference' | 'reason'> {
+/** An image that has the same bytes as another one, or forms a pair with it. */
+export interface Duplicate extends Omit<NearDuplicate, 'id' | 'uuid'> {
   readonly image: Image;
   readonly kind: 'exact' | 'near';
 }

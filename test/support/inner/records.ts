@@ -4,6 +4,7 @@ import type { DerivedFacts } from '../../../src/db/jobs/complete.ts';
 import type { NewUpload } from '../../../src/db/jobs/enqueue.ts';
 import type { FetchedContent } from '../../../src/db/jobs/attach-content.ts';
 import { embeddingSpace, fingerprintVersion } from '../../../src/model/fingerprint.ts';
+import type { NearDuplicate } from '../../../src/model/image.ts';
 import type { PictureFacts } from '../../../src/model/picture.ts';
 import type { NewRendition } from '../../../src/model/rendition.ts';
 import { originalKey, renditionKey } from '../../../src/storage/keys.ts';
@@ -78,6 +79,20 @@ export function makeDerivedFacts(content: string, overrides: Partial<DerivedFact
     keptMetadata: '',
     embedding: { space: embeddingSpace, vector: [...bytes].map((byte) => byte / 255) },
     nearDuplicates: [],
+    ...overrides,
+  };
+}
+
+/** Returns a pair with another image, as a search finds it. */
+export function makePair(id: number, overrides: Partial<NearDuplicate> = {}): NearDuplicate {
+  return {
+    id,
+    uuid: '',
+    tier: 'reencoded',
+    verdict: null,
+    distance: 1,
+    difference: 1,
+    reason: 'alike',
     ...overrides,
   };
 }
