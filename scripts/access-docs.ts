@@ -1,5 +1,5 @@
 import { allScopes, roleNames, roles, type Scope, scopes } from '../src/model/access.ts';
-import { requiredScopes, type UseCase } from '../src/services/access/required-scopes.ts';
+import { listRequiredScopes, type UseCase } from '../src/services/access/required-scopes.ts';
 import { writeOrCheck } from './generated-file.ts';
 import { generateOpenApiDocument } from './openapi-document.ts';
 
@@ -32,6 +32,10 @@ const tasks: readonly { readonly task: string; readonly calls: readonly (UseCase
     calls: ['references.list', 'references.add', 'references.remove'],
   },
   { task: 'Find duplicates and similar images', calls: ['findDuplicates', 'findSimilar', 'searchByPicture'] },
+  {
+    task: 'Decide about duplicates, and resolve groups of them',
+    calls: ['duplicateGroups.list', 'judgePairs.set', 'judgePairs.remove', 'duplicateGroups.resolve'],
+  },
   { task: 'Compare images and preview presets', calls: ['compareWithImage', 'tryPresets'] },
   { task: 'Delete and restore images', calls: ['deleteImage', 'restoreImage'] },
   { task: 'Purge on a schedule', calls: ['purgeUnused', 'purgeDeleted'] },
@@ -47,6 +51,7 @@ const tasks: readonly { readonly task: string; readonly calls: readonly (UseCase
 
 interface Operation {
   readonly 'x-required-scopes'?: readonly Scope[];
+  readonly 'x-requires-all-scopes'?: boolean;
   readonly 'x-accepts-signed-links'?: boolean;
   readonly 'x-needs-signature'?: boolean;
 }
@@ -74,11 +79,12 @@ function formatRoles(): string {
 }
 
 function formatTasks(): string {
-  const table: Readonly<Record<string, Scope | 'open'>> = requiredScopes;
   return formatTable(
     ['Task', 'Scopes'],
     tasks.map(({ task, calls }) => {
-      const needed = new Set(calls.map((name) => table[name] ?? name));
+      const needed = new Set<string>(
+        calls.flatMap((name): readonly string[] => listRequiredScopes(name) ?? [name]),
+      );
       return [
         task,
         formatScopes(
@@ -90,7 +96,7 @@ function formatTasks(): string {
   );
 }
 
-/** Lists every request with the scopes of which it needs one. */
+/** Lists every request with the scopes of which it needs one, or all. */
 async function formatRequests(): Promise<string> {
   const { paths } = (await generateOpenApiDocument()) as { readonly paths: Paths };
   const rows = Object.entries(paths).flatMap(([path, operations]) =>
@@ -104,7 +110,8 @@ async function formatRequests(): Promise<string> {
 
 function formatAccess(operation: Operation): string {
   if (operation['x-needs-signature']) return 'a [signed URL](delivery.md#signed-urls)';
-  const scopesText = formatScopes(operation['x-required-scopes'] ?? [], ' or ');
+  const separator = operation['x-requires-all-scopes'] ? ' and ' : ' or ';
+  const scopesText = formatScopes(operation['x-required-scopes'] ?? [], separator);
   return operation['x-accepts-signed-links'] ? `${scopesText}, or a signed link` : scopesText;
 }
 

@@ -103,6 +103,7 @@ export const errorTable = {
   import_not_found: { status: 404, title: 'There is no such import', failureClass: 'permanent' },
   key_not_found: { status: 404, title: 'There is no such API key', failureClass: 'permanent' },
   rendering_not_found: { status: 404, title: 'There is no such re-rendering', failureClass: 'permanent' },
+  group_not_found: { status: 404, title: 'There is no such group of duplicates', failureClass: 'permanent' },
   job_not_found: { status: 404, title: 'There is no such job', failureClass: 'permanent' },
   upload_not_found: { status: 404, title: 'There is no such upload', failureClass: 'permanent' },
   fingerprint_not_ready: {
@@ -128,6 +129,13 @@ export const errorTable = {
     title: 'The re-rendering has ended',
     failureClass: 'permanent',
   },
+  group_of_variants: {
+    status: 409,
+    title: 'The images of the group are variants',
+    failureClass: 'permanent',
+  },
+  not_in_group: { status: 409, title: 'The image is not in the group', failureClass: 'permanent' },
+  keeper_not_intact: { status: 409, title: 'The image to keep is not intact', failureClass: 'permanent' },
   idempotency_conflict: {
     status: 409,
     title: 'The Idempotency-Key was used for a different request',

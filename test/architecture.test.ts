@@ -260,10 +260,11 @@ describe('responsibilities', () => {
   test('the folders in db/ import each other in one direction only', () => {
     const dependencies: Readonly<Record<string, readonly string[]>> = {
       campaigns: ['engine'],
+      duplicates: ['engine', 'images'],
       engine: [],
       images: ['engine'],
       jobs: ['engine', 'images'],
-      purge: ['engine', 'images'],
+      purge: ['duplicates', 'engine', 'images'],
       renditions: ['engine', 'images', 'jobs'],
       usage: ['engine', 'images'],
     };
@@ -297,13 +298,9 @@ describe('responsibilities', () => {
     expect(disallowedImports).toEqual([]);
   });
 
-  /** It has a line for each column. */
-  const generatedFile = 'db/schema.ts';
-
-  test('no file has more than 300 lines', () => {
-    const longFiles = files.filter(
-      (file) => file !== generatedFile && (sources.get(file) ?? '').split('\n').length > 301,
-    );
+  test('no file that people write has more than 300 lines', () => {
+    const writtenFiles = files.filter((file) => file !== 'db/schema.ts');
+    const longFiles = writtenFiles.filter((file) => (sources.get(file) ?? '').split('\n').length > 301);
     expect(longFiles).toEqual([]);
   });
 });

@@ -4,6 +4,9 @@ import { makeAuditChainQueries } from './audit-chains/audit-chains.ts';
 import { makeCampaignQueries } from './campaigns/campaigns.ts';
 import type { Database } from './database.ts';
 import type { VectorSupport } from './engine/vectors.ts';
+import { makeDuplicateGroupQueries } from './duplicates/groups.ts';
+import { makeResolutionQueries } from './duplicates/resolutions.ts';
+import { makeVerdictQueries } from './duplicates/verdicts.ts';
 import { makeDeletionQueries } from './images/deletion.ts';
 import { makeEmbeddingQueries } from './images/embeddings.ts';
 import { makeFocalPointQueries } from './images/focal-points.ts';
@@ -40,6 +43,7 @@ export function makeQueries(database: Database, vectors: VectorSupport = { isAva
     auditChains: makeAuditChainQueries(database),
     campaigns: makeCampaignQueries(database, vectors),
     deletion: makeDeletionQueries(database),
+    duplicateGroups: makeDuplicateGroupQueries(database),
     embeddings: makeEmbeddingQueries(database, vectors),
     storedFiles: makeStoredFileQueries(database),
     focalPoints: makeFocalPointQueries(database),
@@ -56,6 +60,7 @@ export function makeQueries(database: Database, vectors: VectorSupport = { isAva
     references: makeReferenceQueries(database),
     renditionRemoval: makeRenditionRemovalQueries(database),
     reports: makeJobReportQueries(database),
+    resolutions: makeResolutionQueries(database),
     quotas: makeQuotaQueries(database),
     tenants: makeTenantQueries(database),
     tenantSettings: makeTenantSettingsQueries(database),
@@ -63,5 +68,6 @@ export function makeQueries(database: Database, vectors: VectorSupport = { isAva
     variantClaims: makeVariantClaimQueries(database),
     variants: makeVariantQueries(database),
     vectorIndexes: makeVectorIndexQueries(database),
+    verdicts: makeVerdictQueries(database),
   };
 }

@@ -65,6 +65,35 @@ export interface Schema {
     space: string | null;
     fingerprint_version: number | null;
   };
+  duplicate_groups: {
+    id: number;
+    tenant_id: number;
+    kind: string;
+    representative_id: number;
+    tier: string;
+    size: number;
+  };
+  duplicate_members: {
+    image_id: number;
+    kind: string;
+    group_id: number;
+    tenant_id: number;
+  };
+  duplicate_resolutions: {
+    image_id: number;
+    kept_id: number;
+    tenant_id: number;
+    group_id: number;
+    moved_references: number;
+  };
+  duplicate_verdicts: {
+    tenant_id: number;
+    content_hash: string;
+    other_hash: string;
+    verdict: string;
+    decided_by: string;
+    decided_at: Date;
+  };
   embeddings: {
     tenant_id: number;
     content_hash: string;
@@ -204,11 +233,13 @@ export interface Schema {
   near_duplicates: {
     image_id: number;
     match_id: number;
-    distance: number;
-    difference: number;
+    distance: number | null;
+    difference: number | null;
     reason: string;
     created_at: Date;
-    tier: string;
+    tier: string | null;
+    verdict: string | null;
+    shown_tier: string | null;
   };
   poison_jobs: {
     id: number | null;

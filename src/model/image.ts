@@ -1,5 +1,7 @@
 import type { IntakeFacts } from './intake-facts.ts';
 import type { Violation } from './intake-rules.ts';
+import type { DuplicateVerdict } from './duplicates.ts';
+import type { RelationTier } from './relation.ts';
 import type { JobState } from './job.ts';
 import type { ColorSpace, PictureFormat } from './picture.ts';
 import type { FocalPoint } from './preset.ts';
@@ -55,14 +57,17 @@ export interface Image {
   readonly deletedAt: Date | null;
 }
 
-/** Another image of the same tenant that shows nearly the same picture. */
+/** Another image of the same tenant that forms a pair with an image: a near-duplicate, a possible one or a variant. */
 export interface NearDuplicate {
   readonly id: number;
   readonly uuid: string;
-  /** Distance between the perceptual hashes, 0–64; 0 if they are identical. */
-  readonly distance: number;
-  /** Mean colour difference (CIE ΔE) between corresponding pixels. */
-  readonly difference: number;
+  readonly tier: RelationTier;
+  /** What a person decided about the pair; `null` if nobody has. */
+  readonly verdict: DuplicateVerdict | null;
+  /** Distance between the perceptual hashes, 0–64; 0 if they are identical, `null` if only a person has named the pair. */
+  readonly distance: number | null;
+  /** Mean colour difference (CIE ΔE) between corresponding pixels; `null` if only a person has named the pair. */
+  readonly difference: number | null;
   /** Why the two images are near-duplicates, as a clause. */
   readonly reason: string;
 }
@@ -77,7 +82,7 @@ export const nearDuplicatePolicies = ['reuse', 'flag', 'off'] as const;
 export type NearDuplicatePolicy = (typeof nearDuplicatePolicies)[number];
 
 /**
- * An image with its current renditions and near-duplicates. The renditions include those in further formats and densities, and
+ * An image with its current renditions and the images with which it forms a shown pair. The renditions include those in further formats and densities, and
  * those whose recipe is no longer in use.
  */
 export interface ImageWithRenditions extends Image {

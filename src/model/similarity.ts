@@ -37,8 +37,8 @@ export interface SimilarityOptions {
   readonly metric: SimilarityMetric;
 }
 
-/** An image that shows exactly or nearly the same picture. */
-export interface Duplicate extends Pick<NearDuplicate, 'distance' | 'difference' | 'reason'> {
+/** An image that has the same bytes as another one, or forms a pair with it. */
+export interface Duplicate extends Omit<NearDuplicate, 'id' | 'uuid'> {
   readonly image: Image;
   readonly kind: 'exact' | 'near';
 }

@@ -11,8 +11,8 @@ import { composeDelivery } from './delivery/compose-delivery.ts';
 import { makeManageFocalPoint } from './delivery/focal-point.ts';
 import { makeDeleteImage, makeRestoreImage } from './delete-image.ts';
 import { makeDeriveImage } from './derive-image.ts';
+import { composeDuplicates } from './duplicates/compose-duplicates.ts';
 import { makeFindDonor } from './find-donor.ts';
-import { makeFindDuplicates } from './find-duplicates.ts';
 import { makeFindNearDuplicates } from './find-near-duplicates.ts';
 import { makeFindSimilar } from './find-similar.ts';
 import { makeImportImage } from './import-image.ts';
@@ -73,7 +73,7 @@ type SharedServices = ReturnType<typeof composeShared>;
 function composeShared(parts: ServiceParts, config: ServiceConfig, tenants: ComposedTenants) {
   const { queries, decoders, storage, presets } = parts;
   const { uploads, similarity, server, storage: storageConfig } = config;
-  const { images, fingerprints } = queries;
+  const { images, fingerprints, verdicts } = queries;
   const cache = makeRenditionCache(server.readCacheBytes);
   const delivery = composeDelivery(parts, config, cache);
   const completionEvents = makeCompletionEvents();
@@ -85,7 +85,7 @@ function composeShared(parts: ServiceParts, config: ServiceConfig, tenants: Comp
     completionEvents,
     waitForImage: makeWaitForImage({ images, completionEvents }),
     inspectPicture: makeInspectPicture({ decoders, limits: uploads }),
-    findNearDuplicates: makeFindNearDuplicates({ fingerprints, similarity }),
+    findNearDuplicates: makeFindNearDuplicates({ fingerprints, verdicts, similarity }),
     retrieve: makeRetrieveImage({
       ...delivery,
       images,
@@ -182,7 +182,7 @@ function composeApi(
     listImages: makeListImages({ images }),
     findImport: makeFindImport({ imports }),
     findSimilar: makeFindSimilar({ images, embeddings, jobs, queue, space: embeddingSpace }),
-    findDuplicates: makeFindDuplicates({ images }),
+    ...composeDuplicates(parts, sharedServices.cache),
     jobs: makeJobs({ jobs, reports, queue }),
     campaigns: makeCampaigns({
       campaigns,

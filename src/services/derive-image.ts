@@ -3,6 +3,7 @@ import type { ImageQueries } from '../db/images/images.ts';
 import type { DerivedFacts } from '../db/jobs/complete.ts';
 import type { JobQueries } from '../db/jobs/job-queries.ts';
 import type { DecoderPool, DerivedPicture } from '../imaging/pool/decoder-pool.ts';
+import { showPairs } from '../model/duplicates.ts';
 import type { Fingerprint } from '../model/fingerprint.ts';
 import type { ImageWithRenditions, NearDuplicate, NearDuplicatePolicy } from '../model/image.ts';
 import type { Violation } from '../model/intake-rules.ts';
@@ -152,10 +153,11 @@ async function addLateMatches(
   if (matches.length === 0) return image;
   const lateMatches = matches.map(toNearDuplicate);
   await fingerprints.addNearDuplicates(image.id, lateMatches);
-  return { ...image, nearDuplicates: [...image.nearDuplicates, ...lateMatches] };
+  return { ...image, nearDuplicates: [...image.nearDuplicates, ...showPairs(lateMatches)] };
 }
 
 function toNearDuplicate({
+  contentHash: _contentHash,
   renditions: _renditions,
   hasAlpha: _hasAlpha,
   keptMetadata: _keptMetadata,

@@ -94,6 +94,8 @@ export function findPossibleDonors<Own extends OwnRendition>(
   { imageId, hasAlpha, keptMetadata, renditions }: SharingImage<Own>,
 ): PossibleDonor<Own>[] {
   return matches.flatMap((match) => {
+    // The person has seen a difference that the comparison may take for noise.
+    if (match.verdict === 'different' || match.verdict === 'variant') return [];
     // A donor must be older than the image. If two images used each other's renditions, neither would have files.
     if (match.id >= imageId || match.hasAlpha !== hasAlpha || match.keptMetadata !== keptMetadata) return [];
     const pairs = renditions.flatMap((ownRendition) => {

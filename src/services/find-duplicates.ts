@@ -8,7 +8,9 @@ interface Dependencies {
   readonly images: Pick<ImageQueries, 'find' | 'listByContent' | 'listByIds'>;
 }
 
-/** Finds the exact copies and near-duplicates of an image. @throws {AppError} `image_not_found`. */
+/**
+ * Finds the exact copies of an image, and the images with which it forms a shown pair of any tier. @throws {AppError} `image_not_found`.
+ */
 export type FindDuplicates = (
   principal: Principal,
   imageRef: ImageRef,
@@ -28,7 +30,15 @@ export function makeFindDuplicates({ images }: Dependencies): FindDuplicates {
 
 /** Creates the duplicate entry for an image whose original has the same bytes. */
 export function toExactDuplicate(image: Image): Duplicate {
-  return { image, kind: 'exact', distance: 0, difference: 0, reason: 'the same bytes' };
+  return {
+    image,
+    kind: 'exact',
+    tier: 'identical',
+    verdict: null,
+    distance: 0,
+    difference: 0,
+    reason: 'the same bytes',
+  };
 }
 
 /** Loads the images of near-duplicates, except those that are deleted or that the caller may not see. */
@@ -42,7 +52,7 @@ export async function loadNearDuplicates(
   return loadedImages.flatMap((image) => {
     const match = matchesById.get(image.id);
     if (!match) return [];
-    const { distance, difference, reason } = match;
-    return [{ image, kind: 'near' as const, distance, difference, reason }];
+    const { tier, verdict, distance, difference, reason } = match;
+    return [{ image, kind: 'near' as const, tier, verdict, distance, difference, reason }];
   });
 }

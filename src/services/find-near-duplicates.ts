@@ -1,4 +1,5 @@
 import type { Config } from '../config.ts';
+import type { VerdictQueries } from '../db/duplicates/verdicts.ts';
 import type { FingerprintQueries, HashNeighbour } from '../db/images/fingerprints.ts';
 import { compareThumbnails } from '../imaging/recognition/compare-thumbnails.ts';
 import { type Fingerprint, hashDistance } from '../model/fingerprint.ts';
@@ -7,11 +8,15 @@ import type { Rendition } from '../model/rendition.ts';
 
 interface Dependencies {
   readonly fingerprints: Pick<FingerprintQueries, 'findNeighbours'>;
+  readonly verdicts: Pick<VerdictQueries, 'listAmong'>;
   readonly similarity: Pick<Config['similarity'], 'nearDuplicates' | 'hashThreshold'>;
 }
 
-/** A near-duplicate and the renditions that it could donate. */
+/** A near-duplicate, with the tier that the search found, and the renditions that it could donate. */
 export interface NearMatch extends NearDuplicate {
+  readonly contentHash: string;
+  readonly distance: number;
+  readonly difference: number;
   /** Whether the near-duplicate's original has an alpha channel; `null` if unknown. */
   readonly hasAlpha: boolean | null;
   /** SHA-256 of the metadata that its renditions keep; `null` if it is unknown. */
@@ -46,7 +51,11 @@ export interface NearMatches {
 }
 
 /** @see FindNearDuplicates */
-export function makeFindNearDuplicates({ fingerprints, similarity }: Dependencies): FindNearDuplicates {
+export function makeFindNearDuplicates({
+  fingerprints,
+  verdicts,
+  similarity,
+}: Dependencies): FindNearDuplicates {
   const { nearDuplicates, hashThreshold } = similarity;
   return async (tenantId, fingerprint, excludedContentHash, excludedImageIds = []) => {
     if (nearDuplicates === 'off' || fingerprint.quality < minQuality)
@@ -63,13 +72,27 @@ export function makeFindNearDuplicates({ fingerprints, similarity }: Dependencie
     const matches = neighbours
       .flatMap((candidate) => matchCandidate(candidate, fingerprint))
       .toSorted((a, b) => a.distance - b.distance || a.difference - b.difference);
-    return { matches, candidateIds: neighbours.map(({ id }) => id) };
+    const judgedMatches = await addVerdicts(verdicts, tenantId, excludedContentHash, matches);
+    return { matches: judgedMatches, candidateIds: neighbours.map(({ id }) => id) };
   };
+}
+
+/** Adds what people decided about the picture and its matches. Pairs of verdict `different` stay in the list. */
+async function addVerdicts(
+  verdicts: Dependencies['verdicts'],
+  tenantId: number,
+  contentHash: string,
+  matches: readonly NearMatch[],
+): Promise<NearMatch[]> {
+  if (matches.length === 0) return [];
+  const hashes = matches.map((match) => match.contentHash);
+  const verdictsByHash = await verdicts.listAmong(tenantId, contentHash, hashes);
+  return matches.map((match) => ({ ...match, verdict: verdictsByHash.get(match.contentHash) ?? null }));
 }
 
 /** Returns a list of one match, or an empty list if the thumbnails differ. */
 function matchCandidate(candidate: HashNeighbour, fingerprint: Fingerprint): NearMatch[] {
-  const { id, uuid, hasAlpha, keptMetadata, renditions } = candidate;
+  const { id, uuid, contentHash, hasAlpha, keptMetadata, renditions } = candidate;
   const { isSamePicture, difference, reason } = compareThumbnails(candidate.fingerprint, fingerprint);
   const distance = hashDistance(candidate.fingerprint.hash, fingerprint.hash);
   return isSamePicture
@@ -77,6 +100,9 @@ function matchCandidate(candidate: HashNeighbour, fingerprint: Fingerprint): Nea
         {
           id,
           uuid,
+          contentHash,
+          tier: 'reencoded',
+          verdict: null,
           distance,
           difference: Math.round(difference * 100) / 100,
           reason,

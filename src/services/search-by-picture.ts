@@ -2,6 +2,7 @@ import type { EmbeddingQueries } from '../db/images/embeddings.ts';
 import type { ImageQueries } from '../db/images/images.ts';
 import type { TenantQueries } from '../db/tenants.ts';
 import type { DecoderPool, DescribedPicture } from '../imaging/pool/decoder-pool.ts';
+import { isDuplicateTier, showPairs } from '../model/duplicates.ts';
 import { priorities } from '../model/job.ts';
 import type { PictureLimits } from '../model/picture.ts';
 import type { Principal } from '../model/principal.ts';
@@ -50,7 +51,9 @@ export function makeSearchByPicture(deps: Dependencies): SearchByPicture {
       const { fingerprint, embedding } = await describe(deps, file, tenantId);
       const copies = await images.listByContent(tenantId, file.contentHash);
       const { matches } = await findNearDuplicates(tenantId, fingerprint, file.contentHash);
-      const nearDuplicates = await loadNearDuplicates(images, principal, matches);
+      // If the file is stored as an image, the verdicts on this image count.
+      const shownMatches = showPairs(matches).filter(({ tier }) => isDuplicateTier(tier));
+      const nearDuplicates = await loadNearDuplicates(images, principal, shownMatches);
       const similarityMatches = await embeddings.findSimilarToPicture(
         tenantId,
         embedding,

@@ -8,6 +8,8 @@ import type { CompareWithImage } from './compare-with-image.ts';
 import type { DeliverRendition } from './delivery/deliver.ts';
 import type { ManageFocalPoint } from './delivery/focal-point.ts';
 import type { DeleteImage, RestoreImage } from './delete-image.ts';
+import type { DuplicateGroups } from './duplicates/duplicate-groups.ts';
+import type { JudgePairs } from './duplicates/judge-pairs.ts';
 import type { FindDuplicates } from './find-duplicates.ts';
 import type { FindSimilar } from './find-similar.ts';
 import type { IngestUpload } from './ingest-upload.ts';
@@ -46,6 +48,8 @@ export interface Services {
   readonly tryPresets: TryPresets;
   readonly findSimilar: FindSimilar;
   readonly findDuplicates: FindDuplicates;
+  readonly judgePairs: JudgePairs;
+  readonly duplicateGroups: DuplicateGroups;
   readonly searchByPicture: SearchByPicture;
   readonly purgeUnused: PurgeUnused;
   readonly purgeDeleted: PurgeDeleted;

@@ -14,6 +14,7 @@ const { database, recordPlans } = recordQueries(filledDatabase);
 const queries = makeQueries(database);
 const { images, reports, purging, usage, fingerprints, embeddings, jobs, references, storedFiles } = queries;
 const { tenants, deletion, recounting, expiredRows, audit, auditChains, quotas } = queries;
+const { duplicateGroups, resolutions, verdicts } = queries;
 const smallTenant: Principal = { ...unrestrictedPrincipal, tenantId: 5 };
 const page = { limit: 50, offset: 0 };
 const largeTables = new Set([
@@ -25,12 +26,24 @@ const largeTables = new Set([
   'embeddings',
   'image_references',
   'audit_log',
+  'near_duplicates',
+  'duplicate_groups',
+  'duplicate_members',
+  'duplicate_verdicts',
 ]);
 
 beforeAll(() => fillDatabase(filledDatabase, 30_000));
 
 const hourAgo = new Date(Date.now() - 3_600_000);
 const vase = { id: 12_345 };
+
+/** Finds the nth image of the first tenant that nobody has deleted. */
+async function findJudged(n: number) {
+  const image = (
+    await images.list({ ...unrestrictedPrincipal, tenantId: 1 }, {}, { limit: 1, offset: 20 + n })
+  ).items[0]!;
+  return { ...image, contentHash: image.contentHash! };
+}
 
 const operations: Record<string, () => Promise<unknown>> = {
   'a list of images': () => images.list(unrestrictedPrincipal, {}, page),
@@ -77,6 +90,26 @@ const operations: Record<string, () => Promise<unknown>> = {
   'the queue depth': () => reports.readQueueDepth(),
   'the queue depth of each tenant': () => reports.readTenantQueueDepths(),
   'a count of failed jobs': () => reports.countFailed(),
+  'a list of groups': () => duplicateGroups.list(unrestrictedPrincipal, {}, page),
+  'a tenant’s list of groups': () => duplicateGroups.list(smallTenant, {}, page),
+  'a later page of a tenant’s groups': () =>
+    duplicateGroups.list(unrestrictedPrincipal, { tenant: 'tenant-7' }, { ...page, after: 200 }),
+  'a list of groups by tier': () => duplicateGroups.list(unrestrictedPrincipal, { tier: 'variant' }, page),
+  'a tenant’s list of groups by tier': () => duplicateGroups.list(smallTenant, { tier: 'identical' }, page),
+  'a verdict': async () => {
+    const pair = [await findJudged(1), await findJudged(2)] as const;
+    await verdicts.set(systemPrincipal, pair, 'variant');
+    await verdicts.remove(systemPrincipal, pair);
+  },
+  'a search for verdicts': () => verdicts.listAmong(1, sha256Hex('1'), [sha256Hex('2'), sha256Hex('3')]),
+  'a resolved group': async () => {
+    const { groups } = await duplicateGroups.list(unrestrictedPrincipal, {}, { limit: 1 });
+    const [keep, discard] = groups[0]!.members;
+    const resolution = { keep: { id: keep!.image }, discard: [{ id: discard!.image }] };
+    expect((await resolutions.resolve(unrestrictedPrincipal, groups[0]!.id, resolution)).outcome).toBe(
+      'resolved',
+    );
+  },
   'a retry': () => jobs.retry(unrestrictedPrincipal, 3),
   'a claim': () => jobs.claimDue('derive', 4, 60),
   'a claim of imports': () => jobs.claimDue('import', 4, 60, { perHost: 2, perTenant: 3 }),

@@ -285,6 +285,40 @@ describe('/v1', () => {
     expect((await send('POST', '/v1/search', undefined, { body: form(['file', 'text']) })).status).toBe(400);
   });
 
+  test('judges pairs, and lists and resolves groups of duplicates', async () => {
+    const [kept, discarded] = await Promise.all(
+      ['kept', 'discarded'].map(async (seed) => (await upload(server().url, await jpeg(seed), 'twins')).body),
+    );
+    const template = '/v1/images/{id}/duplicates/{other}';
+    const path = `/v1/images/${kept?.id}/duplicates`;
+    const verdict = makeJsonBody({ verdict: 'same' });
+    expect((await send('PUT', template, `${path}/${discarded?.id}`, verdict)).status).toBe(200);
+    expect((await send('PUT', template, `${path}/${kept?.id}`, verdict)).status).toBe(400);
+    expect((await send('PUT', template, `${path}/99999`, verdict)).status).toBe(404);
+    expect((await send('DELETE', template, `${path}/99999`)).status).toBe(404);
+    expect((await send('DELETE', template, `${path}/x`)).status).toBe(400);
+    const groups = await send<{ items: { id: number }[] }>(
+      'GET',
+      '/v1/duplicates',
+      '/v1/duplicates?tenant=twins',
+    );
+    expect((await send('GET', '/v1/duplicates', '/v1/duplicates?tier=different')).status).toBe(400);
+    const resolve = (group: unknown, keep: unknown, discard: unknown) =>
+      send(
+        'POST',
+        '/v1/duplicates/{group}/resolve',
+        `/v1/duplicates/${String(group)}/resolve`,
+        makeJsonBody({ keep, discard: [discard] }),
+      );
+    const group = groups.body.items[0]?.id;
+    expect((await resolve(99_999, kept?.id, discarded?.id)).status).toBe(404);
+    expect((await resolve(group, kept?.id, kept?.id)).status).toBe(400);
+    expect((await resolve(group, kept?.id, image.id)).status).toBe(409);
+    expect((await resolve(group, kept?.id, discarded?.id)).status).toBe(200);
+    await send('POST', '/v1/images/{id}/restore', `/v1/images/${discarded?.id}/restore`);
+    expect((await send('DELETE', template, `${path}/${discarded?.id}`)).status).toBe(204);
+  });
+
   test('tries the presets on a picture, and compares a picture with a stored image', async () => {
     await send('POST', '/v1/compare', undefined, await makeFormWithFile('first'));
     const comparison = await send<{ comparisons: { name: string; psnr_db: number; note: string }[] }>(

@@ -5,6 +5,7 @@ import { expect, test } from 'vitest';
 import type { Database } from '../../src/db/database.ts';
 import { makeCatalog } from '../support/inner/catalog.ts';
 import { selectRows } from '../support/inner/database.ts';
+import { findGroupErrors } from '../support/inner/duplicate-groups.ts';
 import { usageFromCounters, usageFromRows } from '../support/inner/recount.ts';
 import { openTestServerDatabase, serverDatabaseUrl } from '../support/inner/server-database.ts';
 
@@ -58,13 +59,13 @@ const violations: Record<string, string> = {
         AND shared_file.image_id <> own_file.image_id WHERE own_file.image_id = deleted.id))`,
 };
 
-async function findViolations(database: Database): Promise<Record<string, unknown[]>> {
+async function findViolations(database: Database): Promise<Record<string, readonly unknown[]>> {
   const foundViolations: Record<string, unknown[]> = {};
   for (const [violation, query] of Object.entries(violations)) {
     const rows = await selectRows(database, query);
     if (rows.length > 0) foundViolations[violation] = rows;
   }
-  return foundViolations;
+  return { ...foundViolations, ...(await findGroupErrors(database)) };
 }
 
 test('violates no invariant after several processes have concurrently changed the same few images', async () => {

@@ -4,7 +4,7 @@ import { makeCatalog } from '../support/inner/catalog.ts';
 import { selectRow, selectRows, useDatabase } from '../support/inner/database.ts';
 import { closeGate } from '../support/inner/gate.ts';
 import { makeFailedAttempt } from '../support/inner/jobs.ts';
-import { makeDerivedFacts, sha256Hex } from '../support/inner/records.ts';
+import { makeDerivedFacts, makePair, sha256Hex } from '../support/inner/records.ts';
 import { usageFromCounters, usageFromRows } from '../support/inner/recount.ts';
 
 /** Tests races between removals, and between removals and concurrent inserts. */
@@ -27,9 +27,7 @@ async function addSharer(content: string, donorId: number, donorContent: string)
   return job.imageId;
 }
 
-const makeNearDuplicates = (id: number, uuid = '') => [
-  { id, uuid, distance: 1, difference: 1, reason: 'alike' },
-];
+const makeNearDuplicates = (id: number) => [makePair(id)];
 
 const removals = {
   softDelete: (id: number) => catalog.softDelete(id),

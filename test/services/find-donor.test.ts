@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { findPossibleDonors } from '../../src/services/find-donor.ts';
 import type { NearMatch } from '../../src/services/find-near-duplicates.ts';
-import { makeRendition } from '../support/inner/records.ts';
+import { makePair, makeRendition } from '../support/inner/records.ts';
 
 const makeSizedRendition = (preset: string, width: number, height: number, recipe = 'r1') => ({
   ...makeRendition(1, 'vase', preset),
@@ -13,11 +13,10 @@ const makeSizedRendition = (preset: string, width: number, height: number, recip
 const ownRenditions = [makeSizedRendition('thumb', 100, 80), makeSizedRendition('card', 400, 320)];
 
 const makeMatch = (id: number, renditions = ownRenditions): NearMatch => ({
-  id,
-  uuid: `uuid-${id}`,
+  ...makePair(id),
   distance: 1,
   difference: 1,
-  reason: 'alike',
+  contentHash: `hash-${id}`,
   hasAlpha: false,
   keptMetadata: '',
   renditions,

@@ -50,6 +50,15 @@ export async function lockImageAndFiles(transaction: Queryable, imageId: number)
   await assertAllLocked(transaction, [imageId], locks);
 }
 
+/** Locks the files of several images, and then their rows, in the order of their ids. */
+export async function lockImagesAndFiles(transaction: Queryable, imageIds: readonly number[]): Promise<void> {
+  const locks = await takeLocks(transaction, imageIds);
+  await sql`SELECT 1 FROM images WHERE id = ANY (${imageIds}::bigint[]) ORDER BY id FOR UPDATE`.execute(
+    transaction,
+  );
+  await assertAllLocked(transaction, imageIds, locks);
+}
+
 async function assertAllLocked(
   transaction: Queryable,
   imageIds: readonly number[],

@@ -61,6 +61,8 @@ export function makeDeletionQueries({ sql: db }: Database) {
                 AND first_image.deleted_at IS NULL AND first_image.duplicate_of IS NULL AND first_image.id <> images.id)
           WHERE id = ${image.id}`.execute(transaction);
         await assignOwners(transaction, image.id);
+        // No other image replaces it any more. The references that this image had have stayed with it.
+        await sql`DELETE FROM duplicate_resolutions WHERE image_id = ${image.id}`.execute(transaction);
         await assertRoom();
         await recordAction(transaction, principal, 'image.restore', image);
         return true;

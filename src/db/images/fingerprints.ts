@@ -104,22 +104,23 @@ export function upsertHashes(
 
 /**
  * Returns the statement that inserts or replaces an image's near-duplicates. Each pair is stored once, under the id of the
- * newer image.
+ * newer image. A verdict on the pair is kept. Triggers copy the verdict to a new pair, and correct the groups.
  * @param image table expression that yields one row with the `id` column.
+ * @param nearDuplicates with the tiers that the search found, whatever the verdicts
  */
 export function upsertNearDuplicates(
   image: RawBuilder<unknown>,
   nearDuplicates: readonly NearDuplicate[],
 ): RawBuilder<unknown> {
   return sql`
-    INSERT INTO near_duplicates (image_id, match_id, distance, difference, reason)
-    SELECT greatest(image.id, match.id), least(image.id, match.id), match.distance, match.difference, match.reason
+    INSERT INTO near_duplicates (image_id, match_id, tier, distance, difference, reason)
+    SELECT greatest(image.id, match.id), least(image.id, match.id), match.tier, match.distance, match.difference, match.reason
     FROM ${image} image CROSS JOIN jsonb_to_recordset(${JSON.stringify(nearDuplicates)}::jsonb) AS match
-      (id bigint, distance smallint, difference real, reason text)
+      (id bigint, tier text, distance smallint, difference real, reason text)
     -- The match may have been purged since it was found.
     WHERE match.id <> image.id AND (SELECT true FROM images WHERE images.id = match.id)
-    ON CONFLICT (image_id, match_id) DO UPDATE SET distance = excluded.distance, difference = excluded.difference,
-      reason = excluded.reason`;
+    ON CONFLICT (image_id, match_id) DO UPDATE SET tier = excluded.tier, distance = excluded.distance,
+      difference = excluded.difference, reason = excluded.reason`;
 }
 
 /** Converts the bits of a hash (`0101…`) to hexadecimal digits. */

@@ -82,21 +82,25 @@ const renditionsColumn = sql<Rendition[]>`coalesce((
     SELECT json_agg(json_build_object(${renditionFields('r')}) ORDER BY r.width, r.preset, r.density, r.format)
     FROM renditions r WHERE r.image_id = images.id AND r.superseded_at IS NULL), '[]'::json)`;
 
+/** Columns of `near_duplicates` that describe a pair. */
+const pairColumns = sql.raw('shown_tier, verdict, distance, difference, reason');
+
 /**
- * Column that contains an image's near-duplicates, nearest first. Deleted images are left out. Each pair is listed for both
- * images. The other image of a pair is looked up in a subquery. With a join, the planner would scan all images if it
- * overestimated the number of pairs.
+ * Column that contains the images with which an image is shown as a pair, nearest first. Deleted images are left out. Each pair
+ * is listed for both images. The other image of a pair is looked up in a subquery. With a join, the planner would scan all
+ * images if it overestimated the number of pairs.
  */
 const nearDuplicatesColumn = sql<NearDuplicate[]>`coalesce((
-    SELECT json_agg(json_build_object('id', pair.other_id, 'uuid', pair.uuid, 'distance', pair.distance,
-      'difference', pair.difference, 'reason', pair.reason) ORDER BY pair.distance, pair.difference, pair.other_id)
+    SELECT json_agg(json_build_object('id', pair.other_id, 'uuid', pair.uuid, 'tier', pair.shown_tier,
+      'verdict', pair.verdict, 'distance', pair.distance, 'difference', pair.difference, 'reason', pair.reason)
+      ORDER BY pair.distance, pair.difference, pair.other_id)
     FROM (
       SELECT near_duplicate.*, (SELECT i.uuid FROM images i WHERE i.id = near_duplicate.other_id AND i.deleted_at IS NULL LIMIT 1) AS uuid
       FROM (
-        SELECT match_id AS other_id, distance, difference, reason FROM near_duplicates WHERE image_id = images.id
+        SELECT match_id AS other_id, ${pairColumns} FROM near_duplicates WHERE image_id = images.id
         UNION ALL
-        SELECT image_id, distance, difference, reason FROM near_duplicates WHERE match_id = images.id) near_duplicate) pair
-    WHERE pair.uuid IS NOT NULL), '[]'::json)`;
+        SELECT image_id, ${pairColumns} FROM near_duplicates WHERE match_id = images.id) near_duplicate) pair
+    WHERE pair.uuid IS NOT NULL AND pair.shown_tier IS NOT NULL), '[]'::json)`;
 
 /** Returns the focal point in a row of `images`. */
 export function toFocalPoint({

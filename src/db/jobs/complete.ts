@@ -1,5 +1,6 @@
 import { type RawBuilder, sql } from 'kysely';
 import type { Embedding, Fingerprint } from '../../model/fingerprint.ts';
+import { showPairs } from '../../model/duplicates.ts';
 import type { ImageWithRenditions, NearDuplicate } from '../../model/image.ts';
 import type { IntakeFacts } from '../../model/intake-facts.ts';
 import type { Violation } from '../../model/intake-rules.ts';
@@ -26,6 +27,7 @@ export interface DerivedFacts {
   readonly embedding: Embedding;
   /** SHA-256 of the metadata that renditions keep, hexadecimal; empty if there is none, `null` if it is unknown. */
   readonly keptMetadata: string | null;
+  /** All pairs that the search found, with the tiers that it found. */
   readonly nearDuplicates: readonly NearDuplicate[];
   readonly intakeFacts: IntakeFacts;
   /** The intake rules with the action `warn` that the picture breaks. */
@@ -202,7 +204,13 @@ async function completeJob(
        FROM written_renditions) AS renditions
     FROM completed_image JOIN tenants ON tenants.id = completed_image.tenant_id`.execute(db);
   const row = rows[0];
-  return row && { ...toImage(row), renditions: row.renditions ?? [], nearDuplicates };
+  return (
+    row && {
+      ...toImage(row),
+      renditions: row.renditions ?? [],
+      nearDuplicates: showPairs(nearDuplicates),
+    }
+  );
 }
 
 /**

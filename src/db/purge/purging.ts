@@ -5,6 +5,7 @@ import { type Actor, insertAudit } from '../audit.ts';
 import { retryingTransaction, rowsChangedError } from '../engine/retrying.ts';
 import type { VectorSupport } from '../engine/vectors.ts';
 import { type Content, lockImageAndFiles } from '../images/content-lock.ts';
+import { removeUnusedVerdicts } from '../duplicates/verdicts.ts';
 import { removeImage } from '../images/removal.ts';
 import { isVisibleTo } from '../lists.ts';
 import { summarizeDeletedImages } from './deleted-images-summary.ts';
@@ -193,7 +194,7 @@ async function listFiles(transaction: Queryable, imageId: number): Promise<Image
   return rows;
 }
 
-/** Removes the content's fingerprint, hashes and embeddings if no image has this content any more. */
+/** Removes what is stored for the content if no image has this content any more. */
 async function removeUnusedContent(
   transaction: Queryable,
   tables: readonly string[],
@@ -205,6 +206,7 @@ async function removeUnusedContent(
         AND NOT EXISTS (SELECT 1 FROM images i WHERE i.tenant_id = ${tenantId} AND i.content_hash = ${contentHash})`.execute(
       transaction,
     );
+  await removeUnusedVerdicts(transaction, tenantId, contentHash ?? '');
 }
 
 /** Returns the files that no row uses, without duplicates. */

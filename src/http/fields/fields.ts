@@ -38,6 +38,15 @@ export const imageRefField = z
   })
   .meta({ pattern: idOrUuidPattern, description: 'Id or UUID of an image.' });
 
+/** Id or UUID of an image in a JSON body, where an id may be a number. */
+export const bodyImageRefField = z.union([
+  z
+    .int()
+    .min(0)
+    .transform((id) => ({ id })),
+  imageRefField,
+]);
+
 /** Path parameters of routes for a single image. */
 export const imageParams = z.object({ id: imageRefField });
 

@@ -48,6 +48,12 @@ export function pageFields(defaultLimit: number, maxLimit = 100) {
   return { ...offsetPageFields(defaultLimit, maxLimit), cursor: cursorField.optional() };
 }
 
+/** Query parameters `limit` and `cursor` of a list that has no total and no `offset`. */
+export function cursorPageFields(defaultLimit: number, maxLimit = 100) {
+  const { limit, cursor } = pageFields(defaultLimit, maxLimit);
+  return { limit, cursor: cursor.describe('`next_cursor` of the previous page.') };
+}
+
 /** Converts query parameters to a page request. */
 export function toPageRequest(
   query: {

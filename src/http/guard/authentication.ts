@@ -2,7 +2,11 @@ import type { FastifyInstance, FastifyReply, FastifyRequest, RouteOptions } from
 import type { Scope } from '../../model/access.ts';
 import { parseIdOrUuid } from '../../model/image.ts';
 import { type Identity, isEveryone } from '../../model/principal.ts';
-import { missingScopeError, requiredScopes, type UseCase } from '../../services/access/required-scopes.ts';
+import {
+  listRequiredScopes,
+  missingScopeError,
+  type UseCase,
+} from '../../services/access/required-scopes.ts';
 import type { VerifiedLink } from '../../services/access/signatures.ts';
 import type { HttpDependencies } from '../route-plugin.ts';
 import { explainUnauthenticated, readKey } from './api-key-header.ts';
@@ -67,22 +71,30 @@ export function authenticateRequests(app: FastifyInstance, dependencies: Depende
   });
 }
 
-/** Returns the scopes of which a caller of the route needs one; empty if the route is open. */
+/**
+ * Returns the scopes of which a caller of the route needs one; empty if the route is open. If `needsAllScopes` is true of the
+ * route, its service checks that the caller has all of them.
+ */
 export function listRouteScopes({ method, url, config }: RouteOptions): readonly Scope[] {
   const access = config?.access;
   // Preflight requests carry no credentials (Fetch standard), and their responses contain no data.
   if (access === 'open' || method === 'OPTIONS') return [];
   if (access === undefined)
     throw new Error(`The route ${String(method)} ${url} does not declare who may call it (config.access).`);
-  return [...new Set([access].flat().map((name) => toScope(name)))];
+  return [...new Set([access].flat().flatMap((name) => toScopes(name)))];
 }
 
-function toScope(name: UseCase | Scope): Scope {
-  const table: Readonly<Record<string, Scope | 'open'>> = requiredScopes;
-  const scope = table[name] ?? (name as Scope);
-  if (scope === 'open')
+/** Whether callers of the route need all of its scopes, because it calls one use case that needs several. */
+export function needsAllScopes({ config }: Pick<RouteOptions, 'config'>): boolean {
+  const access = config?.access;
+  return typeof access === 'string' && (listRequiredScopes(access)?.length ?? 0) > 1;
+}
+
+function toScopes(name: UseCase | Scope): readonly Scope[] {
+  const scopes = listRequiredScopes(name) ?? [name as Scope];
+  if (scopes.length === 0)
     throw new Error(`The use case ${name} is open, so its route must declare itself as open.`);
-  return scope;
+  return scopes;
 }
 
 function checkCaller(

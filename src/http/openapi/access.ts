@@ -2,7 +2,7 @@ import type { RouteOptions } from 'fastify';
 import { z } from 'zod';
 import type { ErrorCode } from '../../errors.ts';
 import { challenges } from '../guard/api-key-header.ts';
-import { listRouteScopes } from '../guard/authentication.ts';
+import { listRouteScopes, needsAllScopes } from '../guard/authentication.ts';
 import { idempotencyKeyPattern } from '../guard/idempotency.ts';
 
 /** The two ways to send an API key. Both are headers, because URLs end up in logs, histories and `Referer` headers. */
@@ -43,12 +43,14 @@ export function describeAccess(route: RouteOptions): AccessDescription {
       sentences: ['The signature in the path decides; an API key makes no difference.'],
     };
   const acceptsLinks = route.config?.acceptsLinks === true;
-  const scopeNames = scopes.map((scope) => `\`${scope}\``).join(' or ');
+  const needsAll = needsAllScopes(route);
+  const scopeNames = scopes.map((scope) => `\`${scope}\``).join(needsAll ? ' and ' : ' or ');
   return {
     fields: {
       // A link is not a security scheme, because a form for its signature would invite readers to put keys into URLs.
       security: acceptsLinks ? [...withKey, {}] : withKey,
       'x-required-scopes': scopes,
+      ...(needsAll && { 'x-requires-all-scopes': true }),
       ...(acceptsLinks && { 'x-accepts-signed-links': true }),
     },
     errors: [
@@ -58,7 +60,7 @@ export function describeAccess(route: RouteOptions): AccessDescription {
       ...(isIdempotent(route) ? (['idempotency_conflict', 'idempotency_running'] as const) : []),
     ],
     sentences: [
-      `Requires the scope ${scopeNames}.`,
+      `Requires the ${needsAll ? 'scopes' : 'scope'} ${scopeNames}.`,
       ...(acceptsLinks ? ['A signed link (`POST /v1/images/{id}/links`) works without a key.'] : []),
     ],
   };

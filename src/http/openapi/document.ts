@@ -16,6 +16,7 @@ const tags = [
   { name: 'References', description: 'Record what uses an image.' },
   { name: 'Imports', description: 'Import many URLs in one request.' },
   { name: 'Similarity', description: 'Find similar images and duplicates.' },
+  { name: 'Duplicates', description: 'Decide about pairs, and resolve groups of duplicates.' },
   { name: 'Comparison', description: 'Compare images by quality metrics.' },
   {
     name: 'Purge',
@@ -50,7 +51,7 @@ export async function describeRoutes(app: FastifyInstance): Promise<void> {
         title: 'Vitrine',
         version,
         description:
-          'An image pipeline for product catalogs. It stores originals, derives standard renditions, and serves both.\n\n`/v1` is the main API. Two dialects serve clients of older services. Trailing slashes are ignored, and every `GET` also supports `HEAD`. Errors are `application/problem+json`. Requests for a host name that the server does not serve get 421 on every route.\n\nUnless the server runs with `AUTH=open`, every operation that is not open needs an API key in `Authorization: Bearer` or `X-Api-Key`, and the key needs the scope that the operation states. Where several scopes are stated, each allows a part of the operation.',
+          'An image pipeline for product catalogs. It stores originals, derives standard renditions, and serves both.\n\n`/v1` is the main API. Two dialects serve clients of older services. Trailing slashes are ignored, and every `GET` also supports `HEAD`. Errors are `application/problem+json`. Requests for a host name that the server does not serve get 421 on every route.\n\nUnless the server runs with `AUTH=open`, every operation that is not open needs an API key in `Authorization: Bearer` or `X-Api-Key`, and the key needs the scope that the operation states. Where several scopes are stated with "or", each allows a part of the operation.',
       },
       tags,
       components: { securitySchemes },

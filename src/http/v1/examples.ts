@@ -1,7 +1,7 @@
 /** Examples for the OpenAPI document. A test validates them against their schemas. */
 
-const time = '2026-11-20T23:47:08.417Z';
-const uuid = '01a1fb5b-5201-72ab-9fbd-4c086fdee8fa';
+export const time = '2026-11-20T23:47:08.417Z';
+export const uuid = '01a1fb5b-5201-72ab-9fbd-4c086fdee8fa';
 const hash = 'aa8a3c7d3ddbae395d7a84826e4d6c5c6b4bd575e4a957393a4e4bf0f9f8df12';
 
 const card = `/i/${uuid}/card`;
@@ -26,6 +26,8 @@ export const imageExample = {
     {
       id: 9,
       uuid: '01a1fb5b-4c11-7d02-8a51-2f1c9d3b7e64',
+      tier: 'reencoded' as const,
+      verdict: null,
       distance: 2,
       difference: 0.8,
       reason: 'the same colours in the same places',
@@ -91,7 +93,7 @@ export const imageExample = {
   },
 };
 
-const imageSummaryExample = {
+export const imageSummaryExample = {
   id: 9,
   uuid: '01a1fb5b-4c11-7d02-8a51-2f1c9d3b7e64',
   tenant: 'my-shop',
@@ -105,14 +107,14 @@ const imageSummaryExample = {
   thumbnail_url: '/v1/images/01a1fb5b-4c11-7d02-8a51-2f1c9d3b7e64/thumbnail',
 };
 export const similarExample = { ...imageSummaryExample, score: 0.91 };
-export const duplicateExample = {
-  ...imageSummaryExample,
-  kind: 'near',
+export const pairExample = {
+  tier: 'reencoded' as const,
+  verdict: null,
   distance: 2,
   difference: 0.8,
   reason: 'the same colours in the same places',
 };
-
+export const duplicateExample = { ...imageSummaryExample, kind: 'near', ...pairExample };
 export const offerExample = {
   id: '0d4d9d3c-6f0e-4a35-9a4e-3f1c2d5b8a77',
   url: 'https://pictures.s3.eu-central-1.amazonaws.com/incoming/2/0d4d9d3c-6f0e-4a35-9a4e-3f1c2d5b8a77?X-Amz-Algorithm=AWS4-HMAC-SHA256',

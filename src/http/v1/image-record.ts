@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { errorFamily } from '../../errors.ts';
+import { isDuplicateTier } from '../../model/duplicates.ts';
 import type { ImageWithRenditions, NearDuplicate } from '../../model/image.ts';
 import { jobStates } from '../../model/job.ts';
 import { pictureFormats } from '../../model/picture.ts';
@@ -11,6 +12,7 @@ import type { RouteDependencies } from '../route-plugin.ts';
 import { deliverySchema, toDeliveryRecord } from './delivery-record.ts';
 import { imageExample } from './examples.ts';
 import { factsSchema, toFactsRecord, toWarningRecord, warningSchema } from './facts-record.ts';
+import { pairFields, toPairRecord } from './pair-record.ts';
 import { showSource, sourceDescription } from './source.ts';
 
 const renditionSchema = z.object({
@@ -34,13 +36,7 @@ export const focusSchema = z.object({
   y: z.number().min(0).max(1).describe('From the top edge (0) to the bottom edge (1).'),
 });
 
-const nearDuplicateSchema = z.object({
-  id: z.int(),
-  uuid: z.uuid(),
-  distance: z.int().describe('Hamming distance between the perceptual hashes, 0 to 64.'),
-  difference: z.number().describe('Mean colour difference (CIE ΔE) between the two images.'),
-  reason: z.string().describe('Why the two images count as near-duplicates.'),
-});
+const nearDuplicateSchema = z.object({ id: z.int(), uuid: z.uuid(), ...pairFields });
 
 const metadataSchema = z.object({
   format: z.enum(pictureFormats).nullable(),
@@ -71,7 +67,9 @@ export const imageSchema = z
     original_height: z.int().nullable().describe('Height of the upright image, in pixels.'),
     content_hash: z.string().nullable().describe('SHA-256 of the original.'),
     in_use_count: z.int().describe('Number of references.'),
-    near_duplicates: z.array(nearDuplicateSchema),
+    near_duplicates: z
+      .array(nearDuplicateSchema)
+      .describe('Images of the tiers `identical`, `reencoded` and `edited`.'),
     renditions_reused_from: z
       .int()
       .nullable()
@@ -152,7 +150,9 @@ function toFacts(
     original_height: image.height,
     content_hash: image.contentHash,
     in_use_count: image.inUseCount,
-    near_duplicates: image.nearDuplicates.map(toNearDuplicateRecord),
+    near_duplicates: image.nearDuplicates
+      .filter(({ tier }) => isDuplicateTier(tier))
+      .map(toNearDuplicateRecord),
     renditions_reused_from: image.renditionsReusedFrom,
     duplicate_of: image.duplicateOf,
     damaged: image.damagedAt !== null,
@@ -172,8 +172,8 @@ function toFacts(
   };
 }
 
-function toNearDuplicateRecord({ id, uuid, distance, difference, reason }: NearDuplicate) {
-  return { id, uuid, distance, difference, reason };
+function toNearDuplicateRecord({ id, uuid, ...pair }: NearDuplicate) {
+  return { id, uuid, ...toPairRecord(pair) };
 }
 
 function toRenditionRecord(uuid: string, rendition: Rendition): z.input<typeof renditionSchema> {

@@ -2,8 +2,10 @@ import { z } from 'zod';
 import type { Image } from '../../model/image.ts';
 import type { Duplicate, SimilarImage } from '../../model/similarity.ts';
 import { duplicateExample, similarExample } from './examples.ts';
+import { pairFields, toPairRecord } from './pair-record.ts';
 
-const imageSummarySchema = z.object({
+/** Schema of an image in an answer that is about several images. */
+export const imageSummarySchema = z.object({
   id: z.int(),
   uuid: z.uuid(),
   tenant: z.string(),
@@ -29,10 +31,10 @@ export const duplicateSchema = imageSummarySchema
   .extend({
     kind: z
       .enum(['exact', 'near'])
-      .describe('`exact`: the bytes are identical; `near`: the images look nearly identical.'),
-    distance: z.int().describe('Hamming distance between the perceptual hashes, 0 to 64.'),
-    difference: z.number().describe('Mean colour difference (CIE ΔE) between the two images.'),
-    reason: z.string(),
+      .describe(
+        '`exact`: the bytes are identical; `near`: the search or a person has found the pair, and `tier` says what it is.',
+      ),
+    ...pairFields,
   })
   .meta({ id: 'Duplicate', examples: [duplicateExample] });
 
@@ -53,11 +55,12 @@ export function toSimilarRecord({ image, score }: SimilarImage): z.input<typeof 
 
 /** Converts a duplicate to the `/v1` JSON format. */
 export function toDuplicateRecord(duplicate: Duplicate): z.input<typeof duplicateSchema> {
-  const { image, kind, distance, difference, reason } = duplicate;
-  return { ...toImageSummary(image), kind, distance, difference, reason };
+  const { image, kind, ...pair } = duplicate;
+  return { ...toImageSummary(image), kind, ...toPairRecord(pair) };
 }
 
-function toImageSummary(image: Image): z.input<typeof imageSummarySchema> {
+/** Converts an image to the short `/v1` JSON format. */
+export function toImageSummary(image: Image): z.input<typeof imageSummarySchema> {
   return {
     id: image.id,
     uuid: image.uuid,

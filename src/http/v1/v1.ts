@@ -4,6 +4,7 @@ import type { RoutePlugin } from '../route-plugin.ts';
 import { apiKeyRoutes } from './api-keys.ts';
 import { auditRoutes } from './audit.ts';
 import { compareRoutes } from './compare.ts';
+import { duplicateRoutes } from './duplicates.ts';
 import { imageRoutes } from './images.ts';
 import { focusRoutes } from './focus.ts';
 import { importRoutes } from './imports.ts';
@@ -32,6 +33,7 @@ const routes: readonly RoutePlugin[] = [
   referenceRoutes,
   importRoutes,
   similarityRoutes,
+  duplicateRoutes,
   compareRoutes,
   purgeRoutes,
   jobRoutes,

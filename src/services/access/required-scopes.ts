@@ -12,7 +12,7 @@ export type UseCase = {
 }[keyof Services];
 
 /**
- * The scope that each use case needs; `open` needs none. This is the only table of this kind: routes name the use cases that
+ * The scope that each use case needs; `open` needs none, and a list means that all of them are needed. This is the only table of this kind: routes name the use cases that
  * they call, and the documentation is generated from it.
  */
 export const requiredScopes = {
@@ -45,6 +45,10 @@ export const requiredScopes = {
   tryPresets: 'images.read',
   findSimilar: 'images.read',
   findDuplicates: 'images.read',
+  'judgePairs.set': 'images.write',
+  'judgePairs.remove': 'images.write',
+  'duplicateGroups.list': 'images.read',
+  'duplicateGroups.resolve': ['images.write', 'images.delete'],
   searchByPicture: 'images.read',
   purgeUnused: 'purge.run',
   purgeDeleted: 'purge.run',
@@ -75,7 +79,15 @@ export const requiredScopes = {
   'apiKeys.rotate': 'keys.manage',
   'apiKeys.revoke': 'keys.manage',
   'apiKeys.revokeWithDescendants': 'keys.manage',
-} as const satisfies Readonly<Record<UseCase, Scope | 'open'>>;
+} as const satisfies Readonly<Record<UseCase, Scope | 'open' | readonly Scope[]>>;
+
+/** Returns the scopes that a use case needs, all of them; `undefined` if there is no such use case. */
+export function listRequiredScopes(useCase: string): readonly Scope[] | undefined {
+  const table: Readonly<Record<string, Scope | 'open' | readonly Scope[]>> = requiredScopes;
+  const entry = table[useCase];
+  if (entry === undefined) return undefined;
+  return entry === 'open' ? [] : [entry].flat();
+}
 
 /** Returns an error that names the missing scopes, unless the caller has one of them. */
 export function missingScopeError(
@@ -118,13 +130,12 @@ export function authoriseServices(services: Services): Services {
 }
 
 function authorise(useCase: string, run: AnyFunction): AnyFunction {
-  const table: Readonly<Record<string, Scope | 'open'>> = requiredScopes;
-  const scope = table[useCase];
-  if (scope === undefined)
+  const scopes = listRequiredScopes(useCase);
+  if (scopes === undefined)
     throw new Error(`The use case ${useCase} has no entry in the table of required scopes.`);
-  if (scope === 'open') return run;
+  if (scopes.length === 0) return run;
   return (principal, ...args) => {
-    requireScope(principal as Principal, scope);
+    for (const scope of scopes) requireScope(principal as Principal, scope);
     return runInTenant((principal as Principal).tenantId, () => run(principal, ...args));
   };
 }

@@ -3,6 +3,7 @@ import { expect, onTestFinished, test } from 'vitest';
 import { migrate } from '../../../src/db/engine/migrate.ts';
 import { makePurgeQueries } from '../../../src/db/purge/purging.ts';
 import { openEmptyDatabase, selectRow, selectRows, useDatabase } from '../../support/inner/database.ts';
+import { findGroupErrors, listGroups } from '../../support/inner/duplicate-groups.ts';
 import { usageFromCounters, usageFromRows } from '../../support/inner/recount.ts';
 
 const database = await useDatabase();
@@ -132,4 +133,39 @@ test('counts the existing rows when a migration adds the usage counters', async 
     renditionsToDelete: 2,
     bytes: 1105,
   });
+});
+
+test('groups the near-duplicates that older versions have recorded, and stores each pair once', async () => {
+  const oldDatabase = await openMigratedTo(24);
+  await oldDatabase.runScript(`
+    INSERT INTO tenants (name) VALUES ('shop'), ('other');
+    INSERT INTO images (uuid, tenant_id, status, content_hash, deleted_at)
+    SELECT gen_random_uuid(), CASE WHEN n < 7 THEN 1 ELSE 2 END, 'completed', encode(sha256(n::text::bytea), 'hex'),
+      CASE WHEN n = 5 THEN now() END FROM generate_series(1, 12) n;
+    INSERT INTO near_duplicates (image_id, match_id, distance, difference, reason)
+    VALUES (2, 1, 0, 0, 'alike'), (1, 2, 0, 0, 'alike'), (1, 3, 0, 0, 'alike'), (4, 3, 0, 0, 'alike'),
+      (5, 1, 0, 0, 'alike'),
+      (8, 7, 0, 0, 'alike'), (9, 8, 0, 0, 'alike'), (10, 9, 0, 0, 'alike'), (11, 10, 0, 0, 'alike'), (12, 8, 0, 0, 'alike')`);
+  await migrate(oldDatabase);
+  expect(await listGroups(oldDatabase)).toEqual([
+    { kind: 'duplicate', tier: 'reencoded', images: [1, 2, 3] },
+    { kind: 'duplicate', tier: 'reencoded', images: [7, 8] },
+    { kind: 'duplicate', tier: 'reencoded', images: [9, 10] },
+  ]);
+  expect(await findGroupErrors(oldDatabase)).toEqual({});
+  const pairs = await selectRows<{ pair: string }>(
+    oldDatabase,
+    "SELECT image_id || ' ' || match_id AS pair FROM near_duplicates ORDER BY image_id, match_id",
+  );
+  expect(pairs.map(({ pair }) => pair)).toEqual([
+    '2 1',
+    '3 1',
+    '4 3',
+    '5 1',
+    '8 7',
+    '9 8',
+    '10 9',
+    '11 10',
+    '12 8',
+  ]);
 });

@@ -4,7 +4,7 @@ import { makeTenantQueries } from '../../../src/db/tenants.ts';
 import { embeddingSpace, fingerprintVersion, hashDistance } from '../../../src/model/fingerprint.ts';
 import { makeCatalog } from '../../support/inner/catalog.ts';
 import { selectRows, useDatabase } from '../../support/inner/database.ts';
-import { makeDerivedFacts, sha256Hex } from '../../support/inner/records.ts';
+import { makeDerivedFacts, makePair, sha256Hex } from '../../support/inner/records.ts';
 
 const database = await useDatabase();
 const tenants = makeTenantQueries(database);
@@ -94,7 +94,7 @@ test('lists no neighbours from other tenants or fingerprint versions, and no del
 test('stores a near-duplicate pair once, and reports the pair for both images unless one of them is deleted', async () => {
   const job = await catalog.upload('lamp');
   const { uuid } = (await catalog.image(id))!;
-  const match = { id, uuid, distance: 2, difference: 1.5, reason: 'alike' };
+  const match = makePair(id, { uuid, distance: 2, difference: 1.5 });
   const facts = makeDerivedFacts('lamp', { nearDuplicates: [match, { ...match, id: 424_242 }] });
   await jobs.complete(job, [], facts);
   await catalog.jobs.requeue(id, 50);

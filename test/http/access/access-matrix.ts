@@ -6,7 +6,7 @@ import type { Body } from '../generated/json-bodies.ts';
 import { expectDocumented } from '../support/documented.ts';
 import type { Caller } from './callers.ts';
 import type { RegisteredRoute } from './registered-routes.ts';
-import type { AccessRig, TenantFixture } from './tenant-fixture.ts';
+import type { AccessRig, Resource, TenantFixture } from './tenant-fixture.ts';
 import {
   accepts,
   fillPath,
@@ -41,6 +41,7 @@ const unknownIds = {
   job: ['987654321'],
   key: ['00000000deadbeef'],
   rendering: ['987654321'],
+  group: ['987654321'],
   tenant: ['no-such-tenant'],
 } as const;
 
@@ -109,18 +110,23 @@ async function* generateRequests(
   // A foreign picture or URL would be the caller's own data once it is uploaded.
   const home = rig.tenants.find(({ name }) => name === (caller.tenant ?? defaultTenant)) ?? owner;
   const isUsedUp = mayChange && !isSafe(route);
-  const variants = parameter ? selectIdForms(route, parameter.name, idsOf(owner, parameter.kind)).length : 1;
+  const variants = parameter
+    ? selectIdForms(route, parameter.name, resourceOf(owner, parameter.kind).ids).length
+    : 1;
   for (let variant = 0; variant < variants; variant += 1) {
     const bodyCount = (await makeValidBodies(route.operation, home)).length;
     for (let index = 0; index < bodyCount; index += 1) {
       const values: Record<string, string> = {};
+      let override: Override = {};
       if (parameter) {
         const { name, kind } = parameter;
-        const ids = isUsedUp && kind !== 'tenant' ? (await owner.create(kind)).ids : idsOf(owner, kind);
+        const isCreated = isUsedUp && kind !== 'tenant';
+        const { ids, fields = {} } = isCreated ? await owner.create(kind) : resourceOf(owner, kind);
         values[name] = selectIdForms(route, name, ids)[variant] ?? '';
+        override = fields;
       }
       const uploadId = isUsedUp ? await createUpload(route, home) : home.uploadId;
-      const bodies = await makeValidBodies(route.operation, { ...home, uploadId });
+      const bodies = await makeValidBodies(route.operation, { ...home, uploadId }, override);
       yield makeRequest(route, fillPath(route, owner, values), caller, bodies[index]);
     }
   }
@@ -131,8 +137,8 @@ function createUpload({ operation }: RegisteredRoute, owner: TenantFixture): Pro
   return names.includes('upload') ? owner.presign() : Promise.resolve(owner.uploadId);
 }
 
-function idsOf(owner: TenantFixture, kind: keyof typeof unknownIds): readonly string[] {
-  return kind === 'tenant' ? [owner.name] : owner.shared[kind].ids;
+function resourceOf(owner: TenantFixture, kind: keyof typeof unknownIds): Resource {
+  return kind === 'tenant' ? { ids: [owner.name] } : owner.shared[kind];
 }
 
 function makeRequest({ method }: RegisteredRoute, target: string, { key }: Caller, body?: Body): Request {
@@ -321,11 +327,13 @@ async function nameInRequest(
   value: string,
 ): Promise<Request[]> {
   const parameter = findOwnedParameter(route);
-  const ids = parameter ? selectIdForms(route, parameter.name, idsOf(owner, parameter.kind)) : [];
+  const ids = parameter ? selectIdForms(route, parameter.name, resourceOf(owner, parameter.kind).ids) : [];
   const path = fillPath(route, owner, parameter ? { [parameter.name]: ids[0] ?? '' } : {});
   const target = part === 'query' ? `${path}?${name}=${encodeURIComponent(value)}` : path;
   const isNumber = schema.type === 'integer' || schema.type === 'number';
-  const override: Override = part === 'body' ? { [name]: isNumber ? Number(value) : value } : {};
+  const fields = parameter ? resourceOf(owner, parameter.kind).fields : {};
+  const override: Override =
+    part === 'body' ? { ...fields, [name]: isNumber ? Number(value) : value } : { ...fields };
   const bodies = await makeValidBodies(route.operation, owner, override);
   return bodies.map((body) => makeRequest(route, target, caller, body));
 }

@@ -16,11 +16,13 @@ export interface AccessRig {
 }
 
 /** What an id in a path identifies. */
-export type ResourceKind = 'image' | 'job' | 'import' | 'key' | 'rendering';
+export type ResourceKind = 'image' | 'job' | 'import' | 'key' | 'rendering' | 'group';
 
 /** A resource with every form of its id. */
 export interface Resource {
   readonly ids: readonly string[];
+  /** Values of fields that a request about this resource needs. */
+  readonly fields?: Readonly<Record<string, unknown>>;
 }
 
 /** A tenant with data of every kind, all created through the API. */
@@ -32,6 +34,8 @@ export interface TenantFixture {
   readonly fileHashes: ReadonlySet<string>;
   /** A resource that no request changes. */
   readonly shared: Readonly<Record<ResourceKind, Resource>>;
+  /** Id of an image that is compared with others. */
+  readonly otherImage: string;
   /** Id of a presigned upload that nobody ingests; `undefined` if the server offers none. */
   readonly uploadId: string | undefined;
   readonly reference: string;
@@ -137,6 +141,22 @@ export async function fillTenant(
     return { ids: [String(rendering.id)] };
   }
 
+  /** Two pictures become a group because somebody decides that they are the same. */
+  async function createGroup(): Promise<Resource> {
+    const [keep, discard] = await Promise.all([createImage(), createImage()]);
+    await send(
+      `/v1/images/${keep.ids[0]}/duplicates/${discard.ids[0]}`,
+      { method: 'PUT' },
+      { verdict: 'same' },
+    );
+    const { items } = await send<{ items: { id: number; images: { uuid: string }[] }[] }>(
+      `/v1/duplicates?tenant=${name}&limit=100`,
+    );
+    const group = items.find(({ images }) => images.some(({ uuid }) => uuid === keep.ids[1]));
+    if (!group) throw new Error(`Images ${keep.ids[0]} and ${discard.ids[0]} form no group.`);
+    return { ids: [String(group.id)], fields: { keep: keep.ids[1], discard: [discard.ids[1]] } };
+  }
+
   async function presign(): Promise<string | undefined> {
     if (!hasPresignedUploads) return undefined;
     const bytes = await jpeg(`${name} presigned ${(count += 1)}`, 24, 20);
@@ -157,6 +177,7 @@ export async function fillTenant(
       import: createImport,
       key: createKey,
       rendering: createRendering,
+      group: createGroup,
     })[kind]();
 
   const ownKeyName = mark(`own-${randomBytes(6).toString('hex')}`);
@@ -179,13 +200,18 @@ export async function fillTenant(
     import: await createImport(),
     key: await createKey(),
     rendering: await createRendering(),
+    group: await createGroup(),
   };
+  const otherImage = (await createImage()).ids[0] ?? '';
+  // A purge of unused images must not remove it.
+  await send(`/v1/images/${otherImage}/references/comparison`, { method: 'PUT' });
 
   return {
     name,
     markers,
     fileHashes,
     shared,
+    otherImage,
     uploadId: await presign(),
     reference,
     sourceUrl,
@@ -210,6 +236,7 @@ export async function fillTenant(
         `/v1/images?tenant=${name}&limit=100`,
         `/v1/images/${image.ids[0]}/references`,
         `/v1/images/${image.ids[0]}/duplicates`,
+        `/v1/duplicates?tenant=${name}&limit=100`,
         `/v1/jobs?tenant=${name}&limit=100`,
         `/v1/usage/${name}`,
       ];

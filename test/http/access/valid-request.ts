@@ -5,7 +5,13 @@ import type { RegisteredRoute } from './registered-routes.ts';
 import type { ResourceKind, TenantFixture } from './tenant-fixture.ts';
 
 /** What a path parameter identifies: a resource that belongs to a tenant, a tenant, or text without an owner. */
-export type ParameterKind = ResourceKind | 'tenant' | 'preset' | 'reference' | 'rendition-file';
+export type ParameterKind =
+  | ResourceKind
+  | 'tenant'
+  | 'preset'
+  | 'reference'
+  | 'rendition-file'
+  | 'other-image';
 
 const collections: Readonly<Record<string, ResourceKind>> = {
   images: 'image',
@@ -21,6 +27,8 @@ const namedParameters: readonly (readonly [RegExp, ParameterKind])[] = [
   [/^preset$/, 'preset'],
   [/^ref$/, 'reference'],
   [/^file$/, 'rendition-file'],
+  [/^other$/, 'other-image'],
+  [/^group$/, 'group'],
 ];
 
 /**
@@ -49,7 +57,8 @@ export function findOwnedParameter(
 ): { readonly name: string; readonly kind: ResourceKind | 'tenant' } | undefined {
   for (const name of listPathParameters(route)) {
     const kind = kindOfParameter(route, name);
-    if (kind !== 'preset' && kind !== 'reference' && kind !== 'rendition-file') return { name, kind };
+    if (kind !== 'preset' && kind !== 'reference' && kind !== 'rendition-file' && kind !== 'other-image')
+      return { name, kind };
   }
   return undefined;
 }
@@ -91,6 +100,7 @@ export function fillPath(
     preset: 'card',
     reference: fixture.reference,
     'rendition-file': 'card.jpg',
+    'other-image': fixture.otherImage,
   };
   return listPathParameters(route)
     .reduce((path, name) => {

@@ -35,6 +35,8 @@ export interface ServerData {
   /** Ids of re-renderings, all of which may have ended. */
   readonly renderings: readonly number[];
   readonly cursor: string;
+  /** A group of duplicates. A repeated request to resolve it succeeds. */
+  readonly group: { readonly id: number; readonly kept: ImageRecord; readonly discarded: ImageRecord };
 }
 
 /** Generates small, distinct pictures in several formats. */
@@ -82,6 +84,7 @@ export async function fillServer(baseUrl: string, origin: string, requestCount: 
     imports: receipts.flatMap(({ id, uuid }) => [id, uuid]),
     renderings: [await startRendering(baseUrl)],
     cursor: await findFirstCursor(baseUrl),
+    group: await createGroup(baseUrl),
   };
 }
 
@@ -96,6 +99,19 @@ async function startRendering(baseUrl: string): Promise<number> {
     body: JSON.stringify({ preset: 'thumb' }),
   });
   return body.rendering.id;
+}
+
+async function createGroup(baseUrl: string): Promise<ServerData['group']> {
+  const tenant = 'twins';
+  const kept = await uploadReferenced(baseUrl, tenant, 8);
+  const discarded = await uploadReferenced(baseUrl, tenant, 9);
+  await call(`${baseUrl}/v1/images/${kept.id}/duplicates/${discarded.id}`, {
+    method: 'PUT',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify({ verdict: 'same' }),
+  });
+  const { body } = await call<{ items: { id: number }[] }>(`${baseUrl}/v1/duplicates?tenant=${tenant}`);
+  return { id: body.items[0]?.id ?? 0, kept, discarded };
 }
 
 async function uploadReferenced(baseUrl: string, tenant: string, index: number): Promise<ImageRecord> {

@@ -9,7 +9,7 @@ export function makeSources(
   pictures: readonly Buffer[],
   truncatedPicture: Buffer,
 ): Sources {
-  const { origin, tenants, referencedImages, cursor } = serverData;
+  const { origin, tenants, referencedImages, cursor, group } = serverData;
   // The last paths are used here, because the initial data was imported from the first paths.
   const urls = picturePaths.slice(-50).map((path) => origin + path);
   let choiceCount = 0;
@@ -31,6 +31,8 @@ export function makeSources(
       // What these presets offer.
       format: ['jpeg', 'webp', 'avif'],
       density: [1],
+      keep: [group.kept.id, group.kept.uuid],
+      discard: [group.discarded.id, group.discarded.uuid],
     },
     urls,
     forms: { pictures, truncatedPicture, tenants },
@@ -55,6 +57,13 @@ function chooseValue(
   if (path.startsWith('/v1/tenants/')) return configuredTenant;
   if (name.startsWith('tenant')) return chooseNext(tenants);
   if (name === 'ref') return chooseNext(['unknown reference', 'product-42']);
+  if (name === 'group') return serverData.group.id;
+  // A pair consists of two images of one tenant.
+  if (path.endsWith('/duplicates/{other}')) {
+    const [image, ...others] = referencedImages;
+    const other = others.find(({ tenant }) => tenant === image?.tenant);
+    return (name === 'id' ? image : other)?.uuid ?? '';
+  }
   if (path.startsWith('/v1/imports/')) return chooseNext(imports);
   if (path.startsWith('/v1/renderings/')) return chooseNext(serverData.renderings);
   // A key can be replaced or revoked only once.

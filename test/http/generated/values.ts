@@ -130,7 +130,7 @@ const invalidValues = [
 
 /** Generates invalid, URL-encoded values of a parameter. */
 export function generateInvalidText({ name, in: part, schema }: Parameter): fc.Arbitrary<string> {
-  const disallowedValues = invalidValues.filter((value) => !isAllowed(schema, value));
+  const disallowedValues = invalidValues.filter((value) => !isAllowed(schema, value, part));
   const outOfRange =
     schema.minimum === undefined ? [] : [schema.minimum - 1, (schema.maximum ?? 0) + 1].map(String);
   // A path without the value would belong to a different operation.
@@ -141,19 +141,20 @@ export function generateInvalidText({ name, in: part, schema }: Parameter): fc.A
   return fc.constantFrom(
     ...disallowedValues,
     ...outOfRange,
-    ...emptyValue.filter(() => !isAllowed(schema, '')),
+    ...emptyValue.filter(() => !isAllowed(schema, '', part)),
     ...unknownIds,
   );
 }
 
-function isAllowed(schema: Schema, encoded: string): boolean {
+function isAllowed(schema: Schema, encoded: string, part: Parameter['in']): boolean {
   if (schema.type === 'integer' || schema.type === 'number') return false;
   // Every value is valid free text, but nothing on the server has one of these names.
   if (!schema.pattern && !schema.format && !schema.enum) return false;
   try {
     return matchesSchema(schema, decodeURIComponent(encoded));
   } catch {
-    return false;
+    // A query that cannot be decoded is taken literally.
+    return part === 'query' && matchesSchema(schema, encoded);
   }
 }
 

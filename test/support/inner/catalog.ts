@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict';
 import type { Database } from '../../../src/db/database.ts';
+import type { ImagePair } from '../../../src/db/duplicates/verdicts.ts';
 import type { PurgeReason, RemovedImage } from '../../../src/db/purge/purging.ts';
 import { makeQueries } from '../../../src/db/queries.ts';
 import type { VectorSupport } from '../../../src/db/engine/vectors.ts';
+import type { NearDuplicate } from '../../../src/model/image.ts';
 import type { DuplicatePolicy } from '../../../src/model/import.ts';
 import type { ClaimedJob } from '../../../src/model/job.ts';
 import { unrestrictedPrincipal, systemPrincipal } from '../../../src/model/principal.ts';
@@ -36,6 +38,26 @@ export function makeCatalog(database: Database, tenantId: number, vectors?: Vect
   ): Promise<number> {
     await jobs.complete(job, renditions, makeDerivedFacts(content));
     return job.imageId;
+  }
+
+  /** Completes a job of an image that matches other images. Returns the image's id. */
+  async function finishWith(
+    job: ClaimedJob,
+    content: string,
+    nearDuplicates: readonly NearDuplicate[],
+  ): Promise<number> {
+    await jobs.complete(job, makeRenditions(content), makeDerivedFacts(content, { nearDuplicates }));
+    return job.imageId;
+  }
+
+  /** Returns two images in the form that verdicts need. */
+  async function pairOf(...pairIds: readonly [number, number]): Promise<ImagePair> {
+    const find = async (id: number) => {
+      const image = await queries.images.find(unrestrictedPrincipal, { id });
+      assert.ok(image?.contentHash);
+      return { id, uuid: image.uuid, tenantId, contentHash: image.contentHash };
+    };
+    return [await find(pairIds[0]), await find(pairIds[1])];
   }
 
   /** Records an import and claims its job. */
@@ -100,6 +122,8 @@ export function makeCatalog(database: Database, tenantId: number, vectors?: Vect
     makeRenditions,
     upload,
     finish,
+    finishWith,
+    pairOf,
     claimImport,
     findPurgeCandidate,
     /** Records a completed upload. Returns the image's id. */

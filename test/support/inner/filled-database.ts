@@ -33,6 +33,12 @@ const insertCatalog = (imageCount: number) => `
   SELECT tenant_id, content_hash, '${embeddingSpace}', ARRAY[id % 7, id % 5, 1]::real[]::vector::halfvec FROM images;
   INSERT INTO near_duplicates (image_id, match_id, distance, difference, reason)
   SELECT id, id - 1, 1, 1, 'alike' FROM images WHERE id % 100 = 1 AND id > 1;
+  INSERT INTO near_duplicates (image_id, match_id, distance, difference, reason, tier)
+  SELECT id, id - 2, 1, 1, 'alike', (ARRAY['identical', 'edited', 'possible', 'variant'])[1 + id / 20 % 4]
+  FROM images WHERE id % 20 = 8;
+  INSERT INTO duplicate_verdicts (tenant_id, content_hash, other_hash, verdict, decided_by)
+  SELECT i.tenant_id, least(i.content_hash, o.content_hash), greatest(i.content_hash, o.content_hash), 'different', 'x'
+  FROM images i JOIN images o ON o.id = i.id - 2 WHERE i.id % 10 = 4;
   INSERT INTO audit_log (tenant_id, tenant, at, actor, key_id, action, target, position, hash)
   SELECT tenant_id, 'tenant-' || tenant_id, created_at, 'key ' || id % 50, (id % 50)::text,
     CASE WHEN id % 1000 = 0 THEN 'key.create' ELSE 'image.create' END, uuid::text,

@@ -5,6 +5,7 @@ import type { NewUpload } from '../../../src/db/jobs/enqueue.ts';
 import type { FetchedContent } from '../../../src/db/jobs/attach-content.ts';
 import { embeddingSpace, fingerprintVersion } from '../../../src/model/fingerprint.ts';
 import type { IntakeFacts } from '../../../src/model/intake-facts.ts';
+import type { NearDuplicate } from '../../../src/model/image.ts';
 import type { PictureFacts } from '../../../src/model/picture.ts';
 import type { NewRendition } from '../../../src/model/rendition.ts';
 import { originalKey, renditionKey } from '../../../src/storage/keys.ts';
@@ -94,6 +95,20 @@ export function makeDerivedFacts(content: string, overrides: Partial<DerivedFact
     warnings: [],
     embedding: { space: embeddingSpace, vector: [...bytes].map((byte) => byte / 255) },
     nearDuplicates: [],
+    ...overrides,
+  };
+}
+
+/** Returns a pair with another image, as a search finds it. */
+export function makePair(id: number, overrides: Partial<NearDuplicate> = {}): NearDuplicate {
+  return {
+    id,
+    uuid: '',
+    tier: 'reencoded',
+    verdict: null,
+    distance: 1,
+    difference: 1,
+    reason: 'alike',
     ...overrides,
   };
 }

@@ -15,6 +15,11 @@ const insertTenant = (name: string, digit: string) => `
   INSERT INTO image_references (image_id, reference) SELECT id, '${name}' FROM images WHERE original_filename LIKE '${name}%';
   INSERT INTO near_duplicates (image_id, match_id, distance, difference, reason)
   SELECT max(id), min(id), 1, 1, '${name}' FROM images WHERE original_filename LIKE '${name}%';
+  INSERT INTO duplicate_verdicts (tenant_id, content_hash, other_hash, verdict, decided_by)
+  SELECT tenant_id, min(content_hash), max(content_hash), 'same', '${name}' FROM images WHERE original_filename LIKE '${name}%'
+  GROUP BY tenant_id;
+  INSERT INTO duplicate_resolutions (image_id, kept_id, tenant_id, group_id, moved_references)
+  SELECT max(id), min(id), tenant_id, 1, 1 FROM images WHERE original_filename LIKE '${name}%' GROUP BY tenant_id;
   INSERT INTO jobs (kind, image_id, tenant_id, state, error, history)
   SELECT 'derive', id, tenant_id, 'failed', '${name}', '[]' FROM images WHERE original_filename LIKE '${name}%';
   INSERT INTO fingerprints (tenant_id, content_hash, version, hash, quality, aspect, thumbnail)
@@ -76,7 +81,7 @@ export function listTenantTables(database: Database): Promise<TenantTable[]> {
     database,
     `SELECT c.relname AS name, array_agg(quote_ident(a.attname)) AS columns
      FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
-     WHERE c.relkind = 'r' AND c.relnamespace = current_schema()::regnamespace AND a.attidentity = ''
+     WHERE c.relkind = 'r' AND c.relnamespace = current_schema()::regnamespace AND a.attidentity = '' AND a.attgenerated = ''
        AND c.relname NOT IN (${tablesOfInstallation.map((table) => `'${table}'`).join(', ')})
      GROUP BY c.relname ORDER BY c.relname`,
   );

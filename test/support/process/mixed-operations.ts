@@ -1,12 +1,13 @@
 import { randomUUID } from 'node:crypto';
 import { Client } from 'pg';
 import { openPostgresDatabase } from '../../../src/db/engine/postgres.ts';
+import { duplicateVerdicts } from '../../../src/model/duplicates.ts';
 import type { ClaimedJob } from '../../../src/model/job.ts';
 import { unrestrictedPrincipal, systemPrincipal } from '../../../src/model/principal.ts';
 import { originalKey, parseKey, renditionKey } from '../../../src/storage/keys.ts';
 import { makeCatalog } from '../inner/catalog.ts';
 import { makeFailedAttempt } from '../inner/jobs.ts';
-import { makeFetchedContent, makeDerivedFacts, sha256Hex, makeUpload } from '../inner/records.ts';
+import { makeFetchedContent, makeDerivedFacts, makePair, sha256Hex, makeUpload } from '../inner/records.ts';
 
 /**
  * Runs random client and worker operations on one tenant's images. SEED determines their order. Tests run several
@@ -45,7 +46,7 @@ await store.connect();
 const catalog = makeCatalog(database, tenantId);
 const { fingerprints, focalPoints, images, jobs, purging, recounting, references, storedFiles, usage } =
   catalog;
-const { renditionRemoval, variantClaims, variants } = catalog;
+const { renditionRemoval, variantClaims, variants, duplicateGroups, resolutions, verdicts } = catalog;
 
 interface RunningJob {
   readonly job: ClaimedJob;
@@ -98,7 +99,7 @@ async function findNearDuplicates(content: string) {
      ORDER BY random() LIMIT 3`,
     [sha256Hex(content)],
   );
-  return rows.map(({ id, uuid }) => ({ id: Number(id), uuid, distance: 1, difference: 1, reason: 'alike' }));
+  return rows.map(({ id, uuid }) => makePair(Number(id), { uuid }));
 }
 
 async function complete(runningJob: RunningJob): Promise<void> {
@@ -241,6 +242,31 @@ async function changeReference(): Promise<void> {
     : references.remove(systemPrincipal, id, name));
 }
 
+/** Sets or takes back the verdict on two random images. */
+async function judge(): Promise<void> {
+  const ids = [await pickImageId('deleted_at IS NULL'), await pickImageId('deleted_at IS NULL')];
+  const found = await images.listByIds(unrestrictedPrincipal, ids);
+  const [image, other] = found.flatMap(({ id, uuid, contentHash }) =>
+    contentHash === null ? [] : [{ id, uuid, tenantId, contentHash }],
+  );
+  if (!image || !other || image.contentHash === other.contentHash) return;
+  const verdict = pick([...duplicateVerdicts, undefined]);
+  await (verdict === undefined
+    ? verdicts.remove(systemPrincipal, [image, other])
+    : verdicts.set(systemPrincipal, [image, other], verdict));
+}
+
+/** Resolves a random group. Another process may have changed it since it was listed. */
+async function resolveGroup(): Promise<void> {
+  const { groups } = await duplicateGroups.list(unrestrictedPrincipal, {}, { limit: 5 });
+  const group = pick(groups);
+  const members = group?.members.map(({ image }) => ({ id: image })) ?? [];
+  const keep = pick(members);
+  if (!group || !keep) return;
+  const discard = members.filter((member) => member !== keep);
+  await resolutions.resolve(unrestrictedPrincipal, group.id, { keep, discard });
+}
+
 async function enqueueImports(): Promise<void> {
   const lines = Array.from({ length: 3 }, () => {
     const path = `https://example.com/${Math.floor(random() * 6)}`;
@@ -280,6 +306,9 @@ const actions: readonly (() => Promise<unknown>)[] = [
   withdraw,
   changeReference,
   changeReference,
+  judge,
+  judge,
+  resolveGroup,
   () => makeVariant(),
   () => makeVariant(),
   () => makeVariant(),
