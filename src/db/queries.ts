@@ -4,6 +4,7 @@ import { makeAuditChainQueries } from './audit-chains/audit-chains.ts';
 import { makeCampaignQueries } from './campaigns/campaigns.ts';
 import type { Database } from './database.ts';
 import type { VectorSupport } from './engine/vectors.ts';
+import { makeCandidateVectorQueries } from './images/candidate-vectors.ts';
 import { makeDeletionQueries } from './images/deletion.ts';
 import { makeEmbeddingQueries } from './images/embeddings.ts';
 import { makeFocalPointQueries } from './images/focal-points.ts';
@@ -38,6 +39,7 @@ export function makeQueries(database: Database, vectors: VectorSupport = { isAva
     audit: makeAuditQueries(database),
     auditChains: makeAuditChainQueries(database),
     campaigns: makeCampaignQueries(database),
+    candidateVectors: makeCandidateVectorQueries(database),
     deletion: makeDeletionQueries(database),
     embeddings: makeEmbeddingQueries(database, vectors),
     storedFiles: makeStoredFileQueries(database),

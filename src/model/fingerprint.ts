@@ -5,7 +5,7 @@ export const fingerprintVersion: number = 1;
 export const thumbnailSide = 32;
 
 /** Name of the built-in embedding space. Rename it with every change that gives the same picture a different vector. */
-export const embeddingSpace = 'classic-2';
+export const embeddingSpace = 'classic-3';
 
 /** Number of dimensions of the built-in embedding. */
 export const embeddingDimension = 512;
@@ -33,7 +33,7 @@ export interface Fingerprint {
 
 /** A picture represented as a vector. The dot product of two vectors is close to 1 if the pictures are similar. */
 export interface Embedding {
-  /** Name of the embedding space, such as `classic-2`. Embeddings in different spaces cannot be compared. */
+  /** Name of the embedding space, such as `classic-3`. Embeddings in different spaces cannot be compared. */
   readonly space: string;
   /** Unit vector, apart from rounding errors. */
   readonly vector: readonly number[];

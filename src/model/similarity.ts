@@ -1,10 +1,21 @@
 import type { Image, NearDuplicate } from './image.ts';
+import type { SimilarityParts } from './similarity-score.ts';
 
 /** An image that resembles the query image. */
 export interface SimilarImage {
   readonly image: Image;
-  /** Cosine similarity of the embeddings, from 0 (unrelated images) to 1 (identical images). */
+  /** From 0 (unrelated images) to 1 (identical images). */
   readonly score: number;
+  /** How the score came about; `null` if the embedding is a model's, which has no parts. */
+  readonly explanation: ScoreExplanation | null;
+}
+
+/** How the score of a similar image came about. */
+export interface ScoreExplanation {
+  /** Similarity of the two images themselves in each respect. */
+  readonly parts: SimilarityParts;
+  /** Id of the image that led to an indirect match; `null` if the parts account for the score. */
+  readonly via: number | null;
 }
 
 /** Result of a similarity search. */

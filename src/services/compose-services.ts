@@ -24,6 +24,7 @@ import { makeCheckPurgeConfirmation } from './purge/check-purge-confirmation.ts'
 import { makePurgeDeleted } from './purge/purge-deleted.ts';
 import { makePurgeUnused } from './purge/purge-unused.ts';
 import { makeRemoveImages } from './purge/remove-images.ts';
+import { makeRankSimilar } from './rank-similar.ts';
 import { makeReferences } from './references.ts';
 import { makeRenditionCache } from './rendition-cache.ts';
 import { makeRetrieveImage } from './retrieve-image.ts';
@@ -161,7 +162,14 @@ function composeApi(
     references: makeReferences({ images, references }),
     listImages: makeListImages({ images }),
     findImport: makeFindImport({ imports }),
-    findSimilar: makeFindSimilar({ images, embeddings, jobs, queue, space: embeddingSpace }),
+    findSimilar: makeFindSimilar({
+      images,
+      embeddings,
+      rankSimilar: makeRankSimilar(queries),
+      jobs,
+      queue,
+      space: embeddingSpace,
+    }),
     findDuplicates: makeFindDuplicates({ images }),
     jobs: makeJobs({ jobs, reports, queue }),
     campaigns: makeCampaigns({
@@ -238,6 +246,7 @@ function composePictureTools(
       tenants,
       images,
       embeddings,
+      rankSimilar: makeRankSimilar(queries),
       findNearDuplicates,
       inspectPicture,
       decoders,

@@ -2,6 +2,7 @@ import type { EmbeddingQueries } from '../db/images/embeddings.ts';
 import type { ImageQueries } from '../db/images/images.ts';
 import type { TenantQueries } from '../db/tenants.ts';
 import type { DecoderPool, DescribedPicture } from '../imaging/pool/decoder-pool.ts';
+import type { Embedding } from '../model/fingerprint.ts';
 import { priorities } from '../model/job.ts';
 import type { PictureLimits } from '../model/picture.ts';
 import type { Principal } from '../model/principal.ts';
@@ -11,12 +12,14 @@ import { toExactDuplicate, loadNearDuplicates } from './find-duplicates.ts';
 import type { FindNearDuplicates } from './find-near-duplicates.ts';
 import { loadSimilar } from './find-similar.ts';
 import type { InspectPicture } from './inspect-picture.ts';
+import { type RankedMatch, type RankSimilar, toCandidateOptions } from './rank-similar.ts';
 import { findTenant } from './tenants.ts';
 
 interface Dependencies {
   readonly tenants: Pick<TenantQueries, 'find'>;
   readonly images: Pick<ImageQueries, 'listByContent' | 'listByIds'>;
   readonly embeddings: Pick<EmbeddingQueries, 'findSimilarToPicture'>;
+  readonly rankSimilar: RankSimilar;
   readonly findNearDuplicates: FindNearDuplicates;
   readonly inspectPicture: InspectPicture;
   readonly decoders: Pick<DecoderPool, 'describe'>;
@@ -43,7 +46,7 @@ export type SearchByPicture = (
 
 /** @see SearchByPicture */
 export function makeSearchByPicture(deps: Dependencies): SearchByPicture {
-  const { images, embeddings, findNearDuplicates, staging } = deps;
+  const { images, findNearDuplicates, staging } = deps;
   return async (principal, tenantName, file, options) => {
     try {
       const { id: tenantId } = await findTenant(deps.tenants, principal, tenantName);
@@ -51,18 +54,42 @@ export function makeSearchByPicture(deps: Dependencies): SearchByPicture {
       const copies = await images.listByContent(tenantId, file.contentHash);
       const { matches } = await findNearDuplicates(tenantId, fingerprint, file.contentHash);
       const nearDuplicates = await loadNearDuplicates(images, principal, matches);
-      const similarityMatches = await embeddings.findSimilarToPicture(
+      const { matches: similar, searchedCount } = await findSimilarToPicture(
+        deps,
         tenantId,
         embedding,
         file.contentHash,
         options,
       );
-      const similaritySearch = await loadSimilar(images, principal, similarityMatches);
-      return { ...similaritySearch, duplicates: [...copies.map(toExactDuplicate), ...nearDuplicates] };
+      return {
+        similar: await loadSimilar(images, principal, similar),
+        searched: searchedCount,
+        exact: true,
+        duplicates: [...copies.map(toExactDuplicate), ...nearDuplicates],
+      };
     } finally {
       await staging.discard(file.path);
     }
   };
+}
+
+async function findSimilarToPicture(
+  { embeddings, rankSimilar }: Dependencies,
+  tenantId: number,
+  embedding: Embedding,
+  excludedContentHash: string,
+  options: SimilarityOptions,
+): Promise<{ readonly matches: readonly RankedMatch[]; readonly searchedCount: number }> {
+  const { space, vector } = embedding;
+  const candidateOptions = toCandidateOptions(space, options);
+  const { matches: candidates, searchedCount } = await embeddings.findSimilarToPicture(
+    tenantId,
+    embedding,
+    excludedContentHash,
+    candidateOptions,
+  );
+  const matches = await rankSimilar({ tenantId, space, query: vector, candidates }, options);
+  return { matches, searchedCount };
 }
 
 async function describe(

@@ -12,7 +12,10 @@ import {
   similarSchema,
 } from './similarity-record.ts';
 
-const similarityQuery = z.strictObject(similarityFields);
+const similarityQuery = z.strictObject({
+  ...similarityFields,
+  explain: z.enum(['true', 'false']).default('false').describe('Whether to explain each score by its parts.'),
+});
 const similarResponseSchema = z.object({
   query: z.object({ id: z.int(), uuid: z.uuid(), limit: z.int(), threshold: z.number() }),
   similar: z.array(similarSchema).describe('Best match first.'),
@@ -40,7 +43,7 @@ export const similarityRoutes: RoutePlugin = (app, { services, receiveUploadForm
         tags,
         summary: 'Find similar images',
         description:
-          'Compares embeddings of colour, shape and texture within the tenant and returns the best matches first. Scores are meaningful only for ranking.',
+          'Compares embeddings of colour and shape within the tenant and returns the best matches first.',
         params: imageParams,
         querystring: similarityQuery,
         response: responses(
@@ -55,6 +58,7 @@ export const similarityRoutes: RoutePlugin = (app, { services, receiveUploadForm
     },
     async (request) => {
       const options = toSimilarityOptions(request.query, config.similarity);
+      const explain = request.query.explain === 'true';
       const { id } = request.params;
       const { image, similar, searched, exact } = await services.findSimilar(
         getPrincipal(request),
@@ -62,7 +66,7 @@ export const similarityRoutes: RoutePlugin = (app, { services, receiveUploadForm
         options,
       );
       const query = { id: image.id, uuid: image.uuid, ...options };
-      return { query, similar: similar.map(toSimilarRecord), searched, exact };
+      return { query, similar: similar.map((match) => toSimilarRecord(match, explain)), searched, exact };
     },
   );
 
@@ -112,6 +116,7 @@ export const similarityRoutes: RoutePlugin = (app, { services, receiveUploadForm
     },
     async (request) => {
       const options = toSimilarityOptions(request.query, config.similarity);
+      const explain = request.query.explain === 'true';
       const { file, fields } = await receiveUploadForm(request.raw, ['tenant']);
       const tenantName = fields.get('tenant');
       const principal = getPrincipal(request);
@@ -119,7 +124,7 @@ export const similarityRoutes: RoutePlugin = (app, { services, receiveUploadForm
       const { duplicates, similar, searched, exact } = result;
       return {
         near_duplicates: duplicates.map(toDuplicateRecord),
-        similar: similar.map(toSimilarRecord),
+        similar: similar.map((match) => toSimilarRecord(match, explain)),
         searched,
         exact,
       };
