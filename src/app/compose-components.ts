@@ -44,6 +44,7 @@ export function composeComponents(
         queries,
         isOnlyProcess: isOnlyProcess(config),
         decoders,
+        space: resources.space,
         storage,
         storageHealth,
         staging,

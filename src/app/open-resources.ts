@@ -7,12 +7,15 @@ import { makeQueries } from '../db/queries.ts';
 import { makeFetcher } from '../fetcher/fetch-picture.ts';
 import { assertFormatsAreReadable } from '../imaging/formats/heic-support.ts';
 import { makeDecoderPool } from '../imaging/pool/decoder-pool.ts';
+import type { ModelDescription } from '../imaging/recognition/model/model-description.ts';
+import { builtInSpace } from '../model/fingerprint.ts';
 import type { Logger } from '../model/logger.ts';
 import { makeClaimStorage } from '../services/claim-storage.ts';
 import { openPresets, type PresetRole } from '../services/follow-presets.ts';
 import { localStagingName, makeStaging } from '../storage/staging.ts';
 import { version } from '../version.ts';
 import { openDatabase, openQueue, openRequestLimiter, openStorage } from './open-back-ends.ts';
+import { tryModel } from './try-model.ts';
 
 /** The child processes, files and connections that a running app keeps open. */
 export type Resources = Awaited<ReturnType<typeof openResources>>;
@@ -31,16 +34,19 @@ export async function openResources(
   await assertFormatsAreReadable(config.uploads.allowedFormats);
   const cleanup = new AsyncDisposableStack();
   try {
+    const model = await loadModel(config);
     const decoders = makeDecoderPool({
       size: config.worker.concurrency,
       ...config.decoder,
       logger,
+      model,
       workDirectory: getDecoderDirectory(config),
       isOnlyProcess: isOnlyProcess(config),
     });
     cleanup.defer(() => decoders.close());
     // The decoder processes load the image library while the database opens.
     await decoders.start();
+    if (model) await tryModel(decoders);
     const storage = await openStorage(config);
     warnIfPicturesAreExposed(config, logger);
     cleanup.defer(() => storage.close());
@@ -70,6 +76,7 @@ export async function openResources(
     });
     return {
       decoders,
+      space: model ? { name: model.space, dimension: model.dimension } : builtInSpace,
       storage,
       staging,
       database,
@@ -85,6 +92,13 @@ export async function openResources(
     await cleanup.disposeAsync().catch(() => undefined);
     throw error;
   }
+}
+
+/** Returns the model of `EMBEDDING_MODEL`. Few installations have one, so the code is loaded only if it is needed. */
+async function loadModel({ similarity }: Config): Promise<ModelDescription | undefined> {
+  if (similarity.embeddingModel === undefined) return undefined;
+  const { loadModelDescription } = await import('../imaging/recognition/model/load-model-description.ts');
+  return loadModelDescription(similarity.embeddingModel);
 }
 
 /**

@@ -10,6 +10,16 @@ export const embeddingSpace = 'classic-3';
 /** Number of dimensions of the built-in embedding. */
 export const embeddingDimension = 512;
 
+/** The set of all embeddings that can be compared with each other. */
+export interface EmbeddingSpace {
+  readonly name: string;
+  /** Number of dimensions. */
+  readonly dimension: number;
+}
+
+/** The space of the built-in embedding. */
+export const builtInSpace: EmbeddingSpace = { name: embeddingSpace, dimension: embeddingDimension };
+
 /** Data that identifies a picture regardless of its size, format and compression. */
 export interface Fingerprint {
   /** The `fingerprintVersion` that computed this fingerprint. Fingerprints of different versions cannot be compared. */

@@ -1,4 +1,3 @@
-import { embeddingDimension, embeddingSpace } from '../model/fingerprint.ts';
 import { type AccessGates, composeAccess } from './access/compose-access.ts';
 import { authoriseServices } from './access/required-scopes.ts';
 import { makeCampaigns } from './campaigns/campaigns.ts';
@@ -149,7 +148,7 @@ function composeApi(
   sharedServices: SharedServices,
   runJob: RunJob,
 ): Omit<Services, 'apiKeys' | 'audit' | 'links'> {
-  const { queries, queue, presets, logger } = parts;
+  const { queries, queue, presets, space, logger } = parts;
   const { campaigns, tenants, images, imports, focalPoints, references, reports, embeddings, jobs } = queries;
   return {
     ...composeIngestion(parts, config, sharedServices, runJob),
@@ -168,7 +167,7 @@ function composeApi(
       rankSimilar: makeRankSimilar(queries),
       jobs,
       queue,
-      space: embeddingSpace,
+      space: space.name,
     }),
     findDuplicates: makeFindDuplicates({ images }),
     jobs: makeJobs({ jobs, reports, queue }),
@@ -278,7 +277,7 @@ function composeDeletion(
 }
 
 function composeHealth(
-  { queries, storage, storageHealth, queue, decoders, presets, versions, logger }: ServiceParts,
+  { queries, storage, storageHealth, queue, decoders, space, presets, versions, logger }: ServiceParts,
   { exposureWarnings }: ServiceConfig,
 ) {
   const { installation, reports, embeddings } = queries;
@@ -291,7 +290,7 @@ function composeHealth(
     queue,
     decoders,
     presets,
-    space: { name: embeddingSpace, dimension: embeddingDimension },
+    space,
     versions,
     exposureWarnings,
     logger,

@@ -14,6 +14,7 @@ import {
   type Description,
   resizeForDescription,
 } from '../recognition/describe-picture.ts';
+import type { EmbedPixels } from '../recognition/embedding/embedding.ts';
 import { renderAnimation } from './animation.ts';
 import { assembleShapes, type SourcePicture } from './assemble-shapes.ts';
 import { encode } from './encode.ts';
@@ -44,6 +45,7 @@ export interface DerivationResult extends RenderedPicture, Description {
  * derives everything else from those pixels. Computes the description while the renditions are being encoded. Decodes a second
  * time only if all renditions are too small for a description, or need an alpha channel or a trimmed part.
  * @param focalPoint the point of the picture that presets with `cover` keep in view, if the image has one
+ * @param embed computes the embedding; default: the built-in one
  * @throws AppError as `probe` does, or with a code of the `picture_damaged` family if the pixels cannot be decoded.
  */
 export async function deriveRenditions(
@@ -51,6 +53,7 @@ export async function deriveRenditions(
   limits: PictureLimits,
   variants: readonly Variant[],
   focalPoint: FocalPoint | null = null,
+  embed?: EmbedPixels,
 ): Promise<DerivationResult> {
   const facts = await probe(bytes, limits);
   const metadata = await readKeptMetadata(bytes, facts.format);
@@ -64,7 +67,7 @@ export async function deriveRenditions(
     encodedRenditions,
     resizeForDescription(layers, facts)
       .then((resizedPixels) => resizedPixels ?? decodeForDescription(bytes, facts))
-      .then((resizedPixels) => describePixels(resizedPixels, facts)),
+      .then((resizedPixels) => describePixels(resizedPixels, facts, embed)),
   ]);
   return { facts, renditions, keptMetadata: hashMetadata(metadata), ...description };
 }

@@ -6,6 +6,9 @@ import { type Content, extractContent } from './content.ts';
 import { shapeFeatures } from './shape.ts';
 import { makeRandomFeatures } from './vectors.ts';
 
+/** Computes the embedding of a picture: the built-in one, or that of a model. */
+export type EmbedPixels = (pixels: Pixels) => Embedding | Promise<Embedding>;
+
 /** Numbers are rounded to six decimal places, because further digits differ between machines. */
 const precision = 1e6;
 
