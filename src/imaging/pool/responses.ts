@@ -1,6 +1,11 @@
 import { z } from 'zod';
 import { AppError, errorFamily } from '../../errors.ts';
-import { builtInSpace, type Embedding, type EmbeddingSpace, fingerprintVersion } from '../../model/fingerprint.ts';
+import {
+  builtInSpace,
+  type Embedding,
+  type EmbeddingSpace,
+  fingerprintVersion,
+} from '../../model/fingerprint.ts';
 import type { Logger } from '../../model/logger.ts';
 import { colorSpaces, type PictureFacts, pictureFormats, type PictureLimits } from '../../model/picture.ts';
 import { checkLimits, maxSide } from '../limits.ts';

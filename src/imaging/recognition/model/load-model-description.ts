@@ -14,11 +14,7 @@ const maxInputSide = 1_024;
 
 const sideSchema = z.int().min(8).max(maxInputSide);
 const normalisation = (min: number, max: number) =>
-  z.tuple([
-    z.number().min(min).max(max),
-    z.number().min(min).max(max),
-    z.number().min(min).max(max),
-  ]);
+  z.tuple([z.number().min(min).max(max), z.number().min(min).max(max), z.number().min(min).max(max)]);
 
 /** The fields of the JSON file beside a model, as documented in docs/similarity.md. */
 const fileSchema = z.strictObject({
@@ -43,7 +39,9 @@ export async function loadModelDescription(setting: string): Promise<ModelDescri
   assertRuntimeIsInstalled();
   const path = resolve(setting);
   if (!path.endsWith('.onnx'))
-    throw new StartupError(`EMBEDDING_MODEL must be the path of a file that ends in .onnx; it is ${setting}.`);
+    throw new StartupError(
+      `EMBEDDING_MODEL must be the path of a file that ends in .onnx; it is ${setting}.`,
+    );
   const hash = createHash('sha256');
   await pipeline(createReadStream(path), hash, { end: false }).catch((error: unknown) => {
     throw new StartupError(`The model ${path} of EMBEDDING_MODEL cannot be read: ${describeError(error)}.`);

@@ -64,7 +64,8 @@ async function embed(
     const outputs = await session.run({ [inputName]: new runtime.Tensor('float32', input, dims) });
     const outputName = description.output ?? session.outputNames[0] ?? '';
     const output = outputs[outputName];
-    if (!output) throw new Error(`it has no output "${outputName}"; it has ${session.outputNames.join(', ')}`);
+    if (!output)
+      throw new Error(`it has no output "${outputName}"; it has ${session.outputNames.join(', ')}`);
     return { space: description.space, vector: toUnitVector(poolTokens(output, description)) };
   } catch (error) {
     throw modelFailed(description, error);

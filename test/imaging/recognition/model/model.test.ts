@@ -58,7 +58,9 @@ describe.skipIf(!isInstalled)(`a model${hint}`, () => {
     const { embedding } = await pool.describe({ path, limits, priority: 0 });
     expect(embedding.space).toBe(model.space);
     const length = Math.hypot(255, 128, 0);
-    expect(embedding.vector).toEqual([255, 128, 0].map((value) => expect.closeTo(value / length, 5) as number));
+    expect(embedding.vector).toEqual(
+      [255, 128, 0].map((value) => expect.closeTo(value / length, 5) as number),
+    );
     await tryModel(pool);
   });
 
@@ -76,7 +78,10 @@ describe.skipIf(!isInstalled)(`a model${hint}`, () => {
   test('has a space of its own, which depends on its content and its description', async () => {
     const { space } = await loadModelDescription(await writeModel());
     expect(space).toMatch(/^onnx-[0-9a-f]{16}$/);
-    const reformatted = await writeModel(undefined, JSON.stringify({ fit: 'cover', ...description }, null, 2));
+    const reformatted = await writeModel(
+      undefined,
+      JSON.stringify({ fit: 'cover', ...description }, null, 2),
+    );
     expect((await loadModelDescription(reformatted)).space).toBe(space);
     const otherDescription = await writeModel(undefined, { ...description, std: [1, 1, 0.5] });
     expect((await loadModelDescription(otherDescription)).space).not.toBe(space);
