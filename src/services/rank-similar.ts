@@ -19,6 +19,12 @@ export interface RankedMatch extends SimilarityMatch {
 /** Number of candidates that a search ranks. Their order in the index is only approximate. */
 const candidateCount = 200;
 
+/**
+ * An indirect match must score higher than the direct one by this factor. Otherwise, every copy of an image would count as an
+ * indirect match through another copy.
+ */
+const minGain = 1.1;
+
 /** Number of direct matches through which a search finds indirect matches. More of them add nothing. */
 const bridgeCount = 3;
 
@@ -107,7 +113,7 @@ function followBridges(candidate: ScoredCandidate, bridges: readonly ScoredCandi
   for (const bridge of bridges) {
     if (bridge.score <= score || bridge.id === id) continue;
     const indirectScore = bridge.score * toScore(compareParts(bridge.vector, vector));
-    if (indirectScore <= score) continue;
+    if (indirectScore <= Math.max(score, minGain * candidate.score)) continue;
     score = indirectScore;
     via = bridge.id;
   }

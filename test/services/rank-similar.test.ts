@@ -28,6 +28,13 @@ test('finds indirect matches through the best direct matches', () => {
   expect(ranked[1]?.explanation?.parts.colour).toBeLessThan(0.01);
 });
 
+test('does not call the copies of a match indirect matches', () => {
+  const copies = [21, 22, 23].map((id) => ({ id, vector: greenFront.vector }));
+  const ranked = rankVectors(scaleParts(back), [greenFront, ...copies]);
+  expect(ranked.map(({ explanation }) => explanation?.via)).toEqual([null, null, null, null]);
+  expect(new Set(ranked.map(({ score }) => score)).size).toBe(1);
+});
+
 test('ranks images with equal scores by id, and scores a pair of images equally in both directions', () => {
   const twin = { id: 4, vector: lamp.vector };
   expect(rankVectors(lamp.vector, [redFront, lamp, twin]).map(({ id }) => id)).toEqual([4, 5, 10]);
