@@ -52,7 +52,8 @@ test('applies threshold and limit to the final score', async () => {
   ]);
   const rankSimilar = makeRankSimilar({
     candidateVectors: {
-      list: async (_tenantId, _space, ids) => new Map([...vectors].filter(([id]) => ids.includes(id))),
+      list: (_tenantId, _space, ids) =>
+        Promise.resolve(new Map([...vectors].filter(([id]) => ids.includes(id)))),
     },
   });
   const candidates = [5, 10, 20, 99].map((id) => ({ id, score: 0.5 }));

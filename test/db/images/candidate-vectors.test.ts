@@ -18,7 +18,7 @@ test('reads the vectors of a tenant’s images in one space', async () => {
   const job = await catalog.upload('wave');
   await catalog.jobs.complete(job, [], makeDerivedFacts('wave', { embedding }));
   const vectors = await candidateVectors.list(shop.id, embeddingSpace, [vaseId, job.imageId, 424_242]);
-  expect([...vectors.keys()].toSorted()).toEqual([vaseId, job.imageId].toSorted());
+  expect(new Set(vectors.keys())).toEqual(new Set([vaseId, job.imageId]));
   const stored = vectors.get(job.imageId)!;
   expect(stored).toHaveLength(512);
   // The database stores any scale: only the direction matters.
