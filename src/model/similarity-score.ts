@@ -71,7 +71,10 @@ function kernel(cosine: number, width: number): number {
 
 function toUnitLength(values: Float32Array): Float32Array {
   const length = Math.sqrt(dot(values, values));
-  return length > 0 ? values.map((value) => value / length) : values;
+  const result = new Float32Array(values.length);
+  if (length === 0) return result;
+  for (let index = 0; index < values.length; index++) result[index] = (values[index] ?? 0) / length;
+  return result;
 }
 
 function dot(a: Float32Array, b: Float32Array): number {

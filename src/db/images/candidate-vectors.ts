@@ -39,7 +39,7 @@ const headerBytes = 4;
  */
 function readHalfVector(bytes: Buffer): Float32Array {
   // A copy, because the byte order is swapped in place and the floats must be aligned.
-  const halves = Uint8Array.from(bytes.subarray(headerBytes));
+  const halves = new Uint8Array(bytes.subarray(headerBytes));
   Buffer.from(halves.buffer).swap16();
-  return Float32Array.from(new Float16Array(halves.buffer));
+  return new Float32Array(new Float16Array(halves.buffer));
 }
