@@ -45,6 +45,7 @@ export function composeComponents(
         queries,
         isOnlyProcess: isOnlyProcess(config),
         decoders,
+        space: resources.space,
         storage,
         storageHealth,
         staging,

@@ -8,6 +8,8 @@ import { makeQueries } from '../db/queries.ts';
 import { makeFetcher } from '../fetcher/fetch-picture.ts';
 import { assertFormatsAreReadable } from '../imaging/formats/heic-support.ts';
 import { makeDecoderPool } from '../imaging/pool/decoder-pool.ts';
+import type { ModelDescription } from '../imaging/recognition/model/model-description.ts';
+import { builtInSpace } from '../model/fingerprint.ts';
 import type { Logger } from '../model/logger.ts';
 import { makeClaimStorage } from '../services/claim-storage.ts';
 import { openPresets, type PresetRole } from '../services/follow-presets.ts';
@@ -15,6 +17,7 @@ import { localStagingName, makeStaging } from '../storage/staging.ts';
 import { version } from '../version.ts';
 import { isOnlyProcess } from './exclusive-use.ts';
 import { openDatabase, openQueue, openRequestLimiter, openStorage } from './open-back-ends.ts';
+import { tryModel } from './try-model.ts';
 
 /** The child processes, files and connections that a running app keeps open. */
 export type Resources = Awaited<ReturnType<typeof openResources>>;
@@ -35,14 +38,18 @@ export async function openResources({ config, logger, presetRole, thread, onFail
   await assertFormatsAreReadable(config.uploads.allowedFormats);
   const cleanup = new AsyncDisposableStack();
   try {
+    const model = await loadModel(config);
     const decoders = makeDecoderPool({
       size: config.worker.concurrency,
       ...config.decoder,
       logger,
+      model,
       workDirectory: getDecoderDirectory(config),
       isOnlyProcess: isOnlyProcess(config),
     });
     cleanup.defer(() => decoders.close());
+    // Otherwise, the decoders start when nothing else has to.
+    if (model) await tryModel(decoders);
     const storage = await openStorage(config);
     warnIfPicturesAreExposed(config, logger);
     cleanup.defer(() => storage.close());
@@ -76,6 +83,7 @@ export async function openResources({ config, logger, presetRole, thread, onFail
     });
     return {
       decoders,
+      space: model ? { name: model.space, dimension: model.dimension } : builtInSpace,
       storage,
       staging,
       database,
@@ -92,6 +100,13 @@ export async function openResources({ config, logger, presetRole, thread, onFail
     await cleanup.disposeAsync().catch(() => undefined);
     throw error;
   }
+}
+
+/** Returns the model of `EMBEDDING_MODEL`. Few installations have one, so the code is loaded only if it is needed. */
+async function loadModel({ similarity }: Config): Promise<ModelDescription | undefined> {
+  if (similarity.embeddingModel === undefined) return undefined;
+  const { loadModelDescription } = await import('../imaging/recognition/model/load-model-description.ts');
+  return loadModelDescription(similarity.embeddingModel);
 }
 
 /** Returns the folder for decoder inputs: a subfolder of the staging folder, so that originals can be hard-linked. */

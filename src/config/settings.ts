@@ -222,8 +222,12 @@ export const settings = {
     hashThreshold: withDefault('PHASH_HAMMING_THRESHOLD', wholeNumber(0, 16), '5', {
       about: 'Maximum distance between the perceptual hashes of near-duplicates, out of 64 bits.',
     }),
+    embeddingModel: optional('EMBEDDING_MODEL', anyText, {
+      about:
+        'Path of a model in ONNX format that computes embeddings instead of the built-in method. See [similarity](similarity.md#use-a-model).',
+    }),
     embeddingDimension: withDefault('EMBEDDING_DIMENSION', wholeNumber(512, 512), '512', {
-      about: 'Number of dimensions of an embedding. The built-in embedding has 512.',
+      about: 'Number of dimensions of the built-in embedding. A model has its own, see `EMBEDDING_MODEL`.',
     }),
     threshold: withDefault('SIMILARITY_THRESHOLD', fraction, '0.7', {
       about: 'Minimum score of a similar image, unless the request sets `threshold`.',

@@ -7,6 +7,7 @@ import type { VectorSupport } from './engine/vectors.ts';
 import { makeDuplicateGroupQueries } from './duplicates/groups.ts';
 import { makeResolutionQueries } from './duplicates/resolutions.ts';
 import { makeVerdictQueries } from './duplicates/verdicts.ts';
+import { makeCandidateVectorQueries } from './images/candidate-vectors.ts';
 import { makeDeletionQueries } from './images/deletion.ts';
 import { makeEmbeddingQueries } from './images/embeddings.ts';
 import { makeFocalPointQueries } from './images/focal-points.ts';
@@ -42,6 +43,7 @@ export function makeQueries(database: Database, vectors: VectorSupport = { isAva
     audit: makeAuditQueries(database),
     auditChains: makeAuditChainQueries(database),
     campaigns: makeCampaignQueries(database, vectors),
+    candidateVectors: makeCandidateVectorQueries(database),
     deletion: makeDeletionQueries(database),
     duplicateGroups: makeDuplicateGroupQueries(database),
     embeddings: makeEmbeddingQueries(database, vectors),

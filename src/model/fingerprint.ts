@@ -5,10 +5,20 @@ export const fingerprintVersion: number = 1;
 export const thumbnailSide = 32;
 
 /** Name of the built-in embedding space. Rename it with every change that gives the same picture a different vector. */
-export const embeddingSpace = 'classic-2';
+export const embeddingSpace = 'classic-3';
 
 /** Number of dimensions of the built-in embedding. */
 export const embeddingDimension = 512;
+
+/** The set of all embeddings that can be compared with each other. */
+export interface EmbeddingSpace {
+  readonly name: string;
+  /** Number of dimensions. */
+  readonly dimension: number;
+}
+
+/** The space of the built-in embedding. */
+export const builtInSpace: EmbeddingSpace = { name: embeddingSpace, dimension: embeddingDimension };
 
 /** Data that identifies a picture regardless of its size, format and compression. */
 export interface Fingerprint {
@@ -33,7 +43,7 @@ export interface Fingerprint {
 
 /** A picture represented as a vector. The dot product of two vectors is close to 1 if the pictures are similar. */
 export interface Embedding {
-  /** Name of the embedding space, such as `classic-2`. Embeddings in different spaces cannot be compared. */
+  /** Name of the embedding space, such as `classic-3`. Embeddings in different spaces cannot be compared. */
   readonly space: string;
   /** Unit vector, apart from rounding errors. */
   readonly vector: readonly number[];

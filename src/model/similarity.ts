@@ -1,4 +1,5 @@
 import type { Image, NearDuplicate } from './image.ts';
+import type { SimilarityParts } from './similarity-score.ts';
 
 /**
  * How the score of two embeddings is computed. They have unit length, so all metrics give the same order.
@@ -14,8 +15,18 @@ export type SimilarityMetric = (typeof similarityMetrics)[number];
 /** An image that resembles the query image. */
 export interface SimilarImage {
   readonly image: Image;
-  /** See `similarityMetrics`. */
+  /** From 0 (unrelated images) to 1 (identical images) unless a metric was chosen; see `similarityMetrics`. */
   readonly score: number;
+  /** How the score came about; `null` if the embedding is a model's, which has no parts. */
+  readonly explanation: ScoreExplanation | null;
+}
+
+/** How the score of a similar image came about. */
+export interface ScoreExplanation {
+  /** Similarity of the two images themselves in each respect. */
+  readonly parts: SimilarityParts;
+  /** Id of the image that led to an indirect match; `null` if the parts account for the score. */
+  readonly via: number | null;
 }
 
 /** Result of a similarity search. */
@@ -34,7 +45,8 @@ export interface SimilarityOptions {
   readonly limit: number;
   /** Minimum score. */
   readonly threshold: number;
-  readonly metric: SimilarityMetric;
+  /** How whole vectors are compared. Default: the built-in embedding is compared part by part, a model's by cosine. */
+  readonly metric?: SimilarityMetric | undefined;
 }
 
 /** An image that has the same bytes as another one, or forms a pair with it. */

@@ -1,4 +1,4 @@
-import { embeddingDimension, embeddingSpace, fingerprintVersion } from '../model/fingerprint.ts';
+import { fingerprintVersion } from '../model/fingerprint.ts';
 import type { ClaimedJob } from '../model/job.ts';
 import { type AccessGates, composeAccess } from './access/compose-access.ts';
 import { authoriseServices } from './access/required-scopes.ts';
@@ -27,6 +27,7 @@ import { makeCheckPurgeConfirmation } from './purge/check-purge-confirmation.ts'
 import { makePurgeDeleted } from './purge/purge-deleted.ts';
 import { makePurgeUnused } from './purge/purge-unused.ts';
 import { makeRemoveImages } from './purge/remove-images.ts';
+import { makeRankSimilar } from './rank-similar.ts';
 import { makeReferences } from './references.ts';
 import { makeRenditionCache } from './rendition-cache.ts';
 import { makeRetrieveImage } from './retrieve-image.ts';
@@ -168,7 +169,7 @@ function composeApi(
   sharedServices: SharedServices,
   runJob: RunJob,
 ): Omit<Services, 'apiKeys' | 'audit' | 'links'> {
-  const { queries, queue, presets, logger } = parts;
+  const { queries, queue, presets, space, logger } = parts;
   const { campaigns, tenants, images, imports, focalPoints, references, reports, embeddings, jobs } = queries;
   return {
     ...composeIngestion(parts, config, sharedServices, runJob),
@@ -181,7 +182,14 @@ function composeApi(
     references: makeReferences({ images, references }),
     listImages: makeListImages({ images }),
     findImport: makeFindImport({ imports }),
-    findSimilar: makeFindSimilar({ images, embeddings, jobs, queue, space: embeddingSpace }),
+    findSimilar: makeFindSimilar({
+      images,
+      embeddings,
+      rankSimilar: makeRankSimilar(queries),
+      jobs,
+      queue,
+      space: space.name,
+    }),
     ...composeDuplicates(parts, sharedServices.cache),
     jobs: makeJobs({ jobs, reports, queue }),
     campaigns: makeCampaigns({
@@ -189,7 +197,7 @@ function composeApi(
       tenants,
       presets,
       fillCampaigns: makeFillCampaigns({ campaigns, presets, queue, logger }),
-      version: { space: embeddingSpace, fingerprintVersion },
+      version: { space: space.name, fingerprintVersion },
     }),
     checkHealth: composeHealth(parts, config),
   };
@@ -259,6 +267,7 @@ function composePictureTools(
       tenants,
       images,
       embeddings,
+      rankSimilar: makeRankSimilar(queries),
       findNearDuplicates,
       inspectPicture,
       decoders,
@@ -290,7 +299,7 @@ function composeDeletion(
 }
 
 function composeHealth(
-  { queries, storage, storageHealth, queue, decoders, presets, versions, logger }: ServiceParts,
+  { queries, storage, storageHealth, queue, decoders, space, presets, versions, logger }: ServiceParts,
   { exposureWarnings }: ServiceConfig,
 ) {
   const { installation, reports, embeddings } = queries;
@@ -303,7 +312,7 @@ function composeHealth(
     queue,
     decoders,
     presets,
-    space: { name: embeddingSpace, dimension: embeddingDimension },
+    space,
     versions,
     exposureWarnings,
     logger,

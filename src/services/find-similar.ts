@@ -1,18 +1,19 @@
 import type { EmbeddingQueries } from '../db/images/embeddings.ts';
 import type { ImageQueries } from '../db/images/images.ts';
-import type { SimilarityMatches } from '../db/images/similarity-search.ts';
 import type { JobQueries } from '../db/jobs/job-queries.ts';
 import { AppError } from '../errors.ts';
 import type { Image, ImageRef } from '../model/image.ts';
 import { priorities } from '../model/job.ts';
 import type { Principal } from '../model/principal.ts';
-import type { SimilarityOptions, SimilaritySearch } from '../model/similarity.ts';
+import type { SimilarImage, SimilarityOptions, SimilaritySearch } from '../model/similarity.ts';
 import type { WorkQueue } from '../queue/queue.ts';
 import { describeState, imageNotFound } from './image-errors.ts';
+import { type RankedMatch, type RankSimilar, toCandidateOptions } from './rank-similar.ts';
 
 interface Dependencies {
   readonly images: Pick<ImageQueries, 'findWithoutRenditions' | 'listByIds'>;
   readonly embeddings: Pick<EmbeddingQueries, 'findSimilarToContent'>;
+  readonly rankSimilar: RankSimilar;
   readonly jobs: Pick<JobQueries, 'requeue'>;
   readonly queue: Pick<WorkQueue, 'wake'>;
   /** Name of the current embedding space. */
@@ -32,19 +33,19 @@ export type FindSimilar = (
 
 /** @see FindSimilar */
 export function makeFindSimilar(deps: Dependencies): FindSimilar {
-  const { images, embeddings, space } = deps;
+  const { images, embeddings, rankSimilar, space } = deps;
   return async (principal, imageRef, options) => {
     const image = await images.findWithoutRenditions(principal, imageRef);
     if (!image) throw imageNotFound(imageRef);
     if (image.status !== 'completed' || image.contentHash === null) throw noEmbedding(image);
-    const similarityMatches = await embeddings.findSimilarToContent(
-      image.tenantId,
-      image.contentHash,
-      space,
-      options,
+    const { tenantId, contentHash } = image;
+    const found = await embeddings.findSimilarToContent(tenantId, contentHash, space, (searchedSpace) =>
+      toCandidateOptions(searchedSpace, options),
     );
-    if (!similarityMatches) return requeueAndThrow(deps, image);
-    return { image, ...(await loadSimilar(images, principal, similarityMatches)) };
+    if (!found) return requeueAndThrow(deps, image);
+    const request = { tenantId, space: found.space, query: image.id, candidates: found.matches };
+    const similar = await loadSimilar(images, principal, await rankSimilar(request, options));
+    return { image, similar, searched: found.searchedCount, exact: found.isExact };
   };
 }
 
@@ -52,12 +53,18 @@ export function makeFindSimilar(deps: Dependencies): FindSimilar {
 export async function loadSimilar(
   images: Pick<ImageQueries, 'listByIds'>,
   principal: Principal,
-  { matches, searchedCount, isExact }: SimilarityMatches,
-): Promise<SimilaritySearch> {
-  const scores = new Map(matches.map(({ id, score }) => [id, Math.round(score * 1e4) / 1e4]));
-  const loadedImages = await images.listByIds(principal, [...scores.keys()]);
-  const similar = loadedImages.map((image) => ({ image, score: scores.get(image.id) ?? 0 }));
-  return { similar, searched: searchedCount, exact: isExact };
+  matches: readonly RankedMatch[],
+): Promise<readonly SimilarImage[]> {
+  const matchById = new Map(matches.map((match) => [match.id, match]));
+  const loadedImages = await images.listByIds(principal, [...matchById.keys()]);
+  return loadedImages.flatMap((image) => {
+    const match = matchById.get(image.id);
+    return match ? [{ image, score: round(match.score), explanation: match.explanation }] : [];
+  });
+}
+
+function round(score: number): number {
+  return Math.round(score * 1e4) / 1e4;
 }
 
 /** Requeues an image whose embedding was computed by an older version. Always throws `fingerprint_not_ready`. */

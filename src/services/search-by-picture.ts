@@ -1,8 +1,10 @@
 import type { EmbeddingQueries } from '../db/images/embeddings.ts';
 import type { ImageQueries } from '../db/images/images.ts';
+import type { SimilarityMatches } from '../db/images/similarity-search.ts';
 import type { TenantQueries } from '../db/tenants.ts';
 import type { DecoderPool, DescribedPicture } from '../imaging/pool/decoder-pool.ts';
 import { isDuplicateTier, showPairs } from '../model/duplicates.ts';
+import type { Embedding } from '../model/fingerprint.ts';
 import { priorities } from '../model/job.ts';
 import type { PictureLimits } from '../model/picture.ts';
 import type { Principal } from '../model/principal.ts';
@@ -12,12 +14,14 @@ import { toExactDuplicate, loadNearDuplicates } from './find-duplicates.ts';
 import type { FindNearDuplicates } from './find-near-duplicates.ts';
 import { loadSimilar } from './find-similar.ts';
 import type { InspectPicture } from './inspect-picture.ts';
+import { type RankedMatch, type RankSimilar, toCandidateOptions } from './rank-similar.ts';
 import { findTenant } from './tenants.ts';
 
 interface Dependencies {
   readonly tenants: Pick<TenantQueries, 'find'>;
   readonly images: Pick<ImageQueries, 'listByContent' | 'listByIds'>;
   readonly embeddings: Pick<EmbeddingQueries, 'findSimilarToPicture'>;
+  readonly rankSimilar: RankSimilar;
   readonly findNearDuplicates: FindNearDuplicates;
   readonly inspectPicture: InspectPicture;
   readonly decoders: Pick<DecoderPool, 'describe'>;
@@ -44,7 +48,7 @@ export type SearchByPicture = (
 
 /** @see SearchByPicture */
 export function makeSearchByPicture(deps: Dependencies): SearchByPicture {
-  const { images, embeddings, findNearDuplicates, staging } = deps;
+  const { images, findNearDuplicates, staging } = deps;
   return async (principal, tenantName, file, options) => {
     try {
       const { id: tenantId } = await findTenant(deps.tenants, principal, tenantName);
@@ -54,18 +58,35 @@ export function makeSearchByPicture(deps: Dependencies): SearchByPicture {
       // If the file is stored as an image, the verdicts on this image count.
       const shownMatches = showPairs(matches).filter(({ tier }) => isDuplicateTier(tier));
       const nearDuplicates = await loadNearDuplicates(images, principal, shownMatches);
-      const similarityMatches = await embeddings.findSimilarToPicture(
-        tenantId,
-        embedding,
-        file.contentHash,
-        options,
-      );
-      const similaritySearch = await loadSimilar(images, principal, similarityMatches);
-      return { ...similaritySearch, duplicates: [...copies.map(toExactDuplicate), ...nearDuplicates] };
+      const found = await findSimilarToPicture(deps, tenantId, embedding, file.contentHash, options);
+      return {
+        similar: await loadSimilar(images, principal, found.matches),
+        searched: found.searchedCount,
+        exact: found.isExact,
+        duplicates: [...copies.map(toExactDuplicate), ...nearDuplicates],
+      };
     } finally {
       await staging.discard(file.path);
     }
   };
+}
+
+async function findSimilarToPicture(
+  { embeddings, rankSimilar }: Dependencies,
+  tenantId: number,
+  embedding: Embedding,
+  excludedContentHash: string,
+  options: SimilarityOptions,
+): Promise<Omit<SimilarityMatches, 'matches'> & { readonly matches: readonly RankedMatch[] }> {
+  const { space, vector } = embedding;
+  const found = await embeddings.findSimilarToPicture(
+    tenantId,
+    embedding,
+    excludedContentHash,
+    toCandidateOptions(space, options),
+  );
+  const request = { tenantId, space: found.space, query: vector, candidates: found.matches };
+  return { ...found, matches: await rankSimilar(request, options) };
 }
 
 async function describe(

@@ -2,6 +2,7 @@ import type { Config } from '../config.ts';
 import type { Queries } from '../db/queries.ts';
 import type { FetchPicture } from '../fetcher/fetch-picture.ts';
 import type { DecoderPool } from '../imaging/pool/decoder-pool.ts';
+import type { EmbeddingSpace } from '../model/fingerprint.ts';
 import type { Logger } from '../model/logger.ts';
 import type { WorkQueue } from '../queue/queue.ts';
 import type { AssertFreeSpace } from '../storage/free-space.ts';
@@ -19,6 +20,8 @@ export interface ServiceParts {
   /** Whether no other process uses the database. */
   readonly isOnlyProcess: boolean;
   readonly decoders: DecoderPool;
+  /** The space of the embeddings that the decoders compute. */
+  readonly space: EmbeddingSpace;
   readonly storage: Storage;
   readonly storageHealth: Pick<StorageHealth, 'assert'>;
   readonly staging: Staging;

@@ -13,7 +13,7 @@ const filledDatabase = await openDatabase();
 const { database, recordPlans } = recordQueries(filledDatabase);
 const queries = makeQueries(database);
 const { images, reports, purging, usage, fingerprints, embeddings, jobs, references, storedFiles } = queries;
-const { tenants, deletion, recounting, expiredRows, audit, auditChains, quotas } = queries;
+const { candidateVectors, tenants, deletion, recounting, expiredRows, audit, auditChains, quotas } = queries;
 const { duplicateGroups, resolutions, verdicts } = queries;
 const smallTenant: Principal = { ...unrestrictedPrincipal, tenantId: 5 };
 const page = { limit: 50, offset: 0 };
@@ -83,6 +83,12 @@ const operations: Record<string, () => Promise<unknown>> = {
       threshold: 0.5,
       metric: 'cosine',
     }),
+  'a list of the vectors of candidates': () =>
+    candidateVectors.list(
+      1,
+      embeddingSpace,
+      Array.from({ length: 200 }, (_, index) => index * 100),
+    ),
   'a list of jobs by state': () => reports.list(unrestrictedPrincipal, { state: 'failed' }, page),
   'a tenant’s list of jobs': () => reports.list(smallTenant, {}, page),
   'a list of jobs by error': () => reports.list(unrestrictedPrincipal, { code: 'picture_damaged' }, page),

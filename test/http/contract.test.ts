@@ -264,7 +264,7 @@ describe('/v1', () => {
     const smallerPicture = await drawing('first').resize(200, 150).jpeg({ quality: 95 }).toBuffer();
     await upload(server().url, smallerPicture, 'shop');
     const path = `/v1/images/${image.id}`;
-    await send('GET', '/v1/images/{id}/similar', `${path}/similar?threshold=0&limit=5`);
+    await send('GET', '/v1/images/{id}/similar', `${path}/similar?threshold=0&limit=5&explain=true`);
     await send('GET', '/v1/images/{id}/duplicates', `${path}/duplicates`);
     for (const metric of ['cosine', 'l2', 'ip'])
       await send('GET', '/v1/images/{id}/similar', `${path}/similar?threshold=0&metric=${metric}`);

@@ -38,6 +38,10 @@ test('returns the tenant’s similar images, best match first, without the image
   expect(image.id).toBe(vase.id);
   expect(similar.map(({ image: match }) => match.id)).toEqual([redVase.id, mug.id]);
   expect(similar[0]!.score).toBeGreaterThan(similar[1]!.score);
+  // The red vase has the shape of the vase, but not its colour.
+  expect(similar[0]!.explanation).toMatchObject({ via: null });
+  expect(similar[0]!.explanation!.parts.shape).toBeGreaterThan(0.5);
+  expect(similar[0]!.explanation!.parts.colour).toBeLessThan(0.5);
   expect({ searched, exact }).toEqual({ searched: 2, exact: true });
   const limitedResult = await findSimilar(vase.id, { ...allMatches, limit: 1 });
   expect(limitedResult.similar).toHaveLength(1);

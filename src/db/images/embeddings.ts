@@ -23,13 +23,13 @@ export function makeEmbeddingQueries(database: Database, vectors: VectorSupport 
   return {
     /**
      * Finds images similar to stored content. Searches in `space`; during a reindexing, and for content that has no embedding in
-     * it yet, in the space in which the tenant's images still are. Returns `undefined` if the content has no embedding.
+     * it yet, in the space in which the tenant's images still are. The options may depend on this space. Returns `undefined` if the content has no embedding.
      */
     async findSimilarToContent(
       tenantId: number,
       contentHash: string,
       space: string,
-      options: SimilarityOptions,
+      options: SimilarityOptions | ((searchedSpace: string) => SimilarityOptions),
     ): Promise<SimilarityMatches | undefined> {
       assertAvailable();
       const { rows } = await sql<{ space: string; vector: string; dimension: number }>`
@@ -38,7 +38,9 @@ export function makeEmbeddingQueries(database: Database, vectors: VectorSupport 
         ORDER BY space = (SELECT s.space FROM search_spaces s WHERE s.tenant_id = ${tenantId}) DESC NULLS LAST,
           space = ${space} DESC, space LIMIT 1`.execute(db);
       const [row] = rows;
-      return row && search({ tenantId, ...row, excludedContentHash: contentHash }, options);
+      if (!row) return undefined;
+      const spaceOptions = typeof options === 'function' ? options(row.space) : options;
+      return search({ tenantId, ...row, excludedContentHash: contentHash }, spaceOptions);
     },
 
     /** Finds images similar to a picture that is not stored. Excludes images whose content hash is `excludedContentHash`. */

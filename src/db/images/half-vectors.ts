@@ -14,7 +14,7 @@ export function formatHalfVector(vector: readonly number[]): string {
 
 /** SQL expression for the score of `stored`, a stored vector, and `asked`. A zero vector (no features) has no direction. */
 export function selectScore(
-  metric: SimilarityMetric,
+  metric: SimilarityMetric | undefined,
   stored: RawBuilder<unknown>,
   asked: RawBuilder<unknown>,
 ): RawBuilder<number> {

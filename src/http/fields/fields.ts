@@ -121,7 +121,7 @@ export const metricField = z
   .enum(similarityMetrics)
   .optional()
   .describe(
-    'How scores are computed. `cosine` (default): cosine similarity, 0 to 1; `ip`: inner product; `l2`: 1 ÷ (1 + Euclidean distance). The order is the same.',
+    'Compares whole vectors. `cosine`: cosine similarity, 0 to 1; `ip`: inner product; `l2`: 1 ÷ (1 + Euclidean distance). The order is the same. By default, the parts of the built-in embedding are compared; the embeddings of a model are compared by `cosine`.',
   );
 
 /** Returns the options of a similarity search, with configured defaults for missing parameters. */
@@ -136,7 +136,7 @@ export function toSimilarityOptions(
   return {
     limit: query.limit ?? maxResults,
     threshold: query.threshold ?? threshold,
-    metric: query.metric ?? 'cosine',
+    metric: query.metric,
   };
 }
 

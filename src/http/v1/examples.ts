@@ -106,7 +106,11 @@ export const imageSummaryExample = {
   url: '/v1/images/01a1fb5b-4c11-7d02-8a51-2f1c9d3b7e64',
   thumbnail_url: '/v1/images/01a1fb5b-4c11-7d02-8a51-2f1c9d3b7e64/thumbnail',
 };
-export const similarExample = { ...imageSummaryExample, score: 0.91 };
+export const similarExample = {
+  ...imageSummaryExample,
+  score: 0.91,
+  explanation: { parts: { colour: 0.12, shape: 0.84 }, via: null },
+};
 export const pairExample = {
   tier: 'reencoded' as const,
   verdict: null,

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import type { Image } from '../../model/image.ts';
-import type { Duplicate, SimilarImage } from '../../model/similarity.ts';
+import type { Duplicate, ScoreExplanation, SimilarImage } from '../../model/similarity.ts';
 import { duplicateExample, similarExample } from './examples.ts';
 import { pairFields, toPairRecord } from './pair-record.ts';
 
@@ -19,10 +19,31 @@ export const imageSummarySchema = z.object({
   thumbnail_url: z.string(),
 });
 
+const partField = z.number().describe('From 0 (nothing in common) to 1 (identical).');
+
+/** Schema of the explanation of a score. */
+const explanationSchema = z
+  .object({
+    parts: z
+      .object({ colour: partField, shape: partField })
+      .describe('How similar this image is to the query in each respect.'),
+    via: z
+      .int()
+      .nullable()
+      .describe(
+        'Id of the similar image that led to this one. The score is then the product of the score of that image and the score of the two images; otherwise `null`.',
+      ),
+  })
+  .nullable()
+  .describe('Only with `explain=true`. `null` if the embedding is that of a model, which has no parts.');
+
 /** Schema of a similar image. */
 export const similarSchema = imageSummarySchema
   .extend({
-    score: z.number().describe('Score of the two embeddings by the chosen metric; 1 means identical.'),
+    score: z
+      .number()
+      .describe('How similar the images are; 1 means identical. By default from 0 to 1; see `metric`.'),
+    explanation: explanationSchema.optional(),
   })
   .meta({ id: 'SimilarImage', examples: [similarExample] });
 
@@ -48,9 +69,18 @@ export const searchFields = {
     ),
 };
 
-/** Converts a similar image to the `/v1` JSON format. */
-export function toSimilarRecord({ image, score }: SimilarImage): z.input<typeof similarSchema> {
-  return { ...toImageSummary(image), score };
+/** Converts a similar image to the `/v1` JSON format. @param explain whether to explain the score */
+export function toSimilarRecord(
+  { image, score, explanation }: SimilarImage,
+  explain: boolean,
+): z.input<typeof similarSchema> {
+  const record = { ...toImageSummary(image), score };
+  return explain ? { ...record, explanation: explanation && toExplanationRecord(explanation) } : record;
+}
+
+function toExplanationRecord({ parts, via }: ScoreExplanation): z.input<typeof explanationSchema> {
+  const round = (value: number) => Math.round(value * 1e4) / 1e4;
+  return { parts: { colour: round(parts.colour), shape: round(parts.shape) }, via };
 }
 
 /** Converts a duplicate to the `/v1` JSON format. */

@@ -18,9 +18,22 @@ import {
   similarSchema,
 } from './similarity-record.ts';
 
-const similarityQuery = z.strictObject({ ...similarityFields, metric: metricField });
+const similarityQuery = z.strictObject({
+  ...similarityFields,
+  metric: metricField,
+  explain: z.enum(['true', 'false']).default('false').describe('Whether to explain each score by its parts.'),
+});
 const similarResponseSchema = z.object({
-  query: z.object({ id: z.int(), uuid: z.uuid(), limit: z.int(), threshold: z.number(), metric: z.string() }),
+  query: z.object({
+    id: z.int(),
+    uuid: z.uuid(),
+    limit: z.int(),
+    threshold: z.number(),
+    metric: z
+      .string()
+      .nullable()
+      .describe('`null`: the embeddings are compared by their parts, or by `cosine` if they have none.'),
+  }),
   similar: z.array(similarSchema).describe('Best match first.'),
   ...searchFields,
 });
@@ -46,7 +59,7 @@ export const similarityRoutes: RoutePlugin = (app, { services, receiveUploadForm
         tags,
         summary: 'Find similar images',
         description:
-          'Compares embeddings of colour, shape and texture within the tenant and returns the best matches first. Scores are meaningful only for ranking.',
+          'Compares embeddings of colour and shape within the tenant and returns the best matches first.',
         params: imageParams,
         querystring: similarityQuery,
         response: responses(
@@ -61,14 +74,15 @@ export const similarityRoutes: RoutePlugin = (app, { services, receiveUploadForm
     },
     async (request) => {
       const options = toSimilarityOptions(request.query, config.similarity);
+      const explain = request.query.explain === 'true';
       const { id } = request.params;
       const { image, similar, searched, exact } = await services.findSimilar(
         getPrincipal(request),
         id,
         options,
       );
-      const query = { id: image.id, uuid: image.uuid, ...options };
-      return { query, similar: similar.map(toSimilarRecord), searched, exact };
+      const query = { id: image.id, uuid: image.uuid, ...options, metric: options.metric ?? null };
+      return { query, similar: similar.map((match) => toSimilarRecord(match, explain)), searched, exact };
     },
   );
 
@@ -118,6 +132,7 @@ export const similarityRoutes: RoutePlugin = (app, { services, receiveUploadForm
     },
     async (request) => {
       const options = toSimilarityOptions(request.query, config.similarity);
+      const explain = request.query.explain === 'true';
       const { file, fields } = await receiveUploadForm(request.raw, ['tenant']);
       const tenantName = fields.get('tenant');
       const principal = getPrincipal(request);
@@ -125,7 +140,7 @@ export const similarityRoutes: RoutePlugin = (app, { services, receiveUploadForm
       const { duplicates, similar, searched, exact } = result;
       return {
         near_duplicates: duplicates.map(toDuplicateRecord),
-        similar: similar.map(toSimilarRecord),
+        similar: similar.map((match) => toSimilarRecord(match, explain)),
         searched,
         exact,
       };

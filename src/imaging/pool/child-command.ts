@@ -2,6 +2,7 @@ import { existsSync, realpathSync } from 'node:fs';
 import { findPackageJSON } from 'node:module';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { type ModelDescription, runtimePackage } from '../recognition/model/model-description.ts';
 
 /** A program, its arguments and its complete environment. */
 export interface ChildCommand {
@@ -18,6 +19,8 @@ export interface ChildCommandOptions {
   readonly folder: string;
   /** Program and arguments that launch Node; empty to start Node directly. `{folder}` expands to the folder. */
   readonly launcher: readonly string[];
+  /** The model that computes embeddings. Default: none, which means the built-in embedding. */
+  readonly model?: ModelDescription | undefined;
 }
 
 // Nothing is inherited from the parent's environment, because it contains passwords and a child decodes untrusted
@@ -60,10 +63,13 @@ const permissionFlags = [
 ].filter((flag) => process.allowedNodeEnvironmentFlags.has(flag.split('=')[0] ?? flag));
 
 /** Returns the command that starts a decoder child. */
-export function childCommand({ module, folder, launcher }: ChildCommandOptions): ChildCommand {
-  const readablePaths = [...codeFolders(), dirname(module), folder].map((path) => join(path, '*'));
+export function childCommand({ module, folder, launcher, model }: ChildCommandOptions): ChildCommand {
+  const readablePaths = [...codeFolders(), ...modelFolders(model), dirname(module), folder].map((path) =>
+    join(path, '*'),
+  );
   const readPermissionFlags = [...readablePaths, ...packageFiles].map((path) => `--allow-fs-read=${path}`);
   const nodeCommand = [process.execPath, ...memoryFlags, ...permissionFlags, ...readPermissionFlags, module];
+  if (model) nodeCommand.push(JSON.stringify(model));
   const [command = '', ...args] = [
     ...launcher.map((word) => word.replaceAll('{folder}', folder)),
     ...nodeCommand,
@@ -89,6 +95,12 @@ function codeFolders(): readonly string[] {
     ]),
   ];
   return cachedCodeFolders;
+}
+
+/** Returns the folders of the model and of the package that runs it. */
+function modelFolders(model: ModelDescription | undefined): readonly string[] {
+  if (!model) return [];
+  return [dirname(model.path), ...resolvePackageFolder(runtimePackage).flatMap(packageFolders)];
 }
 
 function resolvePackageFolder(name: string): string[] {

@@ -7,6 +7,7 @@ import type { IntakeFacts } from '../../model/intake-facts.ts';
 import type { Logger } from '../../model/logger.ts';
 import type { PictureFacts } from '../../model/picture.ts';
 import type { RenditionMatch } from '../../model/rendition.ts';
+import type { ModelDescription } from '../recognition/model/model-description.ts';
 import type { PoolCounters } from './worker-options.ts';
 import type {
   ComparedPicture,
@@ -53,6 +54,8 @@ export interface DecoderPoolOptions {
    * are hard-linked instead of copied. Default: a new temporary folder.
    */
   readonly workDirectory?: string;
+  /** The model that computes embeddings. Default: the built-in embedding. */
+  readonly model?: ModelDescription | undefined;
   /** Whether no other process uses `workDirectory`. If true, all files in it at startup were left behind by a crash. */
   readonly isOnlyProcess?: boolean;
 }
@@ -171,6 +174,7 @@ export function makeDecoderPool(options: DecoderPoolOptions): DecoderPool {
   const commonOptions = { ...options, childModule, launcher, workDirectory, counters, throttledTenants };
   const probeGroup = makeWorkerGroup<'probe'>({
     ...commonOptions,
+    model: undefined,
     size: probeWorkers,
     // The second worker is rarely needed, and a permanent child would cost memory and startup time.
     permanentWorkers: 1,

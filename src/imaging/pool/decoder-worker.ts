@@ -1,4 +1,5 @@
 import { AppError } from '../../errors.ts';
+import { builtInSpace, type EmbeddingSpace } from '../../model/fingerprint.ts';
 import type { Frame } from './channel.ts';
 import { type DecoderChild, spawnDecoderChild } from './decoder-child.ts';
 import { toFileError } from './file-errors.ts';
@@ -37,10 +38,14 @@ interface RunningTask extends PromiseWithResolvers<TaskResult> {
 }
 
 const maxStartMs = 10_000;
+/** A child with a model reads the model first, which may have a gigabyte. */
+const maxModelStartMs = 60_000;
 const maxFailedStarts = 3;
 const maxRestartPauseMs = 5000;
 /** If a child uses more memory than this (in MB) after a task, it is replaced to return memory to the system. */
 const maxMemoryAfterTaskMb = 256;
+/** A child with a model may use this much (in MB) on top of its memory after the start, which includes the model. */
+const maxGrowthWithModelMb = 512;
 /** An idle child is also replaced if its memory has grown by more than this (in MB) since its start. */
 const maxIdleGrowthMb = 128;
 const idleCheckMs = 3000;
@@ -89,14 +94,15 @@ export class DecoderWorker {
     this.#state = 'starting';
     this.#completedTaskCount = 0;
     this.#folder.createIfMissing();
-    const { childModule: module, launcher, logger } = this.#options;
-    this.#child = spawnDecoderChild({ module, launcher, folder: this.#folder.path }, logger, {
+    const { childModule: module, launcher, model, logger } = this.#options;
+    this.#child = spawnDecoderChild({ module, launcher, model, folder: this.#folder.path }, logger, {
       maxPayloadBytes: () => (this.#runningTask ? responses.maxPayloadBytes(this.#runningTask.task) : 0),
       onFrame: (frame) => this.#onFrame(frame),
       onBrokenChannel: (reason) => this.#onInvalidResponse(reason),
       onExit: (exitReason) => this.#onExit(exitReason),
     });
-    this.#setTimer(() => this.#child?.kill(`did not start within ${maxStartMs / 1000} s`), maxStartMs);
+    const startMs = model ? maxModelStartMs : maxStartMs;
+    this.#setTimer(() => this.#child?.kill(`did not start within ${startMs / 1000} s`), startMs);
   }
 
   /** Assigns a task to the idle child. */
@@ -190,13 +196,22 @@ export class DecoderWorker {
     if (runningTask?.id !== message.id)
       throw new responses.InvalidResponse('The child sent a response without a request.');
     if (message.type === 'done')
-      runningTask.resolve(responses.validateResult(runningTask.task, message.result, payload));
+      runningTask.resolve(responses.validateResult(runningTask.task, message.result, payload, this.#space()));
     else runningTask.reject(responses.logAndConvertFailure(message, this.#options.logger));
     this.#forgetTask(runningTask);
     this.#failedStarts = 0;
     this.#completedTaskCount++;
-    if (this.#memoryMb() > maxMemoryAfterTaskMb) this.#kill('recycling');
+    if (this.#memoryMb() > this.#maxMemoryAfterTaskMb()) this.#kill('recycling');
     else this.#becomeIdle();
+  }
+
+  #space(): EmbeddingSpace {
+    const { model } = this.#options;
+    return model ? { name: model.space, dimension: model.dimension } : builtInSpace;
+  }
+
+  #maxMemoryAfterTaskMb(): number {
+    return this.#options.model ? this.#initialMemoryMb + maxGrowthWithModelMb : maxMemoryAfterTaskMb;
   }
 
   /** Kills the child, because it may be controlled by a malicious picture. */
@@ -212,7 +227,8 @@ export class DecoderWorker {
   #becomeIdle(): void {
     this.#state = 'idle';
     const recycleIfGrown = () => {
-      if (this.#memoryMb() > this.#initialMemoryMb + maxIdleGrowthMb) this.#kill('recycling');
+      const maxGrowthMb = this.#options.model ? maxGrowthWithModelMb : maxIdleGrowthMb;
+      if (this.#memoryMb() > this.#initialMemoryMb + maxGrowthMb) this.#kill('recycling');
     };
     if (this.#options.isSpare) this.#setTimer(() => this.#kill('retiring'), spareIdleMs);
     else this.#setTimer(recycleIfGrown, idleCheckMs);

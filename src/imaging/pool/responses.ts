@@ -1,6 +1,11 @@
 import { z } from 'zod';
 import { AppError, errorFamily } from '../../errors.ts';
-import { embeddingDimension, embeddingSpace, fingerprintVersion } from '../../model/fingerprint.ts';
+import {
+  builtInSpace,
+  type Embedding,
+  type EmbeddingSpace,
+  fingerprintVersion,
+} from '../../model/fingerprint.ts';
 import type { Logger } from '../../model/logger.ts';
 import { colorSpaces, type PictureFacts, pictureFormats, type PictureLimits } from '../../model/picture.ts';
 import { checkLimits, maxSide } from '../limits.ts';
@@ -56,10 +61,9 @@ const fingerprintSchema = z.strictObject({
 
 // The vector is normalised, but its numbers are rounded, so its norm may be slightly above 1.
 const embeddingSchema = z.strictObject({
-  space: z.literal(embeddingSpace),
+  space: z.string(),
   vector: z
     .array(z.number().min(-1).max(1))
-    .length(embeddingDimension)
     .refine((vector) => vector.reduce((sum, value) => sum + value * value, 0) < 1.01),
 });
 
@@ -144,9 +148,15 @@ export function logAndConvertFailure({ code, message, cause }: FailureMessage, l
  * Validates the result of a task against the task's request. The result must contain only the requested variants, each
  * with the size that follows from the facts. All numbers must be within their ranges, and the payload must have exactly
  * the declared number of bytes.
+ * @param space the space in which the child computes embeddings
  * @throws {InvalidResponse}
  */
-export function validateResult(task: Task, result: unknown, payload: Buffer): TaskResult {
+export function validateResult(
+  task: Task,
+  result: unknown,
+  payload: Buffer,
+  space: EmbeddingSpace = builtInSpace,
+): TaskResult {
   if (task.kind !== 'derive' && task.kind !== 'render')
     assertValid(payload.length === 0, 'Only a response with renditions may have a payload.');
   switch (task.kind) {
@@ -154,10 +164,11 @@ export function validateResult(task: Task, result: unknown, payload: Buffer): Ta
       return checkFacts(parse(resultSchemas.probe, result, 'facts'), task.request.limits);
     case 'derive':
     case 'render':
-      return readRenderedPicture(task, result, payload);
+      return readRenderedPicture(task, result, payload, space);
     case 'describe': {
       const describedPicture = parse(resultSchemas.describe, result, 'description');
       checkFacts(describedPicture.facts, task.request.limits);
+      checkSpace(describedPicture.embedding, space);
       return describedPicture;
     }
     case 'compare': {
@@ -177,11 +188,18 @@ function readRenderedPicture(
   { kind, request }: Task<'derive' | 'render'>,
   result: unknown,
   payload: Buffer,
+  space: EmbeddingSpace,
 ): TaskResult<'derive' | 'render'> {
   const picture = parse(resultSchemas[kind], result, 'renditions');
   checkFacts(picture.facts, request.limits);
+  if ('embedding' in picture) checkSpace(picture.embedding, space);
   const renditions = readRenditions(picture.facts, request.variants, picture.renditions, payload);
   return { ...picture, renditions };
+}
+
+function checkSpace({ space, vector }: Embedding, { name, dimension }: EmbeddingSpace): void {
+  const isExpected = space === name && vector.length === dimension;
+  assertValid(isExpected, `The embedding is not one of the ${dimension} dimensions of ${name}.`);
 }
 
 function readTrials({ request }: Task<'tryPresets'>, result: unknown): TaskResult<'tryPresets'> {

@@ -5,6 +5,7 @@ import { probe } from '../probe.ts';
 import { comparePictures } from '../quality/compare-pictures.ts';
 import { tryPresets } from '../quality/try-presets.ts';
 import { describePicture } from '../recognition/describe-picture.ts';
+import type { EmbedPixels } from '../recognition/embedding/embedding.ts';
 import { type EncodedPair, matchRenditions } from '../recognition/pixel-match/match-renditions.ts';
 import { deriveRenditions, type RenderedPicture, renderVariants } from '../renditions/derive-renditions.ts';
 import { channelFd, makeFrameReader, writeFrame } from './channel.ts';
@@ -32,15 +33,17 @@ export type Handlers = {
 };
 
 /**
- * The task handlers that a child uses. They read whole files, because only the library's in-memory loaders are enabled.
+ * Creates the task handlers that a child uses. They read whole files, because only the library's in-memory loaders are
+ * enabled.
+ * @param embed computes embeddings; default: the built-in ones
  */
-export const handlers: Handlers = {
+export const makeHandlers = (embed?: EmbedPixels): Handlers => ({
   probe: async ({ path, limits }) => probe(readFileSync(path), limits),
   derive: async ({ path, limits, variants, focalPoint = null }) =>
-    deriveRenditions(readFileSync(path), limits, variants, focalPoint),
+    deriveRenditions(readFileSync(path), limits, variants, focalPoint, embed),
   render: async ({ path, limits, variants, focalPoint = null }) =>
     renderVariants(readFileSync(path), limits, variants, focalPoint),
-  describe: async ({ path, limits }) => describePicture(readFileSync(path), limits),
+  describe: async ({ path, limits }) => describePicture(readFileSync(path), limits, embed),
   compare: async ({ path, limits, others }) =>
     comparePictures(
       readFileSync(path),
@@ -49,7 +52,10 @@ export const handlers: Handlers = {
     ),
   tryPresets: async ({ path, limits, presets }) => tryPresets(readFileSync(path), limits, presets),
   matchRenditions: async ({ pairs }) => matchRenditions(readPairs(pairs)),
-};
+});
+
+/** The task handlers of a child with the built-in embedding. */
+export const handlers: Handlers = makeHandlers();
 
 /** Reads each pair only when it is needed, so that only one pair is in memory at a time. */
 function* readPairs(pairs: readonly RenditionPair[]): Generator<EncodedPair> {

@@ -2,7 +2,7 @@ import type { Logger } from '../../model/logger.ts';
 import type { ChildCommandOptions } from './child-command.ts';
 
 /** Settings of a worker. */
-export interface DecoderWorkerOptions extends Pick<ChildCommandOptions, 'launcher'> {
+export interface DecoderWorkerOptions extends Pick<ChildCommandOptions, 'launcher' | 'model'> {
   /** Module that the child runs. */
   readonly childModule: string;
   /** Folder in which the workers' input folders are created. */

@@ -24,6 +24,31 @@ export function scalePicture(pixels: Pixels, size: Size): Pixels {
   return scaleArea(pixels, { left: 0, top: 0, width: pixels.width, height: pixels.height }, size);
 }
 
+/**
+ * Scales a picture to half its width and height (rounded down). Each result pixel is the mean of four pixels. Much faster
+ * than `scalePicture`, which handles any factor.
+ */
+export function halvePicture({ data, width, height }: Pixels): Pixels {
+  const halfWidth = width >> 1;
+  const halfHeight = height >> 1;
+  const result = Buffer.allocUnsafe(halfWidth * halfHeight * 3);
+  const rowLength = width * 3;
+  let target = 0;
+  for (let y = 0; y < halfHeight; y++) {
+    let upper = 2 * y * rowLength;
+    for (let x = 0; x < halfWidth; x++) {
+      for (let channel = 0; channel < 3; channel++, upper++, target++) {
+        const lower = upper + rowLength;
+        const left = (data[upper] ?? 0) + (data[lower] ?? 0);
+        const right = (data[upper + 3] ?? 0) + (data[lower + 3] ?? 0);
+        result[target] = (left + right + 2) >> 2;
+      }
+      upper += 3;
+    }
+  }
+  return { width: halfWidth, height: halfHeight, data: result };
+}
+
 function computeSpans(sourceLength: number, resultLength: number): Span[] {
   return Array.from({ length: resultLength }, (_, index) => {
     const start = (index * sourceLength) / resultLength;

@@ -4,7 +4,7 @@ import { decodePicture } from '../decoding/decode-picture.ts';
 import { type Pixels, resizeTo } from '../decoding/pixels.ts';
 import { fitInside, isAsLargeAs, type Size } from '../geometry.ts';
 import { probe } from '../probe.ts';
-import { computeEmbedding } from './embedding/embedding.ts';
+import { computeEmbedding, type EmbedPixels } from './embedding/embedding.ts';
 import { computeFingerprint } from './fingerprint.ts';
 
 /** The data used to recognise a picture. */
@@ -27,8 +27,12 @@ export function descriptionSize(facts: Size): Size {
 }
 
 /** Computes the fingerprint and the embedding of a picture from pixels at its description size. */
-export function describePixels(pixels: Pixels, facts: Size): Description {
-  return { fingerprint: computeFingerprint(pixels, facts), embedding: computeEmbedding(pixels) };
+export async function describePixels(
+  pixels: Pixels,
+  facts: Size,
+  embed: EmbedPixels = computeEmbedding,
+): Promise<Description> {
+  return { fingerprint: computeFingerprint(pixels, facts), embedding: await embed(pixels) };
 }
 
 /**
@@ -69,7 +73,8 @@ export async function decodeForDescription(bytes: Uint8Array, facts: PictureFact
 export async function describePicture(
   bytes: Uint8Array,
   limits: PictureLimits,
+  embed?: EmbedPixels,
 ): Promise<Description & { readonly facts: PictureFacts }> {
   const facts = await probe(bytes, limits);
-  return { facts, ...describePixels(await decodeForDescription(bytes, facts), facts) };
+  return { facts, ...(await describePixels(await decodeForDescription(bytes, facts), facts, embed)) };
 }

@@ -17,6 +17,7 @@ import {
   descriptionSize,
   resizeForDescription,
 } from '../recognition/describe-picture.ts';
+import type { EmbedPixels } from '../recognition/embedding/embedding.ts';
 import { renderAnimation } from './animation.ts';
 import { assembleShapes, type SourcePicture } from './assemble-shapes.ts';
 import { encode } from './encode.ts';
@@ -48,6 +49,7 @@ export interface DerivationResult extends RenderedPicture, Description {
  * derives everything else from those pixels. Computes the description while the renditions are being encoded. Decodes a second
  * time only if all renditions are too small for a description, or need an alpha channel or a trimmed part.
  * @param focalPoint the point of the picture that presets with `cover` keep in view, if the image has one
+ * @param embed computes the embedding; default: the built-in one
  * @throws AppError as `probe` does, or with a code of the `picture_damaged` family if the pixels cannot be decoded.
  */
 export async function deriveRenditions(
@@ -55,6 +57,7 @@ export async function deriveRenditions(
   limits: PictureLimits,
   variants: readonly Variant[],
   focalPoint: FocalPoint | null = null,
+  embed?: EmbedPixels,
 ): Promise<DerivationResult> {
   const facts = await probe(bytes, limits);
   const metadata = await readKeptMetadata(bytes, facts.format);
@@ -66,7 +69,7 @@ export async function deriveRenditions(
   );
   const [renditions, description] = await Promise.all([
     encodedRenditions,
-    describeAndMeasure(bytes, facts, layers),
+    describeAndMeasure(bytes, facts, layers, embed),
   ]);
   return { facts, renditions, keptMetadata: hashMetadata(metadata), ...description };
 }
@@ -76,16 +79,26 @@ async function describeAndMeasure(
   bytes: Uint8Array,
   facts: PictureFacts,
   layers: readonly Pixels[],
+  embed?: EmbedPixels,
 ): Promise<Description & Pick<DerivationResult, 'intakeFacts'>> {
   const resizedPixels = await resizeForDescription(layers, facts);
-  if (resizedPixels && layers[0]) return describeLayer(bytes, facts, layers[0], resizedPixels);
+  if (resizedPixels && layers[0])
+    return describeLayer({ bytes, facts, detail: layers[0], overview: resizedPixels }, embed);
   const detail = await decodeDetail(bytes, facts);
-  return describeLayer(bytes, facts, detail, await resizeTo(detail, descriptionSize(facts)));
+  const overview = await resizeTo(detail, descriptionSize(facts));
+  return describeLayer({ bytes, facts, detail, overview }, embed);
 }
 
-function describeLayer(bytes: Uint8Array, facts: PictureFacts, detail: Pixels, overview: Pixels) {
+interface Layer {
+  readonly bytes: Uint8Array;
+  readonly facts: PictureFacts;
+  readonly detail: Pixels;
+  readonly overview: Pixels;
+}
+
+async function describeLayer({ bytes, facts, detail, overview }: Layer, embed: EmbedPixels | undefined) {
   const intakeFacts = measureFacts({ bytes, header: facts, overview, detail });
-  return { ...describePixels(overview, facts), intakeFacts };
+  return { ...(await describePixels(overview, facts, embed)), intakeFacts };
 }
 
 /**

@@ -2,16 +2,25 @@ import sharp, { type Sharp } from 'sharp';
 import { describe, expect, test } from 'vitest';
 import { describePicture } from '../../../src/imaging/recognition/describe-picture.ts';
 import { computeEmbedding } from '../../../src/imaging/recognition/embedding/embedding.ts';
+import { compareParts, scaleParts, toScore } from '../../../src/model/similarity-score.ts';
 import { gradientPicture, limits } from '../fixtures/pictures.ts';
 import { decodePixels, drawProduct } from '../fixtures/products.ts';
+import goldenVectors from '../fixtures/golden-vectors.json' with { type: 'json' };
 
 async function computeVector(bytes: Uint8Array): Promise<readonly number[]> {
   return (await describePicture(bytes, limits)).embedding.vector;
 }
 
-/** Returns the score of two vectors, which is their dot product. */
 function score(a: readonly number[], b: readonly number[]): number {
+  return toScore(compareParts(scaleParts(Float32Array.from(a)), scaleParts(Float32Array.from(b))));
+}
+
+function dot(a: readonly number[], b: readonly number[]): number {
   return a.reduce((sum, value, i) => sum + value * b[i]!, 0);
+}
+
+function swatch(red: number, green: number, blue: number, width = 300): Sharp {
+  return sharp({ create: { width, height: 300, channels: 3, background: { r: red, g: green, b: blue } } });
 }
 
 const shirt = await drawProduct();
@@ -19,38 +28,22 @@ const shirtVector = await computeVector(shirt);
 
 test('computes a deterministic, normalised vector of 512 numbers', async () => {
   const { space, vector } = computeEmbedding(await decodePixels(shirt));
-  expect(space).toBe('classic-2');
+  expect(space).toBe('classic-3');
   expect(vector).toHaveLength(512);
-  expect(score(vector, vector)).toBeCloseTo(1, 4);
+  expect(dot(vector, vector)).toBeCloseTo(1, 4);
   expect(vector).toEqual(shirtVector);
 });
 
-/** Expected values at some indices of a gradient's vector. If they change, the embedding space needs a new name. */
-const expectedValues: Readonly<Record<number, number>> = {
-  73: 0.1315,
-  88: 0.1089,
-  118: 0.108,
-  124: 0.1435,
-  143: 0.1238,
-  168: 0.1372,
-  200: 0.0097,
-  201: -0.0416,
-  277: -0.0409,
-  341: 0.0264,
-  420: 0.0094,
-  479: -0.0427,
-  482: 0.0645,
-  484: -0.068,
-  504: 0.0713,
-  509: -0.0725,
-  510: 0.6058,
-  511: 0.0892,
-};
-
-test('computes the expected vector for a gradient', async () => {
-  const vector = await computeVector(await gradientPicture(300, 200).png().toBuffer());
-  for (const [index, value] of Object.entries(expectedValues))
-    expect(vector[Number(index)]).toBeCloseTo(value, 3);
+/** If these vectors change, the embedding space needs a new name. */
+test.each([
+  ['gradient', () => gradientPicture(300, 200).png().toBuffer()],
+  ['shirt', () => drawProduct()],
+  ['swatch', () => swatch(190, 30, 45).png().toBuffer()],
+] as const)('computes the vector that the space defines: %s', async (name, createPicture) => {
+  const vector = await computeVector(await createPicture());
+  const bytes = Buffer.from(goldenVectors[name], 'base64');
+  const goldenVector = Array.from({ length: 512 }, (_, i) => bytes.readInt16LE(2 * i) / 32_767);
+  expect(dot(vector, goldenVector) / Math.sqrt(dot(goldenVector, goldenVector))).toBeGreaterThan(0.9999);
 });
 
 describe('scores', () => {
@@ -82,8 +75,6 @@ describe('scores', () => {
 });
 
 describe('plain pictures', () => {
-  const swatch = (red: number, green: number, blue: number, width = 300) =>
-    sharp({ create: { width, height: 300, channels: 3, background: { r: red, g: green, b: blue } } });
   const computeJpegVector = async (picture: Sharp, quality = 85) =>
     computeVector(await picture.jpeg({ quality }).toBuffer());
 
@@ -135,5 +126,5 @@ test.each([
 ])('computes a finite, normalised vector: %s', async (_, createPicture) => {
   const vector = await computeVector(await createPicture().toBuffer());
   expect(vector.every((value) => Number.isFinite(value))).toBe(true);
-  expect(score(vector, vector)).toBeCloseTo(1, 4);
+  expect(dot(vector, vector)).toBeCloseTo(1, 4);
 });

@@ -1,3 +1,4 @@
+import { builtInSpace } from '../../../src/model/fingerprint.ts';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { onTestFinished } from 'vitest';
@@ -69,6 +70,7 @@ export async function makeRig({ database, decoders }: TestResources, options: Ri
     {
       queries,
       decoders,
+      space: builtInSpace,
       storage,
       storageHealth: { assert: () => storage.probe() },
       staging,

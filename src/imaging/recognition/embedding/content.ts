@@ -1,10 +1,11 @@
 import { type LabPixels, toLab } from '../../colour/luma-and-lab.ts';
 import type { Pixels } from '../../decoding/pixels.ts';
-import { fitInside, type Rectangle, type Size } from '../../geometry.ts';
-import { scaleArea, scalePicture } from '../area-mean.ts';
+import { isAsLargeAs, type Rectangle, type Size } from '../../geometry.ts';
+import { halvePicture, scaleArea } from '../area-mean.ts';
 
 /** Width and height, in pixels, of the scaled content from which an embedding is computed. */
-export const contentSide = 128;
+export const contentSide = 64;
+const contentSize = { width: contentSide, height: contentSide };
 
 /** Minimum mask weight for a pixel to count as content. */
 export const minWeight = 0.05;
@@ -12,32 +13,44 @@ export const minWeight = 0.05;
 /** Weight of each pixel: 0 for background, 1 for content, and a value in between for soft edges. */
 export type Mask = Float32Array;
 
-/** Input of an embedding: a picture's content, scaled to 128 × 128 pixels without keeping its proportions. */
+/** Input of an embedding: a picture's content, scaled to 64 × 64 pixels without keeping its proportions. */
 export interface Content {
   readonly lab: LabPixels;
   readonly mask: Mask;
   /** Whether nothing differs from the background. The picture then has a single colour, and all of it is content. */
   readonly isPlain: boolean;
-  /** Width ÷ height of the content before scaling. */
-  readonly aspect: number;
 }
 
-/** The content is located in a copy of at most this size, in which dust is no longer visible. */
-const searchBox = { width: 100, height: 100 };
+/** The content is located in a copy that fits inside a square of this side. Dust is no longer visible in it. */
+const searchSide = 100;
 
 /** Finds the content of a picture: the part that differs from the colour of its border. */
 export function extractContent(pixels: Pixels): Content {
-  const smallPixels = scalePicture(pixels, fitInside(pixels, searchBox));
+  const copies = makeCopies(pixels);
+  const smallPixels = copies.at(-1) ?? pixels;
   const lab = toLab(smallPixels.data);
   const background = findBorderColour(lab, smallPixels);
-  const area = scaleRectangle(findContentArea(makeMask(lab, background), smallPixels), smallPixels, pixels);
-  const content = scaleArea(pixels, area, { width: contentSide, height: contentSide });
+  const area = findContentArea(makeMask(lab, background), smallPixels);
+  // The smallest copy in which the content has enough pixels.
+  const source =
+    copies.findLast((copy) => isAsLargeAs(scaleRectangle(area, smallPixels, copy), contentSize)) ?? pixels;
+  const content = scaleArea(source, scaleRectangle(area, smallPixels, source), contentSize);
   const contentLab = toLab(content.data);
-  const aspect = area.width / area.height;
   const mask = makeMask(contentLab, background);
-  // A colour swatch consists only of background. If its colour were ignored, only its proportions would be described.
+  // A colour swatch consists only of background. If its colour were ignored, nothing would be described.
   const isPlain = mask.every((weight) => weight < minWeight);
-  return { lab: contentLab, mask: isPlain ? mask.fill(1) : mask, isPlain, aspect };
+  return { lab: contentLab, mask: isPlain ? mask.fill(1) : mask, isPlain };
+}
+
+/** Returns the picture and ever smaller copies, each half as wide and high as the one before. */
+function makeCopies(pixels: Pixels): readonly Pixels[] {
+  const copies = [pixels];
+  let last = pixels;
+  while (Math.max(last.width, last.height) > searchSide && Math.min(last.width, last.height) > 1) {
+    last = halvePicture(last);
+    copies.push(last);
+  }
+  return copies;
 }
 
 /** Converts a rectangle to the coordinates of the same picture at a different size. */

@@ -1,11 +1,3 @@
-/**
- * Returns the square root of each value's magnitude, with the original sign. This dampens large values, and turns the
- * dot product of two histograms into the Hellinger kernel.
- */
-export function signedRoots(values: Float64Array): Float64Array {
-  return values.map((value) => Math.sign(value) * Math.sqrt(Math.abs(value)));
-}
-
 /** Scales a vector to a unit vector (a vector whose Euclidean norm is 1). A zero vector stays zero. */
 export function toUnitLength(values: Float64Array): Float64Array {
   let squares = 0;
