@@ -1,9 +1,11 @@
+import type { CampaignQueries } from '../../db/campaigns/campaigns.ts';
 import type { ImageQueries } from '../../db/images/images.ts';
 import type { JobQueries } from '../../db/jobs/job-queries.ts';
 import type { DecoderPool } from '../../imaging/pool/decoder-pool.ts';
 import type { ClaimedJob } from '../../model/job.ts';
 import type { PictureLimits } from '../../model/picture.ts';
 import type { Storage } from '../../storage/storage.ts';
+import type { RunRenderJob } from '../delivery/run-render-job.ts';
 import { atStage } from '../job-failures.ts';
 import { openOriginal } from '../open-original.ts';
 
@@ -39,5 +41,22 @@ export function makeDescribeAgain(deps: Dependencies): DescribeAgain {
       }
     });
     return (await jobs.completeDescription(job, description)) ? 'rendered' : 'lease-lost';
+  };
+}
+
+/** Runs a `render` job: describes the image again if the job belongs to a reindexing, and makes variants otherwise. */
+export function makeRunCampaignJob({
+  campaigns,
+  describeAgain,
+  runRenderJob,
+}: {
+  readonly campaigns: Pick<CampaignQueries, 'findDescriptionVersion'>;
+  readonly describeAgain: DescribeAgain;
+  readonly runRenderJob: RunRenderJob;
+}): RunRenderJob {
+  return async (job, signal) => {
+    const { campaignId } = job;
+    const version = campaignId === null ? undefined : await campaigns.findDescriptionVersion(campaignId);
+    return version ? describeAgain(job, signal) : runRenderJob(job, signal);
   };
 }
