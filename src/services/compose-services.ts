@@ -2,7 +2,7 @@ import { embeddingDimension, embeddingSpace, fingerprintVersion } from '../model
 import { type AccessGates, composeAccess } from './access/compose-access.ts';
 import { authoriseServices } from './access/required-scopes.ts';
 import { makeCampaigns } from './campaigns/campaigns.ts';
-import { makeDescribeAgain, makeRunCampaignJob } from './campaigns/describe-again.ts';
+import { makeRunCampaignJob } from './campaigns/describe-again.ts';
 import { makeFillCampaigns } from './campaigns/fill-campaigns.ts';
 import { makeCheckHealth } from './check-health.ts';
 import { makeCompareWithImage } from './compare-with-image.ts';
@@ -129,18 +129,16 @@ function composeJobs(parts: ServiceParts, config: ServiceConfig, sharedServices:
     findQuotas,
     quotas: queries.quotas,
   });
-  const describeAgain = makeDescribeAgain({ images, jobs, storage, decoders, limits: config.uploads });
   const runJob = makeRunJob({
     jobs,
     storage,
     work: {
       derive: deriveImage,
       import: importImage,
-      render: makeRunCampaignJob({
-        campaigns: queries.campaigns,
-        describeAgain,
-        runRenderJob: sharedServices.delivery.runRenderJob,
-      }),
+      render: makeRunCampaignJob(
+        { images, jobs, campaigns: queries.campaigns, storage, decoders, limits: config.uploads },
+        sharedServices.delivery.runRenderJob,
+      ),
     },
     metrics,
     leases,

@@ -18,10 +18,10 @@ interface Dependencies {
 }
 
 /** Runs a job of a reindexing: computes the fingerprint and the embedding of an image from its original. */
-export type DescribeAgain = (job: ClaimedJob, signal: AbortSignal) => Promise<'rendered' | 'lease-lost'>;
+type DescribeAgain = (job: ClaimedJob, signal: AbortSignal) => Promise<'rendered' | 'lease-lost'>;
 
 /** @see DescribeAgain */
-export function makeDescribeAgain(deps: Dependencies): DescribeAgain {
+function makeDescribeAgain(deps: Dependencies): DescribeAgain {
   const { jobs, decoders, limits } = deps;
   return async (job, signal) => {
     const { original } = job;
@@ -45,18 +45,14 @@ export function makeDescribeAgain(deps: Dependencies): DescribeAgain {
 }
 
 /** Runs a `render` job: describes the image again if the job belongs to a reindexing, and makes variants otherwise. */
-export function makeRunCampaignJob({
-  campaigns,
-  describeAgain,
-  runRenderJob,
-}: {
-  readonly campaigns: Pick<CampaignQueries, 'findDescriptionVersion'>;
-  readonly describeAgain: DescribeAgain;
-  readonly runRenderJob: RunRenderJob;
-}): RunRenderJob {
+export function makeRunCampaignJob(
+  deps: Dependencies & { readonly campaigns: Pick<CampaignQueries, 'findDescriptionVersion'> },
+  runRenderJob: RunRenderJob,
+): RunRenderJob {
+  const describeAgain = makeDescribeAgain(deps);
   return async (job, signal) => {
     const { campaignId } = job;
-    const version = campaignId === null ? undefined : await campaigns.findDescriptionVersion(campaignId);
+    const version = campaignId === null ? undefined : await deps.campaigns.findDescriptionVersion(campaignId);
     return version ? describeAgain(job, signal) : runRenderJob(job, signal);
   };
 }
