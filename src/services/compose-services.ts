@@ -1,9 +1,8 @@
 import { fingerprintVersion } from '../model/fingerprint.ts';
-import type { ClaimedJob } from '../model/job.ts';
 import { type AccessGates, composeAccess } from './access/compose-access.ts';
 import { authoriseServices } from './access/required-scopes.ts';
 import { makeCampaigns } from './campaigns/campaigns.ts';
-import { makeDescribeAgain } from './campaigns/describe-again.ts';
+import { makeRunCampaignJob } from './campaigns/describe-again.ts';
 import { makeFillCampaigns } from './campaigns/fill-campaigns.ts';
 import { makeCheckHealth } from './check-health.ts';
 import { makeCompareWithImage } from './compare-with-image.ts';
@@ -133,17 +132,16 @@ function composeJobs(parts: ServiceParts, config: ServiceConfig, sharedServices:
     findQuotas,
     quotas: queries.quotas,
   });
-  const describeAgain = makeDescribeAgain({ images, jobs, storage, decoders, limits: config.uploads });
   const runJob = makeRunJob({
     jobs,
     storage,
     work: {
       derive: deriveImage,
       import: importImage,
-      render: async (job, signal) =>
-        (await isReindexing(queries.campaigns, job))
-          ? describeAgain(job, signal)
-          : sharedServices.delivery.runRenderJob(job, signal),
+      render: makeRunCampaignJob(
+        { images, jobs, campaigns: queries.campaigns, storage, decoders, limits: config.uploads },
+        sharedServices.delivery.runRenderJob,
+      ),
     },
     metrics,
     leases,
@@ -153,14 +151,6 @@ function composeJobs(parts: ServiceParts, config: ServiceConfig, sharedServices:
     logger,
   });
   return { runJob, leases };
-}
-
-/** Whether a job belongs to a campaign that describes images again. */
-async function isReindexing(
-  campaigns: ServiceParts['queries']['campaigns'],
-  { campaignId }: ClaimedJob,
-): Promise<boolean> {
-  return campaignId !== null && (await campaigns.findDescriptionVersion(campaignId)) !== undefined;
 }
 
 function composeApi(

@@ -70,15 +70,13 @@ test('a large tenant gets an index of its own, which finds what a comparison wit
   expect(logger.messages()).toHaveLength(1);
 });
 
-const readIndexScans = async () =>
-  Number(
-    (
-      await selectRow<{ scans: number }>(
-        database,
-        "SELECT sum(idx_scan)::int AS scans FROM pg_stat_user_indexes WHERE indexrelname LIKE 'embeddings_hnsw_%'",
-      )
-    ).scans,
+async function readIndexScans(): Promise<number> {
+  const { scans } = await selectRow<{ scans: number }>(
+    database,
+    "SELECT sum(idx_scan)::int AS scans FROM pg_stat_user_indexes WHERE indexrelname LIKE 'embeddings_hnsw_%'",
   );
+  return scans;
+}
 
 test('an index search reads the index, also bound to the tenant', async () => {
   for (const tenantId of [null, shop.id]) {

@@ -11,12 +11,12 @@ interface Dependencies {
 /** Makes, removes and checks the approximate indexes of large tenants. */
 export interface VectorIndexSweeps {
   /** Builds the indexes of tenants that have become large, and removes those of tenants that are no longer. */
-  maintain(): Promise<void>;
+  readonly maintain: () => Promise<void>;
   /**
    * Compares the results of each index with exact results for a sample of stored images, and records the recall: the share of
    * the ten best images that the index finds. If it is too low, searches keep more candidates from then on.
    */
-  audit(): Promise<void>;
+  readonly audit: () => Promise<void>;
 }
 
 /** Each index makes every write and every plan of a search a little slower. */

@@ -120,14 +120,14 @@ test('finds no similar images for an image whose embedding is a zero vector', as
     embeddingSpace,
     options,
   );
-  expect(similarToVase).toEqual({ matches: [], searchedCount: 1, isExact: true });
+  expect(similarToVase).toEqual({ matches: [], searchedCount: 1, isExact: true, space: embeddingSpace });
   const similarToBlank = await embeddings.findSimilarToContent(
     shop.id,
     sha256Hex('blank'),
     embeddingSpace,
     options,
   );
-  expect(similarToBlank).toEqual({ matches: [], searchedCount: 1, isExact: true });
+  expect(similarToBlank).toEqual({ matches: [], searchedCount: 1, isExact: true, space: embeddingSpace });
   const vaseEmbedding = { space: embeddingSpace, vector: makeDerivedFacts('vase').embedding.vector };
   const similarToPicture = await embeddings.findSimilarToPicture(shop.id, vaseEmbedding, '', options);
   expect(similarToPicture.matches).toMatchObject([{ id }]);

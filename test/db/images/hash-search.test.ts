@@ -80,10 +80,13 @@ const skewedHash = fc
 const frame = fc.constantFrom(...hashFrames);
 
 test('finds exactly the hashes that a comparison with all hashes finds', async () => {
-  const hashes = fc.array(fc.record({ content: fc.constantFrom(...'abcdefghij'), frame, hash: skewedHash }), {
-    minLength: 1,
-    maxLength: 12,
-  });
+  const hashes = fc.array(
+    fc.record({ content: fc.constantFrom('a', 'b', 'c', 'd', 'e', 'f', 'g', 'h'), frame, hash: skewedHash }),
+    {
+      minLength: 1,
+      maxLength: 12,
+    },
+  );
   const maxBits = fc.oneof(fc.nat(60), fc.constantFrom(0, 11, 12, 15, 20, 23, 24, 35, 47, 48));
   const probes = fc.array(fc.record({ frame, hash: skewedHash, maxBits }), {
     minLength: 1,

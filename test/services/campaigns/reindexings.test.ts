@@ -128,11 +128,14 @@ test('after a pause, describes each image once', async () => {
   const { rig, fill } = await makeOutdatedRig();
   const { campaign } = await start(rig);
   await runJobs(rig, 1);
-  const { pause, resume, find } = rig.services.campaigns;
-  await pause(unrestrictedPrincipal, campaign!.id);
+  const { campaigns } = rig.services;
+  await campaigns.pause(unrestrictedPrincipal, campaign!.id);
   expect(await runJobs(rig)).toEqual([]);
-  await resume(unrestrictedPrincipal, campaign!.id);
+  await campaigns.resume(unrestrictedPrincipal, campaign!.id);
   expect(await runJobs(rig)).toEqual(['completed', 'completed']);
   await fill();
-  expect(await find(unrestrictedPrincipal, campaign!.id)).toMatchObject({ state: 'completed', done: 3 });
+  expect(await campaigns.find(unrestrictedPrincipal, campaign!.id)).toMatchObject({
+    state: 'completed',
+    done: 3,
+  });
 });
