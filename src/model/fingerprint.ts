@@ -1,5 +1,8 @@
 /** Version of the fingerprint. Increment it with every change that gives the same picture a different fingerprint. */
-export const fingerprintVersion: number = 1;
+export const fingerprintVersion: number = 2;
+
+/** Versions whose hash of the full frame is computed in the same way. Version 1 has no hashes of other frames. */
+export const comparableVersions: readonly number[] = [1, 2];
 
 /** Width and height of the thumbnail in a fingerprint, in pixels. */
 export const thumbnailSide = 32;
@@ -20,12 +23,27 @@ export interface EmbeddingSpace {
 /** The space of the built-in embedding. */
 export const builtInSpace: EmbeddingSpace = { name: embeddingSpace, dimension: embeddingDimension };
 
-/** Data that identifies a picture regardless of its size, format and compression. */
-export interface Fingerprint {
-  /** The `fingerprintVersion` that computed this fingerprint. Fingerprints of different versions cannot be compared. */
+/**
+ * The part of a picture that a hash describes: the whole picture; the picture without its plain edges; its centre. The position in
+ * this list is stored, so the order never changes. If the hash of a frame is computed differently, the new hash is a new frame.
+ */
+export const hashFrames = ['full', 'content', 'core'] as const;
+
+/** @see hashFrames */
+export type HashFrame = (typeof hashFrames)[number];
+
+/** The perceptual hash of a frame: 256 bits as 64 hexadecimal digits, as in `Fingerprint`. */
+export interface FrameHash {
+  readonly frame: HashFrame;
+  readonly hash: string;
+}
+
+/** The part of a fingerprint that is returned by a search. */
+export interface StoredFingerprint {
+  /** The `fingerprintVersion` that computed this fingerprint. */
   readonly version: number;
   /**
-   * Perceptual hash: 256 bits as 64 lower-case hex digits. The first digit contains bits 0 to 3, with bit 0 as the most
+   * Perceptual hash of the full frame: 256 bits as 64 lower-case hex digits. The first digit contains bits 0 to 3, with bit 0 as the most
    * significant bit.
    */
   readonly hash: string;
@@ -39,6 +57,17 @@ export interface Fingerprint {
    * rounded.
    */
   readonly thumbnail: string;
+}
+
+/** Data that identifies a picture regardless of its size, format and compression. */
+export interface Fingerprint extends StoredFingerprint {
+  /** The hashes by which the picture is found. Frames with too little structure have none. */
+  readonly frameHashes: readonly FrameHash[];
+  /**
+   * Further hashes to search for, which are not stored: those that the stored picture would have if this one were its mirror image
+   * or a crop of it, or the other way round.
+   */
+  readonly probes: readonly FrameHash[];
 }
 
 /** A picture represented as a vector. The dot product of two vectors is close to 1 if the pictures are similar. */
@@ -56,14 +85,17 @@ const hexDigits = 64;
  * the number of differing bits, rounded up so that only identical hashes have distance 0.
  */
 export function hashDistance(a: string, b: string): number {
-  let differingBits = 0;
+  return Math.ceil(differingBits(a, b) / 4);
+}
+
+/** Returns the number of bits in which two hashes differ, 0 to 256. */
+export function differingBits(a: string, b: string): number {
+  let count = 0;
   for (let start = 0; start < hexDigits; start += 8) {
     const end = start + 8;
-    differingBits += popCount(
-      Number.parseInt(a.slice(start, end), 16) ^ Number.parseInt(b.slice(start, end), 16),
-    );
+    count += popCount(Number.parseInt(a.slice(start, end), 16) ^ Number.parseInt(b.slice(start, end), 16));
   }
-  return Math.ceil(differingBits / 4);
+  return count;
 }
 
 /** Returns the number of 1 bits in a 32-bit word. Source: Warren, "Hacker's Delight", section 5-1. */

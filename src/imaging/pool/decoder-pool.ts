@@ -17,6 +17,8 @@ import type {
   DeriveRequest,
   MatchRenditionsRequest,
   ProbeRequest,
+  RelatedPictures,
+  RelateRequest,
   RenderRequest,
   TaskKind,
   TriedPresets,
@@ -144,6 +146,11 @@ export interface DecoderPool {
    */
   tryPresets(request: TryPresetsRequest & Scheduling): Promise<TriedPresets>;
   /**
+   * Decides how the picture at `path` is related to each of `others`.
+   * @throws AppError as `describe` does.
+   */
+  relate(request: RelateRequest & Scheduling): Promise<RelatedPictures>;
+  /**
    * Decides whether the renditions of two images differ only because of re-encoding.
    * @throws AppError `storage_failed`, `decoder_crashed` or `unavailable`; or the abort reason.
    */
@@ -246,6 +253,10 @@ export function makeDecoderPool(options: DecoderPoolOptions): DecoderPool {
     tryPresets: (parameters) => {
       const { request, key } = splitRequest(parameters);
       return decodeGroup.submit({ task: { kind: 'tryPresets', request }, ...key });
+    },
+    relate: (parameters) => {
+      const { request, key } = splitRequest(parameters);
+      return decodeGroup.submit({ task: { kind: 'relate', request }, ...key });
     },
     matchRenditions: (parameters) => {
       const { request, key } = splitRequest(parameters);

@@ -4,6 +4,7 @@ import type { IntakeFacts } from '../../model/intake-facts.ts';
 import type { PictureFacts, PictureLimits } from '../../model/picture.ts';
 import type { FocalPoint, Preset, Variant } from '../../model/preset.ts';
 import type { PictureComparison, PresetTrial } from '../../model/quality.ts';
+import type { Relation } from '../../model/relation.ts';
 import type { RenditionMatch } from '../../model/rendition.ts';
 import type { EncodedRendition, RenderedPicture } from '../renditions/derive-renditions.ts';
 
@@ -77,6 +78,18 @@ export interface TriedPresets {
   readonly results: readonly PresetTrial[];
 }
 
+/** Requests how the picture at `path`, the newer one, is related to other pictures. */
+export interface RelateRequest extends InputFiles {
+  readonly limits: PictureLimits;
+  /** Stored originals, as local files. They may have any supported format. */
+  readonly others: readonly { readonly name: string; readonly path: string }[];
+}
+
+/** How a picture is related to each of the others, in the order of the request; `null` if they do not show the same. */
+export interface RelatedPictures {
+  readonly relations: readonly (Relation | null)[];
+}
+
 /** Two renditions made with the same preset, as local files. */
 export interface RenditionPair {
   readonly preset: string;
@@ -102,6 +115,7 @@ export interface TaskTypes {
   readonly describe: { readonly request: DescribeRequest; readonly result: DescribedPicture };
   readonly compare: { readonly request: CompareRequest; readonly result: ComparedPicture };
   readonly tryPresets: { readonly request: TryPresetsRequest; readonly result: TriedPresets };
+  readonly relate: { readonly request: RelateRequest; readonly result: RelatedPictures };
   readonly matchRenditions: { readonly request: MatchRenditionsRequest; readonly result: RenditionMatch };
 }
 

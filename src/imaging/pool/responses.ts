@@ -5,9 +5,11 @@ import {
   type Embedding,
   type EmbeddingSpace,
   fingerprintVersion,
+  hashFrames,
 } from '../../model/fingerprint.ts';
 import type { Logger } from '../../model/logger.ts';
 import { colorSpaces, type PictureFacts, pictureFormats, type PictureLimits } from '../../model/picture.ts';
+import { type Relation, relationTiers } from '../../model/relation.ts';
 import { checkLimits, maxSide } from '../limits.ts';
 import { intakeFactsSchema } from './intake-facts-schema.ts';
 import { assertValid, InvalidResponse, parse } from './invalid-response.ts';
@@ -37,6 +39,9 @@ export function maxPayloadBytes({ kind, request }: Task): number {
   return maxRenditionsPayload(request.variants, request.limits);
 }
 
+/** Most hashes of one kind in a fingerprint. */
+const maxFrameHashes = 8;
+
 const factsSchema = z.strictObject({
   format: z.enum(pictureFormats),
   width: sideSchema,
@@ -47,9 +52,12 @@ const factsSchema = z.strictObject({
   bitDepth: z.int().min(1).max(128),
 }) satisfies z.ZodType<PictureFacts>;
 
+const hashSchema = z.string().regex(/^[0-9a-f]{64}$/);
+const frameHashSchema = z.strictObject({ frame: z.enum(hashFrames), hash: hashSchema });
+
 const fingerprintSchema = z.strictObject({
   version: z.literal(fingerprintVersion),
-  hash: z.string().regex(/^[0-9a-f]{64}$/),
+  hash: hashSchema,
   quality: z.number().min(0).max(100),
   aspect: z
     .number()
@@ -57,7 +65,29 @@ const fingerprintSchema = z.strictObject({
     .max(maxSide),
   // 32 × 32 × 3 bytes in base64.
   thumbnail: z.string().regex(/^[A-Za-z0-9+/]{4096}$/),
+  frameHashes: z.array(frameHashSchema).max(maxFrameHashes),
+  probes: z.array(frameHashSchema).max(maxFrameHashes),
 });
+
+const fractionSchema = z.number().min(0).max(1);
+const relationSchema = z.strictObject({
+  tier: z.enum(relationTiers),
+  edit: z
+    .string()
+    .regex(/^[a-z]+(?:\+[a-z]+)*$/)
+    .max(100)
+    .nullable(),
+  box: z
+    .strictObject({
+      left: fractionSchema,
+      top: fractionSchema,
+      width: fractionSchema,
+      height: fractionSchema,
+    })
+    .nullable(),
+  difference: z.number().min(0).max(500),
+  reason: z.string().min(1).max(200),
+}) satisfies z.ZodType<Relation>;
 
 // The vector is normalised, but its numbers are rounded, so its norm may be slightly above 1.
 const embeddingSchema = z.strictObject({
@@ -94,6 +124,7 @@ const resultSchemas = {
       }),
     ),
   }),
+  relate: z.strictObject({ relations: z.array(relationSchema.nullable()) }),
   tryPresets: z.strictObject({
     facts: factsSchema,
     results: z.array(trialSchema),
@@ -176,6 +207,12 @@ export function validateResult(
       checkFacts(comparedPicture.facts, task.request.limits);
       checkNames(comparedPicture.comparisons, task.request.others);
       return comparedPicture;
+    }
+    case 'relate': {
+      const relatedPictures = parse(resultSchemas.relate, result, 'relations');
+      const hasSameLength = relatedPictures.relations.length === task.request.others.length;
+      assertValid(hasSameLength, 'The relations do not match the request.');
+      return relatedPictures;
     }
     case 'tryPresets':
       return readTrials(task, result);

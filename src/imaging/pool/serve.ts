@@ -7,6 +7,7 @@ import { tryPresets } from '../quality/try-presets.ts';
 import { describePicture } from '../recognition/describe-picture.ts';
 import type { EmbedPixels } from '../recognition/embedding/embedding.ts';
 import { type EncodedPair, matchRenditions } from '../recognition/pixel-match/match-renditions.ts';
+import { relatePictures } from '../recognition/relate-pictures.ts';
 import { deriveRenditions, type RenderedPicture, renderVariants } from '../renditions/derive-renditions.ts';
 import { channelFd, makeFrameReader, writeFrame } from './channel.ts';
 import { toFileError } from './file-errors.ts';
@@ -51,11 +52,19 @@ export const makeHandlers = (embed?: EmbedPixels): Handlers => ({
       others.map((other) => ({ name: other.name, bytes: readFileSync(other.path) })),
     ),
   tryPresets: async ({ path, limits, presets }) => tryPresets(readFileSync(path), limits, presets),
+  relate: async ({ path, limits, others }) => ({
+    relations: await relatePictures(readFileSync(path), limits, readEach(others)),
+  }),
   matchRenditions: async ({ pairs }) => matchRenditions(readPairs(pairs)),
 });
 
 /** The task handlers of a child with the built-in embedding. */
 export const handlers: Handlers = makeHandlers();
+
+/** Reads each file only when it is needed, so that only one is in memory at a time. */
+function* readEach(files: readonly { readonly path: string }[]): Generator<Uint8Array> {
+  for (const { path } of files) yield readFileSync(path);
+}
 
 /** Reads each pair only when it is needed, so that only one pair is in memory at a time. */
 function* readPairs(pairs: readonly RenditionPair[]): Generator<EncodedPair> {

@@ -1,9 +1,9 @@
 import { array, assert, integer, property } from 'fast-check';
-import sharp from 'sharp';
+import sharp, { type Sharp } from 'sharp';
 import { describe, expect, test } from 'vitest';
 import { describePicture } from '../../../src/imaging/recognition/describe-picture.ts';
-import { compareThumbnails } from '../../../src/imaging/recognition/compare-thumbnails.ts';
-import { type Fingerprint, hashDistance } from '../../../src/model/fingerprint.ts';
+import { findRecolouring } from '../../../src/imaging/recognition/look-at-thumbnails.ts';
+import { differingBits, type Fingerprint, hashDistance } from '../../../src/model/fingerprint.ts';
 import { gradientPicture, limits } from '../fixtures/pictures.ts';
 import { type ProductLook, drawProduct } from '../fixtures/products.ts';
 
@@ -36,65 +36,100 @@ describe('hashes', () => {
   });
 });
 
+/** Returns the smallest number of bits in which a hash of one fingerprint differs from a hash of the other one's frames. */
+function nearestHash(asked: Fingerprint, stored: Fingerprint): number {
+  const distances = [...asked.frameHashes, ...asked.probes].flatMap(({ frame, hash }) =>
+    stored.frameHashes
+      .filter((other) => other.frame === frame)
+      .map((other) => differingBits(hash, other.hash)),
+  );
+  return Math.min(...distances);
+}
+
 describe('a copy', () => {
   test.each([
     ['JPEG with quality 40', () => sharp(shirt).jpeg({ quality: 40 })],
-    ['JPEG with quality 95', () => sharp(shirt).jpeg({ quality: 95 })],
     ['WebP', () => sharp(shirt).webp({ quality: 60 })],
     ['half the size', () => sharp(shirt).resize(300).jpeg({ quality: 85 })],
     ['a quarter of the size', () => sharp(shirt).resize(150).png()],
     ['twice the size', () => sharp(shirt).resize(1200).jpeg({ quality: 85 })],
     ['darker', () => sharp(shirt).linear(0.9, 0).png()],
-  ])('matches the original: %s', async (_, createCopy) => {
+  ])('has a similar hash: %s', async (_, createCopy) => {
     const copyFingerprint = await computeFingerprint(await createCopy().toBuffer());
     expect(hashDistance(copyFingerprint.hash, shirtFingerprint.hash)).toBeLessThanOrEqual(5);
-    expect(compareThumbnails(copyFingerprint, shirtFingerprint)).toMatchObject({ isSamePicture: true });
-    expect(compareThumbnails(shirtFingerprint, copyFingerprint)).toEqual(
-      compareThumbnails(copyFingerprint, shirtFingerprint),
-    );
+  });
+
+  // A bag beside the shirt. The hash of a strictly symmetric picture contains noise.
+  const bag = { create: { width: 90, height: 160, channels: 3 as const, background: '#a62' } };
+  const photo = () =>
+    sharp(shirt)
+      .composite([{ input: bag, left: 450, top: 420 }])
+      .png()
+      .toBuffer();
+
+  const extension = { left: 80, right: 80, top: 80, bottom: 80, background: '#fff' };
+  test.each<[string, (picture: Sharp) => Sharp]>([
+    ['padded', (picture: Sharp) => picture.extend(extension)],
+    ['padded in black', (picture: Sharp) => picture.extend({ ...extension, top: 0, background: '#000' })],
+    ['mirrored', (picture: Sharp) => picture.flop()],
+    ['mirrored and padded', (picture: Sharp) => picture.flop().extend(extension)],
+    [
+      'cropped by 3 % a side',
+      (picture: Sharp) => picture.extract({ left: 18, top: 22, width: 564, height: 706 }),
+    ],
+    [
+      'cropped by 5 % a side',
+      (picture: Sharp) => picture.extract({ left: 30, top: 37, width: 540, height: 676 }),
+    ],
+    [
+      'with a badge in a corner',
+      (picture: Sharp) =>
+        picture.composite([
+          {
+            input: { create: { width: 130, height: 75, channels: 3, background: '#d22' } },
+            left: 18,
+            top: 22,
+          },
+        ]),
+    ],
+  ])('has a similar hash of a frame: %s', async (_, edit) => {
+    const original = await photo();
+    const fingerprint = await computeFingerprint(original);
+    const copyFingerprint = await computeFingerprint(await edit(sharp(original)).jpeg().toBuffer());
+    expect(nearestHash(copyFingerprint, fingerprint)).toBeLessThanOrEqual(24);
+    expect(nearestHash(fingerprint, copyFingerprint)).toBeLessThanOrEqual(24);
   });
 
   test('has the same fingerprint if it is identical', async () => {
     expect(await computeFingerprint(shirt)).toEqual(shirtFingerprint);
-    expect(shirtFingerprint).toMatchObject({ version: 1, aspect: 0.8 });
-    expect(Buffer.from(shirtFingerprint.thumbnail, 'base64')).toHaveLength(32 * 32 * 3);
-    expect(compareThumbnails(shirtFingerprint, shirtFingerprint)).toMatchObject({
-      isSamePicture: true,
-      difference: 0,
-    });
   });
 });
 
-describe('a different picture', () => {
-  test.each([
-    ['a different colour', { body: [190, 70, 100] }],
-    ['black', { body: [30, 30, 32] }],
-    ['white', { body: [225, 225, 222] }],
-    ['a thin stripe in a different colour', { stripe: [190, 40, 40] }],
-  ] as ReadonlyArray<readonly [string, Partial<ProductLook>]>)(
-    'is distinguished by its colours: %s',
-    async (_, look) => {
-      const recolouredFingerprint = await computeFingerprint(await drawProduct(look));
-      expect(compareThumbnails(recolouredFingerprint, shirtFingerprint)).toMatchObject({
-        isSamePicture: false,
-      });
-    },
-  );
-
-  test('has a different hash if it shows a different product', async () => {
-    const vaseFingerprint = await computeFingerprint(await drawProduct({ shape: 'vase' }));
-    expect(hashDistance(vaseFingerprint.hash, shirtFingerprint.hash)).toBeGreaterThan(10);
-    expect(compareThumbnails(vaseFingerprint, shirtFingerprint).isSamePicture).toBe(false);
+describe('another picture', () => {
+  test.each<[string, Partial<ProductLook>]>([
+    ['red', { body: [170, 70, 60] }],
+    ['grey', { body: [125, 125, 128] }],
+  ])('is told by its thumbnail if its product is clearly recoloured: %s', async (_, look) => {
+    const otherFingerprint = await computeFingerprint(await drawProduct(look));
+    expect(findRecolouring(otherFingerprint, shirtFingerprint)).toBeDefined();
+    expect(findRecolouring(otherFingerprint, shirtFingerprint)).toEqual(
+      findRecolouring(shirtFingerprint, otherFingerprint),
+    );
   });
 
-  test('differs in its proportions if it is stretched', async () => {
-    const wideFingerprint = await computeFingerprint(
-      await sharp(shirt).resize(700, 750, { fit: 'fill' }).png().toBuffer(),
-    );
-    expect(compareThumbnails(wideFingerprint, shirtFingerprint)).toMatchObject({
-      isSamePicture: false,
-      reason: 'different proportions',
-    });
+  test.each([
+    ['brighter', () => sharp(shirt).linear(1.2, 0)],
+    ['with another gamma', () => sharp(shirt).gamma(1.3, 1)],
+    ['more saturated', () => sharp(shirt).modulate({ saturation: 1.15 })],
+    ['JPEG with quality 20', () => sharp(shirt).jpeg({ quality: 20 })],
+  ])('is not taken for a recoloured one by its thumbnail: %s', async (_, createCopy) => {
+    const copyFingerprint = await computeFingerprint(await createCopy().toBuffer());
+    expect(findRecolouring(copyFingerprint, shirtFingerprint)).toBeUndefined();
+  });
+
+  test('has different hashes if it shows a different product', async () => {
+    const vaseFingerprint = await computeFingerprint(await drawProduct({ shape: 'vase' }));
+    expect(nearestHash(vaseFingerprint, shirtFingerprint)).toBeGreaterThan(24);
   });
 });
 
@@ -105,8 +140,7 @@ test.each([
 ])('fingerprints a picture of %i × %i pixels', async (width, height) => {
   const result = await computeFingerprint(await gradientPicture(width, height).png().toBuffer());
   expect(result.hash).toMatch(/^[0-9a-f]{64}$/);
-  expect(result).toMatchObject({ quality: 0, aspect: width / height });
-  expect(compareThumbnails(result, result)).toMatchObject({ isSamePicture: true, difference: 0 });
+  expect(result).toMatchObject({ quality: 0, aspect: width / height, frameHashes: [], probes: [] });
 });
 
 test('computes an empty hash with quality 0 for a plain picture', async () => {
@@ -114,6 +148,8 @@ test('computes an empty hash with quality 0 for a plain picture', async () => {
   expect(await computeFingerprint(await plainPicture.png().toBuffer())).toMatchObject({
     hash: '0'.repeat(64),
     quality: 0,
+    frameHashes: [],
+    probes: [],
   });
 });
 
@@ -121,7 +157,6 @@ test('treats transparency as white', async () => {
   const transparentPicture = await sharp(shirt).unflatten().png().toBuffer();
   const copyFingerprint = await computeFingerprint(transparentPicture);
   expect(hashDistance(copyFingerprint.hash, shirtFingerprint.hash)).toBeLessThanOrEqual(1);
-  expect(compareThumbnails(copyFingerprint, shirtFingerprint).isSamePicture).toBe(true);
 });
 
 function countOnes(digit: number): number {

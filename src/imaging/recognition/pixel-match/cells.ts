@@ -1,4 +1,5 @@
 import type { Pixels } from '../../decoding/pixels.ts';
+import type { Size } from '../../geometry.ts';
 
 /** One number per cell of a picture, row by row. */
 export interface Plane {
@@ -57,6 +58,20 @@ export function computeCellMeans({ data, width, height }: Pixels): CellMeans {
     means.red.values[cell] = 0.713 * (red / count - luma);
   }
   return means;
+}
+
+/** Converts 8-bit sRGB values, three for each cell, to the colour space of `computeCellMeans`. */
+export function convertToCells(values: Float32Array, { width, height }: Size): CellMeans {
+  const makePlane = () => ({ columns: width, rows: height, values: new Float32Array(width * height) });
+  const cells = { luma: makePlane(), blue: makePlane(), red: makePlane() };
+  for (let cell = 0, index = 0; cell < width * height; cell++, index += 3) {
+    const [red = 0, green = 0, blue = 0] = [values[index], values[index + 1], values[index + 2]];
+    const luma = 0.299 * red + 0.587 * green + 0.114 * blue;
+    cells.luma.values[cell] = luma;
+    cells.blue.values[cell] = 0.564 * (blue - luma);
+    cells.red.values[cell] = 0.713 * (red - luma);
+  }
+  return cells;
 }
 
 /** Returns the first pixel of each cell along one dimension, followed by the end of the last cell. */

@@ -15,7 +15,7 @@ export interface Block extends CellRectangle {
 }
 
 /** How much re-encoding may change a block's mean: `base`, plus `slope` × the contrast in and around the block. */
-interface Allowance {
+export interface Allowance {
   readonly base: number;
   readonly slope: number;
 }
@@ -66,7 +66,7 @@ export function findWorstBlock(a: CellMeans, b: CellMeans): Block {
   return worstBlock;
 }
 
-function computeAllowance({ base, slope }: Allowance, contrast: number): number {
+export function computeAllowance({ base, slope }: Allowance, contrast: number): number {
   return base + slope * contrast;
 }
 
@@ -74,11 +74,11 @@ function computeAllowance({ base, slope }: Allowance, contrast: number): number 
  * Returns the lower of the two pictures' contrasts. Detail that exists in only one of them is itself a difference, so
  * its contrast must not raise the allowance.
  */
-function lumaContrast(a: CellMeans, b: CellMeans, rectangle: CellRectangle): number {
+export function lumaContrast(a: CellMeans, b: CellMeans, rectangle: CellRectangle): number {
   return Math.min(contrastAround(a.luma, rectangle), contrastAround(b.luma, rectangle));
 }
 
-function chromaContrast(a: CellMeans, b: CellMeans, rectangle: CellRectangle): number {
+export function chromaContrast(a: CellMeans, b: CellMeans, rectangle: CellRectangle): number {
   const contrast = ({ blue, red }: CellMeans) =>
     Math.hypot(contrastAround(blue, rectangle), contrastAround(red, rectangle));
   return Math.min(contrast(a), contrast(b));
