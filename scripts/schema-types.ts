@@ -62,6 +62,7 @@ const driverTypes: Readonly<Record<string, string>> = {
   integer: 'number',
   numeric: 'string',
   real: 'number',
+  'real[]': 'number[]',
   smallint: 'number',
   text: 'string',
   'text[]': 'string[]',

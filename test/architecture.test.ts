@@ -78,7 +78,7 @@ const pureModules = [
   'fetcher/import-url.ts',
   'imaging/formats/identify-format.ts',
   'imaging/pool/scheduling.ts',
-  'imaging/recognition/compare-thumbnails.ts',
+  'imaging/recognition/look-at-thumbnails.ts',
   'imaging/renditions/composition.ts',
   'imaging/renditions/recipe.ts',
   'storage/keys.ts',

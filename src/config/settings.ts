@@ -220,7 +220,8 @@ export const settings = {
         '`reuse`: a near-duplicate reuses the renditions of an older image if the two differ only in size and encoding; `flag`: near-duplicates are only reported; `off`: they are not detected.',
     }),
     hashThreshold: withDefault('PHASH_HAMMING_THRESHOLD', wholeNumber(0, 16), '5', {
-      about: 'Maximum distance between the perceptual hashes of near-duplicates, out of 64 bits.',
+      about:
+        'Maximum distance between the perceptual hashes of two pictures of the tier `reencoded`, out of 64 bits. Edited copies have a radius of their own.',
     }),
     embeddingModel: optional('EMBEDDING_MODEL', anyText, {
       about:

@@ -238,6 +238,8 @@ export interface Schema {
     reason: string;
     created_at: Date;
     tier: string | null;
+    edit: string | null;
+    box: number[] | null;
     verdict: string | null;
     shown_tier: string | null;
   };

@@ -1,4 +1,4 @@
-import { duplicateTiers, type RelationTier } from './relation.ts';
+import { duplicateTiers, type PictureBox, type RelationTier } from './relation.ts';
 
 /** Whether pairs of this tier are near-duplicates. The pictures of other pairs may show different things. */
 export function isDuplicateTier(tier: RelationTier): boolean {
@@ -50,6 +50,8 @@ export interface GroupMember<Picture> {
     readonly difference: number | null;
     readonly reason: string;
     readonly verdict: DuplicateVerdict | null;
+    readonly edit: string | null;
+    readonly box: PictureBox | null;
   } | null;
 }
 

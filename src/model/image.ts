@@ -1,7 +1,7 @@
 import type { IntakeFacts } from './intake-facts.ts';
 import type { Violation } from './intake-rules.ts';
 import type { DuplicateVerdict } from './duplicates.ts';
-import type { RelationTier } from './relation.ts';
+import type { PictureBox, RelationTier } from './relation.ts';
 import type { JobState } from './job.ts';
 import type { ColorSpace, PictureFormat } from './picture.ts';
 import type { FocalPoint } from './preset.ts';
@@ -64,6 +64,10 @@ export interface NearDuplicate {
   readonly tier: RelationTier;
   /** What a person decided about the pair; `null` if nobody has. */
   readonly verdict: DuplicateVerdict | null;
+  /** Edits that turn the older picture into the newer one, joined by `+`; `null` if there are none. See `pictureEdits`. */
+  readonly edit: string | null;
+  /** The part of the newer picture that differs; `null` if no part stands out. */
+  readonly box: PictureBox | null;
   /** Distance between the perceptual hashes, 0–64; 0 if they are identical, `null` if only a person has named the pair. */
   readonly distance: number | null;
   /** Mean colour difference (CIE ΔE) between corresponding pixels; `null` if only a person has named the pair. */

@@ -13,6 +13,7 @@ import { makeDeriveImage } from './derive-image.ts';
 import { composeDuplicates } from './duplicates/compose-duplicates.ts';
 import { makeFindDonor } from './find-donor.ts';
 import { makeFindNearDuplicates } from './find-near-duplicates.ts';
+import { makeRelateCandidates } from './relate-candidates.ts';
 import { makeFindSimilar } from './find-similar.ts';
 import { makeImportImage } from './import-image.ts';
 import { makeIngestUpload } from './ingest-upload.ts';
@@ -71,7 +72,7 @@ type SharedServices = ReturnType<typeof composeShared>;
 
 /** Composes the services that other services use. */
 function composeShared(parts: ServiceParts, config: ServiceConfig, tenants: ComposedTenants) {
-  const { queries, decoders, storage, presets } = parts;
+  const { queries, decoders, storage, presets, logger } = parts;
   const { uploads, similarity, server, storage: storageConfig } = config;
   const { images, fingerprints, verdicts } = queries;
   const cache = makeRenditionCache(server.readCacheBytes);
@@ -85,7 +86,12 @@ function composeShared(parts: ServiceParts, config: ServiceConfig, tenants: Comp
     completionEvents,
     waitForImage: makeWaitForImage({ images, completionEvents }),
     inspectPicture: makeInspectPicture({ decoders, limits: uploads }),
-    findNearDuplicates: makeFindNearDuplicates({ fingerprints, verdicts, similarity }),
+    findNearDuplicates: makeFindNearDuplicates({
+      fingerprints,
+      verdicts,
+      similarity,
+      relateCandidates: makeRelateCandidates({ decoders, storage, limits: config.uploads, logger }),
+    }),
     retrieve: makeRetrieveImage({
       ...delivery,
       images,

@@ -4,7 +4,6 @@ import type { DerivedFacts } from '../db/jobs/complete.ts';
 import type { JobQueries } from '../db/jobs/job-queries.ts';
 import type { DecoderPool, DerivedPicture } from '../imaging/pool/decoder-pool.ts';
 import { showPairs } from '../model/duplicates.ts';
-import type { Fingerprint } from '../model/fingerprint.ts';
 import type { ImageWithRenditions, NearDuplicate, NearDuplicatePolicy } from '../model/image.ts';
 import type { Violation } from '../model/intake-rules.ts';
 import type { ClaimedJob } from '../model/job.ts';
@@ -16,7 +15,7 @@ import type { Staging } from '../storage/staging.ts';
 import type { Storage } from '../storage/storage.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
 import type { DonorSearch, FindDonor } from './find-donor.ts';
-import type { FindNearDuplicates, NearMatch } from './find-near-duplicates.ts';
+import type { FindNearDuplicates, NearMatch, SearchedPicture } from './find-near-duplicates.ts';
 import { describeVariant } from './delivery/variants.ts';
 import { atStage } from './job-failures.ts';
 import type { JudgePicture } from './judge-picture.ts';
@@ -59,38 +58,44 @@ export function makeDeriveImage(deps: Dependencies): DeriveImage {
     const { original } = job;
     if (!original) return 'image-removed';
     const variants = (await deps.presets.forRendering()).flatMap(eagerVariants);
-    const derivedPicture = await atStage('decode', () =>
-      decode(deps, job, original.key, variants, signal, localPath),
-    );
-    for (const { preset, format } of derivedPicture.renditions)
-      deps.metrics.recordRendition({ preset, format });
-    return storeOrShareRenditions(deps, job, original.contentHash, variants, derivedPicture, signal);
+    const copy = localPath === undefined ? await openOriginal(deps, job.imageId, original.key) : undefined;
+    const path = localPath ?? copy?.path ?? '';
+    try {
+      const derivedPicture = await atStage('decode', () => decode(deps, job, path, variants, signal));
+      for (const { preset, format } of derivedPicture.renditions)
+        deps.metrics.recordRendition({ preset, format });
+      const picture = {
+        path,
+        tenantId: job.tenantId,
+        priority: job.priority,
+        signal,
+        fingerprint: derivedPicture.fingerprint,
+        contentHash: original.contentHash,
+      };
+      return await storeOrShareRenditions(deps, job, picture, variants, derivedPicture, signal);
+    } finally {
+      await copy?.release();
+    }
   };
 }
 
-async function decode(
-  deps: Dependencies,
-  job: ClaimedJob,
-  key: string,
+function decode(
+  { decoders, limits, staging }: Dependencies,
+  { focalPoint, priority, tenantId }: ClaimedJob,
+  path: string,
   variants: readonly Variant[],
   signal: AbortSignal,
-  localPath?: string,
 ): Promise<DerivedPicture> {
-  const copy = localPath === undefined ? await openOriginal(deps, job.imageId, key) : undefined;
-  try {
-    return await deps.decoders.derive({
-      path: localPath ?? copy?.path ?? '',
-      limits: deps.limits,
-      variants,
-      focalPoint: job.focalPoint,
-      outputDirectory: deps.staging.directory,
-      priority: job.priority,
-      tenant: job.tenantId,
-      signal,
-    });
-  } finally {
-    await copy?.release();
-  }
+  return decoders.derive({
+    path,
+    limits,
+    variants,
+    focalPoint,
+    outputDirectory: staging.directory,
+    priority,
+    tenant: tenantId,
+    signal,
+  });
 }
 
 /**
@@ -100,7 +105,7 @@ async function decode(
 async function storeOrShareRenditions(
   deps: Dependencies,
   job: ClaimedJob,
-  contentHash: string,
+  picture: SearchedPicture,
   variants: readonly Variant[],
   derivedPicture: DerivedPicture,
   signal: AbortSignal,
@@ -109,7 +114,7 @@ async function storeOrShareRenditions(
   let isStored = false;
   try {
     const warnings = await atStage('inspect', () => deps.judgePicture(job, derivedPicture.intakeFacts));
-    const nearMatches = await deps.findNearDuplicates(job.tenantId, derivedPicture.fingerprint, contentHash);
+    const nearMatches = await deps.findNearDuplicates(picture);
     const { donor, matches } = await findDonorIfAllowed(
       deps,
       job,
@@ -120,16 +125,13 @@ async function storeOrShareRenditions(
     const facts = toDerivedFacts(derivedPicture, matches, warnings);
     const sharingOutcome = donor && (await shareRenditions(deps, job, donor, facts));
     if (typeof sharingOutcome === 'string') return sharingOutcome;
-    if (sharingOutcome)
-      return await addLateMatches(deps, sharingOutcome, derivedPicture.fingerprint, nearMatches.candidateIds);
+    if (sharingOutcome) return await addLateMatches(deps, sharingOutcome, picture, nearMatches.candidateIds);
     const renditions = await atStage('store', () =>
-      storeRenditions(deps, job, contentHash, variants, derivedPicture),
+      storeRenditions(deps, job, picture.contentHash, variants, derivedPicture),
     );
     isStored = true;
     const image = await jobs.complete(job, renditions, facts);
-    return image
-      ? await addLateMatches(deps, image, derivedPicture.fingerprint, nearMatches.candidateIds)
-      : 'lease-lost';
+    return image ? await addLateMatches(deps, image, picture, nearMatches.candidateIds) : 'lease-lost';
   } finally {
     // Stored renditions have already been moved out of staging.
     if (!isStored) await Promise.all(derivedPicture.renditions.map(({ path }) => staging.discard(path)));
@@ -145,11 +147,10 @@ async function storeOrShareRenditions(
 async function addLateMatches(
   { findNearDuplicates, fingerprints }: Dependencies,
   image: ImageWithRenditions,
-  fingerprint: Fingerprint,
+  picture: SearchedPicture,
   excludedImageIds: readonly number[],
 ): Promise<ImageWithRenditions> {
-  const { tenantId, contentHash } = image;
-  const { matches } = await findNearDuplicates(tenantId, fingerprint, contentHash ?? '', excludedImageIds);
+  const { matches } = await findNearDuplicates(picture, excludedImageIds);
   if (matches.length === 0) return image;
   const lateMatches = matches.map(toNearDuplicate);
   await fingerprints.addNearDuplicates(image.id, lateMatches);

@@ -95,6 +95,7 @@ export function findPossibleDonors<Own extends OwnRendition>(
 ): PossibleDonor<Own>[] {
   return matches.flatMap((match) => {
     // The person has seen a difference that the comparison may take for noise.
+    if (match.tier !== 'identical' && match.tier !== 'reencoded') return [];
     if (match.verdict === 'different' || match.verdict === 'variant') return [];
     // A donor must be older than the image. If two images used each other's renditions, neither would have files.
     if (match.id >= imageId || match.hasAlpha !== hasAlpha || match.keptMetadata !== keptMetadata) return [];

@@ -35,6 +35,8 @@ export function toExactDuplicate(image: Image): Duplicate {
     kind: 'exact',
     tier: 'identical',
     verdict: null,
+    edit: null,
+    box: null,
     distance: 0,
     difference: 0,
     reason: 'the same bytes',
@@ -52,7 +54,7 @@ export async function loadNearDuplicates(
   return loadedImages.flatMap((image) => {
     const match = matchesById.get(image.id);
     if (!match) return [];
-    const { tier, verdict, distance, difference, reason } = match;
-    return [{ image, kind: 'near' as const, tier, verdict, distance, difference, reason }];
+    const { id: _id, uuid: _uuid, ...pair } = match;
+    return [{ image, kind: 'near' as const, ...pair }];
   });
 }

@@ -54,7 +54,13 @@ export function makeSearchByPicture(deps: Dependencies): SearchByPicture {
       const { id: tenantId } = await findTenant(deps.tenants, principal, tenantName);
       const { fingerprint, embedding } = await describe(deps, file, tenantId);
       const copies = await images.listByContent(tenantId, file.contentHash);
-      const { matches } = await findNearDuplicates(tenantId, fingerprint, file.contentHash);
+      const { matches } = await findNearDuplicates({
+        tenantId,
+        fingerprint,
+        contentHash: file.contentHash,
+        path: file.path,
+        priority: priorities.inline,
+      });
       // If the file is stored as an image, the verdicts on this image count.
       const shownMatches = showPairs(matches).filter(({ tier }) => isDuplicateTier(tier));
       const nearDuplicates = await loadNearDuplicates(images, principal, shownMatches);

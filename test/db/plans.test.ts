@@ -76,7 +76,12 @@ const operations: Record<string, () => Promise<unknown>> = {
   },
   'the overall usage': () => usage.readOverall(unrestrictedPrincipal),
   'a tenant’s usage': () => usage.findByTenant(unrestrictedPrincipal, 'tenant-7'),
-  'a neighbour search': () => fingerprints.findNeighbours(5, makeDerivedFacts('x').fingerprint, 20, ''),
+  'a neighbour search': () =>
+    fingerprints.findNeighbours(
+      5,
+      makeDerivedFacts('x').fingerprint.frameHashes.map((hash) => ({ ...hash, maxBits: 24 })),
+      '',
+    ),
   'a similarity search for a small tenant': () =>
     embeddings.findSimilarToPicture(5, { space: embeddingSpace, vector: [1, 0, 0] }, '', {
       limit: 10,

@@ -4,6 +4,7 @@ import type { RelationTier } from '../../model/relation.ts';
 import type { PageRequest } from '../../model/page.ts';
 import type { Principal } from '../../model/principal.ts';
 import type { Database } from '../database.ts';
+import { boxRecord } from '../images/image-rows.ts';
 import { allOf, isAfterCursor, isVisibleTo } from '../lists.ts';
 
 /** Selects groups. */
@@ -65,7 +66,7 @@ export function makeDuplicateGroupQueries({ sql: db }: Database) {
 /** The oldest images of a group of `page`, without the representative. */
 const membersColumn = sql`coalesce((
     SELECT json_agg(json_build_object('id', m.image_id, 'tier', n.shown_tier, 'distance', n.distance,
-      'difference', n.difference, 'reason', n.reason, 'verdict', n.verdict) ORDER BY m.image_id)
+      'difference', n.difference, 'reason', n.reason, 'verdict', n.verdict, 'edit', n.edit, 'box', ${boxRecord('n')}) ORDER BY m.image_id)
     FROM (
       SELECT image_id FROM duplicate_members
       WHERE group_id = page.id AND image_id <> page.representative_id

@@ -1,10 +1,10 @@
 import { type RawBuilder, sql } from 'kysely';
-import type { Fingerprint } from '../../model/fingerprint.ts';
+import { comparableVersions, type Fingerprint, type StoredFingerprint } from '../../model/fingerprint.ts';
 import type { NearDuplicate } from '../../model/image.ts';
 import type { Rendition } from '../../model/rendition.ts';
 import type { Database } from '../database.ts';
 import { retrying } from '../engine/retrying.ts';
-import { selectNearHashes, upsertFrameHashes } from './hash-search.ts';
+import { type HashProbe, selectNearHashes, upsertFrameHashes } from './hash-search.ts';
 import { renditionFields } from './image-rows.ts';
 
 /** An image whose hash is close to a given hash. */
@@ -16,7 +16,12 @@ export interface HashNeighbour {
   readonly hasAlpha: boolean | null;
   /** SHA-256 of the metadata that renditions keep; `null` if it is unknown. */
   readonly keptMetadata: string | null;
-  readonly fingerprint: Fingerprint;
+  /** Storage key of the original. */
+  readonly originalKey: string | null;
+  /** Index of the probe that is nearest to one of the image's hashes, and the number of bits in which the two differ. */
+  readonly probe: number;
+  readonly differingBits: number;
+  readonly fingerprint: StoredFingerprint;
   readonly renditions: readonly Rendition[];
 }
 
@@ -30,26 +35,25 @@ const maxCandidates = 50;
 export function makeFingerprintQueries({ sql: db }: Database) {
   return {
     /**
-     * Lists the tenant's images whose hash differs from `hash` in at most `maxBits` of 256 bits, nearest first. Images whose
-     * content hash is `excludedContentHash` or whose id is in `excludedIds` are left out.
+     * Lists the tenant's images of which a hash is near one of the probes, nearest first. Images whose content hash is
+     * `excludedContentHash` or whose id is in `excludedIds` are left out.
      */
     async findNeighbours(
       tenantId: number,
-      { hash, version }: Pick<Fingerprint, 'hash' | 'version'>,
-      maxBits: number,
+      probes: readonly HashProbe[],
       excludedContentHash: string,
       excludedIds: readonly number[] = [],
     ): Promise<HashNeighbour[]> {
-      const nearHashes = selectNearHashes(tenantId, [{ frame: 'full', hash, maxBits }]);
-      const { rows } = await sql<HashNeighbour & Omit<Fingerprint, 'version'>>`
+      const { rows } = await sql<Omit<HashNeighbour, 'fingerprint'> & StoredFingerprint>`
         WITH near_hashes AS MATERIALIZED (
-          SELECT near.content_hash, near.differing_bits FROM (${nearHashes}) near
+          SELECT near.content_hash, near.probe, near.differing_bits FROM (${selectNearHashes(tenantId, probes)}) near
           JOIN fingerprints f ON f.tenant_id = ${tenantId} AND f.content_hash = near.content_hash
-            AND f.version = ${version}
+            AND f.version = ANY (${comparableVersions}::smallint[])
           WHERE near.content_hash <> ${excludedContentHash}
           ORDER BY near.differing_bits LIMIT ${maxCandidates})
-        SELECT i.id, i.uuid, i.content_hash AS "contentHash", i.has_alpha AS "hasAlpha",
-          i.kept_metadata AS "keptMetadata", f.hash::text AS hash, f.quality, f.aspect,
+        SELECT i.id, i.uuid, i.content_hash AS "contentHash", i.original_key AS "originalKey", i.has_alpha AS "hasAlpha",
+          i.kept_metadata AS "keptMetadata", near_hashes.probe, near_hashes.differing_bits AS "differingBits",
+          f.version, f.hash::text AS hash, f.quality, f.aspect,
           translate(encode(f.thumbnail, 'base64'), E'\\n', '') AS thumbnail,
           coalesce((SELECT json_agg(json_build_object(${renditionFields('r')})) FROM renditions r
             WHERE r.image_id = i.id AND r.superseded_at IS NULL), '[]'::json) AS renditions
@@ -58,9 +62,9 @@ export function makeFingerprintQueries({ sql: db }: Database) {
           AND i.deleted_at IS NULL AND i.duplicate_of IS NULL AND i.status = 'completed'
           AND i.id <> ALL (${excludedIds}::bigint[])
         ORDER BY near_hashes.differing_bits, i.id`.execute(db);
-      return rows.map(({ hash: neighbourHash, quality, aspect, thumbnail, ...image }) => ({
+      return rows.map(({ version, hash, quality, aspect, thumbnail, ...image }) => ({
         ...image,
-        fingerprint: { version, hash: toHex(neighbourHash), quality, aspect, thumbnail },
+        fingerprint: { version, hash: toHex(hash), quality, aspect, thumbnail },
       }));
     },
 
@@ -97,9 +101,9 @@ export function upsertFingerprint(
 export function upsertHashes(
   image: RawBuilder<unknown>,
   tenantId: number,
-  { hash }: Fingerprint,
+  { frameHashes }: Fingerprint,
 ): RawBuilder<unknown> {
-  return upsertFrameHashes(image, tenantId, [{ frame: 'full', hash }]);
+  return upsertFrameHashes(image, tenantId, frameHashes);
 }
 
 /**
@@ -113,14 +117,16 @@ export function upsertNearDuplicates(
   nearDuplicates: readonly NearDuplicate[],
 ): RawBuilder<unknown> {
   return sql`
-    INSERT INTO near_duplicates (image_id, match_id, tier, distance, difference, reason)
-    SELECT greatest(image.id, match.id), least(image.id, match.id), match.tier, match.distance, match.difference, match.reason
+    INSERT INTO near_duplicates (image_id, match_id, tier, edit, box, distance, difference, reason)
+    SELECT greatest(image.id, match.id), least(image.id, match.id), match.tier, match.edit,
+      CASE WHEN match.box IS NOT NULL THEN ARRAY[match.box->'left', match.box->'top', match.box->'width', match.box->'height']::real[] END,
+      match.distance, match.difference, match.reason
     FROM ${image} image CROSS JOIN jsonb_to_recordset(${JSON.stringify(nearDuplicates)}::jsonb) AS match
-      (id bigint, tier text, distance smallint, difference real, reason text)
+      (id bigint, tier text, edit text, box jsonb, distance smallint, difference real, reason text)
     -- The match may have been purged since it was found.
     WHERE match.id <> image.id AND (SELECT true FROM images WHERE images.id = match.id)
-    ON CONFLICT (image_id, match_id) DO UPDATE SET tier = excluded.tier, distance = excluded.distance,
-      difference = excluded.difference, reason = excluded.reason`;
+    ON CONFLICT (image_id, match_id) DO UPDATE SET tier = excluded.tier, edit = excluded.edit,
+      box = excluded.box, distance = excluded.distance, difference = excluded.difference, reason = excluded.reason`;
 }
 
 /** Converts the bits of a hash (`0101…`) to hexadecimal digits. */

@@ -1,17 +1,4 @@
-/**
- * The part of a picture that a hash describes. Its position in this list is stored, so the order never changes. If the hash
- * of a frame is computed differently, the new hash is a new frame.
- */
-export const hashFrames = ['full', 'content', 'core'] as const;
-
-/** @see hashFrames */
-export type HashFrame = (typeof hashFrames)[number];
-
-/** The hash of a frame: 256 bits as 64 hexadecimal digits, as in `Fingerprint`. */
-export interface FrameHash {
-  readonly frame: HashFrame;
-  readonly hash: string;
-}
+import { type FrameHash, hashFrames } from '../../model/fingerprint.ts';
 
 const bitCount = 256;
 

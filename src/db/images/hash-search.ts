@@ -1,5 +1,6 @@
 import { type RawBuilder, sql } from 'kysely';
-import { bandKeys, type FrameHash, type HashFrame, hashFrames, searchKeys } from './hash-bands.ts';
+import { type FrameHash, type HashFrame, hashFrames } from '../../model/fingerprint.ts';
+import { bandKeys, searchKeys } from './hash-bands.ts';
 
 /** A hash whose neighbours are searched. Only hashes of the same frame are compared. */
 export interface HashProbe extends FrameHash {

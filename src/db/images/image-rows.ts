@@ -82,8 +82,15 @@ const renditionsColumn = sql<Rendition[]>`coalesce((
     SELECT json_agg(json_build_object(${renditionFields('r')}) ORDER BY r.width, r.preset, r.density, r.format)
     FROM renditions r WHERE r.image_id = images.id AND r.superseded_at IS NULL), '[]'::json)`;
 
+/** SQL expression for the `box` of a pair, as an object. */
+export function boxRecord(pair: string): RawBuilder<unknown> {
+  const box = sql.ref(`${pair}.box`);
+  return sql`CASE WHEN ${box} IS NOT NULL THEN json_build_object('left', (${box})[1], 'top', (${box})[2],
+    'width', (${box})[3], 'height', (${box})[4]) END`;
+}
+
 /** Columns of `near_duplicates` that describe a pair. */
-const pairColumns = sql.raw('shown_tier, verdict, distance, difference, reason');
+const pairColumns = sql.raw('shown_tier, verdict, edit, box, distance, difference, reason');
 
 /**
  * Column that contains the images with which an image is shown as a pair, nearest first. Deleted images are left out. Each pair
@@ -92,7 +99,8 @@ const pairColumns = sql.raw('shown_tier, verdict, distance, difference, reason')
  */
 const nearDuplicatesColumn = sql<NearDuplicate[]>`coalesce((
     SELECT json_agg(json_build_object('id', pair.other_id, 'uuid', pair.uuid, 'tier', pair.shown_tier,
-      'verdict', pair.verdict, 'distance', pair.distance, 'difference', pair.difference, 'reason', pair.reason)
+      'verdict', pair.verdict, 'edit', pair.edit,
+      'box', ${boxRecord('pair')}, 'distance', pair.distance, 'difference', pair.difference, 'reason', pair.reason)
       ORDER BY pair.distance, pair.difference, pair.other_id)
     FROM (
       SELECT near_duplicate.*, (SELECT i.uuid FROM images i WHERE i.id = near_duplicate.other_id AND i.deleted_at IS NULL LIMIT 1) AS uuid

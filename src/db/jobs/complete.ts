@@ -188,10 +188,9 @@ async function completeJob(
     sql`completed_image AS (${updateImage(donorId, facts)})`,
   ];
   if (facts)
-    parts.push(
-      sql`written_fingerprint AS (${upsertFingerprint(completedImage, facts.fingerprint)})`,
-      sql`written_hashes AS (${upsertHashes(completedImage, job.tenantId, facts.fingerprint)})`,
-    );
+    parts.push(sql`written_fingerprint AS (${upsertFingerprint(completedImage, facts.fingerprint)})`);
+  if (facts && facts.fingerprint.frameHashes.length > 0)
+    parts.push(sql`written_hashes AS (${upsertHashes(completedImage, job.tenantId, facts.fingerprint)})`);
   if (facts && canStoreEmbeddings)
     parts.push(sql`written_embedding AS (${upsertEmbedding(completedImage, facts.embedding)})`);
   if (nearDuplicates.length > 0)

@@ -28,6 +28,8 @@ export const imageExample = {
       uuid: '01a1fb5b-4c11-7d02-8a51-2f1c9d3b7e64',
       tier: 'reencoded' as const,
       verdict: null,
+      edit: null,
+      box: null,
       distance: 2,
       difference: 0.8,
       reason: 'the same colours in the same places',
@@ -114,6 +116,8 @@ export const similarExample = {
 export const pairExample = {
   tier: 'reencoded' as const,
   verdict: null,
+  edit: null,
+  box: null,
   distance: 2,
   difference: 0.8,
   reason: 'the same colours in the same places',

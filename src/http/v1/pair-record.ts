@@ -14,6 +14,18 @@ export const pairFields = {
     .enum(duplicateVerdicts)
     .nullable()
     .describe('What a person decided about the pair; `null` if nobody has.'),
+  edit: z
+    .string()
+    .nullable()
+    .describe(
+      'Edits that turn the older picture into the newer one, joined by `+`: `mirrored`, `padded`, `trimmed`, `cropped`, `brightness`, `badge`, `filtered`; `null` if there are none.',
+    ),
+  box: z
+    .object({ left: z.number(), top: z.number(), width: z.number(), height: z.number() })
+    .nullable()
+    .describe(
+      'The part of the newer picture that differs, as fractions of its width and height; `null` if no part stands out.',
+    ),
   distance: z
     .int()
     .nullable()
@@ -33,9 +45,11 @@ export const pairFields = {
 export function toPairRecord({
   tier,
   verdict,
+  edit,
+  box,
   distance,
   difference,
   reason,
 }: Omit<NearDuplicate, 'id' | 'uuid'>) {
-  return { tier, verdict, distance, difference, reason };
+  return { tier, verdict, edit, box, distance, difference, reason };
 }

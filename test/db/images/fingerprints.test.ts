@@ -32,18 +32,19 @@ const findNeighbourIds = async (
   excludedContentHash = '',
   tenantId = shop.id,
 ) =>
-  (
-    await fingerprints.findNeighbours(
-      tenantId,
-      { hash, version: fingerprintVersion },
-      maxBits,
-      excludedContentHash,
-    )
-  ).map((neighbour) => neighbour.id);
+  (await fingerprints.findNeighbours(tenantId, [{ frame: 'full', hash, maxBits }], excludedContentHash)).map(
+    (neighbour) => neighbour.id,
+  );
 
 test('returns a neighbour with its stored fingerprint and renditions', async () => {
-  const [neighbour] = await fingerprints.findNeighbours(shop.id, vase, 0, '');
-  expect(neighbour).toMatchObject({ id, contentHash: sha256Hex('vase'), fingerprint: vase });
+  const [neighbour] = await fingerprints.findNeighbours(
+    shop.id,
+    [{ frame: 'full', hash: vase.hash, maxBits: 0 }],
+    '',
+  );
+  expect(neighbour).toMatchObject({ id, contentHash: sha256Hex('vase'), probe: 0, differingBits: 0 });
+  const { version, hash, quality, aspect, thumbnail } = vase;
+  expect(neighbour?.fingerprint).toEqual({ version, hash, quality, aspect, thumbnail });
   expect(neighbour?.renditions.map(({ preset }) => preset).toSorted()).toEqual(['card', 'thumb']);
 });
 
@@ -69,7 +70,13 @@ test('lists the nearest neighbours first, without the excluded content', async (
       vase.hash,
       Array.from({ length: distance }, (_, n) => n * 20),
     );
-    await jobs.complete(job, [], makeDerivedFacts(content, { fingerprint: { ...vase, hash } }));
+    await jobs.complete(
+      job,
+      [],
+      makeDerivedFacts(content, {
+        fingerprint: { ...vase, hash, frameHashes: [{ frame: 'full', hash }] },
+      }),
+    );
     idByDistance.set(distance, job.imageId);
   }
   const [nearId, middleId, farId] = [idByDistance.get(3), idByDistance.get(6), idByDistance.get(9)];
@@ -80,8 +87,17 @@ test('lists the nearest neighbours first, without the excluded content', async (
 
 test('lists no neighbours from other tenants or fingerprint versions, and no deleted images or duplicates', async () => {
   expect(await findNeighbourIds(vase.hash, 20, '', otherTenant.id)).toEqual([]);
-  const otherVersion = { ...vase, version: fingerprintVersion + 1 };
-  expect(await fingerprints.findNeighbours(shop.id, otherVersion, 20, '')).toEqual([]);
+  const stored = { tenant_id: shop.id, content_hash: sha256Hex('vase') };
+  const setVersion = (version: number) =>
+    database.sql
+      .updateTable('fingerprints')
+      .set({ version })
+      .where((row) => row.and(stored))
+      .execute();
+  await setVersion(fingerprintVersion + 1);
+  expect(await findNeighbourIds(vase.hash, 20)).toEqual([]);
+  await setVersion(1);
+  expect(await findNeighbourIds(vase.hash, 20)).toEqual([id]);
   const job = await catalog.claimImport('https://example.com/vase');
   await catalog.completeAsDuplicate(job, 'vase');
   expect(await findNeighbourIds(vase.hash, 20)).toEqual([id]);

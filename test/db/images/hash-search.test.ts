@@ -1,13 +1,14 @@
 import * as fc from 'fast-check';
 import { sql } from 'kysely';
 import { expect, test } from 'vitest';
-import { bandKeys, bandRadii, hashFrames } from '../../../src/db/images/hash-bands.ts';
+import { bandKeys, bandRadii } from '../../../src/db/images/hash-bands.ts';
 import {
   type HashProbe,
   maxProbesPerFrame,
   selectNearHashes,
   upsertFrameHashes,
 } from '../../../src/db/images/hash-search.ts';
+import { hashFrames } from '../../../src/model/fingerprint.ts';
 import { makeTenantQueries } from '../../../src/db/tenants.ts';
 import { runInTenant } from '../../../src/tenant-scope.ts';
 import { selectRow, selectRows, useDatabase } from '../../support/inner/database.ts';
