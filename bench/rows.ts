@@ -133,8 +133,11 @@ async function ingest(queries: Queries, tenantId: number, content: string): Prom
     quality: 90,
     aspect: 0.8,
     thumbnail: Buffer.alloc(3072, bytes).toString('base64'),
+    frameHashes: [{ frame: 'full' as const, hash: contentHash }],
+    probes: [],
   };
-  await queries.fingerprints.findNeighbours(tenantId, fingerprint, 20, contentHash);
+  const probes = [{ frame: 'full' as const, hash: contentHash, maxBits: 24 }];
+  await queries.fingerprints.findNeighbours(tenantId, probes, contentHash);
   const vector = Array.from({ length: embeddingDimension }, (_, index) => (bytes[index % 32] ?? 0) / 255);
   await queries.jobs.complete(upload.job, makeRenditions(tenantId, contentHash), {
     fingerprint,
@@ -144,7 +147,7 @@ async function ingest(queries: Queries, tenantId: number, content: string): Prom
     warnings: [],
     nearDuplicates: [],
   });
-  await queries.fingerprints.findNeighbours(tenantId, fingerprint, 20, contentHash);
+  await queries.fingerprints.findNeighbours(tenantId, probes, contentHash);
 }
 
 function makeRenditions(tenantId: number, contentHash: string) {
