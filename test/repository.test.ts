@@ -95,7 +95,7 @@ describe('the source tree', () => {
   });
 
   test('contains no large files', () => {
-    const largeFiles = files.filter((name) => statSync(join(root, name)).size > 400_000);
+    const largeFiles = files.filter((name) => statSync(join(root, name)).size > 500_000);
     expect(largeFiles).toEqual([]);
   });
 });

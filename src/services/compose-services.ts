@@ -14,7 +14,6 @@ import { composeDuplicates } from './duplicates/compose-duplicates.ts';
 import { makeFindDonor } from './find-donor.ts';
 import { makeFindNearDuplicates } from './find-near-duplicates.ts';
 import { makeRelateCandidates } from './relate-candidates.ts';
-import { makeFindSimilar } from './find-similar.ts';
 import { makeImportImage } from './import-image.ts';
 import { makeIngestUpload } from './ingest-upload.ts';
 import { makeFindImport, makeIngestUrls } from './ingest-urls.ts';
@@ -27,12 +26,11 @@ import { makeCheckPurgeConfirmation } from './purge/check-purge-confirmation.ts'
 import { makePurgeDeleted } from './purge/purge-deleted.ts';
 import { makePurgeUnused } from './purge/purge-unused.ts';
 import { makeRemoveImages } from './purge/remove-images.ts';
-import { makeRankSimilar } from './rank-similar.ts';
 import { makeReferences } from './references.ts';
 import { makeRenditionCache } from './rendition-cache.ts';
 import { makeRetrieveImage } from './retrieve-image.ts';
 import { makeRunJob, type RunJob } from './run-job.ts';
-import { makeSearchByPicture } from './search-by-picture.ts';
+import { composeSimilarity } from './compose-similarity.ts';
 import { type ComposedTenants, composeTenants } from './compose-tenants.ts';
 import type { ServiceConfig, ServiceParts } from './service-parts.ts';
 import type { Services } from './services.ts';
@@ -166,7 +164,7 @@ function composeApi(
   runJob: RunJob,
 ): Omit<Services, 'apiKeys' | 'audit' | 'links'> {
   const { queries, queue, presets, space, logger } = parts;
-  const { campaigns, tenants, images, imports, focalPoints, references, reports, embeddings, jobs } = queries;
+  const { campaigns, tenants, images, imports, focalPoints, references, reports, jobs } = queries;
   return {
     ...composeIngestion(parts, config, sharedServices, runJob),
     ...composePictureTools(parts, config, sharedServices),
@@ -178,14 +176,7 @@ function composeApi(
     references: makeReferences({ images, references }),
     listImages: makeListImages({ images }),
     findImport: makeFindImport({ imports }),
-    findSimilar: makeFindSimilar({
-      images,
-      embeddings,
-      rankSimilar: makeRankSimilar(queries),
-      jobs,
-      queue,
-      space: space.name,
-    }),
+    ...composeSimilarity(parts, config, sharedServices),
     ...composeDuplicates(parts, sharedServices.cache),
     jobs: makeJobs({ jobs, reports, queue }),
     campaigns: makeCampaigns({
@@ -249,27 +240,15 @@ function composeIngestion(
   };
 }
 
-/** Composes the services that process an uploaded picture without storing it. */
+/** Composes the services that compare an uploaded picture with what is made of it. */
 function composePictureTools(
-  { queries, decoders, storage, staging, presets }: ServiceParts,
+  { decoders, storage, staging, presets }: ServiceParts,
   { uploads: limits }: ServiceConfig,
-  { inspectPicture, findNearDuplicates, retrieve }: SharedServices,
+  { inspectPicture, retrieve }: SharedServices,
 ) {
-  const { tenants, images, embeddings } = queries;
   return {
     compareWithImage: makeCompareWithImage({ retrieve, inspectPicture, decoders, storage, staging, limits }),
     tryPresets: makeTryPresets({ inspectPicture, decoders, staging, limits, presets }),
-    searchByPicture: makeSearchByPicture({
-      tenants,
-      images,
-      embeddings,
-      rankSimilar: makeRankSimilar(queries),
-      findNearDuplicates,
-      inspectPicture,
-      decoders,
-      staging,
-      limits,
-    }),
   };
 }
 

@@ -178,7 +178,7 @@ test('adds jobs in batches, each image once, and counts to the end', async () =>
   await complete(await claim());
   expect(await fill(id)).toEqual([]);
   expect(await campaigns.listOpen()).toEqual([]);
-  expect(await campaigns.finish()).toEqual([{ id, state: 'completed', done: 4, failed: 1 }]);
+  expect(await campaigns.finish()).toEqual([{ id, state: 'completed', done: 4, failed: 1, space: null }]);
   expect(await campaigns.finish()).toEqual([]);
   const finished = await find(id);
   expect(finished).toMatchObject({ state: 'completed', total: 5, done: 4, skipped: 0, failed: 1 });
@@ -234,7 +234,7 @@ test('lets running jobs finish when it is cancelled, and cannot be changed after
   expect(await campaigns.change(systemPrincipal, id, 'cancel')).toBe('changed');
   expect(await campaigns.finish()).toEqual([]);
   await complete([running!]);
-  expect(await campaigns.finish()).toEqual([{ id, state: 'cancelled', done: 1, failed: 0 }]);
+  expect(await campaigns.finish()).toEqual([{ id, state: 'cancelled', done: 1, failed: 0, space: null }]);
   expect(await campaigns.change(systemPrincipal, id, 'resume')).toBe('finished');
   expect(await find(id)).toMatchObject({ state: 'cancelled', total: 3, done: 1, skipped: 0 });
   const { items } = await audit.list(unrestrictedPrincipal, { target: String(id) }, { limit: 10, offset: 0 });

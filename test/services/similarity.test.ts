@@ -8,7 +8,7 @@ import { makeTruncatedPicture, type ProductStyle, drawProduct } from '../support
 import { makeRig, type RigOptions, useTestResources } from '../support/inner/rig.ts';
 
 const resources = await useTestResources();
-const allMatches: SimilarityOptions = { limit: 10, threshold: 0, metric: 'cosine' };
+const allMatches: SimilarityOptions = { limit: 10, threshold: 0 };
 const otherPrincipal = { ...unrestrictedPrincipal, tenantId: 999_999, tenantName: 'other' };
 
 /** Creates a test rig with the services that find similar images. */

@@ -1,4 +1,5 @@
-import { imageSummaryExample, pairExample, time, uuid } from './examples.ts';
+import { time, uuid } from './examples.ts';
+import { imageSummaryExample, pairExample } from './similarity-examples.ts';
 
 /** Examples of verdicts and groups for the OpenAPI document. */
 

@@ -95,34 +95,6 @@ export const imageExample = {
   },
 };
 
-export const imageSummaryExample = {
-  id: 9,
-  uuid: '01a1fb5b-4c11-7d02-8a51-2f1c9d3b7e64',
-  tenant: 'my-shop',
-  status: 'completed',
-  original_filename: 'MUG1002-teal_back.jpg',
-  original_width: 1200,
-  original_height: 1200,
-  content_hash: '003ab6722a82345129dbc2be4745defc7a5083143204dfb3d03fd2931aa897ee',
-  created_at: time,
-  url: '/v1/images/01a1fb5b-4c11-7d02-8a51-2f1c9d3b7e64',
-  thumbnail_url: '/v1/images/01a1fb5b-4c11-7d02-8a51-2f1c9d3b7e64/thumbnail',
-};
-export const similarExample = {
-  ...imageSummaryExample,
-  score: 0.91,
-  explanation: { parts: { colour: 0.12, shape: 0.84 }, via: null },
-};
-export const pairExample = {
-  tier: 'reencoded' as const,
-  verdict: null,
-  edit: null,
-  box: null,
-  distance: 2,
-  difference: 0.8,
-  reason: 'the same colours in the same places',
-};
-export const duplicateExample = { ...imageSummaryExample, kind: 'near', ...pairExample };
 export const offerExample = {
   id: '0d4d9d3c-6f0e-4a35-9a4e-3f1c2d5b8a77',
   url: 'https://pictures.s3.eu-central-1.amazonaws.com/incoming/2/0d4d9d3c-6f0e-4a35-9a4e-3f1c2d5b8a77?X-Amz-Algorithm=AWS4-HMAC-SHA256',

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import type { Image } from '../../model/image.ts';
 import type { Duplicate, ScoreExplanation, SimilarImage } from '../../model/similarity.ts';
-import { duplicateExample, similarExample } from './examples.ts';
+import { duplicateExample, similarExample } from './similarity-examples.ts';
 import { pairFields, toPairRecord } from './pair-record.ts';
 
 /** Schema of an image in an answer that is about several images. */
