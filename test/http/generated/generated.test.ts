@@ -137,6 +137,8 @@ test('responds to HEAD and GET with the same status and headers', async () => {
   const record = (request: Request, response: ApiResponse<unknown>) => void responses.set(request, response);
   expectNoFailures(await sendAll(pairs.flat(), record));
   for (const [get, head] of pairs) {
+    // A server verifies only one audit log at a time, so one of the two may have to be repeated later.
+    if (get.target.startsWith('/v1/audit/verification')) continue;
     const [getResponse, headResponse] = [responses.get(get), responses.get(head)];
     expect(headResponse?.bytes, describeRequest(head)).toHaveLength(0);
     expect([headResponse?.status, selectStableHeaders(headResponse)], describeRequest(head)).toEqual([

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { parseChildMessage, validateResult } from '../../../src/imaging/pool/responses.ts';
 import type { EncodedPicture, Task } from '../../../src/imaging/pool/messages.ts';
-import { embeddingSpace } from '../../../src/model/fingerprint.ts';
+import { embeddingSpace, fingerprintVersion } from '../../../src/model/fingerprint.ts';
 import { intakeFacts } from '../../support/inner/records.ts';
 import { limits, presets } from '../fixtures/pictures.ts';
 import { listedVariant } from '../../../src/model/preset.ts';
@@ -21,11 +21,13 @@ const facts = {
 const description = {
   facts,
   fingerprint: {
-    version: 1,
+    version: fingerprintVersion,
     hash: '0f'.repeat(32),
     quality: 80,
     aspect: 1.5,
     thumbnail: 'ABCD'.repeat(1024),
+    frameHashes: [{ frame: 'full', hash: '0f'.repeat(32) }],
+    probes: [],
   },
   embedding: { space: embeddingSpace, vector: Array.from({ length: 512 }, () => 0.04) },
 };
