@@ -12,7 +12,7 @@ import { makeDeleteImage, makeRestoreImage } from './delete-image.ts';
 import { makeDeriveImage } from './derive-image.ts';
 import { composeDuplicates } from './duplicates/compose-duplicates.ts';
 import { makeFindDonor } from './find-donor.ts';
-import { makeFindNearDuplicates } from './find-near-duplicates.ts';
+import { makeFindNearDuplicates, radiusOf } from './find-near-duplicates.ts';
 import { makeRelateCandidates } from './relate-candidates.ts';
 import { makeImportImage } from './import-image.ts';
 import { makeIngestUpload } from './ingest-upload.ts';
@@ -26,6 +26,7 @@ import { makeCheckPurgeConfirmation } from './purge/check-purge-confirmation.ts'
 import { makePurgeDeleted } from './purge/purge-deleted.ts';
 import { makePurgeUnused } from './purge/purge-unused.ts';
 import { makeRemoveImages } from './purge/remove-images.ts';
+import { makeRecentDerivations } from './recent-derivations.ts';
 import { makeReferences } from './references.ts';
 import { makeRenditionCache } from './rendition-cache.ts';
 import { makeRetrieveImage } from './retrieve-image.ts';
@@ -114,6 +115,7 @@ function composeJobs(parts: ServiceParts, config: ServiceConfig, sharedServices:
     jobs,
     fingerprints,
     findNearDuplicates,
+    recentDerivations: makeRecentDerivations(radiusOf(config.similarity), parts.isOnlyProcess),
     findDonor: makeFindDonor({ decoders, storage, logger }),
     judgePicture: makeJudgePicture({ settings: sharedServices.tenants.settings, images }),
     nearDuplicates: config.similarity.nearDuplicates,

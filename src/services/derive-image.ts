@@ -21,12 +21,14 @@ import { atStage } from './job-failures.ts';
 import type { JudgePicture } from './judge-picture.ts';
 import { openOriginal } from './open-original.ts';
 import type { PresetsInForce } from './presets-in-force.ts';
+import type { RecentDerivations } from './recent-derivations.ts';
 
 interface Dependencies {
   readonly images: Pick<ImageQueries, 'markDamaged'>;
   readonly jobs: Pick<JobQueries, 'complete' | 'completeWithSharedRenditions'>;
   readonly fingerprints: Pick<FingerprintQueries, 'addNearDuplicates'>;
   readonly findNearDuplicates: FindNearDuplicates;
+  readonly recentDerivations: RecentDerivations;
   readonly findDonor: FindDonor;
   readonly judgePicture: JudgePicture;
   readonly nearDuplicates: NearDuplicatePolicy;
@@ -114,7 +116,9 @@ async function storeOrShareRenditions(
   let isStored = false;
   try {
     const warnings = await atStage('inspect', () => deps.judgePicture(job, derivedPicture.intakeFacts));
+    const searchedAt = deps.recentDerivations.count();
     const nearMatches = await deps.findNearDuplicates(picture);
+    const firstSearch = { searchedAt, candidateIds: nearMatches.candidateIds };
     const { donor, matches } = await findDonorIfAllowed(
       deps,
       job,
@@ -125,32 +129,42 @@ async function storeOrShareRenditions(
     const facts = toDerivedFacts(derivedPicture, matches, warnings);
     const sharingOutcome = donor && (await shareRenditions(deps, job, donor, facts));
     if (typeof sharingOutcome === 'string') return sharingOutcome;
-    if (sharingOutcome) return await addLateMatches(deps, sharingOutcome, picture, nearMatches.candidateIds);
+    if (sharingOutcome) return await addLateMatches(deps, sharingOutcome, picture, firstSearch);
     const renditions = await atStage('store', () =>
       storeRenditions(deps, job, picture.contentHash, variants, derivedPicture),
     );
     isStored = true;
     const image = await jobs.complete(job, renditions, facts);
-    return image ? await addLateMatches(deps, image, picture, nearMatches.candidateIds) : 'lease-lost';
+    return image ? await addLateMatches(deps, image, picture, firstSearch) : 'lease-lost';
   } finally {
     // Stored renditions have already been moved out of staging.
     if (!isStored) await Promise.all(derivedPicture.renditions.map(({ path }) => staging.discard(path)));
   }
 }
 
+/** The search before the commit. */
+interface FirstSearch {
+  /** The count of `RecentDerivations` when it began. */
+  readonly searchedAt: number;
+  /** Ids of the images that it has compared. */
+  readonly candidateIds: readonly number[];
+}
+
 /**
  * Repeats the search for near-duplicates after the commit. Two near-duplicates that are derived at the same time cannot
  * find each other before they are recorded. The repeated search for the image that is recorded last finds the other
- * image.
- * @param excludedImageIds the images that the first search has already compared
+ * image. It is omitted if no near picture has been derived since the first search.
  */
 async function addLateMatches(
-  { findNearDuplicates, fingerprints }: Dependencies,
+  { findNearDuplicates, recentDerivations, fingerprints }: Dependencies,
   image: ImageWithRenditions,
   picture: SearchedPicture,
-  excludedImageIds: readonly number[],
+  { searchedAt, candidateIds }: FirstSearch,
 ): Promise<ImageWithRenditions> {
-  const { matches } = await findNearDuplicates(picture, excludedImageIds);
+  const mayHaveMissed = recentDerivations.mayHaveMissed(picture, searchedAt);
+  recentDerivations.add(picture);
+  if (!mayHaveMissed) return image;
+  const { matches } = await findNearDuplicates(picture, candidateIds);
   if (matches.length === 0) return image;
   const lateMatches = matches.map(toNearDuplicate);
   await fingerprints.addNearDuplicates(image.id, lateMatches);

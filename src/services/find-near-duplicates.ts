@@ -62,11 +62,16 @@ const bitsPerStep = 4;
 /** Most candidates whose pixels are compared. The nearest ones come first. */
 const maxComparisons = 6;
 
+/** Returns the radius of the search, in bits of 256. */
+export function radiusOf({ hashThreshold }: Pick<Config['similarity'], 'hashThreshold'>): number {
+  return Math.max(searchRadius, hashThreshold * bitsPerStep);
+}
+
 /** @see FindNearDuplicates */
 export function makeFindNearDuplicates(deps: Dependencies): FindNearDuplicates {
   const { fingerprints, verdicts, similarity, relateCandidates } = deps;
   const reencodedRadius = similarity.hashThreshold * bitsPerStep;
-  const maxBits = Math.max(searchRadius, reencodedRadius);
+  const maxBits = radiusOf(similarity);
   return async (picture, excludedImageIds = []) => {
     const { tenantId, fingerprint, contentHash } = picture;
     const hashes = [...fingerprint.frameHashes, ...fingerprint.probes];
