@@ -1,7 +1,7 @@
 import type { Config } from '../config.ts';
 import type { VerdictQueries } from '../db/duplicates/verdicts.ts';
 import type { FingerprintQueries, HashNeighbour } from '../db/images/fingerprints.ts';
-import { findRecolouring } from '../imaging/recognition/look-at-thumbnails.ts';
+import { findRecolouring, thumbnailDifference } from '../imaging/recognition/look-at-thumbnails.ts';
 import { differingBits, type Fingerprint } from '../model/fingerprint.ts';
 import type { NearDuplicate } from '../model/image.ts';
 import type { Relation } from '../model/relation.ts';
@@ -59,8 +59,11 @@ export interface NearMatches {
 export const searchRadius = 23;
 /** The threshold is configured for hashes of 64 bits, but a hash has 256 bits. */
 const bitsPerStep = 4;
-/** Most candidates whose pixels are compared. The nearest ones come first. */
-const maxComparisons = 6;
+/**
+ * Most candidates whose pixels are compared, of those with a similar full frame, and of the others. A comparison takes 100 ms, and a
+ * tenant may have many pictures of one product. The most similar ones come first.
+ */
+const maxComparisons = 2;
 
 /** Returns the radius of the search, in bits of 256. */
 export function radiusOf({ hashThreshold }: Pick<Config['similarity'], 'hashThreshold'>): number {
@@ -79,7 +82,11 @@ export function makeFindNearDuplicates(deps: Dependencies): FindNearDuplicates {
     const probes = hashes.map((hash) => ({ ...hash, maxBits }));
     const candidates = await fingerprints.findNeighbours(tenantId, probes, contentHash, excludedImageIds);
     const recoloured = lookAtThumbnails(candidates, fingerprint, maxBits);
-    const unclear = candidates.filter((candidate) => !recoloured.has(candidate)).slice(0, maxComparisons);
+    const unclear = selectMostSimilar(
+      candidates.filter((candidate) => !recoloured.has(candidate)),
+      fingerprint,
+      maxBits,
+    );
     const related =
       unclear.length > 0 ? await relateCandidates(picture, unclear) : new Map<HashNeighbour, null>();
     const matches = candidates.flatMap((candidate) => {
@@ -92,6 +99,24 @@ export function makeFindNearDuplicates(deps: Dependencies): FindNearDuplicates {
     const judgedMatches = await addVerdicts(verdicts, tenantId, contentHash, sortedMatches);
     return { matches: judgedMatches, candidateIds: candidates.map(({ id }) => id) };
   };
+}
+
+/** Selects the candidates to compare: by their thumbnails if the full frames are similar, otherwise by their hashes. */
+function selectMostSimilar(
+  candidates: readonly HashNeighbour[],
+  fingerprint: Fingerprint,
+  maxBits: number,
+): readonly HashNeighbour[] {
+  const [similarFrames, otherFrames]: [HashNeighbour[], HashNeighbour[]] = [[], []];
+  for (const candidate of candidates) {
+    const isSimilar = differingBits(candidate.fingerprint.hash, fingerprint.hash) <= maxBits;
+    (isSimilar ? similarFrames : otherFrames).push(candidate);
+  }
+  const byThumbnail = similarFrames
+    .map((candidate) => ({ candidate, difference: thumbnailDifference(candidate.fingerprint, fingerprint) }))
+    .toSorted((a, b) => a.difference - b.difference)
+    .map(({ candidate }) => candidate);
+  return [...byThumbnail.slice(0, maxComparisons), ...otherFrames.slice(0, maxComparisons)];
 }
 
 /** Finds the candidates that are clearly variants. Only thumbnails of similar full frames can be compared. */

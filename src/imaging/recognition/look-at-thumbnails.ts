@@ -37,6 +37,15 @@ export function findRecolouring(a: StoredFingerprint, b: StoredFingerprint): Pic
   };
 }
 
+/** Returns the mean difference of the bytes of two thumbnails. It orders candidates, and decides nothing. */
+export function thumbnailDifference(a: StoredFingerprint, b: StoredFingerprint): number {
+  const [first, second] = [Buffer.from(a.thumbnail, 'base64'), Buffer.from(b.thumbnail, 'base64')];
+  let sum = 0;
+  for (let index = 0; index < first.length; index++)
+    sum += Math.abs((first[index] ?? 0) - (second[index] ?? 0));
+  return sum / first.length;
+}
+
 /** Whether two pixels differ in hue, or in saturation by more than an edit causes. */
 function hasOtherColour(first: Buffer, second: Buffer, index: number): boolean {
   const [a1, b1] = [(first[index + 1] ?? 0) - 128, (first[index + 2] ?? 0) - 128];
