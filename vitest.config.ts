@@ -11,8 +11,7 @@ const serverTests = ['test/postgres/**/*.test.ts'];
 /** Tests that run on both databases: of queries, and of services in which concurrent connections could lose data. */
 const bothDatabasesTests = [
   'test/db/**/*.test.ts',
-  'test/services/{access,delivery,purge,sweep}/**/*.test.ts',
-  'test/services/{ingest-upload,lost-lease,near-duplicates,references,run-job,upload-races}.test.ts',
+  'test/services/{ingest-upload,lost-lease,references,upload-races}.test.ts',
 ];
 
 /** Further tests that `npm run test:all` runs on both databases. */

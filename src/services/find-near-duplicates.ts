@@ -2,6 +2,7 @@ import type { Config } from '../config.ts';
 import type { VerdictQueries } from '../db/duplicates/verdicts.ts';
 import type { FingerprintQueries, HashNeighbour } from '../db/images/fingerprints.ts';
 import { findRecolouring, thumbnailDifference } from '../imaging/recognition/look-at-thumbnails.ts';
+import { isDuplicateTier } from '../model/duplicates.ts';
 import { differingBits, type Fingerprint } from '../model/fingerprint.ts';
 import type { NearDuplicate } from '../model/image.ts';
 import type { Relation } from '../model/relation.ts';
@@ -59,11 +60,13 @@ export interface NearMatches {
 export const searchRadius = 23;
 /** The threshold is configured for hashes of 64 bits, but a hash has 256 bits. */
 const bitsPerStep = 4;
+/** Most candidates whose pixels are compared, of those with a similar full frame, and of the others. */
+const maxComparisons = 6;
 /**
- * Most candidates whose pixels are compared, of those with a similar full frame, and of the others. A comparison takes 100 ms, and a
- * tenant may have many pictures of one product. The most similar ones come first.
+ * Candidates that are compared at once, the most similar ones first. The next ones are compared only if one of these is a duplicate: a
+ * comparison takes 100 ms, and a tenant may have many pictures of one product in other colours.
  */
-const maxComparisons = 2;
+const comparisonsAtOnce = 2;
 
 /** Returns the radius of the search, in bits of 256. */
 export function radiusOf({ hashThreshold }: Pick<Config['similarity'], 'hashThreshold'>): number {
@@ -82,13 +85,10 @@ export function makeFindNearDuplicates(deps: Dependencies): FindNearDuplicates {
     const probes = hashes.map((hash) => ({ ...hash, maxBits }));
     const candidates = await fingerprints.findNeighbours(tenantId, probes, contentHash, excludedImageIds);
     const recoloured = lookAtThumbnails(candidates, fingerprint, maxBits);
-    const unclear = selectMostSimilar(
-      candidates.filter((candidate) => !recoloured.has(candidate)),
-      fingerprint,
-      maxBits,
-    );
-    const related =
-      unclear.length > 0 ? await relateCandidates(picture, unclear) : new Map<HashNeighbour, null>();
+    const unclear = candidates.filter((candidate) => !recoloured.has(candidate));
+    const related = new Map<HashNeighbour, Relation>();
+    for (const ordered of orderBySimilarity(unclear, fingerprint, maxBits))
+      await compareInOrder(relateCandidates, picture, ordered, related);
     const matches = candidates.flatMap((candidate) => {
       const relation = recoloured.get(candidate) ?? related.get(candidate);
       return relation
@@ -101,12 +101,15 @@ export function makeFindNearDuplicates(deps: Dependencies): FindNearDuplicates {
   };
 }
 
-/** Selects the candidates to compare: by their thumbnails if the full frames are similar, otherwise by their hashes. */
-function selectMostSimilar(
+/**
+ * Returns two lists of candidates, the most similar ones first: those with a similar full frame, by their thumbnails, and the others, by
+ * their hashes.
+ */
+function orderBySimilarity(
   candidates: readonly HashNeighbour[],
   fingerprint: Fingerprint,
   maxBits: number,
-): readonly HashNeighbour[] {
+): readonly (readonly HashNeighbour[])[] {
   const [similarFrames, otherFrames]: [HashNeighbour[], HashNeighbour[]] = [[], []];
   for (const candidate of candidates) {
     const isSimilar = differingBits(candidate.fingerprint.hash, fingerprint.hash) <= maxBits;
@@ -116,7 +119,23 @@ function selectMostSimilar(
     .map((candidate) => ({ candidate, difference: thumbnailDifference(candidate.fingerprint, fingerprint) }))
     .toSorted((a, b) => a.difference - b.difference)
     .map(({ candidate }) => candidate);
-  return [...byThumbnail.slice(0, maxComparisons), ...otherFrames.slice(0, maxComparisons)];
+  return [byThumbnail, otherFrames];
+}
+
+/** Compares candidates until none of the last ones is a duplicate. Adds their relations to `related`. */
+async function compareInOrder(
+  relateCandidates: RelateCandidates,
+  picture: SearchedPicture,
+  candidates: readonly HashNeighbour[],
+  related: Map<HashNeighbour, Relation>,
+): Promise<void> {
+  const limit = Math.min(candidates.length, maxComparisons);
+  for (let start = 0; start < limit; start += comparisonsAtOnce) {
+    const compared = candidates.slice(start, start + comparisonsAtOnce);
+    const relations = await relateCandidates(picture, compared);
+    for (const [candidate, relation] of relations) if (relation) related.set(candidate, relation);
+    if (!compared.some((candidate) => isDuplicateTier(relations.get(candidate)?.tier ?? 'variant'))) return;
+  }
 }
 
 /** Finds the candidates that are clearly variants. Only thumbnails of similar full frames can be compared. */

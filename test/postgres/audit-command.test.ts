@@ -13,7 +13,7 @@ const entryCount = 100_000;
 /** Heap of the command in MiB. It is too small for all entries: they take more than 100 MiB. */
 const heapMiB = 64;
 
-test('verifies and exports a hundred thousand entries in little memory', async () => {
+test('verifies and exports a hundred thousand entries in little memory', { tags: 'slow' }, async () => {
   const { name, database } = await openTestServerDatabase();
   const { id: tenantId } = await makeTenantQueries(database).ensure('large');
   await writeEntry(database, { tenantId, count: entryCount, target: 'x'.repeat(200) });
