@@ -13,7 +13,7 @@ const imageCount = 240;
 const concurrency = 2;
 
 test('a re-rendering whose worker is killed three times fails no read, and records no rendition twice', {
-  tags: 'scenario',
+  tags: ['scenario', 'slow'],
   timeout: 240_000 * timeScale,
 }, async () => {
   const { name, database } = await openTestServerDatabase();

@@ -11,7 +11,7 @@ if (corpus === undefined) console.log('skipped: set VITRINE_CORPUS to a folder w
 
 test.skipIf(corpus === undefined)(
   'derives renditions of every hostile file or rejects the file with a specific error',
-  { tags: 'scenario' },
+  { tags: ['scenario', 'slow'] },
   async () => {
     const pool = makeTestPool({ size: 2 });
     const output = await makePictureFolder();
