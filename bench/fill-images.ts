@@ -1,6 +1,6 @@
 import type { Database } from '../src/db/database.ts';
 import { embeddingSpace, fingerprintVersion } from '../src/model/fingerprint.ts';
-import { intakeFacts } from './intake-facts.ts';
+import { intakeFacts } from '../test/support/inner/records.ts';
 
 /**
  * Fills an empty, migrated database with the rows of `count` images, which 20 tenants uploaded over ten weeks. One

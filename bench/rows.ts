@@ -9,7 +9,7 @@ import { originalKey, renditionKey } from '../src/storage/keys.ts';
 import { benchDatabaseUrl, makeBackEnd } from './back-end.ts';
 import { fillImages } from './fill-images.ts';
 import { median } from './upload.ts';
-import { intakeFacts } from './intake-facts.ts';
+import { intakeFacts } from '../test/support/inner/records.ts';
 
 /**
  * Measures only the database, without pictures: images recorded per second, bytes per image, and the duration of a

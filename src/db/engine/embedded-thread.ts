@@ -1,12 +1,27 @@
 import { enableCompileCache } from 'node:module';
 import { parentPort, workerData } from 'node:worker_threads';
-import type { ThreadMessage, ThreadRequest } from './thread-messages.ts';
 
 /**
  * The thread that runs the embedded database, so that the thread that serves does not wait for queries, and both can use a core of
  * their own. Opens the database in the directory `workerData`, executes requests in the order of their arrival, and
  * answers each of them once.
  */
+
+/** Sent to the thread of the embedded database. Each request except `close` is answered. */
+export type ThreadRequest =
+  /** Messages of the PostgreSQL protocol to execute. */
+  | { readonly messages: Uint8Array }
+  /** Discard what the last connection left behind. The answer is empty. */
+  | { readonly beginSession: true }
+  | { readonly close: true };
+
+/** Sent by the thread of the embedded database: that it is open, or the answer to a request. */
+export type ThreadMessage =
+  | { readonly isOpen: true }
+  /** The database's messages. They may report an SQL error. */
+  | { readonly answer: Uint8Array<ArrayBuffer> }
+  /** The database could not execute the request at all. */
+  | { readonly error: unknown };
 
 /**
  * PostgreSQL's page cache. PGlite's default of 128 MB makes opening the database 100 ms slower and takes 100 MB of memory at once. The

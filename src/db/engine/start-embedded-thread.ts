@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { extname } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import { markReady, prepareDirectory } from './embedded-directory.ts';
-import type { ThreadMessage, ThreadRequest } from './thread-messages.ts';
+import type { ThreadMessage, ThreadRequest } from './embedded-thread.ts';
 
 /** The thread that runs the embedded database. */
 export interface EmbeddedThread {
@@ -106,9 +106,11 @@ async function startThread(directory: string): Promise<EmbeddedThread> {
 
 /** Settles when the thread has opened the database; rejects if it ends before. */
 async function opened(thread: Worker): Promise<void> {
-  const ended = new AbortController();
-  thread.once('exit', () =>
-    ended.abort(new Error('The thread of the embedded database ended while it started.')),
-  );
-  await once(thread, 'message', { signal: ended.signal });
+  const opening = Promise.withResolvers<void>();
+  const fail = () => opening.reject(new Error('The thread of the embedded database ended while it started.'));
+  thread
+    .once('message', () => opening.resolve())
+    .once('error', opening.reject)
+    .once('exit', fail);
+  await opening.promise;
 }

@@ -3,7 +3,7 @@ import { duplicateVerdicts } from '../../model/duplicates.ts';
 import { relationTiers } from '../../model/relation.ts';
 import type { JudgedPair } from '../../services/duplicates/judge-pairs.ts';
 import type { DuplicateGroups, ListedGroup } from '../../services/duplicates/duplicate-groups.ts';
-import { groupExample, resolutionExample, verdictExample } from './duplicate-examples.ts';
+import { groupExample, resolutionExample, verdictExample } from './similarity-examples.ts';
 import { pairFields, toPairRecord } from './pair-record.ts';
 import { imageSummarySchema, toImageSummary } from './similarity-record.ts';
 
